@@ -1,1 +1,3 @@
+//! Nightdesk.
 
+pub mod domain;

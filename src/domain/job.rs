@@ -1,0 +1,214 @@
+//! Jobs: background work of one agent.
+//!
+//! ```text
+//! available ─claim─▶ running ─last step─▶ completed
+//!     ▲  ▲              │ ├─ terminal, attempts spent, poison ─▶ failed
+//!     │  └── yield ─────┘ ├─ transient ─▶ retryable ─run_at─▶ (claimed again)
+//!     └── owner died ─────┘ └─ a person ─▶ cancelled
+//! ```
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{AgentId, ConversationId, GroupId, JobId, RunId};
+
+/// Attempts before a transient fault is final (J7).
+pub const MAX_ATTEMPTS: u32 = 8;
+/// Ends by a restart or a panic in a row before a job is poison (J7).
+pub const MAX_CRASHES: u32 = 3;
+/// A cause chain deeper than this makes no job.
+pub const MAX_DEPTH: u32 = 3;
+
+/// Background work of one agent for one group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// Who works.
+    pub agent: AgentId,
+    /// For which group.
+    pub group: GroupId,
+    /// What made it, oldest first: further causes join a job that waits (J3).
+    pub causes: Vec<Trigger>,
+    /// Where it stands.
+    pub state: JobState,
+    /// Attempts begun.
+    pub attempt: u32,
+    /// Ends by restart or panic in a row.
+    pub crashes: u32,
+    /// Times it made way for the foreground.
+    pub yields: u32,
+    /// Raised by every claim; an effect with another fence is refused (J4).
+    pub fence: u64,
+    /// Messages `(after, to]` of the group's conversation, fixed at the first claim.
+    pub window: Option<(u64, u64)>,
+    /// The run that works, from the first claim.
+    pub run: Option<RunId>,
+    /// Its working notes, from the first claim.
+    pub conversation: Option<ConversationId>,
+    /// Its cause's depth plus one.
+    pub depth: u32,
+    /// The job this one works off again.
+    pub retry_of: Option<JobId>,
+    /// Block revisions it committed.
+    pub edits: u32,
+    /// Tokens its steps read and wrote.
+    pub tokens: u64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was first claimed.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// What makes a job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "trigger", rename_all = "snake_case")]
+pub enum Trigger {
+    /// The Nth turn.
+    Turn {
+        /// Which turn.
+        turn: u64,
+    },
+    /// A person asked.
+    Person {
+        /// What for, if said.
+        #[serde(default)]
+        instruction: Option<String>,
+    },
+    /// A failed or cancelled job is worked off again.
+    Retry {
+        /// Which.
+        job: JobId,
+    },
+}
+
+impl Trigger {
+    /// The trigger in a few words.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Self::Turn { turn } => format!("turn {turn}"),
+            Self::Person { .. } => "you asked".to_owned(),
+            Self::Retry { .. } => "retry".to_owned(),
+        }
+    }
+}
+
+/// Where a job stands by the inside words.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum JobState {
+    /// Waits for a worker.
+    Available,
+    /// Failed for now; tried again at `run_at`.
+    Retryable {
+        /// When.
+        run_at: Timestamp,
+        /// What happened.
+        error: String,
+    },
+    /// Owned.
+    Running {
+        /// The owner's epoch.
+        epoch: u64,
+    },
+    /// Done.
+    Completed {
+        /// What came of it.
+        outcome: JobOutcome,
+    },
+    /// Given up; owns its window.
+    Failed {
+        /// Which fault.
+        class: JobFault,
+        /// The sentence.
+        error: String,
+    },
+    /// Ended by somebody.
+    Cancelled {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What came of a completed job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum JobOutcome {
+    /// It changed blocks.
+    Changed,
+    /// It looked and changed nothing.
+    Unchanged,
+    /// Its input was empty: no model was called (J9).
+    NothingToDo,
+}
+
+/// Why a job failed for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobFault {
+    /// Attempts are spent.
+    Transient,
+    /// Trying again changes nothing.
+    Terminal,
+    /// It ended the program three times in a row.
+    Poison,
+}
+
+impl JobState {
+    /// The inside word.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Available => "available",
+            Self::Retryable { .. } => "retryable",
+            Self::Running { .. } => "running",
+            Self::Completed { .. } => "completed",
+            Self::Failed { .. } => "failed",
+            Self::Cancelled { .. } => "cancelled",
+        }
+    }
+
+    /// The shown word: Letta's five states.
+    #[must_use]
+    pub fn shown(&self) -> &'static str {
+        match self {
+            Self::Available | Self::Retryable { .. } => "created",
+            other => other.as_str(),
+        }
+    }
+
+    /// The sentence of a fault, if there is one.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        match self {
+            Self::Retryable { error, .. } | Self::Failed { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+
+    /// True when it waits for a worker, now or later.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        matches!(self, Self::Available | Self::Retryable { .. })
+    }
+
+    /// True when nothing more will happen to it.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Completed { .. } | Self::Failed { .. } | Self::Cancelled { .. })
+    }
+}
+
+/// How far a background agent has read a group's conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// Whose.
+    pub agent: AgentId,
+    /// Of which group's conversation.
+    pub group: GroupId,
+    /// The last message it has worked off.
+    pub seq: u64,
+}

@@ -1,0 +1,253 @@
+//! Runs, steps and the calls a run is parked on.
+//!
+//! ```text
+//! queued ──▶ running ──▶ finished(stop reason)
+//!               │  ▲
+//!               ▼  │ every pending call answered
+//!             parked
+//! ```
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{AgentId, BlockId, ConversationId, GroupId, JobId, RunId, StepId};
+
+/// The processing of one input, from the message to its stop reason.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// The conversation its messages go to.
+    pub conversation: ConversationId,
+    /// What it does.
+    pub kind: RunKind,
+    /// Where it stands.
+    pub state: RunState,
+    /// The run that made this one; a speech's turn.
+    pub parent: Option<RunId>,
+    /// The first of the chain of causes; itself for a turn a person began.
+    pub root: RunId,
+    /// The `seq` of the message it answers; 0 for a job.
+    pub input: u64,
+    /// Its turn in the conversation, from 1; for a job, the turn its window ends with.
+    pub turn: u64,
+    /// Steps committed.
+    pub steps: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When a commit last touched it.
+    pub moved_at: Timestamp,
+}
+
+/// What a run does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum RunKind {
+    /// One user message and all that answers it: the group's pattern makes moves.
+    Turn {
+        /// The group; `None` for a direct talk.
+        group: Option<GroupId>,
+        /// The only agent that answers: `@name`, or a direct talk.
+        only: Option<AgentId>,
+    },
+    /// One member's part of a turn: steps of one agent.
+    Speech {
+        /// Who speaks.
+        agent: AgentId,
+        /// The group it speaks in, if any.
+        group: Option<GroupId>,
+        /// Its place in the turn, from 0.
+        index: u32,
+    },
+    /// The work of one job: steps of one agent.
+    Job {
+        /// Who works.
+        agent: AgentId,
+        /// The group it works for.
+        group: GroupId,
+        /// The job.
+        job: JobId,
+    },
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum RunState {
+    /// Committed, waiting for its turn: for the conversation, or for its agent.
+    Queued,
+    /// Its steps are being made.
+    Running,
+    /// It waits for the answers of its pending calls: no task, no connection.
+    Parked,
+    /// Over.
+    Finished {
+        /// Why.
+        stop_reason: StopReason,
+        /// The sentence, when it failed.
+        error: Option<String>,
+    },
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// All was said.
+    EndTurn,
+    /// The agent passed.
+    Passed,
+    /// Every member passed in a row.
+    AllPassed,
+    /// The speeches are spent.
+    MaxTurns,
+    /// The steps are spent.
+    MaxSteps,
+    /// A person cancelled it.
+    Cancelled,
+    /// It was unfinished too long ago to go on by itself.
+    Interrupted,
+    /// It failed.
+    Error,
+}
+
+impl StopReason {
+    /// The key on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EndTurn => "end_turn",
+            Self::Passed => "passed",
+            Self::AllPassed => "all_passed",
+            Self::MaxTurns => "max_turns",
+            Self::MaxSteps => "max_steps",
+            Self::Cancelled => "cancelled",
+            Self::Interrupted => "interrupted",
+            Self::Error => "error",
+        }
+    }
+
+    /// The reason as a short sentence.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::EndTurn => "all has been said",
+            Self::Passed => "had nothing to add",
+            Self::AllPassed => "everyone passed",
+            Self::MaxTurns => "everyone has spoken",
+            Self::MaxSteps => "the steps of a speech are spent",
+            Self::Cancelled => "you cancelled it",
+            Self::Interrupted => "it was interrupted when the program ended",
+            Self::Error => "it failed",
+        }
+    }
+}
+
+impl Run {
+    /// The agent whose steps it makes; `None` for a turn.
+    #[must_use]
+    pub fn agent(&self) -> Option<&AgentId> {
+        match &self.kind {
+            RunKind::Turn { .. } => None,
+            RunKind::Speech { agent, .. } | RunKind::Job { agent, .. } => Some(agent),
+        }
+    }
+
+    /// The group it belongs to, if any.
+    #[must_use]
+    pub fn group(&self) -> Option<&GroupId> {
+        match &self.kind {
+            RunKind::Turn { group, .. } | RunKind::Speech { group, .. } => group.as_ref(),
+            RunKind::Job { group, .. } => Some(group),
+        }
+    }
+
+    /// True when nothing more will happen in it.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        matches!(self.state, RunState::Finished { .. })
+    }
+}
+
+/// One committed model call and the tool calls in it. Insert-only.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its id.
+    pub id: StepId,
+    /// The run it belongs to.
+    pub run: RunId,
+    /// Whose step it is.
+    pub agent: AgentId,
+    /// Its place in the run, from 1.
+    pub index: u32,
+    /// The model that was asked.
+    pub model: String,
+    /// When it was ready to be made.
+    pub queued_at: Timestamp,
+    /// When the first token came.
+    pub first_token_at: Option<Timestamp>,
+    /// When the answer was whole.
+    pub done_at: Timestamp,
+    /// Tokens read.
+    pub tokens_in: u64,
+    /// Tokens written.
+    pub tokens_out: u64,
+    /// Model calls that failed before the one that counted.
+    pub retries: u32,
+    /// The block versions its prompt was built from.
+    pub saw: Vec<(BlockId, u64)>,
+    /// How many tool calls it made.
+    pub calls: u32,
+    /// The `seq` of the conversation's last message its prompt knew.
+    pub upto: u64,
+}
+
+/// A tool call that needs somebody, and the calls after it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PendingCall {
+    /// The run that is parked on it.
+    pub run: RunId,
+    /// The step that made it.
+    pub step: StepId,
+    /// Its place among the step's calls, from 0.
+    pub ordinal: u32,
+    /// The provider's id of the call.
+    pub call: String,
+    /// The tool.
+    pub name: String,
+    /// A JSON object.
+    pub arguments: serde_json::Value,
+    /// Whom it waits for.
+    pub kind: PendingKind,
+    /// When it was made.
+    pub since: Timestamp,
+    /// When waiting ends with an error result, if ever.
+    pub until: Option<Timestamp>,
+    /// Set once: whether it went well, and the words.
+    pub answer: Option<Answer>,
+}
+
+/// The result of a pending call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// False when it was refused, failed or timed out.
+    pub ok: bool,
+    /// What the agent is told.
+    pub text: String,
+}
+
+/// Whom a pending call waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PendingKind {
+    /// A person.
+    Approval,
+    /// Another agent's reply.
+    Reply,
+    /// Workers of a delegation.
+    Workers,
+    /// A nested group.
+    Group,
+    /// Nobody: it stands behind a call that waits, and runs when that is answered.
+    Behind,
+}

@@ -1,0 +1,190 @@
+//! What a change means: [`check`] whether it may happen, [`apply`] what it does to the rows.
+//!
+//! Written once, over the [`Rows`] of whoever holds them. The store runs it on its tables, inside the
+//! transaction; [`Memory`] runs it on maps, to fold the log and compare (F16), and as the reference
+//! model in tests with random commits.
+
+mod jobs;
+mod members;
+mod memory_rows;
+mod rows;
+mod runs;
+
+use jiff::Timestamp;
+
+use super::{Block, BlockOwner, Change, Conflict, Conversation, Rest, Revision, Run, RunState};
+use super::{Job, JobState, block::Editor};
+
+pub use memory_rows::Memory;
+pub use rows::{Desk, Kind, Row, Rows};
+
+/// Why [`apply`] did not happen: the change was refused, or the rows could not be read or written.
+#[derive(Debug)]
+pub enum Halt<F> {
+    /// Refused; nothing of the commit may stay.
+    Conflict(Conflict),
+    /// The holder of the rows failed.
+    Fault(F),
+}
+
+impl<F> From<F> for Halt<F> {
+    fn from(fault: F) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+pub(super) fn refuse<T, F>(text: impl Into<String>) -> Result<T, Halt<F>> {
+    Err(Halt::Conflict(Conflict::refused(text)))
+}
+
+/// Whether what a commit rests on still holds.
+pub fn check<R: Rows>(rows: &mut R, rest: &Rest) -> Result<(), Halt<R::Fault>> {
+    match rest {
+        Rest::RunRunning(id) => match rows.get::<Run>(id.as_str())? {
+            Some(Run { state: RunState::Running, .. }) => Ok(()),
+            _ => Err(Halt::Conflict(Conflict::Run { run: id.clone() })),
+        },
+        Rest::JobFence(id, fence) => match rows.get::<Job>(id.as_str())? {
+            Some(Job { state: JobState::Running { .. }, fence: now, .. }) if now == *fence => Ok(()),
+            _ => Err(Halt::Conflict(Conflict::Fenced { job: id.clone() })),
+        },
+    }
+}
+
+/// Does to the rows what the change says, or refuses it.
+///
+/// Fills in what only the place in the log decides: a message's `seq`, a run's `turn`, times. Applied
+/// again to the same rows before it, a change from the log does exactly the same.
+pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Result<(), Halt<R::Fault>> {
+    match change {
+        Change::EpochRaised { epoch } => {
+            let desk: Desk = rows.get(Desk::KEY)?.unwrap_or_default();
+            if *epoch != desk.epoch + 1 {
+                return refuse(format!("the store is in epoch {}, not {}", desk.epoch, *epoch - 1));
+            }
+            Ok(rows.put(&Desk { epoch: *epoch })?)
+        }
+        Change::AgentPut(agent) => members::put_agent(rows, agent),
+        Change::GroupPut(group) => members::put_group(rows, group),
+        Change::BlockCreated(block) => create_block(rows, block, at),
+        Change::BlockConfigured { id, description, limit, read_only, tags, owner, from_file } => {
+            let mut block = must::<Block, R>(rows, id.as_str(), "block")?;
+            let length = block.value.chars().count();
+            if length > *limit as usize {
+                return refuse(format!(
+                    "block {}: the limit {limit} is below its {length} characters; shorten it first",
+                    block.label
+                ));
+            }
+            block.description.clone_from(description);
+            block.limit = *limit;
+            block.read_only = *read_only;
+            block.tags.clone_from(tags);
+            block.from_file.clone_from(from_file);
+            if block.owner != *owner {
+                block.owner = owner.clone();
+                free_label(rows, &block)?;
+            }
+            Ok(rows.put(&block)?)
+        }
+        Change::BlockEdited(revision) => edit_block(rows, revision, at),
+        Change::ConversationOpened(conversation) => {
+            if !rows.find::<Conversation>(conversation.owner.key())?.is_empty() {
+                return refuse(format!("{} has a conversation already", conversation.owner.key()));
+            }
+            Ok(rows.put(conversation)?)
+        }
+        Change::MessageAppended(message) => {
+            let mut conversation = must::<Conversation, R>(rows, message.conversation.as_str(), "conversation")?;
+            conversation.head += 1;
+            if message.seq != 0 && message.seq != conversation.head {
+                return refuse(format!("message {} would not be next in its conversation", message.seq));
+            }
+            message.seq = conversation.head;
+            message.at = at;
+            Ok(rows.put(&conversation)?)
+        }
+        Change::RunCreated(run) => runs::create(rows, run, at),
+        Change::RunMoved { id, to } => runs::shift(rows, id, to, at),
+        Change::StepFinished(step) => runs::step(rows, step, at),
+        Change::CallPending(call) => runs::park(rows, call),
+        Change::CallAnswered { step, ordinal, answer } => runs::answer(rows, step, *ordinal, answer),
+        Change::JobCreated(job) => jobs::create(rows, job, at),
+        Change::JobCaused { id, cause } => jobs::cause(rows, id, cause),
+        Change::JobClaimed { id, epoch, run, conversation } => jobs::claim(rows, id, *epoch, run, conversation, at),
+        Change::JobYielded { id } => jobs::give_way(rows, id),
+        Change::JobRecovered { id } => jobs::recover(rows, id, at),
+        Change::JobMoved { id, to } => jobs::shift(rows, id, to, at),
+    }
+}
+
+/// The row, or a refusal that names what is missing.
+pub(super) fn must<T: Row, R: Rows>(rows: &mut R, key: &str, noun: &str) -> Result<T, Halt<R::Fault>> {
+    match rows.get(key)? {
+        Some(row) => Ok(row),
+        None => refuse(format!("there is no {noun} {key}")),
+    }
+}
+
+fn create_block<R: Rows>(rows: &mut R, block: &mut Block, at: Timestamp) -> Result<(), Halt<R::Fault>> {
+    if rows.get::<Block>(block.id.as_str())?.is_some() {
+        return refuse(format!("block {} exists already", block.id));
+    }
+    if let Err(text) = super::block::check_label(&block.label) {
+        return refuse(text);
+    }
+    check_length(block, &block.value)?;
+    block.version = 1;
+    block.edited_at = at;
+    free_label(rows, block)?;
+    Ok(rows.put(block)?)
+}
+
+fn edit_block<R: Rows>(rows: &mut R, revision: &Revision, at: Timestamp) -> Result<(), Halt<R::Fault>> {
+    let mut block = must::<Block, R>(rows, revision.block.as_str(), "block")?;
+    if revision.version != block.version + 1 {
+        return Err(Halt::Conflict(Conflict::Block { current: Box::new(block) }));
+    }
+    if block.read_only && matches!(revision.editor, Editor::Agent { .. }) {
+        return refuse(format!("block {} is read-only", block.label));
+    }
+    check_length(&block, &revision.value)?;
+    block.value.clone_from(&revision.value);
+    block.version = revision.version;
+    block.editor = revision.editor.clone();
+    block.edited_at = at;
+    if revision.editor == Editor::File {
+        block.from_file = Some(revision.value.clone());
+    }
+    rows.put(&block)?;
+    if let Some(id) = revision.editor.job() {
+        let mut job = must::<Job, R>(rows, id.as_str(), "job")?;
+        job.edits += 1;
+        rows.put(&job)?;
+    }
+    Ok(())
+}
+
+fn check_length<F>(block: &Block, value: &str) -> Result<(), Halt<F>> {
+    let length = value.chars().count();
+    if length > block.limit as usize {
+        return refuse(format!(
+            "block {}: {length} characters are over its limit of {}; shorten the text or raise the limit",
+            block.label, block.limit
+        ));
+    }
+    Ok(())
+}
+
+/// Labels are unique per owner, regardless of case.
+fn free_label<R: Rows>(rows: &mut R, block: &Block) -> Result<(), Halt<R::Fault>> {
+    let key = block.lookup().unwrap_or_default();
+    if rows.find::<Block>(&key)?.iter().any(|other| other.id != block.id) {
+        let owner = match &block.owner {
+            BlockOwner::Group(_) => "the group",
+            BlockOwner::Agent(_) => "the agent",
+        };
+        return refuse(format!("{owner} has a block with the label {:?} already", block.label));
+    }
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! Jobs: J2 to J9.
+
+use jiff::Timestamp;
+
+use super::{Halt, Row, Rows, must, refuse};
+use crate::domain::job::{JobFault, MAX_CRASHES};
+use crate::domain::{Conversation, ConversationId, Cursor, Job, JobId, JobState, RunId, Trigger};
+
+pub(super) fn create<R: Rows>(rows: &mut R, job: &mut Job, at: Timestamp) -> Result<(), Halt<R::Fault>> {
+    if rows.get::<Job>(job.id.as_str())?.is_some() {
+        return refuse(format!("job {} exists already", job.id));
+    }
+    // A retry owns the window of the job it works off, so it never joins another.
+    if job.window.is_none() {
+        let unfinished = rows.find::<Job>(&Job::pair_key(&job.agent, &job.group))?;
+        if unfinished.iter().any(|other| other.state.waits() && other.window.is_none()) {
+            return refuse("the agent has a job waiting already; further causes join it");
+        }
+    }
+    job.created_at = at;
+    Ok(rows.put(job)?)
+}
+
+pub(super) fn cause<R: Rows>(rows: &mut R, id: &JobId, cause: &Trigger) -> Result<(), Halt<R::Fault>> {
+    let mut job = must::<Job, R>(rows, id.as_str(), "job")?;
+    if !job.state.waits() {
+        return refuse(format!("job {id} does not wait any more"));
+    }
+    job.causes.push(cause.clone());
+    if let (Trigger::Person { .. }, JobState::Retryable { .. }) = (cause, &job.state) {
+        // A person who asks does not wait for the backoff.
+        job.state = JobState::Available;
+    }
+    Ok(rows.put(&job)?)
+}
+
+pub(super) fn claim<R: Rows>(
+    rows: &mut R,
+    id: &JobId,
+    epoch: u64,
+    run: &RunId,
+    conversation: &ConversationId,
+    at: Timestamp,
+) -> Result<(), Halt<R::Fault>> {
+    let mut job = must::<Job, R>(rows, id.as_str(), "job")?;
+    if !job.state.waits() {
+        return Err(Halt::Conflict(crate::domain::Conflict::Fenced { job: id.clone() }));
+    }
+    if job.window.is_none() {
+        // Its window begins where the one before ends, so that one has to be over first.
+        let unfinished = rows.find::<Job>(&Job::pair_key(&job.agent, &job.group))?;
+        if unfinished.iter().any(|other| other.id != *id && other.window.is_some() && other.retry_of.is_none()) {
+            return refuse("an earlier job of the agent is not over");
+        }
+        let cursor = rows.get::<Cursor>(&Cursor::pair_key(&job.agent, &job.group))?;
+        let heard = rows.find::<Conversation>(job.group.as_str())?;
+        let after = cursor.map_or(0, |cursor| cursor.seq);
+        job.window = Some((after, heard.first().map_or(0, |conversation| conversation.head).max(after)));
+    }
+    if job.run.is_none() {
+        job.run = Some(run.clone());
+        job.conversation = Some(conversation.clone());
+        job.started_at = Some(at);
+    }
+    job.fence += 1;
+    job.attempt += 1;
+    job.state = JobState::Running { epoch };
+    Ok(rows.put(&job)?)
+}
+
+pub(super) fn give_way<R: Rows>(rows: &mut R, id: &JobId) -> Result<(), Halt<R::Fault>> {
+    let mut job = running(rows, id)?;
+    job.attempt = job.attempt.saturating_sub(1);
+    job.yields += 1;
+    job.state = JobState::Available;
+    Ok(rows.put(&job)?)
+}
+
+pub(super) fn recover<R: Rows>(rows: &mut R, id: &JobId, at: Timestamp) -> Result<(), Halt<R::Fault>> {
+    let mut job = running(rows, id)?;
+    job.crashes += 1;
+    if job.crashes < MAX_CRASHES {
+        job.state = JobState::Available;
+        return Ok(rows.put(&job)?);
+    }
+    let error = format!("it ended the program {MAX_CRASHES} times in a row; read the log before you retry it");
+    finish(rows, job, JobState::Failed { class: JobFault::Poison, error }, at)
+}
+
+pub(super) fn shift<R: Rows>(rows: &mut R, id: &JobId, to: &JobState, at: Timestamp) -> Result<(), Halt<R::Fault>> {
+    let job = must::<Job, R>(rows, id.as_str(), "job")?;
+    let ends = matches!(to, JobState::Retryable { .. } | JobState::Completed { .. } | JobState::Failed { .. });
+    let cancels = matches!(to, JobState::Cancelled { .. });
+    let allowed = !job.state.is_final() && (cancels || ends && matches!(job.state, JobState::Running { .. }));
+    if !allowed {
+        return refuse(format!("the job is {} and cannot become {}", job.state.as_str(), to.as_str()));
+    }
+    finish(rows, job, to.clone(), at)
+}
+
+/// Moves the job, and its agent's cursor where the window is worked off or given up (J5).
+fn finish<R: Rows>(rows: &mut R, mut job: Job, to: JobState, at: Timestamp) -> Result<(), Halt<R::Fault>> {
+    if let (JobState::Completed { .. } | JobState::Failed { .. }, Some((_, upto))) = (&to, job.window) {
+        let key = Cursor::pair_key(&job.agent, &job.group);
+        let seq = rows.get::<Cursor>(&key)?.map_or(0, |cursor| cursor.seq).max(upto);
+        let cursor = Cursor { agent: job.agent.clone(), group: job.group.clone(), seq };
+        debug_assert_eq!(cursor.key(), key);
+        rows.put(&cursor)?;
+    }
+    job.ended_at = to.is_final().then_some(at);
+    job.state = to;
+    Ok(rows.put(&job)?)
+}
+
+fn running<R: Rows>(rows: &mut R, id: &JobId) -> Result<Job, Halt<R::Fault>> {
+    let job = must::<Job, R>(rows, id.as_str(), "job")?;
+    match job.state {
+        JobState::Running { .. } => Ok(job),
+        _ => Err(Halt::Conflict(crate::domain::Conflict::Fenced { job: id.clone() })),
+    }
+}

@@ -1,0 +1,255 @@
+//! The rows of the state, and who holds them.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::domain::{
+    Agent, AgentId, Block, BlockOwner, Conversation, Cursor, Group, GroupId, Job, PendingCall, Run, RunKind, StepId,
+};
+
+/// The kinds of state rows: one table each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// [`Desk`].
+    Desk,
+    /// [`Agent`].
+    Agent,
+    /// [`Group`].
+    Group,
+    /// [`Block`].
+    Block,
+    /// [`Conversation`].
+    Conversation,
+    /// [`Run`].
+    Run,
+    /// [`PendingCall`].
+    Call,
+    /// [`Job`].
+    Job,
+    /// [`Cursor`].
+    Cursor,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 9] = [
+        Self::Desk,
+        Self::Agent,
+        Self::Group,
+        Self::Block,
+        Self::Conversation,
+        Self::Run,
+        Self::Call,
+        Self::Job,
+        Self::Cursor,
+    ];
+
+    /// The table's name.
+    #[must_use]
+    pub fn table(self) -> &'static str {
+        match self {
+            Self::Desk => "desk",
+            Self::Agent => "agent",
+            Self::Group => "team",
+            Self::Block => "block",
+            Self::Conversation => "conversation",
+            Self::Run => "run",
+            Self::Call => "pending_call",
+            Self::Job => "job",
+            Self::Cursor => "cursor",
+        }
+    }
+}
+
+/// A row of the state.
+pub trait Row: Serialize + DeserializeOwned {
+    /// Its table.
+    const KIND: Kind;
+
+    /// What it is found by: its id, or what stands for it.
+    fn key(&self) -> String;
+
+    /// A second thing it is found by, through [`Rows::find`]; `None` while it is not to be found so.
+    fn lookup(&self) -> Option<String> {
+        None
+    }
+}
+
+/// Whoever holds the rows of the state: the store inside its transaction, or [`super::Memory`].
+pub trait Rows {
+    /// How it fails.
+    type Fault;
+
+    /// The row with this key.
+    fn get<T: Row>(&mut self, key: &str) -> Result<Option<T>, Self::Fault>;
+
+    /// Every row with this [`Row::lookup`], in key order.
+    fn find<T: Row>(&mut self, lookup: &str) -> Result<Vec<T>, Self::Fault>;
+
+    /// Every row of the kind, in key order.
+    fn all<T: Row>(&mut self) -> Result<Vec<T>, Self::Fault>;
+
+    /// Writes the row over whatever has its key.
+    fn put<T: Row>(&mut self, row: &T) -> Result<(), Self::Fault>;
+}
+
+/// What is one a store.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Desk {
+    /// Rises each time a program takes the store (J6).
+    pub epoch: u64,
+}
+
+impl Desk {
+    /// The key of the only row.
+    pub const KEY: &'static str = "desk";
+}
+
+impl Row for Desk {
+    const KIND: Kind = Kind::Desk;
+
+    fn key(&self) -> String {
+        Self::KEY.to_owned()
+    }
+}
+
+impl Row for Agent {
+    const KIND: Kind = Kind::Agent;
+
+    fn key(&self) -> String {
+        self.id.0.clone()
+    }
+
+    fn lookup(&self) -> Option<String> {
+        Some(Self::name_key(&self.group, &self.name))
+    }
+}
+
+impl Agent {
+    /// The lookup of the agent of this home group with this name.
+    #[must_use]
+    pub fn name_key(group: &GroupId, name: &str) -> String {
+        format!("{group}/{name}")
+    }
+}
+
+impl Row for Group {
+    const KIND: Kind = Kind::Group;
+
+    fn key(&self) -> String {
+        self.id.0.clone()
+    }
+
+    fn lookup(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+}
+
+impl Row for Block {
+    const KIND: Kind = Kind::Block;
+
+    fn key(&self) -> String {
+        self.id.0.clone()
+    }
+
+    fn lookup(&self) -> Option<String> {
+        Some(Self::label_key(&self.owner, &self.label))
+    }
+}
+
+impl Block {
+    /// The lookup of the block of this owner with this label, regardless of case.
+    #[must_use]
+    pub fn label_key(owner: &BlockOwner, label: &str) -> String {
+        let owner = match owner {
+            BlockOwner::Group(id) => id.as_str(),
+            BlockOwner::Agent(id) => id.as_str(),
+        };
+        format!("{owner}/{}", crate::domain::block::folded(label))
+    }
+}
+
+impl Row for Conversation {
+    const KIND: Kind = Kind::Conversation;
+
+    fn key(&self) -> String {
+        self.id.0.clone()
+    }
+
+    fn lookup(&self) -> Option<String> {
+        Some(self.owner.key().to_owned())
+    }
+}
+
+impl Row for Run {
+    const KIND: Kind = Kind::Run;
+
+    fn key(&self) -> String {
+        self.id.0.clone()
+    }
+
+    /// Children by their parent, unfinished turns by their conversation.
+    fn lookup(&self) -> Option<String> {
+        match (&self.parent, &self.kind) {
+            (Some(parent), _) => Some(parent.0.clone()),
+            (None, RunKind::Turn { .. }) if !self.is_finished() => Some(self.conversation.0.clone()),
+            _ => None,
+        }
+    }
+}
+
+impl Row for PendingCall {
+    const KIND: Kind = Kind::Call;
+
+    fn key(&self) -> String {
+        Self::place_key(&self.step, self.ordinal)
+    }
+
+    fn lookup(&self) -> Option<String> {
+        Some(self.run.0.clone())
+    }
+}
+
+impl PendingCall {
+    /// The key of this call of this step.
+    #[must_use]
+    pub fn place_key(step: &StepId, ordinal: u32) -> String {
+        format!("{step}/{ordinal:04}")
+    }
+}
+
+impl Row for Job {
+    const KIND: Kind = Kind::Job;
+
+    fn key(&self) -> String {
+        self.id.0.clone()
+    }
+
+    /// While it is not over: by agent and group.
+    fn lookup(&self) -> Option<String> {
+        (!self.state.is_final()).then(|| Self::pair_key(&self.agent, &self.group))
+    }
+}
+
+impl Job {
+    /// The lookup of the unfinished jobs of this agent for this group.
+    #[must_use]
+    pub fn pair_key(agent: &AgentId, group: &GroupId) -> String {
+        format!("{agent}/{group}")
+    }
+}
+
+impl Row for Cursor {
+    const KIND: Kind = Kind::Cursor;
+
+    fn key(&self) -> String {
+        Self::pair_key(&self.agent, &self.group)
+    }
+}
+
+impl Cursor {
+    /// The key of this agent's cursor in this group.
+    #[must_use]
+    pub fn pair_key(agent: &AgentId, group: &GroupId) -> String {
+        format!("{agent}/{group}")
+    }
+}

@@ -1,0 +1,95 @@
+//! Runs, steps and pending calls.
+
+use jiff::Timestamp;
+
+use super::{Halt, Rows, must, refuse};
+use crate::domain::run::Answer;
+use crate::domain::{Conversation, Job, PendingCall, Run, RunId, RunKind, RunState, Step, StepId};
+
+pub(super) fn create<R: Rows>(rows: &mut R, run: &mut Run, at: Timestamp) -> Result<(), Halt<R::Fault>> {
+    if rows.get::<Run>(run.id.as_str())?.is_some() {
+        return refuse(format!("run {} exists already", run.id));
+    }
+    run.created_at = at;
+    run.moved_at = at;
+    let mut conversation = must::<Conversation, R>(rows, run.conversation.as_str(), "conversation")?;
+    if let RunKind::Turn { .. } = run.kind {
+        conversation.asked += 1;
+        run.turn = conversation.asked;
+        // The message a turn answers is committed with it, just before it.
+        run.input = conversation.head;
+        rows.put(&conversation)?;
+    }
+    if let Some(parent) = &run.parent {
+        touch(rows, parent, at, |_| ())?;
+    }
+    Ok(rows.put(run)?)
+}
+
+pub(super) fn shift<R: Rows>(rows: &mut R, id: &RunId, to: &RunState, at: Timestamp) -> Result<(), Halt<R::Fault>> {
+    let mut run = must::<Run, R>(rows, id.as_str(), "run")?;
+    let allowed = match (&run.state, to) {
+        (RunState::Finished { .. }, _)
+        | (_, RunState::Queued)
+        | (RunState::Queued | RunState::Parked, RunState::Parked)
+        | (RunState::Running, RunState::Running) => false,
+        (_, RunState::Running | RunState::Parked | RunState::Finished { .. }) => true,
+    };
+    if !allowed {
+        return Err(Halt::Conflict(crate::domain::Conflict::Run { run: id.clone() }));
+    }
+    run.state = to.clone();
+    run.moved_at = at;
+    rows.put(&run)?;
+    if let (RunKind::Turn { .. }, true) = (&run.kind, run.is_finished() && run.steps > 0) {
+        // A turn counts when a step of it was committed.
+        let mut conversation = must::<Conversation, R>(rows, run.conversation.as_str(), "conversation")?;
+        conversation.turns += 1;
+        rows.put(&conversation)?;
+    }
+    Ok(())
+}
+
+pub(super) fn step<R: Rows>(rows: &mut R, step: &Step, at: Timestamp) -> Result<(), Halt<R::Fault>> {
+    let run = touch(rows, &step.run, at, |run| run.steps += 1)?;
+    if step.index != run.steps {
+        return refuse(format!("step {} of run {} is not the next", step.index, run.id));
+    }
+    if let Some(parent) = &run.parent {
+        touch(rows, parent, at, |parent| parent.steps += 1)?;
+    }
+    if let RunKind::Job { job, .. } = &run.kind {
+        let mut job = must::<Job, R>(rows, job.as_str(), "job")?;
+        job.tokens += step.tokens_in + step.tokens_out;
+        job.crashes = 0;
+        rows.put(&job)?;
+    }
+    Ok(())
+}
+
+pub(super) fn park<R: Rows>(rows: &mut R, call: &PendingCall) -> Result<(), Halt<R::Fault>> {
+    must::<Run, R>(rows, call.run.as_str(), "run")?;
+    Ok(rows.put(call)?)
+}
+
+pub(super) fn answer<R: Rows>(
+    rows: &mut R,
+    step: &StepId,
+    ordinal: u32,
+    answer: &Answer,
+) -> Result<(), Halt<R::Fault>> {
+    let mut call = must::<PendingCall, R>(rows, &PendingCall::place_key(step, ordinal), "pending call")?;
+    if call.answer.is_some() {
+        return refuse(format!("{} has been answered already", call.name));
+    }
+    call.answer = Some(answer.clone());
+    Ok(rows.put(&call)?)
+}
+
+fn touch<R: Rows>(rows: &mut R, id: &RunId, at: Timestamp, with: impl FnOnce(&mut Run)) -> Result<Run, Halt<R::Fault>> {
+    let mut run = must::<Run, R>(rows, id.as_str(), "run")?;
+    with(&mut run);
+    run.moved_at = at;
+    rows.put(&run)?;
+    Ok(run)
+}

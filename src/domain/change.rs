@@ -87,6 +87,8 @@ pub enum Change {
         run: RunId,
         /// The working notes; used at the first claim.
         conversation: ConversationId,
+        /// Where the window has to end so that it fits a context; `None` where all of it fits.
+        upto: Option<u64>,
     },
     /// A job made way for the foreground: available again, no attempt counted.
     JobYielded {

@@ -42,6 +42,9 @@ pub struct Job {
     pub fence: u64,
     /// Messages `(after, to]` of the group's conversation, fixed at the first claim.
     pub window: Option<(u64, u64)>,
+    /// True when the window was cut to fit: the rest is the next job's.
+    #[serde(default)]
+    pub cut: bool,
     /// The run that works, from the first claim.
     pub run: Option<RunId>,
     /// Its working notes, from the first claim.

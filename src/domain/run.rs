@@ -27,12 +27,17 @@ pub struct Run {
     pub parent: Option<RunId>,
     /// The first of the chain of causes; itself for a turn a person began.
     pub root: RunId,
-    /// The `seq` of the message it answers; 0 for a job.
+    /// The `seq` of the message it answers; 0 for a job and while queued.
     pub input: u64,
+    /// What the person said, while the turn waits for the one before; then it becomes the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued: Option<String>,
     /// Its turn in the conversation, from 1; for a job, the turn its window ends with.
     pub turn: u64,
-    /// Steps committed.
+    /// Steps committed; for a turn, of all its speeches.
     pub steps: u32,
+    /// Tokens those steps read and wrote.
+    pub tokens: u64,
     /// When it was made.
     pub created_at: Timestamp,
     /// When a commit last touched it.

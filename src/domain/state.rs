@@ -111,7 +111,10 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
         Change::CallAnswered { step, ordinal, answer } => runs::answer(rows, step, *ordinal, answer),
         Change::JobCreated(job) => jobs::create(rows, job, at),
         Change::JobCaused { id, cause } => jobs::cause(rows, id, cause),
-        Change::JobClaimed { id, epoch, run, conversation } => jobs::claim(rows, id, *epoch, run, conversation, at),
+        Change::JobClaimed { id, epoch, run, conversation, upto } => {
+            let job = jobs::claim(rows, id, *epoch, *upto)?;
+            jobs::begin(rows, job, run, conversation, at)
+        }
         Change::JobYielded { id } => jobs::give_way(rows, id),
         Change::JobRecovered { id } => jobs::recover(rows, id, at),
         Change::JobMoved { id, to } => jobs::shift(rows, id, to, at),

@@ -5,7 +5,15 @@ use super::{Change, Conversation, Group, GroupStatus, Ids, Job, JobId, JobState,
 
 /// The changes that follow from this one, in order; the store logs them in the same commit.
 pub fn follow<R: Rows>(rows: &mut R, change: &Change, ids: &Ids) -> Result<Vec<Change>, R::Fault> {
-    let Change::RunMoved { id, to: RunState::Finished { .. } } = change else { return Ok(Vec::new()) };
+    match change {
+        Change::RunMoved { id, to: RunState::Finished { .. } } => turn_over(rows, id, ids),
+        Change::JobMoved { id, to: JobState::Completed { .. } | JobState::Failed { .. } } => rest_of(rows, id, ids),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// A turn that counts makes a job for each background agent, every Nth time.
+fn turn_over<R: Rows>(rows: &mut R, id: &RunId, ids: &Ids) -> Result<Vec<Change>, R::Fault> {
     let Some(run) = rows.get::<Run>(id.as_str())? else { return Ok(Vec::new()) };
     let RunKind::Turn { group: Some(group), .. } = &run.kind else { return Ok(Vec::new()) };
     if run.steps == 0 {
@@ -23,6 +31,14 @@ pub fn follow<R: Rows>(rows: &mut R, change: &Change, ids: &Ids) -> Result<Vec<C
         made.push(cause_job(rows, &Job::new(JobId::fresh(ids), agent.clone(), group.id.clone(), cause))?);
     }
     Ok(made)
+}
+
+/// A job whose window was cut to fit leaves the rest to the next, so that nothing is dropped.
+fn rest_of<R: Rows>(rows: &mut R, id: &JobId, ids: &Ids) -> Result<Vec<Change>, R::Fault> {
+    let Some(job) = rows.get::<Job>(id.as_str())?.filter(|job: &Job| job.cut) else { return Ok(Vec::new()) };
+    let Some(cause) = job.causes.last() else { return Ok(Vec::new()) };
+    let next = Job::new(JobId::fresh(ids), job.agent.clone(), job.group.clone(), cause.clone());
+    Ok(vec![cause_job(rows, &next)?])
 }
 
 /// The job is made, or its cause joins the one that waits already (J3).
@@ -51,6 +67,7 @@ impl Job {
             yields: 0,
             fence: 0,
             window: None,
+            cut: false,
             run: None,
             conversation: None,
             depth: 1,

@@ -34,14 +34,7 @@ pub(super) fn cause<R: Rows>(rows: &mut R, id: &JobId, cause: &Trigger) -> Resul
     Ok(rows.put(&job)?)
 }
 
-pub(super) fn claim<R: Rows>(
-    rows: &mut R,
-    id: &JobId,
-    epoch: u64,
-    run: &RunId,
-    conversation: &ConversationId,
-    at: Timestamp,
-) -> Result<(), Halt<R::Fault>> {
+pub(super) fn claim<R: Rows>(rows: &mut R, id: &JobId, epoch: u64, upto: Option<u64>) -> Result<Job, Halt<R::Fault>> {
     let mut job = must::<Job, R>(rows, id.as_str(), "job")?;
     if !job.state.waits() {
         return Err(Halt::Conflict(crate::domain::Conflict::Fenced { job: id.clone() }));
@@ -53,18 +46,32 @@ pub(super) fn claim<R: Rows>(
             return refuse("an earlier job of the agent is not over");
         }
         let cursor = rows.get::<Cursor>(&Cursor::pair_key(&job.agent, &job.group))?;
-        let heard = rows.find::<Conversation>(job.group.as_str())?;
         let after = cursor.map_or(0, |cursor| cursor.seq);
-        job.window = Some((after, heard.first().map_or(0, |conversation| conversation.head).max(after)));
+        let heard = rows.find::<Conversation>(job.group.as_str())?;
+        let head = heard.first().map_or(0, |conversation| conversation.head).max(after);
+        let end = upto.unwrap_or(head).clamp(after, head);
+        job.window = Some((after, end));
+        job.cut = end < head;
     }
+    job.fence += 1;
+    job.attempt += 1;
+    job.state = JobState::Running { epoch };
+    Ok(job)
+}
+
+/// Writes the claimed job, which has its run and its notes from the first claim on.
+pub(super) fn begin<R: Rows>(
+    rows: &mut R,
+    mut job: Job,
+    run: &RunId,
+    conversation: &ConversationId,
+    at: Timestamp,
+) -> Result<(), Halt<R::Fault>> {
     if job.run.is_none() {
         job.run = Some(run.clone());
         job.conversation = Some(conversation.clone());
         job.started_at = Some(at);
     }
-    job.fence += 1;
-    job.attempt += 1;
-    job.state = JobState::Running { epoch };
     Ok(rows.put(&job)?)
 }
 

@@ -14,10 +14,18 @@ pub(super) fn create<R: Rows>(rows: &mut R, run: &mut Run, at: Timestamp) -> Res
     run.moved_at = at;
     let mut conversation = must::<Conversation, R>(rows, run.conversation.as_str(), "conversation")?;
     if let RunKind::Turn { .. } = run.kind {
+        if matches!(run.state, RunState::Queued) != run.queued.is_some() {
+            return refuse("a queued turn carries its text, another has it as a message");
+        }
+        if run.queued.is_none() && !rows.find::<Run>(conversation.id.as_str())?.is_empty() {
+            return refuse("a turn of the conversation is on; another waits for it");
+        }
         conversation.asked += 1;
         run.turn = conversation.asked;
-        // The message a turn answers is committed with it, just before it.
-        run.input = conversation.head;
+        if run.queued.is_none() {
+            // The message a turn answers is committed with it, right after it.
+            run.input = conversation.head + 1;
+        }
         rows.put(&conversation)?;
     }
     if let Some(parent) = &run.parent {
@@ -40,6 +48,11 @@ pub(super) fn shift<R: Rows>(rows: &mut R, id: &RunId, to: &RunState, at: Timest
     }
     run.state = to.clone();
     run.moved_at = at;
+    if run.queued.is_some() && *to == RunState::Running {
+        let conversation = must::<Conversation, R>(rows, run.conversation.as_str(), "conversation")?;
+        run.queued = None;
+        run.input = conversation.head + 1;
+    }
     rows.put(&run)?;
     if let (RunKind::Turn { .. }, true) = (&run.kind, run.is_finished() && run.steps > 0) {
         // A turn counts when a step of it was committed.
@@ -51,16 +64,21 @@ pub(super) fn shift<R: Rows>(rows: &mut R, id: &RunId, to: &RunState, at: Timest
 }
 
 pub(super) fn step<R: Rows>(rows: &mut R, step: &Step, at: Timestamp) -> Result<(), Halt<R::Fault>> {
-    let run = touch(rows, &step.run, at, |run| run.steps += 1)?;
+    let tokens = step.tokens_in + step.tokens_out;
+    let count = |run: &mut Run| {
+        run.steps += 1;
+        run.tokens += tokens;
+    };
+    let run = touch(rows, &step.run, at, count)?;
     if step.index != run.steps {
         return refuse(format!("step {} of run {} is not the next", step.index, run.id));
     }
     if let Some(parent) = &run.parent {
-        touch(rows, parent, at, |parent| parent.steps += 1)?;
+        touch(rows, parent, at, count)?;
     }
     if let RunKind::Job { job, .. } = &run.kind {
         let mut job = must::<Job, R>(rows, job.as_str(), "job")?;
-        job.tokens += step.tokens_in + step.tokens_out;
+        job.tokens += tokens;
         job.crashes = 0;
         rows.put(&job)?;
     }

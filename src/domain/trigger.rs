@@ -1,7 +1,9 @@
 //! What makes a job, evaluated inside the commit that causes it (J1): a job exists exactly when its cause does.
 
 use super::state::Rows;
-use super::{Change, Conversation, Group, GroupStatus, Ids, Job, JobId, JobState, Run, RunKind, RunState, Trigger};
+use super::{
+    Change, Conversation, Group, GroupStatus, Ids, Job, JobId, JobState, Run, RunId, RunKind, RunState, Trigger,
+};
 
 /// The changes that follow from this one, in order; the store logs them in the same commit.
 pub fn follow<R: Rows>(rows: &mut R, change: &Change, ids: &Ids) -> Result<Vec<Change>, R::Fault> {

@@ -47,8 +47,8 @@ pub(super) fn claim<R: Rows>(rows: &mut R, id: &JobId, epoch: u64, upto: Option<
         }
         let cursor = rows.get::<Cursor>(&Cursor::pair_key(&job.agent, &job.group))?;
         let after = cursor.map_or(0, |cursor| cursor.seq);
-        let heard = rows.find::<Conversation>(job.group.as_str())?;
-        let head = heard.first().map_or(0, |conversation| conversation.head).max(after);
+        let talk = rows.find::<Conversation>(job.group.as_str())?;
+        let head = talk.first().map_or(0, |conversation| conversation.head).max(after);
         let end = upto.unwrap_or(head).clamp(after, head);
         job.window = Some((after, end));
         job.cut = end < head;

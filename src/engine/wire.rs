@@ -1,0 +1,354 @@
+//! The values that go in and out of the handle, in the program and over the owner's socket.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{
+    Agent, AgentId, Block, BlockId, Change, Conflict, Conversation, ConversationId, Group, GroupId, Job, JobId, Logged,
+    Message, PendingCall, Revision, Run, RunId, Step, StepId,
+};
+
+/// What a face asks of the engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub enum Request {
+    /// Says something; answered with [`Reply::Sent`] once it is committed.
+    Send {
+        /// To whom.
+        to: Address,
+        /// The words. In a group, `@name words` makes a turn only that member answers.
+        text: String,
+    },
+    /// Cancels what is being answered in a conversation, and what is queued there; [`Reply::Cancelled`].
+    Cancel {
+        /// Which conversation.
+        conversation: ConversationId,
+    },
+    /// Edits a block; answered with [`Reply::Block`], or with a fault that carries the conflict.
+    EditBlock {
+        /// Which.
+        id: BlockId,
+        /// The version the edit rests on.
+        base: u64,
+        /// The whole new value.
+        value: String,
+        /// Merge with what changed since, where lines do not clash.
+        merge: bool,
+    },
+    /// Sets an agent's model; `None` means the configuration's.
+    SetModel {
+        /// Whose.
+        agent: AgentId,
+        /// Which.
+        model: Option<String>,
+    },
+    /// Applies the changes of a team file in one commit.
+    Apply {
+        /// The changes.
+        changes: Vec<Change>,
+    },
+    /// Ends a job that waits or runs.
+    CancelJob {
+        /// Which.
+        id: JobId,
+    },
+    /// Works a failed or cancelled job off again as a new one, or lets one that waits for its next try go now.
+    RetryJob {
+        /// Which.
+        id: JobId,
+    },
+    /// Makes a background agent work now; [`Reply::Job`].
+    RunJob {
+        /// Who.
+        agent: AgentId,
+        /// For which group.
+        group: GroupId,
+        /// What for, if said.
+        instruction: Option<String>,
+    },
+    /// Answers a call that waits for a person.
+    Answer {
+        /// The step that made it.
+        step: StepId,
+        /// Its place in the step.
+        ordinal: u32,
+        /// False to refuse.
+        ok: bool,
+        /// What the agent is told.
+        text: String,
+    },
+    /// Everything the panes show but the conversation's text; [`Reply::Overview`].
+    Overview,
+    /// Messages of a conversation, `from..=to` by `seq`; [`Reply::Messages`].
+    Messages {
+        /// Which conversation.
+        conversation: ConversationId,
+        /// The first.
+        from: u64,
+        /// The last.
+        to: u64,
+    },
+    /// Messages with these words, newest first; [`Reply::Messages`].
+    Search {
+        /// Where; `None` means everywhere.
+        conversation: Option<ConversationId>,
+        /// The words.
+        query: String,
+        /// At most this many.
+        limit: usize,
+    },
+    /// Versions of a block, newest first; [`Reply::Revisions`].
+    Revisions {
+        /// Which.
+        block: BlockId,
+        /// At most this many.
+        limit: usize,
+    },
+    /// One version of a block; [`Reply::Revisions`] with none or one.
+    Revision {
+        /// Which block.
+        block: BlockId,
+        /// Which version.
+        version: u64,
+    },
+    /// A job opened; [`Reply::JobDetail`].
+    JobDetail {
+        /// Which.
+        id: JobId,
+    },
+    /// Asks a model for a word and a tool call; [`Reply::Probed`].
+    Probe {
+        /// Its name, `provider/model`.
+        model: String,
+    },
+    /// Reads the configuration again.
+    Reconfigure,
+}
+
+/// To whom a person speaks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Address {
+    /// A group.
+    Group(GroupId),
+    /// One agent, directly.
+    Agent(AgentId),
+}
+
+/// What the engine answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    /// It is done and committed.
+    Done,
+    /// A turn is committed.
+    Sent {
+        /// The turn's run.
+        run: RunId,
+        /// Its conversation.
+        conversation: ConversationId,
+        /// True when it waits for the turn before it.
+        queued: bool,
+    },
+    /// What was cancelled.
+    Cancelled {
+        /// Whether a running answer was stopped.
+        running: bool,
+        /// The texts that were queued, oldest first: they go back to the person.
+        queued: Vec<String>,
+    },
+    /// A block as committed.
+    Block(Box<Block>),
+    /// A job as committed.
+    Job(Box<Job>),
+    /// Everything the panes show.
+    Overview(Box<Overview>),
+    /// Messages.
+    Messages {
+        /// In the order asked for.
+        messages: Vec<Message>,
+    },
+    /// Versions of a block.
+    Revisions {
+        /// Newest first.
+        revisions: Vec<Dated<Revision>>,
+    },
+    /// A job opened.
+    JobDetail(Box<JobDetail>),
+    /// A model answered.
+    Probed {
+        /// One sentence: what it said, how fast, whether it calls tools.
+        text: String,
+        /// Whether it can call tools.
+        tools: bool,
+    },
+}
+
+/// Something of the log with its time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Dated<T> {
+    /// Its change number.
+    pub n: u64,
+    /// When it was committed.
+    pub at: Timestamp,
+    /// What it is.
+    pub what: T,
+}
+
+/// The state rows the panes show, each kind in order of creation.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Overview {
+    /// The number of the last change it knows: follow from here.
+    pub upto: u64,
+    /// All groups.
+    pub groups: Vec<Group>,
+    /// All agents.
+    pub agents: Vec<Agent>,
+    /// All blocks with their values.
+    pub blocks: Vec<Block>,
+    /// Conversations of groups and of direct talks.
+    pub conversations: Vec<Conversation>,
+    /// Turns that are not over, and their speeches.
+    pub runs: Vec<Run>,
+    /// The newest jobs, newest first.
+    pub jobs: Vec<Job>,
+    /// Calls that wait for somebody.
+    pub calls: Vec<PendingCall>,
+    /// Rows that could not be read, a sentence each.
+    pub faults: Vec<String>,
+    /// What an agent without a model uses.
+    pub default_model: String,
+}
+
+/// A job with what it did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobDetail {
+    /// The job.
+    pub job: Job,
+    /// Its steps.
+    pub steps: Vec<Step>,
+    /// What it said and called.
+    pub notes: Vec<Message>,
+    /// The versions it wrote, each with the value before it.
+    pub edits: Vec<JobEdit>,
+}
+
+/// One version a job wrote.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobEdit {
+    /// The block's label.
+    pub label: String,
+    /// The value before.
+    pub before: String,
+    /// The version.
+    pub revision: Revision,
+}
+
+/// Why the engine did not do it: one sentence, and the conflict where it was one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[error("{text}")]
+pub struct Fault {
+    /// What, where, what to do.
+    pub text: String,
+    /// What stood against it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflict: Option<Box<Conflict>>,
+}
+
+impl Fault {
+    /// A fault with this sentence.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), conflict: None }
+    }
+}
+
+/// What the engine tells those who watch it. Committed changes come gap-free and in order; live text is
+/// latest-wins: what a slow watcher missed of it comes in one piece.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "update", rename_all = "snake_case")]
+pub enum Update {
+    /// Changes were committed.
+    Committed {
+        /// The number of the last of them.
+        upto: u64,
+        /// The changes, in order.
+        changes: Vec<Logged>,
+        /// The rows they touched, as they stand.
+        rows: Vec<RowUpdate>,
+    },
+    /// A step is being made, or moved on.
+    Live(LiveUpdate),
+    /// A step is over: committed, discarded or begun anew. Its live text goes.
+    Over {
+        /// Which.
+        step: StepId,
+    },
+}
+
+/// A row as it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "row", rename_all = "snake_case")]
+pub enum RowUpdate {
+    /// An agent.
+    Agent(Agent),
+    /// A group.
+    Group(Group),
+    /// A block.
+    Block(Block),
+    /// A conversation.
+    Conversation(Conversation),
+    /// A run.
+    Run(Run),
+    /// A pending call.
+    Call(PendingCall),
+    /// A job.
+    Job(Job),
+}
+
+/// What a step that is being made does now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LiveUpdate {
+    /// The step it will be.
+    pub step: StepId,
+    /// Its run.
+    pub run: RunId,
+    /// The turn or job the run belongs to.
+    pub root: RunId,
+    /// Where its message will go.
+    pub conversation: ConversationId,
+    /// Who.
+    pub agent: AgentId,
+    /// The short name.
+    pub name: String,
+    /// What it does.
+    pub phase: Phase,
+    /// Text since the last update.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+    /// Reasoning since the last update.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reasoning: String,
+}
+
+/// What a step that is being made does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "phase", rename_all = "snake_case")]
+pub enum Phase {
+    /// Waits for its agent or for a slot of its provider.
+    Waiting,
+    /// The model has been asked and has not begun.
+    Thinking,
+    /// Text or reasoning comes.
+    Speaking,
+    /// The model writes or the engine runs a call of this tool.
+    Calling {
+        /// The tool.
+        tool: String,
+    },
+    /// A model call failed and is made again.
+    Retrying {
+        /// What happened and when it is tried again.
+        text: String,
+    },
+}

@@ -1,3 +1,4 @@
 //! Nightdesk.
 
 pub mod domain;
+pub mod store;

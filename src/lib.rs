@@ -1,4 +1,8 @@
 //! Nightdesk.
 
+pub mod config;
 pub mod domain;
 pub mod engine;
+pub mod llm;
+pub mod store;
+pub mod tools;

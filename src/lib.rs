@@ -1,1 +1,3 @@
+//! Nightdesk: a terminal workbench for groups of agents that keep thinking while you are away.
 
+pub mod config;

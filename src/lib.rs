@@ -1,1 +1,4 @@
+//! Nightdesk: a workbench for groups of agents.
 
+pub mod config;
+pub mod llm;

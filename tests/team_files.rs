@@ -1,5 +1,7 @@
 //! Applying a team file makes the group it describes, once; a value written since is nobody's to overwrite.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // the harness around the tests may panic like them
+
 use std::path::{Path, PathBuf};
 
 use nightdesk::agentfile::team::{self, Existing, Plan, Surroundings, TeamError, TeamFile};
@@ -318,7 +320,8 @@ fn a_block_shared_by_the_group_is_in_no_agents_own_list_as_well() {
 #[test]
 fn a_persona_is_the_agents_own_block_and_may_take_the_place_of_a_shared_one() {
     let mut desk = Desk::new();
-    let shared = small("members = [\"ann\"]\nshared_blocks = [\"persona\"]", "", "").replace("\"story\"", "\"persona\"");
+    let shared =
+        small("members = [\"ann\"]\nshared_blocks = [\"persona\"]", "", "").replace("\"story\"", "\"persona\"");
     desk.apply(&shared);
     let own = "[group]\nname = \"desk\"\nmembers = [\"ann\"]\n[[agent]]\nname = \"ann\"\npersona = \"I am Ann.\"\n";
     desk.apply(own);
@@ -434,6 +437,8 @@ fn paths_in_a_file_are_relative_to_it() {
 mod proposed {
     //! Any sequence of files ends in the group of the last one.
 
+    use std::fmt::Write as _;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -443,11 +448,12 @@ mod proposed {
         let named = prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()), 3);
         (1usize..=3, any::<bool>(), any::<bool>(), named, "[ab]{0,3}").prop_map(|(members, one, two, named, value)| {
             let agents = ["ann", "bob", "cid"];
-            let shared: Vec<&str> = [(one, "one"), (two, "two")].iter().filter(|(is, _)| *is).map(|(_, b)| *b).collect();
+            let shared: Vec<&str> =
+                [(one, "one"), (two, "two")].iter().filter(|(is, _)| *is).map(|(_, b)| *b).collect();
             let mut text =
                 format!("[group]\nname = \"g\"\nmembers = {:?}\nshared_blocks = {shared:?}\n", &agents[..members]);
             for label in ["one", "two"] {
-                text.push_str(&format!("[[block]]\nlabel = {label:?}\nvalue = {value:?}\n"));
+                let _ = write!(text, "[[block]]\nlabel = {label:?}\nvalue = {value:?}\n");
             }
             for (name, (one, two, persona, listed)) in agents.iter().zip(named) {
                 if !listed && !agents[..members].contains(name) {
@@ -455,9 +461,9 @@ mod proposed {
                 }
                 let blocks: Vec<&str> =
                     [(one, "one"), (two, "two")].iter().filter(|(is, _)| *is).map(|(_, b)| *b).collect();
-                text.push_str(&format!("[[agent]]\nname = {name:?}\nblocks = {blocks:?}\n"));
+                let _ = write!(text, "[[agent]]\nname = {name:?}\nblocks = {blocks:?}\n");
                 if persona {
-                    text.push_str(&format!("persona = {value:?}\n"));
+                    let _ = write!(text, "persona = {value:?}\n");
                 }
             }
             text

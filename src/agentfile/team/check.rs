@@ -29,7 +29,8 @@ fn once<'a>(reader: &mut Reader<'_>, noun: &str, all: impl Iterator<Item = (&'a 
     for (name, line) in all {
         match seen.get(&folded(name)) {
             Some(first) => {
-                reader.fault(line, format!("{noun} {name:?} stands on line {first} already; give this one another name"));
+                reader
+                    .fault(line, format!("{noun} {name:?} stands on line {first} already; give this one another name"));
             }
             None => {
                 seen.insert(folded(name), line);
@@ -67,11 +68,17 @@ fn shape(reader: &mut Reader<'_>, group: &GroupSpec) {
     }
     if let Some(sleeptime) = background {
         if sleeptime.agents.is_empty() {
-            reader.fault(sleeptime.line, "[group.sleeptime] needs agents, the names of one or more who work in the background");
+            reader.fault(
+                sleeptime.line,
+                "[group.sleeptime] needs agents, the names of one or more who work in the background",
+            );
         }
         let manager = group.manager_agent.as_ref().map(|name| name.text.as_str());
         for both in sleeptime.agents.iter().filter(|name| Some(name.text.as_str()) == manager) {
-            reader.fault(both.line, format!("{} is the manager_agent and cannot work in the background too", both.text));
+            reader.fault(
+                both.line,
+                format!("{:?} is the manager_agent and cannot work in the background too", both.text),
+            );
         }
     }
     if group.members.len() > MAX_MEMBERS {
@@ -104,7 +111,7 @@ fn references(reader: &mut Reader<'_>, file: &TeamFile) {
 fn listed(reader: &mut Reader<'_>, key: &str, names: &[Name], noun: &str, known: &[&str]) {
     for (at, Name { text, line }) in names.iter().enumerate() {
         if names[..at].iter().any(|before| before.text == *text) {
-            reader.fault(*line, format!("{key} names {text} twice; once is enough"));
+            reader.fault(*line, format!("{key} names {text:?} twice; once is enough"));
         }
         if known.contains(&text.as_str()) {
             continue;
@@ -112,9 +119,7 @@ fn listed(reader: &mut Reader<'_>, key: &str, names: &[Name], noun: &str, known:
         let called = if noun == "agent" { "name" } else { "label" };
         let help = match nearest(text, known.iter().copied()) {
             Some(near) => format!("did you mean {near}?"),
-            None if noun == "agent" && text.contains('/') => {
-                "agents of other groups cannot be named yet".to_owned()
-            }
+            None if noun == "agent" && text.contains('/') => "agents of other groups cannot be named yet".to_owned(),
             None if known.is_empty() => format!("add one: [[{noun}]] with {called} = {text:?}"),
             None => format!("there are {}", known.join(", ")),
         };
@@ -147,10 +152,14 @@ fn oddities(reader: &mut Reader<'_>, file: &TeamFile) {
         }
     }
     for agent in file.agents.iter().filter(|agent| !file.group.has(&agent.name)) {
-        reader.warn(agent.line, format!("agent {} is in no list of [group]; it can only be spoken to directly", agent.name));
+        reader.warn(
+            agent.line,
+            format!("agent {} is in no list of [group]; it can only be spoken to directly", agent.name),
+        );
     }
     if file.group.manager_type == ManagerType::Sleeptime && file.group.max_turns.is_some() {
-        reader.warn(file.group.line, "max_turns has no effect: in a sleeptime group manager_agent gives the one answer");
+        reader
+            .warn(file.group.line, "max_turns has no effect: in a sleeptime group manager_agent gives the one answer");
     }
 }
 

@@ -273,67 +273,67 @@ impl<'a> Planner<'a> {
         if block.owner != wanted.owner {
             told.push(format!("was {} before", self.block_name(&block.label, &block.owner)));
         }
-        let mut edit = None;
+        let revision = self.revision(wanted, block, &name);
         let mut from_file = block.from_file.clone();
-        match wanted.value {
-            Some(value) if value == block.value => {
-                if from_file.as_deref() != Some(value) {
-                    from_file = Some(value.to_owned());
-                    told.push("its value is the file's now".to_owned());
-                }
-            }
-            Some(value) if self.overwrite || from_file.as_ref() == Some(&block.value) => edit = Some(value),
-            Some(_) => {
-                let (editor, version) = (block.editor.name(), block.version);
-                let how = "--overwrite-blocks replaces it";
-                self.told[0].push(format!("= {name} keeps its value: edited by {editor} since (v{version}); {how}"));
-            }
-            None => {}
+        if wanted.value == Some(block.value.as_str()) && from_file.as_deref() != wanted.value {
+            from_file = wanted.value.map(str::to_owned);
+            told.push("its value is the file's now".to_owned());
         }
-        let revision = edit.map(|value| {
-            let lost = if block.from_file.as_ref() == Some(&block.value) {
-                String::new()
-            } else {
-                format!(", over that of {}", block.editor.name())
-            };
-            told.push(format!("new value (v{} → v{}){lost}", block.version, block.version + 1));
-            revision(block, value)
-        });
+        let configured = !told.is_empty();
         let shrinks = block.value.chars().count() > wanted.limit as usize;
         if shrinks && revision.is_none() {
             self.refuse_limit(wanted, block, &name);
             return;
         }
-        let configure = |from_file: Option<String>| Change::BlockConfigured {
-            id: block.id.clone(),
-            description: wanted.description.to_owned(),
-            limit: wanted.limit,
-            read_only: wanted.read_only,
-            tags: wanted.tags.to_vec(),
-            owner: wanted.owner.clone(),
-            from_file,
-        };
-        let configured = told.len() > usize::from(revision.is_some());
-        // A longer value wants its larger limit first, a smaller limit its shorter value.
-        if configured && !shrinks {
-            self.changes.push(configure(from_file));
-        }
-        if let Some(revision) = revision {
-            let given = revision.value.clone();
-            self.changes.push(Change::BlockEdited(revision));
-            if configured && shrinks {
-                self.changes.push(configure(Some(given)));
-            }
+        if let Some(revision) = &revision {
+            let lost = match block.editor.name() {
+                editor if block.from_file.as_ref() != Some(&block.value) => format!(", over that of {editor}"),
+                _ => String::new(),
+            };
+            told.push(format!("new value (v{} → v{}){lost}", block.version, revision.version));
         }
         if !told.is_empty() {
             self.told[0].push(format!("~ {name}: {}", told.join(", ")));
         }
+        // A longer value wants its larger limit first, a smaller limit its shorter value.
+        if configured && !shrinks {
+            self.changes.push(configured_as(wanted, block, from_file));
+        } else if configured {
+            from_file = revision.as_ref().map(|revision| revision.value.clone());
+            self.changes.extend(revision.map(Change::BlockEdited));
+            self.changes.push(configured_as(wanted, block, from_file));
+            return;
+        }
+        self.changes.extend(revision.map(Change::BlockEdited));
+    }
+
+    /// The file's value as the next version, where it may be. Where somebody else's stays, that is told.
+    fn revision(&mut self, wanted: &Wanted<'a>, block: &Block, name: &str) -> Option<Revision> {
+        let value = wanted.value.filter(|value| *value != block.value)?;
+        if !self.overwrite && block.from_file.as_ref() != Some(&block.value) {
+            let (editor, version) = (block.editor.name(), block.version);
+            let how = "--overwrite-blocks replaces it";
+            self.told[0].push(format!("= {name} keeps its value: edited by {editor} since (v{version}); {how}"));
+            return None;
+        }
+        Some(Revision {
+            block: block.id.clone(),
+            version: block.version + 1,
+            value: value.to_owned(),
+            editor: Editor::File,
+            run: None,
+            step: None,
+            reason: REASON.to_owned(),
+        })
     }
 
     fn refuse_limit(&mut self, wanted: &Wanted<'a>, block: &Block, name: &str) {
+        let shorten = match wanted.value {
+            Some(_) => "shorten the block, or use --overwrite-blocks",
+            None => "or shorten the block",
+        };
         let text = format!(
-            "{name}: the limit {} is below its {} characters, edited by {} since (v{}); raise the limit, shorten the \
-             block, or use --overwrite-blocks",
+            "{name}: the limit {} is below its {} characters, edited by {} since (v{}); raise the limit, {shorten}",
             wanted.limit,
             block.value.chars().count(),
             block.editor.name(),
@@ -480,14 +480,15 @@ impl<'a> Planner<'a> {
     }
 }
 
-fn revision(block: &Block, value: &str) -> Revision {
-    Revision {
-        block: block.id.clone(),
-        version: block.version + 1,
-        value: value.to_owned(),
-        editor: Editor::File,
-        run: None,
-        step: None,
-        reason: REASON.to_owned(),
+/// Everything of a block but its value, as the file wants it.
+fn configured_as(wanted: &Wanted<'_>, block: &Block, from_file: Option<String>) -> Change {
+    Change::BlockConfigured {
+        id: block.id.clone(),
+        description: wanted.description.to_owned(),
+        limit: wanted.limit,
+        read_only: wanted.read_only,
+        tags: wanted.tags.to_vec(),
+        owner: wanted.owner.clone(),
+        from_file,
     }
 }

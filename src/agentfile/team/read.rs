@@ -237,7 +237,11 @@ fn system(reader: &mut Reader<'_>, section: &Section<'_>, around: &Surroundings<
     let file = section.name(reader, "system_file");
     if section.get("system").is_some() {
         if section.get("system_file").is_some() {
-            section.fault(reader, "system_file", "stands beside system; an agent has one system prompt: keep one of them");
+            section.fault(
+                reader,
+                "system_file",
+                "stands beside system; an agent has one system prompt: keep one of them",
+            );
         }
         return section.text(reader, "system");
     }

@@ -188,6 +188,7 @@ fn the_shipped_teams_are_a_round_robin_a_sleeptime_pair_and_one_for_a_real_model
     let model = fixture("scripted").agents[0].model.clone().unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).canonicalize().unwrap().join("fixtures/models/newsroom.toml");
     assert_eq!(model, format!("scripted/{}", script.display()));
+    assert!(script.is_file(), "the script lies where the team looks for it");
 }
 
 #[test]
@@ -463,7 +464,7 @@ mod proposed {
                     [(one, "one"), (two, "two")].iter().filter(|(is, _)| *is).map(|(_, b)| *b).collect();
                 let _ = write!(text, "[[agent]]\nname = {name:?}\nblocks = {blocks:?}\n");
                 if persona {
-                    let _ = write!(text, "persona = {value:?}\n");
+                    let _ = writeln!(text, "persona = {value:?}");
                 }
             }
             text

@@ -1,5 +1,6 @@
 //! Nightdesk.
 
+pub mod agentfile;
 pub mod config;
 pub mod domain;
 pub mod engine;

@@ -218,9 +218,11 @@ async fn an_object_wrapped_in_a_string_and_no_arguments_at_all_are_understood() 
 
 #[tokio::test]
 async fn a_call_genai_cannot_put_together_fails_loudly() {
-    transient(&answer(Protocol::OpenAi, Behaviour::CallWithoutIndex).await, "malformed tool call");
+    assert_eq!(answer(Protocol::OpenAi, Behaviour::CallNumbered(Some(0))).await.done().calls.len(), 1);
+    transient(&answer(Protocol::OpenAi, Behaviour::CallNumbered(None)).await, "a piece of it has no index");
+    transient(&answer(Protocol::OpenAi, Behaviour::CallNumbered(Some(1))).await, "its pieces are numbered with gaps");
     for protocol in [Protocol::OpenAi, Protocol::Anthropic] {
-        transient(&answer(protocol, Behaviour::CallsNone).await, "malformed tool call");
+        transient(&answer(protocol, Behaviour::CallsNone).await, "it says it calls a tool and names none");
     }
 }
 
@@ -519,27 +521,59 @@ async fn a_key_file_is_read_at_every_call() {
     assert_eq!(sent, ["Bearer first-key", "Bearer second-key"]);
 }
 
-/// A proxy of the environment is read once a process, so the proof runs in a child with the variable set.
+/// Runs one test of this file in a child with its own environment, which is read once a process. True in the child.
+async fn in_child(test: &str, proxy: Option<&str>) -> bool {
+    const CHILD: &str = "NIGHTDESK_TEST_CHILD";
+    if std::env::var(CHILD).is_ok_and(|name| name == test) {
+        return true;
+    }
+    let mut child = tokio::process::Command::new(std::env::current_exe().unwrap());
+    child.args([test, "--exact"]).env(CHILD, test);
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
+        for name in [name.to_owned(), name.to_lowercase()] {
+            match proxy {
+                Some(proxy) if !name.eq_ignore_ascii_case("NO_PROXY") => child.env(name, proxy),
+                _ => child.env_remove(name),
+            };
+        }
+    }
+    let output = child.output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    false
+}
+
 #[tokio::test]
 async fn a_proxy_in_the_environment_does_not_catch_a_server_on_this_machine() {
-    const CHILD: &str = "NIGHTDESK_TEST_BEHIND_PROXY";
-    if std::env::var_os(CHILD).is_some() {
-        assert_eq!(answer(ProviderKind::Ollama, Behaviour::say("direct")).await.text(), "direct");
-        return;
-    }
     let name = "a_proxy_in_the_environment_does_not_catch_a_server_on_this_machine";
-    let status = tokio::process::Command::new(std::env::current_exe().unwrap())
-        .args([name, "--exact"])
-        .env(CHILD, "1")
-        .envs(["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"].map(|name| (name, "http://127.0.0.1:9")))
-        .env_remove("NO_PROXY")
-        .env_remove("no_proxy")
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .status()
-        .await
-        .unwrap();
-    assert!(status.success());
+    if in_child(name, Some("http://127.0.0.1:9")).await {
+        assert_eq!(answer(ProviderKind::Ollama, Behaviour::say("direct")).await.text(), "direct");
+    }
+}
+
+fn leading_to(base_url: &str) -> Models {
+    let base_url = Some(base_url.to_owned());
+    let provider = Provider { kind: ProviderKind::OpenAi, base_url, key: KeySource::None, max_parallel: None };
+    Models::new(Config { provider: [("local".to_owned(), provider)].into(), ..Config::default() }, |_| None)
+}
+
+#[tokio::test]
+async fn a_proxy_in_the_environment_is_used_for_the_rest_of_the_world() {
+    let proxy = WireServer::start(Protocol::OpenAi, |_| Behaviour::say("by the proxy")).await;
+    let name = "a_proxy_in_the_environment_is_used_for_the_rest_of_the_world";
+    let at = proxy.base_url().replace("/v1", "");
+    if in_child(name, Some(&at)).await {
+        assert_eq!(ask(&leading_to("http://models.invalid/v1"), hello()).await.text(), "by the proxy");
+    } else {
+        assert_eq!(proxy.requests()[0].path, "http://models.invalid/v1/chat/completions");
+    }
+}
+
+#[tokio::test]
+async fn a_host_nobody_knows_is_named() {
+    if in_child("a_host_nobody_knows_is_named", None).await {
+        let answer = ask(&leading_to("https://models.invalid"), hello()).await;
+        transient(&answer, "could not reach https://models.invalid/v1: no such host is known here; is the network up?");
+    }
 }
 
 #[tokio::test]

@@ -97,8 +97,8 @@ pub enum Behaviour {
     Length { text: String },
     /// The token limit in the middle of a call's arguments.
     HalfCall,
-    /// A call whose pieces have no number (`OpenAI`).
-    CallWithoutIndex,
+    /// A call whose only piece has this number or none; it begins at 0 where all is well (`OpenAI`).
+    CallNumbered(Option<u64>),
     /// Says it calls tools and calls none.
     CallsNone,
     /// Words, then the end of the body without the protocol's end.
@@ -335,10 +335,13 @@ fn acts(protocol: Protocol, behaviour: Behaviour) -> Vec<Act> {
             send(wire.call(0, &half_call(), false));
             send(vec![wire.end(Some(Reason::Length))]);
         }
-        Behaviour::CallWithoutIndex => {
-            let frame = json!({"choices": [{"index": 0, "delta": {"tool_calls": [
-                {"id": "call-1", "type": "function", "function": {"name": "look", "arguments": "{}"}}]}}]});
-            send(vec![wire.frame("", &frame), wire.end(Some(Reason::Calls))]);
+        Behaviour::CallNumbered(index) => {
+            let mut call = json!({"id": "call-1", "function": {"name": "look", "arguments": "{}"}});
+            if let Some(index) = index {
+                call["index"] = json!(index);
+            }
+            // The reason for the end does not give the call away.
+            send(vec![wire.delta(&json!({"tool_calls": [call]})), wire.end(Some(Reason::End))]);
         }
         Behaviour::CallsNone => send(vec![wire.end(Some(Reason::Calls))]),
         Behaviour::NoEnd { text } => send(vec![wire.text(&text)]),

@@ -98,7 +98,14 @@ fn another_configuration_counts_from_now_on() {
 #[test]
 fn a_script_is_read_once_and_named_when_it_is_not_there() {
     let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("replies.toml");
+    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/faults.toml"), &file).unwrap();
     let models = Models::new(Config::default(), env(&[]));
+    let name = format!("scripted/{}", file.display());
+    let first = models.get(&name).unwrap();
+    assert_eq!((first.provider.as_str(), first.max_parallel), ("scripted", 50));
+    std::fs::remove_file(&file).unwrap();
+    assert!(Arc::ptr_eq(&first.model, &models.get(&name).unwrap().model), "the same script, read once");
     let missing = format!("scripted/{}/gone.toml", dir.path().display());
     assert!(refusal(&models, &missing).contains("gone.toml"));
     assert!(refusal(&models, "scripted/replies.toml").contains("wants the whole path"));

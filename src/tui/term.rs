@@ -14,7 +14,7 @@
 //! the program, the terminal is left as it was found.
 
 pub mod backend;
-//pub mod input;
+pub mod input;
 //pub mod pacer;
 pub mod screen;
 pub mod sequence;

@@ -15,7 +15,7 @@
 
 pub mod backend;
 pub mod input;
-//pub mod pacer;
+pub mod pacer;
 pub mod screen;
 pub mod sequence;
 //pub mod tty;

@@ -138,11 +138,7 @@ impl Theme {
             let kept = Style::new().add_modifier(style.add_modifier);
             if reversed { kept.add_modifier(Modifier::REVERSED) } else { kept }
         };
-        Self {
-            name: self.name.clone(),
-            background: Color::Reset,
-            styles: self.styles.iter().map(plain).collect(),
-        }
+        Self { name: self.name.clone(), background: Color::Reset, styles: self.styles.iter().map(plain).collect() }
     }
 }
 

@@ -6,3 +6,4 @@ pub mod engine;
 pub mod llm;
 pub mod store;
 pub mod tools;
+pub mod tui;

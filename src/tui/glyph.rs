@@ -136,8 +136,17 @@ mod tests {
     fn states_and_speakers_are_told_apart_by_sign_alone() {
         for set in [UNICODE, ASCII] {
             let mut signs = vec![
-                set.idle, set.thinking, set.tool, set.waiting, set.needs_you, set.background, set.done, set.changed,
-                set.failed, set.folded, set.open,
+                set.idle,
+                set.thinking,
+                set.tool,
+                set.waiting,
+                set.needs_you,
+                set.background,
+                set.done,
+                set.changed,
+                set.failed,
+                set.folded,
+                set.open,
             ];
             signs.extend(set.speakers);
             let count = signs.len();

@@ -126,7 +126,7 @@ impl Theme {
     /// A row as ratatui draws it.
     #[must_use]
     pub fn line<'a>(&self, row: &'a Row) -> Line<'a> {
-        Line::from_iter(row.spans.iter().map(|span| self.paint(span)))
+        Line::from(row.spans.iter().map(|span| self.paint(span)).collect::<Vec<_>>())
     }
 
     /// The same theme without colours, for `NO_COLOR`: weight, slant and reversal stay, and a role told by
@@ -138,11 +138,7 @@ impl Theme {
             let kept = Style::new().add_modifier(style.add_modifier);
             if reversed { kept.add_modifier(Modifier::REVERSED) } else { kept }
         };
-        Self {
-            name: self.name.clone(),
-            background: Color::Reset,
-            styles: self.styles.iter().map(plain).collect(),
-        }
+        Self { name: self.name.clone(), background: Color::Reset, styles: self.styles.iter().map(plain).collect() }
     }
 }
 

@@ -132,7 +132,9 @@ impl Body {
     #[must_use]
     pub fn rows(&self, range: Range<usize>) -> Cow<'_, [Row]> {
         match self {
-            Self::Rows(rows) => Cow::Borrowed(&rows[range.start.min(rows.len())..range.end.clamp(range.start.min(rows.len()), rows.len())]),
+            Self::Rows(rows) => Cow::Borrowed(
+                &rows[range.start.min(rows.len())..range.end.clamp(range.start.min(rows.len()), rows.len())],
+            ),
             Self::Paged(paged) => Cow::Owned(paged.rows(range)),
         }
     }

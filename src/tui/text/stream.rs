@@ -48,7 +48,8 @@ pub struct Stream {
     rows: Vec<Row>,
     /// How many of `rows` and of `settled` are laid out for good.
     frozen: (usize, usize),
-    dirty: bool,
+    /// Whether text arrived since the rows were made.
+    changed: bool,
 }
 
 impl Stream {
@@ -70,14 +71,14 @@ impl Stream {
             width: 0,
             rows: Vec::new(),
             frozen: (0, 0),
-            dirty: false,
+            changed: false,
         }
     }
 
     /// Takes what arrived. Nothing is parsed until rows are asked for.
     pub fn push(&mut self, delta: &str) {
         self.received += delta.len() as u64;
-        self.dirty |= !delta.is_empty();
+        self.changed |= !delta.is_empty();
         let Some(end) = delta.rfind('\n') else {
             self.partial.push_str(delta);
             return;
@@ -92,7 +93,7 @@ impl Stream {
     /// Says that nothing more will arrive; the rows are then those of the whole text.
     pub fn finish(&mut self) {
         self.finished = true;
-        self.dirty = true;
+        self.changed = true;
     }
 
     /// The rows of all that arrived, at `cells`. Costs nothing when neither it nor the width has changed.
@@ -101,9 +102,8 @@ impl Stream {
             self.width = cells;
             self.rows.clear();
             self.frozen = (0, 0);
-            self.dirty = true;
-        }
-        if std::mem::take(&mut self.dirty) {
+            self.redraw();
+        } else if self.changed {
             self.redraw();
         }
         &self.rows
@@ -124,31 +124,27 @@ impl Stream {
     fn redraw(&mut self) {
         let partial = clean(&self.partial).into_owned();
         let shown = if !self.finished && may_open_fence(&partial) { "" } else { partial.as_str() };
+        let mut current = !std::mem::take(&mut self.changed);
         if self.grew && self.may_parse(2 * self.tail.len() + shown.len()) {
             self.settle();
+            current = shown.is_empty();
         }
         let text = [self.tail.as_str(), shown].concat();
-        let known = text.len() == self.covered;
-        let plain = if known {
-            None
-        } else if self.finished || self.covered == 0 || self.may_parse(text.len()) {
+        if !current && (self.finished || self.may_parse(text.len())) {
             self.parsed += text.len() as u64;
             self.open = parse(&text, &self.glyphs, self.carry).blocks;
             self.covered = text.len();
-            None
-        } else {
-            text.get(self.covered..)
-        };
+        }
+        let plain = text.get(self.covered..).unwrap_or_default();
         self.rows.truncate(self.frozen.0);
         layout(&self.settled[self.frozen.1..], self.width, &self.glyphs, &mut self.rows);
         self.frozen = (self.rows.len(), self.settled.len());
-        match plain {
-            None => layout(&self.open, self.width, &self.glyphs, &mut self.rows),
-            Some(plain) => {
-                let mut open = self.open.clone();
-                append_plain(&mut open, plain, self.carry);
-                layout(&open, self.width, &self.glyphs, &mut self.rows);
-            }
+        if plain.is_empty() {
+            layout(&self.open, self.width, &self.glyphs, &mut self.rows);
+        } else {
+            let mut open = self.open.clone();
+            append_plain(&mut open, plain, self.carry);
+            layout(&open, self.width, &self.glyphs, &mut self.rows);
         }
     }
 
@@ -306,9 +302,40 @@ mod tests {
     /// Lines of every kind that decide where blocks start and end.
     fn document() -> impl Strategy<Value = String> {
         let line = prop::sample::select(vec![
-            "", "", "", "plain text", "- item", "  more of it", "1. one", "2. two", "> quoted", ">", "```", "```rust",
-            "    indented", "# head", "===", "---", "| a | b |", "|---|---|", "| 1 | 2 |", "**bold", "* star", "~~~",
-            "<div>", "</div>", "- ", "-", "#", "text `code` *em*", "\tt", "&#27;[2J", "新聞 e\u{301}", "    - deep", "`", "1)",
+            "",
+            "",
+            "",
+            "plain text",
+            "- item",
+            "  more of it",
+            "1. one",
+            "2. two",
+            "> quoted",
+            ">",
+            "```",
+            "```rust",
+            "    indented",
+            "# head",
+            "===",
+            "---",
+            "| a | b |",
+            "|---|---|",
+            "| 1 | 2 |",
+            "**bold",
+            "* star",
+            "~~~",
+            "<div>",
+            "</div>",
+            "- ",
+            "-",
+            "#",
+            "text `code` *em*",
+            "\tt",
+            "&#27;[2J",
+            "新聞 e\u{301}",
+            "    - deep",
+            "`",
+            "1)",
         ]);
         prop::collection::vec((line, any::<bool>()), 0..16).prop_map(|lines| {
             lines.into_iter().flat_map(|(line, ends)| [line, if ends { "\r\n" } else { "\n" }]).collect()

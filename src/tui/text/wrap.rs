@@ -273,11 +273,10 @@ mod tests {
 
     #[test]
     fn words_are_kept_whole_where_they_fit() {
-        assert_eq!(rows("We decided to launch on the third of May.", 16, Mode::Words), [
-            "We decided to",
-            "launch on the",
-            "third of May."
-        ]);
+        assert_eq!(
+            rows("We decided to launch on the third of May.", 16, Mode::Words),
+            ["We decided to", "launch on the", "third of May."]
+        );
         assert_eq!(rows("a  b", 3, Mode::Words), ["a", "b"], "spaces at a break are dropped");
         assert_eq!(rows("abcdefgh ij", 3, Mode::Words), ["abc", "def", "gh", "ij"]);
         assert_eq!(rows("abc def", 3, Mode::Words), ["abc", "def"], "a space just past the end is a break");

@@ -176,22 +176,18 @@ impl Layer {
         Ok(layer)
     }
 
-    fn entry(
-        &mut self,
-        key: &str,
-        at: Range<usize>,
-        value: &Spanned<DeValue<'_>>,
-        text: &str,
-    ) -> Result<(), Fault> {
+    fn entry(&mut self, key: &str, at: Range<usize>, value: &Spanned<DeValue<'_>>, text: &str) -> Result<(), Fault> {
         match key {
             "inherits" => {
-                let name = value.get_ref().as_str().ok_or_else(|| fault(value, "`inherits` wants the name of a theme"))?;
+                let name =
+                    value.get_ref().as_str().ok_or_else(|| fault(value, "`inherits` wants the name of a theme"))?;
                 self.inherits = Some((name.to_owned(), line_of(text, at.start)));
             }
             "background" => self.background = Some(colour(value)?),
             "speakers" => {
                 let styles = value.get_ref().as_array().filter(|array| array.len() == SPEAKERS);
-                let styles = styles.ok_or_else(|| fault(value, &format!("`speakers` wants a list of {SPEAKERS} styles")))?;
+                let styles =
+                    styles.ok_or_else(|| fault(value, &format!("`speakers` wants a list of {SPEAKERS} styles")))?;
                 for (index, entry) in styles.iter().enumerate() {
                     self.styles.push((Role::speaker(index), style(entry)?));
                 }
@@ -348,10 +344,7 @@ mod tests {
     #[test]
     fn a_circle_is_refused_where_it_closes() {
         let told = refused("a", &[("a", "inherits = \"b\""), ("b", "\ninherits = \"a\"")]);
-        assert_eq!(
-            told,
-            "themes/b.toml line 2: `inherits` runs in a circle (a > b > a): take it out of one of them"
-        );
+        assert_eq!(told, "themes/b.toml line 2: `inherits` runs in a circle (a > b > a): take it out of one of them");
     }
 
     #[test]

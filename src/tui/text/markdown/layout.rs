@@ -56,7 +56,14 @@ fn rule(block: &Block, cells: usize, glyphs: &GlyphSet, out: &mut Vec<Row>) {
 }
 
 /// A grid where it fits, otherwise a list of the rows with each cell under its heading.
-fn table(block: &Block, columns: &[Alignment], rows: &[Vec<Vec<Span>>], cells: usize, glyphs: &GlyphSet, out: &mut Vec<Row>) {
+fn table(
+    block: &Block,
+    columns: &[Alignment],
+    rows: &[Vec<Vec<Span>>],
+    cells: usize,
+    glyphs: &GlyphSet,
+    out: &mut Vec<Row>,
+) {
     let widths: Vec<usize> = (0..columns.len())
         .map(|column| rows.iter().map(|row| row.get(column).map_or(0, |cell| prefix_cells(cell))).max().unwrap_or(0))
         .collect();
@@ -127,11 +134,14 @@ fn lay_list(block: &Block, rows: &[Vec<Vec<Span>>], cells: usize, glyphs: &Glyph
             push_joined(&mut shape.rest, Span::new("    ", Role::Text));
             let mut spans: Vec<Span> = Vec::new();
             if column > 0 {
-                head.get(column).into_iter().flatten().for_each(|span| push_joined(&mut spans, span.clone()));
-                spans.iter_mut().for_each(|span| span.role = Role::Dim);
+                for span in head.get(column).into_iter().flatten() {
+                    push_joined(&mut spans, Span { role: Role::Dim, ..span.clone() });
+                }
                 push_joined(&mut spans, Span::new(": ", Role::Dim));
             }
-            cell.iter().for_each(|span| push_joined(&mut spans, if column == 0 { headed(span) } else { span.clone() }));
+            for span in cell {
+                push_joined(&mut spans, if column == 0 { headed(span) } else { span.clone() });
+            }
             out.extend(wrap(&spans, &shape));
             first.clone_from(&block.rest);
         }

@@ -15,6 +15,9 @@ const MAX_DEPTH: usize = 12;
 /// Cells code stands in from the left.
 const CODE_INDENT: &str = "  ";
 
+/// The cells of one row.
+pub(crate) type TableRow = Vec<Vec<Span>>;
+
 /// One block, to be laid out at any width.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Block {
@@ -40,7 +43,7 @@ pub(crate) enum Body {
     /// A line across.
     Rule,
     /// Rows of cells, the head first.
-    Table { columns: Vec<Alignment>, rows: Vec<Vec<Vec<Span>>> },
+    Table { columns: Vec<Alignment>, rows: Vec<TableRow> },
 }
 
 /// What the blocks before a text leave to it.
@@ -115,7 +118,7 @@ struct Builder<'g> {
     /// Links and images around the text, each with where it leads unless its text says so.
     links: Vec<Option<String>>,
     code: Option<(Option<String>, String)>,
-    table: Option<(Vec<Alignment>, Vec<Vec<Vec<Span>>>)>,
+    table: Option<(Vec<Alignment>, Vec<TableRow>)>,
 }
 
 impl<'g> Builder<'g> {
@@ -262,7 +265,9 @@ impl<'g> Builder<'g> {
             }
             TagEnd::TableCell => {
                 let mut cell = std::mem::take(&mut self.spans);
-                cell.iter_mut().for_each(|span| span.text = span.text.replace('\n', " "));
+                for span in &mut cell {
+                    span.text = span.text.replace('\n', " ");
+                }
                 self.open = false;
                 if let Some(row) = self.table.as_mut().and_then(|(_, rows)| rows.last_mut()) {
                     row.push(cell);

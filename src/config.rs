@@ -1,7 +1,19 @@
 //! `config.toml`: read, checked, and written by the model dialog (F2).
+//!
+//! Owns what the file may say ([`Config`]), how a file is checked (`check`), how the dialog changes
+//! one without losing the rest of it ([`save_provider`], [`save_choice`]), and where the program's files
+//! lie ([`Paths`]). A fault is one sentence with the file, the line and what is allowed there. No key
+//! ever stands in the file: only where to find it.
+
+mod check;
+mod paths;
+mod write;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+pub use paths::Paths;
+pub use write::{Choice, save_choice, save_provider};
 
 /// What the configuration says. [`Config::default`] is an absent file.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,4 +73,118 @@ pub enum KeySource {
     File(PathBuf),
     /// The server wants none.
     None,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            model: "offline".to_owned(),
+            theme: "terminal".to_owned(),
+            glyphs: Glyphs::default(),
+            provider: BTreeMap::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks the file; an absent file is [`Config::default`].
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text, &path.display().to_string()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(ConfigError::Read { path: path.to_owned(), source }),
+        }
+    }
+
+    /// Checks the text of a file; `file` is the name the sentences call it.
+    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
+        check::config(text).map_err(|fault| ConfigError::Bad {
+            file: file.to_owned(),
+            line: line_of(text, fault.at),
+            text: fault.text,
+        })
+    }
+}
+
+/// The line, from 1, that holds the byte `at`.
+fn line_of(text: &str, at: usize) -> usize {
+    1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count()
+}
+
+impl Glyphs {
+    /// The word for it in the file.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unicode => "unicode",
+            Self::Ascii => "ascii",
+        }
+    }
+}
+
+impl ProviderKind {
+    /// Every kind, in the order they are offered.
+    pub const ALL: [Self; 4] = [Self::Anthropic, Self::Gemini, Self::Ollama, Self::OpenAi];
+
+    /// The word for it in the file; also the provider's name when no entry is needed.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+            Self::Ollama => "ollama",
+        }
+    }
+
+    /// The kind of this word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
+    /// The variable its key usually lies in; Ollama wants none.
+    #[must_use]
+    pub fn usual_key(self) -> Option<&'static str> {
+        match self {
+            Self::OpenAi => Some("OPENAI_API_KEY"),
+            Self::Anthropic => Some("ANTHROPIC_API_KEY"),
+            Self::Gemini => Some("GEMINI_API_KEY"),
+            Self::Ollama => None,
+        }
+    }
+}
+
+/// What is wrong with the configuration, as one sentence.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is there and cannot be read.
+    #[error("cannot read {}: {source}; see that it is a text file you may read", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file says something it may not.
+    #[error("{file}:{line}: {text}")]
+    Bad {
+        /// The file, as the caller named it.
+        file: String,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong there and what is allowed.
+        text: String,
+    },
+    /// The file cannot be written; the old one still stands.
+    #[error("cannot write {}: {source}; the file is as it was", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// There is no place for the program's files.
+    #[error("HOME is not set to an absolute path, so there is no place for configuration and data; set HOME")]
+    NoHome,
 }

@@ -6,6 +6,7 @@
 //! [`ErrorClass`], and the engine decides (J7).
 
 pub mod offline;
+mod paced;
 pub mod provider;
 pub mod registry;
 pub mod scripted;
@@ -206,7 +207,12 @@ impl Prompt {
         }
         text.push_str("\n\n<memory_blocks>\nYour memory. Other agents and people may share and change these blocks.\n");
         for block in &self.memory {
-            let _ = write!(text, "\n<{label}>\n<description>{}</description>\n<metadata>", block.description, label = block.label);
+            let _ = write!(
+                text,
+                "\n<{label}>\n<description>{}</description>\n<metadata>",
+                block.description,
+                label = block.label
+            );
             if block.read_only {
                 text.push_str("\n- read_only=true");
             }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::state::Kind;
 use super::{
     Agent, AgentId, Block, BlockId, BlockOwner, Conversation, ConversationId, Group, Job, JobId, JobState, Message,
     PendingCall, Revision, Run, RunId, RunState, Step, StepId, Trigger, run::Answer,
@@ -159,6 +160,41 @@ impl Change {
             | Self::JobYielded { id }
             | Self::JobRecovered { id }
             | Self::JobMoved { id, .. } => id.as_str(),
+        }
+    }
+}
+
+impl Change {
+    /// The state rows it may have changed, by kind and key: what a watcher reads again.
+    #[must_use]
+    pub fn touches(&self) -> Vec<(Kind, String)> {
+        let subject = self.subject().to_owned();
+        match self {
+            Self::EpochRaised { .. } => vec![(Kind::Desk, subject)],
+            Self::AgentPut(_) => vec![(Kind::Agent, subject)],
+            Self::GroupPut(_) => vec![(Kind::Group, subject)],
+            Self::BlockCreated(_) | Self::BlockConfigured { .. } => vec![(Kind::Block, subject)],
+            Self::BlockEdited(revision) => {
+                let job = revision.editor.job().map(|job| (Kind::Job, job.0.clone()));
+                job.into_iter().chain([(Kind::Block, subject)]).collect()
+            }
+            Self::ConversationOpened(_) => vec![(Kind::Conversation, subject)],
+            Self::MessageAppended(message) => vec![(Kind::Conversation, message.conversation.0.clone())],
+            Self::RunCreated(run) => {
+                let parent = run.parent.as_ref().map(|parent| (Kind::Run, parent.0.clone()));
+                let conversation = (Kind::Conversation, run.conversation.0.clone());
+                parent.into_iter().chain([(Kind::Run, subject), conversation]).collect()
+            }
+            Self::RunMoved { .. } => vec![(Kind::Run, subject)],
+            Self::StepFinished(step) => vec![(Kind::Run, step.run.0.clone())],
+            Self::CallPending(call) => vec![(Kind::Call, PendingCall::place_key(&call.step, call.ordinal))],
+            Self::CallAnswered { step, ordinal, .. } => vec![(Kind::Call, PendingCall::place_key(step, *ordinal))],
+            Self::JobCreated(_)
+            | Self::JobCaused { .. }
+            | Self::JobClaimed { .. }
+            | Self::JobYielded { .. }
+            | Self::JobRecovered { .. }
+            | Self::JobMoved { .. } => vec![(Kind::Job, subject)],
         }
     }
 }

@@ -284,6 +284,11 @@ pub enum Update {
         /// Which.
         step: StepId,
     },
+    /// The engine itself met a fault, for example a full disk.
+    Trouble {
+        /// What happened and what to do.
+        text: String,
+    },
 }
 
 /// A row as it stands.

@@ -126,7 +126,7 @@ impl Theme {
     /// A row as ratatui draws it.
     #[must_use]
     pub fn line<'a>(&self, row: &'a Row) -> Line<'a> {
-        Line::from_iter(row.spans.iter().map(|span| self.paint(span)))
+        Line::from(row.spans.iter().map(|span| self.paint(span)).collect::<Vec<_>>())
     }
 
     /// The same theme without colours, for `NO_COLOR`: weight, slant and reversal stay, and a role told by

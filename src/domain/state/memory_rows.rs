@@ -38,6 +38,11 @@ impl Memory {
         self.rows.iter().map(|((kind, key), (_, body))| (*kind, key.as_str(), body.as_str()))
     }
 
+    /// Every row as (kind, key, lookup, body), in order.
+    pub fn raw(&self) -> impl Iterator<Item = (Kind, &str, Option<&str>, &str)> {
+        self.rows.iter().map(|((kind, key), (lookup, body))| (*kind, key.as_str(), lookup.as_deref(), body.as_str()))
+    }
+
     /// Puts a row as it was stored.
     pub fn put_raw(&mut self, kind: Kind, key: String, lookup: Option<String>, body: String) {
         self.rows.insert((kind, key), (lookup, body));

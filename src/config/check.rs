@@ -1,0 +1,305 @@
+//! Checks the text of `config.toml`, key by key, and says what is wrong in words.
+//!
+//! The checks are written by hand over toml's spans, because serde's messages name types where a
+//! person needs the keys and values that are allowed. No sentence quotes a value that could be a key.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::{Config, Glyphs, KeySource, Provider, ProviderKind};
+
+/// A fault, and the byte of the text it stands at.
+pub(super) struct Fault {
+    /// Offset in bytes.
+    pub at: usize,
+    /// What is wrong and what is allowed, without file and line.
+    pub text: String,
+}
+
+type Checked<T> = Result<T, Fault>;
+
+const TOP: [&str; 4] = ["glyphs", "model", "provider", "theme"];
+const PROVIDER: [&str; 5] = ["base_url", "key_env", "key_file", "kind", "max_parallel"];
+const KEY_ADVICE: &str = "a key does not belong in this file; keep it in a variable and name that here \
+    (key_env = \"OPENAI_API_KEY\"), or in a file of its own (key_file = \"~/.config/nightdesk/openai.key\")";
+
+/// Checks a whole file.
+pub(super) fn config(text: &str) -> Checked<Config> {
+    let table = DeTable::parse(text).map_err(|error| Fault {
+        at: error.span().map_or(0, |span| span.start),
+        text: format!("this is no TOML: {}", error.message().trim().replace('\n', "; ")),
+    })?;
+    let mut config = Config::default();
+    let mut model_at = 0;
+    for (key, value) in in_order(table.get_ref()) {
+        match key.get_ref().as_ref() {
+            "model" => {
+                config.model = words("model", value)?.to_owned();
+                model_at = value.span().start;
+            }
+            "theme" => config.theme = theme(value)?,
+            "glyphs" => config.glyphs = glyphs(value)?,
+            "provider" => config.provider = providers(value)?,
+            other => return Err(unknown(other, &key.span(), &TOP)),
+        }
+    }
+    model(&config, model_at)?;
+    Ok(config)
+}
+
+/// The entries as they stand in the file, so that the first fault told is the first in the file.
+fn in_order<'a, 'i>(table: &'a DeTable<'i>) -> Vec<(&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries
+}
+
+fn fault<T>(span: &Range<usize>, text: impl Into<String>) -> Checked<T> {
+    Err(Fault { at: span.start, text: text.into() })
+}
+
+fn unknown(key: &str, span: &Range<usize>, known: &[&str]) -> Fault {
+    if ["api_key", "apikey", "key", "token", "secret", "password"].contains(&key.to_lowercase().as_str()) {
+        return Fault { at: span.start, text: KEY_ADVICE.to_owned() };
+    }
+    Fault {
+        at: span.start,
+        text: format!("unknown key \"{key}\"{}; known here: {}", did_you_mean(key, known), known.join(", ")),
+    }
+}
+
+fn did_you_mean(word: &str, known: &[&str]) -> String {
+    known
+        .iter()
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 2 && *distance < candidate.len())
+        .min()
+        .map_or(String::new(), |(_, candidate)| format!(" (did you mean \"{candidate}\"?)"))
+}
+
+/// How many letters must be changed, added, dropped or swapped with their neighbour.
+fn distance(left: &str, right: &str) -> usize {
+    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
+    let mut rows = vec![(0..=right.len()).collect::<Vec<_>>()];
+    for (i, a) in left.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, b) in right.iter().enumerate() {
+            let mut least = (rows[i][j] + usize::from(a != b)).min(rows[i][j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *a == right[j - 1] && left[i - 1] == *b {
+                least = least.min(rows[i - 1][j - 1] + 1);
+            }
+            row.push(least);
+        }
+        rows.push(row);
+    }
+    rows[left.len()][right.len()]
+}
+
+fn words<'a>(key: &str, value: &'a Spanned<DeValue<'_>>) -> Checked<&'a str> {
+    match value.get_ref() {
+        DeValue::String(text) if !text.trim().is_empty() => Ok(text),
+        DeValue::String(_) => fault(&value.span(), format!("{key} is empty; leave the line out for the default")),
+        other => fault(&value.span(), format!("{key} wants text in quotes, not {}", noun(other))),
+    }
+}
+
+fn noun(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "text",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+fn theme(value: &Spanned<DeValue<'_>>) -> Checked<String> {
+    let name = words("theme", value)?;
+    if name.starts_with('.') || name.contains(['/', '\\']) || name.chars().any(char::is_control) {
+        let text = "theme wants a name: terminal, dark, light, or a file of the themes directory without its .toml";
+        return fault(&value.span(), text);
+    }
+    Ok(name.to_owned())
+}
+
+fn glyphs(value: &Spanned<DeValue<'_>>) -> Checked<Glyphs> {
+    match words("glyphs", value)? {
+        "unicode" => Ok(Glyphs::Unicode),
+        "ascii" => Ok(Glyphs::Ascii),
+        other => fault(&value.span(), format!("glyphs is \"unicode\" or \"ascii\", not \"{other}\"")),
+    }
+}
+
+/// The default model must be one that can be found: its provider has an entry or needs none.
+fn model(config: &Config, at: usize) -> Checked<()> {
+    let bad = |text: String| Err(Fault { at, text });
+    let name = config.model.as_str();
+    if name == "offline" {
+        return Ok(());
+    }
+    let Some((provider, model)) = name.split_once('/').filter(|(_, model)| !model.is_empty()) else {
+        return bad(format!(
+            "model wants provider/model, for example \"openai/gpt-4.1-mini\", or \"offline\", not \"{name}\""
+        ));
+    };
+    if provider == "scripted" {
+        return if model.starts_with('/') {
+            Ok(())
+        } else {
+            bad("model wants the whole path after scripted/, for example \"scripted//home/me/replies.toml\"".to_owned())
+        };
+    }
+    let mut known: Vec<&str> = config.provider.keys().map(String::as_str).collect();
+    known.extend(ProviderKind::ALL.map(ProviderKind::word));
+    known.sort_unstable();
+    known.dedup();
+    if known.contains(&provider) {
+        return Ok(());
+    }
+    bad(format!(
+        "model names the provider \"{provider}\"{}, which has no [provider.{provider}]; known here: {}",
+        did_you_mean(provider, &known),
+        known.join(", ")
+    ))
+}
+
+fn providers(value: &Spanned<DeValue<'_>>) -> Checked<BTreeMap<String, Provider>> {
+    let DeValue::Table(table) = value.get_ref() else {
+        return fault(&value.span(), "provider wants tables: write [provider.NAME] on a line of its own");
+    };
+    let mut providers = BTreeMap::new();
+    for (key, value) in in_order(table) {
+        let name = key.get_ref().as_ref();
+        let DeValue::Table(entry) = value.get_ref() else {
+            return fault(
+                &key.span(),
+                format!("provider.{name} wants a table: write [provider.{name}] and its keys below"),
+            );
+        };
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+        if name.is_empty() || !name.chars().all(plain) || ["offline", "scripted"].contains(&name) {
+            let text =
+                "a provider's name is letters, digits, dot, dash and underscore, and neither offline nor scripted";
+            return fault(&key.span(), text);
+        }
+        providers.insert(name.to_owned(), provider(name, key.span().start, entry)?);
+    }
+    Ok(providers)
+}
+
+fn provider(name: &str, at: usize, entry: &DeTable<'_>) -> Checked<Provider> {
+    let (mut kind, mut base_url, mut key_source, mut max_parallel) = (ProviderKind::from_word(name), None, None, None);
+    for (key, value) in in_order(entry) {
+        match key.get_ref().as_ref() {
+            "kind" => kind = Some(provider_kind(value)?),
+            "base_url" => base_url = Some(address(value)?),
+            "key_env" | "key_file" if key_source.is_some() => {
+                return fault(&key.span(), "a provider has one key: give key_env or key_file, not both");
+            }
+            "key_env" => key_source = Some(KeySource::Env(variable(value)?)),
+            "key_file" => key_source = Some(KeySource::File(PathBuf::from(key_file(value)?))),
+            "max_parallel" => max_parallel = Some(parallel(value)?),
+            other => return Err(unknown(other, &key.span(), &PROVIDER)),
+        }
+    }
+    let Some(kind) = kind else {
+        return Err(Fault { at, text: format!("provider.{name} lacks its kind: one of {}", kinds()) });
+    };
+    let key = key_source.unwrap_or_else(|| usual_key(kind, base_url.is_some()));
+    Ok(Provider { kind, base_url, key, max_parallel })
+}
+
+/// A server of one's own wants no key unless told; a provider's own address wants the usual one.
+fn usual_key(kind: ProviderKind, own_server: bool) -> KeySource {
+    match kind.usual_key() {
+        Some(name) if !own_server => KeySource::Env(name.to_owned()),
+        _ => KeySource::None,
+    }
+}
+
+fn kinds() -> String {
+    ProviderKind::ALL.map(ProviderKind::word).join(", ")
+}
+
+fn provider_kind(value: &Spanned<DeValue<'_>>) -> Checked<ProviderKind> {
+    let word = words("kind", value)?;
+    ProviderKind::from_word(word).map_or_else(
+        || {
+            let near = did_you_mean(word, &ProviderKind::ALL.map(ProviderKind::word));
+            fault(&value.span(), format!("kind is one of {}, not \"{word}\"{near}", kinds()))
+        },
+        Ok,
+    )
+}
+
+fn address(value: &Spanned<DeValue<'_>>) -> Checked<String> {
+    let url = words("base_url", value)?;
+    let example = "for example \"http://127.0.0.1:8080/v1\"";
+    let Some(rest) = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")) else {
+        return fault(&value.span(), format!("base_url begins with http:// or https://, {example}"));
+    };
+    let host = rest.split('/').next().unwrap_or_default();
+    if host.contains('@') {
+        return fault(&value.span(), format!("base_url holds a name or password before the @; {KEY_ADVICE}"));
+    }
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "?#".contains(c);
+    if host.is_empty() || host.starts_with(':') || rest.contains(odd) {
+        return fault(&value.span(), format!("base_url is a host and a path and nothing else, {example}"));
+    }
+    Ok(url.to_owned())
+}
+
+fn variable(value: &Spanned<DeValue<'_>>) -> Checked<String> {
+    let name = words("key_env", value)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.chars().all(plain) && !name.starts_with(|c: char| c.is_ascii_digit()) {
+        return Ok(name.to_owned());
+    }
+    fault(
+        &value.span(),
+        "key_env wants the name of a variable, for example \"OPENAI_API_KEY\", and never the key itself",
+    )
+}
+
+fn key_file<'a>(value: &'a Spanned<DeValue<'_>>) -> Checked<&'a str> {
+    let path = words("key_file", value)?;
+    if path.starts_with('/') || path.starts_with("~/") {
+        return Ok(path);
+    }
+    fault(&value.span(), "key_file wants a path that begins with / or ~/, and never the key itself")
+}
+
+fn parallel(value: &Spanned<DeValue<'_>>) -> Checked<u32> {
+    let number = match value.get_ref() {
+        DeValue::Integer(number) => u32::from_str_radix(number.as_str(), number.radix()).ok(),
+        _ => None,
+    };
+    number
+        .filter(|number| (1..=1000).contains(number))
+        .map_or_else(|| fault(&value.span(), "max_parallel is a whole number from 1 to 1000"), Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{did_you_mean, distance};
+
+    #[test]
+    fn a_swap_a_drop_a_change_and_an_addition_each_count_one() {
+        assert_eq!(distance("modle", "model"), 1);
+        assert_eq!(distance("mdel", "model"), 1);
+        assert_eq!(distance("nodel", "model"), 1);
+        assert_eq!(distance("modell", "model"), 1);
+        assert_eq!(distance("", "model"), 5);
+    }
+
+    #[test]
+    fn a_far_word_suggests_nothing() {
+        assert_eq!(did_you_mean("colour", &["glyphs", "model"]), "");
+        assert_eq!(did_you_mean("glyps", &["glyphs", "model"]), " (did you mean \"glyphs\"?)");
+    }
+}

@@ -1,0 +1,59 @@
+//! Where the program's files lie: the XDG base directories, from the environment it is given.
+
+use std::path::PathBuf;
+
+use super::ConfigError;
+
+/// The directories of the program. None is created here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// `$XDG_CONFIG_HOME/nightdesk`, by default `~/.config/nightdesk`.
+    pub config_dir: PathBuf,
+    /// `$XDG_DATA_HOME/nightdesk`, by default `~/.local/share/nightdesk`.
+    pub data_dir: PathBuf,
+    /// `$XDG_STATE_HOME/nightdesk`, by default `~/.local/state/nightdesk`; the logs lie here.
+    pub state_dir: PathBuf,
+}
+
+impl Paths {
+    /// Reads `HOME` and the `XDG_…_HOME` variables through `env`. A variable that is no absolute path counts as
+    /// unset, as the XDG specification asks; without `HOME`, all three must be set.
+    pub fn new(env: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let absolute = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let dir = |name: &str, below_home: &str| {
+            absolute(name)
+                .or_else(|| absolute("HOME").map(|home| home.join(below_home)))
+                .map(|base| base.join("nightdesk"))
+                .ok_or(ConfigError::NoHome)
+        };
+        Ok(Self {
+            config_dir: dir("XDG_CONFIG_HOME", ".config")?,
+            data_dir: dir("XDG_DATA_HOME", ".local/share")?,
+            state_dir: dir("XDG_STATE_HOME", ".local/state")?,
+        })
+    }
+
+    /// The configuration file.
+    #[must_use]
+    pub fn config_file(&self) -> PathBuf {
+        self.config_dir.join("config.toml")
+    }
+
+    /// Where the user's own themes lie.
+    #[must_use]
+    pub fn themes_dir(&self) -> PathBuf {
+        self.config_dir.join("themes")
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store_file(&self) -> PathBuf {
+        self.data_dir.join("desk.db")
+    }
+
+    /// Where the logs lie.
+    #[must_use]
+    pub fn log_dir(&self) -> PathBuf {
+        self.state_dir.join("logs")
+    }
+}

@@ -1,0 +1,158 @@
+//! Jobs: claimed, worked off below the foreground, ended exactly once (J2 to J9).
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio_util::sync::CancellationToken;
+
+use super::context::CONTEXT_BYTES;
+use super::speech::Work;
+use super::step::{self, Made};
+use super::{Engine, Trouble};
+use crate::domain::job::{JobFault, MAX_ATTEMPTS};
+use crate::domain::{
+    Actor, Change, Commit, Conversation, ConversationId, ConversationOwner, Cursor, Job, JobOutcome, JobState, Rest,
+    Run, RunId, RunKind, RunState, StopReason, Trigger,
+};
+use crate::llm::{ErrorClass, ModelError};
+use crate::store::Lane;
+
+/// The first backoff of a job (J7).
+const FIRST_BACKOFF: Duration = Duration::from_secs(2);
+/// The longest backoff of a job (J7).
+const LONGEST_BACKOFF: Duration = Duration::from_secs(15 * 60);
+
+/// Claims the job and makes its steps until it is over or makes way. Its agent's place is held by the caller.
+pub async fn work_off(
+    engine: &Engine,
+    job: &Job,
+    cancel: CancellationToken,
+    give_way: CancellationToken,
+) -> Result<(), Trouble> {
+    let Some(job) = claim(engine, job).await? else { return Ok(()) };
+    let Some(run) = job.run.clone() else { return Ok(()) };
+    let work = Work {
+        run,
+        turn: None,
+        job: Some((job.id.clone(), job.fence)),
+        cancel,
+        give_way,
+        attempts_before: job.attempt.saturating_sub(1),
+    };
+    loop {
+        match step::make(engine, &work).await? {
+            Made::Next => {}
+            Made::Over | Made::Parked | Made::Cancelled => return Ok(()),
+            Made::GaveWay => {
+                let yielded = Change::JobYielded { id: job.id.clone() };
+                return held(engine, &job, vec![yielded]).await;
+            }
+            Made::Failed(fault) => return failed(engine, &job, &work, &fault).await,
+        }
+    }
+}
+
+/// Takes the job: its fence rises; at the first claim its window is fixed and it gets its run and its notes.
+async fn claim(engine: &Engine, job: &Job) -> Result<Option<Job>, Trouble> {
+    let ids = engine.store.ids();
+    let (run, notes) = (RunId::fresh(ids), ConversationId::fresh(ids));
+    let upto = match job.window {
+        Some(_) => None,
+        None => window_end(engine, job).await?,
+    };
+    let mut changes = vec![Change::JobClaimed {
+        id: job.id.clone(),
+        epoch: engine.epoch,
+        run: run.clone(),
+        conversation: notes.clone(),
+        upto,
+    }];
+    if job.run.is_none() {
+        changes.push(Change::ConversationOpened(Conversation::new(
+            notes.clone(),
+            ConversationOwner::Job(job.id.clone()),
+        )));
+        changes.push(Change::RunCreated(run_of(engine, job, run, notes).await?));
+    }
+    match engine.commit(Lane::Background, Commit::new(Actor::Engine, changes)).await {
+        Ok(_) => {}
+        Err(Trouble::Moved | Trouble::Refused(_)) => return Ok(None),
+        Err(other) => return Err(other),
+    }
+    let Some(claimed) = engine.store.row::<Job>(job.id.as_str()).await? else { return Ok(None) };
+    let asked = claimed.causes.iter().any(|cause| matches!(cause, Trigger::Person { .. } | Trigger::Retry { .. }));
+    if !asked && claimed.window.is_some_and(|(after, upto)| after == upto) {
+        // J9: nothing was said since it last looked; no model is asked.
+        let mut changes = vec![Change::JobMoved {
+            id: claimed.id.clone(),
+            to: JobState::Completed { outcome: JobOutcome::NothingToDo },
+        }];
+        changes.extend(claimed.run.iter().map(|run| over(run, StopReason::EndTurn, None)));
+        held(engine, &claimed, changes).await?;
+        return Ok(None);
+    }
+    Ok(Some(claimed))
+}
+
+/// The last message that still fits one context, where not all of the backlog does.
+async fn window_end(engine: &Engine, job: &Job) -> Result<Option<u64>, Trouble> {
+    let Some(talk) = engine.store.find::<Conversation>(job.group.as_str()).await?.into_iter().next() else {
+        return Ok(None);
+    };
+    let cursor = engine.store.row::<Cursor>(&Cursor::pair_key(&job.agent, &job.group)).await?;
+    let after = cursor.map_or(0, |cursor| cursor.seq);
+    Ok(engine.store.window_end(&talk.id, after, CONTEXT_BYTES).await?)
+}
+
+async fn run_of(engine: &Engine, job: &Job, id: RunId, notes: ConversationId) -> Result<Run, Trouble> {
+    let talk = engine.store.find::<Conversation>(job.group.as_str()).await?.into_iter().next();
+    let now = engine.store.clock().now();
+    Ok(Run {
+        id: id.clone(),
+        conversation: notes,
+        kind: RunKind::Job { agent: job.agent.clone(), group: job.group.clone(), job: job.id.clone() },
+        state: RunState::Running,
+        parent: None,
+        root: id,
+        input: 0,
+        queued: None,
+        turn: talk.map_or(0, |talk| talk.asked),
+        steps: 0,
+        tokens: 0,
+        created_at: now,
+        moved_at: now,
+    })
+}
+
+async fn failed(engine: &Engine, job: &Job, work: &Work, fault: &ModelError) -> Result<(), Trouble> {
+    tracing::warn!(job = %job.id, run = %work.run, attempt = job.attempt, "{fault}");
+    let error = fault.text.clone();
+    if fault.class == ErrorClass::Transient && job.attempt < MAX_ATTEMPTS {
+        let wait = engine.backoff(FIRST_BACKOFF, job.attempt).min(LONGEST_BACKOFF).max(fault.retry_after.unwrap_or_default());
+        let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::ZERO);
+        let run_at = engine.store.clock().now().saturating_add(wait).unwrap_or(jiff::Timestamp::MAX);
+        let to = JobState::Retryable { run_at, error };
+        return held(engine, job, vec![Change::JobMoved { id: job.id.clone(), to }]).await;
+    }
+    let class = match fault.class {
+        ErrorClass::Transient => JobFault::Transient,
+        ErrorClass::Terminal => JobFault::Terminal,
+    };
+    let to = JobState::Failed { class, error: error.clone() };
+    let changes =
+        vec![over(&work.run, StopReason::Error, Some(error)), Change::JobMoved { id: job.id.clone(), to }];
+    held(engine, job, changes).await
+}
+
+fn over(run: &RunId, stop_reason: StopReason, error: Option<String>) -> Change {
+    Change::RunMoved { id: run.clone(), to: RunState::Finished { stop_reason, error } }
+}
+
+/// Commits under the job's fence; a job that is not ours any more is left alone (J4).
+async fn held(engine: &Engine, job: &Job, changes: Vec<Change>) -> Result<(), Trouble> {
+    let commit = Commit::new(Actor::Engine, changes).on(Rest::JobFence(job.id.clone(), job.fence));
+    match engine.commit(Lane::Background, commit).await {
+        Ok(_) | Err(Trouble::Moved) => Ok(()),
+        Err(other) => Err(other),
+    }
+}

@@ -1,0 +1,260 @@
+//! What an agent is told: the prompt of one step, built from committed rows.
+//!
+//! An agent's context is a query over the conversation: others' words attributed, its own calls with their
+//! results. The prompt is ordered for provider caches: instructions, group and tools first, blocks last, no
+//! clock and no running counters.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::domain::{
+    Agent, AgentId, Block, BlockId, Content, Group, ManagerType, Message, NoticeKind, RunKind, StepId, Trigger,
+};
+use crate::llm::{Entry, MemoryBlock, Place, Prompt, ToolCall, ToolSpec};
+use crate::store::StepView;
+
+/// The most bytes of conversation one prompt quotes: some 24,000 tokens, which every current model takes.
+/// Older messages stay in the conversation and in its search.
+pub const CONTEXT_BYTES: usize = 96 * 1024;
+
+/// The prompt of the next step.
+#[must_use]
+pub fn prompt(view: &StepView, model: &str, tools: Vec<ToolSpec>, attempt: u32) -> Prompt {
+    let background = matches!(view.run.kind, RunKind::Job { .. });
+    Prompt {
+        agent: view.agent.name.clone(),
+        model: model.to_owned(),
+        system: system(view, background),
+        memory: memory(&view.agent.id, &view.blocks, &view.seen),
+        entries: if background { job_entries(view) } else { speech_entries(view) },
+        tools,
+        temperature: view.agent.temperature,
+        max_tokens: view.agent.max_tokens,
+        place: Place { turn: view.run.turn, step: view.run.steps + 1, attempt, background },
+    }
+}
+
+fn system(view: &StepView, background: bool) -> String {
+    let agent = &view.agent;
+    let mut text = match &agent.system {
+        Some(own) => own.clone(),
+        None if background => BACKGROUND.replace("{name}", &agent.name),
+        None => FOREGROUND.replace("{name}", &agent.name),
+    };
+    if agent.system.is_some() && background {
+        let _ = write!(text, "\n\n{}", BACKGROUND.replace("{name}", &agent.name));
+    }
+    if let Some(group) = &view.group {
+        text.push_str("\n\n");
+        text.push_str(&framing(agent, group, &view.roster, background));
+    }
+    text
+}
+
+const FOREGROUND: &str = "You are {name}. Your memory is kept in labelled blocks, shown below; the block `persona`, \
+                          if you have one, says who you are. What you write is heard by everybody in the \
+                          conversation. Be brief and speak as yourself. Change memory with the memory tools when you \
+                          learn something that should outlast this conversation.";
+
+const BACKGROUND: &str = "You are {name}, a background agent. You review a conversation after the fact; you are not \
+                          one of its speakers and nobody reads what you write. Your work is memory: keep the blocks \
+                          below correct, readable and current. Use memory_replace and memory_insert for small edits, \
+                          memory_rethink to reorganise a block. Write absolute dates. Do not repeat what a block \
+                          already says; correct what has changed. Call memory_finish_edits when nothing more is \
+                          worth changing, at once if nothing is.";
+
+/// Who is here, what the group is for, how to take part.
+fn framing(agent: &Agent, group: &Group, roster: &[Agent], background: bool) -> String {
+    let mut text = format!("<group name=\"{}\">\n", group.name);
+    if !group.description.is_empty() {
+        let _ = writeln!(text, "Purpose: {}", group.description);
+    }
+    for other in roster {
+        let place = if group.in_background(&other.id) { " (in the background)" } else { "" };
+        let you = if other.id == agent.id { " (you)" } else { "" };
+        let colon = if other.description.is_empty() { "" } else { ": " };
+        let _ = writeln!(text, "- {}{you}{place}{colon}{}", other.name, other.description);
+    }
+    if background {
+        text.push_str("The others see the blocks you share with them; that is how you reach them.\n");
+    } else if group.manager_type == ManagerType::RoundRobin {
+        text.push_str(
+            "Each member speaks in this order after a message of the user; you read what those before you said. \
+             Build on it, do not repeat it. Call `pass` when you have nothing to add.\n",
+        );
+    }
+    text.push_str("</group>");
+    text
+}
+
+/// The blocks that reach the agent, and who changed them since it last spoke.
+fn memory(agent: &AgentId, blocks: &[Block], seen: &[(BlockId, u64)]) -> Vec<MemoryBlock> {
+    let seen: BTreeMap<&BlockId, u64> = seen.iter().map(|(id, version)| (id, *version)).collect();
+    blocks
+        .iter()
+        .map(|block| {
+            let newer = seen.get(&block.id).is_some_and(|version| *version < block.version);
+            let by_other = block.editor.agent() != Some(agent);
+            MemoryBlock {
+                label: block.label.clone(),
+                description: block.description.clone(),
+                value: block.value.clone(),
+                limit: block.limit,
+                read_only: block.read_only,
+                version: block.version,
+                changed_by: (newer && by_other).then(|| match block.editor.name() {
+                    "you" => "the user".to_owned(),
+                    name => name.to_owned(),
+                }),
+            }
+        })
+        .collect()
+}
+
+fn speech_entries(view: &StepView) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    if view.earlier > 0 {
+        entries.push(Entry::Note {
+            text: format!("{} earlier messages are not shown; conversation_search finds them.", view.earlier),
+        });
+    }
+    entries.extend(said(&view.messages, Some(&view.agent.id)));
+    entries
+}
+
+/// A job reads its window, then what it has done so far.
+fn job_entries(view: &StepView) -> Vec<Entry> {
+    let mut entries = said(&view.messages, None);
+    let causes = view.job.iter().flat_map(|job| &job.causes);
+    let asked: Vec<&str> = causes
+        .filter_map(|cause| match cause {
+            Trigger::Person { instruction } => instruction.as_deref(),
+            _ => None,
+        })
+        .collect();
+    let mut note = String::from(
+        "You are the background agent. The conversation above has ended for now; the lines are the user's and the \
+         other agents'. Review it and update memory.",
+    );
+    for instruction in asked {
+        let _ = write!(note, " The user asks you in particular: {instruction}");
+    }
+    entries.push(Entry::Note { text: note });
+    entries.extend(said(&view.notes, Some(&view.agent.id)));
+    entries
+}
+
+/// Messages as this agent hears them; with no agent, everybody's words are somebody else's.
+fn said(messages: &[Message], me: Option<&AgentId>) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    // The step whose words or calls the last own entry holds.
+    let mut open: Option<StepId> = None;
+    // Results of the open step: they follow its entry.
+    let mut results: Vec<Entry> = Vec::new();
+    for message in messages {
+        let own = me.is_some() && message.agent.as_ref() == me;
+        if !own || message.step != open {
+            entries.append(&mut results);
+            open = None;
+        }
+        match (&message.content, own) {
+            (Content::Text { text, cancelled, .. }, false) => {
+                let by = message.agent.is_some().then(|| message.name.clone());
+                let text = if *cancelled { format!("{text} [interrupted]") } else { text.clone() };
+                entries.push(Entry::Said { by, text });
+            }
+            (Content::Text { text, cancelled, .. }, true) => {
+                let text = if *cancelled { format!("{text} [interrupted]") } else { text.clone() };
+                entries.push(Entry::Own { text, calls: Vec::new() });
+                open.clone_from(&message.step);
+            }
+            (Content::Tool { call, name, arguments, ok, text }, true) => {
+                if open.is_none() {
+                    entries.push(Entry::Own { text: String::new(), calls: Vec::new() });
+                    open.clone_from(&message.step);
+                }
+                if let Some(Entry::Own { calls, .. }) = entries.last_mut() {
+                    calls.push(ToolCall { id: call.clone(), name: name.clone(), arguments: arguments.clone() });
+                }
+                results.push(Entry::Result { call: call.clone(), name: name.clone(), ok: *ok, text: text.clone() });
+            }
+            // Others' tool traffic is theirs.
+            (Content::Tool { .. }, false) => {}
+            (Content::Notice { notice: NoticeKind::Pass | NoticeKind::Error, text }, _) => {
+                entries.push(Entry::Note { text: text.clone() });
+            }
+            // Told to people: an agent has no use for it.
+            (Content::Notice { .. }, _) => {}
+        }
+    }
+    entries.append(&mut results);
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::{ConversationId, MessageId};
+
+    fn message(seq: u64, agent: Option<&str>, step: Option<&str>, content: Content) -> Message {
+        Message {
+            id: MessageId(format!("message-{seq}")),
+            conversation: ConversationId::from("conversation-1"),
+            seq,
+            run: None,
+            step: step.map(StepId::from),
+            agent: agent.map(AgentId::from),
+            name: agent.unwrap_or_default().to_owned(),
+            content,
+            at: jiff::Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn text(text: &str) -> Content {
+        Content::Text { text: text.to_owned(), reasoning: String::new(), cancelled: false }
+    }
+
+    fn tool(call: &str) -> Content {
+        let (call, name) = (call.to_owned(), "memory_insert".to_owned());
+        Content::Tool { call, name, arguments: json!({}), ok: true, text: "done".to_owned() }
+    }
+
+    #[test]
+    fn every_own_call_is_followed_by_its_one_result_and_others_are_attributed() {
+        let log = [
+            message(1, None, None, text("hello")),
+            message(2, Some("critic"), Some("step-1"), text("hm")),
+            message(3, Some("me"), Some("step-2"), text("let me see")),
+            message(4, Some("me"), Some("step-2"), tool("a")),
+            message(5, Some("me"), Some("step-2"), tool("b")),
+            message(6, Some("me"), Some("step-3"), tool("c")),
+            message(7, Some("critic"), Some("step-4"), tool("x")),
+            message(8, Some("me"), Some("step-5"), text("done")),
+        ];
+        let entries = said(&log, Some(&AgentId::from("me")));
+        let shapes: Vec<String> = entries
+            .iter()
+            .map(|entry| match entry {
+                Entry::Said { by, text } => format!("{}: {text}", by.as_deref().unwrap_or("user")),
+                Entry::Own { text, calls } => format!("own {text:?} {}", calls.len()),
+                Entry::Result { call, .. } => format!("result {call}"),
+                Entry::Note { text } => format!("note {text}"),
+            })
+            .collect();
+        assert_eq!(
+            shapes,
+            [
+                "user: hello",
+                "critic: hm",
+                "own \"let me see\" 2",
+                "result a",
+                "result b",
+                "own \"\" 1",
+                "result c",
+                "own \"done\" 0",
+            ]
+        );
+    }
+}

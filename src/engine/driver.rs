@@ -1,0 +1,215 @@
+//! The driver: after every commit it looks what is due, and starts a task for it. Nothing else starts tasks.
+//!
+//! It rests on the store's doorbell, on the doorbell of freed places and, only while a job waits for its next
+//! try, on one deadline. A run that is parked has no task.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::gates::{Room, Side};
+use super::{Engine, Scope, Trouble, background, speech, turn};
+use crate::domain::{
+    Actor, Change, Commit, ConversationId, Job, JobState, NoticeKind, Run, RunKind, RunState, StopReason,
+};
+use crate::store::Lane;
+
+/// The most jobs that run at once.
+const MAX_JOBS: usize = 8;
+/// Yields after which a job waits until no turn is on.
+const PATIENT_YIELDS: u32 = 3;
+/// A turn that was unfinished longer than this when the program starts does not go on by itself.
+const STALE: SignedDuration = SignedDuration::from_mins(15);
+/// Until the driver tries again after a fault of the store.
+const AFTER_TROUBLE: Duration = Duration::from_secs(10);
+
+/// Looks and starts, until the engine stops.
+pub async fn drive(engine: Arc<Engine>) {
+    let mut head = engine.store.head();
+    loop {
+        head.borrow_and_update();
+        let due = match look(&engine).await {
+            Ok(due) => due,
+            Err(trouble) => {
+                engine.tell(&trouble);
+                Some(Instant::now() + AFTER_TROUBLE)
+            }
+        };
+        let deadline = async move {
+            match due {
+                Some(due) => tokio::time::sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = engine.stop.cancelled() => return,
+            rung = head.changed() => if rung.is_err() { return },
+            () = engine.wake.notified() => {}
+            () = deadline => {}
+        }
+    }
+}
+
+/// Starts what is due; answers when something will be.
+async fn look(engine: &Arc<Engine>) -> Result<Option<Instant>, Trouble> {
+    start_turns(engine).await?;
+    if engine.options.jobs { start_jobs(engine).await } else { Ok(None) }
+}
+
+/// One turn a conversation: the first that is not over.
+async fn start_turns(engine: &Arc<Engine>) -> Result<(), Trouble> {
+    let mut first: BTreeMap<ConversationId, Run> = BTreeMap::new();
+    for run in engine.store.turn_runs().await? {
+        if engine.options.scope.covers(&run) {
+            first.entry(run.conversation.clone()).or_insert(run);
+        }
+    }
+    for run in first.into_values() {
+        if engine.lock_tasks().turns.contains_key(&run.id) || !is_ready(engine, &run).await? {
+            continue;
+        }
+        let cancel = CancellationToken::new();
+        engine.lock_tasks().turns.insert(run.id.clone(), (run.conversation.clone(), cancel.clone()));
+        let (engine, task) = (Arc::clone(engine), Arc::clone(engine));
+        engine.spawn(async move {
+            if let Err(trouble) = turn::perform(&task, &run.id, &cancel).await {
+                task.tell(&trouble);
+                tokio::time::sleep(AFTER_TROUBLE).await;
+            }
+            task.lock_tasks().turns.remove(&run.id);
+            task.wake.notify_one();
+        });
+    }
+    Ok(())
+}
+
+/// A parked turn is ready when the answers of its pending calls are there.
+async fn is_ready(engine: &Engine, turn: &Run) -> Result<bool, Trouble> {
+    if turn.state != RunState::Parked {
+        return Ok(true);
+    }
+    for child in engine.store.runs_of(&turn.id).await? {
+        if child.state == RunState::Parked && !speech::is_answered(&engine.store.calls(&child.id).await?) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Jobs in order, free workers going round the groups; one an agent.
+async fn start_jobs(engine: &Arc<Engine>) -> Result<Option<Instant>, Trouble> {
+    let jobs = engine.store.unfinished_jobs().await?;
+    let now = engine.store.clock().now();
+    let (mut due, next) = split_due(&jobs, now);
+    let mut running: BTreeMap<&str, usize> = BTreeMap::new();
+    for job in jobs.iter().filter(|job| matches!(job.state, JobState::Running { .. })) {
+        *running.entry(job.group.as_str()).or_default() += 1;
+    }
+    due.sort_by_key(|job| running.get(job.group.as_str()).copied().unwrap_or_default());
+    for job in due {
+        let busy = {
+            let tasks = engine.lock_tasks();
+            let patient = job.yields >= PATIENT_YIELDS && !tasks.turns.is_empty();
+            patient || tasks.jobs.len() >= MAX_JOBS || tasks.jobs.contains_key(&job.id)
+        };
+        if busy {
+            continue;
+        }
+        let give_way = CancellationToken::new();
+        let side = Side::Background(give_way.clone());
+        // An agent at work is not waited for: the driver looks again when it is free.
+        let Some(place) = engine.agents.try_enter(&job.agent, Room::ONE, &side) else { continue };
+        let cancel = CancellationToken::new();
+        engine.lock_tasks().jobs.insert(job.id.clone(), cancel.clone());
+        let (task, job) = (Arc::clone(engine), job.clone());
+        engine.spawn(async move {
+            if let Err(trouble) = background::work_off(&task, &job, cancel, give_way).await {
+                task.tell(&trouble);
+            }
+            task.lock_tasks().jobs.remove(&job.id);
+            drop(place);
+            task.wake.notify_one();
+        });
+    }
+    Ok(next)
+}
+
+/// The jobs a worker may take now, and when the next of the others is due.
+fn split_due(jobs: &[Job], now: Timestamp) -> (Vec<&Job>, Option<Instant>) {
+    let mut due = Vec::new();
+    let mut next: Option<Timestamp> = None;
+    for job in jobs {
+        // The window of a job begins where the one before it ends, so that one goes first.
+        let pair = |other: &&Job| other.agent == job.agent && other.group == job.group && other.retry_of.is_none();
+        let behind = job.window.is_none() && jobs.iter().filter(pair).any(|other| other.window.is_some());
+        match &job.state {
+            _ if behind => {}
+            JobState::Available => due.push(job),
+            JobState::Retryable { run_at, .. } if *run_at <= now => due.push(job),
+            JobState::Retryable { run_at, .. } => next = Some(next.map_or(*run_at, |at| at.min(*run_at))),
+            _ => {}
+        }
+    }
+    let wait = next.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
+    (due, wait.map(|wait| Instant::now() + wait))
+}
+
+/// What a former owner left: its running jobs are available again, its stale turns end, the others go on.
+pub async fn recover(engine: &Engine) -> Result<(), Trouble> {
+    for job in engine.store.unfinished_jobs().await? {
+        if matches!(job.state, JobState::Running { epoch } if epoch < engine.epoch) {
+            let commit = Commit::new(Actor::Engine, vec![Change::JobRecovered { id: job.id.clone() }]);
+            engine.commit(Lane::Foreground, commit).await?;
+        }
+    }
+    let now = engine.store.clock().now();
+    for run in engine.store.turn_runs().await? {
+        if run.state != RunState::Running || !engine.options.scope.covers(&run) {
+            continue;
+        }
+        if now.duration_since(run.moved_at) > STALE {
+            interrupt(engine, &run).await?;
+        } else {
+            let text = "picked up again after the program ended".to_owned();
+            engine.commit_here(vec![turn::notice(engine, &run, NoticeKind::Resumed, text)]).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn interrupt(engine: &Engine, run: &Run) -> Result<(), Trouble> {
+    let to = || RunState::Finished { stop_reason: StopReason::Interrupted, error: None };
+    let children = engine.store.runs_of(&run.id).await?;
+    let mut changes: Vec<Change> = children
+        .iter()
+        .filter(|child| !child.is_finished())
+        .map(|child| Change::RunMoved { id: child.id.clone(), to: to() })
+        .collect();
+    let text = "interrupted when the program ended; say it again to go on".to_owned();
+    changes.push(turn::notice(engine, run, NoticeKind::Stopped, text));
+    changes.push(Change::RunMoved { id: run.id.clone(), to: to() });
+    engine.commit_here(changes).await
+}
+
+impl Scope {
+    /// True when this turn is this engine's to perform.
+    #[must_use]
+    pub fn covers(&self, turn: &Run) -> bool {
+        match (self, &turn.kind) {
+            (Self::All, _) => true,
+            (Self::Group(group), RunKind::Turn { group: Some(own), .. }) => group == own,
+            (Self::Agent(agent), RunKind::Turn { group: None, only: Some(own) }) => agent == own,
+            _ => false,
+        }
+    }
+}
+
+impl Engine {
+    pub(super) fn lock_tasks(&self) -> std::sync::MutexGuard<'_, super::Tasks> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

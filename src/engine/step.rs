@@ -1,0 +1,323 @@
+//! One step: a snapshot, a model call, the calls that need nobody else, one commit.
+//!
+//! Killed at any instant, the step has happened wholly or not at all. Where a block it edited has moved on, its
+//! calls are run again on current values and committed again, without asking the model.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use tokio::time::{Instant, timeout};
+
+use super::context::{CONTEXT_BYTES, prompt};
+use super::gates::{Place, Room};
+use super::live::{About, LiveGuard};
+use super::speech::Work;
+use super::wire::Phase;
+use super::{Engine, Trouble};
+use crate::domain::{
+    Block, BlockId, Change, Commit, Conflict, ConversationId, Editor, JobFault, JobOutcome, JobState, Message, Rest,
+    Revision, RunKind, RunState, Step, StepId, StopReason,
+};
+use crate::llm::{Delta, Done, ErrorClass, ModelError, ModelHandle, Prompt, Stop};
+use crate::store::{CommitError, StepView, Store};
+use crate::tools::{Desk, Effect, Library, StagedBlock};
+
+mod outcome;
+
+use outcome::{Outcome, Ran};
+
+/// How often a step whose blocks moved on is committed again.
+const COMMIT_TRIES: u32 = 5;
+/// Until the first content of an answer.
+const FIRST_CONTENT: Duration = Duration::from_secs(120);
+/// Between two pieces of an answer.
+const BETWEEN_CHUNKS: Duration = Duration::from_secs(60);
+/// Tries of one model call in the foreground, the first included.
+const FOREGROUND_TRIES: u32 = 4;
+/// How long the foreground goes on retrying.
+const FOREGROUND_PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a step led to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Made {
+    /// It is committed; another follows.
+    Next,
+    /// It is committed and the run is over, or it was over already.
+    Over,
+    /// It is committed and the run waits for somebody.
+    Parked,
+    /// The foreground wanted the place: nothing happened.
+    GaveWay,
+    /// A person cancelled it; for a speech, what was said is committed.
+    Cancelled,
+    /// No model answer could be had: nothing is committed.
+    Failed(ModelError),
+}
+
+/// A whole answer of a model.
+#[derive(Debug, Default)]
+struct Answer {
+    text: String,
+    reasoning: String,
+    done: Done,
+    first_token_at: Option<Timestamp>,
+    retries: u32,
+}
+
+/// Why there is no whole answer.
+enum Broken {
+    Cancelled { text: String, reasoning: String },
+    GaveWay,
+    Failed(ModelError),
+}
+
+/// Makes the next step of this work.
+pub async fn make(engine: &Engine, work: &Work) -> Result<Made, Trouble> {
+    let view = engine.store.step_view(&work.run, CONTEXT_BYTES).await?;
+    if view.run.state != RunState::Running {
+        return Ok(Made::Over);
+    }
+    let queued_at = engine.store.clock().now();
+    let most = view.agent.max_steps.unwrap_or(crate::domain::agent::DEFAULT_MAX_STEPS);
+    if view.run.steps >= most {
+        return outcome::out_of_steps(engine, work, &view, most).await;
+    }
+    let named = view.agent.model.clone().unwrap_or_else(|| engine.default_model());
+    let model = match engine.models.get(&named) {
+        Ok(model) => model,
+        Err(fault) => return Ok(Made::Failed(fault)),
+    };
+    let step = StepId::fresh(engine.store.ids());
+    let live = engine.live.begin(step.clone(), about(&view), Phase::Waiting);
+    let Some(place) = provider_place(engine, work, &model).await else {
+        return Ok(if work.cancel.is_cancelled() { Made::Cancelled } else { Made::GaveWay });
+    };
+    let answer = match converse(engine, work, &view, &model, &live).await {
+        Ok(answer) => answer,
+        Err(Broken::GaveWay) => return Ok(Made::GaveWay),
+        Err(Broken::Failed(fault)) => return Ok(Made::Failed(fault)),
+        Err(Broken::Cancelled { text, reasoning }) => {
+            drop(place);
+            return outcome::cancelled(engine, work, &view, &step, text, reasoning).await;
+        }
+    };
+    drop(place);
+    let finished = Step {
+        id: step.clone(),
+        run: view.run.id.clone(),
+        agent: view.agent.id.clone(),
+        index: view.run.steps + 1,
+        model: named,
+        queued_at,
+        first_token_at: answer.first_token_at,
+        done_at: engine.store.clock().now(),
+        tokens_in: answer.done.usage.tokens_in,
+        tokens_out: answer.done.usage.tokens_out,
+        retries: answer.retries,
+        saw: view.blocks.iter().map(|block| (block.id.clone(), block.version)).collect(),
+        calls: u32::try_from(answer.done.calls.len()).unwrap_or(u32::MAX),
+        upto: view.messages.last().map_or(0, |message| message.seq),
+    };
+    commit(engine, work, view, finished, &answer, &live).await
+}
+
+fn about(view: &StepView) -> About {
+    About {
+        run: view.run.id.clone(),
+        root: view.run.root.clone(),
+        conversation: view.run.conversation.clone(),
+        agent: view.agent.id.clone(),
+        name: view.agent.name.clone(),
+    }
+}
+
+/// A slot of the provider, unless the work is called off while it waits.
+async fn provider_place(engine: &Engine, work: &Work, model: &ModelHandle) -> Option<Place<String>> {
+    let room = Room::of_provider(model.max_parallel);
+    tokio::select! {
+        biased;
+        () = work.cancel.cancelled() => None,
+        () = work.give_way.cancelled() => None,
+        place = engine.providers.enter(&model.provider, room, work.side()) => Some(place),
+    }
+}
+
+/// Asks the model until it has answered, as often as the class of the fault allows.
+async fn converse(
+    engine: &Engine,
+    work: &Work,
+    view: &StepView,
+    model: &ModelHandle,
+    live: &LiveGuard,
+) -> Result<Answer, Broken> {
+    let tools = engine.tools.specs(&view.agent.tool_names(work.is_background()));
+    let since = Instant::now();
+    for attempt in 1.. {
+        live.restart();
+        let ask = prompt(view, &model.model_name, tools.clone(), attempt + work.attempts_before);
+        let fault = match listen(engine, work, model, ask, live).await {
+            Ok(answer) => return Ok(Answer { retries: attempt - 1, ..answer }),
+            Err(Broken::Failed(fault)) => fault,
+            Err(other) => return Err(other),
+        };
+        let wait = fault.retry_after.unwrap_or_else(|| engine.backoff(Duration::from_millis(500), attempt));
+        let again = fault.class == ErrorClass::Transient
+            && !work.is_background()
+            && attempt < FOREGROUND_TRIES
+            && since.elapsed() + wait < FOREGROUND_PATIENCE;
+        if !again {
+            return Err(Broken::Failed(fault));
+        }
+        let tries = format!("next try in {} s ({} of {FOREGROUND_TRIES})", wait.as_secs().max(1), attempt + 1);
+        tracing::warn!(run = %view.run.id, agent = %view.agent.name, "{fault}; {tries}");
+        live.phase(Phase::Retrying { text: format!("{fault}, {tries}") });
+        tokio::select! {
+            biased;
+            () = work.cancel.cancelled() => return Err(Broken::Cancelled { text: String::new(), reasoning: String::new() }),
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+    Err(Broken::Failed(ModelError::transient("the model was asked too often")))
+}
+
+/// One model call, to its end.
+async fn listen(
+    engine: &Engine,
+    work: &Work,
+    model: &ModelHandle,
+    ask: Prompt,
+    live: &LiveGuard,
+) -> Result<Answer, Broken> {
+    live.phase(Phase::Thinking);
+    let mut stream = model.model.stream(ask);
+    let mut answer = Answer::default();
+    loop {
+        let patience = if answer.first_token_at.is_none() { FIRST_CONTENT } else { BETWEEN_CHUNKS };
+        let next = tokio::select! {
+            biased;
+            () = work.cancel.cancelled() => {
+                return Err(Broken::Cancelled { text: answer.text, reasoning: answer.reasoning });
+            }
+            () = work.give_way.cancelled() => return Err(Broken::GaveWay),
+            next = timeout(patience, stream.next()) => next,
+        };
+        let delta = match next {
+            Err(_) => {
+                let text = format!("{} sent nothing for {} s", model.provider, patience.as_secs());
+                return Err(Broken::Failed(ModelError::transient(text)));
+            }
+            Ok(None) => {
+                let text = format!("the answer of {} was cut short", model.provider);
+                return Err(Broken::Failed(ModelError::transient(text)));
+            }
+            Ok(Some(Err(fault))) => return Err(Broken::Failed(fault)),
+            Ok(Some(Ok(delta))) => delta,
+        };
+        if !matches!(delta, Delta::Done(_)) && answer.first_token_at.is_none() {
+            answer.first_token_at = Some(engine.store.clock().now());
+        }
+        match delta {
+            Delta::Text(more) => {
+                live.text(&more);
+                answer.text.push_str(&more);
+            }
+            Delta::Reasoning(more) => {
+                live.reasoning(&more);
+                answer.reasoning.push_str(&more);
+            }
+            Delta::Draft { name } => live.phase(Phase::Calling { tool: name }),
+            Delta::Done(done) if done.stop == Stop::Refused => {
+                let text = format!("{} refused to answer; say it in other words", model.provider);
+                return Err(Broken::Failed(ModelError::terminal(text)));
+            }
+            Delta::Done(done) => {
+                answer.done = done;
+                return Ok(answer);
+            }
+        }
+    }
+}
+
+/// Runs the calls, commits the step; where a block has moved on, again on current values.
+async fn commit(
+    engine: &Engine,
+    work: &Work,
+    mut view: StepView,
+    step: Step,
+    answer: &Answer,
+    live: &LiveGuard,
+) -> Result<Made, Trouble> {
+    let shown: Vec<(BlockId, String)> = view.blocks.iter().map(|b| (b.id.clone(), b.value.clone())).collect();
+    for _ in 0..COMMIT_TRIES {
+        let ran = run_calls(engine, &view, &shown, answer, live).await;
+        let outcome = Outcome::new(engine, work, &view, &step, answer, ran);
+        let made = outcome.made();
+        let mut commit = Commit::new(work.actor(&view.agent.id), outcome.changes()).on(Rest::RunRunning(work.run.clone()));
+        if let Some((job, fence)) = &work.job {
+            commit = commit.on(Rest::JobFence(job.clone(), *fence));
+        }
+        match engine.store.commit(work.lane(), commit).await {
+            Ok(_) => return Ok(made),
+            Err(CommitError::Conflict(Conflict::Block { current })) => {
+                tracing::info!(run = %work.run, step = %step.id, block = %current.label, "the block moved on; again");
+                view.blocks = engine.store.step_view(&work.run, 1).await?.blocks;
+            }
+            Err(CommitError::Conflict(Conflict::Run { .. } | Conflict::Fenced { .. })) => return Ok(Made::Over),
+            Err(CommitError::Conflict(other)) => return Err(Trouble::Refused(other.to_string())),
+            Err(CommitError::Store(fault)) => return Err(fault.into()),
+        }
+    }
+    let text = format!("{COMMIT_TRIES} times in a row a block this step edits was changed by others meanwhile");
+    Ok(Made::Failed(ModelError::transient(text)))
+}
+
+/// Runs the calls in order on a fresh desk, up to the first that needs somebody.
+async fn run_calls(
+    engine: &Engine,
+    view: &StepView,
+    shown: &[(BlockId, String)],
+    answer: &Answer,
+    live: &LiveGuard,
+) -> Ran {
+    let as_shown = |block: &Block| {
+        let found = shown.iter().find(|(id, _)| *id == block.id);
+        found.map_or_else(|| block.value.clone(), |(_, value)| value.clone())
+    };
+    let library = Conversations { store: &engine.store, conversation: &view.conversation.id };
+    let blocks = view.blocks.iter().map(|block| StagedBlock::new(block.clone(), as_shown(block))).collect();
+    let mut desk = Desk { agent: &view.agent.name, blocks, library: &library };
+    let allowed = view.agent.tool_names(matches!(view.run.kind, RunKind::Job { .. }));
+    let mut effects: Vec<Effect> = Vec::new();
+    for call in &answer.done.calls {
+        if effects.iter().any(|effect| matches!(effect, Effect::Wait(_))) {
+            break;
+        }
+        if effects.iter().any(|effect| matches!(effect, Effect::Finish { .. } | Effect::Pass)) {
+            effects.push(Effect::refused("not called: you had finished"));
+            continue;
+        }
+        live.phase(Phase::Calling { tool: call.name.clone() });
+        let tool = engine.tools.get(&call.name).filter(|_| allowed.contains(&call.name));
+        effects.push(match tool {
+            Some(tool) => tool.call(&call.arguments, &mut desk).await,
+            None => Effect::refused(format!("you have no tool {:?}; your tools: {}", call.name, allowed.join(", "))),
+        });
+    }
+    Ran { effects, blocks: desk.blocks }
+}
+
+/// The agent's conversation, searched in the store.
+struct Conversations<'a> {
+    store: &'a Store,
+    conversation: &'a ConversationId,
+}
+
+impl Library for Conversations<'_> {
+    fn search<'a>(&'a self, query: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<Message>, String>> {
+        Box::pin(async move {
+            self.store.search(Some(self.conversation), query, limit).await.map_err(|fault| fault.to_string())
+        })
+    }
+}

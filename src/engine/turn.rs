@@ -1,0 +1,115 @@
+//! A turn: the pattern's moves, performed one after the other.
+//!
+//! Everything is derived from committed rows: the speeches so far are the turn's child runs, so a turn that was
+//! interrupted, or that waited, goes on where it stopped.
+
+use tokio_util::sync::CancellationToken;
+
+use super::patterns::{self, Config, Move, Speech};
+use super::speech::{self, Spoken};
+use super::{Engine, Trouble};
+use crate::domain::{
+    Change, Content, Group, Message, MessageId, NoticeKind, Run, RunId, RunKind, RunState, StopReason,
+};
+
+/// Performs the turn until it is over or waits for somebody.
+pub async fn perform(engine: &Engine, id: &RunId, cancel: &CancellationToken) -> Result<(), Trouble> {
+    let Some(mut turn) = engine.store.row::<Run>(id.as_str()).await? else { return Ok(()) };
+    if turn.state == RunState::Queued {
+        engine.commit_here(start(engine, &turn)).await?;
+        turn = engine.must_run(id).await?;
+    }
+    loop {
+        if turn.is_finished() {
+            return Ok(());
+        }
+        let config = config(engine, &turn).await?;
+        let children = engine.store.runs_of(id).await?;
+        let unfinished = children.iter().find(|child| !child.is_finished());
+        if cancel.is_cancelled() {
+            return finish(engine, &turn, StopReason::Cancelled).await;
+        }
+        let so_far: Vec<Speech> = children.iter().filter_map(spoken).collect();
+        let next = match unfinished.and_then(Run::agent) {
+            Some(agent) => Move::Speak(agent.clone()),
+            None => patterns::next(&config, &so_far),
+        };
+        match next {
+            Move::Finish(reason) => return finish(engine, &turn, reason).await,
+            Move::Speak(agent) => {
+                if let Some(parked) = unfinished.filter(|child| child.state == RunState::Parked) {
+                    let calls = engine.store.calls(&parked.id).await?;
+                    if !speech::is_answered(&calls) {
+                        return Ok(());
+                    }
+                    speech::unpark(engine, &turn, parked, &calls).await?;
+                }
+                let index = u32::try_from(so_far.len()).unwrap_or(u32::MAX);
+                match speech::speak(engine, &turn, &agent, unfinished, index, cancel).await? {
+                    Spoken::Parked => return Ok(()),
+                    Spoken::Over | Spoken::Cancelled => {}
+                }
+            }
+        }
+        // A limit, a member or the status may have changed meanwhile: everything is read again.
+        turn = engine.must_run(id).await?;
+    }
+}
+
+/// A queued turn starts: what the person said becomes the message it answers.
+fn start(engine: &Engine, turn: &Run) -> Vec<Change> {
+    let text = turn.queued.clone().unwrap_or_default();
+    vec![
+        Change::RunMoved { id: turn.id.clone(), to: RunState::Running },
+        Change::MessageAppended(words_of_person(engine, turn, text)),
+    ]
+}
+
+/// What a person said, as the message its turn answers.
+#[must_use]
+pub fn words_of_person(engine: &Engine, turn: &Run, text: String) -> Message {
+    Message {
+        id: MessageId::fresh(engine.store.ids()),
+        conversation: turn.conversation.clone(),
+        seq: 0,
+        run: Some(turn.id.clone()),
+        step: None,
+        agent: None,
+        name: String::new(),
+        content: Content::Text { text, reasoning: String::new(), cancelled: false },
+        at: engine.store.clock().now(),
+    }
+}
+
+/// Something the engine states in the turn's conversation.
+#[must_use]
+pub fn notice(engine: &Engine, turn: &Run, notice: NoticeKind, text: String) -> Change {
+    let said = words_of_person(engine, turn, String::new());
+    Change::MessageAppended(Message { content: Content::Notice { notice, text }, ..said })
+}
+
+async fn config(engine: &Engine, turn: &Run) -> Result<Config, Trouble> {
+    match &turn.kind {
+        RunKind::Turn { only: Some(agent), .. } => Ok(Config::Only(agent.clone())),
+        RunKind::Turn { group: Some(group), .. } => {
+            let group = engine.store.row::<Group>(group.as_str()).await?;
+            group.map(Config::Group).ok_or_else(|| Trouble::Refused("the group of the turn is gone".to_owned()))
+        }
+        _ => Err(Trouble::Refused(format!("run {} is no turn", turn.id))),
+    }
+}
+
+fn spoken(run: &Run) -> Option<Speech> {
+    match (&run.kind, &run.state) {
+        (RunKind::Speech { agent, .. }, RunState::Finished { stop_reason, .. }) => {
+            Some(Speech { agent: agent.clone(), stop: *stop_reason })
+        }
+        _ => None,
+    }
+}
+
+async fn finish(engine: &Engine, turn: &Run, stop_reason: StopReason) -> Result<(), Trouble> {
+    let error = (stop_reason == StopReason::Error).then(|| "nobody could answer".to_owned());
+    let to = RunState::Finished { stop_reason, error };
+    engine.commit_here(vec![Change::RunMoved { id: turn.id.clone(), to }]).await
+}

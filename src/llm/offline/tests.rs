@@ -1,0 +1,220 @@
+//! What the offline model promises in a conversation.
+
+use futures::{FutureExt as _, StreamExt as _};
+use serde_json::json;
+
+use super::*;
+use crate::llm::{Entry, MemoryBlock, Place, ToolSpec};
+
+const EXAMPLE: &str = "We decided to launch on the third of May. Mira keeps bees in Lucerne. Who tells the printers?";
+const MEMBERS: [(&str, &str); 3] = [
+    ("reporter", "You collect facts and ask who said so: sources first."),
+    ("critic", "You look for what is unclear or contradicts itself."),
+    ("editor", "You sum up: what is settled, what is open."),
+];
+
+fn block(label: &str, value: &str) -> MemoryBlock {
+    MemoryBlock { label: label.to_owned(), value: value.to_owned(), limit: 5000, ..MemoryBlock::default() }
+}
+
+fn said(by: Option<&str>, text: &str) -> Entry {
+    Entry::Said { by: by.map(str::to_owned), text: text.to_owned() }
+}
+
+fn prompt(member: usize, blocks: &[MemoryBlock], entries: &[Entry], tools: &[&str]) -> Prompt {
+    let (name, persona) = MEMBERS[member];
+    let mut memory = vec![block("persona", persona)];
+    memory.extend_from_slice(blocks);
+    let tool = |name: &&str| ToolSpec { name: (*name).to_owned(), description: String::new(), schema: json!({}) };
+    Prompt {
+        agent: name.to_owned(),
+        memory,
+        entries: entries.to_vec(),
+        tools: tools.iter().map(tool).collect(),
+        place: Place { turn: 2, step: 1, attempt: 1, background: false },
+        ..Prompt::default()
+    }
+}
+
+fn deltas(prompt: Prompt) -> Vec<Delta> {
+    let stream = Offline::with_pace(Duration::ZERO).stream(prompt);
+    let all = stream.collect::<Vec<_>>().now_or_never().expect("no timer is asked");
+    all.into_iter().map(|delta| delta.expect("the offline model has no faults")).collect()
+}
+
+fn reply(prompt: Prompt) -> (String, Vec<ToolCall>) {
+    let mut text = String::new();
+    let mut calls = Vec::new();
+    for delta in deltas(prompt) {
+        match delta {
+            Delta::Text(more) => text.push_str(&more),
+            Delta::Done(done) => calls = done.calls,
+            _ => {}
+        }
+    }
+    (text, calls)
+}
+
+/// One round: every member speaks and hears those before it.
+fn round(blocks: &[MemoryBlock], before: &[Entry], message: &str, tools: &[&str]) -> Vec<String> {
+    let mut entries = before.to_vec();
+    entries.push(said(None, message));
+    let mut spoken = Vec::new();
+    for (member, (name, _)) in MEMBERS.iter().enumerate() {
+        let (text, calls) = reply(prompt(member, blocks, &entries, tools));
+        if calls.first().is_some_and(|call| call.name == "pass") {
+            spoken.push("pass".to_owned());
+            continue;
+        }
+        entries.push(said(Some(name), &text));
+        spoken.push(text);
+    }
+    spoken
+}
+
+#[test]
+fn three_members_look_at_one_message_in_three_ways() {
+    assert_eq!(
+        round(&[block("story", "")], &[], EXAMPLE, &["pass"]),
+        [
+            "Noted: launch on 3 May; Mira keeps bees in Lucerne. Who told us about Mira, and can we quote them?",
+            "I see no answer yet to \"Who tells the printers?\". \"Launch on 3 May\" names nobody who sees to it: who does?",
+            "Settled: launch on 3 May. On record: Mira keeps bees in Lucerne. Open: who tells the printers?",
+        ]
+    );
+}
+
+#[test]
+fn a_changed_date_is_pointed_out_against_the_block() {
+    let story = block("story", "The story so far\n- Launch: 3 May, decided");
+    let spoken = round(&[story], &[], "The launch has moved to the tenth of May.", &["pass"]);
+    assert!(spoken[1].starts_with("That contradicts story: it has \"Launch: 3 May, decided\"."), "{spoken:#?}");
+}
+
+#[test]
+fn questions_are_answered_with_a_sentence_and_its_source() {
+    let story = block("story", "The story so far\n- Launch: 3 May, decided\n- Open: who tells the printers?");
+    let before = [said(None, "Mira keeps bees in Lucerne."), said(Some("critic"), "That is a fine hobby of hers.")];
+    let when = round(&[story.clone()], &before, "When do we launch?", &["pass"]);
+    assert_eq!(when, ["Story says \"Launch: 3 May, decided\".", "pass", "pass"]);
+    let who = round(&[story.clone()], &before, "who keeps bees?", &["pass"]);
+    assert_eq!(who[0], "You said \"Mira keeps bees in Lucerne\".");
+    assert_eq!(who[1], "No block holds that yet: is it settled?");
+    let nobody = round(&[story], &before, "What does the paper cost?", &["pass"]);
+    assert_eq!(nobody[0], "Nothing in the blocks or the conversation answers that. Who would know?");
+    assert_eq!(nobody[2], "Still open: \"What does the paper cost?\"");
+}
+
+#[test]
+fn the_search_is_asked_when_nothing_in_sight_answers_and_its_result_is_quoted() {
+    let mut entries = vec![said(None, "Who keeps the bees?")];
+    let (text, calls) = reply(prompt(0, &[], &entries, &["conversation_search", "pass"]));
+    assert_eq!((text.as_str(), calls[0].name.as_str()), ("", "conversation_search"));
+    assert_eq!(calls[0].arguments, json!({ "query": "keeps bees" }));
+    let result = |text: &str| Entry::Result {
+        call: calls[0].id.clone(),
+        name: "conversation_search".to_owned(),
+        ok: true,
+        text: text.to_owned(),
+    };
+    entries.push(Entry::Own { text: String::new(), calls: calls.clone() });
+    for found in [
+        "2 found\nturn 1, you: Who keeps the bees?\nMira keeps bees in Lucerne.",
+        r#"{"results": [{"role": "user", "content": "Mira keeps bees in Lucerne."}]}"#,
+    ] {
+        let mut seen = entries.clone();
+        seen.push(result(found));
+        let (text, calls) = reply(prompt(0, &[], &seen, &["conversation_search"]));
+        assert_eq!(text, "I find in the earlier conversation: \"Mira keeps bees in Lucerne\".");
+        assert!(calls.is_empty());
+    }
+    entries.push(result("Nothing found."));
+    let (text, calls) = reply(prompt(0, &[], &entries, &["conversation_search"]));
+    assert_eq!(text, "Nothing in the blocks or the conversation answers that. Who would know?");
+    assert!(calls.is_empty());
+}
+
+#[test]
+fn nothing_to_add_is_a_pass_where_one_is_offered() {
+    for talk in ["ok", "Thanks!", "Great."] {
+        assert_eq!(round(&[], &[], talk, &["pass"]), ["pass", "pass", "pass"], "{talk}");
+        assert_eq!(reply(prompt(0, &[], &[said(None, talk)], &[])).0, "Nothing to add.");
+    }
+}
+
+#[test]
+fn no_member_repeats_a_sentence_said_before_it() {
+    let story = block("story", "The story so far\n- Launch: 3 May, decided\n- Open: who pays?");
+    for message in [
+        EXAMPLE,
+        "When do we launch?",
+        "What is decided?",
+        "Summarise, please.",
+        "Write a poem about the launch.",
+        "Hello!",
+        "Der Druck kostet 400 Franken. Wer bezahlt das?",
+        "ミラはルツェルンで蜂を飼っています。",
+        "?",
+        "",
+        "Mira has 12 hives and 400 jars of honey.",
+        "I prefer short answers.",
+    ] {
+        let spoken = round(&[story.clone()], &[], message, &["pass"]);
+        let mut sentences: Vec<String> = Vec::new();
+        for text in spoken.iter().filter(|text| *text != "pass") {
+            let new = language::sentences(text);
+            assert!((1..=6).contains(&new.len()), "{message}: {text}");
+            for sentence in new {
+                assert!(!sentences.contains(&sentence), "{message}: {sentence} twice in {spoken:#?}");
+                sentences.push(sentence);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_decided_and_open_is_listed_and_a_poem_is_honestly_refused() {
+    let story = block("story", "The story so far\n- Launch: 3 May, decided\n- Open: who pays?");
+    let ask = |text: &str| reply(prompt(2, std::slice::from_ref(&story), &[said(None, text)], &["pass"])).0;
+    assert_eq!(ask("What is decided?"), "Decided: Launch: 3 May, decided.");
+    assert_eq!(ask("What is still open?"), "Open: who pays.");
+    assert_eq!(
+        ask("Write a poem about the launch."),
+        "I cannot write that: no language model is connected. I find on it: story says \"Launch: 3 May, decided\"."
+    );
+}
+
+#[test]
+fn one_member_says_once_that_it_is_the_offline_model() {
+    let first = |member: usize, entries: &[Entry]| {
+        let mut prompt = prompt(member, &[], entries, &["pass"]);
+        prompt.place.turn = 1;
+        reply(prompt).0
+    };
+    let mut entries = vec![said(None, EXAMPLE)];
+    let one = first(0, &entries);
+    assert!(one.contains("offline model"), "{one}");
+    entries.push(said(Some("reporter"), &one));
+    assert!(!first(1, &entries).contains("offline model"));
+    assert!(!reply(prompt(0, &[], &[said(None, EXAMPLE)], &[])).0.contains("offline model"), "turn 2 says it again");
+}
+
+#[test]
+fn the_answer_streams_word_by_word_and_counts_its_tokens() {
+    let asked = prompt(0, &[], &[said(None, EXAMPLE)], &[]);
+    let bytes = asked.system_text().len() + EXAMPLE.len();
+    let all = deltas(asked);
+    assert!(all.len() > 10);
+    assert_eq!(all[0], Delta::Text("Noted: ".to_owned()));
+    let Some(Delta::Done(done)) = all.last() else { panic!("no end: {all:?}") };
+    let text: usize = all.iter().map(|delta| if let Delta::Text(text) = delta { text.len() } else { 0 }).sum();
+    assert_eq!(done.usage, Usage { tokens_in: bytes.div_ceil(4) as u64, tokens_out: text.div_ceil(4) as u64 });
+    assert_eq!(done.stop, Stop::End);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_word_takes_its_pace_on_the_injected_clock() {
+    let start = tokio::time::Instant::now();
+    let all: Vec<_> = Offline::new().stream(prompt(0, &[], &[said(None, EXAMPLE)], &[])).collect().await;
+    assert_eq!(start.elapsed(), PACE * u32::try_from(all.len()).unwrap());
+}

@@ -1,0 +1,102 @@
+//! A prepared answer, played at a pace: what the built-in models share.
+//!
+//! It owns when a delta leaves. Time is tokio's, so a paused clock drives it; a zero pace never
+//! touches the timer.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
+
+use super::{Delta, Entry, ModelError, Prompt};
+
+/// How long a prepared answer takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Pace {
+    /// Before the first delta.
+    pub first: Duration,
+    /// Between one delta and the next.
+    pub between: Duration,
+}
+
+/// Plays `deltas` at `pace`; the stream ends with them.
+pub(super) fn play(
+    deltas: impl Iterator<Item = Result<Delta, ModelError>> + Send + 'static,
+    pace: Pace,
+) -> BoxStream<'static, Result<Delta, ModelError>> {
+    stream::unfold((deltas, pace.first), move |(mut deltas, wait)| async move {
+        let delta = deltas.next()?;
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+        Some((delta, (deltas, pace.between)))
+    })
+    .boxed()
+}
+
+/// A text cut into pieces of `size` code points.
+pub(super) struct Pieces {
+    text: String,
+    at: usize,
+    size: usize,
+}
+
+impl Pieces {
+    /// Cuts `text`; a `size` of 0 counts as 1.
+    pub(super) fn new(text: String, size: usize) -> Self {
+        Self { text, at: 0, size: size.max(1) }
+    }
+}
+
+impl Iterator for Pieces {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        let rest = &self.text[self.at..];
+        if rest.is_empty() {
+            return None;
+        }
+        let len = rest.char_indices().nth(self.size).map_or(rest.len(), |(at, _)| at);
+        self.at += len;
+        Some(rest[..len].to_owned())
+    }
+}
+
+/// Tokens as the built-in models count them: four bytes each, rounded up.
+pub(super) fn tokens(bytes: usize) -> u64 {
+    bytes.div_ceil(4) as u64
+}
+
+/// The bytes a provider would be sent for `prompt`, tool schemas not counted.
+pub(super) fn bytes_of(prompt: &Prompt) -> usize {
+    let entries: usize = prompt
+        .entries
+        .iter()
+        .map(|entry| match entry {
+            Entry::Said { text, .. } | Entry::Result { text, .. } | Entry::Note { text } => text.len(),
+            Entry::Own { text, calls } => {
+                text.len() + calls.iter().map(|call| call.name.len() + call.arguments.to_string().len()).sum::<usize>()
+            }
+        })
+        .sum();
+    prompt.system_text().len() + entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_join_to_the_text_and_never_cut_a_code_point() {
+        let text = "Grüße aus Luzern 🐝";
+        let pieces: Vec<String> = Pieces::new(text.to_owned(), 3).collect();
+        assert_eq!(pieces.concat(), text);
+        assert!(pieces.iter().all(|piece| piece.chars().count() <= 3));
+        assert_eq!(pieces[0], "Grü");
+    }
+
+    #[test]
+    fn four_bytes_are_a_token() {
+        assert_eq!([0, 1, 4, 5].map(tokens), [0, 1, 1, 2]);
+    }
+}

@@ -1,0 +1,204 @@
+//! The scripted model: replies read from a TOML file, for tests, demos and measurements.
+//!
+//! It owns which reply a call gets and how it is played. The first `[[reply]]` in file order whose conditions
+//! all hold answers; `[default]` answers where none does; without one that is an error. Conditions
+//! are `agent`, `turn`, `step`, `attempt`, `background` and `contains` (part of the last words said to
+//! the agent). A reply has `text`, `reasoning`, `chunk` (code points a delta), `delay_ms` (between
+//! deltas), `first_delay_ms`, `tokens_in`, `tokens_out`, `repeat` (how often the text is said),
+//! `[[reply.call]]` with `name` and `arguments`, and `fault`: `{ kind = "status", status, retry_after }`,
+//! `{ kind = "cut", after_chars }`, `{ kind = "hang", after_chars }`, or of kind `malformed`, `refused`, `length`.
+//! In `text`, `{last}` stands for the last words said to the agent (at most 200 code points), `{turn}` and `{agent}` for where
+//! the call stands.
+
+mod file;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
+
+use self::file::{Fault, Reply, Script};
+use super::paced::{self, Pace, Pieces};
+use super::{ChatModel, Delta, Done, Entry, ErrorClass, ModelError, Prompt, Stop, ToolCall, Usage};
+
+/// How many code points of the last words `{last}` shows.
+const LAST: usize = 200;
+
+/// A model that answers from a file.
+#[derive(Debug, Clone)]
+pub struct Scripted {
+    script: Arc<Script>,
+    name: Arc<str>,
+}
+
+impl Scripted {
+    /// Reads the file at `path`.
+    pub fn load(path: &Path) -> Result<Self, ModelError> {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            ModelError::terminal(format!("The scripted model's file {name} cannot be read: {error}"))
+        })?;
+        Self::parse(&text, &name)
+    }
+
+    /// Reads a file's text; `file_name` is what errors call it. An error names the line.
+    pub fn parse(text: &str, file_name: &str) -> Result<Self, ModelError> {
+        Ok(Self { script: Arc::new(file::parse(text, file_name)?), name: file_name.into() })
+    }
+
+    /// The reply `prompt` gets.
+    fn reply(&self, prompt: &Prompt) -> Result<&Reply, ModelError> {
+        let last = last_said(prompt);
+        self.script
+            .replies
+            .iter()
+            .find(|reply| matches(reply, prompt, last))
+            .or(self.script.default.as_ref())
+            .ok_or_else(|| no_reply(prompt, &self.name))
+    }
+}
+
+impl ChatModel for Scripted {
+    fn stream(&self, prompt: Prompt) -> BoxStream<'static, Result<Delta, ModelError>> {
+        match self.reply(&prompt) {
+            Ok(reply) => perform(reply, &prompt),
+            Err(error) => stream::iter([Err(error)]).boxed(),
+        }
+    }
+}
+
+fn matches(reply: &Reply, prompt: &Prompt, last: &str) -> bool {
+    let place = prompt.place;
+    reply.agent.as_ref().is_none_or(|agent| *agent == prompt.agent)
+        && reply.turn.is_none_or(|turn| turn == place.turn)
+        && reply.step.is_none_or(|step| step == place.step)
+        && reply.attempt.is_none_or(|attempt| attempt == place.attempt)
+        && reply.background.is_none_or(|background| background == place.background)
+        && reply.contains.as_ref().is_none_or(|part| last.contains(part.as_str()))
+}
+
+fn last_said(prompt: &Prompt) -> &str {
+    prompt
+        .entries
+        .iter()
+        .rev()
+        .find_map(|entry| if let Entry::Said { text, .. } = entry { Some(text.as_str()) } else { None })
+        .unwrap_or_default()
+}
+
+fn no_reply(prompt: &Prompt, name: &str) -> ModelError {
+    let place = prompt.place;
+    let work = if place.background { " in the background" } else { "" };
+    ModelError::terminal(format!(
+        "{name} has no reply for {} at turn {}, step {}{work}: add a [[reply]] that matches it, or a [default].",
+        prompt.agent, place.turn, place.step
+    ))
+}
+
+/// Plays `reply` to `prompt`.
+fn perform(reply: &Reply, prompt: &Prompt) -> BoxStream<'static, Result<Delta, ModelError>> {
+    let pace =
+        Pace { first: Duration::from_millis(reply.first_delay_ms), between: Duration::from_millis(reply.delay_ms) };
+    let mut text = fill(&reply.text, prompt).repeat(reply.repeat);
+    let usage = Usage {
+        tokens_in: reply.tokens_in.unwrap_or_else(|| paced::tokens(paced::bytes_of(prompt))),
+        tokens_out: reply.tokens_out.unwrap_or_else(|| paced::tokens(text.len() + reply.reasoning.len())),
+    };
+    let calls = calls(reply, prompt);
+    let mut stop = if calls.is_empty() { Stop::End } else { Stop::Calls };
+    let mut error = None;
+    let mut hang = false;
+    match reply.fault {
+        None => {}
+        Some(Fault::Status(status, retry_after)) => {
+            return paced::play(std::iter::once(Err(status_error(status, retry_after))), pace);
+        }
+        Some(Fault::Cut(after)) => {
+            keep(&mut text, after);
+            error = Some(ModelError::transient(format!("The answer was cut short after {after} characters.")));
+        }
+        Some(Fault::Hang(after)) => {
+            keep(&mut text, after);
+            hang = true;
+        }
+        Some(Fault::Malformed) => {
+            let tool = calls.first().map_or("a tool", |call| call.name.as_str());
+            error = Some(ModelError::transient(format!("The model's arguments for {tool} are no JSON object.")));
+        }
+        Some(Fault::Stopped(why)) => stop = why,
+    }
+    // A refused or cut answer has no whole calls: the arguments of a draft came to nothing.
+    let whole = if matches!(stop, Stop::Refused | Stop::Length) { Vec::new() } else { calls.clone() };
+    let reasoning = Pieces::new(reply.reasoning.clone(), reply.chunk).map(|piece| Ok(Delta::Reasoning(piece)));
+    let said = Pieces::new(text, reply.chunk).map(|piece| Ok(Delta::Text(piece)));
+    // What hangs or is cut never came to its calls; malformed arguments were begun.
+    let drafted = !hang && !matches!(reply.fault, Some(Fault::Cut(_)));
+    let drafts = calls.into_iter().filter(move |_| drafted).map(|call| Ok(Delta::Draft { name: call.name }));
+    let end = (!hang).then(|| error.map_or(Ok(Delta::Done(Done { stop, calls: whole, usage })), Err));
+    let played = paced::play(reasoning.chain(said).chain(drafts).chain(end), pace);
+    if hang { played.chain(stream::pending()).boxed() } else { played }
+}
+
+/// Cuts `text` to its first `chars` code points.
+fn keep(text: &mut String, chars: usize) {
+    if let Some((at, _)) = text.char_indices().nth(chars) {
+        text.truncate(at);
+    }
+}
+
+/// The calls with ids that depend on nothing but where the prompt stands, so that replays agree.
+fn calls(reply: &Reply, prompt: &Prompt) -> Vec<ToolCall> {
+    let place = prompt.place;
+    let kind = if place.background { "job" } else { "call" };
+    (1..)
+        .zip(&reply.calls)
+        .map(|(nth, (name, arguments))| ToolCall {
+            id: format!("{kind}-{}-{}-{}-{nth}", prompt.agent, place.turn, place.step),
+            name: name.clone(),
+            arguments: arguments.clone(),
+        })
+        .collect()
+}
+
+fn status_error(status: u16, retry_after: Option<u64>) -> ModelError {
+    let (class, why) = match status {
+        429 => (ErrorClass::Transient, "too many requests"),
+        408 => (ErrorClass::Transient, "the request took too long"),
+        401 | 403 => (ErrorClass::Terminal, "the key is not accepted"),
+        404 => (ErrorClass::Terminal, "no such model"),
+        500.. => (ErrorClass::Transient, "the provider failed"),
+        _ => (ErrorClass::Terminal, "the request is refused"),
+    };
+    let text = format!("{status} from scripted: {why}");
+    ModelError { class, text, retry_after: retry_after.map(Duration::from_secs) }
+}
+
+/// Puts what is known in place of `{last}`, `{turn}` and `{agent}`, in one pass: what is put in is not read again.
+fn fill(text: &str, prompt: &Prompt) -> String {
+    let mut filled = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('{') {
+        filled.push_str(&rest[..at]);
+        rest = &rest[at..];
+        if let Some(after) = rest.strip_prefix("{last}") {
+            filled.extend(last_said(prompt).chars().take(LAST));
+            rest = after;
+        } else if let Some(after) = rest.strip_prefix("{turn}") {
+            filled.push_str(&prompt.place.turn.to_string());
+            rest = after;
+        } else if let Some(after) = rest.strip_prefix("{agent}") {
+            filled.push_str(&prompt.agent);
+            rest = after;
+        } else {
+            filled.push('{');
+            rest = &rest[1..];
+        }
+    }
+    filled.push_str(rest);
+    filled
+}
+
+#[cfg(test)]
+mod tests;

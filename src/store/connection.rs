@@ -1,0 +1,169 @@
+//! One connection, set up as every connection is, and what is counted on it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rusqlite::{CachedStatement, Connection, OpenFlags, OptionalExtension as _, Params, Row};
+
+use super::error::{Fault, sentence};
+use super::file::refused;
+use super::{Options, StoreError, Synchronous};
+
+/// What a store has done since it was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Statements run, by the writer and the readers.
+    pub statements: u64,
+    /// Transactions that wrote: under [`Synchronous::Full`] one wait for the disk each.
+    pub transactions: u64,
+    /// Commits in the lanes that the writer has not taken yet.
+    pub waiting: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    statements: AtomicU64,
+    transactions: AtomicU64,
+}
+
+impl Counts {
+    pub(super) fn read(&self, waiting: u64) -> Counters {
+        Counters {
+            statements: self.statements.load(Ordering::Relaxed),
+            transactions: self.transactions.load(Ordering::Relaxed),
+            waiting,
+        }
+    }
+
+    pub(super) fn transaction(&self) {
+        self.transactions.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A connection whose statements are counted and kept prepared.
+pub(super) struct Sql {
+    conn: Connection,
+    counts: Arc<Counts>,
+}
+
+/// Statements kept prepared a connection; the store has some fifty.
+const PREPARED: usize = 64;
+/// How long another program's lock is waited for.
+const BUSY: Duration = Duration::from_secs(5);
+
+impl Sql {
+    /// The one connection that writes. The file is there already.
+    pub(super) fn writing(path: &Path, options: &Options, counts: &Arc<Counts>) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let open = || -> rusqlite::Result<Connection> {
+            let conn = Connection::open_with_flags(path, flags)?;
+            common(&conn)?;
+            let level = match options.synchronous {
+                Synchronous::Full => "FULL",
+                Synchronous::Normal => "NORMAL",
+            };
+            conn.pragma_update(None, "synchronous", level)?;
+            // The writer checkpoints when nobody waits.
+            conn.pragma_update(None, "wal_autocheckpoint", 0)?;
+            if let Some(pages) = options.page_limit {
+                conn.query_row(&format!("PRAGMA max_page_count={pages}"), [], |_| Ok(()))?;
+            }
+            Ok(conn)
+        };
+        let conn = open().map_err(|error| refused(path, sentence(&error)))?;
+        Ok(Self { conn, counts: Arc::clone(counts) })
+    }
+
+    /// A connection that cannot write.
+    pub(super) fn reading(path: &Path, counts: &Arc<Counts>) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let open = || -> rusqlite::Result<Connection> {
+            let conn = Connection::open_with_flags(path, flags)?;
+            common(&conn)?;
+            Ok(conn)
+        };
+        let conn = open().map_err(|error| refused(path, sentence(&error)))?;
+        Ok(Self { conn, counts: Arc::clone(counts) })
+    }
+
+    pub(super) fn conn(&self) -> &Connection {
+        &self.conn
+    }
+
+    pub(super) fn conn_mut(&mut self) -> &mut Connection {
+        &mut self.conn
+    }
+
+    pub(super) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// The statement, prepared once, counted each time.
+    pub(super) fn statement(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
+        self.counts.statements.fetch_add(1, Ordering::Relaxed);
+        self.conn.prepare_cached(sql)
+    }
+
+    /// Runs a statement that gives no rows.
+    pub(super) fn run(&self, sql: &str, params: impl Params) -> rusqlite::Result<usize> {
+        self.statement(sql)?.execute(params)
+    }
+
+    /// The first row, if there is one.
+    pub(super) fn one<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, Fault> {
+        Ok(self.statement(sql)?.query_row(params, read).optional()?)
+    }
+
+    /// Every row.
+    pub(super) fn list<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, Fault> {
+        let mut statement = self.statement(sql)?;
+        let rows = statement.query_map(params, read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Rows as long as `keep` says so.
+    pub(super) fn each(
+        &self,
+        sql: &str,
+        params: impl Params,
+        mut keep: impl FnMut(&Row<'_>) -> Result<bool, Fault>,
+    ) -> Result<(), Fault> {
+        let mut statement = self.statement(sql)?;
+        let mut rows = statement.query(params)?;
+        while let Some(row) = rows.next()? {
+            if !keep(row)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads several things from one state.
+    pub(super) fn snapshot<T>(&self, read: impl FnOnce(&Self) -> Result<T, Fault>) -> Result<T, Fault> {
+        let transaction = self.conn.unchecked_transaction()?;
+        let found = read(self);
+        transaction.finish()?;
+        found
+    }
+}
+
+fn common(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_prepared_statement_cache_capacity(PREPARED);
+    conn.busy_timeout(BUSY)?;
+    conn.pragma_update(None, "foreign_keys", true)?;
+    conn.pragma_update(None, "trusted_schema", false)?;
+    conn.pragma_update(None, "cell_size_check", true)?;
+    conn.pragma_update(None, "temp_store", "MEMORY")
+}

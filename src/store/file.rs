@@ -1,0 +1,89 @@
+//! The store as a file: its directory, its permissions, its identity, and where it must not lie.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use super::StoreError;
+
+/// Which file it is, whatever its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+/// The file that has this path now, if there is one.
+pub(super) fn identity(path: &Path) -> Option<Identity> {
+    let meta = std::fs::metadata(path).ok()?;
+    Some(Identity { device: meta.dev(), inode: meta.ino() })
+}
+
+/// Makes the directory of a store where it is missing, for its owner alone.
+pub(super) fn make_parent(path: &Path) -> Result<(), StoreError> {
+    let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) else { return Ok(()) };
+    DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(|error| {
+        refused(path, format!("its directory {} cannot be made: {error}; choose another place", parent.display()))
+    })
+}
+
+/// Makes the file where it is missing, for its owner alone; `SQLite` gives its companions the same permissions.
+pub(super) fn make(path: &Path) -> Result<File, StoreError> {
+    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+    opened.map_err(|error| refused(path, format!("{error}; check the path and its permissions")))
+}
+
+/// Refuses the file systems on which `SQLite`'s locks and shared memory do not hold.
+#[cfg(target_os = "linux")]
+pub(super) fn refuse_network(path: &Path) -> Result<(), StoreError> {
+    let stat = rustix::fs::statfs(path).map_err(|error| refused(path, format!("{error}; check the path")))?;
+    match network_name(i64::from(stat.f_type)) {
+        None => Ok(()),
+        Some(name) => Err(refused(
+            path,
+            format!(
+                "it lies on a network file system ({name}), where it would be damaged; choose a place on a disk of this machine"
+            ),
+        )),
+    }
+}
+
+/// Elsewhere nobody tells; the file is taken as it is.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn refuse_network(_path: &Path) -> Result<(), StoreError> {
+    Ok(())
+}
+
+/// The network file systems Linux knows, by their number in statfs(2).
+#[cfg(target_os = "linux")]
+fn network_name(kind: i64) -> Option<&'static str> {
+    Some(match kind & 0xFFFF_FFFF {
+        0x6969 => "NFS",
+        0x517B | 0xFF53_4D42 | 0xFE53_4D42 => "SMB",
+        0x0102_1997 => "9p",
+        0x5346_414F | 0x6B41_4653 => "AFS",
+        0x7375_7245 => "Coda",
+        0x00C3_6400 => "Ceph",
+        0x0BD0_0BD0 => "Lustre",
+        0x4750_4653 => "GPFS",
+        _ => return None,
+    })
+}
+
+pub(super) fn refused(path: &Path, what: impl Into<String>) -> StoreError {
+    StoreError::Open { path: path.to_owned(), what: what.into() }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn network_file_systems_are_known_by_number_and_this_disk_is_none() {
+        assert_eq!(network_name(0x6969), Some("NFS"));
+        assert_eq!(network_name(i64::from(0xFF53_4D42_u32 as i32)), Some("SMB"), "the kernel's field may be signed");
+        assert_eq!(network_name(0xEF53), None);
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(refuse_network(dir.path()), Ok(()));
+    }
+}

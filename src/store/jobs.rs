@@ -1,0 +1,33 @@
+//! Jobs: the queue, and its history.
+
+use super::rows::{Listed, readable};
+use super::tables::row_of;
+use super::{Store, StoreError};
+use crate::domain::state::Kind;
+use crate::domain::{GroupId, Job};
+
+impl Store {
+    /// The newest jobs, newest first: a group's, or everybody's. A damaged one shows in both.
+    pub async fn jobs(&self, group: Option<&GroupId>, limit: usize) -> Result<Listed<Job>, StoreError> {
+        let group = group.cloned();
+        self.read(move |sql| {
+            let read = |row: &rusqlite::Row<'_>| Ok(row_of(Kind::Job, row));
+            let rows = match group {
+                Some(group) => {
+                    let query =
+                        "SELECT key, body FROM job WHERE team = ?1 OR team IS NULL ORDER BY place DESC LIMIT ?2";
+                    sql.list(query, (group.as_str(), limit), read)?
+                }
+                None => sql.list("SELECT key, body FROM job ORDER BY place DESC LIMIT ?1", [limit], read)?,
+            };
+            Listed::of(rows)
+        })
+        .await
+    }
+
+    /// The jobs that are not over, in order of creation.
+    pub async fn unfinished_jobs(&self) -> Result<Vec<Job>, StoreError> {
+        let query = "SELECT key, body FROM job WHERE state IN ('available', 'retryable', 'running') ORDER BY place";
+        self.read(move |sql| Ok(readable(sql.list(query, [], |row| Ok(row_of(Kind::Job, row)))?))).await
+    }
+}

@@ -1,0 +1,105 @@
+//! The log of changes: written by the writer, read gap-free from a number on.
+
+use rusqlite::Row;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::connection::Sql;
+use super::error::Fault;
+use super::tables::{json, lossy, parse};
+use super::{Store, StoreError, memory, messages, runs};
+use crate::domain::{Change, Logged, Revision};
+
+impl Store {
+    /// The changes numbered above `after`, in order and without gaps, at most `limit` of them.
+    pub async fn log(&self, after: u64, limit: usize) -> Result<Vec<Logged>, StoreError> {
+        self.read(move |sql| since(sql, after, limit)).await
+    }
+}
+
+/// The number of the last change; 0 when there is none.
+pub(super) fn last(sql: &Sql) -> Result<u64, Fault> {
+    Ok(sql.one("SELECT max(n) FROM changes", [], |row| row.get::<_, Option<u64>>(0))?.flatten().unwrap_or(0))
+}
+
+/// Writes a change into the log, and what it brings into its own table.
+pub(super) fn insert(sql: &Sql, logged: &Logged) -> Result<(), Fault> {
+    let body = match &logged.change {
+        Change::MessageAppended(_) | Change::StepFinished(_) | Change::BlockEdited(_) => None,
+        other => Some(json(other)?),
+    };
+    sql.run(
+        "INSERT INTO changes (n, kind, id, who, at, cause, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        (
+            logged.n,
+            logged.change.kind(),
+            logged.change.subject(),
+            json(&logged.by)?,
+            logged.at.to_string(),
+            logged.cause,
+            body,
+        ),
+    )?;
+    match &logged.change {
+        Change::MessageAppended(message) => messages::insert(sql, logged.n, message),
+        Change::StepFinished(step) => runs::insert_step(sql, logged.n, step),
+        Change::BlockEdited(revision) => memory::insert(sql, logged.n, revision),
+        // Derived from the block, so that the history of every block begins with version 1.
+        Change::BlockCreated(block) => {
+            let revision = Revision {
+                block: block.id.clone(),
+                version: block.version,
+                value: block.value.clone(),
+                editor: block.editor.clone(),
+                run: None,
+                step: None,
+                reason: "created".to_owned(),
+            };
+            memory::insert(sql, logged.n, &revision)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The changes above a number. Rows of the log never change, so the bodies may be read after it.
+pub(super) fn since(sql: &Sql, after: u64, limit: usize) -> Result<Vec<Logged>, Fault> {
+    let query = "SELECT n, kind, who, at, cause, body FROM changes WHERE n > ?1 ORDER BY n LIMIT ?2";
+    sql.list(query, (after, limit), |row| Ok(read(sql, row)))?.into_iter().collect()
+}
+
+fn read(sql: &Sql, row: &Row<'_>) -> Result<Logged, Fault> {
+    let n: u64 = row.get(0)?;
+    let kind = lossy(row, 1)?;
+    let fault = |why: String| Fault::Row(format!("change {n} ({kind}) cannot be read: {why}"));
+    let at: jiff::Timestamp = lossy(row, 3)?.parse().map_err(|error: jiff::Error| fault(error.to_string()))?;
+    let missing = || fault("what it brought is missing".to_owned());
+    let change = match kind.as_str() {
+        "message_appended" => Change::MessageAppended(messages::numbered(sql, n)?.ok_or_else(missing)?),
+        "step_finished" => Change::StepFinished(runs::step_numbered(sql, n)?.ok_or_else(missing)?),
+        "block_edited" => Change::BlockEdited(memory::numbered(sql, n)?.ok_or_else(missing)?),
+        _ => parse(row, 5).map_err(fault)?,
+    };
+    Ok(Logged { n, change, by: parse(row, 2).map_err(fault)?, at, cause: row.get(4)? })
+}
+
+/// A record as JSON text without what stands in columns of its own.
+pub(super) fn without(record: &impl Serialize, columns: &[&str]) -> Result<String, Fault> {
+    let mut value =
+        serde_json::to_value(record).map_err(|error| Fault::Row(format!("a record cannot be written: {error}")))?;
+    if let Value::Object(fields) = &mut value {
+        fields.retain(|name, _| !columns.contains(&name.as_str()));
+    }
+    json(&value)
+}
+
+/// The record whose JSON text is in `column`, with what stands in columns of its own.
+pub(super) fn with<T: DeserializeOwned>(
+    row: &Row<'_>,
+    column: usize,
+    columns: impl IntoIterator<Item = (&'static str, Value)>,
+) -> Result<T, String> {
+    let mut fields: Map<String, Value> = parse(row, column)?;
+    fields.extend(columns.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())
+}

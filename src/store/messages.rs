@@ -1,0 +1,146 @@
+//! Messages: each stored once, under the number of its change and its place in the conversation.
+
+use rusqlite::Row;
+
+use super::connection::Sql;
+use super::error::Fault;
+use super::tables::{json, lossy, parse};
+use super::{Store, StoreError};
+use crate::domain::{Content, ConversationId, Message, NoticeKind};
+
+/// The columns [`read`] wants, from `message` and its change.
+pub(super) const COLUMNS: &str = "message.n, message.id, message.conversation, message.seq, message.run, message.step, \
+     message.agent, message.name, message.body, changes.at";
+
+impl Store {
+    /// The messages from one place to another, both included, in order.
+    pub async fn messages(
+        &self,
+        conversation: &ConversationId,
+        from: u64,
+        to: u64,
+    ) -> Result<Vec<Message>, StoreError> {
+        let conversation = conversation.clone();
+        self.read(move |sql| between(sql, &conversation, from, to, usize::MAX)).await
+    }
+
+    /// The newest messages up to this place that fit into so many bytes of words, in order; one at least.
+    pub async fn messages_tail(
+        &self,
+        conversation: &ConversationId,
+        upto: u64,
+        max_bytes: usize,
+    ) -> Result<Vec<Message>, StoreError> {
+        let conversation = conversation.clone();
+        self.read(move |sql| tail(sql, &conversation, upto, max_bytes)).await
+    }
+}
+
+/// Writes a message, and its words for the search.
+pub(super) fn insert(sql: &Sql, n: u64, message: &Message) -> Result<(), Fault> {
+    sql.run(
+        "INSERT INTO message (n, id, conversation, seq, run, step, agent, name, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        (
+            n,
+            message.id.as_str(),
+            message.conversation.as_str(),
+            message.seq,
+            message.run.as_ref().map(|id| id.as_str()),
+            message.step.as_ref().map(|id| id.as_str()),
+            message.agent.as_ref().map(|id| id.as_str()),
+            &message.name,
+            json(&message.content)?,
+        ),
+    )?;
+    if let Content::Text { text, .. } = &message.content {
+        sql.run("INSERT INTO words (rowid, text) VALUES (?1, ?2)", (n, text))?;
+    }
+    Ok(())
+}
+
+/// The message a change brought.
+pub(super) fn numbered(sql: &Sql, n: u64) -> Result<Option<Message>, Fault> {
+    let query = format!("SELECT {COLUMNS} FROM message JOIN changes USING (n) WHERE message.n = ?1");
+    sql.one(&query, [n], |row| Ok(read(row)))?.transpose()
+}
+
+/// The messages from one place to another, cut before the one that would not fit any more.
+pub(super) fn between(
+    sql: &Sql,
+    conversation: &ConversationId,
+    from: u64,
+    to: u64,
+    max_bytes: usize,
+) -> Result<Vec<Message>, Fault> {
+    let query = format!(
+        "SELECT {COLUMNS} FROM message JOIN changes USING (n)
+         WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq"
+    );
+    // Places are stored as signed numbers; the last of them stands for any beyond.
+    let to = to.min(i64::MAX.unsigned_abs());
+    fitting(sql, &query, (conversation.as_str(), from, to), max_bytes)
+}
+
+/// The newest messages up to a place that fit, in order; one at least.
+pub(super) fn tail(
+    sql: &Sql,
+    conversation: &ConversationId,
+    upto: u64,
+    max_bytes: usize,
+) -> Result<Vec<Message>, Fault> {
+    let query = format!(
+        "SELECT {COLUMNS} FROM message JOIN changes USING (n)
+         WHERE conversation = ?1 AND seq <= ?2 ORDER BY seq DESC"
+    );
+    let upto = upto.min(i64::MAX.unsigned_abs());
+    let mut found = fitting(sql, &query, (conversation.as_str(), upto), max_bytes)?;
+    found.reverse();
+    Ok(found)
+}
+
+fn fitting(sql: &Sql, query: &str, params: impl rusqlite::Params, max_bytes: usize) -> Result<Vec<Message>, Fault> {
+    let mut found: Vec<Message> = Vec::new();
+    let mut bytes = 0_usize;
+    sql.each(query, params, |row| {
+        let message = read(row)?;
+        bytes = bytes.saturating_add(size(&message));
+        let fits = bytes <= max_bytes || found.is_empty();
+        if fits {
+            found.push(message);
+        }
+        Ok(fits)
+    })?;
+    Ok(found)
+}
+
+/// What a message takes of a context, in bytes: its words, and the arguments of a call.
+fn size(message: &Message) -> usize {
+    let arguments = match &message.content {
+        Content::Tool { arguments, .. } => arguments.to_string().len(),
+        Content::Text { .. } | Content::Notice { .. } => 0,
+    };
+    message.text().len() + arguments
+}
+
+/// The message in a row of [`COLUMNS`]. One whose content nobody understands stands there as a notice that says so.
+pub(super) fn read(row: &Row<'_>) -> Result<Message, Fault> {
+    let seq: u64 = row.get(3)?;
+    let content = parse(row, 8).unwrap_or_else(|why| Content::Notice {
+        notice: NoticeKind::Error,
+        text: format!("message {seq} cannot be read: {why}"),
+    });
+    let text = |column: usize| row.get::<_, Option<String>>(column);
+    let at = lossy(row, 9)?;
+    Ok(Message {
+        id: crate::domain::MessageId(lossy(row, 1)?),
+        conversation: ConversationId(lossy(row, 2)?),
+        seq,
+        run: text(4)?.map(crate::domain::RunId),
+        step: text(5)?.map(crate::domain::StepId),
+        agent: text(6)?.map(crate::domain::AgentId),
+        name: lossy(row, 7)?,
+        content,
+        at: at.parse().map_err(|error| Fault::Row(format!("the time of message {seq} cannot be read: {error}")))?,
+    })
+}

@@ -1,0 +1,161 @@
+//! Who owns a store: one program at a time, by a lock beside the file (F8).
+//!
+//! The lock is the kernel's, on `STORE.lock`; it ends with the process, however that ends. The file says who
+//! holds it, for people and for finding the socket; what a dead owner wrote there means nothing.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rustix::fs::{FlockOperation, flock};
+
+use super::{Clock as _, StoreError, SystemClock};
+
+/// The right to write to a store; dropping it, or the end of the process, gives it back.
+#[derive(Debug)]
+pub struct Owner {
+    /// Holds the lock as long as it is open.
+    _lock: File,
+}
+
+/// Another program owns the store.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Held {
+    /// Its process.
+    pub pid: u32,
+    /// Since when.
+    pub since: Timestamp,
+    /// Where it listens, if it does.
+    pub socket: PathBuf,
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "another program has the store open: process {} since {}; end it, or work through it",
+            self.pid, self.since
+        )
+    }
+}
+
+/// Why a store could not be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OwnerError {
+    /// Another program owns it.
+    #[error(transparent)]
+    Held(#[from] Held),
+    /// The lock file cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// How often, and how long apart, a holder is asked that has the lock and has not yet said who it is.
+const ASKS: u32 = 20;
+const BETWEEN: Duration = Duration::from_millis(20);
+
+impl Owner {
+    /// Takes the store, or says who has it. Never waits longer than half a second.
+    pub fn take(store: &Path) -> Result<Self, OwnerError> {
+        let path = beside(store, "lock");
+        let failed = |error: &dyn fmt::Display| {
+            let what = format!("its lock {} cannot be used: {error}; check the permissions", path.display());
+            StoreError::Open { path: store.to_owned(), what }
+        };
+        super::file::make_parent(store)?;
+        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let mut lock = opened.map_err(|error| failed(&error))?;
+        let mut told = (0, Timestamp::UNIX_EPOCH);
+        for _ in 0..ASKS {
+            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {
+                    sign(&mut lock).map_err(|error| failed(&error))?;
+                    return Ok(Self { _lock: lock });
+                }
+                Err(rustix::io::Errno::WOULDBLOCK) => {}
+                Err(error) => return Err(failed(&error).into()),
+            }
+            if let Some(holder) = holder(&mut lock) {
+                told = holder;
+                if alive(holder.0) {
+                    break;
+                }
+            }
+            // A new owner is between taking the lock and signing it, or an old one between dying and freeing it.
+            std::thread::sleep(BETWEEN);
+        }
+        Err(Held { pid: told.0, since: told.1, socket: socket_path(store) }.into())
+    }
+}
+
+/// Where the owner of a store listens.
+#[must_use]
+pub fn socket_path(store: &Path) -> PathBuf {
+    beside(store, "sock")
+}
+
+fn beside(store: &Path, ending: &str) -> PathBuf {
+    let mut name = store.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+fn sign(lock: &mut File) -> std::io::Result<()> {
+    lock.set_len(0)?;
+    lock.rewind()?;
+    lock.write_all(format!("{} {}\n", std::process::id(), SystemClock.now()).as_bytes())
+}
+
+fn holder(lock: &mut File) -> Option<(u32, Timestamp)> {
+    let mut text = String::new();
+    lock.rewind().ok()?;
+    lock.read_to_string(&mut text).ok()?;
+    let (pid, since) = text.strip_suffix('\n')?.split_once(' ')?;
+    Some((pid.parse().ok()?, since.parse().ok()?))
+}
+
+/// Whether there is such a process; one of another user counts.
+fn alive(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_goes_to_one_and_comes_back_when_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = dir.path().join("new").join("desk.db");
+        let owner = Owner::take(&store).unwrap();
+        let Err(OwnerError::Held(held)) = Owner::take(&store) else { panic!("two owners") };
+        assert_eq!(held.pid, std::process::id());
+        assert_eq!(held.socket, dir.path().join("new").join("desk.db.sock"));
+        drop(owner);
+        Owner::take(&store).unwrap();
+    }
+
+    #[test]
+    fn what_a_dead_owner_left_does_not_keep_the_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = dir.path().join("desk.db");
+        std::fs::write(dir.path().join("desk.db.lock"), "1 1970-01-01T00:00:00Z\n").unwrap();
+        Owner::take(&store).unwrap();
+        let signed = std::fs::read_to_string(dir.path().join("desk.db.lock")).unwrap();
+        assert!(signed.starts_with(&format!("{} ", std::process::id())), "{signed}");
+    }
+
+    #[test]
+    fn an_unusable_place_is_a_sentence() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        let error = Owner::take(&dir.path().join("file").join("desk.db")).unwrap_err().to_string();
+        assert!(error.contains("opening the store"), "{error}");
+    }
+}

@@ -1,0 +1,62 @@
+//! State rows by key, by lookup, and all of a kind.
+
+use super::error::Fault;
+use super::tables::{get, row_of};
+use super::{Store, StoreError};
+use crate::domain::state::Row;
+
+/// Rows, and what is wrong with those that cannot be read (F14).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed<T> {
+    /// The rows that can be read, in the order asked for.
+    pub rows: Vec<T>,
+    /// One sentence for each that cannot.
+    pub faults: Vec<String>,
+}
+
+impl<T> Listed<T> {
+    pub(super) fn of(read: Vec<Result<T, Fault>>) -> Result<Self, Fault> {
+        let mut listed = Self { rows: Vec::with_capacity(read.len()), faults: Vec::new() };
+        for row in read {
+            match row {
+                Ok(row) => listed.rows.push(row),
+                Err(Fault::Row(sentence)) => listed.faults.push(sentence),
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(listed)
+    }
+}
+
+/// The rows that can be read; the others stand in the program's log, and in the lists that show faults.
+pub(super) fn readable<T>(read: Vec<Result<T, Fault>>) -> Vec<T> {
+    let mut rows = Vec::with_capacity(read.len());
+    for row in read {
+        match row {
+            Ok(row) => rows.push(row),
+            Err(fault) => tracing::warn!(fault = %fault.reading(), "left out of a list"),
+        }
+    }
+    rows
+}
+
+impl Store {
+    /// The row with this key. One that cannot be read is an error with its sentence.
+    pub async fn row<T: Row + Send + 'static>(&self, key: &str) -> Result<Option<T>, StoreError> {
+        let key = key.to_owned();
+        self.read(move |sql| get(sql, &key)).await
+    }
+
+    /// The rows with this lookup, in order of creation.
+    pub async fn find<T: Row + Send + 'static>(&self, lookup: &str) -> Result<Vec<T>, StoreError> {
+        let lookup = lookup.to_owned();
+        let query = format!("SELECT key, body FROM {} WHERE lookup = ?1 ORDER BY place", T::KIND.table());
+        self.read(move |sql| Ok(readable(sql.list(&query, [lookup], |row| Ok(row_of(T::KIND, row)))?))).await
+    }
+
+    /// Every row of a kind, in order of creation.
+    pub async fn all<T: Row + Send + 'static>(&self) -> Result<Listed<T>, StoreError> {
+        let query = format!("SELECT key, body FROM {} ORDER BY place", T::KIND.table());
+        self.read(move |sql| Listed::of(sql.list(&query, [], |row| Ok(row_of(T::KIND, row)))?)).await
+    }
+}

@@ -1,0 +1,169 @@
+//! The schema, how a file comes to it, and which files are refused.
+//!
+//! State rows are JSON text: one table each kind, with a place that counts the rows as they were made. What is
+//! queried inside the JSON stands in generated columns, which are NULL where the JSON is damaged, so that such a
+//! row shows its fault in the lists and stops none of them. Insert-only nouns live once, in a table of their own,
+//! under the number of the change that brought them; the log has no body for those.
+
+use std::path::{Path, PathBuf};
+
+use super::connection::Sql;
+use super::error::sentence;
+use super::file::refused;
+use super::{StoreError, probe};
+use crate::domain::state::Kind;
+
+/// What a store says it is: `DESK`.
+const APPLICATION: i64 = 0x4445_534B;
+
+/// A step from one version to the next: the statements.
+pub(super) type Migration = fn() -> String;
+
+/// The steps in order; the number of them is the version of the schema and of the JSON in it.
+pub(super) const MIGRATIONS: &[Migration] = &[first];
+
+fn first() -> String {
+    let mut sql = String::new();
+    for kind in Kind::ALL {
+        let table = kind.table();
+        let inside = match kind {
+            Kind::Run => inside("state", "$.state.state") + &inside("kind", "$.kind.kind"),
+            Kind::Job => inside("state", "$.state.state") + &inside("team", "$.group"),
+            _ => String::new(),
+        };
+        sql.push_str(&format!(
+            "CREATE TABLE {table} (
+                 place INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, lookup TEXT, body TEXT NOT NULL{inside}
+             ) STRICT;
+             CREATE INDEX {table}_lookup ON {table} (lookup) WHERE lookup IS NOT NULL;\n"
+        ));
+    }
+    sql.push_str(
+        "CREATE INDEX run_state ON run (kind, state);
+         CREATE INDEX job_state ON job (state);
+         CREATE INDEX job_team ON job (team);
+         CREATE TABLE changes (
+             n INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL,
+             cause INTEGER, body TEXT
+         ) STRICT;
+         CREATE TABLE message (
+             n INTEGER PRIMARY KEY REFERENCES changes (n), id TEXT NOT NULL, conversation TEXT NOT NULL,
+             seq INTEGER NOT NULL, run TEXT, step TEXT, agent TEXT, name TEXT NOT NULL, body TEXT NOT NULL
+         ) STRICT;
+         CREATE UNIQUE INDEX message_place ON message (conversation, seq);
+         CREATE TABLE step (
+             n INTEGER PRIMARY KEY REFERENCES changes (n), id TEXT NOT NULL, run TEXT NOT NULL, agent TEXT NOT NULL,
+             place INTEGER NOT NULL, body TEXT NOT NULL
+         ) STRICT;
+         CREATE UNIQUE INDEX step_place ON step (run, place);
+         CREATE INDEX step_agent ON step (agent, n);
+         CREATE TABLE revision (
+             n INTEGER PRIMARY KEY REFERENCES changes (n), block TEXT NOT NULL, version INTEGER NOT NULL, job TEXT,
+             body TEXT NOT NULL
+         ) STRICT;
+         CREATE UNIQUE INDEX revision_version ON revision (block, version);
+         CREATE INDEX revision_job ON revision (job) WHERE job IS NOT NULL;
+         CREATE VIRTUAL TABLE words USING fts5 (
+             text, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2'
+         );",
+    );
+    sql
+}
+
+fn inside(column: &str, path: &str) -> String {
+    format!(",\n{column} TEXT AS (CASE WHEN json_valid(body) THEN body ->> '{path}' END) VIRTUAL")
+}
+
+/// What a file says about itself.
+struct Told {
+    application: i64,
+    version: usize,
+    empty: bool,
+}
+
+fn told(sql: &Sql, path: &Path) -> Result<Told, StoreError> {
+    let number = |query: &str| sql.conn().query_row(query, [], |row| row.get::<_, i64>(0));
+    let read = || -> rusqlite::Result<Told> {
+        Ok(Told {
+            application: number("PRAGMA application_id")?,
+            version: usize::try_from(number("PRAGMA user_version")?).unwrap_or(usize::MAX),
+            empty: number("SELECT count(*) FROM sqlite_schema")? == 0,
+        })
+    };
+    read().map_err(|error| refused(path, sentence(&error)))
+}
+
+/// The version of the file, 0 for an empty one; refuses what is no store, and one that is newer than `latest`.
+fn accept(told: &Told, latest: usize, path: &Path) -> Result<usize, StoreError> {
+    match told {
+        Told { application: 0, version: 0, empty: true } => Ok(0),
+        Told { application: APPLICATION, version, .. } if *version > latest => Err(refused(
+            path,
+            format!(
+                "it was written by a newer Nightdesk (version {version}, this one knows {latest}); update Nightdesk"
+            ),
+        )),
+        Told { application: APPLICATION, version, .. } if *version > 0 => Ok(*version),
+        _ => Err(refused(path, "it is another program's database; give the path of another file")),
+    }
+}
+
+/// Brings the file to the last of the migrations, each in one transaction, with a copy of the file before the first.
+pub(super) fn migrate(sql: &Sql, path: &Path, migrations: &[Migration]) -> Result<(), StoreError> {
+    let from = accept(&told(sql, path)?, migrations.len(), path)?;
+    let failed = |error: rusqlite::Error| refused(path, sentence(&error));
+    sql.conn().query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).map_err(failed)?;
+    if from > 0 && from < migrations.len() {
+        back_up(sql, path, from)?;
+    }
+    for (at, migration) in migrations.iter().enumerate().skip(from) {
+        sql.conn().execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
+        let moved = step(sql, path, at, *migration, migrations.len());
+        if moved.is_err() && !sql.conn().is_autocommit() {
+            sql.conn().execute_batch("ROLLBACK").map_err(failed)?;
+        }
+        moved?;
+    }
+    Ok(())
+}
+
+/// One migration, inside its transaction; nothing where another program has just done it.
+fn step(sql: &Sql, path: &Path, at: usize, migration: Migration, latest: usize) -> Result<(), StoreError> {
+    let failed = |error: rusqlite::Error| refused(path, sentence(&error));
+    if accept(&told(sql, path)?, latest, path)? == at {
+        sql.conn().execute_batch(&migration()).map_err(failed)?;
+        probe::pass(probe::MIGRATION);
+        sql.conn().pragma_update(None, "application_id", APPLICATION).map_err(failed)?;
+        sql.conn().pragma_update(None, "user_version", at + 1).map_err(failed)?;
+    }
+    sql.conn().execute_batch("COMMIT").map_err(failed)
+}
+
+/// Where the copy of a store goes that is about to leave this version.
+fn backup_path(path: &Path, version: usize) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".v{version}"));
+    PathBuf::from(name)
+}
+
+fn back_up(sql: &Sql, path: &Path, version: usize) -> Result<(), StoreError> {
+    let backup = backup_path(path, version);
+    let part = backup.with_added_extension("part");
+    let failed = |what: String| {
+        refused(path, format!("no copy could be made at {} before it is upgraded: {what}", backup.display()))
+    };
+    // What an interrupted attempt left is worth nothing; the empty file gives the copy its permissions.
+    let _ = std::fs::remove_file(&part);
+    drop(super::file::make(&part)?);
+    let target = part.to_str().ok_or_else(|| failed("its name is not UTF-8".to_owned()))?;
+    sql.conn().execute("VACUUM INTO ?1", [target]).map_err(|error| failed(sentence(&error)))?;
+    std::fs::rename(&part, &backup).map_err(|error| failed(error.to_string()))
+}
+
+/// Refuses a file this build cannot read as it is.
+pub(super) fn verify(sql: &Sql, path: &Path) -> Result<(), StoreError> {
+    match accept(&told(sql, path)?, MIGRATIONS.len(), path)? {
+        version if version == MIGRATIONS.len() => Ok(()),
+        _ => Err(refused(path, "it is from an older Nightdesk; open it for writing once to upgrade it")),
+    }
+}

@@ -1,0 +1,82 @@
+//! The rows of the state in their tables: what [`domain::state`](crate::domain::state) runs on inside a transaction.
+
+use serde::de::DeserializeOwned;
+
+use super::connection::Sql;
+use super::error::Fault;
+use crate::domain::state::{Kind, Row, Rows};
+
+/// The tables, inside the transaction that is open on this connection.
+pub(super) struct Tables<'a>(pub(super) &'a Sql);
+
+impl Rows for Tables<'_> {
+    type Fault = Fault;
+
+    fn get<T: Row>(&mut self, key: &str) -> Result<Option<T>, Fault> {
+        get(self.0, key)
+    }
+
+    fn find<T: Row>(&mut self, lookup: &str) -> Result<Vec<T>, Fault> {
+        let table = T::KIND.table();
+        let query = format!("SELECT key, body FROM {table} WHERE lookup = ?1 ORDER BY key");
+        self.0.list(&query, [lookup], |row| Ok(row_of(T::KIND, row)))?.into_iter().collect()
+    }
+
+    /// Every row that can be read: one damaged row must not stop every commit that looks at its kind.
+    fn all<T: Row>(&mut self) -> Result<Vec<T>, Fault> {
+        let table = T::KIND.table();
+        let rows =
+            self.0.list(&format!("SELECT key, body FROM {table} ORDER BY key"), [], |row| Ok(row_of(T::KIND, row)))?;
+        rows.into_iter().filter(|row| !matches!(row, Err(Fault::Row(_)))).collect()
+    }
+
+    fn put<T: Row>(&mut self, row: &T) -> Result<(), Fault> {
+        let body = json(row)?;
+        // An update keeps the row's place, which is the order of creation.
+        let statement = format!(
+            "INSERT INTO {} (key, lookup, body) VALUES (?1, ?2, ?3)
+             ON CONFLICT (key) DO UPDATE SET lookup = excluded.lookup, body = excluded.body",
+            T::KIND.table()
+        );
+        self.0.run(&statement, (row.key(), row.lookup(), body))?;
+        Ok(())
+    }
+}
+
+/// The row with this key.
+pub(super) fn get<T: Row>(sql: &Sql, key: &str) -> Result<Option<T>, Fault> {
+    let query = format!("SELECT key, body FROM {} WHERE key = ?1", T::KIND.table());
+    sql.one(&query, [key], |row| Ok(row_of(T::KIND, row)))?.transpose()
+}
+
+/// The row a statement gives as (key, body).
+pub(super) fn row_of<T: DeserializeOwned>(kind: Kind, row: &rusqlite::Row<'_>) -> Result<T, Fault> {
+    let key = lossy(row, 0)?;
+    parse(row, 1).map_err(|why| Fault::Row(format!("{} {key} cannot be read: {why}", noun(kind))))
+}
+
+/// A column of JSON text.
+pub(super) fn parse<T: DeserializeOwned>(row: &rusqlite::Row<'_>, column: usize) -> Result<T, String> {
+    let text = row.get_ref(column).map_err(|error| error.to_string())?;
+    let bytes = text.as_bytes().map_err(|error| error.to_string())?;
+    serde_json::from_slice(bytes).map_err(|error| error.to_string())
+}
+
+/// A column of text for people, whatever stands in it.
+pub(super) fn lossy(row: &rusqlite::Row<'_>, column: usize) -> Result<String, Fault> {
+    Ok(row.get_ref(column)?.as_bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default())
+}
+
+/// A record as JSON text.
+pub(super) fn json(record: &impl serde::Serialize) -> Result<String, Fault> {
+    serde_json::to_string(record).map_err(|error| Fault::Row(format!("a record cannot be written: {error}")))
+}
+
+/// The kind as people call it.
+pub(super) fn noun(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Group => "group",
+        Kind::Call => "pending call",
+        other => other.table(),
+    }
+}

@@ -1,0 +1,145 @@
+//! What a step is made from, read from one state.
+
+use super::connection::Sql;
+use super::error::Fault;
+use super::rows::readable;
+use super::tables::{get, noun, row_of};
+use super::{Store, StoreError, messages, runs};
+use crate::domain::state::Row;
+use crate::domain::{
+    Agent, Block, BlockId, Conversation, ConversationId, Group, Job, Message, PendingCall, Run, RunId, RunKind,
+};
+
+/// Everything a step of a run is made from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepView {
+    /// The run.
+    pub run: Run,
+    /// Whose step it is.
+    pub agent: Agent,
+    /// The group it speaks in or works for.
+    pub group: Option<Group>,
+    /// Every agent of the group, in its order.
+    pub roster: Vec<Agent>,
+    /// The agent's own blocks, then the group's shared ones; each once.
+    pub blocks: Vec<Block>,
+    /// The conversation the messages come from: the group's, for a job.
+    pub conversation: Conversation,
+    /// For a speech the newest that fit, for a job its window as far as it fits; in order.
+    pub messages: Vec<Message>,
+    /// Where a job's window did not fit: the `seq` of the last message given.
+    pub window_cut: Option<u64>,
+    /// Messages of the conversation before the first given.
+    pub earlier: u64,
+    /// A job's own conversation: its working notes. Empty for a speech.
+    pub notes: Vec<Message>,
+    /// The job, if it works for one.
+    pub job: Option<Job>,
+    /// The block versions the agent's last committed step saw, in whatever run.
+    pub seen: Vec<(BlockId, u64)>,
+    /// Steps of the run so far.
+    pub steps: u32,
+    /// The calls the run was ever parked on, in order.
+    pub pending: Vec<PendingCall>,
+}
+
+impl Store {
+    /// What the next step of a run is made from, in one short read; messages take at most so many bytes of words
+    /// (one message at least). A turn makes no steps of its own, so it has no view.
+    pub async fn step_view(&self, run: &RunId, context_bytes: usize) -> Result<StepView, StoreError> {
+        let run = run.clone();
+        self.read(move |sql| sql.snapshot(|sql| view(sql, &run, context_bytes))).await
+    }
+}
+
+/// The messages of a view.
+struct Heard {
+    conversation: Conversation,
+    messages: Vec<Message>,
+    window_cut: Option<u64>,
+    earlier: u64,
+    notes: Vec<Message>,
+    job: Option<Job>,
+}
+
+fn view(sql: &Sql, id: &RunId, context_bytes: usize) -> Result<StepView, Fault> {
+    let run: Run = must(sql, id.as_str())?;
+    let Some(agent) = run.agent() else {
+        return Err(Fault::Row(format!("run {id} is a turn: its speeches make the steps")));
+    };
+    let agent: Agent = must(sql, agent.as_str())?;
+    let group: Option<Group> = run.group().map(|group| must(sql, group.as_str())).transpose()?;
+    let members = group.as_ref().map(Group::agents).unwrap_or_default();
+    let roster = members.into_iter().map(|id| must(sql, id.as_str())).collect::<Result<_, _>>()?;
+    let blocks = blocks(sql, &agent, group.as_ref())?;
+    let heard = match &run.kind {
+        RunKind::Job { job, group, .. } => {
+            let job: Job = must(sql, job.as_str())?;
+            let talk = sql.one("SELECT key, body FROM conversation WHERE lookup = ?1", [group.as_str()], |row| {
+                Ok(row_of(Conversation::KIND, row))
+            })?;
+            let talk = talk.unwrap_or_else(|| Err(Fault::Row(format!("group {group} has no conversation"))))?;
+            worked(sql, job, talk, &run.conversation, context_bytes)?
+        }
+        _ => spoken(sql, &run, context_bytes)?,
+    };
+    let query = "SELECT key, body FROM pending_call WHERE lookup = ?1 ORDER BY place";
+    let pending = readable(sql.list(query, [id.as_str()], |row| Ok(row_of(PendingCall::KIND, row)))?);
+    let seen = runs::last_step(sql, &agent.id)?.map(|step| step.saw).unwrap_or_default();
+    let steps = run.steps;
+    let Heard { conversation, messages, window_cut, earlier, notes, job } = heard;
+    Ok(StepView {
+        run,
+        agent,
+        group,
+        roster,
+        blocks,
+        conversation,
+        messages,
+        window_cut,
+        earlier,
+        notes,
+        job,
+        seen,
+        steps,
+        pending,
+    })
+}
+
+fn blocks(sql: &Sql, agent: &Agent, group: Option<&Group>) -> Result<Vec<Block>, Fault> {
+    let mut ids: Vec<&BlockId> = Vec::new();
+    for id in agent.blocks.iter().chain(group.iter().flat_map(|group| &group.shared_blocks)) {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    ids.into_iter().map(|id| must(sql, id.as_str())).collect()
+}
+
+/// A speech hears the newest of its conversation.
+fn spoken(sql: &Sql, run: &Run, context_bytes: usize) -> Result<Heard, Fault> {
+    let conversation: Conversation = must(sql, run.conversation.as_str())?;
+    let messages = messages::tail(sql, &conversation.id, conversation.head, context_bytes)?;
+    let earlier = messages.first().map_or(0, |first| first.seq - 1);
+    Ok(Heard { conversation, messages, window_cut: None, earlier, notes: Vec::new(), job: None })
+}
+
+/// A job hears its window from its start, and its own notes.
+fn worked(
+    sql: &Sql,
+    job: Job,
+    conversation: Conversation,
+    notes: &ConversationId,
+    context_bytes: usize,
+) -> Result<Heard, Fault> {
+    let (after, to) = job.window.unwrap_or((0, 0));
+    let messages = messages::between(sql, &conversation.id, after + 1, to, context_bytes)?;
+    let last = messages.last().map_or(to, |last| last.seq);
+    let window_cut = (last < to).then_some(last);
+    let notes = messages::between(sql, notes, 1, u64::MAX, usize::MAX)?;
+    Ok(Heard { conversation, messages, window_cut, earlier: after, notes, job: Some(job) })
+}
+
+fn must<T: Row>(sql: &Sql, key: &str) -> Result<T, Fault> {
+    get(sql, key)?.ok_or_else(|| Fault::Row(format!("there is no {} {key}", noun(T::KIND))))
+}

@@ -1,0 +1,375 @@
+//! The writer: the one connection that writes, and the two lanes of commits before it.
+//!
+//! It takes what waits, foreground first, runs it in one transaction with a savepoint for each commit, and answers
+//! after `COMMIT` and after the doorbell. A commit that is refused leaves the others alone; where the database
+//! itself fails, the batch is run again one commit a transaction, so that each has an answer of its own.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+
+use super::connection::Sql;
+use super::error::Fault;
+use super::file::{Identity, identity, refused};
+use super::tables::Tables;
+use super::{Clock, CommitError, Lane, Mode, Options, StoreError, log, probe};
+use crate::domain::state::{Halt, apply, check};
+use crate::domain::trigger::follow;
+use crate::domain::{Actor, Change, Commit, Ids, Logged};
+
+/// The most foreground commits in one transaction.
+const FOREGROUND_BATCH: usize = 256;
+/// The most background commits in one transaction: a foreground commit waits for one such batch.
+const BACKGROUND_BATCH: usize = 8;
+/// The most bytes of background commits in one transaction, a single commit aside.
+const BACKGROUND_BYTES: usize = 256 * 1024;
+/// Pages of the write-ahead log that make a checkpoint worth it once nobody waits.
+const CHECKPOINT_AT_REST: u32 = 1_000;
+/// Pages at which it is worth letting others wait: a log that only grows slows every read.
+const CHECKPOINT_AT_LAST: u32 = 16_000;
+
+type Answer = Result<Vec<Logged>, CommitError>;
+
+/// Where commits go in.
+pub(super) enum Lanes {
+    Threads { queue: Arc<Queue>, thread: Option<JoinHandle<()>> },
+    Inline(Mutex<Writer>),
+}
+
+#[derive(Default)]
+pub(super) struct Queue {
+    state: Mutex<Waiting>,
+    bell: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    foreground: VecDeque<Queued>,
+    background: VecDeque<Queued>,
+    closed: bool,
+}
+
+struct Queued {
+    commit: Commit,
+    answer: oneshot::Sender<Answer>,
+    bytes: usize,
+}
+
+impl Lanes {
+    pub(super) fn start(
+        sql: Sql,
+        path: &Path,
+        options: &Options,
+        bell: watch::Sender<u64>,
+    ) -> Result<Self, StoreError> {
+        let mut writer = Writer::new(sql, path, options, bell)?;
+        if options.mode == Mode::Inline {
+            return Ok(Self::Inline(Mutex::new(writer)));
+        }
+        let queue = Arc::new(Queue::default());
+        let served = Arc::clone(&queue);
+        let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
+            let served = Served(served);
+            while let Some(batch) = served.0.next() {
+                writer.serve(batch);
+                writer.tidy(served.0.is_empty());
+            }
+        });
+        let thread = thread.map_err(|error| refused(path, format!("no thread for it: {error}")))?;
+        Ok(Self::Threads { queue, thread: Some(thread) })
+    }
+
+    pub(super) async fn commit(&self, lane: Lane, commit: Commit) -> Answer {
+        let queue = match self {
+            Self::Inline(writer) => {
+                let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+                let answer = writer.alone(&commit);
+                writer.tidy(true);
+                return answer;
+            }
+            Self::Threads { queue, .. } => queue,
+        };
+        let (answer, answered) = oneshot::channel();
+        queue.push(lane, commit, answer)?;
+        answered.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    /// Commits nobody has taken yet.
+    pub(super) fn waiting(&self) -> u64 {
+        match self {
+            Self::Inline(_) => 0,
+            Self::Threads { queue, .. } => {
+                let state = queue.lock();
+                (state.foreground.len() + state.background.len()) as u64
+            }
+        }
+    }
+}
+
+impl Drop for Lanes {
+    fn drop(&mut self) {
+        if let Self::Threads { queue, thread } = self {
+            queue.lock().closed = true;
+            queue.bell.notify_all();
+            if let Some(thread) = thread.take() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+/// Held by the writer's thread: however that ends, nobody waits for it any more.
+struct Served(Arc<Queue>);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.closed = true;
+        state.foreground.clear();
+        state.background.clear();
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, lane: Lane, commit: Commit, answer: oneshot::Sender<Answer>) -> Result<(), StoreError> {
+        let bytes = if lane == Lane::Background { bytes(&commit) } else { 0 };
+        let queued = Queued { commit, answer, bytes };
+        let mut state = self.lock();
+        if state.closed {
+            return Err(StoreError::Closed);
+        }
+        match lane {
+            Lane::Foreground => state.foreground.push_back(queued),
+            Lane::Background => state.background.push_back(queued),
+        }
+        drop(state);
+        self.bell.notify_one();
+        Ok(())
+    }
+
+    fn is_empty(&self) -> bool {
+        let state = self.lock();
+        state.foreground.is_empty() && state.background.is_empty()
+    }
+
+    /// The next batch, foreground first; waits for one. What waits when the store closes is still done.
+    fn next(&self) -> Option<Vec<Queued>> {
+        let mut state = self.lock();
+        loop {
+            if !state.foreground.is_empty() {
+                let most = state.foreground.len().min(FOREGROUND_BATCH);
+                return Some(state.foreground.drain(..most).collect());
+            }
+            if !state.background.is_empty() {
+                let most = background_batch(&state.background);
+                return Some(state.background.drain(..most).collect());
+            }
+            if state.closed {
+                return None;
+            }
+            state = self.bell.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// How many of the background commits go together.
+fn background_batch(waiting: &VecDeque<Queued>) -> usize {
+    let mut sum = 0;
+    let fits = waiting.iter().take(BACKGROUND_BATCH).take_while(|queued| {
+        sum += queued.bytes;
+        sum <= BACKGROUND_BYTES
+    });
+    fits.count().max(1)
+}
+
+/// The length of a commit as JSON.
+fn bytes(commit: &Commit) -> usize {
+    struct Meter(usize);
+    impl std::io::Write for Meter {
+        fn write(&mut self, part: &[u8]) -> std::io::Result<usize> {
+            self.0 += part.len();
+            Ok(part.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut meter = Meter(0);
+    match serde_json::to_writer(&mut meter, commit) {
+        Ok(()) => meter.0,
+        Err(_) => BACKGROUND_BYTES,
+    }
+}
+
+/// The connection that writes, and what a commit needs beside it.
+pub(super) struct Writer {
+    sql: Sql,
+    path: PathBuf,
+    opened: Option<Identity>,
+    clock: Arc<dyn Clock>,
+    ids: Ids,
+    bell: watch::Sender<u64>,
+    /// Pages in the write-ahead log.
+    pages: Arc<AtomicU32>,
+}
+
+impl Writer {
+    fn new(mut sql: Sql, path: &Path, options: &Options, bell: watch::Sender<u64>) -> Result<Self, StoreError> {
+        let pages = Arc::new(AtomicU32::new(0));
+        let told = Arc::clone(&pages);
+        let hook = move |_: &mut rusqlite::hooks::Wal, pages: i32| {
+            told.store(pages.unsigned_abs(), Ordering::Relaxed);
+            Ok(())
+        };
+        sql.conn_mut().wal_hook(Some(hook)).map_err(|error| Fault::Sql(error).reading())?;
+        let (clock, ids) = (Arc::clone(&options.clock), options.ids.clone());
+        Ok(Self { sql, path: path.to_owned(), opened: identity(path), clock, ids, bell, pages })
+    }
+
+    /// Runs a batch and answers each of it.
+    fn serve(&mut self, batch: Vec<Queued>) {
+        let commits: Vec<&Commit> = batch.iter().map(|queued| &queued.commit).collect();
+        let answers = match self.together(&commits) {
+            Ok(answers) => answers,
+            Err(error) if commits.len() == 1 => vec![Err(error.into())],
+            Err(error) => {
+                tracing::warn!(%error, commits = commits.len(), "a batch failed; its commits are run one by one");
+                commits.iter().map(|commit| self.alone(commit)).collect()
+            }
+        };
+        for (queued, answer) in batch.into_iter().zip(answers) {
+            // Who asked may have gone; what it asked for has happened all the same.
+            let _ = queued.answer.send(answer);
+        }
+    }
+
+    /// One commit in a transaction of its own.
+    fn alone(&mut self, commit: &Commit) -> Answer {
+        match self.together(&[commit]) {
+            Ok(mut answers) => answers.pop().unwrap_or_else(|| Err(StoreError::Closed.into())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Commits in one transaction, with an answer for each; or an error, and nothing of any has happened.
+    fn together(&mut self, commits: &[&Commit]) -> Result<Vec<Answer>, StoreError> {
+        probe::pass("before_begin");
+        // SQLite would go on writing into a file that has no name any more.
+        if self.opened.is_none() || identity(&self.path) != self.opened {
+            return Err(StoreError::Vanished { path: self.path.clone() });
+        }
+        let done = self.transaction(commits);
+        if done.is_err() && !self.sql.conn().is_autocommit() {
+            self.sql.run("ROLLBACK", []).map_err(|error| Fault::Sql(error).saving())?;
+        }
+        let (answers, last) = done.map_err(Fault::saving)?;
+        probe::pass("after_commit");
+        if answers.iter().any(Result::is_ok) {
+            self.sql.counts().transaction();
+        }
+        self.bell.send_if_modified(|head| last > std::mem::replace(head, last));
+        probe::pass("before_ack");
+        Ok(answers)
+    }
+
+    fn transaction(&mut self, commits: &[&Commit]) -> Result<(Vec<Answer>, u64), Fault> {
+        self.sql.run("BEGIN IMMEDIATE", [])?;
+        probe::pass("after_begin");
+        let mut last = log::last(&self.sql)?;
+        let mut answers = Vec::with_capacity(commits.len());
+        for commit in commits {
+            self.sql.run("SAVEPOINT one", [])?;
+            let mut work = Work { sql: &self.sql, ids: &self.ids, at: self.clock.now(), last, logged: Vec::new() };
+            let answer = match work.commit(commit) {
+                Ok(()) => {
+                    last = work.last;
+                    Ok(work.logged)
+                }
+                Err(Halt::Conflict(conflict)) => Err(conflict.into()),
+                Err(Halt::Fault(fault @ Fault::Row(_))) => Err(fault.saving().into()),
+                Err(Halt::Fault(fault)) => return Err(fault),
+            };
+            if answer.is_err() {
+                self.sql.run("ROLLBACK TO one", [])?;
+            }
+            self.sql.run("RELEASE one", [])?;
+            answers.push(answer);
+            probe::pass("after_apply");
+        }
+        probe::pass("before_commit");
+        self.sql.run("COMMIT", [])?;
+        Ok((answers, last))
+    }
+
+    /// Moves the write-ahead log into the file when it is long, and nobody waits or it is very long.
+    fn tidy(&mut self, at_rest: bool) {
+        let pages = self.pages.load(Ordering::Relaxed);
+        if (at_rest && pages >= CHECKPOINT_AT_REST) || pages >= CHECKPOINT_AT_LAST {
+            self.checkpoint("PASSIVE");
+        }
+    }
+
+    fn checkpoint(&self, mode: &str) {
+        let done = self.sql.conn().query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()));
+        match done {
+            Ok(()) => self.pages.store(0, Ordering::Relaxed),
+            // Nothing is lost: the log keeps what the file has not taken yet.
+            Err(error) => tracing::warn!(%error, "the write-ahead log stays as it is"),
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if identity(&self.path) == self.opened {
+            // A reader of another program must not hold up the end of this one.
+            let _ = self.sql.conn().busy_timeout(Duration::ZERO);
+            self.checkpoint("TRUNCATE");
+        }
+    }
+}
+
+/// One commit at work, inside its savepoint.
+struct Work<'a> {
+    sql: &'a Sql,
+    ids: &'a Ids,
+    at: jiff::Timestamp,
+    last: u64,
+    logged: Vec<Logged>,
+}
+
+impl Work<'_> {
+    fn commit(&mut self, commit: &Commit) -> Result<(), Halt<Fault>> {
+        for rest in &commit.rests_on {
+            check(&mut Tables(self.sql), rest)?;
+        }
+        for change in &commit.changes {
+            self.change(change.clone(), &commit.by, commit.cause)?;
+        }
+        Ok(())
+    }
+
+    /// Applies a change, logs it, and goes on with what follows from it.
+    fn change(&mut self, mut change: Change, by: &Actor, cause: Option<u64>) -> Result<(), Halt<Fault>> {
+        apply(&mut Tables(self.sql), &mut change, self.at)?;
+        self.last += 1;
+        let n = self.last;
+        let logged = Logged { n, change, by: by.clone(), at: self.at, cause };
+        log::insert(self.sql, &logged)?;
+        let next = follow(&mut Tables(self.sql), &logged.change, self.ids)?;
+        self.logged.push(logged);
+        for change in next {
+            self.change(change, &Actor::Engine, Some(n))?;
+        }
+        Ok(())
+    }
+}

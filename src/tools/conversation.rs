@@ -1,0 +1,78 @@
+//! Looking things up in the conversation.
+
+use futures::future::BoxFuture;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Desk, Effect, Tool, arguments};
+use crate::domain::Content;
+use crate::llm::ToolSpec;
+
+/// Results where the call names no limit (Letta's default).
+const DEFAULT_LIMIT: usize = 5;
+/// The most results of one call.
+const MAX_LIMIT: usize = 20;
+/// The most characters quoted of one message.
+const QUOTE: usize = 600;
+
+/// `conversation_search`: earlier messages by words, newest first.
+pub struct Search;
+
+#[derive(Deserialize)]
+struct Arguments {
+    query: String,
+    #[serde(default)]
+    limit: Option<usize>,
+}
+
+impl Tool for Search {
+    fn spec(&self) -> ToolSpec {
+        ToolSpec {
+            name: "conversation_search".to_owned(),
+            description: "Search the whole conversation for words, newest first. Use it when what you need was said \
+                          earlier than you can see."
+                .to_owned(),
+            schema: json!({
+                "type": "object",
+                "properties": {
+                    "query": {"type": "string", "description": "The words to look for."},
+                    "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "description": "At most this many results; 5 if left out."}
+                },
+                "required": ["query"],
+                "additionalProperties": false
+            }),
+        }
+    }
+
+    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
+        Box::pin(async move {
+            let Arguments { query, limit } = match arguments("conversation_search", value) {
+                Ok(arguments) => arguments,
+                Err(refused) => return refused,
+            };
+            if query.trim().is_empty() {
+                return Effect::refused("conversation_search: query is empty; give the words to look for");
+            }
+            let limit = limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+            let found = match desk.library.search(&query, limit).await {
+                Ok(found) => found,
+                Err(fault) => return Effect::refused(format!("conversation_search: {fault}")),
+            };
+            let lines: Vec<String> = found
+                .iter()
+                .filter_map(|message| match &message.content {
+                    Content::Text { text, .. } => {
+                        let name = if message.agent.is_some() { &message.name } else { "the user" };
+                        let quote: String = text.chars().take(QUOTE).collect();
+                        Some(format!("[{}] {name}: {quote}", message.at.strftime("%Y-%m-%d %H:%M")))
+                    }
+                    _ => None,
+                })
+                .collect();
+            if lines.is_empty() {
+                return Effect::done("0 found");
+            }
+            Effect::done(format!("{} found\n{}", lines.len(), lines.join("\n")))
+        })
+    }
+}

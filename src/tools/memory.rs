@@ -1,0 +1,208 @@
+//! Editing memory blocks: Letta's names and arguments (release 0.15; the late argument names are accepted).
+
+use futures::future::BoxFuture;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Desk, Effect, StagedBlock, Tool, arguments};
+use crate::domain::block::folded;
+use crate::domain::memory::{EditFault, Merge, insert, merge, replace};
+use crate::llm::ToolSpec;
+
+/// `memory_replace`: exact text by other text.
+pub struct Replace;
+/// `memory_insert`: text after a line.
+pub struct Insert;
+/// `memory_rethink`: a whole new value.
+pub struct Rethink;
+/// `memory_finish_edits`: the background agent is done.
+pub struct FinishEdits;
+
+#[derive(Deserialize)]
+struct ReplaceArguments {
+    label: String,
+    #[serde(alias = "old_string")]
+    old_str: String,
+    #[serde(alias = "new_string")]
+    new_str: String,
+}
+
+#[derive(Deserialize)]
+struct InsertArguments {
+    label: String,
+    #[serde(alias = "new_string")]
+    new_str: String,
+    #[serde(default = "at_the_end")]
+    insert_line: i64,
+}
+
+fn at_the_end() -> i64 {
+    -1
+}
+
+#[derive(Deserialize)]
+struct RethinkArguments {
+    label: String,
+    new_memory: String,
+}
+
+fn label_schema() -> Value {
+    json!({"type": "string", "description": "The label of the block."})
+}
+
+impl Tool for Replace {
+    fn spec(&self) -> ToolSpec {
+        ToolSpec {
+            name: "memory_replace".to_owned(),
+            description: "Replace text in a memory block. old_str has to stand in the block exactly once, word for \
+                          word; an empty new_str deletes it."
+                .to_owned(),
+            schema: json!({
+                "type": "object",
+                "properties": {
+                    "label": label_schema(),
+                    "old_str": {"type": "string", "description": "The exact text to replace."},
+                    "new_str": {"type": "string", "description": "The text to put in its place."}
+                },
+                "required": ["label", "old_str", "new_str"],
+                "additionalProperties": false
+            }),
+        }
+    }
+
+    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
+        Box::pin(async move {
+            match arguments::<ReplaceArguments>("memory_replace", value) {
+                Ok(a) => {
+                    edit(desk, "memory_replace", &a.label, |block| replace(&block.value, &a.old_str, &a.new_str))
+                }
+                Err(refused) => refused,
+            }
+        })
+    }
+}
+
+impl Tool for Insert {
+    fn spec(&self) -> ToolSpec {
+        ToolSpec {
+            name: "memory_insert".to_owned(),
+            description: "Insert text into a memory block after a line: 0 is the top, -1 the end.".to_owned(),
+            schema: json!({
+                "type": "object",
+                "properties": {
+                    "label": label_schema(),
+                    "new_str": {"type": "string", "description": "The text to insert."},
+                    "insert_line": {"type": "integer", "description": "The line to insert after; -1, the end, if left out."}
+                },
+                "required": ["label", "new_str"],
+                "additionalProperties": false
+            }),
+        }
+    }
+
+    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
+        Box::pin(async move {
+            match arguments::<InsertArguments>("memory_insert", value) {
+                Ok(a) => edit(desk, "memory_insert", &a.label, |block| place(block, &a)),
+                Err(refused) => refused,
+            }
+        })
+    }
+}
+
+/// Line numbers are those of the text the model was shown; where the block has moved on, the lines are merged.
+fn place(block: &StagedBlock, a: &InsertArguments) -> Result<String, EditFault> {
+    if a.insert_line == -1 || block.shown == block.current.value {
+        return insert(&block.value, &a.new_str, a.insert_line);
+    }
+    let meant = insert(&block.shown, &a.new_str, a.insert_line)?;
+    match merge(&block.shown, &block.value, &meant) {
+        Merge::Clean(text) => Ok(text),
+        Merge::Clash(_) => Err(EditFault("others changed the lines around that place meanwhile".to_owned())),
+    }
+}
+
+impl Tool for Rethink {
+    fn spec(&self) -> ToolSpec {
+        ToolSpec {
+            name: "memory_rethink".to_owned(),
+            description: "Write a memory block anew: new_memory is the whole new value. For reorganising; use \
+                          memory_replace and memory_insert for small edits."
+                .to_owned(),
+            schema: json!({
+                "type": "object",
+                "properties": {
+                    "label": label_schema(),
+                    "new_memory": {"type": "string", "description": "The whole new value."}
+                },
+                "required": ["label", "new_memory"],
+                "additionalProperties": false
+            }),
+        }
+    }
+
+    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
+        Box::pin(async move {
+            match arguments::<RethinkArguments>("memory_rethink", value) {
+                Ok(a) => edit(desk, "memory_rethink", &a.label, |block| {
+                    if block.shown == block.current.value {
+                        Ok(a.new_memory.clone())
+                    } else {
+                        Err(EditFault("others changed the block meanwhile; rethink it from the text below".to_owned()))
+                    }
+                }),
+                Err(refused) => refused,
+            }
+        })
+    }
+}
+
+impl Tool for FinishEdits {
+    fn spec(&self) -> ToolSpec {
+        ToolSpec {
+            name: "memory_finish_edits".to_owned(),
+            description: "You are done with memory. Call it when nothing more is worth changing, at once if nothing \
+                          is."
+            .to_owned(),
+            schema: json!({"type": "object", "properties": {}, "additionalProperties": false}),
+        }
+    }
+
+    fn call<'a>(&'a self, _: &'a Value, _: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
+        Box::pin(async { Effect::Finish { text: "done".to_owned() } })
+    }
+}
+
+/// Stages an edit of the block with this label, under the guards all edit tools share.
+fn edit(
+    desk: &mut Desk<'_>,
+    tool: &str,
+    label: &str,
+    change: impl FnOnce(&StagedBlock) -> Result<String, EditFault>,
+) -> Effect {
+    let Some(at) = desk.blocks.iter().position(|block| folded(&block.current.label) == folded(label)) else {
+        let labels: Vec<&str> = desk.blocks.iter().map(|block| block.current.label.as_str()).collect();
+        return Effect::refused(format!("{tool}: you have no block {label:?}; your blocks: {}", labels.join(", ")));
+    };
+    let block = &mut desk.blocks[at];
+    let label = &block.current.label;
+    if block.current.read_only {
+        return Effect::refused(format!("{tool}: block {label} is read-only"));
+    }
+    let value = match change(block) {
+        Ok(value) => value,
+        Err(fault) => {
+            return Effect::refused(format!("{tool}: {fault}. Block {label} now reads:\n{}", block.value));
+        }
+    };
+    let (length, limit) = (value.chars().count(), block.current.limit as usize);
+    if length > limit {
+        return Effect::refused(format!(
+            "{tool}: block {label} would have {length} characters, its limit is {limit}; shorten it first"
+        ));
+    }
+    block.value = value;
+    block.edited_by = Some(tool.to_owned());
+    // All edits of a step make one version together.
+    Effect::done(format!("Block {label}, version {}, now reads:\n{}", block.current.version + 1, block.value))
+}

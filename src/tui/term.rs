@@ -18,7 +18,7 @@ pub mod input;
 pub mod pacer;
 pub mod screen;
 pub mod sequence;
-//pub mod tty;
+pub mod tty;
 
 use std::time::Duration;
 

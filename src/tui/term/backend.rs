@@ -8,6 +8,7 @@
 //! The encoding is our own rather than crossterm's because that one resets four attributes a frame, flushes at
 //! each cursor change, and keeps the colour switch in process-wide state.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::io::Write as _;
 
@@ -64,13 +65,24 @@ pub struct FrameBackend {
     /// Whether the terminal's cursor shows, when that is certain.
     shown: Option<bool>,
     blanks: Option<Blanks>,
+    /// Where the terminal shows glyphs of two columns.
+    wide: HashSet<Position>,
 }
 
 impl FrameBackend {
     /// A backend of this size in cells, for a terminal that shows a blank screen.
     #[must_use]
     pub fn new(size: Size, caps: Caps) -> Self {
-        Self { size, caps, frame: Vec::new(), pen: Pen::PLAIN, at: None, shown: None, blanks: None }
+        Self {
+            size,
+            caps,
+            frame: Vec::new(),
+            pen: Pen::PLAIN,
+            at: None,
+            shown: None,
+            blanks: None,
+            wide: HashSet::new(),
+        }
     }
 
     /// Takes over a new size; what is on the terminal is from now on unknown.
@@ -108,12 +120,32 @@ impl FrameBackend {
     }
 
     fn print(&mut self, to: Position, pen: Pen, glyph: &str) {
+        let columns = glyph.width() as u16;
+        if !self.wide.is_empty() {
+            let last = Position { x: to.x + columns.saturating_sub(1), y: to.y };
+            if self.wide.remove(&last) && !Pen::PLAIN.same_blank(pen) {
+                self.clear_wide(last);
+            }
+            self.wide.remove(&to);
+        }
+        if columns > 1 {
+            self.wide.insert(to);
+        }
         self.move_to(to);
         if !(glyph == " " && pen.same_blank(self.pen)) {
             self.set_pen(pen);
         }
         self.frame.extend(glyph.as_bytes());
         self.at = self.after(to, glyph);
+    }
+
+    /// Blanks a wide glyph of which only the first column is about to be printed over, on a background: terminals paint the column that
+    /// becomes free with whatever style they print with then, and the difference does not mention it.
+    fn clear_wide(&mut self, at: Position) {
+        self.move_to(at);
+        self.set_pen(Pen::PLAIN);
+        self.frame.extend(b"  ");
+        self.at = (at.x + 2 < self.size.width).then_some(Position { x: at.x + 2, y: at.y });
     }
 
     /// Where the cursor is after printing `glyph` at `from`: unknown at the right edge, where terminals differ
@@ -145,7 +177,8 @@ impl FrameBackend {
             return;
         }
         self.move_to(start);
-        if self.pen.bg != Color::Reset {
+        // Erased cells take the background, in some terminals reverse and underline too.
+        if !Pen::PLAIN.same_blank(self.pen) {
             self.set_pen(Pen::PLAIN);
         }
         self.put(format_args!("\x1b[{count}X"));
@@ -363,6 +396,9 @@ impl Backend for FrameBackend {
             ClearType::CurrentLine => b"\x1b[2K",
             ClearType::UntilNewLine => b"\x1b[K",
         };
+        if clear_type == ClearType::All {
+            self.wide.clear();
+        }
         self.frame.extend(erase);
         Ok(())
     }

@@ -211,12 +211,12 @@ impl Tokeniser {
 
     fn step_ground(&mut self, events: &mut Vec<Input>) -> bool {
         let token = token(&self.pending);
-        let taken = match token {
+        let len = match token {
             Token::Incomplete => return false,
             Token::LongControl | Token::LongString => 2,
             Token::Event(len) | Token::Reply(len) | Token::PasteStart(len) | Token::Junk(len) => len,
         };
-        let bytes: Vec<u8> = self.pending.drain(..taken).collect();
+        let bytes: Vec<u8> = self.pending.drain(..len).collect();
         self.late = false;
         match token {
             Token::Event(_) => events.extend(decode(&bytes)),
@@ -321,10 +321,9 @@ fn control(bytes: &[u8]) -> Token {
     let parameters = &bytes[2..last];
     match (parameters, bytes[last]) {
         (b"200", b'~') => Token::PasteStart(len),
-        ([b'?' | b'>' | b'=', ..], _) | (_, b'y' | b't' | b'n' | b'c') => Token::Reply(len),
         // F3 with a modifier looks like a cursor position in the first row.
         ([b'1', b';', b'2'..=b'9'] | [b'1', b';', b'1', b'0'..=b'6'] | [], b'R') => Token::Event(len),
-        (_, b'R') => Token::Reply(len),
+        ([b'?' | b'>' | b'=', ..], _) | (_, b'y' | b't' | b'n' | b'c' | b'R') => Token::Reply(len),
         _ if parameters.iter().any(|byte| *byte < b'0') => Token::Junk(len),
         _ => Token::Event(len),
     }

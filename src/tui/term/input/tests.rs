@@ -47,7 +47,7 @@ fn keys_are_decoded() {
         ("\x1b\u{e9}".as_bytes(), key(KeyCode::Char('\u{e9}'), alt)),
     ];
     for (bytes, expected) in cases {
-        assert_eq!(all(bytes), [expected.clone()], "{:?}", String::from_utf8_lossy(bytes));
+        assert_eq!(all(bytes), std::slice::from_ref(expected), "{:?}", String::from_utf8_lossy(bytes));
     }
 }
 

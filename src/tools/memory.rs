@@ -73,9 +73,7 @@ impl Tool for Replace {
     fn call<'a>(&'a self, value: &'a Value, desk: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
         Box::pin(async move {
             match arguments::<ReplaceArguments>("memory_replace", value) {
-                Ok(a) => {
-                    edit(desk, "memory_replace", &a.label, |block| replace(&block.value, &a.old_str, &a.new_str))
-                }
+                Ok(a) => edit(desk, "memory_replace", &a.label, |block| replace(&block.value, &a.old_str, &a.new_str)),
                 Err(refused) => refused,
             }
         })

@@ -272,6 +272,9 @@ impl App {
 
     fn updated(&mut self, update: &Update) {
         self.model.apply(update, self.look.now);
+        if let Update::Trouble { text } = update {
+            self.acts.push(Act::Toast(Toast::error(text)));
+        }
         if self.model.place.address.is_none() && !self.model.groups.is_empty() {
             let first = self.model.groups[0].id.clone();
             self.show(Address::Group(first));

@@ -158,6 +158,7 @@ impl Model {
             }
             Update::Live(update) => self.put_live(update),
             Update::Over { step } => self.live.retain(|live| live.step != *step),
+            Update::Trouble { .. } => {}
         }
     }
 
@@ -197,13 +198,14 @@ impl Model {
                     self.calls.push(call);
                 }
             }
-            RowUpdate::Job(job) => match self.jobs.iter_mut().find(|known| known.id == job.id) {
-                Some(known) => *known = job,
-                None => {
+            RowUpdate::Job(job) => {
+                if let Some(known) = self.jobs.iter_mut().find(|known| known.id == job.id) {
+                    *known = job;
+                } else {
                     self.jobs.insert(0, job);
                     self.jobs.truncate(MAX_JOBS);
                 }
-            },
+            }
         }
     }
 
@@ -226,24 +228,21 @@ impl Model {
     }
 
     fn put_live(&mut self, update: &LiveUpdate) {
-        let live = match self.live.iter().position(|live| live.step == update.step) {
-            Some(at) => &mut self.live[at],
-            None => {
-                self.live.push(Live {
-                    step: update.step.clone(),
-                    run: update.run.clone(),
-                    root: update.root.clone(),
-                    conversation: update.conversation.clone(),
-                    agent: update.agent.clone(),
-                    name: update.name.clone(),
-                    phase: update.phase.clone(),
-                    text: String::new(),
-                    reasoning: String::new(),
-                });
-                let last = self.live.len() - 1;
-                &mut self.live[last]
-            }
-        };
+        let at = self.live.iter().position(|live| live.step == update.step).unwrap_or_else(|| {
+            self.live.push(Live {
+                step: update.step.clone(),
+                run: update.run.clone(),
+                root: update.root.clone(),
+                conversation: update.conversation.clone(),
+                agent: update.agent.clone(),
+                name: update.name.clone(),
+                phase: update.phase.clone(),
+                text: String::new(),
+                reasoning: String::new(),
+            });
+            self.live.len() - 1
+        });
+        let live = &mut self.live[at];
         live.phase = update.phase.clone();
         live.text.push_str(&update.text);
         live.reasoning.push_str(&update.reasoning);

@@ -33,8 +33,8 @@ const EDITOR: &str =
 pub(super) fn of(prompt: &Prompt) -> Angle {
     let personas = prompt.memory.iter().filter(|block| block.label.to_lowercase().contains("persona"));
     let persona: String = personas.map(|block| block.value.as_str()).collect::<Vec<_>>().join(" ");
-    let text = if persona.trim().is_empty() { prompt.system.as_str() } else { persona.as_str() };
-    let (name, is) = (terms(&prompt.agent), terms(text));
+    let text = if persona.trim().is_empty() { instructions(&prompt.system) } else { persona };
+    let (name, is) = (terms(&prompt.agent), terms(&text));
     let score = |words: &str| -> usize {
         let words: Terms = terms(words);
         words.intersection(&is).count() + 2 * words.intersection(&name).count()
@@ -42,6 +42,13 @@ pub(super) fn of(prompt: &Prompt) -> Angle {
     let scores = [(Angle::Facts, score(FACTS)), (Angle::Critic, score(CRITIC)), (Angle::Editor, score(EDITOR))];
     let most = scores.iter().map(|(_, score)| *score).max().unwrap_or_default();
     scores.iter().find(|(_, score)| *score == most && most > 0).map_or(Angle::Plain, |(angle, _)| *angle)
+}
+
+/// What the system text says of this agent: the group's framing describes the others too, but for one line.
+fn instructions(system: &str) -> String {
+    let (own, group) = system.split_once("<group").unwrap_or((system, ""));
+    let line = group.lines().find(|line| line.contains(" (you)")).unwrap_or_default();
+    format!("{own} {line}")
 }
 
 /// A reply to statements, sentence by sentence; the last one asks.

@@ -97,15 +97,27 @@ pub(super) fn found(text: &str) -> Vec<Source> {
         Ok(value) => collect(&value, &mut strings),
         Err(_) => strings.push(text.to_owned()),
     }
-    let lines = strings.iter().flat_map(|text| sentences(text));
+    let lines = strings.iter().flat_map(|text| text.lines()).flat_map(|line| {
+        let (by, words) = attributed(line);
+        sentences(words).into_iter().map(move |words| (by, words))
+    });
     lines
-        .map(|line| Source {
-            by: "the earlier conversation".to_owned(),
-            text: Sense::of(bare(&line)),
-            line: Sense::of(bare(&line)),
-            is_block: false,
+        .filter(|(_, words)| !is_framed(words))
+        .map(|(by, words)| {
+            let sense = Sense::of(bare(&words));
+            Source { by: by.to_owned(), text: sense.clone(), line: sense, is_block: false }
         })
         .collect()
+}
+
+/// Who said a line "[2026-05-03 09:41] Mira: words" of a search result, and the words.
+fn attributed(line: &str) -> (&str, &str) {
+    let dated = line.strip_prefix('[').and_then(|rest| rest.split_once("] "));
+    match dated.and_then(|(_, rest)| rest.split_once(": ")) {
+        Some(("the user", words)) => ("you", words),
+        Some((name, words)) => (name, words),
+        None => ("an earlier message", line),
+    }
 }
 
 fn collect(value: &serde_json::Value, into: &mut Vec<String>) {

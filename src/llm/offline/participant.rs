@@ -188,7 +188,7 @@ fn from_search(scene: &Scene, result: &str) -> Vec<String> {
     // A result may hold the question itself.
     let is_echo = |source: &Source| scene.asked.iter().any(|question| normal(question) == normal(&source.text.text));
     match hit.or_else(near).filter(|source| !is_echo(source)) {
-        Some(source) => vec![format!("I find in {}: \"{}\".", source.by, source.text.text)],
+        Some(source) => vec![format!("I find in the conversation: {}.", source.quoted())],
         None => {
             vec!["Nothing in the blocks or the conversation answers that.".to_owned(), "Who would know?".to_owned()]
         }

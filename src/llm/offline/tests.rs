@@ -130,14 +130,18 @@ fn the_search_is_asked_when_nothing_in_sight_answers_and_its_result_is_quoted() 
         text: text.to_owned(),
     };
     entries.push(Entry::Own { text: String::new(), calls: calls.clone() });
-    for found in [
-        "2 found\nturn 1, you: Who keeps the bees?\nMira keeps bees in Lucerne.",
-        r#"{"results": [{"role": "user", "content": "Mira keeps bees in Lucerne."}]}"#,
+    for (found, by) in [
+        (
+            "2 found\n[2026-05-03 09:40] the user: Who keeps the bees?\n[2026-05-02 10:00] the user: Mira keeps bees in Lucerne.",
+            "you",
+        ),
+        ("1 found\n[2026-05-02 10:00] archivist: Mira keeps bees in Lucerne.", "archivist"),
+        (r#"{"results": [{"role": "user", "content": "Mira keeps bees in Lucerne."}]}"#, "an earlier message"),
     ] {
         let mut seen = entries.clone();
         seen.push(result(found));
         let (text, calls) = reply(prompt(0, &[], &seen, &["conversation_search"]));
-        assert_eq!(text, "I find in the earlier conversation: \"Mira keeps bees in Lucerne\".");
+        assert_eq!(text, format!("I find in the conversation: {by} said \"Mira keeps bees in Lucerne\"."));
         assert!(calls.is_empty());
     }
     entries.push(result("Nothing found."));
@@ -229,4 +233,15 @@ async fn a_word_takes_its_pace_on_the_injected_clock() {
     let start = tokio::time::Instant::now();
     let all: Vec<_> = Offline::new().stream(prompt(0, &[], &[said(None, EXAMPLE)], &[])).collect().await;
     assert_eq!(start.elapsed(), PACE * u32::try_from(all.len()).unwrap());
+}
+
+#[test]
+fn without_a_persona_the_line_about_this_agent_gives_the_angle() {
+    let mut anna = prompt(0, &[], &[said(None, EXAMPLE)], &[]);
+    anna.memory.clear();
+    anna.agent = "anna".to_owned();
+    anna.system = "You are anna.\n\n<group name=\"desk\">\n- bert: Checks facts and sources.\n\
+        - anna (you): Sums up what is settled and open.\n</group>"
+        .to_owned();
+    assert!(reply(anna).0.starts_with("Settled: launch on 3 May."));
 }

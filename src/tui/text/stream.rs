@@ -1,0 +1,364 @@
+//! Markdown that still arrives.
+//!
+//! ```text
+//!   settled blocks         tail                partial
+//!   laid out once a width  whole lines, the    the line that has no end yet
+//!                          last block
+//! ```
+//!
+//! When a line ends, every block of the outermost level but the last can change no more and is settled (the
+//! last one too, when a blank line ends it): its text is dropped, its rows are kept. Only the tail is parsed again as it grows, and that within a budget
+//! that is a multiple of what arrived, so the whole costs O(n) however it arrives: where the budget is used
+//! up (one paragraph or fence of many kilobytes) the newest text is shown plain at the end of its block
+//! until there is budget again, soon after.
+
+use super::clean::clean;
+use super::markdown::{Block, Body, Carry, layout, parse};
+use super::{Row, Span, push_joined};
+use crate::tui::glyph::GlyphSet;
+use crate::tui::theme::Role;
+
+/// Bytes that may be parsed for each byte that arrives. A usual paragraph of 500 bytes in deltas of 4 needs
+/// about 63.
+const PARSES_PER_BYTE: u64 = 64;
+
+/// Bytes that may be parsed before anything has arrived, so that the first blocks are never shown plain.
+const HEAD_START: u64 = 64 * 1024;
+
+/// One answer as it streams.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    glyphs: GlyphSet,
+    settled: Vec<Block>,
+    carry: Carry,
+    /// Cleaned whole lines that are not settled.
+    tail: String,
+    /// Whether the tail grew by a line since it was last looked through for settled blocks.
+    grew: bool,
+    /// As it came; cleaned when it is shown.
+    partial: String,
+    /// The open blocks, as last parsed.
+    open: Vec<Block>,
+    /// Bytes of tail and partial that `open` holds.
+    covered: usize,
+    finished: bool,
+    received: u64,
+    parsed: u64,
+    width: usize,
+    rows: Vec<Row>,
+    /// How many of `rows` and of `settled` are laid out for good.
+    frozen: (usize, usize),
+    /// Whether text arrived since the rows were made.
+    changed: bool,
+}
+
+impl Stream {
+    /// A stream nothing has arrived on.
+    #[must_use]
+    pub fn new(glyphs: &GlyphSet) -> Self {
+        Self {
+            glyphs: *glyphs,
+            settled: Vec::new(),
+            carry: Carry::default(),
+            tail: String::new(),
+            grew: false,
+            partial: String::new(),
+            open: Vec::new(),
+            covered: 0,
+            finished: false,
+            received: 0,
+            parsed: 0,
+            width: 0,
+            rows: Vec::new(),
+            frozen: (0, 0),
+            changed: false,
+        }
+    }
+
+    /// Takes what arrived. Nothing is parsed until rows are asked for.
+    pub fn push(&mut self, delta: &str) {
+        self.received += delta.len() as u64;
+        self.changed |= !delta.is_empty();
+        let Some(end) = delta.rfind('\n') else {
+            self.partial.push_str(delta);
+            return;
+        };
+        self.partial.push_str(&delta[..=end]);
+        self.tail.push_str(&clean(&self.partial));
+        self.grew = true;
+        self.partial.clear();
+        self.partial.push_str(&delta[end + 1..]);
+    }
+
+    /// Says that nothing more will arrive; the rows are then those of the whole text.
+    pub fn finish(&mut self) {
+        self.finished = true;
+        self.changed = true;
+    }
+
+    /// The rows of all that arrived, at `cells`. Costs nothing when neither it nor the width has changed.
+    pub fn rows(&mut self, cells: usize) -> &[Row] {
+        if cells != self.width {
+            self.width = cells;
+            self.rows.clear();
+            self.frozen = (0, 0);
+            self.redraw();
+        } else if self.changed {
+            self.redraw();
+        }
+        &self.rows
+    }
+
+    /// Bytes given to the parser so far: at most 64 for each byte that arrived, and 64 KiB, and the last tail.
+    #[must_use]
+    pub fn bytes_parsed(&self) -> u64 {
+        self.parsed
+    }
+
+    /// Bytes that arrived so far.
+    #[must_use]
+    pub fn bytes_received(&self) -> u64 {
+        self.received
+    }
+
+    fn redraw(&mut self) {
+        let partial = clean(&self.partial).into_owned();
+        let shown = if !self.finished && may_open_fence(&partial) { "" } else { partial.as_str() };
+        let mut current = !std::mem::take(&mut self.changed);
+        if self.grew && self.may_parse(2 * self.tail.len() + shown.len()) {
+            self.settle();
+            current = shown.is_empty();
+        }
+        let text = [self.tail.as_str(), shown].concat();
+        if !current && (self.finished || self.may_parse(text.len())) {
+            self.parsed += text.len() as u64;
+            self.open = parse(&text, &self.glyphs, self.carry).blocks;
+            self.covered = text.len();
+        }
+        let plain = text.get(self.covered..).unwrap_or_default();
+        self.rows.truncate(self.frozen.0);
+        layout(&self.settled[self.frozen.1..], self.width, &self.glyphs, &mut self.rows);
+        self.frozen = (self.rows.len(), self.settled.len());
+        if plain.is_empty() {
+            layout(&self.open, self.width, &self.glyphs, &mut self.rows);
+        } else {
+            let mut open = self.open.clone();
+            append_plain(&mut open, plain, self.carry);
+            layout(&open, self.width, &self.glyphs, &mut self.rows);
+        }
+    }
+
+    fn may_parse(&self, bytes: usize) -> bool {
+        self.parsed + bytes as u64 <= PARSES_PER_BYTE * self.received + HEAD_START
+    }
+
+    /// Settles every block of the tail but the last, and that too where a blank line ended it. Looks at whole lines only: what a line is may change
+    /// until it ends.
+    fn settle(&mut self) {
+        self.grew = false;
+        self.parsed += self.tail.len() as u64;
+        let mut parsed = parse(&self.tail, &self.glyphs, self.carry);
+        if parsed.last.is_some_and(|last| last.ends_at_blank) && self.tail.ends_with("\n\n") {
+            self.settled.append(&mut parsed.blocks);
+            self.carry = parsed.carry;
+            self.open.clear();
+            self.tail.clear();
+            self.covered = 0;
+            return;
+        }
+        self.covered = self.tail.len();
+        let Some(last) = parsed.last.filter(|last| last.at > 0) else {
+            self.open = parsed.blocks;
+            return;
+        };
+        self.open = parsed.blocks.split_off(last.blocks);
+        self.settled.append(&mut parsed.blocks);
+        self.carry = last.carry;
+        self.tail.drain(..last.at);
+        self.covered = self.tail.len();
+    }
+}
+
+/// Whether a line without an end is, or may become, the line of a code fence: it is held back, so that a
+/// half-open fence does not flash.
+fn may_open_fence(partial: &str) -> bool {
+    let line = partial.trim_start_matches([' ', '>']);
+    let run = |mark: char| line.len() - line.trim_start_matches(mark).len();
+    let marks = run('`').max(run('~'));
+    marks > 0 && (marks >= 3 || marks == line.len())
+}
+
+/// Adds text that is not parsed yet to the end of the last block.
+fn append_plain(open: &mut Vec<Block>, plain: &str, carry: Carry) {
+    match open.last_mut().map(|block| &mut block.body) {
+        Some(Body::Flow(spans)) => push_joined(spans, Span::new(plain, Role::Text)),
+        Some(Body::Verbatim { code, .. }) => code.push_str(plain),
+        Some(Body::Rule | Body::Table { .. }) | None => open.push(Block {
+            gap: (carry.gap && open.is_empty()).then(Vec::new),
+            first: Vec::new(),
+            rest: Vec::new(),
+            body: Body::Flow(vec![Span::new(plain, Role::Text)]),
+            fence: None,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::glyph::UNICODE;
+    use crate::tui::text::markdown::render;
+    use proptest::prelude::*;
+
+    fn text(rows: &[Row]) -> Vec<String> {
+        rows.iter().map(Row::text).collect()
+    }
+
+    /// Streams `whole` in deltas of about four bytes, asking for rows after each.
+    fn streamed(whole: &str) -> Stream {
+        let mut stream = Stream::new(&UNICODE);
+        let chars: Vec<char> = whole.chars().collect();
+        for delta in chars.chunks(4) {
+            stream.push(&delta.iter().collect::<String>());
+            stream.rows(60);
+        }
+        stream
+    }
+
+    #[test]
+    fn tokens_cost_a_parse_of_constant_size_each() {
+        let paragraph = format!("{}\n\n", "What the reporter found is in the story block now. ".repeat(6).trim_end());
+        let paragraphs = |count: usize| paragraph.repeat(count);
+        let (small, large) = (streamed(&paragraphs(30)), streamed(&paragraphs(120)));
+        assert!(small.bytes_received() / 4 >= 2000, "2,000 tokens");
+        let per_byte = |stream: &Stream| stream.bytes_parsed() / stream.bytes_received();
+        assert!(per_byte(&large) <= per_byte(&small) + 1, "{} {}", per_byte(&small), per_byte(&large));
+        assert!(large.bytes_parsed() <= PARSES_PER_BYTE * large.bytes_received(), "{}", per_byte(&large));
+    }
+
+    #[test]
+    fn one_endless_paragraph_or_fence_stays_within_the_budget() {
+        for whole in ["word **strong** ".repeat(5_000), format!("```rust\n{}", "let x = 1;\n".repeat(5_000))] {
+            let mut stream = Stream::new(&UNICODE);
+            for (count, delta) in whole.as_bytes().chunks(16).enumerate() {
+                stream.push(std::str::from_utf8(delta).unwrap());
+                // Laying out is linear in the block, so not after each delta: the budget is of parsing.
+                if count % 50 == 0 {
+                    stream.rows(60);
+                }
+            }
+            stream.rows(60);
+            let limit = PARSES_PER_BYTE * stream.bytes_received() + HEAD_START;
+            assert!(stream.bytes_parsed() <= limit);
+            stream.finish();
+            assert_eq!(stream.rows(60), render(&whole, 60, &UNICODE));
+        }
+    }
+
+    #[test]
+    fn without_budget_the_newest_text_is_still_shown() {
+        let mut stream = Stream::new(&UNICODE);
+        stream.push("A *first* line");
+        stream.rows(60);
+        stream.parsed = u64::MAX / 2;
+        stream.push(" and **more**");
+        assert_eq!(text(stream.rows(60)), ["A first line and **more**"]);
+        stream.finish();
+        stream.parsed = 0;
+        assert_eq!(text(stream.rows(60)), ["A first line and more"]);
+    }
+
+    #[test]
+    fn a_half_open_fence_does_not_flash() {
+        let mut stream = Stream::new(&UNICODE);
+        stream.push("See:\n");
+        for (delta, shown) in [
+            ("`", vec!["See:"]),
+            ("``", vec!["See:"]),
+            ("ru", vec!["See:"]),
+            ("st\nlet x", vec!["See:", "", "  rust", "  let x"]),
+            (" = 1;\n``", vec!["See:", "", "  rust", "  let x = 1;"]),
+            ("`\nDone", vec!["See:", "", "  rust", "  let x = 1;", "", "Done"]),
+        ] {
+            stream.push(delta);
+            assert_eq!(text(stream.rows(60)), shown, "after {delta:?}");
+        }
+    }
+
+    #[test]
+    fn a_settled_block_is_not_parsed_again_and_an_idle_stream_costs_nothing() {
+        let mut stream = streamed("First.\n\nSecond.\n\nThird.\n\n");
+        stream.push("x");
+        stream.rows(60);
+        let before = stream.bytes_parsed();
+        stream.rows(60);
+        stream.rows(40);
+        assert_eq!(stream.bytes_parsed(), before, "another width needs no parse");
+        stream.push("y");
+        stream.rows(40);
+        assert!(stream.bytes_parsed() - before <= "Third.\n\nxy".len() as u64);
+    }
+
+    /// Lines of every kind that decide where blocks start and end.
+    fn document() -> impl Strategy<Value = String> {
+        let line = prop::sample::select(vec![
+            "",
+            "",
+            "",
+            "plain text",
+            "- item",
+            "  more of it",
+            "1. one",
+            "2. two",
+            "> quoted",
+            ">",
+            "```",
+            "```rust",
+            "    indented",
+            "# head",
+            "===",
+            "---",
+            "| a | b |",
+            "|---|---|",
+            "| 1 | 2 |",
+            "**bold",
+            "* star",
+            "~~~",
+            "<div>",
+            "</div>",
+            "- ",
+            "-",
+            "#",
+            "text `code` *em*",
+            "\tt",
+            "&#27;[2J",
+            "新聞 e\u{301}",
+            "    - deep",
+            "`",
+            "1)",
+        ]);
+        prop::collection::vec((line, any::<bool>()), 0..16).prop_map(|lines| {
+            lines.into_iter().flat_map(|(line, ends)| [line, if ends { "\r\n" } else { "\n" }]).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_finished_stream_shows_what_the_whole_text_shows(
+            whole in document(), sizes in prop::collection::vec(1usize..9, 1..40), cells in 4usize..40, ends in any::<bool>(),
+        ) {
+            let whole = if ends { whole.as_str() } else { whole.trim_end() };
+            let mut stream = Stream::new(&UNICODE);
+            let (mut rest, mut sizes) = (whole, sizes.into_iter().cycle());
+            while !rest.is_empty() {
+                let mut size = sizes.next().unwrap().min(rest.len());
+                while !rest.is_char_boundary(size) { size += 1; }
+                stream.push(&rest[..size]);
+                stream.rows(cells + size % 2);
+                rest = &rest[size..];
+            }
+            stream.finish();
+            prop_assert_eq!(text(stream.rows(cells)), text(&render(whole, cells, &UNICODE)));
+        }
+    }
+}

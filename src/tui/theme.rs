@@ -1,0 +1,240 @@
+//! Roles and the styles a theme gives them. The only file that names an RGB colour.
+//!
+//! A theme is a TOML file of roles, never of widgets. Three are compiled in: `terminal`, which uses the
+//! terminal's own 16 colours and paints no background, `dark` and `light`. A user's file names what it
+//! `inherits` (`terminal` when it says nothing) and only what differs.
+
+mod depth;
+mod file;
+
+pub use depth::Depth;
+pub use file::{Source, ThemeError};
+
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span as Painted};
+
+use crate::tui::text::{Row, Span};
+
+/// How many speakers have colours and marks of their own; the ninth looks like the first.
+pub const SPEAKERS: usize = 8;
+
+macro_rules! roles {
+    ($($(#[$doc:meta])* $variant:ident = $key:literal,)*) => {
+        /// What a piece of the screen is. Speakers stand apart from the table since they are numbered.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Role {
+            $($(#[$doc])* $variant,)*
+            /// The name of a speaker, by a stable index; taken modulo [`SPEAKERS`].
+            Speaker(u8),
+        }
+
+        /// The roles a theme file may name, in the order of the file; speakers have the key `speakers`.
+        pub(crate) const NAMED: &[(&str, Role)] = &[$(($key, Role::$variant),)*];
+    };
+}
+
+roles! {
+    /// What was said.
+    Text = "text",
+    /// What explains it: time, version, author, counts, addresses.
+    Dim = "dim",
+    /// What is new or wants a decision.
+    Accent = "accent",
+    /// The title of a pane.
+    Title = "title",
+    /// The title of the pane that has the focus.
+    Focus = "focus",
+    /// Lines between panes.
+    Border = "border",
+    /// What is chosen.
+    Selection = "selection",
+    /// Text a search found.
+    Match = "match",
+    /// A line or word that came.
+    Added = "added",
+    /// A line or word that went.
+    Removed = "removed",
+    /// Something done.
+    Success = "success",
+    /// Something that may need somebody.
+    Warning = "warning",
+    /// Something that failed.
+    Error = "error",
+    /// A heading of a text.
+    Heading = "heading",
+    /// `**strong**` text.
+    Strong = "strong",
+    /// `*stressed*` text.
+    Emphasis = "emphasis",
+    /// `~~struck~~` text.
+    Struck = "struck",
+    /// Code, in a line or in a fence.
+    Code = "code",
+    /// The text of a link.
+    Link = "link",
+    /// Quoted text.
+    Quote = "quote",
+}
+
+impl Role {
+    /// The role of the speaker with this stable index in its group.
+    #[must_use]
+    pub fn speaker(index: usize) -> Self {
+        Self::Speaker((index % SPEAKERS) as u8)
+    }
+
+    /// Every role there is, each speaker once.
+    pub fn all() -> impl Iterator<Item = Self> {
+        NAMED.iter().map(|(_, role)| *role).chain((0..SPEAKERS).map(Self::speaker))
+    }
+
+    fn slot(self) -> usize {
+        match self {
+            Self::Speaker(index) => NAMED.len() + usize::from(index) % SPEAKERS,
+            named => NAMED.iter().position(|(_, role)| *role == named).unwrap_or(0),
+        }
+    }
+}
+
+/// A style for every role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Theme {
+    /// The name it was asked for by.
+    pub name: String,
+    /// What the screen is filled with; [`Color::Reset`] leaves the terminal's own.
+    pub background: Color,
+    styles: Vec<Style>,
+}
+
+impl Theme {
+    /// The style of a role.
+    #[must_use]
+    pub fn style(&self, role: Role) -> Style {
+        self.styles.get(role.slot()).copied().unwrap_or_default()
+    }
+
+    /// What the whole screen is filled with before anything is drawn.
+    #[must_use]
+    pub fn base(&self) -> Style {
+        self.style(Role::Text).bg(self.background)
+    }
+
+    /// A span as ratatui draws it.
+    #[must_use]
+    pub fn paint<'a>(&self, span: &'a Span) -> Painted<'a> {
+        Painted::styled(span.text.as_str(), self.style(span.role).add_modifier(span.modifier))
+    }
+
+    /// A row as ratatui draws it.
+    #[must_use]
+    pub fn line<'a>(&self, row: &'a Row) -> Line<'a> {
+        Line::from(row.spans.iter().map(|span| self.paint(span)).collect::<Vec<_>>())
+    }
+
+    /// The same theme without colours, for `NO_COLOR`: weight, slant and reversal stay, and a role told by
+    /// a background alone is reversed.
+    #[must_use]
+    pub fn monochrome(&self) -> Self {
+        let plain = |style: &Style| {
+            let reversed = style.bg.is_some() && !style.add_modifier.contains(Modifier::REVERSED);
+            let kept = Style::new().add_modifier(style.add_modifier);
+            if reversed { kept.add_modifier(Modifier::REVERSED) } else { kept }
+        };
+        Self { name: self.name.clone(), background: Color::Reset, styles: self.styles.iter().map(plain).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shipped(name: &str) -> Theme {
+        Theme::load(name, |_| None).unwrap()
+    }
+
+    /// The relative luminance of WCAG 2, from 0 to 1.
+    fn luminance(colour: Color) -> f64 {
+        let Color::Rgb(red, green, blue) = colour else { panic!("{colour:?} is left to the terminal") };
+        let linear = |value: u8| {
+            let value = f64::from(value) / 255.0;
+            if value <= 0.040_45 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue)
+    }
+
+    fn contrast(one: Color, other: Color) -> f64 {
+        let (one, other) = (luminance(one), luminance(other));
+        (one.max(other) + 0.05) / (one.min(other) + 0.05)
+    }
+
+    #[test]
+    fn the_contrast_is_computed_as_the_standard_says() {
+        assert!((contrast(Color::Rgb(0, 0, 0), Color::Rgb(255, 255, 255)) - 21.0).abs() < 0.01);
+        assert!((contrast(Color::Rgb(0x77, 0x77, 0x77), Color::Rgb(255, 255, 255)) - 4.48).abs() < 0.01);
+    }
+
+    #[test]
+    fn every_role_of_dark_and_light_can_be_read() {
+        for theme in ["dark", "light"].map(shipped) {
+            for role in Role::all() {
+                let style = theme.style(role);
+                let reached = contrast(style.fg.unwrap(), style.bg.unwrap_or(theme.background));
+                // Lines are seen, not read.
+                let wanted = if role == Role::Border { 3.0 } else { 4.5 };
+                assert!(reached >= wanted, "{} {role:?}: {reached:.2}", theme.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_default_theme_uses_the_terminals_own_colours() {
+        let theme = Theme::terminal();
+        for role in Role::all() {
+            let style = theme.style(role);
+            for colour in [style.fg, style.bg].into_iter().flatten() {
+                assert!(!matches!(colour, Color::Rgb(..) | Color::Indexed(_)), "{role:?} {colour:?}");
+            }
+        }
+        assert_eq!(theme.base().bg, Some(Color::Reset));
+    }
+
+    #[test]
+    fn no_two_speakers_share_a_colour() {
+        for theme in Theme::builtin_names().map(shipped) {
+            let mut seen = Vec::new();
+            for index in 0..SPEAKERS {
+                let style = theme.style(Role::speaker(index));
+                assert!(!seen.contains(&style), "{} speaker {index}", theme.name);
+                seen.push(style);
+            }
+            assert_eq!(Role::speaker(SPEAKERS), Role::speaker(0));
+        }
+    }
+
+    #[test]
+    fn without_colours_weight_and_reversal_stay() {
+        for theme in Theme::builtin_names().map(shipped) {
+            let mono = theme.monochrome();
+            for role in Role::all() {
+                let style = mono.style(role);
+                assert_eq!((style.fg, style.bg), (None, None), "{role:?}");
+                assert!(style.add_modifier.contains(theme.style(role).add_modifier));
+            }
+            for told in [Role::Selection, Role::Match] {
+                assert!(mono.style(told).add_modifier.contains(Modifier::REVERSED), "{} {told:?}", theme.name);
+            }
+            for told in [Role::Focus, Role::Heading, Role::Error, Role::Accent, Role::Link] {
+                assert_ne!(mono.style(told), mono.style(Role::Text), "{} {told:?}", theme.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_span_keeps_the_themes_style_and_its_own_modifier() {
+        let theme = Theme::terminal();
+        let span = Span::new("x", Role::Link).with(Modifier::BOLD);
+        let painted = theme.paint(&span);
+        assert!(painted.style.add_modifier.contains(Modifier::BOLD | Modifier::UNDERLINED));
+        assert_eq!(painted.style.fg, theme.style(Role::Link).fg);
+    }
+}

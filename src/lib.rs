@@ -1,6 +1,7 @@
 //! Nightdesk.
 
 pub mod agentfile;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod engine;

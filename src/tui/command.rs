@@ -1,0 +1,199 @@
+//! The one table of commands: what there is to do, by which keys, and where.
+//!
+//! It feeds the dispatch of keys, the help (`?`), the palette, the hints of the status line and the README's
+//! table of keys. A key that is not in it is typing.
+
+mod key;
+mod table;
+
+pub use key::Key;
+pub use table::{COMMANDS, Command, Entry};
+
+use crossterm::event::KeyEvent;
+
+/// Where a command applies: a set of contexts, of which exactly one holds at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct When(u16);
+
+impl When {
+    /// Typing in the composer.
+    pub const COMPOSER: Self = Self(1);
+    /// The roster has the focus.
+    pub const ROSTER: Self = Self(1 << 1);
+    /// The conversation has the focus.
+    pub const CONVERSATION: Self = Self(1 << 2);
+    /// The blocks have the focus.
+    pub const BLOCKS: Self = Self(1 << 3);
+    /// The jobs have the focus.
+    pub const JOBS: Self = Self(1 << 4);
+    /// A block is being edited in place.
+    pub const EDITOR: Self = Self(1 << 5);
+    /// A search line is being typed, in a pane.
+    pub const SEARCH: Self = Self(1 << 6);
+    /// A dialog is open: lists and choices.
+    pub const DIALOG: Self = Self(1 << 7);
+    /// The dialog that settles a clash of two edits is open.
+    pub const MERGE: Self = Self(1 << 8);
+    /// Any pane has the focus and nothing is being typed in it.
+    pub const PANES: Self = Self::ROSTER.or(Self::CONVERSATION).or(Self::BLOCKS).or(Self::JOBS);
+    /// Everywhere but in dialogs.
+    pub const OUTSIDE: Self = Self::COMPOSER.or(Self::PANES).or(Self::EDITOR).or(Self::SEARCH);
+    /// Everywhere.
+    pub const ANYWHERE: Self = Self::OUTSIDE.or(Self::DIALOG).or(Self::MERGE);
+
+    /// Both sets together.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether a context is in the set.
+    #[must_use]
+    pub const fn has(self, context: Self) -> bool {
+        self.0 & context.0 != 0
+    }
+
+    /// The set in a few words, for help and README.
+    #[must_use]
+    pub fn text(self) -> String {
+        let whole = [(Self::ANYWHERE, "anywhere"), (Self::OUTSIDE, "outside dialogs"), (Self::PANES, "panes")];
+        if let Some((_, name)) = whole.iter().find(|(set, _)| *set == self) {
+            return (*name).to_owned();
+        }
+        let mut left = self;
+        let mut parts = Vec::new();
+        if left.0 & Self::PANES.0 == Self::PANES.0 {
+            parts.push("panes");
+            left = Self(left.0 & !Self::PANES.0);
+        }
+        let names = [
+            (Self::COMPOSER, "composer"),
+            (Self::ROSTER, "agents"),
+            (Self::CONVERSATION, "conversation"),
+            (Self::BLOCKS, "blocks"),
+            (Self::JOBS, "jobs"),
+            (Self::EDITOR, "editing a block"),
+            (Self::SEARCH, "search line"),
+            (Self::DIALOG, "dialogs"),
+            (Self::MERGE, "a clash"),
+        ];
+        parts.extend(names.iter().filter(|(set, _)| left.has(*set)).map(|(_, name)| *name));
+        parts.join(", ")
+    }
+}
+
+impl Command {
+    /// The command of a key in a context.
+    #[must_use]
+    pub fn of(key: &KeyEvent, context: When) -> Option<Self> {
+        COMMANDS.iter().find(|entry| entry.keys_in(context).any(|known| known.is(key))).map(|entry| entry.command)
+    }
+
+    /// Its line in the table, where it applies in the context.
+    #[must_use]
+    pub fn entry(self, context: When) -> Option<&'static Entry> {
+        COMMANDS.iter().find(|entry| entry.command == self && entry.when.has(context))
+    }
+
+    /// Its first key in a context, as it is shown: `Ctrl-P`.
+    #[must_use]
+    pub fn key_text(self, context: When) -> Option<String> {
+        self.entry(context).and_then(|entry| entry.keys_in(context).next()).map(ToString::to_string)
+    }
+}
+
+impl Entry {
+    /// Its keys in a context, the one shown first; none where it does not apply.
+    pub fn keys_in(&self, context: When) -> impl Iterator<Item = &'static Key> {
+        let here = self.when.has(context);
+        let pane_keys = if here && When::PANES.has(context) { self.pane_keys } else { &[] };
+        let keys = if here { self.keys } else { &[] };
+        pane_keys.iter().chain(keys)
+    }
+
+    /// All its keys in a few words, for help and README.
+    #[must_use]
+    pub fn keys_text(&self) -> String {
+        let join = |keys: &[Key]| keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(" ");
+        match (self.keys, self.pane_keys) {
+            (keys, []) => join(keys),
+            (keys, pane_keys) => format!("{}, in panes {}", join(keys), join(pane_keys)),
+        }
+    }
+}
+
+/// The commands that apply in a context, in the table's order.
+pub fn applying(context: When) -> impl Iterator<Item = &'static Entry> {
+    COMMANDS.iter().filter(move |entry| entry.when.has(context))
+}
+
+/// The README's table of keys, as Markdown.
+#[must_use]
+pub fn readme_table() -> String {
+    use std::fmt::Write as _;
+    let mut table = "| Keys | Where | What |\n|---|---|---|\n".to_owned();
+    for entry in COMMANDS {
+        let _ = writeln!(table, "| {} | {} | {} |", entry.keys_text(), entry.when.text(), entry.doc);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SINGLE: [When; 9] = [
+        When::COMPOSER,
+        When::ROSTER,
+        When::CONVERSATION,
+        When::BLOCKS,
+        When::JOBS,
+        When::EDITOR,
+        When::SEARCH,
+        When::DIALOG,
+        When::MERGE,
+    ];
+
+    #[test]
+    fn no_key_means_two_things_in_one_place() {
+        for context in SINGLE {
+            let mut taken: Vec<(Key, Command)> = Vec::new();
+            for entry in applying(context) {
+                for key in entry.keys_in(context) {
+                    let clash = taken.iter().find(|(other, _)| other == key);
+                    assert_eq!(clash, None, "{key} in {}", context.text());
+                    taken.push((*key, entry.command));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn where_text_is_typed_no_plain_letter_is_a_command() {
+        for context in [When::COMPOSER, When::EDITOR, When::SEARCH] {
+            for letter in ('a'..='z').chain('A'..='Z').chain('0'..='9').chain(" ?:/@[]".chars()) {
+                let typed = KeyEvent::from(crossterm::event::KeyCode::Char(letter));
+                assert_eq!(Command::of(&typed, context), None, "{letter:?} in {}", context.text());
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_has_words_and_the_readme_has_every_command() {
+        let table = readme_table();
+        for entry in COMMANDS {
+            assert!(!entry.title.is_empty() && !entry.doc.is_empty(), "{:?}", entry.command);
+            assert!(table.contains(entry.doc), "{:?}", entry.command);
+        }
+        assert_eq!(table.lines().count(), COMMANDS.len() + 2);
+    }
+
+    #[test]
+    fn a_capital_letter_is_the_same_with_and_without_shift_reported() {
+        use crossterm::event::{KeyCode, KeyModifiers};
+        for modifiers in [KeyModifiers::NONE, KeyModifiers::SHIFT] {
+            let typed = KeyEvent::new(KeyCode::Char('G'), modifiers);
+            assert_eq!(Command::of(&typed, When::CONVERSATION), Some(Command::End));
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The table itself.
+
+use crossterm::event::KeyCode;
+
+use super::{Key, When};
+
+/// A line of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// What it does.
+    pub command: Command,
+    /// Its name in the palette and in hints, two or three words at most.
+    pub title: &'static str,
+    /// What it does, in a sentence without a full stop.
+    pub doc: &'static str,
+    /// Its keys, the one shown first.
+    pub keys: &'static [Key],
+    /// Keys it has besides, only where no text is typed: in panes.
+    pub pane_keys: &'static [Key],
+    /// Where it applies.
+    pub when: When,
+}
+
+macro_rules! commands {
+    ($($(#[$attr:meta])* $command:ident: $when:expr, [$($key:expr),* $(,)?] $(+ [$($pane:expr),*])?, $title:literal, $doc:literal;)*) => {
+        /// What there is to do.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Command {
+            $(#[doc = $doc] $command,)*
+        }
+
+        /// All commands, in the order they are listed.
+        pub const COMMANDS: &[Entry] = &[
+            $(Entry {
+                command: Command::$command,
+                title: $title,
+                doc: $doc,
+                keys: &[$($key),*],
+                pane_keys: &[$($($pane),*)?],
+                when: $when,
+            },)*
+        ];
+    };
+}
+
+const LISTS: When = When::PANES.or(When::DIALOG).or(When::MERGE);
+
+commands! {
+    Send: When::COMPOSER, [Key::code(KeyCode::Enter)], "send",
+        "Sends the message; `@name` at its start asks only that agent";
+    NewLine: When::COMPOSER, [Key::ctrl('j'), Key::alt(KeyCode::Enter)], "new line", "Begins a new line";
+    LeaveComposer: When::COMPOSER, [Key::code(KeyCode::Esc)], "panes", "Leaves the composer for the panes";
+    Compose: When::PANES, [Key::char('i')], "write", "Returns to the composer";
+    Editor: When::COMPOSER.or(When::PANES).or(When::EDITOR), [Key::ctrl('g')], "$EDITOR",
+        "Opens the message or the block in `$EDITOR`";
+    NextPane: When::COMPOSER.or(When::PANES), [Key::code(KeyCode::Tab)], "panes", "Goes to the next pane";
+    PreviousPane: When::COMPOSER.or(When::PANES), [Key::code(KeyCode::BackTab)], "pane before",
+        "Goes to the pane before";
+    Roster: When::OUTSIDE, [Key::alt(KeyCode::Char('1'))] + [Key::char('1')], "agents",
+        "Goes to the agents";
+    Conversation: When::OUTSIDE, [Key::alt(KeyCode::Char('2'))] + [Key::char('2')], "conversation",
+        "Goes to the conversation";
+    Blocks: When::OUTSIDE, [Key::alt(KeyCode::Char('3'))] + [Key::char('3')], "blocks",
+        "Goes to the blocks";
+    Jobs: When::OUTSIDE, [Key::alt(KeyCode::Char('4'))] + [Key::char('4')], "jobs",
+        "Goes to the jobs";
+    Zoom: When::PANES, [Key::char('z')], "zoom", "Gives the pane the whole screen, or its place back";
+
+    Up: LISTS, [Key::code(KeyCode::Up), Key::char('k')], "up", "Goes up";
+    Down: LISTS, [Key::code(KeyCode::Down), Key::char('j')], "down", "Goes down";
+    Fold: When::PANES, [Key::code(KeyCode::Left), Key::char('h')], "fold", "Folds what is open";
+    Unfold: When::PANES, [Key::code(KeyCode::Right), Key::char('l')], "unfold", "Opens what is folded";
+    HalfUp: LISTS, [Key::ctrl('u')], "half a page up", "Goes up half a page";
+    HalfDown: LISTS, [Key::ctrl('d')], "half a page down", "Goes down half a page";
+    PageUp: LISTS.or(When::COMPOSER), [Key::code(KeyCode::PageUp)], "page up", "Goes up a page";
+    PageDown: LISTS.or(When::COMPOSER), [Key::code(KeyCode::PageDown)], "page down", "Goes down a page";
+    Top: LISTS, [Key::char('g'), Key::code(KeyCode::Home)], "top", "Goes to the first";
+    End: LISTS, [Key::char('G'), Key::code(KeyCode::End)], "end", "Goes to the last, and follows what comes";
+    Open: LISTS, [Key::code(KeyCode::Enter)], "open", "Opens or folds what is selected, or chooses it";
+    Search: When::PANES, [Key::char('/')], "search", "Searches in the pane";
+    NextMatch: When::PANES, [Key::char('n')], "next match", "Goes to the next match";
+    PreviousMatch: When::PANES, [Key::char('N')], "match before", "Goes to the match before";
+    KeepSearch: When::SEARCH, [Key::code(KeyCode::Enter)], "keep", "Keeps the search and leaves its line";
+    DropSearch: When::SEARCH, [Key::code(KeyCode::Esc)], "leave", "Leaves the search and goes back";
+    Back: When::PANES, [Key::code(KeyCode::Esc)], "back", "Closes what is open, ends a search, ends the zoom";
+    Earlier: When::CONVERSATION.or(When::BLOCKS), [Key::char('[')], "earlier",
+        "Goes to the turn before; for a block, to the version before";
+    Later: When::CONVERSATION.or(When::BLOCKS), [Key::char(']')], "later",
+        "Goes to the next turn; for a block, to the next version";
+
+    Copy: When::PANES, [Key::char('y')], "copy", "Copies the message, the block or the job's sentence";
+    CopyCode: When::CONVERSATION, [Key::char('Y')], "copy code", "Copies the code fence under the cursor line";
+    Edit: When::CONVERSATION.or(When::BLOCKS), [Key::char('e')], "edit",
+        "Edits the block in place; in the conversation, takes your message back into the composer";
+    Cancel: When::CONVERSATION.or(When::JOBS), [Key::char('x')], "cancel", "Cancels the reply or the job";
+    Retry: When::CONVERSATION.or(When::JOBS), [Key::char('r')], "retry",
+        "Works the job off again; in the conversation, sends your last message again";
+    RunNow: When::ROSTER.or(When::JOBS), [Key::char('R')], "run now", "Makes the background agent work now";
+    Undo: When::BLOCKS.or(When::JOBS), [Key::char('u')], "undo",
+        "Gives the block its value before; for a job, undoes all it did";
+    SetModel: When::ROSTER, [Key::char('m')], "model", "Sets the agent's model";
+    Save: When::EDITOR, [Key::ctrl('s')], "save", "Saves the block on the version it was opened at";
+    LeaveEditor: When::EDITOR, [Key::code(KeyCode::Esc)], "leave", "Leaves the block; with changes, asks";
+
+    Theirs: When::MERGE, [Key::char('t')], "theirs", "Takes their side of the clash";
+    Yours: When::MERGE, [Key::char('y')], "yours", "Takes your side of the clash";
+    Both: When::MERGE, [Key::char('b')], "both", "Takes both sides of the clash";
+    EditPiece: When::MERGE, [Key::char('e')], "edit", "Edits the piece by hand";
+    UndoPiece: When::MERGE, [Key::char('u')], "undo", "Opens the last settled piece again";
+    Close: When::DIALOG.or(When::MERGE), [Key::code(KeyCode::Esc)], "close", "Closes the dialog";
+
+    Palette: When::ANYWHERE, [Key::ctrl('p')] + [Key::char(':')], "commands", "Lists all commands";
+    Help: When::ANYWHERE, [Key::f(1)] + [Key::char('?')], "help", "Shows what can be done here, and by which keys";
+    Models: When::ANYWHERE, [Key::f(2)], "models", "Connects a language model";
+    Interrupt: When::ANYWHERE, [Key::ctrl('c')], "cancel or quit", "Cancels the running reply, else asks to quit";
+    Suspend: When::ANYWHERE, [Key::ctrl('z')], "suspend", "Suspends the workbench; `fg` brings it back";
+}

@@ -1,0 +1,105 @@
+//! Dialogs: what stands on top of the panes and takes the keys first.
+
+pub mod confirm;
+
+use crossterm::event::KeyEvent;
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+use crate::engine::wire::{Fault, Reply};
+
+use super::command::{Command, When};
+use super::effect::Cx;
+use super::model::Model;
+use super::pane::Look;
+
+/// A dialog. The workbench keeps a stack of them; the one on top takes all keys but those that apply anywhere.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Dialog {
+    /// A question with a few answers.
+    Confirm(confirm::Confirm),
+}
+
+/// What every dialog can do.
+pub trait Modal {
+    /// Which commands apply.
+    fn context(&self) -> When {
+        When::DIALOG
+    }
+
+    /// A key comes here before the table of commands is asked; true when it was taken.
+    fn key(&mut self, key: KeyEvent, cx: &mut Cx<'_>) -> bool;
+
+    /// Pasted text.
+    fn paste(&mut self, _text: &str, _cx: &mut Cx<'_>) {}
+
+    /// A command that applies in [`Modal::context`]; [`Command::Close`] is done by the workbench.
+    fn command(&mut self, command: Command, cx: &mut Cx<'_>);
+
+    /// A request of [`Cx::ask`] is answered.
+    fn answered(&mut self, _serial: u64, _reply: Result<Reply, Fault>, _cx: &mut Cx<'_>) {}
+
+    /// The external editor was left with this text.
+    fn edited(&mut self, _text: String, _cx: &mut Cx<'_>) {}
+
+    /// Draws it over `screen`, which is all of it.
+    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, model: &Model);
+}
+
+impl Dialog {
+    /// The dialog as what it can do.
+    #[must_use]
+    pub fn modal(&self) -> &dyn Modal {
+        match self {
+            Self::Confirm(confirm) => confirm,
+        }
+    }
+
+    /// The dialog as what it can do, to change.
+    pub fn modal_mut(&mut self) -> &mut dyn Modal {
+        match self {
+            Self::Confirm(confirm) => confirm,
+        }
+    }
+}
+
+/// Clears a box in the middle of `screen` for a dialog, draws its frame and title, and returns what is inside.
+pub fn frame_box(frame: &mut Frame<'_>, screen: Rect, (width, height): (u16, u16), title: &str, look: &Look) -> Rect {
+    use ratatui::widgets::{Block, BorderType, Clear};
+
+    use super::theme::Role;
+
+    let area = screen.centered(
+        ratatui::layout::Constraint::Length(width.min(screen.width)),
+        ratatui::layout::Constraint::Length(height.min(screen.height)),
+    );
+    let glyphs = look.glyphs;
+    let set = ratatui::symbols::border::Set {
+        vertical_left: glyphs.vertical,
+        vertical_right: glyphs.vertical,
+        horizontal_top: glyphs.horizontal,
+        horizontal_bottom: glyphs.horizontal,
+        ..if glyphs.horizontal == "-" { ASCII_BORDER } else { BorderType::Plain.to_border_set() }
+    };
+    let block = Block::bordered()
+        .border_set(set)
+        .border_style(look.theme.style(Role::Border))
+        .title(format!(" {title} "))
+        .title_style(look.theme.style(Role::Focus))
+        .style(look.theme.base());
+    let inside = block.inner(area);
+    frame.render_widget(Clear, area);
+    frame.render_widget(block, area);
+    inside
+}
+
+const ASCII_BORDER: ratatui::symbols::border::Set<'static> = ratatui::symbols::border::Set {
+    top_left: "+",
+    top_right: "+",
+    bottom_left: "+",
+    bottom_right: "+",
+    vertical_left: "|",
+    vertical_right: "|",
+    horizontal_top: "-",
+    horizontal_bottom: "-",
+};

@@ -1,0 +1,99 @@
+//! A question with a few answers, each chosen by its letter.
+
+use crossterm::event::{KeyCode, KeyEvent};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+use super::{Modal, frame_box};
+use crate::tui::command::Command;
+use crate::tui::effect::{Act, Cx, Effect};
+use crate::tui::model::Model;
+use crate::tui::pane::{Look, put};
+use crate::tui::text::width::width;
+use crate::tui::theme::Role;
+
+/// A question. Esc always means: nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Confirm {
+    /// What is asked, one line.
+    pub question: String,
+    /// The answers; the first is chosen at the start.
+    pub choices: Vec<Choice>,
+    /// The chosen answer.
+    pub selected: usize,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choice {
+    /// Its letter.
+    pub key: char,
+    /// Its words.
+    pub text: String,
+    /// What it does, after the dialog is closed.
+    pub acts: Vec<Act>,
+}
+
+impl Confirm {
+    /// A question.
+    #[must_use]
+    pub fn new(question: impl Into<String>, choices: Vec<Choice>) -> Self {
+        Self { question: question.into(), choices, selected: 0 }
+    }
+
+    /// Whether it asks to quit.
+    #[must_use]
+    pub fn quits(&self) -> bool {
+        let quit = |act: &Act| matches!(act, Act::Effect(effect) if matches!(**effect, Effect::Quit(_)));
+        self.choices.iter().any(|choice| choice.acts.iter().any(quit))
+    }
+
+    fn choose(&self, at: usize, cx: &mut Cx<'_>) {
+        cx.act(Act::Close);
+        for act in self.choices.get(at).map(|choice| choice.acts.clone()).unwrap_or_default() {
+            cx.act(act);
+        }
+    }
+}
+
+impl Choice {
+    /// An answer.
+    #[must_use]
+    pub fn new(key: char, text: impl Into<String>, acts: Vec<Act>) -> Self {
+        Self { key, text: text.into(), acts }
+    }
+}
+
+impl Modal for Confirm {
+    fn key(&mut self, key: KeyEvent, cx: &mut Cx<'_>) -> bool {
+        let KeyCode::Char(letter) = key.code else { return false };
+        let chosen = self.choices.iter().position(|choice| choice.key == letter && key.modifiers.is_empty());
+        if let Some(at) = chosen {
+            self.choose(at, cx);
+        }
+        chosen.is_some()
+    }
+
+    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+        match command {
+            Command::Up => self.selected = self.selected.saturating_sub(1),
+            Command::Down => self.selected = (self.selected + 1).min(self.choices.len().saturating_sub(1)),
+            Command::Open => self.choose(self.selected, cx),
+            _ => {}
+        }
+    }
+
+    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, _model: &Model) {
+        let longest = self.choices.iter().map(|choice| width(&choice.text) + 4).max().unwrap_or(0);
+        let wide = longest.max(width(&self.question)) + 4;
+        let inside = frame_box(frame, screen, (wide as u16, self.choices.len() as u16 + 4), "?", look);
+        let buffer = frame.buffer_mut();
+        let room = inside.width.saturating_sub(1);
+        put(buffer, (inside.x + 1, inside.y), room, &self.question, Role::Text, &look.theme);
+        for ((at, choice), y) in self.choices.iter().enumerate().zip(inside.y + 2..inside.bottom()) {
+            let role = if at == self.selected { Role::Selection } else { Role::Text };
+            let line = format!(" {}  {} ", choice.key, choice.text);
+            put(buffer, (inside.x, y), inside.width, &line, role, &look.theme);
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What goes into the workbench and what it wants done: all plain values.
+//!
+//! [`Msg`] goes in, [`Effect`]s come out for the event loop, [`Act`]s are what a pane asks of the workbench
+//! itself. Together they make every screen replayable from a list of messages.
+
+use crossterm::event::{KeyEvent, MouseEvent};
+use jiff::Timestamp;
+use ratatui::layout::Size;
+
+use crate::domain::{AgentId, ConversationId};
+use crate::engine::wire::{Address, Fault, Overview, Reply, Request, Update};
+
+use super::command::Command;
+use super::dialog::Dialog;
+use super::model::Model;
+use super::pane::PaneId;
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Msg {
+    /// A key.
+    Key(KeyEvent),
+    /// Pasted text; it never submits.
+    Paste(String),
+    /// The mouse.
+    Mouse(MouseEvent),
+    /// The terminal has this size in cells.
+    Resize(Size),
+    /// The terminal's window got or lost the focus.
+    Focus(bool),
+    /// The engine tells something.
+    Update(Box<Update>),
+    /// The mirror was built anew, because following broke off.
+    Renewed(Box<Overview>),
+    /// An asked request is answered.
+    Answered(Ticket, Result<Reply, Fault>),
+    /// The external editor was left: the text, or a sentence why there is none.
+    Edited(Owner, Result<String, String>),
+    /// Something for the loop went wrong or well: a sentence to show.
+    Told(Toast),
+    /// A moment came that was asked for ([`super::app::App::wake_at`]).
+    Tick,
+}
+
+/// Whose request or text it is, so that the answer finds its way back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// The workbench itself.
+    App,
+    /// The composer.
+    Composer,
+    /// A pane.
+    Pane(PaneId),
+    /// The dialog on top.
+    Dialog,
+}
+
+/// One request's return address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ticket {
+    /// Who asked.
+    pub owner: Owner,
+    /// Counts all requests, so that the newest of several can be told.
+    pub serial: u64,
+}
+
+/// What the event loop does for the workbench.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Asks the engine; answered with [`Msg::Answered`].
+    Ask(Ticket, Request),
+    /// Puts text on the clipboard.
+    Copy {
+        /// The text.
+        text: String,
+        /// What it is, for the toast: `message`, `code`, `block story`.
+        what: String,
+    },
+    /// Opens the text in `$EDITOR`; answered with [`Msg::Edited`].
+    Editor {
+        /// Whose text.
+        owner: Owner,
+        /// The text to start from.
+        text: String,
+    },
+    /// Stops the process, as Ctrl-Z does in a shell.
+    Suspend,
+    /// Rings the bell.
+    Bell,
+    /// Ends the interface.
+    Quit(Leave),
+}
+
+/// How the interface ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// Work that is due stops until the next start.
+    Stop,
+    /// Work that is due goes on without a screen.
+    KeepWorking,
+}
+
+/// What a pane, a dialog or the composer asks of the workbench.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Act {
+    /// Shows a sentence for a while.
+    Toast(Toast),
+    /// Gives a pane the focus.
+    Focus(PaneId),
+    /// Gives the composer the focus.
+    Compose,
+    /// Puts text into the composer, before what is there.
+    Draft(String),
+    /// Opens a dialog on top of the others.
+    Open(Box<Dialog>),
+    /// Closes the dialog on top.
+    Close,
+    /// Shows somebody's conversation.
+    Show(Address),
+    /// Selects an agent, whose own blocks are then shown; none for the group alone.
+    Select(Option<AgentId>),
+    /// Shows a message in its conversation.
+    Goto(ConversationId, u64),
+    /// Does a command, as if its key had been pressed.
+    Do(Command),
+    /// Has an effect.
+    Effect(Box<Effect>),
+}
+
+/// A sentence that is shown in the status line for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Toast {
+    /// The sentence.
+    pub text: String,
+    /// How it is shown.
+    pub tone: Tone,
+}
+
+/// How a sentence is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Done as asked.
+    Plain,
+    /// Did not go.
+    Error,
+}
+
+impl Toast {
+    /// Tells that something is done.
+    #[must_use]
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self { text: text.into(), tone: Tone::Plain }
+    }
+
+    /// Tells that something did not go, and what to do.
+    #[must_use]
+    pub fn error(text: impl Into<String>) -> Self {
+        Self { text: text.into(), tone: Tone::Error }
+    }
+}
+
+/// What a pane, a dialog or the composer works with while it handles something.
+pub struct Cx<'a> {
+    /// The mirror of the engine.
+    pub model: &'a Model,
+    /// The time.
+    pub now: Timestamp,
+    /// Who works with it.
+    pub owner: Owner,
+    /// What the loop is to do.
+    pub effects: &'a mut Vec<Effect>,
+    /// What the workbench is to do.
+    pub acts: &'a mut Vec<Act>,
+    /// Counts requests.
+    pub serial: &'a mut u64,
+}
+
+impl Cx<'_> {
+    /// Asks the engine. The answer comes to `answered` of who asks, with the serial returned here.
+    pub fn ask(&mut self, request: Request) -> u64 {
+        *self.serial += 1;
+        self.effects.push(Effect::Ask(Ticket { owner: self.owner, serial: *self.serial }, request));
+        *self.serial
+    }
+
+    /// Asks something of the workbench.
+    pub fn act(&mut self, act: Act) {
+        self.acts.push(act);
+    }
+
+    /// Shows a sentence for a while.
+    pub fn toast(&mut self, text: impl Into<String>) {
+        self.acts.push(Act::Toast(Toast::plain(text)));
+    }
+
+    /// Shows for a while what did not go.
+    pub fn fault(&mut self, text: impl Into<String>) {
+        self.acts.push(Act::Toast(Toast::error(text)));
+    }
+
+    /// Puts text on the clipboard; `what` names it in the toast.
+    pub fn copy(&mut self, text: impl Into<String>, what: impl Into<String>) {
+        self.effects.push(Effect::Copy { text: text.into(), what: what.into() });
+    }
+
+    /// Opens text in `$EDITOR`; what comes back goes to `edited` of who asks.
+    pub fn editor(&mut self, text: impl Into<String>) {
+        self.effects.push(Effect::Editor { owner: self.owner, text: text.into() });
+    }
+}

@@ -1,0 +1,176 @@
+//! Where everything stands: a pure function of the size and of what has the focus.
+//!
+//! ```text
+//! title
+//! ─────────┬──────────────┬───────────
+//!  agents  │ conversation │ blocks
+//!          │              ├───────────
+//!          │              │ jobs
+//! ─────────┴──────────────┴───────────
+//! composer
+//! status
+//! ```
+//!
+//! Panes collapse in this order as the screen gets narrower: first roster, blocks and jobs share one place
+//! beside the conversation, then the pane with the focus has all of it.
+
+use ratatui::layout::{Rect, Size};
+
+use super::pane::PaneId;
+
+/// Below this the screen shows a notice only.
+pub const LEAST: Size = Size { width: 40, height: 10 };
+/// From this width on there are three columns.
+const THREE_COLUMNS: u16 = 100;
+/// From this width on a pane stands beside the conversation.
+const TWO_COLUMNS: u16 = 64;
+/// From this height on an empty line sets the status line off.
+const ROOMY: u16 = 30;
+
+/// What decides where things stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wish {
+    /// The size of the screen.
+    pub size: Size,
+    /// The pane that has the focus, or had it last.
+    pub focus: PaneId,
+    /// The pane beside the conversation, where there is room for one only.
+    pub side: PaneId,
+    /// The focused pane has the whole body.
+    pub zoom: bool,
+    /// The rows the composer wants.
+    pub composer: u16,
+}
+
+/// Where everything stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// The title line.
+    pub title: Rect,
+    /// Each pane with its title row, where it is shown.
+    pub panes: [Option<Rect>; 4],
+    /// The body: all panes and the lines between them.
+    pub body: Rect,
+    /// The row of the line above the body, and of the one below.
+    pub rules: (u16, u16),
+    /// The columns of the lines between columns.
+    pub columns: Vec<u16>,
+    /// The line between blocks and jobs: its row, from the last of the columns to the right edge.
+    pub split: Option<u16>,
+    /// The composer.
+    pub composer: Rect,
+    /// The status line.
+    pub status: Rect,
+}
+
+impl Layout {
+    /// The place of a pane with its title row.
+    #[must_use]
+    pub fn pane(&self, id: PaneId) -> Option<Rect> {
+        self.panes[id as usize]
+    }
+}
+
+/// Lays the screen out; `None` where it is too small for more than a notice.
+#[must_use]
+pub fn layout(wish: &Wish) -> Option<Layout> {
+    let Size { width, height } = wish.size;
+    if width < LEAST.width || height < LEAST.height {
+        return None;
+    }
+    let gap = u16::from(height >= ROOMY);
+    let composer = wish.composer.clamp(1, (height / 4).clamp(1, 5));
+    let below = composer + gap + 1;
+    let lower = height - below - 1;
+    let body = Rect::new(0, 2, width, lower - 2);
+    let mut found = Layout {
+        title: Rect::new(0, 0, width, 1),
+        body,
+        rules: (1, lower),
+        composer: Rect::new(0, lower + 1, width, composer),
+        status: Rect::new(0, height - 1, width, 1),
+        ..Layout::default()
+    };
+    place_panes(&mut found, wish);
+    Some(found)
+}
+
+fn place_panes(found: &mut Layout, wish: &Wish) {
+    let body = found.body;
+    let column = |x: u16, end: u16| Rect::new(x, body.y, end - x, body.height);
+    let width = body.width;
+    if wish.zoom || width < TWO_COLUMNS {
+        found.panes[wish.focus as usize] = Some(body);
+        return;
+    }
+    if width < THREE_COLUMNS {
+        let line = width - width.saturating_mul(7) / 20;
+        found.columns = vec![line];
+        found.panes[PaneId::Conversation as usize] = Some(column(0, line));
+        found.panes[wish.side as usize] = Some(column(line + 1, width));
+        return;
+    }
+    let first = (width / 6 + 1).clamp(20, 30);
+    let second = width - (width.saturating_mul(31) / 100).clamp(30, 64) - 1;
+    found.columns = vec![first, second];
+    found.panes[PaneId::Roster as usize] = Some(column(0, first));
+    found.panes[PaneId::Conversation as usize] = Some(column(first + 1, second));
+    let right = column(second + 1, width);
+    let jobs = (right.height.saturating_mul(2) / 5).max(3);
+    let split = right.bottom() - jobs - 1;
+    found.split = Some(split);
+    found.panes[PaneId::Blocks as usize] = Some(Rect { height: split - right.y, ..right });
+    found.panes[PaneId::Jobs as usize] = Some(Rect { y: split + 1, height: jobs, ..right });
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn wish(width: u16, height: u16) -> Wish {
+        let size = Size { width, height };
+        Wish { size, focus: PaneId::Conversation, side: PaneId::Blocks, zoom: false, composer: 1 }
+    }
+
+    #[test]
+    fn the_number_of_panes_follows_the_width() {
+        let shown = |wish| layout(&wish).map(|found| found.panes.iter().flatten().count());
+        assert_eq!(shown(wish(200, 60)), Some(4));
+        assert_eq!(shown(wish(120, 40)), Some(4));
+        assert_eq!(shown(wish(80, 24)), Some(2));
+        assert_eq!(shown(wish(40, 12)), Some(1));
+        assert_eq!(shown(wish(39, 12)), None);
+        assert_eq!(shown(wish(40, 9)), None);
+        assert_eq!(shown(Wish { zoom: true, ..wish(200, 60) }), Some(1));
+    }
+
+    #[test]
+    fn a_narrow_screen_shows_the_pane_that_has_the_focus() {
+        let found = layout(&Wish { focus: PaneId::Jobs, ..wish(50, 20) }).unwrap();
+        assert_eq!(found.pane(PaneId::Jobs), Some(found.body));
+        assert_eq!(found.pane(PaneId::Conversation), None);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_overlaps_and_nothing_leaves_the_screen(
+            width in 40u16..400, height in 10u16..200, composer in 0u16..9, zoom: bool,
+            focus in 0usize..4, side in prop::sample::select(vec![PaneId::Roster, PaneId::Blocks, PaneId::Jobs]),
+        ) {
+            let size = Size { width, height };
+            let found = layout(&Wish { size, focus: PaneId::ALL[focus], side, zoom, composer }).unwrap();
+            let screen = Rect::new(0, 0, width, height);
+            let mut all = vec![found.title, found.composer, found.status];
+            all.extend(found.panes.iter().flatten());
+            for (at, one) in all.iter().enumerate() {
+                prop_assert!(one.height > 0 && one.width > 0 && screen.union(*one) == screen, "{:?}", one);
+                prop_assert!(!one.rows().any(|row| row.y == found.rules.0 || row.y == found.rules.1));
+                for other in &all[at + 1..] {
+                    prop_assert!(!one.intersects(*other), "{:?} {:?}", one, other);
+                }
+            }
+        }
+    }
+}

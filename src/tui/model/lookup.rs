@@ -1,0 +1,235 @@
+//! What the panes ask of the mirror.
+
+use super::{BlockChange, Live, Model};
+use crate::domain::{
+    Agent, AgentId, Block, BlockId, Conversation, ConversationId, ConversationOwner, Group, GroupId, Job, JobId,
+    JobState, PendingKind, Run, RunId, RunKind, RunState,
+};
+use crate::engine::wire::{Address, Phase};
+
+/// What an agent does now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Doing {
+    /// Nothing.
+    Idle,
+    /// Its model was asked or answers.
+    Thinking,
+    /// It calls this tool.
+    Tool(String),
+    /// It waits: for its provider, for another try, or for the answer of somebody.
+    Waiting,
+    /// It works in the background.
+    Job,
+    /// It waits for the person.
+    NeedsYou,
+}
+
+impl Model {
+    /// The group with this id.
+    #[must_use]
+    pub fn group(&self, id: &GroupId) -> Option<&Group> {
+        self.groups.iter().find(|group| group.id == *id)
+    }
+
+    /// The agent with this id.
+    #[must_use]
+    pub fn agent(&self, id: &AgentId) -> Option<&Agent> {
+        self.agents.iter().find(|agent| agent.id == *id)
+    }
+
+    /// The block with this id.
+    #[must_use]
+    pub fn block(&self, id: &BlockId) -> Option<&Block> {
+        self.blocks.iter().find(|block| block.id == *id)
+    }
+
+    /// The job with this id.
+    #[must_use]
+    pub fn job(&self, id: &JobId) -> Option<&Job> {
+        self.jobs.iter().find(|job| job.id == *id)
+    }
+
+    /// The run with this id, if it is not over.
+    #[must_use]
+    pub fn run(&self, id: &RunId) -> Option<&Run> {
+        self.runs.iter().find(|run| run.id == *id)
+    }
+
+    /// The group that is looked at.
+    #[must_use]
+    pub fn shown_group(&self) -> Option<&Group> {
+        self.place.group.as_ref().and_then(|id| self.group(id))
+    }
+
+    /// The conversation that is shown; none before the first message to somebody.
+    #[must_use]
+    pub fn shown_conversation(&self) -> Option<&Conversation> {
+        self.place.address.as_ref().and_then(|address| self.conversation_of(address))
+    }
+
+    /// The conversation with this id.
+    #[must_use]
+    pub fn conversation(&self, id: &ConversationId) -> Option<&Conversation> {
+        self.conversations.iter().find(|conversation| conversation.id == *id)
+    }
+
+    /// The conversation of a group, or of a person's talk with one agent.
+    #[must_use]
+    pub fn conversation_of(&self, address: &Address) -> Option<&Conversation> {
+        self.conversations.iter().find(|conversation| match (&conversation.owner, address) {
+            (ConversationOwner::Group(owner), Address::Group(id)) => owner == id,
+            (ConversationOwner::Agent(owner), Address::Agent(id)) => owner == id,
+            (ConversationOwner::Group(_) | ConversationOwner::Agent(_) | ConversationOwner::Job(_), _) => false,
+        })
+    }
+
+    /// The agents of a group, once each: members, manager agent, background agents.
+    #[must_use]
+    pub fn agents_of(&self, group: &Group) -> Vec<&Agent> {
+        group.agents().into_iter().filter_map(|id| self.agent(id)).collect()
+    }
+
+    /// The blocks that reach every agent of a group, in its order.
+    #[must_use]
+    pub fn shared_blocks(&self, group: &Group) -> Vec<&Block> {
+        group.shared_blocks.iter().filter_map(|id| self.block(id)).collect()
+    }
+
+    /// An agent's own blocks and those it shares by name, in its order.
+    #[must_use]
+    pub fn blocks_of(&self, agent: &Agent) -> Vec<&Block> {
+        agent.blocks.iter().filter_map(|id| self.block(id)).collect()
+    }
+
+    /// The jobs of a group, newest first.
+    pub fn jobs_of<'a>(&'a self, group: &'a GroupId) -> impl Iterator<Item = &'a Job> {
+        self.jobs.iter().filter(move |job| job.group == *group)
+    }
+
+    /// How many jobs are being worked on.
+    #[must_use]
+    pub fn jobs_running(&self) -> usize {
+        self.jobs.iter().filter(|job| matches!(job.state, JobState::Running { .. })).count()
+    }
+
+    /// How many jobs wait, now or for their next try.
+    #[must_use]
+    pub fn jobs_waiting(&self) -> usize {
+        self.jobs.iter().filter(|job| job.state.waits()).count()
+    }
+
+    /// How many calls wait for the person, in one group or everywhere.
+    #[must_use]
+    pub fn needs_you(&self, group: Option<&GroupId>) -> usize {
+        let here = |run: &RunId| group.is_none_or(|group| self.run(run).and_then(Run::group) == Some(group));
+        self.calls.iter().filter(|call| call.kind == PendingKind::Approval && here(&call.run)).count()
+    }
+
+    /// Messages of a conversation that were not seen yet.
+    #[must_use]
+    pub fn unread(&self, conversation: &Conversation) -> u64 {
+        conversation.head.saturating_sub(self.seen.get(conversation.id.as_str()).copied().unwrap_or(0))
+    }
+
+    /// The model an agent runs on, by name.
+    #[must_use]
+    pub fn model_of<'a>(&'a self, agent: &'a Agent) -> &'a str {
+        agent.model.as_deref().unwrap_or(&self.default_model)
+    }
+
+    /// The newest change of a block that this program saw happen.
+    #[must_use]
+    pub fn last_change(&self, block: &BlockId) -> Option<&BlockChange> {
+        self.changes.iter().rev().find(|change| change.block == *block)
+    }
+
+    /// True when a run works for a job and not for a conversation.
+    #[must_use]
+    pub fn is_job_run(&self, run: &RunId) -> bool {
+        self.jobs.iter().any(|job| job.run.as_ref() == Some(run))
+            || self.run(run).is_some_and(|run| matches!(run.kind, RunKind::Job { .. }))
+    }
+
+    /// What an agent does now; the foreground counts before the background.
+    #[must_use]
+    pub fn doing(&self, agent: &AgentId) -> Doing {
+        let of_agent = |run: &RunId| self.run(run).and_then(Run::agent) == Some(agent);
+        if self.calls.iter().any(|call| call.kind == PendingKind::Approval && of_agent(&call.run)) {
+            return Doing::NeedsYou;
+        }
+        if let Some(live) = self.live.iter().find(|live| live.agent == *agent && !self.is_job_run(&live.run)) {
+            return match &live.phase {
+                Phase::Waiting | Phase::Retrying { .. } => Doing::Waiting,
+                Phase::Thinking | Phase::Speaking => Doing::Thinking,
+                Phase::Calling { tool } => Doing::Tool(tool.clone()),
+            };
+        }
+        if self.runs.iter().any(|run| run.agent() == Some(agent) && run.state == RunState::Parked) {
+            return Doing::Waiting;
+        }
+        if self.jobs.iter().any(|job| job.agent == *agent && matches!(job.state, JobState::Running { .. })) {
+            return Doing::Job;
+        }
+        Doing::Idle
+    }
+
+    /// The turn that is being answered in a conversation.
+    #[must_use]
+    pub fn running_turn(&self, conversation: &ConversationId) -> Option<&Run> {
+        self.runs.iter().find(|run| {
+            run.conversation == *conversation
+                && matches!(run.kind, RunKind::Turn { .. })
+                && matches!(run.state, RunState::Running | RunState::Parked)
+        })
+    }
+
+    /// The steps that are being made for a conversation, in the order they began.
+    pub fn live_in<'a>(&'a self, conversation: &'a ConversationId) -> impl Iterator<Item = &'a Live> {
+        self.live.iter().filter(move |live| live.conversation == *conversation)
+    }
+
+    /// Who is answering in a conversation: names, in the order they began.
+    #[must_use]
+    pub fn answering(&self, conversation: &ConversationId) -> Vec<&str> {
+        self.live.iter().filter(|live| live.conversation == *conversation).map(|live| live.name.as_str()).collect()
+    }
+
+    /// The turns that wait in a conversation for the one before, with their text, oldest first.
+    pub fn queued<'a>(&'a self, conversation: &'a ConversationId) -> impl Iterator<Item = (&'a Run, &'a str)> {
+        self.runs
+            .iter()
+            .filter(move |run| run.conversation == *conversation)
+            .filter_map(|run| run.queued.as_deref().map(|text| (run, text)))
+    }
+
+    /// Who speaks next in the turn that is being answered, where the order is known.
+    #[must_use]
+    pub fn next_speaker<'a>(&self, group: &'a Group) -> Option<&'a AgentId> {
+        let conversation = self.conversation_of(&Address::Group(group.id.clone()))?;
+        let turn = self.running_turn(&conversation.id)?;
+        if matches!(&turn.kind, RunKind::Turn { only: Some(_), .. }) || group.members.is_empty() {
+            return None;
+        }
+        let begun = self
+            .runs
+            .iter()
+            .filter(|run| run.parent.as_ref() == Some(&turn.id))
+            .filter_map(|run| match &run.kind {
+                RunKind::Speech { index, .. } => Some(*index as usize + 1),
+                RunKind::Turn { .. } | RunKind::Job { .. } => None,
+            })
+            .max()
+            .unwrap_or(0);
+        let most = group.max_turns.map_or(group.members.len(), |most| most as usize);
+        (begun < most).then(|| &group.members[begun % group.members.len()])
+    }
+
+    /// The stable index by which an agent has its colour and mark: its place in the group it is seen in, else
+    /// in its home group.
+    #[must_use]
+    pub fn speaker_index(&self, agent: &AgentId) -> usize {
+        let home = || self.agent(agent).and_then(|agent| self.group(&agent.group));
+        let place = |group: &Group| group.agents().iter().position(|id| *id == agent);
+        self.shown_group().and_then(place).or_else(|| home().and_then(place)).unwrap_or(0)
+    }
+}

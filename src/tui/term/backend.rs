@@ -1,0 +1,417 @@
+//! The frame buffer: a ratatui backend that writes each frame into memory.
+//!
+//! It is told its size and asks nobody. An empty difference leaves no bytes; cursor changes are written only
+//! when they change something. Between frames the terminal's style is the default one, so a frame is complete
+//! in itself. No cell can carry a control character or a bidirectional override to the terminal, whatever the
+//! layers above let through.
+//!
+//! The encoding is our own rather than crossterm's because that one resets four attributes a frame, flushes at
+//! each cursor change, and keeps the colour switch in process-wide state.
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::io::Write as _;
+
+use ratatui::backend::{Backend, ClearType, WindowSize};
+use ratatui::buffer::Cell;
+use ratatui::layout::{Position, Size};
+use ratatui::style::{Color, Modifier};
+use unicode_width::UnicodeWidthStr as _;
+
+use super::screen::Caps;
+use super::sequence::{SYNC_BEGIN, SYNC_END};
+
+/// From this many default blanks in a row on, erasing them is shorter than printing them.
+const ERASE_FROM: u16 = 10;
+
+/// Attributes that show on a blank cell too.
+const VISIBLE_ON_BLANK: Modifier =
+    Modifier::UNDERLINED.union(Modifier::REVERSED).union(Modifier::CROSSED_OUT).union(Modifier::SLOW_BLINK);
+
+/// The style the terminal prints with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pen {
+    fg: Color,
+    bg: Color,
+    modifier: Modifier,
+}
+
+impl Pen {
+    const PLAIN: Self = Self { fg: Color::Reset, bg: Color::Reset, modifier: Modifier::empty() };
+
+    /// Whether a blank printed with `self` looks like one printed with `other`.
+    fn same_blank(self, other: Self) -> bool {
+        let bare = |pen: Self| pen.modifier.intersection(VISIBLE_ON_BLANK).is_empty();
+        self == other || (self.bg == other.bg && bare(self) && bare(other))
+    }
+}
+
+/// A run of blanks that can be erased, not yet written.
+#[derive(Debug, Clone, Copy)]
+struct Blanks {
+    start: Position,
+    count: u16,
+}
+
+/// Collects the bytes of one frame; see the module's header.
+#[derive(Debug)]
+pub struct FrameBackend {
+    size: Size,
+    caps: Caps,
+    frame: Vec<u8>,
+    pen: Pen,
+    /// Where the terminal's cursor is, when that is certain.
+    at: Option<Position>,
+    /// Whether the terminal's cursor shows, when that is certain.
+    shown: Option<bool>,
+    blanks: Option<Blanks>,
+    /// Where the terminal shows glyphs of two columns.
+    wide: HashSet<Position>,
+}
+
+impl FrameBackend {
+    /// A backend of this size in cells, for a terminal that shows a blank screen.
+    #[must_use]
+    pub fn new(size: Size, caps: Caps) -> Self {
+        Self {
+            size,
+            caps,
+            frame: Vec::new(),
+            pen: Pen::PLAIN,
+            at: None,
+            shown: None,
+            blanks: None,
+            wide: HashSet::new(),
+        }
+    }
+
+    /// Takes over a new size; what is on the terminal is from now on unknown.
+    pub fn set_size(&mut self, size: Size) {
+        self.size = size;
+        self.forget();
+    }
+
+    /// Forgets what is known of the terminal's cursor, because somebody else has written to it.
+    pub fn forget(&mut self) {
+        self.at = None;
+        self.shown = None;
+    }
+
+    /// The bytes since the last call, as one synchronised update if the terminal is to have it; empty when
+    /// nothing changed.
+    pub fn take_frame(&mut self) -> Vec<u8> {
+        let body = std::mem::take(&mut self.frame);
+        if body.is_empty() || !self.caps.sync {
+            return body;
+        }
+        [SYNC_BEGIN, &body, SYNC_END].concat()
+    }
+
+    fn pen_of(&self, cell: &Cell, glyph: &str) -> Pen {
+        let mut pen = Pen { fg: cell.fg, bg: cell.bg, modifier: cell.modifier };
+        if !self.caps.color {
+            pen.fg = Color::Reset;
+            pen.bg = Color::Reset;
+        }
+        if glyph == " " && pen.same_blank(Pen { bg: pen.bg, ..Pen::PLAIN }) {
+            pen = Pen { bg: pen.bg, ..Pen::PLAIN };
+        }
+        pen
+    }
+
+    fn print(&mut self, to: Position, pen: Pen, glyph: &str) {
+        let columns = glyph.width() as u16;
+        if !self.wide.is_empty() {
+            let last = Position { x: to.x + columns.saturating_sub(1), y: to.y };
+            if self.wide.remove(&last) && !Pen::PLAIN.same_blank(pen) {
+                self.clear_wide(last);
+            }
+            self.wide.remove(&to);
+        }
+        if columns > 1 {
+            self.wide.insert(to);
+        }
+        self.move_to(to);
+        if !(glyph == " " && pen.same_blank(self.pen)) {
+            self.set_pen(pen);
+        }
+        self.frame.extend(glyph.as_bytes());
+        self.at = self.after(to, glyph);
+    }
+
+    /// Blanks a wide glyph of which only the first column is about to be printed over, on a background: terminals paint the column that
+    /// becomes free with whatever style they print with then, and the difference does not mention it.
+    fn clear_wide(&mut self, at: Position) {
+        self.move_to(at);
+        self.set_pen(Pen::PLAIN);
+        self.frame.extend(b"  ");
+        self.at = (at.x + 2 < self.size.width).then_some(Position { x: at.x + 2, y: at.y });
+    }
+
+    /// Where the cursor is after printing `glyph` at `from`: unknown at the right edge, where terminals differ
+    /// on wrapping, and after a cluster of several characters, on whose width terminals disagree.
+    fn after(&self, from: Position, glyph: &str) -> Option<Position> {
+        let single = glyph.chars().nth(1).is_none() && glyph != "\u{fffd}";
+        let x = from.x.saturating_add(glyph.width() as u16);
+        (single && x < self.size.width).then_some(Position { x, y: from.y })
+    }
+
+    fn hold_blank(&mut self, at: Position) {
+        if let Some(blanks) = &mut self.blanks
+            && blanks.start.y == at.y
+            && blanks.start.x + blanks.count == at.x
+        {
+            blanks.count += 1;
+            return;
+        }
+        self.flush_blanks();
+        self.blanks = Some(Blanks { start: at, count: 1 });
+    }
+
+    fn flush_blanks(&mut self) {
+        let Some(Blanks { start, count }) = self.blanks.take() else { return };
+        if count < ERASE_FROM {
+            for step in 0..count {
+                self.print(Position { x: start.x + step, y: start.y }, Pen::PLAIN, " ");
+            }
+            return;
+        }
+        self.move_to(start);
+        // Erased cells take the background, in some terminals reverse and underline too.
+        if !Pen::PLAIN.same_blank(self.pen) {
+            self.set_pen(Pen::PLAIN);
+        }
+        self.put(format_args!("\x1b[{count}X"));
+    }
+
+    fn set_pen(&mut self, to: Pen) {
+        if to == self.pen {
+            return;
+        }
+        let mut change = Vec::new();
+        push_difference(&mut change, self.pen, to);
+        let mut afresh = vec![0];
+        push_difference(&mut afresh, Pen::PLAIN, to);
+        let (change, afresh) = (sgr(&change), sgr(&afresh));
+        self.frame.extend(if afresh.len() < change.len() { afresh } else { change });
+        self.pen = to;
+    }
+
+    fn move_to(&mut self, to: Position) {
+        if self.at == Some(to) {
+            return;
+        }
+        let mut best = absolute(to);
+        if let Some(relative) = self.at.and_then(|from| relative(from, to))
+            && relative.len() < best.len()
+        {
+            best = relative;
+        }
+        self.frame.extend(best.as_bytes());
+        self.at = Some(to);
+    }
+
+    fn put(&mut self, text: std::fmt::Arguments<'_>) {
+        // Writing to memory cannot fail.
+        let _ = self.frame.write_fmt(text);
+    }
+}
+
+/// Moves the cursor to `to` from anywhere.
+fn absolute(to: Position) -> String {
+    match (to.x, to.y) {
+        (0, 0) => "\x1b[H".to_owned(),
+        (0, y) => format!("\x1b[{}H", y + 1),
+        (x, y) => format!("\x1b[{};{}H", y + 1, x + 1),
+    }
+}
+
+/// Moves the cursor from `from` to `to` where a short way is known.
+fn relative(from: Position, to: Position) -> Option<String> {
+    let numbered = |count: u16, letter: char| match count {
+        1 => format!("\x1b[{letter}"),
+        _ => format!("\x1b[{count}{letter}"),
+    };
+    if to.x == 0 && to.y == from.y {
+        Some("\r".to_owned())
+    } else if to.x == 0 && to.y == from.y + 1 {
+        Some("\r\n".to_owned())
+    } else if to.y != from.y {
+        None
+    } else if to.x > from.x {
+        Some(numbered(to.x - from.x, 'C'))
+    } else if from.x - to.x <= 3 {
+        Some("\x08".repeat(usize::from(from.x - to.x)))
+    } else {
+        Some(numbered(from.x - to.x, 'D'))
+    }
+}
+
+fn sgr(codes: &[u16]) -> Vec<u8> {
+    match codes {
+        [0] => b"\x1b[m".to_vec(),
+        codes => format!("\x1b[{}m", codes.iter().map(u16::to_string).collect::<Vec<_>>().join(";")).into_bytes(),
+    }
+}
+
+/// The attributes, what sets and what clears each; bold and dim are cleared together.
+const ATTRIBUTES: [(Modifier, u16, u16); 9] = [
+    (Modifier::BOLD, 1, 22),
+    (Modifier::DIM, 2, 22),
+    (Modifier::ITALIC, 3, 23),
+    (Modifier::UNDERLINED, 4, 24),
+    (Modifier::SLOW_BLINK, 5, 25),
+    (Modifier::RAPID_BLINK, 6, 25),
+    (Modifier::REVERSED, 7, 27),
+    (Modifier::HIDDEN, 8, 28),
+    (Modifier::CROSSED_OUT, 9, 29),
+];
+
+/// Adds the codes that turn style `from` into style `to`.
+fn push_difference(codes: &mut Vec<u16>, from: Pen, to: Pen) {
+    let mut held = from.modifier;
+    for (attribute, _, clear) in ATTRIBUTES {
+        if held.contains(attribute) && !to.modifier.contains(attribute) {
+            codes.push(clear);
+            for (other, _, other_clear) in ATTRIBUTES {
+                if other_clear == clear {
+                    held.remove(other);
+                }
+            }
+        }
+    }
+    for (attribute, set, _) in ATTRIBUTES {
+        if to.modifier.contains(attribute) && !held.contains(attribute) {
+            codes.push(set);
+        }
+    }
+    if to.fg != from.fg {
+        push_color(codes, to.fg, 30);
+    }
+    if to.bg != from.bg {
+        push_color(codes, to.bg, 40);
+    }
+}
+
+/// Adds the codes of a colour; `base` is 30 for the text, 40 for the background.
+fn push_color(codes: &mut Vec<u16>, color: Color, base: u16) {
+    const BRIGHT: u16 = 60;
+    match color {
+        Color::Reset => codes.push(base + 9),
+        Color::Black => codes.push(base),
+        Color::Red => codes.push(base + 1),
+        Color::Green => codes.push(base + 2),
+        Color::Yellow => codes.push(base + 3),
+        Color::Blue => codes.push(base + 4),
+        Color::Magenta => codes.push(base + 5),
+        Color::Cyan => codes.push(base + 6),
+        Color::Gray => codes.push(base + 7),
+        Color::DarkGray => codes.push(base + BRIGHT),
+        Color::LightRed => codes.push(base + BRIGHT + 1),
+        Color::LightGreen => codes.push(base + BRIGHT + 2),
+        Color::LightYellow => codes.push(base + BRIGHT + 3),
+        Color::LightBlue => codes.push(base + BRIGHT + 4),
+        Color::LightMagenta => codes.push(base + BRIGHT + 5),
+        Color::LightCyan => codes.push(base + BRIGHT + 6),
+        Color::White => codes.push(base + BRIGHT + 7),
+        Color::Indexed(index) => codes.extend([base + 8, 5, index.into()]),
+        Color::Rgb(r, g, b) => codes.extend([base + 8, 2, r.into(), g.into(), b.into()]),
+    }
+}
+
+/// What is printed for a cell: its symbol, unless that could do more than show itself.
+fn glyph(cell: &Cell) -> &str {
+    let symbol = cell.symbol();
+    match symbol.as_bytes() {
+        [b' '..=b'~'] => symbol,
+        _ if symbol.chars().any(hostile) => "\u{fffd}",
+        _ if symbol.width() == 0 => " ",
+        _ => symbol,
+    }
+}
+
+/// Control characters, line separators, and invisible characters that reorder or hide text.
+fn hostile(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+}
+
+impl Backend for FrameBackend {
+    type Error = Infallible;
+
+    fn draw<'a, I>(&mut self, content: I) -> Result<(), Infallible>
+    where
+        I: Iterator<Item = (u16, u16, &'a Cell)>,
+    {
+        for (x, y, cell) in content {
+            let glyph = glyph(cell);
+            let pen = self.pen_of(cell, glyph);
+            if glyph == " " && pen == Pen::PLAIN {
+                self.hold_blank(Position { x, y });
+            } else {
+                self.flush_blanks();
+                self.print(Position { x, y }, pen, glyph);
+            }
+        }
+        self.flush_blanks();
+        self.set_pen(Pen::PLAIN);
+        Ok(())
+    }
+
+    fn hide_cursor(&mut self) -> Result<(), Infallible> {
+        if self.shown != Some(false) {
+            self.frame.extend(b"\x1b[?25l");
+            self.shown = Some(false);
+        }
+        Ok(())
+    }
+
+    fn show_cursor(&mut self) -> Result<(), Infallible> {
+        if self.shown != Some(true) {
+            self.frame.extend(b"\x1b[?25h");
+            self.shown = Some(true);
+        }
+        Ok(())
+    }
+
+    fn get_cursor_position(&mut self) -> Result<Position, Infallible> {
+        Ok(self.at.unwrap_or(Position::ORIGIN))
+    }
+
+    fn set_cursor_position<P: Into<Position>>(&mut self, position: P) -> Result<(), Infallible> {
+        self.move_to(position.into());
+        Ok(())
+    }
+
+    fn clear(&mut self) -> Result<(), Infallible> {
+        self.clear_region(ClearType::All)
+    }
+
+    fn clear_region(&mut self, clear_type: ClearType) -> Result<(), Infallible> {
+        let erase: &[u8] = match clear_type {
+            ClearType::All => b"\x1b[2J",
+            ClearType::AfterCursor => b"\x1b[J",
+            ClearType::BeforeCursor => b"\x1b[1J",
+            ClearType::CurrentLine => b"\x1b[2K",
+            ClearType::UntilNewLine => b"\x1b[K",
+        };
+        if clear_type == ClearType::All {
+            self.wide.clear();
+        }
+        self.frame.extend(erase);
+        Ok(())
+    }
+
+    fn size(&self) -> Result<Size, Infallible> {
+        Ok(self.size)
+    }
+
+    fn window_size(&mut self) -> Result<WindowSize, Infallible> {
+        Ok(WindowSize { columns_rows: self.size, pixels: Size::ZERO })
+    }
+
+    fn flush(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}

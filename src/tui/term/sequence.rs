@@ -1,0 +1,122 @@
+//! What is sent to the terminal besides frames: entering, leaving, the bell, the clipboard.
+//!
+//! Nothing here is a query: no byte that is sent makes the terminal answer.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// Opens a synchronised update (mode 2026): what follows is shown at once at its end.
+pub const SYNC_BEGIN: &[u8] = b"\x1b[?2026h";
+/// Closes a synchronised update.
+pub const SYNC_END: &[u8] = b"\x1b[?2026l";
+/// Rings the terminal's bell.
+pub const BELL: &[u8] = b"\x07";
+/// Makes the terminal forget an escape sequence or update that was cut off in the middle.
+pub const ABANDON: &[u8] = b"\x18\x1b[?2026l\x1b[m";
+
+/// The most text, in bytes, that [`copy`] takes: beyond it common terminals drop the request unseen.
+pub const COPY_LIMIT: usize = 74_994;
+
+/// Alternate screen, bracketed paste, focus events.
+const BASE_MODES: [u16; 3] = [1049, 2004, 1004];
+/// Buttons, drags, and coordinates without the limit of 223. Not 1003: every motion would wake the program.
+const MOUSE_MODES: [u16; 3] = [1000, 1002, 1006];
+
+/// What is asked of the terminal for as long as it is ours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Modes {
+    /// Report clicks, drags and the wheel.
+    pub mouse: bool,
+}
+
+impl Modes {
+    fn numbers(self) -> Vec<u16> {
+        let mut numbers = BASE_MODES.to_vec();
+        if self.mouse {
+            numbers.extend(MOUSE_MODES);
+        }
+        numbers
+    }
+}
+
+/// Takes the terminal: alternate screen, bracketed paste, focus events, the mouse if asked for, cursor hidden.
+#[must_use]
+pub fn enter(modes: Modes) -> Vec<u8> {
+    let mut bytes: Vec<u8> = modes.numbers().iter().flat_map(|mode| format!("\x1b[?{mode}h").into_bytes()).collect();
+    bytes.extend(b"\x1b[?25l");
+    bytes
+}
+
+/// Gives the terminal back: the exact inverse of [`enter`], in reverse order.
+#[must_use]
+pub fn leave(modes: Modes) -> Vec<u8> {
+    let mut bytes = b"\x1b[?25h".to_vec();
+    bytes.extend(modes.numbers().iter().rev().flat_map(|mode| format!("\x1b[?{mode}l").into_bytes()));
+    bytes
+}
+
+/// Text too long for the terminal's clipboard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{bytes} bytes are too many for the terminal's clipboard (at most {COPY_LIMIT}): copy less, or export it")]
+pub struct CopyTooLarge {
+    /// How long the text is.
+    pub bytes: usize,
+}
+
+/// Asks the terminal to put `text` on the user's clipboard (OSC 52), which also works over SSH.
+///
+/// Inside tmux the request is sent twice, plain and wrapped for the outer terminal, because tmux's settings
+/// decide which of the two it lets through.
+pub fn copy(text: &str, in_tmux: bool) -> Result<Vec<u8>, CopyTooLarge> {
+    if text.len() > COPY_LIMIT {
+        return Err(CopyTooLarge { bytes: text.len() });
+    }
+    let request = format!("\x1b]52;c;{}\x1b\\", STANDARD.encode(text));
+    let mut bytes = request.clone().into_bytes();
+    if in_tmux {
+        bytes.extend(format!("\x1bPtmux;{}\x1b\\", request.replace('\x1b', "\x1b\x1b")).into_bytes());
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The `(mode, set)` pairs of a string made of private mode settings only.
+    fn settings(bytes: &[u8]) -> Vec<(u16, bool)> {
+        let text = std::str::from_utf8(bytes).unwrap();
+        text.split("\x1b[?")
+            .skip(1)
+            .map(|part| {
+                let (number, action) = part.split_at(part.len() - 1);
+                (number.parse().unwrap(), action == "h")
+            })
+            .collect()
+    }
+
+    #[test]
+    fn leaving_is_the_exact_inverse_of_entering() {
+        for mouse in [false, true] {
+            let entered = settings(&enter(Modes { mouse }));
+            let mut undone: Vec<_> = entered.iter().map(|(mode, set)| (*mode, !set)).collect();
+            undone.reverse();
+            assert_eq!(settings(&leave(Modes { mouse })), undone);
+            assert_eq!(entered.contains(&(1006, true)), mouse);
+        }
+    }
+
+    #[test]
+    fn copied_text_is_base64_and_wrapped_for_tmux() {
+        assert_eq!(copy("h\u{e9}llo", false).unwrap(), b"\x1b]52;c;aMOpbGxv\x1b\\");
+        let inside = String::from_utf8(copy("hi", true).unwrap()).unwrap();
+        assert_eq!(inside, "\x1b]52;c;aGk=\x1b\\\x1bPtmux;\x1b\x1b]52;c;aGk=\x1b\x1b\\\x1b\\");
+    }
+
+    #[test]
+    fn text_beyond_the_limit_is_refused_with_a_sentence() {
+        assert!(copy(&"x".repeat(COPY_LIMIT), false).is_ok());
+        let refused = copy(&"x".repeat(COPY_LIMIT + 1), false).unwrap_err();
+        assert!(refused.to_string().starts_with("74995 bytes are too many"));
+    }
+}

@@ -90,6 +90,7 @@
 //!   happened after that window.
 
 pub mod agentfile;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod engine;

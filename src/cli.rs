@@ -112,7 +112,9 @@ said!(Fault, StoreError, ConfigError, TeamError, Trouble);
 /// An answer that does not fit its question: the owner of the store is of another version.
 fn unexpected(reply: &Reply) -> Failure {
     tracing::error!(?reply, "unexpected reply");
-    Failure::Said("the program that owns the store answered something else than was asked; is it as new as this one?".into())
+    Failure::Said(
+        "the program that owns the store answered something else than was asked; is it as new as this one?".into(),
+    )
 }
 
 /// Carries out what was asked, and tells what went wrong.

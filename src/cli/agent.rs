@@ -74,7 +74,12 @@ pub async fn agent(places: &Places, command: &Command, out: &mut Out) -> Result<
     Ok(Exit::Done)
 }
 
-fn row<'a>(roster: &'a Roster, states: &BTreeMap<AgentId, &'static str>, default: &'a str, agent: &'a Agent) -> Row<'a> {
+fn row<'a>(
+    roster: &'a Roster,
+    states: &BTreeMap<AgentId, &'static str>,
+    default: &'a str,
+    agent: &'a Agent,
+) -> Row<'a> {
     Row {
         id: &agent.id,
         name: &agent.name,

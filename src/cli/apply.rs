@@ -64,7 +64,10 @@ pub async fn put(handle: &Handle, file: &TeamFile, overwrite_blocks: bool) -> Re
             Err(fault) => return Err(fault.into()),
         }
     }
-    Err(Failure::Said(format!("the blocks of {} change faster than the file can be applied; try again", file.group.name)))
+    Err(Failure::Said(format!(
+        "the blocks of {} change faster than the file can be applied; try again",
+        file.group.name
+    )))
 }
 
 async fn there(store: &Store, file: &TeamFile) -> Result<Existing, Failure> {

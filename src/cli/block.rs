@@ -127,7 +127,14 @@ async fn list(store: &Store, roster: &Roster, group: Option<&str>, json: bool, o
     let cells = |row: &Row<'_>| {
         let home = row.agent.map_or_else(|| row.group.to_owned(), |agent| format!("{}/{agent}", row.group));
         let size = format!("{}/{}", row.value.chars().count(), row.limit);
-        [home, row.label.to_owned(), format!("v{}", row.version), size, row.editor.to_owned(), row.edited_at.to_string()]
+        [
+            home,
+            row.label.to_owned(),
+            format!("v{}", row.version),
+            size,
+            row.editor.to_owned(),
+            row.edited_at.to_string(),
+        ]
     };
     out.table(["OF", "LABEL", "VERSION", "SIZE", "EDITOR", "EDITED"], &rows.iter().map(cells).collect::<Vec<_>>())?;
     Ok(())

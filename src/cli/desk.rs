@@ -103,7 +103,9 @@ impl Places {
     pub fn look(&self) -> Result<Store, Failure> {
         if !self.has_store() {
             let path = self.store.display();
-            let text = format!("there is no store {path} yet; start `nightdesk`, or apply a team: `nightdesk apply TEAM.toml`");
+            let text = format!(
+                "there is no store {path} yet; start `nightdesk`, or apply a team: `nightdesk apply TEAM.toml`"
+            );
             return Err(Failure::Said(text));
         }
         Ok(Store::open_read_only(&self.store, store::Options::default())?)

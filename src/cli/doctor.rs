@@ -50,7 +50,9 @@ pub async fn doctor(places: &Places, args: &Args, out: &mut Out) -> Result<Exit,
     let store = if places.has_store() { Some(places.look()) } else { None };
     let mut models = BTreeSet::new();
     match store {
-        None => checks.push(good("store", format!("{} is not there yet; the first start makes it", places.store.display()))),
+        None => {
+            checks.push(good("store", format!("{} is not there yet; the first start makes it", places.store.display())))
+        }
         Some(Err(failure)) => checks.push(bad("store", failure.to_string())),
         Some(Ok(store)) => {
             checks.push(integrity(&store).await);
@@ -127,7 +129,7 @@ async fn fold(store: &Store) -> Check {
 async fn answers(config: &Config, names: &BTreeSet<String>) -> Vec<Check> {
     let models = Places::models(config);
     let mut checks = join_all(names.iter().map(|name| answer(&models, name))).await;
-    for known in models.known() {
+    for known in models.list() {
         let used = names.iter().any(|name| name.split_once('/').is_some_and(|(provider, _)| provider == known.name));
         if used || !known.configured {
             continue;

@@ -64,9 +64,8 @@ fn cells(roster: &Roster, group: &Group) -> [String; 4] {
 }
 
 fn show(roster: &Roster, group: &Group, out: &mut Out) -> Result<(), Failure> {
-    let names = |ids: &[_]| -> String {
-        ids.iter().map(|id| roster.name_in(&group.id, id)).collect::<Vec<_>>().join(", ")
-    };
+    let names =
+        |ids: &[_]| -> String { ids.iter().map(|id| roster.name_in(&group.id, id)).collect::<Vec<_>>().join(", ") };
     let background = group.sleeptime.as_ref().map_or_else(String::new, |sleeptime| {
         format!("{}, every {} turns", names(&sleeptime.agents), sleeptime.every())
     });

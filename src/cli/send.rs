@@ -143,7 +143,9 @@ impl Turn {
                         return exit;
                     }
                 }
-                Update::Trouble { text } if desk.owner_elsewhere().is_none() => return Err(Failure::Said(text.clone())),
+                Update::Trouble { text } if desk.owner_elsewhere().is_none() => {
+                    return Err(Failure::Said(text.clone()));
+                }
                 _ => {}
             }
         }

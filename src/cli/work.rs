@@ -82,7 +82,9 @@ async fn watch(desk: &Desk, drain: bool, out: &mut Out) -> Result<(), Failure> {
                     tell(desk.store(), &rows, out).await?;
                     break;
                 }
-                Update::Trouble { text } if drain && desk.owner_elsewhere().is_none() => return Err(Failure::Said(text)),
+                Update::Trouble { text } if drain && desk.owner_elsewhere().is_none() => {
+                    return Err(Failure::Said(text));
+                }
                 Update::Trouble { text } => print::note(&text),
                 Update::Live(_) | Update::Over { .. } => {}
             }

@@ -33,7 +33,8 @@ impl Conversation {
             let speaks = !self.continues(first.at) || first.at == 1;
             let rows = self.rows_at(first, run.len(), lead);
             for (place, row) in run.iter().zip(rows) {
-                let begins = place.row == lead && speaks;
+                // The row at the top always tells who speaks.
+                let begins = if lines.is_empty() { place.row >= lead } else { place.row == lead && speaks };
                 let gutter = begins.then(|| self.gutter(place.at, look, model)).flatten();
                 let row = if words.is_empty() { row } else { search::marked(&row, &words) };
                 self.counters.cells_drawn += row.width() as u64;

@@ -117,7 +117,7 @@ pub fn thought(reasoning: &str, open: bool, cells: usize, glyphs: &GlyphSet) -> 
     rows
 }
 
-/// `▸ conversation_search "launch"   3 found`: the tool, the first thing it was given, the first line it said.
+/// `▸ conversation_search "launch"  3 found`: the tool, the first thing it was given, the first line it said.
 fn fold_line(
     name: &str,
     arguments: &serde_json::Value,
@@ -134,15 +134,18 @@ fn fold_line(
     };
     row.push(Span::new(format!("{sign} "), if said.is_some() { Role::Dim } else { Role::Error }));
     row.push(Span::new(truncate(&clean_line(name), cells.saturating_sub(2), glyphs.ellipsis), Role::Text));
-    let room = |row: &Row, least: usize| cells.saturating_sub(row.width()).checked_sub(least);
+    let said = said.filter(|_| !open).map(|said| clean_line(first_line(said)).into_owned()).unwrap_or_default();
+    let left = cells.saturating_sub(row.width());
     let given = arguments.as_object().and_then(|given| given.values().find_map(serde_json::Value::as_str));
-    if let (Some(given), Some(room)) = (given, room(&row, 8)) {
-        let given = truncate(first_line(given), (room / 2).max(5), glyphs.ellipsis).into_owned();
-        row.push(Span::new(format!(" \"{}\"", clean_line(&given)), Role::Dim));
+    // What was given and what was said share what is left; either may have what the other does not need.
+    let most_given = left.saturating_sub((width(&said) + 2).min(left / 2)).saturating_sub(3);
+    if let Some(given) = given.filter(|_| most_given >= 3) {
+        let given = clean_line(first_line(given)).into_owned();
+        row.push(Span::new(format!(" \"{}\"", truncate(&given, most_given, glyphs.ellipsis)), Role::Dim));
     }
-    if let (Some(said), Some(room), false) = (said, room(&row, 8), open) {
-        let said = clean_line(first_line(said)).into_owned();
-        row.push(Span::new(format!("   {}", truncate(&said, room.saturating_add(5), glyphs.ellipsis)), Role::Dim));
+    let left = cells.saturating_sub(row.width() + 2);
+    if !said.is_empty() && left >= 3 {
+        row.push(Span::new(format!("  {}", truncate(&said, left, glyphs.ellipsis)), Role::Dim));
     }
     row
 }
@@ -248,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_tool_call_is_one_line_that_opens() {
-        assert_eq!(lines(search(true, "3 found\nrest"), false, 60), ["▸ conversation_search \"launch\"   3 found"]);
+        assert_eq!(lines(search(true, "3 found\nrest"), false, 60), ["▸ conversation_search \"launch\"  3 found"]);
         let opened = lines(search(true, "3 found\nrest"), true, 60);
         assert_eq!(opened[0], "▾ conversation_search \"launch\"");
         assert_eq!(opened[1..], ["  query: launch", "  limit: 3", "  →", "3 found", "rest"]);

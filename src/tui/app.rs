@@ -5,6 +5,7 @@
 //! they want of the world comes out as [`Effect`]s. [`App::prepare`] lays out what the next frame shows and
 //! [`view::view`] draws it. An `App` owns nothing process-wide: several can run side by side.
 
+pub mod chrome;
 pub mod keep;
 pub mod view;
 

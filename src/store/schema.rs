@@ -31,12 +31,13 @@ fn first() -> String {
             Kind::Job => inside("state", "$.state.state") + &inside("team", "$.group"),
             _ => String::new(),
         };
-        sql.push_str(&format!(
+        let table = format!(
             "CREATE TABLE {table} (
                  place INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, lookup TEXT, body TEXT NOT NULL{inside}
              ) STRICT;
              CREATE INDEX {table}_lookup ON {table} (lookup) WHERE lookup IS NOT NULL;\n"
-        ));
+        );
+        sql.push_str(&table);
     }
     sql.push_str(
         "CREATE INDEX run_state ON run (kind, state);

@@ -1,5 +1,6 @@
 //! The store against its reference: random commits mean the same on tables as on maps, accepted or refused, and the
 //! log folds to the tables (F16).
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 #[path = "support/fold.rs"]
 mod fold;
@@ -97,8 +98,8 @@ fn block_change(state: &mut Memory, op: &Op) -> Change {
             from_file: Some(op.text.clone()),
         },
         _ => {
-            let stale = u64::from(op.variant == 0);
-            let version = block.map_or(1, |block| block.version) + 1 - stale;
+            let behind = u64::from(op.variant == 0);
+            let version = block.map_or(1, |block| block.version) + 1 - behind;
             let Change::BlockEdited(mut revision) = nouns::edit(&id, version, &op.text) else { unreachable!() };
             let job = (op.variant > 4).then(|| some_job(state, op.other).id);
             revision.editor = match op.variant {
@@ -203,7 +204,7 @@ fn change(state: &mut Memory, op: &Op) -> Change {
 }
 
 fn rest(state: &mut Memory, op: &Op) -> Rest {
-    if op.variant % 2 == 0 {
+    if op.variant.is_multiple_of(2) {
         return Rest::RunRunning(RunId(format!("run-{}", op.which)));
     }
     let job = some_job(state, op.which);

@@ -1,4 +1,5 @@
 //! What the store promises those who commit to it and read from it, while it lives.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 #[path = "support/fold.rs"]
 mod fold;

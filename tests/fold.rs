@@ -130,7 +130,8 @@ fn run_change(state: &mut Memory, op: &Op) -> Change {
     let Ok(run) = state.get::<Run>(&id);
     let steps = run.map_or(0, |run| run.steps);
     match op.kind {
-        9 if op.variant < 3 => nouns::turn(&id),
+        9 if op.variant < 2 => nouns::turn(&id),
+        9 if op.variant < 4 => nouns::queued_turn(&id, &op.text),
         9 => nouns::speech(&id, &format!("run-{}", op.other), NAMES[op.other]),
         10..=12 => nouns::moved(&id, run_state(op.variant)),
         13..=14 => nouns::step(&id, NAMES[op.other], steps + u32::from(op.variant > 0), vec![("block-0".into(), 1)]),
@@ -173,6 +174,7 @@ fn job_change(state: &mut Memory, op: &Op) -> Change {
             epoch: 1,
             run: format!("run-{}", op.other).as_str().into(),
             conversation: format!("conversation-{}", op.other).as_str().into(),
+            upto: (op.variant < 2).then_some(u64::from(op.variant)),
         },
         21 => Change::JobYielded { id: job.id },
         22 => Change::JobRecovered { id: job.id },

@@ -267,6 +267,7 @@ fn claim(job: &Job, epoch: u64) -> Commit {
         epoch,
         run: "run-work".into(),
         conversation: "conversation-work".into(),
+        upto: None,
     };
     Commit::new(Actor::Engine, vec![change])
 }
@@ -276,9 +277,8 @@ async fn whole_turn(store: &Store, name: &str) -> Vec<nightdesk::domain::Logged>
     let speech = format!("{name}-speech");
     let ended = || RunState::Finished { stop_reason: StopReason::EndTurn, error: None };
     let changes = vec![
-        said(TALK, None, &format!("question {name}")),
         nouns::turn(name),
-        nouns::moved(name, RunState::Running),
+        said(TALK, None, &format!("question {name}")),
         nouns::speech(&speech, name, "ann"),
         nouns::moved(&speech, RunState::Running),
         nouns::step(&speech, "ann", 1, vec![(BLOCK.into(), 1)]),
@@ -338,9 +338,12 @@ async fn queries_answer_in_order_of_creation() {
     for name in ["run-9", "run-5", "run-7"] {
         whole_turn(&store, name).await;
     }
-    store.commit(Lane::Foreground, by_person(vec![nouns::turn("run-2"), nouns::turn("run-1")])).await.unwrap();
+    store
+        .commit(Lane::Foreground, by_person(vec![nouns::turn("run-2"), nouns::queued_turn("run-1", "later")]))
+        .await
+        .unwrap();
     // A row keeps its place when it changes.
-    store.commit(Lane::Foreground, by_person(vec![nouns::moved("run-2", RunState::Running)])).await.unwrap();
+    store.commit(Lane::Foreground, by_person(vec![nouns::moved("run-2", RunState::Parked)])).await.unwrap();
     let ids = |runs: Vec<nightdesk::domain::Run>| runs.into_iter().map(|run| run.id.0).collect::<Vec<_>>();
     assert_eq!(ids(store.turn_runs().await.unwrap()), ["run-2", "run-1"]);
     assert_eq!(ids(store.runs_of(&"run-5".into()).await.unwrap()), ["run-5-speech"]);
@@ -418,8 +421,8 @@ async fn a_speech_is_made_from_the_newest_messages_and_every_block_once() {
     let changes = vec![
         Change::BlockCreated(nouns::block("block-own", "own", "mine")),
         Change::AgentPut(ann),
-        said(TALK, None, "again"),
         nouns::turn("run-2"),
+        said(TALK, None, "again"),
         nouns::speech("run-2-speech", "run-2", "ann"),
     ];
     store.commit(Lane::Foreground, by_person(changes)).await.unwrap();

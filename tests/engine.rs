@@ -11,7 +11,14 @@ use world::{Plan, World};
 async fn round_robin_of_three_answers_in_order() {
     let world = World::new(Plan::default()).await;
     let run = world.send("hello").await;
-    assert_eq!(world.transcript().await, ["user: hello", "ann: ann heard hello", "bob: bob heard ann heard hello",
-        "cid: cid heard bob heard ann heard hello"]);
+    assert_eq!(
+        world.transcript().await,
+        [
+            "user: hello",
+            "ann: ann heard hello",
+            "bob: bob heard ann heard hello",
+            "cid: cid heard bob heard ann heard hello"
+        ]
+    );
     assert_eq!(run.state, RunState::Finished { stop_reason: StopReason::MaxTurns, error: None });
 }

@@ -161,10 +161,8 @@ impl World {
 
     /// Waits until the run is in this state.
     pub async fn in_state(&self, id: &RunId, state: RunState) -> Run {
-        self.when(async |world| {
-            world.store().row::<Run>(id.as_str()).await.unwrap().filter(|run| run.state == state)
-        })
-        .await
+        self.when(async |world| world.store().row::<Run>(id.as_str()).await.unwrap().filter(|run| run.state == state))
+            .await
     }
 
     /// Waits until the newest job is final.

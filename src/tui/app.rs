@@ -6,6 +6,7 @@
 //! [`view::view`] draws it. An `App` owns nothing process-wide: several can run side by side.
 
 pub mod chrome;
+pub mod keep;
 pub mod view;
 
 use crossterm::event::KeyEvent;
@@ -136,6 +137,9 @@ impl App {
             Msg::Told(toast) => self.acts.push(Act::Toast(toast)),
             Msg::Tick => {}
         }
+        if self.toast.as_ref().is_some_and(|(_, until)| *until <= now) {
+            self.toast = None;
+        }
         self.settle();
         Outcome { effects: std::mem::take(&mut self.effects), draw }
     }
@@ -143,9 +147,6 @@ impl App {
     /// Lays out what the next frame shows; effects are what has to be read for it.
     pub fn prepare(&mut self, now: Timestamp) -> Vec<Effect> {
         self.look.now = now;
-        if self.toast.as_ref().is_some_and(|(_, until)| *until <= now) {
-            self.toast = None;
-        }
         self.layout = layout::layout(&Wish {
             size: self.size,
             focus: self.pane,
@@ -158,8 +159,19 @@ impl App {
             let look = self.look.clone();
             self.with_pane(id, |pane, cx| pane.prepare(view::inside(area), &look, cx));
         }
+        self.mark_seen();
         self.settle();
         std::mem::take(&mut self.effects)
+    }
+
+    /// What the next frame shows of the end of a conversation is seen.
+    fn mark_seen(&mut self) {
+        if self.area_of(PaneId::Conversation).is_none() || !self.panes.conversation.at_tail() {
+            return;
+        }
+        if let Some((id, head)) = self.model.shown_conversation().map(|shown| (shown.id.0.clone(), shown.head)) {
+            self.model.seen.insert(id, head);
+        }
     }
 
     /// When the screen looks different without anything happening.

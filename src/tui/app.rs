@@ -9,7 +9,7 @@ pub mod view;
 
 use crossterm::event::KeyEvent;
 use jiff::{SignedDuration, Timestamp};
-use ratatui::layout::{Rect, Size};
+use ratatui::layout::{Position, Rect, Size};
 
 use crate::domain::{AgentId, Group, GroupStatus};
 use crate::engine::wire::{Address, Fault, Overview, Reply, Request, Update};
@@ -159,6 +159,8 @@ impl App {
             let look = self.look.clone();
             self.with_pane(id, |pane, cx| pane.prepare(view::inside(area), &look, cx));
         }
+        let (screen, look) = (Rect::from((Position::ORIGIN, self.size)), self.look.clone());
+        self.with_dialog(|dialog, cx| dialog.prepare(screen, &look, cx));
         self.settle();
         std::mem::take(&mut self.effects)
     }
@@ -168,7 +170,8 @@ impl App {
     pub fn wake_at(&self) -> Option<Timestamp> {
         let shown = PaneId::ALL.into_iter().filter(|id| self.area_of(*id).is_some());
         let panes = shown.filter_map(|id| self.panes.get(id).wake(&self.look, &self.model));
-        panes.chain(self.toast.as_ref().map(|(_, until)| *until)).min()
+        let dialog = self.dialogs.last().and_then(|dialog| dialog.modal().wake());
+        panes.chain(dialog).chain(self.toast.as_ref().map(|(_, until)| *until)).min()
     }
 
     /// The keys that apply now.
@@ -225,6 +228,23 @@ impl App {
             serial: &mut self.serial,
         };
         self.dialogs.last_mut().map(|dialog| f(dialog.modal_mut(), &mut cx))
+    }
+
+    /// Answers and updates concern dialogs below the one on top too; each knows its own.
+    fn each_dialog(&mut self, mut f: impl FnMut(&mut dyn super::dialog::Modal, &mut Cx<'_>)) {
+        let mut dialogs = std::mem::take(&mut self.dialogs);
+        for dialog in &mut dialogs {
+            let mut cx = Cx {
+                model: &self.model,
+                now: self.look.now,
+                owner: Owner::Dialog,
+                effects: &mut self.effects,
+                acts: &mut self.acts,
+                serial: &mut self.serial,
+            };
+            f(dialog.modal_mut(), &mut cx);
+        }
+        self.dialogs = dialogs;
     }
 
     fn key(&mut self, key: KeyEvent) {
@@ -284,6 +304,7 @@ impl App {
         for id in PaneId::ALL {
             self.with_pane(id, |pane, cx| pane.updated(update, cx));
         }
+        self.each_dialog(|dialog, cx| dialog.updated(update, cx));
     }
 
     fn answered(&mut self, ticket: Ticket, reply: Result<Reply, Fault>) {
@@ -299,7 +320,7 @@ impl App {
             Owner::Composer => self.with_composer(|composer, cx| composer.answered(ticket.serial, reply, cx)),
             Owner::Pane(id) => self.with_pane(id, |pane, cx| pane.answered(ticket.serial, reply, cx)),
             Owner::Dialog => {
-                self.with_dialog(|dialog, cx| dialog.answered(ticket.serial, reply, cx));
+                self.each_dialog(|dialog, cx| dialog.answered(ticket.serial, reply.clone(), cx));
             }
         }
     }

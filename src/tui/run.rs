@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::app::{App, Draw, view};
-use super::effect::{Effect, Leave, Msg, Owner, Ticket, Toast};
+use super::effect::{Connect, Effect, Leave, Msg, Owner, Ticket, Toast};
 use super::pane::Look;
 use super::session::Session;
 use super::term::input::Input;
@@ -258,6 +258,7 @@ impl Bench {
             Effect::Ask(ticket, request) => self.ask(ticket, request),
             Effect::Copy { text, what } => self.copy(&text, &what),
             Effect::Editor { owner, text } => self.edit(owner, &text).await?,
+            Effect::Connect(ticket, connect) => self.connect(ticket, *connect),
             Effect::Suspend => {
                 if let event @ TtyEvent::Resumed(_) = self.tty.suspend().await? {
                     Box::pin(self.terminal(event)).await?;
@@ -281,6 +282,20 @@ impl Bench {
         tokio::spawn(async move {
             let reply = handle.ask(request).await;
             // Nobody waits for the answer when the workbench has been left.
+            let _ = answers.send(Msg::Answered(ticket, reply));
+        });
+    }
+
+    /// Writes a provider into the configuration, and has the engine read it.
+    fn connect(&self, ticket: Ticket, connect: Connect) {
+        let (handle, answers, config) = (self.handle.clone(), self.answers.clone(), self.options.config.clone());
+        tokio::spawn(async move {
+            let saved = tokio::task::spawn_blocking(move || connect.save(&config).map_err(|error| error.to_string()));
+            let reply = match saved.await {
+                Ok(Ok(_)) => handle.ask(Request::Reconfigure).await,
+                Ok(Err(sentence)) => Err(Fault::new(sentence)),
+                Err(error) => Err(Fault::new(format!("the configuration was not written: {error}"))),
+            };
             let _ = answers.send(Msg::Answered(ticket, reply));
         });
     }

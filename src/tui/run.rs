@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::app::{App, Draw, view};
-use super::effect::{Effect, Leave, Msg, Owner, Ticket, Toast};
+use super::effect::{Connect, Effect, Leave, Msg, Owner, Ticket, Toast};
 use super::pane::Look;
 use super::session::Session;
 use super::term::input::Input;
@@ -24,7 +24,7 @@ use super::term::tty::{Tty, TtyEvent};
 use super::term::{Environment, TermError};
 use crate::engine::Handle;
 use crate::engine::handle::Following;
-use crate::engine::wire::{Fault, Reply, Request, Update};
+use crate::engine::wire::{Fault, Request, Update};
 
 /// Updates handled before the next look at the terminal.
 const BATCH: Duration = Duration::from_millis(2);
@@ -73,12 +73,13 @@ pub async fn run(handle: Handle, options: Options) -> Result<Leave, TuiError> {
     let (answers, answered) = mpsc::unbounded_channel();
     let saved = app.session();
     let mut bench = Bench {
-        handle,
         options,
         tty,
         screen,
         app,
         pacer: Pacer::new(gaps),
+        said: send_in_order(handle.clone(), answers.clone()),
+        handle,
         answers,
         saved,
         save_at: None,
@@ -90,6 +91,18 @@ pub async fn run(handle: Handle, options: Options) -> Result<Leave, TuiError> {
     ended
 }
 
+/// Asks one after the other, in a task that ends with the sender.
+fn send_in_order(handle: Handle, answers: mpsc::UnboundedSender<Msg>) -> mpsc::UnboundedSender<(Ticket, Request)> {
+    let (said, mut queue) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Some((ticket, request)) = queue.recv().await {
+            let reply = handle.ask(request).await;
+            let _ = answers.send(Msg::Answered(ticket, reply));
+        }
+    });
+    said
+}
+
 /// The workbench with all it works with.
 struct Bench {
     handle: Handle,
@@ -99,6 +112,8 @@ struct Bench {
     app: App,
     pacer: Pacer,
     answers: mpsc::UnboundedSender<Msg>,
+    /// Messages on their way to the engine, in order.
+    said: mpsc::UnboundedSender<(Ticket, Request)>,
     /// The session as last written.
     saved: Session,
     /// When a changed session is written.
@@ -153,7 +168,8 @@ impl Bench {
     /// The one deadline: a frame that is due, something that looks different by itself, a session to write.
     fn due(&self) -> Option<Instant> {
         let frame = self.pacer.next().filter(|_| self.tty.ready_for_frame());
-        let wake = self.app.wake_at().map(|at| {
+        // A frame that is due anyway shows what a moment changes.
+        let wake = self.app.wake_at().filter(|_| self.pacer.next().is_none()).map(|at| {
             let wait = at.duration_since((self.options.now)());
             Instant::now() + Duration::try_from(wait).unwrap_or_default()
         });
@@ -164,7 +180,8 @@ impl Bench {
         if self.save_at.is_some_and(|at| at <= Instant::now()) {
             self.save();
         }
-        if self.app.wake_at().is_some_and(|at| at <= (self.options.now)()) {
+        let now = (self.options.now)();
+        if self.pacer.next().is_none() && self.app.wake_at().is_some_and(|at| at <= now) {
             self.handle_msg(Msg::Tick).await?;
         }
         Ok(())
@@ -239,13 +256,9 @@ impl Bench {
     async fn effect(&mut self, effect: Effect) -> Result<(), TuiError> {
         match effect {
             Effect::Ask(ticket, request) => self.ask(ticket, request),
-            Effect::Connect(ticket, connect) => {
-                let written = connect.save(&self.options.config);
-                let reply = written.map(|_| Reply::Done).map_err(|fault| Fault::new(fault.to_string()));
-                self.tell(Msg::Answered(ticket, reply));
-            }
             Effect::Copy { text, what } => self.copy(&text, &what),
             Effect::Editor { owner, text } => self.edit(owner, &text).await?,
+            Effect::Connect(ticket, connect) => self.connect(ticket, *connect),
             Effect::Suspend => {
                 if let event @ TtyEvent::Resumed(_) = self.tty.suspend().await? {
                     Box::pin(self.terminal(event)).await?;
@@ -257,12 +270,32 @@ impl Bench {
         Ok(())
     }
 
-    /// Asks in a task of its own, so that a slow answer holds up nothing.
+    /// Asks in a task of its own, so that a slow answer holds up nothing. What is said goes in the order it
+    /// was said.
     fn ask(&self, ticket: Ticket, request: Request) {
+        if let Request::Send { .. } = request {
+            // The receiver ends with the program's runtime.
+            let _ = self.said.send((ticket, request));
+            return;
+        }
         let (handle, answers) = (self.handle.clone(), self.answers.clone());
         tokio::spawn(async move {
             let reply = handle.ask(request).await;
             // Nobody waits for the answer when the workbench has been left.
+            let _ = answers.send(Msg::Answered(ticket, reply));
+        });
+    }
+
+    /// Writes a provider into the configuration, and has the engine read it.
+    fn connect(&self, ticket: Ticket, connect: Connect) {
+        let (handle, answers, config) = (self.handle.clone(), self.answers.clone(), self.options.config.clone());
+        tokio::spawn(async move {
+            let saved = tokio::task::spawn_blocking(move || connect.save(&config).map_err(|error| error.to_string()));
+            let reply = match saved.await {
+                Ok(Ok(_)) => handle.ask(Request::Reconfigure).await,
+                Ok(Err(sentence)) => Err(Fault::new(sentence)),
+                Err(error) => Err(Fault::new(format!("the configuration was not written: {error}"))),
+            };
             let _ = answers.send(Msg::Answered(ticket, reply));
         });
     }

@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
-use meter::Meter;
+use bench::Bench;
 
+#[allow(dead_code)]
+#[path = "support/bench.rs"]
+mod bench;
 #[path = "support/large.rs"]
 mod large;
 #[allow(dead_code)]
@@ -34,59 +37,17 @@ async fn a_step_costs_few_statements_and_one_wait_for_the_disk() {
     budget("statements a step", (after.statements - before.statements) / 3, 80);
 }
 
-/// The real program on a pseudo-terminal of 120x40, over a store with so many messages.
-struct Bench {
-    meter: Meter,
-    dir: tempfile::TempDir,
-}
-
-impl Bench {
-    fn start(messages: u64) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let store = dir.path().join("desk.db");
+/// The workbench at 120x40 over a store with so many messages.
+fn workbench(messages: u64) -> Bench {
+    Bench::start((120, 40), |dir| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(large::make(&store, messages));
-        let mut command = Meter::command(env!("CARGO_BIN_EXE_nightdesk"));
-        for (name, at) in [("XDG_DATA_HOME", "data"), ("XDG_CONFIG_HOME", "config"), ("XDG_STATE_HOME", "state")] {
-            command.env(name, dir.path().join(at));
-        }
-        command.arg("--store");
-        command.arg(&store);
-        let meter = Meter::spawn(command, 120, 40);
-        meter.until_text("1 Agents");
-        meter.until_idle();
-        Self { meter, dir: dir }
-    }
-
-    /// Resident memory that belongs to the process alone, in KiB.
-    fn rss_anon(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.meter.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse().unwrap()
-    }
-
-    /// Waits until this draft is kept for the next start.
-    fn until_saved(&self, draft: &str) {
-        let file = self.dir.path().join("desk.db.session");
-        let until = std::time::Instant::now() + meter::DEADLINE;
-        while !std::fs::read_to_string(&file).is_ok_and(|text| text.contains(&format!("\"draft\":\"{draft}\""))) {
-            assert!(std::time::Instant::now() < until, "the draft {draft:?} is not kept");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// Types bytes and gives what came back once it is quiet again.
-    fn answer_to(&mut self, bytes: &str) -> Vec<Vec<u8>> {
-        let mark = self.meter.mark();
-        self.meter.type_bytes(bytes);
-        self.meter.until_idle();
-        self.meter.frames_since(mark)
-    }
+        runtime.block_on(large::make(&dir.join("desk.db"), messages));
+    })
 }
 
 #[test]
 fn a_typed_key_costs_one_write_and_few_bytes_and_a_key_without_effect_none() {
-    let mut bench = Bench::start(200);
+    let mut bench = workbench(200);
     let (mut most, mut typed) = (0, String::from("a"));
     bench.answer_to("a");
     for key in ["b", "c", " ", "d"] {
@@ -111,7 +72,7 @@ fn a_typed_key_costs_one_write_and_few_bytes_and_a_key_without_effect_none() {
 
 #[test]
 fn at_rest_nothing_is_written_and_nothing_wakes() {
-    let bench = Bench::start(2_000);
+    let bench = workbench(2_000);
     // The pool that read the first screen has gone back to sleep for good.
     let (bytes, wakeups) = bench.meter.activity_in(Duration::from_secs(10));
     budget("bytes in 10 s of rest", bytes as u64, 0);
@@ -120,8 +81,8 @@ fn at_rest_nothing_is_written_and_nothing_wakes() {
 
 #[test]
 fn a_hundred_thousand_messages_fit_in_memory_and_scroll_like_two_hundred() {
-    let mut small = Bench::start(200);
-    let mut large = Bench::start(100_000);
+    let mut small = workbench(200);
+    let mut large = workbench(100_000);
     let mut scrolled = [0; 2];
     for (bench, bytes) in [&mut small, &mut large].into_iter().zip(&mut scrolled) {
         bench.answer_to("\x1b");

@@ -5,18 +5,21 @@
 //! A model is cancelled by dropping its stream. Retries are not made here: an error carries its
 //! [`ErrorClass`], and the engine decides (J7).
 
+mod conversation;
+mod fault;
 pub mod offline;
 mod paced;
 pub mod provider;
 pub mod registry;
 pub mod scripted;
+pub mod secret;
 
 use std::time::Duration;
 
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
-pub use registry::{ModelHandle, Models};
+pub use registry::{KeyState, Known, ModelHandle, Models, ProbeReport};
 
 /// Something that answers a [`Prompt`] with a stream of [`Delta`]s.
 pub trait ChatModel: Send + Sync {
@@ -34,7 +37,8 @@ pub enum Delta {
     Text(String),
     /// More of the reasoning.
     Reasoning(String),
-    /// The model is writing a call of this tool; its arguments come with [`Delta::Done`].
+    /// The model is writing a call of this tool; its arguments come with [`Delta::Done`]. It comes again
+    /// for every piece of the arguments, so that a long call is not taken for a stalled answer.
     Draft {
         /// The tool's name.
         name: String,

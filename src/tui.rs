@@ -16,6 +16,8 @@ pub mod glyph;
 pub mod layout;
 pub mod model;
 pub mod pane;
+pub mod run;
+pub mod session;
 pub mod term;
 pub mod text;
 pub mod theme;

@@ -38,7 +38,7 @@ pub(super) fn config(text: &str) -> Checked<Config> {
     for (key, value) in in_order(table.get_ref()) {
         match key.get_ref().as_ref() {
             "model" => {
-                config.model = words("model", value)?.to_owned();
+                words("model", value)?.clone_into(&mut config.model);
                 model_at = value.span().start;
             }
             "theme" => config.theme = theme(value)?,

@@ -20,7 +20,7 @@ use crate::store::Lane;
 /// The first backoff of a job (J7).
 const FIRST_BACKOFF: Duration = Duration::from_secs(2);
 /// The longest backoff of a job (J7).
-const LONGEST_BACKOFF: Duration = Duration::from_secs(15 * 60);
+const LONGEST_BACKOFF: Duration = Duration::from_mins(15);
 
 /// Claims the job and makes its steps until it is over or makes way. Its agent's place is held by the caller.
 pub async fn work_off(
@@ -68,10 +68,8 @@ async fn claim(engine: &Engine, job: &Job) -> Result<Option<Job>, Trouble> {
         upto,
     }];
     if job.run.is_none() {
-        changes.push(Change::ConversationOpened(Conversation::new(
-            notes.clone(),
-            ConversationOwner::Job(job.id.clone()),
-        )));
+        changes
+            .push(Change::ConversationOpened(Conversation::new(notes.clone(), ConversationOwner::Job(job.id.clone()))));
         changes.push(Change::RunCreated(run_of(engine, job, run, notes).await?));
     }
     match engine.commit(Lane::Background, Commit::new(Actor::Engine, changes)).await {
@@ -128,7 +126,8 @@ async fn failed(engine: &Engine, job: &Job, work: &Work, fault: &ModelError) -> 
     tracing::warn!(job = %job.id, run = %work.run, attempt = job.attempt, "{fault}");
     let error = fault.text.clone();
     if fault.class == ErrorClass::Transient && job.attempt < MAX_ATTEMPTS {
-        let wait = engine.backoff(FIRST_BACKOFF, job.attempt).min(LONGEST_BACKOFF).max(fault.retry_after.unwrap_or_default());
+        let wait =
+            engine.backoff(FIRST_BACKOFF, job.attempt).min(LONGEST_BACKOFF).max(fault.retry_after.unwrap_or_default());
         let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::ZERO);
         let run_at = engine.store.clock().now().saturating_add(wait).unwrap_or(jiff::Timestamp::MAX);
         let to = JobState::Retryable { run_at, error };
@@ -139,8 +138,7 @@ async fn failed(engine: &Engine, job: &Job, work: &Work, fault: &ModelError) -> 
         ErrorClass::Terminal => JobFault::Terminal,
     };
     let to = JobState::Failed { class, error: error.clone() };
-    let changes =
-        vec![over(&work.run, StopReason::Error, Some(error)), Change::JobMoved { id: job.id.clone(), to }];
+    let changes = vec![over(&work.run, StopReason::Error, Some(error)), Change::JobMoved { id: job.id.clone(), to }];
     held(engine, job, changes).await
 }
 

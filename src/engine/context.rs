@@ -178,13 +178,11 @@ fn said(messages: &[Message], me: Option<&AgentId>) -> Vec<Entry> {
                 }
                 results.push(Entry::Result { call: call.clone(), name: name.clone(), ok: *ok, text: text.clone() });
             }
-            // Others' tool traffic is theirs.
-            (Content::Tool { .. }, false) => {}
             (Content::Notice { notice: NoticeKind::Pass | NoticeKind::Error, text }, _) => {
                 entries.push(Entry::Note { text: text.clone() });
             }
-            // Told to people: an agent has no use for it.
-            (Content::Notice { .. }, _) => {}
+            // Others' tool traffic is theirs; other notices are told to people.
+            (Content::Tool { .. } | Content::Notice { .. }, _) => {}
         }
     }
     entries.append(&mut results);

@@ -63,7 +63,14 @@ struct Gate {
 #[derive(Debug)]
 struct Waiter {
     side: Side,
-    call: oneshot::Sender<Option<u64>>,
+    call: oneshot::Sender<Ticket>,
+}
+
+/// How a holder is counted.
+#[derive(Debug, Clone, Copy)]
+enum Ticket {
+    Foreground,
+    Background(u64),
 }
 
 /// A place held; dropping it lets the next one in.
@@ -71,7 +78,7 @@ struct Waiter {
 pub struct Place<K: Eq + Hash + Clone> {
     gates: Arc<Mutex<HashMap<K, Gate>>>,
     key: K,
-    background: Option<u64>,
+    ticket: Ticket,
 }
 
 fn lock<K>(gates: &Mutex<HashMap<K, Gate>>) -> MutexGuard<'_, HashMap<K, Gate>> {
@@ -95,8 +102,8 @@ impl<K: Eq + Hash + Clone> Gates<K> {
         if !gate.queue.is_empty() && !side.is_foreground() {
             return None;
         }
-        let background = gate.admit(side)?;
-        Some(Place { gates: Arc::clone(&self.0), key: key.clone(), background })
+        let ticket = gate.admit(side)?;
+        Some(Place { gates: Arc::clone(&self.0), key: key.clone(), ticket })
     }
 
     /// Waits for a place. Dropped before it is ready, it leaves the queue.
@@ -107,8 +114,8 @@ impl<K: Eq + Hash + Clone> Gates<K> {
                 let gate = gates.entry(key.clone()).or_default();
                 gate.resize(room);
                 let first = gate.queue.iter().all(|other| side.is_foreground() && !other.side.is_foreground());
-                if first && let Some(background) = gate.admit(&side) {
-                    return Place { gates: Arc::clone(&self.0), key: key.clone(), background };
+                if first && let Some(ticket) = gate.admit(&side) {
+                    return Place { gates: Arc::clone(&self.0), key: key.clone(), ticket };
                 }
                 if side.is_foreground() {
                     gate.ask_to_give_way();
@@ -117,8 +124,8 @@ impl<K: Eq + Hash + Clone> Gates<K> {
                 gate.queue.push_back(Waiter { side: side.clone(), call });
                 called
             };
-            if let Ok(background) = call.await {
-                return Place { gates: Arc::clone(&self.0), key: key.clone(), background };
+            if let Ok(ticket) = call.await {
+                return Place { gates: Arc::clone(&self.0), key: key.clone(), ticket };
             }
         }
     }
@@ -138,15 +145,15 @@ impl Gate {
         self.background_room = room.background;
     }
 
-    /// Counts one in, if there is room: `Some(ticket)` for the background, `None` inside for the foreground.
-    fn admit(&mut self, side: &Side) -> Option<Option<u64>> {
+    /// Counts one in, if there is room.
+    fn admit(&mut self, side: &Side) -> Option<Ticket> {
         if self.foreground + self.background.len() >= self.room {
             return None;
         }
         match side {
             Side::Foreground => {
                 self.foreground += 1;
-                Some(None)
+                Some(Ticket::Foreground)
             }
             Side::Background(give_way) => {
                 if self.background.len() >= self.background_room {
@@ -154,7 +161,7 @@ impl Gate {
                 }
                 self.tickets += 1;
                 self.background.push((self.tickets, give_way.clone()));
-                Some(Some(self.tickets))
+                Some(Ticket::Background(self.tickets))
             }
         }
     }
@@ -176,18 +183,18 @@ impl Gate {
                 .or_else(|| (!self.queue.is_empty()).then_some(0));
             let Some(at) = next else { return };
             let side = self.queue[at].side.clone();
-            let Some(background) = self.admit(&side) else { return };
+            let Some(ticket) = self.admit(&side) else { return };
             let Some(waiter) = self.queue.remove(at) else { return };
-            if waiter.call.send(background).is_err() {
-                self.leave(background);
+            if waiter.call.send(ticket).is_err() {
+                self.leave(ticket);
             }
         }
     }
 
-    fn leave(&mut self, background: Option<u64>) {
-        match background {
-            None => self.foreground = self.foreground.saturating_sub(1),
-            Some(ticket) => self.background.retain(|(own, _)| *own != ticket),
+    fn leave(&mut self, ticket: Ticket) {
+        match ticket {
+            Ticket::Foreground => self.foreground = self.foreground.saturating_sub(1),
+            Ticket::Background(ticket) => self.background.retain(|(own, _)| *own != ticket),
         }
     }
 }
@@ -196,7 +203,7 @@ impl<K: Eq + Hash + Clone> Drop for Place<K> {
     fn drop(&mut self) {
         let mut gates = lock(&self.gates);
         if let Some(gate) = gates.get_mut(&self.key) {
-            gate.leave(self.background);
+            gate.leave(self.ticket);
             gate.let_in();
             if gate.foreground == 0 && gate.background.is_empty() && gate.queue.is_empty() {
                 gates.remove(&self.key);

@@ -7,8 +7,8 @@ use super::step::{self, Made};
 use super::{Engine, Trouble};
 use crate::domain::run::Answer;
 use crate::domain::{
-    Actor, Agent, AgentId, Change, Content, JobId, Message, MessageId, NoticeKind, PendingCall, Run, RunId,
-    RunKind, RunState, StopReason,
+    Actor, Agent, AgentId, Change, Content, JobId, Message, MessageId, NoticeKind, PendingCall, Run, RunId, RunKind,
+    RunState, StopReason,
 };
 use crate::llm::ModelError;
 use crate::store::Lane;
@@ -82,9 +82,8 @@ pub async fn speak(
     index: u32,
     cancel: &CancellationToken,
 ) -> Result<Spoken, Trouble> {
-    let (run, _place) = match begin(engine, turn, agent, unfinished, index, cancel).await? {
-        Some(begun) => begun,
-        None => return Ok(Spoken::Cancelled),
+    let Some((run, _place)) = begin(engine, turn, agent, unfinished, index, cancel).await? else {
+        return Ok(Spoken::Cancelled);
     };
     let work = Work {
         run,
@@ -119,18 +118,18 @@ async fn begin(
 ) -> Result<Option<(RunId, Place<AgentId>)>, Trouble> {
     let free = engine.agents.try_enter(agent, Room::ONE, &Side::Foreground);
     let state = if free.is_some() { RunState::Running } else { RunState::Queued };
-    let (id, created) = match unfinished {
-        Some(run) => (run.id.clone(), run.state.clone()),
-        None => {
-            let run = new_speech(engine, turn, agent, index, state.clone());
-            let id = run.id.clone();
-            engine.commit_here(vec![Change::RunCreated(run)]).await?;
-            (id, state)
-        }
+    let (id, created) = if let Some(run) = unfinished {
+        (run.id.clone(), run.state.clone())
+    } else {
+        let run = new_speech(engine, turn, agent, index, state.clone());
+        let id = run.id.clone();
+        engine.commit_here(vec![Change::RunCreated(run)]).await?;
+        (id, state)
     };
-    let place = match free {
-        Some(place) => place,
-        None => tokio::select! {
+    let place = if let Some(place) = free {
+        place
+    } else {
+        tokio::select! {
             biased;
             () = cancel.cancelled() => {
                 let to = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
@@ -138,7 +137,7 @@ async fn begin(
                 return Ok(None);
             }
             place = engine.agents.enter(agent, Room::ONE, Side::Foreground) => place,
-        },
+        }
     };
     if created == RunState::Queued {
         engine.commit_here(vec![Change::RunMoved { id: id.clone(), to: RunState::Running }]).await?;
@@ -166,13 +165,7 @@ fn new_speech(engine: &Engine, turn: &Run, agent: &AgentId, index: u32, state: R
 }
 
 /// The member's error stands in the conversation, attributed, and the pattern goes on.
-async fn fail(
-    engine: &Engine,
-    turn: &Run,
-    work: &Work,
-    agent: &AgentId,
-    fault: &ModelError,
-) -> Result<(), Trouble> {
+async fn fail(engine: &Engine, turn: &Run, work: &Work, agent: &AgentId, fault: &ModelError) -> Result<(), Trouble> {
     let name = engine.store.row::<Agent>(agent.as_str()).await?.map_or_else(|| agent.to_string(), |agent| agent.name);
     tracing::warn!(run = %work.run, agent = %name, "{fault}");
     let notice = Message {

@@ -16,10 +16,7 @@ use super::live::{About, LiveGuard};
 use super::speech::Work;
 use super::wire::Phase;
 use super::{Engine, Trouble};
-use crate::domain::{
-    Block, BlockId, Change, Commit, Conflict, ConversationId, Editor, JobFault, JobOutcome, JobState, Message, Rest,
-    Revision, RunKind, RunState, Step, StepId, StopReason,
-};
+use crate::domain::{Block, BlockId, Commit, Conflict, ConversationId, Message, Rest, RunKind, RunState, Step, StepId};
 use crate::llm::{Delta, Done, ErrorClass, ModelError, ModelHandle, Prompt, Stop};
 use crate::store::{CommitError, StepView, Store};
 use crate::tools::{Desk, Effect, Library, StagedBlock};
@@ -31,9 +28,9 @@ use outcome::{Outcome, Ran};
 /// How often a step whose blocks moved on is committed again.
 const COMMIT_TRIES: u32 = 5;
 /// Until the first content of an answer.
-const FIRST_CONTENT: Duration = Duration::from_secs(120);
+const FIRST_CONTENT: Duration = Duration::from_mins(2);
 /// Between two pieces of an answer.
-const BETWEEN_CHUNKS: Duration = Duration::from_secs(60);
+const BETWEEN_CHUNKS: Duration = Duration::from_mins(1);
 /// Tries of one model call in the foreground, the first included.
 const FOREGROUND_TRIES: u32 = 4;
 /// How long the foreground goes on retrying.
@@ -254,7 +251,8 @@ async fn commit(
         let ran = run_calls(engine, &view, &shown, answer, live).await;
         let outcome = Outcome::new(engine, work, &view, &step, answer, ran);
         let made = outcome.made();
-        let mut commit = Commit::new(work.actor(&view.agent.id), outcome.changes()).on(Rest::RunRunning(work.run.clone()));
+        let mut commit =
+            Commit::new(work.actor(&view.agent.id), outcome.changes()).on(Rest::RunRunning(work.run.clone()));
         if let Some((job, fence)) = &work.job {
             commit = commit.on(Rest::JobFence(job.clone(), *fence));
         }

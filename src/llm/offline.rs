@@ -5,7 +5,7 @@
 //! editor). In the background it keeps blocks: facts, decisions, open questions, once each. The same prompt
 //! always gets the same answer.
 //!
-//! `language` and `dates` know words, `statement` what a sentence does, `evidence` what was said about a
+//! `language` and `dates` know words, `statement` what a sentence does, `sense` how lines compare, `evidence` what was said about a
 //! question, `participant` and `angle` what to reply, `keeper` and `board` how a block is kept.
 
 mod angle;
@@ -15,6 +15,7 @@ mod evidence;
 mod keeper;
 mod language;
 mod participant;
+mod sense;
 mod statement;
 
 use std::time::Duration;

@@ -34,6 +34,24 @@ impl Store {
         let conversation = conversation.clone();
         self.read(move |sql| tail(sql, &conversation, upto, max_bytes)).await
     }
+
+    /// The place of the last message after this one that still fits into so many bytes of words, where not all
+    /// that follow do.
+    pub async fn window_end(
+        &self,
+        conversation: &ConversationId,
+        after: u64,
+        max_bytes: usize,
+    ) -> Result<Option<u64>, StoreError> {
+        let conversation = conversation.clone();
+        self.read(move |sql| {
+            let last = between(sql, &conversation, after + 1, u64::MAX, max_bytes)?.last().map(|last| last.seq);
+            let query = "SELECT max(seq) FROM message WHERE conversation = ?1";
+            let head = sql.one(query, [conversation.as_str()], |row| row.get::<_, Option<u64>>(0))?.flatten();
+            Ok(last.filter(|last| head.is_some_and(|head| *last < head)))
+        })
+        .await
+    }
 }
 
 /// Writes a message, and its words for the search.

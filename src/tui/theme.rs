@@ -4,8 +4,10 @@
 //! terminal's own 16 colours and paints no background, `dark` and `light`. A user's file names what it
 //! `inherits` (`terminal` when it says nothing) and only what differs.
 
+mod depth;
 mod file;
 
+pub use depth::Depth;
 pub use file::{Source, ThemeError};
 
 use ratatui::style::{Color, Modifier, Style};

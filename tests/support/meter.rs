@@ -64,6 +64,11 @@ impl Seen {
         self.terminal.screen().contents()
     }
 
+    /// What was written since `mark`, as text.
+    pub fn since(&self, mark: Mark) -> String {
+        String::from_utf8_lossy(&self.bytes[mark.0..]).into_owned()
+    }
+
     fn take(&mut self, chunk: &[u8]) {
         self.bytes.extend(chunk);
         self.terminal.process(chunk);

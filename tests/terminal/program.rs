@@ -150,7 +150,7 @@ impl App {
                 let file = tempfile::NamedTempFile::new().unwrap();
                 let mut editor = tokio::process::Command::new("sh");
                 editor.args(["-c", &format!("exec 3>'{}'; {script}", file.path().display())]);
-                tty.hand_over(editor.status()).await?.unwrap();
+                tty.hand_over(async || editor.status().await).await?.unwrap();
                 self.edited += 1;
                 self.note = format!("edited {}: {}", self.edited, std::fs::read_to_string(file.path()).unwrap());
                 self.screen.invalidate();

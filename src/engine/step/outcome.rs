@@ -173,12 +173,7 @@ pub(super) fn message(store: &Store, view: &StepView, step: &StepId, content: Co
 }
 
 /// The steps of the run are spent: it ends, and says so.
-pub(super) async fn out_of_steps(
-    engine: &Engine,
-    work: &Work,
-    view: &StepView,
-    most: u32,
-) -> Result<Made, Trouble> {
+pub(super) async fn out_of_steps(engine: &Engine, work: &Work, view: &StepView, most: u32) -> Result<Made, Trouble> {
     let mut changes = Vec::new();
     if !work.is_background() {
         let text = format!("{} stopped after {most} steps, its limit (max_steps)", view.agent.name);

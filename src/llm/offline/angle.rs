@@ -1,8 +1,9 @@
 //! How a persona looks at what was said: for facts, for gaps, for what is settled.
 
-use super::language::{Terms, capital, terms};
+use super::language::{Terms, capital, shorten, terms};
 use super::participant::Scene;
-use super::statement::{Kind, OPEN, Statement, names};
+use super::sense::{names, says};
+use super::statement::{Kind, OPEN, Statement};
 use super::{dates, evidence, statement};
 use crate::llm::Prompt;
 
@@ -19,6 +20,9 @@ pub(super) enum Angle {
     Plain,
 }
 
+/// The longest quotation of a statement, in code points.
+const QUOTE: usize = 120;
+
 const FACTS: &str = "fact source report reporter research researcher check verify evidence news who where when";
 const CRITIC: &str = "critic critical criticise unclear doubt contradict contradiction question risk weak sceptic sceptical skeptic \
     skeptical challenge gap missing review reviewer object";
@@ -29,8 +33,8 @@ const EDITOR: &str =
 pub(super) fn of(prompt: &Prompt) -> Angle {
     let personas = prompt.memory.iter().filter(|block| block.label.to_lowercase().contains("persona"));
     let persona: String = personas.map(|block| block.value.as_str()).collect::<Vec<_>>().join(" ");
-    let text = if persona.trim().is_empty() { prompt.system.as_str() } else { persona.as_str() };
-    let (name, is) = (terms(&prompt.agent), terms(text));
+    let text = if persona.trim().is_empty() { instructions(&prompt.system) } else { persona };
+    let (name, is) = (terms(&prompt.agent), terms(&text));
     let score = |words: &str| -> usize {
         let words: Terms = terms(words);
         words.intersection(&is).count() + 2 * words.intersection(&name).count()
@@ -38,6 +42,13 @@ pub(super) fn of(prompt: &Prompt) -> Angle {
     let scores = [(Angle::Facts, score(FACTS)), (Angle::Critic, score(CRITIC)), (Angle::Editor, score(EDITOR))];
     let most = scores.iter().map(|(_, score)| *score).max().unwrap_or_default();
     scores.iter().find(|(_, score)| *score == most && most > 0).map_or(Angle::Plain, |(angle, _)| *angle)
+}
+
+/// What the system text says of this agent: the group's framing describes the others too, but for one line.
+fn instructions(system: &str) -> String {
+    let (own, group) = system.split_once("<group").unwrap_or((system, ""));
+    let line = group.lines().find(|line| line.contains(" (you)")).unwrap_or_default();
+    format!("{own} {line}")
 }
 
 /// A reply to statements, sentence by sentence; the last one asks.
@@ -54,6 +65,7 @@ pub(super) fn reply(angle: Angle, scene: &Scene) -> Vec<String> {
 fn told(statement: &Statement) -> String {
     let line = statement.line.trim_end_matches(", decided");
     let line = line.strip_prefix("Decided: ").unwrap_or(line);
+    let line = &shorten(line, QUOTE);
     match line.split_once(": ") {
         Some((topic, when)) if dates::tells_when(when) => {
             let first = when.starts_with(|digit: char| digit.is_ascii_digit());
@@ -68,8 +80,7 @@ fn list(statements: &[&Statement]) -> String {
 }
 
 fn facts(scene: &Scene) -> Vec<String> {
-    let known =
-        |statement: &Statement| scene.blocks.iter().find(|source| statement::says(&source.text, &statement.line));
+    let known = |statement: &Statement| scene.blocks.iter().find(|source| says(&source.line, &statement.sense));
     let new: Vec<&Statement> = scene.stated.iter().filter(|statement| known(statement).is_none()).collect();
     let mut said = Vec::new();
     if new.is_empty() {
@@ -77,10 +88,20 @@ fn facts(scene: &Scene) -> Vec<String> {
         said.push(format!("That stands already: {}.", source.quoted()));
         return said;
     }
+    if new.iter().all(|statement| statement.kind == Kind::Idea) {
+        return vec![
+            format!("An idea, not yet a fact: {}.", list(&new)),
+            "What do we know that speaks for it?".to_owned(),
+        ];
+    }
     said.push(format!("Noted: {}.", list(&new)));
     let named = new.iter().find_map(|statement| names(&statement.line).into_iter().next());
     said.push(match (named, new[0].kind) {
-        (Some(name), _) => format!("Who told us about {name}, and can we quote them?"),
+        (Some(name), _) => match scene.turn % 3 {
+            2 => format!("Who told us about {name}, and can we quote them?"),
+            0 => format!("Who else can confirm that about {name}?"),
+            _ => format!("Where can we check that about {name}?"),
+        },
         (None, Kind::Decision) => "Who decided that, and can we quote them?".to_owned(),
         (None, Kind::Person) => return said,
         (None, _) => "Who said so, and where can we check it?".to_owned(),
@@ -94,14 +115,20 @@ fn critic(scene: &Scene) -> Vec<String> {
         said.push(format!("I see no answer yet to \"{question}\"."));
     }
     let decision = scene.stated.iter().find(|statement| statement.kind == Kind::Decision);
-    let about = decision.or_else(|| scene.stated.iter().find(|statement| statement.kind == Kind::Fact));
+    let of = |kind: Kind| scene.stated.iter().find(|statement| statement.kind == kind);
+    let about = decision.or_else(|| of(Kind::Fact)).or_else(|| of(Kind::Idea));
     let Some(statement) = about else { return said };
     let told = told(statement);
     let owned = !names(&statement.line).is_empty();
     let when = dates::tells_when(&statement.line);
+    let number = dates::numbers(&statement.line).into_iter().next();
     said.push(match statement.kind {
+        Kind::Idea => format!("\"{}\" is a guess so far: what would settle it?", capital(&told)),
         Kind::Decision if !when => format!("\"{}\" has no date: by when?", capital(&told)),
         Kind::Decision if !owned => format!("\"{}\" names nobody who sees to it: who does?", capital(&told)),
+        _ if !when && number.is_some() => {
+            format!("Where does the {} come from, and how sure is it?", number.unwrap_or_default())
+        }
         _ if !when => format!("\"{}\" has no date: since when is that so?", capital(&told)),
         _ => format!("What happens if \"{told}\" turns out wrong?"),
     });
@@ -117,6 +144,10 @@ fn editor(scene: &Scene) -> Vec<String> {
     }
     if !facts.is_empty() {
         said.push(format!("On record: {}.", list(&facts)));
+    }
+    let ideas = of(Kind::Idea);
+    if !ideas.is_empty() {
+        said.push(format!("Not settled yet: {}.", list(&ideas)));
     }
     if said.is_empty() {
         return said;
@@ -141,8 +172,8 @@ fn plain(scene: &Scene) -> Vec<String> {
     };
     if said.is_empty() {
         match evidence::related(&first.said, &scene.earlier) {
-            Some(source) if !statement::says(&source.text, &first.line) => {
-                said.push(format!("That goes with what {}.", source.quoted()))
+            Some(source) if !says(&source.line, &first.sense) => {
+                said.push(format!("That goes with what {}.", source.quoted()));
             }
             _ => said.push(format!("I take from this: {}.", told(first))),
         }

@@ -3,7 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::statement::{OPEN, answers, changes, says};
+use super::sense::{Sense, answers, changes, says};
+use super::statement::OPEN;
 use crate::llm::MemoryBlock;
 
 /// What a block is headed with that had nothing in it.
@@ -32,6 +33,8 @@ pub(super) struct Board<'a> {
 
 struct Line {
     text: String,
+    /// What it says, its mark taken off.
+    sense: Sense,
     /// As it stands in the block; `None` for a new line.
     was: Option<String>,
     /// When the window last named it; 0 for never. What was not named for longest goes first.
@@ -39,6 +42,12 @@ struct Line {
 }
 
 impl Line {
+    fn new(text: String, was: Option<String>, named: usize) -> Self {
+        let bare = text.trim_start();
+        let sense = Sense::of(bare.strip_prefix(MARK).unwrap_or(bare));
+        Self { text, sense, was, named }
+    }
+
     fn item(&self) -> Option<&str> {
         self.text.trim_start().strip_prefix(MARK)
     }
@@ -56,42 +65,36 @@ impl Line {
 
 impl<'a> Board<'a> {
     pub(super) fn new(block: &'a MemoryBlock) -> Self {
-        let lines =
-            block.value.lines().map(|text| Line { text: text.to_owned(), was: Some(text.to_owned()), named: 0 });
+        let lines = block.value.lines().map(|text| Line::new(text.to_owned(), Some(text.to_owned()), 0));
         let lines = if block.value.trim().is_empty() { Vec::new() } else { lines.collect() };
         Self { block, lines, beat: 0 }
     }
 
     /// Takes a statement's line in: as a change of what stood, or as a new line, or not at all.
-    pub(super) fn take(&mut self, new: &str) {
+    pub(super) fn take(&mut self, new: &Sense) {
         self.beat += 1;
         let beat = self.beat;
-        let known = |line: &Line, test: &dyn Fn(&str, &str) -> bool| {
-            let text = line.text.trim_start();
-            test(text.strip_prefix(MARK).unwrap_or(text), new)
-        };
-        if let Some(line) = self.lines.iter_mut().find(|line| known(line, &says)) {
+        if let Some(line) = self.lines.iter_mut().find(|line| says(&line.sense, new)) {
             line.named = beat;
             return;
         }
-        let is_question = new.starts_with(OPEN);
-        if is_question && self.lines.iter().filter_map(Line::item).any(|item| answers(new, item)) {
+        let is_question = new.text.starts_with(OPEN);
+        if is_question && self.lines.iter().any(|line| line.item().is_some() && answers(new, &line.sense)) {
             return;
         }
-        if let Some(line) = self.lines.iter_mut().find(|line| line.item().is_some() && known(line, &changes)) {
-            line.text = format!("{MARK}{new}");
-            line.named = beat;
+        let text = format!("{MARK}{}", new.text);
+        if let Some(line) = self.lines.iter_mut().find(|line| line.item().is_some() && changes(&line.sense, new)) {
+            *line = Line::new(text, line.was.take(), beat);
         } else {
             if self.lines.is_empty() {
-                self.lines.push(Line { text: HEADING.to_owned(), was: None, named: 0 });
+                self.lines.push(Line::new(HEADING.to_owned(), None, 0));
             }
-            let line = Line { text: format!("{MARK}{new}"), was: None, named: beat };
             let first_open = self.lines.iter().position(|line| line.rank() == Some(0));
             let at = first_open.filter(|_| !is_question).unwrap_or(self.lines.len());
-            self.lines.insert(at, line);
+            self.lines.insert(at, Line::new(text, None, beat));
         }
         if !is_question {
-            self.lines.retain(|line| line.item().is_none_or(|item| !item.starts_with(OPEN) || !answers(item, new)));
+            self.lines.retain(|line| line.rank() != Some(0) || !answers(&line.sense, new));
         }
     }
 

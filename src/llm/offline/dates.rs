@@ -16,6 +16,20 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
+const GERMAN: [&str; 12] = [
+    "januar",
+    "februar",
+    "märz",
+    "april",
+    "mai",
+    "juni",
+    "juli",
+    "august",
+    "september",
+    "oktober",
+    "november",
+    "dezember",
+];
 const ORDINALS: [&str; 20] = [
     "first",
     "second",
@@ -43,13 +57,24 @@ const WHEN: &str = " monday tuesday wednesday thursday friday saturday sunday to
     summer autumn fall winter january february march april june july august september october november december \
     week month noon midnight morning evening ";
 
-/// `text` with every date it holds in the form "3 May" or "3 May 2026"; the rest as it was.
+/// `text` with every date it holds in the form "3 May" or "3 May 2026", to compare it; the rest as it was.
 pub(super) fn rewrite(text: &str) -> String {
+    with_dates(text, false)
+}
+
+/// As [`rewrite`], to show it: a date of another language keeps its words.
+pub(super) fn tidy(text: &str) -> String {
+    with_dates(text, true)
+}
+
+fn with_dates(text: &str, english: bool) -> String {
     let pieces: Vec<&str> = text.split_inclusive(char::is_whitespace).collect();
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
     while at < pieces.len() {
-        if let Some((date, length)) = date_at(&pieces[at..]) {
+        let date = date_at(&pieces[at..])
+            .filter(|(_, length)| !english || pieces[at..at + length].iter().all(|piece| is_english(piece)));
+        if let Some((date, length)) = date {
             let last = pieces[at + length - 1];
             out.push_str(&date);
             out.push_str(&last[core_of(last).1..]);
@@ -94,6 +119,13 @@ pub(super) fn tells_when(text: &str) -> bool {
         before = word;
     }
     false
+}
+
+/// False for the months of other languages.
+fn is_english(piece: &str) -> bool {
+    let word = core_of(piece).0;
+    let is = |names: &[&str; 12]| names.iter().any(|name| name.eq_ignore_ascii_case(word));
+    is(&MONTHS) || !is(&GERMAN)
 }
 
 fn is_number(word: &str) -> bool {
@@ -164,13 +196,8 @@ fn day(word: &str, plain: bool) -> Option<u8> {
 
 fn month(word: &str) -> Option<usize> {
     let lower = word.to_lowercase();
-    let german = ["januar", "februar", "märz", "april", "mai", "juni", "juli", "august", "september", "oktober"];
     let is = |name: &str| name.to_lowercase() == lower || (lower.len() == 3 && name.to_lowercase().starts_with(&lower));
-    MONTHS
-        .iter()
-        .position(|name| is(name))
-        .or_else(|| german.iter().position(|name| *name == lower))
-        .or((lower == "dezember").then_some(11))
+    MONTHS.iter().position(|name| is(name)).or_else(|| GERMAN.iter().position(|name| *name == lower))
 }
 
 #[cfg(test)]
@@ -189,6 +216,7 @@ mod tests {
             );
         }
         assert_eq!(rewrite("on May 3, 2026."), "on 3 May 2026.");
+        assert_eq!(tidy("am 3. Mai, on May 3rd"), "am 3. Mai, on 3 May");
         assert_eq!(rewrite("the twenty-first of June 2027!"), "21 June 2027!");
     }
 

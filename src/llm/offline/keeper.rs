@@ -5,13 +5,16 @@
 
 use super::Answer;
 use super::board::{Board, Edit, Editing};
-use super::language::{containment, terms, words};
+use super::language::{Terms, containment, terms, words};
 use super::participant::is_framed;
+use super::sense::{Sense, answers};
 use super::statement::{Kind, Statement, read};
 use crate::llm::{Entry, MemoryBlock, Prompt};
 
 /// How many steps of edits a job takes at most.
 const STEPS: usize = 4;
+/// How many statements of a window are kept at most, the newest: more than a block of usual size holds.
+const MOST: usize = 600;
 const FINISH: &str = "memory_finish_edits";
 /// What the words of a block that is kept for everybody are about.
 const SHARED: &str = "story fact decision date open question summary note shared group team memory project news";
@@ -73,17 +76,14 @@ fn edits(prompt: &Prompt) -> Vec<Edit> {
         insert: offers(prompt, "memory_insert"),
         rethink: offers(prompt, "memory_rethink"),
     };
-    let blocks: Vec<&MemoryBlock> = prompt.memory.iter().filter(|block| is_kept(block)).collect();
-    let statements = statements(prompt);
-    let mut edits = Vec::new();
-    for block in &blocks {
-        let mut board = Board::new(block);
-        for statement in statements.iter().filter(|statement| home(statement, &blocks) == Some(*block)) {
-            board.take(&statement.line);
+    let homes: Vec<Home> = prompt.memory.iter().filter(|block| is_kept(block)).map(Home::new).collect();
+    let mut boards: Vec<Board> = homes.iter().map(|home| Board::new(home.block)).collect();
+    for statement in statements(prompt) {
+        if let Some(board) = home(&statement, &homes).and_then(|at| boards.get_mut(at)) {
+            board.take(&statement.sense);
         }
-        edits.extend(board.edits(editing));
     }
-    edits
+    boards.into_iter().flat_map(|board| board.edits(editing)).collect()
 }
 
 /// True for a block this agent may fill: no persona, not read-only.
@@ -95,37 +95,49 @@ fn is_human(block: &MemoryBlock) -> bool {
     block.label.to_lowercase() == HUMAN
 }
 
-/// The block a statement belongs to.
-fn home<'a>(statement: &Statement, blocks: &[&'a MemoryBlock]) -> Option<&'a MemoryBlock> {
-    if statement.kind == Kind::Person {
-        return blocks.iter().copied().find(|block| is_human(block));
+/// A block that may be filled, and what it is for.
+struct Home<'a> {
+    block: &'a MemoryBlock,
+    about: Terms,
+    /// How much it is meant for everybody.
+    shared: usize,
+}
+
+impl<'a> Home<'a> {
+    fn new(block: &'a MemoryBlock) -> Self {
+        let about = terms(&format!("{} {}", block.label.replace(['_', '-', '/'], " "), block.description));
+        let shared = about.intersection(&terms(SHARED)).count();
+        Self { block, about, shared }
     }
-    let about = match statement.kind {
+}
+
+/// The block a statement belongs to, by its number in `homes`.
+fn home(statement: &Statement, homes: &[Home]) -> Option<usize> {
+    if statement.kind == Kind::Person {
+        return homes.iter().position(|home| is_human(home.block));
+    }
+    let kind = terms(match statement.kind {
         Kind::Decision => "decision decided agreed",
         Kind::Question => "open question asked",
         _ => "fact",
-    };
-    let own = terms(&format!("{about} {}", statement.line));
-    let shared = terms(SHARED);
-    let score = |block: &MemoryBlock| {
-        let is = terms(&format!("{} {}", block.label.replace(['_', '-', '/'], " "), block.description));
-        (is.intersection(&own).count(), is.intersection(&shared).count())
-    };
-    let open = blocks.iter().copied().filter(|block| !is_human(block));
+    });
+    let own: Terms = statement.sense.terms.union(&kind).cloned().collect();
+    let open = homes.iter().enumerate().filter(|(_, home)| !is_human(home.block));
     // Of equals the first: `max_by_key` takes the last.
-    open.rev().max_by_key(|block| score(block))
+    open.rev().max_by_key(|(_, home)| (home.about.intersection(&own).count(), home.shared)).map(|(at, _)| at)
 }
 
 /// What the window states, in its order: all of the person's, and what agents add of their own.
 fn statements(prompt: &Prompt) -> Vec<Statement> {
     let mut kept: Vec<Statement> = Vec::new();
+    let known: Vec<Terms> = prompt.memory.iter().flat_map(|block| block.value.lines()).map(terms).collect();
     for entry in &prompt.entries {
         let Entry::Said { by, text } = entry else { continue };
         for statement in read(text) {
             let keep = match (&statement.kind, by) {
-                (Kind::Talk | Kind::Request, _) => false,
+                (Kind::Talk | Kind::Request | Kind::Idea, _) => false,
                 (_, None) => true,
-                (Kind::Decision | Kind::Fact, Some(_)) => adds(&statement, &kept, prompt),
+                (Kind::Decision | Kind::Fact, Some(_)) => adds(&statement, &kept, &known),
                 (_, Some(_)) => false,
             };
             if keep {
@@ -133,23 +145,28 @@ fn statements(prompt: &Prompt) -> Vec<Statement> {
             }
         }
     }
-    kept
+    kept.drain(..kept.len().saturating_sub(MOST));
+    let told: Vec<(usize, Sense)> = (0..)
+        .zip(&kept)
+        .filter(|(_, one)| one.kind != Kind::Question)
+        .map(|(at, one)| (at, Sense::of(&one.said)))
+        .collect();
+    let is_open = |one: &Statement| {
+        one.kind != Kind::Question
+            || !told.iter().any(|(at, said)| answers(&one.sense, said) || answers(&one.sense, &kept[*at].sense))
+    };
+    kept.iter().filter(|one| is_open(one)).cloned().collect()
 }
 
 /// True when an agent's sentence is news, and no echo of what the person said or a block holds.
-fn adds(statement: &Statement, kept: &[Statement], prompt: &Prompt) -> bool {
+fn adds(statement: &Statement, kept: &[Statement], known: &[Terms]) -> bool {
     let first_person =
         words(&statement.said).iter().any(|word| matches!(word.as_str(), "i" | "i'll" | "i'm" | "i've" | "ich"));
     if first_person || is_framed(&statement.said) {
         return false;
     }
-    let own = terms(&statement.line);
-    let lines = prompt.memory.iter().flat_map(|block| block.value.lines());
-    !kept
-        .iter()
-        .map(|statement| statement.line.as_str())
-        .chain(lines)
-        .any(|line| containment(&own, &terms(line)) >= 0.5)
+    let own = &statement.sense.terms;
+    kept.iter().rev().take(MOST).map(|one| &one.sense.terms).chain(known).all(|terms| containment(own, terms) < 0.5)
 }
 
 #[cfg(test)]

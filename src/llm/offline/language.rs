@@ -3,7 +3,8 @@
 //! English where it matters, harmless elsewhere: a language it does not know has no stop words and no
 //! stems, so its sentences are compared word by word and quoted as they are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::LazyLock;
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
@@ -13,11 +14,11 @@ use super::dates;
 pub(super) type Terms = BTreeSet<String>;
 
 /// Words that say nothing about what a sentence is about.
-const STOP: &str = " a about again all also am an and any are as at be been being but by can could did do does \
-    doing done for from get had has have having he her here hers him his how i if in into is it its just know let \
-    may me might mine my no not now of on one or our ours out over please shall she should so some such than that \
+const STOP: &str = "a about again all also am an and any are as at be been being but by can could did do does \
+    doing done called far for from get had has have having he her here hers him his how i if in into is it its just know let many \
+    may me might mine much my name no not now of on one or our ours out over please shall she should so some still such than that \
     the their them then there these they this those to too under up us very was we were what when where which who \
-    whom whose why will with would yes you your yours it's that's let's i'm we're don't \
+    whom whose why will with would yes yet you your yours it's that's let's i'm we're don't what's who's where's when's how's there's \
     der die das den dem des ein eine einen einem einer und oder aber ist sind war waren ich du er sie es wir ihr \
     mein dein sein nicht mit von zu im in am um auf für wer was wann wo wie warum welche haben hat hatte wird werden ";
 
@@ -86,7 +87,8 @@ pub(super) fn normal(text: &str) -> String {
 
 /// True when `word` (in lower case) says nothing about what a sentence is about.
 pub(super) fn is_stop(word: &str) -> bool {
-    STOP.contains(&format!(" {word} "))
+    static WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| STOP.split_whitespace().collect());
+    WORDS.contains(word)
 }
 
 /// The stems of the words that carry meaning.
@@ -96,9 +98,7 @@ pub(super) fn terms(text: &str) -> Terms {
 
 /// Takes the commonest English endings off a word in lower case.
 pub(super) fn stem(word: &str) -> String {
-    if let Some((_, base)) = IRREGULAR.iter().find(|(form, _)| *form == word) {
-        return (*base).to_owned();
-    }
+    let word = IRREGULAR.iter().find(|(form, _)| *form == word).map_or(word, |(_, base)| base);
     let mut word = word.strip_suffix("'s").unwrap_or(word).to_owned();
     if !word.is_ascii() {
         return word;
@@ -115,7 +115,7 @@ pub(super) fn stem(word: &str) -> String {
             break;
         }
     }
-    if word.len() > 4 && word.ends_with('e') {
+    if word.len() > 3 && word.ends_with('e') {
         word.pop();
     }
     word

@@ -6,8 +6,9 @@ use serde_json::json;
 use super::Answer;
 use super::angle::{self, Angle};
 use super::evidence::{self, Source};
-use super::language::{capital, is_stop, normal, sentences, terms, words};
-use super::statement::{Kind, Statement, changes, read};
+use super::language::{capital, is_stop, normal, sentences, stem, terms, words};
+use super::sense::{changes, says};
+use super::statement::{Kind, Statement, read};
 use crate::llm::{Entry, Prompt};
 
 const SEARCH: &str = "conversation_search";
@@ -38,6 +39,12 @@ const FRAMES: &[&str] = &[
     "I cannot ",
     "I find ",
     "Hello",
+    "An idea,",
+    "Not settled yet: ",
+    "But ",
+    "Where does ",
+    "Where can ",
+    "No block holds",
 ];
 
 /// True for a sentence that only says what others said.
@@ -65,6 +72,8 @@ pub(super) struct Scene {
     pub visible: Vec<Source>,
     /// What others said since the person's last message.
     pub others: Vec<String>,
+    /// The conversation's turn.
+    pub turn: u64,
     is_request: bool,
     is_empty: bool,
 }
@@ -86,7 +95,11 @@ impl Scene {
             asked.iter().filter(|question| evidence::answer(question, &visible).is_none()).cloned().collect();
         Self {
             unanswered,
-            open: evidence::open_questions(prompt),
+            open: evidence::open_questions(prompt)
+                .into_iter()
+                .filter(|question| evidence::answer(question, &visible).is_none())
+                .collect(),
+            turn: prompt.place.turn,
             blocks: evidence::blocks(prompt),
             earlier: evidence::visible(prompt, at),
             visible,
@@ -96,7 +109,7 @@ impl Scene {
             asked,
             stated: all
                 .into_iter()
-                .filter(|one| matches!(one.kind, Kind::Fact | Kind::Decision | Kind::Person))
+                .filter(|one| matches!(one.kind, Kind::Fact | Kind::Decision | Kind::Person | Kind::Idea))
                 .collect(),
         }
     }
@@ -104,11 +117,9 @@ impl Scene {
     /// A sentence on where the person's words contradict what stands.
     pub(super) fn contradiction(&self) -> Option<String> {
         self.stated.iter().find_map(|statement| {
-            let source = self.earlier.iter().find(|source| {
-                let line = read(&source.text).into_iter().next().map_or_else(|| source.text.clone(), |read| read.line);
-                changes(if source.is_block { &source.text } else { &line }, &statement.line)
-            })?;
-            Some(format!("That contradicts {}: {}.", source.by, format_args!("it has \"{}\"", source.text)))
+            let source = self.earlier.iter().find(|source| changes(&source.line, &statement.sense))?;
+            let verb = if source.is_block { "it has" } else { "earlier" };
+            Some(format!("That contradicts {}: {verb} \"{}\".", source.by, source.text.text))
         })
     }
 
@@ -175,9 +186,9 @@ fn from_search(scene: &Scene, result: &str) -> Vec<String> {
     let hit = scene.asked.iter().find_map(|question| evidence::answer(question, &found));
     let near = || scene.asked.iter().find_map(|question| evidence::related(question, &found));
     // A result may hold the question itself.
-    let is_echo = |source: &Source| scene.asked.iter().any(|question| normal(question) == normal(&source.text));
+    let is_echo = |source: &Source| scene.asked.iter().any(|question| normal(question) == normal(&source.text.text));
     match hit.or_else(near).filter(|source| !is_echo(source)) {
-        Some(source) => vec![format!("I find in {}: \"{}\".", source.by, source.text)],
+        Some(source) => vec![format!("I find in the conversation: {}.", source.quoted())],
         None => {
             vec!["Nothing in the blocks or the conversation answers that.".to_owned(), "Who would know?".to_owned()]
         }
@@ -188,15 +199,15 @@ fn to_question(angle: Angle, scene: &Scene) -> Vec<String> {
     let mut said = Vec::new();
     for question in &scene.asked {
         let Some(source) = evidence::answer(question, &scene.visible) else { continue };
-        let told = scene.others.iter().any(|text| normal(text).contains(&normal(&source.text)));
+        let told = scene.others.iter().any(|text| normal(text).contains(&normal(&source.text.text)));
         match (angle, told) {
             (_, false) => {
                 said.push(capital(&format!("{}.", source.quoted())));
-                let other = scene.visible.iter().find(|other| changes(&other.text, &source.text));
+                let other = scene.visible.iter().find(|other| changes(&other.line, &source.line));
                 said.extend(other.map(|other| format!("But {}.", other.quoted())));
             }
             (Angle::Critic, true) if !source.is_block => {
-                said.push("No block holds that yet: is it settled?".to_owned())
+                said.push("No block holds that yet: is it settled?".to_owned());
             }
             _ => {}
         }
@@ -205,7 +216,7 @@ fn to_question(angle: Angle, scene: &Scene) -> Vec<String> {
         (None, _) => {}
         (Some(question), Angle::Editor) => said.push(format!("Still open: \"{question}\"")),
         (Some(question), Angle::Critic) => {
-            said.push(format!("I see no answer to \"{question}\": who finds out, and by when?"))
+            said.push(format!("I see no answer to \"{question}\": who finds out, and by when?"));
         }
         (Some(_), _) => {
             said.push("Nothing in the blocks or the conversation answers that.".to_owned());
@@ -217,65 +228,66 @@ fn to_question(angle: Angle, scene: &Scene) -> Vec<String> {
 
 /// "What is decided?", "what is open?", "summarise": the lists themselves.
 fn overview(prompt: &Prompt, scene: &Scene) -> Option<Vec<String>> {
-    let last = prompt.entries.iter().rev().find_map(|entry| match entry {
-        Entry::Said { by: None, text } => Some(text.as_str()),
-        _ => None,
-    })?;
-    let about = terms(last);
-    let is = |list: &[&str]| list.iter().any(|word| about.contains(*word));
-    let whole = is(&["summaris", "summariz", "summary", "recap", "statu"]);
-    let (decided, open) = (whole || is(&["decid", "settl", "agre"]), whole || (is(&["open"]) && about.len() <= 2));
-    if !(decided && (whole || about.len() <= 2)) && !open {
+    let about = terms(last_of_person(prompt));
+    let is = |list: &[&str]| list.iter().any(|word| about.contains(&stem(word)));
+    let whole = is(&["summarise", "summarize", "summary", "recap", "status", "stand"]);
+    let decided = whole || is(&["decide", "settle", "agree"]);
+    let open = whole || is(&["open"]);
+    if !scene.is_request || !(decided || open) {
         return None;
     }
-    let lines = |test: &dyn Fn(&str) -> bool| {
-        let kept: Vec<&str> =
-            scene.visible.iter().filter(|source| test(&source.text)).map(|source| source.text.as_str()).collect();
-        kept.into_iter().take(5).collect::<Vec<_>>().join("; ")
-    };
-    let mut said = Vec::new();
-    let is_decision = |text: &str| read(text).iter().any(|one| one.kind == Kind::Decision);
-    for (wanted, name, text) in [
-        (decided, "Decided", lines(&is_decision)),
-        (
-            whole,
-            "On record",
-            lines(&|text: &str| !is_decision(text) && read(text).iter().any(|one| one.kind == Kind::Fact)),
-        ),
-        (
-            open,
-            "Open",
-            scene.open.iter().take(5).map(|question| question.trim_end_matches('?')).collect::<Vec<_>>().join("; "),
-        ),
-    ] {
-        if wanted {
-            said.push(if text.is_empty() { format!("{name}: nothing yet.") } else { format!("{name}: {text}.") });
+    let mut lines: Vec<Statement> = Vec::new();
+    for line in scene.visible.iter().flat_map(|source| read(&source.text.text)) {
+        // What stands in a block comes first: the words it was taken from say it again, or say what was before.
+        if !lines.iter().any(|kept| says(&kept.sense, &line.sense) || changes(&kept.sense, &line.sense)) {
+            lines.push(line);
         }
     }
-    Some(said)
+    let list = |kind: Kind| {
+        let kept = lines.iter().filter(|one| one.kind == kind).take(5).map(|one| {
+            let line = one.line.trim_end_matches(", decided");
+            line.strip_prefix("Decided: ").unwrap_or(line)
+        });
+        kept.collect::<Vec<_>>().join("; ")
+    };
+    let questions =
+        scene.open.iter().take(5).map(|question| question.trim_end_matches('?')).collect::<Vec<_>>().join("; ");
+    let parts =
+        [(decided, "Decided", list(Kind::Decision)), (whole, "On record", list(Kind::Fact)), (open, "Open", questions)];
+    let wanted = parts.into_iter().filter(|(wanted, ..)| *wanted);
+    Some(
+        wanted
+            .map(
+                |(_, name, text)| {
+                    if text.is_empty() { format!("{name}: nothing yet.") } else { format!("{name}: {text}.") }
+                },
+            )
+            .collect(),
+    )
+}
+
+fn last_of_person(prompt: &Prompt) -> &str {
+    let said = prompt.entries.iter().rev().find_map(|entry| match entry {
+        Entry::Said { by: None, text } => Some(text.as_str()),
+        _ => None,
+    });
+    said.unwrap_or_default()
 }
 
 /// A request for work a language model would do.
 fn request(prompt: &Prompt, scene: &Scene) -> Vec<String> {
-    let last = prompt.entries.iter().rev().find_map(|entry| match entry {
-        Entry::Said { by: None, text } => Some(text.as_str()),
-        _ => None,
-    });
-    let near = evidence::related(last.unwrap_or_default(), &scene.earlier).or_else(|| {
-        scene.earlier.iter().find(|source| !terms(&source.text).is_disjoint(&terms(last.unwrap_or_default())))
-    });
-    let mut said = vec!["I cannot write that: no language model is connected.".to_owned()];
+    let last = last_of_person(prompt);
+    let about = terms(last);
+    let near = evidence::related(last, &scene.earlier)
+        .or_else(|| scene.earlier.iter().find(|source| !source.text.terms.is_disjoint(&about)));
+    let mut said = vec!["I cannot do that: no language model is connected.".to_owned()];
     said.extend(near.map(|source| format!("I find on it: {}.", source.quoted())));
     said
 }
 
 fn greet(prompt: &Prompt, scene: &Scene) -> Answer {
-    let greeting = ["hello", "hi", "hey", "hallo", "good morning", "good evening"];
-    let text = prompt.entries.iter().rev().find_map(|entry| match entry {
-        Entry::Said { by: None, text } => Some(text.to_lowercase()),
-        _ => None,
-    });
-    let greets = text.is_some_and(|text| greeting.iter().any(|word| text.starts_with(word)));
+    let first = words(last_of_person(prompt)).into_iter().next().unwrap_or_default();
+    let greets = ["hello", "hi", "hey", "hallo", "good", "guten"].contains(&first.as_str());
     let said =
         if greets { vec!["Hello: tell us what is decided, or ask what a block holds.".to_owned()] } else { Vec::new() };
     say(prompt, scene, said)

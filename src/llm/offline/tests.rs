@@ -92,15 +92,27 @@ fn a_changed_date_is_pointed_out_against_the_block() {
 }
 
 #[test]
+fn what_was_said_later_stands_and_a_block_that_lags_is_told() {
+    let before =
+        [said(None, "We decided to launch on the third of May."), said(None, "The launch has moved to 10 May.")];
+    let ask = |story: &str| round(&[block("story", story)], &before, "When do we launch?", &["pass"])[0].clone();
+    assert_eq!(ask("The story so far"), "You said \"The launch has moved to 10 May\".");
+    assert_eq!(
+        ask("The story so far\n- Launch: 3 May, decided"),
+        "Story says \"Launch: 3 May, decided\". But you said \"The launch has moved to 10 May\"."
+    );
+}
+
+#[test]
 fn questions_are_answered_with_a_sentence_and_its_source() {
     let story = block("story", "The story so far\n- Launch: 3 May, decided\n- Open: who tells the printers?");
     let before = [said(None, "Mira keeps bees in Lucerne."), said(Some("critic"), "That is a fine hobby of hers.")];
-    let when = round(&[story.clone()], &before, "When do we launch?", &["pass"]);
+    let when = round(std::slice::from_ref(&story), &before, "When do we launch?", &["pass"]);
     assert_eq!(when, ["Story says \"Launch: 3 May, decided\".", "pass", "pass"]);
-    let who = round(&[story.clone()], &before, "who keeps bees?", &["pass"]);
+    let who = round(std::slice::from_ref(&story), &before, "who keeps bees?", &["pass"]);
     assert_eq!(who[0], "You said \"Mira keeps bees in Lucerne\".");
     assert_eq!(who[1], "No block holds that yet: is it settled?");
-    let nobody = round(&[story], &before, "What does the paper cost?", &["pass"]);
+    let nobody = round(std::slice::from_ref(&story), &before, "What does the paper cost?", &["pass"]);
     assert_eq!(nobody[0], "Nothing in the blocks or the conversation answers that. Who would know?");
     assert_eq!(nobody[2], "Still open: \"What does the paper cost?\"");
 }
@@ -118,14 +130,18 @@ fn the_search_is_asked_when_nothing_in_sight_answers_and_its_result_is_quoted() 
         text: text.to_owned(),
     };
     entries.push(Entry::Own { text: String::new(), calls: calls.clone() });
-    for found in [
-        "2 found\nturn 1, you: Who keeps the bees?\nMira keeps bees in Lucerne.",
-        r#"{"results": [{"role": "user", "content": "Mira keeps bees in Lucerne."}]}"#,
+    for (found, by) in [
+        (
+            "2 found\n[2026-05-03 09:40] the user: Who keeps the bees?\n[2026-05-02 10:00] the user: Mira keeps bees in Lucerne.",
+            "you",
+        ),
+        ("1 found\n[2026-05-02 10:00] archivist: Mira keeps bees in Lucerne.", "archivist"),
+        (r#"{"results": [{"role": "user", "content": "Mira keeps bees in Lucerne."}]}"#, "an earlier message"),
     ] {
         let mut seen = entries.clone();
         seen.push(result(found));
         let (text, calls) = reply(prompt(0, &[], &seen, &["conversation_search"]));
-        assert_eq!(text, "I find in the earlier conversation: \"Mira keeps bees in Lucerne\".");
+        assert_eq!(text, format!("I find in the conversation: {by} said \"Mira keeps bees in Lucerne\"."));
         assert!(calls.is_empty());
     }
     entries.push(result("Nothing found."));
@@ -159,7 +175,7 @@ fn no_member_repeats_a_sentence_said_before_it() {
         "Mira has 12 hives and 400 jars of honey.",
         "I prefer short answers.",
     ] {
-        let spoken = round(&[story.clone()], &[], message, &["pass"]);
+        let spoken = round(std::slice::from_ref(&story), &[], message, &["pass"]);
         let mut sentences: Vec<String> = Vec::new();
         for text in spoken.iter().filter(|text| *text != "pass") {
             let new = language::sentences(text);
@@ -176,11 +192,11 @@ fn no_member_repeats_a_sentence_said_before_it() {
 fn what_is_decided_and_open_is_listed_and_a_poem_is_honestly_refused() {
     let story = block("story", "The story so far\n- Launch: 3 May, decided\n- Open: who pays?");
     let ask = |text: &str| reply(prompt(2, std::slice::from_ref(&story), &[said(None, text)], &["pass"])).0;
-    assert_eq!(ask("What is decided?"), "Decided: Launch: 3 May, decided.");
+    assert_eq!(ask("What is decided?"), "Decided: Launch: 3 May.");
     assert_eq!(ask("What is still open?"), "Open: who pays.");
     assert_eq!(
         ask("Write a poem about the launch."),
-        "I cannot write that: no language model is connected. I find on it: story says \"Launch: 3 May, decided\"."
+        "I cannot do that: no language model is connected. I find on it: story says \"Launch: 3 May, decided\"."
     );
 }
 
@@ -217,4 +233,15 @@ async fn a_word_takes_its_pace_on_the_injected_clock() {
     let start = tokio::time::Instant::now();
     let all: Vec<_> = Offline::new().stream(prompt(0, &[], &[said(None, EXAMPLE)], &[])).collect().await;
     assert_eq!(start.elapsed(), PACE * u32::try_from(all.len()).unwrap());
+}
+
+#[test]
+fn without_a_persona_the_line_about_this_agent_gives_the_angle() {
+    let mut anna = prompt(0, &[], &[said(None, EXAMPLE)], &[]);
+    anna.memory.clear();
+    anna.agent = "anna".to_owned();
+    anna.system = "You are anna.\n\n<group name=\"desk\">\n- bert: Checks facts and sources.\n\
+        - anna (you): Sums up what is settled and open.\n</group>"
+        .to_owned();
+    assert!(reply(anna).0.starts_with("Settled: launch on 3 May."));
 }

@@ -215,11 +215,12 @@ impl Tty {
     }
 
     /// Gives the terminal to another program, such as `$EDITOR`, for as long as `run` takes, then takes it
-    /// back. Nothing is read meanwhile: every key is the other program's. The screen must be invalidated and
+    /// back. Nothing is read meanwhile: every key is the other program's. `run` is a closure because tokio
+    /// starts a command as soon as its future is made, which must not be before. The screen must be invalidated and
     /// resized to [`Tty::size`] afterwards. Not cancel-safe: dropped halfway, the terminal stays given back.
-    pub async fn hand_over<T>(&mut self, run: impl Future<Output = T>) -> Result<T, TermError> {
+    pub async fn hand_over<T>(&mut self, run: impl AsyncFnOnce() -> T) -> Result<T, TermError> {
         self.release();
-        let outcome = run.await;
+        let outcome = run().await;
         // A Ctrl-C or Ctrl-Z typed into the other program reached this process too, and was not meant for it.
         self.signals.forget_job_control();
         self.acquire()?;
@@ -314,6 +315,8 @@ impl Tty {
             return;
         }
         if self.link == Link::Up && self.in_foreground() {
+            // The settings first: who sees the screen change may type at once.
+            let _ = termios::tcsetattr(&self.device, OptionalActions::Now, &self.found);
             let mut bytes = std::mem::take(&mut self.unsent);
             bytes.extend(sequence::leave(self.modes));
             self.write_all(&bytes, Instant::now() + LEAVE_WAIT);
@@ -321,7 +324,6 @@ impl Tty {
                 // Reports of the mouse on their way here would be typed into the shell.
                 let _ = termios::tcflush(&self.device, QueueSelector::IFlush);
             }
-            let _ = termios::tcsetattr(&self.device, OptionalActions::Now, &self.found);
         }
         panics::release();
     }

@@ -1,6 +1,6 @@
 //! Markdown as rows.
 //!
-//! Text is cleaned, parsed into blocks ([`parse`]), and blocks are laid out at a width ([`layout`]). What is
+//! Text is cleaned, parsed into blocks (`parse`), and blocks are laid out at a width (`layout`). What is
 //! shown stays close to what was written: headings keep their `#`, code is verbatim, HTML is text, a link
 //! shows where it leads, and a line break stays one, since in talk it is meant.
 //! Entities (`&#27;`) are decoded by the parser, so every piece of text is cleaned again when it comes out.

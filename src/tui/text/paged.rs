@@ -1,7 +1,7 @@
 //! Rows of a message of any size, of which only those asked for are built.
 //!
 //! A message up to [`HUGE`] is rendered whole. A larger one is shown as plain text: one pass counts its rows
-//! and notes where every [`STRIDE`]th starts, eight bytes each; rows are then wrapped again from the nearest
+//! and notes where every 256th starts, eight bytes each; rows are then wrapped again from the nearest
 //! note. The cost of a page is that of its rows plus at most one stride, wherever in the message it lies.
 
 use std::borrow::Cow;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -268,4 +269,54 @@ fn without_the_finish_tool_the_job_ends_in_words() {
     prompt.tools.clear();
     let answer = answer(&prompt);
     assert_eq!((answer.text.as_str(), answer.calls(&prompt).len()), ("The blocks hold what was said.", 0));
+}
+
+/// Sentences that change, repeat, answer and ask about one another.
+const CORPUS: &[&str] = &[
+    "We decided to launch on the third of May.",
+    "The launch has moved to 10 May.",
+    "We launch on 12 May instead.",
+    "Mira keeps bees in Lucerne.",
+    "In Lucerne Mira keeps bees.",
+    "Mira has 12 hives.",
+    "Mira has 15 hives.",
+    "Who tells the printers?",
+    "Anna tells the printers.",
+    "The printers were told on 28 April.",
+    "When do we launch?",
+    "Let's print 400 copies.",
+    "We agreed to print 500 copies.",
+    "How much does it cost?",
+    "It costs 900 francs.",
+    "My name is Ines.",
+    "I prefer tea.",
+    "ok",
+    "Wir haben beschlossen, am 3. Mai zu starten.",
+    "Wer sagt es der Druckerei?",
+    "ミラはルツェルンで蜂を飼っています。",
+    "Why did the launch move?",
+    "The launch moved because the paper is late.",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is said in whatever order: limits hold, the job ends, and a second run over the window adds nothing.
+    #[test]
+    fn any_window_settles_within_its_limit(
+        picks in proptest::collection::vec(0..CORPUS.len(), 1..24),
+        limit in 10_u32..500,
+        old in proptest::sample::select(vec!["", "The story so far", "The story so far\n- Launch: in spring\n- Open: who tells the printers?", "Prose.\n\nMore prose."]),
+    ) {
+        let mut story = block("story", old);
+        story.limit = limit.max(u32::try_from(old.chars().count()).unwrap());
+        let said: Vec<&str> = picks.iter().map(|pick| CORPUS[*pick]).collect();
+        let mut prompt = window(vec![story, block("human", "")], &said);
+        run(&mut prompt);
+        let settled = prompt.memory.clone();
+        prop_assert_eq!(run(&mut prompt), 0, "{} became {}", settled[0].value, prompt.memory[0].value);
+        for line in settled[0].value.lines().filter(|line| !line.is_empty()) {
+            prop_assert_eq!(settled[0].value.lines().filter(|other| other == &line).count(), 1, "{} twice", line);
+        }
+    }
 }

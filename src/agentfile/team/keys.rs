@@ -1,0 +1,223 @@
+//! The keys of a team file: ours, Letta's with our answer, and what a slip of the pen was meant to be.
+
+/// The tables of a team file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Table {
+    Top,
+    Group,
+    Sleeptime,
+    Block,
+    Agent,
+}
+
+impl Table {
+    const ALL: [Self; 5] = [Self::Top, Self::Group, Self::Sleeptime, Self::Block, Self::Agent];
+
+    /// As it is written in the file.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Top => "a team file",
+            Self::Group => "[group]",
+            Self::Sleeptime => "[group.sleeptime]",
+            Self::Block => "[[block]]",
+            Self::Agent => "[[agent]]",
+        }
+    }
+
+    /// The keys it may have.
+    pub fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Top => &["group", "block", "agent"],
+            Self::Group => &[
+                "name",
+                "description",
+                "manager_type",
+                "members",
+                "manager_agent",
+                "max_turns",
+                "shared_blocks",
+                "sleeptime",
+            ],
+            Self::Sleeptime => &["agents", "every_turns"],
+            Self::Block => &["label", "description", "value", "limit", "read_only", "tags"],
+            Self::Agent => &[
+                "name",
+                "description",
+                "model",
+                "persona",
+                "system",
+                "system_file",
+                "blocks",
+                "tools",
+                "tags",
+                "max_steps",
+                "temperature",
+                "max_tokens",
+            ],
+        }
+    }
+
+    /// Letta's keys for the same thing, each with the end of the sentence "Letta's KEY …".
+    fn letta(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Top => TOP,
+            Self::Group => GROUP,
+            Self::Sleeptime => SLEEPTIME,
+            Self::Block => BLOCK,
+            Self::Agent => AGENT,
+        }
+    }
+}
+
+const TOP: &[(&str, &str)] = &[
+    ("agents", "is one [[agent]] each here"),
+    ("agent_ids", "is members of [group] here"),
+    ("blocks", "is one [[block]] each here"),
+    ("memory_blocks", "is one [[block]] each here, named in an agent's blocks or in shared_blocks of [group]"),
+    ("core_memory", "is one [[block]] each here, named in an agent's blocks or in shared_blocks of [group]"),
+    ("groups", "is [group] here, one a file"),
+    ("multi_agent_group", "is [group] here"),
+    ("manager_config", "is manager_type, manager_agent and max_turns of [group] here"),
+    ("tools", "is tools of an [[agent]] here"),
+    ("tool_rules", "is not there yet"),
+    ("mcp_servers", "is not there yet"),
+    ("sources", "is not there yet"),
+    ("files", "is not there yet"),
+    ("skills", "is not there yet"),
+    ("llm_config", "is model of an [[agent]] here"),
+    ("metadata", "has no meaning in a team file; leave it out"),
+];
+
+const GROUP: &[(&str, &str)] = &[
+    ("agent_ids", "is members here"),
+    ("agents", "is members here, and agents of [group.sleeptime] for those in the background"),
+    ("manager_agent_id", "is manager_agent here"),
+    ("manager_config", "is manager_type, manager_agent and max_turns of [group] here"),
+    ("shared_block_ids", "is shared_blocks here"),
+    ("block_ids", "is shared_blocks here"),
+    ("sleeptime_agent_frequency", "is [group.sleeptime] every_turns here"),
+    ("enable_sleeptime", "is a [group.sleeptime] with agents here"),
+    ("termination_token", "belongs to dynamic groups, which are not there yet"),
+    ("max_message_buffer_length", "belongs to voice_sleeptime groups, which are not there yet"),
+    ("min_message_buffer_length", "belongs to voice_sleeptime groups, which are not there yet"),
+    ("turns_counter", "is counted in the store; leave it out"),
+    ("last_processed_message_id", "is kept in the store; leave it out"),
+    ("id", "is given by the store; a group is found by its name"),
+    ("hidden", "has no meaning in a team file; leave it out"),
+    ("project_id", "has no meaning in a team file; leave it out"),
+    ("template_id", "has no meaning in a team file; leave it out"),
+    ("base_template_id", "has no meaning in a team file; leave it out"),
+    ("deployment_id", "has no meaning in a team file; leave it out"),
+];
+
+const SLEEPTIME: &[(&str, &str)] = &[
+    ("sleeptime_agent_frequency", "is every_turns here"),
+    ("agent_ids", "is agents here"),
+    ("sleeptime_agent_ids", "is agents here"),
+    ("manager_agent_id", "is manager_agent of [group] here"),
+    ("turns_counter", "is counted in the store; leave it out"),
+    ("last_processed_message_id", "is kept in the store; leave it out"),
+];
+
+const BLOCK: &[(&str, &str)] = &[
+    ("id", "is given by the store; a block is found by its label"),
+    ("name", "is label here"),
+    ("metadata", "has no meaning in a team file; leave it out"),
+    ("metadata_", "has no meaning in a team file; leave it out"),
+    ("hidden", "has no meaning in a team file; leave it out"),
+    ("is_template", "has no meaning in a team file; leave it out"),
+    ("template_name", "has no meaning in a team file; leave it out"),
+    ("template_id", "has no meaning in a team file; leave it out"),
+    ("preserve_on_migration", "has no meaning in a team file; leave it out"),
+    ("project_id", "has no meaning in a team file; leave it out"),
+];
+
+const AGENT: &[(&str, &str)] = &[
+    ("id", "is given by the store; an agent is found by its name"),
+    ("system_prompt", "is system here, or system_file"),
+    ("memory_blocks", "is one [[block]] each here, named in blocks of the [[agent]]"),
+    ("core_memory", "is one [[block]] each here, named in blocks of the [[agent]]"),
+    ("block_ids", "is blocks here"),
+    ("tool_ids", "is tools here"),
+    ("include_base_tools", "is tools here: every agent has the usual ones, and \"-NAME\" removes one"),
+    ("tool_rules", "is not there yet"),
+    ("include_base_tool_rules", "is not there yet"),
+    ("llm_config", "is model, temperature and max_tokens here"),
+    ("model_settings", "is model, temperature and max_tokens here"),
+    ("model_endpoint", "is base_url of a [provider.NAME] in config.toml here"),
+    ("model_endpoint_type", "is kind of a [provider.NAME] in config.toml here"),
+    ("embedding", "is not needed here; leave it out"),
+    ("embedding_config", "is not needed here; leave it out"),
+    ("agent_type", "is not needed here: what an agent does follows from where [group] names it"),
+    ("enable_sleeptime", "is a [group.sleeptime] with agents here"),
+    ("multi_agent_group", "is [group] here"),
+    ("group_ids", "is [group] here, which names its agents"),
+    ("secrets", "is not there yet"),
+    ("tool_exec_environment_variables", "is not there yet"),
+    ("source_ids", "is not there yet"),
+    ("folder_ids", "is not there yet"),
+    ("response_format", "is not there yet"),
+    ("context_window_limit", "is not there yet"),
+    ("compaction_settings", "is not there yet"),
+    ("parallel_tool_calls", "is not needed here; leave it out"),
+    ("message_buffer_autoclear", "is not there yet"),
+    ("initial_message_sequence", "is not there yet"),
+    ("timezone", "is not needed here; leave it out"),
+    ("identity_ids", "has no meaning in a team file; leave it out"),
+    ("metadata", "has no meaning in a team file; leave it out"),
+    ("project_id", "has no meaning in a team file; leave it out"),
+    ("template_id", "has no meaning in a team file; leave it out"),
+];
+
+/// The sentence for a key its table does not have: ours for Letta's, its right place, the nearest, or all there are.
+pub(super) fn unknown(table: Table, key: &str) -> String {
+    let stands = format!("unknown key {key:?}");
+    if let Some((_, answer)) = table.letta().iter().find(|(letta, _)| *letta == key) {
+        return format!("{stands}; Letta's {key} {answer}");
+    }
+    let place = table.title();
+    let homes: Vec<&str> =
+        Table::ALL.into_iter().filter(|other| other.keys().contains(&key)).map(Table::title).collect();
+    if !homes.is_empty() && table != Table::Top {
+        return format!("{stands} in {place}; it belongs in {}", homes.join(" or "));
+    }
+    if let Some(nearest) = nearest(key, table.keys().iter().copied()) {
+        return format!("{stands} in {place}; did you mean {nearest}?");
+    }
+    match table {
+        Table::Top if homes.is_empty() => format!("{stands}; a team file has [group], [[block]] and [[agent]]"),
+        Table::Top => format!("{stands} before any table; it belongs in {}", homes.join(" or ")),
+        _ => format!("{stands} in {place}; allowed are {}", table.keys().join(", ")),
+    }
+}
+
+/// The one of these that this was probably meant to be.
+pub(super) fn nearest<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wrong = wrong.to_lowercase();
+    let near = right.into_iter().map(|one| (strsim::osa_distance(&wrong, &one.to_lowercase()), one));
+    let (distance, one) = near.min_by_key(|(distance, _)| *distance)?;
+    let bearable = wrong.chars().count().min(one.chars().count()) / 3;
+    (distance <= bearable).then_some(one)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_answer_to_a_letta_key_hides_a_key_of_ours() {
+        for table in Table::ALL {
+            for (letta, _) in table.letta() {
+                assert!(!table.keys().contains(letta), "{letta} is allowed in {}", table.title());
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_slip_of_the_pen_is_answered_with_a_guess() {
+        assert_eq!(nearest("memebrs", ["members", "name"]), Some("members"));
+        assert_eq!(nearest("max_turn", ["max_turns", "members"]), Some("max_turns"));
+        assert_eq!(nearest("colour", ["members", "name"]), None);
+        assert_eq!(nearest("x", ["y"]), None, "a whole word for another is no slip");
+    }
+}

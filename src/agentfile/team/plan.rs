@@ -1,0 +1,494 @@
+//! What a team file would change: everything by name, in an order that applies, and nothing twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::check::PERSONA;
+use super::{AgentSpec, Fault, TeamError, TeamFile, tell};
+use crate::domain::block::{DEFAULT_LIMIT, folded};
+use crate::domain::state::Rows;
+use crate::domain::{
+    Agent, AgentId, Block, BlockId, BlockOwner, Change, Editor, Group, GroupId, GroupStatus, Ids, Revision, Sleeptime,
+};
+
+/// What the block `persona` is for: the agent itself reads it.
+const PERSONA_IS_FOR: &str = "Who you are and how you speak";
+/// The reason written beside a value that comes from a file.
+const REASON: &str = "team file";
+
+/// What there is of a group before its file is applied.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Existing {
+    /// The group of the file's name.
+    pub group: Option<Group>,
+    /// Every agent whose home it is, in it or not.
+    pub agents: Vec<Agent>,
+    /// Every block that is the group's or one of these agents'.
+    pub blocks: Vec<Block>,
+}
+
+impl Existing {
+    /// What these rows hold of the group of this name.
+    pub fn read<R: Rows>(rows: &mut R, name: &str) -> Result<Self, R::Fault> {
+        let Some(group) = rows.find::<Group>(name)?.into_iter().next() else { return Ok(Self::default()) };
+        let agents: Vec<Agent> = rows.all::<Agent>()?.into_iter().filter(|agent| agent.group == group.id).collect();
+        let ours = |block: &Block| match &block.owner {
+            BlockOwner::Group(id) => *id == group.id,
+            BlockOwner::Agent(id) => agents.iter().any(|agent| agent.id == *id),
+        };
+        let blocks = rows.all::<Block>()?.into_iter().filter(ours).collect();
+        Ok(Self { group: Some(group), agents, blocks })
+    }
+
+    /// The agent of this name, regardless of case.
+    fn agent(&self, name: &str) -> Option<&Agent> {
+        self.agents.iter().find(|agent| folded(&agent.name) == folded(name))
+    }
+
+    /// True when some agent or the group has this block in its list.
+    fn in_use(&self, id: &BlockId) -> bool {
+        let shared = self.group.iter().flat_map(|group| &group.shared_blocks);
+        self.agents.iter().flat_map(|agent| &agent.blocks).chain(shared).any(|used| used == id)
+    }
+}
+
+/// The changes that make a group what its file says.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Plan {
+    /// To be committed together, in this order.
+    pub changes: Vec<Change>,
+    /// What to tell a person, one line each: `+` new, `~` changed, `=` kept, `-` leaves, `!` a warning.
+    pub lines: Vec<String>,
+}
+
+/// States what would make the group what the file says.
+///
+/// A value is taken from the file only where the one a file gave last still stands, or with
+/// `overwrite_blocks`. Planned again over the result, nothing is left to change. Refused where the manager
+/// type would change, or a limit would fall below a value that is kept.
+pub fn plan(file: &TeamFile, existing: &Existing, ids: &Ids, overwrite_blocks: bool) -> Result<Plan, TeamError> {
+    let mut planner = Planner::new(file, existing, ids, overwrite_blocks);
+    planner.refuse_another_type();
+    let wanted = planner.wanted();
+    let blocks = planner.blocks(&wanted);
+    let agents: Vec<Agent> = file.agents.iter().map(|spec| planner.agent(spec, &blocks)).collect();
+    let group = planner.group(&blocks);
+    planner.make_way(&agents, &group);
+    planner.put_agents(agents);
+    planner.put_group(group);
+    planner.finish()
+}
+
+/// A block as the file wants it.
+struct Wanted<'a> {
+    label: &'a str,
+    owner: BlockOwner,
+    description: &'a str,
+    value: Option<&'a str>,
+    limit: u32,
+    read_only: bool,
+    tags: &'a [String],
+    line: usize,
+    /// It comes from the key `persona` of an agent, not from a `[[block]]`.
+    persona: bool,
+}
+
+/// Where a block is at home, and its label for comparison.
+type Place = (BlockOwner, String);
+
+impl Wanted<'_> {
+    fn place(&self) -> Place {
+        (self.owner.clone(), folded(self.label))
+    }
+}
+
+/// The blocks there will be: by place, and those of the file by label.
+#[derive(Default)]
+struct Placed {
+    by_place: BTreeMap<Place, BlockId>,
+    by_label: BTreeMap<String, BlockId>,
+}
+
+struct Planner<'a> {
+    file: &'a TeamFile,
+    existing: &'a Existing,
+    ids: &'a Ids,
+    overwrite: bool,
+    group_id: GroupId,
+    agent_ids: BTreeMap<&'a str, AgentId>,
+    changes: Vec<Change>,
+    /// Lines on blocks, agents and the group; told in the opposite order.
+    told: [Vec<String>; 3],
+    faults: Vec<Fault>,
+}
+
+impl<'a> Planner<'a> {
+    fn new(file: &'a TeamFile, existing: &'a Existing, ids: &'a Ids, overwrite: bool) -> Self {
+        let group_id = existing.group.as_ref().map_or_else(|| GroupId::fresh(ids), |group| group.id.clone());
+        let id = |spec: &'a AgentSpec| {
+            let id = existing.agent(&spec.name).map_or_else(|| AgentId::fresh(ids), |agent| agent.id.clone());
+            (spec.name.as_str(), id)
+        };
+        let agent_ids = file.agents.iter().map(id).collect();
+        let (changes, told, faults) = (Vec::new(), Default::default(), Vec::new());
+        Self { file, existing, ids, overwrite, group_id, agent_ids, changes, told, faults }
+    }
+
+    fn fault(&mut self, line: usize, text: String) {
+        self.faults.push(Fault { file: self.file.file.clone(), line: Some(line), text });
+    }
+
+    fn refuse_another_type(&mut self) {
+        let spec = &self.file.group;
+        if let Some(group) = self.existing.group.as_ref().filter(|group| group.manager_type != spec.manager_type) {
+            let text = format!(
+                "group {} is {} and its manager_type cannot change to {}; give this group another name",
+                spec.name,
+                group.manager_type.as_str(),
+                spec.manager_type.as_str()
+            );
+            self.fault(spec.line, text);
+        }
+    }
+
+    /// Every block the file asks for, at home where those who name it put it.
+    fn wanted(&self) -> Vec<Wanted<'a>> {
+        let mut wanted = Vec::new();
+        for spec in &self.file.blocks {
+            let namers = self.file.namers(&spec.label);
+            let owner = match namers.as_slice() {
+                [] if !self.file.group.shares(&spec.label) => continue,
+                [one] if !self.file.group.shares(&spec.label) => BlockOwner::Agent(self.agent_id(&one.name)),
+                _ => BlockOwner::Group(self.group_id.clone()),
+            };
+            wanted.push(Wanted {
+                label: &spec.label,
+                owner,
+                description: &spec.description,
+                value: spec.value.as_deref(),
+                limit: spec.limit,
+                read_only: spec.read_only,
+                tags: &spec.tags,
+                line: spec.line,
+                persona: false,
+            });
+        }
+        for spec in &self.file.agents {
+            wanted.extend(spec.persona.as_deref().map(|persona| Wanted {
+                label: PERSONA,
+                owner: BlockOwner::Agent(self.agent_id(&spec.name)),
+                description: PERSONA_IS_FOR,
+                value: Some(persona),
+                limit: DEFAULT_LIMIT,
+                read_only: false,
+                tags: &[],
+                line: spec.line,
+                persona: true,
+            }));
+        }
+        wanted
+    }
+
+    fn agent_id(&self, name: &str) -> AgentId {
+        // Every name of a parsed file is one of its agents.
+        self.agent_ids.get(name).cloned().unwrap_or_else(|| AgentId::from(name))
+    }
+
+    /// Makes, moves and sets the blocks.
+    fn blocks(&mut self, wanted: &[Wanted<'a>]) -> Placed {
+        let at = |place: &Place| {
+            self.existing.blocks.iter().find(|block| block.owner == place.0 && folded(&block.label) == place.1)
+        };
+        let here: Vec<Option<&Block>> = wanted.iter().map(|one| at(&one.place())).collect();
+        let taken: BTreeSet<&BlockId> = here.iter().flatten().map(|block| &block.id).collect();
+        let mut placed = Placed::default();
+        for (one, here) in wanted.iter().zip(&here) {
+            let found = here.or_else(|| self.elsewhere(one, &taken));
+            let id = match found {
+                Some(block) => {
+                    self.set_block(one, block);
+                    block.id.clone()
+                }
+                None => self.create_block(one),
+            };
+            if !one.persona {
+                placed.by_label.insert(folded(one.label), id.clone());
+            }
+            placed.by_place.insert(one.place(), id);
+        }
+        placed
+    }
+
+    /// The block of this label that was at home elsewhere in the group and moves with those who name it.
+    fn elsewhere(&self, wanted: &Wanted<'a>, taken: &BTreeSet<&BlockId>) -> Option<&'a Block> {
+        if wanted.persona {
+            return None;
+        }
+        let namers: Vec<AgentId> =
+            self.file.namers(wanted.label).iter().map(|agent| self.agent_id(&agent.name)).collect();
+        let rank = |block: &&Block| match &block.owner {
+            BlockOwner::Group(_) => 0,
+            BlockOwner::Agent(id) => 1 + namers.iter().position(|namer| namer == id).unwrap_or(namers.len()),
+        };
+        let label = folded(wanted.label);
+        let open = |block: &&Block| {
+            folded(&block.label) == label && !taken.contains(&block.id) && self.existing.in_use(&block.id)
+        };
+        self.existing.blocks.iter().filter(open).min_by_key(rank)
+    }
+
+    fn create_block(&mut self, wanted: &Wanted<'a>) -> BlockId {
+        let id = BlockId::fresh(self.ids);
+        let value = wanted.value.unwrap_or_default();
+        self.changes.push(Change::BlockCreated(Block {
+            id: id.clone(),
+            label: wanted.label.to_owned(),
+            description: wanted.description.to_owned(),
+            value: value.to_owned(),
+            limit: wanted.limit,
+            read_only: wanted.read_only,
+            tags: wanted.tags.to_vec(),
+            owner: wanted.owner.clone(),
+            version: 1,
+            editor: Editor::File,
+            // Whoever applies the change fills in the time.
+            edited_at: Timestamp::UNIX_EPOCH,
+            from_file: Some(value.to_owned()),
+        }));
+        let name = self.block_name(wanted.label, &wanted.owner);
+        let shared = if matches!(wanted.owner, BlockOwner::Group(_)) { " (shared)" } else { "" };
+        // A new agent's persona is part of the agent.
+        let known = |id: &AgentId| self.existing.agents.iter().any(|agent| agent.id == *id);
+        if !wanted.persona || matches!(&wanted.owner, BlockOwner::Agent(id) if known(id)) {
+            self.told[0].push(format!("+ {name}{shared}"));
+        }
+        id
+    }
+
+    /// Sets what differs. A value somebody else wrote stays, and that is told.
+    fn set_block(&mut self, wanted: &Wanted<'a>, block: &Block) {
+        let name = self.block_name(wanted.label, &wanted.owner);
+        let mut told = tell::block(block, wanted.description, wanted.limit, wanted.read_only, wanted.tags);
+        if block.owner != wanted.owner {
+            told.push(format!("was {} before", self.block_name(&block.label, &block.owner)));
+        }
+        let revision = self.revision(wanted, block, &name);
+        let mut from_file = block.from_file.clone();
+        if wanted.value == Some(block.value.as_str()) && from_file.as_deref() != wanted.value {
+            from_file = wanted.value.map(str::to_owned);
+            told.push("its value is the file's now".to_owned());
+        }
+        let configured = !told.is_empty();
+        let shrinks = block.value.chars().count() > wanted.limit as usize;
+        if shrinks && revision.is_none() {
+            self.refuse_limit(wanted, block, &name);
+            return;
+        }
+        if let Some(revision) = &revision {
+            let lost = match block.editor.name() {
+                editor if block.from_file.as_ref() != Some(&block.value) => format!(", over that of {editor}"),
+                _ => String::new(),
+            };
+            told.push(format!("new value (v{} → v{}){lost}", block.version, revision.version));
+        }
+        if !told.is_empty() {
+            self.told[0].push(format!("~ {name}: {}", told.join(", ")));
+        }
+        // A longer value wants its larger limit first, a smaller limit its shorter value.
+        if configured && !shrinks {
+            self.changes.push(configured_as(wanted, block, from_file));
+        } else if configured {
+            from_file = revision.as_ref().map(|revision| revision.value.clone());
+            self.changes.extend(revision.map(Change::BlockEdited));
+            self.changes.push(configured_as(wanted, block, from_file));
+            return;
+        }
+        self.changes.extend(revision.map(Change::BlockEdited));
+    }
+
+    /// The file's value as the next version, where it may be. Where somebody else's stays, that is told.
+    fn revision(&mut self, wanted: &Wanted<'a>, block: &Block, name: &str) -> Option<Revision> {
+        let value = wanted.value.filter(|value| *value != block.value)?;
+        if !self.overwrite && block.from_file.as_ref() != Some(&block.value) {
+            let (editor, version) = (block.editor.name(), block.version);
+            let how = "--overwrite-blocks replaces it";
+            self.told[0].push(format!("= {name} keeps its value: edited by {editor} since (v{version}); {how}"));
+            return None;
+        }
+        Some(Revision {
+            block: block.id.clone(),
+            version: block.version + 1,
+            value: value.to_owned(),
+            editor: Editor::File,
+            run: None,
+            step: None,
+            reason: REASON.to_owned(),
+        })
+    }
+
+    fn refuse_limit(&mut self, wanted: &Wanted<'a>, block: &Block, name: &str) {
+        let shorten = match wanted.value {
+            Some(_) => "shorten the block, or use --overwrite-blocks",
+            None => "or shorten the block",
+        };
+        let text = format!(
+            "{name}: the limit {} is below its {} characters, edited by {} since (v{}); raise the limit, {shorten}",
+            wanted.limit,
+            block.value.chars().count(),
+            block.editor.name(),
+            block.version
+        );
+        self.fault(wanted.line, text);
+    }
+
+    /// The agent as the file wants it.
+    fn agent(&self, spec: &AgentSpec, placed: &Placed) -> Agent {
+        let id = self.agent_id(&spec.name);
+        let persona = placed.by_place.get(&(BlockOwner::Agent(id.clone()), PERSONA.to_owned()));
+        let persona = persona.filter(|_| spec.persona.is_some());
+        // What the group shares reaches its agents anyway; it is not theirs twice.
+        let shared = |label: &str| self.file.group.has(&spec.name) && self.file.group.shares(label);
+        let named = spec.blocks.iter().filter(|name| !shared(&name.text));
+        let named = named.filter_map(|name| placed.by_label.get(&folded(&name.text)));
+        Agent {
+            id,
+            name: spec.name.clone(),
+            group: self.group_id.clone(),
+            description: spec.description.clone(),
+            model: spec.model.clone(),
+            system: spec.system.clone(),
+            blocks: persona.into_iter().chain(named).cloned().collect(),
+            tools: spec.tools.clone(),
+            tags: spec.tags.clone(),
+            max_steps: spec.max_steps,
+            temperature: spec.temperature,
+            max_tokens: spec.max_tokens,
+        }
+    }
+
+    /// The group as the file wants it.
+    fn group(&self, placed: &Placed) -> Group {
+        let spec = &self.file.group;
+        let ids = |names: &[super::Name]| names.iter().map(|name| self.agent_id(&name.text)).collect::<Vec<_>>();
+        let shared = spec.shared_blocks.iter().filter_map(|name| placed.by_label.get(&folded(&name.text)));
+        Group {
+            id: self.group_id.clone(),
+            name: spec.name.clone(),
+            description: spec.description.clone(),
+            manager_type: spec.manager_type,
+            members: ids(&spec.members),
+            manager_agent: spec.manager_agent.as_ref().map(|name| self.agent_id(&name.text)),
+            max_turns: spec.max_turns,
+            shared_blocks: shared.cloned().collect(),
+            sleeptime: spec
+                .sleeptime
+                .as_ref()
+                .map(|sleeptime| Sleeptime { agents: ids(&sleeptime.agents), every_turns: sleeptime.every_turns }),
+            status: self.existing.group.as_ref().map_or(GroupStatus::Active, |group| group.status),
+        }
+    }
+
+    /// Takes a shared block that leaves out of the group first where an agent is about to get another of its
+    /// label: between two changes, too, no agent has two blocks of one label.
+    fn make_way(&mut self, agents: &[Agent], group: &Group) {
+        let Some(old) = &self.existing.group else { return };
+        let clashes = |leaving: &BlockId| {
+            let label = folded(&self.block_label(leaving));
+            let mut coming = agents.iter().flat_map(|agent| &agent.blocks);
+            coming.any(|id| id != leaving && folded(&self.block_label(id)) == label)
+        };
+        let mut trimmed = old.clone();
+        trimmed.shared_blocks.retain(|id| group.shared_blocks.contains(id) || !clashes(id));
+        if trimmed != *old {
+            self.changes.push(Change::GroupPut(trimmed));
+        }
+    }
+
+    fn put_agents(&mut self, agents: Vec<Agent>) {
+        let background = self.file.group.sleeptime.iter().flat_map(|sleeptime| &sleeptime.agents);
+        let background: BTreeSet<&str> = background.map(|name| name.text.as_str()).collect();
+        for agent in agents {
+            match self.existing.agents.iter().find(|old| old.id == agent.id) {
+                None => {
+                    let place = if background.contains(agent.name.as_str()) { " (in the background)" } else { "" };
+                    self.told[1].push(format!("+ agent {}{place}", agent.name));
+                }
+                Some(old) if *old == agent => continue,
+                Some(old) => {
+                    let told = tell::agent(old, &agent, &|id| self.block_label(id));
+                    self.told[1].push(format!("~ agent {}: {}", agent.name, told.join(", ")));
+                }
+            }
+            self.changes.push(Change::AgentPut(agent));
+        }
+    }
+
+    fn put_group(&mut self, group: Group) {
+        let Some(old) = &self.existing.group else {
+            self.told[2].push(tell::new_group(&group, &|id| self.agent_name(id)));
+            self.changes.push(Change::GroupPut(group));
+            return;
+        };
+        if *old == group {
+            return;
+        }
+        let told = tell::group(old, &group, &|id| self.agent_name(id), &|id| self.block_label(id));
+        self.told[2].push(format!("~ group {}: {}", group.name, told.join(", ")));
+        for id in old.agents() {
+            if !group.agents().contains(&id) {
+                self.told[2].push(format!("- {} leaves the group", self.agent_name(id)));
+            }
+        }
+        self.changes.push(Change::GroupPut(group));
+    }
+
+    fn finish(mut self) -> Result<Plan, TeamError> {
+        if !self.faults.is_empty() {
+            self.faults.sort_by_key(|fault| fault.line);
+            return Err(TeamError { faults: self.faults });
+        }
+        let mut lines: Vec<String> = self.file.warnings.iter().map(|warning| format!("! {warning}")).collect();
+        let [blocks, agents, group] = self.told;
+        lines.extend(group.into_iter().chain(agents).chain(blocks));
+        if self.changes.is_empty() {
+            lines.push("nothing to change".to_owned());
+        }
+        Ok(Plan { changes: self.changes, lines })
+    }
+
+    fn agent_name(&self, id: &AgentId) -> String {
+        let old = self.existing.agents.iter().find(|agent| agent.id == *id).map(|agent| agent.name.as_str());
+        let new = self.agent_ids.iter().find(|(_, one)| *one == id).map(|(name, _)| *name);
+        new.or(old).unwrap_or(id.as_str()).to_owned()
+    }
+
+    fn block_label(&self, id: &BlockId) -> String {
+        let made = self.changes.iter().find_map(|change| match change {
+            Change::BlockCreated(block) if block.id == *id => Some(block.label.as_str()),
+            _ => None,
+        });
+        let old = self.existing.blocks.iter().find(|block| block.id == *id).map(|block| block.label.as_str());
+        made.or(old).unwrap_or(id.as_str()).to_owned()
+    }
+
+    fn block_name(&self, label: &str, owner: &BlockOwner) -> String {
+        match owner {
+            BlockOwner::Group(_) => format!("block {label}"),
+            BlockOwner::Agent(id) => format!("block {label} of {}", self.agent_name(id)),
+        }
+    }
+}
+
+/// Everything of a block but its value, as the file wants it.
+fn configured_as(wanted: &Wanted<'_>, block: &Block, from_file: Option<String>) -> Change {
+    Change::BlockConfigured {
+        id: block.id.clone(),
+        description: wanted.description.to_owned(),
+        limit: wanted.limit,
+        read_only: wanted.read_only,
+        tags: wanted.tags.to_vec(),
+        owner: wanted.owner.clone(),
+        from_file,
+    }
+}

@@ -1,0 +1,188 @@
+//! One TOML table read key by key: a value of the right kind, or a fault with its line.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::ops::{Range, RangeInclusive};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::keys::{Table, unknown};
+use super::{Fault, Name, TeamError};
+
+/// Collects the faults and warnings of one file.
+pub(super) struct Reader<'a> {
+    file: &'a str,
+    /// Where each line ends.
+    ends: Vec<usize>,
+    pub faults: Vec<Fault>,
+    warned: Vec<Fault>,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(text: &str, file: &'a str) -> Self {
+        let ends = text.match_indices('\n').map(|(at, _)| at).collect();
+        Self { file, ends, faults: Vec::new(), warned: Vec::new() }
+    }
+
+    /// The line a span begins on, from 1.
+    pub fn line(&self, span: &Range<usize>) -> usize {
+        self.ends.partition_point(|end| *end < span.start) + 1
+    }
+
+    pub fn fault(&mut self, line: usize, text: impl Into<String>) {
+        self.faults.push(Fault { file: self.file.to_owned(), line: Some(line), text: text.into() });
+    }
+
+    pub fn warn(&mut self, line: usize, text: impl Into<String>) {
+        self.warned.push(Fault { file: self.file.to_owned(), line: Some(line), text: text.into() });
+    }
+
+    pub fn warnings(&mut self) -> Vec<String> {
+        self.warned.sort_by_key(|warned| warned.line);
+        self.warned.iter().map(ToString::to_string).collect()
+    }
+
+    pub fn into_error(mut self) -> TeamError {
+        self.faults.sort_by_key(|fault| fault.line);
+        TeamError { faults: self.faults }
+    }
+}
+
+/// One table of the file, being read.
+pub(super) struct Section<'t> {
+    table: Table,
+    map: &'t DeTable<'t>,
+    /// The line it begins on.
+    pub line: usize,
+}
+
+impl<'t> Section<'t> {
+    /// Begins to read a table; keys it may not have are faults.
+    pub fn open(reader: &mut Reader<'_>, table: Table, value: &'t DeTable<'t>, span: &Range<usize>) -> Self {
+        for key in value.keys() {
+            let name: &str = key.get_ref();
+            if !table.keys().contains(&name) {
+                let line = reader.line(&key.span());
+                reader.fault(line, unknown(table, name));
+            }
+        }
+        Self { table, map: value, line: reader.line(span) }
+    }
+
+    pub fn get(&self, key: &str) -> Option<&'t Spanned<DeValue<'t>>> {
+        self.map.get(key)
+    }
+
+    /// The line of this key, or of the table where the key is not there.
+    pub fn line_of(&self, reader: &Reader<'_>, key: &str) -> usize {
+        self.map.get_key_value(key).map_or(self.line, |(key, _)| reader.line(&key.span()))
+    }
+
+    /// Adds a fault on this key: "members is …".
+    pub fn fault(&self, reader: &mut Reader<'_>, key: &str, text: impl Display) {
+        let line = self.line_of(reader, key);
+        reader.fault(line, format!("{key} {text}"));
+    }
+
+    fn wrong(&self, reader: &mut Reader<'_>, key: &str, wanted: &str, value: &DeValue<'_>) {
+        let here = shown(value);
+        self.fault(reader, key, format!("of {} is {wanted}; here stands {here}", self.table.title()));
+    }
+
+    /// A text, with its line.
+    pub fn name(&self, reader: &mut Reader<'_>, key: &str) -> Option<Name> {
+        let value = self.get(key)?;
+        match value.get_ref() {
+            DeValue::String(text) => Some(Name { text: text.to_string(), line: reader.line(&value.span()) }),
+            other => {
+                self.wrong(reader, key, "a text in quotes", other);
+                None
+            }
+        }
+    }
+
+    /// A text.
+    pub fn text(&self, reader: &mut Reader<'_>, key: &str) -> Option<String> {
+        self.name(reader, key).map(|name| name.text)
+    }
+
+    /// A list of texts, each with its line.
+    pub fn names(&self, reader: &mut Reader<'_>, key: &str) -> Option<Vec<Name>> {
+        const LIST: &str = "a list of texts such as [\"one\", \"two\"]";
+        let value = self.get(key)?;
+        let DeValue::Array(array) = value.get_ref() else {
+            self.wrong(reader, key, LIST, value.get_ref());
+            return None;
+        };
+        let mut names = Vec::new();
+        for item in array {
+            match item.get_ref() {
+                DeValue::String(text) => {
+                    names.push(Name { text: text.to_string(), line: reader.line(&item.span()) });
+                }
+                other => {
+                    let line = reader.line(&item.span());
+                    let place = self.table.title();
+                    reader.fault(line, format!("{key} of {place} is {LIST}; in it stands {}", shown(other)));
+                }
+            }
+        }
+        Some(names)
+    }
+
+    /// A whole number in this range.
+    pub fn whole(&self, reader: &mut Reader<'_>, key: &str, range: RangeInclusive<u32>) -> Option<u32> {
+        let value = self.get(key)?;
+        let found = match value.get_ref() {
+            DeValue::Integer(digits) => u32::from_str_radix(digits.as_str(), digits.radix()).ok(),
+            _ => None,
+        };
+        let found = found.filter(|number| range.contains(number));
+        if found.is_none() {
+            let wanted = format!("a whole number from {} to {}", range.start(), range.end());
+            self.wrong(reader, key, &wanted, value.get_ref());
+        }
+        found
+    }
+
+    /// A number in this range, whole or not.
+    pub fn number(&self, reader: &mut Reader<'_>, key: &str, range: RangeInclusive<f64>) -> Option<f64> {
+        let value = self.get(key)?;
+        let found = match value.get_ref() {
+            DeValue::Integer(digits) => i32::from_str_radix(digits.as_str(), digits.radix()).ok().map(f64::from),
+            DeValue::Float(digits) => digits.as_str().parse().ok(),
+            _ => None,
+        };
+        let found = found.filter(|number| range.contains(number));
+        if found.is_none() {
+            let wanted = format!("a number from {} to {}", range.start(), range.end());
+            self.wrong(reader, key, &wanted, value.get_ref());
+        }
+        found
+    }
+
+    /// `true` or `false`.
+    pub fn truth(&self, reader: &mut Reader<'_>, key: &str) -> Option<bool> {
+        let value = self.get(key)?;
+        let found = value.get_ref().as_bool();
+        if found.is_none() {
+            self.wrong(reader, key, "true or false", value.get_ref());
+        }
+        found
+    }
+}
+
+/// A value as a person would call it.
+fn shown(value: &DeValue<'_>) -> Cow<'static, str> {
+    match value {
+        DeValue::String(text) if text.chars().count() <= 40 => format!("the text {text:?}").into(),
+        DeValue::String(_) => "a text".into(),
+        DeValue::Integer(number) => number.to_string().into(),
+        DeValue::Float(number) => number.to_string().into(),
+        DeValue::Boolean(truth) => truth.to_string().into(),
+        DeValue::Datetime(_) => "a date".into(),
+        DeValue::Array(_) => "a list".into(),
+        DeValue::Table(_) => "a table".into(),
+    }
+}

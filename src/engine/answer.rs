@@ -1,0 +1,406 @@
+//! What a face asks, answered.
+
+use std::sync::PoisonError;
+
+use super::wire::{Address, Dated, Fault, JobDetail, JobEdit, Overview, Reply, Request};
+use super::{Engine, Trouble, turn};
+use crate::config::Config;
+use crate::domain::memory::{Merge, merge};
+use crate::domain::run::Answer;
+use crate::domain::{
+    Actor, Agent, AgentId, Block, BlockId, Change, Commit, Conflict, Conversation, ConversationId, ConversationOwner,
+    Editor, Group, GroupId, GroupStatus, Job, JobId, JobState, Message, PendingCall, Revision, Run, RunId, RunKind,
+    RunState, StepId, StopReason, Trigger,
+};
+use crate::store::{CommitError, Lane, StoreError};
+
+/// How many jobs the panes show.
+const SHOWN_JOBS: usize = 300;
+/// How often a commit is made again when another person's came first.
+const TRIES: u32 = 5;
+
+impl From<StoreError> for Fault {
+    fn from(fault: StoreError) -> Self {
+        Self::new(fault.to_string())
+    }
+}
+
+impl From<Trouble> for Fault {
+    fn from(trouble: Trouble) -> Self {
+        Self::new(trouble.to_string())
+    }
+}
+
+impl From<CommitError> for Fault {
+    fn from(fault: CommitError) -> Self {
+        match fault {
+            CommitError::Conflict(conflict) => Self { text: conflict.to_string(), conflict: Some(Box::new(conflict)) },
+            CommitError::Store(fault) => fault.into(),
+        }
+    }
+}
+
+impl Engine {
+    /// Does what is asked and answers.
+    pub async fn answer(&self, request: Request) -> Result<Reply, Fault> {
+        match request {
+            Request::Send { to, text } => self.send(&to, &text).await,
+            Request::Cancel { conversation } => self.cancel(&conversation).await,
+            Request::EditBlock { id, base, value, merge } => self.edit_block(&id, base, value, merge).await,
+            Request::SetModel { agent, model } => self.set_model(&agent, model).await,
+            Request::Apply { changes } => self.person(changes).await.map(|()| Reply::Done),
+            Request::CancelJob { id } => self.cancel_job(&id).await,
+            Request::RetryJob { id } => self.retry_job(&id).await,
+            Request::RunJob { agent, group, instruction } => self.run_job(&agent, &group, instruction).await,
+            Request::Answer { step, ordinal, ok, text } => self.answer_call(step, ordinal, ok, text).await,
+            Request::Overview => self.overview().await,
+            Request::Messages { conversation, from, to } => {
+                Ok(Reply::Messages { messages: self.store.messages(&conversation, from, to).await? })
+            }
+            Request::Search { conversation, query, limit } => {
+                Ok(Reply::Messages { messages: self.store.search(conversation.as_ref(), &query, limit).await? })
+            }
+            Request::Revisions { block, limit } => {
+                let revisions = self.store.revisions(&block, limit).await?;
+                let revisions = revisions.into_iter().map(|(n, at, what)| Dated { n, at, what }).collect();
+                Ok(Reply::Revisions { revisions })
+            }
+            Request::Revision { block, version } => {
+                let found = self.store.revisions(&block, usize::MAX).await?;
+                let found = found.into_iter().filter(|(_, _, revision)| revision.version == version);
+                Ok(Reply::Revisions { revisions: found.map(|(n, at, what)| Dated { n, at, what }).collect() })
+            }
+            Request::JobDetail { id } => self.job_detail(&id).await,
+            Request::Probe { model } => self.probe(&model).await,
+            Request::Reconfigure => self.reconfigure(),
+        }
+    }
+
+    /// A commit a person made.
+    async fn person(&self, changes: Vec<Change>) -> Result<(), Fault> {
+        self.store.commit(Lane::Foreground, Commit::new(Actor::Person, changes)).await?;
+        Ok(())
+    }
+
+    async fn send(&self, to: &Address, text: &str) -> Result<Reply, Fault> {
+        if text.trim().is_empty() {
+            return Err(Fault::new("there is nothing to send: type a message first"));
+        }
+        let (owner, group, only, text) = match to {
+            Address::Group(id) => {
+                let group = self.must::<Group>(id.as_str(), "group").await?;
+                match group.status {
+                    GroupStatus::Active => {}
+                    GroupStatus::Paused => return Err(Fault::new(format!("{} is paused", group.name))),
+                    GroupStatus::Archived => return Err(Fault::new(format!("{} is archived", group.name))),
+                }
+                let (only, text) = self.addressed(&group, text).await?;
+                (ConversationOwner::Group(id.clone()), Some(id.clone()), only, text)
+            }
+            Address::Agent(id) => {
+                self.must::<Agent>(id.as_str(), "agent").await?;
+                (ConversationOwner::Agent(id.clone()), None, Some(id.clone()), text.to_owned())
+            }
+        };
+        let kind = RunKind::Turn { group, only };
+        for _ in 0..TRIES {
+            let (changes, reply) = self.turn_of(&owner, kind.clone(), &text).await?;
+            match self.store.commit(Lane::Foreground, Commit::new(Actor::Person, changes)).await {
+                Ok(_) => return Ok(reply),
+                // Somebody else's turn, or the conversation itself, began in between: look again.
+                Err(CommitError::Conflict(Conflict::Refused { .. })) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Fault::new("too many messages at once; send it again"))
+    }
+
+    /// `@name words`: a turn only that member answers.
+    async fn addressed(&self, group: &Group, text: &str) -> Result<(Option<AgentId>, String), Fault> {
+        let Some((name, words)) =
+            text.strip_prefix('@').map(|rest| rest.split_once(char::is_whitespace).unwrap_or((rest, "")))
+        else {
+            return Ok((None, text.to_owned()));
+        };
+        let mut names = Vec::new();
+        for id in group.agents() {
+            let agent = self.must::<Agent>(id.as_str(), "agent").await?;
+            if agent.name == name.trim_end_matches([',', ':']) {
+                if words.trim().is_empty() {
+                    return Err(Fault::new(format!("say something to {name}: @{name} and then the words")));
+                }
+                return Ok((Some(agent.id), text.to_owned()));
+            }
+            names.push(agent.name);
+        }
+        Err(Fault::new(format!("{} has nobody named {name:?}; here are {}", group.name, names.join(", "))))
+    }
+
+    /// The changes of a new turn: at once, or queued behind the one that is on.
+    async fn turn_of(
+        &self,
+        owner: &ConversationOwner,
+        kind: RunKind,
+        text: &str,
+    ) -> Result<(Vec<Change>, Reply), Fault> {
+        let ids = self.store.ids();
+        let mut changes = Vec::new();
+        let found = self.store.find::<Conversation>(owner.key()).await?.into_iter().next();
+        let conversation = found.unwrap_or_else(|| {
+            let fresh = Conversation::new(ConversationId::fresh(ids), owner.clone());
+            changes.push(Change::ConversationOpened(fresh.clone()));
+            fresh
+        });
+        let queued = !self.store.find::<Run>(conversation.id.as_str()).await?.is_empty();
+        let now = self.store.clock().now();
+        let id = RunId::fresh(ids);
+        let run = Run {
+            id: id.clone(),
+            conversation: conversation.id.clone(),
+            kind,
+            state: if queued { RunState::Queued } else { RunState::Running },
+            parent: None,
+            root: id.clone(),
+            input: 0,
+            queued: queued.then(|| text.to_owned()),
+            turn: 0,
+            steps: 0,
+            tokens: 0,
+            created_at: now,
+            moved_at: now,
+        };
+        changes.push(Change::RunCreated(run.clone()));
+        if !queued {
+            changes.push(Change::MessageAppended(turn::words_of_person(self, &run, text.to_owned())));
+        }
+        Ok((changes, Reply::Sent { run: id, conversation: conversation.id, queued }))
+    }
+
+    async fn cancel(&self, conversation: &ConversationId) -> Result<Reply, Fault> {
+        let (mut running, mut texts) = (false, Vec::new());
+        let to = || RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
+        // Queued turns first, so that none of them starts when the running one ends.
+        for run in self.store.find::<Run>(conversation.as_str()).await? {
+            if let Some(text) = &run.queued {
+                self.person(vec![Change::RunMoved { id: run.id.clone(), to: to() }]).await?;
+                texts.push((run.turn, text.clone()));
+            }
+        }
+        let open = self.store.find::<Run>(conversation.as_str()).await?;
+        for run in open {
+            running = true;
+            let task = self.lock_tasks().turns.get(&run.id).map(|(_, cancel)| cancel.clone());
+            if let Some(cancel) = task {
+                // Its task commits what was said so far, marked, and ends the turn.
+                cancel.cancel();
+                continue;
+            }
+            let children = self.store.runs_of(&run.id).await?;
+            let open = children.into_iter().filter(|child| !child.is_finished());
+            let mut changes: Vec<Change> = open.map(|child| Change::RunMoved { id: child.id, to: to() }).collect();
+            changes.push(Change::RunMoved { id: run.id, to: to() });
+            self.person(changes).await?;
+        }
+        texts.sort();
+        Ok(Reply::Cancelled { running, queued: texts.into_iter().map(|(_, text)| text).collect() })
+    }
+
+    async fn edit_block(&self, id: &BlockId, base: u64, value: String, merging: bool) -> Result<Reply, Fault> {
+        for _ in 0..TRIES {
+            let block = self.must::<Block>(id.as_str(), "block").await?;
+            let value = if block.version == base || !merging {
+                value.clone()
+            } else {
+                let conflict = || Fault::from(CommitError::from(Conflict::Block { current: Box::new(block.clone()) }));
+                let rested = self.store.revision(id, base).await?.ok_or_else(conflict)?;
+                match merge(&rested.value, &block.value, &value) {
+                    Merge::Clean(merged) => merged,
+                    Merge::Clash(_) => return Err(conflict()),
+                }
+            };
+            if value == block.value && block.version == base {
+                return Ok(Reply::Block(Box::new(block)));
+            }
+            let version = if merging { block.version + 1 } else { base + 1 };
+            let revision = Revision {
+                block: id.clone(),
+                version,
+                value,
+                editor: Editor::Person,
+                run: None,
+                step: None,
+                reason: "edited".to_owned(),
+            };
+            let commit = Commit::new(Actor::Person, vec![Change::BlockEdited(revision)]);
+            match self.store.commit(Lane::Foreground, commit).await {
+                Ok(_) => return Ok(Reply::Block(Box::new(self.must::<Block>(id.as_str(), "block").await?))),
+                // Somebody edited in between: merge with that, too.
+                Err(CommitError::Conflict(Conflict::Block { .. })) if merging => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Fault::new("the block changes faster than it can be saved; try again"))
+    }
+
+    async fn set_model(&self, agent: &AgentId, model: Option<String>) -> Result<Reply, Fault> {
+        if let Some(name) = &model {
+            self.models.get(name).map_err(|fault| Fault::new(fault.text))?;
+        }
+        let agent = self.must::<Agent>(agent.as_str(), "agent").await?;
+        self.person(vec![Change::AgentPut(Agent { model, ..agent })]).await?;
+        Ok(Reply::Done)
+    }
+
+    async fn cancel_job(&self, id: &JobId) -> Result<Reply, Fault> {
+        let job = self.must::<Job>(id.as_str(), "job").await?;
+        if job.state.is_final() {
+            return Err(Fault::new(format!("the job is {} already", job.state.shown())));
+        }
+        if let Some(cancel) = self.lock_tasks().jobs.get(id) {
+            cancel.cancel();
+        }
+        let to = JobState::Cancelled { why: "you cancelled it".to_owned() };
+        let mut changes = vec![Change::JobMoved { id: id.clone(), to }];
+        if let Some(run) = job.run {
+            let to = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
+            changes.push(Change::RunMoved { id: run, to });
+        }
+        self.person(changes).await?;
+        self.job(id).await
+    }
+
+    async fn retry_job(&self, id: &JobId) -> Result<Reply, Fault> {
+        let job = self.must::<Job>(id.as_str(), "job").await?;
+        let again = Trigger::Retry { job: id.clone() };
+        let change = match &job.state {
+            JobState::Failed { .. } | JobState::Cancelled { .. } => {
+                let mut fresh = Job::new(JobId::fresh(self.store.ids()), job.agent, job.group, again);
+                fresh.retry_of = Some(id.clone());
+                // A failed job owns its window; a cancelled one left it to whoever comes next.
+                fresh.window = job.window.filter(|_| matches!(job.state, JobState::Failed { .. }));
+                if fresh.window.is_none() { self.joined(fresh).await? } else { Change::JobCreated(fresh) }
+            }
+            JobState::Retryable { .. } => {
+                Change::JobCaused { id: id.clone(), cause: Trigger::Person { instruction: None } }
+            }
+            other => return Err(Fault::new(format!("the job is {}; there is nothing to retry", other.shown()))),
+        };
+        self.queue(change).await
+    }
+
+    async fn run_job(&self, agent: &AgentId, group: &GroupId, instruction: Option<String>) -> Result<Reply, Fault> {
+        let team = self.must::<Group>(group.as_str(), "group").await?;
+        if !team.in_background(agent) {
+            let agent = self.must::<Agent>(agent.as_str(), "agent").await?;
+            return Err(Fault::new(format!("{} does not work in the background of {}", agent.name, team.name)));
+        }
+        let cause = Trigger::Person { instruction };
+        let fresh = Job::new(JobId::fresh(self.store.ids()), agent.clone(), group.clone(), cause);
+        if self.store.find::<Conversation>(group.as_str()).await?.is_empty() {
+            return Err(Fault::new(format!("{} has said nothing yet; there is nothing to work on", team.name)));
+        }
+        let change = self.joined(fresh).await?;
+        self.queue(change).await
+    }
+
+    /// The job is made, or its cause joins the one that waits already (J3).
+    async fn joined(&self, job: Job) -> Result<Change, Fault> {
+        let unfinished = self.store.find::<Job>(&Job::pair_key(&job.agent, &job.group)).await?;
+        let open = unfinished.into_iter().find(|other| other.state.waits() && other.window.is_none());
+        Ok(match (open, job.causes.last()) {
+            (Some(open), Some(cause)) => Change::JobCaused { id: open.id, cause: cause.clone() },
+            _ => Change::JobCreated(job),
+        })
+    }
+
+    async fn queue(&self, change: Change) -> Result<Reply, Fault> {
+        let id = JobId(change.subject().to_owned());
+        self.person(vec![change]).await?;
+        self.job(&id).await
+    }
+
+    async fn job(&self, id: &JobId) -> Result<Reply, Fault> {
+        Ok(Reply::Job(Box::new(self.must::<Job>(id.as_str(), "job").await?)))
+    }
+
+    async fn answer_call(&self, step: StepId, ordinal: u32, ok: bool, text: String) -> Result<Reply, Fault> {
+        self.person(vec![Change::CallAnswered { step, ordinal, answer: Answer { ok, text } }]).await?;
+        Ok(Reply::Done)
+    }
+
+    async fn overview(&self) -> Result<Reply, Fault> {
+        // The cursor is taken first: what is committed while the rows are read is read again, not missed.
+        let upto = *self.store.head().borrow();
+        let groups = self.store.all::<Group>().await?;
+        let agents = self.store.all::<Agent>().await?;
+        let blocks = self.store.all::<Block>().await?;
+        let jobs = self.store.jobs(None, SHOWN_JOBS).await?;
+        let mut conversations = self.store.all::<Conversation>().await?;
+        conversations.rows.retain(|talk| !matches!(talk.owner, ConversationOwner::Job(_)));
+        let mut runs = self.store.turn_runs().await?;
+        let mut calls: Vec<PendingCall> = Vec::new();
+        for turn in runs.clone() {
+            let children = self.store.runs_of(&turn.id).await?;
+            for child in children.iter().filter(|child| child.state == RunState::Parked) {
+                calls.extend(self.store.calls(&child.id).await?.into_iter().filter(|call| call.answer.is_none()));
+            }
+            runs.extend(children);
+        }
+        let faults = [groups.faults, agents.faults, blocks.faults, jobs.faults, conversations.faults].concat();
+        Ok(Reply::Overview(Box::new(Overview {
+            upto,
+            groups: groups.rows,
+            agents: agents.rows,
+            blocks: blocks.rows,
+            conversations: conversations.rows,
+            runs,
+            jobs: jobs.rows,
+            calls,
+            faults,
+            default_model: self.default_model(),
+        })))
+    }
+
+    async fn job_detail(&self, id: &JobId) -> Result<Reply, Fault> {
+        let job = self.must::<Job>(id.as_str(), "job").await?;
+        let steps = match &job.run {
+            Some(run) => self.store.steps(run).await?,
+            None => Vec::new(),
+        };
+        let notes: Vec<Message> = match &job.conversation {
+            Some(notes) => self.store.messages(notes, 1, u64::MAX).await?,
+            None => Vec::new(),
+        };
+        let mut edits = Vec::new();
+        for revision in self.store.job_revisions(id).await? {
+            let block = self.must::<Block>(revision.block.as_str(), "block").await?;
+            let before = self.store.revision(&revision.block, revision.version.saturating_sub(1)).await?;
+            edits.push(JobEdit {
+                label: block.label,
+                before: before.map(|revision| revision.value).unwrap_or_default(),
+                revision,
+            });
+        }
+        Ok(Reply::JobDetail(Box::new(JobDetail { job, steps, notes, edits })))
+    }
+
+    async fn probe(&self, model: &str) -> Result<Reply, Fault> {
+        let report = self.models.probe(model).await.map_err(|fault| Fault::new(fault.text))?;
+        let tools = if report.tool_calling { "it calls tools" } else { "it called no tool when asked to" };
+        let text = format!("{model} answered {:?} in {} ms; {tools}", report.said, report.latency.as_millis());
+        Ok(Reply::Probed { text, tools: report.tool_calling })
+    }
+
+    fn reconfigure(&self) -> Result<Reply, Fault> {
+        let Some(path) = &self.options.config else { return Ok(Reply::Done) };
+        let config = Config::load(path).map_err(|fault| Fault::new(fault.to_string()))?;
+        config.model.clone_into(&mut self.default_model.write().unwrap_or_else(PoisonError::into_inner));
+        self.models.replace(config);
+        Ok(Reply::Done)
+    }
+
+    async fn must<T: crate::domain::state::Row + Send + 'static>(&self, key: &str, noun: &str) -> Result<T, Fault> {
+        let row = self.store.row::<T>(key).await?;
+        row.ok_or_else(|| Fault::new(format!("there is no {noun} {key}")))
+    }
+}

@@ -1,0 +1,282 @@
+//! Events: the wire of `--json`, made from updates.
+//!
+//! `message` comes only after its commit; `delta` is live text. Each object names itself in `event`, and the
+//! run wherever there is one.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::wire::{LiveUpdate, RowUpdate, Update};
+use crate::domain::{
+    AgentId, Change, Content, ConversationId, Logged, Message, PendingKind, Run, RunId, RunState, StepId,
+};
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A run begins.
+    RunStarted {
+        /// Which.
+        run: RunId,
+        /// Its turn in the conversation.
+        turn: u64,
+        /// The agent, for a speech or a job.
+        agent: Option<AgentId>,
+    },
+    /// Live text.
+    Delta {
+        /// The run.
+        run: RunId,
+        /// The step it will be.
+        step: StepId,
+        /// The speaker's short name.
+        agent: String,
+        /// `text` or `reasoning`.
+        kind: &'static str,
+        /// The text since the last delta.
+        text: String,
+    },
+    /// A committed tool call.
+    ToolCall {
+        /// The run.
+        run: Option<RunId>,
+        /// The step.
+        step: Option<StepId>,
+        /// The agent's short name.
+        agent: String,
+        /// The call's id.
+        id: String,
+        /// The tool.
+        name: String,
+        /// A JSON object.
+        arguments: Value,
+    },
+    /// The one result of a call.
+    ToolResult {
+        /// The run.
+        run: Option<RunId>,
+        /// The call's id.
+        id: String,
+        /// `success` or `error`.
+        status: &'static str,
+        /// What the tool said.
+        text: String,
+    },
+    /// A committed message.
+    Message {
+        /// The run.
+        run: Option<RunId>,
+        /// Its id.
+        id: String,
+        /// Its place in the conversation.
+        seq: u64,
+        /// `user`, `assistant` or `system`.
+        role: &'static str,
+        /// The short name; null for a person.
+        agent: Option<String>,
+        /// The agent's id.
+        agent_id: Option<AgentId>,
+        /// The words.
+        text: String,
+    },
+    /// A block has a new version.
+    BlockEdited {
+        /// The run, where an agent edited.
+        run: Option<RunId>,
+        /// The block's id.
+        block: String,
+        /// The version.
+        version: u64,
+        /// Who.
+        editor: String,
+        /// The value.
+        value: String,
+    },
+    /// A job was made or moved.
+    Job {
+        /// Its run, once claimed.
+        run: Option<RunId>,
+        /// Its id.
+        id: String,
+        /// The agent.
+        agent: AgentId,
+        /// The shown word.
+        status: &'static str,
+        /// The inside word.
+        state: &'static str,
+    },
+    /// A run waits for somebody.
+    RunWaiting {
+        /// Which.
+        run: RunId,
+        /// `approval`, `reply`, `workers` or `group`.
+        r#for: PendingKind,
+        /// The ids of what it waits for: the call as `step/ordinal`.
+        ids: Vec<String>,
+    },
+    /// A run is over.
+    RunFinished {
+        /// Which.
+        run: RunId,
+        /// Why.
+        stop_reason: &'static str,
+        /// The sentence, when it failed.
+        error: Option<String>,
+    },
+}
+
+/// The events of one conversation, and the background's.
+#[derive(Debug, Default)]
+pub struct Events {
+    conversations: HashMap<RunId, ConversationId>,
+    /// Steps whose message is known and whose live text has not gone yet: text must not come after its message.
+    settled: HashSet<StepId>,
+}
+
+impl Events {
+    /// Events that go on with these runs, made before the first update.
+    #[must_use]
+    pub fn knowing(runs: &[Run]) -> Self {
+        let conversations = runs.iter().map(|run| (run.id.clone(), run.conversation.clone())).collect();
+        Self { conversations, settled: HashSet::new() }
+    }
+
+    /// The events of this update that belong to this conversation; `None` takes all.
+    pub fn of(&mut self, update: &Update, only: Option<&ConversationId>) -> Vec<Event> {
+        match update {
+            Update::Committed { changes, rows, .. } => {
+                let mut events = Vec::new();
+                for logged in changes {
+                    if let Change::StepFinished(step) = &logged.change {
+                        self.settled.insert(step.id.clone());
+                    }
+                    self.committed(logged, rows, only, &mut events);
+                }
+                events
+            }
+            Update::Live(live) if self.settled.contains(&live.step) => Vec::new(),
+            Update::Live(live) if only.is_none_or(|only| *only == live.conversation) => deltas(live),
+            Update::Over { step } => {
+                self.settled.remove(step);
+                Vec::new()
+            }
+            Update::Live(_) | Update::Trouble { .. } => Vec::new(),
+        }
+    }
+
+    fn committed(
+        &mut self,
+        logged: &Logged,
+        rows: &[RowUpdate],
+        only: Option<&ConversationId>,
+        events: &mut Vec<Event>,
+    ) {
+        let wanted = |conversation: &ConversationId| only.is_none_or(|only| only == conversation);
+        match &logged.change {
+            Change::RunCreated(run) => {
+                self.conversations.insert(run.id.clone(), run.conversation.clone());
+                if wanted(&run.conversation) && run.state != RunState::Queued {
+                    let (run, turn, agent) = (run.id.clone(), run.turn, run.agent().cloned());
+                    events.push(Event::RunStarted { run, turn, agent });
+                }
+            }
+            Change::RunMoved { id, to: RunState::Running } if self.known(id).is_some_and(wanted) => {
+                let row = rows.iter().find_map(|row| match row {
+                    RowUpdate::Run(run) if run.id == *id => Some(run),
+                    _ => None,
+                });
+                let (turn, agent) = row.map_or((0, None), |run| (run.turn, run.agent().cloned()));
+                events.push(Event::RunStarted { run: id.clone(), turn, agent });
+            }
+            Change::RunMoved { id, to: RunState::Finished { stop_reason, error } }
+                if self.known(id).map_or(only.is_none(), wanted) =>
+            {
+                let (run, stop_reason, error) = (id.clone(), stop_reason.as_str(), error.clone());
+                events.push(Event::RunFinished { run, stop_reason, error });
+            }
+            Change::MessageAppended(message) if wanted(&message.conversation) => events.extend(said(message)),
+            Change::BlockEdited(revision) => events.push(Event::BlockEdited {
+                run: revision.run.clone(),
+                block: revision.block.0.clone(),
+                version: revision.version,
+                editor: revision.editor.name().to_owned(),
+                value: revision.value.clone(),
+            }),
+            Change::CallPending(call) if call.kind != PendingKind::Behind => events.push(Event::RunWaiting {
+                run: call.run.clone(),
+                r#for: call.kind,
+                ids: vec![format!("{}/{}", call.step, call.ordinal)],
+            }),
+            Change::JobCreated(_)
+            | Change::JobClaimed { .. }
+            | Change::JobYielded { .. }
+            | Change::JobRecovered { .. }
+            | Change::JobMoved { .. } => events.extend(job(logged.change.subject(), rows)),
+            _ => {}
+        }
+    }
+
+    fn known(&self, run: &RunId) -> Option<&ConversationId> {
+        self.conversations.get(run)
+    }
+}
+
+fn job(id: &str, rows: &[RowUpdate]) -> Option<Event> {
+    rows.iter().find_map(|row| match row {
+        RowUpdate::Job(job) if job.id.as_str() == id => Some(Event::Job {
+            run: job.run.clone(),
+            id: job.id.0.clone(),
+            agent: job.agent.clone(),
+            status: job.state.shown(),
+            state: job.state.as_str(),
+        }),
+        _ => None,
+    })
+}
+
+fn said(message: &Message) -> Vec<Event> {
+    match &message.content {
+        Content::Tool { call, name, arguments, ok, text } => vec![
+            Event::ToolCall {
+                run: message.run.clone(),
+                step: message.step.clone(),
+                agent: message.name.clone(),
+                id: call.clone(),
+                name: name.clone(),
+                arguments: arguments.clone(),
+            },
+            Event::ToolResult {
+                run: message.run.clone(),
+                id: call.clone(),
+                status: if *ok { "success" } else { "error" },
+                text: text.clone(),
+            },
+        ],
+        Content::Text { text, .. } | Content::Notice { text, .. } => vec![Event::Message {
+            run: message.run.clone(),
+            id: message.id.0.clone(),
+            seq: message.seq,
+            role: message.role(),
+            agent: message.agent.as_ref().map(|_| message.name.clone()),
+            agent_id: message.agent.clone(),
+            text: text.clone(),
+        }],
+    }
+}
+
+fn deltas(live: &LiveUpdate) -> Vec<Event> {
+    [("reasoning", &live.reasoning), ("text", &live.text)]
+        .into_iter()
+        .filter(|(_, text)| !text.is_empty())
+        .map(|(kind, text)| Event::Delta {
+            run: live.run.clone(),
+            step: live.step.clone(),
+            agent: live.name.clone(),
+            kind,
+            text: text.clone(),
+        })
+        .collect()
+}

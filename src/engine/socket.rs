@@ -1,0 +1,191 @@
+//! The owner's socket: the handle's values, one JSON object a line, for this user only (0600).
+//!
+//! A connection either asks, each request answered in order, or follows updates from a cursor. Text a stalled
+//! follower has not taken costs nothing: the follower reads the log and the live text when it comes to it.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Mutex;
+
+use super::Engine;
+use super::wire::{Fault, Reply, Request, Update};
+
+/// What a client sends.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Call {
+    Follow { follow: u64 },
+    Ask(Request),
+}
+
+/// What a client gets for a request.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    Ok(Reply),
+    Fault(Fault),
+}
+
+/// Listens beside the store until the engine stops; what a dead owner left there is removed first.
+///
+/// The caller holds the owner lock, so nobody else listens there.
+pub fn listen(engine: &Arc<Engine>, path: PathBuf) -> Result<(), Fault> {
+    let failed = |error: std::io::Error| {
+        Fault::new(format!("opening the socket {}: {error}; other programs cannot join this one", path.display()))
+    };
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&path).map_err(failed)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    let task = Arc::clone(engine);
+    engine.spawn(async move {
+        let _leave = Leave(path);
+        loop {
+            tokio::select! {
+                () = task.stop.cancelled() => return,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        let engine = Arc::clone(&task);
+                        task.spawn(async move {
+                            if let Err(error) = serve(&engine, stream).await {
+                                tracing::debug!("a client has left: {error}");
+                            }
+                        });
+                    }
+                    Err(error) => {
+                        tracing::error!("the socket takes nobody in any more: {error}");
+                        return;
+                    }
+                },
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Removes the socket's file when nobody listens any more.
+struct Leave(PathBuf);
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        // Left behind, it is removed by the next owner.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+async fn serve(engine: &Arc<Engine>, stream: UnixStream) -> std::io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut lines = BufReader::new(read).lines();
+    while let Some(line) = lines.next_line().await? {
+        let answer = match serde_json::from_str::<Call>(&line) {
+            Ok(Call::Follow { follow }) => return relay(engine, follow, lines, write).await,
+            Ok(Call::Ask(request)) => match engine.answer(request).await {
+                Ok(reply) => Answer::Ok(reply),
+                Err(fault) => Answer::Fault(fault),
+            },
+            Err(error) => Answer::Fault(Fault::new(format!("the request cannot be read: {error}"))),
+        };
+        send(&mut write, &answer).await?;
+    }
+    Ok(())
+}
+
+/// Sends updates until the client leaves.
+async fn relay(
+    engine: &Arc<Engine>,
+    after: u64,
+    mut lines: Lines<BufReader<OwnedReadHalf>>,
+    mut write: OwnedWriteHalf,
+) -> std::io::Result<()> {
+    let mut follower = engine.follow(after);
+    loop {
+        tokio::select! {
+            left = lines.next_line() => {
+                if left?.is_none() {
+                    return Ok(());
+                }
+            }
+            update = follower.next() => match update {
+                Ok(update) => send(&mut write, &update).await?,
+                Err(fault) => return send(&mut write, &Update::Trouble { text: fault.text }).await,
+            },
+        }
+    }
+}
+
+async fn send(write: &mut OwnedWriteHalf, value: &impl Serialize) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(value).map_err(std::io::Error::other)?;
+    line.push(b'\n');
+    write.write_all(&line).await
+}
+
+/// A way to the engine of another program.
+pub struct Client {
+    path: PathBuf,
+    line: Mutex<Line>,
+}
+
+struct Line {
+    lines: Lines<BufReader<OwnedReadHalf>>,
+    write: OwnedWriteHalf,
+}
+
+impl Client {
+    /// Connects to the owner's socket.
+    pub async fn connect(path: &Path) -> Result<Self, Fault> {
+        Ok(Self { path: path.to_owned(), line: Mutex::new(dial(path).await?) })
+    }
+
+    /// Asks and waits for the answer. Must not be dropped half way: use it from a task of its own.
+    pub async fn ask(&self, request: Request) -> Result<Reply, Fault> {
+        let mut line = self.line.lock().await;
+        send(&mut line.write, &Call::Ask(request)).await.map_err(|_| gone())?;
+        match next::<Answer>(&mut line.lines).await? {
+            Answer::Ok(reply) => Ok(reply),
+            Answer::Fault(fault) => Err(fault),
+        }
+    }
+
+    /// Follows updates after this change, on a connection of its own.
+    pub async fn follow(&self, after: u64) -> Result<Updates, Fault> {
+        let mut line = dial(&self.path).await?;
+        send(&mut line.write, &Call::Follow { follow: after }).await.map_err(|_| gone())?;
+        Ok(Updates(line))
+    }
+}
+
+/// Updates from another program's engine.
+pub struct Updates(Line);
+
+impl Updates {
+    /// The next update. Cancel-safe.
+    pub async fn next(&mut self) -> Result<Update, Fault> {
+        next(&mut self.0.lines).await
+    }
+}
+
+async fn dial(path: &Path) -> Result<Line, Fault> {
+    let stream = UnixStream::connect(path).await.map_err(|error| {
+        Fault::new(format!("reaching the program that owns the store at {}: {error}", path.display()))
+    })?;
+    let (read, write) = stream.into_split();
+    Ok(Line { lines: BufReader::new(read).lines(), write })
+}
+
+async fn next<T: for<'de> Deserialize<'de>>(lines: &mut Lines<BufReader<OwnedReadHalf>>) -> Result<T, Fault> {
+    let line = lines.next_line().await.map_err(|_| gone())?.ok_or_else(gone)?;
+    serde_json::from_str(&line)
+        .map_err(|error| Fault::new(format!("the program that owns the store speaks another version: {error}")))
+}
+
+fn gone() -> Fault {
+    Fault::new("the program that owned the store has ended; start again")
+}

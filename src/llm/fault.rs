@@ -1,0 +1,213 @@
+//! What goes wrong between us and a provider, as one sentence each.
+//!
+//! Every text a server chose passes [`clean`] before it becomes part of a sentence.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::secret::{Key, clean};
+use super::{ErrorClass, ModelError};
+
+/// Whom a call went to; what the sentences are made from.
+#[derive(Debug, Clone)]
+pub(super) struct Callee {
+    /// The provider's name.
+    pub provider: String,
+    /// The model's name behind it.
+    pub model: String,
+    /// Its address.
+    pub address: String,
+    /// Where the key lies, in words; `None` when none is sent.
+    pub key_place: Option<String>,
+    /// The key that was sent, to keep it out of the sentences.
+    pub key: Option<Key>,
+}
+
+impl Callee {
+    fn clean(&self, text: &str) -> String {
+        clean(text, self.key.as_ref())
+    }
+
+    /// The server answered with another status than success.
+    pub fn status(&self, status: u16, reason: &str, wait: Option<Duration>, body: &str) -> ModelError {
+        let (name, body_says) = (&self.provider, self.body_says(body));
+        let says = |fallback: &str| if body_says.is_empty() { fallback.to_owned() } else { body_says.clone() };
+        let and = if body_says.is_empty() { String::new() } else { format!(": {body_says}") };
+        let text = match (status, &self.key_place) {
+            // The body of a refused key often quotes a part of it, so it is not told.
+            (401, Some(place)) => format!("{name} refused the key in {place} (401)"),
+            (401, None) => format!("{name} wants a key (401); name one with key_env in [provider.{name}]"),
+            (403, _) => format!("{name} does not allow this (403){and}"),
+            (404, _) => format!("{name} knows no model \"{}\" at {} (404){and}", self.model, self.address),
+            (429, _) if out_of_credit(body) => format!("429 from {name}: the account has no credit left{and}"),
+            (429, _) => format!("429 from {name}: too many requests{}", asks_to_wait(wait)),
+            (300..=399, _) => format!("{status} from {name}: {} sends us elsewhere; correct base_url", self.address),
+            (500.., _) => format!("{status} from {name}: {}{}", says(&reason.to_lowercase()), asks_to_wait(wait)),
+            _ => format!("{status} from {name}: {}", says(&reason.to_lowercase())),
+        };
+        let class = if status == 429 && out_of_credit(body) { ErrorClass::Terminal } else { class_of(status) };
+        ModelError { class, text, retry_after: wait }
+    }
+
+    /// The server told of an error in the middle of its answer.
+    pub fn event(&self, body: &Value) -> ModelError {
+        let error = body.get("error").unwrap_or(body);
+        let word = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default();
+        let code = error.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
+        let stays = ["invalid_request", "authentication", "permission", "not_found", "billing", "INVALID_ARGUMENT"];
+        let class = match code {
+            Some(code @ 400..) => class_of(code),
+            _ if stays.iter().any(|kind| word("type").contains(kind) || word("status").contains(kind)) => {
+                ErrorClass::Terminal
+            }
+            _ => ErrorClass::Transient,
+        };
+        let told = self.body_says(&body.to_string());
+        let why = if told.is_empty() { "it did not say why" } else { &told };
+        ModelError { class, text: format!("{} broke off its answer: {why}", self.provider), retry_after: None }
+    }
+
+    /// No connection came about.
+    pub fn unreachable(&self, why: &str) -> ModelError {
+        ModelError::transient(format!("could not reach {}: {}", self.address, self.clean(why)))
+    }
+
+    /// The connection broke, or what came over it cannot be read.
+    pub fn broken(&self, why: &str) -> ModelError {
+        ModelError::transient(format!("the answer of {} was cut short: {}", self.provider, self.clean(why)))
+    }
+
+    /// The answer ended before its end.
+    pub fn cut_short(&self) -> ModelError {
+        ModelError::transient(format!("the answer of {} was cut short", self.provider))
+    }
+
+    /// The answer is whole but the calls in it cannot be used.
+    pub fn malformed(&self, what: &str) -> ModelError {
+        ModelError::transient(format!("{} sent a malformed tool call: {}", self.provider, self.clean(what)))
+    }
+
+    /// The call could not even be put into words the protocol knows.
+    pub fn unsendable(&self, why: &str) -> ModelError {
+        ModelError::terminal(format!("cannot ask {}: {}", self.provider, self.clean(why)))
+    }
+
+    /// The message in an error body: the usual places in JSON, else the text unless it is a web page.
+    fn body_says(&self, body: &str) -> String {
+        let Ok(value) = serde_json::from_str::<Value>(body) else {
+            let page = body.trim_start().starts_with('<');
+            return if page { String::new() } else { self.clean(body) };
+        };
+        let first = value.get(0).unwrap_or(&value);
+        let places = ["/error/message", "/error", "/message", "/detail"];
+        let found = places.iter().find_map(|place| first.pointer(place).and_then(Value::as_str));
+        self.clean(found.unwrap_or_default()).trim_end_matches('.').to_owned()
+    }
+}
+
+fn out_of_credit(body: &str) -> bool {
+    body.contains("insufficient_quota")
+}
+
+fn asks_to_wait(wait: Option<Duration>) -> String {
+    wait.map_or(String::new(), |wait| format!(", it asks to wait {} s", wait.as_millis().div_ceil(1000)))
+}
+
+/// Which statuses are worth trying again (J7).
+fn class_of(status: u16) -> ErrorClass {
+    match status {
+        408 | 425 | 429 | 500.. => ErrorClass::Transient,
+        _ => ErrorClass::Terminal,
+    }
+}
+
+/// How long the server asks to wait: `retry-after-ms`, or `retry-after` in seconds or as a date. A date is measured
+/// from the server's own `date` where it gives one, because its clock need not be ours (`now`).
+pub(super) fn retry_after<'a>(header: impl Fn(&str) -> Option<&'a str>, now: Timestamp) -> Option<Duration> {
+    if let Some(millis) = header("retry-after-ms").and_then(|text| text.trim().parse().ok()) {
+        return Some(Duration::from_millis(millis));
+    }
+    let text = header("retry-after")?.trim();
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let moment = |text: &str| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok();
+    let from = header("date").and_then(moment).unwrap_or(now);
+    Some(Duration::try_from(moment(text)?.duration_since(from)).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::{Callee, retry_after};
+    use crate::llm::ErrorClass;
+    use crate::llm::secret::Key;
+
+    fn callee(key_place: Option<&str>) -> Callee {
+        Callee {
+            provider: "openai".into(),
+            model: "gpt-4.1-mini".into(),
+            address: "https://api.openai.com/v1/".into(),
+            key_place: key_place.map(str::to_owned),
+            key: Key::new("sk-0123456789"),
+        }
+    }
+
+    #[test]
+    fn each_status_is_a_sentence_with_its_class() {
+        let wait = Some(Duration::from_millis(11_500));
+        let body = r#"{"error":{"message":"The server is sad.","type":"x"}}"#;
+        let of = |status, body| {
+            let error = callee(Some("OPENAI_API_KEY")).status(status, "Some Reason", None, body);
+            (error.class == ErrorClass::Transient, error.text)
+        };
+        let waiting = callee(None).status(429, "", wait, "").text;
+        assert_eq!(waiting, "429 from openai: too many requests, it asks to wait 12 s");
+        assert_eq!(of(401, body), (false, "openai refused the key in OPENAI_API_KEY (401)".into()));
+        assert_eq!(of(403, body), (false, "openai does not allow this (403): The server is sad".into()));
+        assert_eq!(of(503, body), (true, "503 from openai: The server is sad".into()));
+        assert_eq!(of(503, "<html>a page</html>"), (true, "503 from openai: some reason".into()));
+        assert_eq!(of(400, "plain\nwords"), (false, "400 from openai: plain words".into()));
+        assert_eq!(of(529, "[{\"error\":{\"message\":\"in a list\"}}]"), (true, "529 from openai: in a list".into()));
+        let none_left = r#"{"error":{"message":"Buy some.","code":"insufficient_quota"}}"#;
+        assert_eq!(of(429, none_left), (false, "429 from openai: the account has no credit left: Buy some".into()));
+        let missing = "openai knows no model \"gpt-4.1-mini\" at https://api.openai.com/v1/ (404)";
+        assert_eq!(of(404, ""), (false, missing.into()));
+        let elsewhere = "307 from openai: https://api.openai.com/v1/ sends us elsewhere; correct base_url";
+        assert_eq!(of(307, ""), (false, elsewhere.into()));
+    }
+
+    #[test]
+    fn an_error_in_the_stream_has_the_class_of_its_type_or_code() {
+        let class = |body| callee(None).event(&body).class;
+        assert_eq!(class(json!({"error": {"type": "overloaded_error", "message": "m"}})), ErrorClass::Transient);
+        assert_eq!(class(json!({"error": {"type": "invalid_request_error"}})), ErrorClass::Terminal);
+        assert_eq!(class(json!({"code": 502, "message": "m"})), ErrorClass::Transient);
+        assert_eq!(class(json!({"code": 402, "message": "m"})), ErrorClass::Terminal);
+        assert_eq!(callee(None).event(&json!({"message": "gone"})).text, "openai broke off its answer: gone");
+    }
+
+    #[test]
+    fn waiting_is_read_as_seconds_milliseconds_or_a_date() {
+        let now: Timestamp = "2026-11-20T08:00:00Z".parse().unwrap();
+        let wait = |headers: &[(&str, &'static str)]| {
+            retry_after(|name| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| *value), now)
+        };
+        assert_eq!(wait(&[("retry-after", "12")]), Some(Duration::from_secs(12)));
+        assert_eq!(wait(&[("retry-after", "0.5")]), Some(Duration::from_millis(500)));
+        assert_eq!(wait(&[("retry-after-ms", "250"), ("retry-after", "1")]), Some(Duration::from_millis(250)));
+        let date = ("retry-after", "Fri, 20 Nov 2026 08:00:30 GMT");
+        assert_eq!(wait(&[date]), Some(Duration::from_secs(30)));
+        assert_eq!(wait(&[date, ("date", "Fri, 20 Nov 2026 08:00:10 GMT")]), Some(Duration::from_secs(20)));
+        assert_eq!(wait(&[("retry-after", "Fri, 20 Nov 2026 07:00:00 GMT")]), Some(Duration::ZERO));
+        assert_eq!(wait(&[("retry-after", "soon")]), None);
+        assert_eq!(wait(&[("retry-after", "-1")]), None);
+        assert_eq!(wait(&[]), None);
+    }
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use nightdesk::domain::{Change, Content, StepId};
 use nightdesk::engine::handle::Following;
 use nightdesk::engine::wire::Update;
+use nightdesk::store::Mode;
 
 use crate::world::{Plan, World};
 
@@ -151,5 +152,43 @@ async fn a_wait_that_is_dropped_loses_nothing() {
         }
     }
     assert_eq!(screen.said.len(), 4);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watcher_far_behind_keeps_live_text_until_its_message_comes() {
+    let world = World::new(Plan { script: SCRIPT, ..Plan::default() }).await;
+    for turn in 0..40 {
+        world.send(&format!("turn {turn}")).await;
+    }
+    let run = world.post("one more").await;
+    world.live(|live| live.name == "ann" && live.text.contains("words")).await;
+    let mut following = world.handle.follow(0).await.unwrap();
+    let mut screen = Screen::default();
+    screen.take(following.next().await.unwrap());
+    screen.take(following.next().await.unwrap());
+    world.finished(&run).await;
+    while screen.last < *world.store().head().borrow() {
+        screen.take(following.next().await.unwrap());
+    }
+    assert_eq!(screen.said.len(), 41 * 4);
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn on_real_threads_no_text_shows_beside_its_message() {
+    let script = "[default]\ntext = \"{agent} says {turn}\"\nchunk = 3\nrepeat = 20\n";
+    let world = World::new(Plan { script, mode: Mode::Threads, ..Plan::default() }).await;
+    let mut watching = Vec::new();
+    for pace in [0, 0, 1, 7].map(Duration::from_millis) {
+        let following = world.handle.follow(0).await.unwrap();
+        watching.push(tokio::spawn(watch(following, 15 * 15, pace)));
+    }
+    for turn in 0..20 {
+        world.send(&format!("turn {turn}")).await;
+    }
+    for watcher in watching {
+        assert!(watcher.await.unwrap().said.len() >= 30);
+    }
     world.close().await;
 }

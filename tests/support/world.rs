@@ -56,6 +56,7 @@ pub struct Setting {
     toolbox: Toolbox,
     options: Options,
     max_parallel: u32,
+    mode: Mode,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
@@ -95,6 +96,8 @@ pub struct Plan {
     pub max_steps: Option<u32>,
     /// Calls of the scripted provider at once.
     pub max_parallel: u32,
+    /// Where the store works: inline for a paused clock.
+    pub mode: Mode,
 }
 
 impl Default for Plan {
@@ -112,6 +115,7 @@ impl Default for Plan {
             tools: &["ask_person"],
             max_steps: None,
             max_parallel: 50,
+            mode: Mode::Inline,
         }
     }
 }
@@ -142,6 +146,7 @@ impl World {
             toolbox: plan.toolbox,
             options: plan.options,
             max_parallel: plan.max_parallel,
+            mode: plan.mode,
             asked: Arc::default(),
         };
         let world = Self::open(setting).await;
@@ -151,7 +156,7 @@ impl World {
 
     async fn open(setting: Setting) -> Self {
         let opened = store::Options {
-            mode: Mode::Inline,
+            mode: setting.mode,
             clock: Arc::clone(&setting.clock),
             ids: setting.ids.clone(),
             ..store::Options::default()

@@ -71,6 +71,8 @@ pub enum Scope {
     Group(GroupId),
     /// One agent's direct talk.
     Agent(AgentId),
+    /// Nobody's: it only does what it is asked.
+    Nobody,
 }
 
 /// The engine of a store. One a store: who starts it holds the store's owner lock.

@@ -1,1 +1,14 @@
-fn main() {}
+//! The program: reads the command line and hands it to the face it asks for.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use nightdesk::cli::{self, Cli};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime.block_on(cli::run(cli)),
+        Err(error) => cli::fail(&cli::Failure::Said(format!("starting: {error}; close some programs and try again"))),
+    }
+}

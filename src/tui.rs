@@ -11,6 +11,7 @@ pub mod command;
 pub mod composer;
 pub mod dialog;
 pub mod effect;
+pub mod field;
 pub mod glyph;
 pub mod layout;
 pub mod model;

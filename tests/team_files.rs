@@ -174,7 +174,7 @@ fn the_starter_team_is_a_round_robin_of_three_with_an_archivist_behind_it() {
     let story = desk.block("story");
     assert_eq!((story.value.as_str(), story.description.as_str()), ("", "What we know so far"));
     for agent in desk.rows.all::<Agent>().unwrap() {
-        assert_eq!(agent.model.as_deref(), Some("offline"), "{}", agent.name);
+        assert_eq!(agent.model, None, "{}", agent.name);
     }
 }
 

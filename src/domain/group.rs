@@ -86,6 +86,18 @@ pub enum GroupStatus {
     Archived,
 }
 
+impl GroupStatus {
+    /// The name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Archived => "archived",
+        }
+    }
+}
+
 /// Background agents and what makes them work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sleeptime {

@@ -3,13 +3,15 @@
 //! `message` comes only after its commit; `delta` is live text. Each object names itself in `event`, and the
 //! run wherever there is one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::wire::{LiveUpdate, RowUpdate, Update};
-use crate::domain::{AgentId, Change, Content, ConversationId, Logged, Message, PendingKind, RunId, RunState, StepId};
+use crate::domain::{
+    AgentId, Change, Content, ConversationId, Logged, Message, PendingKind, Run, RunId, RunState, StepId,
+};
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -130,21 +132,38 @@ pub enum Event {
 #[derive(Debug, Default)]
 pub struct Events {
     conversations: HashMap<RunId, ConversationId>,
+    /// Steps whose message is known and whose live text has not gone yet: text must not come after its message.
+    settled: HashSet<StepId>,
 }
 
 impl Events {
+    /// Events that go on with these runs, made before the first update.
+    #[must_use]
+    pub fn knowing(runs: &[Run]) -> Self {
+        let conversations = runs.iter().map(|run| (run.id.clone(), run.conversation.clone())).collect();
+        Self { conversations, settled: HashSet::new() }
+    }
+
     /// The events of this update that belong to this conversation; `None` takes all.
     pub fn of(&mut self, update: &Update, only: Option<&ConversationId>) -> Vec<Event> {
         match update {
             Update::Committed { changes, rows, .. } => {
                 let mut events = Vec::new();
                 for logged in changes {
+                    if let Change::StepFinished(step) = &logged.change {
+                        self.settled.insert(step.id.clone());
+                    }
                     self.committed(logged, rows, only, &mut events);
                 }
                 events
             }
+            Update::Live(live) if self.settled.contains(&live.step) => Vec::new(),
             Update::Live(live) if only.is_none_or(|only| *only == live.conversation) => deltas(live),
-            Update::Live(_) | Update::Over { .. } | Update::Trouble { .. } => Vec::new(),
+            Update::Over { step } => {
+                self.settled.remove(step);
+                Vec::new()
+            }
+            Update::Live(_) | Update::Trouble { .. } => Vec::new(),
         }
     }
 

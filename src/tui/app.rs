@@ -5,6 +5,7 @@
 //! they want of the world comes out as [`Effect`]s. [`App::prepare`] lays out what the next frame shows and
 //! [`view::view`] draws it. An `App` owns nothing process-wide: several can run side by side.
 
+pub mod chrome;
 pub mod keep;
 pub mod view;
 
@@ -18,7 +19,9 @@ use crate::engine::wire::{Address, Fault, Overview, Reply, Request, Update};
 use super::command::{Command, When};
 use super::composer::Composer;
 use super::dialog::Dialog;
+use super::dialog::commands::Commands;
 use super::dialog::confirm::{Choice, Confirm};
+use super::dialog::models::Models;
 use super::effect::{Act, Cx, Effect, Leave, Msg, Owner, Ticket, Toast};
 use super::layout::{self, Layout, Wish};
 use super::model::Model;
@@ -150,7 +153,7 @@ impl App {
             size: self.size,
             focus: self.pane,
             side: self.side,
-            zoom: self.zoom,
+            zoom: self.zoom || (!self.composing && self.panes.get(self.pane).fills_screen()),
             composer: self.composer.rows(self.size.width),
         });
         for id in PaneId::ALL {
@@ -288,6 +291,7 @@ impl App {
     fn answered(&mut self, ticket: Ticket, reply: Result<Reply, Fault>) {
         match ticket.owner {
             Owner::App => match reply {
+                Ok(Reply::Overview(overview)) => self.model.default_model = overview.default_model,
                 Err(fault) => self.acts.push(Act::Toast(Toast::error(fault.text))),
                 Ok(Reply::Cancelled { queued, .. }) if !queued.is_empty() => {
                     self.acts.push(Act::Draft(queued.join("\n")));
@@ -320,9 +324,11 @@ impl App {
             Command::Close => {
                 self.dialogs.pop();
             }
+            Command::Help if !matches!(self.dialogs.last(), Some(Dialog::Commands(_))) => self.open(command),
             _ if !self.dialogs.is_empty() => {
                 self.with_dialog(|dialog, cx| dialog.command(command, cx));
             }
+            Command::Palette | Command::Help | Command::Models => self.open(command),
             Command::Compose => self.composing = true,
             Command::LeaveComposer => self.composing = false,
             Command::NextPane if self.composing => self.focus(self.pane),
@@ -339,6 +345,16 @@ impl App {
             _ if self.composing => self.with_composer(|composer, cx| composer.command(command, cx)),
             _ => self.with_pane(self.pane, |pane, cx| pane.command(command, cx)),
         }
+    }
+
+    /// Opens the dialog of a command that applies anywhere.
+    fn open(&mut self, command: Command) {
+        let dialog = match command {
+            Command::Palette => Dialog::Commands(Commands::palette(self.context())),
+            Command::Help => Dialog::Commands(Commands::help(self.context())),
+            _ => Dialog::Models(Box::new(Models::new(&self.model))),
+        };
+        self.dialogs.push(dialog);
     }
 
     fn focus(&mut self, id: PaneId) {
@@ -402,6 +418,11 @@ impl App {
             Act::Goto(conversation, seq) => self.go_to(&conversation, seq),
             Act::Do(command) => self.command(command),
             Act::Effect(effect) => self.effects.push(*effect),
+            Act::Ask(owner, request) => {
+                self.serial += 1;
+                self.effects.push(Effect::Ask(Ticket { owner, serial: self.serial }, *request));
+            }
+            Act::Block(act) => self.panes.blocks.told(&act),
         }
     }
 

@@ -1,37 +1,55 @@
-//! The composer: where a message is written.
+//! The composer: where a message is written, with the history of what was sent.
+//!
+//! Keys of the table of commands come first; what is left goes to the text area, which has readline's keys.
+//! Pasting never sends. What was sent is kept until the engine has it: refused, it comes back.
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use ratatui_textarea::{TextArea, WrapMode};
+use ratatui_textarea::{CursorMove, TextArea, WrapMode};
 
 use crate::engine::wire::{Fault, Reply, Request};
 
 use super::command::Command;
 use super::effect::Cx;
 use super::pane::{Look, put};
+use super::text::clean::clean_for_copy;
+use super::text::wrap::{Breaks, Mode};
 use super::theme::Role;
 
 /// The most rows it grows to.
 pub const MAX_ROWS: u16 = 5;
 /// The cells before the text: a blank, the prompt, a blank.
 const PROMPT: u16 = 3;
+/// Messages of the history that are kept.
+const HISTORY: usize = 200;
 
 /// The composer's state.
 #[derive(Debug)]
 pub struct Composer {
     area: TextArea<'static>,
+    /// What was sent, oldest first.
+    history: Vec<String>,
+    /// The entry of the history that is shown, and the draft it stands in for.
+    recalled: Option<(usize, String)>,
+    /// What was sent and is not committed yet.
+    sent: Vec<(u64, String)>,
 }
 
 impl Default for Composer {
     fn default() -> Self {
-        let mut area = TextArea::default();
-        area.set_wrap_mode(WrapMode::WordOrGlyph);
-        area.set_cursor_line_style(Style::new());
-        area.set_cursor_style(Style::new());
-        Self { area }
+        Self { area: empty_area(), history: Vec::new(), recalled: None, sent: Vec::new() }
     }
+}
+
+fn empty_area() -> TextArea<'static> {
+    let mut area = TextArea::default();
+    area.set_wrap_mode(WrapMode::WordOrGlyph);
+    area.set_cursor_line_style(Style::new());
+    // The terminal's own cursor stands at the caret; a painted one would be a second.
+    area.set_cursor_style(Style::new());
+    area
 }
 
 impl Composer {
@@ -43,8 +61,9 @@ impl Composer {
 
     /// Puts text in place of what is written, the caret at its end.
     pub fn set_text(&mut self, text: &str) {
-        self.area.clear();
-        self.area.insert_str(text);
+        self.area = empty_area();
+        self.area.insert_str(clean_for_copy(text));
+        self.recalled = None;
     }
 
     /// Puts text before what is written.
@@ -54,53 +73,134 @@ impl Composer {
         self.set_text(&format!("{text}{between}{after}"));
     }
 
-    /// The rows it wants at a width of the screen.
+    /// What was sent, oldest first.
     #[must_use]
-    pub fn rows(&self, _width: u16) -> u16 {
-        (self.area.lines().len() as u16).clamp(1, MAX_ROWS)
+    pub fn history(&self) -> &[String] {
+        &self.history
+    }
+
+    /// Takes over what was sent in earlier sessions, oldest first.
+    pub fn set_history(&mut self, history: Vec<String>) {
+        self.history = history;
+        let over = self.history.len().saturating_sub(HISTORY);
+        self.history.drain(..over);
+    }
+
+    /// The rows it wants at a width of the screen, at most [`MAX_ROWS`].
+    #[must_use]
+    pub fn rows(&self, width: u16) -> u16 {
+        let cells = usize::from(text_area(Rect::new(0, 0, width, 1)).width);
+        let most = usize::from(MAX_ROWS);
+        let mut rows = 0;
+        for line in self.area.lines().iter().take(most) {
+            rows += Breaks::new(line, cells, cells, Mode::Words).take(most).count().max(1);
+        }
+        rows.clamp(1, most) as u16
     }
 
     /// Does a command.
     pub fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
         match command {
             Command::NewLine => self.area.insert_newline(),
-            Command::Send => {
-                let text = self.text();
-                if let (false, Some(to)) = (text.trim().is_empty(), cx.model.place.address.clone()) {
-                    cx.ask(Request::Send { to, text });
-                    self.area.clear();
-                }
-            }
+            Command::Send => self.submit(cx),
+            Command::Editor => cx.editor(self.text()),
             _ => {}
         }
     }
 
-    /// A key no command took.
-    pub fn key(&mut self, key: KeyEvent, _cx: &mut Cx<'_>) {
-        self.area.input(key);
+    fn submit(&mut self, cx: &mut Cx<'_>) {
+        let text = self.text();
+        if text.trim().is_empty() {
+            return;
+        }
+        let Some(to) = cx.model.place.address.clone() else {
+            return cx.fault("there is nobody to send to yet: `nightdesk apply TEAM.toml` makes a group");
+        };
+        let serial = cx.ask(Request::Send { to, text: text.clone() });
+        if self.history.last() != Some(&text) {
+            self.history.push(text.clone());
+            self.history.drain(..self.history.len().saturating_sub(HISTORY));
+        }
+        self.sent.push((serial, text));
+        self.set_text("");
     }
 
-    /// Pasted text.
+    /// A key no command took.
+    pub fn key(&mut self, key: KeyEvent, _cx: &mut Cx<'_>) {
+        match (key.code, key.modifiers) {
+            (KeyCode::Up, KeyModifiers::NONE) if self.at_top() => self.recall(true),
+            (KeyCode::Down, KeyModifiers::NONE) if self.at_bottom() => self.recall(false),
+            // The text area has undo here; readline and everybody's fingers have this.
+            (KeyCode::Char('u'), KeyModifiers::CONTROL) => {
+                self.area.delete_line_by_head();
+            }
+            (KeyCode::Char('_' | '7' | '/'), KeyModifiers::CONTROL) => {
+                self.area.undo();
+            }
+            _ => {
+                self.area.input(key);
+            }
+        }
+    }
+
+    fn at_top(&self) -> bool {
+        self.area.screen_cursor().row == 0
+    }
+
+    fn at_bottom(&self) -> bool {
+        let cursor = self.area.cursor();
+        let below = self.area.screen_cursor().row + 1;
+        cursor.0 + 1 == self.area.lines().len() && self.area.screen_to_data(below, 0).1 <= cursor.1
+    }
+
+    /// Shows the message sent before the one that is shown, or the one after; past the newest, the draft.
+    fn recall(&mut self, older: bool) {
+        let (at, draft) = match self.recalled.take() {
+            Some((at, draft)) => (at, draft),
+            None if older => (self.history.len(), self.text()),
+            None => return self.area.move_cursor(CursorMove::End),
+        };
+        let to = if older { at.checked_sub(1).unwrap_or(at) } else { at + 1 };
+        if let Some(text) = self.history.get(to).cloned() {
+            self.set_text(&text);
+            self.recalled = Some((to, draft));
+        } else {
+            self.set_text(&draft);
+        }
+    }
+
+    /// Pasted text; it never sends.
     pub fn paste(&mut self, text: &str) {
-        self.area.insert_str(text);
+        self.area.insert_str(clean_for_copy(text));
     }
 
     /// A request is answered.
-    pub fn answered(&mut self, _serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+    pub fn answered(&mut self, serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+        let sent = self.sent.iter().position(|(known, _)| *known == serial).map(|at| self.sent.remove(at).1);
         if let Err(fault) = reply {
+            if let Some(text) = sent {
+                self.prepend(&text);
+            }
             cx.fault(fault.text);
         }
     }
 
     /// Draws it and, with the focus, sets the frame's cursor at the caret.
     pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, focused: bool) {
-        put(frame.buffer_mut(), (area.x + 1, area.y), 1, look.glyphs.prompt, Role::Accent, &look.theme);
-        let text = Rect { x: area.x + PROMPT, width: area.width.saturating_sub(PROMPT + 1), ..area };
+        let role = if focused { Role::Focus } else { Role::Dim };
+        put(frame.buffer_mut(), (area.x + 1, area.y), 1, look.glyphs.prompt, role, &look.theme);
+        let text = text_area(area);
         frame.render_widget(&self.area, text);
         if focused {
             let caret = self.area.screen_cursor();
-            let (x, y) = (text.x + caret.col as u16, text.y + (caret.row as u16).min(text.height.saturating_sub(1)));
+            let row = (caret.row as u16).saturating_sub(self.area.scroll_offset().0);
+            let (x, y) = (text.x + caret.col as u16, text.y + row.min(text.height.saturating_sub(1)));
             frame.set_cursor_position((x.min(text.right()), y));
         }
     }
+}
+
+/// The text's part of the composer's area.
+fn text_area(area: Rect) -> Rect {
+    Rect { x: area.x + PROMPT, width: area.width.saturating_sub(PROMPT + 1), ..area }
 }

@@ -1,6 +1,9 @@
 //! Dialogs: what stands on top of the panes and takes the keys first.
 
+pub mod commands;
 pub mod confirm;
+pub mod models;
+pub mod set_model;
 
 use crossterm::event::KeyEvent;
 use ratatui::Frame;
@@ -18,6 +21,12 @@ use super::pane::Look;
 pub enum Dialog {
     /// A question with a few answers.
     Confirm(confirm::Confirm),
+    /// Help and palette.
+    Commands(commands::Commands),
+    /// Connects a language model.
+    Models(Box<models::Models>),
+    /// Sets one agent's model.
+    SetModel(set_model::SetModel),
 }
 
 /// What every dialog can do.
@@ -52,6 +61,9 @@ impl Dialog {
     pub fn modal(&self) -> &dyn Modal {
         match self {
             Self::Confirm(confirm) => confirm,
+            Self::Commands(commands) => commands,
+            Self::Models(models) => models.as_ref(),
+            Self::SetModel(dialog) => dialog,
         }
     }
 
@@ -59,6 +71,9 @@ impl Dialog {
     pub fn modal_mut(&mut self) -> &mut dyn Modal {
         match self {
             Self::Confirm(confirm) => confirm,
+            Self::Commands(commands) => commands,
+            Self::Models(models) => models.as_mut(),
+            Self::SetModel(dialog) => dialog,
         }
     }
 }

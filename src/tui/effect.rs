@@ -3,10 +3,13 @@
 //! [`Msg`] goes in, [`Effect`]s come out for the event loop, [`Act`]s are what a pane asks of the workbench
 //! itself. Together they make every screen replayable from a list of messages.
 
+use std::path::Path;
+
 use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 use ratatui::layout::Size;
 
+use crate::config::{Config, ConfigError, Provider, save_provider};
 use crate::domain::{AgentId, ConversationId};
 use crate::engine::wire::{Address, Fault, Overview, Reply, Request, Update};
 
@@ -69,6 +72,9 @@ pub struct Ticket {
 pub enum Effect {
     /// Asks the engine; answered with [`Msg::Answered`].
     Ask(Ticket, Request),
+    /// Writes a provider and a model into the configuration ([`Connect::save`]); answered with
+    /// [`Msg::Answered`]: [`Reply::Done`], or a fault with the sentence.
+    Connect(Ticket, Box<Connect>),
     /// Puts text on the clipboard.
     Copy {
         /// The text.
@@ -89,6 +95,27 @@ pub enum Effect {
     Bell,
     /// Ends the interface.
     Quit(Leave),
+}
+
+/// A provider to write into the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connect {
+    /// The name models there begin with: `local` in `local/NAME`.
+    pub name: String,
+    /// Where it is, and how its key is found.
+    pub provider: Provider,
+    /// The model of agents that name none, where it is to be set too: `local/NAME`.
+    pub model: Option<String>,
+}
+
+impl Connect {
+    /// Writes it; what the file says of parallel calls there stays as it is.
+    pub fn save(&self, path: &Path) -> Result<Config, ConfigError> {
+        let known = Config::load(path)?.provider.remove(&self.name);
+        let max_parallel = known.and_then(|provider| provider.max_parallel);
+        let provider = Provider { max_parallel, ..self.provider.clone() };
+        save_provider(path, &self.name, &provider, self.model.as_deref())
+    }
 }
 
 /// How the interface ends.
@@ -125,6 +152,19 @@ pub enum Act {
     Do(Command),
     /// Has an effect.
     Effect(Box<Effect>),
+    /// Asks the engine; what comes of it goes to the owner.
+    Ask(Owner, Box<Request>),
+    /// Tells the block that is being edited what a dialog found out.
+    Block(BlockAct),
+}
+
+/// What a dialog tells the block that is being edited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BlockAct {
+    /// It is saved: the editor closes.
+    Saved,
+    /// Its changes are thrown away: the editor closes.
+    Discard,
 }
 
 /// A sentence that is shown in the status line for a while.
@@ -180,6 +220,14 @@ impl Cx<'_> {
     pub fn ask(&mut self, request: Request) -> u64 {
         *self.serial += 1;
         self.effects.push(Effect::Ask(Ticket { owner: self.owner, serial: *self.serial }, request));
+        *self.serial
+    }
+
+    /// Has a provider written into the configuration; answered as [`Cx::ask`] is.
+    pub fn connect(&mut self, connect: Connect) -> u64 {
+        *self.serial += 1;
+        let ticket = Ticket { owner: self.owner, serial: *self.serial };
+        self.effects.push(Effect::Connect(ticket, Box::new(connect)));
         *self.serial
     }
 

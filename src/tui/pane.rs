@@ -7,6 +7,7 @@
 pub mod blocks;
 pub mod conversation;
 pub mod jobs;
+pub mod list;
 pub mod roster;
 
 use crossterm::event::{KeyEvent, MouseEvent};
@@ -123,6 +124,11 @@ pub trait Pane {
 
     /// A frame is about to be drawn in `area`: lay out what drawing will show.
     fn prepare(&mut self, _area: Rect, _look: &Look, _cx: &mut Cx<'_>) {}
+
+    /// Whether the pane, with the focus, has the whole body: while something is edited in it.
+    fn fills_screen(&self) -> bool {
+        false
+    }
 
     /// When the pane looks different without anything happening: an age, the end of a flash.
     fn wake(&self, _look: &Look, _model: &Model) -> Option<Timestamp> {

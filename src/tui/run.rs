@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::app::{App, Draw, view};
-use super::effect::{Effect, Leave, Msg, Owner, Toast};
+use super::effect::{Effect, Leave, Msg, Owner, Ticket, Toast};
 use super::pane::Look;
 use super::session::Session;
 use super::term::input::Input;
@@ -24,7 +24,7 @@ use super::term::tty::{Tty, TtyEvent};
 use super::term::{Environment, TermError};
 use crate::engine::Handle;
 use crate::engine::handle::Following;
-use crate::engine::wire::{Fault, Update};
+use crate::engine::wire::{Fault, Reply, Request, Update};
 
 /// Updates handled before the next look at the terminal.
 const BATCH: Duration = Duration::from_millis(2);
@@ -239,6 +239,11 @@ impl Bench {
     async fn effect(&mut self, effect: Effect) -> Result<(), TuiError> {
         match effect {
             Effect::Ask(ticket, request) => self.ask(ticket, request),
+            Effect::Connect(ticket, connect) => {
+                let written = connect.save(&self.options.config);
+                let reply = written.map(|_| Reply::Done).map_err(|fault| Fault::new(fault.to_string()));
+                self.tell(Msg::Answered(ticket, reply));
+            }
             Effect::Copy { text, what } => self.copy(&text, &what),
             Effect::Editor { owner, text } => self.edit(owner, &text).await?,
             Effect::Suspend => {
@@ -253,7 +258,7 @@ impl Bench {
     }
 
     /// Asks in a task of its own, so that a slow answer holds up nothing.
-    fn ask(&self, ticket: super::effect::Ticket, request: crate::engine::wire::Request) {
+    fn ask(&self, ticket: Ticket, request: Request) {
         let (handle, answers) = (self.handle.clone(), self.answers.clone());
         tokio::spawn(async move {
             let reply = handle.ask(request).await;

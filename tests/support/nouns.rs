@@ -102,15 +102,27 @@ pub fn run(id: &str, conversation: &str, kind: RunKind, parent: Option<&str>) ->
         parent: parent.map(RunId::from),
         root: RunId::from(parent.unwrap_or(id)),
         input: 0,
+        queued: None,
         turn: 0,
         steps: 0,
+        tokens: 0,
         created_at: Timestamp::UNIX_EPOCH,
         moved_at: Timestamp::UNIX_EPOCH,
     }
 }
 
+fn turn_kind() -> RunKind {
+    RunKind::Turn { group: Some(GROUP.into()), only: None }
+}
+
+/// A turn that is on at once; its message comes right after it.
 pub fn turn(id: &str) -> Change {
-    Change::RunCreated(run(id, TALK, RunKind::Turn { group: Some(GROUP.into()), only: None }, None))
+    Change::RunCreated(Run { state: RunState::Running, ..run(id, TALK, turn_kind(), None) })
+}
+
+/// A turn that waits for the one before, with what was said.
+pub fn queued_turn(id: &str, text: &str) -> Change {
+    Change::RunCreated(Run { queued: Some(text.to_owned()), ..run(id, TALK, turn_kind(), None) })
 }
 
 pub fn speech(id: &str, parent: &str, agent: &str) -> Change {

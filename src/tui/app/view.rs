@@ -3,12 +3,9 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use super::App;
-use crate::tui::effect::Tone;
-use crate::tui::layout::Layout;
+use super::{App, chrome};
 use crate::tui::pane::{PaneId, put, put_row};
 use crate::tui::text::Row;
-use crate::tui::text::width::width;
 use crate::tui::theme::Role;
 
 /// A pane's area without its title row and, where there is room, without the empty row below.
@@ -28,8 +25,8 @@ pub fn view(app: &App, frame: &mut Frame<'_>) {
         put(frame.buffer_mut(), (screen.x, screen.y), screen.width, notice, Role::Warning, theme);
         return;
     };
-    title_line(app, frame, layout);
-    lines(app, frame, layout);
+    chrome::title_line(app, frame, layout);
+    chrome::lines(app, frame.buffer_mut(), layout);
     for id in PaneId::ALL {
         if let Some(area) = layout.pane(id) {
             pane(app, frame, id, area);
@@ -37,7 +34,7 @@ pub fn view(app: &App, frame: &mut Frame<'_>) {
     }
     let composing = app.composing && app.dialogs.is_empty();
     app.composer.draw(frame, layout.composer, &app.look, composing);
-    status_line(app, frame, layout);
+    chrome::status_line(app, frame, layout);
     for dialog in &app.dialogs {
         dialog.modal().draw(frame, screen, &app.look, &app.model);
     }
@@ -60,47 +57,4 @@ fn pane(app: &App, frame: &mut Frame<'_>, id: PaneId, area: Rect) {
         put_row(buffer, (at, area.y), wide, &note, theme);
     }
     pane.draw(frame, inside(area), look, &app.model, focused);
-}
-
-fn lines(app: &App, frame: &mut Frame<'_>, layout: &Layout) {
-    let (glyphs, theme) = (app.look.glyphs, &app.look.theme);
-    let style = theme.style(Role::Border);
-    let buffer = frame.buffer_mut();
-    let body = layout.body;
-    for y in [layout.rules.0, layout.rules.1] {
-        for x in body.x..body.right() {
-            let tee = if y < body.y { glyphs.tee_down } else { glyphs.tee_up };
-            let sign = if layout.columns.contains(&x) { tee } else { glyphs.horizontal };
-            buffer.set_string(x, y, sign, style);
-        }
-    }
-    for x in &layout.columns {
-        for y in body.y..body.bottom() {
-            buffer.set_string(*x, y, glyphs.vertical, style);
-        }
-    }
-    if let (Some(y), Some(x)) = (layout.split, layout.columns.last()) {
-        buffer.set_string(*x, y, glyphs.tee_right, style);
-        for x in x + 1..body.right() {
-            buffer.set_string(x, y, glyphs.horizontal, style);
-        }
-    }
-}
-
-fn title_line(app: &App, frame: &mut Frame<'_>, layout: &Layout) {
-    let area = layout.title;
-    let name = app.group().map_or("nightdesk", |group| group.name.as_str());
-    put(frame.buffer_mut(), (area.x + 1, area.y), area.width, name, Role::Title, &app.look.theme);
-}
-
-fn status_line(app: &App, frame: &mut Frame<'_>, layout: &Layout) {
-    let area = layout.status;
-    let theme = &app.look.theme;
-    let (text, role) = match &app.toast {
-        Some((toast, _)) if toast.tone == Tone::Error => (toast.text.as_str(), Role::Error),
-        Some((toast, _)) => (toast.text.as_str(), Role::Text),
-        None => ("", Role::Dim),
-    };
-    let room = area.width.saturating_sub(2).min(width(text) as u16);
-    put(frame.buffer_mut(), (area.x + 1, area.y), room, text, role, theme);
 }

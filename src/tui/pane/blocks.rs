@@ -16,6 +16,11 @@ pub struct Blocks {
     pub selected: usize,
 }
 
+impl Blocks {
+    /// A dialog found something out.
+    pub fn told(&mut self, _act: &crate::tui::effect::BlockAct) {}
+}
+
 impl Pane for Blocks {
     fn context(&self) -> When {
         When::BLOCKS

@@ -1,45 +1,459 @@
-//! The conversation pane.
+//! The conversation pane: a window on a transcript of any length.
+//!
+//! Messages are dense in `seq`, so where one is (a [`Place`]) is a message and a row in it, and everything moves
+//! from a row to its neighbours. Held are the messages around what is shown ([`window`]); laid out is only what
+//! is shown ([`laid`]). There is no index of the whole: what a key costs does not depend on the length.
+//!
+//! What streams and what waits stands at the foot ([`foot`]). [`Pane::prepare`] decides the rows of the next
+//! frame and asks for messages that are not held; drawing paints them.
 
+mod draw;
+mod foot;
+mod greeting;
+mod keys;
+mod laid;
+mod places;
+mod search;
+mod window;
+
+pub use places::{Anchor, Place};
+
+use std::collections::BTreeSet;
+
+use crossterm::event::{KeyEvent, MouseEvent, MouseEventKind};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use super::{Look, Pane, put};
+use super::{Look, Pane};
+use crate::domain::{Change, ConversationId, Message};
+use crate::engine::wire::{Fault, Reply, Request, Update};
 use crate::tui::command::{Command, When};
-use crate::tui::effect::Cx;
+use crate::tui::effect::{Act, Cx};
+use crate::tui::glyph::{GlyphSet, UNICODE};
 use crate::tui::model::Model;
+use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
 
-/// The pane's own state.
-#[derive(Debug, Default)]
+use foot::Foot;
+use laid::Cache;
+use search::Search;
+use window::Window;
+
+/// Messages read at a time.
+const PAGE: u64 = 64;
+/// Messages beyond what is shown that are read before they are needed.
+const MARGIN: u64 = 24;
+/// Rows the wheel moves.
+const WHEEL: isize = 3;
+
+/// The pane's state.
+#[derive(Debug)]
 pub struct Conversation {
-    /// The selected row.
-    pub selected: usize,
+    id: Option<ConversationId>,
+    head: u64,
+    window: Window,
+    foot: Foot,
+    cache: Cache,
+    /// Messages whose folded parts are shown.
+    open: BTreeSet<u64>,
+    anchor: Anchor,
+    /// The cursor line; none until somebody moves it, and again at the tail.
+    cursor: Option<Place>,
+    /// The `seq` of the last message when the tail was left.
+    left_at: u64,
+    /// Where to go once it is held.
+    wanted: Option<Wanted>,
+    /// The request for messages that is on its way.
+    loading: Option<u64>,
+    /// Reading failed; it is tried again when somebody does something.
+    stuck: bool,
+    /// Replies of own requests that are not for messages: cancelling.
+    cancelling: Option<u64>,
+    search: Search,
+    cells: usize,
+    height: usize,
+    /// Cells of the name column.
+    names: usize,
+    glyphs: &'static GlyphSet,
+    shown: Vec<Place>,
+    lines: Vec<Line>,
+    counters: Counters,
+}
+
+/// Where to go once it is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// A message.
+    Message(u64),
+    /// The row of a message the search matches.
+    Match(u64),
+    /// The beginning of the turn before this message.
+    TurnBefore(u64),
+    /// The beginning of the turn after this message.
+    TurnAfter(u64),
+}
+
+/// What drawing and reading cost since the start; a budget test holds them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Rows laid out.
+    pub rows_wrapped: u64,
+    /// Messages read from the engine.
+    pub messages_read: u64,
+    /// Cells painted.
+    pub cells_drawn: u64,
+}
+
+/// A row as it is painted.
+#[derive(Debug)]
+struct Line {
+    place: Place,
+    /// Time, mark, name and its role: on the first row of what somebody says.
+    gutter: Option<Gutter>,
+    row: Row,
+}
+
+#[derive(Debug)]
+struct Gutter {
+    time: String,
+    mark: &'static str,
+    name: String,
+    role: Role,
+}
+
+impl Default for Conversation {
+    fn default() -> Self {
+        Self {
+            id: None,
+            head: 0,
+            window: Window::default(),
+            foot: Foot::default(),
+            cache: Cache::default(),
+            open: BTreeSet::new(),
+            anchor: Anchor::Tail,
+            cursor: None,
+            left_at: 0,
+            wanted: None,
+            loading: None,
+            stuck: false,
+            cancelling: None,
+            search: Search::default(),
+            cells: 40,
+            height: 20,
+            names: 8,
+            glyphs: &UNICODE,
+            shown: Vec::new(),
+            lines: Vec::new(),
+            counters: Counters::default(),
+        }
+    }
 }
 
 impl Conversation {
-    /// Shows the message with this `seq`.
+    /// Shows the message with this `seq`, reading it if need be.
     pub fn go_to(&mut self, seq: u64) {
-        self.selected = seq as usize;
+        self.stuck = false;
+        self.wanted = Some(Wanted::Message(seq));
     }
+
+    /// Where the view is, to be found again after a restart.
+    #[must_use]
+    pub fn anchor(&self) -> Anchor {
+        self.anchor
+    }
+
+    /// Takes the view back to where it was.
+    pub fn restore(&mut self, anchor: Anchor) {
+        self.anchor = anchor;
+        self.left_at = self.head;
+    }
+
+    /// True where what comes is followed.
+    #[must_use]
+    pub fn at_tail(&self) -> bool {
+        self.anchor == Anchor::Tail
+    }
+
+    /// What drawing and reading cost so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        Counters { rows_wrapped: self.counters.rows_wrapped + self.cache.rows_wrapped, ..self.counters }
+    }
+
+    /// How many rows a message or part has with the empty row before it; `None` where it is not held.
+    fn rows_of(&mut self, at: u64) -> Option<usize> {
+        let lead = usize::from(self.leads(at));
+        if at > self.head {
+            let part = usize::try_from(at - self.head - 1).ok()?;
+            return self.foot.parts.get(part).map(|part| part.len().max(1) + lead);
+        }
+        let message = self.window.get(at)?;
+        let laid = self.cache.get(message, self.open.contains(&at), self.cells, self.glyphs);
+        Some(laid.len() + lead)
+    }
+
+    /// Whether an empty row sets it off: where somebody else speaks, or anew.
+    fn leads(&self, at: u64) -> bool {
+        at > 1 && !self.continues(at)
+    }
+
+    /// Whether the same speech goes on.
+    fn continues(&self, at: u64) -> bool {
+        let Some(before) = at.checked_sub(1) else { return false };
+        let speech = |at: u64| -> Option<(&crate::domain::AgentId, &crate::domain::RunId)> {
+            if at > self.head {
+                let part = self.foot.parts.get(usize::try_from(at - self.head - 1).ok()?)?;
+                return Some((part.agent.as_ref()?, &part.run));
+            }
+            let message = self.window.get(at)?;
+            Some((message.agent.as_ref()?, message.run.as_ref()?))
+        };
+        speech(at).is_some_and(|now| speech(before) == Some(now))
+    }
+
+    /// The message the cursor is on, else the last one.
+    fn selected(&self) -> Option<&Message> {
+        let at = self.cursor.map_or(self.head, |cursor| cursor.at);
+        self.window.get(at.min(self.head))
+    }
+
+    fn follow_model(&mut self, model: &Model) {
+        let conversation = model.shown_conversation();
+        self.head = conversation.map_or(0, |conversation| conversation.head);
+        let id = conversation.map(|conversation| &conversation.id);
+        self.counters.rows_wrapped += self.foot.follow(model, id, self.cells, self.glyphs);
+    }
+
+    /// Starts on another conversation, at its tail.
+    fn begin(&mut self, id: Option<ConversationId>) {
+        let (counters, cells, height, names, glyphs) =
+            (self.counters(), self.cells, self.height, self.names, self.glyphs);
+        *self = Self { id, cells, height, names, glyphs, counters, ..Self::default() };
+    }
+
+    fn measure(&mut self, area: Rect, look: &Look, model: &Model) {
+        let group = model.shown_group();
+        let longest = group.map(|group| model.agents_of(group)).unwrap_or_default();
+        let longest = longest.iter().map(|agent| crate::tui::text::width::width(&agent.name)).max().unwrap_or(0);
+        let most = if area.width < 60 { 8 } else { 14 };
+        self.names = longest.clamp(6, most);
+        let cells = usize::from(area.width).saturating_sub(draw::text_column(self.names) + 1).max(8);
+        if cells != self.cells {
+            self.keep_place(cells);
+        }
+        self.glyphs = look.glyphs;
+        let typing = usize::from(self.search.line().is_some());
+        self.height = usize::from(area.height).saturating_sub(typing).max(1);
+    }
+
+    /// Takes over another width; the message at the top stays there, at about the same part of it.
+    fn keep_place(&mut self, cells: usize) {
+        let tops = [self.cursor, if let Anchor::Top(top) = self.anchor { Some(top) } else { None }];
+        let before = tops.map(|place| place.and_then(|place| self.rows_of(place.at)));
+        self.cells = cells;
+        let after = tops.map(|place| place.and_then(|place| self.rows_of(place.at)));
+        let moved = |at: usize| match (tops[at], before[at], after[at]) {
+            (Some(place), Some(before), Some(after)) => {
+                Some(Place { row: (place.row * after / before.max(1)).min(after - 1), ..place })
+            }
+            (place, ..) => place,
+        };
+        self.cursor = moved(0);
+        if let Some(top) = moved(1) {
+            self.anchor = Anchor::Top(top);
+        }
+    }
+
+    /// Goes where somebody wanted to go, once that is held.
+    fn arrive(&mut self) {
+        let Some(wanted) = self.wanted else { return };
+        let found = match wanted {
+            Wanted::Message(seq) => self.window.get(seq).map(|_| Place { at: seq, row: usize::from(self.leads(seq)) }),
+            Wanted::Match(seq) => self.match_in(seq),
+            Wanted::TurnBefore(seq) => self.turn_before(seq),
+            Wanted::TurnAfter(seq) => self.turn_after(seq),
+        };
+        if let Some(place) = found {
+            self.wanted = None;
+            self.leave_tail();
+            self.jump(place);
+        }
+    }
+
+    fn leave_tail(&mut self) {
+        if self.anchor == Anchor::Tail {
+            self.left_at = self.head;
+        }
+    }
+
+    /// The messages that are missing for what is shown or wanted, `from..=to`.
+    fn missing(&self) -> Option<(u64, u64)> {
+        if self.head == 0 {
+            return None;
+        }
+        let page = |from: u64| (from.max(1), (from.max(1) + PAGE - 1).min(self.head));
+        let (first, last) = (self.window.first(), self.window.last());
+        match self.wanted {
+            Some(Wanted::Message(seq) | Wanted::Match(seq)) if self.window.get(seq).is_none() => {
+                return Some(page(seq.min(self.head).saturating_sub(PAGE / 2)));
+            }
+            Some(Wanted::TurnBefore(_)) if first > 1 => return Some(page_before(first)),
+            Some(Wanted::TurnAfter(_)) if last < self.head => return Some(page(last + 1)),
+            Some(_) | None => {}
+        }
+        let (top, bottom) = match (self.anchor, self.shown.first(), self.shown.last()) {
+            (_, Some(top), Some(bottom)) => (top.at.min(self.head), bottom.at.min(self.head)),
+            (Anchor::Top(top), ..) => (top.at.min(self.head), top.at.min(self.head)),
+            (Anchor::Tail, ..) => (self.head, self.head),
+        };
+        if self.window.get(bottom).is_none() && self.window.get(top).is_none() {
+            let tail = self.anchor == Anchor::Tail;
+            return Some(if tail { page_before(self.head + 1) } else { page(top.saturating_sub(MARGIN)) });
+        }
+        if first > 1 && top < first + MARGIN {
+            return Some(page_before(first));
+        }
+        (last < self.head && bottom + MARGIN > last).then(|| page(last + 1))
+    }
+
+    fn read_missing(&mut self, cx: &mut Cx<'_>) {
+        if self.loading.is_some() || self.stuck {
+            return;
+        }
+        if let (Some(conversation), Some((from, to))) = (self.id.clone(), self.missing()) {
+            self.loading = Some(cx.ask(Request::Messages { conversation, from, to }));
+        }
+    }
+
+    fn take_messages(&mut self, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+        self.loading = None;
+        match reply {
+            Ok(Reply::Messages { messages }) if !messages.is_empty() => {
+                self.counters.messages_read += messages.len() as u64;
+                let top = self.top();
+                self.window.insert(messages);
+                if self.wanted.is_none() {
+                    let from = top.map_or(self.head, |top| top.at);
+                    self.window.trim(from.min(self.head), self.shown.last().map_or(self.head, |last| last.at));
+                }
+            }
+            Ok(_) => self.stuck = true,
+            Err(fault) => {
+                self.stuck = true;
+                cx.fault(fault.text);
+            }
+        }
+    }
+}
+
+fn page_before(first: u64) -> (u64, u64) {
+    (first.saturating_sub(PAGE).max(1), first - 1)
 }
 
 impl Pane for Conversation {
     fn context(&self) -> When {
-        When::CONVERSATION
+        if self.search.typing() { When::SEARCH } else { When::CONVERSATION }
     }
 
-    fn command(&mut self, command: Command, _cx: &mut Cx<'_>) {
-        match command {
-            Command::Down => self.selected += 1,
-            Command::Up => self.selected = self.selected.saturating_sub(1),
+    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+        self.stuck = false;
+        self.do_command(command, cx);
+    }
+
+    fn key(&mut self, key: KeyEvent, cx: &mut Cx<'_>) {
+        if self.search.typing() && self.search.key(key) {
+            self.ask_search(cx);
+        }
+    }
+
+    fn paste(&mut self, text: &str, cx: &mut Cx<'_>) {
+        self.search.paste(text);
+        self.ask_search(cx);
+    }
+
+    fn mouse(&mut self, event: MouseEvent, area: Rect, _cx: &mut Cx<'_>) {
+        match event.kind {
+            MouseEventKind::ScrollUp => {
+                self.leave_tail();
+                self.scroll(-WHEEL);
+            }
+            MouseEventKind::ScrollDown => self.scroll(WHEEL),
+            MouseEventKind::Down(_) => {
+                let clicked = event.row.checked_sub(area.y).and_then(|row| self.shown.get(usize::from(row)));
+                self.cursor = clicked.copied().or(self.cursor);
+            }
             _ => {}
         }
     }
 
-    fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, model: &Model, _focused: bool) {
-        let lines: Vec<String> = model.live.iter().map(|live| live.text.clone()).collect();
-        for (row, line) in (area.y..area.bottom()).zip(lines) {
-            put(frame.buffer_mut(), (area.x + 1, row), area.width.saturating_sub(1), &line, Role::Text, &look.theme);
+    fn updated(&mut self, update: &Update, cx: &mut Cx<'_>) {
+        let shown = cx.model.shown_conversation().map(|conversation| conversation.id.clone());
+        if shown != self.id {
+            self.begin(shown);
         }
+        if let Update::Committed { changes, .. } = update {
+            for logged in changes {
+                if let Change::MessageAppended(message) = &logged.change
+                    && Some(&message.conversation) == self.id.as_ref()
+                {
+                    self.window.append(message);
+                }
+            }
+        }
+        self.follow_model(cx.model);
+    }
+
+    fn moved(&mut self, cx: &mut Cx<'_>) {
+        let shown = cx.model.shown_conversation().map(|conversation| conversation.id.clone());
+        if shown != self.id {
+            self.begin(shown);
+        }
+        self.follow_model(cx.model);
+    }
+
+    fn answered(&mut self, serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+        if self.loading == Some(serial) {
+            self.take_messages(reply, cx);
+        } else if self.search.waits_for(serial) {
+            self.take_hits(reply, cx);
+        } else if self.cancelling.take_if(|cancelling| *cancelling == serial).is_some() {
+            match reply {
+                Ok(Reply::Cancelled { queued, .. }) if !queued.is_empty() => cx.act(Act::Draft(queued.join("\n"))),
+                Ok(_) => {}
+                Err(fault) => cx.fault(fault.text),
+            }
+        } else if let Err(fault) = reply {
+            cx.fault(fault.text);
+        }
+    }
+
+    fn prepare(&mut self, area: Rect, look: &Look, cx: &mut Cx<'_>) {
+        self.measure(area, look, cx.model);
+        self.follow_model(cx.model);
+        self.arrive();
+        self.shown = self.fill(self.height);
+        if let (Some(cursor), Some(first), Some(last)) = (self.cursor, self.shown.first(), self.shown.last()) {
+            self.cursor = Some(cursor.clamp(*first, *last));
+        }
+        self.paint_lines(look, cx.model);
+        self.read_missing(cx);
+    }
+
+    fn note(&self, _look: &Look, _model: &Model) -> Vec<Span> {
+        match (self.anchor, self.shown.first()) {
+            (Anchor::Top(_), Some(top)) => {
+                vec![Span::new(format!("{} of {}", top.at.min(self.head), self.head), Role::Dim)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn badge(&self, look: &Look, model: &Model) -> Option<Span> {
+        let unread = model.shown_conversation().map_or(0, |conversation| model.unread(conversation));
+        (unread > 0).then(|| Span::new(format!("{}{unread}", look.glyphs.changed), Role::Accent))
+    }
+
+    fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, model: &Model, focused: bool) {
+        self.draw_into(frame, area, look, model, focused);
     }
 }

@@ -1,19 +1,123 @@
-//! The roster pane.
+//! The roster: groups, their agents in order, and what each of them does.
 
+mod rows;
+
+use std::collections::BTreeMap;
+
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use super::{Look, Pane, put};
+use super::list::{Item, List};
+use super::{Look, Pane, put_row};
+use crate::domain::{AgentId, Group, GroupId, GroupStatus};
+use crate::engine::wire::{Address, Fault, Reply, Request};
 use crate::tui::command::{Command, When};
-use crate::tui::effect::Cx;
+use crate::tui::dialog::Dialog;
+use crate::tui::dialog::set_model::SetModel;
+use crate::tui::effect::{Act, Cx};
 use crate::tui::model::Model;
+use crate::tui::text::Span;
+use crate::tui::text::clean::clean_line;
 use crate::tui::theme::Role;
+
+/// From this height on the selected row is explained below the list.
+const EXPLAINED: u16 = 14;
+/// The rows of that explanation, an empty one first.
+const EXPLANATION: u16 = 4;
+
+/// What a row of the roster is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Key {
+    /// A group.
+    Group(GroupId),
+    /// An agent of a group.
+    Agent(GroupId, AgentId),
+}
 
 /// The pane's own state.
 #[derive(Debug, Default)]
 pub struct Roster {
-    /// The selected row.
-    pub selected: usize,
+    list: List<Key>,
+    /// Groups a person folded (true) or unfolded; the others are unfolded where they are shown.
+    folds: BTreeMap<String, bool>,
+}
+
+impl Roster {
+    /// What is selected.
+    #[must_use]
+    pub fn selected(&self) -> Option<&Key> {
+        self.list.selected()
+    }
+
+    fn folded(&self, group: &GroupId, model: &Model) -> bool {
+        let shown = model.place.group.as_ref() == Some(group);
+        self.folds.get(group.as_str()).copied().unwrap_or(!shown)
+    }
+
+    fn fold(&mut self, group: &GroupId, fold: bool) {
+        self.folds.insert(group.0.clone(), fold);
+        if fold {
+            self.list.select(Key::Group(group.clone()));
+        }
+    }
+
+    fn open(&mut self, key: Key, cx: &mut Cx<'_>) {
+        let place = &cx.model.place;
+        match key {
+            Key::Group(group) if place.address == Some(Address::Group(group.clone())) => {
+                let folded = self.folded(&group, cx.model);
+                self.fold(&group, !folded);
+            }
+            Key::Group(group) => {
+                self.folds.remove(group.as_str());
+                cx.act(Act::Show(Address::Group(group)));
+            }
+            Key::Agent(group, agent) => {
+                if place.group.as_ref() != Some(&group) {
+                    cx.act(Act::Show(Address::Group(group)));
+                }
+                cx.act(Act::Show(Address::Agent(agent)));
+            }
+        }
+    }
+
+    /// The blocks pane shows the own blocks of the agent that is selected here.
+    fn point(&self, cx: &mut Cx<'_>) {
+        let wanted = match self.list.selected() {
+            Some(Key::Agent(group, agent)) if cx.model.place.group.as_ref() == Some(group) => Some(agent.clone()),
+            // In a direct talk its agent stays.
+            _ => match &cx.model.place.address {
+                Some(Address::Agent(agent)) => Some(agent.clone()),
+                _ => None,
+            },
+        };
+        if cx.model.place.agent != wanted {
+            cx.act(Act::Select(wanted));
+        }
+    }
+
+    fn run_now(group: GroupId, agent: AgentId, cx: &mut Cx<'_>) {
+        let background = cx.model.group(&group).is_some_and(|group| group.in_background(&agent));
+        if background {
+            cx.ask(Request::RunJob { agent, group, instruction: None });
+        } else {
+            let name = cx.model.agent(&agent).map(|agent| clean_line(&agent.name).into_owned()).unwrap_or_default();
+            cx.fault(format!("{name} answers in the conversation; only background agents work by themselves"));
+        }
+    }
+
+    fn about_agent(command: Command, group: GroupId, agent: AgentId, cx: &mut Cx<'_>) {
+        match command {
+            Command::SetModel => {
+                if let Some(dialog) = SetModel::new(cx.model, &agent) {
+                    cx.act(Act::Open(Box::new(Dialog::SetModel(dialog))));
+                }
+            }
+            Command::RunNow => Self::run_now(group, agent, cx),
+            _ => {}
+        }
+    }
 }
 
 impl Pane for Roster {
@@ -21,18 +125,117 @@ impl Pane for Roster {
         When::ROSTER
     }
 
-    fn command(&mut self, command: Command, _cx: &mut Cx<'_>) {
-        match command {
-            Command::Down => self.selected += 1,
-            Command::Up => self.selected = self.selected.saturating_sub(1),
+    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+        if self.list.command(command) {
+            return self.point(cx);
+        }
+        match (command, self.list.selected().cloned()) {
+            (Command::Back, _) => {
+                if let (Some(Address::Agent(_)), Some(group)) = (&cx.model.place.address, &cx.model.place.group) {
+                    cx.act(Act::Show(Address::Group(group.clone())));
+                }
+            }
+            (Command::Open, Some(key)) => self.open(key, cx),
+            (Command::Fold, Some(Key::Group(group) | Key::Agent(group, _))) => self.fold(&group, true),
+            (Command::Unfold, Some(Key::Group(group))) => self.fold(&group, false),
+            (Command::SetModel | Command::RunNow, Some(Key::Agent(group, agent))) => {
+                Self::about_agent(command, group, agent, cx);
+            }
+            (Command::SetModel | Command::RunNow, _) => {
+                cx.fault("select an agent first: a group has no model of its own")
+            }
+            (Command::Copy, Some(key)) => {
+                let name = match key {
+                    Key::Group(id) => cx.model.group(&id).map(|group| group.name.clone()),
+                    Key::Agent(_, id) => cx.model.agent(&id).map(|agent| agent.name.clone()),
+                };
+                cx.copy(name.unwrap_or_default(), "name");
+            }
             _ => {}
         }
     }
 
-    fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, model: &Model, _focused: bool) {
-        let lines: Vec<String> = model.agents.iter().map(|agent| agent.name.clone()).collect();
-        for (row, line) in (area.y..area.bottom()).zip(lines) {
-            put(frame.buffer_mut(), (area.x + 1, row), area.width.saturating_sub(1), &line, Role::Text, &look.theme);
+    fn mouse(&mut self, event: MouseEvent, area: Rect, cx: &mut Cx<'_>) {
+        match event.kind {
+            MouseEventKind::ScrollDown => self.list.scroll(3),
+            MouseEventKind::ScrollUp => self.list.scroll(-3),
+            MouseEventKind::Down(MouseButton::Left) => {
+                let Some(key) = self.list.at(event.row.saturating_sub(area.y)).cloned() else { return };
+                let again = self.list.selected() == Some(&key);
+                self.list.select(key.clone());
+                self.point(cx);
+                if again {
+                    self.open(key, cx);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn moved(&mut self, cx: &mut Cx<'_>) {
+        // Another conversation is shown: the selection follows, unless it is in that group already.
+        let Some(group) = &cx.model.place.group else { return };
+        let inside = matches!(self.list.selected(), Some(Key::Group(at) | Key::Agent(at, _)) if at == group);
+        if !inside {
+            self.list.select(Key::Group(group.clone()));
+        }
+    }
+
+    fn answered(&mut self, _serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+        match reply {
+            Ok(Reply::Job(job)) => {
+                let name = cx.model.agent(&job.agent).map(|agent| clean_line(&agent.name).into_owned());
+                cx.toast(format!("{} works in the background; see the jobs", name.unwrap_or_default()));
+            }
+            Ok(_) => {}
+            Err(fault) => cx.fault(fault.text),
+        }
+    }
+
+    fn prepare(&mut self, area: Rect, look: &Look, cx: &mut Cx<'_>) {
+        let cells = usize::from(area.width);
+        let mut items = Vec::new();
+        let shown = |group: &&Group| group.status != GroupStatus::Archived;
+        for group in cx.model.groups.iter().filter(shown) {
+            let folded = self.folded(&group.id, cx.model);
+            let row = rows::group(group, folded, cells, look, cx.model);
+            items.push(Item { key: Some(Key::Group(group.id.clone())), rows: vec![row] });
+            if !folded {
+                let names = rows::name_cells(group, cx.model);
+                for agent in cx.model.agents_of(group) {
+                    let row = rows::agent(group, agent, names, cells, look, cx.model);
+                    items.push(Item { key: Some(Key::Agent(group.id.clone(), agent.id.clone())), rows: vec![row] });
+                }
+            }
+        }
+        if items.is_empty() {
+            items.push(Item::rest(rows::empty(cells)));
+        }
+        let below = if area.height >= EXPLAINED { EXPLANATION } else { 0 };
+        self.list.set(items, area.height - below);
+    }
+
+    fn badge(&self, look: &Look, model: &Model) -> Option<Span> {
+        let waiting = model.needs_you(None);
+        if waiting > 0 {
+            return Some(Span::new(format!("{}{waiting}", look.glyphs.needs_you), Role::Warning));
+        }
+        let elsewhere = |id| model.shown_conversation().is_none_or(|shown| shown.id != id);
+        let new =
+            model.conversations.iter().filter(|talk| elsewhere(talk.id.clone()) && model.unread(talk) > 0).count();
+        (new > 0).then(|| Span::new(look.glyphs.changed, Role::Accent))
+    }
+
+    fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, model: &Model, focused: bool) {
+        let below = if area.height >= EXPLAINED { EXPLANATION } else { 0 };
+        let list = Rect { height: area.height - below, ..area };
+        self.list.draw(frame.buffer_mut(), list, &look.theme, focused);
+        if !focused {
+            return;
+        }
+        let told = self.list.selected().map(|key| rows::explanation(key, area.width.into(), look, model));
+        for (row, y) in told.unwrap_or_default().iter().zip(list.bottom() + 1..area.bottom()) {
+            put_row(frame.buffer_mut(), (area.x, y), area.width, row, &look.theme);
         }
     }
 }

@@ -1,0 +1,252 @@
+//! `nightdesk block`: memory, read and written.
+
+use std::io::Read as _;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::desk::Places;
+use super::print::{self, Out};
+use super::roster::Roster;
+use super::{Exit, Failure, unexpected};
+use crate::domain::block::folded;
+use crate::domain::{Block, BlockId, BlockOwner, Conflict};
+use crate::engine::Scope;
+use crate::engine::wire::{Reply, Request};
+use crate::store::Store;
+
+/// What `block` is told.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// All blocks, or those that reach the agents of a group.
+    List {
+        /// Only the blocks of this group and of its agents.
+        group: Option<String>,
+        /// One JSON array.
+        #[arg(long)]
+        json: bool,
+    },
+    /// One block: its value on standard output.
+    #[command(override_usage = "nightdesk block show GROUP LABEL\n       nightdesk block show --agent NAME LABEL")]
+    Show {
+        /// Which block.
+        #[command(flatten)]
+        which: Which,
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Writes standard input into a block; the line break at its end is left out.
+    #[command(
+        override_usage = "nightdesk block set GROUP LABEL [--base VERSION]\n       nightdesk block set --agent NAME LABEL [--base VERSION]"
+    )]
+    Set {
+        /// Which block.
+        #[command(flatten)]
+        which: Which,
+        /// The version the text rests on; without it, the current one. Where the block has moved on, nothing is
+        /// written.
+        #[arg(long, value_name = "VERSION")]
+        base: Option<u64>,
+        /// The block as one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// A block by its home and its label.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Which {
+    /// The group, then the label; with --agent only the label.
+    #[arg(value_name = "GROUP")]
+    first: String,
+    /// The label.
+    #[arg(value_name = "LABEL", required_unless_present = "agent", conflicts_with = "agent")]
+    second: Option<String>,
+    /// An agent's own block: NAME, or GROUP/NAME.
+    #[arg(long, value_name = "NAME")]
+    agent: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    id: &'a BlockId,
+    group: &'a str,
+    agent: Option<&'a str>,
+    label: &'a str,
+    value: &'a str,
+    version: u64,
+    limit: u32,
+    description: &'a str,
+    read_only: bool,
+    tags: &'a [String],
+    editor: &'a str,
+    edited_at: Timestamp,
+}
+
+/// Lists, shows or writes.
+pub async fn block(places: &Places, command: Command, out: &mut Out) -> Result<Exit, Failure> {
+    let store = places.look()?;
+    let roster = Roster::read(&store).await?;
+    match command {
+        Command::List { group, json } => list(&store, &roster, group.as_deref(), json, out).await?,
+        Command::Show { which, json } => {
+            let block = find(&store, &roster, &which).await?;
+            if json {
+                out.json(&row(&roster, &block))?;
+            } else {
+                print::note(&about(&block));
+                out.line(&block.value)?;
+            }
+        }
+        Command::Set { which, base, json } => {
+            let block = find(&store, &roster, &which).await?;
+            drop(store);
+            return set(places, &roster, &block, base, json, out).await;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+async fn list(store: &Store, roster: &Roster, group: Option<&str>, json: bool, out: &mut Out) -> Result<(), Failure> {
+    let mut blocks = store.all::<Block>().await?;
+    blocks.faults.iter().for_each(|fault| print::note(fault));
+    if let Some(name) = group {
+        let group = roster.group(name)?;
+        let agents = group.agents();
+        blocks.rows.retain(|block| match &block.owner {
+            BlockOwner::Group(id) => *id == group.id || group.shared_blocks.contains(&block.id),
+            BlockOwner::Agent(id) => agents.contains(&id),
+        });
+    }
+    let rows: Vec<Row<'_>> = blocks.rows.iter().map(|block| row(roster, block)).collect();
+    if json {
+        out.json(&rows)?;
+        return Ok(());
+    }
+    let cells = |row: &Row<'_>| {
+        let home = row.agent.map_or_else(|| row.group.to_owned(), |agent| format!("{}/{agent}", row.group));
+        let size = format!("{}/{}", row.value.chars().count(), row.limit);
+        [
+            home,
+            row.label.to_owned(),
+            format!("v{}", row.version),
+            size,
+            row.editor.to_owned(),
+            row.edited_at.to_string(),
+        ]
+    };
+    out.table(["OF", "LABEL", "VERSION", "SIZE", "EDITOR", "EDITED"], &rows.iter().map(cells).collect::<Vec<_>>())?;
+    Ok(())
+}
+
+async fn find(store: &Store, roster: &Roster, which: &Which) -> Result<Block, Failure> {
+    let (home, owner, label) = match (&which.agent, &which.second) {
+        (Some(name), _) => {
+            let agent = roster.agent(name)?;
+            (roster.full_name(&agent.id), BlockOwner::Agent(agent.id.clone()), &which.first)
+        }
+        (None, label) => {
+            let group = roster.group(&which.first)?;
+            (group.name.clone(), BlockOwner::Group(group.id.clone()), label.as_ref().unwrap_or(&which.first))
+        }
+    };
+    let blocks = store.all::<Block>().await?.rows;
+    let mut here: Vec<Block> = blocks.into_iter().filter(|block| block.owner == owner).collect();
+    match here.iter().position(|block| folded(&block.label) == folded(label)) {
+        Some(at) => Ok(here.swap_remove(at)),
+        None if here.is_empty() => Err(Failure::Said(format!("{home} has no blocks of its own"))),
+        None => {
+            let labels: Vec<&str> = here.iter().map(|block| block.label.as_str()).collect();
+            Err(Failure::Said(format!("{home} has no block {label:?}; it has {}", labels.join(", "))))
+        }
+    }
+}
+
+async fn set(
+    places: &Places,
+    roster: &Roster,
+    block: &Block,
+    base: Option<u64>,
+    json: bool,
+    out: &mut Out,
+) -> Result<Exit, Failure> {
+    let value = std::io::read_to_string(std::io::stdin().lock().by_ref())
+        .map_err(|error| Failure::Said(format!("reading the new text from standard input: {error}")))?;
+    let value = value.strip_suffix('\n').unwrap_or(&value).to_owned();
+    let base = base.unwrap_or(block.version);
+    let desk = places.open(places.options(false, Scope::Nobody), false).await?;
+    let reply = desk.handle().ask(Request::EditBlock { id: block.id.clone(), base, value, merge: false }).await;
+    desk.close().await;
+    let written = match reply {
+        Ok(Reply::Block(block)) => block,
+        Ok(other) => return Err(unexpected(&other)),
+        Err(fault) => {
+            let Some(Conflict::Block { current }) = fault.conflict.as_deref() else { return Err(fault.into()) };
+            clash(roster, current, base, json, out)?;
+            return Ok(Exit::Failed);
+        }
+    };
+    if json {
+        out.json(&row(roster, &written))?;
+    } else {
+        print::note(&format!("{} is at version {}", written.label, written.version));
+    }
+    Ok(Exit::Done)
+}
+
+/// What stands there instead: the reason for people, version and text for whoever tries again.
+fn clash(roster: &Roster, current: &Block, base: u64, json: bool, out: &mut Out) -> Result<(), Failure> {
+    print::note(&format!(
+        "{} is at version {} by {}, your text rests on version {base}: nothing is written; \
+         bring it together with the text below and use --base {}",
+        current.label,
+        current.version,
+        current.editor.name(),
+        current.version
+    ));
+    if json {
+        out.json(&row(roster, current))?;
+    } else {
+        out.line(&format!("version {}", current.version))?;
+        out.line(&current.value)?;
+    }
+    Ok(())
+}
+
+fn row<'a>(roster: &'a Roster, block: &'a Block) -> Row<'a> {
+    let (group, agent) = match &block.owner {
+        BlockOwner::Group(id) => (roster.group_name(id), None),
+        BlockOwner::Agent(id) => {
+            let home = roster.agents.iter().find(|agent| agent.id == *id);
+            (home.map_or("", |agent| roster.group_name(&agent.group)), Some(roster.name(id)))
+        }
+    };
+    Row {
+        id: &block.id,
+        group,
+        agent,
+        label: &block.label,
+        value: &block.value,
+        version: block.version,
+        limit: block.limit,
+        description: &block.description,
+        read_only: block.read_only,
+        tags: &block.tags,
+        editor: block.editor.name(),
+        edited_at: block.edited_at,
+    }
+}
+
+fn about(block: &Block) -> String {
+    format!(
+        "{} v{}  {}/{}  {} at {}{}",
+        block.label,
+        block.version,
+        block.value.chars().count(),
+        block.limit,
+        block.editor.name(),
+        block.edited_at,
+        if block.read_only { "  agents may not edit it" } else { "" }
+    )
+}

@@ -1,0 +1,171 @@
+//! `nightdesk doctor`: what works and what does not, in sentences.
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal as _;
+
+use futures::future::join_all;
+use serde::Serialize;
+
+use super::desk::Places;
+use super::print::Out;
+use super::roster::Roster;
+use super::{Exit, Failure};
+use crate::config::Config;
+use crate::llm::{KeyState, Models};
+use crate::store::Store;
+
+/// What `doctor` is told.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Also fold the whole log and compare the outcome with every table.
+    #[arg(long)]
+    deep: bool,
+    /// One JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    ok: bool,
+    checks: Vec<Check>,
+}
+
+#[derive(Serialize)]
+struct Check {
+    name: String,
+    ok: bool,
+    text: String,
+}
+
+/// Checks everything and tells; fails when a check does.
+pub async fn doctor(places: &Places, args: &Args, out: &mut Out) -> Result<Exit, Failure> {
+    let mut checks = vec![terminal(std::env::var("TERM").ok().as_deref())];
+    let config = places.configuration();
+    checks.push(match &config {
+        Ok(_) if places.config.exists() => good("configuration", format!("{} is sound", places.config.display())),
+        Ok(_) => good("configuration", format!("{} is not there; defaults are used", places.config.display())),
+        Err(failure) => bad("configuration", failure.to_string()),
+    });
+    let store = if places.has_store() { Some(places.look()) } else { None };
+    let mut models = BTreeSet::new();
+    match store {
+        None => {
+            checks.push(good("store", format!("{} is not there yet; the first start makes it", places.store.display())))
+        }
+        Some(Err(failure)) => checks.push(bad("store", failure.to_string())),
+        Some(Ok(store)) => {
+            checks.push(integrity(&store).await);
+            if args.deep {
+                checks.push(fold(&store).await);
+            }
+            match Roster::read(&store).await {
+                Ok(roster) => models.extend(roster.agents.into_iter().filter_map(|agent| agent.model)),
+                Err(failure) => checks.push(bad("store", failure.to_string())),
+            }
+        }
+    }
+    if let Ok(config) = config {
+        models.insert(config.model.clone());
+        checks.extend(answers(&config, &models).await);
+    }
+    let report = Report { ok: checks.iter().all(|check| check.ok), checks };
+    if args.json {
+        out.json(&report)?;
+    } else {
+        for check in &report.checks {
+            out.line(&format!("{} {}: {}", if check.ok { "ok    " } else { "FAILED" }, check.name, check.text))?;
+        }
+    }
+    Ok(if report.ok { Exit::Done } else { Exit::Failed })
+}
+
+fn good(name: impl Into<String>, text: impl Into<String>) -> Check {
+    Check { name: name.into(), ok: true, text: text.into() }
+}
+
+fn bad(name: impl Into<String>, text: impl Into<String>) -> Check {
+    Check { name: name.into(), ok: false, text: text.into() }
+}
+
+fn terminal(term: Option<&str>) -> Check {
+    let name = "terminal";
+    if !std::io::stdout().is_terminal() {
+        return good(name, "the output is no terminal; the workbench needs one, commands do not");
+    }
+    if term.is_none_or(|term| term.is_empty() || term == "dumb") {
+        return bad(name, "TERM does not say what this terminal can do; set it, for example TERM=xterm-256color");
+    }
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).map(|size| (size.ws_col, size.ws_row));
+    match size {
+        Ok((columns, rows)) if columns < 40 || rows < 10 => {
+            bad(name, format!("{columns}x{rows} is too small for the workbench; make it at least 40x10"))
+        }
+        Ok((columns, rows)) => good(name, format!("{}, {columns}x{rows}", term.unwrap_or_default())),
+        Err(error) => bad(name, format!("its size cannot be told ({error}); the workbench needs to know it")),
+    }
+}
+
+async fn integrity(store: &Store) -> Check {
+    let path = store.path().display();
+    match store.integrity().await {
+        Ok(faults) if faults.is_empty() => good("store", format!("{path} is sound")),
+        Ok(faults) => bad("store", format!("{path}: {}", faults.join("; "))),
+        Err(fault) => bad("store", fault.to_string()),
+    }
+}
+
+async fn fold(store: &Store) -> Check {
+    match store.fold_check().await {
+        Ok(report) if report.differences.is_empty() => {
+            good("log", format!("{} changes fold to the {} rows of the tables", report.changes, report.rows))
+        }
+        Ok(report) => bad("log", report.differences.join("; ")),
+        Err(fault) => bad("log", fault.to_string()),
+    }
+}
+
+/// The models in use, each asked where it is a real one, and the configured providers nobody uses.
+async fn answers(config: &Config, names: &BTreeSet<String>) -> Vec<Check> {
+    let models = Places::models(config);
+    let mut checks = join_all(names.iter().map(|name| answer(&models, name))).await;
+    for known in models.list() {
+        let used = names.iter().any(|name| name.split_once('/').is_some_and(|(provider, _)| provider == known.name));
+        if used || !known.configured {
+            continue;
+        }
+        let name = format!("provider {}", known.name);
+        checks.push(match known.key {
+            KeyState::Missing(sentence) => bad(name, sentence),
+            KeyState::NotNeeded | KeyState::There(_) => {
+                good(name, format!("{}; no agent uses it, so it was not asked", known.address))
+            }
+        });
+    }
+    checks
+}
+
+async fn answer(models: &Models, name: &str) -> Check {
+    let title = format!("model {name}");
+    if let Err(error) = models.get(name) {
+        return bad(title, error.text);
+    }
+    match name.split_once('/') {
+        None => return good(title, "built in, no language model; F2 in the workbench connects one"),
+        Some(("scripted", _)) => return good(title, "a script, no language model"),
+        Some(_) => {}
+    }
+    match models.probe(name).await {
+        Ok(report) if report.tool_calling => {
+            good(title, format!("answered in {} ms and calls tools", report.latency.as_millis()))
+        }
+        Ok(report) => good(
+            title,
+            format!(
+                "answered in {} ms, but called no tool when asked to: its agents can talk and cannot edit blocks",
+                report.latency.as_millis()
+            ),
+        ),
+        Err(error) => bad(title, error.text),
+    }
+}

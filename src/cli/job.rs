@@ -1,0 +1,200 @@
+//! `nightdesk job`: background work, seen, cancelled and retried.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::desk::Places;
+use super::print::{self, Out};
+use super::roster::Roster;
+use super::{Exit, Failure, unexpected};
+use crate::domain::{Job, JobId, JobOutcome, JobState, Trigger};
+use crate::engine::Scope;
+use crate::engine::wire::{Reply, Request};
+use crate::store::Store;
+
+/// The most jobs a list shows, newest first.
+const SHOWN: usize = 10_000;
+
+/// What `job` is told.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// All jobs, or those of a group; newest first.
+    List {
+        /// Only the jobs of this group.
+        group: Option<String>,
+        /// One JSON array.
+        #[arg(long)]
+        json: bool,
+    },
+    /// One job.
+    Show(Which),
+    /// Ends a job that waits or runs.
+    Cancel(Which),
+    /// Works a failed or cancelled job off again, as a new one.
+    Retry(Which),
+}
+
+/// One job.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Which {
+    /// Its id, or a beginning of it that no other job has.
+    id: String,
+    /// One JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    id: &'a JobId,
+    agent: &'a str,
+    group: &'a str,
+    trigger: String,
+    status: &'static str,
+    state: &'static str,
+    attempt: u32,
+    error: Option<&'a str>,
+    created_at: Timestamp,
+}
+
+/// Lists, shows, cancels or retries.
+pub async fn job(places: &Places, command: &Command, out: &mut Out) -> Result<Exit, Failure> {
+    let store = places.look()?;
+    let roster = Roster::read(&store).await?;
+    match command {
+        Command::List { group, json } => list(&store, &roster, group.as_deref(), *json, out).await?,
+        Command::Show(which) => {
+            let job = find(&store, &which.id).await?;
+            if which.json {
+                out.json(&row(&roster, &job))?;
+            } else {
+                show(&store, &roster, &job, out).await?;
+            }
+        }
+        Command::Cancel(which) => {
+            let id = find(&store, &which.id).await?.id;
+            drop(store);
+            let job = ask(places, Request::CancelJob { id }).await?;
+            tell(&roster, which, &job, "", out)?;
+        }
+        Command::Retry(which) => {
+            let id = find(&store, &which.id).await?.id;
+            drop(store);
+            let job = ask(places, Request::RetryJob { id }).await?;
+            tell(&roster, which, &job, "; the workbench or `nightdesk work` runs it", out)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+async fn list(store: &Store, roster: &Roster, group: Option<&str>, json: bool, out: &mut Out) -> Result<(), Failure> {
+    let group = group.map(|name| roster.group(name)).transpose()?.map(|group| &group.id);
+    let jobs = store.jobs(group, SHOWN).await?;
+    jobs.faults.iter().for_each(|fault| print::note(fault));
+    if json {
+        out.json(&jobs.rows.iter().map(|job| row(roster, job)).collect::<Vec<_>>())?;
+        return Ok(());
+    }
+    let cells = |job: &Job| {
+        let row = row(roster, job);
+        let short = job.id.as_str().get(..JobId::PREFIX.len() + 9).unwrap_or(job.id.as_str()).to_owned();
+        let (agent, group) = (row.agent.to_owned(), row.group.to_owned());
+        [short, agent, group, row.trigger, row.status.to_owned(), outcome(job), row.created_at.to_string()]
+    };
+    let rows: Vec<_> = jobs.rows.iter().map(cells).collect();
+    out.table(["ID", "AGENT", "GROUP", "TRIGGER", "STATUS", "OUTCOME", "CREATED"], &rows)?;
+    Ok(())
+}
+
+/// The one job whose id begins so.
+async fn find(store: &Store, id: &str) -> Result<Job, Failure> {
+    if let Some(job) = store.row::<Job>(id).await? {
+        return Ok(job);
+    }
+    let bare = id.strip_prefix(JobId::PREFIX).and_then(|rest| rest.strip_prefix('-')).unwrap_or(id);
+    let begins = |job: &Job| {
+        let uuid = job.id.as_str().trim_start_matches(JobId::PREFIX).trim_start_matches('-');
+        !bare.is_empty() && uuid.starts_with(bare)
+    };
+    let mut found = store.jobs(None, SHOWN).await?.rows;
+    found.retain(begins);
+    match found.len() {
+        1 => Ok(found.swap_remove(0)),
+        0 => Err(Failure::Said(format!("there is no job {id}; `nightdesk job list` shows them"))),
+        several => Err(Failure::Said(format!("{several} jobs begin with {id}; give more of the id"))),
+    }
+}
+
+async fn ask(places: &Places, request: Request) -> Result<Job, Failure> {
+    let desk = places.open(places.options(false, Scope::Nobody), false).await?;
+    let reply = desk.handle().ask(request).await;
+    desk.close().await;
+    match reply? {
+        Reply::Job(job) => Ok(*job),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn tell(roster: &Roster, which: &Which, job: &Job, then: &str, out: &mut Out) -> Result<(), Failure> {
+    if which.json {
+        out.json(&row(roster, job))?;
+    } else {
+        out.line(&format!("{} {}{then}", job.id, job.state.shown()))?;
+    }
+    Ok(())
+}
+
+fn row<'a>(roster: &'a Roster, job: &'a Job) -> Row<'a> {
+    Row {
+        id: &job.id,
+        agent: roster.name(&job.agent),
+        group: roster.group_name(&job.group),
+        trigger: job.causes.iter().map(Trigger::text).collect::<Vec<_>>().join(", "),
+        status: job.state.shown(),
+        state: job.state.as_str(),
+        attempt: job.attempt,
+        error: job.state.error(),
+        created_at: job.created_at,
+    }
+}
+
+/// What came of a job so far, in a few words; empty while there is nothing to say.
+#[must_use]
+pub fn outcome(job: &Job) -> String {
+    match &job.state {
+        JobState::Completed { outcome: JobOutcome::NothingToDo } => "nothing to do".to_owned(),
+        JobState::Completed { .. } if job.edits == 0 => "changed nothing".to_owned(),
+        JobState::Completed { .. } => format!("{} edit{}", job.edits, if job.edits == 1 { "" } else { "s" }),
+        JobState::Failed { error, .. } => error.clone(),
+        JobState::Retryable { run_at, error } => format!("{error}, next try at {run_at}"),
+        JobState::Cancelled { why } => why.clone(),
+        JobState::Available | JobState::Running { .. } => String::new(),
+    }
+}
+
+async fn show(store: &Store, roster: &Roster, job: &Job, out: &mut Out) -> Result<(), Failure> {
+    let mut edits = Vec::new();
+    for revision in store.job_revisions(&job.id).await? {
+        let label = store.row::<crate::domain::Block>(revision.block.as_str()).await?.map(|block| block.label);
+        edits.push(format!("{} v{}", label.unwrap_or_else(|| revision.block.to_string()), revision.version));
+    }
+    let row = row(roster, job);
+    let at = |time: Option<Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();
+    out.card(&[
+        ("id", job.id.to_string()),
+        ("agent", roster.full_name(&job.agent)),
+        ("group", row.group.to_owned()),
+        ("trigger", row.trigger.clone()),
+        ("status", row.status.to_owned()),
+        ("outcome", outcome(job)),
+        ("attempt", job.attempt.to_string()),
+        ("window", job.window.map(|(after, to)| format!("messages {} to {to}", after + 1)).unwrap_or_default()),
+        ("edits", edits.join(", ")),
+        ("tokens", job.tokens.to_string()),
+        ("retry of", job.retry_of.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("created", row.created_at.to_string()),
+        ("started", at(job.started_at)),
+        ("ended", at(job.ended_at)),
+    ])?;
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! `nightdesk message`: what was said.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::desk::Places;
+use super::print::Out;
+use super::roster::{Roster, Whose, conversation};
+use super::{Exit, Failure};
+use crate::domain::{AgentId, Content, Message, MessageId, RunId};
+
+/// What `message` is told.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// The messages of a conversation, oldest first.
+    List {
+        /// Whose conversation.
+        #[command(flatten)]
+        whose: Whose,
+        /// Only messages that came after this one.
+        #[arg(long, value_name = "SEQ", default_value_t = 0)]
+        since: u64,
+        /// One JSON array.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    id: &'a MessageId,
+    seq: u64,
+    run: &'a Option<RunId>,
+    role: &'static str,
+    agent: Option<&'a str>,
+    agent_id: &'a Option<AgentId>,
+    text: &'a str,
+    created_at: Timestamp,
+}
+
+/// Lists them.
+pub async fn message(places: &Places, command: &Command, out: &mut Out) -> Result<Exit, Failure> {
+    let Command::List { whose, since, json } = command;
+    let store = places.look()?;
+    let with = Roster::read(&store).await?.address(whose)?;
+    let messages = match conversation(&store, &with).await? {
+        Some(talk) => store.messages(&talk.id, since.saturating_add(1), u64::MAX).await?,
+        None => Vec::new(),
+    };
+    if *json {
+        out.json(&messages.iter().map(row).collect::<Vec<_>>())?;
+    } else {
+        for message in &messages {
+            out.line(&line(message))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn row(message: &Message) -> Row<'_> {
+    Row {
+        id: &message.id,
+        seq: message.seq,
+        run: &message.run,
+        role: message.role(),
+        agent: message.agent.as_ref().map(|_| message.name.as_str()),
+        agent_id: &message.agent,
+        text: message.text(),
+        created_at: message.at,
+    }
+}
+
+fn line(message: &Message) -> String {
+    let who = match (&message.agent, message.name.as_str()) {
+        (None, "") => "you",
+        (_, name) => name,
+    };
+    let text = message.text().trim_end().replace('\n', "\n    ");
+    match &message.content {
+        Content::Text { cancelled: true, .. } => format!("{} {who}: {text} (cancelled)", message.seq),
+        Content::Text { .. } => format!("{} {who}: {text}", message.seq),
+        Content::Tool { name, arguments, .. } => format!("{} {who} [{name} {arguments}] {text}", message.seq),
+        Content::Notice { .. } if message.agent.is_none() => format!("{} [{text}]", message.seq),
+        Content::Notice { .. } => format!("{} {who} [{text}]", message.seq),
+    }
+}

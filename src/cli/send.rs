@@ -1,0 +1,222 @@
+//! `nightdesk send`: one turn, answered as it comes.
+//!
+//! It follows the engine from before the message is sent to the end of its turn. Where the program that owned the
+//! store ends meanwhile, it takes the store over and the turn goes on.
+
+mod text;
+
+use super::desk::{Desk, Places};
+use super::print::{self, Out};
+use super::roster::{Roster, Whose, conversation};
+use super::{Exit, Failure, unexpected};
+use crate::domain::{Change, ConversationId, PendingKind, Run, RunId, RunState, StopReason};
+use crate::engine::event::{Event, Events};
+use crate::engine::wire::{Address, Reply, Request, RowUpdate, Update};
+use crate::engine::{Options, Scope};
+use crate::store::Store;
+use text::Speeches;
+
+/// What `send` is told.
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "nightdesk send GROUP TEXT [--json]\n       nightdesk send --agent NAME TEXT [--json]")]
+pub struct Args {
+    /// The group, then the text; with --agent only the text. As TEXT, - reads standard input.
+    #[arg(value_name = "GROUP")]
+    first: String,
+    /// What to say; - reads standard input. In a group, `@name text` makes a turn only that member answers.
+    #[arg(value_name = "TEXT", required_unless_present = "agent", conflicts_with = "agent")]
+    second: Option<String>,
+    /// Speaks to one agent directly: NAME, or GROUP/NAME.
+    #[arg(long, value_name = "NAME")]
+    agent: Option<String>,
+    /// Events instead of text, one JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    fn parts(self) -> (Whose, String) {
+        match (self.agent, self.second) {
+            (None, Some(text)) => (Whose { group: Some(self.first), agent: None }, text),
+            (agent, _) => (Whose { group: None, agent }, self.first),
+        }
+    }
+}
+
+/// Sends, and prints what is answered.
+pub async fn send(places: &Places, args: Args, out: &mut Out) -> Result<Exit, Failure> {
+    let json = args.json;
+    let (whose, text) = args.parts();
+    let text = match text.as_str() {
+        "-" => std::io::read_to_string(std::io::stdin().lock())
+            .map_err(|error| Failure::Said(format!("reading the text from standard input: {error}")))?,
+        _ => text,
+    };
+    let to = Roster::read(&places.look()?).await?.address(&whose)?;
+    let scope = match &to {
+        Address::Group(id) => Scope::Group(id.clone()),
+        Address::Agent(id) => Scope::Agent(id.clone()),
+    };
+    let options = places.options(false, scope);
+    let mut desk = places.open(options.clone(), false).await?;
+    let mut turn = Turn { to, shown: None, json, run: None, conversation: None, seen: 0 };
+    let ended = loop {
+        match turn.follow(&desk, &text, out).await {
+            // The owner has ended; what it committed is there, and this program may go on with it.
+            Err(_) if desk.owner_elsewhere().is_some() && turn.run.is_some() => {
+                desk.close().await;
+                desk = reopen(places, &options).await?;
+            }
+            ended => break ended,
+        }
+    };
+    desk.close().await;
+    ended
+}
+
+async fn reopen(places: &Places, options: &Options) -> Result<Desk, Failure> {
+    tracing::info!("the program that owned the store has ended; going on with the turn");
+    places.open(options.clone(), false).await
+}
+
+/// One turn as it is followed.
+struct Turn {
+    to: Address,
+    json: bool,
+    /// Set once it is sent.
+    run: Option<RunId>,
+    conversation: Option<ConversationId>,
+    /// The last change that was shown.
+    seen: u64,
+    shown: Option<Shown>,
+}
+
+/// How answers are shown.
+enum Shown {
+    Text(Speeches),
+    Json(Events),
+}
+
+impl Turn {
+    /// Sends what is not sent yet and shows what comes, until the turn is over or waits for a person.
+    async fn follow(&mut self, desk: &Desk, text: &str, out: &mut Out) -> Result<Exit, Failure> {
+        if self.shown.is_none() {
+            let now = desk.handle().overview().await?;
+            self.seen = now.upto;
+            let events = || Shown::Json(Events::knowing(&now.runs));
+            self.shown = Some(if self.json { events() } else { Shown::Text(Speeches::default()) });
+        }
+        let mut following = desk.handle().follow(self.seen).await?;
+        let run = match self.run.clone() {
+            Some(run) => run,
+            None => {
+                let reply = desk.handle().ask(Request::Send { to: self.to.clone(), text: text.to_owned() }).await?;
+                let Reply::Sent { run, conversation, queued } = reply else { return Err(unexpected(&reply)) };
+                self.run = Some(run.clone());
+                self.conversation = Some(conversation);
+                if queued && let Some((run, id)) = waits_for_person(desk.store(), &self.to).await? {
+                    return self.queued_behind(run, id, out);
+                }
+                run
+            }
+        };
+        let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+        let mut cancelled = false;
+        loop {
+            let update = tokio::select! {
+                update = following.next() => update?,
+                // In another program the turn goes on without this one.
+                _ = &mut interrupted, if !cancelled => match &self.conversation {
+                    Some(conversation) if desk.owner_elsewhere().is_none() => {
+                        cancelled = true;
+                        desk.handle().ask(Request::Cancel { conversation: conversation.clone() }).await?;
+                        continue;
+                    }
+                    _ => return Ok(Exit::Failed),
+                },
+            };
+            self.show(&update, out)?;
+            match &update {
+                Update::Committed { upto, changes, rows } => {
+                    self.seen = *upto;
+                    if let Some(exit) = changes.iter().find_map(|logged| self.end(&run, &logged.change, rows)) {
+                        return exit;
+                    }
+                }
+                Update::Trouble { text } if desk.owner_elsewhere().is_none() => {
+                    return Err(Failure::Said(text.clone()));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn show(&mut self, update: &Update, out: &mut Out) -> Result<(), Failure> {
+        let Some(conversation) = &self.conversation else { return Ok(()) };
+        match &mut self.shown {
+            Some(Shown::Text(speeches)) => speeches.show(update, conversation, out)?,
+            Some(Shown::Json(events)) => {
+                for event in events.of(update, Some(conversation)) {
+                    out.json(&event)?;
+                }
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Whether the turn is over with this change, or waits for a person.
+    fn end(&self, turn: &RunId, change: &Change, rows: &[RowUpdate]) -> Option<Result<Exit, Failure>> {
+        match change {
+            Change::RunMoved { id, to: RunState::Finished { stop_reason, error } } if id == turn => {
+                let failed = matches!(stop_reason, StopReason::Error | StopReason::Cancelled | StopReason::Interrupted);
+                if failed && !self.json {
+                    print::note(error.as_deref().unwrap_or(stop_reason.sentence()));
+                }
+                Some(Ok(if failed { Exit::Failed } else { Exit::Done }))
+            }
+            Change::CallPending(call) if call.kind == PendingKind::Approval && ours(&call.run, turn, rows) => {
+                if !self.json {
+                    print::note(&format!("{} waits for you", call.name));
+                }
+                Some(Ok(Exit::Done))
+            }
+            _ => None,
+        }
+    }
+
+    /// The turn before waits for a person, so this one does too.
+    fn queued_behind(&self, run: RunId, id: String, out: &mut Out) -> Result<Exit, Failure> {
+        if self.json {
+            out.json(&Event::RunWaiting { run, r#for: PendingKind::Approval, ids: vec![id] })?;
+        } else {
+            out.line(&format!("requires_approval {id}"))?;
+            print::note("the turn before waits for you; what you said is queued behind it");
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn ours(run: &RunId, turn: &RunId, rows: &[RowUpdate]) -> bool {
+    rows.iter().any(|row| matches!(row, RowUpdate::Run(row) if row.id == *run && row.root == *turn))
+}
+
+/// The run and the call on which the first unfinished turn of a conversation waits, where a person is to answer it.
+async fn waits_for_person(store: &Store, with: &Address) -> Result<Option<(RunId, String)>, Failure> {
+    let Some(talk) = conversation(store, with).await? else { return Ok(None) };
+    let turns = store.turn_runs().await?;
+    let Some(first) = turns.iter().find(|turn| turn.conversation == talk.id) else { return Ok(None) };
+    parked_on_person(store, first).await
+}
+
+/// The run and the call on which this turn waits, where a person is to answer it.
+pub(super) async fn parked_on_person(store: &Store, turn: &Run) -> Result<Option<(RunId, String)>, Failure> {
+    for run in store.runs_of(&turn.id).await?.into_iter().filter(|run| run.state == RunState::Parked) {
+        let calls = store.calls(&run.id).await?;
+        let open = calls.iter().find(|call| call.answer.is_none() && call.kind == PendingKind::Approval);
+        if let Some(call) = open {
+            return Ok(Some((run.id, format!("{}/{}", call.step, call.ordinal))));
+        }
+    }
+    Ok(None)
+}

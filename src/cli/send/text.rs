@@ -1,0 +1,140 @@
+//! Answers as text: speeches stream to standard output, what surrounds them goes to standard error.
+//!
+//! One speech is written at a time; what others say meanwhile follows, whole, when it is committed. Text of an
+//! attempt that was discarded stands with a mark behind it, and the next attempt begins anew.
+
+use std::collections::{HashSet, VecDeque};
+
+use super::super::Failure;
+use super::super::print::{self, Out};
+use crate::domain::{Change, Content, ConversationId, Message, NoticeKind, PendingKind, StepId};
+use crate::engine::wire::{LiveUpdate, Update};
+
+/// What stands behind text that was taken back.
+const TAKEN_BACK: &str = " … (discarded)\n";
+
+/// What has been written so far.
+#[derive(Debug, Default)]
+pub struct Speeches {
+    /// The step whose text is being written, and what of it is.
+    open: Option<(StepId, String)>,
+    /// Steps whose message is known and whose live text has not gone yet.
+    settled: HashSet<StepId>,
+    /// Whole speeches that wait for the open one.
+    waiting: VecDeque<String>,
+}
+
+impl Speeches {
+    /// Writes what is new in this conversation.
+    pub fn show(&mut self, update: &Update, of: &ConversationId, out: &mut Out) -> Result<(), Failure> {
+        match update {
+            Update::Live(live) if live.conversation == *of => self.live(live, out)?,
+            Update::Live(_) => {}
+            Update::Over { step } => {
+                self.settled.remove(step);
+                if self.open.as_ref().is_some_and(|(open, _)| open == step) {
+                    self.open = None;
+                    out.text(TAKEN_BACK)?;
+                    self.catch_up(out)?;
+                }
+            }
+            Update::Committed { changes, .. } => {
+                for logged in changes {
+                    self.committed(&logged.change, of, out)?;
+                }
+            }
+            Update::Trouble { text } => print::note(text),
+        }
+        Ok(())
+    }
+
+    fn live(&mut self, live: &LiveUpdate, out: &mut Out) -> Result<(), Failure> {
+        if live.text.is_empty() || self.settled.contains(&live.step) {
+            return Ok(());
+        }
+        match &mut self.open {
+            Some((step, written)) if *step == live.step => {
+                written.push_str(&live.text);
+                out.text(&live.text)?;
+            }
+            Some(_) => {}
+            None => {
+                out.text(&format!("{}: {}", live.name, live.text))?;
+                self.open = Some((live.step.clone(), live.text.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn committed(&mut self, change: &Change, of: &ConversationId, out: &mut Out) -> Result<(), Failure> {
+        match change {
+            Change::StepFinished(step) => {
+                self.settled.insert(step.id.clone());
+            }
+            Change::MessageAppended(message) if message.conversation == *of => self.message(message, out)?,
+            Change::CallPending(call) if call.kind == PendingKind::Approval => {
+                self.close(out)?;
+                out.line(&format!("requires_approval {}/{}", call.step, call.ordinal))?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, message: &Message, out: &mut Out) -> Result<(), Failure> {
+        match &message.content {
+            Content::Text { .. } if message.agent.is_none() => Ok(()),
+            Content::Text { text, cancelled, .. } => self.speech(message, text, *cancelled, out),
+            Content::Tool { name, arguments, ok, text, .. } => {
+                let sign = if *ok { "" } else { "failed: " };
+                let first = text.lines().next().unwrap_or_default();
+                print::note(&format!("{} ▸ {name} {arguments}  {sign}{first}", message.name));
+                Ok(())
+            }
+            Content::Notice { notice, text } => {
+                let by = if *notice == NoticeKind::Error { format!("{}: ", message.name) } else { String::new() };
+                print::note(&format!("{by}{text}"));
+                Ok(())
+            }
+        }
+    }
+
+    fn speech(&mut self, message: &Message, text: &str, cancelled: bool, out: &mut Out) -> Result<(), Failure> {
+        let mark = if cancelled { " (cancelled)" } else { "" };
+        let whole = format!("{}: {}{mark}\n", message.name, text.trim_end());
+        match self.open.take() {
+            // A model that only thought or only called has said nothing.
+            None if text.trim().is_empty() => {}
+            None => out.text(&whole)?,
+            Some((step, written)) if message.step.as_ref().is_none_or(|of| *of == step) => {
+                match text.strip_prefix(&written) {
+                    Some(rest) => {
+                        let end = if text.ends_with('\n') && !cancelled { "" } else { "\n" };
+                        out.text(&format!("{rest}{mark}{end}"))?;
+                    }
+                    None => out.text(&format!("{TAKEN_BACK}{whole}"))?,
+                }
+            }
+            open @ Some(_) => {
+                self.waiting.push_back(whole);
+                self.open = open;
+                return Ok(());
+            }
+        }
+        self.catch_up(out)
+    }
+
+    fn close(&mut self, out: &mut Out) -> Result<(), Failure> {
+        if self.open.take().is_some() {
+            out.text("\n")?;
+        }
+        self.catch_up(out)
+    }
+
+    fn catch_up(&mut self, out: &mut Out) -> Result<(), Failure> {
+        for speech in self.waiting.drain(..) {
+            out.text(&speech)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,97 @@
+//! `nightdesk` without a command: the workbench on its store.
+
+use std::os::unix::process::CommandExt as _;
+use std::process::Stdio;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::desk::{Desk, Places};
+use super::{Exit, Failure, apply};
+use crate::agentfile::team;
+use crate::config::Config;
+use crate::engine::Scope;
+use crate::tui::effect::Leave;
+use crate::tui::glyph::GlyphSet;
+use crate::tui::pane::Look;
+use crate::tui::run::{self, Options, TuiError};
+use crate::tui::session::Session;
+use crate::tui::term::Environment;
+use crate::tui::theme::{Depth, Source, Theme};
+
+/// Opens the workbench; a store without groups begins with the starter team.
+pub async fn workbench(places: &Places) -> Result<Exit, Failure> {
+    let environment = Environment::from_vars(|name| std::env::var(name).ok());
+    // What stands in the way of a screen is said before anything is made.
+    environment.check().map_err(|fault| Failure::Said(fault.to_string()))?;
+    let options = options(places, &places.configuration()?, environment)?;
+    let desk = places.open(places.options(true, Scope::All), true).await?;
+    let shown = match begin(&desk).await {
+        Ok(()) => run::run(desk.handle().clone(), options).await.map_err(Failure::from),
+        Err(failure) => Err(failure),
+    };
+    let guest = desk.owner_elsewhere().is_some();
+    desk.close().await;
+    if shown? == Leave::KeepWorking && !guest {
+        keep_working(places)?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn begin(desk: &Desk) -> Result<(), Failure> {
+    if desk.handle().overview().await?.groups.is_empty() {
+        apply::put(desk.handle(), &team::starter()?, false).await?;
+    }
+    Ok(())
+}
+
+fn options(places: &Places, config: &Config, environment: Environment) -> Result<Options, Failure> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let over_ssh = environment.over_ssh;
+    Ok(Options {
+        look: Look {
+            theme: theme(places, config, &environment)?,
+            glyphs: GlyphSet::of(config.glyphs),
+            over_ssh,
+            motion: !over_ssh,
+            now: Timestamp::now(),
+            zone: TimeZone::system(),
+        },
+        mouse: !over_ssh,
+        environment,
+        session: Session::path(&places.store),
+        config: places.config.clone(),
+        editor: variable("VISUAL").or_else(|| variable("EDITOR")),
+        now: Arc::new(Timestamp::now),
+    })
+}
+
+/// The configured theme in the colours the terminal has.
+fn theme(places: &Places, config: &Config, environment: &Environment) -> Result<Theme, Failure> {
+    let own = |name: &str| {
+        let path = places.dirs.as_ref()?.themes_dir().join(format!("{name}.toml"));
+        let text = std::fs::read_to_string(&path).ok()?;
+        Some(Source { file: path.display().to_string(), text })
+    };
+    let theme = Theme::load(&config.theme, own).map_err(|fault| Failure::Said(fault.to_string()))?;
+    Ok(if environment.no_color { theme.at(Depth::Mono) } else { theme })
+}
+
+/// Starts `nightdesk work` on the same store, with no terminal and in no job of the shell.
+fn keep_working(places: &Places) -> Result<(), Failure> {
+    let failed =
+        |error: std::io::Error| Failure::Said(format!("working on without a screen: {error}; run `nightdesk work`"));
+    let program = std::env::current_exe().map_err(failed)?;
+    let mut work = std::process::Command::new(program);
+    work.arg("--store").arg(&places.store).arg("--config").arg(&places.config).arg("work");
+    work.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    work.spawn().map_err(failed)?;
+    Ok(())
+}
+
+impl From<TuiError> for Failure {
+    fn from(fault: TuiError) -> Self {
+        Self::Said(fault.to_string())
+    }
+}

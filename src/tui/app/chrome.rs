@@ -1,0 +1,282 @@
+//! The title line, the status line and the lines between panes.
+
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+
+use super::App;
+use crate::domain::Group;
+use crate::domain::group::ManagerType;
+use crate::engine::wire::Address;
+use crate::tui::command::{Command, When};
+use crate::tui::effect::Tone;
+use crate::tui::layout::Layout;
+use crate::tui::pane::{PaneId, put_row};
+use crate::tui::text::clean::clean_line;
+use crate::tui::text::width::{pad_left, truncate, width};
+use crate::tui::text::{Row, Span};
+use crate::tui::theme::Role;
+
+/// From this width on the title has the program's name and the whole notice about the model.
+const WIDE: u16 = 100;
+/// Cells between two groups of facts.
+const GAP: &str = "   ";
+
+/// Draws the lines between title, panes and composer.
+pub fn lines(app: &App, buffer: &mut Buffer, layout: &Layout) {
+    let glyphs = app.look.glyphs;
+    let style = app.look.theme.style(Role::Border);
+    let body = layout.body;
+    for (y, tee) in [(layout.rules.0, glyphs.tee_down), (layout.rules.1, glyphs.tee_up)] {
+        for x in body.x..body.right() {
+            let sign = if layout.columns.contains(&x) { tee } else { glyphs.horizontal };
+            buffer.set_string(x, y, sign, style);
+        }
+    }
+    for x in &layout.columns {
+        for y in body.y..body.bottom() {
+            buffer.set_string(*x, y, glyphs.vertical, style);
+        }
+    }
+    if let (Some(y), Some(column)) = (layout.split, layout.columns.last()) {
+        buffer.set_string(*column, y, glyphs.tee_right, style);
+        for x in column + 1..body.right() {
+            buffer.set_string(x, y, glyphs.horizontal, style);
+        }
+    }
+}
+
+/// Draws the title: the group, its turn and what it cost; at the right the model, or what hidden panes have.
+pub fn title_line(app: &App, frame: &mut Frame<'_>, layout: &Layout) {
+    let area = layout.title;
+    let right = if layout.columns.len() == 2 { model_notice(app, true) } else { hidden_panes(app, layout) };
+    let mut left = Row::default();
+    if area.width >= WIDE {
+        left.push(Span::new("nightdesk", Role::Dim));
+        left.push(Span::new(GAP, Role::Dim));
+    }
+    let room = usize::from(area.width).saturating_sub(right.width() + 5);
+    push_place(app, room, &mut left);
+    ends(app, frame, area, &left, &right);
+}
+
+/// Draws a row at the left and one at the right; the left one is cut where they would meet.
+fn ends(app: &App, frame: &mut Frame<'_>, area: ratatui::layout::Rect, left: &Row, right: &Row) {
+    let theme = &app.look.theme;
+    let wide = right.width() as u16;
+    let at = area.right().saturating_sub(wide + 1);
+    let room = if wide == 0 { area.width.saturating_sub(2) } else { at.saturating_sub(area.x + 3) };
+    put_row(frame.buffer_mut(), (area.x + 1, area.y), room, left, theme);
+    put_row(frame.buffer_mut(), (at.max(area.x + 1), area.y), wide, right, theme);
+}
+
+/// Who is spoken with, and as many facts as there is room for.
+fn push_place(app: &App, room: usize, row: &mut Row) {
+    let (glyphs, model) = (app.look.glyphs, &app.model);
+    let mut facts = Vec::new();
+    match (&model.place.address, model.shown_group()) {
+        (Some(Address::Agent(id)), _) => {
+            let name = model.agent(id).map_or("", |agent| agent.name.as_str());
+            row.push(Span::new(clean_line(name), Role::Title));
+            facts.push("alone with you".to_owned());
+        }
+        (_, Some(group)) => {
+            row.push(Span::new(clean_line(&group.name), Role::Title));
+            facts.push(pattern(group));
+        }
+        (_, None) => row.push(Span::new("no group yet", Role::Title)),
+    }
+    if let Some(conversation) = model.shown_conversation().filter(|conversation| conversation.asked > 0) {
+        let turn = model.running_turn(&conversation.id).or_else(|| model.last_turns.get(&conversation.id));
+        facts.push(format!("turn {}", turn.map_or(conversation.asked, |turn| turn.turn)));
+        if let Some(tokens) = turn.map(|turn| turn.tokens).filter(|tokens| *tokens > 0) {
+            facts.push(format!("{} tokens", count(tokens)));
+        }
+    }
+    for fact in facts {
+        let fact = format!(" {} {fact}", glyphs.dot);
+        if row.width() + width(&fact) > room {
+            return;
+        }
+        row.push(Span::new(fact, Role::Dim));
+    }
+}
+
+fn pattern(group: &Group) -> String {
+    match group.manager_type {
+        ManagerType::RoundRobin => format!("{} of {}", group.manager_type.title(), group.members.len()),
+        ManagerType::Sleeptime => group.manager_type.title().to_owned(),
+    }
+}
+
+/// A count in at most five cells, right-aligned: `  840`, `1.2 k`, ` 34 k`, `1.2 M`.
+#[must_use]
+pub fn count(number: u64) -> String {
+    let scaled = |unit: u64, sign: char| {
+        if number < 10 * unit {
+            format!("{}.{} {sign}", number / unit, number % unit / (unit / 10))
+        } else {
+            format!("{} {sign}", number / unit)
+        }
+    };
+    let text = match number {
+        0..1_000 => number.to_string(),
+        1_000..1_000_000 => scaled(1_000, 'k'),
+        _ => scaled(1_000_000, 'M'),
+    };
+    pad_left(&text, 5)
+}
+
+/// Which model answers; for the built-in ones that they are no language model.
+fn model_notice(app: &App, whole: bool) -> Row {
+    let model = &app.model;
+    let group = model.shown_group();
+    let speakers = group.map(|group| model.agents_of(group)).unwrap_or_default();
+    let mut names: Vec<&str> = speakers.iter().map(|agent| model.model_of(agent)).collect();
+    if names.is_empty() {
+        names.push(&model.default_model);
+    }
+    names.sort_unstable();
+    names.dedup();
+    let key = Command::Models.key_text(When::COMPOSER).unwrap_or_default();
+    let dot = app.look.glyphs.dot;
+    let (text, role) = match names.as_slice() {
+        ["offline"] if whole => (format!("offline model, no language model connected {dot} {key}"), Role::Warning),
+        ["offline"] => (format!("offline {dot} {key}"), Role::Warning),
+        [one] if one.starts_with("scripted/") => {
+            (format!("scripted model, no language model {dot} {key}"), Role::Warning)
+        }
+        [one] => (clean_line(one).into_owned(), Role::Dim),
+        several => (format!("{} models", several.len()), Role::Dim),
+    };
+    let most = usize::from(app.size.width / 2);
+    let mut row = Row::default();
+    row.push(Span::new(truncate(&text, most, app.look.glyphs.ellipsis), role));
+    row
+}
+
+/// The panes that are not shown, each with what it has to tell.
+fn hidden_panes(app: &App, layout: &Layout) -> Row {
+    let mut row = if app.size.width >= 60 { model_notice(app, false) } else { Row::default() };
+    for id in PaneId::ALL.into_iter().filter(|id| layout.pane(*id).is_none()) {
+        let badge = app.panes.get(id).badge(&app.look, &app.model);
+        if badge.is_none() && app.size.width < 60 {
+            continue;
+        }
+        if !row.spans.is_empty() {
+            row.push(Span::new(GAP, Role::Dim));
+        }
+        row.push(Span::new(format!("{} {}", id.number(), id.name()), Role::Dim));
+        if let Some(badge) = badge {
+            row.push(Span::new(" ", Role::Dim));
+            row.push(badge);
+        }
+    }
+    row
+}
+
+/// Draws the status line: a toast, else what can be done here; at the right who answers and what needs the
+/// person.
+pub fn status_line(app: &App, frame: &mut Frame<'_>, layout: &Layout) {
+    let area = layout.status;
+    let right = doing(app);
+    let room = usize::from(area.width).saturating_sub(right.width() + 5);
+    let mut left = Row::default();
+    match &app.toast {
+        Some((toast, _)) => {
+            let (sign, role) = match toast.tone {
+                Tone::Error => (app.look.glyphs.failed, Role::Error),
+                Tone::Plain => (app.look.glyphs.done, Role::Text),
+            };
+            left.push(Span::new(format!("{sign} {}", clean_line(&toast.text)), role));
+            // What went wrong is worth more than who answers.
+            let alone = Row::default();
+            let fits = left.width() <= room;
+            return ends(app, frame, area, &left, if fits { &right } else { &alone });
+        }
+        None => hints(app, room, &mut left),
+    }
+    ends(app, frame, area, &left, &right);
+}
+
+fn hints(app: &App, room: usize, row: &mut Row) {
+    let context = app.context();
+    for command in hinted(context) {
+        let Some((entry, key)) = command.entry(context).zip(command.key_text(context)) else { continue };
+        let before = if row.spans.is_empty() { String::new() } else { format!(" {} ", app.look.glyphs.dot) };
+        let wide = width(&before) + key.len() + 1 + entry.title.len();
+        if row.width() + wide > room {
+            return;
+        }
+        row.push(Span::new(before, Role::Dim));
+        row.push(Span::new(key, Role::Text));
+        row.push(Span::new(format!(" {}", entry.title), Role::Dim));
+    }
+}
+
+/// The commands worth a hint in a context, the most useful first.
+fn hinted(context: When) -> &'static [Command] {
+    use Command as C;
+
+    const CONTEXTS: [(When, &[Command]); 9] = [
+        (When::COMPOSER, &[C::Send, C::NewLine, C::NextPane, C::Palette, C::Help]),
+        (When::ROSTER, &[C::Open, C::SetModel, C::RunNow, C::NextPane, C::Compose, C::Help]),
+        (When::CONVERSATION, &[C::Compose, C::Search, C::Earlier, C::Open, C::Copy, C::Zoom, C::Help]),
+        (When::BLOCKS, &[C::Edit, C::Open, C::Earlier, C::Undo, C::Copy, C::Compose, C::Help]),
+        (When::JOBS, &[C::Open, C::Cancel, C::Retry, C::RunNow, C::Compose, C::Help]),
+        (When::EDITOR, &[C::Save, C::LeaveEditor, C::Editor]),
+        (When::SEARCH, &[C::KeepSearch, C::DropSearch]),
+        (When::MERGE, &[C::Theirs, C::Yours, C::Both, C::EditPiece, C::UndoPiece, C::Open, C::Close]),
+        (When::DIALOG, &[C::Open, C::Close]),
+    ];
+    CONTEXTS.iter().find(|(when, _)| *when == context).map_or(&[], |(_, commands)| commands)
+}
+
+fn doing(app: &App) -> Row {
+    let (glyphs, model) = (app.look.glyphs, &app.model);
+    let mut row = Row::default();
+    let answering = model.shown_conversation().map(|conversation| model.answering(&conversation.id));
+    let text = match answering.as_deref() {
+        None | Some([]) => String::new(),
+        Some([one]) => format!("{one} is answering"),
+        Some([one, ..]) => format!("{one} and others are answering"),
+    };
+    row.push(Span::new(clean_line(&text), Role::Dim));
+    let needs = model.needs_you(None);
+    if needs > 0 {
+        let before = if row.spans.is_empty() { String::new() } else { format!(" {} ", glyphs.dot) };
+        row.push(Span::new(before, Role::Dim));
+        row.push(Span::new(format!("{} {needs}", glyphs.needs_you), Role::Accent));
+    }
+    row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_take_the_same_cells_as_they_grow() {
+        let shown: Vec<String> = [0, 840, 1_234, 34_567, 999_999, 1_250_000, 88_000_000].map(count).into();
+        assert_eq!(shown, ["    0", "  840", "1.2 k", " 34 k", "999 k", "1.2 M", " 88 M"]);
+    }
+
+    #[test]
+    fn every_context_has_hints_and_every_hint_a_key_there() {
+        for context in [
+            When::COMPOSER,
+            When::ROSTER,
+            When::CONVERSATION,
+            When::BLOCKS,
+            When::JOBS,
+            When::EDITOR,
+            When::SEARCH,
+            When::DIALOG,
+            When::MERGE,
+        ] {
+            assert!(!hinted(context).is_empty());
+            for command in hinted(context) {
+                assert!(command.key_text(context).is_some(), "{command:?} in {}", context.text());
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The table of commands to look things up in: as help, what can be done here; as palette, all there is.
+//! Both search as one types and run what is chosen.
+
+use std::cmp::Reverse;
+
+use crossterm::event::KeyEvent;
+use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher, Utf32Str};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+use super::{Modal, frame_box};
+use crate::tui::command::{COMMANDS, Command, Entry, When};
+use crate::tui::effect::{Act, Cx};
+use crate::tui::field::Field;
+use crate::tui::model::Model;
+use crate::tui::pane::list::cut;
+use crate::tui::pane::{Look, PaneId, put, put_row};
+use crate::tui::text::Span;
+use crate::tui::text::width::{fit, pad};
+use crate::tui::theme::Role;
+
+/// The cells of the column of keys, and of that of names.
+const COLUMNS: (usize, usize) = (16, 18);
+
+/// The dialog.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Commands {
+    context: When,
+    help: bool,
+    typed: Field,
+    selected: usize,
+}
+
+/// A line of it: what is done, and the pane that must have the focus for it.
+#[derive(Clone, Copy)]
+struct Line {
+    entry: &'static Entry,
+    pane: Option<PaneId>,
+}
+
+impl Commands {
+    /// What can be done in a context, explained.
+    #[must_use]
+    pub fn help(context: When) -> Self {
+        Self { context, help: true, typed: Field::line(""), selected: 0 }
+    }
+
+    /// All there is; what applies in the context first, then what applies in panes.
+    #[must_use]
+    pub fn palette(context: When) -> Self {
+        Self { help: false, ..Self::help(context) }
+    }
+
+    fn lines(&self) -> Vec<Line> {
+        let here = COMMANDS.iter().filter(|entry| entry.when.has(self.context)).map(|entry| Line { entry, pane: None });
+        let mut lines: Vec<Line> = here.collect();
+        // In a dialog nothing behind it can be reached.
+        if !self.help && When::OUTSIDE.has(self.context) {
+            for (pane, when) in
+                PaneId::ALL.into_iter().zip([When::ROSTER, When::CONVERSATION, When::BLOCKS, When::JOBS])
+            {
+                let new = |entry: &&Entry| !lines.iter().any(|line| line.entry.command == entry.command);
+                let more = COMMANDS.iter().filter(|entry| entry.when.has(when)).filter(new);
+                let more: Vec<Line> = more.map(|entry| Line { entry, pane: Some(pane) }).collect();
+                lines.extend(more);
+            }
+        }
+        let typed = self.typed.text();
+        if typed.trim().is_empty() { lines } else { ranked(lines, typed.trim()) }
+    }
+
+    fn run(&self, cx: &mut Cx<'_>) {
+        let Some(line) = self.lines().get(self.selected).copied() else { return };
+        cx.act(Act::Close);
+        if let Some(pane) = line.pane {
+            cx.act(Act::Focus(pane));
+        }
+        cx.act(Act::Do(line.entry.command));
+    }
+}
+
+/// The lines that match, best first.
+fn ranked(lines: Vec<Line>, typed: &str) -> Vec<Line> {
+    let pattern = Pattern::parse(typed, CaseMatching::Ignore, Normalization::Smart);
+    let mut matcher = Matcher::new(Config::DEFAULT);
+    let mut space = Vec::new();
+    let mut score = |text: &str| pattern.score(Utf32Str::new(text, &mut space), &mut matcher).unwrap_or(0);
+    let scored = lines.into_iter().map(|line| {
+        let (title, doc) = (score(line.entry.title), score(line.entry.doc));
+        (2 * title.max(doc / 2), line)
+    });
+    let mut found: Vec<(u32, Line)> = scored.filter(|(score, _)| *score > 0).collect();
+    found.sort_by_key(|(score, _)| Reverse(*score));
+    found.into_iter().map(|(_, line)| line).collect()
+}
+
+impl Modal for Commands {
+    fn key(&mut self, key: KeyEvent, _cx: &mut Cx<'_>) -> bool {
+        let takes = self.typed.takes(&key);
+        if takes && self.typed.key(key) {
+            self.selected = 0;
+        }
+        takes
+    }
+
+    fn paste(&mut self, text: &str, _cx: &mut Cx<'_>) {
+        self.typed.paste(text);
+        self.selected = 0;
+    }
+
+    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+        let last = self.lines().len().saturating_sub(1);
+        match command {
+            Command::Up => self.selected = self.selected.saturating_sub(1),
+            Command::Down => self.selected = (self.selected + 1).min(last),
+            Command::HalfUp | Command::PageUp => self.selected = self.selected.saturating_sub(10),
+            Command::HalfDown | Command::PageDown => self.selected = (self.selected + 10).min(last),
+            Command::Open => self.run(cx),
+            _ => {}
+        }
+    }
+
+    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, _model: &Model) {
+        let lines = self.lines();
+        let size = (screen.width.saturating_sub(4).min(96), screen.height.saturating_sub(2).min(32));
+        let title = if self.help { format!("Help: {}", self.context.text()) } else { "Commands".to_owned() };
+        let inside = frame_box(frame, screen, size, &title, look);
+        let (theme, ellipsis) = (&look.theme, look.glyphs.ellipsis);
+        let x = inside.x + 1;
+        let end = put(frame.buffer_mut(), (x, inside.y), inside.width, "Find: ", Role::Dim, theme);
+        let typing = Rect { x: end, y: inside.y, width: inside.right().saturating_sub(end), height: 1 };
+        self.typed.draw(frame, typing, look, true, false);
+        let buffer = frame.buffer_mut();
+        let rows = usize::from(inside.height.saturating_sub(4));
+        let skip = self.selected.saturating_sub(rows.saturating_sub(1));
+        for ((at, line), y) in lines.iter().enumerate().skip(skip).take(rows).zip(inside.y + 2..) {
+            let context = line.pane.map_or(self.context, pane_context);
+            let mut keys: Vec<String> = line.entry.keys_in(context).map(ToString::to_string).collect();
+            keys.truncate(2);
+            let place = line.pane.map(|pane| format!("{}: ", pane.name().to_lowercase())).unwrap_or_default();
+            let spans = vec![
+                Span::new(format!(" {}", fit(&keys.join(" "), COLUMNS.0 - 1, ellipsis)), Role::Accent),
+                Span::new(pad(line.entry.title, COLUMNS.1), Role::Strong),
+                Span::new(place, Role::Dim),
+                Span::new(line.entry.doc.replace('`', ""), Role::Text),
+            ];
+            put_row(buffer, (inside.x, y), inside.width, &cut(spans, usize::from(inside.width) - 1, ellipsis), theme);
+            if at == self.selected {
+                buffer.set_style(Rect { y, height: 1, ..inside }, theme.style(Role::Selection));
+            }
+        }
+        if lines.is_empty() {
+            put(buffer, (x, inside.y + 2), inside.width, "Nothing is called that.", Role::Dim, theme);
+        }
+        let more = lines.len().saturating_sub(skip + rows);
+        let hint = if more > 0 {
+            format!("Enter do it   Esc leave   {more} more {}", look.glyphs.down)
+        } else {
+            "Enter do it   Esc leave".to_owned()
+        };
+        put(buffer, (x, inside.bottom().saturating_sub(1)), inside.width, &hint, Role::Dim, theme);
+    }
+}
+
+fn pane_context(pane: PaneId) -> When {
+    match pane {
+        PaneId::Roster => When::ROSTER,
+        PaneId::Conversation => When::CONVERSATION,
+        PaneId::Blocks => When::BLOCKS,
+        PaneId::Jobs => When::JOBS,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(mut dialog: Commands, typed: &str) -> Vec<Command> {
+        dialog.typed = Field::line(typed);
+        dialog.lines().iter().map(|line| line.entry.command).collect()
+    }
+
+    #[test]
+    fn help_shows_what_applies_here_and_nothing_else() {
+        let here = found(Commands::help(When::JOBS), "");
+        assert!(here.contains(&Command::Retry) && here.contains(&Command::Models));
+        assert!(!here.contains(&Command::SetModel) && !here.contains(&Command::Send));
+    }
+
+    #[test]
+    fn the_palette_reaches_every_command_of_every_pane() {
+        let all = found(Commands::palette(When::COMPOSER), "");
+        for entry in COMMANDS.iter().filter(|entry| When::PANES.or(When::COMPOSER).has(entry.when)) {
+            assert_eq!(all.iter().filter(|command| **command == entry.command).count(), 1, "{:?}", entry.command);
+        }
+    }
+
+    #[test]
+    fn a_few_letters_find_a_command_by_its_name_first() {
+        assert_eq!(found(Commands::palette(When::COMPOSER), "zom").first(), Some(&Command::Zoom));
+        assert_eq!(found(Commands::help(When::BLOCKS), "undo").first(), Some(&Command::Undo));
+        assert_eq!(found(Commands::palette(When::COMPOSER), "qqq"), []);
+    }
+}

@@ -1,0 +1,348 @@
+//! Connects a language model (F2): which provider, where, by which key, which model; tests it, writes it into
+//! the configuration and offers it to the agents that work without one.
+//!
+//! The steps are a chain of requests: write the provider, read the configuration again, ask the model for a
+//! word; then, when it is taken, write the default model and read again. A step that fails leaves the form as
+//! it is with the sentence below it.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+use super::confirm::{Choice, Confirm};
+use super::{Dialog, Modal, frame_box};
+use crate::config::{KeySource, Provider, ProviderKind};
+use crate::engine::wire::{Fault, Reply, Request};
+use crate::tui::command::Command;
+use crate::tui::effect::{Act, Connect, Cx, Owner};
+use crate::tui::field::Field;
+use crate::tui::model::Model;
+use crate::tui::pane::{Look, put, put_row};
+use crate::tui::text::Span;
+use crate::tui::text::clean::clean;
+use crate::tui::text::wrap::{Shape, wrap};
+use crate::tui::theme::Role;
+
+/// The cells of the dialog.
+const SIZE: (u16, u16) = (76, 17);
+/// The cells of the column of labels.
+const LABEL: u16 = 11;
+/// The rows of the form, in order.
+const LABELS: [&str; 5] = ["Provider", "Address", "Key", "Model", "Name"];
+
+/// A provider as the form offers it.
+struct Offer {
+    title: &'static str,
+    kind: ProviderKind,
+    /// The name it gets.
+    name: &'static str,
+    address: &'static str,
+    /// A model to begin with.
+    example: &'static str,
+}
+
+const OFFERS: [Offer; 5] = [
+    Offer { title: "OpenAI", kind: ProviderKind::OpenAi, name: "openai", address: "", example: "gpt-4.1-mini" },
+    Offer {
+        title: "Anthropic",
+        kind: ProviderKind::Anthropic,
+        name: "anthropic",
+        address: "",
+        example: "claude-sonnet-4-5",
+    },
+    Offer { title: "Gemini", kind: ProviderKind::Gemini, name: "gemini", address: "", example: "gemini-2.5-flash" },
+    Offer { title: "Ollama", kind: ProviderKind::Ollama, name: "ollama", address: "", example: "llama3.2" },
+    Offer {
+        title: "another server that speaks OpenAI's protocol",
+        kind: ProviderKind::OpenAi,
+        name: "local",
+        address: "http://127.0.0.1:8080/v1",
+        example: "default",
+    },
+];
+
+/// What is being waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing: the form is filled in.
+    Form,
+    /// The configuration is written, to test or to use the model.
+    Writing(Aim),
+    /// The engine reads the configuration.
+    Reading(Aim),
+    /// The model is asked.
+    Testing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Aim {
+    Test,
+    Use,
+}
+
+/// The dialog.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Models {
+    offer: usize,
+    /// Address, key, model, name.
+    fields: [Field; 4],
+    /// The row that is filled in.
+    row: usize,
+    stage: Stage,
+    serial: u64,
+    /// What the last step came to, and whether it went well.
+    verdict: Option<(bool, String)>,
+}
+
+impl Models {
+    /// The form, on the provider in use.
+    #[must_use]
+    pub fn new(model: &Model) -> Self {
+        let (provider, name) = model.default_model.split_once('/').unwrap_or(("openai", ""));
+        let offer = OFFERS.iter().position(|offer| offer.name == provider).unwrap_or(0);
+        let mut dialog = Self {
+            offer,
+            fields: [Field::line(""), Field::line(""), Field::line(""), Field::line("")],
+            row: 0,
+            stage: Stage::Form,
+            serial: 0,
+            verdict: None,
+        };
+        dialog.offered();
+        if OFFERS[offer].name == provider {
+            dialog.fields[2].set(name);
+        }
+        dialog
+    }
+
+    /// Fills the form for the provider that is offered.
+    fn offered(&mut self) {
+        let offer = &OFFERS[self.offer];
+        let own = !offer.address.is_empty();
+        let key = if own { "" } else { offer.kind.usual_key().unwrap_or_default() };
+        for (field, text) in self.fields.iter_mut().zip([offer.address, key, "", offer.name]) {
+            field.set(text);
+        }
+        self.verdict = None;
+    }
+
+    fn value(&self, row: usize) -> String {
+        self.fields[row - 1].text().trim().to_owned()
+    }
+
+    /// `provider/model`, as agents name it.
+    fn model_name(&self) -> String {
+        format!("{}/{}", self.value(4), self.value(3))
+    }
+
+    /// What is to be written, or a sentence on what is missing.
+    fn connect(&self, aim: Aim) -> Result<Connect, String> {
+        let (address, key, model, name) = (self.value(1), self.value(2), self.value(3), self.value(4));
+        if model.is_empty() {
+            return Err(format!("the model is missing: name one, for example {}", OFFERS[self.offer].example));
+        }
+        if name.is_empty() {
+            return Err("the name is missing: it stands before the model, as in local/NAME".to_owned());
+        }
+        let provider = Provider {
+            kind: OFFERS[self.offer].kind,
+            base_url: (!address.is_empty()).then_some(address),
+            key: match key.as_str() {
+                "" => KeySource::None,
+                path if path.starts_with(['/', '~']) => KeySource::File(path.into()),
+                name => KeySource::Env(name.to_owned()),
+            },
+            max_parallel: None,
+        };
+        Ok(Connect { name, provider, model: (aim == Aim::Use).then(|| self.model_name()) })
+    }
+
+    fn begin(&mut self, aim: Aim, cx: &mut Cx<'_>) {
+        if self.stage != Stage::Form {
+            return;
+        }
+        match self.connect(aim) {
+            Ok(connect) => {
+                self.verdict = None;
+                self.stage = Stage::Writing(aim);
+                self.serial = cx.connect(connect);
+            }
+            Err(text) => self.verdict = Some((false, text)),
+        }
+    }
+
+    /// The model is in use: the agents that were told to do without one are offered it.
+    fn finish(&self, cx: &mut Cx<'_>) {
+        let name = self.model_name();
+        cx.act(Act::Close);
+        cx.act(Act::Ask(Owner::App, Box::new(Request::Overview)));
+        cx.toast(format!("agents without a model of their own now use {name}"));
+        let offline: Vec<_> =
+            cx.model.agents.iter().filter(|agent| agent.model.as_deref() == Some("offline")).collect();
+        if offline.is_empty() {
+            return;
+        }
+        let set = offline.iter().map(|agent| {
+            let request = Request::SetModel { agent: agent.id.clone(), model: Some(name.clone()) };
+            Act::Ask(Owner::App, Box::new(request))
+        });
+        let (agents, are) = if offline.len() == 1 { ("agent", "is") } else { ("agents", "are") };
+        let question = format!("{} {agents} {are} set to offline, no language model.", offline.len());
+        let choices = vec![
+            Choice::new('y', format!("set them to {name}"), set.collect()),
+            Choice::new('n', "leave them; m in the agents sets one by one", Vec::new()),
+        ];
+        cx.act(Act::Open(Box::new(Dialog::Confirm(Confirm::new(question, choices)))));
+    }
+
+    fn turn(&mut self, forward: bool) {
+        let step = if forward { 1 } else { OFFERS.len() - 1 };
+        self.offer = (self.offer + step) % OFFERS.len();
+        self.offered();
+    }
+
+    /// What stands where a row is empty.
+    fn placeholder(&self, row: usize) -> String {
+        match row {
+            1 => "the provider's own".to_owned(),
+            2 => "none; else the variable that holds it, or the path of a file".to_owned(),
+            3 => format!("for example {}", OFFERS[self.offer].example),
+            _ => "stands before the model, as in local/NAME".to_owned(),
+        }
+    }
+
+    fn tested(&self) -> bool {
+        self.verdict.as_ref().is_some_and(|(ok, _)| *ok)
+    }
+}
+
+impl Modal for Models {
+    fn key(&mut self, key: KeyEvent, cx: &mut Cx<'_>) -> bool {
+        match key.code {
+            KeyCode::Tab => self.row = (self.row + 1) % LABELS.len(),
+            KeyCode::BackTab => self.row = (self.row + LABELS.len() - 1) % LABELS.len(),
+            KeyCode::Char('s') if key.modifiers == KeyModifiers::CONTROL => self.begin(Aim::Use, cx),
+            KeyCode::Left | KeyCode::Right if self.row == 0 && self.stage == Stage::Form => {
+                self.turn(key.code == KeyCode::Right);
+            }
+            _ if self.row > 0 && self.stage == Stage::Form && self.fields[self.row - 1].takes(&key) => {
+                if self.fields[self.row - 1].key(key) {
+                    self.verdict = None;
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn paste(&mut self, text: &str, _cx: &mut Cx<'_>) {
+        if let Some(field) = self.row.checked_sub(1).and_then(|at| self.fields.get_mut(at)) {
+            field.paste(text.trim());
+            self.verdict = None;
+        }
+    }
+
+    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+        match command {
+            Command::Up => self.row = self.row.saturating_sub(1),
+            Command::Down => self.row = (self.row + 1).min(LABELS.len() - 1),
+            Command::Open if self.tested() => self.begin(Aim::Use, cx),
+            Command::Open => self.begin(Aim::Test, cx),
+            _ => {}
+        }
+    }
+
+    fn answered(&mut self, serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+        if serial != self.serial {
+            return;
+        }
+        match (self.stage, reply) {
+            (_, Err(fault)) => {
+                self.stage = Stage::Form;
+                self.verdict = Some((false, fault.text));
+            }
+            (Stage::Writing(aim), Ok(_)) => {
+                self.stage = Stage::Reading(aim);
+                self.serial = cx.ask(Request::Reconfigure);
+            }
+            (Stage::Reading(Aim::Test), Ok(_)) => {
+                self.stage = Stage::Testing;
+                self.serial = cx.ask(Request::Probe { model: self.model_name() });
+            }
+            (Stage::Reading(Aim::Use), Ok(_)) => self.finish(cx),
+            (Stage::Testing, Ok(reply)) => {
+                self.stage = Stage::Form;
+                self.verdict = match reply {
+                    Reply::Probed { text, tools: true } => Some((true, text)),
+                    Reply::Probed { text, tools: false } => {
+                        Some((true, format!("{text}. It calls no tools: as a memory agent it would be of little use.")))
+                    }
+                    _ => None,
+                };
+            }
+            (Stage::Form, Ok(_)) => {}
+        }
+    }
+
+    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, model: &Model) {
+        let inside = frame_box(frame, screen, SIZE, "Connect a language model", look);
+        let (theme, glyphs) = (&look.theme, look.glyphs);
+        let (x, room) = (inside.x + 1, inside.width.saturating_sub(2));
+        let now = match model.default_model.as_str() {
+            "offline" => "Now: offline, which follows rules and is no language model.".to_owned(),
+            name => format!("Now: {}", clean(name)),
+        };
+        put(frame.buffer_mut(), (x, inside.y), room, &now, Role::Dim, theme);
+        for (row, y) in (0..LABELS.len()).zip(inside.y + 2..) {
+            let here = row == self.row;
+            let (mark, role) = if here { (glyphs.prompt, Role::Accent) } else { (" ", Role::Dim) };
+            put(frame.buffer_mut(), (inside.x, y), 1, mark, Role::Accent, theme);
+            put(frame.buffer_mut(), (x, y), room, LABELS[row], role, theme);
+            let value = Rect { x: x + LABEL, y, width: room.saturating_sub(LABEL), height: 1 };
+            if row == 0 {
+                let text = format!("{} {} {}", glyphs.left, OFFERS[self.offer].title, glyphs.right);
+                put(frame.buffer_mut(), (value.x, y), value.width, &text, Role::Text, theme);
+            } else {
+                if self.value(row).is_empty() {
+                    let text = self.placeholder(row);
+                    put(frame.buffer_mut(), (value.x, y), value.width, &text, Role::Dim, theme);
+                }
+                self.fields[row - 1].draw_bare(frame, value, look, here && self.stage == Stage::Form);
+            }
+        }
+        self.draw_verdict(frame, Rect { y: inside.y + 8, height: inside.height.saturating_sub(10), ..inside }, look);
+        let enter = if self.tested() { "Enter use it" } else { "Enter test" };
+        let hint = format!(
+            "{enter}   Ctrl-S use it untested   {}{} provider   Tab next   Esc leave",
+            glyphs.left, glyphs.right
+        );
+        let hint = if self.tested() { hint.replace("   Ctrl-S use it untested", "") } else { hint };
+        put(frame.buffer_mut(), (x, inside.bottom().saturating_sub(1)), room, &hint, Role::Dim, theme);
+    }
+}
+
+impl Models {
+    fn draw_verdict(&self, frame: &mut Frame<'_>, area: Rect, look: &Look) {
+        let glyphs = look.glyphs;
+        let (sign, role, text) = match (&self.stage, &self.verdict) {
+            (Stage::Writing(_) | Stage::Reading(_), _) => {
+                (glyphs.waiting, Role::Dim, "writing the configuration".to_owned())
+            }
+            (Stage::Testing, _) => (glyphs.thinking, Role::Dim, format!("asking {} for a word", self.model_name())),
+            (Stage::Form, Some((true, text))) => (glyphs.done, Role::Success, text.clone()),
+            (Stage::Form, Some((false, text))) => (glyphs.failed, Role::Error, text.clone()),
+            (Stage::Form, None) => {
+                (" ", Role::Dim, "The key itself is read from where you say and never written down.".to_owned())
+            }
+        };
+        let shape = Shape {
+            first: vec![Span::new(format!(" {sign} "), role)],
+            rest: vec![Span::new("   ", role)],
+            ..Shape::plain(usize::from(area.width).saturating_sub(1))
+        };
+        let rows = wrap(&[Span::new(clean(&text), role)], &shape);
+        for (row, y) in rows.iter().zip(area.y..area.bottom()) {
+            put_row(frame.buffer_mut(), (area.x, y), area.width, row, &look.theme);
+        }
+    }
+}

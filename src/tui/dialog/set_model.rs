@@ -1,0 +1,144 @@
+//! Sets one agent's model: known names to choose from, or any other to type.
+
+use crossterm::event::KeyEvent;
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+use super::{Modal, frame_box};
+use crate::domain::AgentId;
+use crate::engine::wire::Request;
+use crate::tui::command::Command;
+use crate::tui::effect::{Act, Cx, Owner};
+use crate::tui::field::Field;
+use crate::tui::model::Model;
+use crate::tui::pane::{Look, put};
+use crate::tui::text::clean::clean_line;
+use crate::tui::text::width::fit;
+use crate::tui::theme::Role;
+
+/// The cells of the dialog.
+const SIZE: (u16, u16) = (56, 14);
+
+/// The dialog.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SetModel {
+    agent: AgentId,
+    name: String,
+    now: Option<String>,
+    default: String,
+    known: Vec<String>,
+    typed: Field,
+    selected: usize,
+}
+
+/// What can be chosen.
+enum Choice<'a> {
+    Default,
+    Named(&'a str),
+}
+
+impl SetModel {
+    /// A dialog for this agent; `None` when there is no such agent.
+    #[must_use]
+    pub fn new(model: &Model, agent: &AgentId) -> Option<Self> {
+        let agent = model.agent(agent)?;
+        let mut known: Vec<String> = model.agents.iter().filter_map(|agent| agent.model.clone()).collect();
+        known.extend([model.default_model.clone(), "offline".to_owned()]);
+        known.retain(|name| !name.is_empty());
+        known.sort_unstable();
+        known.dedup();
+        let mut dialog = Self {
+            agent: agent.id.clone(),
+            name: agent.name.clone(),
+            now: agent.model.clone(),
+            default: model.default_model.clone(),
+            known,
+            typed: Field::line(""),
+            selected: 0,
+        };
+        let at = |choice: &Choice<'_>| matches!((choice, &dialog.now), (Choice::Named(name), Some(now)) if name == now);
+        dialog.selected = dialog.choices().iter().position(at).unwrap_or(0);
+        Some(dialog)
+    }
+
+    fn choices(&self) -> Vec<Choice<'_>> {
+        let typed = self.typed.text();
+        let fits = |name: &&String| name.to_lowercase().contains(&typed.trim().to_lowercase());
+        let default = typed.trim().is_empty().then_some(Choice::Default);
+        default.into_iter().chain(self.known.iter().filter(fits).map(|name| Choice::Named(name))).collect()
+    }
+
+    fn choose(&self, cx: &mut Cx<'_>) {
+        let typed = self.typed.text().trim().to_owned();
+        let model = match self.choices().get(self.selected) {
+            Some(Choice::Default) => None,
+            Some(Choice::Named(name)) => Some((*name).to_owned()),
+            None => Some(typed),
+        };
+        if model.as_deref().is_some_and(|name| name != "offline" && !name.contains('/')) {
+            return cx
+                .fault("a model is named provider/model, for example openai/gpt-4.1-mini; offline needs no provider");
+        }
+        cx.act(Act::Close);
+        cx.act(Act::Ask(Owner::App, Box::new(Request::SetModel { agent: self.agent.clone(), model })));
+    }
+}
+
+impl Modal for SetModel {
+    fn key(&mut self, key: KeyEvent, _cx: &mut Cx<'_>) -> bool {
+        let takes = self.typed.takes(&key);
+        if takes && self.typed.key(key) {
+            self.selected = 0;
+        }
+        takes
+    }
+
+    fn paste(&mut self, text: &str, _cx: &mut Cx<'_>) {
+        self.typed.paste(text.trim());
+        self.selected = 0;
+    }
+
+    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+        let last = self.choices().len().saturating_sub(1);
+        match command {
+            Command::Up => self.selected = self.selected.saturating_sub(1),
+            Command::Down => self.selected = (self.selected + 1).min(last),
+            Command::Open => self.choose(cx),
+            Command::Models => {
+                cx.act(Act::Close);
+                cx.act(Act::Do(Command::Models));
+            }
+            _ => {}
+        }
+    }
+
+    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, _model: &Model) {
+        let title = format!("Model of {}", clean_line(&self.name));
+        let inside = frame_box(frame, screen, SIZE, &title, look);
+        let theme = &look.theme;
+        let x = inside.x + 1;
+        let room = inside.width.saturating_sub(2);
+        let end = put(frame.buffer_mut(), (x, inside.y), room, "Find or type: ", Role::Dim, theme);
+        self.typed.draw(frame, Rect { x: end, y: inside.y, width: inside.right() - end, height: 1 }, look, true, false);
+        let choices = self.choices();
+        let buffer = frame.buffer_mut();
+        let rows = inside.height.saturating_sub(4);
+        let skip = self.selected.saturating_sub(usize::from(rows).saturating_sub(1));
+        for ((at, choice), y) in choices.iter().enumerate().skip(skip).zip(inside.y + 2..inside.y + 2 + rows) {
+            let (text, now) = match choice {
+                Choice::Default => (format!("the configuration's: {}", clean_line(&self.default)), self.now.is_none()),
+                Choice::Named(name) => (clean_line(name).into_owned(), self.now.as_deref() == Some(name)),
+            };
+            let mark = if now { look.glyphs.done } else { " " };
+            let role = if at == self.selected { Role::Selection } else { Role::Text };
+            let line = fit(&format!(" {mark} {text}"), inside.width.into(), look.glyphs.ellipsis);
+            put(buffer, (inside.x, y), inside.width, &line, role, theme);
+        }
+        if choices.is_empty() {
+            let text = format!("Enter sets {}", clean_line(self.typed.text().trim()));
+            put(buffer, (x, inside.y + 2), room, &text, Role::Accent, theme);
+        }
+        let hint = "Enter set   Esc leave   F2 connects more models";
+        put(buffer, (x, inside.bottom().saturating_sub(1)), room, hint, Role::Dim, theme);
+    }
+}

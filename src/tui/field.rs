@@ -1,0 +1,172 @@
+//! A place to type inside panes and dialogs: one line, or a whole text.
+//!
+//! Owns the textarea behind it, its caret and what of it may reach the screen: the text is kept as it is and
+//! neutralised cell by cell when it is drawn, so that an escape sequence in a block can be edited, not obeyed.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui_textarea::{CursorMove, TextArea, WrapMode};
+
+use super::pane::Look;
+use super::text::clean::{clean_for_copy, clean_line};
+use super::theme::Role;
+
+/// A place to type.
+#[derive(Debug, Clone)]
+pub struct Field {
+    area: TextArea<'static>,
+    many: bool,
+}
+
+/// Two fields are equal when the same is written in them.
+impl PartialEq for Field {
+    fn eq(&self, other: &Self) -> bool {
+        self.many == other.many && self.area.lines() == other.area.lines()
+    }
+}
+
+impl Field {
+    /// One line; line breaks become spaces.
+    #[must_use]
+    pub fn line(text: &str) -> Self {
+        let mut field = Self::over(TextArea::default(), false, WrapMode::None);
+        field.paste(text);
+        field
+    }
+
+    /// A whole text, wrapped, the caret at its start.
+    #[must_use]
+    pub fn lines(text: &str) -> Self {
+        let area = TextArea::new(text.split('\n').map(str::to_owned).collect());
+        Self::over(area, true, WrapMode::WordOrGlyph)
+    }
+
+    fn over(mut area: TextArea<'static>, many: bool, wrap: WrapMode) -> Self {
+        area.set_wrap_mode(wrap);
+        area.set_cursor_line_style(Style::new());
+        area.set_cursor_style(Style::new());
+        Self { area, many }
+    }
+
+    /// What is written.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.area.lines().join("\n")
+    }
+
+    /// Puts a text in place of what is written; undo brings the old one back.
+    pub fn set(&mut self, text: &str) {
+        self.area.select_all();
+        self.area.insert_str(text);
+        self.area.move_cursor(CursorMove::Top);
+    }
+
+    /// Whether a key is typing or editing here and no command of what is around.
+    #[must_use]
+    pub fn takes(&self, key: &KeyEvent) -> bool {
+        let held = key.modifiers.difference(KeyModifiers::SHIFT);
+        match key.code {
+            KeyCode::Char(letter) if held == KeyModifiers::CONTROL => "uwaekhbf".contains(letter),
+            KeyCode::Char(_) => held.is_empty(),
+            KeyCode::Backspace | KeyCode::Delete | KeyCode::Left | KeyCode::Right | KeyCode::Home | KeyCode::End => {
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Types a key; true when the text changed.
+    pub fn key(&mut self, key: KeyEvent) -> bool {
+        let held = key.modifiers.difference(KeyModifiers::SHIFT);
+        match key.code {
+            KeyCode::Enter if !self.many => false,
+            KeyCode::Tab if !self.many => false,
+            // What every shell does with it; the textarea would undo.
+            KeyCode::Char('u') if held == KeyModifiers::CONTROL => self.area.delete_line_by_head(),
+            _ => self.area.input(key),
+        }
+    }
+
+    /// Puts pasted text at the caret, without what could control a terminal.
+    pub fn paste(&mut self, text: &str) {
+        let safe = clean_for_copy(text);
+        if self.many {
+            self.area.insert_str(safe.as_ref());
+        } else {
+            self.area.insert_str(safe.replace('\n', " "));
+        }
+    }
+
+    /// Draws it as [`Field::draw`] does, but leaves what is drawn there while nothing is written.
+    pub fn draw_bare(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, focused: bool) {
+        if !self.area.is_empty() {
+            self.draw(frame, area, look, focused, false);
+        } else if focused {
+            frame.set_cursor_position((area.x, area.y));
+        }
+    }
+
+    /// Draws it and, with the focus, sets the frame's cursor at the caret. `numbers` shows line numbers.
+    pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, focused: bool, numbers: bool) {
+        if area.is_empty() {
+            return;
+        }
+        let mut shown = self.area.clone();
+        shown.set_style(look.theme.style(Role::Text));
+        shown.set_selection_style(look.theme.style(Role::Selection));
+        if numbers {
+            shown.set_line_number_style(look.theme.style(Role::Dim));
+        }
+        frame.render_widget(&shown, area);
+        neutralise(frame.buffer_mut(), area);
+        if focused {
+            let (caret, (top, left)) = (shown.screen_cursor(), shown.scroll_offset());
+            let (row, column) = (caret.row.saturating_sub(top.into()), caret.col.saturating_sub(left.into()));
+            let margin = if numbers { shown.line_number_width() } else { 0 };
+            let x = area.x.saturating_add(margin).saturating_add(column as u16).min(area.right() - 1);
+            let y = area.y.saturating_add(row as u16).min(area.bottom() - 1);
+            frame.set_cursor_position((x, y));
+        }
+    }
+}
+
+/// Takes out of cells what a terminal would obey.
+fn neutralise(buffer: &mut Buffer, area: Rect) {
+    for position in area.positions() {
+        let Some(cell) = buffer.cell_mut(position) else { continue };
+        if cell.symbol().is_ascii() {
+            continue;
+        }
+        let safe = clean_line(cell.symbol()).into_owned();
+        if safe != cell.symbol() {
+            cell.set_symbol(if safe.is_empty() { " " } else { &safe });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_stays_one_line_whatever_is_pasted() {
+        let mut field = Field::line("one");
+        field.paste(" two\nthree\u{1b}[2J");
+        assert_eq!(field.text(), "one two three^[[2J");
+        field.key(KeyEvent::from(KeyCode::Enter));
+        assert_eq!(field.text(), "one two three^[[2J");
+    }
+
+    #[test]
+    fn a_text_is_kept_as_it_is_to_the_byte() {
+        for text in ["", "a", "a\n", "a\n\nb\u{1b}[31m\tc", "\n"] {
+            assert_eq!(Field::lines(text).text(), text);
+        }
+        let mut field = Field::lines("old\ntext");
+        field.set("new\n");
+        assert_eq!(field.text(), "new\n");
+    }
+}

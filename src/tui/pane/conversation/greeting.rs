@@ -1,0 +1,67 @@
+//! What stands where nothing was said yet: what this is, who is here, and what to do first.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+use crate::engine::wire::Address;
+use crate::tui::command::{Command, When};
+use crate::tui::model::Model;
+use crate::tui::pane::{Look, put_row};
+use crate::tui::text::clean::clean;
+use crate::tui::text::wrap::{Shape, wrap};
+use crate::tui::text::{Row, Span};
+use crate::tui::theme::Role;
+
+/// Draws the greeting.
+pub fn draw(frame: &mut Frame<'_>, area: Rect, look: &Look, model: &Model) {
+    let wide = usize::from(area.width.saturating_sub(3)).min(72);
+    for (row, y) in rows(model, wide).iter().zip(area.y..area.bottom()) {
+        put_row(frame.buffer_mut(), (area.x + 2, y), area.width.saturating_sub(3), row, &look.theme);
+    }
+}
+
+fn rows(model: &Model, cells: usize) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut say = |text: &str, role: Role| {
+        rows.extend(wrap(&[Span::new(clean(text), role)], &Shape::plain(cells)));
+    };
+    let key = |command: Command| command.key_text(When::COMPOSER).unwrap_or_default();
+    say("Nightdesk: groups of agents that keep thinking while you are away.", Role::Strong);
+    say("What they know stands in blocks of shared memory, which you watch and edit while you talk.", Role::Text);
+    say("", Role::Text);
+    let Some(group) = model.shown_group() else {
+        say("There is no group yet. `nightdesk apply TEAM.toml` makes one from a team file.", Role::Text);
+        return rows;
+    };
+    match model.place.address.as_ref() {
+        Some(Address::Agent(id)) => {
+            let agent = model.agent(id);
+            let (name, does) = agent.map_or(("", ""), |agent| (agent.name.as_str(), agent.description.as_str()));
+            say(&format!("You speak with {name} alone. {does}"), Role::Text);
+        }
+        Some(Address::Group(_)) | None => {
+            let does = if group.description.is_empty() { "a group of agents" } else { &group.description };
+            say(&format!("{}: {does}.", group.name), Role::Text);
+            if let Some(sleeptime) = &group.sleeptime {
+                let names: Vec<&str> =
+                    sleeptime.agents.iter().filter_map(|id| model.agent(id)).map(|a| a.name.as_str()).collect();
+                let every = match sleeptime.every() {
+                    1 => "After every turn".to_owned(),
+                    2 => "After every second turn".to_owned(),
+                    n => format!("After every {n} turns"),
+                };
+                say(&format!("{every} {} works in the background; watch the blocks.", names.join(" and ")), Role::Dim);
+            }
+        }
+    }
+    say("", Role::Text);
+    say(&format!("Type something and press {}.", key(Command::Send)), Role::Accent);
+    if model.default_model == "offline" {
+        let connect = key(Command::Models);
+        say(
+            &format!("The offline model answers by rules: it is no language model. {connect} connects one."),
+            Role::Dim,
+        );
+    }
+    rows
+}

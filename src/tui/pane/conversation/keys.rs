@@ -1,0 +1,176 @@
+//! What the commands do in the conversation.
+
+use super::{Anchor, Conversation, Place, Wanted};
+use crate::domain::{Content, Message};
+use crate::engine::wire::Request;
+use crate::tui::command::Command;
+use crate::tui::effect::{Act, Cx};
+use crate::tui::text::clean::clean_for_copy;
+use crate::tui::text::markdown::fences;
+
+impl Conversation {
+    pub(super) fn do_command(&mut self, command: Command, cx: &mut Cx<'_>) {
+        let page = isize::try_from(self.height.saturating_sub(2).max(1)).unwrap_or(1);
+        let half = (page / 2).max(1);
+        match command {
+            Command::Up | Command::HalfUp | Command::PageUp | Command::Top => self.leave_tail(),
+            _ => {}
+        }
+        match command {
+            Command::Up => self.step(-1),
+            Command::Down => self.step(1),
+            Command::HalfUp => self.leap(-half),
+            Command::HalfDown => self.leap(half),
+            Command::PageUp => self.leap(-page),
+            Command::PageDown => self.leap(page),
+            Command::Top => self.wanted = (self.head > 0).then_some(Wanted::Message(1)),
+            Command::End => self.follow_tail(),
+            Command::Earlier => self.wanted = Some(Wanted::TurnBefore(self.here())),
+            Command::Later => self.wanted = Some(Wanted::TurnAfter(self.here())),
+            Command::Open => self.fold(None),
+            Command::Fold => self.fold(Some(false)),
+            Command::Unfold => self.fold(Some(true)),
+            Command::Search => self.open_search(),
+            Command::KeepSearch => self.keep_search(),
+            Command::DropSearch => self.end_search(true),
+            Command::NextMatch => self.next_hit(true),
+            Command::PreviousMatch => self.next_hit(false),
+            Command::Back => self.back(),
+            Command::Copy => self.copy(cx),
+            Command::CopyCode => self.copy_code(cx),
+            Command::Edit => self.take_back(cx),
+            Command::Retry => self.send_again(cx),
+            Command::Cancel => self.cancel(cx),
+            _ => {}
+        }
+    }
+
+    /// Scrolls; at the end of the way the cursor goes on to the first or last row.
+    fn leap(&mut self, by: isize) {
+        let before = self.top();
+        self.scroll(by);
+        if self.top() == before && self.cursor.is_some() {
+            self.step(by);
+        }
+    }
+
+    fn here(&self) -> u64 {
+        self.cursor.or(self.top()).map_or(self.head + 1, |place| place.at)
+    }
+
+    fn follow_tail(&mut self) {
+        self.anchor = Anchor::Tail;
+        self.cursor = None;
+        self.wanted = None;
+    }
+
+    /// Ends what can be ended, the smallest first: a search, the cursor line, being away from the end.
+    fn back(&mut self) {
+        if self.searching() {
+            self.end_search(false);
+        } else {
+            self.follow_tail();
+        }
+    }
+
+    fn fold(&mut self, open: Option<bool>) {
+        let Some(seq) = self.selected().filter(|message| folds(message)).map(|message| message.seq) else { return };
+        let open = open.unwrap_or(!self.open.contains(&seq));
+        if open {
+            self.open.insert(seq);
+        } else {
+            self.open.remove(&seq);
+        }
+        if let Some(cursor) = self.cursor {
+            // Its row may be gone with what was folded.
+            self.cursor = Some(Place { row: usize::from(self.leads(seq)), ..cursor });
+        }
+    }
+
+    /// The beginning of the turn before a message: the person's message. `None` where it is not held; the
+    /// first message where there is none.
+    pub(super) fn turn_before(&mut self, seq: u64) -> Option<Place> {
+        let found = self.window.iter().rev().find(|message| message.seq < seq && begins(message));
+        let at = match found {
+            Some(message) => message.seq,
+            None if self.window.first() == 1 => 1,
+            None => return None,
+        };
+        Some(Place { at, row: usize::from(self.leads(at)) })
+    }
+
+    /// The beginning of the turn after a message; the last message where there is none.
+    pub(super) fn turn_after(&mut self, seq: u64) -> Option<Place> {
+        let found = self.window.iter().find(|message| message.seq > seq && begins(message));
+        let at = match found {
+            Some(message) => message.seq,
+            None if self.window.last() >= self.head && self.head > 0 => self.head,
+            None => return None,
+        };
+        Some(Place { at, row: usize::from(self.leads(at)) })
+    }
+
+    fn copy(&self, cx: &mut Cx<'_>) {
+        let Some(message) = self.selected() else { return cx.toast("nothing is said here yet") };
+        cx.copy(clean_for_copy(message.text()), format!("message {}", message.seq));
+    }
+
+    fn copy_code(&self, cx: &mut Cx<'_>) {
+        let Some(message) = self.selected() else { return cx.toast("nothing is said here yet") };
+        let mut fences = fences(message.text());
+        let under = self.cursor.and_then(|cursor| {
+            let line = self.lines.iter().find(|line| line.place == cursor);
+            line.and_then(|line| line.row.fence)
+        });
+        match under.unwrap_or(0) {
+            at if at < fences.len() => cx.copy(fences.swap_remove(at), "code"),
+            _ => cx.toast("there is no code in this message; y copies all of it"),
+        }
+    }
+
+    /// The message of the person at the cursor, else their last one that is held.
+    fn own(&self) -> Option<&Message> {
+        let selected = self.cursor.and_then(|cursor| self.window.get(cursor.at)).filter(|message| begins(message));
+        selected.or_else(|| self.window.iter().rev().find(|message| begins(message)))
+    }
+
+    fn take_back(&self, cx: &mut Cx<'_>) {
+        match self.own() {
+            Some(message) => cx.act(Act::Draft(message.text().to_owned())),
+            None => cx.toast("you have said nothing here yet"),
+        }
+    }
+
+    fn send_again(&mut self, cx: &mut Cx<'_>) {
+        match (self.own().map(|message| message.text().to_owned()), cx.model.place.address.clone()) {
+            (Some(text), Some(to)) => {
+                cx.ask(Request::Send { to, text });
+                self.follow_tail();
+            }
+            _ => cx.toast("you have said nothing here yet"),
+        }
+    }
+
+    fn cancel(&mut self, cx: &mut Cx<'_>) {
+        let answering =
+            self.id.clone().filter(|id| cx.model.running_turn(id).is_some() || cx.model.queued(id).next().is_some());
+        match answering {
+            Some(conversation) => self.cancelling = Some(cx.ask(Request::Cancel { conversation })),
+            None => cx.toast("nothing is being answered here"),
+        }
+    }
+}
+
+/// Whether a message begins a turn: the person said it.
+fn begins(message: &Message) -> bool {
+    message.agent.is_none() && matches!(message.content, Content::Text { .. })
+}
+
+/// Whether something in a message is folded.
+fn folds(message: &Message) -> bool {
+    match &message.content {
+        Content::Text { reasoning, .. } => !reasoning.is_empty(),
+        Content::Tool { .. } => true,
+        Content::Notice { .. } => false,
+    }
+}

@@ -1,0 +1,297 @@
+//! One message as rows of the text column, and a bounded cache of such.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::ops::Range;
+
+use crate::domain::message::NoticeKind;
+use crate::domain::{Content, Message};
+use crate::tui::glyph::GlyphSet;
+use crate::tui::text::clean::{clean, clean_line};
+use crate::tui::text::paged::{Body, Paged};
+use crate::tui::text::width::{truncate, width};
+use crate::tui::text::wrap::{Mode, Shape, wrap};
+use crate::tui::text::{Row, Span};
+use crate::tui::theme::Role;
+
+/// Messages kept laid out; the least used are forgotten.
+const KEPT: usize = 256;
+
+/// A message laid out at one width.
+#[derive(Debug)]
+pub struct Laid {
+    head: Vec<Row>,
+    body: Body,
+    foot: Vec<Row>,
+}
+
+impl Laid {
+    /// Lays a message out in `cells` cells; `open` shows what is folded.
+    #[must_use]
+    pub fn new(message: &Message, open: bool, cells: usize, glyphs: &GlyphSet) -> Self {
+        let (mut head, mut foot) = (Vec::new(), Vec::new());
+        let none = || Body::Rows(Vec::new());
+        let body = match &message.content {
+            Content::Text { text, reasoning, cancelled } => {
+                if !reasoning.is_empty() {
+                    head = thought(reasoning, open, cells, glyphs);
+                }
+                if *cancelled {
+                    foot = one("cancelled", Role::Warning);
+                }
+                Body::markdown(text, cells, glyphs)
+            }
+            Content::Tool { name, arguments, ok, text, .. } => {
+                let folded = fold_line(name, arguments, (*ok).then_some(text.as_str()), open, cells, glyphs);
+                head.push(folded);
+                if open {
+                    head.extend(argument_rows(arguments, cells, glyphs));
+                    Body::Paged(Paged::new(text, cells, Mode::Words, if *ok { Role::Dim } else { Role::Error }))
+                } else if *ok {
+                    none()
+                } else {
+                    Body::Rows(wrap(&[Span::new(clean(text), Role::Error)], &Shape::plain(cells)))
+                }
+            }
+            Content::Notice { notice, text } => {
+                let (sign, role) = match notice {
+                    NoticeKind::Error => (glyphs.failed, Role::Error),
+                    NoticeKind::Stopped => (glyphs.needs_you, Role::Warning),
+                    NoticeKind::Pass | NoticeKind::Resumed => (glyphs.dot, Role::Dim),
+                };
+                let shape = Shape {
+                    first: vec![Span::new(format!("{sign} "), role)],
+                    rest: vec![Span::new("  ", role)],
+                    ..Shape::plain(cells)
+                };
+                Body::Rows(wrap(&[Span::new(clean(text), role)], &shape))
+            }
+        };
+        if head.is_empty() && body.is_empty() && foot.is_empty() {
+            head = one("said nothing", Role::Dim);
+        }
+        Self { head, body, foot }
+    }
+
+    /// How many rows there are; at least one.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.head.len() + self.body.len() + self.foot.len()
+    }
+
+    /// The rows of a range; rows past the end are left out.
+    #[must_use]
+    pub fn rows(&self, range: Range<usize>) -> Vec<Row> {
+        let (head, body) = (self.head.len(), self.body.len());
+        let part = |from: usize, len: usize| {
+            let start = range.start.clamp(from, from + len) - from;
+            start..(range.end.clamp(from, from + len) - from).max(start)
+        };
+        let mut rows = self.head[part(0, head)].to_vec();
+        let inside = part(head, body);
+        if !inside.is_empty() {
+            rows.extend(self.body.rows(inside).iter().cloned());
+        }
+        rows.extend_from_slice(&self.foot[part(head + body, self.foot.len())]);
+        rows
+    }
+}
+
+fn one(text: &str, role: Role) -> Vec<Row> {
+    let mut row = Row::default();
+    row.push(Span::new(text, role));
+    vec![row]
+}
+
+/// The line that stands for what a model thought, and below it the thoughts where it is open.
+#[must_use]
+pub fn thought(reasoning: &str, open: bool, cells: usize, glyphs: &GlyphSet) -> Vec<Row> {
+    let sign = if open { glyphs.open } else { glyphs.folded };
+    let words = reasoning.split_whitespace().count();
+    let mut rows = one(&format!("{sign} thought, {words} words"), Role::Dim);
+    if open {
+        let indent = vec![Span::new("  ", Role::Dim)];
+        let shape = Shape { first: indent.clone(), rest: indent, ..Shape::plain(cells) };
+        rows.extend(wrap(&[Span::new(clean(reasoning.trim_end()), Role::Dim)], &shape));
+    }
+    rows
+}
+
+/// `▸ conversation_search "launch"  3 found`: the tool, the first thing it was given, the first line it said.
+fn fold_line(
+    name: &str,
+    arguments: &serde_json::Value,
+    said: Option<&str>,
+    open: bool,
+    cells: usize,
+    glyphs: &GlyphSet,
+) -> Row {
+    let mut row = Row::default();
+    let sign = match (said, open) {
+        (None, _) => glyphs.failed,
+        (Some(_), true) => glyphs.open,
+        (Some(_), false) => glyphs.folded,
+    };
+    row.push(Span::new(format!("{sign} "), if said.is_some() { Role::Dim } else { Role::Error }));
+    row.push(Span::new(truncate(&clean_line(name), cells.saturating_sub(2), glyphs.ellipsis), Role::Text));
+    let said = said.filter(|_| !open).map(|said| clean_line(first_line(said)).into_owned()).unwrap_or_default();
+    let left = cells.saturating_sub(row.width());
+    let given = arguments.as_object().and_then(|given| given.values().find_map(serde_json::Value::as_str));
+    // What was given and what was said share what is left; either may have what the other does not need.
+    let most_given = left.saturating_sub((width(&said) + 2).min(left / 2)).saturating_sub(3);
+    if let Some(given) = given.filter(|_| most_given >= 3) {
+        let given = clean_line(first_line(given)).into_owned();
+        row.push(Span::new(format!(" \"{}\"", truncate(&given, most_given, glyphs.ellipsis)), Role::Dim));
+    }
+    let left = cells.saturating_sub(row.width() + 2);
+    if !said.is_empty() && left >= 3 {
+        row.push(Span::new(format!("  {}", truncate(&said, left, glyphs.ellipsis)), Role::Dim));
+    }
+    row
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().find(|line| !line.trim().is_empty()).unwrap_or("").trim()
+}
+
+fn argument_rows(arguments: &serde_json::Value, cells: usize, glyphs: &GlyphSet) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (key, value) in arguments.as_object().into_iter().flatten() {
+        let value = value.as_str().map_or_else(|| Cow::Owned(value.to_string()), Cow::Borrowed);
+        let head = format!("  {}: ", clean_line(key));
+        let rest = vec![Span::new(" ".repeat(width(&head)), Role::Dim)];
+        let shape = Shape { first: vec![Span::new(head, Role::Dim)], rest, ..Shape::plain(cells) };
+        rows.extend(wrap(&[Span::new(clean(&value), Role::Code)], &shape));
+    }
+    rows.extend(one(&format!("  {}", glyphs.right), Role::Dim));
+    rows
+}
+
+/// Messages laid out, by `seq`; bounded, and forgetful of the least used.
+#[derive(Debug, Default)]
+pub struct Cache {
+    entries: HashMap<u64, Entry>,
+    clock: u64,
+    /// Rows made since the start.
+    pub rows_wrapped: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    cells: usize,
+    open: bool,
+    used: u64,
+    laid: Laid,
+}
+
+impl Cache {
+    /// The message laid out as asked for, from the cache where it is there.
+    pub fn get(&mut self, message: &Message, open: bool, cells: usize, glyphs: &GlyphSet) -> &Laid {
+        self.clock += 1;
+        if self.entries.len() >= 2 * KEPT {
+            self.forget();
+        }
+        let clock = self.clock;
+        let fresh = |entry: &Entry| entry.cells == cells && entry.open == open;
+        if !self.entries.get(&message.seq).is_some_and(fresh) {
+            let laid = Laid::new(message, open, cells, glyphs);
+            self.rows_wrapped += laid.len() as u64;
+            self.entries.insert(message.seq, Entry { cells, open, used: clock, laid });
+        }
+        let entry = self.entries.entry(message.seq).or_insert_with(|| Entry {
+            cells,
+            open,
+            used: clock,
+            laid: Laid::new(message, open, cells, glyphs),
+        });
+        entry.used = clock;
+        &entry.laid
+    }
+
+    fn forget(&mut self) {
+        let mut used: Vec<u64> = self.entries.values().map(|entry| entry.used).collect();
+        used.sort_unstable();
+        let oldest = used[used.len().saturating_sub(KEPT)];
+        self.entries.retain(|_, entry| entry.used >= oldest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{ConversationId, MessageId};
+    use crate::tui::glyph::UNICODE;
+
+    fn message(seq: u64, content: Content) -> Message {
+        Message {
+            id: MessageId(format!("message-{seq}")),
+            conversation: ConversationId::from("conversation-1"),
+            seq,
+            run: None,
+            step: None,
+            agent: None,
+            name: String::new(),
+            content,
+            at: jiff::Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn lines(content: Content, open: bool, cells: usize) -> Vec<String> {
+        let laid = Laid::new(&message(1, content), open, cells, &UNICODE);
+        let rows = laid.rows(0..laid.len());
+        let single: Vec<_> = (0..laid.len()).flat_map(|at| laid.rows(at..at + 1)).collect();
+        assert_eq!(rows, single, "a page is a slice of all rows");
+        rows.iter().map(Row::text).collect()
+    }
+
+    fn search(ok: bool, text: &str) -> Content {
+        let arguments = serde_json::json!({ "query": "launch", "limit": 3 });
+        Content::Tool { call: "1".into(), name: "conversation_search".into(), arguments, ok, text: text.into() }
+    }
+
+    #[test]
+    fn a_tool_call_is_one_line_that_opens() {
+        assert_eq!(lines(search(true, "3 found\nrest"), false, 60), ["▸ conversation_search \"launch\"  3 found"]);
+        let opened = lines(search(true, "3 found\nrest"), true, 60);
+        assert_eq!(opened[0], "▾ conversation_search \"launch\"");
+        assert_eq!(opened[1..], ["  query: launch", "  limit: 3", "  →", "3 found", "rest"]);
+    }
+
+    #[test]
+    fn a_failed_tool_call_shows_its_sentence_unopened() {
+        let failed = lines(search(false, "query is empty; say what to search for"), false, 60);
+        assert_eq!(failed[0], "✗ conversation_search \"launch\"");
+        assert_eq!(failed[1], "query is empty; say what to search for");
+    }
+
+    #[test]
+    fn a_fold_line_never_exceeds_its_width() {
+        for cells in 2..90 {
+            let said = "found 3 messages about the launch of the third of May and more";
+            assert!(lines(search(true, said), false, cells).iter().all(|line| width(line) <= cells), "{cells}");
+        }
+    }
+
+    #[test]
+    fn reasoning_is_folded_above_what_was_said() {
+        let content =
+            || Content::Text { text: "Yes.".into(), reasoning: "I weigh\nboth sides".into(), cancelled: true };
+        assert_eq!(lines(content(), false, 40), ["▸ thought, 4 words", "Yes.", "cancelled"]);
+        assert_eq!(lines(content(), true, 40)[1..3], ["  I weigh", "  both sides"]);
+    }
+
+    #[test]
+    fn the_cache_is_bounded_and_lays_out_once() {
+        let mut cache = Cache::default();
+        let text = |seq| message(seq, Content::Notice { notice: NoticeKind::Pass, text: "passed".into() });
+        for seq in 0..5_000 {
+            cache.get(&text(seq), false, 40, &UNICODE);
+        }
+        assert_eq!(cache.rows_wrapped, 5_000);
+        assert!(cache.entries.len() <= 2 * KEPT);
+        cache.get(&text(4_999), false, 40, &UNICODE);
+        assert_eq!(cache.rows_wrapped, 5_000);
+        cache.get(&text(4_999), false, 41, &UNICODE);
+        assert_eq!(cache.rows_wrapped, 5_001);
+    }
+}

@@ -1,0 +1,220 @@
+//! Search inside the conversation: asked of the engine at each key, the newest question wins.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::{Anchor, Conversation, Place, Wanted};
+use crate::engine::wire::{Fault, Reply, Request};
+use crate::tui::effect::Cx;
+use crate::tui::text::{Row, Span};
+use crate::tui::theme::Role;
+
+/// Matches that are kept, newest first.
+const MATCHES: usize = 500;
+
+/// A search, being typed or kept.
+#[derive(Debug, Default)]
+pub struct Search {
+    query: String,
+    typing: bool,
+    /// The newest question on its way.
+    asked: Option<u64>,
+    /// The messages that match, newest first.
+    hits: Vec<u64>,
+    /// Which of them one is at.
+    at: usize,
+    answered: bool,
+    /// Where one was before.
+    from: Option<(Anchor, Option<Place>)>,
+}
+
+impl Search {
+    /// Whether its line is being typed.
+    #[must_use]
+    pub fn typing(&self) -> bool {
+        self.typing
+    }
+
+    /// Whether this is the answer to the newest question; older ones are dropped.
+    #[must_use]
+    pub fn waits_for(&self, serial: u64) -> bool {
+        self.asked == Some(serial)
+    }
+
+    /// Takes a key; true when the question changed.
+    pub fn key(&mut self, key: KeyEvent) -> bool {
+        let held = key.modifiers.difference(KeyModifiers::SHIFT);
+        match (key.code, held) {
+            (KeyCode::Char(char), KeyModifiers::NONE) => self.query.push(char),
+            (KeyCode::Backspace, _) => return self.query.pop().is_some(),
+            (KeyCode::Char('u' | 'w'), KeyModifiers::CONTROL) => self.query.clear(),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Takes pasted text.
+    pub fn paste(&mut self, text: &str) {
+        self.query.push_str(&crate::tui::text::clean::clean_line(text));
+    }
+
+    /// What stands in its line: the query, and how many match. `None` where there is no search.
+    #[must_use]
+    pub fn line(&self) -> Option<(String, String)> {
+        if !self.typing && self.query.is_empty() {
+            return None;
+        }
+        let count = match self.hits.len() {
+            _ if self.query.trim().is_empty() => String::new(),
+            0 if self.answered => "no match".to_owned(),
+            0 => String::new(),
+            MATCHES => format!("{} of the newest {MATCHES}", self.at + 1),
+            all => format!("{} of {all}", self.at + 1),
+        };
+        Some((self.query.clone(), count))
+    }
+
+    /// The words that are looked for, in lower case.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        self.query.split_whitespace().map(str::to_lowercase).collect()
+    }
+}
+
+impl Conversation {
+    pub(super) fn open_search(&mut self) {
+        let from = Some((self.anchor, self.cursor));
+        self.search = Search { typing: true, from, ..Search::default() };
+    }
+
+    pub(super) fn keep_search(&mut self) {
+        self.search.typing = false;
+    }
+
+    /// Ends the search; `back` returns to where one was before it.
+    pub(super) fn end_search(&mut self, back: bool) {
+        let search = std::mem::take(&mut self.search);
+        if let (true, Some((anchor, cursor))) = (back, search.from) {
+            self.anchor = anchor;
+            self.cursor = cursor;
+            self.wanted = None;
+        }
+    }
+
+    /// Whether a search is kept.
+    pub(super) fn searching(&self) -> bool {
+        !self.search.query.is_empty()
+    }
+
+    pub(super) fn ask_search(&mut self, cx: &mut Cx<'_>) {
+        self.search.hits.clear();
+        self.search.answered = false;
+        self.search.asked = None;
+        let query = self.search.query.trim().to_owned();
+        if !query.is_empty() && self.id.is_some() {
+            let request = Request::Search { conversation: self.id.clone(), query, limit: MATCHES };
+            self.search.asked = Some(cx.ask(request));
+        }
+    }
+
+    pub(super) fn take_hits(&mut self, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+        self.search.asked = None;
+        self.search.answered = true;
+        match reply {
+            Ok(Reply::Messages { messages }) => {
+                self.search.hits = messages.iter().map(|message| message.seq).collect();
+                // From where the search began, the nearest match at or above it.
+                let from = match self.search.from {
+                    Some((_, Some(cursor))) => cursor.at,
+                    Some((Anchor::Top(top), None)) => top.at + self.shown.len() as u64,
+                    Some((Anchor::Tail, None)) | None => self.head,
+                };
+                let at = self.search.hits.iter().position(|seq| *seq <= from);
+                self.search.at = at.unwrap_or_else(|| self.search.hits.len().saturating_sub(1));
+                self.go_to_hit();
+            }
+            Ok(_) => {}
+            Err(fault) => cx.fault(fault.text),
+        }
+    }
+
+    /// Goes to the next match (older) or back (newer), round at the ends.
+    pub(super) fn next_hit(&mut self, older: bool) {
+        let all = self.search.hits.len();
+        if all > 0 {
+            self.search.at = if older { (self.search.at + 1) % all } else { (self.search.at + all - 1) % all };
+            self.go_to_hit();
+        }
+    }
+
+    fn go_to_hit(&mut self) {
+        self.wanted = self.search.hits.get(self.search.at).map(|seq| Wanted::Match(*seq));
+    }
+
+    /// The first row of a message in which a word of the search begins; its first row where none does.
+    pub(super) fn match_in(&mut self, seq: u64) -> Option<Place> {
+        let lead = usize::from(self.leads(seq));
+        let words = self.search.words();
+        let message = self.window.get(seq)?;
+        let laid = self.cache.get(message, self.open.contains(&seq), self.cells, self.glyphs);
+        let found = laid.rows(0..laid.len()).iter().position(|row| {
+            let text = row.text().to_lowercase();
+            words.iter().any(|word| text.contains(word.as_str()))
+        });
+        Some(Place { at: seq, row: lead + found.unwrap_or(0) })
+    }
+}
+
+/// The row with the words found in it marked.
+#[must_use]
+pub fn marked(row: &Row, words: &[String]) -> Row {
+    let mut out = Row { spans: Vec::new(), fence: row.fence };
+    for span in &row.spans {
+        let lower = span.text.to_lowercase();
+        // Where lower case has another length, places in it are none in the text: such a span is left alone.
+        if words.is_empty() || lower.len() != span.text.len() {
+            out.push(span.clone());
+            continue;
+        }
+        let mut from = 0;
+        while let Some((at, word)) = first_match(&lower, from, words) {
+            let (start, end) = (at, at + word.len());
+            if !span.text.is_char_boundary(start) || !span.text.is_char_boundary(end) {
+                break;
+            }
+            out.push(Span { text: span.text[from..start].to_owned(), ..span.clone() });
+            out.push(Span { text: span.text[start..end].to_owned(), role: Role::Match, ..span.clone() });
+            from = end;
+        }
+        out.push(Span { text: span.text[from..].to_owned(), ..span.clone() });
+    }
+    out
+}
+
+fn first_match<'a>(lower: &str, from: usize, words: &'a [String]) -> Option<(usize, &'a str)> {
+    let found = words.iter().filter_map(|word| Some((from + lower.get(from..)?.find(word.as_str())?, word.as_str())));
+    found.min_by_key(|(at, word)| (*at, std::cmp::Reverse(word.len())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_match_is_marked_and_the_text_stays_the_same() {
+        let mut row = Row::default();
+        row.push(Span::new("Launch the launcher, relaunch", Role::Text));
+        let found = marked(&row, &["launch".to_owned(), "the".to_owned()]);
+        assert_eq!(found.text(), row.text());
+        let matches: Vec<_> = found.spans.iter().filter(|span| span.role == Role::Match).collect();
+        assert_eq!(matches.len(), 4, "{found:?}");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn marking_never_changes_the_text(text in "[aAßİ新é ]{0,30}", word in "[aß新é]{1,2}") {
+            let mut row = Row::default();
+            row.push(Span::new(text, Role::Text));
+            proptest::prop_assert_eq!(marked(&row, &[word]).text(), row.text());
+        }
+    }
+}

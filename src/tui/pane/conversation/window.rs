@@ -1,0 +1,165 @@
+//! The messages that are held: a dense piece of the conversation around what is shown.
+
+use std::collections::VecDeque;
+
+use crate::domain::{Content, Message};
+
+/// Messages held at most.
+const MOST: usize = 256;
+/// Bytes of text held at most, where more than [`LEAST`] messages are.
+const MOST_BYTES: usize = 4 << 20;
+/// Messages on each side of what is shown that are never let go.
+const LEAST: u64 = 48;
+
+/// A dense piece of a conversation, by `seq`.
+#[derive(Debug, Default)]
+pub struct Window {
+    first: u64,
+    messages: VecDeque<Message>,
+    bytes: usize,
+}
+
+impl Window {
+    /// True when nothing is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// The `seq` of the first message held; 0 when empty.
+    #[must_use]
+    pub fn first(&self) -> u64 {
+        if self.is_empty() { 0 } else { self.first }
+    }
+
+    /// The `seq` of the last message held; 0 when empty.
+    #[must_use]
+    pub fn last(&self) -> u64 {
+        if self.is_empty() { 0 } else { self.first + self.messages.len() as u64 - 1 }
+    }
+
+    /// The message with this `seq`, if it is held.
+    #[must_use]
+    pub fn get(&self, seq: u64) -> Option<&Message> {
+        seq.checked_sub(self.first).and_then(|at| self.messages.get(usize::try_from(at).ok()?))
+    }
+
+    /// All messages held, in order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Message> {
+        self.messages.iter()
+    }
+
+    /// Lets everything go.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Takes over messages in order of `seq`. What joins the piece held extends it; what lies elsewhere
+    /// replaces it.
+    pub fn insert(&mut self, messages: Vec<Message>) {
+        let (Some(first), Some(last)) = (messages.first().map(|m| m.seq), messages.last().map(|m| m.seq)) else {
+            return;
+        };
+        if self.is_empty() || last + 1 < self.first || first > self.last() + 1 {
+            self.clear();
+            self.first = first;
+        }
+        let (known_first, known_last) = (self.first, self.last());
+        for message in messages.iter().rev().filter(|message| message.seq < known_first) {
+            self.bytes += size(message);
+            self.messages.push_front(message.clone());
+            self.first = message.seq;
+        }
+        for message in messages.into_iter().filter(|message| message.seq > known_last) {
+            self.bytes += size(&message);
+            self.messages.push_back(message);
+        }
+    }
+
+    /// Takes over a message that was just committed: only where it follows on what is held.
+    pub fn append(&mut self, message: &Message) {
+        if self.is_empty() || message.seq == self.last() + 1 {
+            self.insert(vec![message.clone()]);
+        }
+    }
+
+    /// Lets go of what is far from the messages shown, `from..=to`.
+    pub fn trim(&mut self, from: u64, to: u64) {
+        let full = |window: &Self| window.messages.len() > MOST || window.bytes > MOST_BYTES;
+        while full(self) {
+            let (before, after) = (from.saturating_sub(self.first), self.last().saturating_sub(to));
+            if before.max(after) <= LEAST {
+                return;
+            }
+            let dropped = if before >= after {
+                self.first += 1;
+                self.messages.pop_front()
+            } else {
+                self.messages.pop_back()
+            };
+            self.bytes -= dropped.as_ref().map_or(0, size);
+        }
+    }
+}
+
+fn size(message: &Message) -> usize {
+    let more = match &message.content {
+        Content::Text { reasoning, .. } => reasoning.len(),
+        Content::Tool { .. } | Content::Notice { .. } => 0,
+    };
+    message.text().len() + more
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::{ConversationId, MessageId};
+
+    fn messages(from: u64, to: u64) -> Vec<Message> {
+        (from..=to)
+            .map(|seq| Message {
+                id: MessageId(format!("message-{seq}")),
+                conversation: ConversationId::from("conversation-1"),
+                seq,
+                run: None,
+                step: None,
+                agent: None,
+                name: String::new(),
+                content: Content::Text { text: format!("{seq}"), reasoning: String::new(), cancelled: false },
+                at: jiff::Timestamp::UNIX_EPOCH,
+            })
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_held_is_always_dense(loads in prop::collection::vec((1u64..900, 1u64..70), 1..40), at in 1u64..900) {
+            let mut window = Window::default();
+            for (from, count) in loads {
+                window.insert(messages(from, from + count));
+                window.append(&messages(from + count + 1, from + count + 1)[0]);
+                prop_assert!(window.get(from).is_some(), "what was asked for is held");
+                window.trim(at, at + 20);
+                for (at, message) in window.iter().enumerate() {
+                    prop_assert_eq!(message.seq, window.first() + at as u64);
+                    prop_assert_eq!(window.get(message.seq), Some(message));
+                }
+                prop_assert!(window.messages.len() <= MOST);
+                prop_assert_eq!(window.bytes, window.iter().map(size).sum::<usize>());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_never_let_go() {
+        let mut window = Window::default();
+        for from in (1..=1000).step_by(50) {
+            window.insert(messages(from, from + 49));
+            window.trim(from, from + 49);
+        }
+        assert!(window.get(951).is_some() && window.get(1000).is_some());
+        assert!(window.first() > 700, "what is far is let go: {}", window.first());
+    }
+}

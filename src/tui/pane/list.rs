@@ -1,0 +1,349 @@
+//! A list of items of some rows each, selected by item and scrolled by row: what roster, blocks and jobs share.
+//!
+//! The selection is kept by key, so it stays on its item while others come and go; what stands on the screen
+//! stays where it is when rows above it grow.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::put_row;
+use crate::tui::command::Command;
+use crate::tui::text::width::{truncate, width};
+use crate::tui::text::{Row, Span};
+use crate::tui::theme::{Role, Theme};
+
+/// A row with something at both ends of `cells`: the right end is whole, the left one gives way to it.
+#[must_use]
+pub fn two_ends(left: Vec<Span>, right: Vec<Span>, cells: usize, ellipsis: &str) -> Row {
+    let taken: usize = right.iter().map(|span| width(&span.text)).sum();
+    let room = cells.saturating_sub(taken + usize::from(taken > 0));
+    let mut row = cut(left, room, ellipsis);
+    if taken > 0 {
+        row.push(Span::new(" ".repeat(cells.saturating_sub(row.width() + taken)), Role::Text));
+    }
+    for span in right {
+        row.push(span);
+    }
+    row
+}
+
+/// Spans in at most `cells`, what is cut told by `ellipsis`.
+#[must_use]
+pub fn cut(spans: Vec<Span>, cells: usize, ellipsis: &str) -> Row {
+    let mut row = Row::default();
+    let mut room = cells;
+    for span in spans {
+        let wide = width(&span.text);
+        if wide <= room {
+            room -= wide;
+            row.push(span);
+        } else {
+            let text = truncate(&span.text, room, ellipsis).into_owned();
+            row.push(Span { text, ..span });
+            return row;
+        }
+    }
+    row
+}
+
+/// One item.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item<K> {
+    /// What it is; `None` for rows that cannot be selected: headings and empty lines.
+    pub key: Option<K>,
+    /// Its rows, at least one; the first one shows the selection.
+    pub rows: Vec<Row>,
+}
+
+impl<K> Item<K> {
+    /// Rows that cannot be selected.
+    #[must_use]
+    pub fn rest(rows: Vec<Row>) -> Self {
+        Self { key: None, rows }
+    }
+}
+
+/// The list.
+#[derive(Debug)]
+pub struct List<K> {
+    items: Vec<Item<K>>,
+    selected: Option<K>,
+    /// Where the selected item stands, so that another takes its place when it goes.
+    place: usize,
+    /// The first row shown, counted over all items.
+    top: usize,
+    height: usize,
+}
+
+impl<K> Default for List<K> {
+    fn default() -> Self {
+        Self { items: Vec::new(), selected: None, place: 0, top: 0, height: 0 }
+    }
+}
+
+impl<K: Clone + PartialEq> List<K> {
+    /// What is selected.
+    #[must_use]
+    pub fn selected(&self) -> Option<&K> {
+        self.selected.as_ref()
+    }
+
+    /// All items.
+    #[must_use]
+    pub fn items(&self) -> &[Item<K>] {
+        &self.items
+    }
+
+    /// Selects an item, now or when it comes.
+    pub fn select(&mut self, key: K) {
+        self.selected = Some(key);
+        self.find();
+        self.show_selected();
+    }
+
+    /// Takes over new items and the height they are shown in.
+    pub fn set(&mut self, items: Vec<Item<K>>, height: u16) {
+        let stood = self.start(self.place) as isize - self.top as isize;
+        self.items = items;
+        self.height = height.into();
+        if !self.find() {
+            let near = self.selectable().min_by_key(|at| at.abs_diff(self.place));
+            self.place = near.unwrap_or(0);
+            self.selected = near.and_then(|at| self.items[at].key.clone());
+        }
+        self.top = (self.start(self.place) as isize - stood).max(0) as usize;
+        self.clamp();
+    }
+
+    /// Brings an item into view without selecting it.
+    pub fn reveal(&mut self, key: &K) {
+        if let Some(at) = self.items.iter().position(|item| item.key.as_ref() == Some(key)) {
+            self.show(at);
+        }
+    }
+
+    /// Moves by a command; false when it moves nothing.
+    pub fn command(&mut self, command: Command) -> bool {
+        let page = self.height.max(2) - 1;
+        match command {
+            Command::Up => self.step(false),
+            Command::Down => self.step(true),
+            Command::HalfUp => self.scroll(-(self.height as isize / 2)),
+            Command::HalfDown => self.scroll(self.height as isize / 2),
+            Command::PageUp => self.scroll(-(page as isize)),
+            Command::PageDown => self.scroll(page as isize),
+            Command::Top => {
+                let first = self.selectable().next();
+                self.jump(first, 0);
+            }
+            Command::End => {
+                let last = self.selectable().next_back();
+                self.jump(last, usize::MAX);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// The item under a row of the pane.
+    #[must_use]
+    pub fn at(&self, row: u16) -> Option<&K> {
+        let mut left = self.top + usize::from(row);
+        for item in &self.items {
+            if left < item.rows.len() {
+                return item.key.as_ref();
+            }
+            left -= item.rows.len();
+        }
+        None
+    }
+
+    /// Scrolls by rows; the selection comes along.
+    pub fn scroll(&mut self, rows: isize) {
+        self.top = self.top.saturating_add_signed(rows);
+        self.clamp();
+        let here = |at: &usize| self.start(*at) >= self.top && self.start(*at) < self.top + self.height;
+        if !here(&self.place) {
+            let all: Vec<usize> = self.selectable().collect();
+            let inside = all.iter().copied().filter(here);
+            let next = if rows < 0 { inside.last() } else { inside.min() };
+            // Inside one long item no other begins: its rows scroll and it stays selected.
+            if let Some(at) = next {
+                self.take(at);
+            }
+        }
+    }
+
+    /// Draws it; with `focused`, the selected item's first row stands out.
+    pub fn draw(&self, buffer: &mut Buffer, area: Rect, theme: &Theme, focused: bool) {
+        let mut at = 0;
+        for (index, item) in self.items.iter().enumerate() {
+            for (nth, row) in item.rows.iter().enumerate() {
+                if at >= self.top && at < self.top + usize::from(area.height) {
+                    let y = area.y + (at - self.top) as u16;
+                    put_row(buffer, (area.x, y), area.width, row, theme);
+                    if focused && nth == 0 && index == self.place && item.key.is_some() {
+                        buffer.set_style(Rect { y, height: 1, ..area }, theme.style(Role::Selection));
+                    }
+                }
+                at += 1;
+            }
+        }
+    }
+
+    /// How many rows lie below what is shown.
+    #[must_use]
+    pub fn below(&self) -> usize {
+        self.start(self.items.len()).saturating_sub(self.top + self.height)
+    }
+
+    fn selectable(&self) -> impl DoubleEndedIterator<Item = usize> + '_ {
+        self.items.iter().enumerate().filter(|(_, item)| item.key.is_some()).map(|(at, _)| at)
+    }
+
+    fn find(&mut self) -> bool {
+        let found = self.items.iter().position(|item| item.key.is_some() && item.key == self.selected);
+        if let Some(at) = found {
+            self.place = at;
+        }
+        found.is_some()
+    }
+
+    fn take(&mut self, at: usize) {
+        self.place = at;
+        self.selected = self.items.get(at).and_then(|item| item.key.clone());
+    }
+
+    fn jump(&mut self, at: Option<usize>, top: usize) {
+        if let Some(at) = at {
+            self.take(at);
+            self.top = top;
+            self.clamp();
+        }
+    }
+
+    fn step(&mut self, down: bool) {
+        let end = self.start(self.place + 1);
+        if down && end > self.top + self.height {
+            return self.scroll(1);
+        }
+        if !down && self.start(self.place) < self.top {
+            return self.scroll(-1);
+        }
+        let next = if down {
+            self.selectable().find(|at| *at > self.place)
+        } else {
+            self.selectable().rfind(|at| *at < self.place)
+        };
+        match next {
+            Some(at) => {
+                self.take(at);
+                self.show_selected();
+            }
+            None if down => {}
+            // Headings above the first item come back into view.
+            None => self.top = 0,
+        }
+    }
+
+    fn show_selected(&mut self) {
+        self.show(self.place);
+    }
+
+    fn show(&mut self, at: usize) {
+        let (start, end) = (self.start(at), self.start(at + 1));
+        if end > self.top + self.height {
+            self.top = end.saturating_sub(self.height).min(start);
+        }
+        if start < self.top {
+            self.top = start;
+        }
+    }
+
+    /// The first row of an item.
+    fn start(&self, at: usize) -> usize {
+        self.items.iter().take(at).map(|item| item.rows.len()).sum()
+    }
+
+    fn clamp(&mut self) {
+        let all = self.start(self.items.len());
+        self.top = self.top.min(all.saturating_sub(self.height));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(key: Option<u8>, rows: usize) -> Item<u8> {
+        Item { key, rows: vec![Row::default(); rows] }
+    }
+
+    fn list(rows: &[usize], height: u16) -> List<u8> {
+        let mut list = List::default();
+        list.set(rows.iter().enumerate().map(|(at, rows)| item(Some(at as u8), *rows)).collect(), height);
+        list
+    }
+
+    #[test]
+    fn the_right_end_is_whole_and_the_left_gives_way() {
+        let spans = |text: &str| vec![Span::new(text, Role::Text)];
+        let shown = |left, right, cells| two_ends(spans(left), spans(right), cells, "…").text();
+        assert_eq!(shown("story", "v12", 12), "story    v12");
+        assert_eq!(shown("a long label", "v12", 10), "a lon… v12");
+        assert_eq!(shown("a long label", "", 8), "a long …");
+    }
+
+    #[test]
+    fn the_selection_stays_on_its_item_when_others_come() {
+        let mut list = list(&[1, 1, 1], 3);
+        list.command(Command::Down);
+        list.set(vec![item(Some(9), 1), item(Some(0), 1), item(Some(1), 1), item(Some(2), 1)], 3);
+        assert_eq!(list.selected(), Some(&1));
+    }
+
+    #[test]
+    fn when_the_selected_item_goes_its_neighbour_is_selected() {
+        let mut list = list(&[1, 1, 1], 3);
+        list.command(Command::End);
+        list.set(vec![item(Some(0), 1), item(Some(1), 1)], 3);
+        assert_eq!(list.selected(), Some(&1));
+        list.set(Vec::new(), 3);
+        assert_eq!(list.selected(), None);
+    }
+
+    #[test]
+    fn headings_are_passed_over() {
+        let mut list = List::default();
+        list.set(vec![item(None, 1), item(Some(1), 1), item(None, 1), item(Some(2), 1)], 9);
+        assert_eq!(list.selected(), Some(&1));
+        list.command(Command::Down);
+        assert_eq!(list.selected(), Some(&2));
+        list.command(Command::Up);
+        list.command(Command::Up);
+        assert_eq!(list.selected(), Some(&1));
+    }
+
+    #[test]
+    fn every_row_of_an_item_longer_than_the_pane_can_be_read() {
+        let mut list = list(&[10, 1], 4);
+        let mut seen: Vec<u16> = Vec::new();
+        for _ in 0..6 {
+            seen.push(list.top as u16);
+            list.command(Command::Down);
+        }
+        assert_eq!(seen, [0, 1, 2, 3, 4, 5]);
+        assert_eq!((list.selected(), list.top), (Some(&0), 6));
+        list.command(Command::Down);
+        assert_eq!((list.selected(), list.below()), (Some(&1), 0));
+    }
+
+    #[test]
+    fn rows_that_grow_above_do_not_move_what_is_read() {
+        let mut list = list(&[2, 2, 2, 2, 2], 4);
+        list.command(Command::End);
+        let before = list.start(list.place) - list.top;
+        list.set((0..5).map(|at| item(Some(at), 4)).collect(), 4);
+        assert_eq!(list.start(list.place) - list.top, before);
+    }
+}

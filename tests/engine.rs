@@ -1,24 +1,28 @@
 //! The engine's promises about turns, speeches and steps, on the scripted model and a paused clock.
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "each test file uses its own part of the harness")]
 #[path = "support/world.rs"]
 mod world;
 
-use nightdesk::domain::{RunState, StopReason};
-use world::{Plan, World};
+#[path = "engine/blocks.rs"]
+mod blocks;
+#[path = "engine/faults.rs"]
+mod faults;
+#[path = "engine/following.rs"]
+mod following;
+#[path = "engine/parking.rs"]
+mod parking;
+#[path = "engine/restarting.rs"]
+mod restarting;
+#[path = "engine/speaking.rs"]
+mod speaking;
 
-#[tokio::test(start_paused = true)]
-async fn round_robin_of_three_answers_in_order() {
-    let world = World::new(Plan::default()).await;
-    let run = world.send("hello").await;
-    assert_eq!(
-        world.transcript().await,
-        [
-            "user: hello",
-            "ann: ann heard hello",
-            "bob: bob heard ann heard hello",
-            "cid: cid heard bob heard ann heard hello"
-        ]
-    );
-    assert_eq!(run.state, RunState::Finished { stop_reason: StopReason::MaxTurns, error: None });
+use nightdesk::domain::{Run, RunState, StopReason};
+
+/// The stop reason of a run that is over.
+fn stop(run: &Run) -> StopReason {
+    match &run.state {
+        RunState::Finished { stop_reason, .. } => *stop_reason,
+        other => panic!("it is {other:?}"),
+    }
 }

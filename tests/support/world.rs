@@ -1,21 +1,26 @@
 //! A team in a temporary store with an engine on scripted models: what most engine tests start from.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::stream::BoxStream;
 use jiff::Timestamp;
 use nightdesk::config::Config;
 use nightdesk::domain::block::DEFAULT_LIMIT;
 use nightdesk::domain::{
     Agent, AgentId, Block, BlockId, BlockOwner, Change, Content, Conversation, ConversationId, Editor, Group, GroupId,
-    GroupStatus, Ids, Job, ManagerType, Message, NoticeKind, Run, RunId, RunState, Sleeptime,
+    GroupStatus, Ids, Job, JobId, ManagerType, Message, NoticeKind, Run, RunId, RunState, Sleeptime,
 };
-use nightdesk::engine::wire::{Address, Fault, Overview, Reply, Request, Update};
+use nightdesk::engine::wire::{Address, Fault, LiveUpdate, Overview, Reply, Request, Update};
 use nightdesk::engine::{Engine, Handle, Options};
-use nightdesk::llm::Models;
+use nightdesk::llm::scripted::Scripted;
+use nightdesk::llm::{ChatModel, Delta, ModelError, Models, Prompt};
 use nightdesk::store::{self, Clock, Mode, Store};
 use nightdesk::tools::Toolbox;
+
+#[path = "fold.rs"]
+mod fold;
 
 /// Wall time that moves with the runtime's clock, so that a paused test pauses both.
 pub struct RuntimeClock {
@@ -37,11 +42,42 @@ impl Clock for RuntimeClock {
 
 /// The store, its engine and a handle to it.
 pub struct World {
-    pub dir: Arc<tempfile::TempDir>,
-    pub clock: Arc<dyn Clock>,
-    pub ids: Ids,
+    pub setting: Setting,
     pub engine: Arc<Engine>,
     pub handle: Handle,
+}
+
+/// What stays when the engine ends.
+#[derive(Clone)]
+pub struct Setting {
+    pub dir: Arc<tempfile::TempDir>,
+    clock: Arc<dyn Clock>,
+    ids: Ids,
+    toolbox: Toolbox,
+    options: Options,
+    max_parallel: u32,
+    mode: Mode,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+/// A model call as the model saw it.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub at: tokio::time::Instant,
+    pub prompt: Prompt,
+}
+
+/// The scripted model, which keeps what it is asked.
+struct Recorder {
+    script: Scripted,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+impl ChatModel for Recorder {
+    fn stream(&self, prompt: Prompt) -> BoxStream<'static, Result<Delta, ModelError>> {
+        self.asked.lock().unwrap().push(Asked { at: tokio::time::Instant::now(), prompt: prompt.clone() });
+        self.script.stream(prompt)
+    }
 }
 
 /// What a world is made from.
@@ -55,6 +91,13 @@ pub struct Plan {
     pub max_turns: Option<u32>,
     pub toolbox: Toolbox,
     pub options: Options,
+    /// What every agent asks for.
+    pub tools: &'static [&'static str],
+    pub max_steps: Option<u32>,
+    /// Calls of the scripted provider at once.
+    pub max_parallel: u32,
+    /// Where the store works: inline for a paused clock.
+    pub mode: Mode,
 }
 
 impl Default for Plan {
@@ -69,6 +112,10 @@ impl Default for Plan {
             max_turns: None,
             toolbox: Toolbox::default(),
             options: Options { seed: Some(1), ..Options::default() },
+            tools: &["ask_person"],
+            max_steps: None,
+            max_parallel: 50,
+            mode: Mode::Inline,
         }
     }
 }
@@ -91,48 +138,90 @@ impl World {
         let dir = Arc::new(tempfile::tempdir().unwrap());
         std::fs::write(dir.path().join("script.toml"), plan.script).unwrap();
         let clock: Arc<dyn Clock> = Arc::new(RuntimeClock::new());
-        let ids = Ids::seeded(1);
         let changes = team(&plan, &dir.path().join("script.toml"), clock.now());
-        let world = Self::open(dir, clock, ids, plan.toolbox, plan.options).await;
+        let setting = Setting {
+            dir,
+            clock,
+            ids: Ids::seeded(1),
+            toolbox: plan.toolbox,
+            options: plan.options,
+            max_parallel: plan.max_parallel,
+            mode: plan.mode,
+            asked: Arc::default(),
+        };
+        let world = Self::open(setting).await;
         world.ask(Request::Apply { changes }).await.unwrap();
         world
     }
 
-    async fn open(
-        dir: Arc<tempfile::TempDir>,
-        clock: Arc<dyn Clock>,
-        ids: Ids,
-        toolbox: Toolbox,
-        options: Options,
-    ) -> Self {
+    async fn open(setting: Setting) -> Self {
         let opened = store::Options {
-            mode: Mode::Inline,
-            clock: Arc::clone(&clock),
-            ids: ids.clone(),
+            mode: setting.mode,
+            clock: Arc::clone(&setting.clock),
+            ids: setting.ids.clone(),
             ..store::Options::default()
         };
-        let store = Store::open(&dir.path().join("desk.db"), opened).unwrap();
+        let store = Store::open(&setting.dir.path().join("desk.db"), opened).unwrap();
         let config = Config::default();
         let models = Models::new(config.clone(), |_| None);
-        let engine = Engine::start(store, &config, models, toolbox, options).await.unwrap();
+        let path = setting.dir.path().join("script.toml");
+        let recorder = Recorder { script: Scripted::load(&path).unwrap(), asked: Arc::clone(&setting.asked) };
+        models.bring(&format!("scripted/{}", path.display()), Arc::new(recorder), setting.max_parallel);
+        let engine =
+            Engine::start(store, &config, models, setting.toolbox.clone(), setting.options.clone()).await.unwrap();
         let handle = Handle::here(Arc::clone(&engine));
-        Self { dir, clock, ids, engine, handle }
+        Self { setting, engine, handle }
     }
 
     /// Ends the engine without a word, as a kill would, and starts another on the same store.
-    pub async fn restart(self, toolbox: Toolbox, options: Options) -> Self {
-        let Self { dir, clock, ids, engine, handle } = self;
+    pub async fn restart(self) -> Self {
+        self.restart_after(Duration::ZERO).await
+    }
+
+    /// The same, with some time in between.
+    pub async fn restart_after(self, pause: Duration) -> Self {
+        let Self { setting, engine, handle } = self;
         engine.stop().await;
         drop((engine, handle));
-        Self::open(dir, clock, ids, toolbox, options).await
+        tokio::time::advance(pause).await;
+        Self::open(setting).await
+    }
+
+    /// The end of every test: nothing is left half done, and the log folds to the tables (F16).
+    pub async fn close(self) {
+        fold::assert_folds(self.store()).await;
+        self.engine.stop().await;
+    }
+
+    /// The model calls so far, in order.
+    pub fn asked(&self) -> Vec<Prompt> {
+        self.setting.asked.lock().unwrap().iter().map(|asked| asked.prompt.clone()).collect()
+    }
+
+    /// What this agent was asked, in order.
+    pub fn asked_of(&self, agent: &str) -> Vec<Prompt> {
+        self.asked().into_iter().filter(|prompt| prompt.agent == agent).collect()
+    }
+
+    /// When this agent was asked, in seconds between one call and the next.
+    pub fn waits_of(&self, agent: &str) -> Vec<Duration> {
+        let asked = self.setting.asked.lock().unwrap();
+        let times: Vec<_> = asked.iter().filter(|asked| asked.prompt.agent == agent).map(|asked| asked.at).collect();
+        times.windows(2).map(|pair| pair[1] - pair[0]).collect()
+    }
+
+    /// Waits until no task is at work.
+    pub async fn idle(&self) {
+        let wait = async {
+            while !self.engine.is_idle() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_hours(12), wait).await.expect("it is never idle");
     }
 
     pub fn store(&self) -> &Store {
         self.engine.store()
-    }
-
-    pub fn path(&self) -> PathBuf {
-        self.dir.path().join("desk.db")
     }
 
     pub async fn ask(&self, request: Request) -> Result<Reply, Fault> {
@@ -190,14 +279,57 @@ impl World {
 
     /// Waits until live text of this agent is on the screens.
     pub async fn speaking(&self, name: &str) {
+        self.live(|live| live.name == name && !live.text.is_empty()).await;
+    }
+
+    /// Waits until the screens show this of a step.
+    pub async fn live(&self, shows: impl Fn(&LiveUpdate) -> bool) {
         let mut following = self.handle.follow(*self.store().head().borrow()).await.unwrap();
-        loop {
-            if let Update::Live(live) = following.next().await.unwrap()
-                && live.name == name
-                && !live.text.is_empty()
-            {
-                return;
+        let wait = async {
+            loop {
+                if let Update::Live(live) = following.next().await.unwrap()
+                    && shows(&live)
+                {
+                    return;
+                }
             }
+        };
+        tokio::time::timeout(Duration::from_hours(12), wait).await.expect("it never came to that");
+    }
+
+    /// Waits until this many jobs are over; all of them, newest first.
+    pub async fn jobs_over(&self, count: usize) -> Vec<Job> {
+        self.when(async |world| {
+            let jobs = world.jobs().await;
+            (jobs.iter().filter(|job| job.state.is_final()).count() >= count).then_some(jobs)
+        })
+        .await
+    }
+
+    /// Every job, oldest first.
+    pub async fn jobs(&self) -> Vec<Job> {
+        let mut jobs = self.store().jobs(None, 10_000).await.unwrap().rows;
+        jobs.reverse();
+        jobs
+    }
+
+    pub async fn job(&self, id: &JobId) -> Job {
+        self.store().row::<Job>(id.as_str()).await.unwrap().unwrap()
+    }
+
+    /// A person's edit, resting on the newest version.
+    pub async fn edit(&self, change: impl Fn(&str) -> String) {
+        let Block { version: base, value, .. } = self.block(&story()).await;
+        let edit = Request::EditBlock { id: story(), base, value: change(&value), merge: true };
+        self.ask(edit).await.unwrap();
+    }
+
+    /// Cancels what the group does: whether something ran, and what was queued.
+    pub async fn cancel(&self) -> (bool, Vec<String>) {
+        let conversation = self.conversation().await.id;
+        match self.ask(Request::Cancel { conversation }).await.unwrap() {
+            Reply::Cancelled { running, queued } => (running, queued),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -269,9 +401,9 @@ pub fn team(plan: &Plan, script: &Path, now: Timestamp) -> Vec<Change> {
             model: Some(format!("scripted/{}", script.display())),
             system: None,
             blocks: Vec::new(),
-            tools: vec!["ask_person".to_owned()],
+            tools: plan.tools.iter().map(|tool| (*tool).to_owned()).collect(),
             tags: Vec::new(),
-            max_steps: None,
+            max_steps: plan.max_steps,
             temperature: None,
             max_tokens: None,
         }));

@@ -3,6 +3,7 @@
 pub mod commands;
 pub mod confirm;
 pub mod job;
+pub mod merge;
 pub mod models;
 pub mod set_model;
 
@@ -29,6 +30,8 @@ pub enum Dialog {
     Models(Box<models::Models>),
     /// A job opened.
     Job(Box<job::OpenJob>),
+    /// Settles a clash of two edits of a block.
+    Merge(Box<merge::Clash>),
     /// Sets one agent's model.
     SetModel(set_model::SetModel),
 }
@@ -81,6 +84,7 @@ impl Dialog {
             Self::Commands(commands) => commands,
             Self::Models(models) => models.as_ref(),
             Self::Job(job) => job.as_ref(),
+            Self::Merge(clash) => clash.as_ref(),
             Self::SetModel(dialog) => dialog,
         }
     }
@@ -92,6 +96,7 @@ impl Dialog {
             Self::Commands(commands) => commands,
             Self::Models(models) => models.as_mut(),
             Self::Job(job) => job.as_mut(),
+            Self::Merge(clash) => clash.as_mut(),
             Self::SetModel(dialog) => dialog,
         }
     }

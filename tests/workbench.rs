@@ -262,6 +262,28 @@ fn a_new_size_keeps_the_message_at_the_top() {
 }
 
 #[test]
+fn esc_ends_the_zoom_then_the_search_then_the_reading() {
+    let mut desk = Desk::long(300, USUAL);
+    desk.keys("<Esc>2/launch<Enter>z");
+    assert!(!desk.lines()[2].contains("1 Agents") && desk.text().contains("/launch"));
+    desk.keys("<Esc>");
+    assert!(desk.lines()[2].contains("1 Agents") && desk.text().contains("/launch"));
+    desk.keys("<Esc>");
+    assert!(!desk.text().contains("/launch"));
+    desk.keys("<PgUp><Esc>");
+    assert!(desk.app.panes.conversation.at_tail());
+}
+
+#[test]
+fn a_queued_turn_is_laid_out_once() {
+    let mut desk = Desk::newsroom(USUAL);
+    desk.committed(Vec::new(), vec![RowUpdate::Run(desk::waiting(&"and the printers? ".repeat(20)))]);
+    let before = desk.app.panes.conversation.counters();
+    desk.keys("x");
+    assert_eq!(desk.app.panes.conversation.counters().rows_wrapped, before.rows_wrapped);
+}
+
+#[test]
 fn draft_history_focus_and_place_survive_a_restart() {
     let mut desk = Desk::long(300, USUAL);
     desk.keys("sent before<Enter>half a thought<Esc>2<PgUp><PgUp>z");

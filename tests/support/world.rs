@@ -22,6 +22,8 @@ use nightdesk::tools::Toolbox;
 #[path = "fold.rs"]
 mod fold;
 
+pub use fold::assert_folds;
+
 /// Wall time that moves with the runtime's clock, so that a paused test pauses both.
 pub struct RuntimeClock {
     base: Timestamp,

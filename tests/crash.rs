@@ -4,6 +4,8 @@
 //! The tests run this binary again as a child that plays a session, and end the child: at each point a commit
 //! passes, or with a kill after some line it has printed.
 
+#[path = "support/fold.rs"]
+mod fold;
 #[allow(dead_code, reason = "each test file uses its own part of the harness")]
 #[path = "support/world.rs"]
 mod world;
@@ -121,7 +123,7 @@ async fn child() {
         }
     }
     tokio::time::timeout(PATIENCE, over(&engine)).await.expect("the session never ends");
-    world::assert_folds(engine.store()).await;
+    fold::assert_folds(engine.store()).await;
     engine.stop().await;
     let mut out = std::io::stdout();
     writeln!(out, "{DONE}").unwrap();
@@ -208,7 +210,7 @@ struct Outcome {
 async fn outcome(place: &Path, acks: &[String]) -> Outcome {
     let options = store::Options { ids: Ids::random(), ..store::Options::default() };
     let store = Store::open(&place.join("desk.db"), options).unwrap();
-    world::assert_folds(&store).await;
+    fold::assert_folds(&store).await;
     let log = store.log(0, usize::MAX >> 1).await.unwrap();
     let logged: std::collections::HashSet<String> =
         log.iter().map(|logged| format!("{} {} {}", logged.n, logged.change.kind(), logged.change.subject())).collect();

@@ -22,8 +22,6 @@ use nightdesk::tools::Toolbox;
 #[path = "fold.rs"]
 mod fold;
 
-pub use fold::assert_folds;
-
 /// Wall time that moves with the runtime's clock, so that a paused test pauses both.
 pub struct RuntimeClock {
     base: Timestamp,
@@ -159,6 +157,8 @@ impl World {
     async fn open(setting: Setting) -> Self {
         let opened = store::Options {
             mode: setting.mode,
+            // Nothing here cuts the power.
+            synchronous: store::Synchronous::Normal,
             clock: Arc::clone(&setting.clock),
             ids: setting.ids.clone(),
             ..store::Options::default()

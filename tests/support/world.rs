@@ -267,7 +267,7 @@ impl World {
 
     /// Looks after every update until there is something.
     pub async fn when<T>(&self, look: impl AsyncFn(&Self) -> Option<T>) -> T {
-        let mut following = self.handle.follow(0).await.unwrap();
+        let mut following = self.handle.follow(*self.store().head().borrow()).await.unwrap();
         let wait = async {
             loop {
                 if let Some(found) = look(self).await {

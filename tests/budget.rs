@@ -218,3 +218,32 @@ fn a_hundred_thousand_messages_fit_in_memory_and_scroll_like_two_hundred() {
     }
     budget("RssAnon at 100,000 messages, KiB", large.rss_anon(), 48 * 1024);
 }
+
+#[test]
+fn on_a_slow_link_a_key_is_echoed_within_two_frames_of_a_stream() {
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/stream.toml");
+    let mut bench = Bench::start_with((120, 40), &[("SSH_CONNECTION", "192.0.2.1 1 192.0.2.2 22")], |dir| {
+        let team = dir.join("team.toml");
+        let text = format!(
+            "[group]\nname = \"stream\"\nmembers = [\"ann\"]\n[[agent]]\nname = \"ann\"\nmodel = \"scripted/{model}\"\n"
+        );
+        std::fs::write(&team, text).unwrap();
+        bench::run(dir, &["apply", team.to_str().unwrap()]);
+    });
+    bench.meter.throttle(Some(4 * 1024));
+    bench.meter.type_bytes("go\r");
+    // Some rows of the stream are there: from now on each further one scrolls the pane.
+    bench.meter.until_seen(|seen| seen.frames.len() > 12).unwrap();
+    let (mut typed, mut worst) = (String::new(), 0);
+    for key in ["x", "y", "z", "w"] {
+        typed.push_str(key);
+        let mark = bench.meter.mark();
+        bench.meter.type_bytes(key);
+        bench.meter.until_text(&format!("› {typed}"));
+        worst = worst.max(bench.meter.bytes_since(mark).len());
+    }
+    let largest = bench.meter.look(|seen| seen.frames.iter().skip(1).map(ExactSizeIterator::len).max()).unwrap();
+    println!("bytes until a key's echo on a link of 4 KB/s: {worst} (limit two frames of {largest})");
+    assert!(worst <= 2 * largest);
+    assert!(bench.meter.screen().contains("answering"), "the stream is still on:\n{}", bench.meter.screen());
+}

@@ -1,5 +1,7 @@
 //! The real program on a pseudo-terminal, with its files in a directory of its own.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -14,20 +16,28 @@ pub struct Bench {
 impl Bench {
     /// Starts it on what `prepare` puts into the directory; the store is `desk.db` there.
     pub fn start(size: (u16, u16), prepare: impl FnOnce(&std::path::Path)) -> Self {
+        Self::start_with(size, &[], prepare)
+    }
+
+    /// The same in this environment.
+    pub fn start_with(size: (u16, u16), environment: &[(&str, &str)], prepare: impl FnOnce(&std::path::Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         prepare(dir.path());
-        let meter = Self::program(dir.path(), size);
+        let meter = Self::program(dir.path(), size, environment);
         Self { meter, dir }
     }
 
     /// Starts it again on the same files.
     pub fn again(&mut self, size: (u16, u16)) {
-        self.meter = Self::program(self.dir.path(), size);
+        self.meter = Self::program(self.dir.path(), size, &[]);
     }
 
-    fn program(dir: &std::path::Path, (cols, rows): (u16, u16)) -> Meter {
+    fn program(dir: &std::path::Path, (cols, rows): (u16, u16), environment: &[(&str, &str)]) -> Meter {
         let mut command = Meter::command(env!("CARGO_BIN_EXE_nightdesk"));
         for (name, value) in places(dir) {
+            command.env(name, value);
+        }
+        for (name, value) in environment {
             command.env(name, value);
         }
         command.arg("--store");

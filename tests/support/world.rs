@@ -157,6 +157,8 @@ impl World {
     async fn open(setting: Setting) -> Self {
         let opened = store::Options {
             mode: setting.mode,
+            // Nothing here cuts the power.
+            synchronous: store::Synchronous::Normal,
             clock: Arc::clone(&setting.clock),
             ids: setting.ids.clone(),
             ..store::Options::default()
@@ -265,7 +267,7 @@ impl World {
 
     /// Looks after every update until there is something.
     pub async fn when<T>(&self, look: impl AsyncFn(&Self) -> Option<T>) -> T {
-        let mut following = self.handle.follow(0).await.unwrap();
+        let mut following = self.handle.follow(*self.store().head().borrow()).await.unwrap();
         let wait = async {
             loop {
                 if let Some(found) = look(self).await {

@@ -3,6 +3,7 @@
 //!
 //! The tests run this binary again as a child that plays a session, and end the child: at each point a commit
 //! passes, or with a kill after some line it has printed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "what a test cannot get fails it")]
 
 #[path = "support/fold.rs"]
 mod fold;

@@ -21,7 +21,7 @@ use nightdesk::store::{self, Clock, Mode, Store};
 use nightdesk::tools::Toolbox;
 
 #[path = "fold.rs"]
-mod fold;
+pub mod fold;
 
 /// Wall time that moves with the runtime's clock, so that a paused test pauses both.
 pub struct RuntimeClock {

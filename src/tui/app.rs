@@ -5,27 +5,25 @@
 //! they want of the world comes out as [`Effect`]s. [`App::prepare`] lays out what the next frame shows and
 //! [`view::view`] draws it. An `App` owns nothing process-wide: several can run side by side.
 
+mod act;
 pub mod chrome;
 pub mod keep;
 pub mod view;
 
 use crossterm::event::KeyEvent;
 use jiff::{SignedDuration, Timestamp};
-use ratatui::layout::{Rect, Size};
+use ratatui::layout::{Position, Rect, Size};
 
-use crate::domain::{AgentId, Group, GroupStatus};
-use crate::engine::wire::{Address, Fault, Overview, Reply, Request, Update};
+use crate::domain::{Group, GroupStatus};
+use crate::engine::wire::{Address, Fault, Overview, Reply, Update};
 
 use super::command::{Command, When};
 use super::composer::Composer;
 use super::dialog::Dialog;
-use super::dialog::commands::Commands;
-use super::dialog::confirm::{Choice, Confirm};
-use super::dialog::models::Models;
-use super::effect::{Act, Cx, Effect, Leave, Msg, Owner, Ticket, Toast};
+use super::effect::{Act, Cx, Effect, Msg, Owner, Ticket, Toast};
 use super::layout::{self, Layout, Wish};
 use super::model::Model;
-use super::pane::{Look, PaneId, Panes};
+use super::pane::{Look, Pane, PaneId, Panes};
 
 /// How long a toast is shown.
 const TOAST: SignedDuration = SignedDuration::from_secs(4);
@@ -139,6 +137,9 @@ impl App {
             Msg::Told(toast) => self.acts.push(Act::Toast(toast)),
             Msg::Tick => {}
         }
+        if self.toast.as_ref().is_some_and(|(_, until)| *until <= now) {
+            self.toast = None;
+        }
         self.settle();
         Outcome { effects: std::mem::take(&mut self.effects), draw }
     }
@@ -146,9 +147,6 @@ impl App {
     /// Lays out what the next frame shows; effects are what has to be read for it.
     pub fn prepare(&mut self, now: Timestamp) -> Vec<Effect> {
         self.look.now = now;
-        if self.toast.as_ref().is_some_and(|(_, until)| *until <= now) {
-            self.toast = None;
-        }
         self.layout = layout::layout(&Wish {
             size: self.size,
             focus: self.pane,
@@ -158,11 +156,25 @@ impl App {
         });
         for id in PaneId::ALL {
             let Some(area) = self.layout.as_ref().and_then(|layout| layout.pane(id)) else { continue };
-            let look = self.look.clone();
-            self.with_pane(id, |pane, cx| pane.prepare(view::inside(area), &look, cx));
+            self.with_pane_looked_at(id, |pane, look, cx| pane.prepare(view::inside(area), look, cx));
         }
+        if !self.dialogs.is_empty() {
+            let (screen, look) = (Rect::from((Position::ORIGIN, self.size)), self.look.clone());
+            self.with_dialog(|dialog, cx| dialog.prepare(screen, &look, cx));
+        }
+        self.mark_seen();
         self.settle();
         std::mem::take(&mut self.effects)
+    }
+
+    /// What the next frame shows of the end of a conversation is seen.
+    fn mark_seen(&mut self) {
+        if self.area_of(PaneId::Conversation).is_none() || !self.panes.conversation.at_tail() {
+            return;
+        }
+        if let Some((id, head)) = self.model.shown_conversation().map(|shown| (shown.id.0.clone(), shown.head)) {
+            self.model.seen.insert(id, head);
+        }
     }
 
     /// When the screen looks different without anything happening.
@@ -170,7 +182,8 @@ impl App {
     pub fn wake_at(&self) -> Option<Timestamp> {
         let shown = PaneId::ALL.into_iter().filter(|id| self.area_of(*id).is_some());
         let panes = shown.filter_map(|id| self.panes.get(id).wake(&self.look, &self.model));
-        panes.chain(self.toast.as_ref().map(|(_, until)| *until)).min()
+        let dialog = self.dialogs.last().and_then(|dialog| dialog.modal().wake());
+        panes.chain(dialog).chain(self.toast.as_ref().map(|(_, until)| *until)).min()
     }
 
     /// The keys that apply now.
@@ -193,7 +206,11 @@ impl App {
         self.layout.as_ref().and_then(|layout| layout.pane(id))
     }
 
-    fn with_pane<T>(&mut self, id: PaneId, f: impl FnOnce(&mut dyn super::pane::Pane, &mut Cx<'_>) -> T) -> T {
+    fn with_pane<T>(&mut self, id: PaneId, f: impl FnOnce(&mut dyn Pane, &mut Cx<'_>) -> T) -> T {
+        self.with_pane_looked_at(id, |pane, _, cx| f(pane, cx))
+    }
+
+    fn with_pane_looked_at<T>(&mut self, id: PaneId, f: impl FnOnce(&mut dyn Pane, &Look, &mut Cx<'_>) -> T) -> T {
         let mut cx = Cx {
             model: &self.model,
             now: self.look.now,
@@ -202,7 +219,7 @@ impl App {
             acts: &mut self.acts,
             serial: &mut self.serial,
         };
-        f(self.panes.get_mut(id), &mut cx)
+        f(self.panes.get_mut(id), &self.look, &mut cx)
     }
 
     fn with_composer<T>(&mut self, f: impl FnOnce(&mut Composer, &mut Cx<'_>) -> T) -> T {
@@ -227,6 +244,23 @@ impl App {
             serial: &mut self.serial,
         };
         self.dialogs.last_mut().map(|dialog| f(dialog.modal_mut(), &mut cx))
+    }
+
+    /// Answers and updates concern dialogs below the one on top too; each knows its own.
+    fn each_dialog(&mut self, mut f: impl FnMut(&mut dyn super::dialog::Modal, &mut Cx<'_>)) {
+        let mut dialogs = std::mem::take(&mut self.dialogs);
+        for dialog in &mut dialogs {
+            let mut cx = Cx {
+                model: &self.model,
+                now: self.look.now,
+                owner: Owner::Dialog,
+                effects: &mut self.effects,
+                acts: &mut self.acts,
+                serial: &mut self.serial,
+            };
+            f(dialog.modal_mut(), &mut cx);
+        }
+        self.dialogs = dialogs;
     }
 
     fn key(&mut self, key: KeyEvent) {
@@ -286,6 +320,7 @@ impl App {
         for id in PaneId::ALL {
             self.with_pane(id, |pane, cx| pane.updated(update, cx));
         }
+        self.each_dialog(|dialog, cx| dialog.updated(update, cx));
     }
 
     fn answered(&mut self, ticket: Ticket, reply: Result<Reply, Fault>) {
@@ -301,7 +336,7 @@ impl App {
             Owner::Composer => self.with_composer(|composer, cx| composer.answered(ticket.serial, reply, cx)),
             Owner::Pane(id) => self.with_pane(id, |pane, cx| pane.answered(ticket.serial, reply, cx)),
             Owner::Dialog => {
-                self.with_dialog(|dialog, cx| dialog.answered(ticket.serial, reply, cx));
+                self.each_dialog(|dialog, cx| dialog.answered(ticket.serial, reply.clone(), cx));
             }
         }
     }
@@ -314,149 +349,6 @@ impl App {
                 self.with_dialog(|dialog, cx| dialog.edited(text, cx));
             }
         }
-    }
-
-    /// Does a command, wherever it came from.
-    fn command(&mut self, command: Command) {
-        match command {
-            Command::Interrupt => self.interrupt(),
-            Command::Suspend => self.effects.push(Effect::Suspend),
-            Command::Close => {
-                self.dialogs.pop();
-            }
-            Command::Help if !matches!(self.dialogs.last(), Some(Dialog::Commands(_))) => self.open(command),
-            _ if !self.dialogs.is_empty() => {
-                self.with_dialog(|dialog, cx| dialog.command(command, cx));
-            }
-            Command::Palette | Command::Help | Command::Models => self.open(command),
-            Command::Compose => self.composing = true,
-            Command::LeaveComposer => self.composing = false,
-            Command::NextPane if self.composing => self.focus(self.pane),
-            Command::NextPane => self.focus(self.pane.step(1)),
-            Command::PreviousPane => self.focus(self.pane.step(PaneId::ALL.len() - 1)),
-            Command::Roster => self.focus(PaneId::Roster),
-            Command::Conversation => self.focus(PaneId::Conversation),
-            Command::Blocks => self.focus(PaneId::Blocks),
-            Command::Jobs => self.focus(PaneId::Jobs),
-            Command::Zoom => self.zoom = !self.zoom,
-            Command::PageUp | Command::PageDown if self.composing => {
-                self.with_pane(PaneId::Conversation, |pane, cx| pane.command(command, cx));
-            }
-            _ if self.composing => self.with_composer(|composer, cx| composer.command(command, cx)),
-            _ => self.with_pane(self.pane, |pane, cx| pane.command(command, cx)),
-        }
-    }
-
-    /// Opens the dialog of a command that applies anywhere.
-    fn open(&mut self, command: Command) {
-        let dialog = match command {
-            Command::Palette => Dialog::Commands(Commands::palette(self.context())),
-            Command::Help => Dialog::Commands(Commands::help(self.context())),
-            _ => Dialog::Models(Box::new(Models::new(&self.model))),
-        };
-        self.dialogs.push(dialog);
-    }
-
-    fn focus(&mut self, id: PaneId) {
-        self.composing = false;
-        self.pane = id;
-        if id != PaneId::Conversation {
-            self.side = id;
-        }
-    }
-
-    /// Ctrl-C: cancels what is being answered here, else asks to quit; a second time, quits.
-    fn interrupt(&mut self) {
-        let running = self.model.shown_conversation().filter(|conversation| {
-            self.model.running_turn(&conversation.id).is_some() || self.model.queued(&conversation.id).next().is_some()
-        });
-        if let Some(conversation) = running.map(|conversation| conversation.id.clone()) {
-            self.serial += 1;
-            let ticket = Ticket { owner: Owner::App, serial: self.serial };
-            self.effects.push(Effect::Ask(ticket, Request::Cancel { conversation }));
-            return;
-        }
-        let quit = |leave| vec![Act::Effect(Box::new(Effect::Quit(leave)))];
-        if self.dialogs.iter().any(|dialog| matches!(dialog, Dialog::Confirm(confirm) if confirm.quits())) {
-            self.effects.push(Effect::Quit(Leave::Stop));
-            return;
-        }
-        let due = self.model.jobs_running() + self.model.jobs_waiting() + self.model.runs.len();
-        let question = if due > 0 { "Quit? Work is not finished." } else { "Quit?" };
-        let mut choices = vec![Choice::new('q', "quit; what is due waits for the next start", quit(Leave::Stop))];
-        if due > 0 {
-            choices.push(Choice::new('w', "quit, and keep working without a screen", quit(Leave::KeepWorking)));
-        }
-        choices.push(Choice::new('s', "stay", Vec::new()));
-        self.dialogs.push(Dialog::Confirm(Confirm::new(question, choices)));
-    }
-
-    /// Does what panes, dialogs and composer asked for, until nothing is left to do.
-    fn settle(&mut self) {
-        while !self.acts.is_empty() {
-            for act in std::mem::take(&mut self.acts) {
-                self.act(act);
-            }
-        }
-    }
-
-    fn act(&mut self, act: Act) {
-        match act {
-            Act::Toast(toast) => self.toast = Some((toast, self.look.now + TOAST)),
-            Act::Focus(id) => self.focus(id),
-            Act::Compose => self.composing = true,
-            Act::Draft(text) => {
-                self.composer.prepend(&text);
-                self.composing = true;
-            }
-            Act::Open(dialog) => self.dialogs.push(*dialog),
-            Act::Close => {
-                self.dialogs.pop();
-            }
-            Act::Show(address) => self.show(address),
-            Act::Select(agent) => self.select(agent),
-            Act::Goto(conversation, seq) => self.go_to(&conversation, seq),
-            Act::Do(command) => self.command(command),
-            Act::Effect(effect) => self.effects.push(*effect),
-            Act::Ask(owner, request) => {
-                self.serial += 1;
-                self.effects.push(Effect::Ask(Ticket { owner, serial: self.serial }, *request));
-            }
-            Act::Block(act) => self.panes.blocks.told(&act),
-        }
-    }
-
-    fn show(&mut self, address: Address) {
-        let place = &mut self.model.place;
-        match &address {
-            Address::Group(group) => {
-                if place.group.as_ref() != Some(group) {
-                    place.agent = None;
-                }
-                place.group = Some(group.clone());
-            }
-            Address::Agent(agent) => place.agent = Some(agent.clone()),
-        }
-        place.address = Some(address);
-        self.moved();
-    }
-
-    fn select(&mut self, agent: Option<AgentId>) {
-        self.model.place.agent = agent;
-        self.moved();
-    }
-
-    fn go_to(&mut self, conversation: &crate::domain::ConversationId, seq: u64) {
-        use crate::domain::ConversationOwner;
-
-        let owner = self.model.conversation(conversation).map(|conversation| conversation.owner.clone());
-        match owner {
-            Some(ConversationOwner::Group(group)) => self.show(Address::Group(group)),
-            Some(ConversationOwner::Agent(agent)) => self.show(Address::Agent(agent)),
-            Some(ConversationOwner::Job(_)) | None => return,
-        }
-        self.panes.conversation.go_to(seq);
-        self.focus(PaneId::Conversation);
     }
 
     fn moved(&mut self) {

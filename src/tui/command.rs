@@ -34,12 +34,14 @@ impl When {
     pub const DIALOG: Self = Self(1 << 7);
     /// The dialog that settles a clash of two edits is open.
     pub const MERGE: Self = Self(1 << 8);
+    /// A job is opened.
+    pub const JOB: Self = Self(1 << 9);
     /// Any pane has the focus and nothing is being typed in it.
     pub const PANES: Self = Self::ROSTER.or(Self::CONVERSATION).or(Self::BLOCKS).or(Self::JOBS);
     /// Everywhere but in dialogs.
     pub const OUTSIDE: Self = Self::COMPOSER.or(Self::PANES).or(Self::EDITOR).or(Self::SEARCH);
     /// Everywhere.
-    pub const ANYWHERE: Self = Self::OUTSIDE.or(Self::DIALOG).or(Self::MERGE);
+    pub const ANYWHERE: Self = Self::OUTSIDE.or(Self::DIALOG).or(Self::MERGE).or(Self::JOB);
 
     /// Both sets together.
     #[must_use]
@@ -76,6 +78,7 @@ impl When {
             (Self::SEARCH, "search line"),
             (Self::DIALOG, "dialogs"),
             (Self::MERGE, "a clash"),
+            (Self::JOB, "a job"),
         ];
         parts.extend(names.iter().filter(|(set, _)| left.has(*set)).map(|(_, name)| *name));
         parts.join(", ")
@@ -142,7 +145,7 @@ pub fn readme_table() -> String {
 mod tests {
     use super::*;
 
-    const SINGLE: [When; 9] = [
+    const SINGLE: [When; 10] = [
         When::COMPOSER,
         When::ROSTER,
         When::CONVERSATION,
@@ -152,6 +155,7 @@ mod tests {
         When::SEARCH,
         When::DIALOG,
         When::MERGE,
+        When::JOB,
     ];
 
     #[test]

@@ -14,6 +14,7 @@ use crate::engine::wire::{Fault, Reply, Request};
 use super::command::Command;
 use super::effect::Cx;
 use super::pane::{Look, put};
+use super::session::HISTORY;
 use super::text::clean::clean_for_copy;
 use super::text::wrap::{Breaks, Mode};
 use super::theme::Role;
@@ -22,8 +23,6 @@ use super::theme::Role;
 pub const MAX_ROWS: u16 = 5;
 /// The cells before the text: a blank, the prompt, a blank.
 const PROMPT: u16 = 3;
-/// Messages of the history that are kept.
-const HISTORY: usize = 200;
 
 /// The composer's state.
 #[derive(Debug)]
@@ -57,6 +56,14 @@ impl Composer {
     #[must_use]
     pub fn text(&self) -> String {
         self.area.lines().join("\n")
+    }
+
+    /// What is to be kept: what is written, after what was sent and is not known to be committed.
+    #[must_use]
+    pub fn draft(&self) -> String {
+        let written = self.text();
+        let sent = self.sent.iter().map(|(_, text)| text.as_str());
+        sent.chain((!written.is_empty()).then_some(written.as_str())).collect::<Vec<_>>().join("\n")
     }
 
     /// Puts text in place of what is written, the caret at its end.

@@ -2,14 +2,17 @@
 
 pub mod commands;
 pub mod confirm;
+pub mod job;
+pub mod merge;
 pub mod models;
 pub mod set_model;
 
 use crossterm::event::KeyEvent;
+use jiff::Timestamp;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use crate::engine::wire::{Fault, Reply};
+use crate::engine::wire::{Fault, Reply, Update};
 
 use super::command::{Command, When};
 use super::effect::Cx;
@@ -25,6 +28,10 @@ pub enum Dialog {
     Commands(commands::Commands),
     /// Connects a language model.
     Models(Box<models::Models>),
+    /// A job opened.
+    Job(Box<job::OpenJob>),
+    /// Settles a clash of two edits of a block.
+    Merge(Box<merge::Clash>),
     /// Sets one agent's model.
     SetModel(set_model::SetModel),
 }
@@ -37,7 +44,9 @@ pub trait Modal {
     }
 
     /// A key comes here before the table of commands is asked; true when it was taken.
-    fn key(&mut self, key: KeyEvent, cx: &mut Cx<'_>) -> bool;
+    fn key(&mut self, _key: KeyEvent, _cx: &mut Cx<'_>) -> bool {
+        false
+    }
 
     /// Pasted text.
     fn paste(&mut self, _text: &str, _cx: &mut Cx<'_>) {}
@@ -51,6 +60,17 @@ pub trait Modal {
     /// The external editor was left with this text.
     fn edited(&mut self, _text: String, _cx: &mut Cx<'_>) {}
 
+    /// The engine told something, and the model has it already.
+    fn updated(&mut self, _update: &Update, _cx: &mut Cx<'_>) {}
+
+    /// A frame is about to be drawn: lay out what drawing will show.
+    fn prepare(&mut self, _screen: Rect, _look: &Look, _cx: &mut Cx<'_>) {}
+
+    /// When it looks different without anything happening.
+    fn wake(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// Draws it over `screen`, which is all of it.
     fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, model: &Model);
 }
@@ -63,6 +83,8 @@ impl Dialog {
             Self::Confirm(confirm) => confirm,
             Self::Commands(commands) => commands,
             Self::Models(models) => models.as_ref(),
+            Self::Job(job) => job.as_ref(),
+            Self::Merge(clash) => clash.as_ref(),
             Self::SetModel(dialog) => dialog,
         }
     }
@@ -73,6 +95,8 @@ impl Dialog {
             Self::Confirm(confirm) => confirm,
             Self::Commands(commands) => commands,
             Self::Models(models) => models.as_mut(),
+            Self::Job(job) => job.as_mut(),
+            Self::Merge(clash) => clash.as_mut(),
             Self::SetModel(dialog) => dialog,
         }
     }

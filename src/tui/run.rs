@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::app::{App, Draw, view};
-use super::effect::{Effect, Leave, Msg, Owner, Ticket, Toast};
+use super::effect::{Connect, Effect, Leave, Msg, Owner, Ticket, Toast};
 use super::pane::Look;
 use super::session::Session;
 use super::term::input::Input;
@@ -24,10 +24,14 @@ use super::term::tty::{Tty, TtyEvent};
 use super::term::{Environment, TermError};
 use crate::engine::Handle;
 use crate::engine::handle::Following;
-use crate::engine::wire::{Fault, Reply, Request, Update};
+use crate::engine::wire::{Fault, Request, Update};
 
 /// Updates handled before the next look at the terminal.
 const BATCH: Duration = Duration::from_millis(2);
+/// Frames over SSH larger than this are followed by a question whether they have arrived.
+const LARGE: usize = 256;
+/// How long leaving waits for the answers that are still to come, so that no shell reads them.
+const ANSWERS: Duration = Duration::from_millis(300);
 /// From the last change of what a session keeps to its being written.
 const SAVE_AFTER: Duration = Duration::from_secs(1);
 
@@ -73,21 +77,36 @@ pub async fn run(handle: Handle, options: Options) -> Result<Leave, TuiError> {
     let (answers, answered) = mpsc::unbounded_channel();
     let saved = app.session();
     let mut bench = Bench {
-        handle,
         options,
         tty,
         screen,
         app,
         pacer: Pacer::new(gaps),
+        said: send_in_order(handle.clone(), answers.clone()),
+        handle,
         answers,
         saved,
         save_at: None,
         leave: None,
+        unanswered: 0,
     };
     bench.pacer.key(Instant::now());
     let ended = bench.turn(following, answered).await;
     bench.save();
+    bench.take_answers().await;
     ended
+}
+
+/// Asks one after the other, in a task that ends with the sender.
+fn send_in_order(handle: Handle, answers: mpsc::UnboundedSender<Msg>) -> mpsc::UnboundedSender<(Ticket, Request)> {
+    let (said, mut queue) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Some((ticket, request)) = queue.recv().await {
+            let reply = handle.ask(request).await;
+            let _ = answers.send(Msg::Answered(ticket, reply));
+        }
+    });
+    said
 }
 
 /// The workbench with all it works with.
@@ -99,11 +118,19 @@ struct Bench {
     app: App,
     pacer: Pacer,
     answers: mpsc::UnboundedSender<Msg>,
+    /// Messages on their way to the engine, in order.
+    said: mpsc::UnboundedSender<(Ticket, Request)>,
     /// The session as last written.
     saved: Session,
     /// When a changed session is written.
     save_at: Option<Instant>,
     leave: Option<Leave>,
+    /// Questions whether a frame has arrived that the terminal has not answered.
+    unanswered: u32,
+}
+
+fn is_here(input: &Input) -> bool {
+    matches!(input, Input::Reply(reply) if reply == sequence::HERE)
 }
 
 impl Bench {
@@ -138,9 +165,7 @@ impl Bench {
         let effects = self.app.prepare((self.options.now)());
         let app = &self.app;
         let frame = self.screen.draw(|frame| view::view(app, frame));
-        if !frame.is_empty() {
-            self.tty.send(&frame);
-        }
+        self.send(frame, now);
         self.pacer.drew(now);
         // What the frame shows has to be read: the answers bring the next frame.
         for effect in effects {
@@ -150,10 +175,51 @@ impl Bench {
         }
     }
 
+    /// Sends a frame; over SSH a large one asks the terminal to tell when it has it, so that a fast link is used
+    /// and a slow one never has more than a frame before it.
+    fn send(&mut self, mut frame: Vec<u8>, now: Instant) {
+        if frame.is_empty() {
+            return;
+        }
+        if self.options.environment.over_ssh && frame.len() > LARGE {
+            frame.extend(sequence::ARE_YOU_THERE);
+            self.unanswered += 1;
+        }
+        self.pacer.sent(frame.len(), now);
+        self.tty.send(&frame);
+    }
+
+    fn arrived(&mut self) {
+        self.unanswered = self.unanswered.saturating_sub(1);
+        if self.unanswered == 0 {
+            self.pacer.arrived();
+        }
+    }
+
+    /// Takes in the answers that are still on their way.
+    async fn take_answers(&mut self) {
+        let answers = async {
+            while self.unanswered > 0 {
+                match self.tty.next().await {
+                    TtyEvent::Input(inputs) => {
+                        for _ in inputs.iter().filter(|input| is_here(input)) {
+                            self.arrived();
+                        }
+                    }
+                    TtyEvent::Hangup => return,
+                    _ => {}
+                }
+            }
+        };
+        // A terminal that does not answer is left all the same.
+        let _ = tokio::time::timeout(ANSWERS, answers).await;
+    }
+
     /// The one deadline: a frame that is due, something that looks different by itself, a session to write.
     fn due(&self) -> Option<Instant> {
         let frame = self.pacer.next().filter(|_| self.tty.ready_for_frame());
-        let wake = self.app.wake_at().map(|at| {
+        // A frame that is due anyway shows what a moment changes.
+        let wake = self.app.wake_at().filter(|_| self.pacer.next().is_none()).map(|at| {
             let wait = at.duration_since((self.options.now)());
             Instant::now() + Duration::try_from(wait).unwrap_or_default()
         });
@@ -164,7 +230,8 @@ impl Bench {
         if self.save_at.is_some_and(|at| at <= Instant::now()) {
             self.save();
         }
-        if self.app.wake_at().is_some_and(|at| at <= (self.options.now)()) {
+        let now = (self.options.now)();
+        if self.pacer.next().is_none() && self.app.wake_at().is_some_and(|at| at <= now) {
             self.handle_msg(Msg::Tick).await?;
         }
         Ok(())
@@ -179,7 +246,12 @@ impl Bench {
                         Input::Paste(text) => Msg::Paste(text),
                         Input::Mouse(event) => Msg::Mouse(event),
                         Input::Focus(focus) => Msg::Focus(focus),
-                        Input::Reply(_) => continue,
+                        Input::Reply(_) => {
+                            if is_here(&input) {
+                                self.arrived();
+                            }
+                            continue;
+                        }
                     };
                     self.handle_msg(msg).await?;
                 }
@@ -239,13 +311,9 @@ impl Bench {
     async fn effect(&mut self, effect: Effect) -> Result<(), TuiError> {
         match effect {
             Effect::Ask(ticket, request) => self.ask(ticket, request),
-            Effect::Connect(ticket, connect) => {
-                let written = connect.save(&self.options.config);
-                let reply = written.map(|_| Reply::Done).map_err(|fault| Fault::new(fault.to_string()));
-                self.tell(Msg::Answered(ticket, reply));
-            }
             Effect::Copy { text, what } => self.copy(&text, &what),
             Effect::Editor { owner, text } => self.edit(owner, &text).await?,
+            Effect::Connect(ticket, connect) => self.connect(ticket, *connect),
             Effect::Suspend => {
                 if let event @ TtyEvent::Resumed(_) = self.tty.suspend().await? {
                     Box::pin(self.terminal(event)).await?;
@@ -257,12 +325,32 @@ impl Bench {
         Ok(())
     }
 
-    /// Asks in a task of its own, so that a slow answer holds up nothing.
+    /// Asks in a task of its own, so that a slow answer holds up nothing. What is said goes in the order it
+    /// was said.
     fn ask(&self, ticket: Ticket, request: Request) {
+        if let Request::Send { .. } = request {
+            // The receiver ends with the program's runtime.
+            let _ = self.said.send((ticket, request));
+            return;
+        }
         let (handle, answers) = (self.handle.clone(), self.answers.clone());
         tokio::spawn(async move {
             let reply = handle.ask(request).await;
             // Nobody waits for the answer when the workbench has been left.
+            let _ = answers.send(Msg::Answered(ticket, reply));
+        });
+    }
+
+    /// Writes a provider into the configuration, and has the engine read it.
+    fn connect(&self, ticket: Ticket, connect: Connect) {
+        let (handle, answers, config) = (self.handle.clone(), self.answers.clone(), self.options.config.clone());
+        tokio::spawn(async move {
+            let saved = tokio::task::spawn_blocking(move || connect.save(&config).map_err(|error| error.to_string()));
+            let reply = match saved.await {
+                Ok(Ok(_)) => handle.ask(Request::Reconfigure).await,
+                Ok(Err(sentence)) => Err(Fault::new(sentence)),
+                Err(error) => Err(Fault::new(format!("the configuration was not written: {error}"))),
+            };
             let _ = answers.send(Msg::Answered(ticket, reply));
         });
     }

@@ -3,6 +3,7 @@
 //! It is the interface's own and no part of the store. It is written about a second after the last change, and
 //! when the workbench ends, however that comes about; a file that cannot be read is an empty session.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,8 @@ pub struct Session {
     pub address: Option<Address>,
     /// The first message on the screen and its first row there; absent while the end is followed.
     pub anchor: Option<(u64, usize)>,
+    /// The `seq` up to which each conversation was seen.
+    pub seen: BTreeMap<String, u64>,
 }
 
 impl Session {

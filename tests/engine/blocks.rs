@@ -1,7 +1,7 @@
 //! Blocks edited in a turn: versions, conflicts, and what the next speaker sees.
 
 use nightdesk::domain::Editor;
-use nightdesk::engine::wire::Request;
+use nightdesk::engine::wire::{Reply, Request};
 use nightdesk::llm::Entry;
 
 use crate::world::{Plan, World, agent_id, story};
@@ -161,5 +161,18 @@ async fn a_block_made_read_only_while_the_step_runs_refuses_the_edit_and_the_tur
     assert_eq!(world.block(&story()).await.version, 1);
     assert_eq!(world.asked_of("ann").len(), 2);
     assert!(world.transcript().await.contains(&"bob: bob speaks".to_owned()));
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_version_of_a_block_is_found_among_many() {
+    let world = World::new(Plan::default()).await;
+    world.edit(|value| format!("{value} more")).await;
+    world.edit(|value| format!("{value} still")).await;
+    let asked = world.ask(Request::Revision { block: story(), version: 2 }).await.unwrap();
+    let Reply::Revisions { revisions } = asked else { panic!("{asked:?}") };
+    let found: Vec<(u64, bool)> =
+        revisions.iter().map(|dated| (dated.what.version, dated.what.value.ends_with(" more"))).collect();
+    assert_eq!(found, [(2, true)]);
     world.close().await;
 }

@@ -18,7 +18,7 @@ use nightdesk::domain::{
     ConversationOwner, Editor, Group, GroupId, Job, JobId, JobOutcome, JobState, Logged, Message, MessageId, Revision,
     Run, RunId, RunKind, RunState, StepId, Trigger,
 };
-use nightdesk::engine::wire::{LiveUpdate, Overview, Phase, Reply, Request, RowUpdate, Update};
+use nightdesk::engine::wire::{Fault, LiveUpdate, Overview, Phase, Reply, Request, RowUpdate, Update};
 use nightdesk::tui::app::{App, view::view};
 use nightdesk::tui::effect::{Effect, Msg, Ticket};
 use nightdesk::tui::glyph;
@@ -55,6 +55,12 @@ pub struct Desk {
     pub said: Vec<Message>,
     /// Requests that were not answered here.
     pub asked: Vec<(Ticket, Request)>,
+    /// Searches are kept for the test to answer.
+    pub hold: bool,
+    /// Reading messages fails.
+    pub fail: bool,
+    /// How often it did.
+    pub failures: usize,
     /// Effects that are no requests.
     pub effects: Vec<Effect>,
     screen: Screen,
@@ -73,6 +79,9 @@ impl Desk {
             now: nine(),
             said,
             asked: Vec::new(),
+            hold: false,
+            fail: false,
+            failures: 0,
             effects: Vec::new(),
             screen: Screen::new(size, Caps { sync: false, color: true }),
             terminal: vt100::Parser::new(NonZeroU16::new(height).unwrap(), NonZeroU16::new(width).unwrap(), 0),
@@ -123,7 +132,10 @@ impl Desk {
             match effect {
                 Effect::Ask(ticket, request) => match self.answer(&request) {
                     Some(reply) => {
-                        let outcome = self.app.update(Msg::Answered(ticket, Ok(reply)), self.now);
+                        let failed = self.fail && matches!(request, Request::Messages { .. });
+                        self.failures += usize::from(failed);
+                        let reply = if failed { Err(Fault::new("the file cannot be read")) } else { Ok(reply) };
+                        let outcome = self.app.update(Msg::Answered(ticket, reply), self.now);
                         self.carry_out(outcome.effects);
                     }
                     None => self.asked.push((ticket, request)),
@@ -139,7 +151,7 @@ impl Desk {
                 let found = self.said.iter().filter(|message| (*from..=*to).contains(&message.seq));
                 Some(Reply::Messages { messages: found.cloned().collect() })
             }
-            Request::Search { query, limit, .. } => {
+            Request::Search { query, limit, .. } if !self.hold => {
                 let query = query.to_lowercase();
                 let found = self.said.iter().rev().filter(|message| message.text().to_lowercase().contains(&query));
                 Some(Reply::Messages { messages: found.take(*limit).cloned().collect() })
@@ -191,6 +203,14 @@ impl Desk {
     /// A step streams.
     pub fn stream(&mut self, agent: &str, phase: Phase, text: &str) {
         self.send(Msg::Update(Box::new(Update::Live(live(agent, phase, text)))));
+    }
+
+    /// The terminal gets another size.
+    pub fn resize(&mut self, size: Size) {
+        self.screen.resize(size);
+        let (height, width) = (NonZeroU16::new(size.height).unwrap(), NonZeroU16::new(size.width).unwrap());
+        self.terminal.screen_mut().set_size(height, width);
+        self.send(Msg::Resize(size));
     }
 
     /// Time goes by.
@@ -317,7 +337,7 @@ pub fn message(seq: u64, speaker: Option<&str>, minute: i64, content: Content) -
 
 fn filler(seq: u64) -> Message {
     let speaker = [None, Some("reporter"), Some("critic"), Some("editor")][(seq % 4) as usize];
-    let text = format!("Message {seq} of many. {}", "It has a few words to wrap. ".repeat((seq % 5) as usize));
+    let text = format!("Message {seq:06} of many. {}", "It has a few words to wrap. ".repeat((seq % 5) as usize));
     message(seq, speaker, -(seq as i64 % 500), words(&text))
 }
 

@@ -2,6 +2,7 @@
 
 use super::App;
 use crate::engine::wire::Address;
+use crate::tui::pane::conversation::{Anchor, Place};
 use crate::tui::session::Session;
 
 impl App {
@@ -9,20 +10,29 @@ impl App {
     #[must_use]
     pub fn session(&self) -> Session {
         Session {
-            draft: self.composer.text(),
-            history: Vec::new(),
+            draft: self.composer.draft(),
+            history: self.composer.history().to_vec(),
             in_panes: !self.composing,
             pane: Some(self.pane),
             side: Some(self.side),
             zoom: self.zoom,
             address: self.model.place.address.clone(),
-            anchor: None,
+            anchor: match self.panes.conversation.anchor() {
+                Anchor::Top(top) => Some((top.at, top.row)),
+                Anchor::Tail => None,
+            },
+            seen: self.model.seen.clone(),
         }
     }
 
     /// Goes back to where the last start was left, as far as it still exists.
     pub fn restore(&mut self, session: Session) {
         self.composer.set_text(&session.draft);
+        self.composer.set_history(session.history);
+        // What came since the last start is new; a conversation that start did not know is not.
+        for (conversation, seen) in &mut self.model.seen {
+            *seen = session.seen.get(conversation).map_or(*seen, |known| *known.min(seen));
+        }
         self.composing = !session.in_panes;
         self.pane = session.pane.unwrap_or(self.pane);
         self.side = session.side.unwrap_or(self.side);
@@ -34,6 +44,9 @@ impl App {
         if let Some(address) = session.address.filter(there) {
             self.show(address);
             self.settle();
+            if let Some((at, row)) = session.anchor {
+                self.panes.conversation.restore(Anchor::Top(Place { at, row }));
+            }
         }
     }
 }

@@ -43,7 +43,7 @@ macro_rules! commands {
     };
 }
 
-const LISTS: When = When::PANES.or(When::DIALOG).or(When::MERGE);
+const LISTS: When = When::PANES.or(When::DIALOG).or(When::MERGE).or(When::JOB);
 
 commands! {
     Send: When::COMPOSER, [Key::code(KeyCode::Enter)], "send",
@@ -92,11 +92,11 @@ commands! {
     CopyCode: When::CONVERSATION, [Key::char('Y')], "copy code", "Copies the code fence under the cursor line";
     Edit: When::CONVERSATION.or(When::BLOCKS), [Key::char('e')], "edit",
         "Edits the block in place; in the conversation, takes your message back into the composer";
-    Cancel: When::CONVERSATION.or(When::JOBS), [Key::char('x')], "cancel", "Cancels the reply or the job";
-    Retry: When::CONVERSATION.or(When::JOBS), [Key::char('r')], "retry",
+    Cancel: When::CONVERSATION.or(When::JOBS).or(When::JOB), [Key::char('x')], "cancel", "Cancels the reply or the job";
+    Retry: When::CONVERSATION.or(When::JOBS).or(When::JOB), [Key::char('r')], "retry",
         "Works the job off again; in the conversation, sends your last message again";
     RunNow: When::ROSTER.or(When::JOBS), [Key::char('R')], "run now", "Makes the background agent work now";
-    Undo: When::BLOCKS.or(When::JOBS), [Key::char('u')], "undo",
+    Undo: When::BLOCKS.or(When::JOBS).or(When::JOB), [Key::char('u')], "undo",
         "Gives the block its value before; for a job, undoes all it did";
     SetModel: When::ROSTER, [Key::char('m')], "model", "Sets the agent's model";
     Save: When::EDITOR, [Key::ctrl('s')], "save", "Saves the block on the version it was opened at";
@@ -107,7 +107,7 @@ commands! {
     Both: When::MERGE, [Key::char('b')], "both", "Takes both sides of the clash";
     EditPiece: When::MERGE, [Key::char('e')], "edit", "Edits the piece by hand";
     UndoPiece: When::MERGE, [Key::char('u')], "undo", "Opens the last settled piece again";
-    Close: When::DIALOG.or(When::MERGE), [Key::code(KeyCode::Esc)], "close", "Closes the dialog";
+    Close: When::DIALOG.or(When::MERGE).or(When::JOB), [Key::code(KeyCode::Esc)], "close", "Closes the dialog";
 
     Palette: When::ANYWHERE, [Key::ctrl('p')] + [Key::char(':')], "commands", "Lists all commands";
     Help: When::ANYWHERE, [Key::f(1)] + [Key::char('?')], "help", "Shows what can be done here, and by which keys";

@@ -1,44 +1,438 @@
-//! The blocks pane.
+//! The blocks: what a group shares and what the selected agent has of its own, with versions and sizes.
+//!
+//! A change that arrives is shown as a difference for a while ([`FLASH`], or until the next key here), timed
+//! from when it is first on screen. A block is edited in place ([`edit`]) and its versions are looked through
+//! in place ([`history`]).
 
+mod edit;
+mod history;
+mod rows;
+
+use std::collections::{BTreeMap, HashMap};
+
+use crossterm::event::{KeyEvent, MouseButton, MouseEvent, MouseEventKind};
+use jiff::{SignedDuration, Timestamp};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use super::{Look, Pane, put};
+use super::list::{Item, List};
+use super::{Look, Pane};
+use crate::domain::{Agent, Block, BlockId, Change, Conflict};
+use crate::engine::wire::{Fault, Reply, Update};
 use crate::tui::command::{Command, When};
-use crate::tui::effect::Cx;
+use crate::tui::dialog::Dialog;
+use crate::tui::dialog::confirm::{Choice, Confirm};
+use crate::tui::effect::{Act, BlockAct, Cx};
 use crate::tui::model::Model;
+use crate::tui::text::clean::clean_line;
+use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
+
+pub(in crate::tui) use edit::too_long;
+use edit::{After, Edit};
+use history::History;
+
+/// How long a change is shown as one.
+const FLASH: SignedDuration = SignedDuration::from_secs(8);
+/// How long after a key here the pane does not scroll by itself.
+const IN_USE: SignedDuration = SignedDuration::from_secs(20);
+
+/// A change that is shown as one.
+#[derive(Debug)]
+struct Flash {
+    before: String,
+    until: Timestamp,
+}
 
 /// The pane's own state.
 #[derive(Debug, Default)]
 pub struct Blocks {
-    /// The selected row.
-    pub selected: usize,
+    list: List<BlockId>,
+    /// Blocks a person folded (true) or unfolded; else shared ones are open and an agent's own folded.
+    folds: BTreeMap<String, bool>,
+    edit: Option<Edit>,
+    history: Option<History>,
+    flashes: HashMap<BlockId, Flash>,
+    /// The last change that was on screen.
+    shown: u64,
+    /// The last key here.
+    used: Option<Timestamp>,
+    /// Wrapped values by version and width: a key elsewhere wraps nothing again.
+    wrapped: HashMap<BlockId, (u64, usize, Vec<Row>)>,
+    stale: bool,
+    laid: Option<Rect>,
 }
 
 impl Blocks {
-    /// A dialog found something out.
-    pub fn told(&mut self, _act: &crate::tui::effect::BlockAct) {}
-}
-
-impl Pane for Blocks {
-    fn context(&self) -> When {
-        When::BLOCKS
+    /// What is selected.
+    #[must_use]
+    pub fn selected(&self) -> Option<&BlockId> {
+        self.list.selected()
     }
 
-    fn command(&mut self, command: Command, _cx: &mut Cx<'_>) {
+    /// What is written in the editor, if one is open.
+    #[must_use]
+    pub fn draft(&self) -> Option<String> {
+        self.edit.as_ref().map(Edit::text)
+    }
+
+    /// A dialog found something out.
+    pub fn told(&mut self, act: &BlockAct) {
+        match act {
+            BlockAct::Saved | BlockAct::Discard => self.edit = None,
+        }
+        self.stale = true;
+    }
+
+    fn folded(&self, block: &Block, shared: bool) -> bool {
+        !self.flashes.contains_key(&block.id) && self.folds.get(block.id.as_str()).copied().unwrap_or(!shared)
+    }
+
+    fn block<'a>(&self, model: &'a Model) -> Option<&'a Block> {
+        self.list.selected().and_then(|id| model.block(id))
+    }
+
+    fn start_edit(&mut self, cx: &mut Cx<'_>) {
+        match self.block(cx.model) {
+            Some(block) => self.edit = Some(Edit::new(block)),
+            None => cx.fault("there is no block to edit: a team file names them"),
+        }
+    }
+
+    fn command_in_editor(&mut self, command: Command, cx: &mut Cx<'_>) {
+        let Some(edit) = &mut self.edit else { return };
         match command {
-            Command::Down => self.selected += 1,
-            Command::Up => self.selected = self.selected.saturating_sub(1),
+            Command::Save => {
+                if edit.save(cx) == After::Close {
+                    self.edit = None;
+                }
+            }
+            Command::Editor => cx.editor(edit.text()),
+            Command::LeaveEditor if !edit.is_changed() => self.edit = None,
+            Command::LeaveEditor => {
+                let name = cx.model.block(&edit.id).map(|block| clean_line(&block.label).into_owned());
+                let choices = vec![
+                    Choice::new('s', "save them", vec![Act::Do(Command::Save)]),
+                    Choice::new('d', "throw them away", vec![Act::Block(BlockAct::Discard)]),
+                    Choice::new('k', "keep editing", Vec::new()),
+                ];
+                let question = format!("Your changes of {} are not saved.", name.unwrap_or_default());
+                cx.act(Act::Open(Box::new(Dialog::Confirm(Confirm::new(question, choices)))));
+            }
             _ => {}
         }
     }
 
-    fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, model: &Model, _focused: bool) {
-        let lines: Vec<String> =
-            model.blocks.iter().map(|block| format!("{} v{}", block.label, block.version)).collect();
-        for (row, line) in (area.y..area.bottom()).zip(lines) {
-            put(frame.buffer_mut(), (area.x + 1, row), area.width.saturating_sub(1), &line, Role::Text, &look.theme);
+    fn step_history(&mut self, earlier: bool, cx: &mut Cx<'_>) {
+        let Some(id) = self.list.selected().cloned() else { return };
+        match self.history.as_mut().filter(|history| history.block == id) {
+            Some(history) => {
+                if !history.step(earlier) {
+                    self.history = None;
+                }
+            }
+            None if earlier => {
+                self.folds.insert(id.0.clone(), false);
+                self.history = Some(History::read(&id, false, cx));
+            }
+            None => {}
+        }
+        self.list.reveal(&id);
+    }
+
+    fn undo(&mut self, cx: &mut Cx<'_>) {
+        let Some(id) = self.list.selected().cloned() else { return };
+        match self.history.as_ref().filter(|history| history.block == id) {
+            Some(history) => history.restore(cx),
+            None => self.history = Some(History::read(&id, true, cx)),
+        }
+    }
+
+    fn copy(&self, cx: &mut Cx<'_>) {
+        let Some(block) = self.block(cx.model) else { return };
+        let label = clean_line(&block.label);
+        let old = self.history.as_ref().filter(|history| history.block == block.id).and_then(History::value);
+        match old {
+            Some((version, value)) => cx.copy(value, format!("block {label} at v{version}")),
+            None => cx.copy(block.value.clone(), format!("block {label}")),
+        }
+    }
+
+    fn fold(&mut self, fold: Option<bool>) {
+        let Some(id) = self.list.selected().cloned() else { return };
+        let rows =
+            self.list.items().iter().find(|item| item.key.as_ref() == Some(&id)).map_or(0, |item| item.rows.len());
+        let fold = fold.unwrap_or(rows > 1);
+        self.folds.insert(id.0.clone(), fold);
+        if fold && self.history.as_ref().is_some_and(|history| history.block == id) {
+            self.history = None;
+        }
+    }
+
+    /// What others changed since the last frame begins to flash.
+    fn notice(&mut self, now: Timestamp, model: &Model) -> Option<BlockId> {
+        let mut newest = None;
+        for change in model.changes.iter().filter(|change| change.n > self.shown) {
+            let until = now + FLASH;
+            let before = change.before.clone();
+            self.flashes.entry(change.block.clone()).or_insert(Flash { before, until }).until = until;
+            newest = Some(change.block.clone());
+            self.stale = true;
+        }
+        self.shown = model.changes.back().map_or(self.shown, |change| change.n.max(self.shown));
+        let before = self.flashes.len();
+        self.flashes.retain(|_, flash| flash.until > now);
+        self.stale |= self.flashes.len() != before;
+        newest
+    }
+
+    fn item(
+        &mut self,
+        block: &Block,
+        shared: bool,
+        sizes: usize,
+        cells: usize,
+        look: &Look,
+        model: &Model,
+    ) -> Item<BlockId> {
+        let folded = self.folded(block, shared);
+        let flash = self.flashes.get(&block.id);
+        let mut rows = vec![rows::header(block, folded, flash.is_some(), sizes, cells, look)];
+        if !folded {
+            match (self.history.as_ref().filter(|history| history.block == block.id), flash) {
+                (Some(history), _) => rows.extend(history.rows(block, cells, look)),
+                (None, Some(flash)) => {
+                    rows.push(rows::editor(block, cells, look, model));
+                    rows.extend(rows::changed(block, &flash.before, cells, look));
+                }
+                (None, None) => {
+                    rows.push(rows::editor(block, cells, look, model));
+                    let known = self
+                        .wrapped
+                        .get(&block.id)
+                        .filter(|(version, at, _)| (*version, *at) == (block.version, cells));
+                    let value = match known {
+                        Some((_, _, value)) => value.clone(),
+                        None => rows::value(block, cells),
+                    };
+                    rows.extend(value.iter().cloned());
+                    self.wrapped.insert(block.id.clone(), (block.version, cells, value));
+                }
+            }
+            rows.push(Row::default());
+        }
+        Item { key: Some(block.id.clone()), rows }
+    }
+
+    fn lay_out(&mut self, area: Rect, look: &Look, model: &Model) {
+        let cells = usize::from(area.width);
+        let shared: Vec<&Block> = model.shown_group().map(|group| model.shared_blocks(group)).unwrap_or_default();
+        let agent: Option<&Agent> = model.place.agent.as_ref().and_then(|id| model.agent(id));
+        let mut own: Vec<&Block> = agent.map(|agent| model.blocks_of(agent)).unwrap_or_default();
+        own.retain(|block| !shared.iter().any(|other| other.id == block.id));
+        let sizes = rows::size_cells(shared.iter().chain(&own).copied());
+        let mut items: Vec<Item<BlockId>> = Vec::new();
+        for block in &shared {
+            items.push(self.item(block, true, sizes, cells, look, model));
+        }
+        if shared.is_empty() {
+            items.push(Item::rest(rows::empty(cells, model)));
+        }
+        if let Some(agent) = agent.filter(|_| !own.is_empty()) {
+            if items.last().is_some_and(|item| item.rows.len() <= 1 || item.key.is_none()) {
+                items.push(Item::rest(vec![Row::default()]));
+            }
+            items.push(Item::rest(rows::heading(&format!("{} alone has", clean_line(&agent.name)), cells, look)));
+            for block in &own {
+                items.push(self.item(block, false, sizes, cells, look, model));
+            }
+        }
+        self.list.set(items, area.height);
+    }
+}
+
+impl Pane for Blocks {
+    fn context(&self) -> When {
+        if self.edit.is_some() { When::EDITOR } else { When::BLOCKS }
+    }
+
+    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+        self.stale = true;
+        self.used = Some(cx.now);
+        if self.edit.is_some() {
+            return self.command_in_editor(command, cx);
+        }
+        self.flashes.clear();
+        if self.list.command(command) {
+            return;
+        }
+        match command {
+            Command::Edit => self.start_edit(cx),
+            Command::Editor => {
+                self.start_edit(cx);
+                if let Some(edit) = &self.edit {
+                    cx.editor(edit.text());
+                }
+            }
+            Command::Open => self.fold(None),
+            Command::Fold => self.fold(Some(true)),
+            Command::Unfold => self.fold(Some(false)),
+            Command::Earlier => self.step_history(true, cx),
+            Command::Later => self.step_history(false, cx),
+            Command::Undo => self.undo(cx),
+            Command::Copy => self.copy(cx),
+            Command::Back => self.history = None,
+            _ => {}
+        }
+    }
+
+    fn key(&mut self, key: KeyEvent, cx: &mut Cx<'_>) {
+        self.used = Some(cx.now);
+        match &mut self.edit {
+            Some(edit) => edit.key(key, cx.model),
+            None => {
+                self.stale |= !self.flashes.is_empty();
+                self.flashes.clear();
+            }
+        }
+    }
+
+    fn paste(&mut self, text: &str, cx: &mut Cx<'_>) {
+        if let Some(edit) = &mut self.edit {
+            edit.paste(text, cx.model);
+        }
+    }
+
+    fn mouse(&mut self, event: MouseEvent, area: Rect, cx: &mut Cx<'_>) {
+        if self.edit.is_some() {
+            return;
+        }
+        self.used = Some(cx.now);
+        match event.kind {
+            MouseEventKind::ScrollDown => self.list.scroll(3),
+            MouseEventKind::ScrollUp => self.list.scroll(-3),
+            MouseEventKind::Down(MouseButton::Left) => {
+                let Some(id) = self.list.at(event.row.saturating_sub(area.y)).cloned() else { return };
+                if self.list.selected() == Some(&id) {
+                    self.fold(None);
+                    self.stale = true;
+                }
+                self.list.select(id);
+            }
+            _ => {}
+        }
+    }
+
+    fn updated(&mut self, update: &Update, cx: &mut Cx<'_>) {
+        let Update::Committed { changes, .. } = update else { return };
+        self.stale = true;
+        for logged in changes {
+            if let (Some(history), Change::BlockEdited(revision)) = (&mut self.history, &logged.change) {
+                history.append(logged, revision);
+            }
+        }
+        if let Some(edit) = &mut self.edit {
+            edit.compare(cx.model);
+        }
+    }
+
+    fn moved(&mut self, cx: &mut Cx<'_>) {
+        self.stale = true;
+        if let Some(edit) = &mut self.edit {
+            edit.compare(cx.model);
+        }
+    }
+
+    fn answered(&mut self, serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+        self.stale = true;
+        if let Some(edit) = self.edit.as_mut().filter(|edit| edit.waits_for(serial)) {
+            if edit.answered(reply, cx) == After::Close {
+                self.edit = None;
+            }
+            return;
+        }
+        match reply {
+            Ok(Reply::Revisions { revisions }) => {
+                if let Some(history) = self.history.as_mut().filter(|history| history.waits_for(serial))
+                    && !history.take(revisions, cx)
+                {
+                    self.history = None;
+                }
+            }
+            Ok(Reply::Block(block)) => {
+                self.history = None;
+                cx.toast(format!("{} is at v{} now", clean_line(&block.label), block.version));
+            }
+            Ok(_) => {}
+            Err(fault) => {
+                self.history = None;
+                match fault.conflict.as_deref() {
+                    Some(Conflict::Block { current }) => cx.fault(format!(
+                        "{} was changed meanwhile (v{}): look at it and try again",
+                        clean_line(&current.label),
+                        current.version
+                    )),
+                    _ => cx.fault(fault.text),
+                }
+            }
+        }
+    }
+
+    fn edited(&mut self, text: String, cx: &mut Cx<'_>) {
+        if let Some(edit) = &mut self.edit {
+            edit.set(&text, cx.model);
+        }
+    }
+
+    fn prepare(&mut self, area: Rect, look: &Look, cx: &mut Cx<'_>) {
+        if let Some(edit) = &mut self.edit {
+            self.laid = Some(area);
+            return edit.prepare(area, look);
+        }
+        let newest = self.notice(look.now, cx.model);
+        if self.stale || self.laid != Some(area) {
+            self.lay_out(area, look, cx.model);
+            self.stale = false;
+            self.laid = Some(area);
+        }
+        let free = self.used.is_none_or(|used| look.now.duration_since(used) > IN_USE);
+        if let Some(block) = newest.filter(|_| free) {
+            self.list.reveal(&block);
+        }
+    }
+
+    fn wake(&self, _look: &Look, _model: &Model) -> Option<Timestamp> {
+        self.flashes.values().map(|flash| flash.until).min()
+    }
+
+    fn fills_screen(&self) -> bool {
+        self.edit.is_some()
+    }
+
+    fn title(&self, _model: &Model) -> Option<String> {
+        self.edit.as_ref().map(Edit::title)
+    }
+
+    fn note(&self, look: &Look, _model: &Model) -> Vec<Span> {
+        let cells = self.laid.map_or(0, |area| area.width);
+        match &self.edit {
+            Some(edit) => edit.note(cells.into()),
+            None if self.list.below() > 0 => {
+                vec![Span::new(format!("{} more {}", self.list.below(), look.glyphs.down), Role::Dim)]
+            }
+            None => Vec::new(),
+        }
+    }
+
+    fn badge(&self, look: &Look, model: &Model) -> Option<Span> {
+        let new = model.changes.back().is_some_and(|change| change.n > self.shown);
+        new.then(|| Span::new(look.glyphs.changed, Role::Accent))
+    }
+
+    fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, _model: &Model, focused: bool) {
+        match &self.edit {
+            Some(edit) => edit.draw(frame, area, look, focused),
+            None => self.list.draw(frame.buffer_mut(), area, &look.theme, focused),
         }
     }
 }

@@ -1,19 +1,106 @@
-//! The jobs pane.
+//! The jobs: background work, what it waits for, what came of it, and what can be done about it.
 
+pub mod rows;
+
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use jiff::Timestamp;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use super::{Look, Pane, put};
+use super::list::{Item, List};
+use super::{Look, Pane};
+use crate::domain::{Job, JobId, JobState};
+use crate::engine::wire::{Fault, Reply, Request, Update};
 use crate::tui::command::{Command, When};
-use crate::tui::effect::Cx;
+use crate::tui::dialog::Dialog;
+use crate::tui::dialog::confirm::{Choice, Confirm};
+use crate::tui::dialog::job::OpenJob;
+use crate::tui::effect::{Act, Cx, Owner};
 use crate::tui::model::Model;
+use crate::tui::pane::PaneId;
+use crate::tui::text::Span;
+use crate::tui::text::clean::clean_line;
 use crate::tui::theme::Role;
 
 /// The pane's own state.
 #[derive(Debug, Default)]
 pub struct Jobs {
-    /// The selected row.
-    pub selected: usize,
+    list: List<JobId>,
+    /// The rows do not show what the model says any more.
+    stale: bool,
+    laid: Option<(Rect, Timestamp)>,
+    /// When an age in the rows is out of date.
+    until: Option<Timestamp>,
+    /// The last request, and what to say when it is done.
+    asked: Option<(u64, String)>,
+    /// Jobs that failed and were not shown since.
+    failed: Vec<JobId>,
+}
+
+impl Jobs {
+    /// What is selected.
+    #[must_use]
+    pub fn selected(&self) -> Option<&JobId> {
+        self.list.selected()
+    }
+
+    fn ask(&mut self, request: Request, done: String, cx: &mut Cx<'_>) {
+        self.asked = Some((cx.ask(request), done));
+    }
+
+    fn about(&mut self, command: Command, job: &Job, cx: &mut Cx<'_>) {
+        let name = agent_name(cx.model, job);
+        let id = job.id.clone();
+        match command {
+            Command::Open => cx.acts.extend(OpenJob::new(id).acts()),
+            Command::Undo if job.edits == 0 => cx.fault(format!("{name} changed nothing in this job: nothing to undo")),
+            Command::Undo => cx.acts.extend(OpenJob::to_undo(id).acts()),
+            Command::Cancel if job.state.is_final() => {
+                cx.fault(format!("this job of {name} is over; r works it off again"));
+            }
+            Command::Cancel if matches!(job.state, JobState::Running { .. }) => {
+                let cancel = Act::Ask(Owner::Pane(PaneId::Jobs), Box::new(Request::CancelJob { id }));
+                let choices = vec![
+                    Choice::new('y', "cancel it; what it committed stays", vec![cancel]),
+                    Choice::new('n', "let it work", Vec::new()),
+                ];
+                let question = format!("Cancel the job of {name} that is running?");
+                cx.act(Act::Open(Box::new(Dialog::Confirm(Confirm::new(question, choices)))));
+            }
+            Command::Cancel => self.ask(Request::CancelJob { id }, format!("job of {name} cancelled"), cx),
+            Command::Retry => match &job.state {
+                JobState::Running { .. } => cx.fault(format!("{name} is at it already")),
+                JobState::Available => cx.fault(format!("{name} begins as soon as there is room")),
+                JobState::Completed { .. } => cx.fault("this job is done; R makes the agent work now"),
+                JobState::Retryable { .. } => self.ask(Request::RetryJob { id }, format!("{name} tries again now"), cx),
+                JobState::Failed { .. } | JobState::Cancelled { .. } => {
+                    self.ask(Request::RetryJob { id }, format!("{name} works it off again"), cx);
+                }
+            },
+            Command::RunNow => {
+                let (agent, group) = (job.agent.clone(), job.group.clone());
+                self.ask(Request::RunJob { agent, group, instruction: None }, format!("{name} works now"), cx);
+            }
+            Command::Copy => cx.copy(rows::sentence(job, cx.model), "job"),
+            _ => {}
+        }
+    }
+
+    /// A background agent of the shown group works, though there is no job to point at yet.
+    fn run_first(&mut self, cx: &mut Cx<'_>) {
+        let group = cx.model.shown_group();
+        let agent = group.and_then(|group| group.sleeptime.as_ref()?.agents.first().cloned());
+        match (agent, group.map(|group| group.id.clone())) {
+            (Some(agent), Some(group)) => {
+                self.ask(Request::RunJob { agent, group, instruction: None }, "it works now".to_owned(), cx);
+            }
+            _ => cx.fault("this group has no background agent; its team file names them under [group.sleeptime]"),
+        }
+    }
+}
+
+fn agent_name(model: &Model, job: &Job) -> String {
+    model.agent(&job.agent).map_or_else(|| "somebody".to_owned(), |agent| clean_line(&agent.name).into_owned())
 }
 
 impl Pane for Jobs {
@@ -21,18 +108,108 @@ impl Pane for Jobs {
         When::JOBS
     }
 
-    fn command(&mut self, command: Command, _cx: &mut Cx<'_>) {
-        match command {
-            Command::Down => self.selected += 1,
-            Command::Up => self.selected = self.selected.saturating_sub(1),
+    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+        if self.list.command(command) {
+            return;
+        }
+        match self.list.selected().and_then(|id| cx.model.job(id)) {
+            Some(job) => self.about(command, &job.clone(), cx),
+            None if command == Command::RunNow => self.run_first(cx),
+            None => {}
+        }
+    }
+
+    fn mouse(&mut self, event: MouseEvent, area: Rect, cx: &mut Cx<'_>) {
+        match event.kind {
+            MouseEventKind::ScrollDown => self.list.scroll(3),
+            MouseEventKind::ScrollUp => self.list.scroll(-3),
+            MouseEventKind::Down(MouseButton::Left) => {
+                let Some(id) = self.list.at(event.row.saturating_sub(area.y)).cloned() else { return };
+                if self.list.selected() == Some(&id) {
+                    self.command(Command::Open, cx);
+                }
+                self.list.select(id);
+            }
             _ => {}
         }
     }
 
-    fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, model: &Model, _focused: bool) {
-        let lines: Vec<String> = model.jobs.iter().map(|job| job.state.shown().to_owned()).collect();
-        for (row, line) in (area.y..area.bottom()).zip(lines) {
-            put(frame.buffer_mut(), (area.x + 1, row), area.width.saturating_sub(1), &line, Role::Text, &look.theme);
+    fn updated(&mut self, update: &Update, cx: &mut Cx<'_>) {
+        use crate::engine::wire::RowUpdate;
+
+        let Update::Committed { rows, .. } = update else { return };
+        for row in rows {
+            self.stale |= matches!(row, RowUpdate::Job(_) | RowUpdate::Agent(_) | RowUpdate::Group(_));
+            if let RowUpdate::Job(job) = row
+                && job.state.error().is_some()
+                && cx.model.place.group.as_ref() == Some(&job.group)
+            {
+                self.failed.push(job.id.clone());
+            }
         }
+    }
+
+    fn moved(&mut self, _cx: &mut Cx<'_>) {
+        self.stale = true;
+        self.failed.clear();
+    }
+
+    fn answered(&mut self, serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+        let done = self.asked.take_if(|(asked, _)| *asked == serial).map(|(_, done)| done);
+        match (reply, done) {
+            (Ok(_), Some(done)) => cx.toast(done),
+            (Ok(_), None) => {}
+            (Err(fault), _) => cx.fault(fault.text),
+        }
+    }
+
+    fn prepare(&mut self, area: Rect, look: &Look, cx: &mut Cx<'_>) {
+        self.failed.clear();
+        let same = self.laid.is_some_and(|(laid, _)| laid == area);
+        if same && !self.stale && self.until.is_none_or(|until| look.now < until) {
+            return;
+        }
+        let shown = cx.model.place.group.as_ref();
+        let (here, elsewhere): (Vec<&Job>, Vec<&Job>) =
+            cx.model.jobs.iter().partition(|job| shown.is_none_or(|group| *group == job.group));
+        let columns = rows::Columns::over(&here, &elsewhere, area.width.into(), cx.model);
+        let item = |job: &&Job| Item { key: Some(job.id.clone()), rows: columns.job(job, look, cx.model) };
+        let mut items: Vec<Item<JobId>> = here.iter().map(item).collect();
+        if items.is_empty() {
+            items.push(Item::rest(rows::empty(area.width.into(), cx.model)));
+        }
+        if !elsewhere.is_empty() {
+            items.push(Item::rest(rows::heading("Other groups", area.width.into())));
+            items.extend(elsewhere.iter().map(item));
+        }
+        self.list.set(items, area.height);
+        self.stale = false;
+        self.laid = Some((area, look.now));
+        self.until = here.iter().chain(&elsewhere).filter_map(|job| rows::changes_at(job, look)).min();
+    }
+
+    fn wake(&self, _look: &Look, _model: &Model) -> Option<Timestamp> {
+        self.until
+    }
+
+    fn note(&self, _look: &Look, model: &Model) -> Vec<Span> {
+        let (running, next) = (model.jobs_running(), model.jobs_waiting());
+        let role = |count: usize| if count > 0 { Role::Accent } else { Role::Dim };
+        vec![
+            Span::new(format!("running {running:<2}"), role(running)),
+            Span::new(format!(" next {next}"), if next > 0 { Role::Text } else { Role::Dim }),
+        ]
+    }
+
+    fn badge(&self, look: &Look, model: &Model) -> Option<Span> {
+        if !self.failed.is_empty() {
+            return Some(Span::new(look.glyphs.failed, Role::Error));
+        }
+        let running = model.jobs_running();
+        (running > 0).then(|| Span::new(format!("{}{running}", look.glyphs.thinking), Role::Accent))
+    }
+
+    fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, _model: &Model, focused: bool) {
+        self.list.draw(frame.buffer_mut(), area, &look.theme, focused);
     }
 }

@@ -54,8 +54,13 @@ impl Conversation {
         }
     }
 
+    /// Which message one is at; at the end, behind the last one.
     fn here(&self) -> u64 {
-        self.cursor.or(self.top()).map_or(self.head + 1, |place| place.at)
+        let top = match self.anchor {
+            Anchor::Top(top) => Some(top.at),
+            Anchor::Tail => None,
+        };
+        self.cursor.map(|cursor| cursor.at).or(top).unwrap_or(self.head + 1)
     }
 
     fn follow_tail(&mut self) {

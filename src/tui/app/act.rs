@@ -1,0 +1,156 @@
+//! What the workbench does itself: commands that are no pane's, and what panes, dialogs and composer ask of it.
+
+use super::{App, TOAST};
+use crate::domain::{AgentId, ConversationId, ConversationOwner};
+use crate::engine::wire::{Address, Request};
+use crate::tui::command::Command;
+use crate::tui::dialog::Dialog;
+use crate::tui::dialog::commands::Commands;
+use crate::tui::dialog::confirm::{Choice, Confirm};
+use crate::tui::dialog::models::Models;
+use crate::tui::effect::{Act, Effect, Leave, Owner, Ticket};
+use crate::tui::pane::PaneId;
+
+impl App {
+    /// Does a command, wherever it came from.
+    pub(super) fn command(&mut self, command: Command) {
+        match command {
+            Command::Interrupt => self.interrupt(),
+            Command::Suspend => self.effects.push(Effect::Suspend),
+            Command::Close => {
+                self.dialogs.pop();
+            }
+            Command::Help if !matches!(self.dialogs.last(), Some(Dialog::Commands(_))) => self.open(command),
+            _ if !self.dialogs.is_empty() => {
+                self.with_dialog(|dialog, cx| dialog.command(command, cx));
+            }
+            Command::Palette | Command::Help | Command::Models => self.open(command),
+            Command::Compose => self.composing = true,
+            Command::LeaveComposer => self.composing = false,
+            Command::NextPane if self.composing => self.focus(self.pane),
+            Command::NextPane => self.focus(self.pane.step(1)),
+            Command::PreviousPane => self.focus(self.pane.step(PaneId::ALL.len() - 1)),
+            Command::Roster => self.focus(PaneId::Roster),
+            Command::Conversation => self.focus(PaneId::Conversation),
+            Command::Blocks => self.focus(PaneId::Blocks),
+            Command::Jobs => self.focus(PaneId::Jobs),
+            Command::Zoom => self.zoom = !self.zoom,
+            Command::Back if self.zoom => self.zoom = false,
+            Command::PageUp | Command::PageDown if self.composing => {
+                self.with_pane(PaneId::Conversation, |pane, cx| pane.command(command, cx));
+            }
+            _ if self.composing => self.with_composer(|composer, cx| composer.command(command, cx)),
+            _ => self.with_pane(self.pane, |pane, cx| pane.command(command, cx)),
+        }
+    }
+
+    /// Opens the dialog of a command that applies anywhere.
+    fn open(&mut self, command: Command) {
+        let dialog = match command {
+            Command::Palette => Dialog::Commands(Commands::palette(self.context())),
+            Command::Help => Dialog::Commands(Commands::help(self.context())),
+            _ => Dialog::Models(Box::new(Models::new(&self.model))),
+        };
+        self.dialogs.push(dialog);
+    }
+
+    pub(super) fn focus(&mut self, id: PaneId) {
+        self.composing = false;
+        self.pane = id;
+        if id != PaneId::Conversation {
+            self.side = id;
+        }
+    }
+
+    /// Ctrl-C: cancels what is being answered here, else asks to quit; a second time, quits.
+    fn interrupt(&mut self) {
+        let running = self.model.shown_conversation().filter(|conversation| {
+            self.model.running_turn(&conversation.id).is_some() || self.model.queued(&conversation.id).next().is_some()
+        });
+        if let Some(conversation) = running.map(|conversation| conversation.id.clone()) {
+            self.serial += 1;
+            let ticket = Ticket { owner: Owner::App, serial: self.serial };
+            self.effects.push(Effect::Ask(ticket, Request::Cancel { conversation }));
+            return;
+        }
+        let quit = |leave| vec![Act::Effect(Box::new(Effect::Quit(leave)))];
+        if self.dialogs.iter().any(|dialog| matches!(dialog, Dialog::Confirm(confirm) if confirm.quits())) {
+            self.effects.push(Effect::Quit(Leave::Stop));
+            return;
+        }
+        let due = self.model.jobs_running() + self.model.jobs_waiting() + self.model.runs.len();
+        let question = if due > 0 { "Quit? Work is not finished." } else { "Quit?" };
+        let mut choices = vec![Choice::new('q', "quit; what is due waits for the next start", quit(Leave::Stop))];
+        if due > 0 {
+            choices.push(Choice::new('w', "quit, and keep working without a screen", quit(Leave::KeepWorking)));
+        }
+        choices.push(Choice::new('s', "stay", Vec::new()));
+        self.dialogs.push(Dialog::Confirm(Confirm::new(question, choices)));
+    }
+
+    /// Does what panes, dialogs and composer asked for, until nothing is left to do.
+    pub(super) fn settle(&mut self) {
+        while !self.acts.is_empty() {
+            for act in std::mem::take(&mut self.acts) {
+                self.act(act);
+            }
+        }
+    }
+
+    fn act(&mut self, act: Act) {
+        match act {
+            Act::Toast(toast) => self.toast = Some((toast, self.look.now + TOAST)),
+            Act::Focus(id) => self.focus(id),
+            Act::Compose => self.composing = true,
+            Act::Draft(text) => {
+                self.composer.prepend(&text);
+                self.composing = true;
+            }
+            Act::Open(dialog) => self.dialogs.push(*dialog),
+            Act::Close => {
+                self.dialogs.pop();
+            }
+            Act::Show(address) => self.show(address),
+            Act::Select(agent) => self.select(agent),
+            Act::Goto(conversation, seq) => self.go_to(&conversation, seq),
+            Act::Do(command) => self.command(command),
+            Act::Effect(effect) => self.effects.push(*effect),
+            Act::Ask(owner, request) => {
+                self.serial += 1;
+                self.effects.push(Effect::Ask(Ticket { owner, serial: self.serial }, *request));
+            }
+            Act::Block(act) => self.panes.blocks.told(&act),
+        }
+    }
+
+    pub(super) fn show(&mut self, address: Address) {
+        let place = &mut self.model.place;
+        match &address {
+            Address::Group(group) => {
+                if place.group.as_ref() != Some(group) {
+                    place.agent = None;
+                }
+                place.group = Some(group.clone());
+            }
+            Address::Agent(agent) => place.agent = Some(agent.clone()),
+        }
+        place.address = Some(address);
+        self.moved();
+    }
+
+    fn select(&mut self, agent: Option<AgentId>) {
+        self.model.place.agent = agent;
+        self.moved();
+    }
+
+    fn go_to(&mut self, conversation: &ConversationId, seq: u64) {
+        let owner = self.model.conversation(conversation).map(|conversation| conversation.owner.clone());
+        match owner {
+            Some(ConversationOwner::Group(group)) => self.show(Address::Group(group)),
+            Some(ConversationOwner::Agent(agent)) => self.show(Address::Agent(agent)),
+            Some(ConversationOwner::Job(_)) | None => return,
+        }
+        self.panes.conversation.go_to(seq);
+        self.focus(PaneId::Conversation);
+    }
+}

@@ -1,0 +1,139 @@
+//! The versions of one block, looked through one by one.
+
+use crate::domain::{Block, BlockId, Logged, Revision};
+use crate::engine::wire::{Dated, Request};
+use crate::tui::dialog::Dialog;
+use crate::tui::dialog::confirm::{Choice, Confirm};
+use crate::tui::effect::{Act, Cx, Owner};
+use crate::tui::pane::{Look, PaneId};
+use crate::tui::text::clean::clean_line;
+use crate::tui::text::wrap::{Shape, wrap};
+use crate::tui::text::{Row, Span, diff};
+use crate::tui::theme::Role;
+
+/// The most versions read.
+const LIMIT: usize = 500;
+/// Same lines around a change.
+const CONTEXT: usize = 2;
+
+/// The versions of a block.
+#[derive(Debug)]
+pub(super) struct History {
+    /// Which block.
+    pub block: BlockId,
+    /// The request that reads them.
+    serial: u64,
+    /// Newest first; `None` until they are read.
+    revisions: Option<Vec<Dated<Revision>>>,
+    /// Which one is shown, from the newest.
+    at: usize,
+    /// Ask to undo the newest as soon as they are read.
+    undo: bool,
+}
+
+impl History {
+    /// Reads the versions of a block; with `undo`, asks whether to take back the newest.
+    pub fn read(block: &BlockId, undo: bool, cx: &mut Cx<'_>) -> Self {
+        let serial = cx.ask(Request::Revisions { block: block.clone(), limit: LIMIT });
+        Self { block: block.clone(), serial, revisions: None, at: 0, undo }
+    }
+
+    /// Whether an answer is to its request.
+    pub fn waits_for(&self, serial: u64) -> bool {
+        self.serial == serial
+    }
+
+    /// The versions are read; true when they stay on screen.
+    pub fn take(&mut self, mut revisions: Vec<Dated<Revision>>, cx: &mut Cx<'_>) -> bool {
+        revisions.retain(|dated| dated.what.block == self.block);
+        revisions.sort_by_key(|dated| std::cmp::Reverse(dated.what.version));
+        self.revisions = Some(revisions);
+        if self.undo {
+            self.restore(cx);
+        }
+        !self.undo
+    }
+
+    /// A version that was just made.
+    pub fn append(&mut self, logged: &Logged, revision: &Revision) {
+        if let Some(revisions) = self.revisions.as_mut().filter(|_| revision.block == self.block) {
+            revisions.insert(0, Dated { n: logged.n, at: logged.at, what: revision.clone() });
+            // What is being looked at stays.
+            self.at += 1;
+        }
+    }
+
+    /// Steps to an earlier or a later version; false when there is no later one.
+    pub fn step(&mut self, earlier: bool) -> bool {
+        let last = self.revisions.as_ref().map_or(0, |all| all.len().saturating_sub(1));
+        if earlier {
+            self.at = (self.at + 1).min(last);
+            return true;
+        }
+        let more = self.at > 0;
+        self.at = self.at.saturating_sub(1);
+        more
+    }
+
+    fn shown(&self) -> Option<&Dated<Revision>> {
+        self.revisions.as_ref().and_then(|all| all.get(self.at))
+    }
+
+    /// The value that is shown, and its version.
+    pub fn value(&self) -> Option<(u64, String)> {
+        self.shown().map(|dated| (dated.what.version, dated.what.value.clone()))
+    }
+
+    /// Asks whether to restore the version that is shown; on the newest, the one before it.
+    pub fn restore(&self, cx: &mut Cx<'_>) {
+        let Some(block) = cx.model.block(&self.block) else { return };
+        let label = clean_line(&block.label);
+        let wanted = self.revisions.as_ref().and_then(|all| {
+            all.iter().skip(self.at.max(1)).find(|dated| self.at > 0 || dated.what.version < block.version)
+        });
+        let Some(old) = wanted.map(|dated| &dated.what) else {
+            return cx.fault(format!("{label} has no version before this one"));
+        };
+        let request =
+            Request::EditBlock { id: block.id.clone(), base: block.version, value: old.value.clone(), merge: false };
+        let question = format!("Give {label} its value of v{} again?", old.version);
+        let choices = vec![
+            Choice::new(
+                'y',
+                format!("yes, as v{}; v{} stays in its history", block.version + 1, block.version),
+                vec![Act::Ask(Owner::Pane(PaneId::Blocks), Box::new(request))],
+            ),
+            Choice::new('n', "no", Vec::new()),
+        ];
+        cx.act(Act::Open(Box::new(Dialog::Confirm(Confirm::new(question, choices)))));
+    }
+
+    /// The rows below the block's header.
+    pub fn rows(&self, block: &Block, cells: usize, look: &Look) -> Vec<Row> {
+        let indent = || vec![Span::new("   ", Role::Dim)];
+        let shape = Shape { first: indent(), rest: indent(), ..Shape::plain(cells) };
+        let say = |text: String, role: Role| wrap(&[Span::new(text, role)], &shape);
+        let Some(dated) = self.shown() else {
+            return say("reading its versions".to_owned(), Role::Dim);
+        };
+        let revision = &dated.what;
+        let who = clean_line(revision.editor.name());
+        let reason = clean_line(&revision.reason);
+        let why = if reason.is_empty() { String::new() } else { format!(", {reason}") };
+        let mut rows = say(format!("v{} of {}", revision.version, block.version.max(revision.version)), Role::Accent);
+        rows.extend(say(format!("{who}, {}{why}", super::rows::moment(dated.at, look)), Role::Dim));
+        let hint = [("[", " earlier  "), ("]", " later  "), ("u", " restore  "), ("Esc", " back")];
+        let hint: Vec<Span> =
+            hint.iter().flat_map(|(key, what)| [Span::new(*key, Role::Accent), Span::new(*what, Role::Dim)]).collect();
+        rows.extend(wrap(&hint, &shape));
+        let before =
+            self.revisions.as_ref().and_then(|all| all.get(self.at + 1)).map(|dated| dated.what.value.as_str());
+        let changed = diff::rows(before.unwrap_or(""), &revision.value, CONTEXT, cells.saturating_sub(1), look.glyphs);
+        if changed.is_empty() {
+            let text = if before.is_none() { "it began empty" } else { "the same text as before" };
+            rows.extend(say(text.to_owned(), Role::Dim));
+        }
+        rows.extend(changed.into_iter().map(super::rows::shifted));
+        rows
+    }
+}

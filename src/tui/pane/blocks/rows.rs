@@ -1,0 +1,118 @@
+//! The rows of blocks.
+
+use jiff::Timestamp;
+
+use crate::domain::{Block, Trigger};
+use crate::tui::model::Model;
+use crate::tui::pane::Look;
+use crate::tui::pane::list::{cut, two_ends};
+use crate::tui::text::clean::{clean, clean_line};
+use crate::tui::text::wrap::{Shape, wrap};
+use crate::tui::text::{Row, Span, diff};
+use crate::tui::theme::Role;
+
+/// Above this many rows a change is shown with what is around it only.
+const WHOLE: usize = 24;
+/// Same lines around a change then.
+const CONTEXT: usize = 2;
+
+/// A moment as it is shown: the time of day, and the day where it is another.
+pub(super) fn moment(at: Timestamp, look: &Look) -> String {
+    let (then, now) = (at.to_zoned(look.zone.clone()), look.now.to_zoned(look.zone.clone()));
+    if then.date() == now.date() {
+        return then.strftime("%H:%M").to_string();
+    }
+    let day = if then.year() == now.year() { "%-d %b %H:%M" } else { "%-d %b %Y" };
+    then.strftime(day).to_string()
+}
+
+/// A row one cell to the right: signs of a difference stand in the column before the text.
+pub(super) fn shifted(row: Row) -> Row {
+    let mut spans = vec![Span::new(" ", Role::Text)];
+    spans.extend(row.spans);
+    Row { spans, fence: row.fence }
+}
+
+/// The cells of the column of sizes, for these blocks: counters never move what stands before them.
+pub(super) fn size_cells<'a>(blocks: impl Iterator<Item = &'a Block>) -> usize {
+    blocks.map(|block| 2 * block.limit.to_string().len() + 1).max().unwrap_or(0)
+}
+
+/// A block's first row.
+pub(super) fn header(block: &Block, folded: bool, changed: bool, sizes: usize, cells: usize, look: &Look) -> Row {
+    let glyphs = look.glyphs;
+    let sign = if folded { glyphs.folded } else { glyphs.open };
+    let mut left = vec![Span::new(format!(" {sign} "), Role::Dim), Span::new(clean_line(&block.label), Role::Strong)];
+    if changed {
+        left.push(Span::new(format!(" {}", glyphs.changed), Role::Accent));
+    }
+    let count = block.value.chars().count();
+    let role = match count * 10 {
+        tenfold if tenfold > block.limit as usize * 10 => Role::Error,
+        tenfold if tenfold >= block.limit as usize * 9 => Role::Warning,
+        _ => Role::Dim,
+    };
+    let size = format!("{count}/{}", block.limit);
+    let right = vec![
+        Span::new(format!("{:>4} ", format!("v{}", block.version)), Role::Dim),
+        Span::new(format!("{size:>sizes$}"), role),
+    ];
+    two_ends(left, right, cells.saturating_sub(1), glyphs.ellipsis)
+}
+
+/// Who wrote the value, and when.
+pub(super) fn editor(block: &Block, cells: usize, look: &Look, model: &Model) -> Row {
+    let mut text = format!("   {}", clean_line(block.editor.name()));
+    let job = block.editor.job().and_then(|id| model.job(id));
+    let turn = job.and_then(|job| {
+        job.causes.iter().rev().find_map(|cause| match cause {
+            Trigger::Turn { turn } => Some(*turn),
+            Trigger::Person { .. } | Trigger::Retry { .. } => None,
+        })
+    });
+    if let Some(turn) = turn {
+        text.push_str(&format!(", after turn {turn}"));
+    }
+    text.push_str(&format!(", {}", moment(block.edited_at, look)));
+    if block.read_only {
+        text.push_str(", read only for agents");
+    }
+    cut(vec![Span::new(text, Role::Dim)], cells.saturating_sub(1), look.glyphs.ellipsis)
+}
+
+/// The value, wrapped.
+pub(super) fn value(block: &Block, cells: usize) -> Vec<Row> {
+    let indent = || vec![Span::new("   ", Role::Text)];
+    let shape = Shape { first: indent(), rest: indent(), ..Shape::plain(cells.saturating_sub(1)) };
+    if block.value.trim().is_empty() {
+        let hint =
+            vec![Span::new("empty; ", Role::Dim), Span::new("e", Role::Accent), Span::new(" writes it", Role::Dim)];
+        return wrap(&hint, &shape);
+    }
+    wrap(&[Span::new(clean(block.value.trim_end_matches('\n')), Role::Text)], &shape)
+}
+
+/// The value with what changed since `before`.
+pub(super) fn changed(block: &Block, before: &str, cells: usize, look: &Look) -> Vec<Row> {
+    let rows = |context| diff::rows(before, &block.value, context, cells.saturating_sub(2), look.glyphs);
+    let whole = rows(usize::from(u16::MAX));
+    let shown = if whole.len() > WHOLE { rows(CONTEXT) } else { whole };
+    if shown.is_empty() { value(block, cells) } else { shown.into_iter().map(shifted).collect() }
+}
+
+/// A heading between blocks.
+pub(super) fn heading(text: &str, cells: usize, look: &Look) -> Vec<Row> {
+    vec![cut(vec![Span::new(format!(" {text}"), Role::Dim)], cells, look.glyphs.ellipsis), Row::default()]
+}
+
+/// What stands where there is no block.
+pub(super) fn empty(cells: usize, model: &Model) -> Vec<Row> {
+    let text = if model.shown_group().is_none() {
+        "No group is shown: 1 and Enter choose one."
+    } else {
+        "No shared blocks. The group's team file names them under shared_blocks; in the agents (1), an agent's own \
+         blocks show when it is selected."
+    };
+    let indent = || vec![Span::new(" ", Role::Dim)];
+    wrap(&[Span::new(text, Role::Dim)], &Shape { first: indent(), rest: indent(), ..Shape::plain(cells) })
+}

@@ -1,0 +1,235 @@
+//! The rows of jobs, in the pane and opened: signs, ages, outcomes, sentences.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::job::MAX_ATTEMPTS;
+use crate::domain::{Job, JobOutcome, JobState};
+use crate::tui::glyph::GlyphSet;
+use crate::tui::model::Model;
+use crate::tui::pane::Look;
+use crate::tui::pane::list::two_ends;
+use crate::tui::text::clean::clean_line;
+use crate::tui::text::width::{fit, width};
+use crate::tui::text::wrap::{Shape, wrap};
+use crate::tui::text::{Row, Span};
+use crate::tui::theme::Role;
+
+/// The widest column of agents, and of triggers.
+const MAX: (usize, usize) = (12, 10);
+
+/// The sign of a job's state.
+#[must_use]
+pub fn sign(state: &JobState, glyphs: &GlyphSet) -> (&'static str, Role) {
+    match state {
+        JobState::Available => (glyphs.background, Role::Dim),
+        JobState::Retryable { .. } => (glyphs.waiting, Role::Warning),
+        JobState::Running { .. } => (glyphs.thinking, Role::Accent),
+        JobState::Completed { .. } => (glyphs.done, Role::Success),
+        JobState::Failed { .. } => (glyphs.failed, Role::Error),
+        JobState::Cancelled { .. } => (glyphs.times, Role::Dim),
+    }
+}
+
+/// What made a job: the newest cause, and how many more.
+#[must_use]
+pub fn trigger(job: &Job) -> String {
+    let newest = job.causes.last().map(|cause| clean_line(&cause.text()).into_owned()).unwrap_or_default();
+    match job.causes.len() {
+        0 | 1 => newest,
+        more => format!("{newest} +{}", more - 1),
+    }
+}
+
+/// What came of a job, in a word or two; nothing while it runs.
+#[must_use]
+pub fn outcome(job: &Job) -> String {
+    match &job.state {
+        JobState::Available => "next".to_owned(),
+        JobState::Retryable { .. } => "tries again".to_owned(),
+        JobState::Running { .. } => String::new(),
+        JobState::Completed { outcome } => match outcome {
+            JobOutcome::Changed if job.edits == 1 => "1 edit".to_owned(),
+            JobOutcome::Changed => format!("{} edits", job.edits),
+            JobOutcome::Unchanged => "nothing to change".to_owned(),
+            JobOutcome::NothingToDo => "nothing to do".to_owned(),
+        },
+        JobState::Failed { .. } => "failed".to_owned(),
+        JobState::Cancelled { .. } => "cancelled".to_owned(),
+    }
+}
+
+/// A number of tokens in at most five cells: `812`, `1.2 k`, `34 k`.
+#[must_use]
+pub fn tokens(count: u64) -> String {
+    match count {
+        0..1_000 => count.to_string(),
+        1_000..9_950 => format!("{}.{} k", (count + 50) / 1_000, (count + 50) / 100 % 10),
+        9_950..999_500 => format!("{} k", (count + 500) / 1_000),
+        _ => format!("{} M", (count + 500_000) / 1_000_000),
+    }
+}
+
+/// How long something has been going on: to the second, or over a slow link to the minute.
+#[must_use]
+pub fn age(since: Timestamp, look: &Look) -> String {
+    let seconds = look.now.duration_since(since).as_secs().max(0);
+    let (minutes, hours) = (seconds / 60, seconds / 3_600);
+    match seconds {
+        0..60 if coarse(look) => "under 1 min".to_owned(),
+        0..60 => format!("{seconds} s"),
+        60..3_600 if coarse(look) => format!("{minutes} min"),
+        60..3_600 => format!("{minutes} min {:02} s", seconds % 60),
+        _ => format!("{hours} h {:02} min", minutes % 60),
+    }
+}
+
+fn coarse(look: &Look) -> bool {
+    look.over_ssh || !look.motion
+}
+
+/// When a job's rows look different without anything happening.
+#[must_use]
+pub fn changes_at(job: &Job, look: &Look) -> Option<Timestamp> {
+    let step = if coarse(look) { 60 } else { 1 };
+    match &job.state {
+        JobState::Running { .. } => {
+            let since = job.started_at?;
+            let passed = look.now.duration_since(since).as_secs().max(0);
+            let step = if passed >= 3_600 { 60 } else { step };
+            Some(since + SignedDuration::from_secs((passed / step + 1) * step))
+        }
+        JobState::Retryable { run_at, .. } if !coarse(look) && *run_at > look.now => {
+            let left = run_at.duration_since(look.now);
+            // The shown number of seconds is rounded up, so it changes at whole seconds before the try.
+            let whole = (left.as_millis() - 1).max(0) / 1_000;
+            Some(*run_at - SignedDuration::from_secs(i64::try_from(whole).unwrap_or(0)))
+        }
+        _ => None,
+    }
+}
+
+/// When a job is tried again.
+fn next_try(run_at: Timestamp, look: &Look) -> String {
+    if run_at <= look.now {
+        return "next try now".to_owned();
+    }
+    if coarse(look) {
+        return format!("next try at {}", look.clock(run_at));
+    }
+    let seconds = (run_at.duration_since(look.now).as_millis() + 999) / 1_000;
+    if seconds < 100 { format!("next try in {seconds} s") } else { format!("next try at {}", look.clock(run_at)) }
+}
+
+/// All there is to say about a fault, without a full stop: what happened and what follows.
+#[must_use]
+pub fn fault(job: &Job, look: &Look) -> Option<String> {
+    let error = clean_line(job.state.error()?).trim_end_matches('.').to_owned();
+    Some(match &job.state {
+        JobState::Retryable { run_at, .. } => {
+            format!("{error}, {} ({} of {MAX_ATTEMPTS})", next_try(*run_at, look), (job.attempt + 1).min(MAX_ATTEMPTS))
+        }
+        _ if job.attempt > 1 => format!("{error} (given up after {} tries)", job.attempt),
+        _ => error,
+    })
+}
+
+/// A job in one sentence, to be copied.
+#[must_use]
+pub fn sentence(job: &Job, model: &Model) -> String {
+    let name = model.agent(&job.agent).map_or("somebody", |agent| agent.name.as_str());
+    let what = job.state.error().map_or_else(|| outcome(job), ToOwned::to_owned);
+    format!("{name}, {}: {} {what} ({})", trigger(job), job.state.shown(), job.id)
+}
+
+/// The columns of a list of jobs.
+pub(super) struct Columns {
+    agents: usize,
+    triggers: usize,
+    outcomes: usize,
+    cells: usize,
+}
+
+impl Columns {
+    /// Columns that fit all jobs into `cells`.
+    pub(super) fn over(here: &[&Job], elsewhere: &[&Job], cells: usize, model: &Model) -> Self {
+        let all = || here.iter().chain(elsewhere);
+        let name = |job: &&&Job| model.agent(&job.agent).map_or(0, |agent| width(&clean_line(&agent.name)));
+        let cells = cells.saturating_sub(1);
+        Self {
+            agents: all().map(|job| name(&job)).max().unwrap_or(0).min(MAX.0),
+            triggers: all().map(|job| width(&trigger(job))).max().unwrap_or(0).min(MAX.1),
+            outcomes: if cells >= 34 { 6 } else { 0 },
+            cells,
+        }
+    }
+
+    /// A job's rows: one, and where it failed its sentence with what can be done.
+    pub(super) fn job(&self, job: &Job, look: &Look, model: &Model) -> Vec<Row> {
+        let glyphs = look.glyphs;
+        let (sign, role) = sign(&job.state, glyphs);
+        let name = model.agent(&job.agent).map_or_else(String::new, |agent| clean_line(&agent.name).into_owned());
+        let left = vec![
+            Span::new(format!(" {sign} "), role),
+            Span::new(format!("{}  ", fit(&name, self.agents, glyphs.ellipsis)), Role::Text),
+            Span::new(fit(&trigger(job), self.triggers, glyphs.ellipsis), Role::Dim),
+        ];
+        let mut rows = vec![two_ends(left, self.right(job, look), self.cells, glyphs.ellipsis)];
+        if let Some(text) = fault(job, look) {
+            let role = if job.state.is_final() { Role::Error } else { Role::Warning };
+            rows.extend(wrap(&[Span::new(text, role)], &self.indented()));
+            let mut can = vec![Span::new("r", Role::Accent), Span::new(" retry   ", Role::Dim)];
+            if !job.state.is_final() {
+                can.extend([Span::new("x", Role::Accent), Span::new(" cancel", Role::Dim)]);
+            }
+            rows.extend(wrap(&can, &self.indented()));
+        }
+        rows
+    }
+
+    fn right(&self, job: &Job, look: &Look) -> Vec<Span> {
+        if let (JobState::Running { .. }, Some(since)) = (&job.state, job.started_at) {
+            return vec![Span::new(age(since, look), Role::Accent)];
+        }
+        let outcome = outcome(job);
+        let spent = if job.tokens > 0 { tokens(job.tokens) } else { String::new() };
+        if self.outcomes == 0 || spent.is_empty() {
+            return vec![Span::new(outcome, Role::Dim)];
+        }
+        vec![Span::new(format!("{outcome:>6}  {spent:>5}"), Role::Dim)]
+    }
+
+    fn indented(&self) -> Shape {
+        let indent = || vec![Span::new("   ", Role::Dim)];
+        Shape { first: indent(), rest: indent(), ..Shape::plain(self.cells) }
+    }
+}
+
+/// A heading between jobs.
+pub(super) fn heading(text: &str, cells: usize) -> Vec<Row> {
+    let row = wrap(&[Span::new(format!(" {text}"), Role::Dim)], &Shape::plain(cells));
+    std::iter::once(Row::default()).chain(row).collect()
+}
+
+/// What stands where there is no job.
+pub(super) fn empty(cells: usize, model: &Model) -> Vec<Row> {
+    let policy = model.shown_group().and_then(|group| group.sleeptime.as_ref());
+    let text = match policy {
+        Some(policy) if policy.every() == 1 => "No job yet. One begins after every turn; R begins one now.".to_owned(),
+        Some(policy) => format!("No job yet. One begins after every {} turns; R begins one now.", policy.every()),
+        None => "No background agents here. A team file names them under [group.sleeptime].".to_owned(),
+    };
+    let indent = || vec![Span::new(" ", Role::Dim)];
+    wrap(&[Span::new(text, Role::Dim)], &Shape { first: indent(), rest: indent(), ..Shape::plain(cells) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_take_at_most_five_cells() {
+        let shown = [0, 999, 1_000, 1_249, 1_250, 9_949, 9_950, 34_400, 999_499, 999_500, 12_000_000].map(tokens);
+        let wanted = ["0", "999", "1.0 k", "1.2 k", "1.3 k", "9.9 k", "10 k", "34 k", "999 k", "1 M", "12 M"];
+        assert_eq!(shown, wanted);
+    }
+}

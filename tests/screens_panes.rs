@@ -1,5 +1,7 @@
 //! What roster, blocks, jobs and the dialogs show, and what keys do in them.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 #[path = "support/desk.rs"]
 mod desk;
 

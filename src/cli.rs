@@ -1,7 +1,7 @@
 //! The command line: the same engine without the screen.
 //!
 //! One file a subcommand. [`desk`] finds the files and gets at the engine, [`roster`] turns names into ids and
-//! back, [`print`] writes for people and for programs. What a command prints goes to standard output; what
+//! back, [`mod@print`] writes for people and for programs. What a command prints goes to standard output; what
 //! explains it, and every fault, goes to standard error. A closed pipe is no fault.
 
 pub mod agent;

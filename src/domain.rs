@@ -1,6 +1,6 @@
 //! The nouns and the rules: no I/O, no async, no clock.
 //!
-//! Every durable change is a [`Change`](change::Change) in a [`Commit`](change::Commit). What a change means is
+//! Every durable change is a [`Change`] in a [`Commit`]. What a change means is
 //! written once, in [`state::apply`], over the [`Rows`](state::Rows) of whoever holds them: the store's
 //! tables, or [`Memory`](state::Memory), with which the log is folded and compared to the tables (F16).
 

@@ -151,11 +151,17 @@ impl Engine {
     /// Stops: what is not committed is thrown away and will be made again, by whoever owns the store next.
     pub async fn stop(&self) {
         self.stop.cancel();
-        let handles = std::mem::take(&mut *self.handles.lock().unwrap_or_else(PoisonError::into_inner));
-        for handle in handles {
-            handle.abort();
-            // An aborted task answers with an error that says so; there is nothing else to learn from it.
-            let _ = handle.await;
+        loop {
+            let handles = std::mem::take(&mut *self.handles.lock().unwrap_or_else(PoisonError::into_inner));
+            if handles.is_empty() {
+                return;
+            }
+            for handle in handles {
+                handle.abort();
+                // An aborted task answers with an error that says so; there is nothing else to learn from it.
+                let _ = handle.await;
+            }
+            // The driver may have started something while the others ended.
         }
     }
 

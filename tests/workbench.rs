@@ -177,12 +177,12 @@ fn the_title_keeps_the_tokens_of_the_turn_that_is_over() {
 #[test]
 fn search_goes_to_matches_back_and_forth_and_returns() {
     let mut desk = Desk::long(500, USUAL);
-    desk.keys("<Esc>2/Message 2");
-    assert!(desk.text().contains("Message 299 of many") && desk.text().contains("1 of 111"), "{}", desk.text());
+    desk.keys("<Esc>2/Message 0002");
+    assert!(desk.text().contains("Message 000299 of many") && desk.text().contains("1 of 100"), "{}", desk.text());
     desk.keys("<Enter>n");
-    assert!(desk.text().contains("2 of 111"));
+    assert!(desk.text().contains("2 of 100"));
     desk.keys("nnN");
-    assert!(desk.text().contains("3 of 111"));
+    assert!(desk.text().contains("3 of 100"));
     desk.keys("/no such words");
     assert!(desk.text().contains("no match"));
     desk.keys("<Esc>");
@@ -208,9 +208,9 @@ fn the_newest_question_wins() {
 fn turns_and_both_ends_are_one_key_away_in_a_long_conversation() {
     let mut desk = Desk::long(5_000, USUAL);
     desk.keys("<Esc>2g");
-    assert!(desk.text().contains("Message 1 of many"), "{}", desk.text());
+    assert!(desk.text().contains("Message 000001 of many"), "{}", desk.text());
     desk.keys("]");
-    assert!(rows_with(&desk, "Message 4 of many").len() == 1);
+    assert!(rows_with(&desk, "Message 000004 of many").len() == 1);
     desk.keys("G[");
     let cursor = rows_with(&desk, "›09:40").len();
     assert_eq!(cursor, 1, "the cursor is on the last turn's message:\n{}", desk.text());
@@ -259,6 +259,28 @@ fn a_new_size_keeps_the_message_at_the_top() {
         let nightdesk::tui::pane::conversation::Anchor::Top(after) = top(&desk) else { panic!("not at the end") };
         assert_eq!(after.at, before.at);
     }
+}
+
+#[test]
+fn esc_ends_the_zoom_then_the_search_then_the_reading() {
+    let mut desk = Desk::long(300, USUAL);
+    desk.keys("<Esc>2/launch<Enter>z");
+    assert!(!desk.lines()[2].contains("1 Agents") && desk.text().contains("/launch"));
+    desk.keys("<Esc>");
+    assert!(desk.lines()[2].contains("1 Agents") && desk.text().contains("/launch"));
+    desk.keys("<Esc>");
+    assert!(!desk.text().contains("/launch"));
+    desk.keys("<PgUp><Esc>");
+    assert!(desk.app.panes.conversation.at_tail());
+}
+
+#[test]
+fn a_queued_turn_is_laid_out_once() {
+    let mut desk = Desk::newsroom(USUAL);
+    desk.committed(Vec::new(), vec![RowUpdate::Run(desk::waiting(&"and the printers? ".repeat(20)))]);
+    let before = desk.app.panes.conversation.counters();
+    desk.keys("x");
+    assert_eq!(desk.app.panes.conversation.counters().rows_wrapped, before.rows_wrapped);
 }
 
 #[test]
@@ -379,5 +401,5 @@ fn a_read_that_fails_is_told_once_and_tried_again_by_hand() {
     assert_eq!(desk.failures, failures, "it does not ask again and again");
     desk.fail = false;
     desk.keys("g");
-    assert!(desk.text().contains("Message 1 of many"));
+    assert!(desk.text().contains("Message 000001 of many"));
 }

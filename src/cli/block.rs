@@ -133,7 +133,7 @@ async fn list(store: &Store, roster: &Roster, group: Option<&str>, json: bool, o
             format!("v{}", row.version),
             size,
             row.editor.to_owned(),
-            row.edited_at.to_string(),
+            format!("{:.0}", row.edited_at),
         ]
     };
     out.table(["OF", "LABEL", "VERSION", "SIZE", "EDITOR", "EDITED"], &rows.iter().map(cells).collect::<Vec<_>>())?;
@@ -246,7 +246,7 @@ fn about(block: &Block) -> String {
         block.value.chars().count(),
         block.limit,
         block.editor.name(),
-        block.edited_at,
+        format_args!("{:.0}", block.edited_at),
         if block.read_only { "  agents may not edit it" } else { "" }
     )
 }

@@ -51,7 +51,8 @@ pub async fn doctor(places: &Places, args: &Args, out: &mut Out) -> Result<Exit,
     let mut models = BTreeSet::new();
     match store {
         None => {
-            checks.push(good("store", format!("{} is not there yet; the first start makes it", places.store.display())))
+            checks
+                .push(good("store", format!("{} is not there yet; the first start makes it", places.store.display())));
         }
         Some(Err(failure)) => checks.push(bad("store", failure.to_string())),
         Some(Ok(store)) => {

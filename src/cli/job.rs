@@ -99,7 +99,7 @@ async fn list(store: &Store, roster: &Roster, group: Option<&str>, json: bool, o
         let row = row(roster, job);
         let short = job.id.as_str().get(..JobId::PREFIX.len() + 9).unwrap_or(job.id.as_str()).to_owned();
         let (agent, group) = (row.agent.to_owned(), row.group.to_owned());
-        [short, agent, group, row.trigger, row.status.to_owned(), outcome(job), row.created_at.to_string()]
+        [short, agent, group, row.trigger, row.status.to_owned(), outcome(job), format!("{:.0}", row.created_at)]
     };
     let rows: Vec<_> = jobs.rows.iter().map(cells).collect();
     out.table(["ID", "AGENT", "GROUP", "TRIGGER", "STATUS", "OUTCOME", "CREATED"], &rows)?;
@@ -166,7 +166,7 @@ pub fn outcome(job: &Job) -> String {
         JobState::Completed { .. } if job.edits == 0 => "changed nothing".to_owned(),
         JobState::Completed { .. } => format!("{} edit{}", job.edits, if job.edits == 1 { "" } else { "s" }),
         JobState::Failed { error, .. } => error.clone(),
-        JobState::Retryable { run_at, error } => format!("{error}, next try at {run_at}"),
+        JobState::Retryable { run_at, error } => format!("{error}, next try at {run_at:.0}"),
         JobState::Cancelled { why } => why.clone(),
         JobState::Available | JobState::Running { .. } => String::new(),
     }
@@ -179,7 +179,7 @@ async fn show(store: &Store, roster: &Roster, job: &Job, out: &mut Out) -> Resul
         edits.push(format!("{} v{}", label.unwrap_or_else(|| revision.block.to_string()), revision.version));
     }
     let row = row(roster, job);
-    let at = |time: Option<Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();
+    let at = |time: Option<Timestamp>| time.map(|time| format!("{time:.0}")).unwrap_or_default();
     out.card(&[
         ("id", job.id.to_string()),
         ("agent", roster.full_name(&job.agent)),
@@ -192,7 +192,7 @@ async fn show(store: &Store, roster: &Roster, job: &Job, out: &mut Out) -> Resul
         ("edits", edits.join(", ")),
         ("tokens", job.tokens.to_string()),
         ("retry of", job.retry_of.as_ref().map(ToString::to_string).unwrap_or_default()),
-        ("created", row.created_at.to_string()),
+        ("created", format!("{:.0}", row.created_at)),
         ("started", at(job.started_at)),
         ("ended", at(job.ended_at)),
     ])?;

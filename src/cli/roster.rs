@@ -41,8 +41,8 @@ impl Roster {
     pub fn group(&self, name: &str) -> Result<&Group, Failure> {
         let found = self.groups.iter().find(|group| group.name == name || group.id.as_str() == name);
         found.ok_or_else(|| {
-            let names = self.groups.iter().map(|group| group.name.clone()).collect();
-            Failure::Said(format!("there is no group named {name:?}; {}", there_are("groups", names)))
+            let names: Vec<String> = self.groups.iter().map(|group| group.name.clone()).collect();
+            Failure::Said(format!("there is no group named {name:?}; {}", there_are("groups", &names)))
         })
     }
 
@@ -58,8 +58,8 @@ impl Roster {
         match found.as_slice() {
             [one] => Ok(one),
             [] => {
-                let names = self.agents.iter().map(|agent| self.full_name(&agent.id)).collect();
-                Err(Failure::Said(format!("there is no agent named {name:?}; {}", there_are("agents", names))))
+                let names: Vec<String> = self.agents.iter().map(|agent| self.full_name(&agent.id)).collect();
+                Err(Failure::Said(format!("there is no agent named {name:?}; {}", there_are("agents", &names))))
             }
             several => {
                 let names: Vec<String> = several.iter().map(|agent| self.full_name(&agent.id)).collect();
@@ -117,7 +117,7 @@ pub async fn conversation(store: &Store, with: &Address) -> Result<Option<Conver
     Ok(store.find::<Conversation>(owner.key()).await?.into_iter().next())
 }
 
-fn there_are(nouns: &str, names: Vec<String>) -> String {
+fn there_are(nouns: &str, names: &[String]) -> String {
     if names.is_empty() {
         return format!("there are no {nouns} yet: `nightdesk apply TEAM.toml` makes some");
     }

@@ -10,9 +10,10 @@ use super::print::{self, Out};
 use super::roster::{Roster, Whose, conversation};
 use super::{Exit, Failure, unexpected};
 use crate::domain::{Change, ConversationId, PendingKind, Run, RunId, RunState, StopReason};
+use crate::engine::Scope;
 use crate::engine::event::{Event, Events};
+use crate::engine::handle::Following;
 use crate::engine::wire::{Address, Reply, Request, RowUpdate, Update};
-use crate::engine::{Options, Scope};
 use crate::store::Store;
 use text::Speeches;
 
@@ -65,18 +66,17 @@ pub async fn send(places: &Places, args: Args, out: &mut Out) -> Result<Exit, Fa
             // The owner has ended; what it committed is there, and this program may go on with it.
             Err(_) if desk.owner_elsewhere().is_some() && turn.run.is_some() => {
                 desk.close().await;
-                desk = reopen(places, &options).await?;
+                tracing::info!("the program that owned the store has ended; going on with the turn");
+                desk = places.open(options.clone(), false).await?;
+                if let Some(Shown::Text(speeches)) = &mut turn.shown {
+                    speeches.begin_anew(out)?;
+                }
             }
             ended => break ended,
         }
     };
     desk.close().await;
     ended
-}
-
-async fn reopen(places: &Places, options: &Options) -> Result<Desk, Failure> {
-    tracing::info!("the program that owned the store has ended; going on with the turn");
-    places.open(options.clone(), false).await
 }
 
 /// One turn as it is followed.
@@ -106,20 +106,34 @@ impl Turn {
             let events = || Shown::Json(Events::knowing(&now.runs));
             self.shown = Some(if self.json { events() } else { Shown::Text(Speeches::default()) });
         }
-        let mut following = desk.handle().follow(self.seen).await?;
-        let run = match self.run.clone() {
-            Some(run) => run,
-            None => {
-                let reply = desk.handle().ask(Request::Send { to: self.to.clone(), text: text.to_owned() }).await?;
-                let Reply::Sent { run, conversation, queued } = reply else { return Err(unexpected(&reply)) };
-                self.run = Some(run.clone());
-                self.conversation = Some(conversation);
-                if queued && let Some((run, id)) = waits_for_person(desk.store(), &self.to).await? {
-                    return self.queued_behind(run, id, out);
-                }
-                run
-            }
-        };
+        let following = desk.handle().follow(self.seen).await?;
+        if self.run.is_none()
+            && let Some((run, id)) = self.say(desk, text).await?
+        {
+            return self.queued_behind(run, id, out);
+        }
+        match self.run.clone() {
+            Some(run) => self.listen(desk, &run, following, out).await,
+            None => Err(Failure::Said("the message was not taken".to_owned())),
+        }
+    }
+
+    /// Says it. Answers with the run and the call before it that wait for a person, where it is queued behind such.
+    async fn say(&mut self, desk: &Desk, text: &str) -> Result<Option<(RunId, String)>, Failure> {
+        let reply = desk.handle().ask(Request::Send { to: self.to.clone(), text: text.to_owned() }).await?;
+        let Reply::Sent { run, conversation, queued } = reply else { return Err(unexpected(&reply)) };
+        self.run = Some(run);
+        self.conversation = Some(conversation);
+        if queued { waits_for_person(desk.store(), &self.to).await } else { Ok(None) }
+    }
+
+    async fn listen(
+        &mut self,
+        desk: &Desk,
+        run: &RunId,
+        mut following: Following,
+        out: &mut Out,
+    ) -> Result<Exit, Failure> {
         let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
         let mut cancelled = false;
         loop {
@@ -139,8 +153,8 @@ impl Turn {
             match &update {
                 Update::Committed { upto, changes, rows } => {
                     self.seen = *upto;
-                    if let Some(exit) = changes.iter().find_map(|logged| self.end(&run, &logged.change, rows)) {
-                        return exit;
+                    if let Some(exit) = changes.iter().find_map(|logged| self.end(run, &logged.change, rows)) {
+                        return Ok(exit);
                     }
                 }
                 Update::Trouble { text } if desk.owner_elsewhere().is_none() => {
@@ -166,20 +180,20 @@ impl Turn {
     }
 
     /// Whether the turn is over with this change, or waits for a person.
-    fn end(&self, turn: &RunId, change: &Change, rows: &[RowUpdate]) -> Option<Result<Exit, Failure>> {
+    fn end(&self, turn: &RunId, change: &Change, rows: &[RowUpdate]) -> Option<Exit> {
         match change {
             Change::RunMoved { id, to: RunState::Finished { stop_reason, error } } if id == turn => {
                 let failed = matches!(stop_reason, StopReason::Error | StopReason::Cancelled | StopReason::Interrupted);
                 if failed && !self.json {
                     print::note(error.as_deref().unwrap_or(stop_reason.sentence()));
                 }
-                Some(Ok(if failed { Exit::Failed } else { Exit::Done }))
+                Some(if failed { Exit::Failed } else { Exit::Done })
             }
             Change::CallPending(call) if call.kind == PendingKind::Approval && ours(&call.run, turn, rows) => {
                 if !self.json {
                     print::note(&format!("{} waits for you", call.name));
                 }
-                Some(Ok(Exit::Done))
+                Some(Exit::Done)
             }
             _ => None,
         }

@@ -75,7 +75,19 @@ fn theme(places: &Places, config: &Config, environment: &Environment) -> Result<
         Some(Source { file: path.display().to_string(), text })
     };
     let theme = Theme::load(&config.theme, own).map_err(|fault| Failure::Said(fault.to_string()))?;
-    Ok(if environment.no_color { theme.at(Depth::Mono) } else { theme })
+    Ok(theme.at(depth(environment.no_color, environment.term.as_deref(), std::env::var("COLORTERM").ok().as_deref())))
+}
+
+/// How many colours the terminal says it shows.
+fn depth(no_color: bool, term: Option<&str>, colorterm: Option<&str>) -> Depth {
+    let term = term.unwrap_or_default();
+    match colorterm {
+        _ if no_color => Depth::Mono,
+        Some("truecolor" | "24bit") => Depth::True,
+        _ if term.ends_with("-direct") => Depth::True,
+        _ if term.contains("256color") => Depth::Indexed,
+        _ => Depth::Ansi,
+    }
 }
 
 /// Starts `nightdesk work` on the same store, with no terminal and in no job of the shell.
@@ -93,5 +105,18 @@ fn keep_working(places: &Places) -> Result<(), Failure> {
 impl From<TuiError> for Failure {
     fn from(fault: TuiError) -> Self {
         Self::Said(fault.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_terminal_gets_no_colours_it_does_not_claim() {
+        assert_eq!(depth(false, Some("xterm-256color"), Some("truecolor")), Depth::True);
+        assert_eq!(depth(false, Some("tmux-256color"), None), Depth::Indexed);
+        assert_eq!(depth(false, Some("linux"), None), Depth::Ansi);
+        assert_eq!(depth(true, Some("xterm-256color"), Some("truecolor")), Depth::Mono);
     }
 }

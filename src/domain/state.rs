@@ -60,7 +60,7 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
         Change::EpochRaised { epoch } => {
             let desk: Desk = rows.get(Desk::KEY)?.unwrap_or_default();
             if *epoch != desk.epoch + 1 {
-                return refuse(format!("the store is in epoch {}, not {}", desk.epoch, *epoch - 1));
+                return refuse(format!("the store is in epoch {}, and {epoch} does not come next", desk.epoch));
             }
             Ok(rows.put(&Desk { epoch: *epoch })?)
         }
@@ -89,6 +89,12 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
         }
         Change::BlockEdited(revision) => edit_block(rows, revision, at),
         Change::ConversationOpened(conversation) => {
+            if rows.get::<Conversation>(conversation.id.as_str())?.is_some() {
+                return refuse(format!("conversation {} exists already", conversation.id));
+            }
+            if conversation.head != 0 {
+                return refuse("a conversation begins empty");
+            }
             if !rows.find::<Conversation>(conversation.owner.key())?.is_empty() {
                 return refuse(format!("{} has a conversation already", conversation.owner.key()));
             }

@@ -10,6 +10,11 @@ pub fn follow<R: Rows>(rows: &mut R, change: &Change, ids: &Ids) -> Result<Vec<C
     match change {
         Change::RunMoved { id, to: RunState::Finished { .. } } => turn_over(rows, id, ids),
         Change::JobMoved { id, to: JobState::Completed { .. } | JobState::Failed { .. } } => rest_of(rows, id, ids),
+        // Recovered once too often, it has failed as poison.
+        Change::JobRecovered { id } => match rows.get::<Job>(id.as_str())? {
+            Some(job) if job.state.is_final() => rest_of(rows, id, ids),
+            _ => Ok(Vec::new()),
+        },
         _ => Ok(Vec::new()),
     }
 }

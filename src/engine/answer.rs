@@ -275,6 +275,8 @@ impl Engine {
         let change = match &job.state {
             JobState::Failed { .. } | JobState::Cancelled { .. } => {
                 let mut fresh = Job::new(JobId::fresh(self.store.ids()), job.agent, job.group, again);
+                // What it was asked for, it is asked for again.
+                fresh.causes.splice(0..0, job.causes);
                 fresh.retry_of = Some(id.clone());
                 // A failed job owns its window; a cancelled one left it to whoever comes next.
                 fresh.window = job.window.filter(|_| matches!(job.state, JobState::Failed { .. }));

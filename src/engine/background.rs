@@ -6,16 +6,17 @@ use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
 use super::context::CONTEXT_BYTES;
+use super::driver::AFTER_TROUBLE;
 use super::speech::Work;
 use super::step::{self, Made};
 use super::{Engine, Trouble};
-use crate::domain::job::{JobFault, MAX_ATTEMPTS};
+use crate::domain::job::{JobFault, MAX_ATTEMPTS, MAX_CRASHES};
 use crate::domain::{
-    Actor, Change, Commit, Conversation, ConversationId, ConversationOwner, Cursor, Job, JobOutcome, JobState, Rest,
-    Run, RunId, RunKind, RunState, StopReason, Trigger,
+    Actor, Change, Commit, Conversation, ConversationId, ConversationOwner, Cursor, Job, JobId, JobOutcome, JobState,
+    Rest, Run, RunId, RunKind, RunState, StopReason, Trigger,
 };
 use crate::llm::{ErrorClass, ModelError};
-use crate::store::Lane;
+use crate::store::{Lane, StoreError};
 
 /// The first backoff of a job (J7).
 const FIRST_BACKOFF: Duration = Duration::from_secs(2);
@@ -40,7 +41,14 @@ pub async fn work_off(
         attempts_before: job.attempt.saturating_sub(1),
     };
     loop {
-        match step::make(engine, &work).await? {
+        let made = match step::make(engine, &work).await {
+            Ok(made) => made,
+            Err(trouble) => {
+                engine.tell(&trouble);
+                Made::Failed(ModelError::transient(trouble.to_string()))
+            }
+        };
+        match made {
             Made::Next => {}
             Made::Over | Made::Parked | Made::Cancelled => return Ok(()),
             Made::GaveWay => {
@@ -149,8 +157,28 @@ fn over(run: &RunId, stop_reason: StopReason, error: Option<String>) -> Change {
 /// Commits under the job's fence; a job that is not ours any more is left alone (J4).
 async fn held(engine: &Engine, job: &Job, changes: Vec<Change>) -> Result<(), Trouble> {
     let commit = Commit::new(Actor::Engine, changes).on(Rest::JobFence(job.id.clone(), job.fence));
-    match engine.commit(Lane::Background, commit).await {
-        Ok(_) | Err(Trouble::Moved) => Ok(()),
-        Err(other) => Err(other),
+    loop {
+        match engine.commit(Lane::Background, commit.clone()).await {
+            Ok(_) | Err(Trouble::Moved) => return Ok(()),
+            Err(trouble @ Trouble::Store(StoreError::Closed)) => return Err(trouble),
+            // Left as it is, the job would run with nobody at work on it: it is held until the store has room.
+            Err(trouble @ Trouble::Store(_)) => {
+                engine.tell(&trouble);
+                tokio::time::sleep(AFTER_TROUBLE).await;
+            }
+            Err(other) => return Err(other),
+        }
     }
+}
+
+/// The job's owner is gone, with its program or by a panic: it is available again, or has failed as poison and
+/// its run with it (J6, J7).
+pub async fn recover(engine: &Engine, id: &JobId) -> Result<(), Trouble> {
+    let Some(job) = engine.store.row::<Job>(id.as_str()).await? else { return Ok(()) };
+    let mut changes = vec![Change::JobRecovered { id: id.clone() }];
+    if job.crashes + 1 >= MAX_CRASHES {
+        let error = "it ended the program too often".to_owned();
+        changes.extend(job.run.iter().map(|run| over(run, StopReason::Error, Some(error.clone()))));
+    }
+    held(engine, &job, changes).await
 }

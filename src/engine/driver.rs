@@ -4,9 +4,11 @@
 //! try, on one deadline. A run that is parked has no task.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -14,9 +16,8 @@ use tokio_util::sync::CancellationToken;
 use super::gates::{Room, Side};
 use super::{Engine, Scope, Trouble, background, speech, turn};
 use crate::domain::{
-    Actor, Change, Commit, ConversationId, Job, JobState, NoticeKind, Run, RunKind, RunState, StopReason,
+    Change, ConversationId, Cursor, Job, JobId, JobState, NoticeKind, Run, RunKind, RunState, StopReason,
 };
-use crate::store::Lane;
 
 /// The most jobs that run at once.
 const MAX_JOBS: usize = 8;
@@ -25,7 +26,7 @@ const PATIENT_YIELDS: u32 = 3;
 /// A turn that was unfinished longer than this when the program starts does not go on by itself.
 const STALE: SignedDuration = SignedDuration::from_mins(15);
 /// Until the driver tries again after a fault of the store.
-const AFTER_TROUBLE: Duration = Duration::from_secs(10);
+pub(super) const AFTER_TROUBLE: Duration = Duration::from_secs(10);
 
 /// Looks and starts, until the engine stops.
 pub async fn drive(engine: Arc<Engine>) {
@@ -76,7 +77,12 @@ async fn start_turns(engine: &Arc<Engine>) -> Result<(), Trouble> {
         engine.lock_tasks().turns.insert(run.id.clone(), (run.conversation.clone(), cancel.clone()));
         let (engine, task) = (Arc::clone(engine), Arc::clone(engine));
         engine.spawn(async move {
-            if let Err(trouble) = turn::perform(&task, &run.id, &cancel).await {
+            let performed = AssertUnwindSafe(turn::perform(&task, &run.id, &cancel)).catch_unwind().await;
+            let done = match performed {
+                Ok(done) => done,
+                Err(_) => turn::crashed(&task, &run).await,
+            };
+            if let Err(trouble) = done {
                 task.tell(&trouble);
                 tokio::time::sleep(AFTER_TROUBLE).await;
             }
@@ -104,7 +110,8 @@ async fn is_ready(engine: &Engine, turn: &Run) -> Result<bool, Trouble> {
 async fn start_jobs(engine: &Arc<Engine>) -> Result<Option<Instant>, Trouble> {
     let jobs = engine.store.unfinished_jobs().await?;
     let now = engine.store.clock().now();
-    let (mut due, next) = split_due(&jobs, now);
+    let ahead = ahead(engine, &jobs).await?;
+    let (mut due, next) = split_due(&jobs, &ahead, now);
     let mut running: BTreeMap<&str, usize> = BTreeMap::new();
     for job in jobs.iter().filter(|job| matches!(job.state, JobState::Running { .. })) {
         *running.entry(job.group.as_str()).or_default() += 1;
@@ -127,7 +134,12 @@ async fn start_jobs(engine: &Arc<Engine>) -> Result<Option<Instant>, Trouble> {
         engine.lock_tasks().jobs.insert(job.id.clone(), cancel.clone());
         let (task, job) = (Arc::clone(engine), job.clone());
         engine.spawn(async move {
-            if let Err(trouble) = background::work_off(&task, &job, cancel, give_way).await {
+            let worked = AssertUnwindSafe(background::work_off(&task, &job, cancel, give_way)).catch_unwind().await;
+            let done = match worked {
+                Ok(done) => done,
+                Err(_) => background::recover(&task, &job.id).await,
+            };
+            if let Err(trouble) = done {
                 task.tell(&trouble);
             }
             task.lock_tasks().jobs.remove(&job.id);
@@ -138,14 +150,27 @@ async fn start_jobs(engine: &Arc<Engine>) -> Result<Option<Instant>, Trouble> {
     Ok(next)
 }
 
+/// The unfinished jobs whose window reaches beyond their agent's cursor; that of a failed job's retry does not.
+async fn ahead<'a>(engine: &Engine, jobs: &'a [Job]) -> Result<Vec<&'a JobId>, Trouble> {
+    let mut ahead = Vec::new();
+    for job in jobs {
+        let Some((_, upto)) = job.window else { continue };
+        let cursor = engine.store.row::<Cursor>(&Cursor::pair_key(&job.agent, &job.group)).await?;
+        if upto > cursor.map_or(0, |cursor| cursor.seq) {
+            ahead.push(&job.id);
+        }
+    }
+    Ok(ahead)
+}
+
 /// The jobs a worker may take now, and when the next of the others is due.
-fn split_due(jobs: &[Job], now: Timestamp) -> (Vec<&Job>, Option<Instant>) {
+fn split_due<'a>(jobs: &'a [Job], ahead: &[&JobId], now: Timestamp) -> (Vec<&'a Job>, Option<Instant>) {
     let mut due = Vec::new();
     let mut next: Option<Timestamp> = None;
     for job in jobs {
         // The window of a job begins where the one before it ends, so that one goes first.
-        let pair = |other: &&Job| other.agent == job.agent && other.group == job.group && other.retry_of.is_none();
-        let behind = job.window.is_none() && jobs.iter().filter(pair).any(|other| other.window.is_some());
+        let pair = |other: &&Job| other.agent == job.agent && other.group == job.group;
+        let behind = job.window.is_none() && jobs.iter().filter(pair).any(|other| ahead.contains(&&other.id));
         match &job.state {
             _ if behind => {}
             JobState::Available => due.push(job),
@@ -162,8 +187,7 @@ fn split_due(jobs: &[Job], now: Timestamp) -> (Vec<&Job>, Option<Instant>) {
 pub async fn recover(engine: &Engine) -> Result<(), Trouble> {
     for job in engine.store.unfinished_jobs().await? {
         if matches!(job.state, JobState::Running { epoch } if epoch < engine.epoch) {
-            let commit = Commit::new(Actor::Engine, vec![Change::JobRecovered { id: job.id.clone() }]);
-            engine.commit(Lane::Foreground, commit).await?;
+            background::recover(engine, &job.id).await?;
         }
     }
     let now = engine.store.clock().now();

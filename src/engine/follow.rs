@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::live::{Live, Seen};
 use super::wire::{Fault, RowUpdate, Update};
 use crate::domain::state::Kind;
-use crate::domain::{Agent, Block, Conversation, Group, Job, PendingCall, Run};
+use crate::domain::{Agent, Block, Change, Conversation, Group, Job, Logged, PendingCall, Run, StepId};
 use crate::store::Store;
 
 /// The most changes of one update: bounds what a watcher that fell behind gets in one piece.
@@ -22,6 +22,10 @@ pub struct Follower {
     bell: watch::Receiver<u64>,
     seen: Seen,
     ready: VecDeque<Update>,
+    /// Live news that wait until the log has been read up to where it stood after they were taken.
+    held: Option<(u64, Vec<Update>)>,
+    /// Steps whose message is out and that are still live for a moment: their text would show twice.
+    told: BTreeSet<StepId>,
 }
 
 impl Follower {
@@ -29,7 +33,8 @@ impl Follower {
     #[must_use]
     pub fn new(store: Store, live: Live, after: u64) -> Self {
         let (head, bell) = (store.head(), live.bell());
-        Self { store, live, cursor: after, head, bell, seen: Seen::default(), ready: VecDeque::new() }
+        let (seen, ready) = (Seen::default(), VecDeque::new());
+        Self { store, live, cursor: after, head, bell, seen, ready, held: None, told: BTreeSet::new() }
     }
 
     /// The next update. Cancel-safe.
@@ -38,14 +43,31 @@ impl Follower {
             if let Some(update) = self.ready.pop_front() {
                 return Ok(update);
             }
-            // The live steps are read before the log: text leaves the screen only after its message is known.
-            self.bell.borrow_and_update();
-            let news = self.seen.news(&self.live);
-            if *self.head.borrow_and_update() > self.cursor {
-                let committed = self.committed().await?;
-                self.ready.extend(committed);
+            // The live steps are read before the log, and told after all of it: text leaves the screen only after
+            // its message is known, however far behind this watcher is.
+            let upto = match &self.held {
+                Some((upto, _)) => *upto,
+                None => {
+                    self.bell.borrow_and_update();
+                    let news = self.seen.news(&self.live);
+                    let upto = *self.head.borrow_and_update();
+                    self.held = Some((upto, news));
+                    upto
+                }
+            };
+            if self.cursor < upto {
+                match self.committed().await? {
+                    Some(committed) => self.ready.push_back(committed),
+                    None => self.cursor = upto,
+                }
+                continue;
             }
-            self.ready.extend(news);
+            let news = self.held.take().map(|(_, news)| news).unwrap_or_default();
+            self.ready.extend(news.into_iter().filter(|update| match update {
+                Update::Live(live) => !self.told.contains(&live.step),
+                _ => true,
+            }));
+            self.told.retain(|step| self.live.has(step));
             if !self.ready.is_empty() {
                 continue;
             }
@@ -68,8 +90,16 @@ impl Follower {
         for (kind, key) in touched {
             rows.extend(self.row(kind, &key).await?);
         }
+        let told: Vec<StepId> = changes.iter().filter_map(told).filter(|step| self.may_show(step)).cloned().collect();
+        self.told.extend(told);
         self.cursor = upto;
         Ok(Some(Update::Committed { upto, changes, rows }))
+    }
+
+    /// True when text of this step may still come to this watcher.
+    fn may_show(&self, step: &StepId) -> bool {
+        let held = |update: &Update| matches!(update, Update::Live(live) if live.step == *step);
+        self.live.has(step) || self.held.as_ref().is_some_and(|(_, news)| news.iter().any(held))
     }
 
     async fn row(&self, kind: Kind, key: &str) -> Result<Option<RowUpdate>, Fault> {
@@ -84,5 +114,14 @@ impl Follower {
             Kind::Job => store.row::<Job>(key).await?.map(RowUpdate::Job),
             Kind::Desk | Kind::Cursor => None,
         })
+    }
+}
+
+/// The step whose words this change brings, whole or as far as they came.
+fn told(logged: &Logged) -> Option<&StepId> {
+    match &logged.change {
+        Change::StepFinished(step) => Some(&step.id),
+        Change::MessageAppended(message) => message.step.as_ref(),
+        _ => None,
     }
 }

@@ -48,22 +48,26 @@ impl Room {
 
 /// Gates by key: agents by id, providers by name.
 #[derive(Debug)]
-pub struct Gates<K: Eq + Hash>(Arc<Mutex<HashMap<K, Gate>>>);
+pub struct Gates<K: Eq + Hash + Clone>(Doors<K>);
 
-#[derive(Debug, Default)]
-struct Gate {
+/// The gates as their places know them.
+type Doors<K> = Arc<Mutex<HashMap<K, Gate<K>>>>;
+
+#[derive(Debug)]
+struct Gate<K: Eq + Hash + Clone> {
     room: usize,
     background_room: usize,
     foreground: usize,
     background: Vec<(u64, CancellationToken)>,
-    queue: VecDeque<Waiter>,
+    queue: VecDeque<Waiter<K>>,
     tickets: u64,
 }
 
 #[derive(Debug)]
-struct Waiter {
+struct Waiter<K: Eq + Hash + Clone> {
     side: Side,
-    call: oneshot::Sender<Ticket>,
+    /// A whole place is sent, so that one who stops waiting in that very moment gives it back.
+    call: oneshot::Sender<Place<K>>,
 }
 
 /// How a holder is counted.
@@ -76,12 +80,13 @@ enum Ticket {
 /// A place held; dropping it lets the next one in.
 #[derive(Debug)]
 pub struct Place<K: Eq + Hash + Clone> {
-    gates: Arc<Mutex<HashMap<K, Gate>>>,
+    gates: Doors<K>,
     key: K,
-    ticket: Ticket,
+    /// How it is counted; `None` once it is given back.
+    ticket: Option<Ticket>,
 }
 
-fn lock<K>(gates: &Mutex<HashMap<K, Gate>>) -> MutexGuard<'_, HashMap<K, Gate>> {
+fn lock<K: Eq + Hash + Clone>(gates: &Mutex<HashMap<K, Gate<K>>>) -> MutexGuard<'_, HashMap<K, Gate<K>>> {
     // A gate's counts are changed in one go; a panic elsewhere leaves them whole.
     gates.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -89,6 +94,13 @@ fn lock<K>(gates: &Mutex<HashMap<K, Gate>>) -> MutexGuard<'_, HashMap<K, Gate>> 
 impl<K: Eq + Hash + Clone> Default for Gates<K> {
     fn default() -> Self {
         Self(Arc::new(Mutex::new(HashMap::new())))
+    }
+}
+
+impl<K: Eq + Hash + Clone> Default for Gate<K> {
+    fn default() -> Self {
+        let (background, queue) = (Vec::new(), VecDeque::new());
+        Self { room: 0, background_room: 0, foreground: 0, background, queue, tickets: 0 }
     }
 }
 
@@ -103,7 +115,11 @@ impl<K: Eq + Hash + Clone> Gates<K> {
             return None;
         }
         let ticket = gate.admit(side)?;
-        Some(Place { gates: Arc::clone(&self.0), key: key.clone(), ticket })
+        Some(self.place(key, ticket))
+    }
+
+    fn place(&self, key: &K, ticket: Ticket) -> Place<K> {
+        Place { gates: Arc::clone(&self.0), key: key.clone(), ticket: Some(ticket) }
     }
 
     /// Waits for a place. Dropped before it is ready, it leaves the queue.
@@ -115,7 +131,7 @@ impl<K: Eq + Hash + Clone> Gates<K> {
                 gate.resize(room);
                 let first = gate.queue.iter().all(|other| side.is_foreground() && !other.side.is_foreground());
                 if first && let Some(ticket) = gate.admit(&side) {
-                    return Place { gates: Arc::clone(&self.0), key: key.clone(), ticket };
+                    return self.place(key, ticket);
                 }
                 if side.is_foreground() {
                     gate.ask_to_give_way();
@@ -124,8 +140,8 @@ impl<K: Eq + Hash + Clone> Gates<K> {
                 gate.queue.push_back(Waiter { side: side.clone(), call });
                 called
             };
-            if let Ok(ticket) = call.await {
-                return Place { gates: Arc::clone(&self.0), key: key.clone(), ticket };
+            if let Ok(place) = call.await {
+                return place;
             }
         }
     }
@@ -139,7 +155,7 @@ impl<K: Eq + Hash + Clone> Gates<K> {
     }
 }
 
-impl Gate {
+impl<K: Eq + Hash + Clone> Gate<K> {
     fn resize(&mut self, room: Room) {
         self.room = room.all;
         self.background_room = room.background;
@@ -173,7 +189,7 @@ impl Gate {
         }
     }
 
-    fn let_in(&mut self) {
+    fn let_in(&mut self, gates: &Doors<K>, key: &K) {
         loop {
             self.queue.retain(|waiter| !waiter.call.is_closed());
             let next = self
@@ -185,7 +201,10 @@ impl Gate {
             let side = self.queue[at].side.clone();
             let Some(ticket) = self.admit(&side) else { return };
             let Some(waiter) = self.queue.remove(at) else { return };
-            if waiter.call.send(ticket).is_err() {
+            let place = Place { gates: Arc::clone(gates), key: key.clone(), ticket: Some(ticket) };
+            if let Err(mut place) = waiter.call.send(place) {
+                // Taken back here, because the gates are locked; its drop finds nothing to do.
+                place.ticket = None;
                 self.leave(ticket);
             }
         }
@@ -201,10 +220,11 @@ impl Gate {
 
 impl<K: Eq + Hash + Clone> Drop for Place<K> {
     fn drop(&mut self) {
+        let Some(ticket) = self.ticket.take() else { return };
         let mut gates = lock(&self.gates);
         if let Some(gate) = gates.get_mut(&self.key) {
-            gate.leave(self.ticket);
-            gate.let_in();
+            gate.leave(ticket);
+            gate.let_in(&self.gates, &self.key);
             if gate.foreground == 0 && gate.background.is_empty() && gate.queue.is_empty() {
                 gates.remove(&self.key);
             }
@@ -245,6 +265,19 @@ mod tests {
         assert!(gates.try_enter(&"provider", room, &Side::Foreground).is_some());
         assert_eq!(Room::of_provider(1), Room { all: 1, background: 1 });
         assert_eq!(Room::of_provider(50).background, 4);
+    }
+
+    #[tokio::test]
+    async fn one_who_stops_waiting_as_the_place_comes_gives_it_back() {
+        let gates: Gates<&str> = Gates::default();
+        let first = gates.enter(&"agent", Room::ONE, Side::Foreground).await;
+        {
+            let gone = gates.enter(&"agent", Room::ONE, Side::Foreground);
+            tokio::pin!(gone);
+            assert!(futures::poll!(gone.as_mut()).is_pending());
+            drop(first);
+        }
+        assert!(gates.try_enter(&"agent", Room::ONE, &Side::Foreground).is_some());
     }
 
     #[tokio::test]

@@ -80,6 +80,12 @@ impl Live {
         self.bell.subscribe()
     }
 
+    /// True while this step is being made.
+    #[must_use]
+    pub fn has(&self, step: &StepId) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).steps.contains_key(step)
+    }
+
     /// A fault of the engine itself, told to everybody who watches.
     pub fn trouble(&self, text: String) {
         self.with(|state| {

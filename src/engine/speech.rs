@@ -194,7 +194,9 @@ pub fn is_answered(calls: &[PendingCall]) -> bool {
 ///
 /// Calls that stood behind the one that waited were not made: the agent is told, and may make them again.
 pub async fn unpark(engine: &Engine, turn: &Run, speech: &Run, calls: &[PendingCall]) -> Result<(), Trouble> {
-    let Some(last) = calls.iter().max_by_key(|call| call.since).map(|call| &call.step) else { return Ok(()) };
+    // A run that parked before has calls of those steps, too; the step it is parked on is its last.
+    let steps = engine.store.steps(&speech.id).await?;
+    let Some(last) = steps.last().map(|step| &step.id) else { return Ok(()) };
     let Some(agent) = speech.agent() else { return Ok(()) };
     let name = engine.store.row::<Agent>(agent.as_str()).await?.map(|agent| agent.name).unwrap_or_default();
     let mut changes = Vec::new();

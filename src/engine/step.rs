@@ -3,10 +3,11 @@
 //! Killed at any instant, the step has happened wholly or not at all. Where a block it edited has moved on, its
 //! calls are run again on current values and committed again, without asking the model.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout};
 
@@ -19,7 +20,7 @@ use super::{Engine, Trouble};
 use crate::domain::{Block, BlockId, Commit, Conflict, ConversationId, Message, Rest, RunKind, RunState, Step, StepId};
 use crate::llm::{Delta, Done, ErrorClass, ModelError, ModelHandle, Prompt, Stop};
 use crate::store::{CommitError, StepView, Store};
-use crate::tools::{Desk, Effect, Library, StagedBlock};
+use crate::tools::{Desk, Effect, Library, StagedBlock, Tool};
 
 mod outcome;
 
@@ -247,6 +248,7 @@ async fn commit(
     live: &LiveGuard,
 ) -> Result<Made, Trouble> {
     let shown: Vec<(BlockId, String)> = view.blocks.iter().map(|b| (b.id.clone(), b.value.clone())).collect();
+    let mut refused = None;
     for _ in 0..COMMIT_TRIES {
         let ran = run_calls(engine, &view, &shown, answer, live).await;
         let outcome = Outcome::new(engine, work, &view, &step, answer, ran);
@@ -263,12 +265,21 @@ async fn commit(
                 view.blocks = engine.store.step_view(&work.run, 1).await?.blocks;
             }
             Err(CommitError::Conflict(Conflict::Run { .. } | Conflict::Fenced { .. })) => return Ok(Made::Over),
-            Err(CommitError::Conflict(other)) => return Err(Trouble::Refused(other.to_string())),
+            // A block may have become read-only or smaller meanwhile: the tools will say so to the agent.
+            Err(CommitError::Conflict(Conflict::Refused { text })) => {
+                tracing::warn!(run = %work.run, step = %step.id, "{text}; again");
+                view.blocks = engine.store.step_view(&work.run, 1).await?.blocks;
+                refused = Some(text);
+            }
             Err(CommitError::Store(fault)) => return Err(fault.into()),
         }
     }
-    let text = format!("{COMMIT_TRIES} times in a row a block this step edits was changed by others meanwhile");
-    Ok(Made::Failed(ModelError::transient(text)))
+    Ok(Made::Failed(match refused {
+        Some(text) => ModelError::terminal(text),
+        None => ModelError::transient(format!(
+            "{COMMIT_TRIES} times in a row a block this step edits was changed by others meanwhile"
+        )),
+    }))
 }
 
 /// Runs the calls in order on a fresh desk, up to the first that needs somebody.
@@ -286,7 +297,8 @@ async fn run_calls(
     let library = Conversations { store: &engine.store, conversation: &view.conversation.id };
     let blocks = view.blocks.iter().map(|block| StagedBlock::new(block.clone(), as_shown(block))).collect();
     let mut desk = Desk { agent: &view.agent.name, blocks, library: &library };
-    let allowed = view.agent.tool_names(matches!(view.run.kind, RunKind::Job { .. }));
+    let background = matches!(view.run.kind, RunKind::Job { .. });
+    let allowed = view.agent.tool_names(background);
     let mut effects: Vec<Effect> = Vec::new();
     for call in &answer.done.calls {
         if effects.iter().any(|effect| matches!(effect, Effect::Wait(_))) {
@@ -299,11 +311,26 @@ async fn run_calls(
         live.phase(Phase::Calling { tool: call.name.clone() });
         let tool = engine.tools.get(&call.name).filter(|_| allowed.contains(&call.name));
         effects.push(match tool {
-            Some(tool) => tool.call(&call.arguments, &mut desk).await,
+            Some(tool) => match guarded(tool.as_ref(), &call.arguments, &mut desk).await {
+                Effect::Wait(_) if background => {
+                    Effect::refused(format!("{} waits for somebody; in the background nobody is waited for", call.name))
+                }
+                effect => effect,
+            },
             None => Effect::refused(format!("you have no tool {:?}; your tools: {}", call.name, allowed.join(", "))),
         });
     }
     Ran { effects, blocks: desk.blocks }
+}
+
+/// A tool that panics fails its own call; everything else goes on.
+async fn guarded(tool: &dyn Tool, arguments: &serde_json::Value, desk: &mut Desk<'_>) -> Effect {
+    let before = desk.blocks.clone();
+    let called = AssertUnwindSafe(tool.call(arguments, desk)).catch_unwind().await;
+    called.unwrap_or_else(|_| {
+        desk.blocks = before;
+        Effect::refused(format!("{} failed inside; this is a fault of the tool, not of the call", tool.spec().name))
+    })
 }
 
 /// The agent's conversation, searched in the store.

@@ -27,7 +27,7 @@ pub async fn perform(engine: &Engine, id: &RunId, cancel: &CancellationToken) ->
         let children = engine.store.runs_of(id).await?;
         let unfinished = children.iter().find(|child| !child.is_finished());
         if cancel.is_cancelled() {
-            return finish(engine, &turn, StopReason::Cancelled).await;
+            return call_off(engine, &turn, &children).await;
         }
         let so_far: Vec<Speech> = children.iter().filter_map(spoken).collect();
         let next = match unfinished.and_then(Run::agent) {
@@ -112,4 +112,25 @@ async fn finish(engine: &Engine, turn: &Run, stop_reason: StopReason) -> Result<
     let error = (stop_reason == StopReason::Error).then(|| "nobody could answer".to_owned());
     let to = RunState::Finished { stop_reason, error };
     engine.commit_here(vec![Change::RunMoved { id: turn.id.clone(), to }]).await
+}
+
+/// A person cancelled the turn: the speech that was between two steps, or not begun, ends with it.
+async fn call_off(engine: &Engine, turn: &Run, children: &[Run]) -> Result<(), Trouble> {
+    let to = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
+    engine.commit_here(end_all(turn, children, &to)).await
+}
+
+/// Performing the turn panicked: it has failed, and says so; everything else goes on.
+pub async fn crashed(engine: &Engine, turn: &Run) -> Result<(), Trouble> {
+    let children = engine.store.runs_of(&turn.id).await?;
+    let error = "a fault inside Nightdesk ended the turn; the log says where".to_owned();
+    let mut changes = vec![notice(engine, turn, NoticeKind::Stopped, error.clone())];
+    let to = RunState::Finished { stop_reason: StopReason::Error, error: Some(error) };
+    changes.extend(end_all(turn, &children, &to));
+    engine.commit_here(changes).await
+}
+
+fn end_all(turn: &Run, children: &[Run], to: &RunState) -> Vec<Change> {
+    let open = children.iter().filter(|child| !child.is_finished()).chain([turn]);
+    open.map(|run| Change::RunMoved { id: run.id.clone(), to: to.clone() }).collect()
 }

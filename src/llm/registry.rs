@@ -35,6 +35,8 @@ struct Inner {
     clients: Arc<Clients>,
     offline: Arc<dyn ChatModel>,
     scripts: Mutex<HashMap<PathBuf, Arc<dyn ChatModel>>>,
+    /// Models the caller brought, by their whole names.
+    brought: RwLock<HashMap<String, ModelHandle>>,
 }
 
 /// A model ready to be asked.
@@ -106,6 +108,7 @@ impl Models {
             clients: Arc::default(),
             offline: Arc::new(Offline::new()),
             scripts: Mutex::default(),
+            brought: RwLock::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -115,8 +118,19 @@ impl Models {
         *self.inner.config.write().unwrap_or_else(PoisonError::into_inner) = config;
     }
 
+    /// Answers to this name, `provider/model`, with a model of the caller's own, before any configuration. At most
+    /// `max_parallel` calls of its provider run at once.
+    pub fn bring(&self, name: &str, model: Arc<dyn ChatModel>, max_parallel: u32) {
+        let (provider, model_name) = name.split_once('/').unwrap_or((name, name));
+        let brought = handle(model, provider, model_name, max_parallel);
+        self.inner.brought.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), brought);
+    }
+
     /// Finds the model of this name. The error is terminal and says what is missing, a key's variable by its name.
     pub fn get(&self, name: &str) -> Result<ModelHandle, ModelError> {
+        if let Some(brought) = self.inner.brought.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return Ok(brought.clone());
+        }
         if name == "offline" {
             let model = Arc::clone(&self.inner.offline);
             return Ok(handle(model, "offline", "offline", MAX_PARALLEL));

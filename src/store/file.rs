@@ -35,6 +35,7 @@ pub(super) fn make(path: &Path) -> Result<File, StoreError> {
 
 /// Refuses the file systems on which `SQLite`'s locks and shared memory do not hold.
 #[cfg(target_os = "linux")]
+#[allow(clippy::useless_conversion)] // the field is narrower on other machines
 pub(super) fn refuse_network(path: &Path) -> Result<(), StoreError> {
     let stat = rustix::fs::statfs(path).map_err(|error| refused(path, format!("{error}; check the path")))?;
     match network_name(i64::from(stat.f_type)) {
@@ -81,7 +82,11 @@ mod tests {
     #[test]
     fn network_file_systems_are_known_by_number_and_this_disk_is_none() {
         assert_eq!(network_name(0x6969), Some("NFS"));
-        assert_eq!(network_name(i64::from(0xFF53_4D42_u32 as i32)), Some("SMB"), "the kernel's field may be signed");
+        assert_eq!(
+            network_name(i64::from(0xFF53_4D42_u32.cast_signed())),
+            Some("SMB"),
+            "the kernel's field may be signed"
+        );
         assert_eq!(network_name(0xEF53), None);
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(refuse_network(dir.path()), Ok(()));

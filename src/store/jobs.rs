@@ -10,6 +10,8 @@ impl Store {
     /// The newest jobs, newest first: a group's, or everybody's. A damaged one shows in both.
     pub async fn jobs(&self, group: Option<&GroupId>, limit: usize) -> Result<Listed<Job>, StoreError> {
         let group = group.cloned();
+        // Any number is a limit; SQLite's are signed.
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.read(move |sql| {
             let read = |row: &rusqlite::Row<'_>| Ok(row_of(Kind::Job, row));
             let rows = match group {

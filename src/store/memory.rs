@@ -20,6 +20,8 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<(u64, Timestamp, Revision)>, StoreError> {
         let block = block.clone();
+        // Any number is a limit; SQLite's are signed.
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let query = "SELECT block, version, revision.body, n, at FROM revision JOIN changes USING (n) \
              WHERE block = ?1 ORDER BY version DESC LIMIT ?2";
         self.read(move |sql| Ok(readable(sql.list(query, (block.as_str(), limit), |row| Ok(dated(row)))?))).await

@@ -6,7 +6,7 @@ use super::connection::Sql;
 use super::error::Fault;
 use super::tables::{json, lossy, parse};
 use super::{Store, StoreError};
-use crate::domain::{Content, ConversationId, Message, NoticeKind};
+use crate::domain::{AgentId, Content, ConversationId, Message, MessageId, NoticeKind, RunId, StepId};
 
 /// The columns [`read`] wants, from `message` and its change.
 pub(super) const COLUMNS: &str = "message.n, message.id, message.conversation, message.seq, message.run, message.step, \
@@ -64,9 +64,9 @@ pub(super) fn insert(sql: &Sql, n: u64, message: &Message) -> Result<(), Fault> 
             message.id.as_str(),
             message.conversation.as_str(),
             message.seq,
-            message.run.as_ref().map(|id| id.as_str()),
-            message.step.as_ref().map(|id| id.as_str()),
-            message.agent.as_ref().map(|id| id.as_str()),
+            message.run.as_ref().map(RunId::as_str),
+            message.step.as_ref().map(StepId::as_str),
+            message.agent.as_ref().map(AgentId::as_str),
             &message.name,
             json(&message.content)?,
         ),
@@ -151,12 +151,12 @@ pub(super) fn read(row: &Row<'_>) -> Result<Message, Fault> {
     let text = |column: usize| row.get::<_, Option<String>>(column);
     let at = lossy(row, 9)?;
     Ok(Message {
-        id: crate::domain::MessageId(lossy(row, 1)?),
+        id: MessageId(lossy(row, 1)?),
         conversation: ConversationId(lossy(row, 2)?),
         seq,
-        run: text(4)?.map(crate::domain::RunId),
-        step: text(5)?.map(crate::domain::StepId),
-        agent: text(6)?.map(crate::domain::AgentId),
+        run: text(4)?.map(RunId),
+        step: text(5)?.map(StepId),
+        agent: text(6)?.map(AgentId),
         name: lossy(row, 7)?,
         content,
         at: at.parse().map_err(|error| Fault::Row(format!("the time of message {seq} cannot be read: {error}")))?,

@@ -31,12 +31,13 @@ fn first() -> String {
             Kind::Job => inside("state", "$.state.state") + &inside("team", "$.group"),
             _ => String::new(),
         };
-        sql.push_str(&format!(
+        let table = format!(
             "CREATE TABLE {table} (
                  place INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, lookup TEXT, body TEXT NOT NULL{inside}
              ) STRICT;
              CREATE INDEX {table}_lookup ON {table} (lookup) WHERE lookup IS NOT NULL;\n"
-        ));
+        );
+        sql.push_str(&table);
     }
     sql.push_str(
         "CREATE INDEX run_state ON run (kind, state);
@@ -165,5 +166,98 @@ pub(super) fn verify(sql: &Sql, path: &Path) -> Result<(), StoreError> {
     match accept(&told(sql, path)?, MIGRATIONS.len(), path)? {
         version if version == MIGRATIONS.len() => Ok(()),
         _ => Err(refused(path, "it is from an older Nightdesk; open it for writing once to upgrade it")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::Arc;
+
+    use super::super::{Options, Store};
+    use super::*;
+
+    fn second() -> String {
+        "CREATE TABLE later (a TEXT) STRICT; INSERT INTO later VALUES ('made'); DROP INDEX job_team;".to_owned()
+    }
+
+    fn broken() -> String {
+        second() + "CREATE nonsense"
+    }
+
+    fn writing(path: &Path) -> Sql {
+        Sql::writing(path, &Options::default(), &Arc::default()).unwrap()
+    }
+
+    fn version(path: &Path) -> (i64, i64) {
+        let sql = writing(path);
+        let number = |query| sql.conn().query_row(query, [], |row| row.get(0)).unwrap();
+        (number("PRAGMA user_version"), number("SELECT count(*) FROM sqlite_schema WHERE name = 'later'"))
+    }
+
+    fn store() -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("desk.db");
+        drop(Store::open(&path, Options::default()).unwrap());
+        (dir, path)
+    }
+
+    #[test]
+    fn an_older_store_is_copied_and_upgraded_and_the_older_program_refuses_it() {
+        let (_dir, path) = store();
+        migrate(&writing(&path), &path, &[first, second]).unwrap();
+        assert_eq!(version(&path), (2, 1));
+        let backup = backup_path(&path, 1);
+        assert_eq!(version(&backup), (1, 0), "the copy is the store as it was");
+        assert_eq!(std::fs::metadata(&backup).unwrap().permissions().mode() & 0o777, 0o600);
+        migrate(&writing(&path), &path, &[first, second]).unwrap();
+        let refusal = Store::open(&path, Options::default()).unwrap_err().to_string();
+        assert!(refusal.contains("newer Nightdesk (version 2, this one knows 1)"), "{refusal}");
+        drop(Store::open(&backup, Options::default()).unwrap());
+    }
+
+    #[test]
+    fn f13_a_migration_that_fails_leaves_the_old_store() {
+        let (_dir, path) = store();
+        let refusal = migrate(&writing(&path), &path, &[first, broken]).unwrap_err().to_string();
+        assert!(refusal.starts_with("opening the store "), "{refusal}");
+        assert_eq!(version(&path), (1, 0));
+        drop(Store::open(&path, Options::default()).unwrap());
+    }
+
+    /// Not a test of its own: the program that is killed in the middle of an upgrade.
+    #[test]
+    fn role_upgrader() {
+        let Some(path) = std::env::var_os("NIGHTDESK_TEST_UPGRADE") else { return };
+        let path = PathBuf::from(path);
+        migrate(&writing(&path), &path, &[first, second]).unwrap();
+    }
+
+    #[test]
+    fn f13_killed_half_way_through_a_migration_the_store_is_old_and_can_be_upgraded_again() {
+        let (_dir, path) = store();
+        let killed = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["store::schema::tests::role_upgrader", "--exact"])
+            .env("NIGHTDESK_TEST_UPGRADE", &path)
+            .env(probe::VARIABLE, format!("{}:1", probe::MIGRATION))
+            .output()
+            .unwrap();
+        assert!(!killed.status.success(), "it was not killed");
+        assert_eq!(version(&path), (1, 0));
+        migrate(&writing(&path), &path, &[first, second]).unwrap();
+        assert_eq!(version(&path), (2, 1));
+    }
+
+    #[test]
+    fn two_programs_that_make_one_store_at_once_both_open_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("desk.db");
+        std::thread::scope(|scope| {
+            let open = || Store::open(&path, Options::default()).map(drop);
+            let both = [scope.spawn(open), scope.spawn(open)];
+            for one in both {
+                one.join().unwrap().unwrap();
+            }
+        });
     }
 }

@@ -21,7 +21,7 @@ pub struct StepView {
     pub group: Option<Group>,
     /// Every agent of the group, in its order.
     pub roster: Vec<Agent>,
-    /// The agent's own blocks, then the group's shared ones; each once.
+    /// The agent's own blocks, then the group's shared ones, in a direct talk its home group's; each once.
     pub blocks: Vec<Block>,
     /// The conversation the messages come from: the group's, for a job.
     pub conversation: Conversation,
@@ -71,7 +71,9 @@ fn view(sql: &Sql, id: &RunId, context_bytes: usize) -> Result<StepView, Fault> 
     let group: Option<Group> = run.group().map(|group| must(sql, group.as_str())).transpose()?;
     let members = group.as_ref().map(Group::agents).unwrap_or_default();
     let roster = members.into_iter().map(|id| must(sql, id.as_str())).collect::<Result<_, _>>()?;
-    let blocks = blocks(sql, &agent, group.as_ref())?;
+    // Blocks cross conversations: in a direct talk the agent has those of its home group.
+    let home = if group.is_none() { get(sql, agent.group.as_str())? } else { None };
+    let blocks = blocks(sql, &agent, group.as_ref().or(home.as_ref()))?;
     let heard = match &run.kind {
         RunKind::Job { job, group, .. } => {
             let job: Job = must(sql, job.as_str())?;

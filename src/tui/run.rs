@@ -28,6 +28,10 @@ use crate::engine::wire::{Fault, Request, Update};
 
 /// Updates handled before the next look at the terminal.
 const BATCH: Duration = Duration::from_millis(2);
+/// Frames over SSH larger than this are followed by a question whether they have arrived.
+const LARGE: usize = 256;
+/// How long leaving waits for the answers that are still to come, so that no shell reads them.
+const ANSWERS: Duration = Duration::from_millis(300);
 /// From the last change of what a session keeps to its being written.
 const SAVE_AFTER: Duration = Duration::from_secs(1);
 
@@ -84,10 +88,12 @@ pub async fn run(handle: Handle, options: Options) -> Result<Leave, TuiError> {
         saved,
         save_at: None,
         leave: None,
+        unanswered: 0,
     };
     bench.pacer.key(Instant::now());
     let ended = bench.turn(following, answered).await;
     bench.save();
+    bench.take_answers().await;
     ended
 }
 
@@ -119,6 +125,12 @@ struct Bench {
     /// When a changed session is written.
     save_at: Option<Instant>,
     leave: Option<Leave>,
+    /// Questions whether a frame has arrived that the terminal has not answered.
+    unanswered: u32,
+}
+
+fn is_here(input: &Input) -> bool {
+    matches!(input, Input::Reply(reply) if reply == sequence::HERE)
 }
 
 impl Bench {
@@ -153,9 +165,7 @@ impl Bench {
         let effects = self.app.prepare((self.options.now)());
         let app = &self.app;
         let frame = self.screen.draw(|frame| view::view(app, frame));
-        if !frame.is_empty() {
-            self.tty.send(&frame);
-        }
+        self.send(frame, now);
         self.pacer.drew(now);
         // What the frame shows has to be read: the answers bring the next frame.
         for effect in effects {
@@ -163,6 +173,46 @@ impl Bench {
                 self.ask(ticket, request);
             }
         }
+    }
+
+    /// Sends a frame; over SSH a large one asks the terminal to tell when it has it, so that a fast link is used
+    /// and a slow one never has more than a frame before it.
+    fn send(&mut self, mut frame: Vec<u8>, now: Instant) {
+        if frame.is_empty() {
+            return;
+        }
+        if self.options.environment.over_ssh && frame.len() > LARGE {
+            frame.extend(sequence::ARE_YOU_THERE);
+            self.unanswered += 1;
+        }
+        self.pacer.sent(frame.len(), now);
+        self.tty.send(&frame);
+    }
+
+    fn arrived(&mut self) {
+        self.unanswered = self.unanswered.saturating_sub(1);
+        if self.unanswered == 0 {
+            self.pacer.arrived();
+        }
+    }
+
+    /// Takes in the answers that are still on their way.
+    async fn take_answers(&mut self) {
+        let answers = async {
+            while self.unanswered > 0 {
+                match self.tty.next().await {
+                    TtyEvent::Input(inputs) => {
+                        for _ in inputs.iter().filter(|input| is_here(input)) {
+                            self.arrived();
+                        }
+                    }
+                    TtyEvent::Hangup => return,
+                    _ => {}
+                }
+            }
+        };
+        // A terminal that does not answer is left all the same.
+        let _ = tokio::time::timeout(ANSWERS, answers).await;
     }
 
     /// The one deadline: a frame that is due, something that looks different by itself, a session to write.
@@ -196,7 +246,12 @@ impl Bench {
                         Input::Paste(text) => Msg::Paste(text),
                         Input::Mouse(event) => Msg::Mouse(event),
                         Input::Focus(focus) => Msg::Focus(focus),
-                        Input::Reply(_) => continue,
+                        Input::Reply(_) => {
+                            if is_here(&input) {
+                                self.arrived();
+                            }
+                            continue;
+                        }
                     };
                     self.handle_msg(msg).await?;
                 }

@@ -337,7 +337,7 @@ pub fn message(seq: u64, speaker: Option<&str>, minute: i64, content: Content) -
 
 fn filler(seq: u64) -> Message {
     let speaker = [None, Some("reporter"), Some("critic"), Some("editor")][(seq % 4) as usize];
-    let text = format!("Message {seq} of many. {}", "It has a few words to wrap. ".repeat((seq % 5) as usize));
+    let text = format!("Message {seq:06} of many. {}", "It has a few words to wrap. ".repeat((seq % 5) as usize));
     message(seq, speaker, -(seq as i64 % 500), words(&text))
 }
 

@@ -7,7 +7,7 @@ use std::collections::{HashSet, VecDeque};
 
 use super::super::Failure;
 use super::super::print::{self, Out};
-use crate::domain::{Change, Content, ConversationId, Message, NoticeKind, PendingKind, StepId};
+use crate::domain::{Change, Content, ConversationId, Message, PendingKind, StepId};
 use crate::engine::wire::{LiveUpdate, Update};
 
 /// What stands behind text that was taken back.
@@ -46,6 +46,15 @@ impl Speeches {
             Update::Trouble { text } => print::note(text),
         }
         Ok(())
+    }
+
+    /// The engine is another one from now on: what it has not committed it makes anew.
+    pub fn begin_anew(&mut self, out: &mut Out) -> Result<(), Failure> {
+        self.settled.clear();
+        if self.open.take().is_some() {
+            out.text(TAKEN_BACK)?;
+        }
+        self.catch_up(out)
     }
 
     fn live(&mut self, live: &LiveUpdate, out: &mut Out) -> Result<(), Failure> {
@@ -91,9 +100,8 @@ impl Speeches {
                 print::note(&format!("{} ▸ {name} {arguments}  {sign}{first}", message.name));
                 Ok(())
             }
-            Content::Notice { notice, text } => {
-                let by = if *notice == NoticeKind::Error { format!("{}: ", message.name) } else { String::new() };
-                print::note(&format!("{by}{text}"));
+            Content::Notice { text, .. } => {
+                print::note(text);
                 Ok(())
             }
         }

@@ -40,13 +40,14 @@ pub(super) fn claim<R: Rows>(rows: &mut R, id: &JobId, epoch: u64, upto: Option<
         return Err(Halt::Conflict(crate::domain::Conflict::Fenced { job: id.clone() }));
     }
     if job.window.is_none() {
-        // Its window begins where the one before ends, so that one has to be over first.
-        let unfinished = rows.find::<Job>(&Job::pair_key(&job.agent, &job.group))?;
-        if unfinished.iter().any(|other| other.id != *id && other.window.is_some() && other.retry_of.is_none()) {
-            return refuse("an earlier job of the agent is not over");
-        }
         let cursor = rows.get::<Cursor>(&Cursor::pair_key(&job.agent, &job.group))?;
         let after = cursor.map_or(0, |cursor| cursor.seq);
+        // Its window begins where the one before ends, so that one has to be over first. The window of a failed
+        // job's retry lies behind the cursor already.
+        let unfinished = rows.find::<Job>(&Job::pair_key(&job.agent, &job.group))?;
+        if unfinished.iter().any(|other| other.window.is_some_and(|(_, upto)| upto > after)) {
+            return refuse("an earlier job of the agent is not over");
+        }
         let talk = rows.find::<Conversation>(job.group.as_str())?;
         let head = talk.first().map_or(0, |conversation| conversation.head).max(after);
         let end = upto.unwrap_or(head).clamp(after, head);

@@ -100,6 +100,10 @@ pub(super) fn answer<R: Rows>(
     if call.answer.is_some() {
         return refuse(format!("{} has been answered already", call.name));
     }
+    let run = must::<Run, R>(rows, call.run.as_str(), "run")?;
+    if run.state != RunState::Parked {
+        return refuse(format!("{} is not waited for any more", call.name));
+    }
     call.answer = Some(answer.clone());
     Ok(rows.put(&call)?)
 }

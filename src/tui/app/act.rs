@@ -35,6 +35,7 @@ impl App {
             Command::Blocks => self.focus(PaneId::Blocks),
             Command::Jobs => self.focus(PaneId::Jobs),
             Command::Zoom => self.zoom = !self.zoom,
+            Command::Back if self.zoom => self.zoom = false,
             Command::PageUp | Command::PageDown if self.composing => {
                 self.with_pane(PaneId::Conversation, |pane, cx| pane.command(command, cx));
             }

@@ -92,6 +92,11 @@ fn push_place(app: &App, room: usize, row: &mut Row) {
             facts.push(format!("{} tokens", count(tokens)));
         }
     }
+    let wide = |facts: &[String]| facts.iter().map(|fact| width(fact) + 3).sum::<usize>();
+    // The pattern does not change; what the turn costs does.
+    if facts.len() > 1 && row.width() + wide(&facts) > room {
+        facts.remove(0);
+    }
     for fact in facts {
         let fact = format!(" {} {fact}", glyphs.dot);
         if row.width() + width(&fact) > room {

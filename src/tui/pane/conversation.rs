@@ -391,7 +391,12 @@ impl Pane for Conversation {
         if shown != self.id {
             self.begin(shown);
         }
+        // What streams is taken up when a frame is due, not at each piece of it.
+        if let Update::Live(_) = update {
+            return;
+        }
         if let Update::Committed { changes, .. } = update {
+            self.stuck = false;
             for logged in changes {
                 if let Change::MessageAppended(message) = &logged.change
                     && Some(&message.conversation) == self.id.as_ref()

@@ -3,6 +3,8 @@
 //! - What a person does is drawn at once. Two such frames may follow each other directly; held keys are then
 //!   drawn at most sixty times a second.
 //! - What the engine does is drawn at once after a quiet while, then at most 30 times a second (10 over SSH).
+//!   Over SSH it also waits until the link has had time for the last frame, or the terminal has said that it
+//!   has it: the backlog of a slow link stays below one frame, so that the next key is not behind more.
 //! - Animation is drawn at most 4 times a second, one frame for each time it is asked for.
 //!
 //! One frame shows all there is, so each frame settles every request.
@@ -18,6 +20,8 @@ pub struct Gaps {
     pub deltas: Duration,
     /// From any frame to one for animation alone.
     pub animation: Duration,
+    /// The bytes a second that any link is trusted with, where the terminal is at the other end of one.
+    pub trusted: Option<u32>,
 }
 
 impl Gaps {
@@ -26,9 +30,10 @@ impl Gaps {
         keys: Duration::from_micros(16_667),
         deltas: Duration::from_micros(33_334),
         animation: Duration::from_millis(250),
+        trusted: None,
     };
-    /// Over SSH: 60, 10 and 4 frames a second.
-    pub const OVER_SSH: Self = Self { deltas: Duration::from_millis(100), ..Self::LOCAL };
+    /// Over SSH: 60, 10 and 4 frames a second, and 3,000 bytes a second: less than the slowest link worth it.
+    pub const OVER_SSH: Self = Self { deltas: Duration::from_millis(100), trusted: Some(3_000), ..Self::LOCAL };
 }
 
 /// Decides when to draw; see the module's header.
@@ -38,6 +43,8 @@ pub struct Pacer {
     /// When the bucket of two key frames would be full again, less one gap: from then on a key draws at once.
     key_free: Option<Instant>,
     drawn: Option<Instant>,
+    /// Until when the link is taken to be busy with what was sent.
+    busy: Option<Instant>,
     key: Option<Instant>,
     delta: Option<Instant>,
     animation: Option<Instant>,
@@ -47,7 +54,7 @@ impl Pacer {
     /// A pacer with nothing to draw.
     #[must_use]
     pub fn new(gaps: Gaps) -> Self {
-        Self { gaps, key_free: None, drawn: None, key: None, delta: None, animation: None }
+        Self { gaps, key_free: None, drawn: None, busy: None, key: None, delta: None, animation: None }
     }
 
     /// A person did something that shows: a key, a paste, the mouse, a new size.
@@ -68,7 +75,10 @@ impl Pacer {
     /// When the next frame is due, an instant not after `now` meaning at once; none when nothing is to draw.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {
-        let after_frame = |asked: Instant, gap| self.drawn.map_or(asked, |drawn: Instant| asked.max(drawn + gap));
+        let after_frame = |asked: Instant, gap| {
+            let asked = self.busy.map_or(asked, |busy| asked.max(busy));
+            self.drawn.map_or(asked, |drawn: Instant| asked.max(drawn + gap))
+        };
         let key = self.key.map(|asked| self.key_free.map_or(asked, |free| asked.max(free)));
         let delta = self.delta.map(|asked| after_frame(asked, self.gaps.deltas));
         let animation = self.animation.map(|asked| after_frame(asked, self.gaps.animation));
@@ -79,6 +89,19 @@ impl Pacer {
     #[must_use]
     pub fn due(&self, now: Instant) -> bool {
         self.next().is_some_and(|due| due <= now)
+    }
+
+    /// So many bytes are on their way to the terminal.
+    pub fn sent(&mut self, bytes: usize, now: Instant) {
+        if let Some(rate) = self.gaps.trusted {
+            let time = Duration::from_secs(bytes as u64) / rate;
+            self.busy = Some(self.busy.map_or(now, |busy| busy.max(now)) + time);
+        }
+    }
+
+    /// The terminal has all that was sent.
+    pub fn arrived(&mut self) {
+        self.busy = None;
     }
 
     /// A frame was drawn at `now`: every request so far is settled.
@@ -115,6 +138,24 @@ mod tests {
             }
         }
         drawn
+    }
+
+    #[test]
+    fn over_ssh_what_the_engine_does_waits_for_the_link_and_a_key_does_not() {
+        let start = Instant::now();
+        let mut pacer = Pacer::new(Gaps::OVER_SSH);
+        pacer.drew(start);
+        pacer.sent(3_000, start);
+        pacer.delta(start);
+        assert_eq!(pacer.next(), Some(start + MS * 1_000));
+        pacer.key(start + MS);
+        assert_eq!(pacer.next(), Some(start + MS));
+        pacer.drew(start + MS);
+        pacer.sent(300, start + MS);
+        pacer.delta(start + MS);
+        assert_eq!(pacer.next(), Some(start + MS * 1_100), "what was sent adds up");
+        pacer.arrived();
+        assert_eq!(pacer.next(), Some(start + MS * 101));
     }
 
     #[test]

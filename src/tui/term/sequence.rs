@@ -11,6 +11,10 @@ pub const SYNC_BEGIN: &[u8] = b"\x1b[?2026h";
 pub const SYNC_END: &[u8] = b"\x1b[?2026l";
 /// Rings the terminal's bell.
 pub const BELL: &[u8] = b"\x07";
+/// Asks the terminal to answer [`HERE`], which it does once it has taken everything before.
+pub const ARE_YOU_THERE: &[u8] = b"\x1b[5n";
+/// The answer to [`ARE_YOU_THERE`].
+pub const HERE: &[u8] = b"\x1b[0n";
 /// Makes the terminal forget an escape sequence or update that was cut off in the middle.
 pub const ABANDON: &[u8] = b"\x18\x1b[?2026l\x1b[m";
 

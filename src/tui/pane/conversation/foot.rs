@@ -16,6 +16,15 @@ pub struct Foot {
     /// In the order shown.
     pub parts: Vec<Part>,
     streams: Vec<Streaming>,
+    waiting: Vec<Waiting>,
+}
+
+/// The words of a turn that waits, laid out once.
+#[derive(Debug)]
+struct Waiting {
+    run: RunId,
+    cells: usize,
+    rows: Vec<Row>,
 }
 
 /// One answer or one waiting turn.
@@ -29,7 +38,7 @@ pub struct Part {
     pub run: RunId,
     /// True for a turn that waits.
     pub queued: bool,
-    /// The step whose stream stands between `head` and `tail`.
+    /// The step whose stream stands between `head` and `tail`; what waits stands there too.
     stream: Option<StepId>,
     streamed: usize,
     head: Vec<Row>,
@@ -68,6 +77,7 @@ impl Foot {
         self.parts.clear();
         let Some(conversation) = conversation else {
             self.streams.clear();
+            self.waiting.clear();
             return 0;
         };
         let mut made = 0;
@@ -75,18 +85,25 @@ impl Foot {
         for live in model.live_in(conversation) {
             made += self.stream(live, cells, glyphs);
         }
+        self.waiting.retain(|known| model.queued(conversation).any(|(run, _)| run.id == known.run));
         for (run, text) in model.queued(conversation) {
-            let tail = wrap(&[Span::new(clean(text), Role::Dim)], &Shape::plain(cells));
-            made += tail.len() as u64;
+            let known = self.waiting.iter().position(|known| known.run == run.id && known.cells == cells);
+            let at = known.unwrap_or_else(|| {
+                let rows = wrap(&[Span::new(clean(text), Role::Dim)], &Shape::plain(cells));
+                made += rows.len() as u64;
+                self.waiting.retain(|known| known.run != run.id);
+                self.waiting.push(Waiting { run: run.id.clone(), cells, rows });
+                self.waiting.len() - 1
+            });
             self.parts.push(Part {
                 agent: None,
                 name: "you".to_owned(),
                 run: run.id.clone(),
                 queued: true,
                 stream: None,
-                streamed: 0,
+                streamed: self.waiting[at].rows.len(),
                 head: Vec::new(),
-                tail,
+                tail: Vec::new(),
             });
         }
         made
@@ -134,6 +151,10 @@ impl Foot {
         let at = at - part.head.len();
         if at >= part.streamed {
             return part.tail.get(at - part.streamed).cloned();
+        }
+        if part.queued {
+            let waiting = self.waiting.iter().find(|known| known.run == part.run)?;
+            return waiting.rows.get(at).cloned();
         }
         let streaming = self.streams.iter_mut().find(|known| Some(&known.step) == part.stream.as_ref())?;
         let mut row = streaming.stream.rows(streaming.cells).get(at).cloned().unwrap_or_default();

@@ -1,0 +1,249 @@
+//! What the program may cost, as counts: bytes, writes, wakeups, statements, memory. Each line printed is a
+//! figure and its limit; raising a limit needs its reason in the commit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bench::Bench;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use nightdesk::config::{Config, Glyphs};
+use nightdesk::engine::{self, Engine, Handle};
+use nightdesk::llm::Models;
+use nightdesk::store::{self, Mode, Store};
+use nightdesk::tools::Toolbox;
+use nightdesk::tui::app::{App, view};
+use nightdesk::tui::effect::{Effect, Msg};
+use nightdesk::tui::glyph::GlyphSet;
+use nightdesk::tui::pane::Look;
+use nightdesk::tui::term::screen::{Caps, Screen};
+use nightdesk::tui::theme::Theme;
+use ratatui::layout::Size;
+
+#[allow(dead_code)]
+#[path = "support/bench.rs"]
+mod bench;
+#[path = "support/large.rs"]
+mod large;
+#[allow(dead_code)]
+#[path = "support/meter.rs"]
+mod meter;
+#[allow(dead_code)]
+#[path = "support/world.rs"]
+mod world;
+
+use world::{Plan, World};
+
+fn budget(what: &str, figure: u64, limit: u64) {
+    println!("{what}: {figure} (limit {limit})");
+    assert!(figure <= limit, "{what}: {figure} is over its limit of {limit}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_costs_few_statements_and_one_wait_for_the_disk() {
+    let world = World::new(Plan::default()).await;
+    world.send("warm up").await;
+    let before = world.store().counters();
+    world.send("hello").await;
+    let after = world.store().counters();
+    // Three speeches of one step each: a commit for the message, three for the speeches' beginnings, three for
+    // their steps, one for the end.
+    budget("transactions a turn of three steps", after.transactions - before.transactions, 8);
+    budget("statements a step", (after.statements - before.statements) / 3, 80);
+}
+
+/// The workbench at 120x40 over a store with so many messages.
+fn workbench(messages: u64) -> Bench {
+    Bench::start((120, 40), |dir| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(large::make(&dir.join("desk.db"), messages));
+    })
+}
+
+/// What one key costs, all counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Cost {
+    rows_wrapped: u64,
+    messages_read: u64,
+    cells_drawn: u64,
+    statements: u64,
+}
+
+/// The workbench without a terminal: the same update, view and engine, driven step by step.
+struct Desk {
+    app: App,
+    screen: Screen,
+    engine: Arc<Engine>,
+    _dir: tempfile::TempDir,
+}
+
+impl Desk {
+    async fn open(messages: u64) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("desk.db");
+        large::make(&path, messages).await;
+        let store = Store::open(&path, store::Options { mode: Mode::Inline, ..store::Options::default() }).unwrap();
+        let (config, options) = (Config::default(), engine::Options { jobs: false, ..engine::Options::default() });
+        let models = Models::new(config.clone(), |_| None);
+        let engine = Engine::start(store, &config, models, Toolbox::default(), options).await.unwrap();
+        let overview = Handle::here(Arc::clone(&engine)).overview().await.unwrap();
+        let look = Look {
+            theme: Theme::terminal(),
+            glyphs: GlyphSet::of(Glyphs::Unicode),
+            over_ssh: false,
+            motion: true,
+            now: now(),
+            zone: TimeZone::UTC,
+        };
+        let size = Size::new(120, 40);
+        let screen = Screen::new(size, Caps { sync: true, color: true });
+        let mut desk = Self { app: App::new(overview, look, size), screen, engine, _dir: dir };
+        desk.settle(Vec::new()).await;
+        desk
+    }
+
+    /// Draws, and answers what is asked, until nothing is.
+    async fn settle(&mut self, mut effects: Vec<Effect>) {
+        loop {
+            effects.extend(self.app.prepare(now()));
+            let app = &self.app;
+            drop(self.screen.draw(|frame| view::view(app, frame)));
+            if effects.is_empty() {
+                return;
+            }
+            for effect in std::mem::take(&mut effects) {
+                if let Effect::Ask(ticket, request) = effect {
+                    let reply = self.engine.answer(request).await;
+                    effects.extend(self.app.update(Msg::Answered(ticket, reply), now()).effects);
+                }
+            }
+        }
+    }
+
+    async fn cost_of(&mut self, key: KeyEvent) -> Cost {
+        let (before, statements) = (self.app.panes.conversation.counters(), self.statements());
+        let effects = self.app.update(Msg::Key(key), now()).effects;
+        self.settle(effects).await;
+        let after = self.app.panes.conversation.counters();
+        Cost {
+            rows_wrapped: after.rows_wrapped - before.rows_wrapped,
+            messages_read: after.messages_read - before.messages_read,
+            cells_drawn: after.cells_drawn - before.cells_drawn,
+            statements: self.statements() - statements,
+        }
+    }
+
+    fn statements(&self) -> u64 {
+        self.engine.store().counters().statements
+    }
+}
+
+fn now() -> Timestamp {
+    "2026-05-01T10:00:00Z".parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_key_costs_the_same_at_two_hundred_and_at_a_hundred_thousand_messages() {
+    let mut small = Desk::open(200).await;
+    let mut large = Desk::open(100_000).await;
+    let plain = |code| KeyEvent::new(code, KeyModifiers::NONE);
+    let control = |c| KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL);
+    let keys = [
+        ("a letter", plain(KeyCode::Char('x'))),
+        ("a page up", plain(KeyCode::PageUp)),
+        ("another", plain(KeyCode::PageUp)),
+        ("a page down", plain(KeyCode::PageDown)),
+        ("leaving the composer", plain(KeyCode::Esc)),
+        ("the conversation", plain(KeyCode::Char('2'))),
+        ("a line up", plain(KeyCode::Char('k'))),
+        ("half a page up", control('u')),
+        ("half a page down", control('d')),
+        ("the end", plain(KeyCode::Char('G'))),
+    ];
+    for (name, key) in keys {
+        let (few, many) = (small.cost_of(key).await, large.cost_of(key).await);
+        println!("{name}: {many:?}");
+        assert_eq!(few, many, "{name}");
+    }
+    let typed = large.cost_of(plain(KeyCode::Char('i'))).await;
+    assert_eq!((typed.statements, typed.messages_read), (0, 0));
+}
+
+#[test]
+fn a_typed_key_costs_one_frame_and_few_bytes_and_a_key_without_effect_none() {
+    let mut bench = workbench(200);
+    bench.answer_to("a");
+    let mut most = 0;
+    for key in ["b", "c", " ", "d"] {
+        let mark = bench.meter.mark();
+        let frames = bench.answer_to(key);
+        // One frame is one write (tests/terminal.rs counts them where nothing else is written).
+        assert_eq!(frames.len(), 1, "frames for {key:?}");
+        assert_eq!(bench.meter.bytes_since(mark), frames.concat(), "bytes outside of the frame for {key:?}");
+        most = most.max(frames[0].len() as u64);
+    }
+    budget("bytes a typed key, with mode 2026", most, 64);
+    let mark = bench.meter.mark();
+    // The terminal's window gets the focus: handled, nothing looks different.
+    bench.meter.type_bytes("\x1b[I");
+    bench.answer_to("e");
+    budget("frames for a focus event and a key", bench.meter.frames_since(mark).len() as u64, 1);
+}
+
+#[test]
+fn at_rest_nothing_is_written_and_nothing_wakes() {
+    let bench = workbench(2_000);
+    // The pool that read the first screen has gone back to sleep for good.
+    let (bytes, wakeups) = bench.meter.activity_in(Duration::from_secs(10));
+    budget("bytes in 10 s of rest", bytes as u64, 0);
+    budget("wakeups in 10 s of rest", wakeups, 1);
+}
+
+#[test]
+fn a_hundred_thousand_messages_fit_in_memory_and_scroll_like_two_hundred() {
+    let mut small = workbench(200);
+    let mut large = workbench(100_000);
+    let mut scrolled = [0; 2];
+    for (bench, bytes) in [&mut small, &mut large].into_iter().zip(&mut scrolled) {
+        bench.answer_to("\x1b");
+        bench.answer_to("2");
+        for key in ["k", "k", "\x15", "\x15", "\x04", "\x04", "G"] {
+            *bytes += bench.answer_to(key).concat().len() as u64;
+        }
+    }
+    println!("bytes for scrolling: {scrolled:?}");
+    for key in ["g", "\x04", "\x04", "G", "\x15", "\x15"] {
+        large.answer_to(key);
+    }
+    budget("RssAnon at 100,000 messages, KiB", large.rss_anon(), 48 * 1024);
+}
+
+#[test]
+fn on_a_slow_link_a_key_is_echoed_within_two_frames_of_a_stream() {
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/stream.toml");
+    let mut bench = Bench::start_with((120, 40), &[("SSH_CONNECTION", "192.0.2.1 1 192.0.2.2 22")], |dir| {
+        let team = dir.join("team.toml");
+        let text = format!(
+            "[group]\nname = \"stream\"\nmembers = [\"ann\"]\n[[agent]]\nname = \"ann\"\nmodel = \"scripted/{model}\"\n"
+        );
+        std::fs::write(&team, text).unwrap();
+        bench::run(dir, &["apply", team.to_str().unwrap()]);
+    });
+    bench.meter.throttle(Some(4 * 1024));
+    bench.meter.type_bytes("go\r");
+    // Some rows of the stream are there: from now on each further one scrolls the pane.
+    bench.meter.until_seen(|seen| seen.frames.len() > 12).unwrap();
+    let (mut typed, mut worst) = (String::new(), 0);
+    for key in ["x", "y", "z", "w"] {
+        typed.push_str(key);
+        let mark = bench.meter.mark();
+        bench.meter.type_bytes(key);
+        bench.meter.until_text(&format!("› {typed}"));
+        worst = worst.max(bench.meter.bytes_since(mark).len());
+    }
+    let largest = bench.meter.look(|seen| seen.frames.iter().skip(1).map(ExactSizeIterator::len).max()).unwrap();
+    println!("bytes until a key's echo on a link of 4 KB/s: {worst} (limit two frames of {largest})");
+    assert!(worst <= 2 * largest);
+    assert!(bench.meter.screen().contains("answering"), "the stream is still on:\n{}", bench.meter.screen());
+}

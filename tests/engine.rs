@@ -1,0 +1,28 @@
+//! The engine's promises about turns, speeches and steps, on the scripted model and a paused clock.
+
+#[allow(dead_code, reason = "each test file uses its own part of the harness")]
+#[path = "support/world.rs"]
+mod world;
+
+#[path = "engine/blocks.rs"]
+mod blocks;
+#[path = "engine/faults.rs"]
+mod faults;
+#[path = "engine/following.rs"]
+mod following;
+#[path = "engine/parking.rs"]
+mod parking;
+#[path = "engine/restarting.rs"]
+mod restarting;
+#[path = "engine/speaking.rs"]
+mod speaking;
+
+use nightdesk::domain::{Run, RunState, StopReason};
+
+/// The stop reason of a run that is over.
+fn stop(run: &Run) -> StopReason {
+    match &run.state {
+        RunState::Finished { stop_reason, .. } => *stop_reason,
+        other => panic!("it is {other:?}"),
+    }
+}

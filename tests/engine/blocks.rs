@@ -1,0 +1,178 @@
+//! Blocks edited in a turn: versions, conflicts, and what the next speaker sees.
+
+use nightdesk::domain::Editor;
+use nightdesk::engine::wire::{Reply, Request};
+use nightdesk::llm::Entry;
+
+use crate::world::{Plan, World, agent_id, story};
+
+const NOTES: &str = r#"
+[[reply]]
+agent = "ann"
+step = 1
+[[reply.call]]
+name = "memory_insert"
+arguments = { label = "story", new_str = "- noted on {turn}" }
+[[reply.call]]
+name = "memory_replace"
+arguments = { label = "story", old_str = "some time in spring", new_str = "in spring" }
+[default]
+text = "{agent} speaks"
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn edits_of_a_step_make_one_version_that_reaches_the_next_speaker() {
+    let world = World::new(Plan { script: NOTES, members: &["ann", "bob"], ..Plan::default() }).await;
+    world.send("note it").await;
+    let block = world.block(&story()).await;
+    assert_eq!(block.version, 2);
+    assert_eq!(block.value, "The story so far\n- Launch: in spring\n- noted on {turn}");
+    assert_eq!(block.editor, Editor::Agent { id: agent_id("ann"), name: "ann".to_owned(), job: None });
+    let told = &world.asked_of("bob")[0].memory[0];
+    assert_eq!((told.version, &told.value), (2, &block.value));
+    let own = world.asked_of("ann");
+    assert_eq!(own[1].memory[0].version, 2, "its own next step sees it, too");
+    let results: Vec<_> =
+        own[1].entries.iter().filter(|entry| matches!(entry, Entry::Result { ok: true, .. })).collect();
+    assert_eq!(results.len(), 2);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_block_says_who_changed_it_since_the_agent_last_spoke() {
+    let world = World::new(Plan { script: NOTES, members: &["ann", "bob"], ..Plan::default() }).await;
+    world.send("note it").await;
+    world.edit(|value| format!("{value}\n- a person's line")).await;
+    world.send("again").await;
+    assert_eq!(world.asked_of("ann")[2].memory[0].changed_by.as_deref(), Some("the user"));
+    let bob = &world.asked_of("bob")[1].memory[0];
+    assert_eq!((bob.version, bob.changed_by.as_deref()), (4, Some("ann")));
+    world.close().await;
+}
+
+const SLOW: &str = r#"
+[[reply]]
+agent = "ann"
+step = 1
+text = "Let me write that down."
+chunk = 8
+delay_ms = 1000
+[[reply.call]]
+name = "memory_insert"
+arguments = { label = "story", new_str = "- from ann" }
+[[reply.call]]
+name = "memory_insert"
+arguments = { label = "story", new_str = "- top", insert_line = 0 }
+[default]
+text = "{agent} speaks"
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_of_a_person_while_the_step_runs_survives_with_the_agents_and_no_model_is_asked_again() {
+    let world = World::new(Plan { script: SLOW, members: &["ann"], ..Plan::default() }).await;
+    let run = world.post("note it").await;
+    world.speaking("ann").await;
+    world.edit(|value| value.replace("some time in spring", "9 May")).await;
+    world.finished(&run).await;
+    let block = world.block(&story()).await;
+    assert_eq!(block.value, "- top\nThe story so far\n- Launch: 9 May\n- from ann");
+    assert_eq!(block.version, 3);
+    let asked = world.asked_of("ann");
+    assert_eq!(asked.len(), 2, "one call a step");
+    let Some(Entry::Result { ok: true, text, .. }) =
+        asked[1].entries.iter().find(|entry| matches!(entry, Entry::Result { .. }))
+    else {
+        panic!("no result: {:?}", asked[1].entries)
+    };
+    assert!(text.contains("version 3") && text.contains("9 May"), "the result is rebuilt: {text}");
+    let step = &world.store().steps(&world.store().runs_of(&run).await.unwrap()[0].id).await.unwrap()[0];
+    assert_eq!(step.saw, [(story(), 1)], "what the model saw");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rethink_of_a_changed_block_is_an_error_result_with_the_current_text() {
+    let script = r#"
+[[reply]]
+agent = "ann"
+step = 1
+text = "I rewrite it."
+chunk = 4
+delay_ms = 1000
+[[reply.call]]
+name = "memory_rethink"
+arguments = { label = "story", new_memory = "All new" }
+[default]
+text = "{agent} speaks"
+"#;
+    let plan = Plan { script, members: &["ann"], tools: &["memory_rethink"], ..Plan::default() };
+    let world = World::new(plan).await;
+    let run = world.post("rewrite").await;
+    world.speaking("ann").await;
+    world.edit(|value| value.replace("some time in spring", "9 May")).await;
+    world.finished(&run).await;
+    let block = world.block(&story()).await;
+    assert_eq!((block.version, block.value.as_str()), (2, "The story so far\n- Launch: 9 May"));
+    let asked = world.asked_of("ann");
+    assert_eq!(asked.len(), 2);
+    let Some(Entry::Result { ok: false, text, .. }) = asked[1].entries.last() else {
+        panic!("no refusal: {:?}", asked[1].entries)
+    };
+    assert!(text.contains("- Launch: 9 May"), "{text}");
+    world.send("rewrite again").await;
+    assert_eq!(world.block(&story()).await.value, "All new", "unchanged, it is rewritten");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replace_whose_text_is_gone_is_refused_with_the_current_text() {
+    let script = SLOW.replace(
+        "name = \"memory_insert\"\narguments = { label = \"story\", new_str = \"- from ann\" }",
+        "name = \"memory_replace\"\narguments = { label = \"story\", old_str = \"some time\", new_str = \"late\" }",
+    );
+    let world = World::new(Plan { script: script.leak(), members: &["ann"], ..Plan::default() }).await;
+    let run = world.post("note it").await;
+    world.speaking("ann").await;
+    world.edit(|value| value.replace("some time in spring", "9 May")).await;
+    world.finished(&run).await;
+    assert_eq!(world.block(&story()).await.value, "- top\nThe story so far\n- Launch: 9 May");
+    let refused = world.transcript().await.into_iter().find(|line| line.contains("refused")).unwrap();
+    assert!(refused.starts_with("ann memory_replace refused"), "{refused}");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_block_made_read_only_while_the_step_runs_refuses_the_edit_and_the_turn_goes_on() {
+    let world = World::new(Plan { script: SLOW, members: &["ann", "bob"], ..Plan::default() }).await;
+    let run = world.post("note it").await;
+    world.speaking("ann").await;
+    let block = world.block(&story()).await;
+    let locked = nightdesk::domain::Change::BlockConfigured {
+        id: block.id,
+        description: block.description,
+        limit: block.limit,
+        read_only: true,
+        tags: block.tags,
+        owner: block.owner,
+        from_file: block.from_file,
+    };
+    world.ask(Request::Apply { changes: vec![locked] }).await.unwrap();
+    world.finished(&run).await;
+    assert_eq!(world.block(&story()).await.version, 1);
+    assert_eq!(world.asked_of("ann").len(), 2);
+    assert!(world.transcript().await.contains(&"bob: bob speaks".to_owned()));
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_version_of_a_block_is_found_among_many() {
+    let world = World::new(Plan::default()).await;
+    world.edit(|value| format!("{value} more")).await;
+    world.edit(|value| format!("{value} still")).await;
+    let asked = world.ask(Request::Revision { block: story(), version: 2 }).await.unwrap();
+    let Reply::Revisions { revisions } = asked else { panic!("{asked:?}") };
+    let found: Vec<(u64, bool)> =
+        revisions.iter().map(|dated| (dated.what.version, dated.what.value.ends_with(" more"))).collect();
+    assert_eq!(found, [(2, true)]);
+    world.close().await;
+}

@@ -1,0 +1,268 @@
+//! A step that needs a person parks its run: rows, no task; and a person may call anything off.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use nightdesk::domain::{Content, PendingKind, RunState, StopReason};
+use nightdesk::engine::wire::{Phase, Request};
+use nightdesk::llm::{Entry, ToolSpec};
+use nightdesk::tools::{Desk, Effect, Tool, Toolbox};
+use serde_json::{Value, json};
+
+use crate::stop;
+use crate::world::{Plan, World, story};
+
+/// A tool that waits for a person.
+struct AskPerson;
+
+impl Tool for AskPerson {
+    fn spec(&self) -> ToolSpec {
+        ToolSpec {
+            name: "ask_person".to_owned(),
+            description: "Ask the person at the desk.".to_owned(),
+            schema: json!({"type": "object", "properties": {"question": {"type": "string"}}}),
+        }
+    }
+
+    fn call<'a>(&'a self, _: &'a Value, _: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
+        Box::pin(async { Effect::Wait(PendingKind::Approval) })
+    }
+}
+
+/// A tool that falls over.
+struct Broken;
+
+impl Tool for Broken {
+    fn spec(&self) -> ToolSpec {
+        ToolSpec { name: "ask_person".to_owned(), description: String::new(), schema: json!({"type": "object"}) }
+    }
+
+    fn call<'a>(&'a self, _: &'a Value, desk: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
+        Box::pin(async move {
+            desk.blocks[0].value = "half done".to_owned();
+            panic!("the tool falls over")
+        })
+    }
+}
+
+const ASKS: &str = r#"
+[[reply]]
+agent = "ann"
+step = 1
+text = "I have to ask."
+[[reply.call]]
+name = "memory_insert"
+arguments = { label = "story", new_str = "- asked" }
+[[reply.call]]
+name = "ask_person"
+arguments = { question = "May I?" }
+[[reply.call]]
+name = "memory_insert"
+arguments = { label = "story", new_str = "- behind" }
+[default]
+text = "{agent} speaks"
+"#;
+
+fn asks() -> Plan {
+    let toolbox = Toolbox::default().with(Arc::new(AskPerson));
+    Plan { script: ASKS, members: &["ann", "bob"], toolbox, ..Plan::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_needs_a_person_parks_the_run_over_a_restart_until_it_is_answered() {
+    let world = World::new(asks()).await;
+    let run = world.post("go on").await;
+    world.in_state(&run, RunState::Parked).await;
+    world.idle().await;
+    let world = world.restart_after(Duration::from_hours(20)).await;
+    world.idle().await;
+    assert_eq!(world.in_state(&run, RunState::Parked).await.steps, 1);
+    assert_eq!(world.asked().len(), 1, "nothing is asked while it waits");
+    assert_eq!(world.block(&story()).await.version, 2, "what came before the wait is committed");
+    let waiting: Vec<_> =
+        world.overview().await.calls.into_iter().filter(|call| call.kind == PendingKind::Approval).collect();
+    let [call] = &waiting[..] else { panic!("{waiting:?}") };
+    assert_eq!((call.name.as_str(), call.ordinal), ("ask_person", 1));
+
+    let answer = |text: &str| Request::Answer {
+        step: call.step.clone(),
+        ordinal: call.ordinal,
+        ok: true,
+        text: text.to_owned(),
+    };
+    world.ask(answer("You may.")).await.unwrap();
+    let fault = world.ask(answer("You may not.")).await.unwrap_err();
+    assert!(fault.text.contains("answered already"), "{fault}");
+    assert_eq!(stop(&world.finished(&run).await), StopReason::MaxTurns);
+    let expected = [
+        "user: go on",
+        "ann: I have to ask.",
+        "ann memory_insert ok: Block story, version 2, now reads:",
+        "ann ask_person ok: You may.",
+        "ann memory_insert refused: not called: a call before it had to wait; call it again if it is still wanted",
+        "ann: ann speaks",
+        "bob: bob speaks",
+    ];
+    assert_eq!(world.transcript().await, expected);
+
+    let asked = world.asked_of("ann");
+    let told = &asked[1].entries;
+    let Entry::Own { calls, .. } = &told[1] else { panic!("{told:?}") };
+    let made: Vec<&str> = calls.iter().map(|call| call.id.as_str()).collect();
+    let results: Vec<&str> = told
+        .iter()
+        .filter_map(|entry| if let Entry::Result { call, .. } = entry { Some(call.as_str()) } else { None })
+        .collect();
+    assert_eq!(made, ["call-ann-1-1-1", "call-ann-1-1-2", "call-ann-1-1-3"]);
+    assert_eq!(made, results, "every call has exactly one result");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_parks_twice_gives_each_call_its_own_answer() {
+    let script = r#"
+[[reply]]
+agent = "ann"
+step = 3
+text = "Thank you."
+[[reply]]
+agent = "ann"
+[[reply.call]]
+name = "ask_person"
+arguments = {}
+"#;
+    let world = World::new(Plan { script, members: &["ann"], ..asks() }).await;
+    let run = world.post("go on").await;
+    for text in ["first", "second"] {
+        world.in_state(&run, RunState::Parked).await;
+        let call = world.overview().await.calls.remove(0);
+        let (step, ordinal) = (call.step, call.ordinal);
+        world.ask(Request::Answer { step, ordinal, ok: true, text: text.to_owned() }).await.unwrap();
+        world.when(async |world| (world.overview().await.calls.is_empty()).then_some(())).await;
+        world.when(async |world| (world.asked().len() > 1).then_some(())).await;
+    }
+    world.finished(&run).await;
+    let expected = ["user: go on", "ann ask_person ok: first", "ann ask_person ok: second", "ann: Thank you."];
+    assert_eq!(world.transcript().await, expected);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_of_a_person_is_told_and_a_message_meanwhile_queues() {
+    let world = World::new(asks()).await;
+    let run = world.post("go on").await;
+    world.in_state(&run, RunState::Parked).await;
+    let queued = world.post("and then?").await;
+    world.idle().await;
+    assert_eq!(world.in_state(&queued, RunState::Queued).await.turn, 2);
+    let call = world.overview().await.calls.into_iter().find(|call| call.name == "ask_person").unwrap();
+    let (step, ordinal) = (call.step, call.ordinal);
+    world.ask(Request::Answer { step, ordinal, ok: false, text: "No.".to_owned() }).await.unwrap();
+    world.finished(&run).await;
+    let lines = world.transcript().await;
+    assert!(lines.contains(&"ann ask_person refused: No.".to_owned()), "{lines:?}");
+    world.in_state(&queued, RunState::Parked).await;
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parked_run_can_be_cancelled_and_its_answer_is_refused_then() {
+    let world = World::new(asks()).await;
+    let run = world.post("go on").await;
+    world.in_state(&run, RunState::Parked).await;
+    world.idle().await;
+    let call = world.overview().await.calls.into_iter().find(|call| call.name == "ask_person").unwrap();
+    assert_eq!(world.cancel().await, (true, vec![]));
+    assert_eq!(stop(&world.finished(&run).await), StopReason::Cancelled);
+    let (step, ordinal) = (call.step, call.ordinal);
+    let fault = world.ask(Request::Answer { step, ordinal, ok: true, text: "Yes".to_owned() }).await.unwrap_err();
+    assert!(fault.text.contains("not waited for"), "{fault}");
+    assert!(world.overview().await.runs.is_empty());
+    world.send("@bob and you?").await;
+    world.close().await;
+}
+
+const SLOW: &str = "[default]\ntext = \"one two three four \"\nchunk = 4\ndelay_ms = 1000\n";
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_keeps_the_partial_text_and_gives_queued_texts_back() {
+    let world = World::new(Plan { script: SLOW, members: &["ann", "bob"], ..Plan::default() }).await;
+    let run = world.post("talk").await;
+    let queued = [world.post("later").await, world.post("latest").await];
+    world.live(|live| live.text.contains("two")).await;
+    assert_eq!(world.cancel().await, (true, vec!["later".to_owned(), "latest".to_owned()]));
+    assert_eq!(stop(&world.finished(&run).await), StopReason::Cancelled);
+    for run in queued {
+        assert_eq!(stop(&world.finished(&run).await), StopReason::Cancelled);
+    }
+    assert_eq!(world.transcript().await, ["user: talk", "ann: one two  [cancelled]"]);
+    assert!(world.overview().await.runs.is_empty(), "nothing is left running");
+    world.send("@bob go on").await;
+    let told = &world.asked_of("bob")[0].entries;
+    let interrupted = Entry::Said { by: Some("ann".to_owned()), text: "one two  [interrupted]".to_owned() };
+    assert!(told.contains(&interrupted), "{told:?}");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_between_steps_during_a_retry_and_in_a_tool_ends_the_speech_too() {
+    let script = r#"
+[[reply]]
+turn = 1
+fault = { kind = "status", status = 429, retry_after = 20 }
+[[reply]]
+turn = 2
+first_delay_ms = 1000
+[[reply.call]]
+name = "memory_insert"
+arguments = { label = "story", new_str = "- more" }
+"#;
+    let world = World::new(Plan { script, members: &["ann"], ..Plan::default() }).await;
+    let run = world.post("talk").await;
+    world.live(|live| matches!(live.phase, Phase::Retrying { .. })).await;
+    assert!(world.cancel().await.0);
+    assert_eq!(stop(&world.finished(&run).await), StopReason::Cancelled);
+
+    let run = world.post("work").await;
+    world.when(async |world| (world.block(&story()).await.version == 3).then_some(())).await;
+    assert!(world.cancel().await.0);
+    assert_eq!(stop(&world.finished(&run).await), StopReason::Cancelled);
+    let children = world.store().runs_of(&run).await.unwrap();
+    assert!(children.iter().all(nightdesk::domain::Run::is_finished), "{children:?}");
+    assert_eq!(world.cancel().await, (false, vec![]), "nothing is left to cancel");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_while_the_agent_speaks_elsewhere_ends_what_queues_for_it() {
+    let world = World::new(Plan { script: SLOW, members: &["ann"], ..Plan::default() }).await;
+    let run = world.post("talk").await;
+    world.speaking("ann").await;
+    let to = nightdesk::engine::wire::Address::Agent(crate::world::agent_id("ann"));
+    let sent = world.ask(Request::Send { to, text: "just you".to_owned() }).await.unwrap();
+    let nightdesk::engine::wire::Reply::Sent { run: direct, conversation, .. } = sent else { panic!("{sent:?}") };
+    world.when(async |world| world.store().runs_of(&direct).await.unwrap().into_iter().next()).await;
+    world.ask(Request::Cancel { conversation }).await.unwrap();
+    assert_eq!(stop(&world.finished(&direct).await), StopReason::Cancelled);
+    assert_eq!(stop(&world.finished(&run).await), StopReason::MaxTurns, "the other talk goes on");
+    let children = world.store().runs_of(&direct).await.unwrap();
+    assert!(children.iter().all(nightdesk::domain::Run::is_finished), "{children:?}");
+    world.send("once more").await;
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tool_that_panics_fails_its_call_and_leaves_nothing_half_done() {
+    let toolbox = Toolbox::default().with(Arc::new(Broken));
+    let world = World::new(Plan { toolbox, ..asks() }).await;
+    let run = world.send("go on").await;
+    assert_eq!(stop(&run), StopReason::MaxTurns);
+    let talk = world.conversation().await.id;
+    let messages = world.messages(&talk).await;
+    let failed = messages.iter().find(|message| matches!(message.content, Content::Tool { ok: false, .. })).unwrap();
+    assert!(failed.text().contains("failed inside"), "{failed:?}");
+    let block = world.block(&story()).await;
+    assert!(block.value.ends_with("- asked\n- behind"), "{}", block.value);
+    world.close().await;
+}

@@ -1,0 +1,193 @@
+//! Who speaks, in what order, and what each is told.
+
+use std::time::Duration;
+
+use nightdesk::domain::{Conversation, RunState, StopReason};
+use nightdesk::engine::wire::{Address, Reply, Request};
+use nightdesk::llm::Entry;
+
+use crate::stop;
+use crate::world::{Plan, World, agent_id, group_id, lines};
+
+fn said(by: Option<&str>, text: &str) -> Entry {
+    Entry::Said { by: by.map(str::to_owned), text: text.to_owned() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn round_robin_of_three_answers_in_order() {
+    let world = World::new(Plan::default()).await;
+    let run = world.send("hello").await;
+    let expected = [
+        "user: hello",
+        "ann: ann heard hello",
+        "bob: bob heard ann heard hello",
+        "cid: cid heard bob heard ann heard hello",
+    ];
+    assert_eq!(world.transcript().await, expected);
+    assert_eq!(run.state, RunState::Finished { stop_reason: StopReason::MaxTurns, error: None });
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_speaker_is_told_who_said_what_before() {
+    let world = World::new(Plan { script: "[default]\ntext = \"{agent} speaks\"\n", ..Plan::default() }).await;
+    world.send("hello").await;
+    assert_eq!(world.asked_of("bob")[0].entries, [said(None, "hello"), said(Some("ann"), "ann speaks")]);
+    let cid = [said(None, "hello"), said(Some("ann"), "ann speaks"), said(Some("bob"), "bob speaks")];
+    assert_eq!(world.asked_of("cid")[0].entries, cid);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_turn_every_member_can_read_the_whole_exchange() {
+    let world = World::new(Plan { script: "[default]\ntext = \"{agent} speaks\"\n", ..Plan::default() }).await;
+    world.send("hello").await;
+    world.send("and now?").await;
+    let own = Entry::Own { text: "ann speaks".to_owned(), calls: Vec::new() };
+    let read = [
+        said(None, "hello"),
+        own,
+        said(Some("bob"), "bob speaks"),
+        said(Some("cid"), "cid speaks"),
+        said(None, "and now?"),
+    ];
+    assert_eq!(world.asked_of("ann")[1].entries, read);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pass_and_a_silence_are_seen_and_spend_the_speech() {
+    let script = r#"
+[[reply]]
+agent = "ann"
+[[reply.call]]
+name = "pass"
+[[reply]]
+agent = "bob"
+text = ""
+[default]
+text = "{agent} speaks"
+"#;
+    let world = World::new(Plan { script, ..Plan::default() }).await;
+    let run = world.send("hello").await;
+    assert_eq!(world.transcript().await, ["user: hello", "(ann passed)", "(bob passed)", "cid: cid speaks"]);
+    assert_eq!(stop(&run), StopReason::MaxTurns);
+    let told = &world.asked_of("cid")[0].entries;
+    assert_eq!(told[1], Entry::Note { text: "ann passed".to_owned() });
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_ends_when_all_have_passed_in_a_row() {
+    let script = "[default]\n[[default.call]]\nname = \"pass\"\n";
+    let world = World::new(Plan { script, max_turns: Some(9), ..Plan::default() }).await;
+    let run = world.send("hello").await;
+    assert_eq!(stop(&run), StopReason::AllPassed);
+    assert_eq!(world.asked().len(), 3);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queued_turn_starts_after_the_first_and_carries_its_text() {
+    let script = "[default]\ntext = \"{agent} on {turn}\"\nfirst_delay_ms = 1000\n";
+    let world = World::new(Plan { script, members: &["ann", "bob"], ..Plan::default() }).await;
+    let first = world.post("one").await;
+    let to = Address::Group(group_id());
+    let Reply::Sent { run: second, queued, .. } =
+        world.ask(Request::Send { to, text: "two".to_owned() }).await.unwrap()
+    else {
+        panic!("it was not sent")
+    };
+    assert!(queued);
+    let waiting = world.overview().await.runs.into_iter().find(|run| run.id == second).unwrap();
+    assert_eq!((waiting.state, waiting.queued.as_deref(), waiting.turn), (RunState::Queued, Some("two"), 2));
+    let third = world.post("three").await;
+    let (first, second) = (world.finished(&first).await, world.finished(&second).await);
+    assert!(first.moved_at <= second.moved_at);
+    assert_eq!(second.queued, None);
+    world.finished(&third).await;
+    let expected = [
+        "user: one",
+        "ann: ann on 1",
+        "bob: bob on 1",
+        "user: two",
+        "ann: ann on 2",
+        "bob: bob on 2",
+        "user: three",
+        "ann: ann on 3",
+        "bob: bob on 3",
+    ];
+    assert_eq!(world.transcript().await, expected);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_name_makes_a_turn_only_that_member_answers() {
+    let world = World::new(Plan { script: "[default]\ntext = \"{agent} speaks\"\n", ..Plan::default() }).await;
+    world.send("@bob what do you say?").await;
+    world.send("@cid: and you?").await;
+    let expected = ["user: @bob what do you say?", "bob: bob speaks", "user: @cid: and you?", "cid: cid speaks"];
+    assert_eq!(world.transcript().await, expected);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_nobody_and_empty_words_are_refused_with_a_sentence_and_make_no_turn() {
+    let world = World::new(Plan::default()).await;
+    for (text, part) in [("@dan hi", "ann, bob, cid"), ("@bob", "say something to bob"), (" ", "nothing to send")] {
+        let to = Address::Group(group_id());
+        let fault = world.ask(Request::Send { to, text: text.to_owned() }).await.unwrap_err();
+        assert!(fault.text.contains(part), "{text:?}: {fault}");
+    }
+    assert!(world.overview().await.conversations.is_empty());
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_direct_talk_is_a_conversation_of_its_own_with_the_same_memory() {
+    let world = World::new(Plan { script: "[default]\ntext = \"{agent} speaks\"\n", ..Plan::default() }).await;
+    world.send("to all").await;
+    let to = Address::Agent(agent_id("bob"));
+    let Reply::Sent { run, conversation, .. } =
+        world.ask(Request::Send { to, text: "just you".to_owned() }).await.unwrap()
+    else {
+        panic!("it was not sent")
+    };
+    let run = world.finished(&run).await;
+    assert_eq!(stop(&run), StopReason::EndTurn);
+    assert_eq!(lines(&world.messages(&conversation).await), ["user: just you", "bob: bob speaks"]);
+    let told = world.asked().pop().unwrap();
+    assert_eq!(told.entries, [said(None, "just you")]);
+    assert_eq!(told.memory.iter().map(|block| block.label.as_str()).collect::<Vec<_>>(), ["story"]);
+    assert!(!world.transcript().await.iter().any(|line| line.contains("just you")));
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_speaks_elsewhere_is_waited_for_and_speaks_once_at_a_time() {
+    let script = "[default]\ntext = \"{agent} speaks\"\nfirst_delay_ms = 1000\n";
+    let world = World::new(Plan { script, members: &["ann"], ..Plan::default() }).await;
+    let group = world.post("to all").await;
+    let to = Address::Agent(agent_id("ann"));
+    let Reply::Sent { run: direct, .. } = world.ask(Request::Send { to, text: "just you".to_owned() }).await.unwrap()
+    else {
+        panic!("it was not sent")
+    };
+    let child = world.when(async |world| world.store().runs_of(&direct).await.unwrap().into_iter().next()).await;
+    assert_eq!(child.state, RunState::Queued, "it queues where it can be seen");
+    world.finished(&group).await;
+    world.finished(&direct).await;
+    assert_eq!(world.waits_of("ann"), [Duration::from_secs(1)]);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_committed_before_any_model_is_asked() {
+    let world = World::new(Plan::default()).await;
+    world.post("hello").await;
+    assert!(world.asked().is_empty());
+    assert_eq!(world.transcript().await, ["user: hello"]);
+    let talk = world.store().all::<Conversation>().await.unwrap().rows.remove(0);
+    assert_eq!((talk.head, talk.asked), (1, 1));
+    world.close().await;
+}

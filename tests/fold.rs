@@ -1,0 +1,349 @@
+//! The store against its reference: random commits mean the same on tables as on maps, accepted or refused, and the
+//! log folds to the tables (F16).
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+#[path = "support/fold.rs"]
+mod fold;
+#[allow(dead_code, reason = "shared by several test binaries, each uses a part")]
+#[path = "support/nouns.rs"]
+mod nouns;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use nightdesk::domain::block::Editor;
+use nightdesk::domain::job::JobFault;
+use nightdesk::domain::run::{Answer, PendingKind};
+use nightdesk::domain::state::{Desk, Halt, Memory, Row, Rows as _, check};
+use nightdesk::domain::trigger::follow;
+use nightdesk::domain::{
+    Actor, Agent, AgentId, Block, BlockOwner, Change, Commit, Conflict, Conversation, ConversationOwner, Cursor, Group,
+    Ids, Job, JobId, JobOutcome, JobState, Logged, PendingCall, Rest, Run, RunId, RunState, StopReason, Trigger,
+};
+use nightdesk::store::{Clock as _, CommitError, Lane, ManualClock, Mode, Options, Store, Synchronous};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// One change to be, in small numbers: which kind, what it touches, and how it goes wrong.
+#[derive(Debug, Clone)]
+struct Op {
+    kind: u8,
+    which: usize,
+    other: usize,
+    variant: u8,
+    text: String,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    (0_u8..25, 0_usize..4, 0_usize..4, 0_u8..6, "[a-c é]{0,6}").prop_map(|(kind, which, other, variant, text)| Op {
+        kind,
+        which,
+        other,
+        variant,
+        text,
+    })
+}
+
+const NAMES: [&str; 4] = ["ann", "ben", "cleo", "dan"];
+
+fn agent_id(at: usize) -> AgentId {
+    AgentId(format!("agent-{}", NAMES[at]))
+}
+
+fn run_state(variant: u8) -> RunState {
+    match variant {
+        0..=1 => RunState::Running,
+        2 => RunState::Parked,
+        3 => RunState::Queued,
+        _ => RunState::Finished { stop_reason: StopReason::EndTurn, error: None },
+    }
+}
+
+fn job_state(variant: u8, text: &str) -> JobState {
+    match variant {
+        0 => JobState::Retryable { run_at: Timestamp::UNIX_EPOCH, error: text.to_owned() },
+        1 => JobState::Completed { outcome: JobOutcome::Changed },
+        2 => JobState::Completed { outcome: JobOutcome::NothingToDo },
+        3 => JobState::Failed { class: JobFault::Terminal, error: text.to_owned() },
+        4 => JobState::Cancelled { why: text.to_owned() },
+        _ => JobState::Available,
+    }
+}
+
+/// The jobs there are, made by triggers or by hand; one that is not where there are none.
+fn some_job(state: &mut Memory, at: usize) -> Job {
+    let Ok(jobs) = state.all::<Job>();
+    let none = Job::new("job-none".into(), agent_id(0), nouns::GROUP.into(), Trigger::Turn { turn: 1 });
+    jobs.get(at % jobs.len().max(1)).cloned().unwrap_or(none)
+}
+
+fn block_change(state: &mut Memory, op: &Op) -> Change {
+    let id = format!("block-{}", op.which);
+    let Ok(block) = state.get::<Block>(&id);
+    match op.kind {
+        0 => Change::BlockCreated(Block {
+            owner: if op.variant == 0 { BlockOwner::Agent(agent_id(op.other)) } else { nouns::block("", "", "").owner },
+            limit: 5,
+            ..nouns::block(&id, ["a", "A", "b", "not one"][op.other], &op.text)
+        }),
+        1 => Change::BlockConfigured {
+            id: id.as_str().into(),
+            description: op.text.clone(),
+            limit: u32::from(op.variant) * 2,
+            read_only: op.variant % 2 == 1,
+            tags: vec![op.text.clone()],
+            owner: BlockOwner::Agent(agent_id(op.other)),
+            from_file: Some(op.text.clone()),
+        },
+        _ => {
+            let behind = u64::from(op.variant == 0);
+            let version = block.map_or(1, |block| block.version) + 1 - behind;
+            let Change::BlockEdited(mut revision) = nouns::edit(&id, version, &op.text) else { unreachable!() };
+            let job = (op.variant > 4).then(|| some_job(state, op.other).id);
+            revision.editor = match op.variant {
+                1 => Editor::File,
+                2.. => Editor::Agent { id: agent_id(op.other), name: NAMES[op.other].to_owned(), job },
+                _ => Editor::Person,
+            };
+            Change::BlockEdited(revision)
+        }
+    }
+}
+
+fn people_change(op: &Op) -> Change {
+    if op.kind == 5 {
+        let mut agent = nouns::agent(NAMES[op.which]);
+        agent.blocks = (0..op.other).map(|at| format!("block-{at}").as_str().into()).collect();
+        agent.temperature = Some(0.1 + f64::from(op.variant) / 3.0);
+        NAMES[op.variant as usize % 4].clone_into(&mut agent.name);
+        return Change::AgentPut(agent);
+    }
+    let mut group = nouns::group(&NAMES[..op.which], &NAMES[op.other..], u32::from(op.variant));
+    group.shared_blocks = (0..op.variant).map(|at| format!("block-{at}").as_str().into()).collect();
+    Change::GroupPut(group)
+}
+
+fn run_change(state: &mut Memory, op: &Op) -> Change {
+    let id = format!("run-{}", op.which);
+    let Ok(run) = state.get::<Run>(&id);
+    let steps = run.map_or(0, |run| run.steps);
+    match op.kind {
+        9 if op.variant < 2 => nouns::turn(&id),
+        9 if op.variant < 4 => nouns::queued_turn(&id, &op.text),
+        9 => nouns::speech(&id, &format!("run-{}", op.other), NAMES[op.other]),
+        10..=12 => nouns::moved(&id, run_state(op.variant)),
+        13..=14 => nouns::step(&id, NAMES[op.other], steps + u32::from(op.variant > 0), vec![("block-0".into(), 1)]),
+        15 => Change::CallPending(PendingCall {
+            run: RunId(id.clone()),
+            step: format!("step-{id}-1").as_str().into(),
+            ordinal: u32::from(op.variant),
+            call: "call".to_owned(),
+            name: "ask".to_owned(),
+            arguments: serde_json::json!({ "x": 0.1, "text": op.text }),
+            kind: PendingKind::Approval,
+            since: Timestamp::UNIX_EPOCH,
+            until: None,
+            answer: None,
+        }),
+        _ => Change::CallAnswered {
+            step: format!("step-{id}-1").as_str().into(),
+            ordinal: u32::from(op.variant),
+            answer: Answer { ok: true, text: op.text.clone() },
+        },
+    }
+}
+
+fn job_change(state: &mut Memory, op: &Op) -> Change {
+    let job = some_job(state, op.which);
+    match op.kind {
+        17 => {
+            let mut job = Job::new(
+                JobId(format!("job-{}", op.which)),
+                agent_id(op.other),
+                nouns::GROUP.into(),
+                Trigger::Person { instruction: Some(op.text.clone()) },
+            );
+            job.window = (op.variant == 0).then_some((0, 1));
+            Change::JobCreated(job)
+        }
+        18 => Change::JobCaused { id: job.id, cause: Trigger::Person { instruction: None } },
+        19..=20 => Change::JobClaimed {
+            id: job.id,
+            epoch: 1,
+            run: format!("run-{}", op.other).as_str().into(),
+            conversation: format!("conversation-{}", op.other).as_str().into(),
+            upto: (op.variant < 2).then_some(u64::from(op.variant)),
+        },
+        21 => Change::JobYielded { id: job.id },
+        22 => Change::JobRecovered { id: job.id },
+        _ => Change::JobMoved { id: job.id, to: job_state(op.variant, &op.text) },
+    }
+}
+
+fn change(state: &mut Memory, op: &Op) -> Change {
+    match op.kind {
+        0..=3 => block_change(state, op),
+        4 => {
+            let Ok(desk) = state.get::<Desk>(Desk::KEY);
+            Change::EpochRaised { epoch: desk.unwrap_or_default().epoch + u64::from(op.variant > 1) }
+        }
+        5..=6 => people_change(op),
+        7 => {
+            let owner = ConversationOwner::Agent(agent_id(op.other));
+            Change::ConversationOpened(Conversation::new(format!("conversation-{}", op.which).as_str().into(), owner))
+        }
+        8 => {
+            let talk = if op.variant < 4 { nouns::TALK.to_owned() } else { format!("conversation-{}", op.which) };
+            let Change::MessageAppended(mut message) = nouns::said(&talk, None, &op.text) else { unreachable!() };
+            message.seq = if op.variant == 0 { 3 } else { 0 };
+            Change::MessageAppended(message)
+        }
+        9..=16 => run_change(state, op),
+        _ => job_change(state, op),
+    }
+}
+
+fn rest(state: &mut Memory, op: &Op) -> Rest {
+    if op.variant.is_multiple_of(2) {
+        return Rest::RunRunning(RunId(format!("run-{}", op.which)));
+    }
+    let job = some_job(state, op.which);
+    Rest::JobFence(job.id, job.fence - u64::from(op.variant == 5 && job.fence > 0))
+}
+
+/// The reference: the same commit on maps.
+struct Reference {
+    state: Memory,
+    log: Vec<Logged>,
+    ids: Ids,
+}
+
+impl Reference {
+    fn commit(&mut self, commit: &Commit, at: Timestamp) -> Result<Vec<Logged>, Conflict> {
+        let mut trial = self.state.clone();
+        for rest in &commit.rests_on {
+            match check(&mut trial, rest) {
+                Ok(()) => {}
+                Err(Halt::Conflict(conflict)) => return Err(conflict),
+                Err(Halt::Fault(never)) => match never {},
+            }
+        }
+        let mut made = Vec::new();
+        let mut todo: Vec<(Change, Actor, Option<u64>)> = Vec::new();
+        for change in commit.changes.iter().rev() {
+            todo.push((change.clone(), commit.by.clone(), commit.cause));
+        }
+        while let Some((change, by, cause)) = todo.pop() {
+            let n = (self.log.len() + made.len() + 1) as u64;
+            let change = trial.apply(change, at)?;
+            let Ok(next) = follow(&mut trial, &change, &self.ids);
+            todo.extend(next.into_iter().rev().map(|change| (change, Actor::Engine, Some(n))));
+            made.push(Logged { n, change, by, at, cause });
+        }
+        self.state = trial;
+        self.log.extend(made.iter().cloned());
+        Ok(made)
+    }
+}
+
+async fn same_rows<T: Row + PartialEq + std::fmt::Debug + Send + 'static>(store: &Store, state: &mut Memory) {
+    let mut listed = store.all::<T>().await.unwrap();
+    assert_eq!(listed.faults, Vec::<String>::new());
+    listed.rows.sort_by_key(Row::key);
+    let Ok(expected) = state.all::<T>();
+    assert_eq!(listed.rows, expected);
+}
+
+async fn same_state(store: &Store, reference: &mut Reference) {
+    let state = &mut reference.state;
+    same_rows::<Desk>(store, state).await;
+    same_rows::<Agent>(store, state).await;
+    same_rows::<Group>(store, state).await;
+    same_rows::<Block>(store, state).await;
+    same_rows::<Conversation>(store, state).await;
+    same_rows::<Run>(store, state).await;
+    same_rows::<PendingCall>(store, state).await;
+    same_rows::<Job>(store, state).await;
+    same_rows::<Cursor>(store, state).await;
+    assert_eq!(store.log(0, usize::MAX >> 1).await.unwrap(), reference.log);
+    fold::assert_folds(store).await;
+}
+
+/// What was tried: the kinds of changes kept, and how many commits were refused.
+struct Outcome {
+    kinds: BTreeSet<&'static str>,
+    refused: usize,
+}
+
+async fn play(commits: Vec<(Vec<Op>, Option<Op>)>) -> Outcome {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::default());
+    let options = Options {
+        mode: Mode::Inline,
+        clock: Arc::clone(&clock) as _,
+        ids: Ids::seeded(7),
+        synchronous: Synchronous::Normal,
+        page_limit: None,
+    };
+    let store = Store::open(&dir.path().join("desk.db"), options).unwrap();
+    let mut reference = Reference { state: Memory::default(), log: Vec::new(), ids: Ids::seeded(7) };
+    let mut refused = 0;
+    let opening = nouns::newsroom();
+    reference.commit(&opening, clock.now()).unwrap();
+    store.commit(Lane::Foreground, opening).await.unwrap();
+    for (ops, on) in commits {
+        clock.advance(Duration::from_millis(1_001));
+        let changes = ops.iter().map(|op| change(&mut reference.state, op)).collect();
+        let mut commit = Commit::new(Actor::Person, changes);
+        if let Some(on) = on {
+            commit = commit.on(rest(&mut reference.state, &on));
+        }
+        match (reference.commit(&commit, clock.now()), store.commit(Lane::Foreground, commit).await) {
+            (Ok(expected), Ok(made)) => {
+                assert_eq!(made, expected);
+            }
+            (Err(expected), Err(CommitError::Conflict(conflict))) => {
+                refused += 1;
+                assert_eq!(conflict, expected);
+            }
+            (expected, made) => panic!("the reference says {expected:?}, the store {made:?}"),
+        }
+    }
+    same_state(&store, &mut reference).await;
+    Outcome { kinds: reference.log.iter().map(|logged| logged.change.kind()).collect(), refused }
+}
+
+fn run_async<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_commits_mean_the_same_on_tables_and_on_maps(
+        commits in vec((vec(op(), 1..4), proptest::option::weighted(0.15, op())), 1..60)
+    ) {
+        run_async(play(commits));
+    }
+}
+
+/// The random commits are worth something only while they reach every kind of change, and are refused as well.
+#[test]
+fn random_commits_reach_every_kind_of_change_and_are_refused_too() {
+    use proptest::strategy::ValueTree as _;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let strategy = vec((vec(op(), 1..3), proptest::option::weighted(0.15, op())), 300);
+    let mut all = Outcome { kinds: BTreeSet::new(), refused: 0 };
+    for _ in 0..4 {
+        let commits = strategy.new_tree(&mut runner).unwrap().current();
+        let outcome = run_async(play(commits));
+        all.kinds.extend(outcome.kinds);
+        all.refused += outcome.refused;
+    }
+    assert_eq!(all.kinds.len(), 19, "{:?}", all.kinds);
+    assert!(all.refused > 100, "{} refused", all.refused);
+}

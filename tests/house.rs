@@ -1,0 +1,94 @@
+//! The house keeps its rules: layers, sizes, and a README that is not stale.
+
+use std::path::{Path, PathBuf};
+
+/// Files longer than this ask whether they hold two things.
+const MOST_LINES: usize = 600;
+
+fn sources(dir: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            found.push((path, text));
+        }
+    }
+    found
+}
+
+fn source() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let name = |path: PathBuf| path.strip_prefix(&root).unwrap().display().to_string();
+    sources(&root).into_iter().map(|(path, text)| (name(path), text)).collect()
+}
+
+#[test]
+fn no_source_file_grows_over_its_bound() {
+    let long: Vec<String> = source()
+        .iter()
+        .map(|(name, text)| (name, text.lines().count()))
+        .filter(|(_, lines)| *lines > MOST_LINES)
+        .map(|(name, lines)| format!("{name}: {lines} lines"))
+        .collect();
+    assert!(long.is_empty(), "{long:?}");
+}
+
+#[test]
+fn imports_run_downwards_only() {
+    // Who may not be named by whom, as (where, what).
+    let walls = [
+        (
+            "domain",
+            &[
+                "tokio",
+                "rusqlite",
+                "ratatui",
+                "genai",
+                "crate::store",
+                "crate::engine",
+                "crate::llm",
+                "crate::tui",
+                "crate::cli",
+                "std::fs",
+                "SystemTime::now",
+                "Instant::now",
+            ][..],
+        ),
+        ("store", &["crate::engine", "crate::llm", "crate::tools", "crate::tui", "crate::cli"]),
+        ("llm", &["rusqlite", "crate::engine", "crate::store", "crate::tui", "crate::cli"]),
+        ("tools", &["rusqlite", "crate::engine", "crate::store", "crate::tui", "crate::cli"]),
+        ("agentfile", &["rusqlite", "crate::engine", "crate::store", "crate::tui", "crate::cli"]),
+        ("engine", &["rusqlite", "genai::", "ratatui", "crossterm", "crate::tui", "crate::cli"]),
+        ("tui", &["rusqlite", "genai::", "crate::store", "crate::llm", "crate::tools", "crate::cli"]),
+        ("cli", &["rusqlite", "genai::", "ratatui", "crossterm"]),
+    ];
+    let mut broken = Vec::new();
+    for (name, text) in source() {
+        for (layer, forbidden) in walls {
+            if name != format!("{layer}.rs") && !name.starts_with(&format!("{layer}/")) {
+                continue;
+            }
+            let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+            for line in code {
+                broken.extend(
+                    forbidden
+                        .iter()
+                        .filter(|word| line.contains(**word))
+                        .map(|word| format!("{name} names {word}: {}", line.trim())),
+                );
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn the_readme_has_the_table_of_commands_as_it_is() {
+    let readme = include_str!("../README.md");
+    let (_, rest) = readme.split_once("<!-- keys -->").expect("README has a place for the keys");
+    let (table, _) = rest.split_once("<!-- /keys -->").expect("README has an end of the keys");
+    assert_eq!(table.trim(), nightdesk::tui::command::readme_table().trim(), "paste the right side into README.md");
+}

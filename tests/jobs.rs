@@ -1,0 +1,68 @@
+//! Background jobs (J1 to J9, F6, F10) on the scripted model and a paused clock.
+
+#[allow(dead_code, reason = "each test file uses its own part of the harness")]
+#[path = "support/world.rs"]
+mod world;
+
+#[path = "jobs/ending.rs"]
+mod ending;
+#[path = "jobs/making.rs"]
+mod making;
+#[path = "jobs/owning.rs"]
+mod owning;
+#[path = "jobs/windows.rs"]
+mod windows;
+#[path = "jobs/yielding.rs"]
+mod yielding;
+
+use nightdesk::domain::{Job, JobId, JobState, Trigger};
+use nightdesk::engine::wire::{Fault, Reply, Request};
+
+use world::{Plan, World, agent_id, group_id};
+
+/// One speaker, one background agent, a job every turn.
+fn desk(script: &'static str) -> Plan {
+    Plan { script, members: &["ann"], background: &["cleo"], every_turns: Some(1), ..Plan::default() }
+}
+
+fn turns(job: &Job) -> Vec<u64> {
+    job.causes.iter().filter_map(|cause| if let Trigger::Turn { turn } = cause { Some(*turn) } else { None }).collect()
+}
+
+async fn asked_for(world: &World, request: Request) -> Result<Job, Fault> {
+    match world.ask(request).await? {
+        Reply::Job(job) => Ok(*job),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn cancel(world: &World, id: &JobId) -> Result<Job, Fault> {
+    asked_for(world, Request::CancelJob { id: id.clone() }).await
+}
+
+async fn retry(world: &World, id: &JobId) -> Result<Job, Fault> {
+    asked_for(world, Request::RetryJob { id: id.clone() }).await
+}
+
+async fn run_now(world: &World, agent: &str, instruction: Option<&str>) -> Result<Job, Fault> {
+    let instruction = instruction.map(str::to_owned);
+    asked_for(world, Request::RunJob { agent: agent_id(agent), group: group_id(), instruction }).await
+}
+
+/// Waits until this job is as it should be.
+async fn until(world: &World, id: &JobId, is: impl Fn(&Job) -> bool) -> Job {
+    world
+        .when(async |world| {
+            let job = world.job(id).await;
+            is(&job).then_some(job)
+        })
+        .await
+}
+
+fn runs(job: &Job) -> bool {
+    matches!(job.state, JobState::Running { .. })
+}
+
+fn is_over(job: &Job) -> bool {
+    job.state.is_final()
+}

@@ -1,0 +1,234 @@
+//! What makes a job, and that it is there exactly when its cause is (J1, J3, J9).
+
+use nightdesk::domain::{Change, JobOutcome, JobState, RunState, Trigger};
+use nightdesk::llm::Entry;
+
+use crate::world::{Plan, World};
+use crate::{desk, run_now, runs, turns, until};
+
+const QUICK: &str = r#"
+[[reply]]
+background = true
+[[reply.call]]
+name = "memory_finish_edits"
+[default]
+text = "{agent} speaks"
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn every_turns_fires_on_the_nth_and_its_multiples_for_each_background_agent() {
+    let plan = Plan { background: &["cleo", "dan"], every_turns: Some(2), ..desk(QUICK) };
+    let world = World::new(plan).await;
+    for turn in 1..=5 {
+        world.send(&format!("turn {turn}")).await;
+        world.idle().await;
+    }
+    let jobs = world.jobs_over(4).await;
+    let made: Vec<_> = jobs.iter().map(|job| (job.agent.as_str(), turns(job))).collect();
+    let expected = [("agent-cleo", vec![2]), ("agent-dan", vec![2]), ("agent-cleo", vec![4]), ("agent-dan", vec![4])];
+    assert_eq!(made, expected);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_any_trigger_a_policy_fires_every_fifth_turn() {
+    let world = World::new(Plan { every_turns: None, ..desk(QUICK) }).await;
+    for turn in 1..=11 {
+        world.send(&format!("turn {turn}")).await;
+        world.idle().await;
+    }
+    let made: Vec<_> = world.jobs_over(2).await.iter().flat_map(turns).collect();
+    assert_eq!(made, [5, 10]);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_is_logged_with_its_cause_in_one_commit_and_never_without() {
+    let world = World::new(desk(QUICK)).await;
+    for turn in 1..=3 {
+        world.send(&format!("turn {turn}")).await;
+    }
+    world.jobs_over(3).await;
+    let log = world.store().log(0, 10_000).await.unwrap();
+    let mut made = 0;
+    for (at, logged) in log.iter().enumerate() {
+        let ends = matches!(&logged.change, Change::RunMoved { id, to: RunState::Finished { .. } }
+            if log.iter().any(|other| matches!(&other.change, Change::RunCreated(run)
+                if run.id == *id && run.parent.is_none() && run.agent().is_none())));
+        let follows =
+            log.get(at + 1).filter(|next| matches!(next.change, Change::JobCreated(_) | Change::JobCaused { .. }));
+        assert_eq!(ends, follows.is_some(), "{logged:?}");
+        if let Some(follows) = follows {
+            assert_eq!((follows.cause, follows.at), (Some(logged.n), logged.at));
+            made += 1;
+        }
+    }
+    assert_eq!(made, 3);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_without_a_committed_step_counts_for_nothing() {
+    let script = "[[reply]]\nturn = 1\nfault = { kind = \"status\", status = 401 }\n[default]\ntext = \"fine\"\n";
+    let world = World::new(desk(script)).await;
+    world.send("one").await;
+    world.idle().await;
+    assert!(world.jobs().await.is_empty());
+    world.send("two").await;
+    assert_eq!(world.jobs_over(1).await.iter().flat_map(turns).collect::<Vec<_>>(), [1]);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn causes_that_come_while_a_job_waits_join_it() {
+    let script = r#"
+[[reply]]
+background = true
+first_delay_ms = 100000
+[[reply.call]]
+name = "memory_finish_edits"
+[default]
+text = "{agent} speaks"
+"#;
+    let world = World::new(desk(script)).await;
+    for turn in 1..=3 {
+        world.send(&format!("turn {turn}")).await;
+    }
+    let job = run_now(&world, "cleo", Some("look at the dates")).await.unwrap();
+    let jobs = world.jobs_over(2).await;
+    assert_eq!(jobs.len(), 2, "one runs, one waits");
+    assert_eq!(turns(&jobs[0]), [1]);
+    let person = Trigger::Person { instruction: Some("look at the dates".to_owned()) };
+    assert_eq!(jobs[1].causes, [Trigger::Turn { turn: 2 }, Trigger::Turn { turn: 3 }, person]);
+    assert_eq!(job.id, jobs[1].id);
+    assert_eq!((jobs[0].window, jobs[1].window), (Some((0, 2)), Some((2, 6))));
+    let told = world.asked_of("cleo").pop().unwrap();
+    assert!(
+        told.entries.iter().any(|entry| matches!(entry, Entry::Note { text } if text.contains("look at the dates"))),
+        "{:?}",
+        told.entries
+    );
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_with_nothing_new_asks_no_model() {
+    let script = r#"
+[[reply]]
+agent = "ann"
+step = 1
+text = "I look."
+[[reply.call]]
+name = "conversation_search"
+arguments = { query = "x" }
+[[reply]]
+agent = "ann"
+fault = { kind = "hang" }
+[[reply]]
+background = true
+[[reply.call]]
+name = "memory_finish_edits"
+"#;
+    let world = World::new(desk(script)).await;
+    let run = world.post("one").await;
+    world.when(async |world| (world.asked_of("ann").len() == 2).then_some(())).await;
+    let first = run_now(&world, "cleo", None).await.unwrap();
+    until(&world, &first.id, crate::is_over).await;
+    world.cancel().await;
+    world.finished(&run).await;
+    let jobs = world.jobs_over(2).await;
+    assert_eq!(jobs[1].state, JobState::Completed { outcome: JobOutcome::NothingToDo });
+    assert_eq!((jobs[1].tokens, jobs[1].window), (0, Some((3, 3))));
+    assert_eq!(world.asked_of("cleo").len(), 1);
+    let run = world.store().row::<nightdesk::domain::Run>(jobs[1].run.clone().unwrap().as_str()).await.unwrap();
+    assert!(run.unwrap().is_finished());
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_background_agents_of_a_group_that_has_spoken_can_be_made_to_work() {
+    let world = World::new(desk(QUICK)).await;
+    let fault = run_now(&world, "cleo", None).await.unwrap_err();
+    assert!(fault.text.contains("said nothing yet"), "{fault}");
+    let fault = run_now(&world, "ann", None).await.unwrap_err();
+    assert!(fault.text.contains("does not work in the background"), "{fault}");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_edits_a_block_the_next_speaker_sees_and_its_own_notes_stay_out_of_the_conversation() {
+    let script = r#"
+[[reply]]
+background = true
+step = 1
+text = "I keep it."
+[[reply.call]]
+name = "memory_insert"
+arguments = { label = "story", new_str = "- kept" }
+[[reply]]
+background = true
+[[reply.call]]
+name = "memory_finish_edits"
+[default]
+text = "{agent} speaks"
+"#;
+    let world = World::new(desk(script)).await;
+    world.send("one").await;
+    let job = world.job_over().await;
+    assert_eq!(job.state, JobState::Completed { outcome: JobOutcome::Changed });
+    assert_eq!(job.edits, 1);
+    assert_eq!(world.transcript().await, ["user: one", "ann: ann speaks"]);
+    let read = &world.asked_of("cleo")[0];
+    assert!(read.place.background && read.tools.iter().any(|tool| tool.name == "memory_rethink"));
+    assert!(read.tools.iter().all(|tool| tool.name != "pass"));
+    world.send("two").await;
+    let told = &world.asked_of("ann")[1].memory[0];
+    assert!(told.value.ends_with("- kept"), "{}", told.value);
+    assert_eq!(told.changed_by.as_deref(), Some("cleo"));
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_would_wait_for_somebody_is_refused_in_the_background() {
+    struct Ask;
+    impl nightdesk::tools::Tool for Ask {
+        fn spec(&self) -> nightdesk::llm::ToolSpec {
+            nightdesk::llm::ToolSpec {
+                name: "ask_person".to_owned(),
+                description: String::new(),
+                schema: serde_json::json!({"type": "object"}),
+            }
+        }
+        fn call<'a>(
+            &'a self,
+            _: &'a serde_json::Value,
+            _: &'a mut nightdesk::tools::Desk<'_>,
+        ) -> futures::future::BoxFuture<'a, nightdesk::tools::Effect> {
+            Box::pin(async { nightdesk::tools::Effect::Wait(nightdesk::domain::PendingKind::Approval) })
+        }
+    }
+    let script = r#"
+[[reply]]
+background = true
+step = 1
+[[reply.call]]
+name = "ask_person"
+[[reply]]
+background = true
+[[reply.call]]
+name = "memory_finish_edits"
+[default]
+text = "{agent} speaks"
+"#;
+    let toolbox = nightdesk::tools::Toolbox::default().with(std::sync::Arc::new(Ask));
+    let world = World::new(Plan { toolbox, ..desk(script) }).await;
+    world.send("one").await;
+    let job = world.job_over().await;
+    assert_eq!(job.state, JobState::Completed { outcome: JobOutcome::Unchanged });
+    let told = world.asked_of("cleo").pop().unwrap();
+    let refused =
+        |entry: &Entry| matches!(entry, Entry::Result { ok: false, text, .. } if text.contains("nobody is waited for"));
+    assert!(told.entries.iter().any(refused), "{:?}", told.entries);
+    assert!(!runs(&job));
+    world.close().await;
+}

@@ -1,0 +1,215 @@
+//! Who owns a job: fences, owners that died, poison (J4, J6, F6, F10).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use nightdesk::domain::job::JobFault;
+use nightdesk::domain::{
+    Actor, Change, Commit, Conflict, Editor, JobOutcome, JobState, Rest, Revision, Run, RunState, StopReason,
+};
+use nightdesk::llm::ToolSpec;
+use nightdesk::store::{CommitError, Lane};
+use nightdesk::tools::{Desk, Effect, Tool, Toolbox};
+use serde_json::{Value, json};
+
+use crate::world::{Plan, World, agent_id, story};
+use crate::{desk, is_over, run_now, runs, until};
+
+const SLOW: &str = r#"
+[[reply]]
+agent = "cleo"
+text = "hm hm"
+chunk = 2
+delay_ms = 50000
+[[reply]]
+background = true
+[[reply.call]]
+name = "memory_finish_edits"
+[default]
+text = "{agent} speaks"
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn a_stale_fence_is_refused_and_its_effects_with_it() {
+    let world = World::new(desk(SLOW)).await;
+    world.send("one").await;
+    let job = world.jobs().await.remove(0);
+    let first = until(&world, &job.id, runs).await;
+    world.speaking("cleo").await;
+    let world = world.restart().await;
+    let second = until(&world, &job.id, |job| runs(job) && job.fence > first.fence).await;
+    assert_eq!((second.fence, second.attempt, second.crashes), (first.fence + 1, 2, 1));
+    let revision = Revision {
+        block: story(),
+        version: 2,
+        value: "from the grave".to_owned(),
+        editor: Editor::Agent { id: agent_id("cleo"), name: "cleo".to_owned(), job: Some(job.id.clone()) },
+        run: job.run.clone(),
+        step: None,
+        reason: "memory_insert".to_owned(),
+    };
+    let done = JobState::Completed { outcome: JobOutcome::Changed };
+    let changes = vec![Change::BlockEdited(revision), Change::JobMoved { id: job.id.clone(), to: done }];
+    let stale = Commit::new(Actor::Engine, changes).on(Rest::JobFence(job.id.clone(), first.fence));
+    let refused = world.store().commit(Lane::Background, stale).await.unwrap_err();
+    assert_eq!(refused, CommitError::Conflict(Conflict::Fenced { job: job.id.clone() }));
+    assert_eq!(world.block(&story()).await.version, 1);
+    assert!(runs(&world.job(&job.id).await));
+    let job = until(&world, &job.id, is_over).await;
+    assert_eq!(job.state, JobState::Completed { outcome: JobOutcome::Unchanged });
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_ends_the_program_three_times_is_poison_and_the_others_go_on() {
+    let mut world = World::new(Plan { background: &["cleo", "dan"], ..desk(SLOW) }).await;
+    world.send("one").await;
+    let job = world.jobs().await.remove(0);
+    for crashes in 1..=3 {
+        until(&world, &job.id, runs).await;
+        world.speaking("cleo").await;
+        world = world.restart().await;
+        assert_eq!(world.job(&job.id).await.crashes, crashes);
+    }
+    let job = world.job(&job.id).await;
+    let JobState::Failed { class: JobFault::Poison, error } = &job.state else { panic!("{job:?}") };
+    assert!(error.contains("3 times"), "{error}");
+    let run = world.store().row::<Run>(job.run.clone().unwrap().as_str()).await.unwrap().unwrap();
+    assert!(matches!(run.state, RunState::Finished { stop_reason: StopReason::Error, error: Some(_) }), "{run:?}");
+    let dan = world.jobs().await.into_iter().find(|job| job.agent == agent_id("dan")).unwrap();
+    assert_eq!(until(&world, &dan.id, is_over).await.state, JobState::Completed { outcome: JobOutcome::Unchanged });
+    let next = run_now(&world, "cleo", None).await.unwrap();
+    assert_eq!(until(&world, &next.id, is_over).await.state.as_str(), "completed");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poisoned_window_that_was_cut_leaves_its_rest_to_the_next_job() {
+    let mut world = World::new(Plan { every_turns: Some(3), ..desk(SLOW) }).await;
+    for _ in 0..3 {
+        world.send(&"x".repeat(60_000)).await;
+    }
+    let job = world.jobs().await.remove(0);
+    for _ in 0..3 {
+        until(&world, &job.id, runs).await;
+        world.speaking("cleo").await;
+        world = world.restart().await;
+    }
+    assert!(world.job(&job.id).await.cut);
+    world.when(async |world| world.jobs().await.iter().all(is_over).then_some(())).await;
+    let jobs = world.jobs().await;
+    assert_eq!(jobs.last().and_then(|job| job.window).map(|(_, upto)| upto), Some(6));
+    assert_eq!(jobs[1].window.unwrap().0, jobs[0].window.unwrap().1);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_committed_step_ends_a_row_of_crashes() {
+    let script = r#"
+[[reply]]
+background = true
+step = 4
+[[reply.call]]
+name = "memory_finish_edits"
+[[reply]]
+background = true
+text = "hm"
+chunk = 1
+delay_ms = 10000
+[[reply.call]]
+name = "conversation_search"
+arguments = { query = "x" }
+[default]
+text = "{agent} speaks"
+"#;
+    let mut world = World::new(desk(script)).await;
+    world.send("one").await;
+    let job = world.jobs().await.remove(0);
+    for step in 1..=3 {
+        for _ in 0..2 {
+            world
+                .when(async |world| {
+                    let asked = world.asked_of("cleo");
+                    asked.last().filter(|prompt| prompt.place.step == step).map(|_| ())
+                })
+                .await;
+            world.speaking("cleo").await;
+            world = world.restart().await;
+        }
+    }
+    let job = until(&world, &job.id, is_over).await;
+    assert_eq!(job.state, JobState::Completed { outcome: JobOutcome::Unchanged });
+    assert_eq!(job.crashes, 0);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_waits_for_its_next_try_does_so_over_a_restart() {
+    let script = r#"
+[[reply]]
+background = true
+attempt = 1
+fault = { kind = "status", status = 429, retry_after = 3600 }
+[[reply]]
+background = true
+[[reply.call]]
+name = "memory_finish_edits"
+[default]
+text = "x"
+"#;
+    let world = World::new(desk(script)).await;
+    world.send("one").await;
+    let job = world.jobs().await.remove(0);
+    until(&world, &job.id, |job| matches!(job.state, JobState::Retryable { .. })).await;
+    let world = world.restart_after(Duration::from_mins(30)).await;
+    world.idle().await;
+    assert_eq!(world.asked_of("cleo").len(), 1);
+    let job = until(&world, &job.id, is_over).await;
+    assert_eq!((job.attempt, job.crashes), (2, 0));
+    assert!(world.waits_of("cleo")[0] >= Duration::from_hours(1));
+    world.close().await;
+}
+
+/// A tool whose description falls over while it is told to.
+struct Falls(Arc<AtomicBool>);
+
+impl Tool for Falls {
+    fn spec(&self) -> ToolSpec {
+        assert!(!self.0.load(Ordering::Relaxed), "it falls over");
+        ToolSpec { name: "ask_person".to_owned(), description: String::new(), schema: json!({"type": "object"}) }
+    }
+
+    fn call<'a>(&'a self, _: &'a Value, _: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
+        Box::pin(async { Effect::done("") })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_job_counts_as_a_crash_and_one_in_a_turn_fails_it_visibly() {
+    let falls = Arc::new(AtomicBool::new(false));
+    let toolbox = Toolbox::default().with(Arc::new(Falls(Arc::clone(&falls))));
+    let script = r#"
+[[reply]]
+background = true
+[[reply.call]]
+name = "memory_finish_edits"
+[default]
+text = "{agent} speaks"
+"#;
+    let world = World::new(Plan { toolbox, every_turns: Some(2), ..desk(script) }).await;
+    world.send("one").await;
+    falls.store(true, Ordering::Relaxed);
+    let job = run_now(&world, "cleo", None).await.unwrap();
+    let job = until(&world, &job.id, is_over).await;
+    assert!(matches!(job.state, JobState::Failed { class: JobFault::Poison, .. }), "{job:?}");
+    let run = world.send("two").await;
+    assert!(matches!(run.state, RunState::Finished { stop_reason: StopReason::Error, .. }), "{run:?}");
+    assert!(world.transcript().await.last().unwrap().contains("a fault inside Nightdesk"));
+    falls.store(false, Ordering::Relaxed);
+    let run = world.send("three").await;
+    assert!(matches!(run.state, RunState::Finished { stop_reason: StopReason::MaxTurns, .. }), "{run:?}");
+    world.jobs_over(2).await;
+    world.close().await;
+}

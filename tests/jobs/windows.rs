@@ -1,0 +1,287 @@
+//! Every message is in exactly one window of each background agent, whatever happens to its jobs (J3, J5).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use nightdesk::domain::{Content, Cursor, Job, JobId, JobState, Trigger};
+use nightdesk::engine::context::CONTEXT_BYTES;
+use nightdesk::llm::Entry;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+
+use crate::world::{Plan, World, agent_id, group_id};
+use crate::{cancel, desk, is_over, retry, run_now, runs, until};
+
+/// The windows an agent's jobs worked off or gave up, those of retries of failed jobs aside: without gap or overlap,
+/// from the first message to the cursor.
+async fn covered(world: &World, agent: &str) -> u64 {
+    let jobs = world.jobs().await;
+    let by_id: BTreeMap<&JobId, &Job> = jobs.iter().map(|job| (&job.id, job)).collect();
+    let again = |job: &Job| job.retry_of.as_ref().is_some_and(|id| matches!(by_id[id].state, JobState::Failed { .. }));
+    let mut windows: Vec<(u64, u64)> = jobs
+        .iter()
+        .filter(|job| job.agent == agent_id(agent) && !again(job))
+        .filter(|job| matches!(job.state, JobState::Completed { .. } | JobState::Failed { .. }))
+        .filter_map(|job| job.window)
+        .collect();
+    windows.sort_unstable();
+    let mut end = 0;
+    for (after, upto) in &windows {
+        assert_eq!(*after, end, "a gap or an overlap: {windows:?}");
+        end = *upto;
+    }
+    let cursor = world.store().row::<Cursor>(&Cursor::pair_key(&agent_id(agent), &group_id())).await.unwrap();
+    assert_eq!(cursor.map_or(0, |cursor| cursor.seq), end);
+    end
+}
+
+/// Works off what is left and checks that nothing is.
+async fn all_covered(world: &World, agent: &str) {
+    loop {
+        let job = run_now(world, agent, None).await.unwrap();
+        until(world, &job.id, is_over).await;
+        world.when(async |world| world.jobs().await.iter().all(is_over).then_some(())).await;
+        if covered(world, agent).await == world.conversation().await.head {
+            return;
+        }
+    }
+}
+
+const FAULTY: &str = r#"
+[[reply]]
+agent = "cleo"
+attempt = 1
+first_delay_ms = 4000
+fault = { kind = "status", status = 500 }
+[[reply]]
+agent = "cleo"
+step = 1
+first_delay_ms = 3000
+[[reply.call]]
+name = "memory_insert"
+arguments = { label = "story", new_str = "- more" }
+[[reply]]
+agent = "dan"
+contains = "bad"
+first_delay_ms = 1000
+fault = { kind = "status", status = 400 }
+[[reply]]
+background = true
+first_delay_ms = 2000
+[[reply.call]]
+name = "memory_finish_edits"
+[default]
+text = "{agent} speaks"
+delay_ms = 300
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn no_gap_and_no_overlap_over_cancels_failures_restarts_and_retries() {
+    for seed in 0..12 {
+        let plan = Plan { background: &["cleo", "dan"], members: &["ann", "bob"], ..desk(FAULTY) };
+        let mut world = World::new(plan).await;
+        let mut dice = StdRng::seed_from_u64(seed);
+        for turn in 0..10 {
+            world.send(if dice.random_bool(0.3) { "a bad one" } else { "a good one" }).await;
+            tokio::time::sleep(Duration::from_millis(dice.random_range(0..9_000))).await;
+            let jobs = world.jobs().await;
+            let pick = |is: fn(&Job) -> bool, dice: &mut StdRng| {
+                let fit: Vec<_> = jobs.iter().filter(|job| is(job)).map(|job| job.id.clone()).collect();
+                (!fit.is_empty()).then(|| fit[dice.random_range(0..fit.len())].clone())
+            };
+            match dice.random_range(0..6) {
+                0 | 1 => {
+                    if let Some(id) = pick(|job| !is_over(job), &mut dice) {
+                        cancel(&world, &id).await.unwrap();
+                    }
+                }
+                2 | 3 => {
+                    let lost = |job: &Job| matches!(job.state, JobState::Failed { .. } | JobState::Cancelled { .. });
+                    if let Some(id) = pick(lost, &mut dice) {
+                        retry(&world, &id).await.unwrap();
+                    }
+                }
+                4 => world = world.restart().await,
+                _ => {}
+            }
+            covered(&world, "cleo").await;
+            covered(&world, "dan").await;
+            assert!(turn < 10);
+        }
+        world.when(async |world| world.jobs().await.iter().all(is_over).then_some(())).await;
+        all_covered(&world, "cleo").await;
+        all_covered(&world, "dan").await;
+        let states: Vec<&str> = world.jobs().await.iter().map(|job| job.state.as_str()).collect();
+        assert!(states.contains(&"completed"), "{states:?}");
+        world.close().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backlog_larger_than_a_context_is_read_in_chunks_in_order_and_whole() {
+    let script = r#"
+[[reply]]
+agent = "cleo"
+contains = "on 4"
+fault = { kind = "status", status = 400 }
+[[reply]]
+background = true
+[[reply.call]]
+name = "memory_finish_edits"
+[default]
+text = "on {turn}"
+"#;
+    let world = World::new(Plan { every_turns: Some(7), ..desk(script) }).await;
+    for turn in 1..=7 {
+        world.send(&format!("mark-{turn} {}", "x".repeat(40_000))).await;
+    }
+    world.when(async |world| world.jobs().await.iter().all(is_over).then_some(())).await;
+    world.idle().await;
+    let jobs = world.jobs().await;
+    assert_eq!(covered(&world, "cleo").await, world.conversation().await.head);
+    assert!(jobs.len() >= 3, "{} jobs", jobs.len());
+    let cuts: Vec<bool> = jobs.iter().map(|job| job.cut).collect();
+    assert!(cuts[..cuts.len() - 1].iter().all(|cut| *cut) && !cuts[cuts.len() - 1], "{cuts:?}");
+    assert_eq!(jobs.iter().filter(|job| matches!(job.state, JobState::Failed { .. })).count(), 1);
+    let mut read = Vec::new();
+    for prompt in world.asked_of("cleo") {
+        let mut bytes = 0;
+        for entry in &prompt.entries {
+            let Entry::Said { text, .. } = entry else { continue };
+            bytes += text.len();
+            read.extend(text.split(' ').find(|word| word.starts_with("mark-")).map(str::to_owned));
+        }
+        assert!(bytes <= CONTEXT_BYTES, "{bytes}");
+    }
+    assert_eq!(read, (1..=7).map(|turn| format!("mark-{turn}")).collect::<Vec<_>>(), "each once, in order");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_while_a_job_works_is_the_next_ones() {
+    let script = r#"
+[[reply]]
+background = true
+first_delay_ms = 5000
+[[reply.call]]
+name = "memory_finish_edits"
+[default]
+text = "{agent} on {turn}"
+"#;
+    let world = World::new(desk(script)).await;
+    world.send("one").await;
+    world.when(async |world| (world.asked_of("cleo").len() == 1).then_some(())).await;
+    world.send("two").await;
+    let jobs = world.jobs_over(2).await;
+    assert_eq!((jobs[0].window, jobs[1].window), (Some((0, 2)), Some((2, 4))));
+    let heard = |at: usize| -> Vec<String> {
+        let prompt = &world.asked_of("cleo")[at];
+        let said = |entry: &Entry| if let Entry::Said { text, .. } = entry { Some(text.clone()) } else { None };
+        prompt.entries.iter().filter_map(said).collect()
+    };
+    assert_eq!(heard(0), ["one", "ann on 1"]);
+    assert_eq!(heard(1), ["two", "ann on 2"]);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_retry_of_a_failed_job_owns_its_window_and_that_of_a_cancelled_one_does_not() {
+    let script = r#"
+[[reply]]
+background = true
+contains = "on 1"
+attempt = 1
+fault = { kind = "status", status = 400 }
+[[reply]]
+background = true
+first_delay_ms = 5000
+[[reply.call]]
+name = "memory_finish_edits"
+[default]
+text = "{agent} on {turn}"
+"#;
+    let world = World::new(desk(script)).await;
+    world.send("one").await;
+    let failed = world.job_over().await;
+    assert!(matches!(failed.state, JobState::Failed { .. }));
+    world.send("two").await;
+    let second = world.jobs().await.pop().unwrap();
+    until(&world, &second.id, runs).await;
+    cancel(&world, &second.id).await.unwrap();
+    world.idle().await;
+
+    let again = retry(&world, &failed.id).await.unwrap();
+    assert_eq!((again.retry_of.as_ref(), again.window), (Some(&failed.id), Some((0, 2))));
+    assert_eq!(again.causes, [Trigger::Turn { turn: 1 }, Trigger::Retry { job: failed.id.clone() }]);
+    world.send("three").await;
+    let third = world.jobs().await.pop().unwrap();
+    assert_eq!(until(&world, &third.id, is_over).await.window, Some((2, 6)), "what the cancelled one left is in it");
+
+    let again = retry(&world, &second.id).await.unwrap();
+    assert_eq!((again.retry_of.as_ref(), again.window), (Some(&second.id), None));
+    let again = until(&world, &again.id, is_over).await;
+    assert_eq!(again.window, Some((6, 6)));
+    let fault = retry(&world, &third.id).await.unwrap_err();
+    assert!(fault.text.contains("nothing to retry"), "{fault}");
+    covered(&world, "cleo").await;
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_behind_the_unfinished_retry_of_a_cancelled_one_waits_for_it() {
+    let script = r#"
+[[reply]]
+background = true
+attempt = 1
+first_delay_ms = 1000
+fault = { kind = "status", status = 429, retry_after = 600 }
+[[reply]]
+background = true
+[[reply.call]]
+name = "memory_finish_edits"
+[default]
+text = "{agent} on {turn}"
+"#;
+    let world = World::new(desk(script)).await;
+    world.send("one").await;
+    let first = world.jobs().await.pop().unwrap();
+    until(&world, &first.id, runs).await;
+    cancel(&world, &first.id).await.unwrap();
+    let again = retry(&world, &first.id).await.unwrap();
+    until(&world, &again.id, |job| matches!(job.state, JobState::Retryable { .. })).await;
+    world.send("two").await;
+    world.when(async |world| world.jobs().await.iter().all(is_over).then_some(())).await;
+    assert_eq!(covered(&world, "cleo").await, world.conversation().await.head);
+    let windows: Vec<_> = world.jobs().await.iter().map(|job| job.window).collect();
+    assert_eq!(windows, [Some((0, 2)), Some((0, 2)), Some((2, 4))]);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn system_noise_and_tool_traffic_of_others_are_not_input() {
+    let script = r#"
+[[reply]]
+agent = "ann"
+step = 1
+text = "I look."
+[[reply.call]]
+name = "conversation_search"
+arguments = { query = "one" }
+[[reply]]
+background = true
+[[reply.call]]
+name = "memory_finish_edits"
+[default]
+text = "{agent} on {turn}"
+"#;
+    let world = World::new(desk(script)).await;
+    world.send("one").await;
+    world.job_over().await;
+    let messages = world.messages(&world.conversation().await.id).await;
+    assert!(messages.iter().any(|message| matches!(message.content, Content::Tool { .. })));
+    let read = &world.asked_of("cleo")[0].entries;
+    let said = |by: Option<&str>, text: &str| Entry::Said { by: by.map(str::to_owned), text: text.to_owned() };
+    assert_eq!(read[..3], [said(None, "one"), said(Some("ann"), "I look."), said(Some("ann"), "ann on 1")]);
+    assert!(matches!(&read[3..], [Entry::Note { .. }]), "{read:?}");
+    world.close().await;
+}

@@ -1,0 +1,146 @@
+//! The foreground never waits for the background (promise 3).
+
+use std::time::Duration;
+
+use nightdesk::domain::{Change, Job, JobOutcome, JobState};
+use tokio::time::Instant;
+
+use crate::world::{Plan, World, story};
+use crate::{desk, is_over, runs, until};
+
+/// A job whose one step takes a minute, beside speeches of a second.
+const LONG: &str = r#"
+[[reply]]
+background = true
+step = 1
+text = "hm hm hm hm hm "
+chunk = 3
+delay_ms = 12000
+[[reply.call]]
+name = "memory_insert"
+arguments = { label = "story", new_str = "- kept" }
+[[reply]]
+background = true
+[[reply.call]]
+name = "memory_finish_edits"
+[default]
+text = "{agent} speaks"
+first_delay_ms = 1000
+"#;
+
+async fn yields(world: &World) -> usize {
+    let log = world.store().log(0, 100_000).await.unwrap();
+    log.iter().filter(|logged| matches!(logged.change, Change::JobYielded { .. })).count()
+}
+
+/// How long a turn of this plan takes where no job is about.
+async fn alone(plan: Plan) -> Duration {
+    let world = World::new(Plan { background: &[], every_turns: None, ..plan }).await;
+    let start = Instant::now();
+    world.send("two").await;
+    let took = start.elapsed();
+    world.close().await;
+    took
+}
+
+async fn first_job(world: &World) -> Job {
+    world.send("one").await;
+    let job = world.jobs().await.remove(0);
+    until(world, &job.id, runs).await;
+    world.live(|live| !live.text.is_empty()).await;
+    world.job(&job.id).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_speech_that_wants_the_agent_makes_its_job_give_way() {
+    let plan = || Plan { members: &["ann", "cleo"], every_turns: Some(1), ..desk(LONG) };
+    let world = World::new(plan()).await;
+    let job = first_job(&world).await;
+    let start = Instant::now();
+    world.send("two").await;
+    assert_eq!(start.elapsed(), alone(plan()).await, "the speech waits for nobody");
+    assert_eq!(yields(&world).await, 1);
+    let job = until(&world, &job.id, is_over).await;
+    assert_eq!(job.state, JobState::Completed { outcome: JobOutcome::Changed });
+    assert_eq!((job.attempt, job.yields), (1, 1), "a yield counts no attempt");
+    let notes = world.messages(&job.conversation.clone().unwrap()).await;
+    let texts = notes.iter().filter(|message| message.text().starts_with("hm")).count();
+    assert_eq!(texts, 1, "the step that gave way left nothing");
+    world.jobs_over(2).await;
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_wants_the_last_slot_of_the_provider_makes_the_job_give_way() {
+    let plan = || Plan { max_parallel: 1, every_turns: Some(1), ..desk(LONG) };
+    let world = World::new(plan()).await;
+    let job = first_job(&world).await;
+    let start = Instant::now();
+    world.send("two").await;
+    assert_eq!(start.elapsed(), alone(plan()).await);
+    let job = until(&world, &job.id, is_over).await;
+    assert_eq!(job.state, JobState::Completed { outcome: JobOutcome::Changed });
+    assert_eq!((job.attempt, job.yields), (1, 1));
+    world.jobs_over(2).await;
+    assert_eq!(world.block(&story()).await.version, 3);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_three_yields_a_job_waits_until_no_turn_is_on() {
+    let plan = || Plan { max_parallel: 1, members: &["ann", "bob"], max_turns: Some(8), ..desk(LONG) };
+    let world = World::new(Plan { every_turns: Some(1), ..plan() }).await;
+    let job = first_job(&world).await;
+    let asked = world.asked_of("cleo").len();
+    let start = Instant::now();
+    world.send("two").await;
+    assert_eq!(start.elapsed(), alone(plan()).await);
+    let now = world.job(&job.id).await;
+    assert_eq!(now.yields, 3, "{now:?}");
+    assert!(!is_over(&now));
+    assert!(world.asked_of("cleo").len() <= asked + 3);
+    let job = until(&world, &job.id, is_over).await;
+    assert_eq!((job.yields, job.attempt), (3, 1));
+    assert_eq!(job.state, JobState::Completed { outcome: JobOutcome::Changed });
+    world.jobs_over(2).await;
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn hanging_jobs_never_delay_a_foreground_step() {
+    let script = r#"
+[[reply]]
+background = true
+fault = { kind = "hang" }
+[default]
+text = "{agent} speaks"
+first_delay_ms = 1000
+"#;
+    for (max_parallel, background) in [(1, &["cleo"][..]), (2, &["cleo", "dan"]), (4, &NINE), (50, &NINE)] {
+        let plan = || Plan { max_parallel, members: &["ann", "bob"], every_turns: Some(1), ..desk(script) };
+        let expected = alone(plan()).await;
+        let world = World::new(Plan { background, ..plan() }).await;
+        for turn in 0..6 {
+            let start = Instant::now();
+            world.send("go on").await;
+            assert_eq!(start.elapsed(), expected, "turn {turn} of {max_parallel} slots");
+        }
+        assert!(world.asked().iter().any(|prompt| prompt.place.background), "jobs were at work");
+        world.close().await;
+    }
+}
+
+const NINE: [&str; 9] = ["b1", "b2", "b3", "b4", "b5", "b6", "b7", "b8", "b9"];
+
+#[tokio::test(start_paused = true)]
+async fn background_work_uses_at_most_four_slots_and_leaves_the_last_of_several() {
+    for (max_parallel, most) in [(50, 4), (3, 2), (2, 1), (1, 1)] {
+        let plan = Plan { max_parallel, background: &NINE, every_turns: Some(1), ..desk(LONG) };
+        let world = World::new(plan).await;
+        world.send("one").await;
+        world.live(|live| !live.text.is_empty()).await;
+        assert_eq!(world.asked().iter().filter(|prompt| prompt.place.background).count(), most);
+        world.jobs_over(9).await;
+        world.close().await;
+    }
+}

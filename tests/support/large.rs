@@ -1,0 +1,60 @@
+//! A store with as many messages as wanted: the starter team, one conversation, the same last screens whatever
+//! the length.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+
+use nightdesk::agentfile::team;
+use nightdesk::domain::{
+    Actor, Change, Commit, Content, Conversation, ConversationId, ConversationOwner, Group, Ids, Message, MessageId,
+};
+use nightdesk::store::{Lane, Mode, Options, Store, Synchronous};
+
+/// Messages a commit while filling.
+const BATCH: u64 = 1_000;
+
+/// Makes the store and closes it again.
+pub async fn make(path: &Path, messages: u64) {
+    let options = Options { mode: Mode::Inline, synchronous: Synchronous::Normal, ..Options::default() };
+    let store = Store::open(path, options).unwrap();
+    let ids = Ids::seeded(9);
+    let plan = team::plan(&team::starter().unwrap(), &team::Existing::default(), &ids, false).unwrap();
+    let group = plan
+        .changes
+        .iter()
+        .find_map(|change| match change {
+            Change::GroupPut(Group { id, .. }) => Some(id.clone()),
+            _ => None,
+        })
+        .unwrap();
+    let talk = Conversation::new(ConversationId::fresh(&ids), ConversationOwner::Group(group));
+    let mut changes = plan.changes;
+    changes.push(Change::ConversationOpened(talk.clone()));
+    store.commit(Lane::Foreground, Commit::new(Actor::Person, changes)).await.unwrap();
+    let mut made = 0;
+    while made < messages {
+        let upto = (made + BATCH).min(messages);
+        let changes = (made..upto).map(|at| Change::MessageAppended(message(&ids, &talk.id, messages - at))).collect();
+        store.commit(Lane::Foreground, Commit::new(Actor::Engine, changes)).await.unwrap();
+        made = upto;
+    }
+}
+
+/// The message so many places from the end: its words depend on nothing else.
+fn message(ids: &Ids, talk: &ConversationId, from_end: u64) -> Message {
+    let words = ["launch", "printers", "bees", "cover", "Lucerne", "deadline", "source", "spring", "board", "proof"];
+    let count = 12 + (from_end * 7 % 45);
+    let text: Vec<&str> = (0..count).map(|i| words[((from_end * 31 + i * 17) % 10) as usize]).collect();
+    Message {
+        id: MessageId::fresh(ids),
+        conversation: talk.clone(),
+        seq: 0,
+        run: None,
+        step: None,
+        agent: None,
+        name: String::new(),
+        content: Content::Text { text: text.join(" "), reasoning: String::new(), cancelled: false },
+        at: "2026-05-01T09:00:00Z".parse().unwrap(),
+    }
+}

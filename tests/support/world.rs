@@ -1,0 +1,429 @@
+//! A team in a temporary store with an engine on scripted models: what most engine tests start from.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::stream::BoxStream;
+use jiff::Timestamp;
+use nightdesk::config::Config;
+use nightdesk::domain::block::DEFAULT_LIMIT;
+use nightdesk::domain::{
+    Agent, AgentId, Block, BlockId, BlockOwner, Change, Content, Conversation, ConversationId, Editor, Group, GroupId,
+    GroupStatus, Ids, Job, JobId, ManagerType, Message, NoticeKind, Run, RunId, RunState, Sleeptime,
+};
+use nightdesk::engine::wire::{Address, Fault, LiveUpdate, Overview, Reply, Request, Update};
+use nightdesk::engine::{Engine, Handle, Options};
+use nightdesk::llm::scripted::Scripted;
+use nightdesk::llm::{ChatModel, Delta, ModelError, Models, Prompt};
+use nightdesk::store::{self, Clock, Mode, Store};
+use nightdesk::tools::Toolbox;
+
+#[path = "fold.rs"]
+mod fold;
+
+/// Wall time that moves with the runtime's clock, so that a paused test pauses both.
+pub struct RuntimeClock {
+    base: Timestamp,
+    start: tokio::time::Instant,
+}
+
+impl RuntimeClock {
+    pub fn new() -> Self {
+        Self { base: "2026-05-01T09:00:00Z".parse().unwrap(), start: tokio::time::Instant::now() }
+    }
+}
+
+impl Clock for RuntimeClock {
+    fn now(&self) -> Timestamp {
+        self.base + self.start.elapsed()
+    }
+}
+
+/// The store, its engine and a handle to it.
+pub struct World {
+    pub setting: Setting,
+    pub engine: Arc<Engine>,
+    pub handle: Handle,
+}
+
+/// What stays when the engine ends.
+#[derive(Clone)]
+pub struct Setting {
+    pub dir: Arc<tempfile::TempDir>,
+    clock: Arc<dyn Clock>,
+    ids: Ids,
+    toolbox: Toolbox,
+    options: Options,
+    max_parallel: u32,
+    mode: Mode,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+/// A model call as the model saw it.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub at: tokio::time::Instant,
+    pub prompt: Prompt,
+}
+
+/// The scripted model, which keeps what it is asked.
+struct Recorder {
+    script: Scripted,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+impl ChatModel for Recorder {
+    fn stream(&self, prompt: Prompt) -> BoxStream<'static, Result<Delta, ModelError>> {
+        self.asked.lock().unwrap().push(Asked { at: tokio::time::Instant::now(), prompt: prompt.clone() });
+        self.script.stream(prompt)
+    }
+}
+
+/// What a world is made from.
+pub struct Plan {
+    pub script: &'static str,
+    pub manager_type: ManagerType,
+    pub members: &'static [&'static str],
+    pub manager: Option<&'static str>,
+    pub background: &'static [&'static str],
+    pub every_turns: Option<u32>,
+    pub max_turns: Option<u32>,
+    pub toolbox: Toolbox,
+    pub options: Options,
+    /// What every agent asks for.
+    pub tools: &'static [&'static str],
+    pub max_steps: Option<u32>,
+    /// Calls of the scripted provider at once.
+    pub max_parallel: u32,
+    /// Where the store works: inline for a paused clock.
+    pub mode: Mode,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            script: "[default]\ntext = \"{agent} heard {last}\"\n",
+            manager_type: ManagerType::RoundRobin,
+            members: &["ann", "bob", "cid"],
+            manager: None,
+            background: &[],
+            every_turns: None,
+            max_turns: None,
+            toolbox: Toolbox::default(),
+            options: Options { seed: Some(1), ..Options::default() },
+            tools: &["ask_person"],
+            max_steps: None,
+            max_parallel: 50,
+            mode: Mode::Inline,
+        }
+    }
+}
+
+pub fn group_id() -> GroupId {
+    GroupId::from("group-test")
+}
+
+pub fn agent_id(name: &str) -> AgentId {
+    AgentId(format!("agent-{name}"))
+}
+
+pub fn story() -> BlockId {
+    BlockId::from("block-story")
+}
+
+impl World {
+    /// A fresh store with this team, and its engine.
+    pub async fn new(plan: Plan) -> Self {
+        let dir = Arc::new(tempfile::tempdir().unwrap());
+        std::fs::write(dir.path().join("script.toml"), plan.script).unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(RuntimeClock::new());
+        let changes = team(&plan, &dir.path().join("script.toml"), clock.now());
+        let setting = Setting {
+            dir,
+            clock,
+            ids: Ids::seeded(1),
+            toolbox: plan.toolbox,
+            options: plan.options,
+            max_parallel: plan.max_parallel,
+            mode: plan.mode,
+            asked: Arc::default(),
+        };
+        let world = Self::open(setting).await;
+        world.ask(Request::Apply { changes }).await.unwrap();
+        world
+    }
+
+    async fn open(setting: Setting) -> Self {
+        let opened = store::Options {
+            mode: setting.mode,
+            // Nothing here cuts the power.
+            synchronous: store::Synchronous::Normal,
+            clock: Arc::clone(&setting.clock),
+            ids: setting.ids.clone(),
+            ..store::Options::default()
+        };
+        let store = Store::open(&setting.dir.path().join("desk.db"), opened).unwrap();
+        let config = Config::default();
+        let models = Models::new(config.clone(), |_| None);
+        let path = setting.dir.path().join("script.toml");
+        let recorder = Recorder { script: Scripted::load(&path).unwrap(), asked: Arc::clone(&setting.asked) };
+        models.bring(&format!("scripted/{}", path.display()), Arc::new(recorder), setting.max_parallel);
+        let engine =
+            Engine::start(store, &config, models, setting.toolbox.clone(), setting.options.clone()).await.unwrap();
+        let handle = Handle::here(Arc::clone(&engine));
+        Self { setting, engine, handle }
+    }
+
+    /// Ends the engine without a word, as a kill would, and starts another on the same store.
+    pub async fn restart(self) -> Self {
+        self.restart_after(Duration::ZERO).await
+    }
+
+    /// The same, with some time in between.
+    pub async fn restart_after(self, pause: Duration) -> Self {
+        let Self { setting, engine, handle } = self;
+        engine.stop().await;
+        drop((engine, handle));
+        tokio::time::advance(pause).await;
+        Self::open(setting).await
+    }
+
+    /// The end of every test: nothing is left half done, and the log folds to the tables (F16).
+    pub async fn close(self) {
+        fold::assert_folds(self.store()).await;
+        self.engine.stop().await;
+    }
+
+    /// The model calls so far, in order.
+    pub fn asked(&self) -> Vec<Prompt> {
+        self.setting.asked.lock().unwrap().iter().map(|asked| asked.prompt.clone()).collect()
+    }
+
+    /// What this agent was asked, in order.
+    pub fn asked_of(&self, agent: &str) -> Vec<Prompt> {
+        self.asked().into_iter().filter(|prompt| prompt.agent == agent).collect()
+    }
+
+    /// When this agent was asked, in seconds between one call and the next.
+    pub fn waits_of(&self, agent: &str) -> Vec<Duration> {
+        let asked = self.setting.asked.lock().unwrap();
+        let times: Vec<_> = asked.iter().filter(|asked| asked.prompt.agent == agent).map(|asked| asked.at).collect();
+        times.windows(2).map(|pair| pair[1] - pair[0]).collect()
+    }
+
+    /// Waits until no task is at work.
+    pub async fn idle(&self) {
+        let wait = async {
+            while !self.engine.is_idle() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_hours(12), wait).await.expect("it is never idle");
+    }
+
+    pub fn store(&self) -> &Store {
+        self.engine.store()
+    }
+
+    pub async fn ask(&self, request: Request) -> Result<Reply, Fault> {
+        self.handle.ask(request).await
+    }
+
+    /// Sends to the group and waits for the turn's end.
+    pub async fn send(&self, text: &str) -> Run {
+        let run = self.post(text).await;
+        self.finished(&run).await
+    }
+
+    /// Sends to the group.
+    pub async fn post(&self, text: &str) -> RunId {
+        let to = Address::Group(group_id());
+        match self.ask(Request::Send { to, text: text.to_owned() }).await.unwrap() {
+            Reply::Sent { run, .. } => run,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Waits until the run is over.
+    pub async fn finished(&self, id: &RunId) -> Run {
+        self.when(async |world| world.store().row::<Run>(id.as_str()).await.unwrap().filter(Run::is_finished)).await
+    }
+
+    /// Waits until the run is in this state.
+    pub async fn in_state(&self, id: &RunId, state: RunState) -> Run {
+        self.when(async |world| world.store().row::<Run>(id.as_str()).await.unwrap().filter(|run| run.state == state))
+            .await
+    }
+
+    /// Waits until the newest job is final.
+    pub async fn job_over(&self) -> Job {
+        self.when(async |world| {
+            let jobs = world.store().jobs(None, 1).await.unwrap().rows;
+            jobs.into_iter().next().filter(|job| job.state.is_final())
+        })
+        .await
+    }
+
+    /// Looks after every update until there is something.
+    pub async fn when<T>(&self, look: impl AsyncFn(&Self) -> Option<T>) -> T {
+        let mut following = self.handle.follow(*self.store().head().borrow()).await.unwrap();
+        let wait = async {
+            loop {
+                if let Some(found) = look(self).await {
+                    return found;
+                }
+                following.next().await.unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_hours(12), wait).await.expect("it never came to that")
+    }
+
+    /// Waits until live text of this agent is on the screens.
+    pub async fn speaking(&self, name: &str) {
+        self.live(|live| live.name == name && !live.text.is_empty()).await;
+    }
+
+    /// Waits until the screens show this of a step.
+    pub async fn live(&self, shows: impl Fn(&LiveUpdate) -> bool) {
+        let mut following = self.handle.follow(*self.store().head().borrow()).await.unwrap();
+        let wait = async {
+            loop {
+                if let Update::Live(live) = following.next().await.unwrap()
+                    && shows(&live)
+                {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_hours(12), wait).await.expect("it never came to that");
+    }
+
+    /// Waits until this many jobs are over; all of them, newest first.
+    pub async fn jobs_over(&self, count: usize) -> Vec<Job> {
+        self.when(async |world| {
+            let jobs = world.jobs().await;
+            (jobs.iter().filter(|job| job.state.is_final()).count() >= count).then_some(jobs)
+        })
+        .await
+    }
+
+    /// Every job, oldest first.
+    pub async fn jobs(&self) -> Vec<Job> {
+        let mut jobs = self.store().jobs(None, 10_000).await.unwrap().rows;
+        jobs.reverse();
+        jobs
+    }
+
+    pub async fn job(&self, id: &JobId) -> Job {
+        self.store().row::<Job>(id.as_str()).await.unwrap().unwrap()
+    }
+
+    /// A person's edit, resting on the newest version.
+    pub async fn edit(&self, change: impl Fn(&str) -> String) {
+        let Block { version: base, value, .. } = self.block(&story()).await;
+        let edit = Request::EditBlock { id: story(), base, value: change(&value), merge: true };
+        self.ask(edit).await.unwrap();
+    }
+
+    /// Cancels what the group does: whether something ran, and what was queued.
+    pub async fn cancel(&self) -> (bool, Vec<String>) {
+        let conversation = self.conversation().await.id;
+        match self.ask(Request::Cancel { conversation }).await.unwrap() {
+            Reply::Cancelled { running, queued } => (running, queued),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub async fn overview(&self) -> Overview {
+        self.handle.overview().await.unwrap()
+    }
+
+    pub async fn conversation(&self) -> Conversation {
+        self.store().find::<Conversation>(group_id().as_str()).await.unwrap().remove(0)
+    }
+
+    pub async fn messages(&self, conversation: &ConversationId) -> Vec<Message> {
+        self.store().messages(conversation, 1, u64::MAX).await.unwrap()
+    }
+
+    /// The group's conversation, a line a message.
+    pub async fn transcript(&self) -> Vec<String> {
+        let talk = self.conversation().await;
+        lines(&self.messages(&talk.id).await)
+    }
+
+    pub async fn block(&self, id: &BlockId) -> Block {
+        self.store().row::<Block>(id.as_str()).await.unwrap().unwrap()
+    }
+}
+
+/// Messages as compact lines; what a restart says about itself is left out.
+pub fn lines(messages: &[Message]) -> Vec<String> {
+    let name = |message: &Message| if message.agent.is_some() { message.name.clone() } else { "user".to_owned() };
+    messages
+        .iter()
+        .filter_map(|message| match &message.content {
+            Content::Text { text, cancelled, .. } => {
+                Some(format!("{}: {text}{}", name(message), if *cancelled { " [cancelled]" } else { "" }))
+            }
+            Content::Tool { name: tool, ok, text, .. } => {
+                let first = text.lines().next().unwrap_or_default();
+                Some(format!("{} {tool} {}: {first}", name(message), if *ok { "ok" } else { "refused" }))
+            }
+            Content::Notice { notice: NoticeKind::Resumed, .. } => None,
+            Content::Notice { text, .. } => Some(format!("({text})")),
+        })
+        .collect()
+}
+
+/// The changes that make the team.
+pub fn team(plan: &Plan, script: &Path, now: Timestamp) -> Vec<Change> {
+    let block = Block {
+        id: story(),
+        label: "story".to_owned(),
+        description: "What we know so far".to_owned(),
+        value: "The story so far\n- Launch: some time in spring".to_owned(),
+        limit: DEFAULT_LIMIT,
+        read_only: false,
+        tags: Vec::new(),
+        owner: BlockOwner::Group(group_id()),
+        version: 1,
+        editor: Editor::File,
+        edited_at: now,
+        from_file: None,
+    };
+    let mut changes = vec![Change::BlockCreated(block)];
+    for name in plan.members.iter().chain(&plan.manager).chain(plan.background) {
+        changes.push(Change::AgentPut(Agent {
+            id: agent_id(name),
+            name: (*name).to_owned(),
+            group: group_id(),
+            description: String::new(),
+            model: Some(format!("scripted/{}", script.display())),
+            system: None,
+            blocks: Vec::new(),
+            tools: plan.tools.iter().map(|tool| (*tool).to_owned()).collect(),
+            tags: Vec::new(),
+            max_steps: plan.max_steps,
+            temperature: None,
+            max_tokens: None,
+        }));
+    }
+    changes.push(Change::GroupPut(Group {
+        id: group_id(),
+        name: "test".to_owned(),
+        description: String::new(),
+        manager_type: plan.manager_type,
+        members: plan.members.iter().map(|name| agent_id(name)).collect(),
+        manager_agent: plan.manager.map(agent_id),
+        max_turns: plan.max_turns,
+        shared_blocks: vec![story()],
+        sleeptime: (!plan.background.is_empty()).then(|| Sleeptime {
+            agents: plan.background.iter().map(|name| agent_id(name)).collect(),
+            every_turns: plan.every_turns,
+        }),
+        status: GroupStatus::Active,
+    }));
+    changes
+}

@@ -82,8 +82,7 @@ impl Field {
     pub fn key(&mut self, key: KeyEvent) -> bool {
         let held = key.modifiers.difference(KeyModifiers::SHIFT);
         match key.code {
-            KeyCode::Enter if !self.many => false,
-            KeyCode::Tab if !self.many => false,
+            KeyCode::Enter | KeyCode::Tab if !self.many => false,
             // What every shell does with it; the textarea would undo.
             KeyCode::Char('u') if held == KeyModifiers::CONTROL => self.area.delete_line_by_head(),
             _ => self.area.input(key),

@@ -161,14 +161,14 @@ impl Clash {
     }
 
     /// The block changed once more before the result was saved: what was settled meets the newer version.
-    fn again(&mut self, current: &Block, result: String, cx: &mut Cx<'_>) {
-        match Self::new(current, &self.theirs.1, self.theirs.0, &result) {
+    fn again(&mut self, current: &Block, result: &str, cx: &mut Cx<'_>) {
+        match Self::new(current, &self.theirs.1, self.theirs.0, result) {
             Some(clash) => {
                 let trouble = format!("{} changed it once more, to v{}: settle what is new", clash.who, clash.theirs.0);
                 *self = Self { base: self.base, trouble: Some(trouble), ..clash };
             }
             None => {
-                if let Merge::Clean(both) = merge(&self.theirs.1, &current.value, &result) {
+                if let Merge::Clean(both) = merge(&self.theirs.1, &current.value, result) {
                     self.theirs = (current.version, current.value.clone());
                     self.save(both, cx);
                 }
@@ -292,7 +292,7 @@ impl Modal for Clash {
             }
             Ok(_) => cx.act(Act::Close),
             Err(fault) => match fault.conflict.as_deref() {
-                Some(Conflict::Block { current }) => self.again(current, result, cx),
+                Some(Conflict::Block { current }) => self.again(current, &result, cx),
                 _ => self.trouble = Some(fault.text),
             },
         }

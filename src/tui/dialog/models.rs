@@ -57,7 +57,7 @@ const OFFERS: [Offer; 5] = [
         kind: ProviderKind::OpenAi,
         name: "local",
         address: "http://127.0.0.1:8080/v1",
-        example: "default",
+        example: "qwen3-8b",
     },
 ];
 

@@ -102,11 +102,7 @@ impl Blocks {
     fn command_in_editor(&mut self, command: Command, cx: &mut Cx<'_>) {
         let Some(edit) = &mut self.edit else { return };
         match command {
-            Command::Save => {
-                if edit.save(cx) == After::Close {
-                    self.edit = None;
-                }
-            }
+            Command::Save if edit.save(cx) == After::Close => self.edit = None,
             Command::Editor => cx.editor(edit.text()),
             Command::LeaveEditor if !edit.is_changed() => self.edit = None,
             Command::LeaveEditor => {
@@ -127,9 +123,8 @@ impl Blocks {
         let Some(id) = self.list.selected().cloned() else { return };
         match self.history.as_mut().filter(|history| history.block == id) {
             Some(history) => {
-                if !history.step(earlier) {
-                    self.history = None;
-                }
+                let still = history.step(earlier);
+                self.history.take_if(|_| !still);
             }
             None if earlier => {
                 self.folds.insert(id.0.clone(), false);
@@ -288,12 +283,11 @@ impl Pane for Blocks {
 
     fn key(&mut self, key: KeyEvent, cx: &mut Cx<'_>) {
         self.used = Some(cx.now);
-        match &mut self.edit {
-            Some(edit) => edit.key(key, cx.model),
-            None => {
-                self.stale |= !self.flashes.is_empty();
-                self.flashes.clear();
-            }
+        if let Some(edit) = &mut self.edit {
+            edit.key(key, cx.model);
+        } else {
+            self.stale |= !self.flashes.is_empty();
+            self.flashes.clear();
         }
     }
 

@@ -103,7 +103,7 @@ impl<K: Clone + PartialEq> List<K> {
 
     /// Takes over new items and the height they are shown in.
     pub fn set(&mut self, items: Vec<Item<K>>, height: u16) {
-        let stood = self.start(self.place) as isize - self.top as isize;
+        let (start, top) = (self.start(self.place), self.top);
         self.items = items;
         self.height = height.into();
         if !self.find() {
@@ -111,7 +111,7 @@ impl<K: Clone + PartialEq> List<K> {
             self.place = near.unwrap_or(0);
             self.selected = near.and_then(|at| self.items[at].key.clone());
         }
-        self.top = (self.start(self.place) as isize - stood).max(0) as usize;
+        self.top = (self.start(self.place) + top).saturating_sub(start);
         self.clamp();
     }
 
@@ -124,14 +124,15 @@ impl<K: Clone + PartialEq> List<K> {
 
     /// Moves by a command; false when it moves nothing.
     pub fn command(&mut self, command: Command) -> bool {
-        let page = self.height.max(2) - 1;
+        let half = isize::try_from(self.height / 2).unwrap_or(0);
+        let page = isize::try_from(self.height.max(2) - 1).unwrap_or(0);
         match command {
             Command::Up => self.step(false),
             Command::Down => self.step(true),
-            Command::HalfUp => self.scroll(-(self.height as isize / 2)),
-            Command::HalfDown => self.scroll(self.height as isize / 2),
-            Command::PageUp => self.scroll(-(page as isize)),
-            Command::PageDown => self.scroll(page as isize),
+            Command::HalfUp => self.scroll(-half),
+            Command::HalfDown => self.scroll(half),
+            Command::PageUp => self.scroll(-page),
+            Command::PageDown => self.scroll(page),
             Command::Top => {
                 let first = self.selectable().next();
                 self.jump(first, 0);

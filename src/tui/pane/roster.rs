@@ -142,7 +142,7 @@ impl Pane for Roster {
                 Self::about_agent(command, group, agent, cx);
             }
             (Command::SetModel | Command::RunNow, _) => {
-                cx.fault("select an agent first: a group has no model of its own")
+                cx.fault("select an agent first: a group has no model of its own");
             }
             (Command::Copy, Some(key)) => {
                 let name = match key {

@@ -29,6 +29,11 @@ pub(super) fn rows(
     let mut rows = Vec::new();
     if let Some(job) = job {
         rows.extend(wrap(&facts(job, look), &Shape::plain(cells)));
+        if let Some((after, to)) = job.window {
+            let (from, range) = (after + 1, look.glyphs.range);
+            let window = if to > after { format!("messages {from}{range}{to}") } else { "no messages".to_owned() };
+            rows.extend(told(&format!("  window: {window}"), Role::Dim, cells));
+        }
         if let Some(text) = fault(job, look) {
             rows.extend(wrap(&[Span::new(text, Role::Error)], &Shape::plain(cells)));
         }
@@ -54,7 +59,7 @@ fn told(text: &str, role: Role, cells: usize) -> Vec<Row> {
     wrap(&[Span::new(clean(text), role)], &Shape::plain(cells))
 }
 
-/// The line of facts: state, attempt, tokens, duration, window.
+/// The line of facts: state, attempt, tokens, duration.
 fn facts(job: &Job, look: &Look) -> Vec<Span> {
     let glyphs = look.glyphs;
     let (sign, role) = sign(&job.state, glyphs);
@@ -71,11 +76,6 @@ fn facts(job: &Job, look: &Look) -> Vec<Span> {
         (Some(start), Some(end)) => facts.push(duration(end.duration_since(start))),
         (Some(start), None) if matches!(job.state, JobState::Running { .. }) => facts.push(age(start, look)),
         _ => {}
-    }
-    match job.window {
-        Some((after, to)) if to > after => facts.push(format!("window: messages {}{}{to}", after + 1, glyphs.range)),
-        Some(_) => facts.push("window: no messages".to_owned()),
-        None => {}
     }
     if job.yields > 0 {
         facts.push(format!("made way {}{}", job.yields, glyphs.times));

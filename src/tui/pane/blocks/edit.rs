@@ -141,7 +141,7 @@ impl Edit {
         if block.version != self.base.0 {
             match merge(&self.base.1, &block.value, &mine) {
                 Merge::Clash(_) => {
-                    self.settle(block, mine, cx);
+                    self.settle(block, &mine, cx);
                     return After::Stay;
                 }
                 Merge::Clean(merged) => {
@@ -162,8 +162,8 @@ impl Edit {
     }
 
     /// Opens the dialog that settles a clash. The text stays here until that is saved.
-    fn settle(&self, current: &Block, mine: String, cx: &mut Cx<'_>) {
-        if let Some(clash) = Clash::new(current, &self.base.1, self.base.0, &mine) {
+    fn settle(&self, current: &Block, mine: &str, cx: &mut Cx<'_>) {
+        if let Some(clash) = Clash::new(current, &self.base.1, self.base.0, mine) {
             cx.act(Act::Open(Box::new(Dialog::Merge(Box::new(clash)))));
         }
     }
@@ -188,9 +188,9 @@ impl Edit {
                     Some(Conflict::Block { current }) => {
                         let clean = matches!(merge(&self.base.1, &current.value, &sent), Merge::Clean(_));
                         if clean {
-                            cx.fault(format!("{text}; Ctrl-S again merges both"))
+                            cx.fault(format!("{text}; Ctrl-S again merges both"));
                         } else {
-                            self.settle(current, sent, cx)
+                            self.settle(current, &sent, cx);
                         }
                     }
                     _ => cx.fault(text),

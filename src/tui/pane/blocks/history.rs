@@ -122,7 +122,7 @@ impl History {
         let why = if reason.is_empty() { String::new() } else { format!(", {reason}") };
         let mut rows = say(format!("v{} of {}", revision.version, block.version.max(revision.version)), Role::Accent);
         rows.extend(say(format!("{who}, {}{why}", super::rows::moment(dated.at, look)), Role::Dim));
-        let hint = [("[", " earlier  "), ("]", " later  "), ("u", " restore  "), ("Esc", " back")];
+        let hint = [("[ ]", " step  "), ("u", " restore")];
         let hint: Vec<Span> =
             hint.iter().flat_map(|(key, what)| [Span::new(*key, Role::Accent), Span::new(*what, Role::Dim)]).collect();
         rows.extend(wrap(&hint, &shape));

@@ -14,6 +14,8 @@ use crate::tui::text::wrap::{Shape, wrap};
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
 
+/// From this width on ages and outcomes are spelled out.
+const WIDE: usize = 32;
 /// The widest column of agents, and of triggers.
 const MAX: (usize, usize) = (12, 10);
 
@@ -83,6 +85,17 @@ pub fn age(since: Timestamp, look: &Look) -> String {
     }
 }
 
+/// The same in at most six cells, where there is little room.
+fn short_age(since: Timestamp, look: &Look) -> String {
+    let seconds = look.now.duration_since(since).as_secs().max(0);
+    match seconds {
+        0..60 if coarse(look) => "<1 min".to_owned(),
+        0..100 if !coarse(look) => format!("{seconds} s"),
+        0..6_000 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3_600),
+    }
+}
+
 fn coarse(look: &Look) -> bool {
     look.over_ssh || !look.motion
 }
@@ -145,7 +158,6 @@ pub fn sentence(job: &Job, model: &Model) -> String {
 pub(super) struct Columns {
     agents: usize,
     triggers: usize,
-    outcomes: usize,
     cells: usize,
 }
 
@@ -158,7 +170,6 @@ impl Columns {
         Self {
             agents: all().map(|job| name(&job)).max().unwrap_or(0).min(MAX.0),
             triggers: all().map(|job| width(&trigger(job))).max().unwrap_or(0).min(MAX.1),
-            outcomes: if cells >= 34 { 6 } else { 0 },
             cells,
         }
     }
@@ -168,12 +179,22 @@ impl Columns {
         let glyphs = look.glyphs;
         let (sign, role) = sign(&job.state, glyphs);
         let name = model.agent(&job.agent).map_or_else(String::new, |agent| clean_line(&agent.name).into_owned());
-        let left = vec![
-            Span::new(format!(" {sign} "), role),
-            Span::new(format!("{}  ", fit(&name, self.agents, glyphs.ellipsis)), Role::Text),
-            Span::new(fit(&trigger(job), self.triggers, glyphs.ellipsis), Role::Dim),
-        ];
-        let mut rows = vec![two_ends(left, self.right(job, look), self.cells, glyphs.ellipsis)];
+        let head =
+            vec![Span::new(format!(" {sign} "), role), Span::new(fit(&name, self.agents, glyphs.ellipsis), Role::Text)];
+        let cause = format!("  {}", fit(&trigger(job), self.triggers, glyphs.ellipsis));
+        let (outcome, spent) = self.right(job, look);
+        let right_role = if matches!(job.state, JobState::Running { .. }) { Role::Accent } else { Role::Dim };
+        // What does not fit is left out whole, the least telling first.
+        let fixed = 3 + self.agents + 1;
+        let whole = fixed + width(&cause) + width(&outcome) + width(&spent) <= self.cells;
+        let caused = fixed + width(&cause) + width(&outcome) <= self.cells;
+        let mut left = head;
+        if caused {
+            left.push(Span::new(cause, Role::Dim));
+        }
+        let right = if whole { format!("{outcome}{spent}") } else { outcome };
+        let right = if right.is_empty() { Vec::new() } else { vec![Span::new(right, right_role)] };
+        let mut rows = vec![two_ends(left, right, self.cells, glyphs.ellipsis)];
         if let Some(text) = fault(job, look) {
             let role = if job.state.is_final() { Role::Error } else { Role::Warning };
             rows.extend(wrap(&[Span::new(text, role)], &self.indented()));
@@ -186,16 +207,20 @@ impl Columns {
         rows
     }
 
-    fn right(&self, job: &Job, look: &Look) -> Vec<Span> {
-        if let (JobState::Running { .. }, Some(since)) = (&job.state, job.started_at) {
-            return vec![Span::new(age(since, look), Role::Accent)];
-        }
-        let outcome = outcome(job);
-        let spent = if job.tokens > 0 { tokens(job.tokens) } else { String::new() };
-        if self.outcomes == 0 || spent.is_empty() {
-            return vec![Span::new(outcome, Role::Dim)];
-        }
-        vec![Span::new(format!("{outcome:>6}  {spent:>5}"), Role::Dim)]
+    /// What came of it or how long it runs, and what it cost.
+    fn right(&self, job: &Job, look: &Look) -> (String, String) {
+        let wide = self.cells >= WIDE;
+        let outcome = match (&job.state, job.started_at) {
+            (JobState::Running { .. }, Some(since)) if wide => age(since, look),
+            (JobState::Running { .. }, Some(since)) => short_age(since, look),
+            // The sentence below tells.
+            (JobState::Retryable { .. } | JobState::Failed { .. }, _) if !wide => String::new(),
+            (JobState::Completed { outcome: JobOutcome::Unchanged }, _) => "no change".to_owned(),
+            _ => outcome(job),
+        };
+        let spent =
+            if job.tokens > 0 && job.state.is_final() { format!("  {:>5}", tokens(job.tokens)) } else { String::new() };
+        (outcome, spent)
     }
 
     fn indented(&self) -> Shape {

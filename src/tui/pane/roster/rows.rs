@@ -81,7 +81,12 @@ pub(super) fn agent(group: &Group, agent: &Agent, names: usize, cells: usize, lo
             let shown = if room < LEAST_MODEL { "".into() } else { truncate(&model_name, room, glyphs.ellipsis) };
             vec![Span::new(shown, Role::Dim)]
         }
-        _ => vec![Span::new(truncate(&word, cells / 2, glyphs.ellipsis), role)],
+        _ if wide => vec![Span::new(truncate(&word, cells / 2, glyphs.ellipsis), role)],
+        // The name stands whole; the word gives way.
+        _ => {
+            let room = cells.saturating_sub(width(&clean_line(&agent.name)) + 7);
+            vec![Span::new(truncate(&word, room, glyphs.ellipsis), role)]
+        }
     };
     let mut left = vec![Span::new(format!("   {sign} "), role), name];
     if wide {
@@ -121,14 +126,16 @@ pub(super) fn explanation(key: &Key, cells: usize, look: &Look, model: &Model) -
         }
         Key::Agent(group, id) => {
             let Some(agent) = model.agent(id) else { return Vec::new() };
-            let (_, word, _) = doing(&model.doing(id), look.glyphs);
             let background = model.group(group).is_some_and(|group| group.in_background(id));
             let mut can = vec![("Enter", "talk"), ("m", "model")];
             if background {
-                can.push(("R", "run"));
+                can.insert(0, ("R", "run"));
             }
-            let runs_on = format!("{} {} {word}", clean_line(model.model_of(agent)), look.glyphs.dot);
-            vec![dim(runs_on), dim(clean_line(&agent.description).into_owned()), row(keys(&can))]
+            vec![
+                dim(clean_line(model.model_of(agent)).into_owned()),
+                dim(clean_line(&agent.description).into_owned()),
+                row(keys(&can)),
+            ]
         }
     }
 }
@@ -136,9 +143,10 @@ pub(super) fn explanation(key: &Key, cells: usize, look: &Look, model: &Model) -
 /// Keys with what they do.
 fn keys(can: &[(&str, &str)]) -> Vec<Span> {
     let mut spans = Vec::new();
-    for (key, what) in can {
+    for (at, (key, what)) in can.iter().enumerate() {
+        spans.push(Span::new(if at == 0 { "" } else { "  " }, Role::Dim));
         spans.push(Span::new(*key, Role::Accent));
-        spans.push(Span::new(format!(" {what}  "), Role::Dim));
+        spans.push(Span::new(format!(" {what}"), Role::Dim));
     }
     spans
 }

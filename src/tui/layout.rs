@@ -22,6 +22,8 @@ use super::pane::PaneId;
 pub const LEAST: Size = Size { width: 40, height: 10 };
 /// From this width on there are three columns.
 const THREE_COLUMNS: u16 = 100;
+/// From this many rows of the body on blocks and jobs stand one above the other.
+const STACKED: u16 = 10;
 /// From this width on a pane stands beside the conversation.
 const TWO_COLUMNS: u16 = 64;
 /// From this height on an empty line sets the status line off.
@@ -103,7 +105,7 @@ fn place_panes(found: &mut Layout, wish: &Wish) {
         found.panes[wish.focus as usize] = Some(body);
         return;
     }
-    if width < THREE_COLUMNS {
+    if width < THREE_COLUMNS || body.height < STACKED {
         let line = width - width.saturating_mul(7) / 20;
         found.columns = vec![line];
         found.panes[PaneId::Conversation as usize] = Some(column(0, line));
@@ -116,7 +118,7 @@ fn place_panes(found: &mut Layout, wish: &Wish) {
     found.panes[PaneId::Roster as usize] = Some(column(0, first));
     found.panes[PaneId::Conversation as usize] = Some(column(first + 1, second));
     let right = column(second + 1, width);
-    let jobs = (right.height.saturating_mul(2) / 5).max(3);
+    let jobs = (right.height.saturating_mul(2) / 5).max(3).min(right.height.saturating_sub(2));
     let split = right.bottom() - jobs - 1;
     found.split = Some(split);
     found.panes[PaneId::Blocks as usize] = Some(Rect { height: split - right.y, ..right });
@@ -140,6 +142,7 @@ mod tests {
         assert_eq!(shown(wish(200, 60)), Some(4));
         assert_eq!(shown(wish(120, 40)), Some(4));
         assert_eq!(shown(wish(80, 24)), Some(2));
+        assert_eq!(shown(wish(200, 12)), Some(2), "two panes do not fit above each other");
         assert_eq!(shown(wish(40, 12)), Some(1));
         assert_eq!(shown(wish(39, 12)), None);
         assert_eq!(shown(wish(40, 9)), None);

@@ -63,11 +63,11 @@ impl OpenJob {
 
     fn go(&self, cx: &mut Cx<'_>) {
         let Some(job) = self.job(cx.model) else { return };
-        let talk = cx.model.conversation_of(&Address::Group(job.group.clone())).map(|talk| talk.id.clone());
+        let talk = cx.model.conversation_of(&Address::Group(job.group.clone()));
         match (talk, job.window) {
-            (Some(conversation), Some((after, _))) => {
+            (Some(talk), Some((after, _))) => {
                 cx.act(Act::Close);
-                cx.act(Act::Goto(conversation, after + 1));
+                cx.act(Act::Goto(talk.id.clone(), (after + 1).min(talk.head)));
             }
             _ => cx.fault("it has not begun, so it has no place in the conversation yet"),
         }

@@ -7,6 +7,7 @@ use crate::tui::model::Model;
 use crate::tui::pane::Look;
 use crate::tui::pane::list::{cut, two_ends};
 use crate::tui::text::clean::{clean, clean_line};
+use crate::tui::text::width::width;
 use crate::tui::text::wrap::{Shape, wrap};
 use crate::tui::text::{Row, Span, diff};
 use crate::tui::theme::Role;
@@ -70,14 +71,19 @@ pub(super) fn editor(block: &Block, cells: usize, look: &Look, model: &Model) ->
             Trigger::Person { .. } | Trigger::Retry { .. } => None,
         })
     });
-    if let Some(turn) = turn {
-        text.push_str(&format!(", after turn {turn}"));
-    }
-    text.push_str(&format!(", {}", moment(block.edited_at, look)));
+    let mut more = turn.map(|turn| format!(", after turn {turn}")).into_iter().collect::<Vec<_>>();
     if block.read_only {
-        text.push_str(", read only for agents");
+        more.push(", read only for agents".to_owned());
     }
-    cut(vec![Span::new(text, Role::Dim)], cells.saturating_sub(1), look.glyphs.ellipsis)
+    more.push(format!(", {}", moment(block.edited_at, look)));
+    let room = cells.saturating_sub(1);
+    // What does not fit is left out: a cut word tells nothing.
+    for part in more {
+        if width(&text) + width(&part) <= room {
+            text.push_str(&part);
+        }
+    }
+    cut(vec![Span::new(text, Role::Dim)], room, look.glyphs.ellipsis)
 }
 
 /// The value, wrapped.

@@ -41,7 +41,7 @@ fn rows(model: &Model, cells: usize) -> Vec<Row> {
         }
         Some(Address::Group(_)) | None => {
             let does = if group.description.is_empty() { "a group of agents" } else { &group.description };
-            say(&format!("{}: {does}.", group.name), Role::Text);
+            say(&format!("{}: {}.", group.name, does.trim_end_matches('.')), Role::Text);
             if let Some(sleeptime) = &group.sleeptime {
                 let names: Vec<&str> =
                     sleeptime.agents.iter().filter_map(|id| model.agent(id)).map(|a| a.name.as_str()).collect();

@@ -14,6 +14,8 @@ use crate::tui::text::wrap::{Mode, Shape, wrap};
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
 
+/// The fewest cells in which what a tool was given says anything.
+const GIVEN_LEAST: usize = 6;
 /// Messages kept laid out; the least used are forgotten.
 const KEPT: usize = 256;
 
@@ -137,8 +139,15 @@ fn fold_line(
     let said = said.filter(|_| !open).map(|said| clean_line(first_line(said)).into_owned()).unwrap_or_default();
     let left = cells.saturating_sub(row.width());
     let given = arguments.as_object().and_then(|given| given.values().find_map(serde_json::Value::as_str));
-    // What was given and what was said share what is left; either may have what the other does not need.
-    let most_given = left.saturating_sub((width(&said) + 2).min(left / 2)).saturating_sub(3);
+    // Both whole, or what was said whole and what was given cut, or what was said alone, or each a half.
+    let for_given = left.saturating_sub(width(&said) + 2 + 3);
+    let short = width(&said) + 2 <= left && for_given < GIVEN_LEAST;
+    let cut = given.is_some_and(|given| width(&clean_line(first_line(given))) > for_given);
+    let most_given = match (for_given < GIVEN_LEAST, short) {
+        (true, true) if cut => 0,
+        (true, false) => (left / 2).saturating_sub(3),
+        (true | false, _) => for_given,
+    };
     if let Some(given) = given.filter(|_| most_given >= 3) {
         let given = clean_line(first_line(given)).into_owned();
         row.push(Span::new(format!(" \"{}\"", truncate(&given, most_given, glyphs.ellipsis)), Role::Dim));

@@ -15,6 +15,8 @@ use crate::tui::theme::Role;
 
 /// From this width on an agent's model stands beside its state.
 const WIDE: usize = 34;
+/// The least cells a model is shown in.
+const LEAST_MODEL: usize = 8;
 /// The widest column of names.
 const MAX_NAME: usize = 16;
 
@@ -75,8 +77,8 @@ pub(super) fn agent(group: &Group, agent: &Agent, names: usize, cells: usize, lo
         Doing::Idle if next => vec![Span::new("next", Role::Dim)],
         Doing::Idle if !wide => {
             let room = cells.saturating_sub(names + 7);
-            let shown =
-                if room < 4 { String::new() } else { truncate(&model_name, room, glyphs.ellipsis).into_owned() };
+            // Half a name tells nothing; the explanation below the list has it whole.
+            let shown = if room < LEAST_MODEL { "".into() } else { truncate(&model_name, room, glyphs.ellipsis) };
             vec![Span::new(shown, Role::Dim)]
         }
         _ => vec![Span::new(truncate(&word, cells / 2, glyphs.ellipsis), role)],

@@ -20,7 +20,8 @@ use nightdesk::domain::state::{Desk, Halt, Memory, Row, Rows as _, check};
 use nightdesk::domain::trigger::follow;
 use nightdesk::domain::{
     Actor, Agent, AgentId, Block, BlockOwner, Change, Commit, Conflict, Conversation, ConversationOwner, Cursor, Group,
-    Ids, Job, JobId, JobOutcome, JobState, Logged, PendingCall, Rest, Run, RunId, RunState, StopReason, Trigger,
+    Ids, Job, JobId, JobOutcome, JobState, Logged, PendingCall, Rest, Run, RunId, RunState, StepId, StopReason,
+    Trigger,
 };
 use nightdesk::store::{Clock as _, CommitError, Lane, ManualClock, Mode, Options, Store, Synchronous};
 use proptest::collection::vec;
@@ -147,12 +148,21 @@ fn run_change(state: &mut Memory, op: &Op) -> Change {
             until: None,
             answer: None,
         }),
-        _ => Change::CallAnswered {
-            step: format!("step-{id}-1").as_str().into(),
-            ordinal: u32::from(op.variant),
-            answer: Answer { ok: true, text: op.text.clone() },
-        },
+        _ => {
+            let (step, ordinal) = waited_for(state).unwrap_or((StepId(format!("step-{id}-1")), u32::from(op.variant)));
+            Change::CallAnswered { step, ordinal, answer: Answer { ok: true, text: op.text.clone() } }
+        }
     }
+}
+
+/// A call that a parked run waits for, where there is one.
+fn waited_for(state: &mut Memory) -> Option<(StepId, u32)> {
+    let Ok(calls) = state.all::<PendingCall>();
+    let waits = |call: &&PendingCall| {
+        let Ok(run) = state.get::<Run>(call.run.as_str());
+        run.is_some_and(|run| run.state == RunState::Parked) && call.answer.is_none()
+    };
+    calls.iter().find(waits).map(|call| (call.step.clone(), call.ordinal))
 }
 
 fn job_change(state: &mut Memory, op: &Op) -> Change {

@@ -245,7 +245,11 @@ fn a_job_is_cancelled_and_retried_by_a_beginning_of_its_id() {
     let again = shell.refused(&["job", "cancel", &id]);
     assert!(again.contains("cancelled already"), "{again}");
     let fresh = shell.json(&["job", "retry", id.strip_prefix("job-").unwrap(), "--json"]);
-    assert_eq!((&fresh["status"], &fresh["trigger"]), (&"created".into(), &"retry".into()));
+    assert_eq!(
+        (&fresh["status"], &fresh["trigger"]),
+        (&"created".into(), &"turn 2, retry".into()),
+        "its causes go with it"
+    );
     assert_ne!(fresh["id"], id.as_str());
     let sentence = shell.refused(&["job", "show", "job-"]);
     assert!(sentence.contains("no job"), "{sentence}");

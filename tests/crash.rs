@@ -3,9 +3,8 @@
 //!
 //! The tests run this binary again as a child that plays a session, and end the child: at each point a commit
 //! passes, or with a kill after some line it has printed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "what a test cannot get fails it")]
 
-#[path = "support/fold.rs"]
-mod fold;
 #[allow(dead_code, reason = "each test file uses its own part of the harness")]
 #[path = "support/world.rs"]
 mod world;
@@ -123,7 +122,7 @@ async fn child() {
         }
     }
     tokio::time::timeout(PATIENCE, over(&engine)).await.expect("the session never ends");
-    fold::assert_folds(engine.store()).await;
+    world::fold::assert_folds(engine.store()).await;
     engine.stop().await;
     let mut out = std::io::stdout();
     writeln!(out, "{DONE}").unwrap();
@@ -210,7 +209,7 @@ struct Outcome {
 async fn outcome(place: &Path, acks: &[String]) -> Outcome {
     let options = store::Options { ids: Ids::random(), ..store::Options::default() };
     let store = Store::open(&place.join("desk.db"), options).unwrap();
-    fold::assert_folds(&store).await;
+    world::fold::assert_folds(&store).await;
     let log = store.log(0, usize::MAX >> 1).await.unwrap();
     let logged: std::collections::HashSet<String> =
         log.iter().map(|logged| format!("{} {} {}", logged.n, logged.change.kind(), logged.change.subject())).collect();

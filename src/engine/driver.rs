@@ -84,7 +84,15 @@ async fn start_turns(engine: &Arc<Engine>) -> Result<(), Trouble> {
             };
             if let Err(trouble) = done {
                 task.tell(&trouble);
-                tokio::time::sleep(AFTER_TROUBLE).await;
+                tokio::select! {
+                    () = tokio::time::sleep(AFTER_TROUBLE) => {}
+                    // Called off while it waited to be tried again: another task would know nothing of it.
+                    () = cancel.cancelled() => {
+                        if let Err(trouble) = turn::perform(&task, &run.id, &cancel).await {
+                            task.tell(&trouble);
+                        }
+                    }
+                }
             }
             task.lock_tasks().turns.remove(&run.id);
             task.wake.notify_one();

@@ -43,18 +43,7 @@ impl Follower {
             if let Some(update) = self.ready.pop_front() {
                 return Ok(update);
             }
-            // The live steps are read before the log, and told after all of it: text leaves the screen only after
-            // its message is known, however far behind this watcher is.
-            let upto = match &self.held {
-                Some((upto, _)) => *upto,
-                None => {
-                    self.bell.borrow_and_update();
-                    let news = self.seen.news(&self.live);
-                    let upto = *self.head.borrow_and_update();
-                    self.held = Some((upto, news));
-                    upto
-                }
-            };
+            let upto = self.hold();
             if self.cursor < upto {
                 match self.committed().await? {
                     Some(committed) => self.ready.push_back(committed),
@@ -79,6 +68,21 @@ impl Follower {
                 return Err(Fault::new("the engine has stopped"));
             }
         }
+    }
+
+    /// Takes the live news, where none are held, and tells how far the log has to be read before they are told.
+    ///
+    /// The live steps are read before the log, and told after all of it: text leaves the screen only after its
+    /// message is known, however far behind this watcher is.
+    fn hold(&mut self) -> u64 {
+        if let Some((upto, _)) = &self.held {
+            return *upto;
+        }
+        self.bell.borrow_and_update();
+        let news = self.seen.news(&self.live);
+        let upto = *self.head.borrow_and_update();
+        self.held = Some((upto, news));
+        upto
     }
 
     async fn committed(&mut self) -> Result<Option<Update>, Fault> {

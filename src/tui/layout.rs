@@ -118,7 +118,7 @@ fn place_panes(found: &mut Layout, wish: &Wish) {
     found.panes[PaneId::Roster as usize] = Some(column(0, first));
     found.panes[PaneId::Conversation as usize] = Some(column(first + 1, second));
     let right = column(second + 1, width);
-    let jobs = (right.height.saturating_mul(2) / 5).max(3);
+    let jobs = (right.height.saturating_mul(2) / 5).max(3).min(right.height.saturating_sub(2));
     let split = right.bottom() - jobs - 1;
     found.split = Some(split);
     found.panes[PaneId::Blocks as usize] = Some(Rect { height: split - right.y, ..right });

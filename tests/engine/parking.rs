@@ -40,7 +40,7 @@ impl Tool for Broken {
 
     fn call<'a>(&'a self, _: &'a Value, desk: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
         Box::pin(async move {
-            desk.blocks[0].value = "half done".to_owned();
+            "half done".clone_into(&mut desk.blocks[0].value);
             panic!("the tool falls over")
         })
     }
@@ -264,5 +264,25 @@ async fn a_tool_that_panics_fails_its_call_and_leaves_nothing_half_done() {
     assert!(failed.text().contains("failed inside"), "{failed:?}");
     let block = world.block(&story()).await;
     assert!(block.value.ends_with("- asked\n- behind"), "{}", block.value);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_while_the_step_waits_for_its_provider_ends_the_speech_too() {
+    let plan = Plan { script: SLOW, members: &["ann", "bob"], max_parallel: 1, ..Plan::default() };
+    let world = World::new(plan).await;
+    let to = nightdesk::engine::wire::Address::Agent(crate::world::agent_id("bob"));
+    let sent = world.ask(Request::Send { to, text: "just you".to_owned() }).await.unwrap();
+    let nightdesk::engine::wire::Reply::Sent { run: direct, .. } = sent else { panic!("{sent:?}") };
+    world.speaking("bob").await;
+    let run = world.post("@ann and you?").await;
+    world.live(|live| live.name == "ann" && live.phase == Phase::Waiting).await;
+    assert!(world.cancel().await.0);
+    assert_eq!(stop(&world.finished(&run).await), StopReason::Cancelled);
+    let children = world.store().runs_of(&run).await.unwrap();
+    assert!(children.iter().all(nightdesk::domain::Run::is_finished), "{children:?}");
+    assert!(world.asked_of("ann").is_empty());
+    world.finished(&direct).await;
+    world.send("@ann now?").await;
     world.close().await;
 }

@@ -91,7 +91,7 @@ impl Meter {
     /// A command with the environment of a plain terminal on this machine.
     pub fn command(program: impl AsRef<std::ffi::OsStr>) -> CommandBuilder {
         let mut command = CommandBuilder::new(program);
-        for name in ["SSH_CONNECTION", "SSH_TTY", "TMUX", "NO_COLOR", "COLORTERM"] {
+        for name in ["SSH_CONNECTION", "SSH_TTY", "TMUX", "NO_COLOR", "COLORTERM", "RUST_BACKTRACE"] {
             command.env_remove(name);
         }
         command.env("TERM", "xterm-256color");

@@ -1,4 +1,5 @@
 //! A team in a temporary store with an engine on scripted models: what most engine tests start from.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a harness that cannot work fails the test it serves")]
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -20,7 +21,7 @@ use nightdesk::store::{self, Clock, Mode, Store};
 use nightdesk::tools::Toolbox;
 
 #[path = "fold.rs"]
-mod fold;
+pub mod fold;
 
 /// Wall time that moves with the runtime's clock, so that a paused test pauses both.
 pub struct RuntimeClock {
@@ -57,6 +58,7 @@ pub struct Setting {
     options: Options,
     max_parallel: u32,
     mode: Mode,
+    config: Config,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
@@ -98,6 +100,9 @@ pub struct Plan {
     pub max_parallel: u32,
     /// Where the store works: inline for a paused clock.
     pub mode: Mode,
+    /// Every agent's model; `None` means the script.
+    pub model: Option<&'static str>,
+    pub config: Config,
 }
 
 impl Default for Plan {
@@ -116,6 +121,8 @@ impl Default for Plan {
             max_steps: None,
             max_parallel: 50,
             mode: Mode::Inline,
+            model: None,
+            config: Config::default(),
         }
     }
 }
@@ -147,6 +154,7 @@ impl World {
             options: plan.options,
             max_parallel: plan.max_parallel,
             mode: plan.mode,
+            config: plan.config,
             asked: Arc::default(),
         };
         let world = Self::open(setting).await;
@@ -164,7 +172,7 @@ impl World {
             ..store::Options::default()
         };
         let store = Store::open(&setting.dir.path().join("desk.db"), opened).unwrap();
-        let config = Config::default();
+        let config = setting.config.clone();
         let models = Models::new(config.clone(), |_| None);
         let path = setting.dir.path().join("script.toml");
         let recorder = Recorder { script: Scripted::load(&path).unwrap(), asked: Arc::clone(&setting.asked) };
@@ -400,7 +408,7 @@ pub fn team(plan: &Plan, script: &Path, now: Timestamp) -> Vec<Change> {
             name: (*name).to_owned(),
             group: group_id(),
             description: String::new(),
-            model: Some(format!("scripted/{}", script.display())),
+            model: Some(plan.model.map_or_else(|| format!("scripted/{}", script.display()), str::to_owned)),
             system: None,
             blocks: Vec::new(),
             tools: plan.tools.iter().map(|tool| (*tool).to_owned()).collect(),

@@ -1,6 +1,9 @@
 //! What the program may cost, as counts: bytes, writes, wakeups, statements, memory. Each line printed is a
 //! figure and its limit; raising a limit needs its reason in the commit.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "the figures are the point")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,15 +24,12 @@ use nightdesk::tui::term::screen::{Caps, Screen};
 use nightdesk::tui::theme::Theme;
 use ratatui::layout::Size;
 
-#[allow(dead_code)]
 #[path = "support/bench.rs"]
 mod bench;
 #[path = "support/large.rs"]
 mod large;
-#[allow(dead_code)]
 #[path = "support/meter.rs"]
 mod meter;
-#[allow(dead_code)]
 #[path = "support/world.rs"]
 mod world;
 

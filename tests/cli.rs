@@ -152,7 +152,8 @@ fn events_come_in_order_and_a_message_only_once_it_is_committed() {
     let said: String = events
         .iter()
         .filter(ann)
-        .filter_map(|event| (event["event"] == "delta").then(|| event["text"].as_str().unwrap()))
+        .filter(|event| event["event"] == "delta")
+        .map(|event| event["text"].as_str().unwrap())
         .collect();
     let at = |name: &str| events.iter().rposition(|event| event["event"] == name && ann(&event)).unwrap();
     assert_eq!(events[at("message")]["text"], said, "what streamed is what was committed");

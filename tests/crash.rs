@@ -5,7 +5,6 @@
 //! passes, or with a kill after some line it has printed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "what a test cannot get fails it")]
 
-#[allow(dead_code, reason = "each test file uses its own part of the harness")]
 #[path = "support/world.rs"]
 mod world;
 

@@ -1,7 +1,6 @@
 //! The engine's promises about turns, speeches and steps, on the scripted model and a paused clock.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "what a test cannot get fails it")]
 
-#[allow(dead_code, reason = "each test file uses its own part of the harness")]
 #[path = "support/world.rs"]
 mod world;
 

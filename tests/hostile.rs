@@ -1,11 +1,11 @@
 //! What models print can never control the terminal (promise 6): the real program, a model that tries.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use bench::Bench;
 
-#[allow(dead_code)]
 #[path = "support/bench.rs"]
 mod bench;
-#[allow(dead_code)]
 #[path = "support/meter.rs"]
 mod meter;
 

@@ -1,7 +1,6 @@
 //! Background jobs (J1 to J9, F6, F10) on the scripted model and a paused clock.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "what a test cannot get fails it")]
 
-#[allow(dead_code, reason = "each test file uses its own part of the harness")]
 #[path = "support/world.rs"]
 mod world;
 

@@ -343,7 +343,7 @@ fn revisions() -> Vec<Dated<Revision>> {
     ];
     let revision = |(at, value): (usize, &&str)| Dated {
         n: at as u64,
-        at: nine() - SignedDuration::from_hours(30 - 10 * at as i64),
+        at: nine() - SignedDuration::from_hours(30 - 10 * i64::try_from(at).unwrap()),
         what: Revision {
             block: "block-story".into(),
             version: 10 + at as u64,

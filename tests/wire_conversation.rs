@@ -3,7 +3,6 @@
 
 #[path = "support/wire.rs"]
 mod wire;
-#[allow(dead_code, reason = "each test file uses its own part of the harness")]
 #[path = "support/world.rs"]
 mod world;
 

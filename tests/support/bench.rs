@@ -1,5 +1,6 @@
 //! The real program on a pseudo-terminal, with its files in a directory of its own.
 
+#![allow(dead_code, reason = "each test file includes the bench and uses its part of it")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::PathBuf;

@@ -165,15 +165,12 @@ impl Desk {
         let mut rest = keys;
         while let Some(first) = rest.chars().next() {
             let named = rest.strip_prefix('<').and_then(|rest| rest.split_once('>'));
-            let event = match named {
-                Some((name, after)) => {
-                    rest = after;
-                    named_key(name)
-                }
-                None => {
-                    rest = &rest[first.len_utf8()..];
-                    KeyEvent::from(KeyCode::Char(first))
-                }
+            let event = if let Some((name, after)) = named {
+                rest = after;
+                named_key(name)
+            } else {
+                rest = &rest[first.len_utf8()..];
+                KeyEvent::from(KeyCode::Char(first))
             };
             self.send(Msg::Key(event));
         }
@@ -338,7 +335,7 @@ pub fn message(seq: u64, speaker: Option<&str>, minute: i64, content: Content) -
 fn filler(seq: u64) -> Message {
     let speaker = [None, Some("reporter"), Some("critic"), Some("editor")][(seq % 4) as usize];
     let text = format!("Message {seq:06} of many. {}", "It has a few words to wrap. ".repeat((seq % 5) as usize));
-    message(seq, speaker, -(seq as i64 % 500), words(&text))
+    message(seq, speaker, -i64::try_from(seq % 500).unwrap(), words(&text))
 }
 
 /// What the newsroom said.

@@ -1,4 +1,5 @@
 //! A team in a temporary store with an engine on scripted models: what most engine tests start from.
+#![allow(dead_code, reason = "each test file includes the world and uses its part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a harness that cannot work fails the test it serves")]
 
 use std::path::Path;

@@ -24,7 +24,7 @@ use futures::stream::BoxStream;
 use serde_json::Value;
 
 use super::paced::{self, Pace};
-use super::{ChatModel, Delta, Done, ModelError, Prompt, Stop, ToolCall, Usage};
+use super::{ChatModel, Delta, Done, Entry, ModelError, Prompt, Stop, ToolCall, Usage};
 
 /// How long a word takes, so that streaming is seen.
 const PACE: Duration = Duration::from_millis(15);
@@ -56,7 +56,10 @@ impl Default for Offline {
 }
 
 impl ChatModel for Offline {
-    fn stream(&self, prompt: Prompt) -> BoxStream<'static, Result<Delta, ModelError>> {
+    fn stream(&self, mut prompt: Prompt) -> BoxStream<'static, Result<Delta, ModelError>> {
+        for entry in &mut prompt.entries {
+            leave_out_address(entry);
+        }
         let answer = if prompt.place.background { keeper::answer(&prompt) } else { participant::answer(&prompt) };
         let calls = answer.calls(&prompt);
         let written = answer.text.len() + calls.iter().map(|call| call.arguments.to_string().len()).sum::<usize>();
@@ -67,6 +70,15 @@ impl ChatModel for Offline {
         let stop = if calls.is_empty() { Stop::End } else { Stop::Calls };
         deltas.push(Ok(Delta::Done(Done { stop, calls, usage })));
         paced::play(deltas.into_iter(), Pace { first: self.pace, between: self.pace })
+    }
+}
+
+/// `@name words` are the words: whom they were for is no part of what is asked.
+fn leave_out_address(entry: &mut Entry) {
+    if let Entry::Said { by: None, text } = entry
+        && let Some((_, words)) = text.strip_prefix('@').and_then(|rest| rest.split_once(char::is_whitespace))
+    {
+        *text = words.trim_start().to_owned();
     }
 }
 

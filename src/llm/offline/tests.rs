@@ -118,6 +118,16 @@ fn questions_are_answered_with_a_sentence_and_its_source() {
 }
 
 #[test]
+fn a_question_to_one_member_is_answered_as_the_question_it_is() {
+    let story = block("story", "- Launch: 3 May, decided");
+    let entries = |text: &str| vec![said(None, text)];
+    let plain = reply(prompt(2, std::slice::from_ref(&story), &entries("when do we launch?"), &["conversation_search"]));
+    let addressed = reply(prompt(2, &[story], &entries("@editor when do we launch?"), &["conversation_search"]));
+    assert!(plain.0.contains("3 May"), "{plain:?}");
+    assert_eq!(plain, addressed);
+}
+
+#[test]
 fn the_search_is_asked_when_nothing_in_sight_answers_and_its_result_is_quoted() {
     let mut entries = vec![said(None, "Who keeps the bees?")];
     let (text, calls) = reply(prompt(0, &[], &entries, &["conversation_search", "pass"]));

@@ -121,7 +121,8 @@ fn questions_are_answered_with_a_sentence_and_its_source() {
 fn a_question_to_one_member_is_answered_as_the_question_it_is() {
     let story = block("story", "- Launch: 3 May, decided");
     let entries = |text: &str| vec![said(None, text)];
-    let plain = reply(prompt(2, std::slice::from_ref(&story), &entries("when do we launch?"), &["conversation_search"]));
+    let plain =
+        reply(prompt(2, std::slice::from_ref(&story), &entries("when do we launch?"), &["conversation_search"]));
     let addressed = reply(prompt(2, &[story], &entries("@editor when do we launch?"), &["conversation_search"]));
     assert!(plain.0.contains("3 May"), "{plain:?}");
     assert_eq!(plain, addressed);

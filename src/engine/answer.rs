@@ -389,7 +389,8 @@ impl Engine {
     async fn probe(&self, model: &str) -> Result<Reply, Fault> {
         let report = self.models.probe(model).await.map_err(|fault| Fault::new(fault.text))?;
         let tools = if report.tool_calling { "it calls tools" } else { "it called no tool when asked to" };
-        let text = format!("{model} answered {:?} in {} ms; {tools}", report.said, report.latency.as_millis());
+        let words = if report.said.is_empty() { String::new() } else { format!(" {:?}", report.said) };
+        let text = format!("{model} answered{words} in {} ms; {tools}", report.latency.as_millis());
         Ok(Reply::Probed { text, tools: report.tool_calling })
     }
 

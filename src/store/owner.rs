@@ -38,7 +38,8 @@ impl fmt::Display for Held {
         write!(
             f,
             "another program has the store open: process {} since {}; end it, or work through it",
-            self.pid, self.since
+            self.pid,
+            self.since.strftime("%Y-%m-%d %H:%M:%S UTC")
         )
     }
 }

@@ -38,7 +38,7 @@ use crate::llm::Models;
 use crate::store::{CommitError, Lane, Store, StoreError};
 use crate::tools::Toolbox;
 use follow::Follower;
-use gates::Gates;
+use gates::{Gates, Place};
 use live::Live;
 
 pub use handle::Handle;
@@ -98,6 +98,8 @@ pub struct Engine {
 struct Tasks {
     turns: HashMap<RunId, (ConversationId, CancellationToken)>,
     jobs: HashMap<JobId, CancellationToken>,
+    /// Agents kept by speeches that are parked: a parked run has no task, but its agent speaks nowhere else.
+    kept: HashMap<RunId, Place<AgentId>>,
 }
 
 /// Why the engine could not go on with something.

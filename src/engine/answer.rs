@@ -199,7 +199,9 @@ impl Engine {
             let open = children.into_iter().filter(|child| !child.is_finished());
             let mut changes: Vec<Change> = open.map(|child| Change::RunMoved { id: child.id, to: to() }).collect();
             changes.push(Change::RunMoved { id: run.id, to: to() });
+            let over: Vec<RunId> = changes.iter().map(|change| RunId(change.subject().to_owned())).collect();
             self.person(changes).await?;
+            self.lock_tasks().kept.retain(|run, _| !over.contains(run));
         }
         texts.sort();
         Ok(Reply::Cancelled { running, queued: texts.into_iter().map(|(_, text)| text).collect() })

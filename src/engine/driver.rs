@@ -200,6 +200,9 @@ pub async fn recover(engine: &Engine) -> Result<(), Trouble> {
     }
     let now = engine.store.clock().now();
     for run in engine.store.turn_runs().await? {
+        if run.state == RunState::Parked {
+            keep_agents(engine, &run).await?;
+        }
         if run.state != RunState::Running || !engine.options.scope.covers(&run) {
             continue;
         }
@@ -208,6 +211,17 @@ pub async fn recover(engine: &Engine) -> Result<(), Trouble> {
         } else {
             let text = "picked up again after the program ended".to_owned();
             engine.commit_here(vec![turn::notice(engine, &run, NoticeKind::Resumed, text)]).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A parked speech keeps its agent over a restart too.
+async fn keep_agents(engine: &Engine, turn: &Run) -> Result<(), Trouble> {
+    for child in engine.store.runs_of(&turn.id).await? {
+        let Some(agent) = child.agent().filter(|_| child.state == RunState::Parked) else { continue };
+        if let Some(place) = engine.agents.try_enter(agent, Room::ONE, &Side::Foreground) {
+            engine.lock_tasks().kept.insert(child.id, place);
         }
     }
     Ok(())

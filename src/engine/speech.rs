@@ -82,7 +82,7 @@ pub async fn speak(
     index: u32,
     cancel: &CancellationToken,
 ) -> Result<Spoken, Trouble> {
-    let Some((run, _place)) = begin(engine, turn, agent, unfinished, index, cancel).await? else {
+    let Some((run, place)) = begin(engine, turn, agent, unfinished, index, cancel).await? else {
         return Ok(Spoken::Cancelled);
     };
     let work = Work {
@@ -97,7 +97,10 @@ pub async fn speak(
         match step::make(engine, &work).await? {
             Made::Next | Made::GaveWay => {}
             Made::Over => return Ok(Spoken::Over),
-            Made::Parked => return Ok(Spoken::Parked),
+            Made::Parked => {
+                engine.lock_tasks().kept.insert(work.run, place);
+                return Ok(Spoken::Parked);
+            }
             Made::Cancelled => return Ok(Spoken::Cancelled),
             Made::Failed(fault) => {
                 fail(engine, turn, &work, agent, &fault).await?;
@@ -116,7 +119,8 @@ async fn begin(
     index: u32,
     cancel: &CancellationToken,
 ) -> Result<Option<(RunId, Place<AgentId>)>, Trouble> {
-    let free = engine.agents.try_enter(agent, Room::ONE, &Side::Foreground);
+    let kept = unfinished.and_then(|run| engine.lock_tasks().kept.remove(&run.id));
+    let free = kept.or_else(|| engine.agents.try_enter(agent, Room::ONE, &Side::Foreground));
     let state = if free.is_some() { RunState::Running } else { RunState::Queued };
     let (id, created) = if let Some(run) = unfinished {
         (run.id.clone(), run.state.clone())

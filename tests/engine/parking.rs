@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use nightdesk::domain::{Content, PendingKind, RunState, StopReason};
-use nightdesk::engine::wire::{Phase, Request};
+use nightdesk::engine::wire::{Address, Phase, Reply, Request};
 use nightdesk::llm::{Entry, ToolSpec};
 use nightdesk::tools::{Desk, Effect, Tool, Toolbox};
 use serde_json::{Value, json};
 
 use crate::stop;
-use crate::world::{Plan, World, story};
+use crate::world::{Plan, World, agent_id, story};
 
 /// A tool that waits for a person.
 struct AskPerson;
@@ -116,6 +116,27 @@ async fn a_call_that_needs_a_person_parks_the_run_over_a_restart_until_it_is_ans
         .collect();
     assert_eq!(made, ["call-ann-1-1-1", "call-ann-1-1-2", "call-ann-1-1-3"]);
     assert_eq!(made, results, "every call has exactly one result");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parked_run_keeps_its_agent_over_a_restart_and_a_cancel_gives_it_back() {
+    let world = World::new(asks()).await;
+    let run = world.post("go on").await;
+    world.in_state(&run, RunState::Parked).await;
+    let world = world.restart_after(Duration::from_mins(1)).await;
+    let to = Address::Agent(agent_id("ann"));
+    let sent = world.ask(Request::Send { to, text: "and here?".to_owned() }).await.unwrap();
+    let Reply::Sent { run: talk, .. } = sent else { panic!("{sent:?}") };
+    let queued = async |world: &World| {
+        let children = world.store().runs_of(&talk).await.unwrap();
+        children.first().filter(|child| child.state == RunState::Queued).map(|_| ())
+    };
+    world.when(queued).await;
+    assert_eq!(world.asked().len(), 1, "ann waits for a person and speaks nowhere else");
+    world.cancel().await;
+    world.in_state(&talk, RunState::Parked).await;
+    assert_eq!(world.asked_of("ann").len(), 2, "it is ann's turn to ask in the other conversation");
     world.close().await;
 }
 

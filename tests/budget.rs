@@ -75,15 +75,20 @@ struct Desk {
     app: App,
     screen: Screen,
     engine: Arc<Engine>,
-    _dir: tempfile::TempDir,
+    /// Where the store lies, if it is this desk's own.
+    dir: Option<tempfile::TempDir>,
 }
 
 impl Desk {
-    async fn open(messages: u64) -> Self {
+    async fn make(messages: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("desk.db");
         large::make(&path, messages).await;
-        let store = Store::open(&path, store::Options { mode: Mode::Inline, ..store::Options::default() }).unwrap();
+        Self { dir: Some(dir), ..Self::open(&path).await }
+    }
+
+    async fn open(path: &std::path::Path) -> Self {
+        let store = Store::open(path, store::Options { mode: Mode::Inline, ..store::Options::default() }).unwrap();
         let (config, options) = (Config::default(), engine::Options { jobs: false, ..engine::Options::default() });
         let models = Models::new(config.clone(), |_| None);
         let engine = Engine::start(store, &config, models, Toolbox::default(), options).await.unwrap();
@@ -98,7 +103,7 @@ impl Desk {
         };
         let size = Size::new(120, 40);
         let screen = Screen::new(size, Caps { sync: true, color: true });
-        let mut desk = Self { app: App::new(overview, look, size), screen, engine, _dir: dir };
+        let mut desk = Self { app: App::new(overview, look, size), screen, engine, dir: None };
         desk.settle(Vec::new()).await;
         desk
     }
@@ -145,8 +150,8 @@ fn now() -> Timestamp {
 
 #[tokio::test]
 async fn a_key_costs_the_same_at_two_hundred_and_at_a_hundred_thousand_messages() {
-    let mut small = Desk::open(200).await;
-    let mut large = Desk::open(100_000).await;
+    let mut small = Desk::make(200).await;
+    let mut large = Desk::make(100_000).await;
     let plain = |code| KeyEvent::new(code, KeyModifiers::NONE);
     let control = |c| KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL);
     let keys = [
@@ -168,6 +173,7 @@ async fn a_key_costs_the_same_at_two_hundred_and_at_a_hundred_thousand_messages(
     }
     let typed = large.cost_of(plain(KeyCode::Char('i'))).await;
     assert_eq!((typed.statements, typed.messages_read), (0, 0));
+    assert!(small.dir.is_some() && large.dir.is_some(), "the stores were theirs");
 }
 
 #[test]
@@ -246,4 +252,54 @@ fn on_a_slow_link_a_key_is_echoed_within_two_frames_of_a_stream() {
     println!("bytes until a key's echo on a link of 4 KB/s: {worst} (limit two frames of {largest})");
     assert!(worst <= 2 * largest);
     assert!(bench.meter.screen().contains("answering"), "the stream is still on:\n{}", bench.meter.screen());
+}
+
+/// The store and the number of keys of a replay, which is what the counted program does.
+const REPLAY: [&str; 2] = ["NIGHTDESK_REPLAY_STORE", "NIGHTDESK_REPLAY_KEYS"];
+
+/// Does nothing unless it is the counted program of the test below.
+#[test]
+fn replay() {
+    let [Ok(store), Ok(keys)] = REPLAY.map(std::env::var) else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut desk = Desk::open(std::path::Path::new(&store)).await;
+        for at in 0..keys.parse::<u32>().unwrap() {
+            // Typed and taken back, so that each pair of frames is like the last.
+            let code = if at % 2 == 0 { KeyCode::Char('x') } else { KeyCode::Backspace };
+            desk.cost_of(KeyEvent::new(code, KeyModifiers::NONE)).await;
+        }
+    });
+}
+
+/// Instructions of a run of so many keys, as callgrind counts them.
+fn instructions(store: &std::path::Path, keys: u32) -> u64 {
+    let mut command = std::process::Command::new("valgrind");
+    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(std::env::current_exe().unwrap());
+    command.args(["--exact", "replay", "--nocapture", "--test-threads=1"]);
+    command.env(REPLAY[0], store).env(REPLAY[1], keys.to_string());
+    let output = command.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let line = told.lines().find_map(|line| line.split_once("Collected :")).unwrap_or_else(|| panic!("{told}"));
+    line.1.trim().parse().unwrap()
+}
+
+#[test]
+#[ignore = "callgrind: some minutes, and only where valgrind is installed"]
+fn a_key_costs_the_same_instructions_at_two_hundred_and_at_a_hundred_thousand_messages() {
+    if std::process::Command::new("valgrind").arg("--version").output().is_err() {
+        println!("valgrind is not installed: nothing is counted");
+        return;
+    }
+    let cost = |messages| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("desk.db");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(large::make(&path, messages));
+        // The difference leaves out start and end.
+        (instructions(&path, 120) - instructions(&path, 20)) / 100
+    };
+    let (few, many) = (cost(200), cost(100_000));
+    println!("instructions a key frame: {few} at 200, {many} at 100,000 messages (limit 1.05 times)");
+    assert!(many * 100 <= few * 105);
 }

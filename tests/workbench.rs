@@ -403,3 +403,18 @@ fn a_read_that_fails_is_told_once_and_tried_again_by_hand() {
     desk.keys("g");
     assert!(desk.text().contains("Message 000001 of many"));
 }
+
+#[test]
+fn what_the_workbench_states_is_put_into_nobodys_mouth() {
+    let mut desk = Desk::newsroom(USUAL);
+    let text = "picked up again after the program ended";
+    let notice = Content::Notice { notice: NoticeKind::Resumed, text: text.into() };
+    let seq = desk.said.len() as u64 + 1;
+    let message = desk::message(seq, None, 9, notice);
+    desk.said.push(message.clone());
+    let room = RowUpdate::Conversation(desk::room(seq));
+    desk.committed(vec![Change::MessageAppended(message)], vec![room]);
+    let lines = desk.lines();
+    let line = lines.iter().find(|line| line.contains("picked up again")).unwrap();
+    assert!(!line.contains("you"), "{line}");
+}

@@ -4,7 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::{Conversation, Gutter, Line, Place, greeting, search};
-use crate::domain::AgentId;
+use crate::domain::{AgentId, Content};
 use crate::tui::model::Model;
 use crate::tui::pane::{Look, put, put_row};
 use crate::tui::text::clean::clean_line;
@@ -73,6 +73,10 @@ impl Conversation {
             return Some(Gutter { time, mark, name: fit(&part.name), role });
         }
         let message = self.window.get(at)?;
+        if let Content::Notice { .. } = message.content {
+            // The workbench states it and nobody says it; who it is about stands in its sentence.
+            return Some(Gutter { time: look.clock(message.at), mark: "", name: String::new(), role: Role::Dim });
+        }
         let (mark, role) = speaker(message.agent.as_ref(), look, model);
         let name = if message.agent.is_none() && message.name.is_empty() { "you" } else { message.name.as_str() };
         Some(Gutter { time: look.clock(message.at), mark, name: fit(name), role })

@@ -403,3 +403,14 @@ fn a_read_that_fails_is_told_once_and_tried_again_by_hand() {
     desk.keys("g");
     assert!(desk.text().contains("Message 000001 of many"));
 }
+
+#[test]
+fn going_to_a_message_that_is_not_there_shows_the_last_one_and_asks_for_nothing_again() {
+    let mut desk = Desk::newsroom(USUAL);
+    desk.app.panes.conversation.go_to(1_000);
+    desk.draw();
+    desk.asked.clear();
+    desk.draw();
+    assert_eq!(desk.asked, []);
+    assert!(desk.text().contains("of 4") || desk.app.panes.conversation.at_tail());
+}

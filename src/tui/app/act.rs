@@ -10,6 +10,7 @@ use crate::tui::dialog::confirm::{Choice, Confirm};
 use crate::tui::dialog::models::Models;
 use crate::tui::effect::{Act, Effect, Leave, Owner, Ticket};
 use crate::tui::pane::PaneId;
+use crate::tui::text::clean::clean_line;
 
 impl App {
     /// Does a command, wherever it came from.
@@ -79,7 +80,12 @@ impl App {
             return;
         }
         let due = self.model.jobs_running() + self.model.jobs_waiting() + self.model.runs.len();
-        let question = if due > 0 { "Quit? Work is not finished." } else { "Quit?" };
+        let mut question = if due > 0 { "Quit? Work is not finished." } else { "Quit?" }.to_owned();
+        if let Some(unsaved) = self.panes.blocks.unsaved() {
+            let label = self.model.block(&unsaved.block).map(|block| clean_line(&block.label).into_owned());
+            let label = label.unwrap_or_default();
+            question.push_str(&format!(" Your changes of {label} are not saved: the next start opens them."));
+        }
         let mut choices = vec![Choice::new('q', "quit; what is due waits for the next start", quit(Leave::Stop))];
         if due > 0 {
             choices.push(Choice::new('w', "quit, and keep working without a screen", quit(Leave::KeepWorking)));

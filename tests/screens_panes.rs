@@ -722,3 +722,12 @@ fn what_a_job_says_to_itself_is_no_new_message() {
     desk.committed(Vec::new(), vec![RowUpdate::Conversation(talk)]);
     assert!(desk.lines()[0].contains("1 Agents ●"), "{}", desk.lines()[0]);
 }
+
+#[test]
+fn stepping_through_the_agents_goes_on_into_the_next_group_and_back() {
+    let mut desk = calm((120, 40));
+    desk.keys("<Esc>1gjjjjj<Enter>");
+    assert_eq!(desk.app.model.place.address, Some(Address::Group("group-2".into())));
+    desk.keys("kk<Enter>");
+    assert_eq!(desk.app.model.place.group, Some("group-1".into()));
+}

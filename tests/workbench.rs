@@ -414,3 +414,12 @@ fn going_to_a_message_that_is_not_there_shows_the_last_one_and_asks_for_nothing_
     assert_eq!(desk.asked, []);
     assert!(desk.text().contains("of 4") || desk.app.panes.conversation.at_tail());
 }
+
+#[test]
+fn who_sends_a_message_sees_it_said_wherever_one_was() {
+    let mut desk = Desk::long(300, USUAL);
+    desk.keys("<Esc>2<PgUp><PgUp>i");
+    assert!(!desk.app.panes.conversation.at_tail());
+    desk.keys("and now?<Enter>");
+    assert!(desk.app.panes.conversation.at_tail());
+}

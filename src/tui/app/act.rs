@@ -108,6 +108,7 @@ impl App {
             Act::Toast(toast) => self.toast = Some((toast, self.look.now + TOAST)),
             Act::Focus(id) => self.focus(id),
             Act::Compose => self.composing = true,
+            Act::Follow => self.panes.conversation.follow_tail(),
             Act::Draft(text) => {
                 self.composer.prepend(&text);
                 self.composing = true;

@@ -41,6 +41,8 @@ pub struct Roster {
     list: List<Key>,
     /// Groups a person folded (true) or unfolded; the others are unfolded where they are shown.
     folds: BTreeMap<String, bool>,
+    /// The group that was shown when the selection last followed.
+    shown: Option<GroupId>,
 }
 
 impl Roster {
@@ -173,7 +175,12 @@ impl Pane for Roster {
     }
 
     fn moved(&mut self, cx: &mut Cx<'_>) {
-        // Another conversation is shown: the selection follows, unless it is in that group already.
+        // Another group is shown: the selection follows, unless it is there already. While the same one is
+        // shown the selection is free to go on to the others.
+        if self.shown == cx.model.place.group {
+            return;
+        }
+        self.shown.clone_from(&cx.model.place.group);
         let Some(group) = &cx.model.place.group else { return };
         let inside = matches!(self.list.selected(), Some(Key::Group(at) | Key::Agent(at, _)) if at == group);
         if !inside {

@@ -662,3 +662,72 @@ fn nothing_an_agent_writes_reaches_the_terminal_as_a_command() {
         }
     }
 }
+
+/// The same while nothing is answered or worked off.
+fn calm(size: (u16, u16)) -> Desk {
+    let mut desk = rich(size);
+    let mut overview = rich_overview(4);
+    overview.runs.clear();
+    desk.send(Msg::Renewed(Box::new(overview)));
+    desk
+}
+
+#[test]
+fn quitting_tells_of_unsaved_changes_and_the_next_start_opens_them_on_their_version() {
+    let mut desk = calm((120, 40));
+    desk.keys("<Esc>3ex<C-c>");
+    assert!(desk.text().contains("changes of story are not saved"), "{}", desk.text());
+    let kept = serde_json::to_string(&desk.app.session()).unwrap();
+    let mut next = rich((120, 40));
+    let (change, row) = story_edited(13, "The story so far\n- Launch: 3 May, decided\n- Mira keeps bees in Bern");
+    next.committed(vec![change], vec![row]);
+    next.app.restore(serde_json::from_str(&kept).unwrap());
+    next.draw();
+    assert!(next.app.panes.blocks.draft().is_some_and(|text| text.starts_with("xThe story")));
+    assert!(next.text().contains("editing from v12"), "{}", next.text());
+    assert!(next.text().contains("changed it to v13 while you edit"), "{}", next.text());
+    next.keys("<C-s>");
+    assert!(matches!(asked(&mut next), Request::EditBlock { base: 12, merge: true, .. }));
+}
+
+#[test]
+fn a_question_that_is_longer_than_the_screen_is_wide_is_wrapped() {
+    let mut desk = calm((40, 16));
+    desk.keys("<Esc>3ex<C-c>");
+    let text = desk.text();
+    assert!(text.contains("next start opens") && text.contains("stay"), "{text}");
+}
+
+#[test]
+fn only_the_conversation_offers_a_search() {
+    let mut desk = rich((120, 40));
+    desk.keys("<Esc>3/");
+    assert_eq!(desk.app.context(), nightdesk::tui::command::When::BLOCKS);
+    desk.keys("2/");
+    assert_eq!(desk.app.context(), nightdesk::tui::command::When::SEARCH);
+    desk.keys("<Esc>3?");
+    assert!(!desk.text().contains("Searches"), "{}", desk.text());
+}
+
+#[test]
+fn what_a_job_says_to_itself_is_no_new_message() {
+    use nightdesk::domain::{Conversation, ConversationOwner};
+    let mut desk = rich((80, 24));
+    let owner = ConversationOwner::Job(JobId::from("job-1"));
+    let inner = Conversation { id: "conv-job".into(), owner, head: 3, asked: 0, turns: 0 };
+    desk.committed(Vec::new(), vec![RowUpdate::Conversation(inner)]);
+    assert!(!desk.lines()[0].contains("1 Agents ●"), "{}", desk.lines()[0]);
+    let owner = ConversationOwner::Agent(AgentId::from("agent-critic"));
+    let talk = Conversation { id: "conv-talk".into(), owner, head: 3, asked: 0, turns: 0 };
+    desk.committed(Vec::new(), vec![RowUpdate::Conversation(talk)]);
+    assert!(desk.lines()[0].contains("1 Agents ●"), "{}", desk.lines()[0]);
+}
+
+#[test]
+fn stepping_through_the_agents_goes_on_into_the_next_group_and_back() {
+    let mut desk = calm((120, 40));
+    desk.keys("<Esc>1gjjjjj<Enter>");
+    assert_eq!(desk.app.model.place.address, Some(Address::Group("group-2".into())));
+    desk.keys("kk<Enter>");
+    assert_eq!(desk.app.model.place.group, Some("group-1".into()));
+}

@@ -418,3 +418,23 @@ fn what_the_workbench_states_is_put_into_nobodys_mouth() {
     let line = lines.iter().find(|line| line.contains("picked up again")).unwrap();
     assert!(!line.contains("you"), "{line}");
 }
+
+#[test]
+fn going_to_a_message_that_is_not_there_shows_the_last_one_and_asks_for_nothing_again() {
+    let mut desk = Desk::newsroom(USUAL);
+    desk.app.panes.conversation.go_to(1_000);
+    desk.draw();
+    desk.asked.clear();
+    desk.draw();
+    assert_eq!(desk.asked, []);
+    assert!(desk.text().contains("of 4") || desk.app.panes.conversation.at_tail());
+}
+
+#[test]
+fn who_sends_a_message_sees_it_said_wherever_one_was() {
+    let mut desk = Desk::long(300, USUAL);
+    desk.keys("<Esc>2<PgUp><PgUp>i");
+    assert!(!desk.app.panes.conversation.at_tail());
+    desk.keys("and now?<Enter>");
+    assert!(desk.app.panes.conversation.at_tail());
+}

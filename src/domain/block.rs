@@ -72,6 +72,15 @@ pub enum Editor {
 }
 
 impl Editor {
+    /// Who changed a block while a person edits it here: a person, too, did it from somewhere else.
+    #[must_use]
+    pub fn name_elsewhere(&self) -> &str {
+        match self {
+            Self::Person => "you, elsewhere,",
+            other => other.name(),
+        }
+    }
+
     /// The editor in a word: `you`, `team file`, or the agent's name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -12,7 +12,7 @@ use ratatui_textarea::{CursorMove, TextArea, WrapMode};
 use crate::engine::wire::{Fault, Reply, Request};
 
 use super::command::Command;
-use super::effect::Cx;
+use super::effect::{Act, Cx};
 use super::pane::{Look, put};
 use super::session::HISTORY;
 use super::text::clean::clean_for_copy;
@@ -129,6 +129,8 @@ impl Composer {
             self.history.drain(..self.history.len().saturating_sub(HISTORY));
         }
         self.sent.push((serial, text));
+        // Who speaks wants to see it said, and the answer.
+        cx.act(Act::Follow);
         self.set_text("");
     }
 

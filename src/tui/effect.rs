@@ -136,6 +136,8 @@ pub enum Act {
     Focus(PaneId),
     /// Gives the composer the focus.
     Compose,
+    /// Follows the end of the conversation again.
+    Follow,
     /// Puts text into the composer, before what is there.
     Draft(String),
     /// Opens a dialog on top of the others.

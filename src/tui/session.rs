@@ -1,4 +1,4 @@
-//! The session: draft, history, focus and place, kept in a file beside the store for the next start.
+//! The session: drafts, history, focus and place, kept in a file beside the store for the next start.
 //!
 //! It is the interface's own and no part of the store. It is written about a second after the last change, and
 //! when the workbench ends, however that comes about; a file that cannot be read is an empty session.
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::pane::PaneId;
+use crate::domain::BlockId;
 use crate::engine::wire::Address;
 
 /// How many sent messages are kept.
@@ -38,6 +39,21 @@ pub struct Session {
     pub anchor: Option<(u64, usize)>,
     /// The `seq` up to which each conversation was seen.
     pub seen: BTreeMap<String, u64>,
+    /// The changes of a block that are not saved.
+    pub unsaved: Option<Unsaved>,
+}
+
+/// Changes of a block that are not saved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsaved {
+    /// Which block.
+    pub block: BlockId,
+    /// The version they rest on.
+    pub version: u64,
+    /// The value at that version: what others changed since is told apart from it.
+    pub base: String,
+    /// What is written.
+    pub text: String,
 }
 
 impl Session {

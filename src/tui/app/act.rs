@@ -10,6 +10,7 @@ use crate::tui::dialog::confirm::{Choice, Confirm};
 use crate::tui::dialog::models::Models;
 use crate::tui::effect::{Act, Effect, Leave, Owner, Ticket};
 use crate::tui::pane::PaneId;
+use crate::tui::text::clean::clean_line;
 
 impl App {
     /// Does a command, wherever it came from.
@@ -79,7 +80,15 @@ impl App {
             return;
         }
         let due = self.model.jobs_running() + self.model.jobs_waiting() + self.model.runs.len();
-        let question = if due > 0 { "Quit? Work is not finished." } else { "Quit?" };
+        let work = if due > 0 { " Work is not finished." } else { "" };
+        let edit =
+            self.panes.blocks.unsaved().and_then(|unsaved| self.model.block(&unsaved.block)).map_or_else(
+                String::new,
+                |block| {
+                    format!(" Your changes of {} are not saved: the next start opens them.", clean_line(&block.label))
+                },
+            );
+        let question = format!("Quit?{work}{edit}");
         let mut choices = vec![Choice::new('q', "quit; what is due waits for the next start", quit(Leave::Stop))];
         if due > 0 {
             choices.push(Choice::new('w', "quit, and keep working without a screen", quit(Leave::KeepWorking)));
@@ -102,6 +111,7 @@ impl App {
             Act::Toast(toast) => self.toast = Some((toast, self.look.now + TOAST)),
             Act::Focus(id) => self.focus(id),
             Act::Compose => self.composing = true,
+            Act::Follow => self.panes.conversation.follow_tail(),
             Act::Draft(text) => {
                 self.composer.prepend(&text);
                 self.composing = true;

@@ -230,7 +230,7 @@ fn hinted(context: When) -> &'static [Command] {
         (When::JOBS, &[C::Open, C::Cancel, C::Retry, C::RunNow, C::Compose, C::Help]),
         (When::EDITOR, &[C::Save, C::LeaveEditor, C::Editor]),
         (When::SEARCH, &[C::KeepSearch, C::DropSearch]),
-        (When::MERGE, &[C::Theirs, C::Yours, C::Both, C::EditPiece, C::UndoPiece, C::Open, C::Close]),
+        (When::MERGE, &[C::Theirs, C::Yours, C::Both, C::EditPiece, C::UndoPiece, C::Close]),
         (When::DIALOG, &[C::Open, C::Close]),
     ];
     CONTEXTS.iter().find(|(when, _)| *when == context).map_or(&[], |(_, commands)| commands)

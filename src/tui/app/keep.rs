@@ -22,6 +22,7 @@ impl App {
                 Anchor::Tail => None,
             },
             seen: self.model.seen.clone(),
+            unsaved: self.panes.blocks.unsaved(),
         }
     }
 
@@ -47,6 +48,9 @@ impl App {
             if let Some((at, row)) = session.anchor {
                 self.panes.conversation.restore(Anchor::Top(Place { at, row }));
             }
+        }
+        if let Some(unsaved) = session.unsaved {
+            self.panes.blocks.reopen(unsaved, &self.model);
         }
     }
 }

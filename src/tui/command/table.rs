@@ -77,9 +77,9 @@ commands! {
     Top: LISTS, [Key::char('g'), Key::code(KeyCode::Home)], "top", "Goes to the first";
     End: LISTS, [Key::char('G'), Key::code(KeyCode::End)], "end", "Goes to the last, and follows what comes";
     Open: LISTS, [Key::code(KeyCode::Enter)], "open", "Opens or folds what is selected, or chooses it";
-    Search: When::PANES, [Key::char('/')], "search", "Searches in the pane";
-    NextMatch: When::PANES, [Key::char('n')], "next match", "Goes to the next match";
-    PreviousMatch: When::PANES, [Key::char('N')], "match before", "Goes to the match before";
+    Search: When::CONVERSATION, [Key::char('/')], "search", "Searches what was said";
+    NextMatch: When::CONVERSATION, [Key::char('n')], "next match", "Goes to the next match";
+    PreviousMatch: When::CONVERSATION, [Key::char('N')], "match before", "Goes to the match before";
     KeepSearch: When::SEARCH, [Key::code(KeyCode::Enter)], "keep", "Keeps the search and leaves its line";
     DropSearch: When::SEARCH, [Key::code(KeyCode::Esc)], "leave", "Leaves the search and goes back";
     Back: When::PANES, [Key::code(KeyCode::Esc)], "back", "Closes what is open, ends a search, ends the zoom";

@@ -8,14 +8,16 @@ use super::{Modal, frame_box};
 use crate::tui::command::Command;
 use crate::tui::effect::{Act, Cx, Effect};
 use crate::tui::model::Model;
-use crate::tui::pane::{Look, put};
+use crate::tui::pane::{Look, put, put_row};
+use crate::tui::text::Span;
 use crate::tui::text::width::width;
+use crate::tui::text::wrap::{Shape, wrap};
 use crate::tui::theme::Role;
 
 /// A question. Esc always means: nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Confirm {
-    /// What is asked, one line.
+    /// What is asked.
     pub question: String,
     /// The answers; the first is chosen at the start.
     pub choices: Vec<Choice>,
@@ -85,12 +87,18 @@ impl Modal for Confirm {
 
     fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, _model: &Model) {
         let longest = self.choices.iter().map(|choice| width(&choice.text) + 4).max().unwrap_or(0);
-        let wide = longest.max(width(&self.question)) + 4;
-        let inside = frame_box(frame, screen, (wide as u16, self.choices.len() as u16 + 4), "?", look);
+        let wide = (longest.max(width(&self.question)) + 4).min(usize::from(screen.width));
+        let shape = Shape::plain(wide.saturating_sub(4).max(1));
+        let question = wrap(&[Span::new(self.question.as_str(), Role::Text)], &shape);
+        let high = question.len() + self.choices.len() + 3;
+        let inside = frame_box(frame, screen, (wide as u16, high as u16), "?", look);
         let buffer = frame.buffer_mut();
         let room = inside.width.saturating_sub(1);
-        put(buffer, (inside.x + 1, inside.y), room, &self.question, Role::Text, &look.theme);
-        for ((at, choice), y) in self.choices.iter().enumerate().zip(inside.y + 2..inside.bottom()) {
+        for (row, y) in question.iter().zip(inside.y..inside.bottom()) {
+            put_row(buffer, (inside.x + 1, y), room, row, &look.theme);
+        }
+        let first = inside.y + question.len() as u16 + 1;
+        for ((at, choice), y) in self.choices.iter().enumerate().zip(first..inside.bottom()) {
             let role = if at == self.selected { Role::Selection } else { Role::Text };
             let line = format!(" {}  {} ", choice.key, choice.text);
             put(buffer, (inside.x, y), inside.width, &line, role, &look.theme);

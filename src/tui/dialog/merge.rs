@@ -61,7 +61,7 @@ impl Clash {
             id: current.id.clone(),
             label: clean_line(&current.label).into_owned(),
             limit: current.limit,
-            who: clean_line(current.editor.name()).into_owned(),
+            who: clean_line(current.editor.name_elsewhere()).into_owned(),
             base: version,
             theirs: (current.version, current.value.clone()),
             ended: current.value.ends_with('\n') || mine.ends_with('\n'),

@@ -24,6 +24,7 @@ use crate::tui::dialog::Dialog;
 use crate::tui::dialog::confirm::{Choice, Confirm};
 use crate::tui::effect::{Act, BlockAct, Cx};
 use crate::tui::model::Model;
+use crate::tui::session::Unsaved;
 use crate::tui::text::clean::clean_line;
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
@@ -74,6 +75,21 @@ impl Blocks {
     #[must_use]
     pub fn draft(&self) -> Option<String> {
         self.edit.as_ref().map(Edit::text)
+    }
+
+    /// The changes in the editor that are not saved.
+    #[must_use]
+    pub fn unsaved(&self) -> Option<Unsaved> {
+        self.edit.as_ref().and_then(Edit::unsaved)
+    }
+
+    /// Opens the editor on changes that the last start left unsaved, where the block still exists.
+    pub fn reopen(&mut self, unsaved: Unsaved, model: &Model) {
+        let Some(block) = model.block(&unsaved.block) else { return };
+        let mut edit = Edit::new(block);
+        edit.take_up(unsaved, model);
+        self.list.select(block.id.clone());
+        self.edit = Some(edit);
     }
 
     /// A dialog found something out.

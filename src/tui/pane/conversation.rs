@@ -150,10 +150,11 @@ impl Default for Conversation {
 }
 
 impl Conversation {
-    /// Shows the message with this `seq`, reading it if need be.
+    /// Shows the message with this `seq`, or the last one where there are fewer, reading it if need be.
     pub fn go_to(&mut self, seq: u64) {
         self.stuck = false;
-        self.wanted = Some(Wanted::Message(seq));
+        // A message that is not there would be waited for, and asked for again and again.
+        self.wanted = (self.head > 0).then(|| Wanted::Message(seq.clamp(1, self.head)));
     }
 
     /// Where the view is, to be found again after a restart.

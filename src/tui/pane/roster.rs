@@ -10,7 +10,7 @@ use ratatui::layout::Rect;
 
 use super::list::{Item, List};
 use super::{Look, Pane, put_row};
-use crate::domain::{AgentId, Group, GroupId, GroupStatus};
+use crate::domain::{AgentId, Conversation, ConversationOwner, Group, GroupId, GroupStatus};
 use crate::engine::wire::{Address, Fault, Reply, Request};
 use crate::tui::command::{Command, When};
 use crate::tui::dialog::Dialog;
@@ -41,6 +41,8 @@ pub struct Roster {
     list: List<Key>,
     /// Groups a person folded (true) or unfolded; the others are unfolded where they are shown.
     folds: BTreeMap<String, bool>,
+    /// The group that was shown when the selection last followed.
+    shown: Option<GroupId>,
 }
 
 impl Roster {
@@ -173,7 +175,12 @@ impl Pane for Roster {
     }
 
     fn moved(&mut self, cx: &mut Cx<'_>) {
-        // Another conversation is shown: the selection follows, unless it is in that group already.
+        // Another group is shown: the selection follows, unless it is there already. While the same one is
+        // shown the selection is free to go on to the others.
+        if self.shown == cx.model.place.group {
+            return;
+        }
+        self.shown.clone_from(&cx.model.place.group);
         let Some(group) = &cx.model.place.group else { return };
         let inside = matches!(self.list.selected(), Some(Key::Group(at) | Key::Agent(at, _)) if at == group);
         if !inside {
@@ -220,10 +227,12 @@ impl Pane for Roster {
         if waiting > 0 {
             return Some(Span::new(format!("{}{waiting}", look.glyphs.needs_you), Role::Warning));
         }
-        let elsewhere = |id| model.shown_conversation().is_none_or(|shown| shown.id != id);
+        let shown = model.shown_conversation().map(|shown| &shown.id);
+        // What a background job says to itself is no message to anybody.
+        let to_you = |talk: &Conversation| !matches!(talk.owner, ConversationOwner::Job(_));
         let new =
-            model.conversations.iter().filter(|talk| elsewhere(talk.id.clone()) && model.unread(talk) > 0).count();
-        (new > 0).then(|| Span::new(look.glyphs.changed, Role::Accent))
+            model.conversations.iter().any(|talk| to_you(talk) && Some(&talk.id) != shown && model.unread(talk) > 0);
+        new.then(|| Span::new(look.glyphs.changed, Role::Accent))
     }
 
     fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, model: &Model, focused: bool) {

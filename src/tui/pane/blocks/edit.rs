@@ -13,6 +13,7 @@ use crate::tui::effect::{Act, Cx};
 use crate::tui::field::Field;
 use crate::tui::model::Model;
 use crate::tui::pane::{Look, put_row};
+use crate::tui::session::Unsaved;
 use crate::tui::text::clean::clean_line;
 use crate::tui::text::width::width;
 use crate::tui::text::wrap::{Shape, wrap};
@@ -86,6 +87,20 @@ impl Edit {
         self.field.text() != self.base.1
     }
 
+    /// What leaving would lose.
+    pub fn unsaved(&self) -> Option<Unsaved> {
+        let (version, base) = self.base.clone();
+        let text = self.field.text();
+        (text != base).then(|| Unsaved { block: self.id.clone(), version, base, text })
+    }
+
+    /// Goes on with changes that were left unsaved.
+    pub fn take_up(&mut self, unsaved: Unsaved, model: &Model) {
+        self.base = (unsaved.version, unsaved.base);
+        self.field.set(&unsaved.text);
+        self.compare(model);
+    }
+
     /// Types a key.
     pub fn key(&mut self, key: KeyEvent, model: &Model) {
         self.field.key(key);
@@ -110,7 +125,7 @@ impl Edit {
         let Some(block) = model.block(&self.id) else { return };
         self.limit = block.limit;
         self.others = (block.version != self.base.0).then(|| Others {
-            who: clean_line(block.editor.name()).into_owned(),
+            who: clean_line(block.editor.name_elsewhere()).into_owned(),
             version: block.version,
             value: block.value.clone(),
             clashes: match merge(&self.base.1, &block.value, &self.field.text()) {

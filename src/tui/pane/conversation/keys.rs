@@ -63,7 +63,8 @@ impl Conversation {
         self.cursor.map(|cursor| cursor.at).or(top).unwrap_or(self.head + 1)
     }
 
-    fn follow_tail(&mut self) {
+    /// Goes to the end and follows it.
+    pub fn follow_tail(&mut self) {
         self.anchor = Anchor::Tail;
         self.cursor = None;
         self.wanted = None;

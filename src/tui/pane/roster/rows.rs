@@ -17,6 +17,8 @@ use crate::tui::theme::Role;
 const WIDE: usize = 34;
 /// The least cells a model is shown in.
 const LEAST_MODEL: usize = 8;
+/// The least cells a longer word than that is shown in.
+const LEAST_WORD: usize = 8;
 /// The widest column of names.
 const MAX_NAME: usize = 16;
 
@@ -85,7 +87,10 @@ pub(super) fn agent(group: &Group, agent: &Agent, names: usize, cells: usize, lo
         // The name stands whole; the word gives way.
         _ => {
             let room = cells.saturating_sub(width(&clean_line(&agent.name)) + 7);
-            vec![Span::new(truncate(&word, room, glyphs.ellipsis), role)]
+            // Half a word tells less than the sign before the name.
+            let shown =
+                if room < LEAST_WORD.min(width(&word)) { "".into() } else { truncate(&word, room, glyphs.ellipsis) };
+            vec![Span::new(shown, role)]
         }
     };
     let mut left = vec![Span::new(format!("   {sign} "), role), name];

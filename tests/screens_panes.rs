@@ -731,3 +731,14 @@ fn stepping_through_the_agents_goes_on_into_the_next_group_and_back() {
     desk.keys("kk<Enter>");
     assert_eq!(desk.app.model.place.group, Some("group-1".into()));
 }
+
+#[test]
+fn the_notice_of_a_scripted_model_leaves_the_turn_its_place_on_a_narrow_screen() {
+    let mut desk = calm((80, 24));
+    for agent in &mut desk.app.model.agents {
+        agent.model = Some("scripted//teams/newsroom.toml".into());
+    }
+    desk.draw();
+    let title = &desk.lines()[0];
+    assert!(title.contains("scripted · F2") && title.contains("turn 4"), "{title}");
+}

@@ -147,6 +147,7 @@ fn model_notice(app: &App, whole: bool) -> Row {
     let (text, role) = match names.as_slice() {
         ["offline"] if whole => (format!("offline model, no language model connected {dot} {key}"), Role::Warning),
         ["offline"] => (format!("offline {dot} {key}"), Role::Warning),
+        [one] if one.starts_with("scripted/") && !whole => (format!("scripted {dot} {key}"), Role::Warning),
         [one] if one.starts_with("scripted/") => {
             (format!("scripted model, no language model {dot} {key}"), Role::Warning)
         }

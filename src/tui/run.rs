@@ -360,7 +360,7 @@ impl Bench {
             Ok(bytes) => {
                 self.tty.send(bytes.as_ref());
                 let route = if self.options.environment.in_tmux { "OSC 52 through tmux" } else { "OSC 52" };
-                Toast::plain(format!("{what} sent to the clipboard by {route}; the terminal does not confirm it"))
+                Toast::plain(format!("{what} copied by {route}; no terminal confirms it"))
             }
             Err(too_large) => Toast::error(too_large.to_string()),
         };

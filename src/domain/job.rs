@@ -16,8 +16,6 @@ use super::{AgentId, ConversationId, GroupId, JobId, RunId};
 pub const MAX_ATTEMPTS: u32 = 8;
 /// Ends by a restart or a panic in a row before a job is poison (J7).
 pub const MAX_CRASHES: u32 = 3;
-/// A cause chain deeper than this makes no job.
-pub const MAX_DEPTH: u32 = 3;
 
 /// Background work of one agent for one group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

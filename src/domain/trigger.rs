@@ -50,13 +50,18 @@ fn rest_of<R: Rows>(rows: &mut R, id: &JobId, ids: &Ids) -> Result<Vec<Change>, 
 
 /// The job is made, or its cause joins the one that waits already (J3).
 pub fn cause_job<R: Rows>(rows: &mut R, job: &Job) -> Result<Change, R::Fault> {
-    let waiting = rows.find::<Job>(&Job::pair_key(&job.agent, &job.group))?;
+    Ok(join(rows.find::<Job>(&Job::pair_key(&job.agent, &job.group))?, job.clone()))
+}
+
+/// The same, where the unfinished jobs of the agent for the group are at hand.
+#[must_use]
+pub fn join(unfinished: Vec<Job>, job: Job) -> Change {
     // A job with a window will not see what came after it, so its causes are complete.
-    let open = waiting.into_iter().find(|other| other.state.waits() && other.window.is_none());
-    Ok(match (open, job.causes.last()) {
+    let open = unfinished.into_iter().find(|other| other.state.waits() && other.window.is_none());
+    match (open, job.causes.last()) {
         (Some(open), Some(cause)) => Change::JobCaused { id: open.id, cause: cause.clone() },
-        _ => Change::JobCreated(job.clone()),
-    })
+        _ => Change::JobCreated(job),
+    }
 }
 
 impl Job {

@@ -7,6 +7,7 @@ use super::{Engine, Trouble, turn};
 use crate::config::Config;
 use crate::domain::memory::{Merge, merge};
 use crate::domain::run::Answer;
+use crate::domain::trigger;
 use crate::domain::{
     Actor, Agent, AgentId, Block, BlockId, Change, Commit, Conflict, Conversation, ConversationId, ConversationOwner,
     Editor, Group, GroupId, GroupStatus, Job, JobId, JobState, Message, PendingCall, Revision, Run, RunId, RunKind,
@@ -310,11 +311,7 @@ impl Engine {
     /// The job is made, or its cause joins the one that waits already (J3).
     async fn joined(&self, job: Job) -> Result<Change, Fault> {
         let unfinished = self.store.find::<Job>(&Job::pair_key(&job.agent, &job.group)).await?;
-        let open = unfinished.into_iter().find(|other| other.state.waits() && other.window.is_none());
-        Ok(match (open, job.causes.last()) {
-            (Some(open), Some(cause)) => Change::JobCaused { id: open.id, cause: cause.clone() },
-            _ => Change::JobCreated(job),
-        })
+        Ok(trigger::join(unfinished, job))
     }
 
     async fn queue(&self, change: Change) -> Result<Reply, Fault> {

@@ -428,12 +428,12 @@ async fn a_speech_is_made_from_the_newest_messages_and_every_block_once() {
     store.commit(Lane::Foreground, by_person(changes)).await.unwrap();
     let view = store.step_view(&"run-2-speech".into(), "again".len() + "answer run-1".len()).await.unwrap();
     assert_eq!(view.messages.iter().map(Message::text).collect::<Vec<_>>(), ["answer run-1", "again"]);
-    assert_eq!((view.earlier, view.window_cut, view.steps), (1, None, 0));
+    assert_eq!((view.earlier, view.window_cut, view.run.steps), (1, None, 0));
     assert_eq!(view.blocks.iter().map(|block| block.label.as_str()).collect::<Vec<_>>(), ["own", "style"]);
     assert_eq!(view.roster.iter().map(|agent| agent.name.as_str()).collect::<Vec<_>>(), ["ann", "ben", "cleo"]);
     assert_eq!(view.seen, [(BLOCK.into(), 1)], "what the agent saw in another run");
     assert_eq!((view.agent.name.as_str(), view.conversation.id.as_str()), ("ann", TALK));
-    assert!(view.job.is_none() && view.notes.is_empty() && view.pending.is_empty());
+    assert!(view.job.is_none() && view.notes.is_empty());
 
     let turn = store.step_view(&"run-2".into(), 100).await.unwrap_err();
     assert!(turn.to_string().contains("speeches make the steps"), "{turn}");

@@ -2,13 +2,10 @@
 
 use super::connection::Sql;
 use super::error::Fault;
-use super::rows::readable;
 use super::tables::{get, noun, row_of};
 use super::{Store, StoreError, messages, runs};
 use crate::domain::state::Row;
-use crate::domain::{
-    Agent, Block, BlockId, Conversation, ConversationId, Group, Job, Message, PendingCall, Run, RunId, RunKind,
-};
+use crate::domain::{Agent, Block, BlockId, Conversation, ConversationId, Group, Job, Message, Run, RunId, RunKind};
 
 /// Everything a step of a run is made from.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,10 +34,6 @@ pub struct StepView {
     pub job: Option<Job>,
     /// The block versions the agent's last committed step saw, in whatever run.
     pub seen: Vec<(BlockId, u64)>,
-    /// Steps of the run so far.
-    pub steps: u32,
-    /// The calls the run was ever parked on, in order.
-    pub pending: Vec<PendingCall>,
 }
 
 impl Store {
@@ -85,27 +78,9 @@ fn view(sql: &Sql, id: &RunId, context_bytes: usize) -> Result<StepView, Fault> 
         }
         _ => spoken(sql, &run, context_bytes)?,
     };
-    let query = "SELECT key, body FROM pending_call WHERE lookup = ?1 ORDER BY place";
-    let pending = readable(sql.list(query, [id.as_str()], |row| Ok(row_of(PendingCall::KIND, row)))?);
     let seen = runs::last_step(sql, &agent.id)?.map(|step| step.saw).unwrap_or_default();
-    let steps = run.steps;
     let Heard { conversation, messages, window_cut, earlier, notes, job } = heard;
-    Ok(StepView {
-        run,
-        agent,
-        group,
-        roster,
-        blocks,
-        conversation,
-        messages,
-        window_cut,
-        earlier,
-        notes,
-        job,
-        seen,
-        steps,
-        pending,
-    })
+    Ok(StepView { run, agent, group, roster, blocks, conversation, messages, window_cut, earlier, notes, job, seen })
 }
 
 fn blocks(sql: &Sql, agent: &Agent, group: Option<&Group>) -> Result<Vec<Block>, Fault> {

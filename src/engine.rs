@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod background;
 pub mod context;
+pub mod directory;
 pub mod driver;
 pub mod event;
 pub mod follow;

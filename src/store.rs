@@ -22,6 +22,7 @@ mod file;
 mod fold;
 mod jobs;
 mod log;
+mod mail;
 mod memory;
 mod messages;
 mod owner;

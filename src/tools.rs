@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::domain::{Block, Message, PendingKind};
+use crate::domain::{AgentId, Block, MailKind, Message, PendingKind, Priority};
 use crate::llm::ToolSpec;
 
 /// Something an agent may call.
@@ -44,7 +44,55 @@ pub enum Effect {
     /// The agent has nothing to say in this turn.
     Pass,
     /// It needs somebody: the run parks until the answer is there.
-    Wait(PendingKind),
+    Wait(Wait),
+}
+
+/// What a call waits for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Wait {
+    /// A person's yes or no; then the call is made, or not.
+    Approval,
+    /// The replies to this mail, which is sent with the step.
+    Replies(Vec<Post>),
+    /// The answers of these workers, each with its task; they speak in the group's conversation.
+    Workers(Vec<(AgentId, String)>),
+}
+
+impl Wait {
+    /// The kind, as the pending call keeps it.
+    #[must_use]
+    pub fn kind(&self) -> PendingKind {
+        match self {
+            Self::Approval => PendingKind::Approval,
+            Self::Replies(_) => PendingKind::Reply,
+            Self::Workers(_) => PendingKind::Workers,
+        }
+    }
+
+    /// The agents it waits for.
+    #[must_use]
+    pub fn whom(&self) -> Vec<AgentId> {
+        match self {
+            Self::Approval => Vec::new(),
+            Self::Replies(posts) => posts.iter().map(|post| post.to.clone()).collect(),
+            Self::Workers(tasks) => tasks.iter().map(|(agent, _)| agent.clone()).collect(),
+        }
+    }
+}
+
+/// Mail as a call writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Post {
+    /// For whom.
+    pub to: AgentId,
+    /// What it is.
+    pub kind: MailKind,
+    /// What goes first.
+    pub priority: Priority,
+    /// The words.
+    pub text: String,
+    /// When it is not worth delivering any more, in seconds from now.
+    pub expires_in: Option<u64>,
 }
 
 impl Effect {
@@ -69,6 +117,42 @@ pub struct Desk<'a> {
     pub blocks: Vec<StagedBlock>,
     /// Where conversations are searched.
     pub library: &'a dyn Library,
+    /// Who can be reached.
+    pub directory: &'a dyn Directory,
+    /// Mail that is sent with the step and not waited for.
+    pub posts: Vec<Post>,
+}
+
+/// Somebody an agent can reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Colleague {
+    /// Who.
+    pub id: AgentId,
+    /// The short name.
+    pub name: String,
+    /// `group/name`.
+    pub full_name: String,
+    /// What it does.
+    pub description: String,
+    /// What it is here for, if the group says.
+    pub role: String,
+    /// Free labels.
+    pub tags: Vec<String>,
+    /// A member of the group the call is made in: one who can be given work by its manager.
+    pub member: bool,
+    /// One of the group the call is made in, or for a direct talk of the agent's home group.
+    pub here: bool,
+    /// What it does now, in a word or a few: `free`, `speaking`, `waiting for critic`.
+    pub state: String,
+    /// Why mail waits there, if it does: its group is paused, it is at work.
+    pub holds_mail: Option<String>,
+}
+
+/// Who can be reached: the engine answers it from the store.
+pub trait Directory: Send + Sync {
+    /// Everybody the agent may write to, itself left out: those of its group in the group's order, then its
+    /// contacts.
+    fn colleagues(&self) -> BoxFuture<'_, Result<Vec<Colleague>, String>>;
 }
 
 /// A block on the desk.

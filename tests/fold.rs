@@ -144,13 +144,14 @@ fn run_change(state: &mut Memory, op: &Op) -> Change {
             name: "ask".to_owned(),
             arguments: serde_json::json!({ "x": 0.1, "text": op.text }),
             kind: PendingKind::Approval,
+            whom: Vec::new(),
             since: Timestamp::UNIX_EPOCH,
             until: None,
             answer: None,
         }),
         _ => {
             let (step, ordinal) = waited_for(state).unwrap_or((StepId(format!("step-{id}-1")), u32::from(op.variant)));
-            Change::CallAnswered { step, ordinal, answer: Answer { ok: true, text: op.text.clone() } }
+            Change::CallAnswered { step, ordinal, answer: Answer { ok: true, text: op.text.clone(), for_run: false } }
         }
     }
 }

@@ -168,6 +168,7 @@ pub fn outcome(job: &Job) -> String {
         JobState::Failed { error, .. } => error.clone(),
         JobState::Retryable { run_at, error } => format!("{error}, next try at {run_at:.0}"),
         JobState::Cancelled { why } => why.clone(),
+        JobState::Parked => "waits for an answer".to_owned(),
         JobState::Available | JobState::Running { .. } => String::new(),
     }
 }

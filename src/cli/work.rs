@@ -132,7 +132,7 @@ async fn is_drained(store: &Store) -> Result<bool, Failure> {
         JobState::Retryable { run_at, .. } => *run_at <= now,
         // The window of a job begins where the one before it ends, so that one goes first.
         JobState::Available => job.window.is_some() || !jobs.iter().any(|other| is_before(other, job)),
-        JobState::Completed { .. } | JobState::Failed { .. } | JobState::Cancelled { .. } => false,
+        JobState::Parked | JobState::Completed { .. } | JobState::Failed { .. } | JobState::Cancelled { .. } => false,
     }))
 }
 

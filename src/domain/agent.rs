@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgentId, BlockId, GroupId};
+use super::{AgentId, BlockId, GroupId, Rule};
 
 /// A model, a system prompt, memory blocks and tools.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,12 @@ pub struct Agent {
     /// Tools as asked for: a name adds to the defaults, `-name` removes.
     #[serde(default)]
     pub tools: Vec<String>,
+    /// When which tool may be called.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
+    /// Agents of other groups it may write to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contacts: Vec<AgentId>,
     /// Free labels.
     #[serde(default)]
     pub tags: Vec<String>,
@@ -52,6 +58,27 @@ pub const DEFAULT_TOOLS: [&str; 4] = ["conversation_search", "memory_insert", "m
 pub const BACKGROUND_TOOLS: [&str; 2] = ["memory_rethink", "memory_finish_edits"];
 
 impl Agent {
+    /// An agent with every setting as it is where nothing is said.
+    #[must_use]
+    pub fn new(id: AgentId, name: impl Into<String>, group: GroupId) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            group,
+            description: String::new(),
+            model: None,
+            system: None,
+            blocks: Vec::new(),
+            tools: Vec::new(),
+            rules: Vec::new(),
+            contacts: Vec::new(),
+            tags: Vec::new(),
+            max_steps: None,
+            temperature: None,
+            max_tokens: None,
+        }
+    }
+
     /// The names of the tools the agent has, in order, in the foreground or in the background.
     ///
     /// `pass` makes no sense without somebody to pass to, so a background agent has it only when it asks for it.

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::state::Kind;
 use super::{
-    Agent, AgentId, Block, BlockId, BlockOwner, Conversation, ConversationId, Group, Job, JobId, JobState, Message,
-    PendingCall, Revision, Run, RunId, RunState, Step, StepId, Trigger, run::Answer,
+    Agent, AgentId, Block, BlockId, BlockOwner, Choice, Conversation, ConversationId, Group, GroupId, Job, JobId,
+    JobState, Mail, MailId, MailStatus, Message, PendingCall, Revision, Run, RunId, RunState, Step, StepId, Trigger,
+    run::Answer,
 };
 
 /// One durable change. What each means is [`super::state::apply`]'s to say.
@@ -20,10 +21,25 @@ pub enum Change {
     },
     /// An agent is made or set anew.
     AgentPut(Agent),
+    /// An agent that is in no group any more goes; what it said stays.
+    AgentDeleted {
+        /// Which.
+        id: AgentId,
+    },
     /// A group is made or set anew.
     GroupPut(Group),
+    /// A group that is at rest goes; what was said in it stays.
+    GroupDeleted {
+        /// Which.
+        id: GroupId,
+    },
     /// A block is made; its value is version 1.
     BlockCreated(Block),
+    /// A block that reaches no agent any more goes; its versions stay.
+    BlockDeleted {
+        /// Which.
+        id: BlockId,
+    },
     /// Everything of a block but its value is set anew.
     BlockConfigured {
         /// Which.
@@ -56,6 +72,20 @@ pub enum Change {
         /// Where to.
         to: RunState,
     },
+    /// A choice has its outcome.
+    RunChosen {
+        /// Which.
+        id: RunId,
+        /// The outcome.
+        choice: Choice,
+    },
+    /// Somebody outside says a word for a turn.
+    RunSignalled {
+        /// Which turn.
+        id: RunId,
+        /// The word.
+        word: String,
+    },
     /// A step is done. Insert-only.
     StepFinished(Step),
     /// A tool call waits for somebody.
@@ -68,6 +98,19 @@ pub enum Change {
         ordinal: u32,
         /// The result.
         answer: Answer,
+    },
+    /// Mail is sent.
+    MailSent(Mail),
+    /// Mail moves.
+    MailMoved {
+        /// Which.
+        id: MailId,
+        /// Where to.
+        to: MailStatus,
+        /// The turn that takes it, when it is delivered to an agent.
+        run: Option<RunId>,
+        /// Why it failed.
+        error: Option<String>,
     },
     /// A job is made.
     JobCreated(Job),
@@ -117,17 +160,24 @@ impl Change {
         match self {
             Self::EpochRaised { .. } => "epoch_raised",
             Self::AgentPut(_) => "agent_put",
+            Self::AgentDeleted { .. } => "agent_deleted",
             Self::GroupPut(_) => "group_put",
+            Self::GroupDeleted { .. } => "group_deleted",
             Self::BlockCreated(_) => "block_created",
+            Self::BlockDeleted { .. } => "block_deleted",
             Self::BlockConfigured { .. } => "block_configured",
             Self::BlockEdited(_) => "block_edited",
             Self::ConversationOpened(_) => "conversation_opened",
             Self::MessageAppended(_) => "message_appended",
             Self::RunCreated(_) => "run_created",
             Self::RunMoved { .. } => "run_moved",
+            Self::RunChosen { .. } => "run_chosen",
+            Self::RunSignalled { .. } => "run_signalled",
             Self::StepFinished(_) => "step_finished",
             Self::CallPending(_) => "call_pending",
             Self::CallAnswered { .. } => "call_answered",
+            Self::MailSent(_) => "mail_sent",
+            Self::MailMoved { .. } => "mail_moved",
             Self::JobCreated(_) => "job_created",
             Self::JobCaused { .. } => "job_caused",
             Self::JobClaimed { .. } => "job_claimed",
@@ -143,17 +193,21 @@ impl Change {
         match self {
             Self::EpochRaised { .. } => "desk",
             Self::AgentPut(agent) => agent.id.as_str(),
+            Self::AgentDeleted { id } => id.as_str(),
             Self::GroupPut(group) => group.id.as_str(),
+            Self::GroupDeleted { id } => id.as_str(),
             Self::BlockCreated(block) => block.id.as_str(),
-            Self::BlockConfigured { id, .. } => id.as_str(),
+            Self::BlockConfigured { id, .. } | Self::BlockDeleted { id } => id.as_str(),
             Self::BlockEdited(revision) => revision.block.as_str(),
             Self::ConversationOpened(conversation) => conversation.id.as_str(),
             Self::MessageAppended(message) => message.id.as_str(),
             Self::RunCreated(run) => run.id.as_str(),
-            Self::RunMoved { id, .. } => id.as_str(),
+            Self::RunMoved { id, .. } | Self::RunChosen { id, .. } | Self::RunSignalled { id, .. } => id.as_str(),
             Self::StepFinished(step) => step.id.as_str(),
             Self::CallPending(call) => call.step.as_str(),
             Self::CallAnswered { step, .. } => step.as_str(),
+            Self::MailSent(mail) => mail.id.as_str(),
+            Self::MailMoved { id, .. } => id.as_str(),
             Self::JobCreated(job) => job.id.as_str(),
             Self::JobCaused { id, .. }
             | Self::JobClaimed { id, .. }
@@ -171,9 +225,11 @@ impl Change {
         let subject = self.subject().to_owned();
         match self {
             Self::EpochRaised { .. } => vec![(Kind::Desk, subject)],
-            Self::AgentPut(_) => vec![(Kind::Agent, subject)],
-            Self::GroupPut(_) => vec![(Kind::Group, subject)],
-            Self::BlockCreated(_) | Self::BlockConfigured { .. } => vec![(Kind::Block, subject)],
+            Self::AgentPut(_) | Self::AgentDeleted { .. } => vec![(Kind::Agent, subject)],
+            Self::GroupPut(_) | Self::GroupDeleted { .. } => vec![(Kind::Group, subject)],
+            Self::BlockCreated(_) | Self::BlockConfigured { .. } | Self::BlockDeleted { .. } => {
+                vec![(Kind::Block, subject)]
+            }
             Self::BlockEdited(revision) => {
                 let job = revision.editor.job().map(|job| (Kind::Job, job.0.clone()));
                 job.into_iter().chain([(Kind::Block, subject)]).collect()
@@ -185,7 +241,8 @@ impl Change {
                 let conversation = (Kind::Conversation, run.conversation.0.clone());
                 parent.into_iter().chain([(Kind::Run, subject), conversation]).collect()
             }
-            Self::RunMoved { .. } => vec![(Kind::Run, subject)],
+            Self::RunMoved { .. } | Self::RunChosen { .. } | Self::RunSignalled { .. } => vec![(Kind::Run, subject)],
+            Self::MailSent(_) | Self::MailMoved { .. } => vec![(Kind::Mail, subject)],
             Self::StepFinished(step) => vec![(Kind::Run, step.run.0.clone())],
             Self::CallPending(call) => vec![(Kind::Call, PendingCall::place_key(&call.step, call.ordinal))],
             Self::CallAnswered { step, ordinal, .. } => vec![(Kind::Call, PendingCall::place_key(step, *ordinal))],
@@ -290,6 +347,15 @@ pub enum Conflict {
     Fenced {
         /// Which.
         job: JobId,
+    },
+    /// One call of the step asks for what cannot be: a cycle of waiting, more mail than the limit. The agent is
+    /// told; the other calls of the step stand.
+    #[error("{text}")]
+    Call {
+        /// The call's place in the step.
+        ordinal: u32,
+        /// What, and what to do.
+        text: String,
     },
     /// The change makes no sense as things stand: one sentence.
     #[error("{text}")]

@@ -57,6 +57,8 @@ ids! {
     StepId "step";
     /// A job.
     JobId "job";
+    /// A piece of mail.
+    MailId "mail";
 }
 
 /// Where fresh ids come from: the operating system's randomness, or a seed in tests.

@@ -4,7 +4,8 @@
 //! available ─claim─▶ running ─last step─▶ completed
 //!     ▲  ▲              │ ├─ terminal, attempts spent, poison ─▶ failed
 //!     │  └── yield ─────┘ ├─ transient ─▶ retryable ─run_at─▶ (claimed again)
-//!     └── owner died ─────┘ └─ a person ─▶ cancelled
+//!     └── owner died ─────┘ ├─ a person ─▶ cancelled
+//!                           └─ its run waits ─▶ parked ─answered─▶ (claimed again)
 //! ```
 
 use jiff::Timestamp;
@@ -115,6 +116,8 @@ pub enum JobState {
         /// The owner's epoch.
         epoch: u64,
     },
+    /// Its run waits for somebody: no worker, no attempt counted.
+    Parked,
     /// Done.
     Completed {
         /// What came of it.
@@ -166,6 +169,7 @@ impl JobState {
             Self::Available => "available",
             Self::Retryable { .. } => "retryable",
             Self::Running { .. } => "running",
+            Self::Parked => "parked",
             Self::Completed { .. } => "completed",
             Self::Failed { .. } => "failed",
             Self::Cancelled { .. } => "cancelled",
@@ -177,6 +181,7 @@ impl JobState {
     pub fn shown(&self) -> &'static str {
         match self {
             Self::Available | Self::Retryable { .. } => "created",
+            Self::Parked => "running",
             other => other.as_str(),
         }
     }

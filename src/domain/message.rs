@@ -66,6 +66,9 @@ pub struct Message {
     /// The step that made it.
     #[serde(default)]
     pub step: Option<StepId>,
+    /// For a worker's words: the manager's step that delegated to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<StepId>,
     /// Who said it; `None` is a person.
     pub agent: Option<AgentId>,
     /// The speaker's short name at the time; empty for a person.
@@ -126,6 +129,12 @@ pub enum NoticeKind {
     Resumed,
     /// The run stopped and will not go on by itself.
     Stopped,
+    /// The manager chose who speaks next, or could not.
+    Choice,
+    /// The manager gave work to others; their answers follow.
+    Delegated,
+    /// The turn is over before everyone has spoken, and why.
+    Ended,
 }
 
 impl Message {

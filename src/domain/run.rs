@@ -10,7 +10,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AgentId, BlockId, ConversationId, GroupId, JobId, RunId, StepId};
+use super::{AgentId, BlockId, ConversationId, GroupId, JobId, MailId, RunId, StepId};
 
 /// The processing of one input, from the message to its stop reason.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +34,21 @@ pub struct Run {
     pub queued: Option<String>,
     /// Its turn in the conversation, from 1; for a job, the turn its window ends with.
     pub turn: u64,
+    /// How many turns caused each other by mail up to this one; 0 for one a person or a trigger began.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub depth: u32,
+    /// For a turn of an agent alone: the mail it answers, where it answers mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mail: Option<MailId>,
+    /// For a worker's speech: what it was asked, and by which call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<Task>,
+    /// For a choice: what was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<Choice>,
+    /// For a turn: what somebody outside said for it ([`super::Terminate::External`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signals: Vec<String>,
     /// Steps committed; for a turn, of all its speeches.
     pub steps: u32,
     /// Tokens those steps read and wrote.
@@ -42,6 +57,31 @@ pub struct Run {
     pub created_at: Timestamp,
     /// When a commit last touched it.
     pub moved_at: Timestamp,
+}
+
+/// What a manager gave to a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// The manager's step.
+    pub step: StepId,
+    /// The call's place in the step.
+    pub ordinal: u32,
+    /// Who asks.
+    pub by: AgentId,
+    /// The words.
+    pub text: String,
+}
+
+/// What a dynamic manager chose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Choice {
+    /// This member speaks next.
+    Member(AgentId),
+    /// All has been said.
+    Done,
+    /// Nothing usable, as often as it was asked: the next in order speaks.
+    Nobody,
 }
 
 /// What a run does.
@@ -63,6 +103,17 @@ pub enum RunKind {
         group: Option<GroupId>,
         /// Its place in the turn, from 0.
         index: u32,
+    },
+    /// A dynamic manager's choice of the next speaker: steps of the manager.
+    Choice {
+        /// The manager.
+        agent: AgentId,
+        /// The group.
+        group: GroupId,
+        /// How many speeches are over.
+        index: u32,
+        /// Who may be chosen.
+        among: Vec<AgentId>,
     },
     /// The work of one job: steps of one agent.
     Job {
@@ -106,6 +157,22 @@ pub enum StopReason {
     AllPassed,
     /// The speeches are spent.
     MaxTurns,
+    /// A member or the manager said the group's termination token.
+    TerminationToken,
+    /// An agent said the text of a condition.
+    Text,
+    /// The agent of a condition has spoken.
+    Speaker,
+    /// The tokens of a condition are spent.
+    Tokens,
+    /// The time of a condition is over.
+    Seconds,
+    /// The tool of a condition was called.
+    Tool,
+    /// An agent gave the turn back to the user.
+    ToUser,
+    /// Somebody outside said so.
+    External,
     /// The steps are spent.
     MaxSteps,
     /// A person cancelled it.
@@ -125,6 +192,14 @@ impl StopReason {
             Self::Passed => "passed",
             Self::AllPassed => "all_passed",
             Self::MaxTurns => "max_turns",
+            Self::TerminationToken => "termination_token",
+            Self::Text => "text",
+            Self::Speaker => "speaker",
+            Self::Tokens => "tokens",
+            Self::Seconds => "seconds",
+            Self::Tool => "tool",
+            Self::ToUser => "to_user",
+            Self::External => "external",
             Self::MaxSteps => "max_steps",
             Self::Cancelled => "cancelled",
             Self::Interrupted => "interrupted",
@@ -139,7 +214,15 @@ impl StopReason {
             Self::EndTurn => "all has been said",
             Self::Passed => "had nothing to add",
             Self::AllPassed => "everyone passed",
-            Self::MaxTurns => "everyone has spoken",
+            Self::MaxTurns => "the speeches of the turn are spent",
+            Self::TerminationToken => "the word that ends the turn was said",
+            Self::Text => "the text that ends the turn was said",
+            Self::Speaker => "the agent whose word is the last has spoken",
+            Self::Tokens => "the tokens of the turn are spent",
+            Self::Seconds => "the time of the turn is over",
+            Self::Tool => "the tool that ends the turn was called",
+            Self::ToUser => "it was handed back to you",
+            Self::External => "it was told to end from outside",
             Self::MaxSteps => "the steps of a speech are spent",
             Self::Cancelled => "you cancelled it",
             Self::Interrupted => "it was interrupted when the program ended",
@@ -148,13 +231,51 @@ impl StopReason {
     }
 }
 
+/// Skips what is nothing.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 impl Run {
+    /// A run of nothing yet, at its own root.
+    #[must_use]
+    pub fn new(id: RunId, conversation: ConversationId, kind: RunKind, state: RunState) -> Self {
+        Self {
+            root: id.clone(),
+            id,
+            conversation,
+            kind,
+            state,
+            parent: None,
+            input: 0,
+            queued: None,
+            turn: 0,
+            depth: 0,
+            mail: None,
+            task: None,
+            chosen: None,
+            signals: Vec::new(),
+            steps: 0,
+            tokens: 0,
+            created_at: Timestamp::UNIX_EPOCH,
+            moved_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    /// The same run as the child of another: its root, its turn, its depth, its conversation's.
+    #[must_use]
+    pub fn under(self, parent: &Self) -> Self {
+        let (root, turn, depth, input) = (parent.root.clone(), parent.turn, parent.depth, parent.input);
+        Self { parent: Some(parent.id.clone()), root, turn, depth, input, ..self }
+    }
+
     /// The agent whose steps it makes; `None` for a turn.
     #[must_use]
     pub fn agent(&self) -> Option<&AgentId> {
         match &self.kind {
             RunKind::Turn { .. } => None,
-            RunKind::Speech { agent, .. } | RunKind::Job { agent, .. } => Some(agent),
+            RunKind::Speech { agent, .. } | RunKind::Choice { agent, .. } | RunKind::Job { agent, .. } => Some(agent),
         }
     }
 
@@ -163,7 +284,7 @@ impl Run {
     pub fn group(&self) -> Option<&GroupId> {
         match &self.kind {
             RunKind::Turn { group, .. } | RunKind::Speech { group, .. } => group.as_ref(),
-            RunKind::Job { group, .. } => Some(group),
+            RunKind::Job { group, .. } | RunKind::Choice { group, .. } => Some(group),
         }
     }
 
@@ -224,6 +345,9 @@ pub struct PendingCall {
     pub arguments: serde_json::Value,
     /// Whom it waits for.
     pub kind: PendingKind,
+    /// The agents whose answer it waits for: the edges of the wait-for graph.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub whom: Vec<AgentId>,
     /// When it was made.
     pub since: Timestamp,
     /// When waiting ends with an error result, if ever.
@@ -239,6 +363,9 @@ pub struct Answer {
     pub ok: bool,
     /// What the agent is told.
     pub text: String,
+    /// For an approval: this tool needs no other in this run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub for_run: bool,
 }
 
 /// Whom a pending call waits for.
@@ -255,4 +382,33 @@ pub enum PendingKind {
     Group,
     /// Nobody: it stands behind a call that waits, and runs when that is answered.
     Behind,
+}
+
+impl PendingKind {
+    /// The name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Approval => "approval",
+            Self::Reply => "reply",
+            Self::Workers => "workers",
+            Self::Group => "group",
+            Self::Behind => "behind",
+        }
+    }
+}
+
+impl PendingCall {
+    /// What it is called in the inbox: the step's UUID and the place in it.
+    #[must_use]
+    pub fn inbox_id(&self) -> String {
+        let uuid = self.step.as_str().trim_start_matches("step-");
+        format!("approval-{uuid}-{}", self.ordinal)
+    }
+
+    /// True while its run needs the answer to go on.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.answer.is_none() && self.kind != PendingKind::Behind
+    }
 }

@@ -5,18 +5,20 @@
 //! model in tests with random commits.
 
 mod jobs;
+mod mail;
 mod members;
 mod memory_rows;
 mod rows;
 mod runs;
+mod waits;
 
 use jiff::Timestamp;
 
-use super::{Block, BlockOwner, Change, Conflict, Conversation, Rest, Revision, Run, RunState};
+use super::{Agent, Block, BlockId, BlockOwner, Change, Conflict, Conversation, Group, Rest, Revision, Run, RunState};
 use super::{Job, JobState, block::Editor};
 
 pub use memory_rows::Memory;
-pub use rows::{Desk, Kind, Row, Rows};
+pub use rows::{Desk, Kind, Postage, Row, Rows};
 
 /// Why [`apply`] did not happen: the change was refused, or the rows could not be read or written.
 #[derive(Debug)]
@@ -65,8 +67,11 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
             Ok(rows.put(&Desk { epoch: *epoch })?)
         }
         Change::AgentPut(agent) => members::put_agent(rows, agent),
+        Change::AgentDeleted { id } => members::delete_agent(rows, id),
         Change::GroupPut(group) => members::put_group(rows, group),
+        Change::GroupDeleted { id } => members::delete_group(rows, id),
         Change::BlockCreated(block) => create_block(rows, block, at),
+        Change::BlockDeleted { id } => delete_block(rows, id),
         Change::BlockConfigured { id, description, limit, read_only, tags, owner, from_file } => {
             let mut block = must::<Block, R>(rows, id.as_str(), "block")?;
             let length = block.value.chars().count();
@@ -112,9 +117,13 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
         }
         Change::RunCreated(run) => runs::create(rows, run, at),
         Change::RunMoved { id, to } => runs::shift(rows, id, to, at),
+        Change::RunChosen { id, choice } => runs::choose(rows, id, choice),
+        Change::RunSignalled { id, word } => runs::signal(rows, id, word),
         Change::StepFinished(step) => runs::step(rows, step, at),
         Change::CallPending(call) => runs::park(rows, call),
         Change::CallAnswered { step, ordinal, answer } => runs::answer(rows, step, *ordinal, answer),
+        Change::MailSent(mail) => mail::send(rows, mail, at),
+        Change::MailMoved { id, to, run, error } => mail::shift(rows, id, *to, run.as_ref(), error.as_deref()),
         Change::JobCreated(job) => jobs::create(rows, job, at),
         Change::JobCaused { id, cause } => jobs::cause(rows, id, cause),
         Change::JobClaimed { id, epoch, run, conversation, upto } => {
@@ -172,6 +181,25 @@ fn edit_block<R: Rows>(rows: &mut R, revision: &Revision, at: Timestamp) -> Resu
         rows.put(&job)?;
     }
     Ok(())
+}
+
+fn delete_block<R: Rows>(rows: &mut R, id: &BlockId) -> Result<(), Halt<R::Fault>> {
+    let block = must::<Block, R>(rows, id.as_str(), "block")?;
+    let mut reaches: Vec<String> = Vec::new();
+    for agent in rows.all::<Agent>()? {
+        if agent.blocks.contains(id) {
+            reaches.push(agent.name);
+        }
+    }
+    for group in rows.all::<Group>()? {
+        if group.shared_blocks.contains(id) {
+            reaches.push(group.name);
+        }
+    }
+    if !reaches.is_empty() {
+        return refuse(format!("block {} is in use by {}", block.label, reaches.join(", ")));
+    }
+    Ok(rows.delete::<Block>(id.as_str())?)
 }
 
 fn check_length<F>(block: &Block, value: &str) -> Result<(), Halt<F>> {

@@ -2,13 +2,20 @@
 
 use super::state::Rows;
 use super::{
-    Change, Conversation, Group, GroupStatus, Ids, Job, JobId, JobState, Run, RunId, RunKind, RunState, Trigger,
+    Change, Conversation, Group, GroupStatus, Ids, Job, JobId, JobState, Mail, MailId, MailKind, MailStatus, Priority,
+    Run, RunId, RunKind, RunState, StopReason, Trigger,
 };
 
 /// The changes that follow from this one, in order; the store logs them in the same commit.
 pub fn follow<R: Rows>(rows: &mut R, change: &Change, ids: &Ids) -> Result<Vec<Change>, R::Fault> {
     match change {
-        Change::RunMoved { id, to: RunState::Finished { .. } } => turn_over(rows, id, ids),
+        Change::RunMoved { id, to: RunState::Finished { stop_reason, error } } => {
+            let mut made = turn_over(rows, id, ids)?;
+            made.extend(mail_unanswered(rows, id, *stop_reason, error.as_deref())?);
+            Ok(made)
+        }
+        Change::StepFinished(step) => Ok(mail_read(rows, &step.run)?.into_iter().collect()),
+        Change::MailMoved { id, to: MailStatus::Expired | MailStatus::Failed, .. } => mail_returned(rows, id, ids),
         Change::JobMoved { id, to: JobState::Completed { .. } | JobState::Failed { .. } } => rest_of(rows, id, ids),
         // Recovered once too often, it has failed as poison.
         Change::JobRecovered { id } => match rows.get::<Job>(id.as_str())? {
@@ -17,6 +24,63 @@ pub fn follow<R: Rows>(rows: &mut R, change: &Change, ids: &Ids) -> Result<Vec<C
         },
         _ => Ok(Vec::new()),
     }
+}
+
+/// The first step of a turn that answers mail has read it (J11).
+fn mail_read<R: Rows>(rows: &mut R, run: &RunId) -> Result<Option<Change>, R::Fault> {
+    let Some(speech) = rows.get::<Run>(run.as_str())? else { return Ok(None) };
+    let Some(turn) = speech.parent else { return Ok(None) };
+    let Some(id) = rows.get::<Run>(turn.as_str())?.and_then(|turn| turn.mail) else { return Ok(None) };
+    let mail = rows.get::<Mail>(id.as_str())?.filter(|mail| mail.status == MailStatus::Delivered);
+    Ok(mail.map(|_| Change::MailMoved { id, to: MailStatus::Read, run: None, error: None }))
+}
+
+/// The turn that took the mail ended without an answer.
+fn mail_unanswered<R: Rows>(
+    rows: &mut R,
+    run: &RunId,
+    stop_reason: StopReason,
+    error: Option<&str>,
+) -> Result<Option<Change>, R::Fault> {
+    if !matches!(stop_reason, StopReason::Error | StopReason::Cancelled | StopReason::Interrupted) {
+        return Ok(None);
+    }
+    let Some(id) = rows.get::<Run>(run.as_str())?.and_then(|turn| turn.mail) else { return Ok(None) };
+    let mail = rows.get::<Mail>(id.as_str())?.filter(|mail| !mail.is_settled());
+    let error = error.unwrap_or_else(|| stop_reason.sentence()).to_owned();
+    Ok(mail.map(|_| Change::MailMoved { id, to: MailStatus::Failed, run: None, error: Some(error) }))
+}
+
+/// Mail nobody waits for that expires or fails comes back to the agent that sent it, as a notice (J11).
+fn mail_returned<R: Rows>(rows: &mut R, id: &MailId, ids: &Ids) -> Result<Vec<Change>, R::Fault> {
+    let Some(mail) = rows.get::<Mail>(id.as_str())? else { return Ok(Vec::new()) };
+    // What the engine itself sent has no sender's call: a notice never causes another.
+    if mail.sent_by.is_none() || mail.waited_for || mail.from.is_none() {
+        return Ok(Vec::new());
+    }
+    let why = match mail.status {
+        MailStatus::Expired => "it expired before it could be delivered".to_owned(),
+        _ => mail.error.unwrap_or_else(|| "it failed".to_owned()),
+    };
+    Ok(vec![Change::MailSent(Mail {
+        id: MailId::fresh(ids),
+        from: mail.to,
+        to: mail.from,
+        kind: MailKind::Notice,
+        status: MailStatus::Pending,
+        priority: Priority::Normal,
+        text: format!("Your message was not answered: {why}. You wrote: {}", mail.text),
+        in_reply_to: Some(mail.id),
+        sent_by: None,
+        waited_for: false,
+        group: mail.group,
+        run: None,
+        root: mail.root,
+        depth: mail.depth,
+        error: None,
+        created_at: mail.created_at,
+        expires_at: None,
+    })])
 }
 
 /// A turn that counts makes a job for each background agent, every Nth time.

@@ -1,5 +1,8 @@
 //! What a face asks, answered.
 
+mod mail;
+mod roster;
+
 use std::sync::PoisonError;
 
 use super::wire::{Address, Dated, Fault, JobDetail, JobEdit, Overview, Reply, Request};
@@ -17,6 +20,8 @@ use crate::store::{CommitError, Lane, StoreError};
 
 /// How many jobs the panes show.
 const SHOWN_JOBS: usize = 300;
+/// How much mail the panes show.
+const SHOWN_MAILS: usize = 300;
 /// How often a commit is made again when another person's came first.
 const TRIES: u32 = 5;
 
@@ -53,7 +58,22 @@ impl Engine {
             Request::CancelJob { id } => self.cancel_job(&id).await,
             Request::RetryJob { id } => self.retry_job(&id).await,
             Request::RunJob { agent, group, instruction } => self.run_job(&agent, &group, instruction).await,
-            Request::Answer { step, ordinal, ok, text } => self.answer_call(step, ordinal, ok, text).await,
+            Request::Decide { step, ordinal, approve, for_run, reason } => {
+                self.decide(step, ordinal, Answer { ok: approve, text: reason, for_run }).await
+            }
+            Request::Signal { conversation, word } => self.signal(&conversation, &word).await,
+            Request::CreateGroup { form } => self.create_group(*form).await,
+            Request::UpdateGroup { id, form } => self.update_group(&id, *form).await,
+            Request::CreateAgent { group, form } => self.create_agent(&group, *form).await,
+            Request::UpdateAgent { id, form } => self.update_agent(&id, *form).await,
+            Request::Delete { what, really } => self.delete(&what, really).await,
+            Request::SendMail { to, text, priority, expires_in, in_reply_to } => {
+                self.send_mail(&to, text, priority, expires_in, in_reply_to).await
+            }
+            Request::ReadMail { id } => self.read_mail(&id).await,
+            Request::Mails { agent, status, limit } => {
+                Ok(Reply::Mails { mails: self.store.mails(agent.as_ref(), status, limit).await? })
+            }
             Request::Overview => self.overview().await,
             Request::Messages { conversation, from, to } => {
                 Ok(Reply::Messages { messages: self.store.messages(&conversation, from, to).await? })
@@ -153,23 +173,10 @@ impl Engine {
             fresh
         });
         let queued = !self.store.find::<Run>(conversation.id.as_str()).await?.is_empty();
-        let now = self.store.clock().now();
         let id = RunId::fresh(ids);
-        let run = Run {
-            id: id.clone(),
-            conversation: conversation.id.clone(),
-            kind,
-            state: if queued { RunState::Queued } else { RunState::Running },
-            parent: None,
-            root: id.clone(),
-            input: 0,
-            queued: queued.then(|| text.to_owned()),
-            turn: 0,
-            steps: 0,
-            tokens: 0,
-            created_at: now,
-            moved_at: now,
-        };
+        let state = if queued { RunState::Queued } else { RunState::Running };
+        let run = Run::new(id.clone(), conversation.id.clone(), kind, state);
+        let run = Run { queued: queued.then(|| text.to_owned()), ..run };
         changes.push(Change::RunCreated(run.clone()));
         if !queued {
             changes.push(Change::MessageAppended(turn::words_of_person(self, &run, text.to_owned())));
@@ -324,8 +331,17 @@ impl Engine {
         Ok(Reply::Job(Box::new(self.must::<Job>(id.as_str(), "job").await?)))
     }
 
-    async fn answer_call(&self, step: StepId, ordinal: u32, ok: bool, text: String) -> Result<Reply, Fault> {
-        self.person(vec![Change::CallAnswered { step, ordinal, answer: Answer { ok, text } }]).await?;
+    async fn decide(&self, step: StepId, ordinal: u32, answer: Answer) -> Result<Reply, Fault> {
+        self.person(vec![Change::CallAnswered { step, ordinal, answer }]).await?;
+        Ok(Reply::Done)
+    }
+
+    async fn signal(&self, conversation: &ConversationId, word: &str) -> Result<Reply, Fault> {
+        let turns = self.store.find::<Run>(conversation.as_str()).await?;
+        let Some(turn) = turns.into_iter().find(|turn| turn.queued.is_none()) else {
+            return Err(Fault::new("nothing is being answered there; there is no turn to end"));
+        };
+        self.person(vec![Change::RunSignalled { id: turn.id, word: word.to_owned() }]).await?;
         Ok(Reply::Done)
     }
 
@@ -357,6 +373,7 @@ impl Engine {
             runs,
             jobs: jobs.rows,
             calls,
+            mails: self.store.mails(None, None, SHOWN_MAILS).await?,
             faults,
             default_model: self.default_model(),
         })))

@@ -112,22 +112,9 @@ async fn window_end(engine: &Engine, job: &Job) -> Result<Option<u64>, Trouble> 
 
 async fn run_of(engine: &Engine, job: &Job, id: RunId, notes: ConversationId) -> Result<Run, Trouble> {
     let talk = engine.store.find::<Conversation>(job.group.as_str()).await?.into_iter().next();
-    let now = engine.store.clock().now();
-    Ok(Run {
-        id: id.clone(),
-        conversation: notes,
-        kind: RunKind::Job { agent: job.agent.clone(), group: job.group.clone(), job: job.id.clone() },
-        state: RunState::Running,
-        parent: None,
-        root: id,
-        input: 0,
-        queued: None,
-        turn: talk.map_or(0, |talk| talk.asked),
-        steps: 0,
-        tokens: 0,
-        created_at: now,
-        moved_at: now,
-    })
+    let kind = RunKind::Job { agent: job.agent.clone(), group: job.group.clone(), job: job.id.clone() };
+    let run = Run::new(id, notes, kind, RunState::Running);
+    Ok(Run { turn: talk.map_or(0, |talk| talk.asked), ..run })
 }
 
 async fn failed(engine: &Engine, job: &Job, work: &Work, fault: &ModelError) -> Result<(), Trouble> {

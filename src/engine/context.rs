@@ -203,6 +203,7 @@ mod tests {
             seq,
             run: None,
             step: step.map(StepId::from),
+            answers: None,
             agent: agent.map(AgentId::from),
             name: agent.unwrap_or_default().to_owned(),
             content,

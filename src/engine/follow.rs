@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::live::{Live, Seen};
 use super::wire::{Fault, RowUpdate, Update};
 use crate::domain::state::Kind;
-use crate::domain::{Agent, Block, Change, Conversation, Group, Job, Logged, PendingCall, Run, StepId};
+use crate::domain::{Agent, Block, Change, Conversation, Group, Job, Logged, Mail, PendingCall, Run, StepId};
 use crate::store::Store;
 
 /// The most changes of one update: bounds what a watcher that fell behind gets in one piece.
@@ -108,7 +108,7 @@ impl Follower {
 
     async fn row(&self, kind: Kind, key: &str) -> Result<Option<RowUpdate>, Fault> {
         let store = &self.store;
-        Ok(match kind {
+        let row = match kind {
             Kind::Agent => store.row::<Agent>(key).await?.map(RowUpdate::Agent),
             Kind::Group => store.row::<Group>(key).await?.map(RowUpdate::Group),
             Kind::Block => store.row::<Block>(key).await?.map(RowUpdate::Block),
@@ -116,8 +116,10 @@ impl Follower {
             Kind::Run => store.row::<Run>(key).await?.map(RowUpdate::Run),
             Kind::Call => store.row::<PendingCall>(key).await?.map(RowUpdate::Call),
             Kind::Job => store.row::<Job>(key).await?.map(RowUpdate::Job),
-            Kind::Desk | Kind::Cursor => None,
-        })
+            Kind::Mail => store.row::<Mail>(key).await?.map(RowUpdate::Mail),
+            Kind::Desk | Kind::Cursor | Kind::Postage => return Ok(None),
+        };
+        Ok(Some(row.unwrap_or_else(|| RowUpdate::Gone { kind, key: key.to_owned() })))
     }
 }
 

@@ -43,6 +43,7 @@ pub fn next(config: &Config, so_far: &[Speech]) -> Move {
         Config::Group(group) => match (group.manager_type, &group.manager_agent) {
             (ManagerType::Sleeptime, Some(agent)) => single::next(agent, so_far),
             (ManagerType::Sleeptime, None) => Move::Finish(StopReason::Error),
+            (ManagerType::Supervisor | ManagerType::Dynamic, _) => Move::Finish(StopReason::Error),
             (ManagerType::RoundRobin, _) => round_robin::next(&group.members, group.max_turns, so_far),
         },
     }

@@ -150,22 +150,8 @@ async fn begin(
 }
 
 fn new_speech(engine: &Engine, turn: &Run, agent: &AgentId, index: u32, state: RunState) -> Run {
-    let now = engine.store.clock().now();
-    Run {
-        id: RunId::fresh(engine.store.ids()),
-        conversation: turn.conversation.clone(),
-        kind: RunKind::Speech { agent: agent.clone(), group: turn.group().cloned(), index },
-        state,
-        parent: Some(turn.id.clone()),
-        root: turn.root.clone(),
-        input: turn.input,
-        queued: None,
-        turn: turn.turn,
-        steps: 0,
-        tokens: 0,
-        created_at: now,
-        moved_at: now,
-    }
+    let kind = RunKind::Speech { agent: agent.clone(), group: turn.group().cloned(), index };
+    Run::new(RunId::fresh(engine.store.ids()), turn.conversation.clone(), kind, state).under(turn)
 }
 
 /// The member's error stands in the conversation, attributed, and the pattern goes on.
@@ -178,6 +164,7 @@ async fn fail(engine: &Engine, turn: &Run, work: &Work, agent: &AgentId, fault: 
         seq: 0,
         run: Some(work.run.clone()),
         step: None,
+        answers: None,
         agent: Some(agent.clone()),
         name: name.clone(),
         content: Content::Notice { notice: NoticeKind::Error, text: format!("{name} could not answer: {fault}") },
@@ -206,6 +193,7 @@ pub async fn unpark(engine: &Engine, turn: &Run, speech: &Run, calls: &[PendingC
     let mut changes = Vec::new();
     for call in calls.iter().filter(|call| call.step == *last) {
         let answer = call.answer.clone().unwrap_or(Answer {
+            for_run: false,
             ok: false,
             text: "not called: a call before it had to wait; call it again if it is still wanted".to_owned(),
         });
@@ -215,6 +203,7 @@ pub async fn unpark(engine: &Engine, turn: &Run, speech: &Run, calls: &[PendingC
             seq: 0,
             run: Some(speech.id.clone()),
             step: Some(call.step.clone()),
+            answers: None,
             agent: Some(agent.clone()),
             name: name.clone(),
             content: Content::Tool {

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, timeout};
 
 use super::context::{CONTEXT_BYTES, prompt};
+use super::directory::Colleagues;
 use super::gates::{Place, Room};
 use super::live::{About, LiveGuard};
 use super::speech::Work;
@@ -265,6 +266,7 @@ async fn commit(
                 view.blocks = engine.store.step_view(&work.run, 1).await?.blocks;
             }
             Err(CommitError::Conflict(Conflict::Run { .. } | Conflict::Fenced { .. })) => return Ok(Made::Over),
+            Err(CommitError::Conflict(Conflict::Call { text, .. })) => return Err(Trouble::Refused(text)),
             // A block may have become read-only or smaller meanwhile: the tools will say so to the agent.
             Err(CommitError::Conflict(Conflict::Refused { text })) => {
                 tracing::warn!(run = %work.run, step = %step.id, "{text}; again");
@@ -296,7 +298,9 @@ async fn run_calls(
     };
     let library = Conversations { store: &engine.store, conversation: &view.conversation.id };
     let blocks = view.blocks.iter().map(|block| StagedBlock::new(block.clone(), as_shown(block))).collect();
-    let mut desk = Desk { agent: &view.agent.name, blocks, library: &library };
+    let directory = Colleagues { store: &engine.store, view };
+    let mut desk =
+        Desk { agent: &view.agent.name, blocks, library: &library, directory: &directory, posts: Vec::new() };
     let background = matches!(view.run.kind, RunKind::Job { .. });
     let allowed = view.agent.tool_names(background);
     let mut effects: Vec<Effect> = Vec::new();

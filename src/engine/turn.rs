@@ -74,6 +74,7 @@ pub fn words_of_person(engine: &Engine, turn: &Run, text: String) -> Message {
         seq: 0,
         run: Some(turn.id.clone()),
         step: None,
+        answers: None,
         agent: None,
         name: String::new(),
         content: Content::Text { text, reasoning: String::new(), cancelled: false },

@@ -3,10 +3,15 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::state::Kind;
 use crate::domain::{
     Agent, AgentId, Block, BlockId, Change, Conflict, Conversation, ConversationId, Group, GroupId, Job, JobId, Logged,
-    Message, PendingCall, Revision, Run, RunId, Step, StepId,
+    Mail, MailId, MailStatus, Message, PendingCall, Priority, Revision, Run, RunId, Step, StepId,
 };
+
+mod form;
+
+pub use form::{AgentForm, GroupForm, Setting};
 
 /// What a face asks of the engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -66,16 +71,85 @@ pub enum Request {
         /// What for, if said.
         instruction: Option<String>,
     },
-    /// Answers a call that waits for a person.
-    Answer {
+    /// Decides on a call that waits for a person.
+    Decide {
         /// The step that made it.
         step: StepId,
         /// Its place in the step.
         ordinal: u32,
-        /// False to refuse.
-        ok: bool,
-        /// What the agent is told.
+        /// False to deny it.
+        approve: bool,
+        /// The same tool needs no other yes in this run.
+        for_run: bool,
+        /// Why it was denied, if said: the agent is told.
+        reason: String,
+    },
+    /// Says a word from outside for the turn that is on ([`crate::domain::Terminate::External`]).
+    Signal {
+        /// In which conversation.
+        conversation: ConversationId,
+        /// The word.
+        word: String,
+    },
+    /// Makes a group, and agents of its that do not exist yet, in one commit; [`Reply::Group`].
+    CreateGroup {
+        /// What it is to be.
+        form: Box<GroupForm>,
+    },
+    /// Changes a group; [`Reply::Group`].
+    UpdateGroup {
+        /// Which.
+        id: GroupId,
+        /// What changes.
+        form: Box<GroupForm>,
+    },
+    /// Makes an agent at home in a group; it joins as a member where the group has members. [`Reply::Agent`].
+    CreateAgent {
+        /// Where it is at home.
+        group: GroupId,
+        /// What it is to be.
+        form: Box<AgentForm>,
+    },
+    /// Changes an agent; [`Reply::Agent`].
+    UpdateAgent {
+        /// Which.
+        id: AgentId,
+        /// What changes.
+        form: Box<AgentForm>,
+    },
+    /// What deleting a group or an agent takes along, and, where told to, the deletion; [`Reply::Deletion`].
+    Delete {
+        /// Which.
+        what: Address,
+        /// False only looks.
+        really: bool,
+    },
+    /// Sends mail to an agent in the name of the person; [`Reply::Mail`].
+    SendMail {
+        /// To whom.
+        to: AgentId,
+        /// The words.
         text: String,
+        /// What goes first.
+        priority: Priority,
+        /// When it is not worth delivering any more, in seconds from now.
+        expires_in: Option<u64>,
+        /// The mail it answers.
+        in_reply_to: Option<MailId>,
+    },
+    /// Marks mail as read by the person; pending mail does not reach its agent any more. [`Reply::Mail`].
+    ReadMail {
+        /// Which.
+        id: MailId,
+    },
+    /// Mail, newest first; [`Reply::Mails`].
+    Mails {
+        /// To or from this agent; `None` means everybody's.
+        agent: Option<AgentId>,
+        /// Only mail that stands so.
+        status: Option<MailStatus>,
+        /// At most this many.
+        limit: usize,
     },
     /// Everything the panes show but the conversation's text; [`Reply::Overview`].
     Overview,
@@ -161,6 +235,24 @@ pub enum Reply {
     Block(Box<Block>),
     /// A job as committed.
     Job(Box<Job>),
+    /// A group as committed.
+    Group(Box<Group>),
+    /// An agent as committed.
+    Agent(Box<Agent>),
+    /// Mail as committed.
+    Mail(Box<Mail>),
+    /// Mail.
+    Mails {
+        /// Newest first.
+        mails: Vec<Mail>,
+    },
+    /// What a deletion takes along.
+    Deletion {
+        /// One sentence each.
+        lines: Vec<String>,
+        /// Whether it has happened.
+        done: bool,
+    },
     /// Everything the panes show.
     Overview(Box<Overview>),
     /// Messages.
@@ -214,6 +306,8 @@ pub struct Overview {
     pub jobs: Vec<Job>,
     /// Calls that wait for somebody.
     pub calls: Vec<PendingCall>,
+    /// The newest mail, newest first.
+    pub mails: Vec<Mail>,
     /// Rows that could not be read, a sentence each.
     pub faults: Vec<String>,
     /// What an agent without a model uses.
@@ -309,6 +403,15 @@ pub enum RowUpdate {
     Call(PendingCall),
     /// A job.
     Job(Job),
+    /// Mail.
+    Mail(Mail),
+    /// A row that is not there any more.
+    Gone {
+        /// Of which kind.
+        kind: Kind,
+        /// Its key.
+        key: String,
+    },
 }
 
 /// What a step that is being made does now.

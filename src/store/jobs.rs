@@ -29,7 +29,8 @@ impl Store {
 
     /// The jobs that are not over, in order of creation.
     pub async fn unfinished_jobs(&self) -> Result<Vec<Job>, StoreError> {
-        let query = "SELECT key, body FROM job WHERE state IN ('available', 'retryable', 'running') ORDER BY place";
+        let query =
+            "SELECT key, body FROM job WHERE state IN ('available', 'retryable', 'running', 'parked') ORDER BY place";
         self.read(move |sql| Ok(readable(sql.list(query, [], |row| Ok(row_of(Kind::Job, row)))?))).await
     }
 }

@@ -10,7 +10,7 @@ use crate::domain::{AgentId, Content, ConversationId, Message, MessageId, Notice
 
 /// The columns [`read`] wants, from `message` and its change.
 pub(super) const COLUMNS: &str = "message.n, message.id, message.conversation, message.seq, message.run, message.step, \
-     message.agent, message.name, message.body, changes.at";
+     message.agent, message.name, message.body, changes.at, message.answers";
 
 impl Store {
     /// The messages from one place to another, both included, in order.
@@ -57,8 +57,8 @@ impl Store {
 /// Writes a message, and its words for the search.
 pub(super) fn insert(sql: &Sql, n: u64, message: &Message) -> Result<(), Fault> {
     sql.run(
-        "INSERT INTO message (n, id, conversation, seq, run, step, agent, name, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO message (n, id, conversation, seq, run, step, agent, name, body, answers)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         (
             n,
             message.id.as_str(),
@@ -69,6 +69,7 @@ pub(super) fn insert(sql: &Sql, n: u64, message: &Message) -> Result<(), Fault> 
             message.agent.as_ref().map(AgentId::as_str),
             &message.name,
             json(&message.content)?,
+            message.answers.as_ref().map(StepId::as_str),
         ),
     )?;
     if let Content::Text { text, .. } = &message.content {
@@ -156,6 +157,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Message, Fault> {
         seq,
         run: text(4)?.map(RunId),
         step: text(5)?.map(StepId),
+        answers: text(10)?.map(StepId),
         agent: text(6)?.map(AgentId),
         name: lossy(row, 7)?,
         content,

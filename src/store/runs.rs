@@ -19,6 +19,13 @@ impl Store {
         self.read(move |sql| Ok(readable(sql.list(query, [], |row| Ok(row_of(Kind::Run, row)))?))).await
     }
 
+    /// The runs that are not over, of every kind, in order of creation.
+    pub async fn open_runs(&self) -> Result<Vec<Run>, StoreError> {
+        let query = "SELECT key, body FROM run WHERE kind IN ('turn', 'speech', 'choice', 'job') \
+             AND state IN ('queued', 'running', 'parked') ORDER BY place";
+        self.read(move |sql| Ok(readable(sql.list(query, [], |row| Ok(row_of(Kind::Run, row)))?))).await
+    }
+
     /// The runs this one made, in order of creation.
     pub async fn runs_of(&self, parent: &RunId) -> Result<Vec<Run>, StoreError> {
         self.find(parent.as_str()).await

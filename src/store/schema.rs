@@ -20,24 +20,17 @@ const APPLICATION: i64 = 0x4445_534B;
 pub(super) type Migration = fn() -> String;
 
 /// The steps in order; the number of them is the version of the schema and of the JSON in it.
-pub(super) const MIGRATIONS: &[Migration] = &[first];
+pub(super) const MIGRATIONS: &[Migration] = &[first, second];
 
 fn first() -> String {
     let mut sql = String::new();
-    for kind in Kind::ALL {
-        let table = kind.table();
+    for kind in Kind::ALL.into_iter().filter(|kind| !matches!(kind, Kind::Mail | Kind::Postage)) {
         let inside = match kind {
             Kind::Run => inside("state", "$.state.state") + &inside("kind", "$.kind.kind"),
             Kind::Job => inside("state", "$.state.state") + &inside("team", "$.group"),
             _ => String::new(),
         };
-        let table = format!(
-            "CREATE TABLE {table} (
-                 place INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, lookup TEXT, body TEXT NOT NULL{inside}
-             ) STRICT;
-             CREATE INDEX {table}_lookup ON {table} (lookup) WHERE lookup IS NOT NULL;\n"
-        );
-        sql.push_str(&table);
+        sql.push_str(&table(kind, &inside));
     }
     sql.push_str(
         "CREATE INDEX run_state ON run (kind, state);
@@ -69,6 +62,41 @@ fn first() -> String {
          );",
     );
     sql
+}
+
+/// Mail with what limits it, and which delegation a worker's words answer.
+fn second() -> String {
+    let of_mail = [
+        inside("status", "$.status"),
+        inside("recipient", "$.to"),
+        inside("sender", "$.from"),
+        inside("expires", "$.expires_at"),
+        // What goes first has the lowest rank.
+        ",\nrank INTEGER AS (CASE WHEN json_valid(body) THEN
+             CASE body ->> '$.priority' WHEN 'high' THEN 0 WHEN 'normal' THEN 1 ELSE 2 END END) VIRTUAL"
+            .to_owned(),
+    ];
+    let mut sql = table(Kind::Mail, &of_mail.concat());
+    sql.push_str(&table(Kind::Postage, ""));
+    sql.push_str(
+        "CREATE INDEX mail_queue ON mail (status, recipient, rank, place);
+         CREATE INDEX mail_expiry ON mail (status, expires);
+         CREATE INDEX mail_recipient ON mail (recipient);
+         CREATE INDEX mail_sender ON mail (sender);
+         ALTER TABLE message ADD COLUMN answers TEXT;",
+    );
+    sql
+}
+
+/// The table of a kind of state rows.
+fn table(kind: Kind, inside: &str) -> String {
+    let table = kind.table();
+    format!(
+        "CREATE TABLE {table} (
+             place INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, lookup TEXT, body TEXT NOT NULL{inside}
+         ) STRICT;
+         CREATE INDEX {table}_lookup ON {table} (lookup) WHERE lookup IS NOT NULL;\n"
+    )
 }
 
 fn inside(column: &str, path: &str) -> String {
@@ -177,12 +205,12 @@ mod tests {
     use super::super::{Options, Store};
     use super::*;
 
-    fn second() -> String {
+    fn later() -> String {
         "CREATE TABLE later (a TEXT) STRICT; INSERT INTO later VALUES ('made'); DROP INDEX job_team;".to_owned()
     }
 
     fn broken() -> String {
-        second() + "CREATE nonsense"
+        later() + "CREATE nonsense"
     }
 
     fn writing(path: &Path) -> Sql {
@@ -205,23 +233,23 @@ mod tests {
     #[test]
     fn an_older_store_is_copied_and_upgraded_and_the_older_program_refuses_it() {
         let (_dir, path) = store();
-        migrate(&writing(&path), &path, &[first, second]).unwrap();
-        assert_eq!(version(&path), (2, 1));
-        let backup = backup_path(&path, 1);
-        assert_eq!(version(&backup), (1, 0), "the copy is the store as it was");
+        migrate(&writing(&path), &path, &[first, second, later]).unwrap();
+        assert_eq!(version(&path), (3, 1));
+        let backup = backup_path(&path, 2);
+        assert_eq!(version(&backup), (2, 0), "the copy is the store as it was");
         assert_eq!(std::fs::metadata(&backup).unwrap().permissions().mode() & 0o777, 0o600);
-        migrate(&writing(&path), &path, &[first, second]).unwrap();
+        migrate(&writing(&path), &path, &[first, second, later]).unwrap();
         let refusal = Store::open(&path, Options::default()).unwrap_err().to_string();
-        assert!(refusal.contains("newer Nightdesk (version 2, this one knows 1)"), "{refusal}");
+        assert!(refusal.contains("newer Nightdesk (version 3, this one knows 2)"), "{refusal}");
         drop(Store::open(&backup, Options::default()).unwrap());
     }
 
     #[test]
     fn f13_a_migration_that_fails_leaves_the_old_store() {
         let (_dir, path) = store();
-        let refusal = migrate(&writing(&path), &path, &[first, broken]).unwrap_err().to_string();
+        let refusal = migrate(&writing(&path), &path, &[first, second, broken]).unwrap_err().to_string();
         assert!(refusal.starts_with("opening the store "), "{refusal}");
-        assert_eq!(version(&path), (1, 0));
+        assert_eq!(version(&path), (2, 0));
         drop(Store::open(&path, Options::default()).unwrap());
     }
 
@@ -230,7 +258,7 @@ mod tests {
     fn role_upgrader() {
         let Some(path) = std::env::var_os("NIGHTDESK_TEST_UPGRADE") else { return };
         let path = PathBuf::from(path);
-        migrate(&writing(&path), &path, &[first, second]).unwrap();
+        migrate(&writing(&path), &path, &[first, second, later]).unwrap();
     }
 
     #[test]
@@ -243,9 +271,9 @@ mod tests {
             .output()
             .unwrap();
         assert!(!killed.status.success(), "it was not killed");
-        assert_eq!(version(&path), (1, 0));
-        migrate(&writing(&path), &path, &[first, second]).unwrap();
-        assert_eq!(version(&path), (2, 1));
+        assert_eq!(version(&path), (2, 0));
+        migrate(&writing(&path), &path, &[first, second, later]).unwrap();
+        assert_eq!(version(&path), (3, 1));
     }
 
     #[test]

@@ -30,6 +30,22 @@ impl Rows for Tables<'_> {
         rows.into_iter().filter(|row| !matches!(row, Err(Fault::Row(_)))).collect()
     }
 
+    fn open<T: Row>(&mut self) -> Result<Vec<T>, Fault> {
+        if T::KIND != Kind::Run {
+            return Ok(self.all::<T>()?.into_iter().filter(T::is_open).collect());
+        }
+        // Runs are many and most are over: the index gives those that are not.
+        let open = "SELECT key, body FROM run WHERE kind IN ('turn', 'speech', 'choice', 'job') \
+                    AND state IN ('queued', 'running', 'parked') ORDER BY key";
+        let rows = self.0.list(open, [], |row| Ok(row_of(T::KIND, row)))?;
+        rows.into_iter().filter(|row| !matches!(row, Err(Fault::Row(_)))).collect()
+    }
+
+    fn delete<T: Row>(&mut self, key: &str) -> Result<(), Fault> {
+        self.0.run(&format!("DELETE FROM {} WHERE key = ?1", T::KIND.table()), [key])?;
+        Ok(())
+    }
+
     fn put<T: Row>(&mut self, row: &T) -> Result<(), Fault> {
         let body = json(row)?;
         // An update keeps the row's place, which is the order of creation.

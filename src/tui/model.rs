@@ -12,14 +12,17 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use jiff::Timestamp;
 
+use crate::domain::state::Kind;
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, Change, Conversation, ConversationId, Group, GroupId, Job, PendingCall, Revision,
-    Run, RunId, RunKind, StepId,
+    Agent, AgentId, Block, BlockId, Change, Conversation, ConversationId, Group, GroupId, Job, Mail, PendingCall,
+    Revision, Run, RunId, RunKind, StepId,
 };
 use crate::engine::wire::{Address, LiveUpdate, Overview, Phase, RowUpdate, Update};
 
 /// Jobs kept; older ones fall out of the list.
 pub const MAX_JOBS: usize = 1_000;
+/// Mail kept; older mail falls out of the list.
+pub const MAX_MAILS: usize = 1_000;
 /// Recent block changes kept.
 const MAX_CHANGES: usize = 64;
 
@@ -42,6 +45,8 @@ pub struct Model {
     pub jobs: Vec<Job>,
     /// Calls that wait for somebody.
     pub calls: Vec<PendingCall>,
+    /// Mail, newest first, at most [`MAX_MAILS`].
+    pub mails: Vec<Mail>,
     /// Rows that could not be read, a sentence each.
     pub faults: Vec<String>,
     /// What an agent without a model uses.
@@ -121,6 +126,7 @@ impl Model {
             conversations: overview.conversations,
             jobs: overview.jobs,
             calls: overview.calls,
+            mails: overview.mails,
             faults: overview.faults,
             default_model: overview.default_model,
             ..Self::default()
@@ -198,6 +204,20 @@ impl Model {
                     self.calls.push(call);
                 }
             }
+            RowUpdate::Mail(mail) => {
+                if let Some(known) = self.mails.iter_mut().find(|known| known.id == mail.id) {
+                    *known = mail;
+                } else {
+                    self.mails.insert(0, mail);
+                    self.mails.truncate(MAX_MAILS);
+                }
+            }
+            RowUpdate::Gone { kind, key } => match kind {
+                Kind::Agent => self.agents.retain(|known| known.id.as_str() != key),
+                Kind::Group => self.groups.retain(|known| known.id.as_str() != key),
+                Kind::Block => self.blocks.retain(|known| known.id.as_str() != key),
+                _ => {}
+            },
             RowUpdate::Job(job) => {
                 if let Some(known) = self.jobs.iter_mut().find(|known| known.id == job.id) {
                     *known = job;
@@ -218,10 +238,12 @@ impl Model {
             }
             RunKind::Job { .. } if over => self.runs.retain(|known| known.id != run.id),
             // A speech that is over counts until its turn is; its turn may have ended in the same commit.
-            RunKind::Speech { .. } if over && !self.runs.iter().any(|known| run.parent.as_ref() == Some(&known.id)) => {
+            RunKind::Speech { .. } | RunKind::Choice { .. }
+                if over && !self.runs.iter().any(|known| run.parent.as_ref() == Some(&known.id)) =>
+            {
                 self.runs.retain(|known| known.id != run.id);
             }
-            RunKind::Turn { .. } | RunKind::Speech { .. } | RunKind::Job { .. } => {
+            RunKind::Turn { .. } | RunKind::Speech { .. } | RunKind::Choice { .. } | RunKind::Job { .. } => {
                 upsert(&mut self.runs, run, |run| &run.id);
             }
         }

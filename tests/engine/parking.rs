@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use nightdesk::domain::{Content, PendingKind, RunState, StopReason};
 use nightdesk::engine::wire::{Address, Phase, Reply, Request};
 use nightdesk::llm::{Entry, ToolSpec};
-use nightdesk::tools::{Desk, Effect, Tool, Toolbox};
+use nightdesk::tools::{Desk, Effect, Tool, Toolbox, Wait};
 use serde_json::{Value, json};
 
 use crate::stop;
@@ -26,7 +26,7 @@ impl Tool for AskPerson {
     }
 
     fn call<'a>(&'a self, _: &'a Value, _: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
-        Box::pin(async { Effect::Wait(PendingKind::Approval) })
+        Box::pin(async { Effect::Wait(Wait::Approval) })
     }
 }
 
@@ -85,11 +85,12 @@ async fn a_call_that_needs_a_person_parks_the_run_over_a_restart_until_it_is_ans
     let [call] = &waiting[..] else { panic!("{waiting:?}") };
     assert_eq!((call.name.as_str(), call.ordinal), ("ask_person", 1));
 
-    let answer = |text: &str| Request::Answer {
+    let answer = |text: &str| Request::Decide {
         step: call.step.clone(),
         ordinal: call.ordinal,
-        ok: true,
-        text: text.to_owned(),
+        approve: true,
+        for_run: false,
+        reason: text.to_owned(),
     };
     world.ask(answer("You may.")).await.unwrap();
     let fault = world.ask(answer("You may not.")).await.unwrap_err();
@@ -159,7 +160,10 @@ arguments = {}
         world.in_state(&run, RunState::Parked).await;
         let call = world.overview().await.calls.remove(0);
         let (step, ordinal) = (call.step, call.ordinal);
-        world.ask(Request::Answer { step, ordinal, ok: true, text: text.to_owned() }).await.unwrap();
+        world
+            .ask(Request::Decide { step, ordinal, approve: true, for_run: false, reason: text.to_owned() })
+            .await
+            .unwrap();
         world.when(async |world| (world.overview().await.calls.is_empty()).then_some(())).await;
         world.when(async |world| (world.asked().len() > 1).then_some(())).await;
     }
@@ -179,7 +183,10 @@ async fn a_refusal_of_a_person_is_told_and_a_message_meanwhile_queues() {
     assert_eq!(world.in_state(&queued, RunState::Queued).await.turn, 2);
     let call = world.overview().await.calls.into_iter().find(|call| call.name == "ask_person").unwrap();
     let (step, ordinal) = (call.step, call.ordinal);
-    world.ask(Request::Answer { step, ordinal, ok: false, text: "No.".to_owned() }).await.unwrap();
+    world
+        .ask(Request::Decide { step, ordinal, approve: false, for_run: false, reason: "No.".to_owned() })
+        .await
+        .unwrap();
     world.finished(&run).await;
     let lines = world.transcript().await;
     assert!(lines.contains(&"ann ask_person refused: No.".to_owned()), "{lines:?}");
@@ -197,7 +204,10 @@ async fn a_parked_run_can_be_cancelled_and_its_answer_is_refused_then() {
     assert_eq!(world.cancel().await, (true, vec![]));
     assert_eq!(stop(&world.finished(&run).await), StopReason::Cancelled);
     let (step, ordinal) = (call.step, call.ordinal);
-    let fault = world.ask(Request::Answer { step, ordinal, ok: true, text: "Yes".to_owned() }).await.unwrap_err();
+    let fault = world
+        .ask(Request::Decide { step, ordinal, approve: true, for_run: false, reason: "Yes".to_owned() })
+        .await
+        .unwrap_err();
     assert!(fault.text.contains("not waited for"), "{fault}");
     assert!(world.overview().await.runs.is_empty());
     world.send("@bob and you?").await;

@@ -204,7 +204,7 @@ async fn a_call_that_would_wait_for_somebody_is_refused_in_the_background() {
             _: &'a serde_json::Value,
             _: &'a mut nightdesk::tools::Desk<'_>,
         ) -> futures::future::BoxFuture<'a, nightdesk::tools::Effect> {
-            Box::pin(async { nightdesk::tools::Effect::Wait(nightdesk::domain::PendingKind::Approval) })
+            Box::pin(async { nightdesk::tools::Effect::Wait(nightdesk::tools::Wait::Approval) })
         }
     }
     let script = r#"

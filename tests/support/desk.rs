@@ -12,7 +12,7 @@ use std::num::NonZeroU16;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use nightdesk::domain::group::{GroupStatus, ManagerType, Sleeptime};
+use nightdesk::domain::group::{ManagerType, Sleeptime};
 use nightdesk::domain::{
     Actor, Agent, AgentId, Block, BlockId, BlockOwner, Change, Content, Conversation, ConversationId,
     ConversationOwner, Editor, Group, GroupId, Job, JobId, JobOutcome, JobState, Logged, Message, MessageId, Revision,
@@ -325,6 +325,7 @@ pub fn message(seq: u64, speaker: Option<&str>, minute: i64, content: Content) -
         seq,
         run: Some(RunId(format!("run-{}-{minute}", speaker.unwrap_or("turn")))),
         step: None,
+        answers: None,
         agent: speaker.map(|name| AgentId(format!("agent-{name}"))),
         name: speaker.unwrap_or_default().to_owned(),
         content,
@@ -362,20 +363,7 @@ pub fn said() -> Vec<Message> {
 }
 
 fn agent(name: &str) -> Agent {
-    Agent {
-        id: AgentId(format!("agent-{name}")),
-        name: name.to_owned(),
-        group: GroupId::from("group-1"),
-        description: String::new(),
-        model: None,
-        system: None,
-        blocks: Vec::new(),
-        tools: Vec::new(),
-        tags: Vec::new(),
-        max_steps: None,
-        temperature: None,
-        max_tokens: None,
-    }
+    Agent::new(AgentId(format!("agent-{name}")), name, GroupId::from("group-1"))
 }
 
 /// The room's conversation with so many messages.
@@ -423,20 +411,17 @@ pub fn story_edited(version: u64, value: &str) -> (Change, RowUpdate) {
 /// A run of the room: its seventh turn, or a speech of it.
 pub fn run(id: &str, kind: RunKind, state: RunState) -> Run {
     let parent = matches!(kind, RunKind::Speech { .. }).then(|| RunId::from("run-7"));
+    let fresh = Run::new(RunId::from(id), ConversationId::from(ROOM), kind, state);
     Run {
-        id: RunId::from(id),
-        conversation: ConversationId::from(ROOM),
-        kind,
-        state,
         parent,
         root: RunId::from("run-7"),
         input: 1,
-        queued: None,
         turn: 7,
         steps: 2,
         tokens: 1_234,
         created_at: nine(),
         moved_at: nine(),
+        ..fresh
     }
 }
 
@@ -489,16 +474,12 @@ fn job(id: &str, agent: &str, cause: u64, state: JobState) -> Job {
 pub fn overview(head: u64) -> Overview {
     let human = Block { id: BlockId::from("block-human"), label: "human".into(), ..story(3, "Mira keeps bees.") };
     let group = Group {
-        id: GroupId::from("group-1"),
-        name: "newsroom".into(),
         description: "Two reporters and an editor work a story".into(),
-        manager_type: ManagerType::RoundRobin,
         members: ["reporter", "critic", "editor"].map(|name| AgentId(format!("agent-{name}"))).into(),
-        manager_agent: None,
         max_turns: Some(3),
         shared_blocks: vec![BlockId::from("block-story"), BlockId::from("block-human")],
         sleeptime: Some(Sleeptime { agents: vec![AgentId::from("agent-archivist")], every_turns: Some(2) }),
-        status: GroupStatus::Active,
+        ..Group::new(GroupId::from("group-1"), "newsroom", ManagerType::RoundRobin)
     };
     let done = JobState::Completed { outcome: JobOutcome::Changed };
     Overview {
@@ -525,6 +506,7 @@ pub fn overview(head: u64) -> Overview {
             vec![job("job-2", "archivist", 6, JobState::Running { epoch: 1 }), job("job-1", "archivist", 4, done)]
         },
         calls: Vec::new(),
+        mails: Vec::new(),
         faults: Vec::new(),
         default_model: "offline".into(),
     }

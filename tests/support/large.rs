@@ -52,6 +52,7 @@ fn message(ids: &Ids, talk: &ConversationId, from_end: u64) -> Message {
         seq: 0,
         run: None,
         step: None,
+        answers: None,
         agent: None,
         name: String::new(),
         content: Content::Text { text: text.join(" "), reasoning: String::new(), cancelled: false },

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use nightdesk::domain::run::RunKind;
 use nightdesk::domain::{
     Actor, Agent, AgentId, Block, BlockId, BlockOwner, Change, Commit, Content, Conversation, ConversationId,
-    ConversationOwner, Editor, Group, GroupId, GroupStatus, ManagerType, Message, MessageId, Revision, Run, RunId,
-    RunState, Sleeptime, Step, StepId,
+    ConversationOwner, Editor, Group, GroupId, ManagerType, Message, MessageId, Revision, Run, RunId, RunState,
+    Sleeptime, Step, StepId,
 };
 
 pub const GROUP: &str = "group-newsroom";
@@ -13,36 +13,16 @@ pub const TALK: &str = "conversation-newsroom";
 pub const BLOCK: &str = "block-style";
 
 pub fn agent(name: &str) -> Agent {
-    Agent {
-        id: AgentId(format!("agent-{name}")),
-        name: name.to_owned(),
-        group: GROUP.into(),
-        description: String::new(),
-        model: None,
-        system: None,
-        blocks: Vec::new(),
-        tools: Vec::new(),
-        tags: Vec::new(),
-        max_steps: None,
-        temperature: Some(0.1),
-        max_tokens: None,
-    }
+    Agent { temperature: Some(0.1), ..Agent::new(AgentId(format!("agent-{name}")), name, GROUP.into()) }
 }
 
 pub fn group(members: &[&str], background: &[&str], every_turns: u32) -> Group {
     let ids = |names: &[&str]| names.iter().map(|name| AgentId(format!("agent-{name}"))).collect::<Vec<_>>();
+    let sleeptime = Sleeptime { agents: ids(background), every_turns: Some(every_turns) };
     Group {
-        id: GROUP.into(),
-        name: "newsroom".to_owned(),
-        description: String::new(),
-        manager_type: ManagerType::RoundRobin,
         members: ids(members),
-        manager_agent: None,
-        max_turns: None,
-        shared_blocks: Vec::new(),
-        sleeptime: (!background.is_empty())
-            .then(|| Sleeptime { agents: ids(background), every_turns: Some(every_turns) }),
-        status: GroupStatus::Active,
+        sleeptime: (!background.is_empty()).then_some(sleeptime),
+        ..Group::new(GROUP.into(), "newsroom", ManagerType::RoundRobin)
     }
 }
 
@@ -74,6 +54,7 @@ pub fn said(conversation: &str, agent: Option<&str>, text: &str) -> Change {
         seq: 0,
         run: None,
         step: None,
+        answers: None,
         agent: agent.map(|name| AgentId(format!("agent-{name}"))),
         name: agent.unwrap_or_default().to_owned(),
         content: Content::Text { text: text.to_owned(), reasoning: String::new(), cancelled: false },
@@ -94,21 +75,8 @@ pub fn edit(block: &str, version: u64, value: &str) -> Change {
 }
 
 pub fn run(id: &str, conversation: &str, kind: RunKind, parent: Option<&str>) -> Run {
-    Run {
-        id: RunId::from(id),
-        conversation: ConversationId::from(conversation),
-        kind,
-        state: RunState::Queued,
-        parent: parent.map(RunId::from),
-        root: RunId::from(parent.unwrap_or(id)),
-        input: 0,
-        queued: None,
-        turn: 0,
-        steps: 0,
-        tokens: 0,
-        created_at: Timestamp::UNIX_EPOCH,
-        moved_at: Timestamp::UNIX_EPOCH,
-    }
+    let fresh = Run::new(RunId::from(id), ConversationId::from(conversation), kind, RunState::Queued);
+    Run { parent: parent.map(RunId::from), root: RunId::from(parent.unwrap_or(id)), ..fresh }
 }
 
 fn turn_kind() -> RunKind {

@@ -12,7 +12,7 @@ use nightdesk::config::Config;
 use nightdesk::domain::block::DEFAULT_LIMIT;
 use nightdesk::domain::{
     Agent, AgentId, Block, BlockId, BlockOwner, Change, Content, Conversation, ConversationId, Editor, Group, GroupId,
-    GroupStatus, Ids, Job, JobId, ManagerType, Message, NoticeKind, Run, RunId, RunState, Sleeptime,
+    Ids, Job, JobId, ManagerType, Message, NoticeKind, Rule, Run, RunId, RunState, Sleeptime,
 };
 use nightdesk::engine::wire::{Address, Fault, LiveUpdate, Overview, Reply, Request, Update};
 use nightdesk::engine::{Engine, Handle, Options};
@@ -96,6 +96,10 @@ pub struct Plan {
     pub options: Options,
     /// What every agent asks for.
     pub tools: &'static [&'static str],
+    /// The rules of every agent.
+    pub rules: Vec<Rule>,
+    /// What else the group sets; its members, manager, blocks and background are taken from here.
+    pub group: Option<Group>,
     pub max_steps: Option<u32>,
     /// Calls of the scripted provider at once.
     pub max_parallel: u32,
@@ -119,6 +123,8 @@ impl Default for Plan {
             toolbox: Toolbox::default(),
             options: Options { seed: Some(1), ..Options::default() },
             tools: &["ask_person"],
+            rules: Vec::new(),
+            group: None,
             max_steps: None,
             max_parallel: 50,
             mode: Mode::Inline,
@@ -405,25 +411,14 @@ pub fn team(plan: &Plan, script: &Path, now: Timestamp) -> Vec<Change> {
     let mut changes = vec![Change::BlockCreated(block)];
     for name in plan.members.iter().chain(&plan.manager).chain(plan.background) {
         changes.push(Change::AgentPut(Agent {
-            id: agent_id(name),
-            name: (*name).to_owned(),
-            group: group_id(),
-            description: String::new(),
             model: Some(plan.model.map_or_else(|| format!("scripted/{}", script.display()), str::to_owned)),
-            system: None,
-            blocks: Vec::new(),
             tools: plan.tools.iter().map(|tool| (*tool).to_owned()).collect(),
-            tags: Vec::new(),
+            rules: plan.rules.clone(),
             max_steps: plan.max_steps,
-            temperature: None,
-            max_tokens: None,
+            ..Agent::new(agent_id(name), *name, group_id())
         }));
     }
     changes.push(Change::GroupPut(Group {
-        id: group_id(),
-        name: "test".to_owned(),
-        description: String::new(),
-        manager_type: plan.manager_type,
         members: plan.members.iter().map(|name| agent_id(name)).collect(),
         manager_agent: plan.manager.map(agent_id),
         max_turns: plan.max_turns,
@@ -432,7 +427,7 @@ pub fn team(plan: &Plan, script: &Path, now: Timestamp) -> Vec<Change> {
             agents: plan.background.iter().map(|name| agent_id(name)).collect(),
             every_turns: plan.every_turns,
         }),
-        status: GroupStatus::Active,
+        ..plan.group.clone().unwrap_or_else(|| Group::new(group_id(), "test", plan.manager_type))
     }));
     changes
 }

@@ -52,6 +52,7 @@ fn shape(reader: &mut Reader<'_>, group: &GroupSpec) {
                 reader.fault(group.line, "round_robin needs members, the names of one agent or more who speak in turn");
             }
         }
+        ManagerType::Supervisor | ManagerType::Dynamic => {}
         ManagerType::Sleeptime => {
             if let Some(first) = group.members.first() {
                 let said = "sleeptime has no members; manager_agent answers, and [group.sleeptime] agents work in \

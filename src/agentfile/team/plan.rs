@@ -352,9 +352,6 @@ impl<'a> Planner<'a> {
         let named = spec.blocks.iter().filter(|name| !shared(&name.text));
         let named = named.filter_map(|name| placed.by_label.get(&folded(&name.text)));
         Agent {
-            id,
-            name: spec.name.clone(),
-            group: self.group_id.clone(),
             description: spec.description.clone(),
             model: spec.model.clone(),
             system: spec.system.clone(),
@@ -364,6 +361,7 @@ impl<'a> Planner<'a> {
             max_steps: spec.max_steps,
             temperature: spec.temperature,
             max_tokens: spec.max_tokens,
+            ..Agent::new(id, spec.name.clone(), self.group_id.clone())
         }
     }
 
@@ -372,11 +370,9 @@ impl<'a> Planner<'a> {
         let spec = &self.file.group;
         let ids = |names: &[super::Name]| names.iter().map(|name| self.agent_id(&name.text)).collect::<Vec<_>>();
         let shared = spec.shared_blocks.iter().filter_map(|name| placed.by_label.get(&folded(&name.text)));
+        let name = spec.name.clone();
         Group {
-            id: self.group_id.clone(),
-            name: spec.name.clone(),
             description: spec.description.clone(),
-            manager_type: spec.manager_type,
             members: ids(&spec.members),
             manager_agent: spec.manager_agent.as_ref().map(|name| self.agent_id(&name.text)),
             max_turns: spec.max_turns,
@@ -386,6 +382,7 @@ impl<'a> Planner<'a> {
                 .as_ref()
                 .map(|sleeptime| Sleeptime { agents: ids(&sleeptime.agents), every_turns: sleeptime.every_turns }),
             status: self.existing.group.as_ref().map_or(GroupStatus::Active, |group| group.status),
+            ..Group::new(self.group_id.clone(), name, spec.manager_type)
         }
     }
 

@@ -36,7 +36,8 @@ pub(super) fn cause<R: Rows>(rows: &mut R, id: &JobId, cause: &Trigger) -> Resul
 
 pub(super) fn claim<R: Rows>(rows: &mut R, id: &JobId, epoch: u64, upto: Option<u64>) -> Result<Job, Halt<R::Fault>> {
     let mut job = must::<Job, R>(rows, id.as_str(), "job")?;
-    if !job.state.waits() {
+    let parked = job.state == JobState::Parked;
+    if !job.state.waits() && !parked {
         return Err(Halt::Conflict(crate::domain::Conflict::Fenced { job: id.clone() }));
     }
     if job.window.is_none() {
@@ -55,7 +56,7 @@ pub(super) fn claim<R: Rows>(rows: &mut R, id: &JobId, epoch: u64, upto: Option<
         job.cut = end < head;
     }
     job.fence += 1;
-    job.attempt += 1;
+    job.attempt += u32::from(!parked);
     job.state = JobState::Running { epoch };
     Ok(job)
 }
@@ -97,7 +98,10 @@ pub(super) fn recover<R: Rows>(rows: &mut R, id: &JobId, at: Timestamp) -> Resul
 
 pub(super) fn shift<R: Rows>(rows: &mut R, id: &JobId, to: &JobState, at: Timestamp) -> Result<(), Halt<R::Fault>> {
     let job = must::<Job, R>(rows, id.as_str(), "job")?;
-    let ends = matches!(to, JobState::Retryable { .. } | JobState::Completed { .. } | JobState::Failed { .. });
+    let ends = matches!(
+        to,
+        JobState::Retryable { .. } | JobState::Parked | JobState::Completed { .. } | JobState::Failed { .. }
+    );
     let cancels = matches!(to, JobState::Cancelled { .. });
     let allowed = !job.state.is_final() && (cancels || ends && matches!(job.state, JobState::Running { .. }));
     if !allowed {

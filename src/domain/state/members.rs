@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Halt, Row, Rows, must, refuse};
 use crate::domain::block::folded;
 use crate::domain::group::{MAX_MEMBERS, MAX_SHARED_BLOCKS};
-use crate::domain::{Agent, AgentId, Block, BlockId, Group, ManagerType};
+use crate::domain::{Agent, AgentId, Block, BlockId, Conversation, Group, GroupId, Job, ManagerType, Run};
 
 pub(super) fn put_agent<R: Rows>(rows: &mut R, agent: &Agent) -> Result<(), Halt<R::Fault>> {
     if agent.name.is_empty() || agent.name.contains(|c: char| c.is_whitespace() || c.is_control() || "/@".contains(c)) {
@@ -14,6 +14,9 @@ pub(super) fn put_agent<R: Rows>(rows: &mut R, agent: &Agent) -> Result<(), Halt
     let same_name = rows.find::<Agent>(&agent.lookup().unwrap_or_default())?;
     if same_name.iter().any(|other| other.id != agent.id) {
         return refuse(format!("the group has an agent named {} already", agent.name));
+    }
+    for contact in &agent.contacts {
+        must::<Agent, R>(rows, contact.as_str(), "agent")?;
     }
     rows.put(agent)?;
     for group in rows.all::<Group>()? {
@@ -64,6 +67,18 @@ fn shape<F>(group: &Group) -> Result<(), Halt<F>> {
                 return refuse(format!("group {name}: round_robin has no manager_agent"));
             }
         }
+        ManagerType::Supervisor | ManagerType::Dynamic => {
+            let kind = group.manager_type.as_str();
+            if group.members.is_empty() {
+                return refuse(format!("group {name}: {kind} needs at least one member"));
+            }
+            if group.manager_agent.is_none() {
+                return refuse(format!("group {name}: {kind} needs manager_agent, the agent that orchestrates"));
+            }
+            if group.members.iter().any(|id| group.manager_agent.as_ref() == Some(id)) {
+                return refuse(format!("group {name}: the manager agent cannot be a member, too"));
+            }
+        }
         ManagerType::Sleeptime => {
             if group.manager_agent.is_none() {
                 return refuse(format!("group {name}: sleeptime needs manager_agent, the agent that answers"));
@@ -89,9 +104,7 @@ fn shape<F>(group: &Group) -> Result<(), Halt<F>> {
             return refuse(format!("group {name}: {both} cannot be the manager agent and work in the background"));
         }
     }
-    if group.max_turns == Some(0) {
-        return refuse(format!("group {name}: max_turns is 1 or more"));
-    }
+    settings(group)?;
     if group.members.len() > MAX_MEMBERS {
         return refuse(format!("group {name}: {} members are over the limit of {MAX_MEMBERS}", group.members.len()));
     }
@@ -102,6 +115,80 @@ fn shape<F>(group: &Group) -> Result<(), Halt<F>> {
         ));
     }
     Ok(())
+}
+
+/// The numbers are in range, and nothing is set that this manager type would not look at.
+fn settings<F>(group: &Group) -> Result<(), Halt<F>> {
+    let (name, kind) = (&group.name, group.manager_type);
+    let numbers = [
+        ("max_turns", group.max_turns),
+        ("max_rounds", group.max_rounds),
+        ("wait_seconds", group.wait_seconds),
+        ("mail_per_minute", group.mail_per_minute),
+    ];
+    if let Some((key, _)) = numbers.into_iter().find(|(_, number)| *number == Some(0)) {
+        return refuse(format!("group {name}: {key} is 1 or more"));
+    }
+    let turns = [ManagerType::RoundRobin, ManagerType::Dynamic];
+    let keys: [(&str, bool, &[ManagerType]); 5] = [
+        ("max_turns", group.max_turns.is_some(), &turns),
+        ("termination_token", group.termination_token.is_some(), &[ManagerType::Dynamic]),
+        ("allow_repeat", group.allow_repeat, &[ManagerType::Dynamic]),
+        ("max_rounds", group.max_rounds.is_some(), &[ManagerType::Supervisor]),
+        ("continue_order", group.continue_order, &[ManagerType::RoundRobin]),
+    ];
+    for (key, set, kinds) in keys {
+        if set && !kinds.contains(&kind) {
+            let kinds = kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(" or ");
+            return refuse(format!("group {name}: {key} belongs to {kinds}, and this group is {}", kind.as_str()));
+        }
+    }
+    if group.termination_token.as_ref().is_some_and(|token| token.trim().is_empty()) {
+        return refuse(format!("group {name}: termination_token needs a word; leave it out for DONE!"));
+    }
+    if let Some(Err(text)) = group.terminate.as_ref().map(crate::domain::Terminate::check) {
+        return refuse(format!("group {name}: {text}"));
+    }
+    let agents = group.agents();
+    if let Some(id) = group.roles.keys().find(|id| !agents.contains(id)) {
+        return refuse(format!("group {name}: {id} has a role and is not in the group"));
+    }
+    Ok(())
+}
+
+/// An agent that is in no group any more, has no block of its own and is not at work.
+pub(super) fn delete_agent<R: Rows>(rows: &mut R, id: &AgentId) -> Result<(), Halt<R::Fault>> {
+    let agent = must::<Agent, R>(rows, id.as_str(), "agent")?;
+    if let Some(group) = rows.all::<Group>()?.into_iter().find(|group| group.agents().contains(&id)) {
+        return refuse(format!("{} is in the group {}; take it out first", agent.name, group.name));
+    }
+    if let Some(other) = rows.all::<Agent>()?.into_iter().find(|other| other.contacts.contains(id)) {
+        return refuse(format!("{} is a contact of {}; take it out there first", agent.name, other.name));
+    }
+    if rows.open::<Run>()?.iter().any(|run| run.agent() == Some(id) || talks_with(run, id)) {
+        return refuse(format!("{} is at work; wait for it, or cancel it", agent.name));
+    }
+    Ok(rows.delete::<Agent>(id.as_str())?)
+}
+
+fn talks_with(run: &Run, id: &AgentId) -> bool {
+    matches!(&run.kind, crate::domain::RunKind::Turn { only: Some(only), .. } if only == id)
+}
+
+/// A group that is at rest and at home to nobody.
+pub(super) fn delete_group<R: Rows>(rows: &mut R, id: &GroupId) -> Result<(), Halt<R::Fault>> {
+    let group = must::<Group, R>(rows, id.as_str(), "group")?;
+    for talk in rows.find::<Conversation>(id.as_str())? {
+        if !rows.find::<Run>(talk.id.as_str())?.is_empty() {
+            return refuse(format!("{} is answering; wait for it, or cancel it", group.name));
+        }
+    }
+    for agent in group.agents() {
+        if !rows.find::<Job>(&Job::pair_key(agent, id))?.is_empty() {
+            return refuse(format!("{} has a job that is not over; cancel it first", group.name));
+        }
+    }
+    Ok(rows.delete::<Group>(id.as_str())?)
 }
 
 /// No agent twice in a role, no two agents of one name: names are how agents are spoken to.

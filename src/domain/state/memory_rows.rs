@@ -1,6 +1,6 @@
 //! Rows in maps: the reference the tables are compared to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
 use jiff::Timestamp;
@@ -12,6 +12,10 @@ use crate::domain::{Change, Conflict, Logged};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Memory {
     rows: BTreeMap<(Kind, String), (Option<String>, String)>,
+    /// The keys of rows that are open.
+    open: BTreeSet<(Kind, String)>,
+    /// Keys by lookup.
+    index: BTreeMap<(Kind, String), BTreeSet<String>>,
 }
 
 impl Memory {
@@ -43,9 +47,26 @@ impl Memory {
         self.rows.iter().map(|((kind, key), (lookup, body))| (*kind, key.as_str(), lookup.as_deref(), body.as_str()))
     }
 
-    /// Puts a row as it was stored.
-    pub fn put_raw(&mut self, kind: Kind, key: String, lookup: Option<String>, body: String) {
-        self.rows.insert((kind, key), (lookup, body));
+    fn insert(&mut self, kind: Kind, key: String, lookup: Option<String>, body: String) {
+        if let Some(lookup) = &lookup {
+            self.index.entry((kind, lookup.clone())).or_default().insert(key.clone());
+        }
+        let old = self.rows.insert((kind, key.clone()), (lookup.clone(), body));
+        if let Some((Some(before), _)) = old
+            && Some(&before) != lookup.as_ref()
+        {
+            self.forget(kind, before, &key);
+        }
+    }
+
+    fn forget(&mut self, kind: Kind, lookup: String, key: &str) {
+        let place = (kind, lookup);
+        if let Some(keys) = self.index.get_mut(&place) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.index.remove(&place);
+            }
+        }
     }
 }
 
@@ -58,19 +79,40 @@ impl Rows for Memory {
     }
 
     fn find<T: Row>(&mut self, lookup: &str) -> Result<Vec<T>, Infallible> {
-        let found = self.rows.iter().filter(|((kind, _), (own, _))| *kind == T::KIND && own.as_deref() == Some(lookup));
-        Ok(found.filter_map(|(_, (_, body))| serde_json::from_str(body).ok()).collect())
+        let keys = self.index.get(&(T::KIND, lookup.to_owned())).into_iter().flatten();
+        let found = keys.filter_map(|key| self.rows.get(&(T::KIND, key.clone())));
+        Ok(found.filter_map(|(_, body)| serde_json::from_str(body).ok()).collect())
     }
 
     fn all<T: Row>(&mut self) -> Result<Vec<T>, Infallible> {
-        let all = self.rows.iter().filter(|((kind, _), _)| *kind == T::KIND);
+        let all = self.rows.range((T::KIND, String::new())..).take_while(|((kind, _), _)| *kind == T::KIND);
         Ok(all.filter_map(|(_, (_, body))| serde_json::from_str(body).ok()).collect())
+    }
+
+    fn open<T: Row>(&mut self) -> Result<Vec<T>, Infallible> {
+        let keys = self.open.range((T::KIND, String::new())..).take_while(|(kind, _)| *kind == T::KIND);
+        let found = keys.filter_map(|place| self.rows.get(place));
+        Ok(found.filter_map(|(_, body)| serde_json::from_str(body).ok()).collect())
+    }
+
+    fn delete<T: Row>(&mut self, key: &str) -> Result<(), Infallible> {
+        self.open.remove(&(T::KIND, key.to_owned()));
+        if let Some((Some(lookup), _)) = self.rows.remove(&(T::KIND, key.to_owned())) {
+            self.forget(T::KIND, lookup, key);
+        }
+        Ok(())
     }
 
     fn put<T: Row>(&mut self, row: &T) -> Result<(), Infallible> {
         // Rows are plain records: writing one as JSON cannot fail.
         let body = serde_json::to_string(row).unwrap_or_default();
-        self.rows.insert((T::KIND, row.key()), (row.lookup(), body));
+        let place = (T::KIND, row.key());
+        if row.is_open() {
+            self.open.insert(place);
+        } else {
+            self.open.remove(&place);
+        }
+        self.insert(T::KIND, row.key(), row.lookup(), body);
         Ok(())
     }
 }

@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::domain::{
-    Agent, AgentId, Block, BlockOwner, Conversation, Cursor, Group, GroupId, Job, PendingCall, Run, RunKind, StepId,
+    Agent, AgentId, Block, BlockOwner, Conversation, Cursor, Group, GroupId, Job, Mail, PendingCall, Run, RunKind,
+    StepId,
 };
 
 /// The kinds of state rows: one table each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// [`Desk`].
     Desk,
@@ -27,11 +29,15 @@ pub enum Kind {
     Job,
     /// [`Cursor`].
     Cursor,
+    /// [`Mail`].
+    Mail,
+    /// [`Postage`].
+    Postage,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Desk,
         Self::Agent,
         Self::Group,
@@ -41,6 +47,8 @@ impl Kind {
         Self::Call,
         Self::Job,
         Self::Cursor,
+        Self::Mail,
+        Self::Postage,
     ];
 
     /// The table's name.
@@ -56,6 +64,8 @@ impl Kind {
             Self::Call => "pending_call",
             Self::Job => "job",
             Self::Cursor => "cursor",
+            Self::Mail => "mail",
+            Self::Postage => "postage",
         }
     }
 }
@@ -71,6 +81,11 @@ pub trait Row: Serialize + DeserializeOwned {
     /// A second thing it is found by, through [`Rows::find`]; `None` while it is not to be found so.
     fn lookup(&self) -> Option<String> {
         None
+    }
+
+    /// True while something is still to happen to it; [`Rows::open`] gives only those. Only runs end.
+    fn is_open(&self) -> bool {
+        true
     }
 }
 
@@ -88,8 +103,14 @@ pub trait Rows {
     /// Every row of the kind, in key order.
     fn all<T: Row>(&mut self) -> Result<Vec<T>, Self::Fault>;
 
+    /// Every row of the kind that [`Row::is_open`], in key order.
+    fn open<T: Row>(&mut self) -> Result<Vec<T>, Self::Fault>;
+
     /// Writes the row over whatever has its key.
     fn put<T: Row>(&mut self, row: &T) -> Result<(), Self::Fault>;
+
+    /// Takes the row with this key away, if there is one.
+    fn delete<T: Row>(&mut self, key: &str) -> Result<(), Self::Fault>;
 }
 
 /// What is one a store.
@@ -195,6 +216,10 @@ impl Row for Run {
             _ => None,
         }
     }
+
+    fn is_open(&self) -> bool {
+        !self.is_finished()
+    }
 }
 
 impl Row for PendingCall {
@@ -251,5 +276,39 @@ impl Cursor {
     #[must_use]
     pub fn pair_key(agent: &AgentId, group: &GroupId) -> String {
         format!("{agent}/{group}")
+    }
+}
+
+impl Row for Mail {
+    const KIND: Kind = Kind::Mail;
+
+    fn key(&self) -> String {
+        self.id.0.clone()
+    }
+
+    /// What one step sent: by the step. A reply, a notice: by the mail it is about.
+    fn lookup(&self) -> Option<String> {
+        match (&self.sent_by, &self.in_reply_to) {
+            (Some((step, _)), _) => Some(step.0.clone()),
+            (None, Some(about)) => Some(about.0.clone()),
+            (None, None) => None,
+        }
+    }
+}
+
+/// How much mail a group has sent of late: counts by second, none older than a minute.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Postage {
+    /// The group.
+    pub group: String,
+    /// (second since the epoch, pieces), in order.
+    pub sent: Vec<(i64, u32)>,
+}
+
+impl Row for Postage {
+    const KIND: Kind = Kind::Postage;
+
+    fn key(&self) -> String {
+        self.group.clone()
     }
 }

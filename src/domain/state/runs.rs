@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{Halt, Rows, must, refuse};
+use super::{Halt, Rows, must, refuse, waits};
 use crate::domain::run::Answer;
-use crate::domain::{Conversation, Job, PendingCall, Run, RunId, RunKind, RunState, Step, StepId};
+use crate::domain::{Choice, Conversation, Job, PendingCall, Run, RunId, RunKind, RunState, Step, StepId};
 
 pub(super) fn create<R: Rows>(rows: &mut R, run: &mut Run, at: Timestamp) -> Result<(), Halt<R::Fault>> {
     if rows.get::<Run>(run.id.as_str())?.is_some() {
@@ -27,6 +27,10 @@ pub(super) fn create<R: Rows>(rows: &mut R, run: &mut Run, at: Timestamp) -> Res
             run.input = conversation.head + 1;
         }
         rows.put(&conversation)?;
+    }
+    if run.task.is_some() {
+        // A worker hears what was said up to here, and not what the others answer beside it.
+        run.input = conversation.head;
     }
     if let Some(parent) = &run.parent {
         touch(rows, parent, at, |_| ())?;
@@ -73,8 +77,10 @@ pub(super) fn step<R: Rows>(rows: &mut R, step: &Step, at: Timestamp) -> Result<
     if step.index != run.steps {
         return refuse(format!("step {} of run {} is not the next", step.index, run.id));
     }
-    if let Some(parent) = &run.parent {
-        touch(rows, parent, at, count)?;
+    // A worker's tokens are its manager's and its turn's, too.
+    let mut above = run.parent.clone();
+    while let Some(parent) = above {
+        above = touch(rows, &parent, at, count)?.parent;
     }
     if let RunKind::Job { job, .. } = &run.kind {
         let mut job = must::<Job, R>(rows, job.as_str(), "job")?;
@@ -86,8 +92,32 @@ pub(super) fn step<R: Rows>(rows: &mut R, step: &Step, at: Timestamp) -> Result<
 }
 
 pub(super) fn park<R: Rows>(rows: &mut R, call: &PendingCall) -> Result<(), Halt<R::Fault>> {
-    must::<Run, R>(rows, call.run.as_str(), "run")?;
+    let run = must::<Run, R>(rows, call.run.as_str(), "run")?;
+    waits::check(rows, call, &run)?;
     Ok(rows.put(call)?)
+}
+
+pub(super) fn choose<R: Rows>(rows: &mut R, id: &RunId, choice: &Choice) -> Result<(), Halt<R::Fault>> {
+    let mut run = must::<Run, R>(rows, id.as_str(), "run")?;
+    let RunKind::Choice { among, .. } = &run.kind else { return refuse(format!("run {id} chooses nobody")) };
+    if let Choice::Member(agent) = choice
+        && !among.contains(agent)
+    {
+        return refuse(format!("{agent} was not to be chosen"));
+    }
+    run.chosen = Some(choice.clone());
+    Ok(rows.put(&run)?)
+}
+
+pub(super) fn signal<R: Rows>(rows: &mut R, id: &RunId, word: &str) -> Result<(), Halt<R::Fault>> {
+    let mut run = must::<Run, R>(rows, id.as_str(), "run")?;
+    if !matches!(run.kind, RunKind::Turn { .. }) || run.is_finished() {
+        return refuse(format!("run {id} is no turn that is on"));
+    }
+    if !run.signals.iter().any(|known| known == word) {
+        run.signals.push(word.to_owned());
+    }
+    Ok(rows.put(&run)?)
 }
 
 pub(super) fn answer<R: Rows>(

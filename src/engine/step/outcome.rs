@@ -129,7 +129,7 @@ impl<'a> Outcome<'a> {
         let mut changes = Vec::new();
         for (at, call) in self.answer.done.calls.iter().enumerate().skip(first) {
             let kind = match self.ran.effects.get(at) {
-                Some(Effect::Wait(kind)) => *kind,
+                Some(Effect::Wait(wait)) => wait.kind(),
                 _ => PendingKind::Behind,
             };
             changes.push(Change::CallPending(PendingCall {
@@ -140,6 +140,7 @@ impl<'a> Outcome<'a> {
                 name: call.name.clone(),
                 arguments: call.arguments.clone(),
                 kind,
+                whom: Vec::new(),
                 since: self.step.done_at,
                 until: None,
                 answer: None,
@@ -165,6 +166,7 @@ pub(super) fn message(store: &Store, view: &StepView, step: &StepId, content: Co
         seq: 0,
         run: Some(view.run.id.clone()),
         step: Some(step.clone()),
+        answers: None,
         agent: Some(view.agent.id.clone()),
         name: view.agent.name.clone(),
         content,

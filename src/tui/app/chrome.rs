@@ -108,7 +108,9 @@ fn push_place(app: &App, room: usize, row: &mut Row) {
 
 fn pattern(group: &Group) -> String {
     match group.manager_type {
-        ManagerType::RoundRobin => format!("{} of {}", group.manager_type.title(), group.members.len()),
+        ManagerType::RoundRobin | ManagerType::Supervisor | ManagerType::Dynamic => {
+            format!("{} of {}", group.manager_type.title(), group.members.len())
+        }
         ManagerType::Sleeptime => group.manager_type.title().to_owned(),
     }
 }

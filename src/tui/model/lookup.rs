@@ -216,7 +216,7 @@ impl Model {
             .filter(|run| run.parent.as_ref() == Some(&turn.id))
             .filter_map(|run| match &run.kind {
                 RunKind::Speech { index, .. } => Some(*index as usize + 1),
-                RunKind::Turn { .. } | RunKind::Job { .. } => None,
+                RunKind::Turn { .. } | RunKind::Choice { .. } | RunKind::Job { .. } => None,
             })
             .max()
             .unwrap_or(0);

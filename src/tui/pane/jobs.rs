@@ -70,6 +70,7 @@ impl Jobs {
             Command::Cancel => self.ask(Request::CancelJob { id }, format!("job of {name} cancelled"), cx),
             Command::Retry => match &job.state {
                 JobState::Running { .. } => cx.fault(format!("{name} is at it already")),
+                JobState::Parked => cx.fault(format!("{name} waits for an answer; see the inbox")),
                 JobState::Available => cx.fault(format!("{name} begins as soon as there is room")),
                 JobState::Completed { .. } => cx.fault("this job is done; R makes the agent work now"),
                 JobState::Retryable { .. } => self.ask(Request::RetryJob { id }, format!("{name} tries again now"), cx),

@@ -59,7 +59,11 @@ impl Laid {
                 let (sign, role) = match notice {
                     NoticeKind::Error => (glyphs.failed, Role::Error),
                     NoticeKind::Stopped => (glyphs.needs_you, Role::Warning),
-                    NoticeKind::Pass | NoticeKind::Resumed => (glyphs.dot, Role::Dim),
+                    NoticeKind::Pass
+                    | NoticeKind::Resumed
+                    | NoticeKind::Choice
+                    | NoticeKind::Delegated
+                    | NoticeKind::Ended => (glyphs.dot, Role::Dim),
                 };
                 let shape = Shape {
                     first: vec![Span::new(format!("{sign} "), role)],
@@ -238,6 +242,7 @@ mod tests {
             seq,
             run: None,
             step: None,
+            answers: None,
             agent: None,
             name: String::new(),
             content,

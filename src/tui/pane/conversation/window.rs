@@ -125,6 +125,7 @@ mod tests {
                 seq,
                 run: None,
                 step: None,
+                answers: None,
                 agent: None,
                 name: String::new(),
                 content: Content::Text { text: format!("{seq}"), reasoning: String::new(), cancelled: false },

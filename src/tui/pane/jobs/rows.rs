@@ -26,6 +26,7 @@ pub fn sign(state: &JobState, glyphs: &GlyphSet) -> (&'static str, Role) {
         JobState::Available => (glyphs.background, Role::Dim),
         JobState::Retryable { .. } => (glyphs.waiting, Role::Warning),
         JobState::Running { .. } => (glyphs.thinking, Role::Accent),
+        JobState::Parked => (glyphs.needs_you, Role::Warning),
         JobState::Completed { .. } => (glyphs.done, Role::Success),
         JobState::Failed { .. } => (glyphs.failed, Role::Error),
         JobState::Cancelled { .. } => (glyphs.times, Role::Dim),
@@ -49,6 +50,7 @@ pub fn outcome(job: &Job) -> String {
         JobState::Available => "next".to_owned(),
         JobState::Retryable { .. } => "tries again".to_owned(),
         JobState::Running { .. } => String::new(),
+        JobState::Parked => "waits".to_owned(),
         JobState::Completed { outcome } => match outcome {
             JobOutcome::Changed if job.edits == 1 => "1 edit".to_owned(),
             JobOutcome::Changed => format!("{} edits", job.edits),

@@ -124,7 +124,9 @@ pub(super) fn explanation(key: &Key, cells: usize, look: &Look, model: &Model) -
         Key::Group(id) => {
             let Some(group) = model.group(id) else { return Vec::new() };
             let what = match group.manager_type {
-                ManagerType::RoundRobin => format!("{} of {}", group.manager_type.title(), group.members.len()),
+                ManagerType::RoundRobin | ManagerType::Supervisor | ManagerType::Dynamic => {
+                    format!("{} of {}", group.manager_type.title(), group.members.len())
+                }
                 ManagerType::Sleeptime => group.manager_type.title().to_owned(),
             };
             vec![dim(what), dim(clean_line(&group.description).into_owned()), row(keys(&[("Enter", "show or fold")]))]

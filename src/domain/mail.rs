@@ -1,0 +1,139 @@
+//! Mail: a message from agent to agent, or between an agent and a person (J11).
+//!
+//! ```text
+//! pending ──▶ delivered ──▶ read
+//!    │            │           │
+//!    ├─▶ expired  └───────────┴─▶ failed
+//!    └─▶ failed
+//! ```
+//!
+//! Delivered mail stands in the recipient's own conversation and has a turn there; it is read when the first step
+//! of that turn is committed.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{AgentId, GroupId, MailId, RunId, StepId};
+
+/// One piece of mail.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mail {
+    /// Its id.
+    pub id: MailId,
+    /// Who wrote it; `None` is a person.
+    pub from: Option<AgentId>,
+    /// Whom it is for; `None` is a person.
+    pub to: Option<AgentId>,
+    /// What it is.
+    #[serde(rename = "type")]
+    pub kind: MailKind,
+    /// Where it stands.
+    pub status: MailStatus,
+    /// What goes first.
+    pub priority: Priority,
+    /// The words.
+    pub text: String,
+    /// The mail it answers, or tells of.
+    pub in_reply_to: Option<MailId>,
+    /// The call that sent it: with the recipient it names the mail once and for all.
+    pub sent_by: Option<(StepId, u32)>,
+    /// True when the call waits for the reply.
+    pub waited_for: bool,
+    /// The group in whose name it was sent: its limit counts it.
+    pub group: Option<GroupId>,
+    /// The turn that takes it, once delivered.
+    pub run: Option<RunId>,
+    /// The first run of the chain of causes, if a run caused it.
+    pub root: Option<RunId>,
+    /// How long that chain is: 1 for mail of a turn a person began.
+    pub depth: u32,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// When it was sent.
+    pub created_at: Timestamp,
+    /// When it is not worth delivering any more.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What a piece of mail is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MailKind {
+    /// It asks for a reply.
+    Request,
+    /// It is one.
+    Reply,
+    /// It tells something and asks for nothing.
+    Notice,
+    /// One of several with the same words.
+    Broadcast,
+}
+
+/// Where a piece of mail stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MailStatus {
+    /// It waits for its recipient to be free.
+    Pending,
+    /// It stands in the recipient's conversation; for a person, in the mail pane.
+    Delivered,
+    /// The step that took it is committed, or a person opened it.
+    Read,
+    /// It was not delivered in time.
+    Expired,
+    /// It could not be delivered, or its turn failed.
+    Failed,
+}
+
+/// What goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// After everything else.
+    Low,
+    /// As it comes.
+    #[default]
+    Normal,
+    /// Before everything else.
+    High,
+}
+
+/// The most turns that may cause each other by mail: deeper mail is refused at the send.
+pub const MAX_DEPTH: u32 = 5;
+
+impl Mail {
+    /// True when nothing more will happen to it by itself.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        matches!(self.status, MailStatus::Expired | MailStatus::Failed)
+    }
+}
+
+macro_rules! names {
+    ($type:ident { $($variant:ident $name:literal,)* }) => {
+        impl $type {
+            /// Every one, in order.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The name on the wire.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// The one of this name on the wire.
+            #[must_use]
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|one| one.as_str() == name)
+            }
+        }
+    };
+}
+
+names! { MailKind { Request "request", Reply "reply", Notice "notice", Broadcast "broadcast", } }
+names! { MailStatus {
+    Pending "pending", Delivered "delivered", Read "read", Expired "expired", Failed "failed",
+} }
+names! { Priority { Low "low", Normal "normal", High "high", } }

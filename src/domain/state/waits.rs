@@ -1,0 +1,73 @@
+//! Who waits for whom: an edge that would close a cycle is refused inside the commit that would add it.
+//!
+//! The graph is over agents. An agent at work is held by one run; where that run is parked, it waits for the
+//! agents its open calls name. Whoever is queued for an agent waits for the run that holds it, so a queue adds no
+//! edges of its own.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::{Halt, Rows, must};
+use crate::domain::{Agent, AgentId, Conflict, PendingCall, Run, RunKind, RunState};
+
+/// Refuses the call where one of those it waits for already waits, however far round, for the one who calls.
+pub(super) fn check<R: Rows>(rows: &mut R, call: &PendingCall, run: &Run) -> Result<(), Halt<R::Fault>> {
+    let Some(me) = run.agent().filter(|_| !call.whom.is_empty()) else { return Ok(()) };
+    let Some(path) = path(rows, me, &call.whom)? else { return Ok(()) };
+    let mut names = Vec::with_capacity(path.len() + 2);
+    for agent in [me].into_iter().chain(&path).chain([me]) {
+        names.push(must::<Agent, R>(rows, agent.as_str(), "agent")?.name);
+    }
+    let circle = names.windows(2).map(|pair| format!("{} for {}", pair[0], pair[1])).collect::<Vec<_>>().join(", ");
+    let text = format!(
+        "not done: you would wait for each other for ever ({circle}); answer with what you have, or write without \
+         waiting (send_message_to_agent_async)"
+    );
+    Err(Halt::Conflict(Conflict::Call { ordinal: call.ordinal, text }))
+}
+
+/// The agents between `me` and `me` on the shortest way that begins with one of these.
+fn path<R: Rows>(rows: &mut R, me: &AgentId, first: &[AgentId]) -> Result<Option<Vec<AgentId>>, R::Fault> {
+    let parked: Vec<Run> = rows.open::<Run>()?.into_iter().filter(|run| run.state == RunState::Parked).collect();
+    let mut came_from: BTreeMap<AgentId, Option<AgentId>> = BTreeMap::new();
+    let mut next: VecDeque<AgentId> = VecDeque::new();
+    for agent in first {
+        came_from.entry(agent.clone()).or_insert(None);
+        next.push_back(agent.clone());
+    }
+    while let Some(agent) = next.pop_front() {
+        if agent == *me {
+            return Ok(Some(walk_back(&came_from, &agent)));
+        }
+        for other in waits_for(rows, &parked, &agent)? {
+            if !came_from.contains_key(&other) {
+                came_from.insert(other.clone(), Some(agent.clone()));
+                next.push_back(other);
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The way to this agent without the agent itself.
+fn walk_back(came_from: &BTreeMap<AgentId, Option<AgentId>>, to: &AgentId) -> Vec<AgentId> {
+    let mut way = Vec::new();
+    let mut at = to;
+    while let Some(Some(before)) = came_from.get(at) {
+        way.push(before.clone());
+        at = before;
+    }
+    way.reverse();
+    way
+}
+
+/// The agents the run that holds this one waits for.
+fn waits_for<R: Rows>(rows: &mut R, parked: &[Run], agent: &AgentId) -> Result<BTreeSet<AgentId>, R::Fault> {
+    let mut whom = BTreeSet::new();
+    for run in parked {
+        if run.agent() == Some(agent) && !matches!(run.kind, RunKind::Job { .. }) {
+            let calls = rows.find::<PendingCall>(run.id.as_str())?;
+            whom.extend(calls.into_iter().filter(PendingCall::is_open).flat_map(|call| call.whom));
+        }
+    }
+    Ok(whom)
+}

@@ -5,6 +5,7 @@ mod roster;
 
 use std::sync::PoisonError;
 
+use super::ending::{self, Manner};
 use super::wire::{Address, Dated, Fault, JobDetail, JobEdit, Overview, Reply, Request};
 use super::{Engine, Trouble, turn};
 use crate::config::Config;
@@ -203,13 +204,7 @@ impl Engine {
                 cancel.cancel();
                 continue;
             }
-            let children = self.store.runs_of(&run.id).await?;
-            let open = children.into_iter().filter(|child| !child.is_finished());
-            let mut changes: Vec<Change> = open.map(|child| Change::RunMoved { id: child.id, to: to() }).collect();
-            changes.push(Change::RunMoved { id: run.id, to: to() });
-            let over: Vec<RunId> = changes.iter().map(|change| RunId(change.subject().to_owned())).collect();
-            self.person(changes).await?;
-            self.lock_tasks().kept.retain(|run, _| !over.contains(run));
+            ending::end(self, &[&run], &to(), Manner::Gently, Vec::new()).await?;
         }
         texts.sort();
         Ok(Reply::Cancelled { running, queued: texts.into_iter().map(|(_, text)| text).collect() })

@@ -265,12 +265,20 @@ impl Engine {
             cancel.cancel();
         }
         let to = JobState::Cancelled { why: "you cancelled it".to_owned() };
-        let mut changes = vec![Change::JobMoved { id: id.clone(), to }];
-        if let Some(run) = job.run {
-            let to = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
-            changes.push(Change::RunMoved { id: run, to });
+        let cancelled = Change::JobMoved { id: id.clone(), to };
+        let over = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
+        let run = match &job.run {
+            Some(run) => self.store.row::<Run>(run.as_str()).await?,
+            None => None,
+        };
+        match run {
+            // What it waits for is called off with it.
+            Some(run) if run.state == RunState::Parked => {
+                ending::end(self, &[&run], &over, Manner::AtOnce, vec![cancelled]).await?;
+            }
+            Some(run) => self.person(vec![cancelled, Change::RunMoved { id: run.id, to: over }]).await?,
+            None => self.person(vec![cancelled]).await?,
         }
-        self.person(changes).await?;
         self.job(id).await
     }
 

@@ -124,13 +124,12 @@ async fn start_workers(engine: &Arc<Engine>, standing: &Standing) -> Result<(), 
         let (task, run) = (Arc::clone(engine), run.clone());
         engine.spawn(async move {
             let worked = AssertUnwindSafe(speech::work(&task, &run, &cancel)).catch_unwind().await;
-            let done = match worked {
-                Ok(done) => done,
-                Err(_) => {
-                    let error = "a fault inside Nightdesk ended the speech; the log says where".to_owned();
-                    let to = RunState::Finished { stop_reason: StopReason::Error, error: Some(error) };
-                    ending::end(&task, &[&run], &to, Manner::AtOnce, Vec::new()).await
-                }
+            let done = if let Ok(done) = worked {
+                done
+            } else {
+                let error = "a fault inside Nightdesk ended the speech; the log says where".to_owned();
+                let to = RunState::Finished { stop_reason: StopReason::Error, error: Some(error) };
+                ending::end(&task, &[&run], &to, Manner::AtOnce, Vec::new()).await
             };
             if let Err(trouble) = done {
                 task.tell(&trouble);

@@ -11,13 +11,14 @@ use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout};
 
-use super::context::{CONTEXT_BYTES, prompt};
+use super::choice::{self, Offer};
+use super::context::{CONTEXT_BYTES, prompt, tool_names};
 use super::directory::Colleagues;
 use super::gates::{Place, Room};
 use super::live::{About, LiveGuard};
 use super::speech::Work;
 use super::wire::Phase;
-use super::{Engine, Trouble};
+use super::{Engine, Trouble, termination};
 use crate::domain::{Block, BlockId, Commit, Conflict, ConversationId, Message, Rest, RunKind, RunState, Step, StepId};
 use crate::llm::{Delta, Done, ErrorClass, ModelError, ModelHandle, Prompt, Stop};
 use crate::store::{CommitError, StepView, Store};
@@ -57,10 +58,10 @@ pub enum Made {
 
 /// A whole answer of a model.
 #[derive(Debug, Default)]
-struct Answer {
-    text: String,
-    reasoning: String,
-    done: Done,
+pub struct Answer {
+    pub(super) text: String,
+    pub(super) reasoning: String,
+    pub(super) done: Done,
     first_token_at: Option<Timestamp>,
     retries: u32,
 }
@@ -77,6 +78,9 @@ pub async fn make(engine: &Engine, work: &Work) -> Result<Made, Trouble> {
     let view = engine.store.step_view(&work.run, CONTEXT_BYTES).await?;
     if view.run.state != RunState::Running {
         return Ok(Made::Over);
+    }
+    if let Some(made) = termination::before_step(engine, work, &view).await? {
+        return Ok(made);
     }
     let queued_at = engine.store.clock().now();
     let most = view.agent.max_steps.unwrap_or(crate::domain::agent::DEFAULT_MAX_STEPS);
@@ -119,6 +123,9 @@ pub async fn make(engine: &Engine, work: &Work) -> Result<Made, Trouble> {
         calls: u32::try_from(answer.done.calls.len()).unwrap_or(u32::MAX),
         upto: view.messages.last().map_or(0, |message| message.seq),
     };
+    if let Some(offer) = Offer::of(&view) {
+        return choice::settle(engine, work, &view, &offer, finished, &answer).await;
+    }
     commit(engine, work, view, finished, &answer, &live).await
 }
 
@@ -151,7 +158,7 @@ async fn converse(
     model: &ModelHandle,
     live: &LiveGuard,
 ) -> Result<Answer, Broken> {
-    let tools = engine.tools.specs(&view.agent.tool_names(work.is_background()));
+    let tools = engine.tools.specs(&tool_names(view));
     let since = Instant::now();
     for attempt in 1.. {
         live.restart();
@@ -302,7 +309,7 @@ async fn run_calls(
     let mut desk =
         Desk { agent: &view.agent.name, blocks, library: &library, directory: &directory, posts: Vec::new() };
     let background = matches!(view.run.kind, RunKind::Job { .. });
-    let allowed = view.agent.tool_names(background);
+    let allowed = tool_names(view);
     let mut effects: Vec<Effect> = Vec::new();
     for call in &answer.done.calls {
         if effects.iter().any(|effect| matches!(effect, Effect::Wait(_))) {

@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod background;
+pub mod choice;
 pub mod context;
 pub mod directory;
 pub mod driver;
@@ -19,6 +20,7 @@ pub mod patterns;
 pub mod socket;
 pub mod speech;
 pub mod step;
+pub mod termination;
 pub mod turn;
 pub mod wait;
 pub mod wire;

@@ -215,6 +215,7 @@ impl Default for Toolbox {
             Arc::new(memory::Rethink),
             Arc::new(memory::FinishEdits),
             Arc::new(turn::Pass),
+            Arc::new(turn::ReturnToUser),
         ])
     }
 }

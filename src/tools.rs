@@ -5,6 +5,7 @@
 //! has moved on meanwhile it runs the calls again on a new desk, without asking the model.
 
 pub mod conversation;
+pub mod mail;
 pub mod memory;
 pub mod turn;
 
@@ -201,6 +202,11 @@ impl Default for Toolbox {
             Arc::new(memory::Replace),
             Arc::new(memory::Rethink),
             Arc::new(memory::FinishEdits),
+            Arc::new(mail::SendAsync),
+            Arc::new(mail::SendAndWait),
+            Arc::new(mail::SendToTags),
+            Arc::new(mail::SendToGroup),
+            Arc::new(mail::ListAgents),
             Arc::new(turn::Pass),
         ])
     }

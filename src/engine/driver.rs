@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::gates::{Room, Side};
-use super::{Engine, Scope, Trouble, background, speech, turn};
+use super::{Engine, Scope, Trouble, background, mail, speech, turn};
 use crate::domain::{
     Change, ConversationId, Cursor, Job, JobId, JobState, NoticeKind, Run, RunKind, RunState, StopReason,
 };
@@ -57,15 +57,17 @@ pub async fn drive(engine: Arc<Engine>) {
 
 /// Starts what is due; answers when something will be.
 async fn look(engine: &Arc<Engine>) -> Result<Option<Instant>, Trouble> {
+    let expiry = mail::deliver(engine).await?;
     start_turns(engine).await?;
-    if engine.options.jobs { start_jobs(engine).await } else { Ok(None) }
+    let retry = if engine.options.jobs { start_jobs(engine).await? } else { None };
+    Ok(expiry.into_iter().chain(retry).min())
 }
 
 /// One turn a conversation: the first that is not over.
 async fn start_turns(engine: &Arc<Engine>) -> Result<(), Trouble> {
     let mut first: BTreeMap<ConversationId, Run> = BTreeMap::new();
     for run in engine.store.turn_runs().await? {
-        if engine.options.scope.covers(&run) {
+        if mail::covers(engine, &run).await? {
             first.entry(run.conversation.clone()).or_insert(run);
         }
     }
@@ -203,7 +205,7 @@ pub async fn recover(engine: &Engine) -> Result<(), Trouble> {
         if run.state == RunState::Parked {
             keep_agents(engine, &run).await?;
         }
-        if run.state != RunState::Running || !engine.options.scope.covers(&run) {
+        if run.state != RunState::Running || !mail::covers(engine, &run).await? {
             continue;
         }
         if now.duration_since(run.moved_at) > STALE {

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, Content, Group, ManagerType, Message, NoticeKind, RunKind, StepId, Trigger,
+    Agent, AgentId, Block, BlockId, Content, Group, Mail, MailKind, ManagerType, Message, NoticeKind, RunKind, StepId,
+    Trigger,
 };
 use crate::llm::{Entry, MemoryBlock, Place, Prompt, ToolCall, ToolSpec};
 use crate::store::StepView;
@@ -118,8 +119,37 @@ fn speech_entries(view: &StepView) -> Vec<Entry> {
             text: format!("{} earlier messages are not shown; conversation_search finds them.", view.earlier),
         });
     }
-    entries.extend(said(&view.messages, Some(&view.agent.id)));
+    let me = Some(&view.agent.id);
+    let Some(mail) = &view.mail else {
+        entries.extend(said(&view.messages, me));
+        return entries;
+    };
+    // What it is stands right before the mail itself.
+    let (before, from_here) = view.messages.split_at(view.messages.partition_point(|it| it.seq < view.run.input));
+    entries.extend(said(before, me));
+    entries.push(Entry::Note { text: about_mail(mail, from_here.first().map_or("", |it| it.name.as_str())) });
+    entries.extend(said(from_here, me));
     entries
+}
+
+/// What the recipient is told of the mail that follows: who waits for what.
+fn about_mail(mail: &Mail, sender: &str) -> String {
+    if mail.from.is_none() && mail.kind != MailKind::Notice {
+        return "The next message is mail from the user. Your final words go back as your reply.".to_owned();
+    }
+    if mail.sent_by.is_none() {
+        return "The next message tells what became of mail of yours. Nobody waits for an answer.".to_owned();
+    }
+    if mail.waited_for {
+        return format!(
+            "The next message is mail from the agent {sender}, who waits for your answer: your final words are the \
+             reply."
+        );
+    }
+    format!(
+        "The next message is mail from the agent {sender}, who does not wait for an answer and does not hear your \
+         words here; to answer, call send_message_to_agent_async."
+    )
 }
 
 /// A job reads its window, then what it has done so far.

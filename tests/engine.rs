@@ -10,6 +10,8 @@ mod blocks;
 mod faults;
 #[path = "engine/following.rs"]
 mod following;
+#[path = "engine/mail.rs"]
+mod mail;
 #[path = "engine/parking.rs"]
 mod parking;
 #[path = "engine/restarting.rs"]

@@ -359,3 +359,58 @@ fn deltas(live: &LiveUpdate) -> Vec<Event> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::{Actor, GroupId, RunKind};
+
+    fn committed(n: u64, change: Change, row: Mail) -> Update {
+        let logged = Logged { n, change, by: Actor::Engine, at: Timestamp::UNIX_EPOCH, cause: None };
+        Update::Committed { upto: n, changes: vec![logged], rows: vec![RowUpdate::Mail(row)] }
+    }
+
+    #[test]
+    fn mail_is_told_where_its_cause_is_with_the_names_people_use() {
+        let at = "2026-05-01T09:00:00Z".parse().unwrap();
+        let talk = ConversationId::from("conversation-1");
+        let kind = RunKind::Turn { group: None, only: None };
+        let root = Run::new(RunId::from("run-1"), talk.clone(), kind, RunState::Running);
+        let ann = Agent::new(AgentId::from("agent-1"), "ann", GroupId::from("group-1"));
+        let mail = Mail {
+            id: MailId::from("mail-1"),
+            from: Some(ann.id.clone()),
+            to: None,
+            kind: MailKind::Reply,
+            status: MailStatus::Delivered,
+            priority: Priority::High,
+            text: "yes".to_owned(),
+            in_reply_to: Some(MailId::from("mail-0")),
+            sent_by: None,
+            waited_for: false,
+            group: None,
+            run: None,
+            root: Some(root.id.clone()),
+            depth: 1,
+            error: None,
+            created_at: at,
+            expires_at: None,
+        };
+        let mut events = Events::knowing(&[root], &[ann]);
+        let sent = committed(1, Change::MailSent(mail.clone()), mail.clone());
+        let told = serde_json::to_value(events.of(&sent, Some(&talk))).unwrap();
+        let expected = json!([{
+            "event": "mail", "run": null, "id": "mail-1", "from": "ann", "to": null, "type": "reply",
+            "status": "delivered", "priority": "high", "text": "yes", "in_reply_to": "mail-0",
+            "created_at": "2026-05-01T09:00:00Z", "expires_at": null
+        }]);
+        assert_eq!(told, expected);
+        assert!(events.of(&sent, Some(&ConversationId::from("conversation-2"))).is_empty());
+
+        let read = Change::MailMoved { id: mail.id.clone(), to: MailStatus::Read, run: None, error: None };
+        let [Event::Mail { mail: row, .. }] = &events.of(&committed(2, read, mail), None)[..] else { panic!() };
+        assert_eq!(row.status, MailStatus::Read);
+    }
+}

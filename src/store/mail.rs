@@ -19,6 +19,23 @@ use crate::domain::{Agent, AgentId, Conversation, Group, GroupStatus, Mail, Mail
 /// The most mail that is told to be out of time at once; the rest follows.
 const BATCH: usize = 64;
 
+/// Whether mail waits for anybody.
+const PENDING: &str = "SELECT 1 FROM mail WHERE status = 'pending' LIMIT 1";
+/// Whom mail waits for: a loose scan, one look into the index a recipient, however long their queues are.
+const RECIPIENTS: &str = "WITH RECURSIVE waiting (agent) AS (
+         SELECT min(recipient) FROM mail WHERE status = 'pending'
+         UNION ALL
+         SELECT (SELECT min(recipient) FROM mail WHERE status = 'pending' AND recipient > agent)
+         FROM waiting WHERE agent IS NOT NULL
+     )
+     SELECT agent FROM waiting WHERE agent IS NOT NULL";
+/// One recipient's mail as it is to go.
+const QUEUE: &str = "SELECT key, body FROM mail WHERE status = 'pending' AND recipient = ?1 ORDER BY rank, place";
+/// What is out of time before this, in order.
+const OVER: &str = "SELECT key, body FROM mail WHERE status = 'pending' AND expires < ?1 ORDER BY expires LIMIT ?2";
+/// When the first of the others is out of time.
+const NEXT: &str = "SELECT min(expires) FROM mail WHERE status = 'pending' AND expires >= ?1";
+
 /// Mail that can be delivered now.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DueMail {
@@ -42,8 +59,7 @@ pub struct Expiring {
 impl Store {
     /// True when mail waits for anybody.
     pub async fn has_pending_mail(&self) -> Result<bool, StoreError> {
-        let query = "SELECT 1 FROM mail WHERE status = 'pending' LIMIT 1";
-        self.read(move |sql| Ok(sql.one(query, [], |_| Ok(()))?.is_some())).await
+        self.read(move |sql| Ok(sql.one(PENDING, [], |_| Ok(()))?.is_some())).await
     }
 
     /// What stands first in the queue of each recipient that can take mail now: its own conversation has no
@@ -98,16 +114,8 @@ impl Store {
 }
 
 fn due(sql: &Sql, roots: Option<&BTreeSet<RunId>>) -> Result<Vec<DueMail>, Fault> {
-    // A loose scan: one look into the index a recipient, however long their queues are.
-    let recipients = "WITH RECURSIVE waiting (agent) AS (
-             SELECT min(recipient) FROM mail WHERE status = 'pending'
-             UNION ALL
-             SELECT (SELECT min(recipient) FROM mail WHERE status = 'pending' AND recipient > agent)
-             FROM waiting WHERE agent IS NOT NULL
-         )
-         SELECT agent FROM waiting WHERE agent IS NOT NULL";
     let mut due = Vec::new();
-    for recipient in sql.list(recipients, [], |row| row.get::<_, String>(0))? {
+    for recipient in sql.list(RECIPIENTS, [], |row| row.get::<_, String>(0))? {
         let to: Option<Agent> = get(sql, &recipient)?;
         let home: Option<Group> = to.as_ref().map(|to| get(sql, to.group.as_str())).transpose()?.flatten();
         if home.is_some_and(|home| home.status != GroupStatus::Active) {
@@ -131,10 +139,9 @@ fn due(sql: &Sql, roots: Option<&BTreeSet<RunId>>) -> Result<Vec<DueMail>, Fault
 
 /// The first of a queue that may go.
 fn first(sql: &Sql, recipient: &str, roots: Option<&BTreeSet<RunId>>) -> Result<Option<Mail>, Fault> {
-    let queue = "SELECT key, body FROM mail WHERE status = 'pending' AND recipient = ?1 ORDER BY rank, place";
     let mut found = None;
     let mut overtaken = BTreeSet::new();
-    sql.each(queue, [recipient], |row| {
+    sql.each(QUEUE, [recipient], |row| {
         let mail: Mail = match row_of(Kind::Mail, row) {
             Ok(mail) => mail,
             // One damaged row does not hold up the others.
@@ -160,16 +167,43 @@ fn expiring(sql: &Sql, now: Timestamp) -> Result<Expiring, Fault> {
     // As text, times are in order by whole seconds only; within one, they are compared as times.
     let second = |at: Timestamp| at.to_string().chars().take("2026-05-01T09:00:00".len()).collect::<String>();
     let after = second(now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX));
-    let query = "SELECT key, body FROM mail WHERE status = 'pending' AND expires < ?1 ORDER BY expires LIMIT ?2";
-    let near: Vec<Mail> = readable(sql.list(query, (&after, BATCH), |row| Ok(row_of(Kind::Mail, row)))?);
+    let near: Vec<Mail> = readable(sql.list(OVER, (&after, BATCH), |row| Ok(row_of(Kind::Mail, row)))?);
     let (over, soon): (Vec<Mail>, Vec<Mail>) = near.into_iter().partition(|mail| mail.is_expired(now));
     if let Some(next) = soon.iter().filter_map(|mail| mail.expires_at).min() {
         return Ok(Expiring { over, next: Some(next) });
     }
-    let query = "SELECT min(expires) FROM mail WHERE status = 'pending' AND expires >= ?1";
-    let next = sql.one(query, [&after], |row| row.get::<_, Option<String>>(0))?.flatten();
+    let next = sql.one(NEXT, [&after], |row| row.get::<_, Option<String>>(0))?.flatten();
     let next = next.and_then(|text| text.parse::<Timestamp>().ok());
     // The beginning of its second: another of the same second may come before it.
     let next = next.and_then(|at| Timestamp::from_second(at.as_second()).ok());
     Ok(Expiring { over, next })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::Options;
+    use super::*;
+
+    #[test]
+    fn what_is_asked_after_every_commit_is_looked_up_and_never_sorted_or_read_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("desk.db");
+        drop(Store::open(&path, Options::default()).unwrap());
+        let sql = Sql::reading(&path, &Arc::default()).unwrap();
+        for query in [PENDING, RECIPIENTS, QUEUE, OVER, NEXT] {
+            let mut plan = sql.conn().prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+            let bound = vec!["1"; plan.parameter_count()];
+            let read = |row: &rusqlite::Row<'_>| row.get::<_, String>(3);
+            let steps: Vec<String> =
+                plan.query_map(rusqlite::params_from_iter(bound), read).unwrap().map(Result::unwrap).collect();
+            let of_mail: Vec<&String> = steps.iter().filter(|step| step.contains(" mail")).collect();
+            assert!(!of_mail.is_empty(), "{steps:?}");
+            for step in of_mail {
+                assert!(step.starts_with("SEARCH mail USING") && step.contains("(status=?"), "{query}: {steps:?}");
+            }
+            assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{query}: {steps:?}");
+        }
+    }
 }

@@ -310,7 +310,7 @@ async fn a_person_writes_to_an_agent_as_themselves() {
     assert_eq!((sent.kind, sent.status, &sent.from), (MailKind::Request, MailStatus::Pending, &None));
     assert_eq!((sent.priority, sent.depth, sent.waited_for), (Priority::High, 0, false));
     let seconds = sent.expires_at.unwrap().duration_since(sent.created_at).as_secs();
-    assert_eq!(seconds, 600);
+    assert!((599..=600).contains(&seconds));
     at_rest(&world).await;
     assert_eq!(talk(&world, "bob").await[..2], ["user: is it safe?", "bob: bob heard is it safe?"]);
     let heard = world.asked_of("bob").remove(0).entries;

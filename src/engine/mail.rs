@@ -31,17 +31,6 @@ pub async fn deliver(engine: &Engine) -> Result<Option<Instant>, Trouble> {
     Ok(next)
 }
 
-/// True when this turn is this engine's to perform: one that takes mail belongs to whom its chain of causes
-/// belongs to.
-pub async fn covers(engine: &Engine, turn: &Run) -> Result<bool, Trouble> {
-    let scope = &engine.options.scope;
-    if scope.covers(turn) || turn.mail.is_none() {
-        return Ok(scope.covers(turn));
-    }
-    let root = engine.store.row::<Run>(turn.root.as_str()).await?;
-    Ok(root.is_some_and(|root| scope.covers(&root)))
-}
-
 /// The runs whose mail this engine delivers; `None` means all mail, a person's too.
 async fn roots(engine: &Engine) -> Result<Option<BTreeSet<RunId>>, Trouble> {
     let scope = &engine.options.scope;

@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::delegate::{self, Delegation};
 use super::{Colleague, Desk, Effect, Post, Tool, Wait, arguments};
 use crate::domain::mail::{check_text, expiry_seconds};
 use crate::domain::{MailKind, Priority};
@@ -209,6 +210,13 @@ impl Tool for SendToGroup {
                 Ok(arguments) => arguments,
                 Err(refused) => return refused,
             };
+            // The manager of a supervisor group speaks to its workers in the group's own conversation.
+            if desk.delegates != Delegation::No {
+                return match check_text(&letter.message) {
+                    Ok(()) => delegate::to_all(desk, &letter.message).await,
+                    Err(why) => refuse(TO_GROUP, &why),
+                };
+            }
             let colleagues = match desk.directory.colleagues().await {
                 Ok(colleagues) => colleagues,
                 Err(fault) => return refuse(TO_GROUP, &fault),
@@ -312,11 +320,7 @@ async fn to_one(tool: &str, value: &Value, desk: &Desk<'_>, kind: MailKind) -> R
 /// The colleague an agent means by an id, a short name or `group/name`; else a sentence with those it can reach.
 fn find<'a>(colleagues: &'a [Colleague], called: &str, me: &str) -> Result<&'a Colleague, String> {
     let called = called.trim();
-    let exact = |colleague: &&Colleague| colleague.id.as_str() == called || colleague.full_name == called;
-    if let Some(found) = colleagues.iter().find(exact) {
-        return Ok(found);
-    }
-    let named: Vec<&Colleague> = colleagues.iter().filter(|colleague| colleague.name == called).collect();
+    let named: Vec<&Colleague> = colleagues.iter().filter(|colleague| colleague.answers_to(called)).collect();
     match named.as_slice() {
         [one] => Ok(one),
         [] if called == me => Err("this is you; a message goes to somebody else".to_owned()),
@@ -390,8 +394,14 @@ mod tests {
     }
 
     async fn call(tool: &dyn Tool, known: &Known, arguments: Value) -> (Effect, Vec<Post>) {
-        let mut desk =
-            Desk { agent: "ann", blocks: Vec::new(), library: &Nothing, directory: known, posts: Vec::new() };
+        let mut desk = Desk {
+            agent: "ann",
+            blocks: Vec::new(),
+            library: &Nothing,
+            directory: known,
+            delegates: Delegation::No,
+            posts: Vec::new(),
+        };
         let effect = tool.call(&arguments, &mut desk).await;
         (effect, desk.posts)
     }

@@ -16,6 +16,7 @@ pub mod follow;
 pub mod gates;
 pub mod handle;
 pub mod live;
+pub mod mail;
 pub mod patterns;
 pub mod socket;
 pub mod speech;

@@ -114,7 +114,7 @@ pub enum Event {
         run: RunId,
         /// `approval`, `reply`, `workers` or `group`.
         r#for: PendingKind,
-        /// The ids of what it waits for: the call as `step/ordinal`.
+        /// The ids of what it waits for: of an approval its id in the inbox, else the call as `step/ordinal`.
         ids: Vec<String>,
     },
     /// A run is over.
@@ -205,11 +205,15 @@ impl Events {
                 editor: revision.editor.name().to_owned(),
                 value: revision.value.clone(),
             }),
-            Change::CallPending(call) if call.kind != PendingKind::Behind => events.push(Event::RunWaiting {
-                run: call.run.clone(),
-                r#for: call.kind,
-                ids: vec![format!("{}/{}", call.step, call.ordinal)],
-            }),
+            Change::CallPending(call)
+                if call.kind != PendingKind::Behind && self.known(&call.run).map_or(only.is_none(), wanted) =>
+            {
+                let id = match call.kind {
+                    PendingKind::Approval => call.inbox_id(),
+                    _ => format!("{}/{}", call.step, call.ordinal),
+                };
+                events.push(Event::RunWaiting { run: call.run.clone(), r#for: call.kind, ids: vec![id] });
+            }
             Change::JobCreated(_)
             | Change::JobClaimed { .. }
             | Change::JobYielded { .. }

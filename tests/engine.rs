@@ -6,6 +6,8 @@ mod world;
 
 #[path = "engine/blocks.rs"]
 mod blocks;
+#[path = "engine/delegating.rs"]
+mod delegating;
 #[path = "engine/faults.rs"]
 mod faults;
 #[path = "engine/following.rs"]

@@ -265,8 +265,15 @@ pub(super) async fn waits_for_person(store: &Store, turn: &Run) -> Result<Option
     }
     let mut calls = store.waiting_calls().await?;
     calls.retain(|call| speeches().any(|run| run.id == call.run));
-    let speaks = |call: &PendingCall| call.whom.iter().any(|agent| speeches().any(|run| run.agent() == Some(agent)));
-    if calls.iter().any(|call| call.kind == PendingKind::Reply && !speaks(call)) {
+    // What it waits for is there already where nobody works on it any more: it goes on by itself.
+    let has_workers = |call: &PendingCall| speeches().any(|run| run.parent.as_ref() == Some(&call.run));
+    let has_reader = |call: &PendingCall| call.whom.iter().any(|id| speeches().any(|run| run.agent() == Some(id)));
+    let holds = |call: &PendingCall| match call.kind {
+        PendingKind::Workers => has_workers(call),
+        PendingKind::Reply => has_reader(call),
+        _ => true,
+    };
+    if !speeches().all(|run| calls.iter().any(|call| call.run == run.id && holds(call))) {
         return Ok(None);
     }
     calls.retain(|call| call.kind == PendingKind::Approval);

@@ -16,6 +16,8 @@ mod following;
 mod parking;
 #[path = "engine/restarting.rs"]
 mod restarting;
+#[path = "engine/roster.rs"]
+mod roster;
 #[path = "engine/speaking.rs"]
 mod speaking;
 

@@ -4,6 +4,8 @@
 #[path = "support/world.rs"]
 mod world;
 
+#[path = "engine/approving.rs"]
+mod approving;
 #[path = "engine/blocks.rs"]
 mod blocks;
 #[path = "engine/delegating.rs"]

@@ -20,6 +20,8 @@ mod mail;
 mod parking;
 #[path = "engine/restarting.rs"]
 mod restarting;
+#[path = "engine/roster.rs"]
+mod roster;
 #[path = "engine/speaking.rs"]
 mod speaking;
 

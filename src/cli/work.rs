@@ -124,7 +124,7 @@ async fn is_drained(store: &Store) -> Result<bool, Failure> {
         if seen.contains(&turn.conversation) {
             continue;
         }
-        if send::parked_on_person(store, &turn).await?.is_none() {
+        if send::waits_for_person(store, &turn).await?.is_none() {
             return Ok(false);
         }
         seen.push(turn.conversation);

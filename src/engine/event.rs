@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::wire::{LiveUpdate, RowUpdate, Update};
 use crate::domain::{
-    Agent, AgentId, Change, Content, ConversationId, Logged, Mail, MailId, MailKind, MailStatus, Message, PendingKind,
-    Priority, Run, RunId, RunState, StepId,
+    Agent, AgentId, Change, Content, ConversationId, Logged, Mail, MailId, MailKind, MailStatus, Message, PendingCall,
+    PendingKind, Priority, Run, RunId, RunState, StepId,
 };
 
 /// One event.
@@ -124,7 +124,7 @@ pub enum Event {
         run: RunId,
         /// `approval`, `reply`, `workers` or `group`.
         r#for: PendingKind,
-        /// The ids of what it waits for: the call as `step/ordinal`.
+        /// The ids of what it waits for: the call in the inbox, the mail it sent, the runs of its workers.
         ids: Vec<String>,
     },
     /// A run is over.
@@ -273,11 +273,11 @@ impl Events {
                 // The row stands as all changes of the update left it.
                 events.extend(mail.map(|mail| self.mail(Mail { status: *to, ..mail })));
             }
-            Change::CallPending(call) if call.kind != PendingKind::Behind => events.push(Event::RunWaiting {
-                run: call.run.clone(),
-                r#for: call.kind,
-                ids: vec![format!("{}/{}", call.step, call.ordinal)],
-            }),
+            Change::CallPending(call)
+                if call.kind != PendingKind::Behind && self.known(&call.run).map_or(only.is_none(), wanted) =>
+            {
+                events.push(Event::RunWaiting { run: call.run.clone(), r#for: call.kind, ids: waited_for(call, rows) });
+            }
             Change::JobCreated(_)
             | Change::JobClaimed { .. }
             | Change::JobYielded { .. }
@@ -301,6 +301,22 @@ impl Events {
     fn known(&self, run: &RunId) -> Option<&ConversationId> {
         self.conversations.get(run)
     }
+}
+
+/// The ids of what a call waits for: its own in the inbox, the mail it sent, the runs of its workers.
+fn waited_for(call: &PendingCall, rows: &[RowUpdate]) -> Vec<String> {
+    if call.kind == PendingKind::Approval {
+        return vec![call.inbox_id()];
+    }
+    let own = |step: &StepId, ordinal: u32| *step == call.step && ordinal == call.ordinal;
+    let id = |row: &RowUpdate| match row {
+        RowUpdate::Mail(mail) => {
+            mail.sent_by.as_ref().filter(|(step, ordinal)| own(step, *ordinal)).map(|_| mail.id.0.clone())
+        }
+        RowUpdate::Run(run) => run.task.as_ref().filter(|task| own(&task.step, task.ordinal)).map(|_| run.id.0.clone()),
+        _ => None,
+    };
+    rows.iter().filter_map(id).collect()
 }
 
 fn job(id: &str, rows: &[RowUpdate]) -> Option<Event> {

@@ -69,7 +69,9 @@ fn view(sql: &Sql, id: &RunId, context_bytes: usize) -> Result<StepView, Fault> 
     let members = group.as_ref().map(Group::agents).unwrap_or_default();
     let roster = members.into_iter().map(|id| must(sql, id.as_str())).collect::<Result<_, _>>()?;
     // Blocks cross conversations: in a direct talk the agent has those of its home group.
-    let home = if group.is_none() { get(sql, agent.group.as_str())? } else { None };
+    let home: Option<Group> = if group.is_none() { get(sql, agent.group.as_str())? } else { None };
+    // One that has left its home group has left what is shared there.
+    let home = home.filter(|home| home.agents().contains(&&agent.id));
     let blocks = blocks(sql, &agent, group.as_ref().or(home.as_ref()))?;
     let heard = match &run.kind {
         RunKind::Job { job, group, .. } => {

@@ -11,7 +11,7 @@ use nightdesk::domain::{
     Terminate,
 };
 
-const FIXTURES: [&str; 4] = ["newsroom", "pair", "review", "scripted"];
+const FIXTURES: [&str; 7] = ["approvals", "bureau", "newsroom", "pair", "panel", "review", "scripted"];
 
 fn fixture(name: &str) -> TeamFile {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/teams").join(format!("{name}.toml"));

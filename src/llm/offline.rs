@@ -8,7 +8,7 @@
 //!
 //! `language` and `dates` know words, `statement` what a sentence does, `sense` how lines compare, `evidence` what was said about a
 //! question, `participant` and `angle` what to reply, `keeper` and `board` how a block is kept; `cast` knows whose field
-//! words are in, `chair` chooses who speaks, `delegate` splits work and gathers it.
+//! words are in, `chair` chooses who speaks, `rewrite` does what a person says of a block, `delegate` splits work and gathers it.
 
 mod angle;
 mod board;
@@ -21,6 +21,7 @@ mod evidence;
 mod keeper;
 mod language;
 mod participant;
+mod rewrite;
 mod sense;
 mod statement;
 
@@ -70,7 +71,10 @@ impl ChatModel for Offline {
         let answer = if prompt.place.background {
             keeper::answer(&prompt)
         } else {
-            chair::answer(&prompt).or_else(|| delegate::answer(&prompt)).unwrap_or_else(|| participant::answer(&prompt))
+            chair::answer(&prompt)
+                .or_else(|| rewrite::answer(&prompt))
+                .or_else(|| delegate::answer(&prompt))
+                .unwrap_or_else(|| participant::answer(&prompt))
         };
         let calls = answer.calls(&prompt);
         let written = answer.text.len() + calls.iter().map(|call| call.arguments.to_string().len()).sum::<usize>();

@@ -113,7 +113,9 @@ pub(super) fn fields(text: &str, people: &[Person]) -> Vec<Vec<String>> {
         let meets = |person: &Person| person.field.iter().any(|term| meet(term, &root));
         let hits: Vec<usize> = (0..people.len()).filter(|at| meets(&people[*at])).collect();
         if hits.len() < people.len() || people.len() == 1 {
-            hits.into_iter().for_each(|at| found[at].push(word.clone()));
+            for at in hits {
+                found[at].push(word.clone());
+            }
         }
     }
     found

@@ -4,8 +4,12 @@
 #[path = "support/world.rs"]
 mod world;
 
+#[path = "engine/approving.rs"]
+mod approving;
 #[path = "engine/blocks.rs"]
 mod blocks;
+#[path = "engine/delegating.rs"]
+mod delegating;
 #[path = "engine/faults.rs"]
 mod faults;
 #[path = "engine/following.rs"]

@@ -4,7 +4,7 @@
 //! results. The prompt is ordered for provider caches: instructions, group and tools first, blocks last, no
 //! clock and no running counters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::domain::{
@@ -32,6 +32,28 @@ pub fn prompt(view: &StepView, model: &str, tools: Vec<ToolSpec>, attempt: u32) 
         max_tokens: view.agent.max_tokens,
         place: Place { turn: view.run.turn, step: view.run.steps + 1, attempt, background },
     }
+}
+
+/// True when this step is the manager's in a turn of its supervisor group, so that it may delegate.
+#[must_use]
+pub fn manages(view: &StepView) -> bool {
+    let speaks = matches!(view.run.kind, RunKind::Speech { .. }) && view.run.task.is_none();
+    let group = view.group.as_ref().filter(|group| group.manager_type == ManagerType::Supervisor);
+    speaks && group.is_some_and(|group| group.manager_agent.as_ref() == Some(&view.agent.id))
+}
+
+/// The names of the tools the agent has in this step: its own, and those its place in the group gives it.
+#[must_use]
+pub fn tool_names(view: &StepView) -> Vec<String> {
+    let mut names = view.agent.tool_names(matches!(view.run.kind, RunKind::Job { .. }));
+    if manages(view) {
+        for name in ["delegate", "send_message_to_all_agents_in_group"] {
+            if !names.iter().any(|own| own == name) {
+                names.push(name.to_owned());
+            }
+        }
+    }
+    names
 }
 
 fn system(view: &StepView, background: bool) -> String {
@@ -118,7 +140,18 @@ fn speech_entries(view: &StepView) -> Vec<Entry> {
             text: format!("{} earlier messages are not shown; conversation_search finds them.", view.earlier),
         });
     }
-    entries.extend(said(&view.messages, Some(&view.agent.id)));
+    let Some(task) = &view.run.task else {
+        entries.extend(said(&view.messages, Some(&view.agent.id)));
+        return entries;
+    };
+    // A worker hears the conversation, then what its manager asks, then what it has done so far.
+    let (own, before): (Vec<Message>, Vec<Message>) =
+        view.messages.iter().cloned().partition(|message| message.run.as_ref() == Some(&view.run.id));
+    entries.extend(said(&before, Some(&view.agent.id)));
+    let by = view.roster.iter().find(|agent| agent.id == task.by);
+    let by = by.map_or_else(|| task.by.to_string(), |agent| agent.name.clone());
+    entries.push(Entry::Said { by: Some(by), text: task.text.clone() });
+    entries.extend(said(&own, Some(&view.agent.id)));
     entries
 }
 
@@ -151,7 +184,16 @@ fn said(messages: &[Message], me: Option<&AgentId>) -> Vec<Entry> {
     let mut open: Option<StepId> = None;
     // Results of the open step: they follow its entry.
     let mut results: Vec<Entry> = Vec::new();
+    let own_steps: BTreeSet<&StepId> = messages
+        .iter()
+        .filter(|message| me.is_some() && message.agent.as_ref() == me)
+        .filter_map(|message| message.step.as_ref())
+        .collect();
     for message in messages {
+        // What its workers answered, a manager reads in the result of the call that asked them.
+        if message.answers.as_ref().is_some_and(|step| own_steps.contains(step)) {
+            continue;
+        }
         let own = me.is_some() && message.agent.as_ref() == me;
         if !own || message.step != open {
             entries.append(&mut results);

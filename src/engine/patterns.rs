@@ -41,9 +41,10 @@ pub fn next(config: &Config, so_far: &[Speech]) -> Move {
     match config {
         Config::Only(agent) => single::next(agent, so_far),
         Config::Group(group) => match (group.manager_type, &group.manager_agent) {
-            (ManagerType::Sleeptime, Some(agent)) => single::next(agent, so_far),
-            (ManagerType::Sleeptime, None) => Move::Finish(StopReason::Error),
-            (ManagerType::Supervisor | ManagerType::Dynamic, _) => Move::Finish(StopReason::Error),
+            (ManagerType::Sleeptime | ManagerType::Supervisor, Some(agent)) => single::next(agent, so_far),
+            (ManagerType::Sleeptime | ManagerType::Supervisor | ManagerType::Dynamic, _) => {
+                Move::Finish(StopReason::Error)
+            }
             (ManagerType::RoundRobin, _) => round_robin::next(&group.members, group.max_turns, so_far),
         },
     }

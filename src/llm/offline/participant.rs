@@ -3,17 +3,19 @@
 
 use serde_json::json;
 
-use super::Answer;
 use super::angle::{self, Angle};
 use super::evidence::{self, Source};
 use super::language::{capital, is_stop, normal, sentences, stem, terms, words};
 use super::sense::{changes, says};
 use super::statement::{Kind, Statement, read};
+use super::{Answer, cast};
 use crate::llm::{Entry, Prompt};
 
 const SEARCH: &str = "conversation_search";
 const PASS: &str = "pass";
-const HONEST: &str = "(I am the offline model: I quote and sort, I do not understand.)";
+pub(super) const HONEST: &str = "(I am the offline model: I quote and sort, I do not understand.)";
+/// What is in it and in no other sentence.
+pub(super) const HONEST_WORDS: &str = "I am the offline model";
 /// The longest reply, in sentences.
 const SENTENCES: usize = 4;
 
@@ -306,7 +308,9 @@ fn say(prompt: &Prompt, scene: &Scene, said: Vec<String>) -> Answer {
             Answer::saying("Nothing to add.")
         };
     }
+    // Of workers side by side none is the first; their manager says it for all.
     let is_first = prompt.place.turn <= 1
+        && cast::giver(prompt).is_none()
         && !prompt.entries.iter().any(|entry| matches!(entry, Entry::Said { by: Some(_), .. }))
         && !prompt.entries.iter().any(|entry| matches!(entry, Entry::Own { text, .. } if !text.is_empty()));
     if is_first {

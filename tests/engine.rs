@@ -6,6 +6,8 @@ mod world;
 
 #[path = "engine/blocks.rs"]
 mod blocks;
+#[path = "engine/dynamic.rs"]
+mod dynamic;
 #[path = "engine/faults.rs"]
 mod faults;
 #[path = "engine/following.rs"]
@@ -16,6 +18,8 @@ mod parking;
 mod restarting;
 #[path = "engine/speaking.rs"]
 mod speaking;
+#[path = "engine/terminating.rs"]
+mod terminating;
 
 use nightdesk::domain::{Run, RunState, StopReason};
 

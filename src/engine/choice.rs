@@ -20,7 +20,7 @@ use crate::domain::{
 use crate::llm::ModelError;
 use crate::store::StepView;
 
-/// How often a manager is asked for one choice.
+/// How often a manager is asked for one choice, where its own `max_steps` is not less.
 pub const TRIES: u32 = 3;
 
 /// Makes a new choice of this turn, or goes on with one that a restart left unfinished.
@@ -75,6 +75,7 @@ pub async fn settle(
         let (text, reasoning) = (answer.text.clone(), answer.reasoning.clone());
         changes.push(say(Content::Text { text, reasoning, cancelled: false }));
     }
+    let tries = view.agent.max_steps.unwrap_or(TRIES).min(TRIES);
     let mut made = Made::Over;
     match verdict {
         Verdict::Ends => changes.extend(end(work, Choice::Done, StopReason::TerminationToken)),
@@ -82,7 +83,7 @@ pub async fn settle(
             changes.push(notice(told(name, offer, &choice, &reason, from_words)));
             changes.extend(end(work, choice, StopReason::EndTurn));
         }
-        Verdict::Unusable(why) if step.index < TRIES => {
+        Verdict::Unusable(why) if step.index < tries => {
             changes.push(notice(format!("the choice of {name} cannot be used: {why}; it is asked again")));
             made = Made::Next;
         }

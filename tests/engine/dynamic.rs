@@ -247,7 +247,7 @@ text = "{agent} speaks"
         "(the choice of chair cannot be used: \"marketing\" is nobody here; it is asked again)",
         "(chair chose bob: then he)",
         "bob: bob speaks",
-        "(the speeches of the turn are spent)",
+        "(the speeches of the turn are spent (1))",
     ];
     assert_eq!(world.transcript().await, expected);
     let told = world.asked_of("chair").pop().unwrap();
@@ -283,6 +283,17 @@ async fn a_first_choice_that_never_fits_does_not_fail_the_turn_the_next_in_order
         }
         world.close().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_manager_with_few_steps_has_as_few_tries() {
+    let script = "[[reply]]\nagent = \"chair\"\ntext = \"?\"\n[default]\ntext = \"{agent} speaks\"\n";
+    let world = World::new(Plan { max_turns: Some(1), max_steps: Some(2), ..plan(script) }).await;
+    world.send("hello").await;
+    let lines = world.transcript().await;
+    assert_eq!(lines[4], "(the choice of chair cannot be used: it named nobody; ann speaks, the next in order)");
+    assert_eq!(lines[5], "ann: ann speaks");
+    world.close().await;
 }
 
 #[tokio::test(start_paused = true)]

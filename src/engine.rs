@@ -11,6 +11,7 @@ pub mod choice;
 pub mod context;
 pub mod directory;
 pub mod driver;
+pub mod ending;
 pub mod event;
 pub mod follow;
 pub mod gates;
@@ -22,6 +23,7 @@ pub mod speech;
 pub mod step;
 pub mod termination;
 pub mod turn;
+pub mod wait;
 pub mod wire;
 
 use std::collections::HashMap;
@@ -101,6 +103,7 @@ pub struct Engine {
 #[derive(Debug, Default)]
 struct Tasks {
     turns: HashMap<RunId, (ConversationId, CancellationToken)>,
+    workers: HashMap<RunId, CancellationToken>,
     jobs: HashMap<JobId, CancellationToken>,
     /// Agents kept by speeches that are parked: a parked run has no task, but its agent speaks nowhere else.
     kept: HashMap<RunId, Place<AgentId>>,
@@ -187,7 +190,7 @@ impl Engine {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         let tasks = self.lock_tasks();
-        tasks.turns.is_empty() && tasks.jobs.is_empty()
+        tasks.turns.is_empty() && tasks.workers.is_empty() && tasks.jobs.is_empty()
     }
 
     fn default_model(&self) -> String {

@@ -4,8 +4,12 @@
 #[path = "support/world.rs"]
 mod world;
 
+#[path = "engine/approving.rs"]
+mod approving;
 #[path = "engine/blocks.rs"]
 mod blocks;
+#[path = "engine/delegating.rs"]
+mod delegating;
 #[path = "engine/dynamic.rs"]
 mod dynamic;
 #[path = "engine/faults.rs"]

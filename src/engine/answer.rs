@@ -5,6 +5,7 @@ mod roster;
 
 use std::sync::PoisonError;
 
+use super::ending::{self, Manner};
 use super::wire::{Address, Dated, Fault, JobDetail, JobEdit, Overview, Reply, Request};
 use super::{Engine, Trouble, turn};
 use crate::config::Config;
@@ -203,13 +204,7 @@ impl Engine {
                 cancel.cancel();
                 continue;
             }
-            let children = self.store.runs_of(&run.id).await?;
-            let open = children.into_iter().filter(|child| !child.is_finished());
-            let mut changes: Vec<Change> = open.map(|child| Change::RunMoved { id: child.id, to: to() }).collect();
-            changes.push(Change::RunMoved { id: run.id, to: to() });
-            let over: Vec<RunId> = changes.iter().map(|change| RunId(change.subject().to_owned())).collect();
-            self.person(changes).await?;
-            self.lock_tasks().kept.retain(|run, _| !over.contains(run));
+            ending::end(self, &[&run], &to(), Manner::Gently, Vec::new()).await?;
         }
         texts.sort();
         Ok(Reply::Cancelled { running, queued: texts.into_iter().map(|(_, text)| text).collect() })
@@ -270,12 +265,20 @@ impl Engine {
             cancel.cancel();
         }
         let to = JobState::Cancelled { why: "you cancelled it".to_owned() };
-        let mut changes = vec![Change::JobMoved { id: id.clone(), to }];
-        if let Some(run) = job.run {
-            let to = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
-            changes.push(Change::RunMoved { id: run, to });
+        let cancelled = Change::JobMoved { id: id.clone(), to };
+        let over = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
+        let run = match &job.run {
+            Some(run) => self.store.row::<Run>(run.as_str()).await?,
+            None => None,
+        };
+        match run {
+            // What it waits for is called off with it.
+            Some(run) if run.state == RunState::Parked => {
+                ending::end(self, &[&run], &over, Manner::AtOnce, vec![cancelled]).await?;
+            }
+            Some(run) => self.person(vec![cancelled, Change::RunMoved { id: run.id, to: over }]).await?,
+            None => self.person(vec![cancelled]).await?,
         }
-        self.person(changes).await?;
         self.job(id).await
     }
 

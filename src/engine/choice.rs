@@ -36,14 +36,7 @@ pub async fn choose(
     let Some((run, _place)) = speech::begin(engine, turn, manager, kind, unfinished, cancel).await? else {
         return Ok(Spoken::Cancelled);
     };
-    let work = Work {
-        run,
-        turn: Some(turn.id.clone()),
-        job: None,
-        cancel: cancel.clone(),
-        give_way: CancellationToken::new(),
-        attempts_before: 0,
-    };
+    let work = Work::of_speech(run, cancel);
     loop {
         match step::make(engine, &work).await? {
             Made::Next | Made::GaveWay => {}

@@ -4,12 +4,12 @@
 //! results. The prompt is ordered for provider caches: instructions, group and tools first, blocks last, no
 //! clock and no running counters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::domain::terminate::RETURN_TO_USER;
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, Content, Group, ManagerType, Message, NoticeKind, RunKind, StepId, Terminate,
+    Agent, AgentId, Block, BlockId, Content, Group, ManagerType, Message, NoticeKind, RunKind, StepId, Task, Terminate,
     Trigger,
 };
 use crate::engine::choice::Offer;
@@ -43,14 +43,25 @@ pub fn prompt(view: &StepView, model: &str, tools: Vec<ToolSpec>, attempt: u32) 
     }
 }
 
-/// The tools of the agent in this run: its own, and where its group asks for it the one that gives the turn back.
+/// True when this step is the manager's in a turn of its supervisor group, so that it may delegate.
+#[must_use]
+pub fn manages(view: &StepView) -> bool {
+    let speaks = matches!(view.run.kind, RunKind::Speech { .. }) && view.run.task.is_none();
+    let group = view.group.as_ref().filter(|group| group.manager_type == ManagerType::Supervisor);
+    speaks && group.is_some_and(|group| group.manager_agent.as_ref() == Some(&view.agent.id))
+}
+
+/// The names of the tools the agent has in this step: its own, and those its place in the group gives it.
 #[must_use]
 pub fn tool_names(view: &StepView) -> Vec<String> {
     let background = matches!(view.run.kind, RunKind::Job { .. });
     let mut names = view.agent.tool_names(background);
+    let delegates: &[&str] = if manages(view) { &["delegate", "send_message_to_all_agents_in_group"] } else { &[] };
     let returns = view.group.as_ref().is_some_and(may_return) && !background;
-    if returns && !names.iter().any(|name| name == RETURN_TO_USER) {
-        names.push(RETURN_TO_USER.to_owned());
+    for name in delegates.iter().copied().chain(returns.then_some(RETURN_TO_USER)) {
+        if !names.iter().any(|own| own == name) {
+            names.push(name.to_owned());
+        }
     }
     names
 }
@@ -174,7 +185,10 @@ fn memory(agent: &AgentId, blocks: &[Block], seen: &[(BlockId, u64)]) -> Vec<Mem
 }
 
 fn speech_entries(view: &StepView) -> Vec<Entry> {
-    heard(view, &view.messages)
+    match &view.run.task {
+        Some(task) => worker_entries(view, task),
+        None => heard(view, &view.messages),
+    }
 }
 
 /// These messages as the agent hears them, and that there are earlier ones.
@@ -186,6 +200,18 @@ fn heard(view: &StepView, messages: &[Message]) -> Vec<Entry> {
         });
     }
     entries.extend(said(messages, Some(&view.agent.id)));
+    entries
+}
+
+/// A worker hears the conversation, then what its manager asks, then what it has done so far.
+fn worker_entries(view: &StepView, task: &Task) -> Vec<Entry> {
+    let own = |message: &Message| message.run.as_ref() == Some(&view.run.id);
+    let begun = view.messages.iter().position(own).unwrap_or(view.messages.len());
+    let mut entries = heard(view, &view.messages[..begun]);
+    let by = view.roster.iter().find(|agent| agent.id == task.by);
+    let by = by.map_or_else(|| task.by.to_string(), |agent| agent.name.clone());
+    entries.push(Entry::Said { by: Some(by), text: task.text.clone() });
+    entries.extend(said(&view.messages[begun..], Some(&view.agent.id)));
     entries
 }
 
@@ -243,7 +269,16 @@ fn said(messages: &[Message], me: Option<&AgentId>) -> Vec<Entry> {
     let mut open: Option<StepId> = None;
     // Results of the open step: they follow its entry.
     let mut results: Vec<Entry> = Vec::new();
+    let own_steps: BTreeSet<&StepId> = messages
+        .iter()
+        .filter(|message| me.is_some() && message.agent.as_ref() == me)
+        .filter_map(|message| message.step.as_ref())
+        .collect();
     for message in messages {
+        // What its workers answered, a manager reads in the result of the call that asked them.
+        if message.answers.as_ref().is_some_and(|step| own_steps.contains(step)) {
+            continue;
+        }
         let own = me.is_some() && message.agent.as_ref() == me;
         if !own || message.step != open {
             entries.append(&mut results);

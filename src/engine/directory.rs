@@ -71,11 +71,12 @@ impl Colleagues<'_> {
 
 /// What an agent does now, in a word.
 fn state(runs: &[Run], agent: &AgentId) -> String {
-    let own = runs.iter().filter(|run| run.agent() == Some(agent));
-    let words = own.map(|run| match run.state {
-        RunState::Parked => "waiting for somebody",
-        RunState::Queued => "about to speak",
-        RunState::Running | RunState::Finished { .. } => "at work",
-    });
-    words.last().unwrap_or("free").to_owned()
+    let own = runs.iter().rev().find(|run| run.agent() == Some(agent));
+    let words = match own.map(|run| &run.state) {
+        None | Some(RunState::Finished { .. }) => "free",
+        Some(RunState::Parked) => "waiting for somebody",
+        Some(RunState::Queued) => "about to speak",
+        Some(RunState::Running) => "at work",
+    };
+    words.to_owned()
 }

@@ -8,10 +8,10 @@ use tokio_util::sync::CancellationToken;
 use super::patterns::{self, Config, Move, Part, Speech, dynamic};
 use super::speech::{self, Spoken};
 use super::termination::{self, Ending};
-use super::{Engine, Trouble, choice};
+use super::{Engine, Trouble, choice, wait};
 use crate::domain::{
-    AgentId, Change, Content, Group, ManagerType, Message, MessageId, NoticeKind, Run, RunId, RunKind, RunState,
-    StopReason,
+    AgentId, Change, Content, Group, Mail, MailId, MailKind, MailStatus, ManagerType, Message, MessageId, NoticeKind,
+    Run, RunId, RunKind, RunState, StopReason,
 };
 
 /// How many bytes of words are read at first to find who spoke last.
@@ -51,16 +51,7 @@ pub async fn perform(engine: &Engine, id: &RunId, cancel: &CancellationToken) ->
                 };
                 choice::choose(engine, &turn, &manager, kind, unfinished, cancel).await?
             }
-            Move::Speak(agent) => {
-                if let Some(parked) = unfinished.filter(|child| child.state == RunState::Parked) {
-                    let calls = engine.store.calls(&parked.id).await?;
-                    if !speech::is_answered(&calls) {
-                        return Ok(());
-                    }
-                    speech::unpark(engine, &turn, parked, &calls).await?;
-                }
-                speech::speak(engine, &turn, &agent, unfinished, index, cancel).await?
-            }
+            Move::Speak(agent) => speech::speak(engine, &turn, &agent, unfinished, index, cancel).await?,
         };
         if spoken == Spoken::Parked {
             return Ok(());
@@ -192,8 +183,40 @@ async fn finish(engine: &Engine, turn: &Run, stop_reason: StopReason, why: Optio
     let error = (stop_reason == StopReason::Error).then(|| "nobody could answer".to_owned());
     let to = RunState::Finished { stop_reason, error };
     let mut changes: Vec<Change> = why.map(|why| notice(engine, turn, NoticeKind::Ended, why)).into_iter().collect();
+    changes.extend(reply(engine, turn, stop_reason).await?);
     changes.push(Change::RunMoved { id: turn.id.clone(), to });
     engine.commit_here(changes).await
+}
+
+/// What a turn that took mail sends back, where somebody waits for it: its last words.
+async fn reply(engine: &Engine, turn: &Run, stop_reason: StopReason) -> Result<Option<Change>, Trouble> {
+    let Some(id) = &turn.mail else { return Ok(None) };
+    let Some(mail) = engine.store.row::<Mail>(id.as_str()).await? else { return Ok(None) };
+    if stop_reason == StopReason::Error || !mail.waited_for && mail.from.is_some() {
+        return Ok(None);
+    }
+    let said = engine.store.messages(&turn.conversation, turn.input, u64::MAX).await?;
+    let children = engine.store.runs_of(&turn.id).await?;
+    let words = children.iter().rev().find_map(|child| wait::last_words(&said, &child.id));
+    Ok(Some(Change::MailSent(Mail {
+        id: MailId::fresh(engine.store.ids()),
+        from: mail.to,
+        to: mail.from,
+        kind: MailKind::Reply,
+        status: MailStatus::Delivered,
+        priority: mail.priority,
+        text: words.unwrap_or_else(|| "(had nothing to say)".to_owned()),
+        in_reply_to: Some(mail.id),
+        sent_by: None,
+        waited_for: false,
+        group: mail.group,
+        run: None,
+        root: mail.root,
+        depth: mail.depth,
+        error: None,
+        created_at: mail.created_at,
+        expires_at: None,
+    })))
 }
 
 /// A person cancelled the turn: the speech that was between two steps, or not begun, ends with it.

@@ -96,7 +96,13 @@ fn blocks(sql: &Sql, agent: &Agent, group: Option<&Group>) -> Result<Vec<Block>,
 /// A speech hears the newest of its conversation.
 fn spoken(sql: &Sql, run: &Run, context_bytes: usize) -> Result<Heard, Fault> {
     let conversation: Conversation = must(sql, run.conversation.as_str())?;
-    let messages = messages::tail(sql, &conversation.id, conversation.head, context_bytes)?;
+    // A worker hears what was said before it was asked, and itself; not what others answer beside it.
+    let upto = if run.task.is_some() { run.input } else { conversation.head };
+    let mut messages = messages::tail(sql, &conversation.id, upto, context_bytes)?;
+    if run.task.is_some() {
+        let later = messages::between(sql, &conversation.id, upto + 1, conversation.head, usize::MAX)?;
+        messages.extend(later.into_iter().filter(|message| message.run.as_ref() == Some(&run.id)));
+    }
     let earlier = messages.first().map_or(0, |first| first.seq - 1);
     Ok(Heard { conversation, messages, window_cut: None, earlier, notes: Vec::new(), job: None })
 }

@@ -530,6 +530,9 @@ delay_ms = 500
     let lines = world.transcript().await;
     let spoke: Vec<_> = lines.iter().filter(|line| line.ends_with("speaks")).collect();
     assert_eq!(spoke, ["bob: bob speaks", "ann: ann speaks"], "{lines:?}");
+    let left = "(the choice of chair cannot be used: cid has left the group; it is asked again)";
+    assert!(lines.contains(&left.to_owned()), "{lines:?}");
+    assert_eq!(offered(world.asked_of("chair").last().unwrap()), ["ann", "done"]);
     world.close().await;
 }
 

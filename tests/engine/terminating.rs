@@ -252,6 +252,38 @@ async fn conditions_end_dynamic_supervisor_and_sleeptime_turns_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_workers_say_and_spend_ends_the_turn_of_their_manager() {
+    let script = r#"
+[[reply]]
+agent = "ann"
+tokens_in = 90
+tokens_out = 10
+[[reply.call]]
+name = "delegate"
+arguments = { tasks = [{ agent = "bob", task = "look" }, { agent = "cid", task = "look, too" }] }
+[default]
+text = "{agent} speaks"
+tokens_in = 90
+tokens_out = 10
+"#;
+    for (terminate, reason, last) in [
+        (Terminate::Tokens(250), StopReason::Tokens, "(the tokens of the turn are spent (250))"),
+        (Terminate::MaxTurns(2), StopReason::MaxTurns, "(the speeches of the turn are spent (2))"),
+        (Terminate::Speaker(agent_id("cid")), StopReason::Speaker, "(cid has spoken, whose word is the last)"),
+    ] {
+        let group = Group { terminate: Some(terminate), ..Group::new(group_id(), "test", ManagerType::Supervisor) };
+        let plan =
+            Plan { script, members: &["bob", "cid"], manager: Some("ann"), group: Some(group), ..Plan::default() };
+        let world = World::new(plan).await;
+        assert_eq!(stop(&world.send("hello").await), reason);
+        assert_eq!(world.transcript().await.last().unwrap(), last);
+        assert_eq!(world.asked_of("ann").len(), 1, "the manager is not asked again");
+        assert_eq!((world.asked_of("bob").len(), world.asked_of("cid").len()), (1, 1));
+        world.close().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_turn_begins_after_the_one_who_spoke_last_where_the_group_says_so() {
     let group = Group { continue_order: true, ..Group::new(group_id(), "test", ManagerType::RoundRobin) };
     let script = r#"

@@ -17,6 +17,7 @@ pub mod follow;
 pub mod gates;
 pub mod handle;
 pub mod live;
+pub mod mail;
 pub mod patterns;
 pub mod socket;
 pub mod speech;
@@ -93,6 +94,8 @@ pub struct Engine {
     handles: Mutex<Vec<JoinHandle<()>>>,
     dice: Mutex<StdRng>,
     default_model: RwLock<String>,
+    /// Held from reading groups and agents to committing what becomes of them: such a row is put whole.
+    roster: tokio::sync::Mutex<()>,
     options: Options,
     epoch: u64,
     wake: Notify,
@@ -145,6 +148,7 @@ impl Engine {
             handles: Mutex::default(),
             dice: Mutex::new(dice),
             default_model: RwLock::new(config.model.clone()),
+            roster: tokio::sync::Mutex::default(),
             options,
             epoch,
             wake: Notify::new(),

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::ManagerType;
 
+pub use keys::nearest;
 pub use plan::{Existing, Plan, plan};
 
 /// A team file in which everything named is there.

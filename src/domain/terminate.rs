@@ -85,6 +85,27 @@ impl Terminate {
         }
     }
 
+    /// The same with each agent in it put through this; what it refuses refuses all.
+    pub fn try_with_speakers<E>(self, name: &mut impl FnMut(AgentId) -> Result<AgentId, E>) -> Result<Self, E> {
+        let mut all = |many: Vec<Self>| -> Result<Vec<Self>, E> {
+            many.into_iter().map(|one| one.try_with_speakers(name)).collect()
+        };
+        match self {
+            Self::Any(many) => Ok(Self::Any(all(many)?)),
+            Self::All(many) => Ok(Self::All(all(many)?)),
+            Self::Speaker(agent) => Ok(Self::Speaker(name(agent)?)),
+            other => Ok(other),
+        }
+    }
+
+    /// The agents in it.
+    pub fn speakers(&self) -> impl Iterator<Item = &AgentId> {
+        self.each().filter_map(|one| match one {
+            Self::Speaker(agent) => Some(agent),
+            _ => None,
+        })
+    }
+
     /// True when an agent may give the turn back to the user.
     #[must_use]
     pub fn has_return(&self) -> bool {

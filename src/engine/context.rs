@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 
 use crate::domain::terminate::RETURN_TO_USER;
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, Content, Group, ManagerType, Message, NoticeKind, RunKind, StepId, Task, Terminate,
-    Trigger,
+    Agent, AgentId, Block, BlockId, Content, Group, Mail, MailKind, ManagerType, Message, NoticeKind, RunKind, StepId,
+    Task, Terminate, Trigger,
 };
 use crate::engine::choice::Offer;
 use crate::llm::{Entry, MemoryBlock, Place, Prompt, ToolCall, ToolSpec};
@@ -185,9 +185,10 @@ fn memory(agent: &AgentId, blocks: &[Block], seen: &[(BlockId, u64)]) -> Vec<Mem
 }
 
 fn speech_entries(view: &StepView) -> Vec<Entry> {
-    match &view.run.task {
-        Some(task) => worker_entries(view, task),
-        None => heard(view, &view.messages),
+    match (&view.run.task, &view.mail) {
+        (Some(task), _) => worker_entries(view, task),
+        (None, Some(mail)) => mail_entries(view, mail),
+        (None, None) => heard(view, &view.messages),
     }
 }
 
@@ -215,6 +216,17 @@ fn worker_entries(view: &StepView, task: &Task) -> Vec<Entry> {
     entries
 }
 
+/// Mail stands after what was said before it, with a note on what it is.
+fn mail_entries(view: &StepView, mail: &Mail) -> Vec<Entry> {
+    let at = view.messages.partition_point(|message| message.seq < view.run.input);
+    let (before, from_here) = view.messages.split_at(at);
+    let mut entries = heard(view, before);
+    let sender = from_here.first().map_or("", |message| message.name.as_str());
+    entries.push(Entry::Note { text: about_mail(mail, sender) });
+    entries.extend(said(from_here, Some(&view.agent.id)));
+    entries
+}
+
 /// A manager that chooses reads the conversation, what its tries so far came to, and whom it may choose.
 fn choice_entries(view: &StepView, offer: &Offer) -> Vec<Entry> {
     let tries = |message: &Message| message.run.as_ref() == Some(&view.run.id);
@@ -238,6 +250,26 @@ fn choice_entries(view: &StepView, offer: &Offer) -> Vec<Entry> {
     );
     entries.push(Entry::Note { text });
     entries
+}
+
+/// What the recipient is told of the mail that follows: who waits for what.
+fn about_mail(mail: &Mail, sender: &str) -> String {
+    if mail.from.is_none() && mail.kind != MailKind::Notice {
+        return "The next message is mail from the user. Your final words go back as your reply.".to_owned();
+    }
+    if mail.sent_by.is_none() {
+        return "The next message tells what became of mail of yours. Nobody waits for an answer.".to_owned();
+    }
+    if mail.waited_for {
+        return format!(
+            "The next message is mail from the agent {sender}, who waits for your answer: your final words are the \
+             reply."
+        );
+    }
+    format!(
+        "The next message is mail from the agent {sender}, who does not wait for an answer and does not hear your \
+         words here; to answer, call send_message_to_agent_async."
+    )
 }
 
 /// A job reads its window, then what it has done so far.

@@ -10,6 +10,8 @@ mod approving;
 mod blocks;
 #[path = "engine/delegating.rs"]
 mod delegating;
+#[path = "engine/dynamic.rs"]
+mod dynamic;
 #[path = "engine/faults.rs"]
 mod faults;
 #[path = "engine/following.rs"]
@@ -24,6 +26,8 @@ mod restarting;
 mod roster;
 #[path = "engine/speaking.rs"]
 mod speaking;
+#[path = "engine/terminating.rs"]
+mod terminating;
 
 use nightdesk::domain::{Run, RunState, StopReason};
 

@@ -20,6 +20,8 @@ mod following;
 mod mail;
 #[path = "engine/parking.rs"]
 mod parking;
+#[path = "engine/replies.rs"]
+mod replies;
 #[path = "engine/restarting.rs"]
 mod restarting;
 #[path = "engine/roster.rs"]

@@ -13,6 +13,7 @@ pub mod doctor;
 pub mod group;
 pub mod inbox;
 pub mod job;
+pub mod mail;
 pub mod message;
 pub mod print;
 pub mod roster;
@@ -76,6 +77,9 @@ enum Command {
     /// The background jobs.
     #[command(subcommand)]
     Job(job::Command),
+    /// What agents write to each other and to you.
+    #[command(subcommand)]
+    Mail(mail::Command),
     /// Checks the terminal, the configuration, the store and the models.
     Doctor(doctor::Args),
 }
@@ -156,6 +160,7 @@ async fn carry_out(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Inbox(command)) => inbox::inbox(&places, &command, &mut out).await,
         Some(Command::Block(command)) => block::block(&places, command, &mut out).await,
         Some(Command::Job(command)) => job::job(&places, &command, &mut out).await,
+        Some(Command::Mail(command)) => mail::mail(&places, command, &mut out).await,
         Some(Command::Doctor(args)) => doctor::doctor(&places, &args, &mut out).await,
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod background;
+pub mod choice;
 pub mod context;
 pub mod directory;
 pub mod driver;
@@ -15,10 +16,12 @@ pub mod follow;
 pub mod gates;
 pub mod handle;
 pub mod live;
+pub mod mail;
 pub mod patterns;
 pub mod socket;
 pub mod speech;
 pub mod step;
+pub mod termination;
 pub mod turn;
 pub mod wait;
 pub mod wire;

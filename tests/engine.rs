@@ -14,6 +14,8 @@ mod delegating;
 mod faults;
 #[path = "engine/following.rs"]
 mod following;
+#[path = "engine/mail.rs"]
+mod mail;
 #[path = "engine/parking.rs"]
 mod parking;
 #[path = "engine/restarting.rs"]

@@ -106,7 +106,7 @@ impl Turn {
         if self.shown.is_none() {
             let now = desk.handle().overview().await?;
             self.seen = now.upto;
-            let events = || Shown::Json(Events::knowing(&now.runs));
+            let events = || Shown::Json(Events::knowing(&now.runs, &now.agents));
             self.shown = Some(if self.json { events() } else { Shown::Text(Speeches::default()) });
         }
         let following = desk.handle().follow(self.seen).await?;

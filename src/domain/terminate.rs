@@ -33,7 +33,9 @@ pub enum Terminate {
 /// What has happened in a turn, as far as conditions ask.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SoFar {
-    /// Who has spoken, in order: speeches that are over.
+    /// Speeches that are over, also those in which nothing was said.
+    pub speeches: usize,
+    /// Who has spoken, in order: speeches that are over, without passes and failures.
     pub spoke: Vec<AgentId>,
     /// What agents said, in order.
     pub said: Vec<String>,
@@ -62,7 +64,7 @@ impl Terminate {
                 let met: Option<Vec<StopReason>> = all.iter().map(|one| one.met(so_far)).collect();
                 met.and_then(|reasons| reasons.last().copied())
             }
-            Self::MaxTurns(most) => when(so_far.spoke.len() >= *most as usize, StopReason::MaxTurns),
+            Self::MaxTurns(most) => when(so_far.speeches >= *most as usize, StopReason::MaxTurns),
             Self::Text(text) => when(so_far.said.iter().any(|said| said.contains(text)), StopReason::Text),
             Self::Speaker(agent) => when(so_far.spoke.contains(agent), StopReason::Speaker),
             Self::Tokens(most) => when(so_far.tokens >= *most, StopReason::Tokens),

@@ -67,9 +67,10 @@ impl ChatModel for Offline {
         for entry in &mut prompt.entries {
             leave_out_address(entry);
         }
-        cast::take_task(&mut prompt);
         let answer = if prompt.place.background {
             keeper::answer(&prompt)
+        } else if is_task(&mut prompt) {
+            rewrite::answer(&prompt).unwrap_or_else(|| participant::answer_task(&prompt))
         } else {
             chair::answer(&prompt)
                 .or_else(|| rewrite::answer(&prompt))
@@ -86,6 +87,12 @@ impl ChatModel for Offline {
         deltas.push(Ok(Delta::Done(Done { stop, calls, usage })));
         paced::play(deltas.into_iter(), Pace { first: self.pace, between: self.pace })
     }
+}
+
+/// True for a task of another agent, which then stands where a person's message would. Who manages reads the
+/// workers' words as theirs.
+fn is_task(prompt: &mut Prompt) -> bool {
+    !chair::manages(prompt) && !delegate::manages(prompt) && cast::take_task(prompt)
 }
 
 /// `@name words` are the words: whom they were for is no part of what is asked.

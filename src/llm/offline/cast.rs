@@ -64,22 +64,22 @@ fn known(prompt: &Prompt, name: &str, marks: Vec<String>, does: &str) -> Person 
     Person { name: name.to_owned(), marks, field }
 }
 
-/// Who gives this agent its work, where the framing says so: "chief answers the user and gives you work."
-pub(super) fn giver(prompt: &Prompt) -> Option<&str> {
-    let line = framing(prompt).lines().find(|line| !line.starts_with("- ") && line.contains(" gives you work"))?;
-    line.split_whitespace().next()
-}
+/// What the framing says where members talk to each other, one after the other: then the last words of an agent
+/// are no task. Anywhere else they are: a manager's, or mail.
+const TALK: [&str; 2] = ["speaks in this order", "who speaks next"];
 
-/// A task is answered as a person's message is: the manager who gives work stands in the person's place.
-pub(super) fn take_task(prompt: &mut Prompt) {
-    let Some(giver) = giver(prompt).map(str::to_owned) else { return };
+/// Puts whoever gave this agent a task in the person's place, and says whether there was one: a task is answered
+/// as a person's message is.
+pub(super) fn take_task(prompt: &mut Prompt) -> bool {
+    let group = framing(prompt);
+    if TALK.iter().any(|talk| group.contains(talk)) {
+        return false;
+    }
     let last = prompt.entries.iter_mut().rev().find_map(|entry| match entry {
         Entry::Said { by, .. } => Some(by),
         _ => None,
     });
-    if let Some(by) = last.filter(|by| by.as_deref() == Some(giver.as_str())) {
-        *by = None;
-    }
+    last.and_then(Option::take).is_some()
 }
 
 /// These of them, in this order; who is in no line is known by the name alone.

@@ -11,10 +11,15 @@ use super::participant::is_framed;
 use crate::llm::{Entry, Prompt};
 
 /// The tool that says who speaks next.
-pub(super) const CHOOSE: &str = "choose_next_speaker";
+const CHOOSE: &str = "choose_next_speaker";
 const DONE: &str = "done";
 /// How many words a reason names.
 const NAMED: usize = 3;
+
+/// True where the prompt asks for a choice.
+pub(super) fn manages(prompt: &Prompt) -> bool {
+    prompt.tools.iter().any(|tool| tool.name == CHOOSE)
+}
 
 /// The choice, where the prompt asks for one.
 pub(super) fn answer(prompt: &Prompt) -> Option<Answer> {

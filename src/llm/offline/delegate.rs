@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Answer;
 use super::cast::{self, Person};
 use super::language::{Terms, sentences, shorten, terms};
-use super::participant::{self, is_framed};
+use super::participant::{HONEST, is_framed};
 use super::statement::{Kind, read};
 use crate::llm::{Entry, Prompt, ToolCall};
 
@@ -32,7 +32,7 @@ const FAILURES: &[&str] = &[
 
 /// What a supervisor says or calls; `None` for everybody else, and where there is nothing to delegate.
 pub(super) fn answer(prompt: &Prompt) -> Option<Answer> {
-    if !prompt.tools.iter().any(|tool| tool.name == DELEGATE) && !has_delegated(prompt) {
+    if !manages(prompt) {
         return None;
     }
     let at = prompt.entries.iter().rposition(|entry| matches!(entry, Entry::Said { by: None, .. }))?;
@@ -48,10 +48,11 @@ pub(super) fn answer(prompt: &Prompt) -> Option<Answer> {
     Some(Answer::calling(vec![split(prompt, text, &workers)]))
 }
 
-/// True when this turn's work is out or back, even if the tool is not offered any more.
-fn has_delegated(prompt: &Prompt) -> bool {
+/// True for a supervisor: it may delegate, or has in this turn even if it may not any more.
+pub(super) fn manages(prompt: &Prompt) -> bool {
     let since = prompt.entries.iter().rev().take_while(|entry| !matches!(entry, Entry::Said { by: None, .. }));
-    since.into_iter().any(|entry| matches!(entry, Entry::Result { name, .. } if name == DELEGATE))
+    prompt.tools.iter().any(|tool| tool.name == DELEGATE)
+        || since.into_iter().any(|entry| matches!(entry, Entry::Result { name, .. } if name == DELEGATE))
 }
 
 /// The calls by which work was given since the person spoke.
@@ -133,14 +134,14 @@ fn gather(prompt: &Prompt, since: &[Entry], workers: &[Person], calls: &[&ToolCa
         lines.extend(asked.iter().map(|(name, task)| told(name, said.get(name).map_or("", String::as_str), task)));
     }
     if prompt.place.turn <= 1 {
-        lines.push(participant::HONEST.to_owned());
+        lines.push(HONEST.to_owned());
     }
     Answer::saying(lines.join("\n"))
 }
 
 /// What is told of one worker.
 fn told(name: &str, text: &str, task: &Terms) -> String {
-    let all: Vec<String> = sentences(text).into_iter().filter(|one| !one.contains(participant::HONEST_WORDS)).collect();
+    let all: Vec<String> = sentences(text).into_iter().filter(|one| !HONEST.contains(one.as_str())).collect();
     let Some(first) = all.first() else { return format!("{name} gave no answer.") };
     let lower = first.to_lowercase();
     if FAILURES.iter().any(|failure| lower.starts_with(failure)) {
@@ -157,7 +158,9 @@ fn told(name: &str, text: &str, task: &Terms) -> String {
             best = one;
         }
     }
-    format!("{name} says \"{}\"", shorten(best, QUOTE))
+    let best = shorten(best, QUOTE);
+    // What quotes already is not quoted again.
+    if best.contains('"') { format!("{name}: {best}") } else { format!("{name} says \"{best}\"") }
 }
 
 /// The answer of each of these, from a result in JSON or in lines that begin with a name.
@@ -299,6 +302,9 @@ mod tests {
             gathered(ASKED, true, lines),
             "checker says \"The launch is on 3 May.\"\nlegal did not answer: failed: the provider does not answer"
         );
+        let quoting =
+            "checker: Story says \"Launch: 3 May\".\n(I am the offline model: I quote and sort, I do not understand.)";
+        assert_eq!(gathered(ASKED, true, quoting), "checker: Story says \"Launch: 3 May\".\nlegal gave no answer.");
         let value = r#"[{"agent": "checker", "status": "success", "text": "It is right."}]"#;
         assert_eq!(gathered(ASKED, true, value), "checker says \"It is right.\"\nlegal gave no answer.");
         assert_eq!(

@@ -3,19 +3,17 @@
 
 use serde_json::json;
 
+use super::Answer;
 use super::angle::{self, Angle};
 use super::evidence::{self, Source};
 use super::language::{capital, is_stop, normal, sentences, stem, terms, words};
 use super::sense::{changes, says};
 use super::statement::{Kind, Statement, read};
-use super::{Answer, cast};
 use crate::llm::{Entry, Prompt};
 
 const SEARCH: &str = "conversation_search";
 const PASS: &str = "pass";
 pub(super) const HONEST: &str = "(I am the offline model: I quote and sort, I do not understand.)";
-/// What is in it and in no other sentence.
-pub(super) const HONEST_WORDS: &str = "I am the offline model";
 /// The longest reply, in sentences.
 const SENTENCES: usize = 4;
 
@@ -174,6 +172,16 @@ pub(super) fn answer(prompt: &Prompt) -> Answer {
     say(prompt, &scene, to_question(angle, &scene))
 }
 
+/// Answers one step of a task. Of those who work side by side none is the first: whoever asked is the one to say
+/// what model this is.
+pub(super) fn answer_task(prompt: &Prompt) -> Answer {
+    let mut answer = answer(prompt);
+    if let Some(own) = answer.text.strip_suffix(HONEST) {
+        answer.text = own.trim_end().to_owned();
+    }
+    answer
+}
+
 /// What the search since the person's last message brought.
 fn search_result(prompt: &Prompt) -> Option<&str> {
     let since = prompt.entries.iter().rev().take_while(|entry| !matches!(entry, Entry::Said { by: None, .. }));
@@ -308,9 +316,7 @@ fn say(prompt: &Prompt, scene: &Scene, said: Vec<String>) -> Answer {
             Answer::saying("Nothing to add.")
         };
     }
-    // Of workers side by side none is the first; their manager says it for all.
     let is_first = prompt.place.turn <= 1
-        && cast::giver(prompt).is_none()
         && !prompt.entries.iter().any(|entry| matches!(entry, Entry::Said { by: Some(_), .. }))
         && !prompt.entries.iter().any(|entry| matches!(entry, Entry::Own { text, .. } if !text.is_empty()));
     if is_first {

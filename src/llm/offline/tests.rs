@@ -28,6 +28,7 @@ fn prompt(member: usize, blocks: &[MemoryBlock], entries: &[Entry], tools: &[&st
     let tool = |name: &&str| ToolSpec { name: (*name).to_owned(), description: String::new(), schema: json!({}) };
     Prompt {
         agent: name.to_owned(),
+        system: "<group name=\"newsroom\">\nEach member speaks in this order.\n</group>".to_owned(),
         memory,
         entries: entries.to_vec(),
         tools: tools.iter().map(tool).collect(),
@@ -260,8 +261,7 @@ fn without_a_persona_the_line_about_this_agent_gives_the_angle() {
 /// A worker of a supervisor group that was given this task, after the person's message.
 fn worker(message: &str, task: &str, blocks: &[MemoryBlock]) -> Prompt {
     let entries = [said(None, message), said(Some("chief"), task)];
-    let system = "<group name=\"desk\">\n- chief: Plans\n- critic (you): Checks\nchief answers the user and gives you \
-                  work. Do what you are asked.\n</group>";
+    let system = "<group name=\"desk\">\n- chief: Plans\n- critic (you): Checks\n</group>";
     let place = Place { turn: 1, step: 1, attempt: 1, background: false };
     Prompt { system: system.to_owned(), place, ..prompt(1, blocks, &entries, &["pass"]) }
 }
@@ -274,6 +274,15 @@ fn a_worker_answers_its_task_and_not_the_message_it_was_taken_from() {
     assert_eq!(text, "Story says \"Launch: 3 May, decided\".");
     let (other, _) = reply(worker(message, "Who made the picture?", &[story]));
     assert!(other.contains("Anna Frey") && !other.contains("Launch"), "{other}");
+}
+
+#[test]
+fn where_members_talk_in_turn_the_last_words_of_another_are_no_task() {
+    let story = block("story", "- Launch: 3 May, decided\n- Room: 12");
+    let mut prompt = worker("When do we launch?", "Which room?", &[story]);
+    prompt.system = prompt.system.replace("</group>", "Each member speaks in this order.\n</group>");
+    let (text, _) = reply(prompt);
+    assert!(text.contains("3 May") && !text.contains("12"), "{text}");
 }
 
 #[test]

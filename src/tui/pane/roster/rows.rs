@@ -145,12 +145,13 @@ pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &Look
                 Some(word) if wide || width(&word) <= room => vec![Span::new(word, Role::Dim)],
                 None if wide => vec![Span::new("idle", Role::Dim)],
                 // Half a name tells nothing; the explanation below the list has it whole.
-                _ if room < LEAST_MODEL => Vec::new(),
+                Some(_) if room < LEAST_WORD => Vec::new(),
+                Some(word) => vec![Span::new(truncate(&word, room, glyphs.ellipsis), Role::Dim)],
+                None if cells < names + 7 + LEAST_MODEL => Vec::new(),
                 None => {
-                    let room = cells.saturating_sub(names + 7);
+                    let room = cells - names - 7;
                     vec![Span::new(truncate(&model_name, room, glyphs.ellipsis), Role::Dim)]
                 }
-                Some(word) => vec![Span::new(truncate(&word, room, glyphs.ellipsis), Role::Dim)],
             }
         }
         _ if wide => vec![Span::new(truncate(&word, cells / 2, glyphs.ellipsis), role)],

@@ -9,8 +9,8 @@ mod waiting;
 
 use desk::{Desk, overview, said};
 use nightdesk::domain::run::Answer;
-use nightdesk::domain::{Change, GroupStatus, ManagerType, PendingCall, PendingKind, Priority, RunState};
-use nightdesk::engine::wire::{Address, Fault, Overview, Phase, Reply, Request, RowUpdate};
+use nightdesk::domain::{GroupStatus, ManagerType, PendingCall, PendingKind, Priority, RunState};
+use nightdesk::engine::wire::{Address, Fault, Phase, Request, RowUpdate};
 use nightdesk::tui::effect::{Effect, Msg};
 use nightdesk::tui::glyph;
 use nightdesk::tui::pane::PaneId;
@@ -63,7 +63,9 @@ fn a_selected_group_says_what_its_manager_type_is_best_for() {
     for (kind, words) in [(ManagerType::Supervisor, "one question"), (ManagerType::Dynamic, "open talk among")] {
         let mut desk = Desk::new(bridge(kind, 2), waiting::delegated(), USUAL);
         desk.keys("<Esc>1");
-        assert!(desk.text().contains(words), "{}", desk.text());
+        let column: Vec<String> = desk.lines().iter().map(|line| line.chars().take(21).collect()).collect();
+        let told = column.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains(words), "{told}");
     }
 }
 
@@ -97,9 +99,11 @@ fn who_is_next_is_told_only_where_the_order_is_known() {
 #[test]
 fn mail_to_the_person_is_counted_beside_who_wrote_it() {
     let mut desk = post(USUAL);
-    assert_eq!(rows_with(&desk, "editor     1 mail"), rows_with(&desk, "1 mail")[1..]);
+    let counted: Vec<String> = desk.lines().into_iter().filter(|line| line.contains("1 mail")).collect();
+    assert!(counted.len() == 2 && counted[0].contains("critic") && counted[1].contains("editor"), "{counted:?}");
     desk.keys("<Esc>1gh");
-    assert_eq!(rows_with(&desk, "newsroom     2 mail").len(), 1, "{}", desk.text());
+    let folded = desk.lines().into_iter().find(|line| line.contains("2 mail")).unwrap();
+    assert!(folded.contains("newsroom"), "{folded}");
 }
 
 // The conversation.
@@ -108,17 +112,17 @@ fn mail_to_the_person_is_counted_beside_who_wrote_it() {
 fn workers_stream_below_each_other_and_nothing_moves_while_they_type() {
     at_both_sizes("delegation", supervisor, "");
     let mut desk = supervisor(USUAL);
-    let before = [rows_with(&desk, "engineer   │"), rows_with(&desk, "critic     │"), rows_with(&desk, "clerk      │")];
+    let before = [rows_with(&desk, "engineer  │"), rows_with(&desk, "critic    │"), rows_with(&desk, "clerk     │")];
     assert!(before.iter().all(|rows| rows.len() == 1), "{before:?} {}", desk.text());
     for _ in 0..12 {
         stream(&mut desk, "critic", Phase::Speaking, " And nobody will, as long as it is closed at night.");
         stream(&mut desk, "engineer", Phase::Calling { tool: "archival_memory_search".into() }, " Or more.");
     }
-    let after = [rows_with(&desk, "engineer   │"), rows_with(&desk, "critic     │"), rows_with(&desk, "clerk      │")];
+    let after = [rows_with(&desk, "engineer  │"), rows_with(&desk, "critic    │"), rows_with(&desk, "clerk     │")];
     assert_eq!(before, after, "{}", desk.text());
     // A step is over and the next one not begun: its place is kept.
     desk.send(Msg::Update(Box::new(nightdesk::engine::wire::Update::Over { step: "step-critic".into() })));
-    assert_eq!(rows_with(&desk, "critic     │"), before[1], "{}", desk.text());
+    assert_eq!(rows_with(&desk, "critic    │"), before[1], "{}", desk.text());
 }
 
 #[test]
@@ -130,8 +134,8 @@ fn a_delegation_reads_as_one_piece_and_its_result_as_one_line() {
     at_both_sizes("gathered", make, "");
     assert!(make(USUAL).text().contains("gathered 2 answers, 1 failed"));
     let mut desk = make(USUAL);
-    desk.keys("<Esc>2kkkkk<Enter>");
-    assert!(desk.text().contains("message: what holds, what does it cost?"), "{}", desk.text());
+    desk.keys("<Esc>2kk<Enter>");
+    assert!(desk.text().contains("message: what holds, what does it"), "{}", desk.text());
 }
 
 #[test]
@@ -217,11 +221,11 @@ fn a_call_leaves_the_inbox_when_the_decision_is_committed_and_not_before() {
     let mut desk = asking(USUAL);
     desk.keys("<Esc>5a");
     assert!(desk.text().contains("critic  approving"), "{}", desk.text());
-    assert!(desk.lines()[24].contains("5 Inbox ▲2"), "{}", desk.lines()[24]);
+    assert!(desk.lines()[23].contains("5 Inbox ▲2"), "{}", desk.lines()[23]);
     desk.keys("a");
     assert_eq!(desk.asked.len(), 1, "it is asked once: {}", toast(&desk));
     decided(&mut desk, calls()[1].clone());
-    assert!(desk.lines()[24].contains("5 Inbox ▲1") && !desk.text().contains("approving"), "{}", desk.text());
+    assert!(desk.lines()[23].contains("5 Inbox ▲1") && !desk.text().contains("approving"), "{}", desk.text());
     assert_eq!(desk.app.panes.inbox.selected(), Some(&("step-critic".into(), 1)));
 }
 
@@ -306,10 +310,10 @@ fn opening_mail_to_the_person_marks_it_read_once_and_other_mail_never() {
     desk.keys("<Esc>j<Enter>");
     assert!(desk.asked.is_empty(), "it is for the critic");
     let read = nightdesk::domain::Mail { status: nightdesk::domain::MailStatus::Read, ..mails()[0].clone() };
-    assert!(desk.lines()[24].contains("6 Mail ●2"), "{}", desk.lines()[24]);
-    desk.committed(Vec::new(), vec![RowUpdate::Mail(read)]);
     desk.keys("<Esc>");
-    assert!(desk.lines()[24].contains("6 Mail ●1"), "{}", desk.lines()[24]);
+    assert!(desk.lines()[23].contains("6 Mail ●2"), "{}", desk.lines()[23]);
+    desk.committed(Vec::new(), vec![RowUpdate::Mail(read)]);
+    assert!(desk.lines()[23].contains("6 Mail ●1"), "{}", desk.lines()[23]);
 }
 
 #[test]
@@ -414,5 +418,5 @@ fn nothing_in_arguments_mail_or_roles_reaches_the_terminal_as_a_command() {
     }
     desk.keys("<Esc>5y");
     let Some(Effect::Copy { text, .. }) = desk.effects.last() else { panic!("nothing is copied") };
-    assert!(text.chars().all(|char| char == '\n' || !char.is_control()), "{text:?}");
+    assert!(text.chars().all(|char| "\n\t".contains(char) || !char.is_control()), "{text:?}");
 }

@@ -94,7 +94,7 @@ commands! {
     Later: When::CONVERSATION.or(When::BLOCKS), [Key::char(']')], "later",
         "Goes to the next turn; for a block, to the next version";
 
-    Copy: When::PANES, [Key::char('y')], "copy", "Copies the message, the block, the job's sentence, the call or the mail";
+    Copy: When::PANES, [Key::char('y')], "copy", "Copies what is selected: message, block, job, call or mail";
     CopyCode: When::CONVERSATION, [Key::char('Y')], "copy code", "Copies the code fence under the cursor line";
     Edit: When::CONVERSATION.or(When::BLOCKS), [Key::char('e')], "edit",
         "Edits the block in place; in the conversation, takes your message back into the composer";
@@ -106,7 +106,7 @@ commands! {
         "Gives the block its value before; for a job, undoes all it did";
     SetModel: When::ROSTER, [Key::char('m')], "model", "Sets the agent's model";
     Approve: DECIDING, [Key::char('a')], "approve", "Lets the call that waits run";
-    ApproveRun: DECIDING, [Key::char('A')], "approve for the run",
+    ApproveRun: DECIDING, [Key::char('A')], "approve for run",
         "Lets it run, and this tool in the rest of the run without asking";
     Deny: DECIDING, [Key::char('d')], "deny", "Refuses the call, with a reason for the agent if you like";
     WriteMail: When::ROSTER.or(When::MAIL), [Key::char('w')], "write mail", "Writes mail to the selected agent";

@@ -29,7 +29,10 @@ impl Write {
     #[must_use]
     pub fn new(draft: &Draft) -> Self {
         let Draft { to, text, priority, in_reply_to } = draft.clone();
-        Self { to, in_reply_to, priority, text: Field::lines(&text) }
+        let mut field = Field::lines("");
+        // Pasted, so that the caret stands at its end.
+        field.paste(&text);
+        Self { to, in_reply_to, priority, text: field }
     }
 
     fn draft(&self) -> Draft {

@@ -205,8 +205,10 @@ impl Conversation {
         let Some(before) = at.checked_sub(1) else { return false };
         if before > self.head {
             let part = |at: u64| self.foot.parts.get(usize::try_from(at - self.head - 1).ok()?);
-            let step = |at: u64| part(at).and_then(|part| part.beside());
-            return step(at).is_some_and(|now| step(before) == Some(now));
+            return part(at).zip(part(before)).is_some_and(|(part, before)| {
+                let beside = part.beside().is_some() && part.beside() == before.beside();
+                beside || (part.stated && before.stated)
+            });
         }
         let given_out = |message: &Message| {
             let notice =

@@ -71,6 +71,9 @@ impl Conversation {
         let fit = |name: &str| truncate(&clean_line(name), self.names, look.glyphs.ellipsis).into_owned();
         if at > self.head {
             let part = self.foot.parts.get(usize::try_from(at - self.head - 1).ok()?)?;
+            if part.stated {
+                return None;
+            }
             let (mark, role) = speaker(part.agent.as_ref(), look, model);
             let time = if part.queued { format!("    {}", look.glyphs.waiting) } else { "     ".to_owned() };
             let role = if part.queued { Role::Dim } else { role };

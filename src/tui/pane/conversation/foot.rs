@@ -10,7 +10,7 @@ use crate::tui::command::{Command, When};
 use crate::tui::glyph::GlyphSet;
 use crate::tui::model::{Live, Model};
 use crate::tui::pane::inbox;
-use crate::tui::pane::list::cut;
+use crate::tui::pane::list::{cut, packed};
 use crate::tui::text::clean::{clean, clean_line};
 use crate::tui::text::stream::Stream;
 use crate::tui::text::wrap::{Shape, wrap};
@@ -25,6 +25,9 @@ const BESIDE: usize = 3;
 const BESIDE_MANY: usize = 1;
 /// From more workers than this on each has one row only.
 const MANY: usize = 5;
+
+/// The most rows of a sentence on a call that waits.
+const SENTENCE: usize = 2;
 
 /// The rows at the foot of one conversation.
 #[derive(Debug, Default)]
@@ -54,6 +57,8 @@ pub struct Part {
     pub run: RunId,
     /// True for a turn that waits.
     pub queued: bool,
+    /// True for what the workbench states and nobody says.
+    pub stated: bool,
     /// The delegation it is part of, by the manager's step.
     pub within: Option<StepId>,
     /// It has this many rows, whatever there is to show: the last ones of it.
@@ -84,6 +89,7 @@ impl Part {
             name: name.into(),
             run,
             queued: false,
+            stated: false,
             within: None,
             fixed: None,
             stream: None,
@@ -283,16 +289,28 @@ fn resting(run: &Run, glyphs: &GlyphSet) -> Row {
 /// A call that waits: for the person with the keys, for others with their names.
 fn waits(call: &PendingCall, first: bool, cells: usize, model: &Model, glyphs: &GlyphSet) -> Part {
     let name = inbox::caller(call, model);
-    let mut part = Part::new(call.run.clone(), model.caller(call).cloned(), name.clone());
+    let mut part = Part::new(call.run.clone(), None, "");
+    part.stated = true;
     if call.kind == PendingKind::Approval {
         let mut spans = vec![
             Span::new(format!("{} {name}", glyphs.needs_you), Role::Warning),
             Span::new(" wants to call ", Role::Text),
         ];
         spans.extend(inbox::rows::what(call));
-        part.head.push(cut(spans, cells, glyphs.ellipsis));
+        let indent = vec![Span::new("  ", Role::Dim)];
+        let mut rows = wrap(&spans, &Shape { rest: indent, ..Shape::plain(cells) });
+        // The inbox has all of it.
+        if rows.len() > SENTENCE {
+            rows.truncate(SENTENCE);
+            if let Some(last) = rows.last_mut() {
+                let mut spans = std::mem::take(&mut last.spans);
+                spans.push(Span::new(format!(" {}", glyphs.ellipsis), Role::Dim));
+                *last = cut(spans, cells, glyphs.ellipsis);
+            }
+        }
+        part.head = rows;
         if first {
-            part.tail.push(cut(keys(), cells, glyphs.ellipsis));
+            part.tail = keys(cells);
         }
     } else {
         let names: Vec<String> = call
@@ -302,25 +320,23 @@ fn waits(call: &PendingCall, first: bool, cells: usize, model: &Model, glyphs: &
             .map(|agent| clean_line(&agent.name).into_owned())
             .collect();
         let whom = if names.is_empty() { "an answer".to_owned() } else { names.join(", ") };
-        let text = format!("{} waits for {whom}", glyphs.waiting);
+        let text = format!("{} {name} waits for {whom}", glyphs.waiting);
         part.head.push(cut(vec![Span::new(text, Role::Dim)], cells, glyphs.ellipsis));
     }
     part
 }
 
 /// The keys that decide, and the one that reaches the inbox from anywhere.
-fn keys() -> Vec<Span> {
-    let mut spans = vec![Span::new("  ", Role::Dim)];
-    let key = |command: Command, when: When| command.key_text(when).unwrap_or_default();
+fn keys(cells: usize) -> Vec<Row> {
     let can = [
-        (key(Command::Inbox, When::COMPOSER), "look"),
-        (key(Command::Approve, When::CONVERSATION), "approve"),
-        (key(Command::ApproveRun, When::CONVERSATION), "for this run"),
-        (key(Command::Deny, When::CONVERSATION), "deny"),
+        (Command::Inbox, When::COMPOSER, "look"),
+        (Command::Approve, When::CONVERSATION, "approve"),
+        (Command::ApproveRun, When::CONVERSATION, "for this run"),
+        (Command::Deny, When::CONVERSATION, "deny"),
     ];
-    for (key, what) in can {
-        spans.push(Span::new(key, Role::Accent));
-        spans.push(Span::new(format!(" {what}   "), Role::Dim));
-    }
-    spans
+    let one = |(command, when, what): (Command, When, &str)| {
+        let key = command.key_text(when).unwrap_or_default();
+        (Span::new(key, Role::Accent), Span::new(format!(" {what}"), Role::Dim))
+    };
+    packed(can.into_iter().map(one), 2, cells)
 }

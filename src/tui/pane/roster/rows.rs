@@ -8,7 +8,7 @@ use crate::engine::wire::Address;
 use crate::tui::glyph::GlyphSet;
 use crate::tui::model::{Doing, Model};
 use crate::tui::pane::Look;
-use crate::tui::pane::list::{cut, two_ends};
+use crate::tui::pane::list::{cut, packed, two_ends};
 use crate::tui::text::clean::clean_line;
 use crate::tui::text::width::{pad, truncate, width};
 use crate::tui::text::wrap::{self, wrap};
@@ -17,6 +17,8 @@ use crate::tui::theme::Role;
 
 /// From this width on an agent's model stands beside its state.
 const WIDE: usize = 34;
+/// Below this width what an agent waits for is told in fewer words.
+const SHORT: usize = 30;
 /// The least cells a model is shown in.
 const LEAST_MODEL: usize = 8;
 /// The least cells a longer word than that is shown in.
@@ -24,15 +26,21 @@ const LEAST_WORD: usize = 8;
 /// The widest column of names.
 const MAX_NAME: usize = 16;
 
-/// What an agent does, as a sign and in a word or two.
-pub(super) fn doing(doing: &Doing, glyphs: &GlyphSet) -> (&'static str, String, Role) {
+/// What an agent does, as a sign and in a word or a few; `short` where there is little room.
+pub(super) fn doing(doing: &Doing, short: bool, glyphs: &GlyphSet) -> (&'static str, String, Role) {
     match doing {
         Doing::Idle => (glyphs.idle, "idle".to_owned(), Role::Dim),
         Doing::Thinking => (glyphs.thinking, "thinking".to_owned(), Role::Accent),
         Doing::Tool(tool) => (glyphs.tool, format!("calling {}", clean_line(tool)), Role::Accent),
         Doing::Waiting => (glyphs.waiting, "waiting".to_owned(), Role::Warning),
-        Doing::WaitsFor(whom) => (glyphs.waiting, format!("waits for {}", listed(whom)), Role::Warning),
-        Doing::Queued => (glyphs.waiting, "queued: speaks elsewhere".to_owned(), Role::Warning),
+        Doing::WaitsFor(whom) => {
+            let waits = if short { "awaits" } else { "waits for" };
+            (glyphs.waiting, format!("{waits} {}", listed(whom)), Role::Warning)
+        }
+        Doing::Queued => {
+            let text = if short { "busy elsewhere" } else { "queued: speaks elsewhere" };
+            (glyphs.waiting, text.to_owned(), Role::Warning)
+        }
         Doing::Job => (glyphs.background, "job".to_owned(), Role::Accent),
         Doing::NeedsYou => (glyphs.needs_you, "needs you".to_owned(), Role::Warning),
     }
@@ -115,7 +123,7 @@ pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &Look
     let glyphs = look.glyphs;
     let (cells, names) = (shape.cells, shape.names);
     let state = model.doing(&agent.id);
-    let (sign, word, role) = doing(&state, glyphs);
+    let (sign, word, role) = doing(&state, cells < SHORT, glyphs);
     let here = model.place.group.as_ref() == Some(&group.id);
     let talking = model.place.address == Some(Address::Agent(agent.id.clone()));
     let name_role = if here { Role::speaker(model.speaker_index(&agent.id)) } else { Role::Text };
@@ -155,8 +163,9 @@ pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &Look
             }
         }
         _ if wide => vec![Span::new(truncate(&word, cells / 2, glyphs.ellipsis), role)],
-        // Half a word tells less than the sign before the name.
-        _ if room < LEAST_WORD.min(width(&word)) => Vec::new(),
+        // Half a word tells less than the sign before the name; of a tool it tells something.
+        Doing::Tool(_) if room < LEAST_WORD => Vec::new(),
+        Doing::Thinking | Doing::Waiting | Doing::NeedsYou | Doing::Job if width(&word) > room => Vec::new(),
         _ => vec![Span::new(truncate(&word, room, glyphs.ellipsis), role)],
     };
     let manager = if manages(group, &agent.id) { glyphs.manager } else { " " };
@@ -219,7 +228,7 @@ pub(super) fn explanation(key: &Key, (cells, room): (usize, usize), look: &Look,
                 is.push("works in the background".to_owned());
             }
             said.push((is.join(", "), Role::Text));
-            let (sign, word, role) = doing(&model.doing(id), look.glyphs);
+            let (sign, word, role) = doing(&model.doing(id), false, look.glyphs);
             if role != Role::Dim {
                 said.push((format!("{sign} {word}"), role));
             }
@@ -238,22 +247,16 @@ pub(super) fn explanation(key: &Key, (cells, room): (usize, usize), look: &Look,
         let shape = wrap::Shape { first: indent(), rest: indent(), ..wrap::Shape::plain(cells) };
         rows.extend(wrap(&[Span::new(text, role)], &shape));
     }
-    rows.truncate(room.saturating_sub(1));
-    let mut all = indent();
-    all.extend(keys(&can));
-    rows.push(cut(all, cells, look.glyphs.ellipsis));
+    let keys = keys(&can, cells);
+    rows.truncate(room.saturating_sub(keys.len()));
+    rows.extend(keys);
     rows
 }
 
-/// Keys with what they do.
-fn keys(can: &[(&str, &str)]) -> Vec<Span> {
-    let mut spans = Vec::new();
-    for (at, (key, what)) in can.iter().enumerate() {
-        spans.push(Span::new(if at == 0 { "" } else { "  " }, Role::Dim));
-        spans.push(Span::new(*key, Role::Accent));
-        spans.push(Span::new(format!(" {what}"), Role::Dim));
-    }
-    spans
+/// Keys with what they do, in as many rows as they need.
+fn keys(can: &[(&str, &str)], cells: usize) -> Vec<Row> {
+    let one = |(key, what): &(&str, &str)| (Span::new(*key, Role::Accent), Span::new(format!(" {what}"), Role::Dim));
+    packed(can.iter().map(one), 1, cells)
 }
 
 /// What stands where there is no group.

@@ -36,12 +36,14 @@ impl When {
     pub const MERGE: Self = Self(1 << 8);
     /// A job is opened.
     pub const JOB: Self = Self(1 << 9);
+    /// A form is open and one of its fields has the caret.
+    pub const FORM: Self = Self(1 << 14);
     /// Any pane has the focus and nothing is being typed in it.
     pub const PANES: Self = Self::ROSTER.or(Self::CONVERSATION).or(Self::BLOCKS).or(Self::JOBS);
     /// Everywhere but in dialogs.
     pub const OUTSIDE: Self = Self::COMPOSER.or(Self::PANES).or(Self::EDITOR).or(Self::SEARCH);
     /// Everywhere.
-    pub const ANYWHERE: Self = Self::OUTSIDE.or(Self::DIALOG).or(Self::MERGE).or(Self::JOB);
+    pub const ANYWHERE: Self = Self::OUTSIDE.or(Self::DIALOG).or(Self::MERGE).or(Self::JOB).or(Self::FORM);
 
     /// Both sets together.
     #[must_use]
@@ -79,6 +81,7 @@ impl When {
             (Self::DIALOG, "dialogs"),
             (Self::MERGE, "a clash"),
             (Self::JOB, "a job"),
+            (Self::FORM, "a form"),
         ];
         parts.extend(names.iter().filter(|(set, _)| left.has(*set)).map(|(_, name)| *name));
         parts.join(", ")
@@ -145,7 +148,7 @@ pub fn readme_table() -> String {
 mod tests {
     use super::*;
 
-    const SINGLE: [When; 10] = [
+    const SINGLE: [When; 11] = [
         When::COMPOSER,
         When::ROSTER,
         When::CONVERSATION,
@@ -156,6 +159,7 @@ mod tests {
         When::DIALOG,
         When::MERGE,
         When::JOB,
+        When::FORM,
     ];
 
     #[test]

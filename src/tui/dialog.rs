@@ -1,7 +1,9 @@
 //! Dialogs: what stands on top of the panes and takes the keys first.
 
+pub mod add_member;
 pub mod commands;
 pub mod confirm;
+pub mod form;
 pub mod job;
 pub mod merge;
 pub mod models;
@@ -34,6 +36,10 @@ pub enum Dialog {
     Merge(Box<merge::Clash>),
     /// Sets one agent's model.
     SetModel(set_model::SetModel),
+    /// Makes or changes a group or an agent.
+    Form(Box<form::Form>),
+    /// Adds a member to a group.
+    AddMember(Box<add_member::AddMember>),
 }
 
 /// What every dialog can do.
@@ -86,6 +92,8 @@ impl Dialog {
             Self::Job(job) => job.as_ref(),
             Self::Merge(clash) => clash.as_ref(),
             Self::SetModel(dialog) => dialog,
+            Self::Form(form) => form.as_ref(),
+            Self::AddMember(dialog) => dialog.as_ref(),
         }
     }
 
@@ -98,6 +106,8 @@ impl Dialog {
             Self::Job(job) => job.as_mut(),
             Self::Merge(clash) => clash.as_mut(),
             Self::SetModel(dialog) => dialog,
+            Self::Form(form) => form.as_mut(),
+            Self::AddMember(dialog) => dialog.as_mut(),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod background;
+pub mod choice;
 pub mod context;
 pub mod directory;
 pub mod driver;
@@ -15,10 +16,12 @@ pub mod follow;
 pub mod gates;
 pub mod handle;
 pub mod live;
+pub mod mail;
 pub mod patterns;
 pub mod socket;
 pub mod speech;
 pub mod step;
+pub mod termination;
 pub mod turn;
 pub mod wait;
 pub mod wire;
@@ -90,6 +93,8 @@ pub struct Engine {
     handles: Mutex<Vec<JoinHandle<()>>>,
     dice: Mutex<StdRng>,
     default_model: RwLock<String>,
+    /// Held from reading groups and agents to committing what becomes of them: such a row is put whole.
+    roster: tokio::sync::Mutex<()>,
     options: Options,
     epoch: u64,
     wake: Notify,
@@ -142,6 +147,7 @@ impl Engine {
             handles: Mutex::default(),
             dice: Mutex::new(dice),
             default_model: RwLock::new(config.model.clone()),
+            roster: tokio::sync::Mutex::default(),
             options,
             epoch,
             wake: Notify::new(),

@@ -6,6 +6,7 @@
 
 pub mod conversation;
 pub mod delegate;
+pub mod mail;
 pub mod memory;
 pub mod turn;
 
@@ -214,7 +215,13 @@ impl Default for Toolbox {
             Arc::new(memory::Replace),
             Arc::new(memory::Rethink),
             Arc::new(memory::FinishEdits),
+            Arc::new(mail::SendAsync),
+            Arc::new(mail::SendAndWait),
+            Arc::new(mail::SendToTags),
+            Arc::new(mail::SendToGroup),
+            Arc::new(mail::ListAgents),
             Arc::new(turn::Pass),
+            Arc::new(turn::ReturnToUser),
         ])
     }
 }

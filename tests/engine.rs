@@ -14,10 +14,14 @@ mod delegating;
 mod faults;
 #[path = "engine/following.rs"]
 mod following;
+#[path = "engine/mail.rs"]
+mod mail;
 #[path = "engine/parking.rs"]
 mod parking;
 #[path = "engine/restarting.rs"]
 mod restarting;
+#[path = "engine/roster.rs"]
+mod roster;
 #[path = "engine/speaking.rs"]
 mod speaking;
 

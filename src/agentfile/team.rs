@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use crate::domain::{GroupStatus, ManagerType, Rule, Terminate};
 
 pub use existing::{Existing, Neighbour};
+pub use keys::nearest;
 pub use plan::{Plan, plan};
 
 /// A team file in which everything named is there.

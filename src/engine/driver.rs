@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::ending::{self, Manner};
 use super::gates::{Room, Side};
 use super::wait::Standing;
-use super::{Engine, Scope, Trouble, background, speech, turn};
+use super::{Engine, Scope, Trouble, background, mail, speech, turn};
 use crate::domain::{
     ConversationId, Cursor, Group, GroupId, GroupStatus, Job, JobId, JobState, NoticeKind, Run, RunId, RunKind,
     RunState, StopReason,
@@ -60,12 +60,13 @@ pub async fn drive(engine: Arc<Engine>) {
 
 /// Starts what is due; answers when something will be.
 async fn look(engine: &Arc<Engine>) -> Result<Option<Instant>, Trouble> {
+    let out_of_time = mail::deliver(engine).await?;
     let standing = Standing::read(engine).await?;
     let expiry = standing.expire(engine).await?;
     start_turns(engine, &standing).await?;
     start_workers(engine, &standing).await?;
     let job = if engine.options.jobs { start_jobs(engine, &standing).await? } else { None };
-    Ok([expiry, job].into_iter().flatten().min())
+    Ok([out_of_time, expiry, job].into_iter().flatten().min())
 }
 
 /// One turn a conversation: the first that is not over.

@@ -88,7 +88,8 @@ pub async fn speak(
     index: u32,
     cancel: &CancellationToken,
 ) -> Result<Spoken, Trouble> {
-    let Some((run, place)) = begin(engine, turn, agent, unfinished, index, cancel).await? else {
+    let kind = RunKind::Speech { agent: agent.clone(), group: turn.group().cloned(), index };
+    let Some((run, place)) = begin(engine, turn, agent, kind, unfinished, cancel).await? else {
         return Ok(Spoken::Cancelled);
     };
     let work = Work { turn: Some(turn.id.clone()), ..Work::of_speech(run, cancel) };
@@ -108,7 +109,9 @@ pub async fn work(engine: &Engine, run: &Run, cancel: &CancellationToken) -> Res
         let to = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
         return engine.commit_here(vec![Change::RunMoved { id: run.id.clone(), to }]).await;
     }
-    let Some((id, place)) = begin(engine, &manager, agent, Some(run), 0, cancel).await? else { return Ok(()) };
+    let Some((id, place)) = begin(engine, &manager, agent, run.kind.clone(), Some(run), cancel).await? else {
+        return Ok(());
+    };
     let work = Work::of_speech(id, cancel);
     if steps(engine, &work, run.state == RunState::Parked, agent).await? == Spoken::Parked {
         engine.lock_tasks().kept.insert(work.run, place);
@@ -136,12 +139,12 @@ async fn steps(engine: &Engine, work: &Work, parked: bool, agent: &AgentId) -> R
 }
 
 /// The run with its agent's place: an agent has one run at a time, others queue and are seen to.
-async fn begin(
+pub(super) async fn begin(
     engine: &Engine,
     turn: &Run,
     agent: &AgentId,
+    kind: RunKind,
     unfinished: Option<&Run>,
-    index: u32,
     cancel: &CancellationToken,
 ) -> Result<Option<(RunId, Place<AgentId>)>, Trouble> {
     let kept = unfinished.and_then(|run| engine.lock_tasks().kept.remove(&run.id));
@@ -150,7 +153,8 @@ async fn begin(
     let (id, created) = if let Some(run) = unfinished {
         (run.id.clone(), run.state.clone())
     } else {
-        let run = new_speech(engine, turn, agent, index, state.clone());
+        let run =
+            Run::new(RunId::fresh(engine.store.ids()), turn.conversation.clone(), kind, state.clone()).under(turn);
         let id = run.id.clone();
         engine.commit_here(vec![Change::RunCreated(run)]).await?;
         (id, state)
@@ -172,11 +176,6 @@ async fn begin(
         engine.commit_here(vec![Change::RunMoved { id: id.clone(), to: RunState::Running }]).await?;
     }
     Ok(Some((id, place)))
-}
-
-fn new_speech(engine: &Engine, turn: &Run, agent: &AgentId, index: u32, state: RunState) -> Run {
-    let kind = RunKind::Speech { agent: agent.clone(), group: turn.group().cloned(), index };
-    Run::new(RunId::fresh(engine.store.ids()), turn.conversation.clone(), kind, state).under(turn)
 }
 
 /// The member's error stands in the conversation, attributed, and the pattern goes on.

@@ -12,13 +12,14 @@ use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout};
 
+use super::choice::{self, Offer};
 use super::context::{self, CONTEXT_BYTES, prompt};
 use super::directory::Colleagues;
 use super::gates::{Place, Room};
 use super::live::{About, LiveGuard};
 use super::speech::Work;
 use super::wire::Phase;
-use super::{Engine, Trouble, ending, wait};
+use super::{Engine, Trouble, ending, termination, wait};
 use crate::domain::group::DEFAULT_MAX_ROUNDS;
 use crate::domain::{
     Block, BlockId, Change, Commit, Conflict, ConversationId, MailStatus, Message, PendingCall, PendingKind, Rest,
@@ -63,10 +64,10 @@ pub enum Made {
 
 /// A whole answer of a model.
 #[derive(Debug, Default)]
-struct Answer {
-    text: String,
-    reasoning: String,
-    done: Done,
+pub struct Answer {
+    pub(super) text: String,
+    pub(super) reasoning: String,
+    pub(super) done: Done,
     first_token_at: Option<Timestamp>,
     retries: u32,
 }
@@ -83,6 +84,9 @@ pub async fn make(engine: &Engine, work: &Work) -> Result<Made, Trouble> {
     let view = engine.store.step_view(&work.run, CONTEXT_BYTES).await?;
     if view.run.state != RunState::Running {
         return Ok(Made::Over);
+    }
+    if let Some(made) = termination::before_step(engine, work, &view).await? {
+        return Ok(made);
     }
     let queued_at = engine.store.clock().now();
     let most = view.agent.max_steps.unwrap_or(crate::domain::agent::DEFAULT_MAX_STEPS);
@@ -125,6 +129,9 @@ pub async fn make(engine: &Engine, work: &Work) -> Result<Made, Trouble> {
         calls: u32::try_from(answer.done.calls.len()).unwrap_or(u32::MAX),
         upto: view.messages.last().map_or(0, |message| message.seq),
     };
+    if let Some(offer) = Offer::of(&view) {
+        return choice::settle(engine, work, &view, &offer, row, &answer).await;
+    }
     let shown = view.blocks.iter().map(|block| (block.id.clone(), block.value.clone())).collect();
     let draft = Draft {
         step,

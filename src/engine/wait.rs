@@ -93,7 +93,11 @@ async fn is_settled(engine: &Engine, open: &[Run], call: &PendingCall) -> Result
         PendingKind::Workers => workers_of(open, call).next().is_none(),
         PendingKind::Reply => {
             let is_open = |mail: &Mail| {
-                !mail.is_settled() && mail.run.as_ref().is_none_or(|run| open.iter().any(|open| open.id == *run))
+                // Read and taken by no turn: the user took it.
+                let taken = mail.status == MailStatus::Read && mail.run.is_none();
+                !taken
+                    && !mail.is_settled()
+                    && mail.run.as_ref().is_none_or(|run| open.iter().any(|open| open.id == *run))
             };
             !mails_of(engine, call).await?.iter().any(is_open)
         }

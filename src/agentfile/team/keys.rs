@@ -226,7 +226,8 @@ pub(super) fn unknown(table: Table, key: &str) -> String {
 }
 
 /// The one of these that this was probably meant to be.
-pub(super) fn nearest<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wrong = wrong.to_lowercase();
     let near = right.into_iter().map(|one| (strsim::osa_distance(&wrong, &one.to_lowercase()), one));
     let (distance, one) = near.min_by_key(|(distance, _)| *distance)?;

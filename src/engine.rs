@@ -2,7 +2,8 @@
 //!
 //! Commands come in and updates go out through the [`handle`]; everything durable is a commit. The
 //! [`driver`] looks after each commit what is due and starts it: a [`turn`] performs its pattern's moves, a
-//! [`speech`] makes its agent's [`step`]s, a job is worked off in the [`background`]. The engine knows no face.
+//! [`speech`] and a manager's [`choice`] make their agent's [`step`]s as long as no condition of [`termination`]
+//! holds, a job is worked off in the [`background`]. The engine knows no face.
 
 pub mod answer;
 pub mod background;

@@ -129,8 +129,18 @@ fn draining_delivers_what_waits_and_says_so_before() {
     let expected = "1 you: urgent\n2 ann: ann heard urgent\n3 you: first\n4 ann: ann heard first\n\
                     5 you: second\n6 ann: ann heard second\n";
     assert_eq!(shell.ok(&["message", "list", "--agent", "ann"]), expected);
-    let asked = shell.json(&["mail", "list", "--agent", "ann", "--status", "read", "--json"]);
-    assert!(asked.as_array().unwrap().iter().filter(|row| row["from"].is_null()).count() == 3, "{asked}");
+    let list = |status: &str| shell.json(&["mail", "list", "--agent", "ann", "--status", status, "--json"]);
+    assert_eq!(texts(&list("read")), ["urgent", "second", "first"]);
+    let replies = list("delivered");
+    assert_eq!(texts(&replies), ["ann heard second", "ann heard first", "ann heard urgent"]);
+    for (reply, asked) in replies.as_array().unwrap().iter().zip(["second", "first", "urgent"]) {
+        assert_eq!((&reply["from"], &reply["to"], &reply["type"]), (&"ann".into(), &Value::Null, &"reply".into()));
+        let about = shell.json(&["mail", "show", reply["in_reply_to"].as_str().unwrap(), "--json"]);
+        assert_eq!(about["text"], asked);
+    }
+    let opened = shell.ok(&["mail", "read", replies[0]["id"].as_str().unwrap()]);
+    assert!(opened.contains("desk/ann") && opened.ends_with("ann heard second\n"), "{opened}");
+    assert_eq!(texts(&list("delivered")).len(), 2);
     shell.folds();
 }
 
@@ -168,5 +178,41 @@ fn a_list_is_read_while_another_program_holds_the_store() {
     assert!(refused.contains("process"), "{refused}");
     busy.signal(Signal::INT);
     busy.wait();
+    shell.folds();
+}
+
+#[test]
+fn one_turn_delivers_what_it_waits_for_and_its_mail_is_in_its_events() {
+    let shell = Shell::new();
+    let call = "send_message_to_agent_and_wait_for_reply";
+    let script = format!(
+        "[[reply]]\nagent = \"ann\"\nstep = 1\n[[reply.call]]\nname = \"{call}\"\n\
+         arguments = {{ message = \"Is it so?\", other_agent_id = \"bob\" }}\n{SCRIPT}"
+    );
+    shell.write("script.toml", &script);
+    let ann = "name = \"ann\"\n";
+    let team = shell.write("team.toml", &TEAM.replace(ann, &format!("{ann}tools = [\"{call}\"]\n")));
+    shell.ok(&["apply", &team]);
+    shell.ok(&["mail", "send", "bob", "not of this turn"]);
+    let out = shell.ok(&["send", "desk", "@ann go", "--json"]);
+    let events: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mail = events.iter().filter(|event| event["event"] == "mail");
+    let told: Vec<String> = mail
+        .map(|event| {
+            let [from, to, kind, status, text] =
+                ["from", "to", "type", "status", "text"].map(|key| event[key].as_str());
+            format!("{} to {}: {} {} {:?}", from.unwrap(), to.unwrap(), kind.unwrap(), status.unwrap(), text.unwrap())
+        })
+        .collect();
+    let expected = [
+        "ann to bob: request pending \"Is it so?\"",
+        "ann to bob: request delivered \"Is it so?\"",
+        "ann to bob: request read \"Is it so?\"",
+        "bob to ann: reply delivered \"bob heard Is it so?\"",
+        "bob to ann: reply read \"bob heard Is it so?\"",
+    ];
+    assert_eq!(told, expected);
+    assert!(out.contains("bob answered: bob heard Is it so?"), "{out}");
+    assert_eq!(texts(&shell.json(&["mail", "list", "--status", "pending", "--json"])), ["not of this turn"]);
     shell.folds();
 }

@@ -121,9 +121,9 @@ async fn one(places: &Places, name: &str, json: bool, out: &mut Out) -> Result<(
     let states = states(&store).await?;
     let row = row(&roster, &states, &default, roster.agent(name)?);
     if json {
-        out.json(&row)?
+        out.json(&row)?;
     } else {
-        show(&row, out)?
+        show(&row, out)?;
     }
     Ok(())
 }

@@ -37,7 +37,9 @@ impl Roster {
     pub async fn read(store: &Store) -> Result<Self, Failure> {
         let (groups, agents) = (store.all::<Group>().await?, store.all::<Agent>().await?);
         let faults: Vec<&String> = groups.faults.iter().chain(&agents.faults).collect();
-        faults.iter().for_each(|fault| print::note(fault));
+        for fault in &faults {
+            print::note(fault);
+        }
         let damaged = !faults.is_empty();
         Ok(Self { groups: groups.rows, agents: agents.rows, damaged })
     }

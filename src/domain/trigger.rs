@@ -47,7 +47,13 @@ fn mail_unanswered<R: Rows>(
     }
     let Some(id) = rows.get::<Run>(run.as_str())?.and_then(|turn| turn.mail) else { return Ok(None) };
     let mail = rows.get::<Mail>(id.as_str())?.filter(|mail| !mail.is_settled());
-    let error = error.unwrap_or_else(|| stop_reason.sentence()).to_owned();
+    // Where its agent failed, what it said of it tells more than that the turn came to nothing.
+    let inside = rows.find::<Run>(run.as_str())?.into_iter().rev().find_map(|speech| match speech.state {
+        RunState::Finished { stop_reason: StopReason::Error, error } => error,
+        _ => None,
+    });
+    let inside = inside.filter(|_| stop_reason == StopReason::Error);
+    let error = inside.unwrap_or_else(|| error.unwrap_or_else(|| stop_reason.sentence()).to_owned());
     Ok(mail.map(|_| Change::MailMoved { id, to: MailStatus::Failed, run: None, error: Some(error) }))
 }
 

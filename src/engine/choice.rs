@@ -15,12 +15,13 @@ use super::speech::{self, Spoken, Work};
 use super::step::{self, Answer, Made};
 use super::{Engine, Trouble, turn};
 use crate::domain::{
-    Agent, AgentId, Change, Choice, Commit, Content, Message, NoticeKind, Rest, Run, RunKind, Step, StepId, StopReason,
+    Agent, AgentId, Change, Choice, Commit, Content, Group, Message, NoticeKind, Rest, Run, RunKind, Step, StepId,
+    StopReason,
 };
 use crate::llm::ModelError;
 use crate::store::StepView;
 
-/// How often a manager is asked for one choice.
+/// How often a manager is asked for one choice, where its own `max_steps` is not less.
 pub const TRIES: u32 = 3;
 
 /// Makes a new choice of this turn, or goes on with one that a restart left unfinished.
@@ -59,7 +60,7 @@ pub async fn settle(
     step: Step,
     answer: &Answer,
 ) -> Result<Made, Trouble> {
-    let verdict = offer.judge(&answer.text, &answer.done.calls);
+    let verdict = still_here(engine, view, offer.judge(&answer.text, &answer.done.calls)).await?;
     let say = |content| said(engine, view, Some(&step.id), content);
     let notice = |text: String| say(Content::Notice { notice: NoticeKind::Choice, text });
     let name = &view.agent.name;
@@ -68,6 +69,7 @@ pub async fn settle(
         let (text, reasoning) = (answer.text.clone(), answer.reasoning.clone());
         changes.push(say(Content::Text { text, reasoning, cancelled: false }));
     }
+    let tries = view.agent.max_steps.unwrap_or(TRIES).min(TRIES);
     let mut made = Made::Over;
     match verdict {
         Verdict::Ends => changes.extend(end(work, Choice::Done, StopReason::TerminationToken)),
@@ -75,7 +77,7 @@ pub async fn settle(
             changes.push(notice(told(name, offer, &choice, &reason, from_words)));
             changes.extend(end(work, choice, StopReason::EndTurn));
         }
-        Verdict::Unusable(why) if step.index < TRIES => {
+        Verdict::Unusable(why) if step.index < tries => {
             changes.push(notice(format!("the choice of {name} cannot be used: {why}; it is asked again")));
             made = Made::Next;
         }
@@ -91,6 +93,17 @@ pub async fn settle(
         Err(Trouble::Moved) => Ok(Made::Over),
         Err(other) => Err(other),
     }
+}
+
+/// The verdict, unless the one chosen has left the group while the manager was asked.
+async fn still_here(engine: &Engine, view: &StepView, verdict: Verdict) -> Result<Verdict, Trouble> {
+    let Verdict::Chosen { choice: Choice::Member(agent), .. } = &verdict else { return Ok(verdict) };
+    let Some(id) = view.run.group() else { return Ok(verdict) };
+    if engine.store.row::<Group>(id.as_str()).await?.is_some_and(|group| group.members.contains(agent)) {
+        return Ok(verdict);
+    }
+    let name = view.roster.iter().find(|known| known.id == *agent).map_or(agent.as_str(), |known| known.name.as_str());
+    Ok(Verdict::Unusable(format!("{name} has left the group")))
 }
 
 /// The manager could not be asked: that stands in the conversation, and the pattern goes on in order.

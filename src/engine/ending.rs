@@ -19,14 +19,53 @@ pub enum Manner {
     AtOnce,
 }
 
+/// How runs end, worked out and not committed yet.
+pub struct Ending {
+    /// What is to be committed.
+    pub changes: Vec<Change>,
+    over: Vec<RunId>,
+    tokens: Vec<CancellationToken>,
+}
+
+impl Ending {
+    /// Tells the tasks of the runs: their end is committed.
+    pub fn tell(self, engine: &Engine) {
+        for token in self.tokens {
+            token.cancel();
+        }
+        engine.lock_tasks().kept.retain(|run, _| !self.over.contains(run));
+    }
+}
+
 /// Ends these runs, what they made and what they wait for, in one commit with these changes.
 pub async fn end(
     engine: &Engine,
     runs: &[&Run],
     to: &RunState,
     manner: Manner,
-    mut changes: Vec<Change>,
+    changes: Vec<Change>,
 ) -> Result<(), Trouble> {
+    let mut ending = work_out(engine, runs, to, manner, changes).await?;
+    let changes = std::mem::take(&mut ending.changes);
+    if !changes.is_empty() {
+        match engine.commit(Lane::Foreground, Commit::new(Actor::Engine, changes)).await {
+            // Somebody was faster: the driver looks again at what is left.
+            Ok(_) | Err(Trouble::Moved | Trouble::Refused(_)) => {}
+            Err(other) => return Err(other),
+        }
+    }
+    ending.tell(engine);
+    Ok(())
+}
+
+/// What ends these runs, what they made and what they wait for, after these changes.
+pub async fn work_out(
+    engine: &Engine,
+    runs: &[&Run],
+    to: &RunState,
+    manner: Manner,
+    mut changes: Vec<Change>,
+) -> Result<Ending, Trouble> {
     let mut over = Vec::new();
     let mut tokens = Vec::new();
     let mut left: Vec<Run> = runs.iter().map(|run| (*run).clone()).collect();
@@ -53,18 +92,7 @@ pub async fn end(
         over.push(run.id);
     }
     changes.extend(moves.into_iter().rev());
-    if !changes.is_empty() {
-        match engine.commit(Lane::Foreground, Commit::new(Actor::Engine, changes)).await {
-            // Somebody was faster: the driver looks again at what is left.
-            Ok(_) | Err(Trouble::Moved | Trouble::Refused(_)) => {}
-            Err(other) => return Err(other),
-        }
-    }
-    for token in tokens {
-        token.cancel();
-    }
-    engine.lock_tasks().kept.retain(|run, _| !over.contains(run));
-    Ok(())
+    Ok(Ending { changes, over, tokens })
 }
 
 /// The calls a parked run has not made yet: the one it waits on, and those behind it.

@@ -5,7 +5,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::patterns::{self, Config, Move, Part, Speech};
+use super::patterns::{self, Config, Move, Part, Speech, dynamic};
 use super::speech::{self, Spoken};
 use super::termination::{self, Ending};
 use super::{Engine, Trouble, choice, wait};
@@ -153,23 +153,30 @@ async fn ending(engine: &Engine, turn: &Run, config: &Config) -> Result<Option<E
 /// Why a pattern ends its turn like this, where people would wonder. Errors and passes of a single speaker stand
 /// in the conversation already.
 fn why(config: &Config, stop: StopReason) -> Option<String> {
-    let discussed =
-        |types: &[ManagerType]| matches!(config, Config::Group { group, .. } if types.contains(&group.manager_type));
-    let told = match stop {
-        StopReason::AllPassed => discussed(&[ManagerType::RoundRobin, ManagerType::Dynamic]),
-        // Elsewhere everyone has had the say that was meant for them.
-        StopReason::MaxTurns => discussed(&[ManagerType::Dynamic]),
-        StopReason::TerminationToken
-        | StopReason::Text
-        | StopReason::Speaker
-        | StopReason::Tokens
-        | StopReason::Seconds
-        | StopReason::Tool
-        | StopReason::ToUser
-        | StopReason::External => true,
-        _ => false,
+    let group = match config {
+        Config::Group { group, .. } => Some(group),
+        Config::Only(_) => None,
     };
-    told.then(|| stop.sentence().to_owned())
+    let sentence = stop.sentence();
+    match (stop, group.map(|group| (group.manager_type, group))) {
+        // In a round robin everyone has had the say that was meant for them.
+        (StopReason::MaxTurns, Some((ManagerType::Dynamic, group))) => {
+            Some(format!("{sentence} ({})", dynamic::most(group)))
+        }
+        (StopReason::AllPassed, Some((ManagerType::RoundRobin | ManagerType::Dynamic, _)))
+        | (
+            StopReason::TerminationToken
+            | StopReason::Text
+            | StopReason::Speaker
+            | StopReason::Tokens
+            | StopReason::Seconds
+            | StopReason::Tool
+            | StopReason::ToUser
+            | StopReason::External,
+            _,
+        ) => Some(sentence.to_owned()),
+        _ => None,
+    }
 }
 
 async fn finish(engine: &Engine, turn: &Run, stop_reason: StopReason, why: Option<String>) -> Result<(), Trouble> {

@@ -73,12 +73,42 @@ impl Standing {
         for open in self.waits.values().flatten().filter(|open| !open.settled) {
             let Some(until) = open.call.until else { continue };
             if until <= now {
-                time_out(engine, &self.open, &open.call).await?;
+                self.time_out(engine, &open.call).await?;
             } else {
                 next = Some(next.map_or(until, |next| next.min(until)));
             }
         }
         Ok(next.map(|at| Instant::now() + Duration::try_from(at.duration_since(now)).unwrap_or_default()))
+    }
+
+    /// Whoever has not answered by now is called off, and the call goes on with what there is.
+    async fn time_out(&self, engine: &Engine, call: &PendingCall) -> Result<(), Trouble> {
+        let seconds = call.until.map_or(0, |until| until.duration_since(call.since).as_secs());
+        let words = format!("no answer within {seconds} s");
+        tracing::warn!(run = %call.run, tool = %call.name, "{words}");
+        let mut changes = Vec::new();
+        let mut late: Vec<&Run> = workers_of(&self.open, call).collect();
+        if call.kind == PendingKind::Reply {
+            for mail in mails_of(engine, call).await?.into_iter().filter(|mail| !mail.is_settled()) {
+                match mail.run.as_ref() {
+                    None => changes.push(Change::MailMoved {
+                        id: mail.id,
+                        to: MailStatus::Failed,
+                        run: None,
+                        error: Some(words.clone()),
+                    }),
+                    Some(run) => late.extend(self.open.iter().filter(|open| open.id == *run)),
+                }
+            }
+        }
+        let over = |error: String| RunState::Finished { stop_reason: StopReason::Cancelled, error: Some(error) };
+        // Whose silence is a person's: who asked is to know that.
+        let (held, late): (Vec<&Run>, Vec<&Run>) = late.into_iter().partition(|run| self.waits_for_a_person(run));
+        if !held.is_empty() {
+            let why = format!("it needs the user's approval, which did not come within {seconds} s");
+            ending::end(engine, &held, &over(why), ending::Manner::AtOnce, Vec::new()).await?;
+        }
+        ending::end(engine, &late, &over(words), ending::Manner::AtOnce, changes).await
     }
 }
 
@@ -116,30 +146,6 @@ pub async fn mails_of(engine: &Engine, call: &PendingCall) -> Result<Vec<Mail>, 
 pub async fn replies_to(engine: &Engine, mail: &Mail) -> Result<Vec<Mail>, Trouble> {
     let about = engine.store.find::<Mail>(mail.id.as_str()).await?;
     Ok(about.into_iter().filter(|reply| reply.kind == MailKind::Reply).collect())
-}
-
-/// Whoever has not answered by now is called off, and the call goes on with what there is.
-async fn time_out(engine: &Engine, open: &[Run], call: &PendingCall) -> Result<(), Trouble> {
-    let seconds = call.until.map_or(0, |until| until.duration_since(call.since).as_secs());
-    let words = format!("no answer within {seconds} s");
-    tracing::warn!(run = %call.run, tool = %call.name, "{words}");
-    let mut changes = Vec::new();
-    let mut late: Vec<&Run> = workers_of(open, call).collect();
-    if call.kind == PendingKind::Reply {
-        for mail in mails_of(engine, call).await?.into_iter().filter(|mail| !mail.is_settled()) {
-            match mail.run.as_ref() {
-                None => changes.push(Change::MailMoved {
-                    id: mail.id,
-                    to: MailStatus::Failed,
-                    run: None,
-                    error: Some(words.clone()),
-                }),
-                Some(run) => late.extend(open.iter().filter(|open| open.id == *run)),
-            }
-        }
-    }
-    let to = RunState::Finished { stop_reason: StopReason::Cancelled, error: Some(words) };
-    ending::end(engine, &late, &to, ending::Manner::AtOnce, changes).await
 }
 
 /// When waiting for this ends.

@@ -529,6 +529,18 @@ mod tests {
     async fn a_message_to_the_group_goes_to_everybody_here() {
         let (effect, _) = call(&SendToGroup, &newsroom(), json!({"message": "hi"})).await;
         assert_eq!(whom(&waits(effect)), ["agent-news-critic", "agent-news-bob", "agent-news-cid"]);
+        let mut desk = Desk {
+            agent: "ann",
+            blocks: Vec::new(),
+            library: &Nothing,
+            directory: &newsroom(),
+            delegates: Delegation::Open,
+            posts: Vec::new(),
+        };
+        let Effect::Wait(Wait::Workers(tasks)) = SendToGroup.call(&json!({"message": "hi"}), &mut desk).await else {
+            panic!("a supervisor's workers answer in the group")
+        };
+        assert_eq!(tasks.len(), 4);
         let alone = Known(vec![colleague("sport/bob", &[])]);
         assert!(refusal(call(&SendToGroup, &alone, json!({"message": "hi"})).await.0).contains("alone"));
         assert!(refusal(call(&SendToGroup, &newsroom(), json!({"message": ""})).await.0).contains("empty"));

@@ -1,11 +1,15 @@
 //! Dialogs: what stands on top of the panes and takes the keys first.
 
+pub mod call;
 pub mod commands;
 pub mod confirm;
+pub mod deny;
 pub mod job;
+pub mod letter;
 pub mod merge;
 pub mod models;
 pub mod set_model;
+pub mod write;
 
 use crossterm::event::KeyEvent;
 use jiff::Timestamp;
@@ -34,6 +38,14 @@ pub enum Dialog {
     Merge(Box<merge::Clash>),
     /// Sets one agent's model.
     SetModel(set_model::SetModel),
+    /// A call that waits for the person, opened.
+    Call(Box<call::OpenCall>),
+    /// Refuses a call, with a reason.
+    Deny(Box<deny::Deny>),
+    /// A piece of mail opened.
+    Letter(Box<letter::Letter>),
+    /// Writes mail.
+    Write(Box<write::Write>),
 }
 
 /// What every dialog can do.
@@ -63,6 +75,11 @@ pub trait Modal {
     /// The engine told something, and the model has it already.
     fn updated(&mut self, _update: &Update, _cx: &mut Cx<'_>) {}
 
+    /// True when what it is about is gone: the workbench takes it away.
+    fn is_over(&self, _model: &Model) -> bool {
+        false
+    }
+
     /// A frame is about to be drawn: lay out what drawing will show.
     fn prepare(&mut self, _screen: Rect, _look: &Look, _cx: &mut Cx<'_>) {}
 
@@ -86,6 +103,10 @@ impl Dialog {
             Self::Job(job) => job.as_ref(),
             Self::Merge(clash) => clash.as_ref(),
             Self::SetModel(dialog) => dialog,
+            Self::Call(call) => call.as_ref(),
+            Self::Deny(deny) => deny.as_ref(),
+            Self::Letter(letter) => letter.as_ref(),
+            Self::Write(write) => write.as_ref(),
         }
     }
 
@@ -98,6 +119,10 @@ impl Dialog {
             Self::Job(job) => job.as_mut(),
             Self::Merge(clash) => clash.as_mut(),
             Self::SetModel(dialog) => dialog,
+            Self::Call(call) => call.as_mut(),
+            Self::Deny(deny) => deny.as_mut(),
+            Self::Letter(letter) => letter.as_mut(),
+            Self::Write(write) => write.as_mut(),
         }
     }
 }

@@ -235,7 +235,7 @@ async fn a_delete_says_what_goes_and_takes_exactly_that() {
         "test/ann leaves test",
         "test/ann leaves panel",
         "panel/dee has one contact less",
-        "the block notes of test/ann (47 characters) stays: bob has it, too",
+        "the block notes of test/ann (46 characters) stays: bob has it, too",
         "the block persona of test/ann (6 characters) is deleted",
         "what was said, and every version of the blocks, stays in the log",
     ];
@@ -364,6 +364,36 @@ text = "{agent} speaks"
     world.jobs_over(1).await;
     let open = world.store().waiting_calls().await.unwrap();
     assert!(open.iter().all(|call| !calls.iter().any(|decided| decided.step == call.step)), "{open:?}");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_waits_for_a_person_goes_with_its_agent_and_its_call_has_its_result() {
+    let script = r#"
+[[reply]]
+agent = "keeper"
+step = 1
+[[reply.call]]
+name = "memory_insert"
+arguments = { label = "story", new_str = "- keeper" }
+[default]
+text = "{agent} speaks"
+"#;
+    let plan = Plan { script, members: &["bob"], background: &["keeper"], every_turns: Some(1), ..Plan::default() };
+    let world = World::new(plan).await;
+    let approvals = AgentForm { approvals: Some(names(&["memory_insert"])), ..AgentForm::default() };
+    world.ask(Request::UpdateAgent { id: agent_id("keeper"), form: Box::new(approvals) }).await.unwrap();
+    world.send("hello").await;
+    let waiting = async |world: &World| world.jobs().await.into_iter().find(|job| job.state == JobState::Parked);
+    let job = world.when(waiting).await;
+    let lines = delete(&world, Address::Agent(agent_id("keeper")), true).await.unwrap();
+    assert!(lines.contains(&"1 job is cancelled".to_owned()), "{lines:?}");
+    assert_eq!(world.store().waiting_calls().await.unwrap(), [], "nobody is asked for it any more");
+    let calls = world.store().calls(job.run.as_ref().unwrap()).await.unwrap();
+    assert!(calls.iter().all(|call| call.answer.is_some()), "{calls:?}");
+    let notes = crate::world::lines(&world.messages(job.conversation.as_ref().unwrap()).await);
+    assert_eq!(notes.iter().filter(|line| line.contains("memory_insert refused")).count(), 1, "{notes:?}");
+    world.send("again").await;
     world.close().await;
 }
 

@@ -24,11 +24,16 @@ pub fn next(group: &Group, manager: &AgentId, so_far: &[Part]) -> Move {
     if all_passed(&group.members, &spoken) {
         return Move::Finish(StopReason::AllPassed);
     }
-    let most = group.max_turns.map_or(group.members.len(), |most| most as usize);
-    if spoken.len() >= most || group.members.is_empty() {
+    if spoken.len() >= most(group) || group.members.is_empty() {
         return spent(&spoken, StopReason::MaxTurns);
     }
     Move::Choose { manager: manager.clone(), among: open(group, spoken.last().map(|speech| &speech.agent)) }
+}
+
+/// How many speeches a turn may have.
+#[must_use]
+pub fn most(group: &Group) -> usize {
+    group.max_turns.map_or(group.members.len(), |most| most as usize)
 }
 
 /// Who speaks where nobody usable was chosen: the member after the one that spoke last.

@@ -5,9 +5,10 @@ use super::people::People;
 use super::{TOO_FAST, group};
 use crate::domain::{
     Actor, Agent, AgentId, Block, BlockOwner, Change, Commit, Conversation, Group, GroupId, Job, JobState, MailStatus,
-    ManagerType, PendingKind, Run, RunKind, RunState, StopReason,
+    ManagerType, Run, RunKind, RunState, StopReason,
 };
 use crate::engine::Engine;
+use crate::engine::ending::{self, Ending, Manner};
 use crate::engine::wire::{Address, Fault, Reply};
 use crate::store::{CommitError, Lane};
 
@@ -26,9 +27,14 @@ impl Engine {
             }
             match self.store.commit(Lane::Foreground, Commit::new(Actor::Person, removal.changes)).await {
                 Ok(_) => {
-                    let tasks = self.lock_tasks();
-                    let running = removal.jobs.iter().filter_map(|job| tasks.jobs.get(&job.id));
-                    running.for_each(tokio_util::sync::CancellationToken::cancel);
+                    for job in &removal.jobs {
+                        if let Some(running) = self.lock_tasks().jobs.get(&job.id) {
+                            running.cancel();
+                        }
+                    }
+                    for ending in removal.endings {
+                        ending.tell(self);
+                    }
                     return Ok(Reply::Deletion { lines: removal.lines, done: true });
                 }
                 Err(CommitError::Conflict(_)) if people.is_outdated(&self.store) => {}
@@ -49,7 +55,7 @@ impl Engine {
         }
         let jobs = self.store.unfinished_jobs().await?;
         removal.jobs = jobs.into_iter().filter(|job| going.works(job)).collect();
-        removal.cancel_jobs();
+        self.cancel_jobs(&mut removal).await?;
         let mut mails = 0;
         for agent in &going.agents {
             removal.line(format!("the agent {} is deleted", going.people.full_name(&agent.id)));
@@ -57,7 +63,9 @@ impl Engine {
                 removal.line(format!("its direct conversation ({}) is not listed any more", messages(talk.head)));
             }
             for mail in self.store.mails(Some(&agent.id), Some(MailStatus::Pending), usize::MAX).await? {
-                if mail.to.as_ref() == Some(&agent.id) {
+                // What a job of its waited for is not delivered already.
+                let settled = |change: &Change| matches!(change, Change::MailMoved { id, .. } if *id == mail.id);
+                if mail.to.as_ref() == Some(&agent.id) && !removal.changes.iter().any(settled) {
                     mails += 1;
                     let error = Some(format!("{} was deleted before it was delivered", agent.name));
                     removal.changes.push(Change::MailMoved { id: mail.id, to: MailStatus::Failed, run: None, error });
@@ -79,11 +87,27 @@ impl Engine {
         Ok(removal)
     }
 
+    /// Calls the jobs off, with what they wait for.
+    async fn cancel_jobs(&self, removal: &mut Removal) -> Result<(), Fault> {
+        for job in &removal.jobs {
+            let to = JobState::Cancelled { why: "its agent or its group was deleted".to_owned() };
+            removal.changes.push(Change::JobMoved { id: job.id.clone(), to });
+            let Some(run) = &job.run else { continue };
+            let run = self.must::<Run>(run.as_str(), "run").await?;
+            let over = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
+            let changes = std::mem::take(&mut removal.changes);
+            let mut ending = ending::work_out(self, &[&run], &over, Manner::AtOnce, changes).await?;
+            removal.changes = std::mem::take(&mut ending.changes);
+            removal.endings.push(ending);
+        }
+        Ok(())
+    }
+
     async fn talk(&self, owner: &str) -> Result<Option<Conversation>, Fault> {
         Ok(self.store.find::<Conversation>(owner).await?.into_iter().next())
     }
 
-    /// Nobody is taken away in the middle of a sentence, nor from under somebody who waits for its answer.
+    /// Nobody is taken away in the middle of a sentence.
     async fn refuse_at_work(&self, going: &Going<'_>) -> Result<(), Fault> {
         for run in self.store.open_runs().await? {
             if matches!(run.kind, RunKind::Job { .. }) {
@@ -96,13 +120,6 @@ impl Engine {
             }
             if let Some(agent) = going.agents.iter().find(|agent| speaks(&run, &agent.id)) {
                 return Err(Fault::new(format!("{} is answering; wait for it, or cancel it", agent.name)));
-            }
-        }
-        for call in self.store.waiting_calls().await? {
-            let whom = call.whom.iter().find(|id| going.goes(id) && call.kind == PendingKind::Reply);
-            if let Some(agent) = whom.and_then(|id| going.people.agent(id).ok()) {
-                let text = format!("an answer of {} is waited for; let it come, or cancel who waits", agent.name);
-                return Err(Fault::new(text));
             }
         }
         Ok(())
@@ -165,20 +182,12 @@ struct Removal {
     lines: Vec<String>,
     changes: Vec<Change>,
     jobs: Vec<Job>,
+    endings: Vec<Ending>,
 }
 
 impl Removal {
     fn line(&mut self, line: String) {
         self.lines.push(line);
-    }
-
-    fn cancel_jobs(&mut self) {
-        for job in &self.jobs {
-            let to = JobState::Cancelled { why: "its agent or its group was deleted".to_owned() };
-            self.changes.push(Change::JobMoved { id: job.id.clone(), to });
-            let to = || RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
-            self.changes.extend(job.run.iter().map(|run| Change::RunMoved { id: run.clone(), to: to() }));
-        }
     }
 
     /// Takes the agents out of the groups that stay, which have to be able to go on without them.

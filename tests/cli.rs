@@ -283,11 +283,18 @@ fn lists_and_shows_have_the_fields_they_promise() {
     let shell = desk();
     let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(", ");
     let groups = shell.json(&["group", "list", "--json"]);
-    assert_eq!(fields(&groups[0]), "id, name, manager_type, status, members");
+    assert_eq!(
+        fields(&groups[0]),
+        "id, name, manager_type, status, members, description, manager_agent, background, every_turns, roles, \
+         max_turns, max_rounds, termination_token, allow_repeat, continue_order, terminate"
+    );
     assert_eq!(groups[0]["members"], serde_json::json!(["ann", "bob"]));
     assert_eq!(shell.json(&["group", "show", "desk", "--json"]), groups[0]);
     let agents = shell.json(&["agent", "list", "desk", "--json"]);
-    assert_eq!(fields(&agents[0]), "id, name, group, model, state");
+    assert_eq!(
+        fields(&agents[0]),
+        "id, name, group, model, state, description, tools, rules, contacts, tags, system, max_steps"
+    );
     assert_eq!((&agents[0]["group"], &agents[0]["state"]), (&"desk".into(), &"idle".into()));
     assert_eq!(shell.json(&["agent", "show", "desk/bob", "--json"]), agents[1]);
     let blocks = shell.json(&["block", "list", "desk", "--json"]);

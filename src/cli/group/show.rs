@@ -14,10 +14,10 @@ use crate::domain::{AgentId, Group, GroupId, GroupStatus, ManagerType, Terminate
 struct Row<'a> {
     id: &'a GroupId,
     name: &'a str,
-    description: &'a str,
     manager_type: ManagerType,
     status: GroupStatus,
     members: Vec<String>,
+    description: &'a str,
     manager_agent: Option<String>,
     background: Vec<String>,
     every_turns: Option<u64>,

@@ -569,8 +569,8 @@ fn a_value_over_its_limit_and_two_sources_for_one_thing_are_refused() {
 
 #[test]
 fn a_tool_is_one_of_those_there_are() {
-    let all =
-        "conversation_search, memory_finish_edits, memory_insert, memory_replace, memory_rethink, pass, web_search";
+    let all = "conversation_search, list_agents, memory_finish_edits, memory_insert, memory_replace, memory_rethink, \
+               pass, send_message_to_agent_async, web_search";
     answered(&[
         ("tools = [\"-pass\"]", "tools = [\"-pas\"]", "24: there is no tool \"pas\"; did you mean pass?"),
         ("tools = [\"-pass\"]", "tools = [\"rm\"]", &format!("24: there is no tool \"rm\"; there are {all}")),

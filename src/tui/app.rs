@@ -15,14 +15,14 @@ use jiff::{SignedDuration, Timestamp};
 use ratatui::layout::{Position, Rect, Size};
 
 use crate::domain::{Group, GroupStatus};
-use crate::engine::wire::{Address, Fault, Overview, Reply, Update};
+use crate::engine::wire::{Address, Fault, Overview, Reply, RowUpdate, Update};
 
 use super::command::{Command, When};
 use super::composer::Composer;
 use super::dialog::Dialog;
 use super::effect::{Act, Cx, Effect, Msg, Owner, Ticket, Toast};
 use super::layout::{self, Layout, Wish};
-use super::model::Model;
+use super::model::{Model, Place};
 use super::pane::{Look, Pane, PaneId, Panes};
 
 /// How long a toast is shown.
@@ -329,11 +329,33 @@ impl App {
             let first = self.model.groups[0].id.clone();
             self.show(Address::Group(first));
         }
+        self.leave_what_is_gone(update);
         for id in PaneId::ALL {
             self.with_pane(id, |pane, cx| pane.updated(update, cx));
         }
         self.each_dialog(|dialog, cx| dialog.updated(update, cx));
         self.dialogs.retain(|dialog| !dialog.modal().is_over(&self.model));
+    }
+
+    /// What is looked at was deleted: its group is shown, or the first one there is.
+    fn leave_what_is_gone(&mut self, update: &Update) {
+        let Update::Committed { rows, .. } = update else { return };
+        if !rows.iter().any(|row| matches!(row, RowUpdate::Gone { .. })) {
+            return;
+        }
+        let (place, model) = (self.model.place.clone(), &self.model);
+        let agent_gone = place.agent.as_ref().is_some_and(|agent| model.agent(agent).is_none());
+        let group_gone = place.group.as_ref().is_some_and(|group| model.group(group).is_none());
+        if !agent_gone && !group_gone {
+            return;
+        }
+        let first = model.groups.first().map(|group| group.id.clone());
+        let group = place.group.filter(|_| !group_gone).or(first);
+        self.model.place = Place::default();
+        match group {
+            Some(group) => self.show(Address::Group(group)),
+            None => self.moved(),
+        }
     }
 
     fn answered(&mut self, ticket: Ticket, reply: Result<Reply, Fault>) {

@@ -44,6 +44,8 @@ impl When {
     pub const CALL: Self = Self(1 << 14);
     /// A piece of mail is opened.
     pub const LETTER: Self = Self(1 << 15);
+    /// A form is open and one of its fields has the caret.
+    pub const FORM: Self = Self(1 << 10);
     /// Any pane has the focus and nothing is being typed in it.
     pub const PANES: Self =
         Self::ROSTER.or(Self::CONVERSATION).or(Self::BLOCKS).or(Self::JOBS).or(Self::INBOX).or(Self::MAIL);
@@ -51,7 +53,7 @@ impl When {
     pub const OUTSIDE: Self = Self::COMPOSER.or(Self::PANES).or(Self::EDITOR).or(Self::SEARCH);
     /// Everywhere.
     pub const ANYWHERE: Self =
-        Self::OUTSIDE.or(Self::DIALOG).or(Self::MERGE).or(Self::JOB).or(Self::CALL).or(Self::LETTER);
+        Self::OUTSIDE.or(Self::DIALOG).or(Self::MERGE).or(Self::JOB).or(Self::CALL).or(Self::LETTER).or(Self::FORM);
 
     /// Both sets together.
     #[must_use]
@@ -93,6 +95,7 @@ impl When {
             (Self::JOB, "a job"),
             (Self::CALL, "a call"),
             (Self::LETTER, "a letter"),
+            (Self::FORM, "a form"),
         ];
         parts.extend(names.iter().filter(|(set, _)| left.has(*set)).map(|(_, name)| *name));
         parts.join(", ")
@@ -159,7 +162,7 @@ pub fn readme_table() -> String {
 mod tests {
     use super::*;
 
-    const SINGLE: [When; 14] = [
+    const SINGLE: [When; 15] = [
         When::COMPOSER,
         When::ROSTER,
         When::CONVERSATION,
@@ -174,6 +177,7 @@ mod tests {
         When::MAIL,
         When::CALL,
         When::LETTER,
+        When::FORM,
     ];
 
     #[test]

@@ -121,7 +121,9 @@ impl Composer {
             return;
         }
         let Some(to) = cx.model.place.address.clone() else {
-            return cx.fault("there is nobody to send to yet: `nightdesk apply TEAM.toml` makes a group");
+            return cx.fault(
+                "there is nobody to send to yet: N in the agents (Alt-1) makes a group, or `nightdesk apply TEAM.toml`",
+            );
         };
         let serial = cx.ask(Request::Send { to, text: text.clone() });
         if self.history.last() != Some(&text) {

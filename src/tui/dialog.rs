@@ -1,9 +1,11 @@
 //! Dialogs: what stands on top of the panes and takes the keys first.
 
+pub mod add_member;
 pub mod call;
 pub mod commands;
 pub mod confirm;
 pub mod deny;
+pub mod form;
 pub mod job;
 pub mod letter;
 pub mod merge;
@@ -46,6 +48,10 @@ pub enum Dialog {
     Letter(Box<letter::Letter>),
     /// Writes mail.
     Write(Box<write::Write>),
+    /// Makes or changes a group or an agent.
+    Form(Box<form::Form>),
+    /// Adds a member to a group.
+    AddMember(Box<add_member::AddMember>),
 }
 
 /// What every dialog can do.
@@ -107,6 +113,8 @@ impl Dialog {
             Self::Deny(deny) => deny.as_ref(),
             Self::Letter(letter) => letter.as_ref(),
             Self::Write(write) => write.as_ref(),
+            Self::Form(form) => form.as_ref(),
+            Self::AddMember(dialog) => dialog.as_ref(),
         }
     }
 
@@ -123,6 +131,8 @@ impl Dialog {
             Self::Deny(deny) => deny.as_mut(),
             Self::Letter(letter) => letter.as_mut(),
             Self::Write(write) => write.as_mut(),
+            Self::Form(form) => form.as_mut(),
+            Self::AddMember(dialog) => dialog.as_mut(),
         }
     }
 }

@@ -89,6 +89,13 @@ impl Field {
         }
     }
 
+    /// Moves the caret a line up or down; false where there is none.
+    pub fn step(&mut self, down: bool) -> bool {
+        let before = self.area.cursor();
+        self.area.move_cursor(if down { CursorMove::Down } else { CursorMove::Up });
+        self.area.cursor().0 != before.0
+    }
+
     /// Puts pasted text at the caret, without what could control a terminal.
     pub fn paste(&mut self, text: &str) {
         let safe = clean_for_copy(text);

@@ -91,7 +91,9 @@ impl App {
                     format!(" Your changes of {} are not saved: the next start opens them.", clean_line(&block.label))
                 },
             );
-        let question = format!("Quit?{work}{edit}");
+        let filled = |dialog: &Dialog| matches!(dialog, Dialog::Form(form) if form.is_changed());
+        let form = if self.dialogs.iter().any(filled) { " What you filled in is not saved." } else { "" };
+        let question = format!("Quit?{work}{edit}{form}");
         let mut choices = vec![Choice::new('q', "quit; what is due waits for the next start", quit(Leave::Stop))];
         if due > 0 {
             choices.push(Choice::new('w', "quit, and keep working without a screen", quit(Leave::KeepWorking)));

@@ -255,9 +255,9 @@ fn hints(app: &App, room: usize, row: &mut Row) {
 fn hinted(context: When) -> &'static [Command] {
     use Command as C;
 
-    const CONTEXTS: [(When, &[Command]); 11] = [
+    const CONTEXTS: [(When, &[Command]); 12] = [
         (When::COMPOSER, &[C::Send, C::NewLine, C::NextPane, C::Palette, C::Help]),
-        (When::ROSTER, &[C::Open, C::SetModel, C::RunNow, C::NextPane, C::Compose, C::Help]),
+        (When::ROSTER, &[C::Open, C::EditSelected, C::NewAgent, C::NewGroup, C::SetModel, C::Compose, C::Help]),
         (When::CONVERSATION, &[C::Compose, C::Search, C::Earlier, C::Open, C::Copy, C::Zoom, C::Help]),
         (When::BLOCKS, &[C::Edit, C::Open, C::Earlier, C::Undo, C::Copy, C::Compose, C::Help]),
         (When::JOBS, &[C::Open, C::Cancel, C::Retry, C::RunNow, C::Compose, C::Help]),
@@ -266,6 +266,7 @@ fn hinted(context: When) -> &'static [Command] {
         (When::EDITOR, &[C::Save, C::LeaveEditor, C::Editor]),
         (When::SEARCH, &[C::KeepSearch, C::DropSearch]),
         (When::MERGE, &[C::Theirs, C::Yours, C::Both, C::EditPiece, C::UndoPiece, C::Close]),
+        (When::FORM, &[C::NextField, C::Save, C::LeaveEditor]),
         (When::DIALOG, &[C::Open, C::Close]),
     ];
     CONTEXTS.iter().find(|(when, _)| *when == context).map_or(&[], |(_, commands)| commands)
@@ -314,6 +315,8 @@ mod tests {
             When::SEARCH,
             When::DIALOG,
             When::MERGE,
+            When::FORM,
+            When::DIALOG,
         ] {
             assert!(!hinted(context).is_empty());
             for command in hinted(context) {

@@ -53,8 +53,8 @@ commands! {
     NewLine: When::COMPOSER, [Key::ctrl('j'), Key::alt(KeyCode::Enter)], "new line", "Begins a new line";
     LeaveComposer: When::COMPOSER, [Key::code(KeyCode::Esc)], "panes", "Leaves the composer for the panes";
     Compose: When::PANES, [Key::char('i')], "write", "Returns to the composer";
-    Editor: When::COMPOSER.or(When::PANES).or(When::EDITOR), [Key::ctrl('g')], "$EDITOR",
-        "Opens the message or the block in `$EDITOR`";
+    Editor: When::COMPOSER.or(When::PANES).or(When::EDITOR).or(When::FORM), [Key::ctrl('g')], "$EDITOR",
+        "Opens the message, the block or the text of a form in `$EDITOR`";
     NextPane: When::COMPOSER.or(When::PANES), [Key::code(KeyCode::Tab)], "panes", "Goes to the next pane";
     PreviousPane: When::COMPOSER.or(When::PANES), [Key::code(KeyCode::BackTab)], "pane before",
         "Goes to the pane before";
@@ -72,8 +72,8 @@ commands! {
         "Goes to the mail";
     Zoom: When::PANES, [Key::char('z')], "zoom", "Gives the pane the whole screen, or its place back";
 
-    Up: LISTS, [Key::code(KeyCode::Up), Key::char('k')], "up", "Goes up";
-    Down: LISTS, [Key::code(KeyCode::Down), Key::char('j')], "down", "Goes down";
+    Up: LISTS.or(When::FORM), [Key::code(KeyCode::Up), Key::char('k')], "up", "Goes up";
+    Down: LISTS.or(When::FORM), [Key::code(KeyCode::Down), Key::char('j')], "down", "Goes down";
     Fold: When::PANES, [Key::code(KeyCode::Left), Key::char('h')], "fold", "Folds what is open";
     Unfold: When::PANES, [Key::code(KeyCode::Right), Key::char('l')], "unfold", "Opens what is folded";
     HalfUp: LISTS, [Key::ctrl('u')], "half a page up", "Goes up half a page";
@@ -112,8 +112,23 @@ commands! {
     WriteMail: When::ROSTER.or(When::MAIL), [Key::char('w')], "write mail", "Writes mail to the selected agent";
     Answer: When::MAIL.or(When::LETTER), [Key::char('r')], "answer", "Answers the mail";
     Filter: When::MAIL, [Key::char('f')], "filter", "Shows the mail of the selected agent, or all mail again";
-    Save: When::EDITOR, [Key::ctrl('s')], "save", "Saves the block on the version it was opened at";
-    LeaveEditor: When::EDITOR, [Key::code(KeyCode::Esc)], "leave", "Leaves the block; with changes, asks";
+    NewAgent: When::ROSTER, [Key::char('n')], "new agent", "Makes a new agent in the selected group, by a form";
+    NewGroup: When::ROSTER, [Key::char('N')], "new group", "Makes a new group, by a form";
+    EditSelected: When::ROSTER, [Key::char('e')], "edit selected", "Edits the selected group or agent, by a form";
+    AddMember: When::ROSTER, [Key::char('+')], "add member", "Adds a member to the selected group";
+    RemoveMember: When::ROSTER, [Key::char('-')], "remove member", "Takes the selected agent out of its group; asks";
+    Delete: When::ROSTER, [Key::char('D')], "delete",
+        "Deletes the selected group or agent, after showing what goes with it";
+    Save: When::EDITOR.or(When::FORM), [Key::ctrl('s')], "save",
+        "Saves the block on the version it was opened at; saves the form";
+    LeaveEditor: When::EDITOR.or(When::FORM), [Key::code(KeyCode::Esc)], "leave",
+        "Leaves the block or the form; with changes, asks";
+
+    NextField: When::FORM, [Key::code(KeyCode::Tab), Key::code(KeyCode::Enter)], "next field", "Goes to the next field";
+    PreviousField: When::FORM, [Key::code(KeyCode::BackTab)], "field before", "Goes to the field before";
+    RemoveName: When::FORM, [Key::ctrl('x')], "remove", "Takes the name under the caret out of the list";
+    MoveUp: When::FORM, [Key::alt(KeyCode::Up)], "move up", "Moves the name under the caret up";
+    MoveDown: When::FORM, [Key::alt(KeyCode::Down)], "move down", "Moves the name under the caret down";
 
     Theirs: When::MERGE, [Key::char('t')], "theirs", "Takes their side of the clash";
     Yours: When::MERGE, [Key::char('y')], "yours", "Takes your side of the clash";

@@ -87,9 +87,17 @@ impl Modal for Confirm {
 
     fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, _model: &Model) {
         let longest = self.choices.iter().map(|choice| width(&choice.text) + 4).max().unwrap_or(0);
-        let wide = (longest.max(width(&self.question)) + 4).min(usize::from(screen.width));
+        let lines = self.question.lines().map(width).max().unwrap_or(0);
+        let wide = (longest.max(lines) + 4).min(usize::from(screen.width));
         let shape = Shape::plain(wide.saturating_sub(4).max(1));
-        let question = wrap(&[Span::new(self.question.as_str(), Role::Text)], &shape);
+        let mut question = wrap(&[Span::new(self.question.as_str(), Role::Text)], &shape);
+        // The answers are seen whatever is asked.
+        let room = usize::from(screen.height).saturating_sub(self.choices.len() + 3).max(1);
+        if question.len() > room {
+            let more = question.len() + 1 - room;
+            question.truncate(room - 1);
+            question.extend(wrap(&[Span::new(format!("{} {more} more lines", look.glyphs.down), Role::Dim)], &shape));
+        }
         let high = question.len() + self.choices.len() + 3;
         let inside = frame_box(frame, screen, (wide as u16, high as u16), "?", look);
         let buffer = frame.buffer_mut();

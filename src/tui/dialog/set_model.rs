@@ -4,6 +4,7 @@ use crossterm::event::KeyEvent;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
+use super::form::known;
 use super::{Modal, frame_box};
 use crate::domain::AgentId;
 use crate::engine::wire::Request;
@@ -42,17 +43,12 @@ impl SetModel {
     #[must_use]
     pub fn new(model: &Model, agent: &AgentId) -> Option<Self> {
         let agent = model.agent(agent)?;
-        let mut known: Vec<String> = model.agents.iter().filter_map(|agent| agent.model.clone()).collect();
-        known.extend([model.default_model.clone(), "offline".to_owned()]);
-        known.retain(|name| !name.is_empty());
-        known.sort_unstable();
-        known.dedup();
         let mut dialog = Self {
             agent: agent.id.clone(),
             name: agent.name.clone(),
             now: agent.model.clone(),
             default: model.default_model.clone(),
-            known,
+            known: known::models(model),
             typed: Field::line(""),
             selected: 0,
         };
@@ -75,9 +71,8 @@ impl SetModel {
             Some(Choice::Named(name)) => Some((*name).to_owned()),
             None => Some(typed),
         };
-        if model.as_deref().is_some_and(|name| name != "offline" && !name.contains('/')) {
-            return cx
-                .fault("a model is named provider/model, for example openai/gpt-4.1-mini; offline needs no provider");
+        if let Some(text) = model.as_deref().and_then(known::unusable) {
+            return cx.fault(text);
         }
         cx.act(Act::Close);
         cx.act(Act::Ask(Owner::App, Box::new(Request::SetModel { agent: self.agent.clone(), model })));

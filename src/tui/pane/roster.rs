@@ -1,5 +1,6 @@
 //! The roster: groups, their agents in order, and what each of them does.
 
+mod change;
 mod rows;
 
 use std::collections::BTreeMap;
@@ -47,6 +48,8 @@ pub struct Roster {
     folds: BTreeMap<String, bool>,
     /// The group that was shown when the selection last followed.
     shown: Option<GroupId>,
+    /// The deletion that was looked at last.
+    looked: Option<change::Looked>,
 }
 
 impl Roster {
@@ -135,6 +138,9 @@ impl Pane for Roster {
         if self.list.command(command) {
             return self.point(cx);
         }
+        if self.change(command, cx) {
+            return;
+        }
         match (command, self.list.selected().cloned()) {
             (Command::Back, _) => {
                 if let (Some(Address::Agent(_)), Some(group)) = (&cx.model.place.address, &cx.model.place.group) {
@@ -194,13 +200,15 @@ impl Pane for Roster {
         }
     }
 
-    fn answered(&mut self, _serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+    fn answered(&mut self, serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
         match reply {
             Ok(Reply::Job(job)) => {
                 let name = cx.model.agent(&job.agent).map(|agent| clean_line(&agent.name).into_owned());
                 cx.toast(format!("{} works in the background; see the jobs", name.unwrap_or_default()));
             }
-            Ok(_) => {}
+            Ok(reply) => {
+                self.change_answered(serial, &reply, cx);
+            }
             Err(fault) => cx.fault(fault.text),
         }
     }

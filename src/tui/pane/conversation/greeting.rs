@@ -30,7 +30,10 @@ fn rows(model: &Model, cells: usize) -> Vec<Row> {
     say("What they know stands in blocks of shared memory, which you watch and edit while you talk.", Role::Text);
     say("", Role::Text);
     let Some(group) = model.shown_group() else {
-        say("There is no group yet. `nightdesk apply TEAM.toml` makes one from a team file.", Role::Text);
+        say(
+            "There is no group yet. N in the agents makes one here; `nightdesk apply TEAM.toml` makes one from a team file.",
+            Role::Text,
+        );
         return rows;
     };
     match model.place.address.as_ref() {

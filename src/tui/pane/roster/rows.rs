@@ -261,7 +261,7 @@ fn keys(can: &[(&str, &str)], cells: usize) -> Vec<Row> {
 
 /// What stands where there is no group.
 pub(super) fn empty(cells: usize) -> Vec<Row> {
-    let text = "No group yet.\nA team file makes one:\nnightdesk apply TEAM.toml";
+    let text = "No group yet.\nN makes one here.\nA team file makes one:\nnightdesk apply TEAM.toml";
     let shape = wrap::Shape {
         first: vec![Span::new(pad("", 1), Role::Dim)],
         rest: vec![Span::new(pad("", 1), Role::Dim)],

@@ -1,0 +1,105 @@
+//! Adds a member to a group: an agent there is, or a new one, whose form then opens.
+
+use crossterm::event::KeyEvent;
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+use super::form::group::{candidates, name_in};
+use super::form::{Form, pick};
+use super::{Dialog, Modal};
+use crate::domain::{GroupId, ManagerType};
+use crate::engine::wire::{Fault, GroupForm, Reply, Request};
+use crate::tui::command::Command;
+use crate::tui::effect::{Act, Cx};
+use crate::tui::model::Model;
+use crate::tui::pane::Look;
+use crate::tui::text::clean::clean_line;
+
+use pick::{Picked, Picker};
+
+/// The dialog.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AddMember {
+    group: GroupId,
+    picker: Picker,
+    /// The request that is under way, and the name in it.
+    asked: Option<(u64, String)>,
+    fault: Option<String>,
+}
+
+impl AddMember {
+    /// A dialog for this group, or a sentence why it takes no members.
+    pub fn new(model: &Model, id: &GroupId) -> Result<Self, String> {
+        let group = model.group(id).ok_or("this group is gone")?;
+        let name = clean_line(&group.name);
+        if group.manager_type == ManagerType::Sleeptime {
+            return Err(format!("{name} is sleep-time and has no members; e edits who works in the background"));
+        }
+        let taken: Vec<String> = group
+            .agents()
+            .into_iter()
+            .filter_map(|id| model.agent(id))
+            .map(|agent| name_in(Some(id), agent, model))
+            .collect();
+        let free = candidates(Some(id), model).into_iter().filter(|one| !taken.contains(&one.name)).collect();
+        let picker = Picker::new(format!("Add a member to {name}"), "new agent", free);
+        Ok(Self { group: id.clone(), picker, asked: None, fault: None })
+    }
+
+    fn add(&mut self, name: String, cx: &mut Cx<'_>) {
+        if !self.picker.knows(&name) && !name.contains('/') {
+            // Somebody new joins as soon as it is made.
+            cx.act(Act::Close);
+            if let Some(form) = Form::new_agent(cx.model, &self.group, &name) {
+                cx.act(Act::Open(Box::new(Dialog::Form(Box::new(form)))));
+            }
+            return;
+        }
+        let form = GroupForm { add: vec![name.clone()], ..GroupForm::default() };
+        let serial = cx.ask(Request::UpdateGroup { id: self.group.clone(), form: Box::new(form) });
+        self.asked = Some((serial, name));
+    }
+}
+
+impl Modal for AddMember {
+    fn key(&mut self, key: KeyEvent, cx: &mut Cx<'_>) -> bool {
+        let context = self.context();
+        if matches!(Command::of(&key, context), Some(Command::Interrupt | Command::Suspend)) {
+            return false;
+        }
+        if self.asked.is_some() {
+            return true;
+        }
+        match self.picker.key(key) {
+            Picked::Still => {}
+            Picked::Left => cx.act(Act::Close),
+            Picked::Name(name) => {
+                self.fault = None;
+                self.add(name, cx);
+            }
+        }
+        true
+    }
+
+    fn paste(&mut self, text: &str, _cx: &mut Cx<'_>) {
+        self.picker.paste(text);
+    }
+
+    fn command(&mut self, _command: Command, _cx: &mut Cx<'_>) {}
+
+    fn answered(&mut self, serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+        let Some((_, name)) = self.asked.take_if(|(asked, _)| *asked == serial) else { return };
+        match reply {
+            Ok(_) => {
+                let group = cx.model.group(&self.group).map(|group| clean_line(&group.name).into_owned());
+                cx.act(Act::Close);
+                cx.toast(format!("{} joins {}", clean_line(&name), group.unwrap_or_default()));
+            }
+            Err(fault) => self.fault = Some(fault.text),
+        }
+    }
+
+    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, _model: &Model) {
+        self.picker.draw(frame, screen, look, self.fault.as_deref());
+    }
+}

@@ -1,0 +1,403 @@
+//! A form: makes or changes a group or an agent.
+//!
+//! It sends what a person said and nothing else: of something new all that was filled in, of something there is
+//! only what was changed. What the engine refuses is shown at the field it speaks of, and all that was typed
+//! stays. Leaving with changes asks.
+//!
+//! An agent's persona is a block, which agents write too: it goes by an edit on the version it was opened at,
+//! before everything else, so that neither side overwrites the other unseen.
+
+mod agent;
+mod draw;
+mod entry;
+pub mod group;
+pub mod known;
+mod names;
+pub mod pick;
+
+use crossterm::event::KeyEvent;
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+use super::confirm::{Choice, Confirm};
+use super::models::Models;
+use super::{Dialog, Modal};
+use crate::domain::{AgentId, Block, BlockId, GroupId, ManagerType};
+use crate::engine::wire::{Address, AgentForm, Fault, GroupForm, Reply, Request};
+use crate::tui::command::{Command, When};
+use crate::tui::effect::{Act, Cx};
+use crate::tui::model::Model;
+use crate::tui::pane::Look;
+use crate::tui::text::clean::clean_line;
+
+use draw::Laid;
+use entry::{Entry, Key, Value};
+use names::Typed;
+
+/// The form.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Form {
+    subject: Subject,
+    title: String,
+    entries: Vec<Entry>,
+    /// The field that is filled in.
+    at: Key,
+    /// The request that is under way.
+    saving: Option<u64>,
+    /// What did not go, and at which field.
+    fault: Option<(Option<Key>, String)>,
+    /// The block of an agent's persona, and the version the form rests on.
+    persona: Option<(BlockId, u64)>,
+    /// The persona was saved, the rest not yet.
+    begun: bool,
+    laid: Laid,
+}
+
+/// What is made or changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Subject {
+    NewGroup,
+    Group(GroupId, ManagerType),
+    NewAgent(GroupId),
+    Agent(AgentId),
+}
+
+impl Form {
+    fn over(subject: Subject, title: String, entries: Vec<Entry>, at: Key) -> Self {
+        let laid = Laid::default();
+        Self { subject, title, entries, at, saving: None, fault: None, persona: None, begun: false, laid }
+    }
+
+    /// A form for a new group.
+    #[must_use]
+    pub fn new_group(model: &Model) -> Self {
+        Self::over(Subject::NewGroup, "New group".to_owned(), group::entries(None, model), Key::ManagerType)
+    }
+
+    /// A form with a group as it is; `None` where there is no such group.
+    #[must_use]
+    pub fn group(model: &Model, id: &GroupId) -> Option<Self> {
+        let group = model.group(id)?;
+        let subject = Subject::Group(group.id.clone(), group.manager_type);
+        let title = format!("Group {}", clean_line(&group.name));
+        Some(Self::over(subject, title, group::entries(Some(group), model), Key::Name))
+    }
+
+    /// A form for a new agent of a group, with this name to begin with; `None` where there is no such group.
+    #[must_use]
+    pub fn new_agent(model: &Model, group: &GroupId, name: &str) -> Option<Self> {
+        let home = model.group(group)?;
+        let title = format!("New agent in {}", clean_line(&home.name));
+        let entries = agent::entries(None, group, name, model);
+        Some(Self::over(Subject::NewAgent(group.clone()), title, entries, Key::Name))
+    }
+
+    /// A form with an agent as it is; `None` where there is no such agent.
+    #[must_use]
+    pub fn agent(model: &Model, id: &AgentId) -> Option<Self> {
+        let agent = model.agent(id)?;
+        let title = format!("Agent {}", clean_line(&group::name_in(None, agent, model)));
+        let entries = agent::entries(Some(agent), &agent.group, "", model);
+        let persona = agent::persona(agent, model).map(|block| (block.id.clone(), block.version));
+        Some(Self { persona, ..Self::over(Subject::Agent(id.clone()), title, entries, Key::Name) })
+    }
+
+    /// Whether leaving would lose something.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        // Which manager type was looked at is nothing to lose.
+        self.entries.iter().any(|entry| entry.key != Key::ManagerType && entry.is_changed())
+    }
+
+    /// The manager type whose fields are shown; none in the form of an agent.
+    fn kind(&self) -> Option<ManagerType> {
+        match &self.subject {
+            Subject::Group(_, kind) => Some(*kind),
+            Subject::NewGroup => match self.entries.first().map(|entry| &entry.value) {
+                Some(Value::Choice { at, .. }) => ManagerType::ALL.get(*at).copied(),
+                _ => None,
+            },
+            Subject::NewAgent(_) | Subject::Agent(_) => None,
+        }
+    }
+
+    /// The fields that are shown, with their place among all.
+    fn shown(&self) -> impl Iterator<Item = (usize, &Entry)> {
+        let kind = self.kind();
+        let shown = move |entry: &Entry| kind.is_none_or(|kind| group::shown(kind, entry.key));
+        self.entries.iter().enumerate().filter(move |(_, entry)| shown(entry))
+    }
+
+    fn entry(&self, key: Key) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.key == key)
+    }
+
+    fn entry_mut(&mut self, key: Key) -> Option<&mut Entry> {
+        self.entries.iter_mut().find(|entry| entry.key == key)
+    }
+
+    /// Goes to the next field or the one before, round in a circle; by arrows into the near end of a list.
+    fn go(&mut self, down: bool, arrow: bool) {
+        let keys: Vec<Key> = self.shown().map(|(_, entry)| entry.key).collect();
+        let here = keys.iter().position(|key| *key == self.at).unwrap_or(0);
+        let step = if down { 1 } else { keys.len() - 1 };
+        self.focus(keys[(here + step) % keys.len()], arrow.then_some(!down));
+    }
+
+    fn focus(&mut self, key: Key, from_below: Option<bool>) {
+        self.at = key;
+        if let Some(Value::Names(names)) = self.entry_mut(key).map(|entry| &mut entry.value) {
+            names.enter(from_below);
+        }
+    }
+
+    /// The list with the caret.
+    fn names_mut(&mut self) -> Option<&mut names::Names> {
+        match self.entry_mut(self.at).map(|entry| &mut entry.value) {
+            Some(Value::Names(names)) => Some(names),
+            _ => None,
+        }
+    }
+
+    fn changed(&mut self, by: bool) {
+        if by {
+            self.fault = None;
+        }
+    }
+
+    /// What is to be asked next; none where all is as it was.
+    fn request(&self) -> Result<Option<Request>, (Key, String)> {
+        let shown = self.shown().map(|(_, entry)| entry);
+        match (&self.subject, self.kind()) {
+            (Subject::Group(id, kind), _) => {
+                let form = group::form(false, *kind, shown)?;
+                let request = Request::UpdateGroup { id: id.clone(), form: Box::new(form.clone()) };
+                Ok((form != GroupForm::default()).then_some(request))
+            }
+            (Subject::NewAgent(group), _) => {
+                let form = agent::form(&self.entries, false)?;
+                Ok(Some(Request::CreateAgent { group: group.clone(), form: Box::new(form) }))
+            }
+            (Subject::Agent(id), _) => {
+                let form = agent::form(&self.entries, self.persona.is_some())?;
+                let persona = self.entry(Key::Persona).filter(|entry| entry.is_changed());
+                if let (Some(persona), Some((block, base))) = (persona, &self.persona) {
+                    let value = persona.text();
+                    return Ok(Some(Request::EditBlock { id: block.clone(), base: *base, value, merge: true }));
+                }
+                let request = Request::UpdateAgent { id: id.clone(), form: Box::new(form.clone()) };
+                Ok((form != AgentForm::default()).then_some(request))
+            }
+            (Subject::NewGroup, kind) => {
+                let form = group::form(true, kind.unwrap_or(ManagerType::RoundRobin), shown)?;
+                Ok(Some(Request::CreateGroup { form: Box::new(form) }))
+            }
+        }
+    }
+
+    fn save(&mut self, cx: &mut Cx<'_>) {
+        if self.saving.is_some() {
+            return;
+        }
+        self.fault = None;
+        match self.request() {
+            Ok(Some(request)) => self.saving = Some(cx.ask(request)),
+            Ok(None) if self.begun => {
+                cx.toast(format!("{} is changed", self.title));
+                cx.act(Act::Close);
+            }
+            Ok(None) => {
+                cx.toast("nothing was changed");
+                cx.act(Act::Close);
+            }
+            Err((key, text)) => self.tell(Some(key), text),
+        }
+    }
+
+    /// Shows what did not go, at its field where that can be told.
+    fn tell(&mut self, key: Option<Key>, text: String) {
+        if let Some(key) = key {
+            self.focus(key, None);
+        }
+        self.fault = Some((key, text));
+    }
+
+    /// The field a sentence speaks of: by its name, by a name in its list, by what was written in it.
+    fn field_of(&self, text: &str) -> Option<Key> {
+        let text = text.to_lowercase();
+        let said = |word: &str| word.chars().count() > 1 && text.contains(&word.to_lowercase());
+        let by_word = self.shown().flat_map(|(_, entry)| words(entry.key).iter().map(move |word| (entry.key, *word)));
+        let by_word = by_word.filter(|(_, word)| said(word)).max_by_key(|(_, word)| word.len());
+        let listed = || {
+            let lists = self.shown().filter_map(|(_, entry)| Some((entry.key, entry.names()?.names())));
+            lists.into_iter().find(|(_, names)| names.iter().any(|name| said(name))).map(|(key, _)| key)
+        };
+        let name = || {
+            let entry = self.entry(Key::Name)?;
+            (said("name") || said(&entry.text())).then_some(Key::Name)
+        };
+        by_word.map(|(key, _)| key).or_else(listed).or_else(name)
+    }
+
+    /// The persona is saved, perhaps merged with what an agent wrote meanwhile.
+    fn persona_saved(&mut self, block: &Block) {
+        self.persona = Some((block.id.clone(), block.version));
+        self.begun = true;
+        if let Some(entry) = self.entry_mut(Key::Persona) {
+            if let Value::Text(field) = &mut entry.value
+                && field.text() != block.value
+            {
+                field.set(&block.value);
+            }
+            entry.first = entry.value.clone();
+        }
+    }
+
+    fn leave(&self, cx: &mut Cx<'_>) {
+        if !self.is_changed() {
+            return cx.act(Act::Close);
+        }
+        let choices = vec![
+            Choice::new('g', "go on filling it in", Vec::new()),
+            Choice::new('s', "save it", vec![Act::Do(Command::Save)]),
+            Choice::new('l', "leave it; what was filled in is lost", vec![Act::Close]),
+        ];
+        let question = format!("Leave \"{}\" without saving?", self.title);
+        cx.act(Act::Open(Box::new(Dialog::Confirm(Confirm::new(question, choices)))));
+    }
+}
+
+/// Words a sentence has that speaks of a field.
+fn words(key: Key) -> &'static [&'static str] {
+    match key {
+        Key::ManagerType => &["manager_type", "manager type"],
+        Key::Name => &[],
+        Key::Description => &["description"],
+        Key::Manager => &["manager_agent", "manager agent"],
+        Key::Members => &["members", "member"],
+        Key::Background => &["background", "sleeptime.agents"],
+        Key::EveryTurns => &["every_turns", "every turns"],
+        Key::MaxTurns => &["max_turns", "max turns"],
+        Key::EndToken => &["termination_token", "termination token"],
+        Key::AllowRepeat => &["allow_repeat"],
+        Key::MaxRounds => &["max_rounds", "max rounds"],
+        Key::ContinueOrder => &["continue_order"],
+        Key::Status => &["status", "archived", "paused"],
+        Key::Persona => &["persona"],
+        Key::Model => &["model", "provider"],
+        Key::Tools => &["tools", "tool"],
+        Key::Approvals => &["approvals", "approval"],
+        Key::Contacts => &["contacts", "contact"],
+        Key::MaxSteps => &["max_steps", "max steps"],
+    }
+}
+
+impl Modal for Form {
+    fn context(&self) -> When {
+        When::FORM
+    }
+
+    fn key(&mut self, key: KeyEvent, _cx: &mut Cx<'_>) -> bool {
+        if matches!(Command::of(&key, When::FORM), Some(Command::Interrupt | Command::Suspend)) {
+            return false;
+        }
+        if self.saving.is_some() {
+            return true;
+        }
+        let at = self.at;
+        let typed = self.entry_mut(at).map_or(Typed::No, |entry| entry.key(key));
+        self.changed(typed == Typed::Changed);
+        typed != Typed::No
+    }
+
+    fn paste(&mut self, text: &str, _cx: &mut Cx<'_>) {
+        if self.saving.is_none() {
+            let at = self.at;
+            if let Some(entry) = self.entry_mut(at) {
+                entry.paste(text);
+            }
+            self.changed(true);
+        }
+    }
+
+    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+        match command {
+            Command::Save => self.save(cx),
+            Command::LeaveEditor => self.leave(cx),
+            Command::NextField => self.go(true, false),
+            Command::PreviousField => self.go(false, false),
+            Command::Up | Command::Down => {
+                let down = command == Command::Down;
+                if !self.names_mut().is_some_and(|names| names.step(down)) {
+                    self.go(down, true);
+                }
+            }
+            Command::RemoveName => {
+                let removed = self.names_mut().is_some_and(names::Names::remove);
+                self.changed(removed);
+            }
+            Command::MoveUp | Command::MoveDown => {
+                let moved = self.names_mut().is_some_and(|names| names.shift(command == Command::MoveDown));
+                self.changed(moved);
+            }
+            Command::Editor => {
+                if let Some(Value::Text(field)) = self.entry(self.at).map(|entry| &entry.value) {
+                    cx.editor(field.text());
+                }
+            }
+            Command::Models => cx.act(Act::Open(Box::new(Dialog::Models(Box::new(Models::new(cx.model)))))),
+            _ => {}
+        }
+    }
+
+    fn answered(&mut self, serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+        if self.saving != Some(serial) {
+            return;
+        }
+        self.saving = None;
+        match reply {
+            Err(fault) => {
+                let persona = fault.conflict.is_some() && self.persona.is_some();
+                let key = if persona { Some(Key::Persona) } else { self.field_of(&fault.text) };
+                self.tell(key, fault.text);
+            }
+            Ok(Reply::Block(block)) => {
+                self.persona_saved(&block);
+                self.save(cx);
+            }
+            Ok(Reply::Group(group)) => {
+                let new = self.subject == Subject::NewGroup;
+                let name = clean_line(&group.name).into_owned();
+                cx.act(Act::Close);
+                if new {
+                    cx.act(Act::Show(Address::Group(group.id.clone())));
+                }
+                cx.toast(format!("{name} is {}", if new { "made" } else { "changed" }));
+            }
+            Ok(Reply::Agent(agent)) => {
+                let new = matches!(self.subject, Subject::NewAgent(_));
+                cx.act(Act::Close);
+                cx.toast(format!("{} is {}", clean_line(&agent.name), if new { "made" } else { "changed" }));
+            }
+            Ok(_) => cx.act(Act::Close),
+        }
+    }
+
+    fn edited(&mut self, text: String, _cx: &mut Cx<'_>) {
+        let at = self.at;
+        if let Some(Value::Text(field)) = self.entry_mut(at).map(|entry| &mut entry.value) {
+            // The editor ends every file with a line break.
+            let added = !field.text().ends_with('\n');
+            field.set(if added { text.strip_suffix('\n').unwrap_or(&text) } else { &text });
+            self.fault = None;
+        }
+    }
+
+    fn prepare(&mut self, screen: Rect, look: &Look, _cx: &mut Cx<'_>) {
+        self.lay_out(screen, look);
+    }
+
+    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, _model: &Model) {
+        self.paint(frame, screen, look);
+    }
+}

@@ -1,0 +1,148 @@
+//! Picks a name: those that are known to choose from, or a new one to type.
+
+use crossterm::event::{KeyCode, KeyEvent};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+use crate::tui::dialog::frame_box;
+use crate::tui::field::Field;
+use crate::tui::pane::list::cut;
+use crate::tui::pane::{Look, put, put_row};
+use crate::tui::text::Span;
+use crate::tui::text::clean::clean_line;
+use crate::tui::text::width::{pad, width};
+use crate::tui::theme::Role;
+
+/// The most cells of it.
+const SIZE: (u16, u16) = (60, 14);
+/// The widest column of names.
+const MAX_NAME: usize = 28;
+
+/// A name that can be picked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The name, as it is sent.
+    pub name: String,
+    /// What is behind it, in a few words.
+    pub about: String,
+}
+
+/// The list and what is typed to find something in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picker {
+    title: String,
+    /// What a name that is not in the list is called: `new agent`.
+    other: &'static str,
+    candidates: Vec<Candidate>,
+    typed: Field,
+    selected: usize,
+}
+
+/// What a key came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Picked {
+    /// It goes on.
+    Still,
+    /// Nothing was picked.
+    Left,
+    /// This name.
+    Name(String),
+}
+
+impl Picker {
+    /// A list to pick from; a name that is not in it is offered as `other`.
+    #[must_use]
+    pub fn new(title: impl Into<String>, other: &'static str, candidates: Vec<Candidate>) -> Self {
+        Self { title: title.into(), other, candidates, typed: Field::line(""), selected: 0 }
+    }
+
+    /// What is typed, without blanks around it.
+    fn wanted(&self) -> String {
+        self.typed.text().trim().to_owned()
+    }
+
+    /// The candidates with what is typed in them.
+    fn found(&self) -> Vec<&Candidate> {
+        let wanted = self.wanted().to_lowercase();
+        self.candidates.iter().filter(|one| one.name.to_lowercase().contains(&wanted)).collect()
+    }
+
+    /// Whether what is typed is offered as a name of its own.
+    fn offers_typed(&self) -> bool {
+        let wanted = self.wanted();
+        !wanted.is_empty() && !self.candidates.iter().any(|one| one.name == wanted)
+    }
+
+    /// Whether a name is one of the list.
+    #[must_use]
+    pub fn knows(&self, name: &str) -> bool {
+        self.candidates.iter().any(|one| one.name == name)
+    }
+
+    /// Handles a key.
+    pub fn key(&mut self, key: KeyEvent) -> Picked {
+        let count = self.found().len() + usize::from(self.offers_typed());
+        match key.code {
+            KeyCode::Esc => return Picked::Left,
+            KeyCode::Up => self.selected = self.selected.saturating_sub(1),
+            KeyCode::Down => self.selected = (self.selected + 1).min(count.saturating_sub(1)),
+            KeyCode::Enter => {
+                let found = self.found().get(self.selected).map(|one| one.name.clone());
+                let name = found.or_else(|| self.offers_typed().then(|| self.wanted()));
+                return name.map_or(Picked::Still, Picked::Name);
+            }
+            _ => {
+                if self.typed.takes(&key) && self.typed.key(key) {
+                    self.selected = 0;
+                }
+            }
+        }
+        Picked::Still
+    }
+
+    /// Puts in pasted text.
+    pub fn paste(&mut self, text: &str) {
+        self.typed.paste(text.trim());
+        self.selected = 0;
+    }
+
+    /// Draws it over `screen`; `fault` is what came of the last try.
+    pub fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, fault: Option<&str>) {
+        let inside = frame_box(frame, screen, SIZE, &clean_line(&self.title), look);
+        let (theme, ellipsis) = (&look.theme, look.glyphs.ellipsis);
+        let (x, room) = (inside.x + 1, inside.width.saturating_sub(2));
+        let end = put(frame.buffer_mut(), (x, inside.y), room, "Find or type: ", Role::Dim, theme);
+        let typing = Rect { x: end, y: inside.y, width: inside.right().saturating_sub(end), height: 1 };
+        self.typed.draw(frame, typing, look, true, false);
+        let found = self.found();
+        let names = found.iter().map(|one| width(&clean_line(&one.name))).max().unwrap_or(0).min(MAX_NAME);
+        let mut lines: Vec<Vec<Span>> = Vec::new();
+        for one in &found {
+            let name = format!(" {}  ", pad(&clean_line(&one.name), names));
+            lines.push(vec![Span::new(name, Role::Text), Span::new(clean_line(&one.about), Role::Dim)]);
+        }
+        if self.offers_typed() {
+            let text = format!(" {}: {}", self.other, clean_line(&self.wanted()));
+            lines.push(vec![Span::new(text, Role::Accent)]);
+        }
+        let buffer = frame.buffer_mut();
+        let rows = usize::from(inside.height.saturating_sub(3 + u16::from(fault.is_some())));
+        let skip = (self.selected + 1).saturating_sub(rows);
+        for ((at, line), y) in lines.into_iter().enumerate().skip(skip).take(rows).zip(inside.y + 2..) {
+            put_row(buffer, (inside.x, y), inside.width, &cut(line, usize::from(inside.width) - 1, ellipsis), theme);
+            if at == self.selected {
+                buffer.set_style(Rect { y, height: 1, ..inside }, theme.style(Role::Selection));
+            }
+        }
+        if found.is_empty() && !self.offers_typed() {
+            put(buffer, (x, inside.y + 2), room, "Type a name.", Role::Dim, theme);
+        }
+        let foot = inside.bottom().saturating_sub(1);
+        if let Some(fault) = fault {
+            let text = format!("{} {}", look.glyphs.failed, clean_line(fault));
+            let row = cut(vec![Span::new(text, Role::Error)], room.into(), ellipsis);
+            put_row(buffer, (x, foot.saturating_sub(1)), room, &row, theme);
+        }
+        put(buffer, (x, foot), room, "Enter take it   Esc leave", Role::Dim, theme);
+    }
+}

@@ -299,6 +299,7 @@ fn line(colleague: &Colleague) -> String {
 }
 
 /// The same mail to each of these, in this order, waited for: the replies come back together, failures among them.
+#[must_use]
 pub fn broadcast(tool: &str, letter: &Letter, whom: Vec<&Colleague>) -> Effect {
     let posts: Result<Vec<Post>, String> =
         whom.into_iter().map(|colleague| letter.to(colleague, MailKind::Broadcast)).collect();

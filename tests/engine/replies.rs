@@ -45,7 +45,8 @@ fn asks(answer: &str) -> Plan {
 async fn told(world: &World) -> String {
     let talk = world.conversation().await.id;
     let messages = world.messages(&talk).await;
-    let results: Vec<&str> = messages.iter().filter(|it| it.role() == "tool").map(|it| it.text()).collect();
+    let results: Vec<&str> =
+        messages.iter().filter(|it| it.role() == "tool").map(nightdesk::domain::Message::text).collect();
     results.join("\n")
 }
 

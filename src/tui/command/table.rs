@@ -52,7 +52,7 @@ commands! {
     LeaveComposer: When::COMPOSER, [Key::code(KeyCode::Esc)], "panes", "Leaves the composer for the panes";
     Compose: When::PANES, [Key::char('i')], "write", "Returns to the composer";
     Editor: When::COMPOSER.or(When::PANES).or(When::EDITOR).or(When::FORM), [Key::ctrl('g')], "$EDITOR",
-        "Opens the message, the block or the text of a form in `$EDITOR`";
+        "Opens the message, block or form text in `$EDITOR`";
     NextPane: When::COMPOSER.or(When::PANES), [Key::code(KeyCode::Tab)], "panes", "Goes to the next pane";
     PreviousPane: When::COMPOSER.or(When::PANES), [Key::code(KeyCode::BackTab)], "pane before",
         "Goes to the pane before";

@@ -7,14 +7,18 @@
 pub mod agent;
 pub mod apply;
 pub mod block;
+pub mod deletion;
 pub mod desk;
 pub mod doctor;
 pub mod group;
+pub mod inbox;
 pub mod job;
+pub mod mail;
 pub mod message;
 pub mod print;
 pub mod roster;
 pub mod send;
+pub mod setting;
 pub mod work;
 pub mod workbench;
 
@@ -64,12 +68,18 @@ enum Command {
     /// The agents.
     #[command(subcommand)]
     Agent(agent::Command),
+    /// What waits for you: calls that agents may only make with your yes.
+    #[command(subcommand)]
+    Inbox(inbox::Command),
     /// The memory blocks.
     #[command(subcommand)]
     Block(block::Command),
     /// The background jobs.
     #[command(subcommand)]
     Job(job::Command),
+    /// What agents write to each other and to you.
+    #[command(subcommand)]
+    Mail(mail::Command),
     /// Checks the terminal, the configuration, the store and the models.
     Doctor(doctor::Args),
 }
@@ -145,10 +155,12 @@ async fn carry_out(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Send(args)) => send::send(&places, args, &mut out).await,
         Some(Command::Message(command)) => message::message(&places, &command, &mut out).await,
         Some(Command::Work(args)) => work::work(&places, &args, &mut out).await,
-        Some(Command::Group(command)) => group::group(&places, &command, &mut out).await,
-        Some(Command::Agent(command)) => agent::agent(&places, &command, &mut out).await,
+        Some(Command::Group(command)) => group::group(&places, command, &mut out).await,
+        Some(Command::Agent(command)) => agent::agent(&places, command, &mut out).await,
+        Some(Command::Inbox(command)) => inbox::inbox(&places, &command, &mut out).await,
         Some(Command::Block(command)) => block::block(&places, command, &mut out).await,
         Some(Command::Job(command)) => job::job(&places, &command, &mut out).await,
+        Some(Command::Mail(command)) => mail::mail(&places, command, &mut out).await,
         Some(Command::Doctor(args)) => doctor::doctor(&places, &args, &mut out).await,
     }
 }

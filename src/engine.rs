@@ -2,23 +2,29 @@
 //!
 //! Commands come in and updates go out through the [`handle`]; everything durable is a commit. The
 //! [`driver`] looks after each commit what is due and starts it: a [`turn`] performs its pattern's moves, a
-//! [`speech`] makes its agent's [`step`]s, a job is worked off in the [`background`]. The engine knows no face.
+//! [`speech`] and a manager's [`choice`] make their agent's [`step`]s as long as no condition of [`termination`]
+//! holds, a job is worked off in the [`background`]. The engine knows no face.
 
 pub mod answer;
 pub mod background;
+pub mod choice;
 pub mod context;
 pub mod directory;
 pub mod driver;
+pub mod ending;
 pub mod event;
 pub mod follow;
 pub mod gates;
 pub mod handle;
 pub mod live;
+pub mod mail;
 pub mod patterns;
 pub mod socket;
 pub mod speech;
 pub mod step;
+pub mod termination;
 pub mod turn;
+pub mod wait;
 pub mod wire;
 
 use std::collections::HashMap;
@@ -88,6 +94,8 @@ pub struct Engine {
     handles: Mutex<Vec<JoinHandle<()>>>,
     dice: Mutex<StdRng>,
     default_model: RwLock<String>,
+    /// Held from reading groups and agents to committing what becomes of them: such a row is put whole.
+    roster: tokio::sync::Mutex<()>,
     options: Options,
     epoch: u64,
     wake: Notify,
@@ -98,6 +106,7 @@ pub struct Engine {
 #[derive(Debug, Default)]
 struct Tasks {
     turns: HashMap<RunId, (ConversationId, CancellationToken)>,
+    workers: HashMap<RunId, CancellationToken>,
     jobs: HashMap<JobId, CancellationToken>,
     /// Agents kept by speeches that are parked: a parked run has no task, but its agent speaks nowhere else.
     kept: HashMap<RunId, Place<AgentId>>,
@@ -139,6 +148,7 @@ impl Engine {
             handles: Mutex::default(),
             dice: Mutex::new(dice),
             default_model: RwLock::new(config.model.clone()),
+            roster: tokio::sync::Mutex::default(),
             options,
             epoch,
             wake: Notify::new(),
@@ -184,7 +194,7 @@ impl Engine {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         let tasks = self.lock_tasks();
-        tasks.turns.is_empty() && tasks.jobs.is_empty()
+        tasks.turns.is_empty() && tasks.workers.is_empty() && tasks.jobs.is_empty()
     }
 
     fn default_model(&self) -> String {

@@ -45,6 +45,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use connection::Counters;
 pub use error::{CommitError, StoreError};
 pub use fold::FoldReport;
+pub use mail::{DueMail, Expiring};
 pub use owner::{Held, Owner, OwnerError, socket_path};
 pub use probe::{POINTS, VARIABLE};
 pub use rows::Listed;

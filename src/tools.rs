@@ -5,6 +5,8 @@
 //! has moved on meanwhile it runs the calls again on a new desk, without asking the model.
 
 pub mod conversation;
+pub mod delegate;
+pub mod mail;
 pub mod memory;
 pub mod turn;
 
@@ -119,6 +121,8 @@ pub struct Desk<'a> {
     pub library: &'a dyn Library,
     /// Who can be reached.
     pub directory: &'a dyn Directory,
+    /// Whether work may be given to others.
+    pub delegates: delegate::Delegation,
     /// Mail that is sent with the step and not waited for.
     pub posts: Vec<Post>,
 }
@@ -146,6 +150,15 @@ pub struct Colleague {
     pub state: String,
     /// Why mail waits there, if it does: its group is paused, it is at work.
     pub holds_mail: Option<String>,
+}
+
+impl Colleague {
+    /// True when this is what it is called: its id, its short name or its full one.
+    #[must_use]
+    pub fn answers_to(&self, name: &str) -> bool {
+        let name = name.trim();
+        self.id.as_str() == name || self.name.eq_ignore_ascii_case(name) || self.full_name.eq_ignore_ascii_case(name)
+    }
 }
 
 /// Who can be reached: the engine answers it from the store.
@@ -197,11 +210,18 @@ impl Default for Toolbox {
     fn default() -> Self {
         Self(vec![
             Arc::new(conversation::Search),
+            Arc::new(delegate::Delegate),
             Arc::new(memory::Insert),
             Arc::new(memory::Replace),
             Arc::new(memory::Rethink),
             Arc::new(memory::FinishEdits),
+            Arc::new(mail::SendAsync),
+            Arc::new(mail::SendAndWait),
+            Arc::new(mail::SendToTags),
+            Arc::new(mail::SendToGroup),
+            Arc::new(mail::ListAgents),
             Arc::new(turn::Pass),
+            Arc::new(turn::ReturnToUser),
         ])
     }
 }

@@ -5,19 +5,20 @@
 //! passes, or with a kill after some line it has printed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "what a test cannot get fails it")]
 
+#[path = "support/kill.rs"]
+mod kill;
 #[path = "support/world.rs"]
 mod world;
 
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use kill::{End, PLACE, play, rounds, runtime};
 use nightdesk::config::Config;
 use nightdesk::domain::{Conversation, Group, Ids, Job};
-use nightdesk::engine::wire::{Address, Request, Update};
+use nightdesk::engine::wire::{Address, Request};
 use nightdesk::engine::{Engine, Handle, Options};
 use nightdesk::llm::Models;
 use nightdesk::store::{self, Owner, Store};
@@ -26,10 +27,6 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use world::{Plan, group_id, lines, story, team};
 
-/// Tells the child where to play.
-const PLACE: &str = "NIGHTDESK_CRASH_PLACE";
-/// What the child says when its session is over.
-const DONE: &str = "session over";
 /// Longer than any session takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -97,18 +94,7 @@ async fn child() {
     let engine = Engine::start(store, &config, models, Toolbox::default(), Options::default()).await.unwrap();
     let handle = Handle::here(engine.clone());
 
-    let mut following = handle.follow(known).await.unwrap();
-    tokio::spawn(async move {
-        let mut out = std::io::stdout();
-        while let Ok(update) = following.next().await {
-            let Update::Committed { changes, .. } = update else { continue };
-            for logged in changes {
-                let (kind, subject) = (logged.change.kind(), logged.change.subject());
-                writeln!(out, "ack {} {kind} {subject}", logged.n).unwrap();
-            }
-            out.flush().unwrap();
-        }
-    });
+    kill::print_acks(&handle, known).await;
     if engine.store().row::<Group>(group_id().as_str()).await.unwrap().is_none() {
         let changes = team(&plan(), &script, engine.store().clock().now());
         handle.ask(Request::Apply { changes }).await.unwrap();
@@ -123,9 +109,7 @@ async fn child() {
     tokio::time::timeout(PATIENCE, over(&engine)).await.expect("the session never ends");
     world::fold::assert_folds(engine.store()).await;
     engine.stop().await;
-    let mut out = std::io::stdout();
-    writeln!(out, "{DONE}").unwrap();
-    out.flush().unwrap();
+    kill::print_done();
 }
 
 /// Waits until both turns and the job are over.
@@ -140,59 +124,6 @@ async fn over(engine: &Engine) {
         }
         head.changed().await.unwrap();
     }
-}
-
-/// How a child is ended.
-#[derive(Debug, Clone)]
-enum End {
-    /// It is not.
-    Never,
-    /// At this passage of this point of a commit.
-    Probe(&'static str, u64),
-    /// Killed after this many lines and so many turns of a spin.
-    Kill(u64, u64),
-}
-
-/// What a child printed: its acknowledged changes, and whether it came to its end.
-struct Heard {
-    acks: Vec<String>,
-    done: bool,
-}
-
-fn play(place: &Path, end: &End) -> Heard {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "child", "--nocapture", "--test-threads=1"]).env(PLACE, place);
-    command.env_remove(store::VARIABLE).stdout(Stdio::piped()).stderr(Stdio::piped());
-    if let End::Probe(point, count) = end {
-        command.env(store::VARIABLE, format!("{point}:{count}"));
-    }
-    let mut child = command.spawn().unwrap();
-    let mut heard = Heard { acks: Vec::new(), done: false };
-    let mut killed = false;
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-        let line = line.unwrap();
-        heard.done |= line == DONE;
-        if let Some(at) = line.find("ack ") {
-            heard.acks.push(line[at + 4..].to_owned());
-        }
-        if let End::Kill(after, spin) = end
-            && !killed
-            && heard.acks.len() as u64 >= *after
-        {
-            for turn in 0..*spin {
-                std::hint::black_box(turn);
-            }
-            child.kill().unwrap();
-            killed = true;
-        }
-    }
-    let ended = child.wait_with_output().unwrap();
-    let hit = !ended.status.success();
-    let meant = hit && !matches!(end, End::Never) && !heard.done;
-    let errors = String::from_utf8_lossy(&ended.stderr);
-    assert!(heard.done || meant, "the child failed: {errors}");
-    assert!(!errors.contains("panicked"), "the child panicked: {errors}");
-    heard
 }
 
 /// Everything that has to be the same in the end, however often the program ended on the way.
@@ -237,7 +168,7 @@ async fn ended(ends: &[End], expected: Option<&Outcome>) -> (bool, Outcome) {
     let place = tempfile::tempdir().unwrap();
     let (mut acks, mut hit, mut done) = (Vec::new(), false, false);
     for end in ends {
-        let heard = play(place.path(), end);
+        let heard = play(place.path(), "", end);
         acks.extend(heard.acks);
         hit |= !heard.done;
         done = heard.done;
@@ -246,7 +177,7 @@ async fn ended(ends: &[End], expected: Option<&Outcome>) -> (bool, Outcome) {
         }
     }
     if !done {
-        acks.extend(play(place.path(), &End::Never).acks);
+        acks.extend(play(place.path(), "", &End::Never).acks);
     }
     let outcome = outcome(place.path(), &acks).await;
     if let Some(expected) = expected {
@@ -255,14 +186,10 @@ async fn ended(ends: &[End], expected: Option<&Outcome>) -> (bool, Outcome) {
     (hit, outcome)
 }
 
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
-}
-
 /// The session nobody ended.
 fn unended() -> (Outcome, u64) {
     let place = tempfile::tempdir().unwrap();
-    let heard = play(place.path(), &End::Never);
+    let heard = play(place.path(), "", &End::Never);
     let outcome = runtime().block_on(outcome(place.path(), &heard.acks));
     let expected = [
         "user: the launch is in spring",
@@ -278,24 +205,6 @@ fn unended() -> (Outcome, u64) {
     assert_eq!((outcome.jobs.len(), outcome.turns), (1, 2));
     assert!(outcome.jobs[0].0.contains("changed"), "{:?}", outcome.jobs);
     (outcome, heard.acks.len() as u64)
-}
-
-/// Plays rounds on two threads until they are spent; each round is told its number.
-fn rounds(count: u64, round: impl Fn(u64) + Sync) {
-    let next = AtomicU64::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= count {
-                        return;
-                    }
-                    round(number);
-                }
-            });
-        }
-    });
 }
 
 #[test]

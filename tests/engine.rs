@@ -4,18 +4,32 @@
 #[path = "support/world.rs"]
 mod world;
 
+#[path = "engine/approving.rs"]
+mod approving;
 #[path = "engine/blocks.rs"]
 mod blocks;
+#[path = "engine/delegating.rs"]
+mod delegating;
+#[path = "engine/dynamic.rs"]
+mod dynamic;
 #[path = "engine/faults.rs"]
 mod faults;
 #[path = "engine/following.rs"]
 mod following;
+#[path = "engine/mail.rs"]
+mod mail;
 #[path = "engine/parking.rs"]
 mod parking;
+#[path = "engine/replies.rs"]
+mod replies;
 #[path = "engine/restarting.rs"]
 mod restarting;
+#[path = "engine/roster.rs"]
+mod roster;
 #[path = "engine/speaking.rs"]
 mod speaking;
+#[path = "engine/terminating.rs"]
+mod terminating;
 
 use nightdesk::domain::{Run, RunState, StopReason};
 

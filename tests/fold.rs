@@ -16,12 +16,12 @@ use jiff::Timestamp;
 use nightdesk::domain::block::Editor;
 use nightdesk::domain::job::JobFault;
 use nightdesk::domain::run::{Answer, PendingKind};
-use nightdesk::domain::state::{Desk, Halt, Memory, Row, Rows as _, check};
+use nightdesk::domain::state::{Desk, Halt, Memory, Postage, Row, Rows as _, check};
 use nightdesk::domain::trigger::follow;
 use nightdesk::domain::{
-    Actor, Agent, AgentId, Block, BlockOwner, Change, Commit, Conflict, Conversation, ConversationOwner, Cursor, Group,
-    Ids, Job, JobId, JobOutcome, JobState, Logged, PendingCall, Rest, Run, RunId, RunState, StepId, StopReason,
-    Trigger,
+    Actor, Agent, AgentId, Block, BlockOwner, Change, Choice, Commit, Conflict, Conversation, ConversationOwner,
+    Cursor, Group, Ids, Job, JobId, JobOutcome, JobState, Logged, Mail, MailId, MailKind, MailStatus, PendingCall,
+    Priority, Rest, Run, RunId, RunKind, RunState, StepId, StopReason, Trigger,
 };
 use nightdesk::store::{Clock as _, CommitError, Lane, ManualClock, Mode, Options, Store, Synchronous};
 use proptest::collection::vec;
@@ -38,7 +38,7 @@ struct Op {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    (0_u8..25, 0_usize..4, 0_usize..4, 0_u8..6, "[a-c é]{0,6}").prop_map(|(kind, which, other, variant, text)| Op {
+    (0_u8..32, 0_usize..4, 0_usize..4, 0_u8..6, "[a-c é]{0,6}").prop_map(|(kind, which, other, variant, text)| Op {
         kind,
         which,
         other,
@@ -144,7 +144,7 @@ fn run_change(state: &mut Memory, op: &Op) -> Change {
             name: "ask".to_owned(),
             arguments: serde_json::json!({ "x": 0.1, "text": op.text }),
             kind: PendingKind::Approval,
-            whom: Vec::new(),
+            whom: (0..op.which % 3).map(agent_id).collect(),
             since: Timestamp::UNIX_EPOCH,
             until: None,
             answer: None,
@@ -193,6 +193,62 @@ fn job_change(state: &mut Memory, op: &Op) -> Change {
     }
 }
 
+/// Mail there is; one that is not where there is none.
+fn some_mail(state: &mut Memory, at: usize) -> MailId {
+    let Ok(mails) = state.all::<Mail>();
+    mails.get(at % mails.len().max(1)).map_or("mail-none".into(), |mail| mail.id.clone())
+}
+
+fn mail_change(state: &mut Memory, op: &Op) -> Change {
+    if op.kind >= 27 {
+        let to = MailStatus::ALL[op.variant as usize % MailStatus::ALL.len()];
+        let run = (op.variant == 1).then(|| RunId(format!("run-{}", op.other)));
+        return Change::MailMoved { id: some_mail(state, op.which), to, run, error: Some(op.text.clone()) };
+    }
+    let agent = |at: usize| (at > 0).then(|| agent_id(at));
+    Change::MailSent(Mail {
+        id: format!("mail-{}-{}", op.text, op.which).as_str().into(),
+        from: agent(op.which),
+        to: agent(op.other),
+        kind: MailKind::ALL[op.variant as usize % MailKind::ALL.len()],
+        status: MailStatus::Pending,
+        priority: Priority::ALL[op.which % Priority::ALL.len()],
+        text: op.text.clone(),
+        in_reply_to: None,
+        sent_by: (op.variant > 1).then(|| (StepId(format!("step-{}", op.text)), u32::from(op.variant))),
+        waited_for: op.variant > 4,
+        group: Some(nouns::GROUP.into()),
+        run: None,
+        root: None,
+        depth: u32::from(op.variant) + 1,
+        error: None,
+        created_at: Timestamp::UNIX_EPOCH,
+        expires_at: None,
+    })
+}
+
+/// Deletions, words from outside, choices.
+fn other_change(op: &Op) -> Change {
+    let run = || RunId(format!("run-{}", op.which));
+    match (op.kind, op.variant) {
+        (29, 0..=1) => Change::AgentDeleted { id: agent_id(op.which) },
+        (29, 2) => Change::GroupDeleted { id: nouns::GROUP.into() },
+        (29, _) => Change::BlockDeleted { id: format!("block-{}", op.which).as_str().into() },
+        (30, _) => Change::RunSignalled { id: run(), word: op.text.clone() },
+        (31, 0) => Change::RunChosen { id: run(), choice: Choice::Member(agent_id(op.other)) },
+        (31, 1 | 2) => Change::RunChosen { id: run(), choice: Choice::Done },
+        _ => {
+            let kind = RunKind::Choice {
+                agent: agent_id(op.other),
+                group: nouns::GROUP.into(),
+                index: 0,
+                among: vec![agent_id(0), agent_id(1)],
+            };
+            Change::RunCreated(nouns::run(&format!("run-{}", op.which), nouns::TALK, kind, None))
+        }
+    }
+}
+
 fn change(state: &mut Memory, op: &Op) -> Change {
     match op.kind {
         0..=3 => block_change(state, op),
@@ -212,7 +268,9 @@ fn change(state: &mut Memory, op: &Op) -> Change {
             Change::MessageAppended(message)
         }
         9..=16 => run_change(state, op),
-        _ => job_change(state, op),
+        17..=24 => job_change(state, op),
+        25..=28 => mail_change(state, op),
+        _ => other_change(op),
     }
 }
 
@@ -278,6 +336,8 @@ async fn same_state(store: &Store, reference: &mut Reference) {
     same_rows::<PendingCall>(store, state).await;
     same_rows::<Job>(store, state).await;
     same_rows::<Cursor>(store, state).await;
+    same_rows::<Mail>(store, state).await;
+    same_rows::<Postage>(store, state).await;
     assert_eq!(store.log(0, usize::MAX >> 1).await.unwrap(), reference.log);
     fold::assert_folds(store).await;
 }
@@ -355,6 +415,12 @@ fn random_commits_reach_every_kind_of_change_and_are_refused_too() {
         all.kinds.extend(outcome.kinds);
         all.refused += outcome.refused;
     }
-    assert_eq!(all.kinds.len(), 19, "{:?}", all.kinds);
+    // What can be deleted only at rest is deleted before anything else happens.
+    let op = |kind, which, variant| Op { kind, which, other: 0, variant, text: String::new() };
+    let deletions = [op(5, 3, 3), op(29, 3, 0), op(29, 0, 2), op(29, 0, 0)];
+    let outcome = run_async(play(deletions.into_iter().map(|op| (vec![op], None)).collect()));
+    assert_eq!(outcome.refused, 0);
+    all.kinds.extend(outcome.kinds);
+    assert_eq!(all.kinds.len(), 26, "{:?}", all.kinds);
     assert!(all.refused > 100, "{} refused", all.refused);
 }

@@ -95,8 +95,7 @@ fn lettas_keys_are_answered_with_ours() {
         (
             TURNS,
             "termination_token = \"DONE!\"",
-            "5: unknown key \"termination_token\"; Letta's termination_token belongs to dynamic groups, which are not \
-             there yet",
+            "5: termination_token belongs to dynamic groups, and this one is round_robin; leave it out",
         ),
         (
             TURNS,
@@ -118,7 +117,11 @@ fn lettas_keys_are_answered_with_ours() {
         ),
         (MODEL, "block_ids = []", "22: unknown key \"block_ids\"; Letta's block_ids is blocks here"),
         (MODEL, "tool_ids = []", "22: unknown key \"tool_ids\"; Letta's tool_ids is tools here"),
-        (MODEL, "tool_rules = []", "22: unknown key \"tool_rules\"; Letta's tool_rules is not there yet"),
+        (
+            MODEL,
+            "tool_rules = []",
+            "22: unknown key \"tool_rules\"; Letta's tool_rules is one [[agent.rule]] each here",
+        ),
         (
             MODEL,
             "llm_config = {}",
@@ -237,8 +240,8 @@ fn every_list_names_what_is_in_the_file_and_nothing_twice() {
         ),
         (
             MEMBERS,
-            "members = [\"ann\", \"bob\", \"other/zoe\"]",
-            "4: members names \"other/zoe\", but this file has no such [[agent]]; agents of other groups cannot be named yet",
+            "members = [\"ann\", \"bob\", \"other/zo e\"]",
+            "4: members names \"other/zo e\", but this file has no such [[agent]]; agents of other groups are \"group/name\"",
         ),
         (MEMBERS, "members = [\"ann\", \"bob\", \"ann\"]", "4: members names \"ann\" twice; once is enough"),
         (
@@ -262,7 +265,7 @@ fn every_list_names_what_is_in_the_file_and_nothing_twice() {
 #[test]
 fn a_pattern_that_cannot_run_cannot_be_written_down() {
     let robin = "manager_type = \"round_robin\"\n";
-    let full = format!("{robin}{MEMBERS}");
+    let full = format!("{robin}{MEMBERS}\n{TURNS}");
     answered(&[
         (MEMBERS, "members = []", "1: round_robin needs members, the names of one agent or more who speak in turn"),
         (
@@ -279,7 +282,7 @@ fn a_pattern_that_cannot_run_cannot_be_written_down() {
         (
             &full,
             "manager_type = \"sleeptime\"\nmanager_agent = \"cid\"",
-            "9: \"cid\" is the manager_agent and cannot work in the background too",
+            "8: \"cid\" is the manager_agent and cannot work in the background too",
         ),
         (
             "agents = [\"cid\"]",
@@ -288,15 +291,253 @@ fn a_pattern_that_cannot_run_cannot_be_written_down() {
         ),
         (
             robin,
-            "manager_type = \"supervisor\"\n",
-            "3: manager_type supervisor is not there yet; use round_robin or sleeptime",
+            "manager_type = \"handoff\"\n",
+            "3: manager_type handoff is not there yet; use one of round_robin, supervisor, dynamic, sleeptime",
         ),
         (
             robin,
             "manager_type = \"roundrobin\"\n",
             "3: there is no manager_type \"roundrobin\"; did you mean round_robin?",
         ),
-        (robin, "manager_type = \"swarm\"\n", "3: there is no manager_type \"swarm\"; use round_robin or sleeptime"),
+        (
+            robin,
+            "manager_type = \"swarm\"\n",
+            "3: there is no manager_type \"swarm\"; use one of round_robin, supervisor, dynamic, sleeptime",
+        ),
+    ]);
+}
+
+/// A dynamic group with all its settings.
+const PANEL: &str = r#"[group]
+name = "panel"
+manager_type = "dynamic"
+manager_agent = "chair"
+members = ["ann", "bob"]
+termination_token = "DONE!"
+max_turns = 10
+allow_repeat = false
+status = "active"
+wait_seconds = 60
+mail_per_minute = 100
+roles = { bob = "reviewer" }
+terminate = { any = [
+  { tokens = 20000 },
+  { all = [{ seconds = 600 }, { text = "that is all" }] },
+  { speaker = "bob" },
+] }
+
+[[agent]]
+name = "chair"
+contacts = ["press/zoe"]
+
+[[agent]]
+name = "ann"
+[[agent.rule]]
+type = "requires_approval"
+tool_name = "memory_insert"
+
+[[agent]]
+name = "bob"
+"#;
+
+/// Asserts that each change of the panel is answered with exactly this sentence.
+fn of_the_panel(cases: &[(&str, &str, &str)]) {
+    assert_eq!(faults(PANEL), Vec::<String>::new());
+    for (old, new, sentence) in cases {
+        assert_eq!(PANEL.matches(old).count(), 1, "{old:?} stands once in the panel");
+        assert_eq!(faults(&PANEL.replace(old, new)), [format!("team.toml:{sentence}")], "{new}");
+    }
+}
+
+#[test]
+fn a_manager_orchestrates_members_and_is_none_of_them() {
+    let manager = "manager_agent = \"chair\"\n";
+    let members = "members = [\"ann\", \"bob\"]\n";
+    of_the_panel(&[
+        (manager, "", "1: dynamic needs manager_agent, the name of the agent who chooses who speaks"),
+        (
+            members,
+            "members = [\"ann\", \"bob\", \"chair\"]\n",
+            "5: \"chair\" is the manager_agent, who chooses who speaks, and cannot be a member too",
+        ),
+        (
+            "manager_agent = \"chair\"\n",
+            "manager_agent = \"chiar\"\n",
+            "4: manager_agent names \"chiar\", but this file has no such [[agent]]; did you mean chair?",
+        ),
+        (
+            members,
+            "members = [\"ann\", \"bob\", \"press/Bob\"]\n",
+            "5: \"press/Bob\" and \"bob\" would both be called Bob in this group; rename one",
+        ),
+        (members, "members = [\"ann\", \"bob\", \"panel/ann\"]\n", "5: members names \"ann\" twice; once is enough"),
+    ]);
+    let desk = "[group]\nname = \"d\"\nmanager_type = \"supervisor\"\n[[agent]]\nname = \"ann\"\n";
+    assert_eq!(
+        faults(desk),
+        [
+            "team.toml:1: supervisor needs members, the names of one agent or more who work",
+            "team.toml:1: supervisor needs manager_agent, the name of the agent who delegates",
+        ]
+    );
+}
+
+#[test]
+fn a_setting_of_another_manager_type_is_refused_where_it_stands() {
+    let token = "termination_token = \"DONE!\"";
+    of_the_panel(&[
+        (token, "max_rounds = 3", "6: max_rounds belongs to supervisor groups, and this one is dynamic; leave it out"),
+        (
+            token,
+            "continue_order = false",
+            "6: continue_order belongs to round_robin groups, and this one is dynamic; leave it out",
+        ),
+    ]);
+    answered(&[(
+        TURNS,
+        "allow_repeat = true",
+        "5: allow_repeat belongs to dynamic groups, and this one is round_robin; leave it out",
+    )]);
+}
+
+#[test]
+fn settings_of_a_group_say_what_they_may_be() {
+    of_the_panel(&[
+        (
+            "termination_token = \"DONE!\"",
+            "termination_token = \" \"",
+            "6: termination_token is empty; give it a word, or leave it out for DONE!",
+        ),
+        (
+            "max_turns = 10",
+            "max_turns = 0",
+            "7: max_turns of [group] is a whole number from 1 to 4294967295; here stands 0",
+        ),
+        ("allow_repeat = false", "allow_repeat = 1", "8: allow_repeat of [group] is true or false; here stands 1"),
+        ("status = \"active\"", "status = \"pause\"", "9: there is no status \"pause\"; did you mean paused?"),
+        ("status = \"active\"", "status = \"off\"", "9: there is no status \"off\"; use active, paused, archived"),
+        (
+            "wait_seconds = 60",
+            "wait_seconds = 0",
+            "10: wait_seconds of [group] is a whole number from 1 to 4294967295; here stands 0",
+        ),
+        (
+            "mail_per_minute = 100",
+            "mail_per_minute = 0",
+            "11: mail_per_minute of [group] is a whole number from 1 to 4294967295; here stands 0",
+        ),
+        (
+            "{ bob = \"reviewer\" }",
+            "{ bop = \"x\" }",
+            "12: roles names \"bop\", who is not in the group; did you mean bob?",
+        ),
+        (
+            "{ bob = \"reviewer\" }",
+            "{ bob = \"\" }",
+            "12: the role of bob is a word or two on one line, up to 60 characters",
+        ),
+        (
+            "{ bob = \"reviewer\" }",
+            "[\"bob\"]",
+            "12: roles is a table of agents, each with a word or two: { lawyer = \"reviewer\" }",
+        ),
+    ]);
+}
+
+#[test]
+fn a_condition_is_one_key_with_a_value_that_can_come_true() {
+    let tokens = "{ tokens = 20000 }";
+    of_the_panel(&[
+        (tokens, "{ tokens = 0 }", "14: tokens of terminate is a whole number, 1 or more; here stands 0"),
+        (
+            tokens,
+            "{ seconds = \"ten\" }",
+            "14: seconds of terminate is a whole number, 1 or more; here stands the text \"ten\"",
+        ),
+        (tokens, "{ text = \" \" }", "14: text of terminate is empty; give it a word"),
+        (tokens, "{ to_user = false }", "14: to_user is true or left out"),
+        (tokens, "{ any = [] }", "14: any of terminate needs at least one condition"),
+        (
+            tokens,
+            "{ tokens = 1, text = \"x\" }",
+            "14: terminate: text and tokens stand in one condition; put each in its own, in any = [ … ] or all = [ … ]",
+        ),
+        (tokens, "{ tokns = 3 }", "14: unknown key \"tokns\" in terminate; did you mean tokens?"),
+        (tokens, "{ tool = \"web_serch\" }", "14: terminate: there is no tool \"web_serch\"; did you mean web_search?"),
+        (
+            "{ speaker = \"bob\" }",
+            "{ speaker = \"bub\" }",
+            "16: speaker names \"bub\", but this file has no such [[agent]]; did you mean bob?",
+        ),
+        (
+            tokens,
+            "\"tokens\"",
+            "14: terminate is one condition, such as { tokens = 20000 }, or several: { any = [{ seconds = 600 }, …] }",
+        ),
+        (
+            tokens,
+            "{ termination_token = \"x\" }",
+            "14: unknown key \"termination_token\"; Letta's termination_token stands in [group] itself, beside terminate",
+        ),
+    ]);
+    for good in ["{ to_user = true }", "{ external = \"bell\" }", "{ tool = \"delegate\" }", "{ max_turns = 4 }"] {
+        assert_eq!(faults(&PANEL.replace(tokens, good)), Vec::<String>::new(), "{good}");
+    }
+}
+
+#[test]
+fn a_rule_names_a_type_and_a_tool_there_is() {
+    let kind = "type = \"requires_approval\"";
+    let tool = "tool_name = \"memory_insert\"";
+    of_the_panel(&[
+        (kind, "type = \"run_first\"", "26: rule type run_first is not there yet; use requires_approval"),
+        (
+            kind,
+            "type = \"max_count_per_step\"",
+            "26: rule type max_count_per_step is not there yet; use requires_approval",
+        ),
+        (
+            kind,
+            "type = \"require_approval\"",
+            "26: there is no rule type \"require_approval\"; did you mean requires_approval?",
+        ),
+        (kind, "", "25: this rule has no type; give it one: type = \"requires_approval\""),
+        (tool, "", "25: this rule has no tool_name; name the tool it is for"),
+        (
+            tool,
+            "tool_name = \"memory_inser\"",
+            "27: there is no tool \"memory_inser\" to make a rule for; did you mean memory_insert?",
+        ),
+        (
+            tool,
+            "tool_name = \"pass\"\nchildren = []",
+            "28: unknown key \"children\"; Letta's children belongs to rules that are not there yet",
+        ),
+        (
+            tool,
+            "tool_name = \"pass\"\n[[agent.rule]]\ntype = \"requires_approval\"\ntool_name = \"pass\"",
+            "28: this rule stands on line 25 already; once is enough",
+        ),
+        ("[[agent.rule]]", "[agent.rule]", "25: rule stands once for each rule, with two brackets: [[agent.rule]]"),
+        (
+            "[[agent.rule]]",
+            "tool_rules = []\n[[agent.rule]]",
+            "25: unknown key \"tool_rules\"; Letta's tool_rules is one [[agent.rule]] each here",
+        ),
+    ]);
+}
+
+#[test]
+fn contacts_are_agents_of_other_groups_by_full_name() {
+    let contacts = "[\"press/zoe\"]";
+    of_the_panel(&[
+        (contacts, "[\"zoe\"]", "21: contacts names \"zoe\"; write agents of other groups as \"group/name\""),
+        (
+            contacts,
+            "[\"panel/ann\"]",
+            "21: contacts names \"panel/ann\" of this group; agents of one group may write anyway",
+        ),
+        (contacts, "[\"press/zoe\", \"press/zoe\"]", "21: contacts names \"press/zoe\" twice; once is enough"),
     ]);
 }
 

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use nightdesk::agentfile::team::{self, Existing, Plan, Surroundings, TeamError, TeamFile};
 use nightdesk::domain::state::{Memory, Rows};
 use nightdesk::domain::{
-    Agent, AgentId, Block, BlockId, BlockOwner, Change, Editor, Group, Ids, ManagerType, Revision,
+    Agent, AgentId, Block, BlockId, BlockOwner, Change, Editor, Group, GroupStatus, Ids, ManagerType, Revision, Rule,
+    Terminate,
 };
 
-const FIXTURES: [&str; 4] = ["newsroom", "pair", "review", "scripted"];
+const FIXTURES: [&str; 7] = ["approvals", "bureau", "newsroom", "pair", "panel", "review", "scripted"];
 
 fn fixture(name: &str) -> TeamFile {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/teams").join(format!("{name}.toml"));
@@ -386,6 +387,142 @@ fn a_paused_group_stays_paused() {
     desk.put(Change::GroupPut(paused.clone()));
     desk.apply(&small("description = \"Now described\"\nmembers = [\"ann\"]", "", ""));
     assert_eq!(desk.group("desk").status, paused.status);
+}
+
+/// A dynamic group of two with a chair, with these lines in `[group]` and these in the chair.
+fn panel(group: &str, chair: &str) -> String {
+    format!(
+        "[group]\nname = \"panel\"\nmanager_type = \"dynamic\"\nmanager_agent = \"chair\"\n\
+         members = [\"ann\", \"bob\"]\n{group}\n[[agent]]\nname = \"ann\"\n[[agent]]\nname = \"bob\"\n\
+         [[agent]]\nname = \"chair\"\n{chair}\n"
+    )
+}
+
+#[test]
+fn every_setting_of_a_group_reaches_it_and_what_changes_is_told() {
+    let mut desk = Desk::new();
+    let told = desk.apply(&panel("", ""));
+    assert_eq!(told[0], "+ group panel (dynamic of 2, chair chooses)");
+    let settings = "termination_token = \"OVER\"\nmax_turns = 6\nallow_repeat = true\nwait_seconds = 60\n\
+                    mail_per_minute = 9\nstatus = \"paused\"\nroles = { bob = \"reviewer\", chair = \"chair\" }\n\
+                    terminate = { any = [{ tokens = 20000 }, { all = [{ speaker = \"bob\" }, { to_user = true }] }] }";
+    assert_eq!(
+        desk.apply(&panel(settings, "")),
+        ["~ group panel: max_turns none → 6, termination_token none → \"OVER\", allow_repeat false → true, terminate \
+          none → { any = [{ tokens = 20000 }, { all = [{ speaker = \"bob\" }, { to_user = true }] }] }, roles none → \
+          bob = \"reviewer\", chair = \"chair\", status active → paused, wait_seconds none → 60, mail_per_minute none → 9"]
+    );
+    let [bob, chair] = ["bob", "chair"].map(|name| desk.agent(name).id);
+    let group = desk.group("panel");
+    assert_eq!((group.token(), group.max_turns, group.allow_repeat), (Some("OVER"), Some(6), true));
+    assert_eq!((group.wait_seconds, group.mail_per_minute), (Some(60), Some(9)));
+    assert_eq!(group.status, GroupStatus::Paused);
+    assert_eq!((group.roles[&bob].as_str(), group.roles[&chair].as_str()), ("reviewer", "chair"));
+    let both = Terminate::All(vec![Terminate::Speaker(bob), Terminate::ToUser(true)]);
+    assert_eq!(group.terminate, Some(Terminate::Any(vec![Terminate::Tokens(20_000), both])));
+
+    let robin = "members = [\"ann\"]\ncontinue_order = true";
+    desk.apply(&small(robin, "", ""));
+    assert!(desk.group("desk").continue_order);
+    let text = panel("max_rounds = 2", "").replace("dynamic", "supervisor").replace("\"panel\"", "\"office\"");
+    assert_eq!(desk.apply(&text)[0], "+ group office (supervisor of 2, chair delegates)");
+    assert_eq!(desk.group("office").max_rounds, Some(2));
+}
+
+#[test]
+fn a_setting_that_leaves_the_file_leaves_the_group_but_a_status_stays() {
+    let mut desk = Desk::new();
+    desk.apply(&panel("termination_token = \"OVER\"\nstatus = \"archived\"\nterminate = { tokens = 5 }", ""));
+    assert_eq!(
+        desk.apply(&panel("", "")),
+        ["~ group panel: termination_token \"OVER\" → none, terminate { tokens = 5 } → none"]
+    );
+    let group = desk.group("panel");
+    assert_eq!((group.token(), group.status), (Some("DONE!"), GroupStatus::Archived));
+    desk.apply(&panel("status = \"active\"", ""));
+    assert_eq!(desk.group("panel").status, GroupStatus::Active, "unless the file says one");
+}
+
+#[test]
+fn rules_reach_their_agent_and_a_rule_for_a_tool_it_does_not_have_is_a_warning() {
+    let rule = |tool: &str| format!("[[agent.rule]]\ntype = \"requires_approval\"\ntool_name = {tool:?}\n");
+    let mut desk = Desk::new();
+    desk.apply(&panel("", ""));
+    let with = |more: &str, tool: &str| panel("", &format!("{more}\n{}", rule(tool)));
+    assert_eq!(desk.apply(&with("", "memory_insert")), ["~ agent chair: approval for none → memory_insert"]);
+    assert_eq!(desk.agent("chair").rules, [Rule::RequiresApproval { tool_name: "memory_insert".to_owned() }]);
+    let file = parse(&with("", "memory_rethink")).unwrap();
+    let said = "team.toml:14: agent chair does not have the tool memory_rethink; the rule has no effect";
+    assert_eq!(file.warnings, [said]);
+    assert_eq!(parse(&with("tools = [\"memory_rethink\"]", "memory_rethink")).unwrap().warnings, Vec::<String>::new());
+    assert_eq!(parse(&with("tools = [\"-pass\"]", "pass")).unwrap().warnings.len(), 1);
+}
+
+#[test]
+fn an_agent_of_another_group_joins_by_its_full_name_and_stays_at_home_there() {
+    let mut desk = Desk::new();
+    desk.apply(&small(SHARED, "", ""));
+    let ann = desk.agent("ann");
+    let guests = "[group]\nname = \"guests\"\nmanager_type = \"supervisor\"\nmanager_agent = \"desk/ann\"\n\
+                  members = [\"zoe\", \"guests/yan\", \"desk/bob\"]\nroles = { \"desk/bob\" = \"guest\" }\n\
+                  [[agent]]\nname = \"zoe\"\ncontacts = [\"desk/ann\"]\n[[agent]]\nname = \"yan\"\n";
+    assert_eq!(
+        desk.apply(guests),
+        ["+ group guests (supervisor of 3, desk/ann delegates)", "+ agent zoe", "+ agent yan"]
+    );
+    let (group, bob) = (desk.group("guests"), desk.agent("bob"));
+    assert_eq!(group.manager_agent.as_ref(), Some(&ann.id));
+    assert_eq!(desk.names(&group.members), ["zoe", "yan", "bob"]);
+    assert_eq!(group.roles[&bob.id], "guest");
+    assert_eq!(desk.agent("ann"), ann, "she is what she was");
+    assert_eq!(bob.group, desk.group("desk").id);
+    assert_eq!(desk.agent("zoe").contacts, [ann.id]);
+
+    let fewer = guests.replace(", \"desk/bob\"]", "]").replace("roles = { \"desk/bob\" = \"guest\" }\n", "");
+    assert_eq!(
+        desk.apply(&fewer.replace("contacts = [\"desk/ann\"]\n", "")),
+        [
+            "~ group guests: members zoe, yan, desk/bob → zoe, yan, roles desk/bob = \"guest\" → none",
+            "- desk/bob leaves the group",
+            "~ agent zoe: contacts desk/ann → none",
+        ]
+    );
+}
+
+#[test]
+fn a_full_name_nobody_has_is_answered_with_what_there_is() {
+    let mut desk = Desk::new();
+    desk.apply(&small(SHARED, "", "blocks = [\"own\"]\n[[block]]\nlabel = \"own\""));
+    let mut said = |member: &str, more: &str| {
+        let text =
+            format!("[group]\nname = \"guests\"\nmembers = [\"zoe\", {member:?}]\n{more}\n[[agent]]\nname = \"zoe\"\n");
+        desk.plan(&parse(&text).unwrap(), false).map_err(|error| error.to_string())
+    };
+    let fault = |text: &str| Err(format!("team.toml:3: {text}"));
+    assert_eq!(
+        said("press/ann", ""),
+        fault("members names \"press/ann\", but there is no group press with agents; apply its team file first")
+    );
+    assert_eq!(
+        said("dusk/ann", ""),
+        fault("members names \"dusk/ann\", but there is no group dusk; did you mean desk?")
+    );
+    assert_eq!(
+        said("desk/anna", ""),
+        fault("members names \"desk/anna\", but group desk has no agent anna; did you mean ann?")
+    );
+    assert_eq!(
+        said("desk/tom", ""),
+        fault("members names \"desk/tom\", but group desk has no agent tom; there are ann, bob")
+    );
+    assert_eq!(
+        said("desk/bob", "shared_blocks = [\"own\"]\n[[block]]\nlabel = \"own\""),
+        fault(
+            "desk/bob has a block \"own\" of its own and would get this group's \"own\" too; give one of them another \
+             label"
+        )
+    );
+    assert!(said("desk/bob", "").is_ok());
 }
 
 #[test]

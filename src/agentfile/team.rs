@@ -5,19 +5,24 @@
 //! which they apply, and the lines that tell a person of them. Neither writes anything.
 
 mod check;
+mod existing;
 mod keys;
 mod plan;
 mod read;
+mod rules;
 mod table;
 mod tell;
+mod terminate;
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::domain::ManagerType;
+use crate::domain::{GroupStatus, ManagerType, Rule, Terminate};
 
-pub use plan::{Existing, Plan, plan};
+pub use existing::{Existing, Neighbour};
+pub use keys::nearest;
+pub use plan::{Plan, plan};
 
 /// A team file in which everything named is there.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,10 +52,28 @@ pub struct GroupSpec {
     pub manager_type: ManagerType,
     /// Who speaks, in order.
     pub members: Vec<Name>,
-    /// Who answers in a `sleeptime` group.
+    /// Who orchestrates (`supervisor`, `dynamic`) or answers (`sleeptime`).
     pub manager_agent: Option<Name>,
     /// The most speeches of one turn.
     pub max_turns: Option<u32>,
+    /// What ends a turn when somebody says it (`dynamic`).
+    pub termination_token: Option<String>,
+    /// Whether the last speaker may be chosen again (`dynamic`).
+    pub allow_repeat: bool,
+    /// How often the manager may delegate in a turn (`supervisor`).
+    pub max_rounds: Option<u32>,
+    /// Whether a turn begins after the one who spoke last (`round_robin`).
+    pub continue_order: bool,
+    /// What else ends a turn.
+    pub terminate: Option<TerminateSpec>,
+    /// What each of them is here for, in a word or two.
+    pub roles: Vec<(Name, String)>,
+    /// Whether it takes turns; `None` leaves that to whoever paused it.
+    pub status: Option<GroupStatus>,
+    /// How long workers and replies are waited for.
+    pub wait_seconds: Option<u32>,
+    /// How much mail its agents may send in a minute.
+    pub mail_per_minute: Option<u32>,
     /// Blocks that reach everyone.
     pub shared_blocks: Vec<Name>,
     /// `[group.sleeptime]`.
@@ -66,6 +89,15 @@ pub struct SleeptimeSpec {
     pub agents: Vec<Name>,
     /// How many turns lie between two jobs.
     pub every_turns: Option<u32>,
+}
+
+/// `terminate` of `[group]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TerminateSpec {
+    /// The condition; in place of an agent's id stands its name.
+    pub condition: Terminate,
+    /// Every agent it names.
+    pub speakers: Vec<Name>,
 }
 
 /// `[[block]]`.
@@ -106,6 +138,10 @@ pub struct AgentSpec {
     pub blocks: Vec<Name>,
     /// Tools it adds, and with a `-` before the name, removes.
     pub tools: Vec<String>,
+    /// When which tool may be called.
+    pub rules: Vec<RuleSpec>,
+    /// Agents of other groups it may write to, by full name.
+    pub contacts: Vec<Name>,
     /// Free labels.
     pub tags: Vec<String>,
     /// The most steps of one speech.
@@ -116,7 +152,16 @@ pub struct AgentSpec {
     pub max_tokens: Option<u32>,
 }
 
-/// The name of an agent or the label of a block where a list mentions it.
+/// `[[agent.rule]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleSpec {
+    /// The line it begins on, from 1.
+    pub line: usize,
+    /// The rule.
+    pub rule: Rule,
+}
+
+/// The name of an agent, short or full (`group/name`), or the label of a block, where a list mentions it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
     /// The name.

@@ -6,7 +6,7 @@ use super::desk::Places;
 use super::print::Out;
 use super::{Exit, Failure};
 use crate::agentfile::team::{self, Existing, Plan, TeamFile};
-use crate::domain::{Agent, Block, BlockOwner, Conflict, Group, Ids};
+use crate::domain::{Agent, Block, Conflict, Group, Ids};
 use crate::engine::wire::Request;
 use crate::engine::{Handle, Scope};
 use crate::store::Store;
@@ -53,7 +53,7 @@ pub async fn apply(places: &Places, args: &Args, out: &mut Out) -> Result<Exit, 
 pub async fn put(handle: &Handle, file: &TeamFile, overwrite_blocks: bool) -> Result<Plan, Failure> {
     for _ in 0..TRIES {
         let now = handle.overview().await?;
-        let existing = existing(&file.group.name, now.groups, now.agents, now.blocks);
+        let existing = Existing::of(&file.group.name, &now.groups, now.agents, now.blocks);
         let plan = team::plan(file, &existing, &Ids::random(), overwrite_blocks)?;
         if plan.changes.is_empty() {
             return Ok(plan);
@@ -72,15 +72,5 @@ pub async fn put(handle: &Handle, file: &TeamFile, overwrite_blocks: bool) -> Re
 
 async fn there(store: &Store, file: &TeamFile) -> Result<Existing, Failure> {
     let (groups, agents) = (store.all::<Group>().await?, store.all::<Agent>().await?);
-    Ok(existing(&file.group.name, groups.rows, agents.rows, store.all::<Block>().await?.rows))
-}
-
-fn existing(name: &str, groups: Vec<Group>, mut agents: Vec<Agent>, mut blocks: Vec<Block>) -> Existing {
-    let Some(group) = groups.into_iter().find(|group| group.name == name) else { return Existing::default() };
-    agents.retain(|agent| agent.group == group.id);
-    blocks.retain(|block| match &block.owner {
-        BlockOwner::Group(id) => *id == group.id,
-        BlockOwner::Agent(id) => agents.iter().any(|agent| agent.id == *id),
-    });
-    Existing { group: Some(group), agents, blocks }
+    Ok(Existing::of(&file.group.name, &groups.rows, agents.rows, store.all::<Block>().await?.rows))
 }

@@ -16,6 +16,7 @@ use tracing_subscriber::EnvFilter;
 use super::{Failure, print};
 use crate::config::{Config, Paths};
 use crate::engine::socket::{self, Client};
+use crate::engine::wire::{Reply, Request};
 use crate::engine::{Engine, Handle, Options, Scope};
 use crate::llm::Models;
 use crate::store::{self, Held, Owner, OwnerError, Store};
@@ -138,6 +139,14 @@ impl Places {
             }
             tokio::time::sleep(BETWEEN).await;
         }
+    }
+
+    /// Asks one thing of the engine, this program's or the owner's, and leaves it again. Nothing else is worked on.
+    pub async fn ask(&self, request: Request) -> Result<Reply, Failure> {
+        let desk = self.open(self.options(false, Scope::Nobody), false).await?;
+        let reply = desk.handle().ask(request).await;
+        desk.close().await;
+        Ok(reply?)
     }
 
     async fn own(&self, owner: Owner, options: Options, listen: bool) -> Result<Desk, Failure> {

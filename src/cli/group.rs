@@ -1,18 +1,24 @@
 //! `nightdesk group`: the groups.
 
-use serde::Serialize;
+mod edit;
+mod show;
 
+use super::deletion::{self, Deletion};
 use super::desk::Places;
-use super::print::Out;
-use super::roster::Roster;
-use super::{Exit, Failure};
-use crate::domain::{Group, GroupId, GroupStatus, ManagerType};
+use super::print::{self, Out};
+use super::roster::{Roster, conversation};
+use super::{Exit, Failure, unexpected};
+use crate::domain::{Group, GroupStatus};
+use crate::engine::wire::{Address, Reply, Request};
 
 /// What `group` is told.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// All groups.
+    /// All groups that are not archived.
     List {
+        /// Archived ones, too.
+        #[arg(long)]
+        all: bool,
         /// One JSON array.
         #[arg(long)]
         json: bool,
@@ -25,59 +31,80 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Makes a group, and the agents it names that do not exist yet.
+    Create(Box<edit::Create>),
+    /// Changes a group, also while it answers: what changes counts from the next speech.
+    Update(Box<edit::Update>),
+    /// Deletes a group with its agents and blocks; without --yes it only says what goes.
+    Delete(Deletion),
+    /// Says a word from outside for the turn that is on, which may end it.
+    Signal {
+        /// The group.
+        group: String,
+        /// The word, as the group's condition `external` has it.
+        word: String,
+    },
 }
 
-#[derive(Serialize)]
-struct Row<'a> {
-    id: &'a GroupId,
-    name: &'a str,
-    manager_type: ManagerType,
-    status: GroupStatus,
-    members: Vec<String>,
-}
-
-/// Lists or shows.
-pub async fn group(places: &Places, command: &Command, out: &mut Out) -> Result<Exit, Failure> {
-    let roster = Roster::read(&places.look()?).await?;
+/// Lists, shows, makes, changes, deletes or signals.
+pub async fn group(places: &Places, command: Command, out: &mut Out) -> Result<Exit, Failure> {
     match command {
-        Command::List { json: true } => {
-            out.json(&roster.groups.iter().map(|group| row(&roster, group)).collect::<Vec<_>>())?;
+        Command::List { all, json } => list(&Roster::read(&places.look()?).await?, all, json, out)?,
+        Command::Show { group, json } => {
+            let roster = Roster::read(&places.look()?).await?;
+            show::one(&roster, roster.group(&group)?, json, out)?;
         }
-        Command::List { json: false } => {
-            let rows: Vec<_> = roster.groups.iter().map(|group| cells(&roster, group)).collect();
-            out.table(["NAME", "MANAGER TYPE", "STATUS", "AGENTS"], &rows)?;
+        Command::Create(create) => {
+            let json = create.json();
+            let made = changed(places.ask(Request::CreateGroup { form: Box::new(create.form()) }).await?)?;
+            tell(places, &made, json, out).await?;
         }
-        Command::Show { group, json: true } => out.json(&row(&roster, roster.group(group)?))?,
-        Command::Show { group, json: false } => show(&roster, roster.group(group)?, out)?,
+        Command::Update(update) => {
+            let id = Roster::read(&places.look()?).await?.group(&update.name)?.id.clone();
+            let (json, form) = (update.json(), Box::new(update.form()));
+            let made = changed(places.ask(Request::UpdateGroup { id, form }).await?)?;
+            tell(places, &made, json, out).await?;
+        }
+        Command::Delete(which) => {
+            let id = Roster::read(&places.look()?).await?.group(&which.name)?.id.clone();
+            deletion::delete(places, Address::Group(id), &which, out).await?;
+        }
+        Command::Signal { group, word } => signal(places, &group, word).await?,
     }
     Ok(Exit::Done)
 }
 
-fn row<'a>(roster: &Roster, group: &'a Group) -> Row<'a> {
-    let members = group.members.iter().map(|id| roster.name_in(&group.id, id)).collect();
-    Row { id: &group.id, name: &group.name, manager_type: group.manager_type, status: group.status, members }
-}
-
-fn cells(roster: &Roster, group: &Group) -> [String; 4] {
-    let names: Vec<String> = group.agents().into_iter().map(|id| roster.name_in(&group.id, id)).collect();
-    [group.name.clone(), group.manager_type.as_str().to_owned(), group.status.as_str().to_owned(), names.join(", ")]
-}
-
-fn show(roster: &Roster, group: &Group, out: &mut Out) -> Result<(), Failure> {
-    let names =
-        |ids: &[_]| -> String { ids.iter().map(|id| roster.name_in(&group.id, id)).collect::<Vec<_>>().join(", ") };
-    let background = group.sleeptime.as_ref().map_or_else(String::new, |sleeptime| {
-        format!("{}, every {} turns", names(&sleeptime.agents), sleeptime.every())
-    });
-    out.card(&[
-        ("name", group.name.clone()),
-        ("description", group.description.clone()),
-        ("manager type", group.manager_type.as_str().to_owned()),
-        ("status", group.status.as_str().to_owned()),
-        ("members", names(&group.members)),
-        ("manager agent", group.manager_agent.iter().map(|id| roster.name_in(&group.id, id)).collect()),
-        ("background", background),
-        ("id", group.id.to_string()),
-    ])?;
+fn list(roster: &Roster, all: bool, json: bool, out: &mut Out) -> Result<(), Failure> {
+    let shown = |group: &&Group| all || group.status != GroupStatus::Archived;
+    let groups: Vec<&Group> = roster.groups.iter().filter(shown).collect();
+    let hidden = roster.groups.len() - groups.len();
+    show::all(roster, &groups, json, out)?;
+    if hidden > 0 && !json {
+        print::note(&format!("{hidden} archived; --all lists what is archived, too"));
+    }
     Ok(())
+}
+
+fn changed(reply: Reply) -> Result<Box<Group>, Failure> {
+    match reply {
+        Reply::Group(group) => Ok(group),
+        other => Err(unexpected(&other)),
+    }
+}
+
+async fn tell(places: &Places, group: &Group, json: bool, out: &mut Out) -> Result<(), Failure> {
+    show::one(&Roster::read(&places.look()?).await?, group, json, out)
+}
+
+async fn signal(places: &Places, group: &str, word: String) -> Result<(), Failure> {
+    let store = places.look()?;
+    let id = Roster::read(&store).await?.group(group)?.id.clone();
+    let Some(talk) = conversation(&store, &Address::Group(id)).await? else {
+        return Err(Failure::Said(format!("{group} has said nothing yet; there is no turn to end")));
+    };
+    drop(store);
+    match places.ask(Request::Signal { conversation: talk.id, word }).await? {
+        Reply::Done => Ok(()),
+        other => Err(unexpected(&other)),
+    }
 }

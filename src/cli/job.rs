@@ -8,7 +8,6 @@ use super::print::{self, Out};
 use super::roster::Roster;
 use super::{Exit, Failure, unexpected};
 use crate::domain::{Job, JobId, JobOutcome, JobState, Trigger};
-use crate::engine::Scope;
 use crate::engine::wire::{Reply, Request};
 use crate::store::Store;
 
@@ -126,10 +125,7 @@ async fn find(store: &Store, id: &str) -> Result<Job, Failure> {
 }
 
 async fn ask(places: &Places, request: Request) -> Result<Job, Failure> {
-    let desk = places.open(places.options(false, Scope::Nobody), false).await?;
-    let reply = desk.handle().ask(request).await;
-    desk.close().await;
-    match reply? {
+    match places.ask(request).await? {
         Reply::Job(job) => Ok(*job),
         other => Err(unexpected(&other)),
     }

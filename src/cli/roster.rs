@@ -14,7 +14,12 @@ pub struct Roster {
     pub groups: Vec<Group>,
     /// In order of creation.
     pub agents: Vec<Agent>,
+    /// Some could not be read: who is not there may be one of them.
+    damaged: bool,
 }
+
+/// What is not there any more is called so.
+const DELETED: &str = "(deleted)";
 
 /// A group, or an agent.
 #[derive(Debug, Clone, Args)]
@@ -31,10 +36,12 @@ impl Roster {
     /// Reads it; what cannot be read is told and left out.
     pub async fn read(store: &Store) -> Result<Self, Failure> {
         let (groups, agents) = (store.all::<Group>().await?, store.all::<Agent>().await?);
-        for fault in groups.faults.iter().chain(&agents.faults) {
+        let faults: Vec<&String> = groups.faults.iter().chain(&agents.faults).collect();
+        for fault in &faults {
             print::note(fault);
         }
-        Ok(Self { groups: groups.rows, agents: agents.rows })
+        let damaged = !faults.is_empty();
+        Ok(Self { groups: groups.rows, agents: agents.rows, damaged })
     }
 
     /// The group of this name or id.
@@ -77,16 +84,16 @@ impl Roster {
         }
     }
 
-    /// The group's name; its id where the group cannot be read.
+    /// The group's name; its id where it may be one that cannot be read.
     #[must_use]
     pub fn group_name<'a>(&'a self, id: &'a GroupId) -> &'a str {
-        self.groups.iter().find(|group| group.id == *id).map_or(id.as_str(), |group| &group.name)
+        self.groups.iter().find(|group| group.id == *id).map_or_else(|| self.gone(id.as_str()), |group| &group.name)
     }
 
-    /// The agent's short name; its id where the agent cannot be read.
+    /// The agent's short name; its id where it may be one that cannot be read.
     #[must_use]
     pub fn name<'a>(&'a self, id: &'a AgentId) -> &'a str {
-        self.agents.iter().find(|agent| agent.id == *id).map_or(id.as_str(), |agent| &agent.name)
+        self.agents.iter().find(|agent| agent.id == *id).map_or_else(|| self.gone(id.as_str()), |agent| &agent.name)
     }
 
     /// The agent as `group/name`.
@@ -94,8 +101,12 @@ impl Roster {
     pub fn full_name(&self, id: &AgentId) -> String {
         match self.agents.iter().find(|agent| agent.id == *id) {
             Some(agent) => format!("{}/{}", self.group_name(&agent.group), agent.name),
-            None => id.to_string(),
+            None => self.gone(id.as_str()).to_owned(),
         }
+    }
+
+    fn gone<'a>(&self, id: &'a str) -> &'a str {
+        if self.damaged { id } else { DELETED }
     }
 
     /// The agent as this group calls it: short at home, in full elsewhere.
@@ -119,7 +130,7 @@ pub async fn conversation(store: &Store, with: &Address) -> Result<Option<Conver
 
 fn there_are(nouns: &str, names: &[String]) -> String {
     if names.is_empty() {
-        return format!("there are no {nouns} yet: `nightdesk apply TEAM.toml` makes some");
+        return format!("there are no {nouns} yet: `nightdesk apply TEAM.toml` and `nightdesk group create` make some");
     }
     format!("there are {}", names.join(", "))
 }

@@ -1,7 +1,8 @@
 //! `nightdesk send`: one turn, answered as it comes.
 //!
-//! It follows the engine from before the message is sent to the end of its turn. Where the program that owned the
-//! store ends meanwhile, it takes the store over and the turn goes on.
+//! It follows the engine from before the message is sent to the end of its turn, or until nothing of the turn can
+//! go on without a person. Where the program that owned the store ends meanwhile, it takes the store over and the
+//! turn goes on.
 
 mod text;
 
@@ -9,11 +10,11 @@ use super::desk::{Desk, Places};
 use super::print::{self, Out};
 use super::roster::{Roster, Whose, conversation};
 use super::{Exit, Failure, unexpected};
-use crate::domain::{Change, ConversationId, PendingKind, Run, RunId, RunState, StopReason};
+use crate::domain::{Change, ConversationId, PendingCall, PendingKind, Run, RunId, RunState, StopReason};
 use crate::engine::Scope;
 use crate::engine::event::{Event, Events};
 use crate::engine::handle::Following;
-use crate::engine::wire::{Address, Reply, Request, RowUpdate, Update};
+use crate::engine::wire::{Address, Reply, Request, Update};
 use crate::store::Store;
 use text::Speeches;
 
@@ -60,7 +61,7 @@ pub async fn send(places: &Places, args: Args, out: &mut Out) -> Result<Exit, Fa
     };
     let options = places.options(false, scope);
     let mut desk = places.open(options.clone(), false).await?;
-    let mut turn = Turn { to, shown: None, json, run: None, conversation: None, seen: 0 };
+    let mut turn = Turn { to, shown: None, json, run: None, conversation: None, seen: 0, told: Vec::new() };
     let ended = loop {
         match turn.follow(&desk, &text, out).await {
             // The owner has ended; what it committed is there, and this program may go on with it.
@@ -89,6 +90,8 @@ struct Turn {
     /// The last change that was shown.
     seen: u64,
     shown: Option<Shown>,
+    /// What the last event said the turn waits for.
+    told: Vec<String>,
 }
 
 /// How answers are shown.
@@ -103,14 +106,15 @@ impl Turn {
         if self.shown.is_none() {
             let now = desk.handle().overview().await?;
             self.seen = now.upto;
-            let events = || Shown::Json(Events::knowing(&now.runs));
+            let events = || Shown::Json(Events::knowing(&now.runs, &now.agents));
             self.shown = Some(if self.json { events() } else { Shown::Text(Speeches::default()) });
         }
         let following = desk.handle().follow(self.seen).await?;
         if self.run.is_none()
-            && let Some((run, id)) = self.say(desk, text).await?
+            && let Some(calls) = self.say(desk, text).await?
         {
-            return self.queued_behind(run, id, out);
+            self.waits(&calls, true, out)?;
+            return Ok(Exit::Done);
         }
         match self.run.clone() {
             Some(run) => self.listen(desk, &run, following, out).await,
@@ -118,13 +122,13 @@ impl Turn {
         }
     }
 
-    /// Says it. Answers with the run and the call before it that wait for a person, where it is queued behind such.
-    async fn say(&mut self, desk: &Desk, text: &str) -> Result<Option<(RunId, String)>, Failure> {
+    /// Says it. Answers with the calls that wait for a person, where it is queued behind a turn that does.
+    async fn say(&mut self, desk: &Desk, text: &str) -> Result<Option<Vec<PendingCall>>, Failure> {
         let reply = desk.handle().ask(Request::Send { to: self.to.clone(), text: text.to_owned() }).await?;
         let Reply::Sent { run, conversation, queued } = reply else { return Err(unexpected(&reply)) };
         self.run = Some(run);
         self.conversation = Some(conversation);
-        if queued { waits_for_person(desk.store(), &self.to).await } else { Ok(None) }
+        if queued { first_waits(desk.store(), &self.to).await } else { Ok(None) }
     }
 
     async fn listen(
@@ -151,10 +155,17 @@ impl Turn {
             };
             self.show(&update, out)?;
             match &update {
-                Update::Committed { upto, changes, rows } => {
+                Update::Committed { upto, changes, .. } => {
                     self.seen = *upto;
-                    if let Some(exit) = changes.iter().find_map(|logged| self.end(run, &logged.change, rows)) {
+                    if let Some(exit) = changes.iter().find_map(|logged| self.end(run, &logged.change)) {
                         return Ok(exit);
+                    }
+                    if changes.iter().any(|logged| may_rest(&logged.change))
+                        && let Some(turn) = desk.store().row::<Run>(run.as_str()).await?
+                        && let Some(calls) = self.rests(desk.store(), &turn).await?
+                    {
+                        self.waits(&calls, turn.state == RunState::Queued, out)?;
+                        return Ok(Exit::Done);
                     }
                 }
                 Update::Trouble { text } if desk.owner_elsewhere().is_none() => {
@@ -172,6 +183,10 @@ impl Turn {
             Some(Shown::Json(events)) => {
                 for event in events.of(update, Some(conversation)) {
                     out.json(&event)?;
+                    self.told = match event {
+                        Event::RunWaiting { r#for: PendingKind::Approval, ids, .. } => ids,
+                        _ => Vec::new(),
+                    };
                 }
             }
             None => {}
@@ -179,8 +194,8 @@ impl Turn {
         Ok(())
     }
 
-    /// Whether the turn is over with this change, or waits for a person.
-    fn end(&self, turn: &RunId, change: &Change, rows: &[RowUpdate]) -> Option<Exit> {
+    /// Whether the turn is over with this change.
+    fn end(&self, turn: &RunId, change: &Change) -> Option<Exit> {
         match change {
             Change::RunMoved { id, to: RunState::Finished { stop_reason, error } } if id == turn => {
                 let failed = matches!(stop_reason, StopReason::Error | StopReason::Cancelled | StopReason::Interrupted);
@@ -189,48 +204,78 @@ impl Turn {
                 }
                 Some(if failed { Exit::Failed } else { Exit::Done })
             }
-            Change::CallPending(call) if call.kind == PendingKind::Approval && ours(&call.run, turn, rows) => {
-                if !self.json {
-                    print::note(&format!("{} waits for you", call.name));
-                }
-                Some(Exit::Done)
-            }
             _ => None,
         }
     }
 
-    /// The turn before waits for a person, so this one does too.
-    fn queued_behind(&self, run: RunId, id: String, out: &mut Out) -> Result<Exit, Failure> {
-        if self.json {
-            out.json(&Event::RunWaiting { run, r#for: PendingKind::Approval, ids: vec![id] })?;
-        } else {
-            out.line(&format!("requires_approval {id}"))?;
-            print::note("the turn before waits for you; what you said is queued behind it");
+    /// The calls a person is to decide on before this turn goes on; while it is queued, the turn before it.
+    async fn rests(&self, store: &Store, turn: &Run) -> Result<Option<Vec<PendingCall>>, Failure> {
+        match turn.state {
+            RunState::Queued => first_waits(store, &self.to).await,
+            _ => waits_for_person(store, turn).await,
         }
-        Ok(Exit::Done)
+    }
+
+    /// Tells that nothing goes on before these are answered, as the last that is told.
+    fn waits(&mut self, calls: &[PendingCall], queued: bool, out: &mut Out) -> Result<(), Failure> {
+        let ids: Vec<String> = calls.iter().map(PendingCall::inbox_id).collect();
+        if let Some(Shown::Text(speeches)) = &mut self.shown {
+            speeches.close(out)?;
+            for (call, id) in calls.iter().zip(&ids) {
+                out.line(&format!("requires_approval {id}"))?;
+                print::note(&format!(
+                    "{} {} waits for you: `nightdesk inbox approve {id}` lets it, `nightdesk inbox deny {id}` does not",
+                    call.name, call.arguments
+                ));
+            }
+            if queued {
+                print::note("that is the turn before; what you said is queued behind it");
+            }
+        } else if self.told != ids
+            && let Some(call) = calls.first()
+        {
+            out.json(&Event::RunWaiting { run: call.run.clone(), r#for: PendingKind::Approval, ids })?;
+        }
+        Ok(())
     }
 }
 
-fn ours(run: &RunId, turn: &RunId, rows: &[RowUpdate]) -> bool {
-    rows.iter().any(|row| matches!(row, RowUpdate::Run(row) if row.id == *run && row.root == *turn))
+/// True for what can leave a turn with nothing to do but wait.
+fn may_rest(change: &Change) -> bool {
+    matches!(change, Change::CallPending(_) | Change::RunMoved { .. })
 }
 
-/// The run and the call on which the first unfinished turn of a conversation waits, where a person is to answer it.
-async fn waits_for_person(store: &Store, with: &Address) -> Result<Option<(RunId, String)>, Failure> {
+/// The calls on which the first unfinished turn of a conversation rests.
+async fn first_waits(store: &Store, with: &Address) -> Result<Option<Vec<PendingCall>>, Failure> {
     let Some(talk) = conversation(store, with).await? else { return Ok(None) };
     let turns = store.turn_runs().await?;
-    let Some(first) = turns.iter().find(|turn| turn.conversation == talk.id) else { return Ok(None) };
-    parked_on_person(store, first).await
+    match turns.iter().find(|turn| turn.conversation == talk.id) {
+        Some(first) => waits_for_person(store, first).await,
+        None => Ok(None),
+    }
 }
 
-/// The run and the call on which this turn waits, where a person is to answer it.
-pub(super) async fn parked_on_person(store: &Store, turn: &Run) -> Result<Option<(RunId, String)>, Failure> {
-    for run in store.runs_of(&turn.id).await?.into_iter().filter(|run| run.state == RunState::Parked) {
-        let calls = store.calls(&run.id).await?;
-        let open = calls.iter().find(|call| call.answer.is_none() && call.kind == PendingKind::Approval);
-        if let Some(call) = open {
-            return Ok(Some((run.id, format!("{}/{}", call.step, call.ordinal))));
-        }
+/// The calls a person is to decide on, where nothing of the turn goes on before that: each of its speeches is parked,
+/// on a person or on others that are.
+pub(super) async fn waits_for_person(store: &Store, turn: &Run) -> Result<Option<Vec<PendingCall>>, Failure> {
+    let runs: Vec<Run> = store.open_runs().await?.into_iter().filter(|run| run.root == turn.root).collect();
+    let speeches = || runs.iter().filter(|run| run.agent().is_some());
+    if speeches().any(|run| run.state != RunState::Parked) {
+        return Ok(None);
     }
-    Ok(None)
+    let mut calls = store.waiting_calls().await?;
+    calls.retain(|call| speeches().any(|run| run.id == call.run));
+    // What it waits for is there already where nobody works on it any more: it goes on by itself.
+    let has_workers = |call: &PendingCall| speeches().any(|run| run.parent.as_ref() == Some(&call.run));
+    let has_reader = |call: &PendingCall| call.whom.iter().any(|id| speeches().any(|run| run.agent() == Some(id)));
+    let holds = |call: &PendingCall| match call.kind {
+        PendingKind::Workers => has_workers(call),
+        PendingKind::Reply => has_reader(call),
+        _ => true,
+    };
+    if !speeches().all(|run| calls.iter().any(|call| call.run == run.id && holds(call))) {
+        return Ok(None);
+    }
+    calls.retain(|call| call.kind == PendingKind::Approval);
+    Ok((!calls.is_empty()).then_some(calls))
 }

@@ -22,7 +22,8 @@ const BETWEEN: Duration = Duration::from_millis(200);
 /// What `work` is told.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// End when no job is due and no turn is unfinished; one that waits for a person does not count.
+    /// End when no job is due, no mail can be delivered and no turn is unfinished; one that waits for a person does
+    /// not count.
     #[arg(long)]
     drain: bool,
 }
@@ -112,15 +113,18 @@ async fn tell(store: &Store, rows: &[RowUpdate], out: &mut Out) -> Result<(), Fa
     Ok(())
 }
 
-/// True when no job is due and no turn could go on without a person.
+/// True when no job is due, no mail can be delivered, and no turn could go on without a person.
 async fn is_drained(store: &Store) -> Result<bool, Failure> {
+    if store.has_pending_mail().await? && !store.due_mail(None).await?.is_empty() {
+        return Ok(false);
+    }
     let mut seen: Vec<ConversationId> = Vec::new();
     for turn in store.turn_runs().await? {
         // What stands behind a turn of its conversation waits with it.
         if seen.contains(&turn.conversation) {
             continue;
         }
-        if send::parked_on_person(store, &turn).await?.is_none() {
+        if send::waits_for_person(store, &turn).await?.is_none() {
             return Ok(false);
         }
         seen.push(turn.conversation);

@@ -52,7 +52,8 @@ pub struct Agent {
 pub const DEFAULT_MAX_STEPS: u32 = 50;
 
 /// Tools every agent has unless it removes them.
-pub const DEFAULT_TOOLS: [&str; 4] = ["conversation_search", "memory_insert", "memory_replace", "pass"];
+pub const DEFAULT_TOOLS: [&str; 6] =
+    ["conversation_search", "memory_insert", "memory_replace", "send_message_to_agent_async", "list_agents", "pass"];
 
 /// Tools an agent has on top when it works in the background.
 pub const BACKGROUND_TOOLS: [&str; 2] = ["memory_rethink", "memory_finish_edits"];

@@ -21,6 +21,15 @@ pub const DEFAULT_WAIT_SECONDS: u32 = 300;
 /// How much mail the agents of a group may send in a minute where the group says nothing else.
 pub const DEFAULT_MAIL_PER_MINUTE: u32 = 1_000;
 
+/// The settings that only some manager types look at, and which do.
+pub const SETTINGS: [(&str, &[ManagerType]); 5] = [
+    ("max_turns", &[ManagerType::RoundRobin, ManagerType::Dynamic]),
+    ("termination_token", &[ManagerType::Dynamic]),
+    ("allow_repeat", &[ManagerType::Dynamic]),
+    ("max_rounds", &[ManagerType::Supervisor]),
+    ("continue_order", &[ManagerType::RoundRobin]),
+];
+
 /// Agents that answer one conversation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Group {

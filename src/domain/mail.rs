@@ -10,7 +10,7 @@
 //! Delivered mail stands in the recipient's own conversation and has a turn there; it is read when the first step
 //! of that turn is committed.
 
-use jiff::Timestamp;
+use jiff::{Span, SpanRelativeTo, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{AgentId, GroupId, MailId, RunId, StepId};
@@ -101,7 +101,44 @@ pub enum Priority {
 /// The most turns that may cause each other by mail: deeper mail is refused at the send.
 pub const MAX_DEPTH: u32 = 5;
 
+/// The most bytes of one piece of mail: a third of what a prompt quotes of a conversation.
+pub const MAX_BYTES: usize = 32 * 1024;
+/// The longest time mail may wait, in seconds.
+const MAX_EXPIRY: i64 = 366 * 24 * 3600;
+
+/// Refuses words that cannot go by mail, with a sentence.
+pub fn check_text(text: &str) -> Result<(), String> {
+    if text.trim().is_empty() {
+        return Err("the message is empty; write what you want to say".to_owned());
+    }
+    if text.len() > MAX_BYTES {
+        return Err(format!(
+            "the message has {} bytes, and {MAX_BYTES} go into one piece of mail; shorten it or send it in parts",
+            text.len()
+        ));
+    }
+    Ok(())
+}
+
+/// The seconds in a time as people write it: `10m`, `45 s`, `2h`, `1 day`. Anything else is a sentence.
+pub fn expiry_seconds(text: &str) -> Result<u64, String> {
+    let wrong = |what: &str| format!("{text:?} {what}; write a time such as 45s, 10m or 2h");
+    let span: Span = text.trim().parse().map_err(|_| wrong("is no time"))?;
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong("has no fixed length"))?;
+    match duration.as_secs() {
+        ..1 => Err(wrong("is shorter than a second")),
+        over if over > MAX_EXPIRY => Err(wrong("is longer than a year")),
+        seconds => Ok(seconds.unsigned_abs()),
+    }
+}
+
 impl Mail {
+    /// True when it is not worth delivering any more at this time.
+    #[must_use]
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+
     /// True when nothing more will happen to it by itself.
     #[must_use]
     pub fn is_settled(&self) -> bool {
@@ -137,3 +174,31 @@ names! { MailStatus {
     Pending "pending", Delivered "delivered", Read "read", Expired "expired", Failed "failed",
 } }
 names! { Priority { Low "low", Normal "normal", High "high", } }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_reads_as_people_write_it_and_anything_else_is_a_sentence() {
+        let read = [("10m", 600), ("45 s", 45), ("2h", 7200), (" 1 day ", 86_400), ("1h 30m", 5400), ("PT5M", 300)];
+        for (text, seconds) in read {
+            assert_eq!(expiry_seconds(text), Ok(seconds), "{text}");
+        }
+        let refused =
+            [("soon", "no time"), ("10", "no time"), ("0s", "shorter"), ("-5m", "shorter"), ("400d", "longer")];
+        for (text, why) in refused.into_iter().chain([("1 month", "no fixed length"), ("", "no time")]) {
+            let sentence = expiry_seconds(text).unwrap_err();
+            assert!(sentence.contains(why) && sentence.contains("10m"), "{text}: {sentence}");
+        }
+    }
+
+    #[test]
+    fn words_have_to_be_there_and_to_fit() {
+        assert_eq!(check_text("hello"), Ok(()));
+        assert!(check_text(" \n").unwrap_err().contains("empty"));
+        assert_eq!(check_text(&"x".repeat(MAX_BYTES)), Ok(()));
+        let sentence = check_text(&"é".repeat(MAX_BYTES)).unwrap_err();
+        assert!(sentence.contains("65536 bytes") && sentence.contains("32768"), "{sentence}");
+    }
+}

@@ -49,9 +49,9 @@ pub struct Run {
     /// For a turn: what somebody outside said for it ([`super::Terminate::External`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signals: Vec<String>,
-    /// Steps committed; for a turn, of all its speeches.
+    /// Steps committed; for a turn, of all that belongs to it.
     pub steps: u32,
-    /// Tokens those steps read and wrote.
+    /// Tokens those steps read and wrote, and those of the workers below it.
     pub tokens: u64,
     /// When it was made.
     pub created_at: Timestamp,

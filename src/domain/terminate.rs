@@ -33,7 +33,9 @@ pub enum Terminate {
 /// What has happened in a turn, as far as conditions ask.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SoFar {
-    /// Who has spoken, in order: speeches that are over.
+    /// Speeches that are over, also those in which nothing was said.
+    pub speeches: usize,
+    /// Who has spoken, in order: speeches that are over, without passes and failures.
     pub spoke: Vec<AgentId>,
     /// What agents said, in order.
     pub said: Vec<String>,
@@ -62,7 +64,7 @@ impl Terminate {
                 let met: Option<Vec<StopReason>> = all.iter().map(|one| one.met(so_far)).collect();
                 met.and_then(|reasons| reasons.last().copied())
             }
-            Self::MaxTurns(most) => when(so_far.spoke.len() >= *most as usize, StopReason::MaxTurns),
+            Self::MaxTurns(most) => when(so_far.speeches >= *most as usize, StopReason::MaxTurns),
             Self::Text(text) => when(so_far.said.iter().any(|said| said.contains(text)), StopReason::Text),
             Self::Speaker(agent) => when(so_far.spoke.contains(agent), StopReason::Speaker),
             Self::Tokens(most) => when(so_far.tokens >= *most, StopReason::Tokens),
@@ -81,6 +83,27 @@ impl Terminate {
             Self::Any(all) | Self::All(all) => Box::new(std::iter::once(self).chain(all.iter().flat_map(Self::each))),
             _ => Box::new(std::iter::once(self)),
         }
+    }
+
+    /// The same with each agent in it put through this; what it refuses refuses all.
+    pub fn try_with_speakers<E>(self, name: &mut impl FnMut(AgentId) -> Result<AgentId, E>) -> Result<Self, E> {
+        let mut all = |many: Vec<Self>| -> Result<Vec<Self>, E> {
+            many.into_iter().map(|one| one.try_with_speakers(name)).collect()
+        };
+        match self {
+            Self::Any(many) => Ok(Self::Any(all(many)?)),
+            Self::All(many) => Ok(Self::All(all(many)?)),
+            Self::Speaker(agent) => Ok(Self::Speaker(name(agent)?)),
+            other => Ok(other),
+        }
+    }
+
+    /// The agents in it.
+    pub fn speakers(&self) -> impl Iterator<Item = &AgentId> {
+        self.each().filter_map(|one| match one {
+            Self::Speaker(agent) => Some(agent),
+            _ => None,
+        })
     }
 
     /// True when an agent may give the turn back to the user.

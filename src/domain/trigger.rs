@@ -2,8 +2,8 @@
 
 use super::state::Rows;
 use super::{
-    Change, Conversation, Group, GroupStatus, Ids, Job, JobId, JobState, Mail, MailId, MailKind, MailStatus, Priority,
-    Run, RunId, RunKind, RunState, StopReason, Trigger,
+    Agent, Change, Conversation, Group, GroupStatus, Ids, Job, JobId, JobState, Mail, MailId, MailKind, MailStatus,
+    Priority, Run, RunId, RunKind, RunState, StopReason, Trigger,
 };
 
 /// The changes that follow from this one, in order; the store logs them in the same commit.
@@ -47,7 +47,13 @@ fn mail_unanswered<R: Rows>(
     }
     let Some(id) = rows.get::<Run>(run.as_str())?.and_then(|turn| turn.mail) else { return Ok(None) };
     let mail = rows.get::<Mail>(id.as_str())?.filter(|mail| !mail.is_settled());
-    let error = error.unwrap_or_else(|| stop_reason.sentence()).to_owned();
+    // Where its agent failed, what it said of it tells more than that the turn came to nothing.
+    let inside = rows.find::<Run>(run.as_str())?.into_iter().rev().find_map(|speech| match speech.state {
+        RunState::Finished { stop_reason: StopReason::Error, error } => error,
+        _ => None,
+    });
+    let inside = inside.filter(|_| stop_reason == StopReason::Error);
+    let error = inside.unwrap_or_else(|| error.unwrap_or_else(|| stop_reason.sentence()).to_owned());
     Ok(mail.map(|_| Change::MailMoved { id, to: MailStatus::Failed, run: None, error: Some(error) }))
 }
 
@@ -55,17 +61,22 @@ fn mail_unanswered<R: Rows>(
 fn mail_returned<R: Rows>(rows: &mut R, id: &MailId, ids: &Ids) -> Result<Vec<Change>, R::Fault> {
     let Some(mail) = rows.get::<Mail>(id.as_str())? else { return Ok(Vec::new()) };
     // What the engine itself sent has no sender's call: a notice never causes another.
-    if mail.sent_by.is_none() || mail.waited_for || mail.from.is_none() {
+    if mail.sent_by.is_none() || mail.waited_for {
         return Ok(Vec::new());
     }
+    let Some(sender) = rows.get::<Agent>(mail.from.as_ref().map_or("", |from| from.as_str()))? else {
+        return Ok(Vec::new());
+    };
+    // Nobody speaks for an agent that is gone.
+    let recipient = mail.to.as_ref().map(|to| rows.get::<Agent>(to.as_str())).transpose()?.flatten();
     let why = match mail.status {
         MailStatus::Expired => "it expired before it could be delivered".to_owned(),
         _ => mail.error.unwrap_or_else(|| "it failed".to_owned()),
     };
     Ok(vec![Change::MailSent(Mail {
         id: MailId::fresh(ids),
-        from: mail.to,
-        to: mail.from,
+        from: recipient.map(|agent| agent.id),
+        to: Some(sender.id),
         kind: MailKind::Notice,
         status: MailStatus::Pending,
         priority: Priority::Normal,

@@ -5,6 +5,7 @@ mod roster;
 
 use std::sync::PoisonError;
 
+use super::ending::{self, Manner};
 use super::wire::{Address, Dated, Fault, JobDetail, JobEdit, Overview, Reply, Request};
 use super::{Engine, Trouble, turn};
 use crate::config::Config;
@@ -13,8 +14,8 @@ use crate::domain::run::Answer;
 use crate::domain::trigger;
 use crate::domain::{
     Actor, Agent, AgentId, Block, BlockId, Change, Commit, Conflict, Conversation, ConversationId, ConversationOwner,
-    Editor, Group, GroupId, GroupStatus, Job, JobId, JobState, Message, PendingCall, Revision, Run, RunId, RunKind,
-    RunState, StepId, StopReason, Trigger,
+    Editor, Group, GroupId, GroupStatus, Job, JobId, JobState, Message, Revision, Run, RunId, RunKind, RunState,
+    StepId, StopReason, Trigger,
 };
 use crate::store::{CommitError, Lane, StoreError};
 
@@ -54,7 +55,10 @@ impl Engine {
             Request::Cancel { conversation } => self.cancel(&conversation).await,
             Request::EditBlock { id, base, value, merge } => self.edit_block(&id, base, value, merge).await,
             Request::SetModel { agent, model } => self.set_model(&agent, model).await,
-            Request::Apply { changes } => self.person(changes).await.map(|()| Reply::Done),
+            Request::Apply { changes } => {
+                let _roster = self.roster.lock().await;
+                self.person(changes).await.map(|()| Reply::Done)
+            }
             Request::CancelJob { id } => self.cancel_job(&id).await,
             Request::RetryJob { id } => self.retry_job(&id).await,
             Request::RunJob { agent, group, instruction } => self.run_job(&agent, &group, instruction).await,
@@ -203,13 +207,7 @@ impl Engine {
                 cancel.cancel();
                 continue;
             }
-            let children = self.store.runs_of(&run.id).await?;
-            let open = children.into_iter().filter(|child| !child.is_finished());
-            let mut changes: Vec<Change> = open.map(|child| Change::RunMoved { id: child.id, to: to() }).collect();
-            changes.push(Change::RunMoved { id: run.id, to: to() });
-            let over: Vec<RunId> = changes.iter().map(|change| RunId(change.subject().to_owned())).collect();
-            self.person(changes).await?;
-            self.lock_tasks().kept.retain(|run, _| !over.contains(run));
+            ending::end(self, &[&run], &to(), Manner::Gently, Vec::new()).await?;
         }
         texts.sort();
         Ok(Reply::Cancelled { running, queued: texts.into_iter().map(|(_, text)| text).collect() })
@@ -256,6 +254,7 @@ impl Engine {
         if let Some(name) = &model {
             self.models.get(name).map_err(|fault| Fault::new(fault.text))?;
         }
+        let _roster = self.roster.lock().await;
         let agent = self.must::<Agent>(agent.as_str(), "agent").await?;
         self.person(vec![Change::AgentPut(Agent { model, ..agent })]).await?;
         Ok(Reply::Done)
@@ -270,17 +269,30 @@ impl Engine {
             cancel.cancel();
         }
         let to = JobState::Cancelled { why: "you cancelled it".to_owned() };
-        let mut changes = vec![Change::JobMoved { id: id.clone(), to }];
-        if let Some(run) = job.run {
-            let to = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
-            changes.push(Change::RunMoved { id: run, to });
+        let cancelled = Change::JobMoved { id: id.clone(), to };
+        let over = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
+        let run = match &job.run {
+            Some(run) => self.store.row::<Run>(run.as_str()).await?,
+            None => None,
+        };
+        match run {
+            // What it waits for is called off with it.
+            Some(run) if run.state == RunState::Parked => {
+                ending::end(self, &[&run], &over, Manner::AtOnce, vec![cancelled]).await?;
+            }
+            Some(run) => self.person(vec![cancelled, Change::RunMoved { id: run.id, to: over }]).await?,
+            None => self.person(vec![cancelled]).await?,
         }
-        self.person(changes).await?;
         self.job(id).await
     }
 
     async fn retry_job(&self, id: &JobId) -> Result<Reply, Fault> {
         let job = self.must::<Job>(id.as_str(), "job").await?;
+        if self.store.row::<Agent>(job.agent.as_str()).await?.is_none()
+            || self.store.row::<Group>(job.group.as_str()).await?.is_none()
+        {
+            return Err(Fault::new("the agent or the group of the job was deleted; nobody can work it off again"));
+        }
         let again = Trigger::Retry { job: id.clone() };
         let change = match &job.state {
             JobState::Failed { .. } | JobState::Cancelled { .. } => {
@@ -353,15 +365,15 @@ impl Engine {
         let blocks = self.store.all::<Block>().await?;
         let jobs = self.store.jobs(None, SHOWN_JOBS).await?;
         let mut conversations = self.store.all::<Conversation>().await?;
-        conversations.rows.retain(|talk| !matches!(talk.owner, ConversationOwner::Job(_)));
+        // The conversation of what was deleted stays in the store, and is nobody's any more.
+        conversations.rows.retain(|talk| match &talk.owner {
+            ConversationOwner::Group(id) => groups.rows.iter().any(|group| group.id == *id),
+            ConversationOwner::Agent(id) => agents.rows.iter().any(|agent| agent.id == *id),
+            ConversationOwner::Job(_) => false,
+        });
         let mut runs = self.store.turn_runs().await?;
-        let mut calls: Vec<PendingCall> = Vec::new();
         for turn in runs.clone() {
-            let children = self.store.runs_of(&turn.id).await?;
-            for child in children.iter().filter(|child| child.state == RunState::Parked) {
-                calls.extend(self.store.calls(&child.id).await?.into_iter().filter(|call| call.answer.is_none()));
-            }
-            runs.extend(children);
+            runs.extend(self.store.runs_of(&turn.id).await?);
         }
         let faults = [groups.faults, agents.faults, blocks.faults, jobs.faults, conversations.faults].concat();
         Ok(Reply::Overview(Box::new(Overview {
@@ -372,7 +384,7 @@ impl Engine {
             conversations: conversations.rows,
             runs,
             jobs: jobs.rows,
-            calls,
+            calls: self.store.waiting_calls().await?,
             mails: self.store.mails(None, None, SHOWN_MAILS).await?,
             faults,
             default_model: self.default_model(),
@@ -391,10 +403,10 @@ impl Engine {
         };
         let mut edits = Vec::new();
         for revision in self.store.job_revisions(id).await? {
-            let block = self.must::<Block>(revision.block.as_str(), "block").await?;
+            let block = self.store.row::<Block>(revision.block.as_str()).await?;
             let before = self.store.revision(&revision.block, revision.version.saturating_sub(1)).await?;
             edits.push(JobEdit {
-                label: block.label,
+                label: block.map_or_else(|| "(deleted)".to_owned(), |block| block.label),
                 before: before.map(|revision| revision.value).unwrap_or_default(),
                 revision,
             });

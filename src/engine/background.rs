@@ -30,6 +30,7 @@ pub async fn work_off(
     cancel: CancellationToken,
     give_way: CancellationToken,
 ) -> Result<(), Trouble> {
+    let parked = job.state == JobState::Parked;
     let Some(job) = claim(engine, job).await? else { return Ok(()) };
     let Some(run) = job.run.clone() else { return Ok(()) };
     let work = Work {
@@ -40,8 +41,11 @@ pub async fn work_off(
         give_way,
         attempts_before: job.attempt.saturating_sub(1),
     };
+    let mut resumes = parked;
     loop {
-        let made = match step::make(engine, &work).await {
+        let made = if resumes { step::resume(engine, &work).await } else { step::make(engine, &work).await };
+        resumes = false;
+        let made = match made {
             Ok(made) => made,
             Err(trouble) => {
                 engine.tell(&trouble);

@@ -4,14 +4,18 @@
 //! results. The prompt is ordered for provider caches: instructions, group and tools first, blocks last, no
 //! clock and no running counters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use crate::domain::terminate::RETURN_TO_USER;
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, Content, Group, ManagerType, Message, NoticeKind, RunKind, StepId, Trigger,
+    Agent, AgentId, Block, BlockId, Content, Group, Mail, MailKind, ManagerType, Message, NoticeKind, RunKind, StepId,
+    Task, Terminate, Trigger,
 };
+use crate::engine::choice::Offer;
 use crate::llm::{Entry, MemoryBlock, Place, Prompt, ToolCall, ToolSpec};
 use crate::store::StepView;
+use crate::tools::turn::{CHOOSE, DONE, choose_next_speaker};
 
 /// The most bytes of conversation one prompt quotes: some 24,000 tokens, which every current model takes.
 /// Older messages stay in the conversation and in its search.
@@ -21,17 +25,49 @@ pub const CONTEXT_BYTES: usize = 96 * 1024;
 #[must_use]
 pub fn prompt(view: &StepView, model: &str, tools: Vec<ToolSpec>, attempt: u32) -> Prompt {
     let background = matches!(view.run.kind, RunKind::Job { .. });
+    let offer = Offer::of(view);
     Prompt {
         agent: view.agent.name.clone(),
         model: model.to_owned(),
         system: system(view, background),
         memory: memory(&view.agent.id, &view.blocks, &view.seen),
-        entries: if background { job_entries(view) } else { speech_entries(view) },
-        tools,
+        entries: match &offer {
+            Some(offer) => choice_entries(view, offer),
+            None if background => job_entries(view),
+            None => speech_entries(view),
+        },
+        tools: offer.map_or(tools, |offer| vec![choose_next_speaker(&offer.names())]),
         temperature: view.agent.temperature,
         max_tokens: view.agent.max_tokens,
         place: Place { turn: view.run.turn, step: view.run.steps + 1, attempt, background },
     }
+}
+
+/// True when this step is the manager's in a turn of its supervisor group, so that it may delegate.
+#[must_use]
+pub fn manages(view: &StepView) -> bool {
+    let speaks = matches!(view.run.kind, RunKind::Speech { .. }) && view.run.task.is_none();
+    let group = view.group.as_ref().filter(|group| group.manager_type == ManagerType::Supervisor);
+    speaks && group.is_some_and(|group| group.manager_agent.as_ref() == Some(&view.agent.id))
+}
+
+/// The names of the tools the agent has in this step: its own, and those its place in the group gives it.
+#[must_use]
+pub fn tool_names(view: &StepView) -> Vec<String> {
+    let background = matches!(view.run.kind, RunKind::Job { .. });
+    let mut names = view.agent.tool_names(background);
+    let delegates: &[&str] = if manages(view) { &["delegate", "send_message_to_all_agents_in_group"] } else { &[] };
+    let returns = view.group.as_ref().is_some_and(may_return) && !background;
+    for name in delegates.iter().copied().chain(returns.then_some(RETURN_TO_USER)) {
+        if !names.iter().any(|own| own == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+fn may_return(group: &Group) -> bool {
+    group.terminate.as_ref().is_some_and(Terminate::has_return)
 }
 
 fn system(view: &StepView, background: bool) -> String {
@@ -70,21 +106,58 @@ fn framing(agent: &Agent, group: &Group, roster: &[Agent], background: bool) -> 
         let _ = writeln!(text, "Purpose: {}", group.description);
     }
     for other in roster {
-        let place = if group.in_background(&other.id) { " (in the background)" } else { "" };
+        let role = group.roles.get(&other.id).map(|role| format!(" ({role})")).unwrap_or_default();
         let you = if other.id == agent.id { " (you)" } else { "" };
+        let place = if group.in_background(&other.id) { " (in the background)" } else { "" };
         let colon = if other.description.is_empty() { "" } else { ": " };
-        let _ = writeln!(text, "- {}{you}{place}{colon}{}", other.name, other.description);
+        let _ = writeln!(text, "- {}{role}{you}{place}{colon}{}", other.name, other.description);
     }
     if background {
         text.push_str("The others see the blocks you share with them; that is how you reach them.\n");
-    } else if group.manager_type == ManagerType::RoundRobin {
-        text.push_str(
-            "Each member speaks in this order after a message of the user; you read what those before you said. \
-             Build on it, do not repeat it. Call `pass` when you have nothing to add.\n",
-        );
+    } else {
+        text.push_str(&part(agent, group, roster));
+        if may_return(group) {
+            let _ = writeln!(text, "When only the user can go on, call `{RETURN_TO_USER}`: that ends the turn.");
+        }
     }
     text.push_str("</group>");
     text
+}
+
+/// How this agent takes part, by the manager type.
+fn part(agent: &Agent, group: &Group, roster: &[Agent]) -> String {
+    let leads = group.manager_agent.as_ref() == Some(&agent.id);
+    let manager = roster.iter().find(|other| group.manager_agent.as_ref() == Some(&other.id));
+    let manager = manager.map_or("the manager", |other| other.name.as_str());
+    let token = group.token().unwrap_or_default();
+    match (group.manager_type, leads) {
+        (ManagerType::RoundRobin, _) => {
+            "Each member speaks in this order after a message of the user; you read what those before you said. \
+             Build on it, do not repeat it. Call `pass` when you have nothing to add.\n"
+                .to_owned()
+        }
+        (ManagerType::Dynamic, true) => format!(
+            "You lead the talk: after the user's message and after every speech you choose which member speaks next, \
+             with `{CHOOSE}`. You do not answer the user's question yourself. When all has been said, choose `{DONE}`; \
+             {token} in what you or a member writes ends the turn, too.\n"
+        ),
+        (ManagerType::Dynamic, false) => format!(
+            "{manager} chooses who speaks next, after every speech anew, and has now chosen you; you read all that was \
+             said. Build on it, do not repeat it. Call `pass` when you have nothing to add. Write {token} only when all \
+             has been said: it ends the turn.\n"
+        ),
+        (ManagerType::Supervisor, true) => {
+            "You answer the user, and the members work for you. Give each its own work with `delegate`, or all the \
+             same with `send_message_to_all_agents_in_group`; they work side by side and do not hear each other. You \
+             get every answer, failure or silence, with its name. Then answer the user yourself, in one voice.\n"
+                .to_owned()
+        }
+        (ManagerType::Supervisor, false) => format!(
+            "{manager} answers the user and gives you work. Do what you are asked, say what you found and how sure you \
+             are; {manager} reads it, the others do not. Call `pass` when you have nothing to add.\n"
+        ),
+        (ManagerType::Sleeptime, _) => String::new(),
+    }
 }
 
 /// The blocks that reach the agent, and who changed them since it last spoke.
@@ -112,14 +185,91 @@ fn memory(agent: &AgentId, blocks: &[Block], seen: &[(BlockId, u64)]) -> Vec<Mem
 }
 
 fn speech_entries(view: &StepView) -> Vec<Entry> {
+    match (&view.run.task, &view.mail) {
+        (Some(task), _) => worker_entries(view, task),
+        (None, Some(mail)) => mail_entries(view, mail),
+        (None, None) => heard(view, &view.messages),
+    }
+}
+
+/// These messages as the agent hears them, and that there are earlier ones.
+fn heard(view: &StepView, messages: &[Message]) -> Vec<Entry> {
     let mut entries = Vec::new();
     if view.earlier > 0 {
         entries.push(Entry::Note {
             text: format!("{} earlier messages are not shown; conversation_search finds them.", view.earlier),
         });
     }
-    entries.extend(said(&view.messages, Some(&view.agent.id)));
+    entries.extend(said(messages, Some(&view.agent.id)));
     entries
+}
+
+/// A worker hears the conversation, then what its manager asks, then what it has done so far.
+fn worker_entries(view: &StepView, task: &Task) -> Vec<Entry> {
+    let own = |message: &Message| message.run.as_ref() == Some(&view.run.id);
+    let begun = view.messages.iter().position(own).unwrap_or(view.messages.len());
+    let mut entries = heard(view, &view.messages[..begun]);
+    let by = view.roster.iter().find(|agent| agent.id == task.by);
+    let by = by.map_or_else(|| task.by.to_string(), |agent| agent.name.clone());
+    entries.push(Entry::Said { by: Some(by), text: task.text.clone() });
+    entries.extend(said(&view.messages[begun..], Some(&view.agent.id)));
+    entries
+}
+
+/// Mail stands after what was said before it, with a note on what it is.
+fn mail_entries(view: &StepView, mail: &Mail) -> Vec<Entry> {
+    let at = view.messages.partition_point(|message| message.seq < view.run.input);
+    let (before, from_here) = view.messages.split_at(at);
+    let mut entries = heard(view, before);
+    let sender = from_here.first().map_or("", |message| message.name.as_str());
+    entries.push(Entry::Note { text: about_mail(mail, sender) });
+    entries.extend(said(from_here, Some(&view.agent.id)));
+    entries
+}
+
+/// A manager that chooses reads the conversation, what its tries so far came to, and whom it may choose.
+fn choice_entries(view: &StepView, offer: &Offer) -> Vec<Entry> {
+    let tries = |message: &Message| message.run.as_ref() == Some(&view.run.id);
+    let begun = view.messages.iter().position(tries).unwrap_or(view.messages.len());
+    let mut entries = heard(view, &view.messages[..begun]);
+    for message in &view.messages[begun..] {
+        match &message.content {
+            Content::Text { text, .. } if tries(message) => {
+                entries.push(Entry::Own { text: text.clone(), calls: Vec::new() });
+            }
+            Content::Notice { notice: NoticeKind::Choice, text } if tries(message) => {
+                entries.push(Entry::Note { text: text.clone() });
+            }
+            _ => {}
+        }
+    }
+    let text = format!(
+        "Choose now: {}. Call `{CHOOSE}` with exactly one of these. If you cannot call tools, write exactly one of \
+         these and nothing else.",
+        offer.names().join(", ")
+    );
+    entries.push(Entry::Note { text });
+    entries
+}
+
+/// What the recipient is told of the mail that follows: who waits for what.
+fn about_mail(mail: &Mail, sender: &str) -> String {
+    if mail.from.is_none() && mail.kind != MailKind::Notice {
+        return "The next message is mail from the user. Your final words go back as your reply.".to_owned();
+    }
+    if mail.sent_by.is_none() {
+        return "The next message tells what became of mail of yours. Nobody waits for an answer.".to_owned();
+    }
+    if mail.waited_for {
+        return format!(
+            "The next message is mail from the agent {sender}, who waits for your answer: your final words are the \
+             reply."
+        );
+    }
+    format!(
+        "The next message is mail from the agent {sender}, who does not wait for an answer and does not hear your \
+         words here; to answer, call send_message_to_agent_async."
+    )
 }
 
 /// A job reads its window, then what it has done so far.
@@ -151,7 +301,16 @@ fn said(messages: &[Message], me: Option<&AgentId>) -> Vec<Entry> {
     let mut open: Option<StepId> = None;
     // Results of the open step: they follow its entry.
     let mut results: Vec<Entry> = Vec::new();
+    let own_steps: BTreeSet<&StepId> = messages
+        .iter()
+        .filter(|message| me.is_some() && message.agent.as_ref() == me)
+        .filter_map(|message| message.step.as_ref())
+        .collect();
     for message in messages {
+        // What its workers answered, a manager reads in the result of the call that asked them.
+        if message.answers.as_ref().is_some_and(|step| own_steps.contains(step)) {
+            continue;
+        }
         let own = me.is_some() && message.agent.as_ref() == me;
         if !own || message.step != open {
             entries.append(&mut results);

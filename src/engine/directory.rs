@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::future::BoxFuture;
 
-use crate::domain::{Agent, AgentId, Group, GroupStatus, Run, RunState};
+use crate::domain::{Agent, AgentId, Group, GroupStatus, Run, RunKind, RunState};
 use crate::store::{StepView, Store, StoreError};
 use crate::tools::{Colleague, Directory};
 
@@ -35,12 +35,12 @@ impl Colleagues<'_> {
         for id in near.iter().chain(far).filter(|id| **id != me.id) {
             let Some(agent) = self.store.row::<Agent>(id.as_str()).await? else { continue };
             let home = self.group(&mut groups, agent.group.as_str()).await?;
-            let state = state(&runs, &agent.id);
+            let state = state(&runs, &agent.id).to_owned();
             let paused = home.as_ref().filter(|home| home.status != GroupStatus::Active);
             let holds_mail = match paused {
                 Some(home) => Some(format!("its group {} is {}", home.name, home.status.as_str())),
                 None if state == "free" => None,
-                None => Some(format!("it is {state}")),
+                None => Some(format!("{} is {state}", agent.name)),
             };
             let in_group = self.view.group.as_ref();
             colleagues.push(Colleague {
@@ -69,13 +69,14 @@ impl Colleagues<'_> {
     }
 }
 
-/// What an agent does now, in a word.
-fn state(runs: &[Run], agent: &AgentId) -> String {
-    let own = runs.iter().filter(|run| run.agent() == Some(agent));
-    let words = own.map(|run| match run.state {
-        RunState::Parked => "waiting for somebody",
-        RunState::Queued => "about to speak",
-        RunState::Running | RunState::Finished { .. } => "at work",
-    });
-    words.last().unwrap_or("free").to_owned()
+/// What an agent does now, in a few words.
+fn state(runs: &[Run], agent: &AgentId) -> &'static str {
+    let own = runs.iter().rfind(|run| run.agent() == Some(agent));
+    match own.map(|run| (&run.state, &run.kind)) {
+        None => "free",
+        Some((RunState::Parked, _)) => "waiting for somebody",
+        Some((RunState::Queued, _)) => "about to speak",
+        Some((_, RunKind::Job { .. })) => "at work in the background",
+        Some(_) => "speaking",
+    }
 }

@@ -13,10 +13,13 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::ending::{self, Manner};
 use super::gates::{Room, Side};
-use super::{Engine, Scope, Trouble, background, speech, turn};
+use super::wait::Standing;
+use super::{Engine, Scope, Trouble, background, mail, speech, turn};
 use crate::domain::{
-    Change, ConversationId, Cursor, Job, JobId, JobState, NoticeKind, Run, RunKind, RunState, StopReason,
+    ConversationId, Cursor, Group, GroupId, GroupStatus, Job, JobId, JobState, NoticeKind, Run, RunId, RunKind,
+    RunState, StopReason,
 };
 
 /// The most jobs that run at once.
@@ -57,20 +60,26 @@ pub async fn drive(engine: Arc<Engine>) {
 
 /// Starts what is due; answers when something will be.
 async fn look(engine: &Arc<Engine>) -> Result<Option<Instant>, Trouble> {
-    start_turns(engine).await?;
-    if engine.options.jobs { start_jobs(engine).await } else { Ok(None) }
+    let out_of_time = mail::deliver(engine).await?;
+    let standing = Standing::read(engine).await?;
+    let expiry = standing.expire(engine).await?;
+    start_turns(engine, &standing).await?;
+    start_workers(engine, &standing).await?;
+    let job = if engine.options.jobs { start_jobs(engine, &standing).await? } else { None };
+    Ok([out_of_time, expiry, job].into_iter().flatten().min())
 }
 
 /// One turn a conversation: the first that is not over.
-async fn start_turns(engine: &Arc<Engine>) -> Result<(), Trouble> {
-    let mut first: BTreeMap<ConversationId, Run> = BTreeMap::new();
-    for run in engine.store.turn_runs().await? {
-        if engine.options.scope.covers(&run) {
-            first.entry(run.conversation.clone()).or_insert(run);
-        }
+async fn start_turns(engine: &Arc<Engine>, standing: &Standing) -> Result<(), Trouble> {
+    let mut first: BTreeMap<&ConversationId, &Run> = BTreeMap::new();
+    for run in standing.open.iter().filter(|run| matches!(run.kind, RunKind::Turn { .. })) {
+        first.entry(&run.conversation).or_insert(run);
     }
-    for run in first.into_values() {
-        if engine.lock_tasks().turns.contains_key(&run.id) || !is_ready(engine, &run).await? {
+    for run in first.into_values().cloned() {
+        if engine.lock_tasks().turns.contains_key(&run.id) || !standing.is_ready(&run) {
+            continue;
+        }
+        if !covers(engine, &run).await? || run.state == RunState::Queued && !is_active(engine, run.group()).await? {
             continue;
         }
         let cancel = CancellationToken::new();
@@ -95,31 +104,93 @@ async fn start_turns(engine: &Arc<Engine>) -> Result<(), Trouble> {
                 }
             }
             task.lock_tasks().turns.remove(&run.id);
+            // Called off in the moment it parked: its task could not see to it any more.
+            if cancel.is_cancelled() {
+                call_off(&task, &run.id).await;
+            }
             task.wake.notify_one();
         });
     }
     Ok(())
 }
 
-/// A parked turn is ready when the answers of its pending calls are there.
-async fn is_ready(engine: &Engine, turn: &Run) -> Result<bool, Trouble> {
-    if turn.state != RunState::Parked {
+/// The workers of delegations, side by side: each has a task of its own while its manager is parked.
+async fn start_workers(engine: &Arc<Engine>, standing: &Standing) -> Result<(), Trouble> {
+    for run in standing.open.iter().filter(|run| ending::is_worker(run)) {
+        if engine.lock_tasks().workers.contains_key(&run.id) || !standing.is_ready(run) || !covers(engine, run).await? {
+            continue;
+        }
+        let cancel = CancellationToken::new();
+        engine.lock_tasks().workers.insert(run.id.clone(), cancel.clone());
+        let (task, run) = (Arc::clone(engine), run.clone());
+        engine.spawn(async move {
+            let worked = AssertUnwindSafe(speech::work(&task, &run, &cancel)).catch_unwind().await;
+            let done = if let Ok(done) = worked {
+                done
+            } else {
+                let error = "a fault inside Nightdesk ended the speech; the log says where".to_owned();
+                let to = RunState::Finished { stop_reason: StopReason::Error, error: Some(error) };
+                ending::end(&task, &[&run], &to, Manner::AtOnce, Vec::new()).await
+            };
+            if let Err(trouble) = done {
+                task.tell(&trouble);
+                tokio::select! {
+                    () = tokio::time::sleep(AFTER_TROUBLE) => {}
+                    () = cancel.cancelled() => {}
+                }
+            }
+            task.lock_tasks().workers.remove(&run.id);
+            if cancel.is_cancelled() {
+                call_off(&task, &run.id).await;
+            }
+            task.wake.notify_one();
+        });
+    }
+    Ok(())
+}
+
+/// Ends what a cancelled task left.
+async fn call_off(engine: &Engine, run: &RunId) {
+    let to = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
+    let done = match engine.must_run(run).await {
+        Ok(run) => ending::end(engine, &[&run], &to, Manner::Gently, Vec::new()).await,
+        Err(trouble) => Err(trouble),
+    };
+    if let Err(trouble) = done {
+        engine.tell(&trouble);
+    }
+}
+
+/// True when the turn this run belongs to, or the one its mail came from, is this engine's to perform.
+async fn covers(engine: &Engine, run: &Run) -> Result<bool, Trouble> {
+    if engine.options.scope == Scope::All {
         return Ok(true);
     }
-    for child in engine.store.runs_of(&turn.id).await? {
-        if child.state == RunState::Parked && !speech::is_answered(&engine.store.calls(&child.id).await?) {
-            return Ok(false);
-        }
+    if engine.options.scope.covers(run) {
+        return Ok(true);
     }
-    Ok(true)
+    let root = engine.store.row::<Run>(run.root.as_str()).await?;
+    Ok(root.is_some_and(|root| engine.options.scope.covers(&root)))
+}
+
+/// In a group that is paused or archived nothing starts.
+async fn is_active(engine: &Engine, group: Option<&GroupId>) -> Result<bool, Trouble> {
+    let Some(id) = group else { return Ok(true) };
+    let group = engine.store.row::<Group>(id.as_str()).await?;
+    Ok(group.is_none_or(|group| group.status == GroupStatus::Active))
 }
 
 /// Jobs in order, free workers going round the groups; one an agent.
-async fn start_jobs(engine: &Arc<Engine>) -> Result<Option<Instant>, Trouble> {
+async fn start_jobs(engine: &Arc<Engine>, standing: &Standing) -> Result<Option<Instant>, Trouble> {
     let jobs = engine.store.unfinished_jobs().await?;
     let now = engine.store.clock().now();
     let ahead = ahead(engine, &jobs).await?;
     let (mut due, next) = split_due(&jobs, &ahead, now);
+    let answered = |job: &&Job| {
+        let own = standing.open.iter().find(|run| job.run.as_ref() == Some(&run.id));
+        job.state == JobState::Parked && own.is_some_and(|run| standing.is_ready(run))
+    };
+    due.extend(jobs.iter().filter(answered));
     let mut running: BTreeMap<&str, usize> = BTreeMap::new();
     for job in jobs.iter().filter(|job| matches!(job.state, JobState::Running { .. })) {
         *running.entry(job.group.as_str()).or_default() += 1;
@@ -131,7 +202,7 @@ async fn start_jobs(engine: &Arc<Engine>) -> Result<Option<Instant>, Trouble> {
             let patient = job.yields >= PATIENT_YIELDS && !tasks.turns.is_empty();
             patient || tasks.jobs.len() >= MAX_JOBS || tasks.jobs.contains_key(&job.id)
         };
-        if busy {
+        if busy || !is_active(engine, Some(&job.group)).await? {
             continue;
         }
         let give_way = CancellationToken::new();
@@ -199,46 +270,38 @@ pub async fn recover(engine: &Engine) -> Result<(), Trouble> {
         }
     }
     let now = engine.store.clock().now();
-    for run in engine.store.turn_runs().await? {
-        if run.state == RunState::Parked {
-            keep_agents(engine, &run).await?;
-        }
-        if run.state != RunState::Running || !engine.options.scope.covers(&run) {
+    let standing = Standing::read(engine).await?;
+    keep_agents(engine, &standing);
+    for run in standing.open.iter().filter(|run| matches!(run.kind, RunKind::Turn { .. })) {
+        let waits = run.state == RunState::Parked && standing.waits_for_a_person(run);
+        if run.state == RunState::Queued || waits || !covers(engine, run).await? {
             continue;
         }
         if now.duration_since(run.moved_at) > STALE {
-            interrupt(engine, &run).await?;
+            interrupt(engine, run).await?;
         } else {
             let text = "picked up again after the program ended".to_owned();
-            engine.commit_here(vec![turn::notice(engine, &run, NoticeKind::Resumed, text)]).await?;
+            engine.commit_here(vec![turn::notice(engine, run, NoticeKind::Resumed, text)]).await?;
         }
     }
     Ok(())
 }
 
 /// A parked speech keeps its agent over a restart too.
-async fn keep_agents(engine: &Engine, turn: &Run) -> Result<(), Trouble> {
-    for child in engine.store.runs_of(&turn.id).await? {
-        let Some(agent) = child.agent().filter(|_| child.state == RunState::Parked) else { continue };
+fn keep_agents(engine: &Engine, standing: &Standing) {
+    for run in standing.open.iter().filter(|run| matches!(run.kind, RunKind::Speech { .. })) {
+        let Some(agent) = run.agent().filter(|_| run.state == RunState::Parked) else { continue };
         if let Some(place) = engine.agents.try_enter(agent, Room::ONE, &Side::Foreground) {
-            engine.lock_tasks().kept.insert(child.id, place);
+            engine.lock_tasks().kept.insert(run.id.clone(), place);
         }
     }
-    Ok(())
 }
 
 async fn interrupt(engine: &Engine, run: &Run) -> Result<(), Trouble> {
-    let to = || RunState::Finished { stop_reason: StopReason::Interrupted, error: None };
-    let children = engine.store.runs_of(&run.id).await?;
-    let mut changes: Vec<Change> = children
-        .iter()
-        .filter(|child| !child.is_finished())
-        .map(|child| Change::RunMoved { id: child.id.clone(), to: to() })
-        .collect();
+    let to = RunState::Finished { stop_reason: StopReason::Interrupted, error: None };
     let text = "interrupted when the program ended; say it again to go on".to_owned();
-    changes.push(turn::notice(engine, run, NoticeKind::Stopped, text));
-    changes.push(Change::RunMoved { id: run.id.clone(), to: to() });
-    engine.commit_here(changes).await
+    let notice = turn::notice(engine, run, NoticeKind::Stopped, text);
+    ending::end(engine, &[run], &to, Manner::AtOnce, vec![notice]).await
 }
 
 impl Scope {

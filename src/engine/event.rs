@@ -5,12 +5,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::wire::{LiveUpdate, RowUpdate, Update};
 use crate::domain::{
-    AgentId, Change, Content, ConversationId, Logged, Message, PendingKind, Run, RunId, RunState, StepId,
+    Agent, AgentId, Change, Content, ConversationId, Logged, Mail, MailId, MailKind, MailStatus, Message, PendingCall,
+    PendingKind, Priority, Run, RunId, RunState, StepId,
 };
 
 /// One event.
@@ -108,13 +110,21 @@ pub enum Event {
         /// The inside word.
         state: &'static str,
     },
+    /// Mail was sent or moved.
+    Mail {
+        /// The turn that takes it, once delivered.
+        run: Option<RunId>,
+        /// The piece of mail.
+        #[serde(flatten)]
+        mail: MailRow,
+    },
     /// A run waits for somebody.
     RunWaiting {
         /// Which.
         run: RunId,
         /// `approval`, `reply`, `workers` or `group`.
         r#for: PendingKind,
-        /// The ids of what it waits for: the call as `step/ordinal`.
+        /// The ids of what it waits for: the call in the inbox, the mail it sent, the runs of its workers.
         ids: Vec<String>,
     },
     /// A run is over.
@@ -128,20 +138,66 @@ pub enum Event {
     },
 }
 
+/// A piece of mail as programs read it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MailRow {
+    /// Its id.
+    pub id: MailId,
+    /// The sender's name; null for a person.
+    pub from: Option<String>,
+    /// The recipient's name; null for a person.
+    pub to: Option<String>,
+    /// What it is.
+    pub r#type: MailKind,
+    /// Where it stands.
+    pub status: MailStatus,
+    /// What goes first.
+    pub priority: Priority,
+    /// The words.
+    pub text: String,
+    /// The mail it answers, or tells of.
+    pub in_reply_to: Option<MailId>,
+    /// When it was sent.
+    pub created_at: Timestamp,
+    /// When it is not worth delivering any more.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl MailRow {
+    /// The row of this mail, with what its agents are called.
+    #[must_use]
+    pub fn new(mail: &Mail, name: impl Fn(&AgentId) -> String) -> Self {
+        Self {
+            id: mail.id.clone(),
+            from: mail.from.as_ref().map(&name),
+            to: mail.to.as_ref().map(&name),
+            r#type: mail.kind,
+            status: mail.status,
+            priority: mail.priority,
+            text: mail.text.clone(),
+            in_reply_to: mail.in_reply_to.clone(),
+            created_at: mail.created_at,
+            expires_at: mail.expires_at,
+        }
+    }
+}
+
 /// The events of one conversation, and the background's.
 #[derive(Debug, Default)]
 pub struct Events {
+    names: HashMap<AgentId, String>,
     conversations: HashMap<RunId, ConversationId>,
     /// Steps whose message is known and whose live text has not gone yet: text must not come after its message.
     settled: HashSet<StepId>,
 }
 
 impl Events {
-    /// Events that go on with these runs, made before the first update.
+    /// Events that go on with these runs of these agents, made before the first update.
     #[must_use]
-    pub fn knowing(runs: &[Run]) -> Self {
+    pub fn knowing(runs: &[Run], agents: &[Agent]) -> Self {
         let conversations = runs.iter().map(|run| (run.id.clone(), run.conversation.clone())).collect();
-        Self { conversations, settled: HashSet::new() }
+        let names = agents.iter().map(|agent| (agent.id.clone(), agent.name.clone())).collect();
+        Self { names, conversations, settled: HashSet::new() }
     }
 
     /// The events of this update that belong to this conversation; `None` takes all.
@@ -205,11 +261,23 @@ impl Events {
                 editor: revision.editor.name().to_owned(),
                 value: revision.value.clone(),
             }),
-            Change::CallPending(call) if call.kind != PendingKind::Behind => events.push(Event::RunWaiting {
-                run: call.run.clone(),
-                r#for: call.kind,
-                ids: vec![format!("{}/{}", call.step, call.ordinal)],
-            }),
+            Change::AgentPut(agent) => {
+                self.names.insert(agent.id.clone(), agent.name.clone());
+            }
+            Change::MailSent(mail) if self.concerns(mail, only) => events.push(self.mail(mail.clone())),
+            Change::MailMoved { id, to, .. } => {
+                let mail = rows.iter().find_map(|row| match row {
+                    RowUpdate::Mail(mail) if mail.id == *id && self.concerns(mail, only) => Some(mail.clone()),
+                    _ => None,
+                });
+                // The row stands as all changes of the update left it.
+                events.extend(mail.map(|mail| self.mail(Mail { status: *to, ..mail })));
+            }
+            Change::CallPending(call)
+                if call.kind != PendingKind::Behind && self.known(&call.run).map_or(only.is_none(), wanted) =>
+            {
+                events.push(Event::RunWaiting { run: call.run.clone(), r#for: call.kind, ids: waited_for(call, rows) });
+            }
             Change::JobCreated(_)
             | Change::JobClaimed { .. }
             | Change::JobYielded { .. }
@@ -219,9 +287,36 @@ impl Events {
         }
     }
 
+    /// True for mail that turns of this conversation led to.
+    fn concerns(&self, mail: &Mail, only: Option<&ConversationId>) -> bool {
+        let cause = mail.root.as_ref().or(mail.run.as_ref()).and_then(|run| self.known(run));
+        only.is_none() || cause == only
+    }
+
+    fn mail(&self, mail: Mail) -> Event {
+        let row = MailRow::new(&mail, |id| self.names.get(id).cloned().unwrap_or_else(|| id.to_string()));
+        Event::Mail { run: mail.run, mail: row }
+    }
+
     fn known(&self, run: &RunId) -> Option<&ConversationId> {
         self.conversations.get(run)
     }
+}
+
+/// The ids of what a call waits for: its own in the inbox, the mail it sent, the runs of its workers.
+fn waited_for(call: &PendingCall, rows: &[RowUpdate]) -> Vec<String> {
+    if call.kind == PendingKind::Approval {
+        return vec![call.inbox_id()];
+    }
+    let own = |step: &StepId, ordinal: u32| *step == call.step && ordinal == call.ordinal;
+    let id = |row: &RowUpdate| match row {
+        RowUpdate::Mail(mail) => {
+            mail.sent_by.as_ref().filter(|(step, ordinal)| own(step, *ordinal)).map(|_| mail.id.0.clone())
+        }
+        RowUpdate::Run(run) => run.task.as_ref().filter(|task| own(&task.step, task.ordinal)).map(|_| run.id.0.clone()),
+        _ => None,
+    };
+    rows.iter().filter_map(id).collect()
 }
 
 fn job(id: &str, rows: &[RowUpdate]) -> Option<Event> {
@@ -279,4 +374,59 @@ fn deltas(live: &LiveUpdate) -> Vec<Event> {
             text: text.clone(),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::{Actor, GroupId, RunKind};
+
+    fn committed(n: u64, change: Change, row: Mail) -> Update {
+        let logged = Logged { n, change, by: Actor::Engine, at: Timestamp::UNIX_EPOCH, cause: None };
+        Update::Committed { upto: n, changes: vec![logged], rows: vec![RowUpdate::Mail(row)] }
+    }
+
+    #[test]
+    fn mail_is_told_where_its_cause_is_with_the_names_people_use() {
+        let at = "2026-05-01T09:00:00Z".parse().unwrap();
+        let talk = ConversationId::from("conversation-1");
+        let kind = RunKind::Turn { group: None, only: None };
+        let root = Run::new(RunId::from("run-1"), talk.clone(), kind, RunState::Running);
+        let ann = Agent::new(AgentId::from("agent-1"), "ann", GroupId::from("group-1"));
+        let mail = Mail {
+            id: MailId::from("mail-1"),
+            from: Some(ann.id.clone()),
+            to: None,
+            kind: MailKind::Reply,
+            status: MailStatus::Delivered,
+            priority: Priority::High,
+            text: "yes".to_owned(),
+            in_reply_to: Some(MailId::from("mail-0")),
+            sent_by: None,
+            waited_for: false,
+            group: None,
+            run: None,
+            root: Some(root.id.clone()),
+            depth: 1,
+            error: None,
+            created_at: at,
+            expires_at: None,
+        };
+        let mut events = Events::knowing(&[root], &[ann]);
+        let sent = committed(1, Change::MailSent(mail.clone()), mail.clone());
+        let told = serde_json::to_value(events.of(&sent, Some(&talk))).unwrap();
+        let expected = json!([{
+            "event": "mail", "run": null, "id": "mail-1", "from": "ann", "to": null, "type": "reply",
+            "status": "delivered", "priority": "high", "text": "yes", "in_reply_to": "mail-0",
+            "created_at": "2026-05-01T09:00:00Z", "expires_at": null
+        }]);
+        assert_eq!(told, expected);
+        assert!(events.of(&sent, Some(&ConversationId::from("conversation-2"))).is_empty());
+
+        let read = Change::MailMoved { id: mail.id.clone(), to: MailStatus::Read, run: None, error: None };
+        let [Event::Mail { mail: row, .. }] = &events.of(&committed(2, read, mail), None)[..] else { panic!() };
+        assert_eq!(row.status, MailStatus::Read);
+    }
 }

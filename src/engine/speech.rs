@@ -5,10 +5,9 @@ use tokio_util::sync::CancellationToken;
 use super::gates::{Place, Room, Side};
 use super::step::{self, Made};
 use super::{Engine, Trouble};
-use crate::domain::run::Answer;
 use crate::domain::{
-    Actor, Agent, AgentId, Change, Content, JobId, Message, MessageId, NoticeKind, PendingCall, Run, RunId, RunKind,
-    RunState, StopReason,
+    Actor, Agent, AgentId, Change, Content, JobId, Message, MessageId, NoticeKind, Run, RunId, RunKind, RunState,
+    StopReason,
 };
 use crate::llm::ModelError;
 use crate::store::Lane;
@@ -18,7 +17,7 @@ use crate::store::Lane;
 pub struct Work {
     /// The speech's or job's run.
     pub run: RunId,
-    /// The turn a speech belongs to.
+    /// The turn that waits when the speech does; none for a worker, whose manager waits already.
     pub turn: Option<RunId>,
     /// The job and the fence it is held under.
     pub job: Option<(JobId, u64)>,
@@ -31,6 +30,13 @@ pub struct Work {
 }
 
 impl Work {
+    /// A speech nobody else waits with.
+    #[must_use]
+    pub fn of_speech(run: RunId, cancel: &CancellationToken) -> Self {
+        let give_way = CancellationToken::new();
+        Self { run, turn: None, job: None, cancel: cancel.clone(), give_way, attempts_before: 0 }
+    }
+
     /// True for a job.
     #[must_use]
     pub fn is_background(&self) -> bool {
@@ -82,28 +88,50 @@ pub async fn speak(
     index: u32,
     cancel: &CancellationToken,
 ) -> Result<Spoken, Trouble> {
-    let Some((run, place)) = begin(engine, turn, agent, unfinished, index, cancel).await? else {
+    let kind = RunKind::Speech { agent: agent.clone(), group: turn.group().cloned(), index };
+    let Some((run, place)) = begin(engine, turn, agent, kind, unfinished, cancel).await? else {
         return Ok(Spoken::Cancelled);
     };
-    let work = Work {
-        run,
-        turn: Some(turn.id.clone()),
-        job: None,
-        cancel: cancel.clone(),
-        give_way: CancellationToken::new(),
-        attempts_before: 0,
+    let work = Work { turn: Some(turn.id.clone()), ..Work::of_speech(run, cancel) };
+    let parked = unfinished.is_some_and(|run| run.state == RunState::Parked);
+    let spoken = steps(engine, &work, parked, agent).await?;
+    if spoken == Spoken::Parked {
+        engine.lock_tasks().kept.insert(work.run, place);
+    }
+    Ok(spoken)
+}
+
+/// Makes the speech of a worker, or goes on with it: its manager is parked until it is over.
+pub async fn work(engine: &Engine, run: &Run, cancel: &CancellationToken) -> Result<(), Trouble> {
+    let (Some(parent), Some(agent)) = (&run.parent, run.agent()) else { return Ok(()) };
+    let manager = engine.must_run(parent).await?;
+    if manager.is_finished() {
+        let to = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
+        return engine.commit_here(vec![Change::RunMoved { id: run.id.clone(), to }]).await;
+    }
+    let Some((id, place)) = begin(engine, &manager, agent, run.kind.clone(), Some(run), cancel).await? else {
+        return Ok(());
     };
+    let work = Work::of_speech(id, cancel);
+    if steps(engine, &work, run.state == RunState::Parked, agent).await? == Spoken::Parked {
+        engine.lock_tasks().kept.insert(work.run, place);
+    }
+    Ok(())
+}
+
+/// Steps, until there is nothing more to make.
+async fn steps(engine: &Engine, work: &Work, parked: bool, agent: &AgentId) -> Result<Spoken, Trouble> {
+    let mut resumes = parked;
     loop {
-        match step::make(engine, &work).await? {
+        let made = if resumes { step::resume(engine, work).await? } else { step::make(engine, work).await? };
+        resumes = false;
+        match made {
             Made::Next | Made::GaveWay => {}
             Made::Over => return Ok(Spoken::Over),
-            Made::Parked => {
-                engine.lock_tasks().kept.insert(work.run, place);
-                return Ok(Spoken::Parked);
-            }
+            Made::Parked => return Ok(Spoken::Parked),
             Made::Cancelled => return Ok(Spoken::Cancelled),
             Made::Failed(fault) => {
-                fail(engine, turn, &work, agent, &fault).await?;
+                fail(engine, work, agent, &fault).await?;
                 return Ok(Spoken::Over);
             }
         }
@@ -111,12 +139,12 @@ pub async fn speak(
 }
 
 /// The run with its agent's place: an agent has one run at a time, others queue and are seen to.
-async fn begin(
+pub(super) async fn begin(
     engine: &Engine,
     turn: &Run,
     agent: &AgentId,
+    kind: RunKind,
     unfinished: Option<&Run>,
-    index: u32,
     cancel: &CancellationToken,
 ) -> Result<Option<(RunId, Place<AgentId>)>, Trouble> {
     let kept = unfinished.and_then(|run| engine.lock_tasks().kept.remove(&run.id));
@@ -125,7 +153,8 @@ async fn begin(
     let (id, created) = if let Some(run) = unfinished {
         (run.id.clone(), run.state.clone())
     } else {
-        let run = new_speech(engine, turn, agent, index, state.clone());
+        let run =
+            Run::new(RunId::fresh(engine.store.ids()), turn.conversation.clone(), kind, state.clone()).under(turn);
         let id = run.id.clone();
         engine.commit_here(vec![Change::RunCreated(run)]).await?;
         (id, state)
@@ -149,22 +178,18 @@ async fn begin(
     Ok(Some((id, place)))
 }
 
-fn new_speech(engine: &Engine, turn: &Run, agent: &AgentId, index: u32, state: RunState) -> Run {
-    let kind = RunKind::Speech { agent: agent.clone(), group: turn.group().cloned(), index };
-    Run::new(RunId::fresh(engine.store.ids()), turn.conversation.clone(), kind, state).under(turn)
-}
-
 /// The member's error stands in the conversation, attributed, and the pattern goes on.
-async fn fail(engine: &Engine, turn: &Run, work: &Work, agent: &AgentId, fault: &ModelError) -> Result<(), Trouble> {
+async fn fail(engine: &Engine, work: &Work, agent: &AgentId, fault: &ModelError) -> Result<(), Trouble> {
+    let run = engine.must_run(&work.run).await?;
     let name = engine.store.row::<Agent>(agent.as_str()).await?.map_or_else(|| agent.to_string(), |agent| agent.name);
     tracing::warn!(run = %work.run, agent = %name, "{fault}");
     let notice = Message {
         id: MessageId::fresh(engine.store.ids()),
-        conversation: turn.conversation.clone(),
+        conversation: run.conversation,
         seq: 0,
         run: Some(work.run.clone()),
         step: None,
-        answers: None,
+        answers: run.task.map(|task| task.step),
         agent: Some(agent.clone()),
         name: name.clone(),
         content: Content::Notice { notice: NoticeKind::Error, text: format!("{name} could not answer: {fault}") },
@@ -172,53 +197,5 @@ async fn fail(engine: &Engine, turn: &Run, work: &Work, agent: &AgentId, fault: 
     };
     let mut changes = vec![Change::MessageAppended(notice)];
     changes.extend(work.finish(StopReason::Error, Some(fault.text.clone())));
-    engine.commit_here(changes).await
-}
-
-/// True when no pending call of the run waits any more.
-#[must_use]
-pub fn is_answered(calls: &[PendingCall]) -> bool {
-    calls.iter().all(|call| call.answer.is_some() || call.kind == crate::domain::PendingKind::Behind)
-}
-
-/// The results of a parked run's calls become messages, and the run runs again.
-///
-/// Calls that stood behind the one that waited were not made: the agent is told, and may make them again.
-pub async fn unpark(engine: &Engine, turn: &Run, speech: &Run, calls: &[PendingCall]) -> Result<(), Trouble> {
-    // A run that parked before has calls of those steps, too; the step it is parked on is its last.
-    let steps = engine.store.steps(&speech.id).await?;
-    let Some(last) = steps.last().map(|step| &step.id) else { return Ok(()) };
-    let Some(agent) = speech.agent() else { return Ok(()) };
-    let name = engine.store.row::<Agent>(agent.as_str()).await?.map(|agent| agent.name).unwrap_or_default();
-    let mut changes = Vec::new();
-    for call in calls.iter().filter(|call| call.step == *last) {
-        let answer = call.answer.clone().unwrap_or(Answer {
-            for_run: false,
-            ok: false,
-            text: "not called: a call before it had to wait; call it again if it is still wanted".to_owned(),
-        });
-        changes.push(Change::MessageAppended(Message {
-            id: MessageId::fresh(engine.store.ids()),
-            conversation: speech.conversation.clone(),
-            seq: 0,
-            run: Some(speech.id.clone()),
-            step: Some(call.step.clone()),
-            answers: None,
-            agent: Some(agent.clone()),
-            name: name.clone(),
-            content: Content::Tool {
-                call: call.call.clone(),
-                name: call.name.clone(),
-                arguments: call.arguments.clone(),
-                ok: answer.ok,
-                text: answer.text,
-            },
-            at: engine.store.clock().now(),
-        }));
-    }
-    changes.push(Change::RunMoved { id: speech.id.clone(), to: RunState::Running });
-    if turn.state == RunState::Parked {
-        changes.push(Change::RunMoved { id: turn.id.clone(), to: RunState::Running });
-    }
     engine.commit_here(changes).await
 }

@@ -3,6 +3,7 @@
 //! Killed at any instant, the step has happened wholly or not at all. Where a block it edited has moved on, its
 //! calls are run again on current values and committed again, without asking the model.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -11,17 +12,23 @@ use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout};
 
-use super::context::{CONTEXT_BYTES, prompt};
+use super::choice::{self, Offer};
+use super::context::{self, CONTEXT_BYTES, prompt};
 use super::directory::Colleagues;
 use super::gates::{Place, Room};
 use super::live::{About, LiveGuard};
 use super::speech::Work;
 use super::wire::Phase;
-use super::{Engine, Trouble};
-use crate::domain::{Block, BlockId, Commit, Conflict, ConversationId, Message, Rest, RunKind, RunState, Step, StepId};
-use crate::llm::{Delta, Done, ErrorClass, ModelError, ModelHandle, Prompt, Stop};
+use super::{Engine, Trouble, ending, termination, wait};
+use crate::domain::group::DEFAULT_MAX_ROUNDS;
+use crate::domain::{
+    Block, BlockId, Change, Commit, Conflict, ConversationId, MailStatus, Message, PendingCall, PendingKind, Rest,
+    RunState, Step, StepId, run,
+};
+use crate::llm::{Delta, Done, ErrorClass, ModelError, ModelHandle, Prompt, Stop, ToolCall};
 use crate::store::{CommitError, StepView, Store};
-use crate::tools::{Desk, Effect, Library, StagedBlock, Tool};
+use crate::tools::delegate::Delegation;
+use crate::tools::{Desk, Effect, Library, StagedBlock, Tool, Wait};
 
 mod outcome;
 
@@ -57,10 +64,10 @@ pub enum Made {
 
 /// A whole answer of a model.
 #[derive(Debug, Default)]
-struct Answer {
-    text: String,
-    reasoning: String,
-    done: Done,
+pub struct Answer {
+    pub(super) text: String,
+    pub(super) reasoning: String,
+    pub(super) done: Done,
     first_token_at: Option<Timestamp>,
     retries: u32,
 }
@@ -77,6 +84,9 @@ pub async fn make(engine: &Engine, work: &Work) -> Result<Made, Trouble> {
     let view = engine.store.step_view(&work.run, CONTEXT_BYTES).await?;
     if view.run.state != RunState::Running {
         return Ok(Made::Over);
+    }
+    if let Some(made) = termination::before_step(engine, work, &view).await? {
+        return Ok(made);
     }
     let queued_at = engine.store.clock().now();
     let most = view.agent.max_steps.unwrap_or(crate::domain::agent::DEFAULT_MAX_STEPS);
@@ -103,7 +113,7 @@ pub async fn make(engine: &Engine, work: &Work) -> Result<Made, Trouble> {
         }
     };
     drop(place);
-    let finished = Step {
+    let row = Step {
         id: step.clone(),
         run: view.run.id.clone(),
         agent: view.agent.id.clone(),
@@ -119,7 +129,189 @@ pub async fn make(engine: &Engine, work: &Work) -> Result<Made, Trouble> {
         calls: u32::try_from(answer.done.calls.len()).unwrap_or(u32::MAX),
         upto: view.messages.last().map_or(0, |message| message.seq),
     };
-    commit(engine, work, view, finished, &answer, &live).await
+    if let Some(offer) = Offer::of(&view) {
+        return choice::settle(engine, work, &view, &offer, row, &answer).await;
+    }
+    let shown = view.blocks.iter().map(|block| (block.id.clone(), block.value.clone())).collect();
+    let draft = Draft {
+        step,
+        row: Some(row),
+        text: answer.text,
+        reasoning: answer.reasoning,
+        calls: answer.done.calls,
+        first: 0,
+        known: BTreeMap::new(),
+        begin: Vec::new(),
+        shown,
+        may: May::know(engine, &view).await?,
+    };
+    commit(engine, work, view, draft, &live).await
+}
+
+/// A step to be committed: one the model has just answered, or the calls of one that waited.
+struct Draft {
+    step: StepId,
+    /// The step's row; `None` when it was committed before its calls waited.
+    row: Option<Step>,
+    text: String,
+    reasoning: String,
+    calls: Vec<ToolCall>,
+    /// The place in the step of the first of these calls.
+    first: u32,
+    /// What is known of calls by their place: they were decided on, or answered.
+    known: BTreeMap<u32, Known>,
+    /// What comes first in the commit.
+    begin: Vec<Change>,
+    /// The blocks' values as the model was shown them.
+    shown: Vec<(BlockId, String)>,
+    may: May,
+}
+
+impl Draft {
+    /// The place in its step of one of the calls here.
+    fn ordinal(&self, at: usize) -> u32 {
+        self.first + u32::try_from(at).unwrap_or(u32::MAX)
+    }
+}
+
+/// What is known of a call before it is made.
+enum Known {
+    /// A person said yes.
+    Approved,
+    /// It has its result already.
+    Result(Effect),
+}
+
+/// What the agent may do in this step beyond having a tool.
+struct May {
+    delegate: Delegation,
+    /// Tools a person said yes to for the whole run.
+    granted: BTreeSet<String>,
+}
+
+impl May {
+    /// Derived from the calls the run has waited on, so that a wait and a restart forget nothing.
+    async fn know(engine: &Engine, view: &StepView) -> Result<Self, Trouble> {
+        let manages = context::manages(view);
+        let mut may = Self { delegate: Delegation::No, granted: BTreeSet::new() };
+        if !manages && view.agent.rules.is_empty() {
+            return Ok(may);
+        }
+        let calls = engine.store.calls(&view.run.id).await?;
+        let yes = |call: &&PendingCall| call.answer.as_ref().is_some_and(|answer| answer.ok && answer.for_run);
+        let asked = calls.iter().filter(|call| call.kind == PendingKind::Approval);
+        may.granted = asked.filter(yes).map(|call| call.name.clone()).collect();
+        if let Some(group) = view.group.as_ref().filter(|_| manages) {
+            let most = group.max_rounds.unwrap_or(DEFAULT_MAX_ROUNDS);
+            let rounds = calls.iter().filter(|call| call.kind == PendingKind::Workers).count();
+            may.delegate = if rounds < most as usize { Delegation::Open } else { Delegation::Spent(most) };
+        }
+        Ok(may)
+    }
+}
+
+/// Goes on with the calls of a run that is parked, without asking the model: what was answered has its result, what
+/// was approved is made now, and what stood behind it, too. One of them may have to wait again.
+pub async fn resume(engine: &Engine, work: &Work) -> Result<Made, Trouble> {
+    let view = engine.store.step_view(&work.run, CONTEXT_BYTES).await?;
+    if view.run.state != RunState::Parked {
+        return Ok(if view.run.state == RunState::Running { Made::Next } else { Made::Over });
+    }
+    let rows = engine.store.calls(&work.run).await?;
+    let waited = ending::unprocessed(&rows);
+    let Some(first) = waited.first() else { return Ok(Made::Over) };
+    let Some(row) = engine.store.steps(&work.run).await?.pop() else { return Ok(Made::Over) };
+    let mut known = BTreeMap::new();
+    let mut begin = Vec::new();
+    for call in &waited {
+        let (step, ordinal) = (call.step.clone(), call.ordinal);
+        match (call.kind, &call.answer) {
+            (PendingKind::Approval, Some(answer)) if answer.ok => {
+                known.insert(ordinal, Known::Approved);
+            }
+            (PendingKind::Approval, Some(answer)) => {
+                known.insert(ordinal, Known::Result(denied(&answer.text)));
+            }
+            (PendingKind::Behind, _) => {
+                let answer = run::Answer { ok: true, text: String::new(), for_run: false };
+                begin.push(Change::CallAnswered { step, ordinal, answer });
+            }
+            (_, Some(answer)) => {
+                known.insert(ordinal, Known::Result(Effect::Result { ok: answer.ok, text: answer.text.clone() }));
+            }
+            (PendingKind::Approval | PendingKind::Group, None) => return Ok(Made::Parked),
+            (PendingKind::Workers | PendingKind::Reply, None) => {
+                let answer = wait::gather(engine, call).await?;
+                known.insert(ordinal, Known::Result(Effect::Result { ok: answer.ok, text: answer.text.clone() }));
+                begin.push(Change::CallAnswered { step, ordinal, answer });
+                begin.extend(taken(engine, call).await?);
+            }
+        }
+    }
+    begin.push(Change::RunMoved { id: work.run.clone(), to: RunState::Running });
+    if let Some(turn) = &work.turn
+        && engine.must_run(turn).await?.state == RunState::Parked
+    {
+        begin.push(Change::RunMoved { id: turn.clone(), to: RunState::Running });
+    }
+    let live = engine.live.begin(StepId::fresh(engine.store.ids()), about(&view), Phase::Waiting);
+    let draft = Draft {
+        step: row.id.clone(),
+        row: None,
+        text: String::new(),
+        reasoning: String::new(),
+        calls: waited
+            .iter()
+            .map(|call| ToolCall { id: call.call.clone(), name: call.name.clone(), arguments: call.arguments.clone() })
+            .collect(),
+        first: first.ordinal,
+        known,
+        begin,
+        shown: shown_to(engine, &view, &row).await?,
+        may: May::know(engine, &view).await?,
+    };
+    commit(engine, work, view, draft, &live).await
+}
+
+fn denied(reason: &str) -> Effect {
+    let reason = reason.trim();
+    if reason.is_empty() {
+        Effect::refused("not called: the user said no")
+    } else {
+        Effect::refused(format!("not called: the user said no: {reason}"))
+    }
+}
+
+/// Replies the call takes into its agent's context: they are read.
+async fn taken(engine: &Engine, call: &PendingCall) -> Result<Vec<Change>, Trouble> {
+    let mut read = Vec::new();
+    if call.kind != PendingKind::Reply {
+        return Ok(read);
+    }
+    for mail in wait::mails_of(engine, call).await? {
+        let replies = wait::replies_to(engine, &mail).await?.into_iter();
+        read.extend(replies.filter(|reply| reply.status == MailStatus::Delivered).map(|reply| Change::MailMoved {
+            id: reply.id,
+            to: MailStatus::Read,
+            run: None,
+            error: None,
+        }));
+    }
+    Ok(read)
+}
+
+/// The blocks' values as the model saw them when it made the calls.
+async fn shown_to(engine: &Engine, view: &StepView, row: &Step) -> Result<Vec<(BlockId, String)>, Trouble> {
+    let mut shown = Vec::new();
+    for (id, version) in &row.saw {
+        let current = view.blocks.iter().find(|block| block.id == *id && block.version == *version);
+        let value = match current {
+            Some(block) => Some(block.value.clone()),
+            None => engine.store.revision(id, *version).await?.map(|revision| revision.value),
+        };
+        shown.extend(value.map(|value| (id.clone(), value)));
+    }
+    Ok(shown)
 }
 
 fn about(view: &StepView) -> About {
@@ -151,7 +343,7 @@ async fn converse(
     model: &ModelHandle,
     live: &LiveGuard,
 ) -> Result<Answer, Broken> {
-    let tools = engine.tools.specs(&view.agent.tool_names(work.is_background()));
+    let tools = engine.tools.specs(&context::tool_names(view));
     let since = Instant::now();
     for attempt in 1.. {
         live.restart();
@@ -244,32 +436,42 @@ async fn commit(
     engine: &Engine,
     work: &Work,
     mut view: StepView,
-    step: Step,
-    answer: &Answer,
+    mut draft: Draft,
     live: &LiveGuard,
 ) -> Result<Made, Trouble> {
-    let shown: Vec<(BlockId, String)> = view.blocks.iter().map(|b| (b.id.clone(), b.value.clone())).collect();
     let mut refused = None;
-    for _ in 0..COMMIT_TRIES {
-        let ran = run_calls(engine, &view, &shown, answer, live).await;
-        let outcome = Outcome::new(engine, work, &view, &step, answer, ran);
+    let mut tries = 0;
+    while tries < COMMIT_TRIES {
+        let ran = run_calls(engine, &view, &draft, live).await;
+        let outcome = Outcome::new(engine, work, &view, &draft, ran);
         let made = outcome.made();
-        let mut commit =
-            Commit::new(work.actor(&view.agent.id), outcome.changes()).on(Rest::RunRunning(work.run.clone()));
+        let mut commit = Commit::new(work.actor(&view.agent.id), outcome.changes());
+        // The calls of a step that waited begin with the move that says so: it fails where the run is not parked.
+        if draft.row.is_some() {
+            commit = commit.on(Rest::RunRunning(work.run.clone()));
+        }
         if let Some((job, fence)) = &work.job {
             commit = commit.on(Rest::JobFence(job.clone(), *fence));
         }
         match engine.store.commit(work.lane(), commit).await {
             Ok(_) => return Ok(made),
+            // One call asks for what cannot be: it has that as its result, the others are as they were.
+            Err(CommitError::Conflict(Conflict::Call { ordinal, text })) => {
+                let result = Known::Result(Effect::refused(text.clone()));
+                if draft.known.insert(ordinal, result).is_some() {
+                    return Err(Trouble::Refused(text));
+                }
+            }
             Err(CommitError::Conflict(Conflict::Block { current })) => {
-                tracing::info!(run = %work.run, step = %step.id, block = %current.label, "the block moved on; again");
+                tries += 1;
+                tracing::info!(run = %work.run, step = %draft.step, block = %current.label, "the block moved on; again");
                 view.blocks = engine.store.step_view(&work.run, 1).await?.blocks;
             }
             Err(CommitError::Conflict(Conflict::Run { .. } | Conflict::Fenced { .. })) => return Ok(Made::Over),
-            Err(CommitError::Conflict(Conflict::Call { text, .. })) => return Err(Trouble::Refused(text)),
             // A block may have become read-only or smaller meanwhile: the tools will say so to the agent.
             Err(CommitError::Conflict(Conflict::Refused { text })) => {
-                tracing::warn!(run = %work.run, step = %step.id, "{text}; again");
+                tries += 1;
+                tracing::warn!(run = %work.run, step = %draft.step, "{text}; again");
                 view.blocks = engine.store.step_view(&work.run, 1).await?.blocks;
                 refused = Some(text);
             }
@@ -285,46 +487,51 @@ async fn commit(
 }
 
 /// Runs the calls in order on a fresh desk, up to the first that needs somebody.
-async fn run_calls(
-    engine: &Engine,
-    view: &StepView,
-    shown: &[(BlockId, String)],
-    answer: &Answer,
-    live: &LiveGuard,
-) -> Ran {
+async fn run_calls(engine: &Engine, view: &StepView, draft: &Draft, live: &LiveGuard) -> Ran {
     let as_shown = |block: &Block| {
-        let found = shown.iter().find(|(id, _)| *id == block.id);
+        let found = draft.shown.iter().find(|(id, _)| *id == block.id);
         found.map_or_else(|| block.value.clone(), |(_, value)| value.clone())
     };
     let library = Conversations { store: &engine.store, conversation: &view.conversation.id };
-    let blocks = view.blocks.iter().map(|block| StagedBlock::new(block.clone(), as_shown(block))).collect();
     let directory = Colleagues { store: &engine.store, view };
-    let mut desk =
-        Desk { agent: &view.agent.name, blocks, library: &library, directory: &directory, posts: Vec::new() };
-    let background = matches!(view.run.kind, RunKind::Job { .. });
-    let allowed = view.agent.tool_names(background);
-    let mut effects: Vec<Effect> = Vec::new();
-    for call in &answer.done.calls {
-        if effects.iter().any(|effect| matches!(effect, Effect::Wait(_))) {
+    let mut desk = Desk {
+        agent: &view.agent.name,
+        blocks: view.blocks.iter().map(|block| StagedBlock::new(block.clone(), as_shown(block))).collect(),
+        library: &library,
+        directory: &directory,
+        delegates: draft.may.delegate,
+        posts: Vec::new(),
+    };
+    let allowed = context::tool_names(view);
+    let mut ran = Ran { effects: Vec::new(), posts: Vec::new(), blocks: Vec::new() };
+    for (at, call) in draft.calls.iter().enumerate() {
+        let ordinal = draft.ordinal(at);
+        if ran.effects.iter().any(|effect| matches!(effect, Effect::Wait(_))) {
             break;
         }
-        if effects.iter().any(|effect| matches!(effect, Effect::Finish { .. } | Effect::Pass)) {
-            effects.push(Effect::refused("not called: you had finished"));
+        if ran.effects.iter().any(|effect| matches!(effect, Effect::Finish { .. } | Effect::Pass)) {
+            ran.effects.push(Effect::refused("not called: you had finished"));
+            continue;
+        }
+        let known = draft.known.get(&ordinal);
+        if let Some(Known::Result(effect)) = known {
+            ran.effects.push(effect.clone());
             continue;
         }
         live.phase(Phase::Calling { tool: call.name.clone() });
         let tool = engine.tools.get(&call.name).filter(|_| allowed.contains(&call.name));
-        effects.push(match tool {
-            Some(tool) => match guarded(tool.as_ref(), &call.arguments, &mut desk).await {
-                Effect::Wait(_) if background => {
-                    Effect::refused(format!("{} waits for somebody; in the background nobody is waited for", call.name))
-                }
-                effect => effect,
-            },
+        let asks = view.agent.rules.iter().any(|rule| rule.wants_approval(&call.name))
+            && !draft.may.granted.contains(&call.name)
+            && known.is_none();
+        ran.effects.push(match tool {
+            Some(_) if asks => Effect::Wait(Wait::Approval),
+            Some(tool) => guarded(tool.as_ref(), &call.arguments, &mut desk).await,
             None => Effect::refused(format!("you have no tool {:?}; your tools: {}", call.name, allowed.join(", "))),
         });
+        ran.posts.extend(std::mem::take(&mut desk.posts).into_iter().map(|post| (ordinal, post)));
     }
-    Ran { effects, blocks: desk.blocks }
+    ran.blocks = desk.blocks;
+    ran
 }
 
 /// A tool that panics fails its own call; everything else goes on.
@@ -333,6 +540,7 @@ async fn guarded(tool: &dyn Tool, arguments: &serde_json::Value, desk: &mut Desk
     let called = AssertUnwindSafe(tool.call(arguments, desk)).catch_unwind().await;
     called.unwrap_or_else(|_| {
         desk.blocks = before;
+        desk.posts.clear();
         Effect::refused(format!("{} failed inside; this is a fault of the tool, not of the call", tool.spec().name))
     })
 }

@@ -5,12 +5,17 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::patterns::{self, Config, Move, Speech};
+use super::patterns::{self, Config, Move, Part, Speech, dynamic};
 use super::speech::{self, Spoken};
-use super::{Engine, Trouble};
+use super::termination::{self, Ending};
+use super::{Engine, Trouble, choice, wait};
 use crate::domain::{
-    Change, Content, Group, Message, MessageId, NoticeKind, Run, RunId, RunKind, RunState, StopReason,
+    AgentId, Change, Content, Group, Mail, MailId, MailKind, MailStatus, ManagerType, Message, MessageId, NoticeKind,
+    Run, RunId, RunKind, RunState, StopReason,
 };
+
+/// How many bytes of words are read at first to find who spoke last.
+const LOOK_BACK_BYTES: usize = 4 * 1024;
 
 /// Performs the turn until it is over or waits for somebody.
 pub async fn perform(engine: &Engine, id: &RunId, cancel: &CancellationToken) -> Result<(), Trouble> {
@@ -29,27 +34,27 @@ pub async fn perform(engine: &Engine, id: &RunId, cancel: &CancellationToken) ->
         if cancel.is_cancelled() {
             return call_off(engine, &turn, &children).await;
         }
-        let so_far: Vec<Speech> = children.iter().filter_map(spoken).collect();
-        let next = match unfinished.and_then(Run::agent) {
-            Some(agent) => Move::Speak(agent.clone()),
-            None => patterns::next(&config, &so_far),
+        let so_far: Vec<Part> = children.iter().filter_map(part).collect();
+        let next = match unfinished.and_then(going_on) {
+            Some(going_on) => going_on,
+            None => match ending(engine, &turn, &config).await? {
+                Some(ending) => return finish(engine, &turn, ending.stop, Some(ending.why)).await,
+                None => patterns::next(&config, &so_far),
+            },
         };
-        match next {
-            Move::Finish(reason) => return finish(engine, &turn, reason).await,
-            Move::Speak(agent) => {
-                if let Some(parked) = unfinished.filter(|child| child.state == RunState::Parked) {
-                    let calls = engine.store.calls(&parked.id).await?;
-                    if !speech::is_answered(&calls) {
-                        return Ok(());
-                    }
-                    speech::unpark(engine, &turn, parked, &calls).await?;
-                }
-                let index = u32::try_from(so_far.len()).unwrap_or(u32::MAX);
-                match speech::speak(engine, &turn, &agent, unfinished, index, cancel).await? {
-                    Spoken::Parked => return Ok(()),
-                    Spoken::Over | Spoken::Cancelled => {}
-                }
+        let index = u32::try_from(patterns::speeches(&so_far).len()).unwrap_or(u32::MAX);
+        let spoken = match next {
+            Move::Finish(stop) => return finish(engine, &turn, stop, why(&config, stop)).await,
+            Move::Choose { manager, among } => {
+                let Some(kind) = choice::kind(&turn, &manager, among, index) else {
+                    return Err(Trouble::Refused(format!("turn {id} has no group to choose in")));
+                };
+                choice::choose(engine, &turn, &manager, kind, unfinished, cancel).await?
             }
+            Move::Speak(agent) => speech::speak(engine, &turn, &agent, unfinished, index, cancel).await?,
+        };
+        if spoken == Spoken::Parked {
+            return Ok(());
         }
         // A limit, a member or the status may have changed meanwhile: everything is read again.
         turn = engine.must_run(id).await?;
@@ -94,25 +99,124 @@ async fn config(engine: &Engine, turn: &Run) -> Result<Config, Trouble> {
         RunKind::Turn { only: Some(agent), .. } => Ok(Config::Only(agent.clone())),
         RunKind::Turn { group: Some(group), .. } => {
             let group = engine.store.row::<Group>(group.as_str()).await?;
-            group.map(Config::Group).ok_or_else(|| Trouble::Refused("the group of the turn is gone".to_owned()))
+            let group = group.ok_or_else(|| Trouble::Refused("the group of the turn is gone".to_owned()))?;
+            let after = if group.continue_order { spoke_before(engine, turn, &group).await? } else { None };
+            Ok(Config::Group { group: Box::new(group), after })
         }
         _ => Err(Trouble::Refused(format!("run {} is no turn", turn.id))),
     }
 }
 
-fn spoken(run: &Run) -> Option<Speech> {
-    match (&run.kind, &run.state) {
-        (RunKind::Speech { agent, .. }, RunState::Finished { stop_reason, .. }) => {
-            Some(Speech { agent: agent.clone(), stop: *stop_reason })
+/// The member of the group that spoke last before this turn.
+async fn spoke_before(engine: &Engine, turn: &Run, group: &Group) -> Result<Option<AgentId>, Trouble> {
+    let before = turn.input.saturating_sub(1);
+    let mut bytes = LOOK_BACK_BYTES;
+    loop {
+        let messages = engine.store.messages_tail(&turn.conversation, before, bytes).await?;
+        let mut spoke = messages.iter().rev().filter_map(|message| message.agent.as_ref());
+        if let Some(last) = spoke.find(|agent| group.members.contains(agent)) {
+            return Ok(Some(last.clone()));
         }
+        if messages.first().is_none_or(|first| first.seq <= 1) {
+            return Ok(None);
+        }
+        bytes = bytes.saturating_mul(4);
+    }
+}
+
+/// What goes on where a restart or a wait left it.
+fn going_on(unfinished: &Run) -> Option<Move> {
+    match &unfinished.kind {
+        RunKind::Choice { agent, among, .. } => Some(Move::Choose { manager: agent.clone(), among: among.clone() }),
+        _ => unfinished.agent().cloned().map(Move::Speak),
+    }
+}
+
+/// A child run that is over, as patterns see it.
+pub(super) fn part(run: &Run) -> Option<Part> {
+    let RunState::Finished { stop_reason: stop, .. } = run.state else { return None };
+    match &run.kind {
+        RunKind::Speech { agent, .. } => Some(Part::Speech(Speech { agent: agent.clone(), stop })),
+        RunKind::Choice { .. } => Some(Part::Choice { chosen: choice::chosen(run), stop }),
+        RunKind::Turn { .. } | RunKind::Job { .. } => None,
+    }
+}
+
+/// What ends the turn between two moves, whatever its pattern says.
+async fn ending(engine: &Engine, turn: &Run, config: &Config) -> Result<Option<Ending>, Trouble> {
+    match config {
+        Config::Group { group, .. } => termination::met(engine, turn, group).await,
+        Config::Only(_) => Ok(None),
+    }
+}
+
+/// Why a pattern ends its turn like this, where people would wonder. Errors and passes of a single speaker stand
+/// in the conversation already.
+fn why(config: &Config, stop: StopReason) -> Option<String> {
+    let group = match config {
+        Config::Group { group, .. } => Some(group),
+        Config::Only(_) => None,
+    };
+    let sentence = stop.sentence();
+    match (stop, group.map(|group| (group.manager_type, group))) {
+        // In a round robin everyone has had the say that was meant for them.
+        (StopReason::MaxTurns, Some((ManagerType::Dynamic, group))) => {
+            Some(format!("{sentence} ({})", dynamic::most(group)))
+        }
+        (StopReason::AllPassed, Some((ManagerType::RoundRobin | ManagerType::Dynamic, _)))
+        | (
+            StopReason::TerminationToken
+            | StopReason::Text
+            | StopReason::Speaker
+            | StopReason::Tokens
+            | StopReason::Seconds
+            | StopReason::Tool
+            | StopReason::ToUser
+            | StopReason::External,
+            _,
+        ) => Some(sentence.to_owned()),
         _ => None,
     }
 }
 
-async fn finish(engine: &Engine, turn: &Run, stop_reason: StopReason) -> Result<(), Trouble> {
+async fn finish(engine: &Engine, turn: &Run, stop_reason: StopReason, why: Option<String>) -> Result<(), Trouble> {
     let error = (stop_reason == StopReason::Error).then(|| "nobody could answer".to_owned());
     let to = RunState::Finished { stop_reason, error };
-    engine.commit_here(vec![Change::RunMoved { id: turn.id.clone(), to }]).await
+    let mut changes: Vec<Change> = why.map(|why| notice(engine, turn, NoticeKind::Ended, why)).into_iter().collect();
+    changes.extend(reply(engine, turn, stop_reason).await?);
+    changes.push(Change::RunMoved { id: turn.id.clone(), to });
+    engine.commit_here(changes).await
+}
+
+/// What a turn that took mail sends back, where somebody waits for it: its last words.
+async fn reply(engine: &Engine, turn: &Run, stop_reason: StopReason) -> Result<Option<Change>, Trouble> {
+    let Some(id) = &turn.mail else { return Ok(None) };
+    let Some(mail) = engine.store.row::<Mail>(id.as_str()).await? else { return Ok(None) };
+    if stop_reason == StopReason::Error || !mail.waited_for && mail.from.is_some() {
+        return Ok(None);
+    }
+    let said = engine.store.messages(&turn.conversation, turn.input, u64::MAX).await?;
+    let children = engine.store.runs_of(&turn.id).await?;
+    let words = children.iter().rev().find_map(|child| wait::last_words(&said, &child.id));
+    Ok(Some(Change::MailSent(Mail {
+        id: MailId::fresh(engine.store.ids()),
+        from: mail.to,
+        to: mail.from,
+        kind: MailKind::Reply,
+        status: MailStatus::Delivered,
+        priority: mail.priority,
+        text: words.unwrap_or_else(|| "(had nothing to say)".to_owned()),
+        in_reply_to: Some(mail.id),
+        sent_by: None,
+        waited_for: false,
+        group: mail.group,
+        run: None,
+        root: mail.root,
+        depth: mail.depth,
+        error: None,
+        created_at: mail.created_at,
+        expires_at: None,
+    })))
 }
 
 /// A person cancelled the turn: the speech that was between two steps, or not begun, ends with it.

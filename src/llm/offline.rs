@@ -2,19 +2,26 @@
 //!
 //! It owns what an agent says when nothing else is connected. As a participant it quotes: sentences of
 //! blocks and transcript that share words with what was asked, read through its persona (facts, critic,
-//! editor). In the background it keeps blocks: facts, decisions, open questions, once each. The same prompt
-//! always gets the same answer.
+//! editor). As a manager it routes by shared words: it chooses who speaks, or gives each worker its part and
+//! gathers what they say. In the background it keeps blocks: facts, decisions, open questions, once each. The
+//! same prompt always gets the same answer.
 //!
 //! `language` and `dates` know words, `statement` what a sentence does, `sense` how lines compare, `evidence` what was said about a
-//! question, `participant` and `angle` what to reply, `keeper` and `board` how a block is kept.
+//! question, `participant` and `angle` what to reply, `keeper` and `board` how a block is kept; `cast` knows whose field
+//! words are in, `chair` chooses who speaks, `rewrite` does what a person says of a block, `delegate` splits work and gathers it.
 
 mod angle;
 mod board;
+mod cast;
+mod chair;
 mod dates;
+mod delegate;
+
 mod evidence;
 mod keeper;
 mod language;
 mod participant;
+mod rewrite;
 mod sense;
 mod statement;
 
@@ -60,7 +67,16 @@ impl ChatModel for Offline {
         for entry in &mut prompt.entries {
             leave_out_address(entry);
         }
-        let answer = if prompt.place.background { keeper::answer(&prompt) } else { participant::answer(&prompt) };
+        let answer = if prompt.place.background {
+            keeper::answer(&prompt)
+        } else if is_task(&mut prompt) {
+            rewrite::answer(&prompt).unwrap_or_else(|| participant::answer_task(&prompt))
+        } else {
+            chair::answer(&prompt)
+                .or_else(|| rewrite::answer(&prompt))
+                .or_else(|| delegate::answer(&prompt))
+                .unwrap_or_else(|| participant::answer(&prompt))
+        };
         let calls = answer.calls(&prompt);
         let written = answer.text.len() + calls.iter().map(|call| call.arguments.to_string().len()).sum::<usize>();
         let usage = Usage { tokens_in: paced::tokens(paced::bytes_of(&prompt)), tokens_out: paced::tokens(written) };
@@ -71,6 +87,12 @@ impl ChatModel for Offline {
         deltas.push(Ok(Delta::Done(Done { stop, calls, usage })));
         paced::play(deltas.into_iter(), Pace { first: self.pace, between: self.pace })
     }
+}
+
+/// True for a task of another agent, which then stands where a person's message would. Who manages reads the
+/// workers' words as theirs.
+fn is_task(prompt: &mut Prompt) -> bool {
+    !chair::manages(prompt) && !delegate::manages(prompt) && cast::take_task(prompt)
 }
 
 /// `@name words` are the words: whom they were for is no part of what is asked.

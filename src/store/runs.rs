@@ -36,6 +36,16 @@ impl Store {
         self.find(run.as_str()).await
     }
 
+    /// The calls runs wait for now, of every run that is parked, in the order they were made.
+    pub async fn waiting_calls(&self) -> Result<Vec<PendingCall>, StoreError> {
+        let query = "SELECT key, body FROM pending_call WHERE lookup IN \
+             (SELECT key FROM run WHERE kind IN ('turn', 'speech', 'choice', 'job') AND state = 'parked') ORDER BY place";
+        let mut calls: Vec<PendingCall> =
+            self.read(move |sql| Ok(readable(sql.list(query, [], |row| Ok(row_of(Kind::Call, row)))?))).await?;
+        calls.retain(PendingCall::is_open);
+        Ok(calls)
+    }
+
     /// The steps of a run, in order.
     pub async fn steps(&self, run: &RunId) -> Result<Vec<Step>, StoreError> {
         let run = run.clone();

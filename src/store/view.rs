@@ -5,7 +5,9 @@ use super::error::Fault;
 use super::tables::{get, noun, row_of};
 use super::{Store, StoreError, messages, runs};
 use crate::domain::state::Row;
-use crate::domain::{Agent, Block, BlockId, Conversation, ConversationId, Group, Job, Message, Run, RunId, RunKind};
+use crate::domain::{
+    Agent, Block, BlockId, Conversation, ConversationId, Group, Job, Mail, Message, Run, RunId, RunKind,
+};
 
 /// Everything a step of a run is made from.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +34,8 @@ pub struct StepView {
     pub notes: Vec<Message>,
     /// The job, if it works for one.
     pub job: Option<Job>,
+    /// The mail a speech answers, if its turn took mail.
+    pub mail: Option<Mail>,
     /// The block versions the agent's last committed step saw, in whatever run.
     pub seen: Vec<(BlockId, u64)>,
 }
@@ -65,7 +69,9 @@ fn view(sql: &Sql, id: &RunId, context_bytes: usize) -> Result<StepView, Fault> 
     let members = group.as_ref().map(Group::agents).unwrap_or_default();
     let roster = members.into_iter().map(|id| must(sql, id.as_str())).collect::<Result<_, _>>()?;
     // Blocks cross conversations: in a direct talk the agent has those of its home group.
-    let home = if group.is_none() { get(sql, agent.group.as_str())? } else { None };
+    let home: Option<Group> = if group.is_none() { get(sql, agent.group.as_str())? } else { None };
+    // One that has left its home group has left what is shared there.
+    let home = home.filter(|home| home.agents().contains(&&agent.id));
     let blocks = blocks(sql, &agent, group.as_ref().or(home.as_ref()))?;
     let heard = match &run.kind {
         RunKind::Job { job, group, .. } => {
@@ -78,9 +84,24 @@ fn view(sql: &Sql, id: &RunId, context_bytes: usize) -> Result<StepView, Fault> 
         }
         _ => spoken(sql, &run, context_bytes)?,
     };
+    let mail = mail(sql, &run)?;
     let seen = runs::last_step(sql, &agent.id)?.map(|step| step.saw).unwrap_or_default();
     let Heard { conversation, messages, window_cut, earlier, notes, job } = heard;
-    Ok(StepView { run, agent, group, roster, blocks, conversation, messages, window_cut, earlier, notes, job, seen })
+    Ok(StepView {
+        run,
+        agent,
+        group,
+        roster,
+        blocks,
+        conversation,
+        messages,
+        window_cut,
+        earlier,
+        notes,
+        job,
+        mail,
+        seen,
+    })
 }
 
 fn blocks(sql: &Sql, agent: &Agent, group: Option<&Group>) -> Result<Vec<Block>, Fault> {
@@ -93,10 +114,23 @@ fn blocks(sql: &Sql, agent: &Agent, group: Option<&Group>) -> Result<Vec<Block>,
     ids.into_iter().map(|id| must(sql, id.as_str())).collect()
 }
 
+/// Only an agent's own conversation takes mail.
+fn mail(sql: &Sql, run: &Run) -> Result<Option<Mail>, Fault> {
+    let Some(turn) = run.parent.as_ref().filter(|_| run.group().is_none()) else { return Ok(None) };
+    let turn: Run = must(sql, turn.as_str())?;
+    turn.mail.map(|id| must(sql, id.as_str())).transpose()
+}
+
 /// A speech hears the newest of its conversation.
 fn spoken(sql: &Sql, run: &Run, context_bytes: usize) -> Result<Heard, Fault> {
     let conversation: Conversation = must(sql, run.conversation.as_str())?;
-    let messages = messages::tail(sql, &conversation.id, conversation.head, context_bytes)?;
+    // A worker hears what was said before it was asked, and itself; not what others answer beside it.
+    let upto = if run.task.is_some() { run.input } else { conversation.head };
+    let mut messages = messages::tail(sql, &conversation.id, upto, context_bytes)?;
+    if run.task.is_some() {
+        let later = messages::between(sql, &conversation.id, upto + 1, conversation.head, usize::MAX)?;
+        messages.extend(later.into_iter().filter(|message| message.run.as_ref() == Some(&run.id)));
+    }
     let earlier = messages.first().map_or(0, |first| first.seq - 1);
     Ok(Heard { conversation, messages, window_cut: None, earlier, notes: Vec::new(), job: None })
 }

@@ -1,10 +1,17 @@
-//! Taking part in a turn, or not.
+//! Taking part in a turn, or not; giving it back; choosing who speaks next.
 
 use futures::future::BoxFuture;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Desk, Effect, Tool};
+use super::{Desk, Effect, Tool, arguments};
+use crate::domain::terminate::RETURN_TO_USER;
 use crate::llm::ToolSpec;
+
+/// The tool a dynamic group's manager chooses with.
+pub const CHOOSE: &str = "choose_next_speaker";
+/// What it is called with when all has been said.
+pub const DONE: &str = "done";
 
 /// `pass`: the agent has nothing to say. Its speech is spent and is seen to be.
 pub struct Pass;
@@ -21,5 +28,83 @@ impl Tool for Pass {
 
     fn call<'a>(&'a self, _: &'a Value, _: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
         Box::pin(async { Effect::Pass })
+    }
+}
+
+/// `return_to_user`: the agent's speech is over, and so is the turn where the group ends it so.
+pub struct ReturnToUser;
+
+#[derive(Deserialize)]
+struct Return {
+    reason: String,
+}
+
+impl Tool for ReturnToUser {
+    fn spec(&self) -> ToolSpec {
+        ToolSpec {
+            name: RETURN_TO_USER.to_owned(),
+            description: "Give the conversation back to the user. Use it when only the user can go on: a decision, a \
+                          missing fact, a wish to be made clear."
+                .to_owned(),
+            schema: json!({
+                "type": "object",
+                "properties": {
+                    "reason": {"type": "string", "description": "What the user is to say or decide, in a sentence."}
+                },
+                "required": ["reason"],
+                "additionalProperties": false
+            }),
+        }
+    }
+
+    fn call<'a>(&'a self, value: &'a Value, _: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
+        Box::pin(async move {
+            let Return { reason } = match arguments(RETURN_TO_USER, value) {
+                Ok(arguments) => arguments,
+                Err(refused) => return refused,
+            };
+            if reason.trim().is_empty() {
+                return Effect::refused("return_to_user: reason is empty; say what the user is to do");
+            }
+            Effect::Finish { text: "the user is next".to_owned() }
+        })
+    }
+}
+
+/// What a manager says when it chooses.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct NextSpeaker {
+    /// A name, or [`DONE`].
+    pub agent: String,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+}
+
+impl NextSpeaker {
+    /// The arguments of a call of [`CHOOSE`], or a sentence where they are something else.
+    pub fn read(arguments: &Value) -> Result<Self, String> {
+        Self::deserialize(arguments).map_err(|fault| format!("the arguments of {CHOOSE} do not fit: {fault}"))
+    }
+}
+
+/// [`CHOOSE`] with the names that may be chosen now. It is no tool of an agent's own: the engine offers it when a
+/// choice is to be made, and judges what comes of it.
+#[must_use]
+pub fn choose_next_speaker(names: &[&str]) -> ToolSpec {
+    ToolSpec {
+        name: CHOOSE.to_owned(),
+        description: "Choose who speaks next: whoever can best answer what was said last. The one you choose reads \
+                      the whole conversation."
+            .to_owned(),
+        schema: json!({
+            "type": "object",
+            "properties": {
+                "agent": {"type": "string", "enum": names, "description": "The name, exactly as it is listed."},
+                "reason": {"type": "string", "description": "Why, in a sentence; everybody reads it."}
+            },
+            "required": ["agent", "reason"],
+            "additionalProperties": false
+        }),
     }
 }

@@ -45,6 +45,8 @@ pub struct App {
     pub pane: PaneId,
     /// The pane beside the conversation, where there is room for one only.
     pub side: PaneId,
+    /// The pane that is open below the blocks, one of [`PaneId::LOWER`].
+    pub lower: PaneId,
     /// The focused pane has the whole body.
     pub zoom: bool,
     /// The screen's size in cells.
@@ -94,6 +96,7 @@ impl App {
             composing: true,
             pane: PaneId::Conversation,
             side: PaneId::Blocks,
+            lower: PaneId::Jobs,
             zoom: false,
             size,
             window: true,
@@ -129,6 +132,7 @@ impl App {
             Msg::Update(update) => self.updated(&update),
             Msg::Renewed(overview) => {
                 self.model.renew(*overview);
+                self.dialogs.retain(|dialog| !dialog.modal().is_over(&self.model));
                 self.moved();
             }
             Msg::Answered(ticket, reply) => self.answered(ticket, reply),
@@ -151,6 +155,7 @@ impl App {
             size: self.size,
             focus: self.pane,
             side: self.side,
+            lower: self.lower,
             zoom: self.zoom || (!self.composing && self.panes.get(self.pane).fills_screen()),
             composer: self.composer.rows(self.size.width),
         });
@@ -293,6 +298,13 @@ impl App {
         use crossterm::event::MouseEventKind;
 
         let at = (event.column, event.row).into();
+        let tabs = self.layout.as_ref().map(|layout| layout.tabs.clone()).unwrap_or_default();
+        if let Some((id, _)) = tabs.into_iter().find(|(_, tab)| tab.contains(at) && self.dialogs.is_empty()) {
+            if matches!(event.kind, MouseEventKind::Down(_)) {
+                self.focus(id);
+            }
+            return;
+        }
         let under = PaneId::ALL.into_iter().find(|id| self.area_of(*id).is_some_and(|area| area.contains(at)));
         let Some((id, area)) = under.and_then(|id| Some((id, self.area_of(id)?))) else {
             if matches!(event.kind, MouseEventKind::Down(_)) && self.dialogs.is_empty() {
@@ -322,6 +334,7 @@ impl App {
             self.with_pane(id, |pane, cx| pane.updated(update, cx));
         }
         self.each_dialog(|dialog, cx| dialog.updated(update, cx));
+        self.dialogs.retain(|dialog| !dialog.modal().is_over(&self.model));
     }
 
     /// What is looked at was deleted: its group is shown, or the first one there is.

@@ -37,13 +37,23 @@ impl When {
     /// A job is opened.
     pub const JOB: Self = Self(1 << 9);
     /// A form is open and one of its fields has the caret.
-    pub const FORM: Self = Self(1 << 14);
+    pub const FORM: Self = Self(1 << 10);
+    /// What waits for the person has the focus.
+    pub const INBOX: Self = Self(1 << 12);
+    /// The mail has the focus.
+    pub const MAIL: Self = Self(1 << 13);
+    /// A call that waits for the person is opened.
+    pub const CALL: Self = Self(1 << 14);
+    /// A piece of mail is opened.
+    pub const LETTER: Self = Self(1 << 15);
     /// Any pane has the focus and nothing is being typed in it.
-    pub const PANES: Self = Self::ROSTER.or(Self::CONVERSATION).or(Self::BLOCKS).or(Self::JOBS);
+    pub const PANES: Self =
+        Self::ROSTER.or(Self::CONVERSATION).or(Self::BLOCKS).or(Self::JOBS).or(Self::INBOX).or(Self::MAIL);
     /// Everywhere but in dialogs.
     pub const OUTSIDE: Self = Self::COMPOSER.or(Self::PANES).or(Self::EDITOR).or(Self::SEARCH);
     /// Everywhere.
-    pub const ANYWHERE: Self = Self::OUTSIDE.or(Self::DIALOG).or(Self::MERGE).or(Self::JOB).or(Self::FORM);
+    pub const ANYWHERE: Self =
+        Self::OUTSIDE.or(Self::DIALOG).or(Self::MERGE).or(Self::JOB).or(Self::CALL).or(Self::LETTER).or(Self::FORM);
 
     /// Both sets together.
     #[must_use]
@@ -76,12 +86,16 @@ impl When {
             (Self::CONVERSATION, "conversation"),
             (Self::BLOCKS, "blocks"),
             (Self::JOBS, "jobs"),
+            (Self::INBOX, "inbox"),
+            (Self::MAIL, "mail"),
             (Self::EDITOR, "editing a block"),
             (Self::SEARCH, "search line"),
             (Self::DIALOG, "dialogs"),
             (Self::MERGE, "a clash"),
             (Self::JOB, "a job"),
             (Self::FORM, "a form"),
+            (Self::CALL, "a call"),
+            (Self::LETTER, "a letter"),
         ];
         parts.extend(names.iter().filter(|(set, _)| left.has(*set)).map(|(_, name)| *name));
         parts.join(", ")
@@ -148,7 +162,7 @@ pub fn readme_table() -> String {
 mod tests {
     use super::*;
 
-    const SINGLE: [When; 11] = [
+    const SINGLE: [When; 15] = [
         When::COMPOSER,
         When::ROSTER,
         When::CONVERSATION,
@@ -160,6 +174,10 @@ mod tests {
         When::MERGE,
         When::JOB,
         When::FORM,
+        When::INBOX,
+        When::MAIL,
+        When::CALL,
+        When::LETTER,
     ];
 
     #[test]

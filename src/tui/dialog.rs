@@ -1,13 +1,17 @@
 //! Dialogs: what stands on top of the panes and takes the keys first.
 
 pub mod add_member;
+pub mod call;
 pub mod commands;
 pub mod confirm;
+pub mod deny;
 pub mod form;
 pub mod job;
+pub mod letter;
 pub mod merge;
 pub mod models;
 pub mod set_model;
+pub mod write;
 
 use crossterm::event::KeyEvent;
 use jiff::Timestamp;
@@ -40,6 +44,14 @@ pub enum Dialog {
     Form(Box<form::Form>),
     /// Adds a member to a group.
     AddMember(Box<add_member::AddMember>),
+    /// A call that waits for the person, opened.
+    Call(Box<call::OpenCall>),
+    /// Refuses a call, with a reason.
+    Deny(Box<deny::Deny>),
+    /// A piece of mail opened.
+    Letter(Box<letter::Letter>),
+    /// Writes mail.
+    Write(Box<write::Write>),
 }
 
 /// What every dialog can do.
@@ -69,6 +81,11 @@ pub trait Modal {
     /// The engine told something, and the model has it already.
     fn updated(&mut self, _update: &Update, _cx: &mut Cx<'_>) {}
 
+    /// True when what it is about is gone: the workbench takes it away.
+    fn is_over(&self, _model: &Model) -> bool {
+        false
+    }
+
     /// A frame is about to be drawn: lay out what drawing will show.
     fn prepare(&mut self, _screen: Rect, _look: &Look, _cx: &mut Cx<'_>) {}
 
@@ -94,6 +111,10 @@ impl Dialog {
             Self::SetModel(dialog) => dialog,
             Self::Form(form) => form.as_ref(),
             Self::AddMember(dialog) => dialog.as_ref(),
+            Self::Call(call) => call.as_ref(),
+            Self::Deny(deny) => deny.as_ref(),
+            Self::Letter(letter) => letter.as_ref(),
+            Self::Write(write) => write.as_ref(),
         }
     }
 
@@ -108,6 +129,10 @@ impl Dialog {
             Self::SetModel(dialog) => dialog,
             Self::Form(form) => form.as_mut(),
             Self::AddMember(dialog) => dialog.as_mut(),
+            Self::Call(call) => call.as_mut(),
+            Self::Deny(deny) => deny.as_mut(),
+            Self::Letter(letter) => letter.as_mut(),
+            Self::Write(write) => write.as_mut(),
         }
     }
 }

@@ -10,12 +10,13 @@ use jiff::Timestamp;
 use ratatui::layout::Size;
 
 use crate::config::{Config, ConfigError, Provider, save_provider};
-use crate::domain::{AgentId, ConversationId};
+use crate::domain::{AgentId, ConversationId, MailId, Priority};
 use crate::engine::wire::{Address, Fault, Overview, Reply, Request, Update};
 
 use super::command::Command;
 use super::dialog::Dialog;
 use super::model::Model;
+use super::model::waiting::CallKey;
 use super::pane::PaneId;
 
 /// What happened.
@@ -158,6 +159,55 @@ pub enum Act {
     Ask(Owner, Box<Request>),
     /// Tells the block that is being edited what a dialog found out.
     Block(BlockAct),
+    /// Decides on a call that waits for the person; what comes of it is the inbox's to tell.
+    Decide(Box<Decision>),
+    /// Sends mail; what comes of it is the mail pane's to tell.
+    Post(Box<Draft>),
+}
+
+/// Mail the person has written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// To whom.
+    pub to: AgentId,
+    /// The words.
+    pub text: String,
+    /// What goes first.
+    pub priority: Priority,
+    /// The mail it answers.
+    pub in_reply_to: Option<MailId>,
+}
+
+impl Draft {
+    /// What the engine is asked.
+    #[must_use]
+    pub fn request(&self) -> Request {
+        let Self { to, text, priority, in_reply_to } = self.clone();
+        Request::SendMail { to, text, priority, expires_in: None, in_reply_to }
+    }
+}
+
+/// What the person decided on a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The call.
+    pub call: CallKey,
+    /// False refuses it.
+    pub approve: bool,
+    /// The same tool needs no other yes in this run.
+    pub for_run: bool,
+    /// Why it is refused, if said.
+    pub reason: String,
+}
+
+impl Decision {
+    /// What the engine is asked.
+    #[must_use]
+    pub fn request(&self) -> Request {
+        let (step, ordinal) = self.call.clone();
+        let Self { approve, for_run, reason, .. } = self.clone();
+        Request::Decide { step, ordinal, approve, for_run, reason }
+    }
 }
 
 /// What a dialog tells the block that is being edited.

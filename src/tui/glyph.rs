@@ -45,6 +45,8 @@ glyphs! {
     waiting = "◔" "~",
     /// Something waits for the person.
     needs_you = "▲" "!",
+    /// The manager of a group.
+    manager = "◇" "%",
     /// A background job.
     background = "◌" "o",
     /// Something done.
@@ -142,6 +144,7 @@ mod tests {
                 set.waiting,
                 set.needs_you,
                 set.background,
+                set.manager,
                 set.done,
                 set.changed,
                 set.failed,

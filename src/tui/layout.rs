@@ -5,14 +5,15 @@
 //! ─────────┬──────────────┬───────────
 //!  agents  │ conversation │ blocks
 //!          │              ├───────────
-//!          │              │ jobs
+//!          │              │ jobs, inbox or mail
 //! ─────────┴──────────────┴───────────
 //! composer
 //! status
 //! ```
 //!
-//! Panes collapse in this order as the screen gets narrower: first roster, blocks and jobs share one place
-//! beside the conversation, then the pane with the focus has all of it.
+//! Jobs, inbox and mail share the place below the blocks: their titles stand in one row, and one is open. Panes
+//! collapse in this order as the screen gets narrower: first all but the conversation share one place beside it,
+//! then the pane with the focus has all of it.
 
 use ratatui::layout::{Rect, Size};
 
@@ -22,7 +23,7 @@ use super::pane::PaneId;
 pub const LEAST: Size = Size { width: 40, height: 10 };
 /// From this width on there are three columns.
 const THREE_COLUMNS: u16 = 100;
-/// From this many rows of the body on blocks and jobs stand one above the other.
+/// From this many rows of the body on blocks and what is below them stand one above the other.
 const STACKED: u16 = 10;
 /// From this width on a pane stands beside the conversation.
 const TWO_COLUMNS: u16 = 64;
@@ -38,6 +39,8 @@ pub struct Wish {
     pub focus: PaneId,
     /// The pane beside the conversation, where there is room for one only.
     pub side: PaneId,
+    /// The pane below the blocks, one of [`PaneId::LOWER`].
+    pub lower: PaneId,
     /// The focused pane has the whole body.
     pub zoom: bool,
     /// The rows the composer wants.
@@ -50,15 +53,17 @@ pub struct Layout {
     /// The title line.
     pub title: Rect,
     /// Each pane with its title row, where it is shown.
-    pub panes: [Option<Rect>; 4],
+    pub panes: [Option<Rect>; 6],
     /// The body: all panes and the lines between them.
     pub body: Rect,
     /// The row of the line above the body, and of the one below.
     pub rules: (u16, u16),
     /// The columns of the lines between columns.
     pub columns: Vec<u16>,
-    /// The line between blocks and jobs: its row, from the last of the columns to the right edge.
+    /// The line below the blocks: its row, from the last of the columns to the right edge.
     pub split: Option<u16>,
+    /// The titles of the panes that share the place below that line, each with room for a sign and a number.
+    pub tabs: Vec<(PaneId, Rect)>,
     /// The composer.
     pub composer: Rect,
     /// The status line.
@@ -122,7 +127,27 @@ fn place_panes(found: &mut Layout, wish: &Wish) {
     let split = right.bottom() - jobs - 1;
     found.split = Some(split);
     found.panes[PaneId::Blocks as usize] = Some(Rect { height: split - right.y, ..right });
-    found.panes[PaneId::Jobs as usize] = Some(Rect { y: split + 1, height: jobs, ..right });
+    let lower = Rect { y: split + 1, height: jobs, ..right };
+    found.panes[wish.lower as usize] = Some(lower);
+    found.tabs = tabs(lower);
+}
+
+/// Where the titles of the panes in this place stand. It depends on the width alone, so that no title moves
+/// when a number beside it grows.
+fn tabs(place: Rect) -> Vec<(PaneId, Rect)> {
+    // The mark of the focus, number and name, a blank, a sign, the number of digits.
+    let wide = |id: PaneId, digits: u16| id.name().len() as u16 + 5 + digits;
+    let all = |digits: u16, gap: u16| PaneId::LOWER.iter().map(|id| wide(*id, digits) + gap).sum::<u16>() - gap;
+    let fits = [(2, 2), (2, 1), (2, 0), (1, 0)].into_iter().find(|(digits, gap)| all(*digits, *gap) <= place.width);
+    let (digits, gap) = fits.unwrap_or((1, 0));
+    let mut x = place.x;
+    let mut found = Vec::new();
+    for id in PaneId::LOWER {
+        let width = wide(id, digits).min(place.right().saturating_sub(x));
+        found.push((id, Rect { x, width, height: 1, ..place }));
+        x = (x + width + gap).min(place.right());
+    }
+    found
 }
 
 #[cfg(test)]
@@ -133,7 +158,8 @@ mod tests {
 
     fn wish(width: u16, height: u16) -> Wish {
         let size = Size { width, height };
-        Wish { size, focus: PaneId::Conversation, side: PaneId::Blocks, zoom: false, composer: 1 }
+        let (focus, side, lower) = (PaneId::Conversation, PaneId::Blocks, PaneId::Jobs);
+        Wish { size, focus, side, lower, zoom: false, composer: 1 }
     }
 
     #[test]
@@ -156,14 +182,28 @@ mod tests {
         assert_eq!(found.pane(PaneId::Conversation), None);
     }
 
+    #[test]
+    fn below_the_blocks_one_of_three_is_open_and_all_their_titles_stand_whole() {
+        for width in 100..240 {
+            for lower in PaneId::LOWER {
+                let found = layout(&Wish { lower, ..wish(width, 40) }).unwrap();
+                let place = found.pane(lower).unwrap();
+                assert_eq!(PaneId::LOWER.iter().filter(|id| found.pane(**id).is_some()).count(), 1);
+                let least = |id: PaneId| id.name().len() as u16 + 5;
+                assert!(found.tabs.iter().all(|(id, at)| at.width > least(*id) && at.right() <= place.right()));
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn nothing_overlaps_and_nothing_leaves_the_screen(
             width in 40u16..400, height in 10u16..200, composer in 0u16..9, zoom: bool,
-            focus in 0usize..4, side in prop::sample::select(vec![PaneId::Roster, PaneId::Blocks, PaneId::Jobs]),
+            focus in 0usize..6, lower in prop::sample::select(PaneId::LOWER.to_vec()),
+            side in prop::sample::select(PaneId::ALL.into_iter().filter(|id| *id != PaneId::Conversation).collect::<Vec<_>>()),
         ) {
             let size = Size { width, height };
-            let found = layout(&Wish { size, focus: PaneId::ALL[focus], side, zoom, composer }).unwrap();
+            let found = layout(&Wish { size, focus: PaneId::ALL[focus], side, lower, zoom, composer }).unwrap();
             let screen = Rect::new(0, 0, width, height);
             let mut all = vec![found.title, found.composer, found.status];
             all.extend(found.panes.iter().flatten());

@@ -5,6 +5,7 @@
 //! window it shows. Lookups are linear over rows that are few (agents, blocks, runs not over).
 
 mod lookup;
+pub mod waiting;
 
 pub use lookup::Doing;
 
@@ -125,7 +126,7 @@ impl Model {
             blocks: overview.blocks,
             conversations: overview.conversations,
             jobs: overview.jobs,
-            calls: overview.calls,
+            calls: overview.calls.into_iter().filter(|call| call.answer.is_none()).collect(),
             mails: overview.mails,
             faults: overview.faults,
             default_model: overview.default_model,
@@ -234,6 +235,10 @@ impl Model {
         match &run.kind {
             RunKind::Turn { .. } if over => {
                 self.runs.retain(|known| known.id != run.id && known.parent.as_ref() != Some(&run.id));
+                // Workers are runs of a speech of it.
+                let left: Vec<RunId> = self.runs.iter().map(|known| known.id.clone()).collect();
+                let stays = |run: &Run| !run.is_finished() || run.parent.as_ref().is_some_and(|id| left.contains(id));
+                self.runs.retain(stays);
                 self.last_turns.insert(run.conversation.clone(), run);
             }
             RunKind::Job { .. } if over => self.runs.retain(|known| known.id != run.id),

@@ -6,8 +6,10 @@
 
 pub mod blocks;
 pub mod conversation;
+pub mod inbox;
 pub mod jobs;
 pub mod list;
+pub mod mail;
 pub mod roster;
 
 use crossterm::event::{KeyEvent, MouseEvent};
@@ -38,11 +40,17 @@ pub enum PaneId {
     Blocks,
     /// Background work.
     Jobs,
+    /// What waits for the person.
+    Inbox,
+    /// Mail.
+    Mail,
 }
 
 impl PaneId {
     /// All panes, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::Roster, Self::Conversation, Self::Blocks, Self::Jobs];
+    pub const ALL: [Self; 6] = [Self::Roster, Self::Conversation, Self::Blocks, Self::Jobs, Self::Inbox, Self::Mail];
+    /// The panes that share the place below the blocks: one of them is open.
+    pub const LOWER: [Self; 3] = [Self::Jobs, Self::Inbox, Self::Mail];
 
     /// Its number, from 1.
     #[must_use]
@@ -58,6 +66,8 @@ impl PaneId {
             Self::Conversation => "Conversation",
             Self::Blocks => "Blocks",
             Self::Jobs => "Jobs",
+            Self::Inbox => "Inbox",
+            Self::Mail => "Mail",
         }
     }
 
@@ -166,6 +176,10 @@ pub struct Panes {
     pub blocks: blocks::Blocks,
     /// Background work.
     pub jobs: jobs::Jobs,
+    /// What waits for the person.
+    pub inbox: inbox::Inbox,
+    /// Mail.
+    pub mail: mail::Mails,
 }
 
 impl Panes {
@@ -177,6 +191,8 @@ impl Panes {
             PaneId::Conversation => &self.conversation,
             PaneId::Blocks => &self.blocks,
             PaneId::Jobs => &self.jobs,
+            PaneId::Inbox => &self.inbox,
+            PaneId::Mail => &self.mail,
         }
     }
 
@@ -187,6 +203,8 @@ impl Panes {
             PaneId::Conversation => &mut self.conversation,
             PaneId::Blocks => &mut self.blocks,
             PaneId::Jobs => &mut self.jobs,
+            PaneId::Inbox => &mut self.inbox,
+            PaneId::Mail => &mut self.mail,
         }
     }
 }

@@ -31,6 +31,8 @@ pub struct Session {
     pub pane: Option<PaneId>,
     /// The pane beside the conversation where there is room for one.
     pub side: Option<PaneId>,
+    /// The pane that is open below the blocks.
+    pub lower: Option<PaneId>,
     /// Whether the pane has the whole body.
     pub zoom: bool,
     /// Whose conversation is shown.

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use nightdesk::domain::{Content, PendingKind, RunState, StopReason};
+use nightdesk::domain::{Content, PendingKind, Rule, RunState, StopReason};
 use nightdesk::engine::wire::{Address, Phase, Reply, Request};
 use nightdesk::llm::{Entry, ToolSpec};
-use nightdesk::tools::{Desk, Effect, Tool, Toolbox, Wait};
+use nightdesk::tools::{Desk, Effect, Tool, Toolbox};
 use serde_json::{Value, json};
 
 use crate::stop;
 use crate::world::{Plan, World, agent_id, story};
 
-/// A tool that waits for a person.
+/// A tool a person decides on.
 struct AskPerson;
 
 impl Tool for AskPerson {
@@ -26,7 +26,7 @@ impl Tool for AskPerson {
     }
 
     fn call<'a>(&'a self, _: &'a Value, _: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
-        Box::pin(async { Effect::Wait(Wait::Approval) })
+        Box::pin(async { Effect::done("It is done.") })
     }
 }
 
@@ -66,7 +66,8 @@ text = "{agent} speaks"
 
 fn asks() -> Plan {
     let toolbox = Toolbox::default().with(Arc::new(AskPerson));
-    Plan { script: ASKS, members: &["ann", "bob"], toolbox, ..Plan::default() }
+    let rules = vec![Rule::RequiresApproval { tool_name: "ask_person".to_owned() }];
+    Plan { script: ASKS, members: &["ann", "bob"], toolbox, rules, ..Plan::default() }
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,8 +101,8 @@ async fn a_call_that_needs_a_person_parks_the_run_over_a_restart_until_it_is_ans
         "user: go on",
         "ann: I have to ask.",
         "ann memory_insert ok: Block story, version 2, now reads:",
-        "ann ask_person ok: You may.",
-        "ann memory_insert refused: not called: a call before it had to wait; call it again if it is still wanted",
+        "ann ask_person ok: It is done.",
+        "ann memory_insert ok: Block story, version 3, now reads:",
         "ann: ann speaks",
         "bob: bob speaks",
     ];
@@ -156,19 +157,21 @@ arguments = {}
 "#;
     let world = World::new(Plan { script, members: &["ann"], ..asks() }).await;
     let run = world.post("go on").await;
-    for text in ["first", "second"] {
+    for (approve, text) in [(true, "first"), (false, "second")] {
         world.in_state(&run, RunState::Parked).await;
         let call = world.overview().await.calls.remove(0);
         let (step, ordinal) = (call.step, call.ordinal);
-        world
-            .ask(Request::Decide { step, ordinal, approve: true, for_run: false, reason: text.to_owned() })
-            .await
-            .unwrap();
+        world.ask(Request::Decide { step, ordinal, approve, for_run: false, reason: text.to_owned() }).await.unwrap();
         world.when(async |world| (world.overview().await.calls.is_empty()).then_some(())).await;
         world.when(async |world| (world.asked().len() > 1).then_some(())).await;
     }
     world.finished(&run).await;
-    let expected = ["user: go on", "ann ask_person ok: first", "ann ask_person ok: second", "ann: Thank you."];
+    let expected = [
+        "user: go on",
+        "ann ask_person ok: It is done.",
+        "ann ask_person refused: not called: the user said no: second",
+        "ann: Thank you.",
+    ];
     assert_eq!(world.transcript().await, expected);
     world.close().await;
 }
@@ -189,7 +192,7 @@ async fn a_refusal_of_a_person_is_told_and_a_message_meanwhile_queues() {
         .unwrap();
     world.finished(&run).await;
     let lines = world.transcript().await;
-    assert!(lines.contains(&"ann ask_person refused: No.".to_owned()), "{lines:?}");
+    assert!(lines.contains(&"ann ask_person refused: not called: the user said no: No.".to_owned()), "{lines:?}");
     world.in_state(&queued, RunState::Parked).await;
     world.close().await;
 }
@@ -286,7 +289,7 @@ async fn a_cancel_while_the_agent_speaks_elsewhere_ends_what_queues_for_it() {
 #[tokio::test(start_paused = true)]
 async fn a_tool_that_panics_fails_its_call_and_leaves_nothing_half_done() {
     let toolbox = Toolbox::default().with(Arc::new(Broken));
-    let world = World::new(Plan { toolbox, ..asks() }).await;
+    let world = World::new(Plan { toolbox, rules: Vec::new(), ..asks() }).await;
     let run = world.send("go on").await;
     assert_eq!(stop(&run), StopReason::MaxTurns);
     let talk = world.conversation().await.id;

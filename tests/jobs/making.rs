@@ -1,9 +1,10 @@
 //! What makes a job, and that it is there exactly when its cause is (J1, J3, J9).
 
-use nightdesk::domain::{Change, JobOutcome, JobState, RunState, Trigger};
+use nightdesk::domain::{Change, JobOutcome, JobState, Rule, RunState, Trigger};
+use nightdesk::engine::wire::{Address, Request};
 use nightdesk::llm::Entry;
 
-use crate::world::{Plan, World};
+use crate::world::{Plan, World, agent_id, story};
 use crate::{desk, run_now, runs, turns, until};
 
 const QUICK: &str = r#"
@@ -189,46 +190,44 @@ text = "{agent} speaks"
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_would_wait_for_somebody_is_refused_in_the_background() {
-    struct Ask;
-    impl nightdesk::tools::Tool for Ask {
-        fn spec(&self) -> nightdesk::llm::ToolSpec {
-            nightdesk::llm::ToolSpec {
-                name: "ask_person".to_owned(),
-                description: String::new(),
-                schema: serde_json::json!({"type": "object"}),
-            }
-        }
-        fn call<'a>(
-            &'a self,
-            _: &'a serde_json::Value,
-            _: &'a mut nightdesk::tools::Desk<'_>,
-        ) -> futures::future::BoxFuture<'a, nightdesk::tools::Effect> {
-            Box::pin(async { nightdesk::tools::Effect::Wait(nightdesk::tools::Wait::Approval) })
-        }
-    }
+async fn a_job_that_needs_a_person_parks_without_its_agent_and_goes_on_over_a_restart() {
     let script = r#"
 [[reply]]
 background = true
 step = 1
 [[reply.call]]
-name = "ask_person"
-[[reply]]
-background = true
+name = "memory_rethink"
+arguments = { label = "story", new_memory = "All of it anew." }
 [[reply.call]]
 name = "memory_finish_edits"
 [default]
 text = "{agent} speaks"
 "#;
-    let toolbox = nightdesk::tools::Toolbox::default().with(std::sync::Arc::new(Ask));
-    let world = World::new(Plan { toolbox, ..desk(script) }).await;
+    let rules = vec![Rule::RequiresApproval { tool_name: "memory_rethink".to_owned() }];
+    let world = World::new(Plan { rules, ..desk(script) }).await;
     world.send("one").await;
+    let parked = async |world: &World| {
+        let job = world.overview().await.jobs.into_iter().next()?;
+        (job.state == JobState::Parked).then_some(job)
+    };
+    let job = world.when(parked).await;
+    assert_eq!((job.state.shown(), job.attempt), ("running", 1));
+    world.idle().await;
+    let to = Address::Agent(agent_id("cleo"));
+    world.ask(Request::Send { to, text: "are you free?".to_owned() }).await.unwrap();
+    world.when(async |world| (world.asked_of("cleo").len() == 2).then_some(())).await;
+    let world = world.restart_after(std::time::Duration::from_hours(20)).await;
+    let job = world.when(parked).await;
+    assert_eq!(job.attempt, 1, "a wait is no attempt");
+    let calls = world.store().calls(job.run.as_ref().unwrap()).await.unwrap();
+    let call = calls.into_iter().find(|call| call.name == "memory_rethink").unwrap();
+    let (step, ordinal) = (call.step, call.ordinal);
+    let yes = Request::Decide { step, ordinal, approve: true, for_run: false, reason: String::new() };
+    world.ask(yes).await.unwrap();
     let job = world.job_over().await;
-    assert_eq!(job.state, JobState::Completed { outcome: JobOutcome::Unchanged });
-    let told = world.asked_of("cleo").pop().unwrap();
-    let refused =
-        |entry: &Entry| matches!(entry, Entry::Result { ok: false, text, .. } if text.contains("nobody is waited for"));
-    assert!(told.entries.iter().any(refused), "{:?}", told.entries);
+    assert_eq!(job.state, JobState::Completed { outcome: JobOutcome::Changed });
+    assert_eq!((job.attempt, job.edits), (1, 1));
+    assert_eq!(world.block(&story()).await.value, "All of it anew.");
     assert!(!runs(&job));
     world.close().await;
 }

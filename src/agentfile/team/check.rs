@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use super::keys::nearest;
 use super::table::Reader;
-use super::{AgentSpec, GroupSpec, Name, TeamFile};
-use crate::domain::ManagerType;
+use super::terminate::with_speakers;
+use super::{AgentSpec, GroupSpec, Name, RuleSpec, TeamFile};
+use crate::domain::agent::BACKGROUND_TOOLS;
 use crate::domain::block::folded;
 use crate::domain::group::{MAX_MEMBERS, MAX_SHARED_BLOCKS};
+use crate::domain::{AgentId, ManagerType, Rule};
 
 /// The label of the block that holds an agent's `persona`.
 pub(super) const PERSONA: &str = "persona";
@@ -52,7 +54,7 @@ fn shape(reader: &mut Reader<'_>, group: &GroupSpec) {
                 reader.fault(group.line, "round_robin needs members, the names of one agent or more who speak in turn");
             }
         }
-        ManagerType::Supervisor | ManagerType::Dynamic => {}
+        ManagerType::Supervisor | ManagerType::Dynamic => orchestrated(reader, group),
         ManagerType::Sleeptime => {
             if let Some(first) = group.members.first() {
                 let said = "sleeptime has no members; manager_agent answers, and [group.sleeptime] agents work in \
@@ -93,6 +95,77 @@ fn shape(reader: &mut Reader<'_>, group: &GroupSpec) {
     }
 }
 
+/// A manager who is no member, and members.
+fn orchestrated(reader: &mut Reader<'_>, group: &GroupSpec) {
+    let kind = group.manager_type.as_str();
+    let (does, work) = match group.manager_type {
+        ManagerType::Supervisor => ("delegates", "work"),
+        _ => ("chooses who speaks", "speak"),
+    };
+    if group.members.is_empty() {
+        reader.fault(group.line, format!("{kind} needs members, the names of one agent or more who {work}"));
+    }
+    let Some(manager) = &group.manager_agent else {
+        reader.fault(group.line, format!("{kind} needs manager_agent, the name of the agent who {does}"));
+        return;
+    };
+    if let Some(both) = group.members.iter().find(|name| name.text == manager.text) {
+        let said = format!("{:?} is the manager_agent, who {does}, and cannot be a member too", both.text);
+        reader.fault(both.line, said);
+    }
+}
+
+/// Names are how agents are spoken to: one from here and one from elsewhere may not share one.
+fn distinct(reader: &mut Reader<'_>, group: &GroupSpec) {
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    for Name { text, line } in group.all() {
+        let other = seen.entry(folded(short(text))).or_insert(text);
+        if *other != text {
+            let said = format!("{text:?} and {other:?} would both be called {} in this group; rename one", short(text));
+            reader.fault(*line, said);
+        }
+    }
+}
+
+/// The part of a name behind its group.
+fn short(name: &str) -> &str {
+    name.split_once('/').map_or(name, |(_, name)| name)
+}
+
+/// Who has a role is in the group.
+fn in_group(reader: &mut Reader<'_>, group: &GroupSpec) {
+    let here: Vec<&str> = group.all().map(|name| name.text.as_str()).collect();
+    for (Name { text, line }, _) in &group.roles {
+        if !here.contains(&text.as_str()) {
+            let help = match nearest(text, here.iter().copied()) {
+                Some(near) => format!("did you mean {near}?"),
+                None => format!("there are {}", here.join(", ")),
+            };
+            reader.fault(*line, format!("roles names {text:?}, who is not in the group; {help}"));
+        }
+    }
+}
+
+/// Contacts are agents of other groups, by full name.
+fn contacts(reader: &mut Reader<'_>, group: &GroupSpec, agent: &AgentSpec) {
+    for (at, Name { text, line }) in agent.contacts.iter().enumerate() {
+        let own = text.split_once('/').is_some_and(|(home, _)| home == group.name);
+        if own {
+            reader.fault(*line, format!("contacts names {text:?} of this group; agents of one group may write anyway"));
+        } else if !is_full(text) {
+            reader.fault(*line, format!("contacts names {text:?}; write agents of other groups as \"group/name\""));
+        } else if agent.contacts[..at].iter().any(|before| before.text == *text) {
+            reader.fault(*line, format!("contacts names {text:?} twice; once is enough"));
+        }
+    }
+}
+
+/// True for a name of the form `group/name`.
+fn is_full(name: &str) -> bool {
+    let part = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || "/@".contains(c));
+    name.split_once('/').is_some_and(|(group, name)| part(group) && part(name))
+}
+
 /// Every list names what is in the file, and nothing twice.
 fn references(reader: &mut Reader<'_>, file: &TeamFile) {
     let agents: Vec<&str> = file.agents.iter().map(|agent| agent.name.as_str()).collect();
@@ -103,9 +176,17 @@ fn references(reader: &mut Reader<'_>, file: &TeamFile) {
     if let Some(sleeptime) = &group.sleeptime {
         listed(reader, "agents", &sleeptime.agents, "agent", &agents);
     }
+    if let Some(terminate) = &group.terminate {
+        for speaker in &terminate.speakers {
+            listed(reader, "speaker", std::slice::from_ref(speaker), "agent", &agents);
+        }
+    }
+    distinct(reader, group);
+    in_group(reader, group);
     listed(reader, "shared_blocks", &group.shared_blocks, "block", &labels);
     for agent in &file.agents {
         listed(reader, "blocks", &agent.blocks, "block", &labels);
+        contacts(reader, group, agent);
     }
 }
 
@@ -114,13 +195,14 @@ fn listed(reader: &mut Reader<'_>, key: &str, names: &[Name], noun: &str, known:
         if names[..at].iter().any(|before| before.text == *text) {
             reader.fault(*line, format!("{key} names {text:?} twice; once is enough"));
         }
-        if known.contains(&text.as_str()) {
+        // Whether another group has such an agent is known where the file is applied.
+        if known.contains(&text.as_str()) || noun == "agent" && is_full(text) {
             continue;
         }
         let called = if noun == "agent" { "name" } else { "label" };
         let help = match nearest(text, known.iter().copied()) {
             Some(near) => format!("did you mean {near}?"),
-            None if noun == "agent" && text.contains('/') => "agents of other groups cannot be named yet".to_owned(),
+            None if noun == "agent" && text.contains('/') => "agents of other groups are \"group/name\"".to_owned(),
             None if known.is_empty() => format!("add one: [[{noun}]] with {called} = {text:?}"),
             None => format!("there are {}", known.join(", ")),
         };
@@ -158,17 +240,61 @@ fn oddities(reader: &mut Reader<'_>, file: &TeamFile) {
             format!("agent {} is in no list of [group]; it can only be spoken to directly", agent.name),
         );
     }
-    if file.group.manager_type == ManagerType::Sleeptime && file.group.max_turns.is_some() {
-        reader
-            .warn(file.group.line, "max_turns has no effect: in a sleeptime group manager_agent gives the one answer");
+    for agent in &file.agents {
+        for RuleSpec { line, rule: Rule::RequiresApproval { tool_name } } in &agent.rules {
+            let removed = agent.tools.contains(&format!("-{tool_name}"));
+            let foreground = BACKGROUND_TOOLS.contains(&tool_name.as_str())
+                && !file.group.in_background(&agent.name)
+                && !agent.tools.contains(tool_name);
+            if removed || foreground {
+                let said = format!("agent {} does not have the tool {tool_name}; the rule has no effect", agent.name);
+                reader.warn(*line, said);
+            }
+        }
+    }
+    let speakers = file.group.terminate.iter().flat_map(|terminate| &terminate.speakers);
+    for name in speakers {
+        let speaks = file.group.members.iter().chain(&file.group.manager_agent).any(|one| one.text == name.text);
+        if !speaks {
+            reader.warn(name.line, format!("terminate: {} does not speak in this group; it never holds", name.text));
+        }
     }
 }
 
 impl GroupSpec {
+    /// Everybody the group's lists name: members, manager agent, background agents.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Name> {
+        let background = self.sleeptime.iter().flat_map(|sleeptime| &sleeptime.agents);
+        self.members.iter().chain(&self.manager_agent).chain(background)
+    }
+
     /// True when some list of the group names this agent.
     pub(super) fn has(&self, agent: &str) -> bool {
-        let background = self.sleeptime.iter().flat_map(|sleeptime| &sleeptime.agents);
-        self.members.iter().chain(&self.manager_agent).chain(background).any(|name| name.text == agent)
+        self.all().any(|name| name.text == agent)
+    }
+
+    /// True when this agent works in the background.
+    fn in_background(&self, agent: &str) -> bool {
+        self.sleeptime.iter().flat_map(|sleeptime| &sleeptime.agents).any(|name| name.text == agent)
+    }
+
+    /// `desk/ann` in the file of the group desk is ann.
+    pub(super) fn shorten_own_names(&mut self) {
+        let home = format!("{}/", self.name);
+        let background = self.sleeptime.iter_mut().flat_map(|sleeptime| &mut sleeptime.agents);
+        let speakers = self.terminate.iter_mut().flat_map(|terminate| &mut terminate.speakers);
+        let roles = self.roles.iter_mut().map(|(name, _)| name);
+        for name in
+            self.members.iter_mut().chain(&mut self.manager_agent).chain(background).chain(speakers).chain(roles)
+        {
+            if let Some(short) = name.text.strip_prefix(&home) {
+                name.text = short.to_owned();
+            }
+        }
+        if let Some(spec) = &mut self.terminate {
+            let short = |id: &AgentId| AgentId::from(id.as_str().strip_prefix(&home).unwrap_or(id.as_str()));
+            spec.condition = with_speakers(&spec.condition, &short);
+        }
     }
 
     /// True when the block reaches every agent of the group.
@@ -178,6 +304,19 @@ impl GroupSpec {
 }
 
 impl TeamFile {
+    /// Every full name of an agent of another group, with the key that names it.
+    pub(super) fn full_names(&self) -> Vec<(&'static str, &Name)> {
+        let group = &self.group;
+        let keyed = |key: &'static str| move |name| (key, name);
+        let speakers = group.terminate.iter().flat_map(|terminate| &terminate.speakers);
+        let background = group.sleeptime.iter().flat_map(|sleeptime| &sleeptime.agents);
+        let contacts = self.agents.iter().flat_map(|agent| &agent.contacts);
+        let all = group.members.iter().map(keyed("members"));
+        let all = all.chain(group.manager_agent.iter().map(keyed("manager_agent")));
+        let all = all.chain(background.map(keyed("agents"))).chain(speakers.map(keyed("speaker")));
+        all.chain(contacts.map(keyed("contacts"))).filter(|(_, name)| name.text.contains('/')).collect()
+    }
+
     /// The agents that name this block, in file order.
     pub(super) fn namers(&self, label: &str) -> Vec<&AgentSpec> {
         self.agents.iter().filter(|agent| agent.blocks.iter().any(|name| name.text == label)).collect()

@@ -6,12 +6,15 @@ pub(super) enum Table {
     Top,
     Group,
     Sleeptime,
+    Terminate,
     Block,
     Agent,
+    Rule,
 }
 
 impl Table {
-    const ALL: [Self; 5] = [Self::Top, Self::Group, Self::Sleeptime, Self::Block, Self::Agent];
+    const ALL: [Self; 7] =
+        [Self::Top, Self::Group, Self::Sleeptime, Self::Terminate, Self::Block, Self::Agent, Self::Rule];
 
     /// As it is written in the file.
     pub fn title(self) -> &'static str {
@@ -19,8 +22,10 @@ impl Table {
             Self::Top => "a team file",
             Self::Group => "[group]",
             Self::Sleeptime => "[group.sleeptime]",
+            Self::Terminate => "terminate",
             Self::Block => "[[block]]",
             Self::Agent => "[[agent]]",
+            Self::Rule => "[[agent.rule]]",
         }
     }
 
@@ -35,10 +40,22 @@ impl Table {
                 "members",
                 "manager_agent",
                 "max_turns",
+                "termination_token",
+                "allow_repeat",
+                "max_rounds",
+                "continue_order",
+                "terminate",
+                "roles",
+                "status",
+                "wait_seconds",
+                "mail_per_minute",
                 "shared_blocks",
                 "sleeptime",
             ],
             Self::Sleeptime => &["agents", "every_turns"],
+            Self::Terminate => {
+                &["any", "all", "max_turns", "text", "speaker", "tokens", "seconds", "tool", "to_user", "external"]
+            }
             Self::Block => &["label", "description", "value", "limit", "read_only", "tags"],
             Self::Agent => &[
                 "name",
@@ -49,11 +66,14 @@ impl Table {
                 "system_file",
                 "blocks",
                 "tools",
+                "rule",
+                "contacts",
                 "tags",
                 "max_steps",
                 "temperature",
                 "max_tokens",
             ],
+            Self::Rule => &["type", "tool_name"],
         }
     }
 
@@ -63,8 +83,10 @@ impl Table {
             Self::Top => TOP,
             Self::Group => GROUP,
             Self::Sleeptime => SLEEPTIME,
+            Self::Terminate => TERMINATE,
             Self::Block => BLOCK,
             Self::Agent => AGENT,
+            Self::Rule => RULE,
         }
     }
 }
@@ -79,7 +101,7 @@ const TOP: &[(&str, &str)] = &[
     ("multi_agent_group", "is [group] here"),
     ("manager_config", "is manager_type, manager_agent and max_turns of [group] here"),
     ("tools", "is tools of an [[agent]] here"),
-    ("tool_rules", "is not there yet"),
+    ("tool_rules", "is one [[agent.rule]] each here"),
     ("mcp_servers", "is not there yet"),
     ("sources", "is not there yet"),
     ("files", "is not there yet"),
@@ -97,7 +119,6 @@ const GROUP: &[(&str, &str)] = &[
     ("block_ids", "is shared_blocks here"),
     ("sleeptime_agent_frequency", "is [group.sleeptime] every_turns here"),
     ("enable_sleeptime", "is a [group.sleeptime] with agents here"),
-    ("termination_token", "belongs to dynamic groups, which are not there yet"),
     ("max_message_buffer_length", "belongs to voice_sleeptime groups, which are not there yet"),
     ("min_message_buffer_length", "belongs to voice_sleeptime groups, which are not there yet"),
     ("turns_counter", "is counted in the store; leave it out"),
@@ -117,6 +138,19 @@ const SLEEPTIME: &[(&str, &str)] = &[
     ("manager_agent_id", "is manager_agent of [group] here"),
     ("turns_counter", "is counted in the store; leave it out"),
     ("last_processed_message_id", "is kept in the store; leave it out"),
+];
+
+const TERMINATE: &[(&str, &str)] = &[("termination_token", "stands in [group] itself, beside terminate")];
+
+const RULE: &[(&str, &str)] = &[
+    ("args", "belongs to rules that are not there yet"),
+    ("children", "belongs to rules that are not there yet"),
+    ("child_arg_nodes", "belongs to rules that are not there yet"),
+    ("child_output_mapping", "belongs to rules that are not there yet"),
+    ("default_child", "belongs to rules that are not there yet"),
+    ("require_output_mapping", "belongs to rules that are not there yet"),
+    ("max_count_limit", "belongs to rules that are not there yet"),
+    ("prompt_template", "has no meaning in a team file; leave it out"),
 ];
 
 const BLOCK: &[(&str, &str)] = &[
@@ -140,7 +174,7 @@ const AGENT: &[(&str, &str)] = &[
     ("block_ids", "is blocks here"),
     ("tool_ids", "is tools here"),
     ("include_base_tools", "is tools here: every agent has the usual ones, and \"-NAME\" removes one"),
-    ("tool_rules", "is not there yet"),
+    ("tool_rules", "is one [[agent.rule]] each here"),
     ("include_base_tool_rules", "is not there yet"),
     ("llm_config", "is model, temperature and max_tokens here"),
     ("model_settings", "is model, temperature and max_tokens here"),
@@ -192,7 +226,8 @@ pub(super) fn unknown(table: Table, key: &str) -> String {
 }
 
 /// The one of these that this was probably meant to be.
-pub(super) fn nearest<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wrong = wrong.to_lowercase();
     let near = right.into_iter().map(|one| (strsim::osa_distance(&wrong, &one.to_lowercase()), one));
     let (distance, one) = near.min_by_key(|(distance, _)| *distance)?;

@@ -5,53 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::check::PERSONA;
-use super::{AgentSpec, Fault, TeamError, TeamFile, tell};
+use super::{AgentSpec, Existing, Fault, Name, TeamError, TeamFile, tell, terminate};
 use crate::domain::block::{DEFAULT_LIMIT, folded};
-use crate::domain::state::Rows;
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, BlockOwner, Change, Editor, Group, GroupId, GroupStatus, Ids, Revision, Sleeptime,
+    Agent, AgentId, Block, BlockId, BlockOwner, Change, Editor, Group, GroupId, Ids, Revision, Sleeptime,
 };
 
 /// What the block `persona` is for: the agent itself reads it.
 const PERSONA_IS_FOR: &str = "Who you are and how you speak";
 /// The reason written beside a value that comes from a file.
 const REASON: &str = "team file";
-
-/// What there is of a group before its file is applied.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Existing {
-    /// The group of the file's name.
-    pub group: Option<Group>,
-    /// Every agent whose home it is, in it or not.
-    pub agents: Vec<Agent>,
-    /// Every block that is the group's or one of these agents'.
-    pub blocks: Vec<Block>,
-}
-
-impl Existing {
-    /// What these rows hold of the group of this name.
-    pub fn read<R: Rows>(rows: &mut R, name: &str) -> Result<Self, R::Fault> {
-        let Some(group) = rows.find::<Group>(name)?.into_iter().next() else { return Ok(Self::default()) };
-        let agents: Vec<Agent> = rows.all::<Agent>()?.into_iter().filter(|agent| agent.group == group.id).collect();
-        let ours = |block: &Block| match &block.owner {
-            BlockOwner::Group(id) => *id == group.id,
-            BlockOwner::Agent(id) => agents.iter().any(|agent| agent.id == *id),
-        };
-        let blocks = rows.all::<Block>()?.into_iter().filter(ours).collect();
-        Ok(Self { group: Some(group), agents, blocks })
-    }
-
-    /// The agent of this name, regardless of case.
-    fn agent(&self, name: &str) -> Option<&Agent> {
-        self.agents.iter().find(|agent| folded(&agent.name) == folded(name))
-    }
-
-    /// True when some agent or the group has this block in its list.
-    fn in_use(&self, id: &BlockId) -> bool {
-        let shared = self.group.iter().flat_map(|group| &group.shared_blocks);
-        self.agents.iter().flat_map(|agent| &agent.blocks).chain(shared).any(|used| used == id)
-    }
-}
 
 /// The changes that make a group what its file says.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -70,6 +33,7 @@ pub struct Plan {
 pub fn plan(file: &TeamFile, existing: &Existing, ids: &Ids, overwrite_blocks: bool) -> Result<Plan, TeamError> {
     let mut planner = Planner::new(file, existing, ids, overwrite_blocks);
     planner.refuse_another_type();
+    planner.name_neighbours();
     let wanted = planner.wanted();
     let blocks = planner.blocks(&wanted);
     let agents: Vec<Agent> = file.agents.iter().map(|spec| planner.agent(spec, &blocks)).collect();
@@ -152,6 +116,31 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Finds the agents of other groups that the file names in full.
+    fn name_neighbours(&mut self) {
+        let shared: BTreeSet<String> = self.file.group.shared_blocks.iter().map(|name| folded(&name.text)).collect();
+        for (key, name) in self.file.full_names() {
+            let found = match self.existing.neighbour(name) {
+                Ok(found) => found,
+                Err(why) => {
+                    self.fault(name.line, format!("{key} names {:?}, but {why}", name.text));
+                    continue;
+                }
+            };
+            self.agent_ids.insert(&name.text, found.id.clone());
+            if let Some(label) = found.labels.iter().find(|label| shared.contains(&folded(label)))
+                && self.file.group.has(&name.text)
+            {
+                let text = format!(
+                    "{} has a block {label:?} of its own and would get this group's {label:?} too; give one of them \
+                     another label",
+                    name.text
+                );
+                self.fault(name.line, text);
+            }
+        }
+    }
+
     /// Every block the file asks for, at home where those who name it put it.
     fn wanted(&self) -> Vec<Wanted<'a>> {
         let mut wanted = Vec::new();
@@ -191,7 +180,7 @@ impl<'a> Planner<'a> {
     }
 
     fn agent_id(&self, name: &str) -> AgentId {
-        // Every name of a parsed file is one of its agents.
+        // Every name of a parsed file is one of its agents, or found in another group; else there is a fault.
         self.agent_ids.get(name).cloned().unwrap_or_else(|| AgentId::from(name))
     }
 
@@ -357,6 +346,8 @@ impl<'a> Planner<'a> {
             system: spec.system.clone(),
             blocks: persona.into_iter().chain(named).cloned().collect(),
             tools: spec.tools.clone(),
+            rules: spec.rules.iter().map(|spec| spec.rule.clone()).collect(),
+            contacts: spec.contacts.iter().map(|name| self.agent_id(&name.text)).collect(),
             tags: spec.tags.clone(),
             max_steps: spec.max_steps,
             temperature: spec.temperature,
@@ -368,7 +359,7 @@ impl<'a> Planner<'a> {
     /// The group as the file wants it.
     fn group(&self, placed: &Placed) -> Group {
         let spec = &self.file.group;
-        let ids = |names: &[super::Name]| names.iter().map(|name| self.agent_id(&name.text)).collect::<Vec<_>>();
+        let ids = |names: &[Name]| names.iter().map(|name| self.agent_id(&name.text)).collect::<Vec<_>>();
         let shared = spec.shared_blocks.iter().filter_map(|name| placed.by_label.get(&folded(&name.text)));
         let name = spec.name.clone();
         Group {
@@ -376,12 +367,24 @@ impl<'a> Planner<'a> {
             members: ids(&spec.members),
             manager_agent: spec.manager_agent.as_ref().map(|name| self.agent_id(&name.text)),
             max_turns: spec.max_turns,
+            termination_token: spec.termination_token.clone(),
+            allow_repeat: spec.allow_repeat,
+            max_rounds: spec.max_rounds,
+            continue_order: spec.continue_order,
+            terminate: spec
+                .terminate
+                .as_ref()
+                .map(|spec| terminate::with_speakers(&spec.condition, &|name| self.agent_id(name.as_str()))),
+            roles: spec.roles.iter().map(|(name, role)| (self.agent_id(&name.text), role.clone())).collect(),
+            wait_seconds: spec.wait_seconds,
+            mail_per_minute: spec.mail_per_minute,
             shared_blocks: shared.cloned().collect(),
             sleeptime: spec
                 .sleeptime
                 .as_ref()
                 .map(|sleeptime| Sleeptime { agents: ids(&sleeptime.agents), every_turns: sleeptime.every_turns }),
-            status: self.existing.group.as_ref().map_or(GroupStatus::Active, |group| group.status),
+            // What a person paused stays paused, unless the file says otherwise.
+            status: spec.status.or(self.existing.group.as_ref().map(|group| group.status)).unwrap_or_default(),
             ..Group::new(self.group_id.clone(), name, spec.manager_type)
         }
     }
@@ -413,7 +416,7 @@ impl<'a> Planner<'a> {
                 }
                 Some(old) if *old == agent => continue,
                 Some(old) => {
-                    let told = tell::agent(old, &agent, &|id| self.block_label(id));
+                    let told = tell::agent(old, &agent, &|id| self.agent_name(id), &|id| self.block_label(id));
                     self.told[1].push(format!("~ agent {}: {}", agent.name, told.join(", ")));
                 }
             }
@@ -457,7 +460,8 @@ impl<'a> Planner<'a> {
     fn agent_name(&self, id: &AgentId) -> String {
         let old = self.existing.agents.iter().find(|agent| agent.id == *id).map(|agent| agent.name.as_str());
         let new = self.agent_ids.iter().find(|(_, one)| *one == id).map(|(name, _)| *name);
-        new.or(old).unwrap_or(id.as_str()).to_owned()
+        let other = || self.existing.neighbours.iter().find(|one| one.id == *id).map(super::Neighbour::full_name);
+        new.or(old).map(str::to_owned).or_else(other).unwrap_or_else(|| id.to_string())
     }
 
     fn block_label(&self, id: &BlockId) -> String {

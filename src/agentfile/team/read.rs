@@ -7,13 +7,19 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys::{Table, nearest};
 use super::table::{Reader, Section};
-use super::{AgentSpec, BlockSpec, GroupSpec, Name, SleeptimeSpec, Surroundings, TeamFile, cause};
-use crate::domain::ManagerType;
+use super::{AgentSpec, BlockSpec, GroupSpec, Name, SleeptimeSpec, Surroundings, TeamFile, cause, rules, terminate};
 use crate::domain::agent::{BACKGROUND_TOOLS, DEFAULT_TOOLS};
 use crate::domain::block::{DEFAULT_LIMIT, check_label};
+use crate::domain::group::{DEFAULT_TERMINATION_TOKEN, SETTINGS};
+use crate::domain::terminate::RETURN_TO_USER;
+use crate::domain::{GroupStatus, ManagerType};
 
 /// Manager types that have a name but no engine yet.
-const LATER: [&str; 4] = ["supervisor", "dynamic", "handoff", "voice_sleeptime"];
+const LATER: [&str; 2] = ["handoff", "voice_sleeptime"];
+/// Tools a manager type or a condition gives: they are not asked for, but rules and conditions may name them.
+const GIVEN: [&str; 3] = ["delegate", "send_message_to_all_agents_in_group", RETURN_TO_USER];
+/// The longest role, in characters: it stands behind a name.
+const ROLE: usize = 60;
 
 /// Reads all tables; `None` where there is no group to speak of. Faults are the reader's.
 pub(super) fn file(reader: &mut Reader<'_>, text: &str, around: &Surroundings<'_>) -> Option<TeamFile> {
@@ -30,30 +36,17 @@ pub(super) fn file(reader: &mut Reader<'_>, text: &str, around: &Surroundings<'_
     let blocks = tables(reader, &top, "block", Table::Block).iter().map(|section| block(reader, section)).collect();
     let agents =
         tables(reader, &top, "agent", Table::Agent).iter().map(|section| agent(reader, section, around)).collect();
-    let group = group(reader, &top)?;
+    let group = group(reader, &top, around)?;
     Some(TeamFile { file: around.file.to_owned(), group, blocks, agents, warnings: Vec::new() })
 }
 
-/// The tables of `[[key]]`.
+/// The tables of `[[key]]`, opened.
 fn tables<'t>(reader: &mut Reader<'_>, top: &Section<'t>, key: &str, table: Table) -> Vec<Section<'t>> {
-    let Some(value) = top.get(key) else { return Vec::new() };
-    let mut sections = Vec::new();
-    if let DeValue::Array(array) = value.get_ref() {
-        for item in array {
-            let DeValue::Table(map) = item.get_ref() else {
-                let line = reader.line(&item.span());
-                reader.fault(line, format!("each {key} is a table of its own, under the line [[{key}]]"));
-                continue;
-            };
-            sections.push(Section::open(reader, table, map, &item.span()));
-        }
-    } else {
-        top.fault(reader, key, format!("stands once for each {key}, with two brackets: [[{key}]]"));
-    }
-    sections
+    let found = top.tables(reader, key, table.title());
+    found.into_iter().map(|(map, span)| Section::open(reader, table, map, &span)).collect()
 }
 
-fn group(reader: &mut Reader<'_>, top: &Section<'_>) -> Option<GroupSpec> {
+fn group(reader: &mut Reader<'_>, top: &Section<'_>, around: &Surroundings<'_>) -> Option<GroupSpec> {
     let section = match top.get("group").map(|value| (value.get_ref(), value.span())) {
         Some((DeValue::Table(map), span)) => Section::open(reader, Table::Group, map, &span),
         Some(_) => {
@@ -67,17 +60,102 @@ fn group(reader: &mut Reader<'_>, top: &Section<'_>) -> Option<GroupSpec> {
             return None;
         }
     };
-    Some(GroupSpec {
+    let kind = manager_type(reader, &section);
+    if let Some(kind) = kind {
+        belongings(reader, &section, kind);
+    }
+    let mut spec = GroupSpec {
         line: section.line,
         name: called(reader, &section, "group"),
         description: section.text(reader, "description").unwrap_or_default(),
-        manager_type: manager_type(reader, &section),
+        manager_type: kind.unwrap_or(ManagerType::RoundRobin),
         members: section.names(reader, "members").unwrap_or_default(),
         manager_agent: section.name(reader, "manager_agent"),
         max_turns: section.whole(reader, "max_turns", 1..=u32::MAX),
+        termination_token: termination_token(reader, &section),
+        allow_repeat: section.truth(reader, "allow_repeat").unwrap_or_default(),
+        max_rounds: section.whole(reader, "max_rounds", 1..=u32::MAX),
+        continue_order: section.truth(reader, "continue_order").unwrap_or_default(),
+        terminate: terminate::read(reader, &section, &mentioned(around.tools)),
+        roles: roles(reader, &section),
+        status: status(reader, &section),
+        wait_seconds: section.whole(reader, "wait_seconds", 1..=u32::MAX),
+        mail_per_minute: section.whole(reader, "mail_per_minute", 1..=u32::MAX),
         shared_blocks: section.names(reader, "shared_blocks").unwrap_or_default(),
         sleeptime: sleeptime(reader, &section),
-    })
+    };
+    spec.shorten_own_names();
+    Some(spec)
+}
+
+/// A key that only another manager type would look at is no key of this group.
+fn belongings(reader: &mut Reader<'_>, section: &Section<'_>, kind: ManagerType) {
+    for (key, kinds) in SETTINGS {
+        if section.get(key).is_some() && !kinds.contains(&kind) {
+            let kinds = kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(" and ");
+            let said = format!("belongs to {kinds} groups, and this one is {}; leave it out", kind.as_str());
+            section.fault(reader, key, said);
+        }
+    }
+}
+
+fn termination_token(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<String> {
+    let Name { text, line } = section.name(reader, "termination_token")?;
+    if text.trim().is_empty() {
+        let said =
+            format!("termination_token is empty; give it a word, or leave it out for {DEFAULT_TERMINATION_TOKEN}");
+        reader.fault(line, said);
+        return None;
+    }
+    Some(text)
+}
+
+fn status(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<GroupStatus> {
+    let Name { text, line } = section.name(reader, "status")?;
+    let found = GroupStatus::named(&text);
+    if found.is_none() {
+        let all = GroupStatus::ALL.map(GroupStatus::as_str);
+        let help = match nearest(&text, all) {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("use {}", all.join(", ")),
+        };
+        reader.fault(line, format!("there is no status {text:?}; {help}"));
+    }
+    found
+}
+
+fn roles(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<(Name, String)> {
+    const FORM: &str = "is a table of agents, each with a word or two: { lawyer = \"reviewer\" }";
+    let Some(value) = section.get("roles") else { return Vec::new() };
+    let DeValue::Table(map) = value.get_ref() else {
+        section.fault(reader, "roles", FORM);
+        return Vec::new();
+    };
+    let mut roles = Vec::new();
+    for (key, value) in map {
+        let line = reader.line(&key.span());
+        let name = Name { text: key.get_ref().to_string(), line };
+        match value.get_ref() {
+            DeValue::String(role)
+                if role.trim().is_empty() || role.contains(char::is_control) || role.chars().count() > ROLE =>
+            {
+                let who = &name.text;
+                reader.fault(line, format!("the role of {who} is a word or two on one line, up to {ROLE} characters"));
+            }
+            DeValue::String(role) => roles.push((name, role.to_string())),
+            _ => reader.fault(line, format!("roles {FORM}")),
+        }
+    }
+    roles
+}
+
+/// The tools that rules and conditions may name.
+fn mentioned<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let mut known: Vec<&str> =
+        DEFAULT_TOOLS.iter().chain(&BACKGROUND_TOOLS).chain(&GIVEN).chain(more).copied().collect();
+    known.sort_unstable();
+    known.dedup();
+    known
 }
 
 fn sleeptime(reader: &mut Reader<'_>, group: &Section<'_>) -> Option<SleeptimeSpec> {
@@ -94,24 +172,27 @@ fn sleeptime(reader: &mut Reader<'_>, group: &Section<'_>) -> Option<SleeptimeSp
     })
 }
 
-fn manager_type(reader: &mut Reader<'_>, section: &Section<'_>) -> ManagerType {
-    const HERE: [ManagerType; 2] = [ManagerType::RoundRobin, ManagerType::Sleeptime];
+/// Who speaks when; `None` where the file names no type there is.
+fn manager_type(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<ManagerType> {
     let Some(Name { text, line }) = section.name(reader, "manager_type") else {
         // As in Letta: a group that does not say is a round robin.
-        return ManagerType::RoundRobin;
+        return section.get("manager_type").is_none().then_some(ManagerType::RoundRobin);
     };
-    if let Some(found) = HERE.into_iter().find(|one| one.as_str() == text) {
+    let found = ManagerType::named(&text);
+    if found.is_some() {
         return found;
     }
+    let here = ManagerType::ALL.map(ManagerType::as_str);
+    let all = here.join(", ");
     let said = if LATER.contains(&text.as_str()) {
-        format!("manager_type {text} is not there yet; use round_robin or sleeptime")
-    } else if let Some(near) = nearest(&text, HERE.into_iter().map(ManagerType::as_str).chain(LATER)) {
+        format!("manager_type {text} is not there yet; use one of {all}")
+    } else if let Some(near) = nearest(&text, here.into_iter().chain(LATER)) {
         format!("there is no manager_type {text:?}; did you mean {near}?")
     } else {
-        format!("there is no manager_type {text:?}; use round_robin or sleeptime")
+        format!("there is no manager_type {text:?}; use one of {all}")
     };
     reader.fault(line, said);
-    ManagerType::RoundRobin
+    None
 }
 
 /// The name of a group or an agent, in the form the domain takes.
@@ -195,6 +276,8 @@ fn agent(reader: &mut Reader<'_>, section: &Section<'_>, around: &Surroundings<'
         system: system(reader, section, around),
         blocks: section.names(reader, "blocks").unwrap_or_default(),
         tools: tools(reader, section, around.tools),
+        rules: rules::read(reader, section, &mentioned(around.tools)),
+        contacts: section.names(reader, "contacts").unwrap_or_default(),
         tags: tags(reader, section),
         max_steps: section.whole(reader, "max_steps", 1..=u32::MAX),
         temperature: section.number(reader, "temperature", 0.0..=2.0),

@@ -70,6 +70,30 @@ impl<'t> Section<'t> {
         Self { table, map: value, line: reader.line(span) }
     }
 
+    /// Begins to read a table that stands on this line inside another value.
+    pub fn at(reader: &mut Reader<'_>, table: Table, value: &'t DeTable<'t>, line: usize) -> Self {
+        Self { line, ..Self::open(reader, table, value, &(0..0)) }
+    }
+
+    /// The tables of `[[key]]`, written in full as `brackets`, each with its span.
+    pub fn tables(&self, reader: &mut Reader<'_>, key: &str, brackets: &str) -> Vec<(&'t DeTable<'t>, Range<usize>)> {
+        let Some(value) = self.get(key) else { return Vec::new() };
+        let DeValue::Array(array) = value.get_ref() else {
+            self.fault(reader, key, format!("stands once for each {key}, with two brackets: {brackets}"));
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for item in array {
+            if let DeValue::Table(map) = item.get_ref() {
+                found.push((map, item.span()));
+            } else {
+                let line = reader.line(&item.span());
+                reader.fault(line, format!("each {key} is a table of its own, under the line {brackets}"));
+            }
+        }
+        found
+    }
+
     pub fn get(&self, key: &str) -> Option<&'t Spanned<DeValue<'t>>> {
         self.map.get(key)
     }
@@ -134,14 +158,21 @@ impl<'t> Section<'t> {
     /// A whole number in this range.
     pub fn whole(&self, reader: &mut Reader<'_>, key: &str, range: RangeInclusive<u32>) -> Option<u32> {
         let value = self.get(key)?;
-        let found = match value.get_ref() {
-            DeValue::Integer(digits) => u32::from_str_radix(digits.as_str(), digits.radix()).ok(),
-            _ => None,
-        };
+        let found = integer(value.get_ref()).and_then(|number| u32::try_from(number).ok());
         let found = found.filter(|number| range.contains(number));
         if found.is_none() {
             let wanted = format!("a whole number from {} to {}", range.start(), range.end());
             self.wrong(reader, key, &wanted, value.get_ref());
+        }
+        found
+    }
+
+    /// A whole number from 1, as large as a file may write it.
+    pub fn count(&self, reader: &mut Reader<'_>, key: &str) -> Option<u64> {
+        let value = self.get(key)?;
+        let found = integer(value.get_ref()).filter(|number| *number > 0);
+        if found.is_none() {
+            self.wrong(reader, key, "a whole number, 1 or more", value.get_ref());
         }
         found
     }
@@ -170,6 +201,13 @@ impl<'t> Section<'t> {
             self.wrong(reader, key, "true or false", value.get_ref());
         }
         found
+    }
+}
+
+fn integer(value: &DeValue<'_>) -> Option<u64> {
+    match value {
+        DeValue::Integer(digits) => u64::from_str_radix(digits.as_str(), digits.radix()).ok(),
+        _ => None,
     }
 }
 

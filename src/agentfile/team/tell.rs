@@ -1,6 +1,7 @@
 //! What a plan tells a person: old and new of what is short, the name of what is long.
 
-use crate::domain::{Agent, AgentId, Block, BlockId, Group, ManagerType};
+use super::terminate::written;
+use crate::domain::{Agent, AgentId, Block, BlockId, Group, ManagerType, Rule};
 
 /// What differs, but for the value and the owner.
 pub(super) fn block(old: &Block, description: &str, limit: u32, read_only: bool, tags: &[String]) -> Vec<String> {
@@ -13,7 +14,12 @@ pub(super) fn block(old: &Block, description: &str, limit: u32, read_only: bool,
 }
 
 /// What differs between two of one agent.
-pub(super) fn agent(old: &Agent, new: &Agent, label: &dyn Fn(&BlockId) -> String) -> Vec<String> {
+pub(super) fn agent(
+    old: &Agent,
+    new: &Agent,
+    name: &dyn Fn(&AgentId) -> String,
+    label: &dyn Fn(&BlockId) -> String,
+) -> Vec<String> {
     const CONFIGURED: &str = "the configuration's";
     let labels = |agent: &Agent| listed(&agent.blocks.iter().map(label).collect::<Vec<_>>());
     let mut told = Vec::new();
@@ -26,6 +32,15 @@ pub(super) fn agent(old: &Agent, new: &Agent, label: &dyn Fn(&BlockId) -> String
         told.push(format!("blocks {} → {}", labels(old), labels(new)));
     }
     short(&mut told, "tools", &listed(&old.tools), &listed(&new.tools));
+    let [before, now] = [old, new].map(|agent| {
+        let tool = |rule: &Rule| match rule {
+            Rule::RequiresApproval { tool_name } => tool_name.clone(),
+        };
+        listed(&agent.rules.iter().map(tool).collect::<Vec<_>>())
+    });
+    short(&mut told, "approval for", &before, &now);
+    let [before, now] = [old, new].map(|agent| listed(&agent.contacts.iter().map(name).collect::<Vec<_>>()));
+    short(&mut told, "contacts", &before, &now);
     short(&mut told, "tags", &listed(&old.tags), &listed(&new.tags));
     short(&mut told, "max_steps", &given(old.max_steps), &given(new.max_steps));
     short(&mut told, "temperature", &given(old.temperature), &given(new.temperature));
@@ -38,6 +53,12 @@ pub(super) fn new_group(group: &Group, name: &dyn Fn(&AgentId) -> String) -> Str
     let how = match (group.manager_type, &group.manager_agent) {
         (ManagerType::Sleeptime, Some(manager)) => {
             format!("{}, {} answers", group.manager_type.title(), name(manager))
+        }
+        (ManagerType::Supervisor, Some(manager)) => {
+            format!("{} of {}, {} delegates", group.manager_type.title(), group.members.len(), name(manager))
+        }
+        (ManagerType::Dynamic, Some(manager)) => {
+            format!("{} of {}, {} chooses", group.manager_type.title(), group.members.len(), name(manager))
         }
         _ => format!("{} of {}", group.manager_type.title(), group.members.len()),
     };
@@ -60,6 +81,20 @@ pub(super) fn group(
     short(&mut told, "members", &names(&old.members), &names(&new.members));
     short(&mut told, "manager_agent", &names(old.manager_agent.as_slice()), &names(new.manager_agent.as_slice()));
     short(&mut told, "max_turns", &given(old.max_turns), &given(new.max_turns));
+    let [before, now] = [old, new].map(|group| group.termination_token.as_ref().map(|token| format!("{token:?}")));
+    short(&mut told, "termination_token", &given(before), &given(now));
+    short(&mut told, "allow_repeat", &old.allow_repeat.to_string(), &new.allow_repeat.to_string());
+    short(&mut told, "max_rounds", &given(old.max_rounds), &given(new.max_rounds));
+    short(&mut told, "continue_order", &old.continue_order.to_string(), &new.continue_order.to_string());
+    let [before, now] = [old, new].map(|group| group.terminate.as_ref().map(|condition| written(condition, name)));
+    short(&mut told, "terminate", &given(before), &given(now));
+    let [before, now] = [old, new].map(|group| {
+        listed(&group.roles.iter().map(|(id, role)| format!("{} = {role:?}", name(id))).collect::<Vec<_>>())
+    });
+    short(&mut told, "roles", &before, &now);
+    short(&mut told, "status", old.status.as_str(), new.status.as_str());
+    short(&mut told, "wait_seconds", &given(old.wait_seconds), &given(new.wait_seconds));
+    short(&mut told, "mail_per_minute", &given(old.mail_per_minute), &given(new.mail_per_minute));
     if old.shared_blocks != new.shared_blocks {
         told.push(format!("shared_blocks {} → {}", shared(old), shared(new)));
     }

@@ -7,7 +7,7 @@ use std::collections::{HashSet, VecDeque};
 
 use super::super::Failure;
 use super::super::print::{self, Out};
-use crate::domain::{Change, Content, ConversationId, Message, PendingKind, StepId};
+use crate::domain::{Change, Content, ConversationId, Message, StepId};
 use crate::engine::wire::{LiveUpdate, Update};
 
 /// What stands behind text that was taken back.
@@ -81,10 +81,6 @@ impl Speeches {
                 self.settled.insert(step.id.clone());
             }
             Change::MessageAppended(message) if message.conversation == *of => self.message(message, out)?,
-            Change::CallPending(call) if call.kind == PendingKind::Approval => {
-                self.close(out)?;
-                out.line(&format!("requires_approval {}/{}", call.step, call.ordinal))?;
-            }
             _ => {}
         }
         Ok(())
@@ -132,7 +128,8 @@ impl Speeches {
         self.catch_up(out)
     }
 
-    fn close(&mut self, out: &mut Out) -> Result<(), Failure> {
+    /// Ends the line that is open, and writes what waited for it: the turn rests.
+    pub fn close(&mut self, out: &mut Out) -> Result<(), Failure> {
         if self.open.take().is_some() {
             out.text("\n")?;
         }

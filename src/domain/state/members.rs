@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Halt, Row, Rows, must, refuse};
 use crate::domain::block::folded;
-use crate::domain::group::{MAX_MEMBERS, MAX_SHARED_BLOCKS};
+use crate::domain::group::{MAX_MEMBERS, MAX_SHARED_BLOCKS, SETTINGS};
 use crate::domain::{Agent, AgentId, Block, BlockId, Conversation, Group, GroupId, Job, ManagerType, Run};
 
 pub(super) fn put_agent<R: Rows>(rows: &mut R, agent: &Agent) -> Result<(), Halt<R::Fault>> {
@@ -129,16 +129,15 @@ fn settings<F>(group: &Group) -> Result<(), Halt<F>> {
     if let Some((key, _)) = numbers.into_iter().find(|(_, number)| *number == Some(0)) {
         return refuse(format!("group {name}: {key} is 1 or more"));
     }
-    let turns = [ManagerType::RoundRobin, ManagerType::Dynamic];
-    let keys: [(&str, bool, &[ManagerType]); 5] = [
-        ("max_turns", group.max_turns.is_some(), &turns),
-        ("termination_token", group.termination_token.is_some(), &[ManagerType::Dynamic]),
-        ("allow_repeat", group.allow_repeat, &[ManagerType::Dynamic]),
-        ("max_rounds", group.max_rounds.is_some(), &[ManagerType::Supervisor]),
-        ("continue_order", group.continue_order, &[ManagerType::RoundRobin]),
-    ];
-    for (key, set, kinds) in keys {
-        if set && !kinds.contains(&kind) {
+    let set = |key: &str| match key {
+        "max_turns" => group.max_turns.is_some(),
+        "termination_token" => group.termination_token.is_some(),
+        "allow_repeat" => group.allow_repeat,
+        "max_rounds" => group.max_rounds.is_some(),
+        _ => group.continue_order,
+    };
+    for (key, kinds) in SETTINGS {
+        if set(key) && !kinds.contains(&kind) {
             let kinds = kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(" or ");
             return refuse(format!("group {name}: {key} belongs to {kinds}, and this group is {}", kind.as_str()));
         }

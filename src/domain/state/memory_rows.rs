@@ -47,16 +47,16 @@ impl Memory {
         self.rows.iter().map(|((kind, key), (lookup, body))| (*kind, key.as_str(), lookup.as_deref(), body.as_str()))
     }
 
-    fn insert(&mut self, kind: Kind, key: String, lookup: Option<String>, body: String) {
+    fn insert(&mut self, place: (Kind, String), lookup: Option<String>, body: String) {
+        let (kind, key) = place.clone();
         if let Some(lookup) = &lookup {
             self.index.entry((kind, lookup.clone())).or_default().insert(key.clone());
         }
-        let old = self.rows.insert((kind, key.clone()), (lookup.clone(), body));
-        if let Some((Some(before), _)) = old
-            && Some(&before) != lookup.as_ref()
-        {
+        let moved = self.rows.get(&place).and_then(|(before, _)| before.clone()).filter(|b| Some(b) != lookup.as_ref());
+        if let Some(before) = moved {
             self.forget(kind, before, &key);
         }
+        self.rows.insert(place, (lookup, body));
     }
 
     fn forget(&mut self, kind: Kind, lookup: String, key: &str) {
@@ -108,11 +108,11 @@ impl Rows for Memory {
         let body = serde_json::to_string(row).unwrap_or_default();
         let place = (T::KIND, row.key());
         if row.is_open() {
-            self.open.insert(place);
+            self.open.insert(place.clone());
         } else {
             self.open.remove(&place);
         }
-        self.insert(T::KIND, row.key(), row.lookup(), body);
+        self.insert(place, row.lookup(), body);
         Ok(())
     }
 }

@@ -77,9 +77,13 @@ pub(super) fn step<R: Rows>(rows: &mut R, step: &Step, at: Timestamp) -> Result<
     if step.index != run.steps {
         return refuse(format!("step {} of run {} is not the next", step.index, run.id));
     }
-    // A worker's tokens are its manager's and its turn's, too.
+    // A worker's tokens are its manager's and its turn's, too; a speech has the steps of its own agent only.
     let mut above = run.parent.clone();
     while let Some(parent) = above {
+        let count = |run: &mut Run| {
+            run.steps += u32::from(matches!(run.kind, RunKind::Turn { .. }));
+            run.tokens += tokens;
+        };
         above = touch(rows, &parent, at, count)?.parent;
     }
     if let RunKind::Job { job, .. } = &run.kind {
@@ -127,12 +131,12 @@ pub(super) fn answer<R: Rows>(
     answer: &Answer,
 ) -> Result<(), Halt<R::Fault>> {
     let mut call = must::<PendingCall, R>(rows, &PendingCall::place_key(step, ordinal), "pending call")?;
-    if call.answer.is_some() {
-        return refuse(format!("{} has been answered already", call.name));
-    }
     let run = must::<Run, R>(rows, call.run.as_str(), "run")?;
     if run.state != RunState::Parked {
         return refuse(format!("{} is not waited for any more", call.name));
+    }
+    if call.answer.is_some() {
+        return refuse(format!("{} has been answered already", call.name));
     }
     call.answer = Some(answer.clone());
     Ok(rows.put(&call)?)

@@ -1,10 +1,12 @@
 //! Mail, as a person sends and reads it.
 
-use crate::domain::{AgentId, MailId, Priority};
+use crate::domain::mail::check_text;
+use crate::domain::{Agent, AgentId, Change, Mail, MailId, MailKind, MailStatus, Priority};
 use crate::engine::Engine;
 use crate::engine::wire::{Fault, Reply};
 
 impl Engine {
+    /// A person writes to an agent as themselves; the answer comes back as a reply. Mail to a paused group waits.
     pub(super) async fn send_mail(
         &self,
         to: &AgentId,
@@ -13,12 +15,73 @@ impl Engine {
         expires_in: Option<u64>,
         in_reply_to: Option<MailId>,
     ) -> Result<Reply, Fault> {
-        let _ = (to, text, priority, expires_in, in_reply_to);
-        Err(Fault::new("not there yet"))
+        check_text(&text).map_err(Fault::new)?;
+        self.must::<Agent>(to.as_str(), "agent").await?;
+        if let Some(about) = &in_reply_to {
+            self.must::<Mail>(about.as_str(), "mail").await?;
+        }
+        let now = self.store.clock().now();
+        let expires_at = match expires_in {
+            None => None,
+            Some(seconds) => {
+                let after = i64::try_from(seconds).ok().map(jiff::SignedDuration::from_secs);
+                let at = after.and_then(|after| now.checked_add(after).ok());
+                Some(at.ok_or_else(|| Fault::new(format!("{seconds} s is too long for mail to wait")))?)
+            }
+        };
+        let mail = Mail {
+            id: MailId::fresh(self.store.ids()),
+            from: None,
+            to: Some(to.clone()),
+            kind: MailKind::Request,
+            status: MailStatus::Pending,
+            priority,
+            text,
+            in_reply_to,
+            sent_by: None,
+            waited_for: false,
+            group: None,
+            run: None,
+            root: None,
+            depth: 0,
+            error: None,
+            created_at: now,
+            expires_at,
+        };
+        let id = mail.id.clone();
+        self.person(vec![Change::MailSent(mail)]).await?;
+        self.mail(&id).await
     }
 
+    /// A person opens mail to themselves, or takes mail an agent has not read yet.
     pub(super) async fn read_mail(&self, id: &MailId) -> Result<Reply, Fault> {
-        let _ = id;
-        Err(Fault::new("not there yet"))
+        let mail = self.must::<Mail>(id.as_str(), "mail").await?;
+        let to = match &mail.to {
+            None => "you".to_owned(),
+            Some(id) => self.store.row::<Agent>(id.as_str()).await?.map_or_else(|| id.to_string(), |agent| agent.name),
+        };
+        match (mail.status, &mail.to) {
+            (MailStatus::Pending, _) | (MailStatus::Delivered, None) => {}
+            (MailStatus::Delivered, Some(_)) => {
+                return Err(Fault::new(format!(
+                    "{to} has this mail in its conversation already and reads it with its next step"
+                )));
+            }
+            (MailStatus::Read, _) => return Err(Fault::new("this mail has been read already")),
+            (MailStatus::Expired, _) => {
+                return Err(Fault::new(format!("this mail expired before {to} could read it; it is read by nobody")));
+            }
+            (MailStatus::Failed, _) => {
+                let why = mail.error.as_deref().unwrap_or("its turn failed");
+                return Err(Fault::new(format!("this mail failed: {why}; there is nothing left to read")));
+            }
+        }
+        let read = Change::MailMoved { id: id.clone(), to: MailStatus::Read, run: None, error: None };
+        self.person(vec![read]).await?;
+        self.mail(id).await
+    }
+
+    async fn mail(&self, id: &MailId) -> Result<Reply, Fault> {
+        Ok(Reply::Mail(Box::new(self.must::<Mail>(id.as_str(), "mail").await?)))
     }
 }

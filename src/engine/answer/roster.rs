@@ -1,32 +1,70 @@
-//! Groups and agents made, changed and deleted by a person.
+//! Groups and agents made, changed and deleted by a person: each request is one commit, or none.
+//!
+//! What a form asks for is worked out on the groups and agents as they stand and refused where the domain would
+//! refuse it, in its words. Where another commit came first, everything is read and worked out again.
 
-use crate::domain::{AgentId, GroupId};
+mod agent;
+mod delete;
+mod group;
+mod people;
+
+use super::TRIES;
+use crate::domain::{Actor, Agent, AgentId, Change, Commit, Group, GroupId};
 use crate::engine::Engine;
-use crate::engine::wire::{Address, AgentForm, Fault, GroupForm, Reply};
+use crate::engine::wire::{AgentForm, Fault, GroupForm, Reply};
+use crate::store::{CommitError, Lane};
+use people::People;
+
+/// The groups and agents change faster than they can be read.
+const TOO_FAST: &str = "groups and agents change faster than this can be done; try again";
 
 impl Engine {
     pub(super) async fn create_group(&self, form: GroupForm) -> Result<Reply, Fault> {
-        let _ = form;
-        Err(Fault::new("not there yet"))
+        let id = GroupId::fresh(self.store.ids());
+        self.settle(|people| group::created(people, self.store.ids(), &id, &form)).await?;
+        self.group_reply(&id).await
     }
 
     pub(super) async fn update_group(&self, id: &GroupId, form: GroupForm) -> Result<Reply, Fault> {
-        let _ = (id, form);
-        Err(Fault::new("not there yet"))
+        self.settle(|people| group::updated(people, id, &form)).await?;
+        self.group_reply(id).await
     }
 
     pub(super) async fn create_agent(&self, group: &GroupId, form: AgentForm) -> Result<Reply, Fault> {
-        let _ = (group, form);
-        Err(Fault::new("not there yet"))
+        let id = AgentId::fresh(self.store.ids());
+        self.settle(|people| agent::created(self, people, group, &id, &form)).await?;
+        self.agent_reply(&id).await
     }
 
     pub(super) async fn update_agent(&self, id: &AgentId, form: AgentForm) -> Result<Reply, Fault> {
-        let _ = (id, form);
-        Err(Fault::new("not there yet"))
+        self.settle(|people| agent::updated(self, people, id, &form)).await?;
+        self.agent_reply(id).await
     }
 
-    pub(super) async fn delete(&self, what: &Address, really: bool) -> Result<Reply, Fault> {
-        let _ = (what, really);
-        Err(Fault::new("not there yet"))
+    /// Commits what is worked out on what there is. Nothing to change is no commit.
+    async fn settle(&self, work_out: impl Fn(&People) -> Result<Vec<Change>, Fault>) -> Result<(), Fault> {
+        let _roster = self.roster.lock().await;
+        for _ in 0..TRIES {
+            let people = People::read(&self.store).await?;
+            let changes = work_out(&people)?;
+            if changes.is_empty() {
+                return Ok(());
+            }
+            match self.store.commit(Lane::Foreground, Commit::new(Actor::Person, changes)).await {
+                Ok(_) => return Ok(()),
+                // Something was committed in between: it may have been that which was in the way.
+                Err(CommitError::Conflict(_)) if people.is_outdated(&self.store) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Fault::new(TOO_FAST))
+    }
+
+    async fn group_reply(&self, id: &GroupId) -> Result<Reply, Fault> {
+        Ok(Reply::Group(Box::new(self.must::<Group>(id.as_str(), "group").await?)))
+    }
+
+    async fn agent_reply(&self, id: &AgentId) -> Result<Reply, Fault> {
+        Ok(Reply::Agent(Box::new(self.must::<Agent>(id.as_str(), "agent").await?)))
     }
 }

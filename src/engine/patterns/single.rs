@@ -5,7 +5,7 @@ use crate::domain::{AgentId, StopReason};
 
 /// One speech, then the end.
 #[must_use]
-pub fn next(agent: &AgentId, so_far: &[Speech]) -> Move {
+pub fn next(agent: &AgentId, so_far: &[&Speech]) -> Move {
     match so_far.first() {
         None => Move::Speak(agent.clone()),
         Some(speech) if speech.stop == StopReason::Passed => Move::Finish(StopReason::AllPassed),

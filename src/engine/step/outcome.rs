@@ -1,19 +1,22 @@
 //! What a step commits: edits, the step, its messages, and where its run goes.
 
-use super::{Answer, Made};
+use super::{Draft, Made};
 use crate::domain::{
-    Block, Change, Commit, Content, Editor, Job, JobOutcome, JobState, Message, MessageId, NoticeKind, PendingCall,
-    PendingKind, Rest, Revision, RunState, Step, StepId, StopReason,
+    AgentId, Block, Change, Commit, Content, Editor, Job, JobOutcome, JobState, Mail, MailId, MailStatus, Message,
+    MessageId, NoticeKind, PendingCall, PendingKind, Rest, Revision, Run, RunId, RunKind, RunState, StepId, StopReason,
+    Task,
 };
 use crate::engine::speech::Work;
-use crate::engine::{Engine, Trouble};
+use crate::engine::{Engine, Trouble, wait};
 use crate::store::{StepView, Store};
-use crate::tools::{Effect, StagedBlock};
+use crate::tools::{Effect, Post, StagedBlock, Wait};
 
 /// What the calls of a step came to.
 pub(super) struct Ran {
     /// One effect a call, up to the first that waits.
     pub(super) effects: Vec<Effect>,
+    /// Mail that is sent and not waited for, by the place of its call.
+    pub(super) posts: Vec<(u32, Post)>,
     /// The blocks as staged.
     pub(super) blocks: Vec<StagedBlock>,
 }
@@ -30,35 +33,29 @@ pub(super) struct Outcome<'a> {
     store: &'a Store,
     work: &'a Work,
     view: &'a StepView,
-    step: &'a Step,
-    answer: &'a Answer,
+    draft: &'a Draft,
     ran: Ran,
     onward: Onward,
 }
 
 impl<'a> Outcome<'a> {
-    pub(super) fn new(
-        engine: &'a Engine,
-        work: &'a Work,
-        view: &'a StepView,
-        step: &'a Step,
-        answer: &'a Answer,
-        ran: Ran,
-    ) -> Self {
+    pub(super) fn new(engine: &'a Engine, work: &'a Work, view: &'a StepView, draft: &'a Draft, ran: Ran) -> Self {
         let passed = ran.effects.contains(&Effect::Pass);
         let finished = ran.effects.iter().any(|effect| matches!(effect, Effect::Finish { .. }));
         let waits = ran.effects.iter().any(|effect| matches!(effect, Effect::Wait(_)));
-        let silent = answer.text.trim().is_empty() && answer.done.calls.is_empty() && !work.is_background();
+        // What stood before the calls that waited was said when they were committed.
+        let wordless = draft.row.is_some() && draft.text.trim().is_empty();
+        let silent = wordless && draft.calls.is_empty() && !work.is_background();
         let onward = if waits {
             Onward::Park
-        } else if passed && answer.text.trim().is_empty() || silent {
+        } else if passed && wordless || silent {
             Onward::Finish(StopReason::Passed)
-        } else if passed || finished || answer.done.calls.is_empty() {
+        } else if passed || finished || draft.calls.is_empty() {
             Onward::Finish(StopReason::EndTurn)
         } else {
             Onward::Next
         };
-        Self { store: &engine.store, work, view, step, answer, ran, onward }
+        Self { store: &engine.store, work, view, draft, ran, onward }
     }
 
     pub(super) fn made(&self) -> Made {
@@ -70,14 +67,16 @@ impl<'a> Outcome<'a> {
     }
 
     pub(super) fn changes(&self) -> Vec<Change> {
-        let mut changes: Vec<Change> = self.edits().collect();
-        let edits = changes.len();
-        changes.push(Change::StepFinished(self.step.clone()));
-        if !self.answer.text.trim().is_empty() || !self.answer.reasoning.is_empty() {
-            let (text, reasoning) = (self.answer.text.clone(), self.answer.reasoning.clone());
+        let mut changes = self.draft.begin.clone();
+        let begun = changes.len();
+        changes.extend(self.edits());
+        let edits = changes.len() - begun;
+        changes.extend(self.draft.row.clone().map(Change::StepFinished));
+        if !self.draft.text.trim().is_empty() || !self.draft.reasoning.is_empty() {
+            let (text, reasoning) = (self.draft.text.clone(), self.draft.reasoning.clone());
             changes.push(self.message(Content::Text { text, reasoning, cancelled: false }));
         }
-        for (call, effect) in self.answer.done.calls.iter().zip(&self.ran.effects) {
+        for (call, effect) in self.draft.calls.iter().zip(&self.ran.effects) {
             let (ok, text) = match effect {
                 Effect::Result { ok, text } => (*ok, text.clone()),
                 Effect::Finish { text } => (true, text.clone()),
@@ -86,6 +85,7 @@ impl<'a> Outcome<'a> {
             let (call, name, arguments) = (call.id.clone(), call.name.clone(), call.arguments.clone());
             changes.push(self.message(Content::Tool { call, name, arguments, ok, text }));
         }
+        changes.extend(self.ran.posts.iter().map(|(ordinal, post)| self.mail(*ordinal, post, false)));
         if self.onward == Onward::Finish(StopReason::Passed) {
             let text = format!("{} passed", self.view.agent.name);
             changes.push(self.message(Content::Notice { notice: NoticeKind::Pass, text }));
@@ -113,42 +113,116 @@ impl<'a> Outcome<'a> {
                 value: block.value.clone(),
                 editor: editor.clone(),
                 run: Some(self.work.run.clone()),
-                step: Some(self.step.id.clone()),
+                step: Some(self.draft.step.clone()),
                 reason: block.edited_by.clone().unwrap_or_default(),
             })
         })
     }
 
     fn message(&self, content: Content) -> Change {
-        message(self.store, self.view, &self.step.id, content)
+        message(self.store, self.view, &self.draft.step, content)
     }
 
-    /// The call that waits and those behind it, and the run parked with the turn it belongs to.
+    /// The call that waits and those behind it, what it asks of others, and the run parked with what waits on it.
     fn park(&self) -> Vec<Change> {
         let first = self.ran.effects.iter().position(|effect| matches!(effect, Effect::Wait(_))).unwrap_or_default();
+        let Some(Effect::Wait(wait)) = self.ran.effects.get(first) else { return Vec::new() };
+        let since = self.store.clock().now();
         let mut changes = Vec::new();
-        for (at, call) in self.answer.done.calls.iter().enumerate().skip(first) {
-            let kind = match self.ran.effects.get(at) {
-                Some(Effect::Wait(wait)) => wait.kind(),
-                _ => PendingKind::Behind,
+        for (at, call) in self.draft.calls.iter().enumerate().skip(first) {
+            let (kind, mut whom, until) = if at == first {
+                (wait.kind(), wait.whom(), self.until(wait, since))
+            } else {
+                (PendingKind::Behind, Vec::new(), None)
             };
+            whom.sort();
+            whom.dedup();
             changes.push(Change::CallPending(PendingCall {
                 run: self.work.run.clone(),
-                step: self.step.id.clone(),
-                ordinal: u32::try_from(at).unwrap_or(u32::MAX),
+                step: self.draft.step.clone(),
+                ordinal: self.draft.ordinal(at),
                 call: call.id.clone(),
                 name: call.name.clone(),
                 arguments: call.arguments.clone(),
                 kind,
-                whom: Vec::new(),
-                since: self.step.done_at,
-                until: None,
+                whom,
+                since,
+                until,
                 answer: None,
             }));
+        }
+        let ordinal = self.draft.ordinal(first);
+        match wait {
+            Wait::Approval => {}
+            Wait::Replies(posts) => changes.extend(posts.iter().map(|post| self.mail(ordinal, post, true))),
+            Wait::Workers(tasks) => changes.extend(self.workers(ordinal, tasks)),
         }
         changes.push(Change::RunMoved { id: self.work.run.clone(), to: RunState::Parked });
         changes.extend(self.work.turn.as_ref().map(|turn| Change::RunMoved { id: turn.clone(), to: RunState::Parked }));
         changes
+            .extend(self.work.job.as_ref().map(|(job, _)| Change::JobMoved { id: job.clone(), to: JobState::Parked }));
+        changes
+    }
+
+    /// A person is waited for as long as it takes.
+    fn until(&self, wait: &Wait, since: jiff::Timestamp) -> Option<jiff::Timestamp> {
+        let group = self.view.group.as_ref().and_then(|group| group.wait_seconds);
+        let seconds = group.unwrap_or(crate::domain::group::DEFAULT_WAIT_SECONDS);
+        (*wait != Wait::Approval).then(|| wait::until(since, seconds))
+    }
+
+    /// The speeches of the workers, and a word to everybody on who is asked what.
+    fn workers(&self, ordinal: u32, tasks: &[(AgentId, String)]) -> Vec<Change> {
+        let name = |id: &AgentId| {
+            let known = self.view.roster.iter().find(|agent| agent.id == *id);
+            known.map_or_else(|| id.to_string(), |agent| agent.name.clone())
+        };
+        let same = tasks.iter().all(|(_, text)| *text == tasks[0].1);
+        let text = if same && tasks.len() > 1 {
+            let names: Vec<String> = tasks.iter().map(|(agent, _)| name(agent)).collect();
+            format!("asks {}: {}", names.join(", "), tasks[0].1)
+        } else {
+            let each: Vec<String> = tasks.iter().map(|(agent, text)| format!("asks {}: {text}", name(agent))).collect();
+            each.join("\n")
+        };
+        let mut changes = vec![self.message(Content::Notice { notice: NoticeKind::Delegated, text })];
+        for (index, (agent, text)) in tasks.iter().enumerate() {
+            let group = self.view.group.as_ref().map(|group| group.id.clone());
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            let kind = RunKind::Speech { agent: agent.clone(), group, index };
+            let id = RunId::fresh(self.store.ids());
+            let run = Run::new(id, self.view.run.conversation.clone(), kind, RunState::Queued).under(&self.view.run);
+            let (step, by, text) = (self.draft.step.clone(), self.view.agent.id.clone(), text.clone());
+            changes.push(Change::RunCreated(Run { task: Some(Task { step, ordinal, by, text }), ..run }));
+        }
+        changes
+    }
+
+    fn mail(&self, ordinal: u32, post: &Post, waited_for: bool) -> Change {
+        let now = self.store.clock().now();
+        let expiry = post.expires_in.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
+        let group = self.view.group.as_ref().map_or(&self.view.agent.group, |group| &group.id);
+        Change::MailSent(Mail {
+            id: MailId::fresh(self.store.ids()),
+            from: Some(self.view.agent.id.clone()),
+            to: Some(post.to.clone()),
+            kind: post.kind,
+            status: MailStatus::Pending,
+            priority: post.priority,
+            text: post.text.clone(),
+            in_reply_to: None,
+            sent_by: Some((self.draft.step.clone(), ordinal)),
+            waited_for,
+            group: Some(group.clone()),
+            run: None,
+            root: Some(self.view.run.root.clone()),
+            depth: self.view.run.depth + 1,
+            error: None,
+            created_at: now,
+            expires_at: expiry.map(|seconds| {
+                now.saturating_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(jiff::Timestamp::MAX)
+            }),
+        })
     }
 }
 
@@ -166,7 +240,7 @@ pub(super) fn message(store: &Store, view: &StepView, step: &StepId, content: Co
         seq: 0,
         run: Some(view.run.id.clone()),
         step: Some(step.clone()),
-        answers: None,
+        answers: view.run.task.as_ref().map(|task| task.step.clone()),
         agent: Some(view.agent.id.clone()),
         name: view.agent.name.clone(),
         content,

@@ -1,7 +1,7 @@
 //! What a person fills in to make or change a group or an agent, at whatever face.
 //!
-//! A field that is `None` is left as it is; in a new one it is as it is where nothing is said. Agents are named as
-//! people name them: `name` within the group, or `group/name`.
+//! A field that is `None` is left as it is; in a new one it is as it is where nothing is said. A number of zero is
+//! taken away like [`Setting::Clear`]. Agents are named as people name them: `name` within the group, or `group/name`.
 
 use std::collections::BTreeMap;
 
@@ -66,7 +66,7 @@ pub struct GroupForm {
     pub max_rounds: Setting<u32>,
     /// Whether a turn begins after the last speaker (`round_robin`).
     pub continue_order: Option<bool>,
-    /// What else ends a turn; agents in it by id.
+    /// What else ends a turn; agents in it by name, or by id.
     pub terminate: Setting<Terminate>,
     /// What each agent is here for; an empty text takes the role away.
     pub roles: BTreeMap<String, String>,

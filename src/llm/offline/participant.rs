@@ -13,7 +13,7 @@ use crate::llm::{Entry, Prompt};
 
 const SEARCH: &str = "conversation_search";
 const PASS: &str = "pass";
-const HONEST: &str = "(I am the offline model: I quote and sort, I do not understand.)";
+pub(super) const HONEST: &str = "(I am the offline model: I quote and sort, I do not understand.)";
 /// The longest reply, in sentences.
 const SENTENCES: usize = 4;
 
@@ -170,6 +170,16 @@ pub(super) fn answer(prompt: &Prompt) -> Answer {
         }
     }
     say(prompt, &scene, to_question(angle, &scene))
+}
+
+/// Answers one step of a task. Of those who work side by side none is the first: whoever asked is the one to say
+/// what model this is.
+pub(super) fn answer_task(prompt: &Prompt) -> Answer {
+    let mut answer = answer(prompt);
+    if let Some(own) = answer.text.strip_suffix(HONEST) {
+        answer.text = own.trim_end().to_owned();
+    }
+    answer
 }
 
 /// What the search since the person's last message brought.

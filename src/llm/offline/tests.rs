@@ -28,6 +28,7 @@ fn prompt(member: usize, blocks: &[MemoryBlock], entries: &[Entry], tools: &[&st
     let tool = |name: &&str| ToolSpec { name: (*name).to_owned(), description: String::new(), schema: json!({}) };
     Prompt {
         agent: name.to_owned(),
+        system: "<group name=\"newsroom\">\nEach member speaks in this order.\n</group>".to_owned(),
         memory,
         entries: entries.to_vec(),
         tools: tools.iter().map(tool).collect(),
@@ -255,4 +256,46 @@ fn without_a_persona_the_line_about_this_agent_gives_the_angle() {
         - anna (you): Sums up what is settled and open.\n</group>"
         .to_owned();
     assert!(reply(anna).0.starts_with("Settled: launch on 3 May."));
+}
+
+/// A worker of a supervisor group that was given this task, after the person's message.
+fn worker(message: &str, task: &str, blocks: &[MemoryBlock]) -> Prompt {
+    let entries = [said(None, message), said(Some("chief"), task)];
+    let system = "<group name=\"desk\">\n- chief: Plans\n- critic (you): Checks\n</group>";
+    let place = Place { turn: 1, step: 1, attempt: 1, background: false };
+    Prompt { system: system.to_owned(), place, ..prompt(1, blocks, &entries, &["pass"]) }
+}
+
+#[test]
+fn a_worker_answers_its_task_and_not_the_message_it_was_taken_from() {
+    let story = block("story", "The story so far\n- Launch: 3 May, decided\n- The picture was made by Anna Frey");
+    let message = "Who made the picture? When do we launch?";
+    let (text, _) = reply(worker(message, "When do we launch?", std::slice::from_ref(&story)));
+    assert_eq!(text, "Story says \"Launch: 3 May, decided\".");
+    let (other, _) = reply(worker(message, "Who made the picture?", &[story]));
+    assert!(other.contains("Anna Frey") && !other.contains("Launch"), "{other}");
+}
+
+#[test]
+fn where_members_talk_in_turn_the_last_words_of_another_are_no_task() {
+    let story = block("story", "- Launch: 3 May, decided\n- Room: 12");
+    let mut prompt = worker("When do we launch?", "Which room?", &[story]);
+    prompt.system = prompt.system.replace("</group>", "Each member speaks in this order.\n</group>");
+    let (text, _) = reply(prompt);
+    assert!(text.contains("3 May") && !text.contains("12"), "{text}");
+}
+
+#[test]
+fn a_manager_is_asked_by_its_tools_and_speaks_for_itself_without_them() {
+    let system = "<group name=\"desk\">\n- chief (you): Plans\n- ann: Writes headlines\n- bob: Checks dates\n</group>";
+    let chief = |tools: &[&str]| Prompt {
+        agent: "chief".to_owned(),
+        system: system.to_owned(),
+        ..prompt(2, &[], &[said(None, "Are the dates right?")], tools)
+    };
+    let (text, calls) = reply(chief(&["delegate", "send_message_to_all_agents_in_group"]));
+    assert_eq!((text.as_str(), calls[0].name.as_str()), ("", "delegate"));
+    assert_eq!(calls[0].arguments, json!({ "tasks": [{ "agent": "bob", "task": "Are the dates right?" }] }));
+    let (text, calls) = reply(chief(&[]));
+    assert!(!text.is_empty() && calls.is_empty(), "{text}");
 }

@@ -8,7 +8,7 @@ use crate::tui::dialog::Dialog;
 use crate::tui::dialog::commands::Commands;
 use crate::tui::dialog::confirm::{Choice, Confirm};
 use crate::tui::dialog::models::Models;
-use crate::tui::effect::{Act, Effect, Leave, Owner, Ticket};
+use crate::tui::effect::{Act, Effect, Leave, Owner, Ticket, Toast};
 use crate::tui::pane::PaneId;
 use crate::tui::text::clean::clean_line;
 
@@ -35,6 +35,8 @@ impl App {
             Command::Conversation => self.focus(PaneId::Conversation),
             Command::Blocks => self.focus(PaneId::Blocks),
             Command::Jobs => self.focus(PaneId::Jobs),
+            Command::Inbox => self.focus(PaneId::Inbox),
+            Command::Mail => self.focus(PaneId::Mail),
             Command::Zoom => self.zoom = !self.zoom,
             Command::Back if self.zoom => self.zoom = false,
             Command::PageUp | Command::PageDown if self.composing => {
@@ -61,6 +63,9 @@ impl App {
         if id != PaneId::Conversation {
             self.side = id;
         }
+        if PaneId::LOWER.contains(&id) {
+            self.lower = id;
+        }
     }
 
     /// Ctrl-C: cancels what is being answered here, else asks to quit; a second time, quits.
@@ -69,9 +74,7 @@ impl App {
             self.model.running_turn(&conversation.id).is_some() || self.model.queued(&conversation.id).next().is_some()
         });
         if let Some(conversation) = running.map(|conversation| conversation.id.clone()) {
-            self.serial += 1;
-            let ticket = Ticket { owner: Owner::App, serial: self.serial };
-            self.effects.push(Effect::Ask(ticket, Request::Cancel { conversation }));
+            self.ask(Owner::App, Request::Cancel { conversation });
             return;
         }
         let quit = |leave| vec![Act::Effect(Box::new(Effect::Quit(leave)))];
@@ -128,11 +131,27 @@ impl App {
             Act::Do(command) => self.command(command),
             Act::Effect(effect) => self.effects.push(*effect),
             Act::Ask(owner, request) => {
-                self.serial += 1;
-                self.effects.push(Effect::Ask(Ticket { owner, serial: self.serial }, *request));
+                self.ask(owner, *request);
             }
             Act::Block(act) => self.panes.blocks.told(&act),
+            Act::Decide(decision) if self.panes.inbox.is_decided(&decision.call) => {
+                self.acts.push(Act::Toast(Toast::error("this is decided already and being committed")));
+            }
+            Act::Decide(decision) => {
+                let serial = self.ask(Owner::Pane(PaneId::Inbox), decision.request());
+                self.panes.inbox.asked(serial, *decision);
+            }
+            Act::Post(draft) => {
+                let serial = self.ask(Owner::Pane(PaneId::Mail), draft.request());
+                self.panes.mail.asked(serial, *draft);
+            }
         }
+    }
+
+    fn ask(&mut self, owner: Owner, request: Request) -> u64 {
+        self.serial += 1;
+        self.effects.push(Effect::Ask(Ticket { owner, serial: self.serial }, request));
+        self.serial
     }
 
     pub(super) fn show(&mut self, address: Address) {

@@ -2,10 +2,10 @@
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
 
 use super::App;
-use crate::domain::Group;
-use crate::domain::group::ManagerType;
+use crate::domain::GroupStatus;
 use crate::engine::wire::Address;
 use crate::tui::command::{Command, When};
 use crate::tui::effect::Tone;
@@ -20,6 +20,8 @@ use crate::tui::theme::Role;
 const WIDE: u16 = 100;
 /// Cells between two groups of facts.
 const GAP: &str = "   ";
+/// Cells of the title that are left to who is spoken with.
+const PLACE: usize = 24;
 
 /// Draws the lines between title, panes and composer.
 pub fn lines(app: &App, buffer: &mut Buffer, layout: &Layout) {
@@ -60,7 +62,7 @@ pub fn title_line(app: &App, frame: &mut Frame<'_>, layout: &Layout) {
 }
 
 /// Draws a row at the left and one at the right; the left one is cut where they would meet.
-fn ends(app: &App, frame: &mut Frame<'_>, area: ratatui::layout::Rect, left: &Row, right: &Row) {
+fn ends(app: &App, frame: &mut Frame<'_>, area: Rect, left: &Row, right: &Row) {
     let theme = &app.look.theme;
     let wide = right.width() as u16;
     let at = area.right().saturating_sub(wide + 1);
@@ -81,7 +83,10 @@ fn push_place(app: &App, room: usize, row: &mut Row) {
         }
         (_, Some(group)) => {
             row.push(Span::new(clean_line(&group.name), Role::Title));
-            facts.push(pattern(group));
+            facts.push(model.pattern(group, glyphs.dot));
+            if group.status != GroupStatus::Active {
+                facts.push(group.status.as_str().to_owned());
+            }
         }
         (_, None) => row.push(Span::new("no group yet", Role::Title)),
     }
@@ -103,15 +108,6 @@ fn push_place(app: &App, room: usize, row: &mut Row) {
             return;
         }
         row.push(Span::new(fact, Role::Dim));
-    }
-}
-
-fn pattern(group: &Group) -> String {
-    match group.manager_type {
-        ManagerType::RoundRobin | ManagerType::Supervisor | ManagerType::Dynamic => {
-            format!("{} of {}", group.manager_type.title(), group.members.len())
-        }
-        ManagerType::Sleeptime => group.manager_type.title().to_owned(),
     }
 }
 
@@ -162,24 +158,58 @@ fn model_notice(app: &App, whole: bool) -> Row {
     row
 }
 
-/// The panes that are not shown, each with what it has to tell.
+/// The panes that are not shown, each with what it has to tell; where there is no room for all, those that have
+/// something to tell.
 fn hidden_panes(app: &App, layout: &Layout) -> Row {
-    let mut row = if app.size.width >= 60 { model_notice(app, false) } else { Row::default() };
-    for id in PaneId::ALL.into_iter().filter(|id| layout.pane(*id).is_none()) {
-        let badge = app.panes.get(id).badge(&app.look, &app.model);
-        if badge.is_none() && app.size.width < 60 {
-            continue;
+    let hidden = || PaneId::ALL.into_iter().filter(|id| layout.pane(*id).is_none());
+    let badge = |id: PaneId| app.panes.get(id).badge(&app.look, &app.model);
+    let notice = || if app.size.width >= 60 { model_notice(app, false) } else { Row::default() };
+    let all = |whole: bool, names: bool, mut row: Row| {
+        for id in hidden().filter(|id| whole || badge(*id).is_some()) {
+            if !row.spans.is_empty() {
+                row.push(Span::new("  ", Role::Dim));
+            }
+            let name = if names { format!("{} {}", id.number(), id.name()) } else { id.number().to_string() };
+            row.push(Span::new(name, Role::Dim));
+            if let Some(badge) = badge(id) {
+                row.push(Span::new(" ", Role::Dim));
+                row.push(badge);
+            }
         }
-        if !row.spans.is_empty() {
-            row.push(Span::new(GAP, Role::Dim));
-        }
-        row.push(Span::new(format!("{} {}", id.number(), id.name()), Role::Dim));
-        if let Some(badge) = badge {
+        row
+    };
+    let room = usize::from(app.size.width).saturating_sub(PLACE).max(PLACE);
+    let forms = [all(true, true, notice()), all(false, true, notice()), all(false, true, Row::default())];
+    let whole = app.size.width >= 60;
+    let fits = forms.into_iter().skip(usize::from(!whole)).find(|row| row.width() <= room);
+    fits.unwrap_or_else(|| all(false, false, Row::default()))
+}
+
+/// Draws the titles of the panes that share a place, each with what it has to tell; the one that is open stands
+/// out, and has its note where there is room.
+pub fn tabs(app: &App, buffer: &mut Buffer, tabs: &[(PaneId, Rect)], place: Rect, focused: bool) {
+    let theme = &app.look.theme;
+    for (id, tab) in tabs {
+        let open = *id == app.lower;
+        let (mark, role) = match open {
+            true if focused => (app.look.glyphs.prompt, Role::Focus),
+            true => (" ", Role::Title),
+            false => (" ", Role::Dim),
+        };
+        let mut row = Row::default();
+        row.push(Span::new(format!("{mark}{} {}", id.number(), id.name()), role));
+        if let Some(badge) = app.panes.get(*id).badge(&app.look, &app.model) {
             row.push(Span::new(" ", Role::Dim));
             row.push(badge);
         }
+        put_row(buffer, (tab.x, tab.y), tab.width, &row, theme);
     }
-    row
+    let note = Row { spans: app.panes.get(app.lower).note(&app.look, &app.model), fence: None };
+    let end = tabs.last().map_or(place.x, |(_, tab)| tab.right());
+    let at = place.right().saturating_sub(note.width() as u16 + 1);
+    if at > end + 1 {
+        put_row(buffer, (at, place.y), place.width, &note, theme);
+    }
 }
 
 /// Draws the status line: a toast, else what can be done here; at the right who answers and what needs the
@@ -225,12 +255,14 @@ fn hints(app: &App, room: usize, row: &mut Row) {
 fn hinted(context: When) -> &'static [Command] {
     use Command as C;
 
-    const CONTEXTS: [(When, &[Command]); 10] = [
+    const CONTEXTS: [(When, &[Command]); 12] = [
         (When::COMPOSER, &[C::Send, C::NewLine, C::NextPane, C::Palette, C::Help]),
         (When::ROSTER, &[C::Open, C::EditSelected, C::NewAgent, C::NewGroup, C::SetModel, C::Compose, C::Help]),
         (When::CONVERSATION, &[C::Compose, C::Search, C::Earlier, C::Open, C::Copy, C::Zoom, C::Help]),
         (When::BLOCKS, &[C::Edit, C::Open, C::Earlier, C::Undo, C::Copy, C::Compose, C::Help]),
         (When::JOBS, &[C::Open, C::Cancel, C::Retry, C::RunNow, C::Compose, C::Help]),
+        (When::INBOX, &[C::Open, C::Approve, C::ApproveRun, C::Deny, C::Compose, C::Help]),
+        (When::MAIL, &[C::Open, C::WriteMail, C::Answer, C::Filter, C::Compose, C::Help]),
         (When::EDITOR, &[C::Save, C::LeaveEditor, C::Editor]),
         (When::SEARCH, &[C::KeepSearch, C::DropSearch]),
         (When::MERGE, &[C::Theirs, C::Yours, C::Both, C::EditPiece, C::UndoPiece, C::Close]),
@@ -277,6 +309,8 @@ mod tests {
             When::CONVERSATION,
             When::BLOCKS,
             When::JOBS,
+            When::INBOX,
+            When::MAIL,
             When::EDITOR,
             When::SEARCH,
             When::DIALOG,

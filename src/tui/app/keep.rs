@@ -2,6 +2,7 @@
 
 use super::App;
 use crate::engine::wire::Address;
+use crate::tui::pane::PaneId;
 use crate::tui::pane::conversation::{Anchor, Place};
 use crate::tui::session::Session;
 
@@ -15,6 +16,7 @@ impl App {
             in_panes: !self.composing,
             pane: Some(self.pane),
             side: Some(self.side),
+            lower: Some(self.lower),
             zoom: self.zoom,
             address: self.model.place.address.clone(),
             anchor: match self.panes.conversation.anchor() {
@@ -37,6 +39,7 @@ impl App {
         self.composing = !session.in_panes;
         self.pane = session.pane.unwrap_or(self.pane);
         self.side = session.side.unwrap_or(self.side);
+        self.lower = session.lower.filter(|id| PaneId::LOWER.contains(id)).unwrap_or(self.lower);
         self.zoom = session.zoom;
         let there = |address: &Address| match address {
             Address::Group(id) => self.model.groups.iter().any(|group| group.id == *id),

@@ -50,6 +50,11 @@ fn pane(app: &App, frame: &mut Frame<'_>, id: PaneId, area: Rect) {
     let title = format!("{mark}{} {name}", id.number());
     let note = Row { spans: pane.note(look, &app.model), fence: None };
     let buffer = frame.buffer_mut();
+    let tabs = app.layout().map(|layout| layout.tabs.as_slice()).unwrap_or_default();
+    if !tabs.is_empty() && PaneId::LOWER.contains(&id) {
+        chrome::tabs(app, buffer, tabs, area, focused);
+        return pane.draw(frame, inside(area), look, &app.model, focused);
+    }
     let end = put(buffer, (area.x, area.y), area.width, &title, role, theme);
     let wide = note.width() as u16;
     let at = area.right().saturating_sub(wide + 1);

@@ -43,7 +43,9 @@ macro_rules! commands {
     };
 }
 
-const LISTS: When = When::PANES.or(When::DIALOG).or(When::MERGE).or(When::JOB);
+const LISTS: When = When::PANES.or(When::DIALOG).or(When::MERGE).or(When::JOB).or(When::CALL).or(When::LETTER);
+/// Where a call that waits for the person can be decided on.
+const DECIDING: When = When::INBOX.or(When::CONVERSATION).or(When::CALL);
 
 commands! {
     Send: When::COMPOSER, [Key::code(KeyCode::Enter)], "send",
@@ -64,6 +66,10 @@ commands! {
         "Goes to the blocks";
     Jobs: When::OUTSIDE, [Key::alt(KeyCode::Char('4'))] + [Key::char('4')], "jobs",
         "Goes to the jobs";
+    Inbox: When::OUTSIDE, [Key::alt(KeyCode::Char('5'))] + [Key::char('5')], "inbox",
+        "Goes to what waits for you";
+    Mail: When::OUTSIDE, [Key::alt(KeyCode::Char('6'))] + [Key::char('6')], "mail",
+        "Goes to the mail";
     Zoom: When::PANES, [Key::char('z')], "zoom", "Gives the pane the whole screen, or its place back";
 
     Up: LISTS.or(When::FORM), [Key::code(KeyCode::Up), Key::char('k')], "up", "Goes up";
@@ -88,7 +94,7 @@ commands! {
     Later: When::CONVERSATION.or(When::BLOCKS), [Key::char(']')], "later",
         "Goes to the next turn; for a block, to the next version";
 
-    Copy: When::PANES, [Key::char('y')], "copy", "Copies the message, the block or the job's sentence";
+    Copy: When::PANES, [Key::char('y')], "copy", "Copies what is selected: message, block, job, call or mail";
     CopyCode: When::CONVERSATION, [Key::char('Y')], "copy code", "Copies the code fence under the cursor line";
     Edit: When::CONVERSATION.or(When::BLOCKS), [Key::char('e')], "edit",
         "Edits the block in place; in the conversation, takes your message back into the composer";
@@ -116,13 +122,20 @@ commands! {
     RemoveName: When::FORM, [Key::ctrl('x')], "remove", "Takes the name under the caret out of the list";
     MoveUp: When::FORM, [Key::alt(KeyCode::Up)], "move up", "Moves the name under the caret up";
     MoveDown: When::FORM, [Key::alt(KeyCode::Down)], "move down", "Moves the name under the caret down";
+    Approve: DECIDING, [Key::char('a')], "approve", "Lets the call that waits run";
+    ApproveRun: DECIDING, [Key::char('A')], "approve for run",
+        "Lets it run, and this tool in the rest of the run without asking";
+    Deny: DECIDING, [Key::char('d')], "deny", "Refuses the call, with a reason for the agent if you like";
+    WriteMail: When::ROSTER.or(When::MAIL), [Key::char('w')], "write mail", "Writes mail to the selected agent";
+    Answer: When::MAIL.or(When::LETTER), [Key::char('r')], "answer", "Answers the mail";
+    Filter: When::MAIL, [Key::char('f')], "filter", "Shows the mail of the selected agent, or all mail again";
 
     Theirs: When::MERGE, [Key::char('t')], "theirs", "Takes their side of the clash";
     Yours: When::MERGE, [Key::char('y')], "yours", "Takes your side of the clash";
     Both: When::MERGE, [Key::char('b')], "both", "Takes both sides of the clash";
     EditPiece: When::MERGE, [Key::char('e')], "edit", "Edits the piece by hand";
     UndoPiece: When::MERGE, [Key::char('u')], "undo", "Opens the last settled piece again";
-    Close: When::DIALOG.or(When::MERGE).or(When::JOB), [Key::code(KeyCode::Esc)], "close", "Closes the dialog";
+    Close: When::DIALOG.or(When::MERGE).or(When::JOB).or(When::CALL).or(When::LETTER), [Key::code(KeyCode::Esc)], "close", "Closes the dialog";
 
     Palette: When::ANYWHERE, [Key::ctrl('p')] + [Key::char(':')], "commands", "Lists all commands";
     Help: When::ANYWHERE, [Key::f(1)] + [Key::char('?')], "help", "Shows what can be done here, and by which keys";

@@ -57,9 +57,7 @@ impl Commands {
         let mut lines: Vec<Line> = here.collect();
         // In a dialog nothing behind it can be reached.
         if !self.help && When::OUTSIDE.has(self.context) {
-            for (pane, when) in
-                PaneId::ALL.into_iter().zip([When::ROSTER, When::CONVERSATION, When::BLOCKS, When::JOBS])
-            {
+            for (pane, when) in PaneId::ALL.into_iter().map(|pane| (pane, pane_context(pane))) {
                 let new = |entry: &&Entry| !lines.iter().any(|line| line.entry.command == entry.command);
                 let more = COMMANDS.iter().filter(|entry| entry.when.has(when)).filter(new);
                 let more: Vec<Line> = more.map(|entry| Line { entry, pane: Some(pane) }).collect();
@@ -169,6 +167,8 @@ fn pane_context(pane: PaneId) -> When {
         PaneId::Conversation => When::CONVERSATION,
         PaneId::Blocks => When::BLOCKS,
         PaneId::Jobs => When::JOBS,
+        PaneId::Inbox => When::INBOX,
+        PaneId::Mail => When::MAIL,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{BlockChange, Live, Model};
 use crate::domain::{
     Agent, AgentId, Block, BlockId, Conversation, ConversationId, ConversationOwner, Group, GroupId, Job, JobId,
-    JobState, PendingKind, Run, RunId, RunKind, RunState,
+    JobState, ManagerType, Run, RunId, RunKind, RunState,
 };
 use crate::engine::wire::{Address, Phase};
 
@@ -16,8 +16,12 @@ pub enum Doing {
     Thinking,
     /// It calls this tool.
     Tool(String),
-    /// It waits: for its provider, for another try, or for the answer of somebody.
+    /// It waits: for its provider or for another try.
     Waiting,
+    /// It waits for the answers of these agents, by name.
+    WaitsFor(Vec<String>),
+    /// Its speech is queued: it speaks elsewhere.
+    Queued,
     /// It works in the background.
     Job,
     /// It waits for the person.
@@ -118,13 +122,6 @@ impl Model {
         self.jobs.iter().filter(|job| job.state.waits()).count()
     }
 
-    /// How many calls wait for the person, in one group or everywhere.
-    #[must_use]
-    pub fn needs_you(&self, group: Option<&GroupId>) -> usize {
-        let here = |run: &RunId| group.is_none_or(|group| self.run(run).and_then(Run::group) == Some(group));
-        self.calls.iter().filter(|call| call.kind == PendingKind::Approval && here(&call.run)).count()
-    }
-
     /// Messages of a conversation that were not seen yet.
     #[must_use]
     pub fn unread(&self, conversation: &Conversation) -> u64 {
@@ -153,8 +150,7 @@ impl Model {
     /// What an agent does now; the foreground counts before the background.
     #[must_use]
     pub fn doing(&self, agent: &AgentId) -> Doing {
-        let of_agent = |run: &RunId| self.run(run).and_then(Run::agent) == Some(agent);
-        if self.calls.iter().any(|call| call.kind == PendingKind::Approval && of_agent(&call.run)) {
+        if self.approvals().into_iter().any(|call| self.caller(call) == Some(agent)) {
             return Doing::NeedsYou;
         }
         if let Some(live) = self.live.iter().find(|live| live.agent == *agent && !self.is_job_run(&live.run)) {
@@ -164,11 +160,19 @@ impl Model {
                 Phase::Calling { tool } => Doing::Tool(tool.clone()),
             };
         }
+        let whom = self.waits_for(agent);
+        if !whom.is_empty() {
+            let name = |id: &AgentId| self.agent(id).map_or_else(|| "somebody".to_owned(), |agent| agent.name.clone());
+            return Doing::WaitsFor(whom.into_iter().map(name).collect());
+        }
         if self.runs.iter().any(|run| run.agent() == Some(agent) && run.state == RunState::Parked) {
             return Doing::Waiting;
         }
         if self.jobs.iter().any(|job| job.agent == *agent && matches!(job.state, JobState::Running { .. })) {
             return Doing::Job;
+        }
+        if self.is_queued(agent) {
+            return Doing::Queued;
         }
         Doing::Idle
     }
@@ -202,26 +206,32 @@ impl Model {
             .filter_map(|run| run.queued.as_deref().map(|text| (run, text)))
     }
 
-    /// Who speaks next in the turn that is being answered, where the order is known.
+    /// Who speaks next in the turn that is being answered, where the order is known: in a round robin.
     #[must_use]
     pub fn next_speaker<'a>(&self, group: &'a Group) -> Option<&'a AgentId> {
         let conversation = self.conversation_of(&Address::Group(group.id.clone()))?;
         let turn = self.running_turn(&conversation.id)?;
-        if matches!(&turn.kind, RunKind::Turn { only: Some(_), .. }) || group.members.is_empty() {
+        let ordered = group.manager_type == ManagerType::RoundRobin && !group.members.is_empty();
+        if !ordered || matches!(&turn.kind, RunKind::Turn { only: Some(_), .. }) {
             return None;
         }
-        let begun = self
-            .runs
-            .iter()
-            .filter(|run| run.parent.as_ref() == Some(&turn.id))
+        let speeches = self.runs.iter().filter(|run| run.parent.as_ref() == Some(&turn.id));
+        let last = speeches
             .filter_map(|run| match &run.kind {
-                RunKind::Speech { index, .. } => Some(*index as usize + 1),
+                RunKind::Speech { agent, index, .. } => Some((*index as usize, agent)),
                 RunKind::Turn { .. } | RunKind::Choice { .. } | RunKind::Job { .. } => None,
             })
-            .max()
-            .unwrap_or(0);
+            .max_by_key(|(index, _)| *index);
         let most = group.max_turns.map_or(group.members.len(), |most| most as usize);
-        (begun < most).then(|| &group.members[begun % group.members.len()])
+        match last {
+            Some((index, _)) if index + 1 >= most => None,
+            Some((_, agent)) => {
+                let place = group.members.iter().position(|member| member == agent)?;
+                group.members.get((place + 1) % group.members.len())
+            }
+            // Where the order goes on from the turn before, its last speaker is not known here.
+            None => group.members.first().filter(|_| !group.continue_order && most > 0),
+        }
     }
 
     /// The stable index by which an agent has its colour and mark: its place in the group it is seen in, else

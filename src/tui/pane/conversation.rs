@@ -25,7 +25,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::{Look, Pane};
-use crate::domain::{Change, ConversationId, Message};
+use crate::domain::{Change, Content, ConversationId, Message, NoticeKind, StepId};
 use crate::engine::wire::{Fault, Reply, Request, Update};
 use crate::tui::command::{Command, When};
 use crate::tui::effect::{Act, Cx};
@@ -189,13 +189,41 @@ impl Conversation {
             return self.foot.parts.get(part).map(|part| part.len().max(1) + lead);
         }
         let message = self.window.get(at)?;
-        let laid = self.cache.get(message, self.open.contains(&at), self.cells, self.glyphs);
+        let told = self.window.gathered(message);
+        let laid = self.cache.get(message, told.as_deref(), self.open.contains(&at), self.cells, self.glyphs);
         Some(laid.len() + lead)
     }
 
     /// Whether an empty row sets it off: where somebody else speaks, or anew.
     fn leads(&self, at: u64) -> bool {
-        at > 1 && !self.continues(at)
+        at > 1 && !self.continues(at) && !self.belongs_to_before(at)
+    }
+
+    /// Whether it stands right below what is before it: what a manager chose or gave out, or another worker's
+    /// answer beside which it comes.
+    fn belongs_to_before(&self, at: u64) -> bool {
+        let Some(before) = at.checked_sub(1) else { return false };
+        if before > self.head {
+            let part = |at: u64| self.foot.parts.get(usize::try_from(at - self.head - 1).ok()?);
+            return part(at).zip(part(before)).is_some_and(|(part, before)| {
+                let beside = part.beside().is_some() && part.beside() == before.beside();
+                beside || (part.stated && before.stated)
+            });
+        }
+        let given_out = |message: &Message| {
+            let notice =
+                matches!(message.content, Content::Notice { notice: NoticeKind::Choice | NoticeKind::Delegated, .. });
+            notice && message.answers.is_none()
+        };
+        self.window.get(before).is_some_and(given_out)
+    }
+
+    /// The delegation it is part of, by the manager's step.
+    fn within(&self, at: u64) -> Option<&StepId> {
+        if at > self.head {
+            return self.foot.parts.get(usize::try_from(at - self.head - 1).ok()?)?.within.as_ref();
+        }
+        self.window.get(at)?.answers.as_ref()
     }
 
     /// Whether the same speech goes on.

@@ -46,6 +46,25 @@ pub fn cut(spans: Vec<Span>, cells: usize, ellipsis: &str) -> Row {
     row
 }
 
+/// Keys with what they do, in rows of `cells` that begin with `indent` blanks; a key and its words stay together.
+#[must_use]
+pub fn packed(pairs: impl Iterator<Item = (Span, Span)>, indent: usize, cells: usize) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    for (key, what) in pairs {
+        let wide = width(&key.text) + width(&what.text);
+        let fits = rows.last().is_some_and(|row| row.width() + 2 + wide <= cells);
+        if !fits {
+            rows.push(Row::default());
+        }
+        if let Some(row) = rows.last_mut() {
+            row.push(Span::new(" ".repeat(if fits { 2 } else { indent }), Role::Dim));
+            row.push(key);
+            row.push(what);
+        }
+    }
+    rows
+}
+
 /// One item.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item<K> {

@@ -10,7 +10,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::list::{Item, List};
-use super::{Look, Pane, put_row};
+use super::{Look, Pane, mail, put_row};
 use crate::domain::{AgentId, Conversation, ConversationOwner, Group, GroupId, GroupStatus};
 use crate::engine::wire::{Address, Fault, Reply, Request};
 use crate::tui::command::{Command, When};
@@ -22,10 +22,14 @@ use crate::tui::text::Span;
 use crate::tui::text::clean::clean_line;
 use crate::tui::theme::Role;
 
-/// From this height on the selected row is explained below the list.
-const EXPLAINED: u16 = 14;
-/// The rows of that explanation, an empty one first.
-const EXPLANATION: u16 = 4;
+/// The rows in which the selected row is explained below the list, an empty one first.
+fn explanation_rows(height: u16) -> u16 {
+    match height {
+        0..14 => 0,
+        14..24 => 5,
+        24.. => 9,
+    }
+}
 
 /// What a row of the roster is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,6 +153,8 @@ impl Pane for Roster {
             (Command::SetModel | Command::RunNow, Some(Key::Agent(group, agent))) => {
                 Self::about_agent(command, group, agent, cx);
             }
+            (Command::WriteMail, Some(Key::Agent(_, agent))) => mail::write(agent, cx),
+            (Command::WriteMail, _) => cx.fault("select an agent first: mail goes to one agent"),
             (Command::SetModel | Command::RunNow, _) => {
                 cx.fault("select an agent first: a group has no model of its own");
             }
@@ -210,31 +216,28 @@ impl Pane for Roster {
     fn prepare(&mut self, area: Rect, look: &Look, cx: &mut Cx<'_>) {
         let cells = usize::from(area.width);
         let mut items = Vec::new();
-        let shown = |group: &&Group| group.status != GroupStatus::Archived;
-        for group in cx.model.groups.iter().filter(shown) {
+        let archived = |group: &&Group| group.status == GroupStatus::Archived;
+        let (put_away, in_use): (Vec<&Group>, Vec<&Group>) = cx.model.groups.iter().partition(archived);
+        let mail = cx.model.unread_mail();
+        for group in in_use.into_iter().chain(put_away) {
             let folded = self.folded(&group.id, cx.model);
-            let row = rows::group(group, folded, cells, look, cx.model);
-            items.push(Item { key: Some(Key::Group(group.id.clone())), rows: vec![row] });
+            let shape = rows::Shape { cells, names: rows::name_cells(group, cx.model), mail: &mail };
+            let group_rows = rows::group(group, folded, &shape, look, cx.model);
+            items.push(Item { key: Some(Key::Group(group.id.clone())), rows: group_rows });
             if !folded {
-                let names = rows::name_cells(group, cx.model);
-                for agent in cx.model.agents_of(group) {
-                    let row = rows::agent(group, agent, names, cells, look, cx.model);
-                    items.push(Item { key: Some(Key::Agent(group.id.clone(), agent.id.clone())), rows: vec![row] });
+                for agent in rows::in_order(group, cx.model) {
+                    let rows = rows::agent(group, agent, &shape, look, cx.model);
+                    items.push(Item { key: Some(Key::Agent(group.id.clone(), agent.id.clone())), rows });
                 }
             }
         }
         if items.is_empty() {
             items.push(Item::rest(rows::empty(cells)));
         }
-        let below = if area.height >= EXPLAINED { EXPLANATION } else { 0 };
-        self.list.set(items, area.height - below);
+        self.list.set(items, area.height - explanation_rows(area.height));
     }
 
     fn badge(&self, look: &Look, model: &Model) -> Option<Span> {
-        let waiting = model.needs_you(None);
-        if waiting > 0 {
-            return Some(Span::new(format!("{}{waiting}", look.glyphs.needs_you), Role::Warning));
-        }
         let shown = model.shown_conversation().map(|shown| &shown.id);
         // What a background job says to itself is no message to anybody.
         let to_you = |talk: &Conversation| !matches!(talk.owner, ConversationOwner::Job(_));
@@ -244,13 +247,13 @@ impl Pane for Roster {
     }
 
     fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, model: &Model, focused: bool) {
-        let below = if area.height >= EXPLAINED { EXPLANATION } else { 0 };
-        let list = Rect { height: area.height - below, ..area };
+        let list = Rect { height: area.height - explanation_rows(area.height), ..area };
         self.list.draw(frame.buffer_mut(), list, &look.theme, focused);
         if !focused {
             return;
         }
-        let told = self.list.selected().map(|key| rows::explanation(key, area.width.into(), look, model));
+        let room = usize::from(area.bottom().saturating_sub(list.bottom() + 1));
+        let told = self.list.selected().map(|key| rows::explanation(key, (area.width.into(), room), look, model));
         for (row, y) in told.unwrap_or_default().iter().zip(list.bottom() + 1..area.bottom()) {
             put_row(frame.buffer_mut(), (area.x, y), area.width, row, &look.theme);
         }

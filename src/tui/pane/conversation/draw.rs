@@ -3,8 +3,9 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
+use super::laid::{bar, barred};
 use super::{Conversation, Gutter, Line, Place, greeting, search};
-use crate::domain::{AgentId, Content};
+use crate::domain::{AgentId, Content, NoticeKind};
 use crate::tui::model::Model;
 use crate::tui::pane::{Look, put, put_row};
 use crate::tui::text::clean::clean_line;
@@ -48,7 +49,9 @@ impl Conversation {
     fn rows_at(&mut self, first: Place, count: usize, lead: usize) -> Vec<Row> {
         let mut rows = Vec::with_capacity(count);
         if first.row < lead {
-            rows.push(Row::default());
+            // Between two parts of one delegation the bar goes on.
+            let inside = self.within(first.at).is_some_and(|step| self.within(first.at - 1) == Some(step));
+            rows.push(if inside { barred(Row::default(), bar(self.glyphs)) } else { Row::default() });
         }
         let from = first.row.saturating_sub(lead);
         let end = first.row + count - lead.min(first.row + count);
@@ -57,7 +60,8 @@ impl Conversation {
             rows.extend((from..end).map(|at| self.foot.row(part, at, self.glyphs).unwrap_or_default()));
         } else if let Some(message) = self.window.get(first.at) {
             let open = self.open.contains(&first.at);
-            rows.extend(self.cache.get(message, open, self.cells, self.glyphs).rows(from..end));
+            let told = self.window.gathered(message);
+            rows.extend(self.cache.get(message, told.as_deref(), open, self.cells, self.glyphs).rows(from..end));
         }
         rows.resize(count, Row::default());
         rows
@@ -67,13 +71,22 @@ impl Conversation {
         let fit = |name: &str| truncate(&clean_line(name), self.names, look.glyphs.ellipsis).into_owned();
         if at > self.head {
             let part = self.foot.parts.get(usize::try_from(at - self.head - 1).ok()?)?;
+            if part.stated {
+                return None;
+            }
             let (mark, role) = speaker(part.agent.as_ref(), look, model);
             let time = if part.queued { format!("    {}", look.glyphs.waiting) } else { "     ".to_owned() };
             let role = if part.queued { Role::Dim } else { role };
             return Some(Gutter { time, mark, name: fit(&part.name), role });
         }
         let message = self.window.get(at)?;
-        if let Content::Notice { .. } = message.content {
+        let told_of = message.agent.as_ref().filter(|_| {
+            matches!(
+                message.content,
+                Content::Notice { notice: NoticeKind::Choice | NoticeKind::Delegated | NoticeKind::Ended, .. }
+            )
+        });
+        if let (Content::Notice { .. }, None) = (&message.content, told_of) {
             // The workbench states it and nobody says it; who it is about stands in its sentence.
             return Some(Gutter { time: look.clock(message.at), mark: "", name: String::new(), role: Role::Dim });
         }

@@ -1,14 +1,33 @@
-//! What stands below the last message and is not committed as one yet: answers that stream, turns that wait.
+//! What stands below the last message and is not committed as one yet: answers that stream, calls that wait for
+//! somebody, turns that wait.
+//!
+//! Workers of one delegation stream below each other in a fixed number of rows each, in the order they were
+//! asked, from the moment they are asked until all they said is committed: so nothing moves while they type.
 
-use crate::domain::{AgentId, ConversationId, RunId, StepId};
+use crate::domain::{AgentId, ConversationId, PendingCall, PendingKind, Run, RunId, RunState, StepId};
 use crate::engine::wire::Phase;
+use crate::tui::command::{Command, When};
 use crate::tui::glyph::GlyphSet;
 use crate::tui::model::{Live, Model};
-use crate::tui::text::clean::clean;
+use crate::tui::pane::inbox;
+use crate::tui::pane::list::{cut, packed};
+use crate::tui::text::clean::{clean, clean_line};
 use crate::tui::text::stream::Stream;
 use crate::tui::text::wrap::{Shape, wrap};
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
+
+use super::laid::{BAR, bar, barred};
+
+/// The rows of a worker that works beside others.
+const BESIDE: usize = 3;
+/// The same where there are more than [`MANY`] of them.
+const BESIDE_MANY: usize = 1;
+/// From more workers than this on each has one row only.
+const MANY: usize = 5;
+
+/// The most rows of a sentence on a call that waits.
+const SENTENCE: usize = 2;
 
 /// The rows at the foot of one conversation.
 #[derive(Debug, Default)]
@@ -27,7 +46,7 @@ struct Waiting {
     rows: Vec<Row>,
 }
 
-/// One answer or one waiting turn.
+/// One answer, one call that waits, or one waiting turn.
 #[derive(Debug)]
 pub struct Part {
     /// Who; `None` is the person.
@@ -38,6 +57,12 @@ pub struct Part {
     pub run: RunId,
     /// True for a turn that waits.
     pub queued: bool,
+    /// True for what the workbench states and nobody says.
+    pub stated: bool,
+    /// The delegation it is part of, by the manager's step.
+    pub within: Option<StepId>,
+    /// It has this many rows, whatever there is to show: the last ones of it.
+    fixed: Option<usize>,
     /// The step whose stream stands between `head` and `tail`; what waits stands there too.
     stream: Option<StepId>,
     streamed: usize,
@@ -58,9 +83,35 @@ struct Streaming {
 }
 
 impl Part {
+    fn new(run: RunId, agent: Option<AgentId>, name: impl Into<String>) -> Self {
+        Self {
+            agent,
+            name: name.into(),
+            run,
+            queued: false,
+            stated: false,
+            within: None,
+            fixed: None,
+            stream: None,
+            streamed: 0,
+            head: Vec::new(),
+            tail: Vec::new(),
+        }
+    }
+
     /// How many rows it has.
     #[must_use]
     pub fn len(&self) -> usize {
+        self.fixed.unwrap_or(self.whole())
+    }
+
+    /// The delegation in which it stands beside others.
+    #[must_use]
+    pub fn beside(&self) -> Option<&StepId> {
+        self.within.as_ref().filter(|_| self.fixed.is_some())
+    }
+
+    fn whole(&self) -> usize {
         self.head.len() + self.streamed + self.tail.len()
     }
 }
@@ -82,8 +133,16 @@ impl Foot {
         };
         let mut made = 0;
         self.streams.retain(|known| model.live.iter().any(|live| live.step == known.step));
-        for live in model.live_in(conversation) {
-            made += self.stream(live, cells, glyphs);
+        let workers = model.workers_in(conversation);
+        for live in model.live_in(conversation).filter(|live| !workers.iter().any(|run| run.id == live.run)) {
+            let (part, rows) = self.stream(live, cells, glyphs);
+            made += rows;
+            self.parts.push(part);
+        }
+        made += self.workers(model, &workers, cells, glyphs);
+        let mut first = true;
+        for call in model.waiting_in(conversation) {
+            self.parts.push(waits(call, std::mem::take(&mut first), cells, model, glyphs));
         }
         self.waiting.retain(|known| model.queued(conversation).any(|(run, _)| run.id == known.run));
         for (run, text) in model.queued(conversation) {
@@ -95,21 +154,42 @@ impl Foot {
                 self.waiting.push(Waiting { run: run.id.clone(), cells, rows });
                 self.waiting.len() - 1
             });
-            self.parts.push(Part {
-                agent: None,
-                name: "you".to_owned(),
-                run: run.id.clone(),
-                queued: true,
-                stream: None,
-                streamed: self.waiting[at].rows.len(),
-                head: Vec::new(),
-                tail: Vec::new(),
-            });
+            let streamed = self.waiting[at].rows.len();
+            self.parts.push(Part { queued: true, streamed, ..Part::new(run.id.clone(), None, "you") });
         }
         made
     }
 
-    fn stream(&mut self, live: &Live, cells: usize, glyphs: &GlyphSet) -> u64 {
+    /// The workers that are not over, in the order they were asked.
+    fn workers(&mut self, model: &Model, workers: &[&Run], cells: usize, glyphs: &GlyphSet) -> u64 {
+        let mut made = 0;
+        let cells = cells.saturating_sub(BAR);
+        for run in workers.iter().filter(|run| !run.is_finished()) {
+            let Some(task) = &run.task else { continue };
+            let beside = |other: &&&Run| other.task.as_ref().is_some_and(|other| other.step == task.step);
+            let fixed = match workers.iter().filter(beside).count() {
+                0 | 1 => None,
+                2..=MANY => Some(BESIDE),
+                _ => Some(BESIDE_MANY),
+            };
+            let part = if let Some(live) = model.live.iter().find(|live| live.run == run.id) {
+                let (part, rows) = self.stream(live, cells, glyphs);
+                made += rows;
+                part
+            } else {
+                let agent = run.agent().and_then(|id| model.agent(id));
+                let name = agent.map_or("", |agent| agent.name.as_str());
+                let mut part = Part::new(run.id.clone(), run.agent().cloned(), name);
+                part.tail.push(resting(run, glyphs));
+                part
+            };
+            self.parts.push(Part { within: Some(task.step.clone()), fixed, ..part });
+        }
+        made
+    }
+
+    /// A step that streams, and the rows made anew for it.
+    fn stream(&mut self, live: &Live, cells: usize, glyphs: &GlyphSet) -> (Part, u64) {
         let at = self.streams.iter().position(|known| known.step == live.step).unwrap_or_else(|| {
             let stream = Stream::new(glyphs);
             let step = live.step.clone();
@@ -129,41 +209,45 @@ impl Foot {
             made = (known.rows.saturating_sub(before) + 1) as u64;
         }
         let sign = usize::from(known.own_row && !live.text.is_empty());
-        self.parts.push(Part {
-            agent: Some(live.agent.clone()),
-            name: live.name.clone(),
-            run: live.run.clone(),
-            queued: false,
+        let part = Part {
             stream: Some(live.step.clone()),
             streamed: known.rows + sign,
             head: if live.reasoning.is_empty() { Vec::new() } else { vec![thinking(live, glyphs)] },
             tail: doing(live, glyphs).into_iter().collect(),
-        });
-        made
+            ..Part::new(live.run.clone(), Some(live.agent.clone()), live.name.clone())
+        };
+        (part, made)
     }
 
     /// One row of one part.
     pub fn row(&mut self, part: usize, at: usize, glyphs: &GlyphSet) -> Option<Row> {
-        let part = self.parts.get(part)?;
-        if let Some(row) = part.head.get(at) {
-            return Some(row.clone());
-        }
-        let at = at - part.head.len();
-        if at >= part.streamed {
-            return part.tail.get(at - part.streamed).cloned();
-        }
-        if part.queued {
-            let waiting = self.waiting.iter().find(|known| known.run == part.run)?;
-            return waiting.rows.get(at).cloned();
-        }
-        let streaming = self.streams.iter_mut().find(|known| Some(&known.step) == part.stream.as_ref())?;
-        let mut row = streaming.stream.rows(streaming.cells).get(at).cloned().unwrap_or_default();
-        if at + 1 == part.streamed {
-            let before = if row.spans.is_empty() { "" } else { " " };
-            row.push(Span::new(format!("{before}{}", glyphs.cursor), Role::Accent));
-        }
-        Some(row)
+        let Self { parts, streams, waiting } = self;
+        let part = parts.get(part)?;
+        // Of what has a fixed number of rows the last ones are shown.
+        let at = at + part.fixed.map_or(0, |fixed| part.whole().saturating_sub(fixed));
+        let row = content(part, streams, waiting, at, glyphs);
+        if part.within.is_some() { Some(barred(row.unwrap_or_default(), bar(glyphs))) } else { row }
     }
+}
+
+fn content(part: &Part, streams: &mut [Streaming], waiting: &[Waiting], at: usize, glyphs: &GlyphSet) -> Option<Row> {
+    if let Some(row) = part.head.get(at) {
+        return Some(row.clone());
+    }
+    let at = at - part.head.len();
+    if at >= part.streamed {
+        return part.tail.get(at - part.streamed).cloned();
+    }
+    if part.queued {
+        return waiting.iter().find(|known| known.run == part.run)?.rows.get(at).cloned();
+    }
+    let streaming = streams.iter_mut().find(|known| Some(&known.step) == part.stream.as_ref())?;
+    let mut row = streaming.stream.rows(streaming.cells).get(at).cloned().unwrap_or_default();
+    if at + 1 == part.streamed {
+        let before = if row.spans.is_empty() { "" } else { " " };
+        row.push(Span::new(format!("{before}{}", glyphs.cursor), Role::Accent));
+    }
+    Some(row)
 }
 
 fn thinking(live: &Live, glyphs: &GlyphSet) -> Row {
@@ -188,4 +272,71 @@ fn doing(live: &Live, glyphs: &GlyphSet) -> Option<Row> {
     let mut row = Row::default();
     row.push(Span::new(text, role));
     Some(row)
+}
+
+/// What a worker does whose next step is not begun.
+fn resting(run: &Run, glyphs: &GlyphSet) -> Row {
+    let (sign, text) = match run.state {
+        RunState::Queued => (glyphs.waiting, "queued: speaks elsewhere"),
+        RunState::Parked => (glyphs.waiting, "waits for somebody"),
+        RunState::Running | RunState::Finished { .. } => (glyphs.thinking, "at work"),
+    };
+    let mut row = Row::default();
+    row.push(Span::new(format!("{sign} {text}"), Role::Dim));
+    row
+}
+
+/// A call that waits: for the person with the keys, for others with their names.
+fn waits(call: &PendingCall, first: bool, cells: usize, model: &Model, glyphs: &GlyphSet) -> Part {
+    let name = inbox::caller(call, model);
+    let mut part = Part::new(call.run.clone(), None, "");
+    part.stated = true;
+    if call.kind == PendingKind::Approval {
+        let mut spans = vec![
+            Span::new(format!("{} {name}", glyphs.needs_you), Role::Warning),
+            Span::new(" wants to call ", Role::Text),
+        ];
+        spans.extend(inbox::rows::what(call));
+        let indent = vec![Span::new("  ", Role::Dim)];
+        let mut rows = wrap(&spans, &Shape { rest: indent, ..Shape::plain(cells) });
+        // The inbox has all of it.
+        if rows.len() > SENTENCE {
+            rows.truncate(SENTENCE);
+            if let Some(last) = rows.last_mut() {
+                let mut spans = std::mem::take(&mut last.spans);
+                spans.push(Span::new(format!(" {}", glyphs.ellipsis), Role::Dim));
+                *last = cut(spans, cells, glyphs.ellipsis);
+            }
+        }
+        part.head = rows;
+        if first {
+            part.tail = keys(cells);
+        }
+    } else {
+        let names: Vec<String> = call
+            .whom
+            .iter()
+            .filter_map(|id| model.agent(id))
+            .map(|agent| clean_line(&agent.name).into_owned())
+            .collect();
+        let whom = if names.is_empty() { "an answer".to_owned() } else { names.join(", ") };
+        let text = format!("{} {name} waits for {whom}", glyphs.waiting);
+        part.head.push(cut(vec![Span::new(text, Role::Dim)], cells, glyphs.ellipsis));
+    }
+    part
+}
+
+/// The keys that decide, and the one that reaches the inbox from anywhere.
+fn keys(cells: usize) -> Vec<Row> {
+    let can = [
+        (Command::Inbox, When::COMPOSER, "look"),
+        (Command::Approve, When::CONVERSATION, "approve"),
+        (Command::ApproveRun, When::CONVERSATION, "for this run"),
+        (Command::Deny, When::CONVERSATION, "deny"),
+    ];
+    let one = |(command, when, what): (Command, When, &str)| {
+        let key = command.key_text(when).unwrap_or_default();
+        (Span::new(key, Role::Accent), Span::new(format!(" {what}"), Role::Dim))
+    };
+    packed(can.into_iter().map(one), 2, cells)
 }

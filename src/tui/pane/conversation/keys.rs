@@ -1,10 +1,11 @@
 //! What the commands do in the conversation.
 
 use super::{Anchor, Conversation, Place, Wanted};
-use crate::domain::{Content, Message};
+use crate::domain::{Content, Message, PendingKind};
 use crate::engine::wire::Request;
 use crate::tui::command::Command;
 use crate::tui::effect::{Act, Cx};
+use crate::tui::pane::inbox;
 use crate::tui::text::clean::clean_for_copy;
 use crate::tui::text::markdown::fences;
 
@@ -41,6 +42,7 @@ impl Conversation {
             Command::Edit => self.take_back(cx),
             Command::Retry => self.send_again(cx),
             Command::Cancel => self.cancel(cx),
+            Command::Approve | Command::ApproveRun | Command::Deny => self.decide(command, cx),
             _ => {}
         }
     }
@@ -154,6 +156,15 @@ impl Conversation {
                 self.follow_tail();
             }
             _ => cx.toast("you have said nothing here yet"),
+        }
+    }
+
+    /// Decides on the call that has waited longest here.
+    fn decide(&self, command: Command, cx: &mut Cx<'_>) {
+        let waiting = self.id.as_ref().map(|id| cx.model.waiting_in(id)).unwrap_or_default();
+        match waiting.into_iter().find(|call| call.kind == PendingKind::Approval) {
+            Some(call) => cx.acts.extend(inbox::decide(command, call, cx.model)),
+            None => cx.fault("nothing in this conversation waits for you; 5 goes to the inbox"),
         }
     }
 

@@ -7,6 +7,7 @@ use std::ops::Range;
 use crate::domain::message::NoticeKind;
 use crate::domain::{Content, Message};
 use crate::tui::glyph::GlyphSet;
+use crate::tui::pane::list::cut;
 use crate::tui::text::clean::{clean, clean_line};
 use crate::tui::text::paged::{Body, Paged};
 use crate::tui::text::width::{truncate, width};
@@ -25,12 +26,34 @@ pub struct Laid {
     head: Vec<Row>,
     body: Body,
     foot: Vec<Row>,
+    /// Stands before every row: the words of a worker are part of a delegation.
+    bar: Option<Span>,
+}
+
+/// Cells of the bar before what is part of a delegation.
+pub const BAR: usize = 2;
+
+/// The bar before what is part of a delegation.
+#[must_use]
+pub fn bar(glyphs: &GlyphSet) -> Span {
+    Span::new(format!("{} ", glyphs.vertical), Role::Border)
+}
+
+/// A row behind the bar.
+#[must_use]
+pub fn barred(row: Row, bar: Span) -> Row {
+    let mut spans = vec![bar];
+    spans.extend(row.spans);
+    Row { spans, fence: row.fence }
 }
 
 impl Laid {
-    /// Lays a message out in `cells` cells; `open` shows what is folded.
+    /// Lays a message out in `cells` cells; `open` shows what is folded, and `told` stands for a tool call that
+    /// is folded.
     #[must_use]
-    pub fn new(message: &Message, open: bool, cells: usize, glyphs: &GlyphSet) -> Self {
+    pub fn new(message: &Message, told: Option<&str>, open: bool, cells: usize, glyphs: &GlyphSet) -> Self {
+        let bar = message.answers.is_some().then(|| bar(glyphs));
+        let cells = if bar.is_some() { cells.saturating_sub(BAR) } else { cells };
         let (mut head, mut foot) = (Vec::new(), Vec::new());
         let none = || Body::Rows(Vec::new());
         let body = match &message.content {
@@ -44,8 +67,12 @@ impl Laid {
                 Body::markdown(text, cells, glyphs)
             }
             Content::Tool { name, arguments, ok, text, .. } => {
-                let folded = fold_line(name, arguments, (*ok).then_some(text.as_str()), open, cells, glyphs);
-                head.push(folded);
+                head.push(match told.filter(|_| *ok && !open) {
+                    Some(told) => {
+                        cut(vec![Span::new(format!("{} {told}", glyphs.folded), Role::Dim)], cells, glyphs.ellipsis)
+                    }
+                    None => fold_line(name, arguments, (*ok).then_some(text.as_str()), open, cells, glyphs),
+                });
                 if open {
                     head.extend(argument_rows(arguments, cells, glyphs));
                     Body::Paged(Paged::new(text, cells, Mode::Words, if *ok { Role::Dim } else { Role::Error }))
@@ -59,11 +86,8 @@ impl Laid {
                 let (sign, role) = match notice {
                     NoticeKind::Error => (glyphs.failed, Role::Error),
                     NoticeKind::Stopped => (glyphs.needs_you, Role::Warning),
-                    NoticeKind::Pass
-                    | NoticeKind::Resumed
-                    | NoticeKind::Choice
-                    | NoticeKind::Delegated
-                    | NoticeKind::Ended => (glyphs.dot, Role::Dim),
+                    NoticeKind::Choice | NoticeKind::Delegated => (glyphs.right, Role::Dim),
+                    NoticeKind::Pass | NoticeKind::Resumed | NoticeKind::Ended => (glyphs.dot, Role::Dim),
                 };
                 let shape = Shape {
                     first: vec![Span::new(format!("{sign} "), role)],
@@ -76,7 +100,7 @@ impl Laid {
         if head.is_empty() && body.is_empty() && foot.is_empty() {
             head = one("said nothing", Role::Dim);
         }
-        Self { head, body, foot }
+        Self { head, body, foot, bar }
     }
 
     /// How many rows there are; at least one.
@@ -99,7 +123,10 @@ impl Laid {
             rows.extend(self.body.rows(inside).iter().cloned());
         }
         rows.extend_from_slice(&self.foot[part(head + body, self.foot.len())]);
-        rows
+        match &self.bar {
+            Some(bar) => rows.into_iter().map(|row| barred(row, bar.clone())).collect(),
+            None => rows,
+        }
     }
 }
 
@@ -199,7 +226,7 @@ struct Entry {
 
 impl Cache {
     /// The message laid out as asked for, from the cache where it is there.
-    pub fn get(&mut self, message: &Message, open: bool, cells: usize, glyphs: &GlyphSet) -> &Laid {
+    pub fn get(&mut self, message: &Message, told: Option<&str>, open: bool, cells: usize, glyphs: &GlyphSet) -> &Laid {
         self.clock += 1;
         if self.entries.len() >= 2 * KEPT {
             self.forget();
@@ -207,7 +234,7 @@ impl Cache {
         let clock = self.clock;
         let fresh = |entry: &Entry| entry.cells == cells && entry.open == open;
         if !self.entries.get(&message.seq).is_some_and(fresh) {
-            let laid = Laid::new(message, open, cells, glyphs);
+            let laid = Laid::new(message, told, open, cells, glyphs);
             self.rows_wrapped += laid.len() as u64;
             self.entries.insert(message.seq, Entry { cells, open, used: clock, laid });
         }
@@ -215,7 +242,7 @@ impl Cache {
             cells,
             open,
             used: clock,
-            laid: Laid::new(message, open, cells, glyphs),
+            laid: Laid::new(message, told, open, cells, glyphs),
         });
         entry.used = clock;
         &entry.laid
@@ -251,7 +278,7 @@ mod tests {
     }
 
     fn lines(content: Content, open: bool, cells: usize) -> Vec<String> {
-        let laid = Laid::new(&message(1, content), open, cells, &UNICODE);
+        let laid = Laid::new(&message(1, content), None, open, cells, &UNICODE);
         let rows = laid.rows(0..laid.len());
         let single: Vec<_> = (0..laid.len()).flat_map(|at| laid.rows(at..at + 1)).collect();
         assert_eq!(rows, single, "a page is a slice of all rows");
@@ -299,13 +326,13 @@ mod tests {
         let mut cache = Cache::default();
         let text = |seq| message(seq, Content::Notice { notice: NoticeKind::Pass, text: "passed".into() });
         for seq in 0..5_000 {
-            cache.get(&text(seq), false, 40, &UNICODE);
+            cache.get(&text(seq), None, false, 40, &UNICODE);
         }
         assert_eq!(cache.rows_wrapped, 5_000);
         assert!(cache.entries.len() <= 2 * KEPT);
-        cache.get(&text(4_999), false, 40, &UNICODE);
+        cache.get(&text(4_999), None, false, 40, &UNICODE);
         assert_eq!(cache.rows_wrapped, 5_000);
-        cache.get(&text(4_999), false, 41, &UNICODE);
+        cache.get(&text(4_999), None, false, 41, &UNICODE);
         assert_eq!(cache.rows_wrapped, 5_001);
     }
 }

@@ -155,7 +155,8 @@ impl Conversation {
         let lead = usize::from(self.leads(seq));
         let words = self.search.words();
         let message = self.window.get(seq)?;
-        let laid = self.cache.get(message, self.open.contains(&seq), self.cells, self.glyphs);
+        let told = self.window.gathered(message);
+        let laid = self.cache.get(message, told.as_deref(), self.open.contains(&seq), self.cells, self.glyphs);
         let found = laid.rows(0..laid.len()).iter().position(|row| {
             let text = row.text().to_lowercase();
             words.iter().any(|word| text.contains(word.as_str()))

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::domain::{Content, Message};
+use crate::domain::{Content, Message, NoticeKind};
 
 /// Messages held at most.
 const MOST: usize = 256;
@@ -10,6 +10,9 @@ const MOST: usize = 256;
 const MOST_BYTES: usize = 4 << 20;
 /// Messages on each side of what is shown that are never let go.
 const LEAST: u64 = 48;
+
+/// The tools that give work to others and gather what they answer.
+const DELEGATING: [&str; 2] = ["delegate", "send_message_to_all_agents_in_group"];
 
 /// A dense piece of a conversation, by `seq`.
 #[derive(Debug, Default)]
@@ -47,6 +50,49 @@ impl Window {
     /// All messages held, in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Message> {
         self.messages.iter()
+    }
+
+    /// What a delegation brought, in a few words, for the tool call whose result it is; `None` for any other
+    /// message, and where not all of it is held.
+    #[must_use]
+    pub fn gathered(&self, result: &Message) -> Option<String> {
+        let Content::Tool { name, .. } = &result.content else { return None };
+        if !DELEGATING.contains(&name.as_str()) {
+            return None;
+        }
+        let step = result.step.as_ref()?;
+        let (mut answered, mut failed, mut silent) = (Vec::new(), Vec::new(), Vec::new());
+        let earlier = (self.first()..result.seq).rev().filter_map(|seq| self.get(seq));
+        let mut whole = self.first() == 1;
+        for message in earlier {
+            if matches!(message.content, Content::Notice { notice: NoticeKind::Delegated, .. }) {
+                whole = true;
+                break;
+            }
+            if message.answers.as_ref() != Some(step) {
+                continue;
+            }
+            let seen = [&answered, &failed, &silent].into_iter().any(|runs| runs.contains(&&message.run));
+            match &message.content {
+                // The last thing a worker's speech says tells what came of it.
+                _ if seen => {}
+                Content::Notice { notice: NoticeKind::Pass, .. } => silent.push(&message.run),
+                Content::Notice { notice: NoticeKind::Error | NoticeKind::Stopped, .. } => failed.push(&message.run),
+                Content::Text { .. } => answered.push(&message.run),
+                Content::Notice { .. } | Content::Tool { .. } => {}
+            }
+        }
+        if !whole || answered.len() + failed.len() + silent.len() == 0 {
+            return None;
+        }
+        let answers = if answered.len() == 1 { "answer" } else { "answers" };
+        let mut text = format!("gathered {} {answers}", answered.len());
+        for (count, what) in [(failed.len(), "failed"), (silent.len(), "said nothing")] {
+            if count > 0 {
+                text.push_str(&format!(", {count} {what}"));
+            }
+        }
+        Some(text)
     }
 
     /// Lets everything go.

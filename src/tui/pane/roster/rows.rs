@@ -1,20 +1,24 @@
 //! The rows of the roster.
 
+use std::collections::BTreeMap;
+
 use super::Key;
-use crate::domain::{Agent, Group, GroupStatus, ManagerType};
+use crate::domain::{Agent, AgentId, Group, GroupStatus};
 use crate::engine::wire::Address;
 use crate::tui::glyph::GlyphSet;
 use crate::tui::model::{Doing, Model};
 use crate::tui::pane::Look;
-use crate::tui::pane::list::{cut, two_ends};
+use crate::tui::pane::list::{cut, packed, two_ends};
 use crate::tui::text::clean::clean_line;
 use crate::tui::text::width::{pad, truncate, width};
-use crate::tui::text::wrap::{Shape, wrap};
+use crate::tui::text::wrap::{self, wrap};
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
 
 /// From this width on an agent's model stands beside its state.
 const WIDE: usize = 34;
+/// Below this width what an agent waits for is told in fewer words.
+const SHORT: usize = 30;
 /// The least cells a model is shown in.
 const LEAST_MODEL: usize = 8;
 /// The least cells a longer word than that is shown in.
@@ -22,13 +26,21 @@ const LEAST_WORD: usize = 8;
 /// The widest column of names.
 const MAX_NAME: usize = 16;
 
-/// What an agent does, as a sign and in a word or two.
-pub(super) fn doing(doing: &Doing, glyphs: &GlyphSet) -> (&'static str, String, Role) {
+/// What an agent does, as a sign and in a word or a few; `short` where there is little room.
+pub(super) fn doing(doing: &Doing, short: bool, glyphs: &GlyphSet) -> (&'static str, String, Role) {
     match doing {
         Doing::Idle => (glyphs.idle, "idle".to_owned(), Role::Dim),
         Doing::Thinking => (glyphs.thinking, "thinking".to_owned(), Role::Accent),
         Doing::Tool(tool) => (glyphs.tool, format!("calling {}", clean_line(tool)), Role::Accent),
         Doing::Waiting => (glyphs.waiting, "waiting".to_owned(), Role::Warning),
+        Doing::WaitsFor(whom) => {
+            let waits = if short { "awaits" } else { "waits for" };
+            (glyphs.waiting, format!("{waits} {}", listed(whom)), Role::Warning)
+        }
+        Doing::Queued => {
+            let text = if short { "busy elsewhere" } else { "queued: speaks elsewhere" };
+            (glyphs.waiting, text.to_owned(), Role::Warning)
+        }
         Doing::Job => (glyphs.background, "job".to_owned(), Role::Accent),
         Doing::NeedsYou => (glyphs.needs_you, "needs you".to_owned(), Role::Warning),
     }
@@ -40,65 +52,140 @@ pub(super) fn name_cells(group: &Group, model: &Model) -> usize {
     names.max().unwrap_or(0).min(MAX_NAME)
 }
 
-/// A group's row.
-pub(super) fn group(group: &Group, folded: bool, cells: usize, look: &Look, model: &Model) -> Row {
+/// Some names in a few words.
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => "somebody".to_owned(),
+        [one] => clean_line(one).into_owned(),
+        [one, other] => format!("{} and {}", clean_line(one), clean_line(other)),
+        many => format!("{} agents", many.len()),
+    }
+}
+
+/// What the rows of one group share.
+pub(super) struct Shape<'a> {
+    /// The cells of a row.
+    pub cells: usize,
+    /// The cells of the column of names.
+    pub names: usize,
+    /// Mail to the person that was not opened, by who wrote it.
+    pub mail: &'a BTreeMap<&'a AgentId, usize>,
+}
+
+/// The agents of a group as they are listed: who manages it first.
+pub(super) fn in_order<'a>(group: &Group, model: &'a Model) -> Vec<&'a Agent> {
+    let mut agents = model.agents_of(group);
+    agents.sort_by_key(|agent| !manages(group, &agent.id));
+    agents
+}
+
+fn manages(group: &Group, agent: &AgentId) -> bool {
+    group.manager_type.has_manager() && group.manager_agent.as_ref() == Some(agent)
+}
+
+/// A group's rows: its name and what it has to tell; unfolded, its pattern.
+pub(super) fn group(group: &Group, folded: bool, shape: &Shape<'_>, look: &Look, model: &Model) -> Vec<Row> {
     let glyphs = look.glyphs;
+    let cells = shape.cells.saturating_sub(1);
     let here = model.place.group.as_ref() == Some(&group.id);
     let sign = if folded { glyphs.folded } else { glyphs.open };
-    let name = Span::new(clean_line(&group.name), if here { Role::Strong } else { Role::Text });
-    let left = vec![Span::new(format!(" {sign} "), Role::Dim), name];
+    let role = match group.status {
+        _ if here => Role::Strong,
+        GroupStatus::Active | GroupStatus::Paused => Role::Text,
+        GroupStatus::Archived => Role::Dim,
+    };
+    let left = vec![Span::new(format!(" {sign} "), Role::Dim), Span::new(clean_line(&group.name), role)];
     let waiting = model.needs_you(Some(&group.id));
+    // Unfolded, the agents tell of their mail themselves.
+    let letters: usize = match folded {
+        true => group.agents().into_iter().filter_map(|id| shape.mail.get(id)).sum(),
+        false => 0,
+    };
     let right = if waiting > 0 {
         vec![Span::new(format!("{} {waiting}", glyphs.needs_you), Role::Warning)]
-    } else if group.status == GroupStatus::Paused {
-        vec![Span::new("paused", Role::Dim)]
+    } else if group.status != GroupStatus::Active {
+        vec![Span::new(group.status.as_str(), Role::Dim)]
+    } else if letters > 0 {
+        vec![Span::new(format!("{letters} mail"), Role::Accent)]
     } else {
         new_messages(&Address::Group(group.id.clone()), model)
     };
-    two_ends(left, right, cells.saturating_sub(1), glyphs.ellipsis)
+    let mut rows = vec![two_ends(left, right, cells, glyphs.ellipsis)];
+    if !folded {
+        let pattern = format!("   {}", model.pattern(group, glyphs.dot));
+        rows.push(cut(vec![Span::new(pattern, Role::Dim)], cells, glyphs.ellipsis));
+    }
+    rows
 }
 
-/// An agent's row.
-pub(super) fn agent(group: &Group, agent: &Agent, names: usize, cells: usize, look: &Look, model: &Model) -> Row {
+/// An agent's row; a second one for whom it waits for, where that does not fit beside the name.
+pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &Look, model: &Model) -> Vec<Row> {
     let glyphs = look.glyphs;
+    let (cells, names) = (shape.cells, shape.names);
     let state = model.doing(&agent.id);
-    let (sign, word, role) = doing(&state, glyphs);
+    let (sign, word, role) = doing(&state, cells < SHORT, glyphs);
     let here = model.place.group.as_ref() == Some(&group.id);
     let talking = model.place.address == Some(Address::Agent(agent.id.clone()));
     let name_role = if here { Role::speaker(model.speaker_index(&agent.id)) } else { Role::Text };
-    let mut name = Span::new(clean_line(&agent.name), name_role);
+    let clean_name = clean_line(&agent.name).into_owned();
+    let name_wide = width(&clean_name);
+    let mut name = Span::new(clean_name, name_role);
     if talking {
         name = name.with(ratatui::style::Modifier::BOLD);
     }
     let model_name = clean_line(model.model_of(agent)).into_owned();
-    let new = new_messages(&Address::Agent(agent.id.clone()), model);
     let next = model.next_speaker(group) == Some(&agent.id);
     let wide = cells >= WIDE;
+    // The name stands whole; the word gives way.
+    let room = cells.saturating_sub(name_wide + 7);
+    let waits = matches!(state, Doing::WaitsFor(_) | Doing::Queued);
+    let below = waits && (wide || width(&word) > room);
     let right = match state {
-        _ if !new.is_empty() => new,
-        Doing::Idle if next => vec![Span::new("next", Role::Dim)],
-        Doing::Idle if !wide => {
-            let room = cells.saturating_sub(names + 7);
-            // Half a name tells nothing; the explanation below the list has it whole.
-            let shown = if room < LEAST_MODEL { "".into() } else { truncate(&model_name, room, glyphs.ellipsis) };
-            vec![Span::new(shown, Role::Dim)]
+        _ if shape.mail.contains_key(&agent.id) => {
+            vec![Span::new(format!("{} mail", shape.mail[&agent.id]), Role::Accent)]
+        }
+        _ if below => Vec::new(),
+        Doing::Idle => {
+            let new = new_messages(&Address::Agent(agent.id.clone()), model);
+            let word = if next { Some("next".to_owned()) } else { stands_for(group, agent) };
+            match word {
+                _ if !new.is_empty() => new,
+                Some(word) if wide || width(&word) <= room => vec![Span::new(word, Role::Dim)],
+                None if wide => vec![Span::new("idle", Role::Dim)],
+                // Half a name tells nothing; the explanation below the list has it whole.
+                Some(_) if room < LEAST_WORD => Vec::new(),
+                Some(word) => vec![Span::new(truncate(&word, room, glyphs.ellipsis), Role::Dim)],
+                None if cells < names + 7 + LEAST_MODEL => Vec::new(),
+                None => {
+                    let room = cells - names - 7;
+                    vec![Span::new(truncate(&model_name, room, glyphs.ellipsis), Role::Dim)]
+                }
+            }
         }
         _ if wide => vec![Span::new(truncate(&word, cells / 2, glyphs.ellipsis), role)],
-        // The name stands whole; the word gives way.
-        _ => {
-            let room = cells.saturating_sub(width(&clean_line(&agent.name)) + 7);
-            // Half a word tells less than the sign before the name.
-            let shown =
-                if room < LEAST_WORD.min(width(&word)) { "".into() } else { truncate(&word, room, glyphs.ellipsis) };
-            vec![Span::new(shown, role)]
-        }
+        // Half a word tells less than the sign before the name; of a tool it tells something.
+        Doing::Tool(_) if room < LEAST_WORD => Vec::new(),
+        Doing::Thinking | Doing::Waiting | Doing::NeedsYou | Doing::Job if width(&word) > room => Vec::new(),
+        _ => vec![Span::new(truncate(&word, room, glyphs.ellipsis), role)],
     };
-    let mut left = vec![Span::new(format!("   {sign} "), role), name];
+    let manager = if manages(group, &agent.id) { glyphs.manager } else { " " };
+    let mut left = vec![Span::new(format!(" {manager} "), Role::Dim), Span::new(format!("{sign} "), role), name];
     if wide {
-        let gap = names.saturating_sub(width(&clean_line(&agent.name))) + 2;
+        let gap = names.saturating_sub(name_wide) + 2;
         left.push(Span::new(format!("{}{model_name}", " ".repeat(gap)), Role::Dim));
     }
-    two_ends(left, right, cells.saturating_sub(1), glyphs.ellipsis)
+    let mut rows = vec![two_ends(left, right, cells.saturating_sub(1), glyphs.ellipsis)];
+    if below {
+        let told = vec![Span::new("     ", Role::Dim), Span::new(word, role)];
+        rows.push(cut(told, cells.saturating_sub(1), glyphs.ellipsis));
+    }
+    rows
+}
+
+/// What an agent is in its group: its role there, or that it manages it.
+fn stands_for(group: &Group, agent: &Agent) -> Option<String> {
+    let role = group.roles.get(&agent.id).map(|role| clean_line(role).into_owned()).filter(|role| !role.is_empty());
+    if manages(group, &agent.id) { Some("manager".to_owned()) } else { role }
 }
 
 fn new_messages(address: &Address, model: &Model) -> Vec<Span> {
@@ -111,60 +198,74 @@ fn new_messages(address: &Address, model: &Model) -> Vec<Span> {
     }
 }
 
-/// Two rows on what is selected and one on what can be done with it.
-pub(super) fn explanation(key: &Key, cells: usize, look: &Look, model: &Model) -> Vec<Row> {
-    let ellipsis = look.glyphs.ellipsis;
-    let row = |spans: Vec<Span>| {
-        let mut all = vec![Span::new(" ", Role::Text)];
-        all.extend(spans);
-        cut(all, cells.saturating_sub(1), ellipsis)
-    };
-    let dim = |text: String| row(vec![Span::new(text, Role::Dim)]);
+/// What is selected in a few rows, `cells` wide and at most `room` many, and what can be done with it.
+pub(super) fn explanation(key: &Key, (cells, room): (usize, usize), look: &Look, model: &Model) -> Vec<Row> {
+    let mut said: Vec<(String, Role)> = Vec::new();
+    let mut can = Vec::new();
     match key {
         Key::Group(id) => {
             let Some(group) = model.group(id) else { return Vec::new() };
-            let what = match group.manager_type {
-                ManagerType::RoundRobin | ManagerType::Supervisor | ManagerType::Dynamic => {
-                    format!("{} of {}", group.manager_type.title(), group.members.len())
-                }
-                ManagerType::Sleeptime => group.manager_type.title().to_owned(),
+            let status = match group.status {
+                GroupStatus::Active => "",
+                GroupStatus::Paused => "paused: nothing starts",
+                GroupStatus::Archived => "archived: nothing starts",
             };
-            vec![dim(what), dim(clean_line(&group.description).into_owned()), row(keys(&[("Enter", "show or fold")]))]
+            said.push((status.to_owned(), Role::Warning));
+            said.push((clean_line(&group.description).into_owned(), Role::Text));
+            let title = group.manager_type.title();
+            said.push((format!("{title}: {}", group.manager_type.best_for()), Role::Dim));
+            can.push(("Enter", "show or fold"));
         }
         Key::Agent(group, id) => {
-            let Some(agent) = model.agent(id) else { return Vec::new() };
-            let background = model.group(group).is_some_and(|group| group.in_background(id));
-            let mut can = vec![("Enter", "talk"), ("m", "model")];
+            let (Some(agent), Some(group)) = (model.agent(id), model.group(group)) else { return Vec::new() };
+            let background = group.in_background(id);
+            let mut is = Vec::new();
+            if manages(group, id) {
+                is.push("manager".to_owned());
+            }
+            is.extend(group.roles.get(id).map(|role| clean_line(role).into_owned()));
+            if background {
+                is.push("works in the background".to_owned());
+            }
+            said.push((is.join(", "), Role::Text));
+            let (sign, word, role) = doing(&model.doing(id), false, look.glyphs);
+            if role != Role::Dim {
+                said.push((format!("{sign} {word}"), role));
+            }
+            said.push((clean_line(&agent.description).into_owned(), Role::Dim));
+            said.push((clean_line(model.model_of(agent)).into_owned(), Role::Dim));
+            can.extend([("Enter", "talk"), ("m", "model"), ("w", "mail")]);
             if background {
                 can.insert(0, ("R", "run"));
             }
-            vec![
-                dim(clean_line(model.model_of(agent)).into_owned()),
-                dim(clean_line(&agent.description).into_owned()),
-                row(keys(&can)),
-            ]
         }
     }
+    let indent = || vec![Span::new(" ", Role::Text)];
+    let cells = cells.saturating_sub(1);
+    let mut rows = Vec::new();
+    for (text, role) in said.into_iter().filter(|(text, _)| !text.is_empty()) {
+        let shape = wrap::Shape { first: indent(), rest: indent(), ..wrap::Shape::plain(cells) };
+        rows.extend(wrap(&[Span::new(text, role)], &shape));
+    }
+    let keys = keys(&can, cells);
+    rows.truncate(room.saturating_sub(keys.len()));
+    rows.extend(keys);
+    rows
 }
 
-/// Keys with what they do.
-fn keys(can: &[(&str, &str)]) -> Vec<Span> {
-    let mut spans = Vec::new();
-    for (at, (key, what)) in can.iter().enumerate() {
-        spans.push(Span::new(if at == 0 { "" } else { "  " }, Role::Dim));
-        spans.push(Span::new(*key, Role::Accent));
-        spans.push(Span::new(format!(" {what}"), Role::Dim));
-    }
-    spans
+/// Keys with what they do, in as many rows as they need.
+fn keys(can: &[(&str, &str)], cells: usize) -> Vec<Row> {
+    let one = |(key, what): &(&str, &str)| (Span::new(*key, Role::Accent), Span::new(format!(" {what}"), Role::Dim));
+    packed(can.iter().map(one), 1, cells)
 }
 
 /// What stands where there is no group.
 pub(super) fn empty(cells: usize) -> Vec<Row> {
     let text = "No group yet.\nN makes one here.\nA team file makes one:\nnightdesk apply TEAM.toml";
-    let shape = Shape {
+    let shape = wrap::Shape {
         first: vec![Span::new(pad("", 1), Role::Dim)],
         rest: vec![Span::new(pad("", 1), Role::Dim)],
-        ..Shape::plain(cells)
+        ..wrap::Shape::plain(cells)
     };
     wrap(&[Span::new(text, Role::Dim)], &shape)
 }

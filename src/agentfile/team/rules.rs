@@ -1,0 +1,78 @@
+//! `[[agent.rule]]`: when which tool may be called, in Letta's names.
+
+use toml::de::DeTable;
+
+use super::keys::{Table, nearest};
+use super::table::{Reader, Section};
+use super::{Name, RuleSpec};
+use crate::domain::Rule;
+
+const APPROVAL: &str = "requires_approval";
+
+/// Letta's other rule types: they have a name here and no engine yet.
+const LATER: [&str; 8] = [
+    "run_first",
+    "constrain_child_tools",
+    "parent_last_tool",
+    "conditional",
+    "max_count_per_step",
+    "continue_loop",
+    "exit_loop",
+    "required_before_exit",
+];
+
+/// Reads the rules of one agent. `tools` are the tools a rule may be for.
+pub(super) fn read(reader: &mut Reader<'_>, agent: &Section<'_>, tools: &[&str]) -> Vec<RuleSpec> {
+    let mut rules: Vec<RuleSpec> = Vec::new();
+    for (map, span) in agent.tables(reader, "rule", "[[agent.rule]]") {
+        let section = Section::open(reader, Table::Rule, map, &span);
+        let Some(rule) = one(reader, &section, map, tools) else { continue };
+        if let Some(first) = rules.iter().find(|first| first.rule == rule) {
+            let first = first.line;
+            reader.fault(section.line, format!("this rule stands on line {first} already; once is enough"));
+            continue;
+        }
+        rules.push(RuleSpec { line: section.line, rule });
+    }
+    rules
+}
+
+fn one(reader: &mut Reader<'_>, section: &Section<'_>, map: &DeTable<'_>, tools: &[&str]) -> Option<Rule> {
+    let tool_name = tool(reader, section, map, tools);
+    let Some(Name { text, line }) = section.name(reader, "type") else {
+        if !map.contains_key("type") {
+            reader.fault(section.line, format!("this rule has no type; give it one: type = {APPROVAL:?}"));
+        }
+        return None;
+    };
+    if text == APPROVAL {
+        return Some(Rule::RequiresApproval { tool_name: tool_name? });
+    }
+    let said = if LATER.contains(&text.as_str()) {
+        format!("rule type {text} is not there yet; use {APPROVAL}")
+    } else if let Some(near) = nearest(&text, LATER.into_iter().chain([APPROVAL])) {
+        format!("there is no rule type {text:?}; did you mean {near}?")
+    } else {
+        format!("there is no rule type {text:?}; use {APPROVAL}")
+    };
+    reader.fault(line, said);
+    None
+}
+
+fn tool(reader: &mut Reader<'_>, section: &Section<'_>, map: &DeTable<'_>, known: &[&str]) -> Option<String> {
+    let Some(Name { text, line }) = section.name(reader, "tool_name") else {
+        if !map.contains_key("tool_name") {
+            reader.fault(section.line, "this rule has no tool_name; name the tool it is for");
+        }
+        return None;
+    };
+    if !known.contains(&text.as_str()) {
+        let help = match nearest(&text, known.iter().copied()) {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("there are {}", known.join(", ")),
+        };
+        reader.fault(line, format!("there is no tool {text:?} to make a rule for; {help}"));
+        return None;
+    }
+    Some(text)
+}

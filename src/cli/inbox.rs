@@ -1,0 +1,211 @@
+//! `nightdesk inbox`: what waits for a person, and the person's answer.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::desk::Places;
+use super::print::{self, Out};
+use super::roster::Roster;
+use super::{Exit, Failure, unexpected};
+use crate::domain::{PendingCall, PendingKind, Run, RunId};
+use crate::engine::Scope;
+use crate::engine::wire::{Reply, Request};
+use crate::store::Store;
+
+/// The widest call a list shows; `show` has it whole.
+const CALL_WIDTH: usize = 72;
+
+/// What `inbox` is told.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Everything that waits for you, oldest first.
+    List {
+        /// One JSON array.
+        #[arg(long)]
+        json: bool,
+    },
+    /// One of them: exactly what would be called.
+    Show {
+        /// Its id, or a beginning of it that no other has.
+        id: String,
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lets the call be made.
+    Approve {
+        /// Its id, or a beginning of it that no other has.
+        id: String,
+        /// The same tool needs no other yes in this run.
+        #[arg(long)]
+        for_run: bool,
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Does not let the call be made; the agent is told.
+    Deny {
+        /// Its id, or a beginning of it that no other has.
+        id: String,
+        /// Why; the agent is told that, too.
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Serialize)]
+struct Row {
+    id: String,
+    kind: PendingKind,
+    agent: String,
+    group: Option<String>,
+    run: RunId,
+    tool: String,
+    arguments: Value,
+    created_at: Timestamp,
+    #[serde(skip)]
+    call: PendingCall,
+}
+
+#[derive(Serialize)]
+struct Decided<'a> {
+    #[serde(flatten)]
+    row: &'a Row,
+    decision: &'static str,
+    for_run: bool,
+    reason: &'a str,
+}
+
+/// Lists, shows, approves or denies.
+pub async fn inbox(places: &Places, command: &Command, out: &mut Out) -> Result<Exit, Failure> {
+    let rows = rows(&places.look()?).await?;
+    match command {
+        Command::List { json: true } => out.json(&rows)?,
+        Command::List { json: false } => list(&rows, out)?,
+        Command::Show { id, json: true } => out.json(find(&rows, id)?)?,
+        Command::Show { id, json: false } => show(find(&rows, id)?, out)?,
+        Command::Approve { id, for_run, json } => {
+            decide(places, find(&rows, id)?, Answer::Yes { for_run: *for_run }, *json, out).await?;
+        }
+        Command::Deny { id, reason, json } => {
+            let answer = Answer::No { reason: reason.as_deref().unwrap_or_default() };
+            decide(places, find(&rows, id)?, answer, *json, out).await?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+async fn rows(store: &Store) -> Result<Vec<Row>, Failure> {
+    let roster = Roster::read(store).await?;
+    let mut rows = Vec::new();
+    for call in store.waiting_calls().await? {
+        if call.kind != PendingKind::Approval {
+            continue;
+        }
+        let run = store.row::<Run>(call.run.as_str()).await?;
+        let agent = run.as_ref().and_then(Run::agent);
+        let group = run.as_ref().and_then(Run::group).map(|group| roster.group_name(group).to_owned());
+        rows.push(Row {
+            id: call.inbox_id(),
+            kind: call.kind,
+            agent: agent.map_or_else(String::new, |agent| roster.name(agent).to_owned()),
+            group,
+            run: call.run.clone(),
+            tool: call.name.clone(),
+            arguments: call.arguments.clone(),
+            created_at: call.since,
+            call,
+        });
+    }
+    Ok(rows)
+}
+
+/// The one whose id begins so, with or without the word before it.
+fn find<'a>(rows: &'a [Row], id: &str) -> Result<&'a Row, Failure> {
+    if let Some(whole) = rows.iter().find(|row| row.id == id) {
+        return Ok(whole);
+    }
+    let bare = id.strip_prefix("approval-").unwrap_or(id);
+    let begins = |row: &&Row| !bare.is_empty() && row.id.trim_start_matches("approval-").starts_with(bare);
+    match rows.iter().filter(begins).collect::<Vec<_>>().as_slice() {
+        [one] => Ok(one),
+        [] => Err(Failure::Said(format!("nothing named {id} waits for you; `nightdesk inbox list` shows what does"))),
+        several => Err(Failure::Said(format!("{} ids begin with {id}; give more of it", several.len()))),
+    }
+}
+
+fn list(rows: &[Row], out: &mut Out) -> Result<(), Failure> {
+    let cells = |row: &Row| {
+        let short = row.id.get(.."approval-".len() + 8).unwrap_or(&row.id).to_owned();
+        let group = row.group.clone().unwrap_or_default();
+        [short, row.agent.clone(), group, cut(&call(row)), format!("{:.0}", row.created_at)]
+    };
+    out.table(["ID", "AGENT", "GROUP", "WOULD CALL", "SINCE"], &rows.iter().map(cells).collect::<Vec<_>>())?;
+    if rows.is_empty() {
+        print::note("nothing waits for you");
+    }
+    Ok(())
+}
+
+fn show(row: &Row, out: &mut Out) -> Result<(), Failure> {
+    let arguments = serde_json::to_string_pretty(&row.arguments).unwrap_or_else(|_| row.arguments.to_string());
+    out.card(&[
+        ("id", row.id.clone()),
+        ("agent", row.agent.clone()),
+        ("group", row.group.clone().unwrap_or_default()),
+        ("run", row.run.to_string()),
+        ("tool", row.tool.clone()),
+        ("arguments", arguments),
+        ("since", format!("{:.0}", row.created_at)),
+    ])?;
+    Ok(())
+}
+
+enum Answer<'a> {
+    Yes { for_run: bool },
+    No { reason: &'a str },
+}
+
+async fn decide(places: &Places, row: &Row, answer: Answer<'_>, json: bool, out: &mut Out) -> Result<(), Failure> {
+    let (approve, for_run, reason) = match answer {
+        Answer::Yes { for_run } => (true, for_run, ""),
+        Answer::No { reason } => (false, false, reason),
+    };
+    let desk = places.open(places.options(false, Scope::Nobody), false).await?;
+    let (step, ordinal) = (row.call.step.clone(), row.call.ordinal);
+    let asked = Request::Decide { step, ordinal, approve, for_run, reason: reason.to_owned() };
+    let reply = desk.handle().ask(asked).await;
+    let elsewhere = desk.owner_elsewhere().map(|held| held.pid);
+    desk.close().await;
+    match reply? {
+        Reply::Done => {}
+        other => return Err(unexpected(&other)),
+    }
+    let (decision, may) = if approve { ("approved", "may") } else { ("denied", "may not") };
+    if json {
+        out.json(&Decided { row, decision, for_run, reason })?;
+        return Ok(());
+    }
+    let scope = if for_run { ", and any other call of this tool in the run" } else { "" };
+    out.line(&format!("{decision}: {} {may} call {}{scope}", row.agent, call(row)))?;
+    print::note(&match elsewhere {
+        Some(pid) => format!("the program that owns the store (process {pid}) goes on with it"),
+        None => "the workbench or `nightdesk work` goes on with it".to_owned(),
+    });
+    Ok(())
+}
+
+fn call(row: &Row) -> String {
+    format!("{} {}", row.tool, row.arguments)
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(CALL_WIDTH) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,233 @@
+//! `nightdesk mail`: what agents write to each other and to you, and what you write to them.
+
+use jiff::Timestamp;
+
+use super::desk::Places;
+use super::print::Out;
+use super::roster::Roster;
+use super::{Exit, Failure, unexpected};
+use crate::domain::mail::{check_text, expiry_seconds};
+use crate::domain::{AgentId, Group, GroupStatus, Mail, MailId, MailStatus, Priority};
+use crate::engine::Scope;
+use crate::engine::event::MailRow;
+use crate::engine::wire::{Reply, Request};
+use crate::store::Store;
+
+/// The most mail a list shows, newest first.
+const SHOWN: usize = 10_000;
+/// The most characters of a text one line of the list shows.
+const LINE: usize = 60;
+
+/// What `mail` is told.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// All mail, or that to and from an agent; newest first.
+    List {
+        /// Only mail to or from this agent: NAME, or GROUP/NAME.
+        #[arg(long, value_name = "NAME")]
+        agent: Option<String>,
+        /// Only mail that stands so: pending, delivered, read, expired or failed.
+        #[arg(long, value_name = "STATUS")]
+        status: Option<String>,
+        /// One JSON array.
+        #[arg(long)]
+        json: bool,
+    },
+    /// One piece of mail; it stays as unread as it was.
+    Show(Which),
+    /// Writes to an agent as yourself; its answer comes back as mail to you.
+    Send {
+        /// To whom: NAME, or GROUP/NAME.
+        #[arg(value_name = "AGENT")]
+        to: String,
+        /// What to write; - reads standard input.
+        text: String,
+        /// What goes first where several pieces wait: low, normal or high.
+        #[arg(long, value_name = "PRIORITY", default_value = "normal")]
+        priority: String,
+        /// After this time it is not delivered any more, for example 10m.
+        #[arg(long, value_name = "TIME")]
+        expires: Option<String>,
+        /// The mail as one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Opens mail to you; or takes mail that no agent has read yet, which then never reaches it.
+    Read(Which),
+}
+
+/// One piece of mail.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Which {
+    /// Its id, or a beginning of it that no other mail has.
+    id: String,
+    /// One JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Lists, shows, sends or reads.
+pub async fn mail(places: &Places, command: Command, out: &mut Out) -> Result<Exit, Failure> {
+    let store = places.look()?;
+    let roster = Roster::read(&store).await?;
+    match command {
+        Command::List { agent, status, json } => {
+            list(&store, &roster, agent.as_deref(), status.as_deref(), json, out).await?;
+        }
+        Command::Show(which) => {
+            let mail = find(&store, &which.id).await?;
+            tell(&roster, &mail, which.json, out)?;
+        }
+        Command::Send { to, text, priority, expires, json } => {
+            let request = letter(&roster, &to, text, &priority, expires.as_deref())?;
+            drop(store);
+            let (mail, alone) = ask(places, request).await?;
+            if json {
+                out.json(&row(&roster, &mail))?;
+            } else {
+                let then = delivery(&roster, &mail, alone);
+                out.line(&format!("{} {}; {then}", mail.id, mail.status.as_str()))?;
+            }
+        }
+        Command::Read(which) => {
+            let id = find(&store, &which.id).await?.id;
+            drop(store);
+            let (mail, _) = ask(places, Request::ReadMail { id }).await?;
+            tell(&roster, &mail, which.json, out)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+async fn list(
+    store: &Store,
+    roster: &Roster,
+    agent: Option<&str>,
+    status: Option<&str>,
+    json: bool,
+    out: &mut Out,
+) -> Result<(), Failure> {
+    let agent = agent.map(|name| roster.agent(name)).transpose()?.map(|agent| &agent.id);
+    let status = status.map(|name| {
+        let names: Vec<&str> = MailStatus::ALL.iter().map(|status| status.as_str()).collect();
+        let unknown = || Failure::Said(format!("mail is never {name:?}; it is {}", names.join(", ")));
+        MailStatus::named(name).ok_or_else(unknown)
+    });
+    let mails = store.mails(agent, status.transpose()?, SHOWN).await?;
+    if json {
+        out.json(&mails.iter().map(|mail| row(roster, mail)).collect::<Vec<_>>())?;
+        return Ok(());
+    }
+    let cells = |mail: &Mail| {
+        let short = mail.id.as_str().get(..MailId::PREFIX.len() + 9).unwrap_or(mail.id.as_str()).to_owned();
+        let kind = match mail.priority {
+            Priority::Normal => mail.kind.as_str().to_owned(),
+            other => format!("{}, {}", mail.kind.as_str(), other.as_str()),
+        };
+        let (from, to) = (person_or(roster, mail.from.as_ref()), person_or(roster, mail.to.as_ref()));
+        [short, from, to, kind, mail.status.as_str().to_owned(), first_line(&mail.text), time(mail.created_at)]
+    };
+    let rows: Vec<_> = mails.iter().map(cells).collect();
+    out.table(["ID", "FROM", "TO", "TYPE", "STATUS", "TEXT", "CREATED"], &rows)?;
+    Ok(())
+}
+
+fn letter(roster: &Roster, to: &str, text: String, priority: &str, expires: Option<&str>) -> Result<Request, Failure> {
+    let to = roster.agent(to)?.id.clone();
+    let unknown = || Failure::Said(format!("--priority is {priority:?}; it is low, normal or high"));
+    let priority = Priority::named(priority).ok_or_else(unknown)?;
+    let expires_in =
+        expires.map(expiry_seconds).transpose().map_err(|why| Failure::Said(format!("--expires: {why}")))?;
+    let text = match text.as_str() {
+        "-" => std::io::read_to_string(std::io::stdin().lock())
+            .map_err(|error| Failure::Said(format!("reading the text from standard input: {error}")))?,
+        _ => text,
+    };
+    check_text(&text).map_err(Failure::Said)?;
+    Ok(Request::SendMail { to, text, priority, expires_in, in_reply_to: None })
+}
+
+/// When it reaches its recipient, as far as one can say.
+fn delivery(roster: &Roster, mail: &Mail, alone: bool) -> String {
+    let to = mail.to.as_ref();
+    let agent = to.and_then(|id| roster.agents.iter().find(|agent| agent.id == *id));
+    let home = agent.and_then(|agent| roster.groups.iter().find(|group| group.id == agent.group));
+    match home {
+        Some(Group { name, status, .. }) if *status != GroupStatus::Active => {
+            format!("{name} is {}: it is delivered when that changes", status.as_str())
+        }
+        _ if alone => "the workbench or `nightdesk work` delivers it".to_owned(),
+        _ => format!("{} reads it as soon as it is free", person_or(roster, to)),
+    }
+}
+
+/// The one piece of mail whose id begins so.
+async fn find(store: &Store, id: &str) -> Result<Mail, Failure> {
+    if let Some(mail) = store.row::<Mail>(id).await? {
+        return Ok(mail);
+    }
+    let bare = |id: &str| id.strip_prefix(MailId::PREFIX).and_then(|rest| rest.strip_prefix('-')).map(str::to_owned);
+    let wanted = bare(id).unwrap_or_else(|| id.to_owned());
+    let mut found = store.mails(None, None, SHOWN).await?;
+    found.retain(|mail| !wanted.is_empty() && bare(mail.id.as_str()).is_some_and(|uuid| uuid.starts_with(&wanted)));
+    match found.len() {
+        1 => Ok(found.swap_remove(0)),
+        0 => Err(Failure::Said(format!("there is no mail {id}; `nightdesk mail list` shows what there is"))),
+        several => Err(Failure::Said(format!("{several} pieces of mail begin with {id}; give more of the id"))),
+    }
+}
+
+/// Asks the engine; answers with the mail, and whether no program goes on that could deliver it.
+async fn ask(places: &Places, request: Request) -> Result<(Mail, bool), Failure> {
+    let desk = places.open(places.options(false, Scope::Nobody), false).await?;
+    let alone = desk.owner_elsewhere().is_none();
+    let reply = desk.handle().ask(request).await;
+    desk.close().await;
+    match reply? {
+        Reply::Mail(mail) => Ok((*mail, alone)),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn tell(roster: &Roster, mail: &Mail, json: bool, out: &mut Out) -> Result<(), Failure> {
+    if json {
+        out.json(&row(roster, mail))?;
+        return Ok(());
+    }
+    out.card(&[
+        ("id", mail.id.to_string()),
+        ("from", person_or(roster, mail.from.as_ref())),
+        ("to", person_or(roster, mail.to.as_ref())),
+        ("type", mail.kind.as_str().to_owned()),
+        ("status", mail.status.as_str().to_owned()),
+        ("error", mail.error.clone().unwrap_or_default()),
+        ("priority", mail.priority.as_str().to_owned()),
+        ("in reply to", mail.in_reply_to.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("created", time(mail.created_at)),
+        ("expires", mail.expires_at.map(time).unwrap_or_default()),
+        ("text", mail.text.clone()),
+    ])?;
+    Ok(())
+}
+
+fn row(roster: &Roster, mail: &Mail) -> MailRow {
+    MailRow::new(mail, |id| roster.name(id).to_owned())
+}
+
+fn person_or(roster: &Roster, agent: Option<&AgentId>) -> String {
+    agent.map_or_else(|| "you".to_owned(), |id| roster.full_name(id))
+}
+
+fn time(at: Timestamp) -> String {
+    format!("{at:.0}")
+}
+
+/// The beginning of a text, on one line.
+fn first_line(text: &str) -> String {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut cut: String = words.chars().take(LINE).collect();
+    if cut.len() < words.len() {
+        cut.push('…');
+    }
+    cut
+}

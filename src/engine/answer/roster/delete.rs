@@ -1,0 +1,289 @@
+//! What goes when a group or an agent is deleted, told first and then done in one commit.
+
+use super::super::TRIES;
+use super::people::People;
+use super::{TOO_FAST, group};
+use crate::domain::{
+    Actor, Agent, AgentId, Block, BlockOwner, Change, Commit, Conversation, Group, GroupId, Job, JobState, MailStatus,
+    ManagerType, Run, RunKind, RunState, StopReason,
+};
+use crate::engine::Engine;
+use crate::engine::ending::{self, Ending, Manner};
+use crate::engine::wire::{Address, Fault, Reply};
+use crate::store::{CommitError, Lane};
+
+/// What stays, whatever goes.
+const STAYS: &str = "what was said, and every version of the blocks, stays in the log";
+
+impl Engine {
+    pub(in crate::engine::answer) async fn delete(&self, what: &Address, really: bool) -> Result<Reply, Fault> {
+        let _roster = self.roster.lock().await;
+        for _ in 0..TRIES {
+            let people = People::read(&self.store).await?;
+            let going = Going::of(&people, what)?;
+            let removal = self.removal(&going).await?;
+            if !really {
+                return Ok(Reply::Deletion { lines: removal.lines, done: false });
+            }
+            match self.store.commit(Lane::Foreground, Commit::new(Actor::Person, removal.changes)).await {
+                Ok(_) => {
+                    for job in &removal.jobs {
+                        if let Some(running) = self.lock_tasks().jobs.get(&job.id) {
+                            running.cancel();
+                        }
+                    }
+                    for ending in removal.endings {
+                        ending.tell(self);
+                    }
+                    return Ok(Reply::Deletion { lines: removal.lines, done: true });
+                }
+                Err(CommitError::Conflict(_)) if people.is_outdated(&self.store) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Fault::new(TOO_FAST))
+    }
+
+    async fn removal(&self, going: &Going<'_>) -> Result<Removal, Fault> {
+        self.refuse_at_work(going).await?;
+        let mut removal = Removal::default();
+        if let Some(group) = going.group {
+            removal.line(format!("the group {} is deleted", group.name));
+            if let Some(talk) = self.talk(group.id.as_str()).await? {
+                removal.line(format!("its conversation ({}) is not listed any more", messages(talk.head)));
+            }
+        }
+        let jobs = self.store.unfinished_jobs().await?;
+        removal.jobs = jobs.into_iter().filter(|job| going.works(job)).collect();
+        self.cancel_jobs(&mut removal).await?;
+        let mut mails = 0;
+        for agent in &going.agents {
+            removal.line(format!("the agent {} is deleted", going.people.full_name(&agent.id)));
+            if let Some(talk) = self.talk(agent.id.as_str()).await? {
+                removal.line(format!("its direct conversation ({}) is not listed any more", messages(talk.head)));
+            }
+            for mail in self.store.mails(Some(&agent.id), Some(MailStatus::Pending), usize::MAX).await? {
+                // What a job of its waited for is not delivered already.
+                let settled = |change: &Change| matches!(change, Change::MailMoved { id, .. } if *id == mail.id);
+                if mail.to.as_ref() == Some(&agent.id) && !removal.changes.iter().any(settled) {
+                    mails += 1;
+                    let error = Some(format!("{} was deleted before it was delivered", agent.name));
+                    removal.changes.push(Change::MailMoved { id: mail.id, to: MailStatus::Failed, run: None, error });
+                }
+            }
+        }
+        if mails > 0 {
+            removal
+                .line(format!("{} not delivered any more", counted(mails, "piece of mail is", "pieces of mail are")));
+        }
+        if !removal.jobs.is_empty() {
+            removal.line(format!("{} cancelled", counted(removal.jobs.len(), "job is", "jobs are")));
+        }
+        removal.leave_groups(going)?;
+        removal.leave_contacts(going);
+        removal.take_blocks(going);
+        removal.changes.extend(going.agents.iter().map(|agent| Change::AgentDeleted { id: agent.id.clone() }));
+        removal.line(STAYS.to_owned());
+        Ok(removal)
+    }
+
+    /// Calls the jobs off, with what they wait for.
+    async fn cancel_jobs(&self, removal: &mut Removal) -> Result<(), Fault> {
+        for job in &removal.jobs {
+            let to = JobState::Cancelled { why: "its agent or its group was deleted".to_owned() };
+            removal.changes.push(Change::JobMoved { id: job.id.clone(), to });
+            let Some(run) = &job.run else { continue };
+            let run = self.must::<Run>(run.as_str(), "run").await?;
+            let over = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
+            let changes = std::mem::take(&mut removal.changes);
+            let mut ending = ending::work_out(self, &[&run], &over, Manner::AtOnce, changes).await?;
+            removal.changes = std::mem::take(&mut ending.changes);
+            removal.endings.push(ending);
+        }
+        Ok(())
+    }
+
+    async fn talk(&self, owner: &str) -> Result<Option<Conversation>, Fault> {
+        Ok(self.store.find::<Conversation>(owner).await?.into_iter().next())
+    }
+
+    /// Nobody is taken away in the middle of a sentence.
+    async fn refuse_at_work(&self, going: &Going<'_>) -> Result<(), Fault> {
+        for run in self.store.open_runs().await? {
+            if matches!(run.kind, RunKind::Job { .. }) {
+                continue;
+            }
+            if let Some(group) = run.group().and_then(|id| going.people.group(id).ok())
+                && (going.is(&group.id) || going.agents.iter().any(|agent| group.agents().contains(&&agent.id)))
+            {
+                return Err(Fault::new(format!("{} is answering; wait for it, or cancel it", group.name)));
+            }
+            if let Some(agent) = going.agents.iter().find(|agent| speaks(&run, &agent.id)) {
+                return Err(Fault::new(format!("{} is answering; wait for it, or cancel it", agent.name)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is to be deleted.
+struct Going<'a> {
+    people: &'a People,
+    group: Option<&'a Group>,
+    /// The agent, or all that are at home in the group.
+    agents: Vec<&'a Agent>,
+}
+
+impl<'a> Going<'a> {
+    fn of(people: &'a People, what: &Address) -> Result<Self, Fault> {
+        Ok(match what {
+            Address::Agent(id) => Self { people, group: None, agents: vec![people.agent(id)?] },
+            Address::Group(id) => Self {
+                people,
+                group: Some(people.group(id)?),
+                agents: people.agents.iter().filter(|agent| agent.group == *id).collect(),
+            },
+        })
+    }
+
+    fn is(&self, group: &GroupId) -> bool {
+        self.group.is_some_and(|going| going.id == *group)
+    }
+
+    fn goes(&self, agent: &AgentId) -> bool {
+        self.agents.iter().any(|going| going.id == *agent)
+    }
+
+    fn works(&self, job: &Job) -> bool {
+        self.goes(&job.agent) || self.is(&job.group)
+    }
+
+    fn owns(&self, block: &Block) -> bool {
+        match &block.owner {
+            BlockOwner::Agent(id) => self.goes(id),
+            BlockOwner::Group(id) => self.is(id),
+        }
+    }
+
+    /// Who stays and has this block, too.
+    fn heir(&self, block: &Block) -> Option<(BlockOwner, &str)> {
+        let agents = self.people.agents.iter().filter(|agent| !self.goes(&agent.id));
+        let mut agents = agents.filter(|agent| agent.blocks.contains(&block.id));
+        let groups = self.people.groups.iter().filter(|group| !self.is(&group.id));
+        let group = groups.into_iter().find(|group| group.shared_blocks.contains(&block.id));
+        let group = group.map(|group| (BlockOwner::Group(group.id.clone()), group.name.as_str()));
+        group.or_else(|| agents.next().map(|agent| (BlockOwner::Agent(agent.id.clone()), agent.name.as_str())))
+    }
+}
+
+/// What is told, and what is done.
+#[derive(Default)]
+struct Removal {
+    lines: Vec<String>,
+    changes: Vec<Change>,
+    jobs: Vec<Job>,
+    endings: Vec<Ending>,
+}
+
+impl Removal {
+    fn line(&mut self, line: String) {
+        self.lines.push(line);
+    }
+
+    /// Takes the agents out of the groups that stay, which have to be able to go on without them.
+    fn leave_groups(&mut self, going: &Going<'_>) -> Result<(), Fault> {
+        for old in going.people.groups.iter().filter(|group| !going.is(&group.id)) {
+            let leaving: Vec<&AgentId> = old.agents().into_iter().filter(|id| going.goes(id)).collect();
+            let Some(first) = leaving.first() else { continue };
+            let mut left = old.clone();
+            left.members.retain(|id| !going.goes(id));
+            left.roles.retain(|id, _| !going.goes(id));
+            if let Some(policy) = &mut left.sleeptime {
+                policy.agents.retain(|id| !going.goes(id));
+            }
+            let (group, who) = (&old.name, going.people.full_name(first));
+            if old.manager_agent.as_ref().is_some_and(|id| going.goes(id)) {
+                let text = format!("{who} is the manager agent of {group}; give it another one first");
+                return Err(Fault::new(text));
+            }
+            if left.members.is_empty() && !old.members.is_empty() {
+                let text = format!("{group} would be left without members; add another first, or delete {group}");
+                return Err(Fault::new(text));
+            }
+            if left.sleeptime.as_ref().is_some_and(|policy| policy.agents.is_empty()) {
+                if left.manager_type == ManagerType::Sleeptime {
+                    let text = format!("{group} would be left without background agents; name another first");
+                    return Err(Fault::new(text));
+                }
+                left.sleeptime = None;
+            }
+            group::sound(&left, &|id| going.people.full_name(id)).map_err(Fault::new)?;
+            let names: Vec<String> = leaving.iter().map(|id| going.people.full_name(id)).collect();
+            let leave = if names.len() == 1 { "leaves" } else { "leave" };
+            self.line(format!("{} {leave} {group}", names.join(", ")));
+            self.changes.push(Change::GroupPut(left));
+        }
+        Ok(())
+    }
+
+    fn leave_contacts(&mut self, going: &Going<'_>) {
+        for agent in going.people.agents.iter().filter(|agent| !going.goes(&agent.id)) {
+            if agent.contacts.iter().any(|id| going.goes(id)) {
+                let mut left = agent.clone();
+                left.contacts.retain(|id| !going.goes(id));
+                self.line(format!("{} has one contact less", going.people.full_name(&agent.id)));
+                self.changes.push(Change::AgentPut(left));
+            }
+        }
+        // They let go of each other and of their blocks first, so that these can go.
+        for agent in going.agents.iter().filter(|agent| !agent.contacts.is_empty() || !agent.blocks.is_empty()) {
+            let bare = Agent { contacts: Vec::new(), blocks: Vec::new(), ..(*agent).clone() };
+            self.changes.push(Change::AgentPut(bare));
+        }
+        self.changes.extend(going.group.map(|group| Change::GroupDeleted { id: group.id.clone() }));
+        if going.group.is_none() {
+            return;
+        }
+        for guest in going.group.into_iter().flat_map(Group::agents).filter(|id| !going.goes(id)) {
+            self.line(format!("{} is not deleted: it is at home elsewhere", going.people.full_name(guest)));
+        }
+    }
+
+    fn take_blocks(&mut self, going: &Going<'_>) {
+        for block in going.people.blocks.iter().filter(|block| going.owns(block)) {
+            let of = match &block.owner {
+                BlockOwner::Agent(id) => format!(" of {}", going.people.full_name(id)),
+                BlockOwner::Group(_) => String::new(),
+            };
+            let size = counted(block.value.chars().count(), "character", "characters");
+            let Some((owner, heir)) = going.heir(block) else {
+                self.line(format!("the block {}{of} ({size}) is deleted", block.label));
+                self.changes.push(Change::BlockDeleted { id: block.id.clone() });
+                continue;
+            };
+            self.line(format!("the block {}{of} ({size}) stays: {heir} has it, too", block.label));
+            self.changes.push(Change::BlockConfigured {
+                id: block.id.clone(),
+                description: block.description.clone(),
+                limit: block.limit,
+                read_only: block.read_only,
+                tags: block.tags.clone(),
+                owner,
+                from_file: block.from_file.clone(),
+            });
+        }
+    }
+}
+
+/// True when the run is this agent's, or answers somebody who speaks to it.
+fn speaks(run: &Run, agent: &AgentId) -> bool {
+    run.agent() == Some(agent) || matches!(&run.kind, RunKind::Turn { only: Some(only), .. } if only == agent)
+}
+
+fn messages(count: u64) -> String {
+    counted(usize::try_from(count).unwrap_or(usize::MAX), "message", "messages")
+}
+
+fn counted(count: usize, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
+}

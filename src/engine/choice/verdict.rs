@@ -1,0 +1,308 @@
+//! What a manager's answer comes to: somebody who may speak, the end, or nothing usable and why.
+//!
+//! Models are asked for a call with an exact name. One that cannot call tools is read by its words: the names in
+//! them, as whole words, and only where exactly one of those who may speak is named.
+
+use crate::domain::block::folded;
+use crate::domain::{AgentId, Choice, RunKind};
+use crate::llm::ToolCall;
+use crate::store::StepView;
+use crate::tools::turn::{CHOOSE, DONE, NextSpeaker};
+
+/// The most characters of a reason or a wrong name that are quoted.
+const QUOTE: usize = 300;
+
+/// Whom a manager may choose now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// Those who may speak, with their names, in the group's order.
+    pub open: Vec<(AgentId, String)>,
+    /// The names of members that may not, because they have just spoken.
+    pub shut: Vec<String>,
+    /// The names of the group's other agents: known, and never chosen.
+    pub others: Vec<String>,
+    /// Whether the turn may be ended.
+    pub done: bool,
+    /// The word that ends the turn.
+    pub token: Option<String>,
+}
+
+/// What an answer comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// A choice.
+    Chosen {
+        /// Which.
+        choice: Choice,
+        /// Why, in the manager's words; empty where it gave no reason.
+        reason: String,
+        /// True where it was not called for but read from the manager's words.
+        from_words: bool,
+    },
+    /// It said the word that ends the turn.
+    Ends,
+    /// Nothing usable, and why.
+    Unusable(String),
+}
+
+impl Offer {
+    /// The offer of a choice that is being made; `None` where the run is none.
+    #[must_use]
+    pub fn of(view: &StepView) -> Option<Self> {
+        let (RunKind::Choice { index, among, .. }, Some(group)) = (&view.run.kind, &view.group) else { return None };
+        let mut offer = Self { open: Vec::new(), shut: Vec::new(), others: Vec::new(), done: *index > 0, token: None };
+        offer.token = group.token().map(str::to_owned);
+        for agent in &view.roster {
+            if !group.members.contains(&agent.id) {
+                offer.others.push(agent.name.clone());
+            } else if among.contains(&agent.id) {
+                offer.open.push((agent.id.clone(), agent.name.clone()));
+            } else {
+                offer.shut.push(agent.name.clone());
+            }
+        }
+        Some(offer)
+    }
+
+    /// What the call may name: names, and [`DONE`] where the turn may be ended and nobody is called so.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.open.iter().map(|(_, name)| name.as_str()).collect();
+        if self.done && !names.iter().any(|name| folded(name) == DONE) {
+            names.push(DONE);
+        }
+        names
+    }
+
+    /// What this answer comes to.
+    #[must_use]
+    pub fn judge(&self, text: &str, calls: &[ToolCall]) -> Verdict {
+        if self.token.as_ref().is_some_and(|token| text.contains(token.as_str())) {
+            return Verdict::Ends;
+        }
+        let judged = if calls.is_empty() { self.read(text) } else { self.called(calls) };
+        judged.unwrap_or_else(Verdict::Unusable)
+    }
+
+    /// Every call of the step names the same.
+    fn called(&self, calls: &[ToolCall]) -> Result<Verdict, String> {
+        if let Some(other) = calls.iter().find(|call| call.name != CHOOSE) {
+            return Err(format!("it called {}, and only {CHOOSE} can be called now", quoted(&other.name)));
+        }
+        let mut wanted = calls.iter().map(|call| NextSpeaker::read(&call.arguments)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(pair) = wanted.windows(2).find(|pair| folded(&pair[0].agent) != folded(&pair[1].agent)) {
+            let (one, other) = (quoted(&pair[0].agent), quoted(&pair[1].agent));
+            return Err(format!("it chose {one} and {other}, and one speaks at a time"));
+        }
+        let NextSpeaker { agent, reason } = wanted.swap_remove(0);
+        Ok(Verdict::Chosen { choice: self.exactly(&agent)?, reason: line(&reason), from_words: false })
+    }
+
+    /// A name as it was called for: exactly, but for capitals and space around it.
+    fn exactly(&self, name: &str) -> Result<Choice, String> {
+        let name = name.trim();
+        let wanted = folded(name);
+        if let Some((id, _)) = self.open.iter().find(|(_, open)| folded(open) == wanted) {
+            return Ok(Choice::Member(id.clone()));
+        }
+        if wanted == DONE || self.token.as_ref().is_some_and(|token| folded(token) == wanted) {
+            return if self.done {
+                Ok(Choice::Done)
+            } else {
+                Err("nobody has spoken yet, so it is not done".to_owned())
+            };
+        }
+        if name.is_empty() {
+            return Err("it named nobody".to_owned());
+        }
+        Err(self.why_not(&wanted).unwrap_or_else(|| format!("{} is nobody here", quoted(name))))
+    }
+
+    /// Why somebody of the group may not be chosen.
+    fn why_not(&self, name: &str) -> Option<String> {
+        let known = |names: &[String]| names.iter().find(|known| folded(known) == name).cloned();
+        if let Some(shut) = known(&self.shut) {
+            return Some(format!("{shut} has just spoken, and others are there"));
+        }
+        known(&self.others).map(|other| format!("{other} is no member, and members speak"))
+    }
+
+    /// The one name in the manager's words.
+    fn read(&self, text: &str) -> Result<Verdict, String> {
+        let words = line(text);
+        let chosen = |choice| Ok(Verdict::Chosen { choice, reason: String::new(), from_words: true });
+        let bare = words.trim_matches(|c: char| !c.is_alphanumeric());
+        let open: Vec<&str> = self.open.iter().map(|(_, name)| name.as_str()).collect();
+        let rest = self.shut.iter().chain(&self.others).map(String::as_str);
+        let all: Vec<&str> = open.iter().copied().chain(rest).collect();
+        let named = mentioned(text, &all);
+        let able: Vec<&str> = named.iter().filter(|at| **at < open.len()).map(|at| open[*at]).collect();
+        match (able.as_slice(), named.as_slice()) {
+            ([one], _) => chosen(self.exactly(one)?),
+            ([], _) if folded(bare) == DONE => chosen(self.exactly(DONE)?),
+            ([], []) if words.is_empty() => Err("it said nothing".to_owned()),
+            ([], []) => Err("it named nobody".to_owned()),
+            ([], [other, ..]) => Err(self.why_not(&folded(all[*other])).unwrap_or_default()),
+            (several, _) => Err(format!("it named {}, and one speaks at a time", several.join(" and "))),
+        }
+    }
+}
+
+/// Which of the names the text has as whole words, by their place in the list, each once. Where names lie in one
+/// another, as `ann` in `ann-marie`, only the longest is there.
+fn mentioned(text: &str, names: &[&str]) -> Vec<usize> {
+    let text = folded(text);
+    let mut found: Vec<(usize, usize, usize)> = Vec::new();
+    for (which, name) in names.iter().enumerate() {
+        let name = folded(name);
+        for (at, _) in text.match_indices(&name) {
+            let end = at + name.len();
+            if !runs_on(text[..at].chars().rev()) && !runs_on(text[end..].chars()) {
+                found.push((at, end, which));
+            }
+        }
+    }
+    let inside = |one: &(usize, usize, usize)| {
+        found.iter().any(|other| other.0 <= one.0 && one.1 <= other.1 && other.1 - other.0 > one.1 - one.0)
+    };
+    let mut there: Vec<usize> = found.iter().filter(|one| !inside(one)).map(|one| one.2).collect();
+    there.sort_unstable();
+    there.dedup();
+    there
+}
+
+/// True when a name goes on here: with a letter, a digit, an underscore, or a hyphen or dot in the middle of a word.
+fn runs_on(mut beyond: impl Iterator<Item = char>) -> bool {
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    match beyond.next() {
+        Some('-' | '.') => beyond.next().is_some_and(word),
+        Some(next) => word(next),
+        None => false,
+    }
+}
+
+/// Text of a model in one line, at most [`QUOTE`] characters.
+#[must_use]
+pub fn line(text: &str) -> String {
+    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = line.char_indices().nth(QUOTE) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
+}
+
+fn quoted(name: &str) -> String {
+    format!("{:?}", line(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn offer() -> Offer {
+        let open = |name: &str| (AgentId(format!("agent-{name}")), name.to_owned());
+        Offer {
+            open: vec![open("ann"), open("ann-marie"), open("Engineer"), open("anna")],
+            shut: vec!["bob".to_owned()],
+            others: vec!["chair".to_owned()],
+            done: true,
+            token: Some("DONE!".to_owned()),
+        }
+    }
+
+    fn call(arguments: Value) -> Vec<ToolCall> {
+        vec![ToolCall { id: "1".to_owned(), name: CHOOSE.to_owned(), arguments }]
+    }
+
+    fn named(name: &str) -> Vec<ToolCall> {
+        call(json!({"agent": name, "reason": "it  is\nits field"}))
+    }
+
+    fn member(name: &str) -> Choice {
+        Choice::Member(AgentId(format!("agent-{name}")))
+    }
+
+    #[track_caller]
+    fn unusable(verdict: &Verdict) -> &str {
+        let Verdict::Unusable(why) = verdict else { panic!("{verdict:?}") };
+        why
+    }
+
+    #[test]
+    fn a_call_names_one_that_may_speak_exactly_but_for_capitals() {
+        for name in ["Engineer", "engineer", " ENGINEER "] {
+            let reason = "it is its field".to_owned();
+            let expected = Verdict::Chosen { choice: member("Engineer"), reason, from_words: false };
+            assert_eq!(offer().judge("", &named(name)), expected, "{name:?}");
+        }
+        assert!(matches!(
+            offer().judge("ann should be glad", &named("anna")),
+            Verdict::Chosen { choice, .. } if choice == member("anna")
+        ));
+    }
+
+    #[test]
+    fn what_cannot_be_used_says_why() {
+        for (name, why) in [
+            ("marketing", "\"marketing\" is nobody here"),
+            ("engin", "\"engin\" is nobody here"),
+            ("bob", "bob has just spoken"),
+            ("chair", "chair is no member"),
+            (" ", "it named nobody"),
+        ] {
+            let verdict = offer().judge("", &named(name));
+            assert!(unusable(&verdict).contains(why), "{name:?}: {verdict:?}");
+        }
+        let early = Offer { done: false, ..offer() };
+        assert!(unusable(&early.judge("", &named("done"))).contains("nobody has spoken yet"));
+        assert!(unusable(&offer().judge("", &call(json!({"name": "ann"})))).contains("do not fit"));
+        assert!(unusable(&offer().judge(" \n", &[])).contains("said nothing"));
+        let two = [named("ann"), named("anna")].concat();
+        assert!(unusable(&offer().judge("", &two)).contains("one speaks at a time"));
+        let other = vec![ToolCall { name: "memory_insert".to_owned(), ..named("ann").remove(0) }];
+        assert!(unusable(&offer().judge("", &other)).contains("only choose_next_speaker"));
+    }
+
+    #[test]
+    fn words_are_read_by_whole_names_and_only_where_one_is_named() {
+        let read = |text: &str| offer().judge(text, &[]);
+        for (text, name) in [
+            ("ann", "ann"),
+            ("Let ann. She knows.", "ann"),
+            ("**Ann-Marie**, please", "ann-marie"),
+            ("anna's turn", "anna"),
+            ("bob was clear; now the engineer, as the engineer built it", "Engineer"),
+            ("{\"agent\": \"anna\"}", "anna"),
+        ] {
+            let expected = Verdict::Chosen { choice: member(name), reason: String::new(), from_words: true };
+            assert_eq!(read(text), expected, "{text:?}");
+        }
+        for (text, why) in [
+            ("annabel, an engineering matter", "it named nobody"),
+            ("ann or anna", "it named ann and anna"),
+            ("bob again", "bob has just spoken"),
+            ("I, the chair, will answer", "chair is no member"),
+        ] {
+            assert!(unusable(&read(text)).contains(why), "{text:?}: {:?}", read(text));
+        }
+        let done = Verdict::Chosen { choice: Choice::Done, reason: String::new(), from_words: true };
+        assert_eq!(read("Done."), done);
+        assert!(matches!(read("The work is done as far as I see"), Verdict::Unusable(_)));
+    }
+
+    #[test]
+    fn the_word_that_ends_the_turn_ends_it_whatever_else_is_said() {
+        assert_eq!(offer().judge("Thank you all. DONE!", &[]), Verdict::Ends);
+        assert_eq!(offer().judge("DONE!", &named("ann")), Verdict::Ends);
+        assert!(matches!(offer().judge("", &named("DONE!")), Verdict::Chosen { choice: Choice::Done, .. }));
+    }
+
+    #[test]
+    fn done_is_offered_once_somebody_has_spoken() {
+        assert_eq!(offer().names(), ["ann", "ann-marie", "Engineer", "anna", "done"]);
+        assert_eq!(Offer { done: false, ..offer() }.names().last(), Some(&"anna"));
+    }
+}

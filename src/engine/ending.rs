@@ -1,0 +1,175 @@
+//! Ending runs before they are done: a cancel, a time-out, an interruption flow down to everything they caused.
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Engine, Trouble, wait};
+use crate::domain::run::Answer;
+use crate::domain::{
+    Actor, Agent, Change, Commit, Content, MailStatus, Message, MessageId, PendingCall, PendingKind, Run, RunId,
+    RunKind, RunState,
+};
+use crate::store::Lane;
+
+/// How runs end that are being worked on in this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Their tasks are told, and commit what was said so far.
+    Gently,
+    /// Now, with this commit; what was not committed is thrown away.
+    AtOnce,
+}
+
+/// How runs end, worked out and not committed yet.
+pub struct Ending {
+    /// What is to be committed.
+    pub changes: Vec<Change>,
+    over: Vec<RunId>,
+    tokens: Vec<CancellationToken>,
+}
+
+impl Ending {
+    /// Tells the tasks of the runs: their end is committed.
+    pub fn tell(self, engine: &Engine) {
+        for token in self.tokens {
+            token.cancel();
+        }
+        engine.lock_tasks().kept.retain(|run, _| !self.over.contains(run));
+    }
+}
+
+/// Ends these runs, what they made and what they wait for, in one commit with these changes.
+pub async fn end(
+    engine: &Engine,
+    runs: &[&Run],
+    to: &RunState,
+    manner: Manner,
+    changes: Vec<Change>,
+) -> Result<(), Trouble> {
+    let mut ending = work_out(engine, runs, to, manner, changes).await?;
+    let changes = std::mem::take(&mut ending.changes);
+    if !changes.is_empty() {
+        match engine.commit(Lane::Foreground, Commit::new(Actor::Engine, changes)).await {
+            // Somebody was faster: the driver looks again at what is left.
+            Ok(_) | Err(Trouble::Moved | Trouble::Refused(_)) => {}
+            Err(other) => return Err(other),
+        }
+    }
+    ending.tell(engine);
+    Ok(())
+}
+
+/// What ends these runs, what they made and what they wait for, after these changes.
+pub async fn work_out(
+    engine: &Engine,
+    runs: &[&Run],
+    to: &RunState,
+    manner: Manner,
+    mut changes: Vec<Change>,
+) -> Result<Ending, Trouble> {
+    let mut over = Vec::new();
+    let mut tokens = Vec::new();
+    let mut left: Vec<Run> = runs.iter().map(|run| (*run).clone()).collect();
+    let mut moves = Vec::new();
+    while let Some(run) = left.pop() {
+        if run.is_finished() || over.contains(&run.id) {
+            continue;
+        }
+        let token = engine.token(&run.id);
+        let gently = token.is_some() && manner == Manner::Gently;
+        tokens.extend(token);
+        if gently {
+            continue;
+        }
+        left.extend(engine.store.runs_of(&run.id).await?);
+        if run.state == RunState::Parked && run.agent().is_some() {
+            for call in unprocessed(&engine.store.calls(&run.id).await?) {
+                left.extend(withdraw(engine, call, &mut changes).await?);
+                changes.extend(unmade(engine, &run, call, to).await?);
+            }
+        }
+        // Those it made come before it, so that nothing goes on with what they leave.
+        moves.push(Change::RunMoved { id: run.id.clone(), to: to.clone() });
+        over.push(run.id);
+    }
+    changes.extend(moves.into_iter().rev());
+    Ok(Ending { changes, over, tokens })
+}
+
+/// The calls a parked run has not made yet: the one it waits on, and those behind it.
+#[must_use]
+pub fn unprocessed(calls: &[PendingCall]) -> Vec<&PendingCall> {
+    // A run that parked before has calls of those steps, too; the step it is parked on is its last.
+    let Some(step) = calls.last().map(|call| &call.step) else { return Vec::new() };
+    let own = || calls.iter().filter(|call| call.step == *step);
+    let open = own().find(|call| call.is_open()).map(|call| call.ordinal);
+    // Answered and not made yet is only the last that was answered.
+    let first = open.or_else(|| own().filter(|call| call.answer.is_some()).map(|call| call.ordinal).max());
+    own().filter(|call| first.is_some_and(|first| call.ordinal >= first)).collect()
+}
+
+/// Mail nobody waits for any more is not delivered; the turns that took it are to end, too.
+async fn withdraw(engine: &Engine, call: &PendingCall, changes: &mut Vec<Change>) -> Result<Vec<Run>, Trouble> {
+    let mut turns = Vec::new();
+    if call.kind != PendingKind::Reply || call.answer.is_some() {
+        return Ok(turns);
+    }
+    for mail in wait::mails_of(engine, call).await?.into_iter().filter(|mail| !mail.is_settled()) {
+        if let Some(run) = &mail.run {
+            turns.extend(engine.store.row::<Run>(run.as_str()).await?);
+        } else if mail.status == MailStatus::Pending {
+            let error = Some("whoever waited for the answer was called off".to_owned());
+            changes.push(Change::MailMoved { id: mail.id, to: MailStatus::Failed, run: None, error });
+        }
+    }
+    Ok(turns)
+}
+
+/// The one result of a call that is not made any more.
+async fn unmade(engine: &Engine, run: &Run, call: &PendingCall, to: &RunState) -> Result<Vec<Change>, Trouble> {
+    let why = match to {
+        RunState::Finished { error: Some(error), .. } => error.clone(),
+        RunState::Finished { stop_reason, .. } => stop_reason.sentence().to_owned(),
+        _ => String::new(),
+    };
+    let text = format!("not done: {why}");
+    let mut changes = Vec::new();
+    if call.answer.is_none() {
+        let answer = Answer { ok: false, text: text.clone(), for_run: false };
+        changes.push(Change::CallAnswered { step: call.step.clone(), ordinal: call.ordinal, answer });
+    }
+    let Some(agent) = run.agent() else { return Ok(changes) };
+    let name = engine.store.row::<Agent>(agent.as_str()).await?.map(|agent| agent.name).unwrap_or_default();
+    changes.push(Change::MessageAppended(Message {
+        id: MessageId::fresh(engine.store.ids()),
+        conversation: run.conversation.clone(),
+        seq: 0,
+        run: Some(run.id.clone()),
+        step: Some(call.step.clone()),
+        answers: run.task.as_ref().map(|task| task.step.clone()),
+        agent: Some(agent.clone()),
+        name,
+        content: Content::Tool {
+            call: call.call.clone(),
+            name: call.name.clone(),
+            arguments: call.arguments.clone(),
+            ok: false,
+            text,
+        },
+        at: engine.store.clock().now(),
+    }));
+    Ok(changes)
+}
+
+impl Engine {
+    /// What calls off the task that works on this run, if one does in this program: a turn's own, a worker's own.
+    fn token(&self, run: &RunId) -> Option<CancellationToken> {
+        let tasks = self.lock_tasks();
+        tasks.turns.get(run).map(|(_, token)| token.clone()).or_else(|| tasks.workers.get(run).cloned())
+    }
+}
+
+/// True for the speech of a worker.
+#[must_use]
+pub fn is_worker(run: &Run) -> bool {
+    run.task.is_some() && matches!(run.kind, RunKind::Speech { .. })
+}

@@ -1,0 +1,119 @@
+//! Mail on its way: taken by its recipient in its own conversation, or given up when its time is over (J11).
+//!
+//! Nothing about it is kept but rows. The driver asks after every commit what can be delivered; a delivery is one
+//! commit of the mail's move, the turn that takes it and the message the turn answers, so that a program killed at
+//! any moment neither loses mail nor delivers it twice.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Engine, Scope, Trouble};
+use crate::domain::{
+    Agent, Change, Content, Conversation, ConversationId, ConversationOwner, Mail, MailStatus, Message, MessageId, Run,
+    RunId, RunKind, RunState,
+};
+use crate::store::DueMail;
+
+/// Gives up what is out of time and delivers what can be delivered; answers when more will be out of time.
+pub async fn deliver(engine: &Engine) -> Result<Option<Instant>, Trouble> {
+    if engine.options.scope == Scope::Nobody || !engine.store.has_pending_mail().await? {
+        return Ok(None);
+    }
+    let next = expire(engine).await?;
+    let roots = roots(engine).await?;
+    if roots.as_ref().is_none_or(|roots| !roots.is_empty()) {
+        for due in engine.store.due_mail(roots).await? {
+            deliver_one(engine, due).await?;
+        }
+    }
+    Ok(next)
+}
+
+/// The runs whose mail this engine delivers; `None` means all mail, a person's too.
+async fn roots(engine: &Engine) -> Result<Option<BTreeSet<RunId>>, Trouble> {
+    let scope = &engine.options.scope;
+    if *scope == Scope::All {
+        return Ok(None);
+    }
+    let mut ours = BTreeSet::new();
+    for id in engine.store.pending_mail_roots().await? {
+        if engine.store.row::<Run>(id.as_str()).await?.is_some_and(|root| scope.covers(&root)) {
+            ours.insert(id);
+        }
+    }
+    Ok(Some(ours))
+}
+
+/// Mail whose time is over goes no further, whether its recipient is busy, paused or free.
+async fn expire(engine: &Engine) -> Result<Option<Instant>, Trouble> {
+    let now = engine.store.clock().now();
+    let expiring = engine.store.expiring_mail(now).await?;
+    if !expiring.over.is_empty() {
+        commit(engine, expiring.over.iter().map(expired).collect()).await?;
+    }
+    let wait = expiring.next.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
+    Ok(wait.map(|wait| Instant::now() + wait))
+}
+
+fn expired(mail: &Mail) -> Change {
+    Change::MailMoved { id: mail.id.clone(), to: MailStatus::Expired, run: None, error: None }
+}
+
+async fn deliver_one(engine: &Engine, due: DueMail) -> Result<(), Trouble> {
+    let DueMail { mail, to, conversation } = due;
+    let Some(to) = to else {
+        let error = Some("its recipient is gone".to_owned());
+        let failed = Change::MailMoved { id: mail.id, to: MailStatus::Failed, run: None, error };
+        return commit(engine, vec![failed]).await;
+    };
+    if mail.is_expired(engine.store.clock().now()) {
+        return commit(engine, vec![expired(&mail)]).await;
+    }
+    let sender = match &mail.from {
+        Some(from) => {
+            let name = engine.store.row::<Agent>(from.as_str()).await?.map(|agent| agent.name);
+            name.unwrap_or_else(|| from.to_string())
+        }
+        None => String::new(),
+    };
+    let mut changes = Vec::with_capacity(4);
+    let conversation = conversation.unwrap_or_else(|| {
+        let id = ConversationId::fresh(engine.store.ids());
+        let fresh = Conversation::new(id, ConversationOwner::Agent(to.id.clone()));
+        changes.push(Change::ConversationOpened(fresh.clone()));
+        fresh
+    });
+    let kind = RunKind::Turn { group: None, only: Some(to.id) };
+    let fresh = Run::new(RunId::fresh(engine.store.ids()), conversation.id, kind, RunState::Running);
+    let root = mail.root.unwrap_or_else(|| fresh.id.clone());
+    let run = Run { mail: Some(mail.id.clone()), depth: mail.depth, root, ..fresh };
+    let message = Message {
+        id: MessageId::fresh(engine.store.ids()),
+        conversation: run.conversation.clone(),
+        seq: 0,
+        run: Some(run.id.clone()),
+        step: None,
+        answers: None,
+        agent: mail.from,
+        name: sender,
+        content: Content::Text { text: mail.text, reasoning: String::new(), cancelled: false },
+        at: engine.store.clock().now(),
+    };
+    changes.push(Change::MailMoved { id: mail.id, to: MailStatus::Delivered, run: Some(run.id.clone()), error: None });
+    changes.push(Change::RunCreated(run));
+    changes.push(Change::MessageAppended(message));
+    commit(engine, changes).await
+}
+
+/// Where somebody else's commit came first, that one has rung the driver's bell: it looks again.
+async fn commit(engine: &Engine, changes: Vec<Change>) -> Result<(), Trouble> {
+    match engine.commit_here(changes).await {
+        Err(Trouble::Refused(why)) => {
+            tracing::info!(why, "mail stays where it is");
+            Ok(())
+        }
+        other => other,
+    }
+}

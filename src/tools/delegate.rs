@@ -1,0 +1,119 @@
+//! Work given to others: the manager of a supervisor group delegates, and parks until every worker has answered.
+
+use futures::future::BoxFuture;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Colleague, Desk, Effect, Tool, Wait, arguments};
+use crate::domain::group::MAX_MEMBERS;
+use crate::llm::ToolSpec;
+
+/// Whether the calls of a step may delegate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delegation {
+    /// The agent is not the manager of a supervisor group, or not in a turn of it.
+    No,
+    /// It may.
+    Open,
+    /// It has as often as the group allows in one turn.
+    Spent(u32),
+}
+
+/// `delegate`: a task for each worker.
+pub struct Delegate;
+
+#[derive(Deserialize)]
+struct DelegateArguments {
+    tasks: Vec<TaskArguments>,
+}
+
+#[derive(Deserialize)]
+struct TaskArguments {
+    agent: String,
+    task: String,
+}
+
+impl Tool for Delegate {
+    fn spec(&self) -> ToolSpec {
+        ToolSpec {
+            name: "delegate".to_owned(),
+            description:
+                "Give each worker a task of its own. They work side by side; you get every answer, failure or \
+                          silence, and then go on."
+                    .to_owned(),
+            schema: json!({
+                "type": "object",
+                "properties": {
+                    "tasks": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "properties": {
+                                "agent": {"type": "string", "description": "The worker's name."},
+                                "task": {"type": "string", "description": "What it is to do, with all it needs to know."}
+                            },
+                            "required": ["agent", "task"],
+                            "additionalProperties": false
+                        }
+                    }
+                },
+                "required": ["tasks"],
+                "additionalProperties": false
+            }),
+        }
+    }
+
+    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
+        Box::pin(async move {
+            let asked = match arguments::<DelegateArguments>("delegate", value) {
+                Ok(asked) => asked,
+                Err(refused) => return refused,
+            };
+            let workers = match workers(desk).await {
+                Ok(workers) => workers,
+                Err(refused) => return refused,
+            };
+            let mut tasks = Vec::new();
+            for TaskArguments { agent, task } in asked.tasks {
+                let Some(worker) = workers.iter().find(|worker| worker.answers_to(&agent)) else {
+                    let names: Vec<&str> = workers.iter().map(|worker| worker.name.as_str()).collect();
+                    return Effect::refused(format!("delegate: no worker {agent:?}; yours are {}", names.join(", ")));
+                };
+                if task.trim().is_empty() {
+                    return Effect::refused(format!("delegate: the task for {} has no words", worker.name));
+                }
+                tasks.push((worker.id.clone(), task));
+            }
+            match tasks.len() {
+                0 => Effect::refused("delegate: there is no task; give one worker a task at least"),
+                1..=MAX_MEMBERS => Effect::Wait(Wait::Workers(tasks)),
+                more => Effect::refused(format!("delegate: {more} tasks are over the limit of {MAX_MEMBERS}")),
+            }
+        })
+    }
+}
+
+/// The same words to every worker of the group.
+pub async fn to_all(desk: &Desk<'_>, message: &str) -> Effect {
+    match workers(desk).await {
+        Ok(workers) => {
+            Effect::Wait(Wait::Workers(workers.into_iter().map(|worker| (worker.id, message.to_owned())).collect()))
+        }
+        Err(refused) => refused,
+    }
+}
+
+async fn workers(desk: &Desk<'_>) -> Result<Vec<Colleague>, Effect> {
+    match desk.delegates {
+        Delegation::No => return Err(Effect::refused("only the manager of a supervisor group delegates")),
+        Delegation::Spent(rounds) => {
+            return Err(Effect::refused(format!(
+                "you have delegated {rounds} times in this turn, as often as the group allows (max_rounds); answer \
+                 the user now with what you have"
+            )));
+        }
+        Delegation::Open => {}
+    }
+    let colleagues = desk.directory.colleagues().await.map_err(Effect::refused)?;
+    Ok(colleagues.into_iter().filter(|colleague| colleague.member).collect())
+}

@@ -1,0 +1,111 @@
+//! A call that waits for the person, opened: exactly what would run, and where it belongs.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+use super::{Modal, frame_box};
+use crate::tui::command::{Command, When};
+use crate::tui::effect::{Act, Cx};
+use crate::tui::model::Model;
+use crate::tui::model::waiting::CallKey;
+use crate::tui::pane::inbox::{caller, decide, place, rows};
+use crate::tui::pane::{Look, PaneId, put, put_row};
+use crate::tui::text::Row;
+use crate::tui::text::clean::clean_line;
+use crate::tui::theme::Role;
+
+/// The dialog.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenCall {
+    call: CallKey,
+    rows: Vec<Row>,
+    top: usize,
+    height: usize,
+}
+
+impl OpenCall {
+    /// A call.
+    #[must_use]
+    pub fn new(call: CallKey) -> Self {
+        Self { call, rows: Vec::new(), top: 0, height: 0 }
+    }
+
+    fn size(screen: Rect) -> (u16, u16) {
+        (screen.width.saturating_sub(4).min(100), screen.height.saturating_sub(2).min(30))
+    }
+}
+
+/// Where scrolling by a command leads in `rows` rows, `height` of them shown; `None` for other commands.
+#[must_use]
+pub fn scrolled(command: Command, top: usize, rows: usize, height: usize) -> Option<usize> {
+    let most = rows.saturating_sub(height);
+    let page = height.max(2) - 1;
+    let to = match command {
+        Command::Up => top.saturating_sub(1),
+        Command::Down => top + 1,
+        Command::HalfUp => top.saturating_sub(page / 2),
+        Command::HalfDown => top + page / 2,
+        Command::PageUp => top.saturating_sub(page),
+        Command::PageDown => top + page,
+        Command::Top => 0,
+        Command::End => most,
+        _ => return None,
+    };
+    Some(to.min(most))
+}
+
+impl Modal for OpenCall {
+    fn context(&self) -> When {
+        When::CALL
+    }
+
+    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+        if let Some(top) = scrolled(command, self.top, self.rows.len(), self.height) {
+            self.top = top;
+            return;
+        }
+        let Some(call) = cx.model.call(&self.call) else { return };
+        match command {
+            Command::Open => {
+                if let Some(address) = place(call, cx.model) {
+                    cx.act(Act::Close);
+                    cx.act(Act::Show(address));
+                    cx.act(Act::Focus(PaneId::Conversation));
+                }
+            }
+            // It closes once the decision is committed.
+            _ => cx.acts.extend(decide(command, call, cx.model)),
+        }
+    }
+
+    fn is_over(&self, model: &Model) -> bool {
+        model.call(&self.call).is_none()
+    }
+
+    fn prepare(&mut self, screen: Rect, look: &Look, cx: &mut Cx<'_>) {
+        let (width, height) = Self::size(screen);
+        self.height = usize::from(height).saturating_sub(4);
+        let cells = usize::from(width).saturating_sub(4);
+        let call = cx.model.call(&self.call);
+        self.rows = call.map(|call| rows::opened(call, cells, look, cx.model)).unwrap_or_default();
+        self.top = self.top.min(self.rows.len().saturating_sub(self.height));
+    }
+
+    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, model: &Model) {
+        let call = model.call(&self.call);
+        let who = call.map(|call| format!("{}: {}", caller(call, model), clean_line(&call.name)));
+        let title = who.unwrap_or_else(|| "decided".to_owned());
+        let inside = frame_box(frame, screen, Self::size(screen), &title, look);
+        let room = inside.width.saturating_sub(2);
+        for (row, y) in self.rows.iter().skip(self.top).take(self.height).zip(inside.y..inside.bottom()) {
+            put_row(frame.buffer_mut(), (inside.x + 1, y), room, row, &look.theme);
+        }
+        let mut can = "a approve   A for this run   d deny   Enter conversation   Esc leave".to_owned();
+        let more = self.rows.len().saturating_sub(self.top + self.height);
+        if more > 0 {
+            can.push_str(&format!("   {more} {}", look.glyphs.down));
+        }
+        let y = inside.bottom().saturating_sub(1);
+        put(frame.buffer_mut(), (inside.x + 1, y), room, &can, Role::Dim, &look.theme);
+    }
+}

@@ -1,0 +1,77 @@
+//! Refuses a call that waits for the person, with a reason the agent is told.
+
+use crossterm::event::KeyEvent;
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+use super::{Modal, frame_box};
+use crate::domain::PendingCall;
+use crate::tui::command::Command;
+use crate::tui::effect::{Act, Cx, Decision};
+use crate::tui::field::Field;
+use crate::tui::model::Model;
+use crate::tui::model::waiting::{CallKey, key};
+use crate::tui::pane::inbox::caller;
+use crate::tui::pane::{Look, put};
+use crate::tui::text::clean::clean_line;
+use crate::tui::theme::Role;
+
+/// The cells of the dialog.
+const SIZE: (u16, u16) = (64, 7);
+
+/// The dialog.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deny {
+    call: CallKey,
+    /// Who, and what they want to call.
+    title: String,
+    reason: Field,
+}
+
+impl Deny {
+    /// A dialog for this call, with a reason typed before.
+    #[must_use]
+    pub fn new(call: &PendingCall, model: &Model, reason: &str) -> Self {
+        let title = format!("Deny {} to {}", clean_line(&call.name), caller(call, model));
+        Self { call: key(call), title, reason: Field::line(reason) }
+    }
+}
+
+impl Modal for Deny {
+    fn key(&mut self, key: KeyEvent, _cx: &mut Cx<'_>) -> bool {
+        let takes = self.reason.takes(&key);
+        if takes {
+            self.reason.key(key);
+        }
+        takes
+    }
+
+    fn paste(&mut self, text: &str, _cx: &mut Cx<'_>) {
+        self.reason.paste(text);
+    }
+
+    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+        if command == Command::Open {
+            let reason = self.reason.text().trim().to_owned();
+            cx.act(Act::Close);
+            let decision = Decision { call: self.call.clone(), approve: false, for_run: false, reason };
+            cx.act(Act::Decide(Box::new(decision)));
+        }
+    }
+
+    fn is_over(&self, model: &Model) -> bool {
+        model.call(&self.call).is_none()
+    }
+
+    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, _model: &Model) {
+        let inside = frame_box(frame, screen, SIZE, &self.title, look);
+        let (x, room) = (inside.x + 1, inside.width.saturating_sub(2));
+        let buffer = frame.buffer_mut();
+        put(buffer, (x, inside.y), room, "Why? The agent is told; it may stay empty.", Role::Dim, &look.theme);
+        let end = put(buffer, (x, inside.y + 2), room, &format!("{} ", look.glyphs.prompt), Role::Focus, &look.theme);
+        let line = Rect { x: end, y: inside.y + 2, width: (x + room).saturating_sub(end), height: 1 };
+        self.reason.draw(frame, line, look, true, false);
+        let hint = "Enter deny   Esc leave it waiting";
+        put(frame.buffer_mut(), (x, inside.bottom().saturating_sub(1)), room, hint, Role::Dim, &look.theme);
+    }
+}

@@ -1,0 +1,109 @@
+//! A piece of mail opened: the whole text, what it answers, where it stands and why.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+use super::call::scrolled;
+use super::{Modal, frame_box};
+use crate::domain::{Mail, MailId};
+use crate::engine::wire::{Address, Fault, Reply, Request};
+use crate::tui::command::{Command, When};
+use crate::tui::effect::{Act, Cx};
+use crate::tui::model::Model;
+use crate::tui::model::waiting::is_new;
+use crate::tui::pane::mail::{answer, rows};
+use crate::tui::pane::{Look, PaneId, put, put_row};
+use crate::tui::text::Row;
+use crate::tui::theme::Role;
+
+/// The dialog.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Letter {
+    id: MailId,
+    rows: Vec<Row>,
+    top: usize,
+    height: usize,
+    /// It was said once that it is read.
+    told: bool,
+}
+
+impl Letter {
+    /// A piece of mail.
+    #[must_use]
+    pub fn new(id: MailId) -> Self {
+        Self { id, rows: Vec::new(), top: 0, height: 0, told: false }
+    }
+
+    fn size(screen: Rect) -> (u16, u16) {
+        (screen.width.saturating_sub(4).min(84), screen.height.saturating_sub(2).min(24))
+    }
+
+    /// The agent at the other end: whose conversation it stands in.
+    fn other(mail: &Mail) -> Option<&crate::domain::AgentId> {
+        mail.to.as_ref().or(mail.from.as_ref())
+    }
+}
+
+impl Modal for Letter {
+    fn context(&self) -> When {
+        When::LETTER
+    }
+
+    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+        if let Some(top) = scrolled(command, self.top, self.rows.len(), self.height) {
+            self.top = top;
+            return;
+        }
+        let Some(mail) = cx.model.mail(&self.id) else { return };
+        match command {
+            Command::Answer => answer(mail, cx),
+            Command::Open => {
+                if let Some(agent) = Self::other(mail).cloned() {
+                    cx.act(Act::Close);
+                    cx.act(Act::Show(Address::Agent(agent)));
+                    cx.act(Act::Focus(PaneId::Conversation));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn answered(&mut self, _serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+        if let Err(fault) = reply {
+            cx.fault(fault.text);
+        }
+    }
+
+    fn prepare(&mut self, screen: Rect, look: &Look, cx: &mut Cx<'_>) {
+        let (width, height) = Self::size(screen);
+        self.height = usize::from(height).saturating_sub(4);
+        let mail = cx.model.mail(&self.id);
+        if mail.is_some_and(is_new) && !std::mem::replace(&mut self.told, true) {
+            cx.ask(Request::ReadMail { id: self.id.clone() });
+        }
+        let cells = usize::from(width).saturating_sub(4);
+        self.rows = mail.map(|mail| rows::opened(mail, cells, look, cx.model)).unwrap_or_default();
+        self.top = self.top.min(self.rows.len().saturating_sub(self.height));
+    }
+
+    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, model: &Model) {
+        let mail = model.mail(&self.id);
+        let title = mail.map_or_else(|| "Mail".to_owned(), |mail| format!("Mail: {}", rows::ends(mail, look, model)));
+        let inside = frame_box(frame, screen, Self::size(screen), &title, look);
+        let room = inside.width.saturating_sub(2);
+        for (row, y) in self.rows.iter().skip(self.top).take(self.height).zip(inside.y..inside.bottom()) {
+            put_row(frame.buffer_mut(), (inside.x + 1, y), room, row, &look.theme);
+        }
+        let mut can = Vec::new();
+        if mail.is_some_and(|mail| mail.to.is_none()) {
+            can.push("r answer".to_owned());
+        }
+        can.extend(["Enter conversation".to_owned(), "Esc leave".to_owned()]);
+        let more = self.rows.len().saturating_sub(self.top + self.height);
+        if more > 0 {
+            can.push(format!("{more} more {}", look.glyphs.down));
+        }
+        let y = inside.bottom().saturating_sub(1);
+        put(frame.buffer_mut(), (inside.x + 1, y), room, &can.join("   "), Role::Dim, &look.theme);
+    }
+}

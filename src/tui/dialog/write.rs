@@ -1,0 +1,115 @@
+//! Writes mail to an agent in the name of the person.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+use super::confirm::{Choice, Confirm};
+use super::{Dialog, Modal, frame_box};
+use crate::domain::{MailId, Priority};
+use crate::tui::command::Command;
+use crate::tui::effect::{Act, Cx, Draft};
+use crate::tui::field::Field;
+use crate::tui::model::Model;
+use crate::tui::pane::mail::rows::name;
+use crate::tui::pane::{Look, put};
+use crate::tui::theme::Role;
+
+/// The dialog.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Write {
+    to: crate::domain::AgentId,
+    in_reply_to: Option<MailId>,
+    priority: Priority,
+    text: Field,
+}
+
+impl Write {
+    /// Begins, or goes on with what was written.
+    #[must_use]
+    pub fn new(draft: &Draft) -> Self {
+        let Draft { to, text, priority, in_reply_to } = draft.clone();
+        let mut field = Field::lines("");
+        // Pasted, so that the caret stands at its end.
+        field.paste(&text);
+        Self { to, in_reply_to, priority, text: field }
+    }
+
+    fn draft(&self) -> Draft {
+        let text = self.text.text().trim_end().to_owned();
+        Draft { to: self.to.clone(), text, priority: self.priority, in_reply_to: self.in_reply_to.clone() }
+    }
+
+    fn size(screen: Rect) -> (u16, u16) {
+        (screen.width.saturating_sub(4).min(72), screen.height.saturating_sub(2).min(14))
+    }
+
+    /// Leaves; where something is written, asks first.
+    fn leave(&self, cx: &mut Cx<'_>) {
+        if self.text.text().trim().is_empty() {
+            return cx.act(Act::Close);
+        }
+        let choices =
+            vec![Choice::new('k', "keep writing", Vec::new()), Choice::new('t', "throw it away", vec![Act::Close])];
+        cx.act(Act::Open(Box::new(Dialog::Confirm(Confirm::new("This mail is not sent.", choices)))));
+    }
+}
+
+impl Modal for Write {
+    fn key(&mut self, key: KeyEvent, cx: &mut Cx<'_>) -> bool {
+        let held = key.modifiers;
+        match key.code {
+            KeyCode::Esc => self.leave(cx),
+            KeyCode::Tab => {
+                let at = Priority::ALL.iter().position(|one| *one == self.priority).unwrap_or(0);
+                self.priority = Priority::ALL[(at + 1) % Priority::ALL.len()];
+            }
+            KeyCode::Char('j') if held == KeyModifiers::CONTROL => {
+                self.text.key(KeyEvent::from(KeyCode::Enter));
+            }
+            KeyCode::Enter if held == KeyModifiers::ALT => {
+                self.text.key(KeyEvent::from(KeyCode::Enter));
+            }
+            KeyCode::Up | KeyCode::Down => {
+                self.text.key(key);
+            }
+            _ if self.text.takes(&key) => {
+                self.text.key(key);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn paste(&mut self, text: &str, _cx: &mut Cx<'_>) {
+        self.text.paste(text);
+    }
+
+    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+        if command != Command::Open {
+            return;
+        }
+        let draft = self.draft();
+        if draft.text.trim().is_empty() {
+            return cx.fault("an empty mail says nothing: write something, or leave with Esc");
+        }
+        cx.act(Act::Close);
+        cx.act(Act::Post(Box::new(draft)));
+    }
+
+    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, model: &Model) {
+        let what = if self.in_reply_to.is_some() { "Answer to" } else { "Mail to" };
+        let title = format!("{what} {}", name(Some(&self.to), model));
+        let inside = frame_box(frame, screen, Self::size(screen), &title, look);
+        let (x, room) = (inside.x + 1, inside.width.saturating_sub(2));
+        let theme = &look.theme;
+        let end = put(frame.buffer_mut(), (x, inside.y), room, "Priority: ", Role::Dim, theme);
+        let role = if self.priority == Priority::Normal { Role::Text } else { Role::Accent };
+        let after = put(frame.buffer_mut(), (end, inside.y), room, self.priority.as_str(), role, theme);
+        put(frame.buffer_mut(), (after + 3, inside.y), room, "Tab changes it", Role::Dim, theme);
+        let text = Rect { x, y: inside.y + 2, width: room, height: inside.height.saturating_sub(4) };
+        self.text.draw(frame, text, look, true, false);
+        let hint = "Enter send   Ctrl-J new line   Esc leave";
+        put(frame.buffer_mut(), (x, inside.bottom().saturating_sub(1)), room, hint, Role::Dim, theme);
+    }
+}

@@ -1,0 +1,249 @@
+//! The rows of calls that wait: in the inbox, at the foot of a conversation, and opened.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::{caller, place};
+use crate::domain::memory::{EditFault, insert, replace};
+use crate::domain::{Block, PendingCall, Run, RunKind};
+use crate::engine::wire::Address;
+use crate::tui::effect::Decision;
+use crate::tui::model::Model;
+use crate::tui::pane::Look;
+use crate::tui::pane::list::{cut, two_ends};
+use crate::tui::text::clean::{clean, clean_line};
+use crate::tui::text::diff;
+use crate::tui::text::width::width;
+use crate::tui::text::wrap::{Shape, wrap};
+use crate::tui::text::{Row, Span};
+use crate::tui::theme::Role;
+
+/// Characters of an argument that are looked at for a line of it.
+const LOOKED_AT: usize = 200;
+/// Same lines shown around a change.
+const CONTEXT: usize = 1;
+
+/// The rows of a call in the inbox: who and since when, then what.
+pub(super) fn call(
+    call: &PendingCall,
+    decided: Option<&Decision>,
+    cells: usize,
+    look: &Look,
+    model: &Model,
+) -> Vec<Row> {
+    let (glyphs, cells) = (look.glyphs, cells.saturating_sub(1));
+    let sign = match decided {
+        None => Span::new(format!(" {} ", glyphs.needs_you), Role::Warning),
+        Some(_) => Span::new(format!(" {} ", glyphs.waiting), Role::Dim),
+    };
+    let who = Span::new(caller(call, model), speaker(call, model));
+    let mut left = vec![sign, who];
+    match decided {
+        Some(decision) if decision.approve => left.push(Span::new("  approving", Role::Dim)),
+        Some(_) => left.push(Span::new("  denying", Role::Dim)),
+        None => {}
+    }
+    let first = two_ends(left, vec![Span::new(look.clock(call.since), Role::Dim)], cells, glyphs.ellipsis);
+    let mut second = vec![Span::new("   ", Role::Dim)];
+    second.extend(what(call));
+    vec![first, cut(second, cells, glyphs.ellipsis)]
+}
+
+fn speaker(call: &PendingCall, model: &Model) -> Role {
+    model.caller(call).map_or(Role::Text, |agent| Role::speaker(model.speaker_index(agent)))
+}
+
+/// The tool and a line of what it is given.
+#[must_use]
+pub fn what(call: &PendingCall) -> Vec<Span> {
+    let mut spans = vec![Span::new(clean_line(&call.name), Role::Text)];
+    let given = gist(&call.arguments);
+    if !given.is_empty() {
+        spans.push(Span::new(format!(" {given}"), Role::Dim));
+    }
+    spans
+}
+
+/// One line of what a call is given: a block by its label, words in quotes, anything else with its name.
+#[must_use]
+pub fn gist(arguments: &Value) -> String {
+    let short = |text: &str| clean_line(&text.chars().take(LOOKED_AT).collect::<String>()).trim().to_owned();
+    let one = |(name, value): (&String, &Value)| match value {
+        Value::String(text) if name == "label" => short(text),
+        Value::String(text) => format!("\"{}\"", short(text)),
+        other => format!("{} {}", short(name), short(&other.to_string())),
+    };
+    match arguments {
+        Value::Object(given) => given.iter().map(one).collect::<Vec<_>>().join(" "),
+        Value::Null => String::new(),
+        other => short(&other.to_string()),
+    }
+}
+
+/// A call to be copied: the tool and its arguments as they are.
+#[must_use]
+pub fn whole(call: &PendingCall) -> String {
+    let arguments = serde_json::to_string_pretty(&call.arguments).unwrap_or_default();
+    crate::tui::text::clean::clean_for_copy(&format!("{} {arguments}", call.name)).into_owned()
+}
+
+/// Where a call belongs, in a few words.
+#[must_use]
+pub fn whence(call: &PendingCall, model: &Model) -> String {
+    let run = model.run(&call.run);
+    let job = matches!(run.map(|run| &run.kind), Some(RunKind::Job { .. }));
+    let turn = run.map(|run| run.turn).filter(|turn| *turn > 0);
+    let turn = turn.map(|turn| format!(", turn {turn}")).unwrap_or_default();
+    let mut text = match place(call, model) {
+        Some(Address::Group(id)) => {
+            let name = model.group(&id).map_or_else(|| "a group".into(), |group| clean_line(&group.name));
+            if job { format!("in the background of {name}{turn}") } else { format!("in {name}{turn}") }
+        }
+        Some(Address::Agent(_)) => format!("alone with you{turn}"),
+        None => "in a run that is not known here".to_owned(),
+    };
+    if let Some(task) = run.and_then(|run: &Run| run.task.as_ref()) {
+        let by = model.agent(&task.by).map_or_else(|| "the manager".into(), |agent| clean_line(&agent.name));
+        text.push_str(&format!(", for {by}"));
+    }
+    text
+}
+
+/// All there is to know of a call before deciding on it.
+#[must_use]
+pub fn opened(call: &PendingCall, cells: usize, look: &Look, model: &Model) -> Vec<Row> {
+    let glyphs = look.glyphs;
+    let told = |text: &str, role: Role| wrap(&[Span::new(clean(text), role)], &Shape::plain(cells));
+    let head = vec![
+        Span::new(format!("{} {}", glyphs.needs_you, caller(call, model)), Role::Strong),
+        Span::new(" wants to call ", Role::Text),
+        Span::new(clean_line(&call.name), Role::Strong),
+    ];
+    let mut rows = wrap(&head, &Shape::plain(cells));
+    let since = format!("{} {} since {}", whence(call, model), glyphs.dot, look.clock(call.since));
+    rows.extend(told(&since, Role::Dim));
+    if let Some(until) = call.until {
+        rows.extend(told(&format!("without an answer it is refused at {}", look.clock(until)), Role::Dim));
+    }
+    rows.push(Row::default());
+    rows.extend(would_run(call, cells, look, model));
+    let behind = model.behind(call);
+    if !behind.is_empty() {
+        rows.push(Row::default());
+        rows.extend(told("After it, in the same step:", Role::Dim));
+        for call in behind {
+            let mut spans = vec![Span::new("  ", Role::Dim)];
+            spans.extend(what(call));
+            rows.push(cut(spans, cells, glyphs.ellipsis));
+        }
+    }
+    rows
+}
+
+/// What would run: for an edit of a block what it would change, else every argument whole.
+fn would_run(call: &PendingCall, cells: usize, look: &Look, model: &Model) -> Vec<Row> {
+    let told = |text: &str, role: Role| wrap(&[Span::new(clean(text), role)], &Shape::plain(cells));
+    let edit = model.block_of_call(call).and_then(|block| Some((block, edited(call, block)?)));
+    match edit {
+        Some((block, Ok(value))) => {
+            let label = clean_line(&block.label);
+            let mut rows = told(&format!("{label}, from v{}:", block.version), Role::Dim);
+            let changed = diff::rows(&block.value, &value, CONTEXT, cells.saturating_sub(2), look.glyphs);
+            if changed.is_empty() {
+                rows.extend(told("  changes nothing: the block says this already", Role::Warning));
+            }
+            rows.extend(changed.into_iter().map(|row| indented(row, 2)));
+            let (length, limit) = (value.chars().count(), block.limit as usize);
+            if length > limit {
+                let text = format!("It would be refused: {length} characters, the block's limit is {limit}.");
+                rows.extend(told(&text, Role::Warning));
+            }
+            // What the difference does not show.
+            let more = ["label", "old_str", "old_string", "new_str", "new_string", "insert_line", "new_memory"];
+            rows.extend(arguments(&call.arguments, &more, cells));
+            rows
+        }
+        Some((_, Err(fault))) => {
+            let mut rows = arguments(&call.arguments, &[], cells);
+            rows.extend(told(&format!("As the block stands it would be refused: {fault}."), Role::Warning));
+            rows
+        }
+        None => {
+            let rows = arguments(&call.arguments, &[], cells);
+            if rows.is_empty() { told("without arguments", Role::Dim) } else { rows }
+        }
+    }
+}
+
+fn indented(row: Row, by: usize) -> Row {
+    let mut spans = vec![Span::new(" ".repeat(by), Role::Text)];
+    spans.extend(row.spans);
+    Row { spans, fence: None }
+}
+
+/// The value a call would give a block; `None` for a call that edits none in a way known here.
+fn edited(call: &PendingCall, block: &Block) -> Option<Result<String, EditFault>> {
+    let text = |names: &[&str]| names.iter().find_map(|name| call.arguments.get(name)?.as_str());
+    match call.name.as_str() {
+        "memory_rethink" => Some(Ok(text(&["new_memory"])?.to_owned())),
+        "memory_replace" => {
+            let (old, new) = (text(&["old_str", "old_string"])?, text(&["new_str", "new_string"])?);
+            Some(replace(&block.value, old, new))
+        }
+        "memory_insert" => {
+            let after = call.arguments.get("insert_line").map_or(Some(-1), Value::as_i64)?;
+            Some(insert(&block.value, text(&["new_str", "new_string"])?, after))
+        }
+        _ => None,
+    }
+}
+
+/// Every argument but some, whole, under its name.
+fn arguments(arguments: &Value, without: &[&str], cells: usize) -> Vec<Row> {
+    let Value::Object(given) = arguments else {
+        let text = if arguments.is_null() { String::new() } else { arguments.to_string() };
+        let rows = wrap(&[Span::new(clean(&text), Role::Code)], &Shape::plain(cells));
+        return if text.is_empty() { Vec::new() } else { rows };
+    };
+    let mut rows = Vec::new();
+    let names = given.keys().map(|name| width(&clean_line(name))).max().unwrap_or(0).min(cells / 3);
+    for (name, value) in given.iter().filter(|(name, _)| !without.contains(&name.as_str())) {
+        let text = value.as_str().map_or_else(|| Cow::Owned(value.to_string()), Cow::Borrowed);
+        let name = crate::tui::text::width::fit(&clean_line(name), names, "~");
+        let shape = Shape {
+            first: vec![Span::new(format!("  {name}  "), Role::Dim)],
+            rest: vec![Span::new(" ".repeat(names + 4), Role::Dim)],
+            ..Shape::plain(cells)
+        };
+        rows.extend(wrap(&[Span::new(clean(&text), Role::Code)], &shape));
+    }
+    rows
+}
+
+/// What stands where nothing waits.
+pub(super) fn empty(cells: usize) -> Vec<Row> {
+    let text = "Nothing waits for you. An agent's call stands here when a rule of its says that a person decides: \
+                requires_approval in its team file. The run waits until you do.";
+    let indent = || vec![Span::new(" ", Role::Dim)];
+    let cells = cells.saturating_sub(1);
+    wrap(&[Span::new(text, Role::Dim)], &Shape { first: indent(), rest: indent(), ..Shape::plain(cells) })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_line_of_arguments_is_clean_short_and_says_which_block() {
+        let long = "x".repeat(5_000);
+        let given = json!({ "label": "story", "new_memory": format!("\u{1b}[2Ja\nb{long}"), "n": 3 });
+        let line = gist(&given);
+        assert!(line.starts_with("story \"") && line.ends_with(" n 3"), "{line}");
+        assert!(!line.contains(['\u{1b}', '\n']) && line.len() < 300, "{line}");
+        assert_eq!(gist(&json!({})), "");
+        assert_eq!(gist(&json!([1, "a"])), "[1,\"a\"]");
+    }
+}

@@ -1,0 +1,183 @@
+//! The mail: what agents and the person wrote to each other, newest first.
+
+pub mod rows;
+
+use std::collections::BTreeSet;
+
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+use super::list::{Item, List};
+use super::{Look, Pane};
+use crate::domain::{AgentId, Mail, MailId, Priority};
+use crate::engine::wire::{Fault, Reply, RowUpdate, Update};
+use crate::tui::command::{Command, When};
+use crate::tui::dialog::Dialog;
+use crate::tui::dialog::letter::Letter;
+use crate::tui::dialog::write::Write;
+use crate::tui::effect::{Act, Cx, Draft};
+use crate::tui::model::Model;
+use crate::tui::text::Span;
+use crate::tui::text::clean::clean_for_copy;
+use crate::tui::theme::Role;
+
+/// The pane's own state.
+#[derive(Debug, Default)]
+pub struct Mails {
+    list: List<MailId>,
+    /// Only the mail of the selected agent.
+    filtered: bool,
+    /// The rows do not show what the model says any more.
+    stale: bool,
+    laid: Option<Rect>,
+    /// What was sent and is not known to be committed.
+    sent: Vec<(u64, Draft)>,
+}
+
+impl Mails {
+    /// What is selected.
+    #[must_use]
+    pub fn selected(&self) -> Option<&MailId> {
+        self.list.selected()
+    }
+
+    /// Mail is on its way to the engine.
+    pub fn asked(&mut self, serial: u64, draft: Draft) {
+        self.sent.push((serial, draft));
+    }
+
+    /// The agent whose mail alone is shown.
+    fn only<'a>(&self, model: &'a Model) -> Option<&'a AgentId> {
+        model.place.agent.as_ref().filter(|_| self.filtered)
+    }
+}
+
+/// Begins mail to an agent.
+pub fn write(to: AgentId, cx: &mut Cx<'_>) {
+    let draft = Draft { to, text: String::new(), priority: Priority::Normal, in_reply_to: None };
+    cx.act(Act::Open(Box::new(Dialog::Write(Box::new(Write::new(&draft))))));
+}
+
+/// Begins an answer to mail that was for the person.
+pub fn answer(mail: &Mail, cx: &mut Cx<'_>) {
+    match (&mail.from, &mail.to) {
+        (Some(from), None) => {
+            let (to, in_reply_to) = (from.clone(), Some(mail.id.clone()));
+            let draft = Draft { to, text: String::new(), priority: mail.priority, in_reply_to };
+            cx.act(Act::Open(Box::new(Dialog::Write(Box::new(Write::new(&draft))))));
+        }
+        _ => cx.fault("this mail is not to you; w writes to the selected agent"),
+    }
+}
+
+impl Pane for Mails {
+    fn context(&self) -> When {
+        When::MAIL
+    }
+
+    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+        if self.list.command(command) {
+            return;
+        }
+        let mail = self.list.selected().and_then(|id| cx.model.mail(id));
+        match (command, mail) {
+            (Command::Open, Some(mail)) => {
+                cx.act(Act::Open(Box::new(Dialog::Letter(Box::new(Letter::new(mail.id.clone()))))));
+            }
+            (Command::Answer, Some(mail)) => answer(mail, cx),
+            (Command::Copy, Some(mail)) => cx.copy(clean_for_copy(&mail.text), "mail"),
+            (Command::WriteMail, mail) => {
+                // Where no agent is selected in the roster, the one the selected mail is from or to.
+                let other = || mail.and_then(|mail| mail.from.clone().or_else(|| mail.to.clone()));
+                match cx.model.place.agent.clone().or_else(other) {
+                    Some(to) => write(to, cx),
+                    None => cx.fault("select an agent first: 1 goes to the agents"),
+                }
+            }
+            (Command::Filter, _) if !self.filtered && cx.model.place.agent.is_none() => {
+                cx.fault("select an agent first: 1 goes to the agents");
+            }
+            (Command::Filter, _) => {
+                self.filtered = !self.filtered;
+                self.stale = true;
+            }
+            _ => {}
+        }
+    }
+
+    fn mouse(&mut self, event: MouseEvent, area: Rect, cx: &mut Cx<'_>) {
+        match event.kind {
+            MouseEventKind::ScrollDown => self.list.scroll(3),
+            MouseEventKind::ScrollUp => self.list.scroll(-3),
+            MouseEventKind::Down(MouseButton::Left) => {
+                let Some(id) = self.list.at(event.row.saturating_sub(area.y)).cloned() else { return };
+                if self.list.selected() == Some(&id) {
+                    self.command(Command::Open, cx);
+                }
+                self.list.select(id);
+            }
+            _ => {}
+        }
+    }
+
+    fn updated(&mut self, update: &Update, _cx: &mut Cx<'_>) {
+        let Update::Committed { rows, .. } = update else { return };
+        let touches =
+            |row: &RowUpdate| matches!(row, RowUpdate::Mail(_) | RowUpdate::Agent(_) | RowUpdate::Gone { .. });
+        self.stale |= rows.iter().any(touches);
+    }
+
+    fn moved(&mut self, _cx: &mut Cx<'_>) {
+        self.stale = true;
+    }
+
+    fn answered(&mut self, serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+        let at = self.sent.iter().position(|(sent, _)| *sent == serial);
+        let draft = at.map(|at| self.sent.remove(at).1);
+        match (reply, draft) {
+            (Ok(_), Some(draft)) => {
+                cx.toast(format!("mail to {} is on its way", rows::name(Some(&draft.to), cx.model)))
+            }
+            (Ok(_), None) => {}
+            (Err(fault), draft) => {
+                cx.fault(fault.text);
+                // What was written is not lost.
+                if let Some(draft) = draft {
+                    cx.act(Act::Open(Box::new(Dialog::Write(Box::new(Write::new(&draft))))));
+                }
+            }
+        }
+    }
+
+    fn prepare(&mut self, area: Rect, look: &Look, cx: &mut Cx<'_>) {
+        if self.laid == Some(area) && !self.stale {
+            return;
+        }
+        let (cells, model) = (usize::from(area.width), cx.model);
+        let only = self.only(model);
+        let shown = |mail: &&Mail| only.is_none_or(|id| mail.from.as_ref() == Some(id) || mail.to.as_ref() == Some(id));
+        let item = |mail: &Mail| Item { key: Some(mail.id.clone()), rows: rows::mail(mail, cells, look, model) };
+        let mut items = Vec::new();
+        if let Some(id) = only {
+            items.push(Item::rest(rows::heading(id, cells, look, model)));
+        }
+        let mut known = BTreeSet::new();
+        items.extend(model.mails.iter().filter(shown).filter(|mail| known.insert(&mail.id)).map(item));
+        if known.is_empty() {
+            items.push(Item::rest(rows::empty(only, cells, model)));
+        }
+        self.list.set(items, area.height);
+        self.stale = false;
+        self.laid = Some(area);
+    }
+
+    fn badge(&self, look: &Look, model: &Model) -> Option<Span> {
+        let new = model.new_mail();
+        (new > 0).then(|| Span::new(format!("{}{new}", look.glyphs.changed), Role::Accent))
+    }
+
+    fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, _model: &Model, focused: bool) {
+        self.list.draw(frame.buffer_mut(), area, &look.theme, focused);
+    }
+}

@@ -1,0 +1,409 @@
+//! Groups and agents made, changed and deleted while the engine works.
+
+use std::collections::BTreeMap;
+
+use nightdesk::domain::{
+    Agent, AgentId, Block, BlockOwner, Change, Conversation, Group, GroupId, JobState, ManagerType, RunState,
+    StopReason, Terminate,
+};
+use nightdesk::engine::wire::{Address, AgentForm, Fault, GroupForm, Reply, Request, Setting};
+
+use crate::stop;
+use crate::world::{Plan, World, agent_id, group_id, story};
+
+async fn update(world: &World, form: GroupForm) -> Result<Group, Fault> {
+    match world.ask(Request::UpdateGroup { id: group_id(), form: Box::new(form) }).await? {
+        Reply::Group(group) => Ok(*group),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn create(world: &World, form: GroupForm) -> Result<Group, Fault> {
+    match world.ask(Request::CreateGroup { form: Box::new(form) }).await? {
+        Reply::Group(group) => Ok(*group),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn hire(world: &World, name: &str) -> Agent {
+    let script = world.store().row::<Agent>(agent_id("ann").as_str()).await.unwrap().unwrap().model.unwrap();
+    let form = AgentForm { name: Some(name.to_owned()), model: Setting::Set(script), ..AgentForm::default() };
+    match world.ask(Request::CreateAgent { group: group_id(), form: Box::new(form) }).await.unwrap() {
+        Reply::Agent(agent) => *agent,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn delete(world: &World, what: Address, really: bool) -> Result<Vec<String>, Fault> {
+    match world.ask(Request::Delete { what, really }).await? {
+        Reply::Deletion { lines, done } => {
+            assert_eq!(done, really);
+            Ok(lines)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn names(list: &[&str]) -> Vec<String> {
+    list.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_group_and_one_of_nobody_known_are_refused_and_leave_nothing() {
+    let world = World::new(Plan::default()).await;
+    let head = *world.store().head().borrow();
+    let form = || GroupForm {
+        name: Some("empty".to_owned()),
+        manager_type: Some(ManagerType::RoundRobin),
+        ..GroupForm::default()
+    };
+    let fault = create(&world, form()).await.unwrap_err();
+    assert!(fault.text.contains("needs at least one member"), "{fault}");
+    let fault = create(&world, GroupForm { members: Some(names(&["new", "test/anm"])), ..form() }).await.unwrap_err();
+    assert!(fault.text.contains("did you mean test/ann?"), "{fault}");
+    let all = GroupForm { remove: names(&["ann", "bob", "cid"]), ..GroupForm::default() };
+    let fault = update(&world, all).await.unwrap_err();
+    assert!(fault.text.contains("needs at least one member"), "{fault}");
+    assert_eq!(*world.store().head().borrow(), head, "nothing was committed");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_and_its_new_agents_are_one_commit_and_others_join_by_reference() {
+    let world = World::new(Plan::default()).await;
+    let form = GroupForm {
+        name: Some("panel".to_owned()),
+        manager_type: Some(ManagerType::Dynamic),
+        members: Some(names(&["dee", "test/ann"])),
+        manager_agent: Some("host".to_owned()),
+        roles: BTreeMap::from([("dee".to_owned(), "asks".to_owned())]),
+        terminate: Setting::Set(Terminate::Speaker(AgentId::from("dee"))),
+        ..GroupForm::default()
+    };
+    let head = *world.store().head().borrow();
+    let panel = create(&world, form).await.unwrap();
+    assert_eq!(*world.store().head().borrow(), head + 3, "two agents and the group");
+    let agents = world.overview().await.agents;
+    let name = |id: &AgentId| agents.iter().find(|agent| agent.id == *id).unwrap().name.clone();
+    assert_eq!(panel.members.iter().map(name).collect::<Vec<_>>(), ["dee", "ann"]);
+    assert_eq!(panel.members[1], agent_id("ann"));
+    assert_eq!(name(panel.manager_agent.as_ref().unwrap()), "host");
+    assert_eq!(panel.roles.get(&panel.members[0]).unwrap(), "asks");
+    assert_eq!(panel.terminate, Some(Terminate::Speaker(panel.members[0].clone())), "a name becomes the agent");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_manager_type_is_fixed_after_creation() {
+    let world = World::new(Plan::default()).await;
+    let form = GroupForm {
+        manager_type: Some(ManagerType::Dynamic),
+        manager_agent: Some("ann".to_owned()),
+        remove: names(&["ann"]),
+        ..GroupForm::default()
+    };
+    let fault = update(&world, form).await.unwrap_err();
+    assert!(fault.text.contains("round_robin and cannot change"), "{fault}");
+    let same = GroupForm { manager_type: Some(ManagerType::RoundRobin), ..GroupForm::default() };
+    let head = *world.store().head().borrow();
+    update(&world, same).await.unwrap();
+    assert_eq!(*world.store().head().borrow(), head, "nothing to change is no commit");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nought_and_none_take_a_setting_away_and_what_is_not_named_stays() {
+    let world = World::new(Plan { background: &["keeper"], every_turns: Some(3), ..Plan::default() }).await;
+    let set = GroupForm {
+        max_turns: Setting::Set(2),
+        terminate: Setting::Set(Terminate::Text("done".to_owned())),
+        description: Some("talks".to_owned()),
+        ..GroupForm::default()
+    };
+    update(&world, set).await.unwrap();
+    let cleared = update(&world, GroupForm { max_turns: Setting::Set(0), ..GroupForm::default() }).await.unwrap();
+    assert_eq!(cleared.max_turns, None);
+    assert_eq!((cleared.description.as_str(), cleared.terminate.is_some()), ("talks", true));
+    let none = GroupForm { terminate: Setting::Clear, every_turns: Setting::Clear, ..GroupForm::default() };
+    let cleared = update(&world, none).await.unwrap();
+    assert_eq!((cleared.terminate, cleared.sleeptime.unwrap().every_turns), (None, None));
+    let gone = update(&world, GroupForm { background: Some(Vec::new()), ..GroupForm::default() }).await.unwrap();
+    assert_eq!(gone.sleeptime, None, "the policy goes with its agents");
+    let form = AgentForm { max_steps: Setting::Set(0), model: Setting::Clear, ..AgentForm::default() };
+    let asked = Request::UpdateAgent { id: agent_id("ann"), form: Box::new(form) };
+    let Reply::Agent(ann) = world.ask(asked).await.unwrap() else { panic!("no agent") };
+    assert_eq!((ann.max_steps, ann.model), (None, None));
+    world.close().await;
+}
+
+const SLOW: &str = "[default]\ntext = \"{agent} speaks\"\nchunk = 4\ndelay_ms = 1000\n";
+
+#[tokio::test(start_paused = true)]
+async fn a_member_added_while_a_turn_runs_speaks_from_the_next_evaluation() {
+    let world = World::new(Plan { script: SLOW, members: &["ann", "bob"], ..Plan::default() }).await;
+    let run = world.post("hello").await;
+    world.speaking("bob").await;
+    hire(&world, "dee").await;
+    assert_eq!(stop(&world.finished(&run).await), StopReason::MaxTurns);
+    let spoken = world.transcript().await;
+    assert_eq!(spoken, ["user: hello", "ann: ann speaks", "bob: bob speaks", "dee: dee speaks"]);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_leaves_while_a_turn_runs_does_not_speak_and_loses_its_role() {
+    let world = World::new(Plan { script: SLOW, ..Plan::default() }).await;
+    let role = |name: &str| BTreeMap::from([(name.to_owned(), "sums up".to_owned())]);
+    update(&world, GroupForm { roles: role("cid"), ..GroupForm::default() }).await.unwrap();
+    let run = world.post("hello").await;
+    world.speaking("ann").await;
+    let left = update(&world, GroupForm { remove: names(&["cid"]), ..GroupForm::default() }).await.unwrap();
+    assert_eq!((left.members, left.roles.len()), (vec![agent_id("ann"), agent_id("bob")], 0));
+    world.finished(&run).await;
+    assert_eq!(world.transcript().await, ["user: hello", "ann: ann speaks", "bob: bob speaks"]);
+    let fault = update(&world, GroupForm { roles: role("cid"), ..GroupForm::default() }).await.unwrap_err();
+    assert!(fault.text.contains("nobody named \"cid\"; here are ann, bob"), "{fault}");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn shared_blocks_reach_a_member_added_later_and_are_taken_back_when_it_leaves() {
+    let world = World::new(Plan::default()).await;
+    let dee = hire(&world, "dee").await;
+    world.send("hello").await;
+    let labels = |world: &World| {
+        let asked = world.asked_of("dee").pop().unwrap();
+        asked.memory.iter().map(|block| block.label.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(labels(&world), ["story"]);
+    update(&world, GroupForm { remove: names(&["dee"]), ..GroupForm::default() }).await.unwrap();
+    let to = Address::Agent(dee.id);
+    let Reply::Sent { run, .. } = world.ask(Request::Send { to, text: "and now?".to_owned() }).await.unwrap() else {
+        panic!("not sent")
+    };
+    world.finished(&run).await;
+    assert_eq!(labels(&world), Vec::<String>::new());
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_edits_of_one_group_at_once_both_hold() {
+    let world = World::new(Plan::default()).await;
+    let describe = GroupForm { description: Some("talks".to_owned()), ..GroupForm::default() };
+    let limit = GroupForm { max_turns: Setting::Set(2), ..GroupForm::default() };
+    let (one, other, _) = tokio::join!(update(&world, describe), update(&world, limit), hire(&world, "dee"));
+    assert!(one.is_ok() && other.is_ok());
+    let group = world.store().row::<Group>(group_id().as_str()).await.unwrap().unwrap();
+    assert_eq!((group.description.as_str(), group.max_turns, group.members.len()), ("talks", Some(2), 4));
+    world.close().await;
+}
+
+/// Another group that has ann, too, and a block of ann's that bob reads.
+async fn entangle(world: &World) -> GroupId {
+    let form = GroupForm {
+        name: Some("panel".to_owned()),
+        manager_type: Some(ManagerType::RoundRobin),
+        members: Some(names(&["test/ann", "dee"])),
+        ..GroupForm::default()
+    };
+    let panel = create(world, form).await.unwrap().id;
+    let persona = AgentForm { persona: Some("I ask.".to_owned()), ..AgentForm::default() };
+    world.ask(Request::UpdateAgent { id: agent_id("ann"), form: Box::new(persona) }).await.unwrap();
+    let contacts = AgentForm { contacts: Some(names(&["test/ann"])), ..AgentForm::default() };
+    let dee = world.overview().await.agents.into_iter().find(|agent| agent.name == "dee").unwrap();
+    world.ask(Request::UpdateAgent { id: dee.id, form: Box::new(contacts) }).await.unwrap();
+    let notes = Block { label: "notes".to_owned(), ..world.block(&story()).await };
+    let (id, owner) = ("block-notes".into(), BlockOwner::Agent(agent_id("ann")));
+    let bob = world.store().row::<Agent>(agent_id("bob").as_str()).await.unwrap().unwrap();
+    let changes = vec![
+        Change::BlockCreated(Block { id, owner, ..notes }),
+        Change::AgentPut(Agent { blocks: vec!["block-notes".into()], ..bob }),
+    ];
+    world.ask(Request::Apply { changes }).await.unwrap();
+    panel
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delete_says_what_goes_and_takes_exactly_that() {
+    let world = World::new(Plan { background: &["keeper"], ..Plan::default() }).await;
+    let panel = entangle(&world).await;
+    world.send("hello").await;
+    let before = world.overview().await;
+    let told = delete(&world, Address::Agent(agent_id("ann")), false).await.unwrap();
+    let expected = [
+        "the agent test/ann is deleted",
+        "test/ann leaves test",
+        "test/ann leaves panel",
+        "panel/dee has one contact less",
+        "the block notes of test/ann (46 characters) stays: bob has it, too",
+        "the block persona of test/ann (6 characters) is deleted",
+        "what was said, and every version of the blocks, stays in the log",
+    ];
+    let sorted = |lines: &[String]| {
+        let mut lines = lines.to_vec();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&told), sorted(&names(&expected)));
+    assert_eq!(world.overview().await, before, "it only looked");
+    assert_eq!(delete(&world, Address::Agent(agent_id("ann")), true).await.unwrap(), told);
+
+    let after = world.overview().await;
+    let mut wanted = before.clone();
+    wanted.upto = after.upto;
+    wanted.agents.retain(|agent| agent.id != agent_id("ann"));
+    for group in &mut wanted.groups {
+        group.members.retain(|id| *id != agent_id("ann"));
+    }
+    for agent in &mut wanted.agents {
+        agent.contacts.clear();
+    }
+    wanted.blocks.retain(|block| block.label != "persona");
+    let notes = wanted.blocks.iter_mut().find(|block| block.label == "notes").unwrap();
+    notes.owner = BlockOwner::Agent(agent_id("bob"));
+    assert_eq!(after, wanted);
+    assert!(world.transcript().await.contains(&"ann: ann heard hello".to_owned()), "what was said stays");
+    let dee = after.groups.iter().find(|group| group.id == panel).unwrap().members[0].clone();
+    let fault = delete(&world, Address::Agent(dee), true).await.unwrap_err();
+    assert!(fault.text.contains("panel would be left without members"), "{fault}");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_goes_with_its_agents_blocks_and_jobs_and_nothing_lists_it_any_more() {
+    let script = "[[reply]]\nagent = \"keeper\"\ntext = \"hm\"\nchunk = 1\ndelay_ms = 60000\n\
+                  [default]\ntext = \"{agent} speaks\"\n";
+    let plan = Plan { script, background: &["keeper"], every_turns: Some(1), ..Plan::default() };
+    let world = World::new(plan).await;
+    let panel = entangle(&world).await;
+    world.send("hello").await;
+    let running = async |world: &World| {
+        let jobs = world.jobs().await;
+        jobs.into_iter().find(|job| matches!(job.state, JobState::Running { .. }))
+    };
+    let job = world.when(running).await;
+    let talk = world.conversation().await;
+    let fault = delete(&world, Address::Group(group_id()), true).await;
+    let lines = fault.unwrap();
+    let has = |part: &str| assert!(lines.iter().any(|line| line.contains(part)), "{part}: {lines:?}");
+    has("the group test is deleted");
+    has("1 job is cancelled");
+    has("the block story");
+    has("test/ann leaves panel");
+    assert!(matches!(world.job(&job.id).await.state, JobState::Cancelled { .. }));
+    world.idle().await;
+    let after = world.overview().await;
+    assert_eq!(after.groups.iter().map(|group| &group.id).collect::<Vec<_>>(), [&panel]);
+    assert_eq!(after.agents.iter().map(|agent| agent.name.as_str()).collect::<Vec<_>>(), ["dee"]);
+    assert_eq!((after.blocks.len(), after.conversations.len(), after.faults.len()), (0, 0, 0));
+    assert_eq!(after.jobs.len(), 1, "the job stays in the list");
+    assert_eq!(world.store().row::<Conversation>(talk.id.as_str()).await.unwrap(), Some(talk.clone()));
+    let found = world.ask(Request::Search { conversation: None, query: "speaks".to_owned(), limit: 9 }).await.unwrap();
+    let Reply::Messages { messages } = found else { panic!("{found:?}") };
+    assert!(messages.iter().any(|message| message.name == "ann"), "what was said is found, with the name");
+    assert!(world.ask(Request::JobDetail { id: job.id.clone() }).await.is_ok());
+    let fault = world.ask(Request::RetryJob { id: job.id }).await.unwrap_err();
+    assert!(fault.text.contains("deleted"), "{fault}");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_deleted_while_its_group_answers() {
+    let world = World::new(Plan { script: SLOW, ..Plan::default() }).await;
+    let run = world.post("hello").await;
+    world.speaking("ann").await;
+    for what in [Address::Agent(agent_id("ann")), Address::Agent(agent_id("cid")), Address::Group(group_id())] {
+        let fault = delete(&world, what, true).await.unwrap_err();
+        assert!(fault.text.contains("is answering; wait for it, or cancel it"), "{fault}");
+    }
+    assert_eq!(world.store().row::<Agent>("agent-ann").await.unwrap().map(|agent| agent.name).as_deref(), Some("ann"));
+    world.finished(&run).await;
+    delete(&world, Address::Agent(agent_id("ann")), true).await.unwrap();
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_person_is_listed_from_jobs_and_turns_alike() {
+    let script = r#"
+[[reply]]
+agent = "ann"
+step = 1
+[[reply.call]]
+name = "memory_insert"
+arguments = { label = "story", new_str = "- ann" }
+[[reply]]
+agent = "keeper"
+step = 1
+[[reply.call]]
+name = "memory_insert"
+arguments = { label = "story", new_str = "- keeper" }
+[default]
+text = "{agent} speaks"
+"#;
+    let plan = Plan { script, members: &["bob"], background: &["keeper"], every_turns: Some(1), ..Plan::default() };
+    let world = World::new(plan).await;
+    hire_asking(&world, "ann").await;
+    let approvals = AgentForm { approvals: Some(names(&["memory_insert"])), ..AgentForm::default() };
+    world.ask(Request::UpdateAgent { id: agent_id("keeper"), form: Box::new(approvals) }).await.unwrap();
+    world.send("@bob hello").await;
+    let run = world.post("hello").await;
+    world.in_state(&run, RunState::Parked).await;
+    let both = async |world: &World| {
+        let calls = world.store().waiting_calls().await.unwrap();
+        (calls.len() == 2).then_some(calls)
+    };
+    let calls = world.when(both).await;
+    assert!(calls.iter().all(|call| call.is_open() && call.name == "memory_insert"), "{calls:?}");
+    assert_eq!(world.overview().await.calls, calls);
+    for call in &calls {
+        let (step, ordinal) = (call.step.clone(), call.ordinal);
+        let decide = Request::Decide { step, ordinal, approve: true, for_run: false, reason: String::new() };
+        world.ask(decide).await.unwrap();
+    }
+    world.finished(&run).await;
+    world.jobs_over(1).await;
+    let open = world.store().waiting_calls().await.unwrap();
+    assert!(open.iter().all(|call| !calls.iter().any(|decided| decided.step == call.step)), "{open:?}");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_waits_for_a_person_goes_with_its_agent_and_its_call_has_its_result() {
+    let script = r#"
+[[reply]]
+agent = "keeper"
+step = 1
+[[reply.call]]
+name = "memory_insert"
+arguments = { label = "story", new_str = "- keeper" }
+[default]
+text = "{agent} speaks"
+"#;
+    let plan = Plan { script, members: &["bob"], background: &["keeper"], every_turns: Some(1), ..Plan::default() };
+    let world = World::new(plan).await;
+    let approvals = AgentForm { approvals: Some(names(&["memory_insert"])), ..AgentForm::default() };
+    world.ask(Request::UpdateAgent { id: agent_id("keeper"), form: Box::new(approvals) }).await.unwrap();
+    world.send("hello").await;
+    let waiting = async |world: &World| world.jobs().await.into_iter().find(|job| job.state == JobState::Parked);
+    let job = world.when(waiting).await;
+    let lines = delete(&world, Address::Agent(agent_id("keeper")), true).await.unwrap();
+    assert!(lines.contains(&"1 job is cancelled".to_owned()), "{lines:?}");
+    assert_eq!(world.store().waiting_calls().await.unwrap(), [], "nobody is asked for it any more");
+    let calls = world.store().calls(job.run.as_ref().unwrap()).await.unwrap();
+    assert!(calls.iter().all(|call| call.answer.is_some()), "{calls:?}");
+    let notes = crate::world::lines(&world.messages(job.conversation.as_ref().unwrap()).await);
+    assert_eq!(notes.iter().filter(|line| line.contains("memory_insert refused")).count(), 1, "{notes:?}");
+    world.send("again").await;
+    world.close().await;
+}
+
+async fn hire_asking(world: &World, name: &str) {
+    let script = world.store().row::<Agent>(agent_id("bob").as_str()).await.unwrap().unwrap().model.unwrap();
+    let form = AgentForm {
+        name: Some(name.to_owned()),
+        model: Setting::Set(script),
+        approvals: Some(names(&["memory_insert"])),
+        ..AgentForm::default()
+    };
+    world.ask(Request::CreateAgent { group: group_id(), form: Box::new(form) }).await.unwrap();
+}

@@ -1,0 +1,422 @@
+//! What waits for somebody, as it is seen and decided: roster, delegations, choices, inbox and mail.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "support/desk.rs"]
+mod desk;
+#[path = "support/waiting.rs"]
+mod waiting;
+
+use desk::{Desk, overview, said};
+use nightdesk::domain::run::Answer;
+use nightdesk::domain::{GroupStatus, ManagerType, PendingCall, PendingKind, Priority, RunState};
+use nightdesk::engine::wire::{Address, Fault, Phase, Request, RowUpdate};
+use nightdesk::tui::effect::{Effect, Msg};
+use nightdesk::tui::glyph;
+use nightdesk::tui::pane::PaneId;
+use waiting::{asking, bridge, call, calls, chosen, gathered, id, mails, post, stream, supervisor};
+
+const USUAL: (u16, u16) = (120, 40);
+const SIZES: [(&str, (u16, u16)); 2] = [("80x24", (80, 24)), ("120x40", USUAL)];
+
+/// The screen after these keys, at both sizes.
+fn at_both_sizes(name: &str, make: impl Fn((u16, u16)) -> Desk, keys: &str) {
+    for (size_name, size) in SIZES {
+        let mut desk = make(size);
+        desk.keys(keys);
+        insta::assert_snapshot!(format!("{name}_{size_name}"), desk.text());
+    }
+}
+
+/// The last request, taken.
+fn asked(desk: &mut Desk) -> Request {
+    desk.asked.pop().expect("nothing was asked").1
+}
+
+fn toast(desk: &Desk) -> &str {
+    desk.app.toast.as_ref().map_or("", |(toast, _)| toast.text.as_str())
+}
+
+/// A call is answered: what the engine tells once a decision is committed.
+fn decided(desk: &mut Desk, call: PendingCall) {
+    let answer = Answer { ok: true, text: String::new(), for_run: false };
+    desk.committed(Vec::new(), vec![RowUpdate::Call(PendingCall { answer: Some(answer), ..call })]);
+}
+
+/// The rows of the screen that hold `needle`.
+fn rows_with(desk: &Desk, needle: &str) -> Vec<usize> {
+    desk.lines().iter().enumerate().filter(|(_, line)| line.contains(needle)).map(|(at, _)| at).collect()
+}
+
+// The roster.
+
+#[test]
+fn the_roster_tells_who_manages_who_waits_for_whom_and_who_is_queued() {
+    at_both_sizes("supervisor_roster", supervisor, "<Esc>1j");
+    let mut wide = supervisor((200, 60));
+    wide.keys("<Esc>1j");
+    insta::assert_snapshot!("supervisor_roster_200x60", wide.text());
+}
+
+#[test]
+fn a_selected_group_says_what_its_manager_type_is_best_for() {
+    for (kind, words) in [(ManagerType::Supervisor, "one question"), (ManagerType::Dynamic, "open talk among")] {
+        let mut desk = Desk::new(bridge(kind, 2), waiting::delegated(), USUAL);
+        desk.keys("<Esc>1");
+        let column: Vec<String> = desk.lines().iter().map(|line| line.chars().take(21).collect()).collect();
+        let told = column.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains(words), "{told}");
+    }
+}
+
+#[test]
+fn a_group_that_is_paused_or_archived_says_so_in_words() {
+    for (status, word) in [(GroupStatus::Paused, "paused"), (GroupStatus::Archived, "archived")] {
+        let mut overview = bridge(ManagerType::Dynamic, 2);
+        overview.groups[0].status = status;
+        let desk = Desk::new(overview, waiting::delegated(), USUAL);
+        assert_eq!(rows_with(&desk, word).len(), 2, "in the title and in the roster: {}", desk.text());
+    }
+}
+
+#[test]
+fn who_is_next_is_told_only_where_the_order_is_known() {
+    for kind in [ManagerType::RoundRobin, ManagerType::Dynamic, ManagerType::Supervisor] {
+        let mut overview = bridge(kind, 2);
+        overview.runs = vec![desk::turn(RunState::Running), waiting::speech("critic", 0, RunState::Running)];
+        overview.groups[0].continue_order = true;
+        overview.groups[0].roles.clear();
+        let desk = Desk::new(overview, waiting::delegated(), USUAL);
+        let next: Vec<String> = desk.lines().iter().filter(|line| line.contains("next")).cloned().collect();
+        match kind {
+            // It went on with the critic, so the clerk is next, whose place in the turn would be the first's.
+            ManagerType::RoundRobin => assert!(next.len() == 1 && next[0].contains("clerk"), "{next:?}"),
+            _ => assert_eq!(next, [""; 0]),
+        }
+    }
+}
+
+#[test]
+fn mail_to_the_person_is_counted_beside_who_wrote_it() {
+    let mut desk = post(USUAL);
+    let counted: Vec<String> = desk.lines().into_iter().filter(|line| line.contains("1 mail")).collect();
+    assert!(counted.len() == 2 && counted[0].contains("critic") && counted[1].contains("editor"), "{counted:?}");
+    desk.keys("<Esc>1gh");
+    let folded = desk.lines().into_iter().find(|line| line.contains("2 mail")).unwrap();
+    assert!(folded.contains("newsroom"), "{folded}");
+}
+
+// The conversation.
+
+#[test]
+fn workers_stream_below_each_other_and_nothing_moves_while_they_type() {
+    at_both_sizes("delegation", supervisor, "");
+    let mut desk = supervisor(USUAL);
+    let before = [rows_with(&desk, "engineer  │"), rows_with(&desk, "critic    │"), rows_with(&desk, "clerk     │")];
+    assert!(before.iter().all(|rows| rows.len() == 1), "{before:?} {}", desk.text());
+    for _ in 0..12 {
+        stream(&mut desk, "critic", Phase::Speaking, " And nobody will, as long as it is closed at night.");
+        stream(&mut desk, "engineer", Phase::Calling { tool: "archival_memory_search".into() }, " Or more.");
+    }
+    let after = [rows_with(&desk, "engineer  │"), rows_with(&desk, "critic    │"), rows_with(&desk, "clerk     │")];
+    assert_eq!(before, after, "{}", desk.text());
+    // A step is over and the next one not begun: its place is kept.
+    desk.send(Msg::Update(Box::new(nightdesk::engine::wire::Update::Over { step: "step-critic".into() })));
+    assert_eq!(rows_with(&desk, "critic    │"), before[1], "{}", desk.text());
+}
+
+#[test]
+fn a_delegation_reads_as_one_piece_and_its_result_as_one_line() {
+    let make = |size| {
+        let said = gathered();
+        Desk::new(bridge(ManagerType::Supervisor, said.len() as u64), said, size)
+    };
+    at_both_sizes("gathered", make, "");
+    assert!(make(USUAL).text().contains("gathered 2 answers, 1 failed"));
+    let mut desk = make(USUAL);
+    desk.keys("<Esc>2kk<Enter>");
+    assert!(desk.text().contains("message: what holds, what does it"), "{}", desk.text());
+}
+
+#[test]
+fn choices_passes_and_the_end_of_a_turn_are_quiet_lines() {
+    let make = |size| {
+        let said = chosen();
+        Desk::new(bridge(ManagerType::Dynamic, said.len() as u64), said, size)
+    };
+    at_both_sizes("dynamic", make, "");
+}
+
+#[test]
+fn a_turn_that_is_over_leaves_no_worker_behind() {
+    let mut desk = supervisor(USUAL);
+    let over = || RunState::Finished { stop_reason: nightdesk::domain::StopReason::EndTurn, error: None };
+    for name in ["engineer", "critic", "clerk"] {
+        desk.committed(Vec::new(), vec![RowUpdate::Run(waiting::worker(name, over()))]);
+    }
+    assert_eq!(desk.app.model.runs.len(), 5, "they count until the turn is over");
+    let rows = [waiting::speech("chair", 0, over()), desk::turn(over())].map(RowUpdate::Run);
+    desk.committed(Vec::new(), rows.into());
+    assert_eq!(desk.app.model.runs, []);
+}
+
+// Decisions.
+
+#[test]
+fn a_call_that_waits_stands_at_the_foot_of_its_conversation_with_the_keys() {
+    at_both_sizes("approval", asking, "");
+    let mut desk = asking(USUAL);
+    desk.keys("<Esc>2a");
+    let decide = Request::Decide {
+        step: "step-critic".into(),
+        ordinal: 0,
+        approve: true,
+        for_run: false,
+        reason: String::new(),
+    };
+    assert_eq!(asked(&mut desk), decide, "the one that has waited longest");
+}
+
+#[test]
+fn the_inbox_lists_what_waits_oldest_first_and_opens_what_would_run() {
+    at_both_sizes("inbox", asking, "<Esc>5");
+    at_both_sizes("inbox_open", asking, "<Esc>5<Enter>");
+    at_both_sizes("inbox_open_other", asking, "<Esc>5j<Enter>");
+    at_both_sizes("inbox_deny", asking, "<Esc>5dtoo early");
+    at_both_sizes("inbox_empty", Desk::newsroom, "<Esc>5");
+}
+
+#[test]
+fn a_approves_and_capital_a_approves_for_the_rest_of_the_run() {
+    for (key, for_run) in [("a", false), ("A", true)] {
+        for open in ["", "<Enter>"] {
+            let mut desk = asking(USUAL);
+            desk.keys(&format!("<Esc>5{open}{key}"));
+            let Request::Decide { step, ordinal, approve, for_run: whole, reason } = asked(&mut desk) else {
+                panic!("another request")
+            };
+            assert_eq!(
+                (step.as_str(), ordinal, approve, whole, reason.as_str()),
+                ("step-critic", 0, true, for_run, "")
+            );
+        }
+    }
+}
+
+#[test]
+fn a_denial_carries_its_reason_and_may_have_none() {
+    for (typed, wanted) in [("not before the board has met", "not before the board has met"), ("", "")] {
+        let mut desk = asking(USUAL);
+        desk.keys(&format!("<Esc>5d{typed}<Enter>"));
+        let Request::Decide { approve: false, reason, for_run: false, .. } = asked(&mut desk) else {
+            panic!("another request")
+        };
+        assert_eq!(reason, wanted);
+        assert!(desk.app.dialogs.is_empty());
+    }
+}
+
+#[test]
+fn a_call_leaves_the_inbox_when_the_decision_is_committed_and_not_before() {
+    let mut desk = asking(USUAL);
+    desk.keys("<Esc>5a");
+    assert!(desk.text().contains("critic  approving"), "{}", desk.text());
+    assert!(desk.lines()[23].contains("5 Inbox ▲2"), "{}", desk.lines()[23]);
+    desk.keys("a");
+    assert_eq!(desk.asked.len(), 1, "it is asked once: {}", toast(&desk));
+    decided(&mut desk, calls()[1].clone());
+    assert!(desk.lines()[23].contains("5 Inbox ▲1") && !desk.text().contains("approving"), "{}", desk.text());
+    assert_eq!(desk.app.panes.inbox.selected(), Some(&("step-critic".into(), 1)));
+}
+
+#[test]
+fn what_is_decided_elsewhere_closes_what_is_open_about_it() {
+    let mut desk = asking(USUAL);
+    desk.keys("<Esc>5<Enter>d");
+    assert_eq!(desk.app.dialogs.len(), 2);
+    decided(&mut desk, calls()[1].clone());
+    assert!(desk.app.dialogs.is_empty() && desk.asked.is_empty());
+}
+
+#[test]
+fn a_decision_the_engine_refuses_is_told_and_its_reason_comes_back() {
+    let mut desk = asking(USUAL);
+    desk.keys("<Esc>5dtoo early<Enter>");
+    let (ticket, _) = desk.asked.pop().unwrap();
+    desk.send(Msg::Answered(ticket, Err(Fault::new("the disk is full; free some space"))));
+    assert!(toast(&desk).contains("the disk is full"));
+    assert!(desk.text().contains("too early"), "{}", desk.text());
+    desk.keys("<Enter>");
+    assert!(matches!(asked(&mut desk), Request::Decide { reason, .. } if reason == "too early"));
+}
+
+#[test]
+fn what_waits_for_the_person_is_told_at_every_size() {
+    for (_, size) in SIZES {
+        let desk = asking(size);
+        let text = desk.text();
+        assert!(text.contains("5 Inbox ▲2"), "{text}");
+        assert!(desk.lines().last().unwrap().trim_end().ends_with("▲ 2"), "{text}");
+    }
+    let narrow = asking((40, 12)).text();
+    assert!(narrow.contains("▲2") && narrow.contains("▲ 2"), "{narrow}");
+}
+
+#[test]
+fn an_edit_that_would_be_refused_says_so_before_it_is_approved() {
+    let mut desk = asking(USUAL);
+    let stale = serde_json::json!({ "label": "Story", "old_str": "- Launch: 9 May", "new_str": "- Launch: 4 May" });
+    let call = call("critic", 0, PendingKind::Approval, "memory_replace", stale);
+    desk.committed(Vec::new(), vec![RowUpdate::Call(call)]);
+    desk.keys("<Esc>5<Enter>");
+    assert!(desk.text().contains("As the block stands it would be refused"), "{}", desk.text());
+}
+
+#[test]
+fn a_call_of_a_background_job_waits_in_the_inbox_too() {
+    let mut desk = asking(USUAL);
+    let group = nightdesk::domain::GroupId::from("group-1");
+    let kind = nightdesk::domain::RunKind::Job { agent: id("archivist"), group, job: "job-2".into() };
+    let run = desk::run("run-archivist-9", kind, RunState::Parked);
+    let run = nightdesk::domain::Run { conversation: "conversation-job".into(), ..run };
+    let call = call("archivist", 2, PendingKind::Approval, "print_paper", serde_json::json!({}));
+    desk.committed(Vec::new(), vec![RowUpdate::Run(run), RowUpdate::Call(call)]);
+    desk.keys("<Esc>5G<Enter>");
+    assert!(desk.text().contains("in the background of newsroom"), "{}", desk.text());
+    desk.keys("<Enter>");
+    assert_eq!(desk.app.model.place.address, Some(Address::Group("group-1".into())));
+}
+
+// Mail.
+
+#[test]
+fn mail_is_listed_opened_and_written() {
+    at_both_sizes("mail", post, "<Esc>6");
+    at_both_sizes("mail_open", post, "<Esc>6<Enter>");
+    at_both_sizes("mail_write", post, "<Esc>6rThe fourth. Tell them<C-j>tonight.");
+    at_both_sizes("mail_empty", Desk::newsroom, "<Esc>6");
+    let mut failed = post(USUAL);
+    failed.keys("<Esc>6G<Enter>");
+    insta::assert_snapshot!("mail_failed_120x40", failed.text());
+}
+
+#[test]
+fn opening_mail_to_the_person_marks_it_read_once_and_other_mail_never() {
+    let mut desk = post(USUAL);
+    desk.keys("<Esc>6<Enter>");
+    desk.draw();
+    assert_eq!(asked(&mut desk), Request::ReadMail { id: "mail-1".into() });
+    assert!(desk.asked.is_empty());
+    desk.keys("<Esc>j<Enter>");
+    assert!(desk.asked.is_empty(), "it is for the critic");
+    let read = nightdesk::domain::Mail { status: nightdesk::domain::MailStatus::Read, ..mails()[0].clone() };
+    desk.keys("<Esc>");
+    assert!(desk.lines()[23].contains("6 Mail ●2"), "{}", desk.lines()[23]);
+    desk.committed(Vec::new(), vec![RowUpdate::Mail(read)]);
+    assert!(desk.lines()[23].contains("6 Mail ●1"), "{}", desk.lines()[23]);
+}
+
+#[test]
+fn an_answer_names_the_mail_it_answers_and_keeps_its_priority() {
+    let mut desk = post(USUAL);
+    desk.keys("<Esc>6rThe fourth.<Tab><Enter>");
+    let Request::SendMail { to, text, priority, expires_in: None, in_reply_to } = asked(&mut desk) else {
+        panic!("another request")
+    };
+    assert_eq!((to, text.as_str(), in_reply_to), (id("editor"), "The fourth.", Some("mail-1".into())));
+    assert_eq!(priority, Priority::Low, "high is what it answered, Tab goes round");
+    desk.keys("jr");
+    assert!(desk.app.dialogs.is_empty() && toast(&desk).contains("not to you"), "{}", toast(&desk));
+}
+
+#[test]
+fn mail_that_is_refused_comes_back_and_unsent_mail_is_not_thrown_away_by_escape() {
+    let mut desk = post(USUAL);
+    desk.keys("<Esc>1jwTidy up<Enter>");
+    let (ticket, request) = desk.asked.pop().unwrap();
+    assert!(matches!(request, Request::SendMail { to, .. } if to == id("reporter")));
+    desk.send(Msg::Answered(ticket, Err(Fault::new("reporter is archived"))));
+    assert!(desk.text().contains("Tidy up") && toast(&desk).contains("archived"), "{}", desk.text());
+    desk.keys("<Esc>");
+    assert!(desk.text().contains("This mail is not sent."));
+    desk.keys("<Esc>!<Enter>");
+    assert!(matches!(asked(&mut desk), Request::SendMail { text, .. } if text == "Tidy up!"));
+    desk.keys("wx<Esc>t");
+    assert!(desk.app.dialogs.is_empty() && desk.asked.is_empty());
+}
+
+#[test]
+fn mail_is_filtered_to_the_selected_agent_and_back() {
+    let mut desk = post(USUAL);
+    desk.keys("<Esc>6f");
+    assert!(toast(&desk).contains("select an agent first"), "{}", toast(&desk));
+    desk.keys("1jjjj6f");
+    assert!(desk.text().contains("of archivist only") && !desk.text().contains("I doubt the date"), "{}", desk.text());
+    desk.keys("f");
+    assert!(desk.text().contains("I doubt the date"), "{}", desk.text());
+}
+
+// All of them.
+
+#[test]
+fn one_of_three_panes_is_open_below_the_blocks_and_every_number_leads_to_its_pane() {
+    let mut desk = asking(USUAL);
+    for (key, pane) in [("5", PaneId::Inbox), ("6", PaneId::Mail), ("4", PaneId::Jobs), ("<A-5>", PaneId::Inbox)] {
+        desk.keys(&format!("<Esc>{key}"));
+        assert_eq!((desk.app.pane, desk.app.lower), (pane, pane));
+    }
+    desk.keys("3");
+    assert_eq!(desk.app.lower, PaneId::Inbox, "it stays open");
+    let kept = desk.app.session();
+    let mut next = asking(USUAL);
+    next.app.restore(kept);
+    assert_eq!(next.app.lower, PaneId::Inbox);
+    let mut narrow = asking((80, 24));
+    narrow.keys("<Esc>1<Tab><Tab><Tab><Tab>");
+    assert!(narrow.text().contains("›5 Inbox"), "{}", narrow.text());
+}
+
+#[test]
+fn in_ascii_everything_that_waits_is_still_told() {
+    for (name, mut desk) in [("supervisor", supervisor(USUAL)), ("asking", asking(USUAL)), ("post", post(USUAL))] {
+        desk.app.look.glyphs = &glyph::ASCII;
+        desk.keys(if name == "post" { "<Esc>16" } else { "<Esc>15" });
+        desk.resize(ratatui::layout::Size { width: 119, height: 40 });
+        insta::assert_snapshot!(format!("ascii_{name}"), desk.text());
+        assert!(desk.text().is_ascii(), "{}", desk.text());
+    }
+}
+
+#[test]
+fn nothing_in_arguments_mail_or_roles_reaches_the_terminal_as_a_command() {
+    const HOSTILE: &str = "\u{1b}]52;c;cHduZWQ=\u{7}\u{1b}[2J\u{202e}evil\u{200b}\tend\u{9b}31m";
+    let mut overview = overview(4);
+    overview.calls = calls();
+    overview.mails = mails();
+    for call in &mut overview.calls {
+        call.name = format!("{}{HOSTILE}", call.name);
+        call.arguments = serde_json::json!({ "label": HOSTILE, HOSTILE: [HOSTILE], "new_memory": HOSTILE });
+    }
+    overview.calls[1].name = "memory_rethink".into();
+    overview.calls[1].arguments = serde_json::json!({ "label": "story", "new_memory": HOSTILE });
+    for mail in &mut overview.mails {
+        mail.text = HOSTILE.into();
+        mail.error = Some(HOSTILE.into());
+    }
+    for agent in &mut overview.agents {
+        agent.name = format!("{}{HOSTILE}", agent.name);
+    }
+    overview.groups[0].roles.insert(id("editor"), HOSTILE.into());
+    let mut desk = Desk::new(overview, said(), USUAL);
+    let all = ["", "<Esc>5", "<Enter>", "d", "<Esc><Esc>j<Enter>", "<Esc>6", "<Enter>", "r", "<Esc><Esc>1jjj", "w"];
+    for keys in all {
+        desk.keys(keys);
+        let bytes = String::from_utf8_lossy(&desk.frame).into_owned();
+        for bad in ["\u{1b}]", "\u{7}", "\u{1b}[2J", "\u{202e}", "\u{200b}", "\u{9b}", "\t"] {
+            assert!(!bytes.contains(bad), "{bad:?} after {keys}");
+        }
+    }
+    desk.keys("<Esc>5y");
+    let Some(Effect::Copy { text, .. }) = desk.effects.last() else { panic!("nothing is copied") };
+    assert!(text.chars().all(|char| "\n\t".contains(char) || !char.is_control()), "{text:?}");
+}

@@ -247,6 +247,17 @@ fn members_are_removed_moved_and_added_and_roles_change_with_them() {
 }
 
 #[test]
+fn where_nobody_new_can_be_made_no_new_name_is_offered() {
+    let mut desk = desk();
+    desk.keys("e<Tab><Tab>nobody");
+    assert!(desk.text().contains("n in the agents makes an agent"), "{}", desk.text());
+    desk.keys("<Enter>");
+    assert!(desk.text().contains("Find or type: nobody"), "{}", desk.text());
+    desk.keys("<Esc><C-s>");
+    assert!(desk.asked.is_empty(), "{:?}", desk.asked);
+}
+
+#[test]
 fn nothing_changed_sends_nothing() {
     for keys in ["e<C-s>", "Ge<C-s>", "jje<C-s>"] {
         let mut desk = desk();

@@ -36,6 +36,8 @@ impl When {
     pub const MERGE: Self = Self(1 << 8);
     /// A job is opened.
     pub const JOB: Self = Self(1 << 9);
+    /// A form is open and one of its fields has the caret.
+    pub const FORM: Self = Self(1 << 10);
     /// What waits for the person has the focus.
     pub const INBOX: Self = Self(1 << 12);
     /// The mail has the focus.
@@ -44,8 +46,6 @@ impl When {
     pub const CALL: Self = Self(1 << 14);
     /// A piece of mail is opened.
     pub const LETTER: Self = Self(1 << 15);
-    /// A form is open and one of its fields has the caret.
-    pub const FORM: Self = Self(1 << 10);
     /// Any pane has the focus and nothing is being typed in it.
     pub const PANES: Self =
         Self::ROSTER.or(Self::CONVERSATION).or(Self::BLOCKS).or(Self::JOBS).or(Self::INBOX).or(Self::MAIL);
@@ -93,9 +93,9 @@ impl When {
             (Self::DIALOG, "dialogs"),
             (Self::MERGE, "a clash"),
             (Self::JOB, "a job"),
+            (Self::FORM, "a form"),
             (Self::CALL, "a call"),
             (Self::LETTER, "a letter"),
-            (Self::FORM, "a form"),
         ];
         parts.extend(names.iter().filter(|(set, _)| left.has(*set)).map(|(_, name)| *name));
         parts.join(", ")
@@ -173,11 +173,11 @@ mod tests {
         When::DIALOG,
         When::MERGE,
         When::JOB,
+        When::FORM,
         When::INBOX,
         When::MAIL,
         When::CALL,
         When::LETTER,
-        When::FORM,
     ];
 
     #[test]

@@ -40,6 +40,10 @@ pub enum Dialog {
     Merge(Box<merge::Clash>),
     /// Sets one agent's model.
     SetModel(set_model::SetModel),
+    /// Makes or changes a group or an agent.
+    Form(Box<form::Form>),
+    /// Adds a member to a group.
+    AddMember(Box<add_member::AddMember>),
     /// A call that waits for the person, opened.
     Call(Box<call::OpenCall>),
     /// Refuses a call, with a reason.
@@ -48,10 +52,6 @@ pub enum Dialog {
     Letter(Box<letter::Letter>),
     /// Writes mail.
     Write(Box<write::Write>),
-    /// Makes or changes a group or an agent.
-    Form(Box<form::Form>),
-    /// Adds a member to a group.
-    AddMember(Box<add_member::AddMember>),
 }
 
 /// What every dialog can do.
@@ -109,12 +109,12 @@ impl Dialog {
             Self::Job(job) => job.as_ref(),
             Self::Merge(clash) => clash.as_ref(),
             Self::SetModel(dialog) => dialog,
+            Self::Form(form) => form.as_ref(),
+            Self::AddMember(dialog) => dialog.as_ref(),
             Self::Call(call) => call.as_ref(),
             Self::Deny(deny) => deny.as_ref(),
             Self::Letter(letter) => letter.as_ref(),
             Self::Write(write) => write.as_ref(),
-            Self::Form(form) => form.as_ref(),
-            Self::AddMember(dialog) => dialog.as_ref(),
         }
     }
 
@@ -127,12 +127,12 @@ impl Dialog {
             Self::Job(job) => job.as_mut(),
             Self::Merge(clash) => clash.as_mut(),
             Self::SetModel(dialog) => dialog,
+            Self::Form(form) => form.as_mut(),
+            Self::AddMember(dialog) => dialog.as_mut(),
             Self::Call(call) => call.as_mut(),
             Self::Deny(deny) => deny.as_mut(),
             Self::Letter(letter) => letter.as_mut(),
             Self::Write(write) => write.as_mut(),
-            Self::Form(form) => form.as_mut(),
-            Self::AddMember(dialog) => dialog.as_mut(),
         }
     }
 }

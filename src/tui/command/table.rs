@@ -54,7 +54,7 @@ commands! {
     LeaveComposer: When::COMPOSER, [Key::code(KeyCode::Esc)], "panes", "Leaves the composer for the panes";
     Compose: When::PANES, [Key::char('i')], "write", "Returns to the composer";
     Editor: When::COMPOSER.or(When::PANES).or(When::EDITOR).or(When::FORM), [Key::ctrl('g')], "$EDITOR",
-        "Opens the message, the block or the text of a form in `$EDITOR`";
+        "Opens the message, block or form text in `$EDITOR`";
     NextPane: When::COMPOSER.or(When::PANES), [Key::code(KeyCode::Tab)], "panes", "Goes to the next pane";
     PreviousPane: When::COMPOSER.or(When::PANES), [Key::code(KeyCode::BackTab)], "pane before",
         "Goes to the pane before";
@@ -105,13 +105,6 @@ commands! {
     Undo: When::BLOCKS.or(When::JOBS).or(When::JOB), [Key::char('u')], "undo",
         "Gives the block its value before; for a job, undoes all it did";
     SetModel: When::ROSTER, [Key::char('m')], "model", "Sets the agent's model";
-    Approve: DECIDING, [Key::char('a')], "approve", "Lets the call that waits run";
-    ApproveRun: DECIDING, [Key::char('A')], "approve for run",
-        "Lets it run, and this tool in the rest of the run without asking";
-    Deny: DECIDING, [Key::char('d')], "deny", "Refuses the call, with a reason for the agent if you like";
-    WriteMail: When::ROSTER.or(When::MAIL), [Key::char('w')], "write mail", "Writes mail to the selected agent";
-    Answer: When::MAIL.or(When::LETTER), [Key::char('r')], "answer", "Answers the mail";
-    Filter: When::MAIL, [Key::char('f')], "filter", "Shows the mail of the selected agent, or all mail again";
     NewAgent: When::ROSTER, [Key::char('n')], "new agent", "Makes a new agent in the selected group, by a form";
     NewGroup: When::ROSTER, [Key::char('N')], "new group", "Makes a new group, by a form";
     EditSelected: When::ROSTER, [Key::char('e')], "edit selected", "Edits the selected group or agent, by a form";
@@ -129,6 +122,13 @@ commands! {
     RemoveName: When::FORM, [Key::ctrl('x')], "remove", "Takes the name under the caret out of the list";
     MoveUp: When::FORM, [Key::alt(KeyCode::Up)], "move up", "Moves the name under the caret up";
     MoveDown: When::FORM, [Key::alt(KeyCode::Down)], "move down", "Moves the name under the caret down";
+    Approve: DECIDING, [Key::char('a')], "approve", "Lets the call that waits run";
+    ApproveRun: DECIDING, [Key::char('A')], "approve for run",
+        "Lets it run, and this tool in the rest of the run without asking";
+    Deny: DECIDING, [Key::char('d')], "deny", "Refuses the call, with a reason for the agent if you like";
+    WriteMail: When::ROSTER.or(When::MAIL), [Key::char('w')], "write mail", "Writes mail to the selected agent";
+    Answer: When::MAIL.or(When::LETTER), [Key::char('r')], "answer", "Answers the mail";
+    Filter: When::MAIL, [Key::char('f')], "filter", "Shows the mail of the selected agent, or all mail again";
 
     Theirs: When::MERGE, [Key::char('t')], "theirs", "Takes their side of the clash";
     Yours: When::MERGE, [Key::char('y')], "yours", "Takes your side of the clash";

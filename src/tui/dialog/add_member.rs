@@ -42,7 +42,7 @@ impl AddMember {
             .map(|agent| name_in(Some(id), agent, model))
             .collect();
         let free = candidates(Some(id), model).into_iter().filter(|one| !taken.contains(&one.name)).collect();
-        let picker = Picker::new(format!("Add a member to {name}"), "new agent", free);
+        let picker = Picker::new(format!("Add a member to {name}"), Some("new agent"), free);
         Ok(Self { group: id.clone(), picker, asked: None, fault: None })
     }
 

@@ -27,7 +27,7 @@ pub(super) fn entries(agent: Option<&Agent>, home: &GroupId, name: &str, model: 
         let items = names.iter().map(|name| (name.clone(), String::new())).collect();
         Value::Names(Names::new(kind, items, candidates))
     };
-    let named = Kind { one: false, roles: false, title: "", other: "take", unknown: "" };
+    let named = Kind { one: false, roles: false, title: "", other: Some("take"), unknown: "" };
     let model_kind = Kind { one: true, title: "Model", ..named };
     let models = known::models(model).into_iter().map(|name| Candidate { name, about: String::new() }).collect();
     let approvals: Vec<String> =
@@ -88,7 +88,7 @@ pub(super) fn entries(agent: Option<&Agent>, home: &GroupId, name: &str, model: 
         Entry::new(
             Key::Contacts,
             "Contacts",
-            list(Kind { title: "Add a contact", ..named }, &contacts, reachable),
+            list(Kind { title: "Add a contact", other: None, ..named }, &contacts, reachable),
             "nobody outside its group",
             "Agents of other groups it may write to, group/name.",
         ),

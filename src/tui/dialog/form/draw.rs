@@ -17,9 +17,11 @@ use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
 
 /// The most cells of the dialog.
-const MOST: (u16, u16) = (96, 36);
+const MOST: (u16, u16) = (96, 30);
 /// The cells of the column of labels.
 const LABEL: u16 = 16;
+/// In a box narrower than this, labels are cut.
+const NARROW: u16 = 58;
 /// The cells of a column of what can be chosen.
 const TITLE: usize = 13;
 /// The least and the most rows of a text.
@@ -48,6 +50,8 @@ struct Part {
     rows: usize,
     /// What is painted where nothing is typed: what can be chosen.
     fixed: Vec<Row>,
+    /// The rows that have to be seen where there is no room for all: those of the name or choice at hand.
+    hand: (usize, usize),
     fault: Vec<Row>,
 }
 
@@ -71,12 +75,26 @@ fn size(screen: Rect) -> (u16, u16) {
     (screen.width.saturating_sub(margin).min(MOST.0), screen.height.saturating_sub(margin).min(MOST.1))
 }
 
-/// The rows of something that can be chosen: what it is called and what it is.
+/// The cells of the column of labels in a box of this width; long labels are cut in a narrow one.
+fn label_cells(inside: Rect) -> u16 {
+    if inside.width >= NARROW { LABEL } else { LABEL - 4 }
+}
+
+/// The rows of something that can be chosen: what it is called and what it is, below where there is little room.
 fn option_rows(choice: &Choice, mark: &str, role: Role, cells: usize) -> Vec<Row> {
+    let about = Span::new(choice.about, if role == Role::Accent { Role::Text } else { Role::Dim });
+    let beside = cells >= 3 * TITLE;
     let first = format!("{mark} {}", pad(choice.title, TITLE));
-    let rest = " ".repeat(width(&first));
-    let shape = Shape { first: vec![Span::new(first, role)], rest: vec![Span::new(rest, role)], ..Shape::plain(cells) };
-    wrap(&[Span::new(choice.about, if role == Role::Accent { Role::Text } else { Role::Dim })], &shape)
+    let rest = " ".repeat(if beside { width(&first) } else { 2 });
+    let shape = |first: Vec<Span>| Shape { first, rest: vec![Span::new(rest.as_str(), role)], ..Shape::plain(cells) };
+    if beside {
+        return wrap(&[about], &shape(vec![Span::new(first, role)]));
+    }
+    let mut title = Row::default();
+    title.push(Span::new(first, role));
+    let mut rows = vec![title];
+    rows.extend(wrap(&[about], &shape(vec![Span::new(rest.as_str(), role)])));
+    rows
 }
 
 impl Form {
@@ -85,7 +103,7 @@ impl Form {
         let (wide, high) = size(screen);
         let inside = Rect::new(0, 0, wide.saturating_sub(2), high.saturating_sub(2));
         let (body, told, _) = places(inside);
-        let cells = usize::from(inside.width.saturating_sub(LABEL + 2));
+        let cells = usize::from(inside.width.saturating_sub(label_cells(inside) + 2));
         let mut parts = Vec::new();
         let mut y = 0;
         for (at, entry) in self.shown() {
@@ -95,15 +113,9 @@ impl Form {
         }
         let height = usize::from(body.height);
         let mut top = self.laid.top;
-        if let Some((part, entry)) = parts.iter().find_map(|part| {
-            let entry = &self.entries[part.at];
-            (entry.key == self.at).then_some((part, entry))
-        }) {
-            // Of a long list the row with the caret has to be seen, else the whole field, its first row at last.
-            let (from, to) = match entry.names().filter(|_| part.end() - part.y > height || part.fault.is_empty()) {
-                Some(names) => (part.y + names.at, part.y + names.at + 1),
-                None => (part.y, part.end()),
-            };
+        if let Some(part) = parts.iter().find(|part| self.entries[part.at].key == self.at) {
+            let whole = part.end() - part.y <= height;
+            let (from, to) = if whole { (part.y, part.end()) } else { (part.y + part.hand.0, part.y + part.hand.1) };
             top = top.max(to.saturating_sub(height)).min(from);
         }
         let top = top.min(y.saturating_sub(height));
@@ -113,22 +125,27 @@ impl Form {
 
     fn part(&self, at: usize, entry: &Entry, y: usize, cells: usize, look: &Look) -> Part {
         let here = entry.key == self.at;
-        let fixed = match &entry.value {
+        let (mut fixed, mut hand) = (Vec::new(), (0, 1));
+        match &entry.value {
             Value::Choice { options, at } if here => {
-                let rows = options.iter().enumerate().flat_map(|(nth, choice)| {
+                for (nth, choice) in options.iter().enumerate() {
                     let chosen = nth == *at;
                     let (mark, role) = if chosen { (look.glyphs.done, Role::Accent) } else { (" ", Role::Text) };
-                    option_rows(choice, mark, role, cells)
-                });
-                rows.collect()
+                    let rows = option_rows(choice, mark, role, cells);
+                    if chosen {
+                        hand = (fixed.len(), fixed.len() + rows.len());
+                    }
+                    fixed.extend(rows);
+                }
             }
-            Value::Choice { options, at } => options
-                .get(*at)
-                .map(|choice| option_rows(choice, look.glyphs.done, Role::Text, cells))
-                .unwrap_or_default(),
-            Value::Fixed(choice) => option_rows(choice, look.glyphs.done, Role::Text, cells),
-            _ => Vec::new(),
-        };
+            Value::Choice { options, at } => {
+                let chosen = options.get(*at).map(|choice| option_rows(choice, look.glyphs.done, Role::Text, cells));
+                fixed = chosen.unwrap_or_default();
+            }
+            Value::Fixed(choice) => fixed = option_rows(choice, look.glyphs.done, Role::Text, cells),
+            Value::Names(names) => hand = (names.at, names.at + 1),
+            _ => {}
+        }
         let rows = match &entry.value {
             Value::Choice { .. } | Value::Fixed(_) => fixed.len(),
             Value::Names(names) => names.rows(),
@@ -145,7 +162,7 @@ impl Form {
             Some((Some(key), text)) if *key == entry.key => fault_rows(text, cells, look),
             _ => Vec::new(),
         };
-        Part { at, y, rows, fixed, fault }
+        Part { at, y, rows, fixed, hand, fault }
     }
 
     /// The explanation of the field, or what did not go and has no field.
@@ -229,13 +246,15 @@ impl Form {
             y.map(|y| body.y + y as u16)
         };
         let theme = &look.theme;
-        let x = body.x + 1 + LABEL;
-        let room = body.width.saturating_sub(LABEL + 2);
-        if let Some(y) = row(0) {
+        let label = label_cells(body);
+        let x = body.x + 1 + label;
+        let room = body.width.saturating_sub(label + 2);
+        // Of a field that has scrolled out in part, the label stands at what is left of it.
+        if let Some(y) = (0..part.rows).find_map(row) {
             let (mark, role) = if here { (look.glyphs.prompt, Role::Focus) } else { (" ", Role::Dim) };
             put(frame.buffer_mut(), (body.x, y), 1, mark, Role::Focus, theme);
-            let label = fit(entry.label, usize::from(LABEL) - 1, look.glyphs.ellipsis);
-            put(frame.buffer_mut(), (body.x + 1, y), LABEL - 1, &label, role, theme);
+            let text = fit(entry.label, usize::from(label) - 1, look.glyphs.ellipsis);
+            put(frame.buffer_mut(), (body.x + 1, y), label - 1, &text, role, theme);
         }
         let typing = here && self.saving.is_none() && entry.names().is_none_or(|names| names.picker().is_none());
         match &entry.value {
@@ -273,7 +292,7 @@ impl Form {
             }
             Value::Names(names) => {
                 let caret = here.then_some(names.at);
-                let cells = name_cells(names, room);
+                let cells = name_cells(names, caret, room);
                 for nth in 0..names.rows() {
                     if let Some(y) = row(nth) {
                         let place = Rect::new(x, y, room, 1);
@@ -309,15 +328,17 @@ fn name_spans(names: &Names, nth: usize) -> Vec<Span> {
     }
     spans.push(Span::new(clean_line(&item.name), Role::Text));
     if !names.kind.unknown.is_empty() && !names.knows(&item.name) {
-        spans.push(Span::new(format!(" {}", names.kind.unknown), Role::Dim));
+        spans.push(Span::new(format!(" ({})", names.kind.unknown), Role::Dim));
     }
     spans
 }
 
-/// The cells of the column of names; roles stand behind it.
-fn name_cells(names: &Names, room: u16) -> usize {
+/// The cells of the column of names; roles stand behind it where there are any, or one can be typed.
+fn name_cells(names: &Names, caret: Option<usize>, room: u16) -> usize {
     let wide = |nth| name_spans(names, nth).iter().map(|span| width(&span.text)).sum::<usize>();
-    (0..names.items.len()).map(wide).max().unwrap_or(0).min(usize::from(room) * 3 / 5)
+    let roles = names.roles().any(|(_, role)| !role.is_empty()) || caret.is_some_and(|at| at < names.items.len());
+    let most = if names.kind.roles && roles { usize::from(room) * 3 / 5 } else { room.into() };
+    (0..names.items.len()).map(wide).max().unwrap_or(0).min(most)
 }
 
 fn paint_name(
@@ -348,7 +369,7 @@ fn paint_name(
     if !names.kind.roles {
         return;
     }
-    let x = place.x + cells as u16 + 2;
+    let x = (place.x + cells as u16 + 2).min(place.right());
     let role = Rect { x, width: place.right().saturating_sub(x), ..place };
     if caret && item.role.text().is_empty() {
         put(frame.buffer_mut(), (role.x, role.y), role.width, "what it is here for", Role::Dim, theme);

@@ -12,7 +12,7 @@ use crate::tui::model::Model;
 /// What is missing or wrong, and in which field.
 type Flaw = (Key, String);
 
-const AGENTS: Kind = Kind { one: false, roles: true, title: "Add an agent", other: "new agent", unknown: "new" };
+const AGENTS: Kind = Kind { one: false, roles: true, title: "Add an agent", other: Some("new agent"), unknown: "new" };
 
 /// The name of an agent as it is said in a group: short where it is at home there.
 pub(in crate::tui) fn name_in(group: Option<&GroupId>, agent: &Agent, model: &Model) -> String {
@@ -71,7 +71,9 @@ pub(super) fn entries(group: Option<&Group>, model: &Model) -> Vec<Entry> {
         Value::Names(Names::new(kind, ids.iter().filter_map(named).collect(), candidates(id, model)))
     };
     let background = of.sleeptime.as_ref();
-    let one = Kind { one: true, title: "Manager agent", ..AGENTS };
+    // Only with a new group its agents are made, too.
+    let several = if group.is_some() { Kind { other: None, ..AGENTS } } else { AGENTS };
+    let one = Kind { one: true, title: "Manager agent", ..several };
     let kind = ManagerType::ALL.iter().position(|kind| *kind == of.manager_type).unwrap_or(0);
     let manager_type = match group {
         None => Value::Choice { options: types(), at: kind },
@@ -102,20 +104,27 @@ pub(super) fn entries(group: Option<&Group>, model: &Model) -> Vec<Entry> {
             Key::Manager,
             "Manager agent",
             agents(one, of.manager_agent.as_slice()),
-            "choose or name one",
+            if group.is_some() { "choose one" } else { "choose or name one" },
             "The agent that orchestrates or answers; it is no member. Behind its name: what it is here for.",
         ),
         Entry::new(
             Key::Members,
             "Members",
-            agents(AGENTS, &of.members),
+            agents(several, &of.members),
             "add an agent",
-            "Who speaks, in this order: agents there are, or new names. Behind each: what it is here for.",
+            if group.is_some() {
+                "Who speaks, in this order; n in the agents makes somebody new. Behind each: what it is here for."
+            } else {
+                "Who speaks, in this order: agents there are, or new names. Behind each: what it is here for."
+            },
         ),
         Entry::new(
             Key::Background,
             "Background",
-            agents(Kind { title: "Add a background agent", ..AGENTS }, background.map_or(&[], |policy| &policy.agents)),
+            agents(
+                Kind { title: "Add a background agent", ..several },
+                background.map_or(&[], |policy| &policy.agents),
+            ),
             "add an agent",
             "Agents that work on the group's memory between turns and say nothing in the conversation.",
         ),

@@ -26,8 +26,8 @@ pub(super) struct Kind {
     pub roles: bool,
     /// What the picker is called.
     pub title: &'static str,
-    /// What a name that is not known is called there.
-    pub other: &'static str,
+    /// What a name that is not known is called there; none where such a name is of no use.
+    pub other: Option<&'static str>,
     /// What stands behind such a name in the list.
     pub unknown: &'static str,
 }

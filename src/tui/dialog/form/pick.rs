@@ -31,8 +31,8 @@ pub struct Candidate {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Picker {
     title: String,
-    /// What a name that is not in the list is called: `new agent`.
-    other: &'static str,
+    /// What a name that is not in the list is called: `new agent`; none where only the list counts.
+    other: Option<&'static str>,
     candidates: Vec<Candidate>,
     typed: Field,
     selected: usize,
@@ -50,9 +50,9 @@ pub enum Picked {
 }
 
 impl Picker {
-    /// A list to pick from; a name that is not in it is offered as `other`.
+    /// A list to pick from; a name that is not in it is offered as `other`, where there is such a thing.
     #[must_use]
-    pub fn new(title: impl Into<String>, other: &'static str, candidates: Vec<Candidate>) -> Self {
+    pub fn new(title: impl Into<String>, other: Option<&'static str>, candidates: Vec<Candidate>) -> Self {
         Self { title: title.into(), other, candidates, typed: Field::line(""), selected: 0 }
     }
 
@@ -70,7 +70,7 @@ impl Picker {
     /// Whether what is typed is offered as a name of its own.
     fn offers_typed(&self) -> bool {
         let wanted = self.wanted();
-        !wanted.is_empty() && !self.candidates.iter().any(|one| one.name == wanted)
+        self.other.is_some() && !wanted.is_empty() && !self.candidates.iter().any(|one| one.name == wanted)
     }
 
     /// Whether a name is one of the list.
@@ -122,7 +122,7 @@ impl Picker {
             lines.push(vec![Span::new(name, Role::Text), Span::new(clean_line(&one.about), Role::Dim)]);
         }
         if self.offers_typed() {
-            let text = format!(" {}: {}", self.other, clean_line(&self.wanted()));
+            let text = format!(" {}: {}", self.other.unwrap_or_default(), clean_line(&self.wanted()));
             lines.push(vec![Span::new(text, Role::Accent)]);
         }
         let buffer = frame.buffer_mut();
@@ -135,7 +135,11 @@ impl Picker {
             }
         }
         if found.is_empty() && !self.offers_typed() {
-            put(buffer, (x, inside.y + 2), room, "Type a name.", Role::Dim, theme);
+            let text = match self.other {
+                Some(_) => "Type a name.",
+                None => "Nobody is called that; n in the agents makes an agent.",
+            };
+            put(buffer, (x, inside.y + 2), room, text, Role::Dim, theme);
         }
         let foot = inside.bottom().saturating_sub(1);
         if let Some(fault) = fault {

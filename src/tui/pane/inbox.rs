@@ -135,7 +135,7 @@ impl Pane for Inbox {
 
     fn prepare(&mut self, area: Rect, look: &Look, cx: &mut Cx<'_>) {
         let cells = usize::from(area.width);
-        let calls = cx.model.approvals();
+        let waiting = cx.model.approvals();
         let decided = |call: &PendingCall| {
             self.decided.iter().find(|(_, decision)| decision.call == key(call)).map(|(_, decision)| decision)
         };
@@ -143,7 +143,7 @@ impl Pane for Inbox {
             key: Some(key(call)),
             rows: rows::call(call, decided(call), cells, look, cx.model),
         };
-        let mut items: Vec<Item<CallKey>> = calls.iter().map(item).collect();
+        let mut items: Vec<Item<CallKey>> = waiting.iter().map(item).collect();
         if items.is_empty() {
             items.push(Item::rest(rows::empty(cells)));
         }

@@ -137,7 +137,7 @@ impl Pane for Mails {
         let draft = at.map(|at| self.sent.remove(at).1);
         match (reply, draft) {
             (Ok(_), Some(draft)) => {
-                cx.toast(format!("mail to {} is on its way", rows::name(Some(&draft.to), cx.model)))
+                cx.toast(format!("mail to {} is on its way", rows::name(Some(&draft.to), cx.model)));
             }
             (Ok(_), None) => {}
             (Err(fault), draft) => {

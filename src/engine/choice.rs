@@ -63,7 +63,6 @@ pub async fn settle(
     let verdict = still_here(engine, view, offer.judge(&answer.text, &answer.done.calls)).await?;
     let say = |content| said(engine, view, Some(&step.id), content);
     let notice = |text: String| say(Content::Notice { notice: NoticeKind::Choice, text });
-    let name = &view.agent.name;
     let mut changes = vec![Change::StepFinished(step.clone())];
     if !answer.text.trim().is_empty() || !answer.reasoning.is_empty() {
         let (text, reasoning) = (answer.text.clone(), answer.reasoning.clone());
@@ -74,16 +73,16 @@ pub async fn settle(
     match verdict {
         Verdict::Ends => changes.extend(end(work, Choice::Done, StopReason::TerminationToken)),
         Verdict::Chosen { choice, reason, from_words } => {
-            changes.push(notice(told(name, offer, &choice, &reason, from_words)));
+            changes.push(notice(told(offer, &choice, &reason, from_words)));
             changes.extend(end(work, choice, StopReason::EndTurn));
         }
         Verdict::Unusable(why) if step.index < tries => {
-            changes.push(notice(format!("the choice of {name} cannot be used: {why}; it is asked again")));
+            changes.push(notice(format!("the choice cannot be used: {why}; asked again")));
             made = Made::Next;
         }
         Verdict::Unusable(why) => {
             let instead = instead(engine, view).await?;
-            changes.push(notice(format!("the choice of {name} cannot be used: {why}; {instead}")));
+            changes.push(notice(format!("the choice cannot be used: {why}; {instead}")));
             changes.extend(end(work, Choice::Nobody, StopReason::EndTurn));
         }
     }
@@ -125,7 +124,7 @@ fn end(work: &Work, choice: Choice, stop: StopReason) -> Vec<Change> {
 }
 
 /// A choice in words, for those who watch.
-fn told(manager: &str, offer: &Offer, choice: &Choice, reason: &str, from_words: bool) -> String {
+fn told(offer: &Offer, choice: &Choice, reason: &str, from_words: bool) -> String {
     let chosen = match choice {
         Choice::Member(id) => {
             let found = offer.open.iter().find(|(open, _)| open == id);
@@ -136,7 +135,7 @@ fn told(manager: &str, offer: &Offer, choice: &Choice, reason: &str, from_words:
     };
     let how = if from_words { " (read from its words)" } else { "" };
     let colon = if reason.is_empty() { "" } else { ": " };
-    format!("{manager} {chosen}{how}{colon}{reason}")
+    format!("{chosen}{how}{colon}{reason}")
 }
 
 /// Who speaks where nobody was chosen, in words.

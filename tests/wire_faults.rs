@@ -219,6 +219,10 @@ fn ended(stop_reason: StopReason) -> RunState {
     RunState::Finished { stop_reason, error: None }
 }
 
+fn failed(error: &str) -> RunState {
+    RunState::Finished { stop_reason: StopReason::Error, error: Some(error.to_owned()) }
+}
+
 #[tokio::test(start_paused = true)]
 async fn in_a_round_robin_the_others_answers_are_intact() {
     for fault in FAULTS {
@@ -276,7 +280,7 @@ async fn a_supervisor_whose_own_provider_fails_fails_the_turn_and_it_is_seen() {
     for fault in FAULTS {
         let mut desk = Desk::new(fault, "boss", always, delegates, supervisor()).await;
         let run = desk.send("hello").await;
-        assert!(matches!(run.state, RunState::Finished { stop_reason: StopReason::Error, error: Some(_) }), "{run:?}");
+        assert_eq!(run.state, failed("boss could not answer"));
         let lines = desk.world.transcript().await;
         assert_eq!(lines.len(), 2, "{lines:?}");
         desk.assert_told(&lines[1], "(boss could not answer: ");
@@ -291,7 +295,7 @@ async fn a_supervisor_that_fails_once_all_have_answered_leaves_their_answers_int
         let answered = |request: &Request| request.text().contains("ann answered: ");
         let mut desk = Desk::new(fault, "boss", answered, delegates, supervisor()).await;
         let run = desk.send("hello").await;
-        assert!(matches!(run.state, RunState::Finished { stop_reason: StopReason::Error, .. }), "{run:?}");
+        assert_eq!(run.state, failed("boss could not answer"), "the others could");
         let mut lines = desk.world.transcript().await;
         lines[2..5].sort();
         assert_eq!(lines[2..5], ["ann: ann speaks", "bob: bob speaks", "cid: cid speaks"], "{fault:?}");
@@ -389,6 +393,25 @@ async fn in_a_sleep_time_group_the_answer_and_the_other_background_agents_work_a
         desk.assert_told(&error, "");
         assert_eq!(of("dan"), JobState::Completed { outcome: JobOutcome::Changed }, "{fault:?}");
         assert_eq!(desk.world.transcript().await, ["user: hello", "ann: ann speaks"], "{fault:?}");
+        desk.close().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sleep_time_group_whose_speaker_fails_fails_the_turn_and_it_is_seen_and_the_next_one_is_answered() {
+    for fault in FAULTS {
+        let first = |request: &Request| !request.text().contains("and now?");
+        let mut desk = Desk::new(fault, "ann", first, keeps, Plan { background: &["dan"], ..sleeptime() }).await;
+        assert_eq!(desk.send("hello").await.state, failed("ann could not answer"), "{fault:?}");
+        assert!(desk.world.jobs().await.is_empty(), "there is nothing to work on");
+        let head = *desk.world.store().head().borrow();
+        assert_eq!(desk.send("and now?").await.state, ended(StopReason::EndTurn), "{fault:?}");
+        let lines = desk.world.transcript().await;
+        desk.assert_told(&lines[1], "(ann could not answer: ");
+        assert_eq!(lines[2..], ["user: and now?", "ann: ann speaks"], "{fault:?}");
+        let over = async |world: &World| world.jobs().await.pop().filter(|job| job.state.is_final());
+        let job = desk.until(head, over).await;
+        assert_eq!(job.state, JobState::Completed { outcome: JobOutcome::Changed }, "{fault:?}");
         desk.close().await;
     }
 }

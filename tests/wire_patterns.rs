@@ -197,6 +197,60 @@ async fn a_supervisors_turn_ends_alike_over_gemini() {
     supervisor(ProviderKind::Gemini).await;
 }
 
+/// Ann notes something and answers, bob is cut off in the second round; all number their calls anew in every step.
+fn rounds(request: &Request) -> Behaviour {
+    let sent = request.text();
+    let delegate = |agent: &str| calls("", &[("delegate", json!({"tasks": [{"agent": agent, "task": "look it up"}]}))]);
+    if request.is_of("boss") {
+        return match (sent.contains("do without"), sent.contains("ann answered")) {
+            (true, _) => pieces(&["Without ", "bob, then."]),
+            (false, true) => delegate("bob"),
+            (false, false) => delegate("ann"),
+        };
+    }
+    if request.is_of("bob") {
+        return Behaviour::Stall { text: "half a thought".to_owned() };
+    }
+    assert!(request.is_of("ann"), "{sent}");
+    let note = json!({"label": "story", "new_str": "- seen"});
+    if sent.contains("- seen") {
+        pieces(&["Seen ", "and noted."])
+    } else {
+        calls("I look.", &[("memory_insert", note)])
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_call_has_its_one_result_over_rounds_and_after_a_cancel_in_every_protocol() {
+    for protocol in ProviderKind::ALL {
+        let server = WireServer::start(protocol, rounds).await;
+        let world = desk(&server, ManagerType::Supervisor, "boss").await;
+        let run = world.post("look it up").await;
+        tokio::time::timeout(PATIENCE, world.speaking("bob")).await.expect("bob is never asked");
+        assert!(world.cancel().await.0);
+        assert_eq!(world.finished(&run).await.state, over(StopReason::Cancelled), "{protocol:?}");
+        assert_eq!(say(&world, "do without").await.state, over(StopReason::EndTurn), "{protocol:?}");
+
+        let requests = server.requests();
+        for request in &requests {
+            assert_in_order(protocol, request);
+        }
+        let of = |agent: &str| requests.iter().filter(|request| request.is_of(agent)).collect::<Vec<_>>();
+        let [first, second] = of("ann")[..] else { panic!("{protocol:?}: {requests:?}") };
+        assert!(last_words(protocol, first).ends_with("boss: look it up"), "{protocol:?}");
+        let told = messages(protocol, second);
+        let results: Vec<&String> = told.last().unwrap().results.iter().map(|(_, text)| text).collect();
+        assert!(matches!(results[..], [result] if result.contains("- seen")), "{protocol:?}: {told:?}");
+        let last = messages(protocol, of("boss").last().unwrap());
+        let results: Vec<&String> = last.iter().flat_map(|message| &message.results).map(|(_, text)| text).collect();
+        let [answered, cancelled] = results[..] else { panic!("{protocol:?}: {last:?}") };
+        assert!(answered.contains("ann answered: Seen and noted."), "{protocol:?}: {answered}");
+        assert!(cancelled.contains("Failed: not done: you cancelled it"), "{protocol:?}: {cancelled}");
+        assert!(last.last().unwrap().words.ends_with("do without"), "{protocol:?}: {last:?}");
+        world.close().await;
+    }
+}
+
 /// What the models of a dynamic desk answer: in the first turn the chair calls, in the second it cannot.
 fn talk(request: &Request) -> Behaviour {
     let sent = request.text();

@@ -1,6 +1,8 @@
 //! What every protocol wants of the messages it is sent: turns that alternate, and each call with its one result.
 #![allow(clippy::unwrap_used, reason = "a message that is not of its protocol fails the test that sent it")]
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::wire::{Protocol, Request};
@@ -76,8 +78,8 @@ fn sent(protocol: Protocol, message: &Value) -> Sent {
     sent
 }
 
-/// Turns alternate from somebody else's to somebody else's, none is empty, and every call has exactly one result,
-/// in order and right behind it.
+/// Turns alternate from somebody else's to somebody else's, none is empty, no two calls have one id, and every call
+/// has exactly one result, in order and right behind it.
 pub fn assert_in_order(protocol: Protocol, request: &Request) {
     let messages = messages(protocol, request);
     let all = || format!("{protocol:?}: {messages:#?}");
@@ -88,6 +90,7 @@ pub fn assert_in_order(protocol: Protocol, request: &Request) {
     // The calls that have no result yet, and whether words of others may follow.
     let mut open: Vec<String> = Vec::new();
     let mut before: Option<&Sent> = None;
+    let mut ids = BTreeSet::new();
     for message in &messages {
         assert!(!(message.words.is_empty() && message.calls.is_empty() && message.results.is_empty()), "{}", all());
         match message.who {
@@ -96,7 +99,7 @@ pub fn assert_in_order(protocol: Protocol, request: &Request) {
                 assert_ne!(before.unwrap().who, Who::Own, "{}", all());
                 open.clone_from(&message.calls);
                 for call in protocol_has_ids(protocol).then_some(&message.calls).into_iter().flatten() {
-                    assert_eq!(message.calls.iter().filter(|other| *other == call).count(), 1, "{}", all());
+                    assert!(ids.insert(call.clone()), "an id twice: {}", all());
                 }
             }
             Who::Others | Who::Tool => {

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use verdict::{Offer, Verdict, line};
 
+use super::gates::Side;
 use super::patterns::{Part, dynamic};
 use super::speech::{self, Spoken, Work};
 use super::step::{self, Answer, Made};
@@ -34,7 +35,8 @@ pub async fn choose(
     cancel: &CancellationToken,
 ) -> Result<Spoken, Trouble> {
     // The place is the manager's as long as it chooses.
-    let Some((run, _place)) = speech::begin(engine, turn, manager, kind, unfinished, cancel).await? else {
+    let Some((run, _place)) = speech::begin(engine, turn, manager, kind, unfinished, &Side::Foreground, cancel).await?
+    else {
         return Ok(Spoken::Cancelled);
     };
     let work = Work::of_speech(run, cancel);

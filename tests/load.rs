@@ -1,0 +1,106 @@
+//! Figures of scale (F15): many agents that answer at once, on a real store with real threads and the real clock.
+//!
+//! Counts and memory are asserted as they are. Times are asserted against limits that hold many times over, in a
+//! debug build on a loaded machine, too; the factor is printed. `--nocapture` shows the table.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "the figures are the point")]
+#![allow(clippy::cast_precision_loss, reason = "figures for people")]
+
+use std::time::Instant;
+
+use crowd::{Crowd, MAILS_A_SEED, Seen, Size, forget_peak, group_id, peak, percentile};
+use nightdesk::engine::wire::Address;
+use tokio::sync::Mutex;
+
+#[path = "support/crowd.rs"]
+mod crowd;
+#[path = "support/fold.rs"]
+mod fold;
+
+/// One at a time: each measures the whole program.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+/// The limits of the promise.
+const MAIL_P99_MS: f64 = 1_000.0;
+const VISIBLE_P99_MS: f64 = 500.0;
+const MEMORY_MB: u64 = 500;
+
+fn row(what: &str, seen: &Seen) {
+    let Seen { took, mails, turns, steps, transactions, statements, .. } = seen;
+    let rate = *mails as f64 / took.as_secs_f64();
+    println!(
+        "{what}: {mails} mails, {turns} turns, {steps} steps in {:.1} s, {rate:.0} mails/s; \
+         {transactions} transactions, {} statements a step",
+        took.as_secs_f64(),
+        statements / (*steps).max(1),
+    );
+    for (name, times, limit) in [
+        ("sent to delivered", &seen.delivered, MAIL_P99_MS),
+        ("sent to read", &seen.read, MAIL_P99_MS),
+        ("block committed to visible", &seen.visible, VISIBLE_P99_MS),
+    ] {
+        let p99 = percentile(times, 99);
+        println!(
+            "    {name}: p50 {:.1} ms, p99 {p99:.1} ms, most {:.1} ms of {}; limit {limit} ms, {:.0} times",
+            percentile(times, 50),
+            percentile(times, 100),
+            times.len(),
+            limit / p99,
+        );
+    }
+    println!("    memory at most {} MB (limit {MEMORY_MB})", peak());
+}
+
+/// Nothing lost, nothing twice; log and tables agree.
+async fn settle(crowd: &Crowd, seen: &Seen, seeds: usize) {
+    assert_eq!(seen.mails, seeds * MAILS_A_SEED, "mails sent");
+    assert_eq!((seen.delivered.len(), seen.read.len()), (seen.mails, seen.mails), "each delivered and read once");
+    assert_eq!(seen.turns, seeds + seen.mails, "a turn a mail, and one a beginning");
+    assert_eq!(seen.steps, seen.turns as u64, "a step a turn");
+    let before = Instant::now();
+    fold::assert_folds(crowd.store()).await;
+    let changes = *crowd.store().head().borrow();
+    println!("    folded {changes} changes in {:.1} s", before.elapsed().as_secs_f64());
+    assert!(peak() < MEMORY_MB, "{} MB", peak());
+}
+
+async fn mail_of(agents: usize, blocks: usize, seeds: usize, at_once: usize) {
+    let _alone = ALONE.lock().await;
+    forget_peak();
+    let crowd = Crowd::of(Size { groups: 2, agents, blocks }).await;
+    let seen = crowd.play(seeds, at_once).await;
+    row(&format!("{agents} agents, {blocks} blocks"), &seen);
+    settle(&crowd, &seen, seeds).await;
+    crowd.engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f15_fifty_agents_a_hundred_blocks_and_mail_as_fast_as_it_goes_lose_nothing() {
+    let seeds = std::env::var("LOAD_SEEDS").map_or(50, |text| text.parse().unwrap());
+    let at_once = std::env::var("LOAD_AT_ONCE").map_or(1, |text| text.parse().unwrap());
+    mail_of(50, 100, seeds, at_once).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_workers_answer_at_once() {
+    let _alone = ALONE.lock().await;
+    forget_peak();
+    let crowd = Crowd::supervised(50).await;
+    for _ in 0..2 {
+        let before = crowd.store().counters();
+        let (started, took) = crowd.turn(Address::Group(group_id(0)), "all hands").await;
+        let after = crowd.store().counters();
+        println!(
+            "50 workers at once: a turn of 52 steps in {:.0} ms, begun after {:.1} ms; {} transactions, {} statements a \
+             step; {} MB",
+            took.as_secs_f64() * 1e3,
+            started.as_secs_f64() * 1e3,
+            after.transactions - before.transactions,
+            (after.statements - before.statements) / 52,
+            peak(),
+        );
+    }
+    fold::assert_folds(crowd.store()).await;
+    crowd.engine.stop().await;
+}

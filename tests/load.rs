@@ -104,3 +104,38 @@ async fn fifty_workers_answer_at_once() {
     fold::assert_folds(crowd.store()).await;
     crowd.engine.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_groups_in_one_store_start_and_answer_at_once() {
+    let _alone = ALONE.lock().await;
+    for groups in [1, 1_000] {
+        forget_peak();
+        let before = Instant::now();
+        let crowd = Crowd::of(Size { groups, agents: 2 * groups, blocks: groups }).await;
+        let made = before.elapsed();
+        // What a store that is used has: a conversation.
+        crowd.turn(Address::Group(group_id(0)), "hello").await;
+        let (crowd, start) = crowd.again().await;
+        let before = Instant::now();
+        let overview = crowd.handle.overview().await.unwrap();
+        let shown = before.elapsed();
+        assert_eq!((overview.groups.len(), overview.agents.len()), (groups, 2 * groups));
+        let counters = crowd.store().counters();
+        let (begun, took) = crowd.turn(Address::Group(group_id(groups / 2)), "hello").await;
+        let after = crowd.store().counters();
+        println!(
+            "{groups} groups: made in {:.1} s; open and start {:.1} ms, overview {:.1} ms; sent to begun {:.1} ms, to \
+             the end of the turn {:.1} ms, {} statements; {} MB",
+            made.as_secs_f64(),
+            start.as_secs_f64() * 1e3,
+            shown.as_secs_f64() * 1e3,
+            begun.as_secs_f64() * 1e3,
+            took.as_secs_f64() * 1e3,
+            after.statements - counters.statements,
+            peak(),
+        );
+        assert!(peak() < MEMORY_MB, "{} MB", peak());
+        fold::assert_folds(crowd.store()).await;
+        crowd.engine.stop().await;
+    }
+}

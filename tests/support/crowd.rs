@@ -359,7 +359,8 @@ fn script(size: Size) -> String {
         let send = |script: &mut String, by: usize, hop: u32| {
             let to = (at + by) % agents;
             let _ = writeln!(script, "[[reply.call]]\nname = \"send_message_to_agent_async\"");
-            let _ = writeln!(script, "arguments = {{ other_agent_id = \"a{to}\", message = \"hop-{hop}. Pass it on.\" }}");
+            let _ =
+                writeln!(script, "arguments = {{ other_agent_id = \"a{to}\", message = \"hop-{hop}. Pass it on.\" }}");
         };
         let pass = "[[reply.call]]\nname = \"pass\"\n";
         let _ = writeln!(script, "[[reply]]\nagent = \"a{at}\"\ncontains = \"begin.\"\ntext = \"I tell four\"");
@@ -368,7 +369,8 @@ fn script(size: Size) -> String {
         }
         script.push_str(pass);
         for hop in 1..MAX_DEPTH {
-            let _ = writeln!(script, "[[reply]]\nagent = \"a{at}\"\ncontains = \"hop-{hop}.\"\ntext = \"I pass it on\"");
+            let _ =
+                writeln!(script, "[[reply]]\nagent = \"a{at}\"\ncontains = \"hop-{hop}.\"\ntext = \"I pass it on\"");
             send(&mut script, ON, hop + 1);
             if hop % 2 == 0 {
                 // A block of its own group.

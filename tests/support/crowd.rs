@@ -38,6 +38,19 @@ pub const MAILS_A_SEED: usize = FIRST.len() * MAX_DEPTH as usize;
 /// Longer than any measurement, even where the machine has other work.
 const PATIENCE: Duration = Duration::from_mins(20);
 
+/// The manager asks everybody, and then says that all is done.
+const ALL_HANDS: &str = r#"
+[[reply]]
+agent = "boss"
+step = 1
+[[reply.call]]
+name = "send_message_to_all_agents_in_group"
+arguments = { message = "all hands" }
+
+[default]
+text = "{agent} is done"
+"#;
+
 /// How many there are of everything.
 #[derive(Debug, Clone, Copy)]
 pub struct Size {
@@ -53,7 +66,7 @@ pub struct Crowd {
     size: Size,
     pub engine: Arc<Engine>,
     pub handle: Handle,
-    pub dir: Arc<tempfile::TempDir>,
+    dir: Arc<tempfile::TempDir>,
 }
 
 pub fn group_id(at: usize) -> GroupId {
@@ -90,10 +103,7 @@ impl Crowd {
             ..Group::new(group_id(0), "crew", ManagerType::Supervisor)
         }));
         fill(&dir.path().join("desk.db"), &changes).await;
-        let script = "[[reply]]\nagent = \"boss\"\nstep = 1\n[[reply.call]]\nname = \
-                      \"send_message_to_all_agents_in_group\"\narguments = { message = \"all hands\" }\n\
-                      [default]\ntext = \"{agent} is done\"\n";
-        Self::open(dir, size, script).await
+        Self::open(dir, size, ALL_HANDS).await
     }
 
     async fn open(dir: Arc<tempfile::TempDir>, size: Size, script: &str) -> Self {
@@ -147,6 +157,19 @@ impl Crowd {
                 }
             }
         }
+    }
+
+    /// How often each worker has said something in the first group.
+    pub async fn answers(&self) -> BTreeMap<AgentId, u64> {
+        let talk = self.store().find::<Conversation>(group_id(0).as_str()).await.unwrap().remove(0);
+        let mut answers = BTreeMap::new();
+        for message in self.store().messages(&talk.id, 1, u64::MAX).await.unwrap() {
+            let Content::Text { .. } = message.content else { continue };
+            if let Some(agent) = message.agent.filter(|agent| agent.as_str() != "agent-boss") {
+                *answers.entry(agent).or_default() += 1;
+            }
+        }
+        answers
     }
 
     /// Lets so many begin, with at most so many of them on at once, until all they led to is over.

@@ -420,3 +420,35 @@ fn nothing_in_arguments_mail_or_roles_reaches_the_terminal_as_a_command() {
     let Some(Effect::Copy { text, .. }) = desk.effects.last() else { panic!("nothing is copied") };
     assert!(text.chars().all(|char| "\n\t".contains(char) || !char.is_control()), "{text:?}");
 }
+
+#[test]
+fn a_letter_in_an_agents_own_conversation_bears_its_writers_name() {
+    use nightdesk::domain::{Conversation, ConversationOwner, Message};
+
+    let said = vec![Message {
+        conversation: "conversation-talk".into(),
+        ..desk::message(1, Some("reporter"), 9, desk::words("Who told the printers?"))
+    }];
+    let mut overview = overview(1);
+    let owner = ConversationOwner::Agent(id("critic"));
+    overview.conversations.push(Conversation { id: "conversation-talk".into(), owner, head: 1, asked: 1, turns: 0 });
+    let mut desk = Desk::new(overview, said, USUAL);
+    desk.keys("<Esc>1jj<Enter>");
+    assert_eq!(desk.app.model.place.address, Some(Address::Agent(id("critic"))));
+    let line = desk.lines().into_iter().find(|line| line.contains("Who told the printers?")).unwrap();
+    assert!(line.contains("09:41 ■ reporter"), "{line}");
+}
+
+#[test]
+fn tab_completes_a_name_behind_an_at_sign_and_else_goes_to_the_panes() {
+    let mut desk = Desk::new(bridge(ManagerType::Supervisor, 2), waiting::delegated(), USUAL);
+    desk.keys("@e<Tab>");
+    assert_eq!(desk.app.composer.text(), "@engineer ");
+    desk.keys("<C-u>@C<Tab>");
+    assert_eq!(desk.app.composer.text(), "@c");
+    assert!(toast(&desk).contains("critic") && toast(&desk).contains("clerk"), "{}", toast(&desk));
+    desk.keys("h<Tab>why?");
+    assert_eq!(desk.app.composer.text(), "@chair why?");
+    desk.keys("<Tab>");
+    assert!(!desk.app.composing);
+}

@@ -40,6 +40,7 @@ pub async fn work_off(
         cancel,
         give_way,
         attempts_before: job.attempt.saturating_sub(1),
+        yields: true,
     };
     let mut resumes = parked;
     loop {

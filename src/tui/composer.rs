@@ -115,6 +115,31 @@ impl Composer {
         }
     }
 
+    /// Completes the name behind an `@` at the start, as far as it is clear; returns the names that fit, none
+    /// where the caret is not behind such a beginning.
+    pub fn complete<'a>(&mut self, names: &[&'a str]) -> Vec<&'a str> {
+        let cursor = self.area.cursor();
+        let line = self.area.lines().first().map(String::as_str).unwrap_or_default();
+        let (head, rest): (String, String) =
+            (line.chars().take(cursor.1).collect(), line.chars().skip(cursor.1).collect());
+        let Some(typed) = head.strip_prefix('@').filter(|typed| cursor.0 == 0 && !typed.contains(' ')) else {
+            return Vec::new();
+        };
+        let typed = typed.to_lowercase();
+        let fits: Vec<&str> = names.iter().copied().filter(|name| name.to_lowercase().starts_with(&typed)).collect();
+        let Some(first) = fits.first() else { return fits };
+        let shared = |at: &usize| fits.iter().all(|name| name.get(..*at) == first.get(..*at));
+        let ends = first.char_indices().map(|(at, char)| at + char.len_utf8());
+        let clear = ends.take_while(shared).last().unwrap_or(0);
+        let blank = if fits.len() == 1 && !rest.starts_with(' ') { " " } else { "" };
+        // What fits is no shorter than what was typed, but may be written otherwise.
+        if first[..clear].to_lowercase().starts_with(&typed) {
+            self.area.delete_line_by_head();
+            self.area.insert_str(clean_for_copy(&format!("@{}{blank}", &first[..clear])));
+        }
+        fits
+    }
+
     fn submit(&mut self, cx: &mut Cx<'_>) {
         let text = self.text();
         if text.trim().is_empty() {

@@ -28,6 +28,7 @@ impl App {
             Command::Palette | Command::Help | Command::Models => self.open(command),
             Command::Compose => self.composing = true,
             Command::LeaveComposer => self.composing = false,
+            Command::NextPane if self.composing && self.complete_name() => {}
             Command::NextPane if self.composing => self.focus(self.pane),
             Command::NextPane => self.focus(self.pane.step(1)),
             Command::PreviousPane => self.focus(self.pane.step(PaneId::ALL.len() - 1)),
@@ -44,6 +45,22 @@ impl App {
             }
             _ if self.composing => self.with_composer(|composer, cx| composer.command(command, cx)),
             _ => self.with_pane(self.pane, |pane, cx| pane.command(command, cx)),
+        }
+    }
+
+    /// Completes the name behind an `@` in the composer; false where there is none to complete.
+    fn complete_name(&mut self) -> bool {
+        let Some(group) = self.model.shown_group() else { return false };
+        let answering = group.members.iter().chain(&group.manager_agent);
+        let names: Vec<&str> =
+            answering.filter_map(|id| self.model.agent(id)).map(|agent| agent.name.as_str()).collect();
+        match self.composer.complete(&names).as_slice() {
+            [] => false,
+            [_] => true,
+            several => {
+                self.acts.push(Act::Toast(Toast::plain(clean_line(&several.join("  ")).into_owned())));
+                true
+            }
         }
     }
 

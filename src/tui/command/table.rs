@@ -55,7 +55,8 @@ commands! {
     Compose: When::PANES, [Key::char('i')], "write", "Returns to the composer";
     Editor: When::COMPOSER.or(When::PANES).or(When::EDITOR).or(When::FORM), [Key::ctrl('g')], "$EDITOR",
         "Opens the message, block or form text in `$EDITOR`";
-    NextPane: When::COMPOSER.or(When::PANES), [Key::code(KeyCode::Tab)], "panes", "Goes to the next pane";
+    NextPane: When::COMPOSER.or(When::PANES), [Key::code(KeyCode::Tab)], "panes",
+        "Goes to the next pane; behind `@na` in the composer, completes the name";
     PreviousPane: When::COMPOSER.or(When::PANES), [Key::code(KeyCode::BackTab)], "pane before",
         "Goes to the pane before";
     Roster: When::OUTSIDE, [Key::alt(KeyCode::Char('1'))] + [Key::char('1')], "agents",

@@ -1,5 +1,7 @@
 //! A call that waits for the person, opened: exactly what would run, and where it belongs.
 
+use std::fmt::Write as _;
+
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
@@ -103,7 +105,7 @@ impl Modal for OpenCall {
         let mut can = "a approve   A for this run   d deny   Enter conversation   Esc leave".to_owned();
         let more = self.rows.len().saturating_sub(self.top + self.height);
         if more > 0 {
-            can.push_str(&format!("   {more} {}", look.glyphs.down));
+            let _ = write!(can, "   {more} {}", look.glyphs.down);
         }
         let y = inside.bottom().saturating_sub(1);
         put(frame.buffer_mut(), (inside.x + 1, y), room, &can, Role::Dim, &look.theme);

@@ -4,7 +4,7 @@ pub mod rows;
 
 use std::collections::BTreeSet;
 
-use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::MouseEvent;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
@@ -107,17 +107,8 @@ impl Pane for Mails {
     }
 
     fn mouse(&mut self, event: MouseEvent, area: Rect, cx: &mut Cx<'_>) {
-        match event.kind {
-            MouseEventKind::ScrollDown => self.list.scroll(3),
-            MouseEventKind::ScrollUp => self.list.scroll(-3),
-            MouseEventKind::Down(MouseButton::Left) => {
-                let Some(id) = self.list.at(event.row.saturating_sub(area.y)).cloned() else { return };
-                if self.list.selected() == Some(&id) {
-                    self.command(Command::Open, cx);
-                }
-                self.list.select(id);
-            }
-            _ => {}
+        if self.list.mouse(event, area).is_some() {
+            self.command(Command::Open, cx);
         }
     }
 
@@ -137,7 +128,7 @@ impl Pane for Mails {
         let draft = at.map(|at| self.sent.remove(at).1);
         match (reply, draft) {
             (Ok(_), Some(draft)) => {
-                cx.toast(format!("mail to {} is on its way", rows::name(Some(&draft.to), cx.model)))
+                cx.toast(format!("mail to {} is on its way", rows::name(Some(&draft.to), cx.model)));
             }
             (Ok(_), None) => {}
             (Err(fault), draft) => {

@@ -1,6 +1,7 @@
 //! The messages that are held: a dense piece of the conversation around what is shown.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 
 use crate::domain::{Content, Message, NoticeKind};
 
@@ -89,7 +90,7 @@ impl Window {
         let mut text = format!("gathered {} {answers}", answered.len());
         for (count, what) in [(failed.len(), "failed"), (silent.len(), "said nothing")] {
             if count > 0 {
-                text.push_str(&format!(", {count} {what}"));
+                let _ = write!(text, ", {count} {what}");
             }
         }
         Some(text)

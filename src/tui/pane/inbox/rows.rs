@@ -1,6 +1,7 @@
 //! The rows of calls that wait: in the inbox, at the foot of a conversation, and opened.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use serde_json::Value;
 
@@ -105,7 +106,7 @@ pub fn whence(call: &PendingCall, model: &Model) -> String {
     };
     if let Some(task) = run.and_then(|run: &Run| run.task.as_ref()) {
         let by = model.agent(&task.by).map_or_else(|| "the manager".into(), |agent| clean_line(&agent.name));
-        text.push_str(&format!(", for {by}"));
+        let _ = write!(text, ", for {by}");
     }
     text
 }

@@ -97,10 +97,8 @@ pub(super) fn group(group: &Group, folded: bool, shape: &Shape<'_>, look: &Look,
     let left = vec![Span::new(format!(" {sign} "), Role::Dim), Span::new(clean_line(&group.name), role)];
     let waiting = model.needs_you(Some(&group.id));
     // Unfolded, the agents tell of their mail themselves.
-    let letters: usize = match folded {
-        true => group.agents().into_iter().filter_map(|id| shape.mail.get(id)).sum(),
-        false => 0,
-    };
+    let by = |id: &&AgentId| shape.mail.get(*id).copied().unwrap_or(0);
+    let letters: usize = if folded { group.agents().iter().map(by).sum() } else { 0 };
     let right = if waiting > 0 {
         vec![Span::new(format!("{} {waiting}", glyphs.needs_you), Role::Warning)]
     } else if group.status != GroupStatus::Active {

@@ -227,8 +227,8 @@ async fn outcome(place: &Path, acks: &[String]) -> Outcome {
     let mut conversation = said(group_id().as_str()).await;
     let workers = |line: &String| line.starts_with("ann") || line.starts_with("bob");
     if let Some(first) = conversation.iter().position(workers) {
-        let last = conversation.iter().rposition(workers).unwrap();
-        conversation[first..=last].sort();
+        let end = conversation.iter().rposition(workers).unwrap();
+        conversation[first..=end].sort();
     }
     let block = store.row::<nightdesk::domain::Block>(story().as_str()).await.unwrap().unwrap();
     let mut block: Vec<String> = block.value.lines().map(str::to_owned).collect();

@@ -468,7 +468,7 @@ fn minus_asks_and_takes_the_member_out_of_this_group() {
 #[test]
 fn a_manager_agent_is_not_taken_out_but_replaced() {
     let mut desk = desk();
-    desk.keys("Gl<Enter><Esc>1G-");
+    desk.keys("Gl<Enter><Esc>1Gkk-");
     assert!(desk.asked.is_empty(), "{:?}", desk.asked);
     assert!(toast(&desk).contains("third is the manager agent of review"), "{}", toast(&desk));
 }

@@ -80,6 +80,6 @@ fn line(message: &Message) -> String {
         Content::Text { cancelled: true, .. } => format!("{} {who}: {text} (cancelled)", message.seq),
         Content::Text { .. } => format!("{} {who}: {text}", message.seq),
         Content::Tool { name, arguments, .. } => format!("{} {who} [{name} {arguments}] {text}", message.seq),
-        Content::Notice { .. } => format!("{} [{text}]", message.seq),
+        Content::Notice { .. } => format!("{} [{}]", message.seq, message.stated().replace('\n', "\n    ")),
     }
 }

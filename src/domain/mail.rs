@@ -133,6 +133,29 @@ pub fn expiry_seconds(text: &str) -> Result<u64, String> {
 }
 
 impl Mail {
+    /// Mail about this one to whoever sent it, from whom it was for; the engine sends it, no call does.
+    #[must_use]
+    pub fn back(self, id: MailId, kind: MailKind, text: String) -> Self {
+        let status = if kind == MailKind::Reply { MailStatus::Delivered } else { MailStatus::Pending };
+        let priority = if kind == MailKind::Reply { self.priority } else { Priority::Normal };
+        Self {
+            from: self.to,
+            to: self.from,
+            kind,
+            status,
+            priority,
+            text,
+            in_reply_to: Some(self.id),
+            sent_by: None,
+            waited_for: false,
+            run: None,
+            error: None,
+            expires_at: None,
+            id,
+            ..self
+        }
+    }
+
     /// True when it is not worth delivering any more at this time.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {

@@ -149,6 +149,18 @@ impl Message {
         }
     }
 
+    /// What the engine states, with whose doing it is where the sentence does not say: for readers who see no name
+    /// beside it.
+    #[must_use]
+    pub fn stated(&self) -> String {
+        match &self.content {
+            Content::Notice { notice: NoticeKind::Choice | NoticeKind::Delegated, text } => {
+                format!("{} {text}", self.name)
+            }
+            _ => self.text().to_owned(),
+        }
+    }
+
     /// The words of it, whatever it is.
     #[must_use]
     pub fn text(&self) -> &str {

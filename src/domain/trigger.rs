@@ -3,7 +3,7 @@
 use super::state::Rows;
 use super::{
     Agent, Change, Conversation, Group, GroupStatus, Ids, Job, JobId, JobState, Mail, MailId, MailKind, MailStatus,
-    Priority, Run, RunId, RunKind, RunState, StopReason, Trigger,
+    Run, RunId, RunKind, RunState, StopReason, Trigger,
 };
 
 /// The changes that follow from this one, in order; the store logs them in the same commit.
@@ -64,34 +64,18 @@ fn mail_returned<R: Rows>(rows: &mut R, id: &MailId, ids: &Ids) -> Result<Vec<Ch
     if mail.sent_by.is_none() || mail.waited_for {
         return Ok(Vec::new());
     }
-    let Some(sender) = rows.get::<Agent>(mail.from.as_ref().map_or("", |from| from.as_str()))? else {
+    if rows.get::<Agent>(mail.from.as_ref().map_or("", |from| from.as_str()))?.is_none() {
         return Ok(Vec::new());
-    };
+    }
     // Nobody speaks for an agent that is gone.
     let recipient = mail.to.as_ref().map(|to| rows.get::<Agent>(to.as_str())).transpose()?.flatten();
     let why = match mail.status {
         MailStatus::Expired => "it expired before it could be delivered".to_owned(),
-        _ => mail.error.unwrap_or_else(|| "it failed".to_owned()),
+        _ => mail.error.clone().unwrap_or_else(|| "it failed".to_owned()),
     };
-    Ok(vec![Change::MailSent(Mail {
-        id: MailId::fresh(ids),
-        from: recipient.map(|agent| agent.id),
-        to: Some(sender.id),
-        kind: MailKind::Notice,
-        status: MailStatus::Pending,
-        priority: Priority::Normal,
-        text: format!("Your message was not answered: {why}. You wrote: {}", mail.text),
-        in_reply_to: Some(mail.id),
-        sent_by: None,
-        waited_for: false,
-        group: mail.group,
-        run: None,
-        root: mail.root,
-        depth: mail.depth,
-        error: None,
-        created_at: mail.created_at,
-        expires_at: None,
-    })])
+    let text = format!("Your message was not answered: {why}. You wrote: {}", mail.text);
+    let from = recipient.map(|agent| agent.id);
+    Ok(vec![Change::MailSent(Mail { from, ..mail.back(MailId::fresh(ids), MailKind::Notice, text) })])
 }
 
 /// A turn that counts makes a job for each background agent, every Nth time.

@@ -42,6 +42,7 @@ pub async fn work_off(
         cancel,
         give_way,
         attempts_before: job.attempt.saturating_sub(1),
+        yields: true,
     };
     loop {
         let made = if resumes { step::resume(engine, &work).await } else { step::make(engine, &work).await };

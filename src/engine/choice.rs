@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use verdict::{Offer, Verdict, line};
 
+use super::gates::Side;
 use super::patterns::{Part, dynamic};
 use super::speech::{self, Spoken, Work};
 use super::step::{self, Answer, Made};
@@ -34,7 +35,8 @@ pub async fn choose(
     cancel: &CancellationToken,
 ) -> Result<Spoken, Trouble> {
     // The place is the manager's as long as it chooses.
-    let Some((run, _place)) = speech::begin(engine, turn, manager, kind, unfinished, cancel).await? else {
+    let Some((run, _place)) = speech::begin(engine, turn, manager, kind, unfinished, &Side::Foreground, cancel).await?
+    else {
         return Ok(Spoken::Cancelled);
     };
     let work = Work::of_speech(run, cancel);
@@ -63,7 +65,6 @@ pub async fn settle(
     let verdict = still_here(engine, view, offer.judge(&answer.text, &answer.done.calls)).await?;
     let say = |content| said(engine, view, Some(&step.id), content);
     let notice = |text: String| say(Content::Notice { notice: NoticeKind::Choice, text });
-    let name = &view.agent.name;
     let mut changes = vec![Change::StepFinished(step.clone())];
     if !answer.text.trim().is_empty() || !answer.reasoning.is_empty() {
         let (text, reasoning) = (answer.text.clone(), answer.reasoning.clone());
@@ -74,16 +75,16 @@ pub async fn settle(
     match verdict {
         Verdict::Ends => changes.extend(end(work, Choice::Done, StopReason::TerminationToken)),
         Verdict::Chosen { choice, reason, from_words } => {
-            changes.push(notice(told(name, offer, &choice, &reason, from_words)));
+            changes.push(notice(told(offer, &choice, &reason, from_words)));
             changes.extend(end(work, choice, StopReason::EndTurn));
         }
         Verdict::Unusable(why) if step.index < tries => {
-            changes.push(notice(format!("the choice of {name} cannot be used: {why}; it is asked again")));
+            changes.push(notice(format!("the choice cannot be used: {why}; asked again")));
             made = Made::Next;
         }
         Verdict::Unusable(why) => {
             let instead = instead(engine, view).await?;
-            changes.push(notice(format!("the choice of {name} cannot be used: {why}; {instead}")));
+            changes.push(notice(format!("the choice cannot be used: {why}; {instead}")));
             changes.extend(end(work, Choice::Nobody, StopReason::EndTurn));
         }
     }
@@ -125,7 +126,7 @@ fn end(work: &Work, choice: Choice, stop: StopReason) -> Vec<Change> {
 }
 
 /// A choice in words, for those who watch.
-fn told(manager: &str, offer: &Offer, choice: &Choice, reason: &str, from_words: bool) -> String {
+fn told(offer: &Offer, choice: &Choice, reason: &str, from_words: bool) -> String {
     let chosen = match choice {
         Choice::Member(id) => {
             let found = offer.open.iter().find(|(open, _)| open == id);
@@ -136,7 +137,7 @@ fn told(manager: &str, offer: &Offer, choice: &Choice, reason: &str, from_words:
     };
     let how = if from_words { " (read from its words)" } else { "" };
     let colon = if reason.is_empty() { "" } else { ": " };
-    format!("{manager} {chosen}{how}{colon}{reason}")
+    format!("{chosen}{how}{colon}{reason}")
 }
 
 /// Who speaks where nobody was chosen, in words.

@@ -271,7 +271,7 @@ pub async fn recover(engine: &Engine) -> Result<(), Trouble> {
     }
     let now = engine.store.clock().now();
     let standing = Standing::read(engine).await?;
-    keep_agents(engine, &standing);
+    keep_agents(engine, &standing).await?;
     for run in standing.open.iter().filter(|run| matches!(run.kind, RunKind::Turn { .. })) {
         let waits = run.state == RunState::Parked && standing.waits_for_a_person(run);
         if run.state == RunState::Queued || waits || !covers(engine, run).await? {
@@ -288,13 +288,17 @@ pub async fn recover(engine: &Engine) -> Result<(), Trouble> {
 }
 
 /// A parked speech keeps its agent over a restart too.
-fn keep_agents(engine: &Engine, standing: &Standing) {
+async fn keep_agents(engine: &Engine, standing: &Standing) -> Result<(), Trouble> {
     for run in standing.open.iter().filter(|run| matches!(run.kind, RunKind::Speech { .. })) {
         let Some(agent) = run.agent().filter(|_| run.state == RunState::Parked) else { continue };
+        if !matches!(speech::side(engine, run).await?, Side::Foreground) {
+            continue;
+        }
         if let Some(place) = engine.agents.try_enter(agent, Room::ONE, &Side::Foreground) {
             engine.lock_tasks().kept.insert(run.id.clone(), place);
         }
     }
+    Ok(())
 }
 
 async fn interrupt(engine: &Engine, run: &Run) -> Result<(), Trouble> {

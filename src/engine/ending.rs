@@ -10,6 +10,9 @@ use crate::domain::{
 };
 use crate::store::Lane;
 
+/// How often an end is worked out again when somebody else's commit came first.
+const TRIES: u32 = 5;
+
 /// How runs end that are being worked on in this program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
@@ -45,16 +48,28 @@ pub async fn end(
     manner: Manner,
     changes: Vec<Change>,
 ) -> Result<(), Trouble> {
-    let mut ending = work_out(engine, runs, to, manner, changes).await?;
-    let changes = std::mem::take(&mut ending.changes);
-    if !changes.is_empty() {
-        match engine.commit(Lane::Foreground, Commit::new(Actor::Engine, changes)).await {
-            // Somebody was faster: the driver looks again at what is left.
-            Ok(_) | Err(Trouble::Moved | Trouble::Refused(_)) => {}
+    for _ in 0..TRIES {
+        // As they stand now: somebody may have been faster.
+        let mut now = Vec::new();
+        for run in runs {
+            now.extend(engine.store.row::<Run>(run.id.as_str()).await?);
+        }
+        let mut ending = work_out(engine, &now.iter().collect::<Vec<_>>(), to, manner, changes.clone()).await?;
+        let commit = Commit::new(Actor::Engine, std::mem::take(&mut ending.changes));
+        if commit.changes.is_empty() {
+            ending.tell(engine);
+            return Ok(());
+        }
+        match engine.commit(Lane::Foreground, commit).await {
+            Ok(_) => {
+                ending.tell(engine);
+                return Ok(());
+            }
+            Err(Trouble::Moved | Trouble::Refused(_)) => {}
             Err(other) => return Err(other),
         }
     }
-    ending.tell(engine);
+    // Whatever came first rang the driver's bell: what is still due, it finds there.
     Ok(())
 }
 

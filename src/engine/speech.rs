@@ -27,6 +27,8 @@ pub struct Work {
     pub give_way: CancellationToken,
     /// Attempts of a job before this one.
     pub attempts_before: u32,
+    /// It makes way for the foreground: a job, and a speech that answers mail a job sent.
+    pub yields: bool,
 }
 
 impl Work {
@@ -34,7 +36,7 @@ impl Work {
     #[must_use]
     pub fn of_speech(run: RunId, cancel: &CancellationToken) -> Self {
         let give_way = CancellationToken::new();
-        Self { run, turn: None, job: None, cancel: cancel.clone(), give_way, attempts_before: 0 }
+        Self { run, turn: None, job: None, cancel: cancel.clone(), give_way, attempts_before: 0, yields: false }
     }
 
     /// True for a job.
@@ -52,7 +54,7 @@ impl Work {
     /// How it asks for a place.
     #[must_use]
     pub fn side(&self) -> Side {
-        if self.is_background() { Side::Background(self.give_way.clone()) } else { Side::Foreground }
+        if self.yields { Side::Background(self.give_way.clone()) } else { Side::Foreground }
     }
 
     /// Who makes its commits.
@@ -77,6 +79,8 @@ pub enum Spoken {
     Parked,
     /// A person cancelled it.
     Cancelled,
+    /// The foreground wanted its agent or its provider's slot: it is to be gone on with later.
+    GaveWay,
 }
 
 /// Makes a new speech of this turn, or goes on with one that a restart or a wait left unfinished.
@@ -89,16 +93,31 @@ pub async fn speak(
     cancel: &CancellationToken,
 ) -> Result<Spoken, Trouble> {
     let kind = RunKind::Speech { agent: agent.clone(), group: turn.group().cloned(), index };
-    let Some((run, place)) = begin(engine, turn, agent, kind, unfinished, cancel).await? else {
+    let side = side(engine, turn).await?;
+    let Some((run, place)) = begin(engine, turn, agent, kind, unfinished, &side, cancel).await? else {
         return Ok(Spoken::Cancelled);
     };
-    let work = Work { turn: Some(turn.id.clone()), ..Work::of_speech(run, cancel) };
+    let mut work = Work { turn: Some(turn.id.clone()), ..Work::of_speech(run, cancel) };
+    if let Side::Background(give_way) = side {
+        work = Work { give_way, yields: true, ..work };
+    }
     let parked = unfinished.is_some_and(|run| run.state == RunState::Parked);
     let spoken = steps(engine, &work, parked, agent).await?;
-    if spoken == Spoken::Parked {
+    if spoken == Spoken::Parked && !work.yields {
         engine.lock_tasks().kept.insert(work.run, place);
     }
     Ok(spoken)
+}
+
+/// A turn that answers mail of a job is the job's doing: it makes way for everything a person waits for.
+pub(super) async fn side(engine: &Engine, run: &Run) -> Result<Side, Trouble> {
+    if run.depth > 0 {
+        let root = engine.store.row::<Run>(run.root.as_str()).await?;
+        if root.is_some_and(|root| matches!(root.kind, RunKind::Job { .. })) {
+            return Ok(Side::Background(CancellationToken::new()));
+        }
+    }
+    Ok(Side::Foreground)
 }
 
 /// Makes the speech of a worker, or goes on with it: its manager is parked until it is over.
@@ -109,7 +128,9 @@ pub async fn work(engine: &Engine, run: &Run, cancel: &CancellationToken) -> Res
         let to = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
         return engine.commit_here(vec![Change::RunMoved { id: run.id.clone(), to }]).await;
     }
-    let Some((id, place)) = begin(engine, &manager, agent, run.kind.clone(), Some(run), cancel).await? else {
+    let Some((id, place)) =
+        begin(engine, &manager, agent, run.kind.clone(), Some(run), &Side::Foreground, cancel).await?
+    else {
         return Ok(());
     };
     let work = Work::of_speech(id, cancel);
@@ -126,6 +147,7 @@ async fn steps(engine: &Engine, work: &Work, parked: bool, agent: &AgentId) -> R
         let made = if resumes { step::resume(engine, work).await? } else { step::make(engine, work).await? };
         resumes = false;
         match made {
+            Made::GaveWay if work.yields => return Ok(Spoken::GaveWay),
             Made::Next | Made::GaveWay => {}
             Made::Over => return Ok(Spoken::Over),
             Made::Parked => return Ok(Spoken::Parked),
@@ -145,10 +167,11 @@ pub(super) async fn begin(
     agent: &AgentId,
     kind: RunKind,
     unfinished: Option<&Run>,
+    side: &Side,
     cancel: &CancellationToken,
 ) -> Result<Option<(RunId, Place<AgentId>)>, Trouble> {
     let kept = unfinished.and_then(|run| engine.lock_tasks().kept.remove(&run.id));
-    let free = kept.or_else(|| engine.agents.try_enter(agent, Room::ONE, &Side::Foreground));
+    let free = kept.or_else(|| engine.agents.try_enter(agent, Room::ONE, side));
     let state = if free.is_some() { RunState::Running } else { RunState::Queued };
     let (id, created) = if let Some(run) = unfinished {
         (run.id.clone(), run.state.clone())
@@ -169,7 +192,7 @@ pub(super) async fn begin(
                 engine.commit_here(vec![Change::RunMoved { id, to }]).await?;
                 return Ok(None);
             }
-            place = engine.agents.enter(agent, Room::ONE, Side::Foreground) => place,
+            place = engine.agents.enter(agent, Room::ONE, side.clone()) => place,
         }
     };
     if created == RunState::Queued {

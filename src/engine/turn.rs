@@ -10,8 +10,8 @@ use super::speech::{self, Spoken};
 use super::termination::{self, Ending};
 use super::{Engine, Trouble, choice, wait};
 use crate::domain::{
-    AgentId, Change, Content, Group, Mail, MailId, MailKind, MailStatus, ManagerType, Message, MessageId, NoticeKind,
-    Run, RunId, RunKind, RunState, StopReason,
+    AgentId, Change, Content, Group, Mail, MailId, MailKind, ManagerType, Message, MessageId, NoticeKind, Run, RunId,
+    RunKind, RunState, StopReason,
 };
 
 /// How many bytes of words are read at first to find who spoke last.
@@ -198,25 +198,8 @@ async fn reply(engine: &Engine, turn: &Run, stop_reason: StopReason) -> Result<O
     let said = engine.store.messages(&turn.conversation, turn.input, u64::MAX).await?;
     let children = engine.store.runs_of(&turn.id).await?;
     let words = children.iter().rev().find_map(|child| wait::last_words(&said, &child.id));
-    Ok(Some(Change::MailSent(Mail {
-        id: MailId::fresh(engine.store.ids()),
-        from: mail.to,
-        to: mail.from,
-        kind: MailKind::Reply,
-        status: MailStatus::Delivered,
-        priority: mail.priority,
-        text: words.unwrap_or_else(|| "(had nothing to say)".to_owned()),
-        in_reply_to: Some(mail.id),
-        sent_by: None,
-        waited_for: false,
-        group: mail.group,
-        run: None,
-        root: mail.root,
-        depth: mail.depth,
-        error: None,
-        created_at: mail.created_at,
-        expires_at: None,
-    })))
+    let words = words.unwrap_or_else(|| "(had nothing to say)".to_owned());
+    Ok(Some(Change::MailSent(mail.back(MailId::fresh(engine.store.ids()), MailKind::Reply, words))))
 }
 
 /// A person cancelled the turn: the speech that was between two steps, or not begun, ends with it.

@@ -158,8 +158,8 @@ mod tests {
 
     fn wish(width: u16, height: u16) -> Wish {
         let size = Size { width, height };
-        let (focus, side, lower) = (PaneId::Conversation, PaneId::Blocks, PaneId::Jobs);
-        Wish { size, focus, side, lower, zoom: false, composer: 1 }
+        let (focus, lower) = (PaneId::Conversation, PaneId::Jobs);
+        Wish { size, focus, side: PaneId::Blocks, lower, zoom: false, composer: 1 }
     }
 
     #[test]

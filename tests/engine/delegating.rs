@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use nightdesk::domain::{Group, ManagerType, RunState, StopReason};
+use nightdesk::engine::wire::{Address, GroupForm, Reply, Request};
 use nightdesk::llm::Entry;
 
 use crate::stop;
-use crate::world::{Plan, World, agent_id, group_id};
+use crate::world::{Plan, World, agent_id, group_id, lines};
 
 const SCRIPT: &str = r#"
 [[reply]]
@@ -246,5 +247,106 @@ first_delay_ms = 1000
     world.when(states).await;
     world.finished(&run).await;
     assert_eq!(world.waits_of("ann"), [Duration::from_secs(1)]);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_supervisor_group_works_like_the_first() {
+    let world = World::new(plan(SCRIPT)).await;
+    world.send("a leaflet, please").await;
+    let first = world.transcript().await;
+    // The same manager and the same members, in a group of their own.
+    let form = GroupForm {
+        name: Some("second".to_owned()),
+        manager_type: Some(ManagerType::Supervisor),
+        manager_agent: Some("test/boss".to_owned()),
+        members: Some(vec!["test/ann".to_owned(), "test/bob".to_owned()]),
+        ..GroupForm::default()
+    };
+    let made = world.ask(Request::CreateGroup { form: Box::new(form) }).await.unwrap();
+    let Reply::Group(second) = made else { panic!("{made:?}") };
+    let to = Address::Group(second.id.clone());
+    let sent = world.ask(Request::Send { to, text: "a leaflet, please".to_owned() }).await.unwrap();
+    let Reply::Sent { run, conversation, .. } = sent else { panic!("{sent:?}") };
+    assert_eq!(stop(&world.finished(&run).await), StopReason::EndTurn);
+    let mut said = lines(&world.messages(&conversation).await);
+    let mut first = first;
+    first.sort();
+    said.sort();
+    assert_eq!(said, first);
+    world.close().await;
+}
+
+const ROUND: &str = r#"
+[[reply]]
+agent = "boss"
+step = 1
+contains = "the leaflet"
+[[reply.call]]
+name = "delegate"
+arguments = { tasks = [{ agent = "ann", task = "write it" }, { agent = "bob", task = "check it" }] }
+[[reply]]
+agent = "ann"
+step = 1
+[[reply.call]]
+name = "send_message_to_agent_and_wait_for_reply"
+arguments = { message = "how long may it be?", other_agent_id = "boss" }
+[default]
+text = "{agent} goes on"
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_would_wait_for_its_manager_is_told_the_cycle_at_once() {
+    let tools = &["send_message_to_agent_and_wait_for_reply"];
+    let world = World::new(Plan { tools, ..plan(ROUND) }).await;
+    let before = tokio::time::Instant::now();
+    world.send("the leaflet").await;
+    assert!(before.elapsed() < Duration::from_secs(1), "told at once: {:?}", before.elapsed());
+    let told = world.asked_of("ann").pop().unwrap();
+    let Some(Entry::Result { ok: false, text, .. }) = told.entries.last() else { panic!("{:?}", told.entries) };
+    assert!(text.contains("(ann for boss, boss for ann)"), "{text}");
+    let gathered = world.asked_of("boss").pop().unwrap();
+    let Some(Entry::Result { text, ok: true, .. }) = gathered.entries.last() else { panic!("{:?}", gathered.entries) };
+    assert_eq!(text, "ann answered: ann goes on\n\nbob answered: bob goes on");
+    assert!(world.store().mails(None, None, 10).await.unwrap().is_empty(), "what was refused was not sent");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_manager_whose_worker_already_waits_for_it_elsewhere_is_told_the_cycle_of_the_queue() {
+    let tools = &["send_message_to_agent_and_wait_for_reply"];
+    let script = r#"
+[[reply]]
+agent = "boss"
+step = 1
+contains = "the leaflet"
+first_delay_ms = 5000
+[[reply.call]]
+name = "delegate"
+arguments = { tasks = [{ agent = "ann", task = "write it" }] }
+[[reply]]
+agent = "ann"
+step = 1
+[[reply.call]]
+name = "send_message_to_agent_and_wait_for_reply"
+arguments = { message = "how long may it be?", other_agent_id = "boss" }
+[default]
+text = "{agent} goes on"
+"#;
+    let world = World::new(Plan { tools, ..plan(script) }).await;
+    let run = world.post("the leaflet").await;
+    world.live(|live| live.name == "boss").await;
+    // In a talk of her own ann asks boss, who is at work: her mail queues, and she is parked on it.
+    let to = Address::Agent(agent_id("ann"));
+    let sent = world.ask(Request::Send { to, text: "ask boss".to_owned() }).await.unwrap();
+    let Reply::Sent { run: talk, .. } = sent else { panic!("{sent:?}") };
+    world.in_state(&talk, RunState::Parked).await;
+    assert_eq!(stop(&world.finished(&run).await), StopReason::EndTurn);
+    let told = world.asked_of("boss").into_iter().find_map(|prompt| match prompt.entries.last() {
+        Some(Entry::Result { ok: false, text, .. }) => Some(text.clone()),
+        _ => None,
+    });
+    assert!(told.as_ref().is_some_and(|text| text.contains("(boss for ann, ann for boss)")), "{told:?}");
+    assert_eq!(stop(&world.finished(&talk).await), StopReason::EndTurn, "boss answers her mail once he is free");
     world.close().await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nightdesk::domain::{Change, Job, JobOutcome, JobState};
+use nightdesk::domain::{Change, Conversation, Job, JobOutcome, JobState};
 use tokio::time::Instant;
 
 use crate::world::{Plan, World, story};
@@ -143,4 +143,45 @@ async fn background_work_uses_at_most_four_slots_and_leaves_the_last_of_several(
         world.jobs_over(9).await;
         world.close().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_answers_mail_of_a_job_makes_way_like_the_job_and_is_finished_later() {
+    let script = r#"
+[[reply]]
+background = true
+step = 1
+[[reply.call]]
+name = "send_message_to_agent_async"
+arguments = { message = "please look at the dates", other_agent_id = "ann" }
+[[reply]]
+background = true
+[[reply.call]]
+name = "memory_finish_edits"
+[[reply]]
+agent = "ann"
+contains = "please look"
+text = "hm hm hm hm hm "
+chunk = 3
+delay_ms = 12000
+[default]
+text = "{agent} speaks"
+first_delay_ms = 1000
+"#;
+    let plan = || Plan { members: &["ann", "bob"], every_turns: Some(2), ..desk(script) };
+    let alone = alone(plan()).await;
+    let world = World::new(plan()).await;
+    world.send("one").await;
+    world.send("two").await;
+    world.live(|live| live.name == "ann" && live.text.contains("hm")).await;
+    let start = Instant::now();
+    world.send("three").await;
+    assert_eq!(start.elapsed(), alone, "the person's turn does not wait for it");
+    let read = async |world: &World| {
+        let talk = world.store().find::<Conversation>("agent-ann").await.unwrap().pop()?;
+        let said = crate::world::lines(&world.messages(&talk.id).await);
+        (said.len() == 2).then_some(said)
+    };
+    assert_eq!(world.when(read).await, ["cleo: please look at the dates", "ann: hm hm hm hm hm "]);
+    world.close().await;
 }

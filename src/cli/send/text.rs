@@ -96,8 +96,8 @@ impl Speeches {
                 print::note(&format!("{} ▸ {name} {arguments}  {sign}{first}", message.name));
                 Ok(())
             }
-            Content::Notice { text, .. } => {
-                print::note(text);
+            Content::Notice { .. } => {
+                print::note(&message.stated());
                 Ok(())
             }
         }

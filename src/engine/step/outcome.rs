@@ -1,6 +1,7 @@
 //! What a step commits: edits, the step, its messages, and where its run goes.
 
-use super::{Draft, Made};
+use super::Made;
+use super::calls::Draft;
 use crate::domain::{
     AgentId, Block, Change, Commit, Content, Editor, Job, JobOutcome, JobState, Mail, MailId, MailStatus, Message,
     MessageId, NoticeKind, PendingCall, PendingKind, Rest, Revision, Run, RunId, RunKind, RunState, StepId, StopReason,

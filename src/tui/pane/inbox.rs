@@ -5,7 +5,7 @@
 
 pub mod rows;
 
-use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::MouseEvent;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
@@ -106,17 +106,8 @@ impl Pane for Inbox {
     }
 
     fn mouse(&mut self, event: MouseEvent, area: Rect, cx: &mut Cx<'_>) {
-        match event.kind {
-            MouseEventKind::ScrollDown => self.list.scroll(3),
-            MouseEventKind::ScrollUp => self.list.scroll(-3),
-            MouseEventKind::Down(MouseButton::Left) => {
-                let Some(id) = self.list.at(event.row.saturating_sub(area.y)).cloned() else { return };
-                if self.list.selected() == Some(&id) {
-                    self.command(Command::Open, cx);
-                }
-                self.list.select(id);
-            }
-            _ => {}
+        if self.list.mouse(event, area).is_some() {
+            self.command(Command::Open, cx);
         }
     }
 

@@ -3,6 +3,7 @@
 //! The selection is kept by key, so it stays on its item while others come and go; what stands on the screen
 //! stays where it is when rows above it grow.
 
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -192,6 +193,23 @@ impl<K: Clone + PartialEq> List<K> {
                 self.take(at);
             }
         }
+    }
+
+    /// Takes a mouse event over the list's `area`: the wheel scrolls, a click selects. The key of an item that was
+    /// selected already and is clicked comes back: it is to be opened.
+    pub fn mouse(&mut self, event: MouseEvent, area: Rect) -> Option<K> {
+        match event.kind {
+            MouseEventKind::ScrollDown => self.scroll(3),
+            MouseEventKind::ScrollUp => self.scroll(-3),
+            MouseEventKind::Down(MouseButton::Left) => {
+                let key = self.at(event.row.saturating_sub(area.y)).cloned()?;
+                let again = self.selected() == Some(&key);
+                self.select(key.clone());
+                return again.then_some(key);
+            }
+            _ => {}
+        }
+        None
     }
 
     /// Draws it; with `focused`, the selected item's first row stands out.

@@ -5,7 +5,7 @@ mod rows;
 
 use std::collections::BTreeMap;
 
-use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::MouseEvent;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
@@ -170,19 +170,10 @@ impl Pane for Roster {
     }
 
     fn mouse(&mut self, event: MouseEvent, area: Rect, cx: &mut Cx<'_>) {
-        match event.kind {
-            MouseEventKind::ScrollDown => self.list.scroll(3),
-            MouseEventKind::ScrollUp => self.list.scroll(-3),
-            MouseEventKind::Down(MouseButton::Left) => {
-                let Some(key) = self.list.at(event.row.saturating_sub(area.y)).cloned() else { return };
-                let again = self.list.selected() == Some(&key);
-                self.list.select(key.clone());
-                self.point(cx);
-                if again {
-                    self.open(key, cx);
-                }
-            }
-            _ => {}
+        let opened = self.list.mouse(event, area);
+        self.point(cx);
+        if let Some(key) = opened {
+            self.open(key, cx);
         }
     }
 

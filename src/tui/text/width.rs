@@ -7,11 +7,19 @@ use std::borrow::Cow;
 
 use ratatui::buffer::CellWidth as _;
 use unicode_segmentation::UnicodeSegmentation as _;
+use unicode_width::UnicodeWidthChar as _;
 
 /// Cells of one grapheme; 0 for one that holds a control character, which is never drawn.
+///
+/// Two cleaned texts put side by side may meet in one grapheme that is narrower than its parts, as vowel signs of
+/// Kirat Rai are: drawn as parts, they take the sum.
 #[must_use]
 pub fn grapheme(grapheme: &str) -> usize {
-    if grapheme.chars().any(char::is_control) { 0 } else { usize::from(grapheme.cell_width()) }
+    if grapheme.chars().any(char::is_control) {
+        return 0;
+    }
+    let parts = grapheme.chars().map(|part| part.width().unwrap_or(0)).sum();
+    usize::from(grapheme.cell_width()).max(parts)
 }
 
 /// Cells of a text: the sum over its graphemes.

@@ -1,0 +1,216 @@
+//! The calls of a step, made in order and committed with it; where a block has moved on, made again on current values.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+
+use super::Made;
+use super::outcome::{Outcome, Ran};
+use crate::domain::group::DEFAULT_MAX_ROUNDS;
+use crate::domain::{
+    Block, BlockId, Change, Commit, Conflict, ConversationId, Message, PendingCall, PendingKind, Rest, Step, StepId,
+};
+use crate::engine::directory::Colleagues;
+use crate::engine::live::LiveGuard;
+use crate::engine::speech::Work;
+use crate::engine::wire::Phase;
+use crate::engine::{Engine, Trouble, context};
+use crate::llm::{ModelError, ToolCall};
+use crate::store::{CommitError, StepView, Store};
+use crate::tools::delegate::Delegation;
+use crate::tools::{Desk, Effect, Library, StagedBlock, Tool, Wait};
+
+/// How often a step whose blocks moved on is committed again.
+const COMMIT_TRIES: u32 = 5;
+
+/// A step to be committed: one the model has just answered, or the calls of one that waited.
+pub(super) struct Draft {
+    pub(super) step: StepId,
+    /// The step's row; `None` when it was committed before its calls waited.
+    pub(super) row: Option<Step>,
+    pub(super) text: String,
+    pub(super) reasoning: String,
+    pub(super) calls: Vec<ToolCall>,
+    /// The place in the step of the first of these calls.
+    pub(super) first: u32,
+    /// What is known of calls by their place: they were decided on, or answered.
+    pub(super) known: BTreeMap<u32, Known>,
+    /// What comes first in the commit.
+    pub(super) begin: Vec<Change>,
+    /// The blocks' values as the model was shown them.
+    pub(super) shown: Vec<(BlockId, String)>,
+    pub(super) may: May,
+}
+
+impl Draft {
+    /// The place in its step of one of the calls here.
+    pub(super) fn ordinal(&self, at: usize) -> u32 {
+        self.first + u32::try_from(at).unwrap_or(u32::MAX)
+    }
+}
+
+/// What is known of a call before it is made.
+pub(super) enum Known {
+    /// A person said yes.
+    Approved,
+    /// It has its result already.
+    Result(Effect),
+}
+
+/// What the agent may do in this step beyond having a tool.
+pub(super) struct May {
+    delegate: Delegation,
+    /// Tools a person said yes to for the whole run.
+    granted: BTreeSet<String>,
+}
+
+impl May {
+    /// Derived from the calls the run has waited on, so that a wait and a restart forget nothing.
+    pub(super) async fn know(engine: &Engine, view: &StepView) -> Result<Self, Trouble> {
+        let manages = context::manages(view);
+        let mut may = Self { delegate: Delegation::No, granted: BTreeSet::new() };
+        if !manages && view.agent.rules.is_empty() {
+            return Ok(may);
+        }
+        let calls = engine.store.calls(&view.run.id).await?;
+        let yes = |call: &&PendingCall| call.answer.as_ref().is_some_and(|answer| answer.ok && answer.for_run);
+        let asked = calls.iter().filter(|call| call.kind == PendingKind::Approval);
+        may.granted = asked.filter(yes).map(|call| call.name.clone()).collect();
+        if let Some(group) = view.group.as_ref().filter(|_| manages) {
+            let most = group.max_rounds.unwrap_or(DEFAULT_MAX_ROUNDS);
+            let rounds = calls.iter().filter(|call| call.kind == PendingKind::Workers).count();
+            may.delegate = if rounds < most as usize { Delegation::Open } else { Delegation::Spent(most) };
+        }
+        Ok(may)
+    }
+}
+
+/// Runs the calls, commits the step; where a block has moved on, again on current values.
+pub(super) async fn commit(
+    engine: &Engine,
+    work: &Work,
+    mut view: StepView,
+    mut draft: Draft,
+    live: &LiveGuard,
+) -> Result<Made, Trouble> {
+    let mut refused = None;
+    let mut tries = 0;
+    while tries < COMMIT_TRIES {
+        let ran = run_calls(engine, &view, &draft, live).await;
+        let outcome = Outcome::new(engine, work, &view, &draft, ran);
+        let made = outcome.made();
+        let mut commit = Commit::new(work.actor(&view.agent.id), outcome.changes());
+        // The calls of a step that waited begin with the move that says so: it fails where the run is not parked.
+        if draft.row.is_some() {
+            commit = commit.on(Rest::RunRunning(work.run.clone()));
+        }
+        if let Some((job, fence)) = &work.job {
+            commit = commit.on(Rest::JobFence(job.clone(), *fence));
+        }
+        match engine.store.commit(work.lane(), commit).await {
+            Ok(_) => return Ok(made),
+            // One call asks for what cannot be: it has that as its result, the others are as they were.
+            Err(CommitError::Conflict(Conflict::Call { ordinal, text })) => {
+                let result = Known::Result(Effect::refused(text.clone()));
+                if draft.known.insert(ordinal, result).is_some() {
+                    return Err(Trouble::Refused(text));
+                }
+            }
+            Err(CommitError::Conflict(Conflict::Block { current })) => {
+                tries += 1;
+                tracing::info!(run = %work.run, step = %draft.step, block = %current.label, "the block moved on; again");
+                view.blocks = engine.store.step_view(&work.run, 1).await?.blocks;
+            }
+            Err(CommitError::Conflict(Conflict::Run { .. } | Conflict::Fenced { .. })) => return Ok(Made::Over),
+            // A block may have become read-only or smaller meanwhile: the tools will say so to the agent.
+            Err(CommitError::Conflict(Conflict::Refused { text })) => {
+                tries += 1;
+                tracing::warn!(run = %work.run, step = %draft.step, "{text}; again");
+                view.blocks = engine.store.step_view(&work.run, 1).await?.blocks;
+                refused = Some(text);
+            }
+            Err(CommitError::Store(fault)) => return Err(fault.into()),
+        }
+    }
+    Ok(Made::Failed(match refused {
+        Some(text) => ModelError::terminal(text),
+        None => ModelError::transient(format!(
+            "{COMMIT_TRIES} times in a row a block this step edits was changed by others meanwhile"
+        )),
+    }))
+}
+
+/// Runs the calls in order on a fresh desk, up to the first that needs somebody.
+async fn run_calls(engine: &Engine, view: &StepView, draft: &Draft, live: &LiveGuard) -> Ran {
+    let as_shown = |block: &Block| {
+        let found = draft.shown.iter().find(|(id, _)| *id == block.id);
+        found.map_or_else(|| block.value.clone(), |(_, value)| value.clone())
+    };
+    let library = Conversations { store: &engine.store, conversation: &view.conversation.id };
+    let directory = Colleagues { store: &engine.store, view };
+    let mut desk = Desk {
+        agent: &view.agent.name,
+        blocks: view.blocks.iter().map(|block| StagedBlock::new(block.clone(), as_shown(block))).collect(),
+        library: &library,
+        directory: &directory,
+        delegates: draft.may.delegate,
+        posts: Vec::new(),
+    };
+    let allowed = context::tool_names(view);
+    let mut ran = Ran { effects: Vec::new(), posts: Vec::new(), blocks: Vec::new() };
+    for (at, call) in draft.calls.iter().enumerate() {
+        let ordinal = draft.ordinal(at);
+        if ran.effects.iter().any(|effect| matches!(effect, Effect::Wait(_))) {
+            break;
+        }
+        if ran.effects.iter().any(|effect| matches!(effect, Effect::Finish { .. } | Effect::Pass)) {
+            ran.effects.push(Effect::refused("not called: you had finished"));
+            continue;
+        }
+        let known = draft.known.get(&ordinal);
+        if let Some(Known::Result(effect)) = known {
+            ran.effects.push(effect.clone());
+            continue;
+        }
+        live.phase(Phase::Calling { tool: call.name.clone() });
+        let tool = engine.tools.get(&call.name).filter(|_| allowed.contains(&call.name));
+        let asks = view.agent.rules.iter().any(|rule| rule.wants_approval(&call.name))
+            && !draft.may.granted.contains(&call.name)
+            && known.is_none();
+        ran.effects.push(match tool {
+            Some(_) if asks => Effect::Wait(Wait::Approval),
+            Some(tool) => guarded(tool.as_ref(), &call.arguments, &mut desk).await,
+            None => Effect::refused(format!("you have no tool {:?}; your tools: {}", call.name, allowed.join(", "))),
+        });
+        ran.posts.extend(std::mem::take(&mut desk.posts).into_iter().map(|post| (ordinal, post)));
+    }
+    ran.blocks = desk.blocks;
+    ran
+}
+
+/// A tool that panics fails its own call; everything else goes on.
+async fn guarded(tool: &dyn Tool, arguments: &serde_json::Value, desk: &mut Desk<'_>) -> Effect {
+    let before = desk.blocks.clone();
+    let called = AssertUnwindSafe(tool.call(arguments, desk)).catch_unwind().await;
+    called.unwrap_or_else(|_| {
+        desk.blocks = before;
+        desk.posts.clear();
+        Effect::refused(format!("{} failed inside; this is a fault of the tool, not of the call", tool.spec().name))
+    })
+}
+
+/// The agent's conversation, searched in the store.
+struct Conversations<'a> {
+    store: &'a Store,
+    conversation: &'a ConversationId,
+}
+
+impl Library for Conversations<'_> {
+    fn search<'a>(&'a self, query: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<Message>, String>> {
+        Box::pin(async move {
+            self.store.search(Some(self.conversation), query, limit).await.map_err(|fault| fault.to_string())
+        })
+    }
+}

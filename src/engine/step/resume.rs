@@ -1,0 +1,118 @@
+//! A step whose calls waited, gone on with.
+
+use std::collections::BTreeMap;
+
+use super::calls::{Draft, Known, May, commit};
+use super::{Made, about};
+use crate::domain::{BlockId, Change, MailStatus, PendingCall, PendingKind, RunState, Step, StepId, run};
+use crate::engine::context::CONTEXT_BYTES;
+use crate::engine::speech::Work;
+use crate::engine::wire::Phase;
+use crate::engine::{Engine, Trouble, ending, wait};
+use crate::llm::ToolCall;
+use crate::store::StepView;
+use crate::tools::Effect;
+
+/// Goes on with the calls of a run that is parked, without asking the model: what was answered has its result, what
+/// was approved is made now, and what stood behind it, too. One of them may have to wait again.
+pub async fn resume(engine: &Engine, work: &Work) -> Result<Made, Trouble> {
+    let view = engine.store.step_view(&work.run, CONTEXT_BYTES).await?;
+    if view.run.state != RunState::Parked {
+        return Ok(if view.run.state == RunState::Running { Made::Next } else { Made::Over });
+    }
+    let rows = engine.store.calls(&work.run).await?;
+    let waited = ending::unprocessed(&rows);
+    let Some(first) = waited.first() else { return Ok(Made::Over) };
+    let Some(row) = engine.store.steps(&work.run).await?.pop() else { return Ok(Made::Over) };
+    let mut known = BTreeMap::new();
+    let mut begin = Vec::new();
+    for call in &waited {
+        let (step, ordinal) = (call.step.clone(), call.ordinal);
+        match (call.kind, &call.answer) {
+            (PendingKind::Approval, Some(answer)) if answer.ok => {
+                known.insert(ordinal, Known::Approved);
+            }
+            (PendingKind::Approval, Some(answer)) => {
+                known.insert(ordinal, Known::Result(denied(&answer.text)));
+            }
+            (PendingKind::Behind, _) => {
+                let answer = run::Answer { ok: true, text: String::new(), for_run: false };
+                begin.push(Change::CallAnswered { step, ordinal, answer });
+            }
+            (_, Some(answer)) => {
+                known.insert(ordinal, Known::Result(Effect::Result { ok: answer.ok, text: answer.text.clone() }));
+            }
+            (PendingKind::Approval | PendingKind::Group, None) => return Ok(Made::Parked),
+            (PendingKind::Workers | PendingKind::Reply, None) => {
+                let answer = wait::gather(engine, call).await?;
+                known.insert(ordinal, Known::Result(Effect::Result { ok: answer.ok, text: answer.text.clone() }));
+                begin.push(Change::CallAnswered { step, ordinal, answer });
+                begin.extend(taken(engine, call).await?);
+            }
+        }
+    }
+    begin.push(Change::RunMoved { id: work.run.clone(), to: RunState::Running });
+    if let Some(turn) = &work.turn
+        && engine.must_run(turn).await?.state == RunState::Parked
+    {
+        begin.push(Change::RunMoved { id: turn.clone(), to: RunState::Running });
+    }
+    let live = engine.live.begin(StepId::fresh(engine.store.ids()), about(&view), Phase::Waiting);
+    let draft = Draft {
+        step: row.id.clone(),
+        row: None,
+        text: String::new(),
+        reasoning: String::new(),
+        calls: waited
+            .iter()
+            .map(|call| ToolCall { id: call.call.clone(), name: call.name.clone(), arguments: call.arguments.clone() })
+            .collect(),
+        first: first.ordinal,
+        known,
+        begin,
+        shown: shown_to(engine, &view, &row).await?,
+        may: May::know(engine, &view).await?,
+    };
+    commit(engine, work, view, draft, &live).await
+}
+
+fn denied(reason: &str) -> Effect {
+    let reason = reason.trim();
+    if reason.is_empty() {
+        Effect::refused("not called: the user said no")
+    } else {
+        Effect::refused(format!("not called: the user said no: {reason}"))
+    }
+}
+
+/// Replies the call takes into its agent's context: they are read.
+async fn taken(engine: &Engine, call: &PendingCall) -> Result<Vec<Change>, Trouble> {
+    let mut read = Vec::new();
+    if call.kind != PendingKind::Reply {
+        return Ok(read);
+    }
+    for mail in wait::mails_of(engine, call).await? {
+        let replies = wait::replies_to(engine, &mail).await?.into_iter();
+        read.extend(replies.filter(|reply| reply.status == MailStatus::Delivered).map(|reply| Change::MailMoved {
+            id: reply.id,
+            to: MailStatus::Read,
+            run: None,
+            error: None,
+        }));
+    }
+    Ok(read)
+}
+
+/// The blocks' values as the model saw them when it made the calls.
+async fn shown_to(engine: &Engine, view: &StepView, row: &Step) -> Result<Vec<(BlockId, String)>, Trouble> {
+    let mut shown = Vec::new();
+    for (id, version) in &row.saw {
+        let current = view.blocks.iter().find(|block| block.id == *id && block.version == *version);
+        let value = match current {
+            Some(block) => Some(block.value.clone()),
+            None => engine.store.revision(id, *version).await?.map(|revision| revision.value),
+        };
+        shown.extend(value.map(|value| (id.clone(), value)));
+    }
+    Ok(shown)
+}

@@ -94,9 +94,6 @@ impl Laid {
                     rest: vec![Span::new("  ", role)],
                     ..Shape::plain(cells)
                 };
-                // Who chose stands in the column of names already.
-                let own = text.strip_prefix(message.name.as_str()).and_then(|text| text.strip_prefix(' '));
-                let text = own.filter(|_| *notice == NoticeKind::Choice).unwrap_or(text);
                 Body::Rows(wrap(&[Span::new(clean(text), role)], &shape))
             }
         };

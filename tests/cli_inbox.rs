@@ -116,6 +116,23 @@ fn what_is_denied_does_not_run_and_the_agent_is_told_why() {
 }
 
 #[test]
+fn work_that_drains_takes_up_the_job_whose_call_was_approved() {
+    let shell = Shell::new();
+    let team = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/teams/approvals.toml");
+    shell.ok(&["apply", team]);
+    shell.ok(&["send", "approvals", "We decided to launch on the third of May."]);
+    shell.ok(&["send", "approvals", "Anna tells the printers."]);
+    shell.ok(&["work", "--drain"]);
+    let waiting = inbox(&shell);
+    assert_eq!(waiting[0]["agent"], "keeper", "{waiting}");
+    shell.ok(&["inbox", "approve", waiting[0]["id"].as_str().unwrap()]);
+    let worked = shell.ok(&["work", "--drain"]);
+    assert!(worked.contains("keeper completed"), "{worked}");
+    assert!(shell.ok(&["block", "show", "approvals", "plan"]).contains("Anna tells the printers"));
+    shell.folds();
+}
+
+#[test]
 fn a_decision_goes_through_the_program_that_owns_the_store() {
     let shell = desk();
     shell.ok(&["send", "desk", "hello"]);

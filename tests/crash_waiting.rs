@@ -70,6 +70,17 @@ arguments = { label = "story", new_str = "- and more" }
 text = "{agent} is done"
 "#;
 
+const JOB: &str = r#"
+[[reply]]
+agent = "zoe"
+step = 1
+[[reply.call]]
+name = "memory_rethink"
+arguments = { label = "story", new_memory = "all anew" }
+[default]
+text = "{agent} is done"
+"#;
+
 const MAIL: &str = r#"
 [[reply]]
 agent = "ann"
@@ -107,7 +118,7 @@ text = "{agent} has spoken"
 "#;
 
 /// The sessions, by name.
-const SESSIONS: [&str; 4] = ["delegation", "approval", "mail", "dynamic"];
+const SESSIONS: [&str; 5] = ["delegation", "approval", "job", "mail", "dynamic"];
 
 fn plan(session: &str) -> Plan {
     let plan = Plan { tools: &["memory_rethink"], members: &["ann", "bob"], ..Plan::default() };
@@ -117,6 +128,11 @@ fn plan(session: &str) -> Plan {
         "approval" => {
             let rules = vec![Rule::RequiresApproval { tool_name: "memory_rethink".to_owned() }];
             Plan { script: APPROVAL, rules, ..plan }
+        }
+        "job" => {
+            let rules = vec![Rule::RequiresApproval { tool_name: "memory_rethink".to_owned() }];
+            let (background, every_turns) = (&["zoe"][..], Some(1));
+            Plan { script: JOB, rules, background, every_turns, members: &["ann"], ..plan }
         }
         "mail" => {
             let tools = &["send_message_to_agent_and_wait_for_reply"];
@@ -166,7 +182,8 @@ async fn over(engine: &Engine, handle: &Handle) {
         head.borrow_and_update();
         let open = engine.store().open_runs().await.unwrap();
         let mails = engine.store().mails(None, Some(MailStatus::Pending), 1).await.unwrap();
-        if open.is_empty() && mails.is_empty() {
+        let jobs = engine.store().unfinished_jobs().await.unwrap();
+        if open.is_empty() && mails.is_empty() && jobs.is_empty() {
             return;
         }
         for run in open {
@@ -298,6 +315,13 @@ fn f1_ended_at_every_point_of_an_approval_the_conversation_is_the_one_nobody_end
 }
 
 #[test]
+fn f1_ended_at_every_point_of_a_job_that_asks_the_block_is_the_one_nobody_ended() {
+    let outcome = f1("job", 6);
+    assert_eq!(outcome.conversation, ["user: go on", "ann: ann is done"]);
+    assert_eq!(outcome.block, ["all anew"]);
+}
+
+#[test]
 fn f1_ended_at_every_point_of_a_mail_that_is_waited_for_the_conversation_is_the_one_nobody_ended() {
     let outcome = f1("mail", 8);
     assert!(
@@ -314,5 +338,5 @@ fn f1_ended_at_every_point_of_a_mail_that_is_waited_for_the_conversation_is_the_
 fn f1_ended_at_every_point_of_a_dynamic_turn_the_conversation_is_the_one_nobody_ended() {
     let outcome = f1("dynamic", 8);
     assert!(outcome.conversation.contains(&"bob: bob has spoken".to_owned()), "{:?}", outcome.conversation);
-    assert_eq!(SESSIONS.len(), 4);
+    assert_eq!(SESSIONS.len(), 5);
 }

@@ -34,7 +34,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Makes an agent at home in a group; it joins the members where the group has members.
+    /// Makes an agent at home in a group; it joins the members, or those in the background where it has no members.
     Create(Box<edit::Create>),
     /// Changes an agent, also while it speaks: what changes counts from its next step.
     Update(Box<edit::Update>),

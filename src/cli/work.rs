@@ -11,7 +11,7 @@ use super::desk::{Desk, Places};
 use super::print::{self, Out};
 use super::roster::Roster;
 use super::{Exit, Failure, job, send};
-use crate::domain::{ConversationId, Job, JobState};
+use crate::domain::{AgentId, ConversationId, Job, JobState, PendingKind, RunId};
 use crate::engine::wire::{RowUpdate, Update};
 use crate::engine::{Options, Scope};
 use crate::store::Store;
@@ -131,13 +131,29 @@ async fn is_drained(store: &Store) -> Result<bool, Failure> {
     }
     let now = store.clock().now();
     let jobs = store.unfinished_jobs().await?;
+    let held = held_runs(store).await?;
     Ok(!jobs.iter().any(|job| match &job.state {
         JobState::Running { .. } => true,
         JobState::Retryable { run_at, .. } => *run_at <= now,
         // The window of a job begins where the one before it ends, so that one goes first.
         JobState::Available => job.window.is_some() || !jobs.iter().any(|other| is_before(other, job)),
-        JobState::Parked | JobState::Completed { .. } | JobState::Failed { .. } | JobState::Cancelled { .. } => false,
+        JobState::Parked => job.run.as_ref().is_some_and(|run| !held.contains(run)),
+        JobState::Completed { .. } | JobState::Failed { .. } | JobState::Cancelled { .. } => false,
     }))
+}
+
+/// The runs that wait for a person, or for an agent that has not answered. Any other that is parked has its answer
+/// and goes on.
+async fn held_runs(store: &Store) -> Result<Vec<RunId>, Failure> {
+    let open = store.open_runs().await?;
+    let works = |agent: &AgentId| open.iter().any(|run| run.agent() == Some(agent));
+    let calls = store.waiting_calls().await?.into_iter();
+    let holds = calls.filter(|call| match call.kind {
+        PendingKind::Approval => true,
+        PendingKind::Reply => call.whom.iter().any(works),
+        PendingKind::Workers | PendingKind::Group | PendingKind::Behind => false,
+    });
+    Ok(holds.map(|call| call.run).collect())
 }
 
 fn is_before(other: &Job, job: &Job) -> bool {

@@ -30,9 +30,11 @@ pub async fn work_off(
     cancel: CancellationToken,
     give_way: CancellationToken,
 ) -> Result<(), Trouble> {
-    let parked = job.state == JobState::Parked;
     let Some(job) = claim(engine, job).await? else { return Ok(()) };
     let Some(run) = job.run.clone() else { return Ok(()) };
+    // Its run says where it stands, not its former state: one that gave way, or whose program ended, between the
+    // answer and the step that takes it is available again, and its run is still parked.
+    let mut resumes = engine.must_run(&run).await?.state == RunState::Parked;
     let work = Work {
         run,
         turn: None,
@@ -42,7 +44,6 @@ pub async fn work_off(
         attempts_before: job.attempt.saturating_sub(1),
         yields: true,
     };
-    let mut resumes = parked;
     loop {
         let made = if resumes { step::resume(engine, &work).await } else { step::make(engine, &work).await };
         resumes = false;

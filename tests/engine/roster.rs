@@ -49,6 +49,21 @@ fn names(list: &[&str]) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn somebody_new_in_a_sleeptime_group_works_in_the_background() {
+    let plan = Plan {
+        manager_type: ManagerType::Sleeptime,
+        manager: Some("ann"),
+        members: &[],
+        background: &["zoe"],
+        ..Plan::default()
+    };
+    let world = World::new(plan).await;
+    let hired = hire(&world, "dan").await;
+    let group = world.store().row::<Group>(group_id().as_str()).await.unwrap().unwrap();
+    assert_eq!((group.members.len(), group.in_background(&hired.id)), (0, true));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_empty_group_and_one_of_nobody_known_are_refused_and_leave_nothing() {
     let world = World::new(Plan::default()).await;
     let head = *world.store().head().borrow();

@@ -38,7 +38,10 @@ fn offers(prompt: &Prompt, tool: &str) -> bool {
     prompt.tools.iter().any(|spec| spec.name == tool)
 }
 
-/// True when the job had its steps, or an edit was refused twice.
+/// What the result of a call begins with that the person at the desk refused.
+const DENIED: &str = "not called: the user said no";
+
+/// True when the job had its steps, when an edit was refused twice, or when a person said no to one.
 fn is_spent(prompt: &Prompt) -> bool {
     let own =
         prompt.entries.iter().filter(|entry| matches!(entry, Entry::Own { calls, .. } if !calls.is_empty())).count();
@@ -47,6 +50,7 @@ fn is_spent(prompt: &Prompt) -> bool {
     for entry in &prompt.entries {
         match entry {
             Entry::Own { .. } => step_refused = false,
+            Entry::Result { ok: false, text, .. } if text.starts_with(DENIED) => return true,
             Entry::Result { ok: false, .. } if !step_refused => {
                 step_refused = true;
                 refused += 1;

@@ -201,8 +201,7 @@ impl Modal for OpenJob {
     }
 
     fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, model: &Model) {
-        let name = self.job(model).and_then(|job| model.agent(&job.agent));
-        let name = name.map_or_else(|| "somebody".to_owned(), |agent| clean_line(&agent.name).into_owned());
+        let name = self.job(model).map(|job| clean_line(model.name_of(&job.agent))).unwrap_or_default();
         let cause = self.job(model).map(jobs::rows::trigger).unwrap_or_default();
         let title = format!("Job: {name}, {cause}");
         let inside = frame_box(frame, screen, Self::size(screen), &title, look);

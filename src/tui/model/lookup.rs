@@ -65,6 +65,12 @@ impl Model {
         self.place.group.as_ref().and_then(|id| self.group(id))
     }
 
+    /// The agent's name, as it was given; words that say so where it is no more.
+    #[must_use]
+    pub fn name_of(&self, id: &AgentId) -> &str {
+        self.agent(id).map_or("(deleted)", |agent| agent.name.as_str())
+    }
+
     /// The conversation that is shown; none before the first message to somebody.
     #[must_use]
     pub fn shown_conversation(&self) -> Option<&Conversation> {
@@ -162,8 +168,7 @@ impl Model {
         }
         let whom = self.waits_for(agent);
         if !whom.is_empty() {
-            let name = |id: &AgentId| self.agent(id).map_or_else(|| "somebody".to_owned(), |agent| agent.name.clone());
-            return Doing::WaitsFor(whom.into_iter().map(name).collect());
+            return Doing::WaitsFor(whom.into_iter().map(|id| self.name_of(&id).to_owned()).collect());
         }
         if self.runs.iter().any(|run| run.agent() == Some(agent) && run.state == RunState::Parked) {
             return Doing::Waiting;

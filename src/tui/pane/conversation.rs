@@ -210,6 +210,10 @@ impl Conversation {
                 beside || (part.stated && before.stated)
             });
         }
+        if self.window.get(at).is_some_and(|message| message.agent.is_none() && message.name.is_empty()) {
+            // The user's next words, below the choice that ended the turn.
+            return false;
+        }
         let given_out = |message: &Message| {
             let notice =
                 matches!(message.content, Content::Notice { notice: NoticeKind::Choice | NoticeKind::Delegated, .. });

@@ -11,7 +11,7 @@ const PERSONA: &str = "persona";
 /// What that block is for: the agent itself reads it.
 const PERSONA_IS_FOR: &str = "Who you are and how you speak";
 
-/// The changes that make the agent; it joins the members where its group has members.
+/// The changes that make the agent; it joins the members, or those in the background where its group has no members.
 pub(super) fn created(
     engine: &Engine,
     people: &People,
@@ -25,10 +25,11 @@ pub(super) fn created(
     fill(engine, people, &mut agent, form)?;
     let mut changes: Vec<Change> = persona(engine, people, &mut agent, form).into_iter().collect();
     changes.push(Change::AgentPut(agent));
-    if group.manager_type != ManagerType::Sleeptime {
-        group.members.push(id.clone());
-        changes.push(Change::GroupPut(group));
+    match &mut group.sleeptime {
+        Some(policy) if group.manager_type == ManagerType::Sleeptime => policy.agents.push(id.clone()),
+        _ => group.members.push(id.clone()),
     }
+    changes.push(Change::GroupPut(group));
     Ok(changes)
 }
 

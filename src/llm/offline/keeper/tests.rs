@@ -226,6 +226,21 @@ fn a_refused_edit_is_tried_once_more_on_the_current_text_and_then_left() {
 }
 
 #[test]
+fn an_edit_a_person_said_no_to_is_not_asked_for_again() {
+    let mut prompt = window(vec![block("story", "The story so far")], &["Mira keeps bees in Lucerne."]);
+    let calls = answer(&prompt).calls(&prompt);
+    let result = Entry::Result {
+        call: calls[0].id.clone(),
+        name: calls[0].name.clone(),
+        ok: false,
+        text: "not called: the user said no: not yet".to_owned(),
+    };
+    prompt.entries.extend([Entry::Own { text: String::new(), calls }, result]);
+    prompt.place.step += 1;
+    assert_eq!(answer(&prompt).calls(&prompt)[0].name, FINISH);
+}
+
+#[test]
 fn an_edit_already_accepted_is_not_made_twice_when_the_prompt_lags() {
     let mut prompt = window(vec![block("story", "The story so far")], &["Mira keeps bees in Lucerne."]);
     let calls = answer(&prompt).calls(&prompt);

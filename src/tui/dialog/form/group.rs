@@ -50,7 +50,7 @@ fn statuses() -> Vec<Choice> {
     let about = |status| match status {
         GroupStatus::Active => "it takes turns",
         GroupStatus::Paused => "nothing starts, and mail waits",
-        GroupStatus::Archived => "nothing starts, and the list of agents leaves it out",
+        GroupStatus::Archived => "nothing starts, and it stands last among the groups",
     };
     GroupStatus::ALL.map(|status| Choice { title: status.as_str(), about: about(status) }).into()
 }

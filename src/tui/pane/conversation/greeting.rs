@@ -53,7 +53,8 @@ fn rows(model: &Model, cells: usize) -> Vec<Row> {
                     2 => "After every second turn".to_owned(),
                     n => format!("After every {n} turns"),
                 };
-                say(&format!("{every} {} works in the background; watch the blocks.", names.join(" and ")), Role::Dim);
+                let work = if names.len() == 1 { "works" } else { "work" };
+                say(&format!("{every} {} {work} in the background; watch the blocks.", names.join(" and ")), Role::Dim);
             }
         }
     }

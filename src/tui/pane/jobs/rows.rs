@@ -151,7 +151,7 @@ pub fn fault(job: &Job, look: &Look) -> Option<String> {
 /// A job in one sentence, to be copied.
 #[must_use]
 pub fn sentence(job: &Job, model: &Model) -> String {
-    let name = model.agent(&job.agent).map_or("somebody", |agent| agent.name.as_str());
+    let name = model.name_of(&job.agent);
     let what = job.state.error().map_or_else(|| outcome(job), ToOwned::to_owned);
     format!("{name}, {}: {} {what} ({})", trigger(job), job.state.shown(), job.id)
 }
@@ -167,7 +167,7 @@ impl Columns {
     /// Columns that fit all jobs into `cells`.
     pub(super) fn over(here: &[&Job], elsewhere: &[&Job], cells: usize, model: &Model) -> Self {
         let all = || here.iter().chain(elsewhere);
-        let name = |job: &&&Job| model.agent(&job.agent).map_or(0, |agent| width(&clean_line(&agent.name)));
+        let name = |job: &&&Job| width(&clean_line(model.name_of(&job.agent)));
         let cells = cells.saturating_sub(1);
         Self {
             agents: all().map(|job| name(&job)).max().unwrap_or(0).min(MAX.0),
@@ -180,7 +180,7 @@ impl Columns {
     pub(super) fn job(&self, job: &Job, look: &Look, model: &Model) -> Vec<Row> {
         let glyphs = look.glyphs;
         let (sign, role) = sign(&job.state, glyphs);
-        let name = model.agent(&job.agent).map_or_else(String::new, |agent| clean_line(&agent.name).into_owned());
+        let name = clean_line(model.name_of(&job.agent));
         let head =
             vec![Span::new(format!(" {sign} "), role), Span::new(fit(&name, self.agents, glyphs.ellipsis), Role::Text)];
         let cause = format!("  {}", fit(&trigger(job), self.triggers, glyphs.ellipsis));
@@ -243,7 +243,7 @@ pub(super) fn empty(cells: usize, model: &Model) -> Vec<Row> {
     let text = match policy {
         Some(policy) if policy.every() == 1 => "No job yet. One begins after every turn; R begins one now.".to_owned(),
         Some(policy) => format!("No job yet. One begins after every {} turns; R begins one now.", policy.every()),
-        None => "No background agents here. A team file names them under [group.sleeptime].".to_owned(),
+        None => "No background agents here. e on the group, in the agents, names some.".to_owned(),
     };
     let indent = || vec![Span::new(" ", Role::Dim)];
     wrap(&[Span::new(text, Role::Dim)], &Shape { first: indent(), rest: indent(), ..Shape::plain(cells) })

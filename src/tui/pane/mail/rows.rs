@@ -19,7 +19,7 @@ const LOOKED_AT: usize = 200;
 #[must_use]
 pub fn name(agent: Option<&AgentId>, model: &Model) -> String {
     let Some(id) = agent else { return "you".to_owned() };
-    model.agent(id).map_or_else(|| "somebody gone".to_owned(), |agent| clean_line(&agent.name).into_owned())
+    clean_line(model.name_of(id)).into_owned()
 }
 
 /// From whom to whom.

@@ -212,7 +212,13 @@ pub(super) fn explanation(key: &Key, (cells, room): (usize, usize), look: &Look,
             said.push((clean_line(&group.description).into_owned(), Role::Text));
             let title = group.manager_type.title();
             said.push((format!("{title}: {}", group.manager_type.best_for()), Role::Dim));
-            can.push(("Enter", "show or fold"));
+            can.extend([
+                ("Enter", "show or fold"),
+                ("e", "edit"),
+                ("n", "new agent"),
+                ("+", "member"),
+                ("D", "delete"),
+            ]);
         }
         Key::Agent(group, id) => {
             let (Some(agent), Some(group)) = (model.agent(id), model.group(group)) else { return Vec::new() };
@@ -232,7 +238,8 @@ pub(super) fn explanation(key: &Key, (cells, room): (usize, usize), look: &Look,
             }
             said.push((clean_line(&agent.description).into_owned(), Role::Dim));
             said.push((clean_line(model.model_of(agent)).into_owned(), Role::Dim));
-            can.extend([("Enter", "talk"), ("m", "model"), ("w", "mail")]);
+            can.extend([("Enter", "talk"), ("e", "edit"), ("m", "model"), ("w", "mail")]);
+            can.extend([("-", "take out"), ("D", "delete")]);
             if background {
                 can.insert(0, ("R", "run"));
             }

@@ -37,7 +37,7 @@ impl Colleagues<'_> {
         let homes: BTreeSet<&GroupId> = agents.iter().map(|agent| &agent.group).collect();
         let homes = self.store.rows::<Group>(homes.into_iter().map(|id| id.0.clone()).collect()).await?;
         let homes: BTreeMap<GroupId, Group> = homes.into_iter().map(|home| (home.id.clone(), home)).collect();
-        let runs = self.store.open_runs().await?;
+        let runs = self.store.working_runs().await?;
         let mut colleagues = Vec::with_capacity(agents.len());
         for agent in agents {
             let home = homes.get(&agent.group);

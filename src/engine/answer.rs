@@ -374,9 +374,13 @@ impl Engine {
             ConversationOwner::Agent(id) => known_agents.contains(id),
             ConversationOwner::Job(_) => false,
         });
-        let mut runs = self.store.turn_runs().await?;
-        for turn in runs.clone() {
-            runs.extend(self.store.runs_of(&turn.id).await?);
+        let mut runs = self.store.open_runs().await?;
+        runs.retain(|run| matches!(run.kind, RunKind::Turn { .. } | RunKind::Job { .. }));
+        // Below a turn are its speeches, and below those their workers.
+        let mut at = 0;
+        while let Some(run) = runs.get(at).map(|run| run.id.clone()) {
+            runs.extend(self.store.runs_of(&run).await?);
+            at += 1;
         }
         let faults = [groups.faults, agents.faults, blocks.faults, jobs.faults, conversations.faults].concat();
         Ok(Reply::Overview(Box::new(Overview {

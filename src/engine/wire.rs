@@ -300,7 +300,7 @@ pub struct Overview {
     pub blocks: Vec<Block>,
     /// Conversations of groups and of direct talks.
     pub conversations: Vec<Conversation>,
-    /// Turns that are not over, and their speeches.
+    /// Turns that are not over with all that was made for them, and the runs of jobs that are not over.
     pub runs: Vec<Run>,
     /// The newest jobs, newest first.
     pub jobs: Vec<Job>,

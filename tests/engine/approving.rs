@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use nightdesk::domain::{PendingCall, PendingKind, Rule, RunState, StopReason};
+use nightdesk::domain::{ManagerType, PendingCall, PendingKind, Rule, RunState, StopReason};
 use nightdesk::engine::wire::Request;
 use nightdesk::llm::Entry;
 
 use crate::stop;
-use crate::world::{Plan, World, story};
+use crate::world::{Plan, World, agent_id, story};
 
 const RETHINKS: &str = r#"
 [[reply]]
@@ -58,6 +58,50 @@ async fn what_waits_says_exactly_what_would_run_and_nothing_of_it_has_happened()
     let world = world.restart_after(Duration::from_hours(200)).await;
     world.in_state(&run, RunState::Parked).await;
     assert_eq!(waiting(&world).await.inbox_id(), call.inbox_id(), "it waits for a person as long as it takes");
+    world.close().await;
+}
+
+const WORKER_AND_JOB: &str = r#"
+[[reply]]
+agent = "boss"
+step = 1
+[[reply.call]]
+name = "delegate"
+arguments = { tasks = [{ agent = "ann", task = "write it" }] }
+[[reply]]
+agent = "boss"
+text = "Here it is."
+[[reply]]
+step = 1
+[[reply.call]]
+name = "memory_rethink"
+arguments = { label = "story", new_memory = "all anew" }
+[default]
+text = "done"
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn who_joins_later_knows_whose_call_waits_a_workers_and_a_jobs_too() {
+    let plan = Plan {
+        script: WORKER_AND_JOB,
+        manager_type: ManagerType::Supervisor,
+        manager: Some("boss"),
+        background: &["zoe"],
+        every_turns: Some(1),
+        ..plan()
+    };
+    let world = World::new(plan).await;
+    let first = world.post("go").await;
+    let call = waiting(&world).await;
+    let whose = async |world: &World, call: &PendingCall| {
+        let run = world.overview().await.runs.into_iter().find(|run| run.id == call.run);
+        run.and_then(|run| run.agent().cloned())
+    };
+    assert_eq!(whose(&world, &call).await, Some(agent_id("ann")));
+    decide(&world, &call, false, false, "").await;
+    world.finished(&first).await;
+    let call = waiting(&world).await;
+    assert_eq!(whose(&world, &call).await, Some(agent_id("zoe")));
     world.close().await;
 }
 

@@ -99,8 +99,13 @@ impl App {
             self.effects.push(Effect::Quit(Leave::Stop));
             return;
         }
-        let due = self.model.jobs_running() + self.model.jobs_waiting() + self.model.runs.len();
-        let work = if due > 0 { " Work is not finished." } else { "" };
+        let at_work = self.model.jobs_running() + self.model.jobs_waiting() + self.model.live.len();
+        let due = at_work + self.model.runs.len();
+        let work = match due {
+            0 => "",
+            _ if at_work == 0 && self.model.needs_you(None) > 0 => " What is not finished waits for your yes or no.",
+            _ => " Work is not finished.",
+        };
         let edit =
             self.panes.blocks.unsaved().and_then(|unsaved| self.model.block(&unsaved.block)).map_or_else(
                 String::new,
@@ -111,7 +116,8 @@ impl App {
         let filled = |dialog: &Dialog| matches!(dialog, Dialog::Form(form) if form.is_changed());
         let form = if self.dialogs.iter().any(filled) { " What you filled in is not saved." } else { "" };
         let question = format!("Quit?{work}{edit}{form}");
-        let mut choices = vec![Choice::new('q', "quit; what is due waits for the next start", quit(Leave::Stop))];
+        let plain = if due > 0 { "quit; what is due waits for the next start" } else { "quit" };
+        let mut choices = vec![Choice::new('q', plain, quit(Leave::Stop))];
         if due > 0 {
             choices.push(Choice::new('w', "quit, and keep working without a screen", quit(Leave::KeepWorking)));
         }

@@ -268,7 +268,11 @@ impl Conversation {
         let group = model.shown_group();
         let longest = group.map(|group| model.agents_of(group)).unwrap_or_default();
         let longest = longest.iter().map(|agent| crate::tui::text::width::width(&agent.name)).max().unwrap_or(0);
-        let most = if area.width < 60 { 8 } else { 14 };
+        let most = match area.width {
+            0..50 => 8,
+            50..60 => 10,
+            60.. => 14,
+        };
         self.names = longest.clamp(6, most);
         let cells = usize::from(area.width).saturating_sub(draw::text_column(self.names) + 1).max(8);
         if cells != self.cells {

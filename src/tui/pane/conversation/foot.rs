@@ -180,7 +180,7 @@ impl Foot {
                 let agent = run.agent().and_then(|id| model.agent(id));
                 let name = agent.map_or("", |agent| agent.name.as_str());
                 let mut part = Part::new(run.id.clone(), run.agent().cloned(), name);
-                part.tail.push(resting(run, glyphs));
+                part.tail.push(resting(run, model, glyphs));
                 part
             };
             self.parts.push(Part { within: Some(task.step.clone()), fixed, ..part });
@@ -275,10 +275,12 @@ fn doing(live: &Live, glyphs: &GlyphSet) -> Option<Row> {
 }
 
 /// What a worker does whose next step is not begun.
-fn resting(run: &Run, glyphs: &GlyphSet) -> Row {
+fn resting(run: &Run, model: &Model, glyphs: &GlyphSet) -> Row {
+    let needs_you = || model.approvals().into_iter().any(|call| call.run == run.id);
     let (sign, text) = match run.state {
+        RunState::Parked if needs_you() => (glyphs.needs_you, "waits for you"),
         RunState::Queued => (glyphs.waiting, "queued: speaks elsewhere"),
-        RunState::Parked => (glyphs.waiting, "waits for somebody"),
+        RunState::Parked => (glyphs.waiting, "waits for an answer"),
         RunState::Running | RunState::Finished { .. } => (glyphs.thinking, "at work"),
     };
     let mut row = Row::default();

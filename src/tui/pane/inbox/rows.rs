@@ -224,8 +224,8 @@ fn arguments(arguments: &Value, without: &[&str], cells: usize) -> Vec<Row> {
 
 /// What stands where nothing waits.
 pub(super) fn empty(cells: usize) -> Vec<Row> {
-    let text = "Nothing waits for you. An agent's call stands here when a rule of its says that a person decides: \
-                requires_approval in its team file. The run waits until you do.";
+    let text = "Nothing waits for you. An agent's call stands here when you decide before it runs: \"Needs your \
+                yes\" in the agent's form (1, e), requires_approval in a team file. The run waits until you do.";
     let indent = || vec![Span::new(" ", Role::Dim)];
     let cells = cells.saturating_sub(1);
     wrap(&[Span::new(text, Role::Dim)], &Shape { first: indent(), rest: indent(), ..Shape::plain(cells) })

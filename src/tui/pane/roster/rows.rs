@@ -253,7 +253,13 @@ pub(super) fn explanation(key: &Key, (cells, room): (usize, usize), look: &Look,
         rows.extend(wrap(&[Span::new(text, role)], &shape));
     }
     let keys = keys(&can, cells);
-    rows.truncate(room.saturating_sub(keys.len()));
+    let left = room.saturating_sub(keys.len());
+    let is_cut = rows.len() > left;
+    rows.truncate(left);
+    if let Some(last) = rows.last_mut().filter(|_| is_cut) {
+        // The cell every row leaves free is enough for it.
+        last.push(Span::new(look.glyphs.ellipsis, Role::Dim));
+    }
     rows.extend(keys);
     rows
 }

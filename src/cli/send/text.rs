@@ -18,6 +18,8 @@ const TAKEN_BACK: &str = " … (discarded)\n";
 pub struct Speeches {
     /// The step whose text is being written, and what of it is.
     open: Option<(StepId, String)>,
+    /// Steps that began to speak while another was being written: they are written whole.
+    behind: HashSet<StepId>,
     /// Steps whose message is known and whose live text has not gone yet.
     settled: HashSet<StepId>,
     /// Whole speeches that wait for the open one.
@@ -32,6 +34,7 @@ impl Speeches {
             Update::Live(_) => {}
             Update::Over { step } => {
                 self.settled.remove(step);
+                self.behind.remove(step);
                 if self.open.as_ref().is_some_and(|(open, _)| open == step) {
                     self.open = None;
                     out.text(TAKEN_BACK)?;
@@ -51,6 +54,7 @@ impl Speeches {
     /// The engine is another one from now on: what it has not committed it makes anew.
     pub fn begin_anew(&mut self, out: &mut Out) -> Result<(), Failure> {
         self.settled.clear();
+        self.behind.clear();
         if self.open.take().is_some() {
             out.text(TAKEN_BACK)?;
         }
@@ -66,7 +70,10 @@ impl Speeches {
                 written.push_str(&live.text);
                 out.text(&live.text)?;
             }
-            Some(_) => {}
+            Some(_) => {
+                self.behind.insert(live.step.clone());
+            }
+            None if self.behind.contains(&live.step) => {}
             None => {
                 out.text(&format!("{}: {}", live.name, live.text))?;
                 self.open = Some((live.step.clone(), live.text.clone()));
@@ -79,6 +86,7 @@ impl Speeches {
         match change {
             Change::StepFinished(step) => {
                 self.settled.insert(step.id.clone());
+                self.behind.remove(&step.id);
             }
             Change::MessageAppended(message) if message.conversation == *of => self.message(message, out)?,
             _ => {}
@@ -141,5 +149,77 @@ impl Speeches {
             out.text(&speech)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::domain::{AgentId, MessageId, RunId};
+    use crate::engine::wire::Phase;
+
+    /// What was written, kept.
+    #[derive(Clone, Default)]
+    struct Page(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Page {
+        fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(part)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn talk() -> ConversationId {
+        ConversationId::from("conversation-1")
+    }
+
+    fn live(name: &str, text: &str) -> LiveUpdate {
+        LiveUpdate {
+            step: StepId(format!("step-{name}")),
+            run: RunId::from("run-1"),
+            root: RunId::from("run-1"),
+            conversation: talk(),
+            agent: AgentId::from("agent-1"),
+            name: name.to_owned(),
+            phase: Phase::Speaking,
+            text: text.to_owned(),
+            reasoning: String::new(),
+        }
+    }
+
+    fn whole(name: &str, text: &str) -> Message {
+        Message {
+            id: MessageId::from("message-1"),
+            conversation: talk(),
+            seq: 1,
+            run: None,
+            step: Some(StepId(format!("step-{name}"))),
+            answers: None,
+            agent: Some(AgentId::from("agent-1")),
+            name: name.to_owned(),
+            content: Content::Text { text: text.to_owned(), reasoning: String::new(), cancelled: false },
+            at: jiff::Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn those_who_speak_side_by_side_are_written_one_after_the_other_each_whole() {
+        let page = Page::default();
+        let mut out = Out::new(false, Box::new(page.clone()));
+        let mut speeches = Speeches::default();
+        speeches.live(&live("ann", "one "), &mut out).unwrap();
+        speeches.live(&live("bob", "three "), &mut out).unwrap();
+        speeches.live(&live("ann", "two"), &mut out).unwrap();
+        speeches.message(&whole("ann", "one two"), &mut out).unwrap();
+        // What bob said before is not on the page: the rest of it alone would make no sense.
+        speeches.live(&live("bob", "four"), &mut out).unwrap();
+        speeches.message(&whole("bob", "three four"), &mut out).unwrap();
+        let written = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(written, "ann: one two\nbob: three four\n");
     }
 }

@@ -168,7 +168,7 @@ impl Model {
         }
         let whom = self.waits_for(agent);
         if !whom.is_empty() {
-            return Doing::WaitsFor(whom.into_iter().map(|id| self.name_of(&id).to_owned()).collect());
+            return Doing::WaitsFor(whom.into_iter().map(|id| self.name_of(id).to_owned()).collect());
         }
         if self.runs.iter().any(|run| run.agent() == Some(agent) && run.state == RunState::Parked) {
             return Doing::Waiting;

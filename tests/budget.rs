@@ -12,6 +12,8 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nightdesk::config::{Config, Glyphs};
+use nightdesk::domain::{Agent, AgentId, Block, BlockId, Change, Group, GroupId, ManagerType};
+use nightdesk::engine::wire::Request;
 use nightdesk::engine::{self, Engine, Handle};
 use nightdesk::llm::Models;
 use nightdesk::store::{self, Mode, Store};
@@ -51,6 +53,73 @@ async fn a_step_costs_few_statements_and_one_wait_for_the_disk() {
     // their steps, one for the end.
     budget("transactions a turn of three steps", after.transactions - before.transactions, 8);
     budget("statements a step", (after.statements - before.statements) / 3, 80);
+}
+
+/// Commits that come close together are looked at once or twice, as it falls out; a look is some three statements.
+const SOME_LOOKS: u64 = 12;
+
+/// So many more groups, each with an agent and a block of its own.
+fn bystanders(count: usize) -> Vec<Change> {
+    let id = |at| GroupId(format!("group-by-{at}"));
+    let agent = |at| AgentId(format!("agent-by-{at}"));
+    let agents = (0..count).map(|at| Change::AgentPut(Agent::new(agent(at), "by", id(at))));
+    let groups = (0..count).map(|at| {
+        let plain = Group::new(id(at), format!("by-{at}"), ManagerType::RoundRobin);
+        Change::GroupPut(Group { members: vec![agent(at)], ..plain })
+    });
+    agents.chain(groups).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_costs_the_same_statements_beside_a_thousand_other_groups() {
+    let world = World::new(Plan::default()).await;
+    world.send("warm up").await;
+    let mut cost = [0; 2];
+    for (at, cost) in cost.iter_mut().enumerate() {
+        if at == 1 {
+            world.ask(Request::Apply { changes: bystanders(1_000) }).await.unwrap();
+            world.idle().await;
+        }
+        let before = world.store().counters().statements;
+        world.send("hello").await;
+        world.idle().await;
+        *cost = world.store().counters().statements - before;
+    }
+    println!("statements a turn, alone and beside 1,000 groups: {cost:?}");
+    assert!(cost[0].abs_diff(cost[1]) <= SOME_LOOKS, "{cost:?}");
+}
+
+/// Forty members.
+const NAMES: [&str; 40] = [
+    "a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8", "a9", "b0", "b1", "b2", "b3", "b4", "b5", "b6", "b7", "b8",
+    "b9", "c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9", "d0", "d1", "d2", "d3", "d4", "d5", "d6", "d7",
+    "d8", "d9",
+];
+
+/// What gives the group so many more blocks.
+async fn more_blocks(world: &World, count: usize) -> Vec<Change> {
+    let story = world.block(&world::story()).await;
+    let mut group = world.store().row::<Group>(world::group_id().as_str()).await.unwrap().unwrap();
+    let block = |at| Block { id: BlockId(format!("block-{at}")), label: format!("b{at}"), ..story.clone() };
+    let blocks: Vec<Block> = (0..count).map(block).collect();
+    group.shared_blocks.extend(blocks.iter().map(|block| block.id.clone()));
+    blocks.into_iter().map(Change::BlockCreated).chain([Change::GroupPut(group)]).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_costs_the_same_statements_in_a_large_group_with_many_blocks() {
+    let mut each = Vec::new();
+    for (members, blocks) in [(3, 0), (40, 80)] {
+        let world = World::new(Plan { members: &NAMES[..members], ..Plan::default() }).await;
+        world.ask(Request::Apply { changes: more_blocks(&world, blocks).await }).await.unwrap();
+        world.send("@a0 warm up").await;
+        let before = world.store().counters().statements;
+        world.send("@a0 hello").await;
+        world.idle().await;
+        each.push(world.store().counters().statements - before);
+    }
+    println!("statements a turn of one speech, with 3 agents and 1 block, with 40 and 81: {each:?}");
+    assert!(each[0].abs_diff(each[1]) <= SOME_LOOKS, "{each:?}");
 }
 
 /// The workbench at 120x40 over a store with so many messages.

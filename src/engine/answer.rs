@@ -3,6 +3,7 @@
 mod mail;
 mod roster;
 
+use std::collections::HashSet;
 use std::sync::PoisonError;
 
 use super::ending::{self, Manner};
@@ -366,9 +367,11 @@ impl Engine {
         let jobs = self.store.jobs(None, SHOWN_JOBS).await?;
         let mut conversations = self.store.all::<Conversation>().await?;
         // The conversation of what was deleted stays in the store, and is nobody's any more.
+        let known_groups: HashSet<&GroupId> = groups.rows.iter().map(|group| &group.id).collect();
+        let known_agents: HashSet<&AgentId> = agents.rows.iter().map(|agent| &agent.id).collect();
         conversations.rows.retain(|talk| match &talk.owner {
-            ConversationOwner::Group(id) => groups.rows.iter().any(|group| group.id == *id),
-            ConversationOwner::Agent(id) => agents.rows.iter().any(|agent| agent.id == *id),
+            ConversationOwner::Group(id) => known_groups.contains(id),
+            ConversationOwner::Agent(id) => known_agents.contains(id),
             ConversationOwner::Job(_) => false,
         });
         let mut runs = self.store.open_runs().await?;

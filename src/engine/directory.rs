@@ -1,10 +1,10 @@
 //! Whom an agent can write to, and what they do now: answered to its tools from the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::BoxFuture;
 
-use crate::domain::{Agent, AgentId, Group, GroupStatus, Run, RunKind, RunState};
+use crate::domain::{Agent, AgentId, Group, GroupId, GroupStatus, Run, RunKind, RunState};
 use crate::store::{StepView, Store, StoreError};
 use crate::tools::{Colleague, Directory};
 
@@ -23,31 +23,36 @@ impl Directory for Colleagues<'_> {
 }
 
 impl Colleagues<'_> {
+    /// Some few statements, however many they are: a step asks this for every piece of mail it writes.
     async fn list(&self) -> Result<Vec<Colleague>, StoreError> {
         let me = &self.view.agent;
-        let mut groups: BTreeMap<String, Group> = BTreeMap::new();
-        let here = self.view.group.as_ref().map_or(&me.group, |group| &group.id);
-        let here = self.group(&mut groups, here.as_str()).await?;
+        let here = match &self.view.group {
+            Some(group) => Some(group.clone()),
+            None => self.store.row::<Group>(me.group.as_str()).await?,
+        };
         let near = here.iter().flat_map(Group::agents).cloned().collect::<Vec<AgentId>>();
         let far = me.contacts.iter().filter(|id| !near.contains(id));
-        let runs = self.store.open_runs().await?;
-        let mut colleagues = Vec::new();
-        for id in near.iter().chain(far).filter(|id| **id != me.id) {
-            let Some(agent) = self.store.row::<Agent>(id.as_str()).await? else { continue };
-            let home = self.group(&mut groups, agent.group.as_str()).await?;
+        let whom = near.iter().chain(far).filter(|id| **id != me.id).map(|id| id.0.clone()).collect();
+        let agents = self.store.rows::<Agent>(whom).await?;
+        let homes: BTreeSet<&GroupId> = agents.iter().map(|agent| &agent.group).collect();
+        let homes = self.store.rows::<Group>(homes.into_iter().map(|id| id.0.clone()).collect()).await?;
+        let homes: BTreeMap<GroupId, Group> = homes.into_iter().map(|home| (home.id.clone(), home)).collect();
+        let runs = self.store.working_runs().await?;
+        let mut colleagues = Vec::with_capacity(agents.len());
+        for agent in agents {
+            let home = homes.get(&agent.group);
             let state = state(&runs, &agent.id).to_owned();
-            let paused = home.as_ref().filter(|home| home.status != GroupStatus::Active);
-            let holds_mail = match paused {
+            let holds_mail = match home.filter(|home| home.status != GroupStatus::Active) {
                 Some(home) => Some(format!("its group {} is {}", home.name, home.status.as_str())),
                 None if state == "free" => None,
                 None => Some(format!("{} is {state}", agent.name)),
             };
             let in_group = self.view.group.as_ref();
             colleagues.push(Colleague {
-                full_name: format!("{}/{}", home.map_or_else(String::new, |home| home.name), agent.name),
-                role: here.as_ref().and_then(|group| group.roles.get(id).cloned()).unwrap_or_default(),
-                member: in_group.is_some_and(|group| group.members.contains(id)),
-                here: near.contains(id),
+                full_name: format!("{}/{}", home.map_or("", |home| &home.name), agent.name),
+                role: here.as_ref().and_then(|group| group.roles.get(&agent.id).cloned()).unwrap_or_default(),
+                member: in_group.is_some_and(|group| group.members.contains(&agent.id)),
+                here: near.contains(&agent.id),
                 id: agent.id,
                 name: agent.name,
                 description: agent.description,
@@ -57,15 +62,6 @@ impl Colleagues<'_> {
             });
         }
         Ok(colleagues)
-    }
-
-    async fn group(&self, known: &mut BTreeMap<String, Group>, id: &str) -> Result<Option<Group>, StoreError> {
-        if !known.contains_key(id)
-            && let Some(group) = self.store.row::<Group>(id).await?
-        {
-            known.insert(id.to_owned(), group);
-        }
-        Ok(known.get(id).cloned())
     }
 }
 

@@ -10,8 +10,8 @@ use super::speech::{self, Spoken};
 use super::termination::{self, Ending};
 use super::{Engine, Trouble, choice, wait};
 use crate::domain::{
-    AgentId, Change, Content, Group, Mail, MailId, MailKind, ManagerType, Message, MessageId, NoticeKind, Run, RunId,
-    RunKind, RunState, StopReason,
+    Agent, AgentId, Change, Content, Group, Mail, MailId, MailKind, ManagerType, Message, MessageId, NoticeKind, Run,
+    RunId, RunKind, RunState, StopReason,
 };
 
 /// How many bytes of words are read at first to find who spoke last.
@@ -180,12 +180,21 @@ fn why(config: &Config, stop: StopReason) -> Option<String> {
 }
 
 async fn finish(engine: &Engine, turn: &Run, stop_reason: StopReason, why: Option<String>) -> Result<(), Trouble> {
-    let error = (stop_reason == StopReason::Error).then(|| "nobody could answer".to_owned());
+    let error = if stop_reason == StopReason::Error { Some(unanswered(engine, turn).await?) } else { None };
     let to = RunState::Finished { stop_reason, error };
     let mut changes: Vec<Change> = why.map(|why| notice(engine, turn, NoticeKind::Ended, why)).into_iter().collect();
     changes.extend(reply(engine, turn, stop_reason).await?);
     changes.push(Change::RunMoved { id: turn.id.clone(), to });
     engine.commit_here(changes).await
+}
+
+/// Why a turn failed: where one speaks for all, others may have said something to it, and are not to be denied.
+async fn unanswered(engine: &Engine, turn: &Run) -> Result<String, Trouble> {
+    let spoke = engine.store.runs_of(&turn.id).await?;
+    let mut agents = spoke.iter().filter(|run| matches!(run.kind, RunKind::Speech { .. })).filter_map(Run::agent);
+    let (Some(one), None) = (agents.next(), agents.next()) else { return Ok("nobody could answer".to_owned()) };
+    let name = engine.store.row::<Agent>(one.as_str()).await?.map_or_else(|| one.to_string(), |agent| agent.name);
+    Ok(format!("{name} could not answer"))
 }
 
 /// What a turn that took mail sends back, where somebody waits for it: its last words.

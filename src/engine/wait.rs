@@ -13,7 +13,7 @@ use crate::domain::{
     RunKind, RunState, StopReason,
 };
 
-/// The runs that are not over, and how those of them stand that wait.
+/// The runs that are on or come next, and how those of them stand that wait.
 pub struct Standing {
     /// In order of creation.
     pub open: Vec<Run>,
@@ -29,7 +29,7 @@ struct Open {
 impl Standing {
     /// As the store has it now.
     pub async fn read(engine: &Engine) -> Result<Self, Trouble> {
-        let open = engine.store.open_runs().await?;
+        let open = engine.store.standing_runs().await?;
         let mut waits = HashMap::new();
         for run in open.iter().filter(|run| run.state == RunState::Parked && run.agent().is_some()) {
             let mut calls = Vec::new();

@@ -4,6 +4,8 @@
 //! answered in the turn right after it. Entries promise none of that (somebody may speak between a call
 //! and its result, a window may begin in the middle), so the order is made here, once, for all of them.
 
+use std::collections::BTreeSet;
+
 use super::{Entry, ToolCall};
 
 /// One turn; turns alternate and begin and end with [`Turn::Others`].
@@ -40,14 +42,20 @@ pub(super) struct Answer {
 pub(super) fn turns(entries: &[Entry]) -> Vec<Turn> {
     let mut turns = Vec::new();
     let mut used = vec![false; entries.len()];
+    let mut ids = BTreeSet::new();
     for (at, entry) in entries.iter().enumerate() {
         match entry {
             Entry::Said { by: None, text } => others(&mut turns, text),
             Entry::Said { by: Some(name), text } => others(&mut turns, &format!("{name}: {text}")),
             Entry::Note { text } => others(&mut turns, &note(text)),
             Entry::Own { text, calls } => {
-                let answers = answers(entries, at, calls, &mut used);
-                own(&mut turns, text, calls);
+                let mut answers = answers(entries, at, calls, &mut used);
+                let mut calls = calls.clone();
+                for (call, answer) in calls.iter_mut().zip(&mut answers) {
+                    call.id = distinct(&call.id, &mut ids);
+                    answer.call.clone_from(&call.id);
+                }
+                own(&mut turns, text, &calls);
                 if !answers.is_empty() {
                     turns.push(Turn::Others { results: answers, text: String::new() });
                 }
@@ -101,6 +109,18 @@ fn join(text: &mut String, more: &str) {
     text.push_str(more.trim());
 }
 
+/// This id, or one made from it where an earlier call has it: who asks for unique ids refuses what others, who count
+/// the calls of each step anew, have left in the conversation.
+fn distinct(id: &str, taken: &mut BTreeSet<String>) -> String {
+    let mut own = id.to_owned();
+    let mut nth = 1;
+    while !taken.insert(own.clone()) {
+        nth += 1;
+        own = format!("{id}-{nth}");
+    }
+    own
+}
+
 /// The result of each call: the first later one of its id that no earlier call has taken, since providers that
 /// number their calls use the same ids in every step.
 fn answers(entries: &[Entry], at: usize, calls: &[ToolCall], used: &mut [bool]) -> Vec<Answer> {
@@ -125,6 +145,8 @@ fn answers(entries: &[Entry], at: usize, calls: &[ToolCall], used: &mut [bool]) 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::{Answer, Turn, turns};
@@ -169,14 +191,16 @@ mod tests {
     fn the_same_call_id_in_two_steps_gets_each_its_own_result() {
         let own = || Entry::Own { text: String::new(), calls: vec![call("0")] };
         let got = turns(&[said(None, "Go"), own(), result("0", "first"), own(), result("0", "second")]);
-        let texts: Vec<&str> = got
+        let answers: Vec<(&str, &str)> = got
             .iter()
             .filter_map(|turn| match turn {
-                Turn::Others { results, .. } => results.first().map(|answer| answer.text.as_str()),
+                Turn::Others { results, .. } => {
+                    results.first().map(|answer| (answer.call.as_str(), answer.text.as_str()))
+                }
                 Turn::Own { .. } => None,
             })
             .collect();
-        assert_eq!(texts, ["first", "second"]);
+        assert_eq!(answers, [("0", "first"), ("0-2", "second")]);
     }
 
     fn entry() -> impl Strategy<Value = Entry> {
@@ -196,6 +220,7 @@ mod tests {
             entries in prop::collection::vec(entry(), 0..12)
         ) {
             let turns = turns(&entries);
+            let mut ids = BTreeSet::new();
             prop_assert!(matches!(turns.last(), Some(Turn::Others { .. })), "the last turn");
             for (at, turn) in turns.iter().enumerate() {
                 match turn {
@@ -209,7 +234,8 @@ mod tests {
                         let Turn::Others { results, .. } = &turns[at + 1] else { panic!("answered by its own") };
                         let asked: Vec<_> = calls.iter().map(|call| &call.id).collect();
                         let answered: Vec<_> = results.iter().map(|answer| &answer.call).collect();
-                        prop_assert_eq!(asked, answered);
+                        prop_assert_eq!(&asked, &answered);
+                        prop_assert!(asked.into_iter().all(|id| ids.insert(id)), "an id twice");
                     }
                 }
             }

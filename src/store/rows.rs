@@ -1,7 +1,7 @@
 //! State rows by key, by lookup, and all of a kind.
 
 use super::error::Fault;
-use super::tables::{get, row_of};
+use super::tables::{get, row_of, several};
 use super::{Store, StoreError};
 use crate::domain::state::Row;
 
@@ -45,6 +45,11 @@ impl Store {
     pub async fn row<T: Row + Send + 'static>(&self, key: &str) -> Result<Option<T>, StoreError> {
         let key = key.to_owned();
         self.read(move |sql| get(sql, &key)).await
+    }
+
+    /// The rows with these keys that are there and can be read, in the order of the keys.
+    pub async fn rows<T: Row + Send + 'static>(&self, keys: Vec<String>) -> Result<Vec<T>, StoreError> {
+        self.read(move |sql| Ok(readable(several(sql, &keys)?))).await
     }
 
     /// The rows with this lookup, in order of creation.

@@ -11,6 +11,12 @@ use super::{Store, StoreError};
 use crate::domain::state::Kind;
 use crate::domain::{AgentId, PendingCall, Run, RunId, Step};
 
+/// An unfinished turn is found by its conversation, so the first of them is the first in that index; the plus keeps
+/// to it. A damaged one has no kind and holds nobody up.
+const STANDING: &str = "SELECT key, body FROM run AS open WHERE kind IN ('turn', 'speech', 'choice', 'job') \
+     AND state IN ('queued', 'running', 'parked') AND (kind != 'turn' OR state != 'queued' \
+     OR place = (SELECT min(place) FROM run WHERE lookup = open.lookup AND +kind = 'turn')) ORDER BY place";
+
 impl Store {
     /// The turns that are not over, in order of creation: all conversations.
     pub async fn turn_runs(&self) -> Result<Vec<Run>, StoreError> {
@@ -22,6 +28,19 @@ impl Store {
     /// The runs that are not over, of every kind, in order of creation.
     pub async fn open_runs(&self) -> Result<Vec<Run>, StoreError> {
         let query = "SELECT key, body FROM run WHERE kind IN ('turn', 'speech', 'choice', 'job') \
+             AND state IN ('queued', 'running', 'parked') ORDER BY place";
+        self.read(move |sql| Ok(readable(sql.list(query, [], |row| Ok(row_of(Kind::Run, row)))?))).await
+    }
+
+    /// The runs that are not over, in order of creation, without the turns that wait for another one of their
+    /// conversation: a long queue is not read again after every commit.
+    pub async fn standing_runs(&self) -> Result<Vec<Run>, StoreError> {
+        self.read(move |sql| Ok(readable(sql.list(STANDING, [], |row| Ok(row_of(Kind::Run, row)))?))).await
+    }
+
+    /// The runs of agents that are not over, in order of creation: no turns.
+    pub async fn working_runs(&self) -> Result<Vec<Run>, StoreError> {
+        let query = "SELECT key, body FROM run WHERE kind IN ('speech', 'choice', 'job') \
              AND state IN ('queued', 'running', 'parked') ORDER BY place";
         self.read(move |sql| Ok(readable(sql.list(query, [], |row| Ok(row_of(Kind::Run, row)))?))).await
     }

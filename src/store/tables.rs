@@ -65,6 +65,16 @@ pub(super) fn get<T: Row>(sql: &Sql, key: &str) -> Result<Option<T>, Fault> {
     sql.one(&query, [key], |row| Ok(row_of(T::KIND, row)))?.transpose()
 }
 
+/// The rows with these keys that are there, in the order of the keys, by one statement.
+pub(super) fn several<T: Row>(sql: &Sql, keys: &[String]) -> Result<Vec<Result<T, Fault>>, Fault> {
+    let query = format!(
+        "SELECT {table}.key, body FROM json_each(?1) AS wanted CROSS JOIN {table} ON {table}.key = wanted.value
+         ORDER BY wanted.id",
+        table = T::KIND.table()
+    );
+    sql.list(&query, [json(&keys)?], |row| Ok(row_of(T::KIND, row)))
+}
+
 /// The row a statement gives as (key, body).
 pub(super) fn row_of<T: DeserializeOwned>(kind: Kind, row: &rusqlite::Row<'_>) -> Result<T, Fault> {
     let key = lossy(row, 0)?;

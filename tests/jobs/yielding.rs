@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use nightdesk::domain::{Change, Conversation, Job, JobOutcome, JobState};
+use nightdesk::domain::{Agent, Change, Conversation, Job, JobOutcome, JobState, ManagerType};
+use nightdesk::engine::wire::Request;
 use tokio::time::Instant;
 
-use crate::world::{Plan, World, story};
+use crate::world::{Plan, World, agent_id, story};
 use crate::{desk, is_over, runs, until};
 
 /// A job whose one step takes a minute, beside speeches of a second.
@@ -35,7 +36,7 @@ async fn yields(world: &World) -> usize {
 
 /// How long a turn of this plan takes where no job is about.
 async fn alone(plan: Plan) -> Duration {
-    let world = World::new(Plan { background: &[], every_turns: None, ..plan }).await;
+    let world = tagged(Plan { background: &[], every_turns: None, ..plan }).await;
     let start = Instant::now();
     world.send("two").await;
     let took = start.elapsed();
@@ -143,6 +144,78 @@ async fn background_work_uses_at_most_four_slots_and_leaves_the_last_of_several(
         world.jobs_over(9).await;
         world.close().await;
     }
+}
+
+/// A world where ann and bob, if they are there, can be written to at once.
+async fn tagged(plan: Plan) -> World {
+    let world = World::new(plan).await;
+    for name in ["ann", "bob"] {
+        if let Some(agent) = world.store().row::<Agent>(agent_id(name).as_str()).await.unwrap() {
+            let tags = vec!["desk".to_owned()];
+            world.ask(Request::Apply { changes: vec![Change::AgentPut(Agent { tags, ..agent })] }).await.unwrap();
+        }
+    }
+    world
+}
+
+/// What boss, who manages the group, calls at "two", and a job that is long at work.
+fn calls_at_two(call: &str) -> Plan {
+    let boss = |rest: &str| format!("[[reply]]\nagent = \"boss\"\ncontains = \"two\"\n{rest}\n");
+    let first = boss(&format!("step = 1\n[[reply.call]]\n{call}"));
+    let script = Box::leak(format!("{first}{}{LONG}", boss("text = \"Here it is.\"")).into_boxed_str());
+    let tools = &["send_message_to_agent_and_wait_for_reply", "send_message_to_agents_matching_tags"];
+    let (manager_type, members) = (ManagerType::Supervisor, &["ann", "bob", "cleo"]);
+    Plan { manager_type, manager: Some("boss"), members, tools, ..desk(script) }
+}
+
+/// The turn takes as long as without a job, and the job gives way once, to those whom boss calls.
+async fn gives_way_at_once(plan: impl Fn() -> Plan, heard: &str) {
+    let world = tagged(plan()).await;
+    let job = first_job(&world).await;
+    let start = Instant::now();
+    world.send("two").await;
+    assert_eq!(start.elapsed(), alone(plan()).await, "nobody waits for a job");
+    let lines = world.transcript().await;
+    assert!(lines.iter().any(|line| line == heard), "{lines:?}");
+    assert_eq!(world.job(&job.id).await.yields, 1);
+    let job = until(&world, &job.id, is_over).await;
+    assert_eq!(job.state, JobState::Completed { outcome: JobOutcome::Changed });
+    assert_eq!((job.attempt, job.yields), (1, 1), "a yield counts no attempt");
+    world.jobs_over(2).await;
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_gets_the_agent_from_a_job_at_once() {
+    let call = "name = \"delegate\"\narguments = { tasks = [{ agent = \"cleo\", task = \"go\" }] }";
+    gives_way_at_once(|| calls_at_two(call), "cleo: cleo speaks").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn workers_get_the_last_slot_of_the_provider_from_a_job_at_once() {
+    let call = "name = \"delegate\"\n\
+                arguments = { tasks = [{ agent = \"ann\", task = \"go\" }, { agent = \"bob\", task = \"go\" }] }";
+    // Boss and the job have room beside each other; ann and bob have it only without the job.
+    let plan = || Plan { max_parallel: 2, ..calls_at_two(call) };
+    gives_way_at_once(plan, "bob: bob speaks").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_gets_mail_that_is_waited_for_gets_the_agent_from_a_job_at_once() {
+    let tool = "send_message_to_agent_and_wait_for_reply";
+    let call = format!("name = \"{tool}\"\narguments = {{ other_agent_id = \"cleo\", message = \"go\" }}");
+    let heard = format!("boss {tool} ok: cleo answered: cleo speaks");
+    gives_way_at_once(|| calls_at_two(&call), &heard).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn mail_that_is_waited_for_gets_the_last_slot_of_the_provider_from_a_job_at_once() {
+    let tool = "send_message_to_agents_matching_tags";
+    let call =
+        format!("name = \"{tool}\"\narguments = {{ message = \"go\", match_all = [\"desk\"], match_some = [] }}");
+    let heard = format!("boss {tool} ok: ann answered: ann speaks");
+    let plan = || Plan { max_parallel: 2, ..calls_at_two(&call) };
+    gives_way_at_once(plan, &heard).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,7 +14,7 @@ use nightdesk::config::{Config, KeySource, Provider, ProviderKind};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Barrier, watch};
 use tokio::task::JoinHandle;
 
 /// The protocols are those of the configuration.
@@ -51,6 +51,11 @@ impl Request {
     /// Everything that was sent, as text; for looking whether something is in it.
     pub fn text(&self) -> String {
         self.body.to_string()
+    }
+
+    /// True when this agent asks: what it is told begins with who it is.
+    pub fn is_of(&self, agent: &str) -> bool {
+        self.text().contains(&format!("You are {agent}.")) || self.text().contains(&format!("You are {agent}, "))
     }
 
     /// The names of the tools that were offered.
@@ -117,6 +122,8 @@ pub enum Behaviour {
     Comments { text: String },
     /// Words, then an error as the protocol tells it, then a proper end.
     ErrorEvent { text: String, kind: String, message: String },
+    /// A whole answer, once everybody of the party is here and waits for it.
+    Together { party: Arc<Barrier>, text: String },
     /// Words, then nothing more until the client leaves.
     Stall { text: String },
     /// Answers nothing at all, not even headers, until the client leaves.
@@ -219,6 +226,7 @@ enum Ended {
 enum Act {
     Send(Vec<u8>),
     Pause(Duration),
+    Meet(Arc<Barrier>),
     Stall,
     TearDown,
 }
@@ -261,6 +269,9 @@ async fn serve(
                     }
                 }
                 Act::Pause(time) => tokio::time::sleep(time).await,
+                Act::Meet(party) => {
+                    party.wait().await;
+                }
                 Act::Stall => std::future::pending().await,
                 Act::TearDown => return Ended::Done,
             }
@@ -366,6 +377,10 @@ fn acts(protocol: Protocol, behaviour: Behaviour) -> Vec<Act> {
         }
         Behaviour::ErrorEvent { text, kind, message } => {
             send(vec![wire.text(&text), wire.error(&kind, &message), wire.end(Some(Reason::End))]);
+        }
+        Behaviour::Together { party, text } => {
+            acts.push(Act::Meet(party));
+            acts.extend([wire.text(&text), wire.end(Some(Reason::End))].map(Act::Send));
         }
         Behaviour::Stall { text } => {
             send(vec![wire.text(&text)]);

@@ -102,7 +102,10 @@ impl Modal for OpenCall {
         for (row, y) in self.rows.iter().skip(self.top).take(self.height).zip(inside.y..inside.bottom()) {
             put_row(frame.buffer_mut(), (inside.x + 1, y), room, row, &look.theme);
         }
-        let mut can = "a approve   A for this run   d deny   Enter conversation   Esc leave".to_owned();
+        let whole = "a approve   A for this run   d deny   Enter conversation   Esc leave";
+        // In a narrow dialog what help tells too gives way: half a word tells nothing.
+        let fits = whole.len() <= usize::from(room);
+        let mut can = if fits { whole } else { "a approve   A for this run   d deny   Esc leave" }.to_owned();
         let more = self.rows.len().saturating_sub(self.top + self.height);
         if more > 0 {
             let _ = write!(can, "   {more} {}", look.glyphs.down);

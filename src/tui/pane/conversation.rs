@@ -25,7 +25,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::{Look, Pane};
-use crate::domain::{Change, Content, ConversationId, Message, NoticeKind, StepId};
+use crate::domain::{Agent, Change, Content, ConversationId, Message, NoticeKind, StepId};
 use crate::engine::wire::{Fault, Reply, Request, Update};
 use crate::tui::command::{Command, When};
 use crate::tui::effect::{Act, Cx};
@@ -210,7 +210,8 @@ impl Conversation {
                 beside || (part.stated && before.stated)
             });
         }
-        if self.window.get(at).is_some_and(|message| message.agent.is_none() && message.name.is_empty()) {
+        let by_user = |message: &Message| message.agent.is_none() && matches!(message.content, Content::Text { .. });
+        if self.window.get(at).is_some_and(by_user) {
             // The user's next words, below the choice that ended the turn.
             return false;
         }
@@ -266,13 +267,13 @@ impl Conversation {
 
     fn measure(&mut self, area: Rect, look: &Look, model: &Model) {
         let group = model.shown_group();
-        let longest = group.map(|group| model.agents_of(group)).unwrap_or_default();
-        let longest = longest.iter().map(|agent| crate::tui::text::width::width(&agent.name)).max().unwrap_or(0);
-        let most = match area.width {
-            0..50 => 8,
-            50..60 => 10,
-            60.. => 14,
-        };
+        let agents = group.map(|group| model.agents_of(group)).unwrap_or_default();
+        let cells = |agent: &&Agent| crate::tui::text::width::width(&agent.name);
+        let longest = agents.iter().map(cells).max().unwrap_or(0);
+        // Where there is little room, only a longer name of somebody who speaks here widens the column.
+        let speaks = |agent: &&&Agent| !group.is_some_and(|group| group.in_background(&agent.id));
+        let spoken = agents.iter().filter(speaks).map(cells).max().unwrap_or(0);
+        let most = if area.width < 60 { spoken.clamp(8, 10) } else { 14 };
         self.names = longest.clamp(6, most);
         let cells = usize::from(area.width).saturating_sub(draw::text_column(self.names) + 1).max(8);
         if cells != self.cells {

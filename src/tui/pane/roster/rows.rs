@@ -252,7 +252,9 @@ pub(super) fn explanation(key: &Key, (cells, room): (usize, usize), look: &Look,
         let shape = wrap::Shape { first: indent(), rest: indent(), ..wrap::Shape::plain(cells) };
         rows.extend(wrap(&[Span::new(text, role)], &shape));
     }
-    let keys = keys(&can, cells);
+    let mut keys = keys(&can, cells);
+    // What it is and does goes before the keys told last; help has them all.
+    keys.truncate(room.saturating_sub(rows.len().min(2)).max(1));
     let left = room.saturating_sub(keys.len());
     let is_cut = rows.len() > left;
     rows.truncate(left);

@@ -103,6 +103,16 @@ fn a_round_robin_of_two_new_agents_is_one_request_with_exactly_that() {
 }
 
 #[test]
+fn what_can_be_no_name_is_not_taken_for_a_new_agent() {
+    let mut desk = desk();
+    desk.keys("N<Tab>panel<Tab>weighs plans<Tab>knows the law<Enter>");
+    assert!(desk.text().contains("That is no name: use letters, digits, - and _."), "{}", desk.text());
+    desk.keys("<Esc>optimist<Enter><C-s>");
+    let Request::CreateGroup { form } = asked(&mut desk) else { panic!("it asks for something else") };
+    assert_eq!(form.members, Some(vec!["optimist".to_owned()]));
+}
+
+#[test]
 fn every_type_is_offered_with_what_it_is_best_for() {
     let mut desk = desk();
     desk.keys("N");

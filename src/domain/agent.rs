@@ -58,6 +58,13 @@ pub const DEFAULT_TOOLS: [&str; 6] =
 /// Tools an agent has on top when it works in the background.
 pub const BACKGROUND_TOOLS: [&str; 2] = ["memory_rethink", "memory_finish_edits"];
 
+/// True for what an agent or a group may be called: no blanks, no `/` and no `@`, which stand between and before
+/// names.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "/@".contains(c))
+}
+
 impl Agent {
     /// An agent with every setting as it is where nothing is said.
     #[must_use]

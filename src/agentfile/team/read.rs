@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::keys::{Table, nearest};
 use super::table::{Reader, Section};
 use super::{AgentSpec, BlockSpec, GroupSpec, Name, SleeptimeSpec, Surroundings, TeamFile, cause, rules, terminate};
+use crate::domain::agent::is_name;
 use crate::domain::agent::{BACKGROUND_TOOLS, DEFAULT_TOOLS};
 use crate::domain::block::{DEFAULT_LIMIT, check_label};
 use crate::domain::group::{DEFAULT_TERMINATION_TOKEN, SETTINGS};
@@ -203,8 +204,7 @@ fn called(reader: &mut Reader<'_>, section: &Section<'_>, noun: &str) -> String 
         }
         return String::new();
     };
-    let bad = |c: char| c.is_whitespace() || c.is_control() || "/@".contains(c);
-    if text.is_empty() || text.contains(bad) {
+    if !is_name(&text) {
         reader.fault(line, format!("{text:?} is no name for {} {noun}: use letters, digits, - and _", article(noun)));
     }
     text

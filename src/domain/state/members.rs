@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{Halt, Row, Rows, must, refuse};
+use crate::domain::agent::is_name;
 use crate::domain::block::folded;
 use crate::domain::group::{MAX_MEMBERS, MAX_SHARED_BLOCKS, SETTINGS};
 use crate::domain::{Agent, AgentId, Block, BlockId, Conversation, Group, GroupId, Job, ManagerType, Run};
 
 pub(super) fn put_agent<R: Rows>(rows: &mut R, agent: &Agent) -> Result<(), Halt<R::Fault>> {
-    if agent.name.is_empty() || agent.name.contains(|c: char| c.is_whitespace() || c.is_control() || "/@".contains(c)) {
+    if !is_name(&agent.name) {
         return refuse(format!("{:?} is no name for an agent: use letters, digits, - and _", agent.name));
     }
     let same_name = rows.find::<Agent>(&agent.lookup().unwrap_or_default())?;
@@ -28,7 +29,7 @@ pub(super) fn put_agent<R: Rows>(rows: &mut R, agent: &Agent) -> Result<(), Halt
 }
 
 pub(super) fn put_group<R: Rows>(rows: &mut R, group: &Group) -> Result<(), Halt<R::Fault>> {
-    if group.name.is_empty() || group.name.contains(|c: char| c.is_whitespace() || c.is_control() || "/@".contains(c)) {
+    if !is_name(&group.name) {
         return refuse(format!("{:?} is no name for a group: use letters, digits, - and _", group.name));
     }
     if rows.find::<Group>(&group.name)?.iter().any(|other| other.id != group.id) {

@@ -4,6 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
+use crate::domain::agent::is_name;
 use crate::tui::dialog::frame_box;
 use crate::tui::field::Field;
 use crate::tui::pane::list::cut;
@@ -70,7 +71,7 @@ impl Picker {
     /// Whether what is typed is offered as a name of its own.
     fn offers_typed(&self) -> bool {
         let wanted = self.wanted();
-        self.other.is_some() && !wanted.is_empty() && !self.candidates.iter().any(|one| one.name == wanted)
+        self.other.is_some() && is_name(&wanted) && !self.candidates.iter().any(|one| one.name == wanted)
     }
 
     /// Whether a name is one of the list.
@@ -136,7 +137,8 @@ impl Picker {
         }
         if found.is_empty() && !self.offers_typed() {
             let text = match self.other {
-                Some(_) => "Type a name.",
+                Some(_) if self.wanted().is_empty() => "Type a name.",
+                Some(_) => "That is no name: use letters, digits, - and _.",
                 None => "Nobody is called that; n in the agents makes an agent.",
             };
             put(buffer, (x, inside.y + 2), room, text, Role::Dim, theme);

@@ -113,8 +113,15 @@ async fn tell(store: &Store, rows: &[RowUpdate], out: &mut Out) -> Result<(), Fa
     Ok(())
 }
 
-/// True when no job is due, no mail can be delivered, and no turn could go on without a person.
+/// True when nothing is due. What is due is read in several pieces: where something was committed between them, they
+/// do not belong together, and the commit brings another look.
 async fn is_drained(store: &Store) -> Result<bool, Failure> {
+    let before = store.last_change().await?;
+    Ok(is_at_rest(store).await? && store.last_change().await? == before)
+}
+
+/// True when no job is due, no mail can be delivered, and no turn could go on without a person.
+async fn is_at_rest(store: &Store) -> Result<bool, Failure> {
     if store.has_pending_mail().await? && !store.due_mail(None).await?.is_empty() {
         return Ok(false);
     }

@@ -16,6 +16,11 @@ impl Store {
     pub async fn log(&self, after: u64, limit: usize) -> Result<Vec<Logged>, StoreError> {
         self.read(move |sql| since(sql, after, limit)).await
     }
+
+    /// The number of the last change as the file has it now, whichever program made it; 0 when there is none.
+    pub async fn last_change(&self) -> Result<u64, StoreError> {
+        self.read(|sql| last(sql)).await
+    }
 }
 
 /// The number of the last change; 0 when there is none.

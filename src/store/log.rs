@@ -19,7 +19,7 @@ impl Store {
 
     /// The number of the last change as the file has it now, whichever program made it; 0 when there is none.
     pub async fn last_change(&self) -> Result<u64, StoreError> {
-        self.read(|sql| last(sql)).await
+        self.read(last).await
     }
 }
 

@@ -34,7 +34,8 @@ impl Standing {
         for run in open.iter().filter(|run| run.state == RunState::Parked && run.agent().is_some()) {
             let mut calls = Vec::new();
             for call in engine.store.calls(&run.id).await?.into_iter().filter(PendingCall::is_open) {
-                let settled = is_settled(engine, &open, &call).await?;
+                // Only the driver delivers, and it is at this: no turn takes mail meanwhile.
+                let settled = is_settled(&open, &call, &mails_of(engine, &call).await?);
                 calls.push(Open { call, settled });
             }
             waits.insert(run.id.clone(), calls);
@@ -118,25 +119,30 @@ fn workers_of<'a>(open: &'a [Run], call: &'a PendingCall) -> impl Iterator<Item 
         .filter(|run| run.task.as_ref().is_some_and(|task| task.step == call.step && task.ordinal == call.ordinal))
 }
 
-async fn is_settled(engine: &Engine, open: &[Run], call: &PendingCall) -> Result<bool, Trouble> {
-    Ok(match call.kind {
+/// True when everybody this call waits for has answered, failed or was called off, as the store has it now.
+pub async fn is_answered(engine: &Engine, call: &PendingCall) -> Result<bool, Trouble> {
+    // The mail first: a turn that takes it after that is among the runs.
+    let mails = mails_of(engine, call).await?;
+    Ok(is_settled(&engine.store.standing_runs().await?, call, &mails))
+}
+
+fn is_settled(open: &[Run], call: &PendingCall, mails: &[Mail]) -> bool {
+    match call.kind {
         PendingKind::Workers => workers_of(open, call).next().is_none(),
-        PendingKind::Reply => {
-            let is_open = |mail: &Mail| {
-                // Read and taken by no turn: the user took it.
-                let taken = mail.status == MailStatus::Read && mail.run.is_none();
-                !taken
-                    && !mail.is_settled()
-                    && mail.run.as_ref().is_none_or(|run| open.iter().any(|open| open.id == *run))
-            };
-            !mails_of(engine, call).await?.iter().any(is_open)
-        }
+        PendingKind::Reply => !mails.iter().any(|mail| {
+            // Read and taken by no turn: the user took it.
+            let taken = mail.status == MailStatus::Read && mail.run.is_none();
+            !taken && !mail.is_settled() && mail.run.as_ref().is_none_or(|run| open.iter().any(|open| open.id == *run))
+        }),
         PendingKind::Approval | PendingKind::Group | PendingKind::Behind => call.answer.is_some(),
-    })
+    }
 }
 
 /// The mail a call sent, in the order it was sent.
 pub async fn mails_of(engine: &Engine, call: &PendingCall) -> Result<Vec<Mail>, Trouble> {
+    if call.kind != PendingKind::Reply {
+        return Ok(Vec::new());
+    }
     let sent = engine.store.find::<Mail>(call.step.as_str()).await?;
     let own = |mail: &Mail| mail.sent_by.as_ref().is_some_and(|(_, ordinal)| *ordinal == call.ordinal);
     Ok(sent.into_iter().filter(own).collect())

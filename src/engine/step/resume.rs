@@ -44,6 +44,10 @@ pub async fn resume(engine: &Engine, work: &Work) -> Result<Made, Trouble> {
             }
             (PendingKind::Approval | PendingKind::Group, None) => return Ok(Made::Parked),
             (PendingKind::Workers | PendingKind::Reply, None) => {
+                // Who called may know less than the store does by now.
+                if !wait::is_answered(engine, call).await? {
+                    return Ok(Made::Parked);
+                }
                 let answer = wait::gather(engine, call).await?;
                 known.insert(ordinal, Known::Result(Effect::Result { ok: answer.ok, text: answer.text.clone() }));
                 begin.push(Change::CallAnswered { step, ordinal, answer });

@@ -286,7 +286,7 @@ fn lists_and_shows_have_the_fields_they_promise() {
     assert_eq!(
         fields(&groups[0]),
         "id, name, manager_type, status, members, description, manager_agent, background, every_turns, roles, \
-         max_turns, max_rounds, termination_token, allow_repeat, continue_order, terminate"
+         max_turns, max_rounds, termination_token, allow_repeat, continue_order, wait_seconds, mail_per_minute, terminate"
     );
     assert_eq!(groups[0]["members"], serde_json::json!(["ann", "bob"]));
     assert_eq!(shell.json(&["group", "show", "desk", "--json"]), groups[0]);

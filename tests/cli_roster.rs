@@ -45,6 +45,11 @@ fn every_manager_type_can_be_made_and_what_is_missing_is_told() {
     made(&["chain", "--type", "round_robin", "--member", "a", "--member", "b", "--continue-order", "true"]);
     let boss = made(&["crew", "--type", "supervisor", "--member", "a", "b", "--manager", "boss", "--max-rounds", "2"]);
     assert_eq!((&boss["manager_agent"], &boss["max_rounds"]), (&json!("boss"), &json!(2)));
+    let limits = ["group", "update", "crew", "--wait-seconds", "60", "--mail-per-minute", "10", "--json"];
+    let crew = shell.json(&limits);
+    assert_eq!((&crew["wait_seconds"], &crew["mail_per_minute"]), (&json!(60), &json!(10)));
+    let crew = shell.json(&["group", "update", "crew", "--wait-seconds", "none", "--json"]);
+    assert_eq!((&crew["wait_seconds"], &crew["mail_per_minute"]), (&json!(null), &json!(10)));
     let host =
         made(&["panel", "--type", "dynamic", "--member", "a", "crew/b", "--manager", "host", "--allow-repeat", "true"]);
     assert_eq!(host["members"], json!(["a", "crew/b"]), "one of another group joins by reference");

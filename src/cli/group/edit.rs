@@ -72,6 +72,12 @@ struct Common {
     /// Whether a turn begins after the last speaker (`round_robin`).
     #[arg(long, value_name = "true|false")]
     continue_order: Option<bool>,
+    /// How long workers and replies are waited for, in seconds.
+    #[arg(long, value_name = "N|none", value_parser = setting::number)]
+    wait_seconds: Option<Setting<u32>>,
+    /// How much mail its agents may send in a minute.
+    #[arg(long, value_name = "N|none", value_parser = setting::number)]
+    mail_per_minute: Option<Setting<u32>>,
     /// What else ends a turn, as in a team file: { any = [{ tokens = 20000 }, { text = "that is all" }] }.
     #[arg(long, value_name = "TOML|none", value_parser = setting::terminate)]
     terminate: Option<Setting<Terminate>>,
@@ -138,6 +144,8 @@ impl Common {
             allow_repeat: self.allow_repeat,
             max_rounds: self.max_rounds.unwrap_or_default(),
             continue_order: self.continue_order,
+            wait_seconds: self.wait_seconds.unwrap_or_default(),
+            mail_per_minute: self.mail_per_minute.unwrap_or_default(),
             terminate: self.terminate.unwrap_or_default(),
             roles: self.roles.into_iter().collect(),
             status: self.status,

@@ -27,6 +27,8 @@ struct Row<'a> {
     termination_token: Option<&'a str>,
     allow_repeat: bool,
     continue_order: bool,
+    wait_seconds: Option<u32>,
+    mail_per_minute: Option<u32>,
     terminate: Option<Terminate>,
 }
 
@@ -104,6 +106,8 @@ fn row<'a>(roster: &Roster, group: &'a Group) -> Row<'a> {
         termination_token: group.token(),
         allow_repeat: group.allow_repeat,
         continue_order: group.continue_order,
+        wait_seconds: group.wait_seconds,
+        mail_per_minute: group.mail_per_minute,
         terminate: group.terminate.as_ref().map(named),
     }
 }
@@ -132,6 +136,8 @@ fn settings(row: &Row<'_>) -> Vec<String> {
         token,
         truth("allow_repeat", row.allow_repeat),
         truth("continue_order", row.continue_order),
+        count("wait_seconds", row.wait_seconds),
+        count("mail_per_minute", row.mail_per_minute),
         terminate,
     ];
     all.into_iter().flatten().collect()

@@ -66,6 +66,10 @@ pub struct GroupForm {
     pub max_rounds: Setting<u32>,
     /// Whether a turn begins after the last speaker (`round_robin`).
     pub continue_order: Option<bool>,
+    /// How long workers and replies are waited for, in seconds.
+    pub wait_seconds: Setting<u32>,
+    /// How much mail its agents may send in a minute.
+    pub mail_per_minute: Setting<u32>,
     /// What else ends a turn; agents in it by name, or by id.
     pub terminate: Setting<Terminate>,
     /// What each agent is here for; an empty text takes the role away.

@@ -77,6 +77,8 @@ fn fill(
     set(&mut group.continue_order, form.continue_order.as_ref());
     group.max_turns = counted(form.max_turns, group.max_turns);
     group.max_rounds = counted(form.max_rounds, group.max_rounds);
+    group.wait_seconds = counted(form.wait_seconds, group.wait_seconds);
+    group.mail_per_minute = counted(form.mail_per_minute, group.mail_per_minute);
     group.termination_token = form.termination_token.clone().over(group.termination_token.take());
     if let Some(members) = &form.members {
         group.members = all(members)?;

@@ -120,9 +120,7 @@ pub(super) fn heading(agent: &AgentId, cells: usize, look: &Look, model: &Model)
 pub(super) fn empty(only: Option<&AgentId>, cells: usize, model: &Model) -> Vec<Row> {
     let text = match only {
         Some(agent) => format!("No mail from or to {}. w writes it one.", name(Some(agent), model)),
-        None => "No mail yet. Agents write to each other and to you with send_message_to_agent_async; w writes to \
-                 the selected agent."
-            .to_owned(),
+        None => "No mail yet. Agents write to each other and to you; w writes to the selected agent.".to_owned(),
     };
     let indent = || vec![Span::new(" ", Role::Dim)];
     let cells = cells.saturating_sub(1);

@@ -4,10 +4,22 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "the figures are the point")]
 
+#[path = "support"]
+mod support {
+    pub mod binary;
+    #[allow(dead_code, reason = "a part of it; tests/engine.rs uses the whole, and there rustc sees what is dead")]
+    pub mod engine_harness;
+    pub mod fold;
+    pub mod large;
+    #[allow(dead_code, reason = "a part of it; tests/terminal.rs uses the whole, and there rustc sees what is dead")]
+    pub mod pty;
+}
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use bench::Bench;
+use crate::support::binary::{self, Bench};
+use crate::support::large;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -26,16 +38,7 @@ use nightdesk::tui::term::screen::{Caps, Screen};
 use nightdesk::tui::theme::Theme;
 use ratatui::layout::Size;
 
-#[path = "support/bench.rs"]
-mod bench;
-#[path = "support/large.rs"]
-mod large;
-#[path = "support/meter.rs"]
-mod meter;
-#[path = "support/world.rs"]
-mod world;
-
-use world::{Plan, World};
+use crate::support::engine_harness::{self, Plan, World};
 
 fn budget(what: &str, figure: u64, limit: u64) {
     println!("{what}: {figure} (limit {limit})");
@@ -98,8 +101,8 @@ const NAMES: [&str; 40] = [
 
 /// What gives the group so many more blocks.
 async fn more_blocks(world: &World, count: usize) -> Vec<Change> {
-    let story = world.block(&world::story()).await;
-    let mut group = world.store().row::<Group>(world::group_id().as_str()).await.unwrap().unwrap();
+    let story = world.block(&engine_harness::story()).await;
+    let mut group = world.store().row::<Group>(engine_harness::group_id().as_str()).await.unwrap().unwrap();
     let block = |at| Block { id: BlockId(format!("block-{at}")), label: format!("b{at}"), ..story.clone() };
     let blocks: Vec<Block> = (0..count).map(block).collect();
     group.shared_blocks.extend(blocks.iter().map(|block| block.id.clone()));
@@ -303,7 +306,7 @@ fn on_a_slow_link_a_key_is_echoed_within_two_frames_of_a_stream() {
             "[group]\nname = \"stream\"\nmembers = [\"ann\"]\n[[agent]]\nname = \"ann\"\nmodel = \"scripted/{model}\"\n"
         );
         std::fs::write(&team, text).unwrap();
-        bench::run(dir, &["apply", team.to_str().unwrap()]);
+        binary::run(dir, &["apply", team.to_str().unwrap()]);
     });
     bench.meter.throttle(Some(4 * 1024));
     bench.meter.type_bytes("go\r");

@@ -2,14 +2,33 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "support/shell.rs"]
-mod shell;
+#[path = "support"]
+mod support {
+    pub mod shell;
+}
+
+#[path = "cli/architecture.rs"]
+mod architecture;
+#[path = "cli/cli_inbox.rs"]
+mod cli_inbox;
+#[path = "cli/cli_mail.rs"]
+mod cli_mail;
+#[path = "cli/cli_roster.rs"]
+mod cli_roster;
+#[path = "cli/config.rs"]
+mod config;
+#[path = "cli/readme.rs"]
+mod readme;
+#[path = "cli/team_faults.rs"]
+mod team_faults;
+#[path = "cli/team_files.rs"]
+mod team_files;
 
 use std::time::{Duration, Instant};
 
+use crate::support::shell::{Shell, fixture};
 use rustix::process::Signal;
 use serde_json::Value;
-use shell::{Shell, fixture};
 
 /// A team of two and a keeper whose answers are written down, and come at once.
 const TEAM: &str = r#"

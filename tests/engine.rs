@@ -1,13 +1,25 @@
-//! The engine's promises about turns, speeches and steps, on the scripted model and a paused clock.
+//! The engine's promises: turns, speeches, steps, jobs and mail on the scripted model and a paused clock; the real
+//! adapters against a server on this machine; the program ended at any moment.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "what a test cannot get fails it")]
 
-#[path = "support/world.rs"]
-mod world;
+#[path = "support"]
+mod support {
+    pub mod child;
+    pub mod engine_harness;
+    pub mod fold;
+    pub mod kill;
+    pub mod order;
+    pub mod wire;
+}
 
 #[path = "engine/approving.rs"]
 mod approving;
 #[path = "engine/blocks.rs"]
 mod blocks;
+#[path = "engine/crash.rs"]
+mod crash;
+#[path = "engine/crash_waiting.rs"]
+mod crash_waiting;
 #[path = "engine/delegating.rs"]
 mod delegating;
 #[path = "engine/dynamic.rs"]
@@ -16,10 +28,16 @@ mod dynamic;
 mod faults;
 #[path = "engine/following.rs"]
 mod following;
+#[path = "engine/jobs.rs"]
+mod jobs;
 #[path = "engine/mail.rs"]
 mod mail;
 #[path = "engine/parking.rs"]
 mod parking;
+#[path = "engine/providers.rs"]
+mod providers;
+#[path = "engine/registry.rs"]
+mod registry;
 #[path = "engine/replies.rs"]
 mod replies;
 #[path = "engine/restarting.rs"]
@@ -30,6 +48,12 @@ mod roster;
 mod speaking;
 #[path = "engine/terminating.rs"]
 mod terminating;
+#[path = "engine/wire_conversation.rs"]
+mod wire_conversation;
+#[path = "engine/wire_faults.rs"]
+mod wire_faults;
+#[path = "engine/wire_patterns.rs"]
+mod wire_patterns;
 
 use nightdesk::domain::{Run, RunState, StopReason};
 

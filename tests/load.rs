@@ -7,16 +7,18 @@
 #![allow(clippy::print_stdout, reason = "the figures are the point")]
 #![allow(clippy::cast_precision_loss, reason = "figures for people")]
 
+#[path = "support"]
+mod support {
+    pub mod fold;
+    pub mod load_team;
+}
+
 use std::time::{Duration, Instant};
 
-use crowd::{Crowd, MAILS_A_SEED, Seen, Size, forget_peak, group_id, peak, percentile};
+use crate::support::fold;
+use crate::support::load_team::{Crowd, MAILS_A_SEED, Seen, Size, forget_peak, group_id, peak, percentile};
 use nightdesk::engine::wire::Address;
 use tokio::sync::Mutex;
-
-#[path = "support/crowd.rs"]
-mod crowd;
-#[path = "support/fold.rs"]
-mod fold;
 
 /// One at a time: each measures the whole program.
 static ALONE: Mutex<()> = Mutex::const_new(());

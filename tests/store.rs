@@ -1,16 +1,29 @@
 //! What the store promises those who commit to it and read from it, while it lives.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
-#[path = "support/fold.rs"]
+#[path = "support"]
+mod support {
+    pub mod child;
+    pub mod fixtures;
+    pub mod fold;
+}
+
+#[path = "store/fold.rs"]
 mod fold;
-#[allow(dead_code, reason = "shared by several test binaries, each uses a part")]
-#[path = "support/nouns.rs"]
-mod nouns;
+#[path = "store/store_crash.rs"]
+mod store_crash;
+#[path = "store/store_faults.rs"]
+mod store_faults;
+#[path = "store/waits.rs"]
+mod waits;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 
+use crate::support::child;
+use crate::support::fixtures::{self, BLOCK, TALK, by_person, edit, newsroom, said};
+use crate::support::fold::assert_folds;
 use jiff::Timestamp;
 use nightdesk::domain::{
     Actor, Block, Change, Commit, Conflict, Content, Job, JobState, Message, NoticeKind, Rest, RunState, StopReason,
@@ -19,7 +32,6 @@ use nightdesk::domain::{
 use nightdesk::store::{
     Clock, CommitError, Lane, ManualClock, Mode, Options, Store, StoreError, Synchronous, SystemClock,
 };
-use nouns::{BLOCK, TALK, by_person, edit, newsroom, said};
 use tempfile::TempDir;
 
 fn desk(dir: &TempDir) -> PathBuf {
@@ -130,7 +142,7 @@ async fn foreground_goes_first_and_waits_for_one_background_batch_at_most() {
     assert_eq!(texts, expected);
     // The first alone, the foreground together, the background by eights: 1 + 1 + 3.
     assert_eq!(store.counters().transactions - before, 5);
-    fold::assert_folds(&store).await;
+    assert_folds(&store).await;
 }
 
 #[tokio::test]
@@ -158,7 +170,7 @@ async fn a_refused_commit_leaves_the_others_of_its_batch_alone() {
     let texts: Vec<&str> = messages.iter().map(Message::text).collect();
     assert_eq!(texts, ["first", "before", "after"]);
     assert_eq!(messages.iter().map(|message| message.seq).collect::<Vec<_>>(), [1, 2, 3]);
-    fold::assert_folds(&store).await;
+    assert_folds(&store).await;
 }
 
 #[tokio::test]
@@ -182,12 +194,12 @@ async fn f4_a_full_disk_refuses_the_commit_that_does_not_fit_and_no_other() {
     let texts = store.messages(&TALK.into(), 1, 100).await.unwrap();
     assert_eq!(texts.iter().map(Message::text).collect::<Vec<_>>(), ["first", "small one", "small two"]);
     say(&store, "works again").await;
-    fold::assert_folds(&store).await;
+    assert_folds(&store).await;
 
     drop(store);
     let store = Store::open(&desk(&dir), Options::default()).unwrap();
     say(&store, &huge).await;
-    fold::assert_folds(&store).await;
+    assert_folds(&store).await;
 }
 
 #[tokio::test]
@@ -242,7 +254,7 @@ async fn the_log_is_followed_gap_free_by_the_doorbell_and_an_answer_comes_after_
         let expected: Vec<String> = (0..each).map(|at| format!("{writer} {at}")).collect();
         assert_eq!(own.iter().map(|m| m.text()).collect::<Vec<_>>(), expected, "each writer's order is kept");
     }
-    fold::assert_folds(&store).await;
+    assert_folds(&store).await;
 }
 
 #[tokio::test]
@@ -258,7 +270,7 @@ async fn a_stale_edit_is_a_conflict_that_carries_the_block_as_it_stands() {
     let values: Vec<_> = revisions.iter().map(|(_, _, rev)| (rev.version, rev.value.as_str())).collect();
     assert_eq!(values, [(2, "second"), (1, "first")], "newest first, from version 1 on");
     assert_eq!(store.revision(&BLOCK.into(), 1).await.unwrap().unwrap().reason, "created");
-    fold::assert_folds(&store).await;
+    assert_folds(&store).await;
 }
 
 fn claim(job: &Job, epoch: u64) -> Commit {
@@ -277,14 +289,14 @@ async fn whole_turn(store: &Store, name: &str) -> Vec<nightdesk::domain::Logged>
     let speech = format!("{name}-speech");
     let ended = || RunState::Finished { stop_reason: StopReason::EndTurn, error: None };
     let changes = vec![
-        nouns::turn(name),
+        fixtures::turn(name),
         said(TALK, None, &format!("question {name}")),
-        nouns::speech(&speech, name, "ann"),
-        nouns::moved(&speech, RunState::Running),
-        nouns::step(&speech, "ann", 1, vec![(BLOCK.into(), 1)]),
+        fixtures::speech(&speech, name, "ann"),
+        fixtures::moved(&speech, RunState::Running),
+        fixtures::step(&speech, "ann", 1, vec![(BLOCK.into(), 1)]),
         said(TALK, Some("ann"), &format!("answer {name}")),
-        nouns::moved(&speech, ended()),
-        nouns::moved(name, ended()),
+        fixtures::moved(&speech, ended()),
+        fixtures::moved(name, ended()),
     ];
     store.commit(Lane::Foreground, by_person(changes)).await.unwrap()
 }
@@ -315,7 +327,7 @@ async fn j1_a_job_is_logged_with_its_cause_and_j4_a_stale_fence_is_refused() {
     let again = by_person(vec![said(TALK, None, "x")]).on(Rest::RunRunning("run-1".into()));
     let over = store.commit(Lane::Foreground, again).await.unwrap_err();
     assert_eq!(over, CommitError::Conflict(Conflict::Run { run: "run-1".into() }));
-    fold::assert_folds(&store).await;
+    assert_folds(&store).await;
 }
 
 #[tokio::test]
@@ -339,11 +351,11 @@ async fn queries_answer_in_order_of_creation() {
         whole_turn(&store, name).await;
     }
     store
-        .commit(Lane::Foreground, by_person(vec![nouns::turn("run-2"), nouns::queued_turn("run-1", "later")]))
+        .commit(Lane::Foreground, by_person(vec![fixtures::turn("run-2"), fixtures::queued_turn("run-1", "later")]))
         .await
         .unwrap();
     // A row keeps its place when it changes.
-    store.commit(Lane::Foreground, by_person(vec![nouns::moved("run-2", RunState::Parked)])).await.unwrap();
+    store.commit(Lane::Foreground, by_person(vec![fixtures::moved("run-2", RunState::Parked)])).await.unwrap();
     let ids = |runs: Vec<nightdesk::domain::Run>| runs.into_iter().map(|run| run.id.0).collect::<Vec<_>>();
     assert_eq!(ids(store.turn_runs().await.unwrap()), ["run-2", "run-1"]);
     assert_eq!(ids(store.runs_of(&"run-5".into()).await.unwrap()), ["run-5-speech"]);
@@ -351,11 +363,11 @@ async fn queries_answer_in_order_of_creation() {
     assert_eq!(all.rows.iter().map(|agent| agent.name.as_str()).collect::<Vec<_>>(), ["ann", "ben", "cleo"]);
     let steps = store.steps(&"run-5-speech".into()).await.unwrap();
     assert_eq!(steps.iter().map(|step| (step.index, step.tokens_in)).collect::<Vec<_>>(), [(1, 10)]);
-    let jobs = store.jobs(Some(&nouns::GROUP.into()), 10).await.unwrap();
+    let jobs = store.jobs(Some(&fixtures::GROUP.into()), 10).await.unwrap();
     assert_eq!(jobs.rows.len(), 1, "further causes join the job that waits");
     assert_eq!(jobs.rows[0].causes.len(), 3);
     assert_eq!(store.jobs(Some(&"group-other".into()), 10).await.unwrap().rows, []);
-    fold::assert_folds(&store).await;
+    assert_folds(&store).await;
 }
 
 #[tokio::test]
@@ -416,14 +428,14 @@ async fn a_speech_is_made_from_the_newest_messages_and_every_block_once() {
     let dir = tempfile::tempdir().unwrap();
     let store = opened(&dir, manual()).await;
     whole_turn(&store, "run-1").await;
-    let mut ann = nouns::agent("ann");
+    let mut ann = fixtures::agent("ann");
     ann.blocks = vec!["block-own".into(), BLOCK.into()];
     let changes = vec![
-        Change::BlockCreated(nouns::block("block-own", "own", "mine")),
+        Change::BlockCreated(fixtures::block("block-own", "own", "mine")),
         Change::AgentPut(ann),
-        nouns::turn("run-2"),
+        fixtures::turn("run-2"),
         said(TALK, None, "again"),
-        nouns::speech("run-2-speech", "run-2", "ann"),
+        fixtures::speech("run-2-speech", "run-2", "ann"),
     ];
     store.commit(Lane::Foreground, by_person(changes)).await.unwrap();
     let view = store.step_view(&"run-2-speech".into(), "again".len() + "answer run-1".len()).await.unwrap();
@@ -453,7 +465,7 @@ async fn a_job_is_made_from_its_window_from_the_start_and_its_own_notes() {
     let kind = RunKind::Job { agent: job.agent.clone(), group: job.group.clone(), job: job.id.clone() };
     let mut claimed = claim(&job, 1);
     claimed.changes.push(Change::ConversationOpened(notes));
-    claimed.changes.push(Change::RunCreated(nouns::run("run-work", "conversation-work", kind, None)));
+    claimed.changes.push(Change::RunCreated(fixtures::run("run-work", "conversation-work", kind, None)));
     claimed.changes.push(said("conversation-work", Some("cleo"), "my note"));
     store.commit(Lane::Background, claimed).await.unwrap();
     whole_turn(&store, "run-3").await;
@@ -467,7 +479,7 @@ async fn a_job_is_made_from_its_window_from_the_start_and_its_own_notes() {
     let cut = store.step_view(&"run-work".into(), "question run-1".len() + "answer run-1".len() + 3).await.unwrap();
     assert_eq!(cut.messages.iter().map(|message| message.seq).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(cut.window_cut, Some(2));
-    fold::assert_folds(&store).await;
+    assert_folds(&store).await;
 }
 
 #[tokio::test]
@@ -478,7 +490,7 @@ async fn inline_the_store_does_the_same_and_a_paused_clock_stays() {
     let stale = store.commit(Lane::Foreground, by_person(vec![edit(BLOCK, 5, "stale")])).await.unwrap_err();
     assert!(matches!(stale, CommitError::Conflict(Conflict::Block { .. })));
     assert_eq!(*store.head().borrow(), store.log(0, 100).await.unwrap().len() as u64);
-    fold::assert_folds(&store).await;
+    assert_folds(&store).await;
 }
 
 #[tokio::test]
@@ -517,12 +529,8 @@ async fn at_rest_no_thread_of_the_store_wakes() {
     };
     // Other tests of this program have stores of their own, so this one runs in a process of its own.
     if std::env::var_os("NIGHTDESK_TEST_ALONE").is_none() {
-        let alone = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["at_rest_no_thread_of_the_store_wakes", "--exact"])
-            .env("NIGHTDESK_TEST_ALONE", "1")
-            .output()
-            .unwrap();
-        assert!(alone.status.success(), "{}", String::from_utf8_lossy(&alone.stdout));
+        let mut alone = child::command(module_path!(), "at_rest_no_thread_of_the_store_wakes");
+        child::assert_passed(&alone.env("NIGHTDESK_TEST_ALONE", "1").output().unwrap());
         return;
     }
     // The threads are on their way to rest; once nothing moved for a while nothing may move any more.

@@ -5,16 +5,25 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking, and its program prints")]
 
+#[path = "support"]
+mod support {
+    #[allow(dead_code, reason = "a part of it; tests/budget.rs uses the whole, and there rustc sees what is dead")]
+    pub mod binary;
+    pub mod pty;
+}
+
+#[path = "terminal/cli_terminal.rs"]
+mod cli_terminal;
 #[path = "terminal/drawing.rs"]
 mod drawing;
-#[path = "support/meter.rs"]
-mod meter;
+#[path = "terminal/hostile.rs"]
+mod hostile;
 #[path = "terminal/program.rs"]
 mod program;
 
 use std::time::Duration;
 
-use meter::{CommandBuilder, Meter};
+use crate::support::pty::{self, CommandBuilder, Meter};
 use nightdesk::tui::term::sequence::{self, Modes};
 use rustix::process::Signal;
 
@@ -106,7 +115,7 @@ fn a_panic_of_a_task_neither_ends_the_interface_nor_paints_over_it() {
 #[test]
 fn being_asked_to_end_leaves_the_terminal_as_it_was_found() {
     for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
-        let screen = left_as_found(|meter| meter::send_signal(program_pid(meter), signal));
+        let screen = left_as_found(|meter| pty::send_signal(program_pid(meter), signal));
         assert!(screen.contains("code=0"), "{signal:?}: {screen}");
     }
 }

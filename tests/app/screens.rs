@@ -1,9 +1,6 @@
 //! What a terminal shows, at every size we promise: text, styles and cursor.
 
-#[path = "support/desk.rs"]
-mod desk;
-
-use desk::Desk;
+use crate::support::app_harness::{self, Desk};
 use nightdesk::engine::wire::Phase;
 
 fn at_work(size: (u16, u16)) -> Desk {
@@ -14,30 +11,30 @@ fn at_work(size: (u16, u16)) -> Desk {
 
 #[test]
 fn newsroom_at_120x40() {
-    insta::assert_snapshot!(at_work((120, 40)).picture());
+    assert_screen!(at_work((120, 40)).picture());
 }
 
 #[test]
 fn newsroom_at_200x60() {
-    insta::assert_snapshot!(at_work((200, 60)).picture());
+    assert_screen!(at_work((200, 60)).picture());
 }
 
 #[test]
 fn newsroom_at_80x24() {
-    insta::assert_snapshot!(at_work((80, 24)).picture());
+    assert_screen!(at_work((80, 24)).picture());
 }
 
 #[test]
 fn newsroom_at_40x12() {
-    insta::assert_snapshot!(at_work((40, 12)).picture());
+    assert_screen!(at_work((40, 12)).picture());
 }
 
 #[test]
 fn a_notice_at_39x9() {
-    insta::assert_snapshot!(at_work((39, 9)).picture());
+    assert_screen!(at_work((39, 9)).picture());
 }
 
 #[test]
 fn the_first_minute_at_120x40() {
-    insta::assert_snapshot!(Desk::new(desk::overview(0), Vec::new(), (120, 40)).picture());
+    assert_screen!(Desk::new(app_harness::overview(0), Vec::new(), (120, 40)).picture());
 }

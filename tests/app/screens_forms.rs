@@ -1,11 +1,6 @@
 //! What the forms of groups and agents look like.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
-
-#[path = "support/desk.rs"]
-mod desk;
-
-use desk::{Desk, overview, said, story};
+use crate::support::app_harness::{Desk, overview, said, story};
 use nightdesk::domain::group::ManagerType;
 use nightdesk::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Editor, Group};
 use nightdesk::engine::wire::{Fault, Overview, Reply};
@@ -57,7 +52,7 @@ fn at_both_sizes(name: &str, keys: &str, play: impl Fn(&mut Desk)) {
     for (size_name, size) in SIZES {
         let mut desk = at(size, keys);
         play(&mut desk);
-        insta::assert_snapshot!(format!("{name}_{size_name}"), desk.text());
+        assert_screen!(format!("{name}_{size_name}"), desk.text());
     }
 }
 
@@ -136,11 +131,11 @@ fn a_deletion_shows_what_goes_with_it() {
 #[test]
 fn the_smallest_screen_is_still_of_use() {
     let desk = at((40, 12), "N<Right><Right><Tab>panel<Tab><Tab>chair<Enter>leads<Tab>critic<Enter>");
-    insta::assert_snapshot!("members_40x12", desk.text());
+    assert_screen!("members_40x12", desk.text());
     let desk = at((40, 12), "N");
-    insta::assert_snapshot!("new_group_40x12", desk.text());
+    assert_screen!("new_group_40x12", desk.text());
     let desk = at((40, 12), "jje<Tab><Tab>");
-    insta::assert_snapshot!("persona_40x12", desk.text());
+    assert_screen!("persona_40x12", desk.text());
 }
 
 #[test]
@@ -174,7 +169,7 @@ fn the_chosen_type_is_seen_on_the_smallest_screen() {
 #[test]
 fn the_caret_stands_in_the_field_and_colours_tell_nothing_alone() {
     let desk = at((80, 24), "e<Tab><Tab><Up><Up>");
-    insta::assert_snapshot!("edit_group_styles", desk.picture());
+    assert_screen!("edit_group_styles", desk.picture());
 }
 
 #[test]
@@ -185,5 +180,5 @@ fn seven_bit_signs_do() {
     let text = desk.text();
     let form: Vec<&str> = text.lines().skip(2).take(20).filter_map(|line| line.get(1..)).collect();
     assert!(form.iter().all(|line| line.is_ascii()), "{text}");
-    insta::assert_snapshot!("ascii_80x24", text);
+    assert_screen!("ascii_80x24", text);
 }

@@ -1,11 +1,6 @@
 //! What roster, blocks, jobs and the dialogs show, and what keys do in them.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
-
-#[path = "support/desk.rs"]
-mod desk;
-
-use desk::{Desk, look, nine, overview, said, story, story_edited};
+use crate::support::app_harness::{self, Desk, look, nine, overview, said, story, story_edited};
 use jiff::SignedDuration;
 use nightdesk::domain::job::JobFault;
 use nightdesk::domain::{
@@ -24,7 +19,7 @@ fn at_both_sizes(name: &str, play: impl Fn(&mut Desk)) {
     for (size_name, size) in SIZES {
         let mut desk = rich(size);
         play(&mut desk);
-        insta::assert_snapshot!(format!("{name}_{size_name}"), desk.text());
+        assert_screen!(format!("{name}_{size_name}"), desk.text());
     }
 }
 
@@ -161,7 +156,7 @@ fn a_background_agent_is_made_to_work_and_another_is_not() {
 fn an_agents_model_is_chosen_or_typed() {
     let mut desk = rich((120, 40));
     desk.keys("<Esc>1jjm");
-    insta::assert_snapshot!("set_model_120x40", desk.text());
+    assert_screen!("set_model_120x40", desk.text());
     desk.keys("off<Enter>");
     let set = Request::SetModel { agent: "agent-critic".into(), model: Some("offline".into()) };
     assert_eq!(asked(&mut desk), set);
@@ -237,7 +232,7 @@ fn leaving_with_changes_asks_and_without_does_not() {
     desk.keys("<Esc>3e<Esc>");
     assert_eq!(desk.app.panes.blocks.draft(), None);
     desk.keys("ex<Esc>");
-    insta::assert_snapshot!("confirm_80x24", desk.text());
+    assert_screen!("confirm_80x24", desk.text());
     desk.keys("<Esc>");
     assert!(desk.app.panes.blocks.draft().is_some_and(|text| text.starts_with('x')), "Esc destroys nothing");
     desk.keys("<Esc>d");
@@ -278,14 +273,14 @@ fn clashing(size: (u16, u16)) -> Desk {
 #[test]
 fn a_clash_is_settled_piece_by_piece_and_saved_on_their_version() {
     for (name, size) in SIZES {
-        insta::assert_snapshot!(format!("merge_{name}"), clashing(size).text());
+        assert_screen!(format!("merge_{name}"), clashing(size).text());
     }
     let mut desk = clashing((120, 40));
     assert!(desk.asked.is_empty(), "nothing is sent before it is settled");
     desk.keys("<Enter>");
     assert!(desk.asked.is_empty(), "Enter takes no side by itself");
     desk.keys("tuyub");
-    insta::assert_snapshot!("merge_settled_120x40", desk.text());
+    assert_screen!("merge_settled_120x40", desk.text());
     desk.keys("<Enter>");
     let Request::EditBlock { base, value, .. } = asked(&mut desk) else { panic!("another request") };
     assert_eq!(base, 13);
@@ -466,7 +461,7 @@ fn detail() -> JobDetail {
     let call = |index: u32, name: &str, arguments: serde_json::Value, ok: bool, text: &str| Message {
         step: Some(StepId(format!("step-{index}"))),
         content: Content::Tool { call: "c".into(), name: name.into(), arguments, ok, text: text.into() },
-        ..desk::message(index.into(), Some("archivist"), 9, desk::words(""))
+        ..app_harness::message(index.into(), Some("archivist"), 9, app_harness::words(""))
     };
     let edit = |version: u64, step: u32, before: &str, value: &str| JobEdit {
         label: "story".into(),
@@ -551,7 +546,7 @@ fn a_model_is_written_tested_and_offered_to_agents_that_are_set_to_offline() {
     let mut desk = rich((120, 40));
     desk.app.model.agents[0].model = Some("offline".into());
     desk.keys("<F2>");
-    insta::assert_snapshot!("models_120x40", desk.text());
+    assert_screen!("models_120x40", desk.text());
     desk.keys("<Enter>");
     assert!(desk.text().contains("the model is missing"), "{}", desk.text());
     desk.keys("<Tab><Tab><Tab>gpt-4.1-mini<Enter>");
@@ -562,14 +557,14 @@ fn a_model_is_written_tested_and_offered_to_agents_that_are_set_to_offline() {
     answer(&mut desk, Ok(Reply::Done));
     assert_eq!(desk.asked.last().unwrap().1, Request::Probe { model: "openai/gpt-4.1-mini".into() });
     answer(&mut desk, Err(Fault::new("OPENAI_API_KEY is not set: set it and start again")));
-    insta::assert_snapshot!("models_failed_120x40", desk.text());
+    assert_screen!("models_failed_120x40", desk.text());
     desk.keys("<C-s>");
     let Some(Effect::Connect(ticket, connect)) = desk.effects.pop() else { panic!("nothing is written") };
     assert_eq!(connect.model.as_deref(), Some("openai/gpt-4.1-mini"));
     desk.send(Msg::Answered(ticket, Ok(Reply::Done)));
     answer(&mut desk, Ok(Reply::Done));
     assert_eq!(desk.asked.last().unwrap().1, Request::Overview);
-    insta::assert_snapshot!("models_offered_120x40", desk.text());
+    assert_screen!("models_offered_120x40", desk.text());
     desk.asked.clear();
     desk.keys("y");
     let set = Request::SetModel { agent: "agent-reporter".into(), model: Some("openai/gpt-4.1-mini".into()) };
@@ -580,7 +575,7 @@ fn a_model_is_written_tested_and_offered_to_agents_that_are_set_to_offline() {
 fn models_at_80x24() {
     let mut desk = rich((80, 24));
     desk.keys("<F2><Right><Right><Right><Right><Tab>");
-    insta::assert_snapshot!("models_80x24", desk.text());
+    assert_screen!("models_80x24", desk.text());
 }
 
 #[test]
@@ -605,11 +600,11 @@ fn what_the_configuration_says_of_parallel_calls_survives_connecting() {
 fn empty_panes_say_what_fills_them() {
     let empty = Overview { default_model: "offline".into(), ..Overview::default() };
     let desk = Desk::new(empty, Vec::new(), (120, 40));
-    insta::assert_snapshot!("empty_store_120x40", desk.text());
+    assert_screen!("empty_store_120x40", desk.text());
     let mut first = overview(0);
     first.blocks[0].value.clear();
     let desk = Desk::new(first, Vec::new(), (120, 40));
-    insta::assert_snapshot!("empty_group_120x40", desk.text());
+    assert_screen!("empty_group_120x40", desk.text());
 }
 
 #[test]
@@ -621,14 +616,14 @@ fn in_ascii_and_without_colour_everything_is_still_told() {
     let (change, row) = story_edited(13, NEW);
     desk.committed(vec![change], vec![row]);
     desk.keys("<Esc>4");
-    insta::assert_snapshot!("ascii_120x40", desk.picture());
+    assert_screen!("ascii_120x40", desk.picture());
     let side: String = desk.lines().iter().flat_map(|line| line.chars().skip(83)).collect();
     assert!(side.is_ascii(), "{side}");
     desk.keys("3e<Down><End> by me");
     let (change, row) = story_edited(14, "The story so far\n- Launch: 4 May\n- Mira keeps bees in Lucerne");
     desk.committed(vec![change], vec![row]);
     desk.keys("<C-s>");
-    insta::assert_snapshot!("ascii_merge_120x40", desk.picture());
+    assert_screen!("ascii_merge_120x40", desk.picture());
 }
 
 #[test]

@@ -1,20 +1,15 @@
 //! What waits for somebody, as it is seen and decided: roster, delegations, choices, inbox and mail.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
-
-#[path = "support/desk.rs"]
-mod desk;
-#[path = "support/waiting.rs"]
-mod waiting;
-
-use desk::{Desk, overview, said};
+use crate::support::app_harness::{self, Desk, overview, said};
+use crate::support::waiting::{
+    self, asking, bridge, call, calls, chosen, gathered, id, mails, post, stream, supervisor,
+};
 use nightdesk::domain::run::Answer;
 use nightdesk::domain::{GroupStatus, ManagerType, PendingCall, PendingKind, Priority, RunState};
 use nightdesk::engine::wire::{Address, Fault, Phase, Request, RowUpdate};
 use nightdesk::tui::effect::{Effect, Msg};
 use nightdesk::tui::glyph;
 use nightdesk::tui::pane::PaneId;
-use waiting::{asking, bridge, call, calls, chosen, gathered, id, mails, post, stream, supervisor};
 
 const USUAL: (u16, u16) = (120, 40);
 const SIZES: [(&str, (u16, u16)); 2] = [("80x24", (80, 24)), ("120x40", USUAL)];
@@ -24,7 +19,7 @@ fn at_both_sizes(name: &str, make: impl Fn((u16, u16)) -> Desk, keys: &str) {
     for (size_name, size) in SIZES {
         let mut desk = make(size);
         desk.keys(keys);
-        insta::assert_snapshot!(format!("{name}_{size_name}"), desk.text());
+        assert_screen!(format!("{name}_{size_name}"), desk.text());
     }
 }
 
@@ -55,7 +50,7 @@ fn the_roster_tells_who_manages_who_waits_for_whom_and_who_is_queued() {
     at_both_sizes("supervisor_roster", supervisor, "<Esc>1j");
     let mut wide = supervisor((200, 60));
     wide.keys("<Esc>1j");
-    insta::assert_snapshot!("supervisor_roster_200x60", wide.text());
+    assert_screen!("supervisor_roster_200x60", wide.text());
 }
 
 #[test]
@@ -83,7 +78,7 @@ fn a_group_that_is_paused_or_archived_says_so_in_words() {
 fn who_is_next_is_told_only_where_the_order_is_known() {
     for kind in [ManagerType::RoundRobin, ManagerType::Dynamic, ManagerType::Supervisor] {
         let mut overview = bridge(kind, 2);
-        overview.runs = vec![desk::turn(RunState::Running), waiting::speech("critic", 0, RunState::Running)];
+        overview.runs = vec![app_harness::turn(RunState::Running), waiting::speech("critic", 0, RunState::Running)];
         overview.groups[0].continue_order = true;
         overview.groups[0].roles.clear();
         let desk = Desk::new(overview, waiting::delegated(), USUAL);
@@ -155,7 +150,7 @@ fn a_turn_that_is_over_leaves_no_worker_behind() {
         desk.committed(Vec::new(), vec![RowUpdate::Run(waiting::worker(name, over()))]);
     }
     assert_eq!(desk.app.model.runs.len(), 5, "they count until the turn is over");
-    let rows = [waiting::speech("chair", 0, over()), desk::turn(over())].map(RowUpdate::Run);
+    let rows = [waiting::speech("chair", 0, over()), app_harness::turn(over())].map(RowUpdate::Run);
     desk.committed(Vec::new(), rows.into());
     assert_eq!(desk.app.model.runs, []);
 }
@@ -277,7 +272,7 @@ fn a_call_of_a_background_job_waits_in_the_inbox_too() {
     let mut desk = asking(USUAL);
     let group = nightdesk::domain::GroupId::from("group-1");
     let kind = nightdesk::domain::RunKind::Job { agent: id("archivist"), group, job: "job-2".into() };
-    let run = desk::run("run-archivist-9", kind, RunState::Parked);
+    let run = app_harness::run("run-archivist-9", kind, RunState::Parked);
     let run = nightdesk::domain::Run { conversation: "conversation-job".into(), ..run };
     let call = call("archivist", 2, PendingKind::Approval, "print_paper", serde_json::json!({}));
     desk.committed(Vec::new(), vec![RowUpdate::Run(run), RowUpdate::Call(call)]);
@@ -297,7 +292,7 @@ fn mail_is_listed_opened_and_written() {
     at_both_sizes("mail_empty", Desk::newsroom, "<Esc>6");
     let mut failed = post(USUAL);
     failed.keys("<Esc>6G<Enter>");
-    insta::assert_snapshot!("mail_failed_120x40", failed.text());
+    assert_screen!("mail_failed_120x40", failed.text());
 }
 
 #[test]
@@ -382,7 +377,7 @@ fn in_ascii_everything_that_waits_is_still_told() {
         desk.app.look.glyphs = &glyph::ASCII;
         desk.keys(if name == "post" { "<Esc>16" } else { "<Esc>15" });
         desk.resize(ratatui::layout::Size { width: 119, height: 40 });
-        insta::assert_snapshot!(format!("ascii_{name}"), desk.text());
+        assert_screen!(format!("ascii_{name}"), desk.text());
         assert!(desk.text().is_ascii(), "{}", desk.text());
     }
 }
@@ -427,7 +422,7 @@ fn a_letter_in_an_agents_own_conversation_bears_its_writers_name() {
 
     let said = vec![Message {
         conversation: "conversation-talk".into(),
-        ..desk::message(1, Some("reporter"), 9, desk::words("Who told the printers?"))
+        ..app_harness::message(1, Some("reporter"), 9, app_harness::words("Who told the printers?"))
     }];
     let mut overview = overview(1);
     let owner = ConversationOwner::Agent(id("critic"));

@@ -1,9 +1,6 @@
 //! The workbench as plain data: keys in, state and effects out.
 
-#[path = "support/desk.rs"]
-mod desk;
-
-use desk::Desk;
+use crate::support::app_harness::{self, Desk};
 use nightdesk::domain::message::NoticeKind;
 use nightdesk::domain::run::StopReason;
 use nightdesk::domain::{Change, Content, RunState};
@@ -108,7 +105,7 @@ fn ctrl_c_cancels_the_reply_and_what_was_queued_returns_to_the_composer() {
 
 #[test]
 fn ctrl_c_at_rest_asks_and_a_second_one_quits() {
-    let mut desk = Desk::new(desk::overview(0), Vec::new(), USUAL);
+    let mut desk = Desk::new(app_harness::overview(0), Vec::new(), USUAL);
     desk.keys("<C-c>");
     assert!(desk.effects.is_empty());
     assert!(desk.text().contains("Quit?"));
@@ -120,9 +117,9 @@ fn ctrl_c_at_rest_asks_and_a_second_one_quits() {
 
 #[test]
 fn a_job_that_is_due_can_go_on_without_a_screen() {
-    let mut overview = desk::overview(4);
+    let mut overview = app_harness::overview(4);
     overview.runs.clear();
-    let mut desk = Desk::new(overview, desk::said(), USUAL);
+    let mut desk = Desk::new(overview, app_harness::said(), USUAL);
     desk.keys("<C-c>w");
     assert_eq!(desk.effects, [Effect::Quit(Leave::KeepWorking)]);
 }
@@ -158,9 +155,9 @@ fn an_answer_is_shown_once_while_it_streams_and_once_when_it_is_committed() {
 #[test]
 fn a_queued_turn_stands_at_the_foot_until_it_starts() {
     let mut desk = Desk::newsroom(USUAL);
-    desk.committed(Vec::new(), vec![RowUpdate::Run(desk::waiting("and the printers?"))]);
+    desk.committed(Vec::new(), vec![RowUpdate::Run(app_harness::waiting("and the printers?"))]);
     assert_eq!(rows_with(&desk, "and the printers?").len(), 1);
-    let started = nightdesk::domain::Run { queued: None, state: RunState::Running, ..desk::waiting("") };
+    let started = nightdesk::domain::Run { queued: None, state: RunState::Running, ..app_harness::waiting("") };
     desk.committed(Vec::new(), vec![RowUpdate::Run(started)]);
     assert_eq!(rows_with(&desk, "and the printers?").len(), 0);
 }
@@ -169,7 +166,7 @@ fn a_queued_turn_stands_at_the_foot_until_it_starts() {
 fn the_title_keeps_the_tokens_of_the_turn_that_is_over() {
     let mut desk = Desk::newsroom(USUAL);
     let over = RunState::Finished { stop_reason: StopReason::EndTurn, error: None };
-    let turn = nightdesk::domain::Run { tokens: 34_567, ..desk::turn(over) };
+    let turn = nightdesk::domain::Run { tokens: 34_567, ..app_harness::turn(over) };
     desk.committed(Vec::new(), vec![RowUpdate::Run(turn)]);
     assert!(desk.lines()[0].contains("turn 7 ·  34 k tokens"), "{}", desk.lines()[0]);
 }
@@ -277,7 +274,7 @@ fn esc_ends_the_zoom_then_the_search_then_the_reading() {
 #[test]
 fn a_queued_turn_is_laid_out_once() {
     let mut desk = Desk::newsroom(USUAL);
-    desk.committed(Vec::new(), vec![RowUpdate::Run(desk::waiting(&"and the printers? ".repeat(20)))]);
+    desk.committed(Vec::new(), vec![RowUpdate::Run(app_harness::waiting(&"and the printers? ".repeat(20)))]);
     let before = desk.app.panes.conversation.counters();
     desk.keys("x");
     assert_eq!(desk.app.panes.conversation.counters().rows_wrapped, before.rows_wrapped);
@@ -301,10 +298,10 @@ fn draft_history_focus_and_place_survive_a_restart() {
 
 #[test]
 fn at_rest_nothing_is_drawn_and_nothing_wakes() {
-    let mut overview = desk::overview(4);
+    let mut overview = app_harness::overview(4);
     overview.runs.clear();
     overview.jobs.clear();
-    let mut desk = Desk::new(overview, desk::said(), USUAL);
+    let mut desk = Desk::new(overview, app_harness::said(), USUAL);
     desk.draw();
     assert_eq!(desk.frame, b"");
     assert_eq!(desk.app.wake_at(), None);
@@ -314,10 +311,10 @@ fn at_rest_nothing_is_drawn_and_nothing_wakes() {
 
 #[test]
 fn a_sentence_is_shown_for_a_while_and_one_moment_ends_it() {
-    let mut overview = desk::overview(4);
+    let mut overview = app_harness::overview(4);
     overview.runs.clear();
     overview.jobs.clear();
-    let mut desk = Desk::new(overview, desk::said(), USUAL);
+    let mut desk = Desk::new(overview, app_harness::said(), USUAL);
     desk.keys("<Esc>2x");
     assert!(desk.text().contains("nothing is being answered here"));
     let until = desk.app.wake_at().unwrap();
@@ -367,9 +364,9 @@ fn what_a_model_prints_cannot_control_the_terminal() {
     let notice = Content::Notice { notice: NoticeKind::Error, text: hostile.into() };
     for content in [tool, notice] {
         let seq = desk.said.len() as u64 + 1;
-        let message = desk::message(seq, Some("editor"), 9, content);
+        let message = app_harness::message(seq, Some("editor"), 9, content);
         desk.said.push(message.clone());
-        let room = RowUpdate::Conversation(desk::room(seq));
+        let room = RowUpdate::Conversation(app_harness::room(seq));
         desk.committed(vec![Change::MessageAppended(message)], vec![room]);
         let frame = String::from_utf8(desk.frame.clone()).unwrap();
         assert!(!frame.contains("\u{1b}]") && !frame.contains("\u{1b}[2J"), "{frame:?}");
@@ -410,9 +407,9 @@ fn what_the_workbench_states_is_put_into_nobodys_mouth() {
     let text = "picked up again after the program ended";
     let notice = Content::Notice { notice: NoticeKind::Resumed, text: text.into() };
     let seq = desk.said.len() as u64 + 1;
-    let message = desk::message(seq, None, 9, notice);
+    let message = app_harness::message(seq, None, 9, notice);
     desk.said.push(message.clone());
-    let room = RowUpdate::Conversation(desk::room(seq));
+    let room = RowUpdate::Conversation(app_harness::room(seq));
     desk.committed(vec![Change::MessageAppended(message)], vec![room]);
     let lines = desk.lines();
     let line = lines.iter().find(|line| line.contains("picked up again")).unwrap();

@@ -1,11 +1,6 @@
 //! Groups and agents made, changed and deleted from the workbench: keys in, requests out.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
-
-#[path = "support/desk.rs"]
-mod desk;
-
-use desk::{Desk, overview, said, story};
+use crate::support::app_harness::{Desk, overview, said, story};
 use nightdesk::domain::group::ManagerType;
 use nightdesk::domain::state::Kind;
 use nightdesk::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Editor, Group, GroupId, GroupStatus, Rule};

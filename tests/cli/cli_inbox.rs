@@ -1,12 +1,7 @@
 //! The inbox: what an agent may only do with a person's yes, asked and answered by the real program.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-#[path = "support/shell.rs"]
-mod shell;
-
+use crate::support::shell::Shell;
 use serde_json::{Value, json};
-use shell::Shell;
 
 /// Ann wants to write into a block, then says what came of it.
 const SCRIPT: &str = r#"

@@ -1,13 +1,8 @@
 //! Mail on the command line: the real program, as a person or a script uses it.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-#[path = "support/shell.rs"]
-mod shell;
-
+use crate::support::shell::Shell;
 use rustix::process::Signal;
 use serde_json::Value;
-use shell::Shell;
 
 const TEAM: &str = r#"
 [group]

@@ -1,12 +1,7 @@
 //! Groups and agents made, changed and deleted by the real program.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-#[path = "support/shell.rs"]
-mod shell;
-
+use crate::support::shell::Shell;
 use serde_json::{Value, json};
-use shell::Shell;
 
 const SCRIPT: &str = "[default]\ntext = \"{agent} heard {last}\"\n";
 

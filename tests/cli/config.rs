@@ -1,5 +1,4 @@
 //! The configuration file: what is accepted, what each fault is called, and that writing loses nothing.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test's helpers fail the test they help")]
 
 use std::collections::BTreeMap;
 use std::fs;

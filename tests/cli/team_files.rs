@@ -1,7 +1,5 @@
 //! Applying a team file makes the group it describes, once; a value written since is nobody's to overwrite.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)] // the harness around the tests may panic like them
-
 use std::path::{Path, PathBuf};
 
 use nightdesk::agentfile::team::{self, Existing, Plan, Surroundings, TeamError, TeamFile};

@@ -7,7 +7,7 @@ use nightdesk::engine::wire::Request;
 use nightdesk::llm::Entry;
 
 use crate::stop;
-use crate::world::{Plan, World, agent_id, story};
+use crate::support::engine_harness::{Plan, World, agent_id, story};
 
 const RETHINKS: &str = r#"
 [[reply]]

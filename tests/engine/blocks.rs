@@ -4,7 +4,7 @@ use nightdesk::domain::Editor;
 use nightdesk::engine::wire::{Reply, Request};
 use nightdesk::llm::Entry;
 
-use crate::world::{Plan, World, agent_id, story};
+use crate::support::engine_harness::{Plan, World, agent_id, story};
 
 const NOTES: &str = r#"
 [[reply]]

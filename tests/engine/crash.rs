@@ -3,19 +3,15 @@
 //!
 //! The tests run this binary again as a child that plays a session, and end the child: at each point a commit
 //! passes, or with a kill after some line it has printed.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "what a test cannot get fails it")]
-
-#[path = "support/kill.rs"]
-mod kill;
-#[path = "support/world.rs"]
-mod world;
 
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use kill::{End, PLACE, play, rounds, runtime};
+use crate::support::engine_harness::{Plan, group_id, lines, story, team};
+use crate::support::fold;
+use crate::support::kill::{self, End, PLACE, play, rounds, runtime};
 use nightdesk::config::Config;
 use nightdesk::domain::{Conversation, Group, Ids, Job};
 use nightdesk::engine::wire::{Address, Request};
@@ -25,7 +21,6 @@ use nightdesk::store::{self, Owner, Store};
 use nightdesk::tools::Toolbox;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use world::{Plan, group_id, lines, story, team};
 
 /// Longer than any session takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -107,7 +102,7 @@ async fn child() {
         }
     }
     tokio::time::timeout(PATIENCE, over(&engine)).await.expect("the session never ends");
-    world::fold::assert_folds(engine.store()).await;
+    fold::assert_folds(engine.store()).await;
     engine.stop().await;
     kill::print_done();
 }
@@ -139,7 +134,7 @@ struct Outcome {
 async fn outcome(place: &Path, acks: &[String]) -> Outcome {
     let options = store::Options { ids: Ids::random(), ..store::Options::default() };
     let store = Store::open(&place.join("desk.db"), options).unwrap();
-    world::fold::assert_folds(&store).await;
+    fold::assert_folds(&store).await;
     let log = store.log(0, usize::MAX >> 1).await.unwrap();
     let logged: std::collections::HashSet<String> =
         log.iter().map(|logged| format!("{} {} {}", logged.n, logged.change.kind(), logged.change.subject())).collect();
@@ -168,7 +163,7 @@ async fn ended(ends: &[End], expected: Option<&Outcome>) -> (bool, Outcome) {
     let place = tempfile::tempdir().unwrap();
     let (mut acks, mut hit, mut done) = (Vec::new(), false, false);
     for end in ends {
-        let heard = play(place.path(), "", end);
+        let heard = play(module_path!(), place.path(), "", end);
         acks.extend(heard.acks);
         hit |= !heard.done;
         done = heard.done;
@@ -177,7 +172,7 @@ async fn ended(ends: &[End], expected: Option<&Outcome>) -> (bool, Outcome) {
         }
     }
     if !done {
-        acks.extend(play(place.path(), "", &End::Never).acks);
+        acks.extend(play(module_path!(), place.path(), "", &End::Never).acks);
     }
     let outcome = outcome(place.path(), &acks).await;
     if let Some(expected) = expected {
@@ -189,7 +184,7 @@ async fn ended(ends: &[End], expected: Option<&Outcome>) -> (bool, Outcome) {
 /// The session nobody ended.
 fn unended() -> (Outcome, u64) {
     let place = tempfile::tempdir().unwrap();
-    let heard = play(place.path(), "", &End::Never);
+    let heard = play(module_path!(), place.path(), "", &End::Never);
     let outcome = runtime().block_on(outcome(place.path(), &heard.acks));
     let expected = [
         "user: the launch is in spring",

@@ -1,17 +1,13 @@
 //! F1 for everything that waits: ended at each point of each commit of a delegation, an approval, a mail that is
 //! waited for and a dynamic turn, and started again, the final conversation is the one nobody ended.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "what a test cannot get fails it")]
-
-#[path = "support/kill.rs"]
-mod kill;
-#[path = "support/world.rs"]
-mod world;
 
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use kill::{End, PLACE, SESSION, play, rounds, runtime};
+use crate::support::engine_harness::{Plan, agent_id, group_id, lines, story, team};
+use crate::support::fold;
+use crate::support::kill::{self, End, PLACE, SESSION, play, rounds, runtime};
 use nightdesk::config::Config;
 use nightdesk::domain::{Conversation, Group, Ids, MailStatus, ManagerType, PendingCall, PendingKind, Rule};
 use nightdesk::engine::wire::{Address, Request};
@@ -19,7 +15,6 @@ use nightdesk::engine::{Engine, Handle, Options};
 use nightdesk::llm::Models;
 use nightdesk::store::{self, Owner, Store};
 use nightdesk::tools::Toolbox;
-use world::{Plan, agent_id, group_id, lines, story, team};
 
 /// Longer than any session takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -167,7 +162,7 @@ async fn child() {
         handle.ask(Request::Send { to, text: "go on".to_owned() }).await.unwrap();
     }
     tokio::time::timeout(PATIENCE, over(&engine, &handle)).await.expect("the session never ends");
-    world::fold::assert_folds(engine.store()).await;
+    fold::assert_folds(engine.store()).await;
     engine.stop().await;
     kill::print_done();
 }
@@ -210,7 +205,7 @@ struct Outcome {
 async fn outcome(place: &Path, acks: &[String]) -> Outcome {
     let options = store::Options { ids: Ids::random(), ..store::Options::default() };
     let store = Store::open(&place.join("desk.db"), options).unwrap();
-    world::fold::assert_folds(&store).await;
+    fold::assert_folds(&store).await;
     let log = store.log(0, usize::MAX >> 1).await.unwrap();
     let logged: std::collections::HashSet<String> =
         log.iter().map(|logged| format!("{} {} {}", logged.n, logged.change.kind(), logged.change.subject())).collect();
@@ -245,10 +240,10 @@ async fn outcome(place: &Path, acks: &[String]) -> Outcome {
 /// Plays a session to this end and then to its own; true when the end was hit.
 async fn ended(session: &str, end: &End, expected: Option<&Outcome>) -> (bool, Outcome) {
     let place = tempfile::tempdir().unwrap();
-    let heard = play(place.path(), session, end);
+    let heard = play(module_path!(), place.path(), session, end);
     let mut acks = heard.acks;
     if !heard.done {
-        acks.extend(play(place.path(), session, &End::Never).acks);
+        acks.extend(play(module_path!(), place.path(), session, &End::Never).acks);
     }
     let outcome = outcome(place.path(), &acks).await;
     if let Some(expected) = expected {

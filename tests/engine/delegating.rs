@@ -7,7 +7,7 @@ use nightdesk::engine::wire::{Address, GroupForm, Reply, Request};
 use nightdesk::llm::Entry;
 
 use crate::stop;
-use crate::world::{Plan, World, agent_id, group_id, lines};
+use crate::support::engine_harness::{Plan, World, agent_id, group_id, lines};
 
 const SCRIPT: &str = r#"
 [[reply]]

@@ -9,7 +9,7 @@ use nightdesk::engine::wire::{Address, Reply, Request};
 use nightdesk::llm::{Entry, Prompt};
 
 use crate::stop;
-use crate::world::{Plan, World, agent_id, group_id};
+use crate::support::engine_harness::{Plan, World, agent_id, group_id};
 
 /// A dynamic group of ann, bob and cid under chair.
 fn plan(script: &'static str) -> Plan {

@@ -6,7 +6,7 @@ use nightdesk::domain::{RunState, StopReason};
 use nightdesk::engine::wire::{Phase, Update};
 
 use crate::stop;
-use crate::world::{Plan, World, story};
+use crate::support::engine_harness::{Plan, World, story};
 
 async fn told(script: &'static str) -> World {
     let world = World::new(Plan { script, ..Plan::default() }).await;

@@ -8,7 +8,7 @@ use nightdesk::engine::handle::Following;
 use nightdesk::engine::wire::Update;
 use nightdesk::store::Mode;
 
-use crate::world::{Plan, World};
+use crate::support::engine_harness::{Plan, World};
 
 const SCRIPT: &str = r#"
 [[reply]]

@@ -1,8 +1,4 @@
 //! Background jobs (J1 to J9, F6, F10) on the scripted model and a paused clock.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what a test cannot get fails it")]
-
-#[path = "support/world.rs"]
-mod world;
 
 #[path = "jobs/ending.rs"]
 mod ending;
@@ -18,7 +14,7 @@ mod yielding;
 use nightdesk::domain::{Job, JobId, JobState, Trigger};
 use nightdesk::engine::wire::{Fault, Reply, Request};
 
-use world::{Plan, World, agent_id, group_id};
+use crate::support::engine_harness::{Plan, World, agent_id, group_id};
 
 /// One speaker, one background agent, a job every turn.
 fn desk(script: &'static str) -> Plan {

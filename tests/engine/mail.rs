@@ -13,7 +13,7 @@ use nightdesk::llm::Entry;
 use nightdesk::store::{CommitError, Lane};
 
 use crate::stop;
-use crate::world::{Plan, World, agent_id, group_id, lines};
+use crate::support::engine_harness::{Plan, World, agent_id, group_id, lines};
 
 /// What an agent sends without waiting, from a step of its own a piece.
 fn from(sender: &str, to: &str, text: &str) -> Mail {

@@ -11,7 +11,7 @@ use nightdesk::tools::{Desk, Effect, Tool, Toolbox};
 use serde_json::{Value, json};
 
 use crate::stop;
-use crate::world::{Plan, World, agent_id, story};
+use crate::support::engine_harness::{Plan, World, agent_id, story};
 
 /// A tool a person decides on.
 struct AskPerson;
@@ -273,7 +273,7 @@ async fn a_cancel_while_the_agent_speaks_elsewhere_ends_what_queues_for_it() {
     let world = World::new(Plan { script: SLOW, members: &["ann"], ..Plan::default() }).await;
     let run = world.post("talk").await;
     world.speaking("ann").await;
-    let to = nightdesk::engine::wire::Address::Agent(crate::world::agent_id("ann"));
+    let to = nightdesk::engine::wire::Address::Agent(crate::support::engine_harness::agent_id("ann"));
     let sent = world.ask(Request::Send { to, text: "just you".to_owned() }).await.unwrap();
     let nightdesk::engine::wire::Reply::Sent { run: direct, conversation, .. } = sent else { panic!("{sent:?}") };
     world.when(async |world| world.store().runs_of(&direct).await.unwrap().into_iter().next()).await;
@@ -305,7 +305,7 @@ async fn a_tool_that_panics_fails_its_call_and_leaves_nothing_half_done() {
 async fn a_cancel_while_the_step_waits_for_its_provider_ends_the_speech_too() {
     let plan = Plan { script: SLOW, members: &["ann", "bob"], max_parallel: 1, ..Plan::default() };
     let world = World::new(plan).await;
-    let to = nightdesk::engine::wire::Address::Agent(crate::world::agent_id("bob"));
+    let to = nightdesk::engine::wire::Address::Agent(crate::support::engine_harness::agent_id("bob"));
     let sent = world.ask(Request::Send { to, text: "just you".to_owned() }).await.unwrap();
     let nightdesk::engine::wire::Reply::Sent { run: direct, .. } = sent else { panic!("{sent:?}") };
     world.speaking("bob").await;

@@ -1,21 +1,18 @@
 //! What a provider does to us, and what becomes of it: one test a promise, each over every protocol it concerns.
 //!
 //! The servers are real sockets on this machine, so these tests run in real time.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test's helpers fail the test they help")]
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::child;
+use crate::support::wire::{Behaviour, Call, Protocol, Request, WireServer};
 use futures::StreamExt as _;
 use nightdesk::config::{Config, KeySource, Provider, ProviderKind};
 use nightdesk::llm::{
     Delta, Done, Entry, ErrorClass, MemoryBlock, ModelError, Models, Prompt, Stop, ToolCall, ToolSpec, Usage,
 };
 use serde_json::json;
-use wire::{Behaviour, Call, Protocol, Request, WireServer};
-
-#[path = "support/wire.rs"]
-mod wire;
 
 const ALL: [Protocol; 4] = Protocol::ALL;
 const KEY: &str = "sk-planted-0123456789";
@@ -527,18 +524,17 @@ async fn in_child(test: &str, proxy: Option<&str>) -> bool {
     if std::env::var(CHILD).is_ok_and(|name| name == test) {
         return true;
     }
-    let mut child = tokio::process::Command::new(std::env::current_exe().unwrap());
-    child.args([test, "--exact"]).env(CHILD, test);
+    let mut alone = tokio::process::Command::from(child::command(module_path!(), test));
+    alone.env(CHILD, test);
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
         for name in [name.to_owned(), name.to_lowercase()] {
             match proxy {
-                Some(proxy) if !name.eq_ignore_ascii_case("NO_PROXY") => child.env(name, proxy),
-                _ => child.env_remove(name),
+                Some(proxy) if !name.eq_ignore_ascii_case("NO_PROXY") => alone.env(name, proxy),
+                _ => alone.env_remove(name),
             };
         }
     }
-    let output = child.output().await.unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    child::assert_passed(&alone.output().await.unwrap());
     false
 }
 

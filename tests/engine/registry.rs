@@ -1,15 +1,11 @@
 //! Which model a name leads to, without any network, and what a probe finds out over one.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test's helpers fail the test they help")]
 
 use std::sync::Arc;
 
+use crate::support::wire::{Behaviour, Protocol, WireServer};
 use nightdesk::config::{Config, KeySource, Provider, ProviderKind};
 use nightdesk::llm::{ErrorClass, KeyState, Models};
 use serde_json::json;
-use wire::{Behaviour, Protocol, WireServer};
-
-#[path = "support/wire.rs"]
-mod wire;
 
 fn env(pairs: &[(&'static str, &str)]) -> impl Fn(&str) -> Option<String> + Send + Sync + 'static {
     let pairs: Vec<(&str, String)> = pairs.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();

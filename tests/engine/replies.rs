@@ -10,7 +10,7 @@ use nightdesk::engine::wire::{Address, Reply, Request};
 use nightdesk::llm::Entry;
 
 use crate::stop;
-use crate::world::{Plan, World, agent_id, group_id};
+use crate::support::engine_harness::{Plan, World, agent_id, group_id};
 
 const TOOLS: &[&str] = &[
     "send_message_to_agent_and_wait_for_reply",

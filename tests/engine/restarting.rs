@@ -5,7 +5,7 @@ use std::time::Duration;
 use nightdesk::domain::{Content, NoticeKind, RunState, StopReason};
 
 use crate::stop;
-use crate::world::{Plan, World, story};
+use crate::support::engine_harness::{Plan, World, story};
 
 const SCRIPT: &str = r#"
 [[reply]]

@@ -9,7 +9,7 @@ use nightdesk::domain::{
 use nightdesk::engine::wire::{Address, AgentForm, Fault, GroupForm, Reply, Request, Setting};
 
 use crate::stop;
-use crate::world::{Plan, World, agent_id, group_id, story};
+use crate::support::engine_harness::{Plan, World, agent_id, group_id, story};
 
 async fn update(world: &World, form: GroupForm) -> Result<Group, Fault> {
     match world.ask(Request::UpdateGroup { id: group_id(), form: Box::new(form) }).await? {
@@ -406,7 +406,7 @@ text = "{agent} speaks"
     assert_eq!(world.store().waiting_calls().await.unwrap(), [], "nobody is asked for it any more");
     let calls = world.store().calls(job.run.as_ref().unwrap()).await.unwrap();
     assert!(calls.iter().all(|call| call.answer.is_some()), "{calls:?}");
-    let notes = crate::world::lines(&world.messages(job.conversation.as_ref().unwrap()).await);
+    let notes = crate::support::engine_harness::lines(&world.messages(job.conversation.as_ref().unwrap()).await);
     assert_eq!(notes.iter().filter(|line| line.contains("memory_insert refused")).count(), 1, "{notes:?}");
     world.send("again").await;
     world.close().await;

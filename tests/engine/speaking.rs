@@ -7,7 +7,7 @@ use nightdesk::engine::wire::{Address, Reply, Request};
 use nightdesk::llm::Entry;
 
 use crate::stop;
-use crate::world::{Plan, World, agent_id, group_id, lines};
+use crate::support::engine_harness::{Plan, World, agent_id, group_id, lines};
 
 fn said(by: Option<&str>, text: &str) -> Entry {
     Entry::Said { by: by.map(str::to_owned), text: text.to_owned() }

@@ -4,7 +4,7 @@ use nightdesk::domain::{Group, ManagerType, StopReason, Terminate};
 use nightdesk::engine::wire::Request;
 
 use crate::stop;
-use crate::world::{Plan, World, agent_id, group_id};
+use crate::support::engine_harness::{Plan, World, agent_id, group_id};
 
 const SPEAKS: &str = "[default]\ntext = \"{agent} speaks\"\ntokens_in = 90\ntokens_out = 10\nfirst_delay_ms = 2000\n";
 

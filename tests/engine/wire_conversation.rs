@@ -1,20 +1,14 @@
 //! One conversation through the real adapters: whatever protocol the models speak, it goes and ends alike.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what a test cannot get fails it")]
-
-#[path = "support/wire.rs"]
-mod wire;
-#[path = "support/world.rs"]
-mod world;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::support::engine_harness::{Plan, World, agent_id, story};
+use crate::support::wire::{Behaviour, Call, Request, WireServer};
 use nightdesk::config::ProviderKind;
 use nightdesk::domain::{Editor, JobOutcome, JobState, RunState, StopReason};
 use nightdesk::store::Mode;
 use serde_json::json;
-use wire::{Behaviour, Call, Request, WireServer};
-use world::{Plan, World, agent_id, story};
 
 /// What the newsroom's models answer, told by what they are sent and nothing else.
 fn newsroom(request: &Request, refusals: &AtomicU32) -> Behaviour {

@@ -2,28 +2,20 @@
 //!
 //! The providers are real sockets. The clock is paused and stands still: it moves on only where nothing is left to
 //! do but wait for the one that fails, so nothing here takes the time it speaks of.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what a test cannot get fails it")]
-
-#[path = "support/order.rs"]
-mod order;
-#[path = "support/wire.rs"]
-mod wire;
-#[path = "support/world.rs"]
-mod world;
 
 use std::sync::mpsc;
 use std::time::Duration;
 
+use crate::support::engine_harness::{Plan, World, agent_id, lines, story};
+use crate::support::order::assert_in_order;
+use crate::support::wire::{Behaviour, Call, Request, WireServer};
 use nightdesk::config::ProviderKind;
 use nightdesk::domain::{
     Content, Conversation, Job, JobOutcome, JobState, ManagerType, Run, RunId, RunState, StopReason,
 };
 use nightdesk::engine::wire::{Phase, Update};
-use order::assert_in_order;
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use wire::{Behaviour, Call, Request, WireServer};
-use world::{Plan, World, agent_id, lines, story};
 
 /// What a provider does to the one that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,25 +1,17 @@
 //! Supervisor and dynamic through the real adapters: whatever protocol the models speak, a turn goes and ends alike,
 //! and what is sent is what the protocol wants.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what a test cannot get fails it")]
-
-#[path = "support/order.rs"]
-mod order;
-#[path = "support/wire.rs"]
-mod wire;
-#[path = "support/world.rs"]
-mod world;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::engine_harness::{Plan, World, story};
+use crate::support::order::{Who, assert_in_order, messages};
+use crate::support::wire::{Behaviour, Call, Request, WireServer};
 use nightdesk::config::ProviderKind;
 use nightdesk::domain::{Content, ManagerType, Run, RunState, StopReason};
 use nightdesk::store::Mode;
-use order::{Who, assert_in_order, messages};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
-use wire::{Behaviour, Call, Request, WireServer};
-use world::{Plan, World, story};
 
 /// Far more than a turn takes: what hangs fails.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,17 +1,12 @@
 //! The store against its reference: random commits mean the same on tables as on maps, accepted or refused, and the
 //! log folds to the tables (F16).
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
-
-#[path = "support/fold.rs"]
-mod fold;
-#[allow(dead_code, reason = "shared by several test binaries, each uses a part")]
-#[path = "support/nouns.rs"]
-mod nouns;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::fixtures;
+use crate::support::fold;
 use jiff::Timestamp;
 use nightdesk::domain::block::Editor;
 use nightdesk::domain::job::JobFault;
@@ -76,7 +71,7 @@ fn job_state(variant: u8, text: &str) -> JobState {
 /// The jobs there are, made by triggers or by hand; one that is not where there are none.
 fn some_job(state: &mut Memory, at: usize) -> Job {
     let Ok(jobs) = state.all::<Job>();
-    let none = Job::new("job-none".into(), agent_id(0), nouns::GROUP.into(), Trigger::Turn { turn: 1 });
+    let none = Job::new("job-none".into(), agent_id(0), fixtures::GROUP.into(), Trigger::Turn { turn: 1 });
     jobs.get(at % jobs.len().max(1)).cloned().unwrap_or(none)
 }
 
@@ -85,9 +80,13 @@ fn block_change(state: &mut Memory, op: &Op) -> Change {
     let Ok(block) = state.get::<Block>(&id);
     match op.kind {
         0 => Change::BlockCreated(Block {
-            owner: if op.variant == 0 { BlockOwner::Agent(agent_id(op.other)) } else { nouns::block("", "", "").owner },
+            owner: if op.variant == 0 {
+                BlockOwner::Agent(agent_id(op.other))
+            } else {
+                fixtures::block("", "", "").owner
+            },
             limit: 5,
-            ..nouns::block(&id, ["a", "A", "b", "not one"][op.other], &op.text)
+            ..fixtures::block(&id, ["a", "A", "b", "not one"][op.other], &op.text)
         }),
         1 => Change::BlockConfigured {
             id: id.as_str().into(),
@@ -101,7 +100,7 @@ fn block_change(state: &mut Memory, op: &Op) -> Change {
         _ => {
             let behind = u64::from(op.variant == 0);
             let version = block.map_or(1, |block| block.version) + 1 - behind;
-            let Change::BlockEdited(mut revision) = nouns::edit(&id, version, &op.text) else { unreachable!() };
+            let Change::BlockEdited(mut revision) = fixtures::edit(&id, version, &op.text) else { unreachable!() };
             let job = (op.variant > 4).then(|| some_job(state, op.other).id);
             revision.editor = match op.variant {
                 1 => Editor::File,
@@ -115,13 +114,13 @@ fn block_change(state: &mut Memory, op: &Op) -> Change {
 
 fn people_change(op: &Op) -> Change {
     if op.kind == 5 {
-        let mut agent = nouns::agent(NAMES[op.which]);
+        let mut agent = fixtures::agent(NAMES[op.which]);
         agent.blocks = (0..op.other).map(|at| format!("block-{at}").as_str().into()).collect();
         agent.temperature = Some(0.1 + f64::from(op.variant) / 3.0);
         NAMES[op.variant as usize % 4].clone_into(&mut agent.name);
         return Change::AgentPut(agent);
     }
-    let mut group = nouns::group(&NAMES[..op.which], &NAMES[op.other..], u32::from(op.variant));
+    let mut group = fixtures::group(&NAMES[..op.which], &NAMES[op.other..], u32::from(op.variant));
     group.shared_blocks = (0..op.variant).map(|at| format!("block-{at}").as_str().into()).collect();
     Change::GroupPut(group)
 }
@@ -131,11 +130,11 @@ fn run_change(state: &mut Memory, op: &Op) -> Change {
     let Ok(run) = state.get::<Run>(&id);
     let steps = run.map_or(0, |run| run.steps);
     match op.kind {
-        9 if op.variant < 2 => nouns::turn(&id),
-        9 if op.variant < 4 => nouns::queued_turn(&id, &op.text),
-        9 => nouns::speech(&id, &format!("run-{}", op.other), NAMES[op.other]),
-        10..=12 => nouns::moved(&id, run_state(op.variant)),
-        13..=14 => nouns::step(&id, NAMES[op.other], steps + u32::from(op.variant > 0), vec![("block-0".into(), 1)]),
+        9 if op.variant < 2 => fixtures::turn(&id),
+        9 if op.variant < 4 => fixtures::queued_turn(&id, &op.text),
+        9 => fixtures::speech(&id, &format!("run-{}", op.other), NAMES[op.other]),
+        10..=12 => fixtures::moved(&id, run_state(op.variant)),
+        13..=14 => fixtures::step(&id, NAMES[op.other], steps + u32::from(op.variant > 0), vec![("block-0".into(), 1)]),
         15 => Change::CallPending(PendingCall {
             run: RunId(id.clone()),
             step: format!("step-{id}-1").as_str().into(),
@@ -173,7 +172,7 @@ fn job_change(state: &mut Memory, op: &Op) -> Change {
             let mut job = Job::new(
                 JobId(format!("job-{}", op.which)),
                 agent_id(op.other),
-                nouns::GROUP.into(),
+                fixtures::GROUP.into(),
                 Trigger::Person { instruction: Some(op.text.clone()) },
             );
             job.window = (op.variant == 0).then_some((0, 1));
@@ -217,7 +216,7 @@ fn mail_change(state: &mut Memory, op: &Op) -> Change {
         in_reply_to: None,
         sent_by: (op.variant > 1).then(|| (StepId(format!("step-{}", op.text)), u32::from(op.variant))),
         waited_for: op.variant > 4,
-        group: Some(nouns::GROUP.into()),
+        group: Some(fixtures::GROUP.into()),
         run: None,
         root: None,
         depth: u32::from(op.variant) + 1,
@@ -232,7 +231,7 @@ fn other_change(op: &Op) -> Change {
     let run = || RunId(format!("run-{}", op.which));
     match (op.kind, op.variant) {
         (29, 0..=1) => Change::AgentDeleted { id: agent_id(op.which) },
-        (29, 2) => Change::GroupDeleted { id: nouns::GROUP.into() },
+        (29, 2) => Change::GroupDeleted { id: fixtures::GROUP.into() },
         (29, _) => Change::BlockDeleted { id: format!("block-{}", op.which).as_str().into() },
         (30, _) => Change::RunSignalled { id: run(), word: op.text.clone() },
         (31, 0) => Change::RunChosen { id: run(), choice: Choice::Member(agent_id(op.other)) },
@@ -240,11 +239,11 @@ fn other_change(op: &Op) -> Change {
         _ => {
             let kind = RunKind::Choice {
                 agent: agent_id(op.other),
-                group: nouns::GROUP.into(),
+                group: fixtures::GROUP.into(),
                 index: 0,
                 among: vec![agent_id(0), agent_id(1)],
             };
-            Change::RunCreated(nouns::run(&format!("run-{}", op.which), nouns::TALK, kind, None))
+            Change::RunCreated(fixtures::run(&format!("run-{}", op.which), fixtures::TALK, kind, None))
         }
     }
 }
@@ -262,8 +261,8 @@ fn change(state: &mut Memory, op: &Op) -> Change {
             Change::ConversationOpened(Conversation::new(format!("conversation-{}", op.which).as_str().into(), owner))
         }
         8 => {
-            let talk = if op.variant < 4 { nouns::TALK.to_owned() } else { format!("conversation-{}", op.which) };
-            let Change::MessageAppended(mut message) = nouns::said(&talk, None, &op.text) else { unreachable!() };
+            let talk = if op.variant < 4 { fixtures::TALK.to_owned() } else { format!("conversation-{}", op.which) };
+            let Change::MessageAppended(mut message) = fixtures::said(&talk, None, &op.text) else { unreachable!() };
             message.seq = if op.variant == 0 { 3 } else { 0 };
             Change::MessageAppended(message)
         }
@@ -361,7 +360,7 @@ async fn play(commits: Vec<(Vec<Op>, Option<Op>)>) -> Outcome {
     let store = Store::open(&dir.path().join("desk.db"), options).unwrap();
     let mut reference = Reference { state: Memory::default(), log: Vec::new(), ids: Ids::seeded(7) };
     let mut refused = 0;
-    let opening = nouns::newsroom();
+    let opening = fixtures::newsroom();
     reference.commit(&opening, clock.now()).unwrap();
     store.commit(Lane::Foreground, opening).await.unwrap();
     for (ops, on) in commits {

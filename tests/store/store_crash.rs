@@ -1,22 +1,16 @@
 //! A store whose program is killed, anywhere: nothing acknowledged is lost, nothing is doubled, nothing is stuck.
 //! F1, F2, F8 at the store's own level.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
-#[path = "support/fold.rs"]
-mod fold;
-#[allow(dead_code, reason = "shared by several test binaries, each uses a part")]
-#[path = "support/nouns.rs"]
-mod nouns;
-
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::support::fixtures::{BLOCK, TALK, by_person, edit, newsroom, said};
+use crate::support::{child, fold};
 use nightdesk::domain::{Block, Ids, Message};
 use nightdesk::store::{Lane, ManualClock, Options, Owner, OwnerError, POINTS, Store, VARIABLE};
-use nouns::{BLOCK, TALK, by_person, edit, newsroom, said};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use tempfile::TempDir;
@@ -34,9 +28,8 @@ fn options() -> Options {
 }
 
 /// This program once more, as the one test `role`, on this store.
-fn child(role: &str, store: &Path, vars: &[(&str, &str)]) -> (Child, BufReader<ChildStdout>) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([role, "--exact", "--nocapture", "--test-threads=1"])
+fn start(role: &str, store: &Path, vars: &[(&str, &str)]) -> (Child, BufReader<ChildStdout>) {
+    let mut process = child::command(module_path!(), role)
         .env(STORE, store)
         .env_remove(VARIABLE)
         .envs(vars.iter().copied())
@@ -45,8 +38,8 @@ fn child(role: &str, store: &Path, vars: &[(&str, &str)]) -> (Child, BufReader<C
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap());
-    (child, lines)
+    let lines = BufReader::new(process.stdout.take().unwrap());
+    (process, lines)
 }
 
 /// The number of the last acknowledgement among the lines to come, up to one that `enough` accepts.
@@ -54,8 +47,7 @@ fn acknowledged(lines: &mut BufReader<ChildStdout>, enough: impl Fn(u64) -> bool
     let mut last = None;
     let mut line = String::new();
     while lines.read_line(&mut line).unwrap() > 0 {
-        // The harness writes its own words before the first.
-        if let Some((_, number)) = line.trim_end().rsplit_once("ack ") {
+        if let Some(number) = child::heard(&line).and_then(|said| said.strip_prefix("ack ")) {
             let number = number.parse().unwrap();
             last = Some(number);
             if enough(number) {
@@ -77,12 +69,11 @@ async fn role_writer() {
         store.commit(Lane::Foreground, newsroom()).await.unwrap();
     }
     let done = store.row::<Block>(BLOCK).await.unwrap().unwrap().version - 1;
-    println!("ack {done}");
+    child::say(&format!("ack {done}"));
     for at in done + 1..=commits.parse().unwrap() {
         let changes = vec![said(TALK, None, &format!("message {at}")), edit(BLOCK, at + 1, &format!("value {at}"))];
         store.commit(Lane::Foreground, by_person(changes)).await.unwrap();
-        println!("ack {at}");
-        std::io::stdout().flush().unwrap();
+        child::say(&format!("ack {at}"));
     }
 }
 
@@ -100,7 +91,7 @@ async fn commits(store: &Store) -> u64 {
 #[tokio::test]
 async fn f1_killed_at_each_point_of_a_commit_the_state_is_a_prefix_and_the_resumed_run_is_the_unkilled_one() {
     let unkilled = tempfile::tempdir().unwrap();
-    let (mut whole, mut lines) = child("role_writer", &desk(&unkilled), &[(COMMITS, "4")]);
+    let (mut whole, mut lines) = start("role_writer", &desk(&unkilled), &[(COMMITS, "4")]);
     assert_eq!(acknowledged(&mut lines, |_| false), Some(4));
     assert!(whole.wait().unwrap().success());
     let expected = Store::open(&desk(&unkilled), options()).unwrap().log(0, 1_000).await.unwrap();
@@ -109,7 +100,7 @@ async fn f1_killed_at_each_point_of_a_commit_the_state_is_a_prefix_and_the_resum
         for passage in 1..=4_u64 {
             let dir = tempfile::tempdir().unwrap();
             let probe = format!("{point}:{passage}");
-            let (mut killed, mut lines) = child("role_writer", &desk(&dir), &[(COMMITS, "4"), (VARIABLE, &probe)]);
+            let (mut killed, mut lines) = start("role_writer", &desk(&dir), &[(COMMITS, "4"), (VARIABLE, &probe)]);
             let said = acknowledged(&mut lines, |_| false);
             assert!(!killed.wait().unwrap().success(), "{probe}: it was not killed");
             // The first passage belongs to the newsroom itself, which is not acknowledged by a line of its own.
@@ -120,7 +111,7 @@ async fn f1_killed_at_each_point_of_a_commit_the_state_is_a_prefix_and_the_resum
             assert_eq!((told, kept), (passage - 1, passage - 1 + late), "{probe}");
             drop(store);
 
-            let (mut resumed, mut lines) = child("role_writer", &desk(&dir), &[(COMMITS, "4")]);
+            let (mut resumed, mut lines) = start("role_writer", &desk(&dir), &[(COMMITS, "4")]);
             assert_eq!(acknowledged(&mut lines, |_| false), Some(4), "{probe}");
             assert!(resumed.wait().unwrap().success());
             let store = Store::open(&desk(&dir), options()).unwrap();
@@ -136,7 +127,7 @@ async fn killed_at_random(rounds: u64, seed: u64) {
     let mut chance = StdRng::seed_from_u64(seed);
     let mut done = 0;
     for round in 0..rounds {
-        let (mut victim, mut lines) = child("role_writer", &desk(&dir), &[(COMMITS, "1000000")]);
+        let (mut victim, mut lines) = start("role_writer", &desk(&dir), &[(COMMITS, "1000000")]);
         let after = done + chance.random_range(0..8);
         let told = acknowledged(&mut lines, |number| number >= after).unwrap();
         let spin = Instant::now();
@@ -173,8 +164,7 @@ async fn f2_killed_at_random_a_thousand_times() {
 fn role_owner() {
     let (Some(path), Err(_)) = (std::env::var_os(STORE), std::env::var(COMMITS)) else { return };
     let _owner = Owner::take(Path::new(&path)).unwrap();
-    println!("ack 1");
-    std::io::stdout().flush().unwrap();
+    child::say("ack 1");
     let _ = std::io::stdin().read_line(&mut String::new());
 }
 
@@ -182,7 +172,7 @@ fn role_owner() {
 fn f8_a_second_program_is_told_who_owns_the_store_and_takes_it_once_that_is_dead() {
     let dir = tempfile::tempdir().unwrap();
     for round in 0..3 {
-        let (mut owner, mut lines) = child("role_owner", &desk(&dir), &[]);
+        let (mut owner, mut lines) = start("role_owner", &desk(&dir), &[]);
         assert_eq!(acknowledged(&mut lines, |_| true), Some(1));
         let asked = Instant::now();
         let Err(OwnerError::Held(held)) = Owner::take(&desk(&dir)) else { panic!("two owners") };

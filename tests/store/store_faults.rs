@@ -1,18 +1,12 @@
 //! What goes wrong with a store has a sentence, and stays where it is: F3, F5, F14.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
-
-#[path = "support/fold.rs"]
-mod fold;
-#[allow(dead_code, reason = "shared by several test binaries, each uses a part")]
-#[path = "support/nouns.rs"]
-mod nouns;
 
 use std::path::{Path, PathBuf};
 
+use crate::support::fixtures::{self, BLOCK, TALK, by_person, edit, newsroom, said};
+use crate::support::fold;
 use nightdesk::domain::{Agent, Block, Content, Conversation, Group, Job, JobId, NoticeKind, Trigger};
 use nightdesk::domain::{Change, Message};
 use nightdesk::store::{CommitError, Lane, Options, Store, StoreError, Synchronous};
-use nouns::{BLOCK, TALK, by_person, edit, newsroom, said};
 use tempfile::TempDir;
 
 fn desk(dir: &TempDir) -> PathBuf {
@@ -122,10 +116,10 @@ async fn files_of_others_and_of_the_future_are_refused_and_left_alone() {
 async fn f14_a_damaged_row_shows_its_fault_and_the_lists_still_open() {
     let dir = tempfile::tempdir().unwrap();
     let store = opened(&dir).await;
-    let mut changes = vec![Change::BlockCreated(nouns::block("block-2", "second", "whole"))];
+    let mut changes = vec![Change::BlockCreated(fixtures::block("block-2", "second", "whole"))];
     for agent in ["ann", "ben", "cleo"] {
-        let (id, agent) = (JobId(format!("job-{agent}")), nouns::agent(agent).id);
-        changes.push(Change::JobCreated(Job::new(id, agent, nouns::GROUP.into(), Trigger::Turn { turn: 1 })));
+        let (id, agent) = (JobId(format!("job-{agent}")), fixtures::agent(agent).id);
+        changes.push(Change::JobCreated(Job::new(id, agent, fixtures::GROUP.into(), Trigger::Turn { turn: 1 })));
     }
     changes.extend(["one", "two", "three"].map(|text| said(TALK, None, text)));
     keep(&store, changes).await.unwrap();
@@ -143,7 +137,7 @@ async fn f14_a_damaged_row_shows_its_fault_and_the_lists_still_open() {
     assert!(blocks.faults[0].starts_with("block block-style cannot be read: "), "{:?}", blocks.faults);
     let agents = store.all::<Agent>().await.unwrap();
     assert_eq!((agents.rows.len(), agents.faults.len()), (2, 1));
-    for jobs in [store.jobs(None, 10).await.unwrap(), store.jobs(Some(&nouns::GROUP.into()), 10).await.unwrap()] {
+    for jobs in [store.jobs(None, 10).await.unwrap(), store.jobs(Some(&fixtures::GROUP.into()), 10).await.unwrap()] {
         assert_eq!(jobs.rows.iter().map(|job| job.id.as_str()).collect::<Vec<_>>(), ["job-ann"]);
         assert!(jobs.faults.iter().any(|fault| fault.contains("job-ben") && fault.contains("dreaming")), "{jobs:?}");
         assert_eq!(jobs.faults.len(), 2);

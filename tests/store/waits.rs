@@ -1,11 +1,7 @@
 //! The wait-for graph: an edge that closes a cycle is refused inside the commit that would add it, by name; every
 //! other edge is accepted.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what a test cannot get fails it")]
 
-#[path = "support/nouns.rs"]
-#[allow(dead_code, reason = "the nouns are shared and used in part")]
-mod nouns;
-
+use crate::support::fixtures;
 use jiff::Timestamp;
 use nightdesk::domain::state::Memory;
 use nightdesk::domain::{
@@ -25,7 +21,7 @@ fn desk() -> Memory {
     let mut state = Memory::default();
     let mut put = |change| state.apply(change, Timestamp::UNIX_EPOCH).map(drop).unwrap();
     for (at, name) in NAMES.iter().enumerate() {
-        put(Change::AgentPut(nouns::agent(name)));
+        put(Change::AgentPut(fixtures::agent(name)));
         let talk = ConversationId(format!("conversation-{name}"));
         put(Change::ConversationOpened(Conversation::new(talk.clone(), ConversationOwner::Agent(id(at)))));
         let kind = RunKind::Turn { group: None, only: Some(id(at)) };

@@ -3,9 +3,6 @@
 //! Requests for messages and searches are answered from what the newsroom said; all others are kept for the
 //! test to look at and to answer. The screen is what a terminal emulator shows of the bytes written.
 
-#![allow(dead_code, reason = "each test file includes the desk and uses its part of it")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fmt::Write as _;
 use std::num::NonZeroU16;
 

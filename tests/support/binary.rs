@@ -1,17 +1,13 @@
 //! The real program on a pseudo-terminal, with its files in a directory of its own.
 
-#![allow(dead_code, reason = "each test file includes the bench and uses its part of it")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
-use crate::meter::{DEADLINE, Meter};
+use super::pty::{CommandBuilder, Meter};
 
 /// The program, running.
 pub struct Bench {
     pub meter: Meter,
-    pub dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
 }
 
 impl Bench {
@@ -24,34 +20,14 @@ impl Bench {
     pub fn start_with(size: (u16, u16), environment: &[(&str, &str)], prepare: impl FnOnce(&std::path::Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         prepare(dir.path());
-        let meter = Self::program(dir.path(), size, environment);
-        Self { meter, dir }
-    }
-
-    /// Starts it again on the same files.
-    pub fn again(&mut self, size: (u16, u16)) {
-        self.meter = Self::program(self.dir.path(), size, &[]);
-    }
-
-    fn program(dir: &std::path::Path, (cols, rows): (u16, u16), environment: &[(&str, &str)]) -> Meter {
-        let mut command = Meter::command(env!("CARGO_BIN_EXE_nightdesk"));
-        for (name, value) in places(dir) {
-            command.env(name, value);
-        }
+        let mut command = command(dir.path());
         for (name, value) in environment {
             command.env(name, value);
         }
-        command.arg("--store");
-        command.arg(dir.join("desk.db"));
-        let meter = Meter::spawn(command, cols, rows);
+        let meter = Meter::spawn(command, size.0, size.1);
         meter.until_text("Conversation");
         meter.until_idle();
-        meter
-    }
-
-    /// Runs a subcommand beside it and gives what it printed.
-    pub fn command(&self, arguments: &[&str]) -> String {
-        run(self.dir.path(), arguments)
+        Self { meter, _dir: dir }
     }
 
     /// Types bytes and gives the frames that came back once it is quiet again.
@@ -62,22 +38,23 @@ impl Bench {
         self.meter.frames_since(mark)
     }
 
-    /// Waits until this draft is kept for the next start.
-    pub fn until_saved(&self, draft: &str) {
-        let file = self.dir.path().join("desk.db.session");
-        let until = Instant::now() + DEADLINE;
-        while !std::fs::read_to_string(&file).is_ok_and(|text| text.contains(&format!("\"draft\":\"{draft}\""))) {
-            assert!(Instant::now() < until, "the draft {draft:?} is not kept");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
     /// Resident memory that belongs to the process alone, in KiB.
     pub fn rss_anon(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.meter.pid())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
+}
+
+/// The program on the files in `dir`, to be run on a terminal.
+pub fn command(dir: &std::path::Path) -> CommandBuilder {
+    let mut command = Meter::command(env!("CARGO_BIN_EXE_nightdesk"));
+    for (name, value) in places(dir) {
+        command.env(name, value);
+    }
+    command.arg("--store");
+    command.arg(dir.join("desk.db"));
+    command
 }
 
 /// Runs a subcommand on the files in `dir` and gives what it printed; it must succeed.

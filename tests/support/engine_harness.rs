@@ -1,11 +1,10 @@
 //! A team in a temporary store with an engine on scripted models: what most engine tests start from.
-#![allow(dead_code, reason = "each test file includes the world and uses its part of it")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a harness that cannot work fails the test it serves")]
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::fold;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
 use nightdesk::config::Config;
@@ -20,9 +19,6 @@ use nightdesk::llm::scripted::Scripted;
 use nightdesk::llm::{ChatModel, Delta, ModelError, Models, Prompt};
 use nightdesk::store::{self, Clock, Mode, Store};
 use nightdesk::tools::Toolbox;
-
-#[path = "fold.rs"]
-pub mod fold;
 
 /// Wall time that moves with the runtime's clock, so that a paused test pauses both.
 pub struct RuntimeClock {

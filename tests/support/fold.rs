@@ -1,5 +1,4 @@
 //! F16, at the end of every integration test: the log, folded from nothing, equals the tables.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a check that cannot run fails the test it serves")]
 
 use nightdesk::store::Store;
 

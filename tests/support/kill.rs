@@ -1,15 +1,15 @@
-//! Children that play a session and are ended on the way: this test binary again, at its test `child`.
-#![allow(dead_code, reason = "each test file includes the harness and uses its part of it")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a harness that cannot work fails the test it serves")]
+//! Children that play a session and are ended on the way.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use nightdesk::engine::Handle;
 use nightdesk::engine::wire::Update;
 use nightdesk::store;
+
+use super::child;
 
 /// Tells the child where to play.
 pub const PLACE: &str = "NIGHTDESK_CRASH_PLACE";
@@ -22,23 +22,19 @@ const DONE: &str = "session over";
 pub async fn print_acks(handle: &Handle, after: u64) {
     let mut following = handle.follow(after).await.unwrap();
     tokio::spawn(async move {
-        let mut out = std::io::stdout();
         while let Ok(update) = following.next().await {
             let Update::Committed { changes, .. } = update else { continue };
             for logged in changes {
                 let (kind, subject) = (logged.change.kind(), logged.change.subject());
-                writeln!(out, "ack {} {kind} {subject}", logged.n).unwrap();
+                child::say(&format!("ack {} {kind} {subject}", logged.n));
             }
-            out.flush().unwrap();
         }
     });
 }
 
 /// Says that the session is over.
 pub fn print_done() {
-    let mut out = std::io::stdout();
-    writeln!(out, "{DONE}").unwrap();
-    out.flush().unwrap();
+    child::say(DONE);
 }
 
 /// How a child is ended.
@@ -58,23 +54,22 @@ pub struct Heard {
     pub done: bool,
 }
 
-/// Plays the session in this place as far as the end lets it.
-pub fn play(place: &Path, session: &str, end: &End) -> Heard {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "child", "--nocapture", "--test-threads=1"]).env(PLACE, place).env(SESSION, session);
+/// Plays the session in this place as far as the end lets it: the test `child` of this module.
+pub fn play(module: &str, place: &Path, session: &str, end: &End) -> Heard {
+    let mut command = child::command(module, "child");
+    command.env(PLACE, place).env(SESSION, session);
     command.env_remove(store::VARIABLE).stdout(Stdio::piped()).stderr(Stdio::piped());
     if let End::Probe(point, count) = end {
         command.env(store::VARIABLE, format!("{point}:{count}"));
     }
-    let mut child = command.spawn().unwrap();
+    let mut process = command.spawn().unwrap();
     let mut heard = Heard { acks: Vec::new(), done: false };
     let mut killed = false;
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+    for line in BufReader::new(process.stdout.take().unwrap()).lines() {
         let line = line.unwrap();
-        heard.done |= line == DONE;
-        if let Some(at) = line.find("ack ") {
-            heard.acks.push(line[at + 4..].to_owned());
-        }
+        let said = child::heard(&line);
+        heard.done |= said == Some(DONE);
+        heard.acks.extend(said.and_then(|said| said.strip_prefix("ack ")).map(str::to_owned));
         if let End::Kill(after, spin) = end
             && !killed
             && heard.acks.len() as u64 >= *after
@@ -82,11 +77,11 @@ pub fn play(place: &Path, session: &str, end: &End) -> Heard {
             for turn in 0..*spin {
                 std::hint::black_box(turn);
             }
-            child.kill().unwrap();
+            process.kill().unwrap();
             killed = true;
         }
     }
-    let ended = child.wait_with_output().unwrap();
+    let ended = process.wait_with_output().unwrap();
     let hit = !ended.status.success();
     let meant = hit && !matches!(end, End::Never) && !heard.done;
     let errors = String::from_utf8_lossy(&ended.stderr);

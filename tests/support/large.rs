@@ -1,8 +1,6 @@
 //! A store with as many messages as wanted: the starter team, one conversation, the same last screens whatever
 //! the length.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::path::Path;
 
 use nightdesk::agentfile::team;

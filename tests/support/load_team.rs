@@ -4,8 +4,6 @@
 //! mail is passed on until five turns have caused each other, which is where the program stops such chains. Every
 //! second reader writes a line into a shared block on the way.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a harness that cannot work fails the test it serves")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;

@@ -1,11 +1,10 @@
 //! What every protocol wants of the messages it is sent: turns that alternate, and each call with its one result.
-#![allow(clippy::unwrap_used, reason = "a message that is not of its protocol fails the test that sent it")]
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::wire::{Protocol, Request};
+use super::wire::{Protocol, Request};
 
 /// Who a message is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,9 +4,6 @@
 //! updates (mode 2026) and a terminal emulator. Every wait is for a condition on those, with a generous
 //! deadline. The meter answers no query of the program.
 
-#![allow(dead_code, reason = "each test file includes the meter and uses its part of it")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -249,11 +246,6 @@ impl Meter {
         let after = seen.bytes.len();
         drop(seen);
         (after - bytes, self.wakeups() - wakeups)
-    }
-
-    /// Sends a signal to the program that was spawned.
-    pub fn signal(&self, signal: Signal) {
-        send_signal(self.pid(), signal);
     }
 
     /// Kills the program.

@@ -1,7 +1,5 @@
 //! A person's shell: runs the real program on a store, a configuration and a home of its own.
 
-#![allow(dead_code, reason = "each test file includes the shell and uses its part of it")]
-
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

@@ -1,7 +1,5 @@
 //! A desk where people and agents wait for each other: a supervisor at work, a dynamic group, calls and mail.
 
-#![allow(dead_code, reason = "each test uses its part")]
-
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
@@ -13,7 +11,7 @@ use nightdesk::domain::{
 use nightdesk::engine::wire::{LiveUpdate, Overview, Phase, Update};
 use nightdesk::tui::effect::Msg;
 
-use super::desk::{self, Desk, ROOM, message, nine, overview, run, turn};
+use super::app_harness::{self, Desk, ROOM, message, nine, overview, run, turn};
 
 pub fn id(name: &str) -> AgentId {
     AgentId(format!("agent-{name}"))
@@ -90,7 +88,7 @@ fn answer(seq: u64, name: &str, content: Content) -> Message {
 /// What stands in the room while the chair's workers are at it.
 pub fn delegated() -> Vec<Message> {
     vec![
-        message(1, None, 8, desk::words("Can the old bridge carry the new tram?")),
+        message(1, None, 8, app_harness::words("Can the old bridge carry the new tram?")),
         notice(2, NoticeKind::Delegated, "engineer, critic, clerk: what holds, what does it cost?", 9),
     ]
 }
@@ -139,20 +137,24 @@ pub fn gathered() -> Vec<Message> {
         ok: true,
         text: "engineer: The deck holds forty tonnes.\ncritic: Nobody measured it.\nclerk failed: 429".into(),
     };
-    said.push(answer(3, "engineer", desk::words("The deck holds **forty tonnes**; the tram weighs thirty-six.")));
-    said.push(answer(4, "critic", desk::words("Nobody measured the third pillar since 1961.")));
+    said.push(answer(
+        3,
+        "engineer",
+        app_harness::words("The deck holds **forty tonnes**; the tram weighs thirty-six."),
+    ));
+    said.push(answer(4, "critic", app_harness::words("Nobody measured the third pillar since 1961.")));
     said.push(answer(5, "clerk", failed));
     said.push(Message { step: Some(StepId::from("step-chair")), ..message(6, Some("chair"), 9, result) });
-    said.push(message(7, Some("chair"), 9, desk::words("It can, once the third pillar is measured.")));
+    said.push(message(7, Some("chair"), 9, app_harness::words("It can, once the third pillar is measured.")));
     said
 }
 
 /// A dynamic turn that is over: two choices, a pass, and why it ended.
 pub fn chosen() -> Vec<Message> {
     vec![
-        message(1, None, 5, desk::words("Can the old bridge carry the new tram?")),
+        message(1, None, 5, app_harness::words("Can the old bridge carry the new tram?")),
         notice(2, NoticeKind::Choice, "engineer: knows the load limits", 6),
-        message(3, Some("engineer"), 6, desk::words("The deck holds forty tonnes.")),
+        message(3, Some("engineer"), 6, app_harness::words("The deck holds forty tonnes.")),
         notice(4, NoticeKind::Choice, "critic: may doubt it", 7),
         message(5, None, 7, Content::Notice { notice: NoticeKind::Pass, text: "critic had nothing to add".into() }),
         notice(6, NoticeKind::Ended, "chair ended the turn: all has been said", 8),
@@ -174,7 +176,7 @@ pub fn calls() -> Vec<PendingCall> {
 
 /// The newsroom where the critic wants two things.
 pub fn asking(size: (u16, u16)) -> Desk {
-    let said = desk::said();
+    let said = app_harness::said();
     let mut overview = overview(said.len() as u64);
     for run in &mut overview.runs {
         if run.id == RunId::from("run-critic-9") {
@@ -232,7 +234,7 @@ pub fn mails() -> Vec<Mail> {
 
 /// The newsroom with mail.
 pub fn post(size: (u16, u16)) -> Desk {
-    let said = desk::said();
+    let said = app_harness::said();
     let overview = Overview { mails: mails(), ..overview(said.len() as u64) };
     Desk::new(overview, said, size)
 }

@@ -3,8 +3,6 @@
 //! It speaks just enough HTTP/1.1 to be asked by a real client: it reads one request a connection, records it,
 //! asks its script what to do and writes a chunked answer. Nothing here waits for a time: a stall lasts until
 //! the client leaves, which [`WireServer::client_left`] reports.
-#![allow(dead_code, reason = "each test file uses its own part of the harness")]
-#![allow(clippy::unwrap_used, reason = "a harness that cannot work fails the test it serves")]
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

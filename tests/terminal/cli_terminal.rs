@@ -1,23 +1,14 @@
 //! What a model says cannot control the terminal of whoever runs a command in it.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+use std::path::Path;
 
-#[path = "support/meter.rs"]
-mod meter;
-#[path = "support/shell.rs"]
-mod shell;
-
-use meter::Meter;
-use shell::{Shell, fixture};
+use crate::support::binary::{self, run};
+use crate::support::pty::Meter;
 
 /// What a command writes to a terminal of its own.
-fn on_terminal(shell: &Shell, arguments: &[&str]) -> String {
-    let plain = shell.command(arguments);
-    let mut command = Meter::command(plain.get_program());
+fn on_terminal(dir: &Path, arguments: &[&str]) -> String {
+    let mut command = binary::command(dir);
     command.args(arguments);
-    for (name, value) in plain.get_envs() {
-        command.env(name, value.unwrap());
-    }
     let mut meter = Meter::spawn(command, 80, 24);
     assert!(meter.wait().success(), "{}", meter.screen());
     meter.until_seen(|seen| seen.closed).unwrap();
@@ -26,24 +17,28 @@ fn on_terminal(shell: &Shell, arguments: &[&str]) -> String {
 
 #[test]
 fn hostile_answers_are_neutralised_on_a_terminal() {
-    let shell = Shell::new();
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path();
     let team = format!(
         "[group]\nname = \"g\"\nmanager_type = \"round_robin\"\nmembers = [\"a\"]\n[[agent]]\nname = \"a\"\nmodel = \"scripted/{}\"\n",
-        fixture("models/hostile.toml")
+        concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/hostile.toml")
     );
-    let team = shell.write("team.toml", &team);
-    shell.ok(&["apply", &team]);
+    std::fs::write(dir.join("team.toml"), team).unwrap();
+    run(dir, &["apply", dir.join("team.toml").to_str().unwrap()]);
     for (turn, arguments) in
         [(1, &["send", "g", "x"][..]), (2, &["send", "g", "x"]), (3, &["send", "g", "x", "--json"])]
     {
-        let written = on_terminal(&shell, arguments);
+        let written = on_terminal(dir, arguments);
         check(turn, &written);
         assert!(written.contains("done") || written.contains("end"), "it was told all the same: {written}");
     }
-    check(0, &on_terminal(&shell, &["message", "list", "g"]));
-    let raw = shell.ok(&["message", "list", "g"]);
+    check(0, &on_terminal(dir, &["message", "list", "g"]));
+    let raw = run(dir, &["message", "list", "g"]);
     assert!(raw.contains('\u{1b}'), "a pipe gets what was said");
-    shell.folds();
+    let report: serde_json::Value = serde_json::from_str(&run(dir, &["doctor", "--deep", "--json"])).unwrap();
+    assert_eq!(report["ok"], true, "{report}");
+    let log = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "log");
+    assert_eq!(log.unwrap()["ok"], true, "{report}");
 }
 
 /// Line breaks aside, nothing is there that a terminal obeys.

@@ -1,13 +1,6 @@
 //! What models print can never control the terminal (promise 6): the real program, a model that tries.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
-
-use bench::Bench;
-
-#[path = "support/bench.rs"]
-mod bench;
-#[path = "support/meter.rs"]
-mod meter;
+use crate::support::binary::{self, Bench};
 
 const TEAM: &str = r#"
 [group]
@@ -38,7 +31,7 @@ fn a_hostile_model_leaves_the_screen_whole() {
     let mut bench = Bench::start((120, 40), |dir| {
         let team = dir.join("team.toml");
         std::fs::write(&team, TEAM.replace("MODEL", model)).unwrap();
-        bench::run(dir, &["apply", team.to_str().unwrap()]);
+        binary::run(dir, &["apply", team.to_str().unwrap()]);
     });
     let whole = frame_of(&bench.meter.rows());
     assert!(!whole.is_empty(), "{}", bench.meter.screen());

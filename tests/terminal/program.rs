@@ -21,7 +21,7 @@ pub const ARGUMENTS: [&str; 4] = ["--exact", "program::the_program", "--nocaptur
 
 /// Polls until `wanted`, for what no pseudo-terminal tells.
 pub fn poll(wanted: impl Fn() -> bool) {
-    let until = Instant::now() + super::meter::DEADLINE;
+    let until = Instant::now() + crate::support::pty::DEADLINE;
     while !wanted() {
         assert!(Instant::now() < until, "it does not happen");
         std::thread::sleep(Duration::from_millis(5));

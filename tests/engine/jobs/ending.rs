@@ -5,8 +5,8 @@ use std::time::Duration;
 use nightdesk::domain::job::JobFault;
 use nightdesk::domain::{JobOutcome, JobState, Run, RunState, StopReason};
 
-use crate::world::{Plan, World, story};
-use crate::{cancel, desk, is_over, retry, runs, until};
+use super::{cancel, desk, is_over, retry, runs, until};
+use crate::support::engine_harness::{Plan, World, story};
 
 #[tokio::test(start_paused = true)]
 async fn a_transient_fault_is_retried_with_growing_patience_and_fails_after_eight_attempts() {

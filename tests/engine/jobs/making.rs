@@ -4,8 +4,8 @@ use nightdesk::domain::{Change, JobOutcome, JobState, Rule, RunState, Trigger};
 use nightdesk::engine::wire::{Address, Request};
 use nightdesk::llm::Entry;
 
-use crate::world::{Plan, World, agent_id, story};
-use crate::{desk, run_now, runs, turns, until};
+use super::{desk, run_now, runs, turns, until};
+use crate::support::engine_harness::{Plan, World, agent_id, story};
 
 const QUICK: &str = r#"
 [[reply]]
@@ -134,7 +134,7 @@ name = "memory_finish_edits"
     let run = world.post("one").await;
     world.when(async |world| (world.asked_of("ann").len() == 2).then_some(())).await;
     let first = run_now(&world, "cleo", None).await.unwrap();
-    until(&world, &first.id, crate::is_over).await;
+    until(&world, &first.id, super::is_over).await;
     world.cancel().await;
     world.finished(&run).await;
     let jobs = world.jobs_over(2).await;

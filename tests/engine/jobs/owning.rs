@@ -14,8 +14,8 @@ use nightdesk::store::{CommitError, Lane};
 use nightdesk::tools::{Desk, Effect, Tool, Toolbox};
 use serde_json::{Value, json};
 
-use crate::world::{Plan, World, agent_id, story};
-use crate::{desk, is_over, run_now, runs, until};
+use super::{desk, is_over, run_now, runs, until};
+use crate::support::engine_harness::{Plan, World, agent_id, story};
 
 const SLOW: &str = r#"
 [[reply]]

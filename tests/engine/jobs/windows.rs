@@ -9,8 +9,8 @@ use nightdesk::llm::Entry;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
-use crate::world::{Plan, World, agent_id, group_id};
-use crate::{cancel, desk, is_over, retry, run_now, runs, until};
+use super::{cancel, desk, is_over, retry, run_now, runs, until};
+use crate::support::engine_harness::{Plan, World, agent_id, group_id};
 
 /// The windows an agent's jobs worked off or gave up, those of retries of failed jobs aside: without gap or overlap,
 /// from the first message to the cursor.

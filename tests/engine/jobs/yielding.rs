@@ -6,8 +6,8 @@ use nightdesk::domain::{Agent, Change, Conversation, Job, JobOutcome, JobState, 
 use nightdesk::engine::wire::Request;
 use tokio::time::Instant;
 
-use crate::world::{Plan, World, agent_id, story};
-use crate::{desk, is_over, runs, until};
+use super::{desk, is_over, runs, until};
+use crate::support::engine_harness::{Plan, World, agent_id, story};
 
 /// A job whose one step takes a minute, beside speeches of a second.
 const LONG: &str = r#"
@@ -252,7 +252,7 @@ first_delay_ms = 1000
     assert_eq!(start.elapsed(), alone, "the person's turn does not wait for it");
     let read = async |world: &World| {
         let talk = world.store().find::<Conversation>("agent-ann").await.unwrap().pop()?;
-        let said = crate::world::lines(&world.messages(&talk.id).await);
+        let said = crate::support::engine_harness::lines(&world.messages(&talk.id).await);
         (said.len() == 2).then_some(said)
     };
     assert_eq!(world.when(read).await, ["cleo: please look at the dates", "ann: hm hm hm hm hm "]);

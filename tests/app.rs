@@ -1,0 +1,30 @@
+//! The workbench without a terminal: keys in, state and effects out, and what the screens show.
+//!
+//! The screens are snapshots; `cargo insta review`, or `INSTA_UPDATE=always cargo test --test app`, accepts new ones.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what a test cannot get fails it")]
+
+/// `insta::assert_snapshot!`, with the files of all modules in one directory.
+macro_rules! assert_screen {
+    ($($arguments:tt)*) => {
+        insta::with_settings!({ snapshot_path => "../snapshots" }, { insta::assert_snapshot!($($arguments)*) })
+    };
+}
+
+#[path = "support"]
+mod support {
+    pub mod app_harness;
+    pub mod waiting;
+}
+
+#[path = "app/screens.rs"]
+mod screens;
+#[path = "app/screens_forms.rs"]
+mod screens_forms;
+#[path = "app/screens_panes.rs"]
+mod screens_panes;
+#[path = "app/screens_waiting.rs"]
+mod screens_waiting;
+#[path = "app/workbench.rs"]
+mod workbench;
+#[path = "app/workbench_forms.rs"]
+mod workbench_forms;

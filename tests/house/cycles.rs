@@ -6,6 +6,7 @@
 //! what a parent is for. Test code (`#[cfg(test)]`) is left out, and so are method calls, which name no path.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt::Write as _;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
@@ -38,6 +39,34 @@ fn no_file_imports_itself_in_a_circle() {
 
 /// Keywords with the name of an item behind them.
 const DEFINING: [&str; 8] = ["const", "enum", "fn", "static", "struct", "trait", "type", "union"];
+
+#[test]
+fn circles_are_found_through_bindings_and_not_through_facades() {
+    let circles_of = |files: &[(&str, &str)]| {
+        let source: Vec<_> = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        circles(&CrateFiles::parse(&source).imports()).into_iter().map(Vec::from_iter).collect::<Vec<_>>()
+    };
+    let root = ("lib.rs", "pub mod a; pub mod b;");
+    // Each names the other: by a path in a macro, and through what the other's parent imports.
+    let found = circles_of(&[
+        root,
+        ("a.rs", "use crate::b; fn one() { println!(\"{}\", b::two()); }"),
+        ("b.rs", "mod c; use crate::a::one; pub fn two() -> u8 { c::three() }"),
+        ("b/c.rs", "use super::{one, two}; pub fn three() -> u8 { one(); two() }"),
+    ]);
+    assert_eq!(found, [["a.rs", "b.rs"]]);
+    // A facade stands for the file behind it, also where the item is called like its module.
+    let facade = ("a.rs", "mod one; mod other; pub use one::one; pub use other::*; pub struct Own;");
+    let users =
+        [("a/one.rs", "pub fn one() {}"), ("a/other.rs", "pub struct Other;"), ("b.rs", "use crate::a::{Other, one};")];
+    assert!(circles_of(&[&[root, facade][..], &users].concat()).is_empty());
+    let back = [("a/one.rs", "pub fn one() { crate::b::two() }"), ("b.rs", "use crate::a; pub fn two() { a::one() }")];
+    assert_eq!(circles_of(&[&[root, facade][..], &back].concat()), [["a/one.rs", "b.rs"]]);
+    // Tests, comments and texts import nothing.
+    let quiet =
+        "// crate::a::x()\n#[cfg(test)] mod tests { use crate::a::x; }\npub fn y() -> &'static str { \"crate::a::x\" }";
+    assert!(circles_of(&[root, ("a.rs", "pub fn x() { crate::b::y(); }"), ("b.rs", quiet)]).is_empty());
+}
 
 /// For each file, the files it imports, with the paths that do so as they are written.
 type Imports = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
@@ -337,7 +366,7 @@ fn describe(circle: &BTreeSet<String>, imports: &Imports) -> String {
     for file in circle {
         for (other, paths) in imports.get(file).into_iter().flatten().filter(|(other, _)| circle.contains(*other)) {
             let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
-            text.push_str(&format!("  {file} -> {other}: {}\n", paths.join(", ")));
+            writeln!(text, "  {file} -> {other}: {}", paths.join(", ")).unwrap();
         }
     }
     text

@@ -4,9 +4,14 @@
 //! [`driver`] looks after each commit what is due and starts it: a [`turn`] performs its pattern's moves, a
 //! [`speech`] and a manager's [`choice`] make their agent's [`step`]s as long as no condition of [`termination`]
 //! holds, a job is worked off in the [`background`]. The engine knows no face.
+//!
+//! Of those, each imports only what stands before it: [`work`], [`candidates`], [`context`], [`termination`],
+//! [`call`], [`step`], [`speech`], [`choice`], [`turn`], [`driver`].
 
 pub mod answer;
 pub mod background;
+pub mod call;
+pub mod candidates;
 pub mod choice;
 pub mod context;
 pub mod directory;
@@ -19,6 +24,7 @@ pub mod handle;
 pub mod live;
 pub mod mail;
 pub mod patterns;
+pub mod pending;
 pub mod socket;
 pub mod speech;
 pub mod step;
@@ -26,6 +32,7 @@ pub mod termination;
 pub mod turn;
 pub mod wait;
 pub mod wire;
+pub mod work;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -40,7 +47,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::domain::state::Desk;
-use crate::domain::{Actor, AgentId, Change, Commit, Conflict, ConversationId, GroupId, JobId, Logged, Run, RunId};
+use crate::domain::{
+    Actor, AgentId, Change, Commit, Conflict, Content, ConversationId, GroupId, JobId, Logged, Message, MessageId, Run,
+    RunId,
+};
 use crate::llm::Models;
 use crate::store::{CommitError, Lane, Store, StoreError};
 use crate::tools::Toolbox;
@@ -49,6 +59,9 @@ use gates::{Gates, Place};
 use live::Live;
 
 pub use handle::Handle;
+
+/// Until something is tried again after a fault of the store.
+const AFTER_TROUBLE: Duration = Duration::from_secs(10);
 
 /// What an engine is started with.
 #[derive(Debug, Clone)]
@@ -226,6 +239,11 @@ impl Engine {
     async fn must_run(&self, id: &RunId) -> Result<Run, Trouble> {
         let run = self.store.row::<Run>(id.as_str()).await?;
         run.ok_or_else(|| Trouble::Refused(format!("run {id} is gone")))
+    }
+
+    /// The next message of the run's conversation, with a fresh id and the time now.
+    fn message(&self, run: &Run, content: Content) -> Message {
+        Message::new(MessageId::fresh(self.store.ids()), run, content, self.store.clock().now())
     }
 
     /// Tells everybody who watches of a fault of the engine itself.

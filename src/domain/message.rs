@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AgentId, ConversationId, GroupId, JobId, MessageId, RunId, StepId};
+use super::{AgentId, ConversationId, GroupId, JobId, MessageId, Run, RunId, StepId};
 
 /// An ordered list of messages, dense in `seq` from 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -137,7 +137,50 @@ pub enum NoticeKind {
     Ended,
 }
 
+impl Content {
+    /// Words that were said to their end, without reasoning.
+    #[must_use]
+    pub fn said(text: impl Into<String>) -> Self {
+        Self::Text { text: text.into(), reasoning: String::new(), cancelled: false }
+    }
+
+    /// A statement of the engine.
+    #[must_use]
+    pub fn notice(notice: NoticeKind, text: impl Into<String>) -> Self {
+        Self::Notice { notice, text: text.into() }
+    }
+}
+
 impl Message {
+    /// The next message of the run's conversation. It is a person's, unless [`Message::by`] names an agent.
+    #[must_use]
+    pub fn new(id: MessageId, run: &Run, content: Content, at: Timestamp) -> Self {
+        Self {
+            id,
+            conversation: run.conversation.clone(),
+            seq: 0,
+            run: Some(run.id.clone()),
+            step: None,
+            answers: run.task.as_ref().map(|task| task.step.clone()),
+            agent: None,
+            name: String::new(),
+            content,
+            at,
+        }
+    }
+
+    /// The message as this agent's, under the short name it has now.
+    #[must_use]
+    pub fn by(self, agent: &AgentId, name: impl Into<String>) -> Self {
+        Self { agent: Some(agent.clone()), name: name.into(), ..self }
+    }
+
+    /// The message as made by this step.
+    #[must_use]
+    pub fn in_step(self, step: &StepId) -> Self {
+        Self { step: Some(step.clone()), ..self }
+    }
+
     /// The role on the wire: `user`, `assistant` or `system`; a tool's result is `tool`.
     #[must_use]
     pub fn role(&self) -> &'static str {

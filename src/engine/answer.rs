@@ -8,15 +8,15 @@ use std::sync::PoisonError;
 
 use super::ending::{self, Manner};
 use super::wire::{Address, Dated, Fault, JobDetail, JobEdit, Overview, Reply, Request};
-use super::{Engine, Trouble, turn};
+use super::{Engine, Trouble};
 use crate::config::Config;
 use crate::domain::memory::{Merge, merge};
 use crate::domain::run::Answer;
 use crate::domain::trigger;
 use crate::domain::{
-    Actor, Agent, AgentId, Block, BlockId, Change, Commit, Conflict, Conversation, ConversationId, ConversationOwner,
-    Editor, Group, GroupId, GroupStatus, Job, JobId, JobState, Message, Revision, Run, RunId, RunKind, RunState,
-    StepId, StopReason, Trigger,
+    Actor, Agent, AgentId, Block, BlockId, Change, Commit, Conflict, Content, Conversation, ConversationId,
+    ConversationOwner, Editor, Group, GroupId, GroupStatus, Job, JobId, JobState, Message, Revision, Run, RunId,
+    RunKind, RunState, StepId, StopReason, Trigger,
 };
 use crate::store::{CommitError, Lane, StoreError};
 
@@ -184,7 +184,7 @@ impl Engine {
         let run = Run { queued: queued.then(|| text.to_owned()), ..run };
         changes.push(Change::RunCreated(run.clone()));
         if !queued {
-            changes.push(Change::MessageAppended(turn::words_of_person(self, &run, text.to_owned())));
+            changes.push(Change::MessageAppended(self.message(&run, Content::said(text))));
         }
         Ok((changes, Reply::Sent { run: id, conversation: conversation.id, queued }))
     }

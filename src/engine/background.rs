@@ -6,10 +6,8 @@ use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
 use super::context::CONTEXT_BYTES;
-use super::driver::AFTER_TROUBLE;
-use super::speech::Work;
-use super::step::{self, Made};
-use super::{Engine, Trouble};
+use super::work::{Outcome, Work};
+use super::{AFTER_TROUBLE, Engine, Trouble, step};
 use crate::domain::job::{JobFault, MAX_ATTEMPTS, MAX_CRASHES};
 use crate::domain::{
     Actor, Change, Commit, Conversation, ConversationId, ConversationOwner, Cursor, Job, JobId, JobOutcome, JobState,
@@ -34,7 +32,7 @@ pub async fn work_off(
     let Some(run) = job.run.clone() else { return Ok(()) };
     // Its run says where it stands, not its former state: one that gave way, or whose program ended, between the
     // answer and the step that takes it is available again, and its run is still parked.
-    let mut resumes = engine.must_run(&run).await?.state == RunState::Parked;
+    let parked = engine.must_run(&run).await?.state == RunState::Parked;
     let work = Work {
         run,
         turn: None,
@@ -44,25 +42,14 @@ pub async fn work_off(
         attempts_before: job.attempt.saturating_sub(1),
         yields: true,
     };
-    loop {
-        let made = if resumes { step::resume(engine, &work).await } else { step::make(engine, &work).await };
-        resumes = false;
-        let made = match made {
-            Ok(made) => made,
-            Err(trouble) => {
-                engine.tell(&trouble);
-                Made::Failed(ModelError::transient(trouble.to_string()))
-            }
-        };
-        match made {
-            Made::Next => {}
-            Made::Over | Made::Parked | Made::Cancelled => return Ok(()),
-            Made::GaveWay => {
-                let yielded = Change::JobYielded { id: job.id.clone() };
-                return held(engine, &job, vec![yielded]).await;
-            }
-            Made::Failed(fault) => return failed(engine, &job, &work, &fault).await,
-        }
+    let outcome = step::run(engine, &work, parked).await.unwrap_or_else(|trouble| {
+        engine.tell(&trouble);
+        Outcome::Failed(ModelError::transient(trouble.to_string()))
+    });
+    match outcome {
+        Outcome::Continue | Outcome::Finished | Outcome::Parked | Outcome::Cancelled => Ok(()),
+        Outcome::Preempted => held(engine, &job, vec![Change::JobYielded { id: job.id.clone() }]).await,
+        Outcome::Failed(fault) => failed(engine, &job, &work, &fault).await,
     }
 }
 

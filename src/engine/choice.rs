@@ -4,21 +4,17 @@
 //! step, and what has been tried is read from the rows. A try that cannot be used stands in the conversation and
 //! is told to the manager; after the last one nobody is chosen, and the pattern goes on in order.
 
-mod verdict;
+use std::ops::ControlFlow;
 
 use tokio_util::sync::CancellationToken;
 
-pub use verdict::{Offer, Verdict, line};
-
+use super::call::{self, Answered};
+use super::candidates::{Offer, Verdict};
 use super::gates::Side;
 use super::patterns::{Part, dynamic};
-use super::speech::{self, Spoken, Work};
-use super::step::{self, Answer, Made};
-use super::{Engine, Trouble, turn};
-use crate::domain::{
-    Agent, AgentId, Change, Choice, Commit, Content, Group, Message, NoticeKind, Rest, Run, RunKind, Step, StepId,
-    StopReason,
-};
+use super::work::{Outcome, Work};
+use super::{Engine, Trouble, context, speech};
+use crate::domain::{Agent, AgentId, Change, Choice, Content, Group, NoticeKind, Run, RunKind, StepId, StopReason};
 use crate::llm::ModelError;
 use crate::store::StepView;
 
@@ -33,54 +29,71 @@ pub async fn choose(
     kind: RunKind,
     unfinished: Option<&Run>,
     cancel: &CancellationToken,
-) -> Result<Spoken, Trouble> {
+) -> Result<Outcome, Trouble> {
     // The place is the manager's as long as it chooses.
     let Some((run, _place)) = speech::begin(engine, turn, manager, kind, unfinished, &Side::Foreground, cancel).await?
     else {
-        return Ok(Spoken::Cancelled);
+        return Ok(Outcome::Cancelled);
     };
     let work = Work::of_speech(run, cancel);
     loop {
-        match step::make(engine, &work).await? {
-            Made::Next | Made::GaveWay => {}
-            Made::Over | Made::Parked => return Ok(Spoken::Over),
-            Made::Cancelled => return Ok(Spoken::Cancelled),
-            Made::Failed(fault) => {
+        match ask(engine, &work).await? {
+            Outcome::Continue | Outcome::Preempted => {}
+            Outcome::Finished | Outcome::Parked => return Ok(Outcome::Finished),
+            Outcome::Cancelled => return Ok(Outcome::Cancelled),
+            Outcome::Failed(fault) => {
                 fail(engine, &work, &fault).await?;
-                return Ok(Spoken::Over);
+                return Ok(Outcome::Finished);
             }
         }
     }
 }
 
+/// Makes one try.
+async fn ask(engine: &Engine, work: &Work) -> Result<Outcome, Trouble> {
+    let view = match call::snapshot(engine, work).await? {
+        ControlFlow::Continue(view) => view,
+        ControlFlow::Break(outcome) => return Ok(outcome),
+    };
+    let Some(offer) = Offer::of(&view) else {
+        return Err(Trouble::Refused(format!("run {} has no group to choose in", work.run)));
+    };
+    let prompt = |model: &str, attempt| context::choice_prompt(&view, &offer, model, attempt);
+    match call::ask(engine, work, &view, prompt).await? {
+        ControlFlow::Continue(answered) => settle(engine, work, &view, &offer, answered).await,
+        ControlFlow::Break(outcome) => Ok(outcome),
+    }
+}
+
 /// Judges the answer of a try and commits it with what it comes to.
-pub async fn settle(
+async fn settle(
     engine: &Engine,
     work: &Work,
     view: &StepView,
     offer: &Offer,
-    step: Step,
-    answer: &Answer,
-) -> Result<Made, Trouble> {
-    let verdict = still_here(engine, view, offer.judge(&answer.text, &answer.done.calls)).await?;
-    let say = |content| said(engine, view, Some(&step.id), content);
-    let notice = |text: String| say(Content::Notice { notice: NoticeKind::Choice, text });
-    let mut changes = vec![Change::StepFinished(step.clone())];
-    if !answer.text.trim().is_empty() || !answer.reasoning.is_empty() {
-        let (text, reasoning) = (answer.text.clone(), answer.reasoning.clone());
+    answered: Answered,
+) -> Result<Outcome, Trouble> {
+    // The step is on the screens until it is committed.
+    let Answered { step, text, reasoning, calls, live: _live } = answered;
+    let verdict = still_here(engine, view, offer.judge(&text, &calls)).await?;
+    let (id, index) = (step.id.clone(), step.index);
+    let say = |content| said(engine, view, Some(&id), content);
+    let notice = |text: String| say(Content::notice(NoticeKind::Choice, text));
+    let mut changes = vec![Change::StepFinished(step)];
+    if !text.trim().is_empty() || !reasoning.is_empty() {
         changes.push(say(Content::Text { text, reasoning, cancelled: false }));
     }
     let tries = view.agent.max_steps.unwrap_or(TRIES).min(TRIES);
-    let mut made = Made::Over;
+    let mut outcome = Outcome::Finished;
     match verdict {
         Verdict::Ends => changes.extend(end(work, Choice::Done, StopReason::TerminationToken)),
         Verdict::Chosen { choice, reason, from_words } => {
             changes.push(notice(told(offer, &choice, &reason, from_words)));
             changes.extend(end(work, choice, StopReason::EndTurn));
         }
-        Verdict::Unusable(why) if step.index < tries => {
+        Verdict::Unusable(why) if index < tries => {
             changes.push(notice(format!("the choice cannot be used: {why}; asked again")));
-            made = Made::Next;
+            outcome = Outcome::Continue;
         }
         Verdict::Unusable(why) => {
             let instead = instead(engine, view).await?;
@@ -88,12 +101,7 @@ pub async fn settle(
             changes.extend(end(work, Choice::Nobody, StopReason::EndTurn));
         }
     }
-    let commit = Commit::new(work.actor(&view.agent.id), changes).on(Rest::RunRunning(work.run.clone()));
-    match engine.commit(work.lane(), commit).await {
-        Ok(_) => Ok(made),
-        Err(Trouble::Moved) => Ok(Made::Over),
-        Err(other) => Err(other),
-    }
+    work.commit(engine, &view.agent.id, changes, outcome).await
 }
 
 /// The verdict, unless the one chosen has left the group while the manager was asked.
@@ -113,7 +121,7 @@ async fn fail(engine: &Engine, work: &Work, fault: &ModelError) -> Result<(), Tr
     let name = &view.agent.name;
     tracing::warn!(run = %work.run, agent = %name, "{fault}");
     let text = format!("{name} could not choose: {fault}; {}", instead(engine, &view).await?);
-    let mut changes = vec![said(engine, &view, None, Content::Notice { notice: NoticeKind::Error, text })];
+    let mut changes = vec![said(engine, &view, None, Content::notice(NoticeKind::Error, text))];
     changes.push(Change::RunChosen { id: work.run.clone(), choice: Choice::Nobody });
     changes.extend(work.finish(StopReason::Error, Some(fault.text.clone())));
     engine.commit_here(changes).await
@@ -146,7 +154,7 @@ async fn instead(engine: &Engine, view: &StepView) -> Result<String, Trouble> {
         Some(turn) => engine.store.runs_of(turn).await?,
         None => Vec::new(),
     };
-    let so_far: Vec<Part> = children.iter().filter_map(turn::part).collect();
+    let so_far: Vec<Part> = children.iter().filter_map(Part::of).collect();
     let next = view.group.as_ref().and_then(|group| dynamic::in_order(group, &so_far));
     let named = view.roster.iter().find(|agent| Some(&agent.id) == next);
     Ok(match named {
@@ -157,12 +165,10 @@ async fn instead(engine: &Engine, view: &StepView) -> Result<String, Trouble> {
 
 /// Something of the manager in the conversation.
 fn said(engine: &Engine, view: &StepView, step: Option<&StepId>, content: Content) -> Change {
-    Change::MessageAppended(Message {
-        step: step.cloned(),
-        agent: Some(view.agent.id.clone()),
-        name: view.agent.name.clone(),
-        content,
-        ..turn::words_of_person(engine, &view.run, String::new())
+    let message = engine.message(&view.run, content).by(&view.agent.id, &view.agent.name);
+    Change::MessageAppended(match step {
+        Some(step) => message.in_step(step),
+        None => message,
     })
 }
 
@@ -171,10 +177,4 @@ fn said(engine: &Engine, view: &StepView, step: Option<&StepId>, content: Conten
 pub fn kind(turn: &Run, manager: &AgentId, among: Vec<AgentId>, index: u32) -> Option<RunKind> {
     let group = turn.group()?.clone();
     Some(RunKind::Choice { agent: manager.clone(), group, index, among })
-}
-
-/// What a choice that is over came to; one that failed chose nobody.
-#[must_use]
-pub fn chosen(run: &Run) -> Choice {
-    run.chosen.clone().unwrap_or(Choice::Nobody)
 }

@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use super::candidates::Offer;
 use crate::domain::terminate::RETURN_TO_USER;
 use crate::domain::{
     Agent, AgentId, Block, BlockId, Content, Group, Mail, MailKind, ManagerType, Message, NoticeKind, RunKind, StepId,
     Task, Terminate, Trigger,
 };
-use crate::engine::choice::Offer;
 use crate::llm::{Entry, MemoryBlock, Place, Prompt, ToolCall, ToolSpec};
 use crate::store::StepView;
 use crate::tools::turn::{CHOOSE, DONE, choose_next_speaker};
@@ -21,26 +21,36 @@ use crate::tools::turn::{CHOOSE, DONE, choose_next_speaker};
 /// Older messages stay in the conversation and in its search.
 pub const CONTEXT_BYTES: usize = 96 * 1024;
 
-/// The prompt of the next step.
+/// The prompt of the next step of a speech or a job.
 #[must_use]
 pub fn prompt(view: &StepView, model: &str, tools: Vec<ToolSpec>, attempt: u32) -> Prompt {
-    let background = matches!(view.run.kind, RunKind::Job { .. });
-    let offer = Offer::of(view);
+    let entries = if is_background(view) { job_entries(view) } else { speech_entries(view) };
+    framed(view, model, entries, tools, attempt)
+}
+
+/// The prompt of the next try of a choice.
+#[must_use]
+pub fn choice_prompt(view: &StepView, offer: &Offer, model: &str, attempt: u32) -> Prompt {
+    framed(view, model, choice_entries(view, offer), vec![choose_next_speaker(&offer.names())], attempt)
+}
+
+fn framed(view: &StepView, model: &str, entries: Vec<Entry>, tools: Vec<ToolSpec>, attempt: u32) -> Prompt {
+    let background = is_background(view);
     Prompt {
         agent: view.agent.name.clone(),
         model: model.to_owned(),
         system: system(view, background),
         memory: memory(&view.agent.id, &view.blocks, &view.seen),
-        entries: match &offer {
-            Some(offer) => choice_entries(view, offer),
-            None if background => job_entries(view),
-            None => speech_entries(view),
-        },
-        tools: offer.map_or(tools, |offer| vec![choose_next_speaker(&offer.names())]),
+        entries,
+        tools,
         temperature: view.agent.temperature,
         max_tokens: view.agent.max_tokens,
         place: Place { turn: view.run.turn, step: view.run.steps + 1, attempt, background },
     }
+}
+
+fn is_background(view: &StepView) -> bool {
+    matches!(view.run.kind, RunKind::Job { .. })
 }
 
 /// True when this step is the manager's in a turn of its supervisor group, so that it may delegate.
@@ -54,7 +64,7 @@ pub fn manages(view: &StepView) -> bool {
 /// The names of the tools the agent has in this step: its own, and those its place in the group gives it.
 #[must_use]
 pub fn tool_names(view: &StepView) -> Vec<String> {
-    let background = matches!(view.run.kind, RunKind::Job { .. });
+    let background = is_background(view);
     let mut names = view.agent.tool_names(background);
     let delegates: &[&str] = if manages(view) { &["delegate", "send_message_to_all_agents_in_group"] } else { &[] };
     let returns = view.group.as_ref().is_some_and(may_return) && !background;

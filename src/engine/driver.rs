@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::ending::{self, Manner};
 use super::gates::{Room, Side};
 use super::wait::Standing;
-use super::{Engine, Scope, Trouble, background, mail, speech, turn};
+use super::{AFTER_TROUBLE, Engine, Scope, Trouble, background, mail, speech, turn};
 use crate::domain::{
     ConversationId, Cursor, Group, GroupId, GroupStatus, Job, JobId, JobState, NoticeKind, Run, RunId, RunKind,
     RunState, StopReason,
@@ -28,8 +28,6 @@ const MAX_JOBS: usize = 8;
 const PATIENT_YIELDS: u32 = 3;
 /// A turn that was unfinished longer than this when the program starts does not go on by itself.
 const STALE: SignedDuration = SignedDuration::from_mins(15);
-/// Until the driver tries again after a fault of the store.
-pub(super) const AFTER_TROUBLE: Duration = Duration::from_secs(10);
 
 /// Looks and starts, until the engine stops.
 pub async fn drive(engine: Arc<Engine>) {

@@ -2,11 +2,11 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Engine, Trouble, wait};
+use super::pending::{mails_of, unprocessed};
+use super::{Engine, Trouble};
 use crate::domain::run::Answer;
 use crate::domain::{
-    Actor, Agent, Change, Commit, Content, MailStatus, Message, MessageId, PendingCall, PendingKind, Run, RunId,
-    RunKind, RunState,
+    Actor, Agent, Change, Commit, Content, MailStatus, PendingCall, PendingKind, Run, RunId, RunKind, RunState,
 };
 use crate::store::Lane;
 
@@ -110,25 +110,13 @@ pub async fn work_out(
     Ok(Ending { changes, over, tokens })
 }
 
-/// The calls a parked run has not made yet: the one it waits on, and those behind it.
-#[must_use]
-pub fn unprocessed(calls: &[PendingCall]) -> Vec<&PendingCall> {
-    // A run that parked before has calls of those steps, too; the step it is parked on is its last.
-    let Some(step) = calls.last().map(|call| &call.step) else { return Vec::new() };
-    let own = || calls.iter().filter(|call| call.step == *step);
-    let open = own().find(|call| call.is_open()).map(|call| call.ordinal);
-    // Answered and not made yet is only the last that was answered.
-    let first = open.or_else(|| own().filter(|call| call.answer.is_some()).map(|call| call.ordinal).max());
-    own().filter(|call| first.is_some_and(|first| call.ordinal >= first)).collect()
-}
-
 /// Mail nobody waits for any more is not delivered; the turns that took it are to end, too.
 async fn withdraw(engine: &Engine, call: &PendingCall, changes: &mut Vec<Change>) -> Result<Vec<Run>, Trouble> {
     let mut turns = Vec::new();
     if call.kind != PendingKind::Reply || call.answer.is_some() {
         return Ok(turns);
     }
-    for mail in wait::mails_of(engine, call).await?.into_iter().filter(|mail| !mail.is_settled()) {
+    for mail in mails_of(engine, call).await?.into_iter().filter(|mail| !mail.is_settled()) {
         if let Some(run) = &mail.run {
             turns.extend(engine.store.row::<Run>(run.as_str()).await?);
         } else if mail.status == MailStatus::Pending {
@@ -154,24 +142,14 @@ async fn unmade(engine: &Engine, run: &Run, call: &PendingCall, to: &RunState) -
     }
     let Some(agent) = run.agent() else { return Ok(changes) };
     let name = engine.store.row::<Agent>(agent.as_str()).await?.map(|agent| agent.name).unwrap_or_default();
-    changes.push(Change::MessageAppended(Message {
-        id: MessageId::fresh(engine.store.ids()),
-        conversation: run.conversation.clone(),
-        seq: 0,
-        run: Some(run.id.clone()),
-        step: Some(call.step.clone()),
-        answers: run.task.as_ref().map(|task| task.step.clone()),
-        agent: Some(agent.clone()),
-        name,
-        content: Content::Tool {
-            call: call.call.clone(),
-            name: call.name.clone(),
-            arguments: call.arguments.clone(),
-            ok: false,
-            text,
-        },
-        at: engine.store.clock().now(),
-    }));
+    let content = Content::Tool {
+        call: call.call.clone(),
+        name: call.name.clone(),
+        arguments: call.arguments.clone(),
+        ok: false,
+        text,
+    };
+    changes.push(Change::MessageAppended(engine.message(run, content).by(agent, name).in_step(&call.step)));
     Ok(changes)
 }
 

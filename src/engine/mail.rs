@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 use super::{Engine, Scope, Trouble};
 use crate::domain::{
-    Agent, Change, Content, Conversation, ConversationId, ConversationOwner, Mail, MailStatus, Message, MessageId, Run,
-    RunId, RunKind, RunState,
+    Agent, Change, Content, Conversation, ConversationId, ConversationOwner, Mail, MailStatus, Run, RunId, RunKind,
+    RunState,
 };
 use crate::store::DueMail;
 
@@ -92,17 +92,10 @@ async fn deliver_one(engine: &Engine, due: DueMail) -> Result<(), Trouble> {
     let fresh = Run::new(RunId::fresh(engine.store.ids()), conversation.id, kind, RunState::Running);
     let root = mail.root.unwrap_or_else(|| fresh.id.clone());
     let run = Run { mail: Some(mail.id.clone()), depth: mail.depth, root, ..fresh };
-    let message = Message {
-        id: MessageId::fresh(engine.store.ids()),
-        conversation: run.conversation.clone(),
-        seq: 0,
-        run: Some(run.id.clone()),
-        step: None,
-        answers: None,
-        agent: mail.from,
-        name: sender,
-        content: Content::Text { text: mail.text, reasoning: String::new(), cancelled: false },
-        at: engine.store.clock().now(),
+    let said = engine.message(&run, Content::said(mail.text));
+    let message = match &mail.from {
+        Some(from) => said.by(from, sender),
+        None => said,
     };
     changes.push(Change::MailMoved { id: mail.id, to: MailStatus::Delivered, run: Some(run.id.clone()), error: None });
     changes.push(Change::RunCreated(run));

@@ -8,7 +8,7 @@ pub mod round_robin;
 pub mod single;
 pub mod supervisor;
 
-use crate::domain::{AgentId, Choice, Group, ManagerType, StopReason};
+use crate::domain::{AgentId, Choice, Group, ManagerType, Run, RunKind, RunState, StopReason};
 
 /// What happens next in a turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,19 @@ pub enum Part {
         /// How it ended: as any choice does, or because its words ended the turn.
         stop: StopReason,
     },
+}
+
+impl Part {
+    /// A child run of the turn; `None` where it is not over.
+    #[must_use]
+    pub fn of(run: &Run) -> Option<Self> {
+        let RunState::Finished { stop_reason: stop, .. } = run.state else { return None };
+        match &run.kind {
+            RunKind::Speech { agent, .. } => Some(Self::Speech(Speech { agent: agent.clone(), stop })),
+            RunKind::Choice { .. } => Some(Self::Choice { chosen: run.chosen.clone().unwrap_or(Choice::Nobody), stop }),
+            RunKind::Turn { .. } | RunKind::Job { .. } => None,
+        }
+    }
 }
 
 /// A speech that is over.

@@ -3,85 +3,10 @@
 use tokio_util::sync::CancellationToken;
 
 use super::gates::{Place, Room, Side};
-use super::step::{self, Made};
-use super::{Engine, Trouble};
-use crate::domain::{
-    Actor, Agent, AgentId, Change, Content, JobId, Message, MessageId, NoticeKind, Run, RunId, RunKind, RunState,
-    StopReason,
-};
+use super::work::{Outcome, Work};
+use super::{Engine, Trouble, step};
+use crate::domain::{Agent, AgentId, Change, Content, NoticeKind, Run, RunId, RunKind, RunState, StopReason};
 use crate::llm::ModelError;
-use crate::store::Lane;
-
-/// Whose steps are made, and what calls them off.
-#[derive(Debug, Clone)]
-pub struct Work {
-    /// The speech's or job's run.
-    pub run: RunId,
-    /// The turn that waits when the speech does; none for a worker, whose manager waits already.
-    pub turn: Option<RunId>,
-    /// The job and the fence it is held under.
-    pub job: Option<(JobId, u64)>,
-    /// A person called it off.
-    pub cancel: CancellationToken,
-    /// The foreground wants its place.
-    pub give_way: CancellationToken,
-    /// Attempts of a job before this one.
-    pub attempts_before: u32,
-    /// It makes way for the foreground: a job, and a speech that answers mail a job sent.
-    pub yields: bool,
-}
-
-impl Work {
-    /// A speech nobody else waits with.
-    #[must_use]
-    pub fn of_speech(run: RunId, cancel: &CancellationToken) -> Self {
-        let give_way = CancellationToken::new();
-        Self { run, turn: None, job: None, cancel: cancel.clone(), give_way, attempts_before: 0, yields: false }
-    }
-
-    /// True for a job.
-    #[must_use]
-    pub fn is_background(&self) -> bool {
-        self.job.is_some()
-    }
-
-    /// The lane its commits take.
-    #[must_use]
-    pub fn lane(&self) -> Lane {
-        if self.is_background() { Lane::Background } else { Lane::Foreground }
-    }
-
-    /// How it asks for a place.
-    #[must_use]
-    pub fn side(&self) -> Side {
-        if self.yields { Side::Background(self.give_way.clone()) } else { Side::Foreground }
-    }
-
-    /// Who makes its commits.
-    #[must_use]
-    pub fn actor(&self, agent: &AgentId) -> Actor {
-        Actor::Agent { agent: agent.clone(), run: self.run.clone() }
-    }
-
-    /// The run's end.
-    #[must_use]
-    pub fn finish(&self, stop_reason: StopReason, error: Option<String>) -> Vec<Change> {
-        vec![Change::RunMoved { id: self.run.clone(), to: RunState::Finished { stop_reason, error } }]
-    }
-}
-
-/// How a speech left its turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Spoken {
-    /// It is over, one way or another.
-    Over,
-    /// It waits for somebody; the turn waits with it.
-    Parked,
-    /// A person cancelled it.
-    Cancelled,
-    /// The foreground wanted its agent or its provider's slot: it is to be gone on with later.
-    GaveWay,
-}
 
 /// Makes a new speech of this turn, or goes on with one that a restart or a wait left unfinished.
 pub async fn speak(
@@ -91,22 +16,22 @@ pub async fn speak(
     unfinished: Option<&Run>,
     index: u32,
     cancel: &CancellationToken,
-) -> Result<Spoken, Trouble> {
+) -> Result<Outcome, Trouble> {
     let kind = RunKind::Speech { agent: agent.clone(), group: turn.group().cloned(), index };
     let side = side(engine, turn).await?;
     let Some((run, place)) = begin(engine, turn, agent, kind, unfinished, &side, cancel).await? else {
-        return Ok(Spoken::Cancelled);
+        return Ok(Outcome::Cancelled);
     };
     let mut work = Work { turn: Some(turn.id.clone()), ..Work::of_speech(run, cancel) };
     if let Side::Background(give_way) = side {
         work = Work { give_way, yields: true, ..work };
     }
     let parked = unfinished.is_some_and(|run| run.state == RunState::Parked);
-    let spoken = steps(engine, &work, parked, agent).await?;
-    if spoken == Spoken::Parked && !work.yields {
+    let outcome = steps(engine, &work, parked, agent).await?;
+    if outcome == Outcome::Parked && !work.yields {
         engine.lock_tasks().kept.insert(work.run, place);
     }
-    Ok(spoken)
+    Ok(outcome)
 }
 
 /// A turn that answers mail of a job is the job's doing: it makes way for everything a person waits for.
@@ -134,29 +59,20 @@ pub async fn work(engine: &Engine, run: &Run, cancel: &CancellationToken) -> Res
         return Ok(());
     };
     let work = Work::of_speech(id, cancel);
-    if steps(engine, &work, run.state == RunState::Parked, agent).await? == Spoken::Parked {
+    if steps(engine, &work, run.state == RunState::Parked, agent).await? == Outcome::Parked {
         engine.lock_tasks().kept.insert(work.run, place);
     }
     Ok(())
 }
 
 /// Steps, until there is nothing more to make.
-async fn steps(engine: &Engine, work: &Work, parked: bool, agent: &AgentId) -> Result<Spoken, Trouble> {
-    let mut resumes = parked;
-    loop {
-        let made = if resumes { step::resume(engine, work).await? } else { step::make(engine, work).await? };
-        resumes = false;
-        match made {
-            Made::GaveWay if work.yields => return Ok(Spoken::GaveWay),
-            Made::Next | Made::GaveWay => {}
-            Made::Over => return Ok(Spoken::Over),
-            Made::Parked => return Ok(Spoken::Parked),
-            Made::Cancelled => return Ok(Spoken::Cancelled),
-            Made::Failed(fault) => {
-                fail(engine, work, agent, &fault).await?;
-                return Ok(Spoken::Over);
-            }
+async fn steps(engine: &Engine, work: &Work, parked: bool, agent: &AgentId) -> Result<Outcome, Trouble> {
+    match step::run(engine, work, parked).await? {
+        Outcome::Failed(fault) => {
+            fail(engine, work, agent, &fault).await?;
+            Ok(Outcome::Finished)
         }
+        outcome => Ok(outcome),
     }
 }
 
@@ -206,18 +122,8 @@ async fn fail(engine: &Engine, work: &Work, agent: &AgentId, fault: &ModelError)
     let run = engine.must_run(&work.run).await?;
     let name = engine.store.row::<Agent>(agent.as_str()).await?.map_or_else(|| agent.to_string(), |agent| agent.name);
     tracing::warn!(run = %work.run, agent = %name, "{fault}");
-    let notice = Message {
-        id: MessageId::fresh(engine.store.ids()),
-        conversation: run.conversation,
-        seq: 0,
-        run: Some(work.run.clone()),
-        step: None,
-        answers: run.task.map(|task| task.step),
-        agent: Some(agent.clone()),
-        name: name.clone(),
-        content: Content::Notice { notice: NoticeKind::Error, text: format!("{name} could not answer: {fault}") },
-        at: engine.store.clock().now(),
-    };
+    let text = format!("{name} could not answer: {fault}");
+    let notice = engine.message(&run, Content::notice(NoticeKind::Error, text)).by(agent, name);
     let mut changes = vec![Change::MessageAppended(notice)];
     changes.extend(work.finish(StopReason::Error, Some(fault.text.clone())));
     engine.commit_here(changes).await

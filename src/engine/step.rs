@@ -4,255 +4,51 @@
 //! calls are run again on current values and committed again, without asking the model.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::ops::ControlFlow;
 
-use futures::StreamExt as _;
-use jiff::Timestamp;
-use tokio::time::{Instant, timeout};
-
-use super::choice::{self, Offer};
-use super::context::{self, CONTEXT_BYTES, prompt};
-use super::gates::{Place, Room};
-use super::live::{About, LiveGuard};
-use super::speech::Work;
-use super::wire::Phase;
-use super::{Engine, Trouble, termination};
-use crate::domain::{RunState, Step, StepId};
-use crate::llm::{Delta, Done, ErrorClass, ModelError, ModelHandle, Prompt, Stop};
-use crate::store::StepView;
+use super::work::{Outcome, Work};
+use super::{Engine, Trouble, call, context};
 
 mod calls;
-mod outcome;
+mod commit;
+mod draft;
 mod resume;
 
-use calls::{Draft, May, commit};
+use draft::{Draft, May};
 pub use resume::resume;
 
-/// Until the first content of an answer.
-const FIRST_CONTENT: Duration = Duration::from_mins(2);
-/// Between two pieces of an answer.
-const BETWEEN_CHUNKS: Duration = Duration::from_mins(1);
-/// Tries of one model call in the foreground, the first included.
-const FOREGROUND_TRIES: u32 = 4;
-/// How long the foreground goes on retrying.
-const FOREGROUND_PATIENCE: Duration = Duration::from_secs(30);
-
-/// What a step led to.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Made {
-    /// It is committed; another follows.
-    Next,
-    /// It is committed and the run is over, or it was over already.
-    Over,
-    /// It is committed and the run waits for somebody.
-    Parked,
-    /// The foreground wanted the place: nothing happened.
-    GaveWay,
-    /// A person cancelled it; for a speech, what was said is committed.
-    Cancelled,
-    /// No model answer could be had: nothing is committed.
-    Failed(ModelError),
-}
-
-/// A whole answer of a model.
-#[derive(Debug, Default)]
-pub struct Answer {
-    pub(super) text: String,
-    pub(super) reasoning: String,
-    pub(super) done: Done,
-    first_token_at: Option<Timestamp>,
-    retries: u32,
-}
-
-/// Why there is no whole answer.
-enum Broken {
-    Cancelled { text: String, reasoning: String },
-    GaveWay,
-    Failed(ModelError),
+/// Makes steps until one of them ends the work, with the calls of the step it is parked on first.
+pub async fn run(engine: &Engine, work: &Work, parked: bool) -> Result<Outcome, Trouble> {
+    let mut outcome = if parked { resume(engine, work).await? } else { make(engine, work).await? };
+    while outcome == Outcome::Continue || outcome == Outcome::Preempted && !work.yields {
+        outcome = make(engine, work).await?;
+    }
+    Ok(outcome)
 }
 
 /// Makes the next step of this work.
-pub async fn make(engine: &Engine, work: &Work) -> Result<Made, Trouble> {
-    let view = engine.store.step_view(&work.run, CONTEXT_BYTES).await?;
-    if view.run.state != RunState::Running {
-        return Ok(Made::Over);
-    }
-    if let Some(made) = termination::before_step(engine, work, &view).await? {
-        return Ok(made);
-    }
-    let queued_at = engine.store.clock().now();
-    let most = view.agent.max_steps.unwrap_or(crate::domain::agent::DEFAULT_MAX_STEPS);
-    if view.run.steps >= most {
-        return outcome::out_of_steps(engine, work, &view, most).await;
-    }
-    let named = view.agent.model.clone().unwrap_or_else(|| engine.default_model());
-    let model = match engine.models.get(&named) {
-        Ok(model) => model,
-        Err(fault) => return Ok(Made::Failed(fault)),
+pub async fn make(engine: &Engine, work: &Work) -> Result<Outcome, Trouble> {
+    let view = match call::snapshot(engine, work).await? {
+        ControlFlow::Continue(view) => view,
+        ControlFlow::Break(outcome) => return Ok(outcome),
     };
-    let step = StepId::fresh(engine.store.ids());
-    let live = engine.live.begin(step.clone(), about(&view), Phase::Waiting);
-    let Some(place) = provider_place(engine, work, &model).await else {
-        return Ok(if work.cancel.is_cancelled() { Made::Cancelled } else { Made::GaveWay });
+    let tools = engine.tools.specs(&context::tool_names(&view));
+    let prompt = |model: &str, attempt| context::prompt(&view, model, tools.clone(), attempt);
+    let answered = match call::ask(engine, work, &view, prompt).await? {
+        ControlFlow::Continue(answered) => answered,
+        ControlFlow::Break(outcome) => return Ok(outcome),
     };
-    let answer = match converse(engine, work, &view, &model, &live).await {
-        Ok(answer) => answer,
-        Err(Broken::GaveWay) => return Ok(Made::GaveWay),
-        Err(Broken::Failed(fault)) => return Ok(Made::Failed(fault)),
-        Err(Broken::Cancelled { text, reasoning }) => {
-            drop(place);
-            return outcome::cancelled(engine, work, &view, &step, text, reasoning).await;
-        }
-    };
-    drop(place);
-    let row = Step {
-        id: step.clone(),
-        run: view.run.id.clone(),
-        agent: view.agent.id.clone(),
-        index: view.run.steps + 1,
-        model: named,
-        queued_at,
-        first_token_at: answer.first_token_at,
-        done_at: engine.store.clock().now(),
-        tokens_in: answer.done.usage.tokens_in,
-        tokens_out: answer.done.usage.tokens_out,
-        retries: answer.retries,
-        saw: view.blocks.iter().map(|block| (block.id.clone(), block.version)).collect(),
-        calls: u32::try_from(answer.done.calls.len()).unwrap_or(u32::MAX),
-        upto: view.messages.last().map_or(0, |message| message.seq),
-    };
-    if let Some(offer) = Offer::of(&view) {
-        return choice::settle(engine, work, &view, &offer, row, &answer).await;
-    }
-    let shown = view.blocks.iter().map(|block| (block.id.clone(), block.value.clone())).collect();
     let draft = Draft {
-        step,
-        row: Some(row),
-        text: answer.text,
-        reasoning: answer.reasoning,
-        calls: answer.done.calls,
+        step: answered.step.id.clone(),
+        row: Some(answered.step),
+        text: answered.text,
+        reasoning: answered.reasoning,
+        calls: answered.calls,
         first: 0,
         known: BTreeMap::new(),
         begin: Vec::new(),
-        shown,
+        shown: view.blocks.iter().map(|block| (block.id.clone(), block.value.clone())).collect(),
         may: May::know(engine, &view).await?,
     };
-    commit(engine, work, view, draft, &live).await
-}
-
-fn about(view: &StepView) -> About {
-    About {
-        run: view.run.id.clone(),
-        root: view.run.root.clone(),
-        conversation: view.run.conversation.clone(),
-        agent: view.agent.id.clone(),
-        name: view.agent.name.clone(),
-    }
-}
-
-/// A slot of the provider, unless the work is called off while it waits.
-async fn provider_place(engine: &Engine, work: &Work, model: &ModelHandle) -> Option<Place<String>> {
-    let room = Room::of_provider(model.max_parallel);
-    tokio::select! {
-        biased;
-        () = work.cancel.cancelled() => None,
-        () = work.give_way.cancelled() => None,
-        place = engine.providers.enter(&model.provider, room, work.side()) => Some(place),
-    }
-}
-
-/// Asks the model until it has answered, as often as the class of the fault allows.
-async fn converse(
-    engine: &Engine,
-    work: &Work,
-    view: &StepView,
-    model: &ModelHandle,
-    live: &LiveGuard,
-) -> Result<Answer, Broken> {
-    let tools = engine.tools.specs(&context::tool_names(view));
-    let since = Instant::now();
-    for attempt in 1.. {
-        live.restart();
-        let ask = prompt(view, &model.model_name, tools.clone(), attempt + work.attempts_before);
-        let fault = match listen(engine, work, model, ask, live).await {
-            Ok(answer) => return Ok(Answer { retries: attempt - 1, ..answer }),
-            Err(Broken::Failed(fault)) => fault,
-            Err(other) => return Err(other),
-        };
-        let wait = fault.retry_after.unwrap_or_else(|| engine.backoff(Duration::from_millis(500), attempt));
-        let again = fault.class == ErrorClass::Transient
-            && !work.is_background()
-            && attempt < FOREGROUND_TRIES
-            && since.elapsed() + wait < FOREGROUND_PATIENCE;
-        if !again {
-            return Err(Broken::Failed(fault));
-        }
-        let tries = format!("next try in {} s ({} of {FOREGROUND_TRIES})", wait.as_secs().max(1), attempt + 1);
-        tracing::warn!(run = %view.run.id, agent = %view.agent.name, "{fault}; {tries}");
-        live.phase(Phase::Retrying { text: format!("{fault}, {tries}") });
-        tokio::select! {
-            biased;
-            () = work.cancel.cancelled() => return Err(Broken::Cancelled { text: String::new(), reasoning: String::new() }),
-            () = tokio::time::sleep(wait) => {}
-        }
-    }
-    Err(Broken::Failed(ModelError::transient("the model was asked too often")))
-}
-
-/// One model call, to its end.
-async fn listen(
-    engine: &Engine,
-    work: &Work,
-    model: &ModelHandle,
-    ask: Prompt,
-    live: &LiveGuard,
-) -> Result<Answer, Broken> {
-    live.phase(Phase::Thinking);
-    let mut stream = model.model.stream(ask);
-    let mut answer = Answer::default();
-    loop {
-        let patience = if answer.first_token_at.is_none() { FIRST_CONTENT } else { BETWEEN_CHUNKS };
-        let next = tokio::select! {
-            biased;
-            () = work.cancel.cancelled() => {
-                return Err(Broken::Cancelled { text: answer.text, reasoning: answer.reasoning });
-            }
-            () = work.give_way.cancelled() => return Err(Broken::GaveWay),
-            next = timeout(patience, stream.next()) => next,
-        };
-        let delta = match next {
-            Err(_) => {
-                let text = format!("{} sent nothing for {} s", model.provider, patience.as_secs());
-                return Err(Broken::Failed(ModelError::transient(text)));
-            }
-            Ok(None) => {
-                let text = format!("the answer of {} was cut short", model.provider);
-                return Err(Broken::Failed(ModelError::transient(text)));
-            }
-            Ok(Some(Err(fault))) => return Err(Broken::Failed(fault)),
-            Ok(Some(Ok(delta))) => delta,
-        };
-        if !matches!(delta, Delta::Done(_)) && answer.first_token_at.is_none() {
-            answer.first_token_at = Some(engine.store.clock().now());
-        }
-        match delta {
-            Delta::Text(more) => {
-                live.text(&more);
-                answer.text.push_str(&more);
-            }
-            Delta::Reasoning(more) => {
-                live.reasoning(&more);
-                answer.reasoning.push_str(&more);
-            }
-            Delta::Draft { name } => live.phase(Phase::Calling { tool: name }),
-            Delta::Done(done) if done.stop == Stop::Refused => {
-                let text = format!("{} refused to answer; say it in other words", model.provider);
-                return Err(Broken::Failed(ModelError::terminal(text)));
-            }
-            Delta::Done(done) => {
-                answer.done = done;
-                return Ok(answer);
-            }
-        }
-    }
+    calls::commit(engine, work, view, draft, &answered.live).await
 }

@@ -2,12 +2,10 @@
 //!
 //! Everything is read from committed rows. A group without conditions costs nothing here.
 
-use super::speech::Work;
-use super::step::Made;
+use super::candidates::line;
 use super::{Engine, Trouble};
 use crate::domain::terminate::{RETURN_TO_USER, SoFar};
-use crate::domain::{Commit, Content, Group, Message, Rest, Run, RunKind, RunState, StopReason, Terminate};
-use crate::engine::choice::line;
+use crate::domain::{Content, Group, Message, Run, RunKind, RunState, StopReason, Terminate};
 use crate::store::StepView;
 
 /// A turn is to end.
@@ -19,22 +17,15 @@ pub struct Ending {
     pub why: String,
 }
 
-/// Ends a speech or a choice in the middle where its turn is to end; `None` where its next step may be made.
-pub async fn before_step(engine: &Engine, work: &Work, view: &StepView) -> Result<Option<Made>, Trouble> {
-    let Some(group) = view.group.as_ref().filter(|group| has_any(group) && !work.is_background()) else {
-        return Ok(None);
-    };
+/// What ends a speech or a choice in the middle, since its turn is to end; `None` where its next step may be made.
+pub async fn before_step(engine: &Engine, view: &StepView) -> Result<Option<Ending>, Trouble> {
+    let background = matches!(view.run.kind, RunKind::Job { .. });
+    let Some(group) = view.group.as_ref().filter(|group| has_any(group) && !background) else { return Ok(None) };
     let mut turn = view.run.clone();
     while let Some(parent) = turn.parent.clone() {
         turn = engine.must_run(&parent).await?;
     }
-    let Some(Ending { stop, .. }) = met(engine, &turn, group).await? else { return Ok(None) };
-    let commit =
-        Commit::new(work.actor(&view.agent.id), work.finish(stop, None)).on(Rest::RunRunning(work.run.clone()));
-    match engine.commit(work.lane(), commit).await {
-        Ok(_) | Err(Trouble::Moved) => Ok(Some(Made::Over)),
-        Err(other) => Err(other),
-    }
+    met(engine, &turn, group).await
 }
 
 /// What ends this turn now, if anything does.

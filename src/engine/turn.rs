@@ -5,13 +5,13 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::patterns::{self, Config, Move, Part, Speech, dynamic};
-use super::speech::{self, Spoken};
+use super::patterns::{self, Config, Move, Part, dynamic};
 use super::termination::{self, Ending};
-use super::{Engine, Trouble, choice, wait};
+use super::work::Outcome;
+use super::{Engine, Trouble, choice, speech, wait};
 use crate::domain::{
-    Agent, AgentId, Change, Content, Group, Mail, MailId, MailKind, ManagerType, Message, MessageId, NoticeKind, Run,
-    RunId, RunKind, RunState, StopReason,
+    Agent, AgentId, Change, Content, Group, Mail, MailId, MailKind, ManagerType, NoticeKind, Run, RunId, RunKind,
+    RunState, StopReason,
 };
 
 /// How many bytes of words are read at first to find who spoke last.
@@ -34,7 +34,7 @@ pub async fn perform(engine: &Engine, id: &RunId, cancel: &CancellationToken) ->
         if cancel.is_cancelled() {
             return call_off(engine, &turn, &children).await;
         }
-        let so_far: Vec<Part> = children.iter().filter_map(part).collect();
+        let so_far: Vec<Part> = children.iter().filter_map(Part::of).collect();
         let next = match unfinished.and_then(going_on) {
             Some(going_on) => going_on,
             None => match ending(engine, &turn, &config).await? {
@@ -43,7 +43,7 @@ pub async fn perform(engine: &Engine, id: &RunId, cancel: &CancellationToken) ->
             },
         };
         let index = u32::try_from(patterns::speeches(&so_far).len()).unwrap_or(u32::MAX);
-        let spoken = match next {
+        let outcome = match next {
             Move::Finish(stop) => return finish(engine, &turn, stop, why(&config, stop)).await,
             Move::Choose { manager, among } => {
                 let Some(kind) = choice::kind(&turn, &manager, among, index) else {
@@ -53,7 +53,7 @@ pub async fn perform(engine: &Engine, id: &RunId, cancel: &CancellationToken) ->
             }
             Move::Speak(agent) => speech::speak(engine, &turn, &agent, unfinished, index, cancel).await?,
         };
-        if spoken == Spoken::Parked {
+        if outcome == Outcome::Parked {
             return Ok(());
         }
         // A limit, a member or the status may have changed meanwhile: everything is read again.
@@ -66,32 +66,14 @@ fn start(engine: &Engine, turn: &Run) -> Vec<Change> {
     let text = turn.queued.clone().unwrap_or_default();
     vec![
         Change::RunMoved { id: turn.id.clone(), to: RunState::Running },
-        Change::MessageAppended(words_of_person(engine, turn, text)),
+        Change::MessageAppended(engine.message(turn, Content::said(text))),
     ]
-}
-
-/// What a person said, as the message its turn answers.
-#[must_use]
-pub fn words_of_person(engine: &Engine, turn: &Run, text: String) -> Message {
-    Message {
-        id: MessageId::fresh(engine.store.ids()),
-        conversation: turn.conversation.clone(),
-        seq: 0,
-        run: Some(turn.id.clone()),
-        step: None,
-        answers: None,
-        agent: None,
-        name: String::new(),
-        content: Content::Text { text, reasoning: String::new(), cancelled: false },
-        at: engine.store.clock().now(),
-    }
 }
 
 /// Something the engine states in the turn's conversation.
 #[must_use]
 pub fn notice(engine: &Engine, turn: &Run, notice: NoticeKind, text: String) -> Change {
-    let said = words_of_person(engine, turn, String::new());
-    Change::MessageAppended(Message { content: Content::Notice { notice, text }, ..said })
+    Change::MessageAppended(engine.message(turn, Content::notice(notice, text)))
 }
 
 async fn config(engine: &Engine, turn: &Run) -> Result<Config, Trouble> {
@@ -129,16 +111,6 @@ fn going_on(unfinished: &Run) -> Option<Move> {
     match &unfinished.kind {
         RunKind::Choice { agent, among, .. } => Some(Move::Choose { manager: agent.clone(), among: among.clone() }),
         _ => unfinished.agent().cloned().map(Move::Speak),
-    }
-}
-
-/// A child run that is over, as patterns see it.
-pub(super) fn part(run: &Run) -> Option<Part> {
-    let RunState::Finished { stop_reason: stop, .. } = run.state else { return None };
-    match &run.kind {
-        RunKind::Speech { agent, .. } => Some(Part::Speech(Speech { agent: agent.clone(), stop })),
-        RunKind::Choice { .. } => Some(Part::Choice { chosen: choice::chosen(run), stop }),
-        RunKind::Turn { .. } | RunKind::Job { .. } => None,
     }
 }
 

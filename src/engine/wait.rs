@@ -6,11 +6,12 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
+use super::pending::{mails_of, replies_to};
 use super::{Engine, Trouble, ending};
 use crate::domain::run::Answer;
 use crate::domain::{
-    Agent, AgentId, Change, Content, Mail, MailKind, MailStatus, Message, PendingCall, PendingKind, Run, RunId,
-    RunKind, RunState, StopReason,
+    Agent, AgentId, Change, Content, Mail, MailStatus, Message, PendingCall, PendingKind, Run, RunId, RunKind,
+    RunState, StopReason,
 };
 
 /// The runs that are on or come next, and how those of them stand that wait.
@@ -136,22 +137,6 @@ fn is_settled(open: &[Run], call: &PendingCall, mails: &[Mail]) -> bool {
         }),
         PendingKind::Approval | PendingKind::Group | PendingKind::Behind => call.answer.is_some(),
     }
-}
-
-/// The mail a call sent, in the order it was sent.
-pub async fn mails_of(engine: &Engine, call: &PendingCall) -> Result<Vec<Mail>, Trouble> {
-    if call.kind != PendingKind::Reply {
-        return Ok(Vec::new());
-    }
-    let sent = engine.store.find::<Mail>(call.step.as_str()).await?;
-    let own = |mail: &Mail| mail.sent_by.as_ref().is_some_and(|(_, ordinal)| *ordinal == call.ordinal);
-    Ok(sent.into_iter().filter(own).collect())
-}
-
-/// The replies to this mail that nobody has taken yet: one, or none.
-pub async fn replies_to(engine: &Engine, mail: &Mail) -> Result<Vec<Mail>, Trouble> {
-    let about = engine.store.find::<Mail>(mail.id.as_str()).await?;
-    Ok(about.into_iter().filter(|reply| reply.kind == MailKind::Reply).collect())
 }
 
 /// When waiting for this ends.

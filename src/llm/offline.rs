@@ -6,9 +6,10 @@
 //! gathers what they say. In the background it keeps blocks: facts, decisions, open questions, once each. The
 //! same prompt always gets the same answer.
 //!
-//! `language` and `dates` know words, `statement` what a sentence does, `sense` how lines compare, `evidence` what was said about a
-//! question, `participant` and `angle` what to reply, `keeper` and `board` how a block is kept; `cast` knows whose field
-//! words are in, `chair` chooses who speaks, `rewrite` does what a person says of a block, `delegate` splits work and gathers it.
+//! `language` and `dates` know words, `statement` what a sentence does, `sense` how lines compare, `frames` which sentences
+//! are the model's own, `evidence` what was said about a question, `scene` what there is to reply to, `participant` and `angle`
+//! what to reply, `keeper` and `board` how a block is kept; `cast` knows whose field words are in, `chair` chooses who speaks,
+//! `rewrite` does what a person says of a block, `delegate` splits work and gathers it.
 
 mod angle;
 mod board;
@@ -16,12 +17,13 @@ mod cast;
 mod chair;
 mod dates;
 mod delegate;
-
 mod evidence;
+mod frames;
 mod keeper;
 mod language;
 mod participant;
 mod rewrite;
+mod scene;
 mod sense;
 mod statement;
 

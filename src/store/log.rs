@@ -1,9 +1,6 @@
 //! The log of changes: written by the writer, read gap-free from a number on.
 
 use rusqlite::Row;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 
 use super::connection::Sql;
 use super::error::Fault;
@@ -86,25 +83,4 @@ fn read(sql: &Sql, row: &Row<'_>) -> Result<Logged, Fault> {
         _ => parse(row, 5).map_err(fault)?,
     };
     Ok(Logged { n, change, by: parse(row, 2).map_err(fault)?, at, cause: row.get(4)? })
-}
-
-/// A record as JSON text without what stands in columns of its own.
-pub(super) fn without(record: &impl Serialize, columns: &[&str]) -> Result<String, Fault> {
-    let mut value =
-        serde_json::to_value(record).map_err(|error| Fault::Row(format!("a record cannot be written: {error}")))?;
-    if let Value::Object(fields) = &mut value {
-        fields.retain(|name, _| !columns.contains(&name.as_str()));
-    }
-    json(&value)
-}
-
-/// The record whose JSON text is in `column`, with what stands in columns of its own.
-pub(super) fn with<T: DeserializeOwned>(
-    row: &Row<'_>,
-    column: usize,
-    columns: impl IntoIterator<Item = (&'static str, Value)>,
-) -> Result<T, String> {
-    let mut fields: Map<String, Value> = parse(row, column)?;
-    fields.extend(columns.into_iter().map(|(name, value)| (name.to_owned(), value)));
-    serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())
 }

@@ -5,9 +5,8 @@ use rusqlite::Row;
 
 use super::connection::Sql;
 use super::error::Fault;
-use super::log::{with, without};
 use super::rows::readable;
-use super::tables::lossy;
+use super::tables::{lossy, with, without};
 use super::{Store, StoreError};
 use crate::domain::{BlockId, JobId, Revision};
 

@@ -4,9 +4,8 @@ use rusqlite::Row;
 
 use super::connection::Sql;
 use super::error::Fault;
-use super::log::{with, without};
 use super::rows::readable;
-use super::tables::{lossy, row_of};
+use super::tables::{lossy, row_of, with, without};
 use super::{Store, StoreError};
 use crate::domain::state::Kind;
 use crate::domain::{AgentId, PendingCall, Run, RunId, Step};

@@ -1,6 +1,7 @@
 //! The rows of the state in their tables: what [`domain::state`](crate::domain::state) runs on inside a transaction.
 
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::connection::Sql;
 use super::error::Fault;
@@ -96,6 +97,27 @@ pub(super) fn lossy(row: &rusqlite::Row<'_>, column: usize) -> Result<String, Fa
 /// A record as JSON text.
 pub(super) fn json(record: &impl serde::Serialize) -> Result<String, Fault> {
     serde_json::to_string(record).map_err(|error| Fault::Row(format!("a record cannot be written: {error}")))
+}
+
+/// A record as JSON text without what stands in columns of its own.
+pub(super) fn without(record: &impl serde::Serialize, columns: &[&str]) -> Result<String, Fault> {
+    let mut value =
+        serde_json::to_value(record).map_err(|error| Fault::Row(format!("a record cannot be written: {error}")))?;
+    if let Value::Object(fields) = &mut value {
+        fields.retain(|name, _| !columns.contains(&name.as_str()));
+    }
+    json(&value)
+}
+
+/// The record whose JSON text is in `column`, with what stands in columns of its own.
+pub(super) fn with<T: DeserializeOwned>(
+    row: &rusqlite::Row<'_>,
+    column: usize,
+    columns: impl IntoIterator<Item = (&'static str, Value)>,
+) -> Result<T, String> {
+    let mut fields: Map<String, Value> = parse(row, column)?;
+    fields.extend(columns.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())
 }
 
 /// The kind as people call it.

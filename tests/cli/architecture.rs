@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+#[path = "house/cycles.rs"]
+mod cycles;
+
 /// Files longer than this ask whether they hold two things.
 const MOST_LINES: usize = 600;
 

@@ -1,91 +1,24 @@
 //! The calls of a step, made in order and committed with it; where a block has moved on, made again on current values.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
-use super::Made;
-use super::outcome::{Outcome, Ran};
-use crate::domain::group::DEFAULT_MAX_ROUNDS;
-use crate::domain::{
-    Block, BlockId, Change, Commit, Conflict, ConversationId, Message, PendingCall, PendingKind, Rest, Step, StepId,
-};
+use super::commit::StepCommit;
+use super::draft::{Draft, Known, Ran};
+use crate::domain::{Block, Commit, Conflict, ConversationId, Message, Rest};
 use crate::engine::directory::Colleagues;
 use crate::engine::live::LiveGuard;
-use crate::engine::speech::Work;
 use crate::engine::wire::Phase;
+use crate::engine::work::{Outcome, Work};
 use crate::engine::{Engine, Trouble, context};
-use crate::llm::{ModelError, ToolCall};
+use crate::llm::ModelError;
 use crate::store::{CommitError, StepView, Store};
-use crate::tools::delegate::Delegation;
 use crate::tools::{Desk, Effect, Library, StagedBlock, Tool, Wait};
 
 /// How often a step whose blocks moved on is committed again.
 const COMMIT_TRIES: u32 = 5;
-
-/// A step to be committed: one the model has just answered, or the calls of one that waited.
-pub(super) struct Draft {
-    pub(super) step: StepId,
-    /// The step's row; `None` when it was committed before its calls waited.
-    pub(super) row: Option<Step>,
-    pub(super) text: String,
-    pub(super) reasoning: String,
-    pub(super) calls: Vec<ToolCall>,
-    /// The place in the step of the first of these calls.
-    pub(super) first: u32,
-    /// What is known of calls by their place: they were decided on, or answered.
-    pub(super) known: BTreeMap<u32, Known>,
-    /// What comes first in the commit.
-    pub(super) begin: Vec<Change>,
-    /// The blocks' values as the model was shown them.
-    pub(super) shown: Vec<(BlockId, String)>,
-    pub(super) may: May,
-}
-
-impl Draft {
-    /// The place in its step of one of the calls here.
-    pub(super) fn ordinal(&self, at: usize) -> u32 {
-        self.first + u32::try_from(at).unwrap_or(u32::MAX)
-    }
-}
-
-/// What is known of a call before it is made.
-pub(super) enum Known {
-    /// A person said yes.
-    Approved,
-    /// It has its result already.
-    Result(Effect),
-}
-
-/// What the agent may do in this step beyond having a tool.
-pub(super) struct May {
-    delegate: Delegation,
-    /// Tools a person said yes to for the whole run.
-    granted: BTreeSet<String>,
-}
-
-impl May {
-    /// Derived from the calls the run has waited on, so that a wait and a restart forget nothing.
-    pub(super) async fn know(engine: &Engine, view: &StepView) -> Result<Self, Trouble> {
-        let manages = context::manages(view);
-        let mut may = Self { delegate: Delegation::No, granted: BTreeSet::new() };
-        if !manages && view.agent.rules.is_empty() {
-            return Ok(may);
-        }
-        let calls = engine.store.calls(&view.run.id).await?;
-        let yes = |call: &&PendingCall| call.answer.as_ref().is_some_and(|answer| answer.ok && answer.for_run);
-        let asked = calls.iter().filter(|call| call.kind == PendingKind::Approval);
-        may.granted = asked.filter(yes).map(|call| call.name.clone()).collect();
-        if let Some(group) = view.group.as_ref().filter(|_| manages) {
-            let most = group.max_rounds.unwrap_or(DEFAULT_MAX_ROUNDS);
-            let rounds = calls.iter().filter(|call| call.kind == PendingKind::Workers).count();
-            may.delegate = if rounds < most as usize { Delegation::Open } else { Delegation::Spent(most) };
-        }
-        Ok(may)
-    }
-}
 
 /// Runs the calls, commits the step; where a block has moved on, again on current values.
 pub(super) async fn commit(
@@ -94,14 +27,14 @@ pub(super) async fn commit(
     mut view: StepView,
     mut draft: Draft,
     live: &LiveGuard,
-) -> Result<Made, Trouble> {
+) -> Result<Outcome, Trouble> {
     let mut refused = None;
     let mut tries = 0;
     while tries < COMMIT_TRIES {
         let ran = run_calls(engine, &view, &draft, live).await;
-        let outcome = Outcome::new(engine, work, &view, &draft, ran);
-        let made = outcome.made();
-        let mut commit = Commit::new(work.actor(&view.agent.id), outcome.changes());
+        let step = StepCommit::new(engine, work, &view, &draft, ran);
+        let outcome = step.outcome();
+        let mut commit = Commit::new(work.actor(&view.agent.id), step.changes());
         // The calls of a step that waited begin with the move that says so: it fails where the run is not parked.
         if draft.row.is_some() {
             commit = commit.on(Rest::RunRunning(work.run.clone()));
@@ -110,7 +43,7 @@ pub(super) async fn commit(
             commit = commit.on(Rest::JobFence(job.clone(), *fence));
         }
         match engine.store.commit(work.lane(), commit).await {
-            Ok(_) => return Ok(made),
+            Ok(_) => return Ok(outcome),
             // One call asks for what cannot be: it has that as its result, the others are as they were.
             Err(CommitError::Conflict(Conflict::Call { ordinal, text })) => {
                 let result = Known::Result(Effect::refused(text.clone()));
@@ -123,7 +56,7 @@ pub(super) async fn commit(
                 tracing::info!(run = %work.run, step = %draft.step, block = %current.label, "the block moved on; again");
                 view.blocks = engine.store.step_view(&work.run, 1).await?.blocks;
             }
-            Err(CommitError::Conflict(Conflict::Run { .. } | Conflict::Fenced { .. })) => return Ok(Made::Over),
+            Err(CommitError::Conflict(Conflict::Run { .. } | Conflict::Fenced { .. })) => return Ok(Outcome::Finished),
             // A block may have become read-only or smaller meanwhile: the tools will say so to the agent.
             Err(CommitError::Conflict(Conflict::Refused { text })) => {
                 tries += 1;
@@ -134,7 +67,7 @@ pub(super) async fn commit(
             Err(CommitError::Store(fault)) => return Err(fault.into()),
         }
     }
-    Ok(Made::Failed(match refused {
+    Ok(Outcome::Failed(match refused {
         Some(text) => ModelError::terminal(text),
         None => ModelError::transient(format!(
             "{COMMIT_TRIES} times in a row a block this step edits was changed by others meanwhile"

@@ -2,28 +2,29 @@
 
 use std::collections::BTreeMap;
 
-use super::calls::{Draft, Known, May, commit};
-use super::{Made, about};
+use super::calls::commit;
+use super::draft::{Draft, Known, May};
 use crate::domain::{BlockId, Change, MailStatus, PendingCall, PendingKind, RunState, Step, StepId, run};
+use crate::engine::call::about;
 use crate::engine::context::CONTEXT_BYTES;
-use crate::engine::speech::Work;
 use crate::engine::wire::Phase;
-use crate::engine::{Engine, Trouble, ending, wait};
+use crate::engine::work::{Outcome, Work};
+use crate::engine::{Engine, Trouble, pending, wait};
 use crate::llm::ToolCall;
 use crate::store::StepView;
 use crate::tools::Effect;
 
 /// Goes on with the calls of a run that is parked, without asking the model: what was answered has its result, what
 /// was approved is made now, and what stood behind it, too. One of them may have to wait again.
-pub async fn resume(engine: &Engine, work: &Work) -> Result<Made, Trouble> {
+pub async fn resume(engine: &Engine, work: &Work) -> Result<Outcome, Trouble> {
     let view = engine.store.step_view(&work.run, CONTEXT_BYTES).await?;
     if view.run.state != RunState::Parked {
-        return Ok(if view.run.state == RunState::Running { Made::Next } else { Made::Over });
+        return Ok(if view.run.state == RunState::Running { Outcome::Continue } else { Outcome::Finished });
     }
     let rows = engine.store.calls(&work.run).await?;
-    let waited = ending::unprocessed(&rows);
-    let Some(first) = waited.first() else { return Ok(Made::Over) };
-    let Some(row) = engine.store.steps(&work.run).await?.pop() else { return Ok(Made::Over) };
+    let waited = pending::unprocessed(&rows);
+    let Some(first) = waited.first() else { return Ok(Outcome::Finished) };
+    let Some(row) = engine.store.steps(&work.run).await?.pop() else { return Ok(Outcome::Finished) };
     let mut known = BTreeMap::new();
     let mut begin = Vec::new();
     for call in &waited {
@@ -42,11 +43,11 @@ pub async fn resume(engine: &Engine, work: &Work) -> Result<Made, Trouble> {
             (_, Some(answer)) => {
                 known.insert(ordinal, Known::Result(Effect::Result { ok: answer.ok, text: answer.text.clone() }));
             }
-            (PendingKind::Approval | PendingKind::Group, None) => return Ok(Made::Parked),
+            (PendingKind::Approval | PendingKind::Group, None) => return Ok(Outcome::Parked),
             (PendingKind::Workers | PendingKind::Reply, None) => {
                 // Who called may know less than the store does by now.
                 if !wait::is_answered(engine, call).await? {
-                    return Ok(Made::Parked);
+                    return Ok(Outcome::Parked);
                 }
                 let answer = wait::gather(engine, call).await?;
                 known.insert(ordinal, Known::Result(Effect::Result { ok: answer.ok, text: answer.text.clone() }));
@@ -95,8 +96,8 @@ async fn taken(engine: &Engine, call: &PendingCall) -> Result<Vec<Change>, Troub
     if call.kind != PendingKind::Reply {
         return Ok(read);
     }
-    for mail in wait::mails_of(engine, call).await? {
-        let replies = wait::replies_to(engine, &mail).await?.into_iter();
+    for mail in pending::mails_of(engine, call).await? {
+        let replies = pending::replies_to(engine, &mail).await?.into_iter();
         read.extend(replies.filter(|reply| reply.status == MailStatus::Delivered).map(|reply| Change::MailMoved {
             id: reply.id,
             to: MailStatus::Read,

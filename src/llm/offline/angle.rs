@@ -1,9 +1,9 @@
 //! How a persona looks at what was said: for facts, for gaps, for what is settled.
 
-use super::language::{Terms, capital, shorten, terms};
-use super::participant::Scene;
+use super::language::{OPEN, Terms, capital, shorten, terms};
+use super::scene::Scene;
 use super::sense::{names, says};
-use super::statement::{Kind, OPEN, Statement};
+use super::statement::{Kind, Statement};
 use super::{dates, evidence, statement};
 use crate::llm::Prompt;
 

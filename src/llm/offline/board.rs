@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
+use super::language::OPEN;
 use super::sense::{Sense, answers, changes, says};
-use super::statement::OPEN;
 use crate::llm::MemoryBlock;
 
 /// What a block is headed with that had nothing in it.

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::Answer;
 use super::cast::{self, Person};
 use super::evidence;
+use super::frames::is_framed;
 use super::language::{sentences, words};
-use super::participant::is_framed;
 use crate::llm::{Entry, Prompt};
 
 /// The tool that says who speaks next.

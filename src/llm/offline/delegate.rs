@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::Answer;
 use super::cast::{self, Person};
+use super::frames::{HONEST, is_framed};
 use super::language::{Terms, sentences, shorten, terms};
-use super::participant::{HONEST, is_framed};
 use super::statement::{Kind, read};
 use crate::llm::{Entry, Prompt, ToolCall};
 

@@ -1,9 +1,9 @@
 //! What blocks, transcript and search results hold about a question, and who said it.
 
-use super::language::{Terms, containment, sentences, terms};
-use super::participant::is_framed;
+use super::frames::is_framed;
+use super::language::{OPEN, Terms, containment, sentences, terms};
 use super::sense::{Sense, answers, changes};
-use super::statement::{Kind, OPEN, read};
+use super::statement::{Kind, read};
 use crate::llm::{Entry, Prompt};
 
 /// How many sentences of the conversation are looked at, the newest: what is older is found by search.

@@ -5,8 +5,8 @@
 
 use super::Answer;
 use super::board::{Board, Edit, Editing};
+use super::frames::is_framed;
 use super::language::{Terms, containment, terms, words};
-use super::participant::is_framed;
 use super::sense::{Sense, answers};
 use super::statement::{Kind, Statement, read};
 use crate::llm::{Entry, MemoryBlock, Prompt};

@@ -13,6 +13,9 @@ use super::dates;
 /// The words of a text that carry meaning, stemmed.
 pub(super) type Terms = BTreeSet<String>;
 
+/// How a line about an open question begins.
+pub(super) const OPEN: &str = "Open: ";
+
 /// Words that say nothing about what a sentence is about.
 const STOP: &str = "a about again all also am an and any are as at be been being but by can could did do does \
     doing done called far for from get had has have having he her here hers him his how i if in into is it its just know let many \

@@ -1,8 +1,7 @@
 //! What a line says, made comparable once: whether another says the same, changes it, or answers it.
 
 use super::dates;
-use super::language::{Terms, containment, is_stop, normal, terms, words};
-use super::statement::OPEN;
+use super::language::{OPEN, Terms, containment, is_stop, normal, terms, words};
 
 /// What questions begin with that want a yes or a no.
 const YES_OR_NO: &[&str] = &["is", "are", "was", "were", "do", "does", "did", "has", "have", "will"];

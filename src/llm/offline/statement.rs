@@ -2,7 +2,7 @@
 //! and the line a block keeps of it.
 
 use super::dates;
-use super::language::{capital, is_stop, sentences, shorten, terms, words};
+use super::language::{OPEN, capital, is_stop, sentences, shorten, terms, words};
 use super::sense::Sense;
 
 /// The longest line kept, in code points.
@@ -38,9 +38,6 @@ pub(super) struct Statement {
     /// The line, to compare it.
     pub sense: Sense,
 }
-
-/// How a line about an open question begins.
-pub(super) const OPEN: &str = "Open: ";
 
 const DECIDED: &[&str] = &[
     "we have decided that ",

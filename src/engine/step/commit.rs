@@ -1,45 +1,34 @@
 //! What a step commits: edits, the step, its messages, and where its run goes.
 
-use super::Made;
-use super::calls::Draft;
+use super::draft::{Draft, Ran};
 use crate::domain::{
-    AgentId, Block, Change, Commit, Content, Editor, Job, JobOutcome, JobState, Mail, MailId, MailStatus, Message,
-    MessageId, NoticeKind, PendingCall, PendingKind, Rest, Revision, Run, RunId, RunKind, RunState, StepId, StopReason,
-    Task,
+    AgentId, Block, Change, Content, Editor, JobState, Mail, MailId, MailStatus, NoticeKind, PendingCall, PendingKind,
+    Revision, Run, RunId, RunKind, RunState, StopReason, Task,
 };
-use crate::engine::speech::Work;
-use crate::engine::{Engine, Trouble, wait};
-use crate::store::{StepView, Store};
-use crate::tools::{Effect, Post, StagedBlock, Wait};
-
-/// What the calls of a step came to.
-pub(super) struct Ran {
-    /// One effect a call, up to the first that waits.
-    pub(super) effects: Vec<Effect>,
-    /// Mail that is sent and not waited for, by the place of its call.
-    pub(super) posts: Vec<(u32, Post)>,
-    /// The blocks as staged.
-    pub(super) blocks: Vec<StagedBlock>,
-}
+use crate::engine::work::{self, Outcome, Work};
+use crate::engine::{Engine, wait};
+use crate::store::StepView;
+use crate::tools::{Effect, Post, Wait};
 
 /// How the run goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Onward {
-    Next,
+enum Next {
+    Step,
     Finish(StopReason),
     Park,
 }
 
-pub(super) struct Outcome<'a> {
-    store: &'a Store,
+/// A step with what its calls came to, ready to be committed.
+pub(super) struct StepCommit<'a> {
+    engine: &'a Engine,
     work: &'a Work,
     view: &'a StepView,
     draft: &'a Draft,
     ran: Ran,
-    onward: Onward,
+    next: Next,
 }
 
-impl<'a> Outcome<'a> {
+impl<'a> StepCommit<'a> {
     pub(super) fn new(engine: &'a Engine, work: &'a Work, view: &'a StepView, draft: &'a Draft, ran: Ran) -> Self {
         let passed = ran.effects.contains(&Effect::Pass);
         let finished = ran.effects.iter().any(|effect| matches!(effect, Effect::Finish { .. }));
@@ -47,26 +36,28 @@ impl<'a> Outcome<'a> {
         // What stood before the calls that waited was said when they were committed.
         let wordless = draft.row.is_some() && draft.text.trim().is_empty();
         let silent = wordless && draft.calls.is_empty() && !work.is_background();
-        let onward = if waits {
-            Onward::Park
+        let next = if waits {
+            Next::Park
         } else if passed && wordless || silent {
-            Onward::Finish(StopReason::Passed)
+            Next::Finish(StopReason::Passed)
         } else if passed || finished || draft.calls.is_empty() {
-            Onward::Finish(StopReason::EndTurn)
+            Next::Finish(StopReason::EndTurn)
         } else {
-            Onward::Next
+            Next::Step
         };
-        Self { store: &engine.store, work, view, draft, ran, onward }
+        Self { engine, work, view, draft, ran, next }
     }
 
-    pub(super) fn made(&self) -> Made {
-        match self.onward {
-            Onward::Next => Made::Next,
-            Onward::Finish(_) => Made::Over,
-            Onward::Park => Made::Parked,
+    /// How the step ends once it is committed.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self.next {
+            Next::Step => Outcome::Continue,
+            Next::Finish(_) => Outcome::Finished,
+            Next::Park => Outcome::Parked,
         }
     }
 
+    /// What is committed.
     pub(super) fn changes(&self) -> Vec<Change> {
         let mut changes = self.draft.begin.clone();
         let begun = changes.len();
@@ -87,17 +78,17 @@ impl<'a> Outcome<'a> {
             changes.push(self.message(Content::Tool { call, name, arguments, ok, text }));
         }
         changes.extend(self.ran.posts.iter().map(|(ordinal, post)| self.mail(*ordinal, post, false)));
-        if self.onward == Onward::Finish(StopReason::Passed) {
+        if self.next == Next::Finish(StopReason::Passed) {
             let text = format!("{} passed", self.view.agent.name);
             changes.push(self.message(Content::Notice { notice: NoticeKind::Pass, text }));
         }
-        match self.onward {
-            Onward::Next => {}
-            Onward::Finish(stop_reason) => {
+        match self.next {
+            Next::Step => {}
+            Next::Finish(stop_reason) => {
                 changes.extend(self.work.finish(stop_reason, None));
-                changes.extend(self.view.job.as_ref().map(|job| job_done(job, edits)));
+                changes.extend(self.view.job.as_ref().map(|job| work::completed(job, edits)));
             }
-            Onward::Park => changes.extend(self.park()),
+            Next::Park => changes.extend(self.park()),
         }
         changes
     }
@@ -121,14 +112,15 @@ impl<'a> Outcome<'a> {
     }
 
     fn message(&self, content: Content) -> Change {
-        message(self.store, self.view, &self.draft.step, content)
+        let message = self.engine.message(&self.view.run, content);
+        Change::MessageAppended(message.by(&self.view.agent.id, &self.view.agent.name).in_step(&self.draft.step))
     }
 
     /// The call that waits and those behind it, what it asks of others, and the run parked with what waits on it.
     fn park(&self) -> Vec<Change> {
         let first = self.ran.effects.iter().position(|effect| matches!(effect, Effect::Wait(_))).unwrap_or_default();
         let Some(Effect::Wait(wait)) = self.ran.effects.get(first) else { return Vec::new() };
-        let since = self.store.clock().now();
+        let since = self.engine.store.clock().now();
         let mut changes = Vec::new();
         for (at, call) in self.draft.calls.iter().enumerate().skip(first) {
             let (kind, mut whom, until) = if at == first {
@@ -191,7 +183,7 @@ impl<'a> Outcome<'a> {
             let group = self.view.group.as_ref().map(|group| group.id.clone());
             let index = u32::try_from(index).unwrap_or(u32::MAX);
             let kind = RunKind::Speech { agent: agent.clone(), group, index };
-            let id = RunId::fresh(self.store.ids());
+            let id = RunId::fresh(self.engine.store.ids());
             let run = Run::new(id, self.view.run.conversation.clone(), kind, RunState::Queued).under(&self.view.run);
             let (step, by, text) = (self.draft.step.clone(), self.view.agent.id.clone(), text.clone());
             changes.push(Change::RunCreated(Run { task: Some(Task { step, ordinal, by, text }), ..run }));
@@ -200,11 +192,11 @@ impl<'a> Outcome<'a> {
     }
 
     fn mail(&self, ordinal: u32, post: &Post, waited_for: bool) -> Change {
-        let now = self.store.clock().now();
+        let now = self.engine.store.clock().now();
         let expiry = post.expires_in.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
         let group = self.view.group.as_ref().map_or(&self.view.agent.group, |group| &group.id);
         Change::MailSent(Mail {
-            id: MailId::fresh(self.store.ids()),
+            id: MailId::fresh(self.engine.store.ids()),
             from: Some(self.view.agent.id.clone()),
             to: Some(post.to.clone()),
             kind: post.kind,
@@ -224,76 +216,5 @@ impl<'a> Outcome<'a> {
                 now.saturating_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(jiff::Timestamp::MAX)
             }),
         })
-    }
-}
-
-fn job_done(job: &Job, edits: usize) -> Change {
-    let changed = job.edits > 0 || edits > 0;
-    let outcome = if changed { JobOutcome::Changed } else { JobOutcome::Unchanged };
-    Change::JobMoved { id: job.id.clone(), to: JobState::Completed { outcome } }
-}
-
-/// A message of this agent in its run's conversation.
-pub(super) fn message(store: &Store, view: &StepView, step: &StepId, content: Content) -> Change {
-    Change::MessageAppended(Message {
-        id: MessageId::fresh(store.ids()),
-        conversation: view.run.conversation.clone(),
-        seq: 0,
-        run: Some(view.run.id.clone()),
-        step: Some(step.clone()),
-        answers: view.run.task.as_ref().map(|task| task.step.clone()),
-        agent: Some(view.agent.id.clone()),
-        name: view.agent.name.clone(),
-        content,
-        at: store.clock().now(),
-    })
-}
-
-/// The steps of the run are spent: it ends, and says so.
-pub(super) async fn out_of_steps(engine: &Engine, work: &Work, view: &StepView, most: u32) -> Result<Made, Trouble> {
-    let mut changes = Vec::new();
-    if !work.is_background() {
-        let text = format!("{} stopped after {most} steps, its limit (max_steps)", view.agent.name);
-        let notice = Content::Notice { notice: NoticeKind::Stopped, text };
-        changes.push(message(&engine.store, view, &StepId::fresh(engine.store.ids()), notice));
-    }
-    changes.extend(work.finish(StopReason::MaxSteps, None));
-    changes.extend(view.job.as_ref().map(|job| job_done(job, 0)));
-    commit_or_over(engine, work, view, changes, Made::Over).await
-}
-
-/// What was said until a person cancelled it stays, marked.
-pub(super) async fn cancelled(
-    engine: &Engine,
-    work: &Work,
-    view: &StepView,
-    step: &StepId,
-    text: String,
-    reasoning: String,
-) -> Result<Made, Trouble> {
-    if work.is_background() {
-        // Its job was cancelled by the commit that called the work off.
-        return Ok(Made::Cancelled);
-    }
-    let mut changes = Vec::new();
-    if !text.is_empty() || !reasoning.is_empty() {
-        changes.push(message(&engine.store, view, step, Content::Text { text, reasoning, cancelled: true }));
-    }
-    changes.extend(work.finish(StopReason::Cancelled, None));
-    commit_or_over(engine, work, view, changes, Made::Cancelled).await
-}
-
-async fn commit_or_over(
-    engine: &Engine,
-    work: &Work,
-    view: &StepView,
-    changes: Vec<Change>,
-    made: Made,
-) -> Result<Made, Trouble> {
-    let commit = Commit::new(work.actor(&view.agent.id), changes).on(Rest::RunRunning(work.run.clone()));
-    match engine.commit(work.lane(), commit).await {
-        Ok(_) => Ok(made),
-        Err(Trouble::Moved) => Ok(Made::Over),
-        Err(other) => Err(other),
     }
 }

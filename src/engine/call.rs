@@ -1,0 +1,275 @@
+//! One model call of a step: a snapshot, what ends the work before it, the prompt of the caller, the answer.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use tokio::time::{Instant, timeout};
+
+use super::context::CONTEXT_BYTES;
+use super::gates::{Place, Room};
+use super::live::{About, LiveGuard};
+use super::wire::Phase;
+use super::work::{self, Outcome, Work};
+use super::{Engine, Trouble, termination};
+use crate::domain::agent::DEFAULT_MAX_STEPS;
+use crate::domain::{Change, Content, NoticeKind, RunState, Step, StepId, StopReason};
+use crate::llm::{Delta, Done, ErrorClass, ModelError, ModelHandle, Prompt, Stop, ToolCall};
+use crate::store::StepView;
+
+/// Until the first content of an answer.
+const FIRST_CONTENT: Duration = Duration::from_mins(2);
+/// Between two pieces of an answer.
+const BETWEEN_CHUNKS: Duration = Duration::from_mins(1);
+/// Tries of one model call in the foreground, the first included.
+const FOREGROUND_TRIES: u32 = 4;
+/// How long the foreground goes on retrying.
+const FOREGROUND_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A model's whole answer, not committed yet.
+pub struct Answered {
+    /// The row of the step it makes.
+    pub step: Step,
+    /// The words.
+    pub text: String,
+    /// What the model thought before, if it told.
+    pub reasoning: String,
+    /// The calls it asks for.
+    pub calls: Vec<ToolCall>,
+    /// The step on the screens, until this is dropped.
+    pub live: LiveGuard,
+}
+
+/// An answer as it comes in.
+#[derive(Default)]
+struct Answer {
+    text: String,
+    reasoning: String,
+    done: Done,
+    first_token_at: Option<Timestamp>,
+    retries: u32,
+}
+
+/// What the next step is made from; breaks off where the run is not running, or is to end before that step.
+pub async fn snapshot(engine: &Engine, work: &Work) -> Result<ControlFlow<Outcome, StepView>, Trouble> {
+    let view = engine.store.step_view(&work.run, CONTEXT_BYTES).await?;
+    if view.run.state != RunState::Running {
+        return Ok(ControlFlow::Break(Outcome::Finished));
+    }
+    if let Some(ending) = termination::before_step(engine, &view).await? {
+        let changes = work.finish(ending.stop, None);
+        return Ok(ControlFlow::Break(work.commit(engine, &view.agent.id, changes, Outcome::Finished).await?));
+    }
+    let most = view.agent.max_steps.unwrap_or(DEFAULT_MAX_STEPS);
+    if view.run.steps >= most {
+        return Ok(ControlFlow::Break(out_of_steps(engine, work, &view, most).await?));
+    }
+    Ok(ControlFlow::Continue(view))
+}
+
+/// Asks the agent's model for the next step, with the prompt made from the model's name and the attempt; breaks off
+/// where there is no whole answer.
+pub async fn ask(
+    engine: &Engine,
+    work: &Work,
+    view: &StepView,
+    prompt: impl Fn(&str, u32) -> Prompt,
+) -> Result<ControlFlow<Outcome, Answered>, Trouble> {
+    let queued_at = engine.store.clock().now();
+    let named = view.agent.model.clone().unwrap_or_else(|| engine.default_model());
+    let model = match engine.models.get(&named) {
+        Ok(model) => model,
+        Err(fault) => return Ok(ControlFlow::Break(Outcome::Failed(fault))),
+    };
+    let id = StepId::fresh(engine.store.ids());
+    let live = engine.live.begin(id.clone(), about(view), Phase::Waiting);
+    let Some(place) = provider_place(engine, work, &model).await else {
+        let cancelled = work.cancel.is_cancelled();
+        return Ok(ControlFlow::Break(if cancelled { Outcome::Cancelled } else { Outcome::Preempted }));
+    };
+    let mut answer = Answer::default();
+    let asked = converse(engine, work, view, &model, &live, prompt, &mut answer).await;
+    drop(place);
+    match asked {
+        Ok(()) => {}
+        Err(Outcome::Cancelled) => {
+            return Ok(ControlFlow::Break(cancelled(engine, work, view, &id, answer).await?));
+        }
+        Err(outcome) => return Ok(ControlFlow::Break(outcome)),
+    }
+    let step = Step {
+        id,
+        run: view.run.id.clone(),
+        agent: view.agent.id.clone(),
+        index: view.run.steps + 1,
+        model: named,
+        queued_at,
+        first_token_at: answer.first_token_at,
+        done_at: engine.store.clock().now(),
+        tokens_in: answer.done.usage.tokens_in,
+        tokens_out: answer.done.usage.tokens_out,
+        retries: answer.retries,
+        saw: view.blocks.iter().map(|block| (block.id.clone(), block.version)).collect(),
+        calls: u32::try_from(answer.done.calls.len()).unwrap_or(u32::MAX),
+        upto: view.messages.last().map_or(0, |message| message.seq),
+    };
+    let Answer { text, reasoning, done, .. } = answer;
+    Ok(ControlFlow::Continue(Answered { step, text, reasoning, calls: done.calls, live }))
+}
+
+/// What the screens show of a step of this view.
+pub(super) fn about(view: &StepView) -> About {
+    About {
+        run: view.run.id.clone(),
+        root: view.run.root.clone(),
+        conversation: view.run.conversation.clone(),
+        agent: view.agent.id.clone(),
+        name: view.agent.name.clone(),
+    }
+}
+
+/// A slot of the provider, unless the work is called off while it waits.
+async fn provider_place(engine: &Engine, work: &Work, model: &ModelHandle) -> Option<Place<String>> {
+    let room = Room::of_provider(model.max_parallel);
+    tokio::select! {
+        biased;
+        () = work.cancel.cancelled() => None,
+        () = work.give_way.cancelled() => None,
+        place = engine.providers.enter(&model.provider, room, work.side()) => Some(place),
+    }
+}
+
+/// Asks the model until it has answered, as often as the class of the fault allows; `answer` is what the last
+/// attempt brought.
+async fn converse(
+    engine: &Engine,
+    work: &Work,
+    view: &StepView,
+    model: &ModelHandle,
+    live: &LiveGuard,
+    prompt: impl Fn(&str, u32) -> Prompt,
+    answer: &mut Answer,
+) -> Result<(), Outcome> {
+    let since = Instant::now();
+    for attempt in 1.. {
+        live.restart();
+        *answer = Answer { retries: attempt - 1, ..Answer::default() };
+        let ask = prompt(&model.model_name, attempt + work.attempts_before);
+        let fault = match listen(engine, work, model, ask, live, answer).await {
+            Err(Outcome::Failed(fault)) => fault,
+            other => return other,
+        };
+        let wait = fault.retry_after.unwrap_or_else(|| engine.backoff(Duration::from_millis(500), attempt));
+        let again = fault.class == ErrorClass::Transient
+            && !work.is_background()
+            && attempt < FOREGROUND_TRIES
+            && since.elapsed() + wait < FOREGROUND_PATIENCE;
+        if !again {
+            return Err(Outcome::Failed(fault));
+        }
+        let tries = format!("next try in {} s ({} of {FOREGROUND_TRIES})", wait.as_secs().max(1), attempt + 1);
+        tracing::warn!(run = %view.run.id, agent = %view.agent.name, "{fault}; {tries}");
+        live.phase(Phase::Retrying { text: format!("{fault}, {tries}") });
+        // What a broken attempt said is void.
+        *answer = Answer::default();
+        tokio::select! {
+            biased;
+            () = work.cancel.cancelled() => return Err(Outcome::Cancelled),
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+    Err(Outcome::Failed(ModelError::transient("the model was asked too often")))
+}
+
+/// One model call, to its end.
+async fn listen(
+    engine: &Engine,
+    work: &Work,
+    model: &ModelHandle,
+    ask: Prompt,
+    live: &LiveGuard,
+    answer: &mut Answer,
+) -> Result<(), Outcome> {
+    live.phase(Phase::Thinking);
+    let mut stream = model.model.stream(ask);
+    loop {
+        let patience = if answer.first_token_at.is_none() { FIRST_CONTENT } else { BETWEEN_CHUNKS };
+        let next = tokio::select! {
+            biased;
+            () = work.cancel.cancelled() => return Err(Outcome::Cancelled),
+            () = work.give_way.cancelled() => return Err(Outcome::Preempted),
+            next = timeout(patience, stream.next()) => next,
+        };
+        let delta = match next {
+            Err(_) => {
+                let text = format!("{} sent nothing for {} s", model.provider, patience.as_secs());
+                return Err(Outcome::Failed(ModelError::transient(text)));
+            }
+            Ok(None) => {
+                let text = format!("the answer of {} was cut short", model.provider);
+                return Err(Outcome::Failed(ModelError::transient(text)));
+            }
+            Ok(Some(Err(fault))) => return Err(Outcome::Failed(fault)),
+            Ok(Some(Ok(delta))) => delta,
+        };
+        if !matches!(delta, Delta::Done(_)) && answer.first_token_at.is_none() {
+            answer.first_token_at = Some(engine.store.clock().now());
+        }
+        match delta {
+            Delta::Text(more) => {
+                live.text(&more);
+                answer.text.push_str(&more);
+            }
+            Delta::Reasoning(more) => {
+                live.reasoning(&more);
+                answer.reasoning.push_str(&more);
+            }
+            Delta::Draft { name } => live.phase(Phase::Calling { tool: name }),
+            Delta::Done(done) if done.stop == Stop::Refused => {
+                let text = format!("{} refused to answer; say it in other words", model.provider);
+                return Err(Outcome::Failed(ModelError::terminal(text)));
+            }
+            Delta::Done(done) => {
+                answer.done = done;
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The steps of the run are spent: it ends, and says so.
+async fn out_of_steps(engine: &Engine, work: &Work, view: &StepView, most: u32) -> Result<Outcome, Trouble> {
+    let mut changes = Vec::new();
+    if !work.is_background() {
+        let text = format!("{} stopped after {most} steps, its limit (max_steps)", view.agent.name);
+        let notice = engine.message(&view.run, Content::notice(NoticeKind::Stopped, text));
+        let notice = notice.by(&view.agent.id, &view.agent.name).in_step(&StepId::fresh(engine.store.ids()));
+        changes.push(Change::MessageAppended(notice));
+    }
+    changes.extend(work.finish(StopReason::MaxSteps, None));
+    changes.extend(view.job.as_ref().map(|job| work::completed(job, 0)));
+    work.commit(engine, &view.agent.id, changes, Outcome::Finished).await
+}
+
+/// What was said until a person cancelled it stays, marked.
+async fn cancelled(
+    engine: &Engine,
+    work: &Work,
+    view: &StepView,
+    step: &StepId,
+    answer: Answer,
+) -> Result<Outcome, Trouble> {
+    if work.is_background() {
+        // Its job was cancelled by the commit that called the work off.
+        return Ok(Outcome::Cancelled);
+    }
+    let mut changes = Vec::new();
+    let Answer { text, reasoning, .. } = answer;
+    if !text.is_empty() || !reasoning.is_empty() {
+        let said = engine.message(&view.run, Content::Text { text, reasoning, cancelled: true });
+        changes.push(Change::MessageAppended(said.by(&view.agent.id, &view.agent.name).in_step(step)));
+    }
+    changes.extend(work.finish(StopReason::Cancelled, None));
+    work.commit(engine, &view.agent.id, changes, Outcome::Cancelled).await
+}

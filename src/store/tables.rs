@@ -78,7 +78,7 @@ pub(super) fn several<T: Row>(sql: &Sql, keys: &[String]) -> Result<Vec<Result<T
 /// The row a statement gives as (key, body).
 pub(super) fn row_of<T: DeserializeOwned>(kind: Kind, row: &rusqlite::Row<'_>) -> Result<T, Fault> {
     let key = lossy(row, 0)?;
-    parse(row, 1).map_err(|why| Fault::Row(format!("{} {key} cannot be read: {why}", noun(kind))))
+    parse(row, 1).map_err(|why| Fault::Row(format!("{} {key} cannot be read: {why}", kind.noun())))
 }
 
 /// A column of JSON text.
@@ -96,13 +96,4 @@ pub(super) fn lossy(row: &rusqlite::Row<'_>, column: usize) -> Result<String, Fa
 /// A record as JSON text.
 pub(super) fn json(record: &impl serde::Serialize) -> Result<String, Fault> {
     serde_json::to_string(record).map_err(|error| Fault::Row(format!("a record cannot be written: {error}")))
-}
-
-/// The kind as people call it.
-pub(super) fn noun(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Group => "group",
-        Kind::Call => "pending call",
-        other => other.table(),
-    }
 }

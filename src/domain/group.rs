@@ -152,8 +152,9 @@ impl ManagerType {
 }
 
 /// Whether a group takes turns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, strum::VariantArray, strum::EnumCount, strum::IntoStaticStr, strum::EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum GroupStatus {
     /// It takes turns.
     #[default]
@@ -162,27 +163,6 @@ pub enum GroupStatus {
     Paused,
     /// Nothing starts, and lists leave it out.
     Archived,
-}
-
-impl GroupStatus {
-    /// Every status.
-    pub const ALL: [Self; 3] = [Self::Active, Self::Paused, Self::Archived];
-
-    /// The status of this name on the wire.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == name)
-    }
-
-    /// The name on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Paused => "paused",
-            Self::Archived => "archived",
-        }
-    }
 }
 
 /// Background agents and what makes them work.

@@ -10,7 +10,7 @@ use super::{Engine, Trouble, ending};
 use crate::domain::run::Answer;
 use crate::domain::{
     Agent, AgentId, Change, Content, Mail, MailKind, MailStatus, Message, PendingCall, PendingKind, Run, RunId,
-    RunKind, RunState, StopReason,
+    RunState, StopReason,
 };
 
 /// The runs that are on or come next, and how those of them stand that wait.
@@ -168,10 +168,7 @@ pub async fn gather(engine: &Engine, call: &PendingCall) -> Result<Answer, Troub
         let made =
             |run: &&Run| run.task.as_ref().is_some_and(|task| task.step == call.step && task.ordinal == call.ordinal);
         let mut runs: Vec<&Run> = runs.iter().filter(made).collect();
-        runs.sort_by_key(|run| match run.kind {
-            RunKind::Speech { index, .. } => index,
-            _ => 0,
-        });
+        runs.sort_by_key(|run| run.kind.speech_index());
         let said = said(engine, &runs).await?;
         for (run, said) in runs.into_iter().zip(said) {
             answers.push((name(engine, run.agent()).await?, outcome(run, said)));

@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 
 use super::connection::Sql;
 use super::error::Fault;
+use super::filter;
 use crate::domain::state::{Kind, Row, Rows};
 
 /// The tables, inside the transaction that is open on this connection.
@@ -35,9 +36,8 @@ impl Rows for Tables<'_> {
             return Ok(self.all::<T>()?.into_iter().filter(T::is_open).collect());
         }
         // Runs are many and most are over: the index gives those that are not.
-        let open = "SELECT key, body FROM run WHERE kind IN ('turn', 'speech', 'choice', 'job') \
-                    AND state IN ('queued', 'running', 'parked') ORDER BY key";
-        let rows = self.0.list(open, [], |row| Ok(row_of(T::KIND, row)))?;
+        let open = format!("SELECT key, body FROM run WHERE {} ORDER BY key", filter::open_runs(|_| true));
+        let rows = self.0.list(&open, [], |row| Ok(row_of(T::KIND, row)))?;
         rows.into_iter().filter(|row| !matches!(row, Err(Fault::Row(_)))).collect()
     }
 

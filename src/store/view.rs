@@ -6,7 +6,7 @@ use super::tables::{get, row_of, several};
 use super::{Store, StoreError, messages, runs};
 use crate::domain::state::Row;
 use crate::domain::{
-    Agent, Block, BlockId, Conversation, ConversationId, Group, Job, Mail, Message, Run, RunId, RunKind,
+    Agent, Block, BlockId, Conversation, ConversationId, Group, Job, Mail, Message, Run, RunId,
 };
 
 /// Everything a step of a run is made from.
@@ -73,8 +73,8 @@ fn view(sql: &Sql, id: &RunId, context_bytes: usize) -> Result<StepView, Fault> 
     // One that has left its home group has left what is shared there.
     let home = home.filter(|home| home.agents().contains(&&agent.id));
     let blocks = blocks(sql, &agent, group.as_ref().or(home.as_ref()))?;
-    let heard = match &run.kind {
-        RunKind::Job { job, group, .. } => {
+    let heard = match run.kind.job() {
+        Some((job, group)) => {
             let job: Job = must(sql, job.as_str())?;
             let talk = sql.one("SELECT key, body FROM conversation WHERE lookup = ?1", [group.as_str()], |row| {
                 Ok(row_of(Conversation::KIND, row))
@@ -82,7 +82,7 @@ fn view(sql: &Sql, id: &RunId, context_bytes: usize) -> Result<StepView, Fault> 
             let talk = talk.unwrap_or_else(|| Err(Fault::Row(format!("group {group} has no conversation"))))?;
             worked(sql, job, talk, &run.conversation, context_bytes)?
         }
-        _ => spoken(sql, &run, context_bytes)?,
+        None => spoken(sql, &run, context_bytes)?,
     };
     let mail = mail(sql, &run)?;
     let seen = runs::last_step(sql, &agent.id)?.map(|step| step.saw).unwrap_or_default();

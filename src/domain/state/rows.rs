@@ -6,7 +6,7 @@ pub mod sample;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::domain::{
-    Agent, AgentId, Block, BlockOwner, Conversation, Cursor, Group, GroupId, Job, Mail, PendingCall, Run, RunKind,
+    Agent, AgentId, Block, BlockOwner, Conversation, Cursor, Group, GroupId, Job, Mail, PendingCall, Run,
     StepId,
 };
 
@@ -230,10 +230,9 @@ impl Row for Run {
 
     /// Children by their parent, unfinished turns by their conversation.
     fn lookup(&self) -> Option<String> {
-        match (&self.parent, &self.kind) {
-            (Some(parent), _) => Some(parent.0.clone()),
-            (None, RunKind::Turn { .. }) if !self.is_finished() => Some(self.conversation.0.clone()),
-            _ => None,
+        match &self.parent {
+            Some(parent) => Some(parent.0.clone()),
+            None => (self.kind.is_turn() && !self.is_finished()).then(|| self.conversation.0.clone()),
         }
     }
 

@@ -18,7 +18,6 @@ pub mod gates;
 pub mod handle;
 pub mod live;
 pub mod mail;
-pub mod patterns;
 pub mod socket;
 pub mod speech;
 pub mod step;

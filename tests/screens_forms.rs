@@ -6,7 +6,7 @@
 mod desk;
 
 use desk::{Desk, overview, said, story};
-use nightdesk::domain::group::ManagerType;
+use nightdesk::domain::ManagerType;
 use nightdesk::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Editor, Group};
 use nightdesk::engine::wire::{Fault, Overview, Reply};
 use nightdesk::tui::effect::Msg;

@@ -6,7 +6,7 @@
 mod desk;
 
 use desk::{Desk, overview, said, story};
-use nightdesk::domain::group::ManagerType;
+use nightdesk::domain::ManagerType;
 use nightdesk::domain::state::Kind;
 use nightdesk::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Editor, Group, GroupId, GroupStatus, Rule};
 use nightdesk::engine::wire::{Address, AgentForm, Fault, GroupForm, Overview, Reply, Request, RowUpdate, Setting};

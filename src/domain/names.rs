@@ -54,6 +54,6 @@ macro_rules! named_enums {
     };
 }
 
-use super::{GroupStatus, MailKind, MailStatus, PendingKind, Priority, StopReason};
+use super::{GroupStatus, MailKind, MailStatus, ManagerType, PendingKind, Priority, StopReason};
 
-named_enums!(GroupStatus, MailKind, MailStatus, PendingKind, Priority, StopReason);
+named_enums!(GroupStatus, MailKind, ManagerType, MailStatus, PendingKind, Priority, StopReason);

@@ -125,7 +125,19 @@ impl RunStateName {
 }
 
 /// Why a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::VariantArray, strum::EnumCount, strum::IntoStaticStr, strum::EnumString)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::VariantArray,
+    strum::EnumCount,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum StopReason {
@@ -164,6 +176,30 @@ pub enum StopReason {
 }
 
 impl StopReason {
+    /// True where a condition of the group, or its termination token, ended it; the spent speeches are the pattern's
+    /// own to tell of.
+    #[must_use]
+    pub fn is_condition(self) -> bool {
+        match self {
+            Self::TerminationToken
+            | Self::Text
+            | Self::Speaker
+            | Self::Tokens
+            | Self::Seconds
+            | Self::Tool
+            | Self::ToUser
+            | Self::External => true,
+            Self::EndTurn
+            | Self::Passed
+            | Self::AllPassed
+            | Self::MaxTurns
+            | Self::MaxSteps
+            | Self::Cancelled
+            | Self::Interrupted
+            | Self::Error => false,
+        }
+    }
+
     /// The reason as a short sentence.
     #[must_use]
     pub fn sentence(self) -> &'static str {
@@ -320,7 +356,19 @@ pub struct Answer {
 }
 
 /// Whom a pending call waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::VariantArray, strum::EnumCount, strum::IntoStaticStr, strum::EnumString)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::VariantArray,
+    strum::EnumCount,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum PendingKind {

@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 pub use verdict::{Offer, Verdict, line};
 
 use super::gates::Side;
-use super::patterns::{Part, dynamic};
 use super::speech::{self, Spoken, Work};
 use super::step::{self, Answer, Made};
 use super::{Engine, Trouble, turn};
+use crate::domain::pattern::{Part, dynamic};
 use crate::domain::{
     Agent, AgentId, Change, Choice, Commit, Content, Group, Message, NoticeKind, Rest, Run, RunKind, Step, StepId,
     StopReason,
@@ -146,7 +146,7 @@ async fn instead(engine: &Engine, view: &StepView) -> Result<String, Trouble> {
         Some(turn) => engine.store.runs_of(turn).await?,
         None => Vec::new(),
     };
-    let so_far: Vec<Part> = children.iter().filter_map(turn::part).collect();
+    let so_far: Vec<Part> = children.iter().filter_map(Part::of).collect();
     let next = view.group.as_ref().and_then(|group| dynamic::in_order(group, &so_far));
     let named = view.roster.iter().find(|agent| Some(&agent.id) == next);
     Ok(match named {
@@ -171,10 +171,4 @@ fn said(engine: &Engine, view: &StepView, step: Option<&StepId>, content: Conten
 pub fn kind(turn: &Run, manager: &AgentId, among: Vec<AgentId>, index: u32) -> Option<RunKind> {
     let group = turn.group()?.clone();
     Some(RunKind::Choice { agent: manager.clone(), group, index, among })
-}
-
-/// What a choice that is over came to; one that failed chose nobody.
-#[must_use]
-pub fn chosen(run: &Run) -> Choice {
-    run.chosen.clone().unwrap_or(Choice::Nobody)
 }

@@ -4,8 +4,8 @@ use super::filter;
 use super::rows::{Listed, readable};
 use super::tables::row_of;
 use super::{Store, StoreError};
-use crate::domain::state::Kind;
 use crate::domain::job::JobStateName;
+use crate::domain::state::Kind;
 use crate::domain::{GroupId, Job};
 
 impl Store {

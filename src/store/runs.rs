@@ -9,8 +9,8 @@ use super::log::{with, without};
 use super::rows::readable;
 use super::tables::{lossy, row_of};
 use super::{Store, StoreError};
-use crate::domain::state::Kind;
 use crate::domain::run::RunStateName;
+use crate::domain::state::Kind;
 use crate::domain::{AgentId, PendingCall, Run, RunId, RunKindName, Step};
 
 impl Store {
@@ -44,7 +44,8 @@ impl Store {
 
     /// The runs of agents that are not over, in order of creation: no turns.
     pub async fn working_runs(&self) -> Result<Vec<Run>, StoreError> {
-        let query = format!("SELECT key, body FROM run WHERE {} ORDER BY place", filter::open_runs(RunKindName::makes_steps));
+        let query =
+            format!("SELECT key, body FROM run WHERE {} ORDER BY place", filter::open_runs(RunKindName::makes_steps));
         self.read(move |sql| Ok(readable(sql.list(&query, [], |row| Ok(row_of(Kind::Run, row)))?))).await
     }
 

@@ -128,8 +128,7 @@ mod tests {
     use super::*;
     use crate::domain::state::{Kind, Rows as _, sample::Sample};
 
-    const LATER: &str =
-        "CREATE TABLE later (a TEXT) STRICT; INSERT INTO later VALUES ('made'); DROP INDEX job_team;";
+    const LATER: &str = "CREATE TABLE later (a TEXT) STRICT; INSERT INTO later VALUES ('made'); DROP INDEX job_team;";
     const BROKEN: &str = "CREATE TABLE later (a TEXT) STRICT; CREATE nonsense";
     /// The versions there were before tests added one.
     const RELEASED: usize = 2;
@@ -217,6 +216,15 @@ mod tests {
         });
     }
 
+    /// A store as the released program makes it.
+    fn released() -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("old.db");
+        drop(super::super::file::make(&path).unwrap());
+        migrate(&writing(&path), &path, &MIGRATIONS[..RELEASED]).unwrap();
+        (dir, path)
+    }
+
     fn schema(path: &Path) -> String {
         let sql = writing(path);
         let query = "SELECT type || '|' || name || '|' || tbl_name || '|' || ifnull(sql, '') FROM sqlite_schema \
@@ -227,9 +235,7 @@ mod tests {
 
     #[test]
     fn the_released_migrations_make_the_schema_they_always_made() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("desk.db");
-        migrate(&writing(&path), &path, &MIGRATIONS[..RELEASED]).unwrap();
+        let (_dir, path) = released();
         assert_eq!(schema(&path), include_str!("migrations/0002.schema.txt"));
     }
 
@@ -248,9 +254,7 @@ mod tests {
     #[tokio::test]
     async fn a_new_row_kind_with_its_migration_opens_a_new_store_and_an_old_one() {
         let (_dir, new) = store();
-        let dir = tempfile::tempdir().unwrap();
-        let old = dir.path().join("old.db");
-        migrate(&writing(&old), &old, &MIGRATIONS[..RELEASED]).unwrap();
+        let (_older, old) = released();
         for path in [new, old] {
             let opened = Store::open(&path, Options::default()).unwrap();
             let sample = Sample { key: "a".to_owned(), word: "b".to_owned() };

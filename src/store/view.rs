@@ -5,9 +5,7 @@ use super::error::Fault;
 use super::tables::{get, row_of, several};
 use super::{Store, StoreError, messages, runs};
 use crate::domain::state::Row;
-use crate::domain::{
-    Agent, Block, BlockId, Conversation, ConversationId, Group, Job, Mail, Message, Run, RunId,
-};
+use crate::domain::{Agent, Block, BlockId, Conversation, ConversationId, Group, Job, Mail, Message, Run, RunId};
 
 /// Everything a step of a run is made from.
 #[derive(Debug, Clone, PartialEq)]

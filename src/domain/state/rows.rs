@@ -6,8 +6,7 @@ pub mod sample;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::domain::{
-    Agent, AgentId, Block, BlockOwner, Conversation, Cursor, Group, GroupId, Job, Mail, PendingCall, Run,
-    StepId,
+    Agent, AgentId, Block, BlockOwner, Conversation, Cursor, Group, GroupId, Job, Mail, PendingCall, Run, StepId,
 };
 
 /// Every kind of state row, one line each: `Kind(Type) "table" "what people call it"`. The rows of `followed` kinds

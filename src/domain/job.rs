@@ -11,7 +11,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AgentId, ConversationId, GroupId, JobId, RunId};
+use super::{AgentId, ConversationId, GroupId, JobId, RunId, Trigger};
 
 /// Attempts before a transient fault is final (J7).
 pub const MAX_ATTEMPTS: u32 = 8;
@@ -62,40 +62,6 @@ pub struct Job {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
-}
-
-/// What makes a job.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "trigger", rename_all = "snake_case")]
-pub enum Trigger {
-    /// The Nth turn.
-    Turn {
-        /// Which turn.
-        turn: u64,
-    },
-    /// A person asked.
-    Person {
-        /// What for, if said.
-        #[serde(default)]
-        instruction: Option<String>,
-    },
-    /// A failed or cancelled job is worked off again.
-    Retry {
-        /// Which.
-        job: JobId,
-    },
-}
-
-impl Trigger {
-    /// The trigger in a few words.
-    #[must_use]
-    pub fn text(&self) -> String {
-        match self {
-            Self::Turn { turn } => format!("turn {turn}"),
-            Self::Person { .. } => "you asked".to_owned(),
-            Self::Retry { .. } => "retry".to_owned(),
-        }
-    }
 }
 
 /// Where a job stands by the inside words.

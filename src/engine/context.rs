@@ -251,12 +251,7 @@ fn about_mail(mail: &Mail, sender: &str) -> String {
 fn job_entries(view: &StepView) -> Vec<Entry> {
     let mut entries = said(&view.messages, None);
     let causes = view.job.iter().flat_map(|job| &job.causes);
-    let asked: Vec<&str> = causes
-        .filter_map(|cause| match cause {
-            Trigger::Person { instruction } => instruction.as_deref(),
-            _ => None,
-        })
-        .collect();
+    let asked: Vec<&str> = causes.filter_map(Trigger::instruction).collect();
     let mut note = String::from(
         "You are the background agent. The conversation above has ended for now; the lines are the user's and the \
          other agents'. Review it and update memory.",

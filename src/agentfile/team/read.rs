@@ -14,7 +14,7 @@ use crate::domain::agent::{BACKGROUND_TOOLS, DEFAULT_TOOLS};
 use crate::domain::block::{DEFAULT_LIMIT, check_label};
 use crate::domain::group::DEFAULT_TERMINATION_TOKEN;
 use crate::domain::terminate::RETURN_TO_USER;
-use crate::domain::{GroupStatus, ManagerType};
+use crate::domain::{GroupStatus, ManagerType, Trigger};
 
 /// Manager types that have a name but no engine yet.
 const LATER: [&str; 2] = ["handoff", "voice_sleeptime"];
@@ -164,7 +164,12 @@ fn mentioned<'a>(more: &[&'a str]) -> Vec<&'a str> {
 fn sleeptime(reader: &mut Reader<'_>, group: &Section<'_>) -> Option<SleeptimeSpec> {
     let value = group.get("sleeptime")?;
     let DeValue::Table(map) = value.get_ref() else {
-        group.fault(reader, "sleeptime", "is a table of its own: [group.sleeptime], with agents and every_turns");
+        let triggers = Trigger::KEYS.join(" or ");
+        group.fault(
+            reader,
+            "sleeptime",
+            format!("is a table of its own: [group.sleeptime], with agents and {triggers}"),
+        );
         return None;
     };
     let section = Section::open(reader, Table::Sleeptime, map, &value.span());

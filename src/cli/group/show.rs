@@ -120,7 +120,7 @@ fn with_role(roster: &Roster, group: &Group, id: &AgentId) -> String {
 fn background(roster: &Roster, group: &Group) -> String {
     group.sleeptime.as_ref().map_or_else(String::new, |policy| {
         let names: Vec<String> = policy.agents.iter().map(|id| with_role(roster, group, id)).collect();
-        format!("{}, every {} turns", names.join(", "), policy.every())
+        format!("{}, {}", names.join(", "), policy.schedule())
     })
 }
 

@@ -18,6 +18,7 @@ pub mod pattern;
 pub mod rule;
 pub mod run;
 pub mod state;
+mod stop_reason;
 pub mod terminate;
 pub mod trigger;
 
@@ -31,6 +32,7 @@ pub use mail::{Mail, MailKind, MailStatus, Priority};
 pub use message::{Content, Conversation, ConversationOwner, Message, NoticeKind};
 pub use pattern::ManagerType;
 pub use rule::Rule;
-pub use run::{Choice, PendingCall, PendingKind, Run, RunKind, RunKindName, RunState, Step, StopReason, Task};
-pub use terminate::Terminate;
+pub use run::{Choice, PendingCall, PendingKind, Run, RunKind, RunKindName, RunState, Step, Task};
+pub use stop_reason::StopReason;
+pub use terminate::TerminationCondition;
 pub use trigger::Trigger;

@@ -4,8 +4,8 @@
 mod desk;
 
 use desk::Desk;
+use nightdesk::domain::StopReason;
 use nightdesk::domain::message::NoticeKind;
-use nightdesk::domain::run::StopReason;
 use nightdesk::domain::{Change, Content, RunState};
 use nightdesk::engine::wire::{Fault, Phase, Reply, Request, RowUpdate};
 use nightdesk::tui::effect::{Effect, Leave, Msg};

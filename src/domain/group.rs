@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgentId, BlockId, GroupId, ManagerType, Terminate};
+use super::{AgentId, BlockId, GroupId, ManagerType, TerminationCondition};
 
 /// How many agents a group may have as members.
 pub const MAX_MEMBERS: usize = 50;
@@ -57,7 +57,7 @@ pub struct Group {
     pub continue_order: bool,
     /// What else ends a turn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub terminate: Option<Terminate>,
+    pub terminate: Option<TerminationCondition>,
     /// What each agent is here for, in a word or two; agents and people read it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub roles: BTreeMap<AgentId, String>,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 mod kind;
 
-use super::{AgentId, BlockId, ConversationId, GroupId, MailId, RunId, StepId};
+use super::{AgentId, BlockId, ConversationId, GroupId, MailId, RunId, StepId, StopReason};
 
 pub use kind::{RunKind, RunKindName};
 
@@ -50,7 +50,7 @@ pub struct Run {
     /// For a choice: what was chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chosen: Option<Choice>,
-    /// For a turn: what somebody outside said for it ([`super::Terminate::External`]).
+    /// For a turn: what somebody outside said for it ([`super::TerminationCondition::External`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signals: Vec<String>,
     /// Steps committed; for a turn, of all that belongs to it.
@@ -120,106 +120,6 @@ impl RunStateName {
         match self {
             Self::Queued | Self::Running | Self::Parked => false,
             Self::Finished => true,
-        }
-    }
-}
-
-/// Why a run ended.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Serialize,
-    Deserialize,
-    strum::VariantArray,
-    strum::EnumCount,
-    strum::IntoStaticStr,
-    strum::EnumString,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum StopReason {
-    /// All was said.
-    EndTurn,
-    /// The agent passed.
-    Passed,
-    /// Every member passed in a row.
-    AllPassed,
-    /// The speeches are spent.
-    MaxTurns,
-    /// A member or the manager said the group's termination token.
-    TerminationToken,
-    /// An agent said the text of a condition.
-    Text,
-    /// The agent of a condition has spoken.
-    Speaker,
-    /// The tokens of a condition are spent.
-    Tokens,
-    /// The time of a condition is over.
-    Seconds,
-    /// The tool of a condition was called.
-    Tool,
-    /// An agent gave the turn back to the user.
-    ToUser,
-    /// Somebody outside said so.
-    External,
-    /// The steps are spent.
-    MaxSteps,
-    /// A person cancelled it.
-    Cancelled,
-    /// It was unfinished too long ago to go on by itself.
-    Interrupted,
-    /// It failed.
-    Error,
-}
-
-impl StopReason {
-    /// True where a condition of the group, or its termination token, ended it; the spent speeches are the pattern's
-    /// own to tell of.
-    #[must_use]
-    pub fn is_condition(self) -> bool {
-        match self {
-            Self::TerminationToken
-            | Self::Text
-            | Self::Speaker
-            | Self::Tokens
-            | Self::Seconds
-            | Self::Tool
-            | Self::ToUser
-            | Self::External => true,
-            Self::EndTurn
-            | Self::Passed
-            | Self::AllPassed
-            | Self::MaxTurns
-            | Self::MaxSteps
-            | Self::Cancelled
-            | Self::Interrupted
-            | Self::Error => false,
-        }
-    }
-
-    /// The reason as a short sentence.
-    #[must_use]
-    pub fn sentence(self) -> &'static str {
-        match self {
-            Self::EndTurn => "all has been said",
-            Self::Passed => "had nothing to add",
-            Self::AllPassed => "everyone passed",
-            Self::MaxTurns => "the speeches of the turn are spent",
-            Self::TerminationToken => "the word that ends the turn was said",
-            Self::Text => "the text that ends the turn was said",
-            Self::Speaker => "the agent whose word is the last has spoken",
-            Self::Tokens => "the tokens of the turn are spent",
-            Self::Seconds => "the time of the turn is over",
-            Self::Tool => "the tool that ends the turn was called",
-            Self::ToUser => "it was handed back to you",
-            Self::External => "it was told to end from outside",
-            Self::MaxSteps => "the steps of a speech are spent",
-            Self::Cancelled => "you cancelled it",
-            Self::Interrupted => "it was interrupted when the program ended",
-            Self::Error => "it failed",
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::domain::pattern::dynamic::CHOOSE;
 use crate::domain::terminate::RETURN_TO_USER;
 use crate::domain::{
     Agent, AgentId, Block, BlockId, Content, Group, Mail, MailKind, Message, NoticeKind, RunKind, StepId, Task,
-    Terminate, Trigger,
+    TerminationCondition, Trigger,
 };
 use crate::engine::choice::Offer;
 use crate::llm::{Entry, MemoryBlock, Place, Prompt, ToolCall, ToolSpec};
@@ -70,7 +70,7 @@ pub fn tool_names(view: &StepView) -> Vec<String> {
 }
 
 fn may_return(group: &Group) -> bool {
-    group.terminate.as_ref().is_some_and(Terminate::has_return)
+    group.terminate.as_ref().is_some_and(TerminationCondition::has_return)
 }
 
 fn system(view: &StepView, background: bool) -> String {

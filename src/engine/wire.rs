@@ -84,7 +84,7 @@ pub enum Request {
         /// Why it was denied, if said: the agent is told.
         reason: String,
     },
-    /// Says a word from outside for the turn that is on ([`crate::domain::Terminate::External`]).
+    /// Says a word from outside for the turn that is on ([`crate::domain::TerminationCondition::External`]).
     Signal {
         /// In which conversation.
         conversation: ConversationId,

@@ -149,7 +149,7 @@ fn settings<F>(group: &Group) -> Result<(), Halt<F>> {
     if group.termination_token.as_ref().is_some_and(|token| token.trim().is_empty()) {
         return refuse(format!("group {name}: termination_token needs a word; leave it out for DONE!"));
     }
-    if let Some(Err(text)) = group.terminate.as_ref().map(crate::domain::Terminate::check) {
+    if let Some(Err(text)) = group.terminate.as_ref().map(crate::domain::TerminationCondition::check) {
         return refuse(format!("group {name}: {text}"));
     }
     let agents = group.agents();

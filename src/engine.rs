@@ -23,7 +23,6 @@ pub mod gates;
 pub mod handle;
 pub mod live;
 pub mod mail;
-pub mod patterns;
 pub mod pending;
 pub mod socket;
 pub mod speech;

@@ -37,7 +37,7 @@
 //! program or the next. Delegation, mail that is waited for and approvals are this one mechanism: what is waited
 //! for, and what came of it, is derived from rows ([`engine::wait`]).
 //!
-//! **A pattern is a pure function** of the committed steps ([`engine::patterns`]), so a restart needs no saved state.
+//! **A pattern is a pure function** of the committed steps ([`domain::pattern`]), so a restart needs no saved state.
 //!
 //! **Sleep-time is a policy on top of any pattern.** Triggers are evaluated inside the commit that causes them,
 //! so a job exists exactly when its cause does.

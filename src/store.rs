@@ -19,6 +19,7 @@ mod clock;
 mod connection;
 mod error;
 mod file;
+mod filter;
 mod fold;
 mod jobs;
 mod log;

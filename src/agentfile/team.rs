@@ -18,7 +18,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::domain::{GroupStatus, ManagerType, Rule, Terminate};
+use crate::domain::{GroupStatus, ManagerType, Rule, TerminationCondition};
 
 pub use existing::{Existing, Neighbour};
 pub use keys::nearest;
@@ -95,7 +95,7 @@ pub struct SleeptimeSpec {
 #[derive(Debug, Clone, PartialEq)]
 pub struct TerminateSpec {
     /// The condition; in place of an agent's id stands its name.
-    pub condition: Terminate,
+    pub condition: TerminationCondition,
     /// Every agent it names.
     pub speakers: Vec<Name>,
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::agentfile::team::nearest;
-use crate::domain::{GroupStatus, ManagerType, Terminate};
+use crate::domain::{GroupStatus, ManagerType, TerminationCondition};
 use crate::engine::wire::Setting;
 
 /// What takes a setting away, or empties a list.
@@ -72,11 +72,11 @@ pub fn role(text: &str) -> Result<(String, String), String> {
 }
 
 /// Reads what ends a turn, written as in a team file; `none` takes it away.
-pub fn terminate(text: &str) -> Result<Setting<Terminate>, String> {
+pub fn terminate(text: &str) -> Result<Setting<TerminationCondition>, String> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Holder {
-        terminate: Terminate,
+        terminate: TerminationCondition,
     }
     if text.trim() == NONE {
         return Ok(Setting::Clear);
@@ -93,7 +93,7 @@ pub fn terminate(text: &str) -> Result<Setting<Terminate>, String> {
 
 /// What ends a turn as it is written in a team file; agents in it as they are named here.
 #[must_use]
-pub fn written(terminate: &Terminate) -> String {
+pub fn written(terminate: &TerminationCondition) -> String {
     toml::Value::try_from(terminate).map_or_else(|error| error.to_string(), |value| value.to_string())
 }
 

@@ -11,8 +11,9 @@ use super::{
 };
 
 /// One durable change. What each means is [`super::state::apply`]'s to say.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(tag = "change", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Change {
     /// A program took the store: jobs of older epochs have no owner.
     EpochRaised {
@@ -157,34 +158,7 @@ impl Change {
     /// The kind as the log names it.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        match self {
-            Self::EpochRaised { .. } => "epoch_raised",
-            Self::AgentPut(_) => "agent_put",
-            Self::AgentDeleted { .. } => "agent_deleted",
-            Self::GroupPut(_) => "group_put",
-            Self::GroupDeleted { .. } => "group_deleted",
-            Self::BlockCreated(_) => "block_created",
-            Self::BlockDeleted { .. } => "block_deleted",
-            Self::BlockConfigured { .. } => "block_configured",
-            Self::BlockEdited(_) => "block_edited",
-            Self::ConversationOpened(_) => "conversation_opened",
-            Self::MessageAppended(_) => "message_appended",
-            Self::RunCreated(_) => "run_created",
-            Self::RunMoved { .. } => "run_moved",
-            Self::RunChosen { .. } => "run_chosen",
-            Self::RunSignalled { .. } => "run_signalled",
-            Self::StepFinished(_) => "step_finished",
-            Self::CallPending(_) => "call_pending",
-            Self::CallAnswered { .. } => "call_answered",
-            Self::MailSent(_) => "mail_sent",
-            Self::MailMoved { .. } => "mail_moved",
-            Self::JobCreated(_) => "job_created",
-            Self::JobCaused { .. } => "job_caused",
-            Self::JobClaimed { .. } => "job_claimed",
-            Self::JobYielded { .. } => "job_yielded",
-            Self::JobRecovered { .. } => "job_recovered",
-            Self::JobMoved { .. } => "job_moved",
-        }
+        self.into()
     }
 
     /// The id of what it touches.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgentId, BlockId, GroupId, Terminate};
+use super::{AgentId, BlockId, GroupId, ManagerType, TerminationCondition};
 
 /// How many agents a group may have as members.
 pub const MAX_MEMBERS: usize = 50;
@@ -20,15 +20,6 @@ pub const DEFAULT_MAX_ROUNDS: u32 = 3;
 pub const DEFAULT_WAIT_SECONDS: u32 = 300;
 /// How much mail the agents of a group may send in a minute where the group says nothing else.
 pub const DEFAULT_MAIL_PER_MINUTE: u32 = 1_000;
-
-/// The settings that only some manager types look at, and which do.
-pub const SETTINGS: [(&str, &[ManagerType]); 5] = [
-    ("max_turns", &[ManagerType::RoundRobin, ManagerType::Dynamic]),
-    ("termination_token", &[ManagerType::Dynamic]),
-    ("allow_repeat", &[ManagerType::Dynamic]),
-    ("max_rounds", &[ManagerType::Supervisor]),
-    ("continue_order", &[ManagerType::RoundRobin]),
-];
 
 /// Agents that answer one conversation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -66,7 +57,7 @@ pub struct Group {
     pub continue_order: bool,
     /// What else ends a turn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub terminate: Option<Terminate>,
+    pub terminate: Option<TerminationCondition>,
     /// What each agent is here for, in a word or two; agents and people read it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub roles: BTreeMap<AgentId, String>,
@@ -87,73 +78,23 @@ pub struct Group {
     pub status: GroupStatus,
 }
 
-/// Who speaks when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ManagerType {
-    /// Members in stored order.
-    RoundRobin,
-    /// A manager delegates to the members, gathers what they answer, and answers.
-    Supervisor,
-    /// A manager chooses who speaks next.
-    Dynamic,
-    /// One manager agent answers; others work in the background.
-    Sleeptime,
-}
-
-impl ManagerType {
-    /// Every manager type, in the order they are offered.
-    pub const ALL: [Self; 4] = [Self::RoundRobin, Self::Supervisor, Self::Dynamic, Self::Sleeptime];
-
-    /// What it is best for, in a sentence.
-    #[must_use]
-    pub fn best_for(self) -> &'static str {
-        match self {
-            Self::RoundRobin => "everyone is heard, in order: reviews, brainstorms, panels",
-            Self::Supervisor => "one question, many hands: a manager splits the work, the members do it side by side",
-            Self::Dynamic => "open talk among experts: a manager picks whoever should speak next",
-            Self::Sleeptime => "one agent that answers at once, while others keep its memory in the background",
-        }
-    }
-
-    /// The type of this name on the wire.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
-    }
-
-    /// True where a manager agent has to be named.
-    #[must_use]
-    pub fn has_manager(self) -> bool {
-        !matches!(self, Self::RoundRobin)
-    }
-
-    /// The name on the wire and in files.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::RoundRobin => "round_robin",
-            Self::Supervisor => "supervisor",
-            Self::Dynamic => "dynamic",
-            Self::Sleeptime => "sleeptime",
-        }
-    }
-
-    /// The name on screen.
-    #[must_use]
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::RoundRobin => "round robin",
-            Self::Supervisor => "supervisor",
-            Self::Dynamic => "dynamic",
-            Self::Sleeptime => "sleep-time",
-        }
-    }
-}
-
 /// Whether a group takes turns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    Serialize,
+    Deserialize,
+    strum::VariantArray,
+    strum::EnumCount,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum GroupStatus {
     /// It takes turns.
     #[default]
@@ -162,27 +103,6 @@ pub enum GroupStatus {
     Paused,
     /// Nothing starts, and lists leave it out.
     Archived,
-}
-
-impl GroupStatus {
-    /// Every status.
-    pub const ALL: [Self; 3] = [Self::Active, Self::Paused, Self::Archived];
-
-    /// The status of this name on the wire.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == name)
-    }
-
-    /// The name on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Paused => "paused",
-            Self::Archived => "archived",
-        }
-    }
 }
 
 /// Background agents and what makes them work.
@@ -229,10 +149,11 @@ impl Group {
         }
     }
 
-    /// The word that ends a turn, for a dynamic group.
+    /// The word that ends a turn, where the pattern looks at one.
     #[must_use]
     pub fn token(&self) -> Option<&str> {
-        (self.manager_type == ManagerType::Dynamic)
+        self.manager_type
+            .has_setting("termination_token")
             .then(|| self.termination_token.as_deref().unwrap_or(DEFAULT_TERMINATION_TOKEN))
     }
 

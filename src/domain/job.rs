@@ -11,7 +11,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AgentId, ConversationId, GroupId, JobId, RunId};
+use super::{AgentId, ConversationId, GroupId, JobId, RunId, Trigger};
 
 /// Attempts before a transient fault is final (J7).
 pub const MAX_ATTEMPTS: u32 = 8;
@@ -64,43 +64,15 @@ pub struct Job {
     pub ended_at: Option<Timestamp>,
 }
 
-/// What makes a job.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "trigger", rename_all = "snake_case")]
-pub enum Trigger {
-    /// The Nth turn.
-    Turn {
-        /// Which turn.
-        turn: u64,
-    },
-    /// A person asked.
-    Person {
-        /// What for, if said.
-        #[serde(default)]
-        instruction: Option<String>,
-    },
-    /// A failed or cancelled job is worked off again.
-    Retry {
-        /// Which.
-        job: JobId,
-    },
-}
-
-impl Trigger {
-    /// The trigger in a few words.
-    #[must_use]
-    pub fn text(&self) -> String {
-        match self {
-            Self::Turn { turn } => format!("turn {turn}"),
-            Self::Person { .. } => "you asked".to_owned(),
-            Self::Retry { .. } => "retry".to_owned(),
-        }
-    }
-}
-
 /// Where a job stands by the inside words.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, strum::EnumDiscriminants)]
 #[serde(tag = "state", rename_all = "snake_case")]
+#[strum_discriminants(
+    name(JobStateName),
+    doc = "The states of a job by name, as the store asks for them.",
+    derive(strum::VariantArray, strum::IntoStaticStr),
+    strum(serialize_all = "snake_case")
+)]
 pub enum JobState {
     /// Waits for a worker.
     Available,
@@ -161,19 +133,22 @@ pub enum JobFault {
     Poison,
 }
 
+impl JobStateName {
+    /// True when nothing more will happen to the job.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        match self {
+            Self::Available | Self::Retryable | Self::Running | Self::Parked => false,
+            Self::Completed | Self::Failed | Self::Cancelled => true,
+        }
+    }
+}
+
 impl JobState {
     /// The inside word.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Available => "available",
-            Self::Retryable { .. } => "retryable",
-            Self::Running { .. } => "running",
-            Self::Parked => "parked",
-            Self::Completed { .. } => "completed",
-            Self::Failed { .. } => "failed",
-            Self::Cancelled { .. } => "cancelled",
-        }
+        JobStateName::from(self).into()
     }
 
     /// The shown word: Letta's five states.
@@ -204,7 +179,7 @@ impl JobState {
     /// True when nothing more will happen to it.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Completed { .. } | Self::Failed { .. } | Self::Cancelled { .. })
+        JobStateName::from(self).is_final()
     }
 }
 

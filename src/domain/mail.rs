@@ -56,8 +56,21 @@ pub struct Mail {
 }
 
 /// What a piece of mail is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::VariantArray,
+    strum::EnumCount,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum MailKind {
     /// It asks for a reply.
     Request,
@@ -70,8 +83,21 @@ pub enum MailKind {
 }
 
 /// Where a piece of mail stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::VariantArray,
+    strum::EnumCount,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum MailStatus {
     /// It waits for its recipient to be free.
     Pending,
@@ -86,8 +112,24 @@ pub enum MailStatus {
 }
 
 /// What goes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Default,
+    Serialize,
+    Deserialize,
+    strum::VariantArray,
+    strum::EnumCount,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Priority {
     /// After everything else.
     Low,
@@ -168,35 +210,6 @@ impl Mail {
         matches!(self.status, MailStatus::Expired | MailStatus::Failed)
     }
 }
-
-macro_rules! names {
-    ($type:ident { $($variant:ident $name:literal,)* }) => {
-        impl $type {
-            /// Every one, in order.
-            pub const ALL: &[Self] = &[$(Self::$variant),*];
-
-            /// The name on the wire.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name,)*
-                }
-            }
-
-            /// The one of this name on the wire.
-            #[must_use]
-            pub fn named(name: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|one| one.as_str() == name)
-            }
-        }
-    };
-}
-
-names! { MailKind { Request "request", Reply "reply", Notice "notice", Broadcast "broadcast", } }
-names! { MailStatus {
-    Pending "pending", Delivered "delivered", Read "read", Expired "expired", Failed "failed",
-} }
-names! { Priority { Low "low", Normal "normal", High "high", } }
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AgentId, BlockId, ConversationId, GroupId, JobId, MailId, RunId, StepId};
+mod kind;
+
+use super::{AgentId, BlockId, ConversationId, GroupId, MailId, RunId, StepId, StopReason};
+
+pub use kind::{RunKind, RunKindName};
 
 /// The processing of one input, from the message to its stop reason.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,7 +50,7 @@ pub struct Run {
     /// For a choice: what was chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chosen: Option<Choice>,
-    /// For a turn: what somebody outside said for it ([`super::Terminate::External`]).
+    /// For a turn: what somebody outside said for it ([`super::TerminationCondition::External`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signals: Vec<String>,
     /// Steps committed; for a turn, of all that belongs to it.
@@ -84,51 +88,15 @@ pub enum Choice {
     Nobody,
 }
 
-/// What a run does.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum RunKind {
-    /// One user message and all that answers it: the group's pattern makes moves.
-    Turn {
-        /// The group; `None` for a direct talk.
-        group: Option<GroupId>,
-        /// The only agent that answers: `@name`, or a direct talk.
-        only: Option<AgentId>,
-    },
-    /// One member's part of a turn: steps of one agent.
-    Speech {
-        /// Who speaks.
-        agent: AgentId,
-        /// The group it speaks in, if any.
-        group: Option<GroupId>,
-        /// Its place in the turn, from 0.
-        index: u32,
-    },
-    /// A dynamic manager's choice of the next speaker: steps of the manager.
-    Choice {
-        /// The manager.
-        agent: AgentId,
-        /// The group.
-        group: GroupId,
-        /// How many speeches are over.
-        index: u32,
-        /// Who may be chosen.
-        among: Vec<AgentId>,
-    },
-    /// The work of one job: steps of one agent.
-    Job {
-        /// Who works.
-        agent: AgentId,
-        /// The group it works for.
-        group: GroupId,
-        /// The job.
-        job: JobId,
-    },
-}
-
 /// Where a run stands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, strum::EnumDiscriminants)]
 #[serde(tag = "state", rename_all = "snake_case")]
+#[strum_discriminants(
+    name(RunStateName),
+    doc = "The states of a run by name, as the store asks for them.",
+    derive(strum::VariantArray, strum::IntoStaticStr),
+    strum(serialize_all = "snake_case")
+)]
 pub enum RunState {
     /// Committed, waiting for its turn: for the conversation, or for its agent.
     Queued,
@@ -145,88 +113,13 @@ pub enum RunState {
     },
 }
 
-/// Why a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StopReason {
-    /// All was said.
-    EndTurn,
-    /// The agent passed.
-    Passed,
-    /// Every member passed in a row.
-    AllPassed,
-    /// The speeches are spent.
-    MaxTurns,
-    /// A member or the manager said the group's termination token.
-    TerminationToken,
-    /// An agent said the text of a condition.
-    Text,
-    /// The agent of a condition has spoken.
-    Speaker,
-    /// The tokens of a condition are spent.
-    Tokens,
-    /// The time of a condition is over.
-    Seconds,
-    /// The tool of a condition was called.
-    Tool,
-    /// An agent gave the turn back to the user.
-    ToUser,
-    /// Somebody outside said so.
-    External,
-    /// The steps are spent.
-    MaxSteps,
-    /// A person cancelled it.
-    Cancelled,
-    /// It was unfinished too long ago to go on by itself.
-    Interrupted,
-    /// It failed.
-    Error,
-}
-
-impl StopReason {
-    /// The key on the wire.
+impl RunStateName {
+    /// True when nothing more will happen in the run.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub fn is_finished(self) -> bool {
         match self {
-            Self::EndTurn => "end_turn",
-            Self::Passed => "passed",
-            Self::AllPassed => "all_passed",
-            Self::MaxTurns => "max_turns",
-            Self::TerminationToken => "termination_token",
-            Self::Text => "text",
-            Self::Speaker => "speaker",
-            Self::Tokens => "tokens",
-            Self::Seconds => "seconds",
-            Self::Tool => "tool",
-            Self::ToUser => "to_user",
-            Self::External => "external",
-            Self::MaxSteps => "max_steps",
-            Self::Cancelled => "cancelled",
-            Self::Interrupted => "interrupted",
-            Self::Error => "error",
-        }
-    }
-
-    /// The reason as a short sentence.
-    #[must_use]
-    pub fn sentence(self) -> &'static str {
-        match self {
-            Self::EndTurn => "all has been said",
-            Self::Passed => "had nothing to add",
-            Self::AllPassed => "everyone passed",
-            Self::MaxTurns => "the speeches of the turn are spent",
-            Self::TerminationToken => "the word that ends the turn was said",
-            Self::Text => "the text that ends the turn was said",
-            Self::Speaker => "the agent whose word is the last has spoken",
-            Self::Tokens => "the tokens of the turn are spent",
-            Self::Seconds => "the time of the turn is over",
-            Self::Tool => "the tool that ends the turn was called",
-            Self::ToUser => "it was handed back to you",
-            Self::External => "it was told to end from outside",
-            Self::MaxSteps => "the steps of a speech are spent",
-            Self::Cancelled => "you cancelled it",
-            Self::Interrupted => "it was interrupted when the program ended",
-            Self::Error => "it failed",
+            Self::Queued | Self::Running | Self::Parked => false,
+            Self::Finished => true,
         }
     }
 }
@@ -273,25 +166,19 @@ impl Run {
     /// The agent whose steps it makes; `None` for a turn.
     #[must_use]
     pub fn agent(&self) -> Option<&AgentId> {
-        match &self.kind {
-            RunKind::Turn { .. } => None,
-            RunKind::Speech { agent, .. } | RunKind::Choice { agent, .. } | RunKind::Job { agent, .. } => Some(agent),
-        }
+        self.kind.agent()
     }
 
     /// The group it belongs to, if any.
     #[must_use]
     pub fn group(&self) -> Option<&GroupId> {
-        match &self.kind {
-            RunKind::Turn { group, .. } | RunKind::Speech { group, .. } => group.as_ref(),
-            RunKind::Job { group, .. } | RunKind::Choice { group, .. } => Some(group),
-        }
+        self.kind.group()
     }
 
     /// True when nothing more will happen in it.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        matches!(self.state, RunState::Finished { .. })
+        RunStateName::from(&self.state).is_finished()
     }
 }
 
@@ -369,8 +256,21 @@ pub struct Answer {
 }
 
 /// Whom a pending call waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::VariantArray,
+    strum::EnumCount,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum PendingKind {
     /// A person.
     Approval,
@@ -382,20 +282,6 @@ pub enum PendingKind {
     Group,
     /// Nobody: it stands behind a call that waits, and runs when that is answered.
     Behind,
-}
-
-impl PendingKind {
-    /// The name on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Approval => "approval",
-            Self::Reply => "reply",
-            Self::Workers => "workers",
-            Self::Group => "group",
-            Self::Behind => "behind",
-        }
-    }
 }
 
 impl PendingCall {

@@ -18,6 +18,9 @@ use super::{Agent, Block, BlockId, BlockOwner, Change, Conflict, Conversation, G
 use super::{Job, JobState, block::Editor};
 
 pub use memory_rows::Memory;
+pub(crate) use rows::row_kinds;
+#[cfg(test)]
+pub use rows::sample;
 pub use rows::{Desk, Kind, Postage, Row, Rows};
 
 /// Why [`apply`] did not happen: the change was refused, or the rows could not be read or written.

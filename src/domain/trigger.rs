@@ -1,29 +1,39 @@
 //! What makes a job, evaluated inside the commit that causes it (J1): a job exists exactly when its cause does.
 
+mod kinds;
+#[cfg(test)]
+mod signal;
+mod turns;
+
 use super::state::Rows;
 use super::{
-    Agent, Change, Conversation, Group, GroupStatus, Ids, Job, JobId, JobState, Mail, MailId, MailKind, MailStatus,
-    Run, RunId, RunKind, RunState, StopReason, Trigger,
+    Agent, Change, GroupStatus, Ids, Job, JobId, JobState, Mail, MailId, MailKind, MailStatus, Run, RunId, RunState,
+    StopReason,
 };
+
+pub use kinds::Trigger;
 
 /// The changes that follow from this one, in order; the store logs them in the same commit.
 pub fn follow<R: Rows>(rows: &mut R, change: &Change, ids: &Ids) -> Result<Vec<Change>, R::Fault> {
+    let mut made = triggered(rows, change, ids)?;
     match change {
         Change::RunMoved { id, to: RunState::Finished { stop_reason, error } } => {
-            let mut made = turn_over(rows, id, ids)?;
             made.extend(mail_unanswered(rows, id, *stop_reason, error.as_deref())?);
-            Ok(made)
         }
-        Change::StepFinished(step) => Ok(mail_read(rows, &step.run)?.into_iter().collect()),
-        Change::MailMoved { id, to: MailStatus::Expired | MailStatus::Failed, .. } => mail_returned(rows, id, ids),
-        Change::JobMoved { id, to: JobState::Completed { .. } | JobState::Failed { .. } } => rest_of(rows, id, ids),
+        Change::StepFinished(step) => made.extend(mail_read(rows, &step.run)?),
+        Change::MailMoved { id, to: MailStatus::Expired | MailStatus::Failed, .. } => {
+            made.extend(mail_returned(rows, id, ids)?);
+        }
+        Change::JobMoved { id, to: JobState::Completed { .. } | JobState::Failed { .. } } => {
+            made.extend(rest_of(rows, id, ids)?);
+        }
         // Recovered once too often, it has failed as poison.
-        Change::JobRecovered { id } => match rows.get::<Job>(id.as_str())? {
-            Some(job) if job.state.is_final() => rest_of(rows, id, ids),
-            _ => Ok(Vec::new()),
-        },
-        _ => Ok(Vec::new()),
+        Change::JobRecovered { id } if rows.get::<Job>(id.as_str())?.is_some_and(|job| job.state.is_final()) => {
+            made.extend(rest_of(rows, id, ids)?);
+        }
+        _ => {}
     }
+    Ok(made)
 }
 
 /// The first step of a turn that answers mail has read it (J11).
@@ -78,23 +88,14 @@ fn mail_returned<R: Rows>(rows: &mut R, id: &MailId, ids: &Ids) -> Result<Vec<Ch
     Ok(vec![Change::MailSent(Mail { from, ..mail.back(MailId::fresh(ids), MailKind::Notice, text) })])
 }
 
-/// A turn that counts makes a job for each background agent, every Nth time.
-fn turn_over<R: Rows>(rows: &mut R, id: &RunId, ids: &Ids) -> Result<Vec<Change>, R::Fault> {
-    let Some(run) = rows.get::<Run>(id.as_str())? else { return Ok(Vec::new()) };
-    let RunKind::Turn { group: Some(group), .. } = &run.kind else { return Ok(Vec::new()) };
-    if run.steps == 0 {
-        return Ok(Vec::new());
-    }
-    let Some(group) = rows.get::<Group>(group.as_str())? else { return Ok(Vec::new()) };
-    let Some(conversation) = rows.get::<Conversation>(run.conversation.as_str())? else { return Ok(Vec::new()) };
-    let Some(sleeptime) = &group.sleeptime else { return Ok(Vec::new()) };
-    if group.status != GroupStatus::Active || !conversation.turns.is_multiple_of(sleeptime.every()) {
-        return Ok(Vec::new());
-    }
+/// A trigger makes a job for each background agent of a group that takes turns.
+fn triggered<R: Rows>(rows: &mut R, change: &Change, ids: &Ids) -> Result<Vec<Change>, R::Fault> {
     let mut made = Vec::new();
-    for agent in &sleeptime.agents {
-        let cause = Trigger::Turn { turn: conversation.turns };
-        made.push(cause_job(rows, &Job::new(JobId::fresh(ids), agent.clone(), group.id.clone(), cause))?);
+    for (group, cause) in Trigger::fired(rows, change)? {
+        let policy = group.sleeptime.filter(|_| group.status == GroupStatus::Active);
+        for agent in policy.into_iter().flat_map(|policy| policy.agents) {
+            made.push(cause_job(rows, &Job::new(JobId::fresh(ids), agent, group.id.clone(), cause.clone()))?);
+        }
     }
     Ok(made)
 }
@@ -149,5 +150,54 @@ impl Job {
             started_at: None,
             ended_at: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::state::Memory;
+    use crate::domain::{AgentId, ConversationId, Group, GroupId, ManagerType, RunKind, Sleeptime};
+
+    #[test]
+    fn a_trigger_that_is_added_makes_jobs_and_says_why() {
+        let mut rows = Memory::default();
+        let policy = Sleeptime { agents: vec![AgentId::from("agent-1")], every_turns: None };
+        let group = Group::new(GroupId::from("group-1"), "desk", ManagerType::RoundRobin);
+        let group = Group { sleeptime: Some(policy.clone()), ..group };
+        let kind = RunKind::Turn { group: Some(group.id.clone()), only: None };
+        let talk = ConversationId::from("conversation-1");
+        let run = Run::new(RunId::from("run-1"), talk, kind, RunState::Running);
+        let Ok(()) = rows.put(&group).and_then(|()| rows.put(&run));
+        let said = |word: &str| Change::RunSignalled { id: run.id.clone(), word: word.to_owned() };
+        let ids = Ids::default();
+        let Ok(none) = follow(&mut rows, &said("go on"), &ids);
+        assert_eq!(none, []);
+        let Ok(made) = follow(&mut rows, &said("sleep"), &ids);
+        let [Change::JobCreated(job)] = &made[..] else { panic!("{made:?}") };
+        assert_eq!((&job.agent, &job.group), (&policy.agents[0], &group.id));
+        let cause = &job.causes[0];
+        assert_eq!(serde_json::to_string(cause).unwrap(), r#"{"trigger":"signal","word":"sleep"}"#);
+        assert_eq!((cause.text(), cause.is_asked_for()), ("told to sleep".to_owned(), false));
+        assert_eq!(cause.after().as_deref(), Some("after it was told to sleep"));
+        let Ok(()) = rows.put(&Group { status: GroupStatus::Paused, ..group });
+        let Ok(paused) = follow(&mut rows, &said("sleep"), &ids);
+        assert_eq!(paused, [], "nothing starts in a group that takes no turns");
+    }
+
+    #[test]
+    fn causes_are_kept_as_they_always_were_and_schedules_are_joined() {
+        let turn = Trigger::Turn { turn: 12 };
+        assert_eq!(serde_json::to_string(&turn).unwrap(), r#"{"trigger":"turn","turn":12}"#);
+        assert_eq!((turn.text(), turn.after()), ("turn 12".to_owned(), Some("after turn 12".to_owned())));
+        let every = |n| Sleeptime { agents: Vec::new(), every_turns: n };
+        assert_eq!(every(None).schedule(), "every 5 turns");
+        assert_eq!(every(Some(1)).schedule(), "every turn");
+        assert_eq!(
+            (every(Some(2)).schedule(), every(Some(2)).schedule_in_prose()),
+            ("every 2 turns".to_owned(), "every second turn".to_owned(),)
+        );
+        assert_eq!(every(Some(u32::MAX)).schedule(), "every 4294967295 turns or when told to");
+        assert_eq!(Trigger::KEYS, ["every_turns", "on_signal"]);
     }
 }

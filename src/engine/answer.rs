@@ -375,7 +375,7 @@ impl Engine {
             ConversationOwner::Job(_) => false,
         });
         let mut runs = self.store.open_runs().await?;
-        runs.retain(|run| matches!(run.kind, RunKind::Turn { .. } | RunKind::Job { .. }));
+        runs.retain(|run| run.kind.name().is_outermost());
         // Below a turn are its speeches, and below those their workers.
         let mut at = 0;
         while let Some(run) = runs.get(at).map(|run| run.id.clone()) {

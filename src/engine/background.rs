@@ -79,7 +79,7 @@ async fn claim(engine: &Engine, job: &Job) -> Result<Option<Job>, Trouble> {
         Err(other) => return Err(other),
     }
     let Some(claimed) = engine.store.row::<Job>(job.id.as_str()).await? else { return Ok(None) };
-    let asked = claimed.causes.iter().any(|cause| matches!(cause, Trigger::Person { .. } | Trigger::Retry { .. }));
+    let asked = claimed.causes.iter().any(Trigger::is_asked_for);
     if !asked && claimed.window.is_some_and(|(after, upto)| after == upto) {
         // J9: nothing was said since it last looked; no model is asked.
         let mut changes = vec![Change::JobMoved {

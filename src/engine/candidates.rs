@@ -4,10 +4,11 @@
 //! them, as whole words, and only where exactly one of those who may speak is named.
 
 use crate::domain::block::folded;
+use crate::domain::pattern::dynamic::{CHOOSE, DONE};
 use crate::domain::{AgentId, Choice, RunKind};
 use crate::llm::ToolCall;
 use crate::store::StepView;
-use crate::tools::turn::{CHOOSE, DONE, NextSpeaker};
+use crate::tools::turn::NextSpeaker;
 
 /// The most characters of a reason or a wrong name that are quoted.
 const QUOTE: usize = 300;

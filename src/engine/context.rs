@@ -8,14 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::candidates::Offer;
+use crate::domain::pattern::Seat;
+use crate::domain::pattern::dynamic::CHOOSE;
 use crate::domain::terminate::RETURN_TO_USER;
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, Content, Group, Mail, MailKind, ManagerType, Message, NoticeKind, RunKind, StepId,
-    Task, Terminate, Trigger,
+    Agent, AgentId, Block, BlockId, Content, Group, Mail, MailKind, Message, NoticeKind, RunKind, StepId, Task,
+    TerminationCondition, Trigger,
 };
 use crate::llm::{Entry, MemoryBlock, Place, Prompt, ToolCall, ToolSpec};
 use crate::store::StepView;
-use crate::tools::turn::{CHOOSE, DONE, choose_next_speaker};
+use crate::tools::turn::choose_next_speaker;
 
 /// The most bytes of conversation one prompt quotes: some 24,000 tokens, which every current model takes.
 /// Older messages stay in the conversation and in its search.
@@ -57,7 +59,7 @@ fn is_background(view: &StepView) -> bool {
 #[must_use]
 pub fn manages(view: &StepView) -> bool {
     let speaks = matches!(view.run.kind, RunKind::Speech { .. }) && view.run.task.is_none();
-    let group = view.group.as_ref().filter(|group| group.manager_type == ManagerType::Supervisor);
+    let group = view.group.as_ref().filter(|group| !group.manager_type.pattern().manager_tools.is_empty());
     speaks && group.is_some_and(|group| group.manager_agent.as_ref() == Some(&view.agent.id))
 }
 
@@ -66,7 +68,8 @@ pub fn manages(view: &StepView) -> bool {
 pub fn tool_names(view: &StepView) -> Vec<String> {
     let background = is_background(view);
     let mut names = view.agent.tool_names(background);
-    let delegates: &[&str] = if manages(view) { &["delegate", "send_message_to_all_agents_in_group"] } else { &[] };
+    let group = view.group.as_ref().filter(|_| manages(view));
+    let delegates = group.map_or(&[][..], |group| group.manager_type.pattern().manager_tools);
     let returns = view.group.as_ref().is_some_and(may_return) && !background;
     for name in delegates.iter().copied().chain(returns.then_some(RETURN_TO_USER)) {
         if !names.iter().any(|own| own == name) {
@@ -77,7 +80,7 @@ pub fn tool_names(view: &StepView) -> Vec<String> {
 }
 
 fn may_return(group: &Group) -> bool {
-    group.terminate.as_ref().is_some_and(Terminate::has_return)
+    group.terminate.as_ref().is_some_and(TerminationCondition::has_return)
 }
 
 fn system(view: &StepView, background: bool) -> String {
@@ -134,40 +137,12 @@ fn framing(agent: &Agent, group: &Group, roster: &[Agent], background: bool) -> 
     text
 }
 
-/// How this agent takes part, by the manager type.
+/// How this agent takes part, by the pattern.
 fn part(agent: &Agent, group: &Group, roster: &[Agent]) -> String {
     let leads = group.manager_agent.as_ref() == Some(&agent.id);
     let manager = roster.iter().find(|other| group.manager_agent.as_ref() == Some(&other.id));
     let manager = manager.map_or("the manager", |other| other.name.as_str());
-    let token = group.token().unwrap_or_default();
-    match (group.manager_type, leads) {
-        (ManagerType::RoundRobin, _) => {
-            "Each member speaks in this order after a message of the user; you read what those before you said. \
-             Build on it, do not repeat it. Call `pass` when you have nothing to add.\n"
-                .to_owned()
-        }
-        (ManagerType::Dynamic, true) => format!(
-            "You lead the talk: after the user's message and after every speech you choose which member speaks next, \
-             with `{CHOOSE}`. You do not answer the user's question yourself. When all has been said, choose `{DONE}`; \
-             {token} in what you or a member writes ends the turn, too.\n"
-        ),
-        (ManagerType::Dynamic, false) => format!(
-            "{manager} chooses who speaks next, after every speech anew, and has now chosen you; you read all that was \
-             said. Build on it, do not repeat it. Call `pass` when you have nothing to add. Write {token} only when all \
-             has been said: it ends the turn.\n"
-        ),
-        (ManagerType::Supervisor, true) => {
-            "You answer the user, and the members work for you. Give each its own work with `delegate`, or all the \
-             same with `send_message_to_all_agents_in_group`; they work side by side and do not hear each other. You \
-             get every answer, failure or silence, with its name. Then answer the user yourself, in one voice.\n"
-                .to_owned()
-        }
-        (ManagerType::Supervisor, false) => format!(
-            "{manager} answers the user and gives you work. Do what you are asked, say what you found and how sure you \
-             are; {manager} reads it, the others do not. Call `pass` when you have nothing to add.\n"
-        ),
-        (ManagerType::Sleeptime, _) => String::new(),
-    }
+    (group.manager_type.pattern().framing)(&Seat { group, leads, manager })
 }
 
 /// The blocks that reach the agent, and who changed them since it last spoke.
@@ -286,12 +261,7 @@ fn about_mail(mail: &Mail, sender: &str) -> String {
 fn job_entries(view: &StepView) -> Vec<Entry> {
     let mut entries = said(&view.messages, None);
     let causes = view.job.iter().flat_map(|job| &job.causes);
-    let asked: Vec<&str> = causes
-        .filter_map(|cause| match cause {
-            Trigger::Person { instruction } => instruction.as_deref(),
-            _ => None,
-        })
-        .collect();
+    let asked: Vec<&str> = causes.filter_map(Trigger::instruction).collect();
     let mut note = String::from(
         "You are the background agent. The conversation above has ended for now; the lines are the user's and the \
          other agents'. Review it and update memory.",

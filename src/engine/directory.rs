@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::BoxFuture;
 
-use crate::domain::{Agent, AgentId, Group, GroupId, GroupStatus, Run, RunKind, RunState};
+use crate::domain::{Agent, AgentId, Group, GroupId, GroupStatus, Run, RunState};
 use crate::store::{StepView, Store, StoreError};
 use crate::tools::{Colleague, Directory};
 
@@ -68,11 +68,10 @@ impl Colleagues<'_> {
 /// What an agent does now, in a few words.
 fn state(runs: &[Run], agent: &AgentId) -> &'static str {
     let own = runs.iter().rfind(|run| run.agent() == Some(agent));
-    match own.map(|run| (&run.state, &run.kind)) {
+    match own.map(|run| (&run.state, run.kind.name())) {
         None => "free",
         Some((RunState::Parked, _)) => "waiting for somebody",
         Some((RunState::Queued, _)) => "about to speak",
-        Some((_, RunKind::Job { .. })) => "at work in the background",
-        Some(_) => "speaking",
+        Some((RunState::Running | RunState::Finished { .. }, kind)) => kind.doing(),
     }
 }

@@ -92,7 +92,7 @@ impl Follower {
         let touched: BTreeSet<(Kind, String)> = changes.iter().flat_map(|logged| logged.change.touches()).collect();
         let mut rows = Vec::new();
         for (kind, key) in touched {
-            rows.extend(self.row(kind, &key).await?);
+            rows.extend(row(&self.store, kind, &key).await?);
         }
         let told: Vec<StepId> = changes.iter().filter_map(told).filter(|step| self.may_show(step)).cloned().collect();
         self.told.extend(told);
@@ -105,23 +105,24 @@ impl Follower {
         let held = |update: &Update| matches!(update, Update::Live(live) if live.step == *step);
         self.live.has(step) || self.held.as_ref().is_some_and(|(_, news)| news.iter().any(held))
     }
-
-    async fn row(&self, kind: Kind, key: &str) -> Result<Option<RowUpdate>, Fault> {
-        let store = &self.store;
-        let row = match kind {
-            Kind::Agent => store.row::<Agent>(key).await?.map(RowUpdate::Agent),
-            Kind::Group => store.row::<Group>(key).await?.map(RowUpdate::Group),
-            Kind::Block => store.row::<Block>(key).await?.map(RowUpdate::Block),
-            Kind::Conversation => store.row::<Conversation>(key).await?.map(RowUpdate::Conversation),
-            Kind::Run => store.row::<Run>(key).await?.map(RowUpdate::Run),
-            Kind::Call => store.row::<PendingCall>(key).await?.map(RowUpdate::Call),
-            Kind::Job => store.row::<Job>(key).await?.map(RowUpdate::Job),
-            Kind::Mail => store.row::<Mail>(key).await?.map(RowUpdate::Mail),
-            Kind::Desk | Kind::Cursor | Kind::Postage => return Ok(None),
-        };
-        Ok(Some(row.unwrap_or_else(|| RowUpdate::Gone { kind, key: key.to_owned() })))
-    }
 }
+
+macro_rules! define_row {
+    (
+        followed { $($(#[doc = $doc:literal])* $kind:ident($row:ty) $table:literal $noun:literal;)* }
+        internal { $($(#[doc = $internal_doc:literal])* $(#[cfg($cfg:meta)])? $internal:ident($i:ty) $t:literal $n:literal;)* }
+    ) => {
+        /// The row with this key as a watcher is told of it; `None` where rows of its kind are not followed.
+        async fn row(store: &Store, kind: Kind, key: &str) -> Result<Option<RowUpdate>, Fault> {
+            let row = match kind {
+                $(Kind::$kind => store.row::<$row>(key).await?.map(RowUpdate::$kind),)*
+                $($(#[cfg($cfg)])? Kind::$internal => return Ok(None),)*
+            };
+            Ok(Some(row.unwrap_or_else(|| RowUpdate::Gone { kind, key: key.to_owned() })))
+        }
+    };
+}
+crate::domain::state::row_kinds!(define_row);
 
 /// The step whose words this change brings, whole or as far as they came.
 fn told(logged: &Logged) -> Option<&StepId> {

@@ -5,13 +5,13 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::patterns::{self, Config, Move, Part, dynamic};
 use super::termination::{self, Ending};
 use super::work::Outcome;
 use super::{Engine, Trouble, choice, speech, wait};
+use crate::domain::pattern::{self, Config, Move, Part};
 use crate::domain::{
-    Agent, AgentId, Change, Content, Group, Mail, MailId, MailKind, ManagerType, NoticeKind, Run, RunId, RunKind,
-    RunState, StopReason,
+    Agent, AgentId, Change, Content, Group, Mail, MailId, MailKind, NoticeKind, Run, RunId, RunKind, RunState,
+    StopReason,
 };
 
 /// How many bytes of words are read at first to find who spoke last.
@@ -35,14 +35,14 @@ pub async fn perform(engine: &Engine, id: &RunId, cancel: &CancellationToken) ->
             return call_off(engine, &turn, &children).await;
         }
         let so_far: Vec<Part> = children.iter().filter_map(Part::of).collect();
-        let next = match unfinished.and_then(going_on) {
-            Some(going_on) => going_on,
+        let next = match unfinished.and_then(Move::again) {
+            Some(again) => again,
             None => match ending(engine, &turn, &config).await? {
                 Some(ending) => return finish(engine, &turn, ending.stop, Some(ending.why)).await,
-                None => patterns::next(&config, &so_far),
+                None => pattern::next(&config, &so_far),
             },
         };
-        let index = u32::try_from(patterns::speeches(&so_far).len()).unwrap_or(u32::MAX);
+        let index = u32::try_from(pattern::speeches(&so_far).len()).unwrap_or(u32::MAX);
         let outcome = match next {
             Move::Finish(stop) => return finish(engine, &turn, stop, why(&config, stop)).await,
             Move::Choose { manager, among } => {
@@ -106,14 +106,6 @@ async fn spoke_before(engine: &Engine, turn: &Run, group: &Group) -> Result<Opti
     }
 }
 
-/// What goes on where a restart or a wait left it.
-fn going_on(unfinished: &Run) -> Option<Move> {
-    match &unfinished.kind {
-        RunKind::Choice { agent, among, .. } => Some(Move::Choose { manager: agent.clone(), among: among.clone() }),
-        _ => unfinished.agent().cloned().map(Move::Speak),
-    }
-}
-
 /// What ends the turn between two moves, whatever its pattern says.
 async fn ending(engine: &Engine, turn: &Run, config: &Config) -> Result<Option<Ending>, Trouble> {
     match config {
@@ -122,33 +114,14 @@ async fn ending(engine: &Engine, turn: &Run, config: &Config) -> Result<Option<E
     }
 }
 
-/// Why a pattern ends its turn like this, where people would wonder. Errors and passes of a single speaker stand
-/// in the conversation already.
+/// Why a pattern ends its turn like this, where people would wonder: it says so itself, or a condition ended the
+/// speech it ends with.
 fn why(config: &Config, stop: StopReason) -> Option<String> {
-    let group = match config {
-        Config::Group { group, .. } => Some(group),
+    let own = match config {
+        Config::Group { group, .. } => (group.manager_type.pattern().why)(group, stop),
         Config::Only(_) => None,
     };
-    let sentence = stop.sentence();
-    match (stop, group.map(|group| (group.manager_type, group))) {
-        // In a round robin everyone has had the say that was meant for them.
-        (StopReason::MaxTurns, Some((ManagerType::Dynamic, group))) => {
-            Some(format!("{sentence} ({})", dynamic::most(group)))
-        }
-        (StopReason::AllPassed, Some((ManagerType::RoundRobin | ManagerType::Dynamic, _)))
-        | (
-            StopReason::TerminationToken
-            | StopReason::Text
-            | StopReason::Speaker
-            | StopReason::Tokens
-            | StopReason::Seconds
-            | StopReason::Tool
-            | StopReason::ToUser
-            | StopReason::External,
-            _,
-        ) => Some(sentence.to_owned()),
-        _ => None,
-    }
+    own.or_else(|| stop.is_condition().then(|| stop.sentence().to_owned()))
 }
 
 async fn finish(engine: &Engine, turn: &Run, stop_reason: StopReason, why: Option<String>) -> Result<(), Trouble> {
@@ -163,7 +136,7 @@ async fn finish(engine: &Engine, turn: &Run, stop_reason: StopReason, why: Optio
 /// Why a turn failed: where one speaks for all, others may have said something to it, and are not to be denied.
 async fn unanswered(engine: &Engine, turn: &Run) -> Result<String, Trouble> {
     let spoke = engine.store.runs_of(&turn.id).await?;
-    let mut agents = spoke.iter().filter(|run| matches!(run.kind, RunKind::Speech { .. })).filter_map(Run::agent);
+    let mut agents = spoke.iter().filter(|run| run.kind.is_speech()).filter_map(Run::agent);
     let (Some(one), None) = (agents.next(), agents.next()) else { return Ok("nobody could answer".to_owned()) };
     let name = engine.store.row::<Agent>(one.as_str()).await?.map_or_else(|| one.to_string(), |agent| agent.name);
     Ok(format!("{name} could not answer"))

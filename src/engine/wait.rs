@@ -10,8 +10,8 @@ use super::pending::{mails_of, replies_to};
 use super::{Engine, Trouble, ending};
 use crate::domain::run::Answer;
 use crate::domain::{
-    Agent, AgentId, Change, Content, Mail, MailStatus, Message, PendingCall, PendingKind, Run, RunId, RunKind,
-    RunState, StopReason,
+    Agent, AgentId, Change, Content, Mail, MailStatus, Message, PendingCall, PendingKind, Run, RunId, RunState,
+    StopReason,
 };
 
 /// The runs that are on or come next, and how those of them stand that wait.
@@ -153,10 +153,7 @@ pub async fn gather(engine: &Engine, call: &PendingCall) -> Result<Answer, Troub
         let made =
             |run: &&Run| run.task.as_ref().is_some_and(|task| task.step == call.step && task.ordinal == call.ordinal);
         let mut runs: Vec<&Run> = runs.iter().filter(made).collect();
-        runs.sort_by_key(|run| match run.kind {
-            RunKind::Speech { index, .. } => index,
-            _ => 0,
-        });
+        runs.sort_by_key(|run| run.kind.speech_index());
         let said = said(engine, &runs).await?;
         for (run, said) in runs.into_iter().zip(said) {
             answers.push((name(engine, run.agent()).await?, outcome(run, said)));

@@ -84,7 +84,7 @@ pub enum Request {
         /// Why it was denied, if said: the agent is told.
         reason: String,
     },
-    /// Says a word from outside for the turn that is on ([`crate::domain::Terminate::External`]).
+    /// Says a word from outside for the turn that is on ([`crate::domain::TerminationCondition::External`]).
     Signal {
         /// In which conversation.
         conversation: ConversationId,
@@ -385,34 +385,27 @@ pub enum Update {
     },
 }
 
-/// A row as it stands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "row", rename_all = "snake_case")]
-pub enum RowUpdate {
-    /// An agent.
-    Agent(Agent),
-    /// A group.
-    Group(Group),
-    /// A block.
-    Block(Block),
-    /// A conversation.
-    Conversation(Conversation),
-    /// A run.
-    Run(Run),
-    /// A pending call.
-    Call(PendingCall),
-    /// A job.
-    Job(Job),
-    /// Mail.
-    Mail(Mail),
-    /// A row that is not there any more.
-    Gone {
-        /// Of which kind.
-        kind: Kind,
-        /// Its key.
-        key: String,
-    },
+macro_rules! define_row_update {
+    (
+        followed { $($(#[doc = $doc:literal])* $kind:ident($row:ty) $table:literal $noun:literal;)* }
+        internal $internal:tt
+    ) => {
+        /// A row as it stands.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "row", rename_all = "snake_case")]
+        pub enum RowUpdate {
+            $($(#[doc = $doc])* $kind($row),)*
+            /// A row that is not there any more.
+            Gone {
+                /// Of which kind.
+                kind: Kind,
+                /// Its key.
+                key: String,
+            },
+        }
+    };
 }
+crate::domain::state::row_kinds!(define_row_update);
 
 /// What a step that is being made does now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,8 +1,10 @@
 //! Jobs: the queue, and its history.
 
+use super::filter;
 use super::rows::{Listed, readable};
 use super::tables::row_of;
 use super::{Store, StoreError};
+use crate::domain::job::JobStateName;
 use crate::domain::state::Kind;
 use crate::domain::{GroupId, Job};
 
@@ -29,8 +31,8 @@ impl Store {
 
     /// The jobs that are not over, in order of creation.
     pub async fn unfinished_jobs(&self) -> Result<Vec<Job>, StoreError> {
-        let query =
-            "SELECT key, body FROM job WHERE state IN ('available', 'retryable', 'running', 'parked') ORDER BY place";
-        self.read(move |sql| Ok(readable(sql.list(query, [], |row| Ok(row_of(Kind::Job, row)))?))).await
+        let open = filter::names(|state: JobStateName| !state.is_final());
+        let query = format!("SELECT key, body FROM job WHERE state IN ({open}) ORDER BY place");
+        self.read(move |sql| Ok(readable(sql.list(&query, [], |row| Ok(row_of(Kind::Job, row)))?))).await
     }
 }

@@ -4,44 +4,48 @@ use rusqlite::Row;
 
 use super::connection::Sql;
 use super::error::Fault;
+use super::filter;
 use super::rows::readable;
 use super::tables::{lossy, row_of, with, without};
 use super::{Store, StoreError};
+use crate::domain::run::RunStateName;
 use crate::domain::state::Kind;
-use crate::domain::{AgentId, PendingCall, Run, RunId, Step};
-
-/// An unfinished turn is found by its conversation, so the first of them is the first in that index; the plus keeps
-/// to it. A damaged one has no kind and holds nobody up.
-const STANDING: &str = "SELECT key, body FROM run AS open WHERE kind IN ('turn', 'speech', 'choice', 'job') \
-     AND state IN ('queued', 'running', 'parked') AND (kind != 'turn' OR state != 'queued' \
-     OR place = (SELECT min(place) FROM run WHERE lookup = open.lookup AND +kind = 'turn')) ORDER BY place";
+use crate::domain::{AgentId, PendingCall, Run, RunId, RunKindName, Step};
 
 impl Store {
     /// The turns that are not over, in order of creation: all conversations.
     pub async fn turn_runs(&self) -> Result<Vec<Run>, StoreError> {
-        let query = "SELECT key, body FROM run WHERE kind = 'turn' AND state IN ('queued', 'running', 'parked') \
-             ORDER BY place";
-        self.read(move |sql| Ok(readable(sql.list(query, [], |row| Ok(row_of(Kind::Run, row)))?))).await
+        let open = filter::open_runs(|kind| kind == RunKindName::Turn);
+        let query = format!("SELECT key, body FROM run WHERE {open} ORDER BY place");
+        self.read(move |sql| Ok(readable(sql.list(&query, [], |row| Ok(row_of(Kind::Run, row)))?))).await
     }
 
     /// The runs that are not over, of every kind, in order of creation.
     pub async fn open_runs(&self) -> Result<Vec<Run>, StoreError> {
-        let query = "SELECT key, body FROM run WHERE kind IN ('turn', 'speech', 'choice', 'job') \
-             AND state IN ('queued', 'running', 'parked') ORDER BY place";
-        self.read(move |sql| Ok(readable(sql.list(query, [], |row| Ok(row_of(Kind::Run, row)))?))).await
+        let query = format!("SELECT key, body FROM run WHERE {} ORDER BY place", filter::open_runs(|_| true));
+        self.read(move |sql| Ok(readable(sql.list(&query, [], |row| Ok(row_of(Kind::Run, row)))?))).await
     }
 
     /// The runs that are not over, in order of creation, without the turns that wait for another one of their
     /// conversation: a long queue is not read again after every commit.
     pub async fn standing_runs(&self) -> Result<Vec<Run>, StoreError> {
-        self.read(move |sql| Ok(readable(sql.list(STANDING, [], |row| Ok(row_of(Kind::Run, row)))?))).await
+        // An unfinished turn is found by its conversation, so the first of them is the first in that index; the plus
+        // keeps to it.
+        let query = format!(
+            "SELECT key, body FROM run AS open WHERE {} AND (kind != '{turn}' OR state != '{queued}' \
+             OR place = (SELECT min(place) FROM run WHERE lookup = open.lookup AND +kind = '{turn}')) ORDER BY place",
+            filter::open_runs(|_| true),
+            turn = <&str>::from(RunKindName::Turn),
+            queued = <&str>::from(RunStateName::Queued),
+        );
+        self.read(move |sql| Ok(readable(sql.list(&query, [], |row| Ok(row_of(Kind::Run, row)))?))).await
     }
 
     /// The runs of agents that are not over, in order of creation: no turns.
     pub async fn working_runs(&self) -> Result<Vec<Run>, StoreError> {
-        let query = "SELECT key, body FROM run WHERE kind IN ('speech', 'choice', 'job') \
-             AND state IN ('queued', 'running', 'parked') ORDER BY place";
-        self.read(move |sql| Ok(readable(sql.list(query, [], |row| Ok(row_of(Kind::Run, row)))?))).await
+        let query =
+            format!("SELECT key, body FROM run WHERE {} ORDER BY place", filter::open_runs(RunKindName::makes_steps));
+        self.read(move |sql| Ok(readable(sql.list(&query, [], |row| Ok(row_of(Kind::Run, row)))?))).await
     }
 
     /// The runs this one made, in order of creation.
@@ -56,10 +60,12 @@ impl Store {
 
     /// The calls runs wait for now, of every run that is parked, in the order they were made.
     pub async fn waiting_calls(&self) -> Result<Vec<PendingCall>, StoreError> {
-        let query = "SELECT key, body FROM pending_call WHERE lookup IN \
-             (SELECT key FROM run WHERE kind IN ('turn', 'speech', 'choice', 'job') AND state = 'parked') ORDER BY place";
+        let parked = filter::runs(|_| true, |state| state == RunStateName::Parked);
+        let query = format!(
+            "SELECT key, body FROM pending_call WHERE lookup IN (SELECT key FROM run WHERE {parked}) ORDER BY place"
+        );
         let mut calls: Vec<PendingCall> =
-            self.read(move |sql| Ok(readable(sql.list(query, [], |row| Ok(row_of(Kind::Call, row)))?))).await?;
+            self.read(move |sql| Ok(readable(sql.list(&query, [], |row| Ok(row_of(Kind::Call, row)))?))).await?;
         calls.retain(PendingCall::is_open);
         Ok(calls)
     }
@@ -102,4 +108,32 @@ fn read(row: &Row<'_>) -> Result<Step, Fault> {
         ("index", index.into()),
     ];
     with(row, 4, columns).map_err(|why| Fault::Row(format!("step {id} cannot be read: {why}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::Options;
+    use super::super::tables::Tables;
+    use super::*;
+    use crate::domain::state::Rows as _;
+    use crate::domain::{ConversationId, RunKind, RunState};
+
+    #[tokio::test]
+    async fn a_run_kind_that_is_added_is_in_every_list_of_open_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("desk.db");
+        let store = Store::open(&path, Options::default()).unwrap();
+        let kind = RunKind::Sample { agent: AgentId::from("agent-1") };
+        let run = Run::new(RunId::from("run-1"), ConversationId::from("conversation-1"), kind, RunState::Parked);
+        let sql = Sql::writing(&path, &Options::default(), &Arc::default()).unwrap();
+        Tables(&sql).put(&run).unwrap();
+        let runs = [run];
+        assert_eq!(store.open_runs().await.unwrap(), runs);
+        assert_eq!(store.standing_runs().await.unwrap(), runs);
+        assert_eq!(store.working_runs().await.unwrap(), runs);
+        assert_eq!(Tables(&sql).open::<Run>().unwrap(), runs);
+        assert!(store.turn_runs().await.unwrap().is_empty(), "it is no turn");
+    }
 }

@@ -11,97 +11,18 @@ use super::connection::Sql;
 use super::error::sentence;
 use super::file::refused;
 use super::{StoreError, probe};
-use crate::domain::state::Kind;
 
 /// What a store says it is: `DESK`.
 const APPLICATION: i64 = 0x4445_534B;
 
-/// A step from one version to the next: the statements.
-pub(super) type Migration = fn() -> String;
-
-/// The steps in order; the number of them is the version of the schema and of the JSON in it.
-pub(super) const MIGRATIONS: &[Migration] = &[first, second];
-
-fn first() -> String {
-    let mut sql = String::new();
-    for kind in Kind::ALL.into_iter().filter(|kind| !matches!(kind, Kind::Mail | Kind::Postage)) {
-        let inside = match kind {
-            Kind::Run => inside("state", "$.state.state") + &inside("kind", "$.kind.kind"),
-            Kind::Job => inside("state", "$.state.state") + &inside("team", "$.group"),
-            _ => String::new(),
-        };
-        sql.push_str(&table(kind, &inside));
-    }
-    sql.push_str(
-        "CREATE INDEX run_state ON run (kind, state);
-         CREATE INDEX job_state ON job (state);
-         CREATE INDEX job_team ON job (team);
-         CREATE TABLE changes (
-             n INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL,
-             cause INTEGER, body TEXT
-         ) STRICT;
-         CREATE TABLE message (
-             n INTEGER PRIMARY KEY REFERENCES changes (n), id TEXT NOT NULL, conversation TEXT NOT NULL,
-             seq INTEGER NOT NULL, run TEXT, step TEXT, agent TEXT, name TEXT NOT NULL, body TEXT NOT NULL
-         ) STRICT;
-         CREATE UNIQUE INDEX message_place ON message (conversation, seq);
-         CREATE TABLE step (
-             n INTEGER PRIMARY KEY REFERENCES changes (n), id TEXT NOT NULL, run TEXT NOT NULL, agent TEXT NOT NULL,
-             place INTEGER NOT NULL, body TEXT NOT NULL
-         ) STRICT;
-         CREATE UNIQUE INDEX step_place ON step (run, place);
-         CREATE INDEX step_agent ON step (agent, n);
-         CREATE TABLE revision (
-             n INTEGER PRIMARY KEY REFERENCES changes (n), block TEXT NOT NULL, version INTEGER NOT NULL, job TEXT,
-             body TEXT NOT NULL
-         ) STRICT;
-         CREATE UNIQUE INDEX revision_version ON revision (block, version);
-         CREATE INDEX revision_job ON revision (job) WHERE job IS NOT NULL;
-         CREATE VIRTUAL TABLE words USING fts5 (
-             text, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2'
-         );",
-    );
-    sql
-}
-
-/// Mail with what limits it, and which delegation a worker's words answer.
-fn second() -> String {
-    let of_mail = [
-        inside("status", "$.status"),
-        inside("recipient", "$.to"),
-        inside("sender", "$.from"),
-        inside("expires", "$.expires_at"),
-        // What goes first has the lowest rank.
-        ",\nrank INTEGER AS (CASE WHEN json_valid(body) THEN
-             CASE body ->> '$.priority' WHEN 'high' THEN 0 WHEN 'normal' THEN 1 ELSE 2 END END) VIRTUAL"
-            .to_owned(),
-    ];
-    let mut sql = table(Kind::Mail, &of_mail.concat());
-    sql.push_str(&table(Kind::Postage, ""));
-    sql.push_str(
-        "CREATE INDEX mail_queue ON mail (status, recipient, rank, place);
-         CREATE INDEX mail_expiry ON mail (status, expires);
-         CREATE INDEX mail_recipient ON mail (recipient);
-         CREATE INDEX mail_sender ON mail (sender);
-         ALTER TABLE message ADD COLUMN answers TEXT;",
-    );
-    sql
-}
-
-/// The table of a kind of state rows.
-fn table(kind: Kind, inside: &str) -> String {
-    let table = kind.table();
-    format!(
-        "CREATE TABLE {table} (
-             place INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, lookup TEXT, body TEXT NOT NULL{inside}
-         ) STRICT;
-         CREATE INDEX {table}_lookup ON {table} (lookup) WHERE lookup IS NOT NULL;\n"
-    )
-}
-
-fn inside(column: &str, path: &str) -> String {
-    format!(",\n{column} TEXT AS (CASE WHEN json_valid(body) THEN body ->> '{path}' END) VIRTUAL")
-}
+/// The steps from one version to the next, each as its statements; the number of them is the version of the schema
+/// and of the JSON in it. A released one never changes: a new row kind or column is a file and a line of its own.
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    #[cfg(test)]
+    include_str!("migrations/sample.sql"),
+];
 
 /// What a file says about itself.
 struct Told {
@@ -138,7 +59,7 @@ fn accept(told: &Told, latest: usize, path: &Path) -> Result<usize, StoreError> 
 }
 
 /// Brings the file to the last of the migrations, each in one transaction, with a copy of the file before the first.
-pub(super) fn migrate(sql: &Sql, path: &Path, migrations: &[Migration]) -> Result<(), StoreError> {
+pub(super) fn migrate(sql: &Sql, path: &Path, migrations: &[&str]) -> Result<(), StoreError> {
     let from = accept(&told(sql, path)?, migrations.len(), path)?;
     let failed = |error: rusqlite::Error| refused(path, sentence(&error));
     sql.conn().query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).map_err(failed)?;
@@ -147,7 +68,7 @@ pub(super) fn migrate(sql: &Sql, path: &Path, migrations: &[Migration]) -> Resul
     }
     for (at, migration) in migrations.iter().enumerate().skip(from) {
         sql.conn().execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
-        let moved = step(sql, path, at, *migration, migrations.len());
+        let moved = step(sql, path, at, migration, migrations.len());
         if moved.is_err() && !sql.conn().is_autocommit() {
             sql.conn().execute_batch("ROLLBACK").map_err(failed)?;
         }
@@ -157,10 +78,10 @@ pub(super) fn migrate(sql: &Sql, path: &Path, migrations: &[Migration]) -> Resul
 }
 
 /// One migration, inside its transaction; nothing where another program has just done it.
-fn step(sql: &Sql, path: &Path, at: usize, migration: Migration, latest: usize) -> Result<(), StoreError> {
+fn step(sql: &Sql, path: &Path, at: usize, migration: &str, latest: usize) -> Result<(), StoreError> {
     let failed = |error: rusqlite::Error| refused(path, sentence(&error));
     if accept(&told(sql, path)?, latest, path)? == at {
-        sql.conn().execute_batch(&migration()).map_err(failed)?;
+        sql.conn().execute_batch(migration).map_err(failed)?;
         probe::pass(probe::MIGRATION);
         sql.conn().pragma_update(None, "application_id", APPLICATION).map_err(failed)?;
         sql.conn().pragma_update(None, "user_version", at + 1).map_err(failed)?;
@@ -202,15 +123,20 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
     use std::sync::Arc;
 
+    use super::super::tables::Tables;
     use super::super::{Options, Store};
     use super::*;
+    use crate::domain::state::{Kind, Rows as _, sample::Sample};
 
-    fn later() -> String {
-        "CREATE TABLE later (a TEXT) STRICT; INSERT INTO later VALUES ('made'); DROP INDEX job_team;".to_owned()
-    }
+    const LATER: &str = "CREATE TABLE later (a TEXT) STRICT; INSERT INTO later VALUES ('made'); DROP INDEX job_team;";
+    const BROKEN: &str = "CREATE TABLE later (a TEXT) STRICT; CREATE nonsense";
+    /// The versions there were before tests added one.
+    const RELEASED: usize = 2;
+    const LATEST: i64 = MIGRATIONS.len() as i64;
 
-    fn broken() -> String {
-        later() + "CREATE nonsense"
+    /// What there is, and this after it.
+    fn and(more: &'static str) -> Vec<&'static str> {
+        MIGRATIONS.iter().copied().chain([more]).collect()
     }
 
     fn writing(path: &Path) -> Sql {
@@ -233,23 +159,24 @@ mod tests {
     #[test]
     fn an_older_store_is_copied_and_upgraded_and_the_older_program_refuses_it() {
         let (_dir, path) = store();
-        migrate(&writing(&path), &path, &[first, second, later]).unwrap();
-        assert_eq!(version(&path), (3, 1));
-        let backup = backup_path(&path, 2);
-        assert_eq!(version(&backup), (2, 0), "the copy is the store as it was");
+        migrate(&writing(&path), &path, &and(LATER)).unwrap();
+        assert_eq!(version(&path), (LATEST + 1, 1));
+        let backup = backup_path(&path, MIGRATIONS.len());
+        assert_eq!(version(&backup), (LATEST, 0), "the copy is the store as it was");
         assert_eq!(std::fs::metadata(&backup).unwrap().permissions().mode() & 0o777, 0o600);
-        migrate(&writing(&path), &path, &[first, second, later]).unwrap();
+        migrate(&writing(&path), &path, &and(LATER)).unwrap();
         let refusal = Store::open(&path, Options::default()).unwrap_err().to_string();
-        assert!(refusal.contains("newer Nightdesk (version 3, this one knows 2)"), "{refusal}");
+        let newer = format!("newer Nightdesk (version {}, this one knows {LATEST})", LATEST + 1);
+        assert!(refusal.contains(&newer), "{refusal}");
         drop(Store::open(&backup, Options::default()).unwrap());
     }
 
     #[test]
     fn f13_a_migration_that_fails_leaves_the_old_store() {
         let (_dir, path) = store();
-        let refusal = migrate(&writing(&path), &path, &[first, second, broken]).unwrap_err().to_string();
+        let refusal = migrate(&writing(&path), &path, &and(BROKEN)).unwrap_err().to_string();
         assert!(refusal.starts_with("opening the store "), "{refusal}");
-        assert_eq!(version(&path), (2, 0));
+        assert_eq!(version(&path), (LATEST, 0));
         drop(Store::open(&path, Options::default()).unwrap());
     }
 
@@ -258,7 +185,7 @@ mod tests {
     fn role_upgrader() {
         let Some(path) = std::env::var_os("NIGHTDESK_TEST_UPGRADE") else { return };
         let path = PathBuf::from(path);
-        migrate(&writing(&path), &path, &[first, second, later]).unwrap();
+        migrate(&writing(&path), &path, &and(LATER)).unwrap();
     }
 
     #[test]
@@ -271,9 +198,9 @@ mod tests {
             .output()
             .unwrap();
         assert!(!killed.status.success(), "it was not killed");
-        assert_eq!(version(&path), (2, 0));
-        migrate(&writing(&path), &path, &[first, second, later]).unwrap();
-        assert_eq!(version(&path), (3, 1));
+        assert_eq!(version(&path), (LATEST, 0));
+        migrate(&writing(&path), &path, &and(LATER)).unwrap();
+        assert_eq!(version(&path), (LATEST + 1, 1));
     }
 
     #[test]
@@ -287,5 +214,55 @@ mod tests {
                 one.join().unwrap().unwrap();
             }
         });
+    }
+
+    /// A store as the released program makes it.
+    fn released() -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("old.db");
+        drop(super::super::file::make(&path).unwrap());
+        migrate(&writing(&path), &path, &MIGRATIONS[..RELEASED]).unwrap();
+        (dir, path)
+    }
+
+    fn schema(path: &Path) -> String {
+        let sql = writing(path);
+        let query = "SELECT type || '|' || name || '|' || tbl_name || '|' || ifnull(sql, '') FROM sqlite_schema \
+                     ORDER BY rowid";
+        let lines = sql.list(query, [], |row| row.get::<_, String>(0)).unwrap();
+        lines.into_iter().map(|line| line + "\n").collect()
+    }
+
+    #[test]
+    fn the_released_migrations_make_the_schema_they_always_made() {
+        let (_dir, path) = released();
+        assert_eq!(schema(&path), include_str!("migrations/0002.schema.txt"));
+    }
+
+    #[test]
+    fn every_kind_of_row_has_its_table() {
+        let (_dir, path) = store();
+        let sql = writing(&path);
+        for kind in Kind::ALL {
+            let columns = format!("SELECT count(*) FROM pragma_table_info('{}') WHERE name IN ", kind.table());
+            let columns = columns + "('place', 'key', 'lookup', 'body')";
+            let found: i64 = sql.conn().query_row(&columns, [], |row| row.get(0)).unwrap();
+            assert_eq!(found, 4, "{kind:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_new_row_kind_with_its_migration_opens_a_new_store_and_an_old_one() {
+        let (_dir, new) = store();
+        let (_older, old) = released();
+        for path in [new, old] {
+            let opened = Store::open(&path, Options::default()).unwrap();
+            let sample = Sample { key: "a".to_owned(), word: "b".to_owned() };
+            Tables(&writing(&path)).put(&sample).unwrap();
+            assert_eq!(opened.row::<Sample>("a").await.unwrap(), Some(sample.clone()));
+            assert_eq!(opened.find::<Sample>("b").await.unwrap(), [sample]);
+            let differences = opened.fold_check().await.unwrap().differences;
+            assert_eq!(differences, ["sample a is in its table and not in the log"], "the fold looks at it, too");
+        }
     }
 }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::connection::Sql;
 use super::error::Fault;
+use super::filter;
 use crate::domain::state::{Kind, Row, Rows};
 
 /// The tables, inside the transaction that is open on this connection.
@@ -36,9 +37,8 @@ impl Rows for Tables<'_> {
             return Ok(self.all::<T>()?.into_iter().filter(T::is_open).collect());
         }
         // Runs are many and most are over: the index gives those that are not.
-        let open = "SELECT key, body FROM run WHERE kind IN ('turn', 'speech', 'choice', 'job') \
-                    AND state IN ('queued', 'running', 'parked') ORDER BY key";
-        let rows = self.0.list(open, [], |row| Ok(row_of(T::KIND, row)))?;
+        let open = format!("SELECT key, body FROM run WHERE {} ORDER BY key", filter::open_runs(|_| true));
+        let rows = self.0.list(&open, [], |row| Ok(row_of(T::KIND, row)))?;
         rows.into_iter().filter(|row| !matches!(row, Err(Fault::Row(_)))).collect()
     }
 
@@ -79,7 +79,7 @@ pub(super) fn several<T: Row>(sql: &Sql, keys: &[String]) -> Result<Vec<Result<T
 /// The row a statement gives as (key, body).
 pub(super) fn row_of<T: DeserializeOwned>(kind: Kind, row: &rusqlite::Row<'_>) -> Result<T, Fault> {
     let key = lossy(row, 0)?;
-    parse(row, 1).map_err(|why| Fault::Row(format!("{} {key} cannot be read: {why}", noun(kind))))
+    parse(row, 1).map_err(|why| Fault::Row(format!("{} {key} cannot be read: {why}", kind.noun())))
 }
 
 /// A column of JSON text.
@@ -118,13 +118,4 @@ pub(super) fn with<T: DeserializeOwned>(
     let mut fields: Map<String, Value> = parse(row, column)?;
     fields.extend(columns.into_iter().map(|(name, value)| (name.to_owned(), value)));
     serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())
-}
-
-/// The kind as people call it.
-pub(super) fn noun(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Group => "group",
-        Kind::Call => "pending call",
-        other => other.table(),
-    }
 }

@@ -2,12 +2,10 @@
 
 use super::connection::Sql;
 use super::error::Fault;
-use super::tables::{get, noun, row_of, several};
+use super::tables::{get, row_of, several};
 use super::{Store, StoreError, messages, runs};
 use crate::domain::state::Row;
-use crate::domain::{
-    Agent, Block, BlockId, Conversation, ConversationId, Group, Job, Mail, Message, Run, RunId, RunKind,
-};
+use crate::domain::{Agent, Block, BlockId, Conversation, ConversationId, Group, Job, Mail, Message, Run, RunId};
 
 /// Everything a step of a run is made from.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,8 +71,8 @@ fn view(sql: &Sql, id: &RunId, context_bytes: usize) -> Result<StepView, Fault> 
     // One that has left its home group has left what is shared there.
     let home = home.filter(|home| home.agents().contains(&&agent.id));
     let blocks = blocks(sql, &agent, group.as_ref().or(home.as_ref()))?;
-    let heard = match &run.kind {
-        RunKind::Job { job, group, .. } => {
+    let heard = match run.kind.job() {
+        Some((job, group)) => {
             let job: Job = must(sql, job.as_str())?;
             let talk = sql.one("SELECT key, body FROM conversation WHERE lookup = ?1", [group.as_str()], |row| {
                 Ok(row_of(Conversation::KIND, row))
@@ -82,7 +80,7 @@ fn view(sql: &Sql, id: &RunId, context_bytes: usize) -> Result<StepView, Fault> 
             let talk = talk.unwrap_or_else(|| Err(Fault::Row(format!("group {group} has no conversation"))))?;
             worked(sql, job, talk, &run.conversation, context_bytes)?
         }
-        _ => spoken(sql, &run, context_bytes)?,
+        None => spoken(sql, &run, context_bytes)?,
     };
     let mail = mail(sql, &run)?;
     let seen = runs::last_step(sql, &agent.id)?.map(|step| step.saw).unwrap_or_default();
@@ -152,7 +150,7 @@ fn worked(
 }
 
 fn must<T: Row>(sql: &Sql, key: &str) -> Result<T, Fault> {
-    get(sql, key)?.ok_or_else(|| Fault::Row(format!("there is no {} {key}", noun(T::KIND))))
+    get(sql, key)?.ok_or_else(|| Fault::Row(format!("there is no {} {key}", T::KIND.noun())))
 }
 
 /// All of these, in their order, by one statement: a step of a large group has a hundred blocks and fifty colleagues.
@@ -163,5 +161,5 @@ fn must_all<T: Row>(sql: &Sql, keys: Vec<String>) -> Result<Vec<T>, Fault> {
     }
     let there: Vec<String> = found.iter().map(Row::key).collect();
     let missing = keys.into_iter().find(|key| !there.contains(key)).unwrap_or_default();
-    Err(Fault::Row(format!("there is no {} {missing}", noun(T::KIND))))
+    Err(Fault::Row(format!("there is no {} {missing}", T::KIND.noun())))
 }

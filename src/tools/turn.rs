@@ -5,13 +5,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Desk, Effect, Tool, arguments};
+use crate::domain::pattern::dynamic::CHOOSE;
 use crate::domain::terminate::RETURN_TO_USER;
 use crate::llm::ToolSpec;
-
-/// The tool a dynamic group's manager chooses with.
-pub const CHOOSE: &str = "choose_next_speaker";
-/// What it is called with when all has been said.
-pub const DONE: &str = "done";
 
 /// `pass`: the agent has nothing to say. Its speech is spent and is seen to be.
 pub struct Pass;

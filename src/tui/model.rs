@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use crate::domain::state::Kind;
 use crate::domain::{
     Agent, AgentId, Block, BlockId, Change, Conversation, ConversationId, Group, GroupId, Job, Mail, PendingCall,
-    Revision, Run, RunId, RunKind, StepId,
+    Revision, Run, RunId, StepId,
 };
 use crate::engine::wire::{Address, LiveUpdate, Overview, Phase, RowUpdate, Update};
 
@@ -232,25 +232,19 @@ impl Model {
 
     fn put_run(&mut self, run: Run) {
         let over = run.is_finished();
-        match &run.kind {
-            RunKind::Turn { .. } if over => {
-                self.runs.retain(|known| known.id != run.id && known.parent.as_ref() != Some(&run.id));
-                // Workers are runs of a speech of it.
-                let left: Vec<RunId> = self.runs.iter().map(|known| known.id.clone()).collect();
-                let stays = |run: &Run| !run.is_finished() || run.parent.as_ref().is_some_and(|id| left.contains(id));
-                self.runs.retain(stays);
-                self.last_turns.insert(run.conversation.clone(), run);
-            }
-            RunKind::Job { .. } if over => self.runs.retain(|known| known.id != run.id),
-            // A speech that is over counts until its turn is; its turn may have ended in the same commit.
-            RunKind::Speech { .. } | RunKind::Choice { .. }
-                if over && !self.runs.iter().any(|known| run.parent.as_ref() == Some(&known.id)) =>
-            {
-                self.runs.retain(|known| known.id != run.id);
-            }
-            RunKind::Turn { .. } | RunKind::Speech { .. } | RunKind::Choice { .. } | RunKind::Job { .. } => {
-                upsert(&mut self.runs, run, |run| &run.id);
-            }
+        // What is over counts until the run that made it is; that one may have ended in the same commit.
+        let counts = self.runs.iter().any(|known| run.parent.as_ref() == Some(&known.id));
+        if over && run.kind.is_turn() {
+            self.runs.retain(|known| known.id != run.id && known.parent.as_ref() != Some(&run.id));
+            // Workers are runs of a speech of it.
+            let left: Vec<RunId> = self.runs.iter().map(|known| known.id.clone()).collect();
+            let stays = |run: &Run| !run.is_finished() || run.parent.as_ref().is_some_and(|id| left.contains(id));
+            self.runs.retain(stays);
+            self.last_turns.insert(run.conversation.clone(), run);
+        } else if over && !counts {
+            self.runs.retain(|known| known.id != run.id);
+        } else {
+            upsert(&mut self.runs, run, |run| &run.id);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the forms of groups and agents look like.
 
 use crate::support::app_harness::{Desk, overview, said, story};
-use nightdesk::domain::group::ManagerType;
+use nightdesk::domain::ManagerType;
 use nightdesk::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Editor, Group};
 use nightdesk::engine::wire::{Fault, Overview, Reply};
 use nightdesk::tui::effect::Msg;

@@ -1,8 +1,8 @@
 //! The workbench as plain data: keys in, state and effects out.
 
 use crate::support::app_harness::{self, Desk};
+use nightdesk::domain::StopReason;
 use nightdesk::domain::message::NoticeKind;
-use nightdesk::domain::run::StopReason;
 use nightdesk::domain::{Change, Content, RunState};
 use nightdesk::engine::wire::{Fault, Phase, Reply, Request, RowUpdate};
 use nightdesk::tui::effect::{Effect, Leave, Msg};

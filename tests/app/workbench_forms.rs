@@ -1,7 +1,7 @@
 //! Groups and agents made, changed and deleted from the workbench: keys in, requests out.
 
 use crate::support::app_harness::{Desk, overview, said, story};
-use nightdesk::domain::group::ManagerType;
+use nightdesk::domain::ManagerType;
 use nightdesk::domain::state::Kind;
 use nightdesk::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Editor, Group, GroupId, GroupStatus, Rule};
 use nightdesk::engine::wire::{Address, AgentForm, Fault, GroupForm, Overview, Reply, Request, RowUpdate, Setting};

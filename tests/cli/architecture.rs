@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-#[path = "house/cycles.rs"]
+#[path = "cycles.rs"]
 mod cycles;
 
 /// Files longer than this ask whether they hold two things.

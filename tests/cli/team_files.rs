@@ -6,7 +6,7 @@ use nightdesk::agentfile::team::{self, Existing, Plan, Surroundings, TeamError, 
 use nightdesk::domain::state::{Memory, Rows};
 use nightdesk::domain::{
     Agent, AgentId, Block, BlockId, BlockOwner, Change, Editor, Group, GroupStatus, Ids, ManagerType, Revision, Rule,
-    Terminate,
+    TerminationCondition,
 };
 
 const FIXTURES: [&str; 7] = ["approvals", "bureau", "newsroom", "pair", "panel", "review", "scripted"];
@@ -416,8 +416,8 @@ fn every_setting_of_a_group_reaches_it_and_what_changes_is_told() {
     assert_eq!((group.wait_seconds, group.mail_per_minute), (Some(60), Some(9)));
     assert_eq!(group.status, GroupStatus::Paused);
     assert_eq!((group.roles[&bob].as_str(), group.roles[&chair].as_str()), ("reviewer", "chair"));
-    let both = Terminate::All(vec![Terminate::Speaker(bob), Terminate::ToUser(true)]);
-    assert_eq!(group.terminate, Some(Terminate::Any(vec![Terminate::Tokens(20_000), both])));
+    let both = TerminationCondition::All(vec![TerminationCondition::Speaker(bob), TerminationCondition::ToUser(true)]);
+    assert_eq!(group.terminate, Some(TerminationCondition::Any(vec![TerminationCondition::Tokens(20_000), both])));
 
     let robin = "members = [\"ann\"]\ncontinue_order = true";
     desk.apply(&small(robin, "", ""));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use nightdesk::domain::{
     Agent, AgentId, Block, BlockOwner, Change, Conversation, Group, GroupId, JobState, ManagerType, RunState,
-    StopReason, Terminate,
+    StopReason, TerminationCondition,
 };
 use nightdesk::engine::wire::{Address, AgentForm, Fault, GroupForm, Reply, Request, Setting};
 
@@ -92,7 +92,7 @@ async fn a_group_and_its_new_agents_are_one_commit_and_others_join_by_reference(
         members: Some(names(&["dee", "test/ann"])),
         manager_agent: Some("host".to_owned()),
         roles: BTreeMap::from([("dee".to_owned(), "asks".to_owned())]),
-        terminate: Setting::Set(Terminate::Speaker(AgentId::from("dee"))),
+        terminate: Setting::Set(TerminationCondition::Speaker(AgentId::from("dee"))),
         ..GroupForm::default()
     };
     let head = *world.store().head().borrow();
@@ -104,7 +104,11 @@ async fn a_group_and_its_new_agents_are_one_commit_and_others_join_by_reference(
     assert_eq!(panel.members[1], agent_id("ann"));
     assert_eq!(name(panel.manager_agent.as_ref().unwrap()), "host");
     assert_eq!(panel.roles.get(&panel.members[0]).unwrap(), "asks");
-    assert_eq!(panel.terminate, Some(Terminate::Speaker(panel.members[0].clone())), "a name becomes the agent");
+    assert_eq!(
+        panel.terminate,
+        Some(TerminationCondition::Speaker(panel.members[0].clone())),
+        "a name becomes the agent"
+    );
     world.close().await;
 }
 
@@ -131,7 +135,7 @@ async fn nought_and_none_take_a_setting_away_and_what_is_not_named_stays() {
     let world = World::new(Plan { background: &["keeper"], every_turns: Some(3), ..Plan::default() }).await;
     let set = GroupForm {
         max_turns: Setting::Set(2),
-        terminate: Setting::Set(Terminate::Text("done".to_owned())),
+        terminate: Setting::Set(TerminationCondition::Text("done".to_owned())),
         description: Some("talks".to_owned()),
         ..GroupForm::default()
     };

@@ -1,6 +1,6 @@
 //! Conditions end a turn, whatever its pattern: each by its key, with a sentence, and from committed rows alone.
 
-use nightdesk::domain::{Group, ManagerType, StopReason, Terminate};
+use nightdesk::domain::{Group, ManagerType, StopReason, TerminationCondition};
 use nightdesk::engine::wire::Request;
 
 use crate::stop;
@@ -9,7 +9,7 @@ use crate::support::engine_harness::{Plan, World, agent_id, group_id};
 const SPEAKS: &str = "[default]\ntext = \"{agent} speaks\"\ntokens_in = 90\ntokens_out = 10\nfirst_delay_ms = 2000\n";
 
 /// A round robin of three with nine speeches that ends so.
-fn ends(terminate: Terminate) -> Plan {
+fn ends(terminate: TerminationCondition) -> Plan {
     let group = Group { terminate: Some(terminate), ..Group::new(group_id(), "test", ManagerType::RoundRobin) };
     Plan { script: SPEAKS, max_turns: Some(9), group: Some(group), ..Plan::default() }
 }
@@ -26,21 +26,26 @@ async fn played(plan: Plan) -> (StopReason, usize, String) {
 
 #[tokio::test(start_paused = true)]
 async fn each_condition_ends_a_round_robin_turn_with_its_key_and_a_sentence() {
-    let text = |text: &str| Terminate::Text(text.to_owned());
+    let text = |text: &str| TerminationCondition::Text(text.to_owned());
     let cases = [
-        (Terminate::MaxTurns(4), StopReason::MaxTurns, 4, "(the speeches of the turn are spent (4))"),
+        (TerminationCondition::MaxTurns(4), StopReason::MaxTurns, 4, "(the speeches of the turn are spent (4))"),
         (text("bob speaks"), StopReason::Text, 2, "(the text that ends the turn was said (bob speaks))"),
-        (Terminate::Speaker(agent_id("cid")), StopReason::Speaker, 3, "(cid has spoken, whose word is the last)"),
-        (Terminate::Tokens(500), StopReason::Tokens, 5, "(the tokens of the turn are spent (500))"),
-        (Terminate::Seconds(7), StopReason::Seconds, 4, "(the time of the turn is over (7 s))"),
         (
-            Terminate::Any(vec![Terminate::Tokens(20_000), text("ann speaks")]),
+            TerminationCondition::Speaker(agent_id("cid")),
+            StopReason::Speaker,
+            3,
+            "(cid has spoken, whose word is the last)",
+        ),
+        (TerminationCondition::Tokens(500), StopReason::Tokens, 5, "(the tokens of the turn are spent (500))"),
+        (TerminationCondition::Seconds(7), StopReason::Seconds, 4, "(the time of the turn is over (7 s))"),
+        (
+            TerminationCondition::Any(vec![TerminationCondition::Tokens(20_000), text("ann speaks")]),
             StopReason::Text,
             1,
             "(the text that ends the turn was said (ann speaks))",
         ),
         (
-            Terminate::All(vec![text("ann speaks"), Terminate::Tokens(600)]),
+            TerminationCondition::All(vec![text("ann speaks"), TerminationCondition::Tokens(600)]),
             StopReason::Tokens,
             6,
             "(the tokens of the turn are spent (600))",
@@ -56,10 +61,10 @@ async fn each_condition_ends_a_round_robin_turn_with_its_key_and_a_sentence() {
 async fn what_the_user_says_and_what_was_said_in_turns_before_ends_nothing() {
     let world = World::new(Plan {
         max_turns: Some(3),
-        ..ends(Terminate::Any(vec![
-            Terminate::Text("hello".to_owned()),
-            Terminate::Seconds(10),
-            Terminate::Tokens(400),
+        ..ends(TerminationCondition::Any(vec![
+            TerminationCondition::Text("hello".to_owned()),
+            TerminationCondition::Seconds(10),
+            TerminationCondition::Tokens(400),
         ]))
     })
     .await;
@@ -75,7 +80,7 @@ async fn what_the_user_says_and_what_was_said_in_turns_before_ends_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn time_spent_in_the_queue_is_no_time_of_the_turn() {
-    let world = World::new(Plan { max_turns: Some(3), ..ends(Terminate::Seconds(8)) }).await;
+    let world = World::new(Plan { max_turns: Some(3), ..ends(TerminationCondition::Seconds(8)) }).await;
     let mut runs = Vec::new();
     for text in ["one", "two", "three"] {
         runs.push(world.post(text).await);
@@ -104,10 +109,10 @@ text = "{agent} speaks"
 #[tokio::test(start_paused = true)]
 async fn a_condition_that_holds_in_the_middle_of_a_speech_ends_it_before_its_next_step() {
     for (terminate, reason) in [
-        (Terminate::Tokens(300), StopReason::Tokens),
-        (Terminate::Seconds(5), StopReason::Seconds),
-        (Terminate::Tool("memory_insert".to_owned()), StopReason::Tool),
-        (Terminate::Text("ann speaks".to_owned()), StopReason::Text),
+        (TerminationCondition::Tokens(300), StopReason::Tokens),
+        (TerminationCondition::Seconds(5), StopReason::Seconds),
+        (TerminationCondition::Tool("memory_insert".to_owned()), StopReason::Tool),
+        (TerminationCondition::Text("ann speaks".to_owned()), StopReason::Text),
     ] {
         let steps = if matches!(reason, StopReason::Tokens | StopReason::Seconds) { 3 } else { 1 };
         let world = World::new(Plan { script: NOTES, ..ends(terminate) }).await;
@@ -132,7 +137,7 @@ arguments = { label = "nowhere", new_str = "- more" }
 [default]
 text = "{agent} speaks"
 "#;
-    let plan = Plan { script, max_turns: Some(3), ..ends(Terminate::Tool("memory_insert".to_owned())) };
+    let plan = Plan { script, max_turns: Some(3), ..ends(TerminationCondition::Tool("memory_insert".to_owned())) };
     let (reason, spoke, last) = played(plan).await;
     assert_eq!((reason, spoke, last.as_str()), (StopReason::MaxTurns, 3, "cid: cid speaks"));
 }
@@ -151,8 +156,8 @@ fault = { kind = "status", status = 401 }
 [default]
 text = "{agent} speaks"
 "#;
-    let either = ["ann", "bob"].map(|name| Terminate::Speaker(agent_id(name))).to_vec();
-    let world = World::new(Plan { script, max_turns: Some(3), ..ends(Terminate::Any(either)) }).await;
+    let either = ["ann", "bob"].map(|name| TerminationCondition::Speaker(agent_id(name))).to_vec();
+    let world = World::new(Plan { script, max_turns: Some(3), ..ends(TerminationCondition::Any(either)) }).await;
     assert_eq!(stop(&world.send("hello").await), StopReason::MaxTurns);
     assert_eq!(stop(&world.send("hello").await), StopReason::Speaker);
     assert_eq!(world.transcript().await.last().unwrap(), "(ann has spoken, whose word is the last)");
@@ -171,7 +176,7 @@ arguments = { reason = "which of the two budgets holds?" }
 [default]
 text = "{agent} speaks"
 "#;
-    let world = World::new(Plan { script, ..ends(Terminate::ToUser(true)) }).await;
+    let world = World::new(Plan { script, ..ends(TerminationCondition::ToUser(true)) }).await;
     let run = world.send("hello").await;
     assert_eq!(stop(&run), StopReason::ToUser);
     let expected = [
@@ -196,7 +201,7 @@ text = "{agent} speaks"
 
 #[tokio::test(start_paused = true)]
 async fn a_word_from_outside_ends_the_turn_at_the_next_step() {
-    let world = World::new(ends(Terminate::External("enough".to_owned()))).await;
+    let world = World::new(ends(TerminationCondition::External("enough".to_owned()))).await;
     let conversation = {
         world.send("@ann warm up").await;
         world.conversation().await.id
@@ -217,7 +222,12 @@ async fn a_word_from_outside_ends_the_turn_at_the_next_step() {
 
 #[tokio::test(start_paused = true)]
 async fn a_turn_that_ends_by_a_condition_ends_alike_after_a_restart() {
-    let all = || ends(Terminate::All(vec![Terminate::Text("bob speaks".to_owned()), Terminate::Tokens(400)]));
+    let all = || {
+        ends(TerminationCondition::All(vec![
+            TerminationCondition::Text("bob speaks".to_owned()),
+            TerminationCondition::Tokens(400),
+        ]))
+    };
     let expected = played(all()).await;
     assert_eq!(expected.0, StopReason::Tokens);
     for speaker in ["ann", "bob", "cid"] {
@@ -235,19 +245,19 @@ async fn a_turn_that_ends_by_a_condition_ends_alike_after_a_restart() {
 
 #[tokio::test(start_paused = true)]
 async fn conditions_end_dynamic_supervisor_and_sleeptime_turns_too() {
-    let of = |kind: ManagerType, terminate: Terminate| {
+    let of = |kind: ManagerType, terminate: TerminationCondition| {
         let group = Group { terminate: Some(terminate), ..Group::new(group_id(), "test", kind) };
         let (members, background): (&[&str], &[&str]) =
             if kind == ManagerType::Sleeptime { (&[], &["night"]) } else { (&["bob", "cid"], &[]) };
         Plan { script: NOTES, members, background, manager: Some("ann"), group: Some(group), ..Plan::default() }
     };
     for kind in [ManagerType::Supervisor, ManagerType::Sleeptime] {
-        let (reason, spoke, last) = played(of(kind, Terminate::Tokens(200))).await;
+        let (reason, spoke, last) = played(of(kind, TerminationCondition::Tokens(200))).await;
         assert_eq!((reason, spoke), (StopReason::Tokens, 2), "{kind:?}");
         assert_eq!(last, "(the tokens of the turn are spent (200))");
     }
     // The manager's tries count, too: none of its calls is a choice.
-    let (reason, spoke, last) = played(of(ManagerType::Dynamic, Terminate::Tokens(200))).await;
+    let (reason, spoke, last) = played(of(ManagerType::Dynamic, TerminationCondition::Tokens(200))).await;
     assert_eq!((reason, spoke, last.as_str()), (StopReason::Tokens, 2, "(the tokens of the turn are spent (200))"));
 }
 
@@ -267,9 +277,13 @@ tokens_in = 90
 tokens_out = 10
 "#;
     for (terminate, reason, last) in [
-        (Terminate::Tokens(250), StopReason::Tokens, "(the tokens of the turn are spent (250))"),
-        (Terminate::MaxTurns(2), StopReason::MaxTurns, "(the speeches of the turn are spent (2))"),
-        (Terminate::Speaker(agent_id("cid")), StopReason::Speaker, "(cid has spoken, whose word is the last)"),
+        (TerminationCondition::Tokens(250), StopReason::Tokens, "(the tokens of the turn are spent (250))"),
+        (TerminationCondition::MaxTurns(2), StopReason::MaxTurns, "(the speeches of the turn are spent (2))"),
+        (
+            TerminationCondition::Speaker(agent_id("cid")),
+            StopReason::Speaker,
+            "(cid has spoken, whose word is the last)",
+        ),
     ] {
         let group = Group { terminate: Some(terminate), ..Group::new(group_id(), "test", ManagerType::Supervisor) };
         let plan =
@@ -321,7 +335,7 @@ text = "{agent} on {turn}"
 
 #[tokio::test(start_paused = true)]
 async fn a_group_without_conditions_reads_nothing_for_them() {
-    let cost = async |terminate: Option<Terminate>| {
+    let cost = async |terminate: Option<TerminationCondition>| {
         let group = Group { terminate, ..Group::new(group_id(), "test", ManagerType::RoundRobin) };
         let world = World::new(Plan { group: Some(group), ..Plan::default() }).await;
         world.send("warm up").await;
@@ -331,14 +345,14 @@ async fn a_group_without_conditions_reads_nothing_for_them() {
         world.close().await;
         cost
     };
-    let (none, some) = (cost(None).await, cost(Some(Terminate::Tokens(1_000_000))).await);
+    let (none, some) = (cost(None).await, cost(Some(TerminationCondition::Tokens(1_000_000))).await);
     println!("statements a turn of three steps: {none} without, {some} with a condition");
     assert!(none < some, "{none} {some}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_end_is_told_to_people_and_not_to_models() {
-    let world = World::new(ends(Terminate::MaxTurns(2))).await;
+    let world = World::new(ends(TerminationCondition::MaxTurns(2))).await;
     world.send("hello").await;
     world.send("again").await;
     let told = world.asked_of("ann").pop().unwrap();

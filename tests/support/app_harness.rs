@@ -9,11 +9,11 @@ use std::num::NonZeroU16;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use nightdesk::domain::group::{ManagerType, Sleeptime};
+use nightdesk::domain::group::Sleeptime;
 use nightdesk::domain::{
     Actor, Agent, AgentId, Block, BlockId, BlockOwner, Change, Content, Conversation, ConversationId,
-    ConversationOwner, Editor, Group, GroupId, Job, JobId, JobOutcome, JobState, Logged, Message, MessageId, Revision,
-    Run, RunId, RunKind, RunState, StepId, Trigger,
+    ConversationOwner, Editor, Group, GroupId, Job, JobId, JobOutcome, JobState, Logged, ManagerType, Message,
+    MessageId, Revision, Run, RunId, RunKind, RunState, StepId, Trigger,
 };
 use nightdesk::engine::wire::{Fault, LiveUpdate, Overview, Phase, Reply, Request, RowUpdate, Update};
 use nightdesk::tui::app::{App, view::view};

@@ -1,6 +1,7 @@
 //! What the tables of a team file say of each other: a pattern that cannot run cannot be written down.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use super::keys::nearest;
 use super::table::Reader;
@@ -9,7 +10,8 @@ use super::{AgentSpec, GroupSpec, Name, RuleSpec, TeamFile};
 use crate::domain::agent::BACKGROUND_TOOLS;
 use crate::domain::block::folded;
 use crate::domain::group::{MAX_MEMBERS, MAX_SHARED_BLOCKS};
-use crate::domain::{AgentId, ManagerType, Rule};
+use crate::domain::pattern::shape::{Flaw, Inspector, List, Place, Shape};
+use crate::domain::{AgentId, Rule};
 
 /// The label of the block that holds an agent's `persona`.
 pub(super) const PERSONA: &str = "persona";
@@ -41,90 +43,91 @@ fn once<'a>(reader: &mut Reader<'_>, noun: &str, all: impl Iterator<Item = (&'a 
     }
 }
 
-/// What the manager type asks for.
+/// Whether the pattern can run with these agents in these places.
 fn shape(reader: &mut Reader<'_>, group: &GroupSpec) {
-    let background = group.sleeptime.as_ref();
-    match group.manager_type {
-        ManagerType::RoundRobin => {
-            if let Some(manager) = &group.manager_agent {
-                let said = "round_robin has no manager_agent; name the agent in members, or use manager_type sleeptime";
-                reader.fault(manager.line, said);
-            }
-            if group.members.is_empty() {
-                reader.fault(group.line, "round_robin needs members, the names of one agent or more who speak in turn");
-            }
-        }
-        ManagerType::Supervisor | ManagerType::Dynamic => orchestrated(reader, group),
-        ManagerType::Sleeptime => {
-            if let Some(first) = group.members.first() {
-                let said = "sleeptime has no members; manager_agent answers, and [group.sleeptime] agents work in \
-                            the background";
-                reader.fault(first.line, said);
-            }
-            if group.manager_agent.is_none() {
-                reader.fault(group.line, "sleeptime needs manager_agent, the name of the agent who answers");
-            }
-            if background.is_none() {
-                reader.fault(group.line, "sleeptime needs [group.sleeptime] with agents, one or more");
-            }
-        }
+    let texts = |names: &[Name]| names.iter().map(|name| name.text.clone()).collect::<Vec<String>>();
+    let background = group.sleeptime.as_ref().map(|sleeptime| texts(&sleeptime.agents));
+    let shape = Shape {
+        manager_type: group.manager_type,
+        members: &texts(&group.members),
+        manager: group.manager_agent.as_ref().map(|name| &name.text),
+        background: background.as_deref(),
+        shared_blocks: group.shared_blocks.len(),
+    };
+    let Ok(()) = shape.inspect(&mut Faults { reader, group });
+}
+
+/// Makes each flaw of a group a fault on its line.
+struct Faults<'a, 'r> {
+    reader: &'a mut Reader<'r>,
+    group: &'a GroupSpec,
+}
+
+impl Inspector<String> for Faults<'_, '_> {
+    type Error = Infallible;
+
+    fn name(&mut self, agent: &String) -> Result<String, Infallible> {
+        Ok(short(agent).to_owned())
     }
-    if let Some(sleeptime) = background {
-        if sleeptime.agents.is_empty() {
-            reader.fault(
-                sleeptime.line,
-                "[group.sleeptime] needs agents, the names of one or more who work in the background",
-            );
-        }
-        let manager = group.manager_agent.as_ref().map(|name| name.text.as_str());
-        for both in sleeptime.agents.iter().filter(|name| Some(name.text.as_str()) == manager) {
-            reader.fault(
-                both.line,
-                format!("{:?} is the manager_agent and cannot work in the background too", both.text),
-            );
-        }
-    }
-    if group.members.len() > MAX_MEMBERS {
-        let count = group.members.len();
-        reader.fault(group.members[MAX_MEMBERS].line, format!("{count} members are over the limit of {MAX_MEMBERS}"));
-    }
-    if group.shared_blocks.len() > MAX_SHARED_BLOCKS {
-        let count = group.shared_blocks.len();
-        let line = group.shared_blocks[MAX_SHARED_BLOCKS].line;
-        reader.fault(line, format!("{count} shared blocks are over the limit of {MAX_SHARED_BLOCKS}"));
+
+    fn flaw(&mut self, flaw: Flaw) -> Result<(), Infallible> {
+        let group = self.group;
+        let kind = group.manager_type.as_str();
+        let named = |place| group.at(place).map_or((group.line, ""), |name| (name.line, name.text.as_str()));
+        let (line, text) = match flaw {
+            Flaw::NoMembers(work) => {
+                (group.line, format!("{kind} needs members, the names of one agent or more who {work}"))
+            }
+            Flaw::NoManager { does, .. } => {
+                (group.line, format!("{kind} needs manager_agent, the name of the agent who {does}"))
+            }
+            Flaw::ManagerNotUsed(instead) => {
+                (named((List::Manager, 0)).0, format!("{kind} has no manager_agent; {instead}"))
+            }
+            Flaw::MembersNotUsed(instead) => (named((List::Members, 0)).0, format!("{kind} has no members; {instead}")),
+            Flaw::ManagerIsMember { place, does } => {
+                let (line, name) = named(place);
+                (line, format!("{name:?} is the manager_agent, who {does}, and cannot be a member too"))
+            }
+            Flaw::NoBackground => (group.line, format!("{kind} needs [group.sleeptime] with agents, one or more")),
+            Flaw::EmptyBackground => (
+                group.sleeptime.as_ref().map_or(group.line, |sleeptime| sleeptime.line),
+                "[group.sleeptime] needs agents, the names of one or more who work in the background".to_owned(),
+            ),
+            Flaw::ManagerInBackground(place) => {
+                let (line, name) = named(place);
+                (line, format!("{name:?} is the manager_agent and cannot work in the background too"))
+            }
+            Flaw::TooManyMembers(place) => {
+                let count = group.members.len();
+                (named(place).0, format!("{count} members are over the limit of {MAX_MEMBERS}"))
+            }
+            Flaw::TooManySharedBlocks => {
+                let (count, line) = (group.shared_blocks.len(), group.shared_blocks[MAX_SHARED_BLOCKS].line);
+                (line, format!("{count} shared blocks are over the limit of {MAX_SHARED_BLOCKS}"))
+            }
+            Flaw::Twice(place) => {
+                let (line, name) = named(place);
+                let key = match place.0 {
+                    List::Members => "members",
+                    List::Manager => "manager_agent",
+                    List::Background => "agents",
+                };
+                (line, twice(key, name))
+            }
+            Flaw::SameName { place, other } => {
+                let ((line, text), (_, other)) = (named(place), named(other));
+                let name = short(text);
+                (line, format!("{text:?} and {other:?} would both be called {name} in this group; rename one"))
+            }
+        };
+        self.reader.fault(line, text);
+        Ok(())
     }
 }
 
-/// A manager who is no member, and members.
-fn orchestrated(reader: &mut Reader<'_>, group: &GroupSpec) {
-    let kind = group.manager_type.as_str();
-    let (does, work) = match group.manager_type {
-        ManagerType::Supervisor => ("delegates", "work"),
-        _ => ("chooses who speaks", "speak"),
-    };
-    if group.members.is_empty() {
-        reader.fault(group.line, format!("{kind} needs members, the names of one agent or more who {work}"));
-    }
-    let Some(manager) = &group.manager_agent else {
-        reader.fault(group.line, format!("{kind} needs manager_agent, the name of the agent who {does}"));
-        return;
-    };
-    if let Some(both) = group.members.iter().find(|name| name.text == manager.text) {
-        let said = format!("{:?} is the manager_agent, who {does}, and cannot be a member too", both.text);
-        reader.fault(both.line, said);
-    }
-}
-
-/// Names are how agents are spoken to: one from here and one from elsewhere may not share one.
-fn distinct(reader: &mut Reader<'_>, group: &GroupSpec) {
-    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
-    for Name { text, line } in group.all() {
-        let other = seen.entry(folded(short(text))).or_insert(text);
-        if *other != text {
-            let said = format!("{text:?} and {other:?} would both be called {} in this group; rename one", short(text));
-            reader.fault(*line, said);
-        }
-    }
+fn twice(key: &str, name: &str) -> String {
+    format!("{key} names {name:?} twice; once is enough")
 }
 
 /// The part of a name behind its group.
@@ -155,7 +158,7 @@ fn contacts(reader: &mut Reader<'_>, group: &GroupSpec, agent: &AgentSpec) {
         } else if !is_full(text) {
             reader.fault(*line, format!("contacts names {text:?}; write agents of other groups as \"group/name\""));
         } else if agent.contacts[..at].iter().any(|before| before.text == *text) {
-            reader.fault(*line, format!("contacts names {text:?} twice; once is enough"));
+            reader.fault(*line, twice("contacts", text));
         }
     }
 }
@@ -181,7 +184,6 @@ fn references(reader: &mut Reader<'_>, file: &TeamFile) {
             listed(reader, "speaker", std::slice::from_ref(speaker), "agent", &agents);
         }
     }
-    distinct(reader, group);
     in_group(reader, group);
     listed(reader, "shared_blocks", &group.shared_blocks, "block", &labels);
     for agent in &file.agents {
@@ -192,8 +194,9 @@ fn references(reader: &mut Reader<'_>, file: &TeamFile) {
 
 fn listed(reader: &mut Reader<'_>, key: &str, names: &[Name], noun: &str, known: &[&str]) {
     for (at, Name { text, line }) in names.iter().enumerate() {
-        if names[..at].iter().any(|before| before.text == *text) {
-            reader.fault(*line, format!("{key} names {text:?} twice; once is enough"));
+        // Lists of agents that make a group's shape are looked at there.
+        if noun != "agent" && names[..at].iter().any(|before| before.text == *text) {
+            reader.fault(*line, twice(key, text));
         }
         // Whether another group has such an agent is known where the file is applied.
         if known.contains(&text.as_str()) || noun == "agent" && is_full(text) {
@@ -266,6 +269,15 @@ impl GroupSpec {
     pub(super) fn all(&self) -> impl Iterator<Item = &Name> {
         let background = self.sleeptime.iter().flat_map(|sleeptime| &sleeptime.agents);
         self.members.iter().chain(&self.manager_agent).chain(background)
+    }
+
+    /// The name at this place of the group's shape.
+    fn at(&self, (list, at): Place) -> Option<&Name> {
+        match list {
+            List::Members => self.members.get(at),
+            List::Manager => self.manager_agent.as_slice().get(at),
+            List::Background => self.sleeptime.as_ref().and_then(|sleeptime| sleeptime.agents.get(at)),
+        }
     }
 
     /// True when some list of the group names this agent.

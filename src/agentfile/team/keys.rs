@@ -1,5 +1,7 @@
 //! The keys of a team file: ours, Letta's with our answer, and what a slip of the pen was meant to be.
 
+use crate::domain::TerminationCondition;
+
 /// The tables of a team file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Table {
@@ -53,9 +55,7 @@ impl Table {
                 "sleeptime",
             ],
             Self::Sleeptime => &["agents", "every_turns"],
-            Self::Terminate => {
-                &["any", "all", "max_turns", "text", "speaker", "tokens", "seconds", "tool", "to_user", "external"]
-            }
+            Self::Terminate => TerminationCondition::KEYS,
             Self::Block => &["label", "description", "value", "limit", "read_only", "tags"],
             Self::Agent => &[
                 "name",

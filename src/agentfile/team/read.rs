@@ -1,6 +1,7 @@
 //! The tables of a team file, each by itself: kinds, ranges and forms. What they say of each other is
 //! [`super::check`]'s.
 
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
@@ -11,14 +12,12 @@ use super::{AgentSpec, BlockSpec, GroupSpec, Name, SleeptimeSpec, Surroundings, 
 use crate::domain::agent::is_name;
 use crate::domain::agent::{BACKGROUND_TOOLS, DEFAULT_TOOLS};
 use crate::domain::block::{DEFAULT_LIMIT, check_label};
-use crate::domain::group::{DEFAULT_TERMINATION_TOKEN, SETTINGS};
+use crate::domain::group::DEFAULT_TERMINATION_TOKEN;
 use crate::domain::terminate::RETURN_TO_USER;
-use crate::domain::{GroupStatus, ManagerType};
+use crate::domain::{GroupStatus, ManagerType, Trigger};
 
 /// Manager types that have a name but no engine yet.
 const LATER: [&str; 2] = ["handoff", "voice_sleeptime"];
-/// Tools a manager type or a condition gives: they are not asked for, but rules and conditions may name them.
-const GIVEN: [&str; 3] = ["delegate", "send_message_to_all_agents_in_group", RETURN_TO_USER];
 /// The longest role, in characters: it stands behind a name.
 const ROLE: usize = 60;
 
@@ -91,9 +90,10 @@ fn group(reader: &mut Reader<'_>, top: &Section<'_>, around: &Surroundings<'_>) 
 
 /// A key that only another manager type would look at is no key of this group.
 fn belongings(reader: &mut Reader<'_>, section: &Section<'_>, kind: ManagerType) {
-    for (key, kinds) in SETTINGS {
-        if section.get(key).is_some() && !kinds.contains(&kind) {
-            let kinds = kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(" and ");
+    let special: BTreeSet<&str> = ManagerType::special_settings().collect();
+    for key in special {
+        if section.get(key).is_some() && !kind.has_setting(key) {
+            let kinds = ManagerType::with_setting(key).join(" and ");
             let said = format!("belongs to {kinds} groups, and this one is {}; leave it out", kind.as_str());
             section.fault(reader, key, said);
         }
@@ -150,10 +150,12 @@ fn roles(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<(Name, String)> 
     roles
 }
 
-/// The tools that rules and conditions may name.
+/// The tools that rules and conditions may name, also those that a manager type or a condition gives.
 fn mentioned<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let mut given = ManagerType::given_tools();
+    given.push(RETURN_TO_USER);
     let mut known: Vec<&str> =
-        DEFAULT_TOOLS.iter().chain(&BACKGROUND_TOOLS).chain(&GIVEN).chain(more).copied().collect();
+        DEFAULT_TOOLS.iter().chain(&BACKGROUND_TOOLS).chain(&given).chain(more).copied().collect();
     known.sort_unstable();
     known.dedup();
     known
@@ -162,7 +164,12 @@ fn mentioned<'a>(more: &[&'a str]) -> Vec<&'a str> {
 fn sleeptime(reader: &mut Reader<'_>, group: &Section<'_>) -> Option<SleeptimeSpec> {
     let value = group.get("sleeptime")?;
     let DeValue::Table(map) = value.get_ref() else {
-        group.fault(reader, "sleeptime", "is a table of its own: [group.sleeptime], with agents and every_turns");
+        let triggers = Trigger::KEYS.join(" or ");
+        group.fault(
+            reader,
+            "sleeptime",
+            format!("is a table of its own: [group.sleeptime], with agents and {triggers}"),
+        );
         return None;
     };
     let section = Section::open(reader, Table::Sleeptime, map, &value.span());

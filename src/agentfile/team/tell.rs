@@ -1,7 +1,10 @@
 //! What a plan tells a person: old and new of what is short, the name of what is long.
 
+use std::fmt::Write as _;
+
 use super::terminate::written;
-use crate::domain::{Agent, AgentId, Block, BlockId, Group, ManagerType, Rule};
+use crate::domain::pattern::Manager;
+use crate::domain::{Agent, AgentId, Block, BlockId, Group, Rule};
 
 /// What differs, but for the value and the owner.
 pub(super) fn block(old: &Block, description: &str, limit: u32, read_only: bool, tags: &[String]) -> Vec<String> {
@@ -50,18 +53,14 @@ pub(super) fn agent(
 
 /// The line on a group that is made.
 pub(super) fn new_group(group: &Group, name: &dyn Fn(&AgentId) -> String) -> String {
-    let how = match (group.manager_type, &group.manager_agent) {
-        (ManagerType::Sleeptime, Some(manager)) => {
-            format!("{}, {} answers", group.manager_type.title(), name(manager))
-        }
-        (ManagerType::Supervisor, Some(manager)) => {
-            format!("{} of {}, {} delegates", group.manager_type.title(), group.members.len(), name(manager))
-        }
-        (ManagerType::Dynamic, Some(manager)) => {
-            format!("{} of {}, {} chooses", group.manager_type.title(), group.members.len(), name(manager))
-        }
-        _ => format!("{} of {}", group.manager_type.title(), group.members.len()),
-    };
+    let pattern = group.manager_type.pattern();
+    let mut how = pattern.title.to_owned();
+    if group.manager_type.has_members() {
+        let _ = write!(how, " of {}", group.members.len());
+    }
+    if let (Manager::One { verb, .. }, Some(manager)) = (pattern.manager, &group.manager_agent) {
+        let _ = write!(how, ", {} {verb}", name(manager));
+    }
     format!("+ group {} ({how})", group.name)
 }
 

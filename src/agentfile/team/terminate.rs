@@ -1,11 +1,14 @@
 //! `terminate` of `[group]`: conditions in inline tables, one key each, any or all of others.
 
+use std::convert::Infallible;
+
 use toml::de::DeValue;
 
 use super::keys::{Table, nearest};
 use super::table::{Reader, Section};
 use super::{Name, TerminateSpec};
-use crate::domain::{AgentId, Terminate};
+use crate::domain::terminate::{Argument, ArgumentKind};
+use crate::domain::{AgentId, TerminationCondition};
 
 /// How deep conditions may stand in each other.
 const DEPTH: usize = 8;
@@ -31,7 +34,7 @@ fn condition(
     line: usize,
     found: &mut Found<'_>,
     depth: usize,
-) -> Option<Terminate> {
+) -> Option<TerminationCondition> {
     let DeValue::Table(map) = value else {
         reader.fault(line, format!("terminate {FORM}"));
         return None;
@@ -56,28 +59,30 @@ fn condition(
         reader.fault(section.line_of(reader, key), format!("terminate: {said}"));
         return None;
     }
-    match key {
-        "any" => several(reader, &section, key, found, depth).map(Terminate::Any),
-        "all" => several(reader, &section, key, found, depth).map(Terminate::All),
-        "max_turns" => section.whole(reader, key, 1..=u32::MAX).map(Terminate::MaxTurns),
-        "tokens" => section.count(reader, key).map(Terminate::Tokens),
-        "seconds" => section.count(reader, key).map(Terminate::Seconds),
-        "text" => word(reader, &section, key).map(|name| Terminate::Text(name.text)),
-        "external" => word(reader, &section, key).map(|name| Terminate::External(name.text)),
-        "speaker" => {
+    let argument = match TerminationCondition::argument_kind(key) {
+        // Of the keys, only these two have others inside.
+        None => {
+            let of = if key == "any" { TerminationCondition::Any } else { TerminationCondition::All };
+            return several(reader, &section, key, found, depth).map(of);
+        }
+        Some(ArgumentKind::Times) => Argument::Number(section.whole(reader, key, 1..=u32::MAX)?.into()),
+        Some(ArgumentKind::Amount) => Argument::Number(section.count(reader, key)?),
+        Some(ArgumentKind::Word) => Argument::Text(word(reader, &section, key)?.text),
+        Some(ArgumentKind::Tool) => Argument::Text(tool(reader, &section, key, found.tools)?),
+        Some(ArgumentKind::Agent) => {
             let name = word(reader, &section, key)?;
             found.speakers.push(name.clone());
-            Some(Terminate::Speaker(AgentId(name.text)))
+            Argument::Agent(AgentId(name.text))
         }
-        "tool" => tool(reader, &section, found.tools),
-        _ => {
-            let on = section.truth(reader, key)?;
-            if !on {
+        Some(ArgumentKind::True) => {
+            if !section.truth(reader, key)? {
                 section.fault(reader, key, "is true or left out");
+                return None;
             }
-            on.then_some(Terminate::ToUser(true))
+            Argument::Truth(true)
         }
-    }
+    };
+    TerminationCondition::with_argument(key, argument)
 }
 
 fn several(
@@ -86,7 +91,7 @@ fn several(
     key: &str,
     found: &mut Found<'_>,
     depth: usize,
-) -> Option<Vec<Terminate>> {
+) -> Option<Vec<TerminationCondition>> {
     let Some(DeValue::Array(array)) = section.get(key).map(toml::Spanned::get_ref) else {
         section.fault(
             reader,
@@ -116,8 +121,8 @@ fn word(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) -> Option<Nam
     Some(name)
 }
 
-fn tool(reader: &mut Reader<'_>, section: &Section<'_>, known: &[&str]) -> Option<Terminate> {
-    let Name { text, line } = word(reader, section, "tool")?;
+fn tool(reader: &mut Reader<'_>, section: &Section<'_>, key: &str, known: &[&str]) -> Option<String> {
+    let Name { text, line } = word(reader, section, key)?;
     if !known.contains(&text.as_str()) {
         let help = match nearest(&text, known.iter().copied()) {
             Some(near) => format!("did you mean {near}?"),
@@ -126,34 +131,34 @@ fn tool(reader: &mut Reader<'_>, section: &Section<'_>, known: &[&str]) -> Optio
         reader.fault(line, format!("terminate: there is no tool {text:?}; {help}"));
         return None;
     }
-    Some(Terminate::Tool(text))
+    Some(text)
 }
 
 /// The condition with each speaker as this says.
-pub(super) fn with_speakers(condition: &Terminate, id: &dyn Fn(&AgentId) -> AgentId) -> Terminate {
-    let each = |all: &[Terminate]| all.iter().map(|one| with_speakers(one, id)).collect();
-    match condition {
-        Terminate::Any(all) => Terminate::Any(each(all)),
-        Terminate::All(all) => Terminate::All(each(all)),
-        Terminate::Speaker(agent) => Terminate::Speaker(id(agent)),
-        other => other.clone(),
-    }
+pub(super) fn with_speakers(
+    condition: &TerminationCondition,
+    id: &dyn Fn(&AgentId) -> AgentId,
+) -> TerminationCondition {
+    let Ok(named) = condition.clone().try_with_speakers(&mut |agent| Ok::<_, Infallible>(id(&agent)));
+    named
 }
 
 /// The condition as a team file has it.
-pub(super) fn written(condition: &Terminate, name: &dyn Fn(&AgentId) -> String) -> String {
-    let each = |all: &[Terminate]| all.iter().map(|one| written(one, name)).collect::<Vec<_>>().join(", ");
-    let inner = match condition {
-        Terminate::Any(all) => format!("any = [{}]", each(all)),
-        Terminate::All(all) => format!("all = [{}]", each(all)),
-        Terminate::MaxTurns(most) => format!("max_turns = {most}"),
-        Terminate::Text(text) => format!("text = {text:?}"),
-        Terminate::Speaker(agent) => format!("speaker = {:?}", name(agent)),
-        Terminate::Tokens(most) => format!("tokens = {most}"),
-        Terminate::Seconds(most) => format!("seconds = {most}"),
-        Terminate::Tool(tool) => format!("tool = {tool:?}"),
-        Terminate::ToUser(on) => format!("to_user = {on}"),
-        Terminate::External(word) => format!("external = {word:?}"),
+pub(super) fn written(condition: &TerminationCondition, name: &dyn Fn(&AgentId) -> String) -> String {
+    let each = |key: &str, all: &[TerminationCondition]| {
+        format!("{{ {key} = [{}] }}", all.iter().map(|one| written(one, name)).collect::<Vec<_>>().join(", "))
     };
-    format!("{{ {inner} }}")
+    let (key, argument) = match (condition, condition.argument()) {
+        (TerminationCondition::Any(all), _) => return each("any", all),
+        (TerminationCondition::All(all), _) => return each("all", all),
+        (_, Some(argument)) => argument,
+        (_, None) => return String::new(),
+    };
+    let value = match argument {
+        Argument::Number(number) => number.to_string(),
+        Argument::Text(text) => format!("{text:?}"),
+        Argument::Agent(agent) => format!("{:?}", name(&agent)),
+        Argument::Truth(truth) => truth.to_string(),
+    };
+    format!("{{ {key} = {value} }}")
 }

@@ -1,7 +1,7 @@
 //! What a group is made or changed to.
 
 use crate::cli::setting;
-use crate::domain::{GroupStatus, ManagerType, Terminate};
+use crate::domain::{GroupStatus, ManagerType, TerminationCondition};
 use crate::engine::wire::{GroupForm, Setting};
 
 /// What `group create` is told.
@@ -80,7 +80,7 @@ struct Common {
     mail_per_minute: Option<Setting<u32>>,
     /// What else ends a turn, as in a team file: { any = [{ tokens = 20000 }, { text = "that is all" }] }.
     #[arg(long, value_name = "TOML|none", value_parser = setting::terminate)]
-    terminate: Option<Setting<Terminate>>,
+    terminate: Option<Setting<TerminationCondition>>,
     /// What an agent is here for; nothing after = takes the role away.
     #[arg(long = "role", value_name = "AGENT=ROLE", value_parser = setting::role)]
     roles: Vec<(String, String)>,

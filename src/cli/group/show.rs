@@ -8,7 +8,7 @@ use crate::cli::Failure;
 use crate::cli::print::Out;
 use crate::cli::roster::Roster;
 use crate::cli::setting;
-use crate::domain::{AgentId, Group, GroupId, GroupStatus, ManagerType, Terminate};
+use crate::domain::{AgentId, Group, GroupId, GroupStatus, ManagerType, TerminationCondition};
 
 #[derive(Serialize)]
 struct Row<'a> {
@@ -29,7 +29,7 @@ struct Row<'a> {
     continue_order: bool,
     wait_seconds: Option<u32>,
     mail_per_minute: Option<u32>,
-    terminate: Option<Terminate>,
+    terminate: Option<TerminationCondition>,
 }
 
 /// One group.
@@ -83,7 +83,7 @@ pub(super) fn all(roster: &Roster, groups: &[&Group], json: bool, out: &mut Out)
 
 fn row<'a>(roster: &Roster, group: &'a Group) -> Row<'a> {
     let name = |id: &AgentId| roster.name_in(&group.id, id);
-    let named = |terminate: &Terminate| {
+    let named = |terminate: &TerminationCondition| {
         let mut name = |id: AgentId| Ok::<_, std::convert::Infallible>(AgentId(name(&id)));
         match terminate.clone().try_with_speakers(&mut name) {
             Ok(named) => named,
@@ -120,7 +120,7 @@ fn with_role(roster: &Roster, group: &Group, id: &AgentId) -> String {
 fn background(roster: &Roster, group: &Group) -> String {
     group.sleeptime.as_ref().map_or_else(String::new, |policy| {
         let names: Vec<String> = policy.agents.iter().map(|id| with_role(roster, group, id)).collect();
-        format!("{}, every {} turns", names.join(", "), policy.every())
+        format!("{}, {}", names.join(", "), policy.schedule())
     })
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::{Halt, Row, Rows, must, refuse};
 use crate::domain::agent::is_name;
 use crate::domain::block::folded;
-use crate::domain::group::{MAX_MEMBERS, MAX_SHARED_BLOCKS, SETTINGS};
+use crate::domain::group::{MAX_MEMBERS, MAX_SHARED_BLOCKS};
+use crate::domain::pattern::shape::{Flaw, Inspector, Place, Shape};
 use crate::domain::{Agent, AgentId, Block, BlockId, Conversation, Group, GroupId, Job, ManagerType, Run};
 
 pub(super) fn put_agent<R: Rows>(rows: &mut R, agent: &Agent) -> Result<(), Halt<R::Fault>> {
@@ -44,8 +45,8 @@ pub(super) fn put_group<R: Rows>(rows: &mut R, group: &Group) -> Result<(), Halt
             old.manager_type.as_str()
         ));
     }
-    shape(group)?;
-    distinct_names(rows, group)?;
+    shape(rows, group)?;
+    settings(group)?;
     for id in &group.shared_blocks {
         must::<Block, R>(rows, id.as_str(), "block")?;
     }
@@ -56,71 +57,73 @@ pub(super) fn put_group<R: Rows>(rows: &mut R, group: &Group) -> Result<(), Halt
     Ok(rows.put(group)?)
 }
 
-/// What the manager type asks for.
-fn shape<F>(group: &Group) -> Result<(), Halt<F>> {
-    let name = &group.name;
-    match group.manager_type {
-        ManagerType::RoundRobin => {
-            if group.members.is_empty() {
-                return refuse(format!("group {name}: round_robin needs at least one member"));
-            }
-            if group.manager_agent.is_some() {
-                return refuse(format!("group {name}: round_robin has no manager_agent"));
-            }
-        }
-        ManagerType::Supervisor | ManagerType::Dynamic => {
-            let kind = group.manager_type.as_str();
-            if group.members.is_empty() {
-                return refuse(format!("group {name}: {kind} needs at least one member"));
-            }
-            if group.manager_agent.is_none() {
-                return refuse(format!("group {name}: {kind} needs manager_agent, the agent that orchestrates"));
-            }
-            if group.members.iter().any(|id| group.manager_agent.as_ref() == Some(id)) {
-                return refuse(format!("group {name}: the manager agent cannot be a member, too"));
-            }
-        }
-        ManagerType::Sleeptime => {
-            if group.manager_agent.is_none() {
-                return refuse(format!("group {name}: sleeptime needs manager_agent, the agent that answers"));
-            }
-            if !group.members.is_empty() {
-                return refuse(format!(
-                    "group {name}: sleeptime has no members; background agents stand in group.sleeptime.agents"
-                ));
-            }
-            if group.sleeptime.is_none() {
-                return refuse(format!("group {name}: sleeptime needs group.sleeptime.agents, at least one"));
-            }
-        }
+/// Whether the pattern can run with these agents in these places.
+fn shape<R: Rows>(rows: &mut R, group: &Group) -> Result<(), Halt<R::Fault>> {
+    let background = group.sleeptime.as_ref().map(|sleeptime| sleeptime.agents.as_slice());
+    let shape = Shape {
+        manager_type: group.manager_type,
+        members: &group.members,
+        manager: group.manager_agent.as_ref(),
+        background,
+        shared_blocks: group.shared_blocks.len(),
+    };
+    shape.inspect(&mut Refusal { rows, group, shape: &shape })
+}
+
+/// Refuses the first flaw of a group.
+struct Refusal<'a, R> {
+    rows: &'a mut R,
+    group: &'a Group,
+    shape: &'a Shape<'a, AgentId>,
+}
+
+impl<R: Rows> Refusal<'_, R> {
+    fn named(&mut self, place: Place) -> Result<String, Halt<R::Fault>> {
+        self.shape.at(place).map_or_else(|| Ok(String::new()), |id| self.name(id))
     }
-    if let Some(sleeptime) = &group.sleeptime {
-        if sleeptime.agents.is_empty() {
-            return refuse(format!("group {name}: group.sleeptime.agents needs at least one agent"));
-        }
-        if sleeptime.every_turns == Some(0) {
-            return refuse(format!("group {name}: every_turns is 1 or more"));
-        }
-        if let Some(both) = sleeptime.agents.iter().find(|id| group.manager_agent.as_ref() == Some(id)) {
-            return refuse(format!("group {name}: {both} cannot be the manager agent and work in the background"));
-        }
+}
+
+impl<R: Rows> Inspector<AgentId> for Refusal<'_, R> {
+    type Error = Halt<R::Fault>;
+
+    fn name(&mut self, id: &AgentId) -> Result<String, Halt<R::Fault>> {
+        Ok(must::<Agent, R>(self.rows, id.as_str(), "agent")?.name)
     }
-    settings(group)?;
-    if group.members.len() > MAX_MEMBERS {
-        return refuse(format!("group {name}: {} members are over the limit of {MAX_MEMBERS}", group.members.len()));
+
+    fn flaw(&mut self, flaw: Flaw) -> Result<(), Halt<R::Fault>> {
+        let kind = self.group.manager_type.as_str();
+        let text = match flaw {
+            Flaw::NoMembers(_) => format!("{kind} needs at least one member"),
+            Flaw::NoManager { part, .. } => format!("{kind} needs manager_agent, the agent that {part}"),
+            Flaw::ManagerNotUsed(_) => format!("{kind} has no manager_agent"),
+            Flaw::MembersNotUsed(_) => {
+                format!("{kind} has no members; background agents stand in group.sleeptime.agents")
+            }
+            Flaw::ManagerIsMember { .. } => "the manager agent cannot be a member, too".to_owned(),
+            Flaw::NoBackground => format!("{kind} needs group.sleeptime.agents, at least one"),
+            Flaw::EmptyBackground => "group.sleeptime.agents needs at least one agent".to_owned(),
+            Flaw::ManagerInBackground(place) => {
+                format!("{} cannot be the manager agent and work in the background", self.named(place)?)
+            }
+            Flaw::TooManyMembers(_) => {
+                format!("{} members are over the limit of {MAX_MEMBERS}", self.group.members.len())
+            }
+            Flaw::TooManySharedBlocks => {
+                format!("{} shared blocks are over the limit of {MAX_SHARED_BLOCKS}", self.group.shared_blocks.len())
+            }
+            Flaw::Twice(place) => format!("{} is named twice", self.named(place)?),
+            Flaw::SameName { place, .. } => format!("two agents are named {}", self.named(place)?),
+        };
+        refuse(format!("group {}: {text}", self.group.name))
     }
-    if group.shared_blocks.len() > MAX_SHARED_BLOCKS {
-        return refuse(format!(
-            "group {name}: {} shared blocks are over the limit of {MAX_SHARED_BLOCKS}",
-            group.shared_blocks.len()
-        ));
-    }
-    Ok(())
 }
 
 /// The numbers are in range, and nothing is set that this manager type would not look at.
 fn settings<F>(group: &Group) -> Result<(), Halt<F>> {
     let (name, kind) = (&group.name, group.manager_type);
+    if group.sleeptime.as_ref().is_some_and(|sleeptime| sleeptime.every_turns == Some(0)) {
+        return refuse(format!("group {name}: every_turns is 1 or more"));
+    }
     let numbers = [
         ("max_turns", group.max_turns),
         ("max_rounds", group.max_rounds),
@@ -137,16 +140,16 @@ fn settings<F>(group: &Group) -> Result<(), Halt<F>> {
         "max_rounds" => group.max_rounds.is_some(),
         _ => group.continue_order,
     };
-    for (key, kinds) in SETTINGS {
-        if set(key) && !kinds.contains(&kind) {
-            let kinds = kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(" or ");
+    for key in ManagerType::special_settings() {
+        if set(key) && !kind.has_setting(key) {
+            let kinds = ManagerType::with_setting(key).join(" or ");
             return refuse(format!("group {name}: {key} belongs to {kinds}, and this group is {}", kind.as_str()));
         }
     }
     if group.termination_token.as_ref().is_some_and(|token| token.trim().is_empty()) {
         return refuse(format!("group {name}: termination_token needs a word; leave it out for DONE!"));
     }
-    if let Some(Err(text)) = group.terminate.as_ref().map(crate::domain::Terminate::check) {
+    if let Some(Err(text)) = group.terminate.as_ref().map(crate::domain::TerminationCondition::check) {
         return refuse(format!("group {name}: {text}"));
     }
     let agents = group.agents();
@@ -172,7 +175,7 @@ pub(super) fn delete_agent<R: Rows>(rows: &mut R, id: &AgentId) -> Result<(), Ha
 }
 
 fn talks_with(run: &Run, id: &AgentId) -> bool {
-    matches!(&run.kind, crate::domain::RunKind::Turn { only: Some(only), .. } if only == id)
+    run.kind.only() == Some(id)
 }
 
 /// A group that is at rest and at home to nobody.
@@ -189,29 +192,6 @@ pub(super) fn delete_group<R: Rows>(rows: &mut R, id: &GroupId) -> Result<(), Ha
         }
     }
     Ok(rows.delete::<Group>(id.as_str())?)
-}
-
-/// No agent twice in a role, no two agents of one name: names are how agents are spoken to.
-fn distinct_names<R: Rows>(rows: &mut R, group: &Group) -> Result<(), Halt<R::Fault>> {
-    let background = group.sleeptime.iter().flat_map(|sleeptime| &sleeptime.agents);
-    for list in [group.members.iter().collect::<Vec<&AgentId>>(), background.collect()] {
-        for (at, id) in list.iter().enumerate() {
-            if list[..at].contains(id) {
-                let agent = must::<Agent, R>(rows, id.as_str(), "agent")?;
-                return refuse(format!("group {}: {} is named twice", group.name, agent.name));
-            }
-        }
-    }
-    let mut names: BTreeMap<String, &AgentId> = BTreeMap::new();
-    for id in group.agents() {
-        let agent = must::<Agent, R>(rows, id.as_str(), "agent")?;
-        if let Some(other) = names.insert(folded(&agent.name), id)
-            && other != id
-        {
-            return refuse(format!("group {}: two agents are named {}", group.name, agent.name));
-        }
-    }
-    Ok(())
 }
 
 /// Labels are unique among all blocks that reach an agent.

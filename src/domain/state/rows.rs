@@ -1,74 +1,93 @@
 //! The rows of the state, and who holds them.
 
+#[cfg(test)]
+pub mod sample;
+
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::domain::{
-    Agent, AgentId, Block, BlockOwner, Conversation, Cursor, Group, GroupId, Job, Mail, PendingCall, Run, RunKind,
-    StepId,
+    Agent, AgentId, Block, BlockOwner, Conversation, Cursor, Group, GroupId, Job, Mail, PendingCall, Run, StepId,
 };
 
-/// The kinds of state rows: one table each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// [`Desk`].
-    Desk,
-    /// [`Agent`].
-    Agent,
-    /// [`Group`].
-    Group,
-    /// [`Block`].
-    Block,
-    /// [`Conversation`].
-    Conversation,
-    /// [`Run`].
-    Run,
-    /// [`PendingCall`].
-    Call,
-    /// [`Job`].
-    Job,
-    /// [`Cursor`].
-    Cursor,
-    /// [`Mail`].
-    Mail,
-    /// [`Postage`].
-    Postage,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 11] = [
-        Self::Desk,
-        Self::Agent,
-        Self::Group,
-        Self::Block,
-        Self::Conversation,
-        Self::Run,
-        Self::Call,
-        Self::Job,
-        Self::Cursor,
-        Self::Mail,
-        Self::Postage,
-    ];
-
-    /// The table's name.
-    #[must_use]
-    pub fn table(self) -> &'static str {
-        match self {
-            Self::Desk => "desk",
-            Self::Agent => "agent",
-            Self::Group => "team",
-            Self::Block => "block",
-            Self::Conversation => "conversation",
-            Self::Run => "run",
-            Self::Call => "pending_call",
-            Self::Job => "job",
-            Self::Cursor => "cursor",
-            Self::Mail => "mail",
-            Self::Postage => "postage",
+/// Every kind of state row, one line each: `Kind(Type) "table" "what people call it"`. The rows of `followed` kinds
+/// are sent to whoever follows the engine; `internal` ones are nobody else's business.
+///
+/// A new kind is a type that is a [`Row`], its line here, and a migration that makes its table.
+macro_rules! row_kinds {
+    ($with:ident) => {
+        $with! {
+            followed {
+                /// An agent.
+                Agent(Agent) "agent" "agent";
+                /// A group.
+                Group(Group) "team" "group";
+                /// A block.
+                Block(Block) "block" "block";
+                /// A conversation.
+                Conversation(Conversation) "conversation" "conversation";
+                /// A run.
+                Run(Run) "run" "run";
+                /// A pending call.
+                Call(PendingCall) "pending_call" "pending call";
+                /// A job.
+                Job(Job) "job" "job";
+                /// Mail.
+                Mail(Mail) "mail" "mail";
+            }
+            internal {
+                /// What is one a store.
+                Desk(Desk) "desk" "desk";
+                /// How far a background agent has read.
+                Cursor(Cursor) "cursor" "cursor";
+                /// How much mail a group has sent of late.
+                Postage(Postage) "postage" "postage";
+                /// What the tests add.
+                #[cfg(test)]
+                Sample(sample::Sample) "sample" "sample";
+            }
         }
-    }
+    };
 }
+pub(crate) use row_kinds;
+
+macro_rules! define_kinds {
+    (
+        followed { $($(#[doc = $followed_doc:literal])* $followed:ident($f:ty) $followed_table:literal $followed_noun:literal;)* }
+        internal { $($(#[doc = $doc:literal])* $(#[cfg($cfg:meta)])? $kind:ident($i:ty) $table:literal $noun:literal;)* }
+    ) => {
+        /// The kinds of state rows: one table each.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Kind {
+            $($(#[doc = $followed_doc])* $followed,)*
+            $($(#[doc = $doc])* $(#[cfg($cfg)])? $kind,)*
+        }
+
+        impl Kind {
+            /// Every kind.
+            pub const ALL: &[Self] = &[$(Self::$followed,)* $($(#[cfg($cfg)])? Self::$kind,)*];
+
+            /// The table's name.
+            #[must_use]
+            pub fn table(self) -> &'static str {
+                match self {
+                    $(Self::$followed => $followed_table,)*
+                    $($(#[cfg($cfg)])? Self::$kind => $table,)*
+                }
+            }
+
+            /// What people call such a row.
+            #[must_use]
+            pub fn noun(self) -> &'static str {
+                match self {
+                    $(Self::$followed => $followed_noun,)*
+                    $($(#[cfg($cfg)])? Self::$kind => $noun,)*
+                }
+            }
+        }
+    };
+}
+row_kinds!(define_kinds);
 
 /// A row of the state.
 pub trait Row: Serialize + DeserializeOwned {
@@ -210,10 +229,9 @@ impl Row for Run {
 
     /// Children by their parent, unfinished turns by their conversation.
     fn lookup(&self) -> Option<String> {
-        match (&self.parent, &self.kind) {
-            (Some(parent), _) => Some(parent.0.clone()),
-            (None, RunKind::Turn { .. }) if !self.is_finished() => Some(self.conversation.0.clone()),
-            _ => None,
+        match &self.parent {
+            Some(parent) => Some(parent.0.clone()),
+            None => (self.kind.is_turn() && !self.is_finished()).then(|| self.conversation.0.clone()),
         }
     }
 

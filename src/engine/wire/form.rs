@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{GroupStatus, ManagerType, Terminate};
+use crate::domain::{GroupStatus, ManagerType, TerminationCondition};
 
 /// A setting that may be taken away again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -71,7 +71,7 @@ pub struct GroupForm {
     /// How much mail its agents may send in a minute.
     pub mail_per_minute: Setting<u32>,
     /// What else ends a turn; agents in it by name, or by id.
-    pub terminate: Setting<Terminate>,
+    pub terminate: Setting<TerminationCondition>,
     /// What each agent is here for; an empty text takes the role away.
     pub roles: BTreeMap<String, String>,
     /// Whether it takes turns.

@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 use super::form::group::{candidates, name_in};
 use super::form::{Form, pick};
 use super::{Dialog, Modal};
-use crate::domain::{GroupId, ManagerType};
+use crate::domain::GroupId;
 use crate::engine::wire::{Fault, GroupForm, Reply, Request};
 use crate::tui::command::Command;
 use crate::tui::effect::{Act, Cx};
@@ -32,8 +32,9 @@ impl AddMember {
     pub fn new(model: &Model, id: &GroupId) -> Result<Self, String> {
         let group = model.group(id).ok_or("this group is gone")?;
         let name = clean_line(&group.name);
-        if group.manager_type == ManagerType::Sleeptime {
-            return Err(format!("{name} is sleep-time and has no members; e edits who works in the background"));
+        if !group.manager_type.has_members() {
+            let title = group.manager_type.title();
+            return Err(format!("{name} is {title} and has no members; e edits who works in the background"));
         }
         let taken: Vec<String> = group
             .agents()

@@ -3,7 +3,7 @@
 use super::{BlockChange, Live, Model};
 use crate::domain::{
     Agent, AgentId, Block, BlockId, Conversation, ConversationId, ConversationOwner, Group, GroupId, Job, JobId,
-    JobState, ManagerType, Run, RunId, RunKind, RunState,
+    JobState, Run, RunId, RunState,
 };
 use crate::engine::wire::{Address, Phase};
 
@@ -149,8 +149,7 @@ impl Model {
     /// True when a run works for a job and not for a conversation.
     #[must_use]
     pub fn is_job_run(&self, run: &RunId) -> bool {
-        self.jobs.iter().any(|job| job.run.as_ref() == Some(run))
-            || self.run(run).is_some_and(|run| matches!(run.kind, RunKind::Job { .. }))
+        self.jobs.iter().any(|job| job.run.as_ref() == Some(run)) || self.run(run).is_some_and(|run| run.kind.is_job())
     }
 
     /// What an agent does now; the foreground counts before the background.
@@ -187,7 +186,7 @@ impl Model {
     pub fn running_turn(&self, conversation: &ConversationId) -> Option<&Run> {
         self.runs.iter().find(|run| {
             run.conversation == *conversation
-                && matches!(run.kind, RunKind::Turn { .. })
+                && run.kind.is_turn()
                 && matches!(run.state, RunState::Running | RunState::Parked)
         })
     }
@@ -211,21 +210,18 @@ impl Model {
             .filter_map(|run| run.queued.as_deref().map(|text| (run, text)))
     }
 
-    /// Who speaks next in the turn that is being answered, where the order is known: in a round robin.
+    /// Who speaks next in the turn that is being answered, where the order is known.
     #[must_use]
     pub fn next_speaker<'a>(&self, group: &'a Group) -> Option<&'a AgentId> {
         let conversation = self.conversation_of(&Address::Group(group.id.clone()))?;
         let turn = self.running_turn(&conversation.id)?;
-        let ordered = group.manager_type == ManagerType::RoundRobin && !group.members.is_empty();
-        if !ordered || matches!(&turn.kind, RunKind::Turn { only: Some(_), .. }) {
+        let ordered = group.manager_type.pattern().has_fixed_order && !group.members.is_empty();
+        if !ordered || turn.kind.only().is_some() {
             return None;
         }
         let speeches = self.runs.iter().filter(|run| run.parent.as_ref() == Some(&turn.id));
         let last = speeches
-            .filter_map(|run| match &run.kind {
-                RunKind::Speech { agent, index, .. } => Some((*index as usize, agent)),
-                RunKind::Turn { .. } | RunKind::Choice { .. } | RunKind::Job { .. } => None,
-            })
+            .filter_map(|run| Some((run.kind.speech_index()? as usize, run.agent()?)))
             .max_by_key(|(index, _)| *index);
         let most = group.max_turns.map_or(group.members.len(), |most| most as usize);
         match last {

@@ -152,17 +152,15 @@ impl Model {
     /// The pattern of a group in a few words: `round robin of 3`, `dynamic · chair`.
     #[must_use]
     pub fn pattern(&self, group: &Group, dot: &str) -> String {
-        use crate::domain::ManagerType;
         use crate::tui::text::clean::clean_line;
 
-        let title = group.manager_type.title();
+        let pattern = group.manager_type.pattern();
+        let title = pattern.title;
         let manager = group.manager_agent.as_ref().and_then(|id| self.agent(id));
-        match (group.manager_type, manager) {
-            (ManagerType::Dynamic | ManagerType::Sleeptime, Some(manager)) => {
-                format!("{title} {dot} {}", clean_line(&manager.name))
-            }
-            (ManagerType::Sleeptime, None) => title.to_owned(),
-            _ => format!("{title} of {}", group.members.len()),
+        match manager.filter(|_| pattern.named_by_manager) {
+            Some(manager) => format!("{title} {dot} {}", clean_line(&manager.name)),
+            None if group.manager_type.has_members() => format!("{title} of {}", group.members.len()),
+            None => title.to_owned(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::people::{People, guess};
 use crate::domain::block::DEFAULT_LIMIT;
-use crate::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Change, Editor, GroupId, ManagerType, Revision, Rule};
+use crate::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Change, Editor, GroupId, Revision, Rule};
 use crate::engine::Engine;
 use crate::engine::wire::{AgentForm, Fault, Setting};
 
@@ -26,7 +26,7 @@ pub(super) fn created(
     let mut changes: Vec<Change> = persona(engine, people, &mut agent, form).into_iter().collect();
     changes.push(Change::AgentPut(agent));
     match &mut group.sleeptime {
-        Some(policy) if group.manager_type == ManagerType::Sleeptime => policy.agents.push(id.clone()),
+        Some(policy) if !group.manager_type.has_members() => policy.agents.push(id.clone()),
         _ => group.members.push(id.clone()),
     }
     changes.push(Change::GroupPut(group));

@@ -5,7 +5,7 @@ use super::people::People;
 use super::{TOO_FAST, group};
 use crate::domain::{
     Actor, Agent, AgentId, Block, BlockOwner, Change, Commit, Conversation, Group, GroupId, Job, JobState, MailStatus,
-    ManagerType, Run, RunKind, RunState, StopReason,
+    Run, RunState, StopReason,
 };
 use crate::engine::Engine;
 use crate::engine::ending::{self, Ending, Manner};
@@ -110,7 +110,7 @@ impl Engine {
     /// Nobody is taken away in the middle of a sentence.
     async fn refuse_at_work(&self, going: &Going<'_>) -> Result<(), Fault> {
         for run in self.store.open_runs().await? {
-            if matches!(run.kind, RunKind::Job { .. }) {
+            if run.kind.is_job() {
                 continue;
             }
             if let Some(group) = run.group().and_then(|id| going.people.group(id).ok())
@@ -211,7 +211,7 @@ impl Removal {
                 return Err(Fault::new(text));
             }
             if left.sleeptime.as_ref().is_some_and(|policy| policy.agents.is_empty()) {
-                if left.manager_type == ManagerType::Sleeptime {
+                if left.manager_type.needs_background() {
                     let text = format!("{group} would be left without background agents; name another first");
                     return Err(Fault::new(text));
                 }
@@ -277,7 +277,7 @@ impl Removal {
 
 /// True when the run is this agent's, or answers somebody who speaks to it.
 fn speaks(run: &Run, agent: &AgentId) -> bool {
-    run.agent() == Some(agent) || matches!(&run.kind, RunKind::Turn { only: Some(only), .. } if only == agent)
+    run.agent() == Some(agent) || run.kind.only() == Some(agent)
 }
 
 fn messages(count: u64) -> String {

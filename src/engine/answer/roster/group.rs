@@ -149,10 +149,6 @@ fn leave(names: &Names<'_>, group: &mut Group, name: &str) -> Result<(), Fault> 
 
 /// What the domain could only say with ids.
 pub(super) fn sound(group: &Group, name: &dyn Fn(&AgentId) -> String) -> Result<(), String> {
-    if let Some(both) = group.manager_agent.as_ref().filter(|manager| group.in_background(manager)) {
-        let name = name(both);
-        return Err(format!("group {}: {name} cannot be the manager agent and work in the background", group.name));
-    }
     let agents = group.agents();
     let gone = group.terminate.as_ref().and_then(|terminate| terminate.speakers().find(|id| !agents.contains(id)));
     match gone {

@@ -4,6 +4,7 @@ use super::entry::{Choice, Entry, Key, Value};
 use super::names::{Kind, Names};
 use super::pick::Candidate;
 use crate::domain::group::{DEFAULT_EVERY_TURNS, DEFAULT_MAX_ROUNDS, DEFAULT_TERMINATION_TOKEN};
+use crate::domain::pattern::Manager;
 use crate::domain::{Agent, AgentId, Group, GroupId, GroupStatus, ManagerType};
 use crate::engine::wire::{GroupForm, Setting};
 use crate::tui::field::Field;
@@ -32,11 +33,12 @@ pub(in crate::tui) fn candidates(group: Option<&GroupId>, model: &Model) -> Vec<
 pub(super) fn shown(kind: ManagerType, key: Key) -> bool {
     match key {
         Key::Manager => kind.has_manager(),
-        Key::Members => kind != ManagerType::Sleeptime,
-        Key::MaxTurns => matches!(kind, ManagerType::RoundRobin | ManagerType::Dynamic),
-        Key::EndToken | Key::AllowRepeat => kind == ManagerType::Dynamic,
-        Key::MaxRounds => kind == ManagerType::Supervisor,
-        Key::ContinueOrder => kind == ManagerType::RoundRobin,
+        Key::Members => kind.has_members(),
+        Key::MaxTurns => kind.has_setting("max_turns"),
+        Key::EndToken => kind.has_setting("termination_token"),
+        Key::AllowRepeat => kind.has_setting("allow_repeat"),
+        Key::MaxRounds => kind.has_setting("max_rounds"),
+        Key::ContinueOrder => kind.has_setting("continue_order"),
         _ => true,
     }
 }
@@ -225,8 +227,8 @@ pub(super) fn form<'a>(
             Key::Name if changed => form.name = Some(entry.text()),
             Key::Description if changed => form.description = Some(entry.text()),
             Key::Manager if names.is_some_and(|names| names.items.is_empty()) => {
-                let what = if kind == ManagerType::Sleeptime { "that answers" } else { "that orchestrates" };
-                let text = format!("{} needs a manager agent, the one {what}: Enter chooses it", kind.title());
+                let part = if let Manager::One { part, .. } = kind.pattern().manager { part } else { "leads" };
+                let text = format!("{} needs a manager agent, the one that {part}: Enter chooses it", kind.title());
                 return Err((Key::Manager, text));
             }
             Key::Manager => form.manager_agent = listed.and_then(|names| names.into_iter().next()),
@@ -235,8 +237,8 @@ pub(super) fn form<'a>(
                 return Err((Key::Members, text));
             }
             Key::Members => form.members = listed,
-            Key::Background if kind == ManagerType::Sleeptime && names.is_some_and(|names| names.items.is_empty()) => {
-                let text = "sleep-time needs one background agent or more: Enter adds one".to_owned();
+            Key::Background if kind.needs_background() && names.is_some_and(|names| names.items.is_empty()) => {
+                let text = format!("{} needs one background agent or more: Enter adds one", kind.title());
                 return Err((Key::Background, text));
             }
             Key::Background => form.background = listed,

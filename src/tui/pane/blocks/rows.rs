@@ -65,13 +65,8 @@ pub(super) fn header(block: &Block, folded: bool, changed: bool, sizes: usize, c
 pub(super) fn editor(block: &Block, cells: usize, look: &Look, model: &Model) -> Row {
     let mut text = format!("   {}", clean_line(block.editor.name()));
     let job = block.editor.job().and_then(|id| model.job(id));
-    let turn = job.and_then(|job| {
-        job.causes.iter().rev().find_map(|cause| match cause {
-            Trigger::Turn { turn } => Some(*turn),
-            Trigger::Person { .. } | Trigger::Retry { .. } => None,
-        })
-    });
-    let mut more = turn.map(|turn| format!(", after turn {turn}")).into_iter().collect::<Vec<_>>();
+    let after = job.and_then(|job| job.causes.iter().rev().find_map(Trigger::after));
+    let mut more = after.map(|after| format!(", {after}")).into_iter().collect::<Vec<_>>();
     if block.read_only {
         more.push(", read only for agents".to_owned());
     }

@@ -48,11 +48,7 @@ fn rows(model: &Model, cells: usize) -> Vec<Row> {
             if let Some(sleeptime) = &group.sleeptime {
                 let names: Vec<&str> =
                     sleeptime.agents.iter().filter_map(|id| model.agent(id)).map(|a| a.name.as_str()).collect();
-                let every = match sleeptime.every() {
-                    1 => "After every turn".to_owned(),
-                    2 => "After every second turn".to_owned(),
-                    n => format!("After every {n} turns"),
-                };
+                let every = format!("After {}", sleeptime.schedule_in_prose());
                 let work = if names.len() == 1 { "works" } else { "work" };
                 say(&format!("{every} {} {work} in the background; watch the blocks.", names.join(" and ")), Role::Dim);
             }

@@ -241,8 +241,7 @@ pub(super) fn heading(text: &str, cells: usize) -> Vec<Row> {
 pub(super) fn empty(cells: usize, model: &Model) -> Vec<Row> {
     let policy = model.shown_group().and_then(|group| group.sleeptime.as_ref());
     let text = match policy {
-        Some(policy) if policy.every() == 1 => "No job yet. One begins after every turn; R begins one now.".to_owned(),
-        Some(policy) => format!("No job yet. One begins after every {} turns; R begins one now.", policy.every()),
+        Some(policy) => format!("No job yet. One begins after {}; R begins one now.", policy.schedule()),
         None => "No background agents here. e on the group, in the agents, names some.".to_owned(),
     };
     let indent = || vec![Span::new(" ", Role::Dim)];

@@ -1,7 +1,28 @@
 //! Members speak in stored order, from the first, or from the one after who spoke last.
 
-use super::{Move, Speech, after_last, all_passed, spent};
+use super::{Manager, Members, Move, Pattern, Speech, after_last, all_passed, speeches, spent};
 use crate::domain::{AgentId, StopReason};
+
+/// The pattern.
+pub const PATTERN: Pattern = Pattern {
+    title: "round robin",
+    best_for: "everyone is heard, in order: reviews, brainstorms, panels",
+    members: Members::Some("speak in turn"),
+    manager: Manager::None("name the agent in members, or use manager_type sleeptime"),
+    needs_background: false,
+    settings: &["max_turns", "continue_order"],
+    has_fixed_order: true,
+    named_by_manager: false,
+    manager_tools: &[],
+    framing: |_| {
+        "Each member speaks in this order after a message of the user; you read what those before you said. \
+         Build on it, do not repeat it. Call `pass` when you have nothing to add.\n"
+            .to_owned()
+    },
+    // Where the speeches are spent, everyone has had the say that was meant for them.
+    why: |_, stop| (stop == StopReason::AllPassed).then(|| stop.sentence().to_owned()),
+    next: |turn| next(&turn.group.members, turn.group.max_turns, turn.after, &speeches(turn.so_far)),
+};
 
 /// The member after the one that spoke last, until `max_turns` speeches (absent: one a member) are spent or all
 /// have passed in a row. The order is that of the members as they stand, also where they changed meanwhile. A turn

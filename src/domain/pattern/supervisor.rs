@@ -1,7 +1,38 @@
 //! A manager answers. What it gives to the members is a call of its step: they are its speech's children.
 
-use super::{Move, Speech};
+use super::{Manager, Members, Move, Pattern, Seat, Speech, speeches};
 use crate::domain::{AgentId, StopReason};
+
+/// The pattern.
+pub const PATTERN: Pattern = Pattern {
+    title: "supervisor",
+    best_for: "one question, many hands: a manager splits the work, the members do it side by side",
+    members: Members::Some("work"),
+    manager: Manager::One { verb: "delegates", does: "delegates", part: "orchestrates" },
+    needs_background: false,
+    settings: &["max_rounds"],
+    has_fixed_order: false,
+    named_by_manager: false,
+    manager_tools: &["delegate", "send_message_to_all_agents_in_group"],
+    framing,
+    why: |_, _| None,
+    next: |turn| turn.led(|manager| next(manager, &speeches(turn.so_far))),
+};
+
+fn framing(seat: &Seat<'_>) -> String {
+    if seat.leads {
+        return "You answer the user, and the members work for you. Give each its own work with `delegate`, or all the \
+                same with `send_message_to_all_agents_in_group`; they work side by side and do not hear each other. \
+                You get every answer, failure or silence, with its name. Then answer the user yourself, in one \
+                voice.\n"
+            .to_owned();
+    }
+    let manager = seat.manager;
+    format!(
+        "{manager} answers the user and gives you work. Do what you are asked, say what you found and how sure you \
+         are; {manager} reads it, the others do not. Call `pass` when you have nothing to add.\n"
+    )
+}
 
 /// The manager speaks once, and the turn ends as its speech did. What others said in between is not asked.
 #[must_use]

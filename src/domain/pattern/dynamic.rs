@@ -1,7 +1,54 @@
 //! A manager chooses who speaks next, after every speech anew.
 
-use super::{Move, Part, after_last, all_passed, speeches, spent};
+use super::{Manager, Members, Move, Part, Pattern, Seat, after_last, all_passed, speeches, spent};
 use crate::domain::{AgentId, Choice, Group, StopReason};
+
+/// The tool the manager chooses with.
+pub const CHOOSE: &str = "choose_next_speaker";
+/// What it is called with when all has been said.
+pub const DONE: &str = "done";
+
+/// The pattern.
+pub const PATTERN: Pattern = Pattern {
+    title: "dynamic",
+    best_for: "open talk among experts: a manager picks whoever should speak next",
+    members: Members::Some("speak"),
+    manager: Manager::One { verb: "chooses", does: "chooses who speaks", part: "orchestrates" },
+    needs_background: false,
+    settings: &["max_turns", "termination_token", "allow_repeat"],
+    has_fixed_order: false,
+    named_by_manager: true,
+    manager_tools: &[],
+    framing,
+    why,
+    next: |turn| turn.led(|manager| next(turn.group, manager, turn.so_far)),
+};
+
+fn framing(seat: &Seat<'_>) -> String {
+    let token = seat.group.token().unwrap_or_default();
+    if seat.leads {
+        return format!(
+            "You lead the talk: after the user's message and after every speech you choose which member speaks next, \
+             with `{CHOOSE}`. You do not answer the user's question yourself. When all has been said, choose `{DONE}`; \
+             {token} in what you or a member writes ends the turn, too.\n"
+        );
+    }
+    let manager = seat.manager;
+    format!(
+        "{manager} chooses who speaks next, after every speech anew, and has now chosen you; you read all that was \
+         said. Build on it, do not repeat it. Call `pass` when you have nothing to add. Write {token} only when all \
+         has been said: it ends the turn.\n"
+    )
+}
+
+fn why(group: &Group, stop: StopReason) -> Option<String> {
+    let sentence = stop.sentence();
+    match stop {
+        StopReason::MaxTurns => Some(format!("{sentence} ({})", most(group))),
+        StopReason::AllPassed => Some(sentence.to_owned()),
+        _ => None,
+    }
+}
 
 /// A choice, the speech of the one chosen, a choice, until the manager is done, `max_turns` speeches (absent: as
 /// many as there are members) are spent or all members have passed in a row. Where nobody usable was chosen, the
@@ -54,8 +101,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::pattern::Speech;
     use crate::domain::{GroupId, ManagerType};
-    use crate::engine::patterns::Speech;
 
     fn group(n: usize, max_turns: Option<u32>, allow_repeat: bool) -> Group {
         let members = (0..n).map(|i| AgentId(format!("agent-{i}"))).collect();

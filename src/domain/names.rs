@@ -1,0 +1,59 @@
+//! Names of plain enums: on the wire, in the store, in files.
+//!
+//! An enum derives them with `strum`, in snake case as `serde` has them, and is listed in [`named_enums`].
+
+/// Gives each of these enums `ALL`, `as_str` and `named`.
+macro_rules! named_enums {
+    ($($type:ty),* $(,)?) => {
+        $(impl $type {
+            /// Every one, in order.
+            pub const ALL: [Self; <Self as strum::EnumCount>::COUNT] = {
+                let all = <Self as strum::VariantArray>::VARIANTS;
+                let mut each = [all[0]; <Self as strum::EnumCount>::COUNT];
+                let mut at = 0;
+                while at < each.len() {
+                    each[at] = all[at];
+                    at += 1;
+                }
+                each
+            };
+
+            /// The name on the wire.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                self.into()
+            }
+
+            /// The one with this name on the wire.
+            #[must_use]
+            pub fn named(name: &str) -> Option<Self> {
+                name.parse().ok()
+            }
+        })*
+
+        #[cfg(test)]
+        mod tests {
+            use super::*;
+
+            fn check<T: serde::Serialize + PartialEq + Copy + std::fmt::Debug>(
+                all: &[T], name: impl Fn(T) -> &'static str, named: impl Fn(&str) -> Option<T>,
+            ) {
+                assert!(!all.is_empty());
+                for &one in all {
+                    assert_eq!(serde_json::to_value(one).unwrap(), name(one));
+                    assert_eq!(named(name(one)), Some(one));
+                }
+                assert_eq!(named("nonsense"), None);
+            }
+
+            #[test]
+            fn the_names_are_those_of_serde() {
+                $(check(&<$type>::ALL, <$type>::as_str, <$type>::named);)*
+            }
+        }
+    };
+}
+
+use super::{GroupStatus, MailKind, MailStatus, ManagerType, PendingKind, Priority, StopReason};
+
+named_enums!(GroupStatus, MailKind, ManagerType, MailStatus, PendingKind, Priority, StopReason);

@@ -1,0 +1,245 @@
+//! The shape of a group: whether its pattern can run with these agents in these places.
+//!
+//! Asked by the store, of ids, and by the team file, of names with positions; each says in its own words what is
+//! wrong.
+
+use std::collections::BTreeMap;
+
+use super::{ManagerType, Members};
+use crate::domain::block::folded;
+use crate::domain::group::{MAX_MEMBERS, MAX_SHARED_BLOCKS};
+
+/// Who is where in a group. `T` stands for an agent.
+#[derive(Debug)]
+pub struct Shape<'a, T> {
+    /// The pattern.
+    pub manager_type: ManagerType,
+    /// Who speaks.
+    pub members: &'a [T],
+    /// Who leads, or answers.
+    pub manager: Option<&'a T>,
+    /// The background agents; `None` where the group has no such policy.
+    pub background: Option<&'a [T]>,
+    /// How many blocks it shares.
+    pub shared_blocks: usize,
+}
+
+/// A list of a group that holds agents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum List {
+    /// The members.
+    Members,
+    /// The manager agent: a list of one.
+    Manager,
+    /// The background agents.
+    Background,
+}
+
+/// An agent in a list, by its place from 0.
+pub type Place = (List, usize);
+
+/// What is wrong with a shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    /// The pattern needs members; they do this.
+    NoMembers(&'static str),
+    /// The pattern needs a manager agent.
+    NoManager {
+        /// What it does.
+        does: &'static str,
+        /// What it is to the group.
+        part: &'static str,
+    },
+    /// The pattern has no manager agent; what to do instead.
+    ManagerNotUsed(&'static str),
+    /// The pattern has no members; what is there instead.
+    MembersNotUsed(&'static str),
+    /// A member is the manager agent, too.
+    ManagerIsMember {
+        /// The member.
+        place: Place,
+        /// What a manager agent does here.
+        does: &'static str,
+    },
+    /// The pattern needs background agents.
+    NoBackground,
+    /// The policy names no background agent.
+    EmptyBackground,
+    /// The manager agent works in the background, too.
+    ManagerInBackground(Place),
+    /// More members than a group may have: the first that is too many.
+    TooManyMembers(Place),
+    /// More shared blocks than a group may have.
+    TooManySharedBlocks,
+    /// An agent that stands earlier in the same list already.
+    Twice(Place),
+    /// Two agents would be called the same.
+    SameName {
+        /// The agent.
+        place: Place,
+        /// The one before it.
+        other: Place,
+    },
+}
+
+/// Whoever asks: what it calls its agents, and what it does with a flaw.
+pub trait Inspector<T> {
+    /// Why it stops looking.
+    type Error;
+
+    /// What an agent is called in the group.
+    fn name(&mut self, agent: &T) -> Result<String, Self::Error>;
+
+    /// Takes a flaw; an error ends the inspection.
+    fn flaw(&mut self, flaw: Flaw) -> Result<(), Self::Error>;
+}
+
+impl<'a, T: PartialEq> Shape<'a, T> {
+    /// The agent at this place.
+    #[must_use]
+    pub fn at(&self, (list, place): Place) -> Option<&'a T> {
+        match list {
+            List::Members => self.members.get(place),
+            List::Manager => self.manager.filter(|_| place == 0),
+            List::Background => self.background.and_then(|agents| agents.get(place)),
+        }
+    }
+
+    /// Everybody with their places: members, manager agent, background agents.
+    fn all(&self) -> impl Iterator<Item = (Place, &'a T)> {
+        let placed = |list| move |(at, agent)| ((list, at), agent);
+        let members = self.members.iter().enumerate().map(placed(List::Members));
+        let manager = self.manager.into_iter().enumerate().map(placed(List::Manager));
+        members.chain(manager).chain(self.background.into_iter().flatten().enumerate().map(placed(List::Background)))
+    }
+
+    /// Looks for flaws, in order of how much they tell.
+    ///
+    /// # Errors
+    /// Whatever the inspector returns.
+    pub fn inspect<I: Inspector<T>>(&self, inspector: &mut I) -> Result<(), I::Error> {
+        let pattern = self.manager_type.pattern();
+        if let (Members::Some(work), true) = (pattern.members, self.members.is_empty()) {
+            inspector.flaw(Flaw::NoMembers(work))?;
+        }
+        match (pattern.manager, self.manager) {
+            (super::Manager::One { does, part, .. }, None) => inspector.flaw(Flaw::NoManager { does, part })?,
+            (super::Manager::None(instead), Some(_)) => inspector.flaw(Flaw::ManagerNotUsed(instead))?,
+            (super::Manager::One { does, .. }, Some(manager)) if self.manager_type.has_members() => {
+                if let Some(at) = self.members.iter().position(|member| member == manager) {
+                    inspector.flaw(Flaw::ManagerIsMember { place: (List::Members, at), does })?;
+                }
+            }
+            (super::Manager::One { .. }, Some(_)) | (super::Manager::None(_), None) => {}
+        }
+        if let (Members::None(instead), false) = (pattern.members, self.members.is_empty()) {
+            inspector.flaw(Flaw::MembersNotUsed(instead))?;
+        }
+        match self.background {
+            None if pattern.needs_background => inspector.flaw(Flaw::NoBackground)?,
+            Some([]) => inspector.flaw(Flaw::EmptyBackground)?,
+            None | Some(_) => {}
+        }
+        for (at, agent) in self.background.into_iter().flatten().enumerate() {
+            if self.manager == Some(agent) {
+                inspector.flaw(Flaw::ManagerInBackground((List::Background, at)))?;
+            }
+        }
+        if self.members.len() > MAX_MEMBERS {
+            inspector.flaw(Flaw::TooManyMembers((List::Members, MAX_MEMBERS)))?;
+        }
+        if self.shared_blocks > MAX_SHARED_BLOCKS {
+            inspector.flaw(Flaw::TooManySharedBlocks)?;
+        }
+        for (list, agents) in [(List::Members, self.members), (List::Background, self.background.unwrap_or_default())] {
+            for (at, agent) in agents.iter().enumerate() {
+                if agents[..at].contains(agent) {
+                    inspector.flaw(Flaw::Twice((list, at)))?;
+                }
+            }
+        }
+        self.distinct(inspector)
+    }
+
+    /// Names are how agents are spoken to: no two agents of a group share one, regardless of case.
+    fn distinct<I: Inspector<T>>(&self, inspector: &mut I) -> Result<(), I::Error> {
+        let mut seen: BTreeMap<String, (Place, &T)> = BTreeMap::new();
+        for (place, agent) in self.all() {
+            let name = folded(&inspector.name(agent)?);
+            let (other, first) = *seen.entry(name).or_insert((place, agent));
+            if first != agent {
+                inspector.flaw(Flaw::SameName { place, other })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    struct All(Vec<Flaw>);
+
+    impl Inspector<&str> for All {
+        type Error = Infallible;
+
+        fn name(&mut self, agent: &&str) -> Result<String, Infallible> {
+            Ok(agent.rsplit('/').next().unwrap_or_default().to_owned())
+        }
+
+        fn flaw(&mut self, flaw: Flaw) -> Result<(), Infallible> {
+            self.0.push(flaw);
+            Ok(())
+        }
+    }
+
+    fn flaws(kind: ManagerType, members: &[&str], manager: Option<&str>, background: Option<&[&str]>) -> Vec<Flaw> {
+        let shape = Shape { manager_type: kind, members, manager: manager.as_ref(), background, shared_blocks: 0 };
+        let mut all = All(Vec::new());
+        let Ok(()) = shape.inspect(&mut all);
+        all.0
+    }
+
+    #[test]
+    fn each_pattern_asks_for_its_shape() {
+        use ManagerType::{Dynamic, Relay, RoundRobin, Sleeptime, Supervisor};
+        let (answers, orchestrates) = (
+            Flaw::NoManager { does: "answers", part: "answers" },
+            Flaw::NoManager { does: "delegates", part: "orchestrates" },
+        );
+        let cases: [(ManagerType, &[&str], Option<&str>, Option<&[&str]>, &[Flaw]); 10] = [
+            (RoundRobin, &["a", "b"], None, None, &[]),
+            (RoundRobin, &["a"], None, Some(&["b"]), &[]),
+            (RoundRobin, &[], None, None, &[Flaw::NoMembers("speak in turn")]),
+            (Supervisor, &[], None, None, &[Flaw::NoMembers("work"), orchestrates]),
+            (Dynamic, &["a"], Some("m"), None, &[]),
+            (
+                Dynamic,
+                &["a", "m"],
+                Some("m"),
+                None,
+                &[Flaw::ManagerIsMember { place: (List::Members, 1), does: "chooses who speaks" }],
+            ),
+            (Sleeptime, &[], Some("m"), Some(&["b"]), &[]),
+            (Sleeptime, &[], None, None, &[answers, Flaw::NoBackground]),
+            (Sleeptime, &[], Some("m"), Some(&["b", "m"]), &[Flaw::ManagerInBackground((List::Background, 1))]),
+            // What is added is looked at like the others.
+            (Relay, &[], None, Some(&[]), &[Flaw::NoMembers("carry the baton"), Flaw::EmptyBackground]),
+        ];
+        for (kind, members, manager, background, expected) in cases {
+            assert_eq!(flaws(kind, members, manager, background), expected, "{kind:?} {members:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_stands_twice_in_a_list_and_no_two_share_a_name() {
+        let twice = flaws(ManagerType::RoundRobin, &["a", "b", "a"], None, None);
+        assert_eq!(twice, [Flaw::Twice((List::Members, 2))]);
+        let same = flaws(ManagerType::RoundRobin, &["a", "b"], None, Some(&["other/A"]));
+        assert_eq!(same, [Flaw::SameName { place: (List::Background, 0), other: (List::Members, 0) }]);
+        assert!(flaws(ManagerType::RoundRobin, &["a"], None, Some(&["a"])).is_empty(), "one agent, two lists");
+    }
+}

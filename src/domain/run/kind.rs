@@ -1,0 +1,162 @@
+//! What a run does, and everything that depends on it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{AgentId, GroupId, JobId};
+
+/// What a run does.
+///
+/// A new kind is a variant here and its place in each `match` of this file; nothing else asks for all of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, strum::EnumDiscriminants)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[strum_discriminants(
+    name(RunKindName),
+    doc = "The kinds of runs by name, as the store asks for them.",
+    derive(strum::VariantArray, strum::IntoStaticStr),
+    strum(serialize_all = "snake_case")
+)]
+pub enum RunKind {
+    /// One user message and all that answers it: the group's pattern makes moves.
+    Turn {
+        /// The group; `None` for a direct talk.
+        group: Option<GroupId>,
+        /// The only agent that answers: `@name`, or a direct talk.
+        only: Option<AgentId>,
+    },
+    /// One member's part of a turn: steps of one agent.
+    Speech {
+        /// Who speaks.
+        agent: AgentId,
+        /// The group it speaks in, if any.
+        group: Option<GroupId>,
+        /// Its place in the turn, from 0.
+        index: u32,
+    },
+    /// A dynamic manager's choice of the next speaker: steps of the manager.
+    Choice {
+        /// The manager.
+        agent: AgentId,
+        /// The group.
+        group: GroupId,
+        /// How many speeches are over.
+        index: u32,
+        /// Who may be chosen.
+        among: Vec<AgentId>,
+    },
+    /// The work of one job: steps of one agent.
+    Job {
+        /// Who works.
+        agent: AgentId,
+        /// The group it works for.
+        group: GroupId,
+        /// The job.
+        job: JobId,
+    },
+    /// What the tests add.
+    #[cfg(test)]
+    Sample {
+        /// Who works.
+        agent: AgentId,
+    },
+}
+
+impl RunKindName {
+    /// True where one agent makes the steps; a turn only makes moves.
+    #[must_use]
+    pub fn makes_steps(self) -> bool {
+        match self {
+            Self::Turn => false,
+            Self::Speech | Self::Choice | Self::Job => true,
+            #[cfg(test)]
+            Self::Sample => true,
+        }
+    }
+
+    /// True where no other run made it.
+    #[must_use]
+    pub fn is_outermost(self) -> bool {
+        match self {
+            Self::Turn | Self::Job => true,
+            Self::Speech | Self::Choice => false,
+            #[cfg(test)]
+            Self::Sample => false,
+        }
+    }
+
+    /// What an agent does while such a run of it is running, in a few words; agents read it.
+    #[must_use]
+    pub fn doing(self) -> &'static str {
+        match self {
+            Self::Turn | Self::Speech | Self::Choice => "speaking",
+            Self::Job => "at work in the background",
+            #[cfg(test)]
+            Self::Sample => "sampling",
+        }
+    }
+}
+
+impl RunKind {
+    /// Which kind it is.
+    #[must_use]
+    pub fn name(&self) -> RunKindName {
+        self.into()
+    }
+
+    /// The agent whose steps it makes; `None` for a turn.
+    #[must_use]
+    pub fn agent(&self) -> Option<&AgentId> {
+        match self {
+            Self::Turn { .. } => None,
+            Self::Speech { agent, .. } | Self::Choice { agent, .. } | Self::Job { agent, .. } => Some(agent),
+            #[cfg(test)]
+            Self::Sample { agent } => Some(agent),
+        }
+    }
+
+    /// The group it belongs to, if any.
+    #[must_use]
+    pub fn group(&self) -> Option<&GroupId> {
+        match self {
+            Self::Turn { group, .. } | Self::Speech { group, .. } => group.as_ref(),
+            Self::Job { group, .. } | Self::Choice { group, .. } => Some(group),
+            #[cfg(test)]
+            Self::Sample { .. } => None,
+        }
+    }
+
+    /// True for one user message and all that answers it.
+    #[must_use]
+    pub fn is_turn(&self) -> bool {
+        self.name() == RunKindName::Turn
+    }
+
+    /// True for one member's part of a turn.
+    #[must_use]
+    pub fn is_speech(&self) -> bool {
+        self.name() == RunKindName::Speech
+    }
+
+    /// True for background work: the run of a job.
+    #[must_use]
+    pub fn is_job(&self) -> bool {
+        self.name() == RunKindName::Job
+    }
+
+    /// The job a run works off, and for which group.
+    #[must_use]
+    pub fn job(&self) -> Option<(&JobId, &GroupId)> {
+        if let Self::Job { job, group, .. } = self { Some((job, group)) } else { None }
+    }
+
+    /// The only agent that answers in a turn: `@name`, or a direct talk.
+    #[must_use]
+    pub fn only(&self) -> Option<&AgentId> {
+        if let Self::Turn { only, .. } = self { only.as_ref() } else { None }
+    }
+
+    /// The place of a speech in its turn, from 0.
+    #[must_use]
+    pub fn speech_index(&self) -> Option<u32> {
+        if let Self::Speech { index, .. } = self { Some(*index) } else { None }
+    }
+}

@@ -1,0 +1,12 @@
+//! Somebody outside said this word for the turn.
+
+use super::{ArgumentKind, Condition, Why};
+use crate::domain::StopReason;
+
+pub const CONDITION: Condition<String> = Condition {
+    argument: ArgumentKind::Word,
+    stop: StopReason::External,
+    needs_speeches: false,
+    holds: |word, progress| progress.signals.contains(word),
+    why: |word, _| Why::With(word.clone()),
+};

@@ -1,0 +1,35 @@
+//! A trigger that only tests have: what a new one takes. A job when somebody tells a turn to "sleep".
+
+use crate::domain::state::Rows;
+use crate::domain::{Change, Group, Run, Sleeptime, Trigger};
+
+/// Its setting.
+pub const KEY: &str = "on_signal";
+
+/// The word was said for a turn of the group.
+pub fn fires<R: Rows>(rows: &mut R, change: &Change) -> Result<Option<(Group, Trigger)>, R::Fault> {
+    let Change::RunSignalled { id, word } = change else { return Ok(None) };
+    let Some(run) = rows.get::<Run>(id.as_str())?.filter(|_| word == "sleep") else { return Ok(None) };
+    let Some(group) = run.group() else { return Ok(None) };
+    Ok(rows.get::<Group>(group.as_str())?.map(|group| (group, Trigger::Signal { word: word.clone() })))
+}
+
+/// `told to sleep`.
+pub fn text(word: &String) -> String {
+    format!("told to {word}")
+}
+
+/// `after it was told to sleep`.
+pub fn after(word: &String) -> String {
+    format!("after it was told to {word}")
+}
+
+/// Only where nothing else says when.
+pub fn schedule(policy: &Sleeptime) -> Option<String> {
+    (policy.every_turns == Some(u32::MAX)).then(|| "when told to".to_owned())
+}
+
+/// The same.
+pub fn prose(policy: &Sleeptime) -> Option<String> {
+    schedule(policy)
+}

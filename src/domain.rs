@@ -16,6 +16,7 @@ pub mod message;
 pub mod rule;
 pub mod run;
 pub mod state;
+pub mod status;
 pub mod terminate;
 pub mod trigger;
 

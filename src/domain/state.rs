@@ -18,7 +18,7 @@ use super::{Agent, Block, BlockId, BlockOwner, Change, Conflict, Conversation, G
 use super::{Job, JobState, block::Editor};
 
 pub use memory_rows::Memory;
-pub use rows::{Desk, Kind, Postage, Row, Rows};
+pub use rows::{Desk, Kind, Postage, Row, RowFault, Rows};
 
 /// Why [`apply`] did not happen: the change was refused, or the rows could not be read or written.
 #[derive(Debug)]

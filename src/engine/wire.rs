@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::state::Kind;
+use crate::domain::state::{Kind, RowFault};
 use crate::domain::{
     Agent, AgentId, Block, BlockId, Change, Conflict, Conversation, ConversationId, Group, GroupId, Job, JobId, Logged,
     Mail, MailId, MailStatus, Message, PendingCall, Priority, Revision, Run, RunId, Step, StepId,
@@ -185,6 +185,25 @@ pub enum Request {
         /// Which version.
         version: u64,
     },
+    /// Jobs, newest first; [`Reply::Jobs`].
+    Jobs {
+        /// Of this group; `None` means everybody's.
+        group: Option<GroupId>,
+        /// At most this many.
+        limit: usize,
+    },
+    /// The calls a person has to decide on before anything of a turn goes on; [`Reply::Held`].
+    Held {
+        /// The turn. Where it is queued, the turn it waits for is looked at.
+        run: RunId,
+    },
+    /// Whether anything goes on by itself now; [`Reply::Due`].
+    Due,
+    /// Checks the file of the store; [`Reply::StoreChecked`].
+    CheckStore {
+        /// Also replays the log and compares the outcome with every table.
+        deep: bool,
+    },
     /// A job opened; [`Reply::JobDetail`].
     JobDetail {
         /// Which.
@@ -245,7 +264,31 @@ pub enum Reply {
     Mails {
         /// Newest first.
         mails: Vec<Mail>,
+        /// What cannot be read of it.
+        #[serde(default)]
+        faults: Vec<RowFault>,
     },
+    /// Jobs.
+    Jobs {
+        /// Newest first.
+        jobs: Vec<Job>,
+        /// Those that cannot be read.
+        faults: Vec<RowFault>,
+    },
+    /// What a turn waits for that only a person can give.
+    Held {
+        /// The calls; none where something of the turn goes on by itself.
+        calls: Vec<PendingCall>,
+        /// True when the turn is queued: the calls are those of the turn before it.
+        queued: bool,
+    },
+    /// Whether mail, a turn or a job goes on by itself now.
+    Due {
+        /// It does.
+        due: bool,
+    },
+    /// The store was checked.
+    StoreChecked(StoreCheck),
     /// What a deletion takes along.
     Deletion {
         /// One sentence each.
@@ -308,10 +351,31 @@ pub struct Overview {
     pub calls: Vec<PendingCall>,
     /// The newest mail, newest first.
     pub mails: Vec<Mail>,
-    /// Rows that could not be read, a sentence each.
-    pub faults: Vec<String>,
+    /// Rows that could not be read.
+    #[serde(default)]
+    pub faults: Vec<RowFault>,
     /// What an agent without a model uses.
     pub default_model: String,
+}
+
+/// What a check of the store found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreCheck {
+    /// What is wrong with the file, one sentence each.
+    pub faults: Vec<String>,
+    /// What the replay of the log found, where it was asked for.
+    pub log: Option<LogCheck>,
+}
+
+/// What a replay of the log found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogCheck {
+    /// Changes replayed.
+    pub changes: u64,
+    /// Rows compared.
+    pub rows: usize,
+    /// What differs from the tables, one sentence each.
+    pub differences: Vec<String>,
 }
 
 /// A job with what it did.

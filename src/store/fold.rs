@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::connection::Sql;
 use super::error::Fault;
-use super::tables::{lossy, noun};
+use super::tables::lossy;
 use super::{Store, StoreError, log};
 use crate::domain::state::{Kind, Memory};
 
@@ -70,7 +70,7 @@ fn compare(sql: &Sql, folded: &Memory, differences: &mut Vec<String>) -> Result<
             let text = |column| lossy(row, column).map_err(|_| rusqlite::Error::InvalidQuery);
             Ok((text(0)?, (row.get::<_, Option<String>>(1)?, text(2)?)))
         })?;
-        let name = noun(kind);
+        let name = kind.noun();
         for (key, (lookup, body)) in &stored {
             compared += 1;
             match expected.remove(key.as_str()) {

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 
 use super::connection::Sql;
 use super::error::Fault;
-use crate::domain::state::{Kind, Row, Rows};
+use crate::domain::state::{Kind, Row, RowFault, Rows};
 
 /// The tables, inside the transaction that is open on this connection.
 pub(super) struct Tables<'a>(pub(super) &'a Sql);
@@ -27,7 +27,7 @@ impl Rows for Tables<'_> {
         let table = T::KIND.table();
         let rows =
             self.0.list(&format!("SELECT key, body FROM {table} ORDER BY key"), [], |row| Ok(row_of(T::KIND, row)))?;
-        rows.into_iter().filter(|row| !matches!(row, Err(Fault::Row(_)))).collect()
+        rows.into_iter().filter(|row| !row.as_ref().is_err_and(Fault::is_of_a_row)).collect()
     }
 
     fn open<T: Row>(&mut self) -> Result<Vec<T>, Fault> {
@@ -38,7 +38,7 @@ impl Rows for Tables<'_> {
         let open = "SELECT key, body FROM run WHERE kind IN ('turn', 'speech', 'choice', 'job') \
                     AND state IN ('queued', 'running', 'parked') ORDER BY key";
         let rows = self.0.list(open, [], |row| Ok(row_of(T::KIND, row)))?;
-        rows.into_iter().filter(|row| !matches!(row, Err(Fault::Row(_)))).collect()
+        rows.into_iter().filter(|row| !row.as_ref().is_err_and(Fault::is_of_a_row)).collect()
     }
 
     fn delete<T: Row>(&mut self, key: &str) -> Result<(), Fault> {
@@ -78,7 +78,7 @@ pub(super) fn several<T: Row>(sql: &Sql, keys: &[String]) -> Result<Vec<Result<T
 /// The row a statement gives as (key, body).
 pub(super) fn row_of<T: DeserializeOwned>(kind: Kind, row: &rusqlite::Row<'_>) -> Result<T, Fault> {
     let key = lossy(row, 0)?;
-    parse(row, 1).map_err(|why| Fault::Row(format!("{} {key} cannot be read: {why}", noun(kind))))
+    parse(row, 1).map_err(|why| Fault::Damaged(RowFault { kind, key, why }))
 }
 
 /// A column of JSON text.
@@ -96,13 +96,4 @@ pub(super) fn lossy(row: &rusqlite::Row<'_>, column: usize) -> Result<String, Fa
 /// A record as JSON text.
 pub(super) fn json(record: &impl serde::Serialize) -> Result<String, Fault> {
     serde_json::to_string(record).map_err(|error| Fault::Row(format!("a record cannot be written: {error}")))
-}
-
-/// The kind as people call it.
-pub(super) fn noun(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Group => "group",
-        Kind::Call => "pending call",
-        other => other.table(),
-    }
 }

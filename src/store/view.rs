@@ -2,7 +2,7 @@
 
 use super::connection::Sql;
 use super::error::Fault;
-use super::tables::{get, noun, row_of, several};
+use super::tables::{get, row_of, several};
 use super::{Store, StoreError, messages, runs};
 use crate::domain::state::Row;
 use crate::domain::{
@@ -152,7 +152,7 @@ fn worked(
 }
 
 fn must<T: Row>(sql: &Sql, key: &str) -> Result<T, Fault> {
-    get(sql, key)?.ok_or_else(|| Fault::Row(format!("there is no {} {key}", noun(T::KIND))))
+    get(sql, key)?.ok_or_else(|| Fault::Row(format!("there is no {} {key}", T::KIND.noun())))
 }
 
 /// All of these, in their order, by one statement: a step of a large group has a hundred blocks and fifty colleagues.
@@ -163,5 +163,5 @@ fn must_all<T: Row>(sql: &Sql, keys: Vec<String>) -> Result<Vec<T>, Fault> {
     }
     let there: Vec<String> = found.iter().map(Row::key).collect();
     let missing = keys.into_iter().find(|key| !there.contains(key)).unwrap_or_default();
-    Err(Fault::Row(format!("there is no {} {missing}", noun(T::KIND))))
+    Err(Fault::Row(format!("there is no {} {missing}", T::KIND.noun())))
 }

@@ -145,7 +145,10 @@ async fn f14_a_damaged_row_shows_its_fault_and_the_lists_still_open() {
     assert_eq!((agents.rows.len(), agents.faults.len()), (2, 1));
     for jobs in [store.jobs(None, 10).await.unwrap(), store.jobs(Some(&nouns::GROUP.into()), 10).await.unwrap()] {
         assert_eq!(jobs.rows.iter().map(|job| job.id.as_str()).collect::<Vec<_>>(), ["job-ann"]);
-        assert!(jobs.faults.iter().any(|fault| fault.key == "job-ben" && fault.to_string().contains("dreaming")), "{jobs:?}");
+        assert!(
+            jobs.faults.iter().any(|fault| fault.key == "job-ben" && fault.to_string().contains("dreaming")),
+            "{jobs:?}"
+        );
         assert_eq!(jobs.faults.len(), 2);
     }
     assert_eq!(store.unfinished_jobs().await.unwrap().len(), 1);

@@ -271,9 +271,8 @@ impl<'a> Work<'a> {
     #[must_use]
     pub fn is_at_rest(&self, jobs: &[Job], cursors: &[Cursor], groups: &[Group], now: Timestamp) -> bool {
         let group = |id: &super::GroupId| groups.iter().find(|group| group.id == *id);
-        let rests = |turn: &&Run| {
-            !may_start(turn, turn.group().and_then(group)) || !self.held_by_person(turn).is_empty()
-        };
+        let rests =
+            |turn: &&Run| !may_start(turn, turn.group().and_then(group)) || !self.held_by_person(turn).is_empty();
         let active = |job: &&Job| is_active(group(&job.group));
         self.first_turns().iter().all(rests)
             && !jobs.iter().any(|job| matches!(job.state, JobState::Running { .. }))

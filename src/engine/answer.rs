@@ -15,8 +15,8 @@ use crate::domain::run::Answer;
 use crate::domain::trigger;
 use crate::domain::{
     Actor, Agent, AgentId, Block, BlockId, Change, Commit, Conflict, Conversation, ConversationId, ConversationOwner,
-    Editor, Group, GroupId, GroupStatus, Job, JobId, JobState, Revision, Run, RunId, RunKind, RunState,
-    StepId, StopReason, Trigger,
+    Editor, Group, GroupId, GroupStatus, Job, JobId, JobState, Revision, Run, RunId, RunKind, RunState, StepId,
+    StopReason, Trigger,
 };
 use crate::store::{CommitError, Lane, StoreError};
 

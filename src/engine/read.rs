@@ -6,8 +6,8 @@ use super::wait::Standing;
 use super::wire::{Dated, Fault, JobDetail, JobEdit, LogCheck, Overview, Reply, Request, StoreCheck};
 use crate::domain::state::Row;
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, Conversation, ConversationOwner, Cursor, Group, GroupId, Job, JobId, Message, Run, RunId,
-    RunKind, RunState,
+    Agent, AgentId, Block, BlockId, Conversation, ConversationOwner, Cursor, Group, GroupId, Job, JobId, Message, Run,
+    RunId, RunKind, RunState,
 };
 use crate::store::{Store, StoreError};
 
@@ -89,12 +89,7 @@ pub(super) async fn cursors(store: &Store, jobs: &[Job]) -> Result<Vec<Cursor>, 
     if keys.is_empty() { Ok(Vec::new()) } else { store.rows(keys).await }
 }
 
-async fn revisions(
-    store: &Store,
-    block: &BlockId,
-    limit: usize,
-    wanted: impl Fn(u64) -> bool,
-) -> Result<Reply, Fault> {
+async fn revisions(store: &Store, block: &BlockId, limit: usize, wanted: impl Fn(u64) -> bool) -> Result<Reply, Fault> {
     let found = store.revisions(block, limit).await?.into_iter().filter(|(_, _, revision)| wanted(revision.version));
     Ok(Reply::Revisions { revisions: found.map(|(n, at, what)| Dated { n, at, what }).collect() })
 }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::state::{Kind, RowFault};
+use crate::domain::status::Work;
 use crate::domain::{
     Agent, AgentId, Block, BlockId, Change, Conflict, Conversation, ConversationId, Group, GroupId, Job, JobId, Logged,
     Mail, MailId, MailStatus, Message, PendingCall, Priority, Revision, Run, RunId, Step, StepId,
@@ -356,6 +357,14 @@ pub struct Overview {
     pub faults: Vec<RowFault>,
     /// What an agent without a model uses.
     pub default_model: String,
+}
+
+impl Overview {
+    /// What can be told from its rows.
+    #[must_use]
+    pub fn work(&self) -> Work<'_> {
+        Work { runs: &self.runs, calls: &self.calls, mails: &self.mails }
+    }
 }
 
 /// What a check of the store found.

@@ -10,7 +10,7 @@ use super::read::{self, Reader};
 use super::wire::{Address, Fault, Reply, Request};
 use super::{Engine, Trouble, turn};
 use crate::config::Config;
-use crate::domain::memory::{Merge, merge};
+use crate::domain::memory::Merge;
 use crate::domain::run::Answer;
 use crate::domain::trigger;
 use crate::domain::{
@@ -208,7 +208,7 @@ impl Engine {
             } else {
                 let conflict = || Fault::from(CommitError::from(Conflict::Block { current: Box::new(block.clone()) }));
                 let rested = self.store.revision(id, base).await?.ok_or_else(conflict)?;
-                match merge(&rested.value, &block.value, &value) {
+                match block.merge((base, &rested.value), &value) {
                     Merge::Clean(merged) => merged,
                     Merge::Clash(_) => return Err(conflict()),
                 }

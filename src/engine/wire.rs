@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::state::{Kind, RowFault};
+use crate::domain::state::{Kind, Row as _, RowFault};
 use crate::domain::status::Work;
 use crate::domain::{
     Agent, AgentId, Block, BlockId, Change, Conflict, Conversation, ConversationId, Group, GroupId, Job, JobId, Logged,
@@ -485,6 +485,24 @@ pub enum RowUpdate {
         /// Its key.
         key: String,
     },
+}
+
+impl RowUpdate {
+    /// The kind and the key of the row.
+    #[must_use]
+    pub fn key(&self) -> (Kind, String) {
+        match self {
+            Self::Agent(row) => (Kind::Agent, row.key()),
+            Self::Group(row) => (Kind::Group, row.key()),
+            Self::Block(row) => (Kind::Block, row.key()),
+            Self::Conversation(row) => (Kind::Conversation, row.key()),
+            Self::Run(row) => (Kind::Run, row.key()),
+            Self::Call(row) => (Kind::Call, row.key()),
+            Self::Job(row) => (Kind::Job, row.key()),
+            Self::Mail(row) => (Kind::Mail, row.key()),
+            Self::Gone { kind, key } => (*kind, key.clone()),
+        }
+    }
 }
 
 /// What a step that is being made does now.

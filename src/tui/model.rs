@@ -191,6 +191,11 @@ impl Model {
     }
 
     fn put(&mut self, row: RowUpdate) {
+        // A row that was written anew can be read.
+        if !self.faults.is_empty() {
+            let (kind, key) = row.key();
+            self.faults.retain(|fault| fault.kind != kind || fault.key != key);
+        }
         match row {
             RowUpdate::Agent(agent) => upsert(&mut self.agents, agent, |agent| &agent.id),
             RowUpdate::Group(group) => upsert(&mut self.groups, group, |group| &group.id),

@@ -479,7 +479,6 @@ async fn everybody_at_something(path: &std::path::Path) -> Vec<(&'static str, &'
     let home = GroupId::from("group-crew");
     let mut group = Group::new(home.clone(), "crew", ManagerType::RoundRobin);
     group.members = told.iter().map(|(name, _)| id(name)).collect();
-    group.sleeptime = Some(nightdesk::domain::Sleeptime { agents: vec![], every_turns: None });
     let talk = |name: &str| ConversationId(format!("conversation-{name}"));
     let turn = |name: &str, state: RunState| {
         Run::new(RunId(format!("run-{name}")), talk(name), RunKind::Turn { group: None, only: Some(id(name)) }, state)
@@ -578,6 +577,21 @@ async fn a_tool_the_command_line_and_the_screen_have_the_same_word_for_the_same_
         let shown = lines[at..=at + 1].iter().any(|line| line.split('│').next().unwrap().contains(word));
         assert!(shown, "the screen: {name} {word}: {:#?}", &lines[at..=at + 1]);
     }
+}
+
+#[test]
+fn a_worker_whose_agent_speaks_elsewhere_is_told_to_wait_for_that() {
+    use nightdesk::domain::Run;
+
+    let mut desk = supervisor(USUAL);
+    assert!(desk.text().contains("◔ queued ") && !desk.text().contains("speaks elsewhere"), "{}", desk.text());
+    let elsewhere = Run {
+        id: "run-elsewhere".into(),
+        conversation: "conversation-elsewhere".into(),
+        ..waiting::speech("clerk", 0, RunState::Running)
+    };
+    desk.committed(Vec::new(), vec![RowUpdate::Run(elsewhere)]);
+    assert!(desk.text().contains("◔ queued: speaks elsewhere"), "{}", desk.text());
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::domain::{AgentId, Mail, PendingCall, PendingKind, Run, RunId, Step};
 const WAITING: &str = "SELECT key, body FROM pending_call WHERE lookup IN \
      (SELECT key FROM run WHERE kind IN ('turn', 'speech', 'choice', 'job') AND state = 'parked') ORDER BY place";
 /// The mail these steps sent.
-const SENT: &str = "SELECT key, body FROM json_each(?1) AS step CROSS JOIN mail ON mail.lookup = step.value \
+const SENT: &str = "SELECT mail.key, body FROM json_each(?1) AS step CROSS JOIN mail ON mail.lookup = step.value \
      ORDER BY step.id, place";
 
 /// An unfinished turn is found by its conversation, so the first of them is the first in that index; the plus keeps

@@ -95,15 +95,13 @@ pub fn delegated() -> Vec<Message> {
     ]
 }
 
-/// The supervisor with three workers: two stream, one is queued because it speaks elsewhere.
+/// The supervisor with three workers: two stream, one is queued.
 pub fn supervisor(size: (u16, u16)) -> Desk {
     let said = delegated();
     let mut overview = bridge(ManagerType::Supervisor, said.len() as u64);
     let workers = [("engineer", RunState::Running), ("critic", RunState::Running), ("clerk", RunState::Queued)];
     overview.runs = vec![turn(RunState::Running), speech("chair", 0, RunState::Parked)];
     overview.runs.extend(workers.map(|(name, state)| worker(name, state)));
-    let elsewhere = speech("clerk", 0, RunState::Running);
-    overview.runs.push(Run { id: "run-elsewhere".into(), conversation: "conversation-elsewhere".into(), ..elsewhere });
     let whom = ["engineer", "critic", "clerk"].map(id).into();
     let arguments = serde_json::json!({ "message": "what holds, what does it cost?" });
     let waits = call("chair", 0, PendingKind::Workers, "send_message_to_all_agents_in_group", arguments);

@@ -105,7 +105,7 @@ pub(super) fn group(group: &Group, folded: bool, shape: &Shape<'_>, look: &Look,
     rows
 }
 
-/// An agent's row; a second one for what it does, where that does not fit beside the name.
+/// An agent's row; more of them for what it does, where that does not fit beside the name.
 pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &Look, model: &Model) -> Vec<Row> {
     let glyphs = look.glyphs;
     let (cells, names) = (shape.cells, shape.names);
@@ -127,8 +127,11 @@ pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &Look
     let room = cells.saturating_sub(name_wide + 7);
     let below = match &state {
         Doing::Is(AgentStatus::Idle) | Doing::Thinking | Doing::Tool(_) | Doing::Provider => false,
-        Doing::Is(AgentStatus::Speaking | AgentStatus::Queued) => !wide && width(&word) > room,
-        Doing::Is(_) => wide || width(&word) > room,
+        // The sign before the name tells it, too.
+        Doing::Is(AgentStatus::Speaking) => false,
+        Doing::Is(AgentStatus::InBackground) => wide,
+        Doing::Is(AgentStatus::Queued) => !wide && width(&word) > room,
+        Doing::Is(AgentStatus::WaitingFor(_) | AgentStatus::WaitingForApproval) => wide || width(&word) > room,
     };
     let right = match state {
         _ if shape.mail.contains_key(&agent.id) => {
@@ -154,9 +157,9 @@ pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &Look
         }
         _ if wide => vec![Span::new(truncate(&word, cells / 2, glyphs.ellipsis), role)],
         // Half a word tells less than the sign before the name; of a tool it tells something.
-        Doing::Tool(_) if room < LEAST_WORD => Vec::new(),
-        Doing::Thinking | Doing::Provider if width(&word) > room => Vec::new(),
-        _ => vec![Span::new(truncate(&word, room, glyphs.ellipsis), role)],
+        Doing::Tool(_) if room >= LEAST_WORD => vec![Span::new(truncate(&word, room, glyphs.ellipsis), role)],
+        _ if width(&word) > room => Vec::new(),
+        _ => vec![Span::new(word.clone(), role)],
     };
     let manager = if manages(group, &agent.id) { glyphs.manager } else { " " };
     let mut left = vec![Span::new(format!(" {manager} "), Role::Dim), Span::new(format!("{sign} "), role), name];
@@ -166,8 +169,9 @@ pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &Look
     }
     let mut rows = vec![two_ends(left, right, cells.saturating_sub(1), glyphs.ellipsis)];
     if below {
-        let told = vec![Span::new("     ", Role::Dim), Span::new(word, role)];
-        rows.push(cut(told, cells.saturating_sub(1), glyphs.ellipsis));
+        let indent = || vec![Span::new("     ", Role::Dim)];
+        let shape = wrap::Shape { first: indent(), rest: indent(), ..wrap::Shape::plain(cells.saturating_sub(1)) };
+        rows.extend(wrap(&[Span::new(word, role)], &shape));
     }
     rows
 }

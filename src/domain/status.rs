@@ -27,7 +27,7 @@ pub enum AgentStatus {
     /// It waits for a person's decision on a tool call.
     WaitingForApproval,
     /// It works on a job.
-    InBackground,
+    OnJob,
 }
 
 impl AgentStatus {
@@ -44,7 +44,7 @@ impl AgentStatus {
                 many => format!("waiting for {} agents", many.len()),
             },
             Self::WaitingForApproval => "waiting for approval".to_owned(),
-            Self::InBackground => "working in the background".to_owned(),
+            Self::OnJob => "on a job".to_owned(),
         }
     }
 }
@@ -108,7 +108,7 @@ impl<'a> Work<'a> {
         }
         // The run of a job that waits for its next try counts as running, so the job is asked.
         if jobs.iter().any(|job| job.agent == *id && matches!(job.state, JobState::Running { .. })) {
-            return AgentStatus::InBackground;
+            return AgentStatus::OnJob;
         }
         if in_turn(&RunState::Queued) || parked().next().is_some() {
             return AgentStatus::Queued;

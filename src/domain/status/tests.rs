@@ -139,12 +139,12 @@ fn what_an_agent_does_is_told_by_one_word_for_the_same_rows() {
         ("an approval that is there", managing(), vec![answered(approval("run-ann"))], vec![], vec![], "queued"),
         ("an approval of its job", vec![job_run("ann", PARKED)], vec![approval("work-ann")], vec![], vec![job("ann", JobState::Parked)],
             "waiting for approval"),
-        ("a job", vec![job_run("ann", RUNNING)], vec![], vec![], vec![job("ann", running())], "working in the background"),
+        ("a job", vec![job_run("ann", RUNNING)], vec![], vec![], vec![job("ann", running())], "on a job"),
         ("a job before its next try", vec![job_run("ann", RUNNING)], vec![], vec![], vec![job("ann", retryable(9))], "idle"),
         ("a job that made way", vec![job_run("ann", RUNNING), speech("ann", "ann", RUNNING)], vec![], vec![],
             vec![job("ann", JobState::Available)], "speaking"),
         ("a job and a queued speech", vec![job_run("ann", RUNNING), speech("ann", "ben", QUEUED)], vec![], vec![],
-            vec![job("ann", running())], "working in the background"),
+            vec![job("ann", running())], "on a job"),
     ];
     for (case, runs, calls, mails, jobs, expected) in cases {
         let status = Work { runs: &runs, calls: &calls, mails: &mails }.agent(&id("ann"), &jobs);

@@ -38,7 +38,7 @@ pub(super) fn doing(doing: &Doing, model: &Model, glyphs: &GlyphSet) -> (&'stati
                 AgentStatus::Speaking => (glyphs.thinking, Role::Accent),
                 AgentStatus::Queued | AgentStatus::WaitingFor(_) => (glyphs.waiting, Role::Warning),
                 AgentStatus::WaitingForApproval => (glyphs.needs_you, Role::Warning),
-                AgentStatus::InBackground => (glyphs.background, Role::Accent),
+                AgentStatus::OnJob => (glyphs.background, Role::Accent),
             };
             (sign, words(status), role)
         }
@@ -129,8 +129,7 @@ pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &Look
         Doing::Is(AgentStatus::Idle) | Doing::Thinking | Doing::Tool(_) | Doing::Provider => false,
         // The sign before the name tells it, too.
         Doing::Is(AgentStatus::Speaking) => false,
-        Doing::Is(AgentStatus::InBackground) => wide,
-        Doing::Is(AgentStatus::Queued) => !wide && width(&word) > room,
+        Doing::Is(AgentStatus::Queued | AgentStatus::OnJob) => !wide && width(&word) > room,
         Doing::Is(AgentStatus::WaitingFor(_) | AgentStatus::WaitingForApproval) => wide || width(&word) > room,
     };
     let right = match state {

@@ -29,9 +29,8 @@ use clap::{Parser, Subcommand};
 
 use crate::agentfile::team::TeamError;
 use crate::config::ConfigError;
-use crate::engine::Trouble;
+use crate::engine::session::{Held, OpenError};
 use crate::engine::wire::{Fault, Reply};
-use crate::store::{Held, StoreError};
 use desk::Places;
 use print::Out;
 
@@ -117,7 +116,16 @@ macro_rules! said {
     )*};
 }
 
-said!(Fault, StoreError, ConfigError, TeamError, Trouble);
+said!(Fault, ConfigError, TeamError);
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Held(held) => held.into(),
+            OpenError::Fault(fault) => fault.into(),
+        }
+    }
+}
 
 /// An answer that does not fit its question: the owner of the store is of another version.
 fn unexpected(reply: &Reply) -> Failure {

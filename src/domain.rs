@@ -18,6 +18,7 @@ pub mod pattern;
 pub mod rule;
 pub mod run;
 pub mod state;
+pub mod status;
 mod stop_reason;
 pub mod terminate;
 pub mod trigger;

@@ -24,6 +24,8 @@ pub mod handle;
 pub mod live;
 pub mod mail;
 pub mod pending;
+pub mod read;
+pub mod session;
 pub mod socket;
 pub mod speech;
 pub mod step;

@@ -146,7 +146,7 @@ pub struct Colleague {
     pub member: bool,
     /// One of the group the call is made in, or for a direct talk of the agent's home group.
     pub here: bool,
-    /// What it does now, in a word or a few: `free`, `speaking`, `waiting for critic`.
+    /// What it does now, in a word or a few: `idle`, `speaking`, `waiting for critic`.
     pub state: String,
     /// Why mail waits there, if it does: its group is paused, it is at work.
     pub holds_mail: Option<String>,

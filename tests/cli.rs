@@ -417,7 +417,7 @@ fn a_store_that_is_busy_is_told_with_its_process_and_its_turn_is_picked_up_f8() 
     let sentence = shell.refused(&["apply", &team]);
     assert!(sentence.contains(&format!("process {} ", send.child.id())), "{sentence}");
     assert!(begun.elapsed() < Duration::from_secs(2), "a second, and one for a busy machine");
-    assert_eq!(shell.json(&["agent", "show", "ann", "--json"])["state"], "thinking", "reading needs no lock");
+    assert_eq!(shell.json(&["agent", "show", "ann", "--json"])["state"], "speaking", "reading needs no lock");
     send.signal(Signal::KILL);
     send.wait();
     shell.write("script.toml", SCRIPT);

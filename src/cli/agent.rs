@@ -2,8 +2,6 @@
 
 mod edit;
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use super::deletion::{self, Deletion};
@@ -11,9 +9,8 @@ use super::desk::Places;
 use super::print::Out;
 use super::roster::Roster;
 use super::{Exit, Failure, unexpected};
-use crate::domain::{Agent, AgentId, JobState, Rule, RunState};
-use crate::engine::wire::{Address, Reply, Request};
-use crate::store::Store;
+use crate::domain::{Agent, AgentId, Rule};
+use crate::engine::wire::{Address, Overview, Reply, Request};
 
 /// What `agent` is told.
 #[derive(Debug, clap::Subcommand)]
@@ -48,7 +45,7 @@ struct Row<'a> {
     name: &'a str,
     group: &'a str,
     model: &'a str,
-    state: &'static str,
+    state: String,
     description: &'a str,
     tools: Vec<String>,
     rules: &'a [Rule],
@@ -92,10 +89,9 @@ fn changed(reply: Reply) -> Result<Box<Agent>, Failure> {
 }
 
 async fn list(places: &Places, group: Option<&str>, json: bool, out: &mut Out) -> Result<(), Failure> {
-    let store = places.look()?;
-    let roster = Roster::read(&store).await?;
+    let now = places.look()?.overview().await?;
+    let roster = Roster::of(&now);
     let default = places.configuration()?.model;
-    let states = states(&store).await?;
     let agents: Vec<&Agent> = match group {
         None => roster.agents.iter().collect(),
         Some(name) => {
@@ -103,11 +99,11 @@ async fn list(places: &Places, group: Option<&str>, json: bool, out: &mut Out) -
             roster.agents.iter().filter(|agent| group.agents().contains(&&agent.id)).collect()
         }
     };
-    let rows: Vec<Row<'_>> = agents.into_iter().map(|agent| row(&roster, &states, &default, agent)).collect();
+    let rows: Vec<Row<'_>> = agents.into_iter().map(|agent| row(&roster, &now, &default, agent)).collect();
     if json {
         out.json(&rows)?;
     } else {
-        let cells = |row: &Row<'_>| [row.name, row.group, row.model, row.state].map(str::to_owned);
+        let cells = |row: &Row<'_>| [row.name, row.group, row.model, &row.state].map(str::to_owned);
         out.table(["NAME", "GROUP", "MODEL", "STATE"], &rows.iter().map(cells).collect::<Vec<_>>())?;
     }
     Ok(())
@@ -115,11 +111,10 @@ async fn list(places: &Places, group: Option<&str>, json: bool, out: &mut Out) -
 
 /// The agent of this name or id.
 async fn one(places: &Places, name: &str, json: bool, out: &mut Out) -> Result<(), Failure> {
-    let store = places.look()?;
-    let roster = Roster::read(&store).await?;
+    let now = places.look()?.overview().await?;
+    let roster = Roster::of(&now);
     let default = places.configuration()?.model;
-    let states = states(&store).await?;
-    let row = row(&roster, &states, &default, roster.agent(name)?);
+    let row = row(&roster, &now, &default, roster.agent(name)?);
     if json {
         out.json(&row)?;
     } else {
@@ -128,18 +123,14 @@ async fn one(places: &Places, name: &str, json: bool, out: &mut Out) -> Result<(
     Ok(())
 }
 
-fn row<'a>(
-    roster: &'a Roster,
-    states: &BTreeMap<AgentId, &'static str>,
-    default: &'a str,
-    agent: &'a Agent,
-) -> Row<'a> {
+fn row<'a>(roster: &'a Roster, now: &Overview, default: &'a str, agent: &'a Agent) -> Row<'a> {
+    let status = now.work().agent(&agent.id, &now.jobs);
     Row {
         id: &agent.id,
         name: &agent.name,
         group: roster.group_name(&agent.group),
         model: agent.model.as_deref().unwrap_or(default),
-        state: states.get(&agent.id).copied().unwrap_or("idle"),
+        state: status.words(|id| roster.name(id).to_owned()),
         description: &agent.description,
         tools: agent.tool_names(roster.groups.iter().any(|group| group.in_background(&agent.id))),
         rules: &agent.rules,
@@ -150,36 +141,13 @@ fn row<'a>(
     }
 }
 
-/// What each agent does by what is committed; one that is not named is idle.
-async fn states(store: &Store) -> Result<BTreeMap<AgentId, &'static str>, Failure> {
-    let mut states = BTreeMap::new();
-    for job in store.unfinished_jobs().await? {
-        if matches!(job.state, JobState::Running { .. }) {
-            states.insert(job.agent, "background job");
-        }
-    }
-    for turn in store.turn_runs().await? {
-        for speech in store.runs_of(&turn.id).await? {
-            let state = match speech.state {
-                RunState::Running => "thinking",
-                RunState::Queued | RunState::Parked => "waiting",
-                RunState::Finished { .. } => continue,
-            };
-            if let Some(agent) = speech.agent() {
-                states.insert(agent.clone(), state);
-            }
-        }
-    }
-    Ok(states)
-}
-
 fn show(row: &Row<'_>, out: &mut Out) -> Result<(), Failure> {
     let rules: Vec<String> = row.rules.iter().map(rule).collect();
     out.card(&[
         ("name", format!("{}/{}", row.group, row.name)),
         ("description", row.description.to_owned()),
         ("model", row.model.to_owned()),
-        ("state", row.state.to_owned()),
+        ("state", row.state.clone()),
         ("tools", row.tools.join(", ")),
         ("rules", rules.join("\n")),
         ("contacts", row.contacts.join(", ")),

@@ -6,10 +6,9 @@ use super::desk::Places;
 use super::print::Out;
 use super::{Exit, Failure};
 use crate::agentfile::team::{self, Existing, Plan, TeamFile};
-use crate::domain::{Agent, Block, Conflict, Group, Ids};
+use crate::domain::{Conflict, Ids};
 use crate::engine::wire::Request;
 use crate::engine::{Handle, Scope};
-use crate::store::Store;
 use crate::tools::Toolbox;
 
 /// How often a plan is made again because somebody changed what it rests on.
@@ -35,7 +34,12 @@ pub async fn apply(places: &Places, args: &Args, out: &mut Out) -> Result<Exit, 
     let tools: Vec<&str> = tools.iter().map(String::as_str).collect();
     let file = team::load(&args.file, &tools)?;
     let plan = if args.dry_run {
-        let existing = if places.has_store() { there(&places.look()?, &file).await? } else { Existing::default() };
+        let existing = if places.has_store() {
+            let now = places.look()?.overview().await?;
+            Existing::of(&file.group.name, &now.groups, now.agents, now.blocks)
+        } else {
+            Existing::default()
+        };
         team::plan(&file, &existing, &Ids::random(), args.overwrite_blocks)?
     } else {
         let desk = places.open(places.options(false, Scope::Nobody), false).await?;
@@ -68,9 +72,4 @@ pub async fn put(handle: &Handle, file: &TeamFile, overwrite_blocks: bool) -> Re
         "the blocks of {} change faster than the file can be applied; try again",
         file.group.name
     )))
-}
-
-async fn there(store: &Store, file: &TeamFile) -> Result<Existing, Failure> {
-    let (groups, agents) = (store.all::<Group>().await?, store.all::<Agent>().await?);
-    Ok(Existing::of(&file.group.name, &groups.rows, agents.rows, store.all::<Block>().await?.rows))
 }

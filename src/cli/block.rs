@@ -10,10 +10,10 @@ use super::print::{self, Out};
 use super::roster::Roster;
 use super::{Exit, Failure, unexpected};
 use crate::domain::block::folded;
+use crate::domain::state::Kind;
 use crate::domain::{Block, BlockId, BlockOwner, Conflict};
 use crate::engine::Scope;
-use crate::engine::wire::{Reply, Request};
-use crate::store::Store;
+use crate::engine::wire::{Overview, Reply, Request};
 
 /// What `block` is told.
 #[derive(Debug, clap::Subcommand)]
@@ -86,12 +86,12 @@ struct Row<'a> {
 
 /// Lists, shows or writes.
 pub async fn block(places: &Places, command: Command, out: &mut Out) -> Result<Exit, Failure> {
-    let store = places.look()?;
-    let roster = Roster::read(&store).await?;
+    let now = places.look()?.overview().await?;
+    let roster = Roster::of(&now);
     match command {
-        Command::List { group, json } => list(&store, &roster, group.as_deref(), json, out).await?,
+        Command::List { group, json } => list(now, &roster, group.as_deref(), json, out)?,
         Command::Show { which, json } => {
-            let block = find(&store, &roster, &which).await?;
+            let block = find(now, &roster, &which)?;
             if json {
                 out.json(&row(&roster, &block))?;
             } else {
@@ -100,26 +100,25 @@ pub async fn block(places: &Places, command: Command, out: &mut Out) -> Result<E
             }
         }
         Command::Set { which, base, json } => {
-            let block = find(&store, &roster, &which).await?;
-            drop(store);
+            let block = find(now, &roster, &which)?;
             return set(places, &roster, &block, base, json, out).await;
         }
     }
     Ok(Exit::Done)
 }
 
-async fn list(store: &Store, roster: &Roster, group: Option<&str>, json: bool, out: &mut Out) -> Result<(), Failure> {
-    let mut blocks = store.all::<Block>().await?;
-    blocks.faults.iter().for_each(|fault| print::note(fault));
+fn list(now: Overview, roster: &Roster, group: Option<&str>, json: bool, out: &mut Out) -> Result<(), Failure> {
+    print::unreadable(now.faults.iter().filter(|fault| fault.kind == Kind::Block));
+    let mut blocks = now.blocks;
     if let Some(name) = group {
         let group = roster.group(name)?;
         let agents = group.agents();
-        blocks.rows.retain(|block| match &block.owner {
+        blocks.retain(|block| match &block.owner {
             BlockOwner::Group(id) => *id == group.id || group.shared_blocks.contains(&block.id),
             BlockOwner::Agent(id) => agents.contains(&id),
         });
     }
-    let rows: Vec<Row<'_>> = blocks.rows.iter().map(|block| row(roster, block)).collect();
+    let rows: Vec<Row<'_>> = blocks.iter().map(|block| row(roster, block)).collect();
     if json {
         out.json(&rows)?;
         return Ok(());
@@ -140,7 +139,7 @@ async fn list(store: &Store, roster: &Roster, group: Option<&str>, json: bool, o
     Ok(())
 }
 
-async fn find(store: &Store, roster: &Roster, which: &Which) -> Result<Block, Failure> {
+fn find(now: Overview, roster: &Roster, which: &Which) -> Result<Block, Failure> {
     let (home, owner, label) = match (&which.agent, &which.second) {
         (Some(name), _) => {
             let agent = roster.agent(name)?;
@@ -151,8 +150,7 @@ async fn find(store: &Store, roster: &Roster, which: &Which) -> Result<Block, Fa
             (group.name.clone(), BlockOwner::Group(group.id.clone()), label.as_ref().unwrap_or(&which.first))
         }
     };
-    let blocks = store.all::<Block>().await?.rows;
-    let mut here: Vec<Block> = blocks.into_iter().filter(|block| block.owner == owner).collect();
+    let mut here: Vec<Block> = now.blocks.into_iter().filter(|block| block.owner == owner).collect();
     match here.iter().position(|block| folded(&block.label) == folded(label)) {
         Some(at) => Ok(here.swap_remove(at)),
         None if here.is_empty() => Err(Failure::Said(format!("{home} has no blocks of its own"))),

@@ -9,10 +9,11 @@ use serde::Serialize;
 use super::desk::Places;
 use super::print::Out;
 use super::roster::Roster;
-use super::{Exit, Failure};
+use super::{Exit, Failure, unexpected};
 use crate::config::Config;
+use crate::engine::Handle;
+use crate::engine::wire::{Reply, Request};
 use crate::llm::{KeyState, Models};
-use crate::store::Store;
 
 /// What `doctor` is told.
 #[derive(Debug, clap::Args)]
@@ -47,20 +48,17 @@ pub async fn doctor(places: &Places, args: &Args, out: &mut Out) -> Result<Exit,
         Ok(_) => good("configuration", format!("{} is not there; defaults are used", places.config.display())),
         Err(failure) => bad("configuration", failure.to_string()),
     });
-    let store = if places.has_store() { Some(places.look()) } else { None };
+    let handle = if places.has_store() { Some(places.look()) } else { None };
     let mut models = BTreeSet::new();
-    match store {
+    match handle {
         None => {
             checks
                 .push(good("store", format!("{} is not there yet; the first start makes it", places.store.display())));
         }
         Some(Err(failure)) => checks.push(bad("store", failure.to_string())),
-        Some(Ok(store)) => {
-            checks.push(integrity(&store).await);
-            if args.deep {
-                checks.push(fold(&store).await);
-            }
-            match Roster::read(&store).await {
+        Some(Ok(handle)) => {
+            checks.extend(store_checks(places, &handle, args.deep).await);
+            match Roster::read(&handle).await {
                 Ok(roster) => models.extend(roster.agents.into_iter().filter_map(|agent| agent.model)),
                 Err(failure) => checks.push(bad("store", failure.to_string())),
             }
@@ -107,23 +105,23 @@ fn terminal(term: Option<&str>) -> Check {
     }
 }
 
-async fn integrity(store: &Store) -> Check {
-    let path = store.path().display();
-    match store.integrity().await {
-        Ok(faults) if faults.is_empty() => good("store", format!("{path} is sound")),
-        Ok(faults) => bad("store", format!("{path}: {}", faults.join("; "))),
-        Err(fault) => bad("store", fault.to_string()),
-    }
-}
-
-async fn fold(store: &Store) -> Check {
-    match store.fold_check().await {
-        Ok(report) if report.differences.is_empty() => {
-            good("log", format!("{} changes fold to the {} rows of the tables", report.changes, report.rows))
-        }
-        Ok(report) => bad("log", report.differences.join("; ")),
-        Err(fault) => bad("log", fault.to_string()),
-    }
+/// The file, and with `deep` its log.
+async fn store_checks(places: &Places, handle: &Handle, deep: bool) -> Vec<Check> {
+    let path = places.store.display();
+    let check = match handle.ask(Request::CheckStore { deep }).await {
+        Ok(Reply::StoreChecked(check)) => check,
+        Ok(other) => return vec![bad("store", unexpected(&other).to_string())],
+        Err(fault) => return vec![bad("store", fault.text)],
+    };
+    let file = match check.faults.as_slice() {
+        [] => good("store", format!("{path} is sound")),
+        faults => bad("store", format!("{path}: {}", faults.join("; "))),
+    };
+    let log = check.log.map(|log| match log.differences.as_slice() {
+        [] => good("log", format!("{} changes fold to the {} rows of the tables", log.changes, log.rows)),
+        differences => bad("log", differences.join("; ")),
+    });
+    std::iter::once(file).chain(log).collect()
 }
 
 /// The models in use, each asked where it is a real one, and the configured providers nobody uses.

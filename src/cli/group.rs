@@ -97,13 +97,12 @@ async fn tell(places: &Places, group: &Group, json: bool, out: &mut Out) -> Resu
 }
 
 async fn signal(places: &Places, group: &str, word: String) -> Result<(), Failure> {
-    let store = places.look()?;
-    let id = Roster::read(&store).await?.group(group)?.id.clone();
-    let Some(talk) = conversation(&store, &Address::Group(id)).await? else {
+    let now = places.look()?.overview().await?;
+    let id = Roster::of(&now).group(group)?.id.clone();
+    let Some(talk) = conversation(&now, &Address::Group(id)) else {
         return Err(Failure::Said(format!("{group} has said nothing yet; there is no turn to end")));
     };
-    drop(store);
-    match places.ask(Request::Signal { conversation: talk.id, word }).await? {
+    match places.ask(Request::Signal { conversation: talk.id.clone(), word }).await? {
         Reply::Done => Ok(()),
         other => Err(unexpected(&other)),
     }

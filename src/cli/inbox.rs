@@ -8,10 +8,10 @@ use super::desk::Places;
 use super::print::{self, Out};
 use super::roster::Roster;
 use super::{Exit, Failure, unexpected};
+use crate::domain::state::Kind;
 use crate::domain::{PendingCall, PendingKind, Run, RunId};
 use crate::engine::Scope;
-use crate::engine::wire::{Reply, Request};
-use crate::store::Store;
+use crate::engine::wire::{Overview, Reply, Request};
 
 /// The widest call a list shows; `show` has it whole.
 const CALL_WIDTH: usize = 72;
@@ -82,7 +82,11 @@ struct Decided<'a> {
 
 /// Lists, shows, approves or denies.
 pub async fn inbox(places: &Places, command: &Command, out: &mut Out) -> Result<Exit, Failure> {
-    let rows = rows(&places.look()?).await?;
+    let now = places.look()?.overview().await?;
+    if matches!(command, Command::List { .. }) {
+        print::unreadable(now.faults.iter().filter(|fault| matches!(fault.kind, Kind::Run | Kind::Call)));
+    }
+    let rows = rows(now);
     match command {
         Command::List { json: true } => out.json(&rows)?,
         Command::List { json: false } => list(&rows, out)?,
@@ -99,16 +103,16 @@ pub async fn inbox(places: &Places, command: &Command, out: &mut Out) -> Result<
     Ok(Exit::Done)
 }
 
-async fn rows(store: &Store) -> Result<Vec<Row>, Failure> {
-    let roster = Roster::read(store).await?;
+fn rows(now: Overview) -> Vec<Row> {
+    let roster = Roster::of(&now);
     let mut rows = Vec::new();
-    for call in store.waiting_calls().await? {
+    for call in now.calls {
         if call.kind != PendingKind::Approval {
             continue;
         }
-        let run = store.row::<Run>(call.run.as_str()).await?;
-        let agent = run.as_ref().and_then(Run::agent);
-        let group = run.as_ref().and_then(Run::group).map(|group| roster.group_name(group).to_owned());
+        let run = now.runs.iter().find(|run| run.id == call.run);
+        let agent = run.and_then(Run::agent);
+        let group = run.and_then(Run::group).map(|group| roster.group_name(group).to_owned());
         rows.push(Row {
             id: call.inbox_id(),
             kind: call.kind,
@@ -121,7 +125,7 @@ async fn rows(store: &Store) -> Result<Vec<Row>, Failure> {
             call,
         });
     }
-    Ok(rows)
+    rows
 }
 
 /// The one whose id begins so, with or without the word before it.

@@ -7,9 +7,10 @@ use super::desk::Places;
 use super::print::{self, Out};
 use super::roster::Roster;
 use super::{Exit, Failure, unexpected};
-use crate::domain::{Job, JobId, JobOutcome, JobState, Trigger};
+use crate::domain::state::RowFault;
+use crate::domain::{GroupId, Job, JobId, JobOutcome, JobState, Trigger};
+use crate::engine::Handle;
 use crate::engine::wire::{Reply, Request};
-use crate::store::Store;
 
 /// The most jobs a list shows, newest first.
 const SHOWN: usize = 10_000;
@@ -58,27 +59,25 @@ struct Row<'a> {
 
 /// Lists, shows, cancels or retries.
 pub async fn job(places: &Places, command: &Command, out: &mut Out) -> Result<Exit, Failure> {
-    let store = places.look()?;
-    let roster = Roster::read(&store).await?;
+    let handle = places.look()?;
+    let roster = Roster::read(&handle).await?;
     match command {
-        Command::List { group, json } => list(&store, &roster, group.as_deref(), *json, out).await?,
+        Command::List { group, json } => list(&handle, &roster, group.as_deref(), *json, out).await?,
         Command::Show(which) => {
-            let job = find(&store, &which.id).await?;
+            let job = find(&handle, &which.id).await?;
             if which.json {
                 out.json(&row(&roster, &job))?;
             } else {
-                show(&store, &roster, &job, out).await?;
+                show(&handle, &roster, &job, out).await?;
             }
         }
         Command::Cancel(which) => {
-            let id = find(&store, &which.id).await?.id;
-            drop(store);
+            let id = find(&handle, &which.id).await?.id;
             let job = ask(places, Request::CancelJob { id }).await?;
             tell(&roster, which, &job, "", out)?;
         }
         Command::Retry(which) => {
-            let id = find(&store, &which.id).await?.id;
-            drop(store);
+            let id = find(&handle, &which.id).await?.id;
             let job = ask(places, Request::RetryJob { id }).await?;
             tell(&roster, which, &job, "; the workbench or `nightdesk work` runs it", out)?;
         }
@@ -86,12 +85,12 @@ pub async fn job(places: &Places, command: &Command, out: &mut Out) -> Result<Ex
     Ok(Exit::Done)
 }
 
-async fn list(store: &Store, roster: &Roster, group: Option<&str>, json: bool, out: &mut Out) -> Result<(), Failure> {
-    let group = group.map(|name| roster.group(name)).transpose()?.map(|group| &group.id);
-    let jobs = store.jobs(group, SHOWN).await?;
-    jobs.faults.iter().for_each(|fault| print::note(fault));
+async fn list(handle: &Handle, roster: &Roster, group: Option<&str>, json: bool, out: &mut Out) -> Result<(), Failure> {
+    let group = group.map(|name| roster.group(name)).transpose()?.map(|group| group.id.clone());
+    let (jobs, faults) = jobs(handle, group, SHOWN).await?;
+    print::unreadable(&faults);
     if json {
-        out.json(&jobs.rows.iter().map(|job| row(roster, job)).collect::<Vec<_>>())?;
+        out.json(&jobs.iter().map(|job| row(roster, job)).collect::<Vec<_>>())?;
         return Ok(());
     }
     let cells = |job: &Job| {
@@ -100,22 +99,33 @@ async fn list(store: &Store, roster: &Roster, group: Option<&str>, json: bool, o
         let (agent, group) = (row.agent.to_owned(), row.group.to_owned());
         [short, agent, group, row.trigger, row.status.to_owned(), outcome(job), format!("{:.0}", row.created_at)]
     };
-    let rows: Vec<_> = jobs.rows.iter().map(cells).collect();
+    let rows: Vec<_> = jobs.iter().map(cells).collect();
     out.table(["ID", "AGENT", "GROUP", "TRIGGER", "STATUS", "OUTCOME", "CREATED"], &rows)?;
     Ok(())
 }
 
+/// Jobs, newest first, and those that cannot be read.
+async fn jobs(handle: &Handle, group: Option<GroupId>, limit: usize) -> Result<(Vec<Job>, Vec<RowFault>), Failure> {
+    match handle.ask(Request::Jobs { group, limit }).await? {
+        Reply::Jobs { jobs, faults } => Ok((jobs, faults)),
+        other => Err(unexpected(&other)),
+    }
+}
+
 /// The one job whose id begins so.
-async fn find(store: &Store, id: &str) -> Result<Job, Failure> {
-    if let Some(job) = store.row::<Job>(id).await? {
-        return Ok(job);
+async fn find(handle: &Handle, id: &str) -> Result<Job, Failure> {
+    let (mut found, faults) = jobs(handle, None, usize::MAX).await?;
+    if let Some(at) = found.iter().position(|job| job.id.as_str() == id) {
+        return Ok(found.swap_remove(at));
+    }
+    if let Some(fault) = faults.iter().find(|fault| fault.key == id) {
+        return Err(Failure::Said(fault.to_string()));
     }
     let bare = id.strip_prefix(JobId::PREFIX).and_then(|rest| rest.strip_prefix('-')).unwrap_or(id);
     let begins = |job: &Job| {
         let uuid = job.id.as_str().trim_start_matches(JobId::PREFIX).trim_start_matches('-');
         !bare.is_empty() && uuid.starts_with(bare)
     };
-    let mut found = store.jobs(None, SHOWN).await?.rows;
     found.retain(begins);
     match found.len() {
         1 => Ok(found.swap_remove(0)),
@@ -169,12 +179,13 @@ pub fn outcome(job: &Job) -> String {
     }
 }
 
-async fn show(store: &Store, roster: &Roster, job: &Job, out: &mut Out) -> Result<(), Failure> {
-    let mut edits = Vec::new();
-    for revision in store.job_revisions(&job.id).await? {
-        let label = store.row::<crate::domain::Block>(revision.block.as_str()).await?.map(|block| block.label);
-        edits.push(format!("{} v{}", label.unwrap_or_else(|| revision.block.to_string()), revision.version));
-    }
+async fn show(handle: &Handle, roster: &Roster, job: &Job, out: &mut Out) -> Result<(), Failure> {
+    let detail = match handle.ask(Request::JobDetail { id: job.id.clone() }).await? {
+        Reply::JobDetail(detail) => detail,
+        other => return Err(unexpected(&other)),
+    };
+    let edits: Vec<String> =
+        detail.edits.iter().map(|edit| format!("{} v{}", edit.label, edit.revision.version)).collect();
     let row = row(roster, job);
     let at = |time: Option<Timestamp>| time.map(|time| format!("{time:.0}")).unwrap_or_default();
     out.card(&[

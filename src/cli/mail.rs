@@ -3,15 +3,15 @@
 use jiff::Timestamp;
 
 use super::desk::Places;
-use super::print::Out;
+use super::print::{self, Out};
 use super::roster::Roster;
 use super::{Exit, Failure, unexpected};
 use crate::domain::mail::{check_text, expiry_seconds};
+use crate::domain::state::RowFault;
 use crate::domain::{AgentId, Group, GroupStatus, Mail, MailId, MailStatus, Priority};
-use crate::engine::Scope;
 use crate::engine::event::MailRow;
 use crate::engine::wire::{Reply, Request};
-use crate::store::Store;
+use crate::engine::{Handle, Scope};
 
 /// The most mail a list shows, newest first.
 const SHOWN: usize = 10_000;
@@ -68,19 +68,18 @@ pub struct Which {
 
 /// Lists, shows, sends or reads.
 pub async fn mail(places: &Places, command: Command, out: &mut Out) -> Result<Exit, Failure> {
-    let store = places.look()?;
-    let roster = Roster::read(&store).await?;
+    let handle = places.look()?;
+    let roster = Roster::read(&handle).await?;
     match command {
         Command::List { agent, status, json } => {
-            list(&store, &roster, agent.as_deref(), status.as_deref(), json, out).await?;
+            list(&handle, &roster, agent.as_deref(), status.as_deref(), json, out).await?;
         }
         Command::Show(which) => {
-            let mail = find(&store, &which.id).await?;
+            let mail = find(&handle, &which.id).await?;
             tell(&roster, &mail, which.json, out)?;
         }
         Command::Send { to, text, priority, expires, json } => {
             let request = letter(&roster, &to, text, &priority, expires.as_deref())?;
-            drop(store);
             let (mail, alone) = ask(places, request).await?;
             if json {
                 out.json(&row(&roster, &mail))?;
@@ -90,8 +89,7 @@ pub async fn mail(places: &Places, command: Command, out: &mut Out) -> Result<Ex
             }
         }
         Command::Read(which) => {
-            let id = find(&store, &which.id).await?.id;
-            drop(store);
+            let id = find(&handle, &which.id).await?.id;
             let (mail, _) = ask(places, Request::ReadMail { id }).await?;
             tell(&roster, &mail, which.json, out)?;
         }
@@ -100,20 +98,21 @@ pub async fn mail(places: &Places, command: Command, out: &mut Out) -> Result<Ex
 }
 
 async fn list(
-    store: &Store,
+    handle: &Handle,
     roster: &Roster,
     agent: Option<&str>,
     status: Option<&str>,
     json: bool,
     out: &mut Out,
 ) -> Result<(), Failure> {
-    let agent = agent.map(|name| roster.agent(name)).transpose()?.map(|agent| &agent.id);
+    let agent = agent.map(|name| roster.agent(name)).transpose()?.map(|agent| agent.id.clone());
     let status = status.map(|name| {
         let names: Vec<&str> = MailStatus::ALL.iter().map(|status| status.as_str()).collect();
         let unknown = || Failure::Said(format!("mail is never {name:?}; it is {}", names.join(", ")));
         MailStatus::named(name).ok_or_else(unknown)
     });
-    let mails = store.mails(agent, status.transpose()?, SHOWN).await?;
+    let (mails, faults) = mails(handle, agent, status.transpose()?, SHOWN).await?;
+    print::unreadable(&faults);
     if json {
         out.json(&mails.iter().map(|mail| row(roster, mail)).collect::<Vec<_>>())?;
         return Ok(());
@@ -161,14 +160,30 @@ fn delivery(roster: &Roster, mail: &Mail, alone: bool) -> String {
     }
 }
 
+/// Mail, newest first, and what cannot be read of it.
+async fn mails(
+    handle: &Handle,
+    agent: Option<AgentId>,
+    status: Option<MailStatus>,
+    limit: usize,
+) -> Result<(Vec<Mail>, Vec<RowFault>), Failure> {
+    match handle.ask(Request::Mails { agent, status, limit }).await? {
+        Reply::Mails { mails, faults } => Ok((mails, faults)),
+        other => Err(unexpected(&other)),
+    }
+}
+
 /// The one piece of mail whose id begins so.
-async fn find(store: &Store, id: &str) -> Result<Mail, Failure> {
-    if let Some(mail) = store.row::<Mail>(id).await? {
-        return Ok(mail);
+async fn find(handle: &Handle, id: &str) -> Result<Mail, Failure> {
+    let (mut found, faults) = mails(handle, None, None, usize::MAX).await?;
+    if let Some(at) = found.iter().position(|mail| mail.id.as_str() == id) {
+        return Ok(found.swap_remove(at));
+    }
+    if let Some(fault) = faults.iter().find(|fault| fault.key == id) {
+        return Err(Failure::Said(fault.to_string()));
     }
     let bare = |id: &str| id.strip_prefix(MailId::PREFIX).and_then(|rest| rest.strip_prefix('-')).map(str::to_owned);
     let wanted = bare(id).unwrap_or_else(|| id.to_owned());
-    let mut found = store.mails(None, None, SHOWN).await?;
     found.retain(|mail| !wanted.is_empty() && bare(mail.id.as_str()).is_some_and(|uuid| uuid.starts_with(&wanted)));
     match found.len() {
         1 => Ok(found.swap_remove(0)),

@@ -41,10 +41,11 @@ struct Row<'a> {
 /// Lists them.
 pub async fn message(places: &Places, command: &Command, out: &mut Out) -> Result<Exit, Failure> {
     let Command::List { whose, since, json } = command;
-    let store = places.look()?;
-    let with = Roster::read(&store).await?.address(whose)?;
-    let messages = match conversation(&store, &with).await? {
-        Some(talk) => store.messages(&talk.id, since.saturating_add(1), u64::MAX).await?,
+    let handle = places.look()?;
+    let now = handle.overview().await?;
+    let with = Roster::of(&now).address(whose)?;
+    let messages = match conversation(&now, &with) {
+        Some(talk) => handle.messages(talk.id.clone(), since.saturating_add(1), u64::MAX).await?,
         None => Vec::new(),
     };
     if *json {

@@ -8,6 +8,7 @@ use std::io::{self, IsTerminal as _, Write};
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::domain::state::RowFault;
 use crate::tui::text::clean::{clean, clean_line};
 
 /// Standard output.
@@ -117,6 +118,18 @@ pub fn note(line: &str) {
     let mut err = io::stderr();
     let line = if err.is_terminal() { clean(line) } else { line.into() };
     let _ = writeln!(err, "{line}");
+}
+
+/// Tells of rows that cannot be read: which, why, and once what to do.
+pub fn unreadable<'a>(faults: impl IntoIterator<Item = &'a RowFault>) {
+    let mut any = false;
+    for fault in faults {
+        any = true;
+        note(&fault.to_string());
+    }
+    if any {
+        note(RowFault::ADVICE);
+    }
 }
 
 #[cfg(test)]

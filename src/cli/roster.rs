@@ -3,9 +3,10 @@
 use clap::Args;
 
 use super::{Failure, print};
+use crate::domain::state::Kind;
 use crate::domain::{Agent, AgentId, Conversation, ConversationOwner, Group, GroupId};
-use crate::engine::wire::Address;
-use crate::store::Store;
+use crate::engine::Handle;
+use crate::engine::wire::{Address, Overview};
 
 /// The groups and agents there are.
 #[derive(Debug, Clone, Default)]
@@ -34,14 +35,17 @@ pub struct Whose {
 
 impl Roster {
     /// Reads it; what cannot be read is told and left out.
-    pub async fn read(store: &Store) -> Result<Self, Failure> {
-        let (groups, agents) = (store.all::<Group>().await?, store.all::<Agent>().await?);
-        let faults: Vec<&String> = groups.faults.iter().chain(&agents.faults).collect();
-        for fault in &faults {
-            print::note(fault);
-        }
-        let damaged = !faults.is_empty();
-        Ok(Self { groups: groups.rows, agents: agents.rows, damaged })
+    pub async fn read(handle: &Handle) -> Result<Self, Failure> {
+        Ok(Self::of(&handle.overview().await?))
+    }
+
+    /// The roster of an overview; what cannot be read of it is told and left out.
+    #[must_use]
+    pub fn of(overview: &Overview) -> Self {
+        let faults = || overview.faults.iter().filter(|fault| matches!(fault.kind, Kind::Group | Kind::Agent));
+        print::unreadable(faults());
+        let (groups, agents) = (overview.groups.clone(), overview.agents.clone());
+        Self { groups, agents, damaged: faults().next().is_some() }
     }
 
     /// The group of this name or id.
@@ -120,12 +124,13 @@ impl Roster {
 }
 
 /// The conversation with a group or an agent, once there is one.
-pub async fn conversation(store: &Store, with: &Address) -> Result<Option<Conversation>, Failure> {
+#[must_use]
+pub fn conversation<'a>(overview: &'a Overview, with: &Address) -> Option<&'a Conversation> {
     let owner = match with {
         Address::Group(id) => ConversationOwner::Group(id.clone()),
         Address::Agent(id) => ConversationOwner::Agent(id.clone()),
     };
-    Ok(store.find::<Conversation>(owner.key()).await?.into_iter().next())
+    overview.conversations.iter().find(|conversation| conversation.owner == owner)
 }
 
 fn there_are(nouns: &str, names: &[String]) -> String {

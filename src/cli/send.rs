@@ -6,16 +6,16 @@
 
 mod text;
 
-use super::desk::{Desk, Places};
+use super::desk::Places;
 use super::print::{self, Out};
-use super::roster::{Roster, Whose, conversation};
+use super::roster::{Roster, Whose};
 use super::{Exit, Failure, unexpected};
-use crate::domain::{Change, ConversationId, PendingCall, PendingKind, Run, RunId, RunState, StopReason};
+use crate::domain::{Change, ConversationId, PendingCall, PendingKind, RunId, RunState, StopReason};
 use crate::engine::Scope;
 use crate::engine::event::{Event, Events};
 use crate::engine::handle::Following;
+use crate::engine::session::Session;
 use crate::engine::wire::{Address, Reply, Request, Update};
-use crate::store::Store;
 use text::Speeches;
 
 /// What `send` is told.
@@ -102,7 +102,7 @@ enum Shown {
 
 impl Turn {
     /// Sends what is not sent yet and shows what comes, until the turn is over or waits for a person.
-    async fn follow(&mut self, desk: &Desk, text: &str, out: &mut Out) -> Result<Exit, Failure> {
+    async fn follow(&mut self, desk: &Session, text: &str, out: &mut Out) -> Result<Exit, Failure> {
         if self.shown.is_none() {
             let now = desk.handle().overview().await?;
             self.seen = now.upto;
@@ -111,9 +111,9 @@ impl Turn {
         }
         let following = desk.handle().follow(self.seen).await?;
         if self.run.is_none()
-            && let Some(calls) = self.say(desk, text).await?
+            && let Some((calls, queued)) = self.say(desk, text).await?
         {
-            self.waits(&calls, true, out)?;
+            self.waits(&calls, queued, out)?;
             return Ok(Exit::Done);
         }
         match self.run.clone() {
@@ -123,17 +123,17 @@ impl Turn {
     }
 
     /// Says it. Answers with the calls that wait for a person, where it is queued behind a turn that does.
-    async fn say(&mut self, desk: &Desk, text: &str) -> Result<Option<Vec<PendingCall>>, Failure> {
+    async fn say(&mut self, desk: &Session, text: &str) -> Result<Option<(Vec<PendingCall>, bool)>, Failure> {
         let reply = desk.handle().ask(Request::Send { to: self.to.clone(), text: text.to_owned() }).await?;
         let Reply::Sent { run, conversation, queued } = reply else { return Err(unexpected(&reply)) };
-        self.run = Some(run);
+        self.run = Some(run.clone());
         self.conversation = Some(conversation);
-        if queued { first_waits(desk.store(), &self.to).await } else { Ok(None) }
+        if queued { held(desk, &run).await } else { Ok(None) }
     }
 
     async fn listen(
         &mut self,
-        desk: &Desk,
+        desk: &Session,
         run: &RunId,
         mut following: Following,
         out: &mut Out,
@@ -161,10 +161,9 @@ impl Turn {
                         return Ok(exit);
                     }
                     if changes.iter().any(|logged| may_rest(&logged.change))
-                        && let Some(turn) = desk.store().row::<Run>(run.as_str()).await?
-                        && let Some(calls) = self.rests(desk.store(), &turn).await?
+                        && let Some((calls, queued)) = held(desk, run).await?
                     {
-                        self.waits(&calls, turn.state == RunState::Queued, out)?;
+                        self.waits(&calls, queued, out)?;
                         return Ok(Exit::Done);
                     }
                 }
@@ -208,14 +207,6 @@ impl Turn {
         }
     }
 
-    /// The calls a person is to decide on before this turn goes on; while it is queued, the turn before it.
-    async fn rests(&self, store: &Store, turn: &Run) -> Result<Option<Vec<PendingCall>>, Failure> {
-        match turn.state {
-            RunState::Queued => first_waits(store, &self.to).await,
-            _ => waits_for_person(store, turn).await,
-        }
-    }
-
     /// Tells that nothing goes on before these are answered, as the last that is told.
     fn waits(&mut self, calls: &[PendingCall], queued: bool, out: &mut Out) -> Result<(), Failure> {
         let ids: Vec<String> = calls.iter().map(PendingCall::inbox_id).collect();
@@ -245,37 +236,11 @@ fn may_rest(change: &Change) -> bool {
     matches!(change, Change::CallPending(_) | Change::RunMoved { .. })
 }
 
-/// The calls on which the first unfinished turn of a conversation rests.
-async fn first_waits(store: &Store, with: &Address) -> Result<Option<Vec<PendingCall>>, Failure> {
-    let Some(talk) = conversation(store, with).await? else { return Ok(None) };
-    let turns = store.turn_runs().await?;
-    match turns.iter().find(|turn| turn.conversation == talk.id) {
-        Some(first) => waits_for_person(store, first).await,
-        None => Ok(None),
+/// The calls a person is to decide on before anything of this turn goes on, and whether it is queued behind the turn
+/// that made them; `None` where it goes on by itself.
+async fn held(desk: &Session, turn: &RunId) -> Result<Option<(Vec<PendingCall>, bool)>, Failure> {
+    match desk.handle().ask(Request::Held { run: turn.clone() }).await? {
+        Reply::Held { calls, queued } => Ok((!calls.is_empty()).then_some((calls, queued))),
+        other => Err(unexpected(&other)),
     }
-}
-
-/// The calls a person is to decide on, where nothing of the turn goes on before that: each of its speeches is parked,
-/// on a person or on others that are.
-pub(super) async fn waits_for_person(store: &Store, turn: &Run) -> Result<Option<Vec<PendingCall>>, Failure> {
-    let runs: Vec<Run> = store.open_runs().await?.into_iter().filter(|run| run.root == turn.root).collect();
-    let speeches = || runs.iter().filter(|run| run.agent().is_some());
-    if speeches().any(|run| run.state != RunState::Parked) {
-        return Ok(None);
-    }
-    let mut calls = store.waiting_calls().await?;
-    calls.retain(|call| speeches().any(|run| run.id == call.run));
-    // What it waits for is there already where nobody works on it any more: it goes on by itself.
-    let has_workers = |call: &PendingCall| speeches().any(|run| run.parent.as_ref() == Some(&call.run));
-    let has_reader = |call: &PendingCall| call.whom.iter().any(|id| speeches().any(|run| run.agent() == Some(id)));
-    let holds = |call: &PendingCall| match call.kind {
-        PendingKind::Workers => has_workers(call),
-        PendingKind::Reply => has_reader(call),
-        _ => true,
-    };
-    if !speeches().all(|run| calls.iter().any(|call| call.run == run.id && holds(call))) {
-        return Ok(None);
-    }
-    calls.retain(|call| call.kind == PendingKind::Approval);
-    Ok((!calls.is_empty()).then_some(calls))
 }

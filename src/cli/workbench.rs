@@ -7,16 +7,17 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::desk::{Desk, Places};
+use super::desk::Places;
 use super::{Exit, Failure, apply};
 use crate::agentfile::team;
 use crate::config::Config;
 use crate::engine::Scope;
+use crate::engine::session::Session;
 use crate::tui::effect::Leave;
 use crate::tui::glyph::GlyphSet;
 use crate::tui::pane::Look;
 use crate::tui::run::{self, Options, TuiError};
-use crate::tui::session::Session;
+use crate::tui::session;
 use crate::tui::term::Environment;
 use crate::tui::theme::{Depth, Source, Theme};
 
@@ -39,7 +40,7 @@ pub async fn workbench(places: &Places) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-async fn begin(desk: &Desk) -> Result<(), Failure> {
+async fn begin(desk: &Session) -> Result<(), Failure> {
     if desk.handle().overview().await?.groups.is_empty() {
         apply::put(desk.handle(), &team::starter()?, false).await?;
     }
@@ -60,7 +61,7 @@ fn options(places: &Places, config: &Config, environment: Environment) -> Result
         },
         mouse: !over_ssh,
         environment,
-        session: Session::path(&places.store),
+        session: session::Session::path(&places.store),
         config: places.config.clone(),
         editor: variable("VISUAL").or_else(|| variable("EDITOR")),
         now: Arc::new(Timestamp::now),

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::memory::{Merge, merge};
 use super::{AgentId, BlockId, GroupId, JobId, RunId, StepId};
 
 /// The limit of a block that names none, in code points (Letta's default up to 0.16.5).
@@ -69,6 +70,16 @@ pub enum Editor {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         job: Option<JobId>,
     },
+}
+
+impl Block {
+    /// How an edit that began from the version `base` with its value meets the block as it is now: the one rule by
+    /// which an edit is saved, merged or refused.
+    #[must_use]
+    pub fn merge(&self, base: (u64, &str), mine: &str) -> Merge {
+        let (version, value) = base;
+        if version == self.version { Merge::Clean(mine.to_owned()) } else { merge(value, &self.value, mine) }
+    }
 }
 
 impl Editor {

@@ -21,7 +21,7 @@ pub use memory_rows::Memory;
 pub(crate) use rows::row_kinds;
 #[cfg(test)]
 pub use rows::sample;
-pub use rows::{Desk, Kind, Postage, Row, Rows};
+pub use rows::{Desk, Kind, Postage, Row, RowFault, Rows};
 
 /// Why [`apply`] did not happen: the change was refused, or the rows could not be read or written.
 #[derive(Debug)]

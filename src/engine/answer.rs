@@ -3,27 +3,23 @@
 mod mail;
 mod roster;
 
-use std::collections::HashSet;
 use std::sync::PoisonError;
 
 use super::ending::{self, Manner};
-use super::wire::{Address, Dated, Fault, JobDetail, JobEdit, Overview, Reply, Request};
+use super::read::{self, Reader};
+use super::wire::{Address, Fault, Reply, Request};
 use super::{Engine, Trouble};
 use crate::config::Config;
-use crate::domain::memory::{Merge, merge};
+use crate::domain::memory::Merge;
 use crate::domain::run::Answer;
 use crate::domain::trigger;
 use crate::domain::{
     Actor, Agent, AgentId, Block, BlockId, Change, Commit, Conflict, Content, Conversation, ConversationId,
-    ConversationOwner, Editor, Group, GroupId, GroupStatus, Job, JobId, JobState, Message, Revision, Run, RunId,
-    RunKind, RunState, StepId, StopReason, Trigger,
+    ConversationOwner, Editor, Group, GroupId, GroupStatus, Job, JobId, JobState, Revision, Run, RunId, RunKind,
+    RunState, StepId, StopReason, Trigger,
 };
 use crate::store::{CommitError, Lane, StoreError};
 
-/// How many jobs the panes show.
-const SHOWN_JOBS: usize = 300;
-/// How much mail the panes show.
-const SHOWN_MAILS: usize = 300;
 /// How often a commit is made again when another person's came first.
 const TRIES: u32 = 5;
 
@@ -76,29 +72,19 @@ impl Engine {
                 self.send_mail(&to, text, priority, expires_in, in_reply_to).await
             }
             Request::ReadMail { id } => self.read_mail(&id).await,
-            Request::Mails { agent, status, limit } => {
-                Ok(Reply::Mails { mails: self.store.mails(agent.as_ref(), status, limit).await? })
-            }
-            Request::Overview => self.overview().await,
-            Request::Messages { conversation, from, to } => {
-                Ok(Reply::Messages { messages: self.store.messages(&conversation, from, to).await? })
-            }
-            Request::Search { conversation, query, limit } => {
-                Ok(Reply::Messages { messages: self.store.search(conversation.as_ref(), &query, limit).await? })
-            }
-            Request::Revisions { block, limit } => {
-                let revisions = self.store.revisions(&block, limit).await?;
-                let revisions = revisions.into_iter().map(|(n, at, what)| Dated { n, at, what }).collect();
-                Ok(Reply::Revisions { revisions })
-            }
-            Request::Revision { block, version } => {
-                let found = self.store.revisions(&block, usize::MAX).await?;
-                let found = found.into_iter().filter(|(_, _, revision)| revision.version == version);
-                Ok(Reply::Revisions { revisions: found.map(|(n, at, what)| Dated { n, at, what }).collect() })
-            }
-            Request::JobDetail { id } => self.job_detail(&id).await,
             Request::Probe { model } => self.probe(&model).await,
             Request::Reconfigure => self.reconfigure(),
+            read @ (Request::Mails { .. }
+            | Request::Overview
+            | Request::Messages { .. }
+            | Request::Search { .. }
+            | Request::Revisions { .. }
+            | Request::Revision { .. }
+            | Request::Jobs { .. }
+            | Request::JobDetail { .. }
+            | Request::Held { .. }
+            | Request::Due
+            | Request::CheckStore { .. }) => Reader::new(self.store.clone(), self.default_model()).answer(read).await,
         }
     }
 
@@ -222,7 +208,7 @@ impl Engine {
             } else {
                 let conflict = || Fault::from(CommitError::from(Conflict::Block { current: Box::new(block.clone()) }));
                 let rested = self.store.revision(id, base).await?.ok_or_else(conflict)?;
-                match merge(&rested.value, &block.value, &value) {
+                match block.merge((base, &rested.value), &value) {
                     Merge::Clean(merged) => merged,
                     Merge::Clash(_) => return Err(conflict()),
                 }
@@ -358,69 +344,6 @@ impl Engine {
         Ok(Reply::Done)
     }
 
-    async fn overview(&self) -> Result<Reply, Fault> {
-        // The cursor is taken first: what is committed while the rows are read is read again, not missed.
-        let upto = *self.store.head().borrow();
-        let groups = self.store.all::<Group>().await?;
-        let agents = self.store.all::<Agent>().await?;
-        let blocks = self.store.all::<Block>().await?;
-        let jobs = self.store.jobs(None, SHOWN_JOBS).await?;
-        let mut conversations = self.store.all::<Conversation>().await?;
-        // The conversation of what was deleted stays in the store, and is nobody's any more.
-        let known_groups: HashSet<&GroupId> = groups.rows.iter().map(|group| &group.id).collect();
-        let known_agents: HashSet<&AgentId> = agents.rows.iter().map(|agent| &agent.id).collect();
-        conversations.rows.retain(|talk| match &talk.owner {
-            ConversationOwner::Group(id) => known_groups.contains(id),
-            ConversationOwner::Agent(id) => known_agents.contains(id),
-            ConversationOwner::Job(_) => false,
-        });
-        let mut runs = self.store.open_runs().await?;
-        runs.retain(|run| run.kind.name().is_outermost());
-        // Below a turn are its speeches, and below those their workers.
-        let mut at = 0;
-        while let Some(run) = runs.get(at).map(|run| run.id.clone()) {
-            runs.extend(self.store.runs_of(&run).await?);
-            at += 1;
-        }
-        let faults = [groups.faults, agents.faults, blocks.faults, jobs.faults, conversations.faults].concat();
-        Ok(Reply::Overview(Box::new(Overview {
-            upto,
-            groups: groups.rows,
-            agents: agents.rows,
-            blocks: blocks.rows,
-            conversations: conversations.rows,
-            runs,
-            jobs: jobs.rows,
-            calls: self.store.waiting_calls().await?,
-            mails: self.store.mails(None, None, SHOWN_MAILS).await?,
-            faults,
-            default_model: self.default_model(),
-        })))
-    }
-
-    async fn job_detail(&self, id: &JobId) -> Result<Reply, Fault> {
-        let job = self.must::<Job>(id.as_str(), "job").await?;
-        let steps = match &job.run {
-            Some(run) => self.store.steps(run).await?,
-            None => Vec::new(),
-        };
-        let notes: Vec<Message> = match &job.conversation {
-            Some(notes) => self.store.messages(notes, 1, u64::MAX).await?,
-            None => Vec::new(),
-        };
-        let mut edits = Vec::new();
-        for revision in self.store.job_revisions(id).await? {
-            let block = self.store.row::<Block>(revision.block.as_str()).await?;
-            let before = self.store.revision(&revision.block, revision.version.saturating_sub(1)).await?;
-            edits.push(JobEdit {
-                label: block.map_or_else(|| "(deleted)".to_owned(), |block| block.label),
-                before: before.map(|revision| revision.value).unwrap_or_default(),
-                revision,
-            });
-        }
-        Ok(Reply::JobDetail(Box::new(JobDetail { job, steps, notes, edits })))
-    }
-
     async fn probe(&self, model: &str) -> Result<Reply, Fault> {
         let report = self.models.probe(model).await.map_err(|fault| Fault::new(fault.text))?;
         let tools = if report.tool_calling { "it calls tools" } else { "it called no tool when asked to" };
@@ -438,7 +361,6 @@ impl Engine {
     }
 
     async fn must<T: crate::domain::state::Row + Send + 'static>(&self, key: &str, noun: &str) -> Result<T, Fault> {
-        let row = self.store.row::<T>(key).await?;
-        row.ok_or_else(|| Fault::new(format!("there is no {noun} {key}")))
+        read::must(&self.store, key, noun).await
     }
 }

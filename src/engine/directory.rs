@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::BoxFuture;
 
-use crate::domain::{Agent, AgentId, Group, GroupId, GroupStatus, Run, RunState};
+use super::wait::Standing;
+use crate::domain::status::AgentStatus;
+use crate::domain::{Agent, AgentId, Group, GroupId, GroupStatus};
 use crate::store::{StepView, Store, StoreError};
 use crate::tools::{Colleague, Directory};
 
@@ -23,7 +25,7 @@ impl Directory for Colleagues<'_> {
 }
 
 impl Colleagues<'_> {
-    /// Some few statements, however many they are: a step asks this for every piece of mail it writes.
+    /// A fixed number of SQL statements, however many agents there are: a step asks this for every mail it writes.
     async fn list(&self) -> Result<Vec<Colleague>, StoreError> {
         let me = &self.view.agent;
         let here = match &self.view.group {
@@ -37,14 +39,19 @@ impl Colleagues<'_> {
         let homes: BTreeSet<&GroupId> = agents.iter().map(|agent| &agent.group).collect();
         let homes = self.store.rows::<Group>(homes.into_iter().map(|id| id.0.clone()).collect()).await?;
         let homes: BTreeMap<GroupId, Group> = homes.into_iter().map(|home| (home.id.clone(), home)).collect();
-        let runs = self.store.working_runs().await?;
+        let standing = Standing::read(self.store).await?;
+        let jobs = self.store.unfinished_jobs().await?;
+        let states: BTreeMap<AgentId, AgentStatus> =
+            agents.iter().map(|agent| (agent.id.clone(), standing.work().agent(&agent.id, &jobs))).collect();
+        let names = self.names(&agents, &states).await?;
         let mut colleagues = Vec::with_capacity(agents.len());
         for agent in agents {
             let home = homes.get(&agent.group);
-            let state = state(&runs, &agent.id).to_owned();
+            let status = states.get(&agent.id).unwrap_or(&AgentStatus::Idle);
+            let state = status.words(|id| names.get(id).unwrap_or(&id.0).clone());
             let holds_mail = match home.filter(|home| home.status != GroupStatus::Active) {
                 Some(home) => Some(format!("its group {} is {}", home.name, home.status.as_str())),
-                None if state == "free" => None,
+                None if *status == AgentStatus::Idle => None,
                 None => Some(format!("{} is {state}", agent.name)),
             };
             let in_group = self.view.group.as_ref();
@@ -63,15 +70,23 @@ impl Colleagues<'_> {
         }
         Ok(colleagues)
     }
-}
 
-/// What an agent does now, in a few words.
-fn state(runs: &[Run], agent: &AgentId) -> &'static str {
-    let own = runs.iter().rfind(|run| run.agent() == Some(agent));
-    match own.map(|run| (&run.state, run.kind.name())) {
-        None => "free",
-        Some((RunState::Parked, _)) => "waiting for somebody",
-        Some((RunState::Queued, _)) => "about to speak",
-        Some((RunState::Running | RunState::Finished { .. }, kind)) => kind.doing(),
+    /// The names of these agents and of those they wait for.
+    async fn names(
+        &self,
+        agents: &[Agent],
+        states: &BTreeMap<AgentId, AgentStatus>,
+    ) -> Result<BTreeMap<AgentId, String>, StoreError> {
+        let waited_for = states.values().flat_map(|status| match status {
+            AgentStatus::WaitingFor(whom) => whom.as_slice(),
+            _ => &[],
+        });
+        let unknown: BTreeSet<&AgentId> =
+            waited_for.filter(|id| !agents.iter().any(|agent| agent.id == **id)).collect();
+        let others: Vec<Agent> = match unknown.len() {
+            0 => Vec::new(),
+            _ => self.store.rows(unknown.into_iter().map(|id| id.0.clone()).collect()).await?,
+        };
+        Ok(agents.iter().chain(&others).map(|agent| (agent.id.clone(), agent.name.clone())).collect())
     }
 }

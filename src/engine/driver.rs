@@ -9,18 +9,17 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::ending::{self, Manner};
 use super::gates::{Room, Side};
 use super::wait::Standing;
-use super::{AFTER_TROUBLE, Engine, Scope, Trouble, background, mail, speech, turn};
-use crate::domain::{
-    ConversationId, Cursor, Group, GroupId, GroupStatus, Job, JobId, JobState, NoticeKind, Run, RunId, RunKind,
-    RunState, StopReason,
-};
+use super::{AFTER_TROUBLE, Engine, Scope, Trouble, background, mail, read, speech, turn};
+use crate::domain::status::{self, DueJobs};
+use crate::domain::{Group, GroupId, JobState, NoticeKind, Run, RunId, RunKind, RunState, StopReason};
+use crate::store::StoreError;
 
 /// The most jobs that run at once.
 const MAX_JOBS: usize = 8;
@@ -59,7 +58,7 @@ pub async fn drive(engine: Arc<Engine>) {
 /// Starts what is due; answers when something will be.
 async fn look(engine: &Arc<Engine>) -> Result<Option<Instant>, Trouble> {
     let out_of_time = mail::deliver(engine).await?;
-    let standing = Standing::read(engine).await?;
+    let standing = Standing::read(&engine.store).await?;
     let expiry = standing.expire(engine).await?;
     start_turns(engine, &standing).await?;
     start_workers(engine, &standing).await?;
@@ -69,15 +68,11 @@ async fn look(engine: &Arc<Engine>) -> Result<Option<Instant>, Trouble> {
 
 /// One turn a conversation: the first that is not over.
 async fn start_turns(engine: &Arc<Engine>, standing: &Standing) -> Result<(), Trouble> {
-    let mut first: BTreeMap<&ConversationId, &Run> = BTreeMap::new();
-    for run in standing.open.iter().filter(|run| matches!(run.kind, RunKind::Turn { .. })) {
-        first.entry(&run.conversation).or_insert(run);
-    }
-    for run in first.into_values().cloned() {
-        if engine.lock_tasks().turns.contains_key(&run.id) || !standing.is_ready(&run) {
+    for run in standing.work().ready_turns().into_iter().cloned() {
+        if engine.lock_tasks().turns.contains_key(&run.id) || !covers(engine, &run).await? {
             continue;
         }
-        if !covers(engine, &run).await? || run.state == RunState::Queued && !is_active(engine, run.group()).await? {
+        if run.state == RunState::Queued && !status::may_start(&run, group_of(engine, run.group()).await?.as_ref()) {
             continue;
         }
         let cancel = CancellationToken::new();
@@ -114,8 +109,8 @@ async fn start_turns(engine: &Arc<Engine>, standing: &Standing) -> Result<(), Tr
 
 /// The workers of delegations, side by side: each has a task of its own while its manager is parked.
 async fn start_workers(engine: &Arc<Engine>, standing: &Standing) -> Result<(), Trouble> {
-    for run in standing.open.iter().filter(|run| ending::is_worker(run)) {
-        if engine.lock_tasks().workers.contains_key(&run.id) || !standing.is_ready(run) || !covers(engine, run).await? {
+    for run in standing.work().ready_workers() {
+        if engine.lock_tasks().workers.contains_key(&run.id) || !covers(engine, run).await? {
             continue;
         }
         let cancel = CancellationToken::new();
@@ -171,24 +166,19 @@ async fn covers(engine: &Engine, run: &Run) -> Result<bool, Trouble> {
     Ok(root.is_some_and(|root| engine.options.scope.covers(&root)))
 }
 
-/// In a group that is paused or archived nothing starts.
-async fn is_active(engine: &Engine, group: Option<&GroupId>) -> Result<bool, Trouble> {
-    let Some(id) = group else { return Ok(true) };
-    let group = engine.store.row::<Group>(id.as_str()).await?;
-    Ok(group.is_none_or(|group| group.status == GroupStatus::Active))
+async fn group_of(engine: &Engine, group: Option<&GroupId>) -> Result<Option<Group>, StoreError> {
+    match group {
+        Some(id) => engine.store.row(id.as_str()).await,
+        None => Ok(None),
+    }
 }
 
 /// Jobs in order, free workers going round the groups; one an agent.
 async fn start_jobs(engine: &Arc<Engine>, standing: &Standing) -> Result<Option<Instant>, Trouble> {
     let jobs = engine.store.unfinished_jobs().await?;
     let now = engine.store.clock().now();
-    let ahead = ahead(engine, &jobs).await?;
-    let (mut due, next) = split_due(&jobs, &ahead, now);
-    let answered = |job: &&Job| {
-        let own = standing.open.iter().find(|run| job.run.as_ref() == Some(&run.id));
-        job.state == JobState::Parked && own.is_some_and(|run| standing.is_ready(run))
-    };
-    due.extend(jobs.iter().filter(answered));
+    let cursors = read::cursors(&engine.store, &jobs).await?;
+    let DueJobs { now: mut due, next } = standing.work().due_jobs(&jobs, &cursors, now);
     let mut running: BTreeMap<&str, usize> = BTreeMap::new();
     for job in jobs.iter().filter(|job| matches!(job.state, JobState::Running { .. })) {
         *running.entry(job.group.as_str()).or_default() += 1;
@@ -200,7 +190,7 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &Standing) -> Result<Option<
             let patient = job.yields >= PATIENT_YIELDS && !tasks.turns.is_empty();
             patient || tasks.jobs.len() >= MAX_JOBS || tasks.jobs.contains_key(&job.id)
         };
-        if busy || !is_active(engine, Some(&job.group)).await? {
+        if busy || !status::is_active(group_of(engine, Some(&job.group)).await?.as_ref()) {
             continue;
         }
         let give_way = CancellationToken::new();
@@ -224,40 +214,8 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &Standing) -> Result<Option<
             task.wake.notify_one();
         });
     }
-    Ok(next)
-}
-
-/// The unfinished jobs whose window reaches beyond their agent's cursor; that of a failed job's retry does not.
-async fn ahead<'a>(engine: &Engine, jobs: &'a [Job]) -> Result<Vec<&'a JobId>, Trouble> {
-    let mut ahead = Vec::new();
-    for job in jobs {
-        let Some((_, upto)) = job.window else { continue };
-        let cursor = engine.store.row::<Cursor>(&Cursor::pair_key(&job.agent, &job.group)).await?;
-        if upto > cursor.map_or(0, |cursor| cursor.seq) {
-            ahead.push(&job.id);
-        }
-    }
-    Ok(ahead)
-}
-
-/// The jobs a worker may take now, and when the next of the others is due.
-fn split_due<'a>(jobs: &'a [Job], ahead: &[&JobId], now: Timestamp) -> (Vec<&'a Job>, Option<Instant>) {
-    let mut due = Vec::new();
-    let mut next: Option<Timestamp> = None;
-    for job in jobs {
-        // The window of a job begins where the one before it ends, so that one goes first.
-        let pair = |other: &&Job| other.agent == job.agent && other.group == job.group;
-        let behind = job.window.is_none() && jobs.iter().filter(pair).any(|other| ahead.contains(&&other.id));
-        match &job.state {
-            _ if behind => {}
-            JobState::Available => due.push(job),
-            JobState::Retryable { run_at, .. } if *run_at <= now => due.push(job),
-            JobState::Retryable { run_at, .. } => next = Some(next.map_or(*run_at, |at| at.min(*run_at))),
-            _ => {}
-        }
-    }
     let wait = next.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
-    (due, wait.map(|wait| Instant::now() + wait))
+    Ok(wait.map(|wait| Instant::now() + wait))
 }
 
 /// What a former owner left: its running jobs are available again, its stale turns end, the others go on.
@@ -268,10 +226,10 @@ pub async fn recover(engine: &Engine) -> Result<(), Trouble> {
         }
     }
     let now = engine.store.clock().now();
-    let standing = Standing::read(engine).await?;
+    let standing = Standing::read(&engine.store).await?;
     keep_agents(engine, &standing).await?;
     for run in standing.open.iter().filter(|run| matches!(run.kind, RunKind::Turn { .. })) {
-        let waits = run.state == RunState::Parked && standing.waits_for_a_person(run);
+        let waits = run.state == RunState::Parked && standing.work().waits_for_a_person(run);
         if run.state == RunState::Queued || waits || !covers(engine, run).await? {
             continue;
         }

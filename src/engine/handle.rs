@@ -1,13 +1,17 @@
 //! The handle: commands in, updates out, all plain values.
 //!
-//! In the program that owns the store it calls the engine; elsewhere the same values travel over the
-//! owner's socket. A face knows nothing below it.
+//! In the program that owns the store it calls the engine; elsewhere the same values travel over the owner's
+//! socket. Who only looks needs neither: such a handle reads the store and changes nothing. A face knows nothing
+//! below it.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use super::read::Reader;
 use super::wire::{Fault, Overview, Reply, Request, Update};
 use super::{Engine, socket::Client};
 use crate::domain::{ConversationId, Message};
+use crate::store::{self, Store};
 
 /// A way to the engine, cheap to clone.
 #[derive(Clone)]
@@ -17,6 +21,7 @@ pub struct Handle(Way);
 enum Way {
     Here(Arc<Engine>),
     There(Arc<Client>),
+    ReadOnly(Arc<Reader>),
 }
 
 impl Handle {
@@ -32,6 +37,16 @@ impl Handle {
         Self(Way::There(Arc::new(client)))
     }
 
+    /// A store for looking only: no lock, whoever owns it. `default_model` is what an agent without a model uses.
+    ///
+    /// # Errors
+    ///
+    /// Where the store is not there or cannot be read.
+    pub fn read_only(store: &Path, default_model: String) -> Result<Self, Fault> {
+        let store = Store::open_read_only(store, store::Options::default())?;
+        Ok(Self(Way::ReadOnly(Arc::new(Reader::new(store, default_model)))))
+    }
+
     /// True when the engine runs in another program.
     #[must_use]
     pub fn is_attached(&self) -> bool {
@@ -43,6 +58,7 @@ impl Handle {
         match &self.0 {
             Way::Here(engine) => engine.answer(request).await,
             Way::There(client) => client.ask(request).await,
+            Way::ReadOnly(reader) => reader.answer(request).await,
         }
     }
 
@@ -67,6 +83,7 @@ impl Handle {
         match &self.0 {
             Way::Here(engine) => Ok(Following::Here(Box::new(engine.follow(after)))),
             Way::There(client) => Ok(Following::There(client.follow(after).await?)),
+            Way::ReadOnly(_) => Err(Fault::new("a store that is open for reading only has nothing to follow")),
         }
     }
 }

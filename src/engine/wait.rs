@@ -1,6 +1,5 @@
 //! What a parked run waits for, and what has come of it: derived from committed rows, so a restart knows the same.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,76 +8,40 @@ use tokio::time::Instant;
 use super::pending::{mails_of, replies_to};
 use super::{Engine, Trouble, ending};
 use crate::domain::run::Answer;
+use crate::domain::status::Work;
 use crate::domain::{
     Agent, AgentId, Change, Content, Mail, MailStatus, Message, PendingCall, PendingKind, Run, RunId, RunState,
     StopReason,
 };
+use crate::store::{Store, StoreError};
 
-/// The runs that are on or come next, and how those of them stand that wait.
+/// The runs that are on or come next, and what those of them wait for that are parked.
 pub struct Standing {
     /// In order of creation.
     pub open: Vec<Run>,
-    waits: HashMap<RunId, Vec<Open>>,
-}
-
-/// A call that needs an answer.
-struct Open {
-    call: PendingCall,
-    settled: bool,
+    calls: Vec<PendingCall>,
+    mails: Vec<Mail>,
 }
 
 impl Standing {
     /// As the store has it now.
-    pub async fn read(engine: &Engine) -> Result<Self, Trouble> {
-        let open = engine.store.standing_runs().await?;
-        let mut waits = HashMap::new();
-        for run in open.iter().filter(|run| run.state == RunState::Parked && run.agent().is_some()) {
-            let mut calls = Vec::new();
-            for call in engine.store.calls(&run.id).await?.into_iter().filter(PendingCall::is_open) {
-                // Only the driver delivers, and it is at this: no turn takes mail meanwhile.
-                let settled = is_settled(&open, &call, &mails_of(engine, &call).await?);
-                calls.push(Open { call, settled });
-            }
-            waits.insert(run.id.clone(), calls);
-        }
-        Ok(Self { open, waits })
+    pub async fn read(store: &Store) -> Result<Self, StoreError> {
+        let (open, calls, mails) = store.standing_work().await?;
+        Ok(Self { open, calls, mails })
     }
 
-    /// True when nothing keeps this run from going on.
+    /// What can be told from these rows.
     #[must_use]
-    pub fn is_ready(&self, run: &Run) -> bool {
-        if run.state != RunState::Parked {
-            return true;
-        }
-        match self.waits.get(&run.id) {
-            Some(calls) => calls.iter().all(|open| open.settled),
-            None => self.below(run).filter(|child| child.state == RunState::Parked).all(|child| self.is_ready(child)),
-        }
-    }
-
-    /// True when somewhere below this run a person is waited for.
-    #[must_use]
-    pub fn waits_for_a_person(&self, run: &Run) -> bool {
-        let own = self.waits.get(&run.id).into_iter().flatten();
-        own.into_iter().any(|open| open.call.kind == PendingKind::Approval)
-            || self.below(run).any(|child| self.waits_for_a_person(child))
-    }
-
-    fn below<'a>(&'a self, run: &'a Run) -> impl Iterator<Item = &'a Run> {
-        self.open.iter().filter(|child| child.parent.as_ref() == Some(&run.id))
+    pub fn work(&self) -> Work<'_> {
+        Work { runs: &self.open, calls: &self.calls, mails: &self.mails }
     }
 
     /// Ends what has been waited for too long; answers when the next wait is over.
     pub async fn expire(&self, engine: &Engine) -> Result<Option<Instant>, Trouble> {
         let now = engine.store.clock().now();
-        let mut next: Option<Timestamp> = None;
-        for open in self.waits.values().flatten().filter(|open| !open.settled) {
-            let Some(until) = open.call.until else { continue };
-            if until <= now {
-                self.time_out(engine, &open.call).await?;
-            } else {
-                next = Some(next.map_or(until, |next| next.min(until)));
-            }
+        let (over, next) = self.work().expired(now);
+        for call in over {
+            self.time_out(engine, call).await?;
         }
         Ok(next.map(|at| Instant::now() + Duration::try_from(at.duration_since(now)).unwrap_or_default()))
     }
@@ -89,7 +52,7 @@ impl Standing {
         let words = format!("no answer within {seconds} s");
         tracing::warn!(run = %call.run, tool = %call.name, "{words}");
         let mut changes = Vec::new();
-        let mut late: Vec<&Run> = workers_of(&self.open, call).collect();
+        let mut late: Vec<&Run> = self.work().workers(call).collect();
         if call.kind == PendingKind::Reply {
             for mail in mails_of(engine, call).await?.into_iter().filter(|mail| !mail.is_settled()) {
                 match mail.run.as_ref() {
@@ -105,7 +68,8 @@ impl Standing {
         }
         let over = |error: String| RunState::Finished { stop_reason: StopReason::Cancelled, error: Some(error) };
         // Whose silence is a person's: who asked is to know that.
-        let (held, late): (Vec<&Run>, Vec<&Run>) = late.into_iter().partition(|run| self.waits_for_a_person(run));
+        let (held, late): (Vec<&Run>, Vec<&Run>) =
+            late.into_iter().partition(|run| self.work().waits_for_a_person(run));
         if !held.is_empty() {
             let why = format!("it needs the user's approval, which did not come within {seconds} s");
             ending::end(engine, &held, &over(why), ending::Manner::AtOnce, Vec::new()).await?;
@@ -114,29 +78,12 @@ impl Standing {
     }
 }
 
-/// The runs a call of the manager made that are not over.
-fn workers_of<'a>(open: &'a [Run], call: &'a PendingCall) -> impl Iterator<Item = &'a Run> {
-    open.iter()
-        .filter(|run| run.task.as_ref().is_some_and(|task| task.step == call.step && task.ordinal == call.ordinal))
-}
-
 /// True when everybody this call waits for has answered, failed or was called off, as the store has it now.
 pub async fn is_answered(engine: &Engine, call: &PendingCall) -> Result<bool, Trouble> {
     // The mail first: a turn that takes it after that is among the runs.
     let mails = mails_of(engine, call).await?;
-    Ok(is_settled(&engine.store.standing_runs().await?, call, &mails))
-}
-
-fn is_settled(open: &[Run], call: &PendingCall, mails: &[Mail]) -> bool {
-    match call.kind {
-        PendingKind::Workers => workers_of(open, call).next().is_none(),
-        PendingKind::Reply => !mails.iter().any(|mail| {
-            // Read and taken by no turn: the user took it.
-            let taken = mail.status == MailStatus::Read && mail.run.is_none();
-            !taken && !mail.is_settled() && mail.run.as_ref().is_none_or(|run| open.iter().any(|open| open.id == *run))
-        }),
-        PendingKind::Approval | PendingKind::Group | PendingKind::Behind => call.answer.is_some(),
-    }
+    let runs = engine.store.standing_runs().await?;
+    Ok(Work { runs: &runs, calls: &[], mails: &mails }.is_settled(call))
 }
 
 /// When waiting for this ends.

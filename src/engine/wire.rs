@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::state::Kind;
+use crate::domain::state::{Kind, Row as _, RowFault};
+use crate::domain::status::Work;
 use crate::domain::{
     Agent, AgentId, Block, BlockId, Change, Conflict, Conversation, ConversationId, Group, GroupId, Job, JobId, Logged,
     Mail, MailId, MailStatus, Message, PendingCall, Priority, Revision, Run, RunId, Step, StepId,
@@ -185,6 +186,25 @@ pub enum Request {
         /// Which version.
         version: u64,
     },
+    /// Jobs, newest first; [`Reply::Jobs`].
+    Jobs {
+        /// Of this group; `None` means everybody's.
+        group: Option<GroupId>,
+        /// At most this many.
+        limit: usize,
+    },
+    /// The calls a person has to decide on before anything of a turn goes on; [`Reply::Held`].
+    Held {
+        /// The turn. Where it is queued, the turn it waits for is looked at.
+        run: RunId,
+    },
+    /// Whether anything goes on by itself now; [`Reply::Due`].
+    Due,
+    /// Checks the file of the store; [`Reply::StoreChecked`].
+    CheckStore {
+        /// Also replays the log and compares the outcome with every table.
+        deep: bool,
+    },
     /// A job opened; [`Reply::JobDetail`].
     JobDetail {
         /// Which.
@@ -245,7 +265,31 @@ pub enum Reply {
     Mails {
         /// Newest first.
         mails: Vec<Mail>,
+        /// What cannot be read of it.
+        #[serde(default)]
+        faults: Vec<RowFault>,
     },
+    /// Jobs.
+    Jobs {
+        /// Newest first.
+        jobs: Vec<Job>,
+        /// Those that cannot be read.
+        faults: Vec<RowFault>,
+    },
+    /// What a turn waits for that only a person can give.
+    Held {
+        /// The calls; none where something of the turn goes on by itself.
+        calls: Vec<PendingCall>,
+        /// True when the turn is queued: the calls are those of the turn before it.
+        queued: bool,
+    },
+    /// Whether mail, a turn or a job goes on by itself now.
+    Due {
+        /// It does.
+        due: bool,
+    },
+    /// The store was checked.
+    StoreChecked(StoreCheck),
     /// What a deletion takes along.
     Deletion {
         /// One sentence each.
@@ -308,10 +352,39 @@ pub struct Overview {
     pub calls: Vec<PendingCall>,
     /// The newest mail, newest first.
     pub mails: Vec<Mail>,
-    /// Rows that could not be read, a sentence each.
-    pub faults: Vec<String>,
+    /// Rows that could not be read.
+    #[serde(default)]
+    pub faults: Vec<RowFault>,
     /// What an agent without a model uses.
     pub default_model: String,
+}
+
+impl Overview {
+    /// What can be told from its rows.
+    #[must_use]
+    pub fn work(&self) -> Work<'_> {
+        Work { runs: &self.runs, calls: &self.calls, mails: &self.mails }
+    }
+}
+
+/// What a check of the store found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreCheck {
+    /// What is wrong with the file, one sentence each.
+    pub faults: Vec<String>,
+    /// What the replay of the log found, where it was asked for.
+    pub log: Option<LogCheck>,
+}
+
+/// What a replay of the log found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogCheck {
+    /// Changes replayed.
+    pub changes: u64,
+    /// Rows compared.
+    pub rows: usize,
+    /// What differs from the tables, one sentence each.
+    pub differences: Vec<String>,
 }
 
 /// A job with what it did.
@@ -406,6 +479,24 @@ macro_rules! define_row_update {
     };
 }
 crate::domain::state::row_kinds!(define_row_update);
+
+impl RowUpdate {
+    /// The kind and the key of the row.
+    #[must_use]
+    pub fn key(&self) -> (Kind, String) {
+        match self {
+            Self::Agent(row) => (Kind::Agent, row.key()),
+            Self::Group(row) => (Kind::Group, row.key()),
+            Self::Block(row) => (Kind::Block, row.key()),
+            Self::Conversation(row) => (Kind::Conversation, row.key()),
+            Self::Run(row) => (Kind::Run, row.key()),
+            Self::Call(row) => (Kind::Call, row.key()),
+            Self::Job(row) => (Kind::Job, row.key()),
+            Self::Mail(row) => (Kind::Mail, row.key()),
+            Self::Gone { kind, key } => (*kind, key.clone()),
+        }
+    }
+}
 
 /// What a step that is being made does now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::domain::Conflict;
-use crate::domain::state::Halt;
+use crate::domain::state::{Halt, RowFault};
 
 /// The store could not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +75,8 @@ pub(super) enum Fault {
     Sql(rusqlite::Error),
     /// A row that cannot be read: one sentence.
     Row(String),
+    /// A state row that cannot be read.
+    Damaged(RowFault),
 }
 
 impl From<rusqlite::Error> for Fault {
@@ -90,11 +92,17 @@ impl From<rusqlite::Error> for Halt<Fault> {
 }
 
 impl Fault {
+    /// True when one row is at fault, and not the store.
+    pub(super) fn is_of_a_row(&self) -> bool {
+        matches!(self, Self::Row(_) | Self::Damaged(_))
+    }
+
     /// As a reader is told.
     pub(super) fn reading(self) -> StoreError {
         match self {
             Self::Sql(error) => StoreError::Read { what: sentence(&error) },
             Self::Row(what) => StoreError::Row { what },
+            Self::Damaged(fault) => StoreError::Row { what: fault.to_string() },
         }
     }
 
@@ -104,6 +112,7 @@ impl Fault {
             Self::Sql(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => StoreError::Full,
             Self::Sql(error) => StoreError::Save { what: sentence(&error) },
             Self::Row(what) => StoreError::Row { what },
+            Self::Damaged(fault) => StoreError::Row { what: fault.to_string() },
         }
     }
 }

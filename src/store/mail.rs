@@ -10,7 +10,7 @@ use rusqlite::types::Value;
 
 use super::connection::Sql;
 use super::error::Fault;
-use super::rows::readable;
+use super::rows::{Listed, readable};
 use super::tables::{get, row_of};
 use super::{Store, StoreError};
 use crate::domain::state::Kind;
@@ -84,13 +84,24 @@ impl Store {
         self.read(move |sql| sql.snapshot(|sql| expiring(sql, now))).await
     }
 
-    /// Mail to or from an agent, or everybody's, newest first.
+    /// Mail to or from an agent, or everybody's, newest first; what can be read of it.
     pub async fn mails(
         &self,
         agent: Option<&AgentId>,
         status: Option<MailStatus>,
         limit: usize,
     ) -> Result<Vec<Mail>, StoreError> {
+        Ok(self.list_mail(agent, status, limit).await?.logged())
+    }
+
+    /// Mail to or from an agent, or everybody's, newest first. Damaged mail has no status and shows where none is
+    /// asked for.
+    pub async fn list_mail(
+        &self,
+        agent: Option<&AgentId>,
+        status: Option<MailStatus>,
+        limit: usize,
+    ) -> Result<Listed<Mail>, StoreError> {
         let mut wanted = Vec::new();
         let mut values: Vec<Value> = Vec::new();
         if let Some(agent) = agent {
@@ -107,7 +118,7 @@ impl Store {
         let query = format!("SELECT key, body FROM mail {wanted} ORDER BY place DESC LIMIT ?{}", values.len());
         self.read(move |sql| {
             let params = rusqlite::params_from_iter(values);
-            Ok(readable(sql.list(&query, params, |row| Ok(row_of(Kind::Mail, row)))?))
+            Listed::of(sql.list(&query, params, |row| Ok(row_of(Kind::Mail, row)))?)
         })
         .await
     }
@@ -145,8 +156,8 @@ fn first(sql: &Sql, recipient: &str, roots: Option<&BTreeSet<RunId>>) -> Result<
         let mail: Mail = match row_of(Kind::Mail, row) {
             Ok(mail) => mail,
             // One damaged row does not hold up the others.
-            Err(Fault::Row(why)) => {
-                tracing::warn!("{why}; the mail behind it goes on");
+            Err(fault) if fault.is_of_a_row() => {
+                tracing::warn!("{}; the mail behind it goes on", fault.reading());
                 return Ok(true);
             }
             Err(other) => return Err(other),

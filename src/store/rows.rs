@@ -3,15 +3,15 @@
 use super::error::Fault;
 use super::tables::{get, row_of, several};
 use super::{Store, StoreError};
-use crate::domain::state::Row;
+use crate::domain::state::{Row, RowFault};
 
 /// Rows, and what is wrong with those that cannot be read (F14).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listed<T> {
     /// The rows that can be read, in the order asked for.
     pub rows: Vec<T>,
-    /// One sentence for each that cannot.
-    pub faults: Vec<String>,
+    /// Those that cannot.
+    pub faults: Vec<RowFault>,
 }
 
 impl<T> Listed<T> {
@@ -20,11 +20,19 @@ impl<T> Listed<T> {
         for row in read {
             match row {
                 Ok(row) => listed.rows.push(row),
-                Err(Fault::Row(sentence)) => listed.faults.push(sentence),
+                Err(Fault::Damaged(fault)) => listed.faults.push(fault),
                 Err(fault) => return Err(fault),
             }
         }
         Ok(listed)
+    }
+
+    /// The rows that can be read; the others are named in the program's log.
+    pub(super) fn logged(self) -> Vec<T> {
+        for fault in &self.faults {
+            tracing::warn!(%fault, "left out of a list");
+        }
+        self.rows
     }
 }
 

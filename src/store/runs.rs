@@ -1,16 +1,22 @@
 //! Runs, their steps, and the calls they are parked on.
 
+use std::collections::BTreeSet;
+
 use rusqlite::Row;
 
 use super::connection::Sql;
 use super::error::Fault;
 use super::filter;
-use super::rows::readable;
-use super::tables::{lossy, row_of, with, without};
+use super::rows::{Listed, readable};
+use super::tables::{json, lossy, row_of, with, without};
 use super::{Store, StoreError};
 use crate::domain::run::RunStateName;
 use crate::domain::state::Kind;
-use crate::domain::{AgentId, PendingCall, Run, RunId, RunKindName, Step};
+use crate::domain::{AgentId, Mail, PendingCall, PendingKind, Run, RunId, RunKindName, Step};
+
+/// The mail these steps sent.
+const SENT: &str = "SELECT mail.key, body FROM json_each(?1) AS step CROSS JOIN mail ON mail.lookup = step.value \
+     ORDER BY step.id, place";
 
 impl Store {
     /// The turns that are not over, in order of creation: all conversations.
@@ -20,32 +26,21 @@ impl Store {
         self.read(move |sql| Ok(readable(sql.list(&query, [], |row| Ok(row_of(Kind::Run, row)))?))).await
     }
 
-    /// The runs that are not over, of every kind, in order of creation.
+    /// The runs that are not over, of every kind, in order of creation; what can be read of them.
     pub async fn open_runs(&self) -> Result<Vec<Run>, StoreError> {
+        Ok(self.list_open_runs().await?.logged())
+    }
+
+    /// The runs that are not over, of every kind, in order of creation. One whose state is damaged is not found.
+    pub async fn list_open_runs(&self) -> Result<Listed<Run>, StoreError> {
         let query = format!("SELECT key, body FROM run WHERE {} ORDER BY place", filter::open_runs(|_| true));
-        self.read(move |sql| Ok(readable(sql.list(&query, [], |row| Ok(row_of(Kind::Run, row)))?))).await
+        self.read(move |sql| Listed::of(sql.list(&query, [], |row| Ok(row_of(Kind::Run, row)))?)).await
     }
 
     /// The runs that are not over, in order of creation, without the turns that wait for another one of their
     /// conversation: a long queue is not read again after every commit.
     pub async fn standing_runs(&self) -> Result<Vec<Run>, StoreError> {
-        // An unfinished turn is found by its conversation, so the first of them is the first in that index; the plus
-        // keeps to it.
-        let query = format!(
-            "SELECT key, body FROM run AS open WHERE {} AND (kind != '{turn}' OR state != '{queued}' \
-             OR place = (SELECT min(place) FROM run WHERE lookup = open.lookup AND +kind = '{turn}')) ORDER BY place",
-            filter::open_runs(|_| true),
-            turn = <&str>::from(RunKindName::Turn),
-            queued = <&str>::from(RunStateName::Queued),
-        );
-        self.read(move |sql| Ok(readable(sql.list(&query, [], |row| Ok(row_of(Kind::Run, row)))?))).await
-    }
-
-    /// The runs of agents that are not over, in order of creation: no turns.
-    pub async fn working_runs(&self) -> Result<Vec<Run>, StoreError> {
-        let query =
-            format!("SELECT key, body FROM run WHERE {} ORDER BY place", filter::open_runs(RunKindName::makes_steps));
-        self.read(move |sql| Ok(readable(sql.list(&query, [], |row| Ok(row_of(Kind::Run, row)))?))).await
+        self.read(standing).await
     }
 
     /// The runs this one made, in order of creation.
@@ -60,14 +55,32 @@ impl Store {
 
     /// The calls runs wait for now, of every run that is parked, in the order they were made.
     pub async fn waiting_calls(&self) -> Result<Vec<PendingCall>, StoreError> {
-        let parked = filter::runs(|_| true, |state| state == RunStateName::Parked);
-        let query = format!(
-            "SELECT key, body FROM pending_call WHERE lookup IN (SELECT key FROM run WHERE {parked}) ORDER BY place"
-        );
-        let mut calls: Vec<PendingCall> =
-            self.read(move |sql| Ok(readable(sql.list(&query, [], |row| Ok(row_of(Kind::Call, row)))?))).await?;
-        calls.retain(PendingCall::is_open);
-        Ok(calls)
+        Ok(self.list_waiting_calls().await?.logged())
+    }
+
+    /// The same, with those that cannot be read.
+    pub async fn list_waiting_calls(&self) -> Result<Listed<PendingCall>, StoreError> {
+        self.read(waiting).await
+    }
+
+    /// The runs of [`Store::standing_runs`], the calls of those that are parked and the mail these calls wait for an
+    /// answer to, all of one state.
+    pub async fn standing_work(&self) -> Result<(Vec<Run>, Vec<PendingCall>, Vec<Mail>), StoreError> {
+        self.read(|sql| {
+            sql.snapshot(|sql| {
+                let runs = standing(sql)?;
+                let calls = waiting(sql)?.logged();
+                let mails = waited_for(sql, &calls)?;
+                Ok((runs, calls, mails))
+            })
+        })
+        .await
+    }
+
+    /// The mail these calls wait for an answer to.
+    pub async fn mail_waited_for(&self, calls: &[PendingCall]) -> Result<Vec<Mail>, StoreError> {
+        let calls = calls.to_vec();
+        self.read(move |sql| waited_for(sql, &calls)).await
     }
 
     /// The steps of a run, in order.
@@ -76,6 +89,39 @@ impl Store {
         let query = "SELECT id, run, agent, place, body FROM step WHERE run = ?1 ORDER BY place";
         self.read(move |sql| Ok(readable(sql.list(query, [run.as_str()], |row| Ok(read(row)))?))).await
     }
+}
+
+fn standing(sql: &Sql) -> Result<Vec<Run>, Fault> {
+    // An unfinished turn is found by its conversation, so the first of them is the first in that index; the plus
+    // keeps to it.
+    let query = format!(
+        "SELECT key, body FROM run AS open WHERE {} AND (kind != '{turn}' OR state != '{queued}' \
+         OR place = (SELECT min(place) FROM run WHERE lookup = open.lookup AND +kind = '{turn}')) ORDER BY place",
+        filter::open_runs(|_| true),
+        turn = <&str>::from(RunKindName::Turn),
+        queued = <&str>::from(RunStateName::Queued),
+    );
+    Ok(readable(sql.list(&query, [], |row| Ok(row_of(Kind::Run, row)))?))
+}
+
+/// The calls of the runs that are parked.
+fn waiting(sql: &Sql) -> Result<Listed<PendingCall>, Fault> {
+    let parked = filter::runs(|_| true, |state| state == RunStateName::Parked);
+    let query = format!(
+        "SELECT key, body FROM pending_call WHERE lookup IN (SELECT key FROM run WHERE {parked}) ORDER BY place"
+    );
+    let mut calls: Listed<PendingCall> = Listed::of(sql.list(&query, [], |row| Ok(row_of(Kind::Call, row)))?)?;
+    calls.rows.retain(PendingCall::is_open);
+    Ok(calls)
+}
+
+fn waited_for(sql: &Sql, calls: &[PendingCall]) -> Result<Vec<Mail>, Fault> {
+    let sends = calls.iter().filter(|call| call.kind == PendingKind::Reply);
+    let steps: BTreeSet<&str> = sends.map(|call| call.step.as_str()).collect();
+    if steps.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(readable(sql.list(SENT, [json(&steps)?], |row| Ok(row_of(Kind::Mail, row)))?))
 }
 
 pub(super) fn insert_step(sql: &Sql, n: u64, step: &Step) -> Result<(), Fault> {
@@ -132,7 +178,6 @@ mod tests {
         let runs = [run];
         assert_eq!(store.open_runs().await.unwrap(), runs);
         assert_eq!(store.standing_runs().await.unwrap(), runs);
-        assert_eq!(store.working_runs().await.unwrap(), runs);
         assert_eq!(Tables(&sql).open::<Run>().unwrap(), runs);
         assert!(store.turn_runs().await.unwrap().is_empty(), "it is no turn");
     }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::connection::Sql;
 use super::error::Fault;
 use super::filter;
-use crate::domain::state::{Kind, Row, Rows};
+use crate::domain::state::{Kind, Row, RowFault, Rows};
 
 /// The tables, inside the transaction that is open on this connection.
 pub(super) struct Tables<'a>(pub(super) &'a Sql);
@@ -29,7 +29,7 @@ impl Rows for Tables<'_> {
         let table = T::KIND.table();
         let rows =
             self.0.list(&format!("SELECT key, body FROM {table} ORDER BY key"), [], |row| Ok(row_of(T::KIND, row)))?;
-        rows.into_iter().filter(|row| !matches!(row, Err(Fault::Row(_)))).collect()
+        rows.into_iter().filter(|row| !row.as_ref().is_err_and(Fault::is_of_a_row)).collect()
     }
 
     fn open<T: Row>(&mut self) -> Result<Vec<T>, Fault> {
@@ -39,7 +39,7 @@ impl Rows for Tables<'_> {
         // Runs are many and most are over: the index gives those that are not.
         let open = format!("SELECT key, body FROM run WHERE {} ORDER BY key", filter::open_runs(|_| true));
         let rows = self.0.list(&open, [], |row| Ok(row_of(T::KIND, row)))?;
-        rows.into_iter().filter(|row| !matches!(row, Err(Fault::Row(_)))).collect()
+        rows.into_iter().filter(|row| !row.as_ref().is_err_and(Fault::is_of_a_row)).collect()
     }
 
     fn delete<T: Row>(&mut self, key: &str) -> Result<(), Fault> {
@@ -79,7 +79,7 @@ pub(super) fn several<T: Row>(sql: &Sql, keys: &[String]) -> Result<Vec<Result<T
 /// The row a statement gives as (key, body).
 pub(super) fn row_of<T: DeserializeOwned>(kind: Kind, row: &rusqlite::Row<'_>) -> Result<T, Fault> {
     let key = lossy(row, 0)?;
-    parse(row, 1).map_err(|why| Fault::Row(format!("{} {key} cannot be read: {why}", kind.noun())))
+    parse(row, 1).map_err(|why| Fault::Damaged(RowFault { kind, key, why }))
 }
 
 /// A column of JSON text.

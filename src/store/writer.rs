@@ -295,7 +295,7 @@ impl Writer {
                     Ok(work.logged)
                 }
                 Err(Halt::Conflict(conflict)) => Err(conflict.into()),
-                Err(Halt::Fault(fault @ Fault::Row(_))) => Err(fault.saving().into()),
+                Err(Halt::Fault(fault)) if fault.is_of_a_row() => Err(fault.saving().into()),
                 Err(Halt::Fault(fault)) => return Err(fault),
             };
             if answer.is_err() {

@@ -378,7 +378,7 @@ mod tests {
             tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
             member: true,
             here: full_name.starts_with("news/"),
-            state: "free".to_owned(),
+            state: "idle".to_owned(),
             holds_mail: None,
         }
     }

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use jiff::Timestamp;
 
-use crate::domain::state::Kind;
+use crate::domain::state::{Kind, RowFault};
 use crate::domain::{
     Agent, AgentId, Block, BlockId, Change, Conversation, ConversationId, Group, GroupId, Job, Mail, PendingCall,
     Revision, Run, RunId, StepId,
@@ -48,8 +48,8 @@ pub struct Model {
     pub calls: Vec<PendingCall>,
     /// Mail, newest first, at most [`MAX_MAILS`].
     pub mails: Vec<Mail>,
-    /// Rows that could not be read, a sentence each.
-    pub faults: Vec<String>,
+    /// Rows that could not be read.
+    pub faults: Vec<RowFault>,
     /// What an agent without a model uses.
     pub default_model: String,
     /// Steps that are being made, in the order they began.
@@ -191,6 +191,11 @@ impl Model {
     }
 
     fn put(&mut self, row: RowUpdate) {
+        // A row that was written anew can be read.
+        if !self.faults.is_empty() {
+            let (kind, key) = row.key();
+            self.faults.retain(|fault| fault.kind != kind || fault.key != key);
+        }
         match row {
             RowUpdate::Agent(agent) => upsert(&mut self.agents, agent, |agent| &agent.id),
             RowUpdate::Group(group) => upsert(&mut self.groups, group, |group| &group.id),

@@ -11,6 +11,7 @@ pub mod jobs;
 pub mod list;
 pub mod mail;
 pub mod roster;
+pub mod unreadable;
 
 use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;

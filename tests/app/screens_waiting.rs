@@ -447,3 +447,186 @@ fn tab_completes_a_name_behind_an_at_sign_and_else_goes_to_the_panes() {
     desk.keys("<Tab>");
     assert!(!desk.app.composing);
 }
+
+// One status, told by an agent's tool, by the command line and on the screen.
+
+/// A store in which each agent is in a state of its own; what each of them is to be called.
+async fn everybody_at_something(path: &std::path::Path) -> Vec<(&'static str, &'static str)> {
+    use nightdesk::domain::{
+        Actor, Agent, Change, Commit, Conversation, ConversationId, ConversationOwner, Group, GroupId, Job, JobId,
+        JobState, Run, RunId, RunKind, StepId, Task, Trigger,
+    };
+    use nightdesk::store::{Lane, Options, Store};
+
+    let store = Store::open(path, Options::default()).unwrap();
+    let told = vec![
+        ("watcher", "speaking"),
+        ("idler", "idle"),
+        ("speaker", "speaking"),
+        ("latecomer", "queued"),
+        ("manager", "waiting for hand and latecomer"),
+        ("hand", "speaking"),
+        ("asker", "waiting for speaker"),
+        ("careful", "waiting for approval"),
+        ("sleeper", "on a job"),
+        ("patient", "idle"),
+    ];
+    let home = GroupId::from("group-crew");
+    let mut group = Group::new(home.clone(), "crew", ManagerType::RoundRobin);
+    group.members = told.iter().map(|(name, _)| id(name)).collect();
+    let talk = |name: &str| ConversationId(format!("conversation-{name}"));
+    let turn = |name: &str, state: RunState| {
+        Run::new(RunId(format!("run-{name}")), talk(name), RunKind::Turn { group: None, only: Some(id(name)) }, state)
+    };
+    let speech = |name: &str, of: &str, state: RunState| {
+        let kind = RunKind::Speech { agent: id(name), group: None, index: 0 };
+        let parent = turn(of, RunState::Running);
+        Run::new(RunId(format!("run-{name}-9")), talk(of), kind, state).under(&parent)
+    };
+    let worker = |name: &str, state: RunState| {
+        let task = Task { step: StepId::from("step-manager"), ordinal: 0, by: id("manager"), text: "go".into() };
+        Run { parent: Some(RunId::from("run-manager-9")), task: Some(task), ..speech(name, "manager", state) }
+    };
+    let parked = |name: &str, call: PendingCall| {
+        [Change::CallPending(call), Change::RunMoved { id: RunId(format!("run-{name}-9")), to: RunState::Parked }]
+    };
+    let job = |name: &str| {
+        let fresh = Job::new(JobId(format!("job-{name}")), id(name), home.clone(), Trigger::Turn { turn: 1 });
+        let (run, conversation) = (RunId(format!("run-{name}-work")), ConversationId(format!("notes-{name}")));
+        let claim = Change::JobClaimed { id: fresh.id.clone(), epoch: 1, run, conversation, upto: None };
+        [Change::JobCreated(fresh), claim]
+    };
+    let mut changes: Vec<Change> = Vec::new();
+    changes.extend(told.iter().map(|(name, _)| Change::AgentPut(Agent::new(id(name), *name, home.clone()))));
+    changes.push(Change::GroupPut(group));
+    let owner = ConversationOwner::Group(home.clone());
+    changes.push(Change::ConversationOpened(Conversation::new(talk("crew"), owner)));
+    for name in ["watcher", "speaker", "manager", "asker", "careful"] {
+        changes.push(Change::ConversationOpened(Conversation::new(talk(name), ConversationOwner::Agent(id(name)))));
+        changes.push(Change::RunCreated(turn(name, RunState::Running)));
+        changes.push(Change::RunCreated(speech(name, name, RunState::Running)));
+    }
+    changes.extend([worker("hand", RunState::Running), worker("latecomer", RunState::Queued)].map(Change::RunCreated));
+    let none = serde_json::json!({});
+    let workers = call("manager", 0, PendingKind::Workers, "delegate", none.clone());
+    changes.extend(parked("manager", PendingCall { whom: ["hand", "latecomer"].map(id).into(), ..workers }));
+    let letter = nightdesk::domain::Mail {
+        status: nightdesk::domain::MailStatus::Pending,
+        kind: nightdesk::domain::MailKind::Request,
+        from: Some(id("asker")),
+        to: Some(id("speaker")),
+        sent_by: Some((StepId::from("step-asker"), 0)),
+        waited_for: true,
+        run: None,
+        in_reply_to: None,
+        error: None,
+        group: None,
+        ..mails()[0].clone()
+    };
+    changes.push(Change::MailSent(letter));
+    let asks = call("asker", 0, PendingKind::Reply, "send_message_to_agent_and_wait_for_reply", none.clone());
+    changes.extend(parked("asker", PendingCall { whom: vec![id("speaker")], ..asks }));
+    changes.extend(parked("careful", call("careful", 0, PendingKind::Approval, "print_paper", none)));
+    changes.extend(job("sleeper"));
+    changes.extend(job("patient"));
+    let later = JobState::Retryable { run_at: app_harness::nine(), error: "busy".into() };
+    changes.push(Change::JobMoved { id: JobId::from("job-patient"), to: later });
+    for change in changes {
+        store.commit(Lane::Foreground, Commit::new(Actor::Engine, vec![change])).await.unwrap();
+    }
+    told
+}
+
+#[tokio::test]
+async fn a_tool_the_command_line_and_the_screen_have_the_same_word_for_the_same_rows() {
+    use nightdesk::engine::Handle;
+    use nightdesk::engine::directory::Colleagues;
+    use nightdesk::store::{Options, Store};
+    use nightdesk::tools::Directory as _;
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("desk.db");
+    let told = everybody_at_something(&path).await;
+
+    let store = Store::open_read_only(&path, Options::default()).unwrap();
+    let view = store.step_view(&"run-watcher-9".into(), 1_000).await.unwrap();
+    let colleagues = Colleagues { store: &store, view: &view }.colleagues().await.unwrap();
+
+    let mut listing = std::process::Command::new(env!("CARGO_BIN_EXE_nightdesk"));
+    listing.env_clear().env("HOME", dir.path()).arg("--store").arg(&path).args(["agent", "list", "--json"]);
+    let listed: serde_json::Value = serde_json::from_slice(&listing.output().unwrap().stdout).unwrap();
+
+    let overview = Handle::read_only(&path, "offline".into()).unwrap().overview().await.unwrap();
+    let mut screen = Desk::new(overview, Vec::new(), (200, 60));
+    screen.keys("<Esc>1");
+    let lines = screen.lines();
+
+    for (name, word) in told {
+        let spoken = colleagues.iter().find(|colleague| colleague.name == name).map(|other| other.state.as_str());
+        assert!(name == "watcher" || spoken == Some(word), "the tool: {name} {spoken:?}");
+        let row = listed.as_array().unwrap().iter().find(|row| row["name"] == name).unwrap();
+        assert_eq!(row["state"], word, "the command line: {name}");
+        let at =
+            lines.iter().position(|line| line.contains(&format!(" {name} "))).unwrap_or_else(|| panic!("{lines:#?}"));
+        // Words that do not fit beside the name stand below it.
+        let column = lines[at..=at + 2].iter().filter_map(|line| line.split('│').next());
+        let shown = column.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
+        assert!(
+            shown.contains(&format!("{name} {word}")) || shown.contains(&format!("{name} offline {word}")),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn a_worker_whose_agent_speaks_elsewhere_is_told_to_wait_for_that() {
+    use nightdesk::domain::Run;
+
+    let mut desk = supervisor(USUAL);
+    assert!(desk.text().contains("◔ queued ") && !desk.text().contains("speaks elsewhere"), "{}", desk.text());
+    let elsewhere = Run {
+        id: "run-elsewhere".into(),
+        conversation: "conversation-elsewhere".into(),
+        ..waiting::speech("clerk", 0, RunState::Running)
+    };
+    desk.committed(Vec::new(), vec![RowUpdate::Run(elsewhere)]);
+    assert!(desk.text().contains("◔ queued: speaks elsewhere"), "{}", desk.text());
+}
+
+#[test]
+fn rows_that_cannot_be_read_are_told_on_the_status_line_and_in_their_lists() {
+    use nightdesk::domain::state::{Kind, RowFault};
+
+    let damaged = |kind: Kind, key: &str| RowFault { kind, key: key.into(), why: "expected value at line 1".into() };
+    let overview = nightdesk::engine::wire::Overview {
+        faults: vec![
+            damaged(Kind::Agent, "agent-lost"),
+            damaged(Kind::Block, "block-lost"),
+            damaged(Kind::Job, "job-lost"),
+            damaged(Kind::Call, "step-lost/0000"),
+            damaged(Kind::Mail, "mail-lost"),
+        ],
+        ..overview(said().len() as u64)
+    };
+    let mut desk = Desk::new(overview, said(), USUAL);
+    assert!(desk.lines().last().unwrap().contains("5 unreadable"), "{}", desk.text());
+    let flat = |desk: &Desk| desk.text().replace(['│', '┃'], " ").split_whitespace().collect::<Vec<_>>().join(" ");
+    for (pane, kind, key) in [
+        ('1', Kind::Agent, "agent-lost"),
+        ('3', Kind::Block, "block-lost"),
+        ('4', Kind::Job, "job-lost"),
+        ('5', Kind::Call, "step-lost/0000"),
+        ('6', Kind::Mail, "mail-lost"),
+    ] {
+        desk.keys(&format!("<Esc>{pane}z"));
+        let shown = flat(&desk);
+        for part in [&format!("{} {key} cannot be read", kind.noun()), "expected value at line 1", "restore a backup"] {
+            assert!(shown.contains(part), "{part}: {}", desk.text());
+        }
+        desk.keys("z");
+    }
+    // Written anew it can be read again.
+    let block = app_harness::story(9, "whole");
+    desk.committed(Vec::new(), vec![RowUpdate::Block(nightdesk::domain::Block { id: "block-lost".into(), ..block })]);
+    assert!(desk.lines().last().unwrap().contains("4 unreadable"), "{}", desk.text());
+}

@@ -65,8 +65,11 @@ fn imports_run_downwards_only() {
         ("tools", &["rusqlite", "crate::engine", "crate::store", "crate::tui", "crate::cli"]),
         ("agentfile", &["rusqlite", "crate::engine", "crate::store", "crate::tui", "crate::cli"]),
         ("engine", &["rusqlite", "genai::", "ratatui", "crossterm", "crate::tui", "crate::cli"]),
-        ("tui", &["rusqlite", "genai::", "crate::store", "crate::llm", "crate::tools", "crate::cli"]),
-        ("cli", &["rusqlite", "genai::", "ratatui", "crossterm"]),
+        (
+            "tui",
+            &["rusqlite", "genai::", "crate::store", "crate::llm", "crate::tools", "crate::agentfile", "crate::cli"],
+        ),
+        ("cli", &["rusqlite", "genai::", "ratatui", "crossterm", "crate::store"]),
     ];
     let mut broken = Vec::new();
     for (name, text) in source() {

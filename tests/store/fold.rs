@@ -318,7 +318,7 @@ impl Reference {
 
 async fn same_rows<T: Row + PartialEq + std::fmt::Debug + Send + 'static>(store: &Store, state: &mut Memory) {
     let mut listed = store.all::<T>().await.unwrap();
-    assert_eq!(listed.faults, Vec::<String>::new());
+    assert_eq!(listed.faults, []);
     listed.rows.sort_by_key(Row::key);
     let Ok(expected) = state.all::<T>();
     assert_eq!(listed.rows, expected);

@@ -134,12 +134,15 @@ async fn f14_a_damaged_row_shows_its_fault_and_the_lists_still_open() {
 
     let blocks = store.all::<Block>().await.unwrap();
     assert_eq!(blocks.rows.iter().map(|block| block.value.as_str()).collect::<Vec<_>>(), ["whole"]);
-    assert!(blocks.faults[0].starts_with("block block-style cannot be read: "), "{:?}", blocks.faults);
+    assert!(blocks.faults[0].to_string().starts_with("block block-style cannot be read: "), "{:?}", blocks.faults);
     let agents = store.all::<Agent>().await.unwrap();
     assert_eq!((agents.rows.len(), agents.faults.len()), (2, 1));
     for jobs in [store.jobs(None, 10).await.unwrap(), store.jobs(Some(&fixtures::GROUP.into()), 10).await.unwrap()] {
         assert_eq!(jobs.rows.iter().map(|job| job.id.as_str()).collect::<Vec<_>>(), ["job-ann"]);
-        assert!(jobs.faults.iter().any(|fault| fault.contains("job-ben") && fault.contains("dreaming")), "{jobs:?}");
+        assert!(
+            jobs.faults.iter().any(|fault| fault.key == "job-ben" && fault.to_string().contains("dreaming")),
+            "{jobs:?}"
+        );
         assert_eq!(jobs.faults.len(), 2);
     }
     assert_eq!(store.unfinished_jobs().await.unwrap().len(), 1);

@@ -93,7 +93,7 @@ pub fn delegated() -> Vec<Message> {
     ]
 }
 
-/// The supervisor with three workers: two stream, one is queued because it speaks elsewhere.
+/// The supervisor with three workers: two stream, one is queued.
 pub fn supervisor(size: (u16, u16)) -> Desk {
     let said = delegated();
     let mut overview = bridge(ManagerType::Supervisor, said.len() as u64);

@@ -82,17 +82,6 @@ impl RunKindName {
             Self::Sample => false,
         }
     }
-
-    /// What an agent does while such a run of it is running, in a few words; agents read it.
-    #[must_use]
-    pub fn doing(self) -> &'static str {
-        match self {
-            Self::Turn | Self::Speech | Self::Choice => "speaking",
-            Self::Job => "at work in the background",
-            #[cfg(test)]
-            Self::Sample => "sampling",
-        }
-    }
 }
 
 impl RunKind {

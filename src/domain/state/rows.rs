@@ -89,6 +89,24 @@ macro_rules! define_kinds {
 }
 row_kinds!(define_kinds);
 
+/// A row that cannot be read: damaged, or written by another version of Nightdesk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{} {key} cannot be read: {why}", .kind.noun())]
+pub struct RowFault {
+    /// What it was.
+    pub kind: Kind,
+    /// Its key.
+    pub key: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl RowFault {
+    /// What a person can do about it.
+    pub const ADVICE: &str = "it is left out and everything else works; open the store with the version of Nightdesk \
+                              that wrote it, or restore a backup";
+}
+
 /// A row of the state.
 pub trait Row: Serialize + DeserializeOwned {
     /// Its table.

@@ -281,12 +281,21 @@ fn doing(app: &App) -> Row {
         Some([one]) => format!("{one} is answering"),
         Some([one, ..]) => format!("{one} and others are answering"),
     };
-    row.push(Span::new(clean_line(&text), Role::Dim));
-    let needs = model.needs_you(None);
-    if needs > 0 {
+    let mut tell = |text: String, role: Role| {
         let before = if row.spans.is_empty() { String::new() } else { format!(" {} ", glyphs.dot) };
         row.push(Span::new(before, Role::Dim));
-        row.push(Span::new(format!("{} {needs}", glyphs.needs_you), Role::Accent));
+        row.push(Span::new(text, role));
+    };
+    if !text.is_empty() {
+        tell(clean_line(&text).into_owned(), Role::Dim);
+    }
+    let needs = model.needs_you(None);
+    if needs > 0 {
+        tell(format!("{} {needs}", glyphs.needs_you), Role::Accent);
+    }
+    let unreadable = model.faults.len();
+    if unreadable > 0 {
+        tell(format!("{} {unreadable} unreadable", glyphs.failed), Role::Error);
     }
     row
 }

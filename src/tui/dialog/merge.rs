@@ -8,7 +8,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::{Modal, frame_box};
-use crate::domain::memory::{Merge, Piece, merge};
+use crate::domain::memory::{Merge, Piece};
 use crate::domain::{Block, BlockId, Conflict};
 use crate::engine::wire::{Fault, Reply, Request};
 use crate::tui::command::{Command, When};
@@ -55,7 +55,7 @@ impl Clash {
     /// `None` where they do not clash.
     #[must_use]
     pub fn new(current: &Block, base: &str, version: u64, mine: &str) -> Option<Self> {
-        let Merge::Clash(pieces) = merge(base, &current.value, mine) else { return None };
+        let Merge::Clash(pieces) = current.merge((version, base), mine) else { return None };
         let clash = |(at, piece): (usize, &Piece)| matches!(piece, Piece::Clash { .. }).then_some((at, None));
         Some(Self {
             id: current.id.clone(),
@@ -168,7 +168,7 @@ impl Clash {
                 *self = Self { base: self.base, trouble: Some(trouble), ..clash };
             }
             None => {
-                if let Merge::Clean(both) = merge(&self.theirs.1, &current.value, result) {
+                if let Merge::Clean(both) = current.merge((self.theirs.0, &self.theirs.1), result) {
                     self.theirs = (current.version, current.value.clone());
                     self.save(both, cx);
                 }

@@ -1,31 +1,24 @@
 //! What the panes ask of the mirror.
 
 use super::{BlockChange, Live, Model};
+use crate::domain::status::{AgentStatus, Work};
 use crate::domain::{
     Agent, AgentId, Block, BlockId, Conversation, ConversationId, ConversationOwner, Group, GroupId, Job, JobId,
     JobState, Run, RunId, RunState,
 };
 use crate::engine::wire::{Address, Phase};
 
-/// What an agent does now.
+/// What an agent does now: what the rows say, and while it speaks what is seen of its step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Doing {
-    /// Nothing.
-    Idle,
+    /// What the rows say.
+    Is(AgentStatus),
     /// Its model was asked or answers.
     Thinking,
     /// It calls this tool.
     Tool(String),
-    /// It waits: for its provider or for another try.
-    Waiting,
-    /// It waits for the answers of these agents, by name.
-    WaitsFor(Vec<String>),
-    /// Its speech is queued: it speaks elsewhere.
-    Queued,
-    /// It works in the background.
-    Job,
-    /// It waits for the person.
-    NeedsYou,
+    /// It waits for its provider, or for another try.
+    Provider,
 }
 
 impl Model {
@@ -152,33 +145,26 @@ impl Model {
         self.jobs.iter().any(|job| job.run.as_ref() == Some(run)) || self.run(run).is_some_and(|run| run.kind.is_job())
     }
 
-    /// What an agent does now; the foreground counts before the background.
+    /// What can be told from the rows.
+    #[must_use]
+    pub fn work(&self) -> Work<'_> {
+        Work { runs: &self.runs, calls: &self.calls, mails: &self.mails }
+    }
+
+    /// What an agent does now.
     #[must_use]
     pub fn doing(&self, agent: &AgentId) -> Doing {
-        if self.approvals().into_iter().any(|call| self.caller(call) == Some(agent)) {
-            return Doing::NeedsYou;
-        }
-        if let Some(live) = self.live.iter().find(|live| live.agent == *agent && !self.is_job_run(&live.run)) {
-            return match &live.phase {
-                Phase::Waiting | Phase::Retrying { .. } => Doing::Waiting,
+        let status = self.work().agent(agent, &self.jobs);
+        let is_own = |live: &&Live| live.agent == *agent && !self.is_job_run(&live.run);
+        match self.live.iter().find(is_own).map(|live| &live.phase) {
+            // A step that is being made may be ahead of the rows, as they come with the next update.
+            Some(phase) if status != AgentStatus::WaitingForApproval => match phase {
+                Phase::Waiting | Phase::Retrying { .. } => Doing::Provider,
                 Phase::Thinking | Phase::Speaking => Doing::Thinking,
                 Phase::Calling { tool } => Doing::Tool(tool.clone()),
-            };
+            },
+            _ => Doing::Is(status),
         }
-        let whom = self.waits_for(agent);
-        if !whom.is_empty() {
-            return Doing::WaitsFor(whom.into_iter().map(|id| self.name_of(id).to_owned()).collect());
-        }
-        if self.runs.iter().any(|run| run.agent() == Some(agent) && run.state == RunState::Parked) {
-            return Doing::Waiting;
-        }
-        if self.jobs.iter().any(|job| job.agent == *agent && matches!(job.state, JobState::Running { .. })) {
-            return Doing::Job;
-        }
-        if self.is_queued(agent) {
-            return Doing::Queued;
-        }
-        Doing::Idle
     }
 
     /// The turn that is being answered in a conversation.

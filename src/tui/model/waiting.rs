@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Model;
 use crate::domain::{
     AgentId, Block, ConversationId, Group, GroupId, Mail, MailId, MailStatus, PendingCall, PendingKind, Run, RunId,
-    RunKind, RunState, StepId,
+    StepId,
 };
 
 /// What names a pending call: its step and its place in it.
@@ -85,39 +85,6 @@ impl Model {
         let own = self.caller(call).and_then(|id| self.agent(id)).map(|agent| self.blocks_of(agent));
         let shared = self.group_of_run(&call.run).and_then(|id| self.group(id)).map(|group| self.shared_blocks(group));
         own.into_iter().chain(shared).flatten().find(|block| folded(&block.label) == label)
-    }
-
-    /// The agents whose answers a parked run of this agent waits for, once each.
-    #[must_use]
-    pub fn waits_for(&self, agent: &AgentId) -> Vec<&AgentId> {
-        let mut whom = Vec::new();
-        for run in self.runs.iter().filter(|run| run.agent() == Some(agent) && run.state == RunState::Parked) {
-            for call in self.calls.iter().filter(|call| call.is_open() && call.run == run.id) {
-                for id in &call.whom {
-                    if !whom.contains(&id) && !self.has_answered(id, call) {
-                        whom.push(id);
-                    }
-                }
-            }
-        }
-        whom
-    }
-
-    /// Whether the work a call gave to this agent is over.
-    fn has_answered(&self, worker: &AgentId, call: &PendingCall) -> bool {
-        let asked = |run: &&Run| {
-            let task = run.task.as_ref();
-            task.is_some_and(|task| task.step == call.step && task.ordinal == call.ordinal)
-                && run.agent() == Some(worker)
-        };
-        self.runs.iter().find(asked).is_some_and(Run::is_finished)
-    }
-
-    /// True where a speech of this agent waits because the agent is at work elsewhere.
-    #[must_use]
-    pub fn is_queued(&self, agent: &AgentId) -> bool {
-        let waits = |run: &Run| run.state == RunState::Queued && matches!(run.kind, RunKind::Speech { .. });
-        self.runs.iter().any(|run| run.agent() == Some(agent) && waits(run))
     }
 
     /// The workers of one delegation in a conversation, in the order they were asked; those that are over too

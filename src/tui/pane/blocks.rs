@@ -16,7 +16,8 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::list::{Item, List};
-use super::{Look, Pane};
+use super::{Look, Pane, unreadable};
+use crate::domain::state::Kind;
 use crate::domain::{Agent, Block, BlockId, Change, Conflict};
 use crate::engine::wire::{Fault, Reply, Update};
 use crate::tui::command::{Command, When};
@@ -242,7 +243,7 @@ impl Blocks {
         let mut own: Vec<&Block> = agent.map(|agent| model.blocks_of(agent)).unwrap_or_default();
         own.retain(|block| !shared.iter().any(|other| other.id == block.id));
         let sizes = rows::size_cells(shared.iter().chain(&own).copied());
-        let mut items: Vec<Item<BlockId>> = Vec::new();
+        let mut items: Vec<Item<BlockId>> = unreadable::items(&[Kind::Block], cells, look, model);
         for block in &shared {
             items.push(self.item(block, true, sizes, cells, look, model));
         }

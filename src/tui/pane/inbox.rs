@@ -10,7 +10,8 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::list::{Item, List};
-use super::{Look, Pane};
+use super::{Look, Pane, unreadable};
+use crate::domain::state::Kind;
 use crate::domain::{ConversationOwner, PendingCall, Run};
 use crate::engine::wire::{Address, Fault, Reply};
 use crate::tui::command::{Command, When};
@@ -134,8 +135,9 @@ impl Pane for Inbox {
             key: Some(key(call)),
             rows: rows::call(call, decided(call), cells, look, cx.model),
         };
-        let mut items: Vec<Item<CallKey>> = waiting.iter().map(item).collect();
-        if items.is_empty() {
+        let mut items: Vec<Item<CallKey>> = unreadable::items(&[Kind::Call, Kind::Run], cells, look, cx.model);
+        items.extend(waiting.iter().map(item));
+        if waiting.is_empty() {
             items.push(Item::rest(rows::empty(cells)));
         }
         self.list.set(items, area.height);

@@ -8,7 +8,8 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::list::{Item, List};
-use super::{Look, Pane};
+use super::{Look, Pane, unreadable};
+use crate::domain::state::Kind;
 use crate::domain::{Job, JobId, JobState};
 use crate::engine::wire::{Fault, Reply, Request, Update};
 use crate::tui::command::{Command, When};
@@ -166,8 +167,9 @@ impl Pane for Jobs {
             cx.model.jobs.iter().partition(|job| shown.is_none_or(|group| *group == job.group));
         let columns = rows::Columns::over(&here, &elsewhere, area.width.into(), cx.model);
         let item = |job: &&Job| Item { key: Some(job.id.clone()), rows: columns.job(job, look, cx.model) };
-        let mut items: Vec<Item<JobId>> = here.iter().map(item).collect();
-        if items.is_empty() {
+        let mut items: Vec<Item<JobId>> = unreadable::items(&[Kind::Job], area.width.into(), look, cx.model);
+        items.extend(here.iter().map(item));
+        if here.is_empty() {
             items.push(Item::rest(rows::empty(area.width.into(), cx.model)));
         }
         if !elsewhere.is_empty() {

@@ -9,7 +9,8 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::list::{Item, List};
-use super::{Look, Pane};
+use super::{Look, Pane, unreadable};
+use crate::domain::state::Kind;
 use crate::domain::{AgentId, Mail, MailId, Priority};
 use crate::engine::wire::{Fault, Reply, RowUpdate, Update};
 use crate::tui::command::{Command, When};
@@ -149,7 +150,7 @@ impl Pane for Mails {
         let only = self.only(model);
         let shown = |mail: &&Mail| only.is_none_or(|id| mail.from.as_ref() == Some(id) || mail.to.as_ref() == Some(id));
         let item = |mail: &Mail| Item { key: Some(mail.id.clone()), rows: rows::mail(mail, cells, look, model) };
-        let mut items = Vec::new();
+        let mut items = unreadable::items(&[Kind::Mail], cells, look, model);
         if let Some(id) = only {
             items.push(Item::rest(rows::heading(id, cells, look, model)));
         }

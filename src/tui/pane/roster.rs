@@ -10,7 +10,8 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::list::{Item, List};
-use super::{Look, Pane, mail, put_row};
+use super::{Look, Pane, mail, put_row, unreadable};
+use crate::domain::state::Kind;
 use crate::domain::{AgentId, Conversation, ConversationOwner, Group, GroupId, GroupStatus};
 use crate::engine::wire::{Address, Fault, Reply, Request};
 use crate::tui::command::{Command, When};
@@ -206,7 +207,7 @@ impl Pane for Roster {
 
     fn prepare(&mut self, area: Rect, look: &Look, cx: &mut Cx<'_>) {
         let cells = usize::from(area.width);
-        let mut items = Vec::new();
+        let mut items = unreadable::items(&[Kind::Group, Kind::Agent, Kind::Conversation], cells, look, cx.model);
         let archived = |group: &&Group| group.status == GroupStatus::Archived;
         let (put_away, in_use): (Vec<&Group>, Vec<&Group>) = cx.model.groups.iter().partition(archived);
         let mail = cx.model.unread_mail();

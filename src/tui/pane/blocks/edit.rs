@@ -120,6 +120,11 @@ impl Edit {
         self.compare(model);
     }
 
+    /// The version the edit rests on, with its value.
+    fn base(&self) -> (u64, &str) {
+        (self.base.0, &self.base.1)
+    }
+
     /// Finds out how this edit meets what others did.
     pub fn compare(&mut self, model: &Model) {
         let Some(block) = model.block(&self.id) else { return };
@@ -128,7 +133,7 @@ impl Edit {
             who: clean_line(block.editor.name_elsewhere()).into_owned(),
             version: block.version,
             value: block.value.clone(),
-            clashes: match merge(&self.base.1, &block.value, &self.field.text()) {
+            clashes: match block.merge(self.base(), &self.field.text()) {
                 Merge::Clean(_) => 0,
                 Merge::Clash(pieces) => pieces.iter().filter(|piece| matches!(piece, Piece::Clash { .. })).count(),
             },
@@ -153,17 +158,15 @@ impl Edit {
             cx.fault(text);
             return After::Stay;
         }
-        if block.version != self.base.0 {
-            match merge(&self.base.1, &block.value, &mine) {
-                Merge::Clash(_) => {
-                    self.settle(block, &mine, cx);
+        match block.merge(self.base(), &mine) {
+            Merge::Clash(_) => {
+                self.settle(block, &mine, cx);
+                return After::Stay;
+            }
+            Merge::Clean(merged) => {
+                if let Some(text) = too_long(&self.label, &merged, self.limit, "with both edits in it ") {
+                    cx.fault(text);
                     return After::Stay;
-                }
-                Merge::Clean(merged) => {
-                    if let Some(text) = too_long(&self.label, &merged, self.limit, "with both edits in it ") {
-                        cx.fault(text);
-                        return After::Stay;
-                    }
                 }
             }
         }
@@ -201,7 +204,7 @@ impl Edit {
             Err(Fault { text, conflict }) => {
                 match conflict.as_deref() {
                     Some(Conflict::Block { current }) => {
-                        let clean = matches!(merge(&self.base.1, &current.value, &sent), Merge::Clean(_));
+                        let clean = matches!(current.merge(self.base(), &sent), Merge::Clean(_));
                         if clean {
                             cx.fault(format!("{text}; Ctrl-S again merges both"));
                         } else {

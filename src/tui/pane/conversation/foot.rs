@@ -4,6 +4,7 @@
 //! Workers of one delegation stream below each other in a fixed number of rows each, in the order they were
 //! asked, from the moment they are asked until all they said is committed: so nothing moves while they type.
 
+use crate::domain::status::Blocker;
 use crate::domain::{AgentId, ConversationId, PendingCall, PendingKind, Run, RunId, RunState, StepId};
 use crate::engine::wire::Phase;
 use crate::tui::command::{Command, When};
@@ -276,12 +277,15 @@ fn doing(live: &Live, glyphs: &GlyphSet) -> Option<Row> {
 
 /// What a worker does whose next step is not begun.
 fn resting(run: &Run, model: &Model, glyphs: &GlyphSet) -> Row {
-    let needs_you = || model.approvals().into_iter().any(|call| call.run == run.id);
-    let (sign, text) = match run.state {
-        RunState::Parked if needs_you() => (glyphs.needs_you, "waits for you"),
-        RunState::Queued => (glyphs.waiting, "queued: speaks elsewhere"),
-        RunState::Parked => (glyphs.waiting, "waits for an answer"),
-        RunState::Running | RunState::Finished { .. } => (glyphs.thinking, "at work"),
+    let blockers = model.work().blockers(run);
+    let (sign, text) = match (blockers.first(), &run.state) {
+        _ if blockers.iter().any(|blocker| matches!(blocker, Blocker::Approval(_))) => {
+            (glyphs.needs_you, "waits for you")
+        }
+        (Some(Blocker::Agent(_)), _) => (glyphs.waiting, "queued: speaks elsewhere"),
+        (Some(_), _) => (glyphs.waiting, "waits for an answer"),
+        (None, RunState::Queued | RunState::Parked) => (glyphs.waiting, "queued"),
+        (None, RunState::Running | RunState::Finished { .. }) => (glyphs.thinking, "at work"),
     };
     let mut row = Row::default();
     row.push(Span::new(format!("{sign} {text}"), Role::Dim));
@@ -315,9 +319,10 @@ fn waits(call: &PendingCall, first: bool, cells: usize, model: &Model, glyphs: &
             part.tail = keys(cells);
         }
     } else {
-        let names: Vec<String> = call
-            .whom
-            .iter()
+        let names: Vec<String> = model
+            .work()
+            .missing(call)
+            .into_iter()
             .filter_map(|id| model.agent(id))
             .map(|agent| clean_line(&agent.name).into_owned())
             .collect();

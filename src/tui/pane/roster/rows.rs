@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Key;
+use crate::domain::status::AgentStatus;
 use crate::domain::{Agent, AgentId, Group, GroupStatus};
 use crate::engine::wire::Address;
 use crate::tui::glyph::GlyphSet;
@@ -17,8 +18,6 @@ use crate::tui::theme::Role;
 
 /// From this width on an agent's model stands beside its state.
 const WIDE: usize = 34;
-/// Below this width what an agent waits for is told in fewer words.
-const SHORT: usize = 30;
 /// The least cells a model is shown in.
 const LEAST_MODEL: usize = 8;
 /// The least cells a longer word than that is shown in.
@@ -26,23 +25,23 @@ const LEAST_WORD: usize = 8;
 /// The widest column of names.
 const MAX_NAME: usize = 16;
 
-/// What an agent does, as a sign and in a word or a few; `short` where there is little room.
-pub(super) fn doing(doing: &Doing, short: bool, glyphs: &GlyphSet) -> (&'static str, String, Role) {
+/// What an agent does, as a sign and in a word or a few.
+pub(super) fn doing(doing: &Doing, model: &Model, glyphs: &GlyphSet) -> (&'static str, String, Role) {
+    let words = |status: &AgentStatus| status.words(|id| clean_line(model.name_of(id)).into_owned());
     match doing {
-        Doing::Idle => (glyphs.idle, "idle".to_owned(), Role::Dim),
         Doing::Thinking => (glyphs.thinking, "thinking".to_owned(), Role::Accent),
         Doing::Tool(tool) => (glyphs.tool, format!("calling {}", clean_line(tool)), Role::Accent),
-        Doing::Waiting => (glyphs.waiting, "waiting".to_owned(), Role::Warning),
-        Doing::WaitsFor(whom) => {
-            let waits = if short { "awaits" } else { "waits for" };
-            (glyphs.waiting, format!("{waits} {}", listed(whom)), Role::Warning)
+        Doing::Provider => (glyphs.waiting, "waiting".to_owned(), Role::Warning),
+        Doing::Is(status) => {
+            let (sign, role) = match status {
+                AgentStatus::Idle => (glyphs.idle, Role::Dim),
+                AgentStatus::Speaking => (glyphs.thinking, Role::Accent),
+                AgentStatus::Queued | AgentStatus::WaitingFor(_) => (glyphs.waiting, Role::Warning),
+                AgentStatus::WaitingForApproval => (glyphs.needs_you, Role::Warning),
+                AgentStatus::OnJob => (glyphs.background, Role::Accent),
+            };
+            (sign, words(status), role)
         }
-        Doing::Queued => {
-            let text = if short { "busy elsewhere" } else { "queued: speaks elsewhere" };
-            (glyphs.waiting, text.to_owned(), Role::Warning)
-        }
-        Doing::Job => (glyphs.background, "job".to_owned(), Role::Accent),
-        Doing::NeedsYou => (glyphs.needs_you, "needs you".to_owned(), Role::Warning),
     }
 }
 
@@ -50,16 +49,6 @@ pub(super) fn doing(doing: &Doing, short: bool, glyphs: &GlyphSet) -> (&'static 
 pub(super) fn name_cells(group: &Group, model: &Model) -> usize {
     let names = model.agents_of(group).into_iter().map(|agent| width(&clean_line(&agent.name)));
     names.max().unwrap_or(0).min(MAX_NAME)
-}
-
-/// Some names in a few words.
-fn listed(names: &[String]) -> String {
-    match names {
-        [] => "somebody".to_owned(),
-        [one] => clean_line(one).into_owned(),
-        [one, other] => format!("{} and {}", clean_line(one), clean_line(other)),
-        many => format!("{} agents", many.len()),
-    }
 }
 
 /// What the rows of one group share.
@@ -116,12 +105,12 @@ pub(super) fn group(group: &Group, folded: bool, shape: &Shape<'_>, look: &Look,
     rows
 }
 
-/// An agent's row; a second one for whom it waits for, where that does not fit beside the name.
+/// An agent's row; more of them for what it does, where that does not fit beside the name.
 pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &Look, model: &Model) -> Vec<Row> {
     let glyphs = look.glyphs;
     let (cells, names) = (shape.cells, shape.names);
     let state = model.doing(&agent.id);
-    let (sign, word, role) = doing(&state, cells < SHORT, glyphs);
+    let (sign, word, role) = doing(&state, model, glyphs);
     let here = model.place.group.as_ref() == Some(&group.id);
     let talking = model.place.address == Some(Address::Agent(agent.id.clone()));
     let name_role = if here { Role::speaker(model.speaker_index(&agent.id)) } else { Role::Text };
@@ -136,14 +125,19 @@ pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &Look
     let wide = cells >= WIDE;
     // The name stands whole; the word gives way.
     let room = cells.saturating_sub(name_wide + 7);
-    let waits = matches!(state, Doing::WaitsFor(_) | Doing::Queued);
-    let below = waits && (wide || width(&word) > room);
+    let below = match &state {
+        Doing::Is(AgentStatus::Idle) | Doing::Thinking | Doing::Tool(_) | Doing::Provider => false,
+        // The sign before the name tells it, too.
+        Doing::Is(AgentStatus::Speaking) => false,
+        Doing::Is(AgentStatus::Queued | AgentStatus::OnJob) => !wide && width(&word) > room,
+        Doing::Is(AgentStatus::WaitingFor(_) | AgentStatus::WaitingForApproval) => wide || width(&word) > room,
+    };
     let right = match state {
         _ if shape.mail.contains_key(&agent.id) => {
             vec![Span::new(format!("{} mail", shape.mail[&agent.id]), Role::Accent)]
         }
         _ if below => Vec::new(),
-        Doing::Idle => {
+        Doing::Is(AgentStatus::Idle) => {
             let new = new_messages(&Address::Agent(agent.id.clone()), model);
             let word = if next { Some("next".to_owned()) } else { stands_for(group, agent) };
             match word {
@@ -162,9 +156,9 @@ pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &Look
         }
         _ if wide => vec![Span::new(truncate(&word, cells / 2, glyphs.ellipsis), role)],
         // Half a word tells less than the sign before the name; of a tool it tells something.
-        Doing::Tool(_) if room < LEAST_WORD => Vec::new(),
-        Doing::Thinking | Doing::Waiting | Doing::NeedsYou | Doing::Job if width(&word) > room => Vec::new(),
-        _ => vec![Span::new(truncate(&word, room, glyphs.ellipsis), role)],
+        Doing::Tool(_) if room >= LEAST_WORD => vec![Span::new(truncate(&word, room, glyphs.ellipsis), role)],
+        _ if width(&word) > room => Vec::new(),
+        _ => vec![Span::new(word.clone(), role)],
     };
     let manager = if manages(group, &agent.id) { glyphs.manager } else { " " };
     let mut left = vec![Span::new(format!(" {manager} "), Role::Dim), Span::new(format!("{sign} "), role), name];
@@ -174,8 +168,9 @@ pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &Look
     }
     let mut rows = vec![two_ends(left, right, cells.saturating_sub(1), glyphs.ellipsis)];
     if below {
-        let told = vec![Span::new("     ", Role::Dim), Span::new(word, role)];
-        rows.push(cut(told, cells.saturating_sub(1), glyphs.ellipsis));
+        let indent = || vec![Span::new("     ", Role::Dim)];
+        let shape = wrap::Shape { first: indent(), rest: indent(), ..wrap::Shape::plain(cells.saturating_sub(1)) };
+        rows.extend(wrap(&[Span::new(word, role)], &shape));
     }
     rows
 }
@@ -232,7 +227,7 @@ pub(super) fn explanation(key: &Key, (cells, room): (usize, usize), look: &Look,
                 is.push("works in the background".to_owned());
             }
             said.push((is.join(", "), Role::Text));
-            let (sign, word, role) = doing(&model.doing(id), false, look.glyphs);
+            let (sign, word, role) = doing(&model.doing(id), model, look.glyphs);
             if role != Role::Dim {
                 said.push((format!("{sign} {word}"), role));
             }

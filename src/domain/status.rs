@@ -1,0 +1,334 @@
+//! What goes on, answered from rows alone: what an agent does, what a run is blocked on, what is ready, what is due.
+//!
+//! The engine, the command line and the terminal ask here, so the same rows give the same answer everywhere. What
+//! only the running program knows (a step that streams, a provider without a free slot) is no row: the terminal
+//! shows it on top.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{
+    AgentId, ConversationId, Cursor, Group, GroupStatus, Job, JobId, JobState, Mail, MailStatus, PendingCall,
+    PendingKind, Run, RunId, RunKind, RunState,
+};
+
+/// What an agent does now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AgentStatus {
+    /// Nothing.
+    Idle,
+    /// It makes steps in a turn: it speaks, or chooses who speaks next.
+    Speaking,
+    /// It goes on as soon as it can: its agent, or the engine, is busy with something else.
+    Queued,
+    /// It waits for the answers of these agents.
+    WaitingFor(Vec<AgentId>),
+    /// It waits for a person's decision on a tool call.
+    WaitingForApproval,
+    /// It works on a job.
+    OnJob,
+}
+
+impl AgentStatus {
+    /// The status in words, with agents named by `name`.
+    #[must_use]
+    pub fn words(&self, name: impl Fn(&AgentId) -> String) -> String {
+        match self {
+            Self::Idle => "idle".to_owned(),
+            Self::Speaking => "speaking".to_owned(),
+            Self::Queued => "queued".to_owned(),
+            Self::WaitingFor(whom) => match whom.as_slice() {
+                [one] => format!("waiting for {}", name(one)),
+                [one, other] => format!("waiting for {} and {}", name(one), name(other)),
+                many => format!("waiting for {} agents", many.len()),
+            },
+            Self::WaitingForApproval => "waiting for approval".to_owned(),
+            Self::OnJob => "on a job".to_owned(),
+        }
+    }
+}
+
+/// Why a run does not go on now.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Blocker<'a> {
+    /// A person has to decide on this call.
+    Approval(&'a PendingCall),
+    /// The mail of this call has not been answered by these agents.
+    Reply(&'a PendingCall, Vec<&'a AgentId>),
+    /// The workers of this call are not done.
+    Workers(&'a PendingCall, Vec<&'a AgentId>),
+    /// Its agent is held by this run.
+    Agent(&'a Run),
+    /// This turn of its conversation comes first.
+    Turn(&'a Run),
+}
+
+/// The jobs of a store that can be worked on now, and when the next of the others can.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DueJobs<'a> {
+    /// In the order given.
+    pub now: Vec<&'a Job>,
+    /// When the first job that waits for its next try may begin.
+    pub next: Option<Timestamp>,
+}
+
+/// The rows the answers are made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Work<'a> {
+    /// The runs that are not over, in order of creation. Finished ones among them are ignored.
+    pub runs: &'a [Run],
+    /// The calls parked runs wait for. Answered ones among them are ignored.
+    pub calls: &'a [PendingCall],
+    /// The mail those calls sent; other mail among it is ignored.
+    pub mails: &'a [Mail],
+}
+
+impl<'a> Work<'a> {
+    /// What an agent does now. What needs a person comes first, then the foreground, then the background.
+    #[must_use]
+    pub fn agent(&self, id: &AgentId, jobs: &[Job]) -> AgentStatus {
+        let own: Vec<&Run> = self.open().filter(|run| run.agent() == Some(id)).collect();
+        let parked = || own.iter().copied().filter(|run| run.state == RunState::Parked);
+        let in_turn = |state: &RunState| own.iter().any(|run| !is_job(run) && run.state == *state);
+        if parked().flat_map(|run| self.calls_of(run)).any(|call| call.kind == PendingKind::Approval) {
+            return AgentStatus::WaitingForApproval;
+        }
+        if in_turn(&RunState::Running) {
+            return AgentStatus::Speaking;
+        }
+        let mut whom: Vec<AgentId> = Vec::new();
+        for agent in parked().flat_map(|run| self.calls_of(run)).flat_map(|call| self.missing(call)) {
+            if !whom.contains(agent) {
+                whom.push(agent.clone());
+            }
+        }
+        if !whom.is_empty() {
+            return AgentStatus::WaitingFor(whom);
+        }
+        // The run of a job that waits for its next try counts as running, so the job is asked.
+        if jobs.iter().any(|job| job.agent == *id && matches!(job.state, JobState::Running { .. })) {
+            return AgentStatus::OnJob;
+        }
+        if in_turn(&RunState::Queued) || parked().next().is_some() {
+            return AgentStatus::Queued;
+        }
+        AgentStatus::Idle
+    }
+
+    /// What keeps a run from going on; empty where nothing does. A turn is blocked by what its parts are blocked by.
+    #[must_use]
+    pub fn blockers(&self, run: &Run) -> Vec<Blocker<'a>> {
+        match (&run.state, run.agent()) {
+            (RunState::Running | RunState::Finished { .. }, _) => Vec::new(),
+            (RunState::Queued, None) => {
+                let first = self.first_turns().into_iter().find(|turn| turn.conversation == run.conversation);
+                first.filter(|turn| turn.id != run.id).map(Blocker::Turn).into_iter().collect()
+            }
+            (RunState::Queued, Some(agent)) => {
+                let holds = |other: &&Run| other.agent() == Some(agent) && other.state != RunState::Queued;
+                // A parked job gives its agent back.
+                let parked_job = |other: &Run| is_job(other) && other.state == RunState::Parked;
+                let holder = self.open().find(|other| holds(other) && other.id != run.id && !parked_job(other));
+                holder.map(Blocker::Agent).into_iter().collect()
+            }
+            (RunState::Parked, Some(_)) => self
+                .calls_of(run)
+                .filter(|call| !self.is_settled(call))
+                .map(|call| match call.kind {
+                    PendingKind::Workers => Blocker::Workers(call, self.missing(call)),
+                    PendingKind::Reply => Blocker::Reply(call, self.missing(call)),
+                    PendingKind::Approval | PendingKind::Group | PendingKind::Behind => Blocker::Approval(call),
+                })
+                .collect(),
+            (RunState::Parked, None) => self.below(run).flat_map(|child| self.blockers(child)).collect(),
+        }
+    }
+
+    /// True when nothing keeps this run from going on.
+    #[must_use]
+    pub fn is_ready(&self, run: &Run) -> bool {
+        if run.state != RunState::Parked {
+            return true;
+        }
+        match run.agent() {
+            Some(_) => self.calls_of(run).all(|call| self.is_settled(call)),
+            None => self.below(run).filter(|child| child.state == RunState::Parked).all(|child| self.is_ready(child)),
+        }
+    }
+
+    /// True when everybody this call waits for has answered, failed or was called off.
+    #[must_use]
+    pub fn is_settled(&self, call: &PendingCall) -> bool {
+        match call.kind {
+            PendingKind::Workers => self.workers(call).next().is_none(),
+            PendingKind::Reply => self.unanswered(call).next().is_none(),
+            PendingKind::Approval | PendingKind::Group | PendingKind::Behind => call.answer.is_some(),
+        }
+    }
+
+    /// The unfinished runs a delegation made.
+    pub fn workers(&self, call: &PendingCall) -> impl Iterator<Item = &'a Run> {
+        self.open()
+            .filter(|run| run.task.as_ref().is_some_and(|task| task.step == call.step && task.ordinal == call.ordinal))
+    }
+
+    /// The agents whose answer a call waits for, in the order they were asked.
+    #[must_use]
+    pub fn missing(&self, call: &'a PendingCall) -> Vec<&'a AgentId> {
+        let is_missing = |agent: &&AgentId| match call.kind {
+            PendingKind::Workers => self.workers(call).any(|run| run.agent() == Some(*agent)),
+            PendingKind::Reply => self.unanswered(call).any(|mail| mail.to.as_ref() == Some(*agent)),
+            PendingKind::Approval | PendingKind::Group | PendingKind::Behind => true,
+        };
+        call.whom.iter().filter(is_missing).collect()
+    }
+
+    /// True when a person is waited for somewhere in this run.
+    #[must_use]
+    pub fn waits_for_a_person(&self, run: &Run) -> bool {
+        let parked = run.state == RunState::Parked;
+        parked && self.calls_of(run).any(|call| call.kind == PendingKind::Approval)
+            || self.below(run).any(|child| self.waits_for_a_person(child))
+    }
+
+    /// The calls a person has to decide on before anything of this turn goes on: each of its speeches is parked, on
+    /// a person or on others that are. Empty where something of it goes on by itself.
+    #[must_use]
+    pub fn held_by_person(&self, turn: &Run) -> Vec<&'a PendingCall> {
+        let speeches = || self.open().filter(|run| run.root == turn.root && run.agent().is_some());
+        // Mail that no speech of this turn answers yet is somebody else's to deliver.
+        let is_read = |mail: &Mail| speeches().any(|run| run.parent.is_some() && run.parent == mail.run);
+        let holds = |call: &PendingCall| match call.kind {
+            PendingKind::Reply => self.unanswered(call).any(is_read),
+            _ => !self.is_settled(call),
+        };
+        let is_held = |run: &Run| run.state == RunState::Parked && self.calls_of(run).any(holds);
+        if !speeches().all(is_held) {
+            return Vec::new();
+        }
+        speeches().flat_map(|run| self.calls_of(run)).filter(|call| call.kind == PendingKind::Approval).collect()
+    }
+
+    /// The first unfinished turn of each conversation: the others wait for it.
+    #[must_use]
+    pub fn first_turns(&self) -> Vec<&'a Run> {
+        let mut first: BTreeMap<&ConversationId, &Run> = BTreeMap::new();
+        for run in self.open().filter(|run| matches!(run.kind, RunKind::Turn { .. })) {
+            first.entry(&run.conversation).or_insert(run);
+        }
+        first.into_values().collect()
+    }
+
+    /// The turns that can go on now, one a conversation.
+    #[must_use]
+    pub fn ready_turns(&self) -> Vec<&'a Run> {
+        self.first_turns().into_iter().filter(|run| self.is_ready(run)).collect()
+    }
+
+    /// The workers of delegations that can go on now.
+    pub fn ready_workers(&self) -> impl Iterator<Item = &'a Run> {
+        self.open().filter(|run| run.task.is_some() && self.is_ready(run))
+    }
+
+    /// The calls that have been waited for too long at `now`, and when waiting for the next one ends.
+    #[must_use]
+    pub fn expired(&self, now: Timestamp) -> (Vec<&'a PendingCall>, Option<Timestamp>) {
+        let waiting = self.calls.iter().filter(|call| call.is_open() && !self.is_settled(call));
+        let (over, later): (Vec<_>, Vec<_>) =
+            waiting.filter_map(|call| Some((call, call.until?))).partition(|(_, until)| *until <= now);
+        (over.into_iter().map(|(call, _)| call).collect(), later.into_iter().map(|(_, until)| until).min())
+    }
+
+    /// The jobs that can be worked on at `now`. `cursors` are those of the jobs' agents and groups.
+    #[must_use]
+    pub fn due_jobs<'j>(&self, jobs: &'j [Job], cursors: &[Cursor], now: Timestamp) -> DueJobs<'j> {
+        let ahead = ahead(jobs, cursors);
+        let mut due = DueJobs { now: Vec::new(), next: None };
+        for job in jobs {
+            // The window of a job begins where the one before it ends, so that one goes first.
+            let pair = |other: &&Job| other.agent == job.agent && other.group == job.group;
+            let behind = job.window.is_none() && jobs.iter().filter(pair).any(|other| ahead.contains(&&other.id));
+            match &job.state {
+                JobState::Available if !behind => due.now.push(job),
+                JobState::Retryable { run_at, .. } if !behind && *run_at <= now => due.now.push(job),
+                JobState::Retryable { run_at, .. } if !behind => {
+                    due.next = Some(due.next.map_or(*run_at, |at| at.min(*run_at)));
+                }
+                _ => {}
+            }
+        }
+        let is_answered = |job: &&Job| {
+            let own = self.open().find(|run| job.run.as_ref() == Some(&run.id));
+            job.state == JobState::Parked && own.is_some_and(|run| self.is_ready(run))
+        };
+        due.now.extend(jobs.iter().filter(is_answered));
+        due
+    }
+
+    /// True when no turn and no job goes on by itself at `now`: what is left waits for a person, for a group that is
+    /// not active, or for a later time. Mail is not looked at.
+    #[must_use]
+    pub fn is_at_rest(&self, jobs: &[Job], cursors: &[Cursor], groups: &[Group], now: Timestamp) -> bool {
+        let group = |id: &super::GroupId| groups.iter().find(|group| group.id == *id);
+        let rests =
+            |turn: &&Run| !may_start(turn, turn.group().and_then(group)) || !self.held_by_person(turn).is_empty();
+        let active = |job: &&Job| is_active(group(&job.group));
+        self.first_turns().iter().all(rests)
+            && !jobs.iter().any(|job| matches!(job.state, JobState::Running { .. }))
+            && !self.due_jobs(jobs, cursors, now).now.iter().any(active)
+    }
+
+    fn open(&self) -> impl Iterator<Item = &'a Run> + use<'a> {
+        self.runs.iter().filter(|run| !run.is_finished())
+    }
+
+    fn below(&self, run: &Run) -> impl Iterator<Item = &'a Run> {
+        self.open().filter(|child| child.parent.as_ref() == Some(&run.id))
+    }
+
+    fn calls_of(&self, run: &Run) -> impl Iterator<Item = &'a PendingCall> + use<'a> {
+        let id: RunId = run.id.clone();
+        self.calls.iter().filter(move |call| call.run == id && call.is_open())
+    }
+
+    /// The mail of a call for which an answer may still come.
+    fn unanswered(&self, call: &PendingCall) -> impl Iterator<Item = &'a Mail> {
+        let sent = |mail: &&Mail| {
+            mail.sent_by.as_ref().is_some_and(|(step, ordinal)| *step == call.step && *ordinal == call.ordinal)
+        };
+        self.mails.iter().filter(sent).filter(|mail| {
+            // Read and taken by no turn: the user took it.
+            let taken = mail.status == MailStatus::Read && mail.run.is_none();
+            !taken && !mail.is_settled() && mail.run.as_ref().is_none_or(|run| self.open().any(|open| open.id == *run))
+        })
+    }
+}
+
+fn is_job(run: &Run) -> bool {
+    matches!(run.kind, RunKind::Job { .. })
+}
+
+/// False in a group that is paused or archived: nothing starts there.
+#[must_use]
+pub fn is_active(group: Option<&Group>) -> bool {
+    group.is_none_or(|group| group.status == GroupStatus::Active)
+}
+
+/// False for a turn that has not begun in a group where nothing starts.
+#[must_use]
+pub fn may_start(turn: &Run, group: Option<&Group>) -> bool {
+    turn.state != RunState::Queued || is_active(group)
+}
+
+/// The jobs that still have unread messages. A retry of a failed job has none: its window ends at the cursor.
+fn ahead<'j>(jobs: &'j [Job], cursors: &[Cursor]) -> Vec<&'j JobId> {
+    let read = |job: &Job| {
+        let own = cursors.iter().find(|cursor| cursor.agent == job.agent && cursor.group == job.group);
+        own.map_or(0, |cursor| cursor.seq)
+    };
+    jobs.iter().filter(|job| job.window.is_some_and(|(_, upto)| upto > read(job))).map(|job| &job.id).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! The requests that only read: the same answers from the program that owns the store and from one that looks.
+
+use std::collections::HashSet;
+
+use super::wait::Standing;
+use super::wire::{Dated, Fault, JobDetail, JobEdit, LogCheck, Overview, Reply, Request, StoreCheck};
+use crate::domain::state::Row;
+use crate::domain::{
+    Agent, AgentId, Block, BlockId, Conversation, ConversationOwner, Cursor, Group, GroupId, Job, JobId, Message, Run,
+    RunId, RunState,
+};
+use crate::store::{Store, StoreError};
+
+/// How many jobs the panes show, beside those that are not over.
+const SHOWN_JOBS: usize = 300;
+/// How much mail the panes show, beside what is waited for.
+const SHOWN_MAILS: usize = 300;
+
+/// A store that is only read, with what an agent without a model uses.
+#[derive(Debug)]
+pub struct Reader {
+    store: Store,
+    default_model: String,
+}
+
+impl Reader {
+    /// A reader of this store.
+    #[must_use]
+    pub fn new(store: Store, default_model: String) -> Self {
+        Self { store, default_model }
+    }
+
+    /// Does what is asked, where it only reads; anything else is refused with a sentence.
+    pub async fn answer(&self, request: Request) -> Result<Reply, Fault> {
+        let store = &self.store;
+        match request {
+            Request::Overview => overview(store, &self.default_model).await,
+            Request::Messages { conversation, from, to } => {
+                Ok(Reply::Messages { messages: store.messages(&conversation, from, to).await? })
+            }
+            Request::Search { conversation, query, limit } => {
+                Ok(Reply::Messages { messages: store.search(conversation.as_ref(), &query, limit).await? })
+            }
+            Request::Revisions { block, limit } => revisions(store, &block, limit, |_| true).await,
+            Request::Revision { block, version } => {
+                revisions(store, &block, usize::MAX, |other| other == version).await
+            }
+            Request::Jobs { group, limit } => {
+                let jobs = store.jobs(group.as_ref(), limit).await?;
+                Ok(Reply::Jobs { jobs: jobs.rows, faults: jobs.faults })
+            }
+            Request::JobDetail { id } => job_detail(store, &id).await,
+            Request::Mails { agent, status, limit } => {
+                let mails = store.list_mail(agent.as_ref(), status, limit).await?;
+                Ok(Reply::Mails { mails: mails.rows, faults: mails.faults })
+            }
+            Request::Held { run } => held(store, &run).await,
+            Request::Due => Ok(Reply::Due { due: due(store).await? }),
+            Request::CheckStore { deep } => Ok(Reply::StoreChecked(check(store, deep).await?)),
+            Request::Send { .. }
+            | Request::Cancel { .. }
+            | Request::EditBlock { .. }
+            | Request::SetModel { .. }
+            | Request::Apply { .. }
+            | Request::CancelJob { .. }
+            | Request::RetryJob { .. }
+            | Request::RunJob { .. }
+            | Request::Decide { .. }
+            | Request::Signal { .. }
+            | Request::CreateGroup { .. }
+            | Request::UpdateGroup { .. }
+            | Request::CreateAgent { .. }
+            | Request::UpdateAgent { .. }
+            | Request::Delete { .. }
+            | Request::SendMail { .. }
+            | Request::ReadMail { .. }
+            | Request::Probe { .. }
+            | Request::Reconfigure => {
+                Err(Fault::new(format!("the store {} is open for reading only", store.path().display())))
+            }
+        }
+    }
+}
+
+/// The cursors of these jobs' agents and groups.
+pub(super) async fn cursors(store: &Store, jobs: &[Job]) -> Result<Vec<Cursor>, StoreError> {
+    let claimed = jobs.iter().filter(|job| job.window.is_some());
+    let keys: Vec<String> = claimed.map(|job| Cursor::pair_key(&job.agent, &job.group)).collect();
+    if keys.is_empty() { Ok(Vec::new()) } else { store.rows(keys).await }
+}
+
+async fn revisions(store: &Store, block: &BlockId, limit: usize, wanted: impl Fn(u64) -> bool) -> Result<Reply, Fault> {
+    let found = store.revisions(block, limit).await?.into_iter().filter(|(_, _, revision)| wanted(revision.version));
+    Ok(Reply::Revisions { revisions: found.map(|(n, at, what)| Dated { n, at, what }).collect() })
+}
+
+async fn overview(store: &Store, default_model: &str) -> Result<Reply, Fault> {
+    // The cursor is taken first: what is committed while the rows are read is read again, not missed.
+    let upto = *store.head().borrow();
+    let groups = store.all::<Group>().await?;
+    let agents = store.all::<Agent>().await?;
+    let blocks = store.all::<Block>().await?;
+    let mut jobs = store.jobs(None, SHOWN_JOBS).await?;
+    for job in store.unfinished_jobs().await? {
+        if !jobs.rows.iter().any(|known| known.id == job.id) {
+            jobs.rows.push(job);
+        }
+    }
+    let mut conversations = store.all::<Conversation>().await?;
+    // The conversation of what was deleted stays in the store, and is nobody's any more.
+    let known_groups: HashSet<&GroupId> = groups.rows.iter().map(|group| &group.id).collect();
+    let known_agents: HashSet<&AgentId> = agents.rows.iter().map(|agent| &agent.id).collect();
+    conversations.rows.retain(|talk| match &talk.owner {
+        ConversationOwner::Group(id) => known_groups.contains(id),
+        ConversationOwner::Agent(id) => known_agents.contains(id),
+        ConversationOwner::Job(_) => false,
+    });
+    let open = store.list_open_runs().await?;
+    let mut runs = open.rows;
+    runs.retain(|run| run.kind.name().is_outermost());
+    // Below a turn are its speeches, and below those their workers.
+    let mut at = 0;
+    while let Some(run) = runs.get(at).map(|run| run.id.clone()) {
+        runs.extend(store.runs_of(&run).await?);
+        at += 1;
+    }
+    let calls = store.list_waiting_calls().await?;
+    let mut mails = store.list_mail(None, None, SHOWN_MAILS).await?;
+    for mail in store.mail_waited_for(&calls.rows).await? {
+        if !mails.rows.iter().any(|known| known.id == mail.id) {
+            mails.rows.push(mail);
+        }
+    }
+    let faults = [
+        groups.faults,
+        agents.faults,
+        blocks.faults,
+        jobs.faults,
+        conversations.faults,
+        open.faults,
+        calls.faults,
+        mails.faults,
+    ]
+    .concat();
+    Ok(Reply::Overview(Box::new(Overview {
+        upto,
+        groups: groups.rows,
+        agents: agents.rows,
+        blocks: blocks.rows,
+        conversations: conversations.rows,
+        runs,
+        jobs: jobs.rows,
+        calls: calls.rows,
+        mails: mails.rows,
+        faults,
+        default_model: default_model.to_owned(),
+    })))
+}
+
+async fn job_detail(store: &Store, id: &JobId) -> Result<Reply, Fault> {
+    let job: Job = must(store, id.as_str(), "job").await?;
+    let steps = match &job.run {
+        Some(run) => store.steps(run).await?,
+        None => Vec::new(),
+    };
+    let notes: Vec<Message> = match &job.conversation {
+        Some(notes) => store.messages(notes, 1, u64::MAX).await?,
+        None => Vec::new(),
+    };
+    let mut edits = Vec::new();
+    for revision in store.job_revisions(id).await? {
+        let block = store.row::<Block>(revision.block.as_str()).await?;
+        let before = store.revision(&revision.block, revision.version.saturating_sub(1)).await?;
+        edits.push(JobEdit {
+            label: block.map_or_else(|| "(deleted)".to_owned(), |block| block.label),
+            before: before.map(|revision| revision.value).unwrap_or_default(),
+            revision,
+        });
+    }
+    Ok(Reply::JobDetail(Box::new(JobDetail { job, steps, notes, edits })))
+}
+
+async fn held(store: &Store, run: &RunId) -> Result<Reply, Fault> {
+    let run: Run = must(store, run.as_str(), "run").await?;
+    let standing = Standing::read(store).await?;
+    let queued = run.state == RunState::Queued;
+    // A turn that is queued waits with the first one of its conversation.
+    let first = standing.work().first_turns().into_iter().find(|turn| turn.conversation == run.conversation);
+    let turn = if queued { first.unwrap_or(&run) } else { &run };
+    let calls = standing.work().held_by_person(turn).into_iter().cloned().collect();
+    Ok(Reply::Held { calls, queued })
+}
+
+/// True when mail, a turn or a job goes on by itself now. What is due is read in several pieces: where something was
+/// committed between them they do not belong together, and it counts as due.
+async fn due(store: &Store) -> Result<bool, StoreError> {
+    let before = store.last_change().await?;
+    if store.has_pending_mail().await? && !store.due_mail(None).await?.is_empty() {
+        return Ok(true);
+    }
+    let standing = Standing::read(store).await?;
+    let jobs = store.unfinished_jobs().await?;
+    let cursors = cursors(store, &jobs).await?;
+    let groups = store.all::<Group>().await?.rows;
+    let rests = standing.work().is_at_rest(&jobs, &cursors, &groups, store.clock().now());
+    Ok(!rests || store.last_change().await? != before)
+}
+
+async fn check(store: &Store, deep: bool) -> Result<StoreCheck, StoreError> {
+    let faults = store.integrity().await?;
+    let log = if deep {
+        let report = store.fold_check().await?;
+        Some(LogCheck { changes: report.changes, rows: report.rows, differences: report.differences })
+    } else {
+        None
+    };
+    Ok(StoreCheck { faults, log })
+}
+
+/// The row with this key, or a sentence that there is none.
+pub(super) async fn must<T: Row + Send + 'static>(store: &Store, key: &str, noun: &str) -> Result<T, Fault> {
+    store.row::<T>(key).await?.ok_or_else(|| Fault::new(format!("there is no {noun} {key}")))
+}

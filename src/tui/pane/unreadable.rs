@@ -1,0 +1,28 @@
+//! Rows of the store that cannot be read: what stands for them in the lists they belong to.
+
+use super::Look;
+use super::list::Item;
+use crate::domain::state::{Kind, RowFault};
+use crate::tui::model::Model;
+use crate::tui::text::Span;
+use crate::tui::text::clean::clean_line;
+use crate::tui::text::wrap::{Shape, wrap};
+use crate::tui::theme::Role;
+
+/// An item for each row of these kinds that cannot be read, with what is wrong and what to do.
+#[must_use]
+pub fn items<K>(kinds: &[Kind], cells: usize, look: &Look, model: &Model) -> Vec<Item<K>> {
+    let cells = cells.saturating_sub(1);
+    let item = |fault: &RowFault| {
+        let indent = || vec![Span::new("   ", Role::Text)];
+        let first = vec![Span::new(format!(" {} ", look.glyphs.failed), Role::Error)];
+        let mut rows = wrap(
+            &[Span::new(clean_line(&fault.to_string()), Role::Error)],
+            &Shape { first, rest: indent(), ..Shape::plain(cells) },
+        );
+        let shape = Shape { first: indent(), rest: indent(), ..Shape::plain(cells) };
+        rows.extend(wrap(&[Span::new(RowFault::ADVICE, Role::Dim)], &shape));
+        Item::rest(rows)
+    };
+    model.faults.iter().filter(|fault| kinds.contains(&fault.kind)).map(item).collect()
+}

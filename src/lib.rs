@@ -15,7 +15,8 @@
 //! Imports run downwards only. A face knows the engine's handle and the domain; the engine knows no face.
 //!
 //! - [`domain`]: the nouns, [`domain::Change`] and what it means ([`domain::state::apply`]), what makes a job
-//!   ([`domain::trigger`]), how texts are edited and merged ([`domain::memory`]).
+//!   ([`domain::trigger`]), how texts are edited and merged ([`domain::memory`]), and what the rows say goes on:
+//!   who does what, what is blocked on whom, what is due ([`domain::status`]).
 //! - [`store`]: the `SQLite` file; the only SQL. One writer thread with two lanes, readers beside it, the owner's lock.
 //! - [`llm`]: the model port; real providers in one file, the offline model, the scripted model.
 //! - [`tools`]: what agents may call, staged on a desk and committed with the step.
@@ -70,7 +71,8 @@
 //! again on current values; where lines clash, both texts are kept and shown.
 //!
 //! *Two programs.* The first takes the lock beside the store and listens on a socket; the others speak the same
-//! handle over it.
+//! handle over it ([`engine::session`]). A command that only looks gets a handle that only reads
+//! ([`engine::read`]): no lock, whoever owns the store.
 //!
 //! # Invariants
 //!

@@ -41,13 +41,13 @@ impl Colleagues<'_> {
         let homes: BTreeMap<GroupId, Group> = homes.into_iter().map(|home| (home.id.clone(), home)).collect();
         let standing = Standing::read(self.store).await?;
         let jobs = self.store.unfinished_jobs().await?;
-        let states: BTreeMap<AgentId, AgentStatus> =
+        let doing: BTreeMap<AgentId, AgentStatus> =
             agents.iter().map(|agent| (agent.id.clone(), standing.work().agent(&agent.id, &jobs))).collect();
-        let names = self.names(&agents, &states).await?;
+        let names = self.names(&agents, &doing).await?;
         let mut colleagues = Vec::with_capacity(agents.len());
         for agent in agents {
             let home = homes.get(&agent.group);
-            let status = states.get(&agent.id).unwrap_or(&AgentStatus::Idle);
+            let status = doing.get(&agent.id).unwrap_or(&AgentStatus::Idle);
             let state = status.words(|id| names.get(id).unwrap_or(&id.0).clone());
             let holds_mail = match home.filter(|home| home.status != GroupStatus::Active) {
                 Some(home) => Some(format!("its group {} is {}", home.name, home.status.as_str())),
@@ -75,9 +75,9 @@ impl Colleagues<'_> {
     async fn names(
         &self,
         agents: &[Agent],
-        states: &BTreeMap<AgentId, AgentStatus>,
+        doing: &BTreeMap<AgentId, AgentStatus>,
     ) -> Result<BTreeMap<AgentId, String>, StoreError> {
-        let waited_for = states.values().flat_map(|status| match status {
+        let waited_for = doing.values().flat_map(|status| match status {
             AgentStatus::WaitingFor(whom) => whom.as_slice(),
             _ => &[],
         });

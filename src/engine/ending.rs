@@ -6,7 +6,7 @@ use super::pending::{mails_of, unprocessed};
 use super::{Engine, Trouble};
 use crate::domain::run::Answer;
 use crate::domain::{
-    Actor, Agent, Change, Commit, Content, MailStatus, PendingCall, PendingKind, Run, RunId, RunKind, RunState,
+    Actor, Agent, Change, Commit, Content, MailStatus, PendingCall, PendingKind, Run, RunId, RunState,
 };
 use crate::store::Lane;
 
@@ -159,10 +159,4 @@ impl Engine {
         let tasks = self.lock_tasks();
         tasks.turns.get(run).map(|(_, token)| token.clone()).or_else(|| tasks.workers.get(run).cloned())
     }
-}
-
-/// True for the speech of a worker.
-#[must_use]
-pub fn is_worker(run: &Run) -> bool {
-    run.task.is_some() && matches!(run.kind, RunKind::Speech { .. })
 }

@@ -221,3 +221,29 @@ async fn check(store: &Store, deep: bool) -> Result<StoreCheck, StoreError> {
 pub(super) async fn must<T: Row + Send + 'static>(store: &Store, key: &str, noun: &str) -> Result<T, Fault> {
     store.row::<T>(key).await?.ok_or_else(|| Fault::new(format!("there is no {noun} {key}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Options;
+
+    #[tokio::test]
+    async fn a_reader_answers_what_only_reads_and_refuses_the_rest_with_a_sentence() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("desk.db");
+        drop(Store::open(&path, Options::default()).unwrap());
+        let store = Store::open_read_only(&path, Options::default()).unwrap();
+        let reader = Reader::new(store.clone(), "offline".to_owned());
+        let Reply::Overview(overview) = reader.answer(Request::Overview).await.unwrap() else { panic!() };
+        assert_eq!((overview.default_model.as_str(), overview.groups.len()), ("offline", 0));
+        assert_eq!(reader.answer(Request::Due).await.unwrap(), Reply::Due { due: false });
+        let checked = reader.answer(Request::CheckStore { deep: true }).await.unwrap();
+        let Reply::StoreChecked(StoreCheck { faults, log: Some(log) }) = checked else { panic!("{checked:?}") };
+        assert_eq!((faults, log.differences), (Vec::<String>::new(), Vec::new()));
+        for request in [Request::Reconfigure, Request::CancelJob { id: "job-1".into() }] {
+            let fault = reader.answer(request).await.unwrap_err();
+            assert!(fault.text.ends_with("desk.db is open for reading only"), "{fault}");
+        }
+        assert_eq!(store.last_change().await.unwrap(), 0);
+    }
+}

@@ -223,3 +223,19 @@ fn a_word_from_outside_needs_a_turn() {
     shell.ok(&["send", "desk", "hello"]);
     assert!(shell.refused(&["group", "signal", "desk", "enough"]).contains("nothing is being answered"));
 }
+
+#[test]
+fn a_row_that_cannot_be_read_is_told_beside_the_list_it_is_missing_from() {
+    let shell = desk();
+    let sql = rusqlite::Connection::open(shell.store()).unwrap();
+    sql.execute("UPDATE agent SET body = '{\"id\":' WHERE body LIKE '%\"name\":\"bob\"%'", []).unwrap();
+    drop(sql);
+    let listed = shell.run(&["agent", "list"]);
+    assert_eq!(listed.code, Some(0), "{listed:?}");
+    assert!(listed.out.contains("ann") && !listed.out.contains("bob"), "{listed:?}");
+    let told: Vec<&str> = listed.err.lines().collect();
+    assert_eq!(told.len(), 2, "which row, and what to do: {told:?}");
+    assert!(told[0].starts_with("agent agent-") && told[0].contains(" cannot be read: "), "{told:?}");
+    assert!(told[1].contains("restore a backup"), "{told:?}");
+    assert_eq!(shell.run(&["block", "list"]).err, listed.err, "who is at home in a list may be missing there, too");
+}

@@ -126,9 +126,10 @@ pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &Look
     // The name stands whole; the word gives way.
     let room = cells.saturating_sub(name_wide + 7);
     let below = match &state {
-        Doing::Is(AgentStatus::Idle) | Doing::Thinking | Doing::Tool(_) | Doing::Provider => false,
         // The sign before the name tells it, too.
-        Doing::Is(AgentStatus::Speaking) => false,
+        Doing::Is(AgentStatus::Idle | AgentStatus::Speaking) | Doing::Thinking | Doing::Tool(_) | Doing::Provider => {
+            false
+        }
         Doing::Is(AgentStatus::Queued | AgentStatus::OnJob) => !wide && width(&word) > room,
         Doing::Is(AgentStatus::WaitingFor(_) | AgentStatus::WaitingForApproval) => wide || width(&word) > room,
     };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Model;
 use crate::domain::{
     AgentId, Block, ConversationId, Group, GroupId, Mail, MailId, MailStatus, PendingCall, PendingKind, Run, RunId,
-    RunKind, RunState, StepId,
+    RunState, StepId,
 };
 
 /// What names a pending call: its step and its place in it.
@@ -116,7 +116,7 @@ impl Model {
     /// True where a speech of this agent waits because the agent is at work elsewhere.
     #[must_use]
     pub fn is_queued(&self, agent: &AgentId) -> bool {
-        let waits = |run: &Run| run.state == RunState::Queued && matches!(run.kind, RunKind::Speech { .. });
+        let waits = |run: &Run| run.state == RunState::Queued && run.kind.is_speech();
         self.runs.iter().any(|run| run.agent() == Some(agent) && waits(run))
     }
 

@@ -1,4 +1,4 @@
-//! The engine: runs, steps, patterns and background agents over the store.
+//! The engine: runs, steps and background agents over the store.
 //!
 //! Commands come in and updates go out through the [`handle`]; everything durable is a commit. The
 //! [`driver`] looks after each commit what is due and starts it: a [`turn`] performs its pattern's moves, a

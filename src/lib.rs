@@ -5,18 +5,19 @@
 //! ```text
 //!     faces    tui       cli
 //!                 \     /
-//!    engine        engine           runs · steps · patterns · background · mail
+//!    engine        engine           runs · steps · background · mail
 //!               /    |    \
 //!     ports  store  llm  tools   agentfile
 //!               \    |    /     /
-//!    domain        domain           nouns and rules; no I/O, no async, no clock
+//!    domain        domain           nouns, rules and patterns; no I/O, no async, no clock
 //! ```
 //!
 //! Imports run downwards only. A face knows the engine's handle and the domain; the engine knows no face.
 //!
-//! - [`domain`]: the nouns, [`domain::Change`] and what it means ([`domain::state::apply`]), what makes a job
-//!   ([`domain::trigger`]), how texts are edited and merged ([`domain::memory`]), and what the rows say goes on:
-//!   who does what, what is blocked on whom, what is due ([`domain::status`]).
+//! - [`domain`]: the nouns, [`domain::Change`] and what it means ([`domain::state::apply`]), who speaks next
+//!   ([`domain::pattern`]), what ends a turn ([`domain::terminate`]), what makes a job ([`domain::trigger`]), how texts
+//!   are edited and merged ([`domain::memory`]), and what the rows say goes on: who does what, what is blocked on
+//!   whom, what is due ([`domain::status`]).
 //! - [`store`]: the `SQLite` file; the only SQL. One writer thread with two lanes, readers beside it, the owner's lock.
 //! - [`llm`]: the model port; real providers in one file, the offline model, the scripted model.
 //! - [`tools`]: what agents may call, staged on a desk and committed with the step.

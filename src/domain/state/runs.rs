@@ -13,7 +13,7 @@ pub(super) fn create<R: Rows>(rows: &mut R, run: &mut Run, at: Timestamp) -> Res
     run.created_at = at;
     run.moved_at = at;
     let mut conversation = must::<Conversation, R>(rows, run.conversation.as_str(), "conversation")?;
-    if let RunKind::Turn { .. } = run.kind {
+    if run.kind.is_turn() {
         if matches!(run.state, RunState::Queued) != run.queued.is_some() {
             return refuse("a queued turn carries its text, another has it as a message");
         }
@@ -58,7 +58,7 @@ pub(super) fn shift<R: Rows>(rows: &mut R, id: &RunId, to: &RunState, at: Timest
         run.input = conversation.head + 1;
     }
     rows.put(&run)?;
-    if let (RunKind::Turn { .. }, true) = (&run.kind, run.is_finished() && run.steps > 0) {
+    if run.kind.is_turn() && run.is_finished() && run.steps > 0 {
         // A turn counts when a step of it was committed.
         let mut conversation = must::<Conversation, R>(rows, run.conversation.as_str(), "conversation")?;
         conversation.turns += 1;
@@ -81,12 +81,12 @@ pub(super) fn step<R: Rows>(rows: &mut R, step: &Step, at: Timestamp) -> Result<
     let mut above = run.parent.clone();
     while let Some(parent) = above {
         let count = |run: &mut Run| {
-            run.steps += u32::from(matches!(run.kind, RunKind::Turn { .. }));
+            run.steps += u32::from(run.kind.is_turn());
             run.tokens += tokens;
         };
         above = touch(rows, &parent, at, count)?.parent;
     }
-    if let RunKind::Job { job, .. } = &run.kind {
+    if let Some((job, _)) = run.kind.job() {
         let mut job = must::<Job, R>(rows, job.as_str(), "job")?;
         job.tokens += tokens;
         job.crashes = 0;
@@ -115,7 +115,7 @@ pub(super) fn choose<R: Rows>(rows: &mut R, id: &RunId, choice: &Choice) -> Resu
 
 pub(super) fn signal<R: Rows>(rows: &mut R, id: &RunId, word: &str) -> Result<(), Halt<R::Fault>> {
     let mut run = must::<Run, R>(rows, id.as_str(), "run")?;
-    if !matches!(run.kind, RunKind::Turn { .. }) || run.is_finished() {
+    if !run.kind.is_turn() || run.is_finished() {
         return refuse(format!("run {id} is no turn that is on"));
     }
     if !run.signals.iter().any(|known| known == word) {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{Halt, Rows, must};
-use crate::domain::{Agent, AgentId, Conflict, PendingCall, Run, RunKind, RunState};
+use crate::domain::{Agent, AgentId, Conflict, PendingCall, Run, RunState};
 
 /// Refuses the call where one of those it waits for already waits, however far round, for the one who calls.
 pub(super) fn check<R: Rows>(rows: &mut R, call: &PendingCall, run: &Run) -> Result<(), Halt<R::Fault>> {
@@ -64,7 +64,7 @@ fn walk_back(came_from: &BTreeMap<AgentId, Option<AgentId>>, to: &AgentId) -> Ve
 fn waits_for<R: Rows>(rows: &mut R, parked: &[Run], agent: &AgentId) -> Result<BTreeSet<AgentId>, R::Fault> {
     let mut whom = BTreeSet::new();
     for run in parked {
-        if run.agent() == Some(agent) && !matches!(run.kind, RunKind::Job { .. }) {
+        if run.agent() == Some(agent) && !run.kind.is_job() {
             let calls = rows.find::<PendingCall>(run.id.as_str())?;
             whom.extend(calls.into_iter().filter(PendingCall::is_open).flat_map(|call| call.whom));
         }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{caller, place};
 use crate::domain::memory::{EditFault, insert, replace};
-use crate::domain::{Block, PendingCall, Run, RunKind};
+use crate::domain::{Block, PendingCall, Run};
 use crate::engine::wire::Address;
 use crate::tui::effect::Decision;
 use crate::tui::model::Model;
@@ -93,7 +93,7 @@ pub fn whole(call: &PendingCall) -> String {
 #[must_use]
 pub fn whence(call: &PendingCall, model: &Model) -> String {
     let run = model.run(&call.run);
-    let job = matches!(run.map(|run| &run.kind), Some(RunKind::Job { .. }));
+    let job = run.is_some_and(|run| run.kind.is_job());
     let turn = run.map(|run| run.turn).filter(|turn| *turn > 0);
     let turn = turn.map(|turn| format!(", turn {turn}")).unwrap_or_default();
     let mut text = match place(call, model) {

@@ -12,7 +12,8 @@
 //!    domain        domain           nouns, rules and patterns; no I/O, no async, no clock
 //! ```
 //!
-//! Imports run downwards only. A face knows the engine's handle and the domain; the engine knows no face.
+//! Imports run downwards only, and no files import each other in a circle; a parent may use its own submodules. A face
+//! knows the engine's handle and the domain; the engine knows no face.
 //!
 //! - [`domain`]: the nouns, [`domain::Change`] and what it means ([`domain::state::apply`]), who speaks next
 //!   ([`domain::pattern`]), what ends a turn ([`domain::terminate`]), what makes a job ([`domain::trigger`]), how texts

@@ -9,9 +9,8 @@ use ratatui::style::Modifier;
 
 use super::clean::clean;
 use super::wrap::{Mode, Shape, wrap};
-use super::{Row, Span, push_joined};
+use super::{Role, Row, Span, push_joined};
 use crate::tui::glyph::GlyphSet;
-use crate::tui::theme::Role;
 
 /// Lines that differ, above which they are not compared with each other any more but shown as all old, all
 /// new: comparing costs the product of both counts at worst.

@@ -16,6 +16,7 @@ pub mod glyph;
 pub mod layout;
 pub mod model;
 pub mod pane;
+pub mod render;
 pub mod run;
 pub mod session;
 pub mod term;

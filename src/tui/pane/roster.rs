@@ -10,12 +10,12 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::list::{Item, List};
-use super::{Look, Pane, mail, put_row};
+use super::{Look, Pane, put_row};
 use crate::domain::{AgentId, Conversation, ConversationOwner, Group, GroupId, GroupStatus};
 use crate::engine::wire::{Address, Fault, Reply, Request};
 use crate::tui::command::{Command, When};
-use crate::tui::dialog::Dialog;
 use crate::tui::dialog::set_model::SetModel;
+use crate::tui::dialog::write::write;
 use crate::tui::effect::{Act, Cx};
 use crate::tui::model::Model;
 use crate::tui::text::Span;
@@ -120,7 +120,7 @@ impl Roster {
         match command {
             Command::SetModel => {
                 if let Some(dialog) = SetModel::new(cx.model, &agent) {
-                    cx.act(Act::Open(Box::new(Dialog::SetModel(dialog))));
+                    cx.open(dialog);
                 }
             }
             Command::RunNow => Self::run_now(group, agent, cx),
@@ -153,7 +153,7 @@ impl Pane for Roster {
             (Command::SetModel | Command::RunNow, Some(Key::Agent(group, agent))) => {
                 Self::about_agent(command, group, agent, cx);
             }
-            (Command::WriteMail, Some(Key::Agent(_, agent))) => mail::write(agent, cx),
+            (Command::WriteMail, Some(Key::Agent(_, agent))) => write(agent, cx),
             (Command::WriteMail, _) => cx.fault("select an agent first: mail goes to one agent"),
             (Command::SetModel | Command::RunNow, _) => {
                 cx.fault("select an agent first: a group has no model of its own");

@@ -203,22 +203,38 @@ mod tests {
 
     #[test]
     fn below_the_blocks_one_of_three_is_open_and_all_their_titles_stand_whole() {
+        const THREE: [PaneId; 3] = [PaneId::Jobs, PaneId::Inbox, PaneId::Mail];
         for width in 100..240 {
-            for lower in PaneId::LOWER {
+            for lower in THREE {
                 let found = layout(&Wish { lower, ..wish(width, 40) }).unwrap();
                 let place = found.pane(lower).unwrap();
                 assert_eq!(PaneId::LOWER.iter().filter(|id| found.pane(**id).is_some()).count(), 1);
                 let least = |id: PaneId| id.name().len() as u16 + 5;
-                assert!(found.tabs.iter().all(|(id, at)| at.width > least(*id) && at.right() <= place.right()));
+                let titles = tabs(place, &THREE, lower);
+                assert!(titles.iter().all(|(id, at)| at.width > least(*id) && at.right() <= place.right()));
             }
         }
+    }
+
+    #[test]
+    fn where_the_titles_are_too_many_the_open_one_has_its_name_and_the_others_their_numbers() {
+        for lower in PaneId::LOWER {
+            let titles = layout(&Wish { lower, ..wish(100, 40) }).unwrap().tabs;
+            assert_eq!(titles.len(), 4, "one more than there is room for");
+            for (id, at) in titles {
+                assert_eq!(has_name(id, at), id == lower);
+                assert!(at.width >= 5 && at.right() <= 100);
+            }
+        }
+        let wide = layout(&wish(200, 40)).unwrap().tabs;
+        assert!(wide.iter().all(|(id, at)| has_name(*id, *at)));
     }
 
     proptest! {
         #[test]
         fn nothing_overlaps_and_nothing_leaves_the_screen(
             width in 40u16..400, height in 10u16..200, composer in 0u16..9, zoom: bool,
-            focus in 0usize..6, lower in prop::sample::select(PaneId::LOWER.to_vec()),
+            focus in 0..PaneId::COUNT, lower in prop::sample::select(PaneId::LOWER.to_vec()),
             side in prop::sample::select(PaneId::ALL.into_iter().filter(|id| *id != PaneId::Conversation).collect::<Vec<_>>()),
         ) {
             let size = Size { width, height };

@@ -110,4 +110,19 @@ mod tests {
         std::fs::write(&path, "{\"draft\": ").unwrap();
         assert_eq!(Session::load(&path), Session::default());
     }
+
+    #[test]
+    fn a_pane_of_another_build_is_none_and_all_else_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Session::path(&dir.path().join("desk.db"));
+        let text = r#"{"draft":"half a thought","pane":"calendar","side":7,"lower":"inbox","in_panes":true}"#;
+        std::fs::write(&path, text).unwrap();
+        let wanted = Session {
+            draft: "half a thought".into(),
+            in_panes: true,
+            lower: Some(PaneId::Inbox),
+            ..Session::default()
+        };
+        assert_eq!(Session::load(&path), wanted);
+    }
 }

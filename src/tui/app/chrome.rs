@@ -319,7 +319,7 @@ mod tests {
             When::DIALOG,
             When::MERGE,
             When::FORM,
-            When::DIALOG,
+            When::pane(PaneId::Probe),
         ] {
             assert!(!hinted(context).is_empty());
             for command in hinted(context) {

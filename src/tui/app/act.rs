@@ -101,15 +101,14 @@ impl App {
         };
         let panes = PaneId::ALL.into_iter().filter_map(|id| self.panes.get(id).unsaved_note(&self.model));
         let dialogs = self.dialogs.iter().filter_map(|dialog| dialog.unsaved_note()).map(ToOwned::to_owned);
-        let unsaved: String = panes.chain(dialogs).map(|note| format!(" {note}")).collect();
-        let question = format!("Quit?{work}{unsaved}");
+        let question: Vec<String> = std::iter::once(format!("Quit?{work}")).chain(panes).chain(dialogs).collect();
         let plain = if due > 0 { "quit; what is due waits for the next start" } else { "quit" };
         let mut choices = vec![Choice::new('q', plain, quit(Leave::Stop))];
         if due > 0 {
             choices.push(Choice::new('w', "quit, and keep working without a screen", quit(Leave::KeepWorking)));
         }
         choices.push(Choice::new('s', "stay", Vec::new()));
-        self.dialogs.push(Box::new(Confirm::new(question, choices)));
+        self.dialogs.push(Box::new(Confirm::new(question.join(" "), choices)));
     }
 
     /// Does what panes, dialogs and composer asked for, until nothing is left to do, and returns the effects

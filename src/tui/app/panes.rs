@@ -1,14 +1,14 @@
 //! The panes of a workbench, each by its type and all by their ids.
 
-use crate::tui::pane::id::panes;
-use crate::tui::pane::*;
+use crate::tui::pane::Pane;
+use crate::tui::pane::id::{PaneId, panes};
 
 macro_rules! define_panes {
     ($($(#[cfg($cfg:meta)])? $id:ident: $file:ident::$type:ident, $name:literal, $slot:ident, $goes:literal;)*) => {
         /// The panes of a workbench.
         #[derive(Debug, Default)]
         pub struct Panes {
-            $($(#[cfg($cfg)])? #[doc = concat!("The pane ", $name, ".")] pub $file: $file::$type,)*
+            $($(#[cfg($cfg)])? #[doc = concat!("The pane ", $name, ".")] pub $file: crate::tui::pane::$file::$type,)*
         }
 
         impl Panes {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
+use super::call::scrolled;
 use super::confirm::{Choice, Confirm};
 use super::{Modal, frame_box};
 use crate::domain::memory::{Merge, merge};
@@ -140,17 +141,11 @@ impl Modal for OpenJob {
     }
 
     fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
-        let most = self.rows.len().saturating_sub(self.height);
-        let page = self.height.max(2) - 1;
+        if let Some(top) = scrolled(command, self.top, self.rows.len(), self.height) {
+            self.top = top;
+            return;
+        }
         match command {
-            Command::Up => self.top = self.top.saturating_sub(1),
-            Command::Down => self.top = (self.top + 1).min(most),
-            Command::HalfUp => self.top = self.top.saturating_sub(page / 2),
-            Command::HalfDown => self.top = (self.top + page / 2).min(most),
-            Command::PageUp => self.top = self.top.saturating_sub(page),
-            Command::PageDown => self.top = (self.top + page).min(most),
-            Command::Top => self.top = 0,
-            Command::End => self.top = most,
             Command::Open => self.go(cx),
             Command::Undo => self.ask_undo(cx),
             Command::Cancel if self.job(cx.model).is_some_and(|job| !job.state.is_final()) => {

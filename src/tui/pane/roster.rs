@@ -3,6 +3,8 @@
 mod change;
 mod rows;
 
+pub use rows::Key;
+
 use std::collections::BTreeMap;
 
 use crossterm::event::MouseEvent;
@@ -31,14 +33,8 @@ fn explanation_rows(height: u16) -> u16 {
     }
 }
 
-/// What a row of the roster is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Key {
-    /// A group.
-    Group(GroupId),
-    /// An agent of a group.
-    Agent(GroupId, AgentId),
-}
+/// A deletion that was looked at: its request, what goes, and its name.
+type Looked = (u64, Address, String);
 
 /// The pane's own state.
 #[derive(Debug, Default)]
@@ -49,7 +45,7 @@ pub struct Roster {
     /// The group that was shown when the selection last followed.
     shown: Option<GroupId>,
     /// The deletion that was looked at last.
-    looked: Option<change::Looked>,
+    looked: Option<Looked>,
 }
 
 impl Roster {

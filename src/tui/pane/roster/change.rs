@@ -1,6 +1,7 @@
 //! Groups and agents made, changed and deleted from the roster.
 
-use super::{Key, Roster};
+use super::Roster;
+use super::rows::Key;
 use crate::domain::{AgentId, GroupId};
 use crate::engine::wire::{Address, GroupForm, Reply, Request};
 use crate::tui::command::Command;
@@ -12,9 +13,6 @@ use crate::tui::effect::{Act, Cx, Owner};
 use crate::tui::model::Model;
 use crate::tui::pane::PaneId;
 use crate::tui::text::clean::clean_line;
-
-/// A deletion that was looked at: its request, what goes, and its name.
-pub(super) type Looked = (u64, Address, String);
 
 impl Roster {
     /// Does a command that makes, changes or deletes; false where it is none.

@@ -2,9 +2,10 @@
 //!
 //! [`app`] is the workbench as plain data: a pure `update` and a `view`. It is made of [`pane`]s, [`dialog`]s
 //! and the [`composer`] over the [`model`], a mirror of the engine. [`command`] is the one table of commands,
-//! [`effect`] what goes in and out, [`layout`] where everything stands. [`text`] makes any text safe and turns
-//! it into rows, [`theme`] turns roles into styles, [`glyph`] holds the signs. [`term`] owns the terminal
-//! itself and is the only module that knows escape sequences.
+//! [`effect`] what goes in, what is asked and what goes out, [`layout`] where everything stands, [`render`]
+//! what drawing needs. [`text`] makes any text safe and turns it into rows, [`theme`] turns roles into styles,
+//! [`glyph`] holds the signs. [`term`] owns the terminal itself and is the only module that knows escape
+//! sequences.
 
 pub mod app;
 pub mod command;
@@ -16,6 +17,7 @@ pub mod glyph;
 pub mod layout;
 pub mod model;
 pub mod pane;
+pub mod render;
 pub mod run;
 pub mod session;
 pub mod term;

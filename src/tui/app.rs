@@ -1,13 +1,14 @@
 //! The workbench as plain data: one message in, effects out; no I/O, no clock of its own.
 //!
 //! [`App::update`] hands each message to whom it concerns: the dialog on top, else the composer or the pane
-//! with the focus. What those want of the workbench itself comes back as [`Act`]s and is done at once; what
-//! they want of the world comes out as [`Effect`]s. [`App::prepare`] lays out what the next frame shows and
+//! with the focus. What those want done comes back in a [`Mailbox`] and is done at once; what they want of the
+//! world comes out as [`Effect`]s. [`App::prepare`] lays out what the next frame shows and
 //! [`view::view`] draws it. An `App` owns nothing process-wide: several can run side by side.
 
 mod act;
 pub mod chrome;
 pub mod keep;
+pub mod panes;
 pub mod view;
 
 use crossterm::event::KeyEvent;
@@ -19,11 +20,11 @@ use crate::engine::wire::{Address, Fault, Overview, Reply, RowUpdate, Update};
 
 use super::command::{Command, When};
 use super::composer::Composer;
-use super::dialog::Dialog;
-use super::effect::{Act, Cx, Effect, Msg, Owner, Ticket, Toast};
-use super::layout::{self, Layout, Wish};
+use super::effect::{Act, Cx, Effect, Mailbox, Modal, Msg, Owner, Ticket, Toast};
+use super::layout::{self, Layout, Wish, inside};
 use super::model::{Model, Place};
-use super::pane::{Look, Pane, PaneId, Panes};
+use super::pane::{Look, Pane, PaneId};
+use panes::Panes;
 
 /// How long a toast is shown.
 const TOAST: SignedDuration = SignedDuration::from_secs(4);
@@ -38,7 +39,7 @@ pub struct App {
     /// Where messages are written.
     pub composer: Composer,
     /// Dialogs, the last on top.
-    pub dialogs: Vec<Dialog>,
+    pub dialogs: Vec<Box<dyn Modal>>,
     /// True when the composer has the focus and not a pane.
     pub composing: bool,
     /// The pane that has the focus, or had it last.
@@ -58,9 +59,7 @@ pub struct App {
     /// The sentence that is shown for a while, and until when.
     pub toast: Option<(Toast, Timestamp)>,
     layout: Option<Layout>,
-    effects: Vec<Effect>,
-    acts: Vec<Act>,
-    serial: u64,
+    mailbox: Mailbox,
 }
 
 /// What a message led to.
@@ -95,17 +94,15 @@ impl App {
             dialogs: Vec::new(),
             composing: true,
             pane: PaneId::Conversation,
-            side: PaneId::Blocks,
-            lower: PaneId::Jobs,
+            side: PaneId::UPPER,
+            lower: PaneId::LOWER[0],
             zoom: false,
             size,
             window: true,
             look,
             toast: None,
             layout: None,
-            effects: Vec::new(),
-            acts: Vec::new(),
-            serial: 0,
+            mailbox: Mailbox::default(),
         };
         let groups = &app.model.groups;
         let first = groups.iter().find(|group| group.status == GroupStatus::Active).or(groups.first());
@@ -132,20 +129,19 @@ impl App {
             Msg::Update(update) => self.updated(&update),
             Msg::Renewed(overview) => {
                 self.model.renew(*overview);
-                self.dialogs.retain(|dialog| !dialog.modal().is_over(&self.model));
+                self.dialogs.retain(|dialog| !dialog.is_over(&self.model));
                 self.moved();
             }
             Msg::Answered(ticket, reply) => self.answered(ticket, reply),
             Msg::Edited(owner, Ok(text)) => self.edited(owner, text),
-            Msg::Edited(_, Err(why)) => self.acts.push(Act::Toast(Toast::error(why))),
-            Msg::Told(toast) => self.acts.push(Act::Toast(toast)),
+            Msg::Edited(_, Err(why)) => self.mailbox.push(Act::Toast(Toast::error(why))),
+            Msg::Told(toast) => self.mailbox.push(Act::Toast(toast)),
             Msg::Tick => {}
         }
         if self.toast.as_ref().is_some_and(|(_, until)| *until <= now) {
             self.toast = None;
         }
-        self.settle();
-        Outcome { effects: std::mem::take(&mut self.effects), draw }
+        Outcome { effects: self.settle(), draw }
     }
 
     /// Lays out what the next frame shows; effects are what has to be read for it.
@@ -161,15 +157,14 @@ impl App {
         });
         for id in PaneId::ALL {
             let Some(area) = self.layout.as_ref().and_then(|layout| layout.pane(id)) else { continue };
-            self.with_pane_looked_at(id, |pane, look, cx| pane.prepare(view::inside(area), look, cx));
+            self.with_pane_looked_at(id, |pane, look, cx| pane.prepare(inside(area), look, cx));
         }
         if !self.dialogs.is_empty() {
             let (screen, look) = (Rect::from((Position::ORIGIN, self.size)), self.look.clone());
             self.with_dialog(|dialog, cx| dialog.prepare(screen, &look, cx));
         }
         self.mark_seen();
-        self.settle();
-        std::mem::take(&mut self.effects)
+        self.settle()
     }
 
     /// What the next frame shows of the end of a conversation is seen.
@@ -187,7 +182,7 @@ impl App {
     pub fn wake_at(&self) -> Option<Timestamp> {
         let shown = PaneId::ALL.into_iter().filter(|id| self.area_of(*id).is_some());
         let panes = shown.filter_map(|id| self.panes.get(id).wake(&self.look, &self.model));
-        let dialog = self.dialogs.last().and_then(|dialog| dialog.modal().wake());
+        let dialog = self.dialogs.last().and_then(|dialog| dialog.wake());
         panes.chain(dialog).chain(self.toast.as_ref().map(|(_, until)| *until)).min()
     }
 
@@ -195,7 +190,7 @@ impl App {
     #[must_use]
     pub fn context(&self) -> When {
         match self.dialogs.last() {
-            Some(dialog) => dialog.modal().context(),
+            Some(dialog) => dialog.context(),
             None if self.composing => When::COMPOSER,
             None => self.panes.get(self.pane).context(),
         }
@@ -216,54 +211,27 @@ impl App {
     }
 
     fn with_pane_looked_at<T>(&mut self, id: PaneId, f: impl FnOnce(&mut dyn Pane, &Look, &mut Cx<'_>) -> T) -> T {
-        let mut cx = Cx {
-            model: &self.model,
-            now: self.look.now,
-            owner: Owner::Pane(id),
-            effects: &mut self.effects,
-            acts: &mut self.acts,
-            serial: &mut self.serial,
-        };
+        let mut cx = Cx { model: &self.model, now: self.look.now, owner: Owner::Pane(id), mailbox: &mut self.mailbox };
         f(self.panes.get_mut(id), &self.look, &mut cx)
     }
 
     fn with_composer<T>(&mut self, f: impl FnOnce(&mut Composer, &mut Cx<'_>) -> T) -> T {
-        let mut cx = Cx {
-            model: &self.model,
-            now: self.look.now,
-            owner: Owner::Composer,
-            effects: &mut self.effects,
-            acts: &mut self.acts,
-            serial: &mut self.serial,
-        };
+        let mut cx = Cx { model: &self.model, now: self.look.now, owner: Owner::Composer, mailbox: &mut self.mailbox };
         f(&mut self.composer, &mut cx)
     }
 
-    fn with_dialog<T>(&mut self, f: impl FnOnce(&mut dyn super::dialog::Modal, &mut Cx<'_>) -> T) -> Option<T> {
-        let mut cx = Cx {
-            model: &self.model,
-            now: self.look.now,
-            owner: Owner::Dialog,
-            effects: &mut self.effects,
-            acts: &mut self.acts,
-            serial: &mut self.serial,
-        };
-        self.dialogs.last_mut().map(|dialog| f(dialog.modal_mut(), &mut cx))
+    fn with_dialog<T>(&mut self, f: impl FnOnce(&mut dyn Modal, &mut Cx<'_>) -> T) -> Option<T> {
+        let mut cx = Cx { model: &self.model, now: self.look.now, owner: Owner::Dialog, mailbox: &mut self.mailbox };
+        self.dialogs.last_mut().map(|dialog| f(dialog.as_mut(), &mut cx))
     }
 
     /// Answers and updates concern dialogs below the one on top too; each knows its own.
-    fn each_dialog(&mut self, mut f: impl FnMut(&mut dyn super::dialog::Modal, &mut Cx<'_>)) {
+    fn each_dialog(&mut self, mut f: impl FnMut(&mut dyn Modal, &mut Cx<'_>)) {
         let mut dialogs = std::mem::take(&mut self.dialogs);
         for dialog in &mut dialogs {
-            let mut cx = Cx {
-                model: &self.model,
-                now: self.look.now,
-                owner: Owner::Dialog,
-                effects: &mut self.effects,
-                acts: &mut self.acts,
-                serial: &mut self.serial,
-            };
-            f(dialog.modal_mut(), &mut cx);
+            let mut cx =
+                Cx { model: &self.model, now: self.look.now, owner: Owner::Dialog, mailbox: &mut self.mailbox };
+            f(dialog.as_mut(), &mut cx);
         }
         self.dialogs = dialogs;
     }
@@ -316,14 +284,14 @@ impl App {
             if matches!(event.kind, MouseEventKind::Down(_)) {
                 self.focus(id);
             }
-            self.with_pane(id, |pane, cx| pane.mouse(event, view::inside(area), cx));
+            self.with_pane(id, |pane, cx| pane.mouse(event, inside(area), cx));
         }
     }
 
     fn updated(&mut self, update: &Update) {
         self.model.apply(update, self.look.now);
         if let Update::Trouble { text } = update {
-            self.acts.push(Act::Toast(Toast::error(text)));
+            self.mailbox.push(Act::Toast(Toast::error(text)));
         }
         if self.model.place.address.is_none() && !self.model.groups.is_empty() {
             let first = self.model.groups[0].id.clone();
@@ -334,7 +302,7 @@ impl App {
             self.with_pane(id, |pane, cx| pane.updated(update, cx));
         }
         self.each_dialog(|dialog, cx| dialog.updated(update, cx));
-        self.dialogs.retain(|dialog| !dialog.modal().is_over(&self.model));
+        self.dialogs.retain(|dialog| !dialog.is_over(&self.model));
     }
 
     /// What is looked at was deleted: its group is shown, or the first one there is.
@@ -362,9 +330,9 @@ impl App {
         match ticket.owner {
             Owner::App => match reply {
                 Ok(Reply::Overview(overview)) => self.model.default_model = overview.default_model,
-                Err(fault) => self.acts.push(Act::Toast(Toast::error(fault.text))),
+                Err(fault) => self.mailbox.push(Act::Toast(Toast::error(fault.text))),
                 Ok(Reply::Cancelled { queued, .. }) if !queued.is_empty() => {
-                    self.acts.push(Act::Draft(queued.join("\n")));
+                    self.mailbox.push(Act::Draft(queued.join("\n")));
                 }
                 Ok(_) => {}
             },

@@ -5,102 +5,13 @@
 
 mod key;
 mod table;
+mod when;
 
 pub use key::Key;
 pub use table::{COMMANDS, Command, Entry};
+pub use when::When;
 
 use crossterm::event::KeyEvent;
-
-/// Where a command applies: a set of contexts, of which exactly one holds at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct When(u16);
-
-impl When {
-    /// Typing in the composer.
-    pub const COMPOSER: Self = Self(1);
-    /// The roster has the focus.
-    pub const ROSTER: Self = Self(1 << 1);
-    /// The conversation has the focus.
-    pub const CONVERSATION: Self = Self(1 << 2);
-    /// The blocks have the focus.
-    pub const BLOCKS: Self = Self(1 << 3);
-    /// The jobs have the focus.
-    pub const JOBS: Self = Self(1 << 4);
-    /// A block is being edited in place.
-    pub const EDITOR: Self = Self(1 << 5);
-    /// A search line is being typed, in a pane.
-    pub const SEARCH: Self = Self(1 << 6);
-    /// A dialog is open: lists and choices.
-    pub const DIALOG: Self = Self(1 << 7);
-    /// The dialog that settles a clash of two edits is open.
-    pub const MERGE: Self = Self(1 << 8);
-    /// A job is opened.
-    pub const JOB: Self = Self(1 << 9);
-    /// A form is open and one of its fields has the caret.
-    pub const FORM: Self = Self(1 << 10);
-    /// What waits for the person has the focus.
-    pub const INBOX: Self = Self(1 << 12);
-    /// The mail has the focus.
-    pub const MAIL: Self = Self(1 << 13);
-    /// A call that waits for the person is opened.
-    pub const CALL: Self = Self(1 << 14);
-    /// A piece of mail is opened.
-    pub const LETTER: Self = Self(1 << 15);
-    /// Any pane has the focus and nothing is being typed in it.
-    pub const PANES: Self =
-        Self::ROSTER.or(Self::CONVERSATION).or(Self::BLOCKS).or(Self::JOBS).or(Self::INBOX).or(Self::MAIL);
-    /// Everywhere but in dialogs.
-    pub const OUTSIDE: Self = Self::COMPOSER.or(Self::PANES).or(Self::EDITOR).or(Self::SEARCH);
-    /// Everywhere.
-    pub const ANYWHERE: Self =
-        Self::OUTSIDE.or(Self::DIALOG).or(Self::MERGE).or(Self::JOB).or(Self::CALL).or(Self::LETTER).or(Self::FORM);
-
-    /// Both sets together.
-    #[must_use]
-    pub const fn or(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Whether a context is in the set.
-    #[must_use]
-    pub const fn has(self, context: Self) -> bool {
-        self.0 & context.0 != 0
-    }
-
-    /// The set in a few words, for help and README.
-    #[must_use]
-    pub fn text(self) -> String {
-        let whole = [(Self::ANYWHERE, "anywhere"), (Self::OUTSIDE, "outside dialogs"), (Self::PANES, "panes")];
-        if let Some((_, name)) = whole.iter().find(|(set, _)| *set == self) {
-            return (*name).to_owned();
-        }
-        let mut left = self;
-        let mut parts = Vec::new();
-        if left.0 & Self::PANES.0 == Self::PANES.0 {
-            parts.push("panes");
-            left = Self(left.0 & !Self::PANES.0);
-        }
-        let names = [
-            (Self::COMPOSER, "composer"),
-            (Self::ROSTER, "agents"),
-            (Self::CONVERSATION, "conversation"),
-            (Self::BLOCKS, "blocks"),
-            (Self::JOBS, "jobs"),
-            (Self::INBOX, "inbox"),
-            (Self::MAIL, "mail"),
-            (Self::EDITOR, "editing a block"),
-            (Self::SEARCH, "search line"),
-            (Self::DIALOG, "dialogs"),
-            (Self::MERGE, "a clash"),
-            (Self::JOB, "a job"),
-            (Self::FORM, "a form"),
-            (Self::CALL, "a call"),
-            (Self::LETTER, "a letter"),
-        ];
-        parts.extend(names.iter().filter(|(set, _)| left.has(*set)).map(|(_, name)| *name));
-        parts.join(", ")
-    }
-}
 
 impl Command {
     /// The command of a key in a context.

@@ -1,23 +1,27 @@
-//! What goes into the workbench and what it wants done: all plain values.
+//! What goes into the workbench and what is asked of it.
 //!
-//! [`Msg`] goes in, [`Effect`]s come out for the event loop, [`Act`]s are what a pane asks of the workbench
-//! itself. Together they make every screen replayable from a list of messages.
+//! [`Msg`] goes in and [`Effect`]s come out for the event loop, both plain values: every screen is replayable
+//! from a list of messages. Panes, [`Modal`]s and the composer put what they want done into one [`Mailbox`] of
+//! [`Act`]s: the workbench does them in order, and passes on those that are effects.
 
+use std::collections::VecDeque;
+use std::fmt;
 use std::path::Path;
 
 use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
-use ratatui::layout::Size;
+use ratatui::Frame;
+use ratatui::layout::{Rect, Size};
 
 use crate::config::{Config, ConfigError, Provider, save_provider};
 use crate::domain::{AgentId, ConversationId, MailId, Priority};
 use crate::engine::wire::{Address, Fault, Overview, Reply, Request, Update};
 
-use super::command::Command;
-use super::dialog::Dialog;
+use super::command::{Command, When};
 use super::model::Model;
 use super::model::waiting::CallKey;
-use super::pane::PaneId;
+use super::pane::id::PaneId;
+use super::render::Look;
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -129,7 +133,7 @@ pub enum Leave {
 }
 
 /// What a pane, a dialog or the composer asks of the workbench.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub enum Act {
     /// Shows a sentence for a while.
     Toast(Toast),
@@ -142,7 +146,7 @@ pub enum Act {
     /// Puts text into the composer, before what is there.
     Draft(String),
     /// Opens a dialog on top of the others.
-    Open(Box<Dialog>),
+    Open(Box<dyn Modal>),
     /// Closes the dialog on top.
     Close,
     /// Shows somebody's conversation.
@@ -153,8 +157,8 @@ pub enum Act {
     Goto(ConversationId, u64),
     /// Does a command, as if its key had been pressed.
     Do(Command),
-    /// Has an effect.
-    Effect(Box<Effect>),
+    /// Has an effect on the world.
+    Effect(Effect),
     /// Asks the engine; what comes of it goes to the owner.
     Ask(Owner, Box<Request>),
     /// Tells the block that is being edited what a dialog found out.
@@ -163,6 +167,14 @@ pub enum Act {
     Decide(Box<Decision>),
     /// Sends mail; what comes of it is the mail pane's to tell.
     Post(Box<Draft>),
+}
+
+impl Act {
+    /// Opens a dialog on top of the others.
+    #[must_use]
+    pub fn open(dialog: impl Modal + 'static) -> Self {
+        Self::Open(Box::new(dialog))
+    }
 }
 
 /// Mail the person has written.
@@ -251,6 +263,97 @@ impl Toast {
     }
 }
 
+/// A dialog. The workbench keeps a stack of them; the one on top takes all keys but those that apply anywhere.
+pub trait Modal: fmt::Debug + Send {
+    /// Which commands apply.
+    fn context(&self) -> When {
+        When::DIALOG
+    }
+
+    /// A key comes here before the table of commands is asked; true when it was taken.
+    fn key(&mut self, _key: KeyEvent, _cx: &mut Cx<'_>) -> bool {
+        false
+    }
+
+    /// Pasted text.
+    fn paste(&mut self, _text: &str, _cx: &mut Cx<'_>) {}
+
+    /// A command that applies in [`Modal::context`]; [`Command::Close`] is done by the workbench.
+    fn command(&mut self, command: Command, cx: &mut Cx<'_>);
+
+    /// A request of [`Cx::ask`] is answered.
+    fn answered(&mut self, _serial: u64, _reply: Result<Reply, Fault>, _cx: &mut Cx<'_>) {}
+
+    /// The external editor was left with this text.
+    fn edited(&mut self, _text: String, _cx: &mut Cx<'_>) {}
+
+    /// The engine told something, and the model has it already.
+    fn updated(&mut self, _update: &Update, _cx: &mut Cx<'_>) {}
+
+    /// True when what it is about is gone: the workbench takes it away.
+    fn is_over(&self, _model: &Model) -> bool {
+        false
+    }
+
+    /// Whether it asks to quit: Ctrl-C a second time then quits.
+    fn asks_to_quit(&self) -> bool {
+        false
+    }
+
+    /// Whether it lists commands as the help does, which then does not open over it.
+    fn is_help(&self) -> bool {
+        false
+    }
+
+    /// A sentence on what in it is not saved when the workbench is left now.
+    fn unsaved_note(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// A frame is about to be drawn: lay out what drawing will show.
+    fn prepare(&mut self, _screen: Rect, _look: &Look, _cx: &mut Cx<'_>) {}
+
+    /// When it looks different without anything happening.
+    fn wake(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// Draws it over `screen`, which is all of it.
+    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, model: &Model);
+}
+
+/// What is asked of the workbench and not done yet, in order.
+#[derive(Debug, Default)]
+pub struct Mailbox {
+    queue: VecDeque<Act>,
+    /// Counts requests.
+    serial: u64,
+}
+
+impl Mailbox {
+    /// Puts something at the end.
+    pub fn push(&mut self, act: Act) {
+        self.queue.push_back(act);
+    }
+
+    /// Takes out what has waited longest.
+    pub fn take(&mut self) -> Option<Act> {
+        self.queue.pop_front()
+    }
+
+    /// Asks the engine for `owner`, and returns the serial of the request.
+    pub fn ask(&mut self, owner: Owner, request: Request) -> u64 {
+        let ticket = self.ticket(owner);
+        self.push(Act::Effect(Effect::Ask(ticket, request)));
+        ticket.serial
+    }
+
+    fn ticket(&mut self, owner: Owner) -> Ticket {
+        self.serial += 1;
+        Ticket { owner, serial: self.serial }
+    }
+}
+
 /// What a pane, a dialog or the composer works with while it handles something.
 pub struct Cx<'a> {
     /// The mirror of the engine.
@@ -259,52 +362,55 @@ pub struct Cx<'a> {
     pub now: Timestamp,
     /// Who works with it.
     pub owner: Owner,
-    /// What the loop is to do.
-    pub effects: &'a mut Vec<Effect>,
-    /// What the workbench is to do.
-    pub acts: &'a mut Vec<Act>,
-    /// Counts requests.
-    pub serial: &'a mut u64,
+    /// What is asked of the workbench and the world.
+    pub mailbox: &'a mut Mailbox,
 }
 
 impl Cx<'_> {
     /// Asks the engine. The answer comes to `answered` of who asks, with the serial returned here.
     pub fn ask(&mut self, request: Request) -> u64 {
-        *self.serial += 1;
-        self.effects.push(Effect::Ask(Ticket { owner: self.owner, serial: *self.serial }, request));
-        *self.serial
+        self.mailbox.ask(self.owner, request)
     }
 
     /// Has a provider written into the configuration; answered as [`Cx::ask`] is.
     pub fn connect(&mut self, connect: Connect) -> u64 {
-        *self.serial += 1;
-        let ticket = Ticket { owner: self.owner, serial: *self.serial };
-        self.effects.push(Effect::Connect(ticket, Box::new(connect)));
-        *self.serial
+        let ticket = self.mailbox.ticket(self.owner);
+        self.act(Act::Effect(Effect::Connect(ticket, Box::new(connect))));
+        ticket.serial
     }
 
     /// Asks something of the workbench.
     pub fn act(&mut self, act: Act) {
-        self.acts.push(act);
+        self.mailbox.push(act);
+    }
+
+    /// Asks several things of the workbench, in order.
+    pub fn acts(&mut self, acts: impl IntoIterator<Item = Act>) {
+        acts.into_iter().for_each(|act| self.act(act));
+    }
+
+    /// Opens a dialog on top of the others.
+    pub fn open(&mut self, dialog: impl Modal + 'static) {
+        self.act(Act::open(dialog));
     }
 
     /// Shows a sentence for a while.
     pub fn toast(&mut self, text: impl Into<String>) {
-        self.acts.push(Act::Toast(Toast::plain(text)));
+        self.act(Act::Toast(Toast::plain(text)));
     }
 
     /// Shows for a while what did not go.
     pub fn fault(&mut self, text: impl Into<String>) {
-        self.acts.push(Act::Toast(Toast::error(text)));
+        self.act(Act::Toast(Toast::error(text)));
     }
 
     /// Puts text on the clipboard; `what` names it in the toast.
     pub fn copy(&mut self, text: impl Into<String>, what: impl Into<String>) {
-        self.effects.push(Effect::Copy { text: text.into(), what: what.into() });
+        self.act(Act::Effect(Effect::Copy { text: text.into(), what: what.into() }));
     }
 
     /// Opens text in `$EDITOR`; what comes back goes to `edited` of who asks.
     pub fn editor(&mut self, text: impl Into<String>) {
-        self.effects.push(Effect::Editor { owner: self.owner, text: text.into() });
+        self.act(Act::Effect(Effect::Editor { owner: self.owner, text: text.into() }));
     }
 }

@@ -17,7 +17,7 @@
 
 use ratatui::layout::{Rect, Size};
 
-use super::pane::PaneId;
+use super::pane::id::PaneId;
 
 /// Below this the screen shows a notice only.
 pub const LEAST: Size = Size { width: 40, height: 10 };
@@ -53,7 +53,7 @@ pub struct Layout {
     /// The title line.
     pub title: Rect,
     /// Each pane with its title row, where it is shown.
-    pub panes: [Option<Rect>; 6],
+    pub panes: [Option<Rect>; PaneId::COUNT],
     /// The body: all panes and the lines between them.
     pub body: Rect,
     /// The row of the line above the body, and of the one below.
@@ -76,6 +76,13 @@ impl Layout {
     pub fn pane(&self, id: PaneId) -> Option<Rect> {
         self.panes[id as usize]
     }
+}
+
+/// A pane's area without its title row and, where there is room, without the empty row below.
+#[must_use]
+pub fn inside(area: Rect) -> Rect {
+    let head = if area.height >= 8 { 2 } else { 1 };
+    Rect { y: area.y + head, height: area.height.saturating_sub(head), ..area }
 }
 
 /// Lays the screen out; `None` where it is too small for more than a notice.
@@ -113,41 +120,53 @@ fn place_panes(found: &mut Layout, wish: &Wish) {
     if width < THREE_COLUMNS || body.height < STACKED {
         let line = width - width.saturating_mul(7) / 20;
         found.columns = vec![line];
-        found.panes[PaneId::Conversation as usize] = Some(column(0, line));
+        found.panes[PaneId::CENTRE as usize] = Some(column(0, line));
         found.panes[wish.side as usize] = Some(column(line + 1, width));
         return;
     }
     let first = (width / 6 + 1).clamp(20, 30);
     let second = width - (width.saturating_mul(31) / 100).clamp(30, 64) - 1;
     found.columns = vec![first, second];
-    found.panes[PaneId::Roster as usize] = Some(column(0, first));
-    found.panes[PaneId::Conversation as usize] = Some(column(first + 1, second));
+    found.panes[PaneId::LEFT as usize] = Some(column(0, first));
+    found.panes[PaneId::CENTRE as usize] = Some(column(first + 1, second));
     let right = column(second + 1, width);
     let jobs = (right.height.saturating_mul(2) / 5).max(3).min(right.height.saturating_sub(2));
     let split = right.bottom() - jobs - 1;
     found.split = Some(split);
-    found.panes[PaneId::Blocks as usize] = Some(Rect { height: split - right.y, ..right });
+    found.panes[PaneId::UPPER as usize] = Some(Rect { height: split - right.y, ..right });
     let lower = Rect { y: split + 1, height: jobs, ..right };
     found.panes[wish.lower as usize] = Some(lower);
-    found.tabs = tabs(lower);
+    found.tabs = tabs(lower, &PaneId::LOWER, wish.lower);
 }
 
-/// Where the titles of the panes in this place stand. It depends on the width alone, so that no title moves
-/// when a number beside it grows.
-fn tabs(place: Rect) -> Vec<(PaneId, Rect)> {
-    // The mark of the focus, number and name, a blank, a sign, the number of digits.
-    let wide = |id: PaneId, digits: u16| id.name().len() as u16 + 5 + digits;
-    let all = |digits: u16, gap: u16| PaneId::LOWER.iter().map(|id| wide(*id, digits) + gap).sum::<u16>() - gap;
-    let fits = [(2, 2), (2, 1), (2, 0), (1, 0)].into_iter().find(|(digits, gap)| all(*digits, *gap) <= place.width);
-    let (digits, gap) = fits.unwrap_or((1, 0));
+/// Where the titles of the panes in this place stand. It depends on the width and on what is open, so that no title
+/// moves when a number beside it grows. Where the names do not fit, only the open pane has its own.
+fn tabs(place: Rect, panes: &[PaneId], open: PaneId) -> Vec<(PaneId, Rect)> {
+    let all =
+        |named, digits, gap| panes.iter().map(|id| tab(*id, named || *id == open, digits) + gap).sum::<u16>() - gap;
+    let forms = [(true, 2, 2), (true, 2, 1), (true, 2, 0), (true, 1, 0), (false, 2, 1), (false, 1, 0)];
+    let fits = forms.into_iter().find(|(named, digits, gap)| all(*named, *digits, *gap) <= place.width);
+    let (named, digits, gap) = fits.unwrap_or((false, 1, 0));
     let mut x = place.x;
     let mut found = Vec::new();
-    for id in PaneId::LOWER {
-        let width = wide(id, digits).min(place.right().saturating_sub(x));
-        found.push((id, Rect { x, width, height: 1, ..place }));
+    for id in panes {
+        let width = tab(*id, named || *id == open, digits).min(place.right().saturating_sub(x));
+        found.push((*id, Rect { x, width, height: 1, ..place }));
         x = (x + width + gap).min(place.right());
     }
     found
+}
+
+/// The cells of a title: the mark of the focus, number and perhaps name, a blank, a sign, a number's digits.
+fn tab(id: PaneId, named: bool, digits: u16) -> u16 {
+    let name = if named { id.name().len() as u16 + 1 } else { 0 };
+    4 + name + digits
+}
+
+/// Whether a title has room for the pane's name.
+#[must_use]
+pub fn has_name(id: PaneId, title: Rect) -> bool {
+    title.width >= tab(id, true, 1)
 }
 
 #[cfg(test)]
@@ -184,22 +203,38 @@ mod tests {
 
     #[test]
     fn below_the_blocks_one_of_three_is_open_and_all_their_titles_stand_whole() {
+        const THREE: [PaneId; 3] = [PaneId::Jobs, PaneId::Inbox, PaneId::Mail];
         for width in 100..240 {
-            for lower in PaneId::LOWER {
+            for lower in THREE {
                 let found = layout(&Wish { lower, ..wish(width, 40) }).unwrap();
                 let place = found.pane(lower).unwrap();
                 assert_eq!(PaneId::LOWER.iter().filter(|id| found.pane(**id).is_some()).count(), 1);
                 let least = |id: PaneId| id.name().len() as u16 + 5;
-                assert!(found.tabs.iter().all(|(id, at)| at.width > least(*id) && at.right() <= place.right()));
+                let titles = tabs(place, &THREE, lower);
+                assert!(titles.iter().all(|(id, at)| at.width > least(*id) && at.right() <= place.right()));
             }
         }
+    }
+
+    #[test]
+    fn where_the_titles_are_too_many_the_open_one_has_its_name_and_the_others_their_numbers() {
+        for lower in PaneId::LOWER {
+            let titles = layout(&Wish { lower, ..wish(100, 40) }).unwrap().tabs;
+            assert_eq!(titles.len(), 4, "one more than there is room for");
+            for (id, at) in titles {
+                assert_eq!(has_name(id, at), id == lower);
+                assert!(at.width >= 5 && at.right() <= 100);
+            }
+        }
+        let wide = layout(&wish(200, 40)).unwrap().tabs;
+        assert!(wide.iter().all(|(id, at)| has_name(*id, *at)));
     }
 
     proptest! {
         #[test]
         fn nothing_overlaps_and_nothing_leaves_the_screen(
             width in 40u16..400, height in 10u16..200, composer in 0u16..9, zoom: bool,
-            focus in 0usize..6, lower in prop::sample::select(PaneId::LOWER.to_vec()),
+            focus in 0..PaneId::COUNT, lower in prop::sample::select(PaneId::LOWER.to_vec()),
             side in prop::sample::select(PaneId::ALL.into_iter().filter(|id| *id != PaneId::Conversation).collect::<Vec<_>>()),
         ) {
             let size = Size { width, height };

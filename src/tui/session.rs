@@ -8,9 +8,9 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use super::pane::PaneId;
+use super::pane::id::PaneId;
 use crate::domain::BlockId;
 use crate::engine::wire::Address;
 
@@ -28,10 +28,13 @@ pub struct Session {
     /// Whether a pane and not the composer has the focus.
     pub in_panes: bool,
     /// The pane that has the focus, or had it last.
+    #[serde(deserialize_with = "known")]
     pub pane: Option<PaneId>,
     /// The pane beside the conversation where there is room for one.
+    #[serde(deserialize_with = "known")]
     pub side: Option<PaneId>,
     /// The pane that is open below the blocks.
+    #[serde(deserialize_with = "known")]
     pub lower: Option<PaneId>,
     /// Whether the pane has the whole body.
     pub zoom: bool,
@@ -43,6 +46,11 @@ pub struct Session {
     pub seen: BTreeMap<String, u64>,
     /// The changes of a block that are not saved.
     pub unsaved: Option<Unsaved>,
+}
+
+/// The pane of that name, or none: another build may have panes that this one has not.
+fn known<'de, D: Deserializer<'de>>(name: D) -> Result<Option<PaneId>, D::Error> {
+    Ok(serde_json::from_value(serde_json::Value::deserialize(name)?).unwrap_or_default())
 }
 
 /// Changes of a block that are not saved.
@@ -101,5 +109,20 @@ mod tests {
         assert_eq!(Session::load(&path), session);
         std::fs::write(&path, "{\"draft\": ").unwrap();
         assert_eq!(Session::load(&path), Session::default());
+    }
+
+    #[test]
+    fn a_pane_of_another_build_is_none_and_all_else_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Session::path(&dir.path().join("desk.db"));
+        let text = r#"{"draft":"half a thought","pane":"calendar","side":7,"lower":"inbox","in_panes":true}"#;
+        std::fs::write(&path, text).unwrap();
+        let wanted = Session {
+            draft: "half a thought".into(),
+            in_panes: true,
+            lower: Some(PaneId::Inbox),
+            ..Session::default()
+        };
+        assert_eq!(Session::load(&path), wanted);
     }
 }

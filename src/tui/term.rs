@@ -22,6 +22,15 @@ pub mod tty;
 
 use std::time::Duration;
 
+/// What may be used of a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caps {
+    /// Wrap each frame as a synchronised update (mode 2026).
+    pub sync: bool,
+    /// Send colours. Without them bold, dim, italic, underline and reverse remain.
+    pub color: bool,
+}
+
 /// What the environment says about the terminal, read once and passed in as data.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment {
@@ -56,8 +65,8 @@ impl Environment {
     /// What a [`screen::Screen`] may use of this terminal. Synchronised output is always used: a terminal
     /// that does not know it ignores it.
     #[must_use]
-    pub fn caps(&self) -> screen::Caps {
-        screen::Caps { sync: true, color: !self.no_color }
+    pub fn caps(&self) -> Caps {
+        Caps { sync: true, color: !self.no_color }
     }
 
     /// Whether full-screen drawing can work here at all.

@@ -13,88 +13,8 @@ pub use file::{Source, ThemeError};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span as Painted};
 
+pub use crate::tui::text::{Role, SPEAKERS};
 use crate::tui::text::{Row, Span};
-
-/// How many speakers have colours and marks of their own; the ninth looks like the first.
-pub const SPEAKERS: usize = 8;
-
-macro_rules! roles {
-    ($($(#[$doc:meta])* $variant:ident = $key:literal,)*) => {
-        /// What a piece of the screen is. Speakers stand apart from the table since they are numbered.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Role {
-            $($(#[$doc])* $variant,)*
-            /// The name of a speaker, by a stable index; taken modulo [`SPEAKERS`].
-            Speaker(u8),
-        }
-
-        /// The roles a theme file may name, in the order of the file; speakers have the key `speakers`.
-        pub(crate) const NAMED: &[(&str, Role)] = &[$(($key, Role::$variant),)*];
-    };
-}
-
-roles! {
-    /// What was said.
-    Text = "text",
-    /// What explains it: time, version, author, counts, addresses.
-    Dim = "dim",
-    /// What is new or wants a decision.
-    Accent = "accent",
-    /// The title of a pane.
-    Title = "title",
-    /// The title of the pane that has the focus.
-    Focus = "focus",
-    /// Lines between panes.
-    Border = "border",
-    /// What is chosen.
-    Selection = "selection",
-    /// Text a search found.
-    Match = "match",
-    /// A line or word that came.
-    Added = "added",
-    /// A line or word that went.
-    Removed = "removed",
-    /// Something done.
-    Success = "success",
-    /// Something that may need somebody.
-    Warning = "warning",
-    /// Something that failed.
-    Error = "error",
-    /// A heading of a text.
-    Heading = "heading",
-    /// `**strong**` text.
-    Strong = "strong",
-    /// `*stressed*` text.
-    Emphasis = "emphasis",
-    /// `~~struck~~` text.
-    Struck = "struck",
-    /// Code, in a line or in a fence.
-    Code = "code",
-    /// The text of a link.
-    Link = "link",
-    /// Quoted text.
-    Quote = "quote",
-}
-
-impl Role {
-    /// The role of the speaker with this stable index in its group.
-    #[must_use]
-    pub fn speaker(index: usize) -> Self {
-        Self::Speaker((index % SPEAKERS) as u8)
-    }
-
-    /// Every role there is, each speaker once.
-    pub fn all() -> impl Iterator<Item = Self> {
-        NAMED.iter().map(|(_, role)| *role).chain((0..SPEAKERS).map(Self::speaker))
-    }
-
-    fn slot(self) -> usize {
-        match self {
-            Self::Speaker(index) => NAMED.len() + usize::from(index) % SPEAKERS,
-            named => NAMED.iter().position(|(_, role)| *role == named).unwrap_or(0),
-        }
-    }
-}
 
 /// A style for every role.
 #[derive(Debug, Clone, PartialEq, Eq)]

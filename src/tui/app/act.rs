@@ -4,11 +4,10 @@ use super::{App, TOAST};
 use crate::domain::{AgentId, ConversationId, ConversationOwner};
 use crate::engine::wire::{Address, Request};
 use crate::tui::command::Command;
-use crate::tui::dialog::Dialog;
 use crate::tui::dialog::commands::Commands;
 use crate::tui::dialog::confirm::{Choice, Confirm};
 use crate::tui::dialog::models::Models;
-use crate::tui::effect::{Act, Effect, Leave, Owner, Ticket, Toast};
+use crate::tui::effect::{Act, Effect, Leave, Owner, Toast};
 use crate::tui::pane::PaneId;
 use crate::tui::text::clean::clean_line;
 
@@ -17,11 +16,11 @@ impl App {
     pub(super) fn command(&mut self, command: Command) {
         match command {
             Command::Interrupt => self.interrupt(),
-            Command::Suspend => self.effects.push(Effect::Suspend),
+            Command::Suspend => self.mailbox.push(Act::Effect(Effect::Suspend)),
             Command::Close => {
                 self.dialogs.pop();
             }
-            Command::Help if !matches!(self.dialogs.last(), Some(Dialog::Commands(_))) => self.open(command),
+            Command::Help if !self.dialogs.last().is_some_and(|dialog| dialog.is_help()) => self.open(command),
             _ if !self.dialogs.is_empty() => {
                 self.with_dialog(|dialog, cx| dialog.command(command, cx));
             }
@@ -31,13 +30,8 @@ impl App {
             Command::NextPane if self.composing && self.complete_name() => {}
             Command::NextPane if self.composing => self.focus(self.pane),
             Command::NextPane => self.focus(self.pane.step(1)),
-            Command::PreviousPane => self.focus(self.pane.step(PaneId::ALL.len() - 1)),
-            Command::Roster => self.focus(PaneId::Roster),
-            Command::Conversation => self.focus(PaneId::Conversation),
-            Command::Blocks => self.focus(PaneId::Blocks),
-            Command::Jobs => self.focus(PaneId::Jobs),
-            Command::Inbox => self.focus(PaneId::Inbox),
-            Command::Mail => self.focus(PaneId::Mail),
+            Command::PreviousPane => self.focus(self.pane.step(PaneId::COUNT - 1)),
+            Command::Focus(id) => self.focus(id),
             Command::Zoom => self.zoom = !self.zoom,
             Command::Back if self.zoom => self.zoom = false,
             Command::PageUp | Command::PageDown if self.composing => {
@@ -58,7 +52,7 @@ impl App {
             [] => false,
             [_] => true,
             several => {
-                self.acts.push(Act::Toast(Toast::plain(clean_line(&several.join("  ")).into_owned())));
+                self.mailbox.push(Act::Toast(Toast::plain(clean_line(&several.join("  ")).into_owned())));
                 true
             }
         }
@@ -66,18 +60,17 @@ impl App {
 
     /// Opens the dialog of a command that applies anywhere.
     fn open(&mut self, command: Command) {
-        let dialog = match command {
-            Command::Palette => Dialog::Commands(Commands::palette(self.context())),
-            Command::Help => Dialog::Commands(Commands::help(self.context())),
-            _ => Dialog::Models(Box::new(Models::new(&self.model))),
-        };
-        self.dialogs.push(dialog);
+        self.dialogs.push(match command {
+            Command::Palette => Box::new(Commands::palette(self.context())),
+            Command::Help => Box::new(Commands::help(self.context())),
+            _ => Box::new(Models::new(&self.model)),
+        });
     }
 
     pub(super) fn focus(&mut self, id: PaneId) {
         self.composing = false;
         self.pane = id;
-        if id != PaneId::Conversation {
+        if id != PaneId::CENTRE {
             self.side = id;
         }
         if PaneId::LOWER.contains(&id) {
@@ -91,12 +84,12 @@ impl App {
             self.model.running_turn(&conversation.id).is_some() || self.model.queued(&conversation.id).next().is_some()
         });
         if let Some(conversation) = running.map(|conversation| conversation.id.clone()) {
-            self.ask(Owner::App, Request::Cancel { conversation });
+            self.mailbox.ask(Owner::App, Request::Cancel { conversation });
             return;
         }
-        let quit = |leave| vec![Act::Effect(Box::new(Effect::Quit(leave)))];
-        if self.dialogs.iter().any(|dialog| matches!(dialog, Dialog::Confirm(confirm) if confirm.quits())) {
-            self.effects.push(Effect::Quit(Leave::Stop));
+        let quit = |leave| vec![Act::Effect(Effect::Quit(leave))];
+        if self.dialogs.iter().any(|dialog| dialog.asks_to_quit()) {
+            self.mailbox.push(Act::Effect(Effect::Quit(Leave::Stop)));
             return;
         }
         let at_work = self.model.jobs_running() + self.model.jobs_waiting() + self.model.live.len();
@@ -106,35 +99,29 @@ impl App {
             _ if at_work == 0 && self.model.needs_you(None) > 0 => " What is not finished waits for your yes or no.",
             _ => " Work is not finished.",
         };
-        let edit =
-            self.panes.blocks.unsaved().and_then(|unsaved| self.model.block(&unsaved.block)).map_or_else(
-                String::new,
-                |block| {
-                    format!(" Your changes of {} are not saved: the next start opens them.", clean_line(&block.label))
-                },
-            );
-        let filled = |dialog: &Dialog| matches!(dialog, Dialog::Form(form) if form.is_changed());
-        let form = if self.dialogs.iter().any(filled) { " What you filled in is not saved." } else { "" };
-        let question = format!("Quit?{work}{edit}{form}");
+        let panes = PaneId::ALL.into_iter().filter_map(|id| self.panes.get(id).unsaved_note(&self.model));
+        let dialogs = self.dialogs.iter().filter_map(|dialog| dialog.unsaved_note()).map(ToOwned::to_owned);
+        let question: Vec<String> = std::iter::once(format!("Quit?{work}")).chain(panes).chain(dialogs).collect();
         let plain = if due > 0 { "quit; what is due waits for the next start" } else { "quit" };
         let mut choices = vec![Choice::new('q', plain, quit(Leave::Stop))];
         if due > 0 {
             choices.push(Choice::new('w', "quit, and keep working without a screen", quit(Leave::KeepWorking)));
         }
         choices.push(Choice::new('s', "stay", Vec::new()));
-        self.dialogs.push(Dialog::Confirm(Confirm::new(question, choices)));
+        self.dialogs.push(Box::new(Confirm::new(question.join(" "), choices)));
     }
 
-    /// Does what panes, dialogs and composer asked for, until nothing is left to do.
-    pub(super) fn settle(&mut self) {
-        while !self.acts.is_empty() {
-            for act in std::mem::take(&mut self.acts) {
-                self.act(act);
-            }
+    /// Does what panes, dialogs and composer asked for, until nothing is left to do, and returns the effects
+    /// among it, in order.
+    pub(super) fn settle(&mut self) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        while let Some(act) = self.mailbox.take() {
+            self.act(act, &mut effects);
         }
+        effects
     }
 
-    fn act(&mut self, act: Act) {
+    fn act(&mut self, act: Act, effects: &mut Vec<Effect>) {
         match act {
             Act::Toast(toast) => self.toast = Some((toast, self.look.now + TOAST)),
             Act::Focus(id) => self.focus(id),
@@ -144,7 +131,7 @@ impl App {
                 self.composer.prepend(&text);
                 self.composing = true;
             }
-            Act::Open(dialog) => self.dialogs.push(*dialog),
+            Act::Open(dialog) => self.dialogs.push(dialog),
             Act::Close => {
                 self.dialogs.pop();
             }
@@ -152,29 +139,23 @@ impl App {
             Act::Select(agent) => self.select(agent),
             Act::Goto(conversation, seq) => self.go_to(&conversation, seq),
             Act::Do(command) => self.command(command),
-            Act::Effect(effect) => self.effects.push(*effect),
+            Act::Effect(effect) => effects.push(effect),
             Act::Ask(owner, request) => {
-                self.ask(owner, *request);
+                self.mailbox.ask(owner, *request);
             }
             Act::Block(act) => self.panes.blocks.told(&act),
             Act::Decide(decision) if self.panes.inbox.is_decided(&decision.call) => {
-                self.acts.push(Act::Toast(Toast::error("this is decided already and being committed")));
+                self.mailbox.push(Act::Toast(Toast::error("this is decided already and being committed")));
             }
             Act::Decide(decision) => {
-                let serial = self.ask(Owner::Pane(PaneId::Inbox), decision.request());
+                let serial = self.mailbox.ask(Owner::Pane(PaneId::Inbox), decision.request());
                 self.panes.inbox.asked(serial, *decision);
             }
             Act::Post(draft) => {
-                let serial = self.ask(Owner::Pane(PaneId::Mail), draft.request());
+                let serial = self.mailbox.ask(Owner::Pane(PaneId::Mail), draft.request());
                 self.panes.mail.asked(serial, *draft);
             }
         }
-    }
-
-    fn ask(&mut self, owner: Owner, request: Request) -> u64 {
-        self.serial += 1;
-        self.effects.push(Effect::Ask(Ticket { owner, serial: self.serial }, request));
-        self.serial
     }
 
     pub(super) fn show(&mut self, address: Address) {

@@ -9,7 +9,7 @@ use crate::domain::GroupStatus;
 use crate::engine::wire::Address;
 use crate::tui::command::{Command, When};
 use crate::tui::effect::Tone;
-use crate::tui::layout::Layout;
+use crate::tui::layout::{Layout, has_name};
 use crate::tui::pane::{PaneId, put_row};
 use crate::tui::text::clean::clean_line;
 use crate::tui::text::width::{pad_left, truncate, width};
@@ -197,7 +197,8 @@ pub fn tabs(app: &App, buffer: &mut Buffer, tabs: &[(PaneId, Rect)], place: Rect
             false => (" ", Role::Dim),
         };
         let mut row = Row::default();
-        row.push(Span::new(format!("{mark}{} {}", id.number(), id.name()), role));
+        let name = if has_name(*id, *tab) { format!(" {}", id.name()) } else { String::new() };
+        row.push(Span::new(format!("{mark}{}{name}", id.number()), role));
         if let Some(badge) = app.panes.get(*id).badge(&app.look, &app.model) {
             row.push(Span::new(" ", Role::Dim));
             row.push(badge);
@@ -269,7 +270,9 @@ fn hinted(context: When) -> &'static [Command] {
         (When::FORM, &[C::NextField, C::Save, C::LeaveEditor]),
         (When::DIALOG, &[C::Open, C::Close]),
     ];
-    CONTEXTS.iter().find(|(when, _)| *when == context).map_or(&[], |(_, commands)| commands)
+    const PANE: &[Command] = &[C::Compose, C::Help];
+    let known = CONTEXTS.iter().find(|(when, _)| *when == context).map(|(_, commands)| *commands);
+    known.unwrap_or(if When::PANES.has(context) { PANE } else { &[] })
 }
 
 fn doing(app: &App) -> Row {
@@ -325,7 +328,7 @@ mod tests {
             When::DIALOG,
             When::MERGE,
             When::FORM,
-            When::DIALOG,
+            When::pane(PaneId::Probe),
         ] {
             assert!(!hinted(context).is_empty());
             for command in hinted(context) {

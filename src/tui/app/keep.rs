@@ -47,7 +47,6 @@ impl App {
         };
         if let Some(address) = session.address.filter(there) {
             self.show(address);
-            self.settle();
             if let Some((at, row)) = session.anchor {
                 self.panes.conversation.restore(Anchor::Top(Place { at, row }));
             }

@@ -4,16 +4,10 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::{App, chrome};
+use crate::tui::layout::inside;
 use crate::tui::pane::{PaneId, put, put_row};
 use crate::tui::text::Row;
 use crate::tui::theme::Role;
-
-/// A pane's area without its title row and, where there is room, without the empty row below.
-#[must_use]
-pub fn inside(area: Rect) -> Rect {
-    let head = if area.height >= 8 { 2 } else { 1 };
-    Rect { y: area.y + head, height: area.height.saturating_sub(head), ..area }
-}
 
 /// Draws one frame of what [`App::prepare`] has laid out.
 pub fn view(app: &App, frame: &mut Frame<'_>) {
@@ -36,7 +30,7 @@ pub fn view(app: &App, frame: &mut Frame<'_>) {
     app.composer.draw(frame, layout.composer, &app.look, composing);
     chrome::status_line(app, frame, layout);
     for dialog in &app.dialogs {
-        dialog.modal().draw(frame, screen, &app.look, &app.model);
+        dialog.draw(frame, screen, &app.look, &app.model);
     }
 }
 

@@ -2,7 +2,9 @@
 
 use crossterm::event::KeyCode;
 
-use super::{Key, When};
+use super::key::Key;
+use super::when::When;
+use crate::tui::pane::id::{PaneId, panes};
 
 /// A line of the table.
 #[derive(Debug, Clone, Copy)]
@@ -22,15 +24,17 @@ pub struct Entry {
 }
 
 macro_rules! commands {
-    ($($(#[$attr:meta])* $command:ident: $when:expr, [$($key:expr),* $(,)?] $(+ [$($pane:expr),*])?, $title:literal, $doc:literal;)*) => {
+    ($($part:ident { $($command:ident: $when:expr, [$($key:expr),* $(,)?] $(+ [$($pane:expr),*])?,
+        $title:literal, $doc:literal;)* })*) => {
         /// What there is to do.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Command {
-            $(#[doc = $doc] $command,)*
+            $($(#[doc = $doc] $command,)*)*
+            /// Gives a pane the focus.
+            Focus(PaneId),
         }
 
-        /// All commands, in the order they are listed.
-        pub const COMMANDS: &[Entry] = &[
+        $(const $part: &[Entry] = &[
             $(Entry {
                 command: Command::$command,
                 title: $title,
@@ -39,8 +43,43 @@ macro_rules! commands {
                 pane_keys: &[$($($pane),*)?],
                 when: $when,
             },)*
+        ];)*
+    };
+}
+
+macro_rules! pane_commands {
+    ($($(#[cfg($cfg:meta)])? $id:ident: $file:ident::$type:ident, $name:literal, $slot:ident, $goes:literal;)*) => {
+        const PANES: &[Entry] = &[
+            $($(#[cfg($cfg)])? Entry {
+                command: Command::Focus(PaneId::$id),
+                title: PaneId::$id.noun(),
+                doc: $goes,
+                keys: &[Key::alt(KeyCode::Char(PaneId::$id.digit()))],
+                pane_keys: &[Key::char(PaneId::$id.digit())],
+                when: When::OUTSIDE,
+            },)*
         ];
     };
+}
+
+panes!(pane_commands);
+
+/// All commands, in the order they are listed.
+pub const COMMANDS: &[Entry] = &listed();
+
+const fn listed() -> [Entry; FIRST.len() + PANES.len() + REST.len()] {
+    let parts = [FIRST, PANES, REST];
+    let mut all = [FIRST[0]; FIRST.len() + PANES.len() + REST.len()];
+    let (mut part, mut to) = (0, 0);
+    while part < parts.len() {
+        let mut at = 0;
+        while at < parts[part].len() {
+            all[to] = parts[part][at];
+            (at, to) = (at + 1, to + 1);
+        }
+        part += 1;
+    }
+    all
 }
 
 const LISTS: When = When::PANES.or(When::DIALOG).or(When::MERGE).or(When::JOB).or(When::CALL).or(When::LETTER);
@@ -48,6 +87,7 @@ const LISTS: When = When::PANES.or(When::DIALOG).or(When::MERGE).or(When::JOB).o
 const DECIDING: When = When::INBOX.or(When::CONVERSATION).or(When::CALL);
 
 commands! {
+FIRST {
     Send: When::COMPOSER, [Key::code(KeyCode::Enter)], "send",
         "Sends the message; `@name` at its start asks only that agent";
     NewLine: When::COMPOSER, [Key::ctrl('j'), Key::alt(KeyCode::Enter)], "new line", "Begins a new line";
@@ -59,18 +99,8 @@ commands! {
         "Goes to the next pane; behind `@na` in the composer, completes the name";
     PreviousPane: When::COMPOSER.or(When::PANES), [Key::code(KeyCode::BackTab)], "pane before",
         "Goes to the pane before";
-    Roster: When::OUTSIDE, [Key::alt(KeyCode::Char('1'))] + [Key::char('1')], "agents",
-        "Goes to the agents";
-    Conversation: When::OUTSIDE, [Key::alt(KeyCode::Char('2'))] + [Key::char('2')], "conversation",
-        "Goes to the conversation";
-    Blocks: When::OUTSIDE, [Key::alt(KeyCode::Char('3'))] + [Key::char('3')], "blocks",
-        "Goes to the blocks";
-    Jobs: When::OUTSIDE, [Key::alt(KeyCode::Char('4'))] + [Key::char('4')], "jobs",
-        "Goes to the jobs";
-    Inbox: When::OUTSIDE, [Key::alt(KeyCode::Char('5'))] + [Key::char('5')], "inbox",
-        "Goes to what waits for you";
-    Mail: When::OUTSIDE, [Key::alt(KeyCode::Char('6'))] + [Key::char('6')], "mail",
-        "Goes to the mail";
+}
+REST {
     Zoom: When::PANES, [Key::char('z')], "zoom", "Gives the pane the whole screen, or its place back";
 
     Up: LISTS.or(When::FORM), [Key::code(KeyCode::Up), Key::char('k')], "up", "Goes up";
@@ -143,4 +173,5 @@ commands! {
     Models: When::ANYWHERE, [Key::f(2)], "models", "Connects a language model";
     Interrupt: When::ANYWHERE, [Key::ctrl('c')], "cancel or quit", "Cancels the running reply, else asks to quit";
     Suspend: When::ANYWHERE, [Key::ctrl('z')], "suspend", "Suspends the workbench; `fg` brings it back";
+}
 }

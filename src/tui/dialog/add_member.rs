@@ -4,9 +4,9 @@ use crossterm::event::KeyEvent;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
+use super::Modal;
 use super::form::group::{candidates, name_in};
 use super::form::{Form, pick};
-use super::{Dialog, Modal};
 use crate::domain::GroupId;
 use crate::engine::wire::{Fault, GroupForm, Reply, Request};
 use crate::tui::command::Command;
@@ -52,7 +52,7 @@ impl AddMember {
             // Somebody new joins as soon as it is made.
             cx.act(Act::Close);
             if let Some(form) = Form::new_agent(cx.model, &self.group, &name) {
-                cx.act(Act::Open(Box::new(Dialog::Form(Box::new(form)))));
+                cx.open(form);
             }
             return;
         }

@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
+use super::deny::decide;
 use super::{Modal, frame_box};
 use crate::tui::command::{Command, When};
 use crate::tui::effect::{Act, Cx};
 use crate::tui::model::Model;
 use crate::tui::model::waiting::CallKey;
-use crate::tui::pane::inbox::{caller, decide, place, rows};
+use crate::tui::pane::inbox::rows::{self, caller, place};
 use crate::tui::pane::{Look, PaneId, put, put_row};
 use crate::tui::text::Row;
 use crate::tui::text::clean::clean_line;
@@ -76,7 +77,7 @@ impl Modal for OpenCall {
                 }
             }
             // It closes once the decision is committed.
-            _ => cx.acts.extend(decide(command, call, cx.model)),
+            _ => cx.acts(decide(command, call, cx.model)),
         }
     }
 

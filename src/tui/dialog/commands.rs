@@ -57,7 +57,7 @@ impl Commands {
         let mut lines: Vec<Line> = here.collect();
         // In a dialog nothing behind it can be reached.
         if !self.help && When::OUTSIDE.has(self.context) {
-            for (pane, when) in PaneId::ALL.into_iter().map(|pane| (pane, pane_context(pane))) {
+            for (pane, when) in PaneId::ALL.into_iter().map(|pane| (pane, When::pane(pane))) {
                 let new = |entry: &&Entry| !lines.iter().any(|line| line.entry.command == entry.command);
                 let more = COMMANDS.iter().filter(|entry| entry.when.has(when)).filter(new);
                 let more: Vec<Line> = more.map(|entry| Line { entry, pane: Some(pane) }).collect();
@@ -94,6 +94,10 @@ fn ranked(lines: Vec<Line>, typed: &str) -> Vec<Line> {
 }
 
 impl Modal for Commands {
+    fn is_help(&self) -> bool {
+        true
+    }
+
     fn key(&mut self, key: KeyEvent, _cx: &mut Cx<'_>) -> bool {
         let takes = self.typed.takes(&key);
         if takes && self.typed.key(key) {
@@ -133,10 +137,10 @@ impl Modal for Commands {
         let rows = usize::from(inside.height.saturating_sub(4));
         let skip = self.selected.saturating_sub(rows.saturating_sub(1));
         for ((at, line), y) in lines.iter().enumerate().skip(skip).take(rows).zip(inside.y + 2..) {
-            let context = line.pane.map_or(self.context, pane_context);
+            let context = line.pane.map_or(self.context, When::pane);
             let mut keys: Vec<String> = line.entry.keys_in(context).map(ToString::to_string).collect();
             keys.truncate(2);
-            let place = line.pane.map(|pane| format!("{}: ", pane.name().to_lowercase())).unwrap_or_default();
+            let place = line.pane.map(|pane| format!("{}: ", pane.noun())).unwrap_or_default();
             let spans = vec![
                 Span::new(format!(" {}", fit(&keys.join(" "), COLUMNS.0 - 1, ellipsis)), Role::Accent),
                 Span::new(pad(line.entry.title, COLUMNS.1), Role::Strong),
@@ -158,17 +162,6 @@ impl Modal for Commands {
             "Enter do it   Esc leave".to_owned()
         };
         put(buffer, (x, inside.bottom().saturating_sub(1)), inside.width, &hint, Role::Dim, theme);
-    }
-}
-
-fn pane_context(pane: PaneId) -> When {
-    match pane {
-        PaneId::Roster => When::ROSTER,
-        PaneId::Conversation => When::CONVERSATION,
-        PaneId::Blocks => When::BLOCKS,
-        PaneId::Jobs => When::JOBS,
-        PaneId::Inbox => When::INBOX,
-        PaneId::Mail => When::MAIL,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::tui::text::wrap::{Shape, wrap};
 use crate::tui::theme::Role;
 
 /// A question. Esc always means: nothing.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct Confirm {
     /// What is asked.
     pub question: String,
@@ -26,7 +26,7 @@ pub struct Confirm {
 }
 
 /// An answer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct Choice {
     /// Its letter.
     pub key: char,
@@ -43,17 +43,10 @@ impl Confirm {
         Self { question: question.into(), choices, selected: 0 }
     }
 
-    /// Whether it asks to quit.
-    #[must_use]
-    pub fn quits(&self) -> bool {
-        let quit = |act: &Act| matches!(act, Act::Effect(effect) if matches!(**effect, Effect::Quit(_)));
-        self.choices.iter().any(|choice| choice.acts.iter().any(quit))
-    }
-
-    fn choose(&self, at: usize, cx: &mut Cx<'_>) {
+    fn choose(&mut self, at: usize, cx: &mut Cx<'_>) {
         cx.act(Act::Close);
-        for act in self.choices.get(at).map(|choice| choice.acts.clone()).unwrap_or_default() {
-            cx.act(act);
+        if let Some(choice) = self.choices.get_mut(at) {
+            cx.acts(std::mem::take(&mut choice.acts));
         }
     }
 }
@@ -67,6 +60,11 @@ impl Choice {
 }
 
 impl Modal for Confirm {
+    fn asks_to_quit(&self) -> bool {
+        let quits = |act: &Act| matches!(act, Act::Effect(Effect::Quit(_)));
+        self.choices.iter().any(|choice| choice.acts.iter().any(quits))
+    }
+
     fn key(&mut self, key: KeyEvent, cx: &mut Cx<'_>) -> bool {
         let KeyCode::Char(letter) = key.code else { return false };
         let chosen = self.choices.iter().position(|choice| choice.key == letter && key.modifiers.is_empty());

@@ -11,7 +11,7 @@ use crate::tui::effect::{Act, Cx, Decision};
 use crate::tui::field::Field;
 use crate::tui::model::Model;
 use crate::tui::model::waiting::{CallKey, key};
-use crate::tui::pane::inbox::caller;
+use crate::tui::pane::inbox::rows::caller;
 use crate::tui::pane::{Look, put};
 use crate::tui::text::clean::clean_line;
 use crate::tui::theme::Role;
@@ -34,6 +34,19 @@ impl Deny {
     pub fn new(call: &PendingCall, model: &Model, reason: &str) -> Self {
         let title = format!("Deny {} to {}", clean_line(&call.name), caller(call, model));
         Self { call: key(call), title, reason: Field::line(reason) }
+    }
+}
+
+/// What deciding on a call by a command leads to: at once, or after a reason is typed.
+#[must_use]
+pub fn decide(command: Command, call: &PendingCall, model: &Model) -> Option<Act> {
+    let yes =
+        |for_run| Act::Decide(Box::new(Decision { call: key(call), approve: true, for_run, reason: String::new() }));
+    match command {
+        Command::Approve => Some(yes(false)),
+        Command::ApproveRun => Some(yes(true)),
+        Command::Deny => Some(Act::open(Deny::new(call, model, ""))),
+        _ => None,
     }
 }
 

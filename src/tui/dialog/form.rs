@@ -19,9 +19,9 @@ use crossterm::event::KeyEvent;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
+use super::Modal;
 use super::confirm::{Choice, Confirm};
 use super::models::Models;
-use super::{Dialog, Modal};
 use crate::domain::{AgentId, Block, BlockId, GroupId, ManagerType};
 use crate::engine::wire::{Address, AgentForm, Fault, GroupForm, Reply, Request};
 use crate::tui::command::{Command, When};
@@ -263,7 +263,7 @@ impl Form {
             Choice::new('l', "leave it; what was filled in is lost", vec![Act::Close]),
         ];
         let question = format!("Leave \"{}\" without saving?", self.title);
-        cx.act(Act::Open(Box::new(Dialog::Confirm(Confirm::new(question, choices)))));
+        cx.open(Confirm::new(question, choices));
     }
 }
 
@@ -295,6 +295,10 @@ fn words(key: Key) -> &'static [&'static str] {
 impl Modal for Form {
     fn context(&self) -> When {
         When::FORM
+    }
+
+    fn unsaved_note(&self) -> Option<&'static str> {
+        self.is_changed().then_some("What you filled in is not saved.")
     }
 
     fn key(&mut self, key: KeyEvent, _cx: &mut Cx<'_>) -> bool {
@@ -345,7 +349,7 @@ impl Modal for Form {
                     cx.editor(field.text());
                 }
             }
-            Command::Models => cx.act(Act::Open(Box::new(Dialog::Models(Box::new(Models::new(cx.model)))))),
+            Command::Models => cx.open(Models::new(cx.model)),
             _ => {}
         }
     }

@@ -6,15 +6,17 @@ use jiff::Timestamp;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
+use super::call::scrolled;
 use super::confirm::{Choice, Confirm};
-use super::{Dialog, Modal, frame_box};
+use super::{Modal, frame_box};
 use crate::domain::memory::{Merge, merge};
 use crate::domain::{BlockId, Job, JobId, JobState};
 use crate::engine::wire::{Address, Fault, JobDetail, JobEdit, Reply, Request, RowUpdate, Update};
 use crate::tui::command::{Command, When};
 use crate::tui::effect::{Act, Cx, Owner};
 use crate::tui::model::Model;
-use crate::tui::pane::{Look, PaneId, jobs, put, put_row};
+use crate::tui::pane::jobs::rows::{changes_at, trigger};
+use crate::tui::pane::{Look, PaneId, put, put_row};
 use crate::tui::text::Row;
 use crate::tui::text::clean::clean_line;
 use crate::tui::theme::Role;
@@ -49,7 +51,7 @@ impl OpenJob {
     #[must_use]
     pub fn acts(self) -> [Act; 2] {
         let request = Request::JobDetail { id: self.id.clone() };
-        [Act::Open(Box::new(Dialog::Job(Box::new(self)))), Act::Ask(Owner::Dialog, Box::new(request))]
+        [Act::open(self), Act::Ask(Owner::Dialog, Box::new(request))]
     }
 
     fn job<'a>(&'a self, model: &'a Model) -> Option<&'a Job> {
@@ -96,7 +98,7 @@ impl OpenJob {
         let question = format!("Undo {} {edits} of this job in {}?", detail.edits.len(), labels.join(", "));
         let choices =
             vec![Choice::new('y', "undo them as a new version", asked), Choice::new('n', "leave them", Vec::new())];
-        cx.act(Act::Open(Box::new(Dialog::Confirm(Confirm::new(question, choices)))));
+        cx.open(Confirm::new(question, choices));
     }
 
     fn ask_jobs(request: Request, cx: &mut Cx<'_>) {
@@ -139,17 +141,11 @@ impl Modal for OpenJob {
     }
 
     fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
-        let most = self.rows.len().saturating_sub(self.height);
-        let page = self.height.max(2) - 1;
+        if let Some(top) = scrolled(command, self.top, self.rows.len(), self.height) {
+            self.top = top;
+            return;
+        }
         match command {
-            Command::Up => self.top = self.top.saturating_sub(1),
-            Command::Down => self.top = (self.top + 1).min(most),
-            Command::HalfUp => self.top = self.top.saturating_sub(page / 2),
-            Command::HalfDown => self.top = (self.top + page / 2).min(most),
-            Command::PageUp => self.top = self.top.saturating_sub(page),
-            Command::PageDown => self.top = (self.top + page).min(most),
-            Command::Top => self.top = 0,
-            Command::End => self.top = most,
             Command::Open => self.go(cx),
             Command::Undo => self.ask_undo(cx),
             Command::Cancel if self.job(cx.model).is_some_and(|job| !job.state.is_final()) => {
@@ -193,7 +189,7 @@ impl Modal for OpenJob {
         let rows = detail::rows(job.as_ref(), self.detail.as_ref(), cells, look);
         self.rows = rows;
         self.top = self.top.min(self.rows.len().saturating_sub(self.height));
-        self.until = job.and_then(|job| jobs::rows::changes_at(&job, look));
+        self.until = job.and_then(|job| changes_at(&job, look));
     }
 
     fn wake(&self) -> Option<Timestamp> {
@@ -202,7 +198,7 @@ impl Modal for OpenJob {
 
     fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, model: &Model) {
         let name = self.job(model).map(|job| clean_line(model.name_of(&job.agent))).unwrap_or_default();
-        let cause = self.job(model).map(jobs::rows::trigger).unwrap_or_default();
+        let cause = self.job(model).map(trigger).unwrap_or_default();
         let title = format!("Job: {name}, {cause}");
         let inside = frame_box(frame, screen, Self::size(screen), &title, look);
         let room = inside.width.saturating_sub(2);

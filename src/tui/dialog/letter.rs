@@ -4,6 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::call::scrolled;
+use super::write::answer;
 use super::{Modal, frame_box};
 use crate::domain::{Mail, MailId};
 use crate::engine::wire::{Address, Fault, Reply, Request};
@@ -11,7 +12,7 @@ use crate::tui::command::{Command, When};
 use crate::tui::effect::{Act, Cx};
 use crate::tui::model::Model;
 use crate::tui::model::waiting::is_new;
-use crate::tui::pane::mail::{answer, rows};
+use crate::tui::pane::mail::rows;
 use crate::tui::pane::{Look, PaneId, put, put_row};
 use crate::tui::text::Row;
 use crate::tui::theme::Role;

@@ -15,7 +15,6 @@ use crate::tui::command::{Command, When};
 use crate::tui::effect::{Act, BlockAct, Cx};
 use crate::tui::field::Field;
 use crate::tui::model::Model;
-use crate::tui::pane::blocks::too_long;
 use crate::tui::pane::{Look, put, put_row};
 use crate::tui::text::clean::{clean, clean_line};
 use crate::tui::text::width::fit;
@@ -238,6 +237,13 @@ fn part(whose: &str, text: &str, role: Role, (cells, most): (usize, usize), look
         }
     }
     rows
+}
+
+/// The sentence for a value that is longer than its block may be.
+pub(in crate::tui) fn too_long(label: &str, value: &str, limit: u32, why: &str) -> Option<String> {
+    let count = value.chars().count();
+    let over = count.checked_sub(limit as usize).filter(|over| *over > 0)?;
+    Some(format!("{label} holds {limit} characters and {why}this has {count}: shorten it by {over}"))
 }
 
 impl Modal for Clash {

@@ -10,7 +10,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::confirm::{Choice, Confirm};
-use super::{Dialog, Modal, frame_box};
+use super::{Modal, frame_box};
 use crate::config::{KeySource, Provider, ProviderKind};
 use crate::engine::wire::{Fault, Reply, Request};
 use crate::tui::command::Command;
@@ -192,7 +192,7 @@ impl Models {
             Choice::new('y', format!("set them to {name}"), set.collect()),
             Choice::new('n', "leave them; m in the agents sets one by one", Vec::new()),
         ];
-        cx.act(Act::Open(Box::new(Dialog::Confirm(Confirm::new(question, choices)))));
+        cx.open(Confirm::new(question, choices));
     }
 
     fn turn(&mut self, forward: bool) {

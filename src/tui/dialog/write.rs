@@ -5,8 +5,8 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::confirm::{Choice, Confirm};
-use super::{Dialog, Modal, frame_box};
-use crate::domain::{MailId, Priority};
+use super::{Modal, frame_box};
+use crate::domain::{AgentId, Mail, MailId, Priority};
 use crate::tui::command::Command;
 use crate::tui::effect::{Act, Cx, Draft};
 use crate::tui::field::Field;
@@ -18,7 +18,7 @@ use crate::tui::theme::Role;
 /// The dialog.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Write {
-    to: crate::domain::AgentId,
+    to: AgentId,
     in_reply_to: Option<MailId>,
     priority: Priority,
     text: Field,
@@ -51,7 +51,25 @@ impl Write {
         }
         let choices =
             vec![Choice::new('k', "keep writing", Vec::new()), Choice::new('t', "throw it away", vec![Act::Close])];
-        cx.act(Act::Open(Box::new(Dialog::Confirm(Confirm::new("This mail is not sent.", choices)))));
+        cx.open(Confirm::new("This mail is not sent.", choices));
+    }
+}
+
+/// Begins mail to an agent.
+pub fn write(to: AgentId, cx: &mut Cx<'_>) {
+    let draft = Draft { to, text: String::new(), priority: Priority::Normal, in_reply_to: None };
+    cx.open(Write::new(&draft));
+}
+
+/// Begins an answer to mail that was for the person.
+pub fn answer(mail: &Mail, cx: &mut Cx<'_>) {
+    match (&mail.from, &mail.to) {
+        (Some(from), None) => {
+            let (to, in_reply_to) = (from.clone(), Some(mail.id.clone()));
+            let draft = Draft { to, text: String::new(), priority: mail.priority, in_reply_to };
+            cx.open(Write::new(&draft));
+        }
+        _ => cx.fault("this mail is not to you; w writes to the selected agent"),
     }
 }
 

@@ -21,7 +21,6 @@ use crate::domain::state::Kind;
 use crate::domain::{Agent, Block, BlockId, Change, Conflict};
 use crate::engine::wire::{Fault, Reply, Update};
 use crate::tui::command::{Command, When};
-use crate::tui::dialog::Dialog;
 use crate::tui::dialog::confirm::{Choice, Confirm};
 use crate::tui::effect::{Act, BlockAct, Cx};
 use crate::tui::model::Model;
@@ -30,7 +29,6 @@ use crate::tui::text::clean::clean_line;
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
 
-pub(in crate::tui) use edit::too_long;
 use edit::{After, Edit};
 use history::History;
 
@@ -130,7 +128,7 @@ impl Blocks {
                     Choice::new('k', "keep editing", Vec::new()),
                 ];
                 let question = format!("Your changes of {} are not saved.", name.unwrap_or_default());
-                cx.act(Act::Open(Box::new(Dialog::Confirm(Confirm::new(question, choices)))));
+                cx.open(Confirm::new(question, choices));
             }
             _ => {}
         }
@@ -418,6 +416,11 @@ impl Pane for Blocks {
 
     fn fills_screen(&self) -> bool {
         self.edit.is_some()
+    }
+
+    fn unsaved_note(&self, model: &Model) -> Option<String> {
+        let block = model.block(&self.unsaved()?.block)?;
+        Some(format!("Your changes of {} are not saved: the next start opens them.", clean_line(&block.label)))
     }
 
     fn title(&self, _model: &Model) -> Option<String> {

@@ -11,18 +11,16 @@ use ratatui::layout::Rect;
 
 use super::list::{Item, List};
 use super::{Look, Pane, unreadable};
+use crate::domain::PendingCall;
 use crate::domain::state::Kind;
-use crate::domain::{ConversationOwner, PendingCall, Run};
-use crate::engine::wire::{Address, Fault, Reply};
+use crate::engine::wire::{Fault, Reply};
 use crate::tui::command::{Command, When};
-use crate::tui::dialog::Dialog;
 use crate::tui::dialog::call::OpenCall;
-use crate::tui::dialog::deny::Deny;
-use crate::tui::effect::{Act, Cx, Decision};
+use crate::tui::dialog::deny::{Deny, decide};
+use crate::tui::effect::{Cx, Decision};
 use crate::tui::model::Model;
 use crate::tui::model::waiting::{CallKey, key};
 use crate::tui::text::Span;
-use crate::tui::text::clean::clean_line;
 use crate::tui::theme::Role;
 
 /// The pane's own state.
@@ -52,37 +50,6 @@ impl Inbox {
     }
 }
 
-/// What deciding on a call by a command leads to: at once, or after a reason is typed.
-#[must_use]
-pub fn decide(command: Command, call: &PendingCall, model: &Model) -> Option<Act> {
-    let yes =
-        |for_run| Act::Decide(Box::new(Decision { call: key(call), approve: true, for_run, reason: String::new() }));
-    match command {
-        Command::Approve => Some(yes(false)),
-        Command::ApproveRun => Some(yes(true)),
-        Command::Deny => Some(Act::Open(Box::new(Dialog::Deny(Box::new(Deny::new(call, model, "")))))),
-        _ => None,
-    }
-}
-
-/// Whom to show to see what a call is about: the group, or the agent spoken to alone.
-#[must_use]
-pub fn place(call: &PendingCall, model: &Model) -> Option<Address> {
-    let run = model.run(&call.run)?;
-    match model.conversation(&run.conversation).map(|talk| talk.owner.clone()) {
-        Some(ConversationOwner::Group(id)) => Some(Address::Group(id)),
-        Some(ConversationOwner::Agent(id)) => Some(Address::Agent(id)),
-        Some(ConversationOwner::Job(_)) | None => run.group().cloned().map(Address::Group),
-    }
-}
-
-/// Who makes a call, by name.
-#[must_use]
-pub fn caller(call: &PendingCall, model: &Model) -> String {
-    let agent = model.run(&call.run).and_then(Run::agent).and_then(|id| model.agent(id));
-    agent.map_or_else(|| "somebody".to_owned(), |agent| clean_line(&agent.name).into_owned())
-}
-
 impl Pane for Inbox {
     fn context(&self) -> When {
         When::INBOX
@@ -100,9 +67,9 @@ impl Pane for Inbox {
             return;
         };
         match command {
-            Command::Open => cx.act(Act::Open(Box::new(Dialog::Call(Box::new(OpenCall::new(key(call))))))),
+            Command::Open => cx.open(OpenCall::new(key(call))),
             Command::Copy => cx.copy(rows::whole(call), "call"),
-            _ => cx.acts.extend(decide(command, call, cx.model)),
+            _ => cx.acts(decide(command, call, cx.model)),
         }
     }
 
@@ -121,7 +88,7 @@ impl Pane for Inbox {
         let call = decision.as_ref().and_then(|decision| cx.model.call(&decision.call));
         if let (Some(call), Some(decision)) = (call, decision.as_ref().filter(|decision| !decision.reason.is_empty())) {
             let deny = Deny::new(call, cx.model, &decision.reason);
-            cx.act(Act::Open(Box::new(Dialog::Deny(Box::new(deny)))));
+            cx.open(deny);
         }
     }
 

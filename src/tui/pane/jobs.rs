@@ -13,7 +13,6 @@ use crate::domain::state::Kind;
 use crate::domain::{Job, JobId, JobState};
 use crate::engine::wire::{Fault, Reply, Request, Update};
 use crate::tui::command::{Command, When};
-use crate::tui::dialog::Dialog;
 use crate::tui::dialog::confirm::{Choice, Confirm};
 use crate::tui::dialog::job::OpenJob;
 use crate::tui::effect::{Act, Cx, Owner};
@@ -53,9 +52,9 @@ impl Jobs {
         let name = agent_name(cx.model, job);
         let id = job.id.clone();
         match command {
-            Command::Open => cx.acts.extend(OpenJob::new(id).acts()),
+            Command::Open => cx.acts(OpenJob::new(id).acts()),
             Command::Undo if job.edits == 0 => cx.fault(format!("{name} changed nothing in this job: nothing to undo")),
-            Command::Undo => cx.acts.extend(OpenJob::to_undo(id).acts()),
+            Command::Undo => cx.acts(OpenJob::to_undo(id).acts()),
             Command::Cancel if job.state.is_final() => {
                 cx.fault(format!("this job of {name} is over; r works it off again"));
             }
@@ -66,7 +65,7 @@ impl Jobs {
                     Choice::new('n', "let it work", Vec::new()),
                 ];
                 let question = format!("Cancel the job of {name} that is running?");
-                cx.act(Act::Open(Box::new(Dialog::Confirm(Confirm::new(question, choices)))));
+                cx.open(Confirm::new(question, choices));
             }
             Command::Cancel => self.ask(Request::CancelJob { id }, format!("job of {name} cancelled"), cx),
             Command::Retry => match &job.state {

@@ -11,13 +11,12 @@ use ratatui::layout::Rect;
 use super::list::{Item, List};
 use super::{Look, Pane, unreadable};
 use crate::domain::state::Kind;
-use crate::domain::{AgentId, Mail, MailId, Priority};
+use crate::domain::{AgentId, Mail, MailId};
 use crate::engine::wire::{Fault, Reply, RowUpdate, Update};
 use crate::tui::command::{Command, When};
-use crate::tui::dialog::Dialog;
 use crate::tui::dialog::letter::Letter;
-use crate::tui::dialog::write::Write;
-use crate::tui::effect::{Act, Cx, Draft};
+use crate::tui::dialog::write::{Write, answer, write};
+use crate::tui::effect::{Cx, Draft};
 use crate::tui::model::Model;
 use crate::tui::text::Span;
 use crate::tui::text::clean::clean_for_copy;
@@ -54,24 +53,6 @@ impl Mails {
     }
 }
 
-/// Begins mail to an agent.
-pub fn write(to: AgentId, cx: &mut Cx<'_>) {
-    let draft = Draft { to, text: String::new(), priority: Priority::Normal, in_reply_to: None };
-    cx.act(Act::Open(Box::new(Dialog::Write(Box::new(Write::new(&draft))))));
-}
-
-/// Begins an answer to mail that was for the person.
-pub fn answer(mail: &Mail, cx: &mut Cx<'_>) {
-    match (&mail.from, &mail.to) {
-        (Some(from), None) => {
-            let (to, in_reply_to) = (from.clone(), Some(mail.id.clone()));
-            let draft = Draft { to, text: String::new(), priority: mail.priority, in_reply_to };
-            cx.act(Act::Open(Box::new(Dialog::Write(Box::new(Write::new(&draft))))));
-        }
-        _ => cx.fault("this mail is not to you; w writes to the selected agent"),
-    }
-}
-
 impl Pane for Mails {
     fn context(&self) -> When {
         When::MAIL
@@ -84,7 +65,7 @@ impl Pane for Mails {
         let mail = self.list.selected().and_then(|id| cx.model.mail(id));
         match (command, mail) {
             (Command::Open, Some(mail)) => {
-                cx.act(Act::Open(Box::new(Dialog::Letter(Box::new(Letter::new(mail.id.clone()))))));
+                cx.open(Letter::new(mail.id.clone()));
             }
             (Command::Answer, Some(mail)) => answer(mail, cx),
             (Command::Copy, Some(mail)) => cx.copy(clean_for_copy(&mail.text), "mail"),
@@ -136,7 +117,7 @@ impl Pane for Mails {
                 cx.fault(fault.text);
                 // What was written is not lost.
                 if let Some(draft) = draft {
-                    cx.act(Act::Open(Box::new(Dialog::Write(Box::new(Write::new(&draft))))));
+                    cx.open(Write::new(&draft));
                 }
             }
         }

@@ -3,6 +3,8 @@
 mod change;
 mod rows;
 
+pub use rows::Key;
+
 use std::collections::BTreeMap;
 
 use crossterm::event::MouseEvent;
@@ -10,13 +12,13 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::list::{Item, List};
-use super::{Look, Pane, mail, put_row, unreadable};
+use super::{Look, Pane, put_row, unreadable};
 use crate::domain::state::Kind;
 use crate::domain::{AgentId, Conversation, ConversationOwner, Group, GroupId, GroupStatus};
 use crate::engine::wire::{Address, Fault, Reply, Request};
 use crate::tui::command::{Command, When};
-use crate::tui::dialog::Dialog;
 use crate::tui::dialog::set_model::SetModel;
+use crate::tui::dialog::write::write;
 use crate::tui::effect::{Act, Cx};
 use crate::tui::model::Model;
 use crate::tui::text::Span;
@@ -32,14 +34,8 @@ fn explanation_rows(height: u16) -> u16 {
     }
 }
 
-/// What a row of the roster is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Key {
-    /// A group.
-    Group(GroupId),
-    /// An agent of a group.
-    Agent(GroupId, AgentId),
-}
+/// A deletion that was looked at: its request, what goes, and its name.
+type Looked = (u64, Address, String);
 
 /// The pane's own state.
 #[derive(Debug, Default)]
@@ -50,7 +46,7 @@ pub struct Roster {
     /// The group that was shown when the selection last followed.
     shown: Option<GroupId>,
     /// The deletion that was looked at last.
-    looked: Option<change::Looked>,
+    looked: Option<Looked>,
 }
 
 impl Roster {
@@ -121,7 +117,7 @@ impl Roster {
         match command {
             Command::SetModel => {
                 if let Some(dialog) = SetModel::new(cx.model, &agent) {
-                    cx.act(Act::Open(Box::new(Dialog::SetModel(dialog))));
+                    cx.open(dialog);
                 }
             }
             Command::RunNow => Self::run_now(group, agent, cx),
@@ -154,7 +150,7 @@ impl Pane for Roster {
             (Command::SetModel | Command::RunNow, Some(Key::Agent(group, agent))) => {
                 Self::about_agent(command, group, agent, cx);
             }
-            (Command::WriteMail, Some(Key::Agent(_, agent))) => mail::write(agent, cx),
+            (Command::WriteMail, Some(Key::Agent(_, agent))) => write(agent, cx),
             (Command::WriteMail, _) => cx.fault("select an agent first: mail goes to one agent"),
             (Command::SetModel | Command::RunNow, _) => {
                 cx.fault("select an agent first: a group has no model of its own");

@@ -18,7 +18,7 @@ use ratatui::layout::{Position, Size};
 use ratatui::style::{Color, Modifier};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::screen::Caps;
+use super::Caps;
 use super::sequence::{SYNC_BEGIN, SYNC_END};
 
 /// From this many default blanks in a row on, erasing them is shorter than printing them.

@@ -5,16 +5,8 @@
 use ratatui::layout::Size;
 use ratatui::{Frame, Terminal};
 
+pub use super::Caps;
 use super::backend::FrameBackend;
-
-/// What may be used of a terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Caps {
-    /// Wrap each frame as a synchronised update (mode 2026).
-    pub sync: bool,
-    /// Send colours. Without them bold, dim, italic, underline and reverse remain.
-    pub color: bool,
-}
 
 /// A terminal's picture as it was last written, and what turns it into the next.
 #[derive(Debug)]

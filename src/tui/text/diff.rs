@@ -4,14 +4,13 @@
 
 use std::borrow::Cow;
 
-use diffy::{DiffOptions, Line};
 use ratatui::style::Modifier;
+use similar::{Algorithm, DiffOp, DiffTag, capture_diff_slices, group_diff_ops};
 
 use super::clean::clean;
 use super::wrap::{Mode, Shape, wrap};
-use super::{Row, Span, push_joined};
+use super::{Role, Row, Span, push_joined};
 use crate::tui::glyph::GlyphSet;
-use crate::tui::theme::Role;
 
 /// Lines that differ, above which they are not compared with each other any more but shown as all old, all
 /// new: comparing costs the product of both counts at worst.
@@ -51,8 +50,25 @@ pub fn lines(old: &str, new: &str, context: usize) -> Vec<DiffLine> {
     if old == new {
         return Vec::new();
     }
-    let compared = compare(&old, &new);
-    keep_context(pair_words(&compared), context)
+    let (old, new): (Vec<_>, Vec<_>) = (old.split_inclusive('\n').collect(), new.split_inclusive('\n').collect());
+    let mut out = Vec::new();
+    let skip = |count: usize, out: &mut Vec<DiffLine>| {
+        if count > 0 {
+            out.push(DiffLine { sign: Sign::Skipped(count), spans: Vec::new() });
+        }
+    };
+    let mut told = 0;
+    for op in group_diff_ops(compare(&old, &new), context.min(old.len())).into_iter().flatten() {
+        let (tag, was, is) = op.as_tag_tuple();
+        skip(was.start - told, &mut out);
+        told = was.end;
+        match tag {
+            DiffTag::Equal => out.extend(old[was].iter().map(|line| plain(Sign::Same, line))),
+            DiffTag::Delete | DiffTag::Insert | DiffTag::Replace => replace(&old[was], &new[is], &mut out),
+        }
+    }
+    skip(old.len() - told, &mut out);
+    out
 }
 
 /// The difference as rows of `cells`: `+`, `-` or a space, then the text, wrapped under itself.
@@ -90,86 +106,29 @@ fn with_end(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Every line of both texts with its sign, in order.
-fn compare<'a>(old: &'a str, new: &'a str) -> Vec<(Sign, &'a str)> {
-    let (old, new): (Vec<_>, Vec<_>) = (old.split_inclusive('\n').collect(), new.split_inclusive('\n').collect());
-    let head = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
+/// How the lines of one text become those of the other.
+fn compare(old: &[&str], new: &[&str]) -> Vec<DiffOp> {
+    let head = old.iter().zip(new).take_while(|(a, b)| a == b).count();
     let tail = old[head..].iter().rev().zip(new[head..].iter().rev()).take_while(|(a, b)| a == b).count();
-    let (gone, come) = (&old[head..old.len() - tail], &new[head..new.len() - tail]);
-    let same = |lines: &[&'a str]| lines.iter().map(|line| (Sign::Same, *line)).collect::<Vec<_>>();
-    let mut out = same(&old[..head]);
-    if gone.len() + come.len() > MAX_COMPARED {
-        out.extend(gone.iter().map(|line| (Sign::Removed, *line)));
-        out.extend(come.iter().map(|line| (Sign::Added, *line)));
-    } else {
-        let (mut gone, mut come) = (gone.iter(), come.iter());
-        for sign in signs(&gone.as_slice().concat(), &come.as_slice().concat()) {
-            let line = match sign {
-                Sign::Added => come.next(),
-                Sign::Removed => gone.next(),
-                Sign::Same | Sign::Skipped(_) => {
-                    come.next();
-                    gone.next()
-                }
-            };
-            out.extend(line.map(|line| (sign, *line)));
-        }
+    let (old_len, new_len) = (old.len() - head - tail, new.len() - head - tail);
+    if old_len + new_len <= MAX_COMPARED {
+        return capture_diff_slices(Algorithm::Myers, old, new);
     }
-    out.extend(same(&old[old.len() - tail..]));
-    out
+    vec![
+        DiffOp::Equal { old_index: 0, new_index: 0, len: head },
+        DiffOp::Replace { old_index: head, old_len, new_index: head, new_len },
+        DiffOp::Equal { old_index: old.len() - tail, new_index: new.len() - tail, len: tail },
+    ]
 }
 
-/// The signs of all lines of two texts, in order.
-fn signs(old: &str, new: &str) -> Vec<Sign> {
-    if old == new {
-        return old.lines().map(|_| Sign::Same).collect();
-    }
-    let mut options = DiffOptions::new();
-    // As much context as there can be lines: one hunk then holds all of them.
-    options.set_context_len(old.len() + new.len());
-    let patch = options.create_patch(old, new);
-    let lines = patch.hunks().iter().flat_map(diffy::Hunk::lines);
-    lines
-        .map(|line| match line {
-            Line::Context(_) => Sign::Same,
-            Line::Delete(_) => Sign::Removed,
-            Line::Insert(_) => Sign::Added,
-        })
-        .collect()
-}
-
-/// Within each run of removed lines followed by added ones, the first replaces the first and so on.
-fn pair_words(compared: &[(Sign, &str)]) -> Vec<DiffLine> {
-    let mut out = Vec::with_capacity(compared.len());
-    let mut rest = compared;
-    while let Some((sign, line)) = rest.first() {
-        if *sign != Sign::Removed {
-            out.push(plain(*sign, line));
-            rest = &rest[1..];
-            continue;
-        }
-        let gone = rest.iter().take_while(|(sign, _)| *sign == Sign::Removed).count();
-        let come = rest[gone..].iter().take_while(|(sign, _)| *sign == Sign::Added).count();
-        let (mut removed, mut added) = (Vec::new(), Vec::new());
-        for index in 0..gone.max(come) {
-            let was = (index < gone).then(|| rest[index].1);
-            let is = (index < come).then(|| rest[gone + index].1);
-            match (was, is) {
-                (Some(was), Some(is)) => {
-                    let (was, is) = words(was, is);
-                    removed.push(was);
-                    added.push(is);
-                }
-                (Some(was), None) => removed.push(plain(Sign::Removed, was)),
-                (None, Some(is)) => added.push(plain(Sign::Added, is)),
-                (None, None) => {}
-            }
-        }
-        out.append(&mut removed);
-        out.append(&mut added);
-        rest = &rest[gone + come..];
-    }
-    out
+/// Lines that went and those that came for them: the first replaces the first and so on.
+fn replace(gone: &[&str], come: &[&str], out: &mut Vec<DiffLine>) {
+    let pairs = gone.len().min(come.len());
+    let (mut removed, mut added): (Vec<_>, Vec<_>) = gone.iter().zip(come).map(|(was, is)| words(was, is)).unzip();
+    removed.extend(gone[pairs..].iter().map(|line| plain(Sign::Removed, line)));
+    added.extend(come[pairs..].iter().map(|line| plain(Sign::Added, line)));
+    out.append(&mut removed);
+    out.append(&mut added);
 }
 
 fn role(sign: Sign) -> Role {
@@ -191,26 +150,20 @@ fn words(was: &str, is: &str) -> (DiffLine, DiffLine) {
     if old.len() + new.len() > MAX_WORDS {
         return (plain(Sign::Removed, was), plain(Sign::Added, is));
     }
-    let joined = |words: &[&str]| words.iter().flat_map(|word| [*word, "\n"]).collect::<String>();
-    let signs = signs(&joined(&old), &joined(&new));
-    let kept = signs.iter().filter(|sign| **sign == Sign::Same).count();
+    let ops = capture_diff_slices(Algorithm::Myers, &old, &new);
+    let same = |op: &DiffOp| op.tag() == DiffTag::Equal;
+    let kept: usize = ops.iter().filter(|op| same(op)).map(|op| op.old_range().len()).sum();
     if kept * 3 < old.len().max(new.len()) {
         return (plain(Sign::Removed, was), plain(Sign::Added, is));
     }
     let (mut removed, mut added) = (Vec::new(), Vec::new());
-    let (mut old, mut new) = (old.into_iter(), new.into_iter());
-    for sign in signs {
-        let modifier = if sign == Sign::Same { Modifier::empty() } else { Modifier::BOLD };
-        let mark = |word: &str, role| Span::new(word, role).with(modifier);
-        if sign != Sign::Added
-            && let Some(word) = old.next()
-        {
-            push_joined(&mut removed, mark(word, Role::Removed));
+    for op in &ops {
+        let modifier = if same(op) { Modifier::empty() } else { Modifier::BOLD };
+        for word in &old[op.old_range()] {
+            push_joined(&mut removed, Span::new(*word, Role::Removed).with(modifier));
         }
-        if sign != Sign::Removed
-            && let Some(word) = new.next()
-        {
-            push_joined(&mut added, mark(word, Role::Added));
+        for word in &new[op.new_range()] {
+            push_joined(&mut added, Span::new(*word, Role::Added).with(modifier));
         }
     }
     (DiffLine { sign: Sign::Removed, spans: removed }, DiffLine { sign: Sign::Added, spans: added })
@@ -220,41 +173,6 @@ fn words(was: &str, is: &str) -> (DiffLine, DiffLine) {
 fn split_words(line: &str) -> Vec<&str> {
     use unicode_segmentation::UnicodeSegmentation as _;
     line.trim_end_matches('\n').split_word_bounds().collect()
-}
-
-fn keep_context(all: Vec<DiffLine>, context: usize) -> Vec<DiffLine> {
-    let mut near = vec![false; all.len()];
-    let changed = |line: &DiffLine| line.sign != Sign::Same;
-    for distances in [reach(all.iter().map(changed)), {
-        let mut back = reach(all.iter().rev().map(changed));
-        back.reverse();
-        back
-    }] {
-        for (near, distance) in near.iter_mut().zip(distances) {
-            *near |= distance.is_some_and(|lines| lines <= context);
-        }
-    }
-    let mut out: Vec<DiffLine> = Vec::new();
-    for (line, near) in all.into_iter().zip(near) {
-        if near {
-            out.push(line);
-        } else if let Some(DiffLine { sign: Sign::Skipped(count), .. }) = out.last_mut() {
-            *count += 1;
-        } else {
-            out.push(DiffLine { sign: Sign::Skipped(1), spans: Vec::new() });
-        }
-    }
-    out
-}
-
-/// For each line, how far behind it the nearest changed one is.
-fn reach(changed: impl Iterator<Item = bool>) -> Vec<Option<usize>> {
-    changed
-        .scan(None, |since, changed| {
-            *since = if changed { Some(0) } else { since.map(|lines: usize| lines + 1) };
-            Some(*since)
-        })
-        .collect()
 }
 
 #[cfg(test)]

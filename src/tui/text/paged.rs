@@ -10,9 +10,8 @@ use std::ops::Range;
 use super::clean::clean;
 use super::markdown;
 use super::wrap::{Breaks, Mode};
-use super::{Row, Span};
+use super::{Role, Row, Span};
 use crate::tui::glyph::GlyphSet;
-use crate::tui::theme::Role;
 
 /// Bytes above which a message is shown as plain text. A model's longest answers stay below; what is larger
 /// is a file or a log somebody pasted.

@@ -14,9 +14,8 @@
 
 use super::clean::clean;
 use super::markdown::{Block, Body, Carry, layout, parse};
-use super::{Row, Span, push_joined};
+use super::{Role, Row, Span, push_joined};
 use crate::tui::glyph::GlyphSet;
-use crate::tui::theme::Role;
 
 /// Bytes that may be parsed for each byte that arrives. A usual paragraph of 500 bytes in deltas of 4 needs
 /// about 63.

@@ -263,8 +263,8 @@ fn may_part(before: &str, after: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::text::Role;
     use crate::tui::text::clean::{self, clean};
-    use crate::tui::theme::Role;
     use proptest::prelude::*;
 
     fn rows(text: &str, cells: usize, mode: Mode) -> Vec<&str> {

@@ -7,7 +7,8 @@ use ratatui::style::{Color, Modifier, Style};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{NAMED, Role, SPEAKERS, Theme};
+use super::Theme;
+use crate::tui::text::{NAMED, Role, SPEAKERS};
 
 /// The themes compiled in, by name.
 const BUILTIN: [(&str, &str, &str); 3] = [

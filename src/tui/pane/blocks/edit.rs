@@ -7,9 +7,8 @@ use ratatui::layout::Rect;
 use crate::domain::memory::{Merge, Piece, merge};
 use crate::domain::{Block, BlockId, Conflict};
 use crate::engine::wire::{Fault, Reply, Request};
-use crate::tui::dialog::Dialog;
-use crate::tui::dialog::merge::Clash;
-use crate::tui::effect::{Act, Cx};
+use crate::tui::dialog::merge::{Clash, too_long};
+use crate::tui::effect::Cx;
 use crate::tui::field::Field;
 use crate::tui::model::Model;
 use crate::tui::pane::{Look, put_row};
@@ -182,7 +181,7 @@ impl Edit {
     /// Opens the dialog that settles a clash. The text stays here until that is saved.
     fn settle(&self, current: &Block, mine: &str, cx: &mut Cx<'_>) {
         if let Some(clash) = Clash::new(current, &self.base.1, self.base.0, mine) {
-            cx.act(Act::Open(Box::new(Dialog::Merge(Box::new(clash)))));
+            cx.open(clash);
         }
     }
 
@@ -327,11 +326,4 @@ fn keys() -> Vec<Span> {
         spans.push(Span::new(format!(" {what}"), Role::Dim));
     }
     spans
-}
-
-/// The sentence for a value that is longer than its block may be.
-pub(in crate::tui) fn too_long(label: &str, value: &str, limit: u32, why: &str) -> Option<String> {
-    let count = value.chars().count();
-    let over = count.checked_sub(limit as usize).filter(|over| *over > 0)?;
-    Some(format!("{label} holds {limit} characters and {why}this has {count}: shorten it by {over}"))
 }

@@ -2,7 +2,6 @@
 
 use crate::domain::{Block, BlockId, Logged, Revision};
 use crate::engine::wire::{Dated, Request};
-use crate::tui::dialog::Dialog;
 use crate::tui::dialog::confirm::{Choice, Confirm};
 use crate::tui::effect::{Act, Cx, Owner};
 use crate::tui::pane::{Look, PaneId};
@@ -105,7 +104,7 @@ impl History {
             ),
             Choice::new('n', "no", Vec::new()),
         ];
-        cx.act(Act::Open(Box::new(Dialog::Confirm(Confirm::new(question, choices)))));
+        cx.open(Confirm::new(question, choices));
     }
 
     /// The rows below the block's header.

@@ -10,7 +10,8 @@ use crate::engine::wire::Phase;
 use crate::tui::command::{Command, When};
 use crate::tui::glyph::GlyphSet;
 use crate::tui::model::{Live, Model};
-use crate::tui::pane::inbox;
+use crate::tui::pane::PaneId;
+use crate::tui::pane::inbox::rows::{caller, what};
 use crate::tui::pane::list::{cut, packed};
 use crate::tui::text::clean::{clean, clean_line};
 use crate::tui::text::stream::Stream;
@@ -294,7 +295,7 @@ fn resting(run: &Run, model: &Model, glyphs: &GlyphSet) -> Row {
 
 /// A call that waits: for the person with the keys, for others with their names.
 fn waits(call: &PendingCall, first: bool, cells: usize, model: &Model, glyphs: &GlyphSet) -> Part {
-    let name = inbox::caller(call, model);
+    let name = caller(call, model);
     let mut part = Part::new(call.run.clone(), None, "");
     part.stated = true;
     if call.kind == PendingKind::Approval {
@@ -302,7 +303,7 @@ fn waits(call: &PendingCall, first: bool, cells: usize, model: &Model, glyphs: &
             Span::new(format!("{} {name}", glyphs.needs_you), Role::Warning),
             Span::new(" wants to call ", Role::Text),
         ];
-        spans.extend(inbox::rows::what(call));
+        spans.extend(what(call));
         let indent = vec![Span::new("  ", Role::Dim)];
         let mut rows = wrap(&spans, &Shape { rest: indent, ..Shape::plain(cells) });
         // The inbox has all of it.
@@ -336,7 +337,7 @@ fn waits(call: &PendingCall, first: bool, cells: usize, model: &Model, glyphs: &
 /// The keys that decide, and the one that reaches the inbox from anywhere.
 fn keys(cells: usize) -> Vec<Row> {
     let can = [
-        (Command::Inbox, When::COMPOSER, "look"),
+        (Command::Focus(PaneId::Inbox), When::COMPOSER, "look"),
         (Command::Approve, When::CONVERSATION, "approve"),
         (Command::ApproveRun, When::CONVERSATION, "for this run"),
         (Command::Deny, When::CONVERSATION, "deny"),

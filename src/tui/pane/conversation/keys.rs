@@ -4,8 +4,8 @@ use super::{Anchor, Conversation, Place, Wanted};
 use crate::domain::{Content, Message, PendingKind};
 use crate::engine::wire::Request;
 use crate::tui::command::Command;
+use crate::tui::dialog::deny::decide;
 use crate::tui::effect::{Act, Cx};
-use crate::tui::pane::inbox;
 use crate::tui::text::clean::clean_for_copy;
 use crate::tui::text::markdown::fences;
 
@@ -163,7 +163,7 @@ impl Conversation {
     fn decide(&self, command: Command, cx: &mut Cx<'_>) {
         let waiting = self.id.as_ref().map(|id| cx.model.waiting_in(id)).unwrap_or_default();
         match waiting.into_iter().find(|call| call.kind == PendingKind::Approval) {
-            Some(call) => cx.acts.extend(inbox::decide(command, call, cx.model)),
+            Some(call) => cx.acts(decide(command, call, cx.model)),
             None => cx.fault("nothing in this conversation waits for you; 5 goes to the inbox"),
         }
     }

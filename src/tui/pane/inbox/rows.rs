@@ -5,9 +5,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{caller, place};
 use crate::domain::memory::{EditFault, insert, replace};
-use crate::domain::{Block, PendingCall, Run};
+use crate::domain::{Block, ConversationOwner, PendingCall, Run};
 use crate::engine::wire::Address;
 use crate::tui::effect::Decision;
 use crate::tui::model::Model;
@@ -229,6 +228,24 @@ pub(super) fn empty(cells: usize) -> Vec<Row> {
     let indent = || vec![Span::new(" ", Role::Dim)];
     let cells = cells.saturating_sub(1);
     wrap(&[Span::new(text, Role::Dim)], &Shape { first: indent(), rest: indent(), ..Shape::plain(cells) })
+}
+
+/// Whom to show to see what a call is about: the group, or the agent spoken to alone.
+#[must_use]
+pub fn place(call: &PendingCall, model: &Model) -> Option<Address> {
+    let run = model.run(&call.run)?;
+    match model.conversation(&run.conversation).map(|talk| talk.owner.clone()) {
+        Some(ConversationOwner::Group(id)) => Some(Address::Group(id)),
+        Some(ConversationOwner::Agent(id)) => Some(Address::Agent(id)),
+        Some(ConversationOwner::Job(_)) | None => run.group().cloned().map(Address::Group),
+    }
+}
+
+/// Who makes a call, by name.
+#[must_use]
+pub fn caller(call: &PendingCall, model: &Model) -> String {
+    let agent = model.run(&call.run).and_then(Run::agent).and_then(|id| model.agent(id));
+    agent.map_or_else(|| "somebody".to_owned(), |agent| clean_line(&agent.name).into_owned())
 }
 
 #[cfg(test)]

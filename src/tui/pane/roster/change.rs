@@ -1,10 +1,10 @@
 //! Groups and agents made, changed and deleted from the roster.
 
-use super::{Key, Roster};
+use super::Roster;
+use super::rows::Key;
 use crate::domain::{AgentId, GroupId};
 use crate::engine::wire::{Address, GroupForm, Reply, Request};
 use crate::tui::command::Command;
-use crate::tui::dialog::Dialog;
 use crate::tui::dialog::add_member::AddMember;
 use crate::tui::dialog::confirm::{Choice, Confirm};
 use crate::tui::dialog::form::Form;
@@ -13,9 +13,6 @@ use crate::tui::effect::{Act, Cx, Owner};
 use crate::tui::model::Model;
 use crate::tui::pane::PaneId;
 use crate::tui::text::clean::clean_line;
-
-/// A deletion that was looked at: its request, what goes, and its name.
-pub(super) type Looked = (u64, Address, String);
 
 impl Roster {
     /// Does a command that makes, changes or deletes; false where it is none.
@@ -30,7 +27,7 @@ impl Roster {
             (Command::EditSelected, Some(Key::Agent(_, agent))) => open(Form::agent(cx.model, &agent), cx),
             (Command::AddMember, Some(Key::Group(group) | Key::Agent(group, _))) => {
                 match AddMember::new(cx.model, &group) {
-                    Ok(dialog) => cx.act(Act::Open(Box::new(Dialog::AddMember(Box::new(dialog))))),
+                    Ok(dialog) => cx.open(dialog),
                     Err(text) => cx.fault(text),
                 }
             }
@@ -81,7 +78,7 @@ impl Roster {
                     Choice::new('k', "keep it", Vec::new()),
                     Choice::new('d', "delete it; it does not come back", really),
                 ];
-                cx.act(Act::Open(Box::new(Dialog::Confirm(Confirm::new(question.trim_end(), choices)))));
+                cx.open(Confirm::new(question.trim_end(), choices));
             }
             Reply::Deletion { done: true, .. } => cx.toast("it is deleted"),
             Reply::Group(group) => cx.toast(format!("{} is changed", clean_line(&group.name))),
@@ -92,7 +89,7 @@ impl Roster {
 
 fn open(form: impl Into<Option<Form>>, cx: &mut Cx<'_>) {
     if let Some(form) = form.into() {
-        cx.act(Act::Open(Box::new(Dialog::Form(Box::new(form)))));
+        cx.open(form);
     }
 }
 
@@ -108,7 +105,7 @@ fn remove(id: &GroupId, agent: &AgentId, cx: &mut Cx<'_>) {
         Choice::new('n', "it stays", Vec::new()),
     ];
     let question = format!("Does {name} leave {group}? Its memory is kept: + brings it back.");
-    cx.act(Act::Open(Box::new(Dialog::Confirm(Confirm::new(question, choices)))));
+    cx.open(Confirm::new(question, choices));
 }
 
 /// The names of group and agent as they may be drawn, and what takes the agent out; no form for a manager.

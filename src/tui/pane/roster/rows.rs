@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Key;
 use crate::domain::status::AgentStatus;
-use crate::domain::{Agent, AgentId, Group, GroupStatus};
+use crate::domain::{Agent, AgentId, Group, GroupId, GroupStatus};
 use crate::engine::wire::Address;
 use crate::tui::glyph::GlyphSet;
 use crate::tui::model::{Doing, Model};
@@ -24,6 +23,15 @@ const LEAST_MODEL: usize = 8;
 const LEAST_WORD: usize = 8;
 /// The widest column of names.
 const MAX_NAME: usize = 16;
+
+/// What a row of the roster is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Key {
+    /// A group.
+    Group(GroupId),
+    /// An agent of a group.
+    Agent(GroupId, AgentId),
+}
 
 /// What an agent does, as a sign and in a word or a few.
 pub(super) fn doing(doing: &Doing, model: &Model, glyphs: &GlyphSet) -> (&'static str, String, Role) {

@@ -6,8 +6,7 @@ use ratatui::style::Modifier;
 use super::parse::{Block, Body};
 use crate::tui::glyph::GlyphSet;
 use crate::tui::text::wrap::{MIN_WIDTH, Mode, Shape, wrap};
-use crate::tui::text::{Row, Span, push_joined, width};
-use crate::tui::theme::Role;
+use crate::tui::text::{Role, Row, Span, push_joined, width};
 
 /// Appends the rows of `blocks` at `cells` to `out`.
 pub(crate) fn layout(blocks: &[Block], cells: usize, glyphs: &GlyphSet, out: &mut Vec<Row>) {

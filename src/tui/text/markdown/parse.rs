@@ -5,8 +5,7 @@ use ratatui::style::Modifier;
 
 use crate::tui::glyph::GlyphSet;
 use crate::tui::text::clean::{clean_for_copy, clean_line};
-use crate::tui::text::{Span, push_joined, width};
-use crate::tui::theme::Role;
+use crate::tui::text::{Role, Span, push_joined, width};
 
 /// Levels of quotes and lists that are shown by indent; deeper ones share the last. Bounds what hostile
 /// nesting can cost, and no row has room for more.

@@ -1,7 +1,6 @@
 use super::*;
 use crate::tui::glyph::{ASCII, UNICODE};
-use crate::tui::text::{Span, clean, width};
-use crate::tui::theme::Role;
+use crate::tui::text::{Role, Span, clean, width};
 use proptest::prelude::*;
 use ratatui::style::Modifier;
 

@@ -16,8 +16,9 @@ use clap_complete::env::Shells;
 use super::desk::Places;
 use super::print::Out;
 use super::{Cli, Exit, Failure};
-use crate::domain::{Agent, Block, BlockOwner, Group, Job, Mail, PendingCall, PendingKind};
-use crate::store::Store;
+use crate::domain::{Agent, Block, BlockOwner, Group, Job, Mail, PendingKind};
+use crate::engine::wire::Overview;
+use crate::tui::text::clean::clean_line;
 
 /// Set to the name of the shell, it makes the program complete instead of run.
 const VARIABLE: &str = "NIGHTDESK_COMPLETE";
@@ -134,7 +135,7 @@ impl Typed {
         }
     }
 
-    fn names(&self, name: &str) -> bool {
+    fn has(&self, name: &str) -> bool {
         self.0.iter().any(|word| word == name)
     }
 }
@@ -143,88 +144,91 @@ impl Typed {
 fn candidates(noun: Noun, typed: &Typed, current: &str) -> Option<Vec<CompletionCandidate>> {
     let file = |option: &str| typed.value(option).map(PathBuf::from);
     let places = Places::new(file("--store"), file("--config"), |name| std::env::var(name).ok()).ok()?;
-    let store = places.look().ok()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().build().ok()?;
-    let all = runtime.block_on(look_up(&store, noun, typed, current))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    let now = runtime.block_on(read(&places)).ok()?;
     let fits = |(name, about): (String, String)| {
-        name.starts_with(current).then(|| CompletionCandidate::new(name).help(Some(about.into())))
+        name.starts_with(current).then(|| CompletionCandidate::new(name).help(Some(clean_line(&about).into_owned().into())))
     };
-    Some(all.into_iter().filter_map(fits).collect())
+    Some(Names(&now).of(noun, typed, current.contains('/')).into_iter().filter_map(fits).collect())
 }
 
-/// Names with what is said about them.
-async fn look_up(store: &Store, noun: Noun, typed: &Typed, current: &str) -> Option<Vec<(String, String)>> {
-    let groups = store.all::<Group>().await.ok()?.rows;
-    let agents = store.all::<Agent>().await.ok()?.rows;
-    let people = People { groups, agents };
-    let all = match noun {
-        Noun::GroupOrLabel if typed.value("--agent").is_none() => people.group_names(),
-        Noun::Group => people.group_names(),
-        Noun::Agent => people.agent_names(current.contains('/')),
-        Noun::Label | Noun::GroupOrLabel => people.labels(store.all::<Block>().await.ok()?.rows, typed),
-        Noun::Job => {
-            let jobs = store.jobs(None, MOST).await.ok()?.rows;
-            let about = |job: Job| (job.id.to_string(), format!("{}, {}", people.full_name(&job), job.state.shown()));
-            jobs.into_iter().map(about).collect()
-        }
-        Noun::Approval => {
-            let calls = store.waiting_calls().await.ok()?;
-            let about = |call: PendingCall| (call.inbox_id(), format!("{} {}", call.name, call.arguments));
-            calls.into_iter().filter(|call| call.kind == PendingKind::Approval).map(about).collect()
-        }
-        Noun::Mail => {
-            let mails = store.mails(None, None, MOST).await.ok()?;
-            let about = |mail: Mail| {
-                let line = mail.text.lines().next().unwrap_or_default().to_owned();
-                (mail.id.to_string(), format!("{}, {line}", mail.status.as_str()))
-            };
-            mails.into_iter().map(about).collect()
-        }
-    };
-    Some(all)
+/// What has names. Rows that cannot be read have none.
+async fn read(places: &Places) -> Result<Overview, Failure> {
+    let store = places.look()?;
+    Ok(Overview {
+        groups: store.all::<Group>().await?.rows,
+        agents: store.all::<Agent>().await?.rows,
+        blocks: store.all::<Block>().await?.rows,
+        jobs: store.jobs(None, MOST).await?.rows,
+        calls: store.waiting_calls().await?,
+        mails: store.mails(None, None, MOST).await?,
+        ..Overview::default()
+    })
 }
 
-struct People {
-    groups: Vec<Group>,
-    agents: Vec<Agent>,
-}
+/// Names, each with what is said about it.
+struct Names<'a>(&'a Overview);
 
-impl People {
-    fn group_names(&self) -> Vec<(String, String)> {
-        self.groups.iter().map(|group| (group.name.clone(), group.description.clone())).collect()
+impl Names<'_> {
+    fn of(&self, noun: Noun, typed: &Typed, whole: bool) -> Vec<(String, String)> {
+        match noun {
+            Noun::GroupOrLabel if typed.value("--agent").is_none() => self.groups(),
+            Noun::Group => self.groups(),
+            Noun::Agent => self.agents(whole),
+            Noun::Label | Noun::GroupOrLabel => self.labels(typed),
+            Noun::Job => self.0.jobs.iter().map(|job| (job.id.to_string(), self.job(job))).collect(),
+            Noun::Approval => self.approvals(),
+            Noun::Mail => self.0.mails.iter().map(|mail| (mail.id.to_string(), about_mail(mail))).collect(),
+        }
     }
 
-    /// Short names where only one agent has them, and `group/name` where one is begun or needed.
-    fn agent_names(&self, whole: bool) -> Vec<(String, String)> {
+    fn groups(&self) -> Vec<(String, String)> {
+        self.0.groups.iter().map(|group| (group.name.clone(), group.description.clone())).collect()
+    }
+
+    /// Short names where only one agent has them, `group/name` for others or where that is begun.
+    fn agents(&self, whole: bool) -> Vec<(String, String)> {
         let name = |agent: &Agent| {
-            let alone = self.agents.iter().filter(|other| other.name == agent.name).count() == 1;
-            let name = if alone && !whole { agent.name.clone() } else { self.with_group(agent) };
+            let alone = self.0.agents.iter().filter(|other| other.name == agent.name).count() == 1;
+            let name = if alone && !whole { agent.name.clone() } else { self.full_name(agent) };
             (name, agent.description.clone())
         };
-        self.agents.iter().map(name).collect()
+        self.0.agents.iter().map(name).collect()
     }
 
-    fn with_group(&self, agent: &Agent) -> String {
-        let home = self.groups.iter().find(|group| group.id == agent.group);
+    fn full_name(&self, agent: &Agent) -> String {
+        let home = self.0.groups.iter().find(|group| group.id == agent.group);
         home.map_or_else(|| agent.name.clone(), |group| format!("{}/{}", group.name, agent.name))
     }
 
-    fn full_name(&self, job: &Job) -> String {
-        self.agents.iter().find(|agent| agent.id == job.agent).map_or_else(String::new, |agent| self.with_group(agent))
+    fn job(&self, job: &Job) -> String {
+        let agent = self.0.agents.iter().find(|agent| agent.id == job.agent);
+        format!("{}, {}", agent.map_or_else(String::new, |agent| self.full_name(agent)), job.state.shown())
     }
 
-    /// The labels of the blocks that belong to the group or the agent on the line; where none is named, all.
-    fn labels(&self, blocks: Vec<Block>, typed: &Typed) -> Vec<(String, String)> {
+    fn approvals(&self) -> Vec<(String, String)> {
+        let waiting = self.0.calls.iter().filter(|call| call.kind == PendingKind::Approval);
+        waiting.map(|call| (call.inbox_id(), format!("{} {}", call.name, call.arguments))).collect()
+    }
+
+    /// The labels of the blocks that belong to the agent or the group on the line.
+    fn labels(&self, typed: &Typed) -> Vec<(String, String)> {
         let agent = typed.value("--agent");
-        let belongs = |block: &Block| match (&block.owner, &agent) {
-            (BlockOwner::Agent(id), Some(name)) => self.agents.iter().any(|agent| {
-                agent.id == *id && (agent.name == *name || self.with_group(agent) == *name || id.as_str() == name)
-            }),
-            (BlockOwner::Group(id), None) => self.groups.iter().any(|group| group.id == *id && typed.names(&group.name)),
+        let is = |agent: &Agent, name: &str| agent.name == name || self.full_name(agent) == name;
+        let belongs = |block: &&Block| match (&block.owner, &agent) {
+            (BlockOwner::Agent(id), Some(name)) => self.0.agents.iter().any(|it| it.id == *id && is(it, name)),
+            (BlockOwner::Group(id), None) => {
+                self.0.groups.iter().any(|group| group.id == *id && typed.has(&group.name))
+            }
             _ => false,
         };
-        blocks.into_iter().filter(belongs).map(|block| (block.label, block.description)).collect()
+        let blocks = self.0.blocks.iter().filter(belongs);
+        blocks.map(|block| (block.label.clone(), block.description.clone())).collect()
     }
+}
+
+fn about_mail(mail: &Mail) -> String {
+    format!("{}, {}", mail.status.as_str(), mail.text.lines().next().unwrap_or_default())
 }
 
 #[cfg(test)]

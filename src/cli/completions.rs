@@ -147,7 +147,8 @@ fn candidates(noun: Noun, typed: &Typed, current: &str) -> Option<Vec<Completion
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     let now = runtime.block_on(read(&places)).ok()?;
     let fits = |(name, about): (String, String)| {
-        name.starts_with(current).then(|| CompletionCandidate::new(name).help(Some(clean_line(&about).into_owned().into())))
+        name.starts_with(current)
+            .then(|| CompletionCandidate::new(name).help(Some(clean_line(&about).into_owned().into())))
     };
     Some(Names(&now).of(noun, typed, current.contains('/')).into_iter().filter_map(fits).collect())
 }

@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod apply;
 pub mod block;
+pub mod completions;
 pub mod deletion;
 pub mod desk;
 pub mod doctor;
@@ -14,6 +15,7 @@ pub mod group;
 pub mod inbox;
 pub mod job;
 pub mod mail;
+pub mod man;
 pub mod message;
 pub mod print;
 pub mod roster;
@@ -81,6 +83,10 @@ enum Command {
     Mail(mail::Command),
     /// Checks the terminal, the configuration, the store and the models.
     Doctor(doctor::Args),
+    /// Print the script that completes commands and names in a shell.
+    Completions(completions::Args),
+    /// Print the manual page.
+    Man(man::Args),
 }
 
 /// How a command ended that could be carried out.
@@ -170,5 +176,24 @@ async fn carry_out(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Job(command)) => job::job(&places, &command, &mut out).await,
         Some(Command::Mail(command)) => mail::mail(&places, command, &mut out).await,
         Some(Command::Doctor(args)) => doctor::doctor(&places, &args, &mut out).await,
+        Some(Command::Completions(args)) => completions::completions(&args, &mut out),
+        Some(Command::Man(args)) => man::man(&args, &mut out),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_that_were_renamed_are_still_taken() {
+        let same = |old: &[&str], new: &[&str]| {
+            let parsed = |words: &[&str]| format!("{:?}", Cli::try_parse_from(words).unwrap());
+            assert_eq!(parsed(old), parsed(new));
+        };
+        let set = ["nightdesk", "block", "set", "desk", "notes"];
+        same(&[&set[..], &["--base", "4"]].concat(), &[&set[..], &["--expect-version", "4"]].concat());
+        let approve = ["nightdesk", "inbox", "approve", "approval-1"];
+        same(&[&approve[..], &["--for-run"]].concat(), &[&approve[..], &["--remember"]].concat());
     }
 }

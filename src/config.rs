@@ -12,6 +12,8 @@ mod write;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use strum::{EnumIter, EnumString, IntoStaticStr, VariantNames};
+
 pub use paths::Paths;
 pub use write::{Choice, save_choice, save_provider};
 
@@ -28,8 +30,9 @@ pub struct Config {
     pub provider: BTreeMap<String, Provider>,
 }
 
-/// The glyph set of the screen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// The glyph set of the screen, named in the file in lower case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Glyphs {
     /// Unicode signs.
     #[default]
@@ -51,17 +54,19 @@ pub struct Provider {
     pub max_parallel: Option<u32>,
 }
 
-/// The protocols we speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The protocols we speak, in the order they are offered. In lower case they are the words in the file, and the names
+/// of the providers that need no entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "lowercase")]
 pub enum ProviderKind {
-    /// `OpenAI` and all that speaks its chat protocol.
-    OpenAi,
     /// Anthropic.
     Anthropic,
     /// Google's Gemini.
     Gemini,
     /// Ollama.
     Ollama,
+    /// `OpenAI` and all that speaks its chat protocol.
+    OpenAi,
 }
 
 /// Where a key comes from. The key itself is never part of the configuration.
@@ -111,38 +116,7 @@ fn line_of(text: &str, at: usize) -> usize {
     1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count()
 }
 
-impl Glyphs {
-    /// The word for it in the file.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Unicode => "unicode",
-            Self::Ascii => "ascii",
-        }
-    }
-}
-
 impl ProviderKind {
-    /// Every kind, in the order they are offered.
-    pub const ALL: [Self; 4] = [Self::Anthropic, Self::Gemini, Self::Ollama, Self::OpenAi];
-
-    /// The word for it in the file; also the provider's name when no entry is needed.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::OpenAi => "openai",
-            Self::Anthropic => "anthropic",
-            Self::Gemini => "gemini",
-            Self::Ollama => "ollama",
-        }
-    }
-
-    /// The kind of this word.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.word() == word)
-    }
-
     /// The variable its key usually lies in; Ollama wants none.
     #[must_use]
     pub fn usual_key(self) -> Option<&'static str> {

@@ -6,6 +6,11 @@ use clap::Parser as _;
 use nightdesk::cli::{self, Cli};
 
 fn main() -> ExitCode {
+    match cli::completions::answer_shell() {
+        Ok(true) => return ExitCode::SUCCESS,
+        Ok(false) => {}
+        Err(error) => error.exit(),
+    }
     let cli = Cli::parse();
     match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime.block_on(cli::run(cli)),

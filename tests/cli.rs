@@ -26,7 +26,7 @@ mod team_files;
 
 use std::time::{Duration, Instant};
 
-use crate::support::shell::{Shell, fixture};
+use crate::support::shell::{Ended, Shell, fixture};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -281,7 +281,7 @@ fn a_job_is_cancelled_and_retried_by_a_beginning_of_its_id() {
 #[test]
 fn a_block_is_set_from_standard_input_and_a_clash_writes_nothing() {
     let shell = desk();
-    let set = shell.run_with("first\nsecond\n", &["block", "set", "desk", "notes", "--base", "1", "--json"]);
+    let set = shell.run_with("first\nsecond\n", &["block", "set", "desk", "notes", "--expect-version", "1", "--json"]);
     let block: Value = serde_json::from_str(&set.out).unwrap();
     assert_eq!((&block["version"], &block["value"]), (&2.into(), &"first\nsecond".into()));
     assert_eq!((&block["group"], &block["agent"], &block["editor"]), (&"desk".into(), &Value::Null, &"you".into()));
@@ -509,4 +509,57 @@ fn the_log_goes_to_a_file_and_files_are_the_owners_alone() {
         (0o700, 0o700, 0o600)
     );
     shell.folds();
+}
+
+/// What bash offers for the last of these words.
+fn completed_by_bash(shell: &Shell, words: &[&str]) -> Vec<String> {
+    let script = shell.write("complete.bash", &shell.ok(&["completions", "bash"]));
+    let mut bash = std::process::Command::new("bash");
+    bash.args(["--norc", "-c"]).arg(
+        r#"source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_TYPE=9
+           _clap_complete_nightdesk nightdesk "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+           printf '%s\n' "${COMPREPLY[@]}""#,
+    );
+    bash.args(["bash", &script]).args(words);
+    bash.env_clear().envs(shell.command(&[]).get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let ended: Ended = bash.env("PATH", "/usr/bin:/bin").output().unwrap().into();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended.out.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_completes_commands_and_the_names_in_the_store() {
+    let shell = desk();
+    for text in ["One.", "Two."] {
+        shell.ok(&["send", "desk", text]);
+    }
+    let job = shell.json(&["job", "list", "--json"])[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(completed_by_bash(&shell, &["nightdesk", "sen"]), ["send"]);
+    assert!(completed_by_bash(&shell, &["nightdesk", "send", ""]).contains(&"desk".to_owned()));
+    assert_eq!(completed_by_bash(&shell, &["nightdesk", "send", "--agent", "an"]), ["ann"]);
+    assert_eq!(completed_by_bash(&shell, &["nightdesk", "send", "--agent", "desk/b"]), ["desk/bob"]);
+    assert_eq!(completed_by_bash(&shell, &["nightdesk", "block", "show", "desk", "no"]), ["notes"]);
+    assert_eq!(completed_by_bash(&shell, &["nightdesk", "job", "show", "job-"]), [job]);
+    let store = shell.store().display().to_string();
+    assert_eq!(completed_by_bash(&shell, &["nightdesk", "--store", &store, "group", "show", "d"]), ["desk"]);
+}
+
+#[test]
+fn without_a_store_completion_offers_no_names_and_makes_nothing() {
+    let shell = Shell::new();
+    assert_eq!(completed_by_bash(&shell, &["nightdesk", "send", "--agent", "a"]), Vec::<String>::new());
+    assert_eq!(completed_by_bash(&shell, &["nightdesk", "doc"]), ["doctor"]);
+    assert!(!shell.store().exists());
+}
+
+#[test]
+fn the_manual_has_a_page_for_every_command() {
+    let shell = Shell::new();
+    let page = shell.ok(&["man"]);
+    assert!(page.contains(".TH nightdesk 1") && page.contains(".SH SUBCOMMANDS"), "{page}");
+    let dir = shell.path("man1");
+    shell.ok(&["man", "--dir", &dir.display().to_string()]);
+    for name in ["nightdesk.1", "nightdesk-send.1", "nightdesk-group-create.1"] {
+        assert!(dir.join(name).is_file(), "{name}");
+    }
 }

@@ -38,16 +38,16 @@ pub enum Command {
     },
     /// Writes standard input into a block; the line break at its end is left out.
     #[command(
-        override_usage = "nightdesk block set GROUP LABEL [--base VERSION]\n       nightdesk block set --agent NAME LABEL [--base VERSION]"
+        override_usage = "nightdesk block set GROUP LABEL [--expect-version VERSION]\n       nightdesk block set --agent NAME LABEL [--expect-version VERSION]"
     )]
     Set {
         /// Which block.
         #[command(flatten)]
         which: Which,
-        /// The version the text rests on; without it, the current one. Where the block has moved on, nothing is
-        /// written.
-        #[arg(long, value_name = "VERSION")]
-        base: Option<u64>,
+        /// The version that the text is an edit of, by default the current one. If the block has a newer one,
+        /// nothing is written.
+        #[arg(long, alias = "base", value_name = "VERSION")]
+        expect_version: Option<u64>,
         /// The block as one JSON object.
         #[arg(long)]
         json: bool,
@@ -99,9 +99,9 @@ pub async fn block(places: &Places, command: Command, out: &mut Out) -> Result<E
                 out.line(&block.value)?;
             }
         }
-        Command::Set { which, base, json } => {
+        Command::Set { which, expect_version, json } => {
             let block = find(now, &roster, &which)?;
-            return set(places, &roster, &block, base, json, out).await;
+            return set(places, &roster, &block, expect_version, json, out).await;
         }
     }
     Ok(Exit::Done)
@@ -197,7 +197,7 @@ async fn set(
 fn clash(roster: &Roster, current: &Block, base: u64, json: bool, out: &mut Out) -> Result<(), Failure> {
     print::note(&format!(
         "{} is at version {} by {}, your text rests on version {base}: nothing is written; \
-         bring it together with the text below and use --base {}",
+         bring it together with the text below and use --expect-version {}",
         current.label,
         current.version,
         current.editor.name(),

@@ -37,9 +37,9 @@ pub enum Command {
     Approve {
         /// Its id, or a beginning of it that no other has.
         id: String,
-        /// The same tool needs no other yes in this run.
-        #[arg(long)]
-        for_run: bool,
+        /// Approve further calls of the same tool in this run, too.
+        #[arg(long, alias = "for-run")]
+        remember: bool,
         /// One JSON object.
         #[arg(long)]
         json: bool,
@@ -92,8 +92,8 @@ pub async fn inbox(places: &Places, command: &Command, out: &mut Out) -> Result<
         Command::List { json: false } => list(&rows, out)?,
         Command::Show { id, json: true } => out.json(find(&rows, id)?)?,
         Command::Show { id, json: false } => show(find(&rows, id)?, out)?,
-        Command::Approve { id, for_run, json } => {
-            decide(places, find(&rows, id)?, Answer::Yes { for_run: *for_run }, *json, out).await?;
+        Command::Approve { id, remember, json } => {
+            decide(places, find(&rows, id)?, Answer::Yes { for_run: *remember }, *json, out).await?;
         }
         Command::Deny { id, reason, json } => {
             let answer = Answer::No { reason: reason.as_deref().unwrap_or_default() };

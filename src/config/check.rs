@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 
+use strsim::osa_distance;
+use strum::VariantNames as _;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -75,28 +77,10 @@ fn unknown(key: &str, span: &Range<usize>, known: &[&str]) -> Fault {
 fn did_you_mean(word: &str, known: &[&str]) -> String {
     known
         .iter()
-        .map(|candidate| (distance(word, candidate), candidate))
+        .map(|candidate| (osa_distance(word, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= 2 && *distance < candidate.len())
         .min()
         .map_or(String::new(), |(_, candidate)| format!(" (did you mean \"{candidate}\"?)"))
-}
-
-/// How many letters must be changed, added, dropped or swapped with their neighbour.
-fn distance(left: &str, right: &str) -> usize {
-    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
-    let mut rows = vec![(0..=right.len()).collect::<Vec<_>>()];
-    for (i, a) in left.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, b) in right.iter().enumerate() {
-            let mut least = (rows[i][j] + usize::from(a != b)).min(rows[i][j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && *a == right[j - 1] && left[i - 1] == *b {
-                least = least.min(rows[i - 1][j - 1] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[left.len()][right.len()]
 }
 
 fn words<'a>(key: &str, value: &'a Spanned<DeValue<'_>>) -> Checked<&'a str> {
@@ -128,11 +112,9 @@ fn theme(value: &Spanned<DeValue<'_>>) -> Checked<String> {
 }
 
 fn glyphs(value: &Spanned<DeValue<'_>>) -> Checked<Glyphs> {
-    match words("glyphs", value)? {
-        "unicode" => Ok(Glyphs::Unicode),
-        "ascii" => Ok(Glyphs::Ascii),
-        other => fault(&value.span(), format!("glyphs is \"unicode\" or \"ascii\", not \"{other}\"")),
-    }
+    let word = words("glyphs", value)?;
+    let unknown = |_| fault(&value.span(), format!("glyphs is \"unicode\" or \"ascii\", not \"{word}\""));
+    word.parse().or_else(unknown)
 }
 
 /// The default model must be one that can be found: its provider has an entry or needs none.
@@ -155,7 +137,7 @@ fn model(config: &Config, at: usize) -> Checked<()> {
         };
     }
     let mut known: Vec<&str> = config.provider.keys().map(String::as_str).collect();
-    known.extend(ProviderKind::ALL.map(ProviderKind::word));
+    known.extend(ProviderKind::VARIANTS);
     known.sort_unstable();
     known.dedup();
     if known.contains(&provider) {
@@ -193,7 +175,7 @@ fn providers(value: &Spanned<DeValue<'_>>) -> Checked<BTreeMap<String, Provider>
 }
 
 fn provider(name: &str, at: usize, entry: &DeTable<'_>) -> Checked<Provider> {
-    let (mut kind, mut base_url, mut key_source, mut max_parallel) = (ProviderKind::from_word(name), None, None, None);
+    let (mut kind, mut base_url, mut key_source, mut max_parallel) = (name.parse().ok(), None, None, None);
     for (key, value) in in_order(entry) {
         match key.get_ref().as_ref() {
             "kind" => kind = Some(provider_kind(value)?),
@@ -223,18 +205,15 @@ fn usual_key(kind: ProviderKind, own_server: bool) -> KeySource {
 }
 
 fn kinds() -> String {
-    ProviderKind::ALL.map(ProviderKind::word).join(", ")
+    ProviderKind::VARIANTS.join(", ")
 }
 
 fn provider_kind(value: &Spanned<DeValue<'_>>) -> Checked<ProviderKind> {
     let word = words("kind", value)?;
-    ProviderKind::from_word(word).map_or_else(
-        || {
-            let near = did_you_mean(word, &ProviderKind::ALL.map(ProviderKind::word));
-            fault(&value.span(), format!("kind is one of {}, not \"{word}\"{near}", kinds()))
-        },
-        Ok,
-    )
+    word.parse().or_else(|_| {
+        let near = did_you_mean(word, ProviderKind::VARIANTS);
+        fault(&value.span(), format!("kind is one of {}, not \"{word}\"{near}", kinds()))
+    })
 }
 
 fn address(value: &Spanned<DeValue<'_>>) -> Checked<String> {
@@ -286,15 +265,16 @@ fn parallel(value: &Spanned<DeValue<'_>>) -> Checked<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{did_you_mean, distance};
+    use super::did_you_mean;
 
     #[test]
-    fn a_swap_a_drop_a_change_and_an_addition_each_count_one() {
-        assert_eq!(distance("modle", "model"), 1);
-        assert_eq!(distance("mdel", "model"), 1);
-        assert_eq!(distance("nodel", "model"), 1);
-        assert_eq!(distance("modell", "model"), 1);
-        assert_eq!(distance("", "model"), 5);
+    fn a_swap_a_drop_a_change_and_an_addition_each_count_one_and_two_are_forgiven() {
+        for wrong in ["modle", "mdel", "nodel", "modell", "mdlel"] {
+            assert_eq!(did_you_mean(wrong, &["model"]), " (did you mean \"model\"?)", "{wrong}");
+        }
+        for wrong in ["", "mdllx", "modelxyz"] {
+            assert_eq!(did_you_mean(wrong, &["model"]), "", "{wrong}");
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub enum Choice {
 pub fn save_provider(path: &Path, name: &str, provider: &Provider, model: Option<&str>) -> Result<Config, ConfigError> {
     edit(path, |document| {
         let Some(entry) = provider_table(document, name) else { return };
-        set(entry, "kind", Some(value(provider.kind.word())));
+        set(entry, "kind", Some(value(<&str>::from(provider.kind))));
         set(entry, "base_url", provider.base_url.clone().map(value));
         let (env, file) = match &provider.key {
             KeySource::Env(name) => (Some(value(name)), None),
@@ -49,7 +49,7 @@ pub fn save_choice(path: &Path, choice: &Choice) -> Result<Config, ConfigError> 
     edit(path, |document| match choice {
         Choice::Model(model) => put(document, "model", model),
         Choice::Theme(theme) => put(document, "theme", theme),
-        Choice::Glyphs(glyphs) => put(document, "glyphs", glyphs.word()),
+        Choice::Glyphs(glyphs) => put(document, "glyphs", glyphs.into()),
     })
 }
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use strum::{IntoEnumIterator as _, VariantNames as _};
 use tokio::time::{Instant, timeout};
 
 use super::offline::Offline;
@@ -169,7 +170,7 @@ impl Models {
     #[must_use]
     pub fn list(&self) -> Vec<Known> {
         let mut entries: BTreeMap<String, (Provider, bool)> =
-            ProviderKind::ALL.into_iter().map(|kind| (kind.word().to_owned(), (self.usual(kind), false))).collect();
+            ProviderKind::iter().map(|kind| (<&str>::from(kind).to_owned(), (self.usual(kind), false))).collect();
         let config = self.inner.config.read().unwrap_or_else(PoisonError::into_inner).clone();
         entries.extend(config.provider.into_iter().map(|(name, entry)| (name, (entry, true))));
         let offline = Known {
@@ -232,9 +233,9 @@ impl Models {
         if let Some(entry) = config.provider.get(name) {
             return Ok(entry.clone());
         }
-        ProviderKind::from_word(name).map(|kind| self.usual(kind)).ok_or_else(|| {
+        name.parse().map(|kind| self.usual(kind)).map_err(|_| {
             let known = config.provider.keys().map(String::as_str);
-            let known: Vec<&str> = known.chain(ProviderKind::ALL.map(ProviderKind::word)).collect();
+            let known: Vec<&str> = known.chain(ProviderKind::VARIANTS.iter().copied()).collect();
             let known = known.join(", ");
             ModelError::terminal(format!("there is no provider \"{name}\"; known are {known}, and offline"))
         })

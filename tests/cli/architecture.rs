@@ -92,6 +92,17 @@ fn imports_run_downwards_only() {
 }
 
 #[test]
+fn the_top_level_is_what_the_map_names() {
+    let entries = std::fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let mut shown: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    // `target` is what cargo builds; dotfiles and dotfolders are for tools.
+    shown.retain(|name| !name.starts_with('.') && name != "target");
+    shown.sort();
+    let map = ["Cargo.lock", "Cargo.toml", "LICENSE", "README.md", "fixtures", "src", "tests", "themes"];
+    assert_eq!(shown, map);
+}
+
+#[test]
 fn the_readme_has_the_table_of_commands_as_it_is() {
     let readme = include_str!("../../README.md");
     let (_, rest) = readme.split_once("<!-- keys -->").expect("README has a place for the keys");

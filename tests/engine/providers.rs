@@ -13,8 +13,8 @@ use nightdesk::llm::{
     Delta, Done, Entry, ErrorClass, MemoryBlock, ModelError, Models, Prompt, Stop, ToolCall, ToolSpec, Usage,
 };
 use serde_json::json;
+use strum::IntoEnumIterator as _;
 
-const ALL: [Protocol; 4] = Protocol::ALL;
 const KEY: &str = "sk-planted-0123456789";
 
 /// What came before the end, and the end.
@@ -84,7 +84,7 @@ fn transient(answer: &Answer, words: &str) {
 
 #[tokio::test]
 async fn an_answer_comes_piece_by_piece_and_ends_with_what_it_cost() {
-    for protocol in ALL {
+    for protocol in Protocol::iter() {
         let chunks = ["Good ", "evening", "."].map(str::to_owned).to_vec();
         let answer = answer(protocol, Behaviour::Text { chunks, delay: Duration::ZERO }).await;
         let pieces = ["Good ", "evening", "."].map(|text| Delta::Text(text.into()));
@@ -96,7 +96,7 @@ async fn an_answer_comes_piece_by_piece_and_ends_with_what_it_cost() {
 
 #[tokio::test]
 async fn reasoning_is_told_apart_from_the_answer() {
-    for protocol in ALL {
+    for protocol in Protocol::iter() {
         let answer = answer(protocol, Behaviour::Reasoning { reasoning: "Hm.".into(), text: "Yes.".into() }).await;
         assert_eq!(answer.deltas, [Delta::Reasoning("Hm.".into()), Delta::Text("Yes.".into())], "{protocol:?}");
     }
@@ -104,7 +104,7 @@ async fn reasoning_is_told_apart_from_the_answer() {
 
 #[tokio::test]
 async fn calls_are_announced_and_come_whole_and_in_order_with_the_end() {
-    for protocol in ALL {
+    for protocol in Protocol::iter() {
         let first = json!({"at": "the 天気", "days": [1, 2]});
         let calls = vec![Call::new("call-1", "look", &first), Call::new("call-2", "look", &json!({}))];
         let answer = answer(protocol, Behaviour::Calls { text: "I look.".into(), calls }).await;
@@ -128,7 +128,7 @@ async fn a_long_call_is_heard_of_while_it_is_written() {
 
 #[tokio::test]
 async fn too_many_requests_is_transient_and_says_how_long_to_wait() {
-    for protocol in ALL {
+    for protocol in Protocol::iter() {
         let headers = vec![("Retry-After".into(), "12".into())];
         let answer = answer(protocol, Behaviour::Status { code: 429, headers, body: "{}".into() }).await;
         let error = answer.error();
@@ -150,7 +150,7 @@ async fn a_wait_until_a_date_is_measured_by_the_servers_clock() {
 
 #[tokio::test]
 async fn a_servers_own_failure_is_transient_and_tells_its_words() {
-    for protocol in ALL {
+    for protocol in Protocol::iter() {
         for code in [500, 503, 529] {
             let body = r#"{"error": {"message": "The model\nis resting.\u001b[31m"}}"#;
             let answer = answer(protocol, Behaviour::status(code, body)).await;
@@ -161,7 +161,7 @@ async fn a_servers_own_failure_is_transient_and_tells_its_words() {
 
 #[tokio::test]
 async fn a_refused_request_is_terminal() {
-    for protocol in ALL {
+    for protocol in Protocol::iter() {
         for code in [400, 403, 404, 413, 422] {
             let answer = answer(protocol, Behaviour::status(code, r#"{"error": "no such thing"}"#)).await;
             assert_eq!(answer.error().class, ErrorClass::Terminal, "{protocol:?} {code}");
@@ -172,7 +172,7 @@ async fn a_refused_request_is_terminal() {
 
 #[tokio::test]
 async fn an_answer_without_its_end_is_cut_short_and_transient() {
-    for protocol in ALL {
+    for protocol in Protocol::iter() {
         let answer = answer(protocol, Behaviour::NoEnd { text: "Half a".into() }).await;
         assert_eq!(answer.text(), "Half a", "{protocol:?}");
         transient(&answer, "was cut short");
@@ -181,21 +181,21 @@ async fn an_answer_without_its_end_is_cut_short_and_transient() {
 
 #[tokio::test]
 async fn a_connection_torn_down_in_a_call_gives_no_call() {
-    for protocol in ALL {
+    for protocol in Protocol::iter() {
         transient(&answer(protocol, Behaviour::CutInCall).await, "was cut short");
     }
 }
 
 #[tokio::test]
 async fn half_a_call_at_the_token_limit_is_an_error_and_no_call() {
-    for protocol in ALL {
+    for protocol in Protocol::iter() {
         transient(&answer(protocol, Behaviour::HalfCall).await, "the token limit ended it inside a call of look");
     }
 }
 
 #[tokio::test]
 async fn arguments_that_are_no_object_are_malformed_and_transient() {
-    for protocol in ALL {
+    for protocol in Protocol::iter() {
         for arguments in [r#"{"at": "#, "[1, 2]", "7"] {
             let call = Call { id: "call-1".into(), name: "look".into(), arguments: arguments.into() };
             let answer = answer(protocol, Behaviour::Calls { text: String::new(), calls: vec![call] }).await;
@@ -233,7 +233,7 @@ async fn an_end_without_a_reason_keeps_the_text() {
 
 #[tokio::test]
 async fn the_token_limit_is_told_as_such() {
-    for protocol in ALL {
+    for protocol in Protocol::iter() {
         let answer = answer(protocol, Behaviour::Length { text: "And then".into() }).await;
         assert_eq!((answer.text().as_str(), answer.done().stop), ("And then", Stop::Length), "{protocol:?}");
     }
@@ -241,7 +241,7 @@ async fn the_token_limit_is_told_as_such() {
 
 #[tokio::test]
 async fn a_piece_that_cannot_be_read_ends_the_answer_though_the_server_goes_on() {
-    for protocol in ALL {
+    for protocol in Protocol::iter() {
         transient(&answer(protocol, Behaviour::Garbage { text: "Good".into() }).await, "is no JSON");
         let torn = answer(protocol, Behaviour::BadUtf8 { text: "Good".into() }).await;
         transient(&torn, "no valid UTF-8");
@@ -251,7 +251,7 @@ async fn a_piece_that_cannot_be_read_ends_the_answer_though_the_server_goes_on()
 
 #[tokio::test]
 async fn letters_cut_anywhere_arrive_whole() {
-    for protocol in ALL {
+    for protocol in Protocol::iter() {
         let text = "né 漢字 👩‍🚀 \"quoted\"\n";
         let answer = answer(protocol, Behaviour::ByteByByte { text: text.into() }).await;
         assert_eq!((answer.text().as_str(), answer.done().stop), (text, Stop::End), "{protocol:?}");
@@ -260,7 +260,7 @@ async fn letters_cut_anywhere_arrive_whole() {
 
 #[tokio::test]
 async fn comments_and_pings_are_no_part_of_the_answer() {
-    for protocol in ALL {
+    for protocol in Protocol::iter() {
         let answer = answer(protocol, Behaviour::Comments { text: "Only this.".into() }).await;
         assert_eq!(answer.deltas, [Delta::Text("Only this.".into())], "{protocol:?}");
         assert_eq!(answer.done().stop, Stop::End, "{protocol:?}");
@@ -269,7 +269,7 @@ async fn comments_and_pings_are_no_part_of_the_answer() {
 
 #[tokio::test]
 async fn a_huge_piece_arrives_whole() {
-    for protocol in ALL {
+    for protocol in Protocol::iter() {
         let text = "all work and no play ".repeat(50_000);
         assert_eq!(answer(protocol, Behaviour::say(&text)).await.text(), text, "{protocol:?}");
     }
@@ -279,7 +279,7 @@ async fn a_huge_piece_arrives_whole() {
 async fn an_error_in_the_middle_of_an_answer_is_told_with_its_class() {
     let event =
         |kind: &str| Behaviour::ErrorEvent { text: "So".into(), kind: kind.into(), message: "Overloaded.".into() };
-    for protocol in ALL {
+    for protocol in Protocol::iter() {
         let answer = answer(protocol, event("overloaded_error")).await;
         transient(&answer, "local broke off its answer: Overloaded");
         assert_eq!(answer.text(), "So", "{protocol:?}");
@@ -293,7 +293,7 @@ async fn an_error_in_the_middle_of_an_answer_is_told_with_its_class() {
 
 #[tokio::test]
 async fn dropping_the_stream_is_seen_by_the_server() {
-    for protocol in ALL {
+    for protocol in Protocol::iter() {
         let (server, models) = serve(protocol, Behaviour::Stall { text: "Wait".into() }).await;
         let mut stream = models.get("local/m").unwrap().model.stream(hello());
         assert_eq!(stream.next().await.unwrap().unwrap(), Delta::Text("Wait".into()));
@@ -327,7 +327,7 @@ async fn a_server_that_is_not_there_is_named_with_what_to_do() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap().port()
     };
-    for kind in ALL {
+    for kind in Protocol::iter() {
         let base_url = Some(format!("http://127.0.0.1:{port}/v1"));
         let provider = Provider { kind, base_url, key: KeySource::None, max_parallel: None };
         let config = Config { provider: [("local".to_owned(), provider)].into(), ..Config::default() };
@@ -436,7 +436,7 @@ async fn a_models_name_is_sent_as_it_is_written() {
 
 #[tokio::test]
 async fn a_server_that_wants_no_key_is_sent_none() {
-    for protocol in ALL {
+    for protocol in Protocol::iter() {
         let request = sent(protocol, hello()).await;
         for header in ["authorization", "x-api-key", "x-goog-api-key"] {
             assert_eq!(request.header(header), None, "{protocol:?}");
@@ -472,7 +472,7 @@ async fn the_key_is_sent_in_the_header_of_the_protocol_and_nowhere_else() {
 async fn no_error_repeats_the_key_whatever_the_server_echoes() {
     let echo = format!("the key '{KEY}' or {KEY}, header Bearer {KEY}");
     let body = json!({"error": {"message": echo}}).to_string();
-    for protocol in ALL {
+    for protocol in Protocol::iter() {
         let event = Behaviour::ErrorEvent { text: String::new(), kind: "x".into(), message: echo.clone() };
         let codes = [400, 401, 403, 404, 429, 500].map(|code| Behaviour::status(code, &body));
         let plain = Behaviour::status(500, &echo);
@@ -487,7 +487,7 @@ async fn no_error_repeats_the_key_whatever_the_server_echoes() {
 
 #[tokio::test]
 async fn a_refused_key_is_named_by_its_variable() {
-    for protocol in ALL {
+    for protocol in Protocol::iter() {
         let (_server, models) = with_key(protocol, Behaviour::status(401, "no")).await;
         let answer = ask(&models, hello()).await;
         assert_eq!(answer.error().text, "local refused the key in PLANTED (401)", "{protocol:?}");

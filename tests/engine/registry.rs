@@ -126,7 +126,7 @@ fn the_list_tells_what_is_there_and_never_a_key() {
 
 #[tokio::test]
 async fn a_probe_tells_whether_the_model_calls_tools() {
-    for protocol in Protocol::ALL {
+    for protocol in <Protocol as strum::IntoEnumIterator>::iter() {
         let server = WireServer::start(protocol, |request| {
             assert_eq!(request.tools(), ["ready"]);
             Behaviour::call("ready", &json!({"word": "yes"}))

@@ -214,7 +214,7 @@ fn rounds(request: &Request) -> Behaviour {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_call_has_its_one_result_over_rounds_and_after_a_cancel_in_every_protocol() {
-    for protocol in ProviderKind::ALL {
+    for protocol in <ProviderKind as strum::IntoEnumIterator>::iter() {
         let server = WireServer::start(protocol, rounds).await;
         let world = desk(&server, ManagerType::Supervisor, "boss").await;
         let run = world.post("look it up").await;

@@ -1,0 +1,32 @@
+//! `nightdesk man`: the manual, made from the command line's own help.
+
+use std::path::PathBuf;
+
+use clap::CommandFactory as _;
+use clap_mangen::Man;
+
+use super::print::Out;
+use super::{Cli, Exit, Failure};
+
+/// Arguments of `man`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Write a page for the program and one for each command into this directory, instead of printing one.
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    dir: Option<PathBuf>,
+}
+
+/// Prints the manual page of the program, or writes all pages.
+pub fn man(args: &Args, out: &mut Out) -> Result<Exit, Failure> {
+    let command = Cli::command();
+    if let Some(dir) = &args.dir {
+        let failed = |error| Failure::Said(format!("writing the manual to {}: {error}", dir.display()));
+        std::fs::create_dir_all(dir).map_err(failed)?;
+        clap_mangen::generate_to(command, dir).map_err(failed)?;
+        return Ok(Exit::Done);
+    }
+    let mut page = Vec::new();
+    Man::new(command).render(&mut page)?;
+    out.text(&String::from_utf8_lossy(&page))?;
+    Ok(Exit::Done)
+}

@@ -132,7 +132,7 @@ mod tests {
     const BROKEN: &str = "CREATE TABLE later (a TEXT) STRICT; CREATE nonsense";
     /// The versions there were before tests added one.
     const RELEASED: usize = 2;
-    const LATEST: i64 = MIGRATIONS.len() as i64;
+    const LATEST: usize = MIGRATIONS.len();
 
     /// What there is, and this after it.
     fn and(more: &'static str) -> Vec<&'static str> {
@@ -143,10 +143,13 @@ mod tests {
         Sql::writing(path, &Options::default(), &Arc::default()).unwrap()
     }
 
-    fn version(path: &Path) -> (i64, i64) {
+    fn version(path: &Path) -> (usize, i64) {
         let sql = writing(path);
-        let number = |query| sql.conn().query_row(query, [], |row| row.get(0)).unwrap();
-        (number("PRAGMA user_version"), number("SELECT count(*) FROM sqlite_schema WHERE name = 'later'"))
+        let number = |query| sql.conn().query_row(query, [], |row| row.get::<_, i64>(0)).unwrap();
+        (
+            usize::try_from(number("PRAGMA user_version")).unwrap(),
+            number("SELECT count(*) FROM sqlite_schema WHERE name = 'later'"),
+        )
     }
 
     fn store() -> (tempfile::TempDir, PathBuf) {

@@ -162,3 +162,44 @@ pub(super) fn written(condition: &TerminationCondition, name: &dyn Fn(&AgentId) 
     };
     format!("{{ {key} = {value} }}")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::{Surroundings, parse};
+    use super::*;
+    use crate::domain::ManagerType;
+
+    const RACE: &str = "[group]\nname = \"race\"\nmanager_type = \"relay\"\nmembers = [\"ann\"]\nmax_rounds = 2\n\
+                        terminate = { any = [{ silent = 2 }, { speaker = \"ann\" }] }\n\
+                        [group.sleeptime]\nagents = [\"bob\"]\n\
+                        [[agent]]\nname = \"ann\"\n[[agent]]\nname = \"bob\"\n";
+
+    fn read(text: &str) -> Result<super::super::TeamFile, super::super::TeamError> {
+        let read = |_: &Path| Err(std::io::Error::from(std::io::ErrorKind::NotFound));
+        parse(text, &Surroundings { file: "team.toml", base: Path::new("/"), tools: &[], read: &read })
+    }
+
+    #[test]
+    fn a_pattern_and_a_condition_that_are_added_can_be_written_down() {
+        let group = read(RACE).unwrap().group;
+        assert_eq!((group.manager_type, group.max_rounds), (ManagerType::Relay, Some(2)));
+        let condition = group.terminate.unwrap().condition;
+        assert_eq!(written(&condition, &ToString::to_string), "{ any = [{ silent = 2 }, { speaker = \"ann\" }] }");
+    }
+
+    #[test]
+    fn what_they_ask_for_is_looked_at() {
+        let fault = |text: String| read(&text).unwrap_err().to_string();
+        let nobody = fault(RACE.replace("members = [\"ann\"]", "members = []"));
+        assert_eq!(nobody, "team.toml:1: relay needs members, the names of one agent or more who carry the baton");
+        let never = fault(RACE.replace("silent = 2", "silent = 0"));
+        assert!(never.starts_with("team.toml:6: silent of terminate is a whole number from 1 to"), "{never}");
+        let foreign = fault(RACE.replace("max_rounds", "max_turns"));
+        assert_eq!(
+            foreign,
+            "team.toml:5: max_turns belongs to round_robin and dynamic groups, and this one is relay; leave it out"
+        );
+    }
+}

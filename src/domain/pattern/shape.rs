@@ -181,6 +181,9 @@ mod tests {
 
     use super::*;
 
+    /// A manager type, the members, the manager agent, the background agents, and what is wrong with them.
+    type Case<'a> = (ManagerType, &'a [&'a str], Option<&'a str>, Option<&'a [&'a str]>, &'a [Flaw]);
+
     struct All(Vec<Flaw>);
 
     impl Inspector<&str> for All {
@@ -210,7 +213,7 @@ mod tests {
             Flaw::NoManager { does: "answers", part: "answers" },
             Flaw::NoManager { does: "delegates", part: "orchestrates" },
         );
-        let cases: [(ManagerType, &[&str], Option<&str>, Option<&[&str]>, &[Flaw]); 10] = [
+        let cases: [Case<'_>; 10] = [
             (RoundRobin, &["a", "b"], None, None, &[]),
             (RoundRobin, &["a"], None, Some(&["b"]), &[]),
             (RoundRobin, &[], None, None, &[Flaw::NoMembers("speak in turn")]),

@@ -1,5 +1,11 @@
 //! A job on every Nth turn of the group that counts.
 
+#![expect(
+    clippy::trivially_copy_pass_by_ref,
+    clippy::unnecessary_wraps,
+    reason = "all kinds of triggers have the same signatures"
+)]
+
 use crate::domain::state::Rows;
 use crate::domain::{Change, Conversation, Group, Run, RunKind, RunState, Sleeptime, Trigger};
 

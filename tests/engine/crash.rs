@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::support::engine_harness::{Plan, group_id, lines, story, team};
 use crate::support::fold;
 use crate::support::kill::{self, End, PLACE, play, rounds, runtime};
+use crate::support::script::{Script, When};
 use nightdesk::config::Config;
 use nightdesk::domain::{Conversation, Group, Ids, Job};
 use nightdesk::engine::wire::{Address, Request};
@@ -21,56 +22,32 @@ use nightdesk::store::{self, Owner, Store};
 use nightdesk::tools::Toolbox;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
+use serde_json::json;
 
 /// Longer than any session takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-const SCRIPT: &str = r#"
-[[reply]]
-agent = "ann"
-step = 1
-text = "I note it."
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- a note of ann" }
-[[reply.call]]
-name = "conversation_search"
-arguments = { query = "launch" }
-[[reply]]
-agent = "bob"
-turn = 2
-step = 1
-[[reply.call]]
-name = "memory_replace"
-arguments = { label = "story", old_str = "some time in spring", new_str = "9 May" }
-[[reply]]
-agent = "bob"
-turn = 1
-[[reply.call]]
-name = "pass"
-[[reply]]
-agent = "cleo"
-step = 1
-text = "Let me see."
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- kept by cleo", insert_line = 1 }
-[[reply]]
-agent = "cleo"
-step = 2
-[[reply.call]]
-name = "memory_replace"
-arguments = { label = "story", old_str = "- kept by cleo", new_str = "- kept well by cleo" }
-[[reply]]
-agent = "cleo"
-[[reply.call]]
-name = "memory_finish_edits"
-[default]
-text = "{agent} heard {last}"
-"#;
+fn replies() -> Script {
+    Script::of([
+        When::agent("ann")
+            .step(1)
+            .text("I note it.")
+            .inserts("story", "- a note of ann")
+            .call("conversation_search", json!({ "query": "launch" })),
+        When::agent("bob").turn(2).step(1).replaces("story", "some time in spring", "9 May"),
+        When::agent("bob").turn(1).passes(),
+        When::agent("cleo")
+            .step(1)
+            .text("Let me see.")
+            .call("memory_insert", json!({ "label": "story", "new_str": "- kept by cleo", "insert_line": 1 })),
+        When::agent("cleo").step(2).replaces("story", "- kept by cleo", "- kept well by cleo"),
+        When::agent("cleo").finishes(),
+    ])
+    .otherwise("{agent} heard {last}")
+}
 
 fn plan() -> Plan {
-    Plan { script: SCRIPT, members: &["ann", "bob"], background: &["cleo"], every_turns: Some(2), ..Plan::default() }
+    Plan { script: replies(), members: &["ann", "bob"], background: &["cleo"], every_turns: Some(2), ..Plan::default() }
 }
 
 /// The process the others end: plays the session as far as it is not played yet.
@@ -82,7 +59,7 @@ async fn child() {
     let _owner = Owner::take(&path).unwrap();
     let store = Store::open(&path, store::Options::default()).unwrap();
     let script = place.join("script.toml");
-    std::fs::write(&script, SCRIPT).unwrap();
+    std::fs::write(&script, replies().to_toml()).unwrap();
     let config = Config::default();
     let models = Models::new(config.clone(), |_| None);
     let known = *store.head().borrow();

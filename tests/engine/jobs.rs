@@ -15,9 +15,10 @@ use nightdesk::domain::{Job, JobId, JobState, Trigger};
 use nightdesk::engine::wire::{Fault, Reply, Request};
 
 use crate::support::engine_harness::{Plan, World, agent_id, group_id};
+use crate::support::script::Script;
 
 /// One speaker, one background agent, a job every turn.
-fn desk(script: &'static str) -> Plan {
+fn desk(script: Script) -> Plan {
     Plan { script, members: &["ann"], background: &["cleo"], every_turns: Some(1), ..Plan::default() }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::support::script::{Script, When};
 use nightdesk::domain::mail::MAX_DEPTH;
 use nightdesk::domain::{
     Actor, Agent, Change, Commit, Conflict, Conversation, ConversationId, Group, GroupStatus, Logged, Mail, MailId,
@@ -141,7 +142,7 @@ async fn the_most_urgent_goes_first_and_then_what_was_sent_first_j11() {
 
 #[tokio::test(start_paused = true)]
 async fn a_busy_recipient_queues_and_takes_mail_when_its_talk_is_free() {
-    let script = "[default]\ntext = \"{agent} heard {last}\"\nfirst_delay_ms = 20000\n";
+    let script = Script::of([]).or(When::any().text("{agent} heard {last}").first_delay_ms(20000));
     let world = World::new(Plan { script, ..Plan::default() }).await;
     let to = Address::Agent(agent_id("bob"));
     let sent = world.ask(Request::Send { to, text: "first me".to_owned() }).await.unwrap();
@@ -158,7 +159,7 @@ async fn a_busy_recipient_queues_and_takes_mail_when_its_talk_is_free() {
 
 #[tokio::test(start_paused = true)]
 async fn mail_for_an_agent_that_speaks_in_its_group_waits_visibly_for_its_place() {
-    let script = "[default]\ntext = \"{agent} heard {last}\"\nfirst_delay_ms = 20000\n";
+    let script = Script::of([]).or(When::any().text("{agent} heard {last}").first_delay_ms(20000));
     let world = World::new(Plan { script, members: &["bob"], ..Plan::default() }).await;
     let turn = world.post("talk").await;
     world.when(async |world| (!world.asked().is_empty()).then_some(())).await;
@@ -227,8 +228,7 @@ async fn mail_that_expired_while_no_program_ran_is_not_delivered() {
 
 #[tokio::test(start_paused = true)]
 async fn mail_whose_turn_fails_comes_back_and_a_notice_that_fails_does_not() {
-    let script =
-        "[[reply]]\nagent = \"cid\"\ntext = \"fine\"\n[default]\nfault = { kind = \"status\", status = 400 }\n";
+    let script = Script::of([When::agent("cid").text("fine")]).or(When::any().status(400));
     let world = World::new(Plan { script, ..Plan::default() }).await;
     post(&world, vec![from("ann", "bob", "to one who fails"), from("ann", "cid", "to one who does not")]).await;
     at_rest(&world).await;
@@ -355,7 +355,7 @@ async fn mail_a_person_reads_in_an_agents_place_does_not_reach_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_restart_between_delivery_and_reading_delivers_nothing_twice() {
-    let script = "[default]\ntext = \"{agent} heard {last}\"\nchunk = 4\ndelay_ms = 500\n";
+    let script = Script::of([]).or(When::any().text("{agent} heard {last}").chunk(4).delay_ms(500));
     let world = World::new(Plan { script, ..Plan::default() }).await;
     post(&world, vec![from("ann", "bob", "once")]).await;
     world.speaking("bob").await;

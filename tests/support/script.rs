@@ -6,15 +6,15 @@ use serde_json::{Value, json};
 /// What a scripted model replies: the first of `reply` whose conditions hold, else `default`.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Script {
-    reply: Vec<Reply>,
+    reply: Vec<When>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    default: Option<Reply>,
+    default: Option<When>,
 }
 
-/// One reply: its conditions and what it says and calls.
+/// One reply: when it is given, what it says and what it calls.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(default)]
-pub struct Reply {
+pub struct When {
     #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,7 +52,7 @@ struct Call {
 
 impl Script {
     /// Replies in this order, and none by default.
-    pub fn of(replies: impl IntoIterator<Item = Reply>) -> Self {
+    pub fn of(replies: impl IntoIterator<Item = When>) -> Self {
         Self { reply: replies.into_iter().collect(), default: None }
     }
 
@@ -61,19 +61,19 @@ impl Script {
         Self::default().otherwise(text)
     }
 
-    /// Adds a reply behind the others.
-    pub fn and(mut self, reply: Reply) -> Self {
-        self.reply.push(reply);
-        self
+    /// Adds the replies of another script behind these; its default takes the place of this one's.
+    pub fn then(mut self, other: Self) -> Self {
+        self.reply.extend(other.reply);
+        Self { default: other.default.or(self.default), ..self }
     }
 
     /// What is said where no reply matches.
     pub fn otherwise(self, text: &str) -> Self {
-        self.default(Reply::any().text(text))
+        self.or(When::any().text(text))
     }
 
     /// The reply where no other matches.
-    pub fn default(self, reply: Reply) -> Self {
+    pub fn or(self, reply: When) -> Self {
         Self { default: Some(reply), ..self }
     }
 
@@ -83,24 +83,20 @@ impl Script {
     }
 }
 
-impl Reply {
+impl When {
     /// For every call.
     pub fn any() -> Self {
         Self::default()
     }
 
     /// For this agent's calls.
-    pub fn of(agent: &str) -> Self {
+    pub fn agent(agent: &str) -> Self {
         Self { agent: Some(agent.to_owned()), ..Self::default() }
     }
 
     /// For calls of background jobs.
     pub fn in_job() -> Self {
         Self { background: Some(true), ..Self::default() }
-    }
-
-    pub fn background(self, background: bool) -> Self {
-        Self { background: Some(background), ..self }
     }
 
     pub fn turn(self, turn: u64) -> Self {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::support::script::{Script, When};
 use futures::future::BoxFuture;
 use nightdesk::domain::job::JobFault;
 use nightdesk::domain::{
@@ -17,23 +18,14 @@ use serde_json::{Value, json};
 use super::{desk, is_over, run_now, runs, until};
 use crate::support::engine_harness::{Plan, World, agent_id, story};
 
-const SLOW: &str = r#"
-[[reply]]
-agent = "cleo"
-text = "hm hm"
-chunk = 2
-delay_ms = 50000
-[[reply]]
-background = true
-[[reply.call]]
-name = "memory_finish_edits"
-[default]
-text = "{agent} speaks"
-"#;
+fn slow() -> Script {
+    Script::of([When::agent("cleo").text("hm hm").chunk(2).delay_ms(50000), When::in_job().finishes()])
+        .otherwise("{agent} speaks")
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_stale_fence_is_refused_and_its_effects_with_it() {
-    let world = World::new(desk(SLOW)).await;
+    let world = World::new(desk(slow())).await;
     world.send("one").await;
     let job = world.jobs().await.remove(0);
     let first = until(&world, &job.id, runs).await;
@@ -64,7 +56,7 @@ async fn a_stale_fence_is_refused_and_its_effects_with_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_job_that_ends_the_program_three_times_is_poison_and_the_others_go_on() {
-    let mut world = World::new(Plan { background: &["cleo", "dan"], ..desk(SLOW) }).await;
+    let mut world = World::new(Plan { background: &["cleo", "dan"], ..desk(slow()) }).await;
     world.send("one").await;
     let job = world.jobs().await.remove(0);
     for crashes in 1..=3 {
@@ -87,7 +79,7 @@ async fn a_job_that_ends_the_program_three_times_is_poison_and_the_others_go_on(
 
 #[tokio::test(start_paused = true)]
 async fn a_poisoned_window_that_was_cut_leaves_its_rest_to_the_next_job() {
-    let mut world = World::new(Plan { every_turns: Some(3), ..desk(SLOW) }).await;
+    let mut world = World::new(Plan { every_turns: Some(3), ..desk(slow()) }).await;
     for _ in 0..3 {
         world.send(&"x".repeat(60_000)).await;
     }
@@ -107,23 +99,11 @@ async fn a_poisoned_window_that_was_cut_leaves_its_rest_to_the_next_job() {
 
 #[tokio::test(start_paused = true)]
 async fn a_committed_step_ends_a_row_of_crashes() {
-    let script = r#"
-[[reply]]
-background = true
-step = 4
-[[reply.call]]
-name = "memory_finish_edits"
-[[reply]]
-background = true
-text = "hm"
-chunk = 1
-delay_ms = 10000
-[[reply.call]]
-name = "conversation_search"
-arguments = { query = "x" }
-[default]
-text = "{agent} speaks"
-"#;
+    let script = Script::of([
+        When::in_job().step(4).finishes(),
+        When::in_job().text("hm").chunk(1).delay_ms(10000).call("conversation_search", json!({ "query": "x" })),
+    ])
+    .otherwise("{agent} speaks");
     let mut world = World::new(desk(script)).await;
     world.send("one").await;
     let job = world.jobs().await.remove(0);
@@ -147,18 +127,8 @@ text = "{agent} speaks"
 
 #[tokio::test(start_paused = true)]
 async fn a_job_that_waits_for_its_next_try_does_so_over_a_restart() {
-    let script = r#"
-[[reply]]
-background = true
-attempt = 1
-fault = { kind = "status", status = 429, retry_after = 3600 }
-[[reply]]
-background = true
-[[reply.call]]
-name = "memory_finish_edits"
-[default]
-text = "x"
-"#;
+    let script =
+        Script::of([When::in_job().attempt(1).status_retry_after(429, 3600), When::in_job().finishes()]).otherwise("x");
     let world = World::new(desk(script)).await;
     world.send("one").await;
     let job = world.jobs().await.remove(0);
@@ -190,14 +160,7 @@ impl Tool for Falls {
 async fn a_panic_in_a_job_counts_as_a_crash_and_one_in_a_turn_fails_it_visibly() {
     let falls = Arc::new(AtomicBool::new(false));
     let toolbox = Toolbox::default().with(Arc::new(Falls(Arc::clone(&falls))));
-    let script = r#"
-[[reply]]
-background = true
-[[reply.call]]
-name = "memory_finish_edits"
-[default]
-text = "{agent} speaks"
-"#;
+    let script = Script::of([When::in_job().finishes()]).otherwise("{agent} speaks");
     let world = World::new(Plan { toolbox, every_turns: Some(2), ..desk(script) }).await;
     world.send("one").await;
     falls.store(true, Ordering::Relaxed);

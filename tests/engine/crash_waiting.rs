@@ -3,22 +3,14 @@
 
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::Duration;
 
-use crate::support::engine_harness::{Plan, agent_id, group_id, lines, story, team};
-use crate::support::fold;
-use crate::support::kill::{self, End, PLACE, SESSION, play, rounds, runtime};
+use crate::support::engine_harness::{Plan, agent_id, group_id, lines, story};
+use crate::support::kill::{End, PLACE, SESSION, Session, play, rounds, runtime, store_of};
 use crate::support::script::{Script, When};
-use nightdesk::config::Config;
-use nightdesk::domain::{Conversation, Group, Ids, MailStatus, ManagerType, PendingCall, PendingKind, Rule};
+use nightdesk::domain::{Conversation, MailStatus, ManagerType, PendingCall, PendingKind, Rule};
 use nightdesk::engine::wire::{Address, Request};
-use nightdesk::engine::{Engine, Handle, Options};
-use nightdesk::llm::Models;
-use nightdesk::store::{self, Owner, Store};
-use nightdesk::tools::Toolbox;
-
-/// Longer than any session takes on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(2);
+use nightdesk::engine::{Engine, Handle};
+use nightdesk::store::{self};
 
 fn delegation() -> Script {
     Script::of([
@@ -89,31 +81,13 @@ fn plan(session: &str) -> Plan {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child() {
     let Some(place) = std::env::var_os(PLACE) else { return };
-    let place = Path::new(&place);
-    let plan = plan(&std::env::var(SESSION).unwrap());
-    let path = place.join("desk.db");
-    let _owner = Owner::take(&path).unwrap();
-    let store = Store::open(&path, store::Options::default()).unwrap();
-    let script = place.join("script.toml");
-    std::fs::write(&script, plan.script.to_toml()).unwrap();
-    let config = Config::default();
-    let models = Models::new(config.clone(), |_| None);
-    let known = *store.head().borrow();
-    let engine = Engine::start(store, &config, models, Toolbox::default(), Options::default()).await.unwrap();
-    let handle = Handle::here(engine.clone());
-    kill::print_acks(&handle, known).await;
-    if engine.store().row::<Group>(group_id().as_str()).await.unwrap().is_none() {
-        let changes = team(&plan, &script, engine.store().clock().now());
-        handle.ask(Request::Apply { changes }).await.unwrap();
-    }
+    let session = Session::open(Path::new(&place), &plan(&std::env::var(SESSION).unwrap())).await;
+    let (engine, handle) = (&session.engine, &session.handle);
     if engine.store().find::<Conversation>(group_id().as_str()).await.unwrap().is_empty() {
         let to = Address::Group(group_id());
         handle.ask(Request::Send { to, text: "go on".to_owned() }).await.unwrap();
     }
-    tokio::time::timeout(PATIENCE, over(&engine, &handle)).await.expect("the session never ends");
-    fold::assert_folds(engine.store()).await;
-    engine.stop().await;
-    kill::print_done();
+    session.end(async |engine, handle| over(engine, handle).await).await;
 }
 
 /// Says yes to whatever waits for a person, until nothing is open and no mail is on its way.
@@ -152,14 +126,7 @@ struct Outcome {
 }
 
 async fn outcome(place: &Path, acks: &[String]) -> Outcome {
-    let options = store::Options { ids: Ids::random(), ..store::Options::default() };
-    let store = Store::open(&place.join("desk.db"), options).unwrap();
-    fold::assert_folds(&store).await;
-    let log = store.log(0, usize::MAX >> 1).await.unwrap();
-    let logged: std::collections::HashSet<String> =
-        log.iter().map(|logged| format!("{} {} {}", logged.n, logged.change.kind(), logged.change.subject())).collect();
-    let lost: Vec<_> = acks.iter().filter(|ack| !logged.contains(*ack)).collect();
-    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+    let store = store_of(place, acks).await;
     assert!(store.open_runs().await.unwrap().is_empty());
     let said = async |owner: &str| match store.find::<Conversation>(owner).await.unwrap().pop() {
         Some(talk) => lines(&store.messages(&talk.id, 1, u64::MAX).await.unwrap()),

@@ -46,6 +46,18 @@ async fn run_now(world: &World, agent: &str, instruction: Option<&str>) -> Resul
     asked_for(world, Request::RunJob { agent: agent_id(agent), group: group_id(), instruction }).await
 }
 
+/// The newest job after a turn with these words.
+async fn job_after(world: &World, text: &str) -> Job {
+    world.send(text).await;
+    world.jobs().await.pop().unwrap()
+}
+
+/// The same, once it is final.
+async fn job_over_after(world: &World, text: &str) -> Job {
+    world.send(text).await;
+    world.job_over().await
+}
+
 /// Waits until this job is as it should be.
 async fn until(world: &World, id: &JobId, is: impl Fn(&Job) -> bool) -> Job {
     world

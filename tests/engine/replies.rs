@@ -222,15 +222,6 @@ fn writes() -> Script {
     .otherwise("{agent} heard {last}")
 }
 
-async fn at_rest(world: &World) {
-    world
-        .when(async |world| {
-            let pending = world.store().has_pending_mail().await.unwrap();
-            (!pending && world.store().turn_runs().await.unwrap().is_empty()).then_some(())
-        })
-        .await;
-}
-
 #[tokio::test(start_paused = true)]
 async fn what_is_sent_without_waiting_goes_with_the_step_and_a_call_over_the_limit_alone_is_refused() {
     let group = Group { mail_per_minute: Some(1), ..plan(writes()).group.unwrap() };
@@ -241,7 +232,7 @@ async fn what_is_sent_without_waiting_goes_with_the_step_and_a_call_over_the_lim
     let (first, second) = told.split_once('\n').unwrap();
     assert_eq!(first, "sent to bob");
     assert!(second.contains("try again in 60 s"), "{second}");
-    at_rest(&world).await;
+    world.at_rest().await;
     let [mail] = &requests(&world).await[..] else { panic!() };
     assert_eq!((mail.status, mail.priority, mail.waited_for), (MailStatus::Read, Priority::High, false));
     assert_eq!(mail.root.as_ref(), Some(&turn.id));
@@ -255,7 +246,7 @@ async fn a_person_gets_an_answer_and_reads_it() {
     let world = World::new(Plan::default()).await;
     let (to, text, priority) = (agent_id("bob"), "is it safe?".to_owned(), Priority::Normal);
     world.ask(Request::SendMail { to, text, priority, expires_in: None, in_reply_to: None }).await.unwrap();
-    at_rest(&world).await;
+    world.at_rest().await;
     let mails = world.store().mails(None, Some(MailStatus::Delivered), 10).await.unwrap();
     let [reply] = &mails[..] else { panic!("{mails:?}") };
     assert_eq!((&reply.from, &reply.to, reply.kind), (&Some(agent_id("bob")), &None, MailKind::Reply));

@@ -277,6 +277,16 @@ impl World {
         .await
     }
 
+    /// Waits until no turn is unfinished and no mail is under way.
+    pub async fn at_rest(&self) {
+        self.when(async |world| {
+            let pending = world.store().has_pending_mail().await.unwrap();
+            (!pending && world.store().turn_runs().await.unwrap().is_empty()).then_some(())
+        })
+        .await;
+        self.idle().await;
+    }
+
     /// Looks after every update until there is something.
     pub async fn when<T>(&self, look: impl AsyncFn(&Self) -> Option<T>) -> T {
         let mut following = self.handle.follow(*self.store().head().borrow()).await.unwrap();

@@ -6,7 +6,7 @@ use nightdesk::engine::wire::{Address, Request};
 use nightdesk::llm::Entry;
 use serde_json::json;
 
-use super::{desk, run_now, runs, turns, until};
+use super::{desk, job_over_after, run_now, runs, turns, until};
 use crate::support::engine_harness::{Plan, World, agent_id, story};
 
 fn quick() -> Script {
@@ -140,8 +140,7 @@ async fn a_job_edits_a_block_the_next_speaker_sees_and_its_own_notes_stay_out_of
         Script::of([When::in_job().step(1).text("I keep it.").inserts("story", "- kept"), When::in_job().finishes()])
             .otherwise("{agent} speaks");
     let world = World::new(desk(script)).await;
-    world.send("one").await;
-    let job = world.job_over().await;
+    let job = job_over_after(&world, "one").await;
     assert_eq!(job.state, JobState::Completed { outcome: JobOutcome::Changed });
     assert_eq!(job.edits, 1);
     assert_eq!(world.transcript().await, ["user: one", "ann: ann speaks"]);

@@ -15,7 +15,7 @@ use nightdesk::store::{CommitError, Lane};
 use nightdesk::tools::{Desk, Effect, Tool, Toolbox};
 use serde_json::{Value, json};
 
-use super::{desk, is_over, run_now, runs, until};
+use super::{desk, is_over, job_after, run_now, runs, until};
 use crate::support::engine_harness::{Plan, World, agent_id, story};
 
 fn slow() -> Script {
@@ -26,8 +26,7 @@ fn slow() -> Script {
 #[tokio::test(start_paused = true)]
 async fn a_stale_fence_is_refused_and_its_effects_with_it() {
     let world = World::new(desk(slow())).await;
-    world.send("one").await;
-    let job = world.jobs().await.remove(0);
+    let job = job_after(&world, "one").await;
     let first = until(&world, &job.id, runs).await;
     world.speaking("cleo").await;
     let world = world.restart().await;
@@ -57,8 +56,7 @@ async fn a_stale_fence_is_refused_and_its_effects_with_it() {
 #[tokio::test(start_paused = true)]
 async fn a_job_that_ends_the_program_three_times_is_poison_and_the_others_go_on() {
     let mut world = World::new(Plan { background: &["cleo", "dan"], ..desk(slow()) }).await;
-    world.send("one").await;
-    let job = world.jobs().await.remove(0);
+    let job = job_after(&world, "one").await;
     for crashes in 1..=3 {
         until(&world, &job.id, runs).await;
         world.speaking("cleo").await;
@@ -105,8 +103,7 @@ async fn a_committed_step_ends_a_row_of_crashes() {
     ])
     .otherwise("{agent} speaks");
     let mut world = World::new(desk(script)).await;
-    world.send("one").await;
-    let job = world.jobs().await.remove(0);
+    let job = job_after(&world, "one").await;
     for step in 1..=3 {
         for _ in 0..2 {
             world
@@ -130,8 +127,7 @@ async fn a_job_that_waits_for_its_next_try_does_so_over_a_restart() {
     let script =
         Script::of([When::in_job().attempt(1).status_retry_after(429, 3600), When::in_job().finishes()]).otherwise("x");
     let world = World::new(desk(script)).await;
-    world.send("one").await;
-    let job = world.jobs().await.remove(0);
+    let job = job_after(&world, "one").await;
     until(&world, &job.id, |job| matches!(job.state, JobState::Retryable { .. })).await;
     let world = world.restart_after(Duration::from_mins(30)).await;
     world.idle().await;

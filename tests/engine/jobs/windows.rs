@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::json;
 
-use super::{cancel, desk, is_over, retry, run_now, runs, until};
+use super::{cancel, desk, is_over, job_after, job_over_after, retry, run_now, runs, until};
 use crate::support::engine_harness::{Plan, World, agent_id, group_id};
 
 /// The windows an agent's jobs worked off or gave up, those of retries of failed jobs aside: without gap or overlap,
@@ -158,11 +158,9 @@ async fn the_retry_of_a_failed_job_owns_its_window_and_that_of_a_cancelled_one_d
     ])
     .otherwise("{agent} on {turn}");
     let world = World::new(desk(script)).await;
-    world.send("one").await;
-    let failed = world.job_over().await;
+    let failed = job_over_after(&world, "one").await;
     assert!(matches!(failed.state, JobState::Failed { .. }));
-    world.send("two").await;
-    let second = world.jobs().await.pop().unwrap();
+    let second = job_after(&world, "two").await;
     until(&world, &second.id, runs).await;
     cancel(&world, &second.id).await.unwrap();
     world.idle().await;
@@ -170,8 +168,7 @@ async fn the_retry_of_a_failed_job_owns_its_window_and_that_of_a_cancelled_one_d
     let again = retry(&world, &failed.id).await.unwrap();
     assert_eq!((again.retry_of.as_ref(), again.window), (Some(&failed.id), Some((0, 2))));
     assert_eq!(again.causes, [Trigger::Turn { turn: 1 }, Trigger::Retry { job: failed.id.clone() }]);
-    world.send("three").await;
-    let third = world.jobs().await.pop().unwrap();
+    let third = job_after(&world, "three").await;
     assert_eq!(until(&world, &third.id, is_over).await.window, Some((2, 6)), "what the cancelled one left is in it");
 
     let again = retry(&world, &second.id).await.unwrap();
@@ -192,8 +189,7 @@ async fn a_job_behind_the_unfinished_retry_of_a_cancelled_one_waits_for_it() {
     ])
     .otherwise("{agent} on {turn}");
     let world = World::new(desk(script)).await;
-    world.send("one").await;
-    let first = world.jobs().await.pop().unwrap();
+    let first = job_after(&world, "one").await;
     until(&world, &first.id, runs).await;
     cancel(&world, &first.id).await.unwrap();
     let again = retry(&world, &first.id).await.unwrap();

@@ -8,7 +8,7 @@ use nightdesk::engine::wire::Request;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{desk, is_over, runs, until};
+use super::{desk, is_over, job_after, runs, until};
 use crate::support::engine_harness::{Plan, World, agent_id, story};
 
 /// A job whose one step takes a minute, beside speeches of a second.
@@ -36,8 +36,7 @@ async fn alone(plan: Plan) -> Duration {
 }
 
 async fn first_job(world: &World) -> Job {
-    world.send("one").await;
-    let job = world.jobs().await.remove(0);
+    let job = job_after(world, "one").await;
     until(world, &job.id, runs).await;
     world.live(|live| !live.text.is_empty()).await;
     world.job(&job.id).await

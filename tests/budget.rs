@@ -13,6 +13,8 @@ mod support {
     pub mod large;
     #[allow(dead_code, reason = "a part of it; tests/terminal.rs uses the whole, and there rustc sees what is dead")]
     pub mod pty;
+    #[allow(dead_code, reason = "a part of it; tests/engine.rs uses the whole, and there rustc sees what is dead")]
+    pub mod script;
 }
 
 use std::sync::Arc;

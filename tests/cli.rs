@@ -4,6 +4,8 @@
 
 #[path = "support"]
 mod support {
+    #[allow(dead_code, reason = "a part of it; tests/engine.rs uses the whole, and there rustc sees what is dead")]
+    pub mod script;
     pub mod shell;
 }
 
@@ -26,9 +28,11 @@ mod team_files;
 
 use std::time::{Duration, Instant};
 
+use crate::support::script::{Script, When};
 use crate::support::shell::{Ended, Shell, fixture};
 use rustix::process::Signal;
 use serde_json::Value;
+use serde_json::json;
 
 /// A team of two and a keeper whose answers are written down, and come at once.
 const TEAM: &str = r#"
@@ -54,48 +58,27 @@ name = "keeper"
 model = "scripted/script.toml"
 "#;
 
-const SCRIPT: &str = r#"
-[[reply]]
-agent = "ann"
-text = "Ann heard: {last}"
-chunk = 4
-[[reply]]
-agent = "bob"
-contains = "fail"
-fault = { kind = "status", status = 400 }
-[[reply]]
-agent = "ann"
-contains = "fail"
-fault = { kind = "status", status = 400 }
-[[reply]]
-agent = "bob"
-step = 1
-text = "Bob looks."
-[[reply.call]]
-name = "conversation_search"
-arguments = { query = "heard" }
-[[reply]]
-agent = "bob"
-text = "Bob is done.\n"
-[[reply]]
-agent = "keeper"
-step = 1
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "notes", new_str = "kept", insert_line = -1 }
-[[reply]]
-agent = "keeper"
-[[reply.call]]
-name = "memory_finish_edits"
-"#;
-
-fn desk() -> Shell {
-    desk_with(SCRIPT)
+fn script() -> Script {
+    Script::of([
+        When::agent("ann").text("Ann heard: {last}").chunk(4),
+        When::agent("bob").contains("fail").status(400),
+        When::agent("ann").contains("fail").status(400),
+        When::agent("bob").step(1).text("Bob looks.").call("conversation_search", json!({ "query": "heard" })),
+        When::agent("bob").text("Bob is done.\n"),
+        When::agent("keeper")
+            .step(1)
+            .call("memory_insert", json!({ "label": "notes", "new_str": "kept", "insert_line": -1 })),
+        When::agent("keeper").finishes(),
+    ])
 }
 
-fn desk_with(script: &str) -> Shell {
+fn desk() -> Shell {
+    desk_with(&script())
+}
+
+fn desk_with(script: &Script) -> Shell {
     let shell = Shell::new();
-    shell.write("script.toml", script);
+    shell.write("script.toml", &script.to_toml());
     let team = shell.write("team.toml", TEAM);
     shell.ok(&["apply", &team]);
     shell
@@ -191,10 +174,7 @@ fn events_come_in_order_and_a_message_only_once_it_is_committed() {
 
 #[test]
 fn a_turn_nobody_could_answer_exits_1_and_says_why() {
-    let shell = desk_with(
-        "[[reply]]\nagent = \"ann\"\nfault = { kind = \"status\", status = 400 }\n\
-         [[reply]]\nagent = \"bob\"\nfault = { kind = \"status\", status = 400 }\n",
-    );
+    let shell = desk_with(&Script::of([When::agent("ann").status(400), When::agent("bob").status(400)]));
     let ended = shell.run(&["send", "desk", "hello"]);
     assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
     assert!(ended.err.contains("ann could not answer") && ended.err.contains("400"), "{}", ended.err);
@@ -404,12 +384,13 @@ fn beside_an_owner_commands_go_through_it_f8() {
 }
 
 /// An answer that never comes, until another script is applied.
-const HANGING: &str = "[[reply]]\nagent = \"ann\"\ntext = \"Ann begins and\"\nchunk = 3\nfault = { kind = \"hang\", after_chars = 9 }\n\
-     [default]\ntext = \"done\"\n";
+fn hanging() -> Script {
+    Script::of([When::agent("ann").text("Ann begins and").chunk(3).hang_after(9)]).otherwise("done")
+}
 
 #[test]
 fn a_store_that_is_busy_is_told_with_its_process_and_its_turn_is_picked_up_f8() {
-    let shell = desk_with(HANGING);
+    let shell = desk_with(&hanging());
     let send = shell.start(&["send", "desk", "hello", "--json"]);
     send.line_with("delta");
     let begun = Instant::now();
@@ -420,7 +401,7 @@ fn a_store_that_is_busy_is_told_with_its_process_and_its_turn_is_picked_up_f8() 
     assert_eq!(shell.json(&["agent", "show", "ann", "--json"])["state"], "speaking", "reading needs no lock");
     send.signal(Signal::KILL);
     send.wait();
-    shell.write("script.toml", SCRIPT);
+    shell.write("script.toml", &script().to_toml());
     let out = shell.ok(&["send", "desk", "again"]);
     let first = "ann: Ann heard: hello\nbob: Bob looks.\nbob: Bob is done.\n";
     assert_eq!(out, format!("{first}{}", first.replace("hello", "again")), "the unfinished turn comes first");
@@ -429,11 +410,11 @@ fn a_store_that_is_busy_is_told_with_its_process_and_its_turn_is_picked_up_f8() 
 
 #[test]
 fn a_turn_is_taken_over_when_its_owner_is_killed() {
-    let shell = desk_with(HANGING);
+    let shell = desk_with(&hanging());
     let work = shell.work();
     let send = shell.start(&["send", "desk", "hello", "--json"]);
     send.line_with("delta");
-    shell.write("script.toml", SCRIPT);
+    shell.write("script.toml", &script().to_toml());
     work.signal(Signal::KILL);
     work.wait();
     let (code, lines) = send.wait();
@@ -446,12 +427,12 @@ fn a_turn_is_taken_over_when_its_owner_is_killed() {
 
 #[test]
 fn draining_goes_on_with_what_a_killed_program_left() {
-    let shell = desk_with(HANGING);
+    let shell = desk_with(&hanging());
     let send = shell.start(&["send", "desk", "hello", "--json"]);
     send.line_with("delta");
     send.signal(Signal::KILL);
     send.wait();
-    shell.write("script.toml", SCRIPT);
+    shell.write("script.toml", &script().to_toml());
     shell.ok(&["work", "--drain"]);
     let talk = shell.ok(&["message", "list", "desk"]);
     assert!(talk.ends_with("bob: Bob is done.\n"), "{talk}");
@@ -460,7 +441,7 @@ fn draining_goes_on_with_what_a_killed_program_left() {
 
 #[test]
 fn ctrl_c_cancels_the_turn_and_keeps_what_was_said() {
-    let shell = desk_with(HANGING);
+    let shell = desk_with(&hanging());
     let send = shell.start(&["send", "desk", "hello", "--json"]);
     let first = send.line_with("delta");
     send.signal(Signal::INT);
@@ -491,14 +472,14 @@ fn the_doctor_tells_what_is_sound_and_what_is_not() {
     assert_eq!(report["ok"], false);
     assert!(bad.len() == 1 && bad[0]["name"].as_str().unwrap().starts_with("model scripted/"), "{report}");
     assert!(bad[0]["text"].as_str().unwrap().contains("script.toml"), "{report}");
-    shell.write("script.toml", SCRIPT);
+    shell.write("script.toml", &script().to_toml());
     shell.folds();
 }
 
 #[test]
 fn the_log_goes_to_a_file_and_files_are_the_owners_alone() {
     use std::os::unix::fs::PermissionsExt as _;
-    let shell = desk_with("[default]\nfault = { kind = \"status\", status = 400 }\n");
+    let shell = desk_with(&Script::of([]).or(When::any().status(400)));
     assert_eq!(shell.run(&["send", "desk", "hello"]).code, Some(1));
     let logs: Vec<_> = std::fs::read_dir(shell.path("state/nightdesk/logs")).unwrap().collect();
     let log = std::fs::read_to_string(logs[0].as_ref().unwrap().path()).unwrap();

@@ -9,6 +9,7 @@ mod support {
     pub mod fold;
     pub mod kill;
     pub mod order;
+    pub mod script;
     pub mod wire;
 }
 

@@ -11,6 +11,8 @@
 mod support {
     pub mod fold;
     pub mod load_team;
+    #[allow(dead_code, reason = "a part of it; tests/engine.rs uses the whole, and there rustc sees what is dead")]
+    pub mod script;
 }
 
 use std::time::{Duration, Instant};

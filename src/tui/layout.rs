@@ -230,6 +230,28 @@ mod tests {
         assert!(wide.iter().all(|(id, at)| has_name(*id, *at)));
     }
 
+    /// Panics where rectangles overlap, are empty or leave the screen.
+    fn assert_whole(wish: &Wish) {
+        let found = layout(wish).unwrap();
+        let screen = Rect { x: 0, y: 0, width: wish.size.width, height: wish.size.height };
+        let mut all = vec![found.title, found.composer, found.status];
+        all.extend(found.panes.iter().flatten());
+        for (at, one) in all.iter().enumerate() {
+            assert!(one.height > 0 && one.width > 0 && screen.union(*one) == screen, "{one:?} {wish:?}");
+            assert!(!one.rows().any(|row| row.y == found.rules.0 || row.y == found.rules.1), "{one:?} {wish:?}");
+            for other in &all[at + 1..] {
+                assert!(!one.intersects(*other), "{one:?} {other:?} {wish:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn four_panes_on_the_fewest_rows_with_a_tall_composer_are_whole() {
+        for side in [PaneId::Roster, PaneId::Blocks] {
+            assert_whole(&Wish { focus: PaneId::ALL[0], side, composer: 2, ..wish(100, 10) });
+        }
+    }
+
     proptest! {
         #[test]
         fn nothing_overlaps_and_nothing_leaves_the_screen(
@@ -237,18 +259,7 @@ mod tests {
             focus in 0..PaneId::COUNT, lower in prop::sample::select(PaneId::LOWER.to_vec()),
             side in prop::sample::select(PaneId::ALL.into_iter().filter(|id| *id != PaneId::Conversation).collect::<Vec<_>>()),
         ) {
-            let size = Size { width, height };
-            let found = layout(&Wish { size, focus: PaneId::ALL[focus], side, lower, zoom, composer }).unwrap();
-            let screen = Rect::new(0, 0, width, height);
-            let mut all = vec![found.title, found.composer, found.status];
-            all.extend(found.panes.iter().flatten());
-            for (at, one) in all.iter().enumerate() {
-                prop_assert!(one.height > 0 && one.width > 0 && screen.union(*one) == screen, "{:?}", one);
-                prop_assert!(!one.rows().any(|row| row.y == found.rules.0 || row.y == found.rules.1));
-                for other in &all[at + 1..] {
-                    prop_assert!(!one.intersects(*other), "{:?} {:?}", one, other);
-                }
-            }
+            assert_whole(&Wish { size: Size { width, height }, focus: PaneId::ALL[focus], side, lower, zoom, composer });
         }
     }
 }

@@ -1,28 +1,21 @@
 //! The inbox: what an agent may only do with a person's yes, asked and answered by the real program.
 
+use crate::support::script::{Script, When};
 use crate::support::shell::Shell;
 use serde_json::{Value, json};
 
 /// Ann wants to write into a block, then says what came of it.
-const SCRIPT: &str = r#"
-[[reply]]
-agent = "ann"
-step = 1
-text = "I note that."
-[[reply.call]]
-name = "memory_replace"
-arguments = { label = "persona", old_str = "I ask.", new_str = "I note." }
-[[reply]]
-agent = "ann"
-text = "Ann is done."
-[[reply]]
-agent = "bob"
-text = "Bob is done."
-"#;
+fn script() -> Script {
+    Script::of([
+        When::agent("ann").step(1).text("I note that.").replaces("persona", "I ask.", "I note."),
+        When::agent("ann").text("Ann is done."),
+        When::agent("bob").text("Bob is done."),
+    ])
+}
 
 fn desk() -> Shell {
     let shell = Shell::new();
-    let script = shell.write("script.toml", SCRIPT);
+    let script = shell.write("script.toml", &script().to_toml());
     let model = format!("scripted/{script}");
     shell.ok(&["group", "create", "desk", "--type", "round_robin", "--member", "ann", "bob"]);
     shell.ok(&["agent", "update", "ann", "--model", &model, "--persona", "I ask.", "--approvals", "memory_replace"]);

@@ -1,5 +1,6 @@
 //! Mail on the command line: the real program, as a person or a script uses it.
 
+use crate::support::script::{Script, When};
 use crate::support::shell::Shell;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -17,18 +18,22 @@ name = "bob"
 model = "scripted/script.toml"
 "#;
 
-const SCRIPT: &str = "[default]\ntext = \"{agent} heard {last}\"\n";
-
-/// An answer that never comes, until another script is written.
-const HANGING: &str = "[default]\ntext = \"so it begins\"\nfault = { kind = \"hang\", after_chars = 9 }\n";
-
-fn desk() -> Shell {
-    desk_with(SCRIPT)
+fn script() -> Script {
+    Script::always("{agent} heard {last}")
 }
 
-fn desk_with(script: &str) -> Shell {
+/// An answer that never comes, until another script is written.
+fn hanging() -> Script {
+    Script::of([]).or(When::any().text("so it begins").hang_after(9))
+}
+
+fn desk() -> Shell {
+    desk_with(&script())
+}
+
+fn desk_with(script: &Script) -> Shell {
     let shell = Shell::new();
-    shell.write("script.toml", script);
+    shell.write("script.toml", &script.to_toml());
     let team = shell.write("team.toml", TEAM);
     shell.ok(&["apply", &team]);
     shell
@@ -141,7 +146,7 @@ fn draining_delivers_what_waits_and_says_so_before() {
 
 #[test]
 fn beside_an_owner_mail_goes_through_it_and_the_list_needs_no_lock_f8() {
-    let shell = desk_with(HANGING);
+    let shell = desk_with(&hanging());
     let work = shell.work();
     let said = shell.ok(&["mail", "send", "ann", "now"]);
     assert!(said.contains(" pending; desk/ann reads it as soon as it is free"), "{said}");
@@ -152,7 +157,7 @@ fn beside_an_owner_mail_goes_through_it_and_the_list_needs_no_lock_f8() {
     let second = send(&shell, "ann", "then");
     work.signal(Signal::KILL);
     work.wait();
-    shell.write("script.toml", SCRIPT);
+    shell.write("script.toml", &script().to_toml());
     shell.ok(&["work", "--drain"]);
     assert_eq!((status(&shell, &id), status(&shell, &second)), ("read".to_owned(), "read".to_owned()));
     let talk = shell.ok(&["message", "list", "--agent", "ann"]);
@@ -163,7 +168,7 @@ fn beside_an_owner_mail_goes_through_it_and_the_list_needs_no_lock_f8() {
 
 #[test]
 fn a_list_is_read_while_another_program_holds_the_store() {
-    let shell = desk_with(HANGING);
+    let shell = desk_with(&hanging());
     let id = send(&shell, "ann", "later");
     let busy = shell.start(&["send", "desk", "hello", "--json"]);
     busy.line_with("delta");
@@ -180,11 +185,8 @@ fn a_list_is_read_while_another_program_holds_the_store() {
 fn one_turn_delivers_what_it_waits_for_and_its_mail_is_in_its_events() {
     let shell = Shell::new();
     let call = "send_message_to_agent_and_wait_for_reply";
-    let script = format!(
-        "[[reply]]\nagent = \"ann\"\nstep = 1\n[[reply.call]]\nname = \"{call}\"\n\
-         arguments = {{ message = \"Is it so?\", other_agent_id = \"bob\" }}\n{SCRIPT}"
-    );
-    shell.write("script.toml", &script);
+    let script = Script::of([When::agent("ann").step(1).asks("bob", "Is it so?")]).then(script());
+    shell.write("script.toml", &script.to_toml());
     let ann = "name = \"ann\"\n";
     let team = shell.write("team.toml", &TEAM.replace(ann, &format!("{ann}tools = [\"{call}\"]\n")));
     shell.ok(&["apply", &team]);

@@ -1,14 +1,17 @@
 //! Groups and agents made, changed and deleted by the real program.
 
+use crate::support::script::Script;
 use crate::support::shell::Shell;
 use serde_json::{Value, json};
 
-const SCRIPT: &str = "[default]\ntext = \"{agent} heard {last}\"\n";
+fn script() -> Script {
+    Script::always("{agent} heard {last}")
+}
 
 /// A group of two on a script, made by the program.
 fn desk() -> Shell {
     let shell = Shell::new();
-    let script = shell.write("script.toml", SCRIPT);
+    let script = shell.write("script.toml", &script().to_toml());
     shell.ok(&["group", "create", "desk", "--type", "round_robin", "--member", "ann", "bob"]);
     for agent in ["desk/ann", "desk/bob"] {
         shell.ok(&["agent", "update", agent, "--model", &format!("scripted/{script}")]);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::support::script::{Script, When};
 use nightdesk::domain::{ManagerType, PendingCall, PendingKind, Rule, RunState, StopReason};
 use nightdesk::engine::wire::Request;
 use nightdesk::llm::Entry;
@@ -9,27 +10,17 @@ use nightdesk::llm::Entry;
 use crate::stop;
 use crate::support::engine_harness::{Plan, World, agent_id, story};
 
-const RETHINKS: &str = r#"
-[[reply]]
-step = 1
-[[reply.call]]
-name = "memory_rethink"
-arguments = { label = "story", new_memory = "one" }
-[[reply]]
-step = 2
-[[reply.call]]
-name = "memory_rethink"
-arguments = { label = "story", new_memory = "two" }
-[[reply.call]]
-name = "memory_rethink"
-arguments = { label = "story", new_memory = "three" }
-[default]
-text = "done"
-"#;
+fn rethinks() -> Script {
+    Script::of([
+        When::any().step(1).rethinks("story", "one"),
+        When::any().step(2).rethinks("story", "two").rethinks("story", "three"),
+    ])
+    .otherwise("done")
+}
 
 fn plan() -> Plan {
     let rules = vec![Rule::RequiresApproval { tool_name: "memory_rethink".to_owned() }];
-    Plan { script: RETHINKS, members: &["ann"], tools: &["memory_rethink"], rules, ..Plan::default() }
+    Plan { script: rethinks(), members: &["ann"], tools: &["memory_rethink"], rules, ..Plan::default() }
 }
 
 async fn waiting(world: &World) -> PendingCall {
@@ -61,29 +52,19 @@ async fn what_waits_says_exactly_what_would_run_and_nothing_of_it_has_happened()
     world.close().await;
 }
 
-const WORKER_AND_JOB: &str = r#"
-[[reply]]
-agent = "boss"
-step = 1
-[[reply.call]]
-name = "delegate"
-arguments = { tasks = [{ agent = "ann", task = "write it" }] }
-[[reply]]
-agent = "boss"
-text = "Here it is."
-[[reply]]
-step = 1
-[[reply.call]]
-name = "memory_rethink"
-arguments = { label = "story", new_memory = "all anew" }
-[default]
-text = "done"
-"#;
+fn worker_and_job() -> Script {
+    Script::of([
+        When::agent("boss").step(1).delegates(&[("ann", "write it")]),
+        When::agent("boss").text("Here it is."),
+        When::any().step(1).rethinks("story", "all anew"),
+    ])
+    .otherwise("done")
+}
 
 #[tokio::test(start_paused = true)]
 async fn who_joins_later_knows_whose_call_waits_a_workers_and_a_jobs_too() {
     let plan = Plan {
-        script: WORKER_AND_JOB,
+        script: worker_and_job(),
         manager_type: ManagerType::Supervisor,
         manager: Some("boss"),
         background: &["zoe"],

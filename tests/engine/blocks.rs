@@ -1,28 +1,25 @@
 //! Blocks edited in a turn: versions, conflicts, and what the next speaker sees.
 
+use crate::support::script::{Script, When};
 use nightdesk::domain::Editor;
 use nightdesk::engine::wire::{Reply, Request};
 use nightdesk::llm::Entry;
+use serde_json::json;
 
 use crate::support::engine_harness::{Plan, World, agent_id, story};
 
-const NOTES: &str = r#"
-[[reply]]
-agent = "ann"
-step = 1
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- noted on {turn}" }
-[[reply.call]]
-name = "memory_replace"
-arguments = { label = "story", old_str = "some time in spring", new_str = "in spring" }
-[default]
-text = "{agent} speaks"
-"#;
+fn notes() -> Script {
+    Script::of([When::agent("ann").step(1).inserts("story", "- noted on {turn}").replaces(
+        "story",
+        "some time in spring",
+        "in spring",
+    )])
+    .otherwise("{agent} speaks")
+}
 
 #[tokio::test(start_paused = true)]
 async fn edits_of_a_step_make_one_version_that_reaches_the_next_speaker() {
-    let world = World::new(Plan { script: NOTES, members: &["ann", "bob"], ..Plan::default() }).await;
+    let world = World::new(Plan { script: notes(), members: &["ann", "bob"], ..Plan::default() }).await;
     world.send("note it").await;
     let block = world.block(&story()).await;
     assert_eq!(block.version, 2);
@@ -40,7 +37,7 @@ async fn edits_of_a_step_make_one_version_that_reaches_the_next_speaker() {
 
 #[tokio::test(start_paused = true)]
 async fn a_block_says_who_changed_it_since_the_agent_last_spoke() {
-    let world = World::new(Plan { script: NOTES, members: &["ann", "bob"], ..Plan::default() }).await;
+    let world = World::new(Plan { script: notes(), members: &["ann", "bob"], ..Plan::default() }).await;
     world.send("note it").await;
     world.edit(|value| format!("{value}\n- a person's line")).await;
     world.send("again").await;
@@ -50,26 +47,19 @@ async fn a_block_says_who_changed_it_since_the_agent_last_spoke() {
     world.close().await;
 }
 
-const SLOW: &str = r#"
-[[reply]]
-agent = "ann"
-step = 1
-text = "Let me write that down."
-chunk = 8
-delay_ms = 1000
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- from ann" }
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- top", insert_line = 0 }
-[default]
-text = "{agent} speaks"
-"#;
+fn slow(first: impl FnOnce(When) -> When) -> Script {
+    let speech = When::agent("ann").step(1).text("Let me write that down.").chunk(8).delay_ms(1000);
+    let top = json!({ "label": "story", "new_str": "- top", "insert_line": 0 });
+    Script::of([first(speech).call("memory_insert", top)]).otherwise("{agent} speaks")
+}
+
+fn inserts(ann: When) -> When {
+    ann.inserts("story", "- from ann")
+}
 
 #[tokio::test(start_paused = true)]
 async fn an_edit_of_a_person_while_the_step_runs_survives_with_the_agents_and_no_model_is_asked_again() {
-    let world = World::new(Plan { script: SLOW, members: &["ann"], ..Plan::default() }).await;
+    let world = World::new(Plan { script: slow(inserts), members: &["ann"], ..Plan::default() }).await;
     let run = world.post("note it").await;
     world.speaking("ann").await;
     world.edit(|value| value.replace("some time in spring", "9 May")).await;
@@ -92,19 +82,13 @@ async fn an_edit_of_a_person_while_the_step_runs_survives_with_the_agents_and_no
 
 #[tokio::test(start_paused = true)]
 async fn a_rethink_of_a_changed_block_is_an_error_result_with_the_current_text() {
-    let script = r#"
-[[reply]]
-agent = "ann"
-step = 1
-text = "I rewrite it."
-chunk = 4
-delay_ms = 1000
-[[reply.call]]
-name = "memory_rethink"
-arguments = { label = "story", new_memory = "All new" }
-[default]
-text = "{agent} speaks"
-"#;
+    let script = Script::of([When::agent("ann")
+        .step(1)
+        .text("I rewrite it.")
+        .chunk(4)
+        .delay_ms(1000)
+        .rethinks("story", "All new")])
+    .otherwise("{agent} speaks");
     let plan = Plan { script, members: &["ann"], tools: &["memory_rethink"], ..Plan::default() };
     let world = World::new(plan).await;
     let run = world.post("rewrite").await;
@@ -126,11 +110,8 @@ text = "{agent} speaks"
 
 #[tokio::test(start_paused = true)]
 async fn a_replace_whose_text_is_gone_is_refused_with_the_current_text() {
-    let script = SLOW.replace(
-        "name = \"memory_insert\"\narguments = { label = \"story\", new_str = \"- from ann\" }",
-        "name = \"memory_replace\"\narguments = { label = \"story\", old_str = \"some time\", new_str = \"late\" }",
-    );
-    let world = World::new(Plan { script: script.leak(), members: &["ann"], ..Plan::default() }).await;
+    let script = slow(|ann| ann.replaces("story", "some time", "late"));
+    let world = World::new(Plan { script, members: &["ann"], ..Plan::default() }).await;
     let run = world.post("note it").await;
     world.speaking("ann").await;
     world.edit(|value| value.replace("some time in spring", "9 May")).await;
@@ -143,7 +124,7 @@ async fn a_replace_whose_text_is_gone_is_refused_with_the_current_text() {
 
 #[tokio::test(start_paused = true)]
 async fn a_block_made_read_only_while_the_step_runs_refuses_the_edit_and_the_turn_goes_on() {
-    let world = World::new(Plan { script: SLOW, members: &["ann", "bob"], ..Plan::default() }).await;
+    let world = World::new(Plan { script: slow(inserts), members: &["ann", "bob"], ..Plan::default() }).await;
     let run = world.post("note it").await;
     world.speaking("ann").await;
     let block = world.block(&story()).await;

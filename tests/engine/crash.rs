@@ -7,70 +7,39 @@
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use crate::support::engine_harness::{Plan, group_id, lines, story, team};
-use crate::support::fold;
-use crate::support::kill::{self, End, PLACE, play, rounds, runtime};
-use nightdesk::config::Config;
-use nightdesk::domain::{Conversation, Group, Ids, Job};
+use crate::support::engine_harness::{Plan, group_id, lines, story};
+use crate::support::kill::{End, PLACE, Session, play, rounds, runtime, store_of};
+use crate::support::script::{Script, When};
+use nightdesk::domain::{Conversation, Job};
+use nightdesk::engine::Engine;
 use nightdesk::engine::wire::{Address, Request};
-use nightdesk::engine::{Engine, Handle, Options};
-use nightdesk::llm::Models;
-use nightdesk::store::{self, Owner, Store};
-use nightdesk::tools::Toolbox;
+use nightdesk::store::{self};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
+use serde_json::json;
 
-/// Longer than any session takes on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(2);
-
-const SCRIPT: &str = r#"
-[[reply]]
-agent = "ann"
-step = 1
-text = "I note it."
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- a note of ann" }
-[[reply.call]]
-name = "conversation_search"
-arguments = { query = "launch" }
-[[reply]]
-agent = "bob"
-turn = 2
-step = 1
-[[reply.call]]
-name = "memory_replace"
-arguments = { label = "story", old_str = "some time in spring", new_str = "9 May" }
-[[reply]]
-agent = "bob"
-turn = 1
-[[reply.call]]
-name = "pass"
-[[reply]]
-agent = "cleo"
-step = 1
-text = "Let me see."
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- kept by cleo", insert_line = 1 }
-[[reply]]
-agent = "cleo"
-step = 2
-[[reply.call]]
-name = "memory_replace"
-arguments = { label = "story", old_str = "- kept by cleo", new_str = "- kept well by cleo" }
-[[reply]]
-agent = "cleo"
-[[reply.call]]
-name = "memory_finish_edits"
-[default]
-text = "{agent} heard {last}"
-"#;
+fn replies() -> Script {
+    Script::of([
+        When::agent("ann")
+            .step(1)
+            .text("I note it.")
+            .inserts("story", "- a note of ann")
+            .call("conversation_search", json!({ "query": "launch" })),
+        When::agent("bob").turn(2).step(1).replaces("story", "some time in spring", "9 May"),
+        When::agent("bob").turn(1).passes(),
+        When::agent("cleo")
+            .step(1)
+            .text("Let me see.")
+            .call("memory_insert", json!({ "label": "story", "new_str": "- kept by cleo", "insert_line": 1 })),
+        When::agent("cleo").step(2).replaces("story", "- kept by cleo", "- kept well by cleo"),
+        When::agent("cleo").finishes(),
+    ])
+    .otherwise("{agent} heard {last}")
+}
 
 fn plan() -> Plan {
-    Plan { script: SCRIPT, members: &["ann", "bob"], background: &["cleo"], every_turns: Some(2), ..Plan::default() }
+    Plan { script: replies(), members: &["ann", "bob"], background: &["cleo"], every_turns: Some(2), ..Plan::default() }
 }
 
 /// The process the others end: plays the session as far as it is not played yet.
@@ -78,22 +47,8 @@ fn plan() -> Plan {
 async fn child() {
     let own = tempfile::tempdir().unwrap();
     let place = std::env::var_os(PLACE).map_or_else(|| own.path().to_owned(), Into::into);
-    let path = place.join("desk.db");
-    let _owner = Owner::take(&path).unwrap();
-    let store = Store::open(&path, store::Options::default()).unwrap();
-    let script = place.join("script.toml");
-    std::fs::write(&script, SCRIPT).unwrap();
-    let config = Config::default();
-    let models = Models::new(config.clone(), |_| None);
-    let known = *store.head().borrow();
-    let engine = Engine::start(store, &config, models, Toolbox::default(), Options::default()).await.unwrap();
-    let handle = Handle::here(engine.clone());
-
-    kill::print_acks(&handle, known).await;
-    if engine.store().row::<Group>(group_id().as_str()).await.unwrap().is_none() {
-        let changes = team(&plan(), &script, engine.store().clock().now());
-        handle.ask(Request::Apply { changes }).await.unwrap();
-    }
+    let session = Session::open(&place, &plan()).await;
+    let (engine, handle) = (&session.engine, &session.handle);
     for (turn, text) in [(1, "the launch is in spring"), (2, "now it is the 9th of May")] {
         let talk = engine.store().find::<Conversation>(group_id().as_str()).await.unwrap().pop();
         if talk.is_none_or(|talk| talk.asked < turn) {
@@ -101,10 +56,7 @@ async fn child() {
             handle.ask(Request::Send { to, text: text.to_owned() }).await.unwrap();
         }
     }
-    tokio::time::timeout(PATIENCE, over(&engine)).await.expect("the session never ends");
-    fold::assert_folds(engine.store()).await;
-    engine.stop().await;
-    kill::print_done();
+    session.end(async |engine, _| over(engine).await).await;
 }
 
 /// Waits until both turns and the job are over.
@@ -132,14 +84,7 @@ struct Outcome {
 
 /// Reads the outcome; checks that the log folds, and has every acknowledged change in its place.
 async fn outcome(place: &Path, acks: &[String]) -> Outcome {
-    let options = store::Options { ids: Ids::random(), ..store::Options::default() };
-    let store = Store::open(&place.join("desk.db"), options).unwrap();
-    fold::assert_folds(&store).await;
-    let log = store.log(0, usize::MAX >> 1).await.unwrap();
-    let logged: std::collections::HashSet<String> =
-        log.iter().map(|logged| format!("{} {} {}", logged.n, logged.change.kind(), logged.change.subject())).collect();
-    let lost: Vec<_> = acks.iter().filter(|ack| !logged.contains(*ack)).collect();
-    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+    let store = store_of(place, acks).await;
     let talk = store.find::<Conversation>(group_id().as_str()).await.unwrap().remove(0);
     let transcript = lines(&store.messages(&talk.id, 1, u64::MAX).await.unwrap());
     let mut revisions: Vec<_> = store.revisions(&story(), 100).await.unwrap();

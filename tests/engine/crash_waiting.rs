@@ -3,135 +3,76 @@
 
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::Duration;
 
-use crate::support::engine_harness::{Plan, agent_id, group_id, lines, story, team};
-use crate::support::fold;
-use crate::support::kill::{self, End, PLACE, SESSION, play, rounds, runtime};
-use nightdesk::config::Config;
-use nightdesk::domain::{Conversation, Group, Ids, MailStatus, ManagerType, PendingCall, PendingKind, Rule};
+use crate::support::engine_harness::{Plan, agent_id, group_id, lines, story};
+use crate::support::kill::{End, PLACE, SESSION, Session, play, rounds, runtime, store_of};
+use crate::support::script::{Script, When};
+use nightdesk::domain::{Conversation, MailStatus, ManagerType, PendingCall, PendingKind, Rule};
 use nightdesk::engine::wire::{Address, Request};
-use nightdesk::engine::{Engine, Handle, Options};
-use nightdesk::llm::Models;
-use nightdesk::store::{self, Owner, Store};
-use nightdesk::tools::Toolbox;
+use nightdesk::engine::{Engine, Handle};
+use nightdesk::store::{self};
 
-/// Longer than any session takes on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(2);
+fn delegation() -> Script {
+    Script::of([
+        When::agent("boss")
+            .step(1)
+            .text("Let me ask.")
+            .inserts("story", "- asked")
+            .delegates(&[("ann", "write it"), ("bob", "check it")])
+            .inserts("story", "- answered"),
+        When::agent("boss").text("Here it is."),
+        When::agent("ann").text("Written."),
+        When::agent("bob").step(1).inserts("story", "- checked"),
+        When::agent("bob").text("Checked."),
+    ])
+}
 
-const DELEGATION: &str = r#"
-[[reply]]
-agent = "boss"
-step = 1
-text = "Let me ask."
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- asked" }
-[[reply.call]]
-name = "delegate"
-arguments = { tasks = [{ agent = "ann", task = "write it" }, { agent = "bob", task = "check it" }] }
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- answered" }
-[[reply]]
-agent = "boss"
-text = "Here it is."
-[[reply]]
-agent = "ann"
-text = "Written."
-[[reply]]
-agent = "bob"
-step = 1
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- checked" }
-[[reply]]
-agent = "bob"
-text = "Checked."
-"#;
+fn approval() -> Script {
+    Script::of([When::agent("ann").step(1).text("May I?").rethinks("story", "all anew").inserts("story", "- and more")])
+        .otherwise("{agent} is done")
+}
 
-const APPROVAL: &str = r#"
-[[reply]]
-agent = "ann"
-step = 1
-text = "May I?"
-[[reply.call]]
-name = "memory_rethink"
-arguments = { label = "story", new_memory = "all anew" }
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- and more" }
-[default]
-text = "{agent} is done"
-"#;
+fn job() -> Script {
+    Script::of([When::agent("zoe").step(1).rethinks("story", "all anew")]).otherwise("{agent} is done")
+}
 
-const JOB: &str = r#"
-[[reply]]
-agent = "zoe"
-step = 1
-[[reply.call]]
-name = "memory_rethink"
-arguments = { label = "story", new_memory = "all anew" }
-[default]
-text = "{agent} is done"
-"#;
+fn mail() -> Script {
+    Script::of([
+        When::agent("ann").step(1).text("I ask bob.").asks("bob", "what do you know?").mails("bob", "thank you"),
+        When::agent("bob").contains("what do you know?").text("The bees are well."),
+    ])
+    .otherwise("{agent} is done")
+}
 
-const MAIL: &str = r#"
-[[reply]]
-agent = "ann"
-step = 1
-text = "I ask bob."
-[[reply.call]]
-name = "send_message_to_agent_and_wait_for_reply"
-arguments = { message = "what do you know?", other_agent_id = "bob" }
-[[reply.call]]
-name = "send_message_to_agent_async"
-arguments = { message = "thank you", other_agent_id = "bob" }
-[[reply]]
-agent = "bob"
-contains = "what do you know?"
-text = "The bees are well."
-[default]
-text = "{agent} is done"
-"#;
-
-const DYNAMIC: &str = r#"
-[[reply]]
-agent = "boss"
-step = 1
-contains = "go on"
-[[reply.call]]
-name = "choose_next_speaker"
-arguments = { agent = "bob", reason = "he knows" }
-[[reply]]
-agent = "boss"
-[[reply.call]]
-name = "choose_next_speaker"
-arguments = { agent = "done", reason = "all is said" }
-[default]
-text = "{agent} has spoken"
-"#;
+fn dynamic() -> Script {
+    Script::of([
+        When::agent("boss").step(1).contains("go on").chooses("bob", "he knows"),
+        When::agent("boss").chooses("done", "all is said"),
+    ])
+    .otherwise("{agent} has spoken")
+}
 
 fn plan(session: &str) -> Plan {
     let plan = Plan { tools: &["memory_rethink"], members: &["ann", "bob"], ..Plan::default() };
-    let managed = |script, manager_type| Plan { script, manager_type, manager: Some("boss"), ..Plan::default() };
+    let managed =
+        |script: Script, manager_type| Plan { script, manager_type, manager: Some("boss"), ..Plan::default() };
     match session {
-        "delegation" => Plan { members: &["ann", "bob"], tools: &[], ..managed(DELEGATION, ManagerType::Supervisor) },
+        "delegation" => Plan { members: &["ann", "bob"], tools: &[], ..managed(delegation(), ManagerType::Supervisor) },
         "approval" => {
             let rules = vec![Rule::RequiresApproval { tool_name: "memory_rethink".to_owned() }];
-            Plan { script: APPROVAL, rules, ..plan }
+            Plan { script: approval(), rules, ..plan }
         }
         "job" => {
             let rules = vec![Rule::RequiresApproval { tool_name: "memory_rethink".to_owned() }];
             let (background, every_turns) = (&["zoe"][..], Some(1));
-            Plan { script: JOB, rules, background, every_turns, members: &["ann"], ..plan }
+            Plan { script: job(), rules, background, every_turns, members: &["ann"], ..plan }
         }
         "mail" => {
             let tools = &["send_message_to_agent_and_wait_for_reply"];
             // Only ann speaks in the group, so that the order of what bob does is one.
-            Plan { script: MAIL, tools, max_turns: Some(1), ..plan }
+            Plan { script: mail(), tools, max_turns: Some(1), ..plan }
         }
-        "dynamic" => Plan { members: &["ann", "bob"], tools: &[], ..managed(DYNAMIC, ManagerType::Dynamic) },
+        "dynamic" => Plan { members: &["ann", "bob"], tools: &[], ..managed(dynamic(), ManagerType::Dynamic) },
         other => panic!("no session {other}"),
     }
 }
@@ -140,31 +81,13 @@ fn plan(session: &str) -> Plan {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child() {
     let Some(place) = std::env::var_os(PLACE) else { return };
-    let place = Path::new(&place);
-    let plan = plan(&std::env::var(SESSION).unwrap());
-    let path = place.join("desk.db");
-    let _owner = Owner::take(&path).unwrap();
-    let store = Store::open(&path, store::Options::default()).unwrap();
-    let script = place.join("script.toml");
-    std::fs::write(&script, plan.script).unwrap();
-    let config = Config::default();
-    let models = Models::new(config.clone(), |_| None);
-    let known = *store.head().borrow();
-    let engine = Engine::start(store, &config, models, Toolbox::default(), Options::default()).await.unwrap();
-    let handle = Handle::here(engine.clone());
-    kill::print_acks(&handle, known).await;
-    if engine.store().row::<Group>(group_id().as_str()).await.unwrap().is_none() {
-        let changes = team(&plan, &script, engine.store().clock().now());
-        handle.ask(Request::Apply { changes }).await.unwrap();
-    }
+    let session = Session::open(Path::new(&place), &plan(&std::env::var(SESSION).unwrap())).await;
+    let (engine, handle) = (&session.engine, &session.handle);
     if engine.store().find::<Conversation>(group_id().as_str()).await.unwrap().is_empty() {
         let to = Address::Group(group_id());
         handle.ask(Request::Send { to, text: "go on".to_owned() }).await.unwrap();
     }
-    tokio::time::timeout(PATIENCE, over(&engine, &handle)).await.expect("the session never ends");
-    fold::assert_folds(engine.store()).await;
-    engine.stop().await;
-    kill::print_done();
+    session.end(async |engine, handle| over(engine, handle).await).await;
 }
 
 /// Says yes to whatever waits for a person, until nothing is open and no mail is on its way.
@@ -203,14 +126,7 @@ struct Outcome {
 }
 
 async fn outcome(place: &Path, acks: &[String]) -> Outcome {
-    let options = store::Options { ids: Ids::random(), ..store::Options::default() };
-    let store = Store::open(&place.join("desk.db"), options).unwrap();
-    fold::assert_folds(&store).await;
-    let log = store.log(0, usize::MAX >> 1).await.unwrap();
-    let logged: std::collections::HashSet<String> =
-        log.iter().map(|logged| format!("{} {} {}", logged.n, logged.change.kind(), logged.change.subject())).collect();
-    let lost: Vec<_> = acks.iter().filter(|ack| !logged.contains(*ack)).collect();
-    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+    let store = store_of(place, acks).await;
     assert!(store.open_runs().await.unwrap().is_empty());
     let said = async |owner: &str| match store.find::<Conversation>(owner).await.unwrap().pop() {
         Some(talk) => lines(&store.messages(&talk.id, 1, u64::MAX).await.unwrap()),

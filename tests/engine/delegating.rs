@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::support::script::{Script, When};
 use nightdesk::domain::{Group, ManagerType, RunState, StopReason};
 use nightdesk::engine::wire::{Address, GroupForm, Reply, Request};
 use nightdesk::llm::Entry;
@@ -9,26 +10,25 @@ use nightdesk::llm::Entry;
 use crate::stop;
 use crate::support::engine_harness::{Plan, World, agent_id, group_id, lines};
 
-const SCRIPT: &str = r#"
-[[reply]]
-agent = "boss"
-step = 1
-text = "Let me ask."
-[[reply.call]]
-name = "delegate"
-arguments = { tasks = [{ agent = "ann", task = "write it" }, { agent = "bob", task = "check it" }] }
-[[reply]]
-agent = "boss"
-text = "Here it is."
-[[reply]]
-agent = "ann"
-text = "Written."
-[[reply]]
-agent = "bob"
-text = "Checked."
-"#;
+fn script() -> Script {
+    script_with(When::agent("bob").text("Checked."))
+}
 
-fn plan(script: &'static str) -> Plan {
+/// Bob speaks long enough to be interrupted.
+fn slow() -> Script {
+    script_with(When::agent("bob").text("Checked.").chunk(1).delay_ms(500))
+}
+
+fn script_with(bob: When) -> Script {
+    Script::of([
+        When::agent("boss").step(1).text("Let me ask.").delegates(&[("ann", "write it"), ("bob", "check it")]),
+        When::agent("boss").text("Here it is."),
+        When::agent("ann").text("Written."),
+        bob,
+    ])
+}
+
+fn plan(script: Script) -> Plan {
     Plan {
         script,
         manager_type: ManagerType::Supervisor,
@@ -41,7 +41,7 @@ fn plan(script: &'static str) -> Plan {
 
 #[tokio::test(start_paused = true)]
 async fn the_manager_gets_every_workers_answer_and_then_answers() {
-    let world = World::new(plan(SCRIPT)).await;
+    let world = World::new(plan(script())).await;
     let run = world.send("a leaflet, please").await;
     assert_eq!(stop(&run), StopReason::EndTurn);
     let transcript = world.transcript().await;
@@ -65,8 +65,7 @@ async fn the_manager_gets_every_workers_answer_and_then_answers() {
 
 #[tokio::test(start_paused = true)]
 async fn killed_while_the_workers_speak_it_ends_as_it_would_have() {
-    let script: &'static str = Box::leak(format!("{SCRIPT}chunk = 1\ndelay_ms = 500\n").into_boxed_str());
-    let world = World::new(plan(script)).await;
+    let world = World::new(plan(slow())).await;
     let run = world.post("a leaflet, please").await;
     world.live(|live| live.name == "bob" && live.text.contains('k')).await;
     let world = world.restart().await;
@@ -80,31 +79,14 @@ async fn killed_while_the_workers_speak_it_ends_as_it_would_have() {
 
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_fails_or_hangs_or_passes_does_not_fail_the_rest() {
-    let script = r#"
-[[reply]]
-agent = "boss"
-step = 1
-[[reply.call]]
-name = "delegate"
-arguments = { tasks = [{ agent = "ann", task = "a" }, { agent = "bob", task = "b" }, { agent = "cid", task = "c" }, { agent = "dan", task = "d" }] }
-[[reply]]
-agent = "boss"
-text = "So be it."
-[[reply]]
-agent = "ann"
-fault = { kind = "status", status = 400 }
-[[reply]]
-agent = "bob"
-first_delay_ms = 100000000
-text = "never"
-[[reply]]
-agent = "cid"
-[[reply.call]]
-name = "pass"
-[[reply]]
-agent = "dan"
-text = "Done."
-"#;
+    let script = Script::of([
+        When::agent("boss").step(1).delegates(&[("ann", "a"), ("bob", "b"), ("cid", "c"), ("dan", "d")]),
+        When::agent("boss").text("So be it."),
+        When::agent("ann").status(400),
+        When::agent("bob").text("never").first_delay_ms(100000000),
+        When::agent("cid").passes(),
+        When::agent("dan").text("Done."),
+    ]);
     let group = Group { wait_seconds: Some(60), ..Group::new(group_id(), "test", ManagerType::Supervisor) };
     let members = &["ann", "bob", "cid", "dan"];
     let world = World::new(Plan { members, group: Some(group), ..plan(script) }).await;
@@ -126,8 +108,7 @@ text = "Done."
 
 #[tokio::test(start_paused = true)]
 async fn a_cancel_flows_down_to_the_workers_and_every_call_has_one_result() {
-    let script: &'static str = Box::leak(format!("{SCRIPT}chunk = 1\ndelay_ms = 500\n").into_boxed_str());
-    let world = World::new(plan(script)).await;
+    let world = World::new(plan(slow())).await;
     let run = world.post("a leaflet, please").await;
     world.live(|live| live.name == "bob" && live.text.contains('k')).await;
     assert!(world.cancel().await.0);
@@ -147,19 +128,9 @@ async fn a_cancel_flows_down_to_the_workers_and_every_call_has_one_result() {
 
 #[tokio::test(start_paused = true)]
 async fn the_rounds_of_a_turn_are_limited_and_the_manager_is_told_to_answer() {
-    let script = r#"
-[[reply]]
-agent = "boss"
-step = 3
-text = "Enough."
-[[reply]]
-agent = "boss"
-[[reply.call]]
-name = "delegate"
-arguments = { tasks = [{ agent = "ann", task = "again" }] }
-[default]
-text = "{agent} again"
-"#;
+    let script =
+        Script::of([When::agent("boss").step(3).text("Enough."), When::agent("boss").delegates(&[("ann", "again")])])
+            .otherwise("{agent} again");
     let group = Group { max_rounds: Some(1), ..Group::new(group_id(), "test", ManagerType::Supervisor) };
     let world = World::new(Plan { group: Some(group), ..plan(script) }).await;
     world.send("go").await;
@@ -180,30 +151,14 @@ async fn fifty_workers_answer_at_once_and_one_that_fails_does_not_fail_the_rest(
     let names: &'static [&'static str] = Box::leak(
         names.into_iter().map(|name| &*Box::leak(name.into_boxed_str())).collect::<Vec<_>>().into_boxed_slice(),
     );
-    let tasks: Vec<String> = names.iter().map(|name| format!("{{ agent = \"{name}\", task = \"go\" }}")).collect();
-    let script = format!(
-        r#"
-[[reply]]
-agent = "boss"
-step = 1
-[[reply.call]]
-name = "delegate"
-arguments = {{ tasks = [{}] }}
-[[reply]]
-agent = "boss"
-text = "All there."
-[[reply]]
-agent = "w7"
-fault = {{ kind = "status", status = 400 }}
-[default]
-text = "{{agent}} answers"
-first_delay_ms = 1000
-tokens_in = 10
-tokens_out = 5
-"#,
-        tasks.join(", ")
-    );
-    let world = World::new(Plan { members: names, ..plan(Box::leak(script.into_boxed_str())) }).await;
+    let tasks: Vec<_> = names.iter().map(|name| (*name, "go")).collect();
+    let script = Script::of([
+        When::agent("boss").step(1).delegates(&tasks),
+        When::agent("boss").text("All there."),
+        When::agent("w7").status(400),
+    ])
+    .or(When::any().text("{agent} answers").first_delay_ms(1000).tokens(10, 5));
+    let world = World::new(Plan { members: names, ..plan(script) }).await;
     let before = tokio::time::Instant::now();
     let run = world.send("go").await;
     assert!(before.elapsed() < Duration::from_secs(2), "side by side: {:?}", before.elapsed());
@@ -222,20 +177,11 @@ tokens_out = 5
 
 #[tokio::test(start_paused = true)]
 async fn two_tasks_for_one_worker_are_done_one_after_the_other() {
-    let script = r#"
-[[reply]]
-agent = "boss"
-step = 1
-[[reply.call]]
-name = "delegate"
-arguments = { tasks = [{ agent = "ann", task = "first" }, { agent = "ann", task = "second" }] }
-[[reply]]
-agent = "boss"
-text = "Both done."
-[default]
-text = "done"
-first_delay_ms = 1000
-"#;
+    let script = Script::of([
+        When::agent("boss").step(1).delegates(&[("ann", "first"), ("ann", "second")]),
+        When::agent("boss").text("Both done."),
+    ])
+    .or(When::any().text("done").first_delay_ms(1000));
     let world = World::new(plan(script)).await;
     let run = world.post("go").await;
     let states = async |world: &World| {
@@ -252,7 +198,7 @@ first_delay_ms = 1000
 
 #[tokio::test(start_paused = true)]
 async fn a_second_supervisor_group_works_like_the_first() {
-    let world = World::new(plan(SCRIPT)).await;
+    let world = World::new(plan(script())).await;
     world.send("a leaflet, please").await;
     let first = world.transcript().await;
     // The same manager and the same members, in a group of their own.
@@ -277,28 +223,18 @@ async fn a_second_supervisor_group_works_like_the_first() {
     world.close().await;
 }
 
-const ROUND: &str = r#"
-[[reply]]
-agent = "boss"
-step = 1
-contains = "the leaflet"
-[[reply.call]]
-name = "delegate"
-arguments = { tasks = [{ agent = "ann", task = "write it" }, { agent = "bob", task = "check it" }] }
-[[reply]]
-agent = "ann"
-step = 1
-[[reply.call]]
-name = "send_message_to_agent_and_wait_for_reply"
-arguments = { message = "how long may it be?", other_agent_id = "boss" }
-[default]
-text = "{agent} goes on"
-"#;
+fn round() -> Script {
+    Script::of([
+        When::agent("boss").step(1).contains("the leaflet").delegates(&[("ann", "write it"), ("bob", "check it")]),
+        When::agent("ann").step(1).asks("boss", "how long may it be?"),
+    ])
+    .otherwise("{agent} goes on")
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_would_wait_for_its_manager_is_told_the_cycle_at_once() {
     let tools = &["send_message_to_agent_and_wait_for_reply"];
-    let world = World::new(Plan { tools, ..plan(ROUND) }).await;
+    let world = World::new(Plan { tools, ..plan(round()) }).await;
     let before = tokio::time::Instant::now();
     world.send("the leaflet").await;
     assert!(before.elapsed() < Duration::from_secs(1), "told at once: {:?}", before.elapsed());
@@ -315,24 +251,11 @@ async fn a_worker_that_would_wait_for_its_manager_is_told_the_cycle_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_manager_whose_worker_already_waits_for_it_elsewhere_is_told_the_cycle_of_the_queue() {
     let tools = &["send_message_to_agent_and_wait_for_reply"];
-    let script = r#"
-[[reply]]
-agent = "boss"
-step = 1
-contains = "the leaflet"
-first_delay_ms = 5000
-[[reply.call]]
-name = "delegate"
-arguments = { tasks = [{ agent = "ann", task = "write it" }] }
-[[reply]]
-agent = "ann"
-step = 1
-[[reply.call]]
-name = "send_message_to_agent_and_wait_for_reply"
-arguments = { message = "how long may it be?", other_agent_id = "boss" }
-[default]
-text = "{agent} goes on"
-"#;
+    let script = Script::of([
+        When::agent("boss").step(1).contains("the leaflet").first_delay_ms(5000).delegates(&[("ann", "write it")]),
+        When::agent("ann").step(1).asks("boss", "how long may it be?"),
+    ])
+    .otherwise("{agent} goes on");
     let world = World::new(Plan { tools, ..plan(script) }).await;
     let run = world.post("the leaflet").await;
     world.live(|live| live.name == "boss").await;

@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
+use crate::support::script::{Script, When};
 use nightdesk::domain::{
     Block, Change, Content, Group, ManagerType, Message, NoticeKind, Run, RunKind, RunState, StopReason,
 };
 use nightdesk::engine::wire::{Address, Reply, Request};
 use nightdesk::llm::{Entry, Prompt};
+use serde_json::json;
 
 use crate::stop;
 use crate::support::engine_harness::{Plan, World, agent_id, group_id};
 
 /// A dynamic group of ann, bob and cid under chair.
-fn plan(script: &'static str) -> Plan {
+fn plan(script: Script) -> Plan {
     Plan { script, manager_type: ManagerType::Dynamic, manager: Some("chair"), ..Plan::default() }
 }
 
@@ -23,29 +25,14 @@ fn set(plan: Plan, change: impl FnOnce(&mut Group)) -> Plan {
 }
 
 /// The chair answers what was said last: the user chooses ann, ann's words bob, bob's the end.
-const TALK: &str = r#"
-[[reply]]
-agent = "chair"
-contains = "hello"
-[[reply.call]]
-name = "choose_next_speaker"
-arguments = { agent = "ann", reason = "she began it" }
-[[reply]]
-agent = "chair"
-contains = "ann speaks"
-[[reply.call]]
-name = "choose_next_speaker"
-arguments = { agent = "BOB", reason = "he knows better" }
-[[reply]]
-agent = "chair"
-[[reply.call]]
-name = "choose_next_speaker"
-arguments = { agent = "done", reason = "all is clear" }
-[default]
-text = "{agent} speaks"
-chunk = 4
-delay_ms = 500
-"#;
+fn talk() -> Script {
+    Script::of([
+        When::agent("chair").contains("hello").chooses("ann", "she began it"),
+        When::agent("chair").contains("ann speaks").chooses("BOB", "he knows better"),
+        When::agent("chair").chooses("done", "all is clear"),
+    ])
+    .or(When::any().text("{agent} speaks").chunk(4).delay_ms(500))
+}
 
 const TALKED: [&str; 6] = [
     "user: hello",
@@ -74,7 +61,7 @@ fn offered(prompt: &Prompt) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn the_manager_chooses_after_every_speech_and_ends_the_turn() {
-    let world = World::new(plan(TALK)).await;
+    let world = World::new(plan(talk())).await;
     let run = world.send("hello").await;
     assert_eq!(world.transcript().await, TALKED);
     assert_eq!(run.state, RunState::Finished { stop_reason: StopReason::EndTurn, error: None });
@@ -91,7 +78,7 @@ async fn the_manager_chooses_after_every_speech_and_ends_the_turn() {
 
 #[tokio::test(start_paused = true)]
 async fn members_and_manager_are_told_who_is_here_and_what_ends_the_turn() {
-    let world = World::new(set(plan(TALK), |group| {
+    let world = World::new(set(plan(talk()), |group| {
         group.description = "We weigh contracts.".to_owned();
         group.termination_token = Some("ENOUGH".to_owned());
         group.roles.insert(agent_id("bob"), "reviewer".to_owned());
@@ -117,25 +104,13 @@ async fn members_and_manager_are_told_who_is_here_and_what_ends_the_turn() {
 
 #[tokio::test(start_paused = true)]
 async fn after_a_turn_every_member_and_the_manager_read_the_whole_exchange() {
-    let script = r#"
-[[reply]]
-agent = "chair"
-contains = "hello"
-text = "cid"
-[[reply]]
-agent = "chair"
-contains = "cid speaks"
-text = "Done."
-[[reply]]
-agent = "chair"
-contains = "and now"
-text = "ann"
-[[reply]]
-agent = "chair"
-text = "done"
-[default]
-text = "{agent} speaks"
-"#;
+    let script = Script::of([
+        When::agent("chair").contains("hello").text("cid"),
+        When::agent("chair").contains("cid speaks").text("Done."),
+        When::agent("chair").contains("and now").text("ann"),
+        When::agent("chair").text("done"),
+    ])
+    .otherwise("{agent} speaks");
     let world = World::new(plan(script)).await;
     world.send("hello").await;
     world.send("and now?").await;
@@ -156,18 +131,9 @@ text = "{agent} speaks"
 
 #[tokio::test(start_paused = true)]
 async fn the_word_that_ends_the_turn_ends_it_in_a_members_text() {
-    let script = r#"
-[[reply]]
-agent = "chair"
-[[reply.call]]
-name = "choose_next_speaker"
-arguments = { agent = "ann", reason = "go on" }
-[[reply]]
-agent = "ann"
-text = "That was all. DONE!"
-[default]
-text = "{agent} speaks"
-"#;
+    let script =
+        Script::of([When::agent("chair").chooses("ann", "go on"), When::agent("ann").text("That was all. DONE!")])
+            .otherwise("{agent} speaks");
     let world = World::new(set(plan(script), |_| ())).await;
     let run = world.send("hello, and do not say DONE! too early").await;
     assert_eq!(stop(&run), StopReason::TerminationToken);
@@ -181,17 +147,11 @@ text = "{agent} speaks"
 
 #[tokio::test(start_paused = true)]
 async fn the_word_that_ends_the_turn_ends_it_in_the_managers_text() {
-    let script = r#"
-[[reply]]
-agent = "chair"
-contains = "hello"
-text = "ann, please"
-[[reply]]
-agent = "chair"
-text = "Thank you, all is said: ENOUGH."
-[default]
-text = "{agent} speaks"
-"#;
+    let script = Script::of([
+        When::agent("chair").contains("hello").text("ann, please"),
+        When::agent("chair").text("Thank you, all is said: ENOUGH."),
+    ])
+    .otherwise("{agent} speaks");
     let world = World::new(set(plan(script), |group| group.termination_token = Some("ENOUGH".to_owned()))).await;
     let run = world.send("hello").await;
     assert_eq!(stop(&run), StopReason::TerminationToken);
@@ -209,7 +169,7 @@ text = "{agent} speaks"
 
 #[tokio::test(start_paused = true)]
 async fn a_turn_leaves_no_copies_of_personas_and_no_tools_behind() {
-    let world = World::new(plan(TALK)).await;
+    let world = World::new(plan(talk())).await;
     let before = world.store().all::<Block>().await.unwrap().rows;
     let group = world.store().row::<Group>(group_id().as_str()).await.unwrap();
     let agents = world.overview().await.agents;
@@ -223,22 +183,11 @@ async fn a_turn_leaves_no_copies_of_personas_and_no_tools_behind() {
 
 #[tokio::test(start_paused = true)]
 async fn an_unknown_choice_is_seen_told_to_the_manager_and_made_again() {
-    let script = r#"
-[[reply]]
-agent = "chair"
-step = 1
-[[reply.call]]
-name = "choose_next_speaker"
-arguments = { agent = "marketing", reason = "why not" }
-[[reply]]
-agent = "chair"
-step = 2
-[[reply.call]]
-name = "choose_next_speaker"
-arguments = { agent = "bob", reason = "then he" }
-[default]
-text = "{agent} speaks"
-"#;
+    let script = Script::of([
+        When::agent("chair").step(1).chooses("marketing", "why not"),
+        When::agent("chair").step(2).chooses("bob", "then he"),
+    ])
+    .otherwise("{agent} speaks");
     let world = World::new(Plan { max_turns: Some(1), ..plan(script) }).await;
     let run = world.send("hello").await;
     assert_eq!(stop(&run), StopReason::MaxTurns);
@@ -258,16 +207,18 @@ text = "{agent} speaks"
 
 #[tokio::test(start_paused = true)]
 async fn a_first_choice_that_never_fits_does_not_fail_the_turn_the_next_in_order_speaks() {
+    let chair = || When::agent("chair");
     for reply in [
-        "text = \"Whoever likes.\"",
-        "[[reply.call]]\nname = \"choose_next_speaker\"\narguments = { agent = \"nobody\", reason = \"\" }",
-        "[[reply.call]]\nname = \"choose_next_speaker\"\narguments = { agent = \"done\", reason = \"\" }",
-        "[[reply.call]]\nname = \"choose_next_speaker\"\narguments = { speaker = 7 }",
-        "text = \"ann, bob or cid\"",
-        "text = \"\"",
+        chair().text("Whoever likes."),
+        chair().chooses("nobody", ""),
+        chair().chooses("done", ""),
+        chair().call("choose_next_speaker", json!({ "speaker": 7 })),
+        chair().text("ann, bob or cid"),
+        chair(),
     ] {
-        let script = format!("[[reply]]\nagent = \"chair\"\n{reply}\n[default]\ntext = \"{{agent}} speaks\"\n");
-        let world = World::new(plan(script.leak())).await;
+        let script = Script::of([reply.clone()]).otherwise("{agent} speaks");
+        let reply = format!("{reply:?}");
+        let world = World::new(plan(script)).await;
         let run = world.send("hello").await;
         // `done` fits once somebody has spoken.
         let ends = if reply.contains("done") { StopReason::EndTurn } else { StopReason::MaxTurns };
@@ -287,7 +238,7 @@ async fn a_first_choice_that_never_fits_does_not_fail_the_turn_the_next_in_order
 
 #[tokio::test(start_paused = true)]
 async fn a_manager_with_few_steps_has_as_few_tries() {
-    let script = "[[reply]]\nagent = \"chair\"\ntext = \"?\"\n[default]\ntext = \"{agent} speaks\"\n";
+    let script = Script::of([When::agent("chair").text("?")]).otherwise("{agent} speaks");
     let world = World::new(Plan { max_turns: Some(1), max_steps: Some(2), ..plan(script) }).await;
     world.send("hello").await;
     let lines = world.transcript().await;
@@ -298,16 +249,8 @@ async fn a_manager_with_few_steps_has_as_few_tries() {
 
 #[tokio::test(start_paused = true)]
 async fn the_previous_speaker_is_not_kept_silently_and_may_be_kept_where_the_group_allows_it() {
-    let script = r#"
-[[reply]]
-agent = "chair"
-[[reply.call]]
-name = "choose_next_speaker"
-arguments = { agent = "bob", reason = "always bob" }
-[default]
-text = "{agent} speaks"
-"#;
-    let world = World::new(Plan { max_turns: Some(2), ..plan(script) }).await;
+    let script = Script::of([When::agent("chair").chooses("bob", "always bob")]).otherwise("{agent} speaks");
+    let world = World::new(Plan { max_turns: Some(2), ..plan(script.clone()) }).await;
     world.send("hello").await;
     let lines = world.transcript().await;
     let again = "(the choice cannot be used: bob has just spoken, and others are there; asked again)";
@@ -325,17 +268,11 @@ text = "{agent} speaks"
 
 #[tokio::test(start_paused = true)]
 async fn a_name_in_another_name_is_not_taken_for_it() {
-    let script = r#"
-[[reply]]
-agent = "chair"
-contains = "hello"
-text = "anna should begin"
-[[reply]]
-agent = "chair"
-text = "Now ann-marie."
-[default]
-text = "{agent} speaks"
-"#;
+    let script = Script::of([
+        When::agent("chair").contains("hello").text("anna should begin"),
+        When::agent("chair").text("Now ann-marie."),
+    ])
+    .otherwise("{agent} speaks");
     let members = &["ann", "anna", "ann-marie"];
     let world = World::new(Plan { members, max_turns: Some(2), ..plan(script) }).await;
     world.send("hello").await;
@@ -347,13 +284,7 @@ text = "{agent} speaks"
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_members_speech_is_a_visible_pass_and_all_passing_ends_the_turn() {
-    let script = r#"
-[[reply]]
-agent = "chair"
-text = ""
-[default]
-text = ""
-"#;
+    let script = Script::of([When::agent("chair").text("")]).otherwise("");
     let world = World::new(Plan { max_turns: Some(9), ..plan(script) }).await;
     let run = world.send("hello").await;
     assert_eq!(stop(&run), StopReason::AllPassed);
@@ -365,21 +296,12 @@ text = ""
 
 #[tokio::test(start_paused = true)]
 async fn one_members_failing_provider_leaves_the_others_answers_and_only_all_failing_fails_the_turn() {
-    let script = r#"
-[[reply]]
-agent = "chair"
-contains = "hello"
-text = "?"
-[[reply]]
-agent = "chair"
-contains = "speaks"
-text = "done"
-[[reply]]
-agent = "ann"
-fault = { kind = "status", status = 401 }
-[default]
-text = "{agent} speaks"
-"#;
+    let script = Script::of([
+        When::agent("chair").contains("hello").text("?"),
+        When::agent("chair").contains("speaks").text("done"),
+        When::agent("ann").status(401),
+    ])
+    .otherwise("{agent} speaks");
     let world = World::new(plan(script)).await;
     let run = world.send("hello").await;
     assert_eq!(stop(&run), StopReason::EndTurn);
@@ -388,20 +310,14 @@ text = "{agent} speaks"
     assert!(lines.contains(&"bob: bob speaks".to_owned()), "{lines:?}");
     world.close().await;
 
-    let world = World::new(plan("[default]\nfault = { kind = \"status\", status = 401 }\n")).await;
+    let world = World::new(plan(Script::of([]).or(When::any().status(401)))).await;
     assert_eq!(stop(&world.send("hello").await), StopReason::Error);
     world.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_manager_that_cannot_be_asked_says_so_and_the_members_speak_in_order() {
-    let script = r#"
-[[reply]]
-agent = "chair"
-fault = { kind = "status", status = 500 }
-[default]
-text = "{agent} speaks"
-"#;
+    let script = Script::of([When::agent("chair").status(500)]).otherwise("{agent} speaks");
     let world = World::new(Plan { max_turns: Some(2), ..plan(script) }).await;
     let run = world.send("hello").await;
     assert_eq!(stop(&run), StopReason::MaxTurns);
@@ -419,13 +335,13 @@ text = "{agent} speaks"
 
 #[tokio::test(start_paused = true)]
 async fn a_turn_ended_anywhere_and_started_again_goes_on_and_gives_the_same_sequence() {
-    let world = World::new(plan(TALK)).await;
+    let world = World::new(plan(talk())).await;
     let first = *world.store().head().borrow();
     world.send("hello").await;
     let last = *world.store().head().borrow();
     world.close().await;
     for at in first + 2..last {
-        let world = World::new(plan(TALK)).await;
+        let world = World::new(plan(talk())).await;
         let run = world.post("hello").await;
         world.when(async |world| (*world.store().head().borrow() >= at).then_some(())).await;
         let world = world.restart().await;
@@ -437,15 +353,9 @@ async fn a_turn_ended_anywhere_and_started_again_goes_on_and_gives_the_same_sequ
 
 #[tokio::test(start_paused = true)]
 async fn tries_of_a_choice_are_counted_over_a_restart() {
-    let script = r#"
-[[reply]]
-agent = "chair"
-text = "Whoever likes."
-first_delay_ms = 1000
-[default]
-text = "{agent} speaks"
-"#;
-    let world = World::new(Plan { max_turns: Some(1), ..plan(script) }).await;
+    let script =
+        Script::of([When::agent("chair").text("Whoever likes.").first_delay_ms(1000)]).otherwise("{agent} speaks");
+    let world = World::new(Plan { max_turns: Some(1), ..plan(script.clone()) }).await;
     world.send("hello").await;
     let expected = world.transcript().await;
     world.close().await;
@@ -465,7 +375,7 @@ text = "{agent} speaks"
 
 #[tokio::test(start_paused = true)]
 async fn a_choice_is_cancelled_like_a_speech() {
-    let script = "[default]\ntext = \"Let me think about who\"\nchunk = 4\ndelay_ms = 500\n";
+    let script = Script::of([]).or(When::any().text("Let me think about who").chunk(4).delay_ms(500));
     let world = World::new(plan(script)).await;
     let run = world.post("hello").await;
     world.speaking("chair").await;
@@ -480,8 +390,7 @@ async fn a_choice_is_cancelled_like_a_speech() {
 
 #[tokio::test(start_paused = true)]
 async fn a_manager_at_work_elsewhere_is_waited_for_visibly() {
-    let script =
-        "[[reply]]\nagent = \"chair\"\ntext = \"ann\"\nfirst_delay_ms = 1000\n[default]\ntext = \"{agent} speaks\"\n";
+    let script = Script::of([When::agent("chair").text("ann").first_delay_ms(1000)]).otherwise("{agent} speaks");
     let world = World::new(Plan { max_turns: Some(1), ..plan(script) }).await;
     let to = Address::Agent(agent_id("chair"));
     let Reply::Sent { run: direct, .. } = world.ask(Request::Send { to, text: "hi".to_owned() }).await.unwrap() else {
@@ -505,20 +414,11 @@ async fn regroup(world: &World, change: impl FnOnce(&mut Group)) {
 
 #[tokio::test(start_paused = true)]
 async fn members_and_limits_changed_while_it_runs_hold_from_the_next_move() {
-    let script = r#"
-[[reply]]
-agent = "chair"
-contains = "hello"
-text = "bob"
-[[reply]]
-agent = "chair"
-text = "cid"
-first_delay_ms = 2000
-[default]
-text = "{agent} speaks"
-chunk = 4
-delay_ms = 500
-"#;
+    let script = Script::of([
+        When::agent("chair").contains("hello").text("bob"),
+        When::agent("chair").text("cid").first_delay_ms(2000),
+    ])
+    .or(When::any().text("{agent} speaks").chunk(4).delay_ms(500));
     let world = World::new(Plan { max_turns: Some(9), ..plan(script) }).await;
     let run = world.post("hello").await;
     world.speaking("bob").await;
@@ -538,7 +438,7 @@ delay_ms = 500
 
 #[tokio::test(start_paused = true)]
 async fn at_name_asks_no_manager_and_the_word_means_nothing_there() {
-    let world = World::new(plan("[default]\ntext = \"I am not DONE! yet\"\n")).await;
+    let world = World::new(plan(Script::always("I am not DONE! yet"))).await;
     let run = world.send("@bob what do you say?").await;
     assert_eq!(stop(&run), StopReason::EndTurn);
     assert_eq!(world.transcript().await[1..], ["bob: I am not DONE! yet"]);
@@ -548,21 +448,11 @@ async fn at_name_asks_no_manager_and_the_word_means_nothing_there() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_model_writes_as_a_name_or_a_reason_is_one_short_line() {
-    let script = r#"
-[[reply]]
-agent = "chair"
-step = 1
-[[reply.call]]
-name = "choose_next_speaker"
-arguments = { agent = "a\u001b[31m\nb", reason = "" }
-[[reply]]
-agent = "chair"
-[[reply.call]]
-name = "choose_next_speaker"
-arguments = { agent = "ann", reason = "one\n\n  two" }
-[default]
-text = "{agent} speaks"
-"#;
+    let script = Script::of([
+        When::agent("chair").step(1).chooses("a\u{1b}[31m\nb", ""),
+        When::agent("chair").chooses("ann", "one\n\n  two"),
+    ])
+    .otherwise("{agent} speaks");
     let world = World::new(Plan { max_turns: Some(1), ..plan(script) }).await;
     world.send("hello").await;
     let messages: Vec<Message> = world.messages(&world.conversation().await.id).await;

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use crate::support::script::{Script, When};
 use nightdesk::domain::{RunState, StopReason};
 use nightdesk::engine::wire::{Phase, Update};
+use serde_json::json;
 
 use crate::stop;
 use crate::support::engine_harness::{Plan, World, story};
 
-async fn told(script: &'static str) -> World {
+async fn told(script: Script) -> World {
     let world = World::new(Plan { script, ..Plan::default() }).await;
     world.send("hello").await;
     world
@@ -17,23 +19,12 @@ async fn told(script: &'static str) -> World {
 #[tokio::test(start_paused = true)]
 async fn transient_faults_are_retried_in_their_time_and_leave_no_trace_but_a_count() {
     let world = told(
-        r#"
-[[reply]]
-agent = "ann"
-attempt = 1
-fault = { kind = "status", status = 429, retry_after = 7 }
-[[reply]]
-agent = "ann"
-attempt = 2
-fault = { kind = "status", status = 500 }
-[[reply]]
-agent = "ann"
-attempt = 3
-text = "half an answer"
-fault = { kind = "cut", after_chars = 6 }
-[default]
-text = "{agent} speaks"
-"#,
+        Script::of([
+            When::agent("ann").attempt(1).status_retry_after(429, 7),
+            When::agent("ann").attempt(2).status(500),
+            When::agent("ann").attempt(3).text("half an answer").cut_after(6),
+        ])
+        .otherwise("{agent} speaks"),
     )
     .await;
     assert_eq!(world.transcript().await, ["user: hello", "ann: ann speaks", "bob: bob speaks", "cid: cid speaks"]);
@@ -53,19 +44,9 @@ text = "{agent} speaks"
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_replaces_the_partial_text_on_screen() {
-    let script = r#"
-[[reply]]
-agent = "ann"
-attempt = 1
-text = "half an answer"
-chunk = 5
-delay_ms = 100
-fault = { kind = "cut", after_chars = 10 }
-[default]
-text = "{agent} speaks"
-chunk = 4
-delay_ms = 100
-"#;
+    let script =
+        Script::of([When::agent("ann").attempt(1).text("half an answer").chunk(5).delay_ms(100).cut_after(10)])
+            .or(When::any().text("{agent} speaks").chunk(4).delay_ms(100));
     let world = World::new(Plan { script, members: &["ann"], ..Plan::default() }).await;
     let mut following = world.handle.follow(0).await.unwrap();
     let run = world.post("hello").await;
@@ -94,11 +75,7 @@ delay_ms = 100
 
 #[tokio::test(start_paused = true)]
 async fn a_failing_provider_of_one_member_leaves_the_others_their_answers() {
-    let world = told(
-        "[[reply]]\nagent = \"bob\"\ntext = \"half\"\nfault = { kind = \"cut\", after_chars = 4 }\n\
-         [default]\ntext = \"{agent} speaks\"\n",
-    )
-    .await;
+    let world = told(Script::of([When::agent("bob").text("half").cut_after(4)]).otherwise("{agent} speaks")).await;
     assert_eq!(world.asked_of("bob").len(), 4, "three retries");
     let lines = world.transcript().await;
     assert_eq!(lines.len(), 4, "{lines:?}");
@@ -109,15 +86,15 @@ async fn a_failing_provider_of_one_member_leaves_the_others_their_answers() {
 
 #[tokio::test(start_paused = true)]
 async fn terminal_faults_are_told_at_once() {
-    for (fault, part) in [
-        ("{ kind = \"status\", status = 401 }", "key"),
-        ("{ kind = \"status\", status = 400 }", "400"),
-        ("{ kind = \"refused\" }", "refused"),
-        ("{ kind = \"status\", status = 429, retry_after = 60 }", "429"),
+    let ann = || When::agent("ann").text("x");
+    for (reply, part) in [
+        (ann().status(401), "key"),
+        (ann().status(400), "400"),
+        (ann().ends("refused"), "refused"),
+        (ann().status_retry_after(429, 60), "429"),
     ] {
-        let script = format!("[[reply]]\nagent = \"ann\"\ntext = \"x\"\nfault = {fault}\n[default]\ntext = \"fine\"\n");
-        let world = told(script.leak()).await;
-        assert_eq!(world.asked_of("ann").len(), 1, "{fault}");
+        let world = told(Script::of([reply]).otherwise("fine")).await;
+        assert_eq!(world.asked_of("ann").len(), 1, "{part}");
         let lines = world.transcript().await;
         assert!(lines[1].starts_with("(ann could not answer: ") && lines[1].contains(part), "{lines:?}");
         assert_eq!(lines[2..], ["bob: fine", "cid: fine"]);
@@ -128,11 +105,9 @@ async fn terminal_faults_are_told_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_hangs_is_given_up_after_its_time_out() {
     for (after, seconds) in [(0, 120), (4, 60)] {
-        let script = format!(
-            "[[reply]]\nagent = \"ann\"\ntext = \"half an answer\"\nchunk = 4\n\
-             fault = {{ kind = \"hang\", after_chars = {after} }}\n[default]\ntext = \"fine\"\n"
-        );
-        let world = World::new(Plan { script: script.leak(), ..Plan::default() }).await;
+        let script =
+            Script::of([When::agent("ann").text("half an answer").chunk(4).hang_after(after)]).otherwise("fine");
+        let world = World::new(Plan { script, ..Plan::default() }).await;
         let start = tokio::time::Instant::now();
         world.send("hello").await;
         assert_eq!(start.elapsed().as_secs(), seconds);
@@ -146,19 +121,13 @@ async fn a_provider_that_hangs_is_given_up_after_its_time_out() {
 #[tokio::test(start_paused = true)]
 async fn malformed_arguments_commit_nothing_of_their_step() {
     let world = told(
-        r#"
-[[reply]]
-agent = "ann"
-step = 1
-attempt = 1
-text = "I note it."
-fault = { kind = "malformed" }
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- half" }
-[default]
-text = "fine"
-"#,
+        Script::of([When::agent("ann")
+            .step(1)
+            .attempt(1)
+            .text("I note it.")
+            .inserts("story", "- half")
+            .ends("malformed")])
+        .otherwise("fine"),
     )
     .await;
     assert_eq!(world.block(&story()).await.version, 1);
@@ -168,9 +137,7 @@ text = "fine"
 
 #[tokio::test(start_paused = true)]
 async fn a_turn_in_which_nobody_could_answer_fails() {
-    let world =
-        World::new(Plan { script: "[default]\nfault = { kind = \"status\", status = 401 }\n", ..Plan::default() })
-            .await;
+    let world = World::new(Plan { script: Script::of([]).or(When::any().status(401)), ..Plan::default() }).await;
     let run = world.send("hello").await;
     let error = Some("nobody could answer".to_owned());
     assert_eq!(run.state, RunState::Finished { stop_reason: StopReason::Error, error });
@@ -180,15 +147,7 @@ async fn a_turn_in_which_nobody_could_answer_fails() {
 
 #[tokio::test(start_paused = true)]
 async fn max_steps_ends_a_speech_with_a_notice_and_the_pattern_goes_on() {
-    let script = r#"
-[[reply]]
-agent = "ann"
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- more" }
-[default]
-text = "fine"
-"#;
+    let script = Script::of([When::agent("ann").inserts("story", "- more")]).otherwise("fine");
     let world = World::new(Plan { script, max_steps: Some(3), ..Plan::default() }).await;
     let run = world.send("hello").await;
     assert_eq!(world.asked_of("ann").len(), 3);
@@ -202,29 +161,15 @@ text = "fine"
 
 #[tokio::test(start_paused = true)]
 async fn a_tool_nobody_has_and_calls_after_the_end_get_their_refusals() {
-    let script = r#"
-[[reply]]
-agent = "ann"
-step = 1
-text = "Let me see."
-[[reply.call]]
-name = "rm_rf"
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "nowhere", new_str = "x" }
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story" }
-[[reply]]
-agent = "ann"
-step = 2
-text = "Enough."
-[[reply.call]]
-name = "pass"
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- late" }
-"#;
+    let script = Script::of([
+        When::agent("ann")
+            .step(1)
+            .text("Let me see.")
+            .call("rm_rf", json!({}))
+            .inserts("nowhere", "x")
+            .call("memory_insert", json!({ "label": "story" })),
+        When::agent("ann").step(2).text("Enough.").passes().inserts("story", "- late"),
+    ]);
     let world = World::new(Plan { script, members: &["ann"], ..Plan::default() }).await;
     world.send("hello").await;
     let lines = world.transcript().await;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::support::script::{Script, When};
 use nightdesk::domain::{Change, Content, StepId};
 use nightdesk::engine::handle::Following;
 use nightdesk::engine::wire::Update;
@@ -10,22 +11,15 @@ use nightdesk::store::Mode;
 
 use crate::support::engine_harness::{Plan, World};
 
-const SCRIPT: &str = r#"
-[[reply]]
-agent = "bob"
-step = 1
-text = "I note that down."
-chunk = 3
-delay_ms = 20
-[[reply.call]]
-name = "memory_replace"
-arguments = { label = "story", old_str = "spring", new_str = "spring" }
-[default]
-text = "{agent} says a few words about turn {turn}"
-reasoning = "hm, hm"
-chunk = 5
-delay_ms = 10
-"#;
+fn script() -> Script {
+    Script::of([When::agent("bob")
+        .step(1)
+        .text("I note that down.")
+        .chunk(3)
+        .delay_ms(20)
+        .replaces("story", "spring", "spring")])
+    .or(When::any().text("{agent} says a few words about turn {turn}").reasoning("hm, hm").chunk(5).delay_ms(10))
+}
 
 /// What a watcher's screen would show, checked at every update.
 #[derive(Default)]
@@ -80,7 +74,7 @@ async fn watch(mut following: Following, upto: u64, pause: Duration) -> Screen {
 
 #[tokio::test(start_paused = true)]
 async fn prompt_slow_stalled_and_late_watchers_all_see_everything_once() {
-    let world = World::new(Plan { script: SCRIPT, ..Plan::default() }).await;
+    let world = World::new(Plan { script: script(), ..Plan::default() }).await;
     let paces = [0, 3, 37, 900].map(Duration::from_millis);
     let mut watchers = Vec::new();
     for pace in paces {
@@ -115,7 +109,7 @@ async fn prompt_slow_stalled_and_late_watchers_all_see_everything_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_watcher_that_comes_from_a_cursor_gets_what_follows_and_the_text_that_is_on() {
-    let world = World::new(Plan { script: SCRIPT, members: &["ann"], ..Plan::default() }).await;
+    let world = World::new(Plan { script: script(), members: &["ann"], ..Plan::default() }).await;
     world.send("one").await;
     let overview = world.overview().await;
     let run = world.post("two").await;
@@ -137,7 +131,7 @@ async fn a_watcher_that_comes_from_a_cursor_gets_what_follows_and_the_text_that_
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_is_dropped_loses_nothing() {
-    let world = World::new(Plan { script: SCRIPT, ..Plan::default() }).await;
+    let world = World::new(Plan { script: script(), ..Plan::default() }).await;
     let mut following = world.handle.follow(0).await.unwrap();
     let run = world.post("hello").await;
     let mut screen = Screen::default();
@@ -157,7 +151,7 @@ async fn a_wait_that_is_dropped_loses_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_watcher_far_behind_keeps_live_text_until_its_message_comes() {
-    let world = World::new(Plan { script: SCRIPT, ..Plan::default() }).await;
+    let world = World::new(Plan { script: script(), ..Plan::default() }).await;
     for turn in 0..40 {
         world.send(&format!("turn {turn}")).await;
     }
@@ -177,7 +171,7 @@ async fn a_watcher_far_behind_keeps_live_text_until_its_message_comes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn on_real_threads_no_text_shows_beside_its_message() {
-    let script = "[default]\ntext = \"{agent} says {turn}\"\nchunk = 3\nrepeat = 20\n";
+    let script = Script::of([]).or(When::any().text("{agent} says {turn}").repeat(20).chunk(3));
     let world = World::new(Plan { script, mode: Mode::Threads, ..Plan::default() }).await;
     let mut watching = Vec::new();
     for pace in [0, 0, 1, 7].map(Duration::from_millis) {

@@ -15,9 +15,10 @@ use nightdesk::domain::{Job, JobId, JobState, Trigger};
 use nightdesk::engine::wire::{Fault, Reply, Request};
 
 use crate::support::engine_harness::{Plan, World, agent_id, group_id};
+use crate::support::script::Script;
 
 /// One speaker, one background agent, a job every turn.
-fn desk(script: &'static str) -> Plan {
+fn desk(script: Script) -> Plan {
     Plan { script, members: &["ann"], background: &["cleo"], every_turns: Some(1), ..Plan::default() }
 }
 
@@ -43,6 +44,18 @@ async fn retry(world: &World, id: &JobId) -> Result<Job, Fault> {
 async fn run_now(world: &World, agent: &str, instruction: Option<&str>) -> Result<Job, Fault> {
     let instruction = instruction.map(str::to_owned);
     asked_for(world, Request::RunJob { agent: agent_id(agent), group: group_id(), instruction }).await
+}
+
+/// The newest job after a turn with these words.
+async fn job_after(world: &World, text: &str) -> Job {
+    world.send(text).await;
+    world.jobs().await.pop().unwrap()
+}
+
+/// The same, once it is final.
+async fn job_over_after(world: &World, text: &str) -> Job {
+    world.send(text).await;
+    world.job_over().await
 }
 
 /// Waits until this job is as it should be.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::support::script::{Script, When};
 use nightdesk::domain::mail::MAX_DEPTH;
 use nightdesk::domain::{
     Actor, Agent, Change, Commit, Conflict, Conversation, ConversationId, Group, GroupStatus, Logged, Mail, MailId,
@@ -68,17 +69,6 @@ async fn conversation(world: &World, agent: &str) -> Option<ConversationId> {
     found.into_iter().next().map(|talk| talk.id)
 }
 
-/// Waits until no turn is unfinished and no mail is under way.
-async fn at_rest(world: &World) {
-    world
-        .when(async |world| {
-            let pending = world.store().has_pending_mail().await.unwrap();
-            (!pending && world.store().turn_runs().await.unwrap().is_empty()).then_some(())
-        })
-        .await;
-    world.idle().await;
-}
-
 async fn set_status(world: &World, status: GroupStatus) {
     let group = world.store().row::<Group>(group_id().as_str()).await.unwrap().unwrap();
     world.ask(Request::Apply { changes: vec![Change::GroupPut(Group { status, ..group })] }).await.unwrap();
@@ -132,7 +122,7 @@ async fn the_most_urgent_goes_first_and_then_what_was_sent_first_j11() {
         from("bob", "cid", "beside it"),
     ];
     post(&world, mails).await;
-    at_rest(&world).await;
+    world.at_rest().await;
     let said: Vec<String> = talk(&world, "bob").await.into_iter().filter(|line| !line.starts_with("bob:")).collect();
     assert_eq!(said, ["cid: fire", "ann: one", "cid: two", "ann: three", "ann: whenever"]);
     assert_eq!(talk(&world, "cid").await[0], "bob: beside it");
@@ -141,7 +131,7 @@ async fn the_most_urgent_goes_first_and_then_what_was_sent_first_j11() {
 
 #[tokio::test(start_paused = true)]
 async fn a_busy_recipient_queues_and_takes_mail_when_its_talk_is_free() {
-    let script = "[default]\ntext = \"{agent} heard {last}\"\nfirst_delay_ms = 20000\n";
+    let script = Script::of([]).or(When::any().text("{agent} heard {last}").first_delay_ms(20000));
     let world = World::new(Plan { script, ..Plan::default() }).await;
     let to = Address::Agent(agent_id("bob"));
     let sent = world.ask(Request::Send { to, text: "first me".to_owned() }).await.unwrap();
@@ -150,7 +140,7 @@ async fn a_busy_recipient_queues_and_takes_mail_when_its_talk_is_free() {
     world.when(async |world| (!world.asked().is_empty()).then_some(())).await;
     assert_eq!(mail(&world, "then me").await.status, MailStatus::Pending);
     world.finished(&run).await;
-    at_rest(&world).await;
+    world.at_rest().await;
     let expected = ["user: first me", "bob: bob heard first me", "ann: then me", "bob: bob heard then me"];
     assert_eq!(talk(&world, "bob").await, expected);
     world.close().await;
@@ -158,7 +148,7 @@ async fn a_busy_recipient_queues_and_takes_mail_when_its_talk_is_free() {
 
 #[tokio::test(start_paused = true)]
 async fn mail_for_an_agent_that_speaks_in_its_group_waits_visibly_for_its_place() {
-    let script = "[default]\ntext = \"{agent} heard {last}\"\nfirst_delay_ms = 20000\n";
+    let script = Script::of([]).or(When::any().text("{agent} heard {last}").first_delay_ms(20000));
     let world = World::new(Plan { script, members: &["bob"], ..Plan::default() }).await;
     let turn = world.post("talk").await;
     world.when(async |world| (!world.asked().is_empty()).then_some(())).await;
@@ -167,7 +157,7 @@ async fn mail_for_an_agent_that_speaks_in_its_group_waits_visibly_for_its_place(
     let queued = world.when(async |world| world.store().runs_of(&taken).await.unwrap().into_iter().next()).await;
     assert_eq!(queued.state, RunState::Queued, "an agent has one run at a time");
     world.finished(&turn).await;
-    at_rest(&world).await;
+    world.at_rest().await;
     assert_eq!(mail(&world, "a note").await.status, MailStatus::Read);
     world.close().await;
 }
@@ -200,7 +190,7 @@ async fn a_paused_group_holds_its_mail_until_its_time_is_over_and_the_sender_is_
         assert!(notice.text.contains("expired before it could be delivered. You wrote: "), "{}", notice.text);
     }
     set_status(&world, GroupStatus::Active).await;
-    at_rest(&world).await;
+    world.at_rest().await;
     assert_eq!(notices(&world).await.len(), 2, "no notice about a notice");
     assert_eq!(talk(&world, "ann").await.len(), 4, "both are read and heard");
     assert_eq!(talk(&world, "bob").await[0], "ann: tomorrow");
@@ -220,18 +210,17 @@ async fn mail_that_expired_while_no_program_ran_is_not_delivered() {
     settled(&world, "by noon", MailStatus::Expired).await;
     assert_eq!(mail(&world, "any time").await.status, MailStatus::Pending, "its group is paused still");
     set_status(&world, open.status).await;
-    at_rest(&world).await;
+    world.at_rest().await;
     assert_eq!(talk(&world, "bob").await, ["ann: any time", "bob: bob heard any time"]);
     world.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn mail_whose_turn_fails_comes_back_and_a_notice_that_fails_does_not() {
-    let script =
-        "[[reply]]\nagent = \"cid\"\ntext = \"fine\"\n[default]\nfault = { kind = \"status\", status = 400 }\n";
+    let script = Script::of([When::agent("cid").text("fine")]).or(When::any().status(400));
     let world = World::new(Plan { script, ..Plan::default() }).await;
     post(&world, vec![from("ann", "bob", "to one who fails"), from("ann", "cid", "to one who does not")]).await;
-    at_rest(&world).await;
+    world.at_rest().await;
     assert_eq!(mail(&world, "to one who does not").await.status, MailStatus::Read);
     let failed = mail(&world, "to one who fails").await;
     assert_eq!((failed.status, failed.error.is_some()), (MailStatus::Failed, true));
@@ -252,7 +241,7 @@ async fn mail_to_an_agent_that_goes_fails_and_its_sender_is_told() {
     world.ask(Request::Apply { changes }).await.unwrap();
     let failed = settled(&world, "are you there", MailStatus::Failed).await;
     assert_eq!(failed.error.as_deref(), Some("its recipient is gone"));
-    at_rest(&world).await;
+    world.at_rest().await;
     assert!(notices(&world).await[0].text.contains("its recipient is gone"));
     world.close().await;
 }
@@ -311,7 +300,7 @@ async fn a_person_writes_to_an_agent_as_themselves() {
     assert_eq!((sent.priority, sent.depth, sent.waited_for), (Priority::High, 0, false));
     let seconds = sent.expires_at.unwrap().duration_since(sent.created_at).as_secs();
     assert!((599..=600).contains(&seconds));
-    at_rest(&world).await;
+    world.at_rest().await;
     assert_eq!(talk(&world, "bob").await[..2], ["user: is it safe?", "bob: bob heard is it safe?"]);
     let heard = world.asked_of("bob").remove(0).entries;
     assert!(heard.iter().any(|entry| matches!(entry, Entry::Note { text } if text.contains("back as your reply"))));
@@ -336,7 +325,7 @@ async fn mail_a_person_reads_in_an_agents_place_does_not_reach_it() {
     assert!(read("for you").await.unwrap_err().text.contains("read already"));
     assert!(read("nobody").await.unwrap_err().text.contains("there is no mail"));
     set_status(&world, GroupStatus::Active).await;
-    at_rest(&world).await;
+    world.at_rest().await;
     assert_eq!(talk(&world, "bob").await, ["ann: for you too", "bob: bob heard for you too"]);
     assert!(notices(&world).await.is_empty(), "read is not failed");
 
@@ -355,7 +344,7 @@ async fn mail_a_person_reads_in_an_agents_place_does_not_reach_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_restart_between_delivery_and_reading_delivers_nothing_twice() {
-    let script = "[default]\ntext = \"{agent} heard {last}\"\nchunk = 4\ndelay_ms = 500\n";
+    let script = Script::of([]).or(When::any().text("{agent} heard {last}").chunk(4).delay_ms(500));
     let world = World::new(Plan { script, ..Plan::default() }).await;
     post(&world, vec![from("ann", "bob", "once")]).await;
     world.speaking("bob").await;
@@ -363,7 +352,7 @@ async fn a_restart_between_delivery_and_reading_delivers_nothing_twice() {
     let world = world.restart_after(Duration::from_mins(1)).await;
     let read = settled(&world, "once", MailStatus::Read).await;
     assert_eq!(stop(&world.finished(read.run.as_ref().unwrap()).await), StopReason::EndTurn);
-    at_rest(&world).await;
+    world.at_rest().await;
     assert_eq!(talk(&world, "bob").await, ["ann: once", "bob: bob heard once"]);
     world.close().await;
 }
@@ -386,7 +375,7 @@ async fn killed_between_any_two_commits_no_mail_is_lost_or_doubled() {
             .await;
         let done = head < begun + kill_after;
         let world = world.restart().await;
-        at_rest(&world).await;
+        world.at_rest().await;
         let expected: Vec<String> =
             sent.iter().flat_map(|text| [format!("ann: {text}"), format!("bob: bob heard {text}")]).collect();
         assert_eq!(talk(&world, "bob").await, expected, "killed after {kill_after} changes");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::script::{Script, When};
 use futures::future::BoxFuture;
 use nightdesk::domain::{Content, PendingKind, Rule, RunState, StopReason};
 use nightdesk::engine::wire::{Address, Phase, Reply, Request};
@@ -46,28 +47,20 @@ impl Tool for Broken {
     }
 }
 
-const ASKS: &str = r#"
-[[reply]]
-agent = "ann"
-step = 1
-text = "I have to ask."
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- asked" }
-[[reply.call]]
-name = "ask_person"
-arguments = { question = "May I?" }
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- behind" }
-[default]
-text = "{agent} speaks"
-"#;
+fn asking() -> Script {
+    Script::of([When::agent("ann")
+        .step(1)
+        .text("I have to ask.")
+        .inserts("story", "- asked")
+        .call("ask_person", json!({ "question": "May I?" }))
+        .inserts("story", "- behind")])
+    .otherwise("{agent} speaks")
+}
 
 fn asks() -> Plan {
     let toolbox = Toolbox::default().with(Arc::new(AskPerson));
     let rules = vec![Rule::RequiresApproval { tool_name: "ask_person".to_owned() }];
-    Plan { script: ASKS, members: &["ann", "bob"], toolbox, rules, ..Plan::default() }
+    Plan { script: asking(), members: &["ann", "bob"], toolbox, rules, ..Plan::default() }
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,17 +137,8 @@ async fn a_parked_run_keeps_its_agent_over_a_restart_and_a_cancel_gives_it_back(
 
 #[tokio::test(start_paused = true)]
 async fn a_run_that_parks_twice_gives_each_call_its_own_answer() {
-    let script = r#"
-[[reply]]
-agent = "ann"
-step = 3
-text = "Thank you."
-[[reply]]
-agent = "ann"
-[[reply.call]]
-name = "ask_person"
-arguments = {}
-"#;
+    let script =
+        Script::of([When::agent("ann").step(3).text("Thank you."), When::agent("ann").call("ask_person", json!({}))]);
     let world = World::new(Plan { script, members: &["ann"], ..asks() }).await;
     let run = world.post("go on").await;
     for (approve, text) in [(true, "first"), (false, "second")] {
@@ -217,11 +201,13 @@ async fn a_parked_run_can_be_cancelled_and_its_answer_is_refused_then() {
     world.close().await;
 }
 
-const SLOW: &str = "[default]\ntext = \"one two three four \"\nchunk = 4\ndelay_ms = 1000\n";
+fn slow() -> Script {
+    Script::of([]).or(When::any().text("one two three four ").chunk(4).delay_ms(1000))
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_cancel_keeps_the_partial_text_and_gives_queued_texts_back() {
-    let world = World::new(Plan { script: SLOW, members: &["ann", "bob"], ..Plan::default() }).await;
+    let world = World::new(Plan { script: slow(), members: &["ann", "bob"], ..Plan::default() }).await;
     let run = world.post("talk").await;
     let queued = [world.post("later").await, world.post("latest").await];
     world.live(|live| live.text.contains("two")).await;
@@ -241,17 +227,10 @@ async fn a_cancel_keeps_the_partial_text_and_gives_queued_texts_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cancel_between_steps_during_a_retry_and_in_a_tool_ends_the_speech_too() {
-    let script = r#"
-[[reply]]
-turn = 1
-fault = { kind = "status", status = 429, retry_after = 20 }
-[[reply]]
-turn = 2
-first_delay_ms = 1000
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- more" }
-"#;
+    let script = Script::of([
+        When::any().turn(1).status_retry_after(429, 20),
+        When::any().turn(2).first_delay_ms(1000).inserts("story", "- more"),
+    ]);
     let world = World::new(Plan { script, members: &["ann"], ..Plan::default() }).await;
     let run = world.post("talk").await;
     world.live(|live| matches!(live.phase, Phase::Retrying { .. })).await;
@@ -270,7 +249,7 @@ arguments = { label = "story", new_str = "- more" }
 
 #[tokio::test(start_paused = true)]
 async fn a_cancel_while_the_agent_speaks_elsewhere_ends_what_queues_for_it() {
-    let world = World::new(Plan { script: SLOW, members: &["ann"], ..Plan::default() }).await;
+    let world = World::new(Plan { script: slow(), members: &["ann"], ..Plan::default() }).await;
     let run = world.post("talk").await;
     world.speaking("ann").await;
     let to = nightdesk::engine::wire::Address::Agent(crate::support::engine_harness::agent_id("ann"));
@@ -303,7 +282,7 @@ async fn a_tool_that_panics_fails_its_call_and_leaves_nothing_half_done() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cancel_while_the_step_waits_for_its_provider_ends_the_speech_too() {
-    let plan = Plan { script: SLOW, members: &["ann", "bob"], max_parallel: 1, ..Plan::default() };
+    let plan = Plan { script: slow(), members: &["ann", "bob"], max_parallel: 1, ..Plan::default() };
     let world = World::new(plan).await;
     let to = nightdesk::engine::wire::Address::Agent(crate::support::engine_harness::agent_id("bob"));
     let sent = world.ask(Request::Send { to, text: "just you".to_owned() }).await.unwrap();

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use crate::support::script::{Script, When};
 use nightdesk::domain::{
     Agent, Change, Group, Mail, MailKind, MailStatus, ManagerType, PendingKind, Priority, Rule, Run, RunState,
     StopReason,
 };
 use nightdesk::engine::wire::{Address, Reply, Request};
 use nightdesk::llm::Entry;
+use serde_json::json;
 
 use crate::stop;
 use crate::support::engine_harness::{Plan, World, agent_id, group_id};
@@ -20,25 +22,17 @@ const TOOLS: &[&str] = &[
 ];
 
 /// Ann asks bob and says what came back; bob answers as the rest of the script says.
-const ASKS: &str = r#"
-[[reply]]
-agent = "ann"
-step = 1
-[[reply.call]]
-name = "send_message_to_agent_and_wait_for_reply"
-arguments = { other_agent_id = "bob", message = "Is it true?" }
-[[reply]]
-agent = "ann"
-text = "I have asked."
-"#;
+fn asking() -> Script {
+    Script::of([When::agent("ann").step(1).asks("bob", "Is it true?"), When::agent("ann").text("I have asked.")])
+}
 
-fn plan(script: &'static str) -> Plan {
+fn plan(script: Script) -> Plan {
     let group = Group { wait_seconds: Some(60), ..Group::new(group_id(), "test", ManagerType::RoundRobin) };
     Plan { script, members: &["ann", "bob", "cid", "dan"], tools: TOOLS, group: Some(group), ..Plan::default() }
 }
 
-fn asks(answer: &str) -> Plan {
-    plan(Box::leak(format!("{ASKS}{answer}").into_boxed_str()))
+fn asks(answer: Script) -> Plan {
+    plan(asking().then(answer))
 }
 
 /// What ann was told by her call, after a turn in which she asked.
@@ -63,7 +57,7 @@ async fn run_of(world: &World, mail: &Mail) -> Run {
 
 #[tokio::test(start_paused = true)]
 async fn x1_a_call_that_waits_parks_and_the_reply_is_its_result_over_a_restart() {
-    let world = World::new(asks("[[reply]]\nagent = \"bob\"\ntext = \"Yes: {last}\"\nfirst_delay_ms = 5000\n")).await;
+    let world = World::new(asks(Script::of([When::agent("bob").text("Yes: {last}").first_delay_ms(5000)]))).await;
     let turn = world.post("@ann go").await;
     world.in_state(&turn, RunState::Parked).await;
     let waiting = world.overview().await.calls.remove(0);
@@ -94,18 +88,14 @@ async fn x1_a_call_that_waits_parks_and_the_reply_is_its_result_over_a_restart()
 #[tokio::test(start_paused = true)]
 async fn every_kind_of_silence_is_told_apart() {
     for (answer, expected) in [
-        ("[[reply]]\nagent = \"bob\"\n[[reply.call]]\nname = \"pass\"\n", "bob answered: (had nothing to say)"),
+        (Script::of([When::agent("bob").passes()]), "bob answered: (had nothing to say)"),
+        (Script::of([When::agent("bob").status(400)]), "bob did not answer: 400 from scripted: the request is refused"),
         (
-            "[[reply]]\nagent = \"bob\"\nfault = { kind = \"status\", status = 400 }\n",
-            "bob did not answer: 400 from scripted: the request is refused",
-        ),
-        (
-            "[[reply]]\nagent = \"bob\"\ntext = \"late\"\nfirst_delay_ms = 90000\n",
+            Script::of([When::agent("bob").text("late").first_delay_ms(90000)]),
             "bob did not answer: no answer within 60 s",
         ),
         (
-            "[[reply]]\nagent = \"bob\"\n[[reply.call]]\nname = \"memory_rethink\"\n\
-             arguments = { label = \"story\", new_memory = \"mine\" }\n",
+            Script::of([When::agent("bob").rethinks("story", "mine")]),
             "bob did not answer: it needs the user's approval, which did not come within 60 s",
         ),
     ] {
@@ -113,24 +103,29 @@ async fn every_kind_of_silence_is_told_apart() {
         let world = World::new(Plan { rules, ..asks(answer) }).await;
         assert_eq!(stop(&world.send("@ann go").await), StopReason::EndTurn);
         let told = told(&world).await;
-        assert!(told.starts_with(expected), "{told:?} for {answer}");
+        assert!(told.starts_with(expected), "{told:?}, not {expected}");
         let asked = requests(&world).await.remove(0);
         let run = run_of(&world, &asked).await;
         assert!(run.is_finished(), "whoever is not waited for any more is called off (X-6): {run:?}");
         let silent = told.contains("did not answer");
-        assert_eq!(asked.status, if silent { MailStatus::Failed } else { MailStatus::Read }, "{answer}");
+        assert_eq!(asked.status, if silent { MailStatus::Failed } else { MailStatus::Read }, "{expected}");
         assert_eq!(requests(&world).await.len(), 1, "who waited is told by the result and by no notice");
         world.close().await;
     }
 }
 
 /// Bob is busy in his own talk, with what ann asks behind it.
-async fn busy_bob(arguments: &str) -> (World, nightdesk::domain::RunId) {
-    let script = format!(
-        "{}[[reply]]\nagent = \"bob\"\ntext = \"busy\"\nfirst_delay_ms = 30000\n",
-        ASKS.replace("message = \"Is it true?\"", &format!("message = \"Is it true?\"{arguments}"))
-    );
-    let world = World::new(plan(Box::leak(script.into_boxed_str()))).await;
+async fn busy_bob(expires_in: Option<&str>) -> (World, nightdesk::domain::RunId) {
+    let mut asked = json!({ "other_agent_id": "bob", "message": "Is it true?" });
+    if let Some(expires_in) = expires_in {
+        asked["expires_in"] = json!(expires_in);
+    }
+    let script = Script::of([
+        When::agent("ann").step(1).call("send_message_to_agent_and_wait_for_reply", asked),
+        When::agent("ann").text("I have asked."),
+        When::agent("bob").text("busy").first_delay_ms(30_000),
+    ]);
+    let world = World::new(plan(script)).await;
     let to = Address::Agent(agent_id("bob"));
     world.ask(Request::Send { to, text: "me first".to_owned() }).await.unwrap();
     let turn = world.post("@ann go").await;
@@ -140,7 +135,7 @@ async fn busy_bob(arguments: &str) -> (World, nightdesk::domain::RunId) {
 
 #[tokio::test(start_paused = true)]
 async fn mail_that_expires_while_it_is_waited_for_ends_the_wait() {
-    let (world, turn) = busy_bob(", expires_in = \"5s\"").await;
+    let (world, turn) = busy_bob(Some("5s")).await;
     let begun = tokio::time::Instant::now();
     world.finished(&turn).await;
     assert!(begun.elapsed() < Duration::from_secs(7), "{:?}", begun.elapsed());
@@ -150,7 +145,7 @@ async fn mail_that_expires_while_it_is_waited_for_ends_the_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn mail_the_user_takes_while_it_is_waited_for_ends_the_wait() {
-    let (world, turn) = busy_bob("").await;
+    let (world, turn) = busy_bob(None).await;
     let begun = tokio::time::Instant::now();
     let id = requests(&world).await.remove(0).id;
     world.ask(Request::ReadMail { id }).await.unwrap();
@@ -162,12 +157,10 @@ async fn mail_the_user_takes_while_it_is_waited_for_ends_the_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn x3_a_circle_of_waiting_through_mail_is_refused_and_named() {
-    let world = World::new(asks(
-        "[[reply]]\nagent = \"bob\"\nstep = 1\n[[reply.call]]\n\
-         name = \"send_message_to_agent_and_wait_for_reply\"\n\
-         arguments = { other_agent_id = \"ann\", message = \"What do you think?\" }\n\
-         [[reply]]\nagent = \"bob\"\ntext = \"I cannot ask back.\"\n",
-    ))
+    let world = World::new(asks(Script::of([
+        When::agent("bob").step(1).asks("ann", "What do you think?"),
+        When::agent("bob").text("I cannot ask back."),
+    ])))
     .await;
     assert_eq!(stop(&world.send("@ann go").await), StopReason::EndTurn);
     assert_eq!(told(&world).await, "bob answered: I cannot ask back.");
@@ -182,31 +175,22 @@ async fn x3_a_circle_of_waiting_through_mail_is_refused_and_named() {
     world.close().await;
 }
 
-const CALLS_ALL: &str = r#"
-[[reply]]
-agent = "ann"
-step = 1
-[[reply.call]]
-name = "send_message_to_agents_matching_tags"
-arguments = { message = "Report.", match_all = ["facts"], match_some = [] }
-[[reply]]
-agent = "ann"
-text = "I have asked."
-[[reply]]
-agent = "bob"
-text = "bob reports"
-first_delay_ms = 9000
-[[reply]]
-agent = "cid"
-fault = { kind = "status", status = 400 }
-[[reply]]
-agent = "dan"
-text = "dan reports"
-"#;
+fn calls_all() -> Script {
+    Script::of([
+        When::agent("ann").step(1).call(
+            "send_message_to_agents_matching_tags",
+            json!({ "message": "Report.", "match_all": ["facts"], "match_some": [] }),
+        ),
+        When::agent("ann").text("I have asked."),
+        When::agent("bob").text("bob reports").first_delay_ms(9000),
+        When::agent("cid").status(400),
+        When::agent("dan").text("dan reports"),
+    ])
+}
 
 #[tokio::test(start_paused = true)]
 async fn x2_x4_x5_a_broadcast_leaves_its_sender_out_keeps_its_order_and_one_failure_to_itself() {
-    let world = World::new(plan(CALLS_ALL)).await;
+    let world = World::new(plan(calls_all())).await;
     for name in ["ann", "bob", "cid", "dan"] {
         let agent = world.store().row::<Agent>(agent_id(name).as_str()).await.unwrap().unwrap();
         let tags = vec!["facts".to_owned()];
@@ -224,43 +208,31 @@ async fn x2_x4_x5_a_broadcast_leaves_its_sender_out_keeps_its_order_and_one_fail
     world.close().await;
 }
 
-const WRITES: &str = r#"
-[[reply]]
-agent = "ann"
-step = 1
-[[reply.call]]
-name = "send_message_to_agent_async"
-arguments = { other_agent_id = "bob", message = "Look at this.", priority = "high" }
-[[reply.call]]
-name = "send_message_to_agent_async"
-arguments = { other_agent_id = "cid", message = "And you." }
-[[reply]]
-agent = "ann"
-text = "I have written."
-[default]
-text = "{agent} heard {last}"
-"#;
-
-async fn at_rest(world: &World) {
-    world
-        .when(async |world| {
-            let pending = world.store().has_pending_mail().await.unwrap();
-            (!pending && world.store().turn_runs().await.unwrap().is_empty()).then_some(())
-        })
-        .await;
+fn writes() -> Script {
+    Script::of([
+        When::agent("ann")
+            .step(1)
+            .call(
+                "send_message_to_agent_async",
+                json!({ "other_agent_id": "bob", "message": "Look at this.", "priority": "high" }),
+            )
+            .mails("cid", "And you."),
+        When::agent("ann").text("I have written."),
+    ])
+    .otherwise("{agent} heard {last}")
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_sent_without_waiting_goes_with_the_step_and_a_call_over_the_limit_alone_is_refused() {
-    let group = Group { mail_per_minute: Some(1), ..plan(WRITES).group.unwrap() };
-    let world = World::new(Plan { group: Some(group), ..plan(WRITES) }).await;
+    let group = Group { mail_per_minute: Some(1), ..plan(writes()).group.unwrap() };
+    let world = World::new(Plan { group: Some(group), ..plan(writes()) }).await;
     let turn = world.send("@ann go").await;
     assert_eq!(stop(&turn), StopReason::EndTurn);
     let told = told(&world).await;
     let (first, second) = told.split_once('\n').unwrap();
     assert_eq!(first, "sent to bob");
     assert!(second.contains("try again in 60 s"), "{second}");
-    at_rest(&world).await;
+    world.at_rest().await;
     let [mail] = &requests(&world).await[..] else { panic!() };
     assert_eq!((mail.status, mail.priority, mail.waited_for), (MailStatus::Read, Priority::High, false));
     assert_eq!(mail.root.as_ref(), Some(&turn.id));
@@ -274,7 +246,7 @@ async fn a_person_gets_an_answer_and_reads_it() {
     let world = World::new(Plan::default()).await;
     let (to, text, priority) = (agent_id("bob"), "is it safe?".to_owned(), Priority::Normal);
     world.ask(Request::SendMail { to, text, priority, expires_in: None, in_reply_to: None }).await.unwrap();
-    at_rest(&world).await;
+    world.at_rest().await;
     let mails = world.store().mails(None, Some(MailStatus::Delivered), 10).await.unwrap();
     let [reply] = &mails[..] else { panic!("{mails:?}") };
     assert_eq!((&reply.from, &reply.to, reply.kind), (&Some(agent_id("bob")), &None, MailKind::Reply));
@@ -287,8 +259,9 @@ async fn a_person_gets_an_answer_and_reads_it() {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_cannot_be_reached_fails_at_the_send() {
-    let script = ASKS.replace("\"bob\"", "\"zoe\"");
-    let world = World::new(plan(Box::leak(script.into_boxed_str()))).await;
+    let script =
+        Script::of([When::agent("ann").step(1).asks("zoe", "Is it true?"), When::agent("ann").text("I have asked.")]);
+    let world = World::new(plan(script)).await;
     world.send("@ann go").await;
     assert!(told(&world).await.ends_with("\"zoe\" is nobody you can reach; you can write to bob, cid, dan"));
     assert!(requests(&world).await.is_empty());

@@ -2,26 +2,16 @@
 
 use std::time::Duration;
 
+use crate::support::script::{Script, When};
 use nightdesk::domain::{Content, NoticeKind, RunState, StopReason};
 
 use crate::stop;
 use crate::support::engine_harness::{Plan, World, story};
 
-const SCRIPT: &str = r#"
-[[reply]]
-agent = "bob"
-step = 1
-text = "I note that."
-chunk = 4
-delay_ms = 500
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- noted" }
-[default]
-text = "{agent} heard {last}"
-chunk = 4
-delay_ms = 500
-"#;
+fn script() -> Script {
+    Script::of([When::agent("bob").step(1).text("I note that.").chunk(4).delay_ms(500).inserts("story", "- noted")])
+        .or(When::any().text("{agent} heard {last}").chunk(4).delay_ms(500))
+}
 
 async fn resumed(world: &World) -> usize {
     let messages = world.messages(&world.conversation().await.id).await;
@@ -31,12 +21,12 @@ async fn resumed(world: &World) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn a_turn_goes_on_after_a_restart_as_if_nothing_had_been() {
-    let world = World::new(Plan { script: SCRIPT, ..Plan::default() }).await;
+    let world = World::new(Plan { script: script(), ..Plan::default() }).await;
     world.send("hello").await;
     let (expected, block) = (world.transcript().await, world.block(&story()).await.value);
     world.close().await;
     for speaker in ["ann", "bob", "cid"] {
-        let world = World::new(Plan { script: SCRIPT, ..Plan::default() }).await;
+        let world = World::new(Plan { script: script(), ..Plan::default() }).await;
         let run = world.post("hello").await;
         world.speaking(speaker).await;
         let world = world.restart_after(Duration::from_mins(2)).await;
@@ -50,11 +40,11 @@ async fn a_turn_goes_on_after_a_restart_as_if_nothing_had_been() {
 
 #[tokio::test(start_paused = true)]
 async fn many_restarts_in_one_turn_lose_and_double_nothing() {
-    let world = World::new(Plan { script: SCRIPT, ..Plan::default() }).await;
+    let world = World::new(Plan { script: script(), ..Plan::default() }).await;
     world.send("hello").await;
     let expected = world.transcript().await;
     world.close().await;
-    let mut world = World::new(Plan { script: SCRIPT, ..Plan::default() }).await;
+    let mut world = World::new(Plan { script: script(), ..Plan::default() }).await;
     let run = world.post("hello").await;
     for speaker in ["ann", "ann", "bob", "bob", "cid"] {
         world.speaking(speaker).await;
@@ -67,7 +57,7 @@ async fn many_restarts_in_one_turn_lose_and_double_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_turn_unfinished_for_more_than_a_quarter_of_an_hour_ends_interrupted_and_what_queues_goes_on() {
-    let world = World::new(Plan { script: SCRIPT, members: &["ann"], ..Plan::default() }).await;
+    let world = World::new(Plan { script: script(), members: &["ann"], ..Plan::default() }).await;
     let run = world.post("hello").await;
     let queued = world.post("still there?").await;
     world.speaking("ann").await;
@@ -87,7 +77,7 @@ async fn a_turn_unfinished_for_more_than_a_quarter_of_an_hour_ends_interrupted_a
 
 #[tokio::test(start_paused = true)]
 async fn a_queued_turn_stays_queued_over_a_restart() {
-    let world = World::new(Plan { script: SCRIPT, members: &["ann"], ..Plan::default() }).await;
+    let world = World::new(Plan { script: script(), members: &["ann"], ..Plan::default() }).await;
     let first = world.post("one").await;
     let second = world.post("two").await;
     let world = world.restart().await;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::support::script::{Script, When};
 use nightdesk::domain::{
     Agent, AgentId, Block, BlockOwner, Change, Conversation, Group, GroupId, JobState, ManagerType, RunState,
     StopReason, TerminationCondition,
@@ -155,11 +156,13 @@ async fn nought_and_none_take_a_setting_away_and_what_is_not_named_stays() {
     world.close().await;
 }
 
-const SLOW: &str = "[default]\ntext = \"{agent} speaks\"\nchunk = 4\ndelay_ms = 1000\n";
+fn slow() -> Script {
+    Script::of([]).or(When::any().text("{agent} speaks").chunk(4).delay_ms(1000))
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_member_added_while_a_turn_runs_speaks_from_the_next_evaluation() {
-    let world = World::new(Plan { script: SLOW, members: &["ann", "bob"], ..Plan::default() }).await;
+    let world = World::new(Plan { script: slow(), members: &["ann", "bob"], ..Plan::default() }).await;
     let run = world.post("hello").await;
     world.speaking("bob").await;
     hire(&world, "dee").await;
@@ -171,7 +174,7 @@ async fn a_member_added_while_a_turn_runs_speaks_from_the_next_evaluation() {
 
 #[tokio::test(start_paused = true)]
 async fn a_member_that_leaves_while_a_turn_runs_does_not_speak_and_loses_its_role() {
-    let world = World::new(Plan { script: SLOW, ..Plan::default() }).await;
+    let world = World::new(Plan { script: slow(), ..Plan::default() }).await;
     let role = |name: &str| BTreeMap::from([(name.to_owned(), "sums up".to_owned())]);
     update(&world, GroupForm { roles: role("cid"), ..GroupForm::default() }).await.unwrap();
     let run = world.post("hello").await;
@@ -290,8 +293,7 @@ async fn a_delete_says_what_goes_and_takes_exactly_that() {
 
 #[tokio::test(start_paused = true)]
 async fn a_group_goes_with_its_agents_blocks_and_jobs_and_nothing_lists_it_any_more() {
-    let script = "[[reply]]\nagent = \"keeper\"\ntext = \"hm\"\nchunk = 1\ndelay_ms = 60000\n\
-                  [default]\ntext = \"{agent} speaks\"\n";
+    let script = Script::of([When::agent("keeper").text("hm").chunk(1).delay_ms(60000)]).otherwise("{agent} speaks");
     let plan = Plan { script, background: &["keeper"], every_turns: Some(1), ..Plan::default() };
     let world = World::new(plan).await;
     let panel = entangle(&world).await;
@@ -328,7 +330,7 @@ async fn a_group_goes_with_its_agents_blocks_and_jobs_and_nothing_lists_it_any_m
 
 #[tokio::test(start_paused = true)]
 async fn nobody_is_deleted_while_its_group_answers() {
-    let world = World::new(Plan { script: SLOW, ..Plan::default() }).await;
+    let world = World::new(Plan { script: slow(), ..Plan::default() }).await;
     let run = world.post("hello").await;
     world.speaking("ann").await;
     for what in [Address::Agent(agent_id("ann")), Address::Agent(agent_id("cid")), Address::Group(group_id())] {
@@ -343,22 +345,11 @@ async fn nobody_is_deleted_while_its_group_answers() {
 
 #[tokio::test(start_paused = true)]
 async fn what_waits_for_a_person_is_listed_from_jobs_and_turns_alike() {
-    let script = r#"
-[[reply]]
-agent = "ann"
-step = 1
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- ann" }
-[[reply]]
-agent = "keeper"
-step = 1
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- keeper" }
-[default]
-text = "{agent} speaks"
-"#;
+    let script = Script::of([
+        When::agent("ann").step(1).inserts("story", "- ann"),
+        When::agent("keeper").step(1).inserts("story", "- keeper"),
+    ])
+    .otherwise("{agent} speaks");
     let plan = Plan { script, members: &["bob"], background: &["keeper"], every_turns: Some(1), ..Plan::default() };
     let world = World::new(plan).await;
     hire_asking(&world, "ann").await;
@@ -388,16 +379,7 @@ text = "{agent} speaks"
 
 #[tokio::test(start_paused = true)]
 async fn a_job_that_waits_for_a_person_goes_with_its_agent_and_its_call_has_its_result() {
-    let script = r#"
-[[reply]]
-agent = "keeper"
-step = 1
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- keeper" }
-[default]
-text = "{agent} speaks"
-"#;
+    let script = Script::of([When::agent("keeper").step(1).inserts("story", "- keeper")]).otherwise("{agent} speaks");
     let plan = Plan { script, members: &["bob"], background: &["keeper"], every_turns: Some(1), ..Plan::default() };
     let world = World::new(plan).await;
     let approvals = AgentForm { approvals: Some(names(&["memory_insert"])), ..AgentForm::default() };

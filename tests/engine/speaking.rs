@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::support::script::{Script, When};
 use nightdesk::domain::{Conversation, RunState, StopReason};
 use nightdesk::engine::wire::{Address, Reply, Request};
 use nightdesk::llm::Entry;
@@ -30,7 +31,7 @@ async fn round_robin_of_three_answers_in_order() {
 
 #[tokio::test(start_paused = true)]
 async fn every_speaker_is_told_who_said_what_before() {
-    let world = World::new(Plan { script: "[default]\ntext = \"{agent} speaks\"\n", ..Plan::default() }).await;
+    let world = World::new(Plan { script: Script::always("{agent} speaks"), ..Plan::default() }).await;
     world.send("hello").await;
     assert_eq!(world.asked_of("bob")[0].entries, [said(None, "hello"), said(Some("ann"), "ann speaks")]);
     let cid = [said(None, "hello"), said(Some("ann"), "ann speaks"), said(Some("bob"), "bob speaks")];
@@ -40,7 +41,7 @@ async fn every_speaker_is_told_who_said_what_before() {
 
 #[tokio::test(start_paused = true)]
 async fn after_a_turn_every_member_can_read_the_whole_exchange() {
-    let world = World::new(Plan { script: "[default]\ntext = \"{agent} speaks\"\n", ..Plan::default() }).await;
+    let world = World::new(Plan { script: Script::always("{agent} speaks"), ..Plan::default() }).await;
     world.send("hello").await;
     world.send("and now?").await;
     let own = Entry::Own { text: "ann speaks".to_owned(), calls: Vec::new() };
@@ -57,17 +58,7 @@ async fn after_a_turn_every_member_can_read_the_whole_exchange() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pass_and_a_silence_are_seen_and_spend_the_speech() {
-    let script = r#"
-[[reply]]
-agent = "ann"
-[[reply.call]]
-name = "pass"
-[[reply]]
-agent = "bob"
-text = ""
-[default]
-text = "{agent} speaks"
-"#;
+    let script = Script::of([When::agent("ann").passes(), When::agent("bob").text("")]).otherwise("{agent} speaks");
     let world = World::new(Plan { script, ..Plan::default() }).await;
     let run = world.send("hello").await;
     assert_eq!(world.transcript().await, ["user: hello", "(ann passed)", "(bob passed)", "cid: cid speaks"]);
@@ -79,7 +70,7 @@ text = "{agent} speaks"
 
 #[tokio::test(start_paused = true)]
 async fn a_turn_ends_when_all_have_passed_in_a_row() {
-    let script = "[default]\n[[default.call]]\nname = \"pass\"\n";
+    let script = Script::of([]).or(When::any().passes());
     let world = World::new(Plan { script, max_turns: Some(9), ..Plan::default() }).await;
     let run = world.send("hello").await;
     assert_eq!(stop(&run), StopReason::AllPassed);
@@ -89,7 +80,7 @@ async fn a_turn_ends_when_all_have_passed_in_a_row() {
 
 #[tokio::test(start_paused = true)]
 async fn a_queued_turn_starts_after_the_first_and_carries_its_text() {
-    let script = "[default]\ntext = \"{agent} on {turn}\"\nfirst_delay_ms = 1000\n";
+    let script = Script::of([]).or(When::any().text("{agent} on {turn}").first_delay_ms(1000));
     let world = World::new(Plan { script, members: &["ann", "bob"], ..Plan::default() }).await;
     let first = world.post("one").await;
     let to = Address::Group(group_id());
@@ -123,7 +114,7 @@ async fn a_queued_turn_starts_after_the_first_and_carries_its_text() {
 
 #[tokio::test(start_paused = true)]
 async fn at_name_makes_a_turn_only_that_member_answers() {
-    let world = World::new(Plan { script: "[default]\ntext = \"{agent} speaks\"\n", ..Plan::default() }).await;
+    let world = World::new(Plan { script: Script::always("{agent} speaks"), ..Plan::default() }).await;
     world.send("@bob what do you say?").await;
     world.send("@cid: and you?").await;
     let expected = ["user: @bob what do you say?", "bob: bob speaks", "user: @cid: and you?", "cid: cid speaks"];
@@ -145,7 +136,7 @@ async fn at_nobody_and_empty_words_are_refused_with_a_sentence_and_make_no_turn(
 
 #[tokio::test(start_paused = true)]
 async fn a_direct_talk_is_a_conversation_of_its_own_with_the_same_memory() {
-    let world = World::new(Plan { script: "[default]\ntext = \"{agent} speaks\"\n", ..Plan::default() }).await;
+    let world = World::new(Plan { script: Script::always("{agent} speaks"), ..Plan::default() }).await;
     world.send("to all").await;
     let to = Address::Agent(agent_id("bob"));
     let Reply::Sent { run, conversation, .. } =
@@ -165,7 +156,7 @@ async fn a_direct_talk_is_a_conversation_of_its_own_with_the_same_memory() {
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_speaks_elsewhere_is_waited_for_and_speaks_once_at_a_time() {
-    let script = "[default]\ntext = \"{agent} speaks\"\nfirst_delay_ms = 1000\n";
+    let script = Script::of([]).or(When::any().text("{agent} speaks").first_delay_ms(1000));
     let world = World::new(Plan { script, members: &["ann"], ..Plan::default() }).await;
     let group = world.post("to all").await;
     let to = Address::Agent(agent_id("ann"));

@@ -1,17 +1,21 @@
 //! Conditions end a turn, whatever its pattern: each by its key, with a sentence, and from committed rows alone.
 
+use crate::support::script::{Script, When};
 use nightdesk::domain::{Group, ManagerType, StopReason, TerminationCondition};
 use nightdesk::engine::wire::Request;
+use serde_json::json;
 
 use crate::stop;
 use crate::support::engine_harness::{Plan, World, agent_id, group_id};
 
-const SPEAKS: &str = "[default]\ntext = \"{agent} speaks\"\ntokens_in = 90\ntokens_out = 10\nfirst_delay_ms = 2000\n";
+fn speaks() -> Script {
+    Script::of([]).or(When::any().text("{agent} speaks").first_delay_ms(2000).tokens(90, 10))
+}
 
 /// A round robin of three with nine speeches that ends so.
 fn ends(terminate: TerminationCondition) -> Plan {
     let group = Group { terminate: Some(terminate), ..Group::new(group_id(), "test", ManagerType::RoundRobin) };
-    Plan { script: SPEAKS, max_turns: Some(9), group: Some(group), ..Plan::default() }
+    Plan { script: speaks(), max_turns: Some(9), group: Some(group), ..Plan::default() }
 }
 
 /// How the turn ends, how often anybody spoke in it, and its last line.
@@ -92,19 +96,14 @@ async fn time_spent_in_the_queue_is_no_time_of_the_turn() {
 }
 
 /// Ann notes something for ever; each step costs 100 tokens and two seconds.
-const NOTES: &str = r#"
-[[reply]]
-agent = "ann"
-text = "{agent} speaks"
-tokens_in = 90
-tokens_out = 10
-first_delay_ms = 2000
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- more" }
-[default]
-text = "{agent} speaks"
-"#;
+fn notes() -> Script {
+    Script::of([When::agent("ann")
+        .text("{agent} speaks")
+        .first_delay_ms(2000)
+        .tokens(90, 10)
+        .inserts("story", "- more")])
+    .otherwise("{agent} speaks")
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_condition_that_holds_in_the_middle_of_a_speech_ends_it_before_its_next_step() {
@@ -115,7 +114,7 @@ async fn a_condition_that_holds_in_the_middle_of_a_speech_ends_it_before_its_nex
         (TerminationCondition::Text("ann speaks".to_owned()), StopReason::Text),
     ] {
         let steps = if matches!(reason, StopReason::Tokens | StopReason::Seconds) { 3 } else { 1 };
-        let world = World::new(Plan { script: NOTES, ..ends(terminate) }).await;
+        let world = World::new(Plan { script: notes(), ..ends(terminate) }).await;
         let run = world.send("hello").await;
         assert_eq!((stop(&run), run.steps), (reason, steps));
         let speeches = world.store().runs_of(&run.id).await.unwrap();
@@ -127,16 +126,7 @@ async fn a_condition_that_holds_in_the_middle_of_a_speech_ends_it_before_its_nex
 
 #[tokio::test(start_paused = true)]
 async fn a_tool_that_failed_ends_nothing() {
-    let script = r#"
-[[reply]]
-agent = "ann"
-step = 1
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "nowhere", new_str = "- more" }
-[default]
-text = "{agent} speaks"
-"#;
+    let script = Script::of([When::agent("ann").step(1).inserts("nowhere", "- more")]).otherwise("{agent} speaks");
     let plan = Plan { script, max_turns: Some(3), ..ends(TerminationCondition::Tool("memory_insert".to_owned())) };
     let (reason, spoke, last) = played(plan).await;
     assert_eq!((reason, spoke, last.as_str()), (StopReason::MaxTurns, 3, "cid: cid speaks"));
@@ -144,18 +134,8 @@ text = "{agent} speaks"
 
 #[tokio::test(start_paused = true)]
 async fn a_speaker_that_passed_or_failed_has_not_spoken() {
-    let script = r#"
-[[reply]]
-agent = "ann"
-step = 1
-turn = 1
-text = ""
-[[reply]]
-agent = "bob"
-fault = { kind = "status", status = 401 }
-[default]
-text = "{agent} speaks"
-"#;
+    let script = Script::of([When::agent("ann").turn(1).step(1).text(""), When::agent("bob").status(401)])
+        .otherwise("{agent} speaks");
     let either = ["ann", "bob"].map(|name| TerminationCondition::Speaker(agent_id(name))).to_vec();
     let world = World::new(Plan { script, max_turns: Some(3), ..ends(TerminationCondition::Any(either)) }).await;
     assert_eq!(stop(&world.send("hello").await), StopReason::MaxTurns);
@@ -166,17 +146,11 @@ text = "{agent} speaks"
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_hands_the_turn_back_to_the_user_where_its_group_lets_it() {
-    let script = r#"
-[[reply]]
-agent = "bob"
-text = "{agent} speaks"
-[[reply.call]]
-name = "return_to_user"
-arguments = { reason = "which of the two budgets holds?" }
-[default]
-text = "{agent} speaks"
-"#;
-    let world = World::new(Plan { script, ..ends(TerminationCondition::ToUser(true)) }).await;
+    let script = Script::of([When::agent("bob")
+        .text("{agent} speaks")
+        .call("return_to_user", json!({ "reason": "which of the two budgets holds?" }))])
+    .otherwise("{agent} speaks");
+    let world = World::new(Plan { script: script.clone(), ..ends(TerminationCondition::ToUser(true)) }).await;
     let run = world.send("hello").await;
     assert_eq!(stop(&run), StopReason::ToUser);
     let expected = [
@@ -249,7 +223,7 @@ async fn conditions_end_dynamic_supervisor_and_sleeptime_turns_too() {
         let group = Group { terminate: Some(terminate), ..Group::new(group_id(), "test", kind) };
         let (members, background): (&[&str], &[&str]) =
             if kind == ManagerType::Sleeptime { (&[], &["night"]) } else { (&["bob", "cid"], &[]) };
-        Plan { script: NOTES, members, background, manager: Some("ann"), group: Some(group), ..Plan::default() }
+        Plan { script: notes(), members, background, manager: Some("ann"), group: Some(group), ..Plan::default() }
     };
     for kind in [ManagerType::Supervisor, ManagerType::Sleeptime] {
         let (reason, spoke, last) = played(of(kind, TerminationCondition::Tokens(200))).await;
@@ -263,19 +237,8 @@ async fn conditions_end_dynamic_supervisor_and_sleeptime_turns_too() {
 
 #[tokio::test(start_paused = true)]
 async fn what_workers_say_and_spend_ends_the_turn_of_their_manager() {
-    let script = r#"
-[[reply]]
-agent = "ann"
-tokens_in = 90
-tokens_out = 10
-[[reply.call]]
-name = "delegate"
-arguments = { tasks = [{ agent = "bob", task = "look" }, { agent = "cid", task = "look, too" }] }
-[default]
-text = "{agent} speaks"
-tokens_in = 90
-tokens_out = 10
-"#;
+    let script = Script::of([When::agent("ann").tokens(90, 10).delegates(&[("bob", "look"), ("cid", "look, too")])])
+        .or(When::any().text("{agent} speaks").tokens(90, 10));
     for (terminate, reason, last) in [
         (TerminationCondition::Tokens(250), StopReason::Tokens, "(the tokens of the turn are spent (250))"),
         (TerminationCondition::MaxTurns(2), StopReason::MaxTurns, "(the speeches of the turn are spent (2))"),
@@ -286,8 +249,13 @@ tokens_out = 10
         ),
     ] {
         let group = Group { terminate: Some(terminate), ..Group::new(group_id(), "test", ManagerType::Supervisor) };
-        let plan =
-            Plan { script, members: &["bob", "cid"], manager: Some("ann"), group: Some(group), ..Plan::default() };
+        let plan = Plan {
+            script: script.clone(),
+            members: &["bob", "cid"],
+            manager: Some("ann"),
+            group: Some(group),
+            ..Plan::default()
+        };
         let world = World::new(plan).await;
         assert_eq!(stop(&world.send("hello").await), reason);
         assert_eq!(world.transcript().await.last().unwrap(), last);
@@ -300,14 +268,7 @@ tokens_out = 10
 #[tokio::test(start_paused = true)]
 async fn a_turn_begins_after_the_one_who_spoke_last_where_the_group_says_so() {
     let group = Group { continue_order: true, ..Group::new(group_id(), "test", ManagerType::RoundRobin) };
-    let script = r#"
-[[reply]]
-agent = "bob"
-turn = 1
-text = ""
-[default]
-text = "{agent} on {turn}"
-"#;
+    let script = Script::of([When::agent("bob").turn(1).text("")]).otherwise("{agent} on {turn}");
     let world = World::new(Plan { script, max_turns: Some(2), group: Some(group), ..Plan::default() }).await;
     for text in ["one", "two", "@ann three", "four"] {
         world.send(text).await;

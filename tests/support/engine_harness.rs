@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::fold;
+use super::script::Script;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
 use nightdesk::config::Config;
@@ -81,7 +82,7 @@ impl ChatModel for Recorder {
 
 /// What a world is made from.
 pub struct Plan {
-    pub script: &'static str,
+    pub script: Script,
     pub manager_type: ManagerType,
     pub members: &'static [&'static str],
     pub manager: Option<&'static str>,
@@ -109,7 +110,7 @@ pub struct Plan {
 impl Default for Plan {
     fn default() -> Self {
         Self {
-            script: "[default]\ntext = \"{agent} heard {last}\"\n",
+            script: Script::always("{agent} heard {last}"),
             manager_type: ManagerType::RoundRobin,
             members: &["ann", "bob", "cid"],
             manager: None,
@@ -146,7 +147,7 @@ impl World {
     /// A fresh store with this team, and its engine.
     pub async fn new(plan: Plan) -> Self {
         let dir = Arc::new(tempfile::tempdir().unwrap());
-        std::fs::write(dir.path().join("script.toml"), plan.script).unwrap();
+        std::fs::write(dir.path().join("script.toml"), plan.script.to_toml()).unwrap();
         let clock: Arc<dyn Clock> = Arc::new(RuntimeClock::new());
         let changes = team(&plan, &dir.path().join("script.toml"), clock.now());
         let setting = Setting {
@@ -274,6 +275,16 @@ impl World {
             jobs.into_iter().next().filter(|job| job.state.is_final())
         })
         .await
+    }
+
+    /// Waits until no turn is unfinished and no mail is under way.
+    pub async fn at_rest(&self) {
+        self.when(async |world| {
+            let pending = world.store().has_pending_mail().await.unwrap();
+            (!pending && world.store().turn_runs().await.unwrap().is_empty()).then_some(())
+        })
+        .await;
+        self.idle().await;
     }
 
     /// Looks after every update until there is something.

@@ -1,15 +1,24 @@
 //! Children that play a session and are ended on the way.
 
+use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use nightdesk::engine::Handle;
-use nightdesk::engine::wire::Update;
-use nightdesk::store;
+use nightdesk::config::Config;
+use nightdesk::domain::{Group, Ids};
+use nightdesk::engine::wire::{Request, Update};
+use nightdesk::engine::{Engine, Handle, Options};
+use nightdesk::llm::Models;
+use nightdesk::store::{self, Owner, Store};
+use nightdesk::tools::Toolbox;
 
 use super::child;
+use super::engine_harness::{Plan, group_id, team};
+use super::fold::assert_folds;
 
 /// Tells the child where to play.
 pub const PLACE: &str = "NIGHTDESK_CRASH_PLACE";
@@ -18,8 +27,48 @@ pub const SESSION: &str = "NIGHTDESK_CRASH_SESSION";
 /// What the child says when its session is over.
 const DONE: &str = "session over";
 
-/// Prints a line for every change that is acknowledged after this one.
-pub async fn print_acks(handle: &Handle, after: u64) {
+/// Longer than any session takes on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// A session in the process that plays it.
+pub struct Session {
+    _owner: Owner,
+    pub engine: Arc<Engine>,
+    pub handle: Handle,
+}
+
+impl Session {
+    /// Opens the store in `place`, tells the parent every change acknowledged from now on, and makes the team where
+    /// there is none yet.
+    pub async fn open(place: &Path, plan: &Plan) -> Self {
+        let path = place.join("desk.db");
+        let owner = Owner::take(&path).unwrap();
+        let store = Store::open(&path, store::Options::default()).unwrap();
+        let script = place.join("script.toml");
+        std::fs::write(&script, plan.script.to_toml()).unwrap();
+        let config = Config::default();
+        let models = Models::new(config.clone(), |_| None);
+        let known = *store.head().borrow();
+        let engine = Engine::start(store, &config, models, Toolbox::default(), Options::default()).await.unwrap();
+        let handle = Handle::here(engine.clone());
+        print_acks(&handle, known).await;
+        if engine.store().row::<Group>(group_id().as_str()).await.unwrap().is_none() {
+            let changes = team(plan, &script, engine.store().clock().now());
+            handle.ask(Request::Apply { changes }).await.unwrap();
+        }
+        Self { _owner: owner, engine, handle }
+    }
+
+    /// Waits until it is over, checks the log and tells the parent.
+    pub async fn end(self, over: impl AsyncFnOnce(&Engine, &Handle)) {
+        tokio::time::timeout(PATIENCE, over(&self.engine, &self.handle)).await.expect("the session never ends");
+        assert_folds(self.engine.store()).await;
+        self.engine.stop().await;
+        child::say(DONE);
+    }
+}
+
+async fn print_acks(handle: &Handle, after: u64) {
     let mut following = handle.follow(after).await.unwrap();
     tokio::spawn(async move {
         while let Ok(update) = following.next().await {
@@ -32,9 +81,17 @@ pub async fn print_acks(handle: &Handle, after: u64) {
     });
 }
 
-/// Says that the session is over.
-pub fn print_done() {
-    child::say(DONE);
+/// The store of a session that is over. Panics unless its log folds and has every acknowledged change in its place.
+pub async fn store_of(place: &Path, acks: &[String]) -> Store {
+    let options = store::Options { ids: Ids::random(), ..store::Options::default() };
+    let store = Store::open(&place.join("desk.db"), options).unwrap();
+    assert_folds(&store).await;
+    let log = store.log(0, usize::MAX >> 1).await.unwrap();
+    let logged: HashSet<String> =
+        log.iter().map(|logged| format!("{} {} {}", logged.n, logged.change.kind(), logged.change.subject())).collect();
+    let lost: Vec<_> = acks.iter().filter(|ack| !logged.contains(*ack)).collect();
+    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+    store
 }
 
 /// How a child is ended.

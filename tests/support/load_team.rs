@@ -5,7 +5,6 @@
 //! second reader writes a line into a shared block on the way.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +23,9 @@ use nightdesk::llm::Models;
 use nightdesk::llm::scripted::Scripted;
 use nightdesk::store::{self, Lane, Store};
 use nightdesk::tools::Toolbox;
+use serde_json::json;
+
+use super::script::{Script, When};
 
 /// What everybody answers from.
 const MODEL: &str = "scripted/crowd";
@@ -37,17 +39,11 @@ pub const MAILS_A_SEED: usize = FIRST.len() * MAX_DEPTH as usize;
 const PATIENCE: Duration = Duration::from_mins(20);
 
 /// The manager asks everybody, and then says that all is done.
-const ALL_HANDS: &str = r#"
-[[reply]]
-agent = "boss"
-step = 1
-[[reply.call]]
-name = "send_message_to_all_agents_in_group"
-arguments = { message = "all hands" }
-
-[default]
-text = "{agent} is done"
-"#;
+fn all_hands() -> Script {
+    let arguments = json!({ "message": "all hands" });
+    Script::of([When::agent("boss").step(1).call("send_message_to_all_agents_in_group", arguments)])
+        .otherwise("{agent} is done")
+}
 
 /// How many there are of everything.
 #[derive(Debug, Clone, Copy)]
@@ -101,14 +97,14 @@ impl Crowd {
             ..Group::new(group_id(0), "crew", ManagerType::Supervisor)
         }));
         fill(&dir.path().join("desk.db"), &changes).await;
-        Self::open(dir, size, ALL_HANDS).await
+        Self::open(dir, size, &all_hands()).await
     }
 
-    async fn open(dir: Arc<tempfile::TempDir>, size: Size, script: &str) -> Self {
+    async fn open(dir: Arc<tempfile::TempDir>, size: Size, script: &Script) -> Self {
         let store = Store::open(&dir.path().join("desk.db"), store::Options::default()).unwrap();
         let config = Config::default();
         let models = Models::new(config.clone(), |_| None);
-        models.bring(MODEL, Arc::new(Scripted::parse(script, "crowd").unwrap()), 1_000);
+        models.bring(MODEL, Arc::new(Scripted::parse(&script.to_toml(), "crowd").unwrap()), 1_000);
         let engine = Engine::start(store, &config, models, Toolbox::default(), Options::default()).await.unwrap();
         let handle = Handle::here(Arc::clone(&engine));
         Self { size, engine, handle, dir }
@@ -372,37 +368,27 @@ fn block(at: usize, group: usize) -> Block {
     }
 }
 
-fn script(size: Size) -> String {
+fn script(size: Size) -> Script {
     let Size { groups, agents, blocks } = size;
-    let mut script = String::new();
+    let send = |reply: When, at: usize, by: usize, hop: u32| {
+        reply.mails(&format!("a{}", (at + by) % agents), &format!("hop-{hop}. Pass it on."))
+    };
+    let mut replies = Vec::new();
     // Of many groups nobody writes.
     for at in 0..if groups > 2 { 0 } else { agents } {
-        let send = |script: &mut String, by: usize, hop: u32| {
-            let to = (at + by) % agents;
-            let _ = writeln!(script, "[[reply.call]]\nname = \"send_message_to_agent_async\"");
-            let _ =
-                writeln!(script, "arguments = {{ other_agent_id = \"a{to}\", message = \"hop-{hop}. Pass it on.\" }}");
-        };
-        let pass = "[[reply.call]]\nname = \"pass\"\n";
-        let _ = writeln!(script, "[[reply]]\nagent = \"a{at}\"\ncontains = \"begin.\"\ntext = \"I tell four\"");
-        for by in FIRST {
-            send(&mut script, by, 1);
-        }
-        script.push_str(pass);
+        let agent = || When::agent(&format!("a{at}"));
+        let begins = agent().contains("begin.").text("I tell four");
+        replies.push(FIRST.iter().fold(begins, |reply, by| send(reply, at, *by, 1)).passes());
         for hop in 1..MAX_DEPTH {
-            let _ =
-                writeln!(script, "[[reply]]\nagent = \"a{at}\"\ncontains = \"hop-{hop}.\"\ntext = \"I pass it on\"");
-            send(&mut script, ON, hop + 1);
+            let hears = agent().contains(&format!("hop-{hop}.")).text("I pass it on");
+            let mut passes_on = send(hears, at, ON, hop + 1);
             if hop % 2 == 0 {
                 // A block of its own group.
                 let label = (at % groups..blocks).step_by(groups).cycle().nth(at / groups + hop as usize);
-                let label = label.unwrap();
-                let _ = writeln!(script, "[[reply.call]]\nname = \"memory_insert\"");
-                let _ = writeln!(script, "arguments = {{ label = \"b{label}\", new_str = \"- heard of it\" }}");
+                passes_on = passes_on.inserts(&format!("b{}", label.unwrap()), "- heard of it");
             }
-            script.push_str(pass);
+            replies.push(passes_on.passes());
         }
     }
-    script.push_str("[default]\ntext = \"{agent} heard it\"\n");
-    script
+    Script::of(replies).otherwise("{agent} heard it")
 }

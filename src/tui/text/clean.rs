@@ -155,7 +155,7 @@ fn push_grapheme(piece: &str, out: &mut String) {
     if cells == 0 {
         return;
     }
-    if cells != by_code_points(piece) {
+    if width::drawn(piece) != width::by_code_points(piece) {
         out.extend(std::iter::repeat_n(REPLACEMENT, cells));
         return;
     }
@@ -169,11 +169,6 @@ fn push_grapheme(piece: &str, out: &mut String) {
         }
         out.push(c);
     }
-}
-
-/// The cells a terminal moves on by when it is given the code points one after the other.
-fn by_code_points(text: &str) -> usize {
-    text.chars().filter_map(UnicodeWidthChar::width).sum()
 }
 
 #[cfg(test)]
@@ -261,6 +256,17 @@ pub(crate) mod tests {
     fn a_stack_of_marks_is_cut() {
         let stacked = format!("a{}b", "\u{301}".repeat(500));
         assert_eq!(clean(&stacked).chars().count(), 2 + MAX_MARKS);
+    }
+
+    #[test]
+    fn a_grapheme_that_ratatui_draws_narrower_than_its_code_points_is_replaced() {
+        // Vowel signs of Kirat Rai: one cell together, and one cell each.
+        for joined in ["\u{16d63}\u{16d67}", "\u{16d67}\u{16d67}", "\u{16d63}\u{16d67}\u{16d67}"] {
+            let cleaned = clean(joined);
+            assert_eq!(pens(&cleaned), (width::width(&cleaned), width::width(&cleaned)), "{}", joined.escape_unicode());
+            assert_eq!(cleaned, "□".repeat(joined.chars().count()));
+        }
+        assert_eq!(clean("\u{16d63} \u{16d67}"), "\u{16d63} \u{16d67}", "alone they are drawn as they are measured");
     }
 
     #[test]

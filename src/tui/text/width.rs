@@ -15,11 +15,20 @@ use unicode_width::UnicodeWidthChar as _;
 /// Kirat Rai are: drawn as parts, they take the sum.
 #[must_use]
 pub fn grapheme(grapheme: &str) -> usize {
-    if grapheme.chars().any(char::is_control) {
-        return 0;
-    }
-    let parts = grapheme.chars().map(|part| part.width().unwrap_or(0)).sum();
-    usize::from(grapheme.cell_width()).max(parts)
+    drawn(grapheme).max(by_code_points(grapheme))
+}
+
+/// Cells that ratatui gives one grapheme; 0 for one that holds a control character.
+#[must_use]
+pub fn drawn(grapheme: &str) -> usize {
+    if grapheme.chars().any(char::is_control) { 0 } else { usize::from(grapheme.cell_width()) }
+}
+
+/// Cells by which a terminal advances when it receives the code points one after the other; 0 where one of them is a
+/// control character.
+#[must_use]
+pub fn by_code_points(grapheme: &str) -> usize {
+    if grapheme.chars().any(char::is_control) { 0 } else { grapheme.chars().filter_map(char::width).sum() }
 }
 
 /// Cells of a text: the sum over its graphemes.

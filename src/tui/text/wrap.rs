@@ -332,6 +332,17 @@ mod tests {
         assert_eq!(Breaks::new(&text, 80, 80, Mode::Words).count(), 7_500);
     }
 
+    #[test]
+    fn spans_that_meet_in_one_grapheme_take_the_cells_of_their_parts() {
+        // Vowel signs of Kirat Rai: one cell in one text, and one each where a span ends between them.
+        let spans =
+            [Span::new("\u{16d63}", Role::Code), Span::new("\u{16d67}A0 A0 A 00A00  Aa00A   A00a0", Role::Text)];
+        let rows = wrap(&spans, &Shape::plain(29));
+        assert!(rows.iter().all(|row| row.width() <= 29), "{rows:?}");
+        let shown: String = rows.iter().flat_map(|row| &row.spans).map(|span| span.text.as_str()).collect();
+        assert_eq!(no_spaces(&shown), "\u{16d63}\u{16d67}A0A0A00A00Aa00AA00a0");
+    }
+
     fn no_spaces(text: &str) -> String {
         text.chars().filter(|c| !matches!(c, ' ' | '\n')).collect()
     }

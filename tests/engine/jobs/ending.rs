@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
+use crate::support::script::{Script, When};
 use nightdesk::domain::job::JobFault;
 use nightdesk::domain::{JobOutcome, JobState, Run, RunState, StopReason};
 
-use super::{cancel, desk, is_over, retry, runs, until};
+use super::{cancel, desk, is_over, job_after, job_over_after, retry, runs, until};
 use crate::support::engine_harness::{Plan, World, story};
 
 #[tokio::test(start_paused = true)]
 async fn a_transient_fault_is_retried_with_growing_patience_and_fails_after_eight_attempts() {
-    let script = "[[reply]]\nbackground = true\nfault = { kind = \"status\", status = 500 }\n[default]\ntext = \"x\"\n";
+    let script = Script::of([When::in_job().status(500)]).otherwise("x");
     let world = World::new(desk(script)).await;
-    world.send("one").await;
-    let job = world.job_over().await;
+    let job = job_over_after(&world, "one").await;
     let JobState::Failed { class: JobFault::Transient, error } = &job.state else { panic!("{job:?}") };
     assert!(error.contains("500"), "{error}");
     assert_eq!(job.attempt, 8);
@@ -32,23 +32,13 @@ async fn a_transient_fault_is_retried_with_growing_patience_and_fails_after_eigh
 
 #[tokio::test(start_paused = true)]
 async fn between_attempts_it_waits_where_it_can_be_seen_and_retry_after_is_heeded() {
-    let script = r#"
-[[reply]]
-background = true
-attempt = 1
-fault = { kind = "status", status = 429, retry_after = 100 }
-[[reply]]
-background = true
-step = 1
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- kept" }
-[default]
-text = "x"
-"#;
+    let script = Script::of([
+        When::in_job().attempt(1).status_retry_after(429, 100),
+        When::in_job().step(1).inserts("story", "- kept"),
+    ])
+    .otherwise("x");
     let world = World::new(desk(script)).await;
-    world.send("one").await;
-    let job = world.jobs().await.remove(0);
+    let job = job_after(&world, "one").await;
     let waiting = until(&world, &job.id, |job| matches!(job.state, JobState::Retryable { .. })).await;
     let JobState::Retryable { run_at, error } = &waiting.state else { panic!("{waiting:?}") };
     assert!(error.contains("429"), "{error}");
@@ -63,21 +53,10 @@ text = "x"
 
 #[tokio::test(start_paused = true)]
 async fn a_person_who_retries_a_waiting_job_does_not_wait_for_its_backoff() {
-    let script = r#"
-[[reply]]
-background = true
-attempt = 1
-fault = { kind = "status", status = 429, retry_after = 3000 }
-[[reply]]
-background = true
-[[reply.call]]
-name = "memory_finish_edits"
-[default]
-text = "x"
-"#;
+    let script =
+        Script::of([When::in_job().attempt(1).status_retry_after(429, 3000), When::in_job().finishes()]).otherwise("x");
     let world = World::new(desk(script)).await;
-    world.send("one").await;
-    let job = world.jobs().await.remove(0);
+    let job = job_after(&world, "one").await;
     until(&world, &job.id, |job| matches!(job.state, JobState::Retryable { .. })).await;
     retry(&world, &job.id).await.unwrap();
     assert_eq!(world.job_over().await.attempt, 2);
@@ -87,24 +66,13 @@ text = "x"
 
 #[tokio::test(start_paused = true)]
 async fn a_job_that_hangs_is_ended_by_its_time_out_and_has_one_effect() {
-    let script = r#"
-[[reply]]
-background = true
-attempt = 1
-text = "hm"
-fault = { kind = "hang", after_chars = 2 }
-[[reply]]
-background = true
-step = 1
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- kept" }
-[default]
-text = "x"
-"#;
+    let script = Script::of([
+        When::in_job().attempt(1).text("hm").hang_after(2),
+        When::in_job().step(1).inserts("story", "- kept"),
+    ])
+    .otherwise("x");
     let world = World::new(desk(script)).await;
-    world.send("one").await;
-    let job = world.job_over().await;
+    let job = job_over_after(&world, "one").await;
     assert_eq!(job.state, JobState::Completed { outcome: JobOutcome::Changed });
     assert_eq!((job.attempt, world.block(&story()).await.version), (2, 2));
     assert!(world.waits_of("cleo")[0] >= Duration::from_mins(1));
@@ -113,21 +81,10 @@ text = "x"
 
 #[tokio::test(start_paused = true)]
 async fn a_terminal_fault_fails_at_once_and_the_next_job_goes_on() {
-    let script = r#"
-[[reply]]
-background = true
-contains = "on 1"
-fault = { kind = "status", status = 401 }
-[[reply]]
-background = true
-[[reply.call]]
-name = "memory_finish_edits"
-[default]
-text = "{agent} on {turn}"
-"#;
+    let script = Script::of([When::in_job().contains("on 1").status(401), When::in_job().finishes()])
+        .otherwise("{agent} on {turn}");
     let world = World::new(desk(script)).await;
-    world.send("one").await;
-    let job = world.job_over().await;
+    let job = job_over_after(&world, "one").await;
     assert!(matches!(job.state, JobState::Failed { class: JobFault::Terminal, .. }), "{job:?}");
     assert_eq!((job.attempt, world.asked_of("cleo").len()), (1, 1));
     world.send("two").await;
@@ -138,28 +95,14 @@ text = "{agent} on {turn}"
 
 #[tokio::test(start_paused = true)]
 async fn committed_steps_of_a_job_stay_and_a_later_attempt_goes_on_behind_them() {
-    let script = r#"
-[[reply]]
-background = true
-step = 1
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- kept" }
-[[reply]]
-background = true
-step = 2
-attempt = 1
-fault = { kind = "cut" }
-[[reply]]
-background = true
-[[reply.call]]
-name = "memory_finish_edits"
-[default]
-text = "x"
-"#;
+    let script = Script::of([
+        When::in_job().step(1).inserts("story", "- kept"),
+        When::in_job().step(2).attempt(1).cut_after(0),
+        When::in_job().finishes(),
+    ])
+    .otherwise("x");
     let world = World::new(desk(script)).await;
-    world.send("one").await;
-    let job = world.job_over().await;
+    let job = job_over_after(&world, "one").await;
     assert_eq!(job.state, JobState::Completed { outcome: JobOutcome::Changed });
     let steps: Vec<u32> = world.asked_of("cleo").iter().map(|prompt| prompt.place.step).collect();
     assert_eq!(steps, [1, 2, 2]);
@@ -167,22 +110,14 @@ text = "x"
     world.close().await;
 }
 
-const SLOW: &str = r#"
-[[reply]]
-background = true
-text = "hm hm hm hm"
-chunk = 3
-delay_ms = 60000
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- never" }
-[default]
-text = "{agent} speaks"
-"#;
+fn slow() -> Script {
+    Script::of([When::in_job().text("hm hm hm hm").chunk(3).delay_ms(60000).inserts("story", "- never")])
+        .otherwise("{agent} speaks")
+}
 
 #[tokio::test(start_paused = true)]
 async fn cancelled_a_job_that_runs_or_waits_ends_at_once_and_a_finished_one_says_so() {
-    let world = World::new(Plan { max_steps: Some(1), ..desk(SLOW) }).await;
+    let world = World::new(Plan { max_steps: Some(1), ..desk(slow()) }).await;
     world.send("one").await;
     world.speaking("cleo").await;
     world.send("two").await;
@@ -212,18 +147,9 @@ async fn cancelled_a_job_that_runs_or_waits_ends_at_once_and_a_finished_one_says
 
 #[tokio::test(start_paused = true)]
 async fn a_job_stops_at_its_last_step() {
-    let script = r#"
-[[reply]]
-background = true
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- more" }
-[default]
-text = "x"
-"#;
+    let script = Script::of([When::in_job().inserts("story", "- more")]).otherwise("x");
     let world = World::new(Plan { max_steps: Some(3), ..desk(script) }).await;
-    world.send("one").await;
-    let job = world.job_over().await;
+    let job = job_over_after(&world, "one").await;
     assert_eq!(job.state, JobState::Completed { outcome: JobOutcome::Changed });
     assert_eq!((job.edits, world.asked_of("cleo").len()), (3, 3));
     world.close().await;

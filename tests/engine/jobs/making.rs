@@ -1,24 +1,21 @@
 //! What makes a job, and that it is there exactly when its cause is (J1, J3, J9).
 
+use crate::support::script::{Script, When};
 use nightdesk::domain::{Change, JobOutcome, JobState, Rule, RunState, Trigger};
 use nightdesk::engine::wire::{Address, Request};
 use nightdesk::llm::Entry;
+use serde_json::json;
 
-use super::{desk, run_now, runs, turns, until};
+use super::{desk, job_over_after, run_now, runs, turns, until};
 use crate::support::engine_harness::{Plan, World, agent_id, story};
 
-const QUICK: &str = r#"
-[[reply]]
-background = true
-[[reply.call]]
-name = "memory_finish_edits"
-[default]
-text = "{agent} speaks"
-"#;
+fn quick() -> Script {
+    Script::of([When::in_job().finishes()]).otherwise("{agent} speaks")
+}
 
 #[tokio::test(start_paused = true)]
 async fn every_turns_fires_on_the_nth_and_its_multiples_for_each_background_agent() {
-    let plan = Plan { background: &["cleo", "dan"], every_turns: Some(2), ..desk(QUICK) };
+    let plan = Plan { background: &["cleo", "dan"], every_turns: Some(2), ..desk(quick()) };
     let world = World::new(plan).await;
     for turn in 1..=5 {
         world.send(&format!("turn {turn}")).await;
@@ -33,7 +30,7 @@ async fn every_turns_fires_on_the_nth_and_its_multiples_for_each_background_agen
 
 #[tokio::test(start_paused = true)]
 async fn without_any_trigger_a_policy_fires_every_fifth_turn() {
-    let world = World::new(Plan { every_turns: None, ..desk(QUICK) }).await;
+    let world = World::new(Plan { every_turns: None, ..desk(quick()) }).await;
     for turn in 1..=11 {
         world.send(&format!("turn {turn}")).await;
         world.idle().await;
@@ -45,7 +42,7 @@ async fn without_any_trigger_a_policy_fires_every_fifth_turn() {
 
 #[tokio::test(start_paused = true)]
 async fn a_job_is_logged_with_its_cause_in_one_commit_and_never_without() {
-    let world = World::new(desk(QUICK)).await;
+    let world = World::new(desk(quick())).await;
     for turn in 1..=3 {
         world.send(&format!("turn {turn}")).await;
     }
@@ -70,7 +67,7 @@ async fn a_job_is_logged_with_its_cause_in_one_commit_and_never_without() {
 
 #[tokio::test(start_paused = true)]
 async fn a_turn_without_a_committed_step_counts_for_nothing() {
-    let script = "[[reply]]\nturn = 1\nfault = { kind = \"status\", status = 401 }\n[default]\ntext = \"fine\"\n";
+    let script = Script::of([When::any().turn(1).status(401)]).otherwise("fine");
     let world = World::new(desk(script)).await;
     world.send("one").await;
     world.idle().await;
@@ -82,15 +79,7 @@ async fn a_turn_without_a_committed_step_counts_for_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn causes_that_come_while_a_job_waits_join_it() {
-    let script = r#"
-[[reply]]
-background = true
-first_delay_ms = 100000
-[[reply.call]]
-name = "memory_finish_edits"
-[default]
-text = "{agent} speaks"
-"#;
+    let script = Script::of([When::in_job().first_delay_ms(100000).finishes()]).otherwise("{agent} speaks");
     let world = World::new(desk(script)).await;
     for turn in 1..=3 {
         world.send(&format!("turn {turn}")).await;
@@ -114,22 +103,11 @@ text = "{agent} speaks"
 
 #[tokio::test(start_paused = true)]
 async fn a_job_with_nothing_new_asks_no_model() {
-    let script = r#"
-[[reply]]
-agent = "ann"
-step = 1
-text = "I look."
-[[reply.call]]
-name = "conversation_search"
-arguments = { query = "x" }
-[[reply]]
-agent = "ann"
-fault = { kind = "hang" }
-[[reply]]
-background = true
-[[reply.call]]
-name = "memory_finish_edits"
-"#;
+    let script = Script::of([
+        When::agent("ann").step(1).text("I look.").call("conversation_search", json!({ "query": "x" })),
+        When::agent("ann").hang_after(0),
+        When::in_job().finishes(),
+    ]);
     let world = World::new(desk(script)).await;
     let run = world.post("one").await;
     world.when(async |world| (world.asked_of("ann").len() == 2).then_some(())).await;
@@ -148,7 +126,7 @@ name = "memory_finish_edits"
 
 #[tokio::test(start_paused = true)]
 async fn only_background_agents_of_a_group_that_has_spoken_can_be_made_to_work() {
-    let world = World::new(desk(QUICK)).await;
+    let world = World::new(desk(quick())).await;
     let fault = run_now(&world, "cleo", None).await.unwrap_err();
     assert!(fault.text.contains("said nothing yet"), "{fault}");
     let fault = run_now(&world, "ann", None).await.unwrap_err();
@@ -158,24 +136,11 @@ async fn only_background_agents_of_a_group_that_has_spoken_can_be_made_to_work()
 
 #[tokio::test(start_paused = true)]
 async fn a_job_edits_a_block_the_next_speaker_sees_and_its_own_notes_stay_out_of_the_conversation() {
-    let script = r#"
-[[reply]]
-background = true
-step = 1
-text = "I keep it."
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- kept" }
-[[reply]]
-background = true
-[[reply.call]]
-name = "memory_finish_edits"
-[default]
-text = "{agent} speaks"
-"#;
+    let script =
+        Script::of([When::in_job().step(1).text("I keep it.").inserts("story", "- kept"), When::in_job().finishes()])
+            .otherwise("{agent} speaks");
     let world = World::new(desk(script)).await;
-    world.send("one").await;
-    let job = world.job_over().await;
+    let job = job_over_after(&world, "one").await;
     assert_eq!(job.state, JobState::Completed { outcome: JobOutcome::Changed });
     assert_eq!(job.edits, 1);
     assert_eq!(world.transcript().await, ["user: one", "ann: ann speaks"]);
@@ -191,18 +156,8 @@ text = "{agent} speaks"
 
 #[tokio::test(start_paused = true)]
 async fn a_job_that_needs_a_person_parks_without_its_agent_and_goes_on_over_a_restart() {
-    let script = r#"
-[[reply]]
-background = true
-step = 1
-[[reply.call]]
-name = "memory_rethink"
-arguments = { label = "story", new_memory = "All of it anew." }
-[[reply.call]]
-name = "memory_finish_edits"
-[default]
-text = "{agent} speaks"
-"#;
+    let script = Script::of([When::in_job().step(1).rethinks("story", "All of it anew.").finishes()])
+        .otherwise("{agent} speaks");
     let rules = vec![Rule::RequiresApproval { tool_name: "memory_rethink".to_owned() }];
     let world = World::new(Plan { rules, ..desk(script) }).await;
     world.send("one").await;

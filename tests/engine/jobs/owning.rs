@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::support::script::{Script, When};
 use futures::future::BoxFuture;
 use nightdesk::domain::job::JobFault;
 use nightdesk::domain::{
@@ -14,28 +15,18 @@ use nightdesk::store::{CommitError, Lane};
 use nightdesk::tools::{Desk, Effect, Tool, Toolbox};
 use serde_json::{Value, json};
 
-use super::{desk, is_over, run_now, runs, until};
+use super::{desk, is_over, job_after, run_now, runs, until};
 use crate::support::engine_harness::{Plan, World, agent_id, story};
 
-const SLOW: &str = r#"
-[[reply]]
-agent = "cleo"
-text = "hm hm"
-chunk = 2
-delay_ms = 50000
-[[reply]]
-background = true
-[[reply.call]]
-name = "memory_finish_edits"
-[default]
-text = "{agent} speaks"
-"#;
+fn slow() -> Script {
+    Script::of([When::agent("cleo").text("hm hm").chunk(2).delay_ms(50000), When::in_job().finishes()])
+        .otherwise("{agent} speaks")
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_stale_fence_is_refused_and_its_effects_with_it() {
-    let world = World::new(desk(SLOW)).await;
-    world.send("one").await;
-    let job = world.jobs().await.remove(0);
+    let world = World::new(desk(slow())).await;
+    let job = job_after(&world, "one").await;
     let first = until(&world, &job.id, runs).await;
     world.speaking("cleo").await;
     let world = world.restart().await;
@@ -64,9 +55,8 @@ async fn a_stale_fence_is_refused_and_its_effects_with_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_job_that_ends_the_program_three_times_is_poison_and_the_others_go_on() {
-    let mut world = World::new(Plan { background: &["cleo", "dan"], ..desk(SLOW) }).await;
-    world.send("one").await;
-    let job = world.jobs().await.remove(0);
+    let mut world = World::new(Plan { background: &["cleo", "dan"], ..desk(slow()) }).await;
+    let job = job_after(&world, "one").await;
     for crashes in 1..=3 {
         until(&world, &job.id, runs).await;
         world.speaking("cleo").await;
@@ -87,7 +77,7 @@ async fn a_job_that_ends_the_program_three_times_is_poison_and_the_others_go_on(
 
 #[tokio::test(start_paused = true)]
 async fn a_poisoned_window_that_was_cut_leaves_its_rest_to_the_next_job() {
-    let mut world = World::new(Plan { every_turns: Some(3), ..desk(SLOW) }).await;
+    let mut world = World::new(Plan { every_turns: Some(3), ..desk(slow()) }).await;
     for _ in 0..3 {
         world.send(&"x".repeat(60_000)).await;
     }
@@ -107,26 +97,13 @@ async fn a_poisoned_window_that_was_cut_leaves_its_rest_to_the_next_job() {
 
 #[tokio::test(start_paused = true)]
 async fn a_committed_step_ends_a_row_of_crashes() {
-    let script = r#"
-[[reply]]
-background = true
-step = 4
-[[reply.call]]
-name = "memory_finish_edits"
-[[reply]]
-background = true
-text = "hm"
-chunk = 1
-delay_ms = 10000
-[[reply.call]]
-name = "conversation_search"
-arguments = { query = "x" }
-[default]
-text = "{agent} speaks"
-"#;
+    let script = Script::of([
+        When::in_job().step(4).finishes(),
+        When::in_job().text("hm").chunk(1).delay_ms(10000).call("conversation_search", json!({ "query": "x" })),
+    ])
+    .otherwise("{agent} speaks");
     let mut world = World::new(desk(script)).await;
-    world.send("one").await;
-    let job = world.jobs().await.remove(0);
+    let job = job_after(&world, "one").await;
     for step in 1..=3 {
         for _ in 0..2 {
             world
@@ -147,21 +124,10 @@ text = "{agent} speaks"
 
 #[tokio::test(start_paused = true)]
 async fn a_job_that_waits_for_its_next_try_does_so_over_a_restart() {
-    let script = r#"
-[[reply]]
-background = true
-attempt = 1
-fault = { kind = "status", status = 429, retry_after = 3600 }
-[[reply]]
-background = true
-[[reply.call]]
-name = "memory_finish_edits"
-[default]
-text = "x"
-"#;
+    let script =
+        Script::of([When::in_job().attempt(1).status_retry_after(429, 3600), When::in_job().finishes()]).otherwise("x");
     let world = World::new(desk(script)).await;
-    world.send("one").await;
-    let job = world.jobs().await.remove(0);
+    let job = job_after(&world, "one").await;
     until(&world, &job.id, |job| matches!(job.state, JobState::Retryable { .. })).await;
     let world = world.restart_after(Duration::from_mins(30)).await;
     world.idle().await;
@@ -190,14 +156,7 @@ impl Tool for Falls {
 async fn a_panic_in_a_job_counts_as_a_crash_and_one_in_a_turn_fails_it_visibly() {
     let falls = Arc::new(AtomicBool::new(false));
     let toolbox = Toolbox::default().with(Arc::new(Falls(Arc::clone(&falls))));
-    let script = r#"
-[[reply]]
-background = true
-[[reply.call]]
-name = "memory_finish_edits"
-[default]
-text = "{agent} speaks"
-"#;
+    let script = Script::of([When::in_job().finishes()]).otherwise("{agent} speaks");
     let world = World::new(Plan { toolbox, every_turns: Some(2), ..desk(script) }).await;
     world.send("one").await;
     falls.store(true, Ordering::Relaxed);

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::support::script::{Script, When};
 use nightdesk::domain::{Content, Cursor, Job, JobId, JobState, Trigger};
 use nightdesk::engine::context::CONTEXT_BYTES;
 use nightdesk::llm::Entry;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
+use serde_json::json;
 
-use super::{cancel, desk, is_over, retry, run_now, runs, until};
+use super::{cancel, desk, is_over, job_after, job_over_after, retry, run_now, runs, until};
 use crate::support::engine_harness::{Plan, World, agent_id, group_id};
 
 /// The windows an agent's jobs worked off or gave up, those of retries of failed jobs aside: without gap or overlap,
@@ -47,38 +49,20 @@ async fn all_covered(world: &World, agent: &str) {
     }
 }
 
-const FAULTY: &str = r#"
-[[reply]]
-agent = "cleo"
-attempt = 1
-first_delay_ms = 4000
-fault = { kind = "status", status = 500 }
-[[reply]]
-agent = "cleo"
-step = 1
-first_delay_ms = 3000
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- more" }
-[[reply]]
-agent = "dan"
-contains = "bad"
-first_delay_ms = 1000
-fault = { kind = "status", status = 400 }
-[[reply]]
-background = true
-first_delay_ms = 2000
-[[reply.call]]
-name = "memory_finish_edits"
-[default]
-text = "{agent} speaks"
-delay_ms = 300
-"#;
+fn faulty() -> Script {
+    Script::of([
+        When::agent("cleo").attempt(1).first_delay_ms(4000).status(500),
+        When::agent("cleo").step(1).first_delay_ms(3000).inserts("story", "- more"),
+        When::agent("dan").contains("bad").first_delay_ms(1000).status(400),
+        When::in_job().first_delay_ms(2000).finishes(),
+    ])
+    .or(When::any().text("{agent} speaks").delay_ms(300))
+}
 
 #[tokio::test(start_paused = true)]
 async fn no_gap_and_no_overlap_over_cancels_failures_restarts_and_retries() {
     for seed in 0..12 {
-        let plan = Plan { background: &["cleo", "dan"], members: &["ann", "bob"], ..desk(FAULTY) };
+        let plan = Plan { background: &["cleo", "dan"], members: &["ann", "bob"], ..desk(faulty()) };
         let mut world = World::new(plan).await;
         let mut dice = StdRng::seed_from_u64(seed);
         for turn in 0..10 {
@@ -119,18 +103,8 @@ async fn no_gap_and_no_overlap_over_cancels_failures_restarts_and_retries() {
 
 #[tokio::test(start_paused = true)]
 async fn a_backlog_larger_than_a_context_is_read_in_chunks_in_order_and_whole() {
-    let script = r#"
-[[reply]]
-agent = "cleo"
-contains = "on 4"
-fault = { kind = "status", status = 400 }
-[[reply]]
-background = true
-[[reply.call]]
-name = "memory_finish_edits"
-[default]
-text = "on {turn}"
-"#;
+    let script = Script::of([When::agent("cleo").contains("on 4").status(400), When::in_job().finishes()])
+        .otherwise("on {turn}");
     let world = World::new(Plan { every_turns: Some(7), ..desk(script) }).await;
     for turn in 1..=7 {
         world.send(&format!("mark-{turn} {}", "x".repeat(40_000))).await;
@@ -159,15 +133,7 @@ text = "on {turn}"
 
 #[tokio::test(start_paused = true)]
 async fn what_is_said_while_a_job_works_is_the_next_ones() {
-    let script = r#"
-[[reply]]
-background = true
-first_delay_ms = 5000
-[[reply.call]]
-name = "memory_finish_edits"
-[default]
-text = "{agent} on {turn}"
-"#;
+    let script = Script::of([When::in_job().first_delay_ms(5000).finishes()]).otherwise("{agent} on {turn}");
     let world = World::new(desk(script)).await;
     world.send("one").await;
     world.when(async |world| (world.asked_of("cleo").len() == 1).then_some(())).await;
@@ -186,26 +152,15 @@ text = "{agent} on {turn}"
 
 #[tokio::test(start_paused = true)]
 async fn the_retry_of_a_failed_job_owns_its_window_and_that_of_a_cancelled_one_does_not() {
-    let script = r#"
-[[reply]]
-background = true
-contains = "on 1"
-attempt = 1
-fault = { kind = "status", status = 400 }
-[[reply]]
-background = true
-first_delay_ms = 5000
-[[reply.call]]
-name = "memory_finish_edits"
-[default]
-text = "{agent} on {turn}"
-"#;
+    let script = Script::of([
+        When::in_job().attempt(1).contains("on 1").status(400),
+        When::in_job().first_delay_ms(5000).finishes(),
+    ])
+    .otherwise("{agent} on {turn}");
     let world = World::new(desk(script)).await;
-    world.send("one").await;
-    let failed = world.job_over().await;
+    let failed = job_over_after(&world, "one").await;
     assert!(matches!(failed.state, JobState::Failed { .. }));
-    world.send("two").await;
-    let second = world.jobs().await.pop().unwrap();
+    let second = job_after(&world, "two").await;
     until(&world, &second.id, runs).await;
     cancel(&world, &second.id).await.unwrap();
     world.idle().await;
@@ -213,8 +168,7 @@ text = "{agent} on {turn}"
     let again = retry(&world, &failed.id).await.unwrap();
     assert_eq!((again.retry_of.as_ref(), again.window), (Some(&failed.id), Some((0, 2))));
     assert_eq!(again.causes, [Trigger::Turn { turn: 1 }, Trigger::Retry { job: failed.id.clone() }]);
-    world.send("three").await;
-    let third = world.jobs().await.pop().unwrap();
+    let third = job_after(&world, "three").await;
     assert_eq!(until(&world, &third.id, is_over).await.window, Some((2, 6)), "what the cancelled one left is in it");
 
     let again = retry(&world, &second.id).await.unwrap();
@@ -229,22 +183,13 @@ text = "{agent} on {turn}"
 
 #[tokio::test(start_paused = true)]
 async fn a_job_behind_the_unfinished_retry_of_a_cancelled_one_waits_for_it() {
-    let script = r#"
-[[reply]]
-background = true
-attempt = 1
-first_delay_ms = 1000
-fault = { kind = "status", status = 429, retry_after = 600 }
-[[reply]]
-background = true
-[[reply.call]]
-name = "memory_finish_edits"
-[default]
-text = "{agent} on {turn}"
-"#;
+    let script = Script::of([
+        When::in_job().attempt(1).first_delay_ms(1000).status_retry_after(429, 600),
+        When::in_job().finishes(),
+    ])
+    .otherwise("{agent} on {turn}");
     let world = World::new(desk(script)).await;
-    world.send("one").await;
-    let first = world.jobs().await.pop().unwrap();
+    let first = job_after(&world, "one").await;
     until(&world, &first.id, runs).await;
     cancel(&world, &first.id).await.unwrap();
     let again = retry(&world, &first.id).await.unwrap();
@@ -259,21 +204,11 @@ text = "{agent} on {turn}"
 
 #[tokio::test(start_paused = true)]
 async fn system_noise_and_tool_traffic_of_others_are_not_input() {
-    let script = r#"
-[[reply]]
-agent = "ann"
-step = 1
-text = "I look."
-[[reply.call]]
-name = "conversation_search"
-arguments = { query = "one" }
-[[reply]]
-background = true
-[[reply.call]]
-name = "memory_finish_edits"
-[default]
-text = "{agent} on {turn}"
-"#;
+    let script = Script::of([
+        When::agent("ann").step(1).text("I look.").call("conversation_search", json!({ "query": "one" })),
+        When::in_job().finishes(),
+    ])
+    .otherwise("{agent} on {turn}");
     let world = World::new(desk(script)).await;
     world.send("one").await;
     world.job_over().await;

@@ -2,32 +2,23 @@
 
 use std::time::Duration;
 
+use crate::support::script::{Script, When};
 use nightdesk::domain::{Agent, Change, Conversation, Job, JobOutcome, JobState, ManagerType};
 use nightdesk::engine::wire::Request;
+use serde_json::json;
 use tokio::time::Instant;
 
-use super::{desk, is_over, runs, until};
+use super::{desk, is_over, job_after, runs, until};
 use crate::support::engine_harness::{Plan, World, agent_id, story};
 
 /// A job whose one step takes a minute, beside speeches of a second.
-const LONG: &str = r#"
-[[reply]]
-background = true
-step = 1
-text = "hm hm hm hm hm "
-chunk = 3
-delay_ms = 12000
-[[reply.call]]
-name = "memory_insert"
-arguments = { label = "story", new_str = "- kept" }
-[[reply]]
-background = true
-[[reply.call]]
-name = "memory_finish_edits"
-[default]
-text = "{agent} speaks"
-first_delay_ms = 1000
-"#;
+fn long() -> Script {
+    Script::of([
+        When::in_job().step(1).text("hm hm hm hm hm ").chunk(3).delay_ms(12000).inserts("story", "- kept"),
+        When::in_job().finishes(),
+    ])
+    .or(When::any().text("{agent} speaks").first_delay_ms(1000))
+}
 
 async fn yields(world: &World) -> usize {
     let log = world.store().log(0, 100_000).await.unwrap();
@@ -45,8 +36,7 @@ async fn alone(plan: Plan) -> Duration {
 }
 
 async fn first_job(world: &World) -> Job {
-    world.send("one").await;
-    let job = world.jobs().await.remove(0);
+    let job = job_after(world, "one").await;
     until(world, &job.id, runs).await;
     world.live(|live| !live.text.is_empty()).await;
     world.job(&job.id).await
@@ -54,7 +44,7 @@ async fn first_job(world: &World) -> Job {
 
 #[tokio::test(start_paused = true)]
 async fn a_speech_that_wants_the_agent_makes_its_job_give_way() {
-    let plan = || Plan { members: &["ann", "cleo"], every_turns: Some(1), ..desk(LONG) };
+    let plan = || Plan { members: &["ann", "cleo"], every_turns: Some(1), ..desk(long()) };
     let world = World::new(plan()).await;
     let job = first_job(&world).await;
     let start = Instant::now();
@@ -73,7 +63,7 @@ async fn a_speech_that_wants_the_agent_makes_its_job_give_way() {
 
 #[tokio::test(start_paused = true)]
 async fn a_step_that_wants_the_last_slot_of_the_provider_makes_the_job_give_way() {
-    let plan = || Plan { max_parallel: 1, every_turns: Some(1), ..desk(LONG) };
+    let plan = || Plan { max_parallel: 1, every_turns: Some(1), ..desk(long()) };
     let world = World::new(plan()).await;
     let job = first_job(&world).await;
     let start = Instant::now();
@@ -89,7 +79,7 @@ async fn a_step_that_wants_the_last_slot_of_the_provider_makes_the_job_give_way(
 
 #[tokio::test(start_paused = true)]
 async fn after_three_yields_a_job_waits_until_no_turn_is_on() {
-    let plan = || Plan { max_parallel: 1, members: &["ann", "bob"], max_turns: Some(8), ..desk(LONG) };
+    let plan = || Plan { max_parallel: 1, members: &["ann", "bob"], max_turns: Some(8), ..desk(long()) };
     let world = World::new(Plan { every_turns: Some(1), ..plan() }).await;
     let job = first_job(&world).await;
     let asked = world.asked_of("cleo").len();
@@ -109,16 +99,9 @@ async fn after_three_yields_a_job_waits_until_no_turn_is_on() {
 
 #[tokio::test(start_paused = true)]
 async fn hanging_jobs_never_delay_a_foreground_step() {
-    let script = r#"
-[[reply]]
-background = true
-fault = { kind = "hang" }
-[default]
-text = "{agent} speaks"
-first_delay_ms = 1000
-"#;
+    let script = Script::of([When::in_job().hang_after(0)]).or(When::any().text("{agent} speaks").first_delay_ms(1000));
     for (max_parallel, background) in [(1, &["cleo"][..]), (2, &["cleo", "dan"]), (4, &NINE), (50, &NINE)] {
-        let plan = || Plan { max_parallel, members: &["ann", "bob"], every_turns: Some(1), ..desk(script) };
+        let plan = || Plan { max_parallel, members: &["ann", "bob"], every_turns: Some(1), ..desk(script.clone()) };
         let expected = alone(plan()).await;
         let world = World::new(Plan { background, ..plan() }).await;
         for turn in 0..6 {
@@ -136,7 +119,7 @@ const NINE: [&str; 9] = ["b1", "b2", "b3", "b4", "b5", "b6", "b7", "b8", "b9"];
 #[tokio::test(start_paused = true)]
 async fn background_work_uses_at_most_four_slots_and_leaves_the_last_of_several() {
     for (max_parallel, most) in [(50, 4), (3, 2), (2, 1), (1, 1)] {
-        let plan = Plan { max_parallel, background: &NINE, every_turns: Some(1), ..desk(LONG) };
+        let plan = Plan { max_parallel, background: &NINE, every_turns: Some(1), ..desk(long()) };
         let world = World::new(plan).await;
         world.send("one").await;
         world.live(|live| !live.text.is_empty()).await;
@@ -159,10 +142,9 @@ async fn tagged(plan: Plan) -> World {
 }
 
 /// What boss, who manages the group, calls at "two", and a job that is long at work.
-fn calls_at_two(call: &str) -> Plan {
-    let boss = |rest: &str| format!("[[reply]]\nagent = \"boss\"\ncontains = \"two\"\n{rest}\n");
-    let first = boss(&format!("step = 1\n[[reply.call]]\n{call}"));
-    let script = Box::leak(format!("{first}{}{LONG}", boss("text = \"Here it is.\"")).into_boxed_str());
+fn calls_at_two(boss: When) -> Plan {
+    let end = When::agent("boss").contains("two").text("Here it is.");
+    let script = Script::of([boss.contains("two").step(1), end]).then(long());
     let tools = &["send_message_to_agent_and_wait_for_reply", "send_message_to_agents_matching_tags"];
     let (manager_type, members) = (ManagerType::Supervisor, &["ann", "bob", "cleo"]);
     Plan { manager_type, manager: Some("boss"), members, tools, ..desk(script) }
@@ -187,61 +169,39 @@ async fn gives_way_at_once(plan: impl Fn() -> Plan, heard: &str) {
 
 #[tokio::test(start_paused = true)]
 async fn a_worker_gets_the_agent_from_a_job_at_once() {
-    let call = "name = \"delegate\"\narguments = { tasks = [{ agent = \"cleo\", task = \"go\" }] }";
-    gives_way_at_once(|| calls_at_two(call), "cleo: cleo speaks").await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn workers_get_the_last_slot_of_the_provider_from_a_job_at_once() {
-    let call = "name = \"delegate\"\n\
-                arguments = { tasks = [{ agent = \"ann\", task = \"go\" }, { agent = \"bob\", task = \"go\" }] }";
+    let boss = || When::agent("boss").delegates(&[("ann", "go"), ("bob", "go")]);
     // Boss and the job have room beside each other; ann and bob have it only without the job.
-    let plan = || Plan { max_parallel: 2, ..calls_at_two(call) };
+    let plan = || Plan { max_parallel: 2, ..calls_at_two(boss()) };
     gives_way_at_once(plan, "bob: bob speaks").await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn whoever_gets_mail_that_is_waited_for_gets_the_agent_from_a_job_at_once() {
     let tool = "send_message_to_agent_and_wait_for_reply";
-    let call = format!("name = \"{tool}\"\narguments = {{ other_agent_id = \"cleo\", message = \"go\" }}");
+    let boss = || When::agent("boss").asks("cleo", "go");
     let heard = format!("boss {tool} ok: cleo answered: cleo speaks");
-    gives_way_at_once(|| calls_at_two(&call), &heard).await;
+    gives_way_at_once(|| calls_at_two(boss()), &heard).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn mail_that_is_waited_for_gets_the_last_slot_of_the_provider_from_a_job_at_once() {
     let tool = "send_message_to_agents_matching_tags";
-    let call =
-        format!("name = \"{tool}\"\narguments = {{ message = \"go\", match_all = [\"desk\"], match_some = [] }}");
+    let arguments = json!({ "message": "go", "match_all": ["desk"], "match_some": [] });
+    let boss = || When::agent("boss").call(tool, arguments.clone());
     let heard = format!("boss {tool} ok: ann answered: ann speaks");
-    let plan = || Plan { max_parallel: 2, ..calls_at_two(&call) };
+    let plan = || Plan { max_parallel: 2, ..calls_at_two(boss()) };
     gives_way_at_once(plan, &heard).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_turn_that_answers_mail_of_a_job_makes_way_like_the_job_and_is_finished_later() {
-    let script = r#"
-[[reply]]
-background = true
-step = 1
-[[reply.call]]
-name = "send_message_to_agent_async"
-arguments = { message = "please look at the dates", other_agent_id = "ann" }
-[[reply]]
-background = true
-[[reply.call]]
-name = "memory_finish_edits"
-[[reply]]
-agent = "ann"
-contains = "please look"
-text = "hm hm hm hm hm "
-chunk = 3
-delay_ms = 12000
-[default]
-text = "{agent} speaks"
-first_delay_ms = 1000
-"#;
-    let plan = || Plan { members: &["ann", "bob"], every_turns: Some(2), ..desk(script) };
+    let script = Script::of([
+        When::in_job().step(1).mails("ann", "please look at the dates"),
+        When::in_job().finishes(),
+        When::agent("ann").contains("please look").text("hm hm hm hm hm ").chunk(3).delay_ms(12000),
+    ])
+    .or(When::any().text("{agent} speaks").first_delay_ms(1000));
+    let plan = || Plan { members: &["ann", "bob"], every_turns: Some(2), ..desk(script.clone()) };
     let alone = alone(plan()).await;
     let world = World::new(plan()).await;
     world.send("one").await;

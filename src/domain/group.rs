@@ -22,7 +22,7 @@ pub const DEFAULT_WAIT_SECONDS: u32 = 300;
 pub const DEFAULT_MAIL_PER_MINUTE: u32 = 1_000;
 
 /// The settings that only some manager types look at, and which do.
-pub const SETTINGS: [(&str, &[ManagerType]); 5] = [
+const SETTINGS: [(&str, &[ManagerType]); 5] = [
     ("max_turns", &[ManagerType::RoundRobin, ManagerType::Dynamic]),
     ("termination_token", &[ManagerType::Dynamic]),
     ("allow_repeat", &[ManagerType::Dynamic]),
@@ -85,6 +85,10 @@ pub struct Group {
     /// Whether it takes turns.
     #[serde(default)]
     pub status: GroupStatus,
+    /// What the setting of the tests is kept in.
+    #[cfg(test)]
+    #[serde(skip)]
+    pub probe: Option<u32>,
 }
 
 /// Who speaks when.
@@ -120,6 +124,22 @@ impl ManagerType {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// True where a group of this type looks at the setting of this key.
+    #[must_use]
+    pub fn has_setting(self, key: &str) -> bool {
+        match key {
+            "manager_agent" => self.has_manager(),
+            "members" => self != Self::Sleeptime,
+            _ => SETTINGS.iter().find(|(only, _)| *only == key).is_none_or(|(_, kinds)| kinds.contains(&self)),
+        }
+    }
+
+    /// The names of the manager types that look at the setting of this key.
+    #[must_use]
+    pub fn with_setting(key: &str) -> Vec<&'static str> {
+        Self::ALL.into_iter().filter(|kind| kind.has_setting(key)).map(Self::as_str).collect()
     }
 
     /// True where a manager agent has to be named.
@@ -174,6 +194,16 @@ impl GroupStatus {
         Self::ALL.into_iter().find(|status| status.as_str() == name)
     }
 
+    /// What it means, in a few words.
+    #[must_use]
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Active => "it takes turns",
+            Self::Paused => "nothing starts, and mail waits",
+            Self::Archived => "nothing starts, and it stands last among the groups",
+        }
+    }
+
     /// The name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -226,6 +256,8 @@ impl Group {
             shared_blocks: Vec::new(),
             sleeptime: None,
             status: GroupStatus::Active,
+            #[cfg(test)]
+            probe: None,
         }
     }
 

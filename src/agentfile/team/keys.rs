@@ -1,5 +1,7 @@
 //! The keys of a team file: ours, Letta's with our answer, and what a slip of the pen was meant to be.
 
+use crate::domain::{Agent, Configurable, Group};
+
 /// The tables of a team file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Table {
@@ -30,50 +32,17 @@ impl Table {
     }
 
     /// The keys it may have.
-    pub fn keys(self) -> &'static [&'static str] {
+    pub fn keys(self) -> Vec<&'static str> {
         match self {
-            Self::Top => &["group", "block", "agent"],
-            Self::Group => &[
-                "name",
-                "description",
-                "manager_type",
-                "members",
-                "manager_agent",
-                "max_turns",
-                "termination_token",
-                "allow_repeat",
-                "max_rounds",
-                "continue_order",
-                "terminate",
-                "roles",
-                "status",
-                "wait_seconds",
-                "mail_per_minute",
-                "shared_blocks",
-                "sleeptime",
-            ],
-            Self::Sleeptime => &["agents", "every_turns"],
+            Self::Top => vec!["group", "block", "agent"],
+            Self::Group => with_settings::<Group>(&["name", "manager_type"], None),
+            Self::Sleeptime => with_settings::<Group>(&[], Some("sleeptime")),
             Self::Terminate => {
-                &["any", "all", "max_turns", "text", "speaker", "tokens", "seconds", "tool", "to_user", "external"]
+                vec!["any", "all", "max_turns", "text", "speaker", "tokens", "seconds", "tool", "to_user", "external"]
             }
-            Self::Block => &["label", "description", "value", "limit", "read_only", "tags"],
-            Self::Agent => &[
-                "name",
-                "description",
-                "model",
-                "persona",
-                "system",
-                "system_file",
-                "blocks",
-                "tools",
-                "rule",
-                "contacts",
-                "tags",
-                "max_steps",
-                "temperature",
-                "max_tokens",
-            ],
-            Self::Rule => &["type", "tool_name"],
+            Self::Block => vec!["label", "description", "value", "limit", "read_only", "tags"],
+            Self::Agent => with_settings::<Agent>(&["name", "persona"], None),
+            Self::Rule => vec!["type", "tool_name"],
         }
     }
 
@@ -89,6 +58,20 @@ impl Table {
             Self::Rule => RULE,
         }
     }
+}
+
+/// These keys, and those of the settings in this table: the one of the group or agent itself, or one inside it.
+fn with_settings<T: Configurable>(first: &[&'static str], table: Option<&str>) -> Vec<&'static str> {
+    let mut keys = first.to_vec();
+    for row in T::settings() {
+        match row.table() {
+            here if here == table => keys.extend([row.key_there()].into_iter().chain(row.file_key)),
+            // A table inside the table is a key of it.
+            Some(inside) if table.is_none() && !keys.contains(&inside) => keys.push(inside),
+            _ => {}
+        }
+    }
+    keys
 }
 
 const TOP: &[(&str, &str)] = &[
@@ -215,7 +198,7 @@ pub(super) fn unknown(table: Table, key: &str) -> String {
     if !homes.is_empty() && table != Table::Top {
         return format!("{stands} in {place}; it belongs in {}", homes.join(" or "));
     }
-    if let Some(nearest) = nearest(key, table.keys().iter().copied()) {
+    if let Some(nearest) = nearest(key, table.keys()) {
         return format!("{stands} in {place}; did you mean {nearest}?");
     }
     match table {

@@ -4,20 +4,20 @@ use toml::de::DeValue;
 
 use super::keys::{Table, nearest};
 use super::table::{Reader, Section};
-use super::{Name, TerminateSpec};
+use super::Name;
 use crate::domain::{AgentId, Terminate};
 
 /// How deep conditions may stand in each other.
 const DEPTH: usize = 8;
 const FORM: &str = "is one condition, such as { tokens = 20000 }, or several: { any = [{ seconds = 600 }, …] }";
 
-/// Reads the key `terminate`. `tools` are the tools a condition may name.
-pub(super) fn read(reader: &mut Reader<'_>, group: &Section<'_>, tools: &[&str]) -> Option<TerminateSpec> {
+/// Reads the key `terminate`: the condition, and every agent it names. `tools` are the tools it may name.
+pub(super) fn read(reader: &mut Reader<'_>, group: &Section<'_>, tools: &[&str]) -> Option<(Terminate, Vec<Name>)> {
     let value = group.get("terminate")?;
     let line = group.line_of(reader, "terminate");
     let mut speakers = Vec::new();
     let condition = condition(reader, value.get_ref(), line, &mut Found { tools, speakers: &mut speakers }, 0)?;
-    Some(TerminateSpec { condition, speakers })
+    Some((condition, speakers))
 }
 
 struct Found<'a> {
@@ -127,33 +127,4 @@ fn tool(reader: &mut Reader<'_>, section: &Section<'_>, known: &[&str]) -> Optio
         return None;
     }
     Some(Terminate::Tool(text))
-}
-
-/// The condition with each speaker as this says.
-pub(super) fn with_speakers(condition: &Terminate, id: &dyn Fn(&AgentId) -> AgentId) -> Terminate {
-    let each = |all: &[Terminate]| all.iter().map(|one| with_speakers(one, id)).collect();
-    match condition {
-        Terminate::Any(all) => Terminate::Any(each(all)),
-        Terminate::All(all) => Terminate::All(each(all)),
-        Terminate::Speaker(agent) => Terminate::Speaker(id(agent)),
-        other => other.clone(),
-    }
-}
-
-/// The condition as a team file has it.
-pub(super) fn written(condition: &Terminate, name: &dyn Fn(&AgentId) -> String) -> String {
-    let each = |all: &[Terminate]| all.iter().map(|one| written(one, name)).collect::<Vec<_>>().join(", ");
-    let inner = match condition {
-        Terminate::Any(all) => format!("any = [{}]", each(all)),
-        Terminate::All(all) => format!("all = [{}]", each(all)),
-        Terminate::MaxTurns(most) => format!("max_turns = {most}"),
-        Terminate::Text(text) => format!("text = {text:?}"),
-        Terminate::Speaker(agent) => format!("speaker = {:?}", name(agent)),
-        Terminate::Tokens(most) => format!("tokens = {most}"),
-        Terminate::Seconds(most) => format!("seconds = {most}"),
-        Terminate::Tool(tool) => format!("tool = {tool:?}"),
-        Terminate::ToUser(on) => format!("to_user = {on}"),
-        Terminate::External(word) => format!("external = {word:?}"),
-    };
-    format!("{{ {inner} }}")
 }

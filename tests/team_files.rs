@@ -183,10 +183,10 @@ fn the_starter_team_is_a_round_robin_of_three_with_an_archivist_behind_it() {
 fn the_shipped_teams_are_a_round_robin_a_sleeptime_pair_and_one_for_a_real_model() {
     let pair = fixture("pair");
     assert_eq!(pair.group.manager_type, ManagerType::Sleeptime);
-    assert_eq!(pair.group.sleeptime.as_ref().map(|policy| policy.agents.len()), Some(2));
+    assert_eq!(pair.group.background().len(), 2);
     let review = fixture("review");
-    assert!(review.agents.iter().all(|agent| agent.model.as_deref() == Some("openai/gpt-4.1-mini")));
-    let model = fixture("scripted").agents[0].model.clone().unwrap();
+    assert!(review.agents.iter().all(|agent| agent.settings.value("model") == Some(&"openai/gpt-4.1-mini".into())));
+    let model = fixture("scripted").agents[0].settings.value("model").unwrap().to_string();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).canonicalize().unwrap().join("fixtures/models/newsroom.toml");
     assert_eq!(model, format!("scripted/{}", script.display()));
     assert!(script.is_file(), "the script lies where the team looks for it");
@@ -564,8 +564,8 @@ fn paths_in_a_file_are_relative_to_it() {
     std::fs::write(at("teams/t.toml"), small(SHARED, "", agent)).unwrap();
     let bob = team::load(&at("teams/t.toml"), &[]).unwrap().agents.remove(1);
     let script = dir.path().canonicalize().unwrap().join("models/x.toml");
-    assert_eq!(bob.model, Some(format!("scripted/{}", script.display())));
-    assert_eq!(bob.system.as_deref(), Some("Be kind."));
+    assert_eq!(bob.settings.value("model"), Some(&format!("scripted/{}", script.display()).into()));
+    assert_eq!(bob.settings.value("system"), Some(&"Be kind.".into()));
 
     let missing = at("none.toml");
     let error = team::load(&missing, &[]).unwrap_err().to_string();
@@ -618,7 +618,7 @@ mod proposed {
                 desk.apply_with(&text, overwrite);
                 let file = parse(&text).unwrap();
                 let members = desk.group("g").members;
-                let wanted: Vec<String> = file.group.members.iter().map(|name| name.text.clone()).collect();
+                let wanted: Vec<String> = file.group.members().iter().map(|name| name.text.clone()).collect();
                 prop_assert_eq!(desk.names(&members), wanted);
             }
         }

@@ -5,13 +5,16 @@ mod edit;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::{Map, Value as Json};
 
 use super::deletion::{self, Deletion};
 use super::desk::Places;
 use super::print::Out;
 use super::roster::Roster;
-use super::{Exit, Failure, unexpected};
-use crate::domain::{Agent, AgentId, JobState, Rule, RunState};
+use super::{Exit, Failure, setting, unexpected};
+use crate::domain::block::{PERSONA, folded};
+use crate::domain::setting::Kind;
+use crate::domain::{Agent, AgentId, Block, BlockOwner, Configurable as _, JobState, Rule, RunState};
 use crate::engine::wire::{Address, Reply, Request};
 use crate::store::Store;
 
@@ -47,15 +50,13 @@ struct Row<'a> {
     id: &'a AgentId,
     name: &'a str,
     group: &'a str,
-    model: &'a str,
     state: &'static str,
-    description: &'a str,
-    tools: Vec<String>,
     rules: &'a [Rule],
-    contacts: Vec<String>,
-    tags: &'a [String],
-    system: Option<&'a str>,
-    max_steps: Option<u32>,
+    /// What holds for each setting.
+    #[serde(flatten)]
+    in_effect: Map<String, Json>,
+    /// What is set.
+    settings: Map<String, Json>,
 }
 
 /// Lists, shows, makes, changes or deletes.
@@ -93,7 +94,7 @@ fn changed(reply: Reply) -> Result<Box<Agent>, Failure> {
 
 async fn list(places: &Places, group: Option<&str>, json: bool, out: &mut Out) -> Result<(), Failure> {
     let store = places.look()?;
-    let roster = Roster::read(&store).await?;
+    let roster = Roster::with_blocks(&store).await?;
     let default = places.configuration()?.model;
     let states = states(&store).await?;
     let agents: Vec<&Agent> = match group {
@@ -107,7 +108,10 @@ async fn list(places: &Places, group: Option<&str>, json: bool, out: &mut Out) -
     if json {
         out.json(&rows)?;
     } else {
-        let cells = |row: &Row<'_>| [row.name, row.group, row.model, row.state].map(str::to_owned);
+        let cells = |row: &Row<'_>| {
+            let model = row.in_effect["model"].as_str().unwrap_or_default();
+            [row.name, row.group, model, row.state].map(str::to_owned)
+        };
         out.table(["NAME", "GROUP", "MODEL", "STATE"], &rows.iter().map(cells).collect::<Vec<_>>())?;
     }
     Ok(())
@@ -116,14 +120,15 @@ async fn list(places: &Places, group: Option<&str>, json: bool, out: &mut Out) -
 /// The agent of this name or id.
 async fn one(places: &Places, name: &str, json: bool, out: &mut Out) -> Result<(), Failure> {
     let store = places.look()?;
-    let roster = Roster::read(&store).await?;
+    let roster = Roster::with_blocks(&store).await?;
     let default = places.configuration()?.model;
     let states = states(&store).await?;
-    let row = row(&roster, &states, &default, roster.agent(name)?);
+    let agent = roster.agent(name)?;
+    let row = row(&roster, &states, &default, agent);
     if json {
         out.json(&row)?;
     } else {
-        show(&row, out)?;
+        show(&row, agent, &roster, out)?;
     }
     Ok(())
 }
@@ -134,20 +139,29 @@ fn row<'a>(
     default: &'a str,
     agent: &'a Agent,
 ) -> Row<'a> {
+    let agent_set = given(roster, agent);
+    let mut in_effect = setting::in_effect(&agent_set, roster, &agent.group);
+    // Of these, what holds depends on the configuration and on where the agent works.
+    let tools = agent.tool_names(roster.groups.iter().any(|group| group.in_background(&agent.id)));
+    in_effect.insert("model".to_owned(), agent.model.as_deref().unwrap_or(default).into());
+    in_effect.insert("tools".to_owned(), tools.into());
     Row {
         id: &agent.id,
         name: &agent.name,
         group: roster.group_name(&agent.group),
-        model: agent.model.as_deref().unwrap_or(default),
         state: states.get(&agent.id).copied().unwrap_or("idle"),
-        description: &agent.description,
-        tools: agent.tool_names(roster.groups.iter().any(|group| group.in_background(&agent.id))),
         rules: &agent.rules,
-        contacts: agent.contacts.iter().map(|id| roster.full_name(id)).collect(),
-        tags: &agent.tags,
-        system: agent.system.as_deref(),
-        max_steps: agent.max_steps,
+        in_effect,
+        settings: setting::as_set(&agent_set, roster, &agent.group),
     }
+}
+
+/// The agent without the block of its persona, which it is not given by name.
+fn given(roster: &Roster, agent: &Agent) -> Agent {
+    let mut given = agent.clone();
+    let persona = |block: &Block| folded(&block.label) == PERSONA && block.owner == BlockOwner::Agent(agent.id.clone());
+    given.blocks.retain(|id| !roster.blocks.iter().any(|block| block.id == *id && persona(block)));
+    given
 }
 
 /// What each agent does by what is committed; one that is not named is idle.
@@ -173,21 +187,28 @@ async fn states(store: &Store) -> Result<BTreeMap<AgentId, &'static str>, Failur
     Ok(states)
 }
 
-fn show(row: &Row<'_>, out: &mut Out) -> Result<(), Failure> {
-    let rules: Vec<String> = row.rules.iter().map(rule).collect();
-    out.card(&[
-        ("name", format!("{}/{}", row.group, row.name)),
-        ("description", row.description.to_owned()),
-        ("model", row.model.to_owned()),
-        ("state", row.state.to_owned()),
-        ("tools", row.tools.join(", ")),
-        ("rules", rules.join("\n")),
-        ("contacts", row.contacts.join(", ")),
-        ("tags", row.tags.join(", ")),
-        ("max steps", row.max_steps.map(|most| most.to_string()).unwrap_or_default()),
-        ("system", row.system.unwrap_or_default().to_owned()),
-        ("id", row.id.to_string()),
-    ])?;
+fn show(row: &Row<'_>, agent: &Agent, roster: &Roster, out: &mut Out) -> Result<(), Failure> {
+    let text = |key: &str| row.in_effect[key].as_str().unwrap_or_default().to_owned();
+    let tools: Vec<&str> = row.in_effect["tools"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+    let mut card = vec![
+        ("name".to_owned(), format!("{}/{}", row.group, row.name)),
+        ("description".to_owned(), text("description")),
+        ("model".to_owned(), text("model")),
+        ("state".to_owned(), row.state.to_owned()),
+        ("tools".to_owned(), tools.join(", ")),
+        ("rules".to_owned(), row.rules.iter().map(rule).collect::<Vec<_>>().join("\n")),
+    ];
+    let agent = given(roster, agent);
+    let more = Agent::settings().iter().filter(|row| {
+        let told = row.key == "description" || matches!(row.kind, Kind::Model | Kind::Tools | Kind::Approvals);
+        !told
+    });
+    card.extend(more.map(|row| {
+        (row.key.replace('_', " "), setting::shown(&agent, row, roster, &agent.group).unwrap_or_default())
+    }));
+    card.push(("id".to_owned(), row.id.to_string()));
+    let lines: Vec<(&str, String)> = card.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+    out.card(&lines)?;
     Ok(())
 }
 

@@ -49,19 +49,19 @@ pub enum Command {
 /// Lists, shows, makes, changes, deletes or signals.
 pub async fn group(places: &Places, command: Command, out: &mut Out) -> Result<Exit, Failure> {
     match command {
-        Command::List { all, json } => list(&Roster::read(&places.look()?).await?, all, json, out)?,
+        Command::List { all, json } => list(&Roster::with_blocks(&places.look()?).await?, all, json, out)?,
         Command::Show { group, json } => {
-            let roster = Roster::read(&places.look()?).await?;
+            let roster = Roster::with_blocks(&places.look()?).await?;
             show::one(&roster, roster.group(&group)?, json, out)?;
         }
         Command::Create(create) => {
-            let json = create.json();
+            let json = create.json;
             let made = changed(places.ask(Request::CreateGroup { form: Box::new(create.form()) }).await?)?;
             tell(places, &made, json, out).await?;
         }
         Command::Update(update) => {
             let id = Roster::read(&places.look()?).await?.group(&update.name)?.id.clone();
-            let (json, form) = (update.json(), Box::new(update.form()));
+            let (json, form) = (update.json, Box::new(update.form()));
             let made = changed(places.ask(Request::UpdateGroup { id, form }).await?)?;
             tell(places, &made, json, out).await?;
         }
@@ -93,7 +93,7 @@ fn changed(reply: Reply) -> Result<Box<Group>, Failure> {
 }
 
 async fn tell(places: &Places, group: &Group, json: bool, out: &mut Out) -> Result<(), Failure> {
-    show::one(&Roster::read(&places.look()?).await?, group, json, out)
+    show::one(&Roster::with_blocks(&places.look()?).await?, group, json, out)
 }
 
 async fn signal(places: &Places, group: &str, word: String) -> Result<(), Failure> {

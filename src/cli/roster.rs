@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{Failure, print};
-use crate::domain::{Agent, AgentId, Conversation, ConversationOwner, Group, GroupId};
+use crate::domain::{Agent, AgentId, Block, BlockId, Conversation, ConversationOwner, Group, GroupId};
 use crate::engine::wire::Address;
 use crate::store::Store;
 
@@ -14,6 +14,8 @@ pub struct Roster {
     pub groups: Vec<Group>,
     /// In order of creation.
     pub agents: Vec<Agent>,
+    /// In order of creation; only where they were asked for.
+    pub blocks: Vec<Block>,
     /// Some could not be read: who is not there may be one of them.
     damaged: bool,
 }
@@ -41,7 +43,19 @@ impl Roster {
             print::note(fault);
         }
         let damaged = !faults.is_empty();
-        Ok(Self { groups: groups.rows, agents: agents.rows, damaged })
+        Ok(Self { groups: groups.rows, agents: agents.rows, blocks: Vec::new(), damaged })
+    }
+
+    /// The same with the blocks.
+    pub async fn with_blocks(store: &Store) -> Result<Self, Failure> {
+        let blocks = store.all::<Block>().await?.rows;
+        Ok(Self { blocks, ..Self::read(store).await? })
+    }
+
+    /// The label of a block; its id where it is not there.
+    #[must_use]
+    pub fn label(&self, id: &BlockId) -> String {
+        self.blocks.iter().find(|block| block.id == *id).map_or_else(|| id.to_string(), |block| block.label.clone())
     }
 
     /// The group of this name or id.

@@ -13,7 +13,7 @@ pub mod group;
 pub mod kind;
 pub mod value;
 
-use super::{Agent, Group};
+use super::{Agent, Group, ManagerType};
 
 pub use kind::{Kind, Reference};
 pub use value::{NONE, Value, listed};
@@ -57,6 +57,12 @@ pub trait Configurable: Sized + 'static {
     /// What one is called.
     const NOUN: &'static str;
 
+    /// The manager types that look at the setting of this key, where not all do.
+    #[must_use]
+    fn only_for(_key: &str) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     /// Every setting, in the order in which they are shown.
     fn settings() -> &'static [Setting<Self>];
 
@@ -69,6 +75,11 @@ pub trait Configurable: Sized + 'static {
 
 impl Configurable for Group {
     const NOUN: &'static str = "group";
+
+    fn only_for(key: &str) -> Vec<&'static str> {
+        let kinds = ManagerType::with_setting(key);
+        if kinds.len() < ManagerType::ALL.len() { kinds } else { Vec::new() }
+    }
 
     fn settings() -> &'static [Setting<Self>] {
         group::SETTINGS

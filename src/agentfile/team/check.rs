@@ -6,13 +6,10 @@ use super::keys::nearest;
 use super::table::Reader;
 use super::{AgentSpec, GroupSpec, Name, TeamFile};
 use crate::domain::agent::BACKGROUND_TOOLS;
-use crate::domain::block::folded;
+use crate::domain::block::{PERSONA, folded};
 use crate::domain::group::{MAX_MEMBERS, MAX_SHARED_BLOCKS};
 use crate::domain::setting::{Kind, Reference};
 use crate::domain::{Agent, Configurable, Group, ManagerType, Setting};
-
-/// The label of the block that holds an agent's `persona`.
-pub(super) const PERSONA: &str = "persona";
 
 pub(super) fn check(reader: &mut Reader<'_>, file: &TeamFile) {
     once(reader, "agent", file.agents.iter().map(|agent| (agent.name.as_str(), agent.line)));

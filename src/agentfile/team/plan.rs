@@ -4,17 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::check::PERSONA;
 use super::{AgentSpec, Existing, Fault, TeamError, TeamFile, tell};
-use crate::domain::block::{DEFAULT_LIMIT, folded};
+use crate::domain::block::{DEFAULT_LIMIT, PERSONA, PERSONA_IS_FOR, folded};
 use crate::domain::setting::{self, Kind, Reference};
 use crate::domain::{
     Agent, AgentId, Block, BlockId, BlockOwner, Change, Configurable as _, Editor, Group, GroupId, Ids, Revision,
     Setting, Value,
 };
 
-/// What the block `persona` is for: the agent itself reads it.
-const PERSONA_IS_FOR: &str = "Who you are and how you speak";
 /// The reason written beside a value that comes from a file.
 const REASON: &str = "team file";
 

@@ -33,7 +33,7 @@ pub const SETTINGS: &[Setting<Agent>] = &[
         file_key: Some("system_file"),
         noun: Some("system prompt"),
         words: &["system prompt"],
-        doc: "Its own system prompt, instead of the default one. Enter begins a new line; Tab goes on.",
+        doc: "Its own system prompt, instead of the default one.",
         default: "the default one",
         ..row(
             "system",

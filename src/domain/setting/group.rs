@@ -24,7 +24,7 @@ pub const SETTINGS: &[Setting<Group>] = &[
     },
     Setting {
         flag: Some("manager"),
-        doc: "The agent that orchestrates or answers; it is no member. Behind its name: what it is here for.",
+        doc: "The agent that orchestrates or answers; it is no member.",
         default: "choose one",
         ..row(
             "manager_agent",
@@ -41,7 +41,7 @@ pub const SETTINGS: &[Setting<Group>] = &[
     },
     Setting {
         flag: Some("member"),
-        doc: "Who speaks, in this order: agents there are, or new names. Behind each: what it is here for.",
+        doc: "Who speaks, in this order.",
         default: "add an agent",
         ..row(
             "members",
@@ -96,7 +96,7 @@ pub const SETTINGS: &[Setting<Group>] = &[
         )
     },
     Setting {
-        doc: "The word that ends a turn when a member or the manager says it (termination_token).",
+        doc: "The word that ends a turn when a member or the manager says it.",
         default: "DONE!",
         in_effect: |group| group.token().map(Value::from),
         ..row(
@@ -108,7 +108,7 @@ pub const SETTINGS: &[Setting<Group>] = &[
         )
     },
     Setting {
-        doc: "Whether the one who has just spoken may be chosen again (allow_repeat).",
+        doc: "Whether the one who has just spoken may be chosen again.",
         default: "no",
         ..row(
             "allow_repeat",
@@ -130,7 +130,7 @@ pub const SETTINGS: &[Setting<Group>] = &[
         )
     },
     Setting {
-        doc: "Whether a turn begins after the last speaker, not with the first member (continue_order).",
+        doc: "Whether a turn begins after the last speaker, not with the first member.",
         default: "no",
         ..row(
             "continue_order",

@@ -111,6 +111,24 @@ impl Kind {
         }
     }
 
+    /// What stands for a value in the help of an option.
+    #[must_use]
+    pub fn placeholder(self) -> String {
+        match self {
+            Self::Count => "N|none".to_owned(),
+            Self::Number { .. } => "NUMBER|none".to_owned(),
+            Self::Word => "WORD|none".to_owned(),
+            Self::Sentence | Self::Text => "TEXT|none".to_owned(),
+            Self::Model => "MODEL|none".to_owned(),
+            Self::Switch => "true|false".to_owned(),
+            Self::Choice(all) => all().into_iter().map(|(name, _)| name).collect::<Vec<_>>().join("|"),
+            Self::Labels | Self::Tools | Self::Approvals | Self::Contacts | Self::Blocks => "LIST|none".to_owned(),
+            Self::Agents | Self::Agent => "AGENT".to_owned(),
+            Self::Conditions => "TOML|none".to_owned(),
+            Self::Roles => "AGENT=ROLE".to_owned(),
+        }
+    }
+
     /// What is wrong with a value, if anything.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ pub mod mail;
 pub mod message;
 pub mod print;
 pub mod roster;
+pub mod schema;
 pub mod send;
 pub mod setting;
 pub mod work;
@@ -80,6 +81,8 @@ enum Command {
     /// What agents write to each other and to you.
     #[command(subcommand)]
     Mail(mail::Command),
+    /// Print the JSON schema of team files, for editors that complete and check them.
+    Schema,
     /// Checks the terminal, the configuration, the store and the models.
     Doctor(doctor::Args),
 }
@@ -161,6 +164,7 @@ async fn carry_out(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Block(command)) => block::block(&places, command, &mut out).await,
         Some(Command::Job(command)) => job::job(&places, &command, &mut out).await,
         Some(Command::Mail(command)) => mail::mail(&places, command, &mut out).await,
+        Some(Command::Schema) => schema::schema(&mut out),
         Some(Command::Doctor(args)) => doctor::doctor(&places, &args, &mut out).await,
     }
 }

@@ -398,6 +398,47 @@ fn panel(group: &str, chair: &str) -> String {
     )
 }
 
+/// What a JSON schema validates: the text as plain values.
+fn plain(text: &str) -> serde_json::Value {
+    serde_json::to_value(toml::from_str::<toml::Table>(text).unwrap()).unwrap()
+}
+
+#[test]
+fn the_schema_takes_every_fixture_and_what_is_wrong_it_refuses() {
+    let schema = team::schema(&[]);
+    assert!(jsonschema::draft202012::meta::is_valid(&schema));
+    let schema = jsonschema::draft202012::new(&schema).unwrap();
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/teams");
+    for name in FIXTURES {
+        let text = std::fs::read_to_string(dir.join(format!("{name}.toml"))).unwrap();
+        let errors: Vec<String> = schema.iter_errors(&plain(&text)).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{name}: {errors:?}");
+    }
+    let good = panel("max_turns = 6\nterminate = { any = [{ tokens = 5 }] }", "temperature = 0.5");
+    assert!(schema.is_valid(&plain(&good)), "{good}");
+    for (group, chair) in [
+        ("max_turn = 6", ""),
+        ("max_turns = \"six\"", ""),
+        ("max_turns = 0", ""),
+        ("max_rounds = 2", ""),
+        ("status = \"asleep\"", ""),
+        ("terminate = { tokens = 5, seconds = 5 }", ""),
+        ("terminate = { any = [] }", ""),
+        ("roles = { ann = \"\" }", ""),
+        ("", "temperature = 2.5"),
+        ("", "tools = [\"memory_insrt\"]"),
+        ("", "model = \"gpt\""),
+        ("", "rule = [{ type = \"run_first\", tool_name = \"pass\" }]"),
+        ("", "system = \"a\"\nsystem_file = \"b\""),
+    ] {
+        let text = panel(group, chair);
+        assert!(!schema.is_valid(&plain(&text)), "{text}");
+        assert!(parse(&text).is_err(), "the reader refuses it, too: {text}");
+    }
+    let nobody = "[group]\nname = \"desk\"\nmanager_type = \"sleeptime\"";
+    assert!(!schema.is_valid(&plain(nobody)), "a type has who it needs");
+}
+
 #[test]
 fn every_setting_of_a_group_reaches_it_and_what_changes_is_told() {
     let mut desk = Desk::new();

@@ -10,6 +10,7 @@ mod keys;
 mod plan;
 mod read;
 mod rules;
+mod schema;
 mod settings;
 mod table;
 mod tell;
@@ -24,6 +25,7 @@ use crate::domain::ManagerType;
 pub use existing::{Existing, Neighbour};
 pub use keys::nearest;
 pub use plan::{Plan, plan};
+pub use schema::schema;
 pub use settings::{Given, Settings};
 
 /// A team file in which everything named is there.

@@ -203,9 +203,11 @@ fn show(row: &Row<'_>, agent: &Agent, roster: &Roster, out: &mut Out) -> Result<
         let told = row.key == "description" || matches!(row.kind, Kind::Model | Kind::Tools | Kind::Approvals);
         !told
     });
-    card.extend(more.map(|row| {
-        (row.key.replace('_', " "), setting::shown(&agent, row, roster, &agent.group).unwrap_or_default())
-    }));
+    card.extend(
+        more.map(|row| {
+            (row.key.replace('_', " "), setting::shown(&agent, row, roster, &agent.group).unwrap_or_default())
+        }),
+    );
     card.push(("id".to_owned(), row.id.to_string()));
     let lines: Vec<(&str, String)> = card.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
     out.card(&lines)?;

@@ -1,5 +1,9 @@
 //! Settings on the command line: an option for each, read as the engine wants it, and how they are shown.
 
+#[cfg(test)]
+mod faces;
+
+use std::fmt::Write as _;
 use std::marker::PhantomData;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -8,7 +12,7 @@ use serde_json::{Map, Value as Json};
 use super::roster::Roster;
 use crate::agentfile::team::nearest;
 use crate::domain::setting::{Kind, NONE, Reference};
-use crate::domain::{AgentId, BlockId, Configurable, GroupId, ManagerType, Setting, Value};
+use crate::domain::{Agent, AgentId, BlockId, Configurable, Group, GroupId, ManagerType, Setting, Value};
 use crate::engine::wire::Changes;
 
 /// The options that change the settings of a group or an agent: one for each row of its table.
@@ -146,6 +150,31 @@ fn json<T: Configurable>(
 pub fn shown<T: Configurable>(owner: &T, row: &Setting<T>, roster: &Roster, home: &GroupId) -> Option<String> {
     let value = (row.in_effect)(owner).filter(|value| !value.is_blank())?;
     Some(named(roster, home, row.kind, value).to_string())
+}
+
+/// The tables of settings of the README.
+#[must_use]
+pub fn readme_tables() -> String {
+    format!("Of a group:\n\n{}\nOf an agent:\n\n{}", readme_table::<Group>(), readme_table::<Agent>())
+}
+
+fn readme_table<T: Configurable>() -> String {
+    let mut table = "| In a team file | Option | What | Default |\n|---|---|---|---|\n".to_owned();
+    for row in T::settings() {
+        let mut place = match (row.kind, row.place) {
+            (Kind::Approvals, _) => "`[[agent.rule]]`".to_owned(),
+            (_, Some((inside, key))) => format!("`{key}` of `[{}.{inside}]`", T::NOUN),
+            (_, None) => format!("`{}`", row.key),
+        };
+        place.extend(row.file_key.map(|key| format!(", `{key}`")));
+        let kinds = T::only_for(row.key);
+        let doc = row.doc.trim_end_matches('.');
+        let doc = if kinds.is_empty() { doc.to_owned() } else { format!("{doc} ({})", kinds.join(", ")) };
+        // What a form says of these is no default.
+        let default = if row.kind.is_membership() || matches!(row.kind, Kind::Sentence) { "" } else { row.default };
+        let _ = writeln!(table, "| {place} | `--{}` | {doc} | {default} |", row.flag());
+    }
+    table
 }
 
 #[cfg(test)]

@@ -68,10 +68,7 @@ fn shape(reader: &mut Reader<'_>, group: &GroupSpec) {
     }
     if let Some(line) = background {
         if group.background().is_empty() {
-            reader.fault(
-                line,
-                "[group.sleeptime] needs agents, the names of one or more who work in the background",
-            );
+            reader.fault(line, "[group.sleeptime] needs agents, the names of one or more who work in the background");
         }
         let manager = group.manager_agent().map(|name| name.text.as_str());
         for both in group.background().iter().filter(|name| Some(name.text.as_str()) == manager) {

@@ -1,5 +1,6 @@
 //! The keys of a team file: ours, Letta's with our answer, and what a slip of the pen was meant to be.
 
+use crate::domain::setting::Kind;
 use crate::domain::{Agent, Configurable, Group};
 
 /// The tables of a team file.
@@ -14,8 +15,52 @@ pub(super) enum Table {
     Rule,
 }
 
+/// A key of a table.
+pub(super) struct Field {
+    pub key: &'static str,
+    /// What stands behind it.
+    pub shape: Shape,
+    /// What it is for, in a sentence.
+    pub doc: &'static str,
+}
+
+/// What stands behind a key.
+#[derive(Clone, Copy)]
+pub(super) enum Shape {
+    /// The value of a setting of this kind, or what looks like one.
+    Value(Kind),
+    /// The name of a group or an agent.
+    Name,
+    /// The label of a block.
+    Label,
+    /// The path of a file.
+    File,
+    /// A manager type.
+    ManagerType,
+    /// The type of a rule.
+    RuleType,
+    /// A tool that rules and conditions may name.
+    Tool,
+    /// A whole number from 1, as large as a file may write it.
+    Total,
+    /// `true`.
+    True,
+    /// A list of conditions.
+    Conditions,
+    /// A table.
+    One(Table),
+    /// Tables.
+    Each(Table),
+}
+
+const fn field(key: &'static str, shape: Shape, doc: &'static str) -> Field {
+    Field { key, shape, doc }
+}
+
+const COUNT: Shape = Shape::Value(Kind::Count);
+
 impl Table {
-    const ALL: [Self; 7] =
+    pub const ALL: [Self; 7] =
         [Self::Top, Self::Group, Self::Sleeptime, Self::Terminate, Self::Block, Self::Agent, Self::Rule];
 
     /// As it is written in the file.
@@ -31,18 +76,77 @@ impl Table {
         }
     }
 
+    /// What the schema calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Top => "team",
+            Self::Group => "group",
+            Self::Sleeptime => "sleeptime",
+            Self::Terminate => "condition",
+            Self::Block => "block",
+            Self::Agent => "agent",
+            Self::Rule => "rule",
+        }
+    }
+
     /// The keys it may have.
     pub fn keys(self) -> Vec<&'static str> {
+        self.fields().into_iter().map(|field| field.key).collect()
+    }
+
+    /// The keys it may have, with what stands behind each.
+    pub fn fields(self) -> Vec<Field> {
+        use Kind::{Agent as OneAgent, Labels, Sentence, Switch, Text, Word};
+        use Shape::{Conditions, Each, File, Label, ManagerType, Name, One, RuleType, Tool, Total, True, Value};
         match self {
-            Self::Top => vec!["group", "block", "agent"],
-            Self::Group => with_settings::<Group>(&["name", "manager_type"], None),
-            Self::Sleeptime => with_settings::<Group>(&[], Some("sleeptime")),
-            Self::Terminate => {
-                vec!["any", "all", "max_turns", "text", "speaker", "tokens", "seconds", "tool", "to_user", "external"]
+            Self::Top => vec![
+                field("group", One(Self::Group), "The group: who takes part, and how."),
+                field("block", Each(Self::Block), "A memory block."),
+                field("agent", Each(Self::Agent), "An agent."),
+            ],
+            Self::Group => {
+                let first = [
+                    field("name", Name, "The group's name, by which it is found again."),
+                    field("manager_type", ManagerType, "Who speaks when. It is fixed once the group is made."),
+                ];
+                with_settings::<Group>(first, None)
             }
-            Self::Block => vec!["label", "description", "value", "limit", "read_only", "tags"],
-            Self::Agent => with_settings::<Agent>(&["name", "persona"], None),
-            Self::Rule => vec!["type", "tool_name"],
+            Self::Sleeptime => with_settings::<Group>([], Some("sleeptime")),
+            Self::Terminate => vec![
+                field("any", Conditions, "One of these holds."),
+                field("all", Conditions, "All of these hold."),
+                field("max_turns", COUNT, "So many speeches are over."),
+                field("text", Value(Word), "An agent has said this."),
+                field("speaker", Value(OneAgent), "This agent has spoken."),
+                field("tokens", Total, "So many tokens were read and written."),
+                field("seconds", Total, "So many seconds have gone since the turn began."),
+                field("tool", Tool, "This tool was called, and did not fail."),
+                field("to_user", True, "An agent gave the turn back to the user, with the tool return_to_user."),
+                field("external", Value(Word), "Somebody outside said this word for the turn."),
+            ],
+            Self::Block => vec![
+                field("label", Label, "Its label, by which agents and the group name it."),
+                field("description", Value(Sentence), "What it is for; agents read it."),
+                field("value", Value(Text), "Its value; left out, the value is whoever's who writes it."),
+                field("limit", COUNT, "The most characters of its value."),
+                field("read_only", Value(Switch), "Whether agents may only read it."),
+                field("tags", Value(Labels), "Free labels."),
+            ],
+            Self::Agent => {
+                let first = [
+                    field("name", Name, "Its short name, by which it is found again."),
+                    field("persona", Value(Text), "Who it is and how it speaks: the value of its own block persona."),
+                ];
+                let mut fields = with_settings::<Agent>(first, None);
+                for row in Agent::settings() {
+                    fields.extend(row.file_key.map(|key| field(key, File, "A file with that text, beside this one.")));
+                }
+                fields
+            }
+            Self::Rule => vec![
+                field("type", RuleType, "What the rule is: a person decides before the tool is called."),
+                field("tool_name", Tool, "The tool."),
+            ],
         }
     }
 
@@ -60,18 +164,21 @@ impl Table {
     }
 }
 
-/// These keys, and those of the settings in this table: the one of the group or agent itself, or one inside it.
-fn with_settings<T: Configurable>(first: &[&'static str], table: Option<&str>) -> Vec<&'static str> {
-    let mut keys = first.to_vec();
+/// These fields, and those of the settings in this table: the one of the group or agent itself, or one inside it.
+fn with_settings<T: Configurable>(first: impl Into<Vec<Field>>, table: Option<&str>) -> Vec<Field> {
+    let mut fields = first.into();
     for row in T::settings() {
         match row.table() {
-            here if here == table => keys.extend([row.key_there()].into_iter().chain(row.file_key)),
+            here if here == table => fields.push(field(row.key_there(), Shape::Value(row.kind), row.doc)),
+            Some("rule") if table.is_none() => fields.push(field("rule", Shape::Each(Table::Rule), row.doc)),
             // A table inside the table is a key of it.
-            Some(inside) if table.is_none() && !keys.contains(&inside) => keys.push(inside),
+            Some(inside) if table.is_none() && fields.iter().all(|field| field.key != inside) => {
+                fields.push(field(inside, Shape::One(Table::Sleeptime), row.doc));
+            }
             _ => {}
         }
     }
-    keys
+    fields
 }
 
 const TOP: &[(&str, &str)] = &[

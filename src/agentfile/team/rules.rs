@@ -2,12 +2,13 @@
 
 use toml::de::DeTable;
 
+use super::Name;
 use super::keys::{Table, nearest};
 use super::table::{Reader, Section};
-use super::Name;
 use crate::domain::Rule;
 
-const APPROVAL: &str = "requires_approval";
+/// The one rule type there is.
+pub(super) const APPROVAL: &str = "requires_approval";
 
 /// Letta's other rule types: they have a name here and no engine yet.
 const LATER: [&str; 8] = [

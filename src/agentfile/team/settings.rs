@@ -16,7 +16,7 @@ use crate::domain::{Configurable, Setting, Value};
 /// Tools a manager type or a condition gives: they are not asked for, but rules and conditions may name them.
 const GIVEN: [&str; 3] = ["delegate", "send_message_to_all_agents_in_group", RETURN_TO_USER];
 /// The longest role, in characters: it stands behind a name.
-const ROLE: usize = 60;
+pub(super) const ROLE: usize = 60;
 
 /// A setting as the file has it.
 #[derive(Debug, Clone, PartialEq)]
@@ -163,10 +163,7 @@ fn roles(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) -> Option<Gi
             DeValue::String(role)
                 if role.trim().is_empty() || role.contains(char::is_control) || role.chars().count() > ROLE =>
             {
-                let said = format!(
-                    "the role of {} is a word or two on one line, up to {ROLE} characters",
-                    name.text
-                );
+                let said = format!("the role of {} is a word or two on one line, up to {ROLE} characters", name.text);
                 reader.fault(name.line, said);
             }
             DeValue::String(role) => {
@@ -250,7 +247,7 @@ fn whole_text(
 }
 
 fn tools(reader: &mut Reader<'_>, section: &Section<'_>, key: &str, more: &[&str]) -> Option<Vec<Name>> {
-    let known = sorted(DEFAULT_TOOLS.iter().chain(&BACKGROUND_TOOLS).chain(more).copied().collect());
+    let known = requested(more);
     let asked = section.names(reader, key)?;
     for Name { text, line } in &asked {
         let name = text.strip_prefix('-').unwrap_or(text);
@@ -265,8 +262,13 @@ fn tools(reader: &mut Reader<'_>, section: &Section<'_>, key: &str, more: &[&str
     Some(asked)
 }
 
+/// The tools an agent may ask for.
+pub(super) fn requested<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    sorted(DEFAULT_TOOLS.iter().chain(&BACKGROUND_TOOLS).chain(more).copied().collect())
+}
+
 /// The tools that rules and conditions may name.
-fn mentioned<'a>(more: &[&'a str]) -> Vec<&'a str> {
+pub(super) fn mentioned<'a>(more: &[&'a str]) -> Vec<&'a str> {
     sorted(DEFAULT_TOOLS.iter().chain(&BACKGROUND_TOOLS).chain(&GIVEN).chain(more).copied().collect())
 }
 

@@ -2,9 +2,9 @@
 
 use toml::de::DeValue;
 
+use super::Name;
 use super::keys::{Table, nearest};
 use super::table::{Reader, Section};
-use super::Name;
 use crate::domain::{AgentId, Terminate};
 
 /// How deep conditions may stand in each other.

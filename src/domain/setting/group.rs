@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use super::value::{Put, Value, count, line, listed, names, switch, text};
 use super::{Kind, Setting, row};
-use crate::domain::group::{
-    DEFAULT_EVERY_TURNS, Group, GroupStatus, Sleeptime,
-};
 use crate::domain::AgentId;
+use crate::domain::group::{DEFAULT_EVERY_TURNS, Group, GroupStatus, Sleeptime};
 
 /// Every setting of a group, in the order in which they are shown.
 pub const SETTINGS: &[Setting<Group>] = &[

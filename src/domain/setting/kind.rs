@@ -180,8 +180,7 @@ impl Kind {
             Self::Conditions => Value::Conditions(conditions(text)?),
             Self::Roles => {
                 let parts = text.split_once('=').filter(|(agent, _)| !agent.trim().is_empty());
-                let (agent, role) =
-                    parts.ok_or_else(|| "write AGENT=ROLE, for example ann=\"asks why\"".to_owned())?;
+                let (agent, role) = parts.ok_or_else(|| "write AGENT=ROLE, for example ann=\"asks why\"".to_owned())?;
                 Value::Texts([(agent.trim().to_owned(), role.trim().to_owned())].into())
             }
         };

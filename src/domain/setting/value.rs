@@ -55,7 +55,9 @@ impl Value {
                 let texts = texts.into_iter().map(|(name, text)| Ok((f(name)?, text)));
                 Self::Texts(texts.collect::<Result<_, E>>()?)
             }
-            Self::Conditions(all) => Self::Conditions(all.try_with_speakers(&mut |AgentId(name)| f(name).map(AgentId))?),
+            Self::Conditions(all) => {
+                Self::Conditions(all.try_with_speakers(&mut |AgentId(name)| f(name).map(AgentId))?)
+            }
             other => other,
         })
     }

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use super::{Halt, Row, Rows, must, refuse};
 use crate::domain::agent::is_name;
 use crate::domain::block::folded;
-use crate::domain::setting::Kind;
 use crate::domain::group::{MAX_MEMBERS, MAX_SHARED_BLOCKS};
-use crate::domain::{Agent, AgentId, Block, BlockId, Configurable as _, Conversation, Group, GroupId, Job, ManagerType, Run};
+use crate::domain::setting::Kind;
+use crate::domain::{
+    Agent, AgentId, Block, BlockId, Configurable as _, Conversation, Group, GroupId, Job, ManagerType, Run,
+};
 
 pub(super) fn put_agent<R: Rows>(rows: &mut R, agent: &Agent) -> Result<(), Halt<R::Fault>> {
     if !is_name(&agent.name) {
@@ -128,7 +130,9 @@ fn shape<F>(group: &Group) -> Result<(), Halt<F>> {
 fn settings<F>(group: &Group) -> Result<(), Halt<F>> {
     let (name, manager_type) = (&group.name, group.manager_type);
     for row in Group::settings() {
-        let Some(value) = (row.get)(group).filter(|value| !value.is_blank() || matches!(row.kind, Kind::Word)) else { continue };
+        let Some(value) = (row.get)(group).filter(|value| !value.is_blank() || matches!(row.kind, Kind::Word)) else {
+            continue;
+        };
         if let Err(text) = row.check(&value) {
             return refuse(format!("group {name}: {text}"));
         }

@@ -8,6 +8,8 @@
 //! before everything else, so that neither side overwrites the other unseen.
 
 mod agent;
+#[cfg(test)]
+mod by_hand;
 mod draw;
 mod entry;
 pub mod group;
@@ -227,9 +229,8 @@ impl Form {
     fn field_of(&self, text: &str) -> Option<Key> {
         let text = text.to_lowercase();
         let said = |word: &str| word.chars().count() > 1 && text.contains(&word.to_lowercase());
-        let by_word = self.shown().flat_map(|(_, entry)| {
-            self.words(entry.key).into_iter().map(move |word| (entry.key, word))
-        });
+        let by_word =
+            self.shown().flat_map(|(_, entry)| self.words(entry.key).into_iter().map(move |word| (entry.key, word)));
         let by_word = by_word.filter(|(_, word)| said(word)).max_by_key(|(_, word)| word.len());
         let listed = || {
             let lists = self.shown().filter_map(|(_, entry)| Some((entry.key, entry.names()?.names())));

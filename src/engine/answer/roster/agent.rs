@@ -4,7 +4,9 @@ use super::people::{People, guess};
 use super::settings;
 use crate::domain::block::{DEFAULT_LIMIT, PERSONA, PERSONA_IS_FOR};
 use crate::domain::setting::Kind;
-use crate::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Change, Editor, GroupId, ManagerType, Revision, Value};
+use crate::domain::{
+    Agent, AgentId, Block, BlockId, BlockOwner, Change, Editor, GroupId, ManagerType, Revision, Value,
+};
 use crate::engine::Engine;
 use crate::engine::wire::{AgentForm, Fault};
 
@@ -70,7 +72,9 @@ fn fill(engine: &Engine, people: &People, agent: &mut Agent, form: &AgentForm) -
             }
             Ok(id.0.clone())
         }),
-        Kind::Blocks => value.try_map_names(&mut |label| people.readable(agent, &label).map(|block| block.id.0.clone())),
+        Kind::Blocks => {
+            value.try_map_names(&mut |label| people.readable(agent, &label).map(|block| block.id.0.clone()))
+        }
         _ => Ok(value),
     };
     settings::change(agent, &form.settings, |_| true, &resolve)?;

@@ -63,15 +63,24 @@ pub(super) fn entry<T: Configurable>(row: &'static Setting<T>, owner: &T, scene:
         }
         Kind::Tools => {
             let kind = names::Kind { title: "Add a tool", ..NAMES };
-            Value::Names(Names::new(kind, plain(names()), scene.agent.map_or_else(Vec::new, |of| known::more_tools(of, scene.model))))
+            Value::Names(Names::new(
+                kind,
+                plain(names()),
+                scene.agent.map_or_else(Vec::new, |of| known::more_tools(of, scene.model)),
+            ))
         }
         Kind::Approvals => {
             let kind = names::Kind { title: "Tool that needs your yes", ..NAMES };
-            Value::Names(Names::new(kind, plain(names()), scene.agent.map_or_else(Vec::new, |of| known::tools(of, scene.model))))
+            Value::Names(Names::new(
+                kind,
+                plain(names()),
+                scene.agent.map_or_else(Vec::new, |of| known::tools(of, scene.model)),
+            ))
         }
         Kind::Contacts => {
             let kind = names::Kind { title: "Add a contact", other: None, ..NAMES };
-            let full = |id: String| scene.model.agent(&AgentId(id)).map(|agent| group::name_in(None, agent, scene.model));
+            let full =
+                |id: String| scene.model.agent(&AgentId(id)).map(|agent| group::name_in(None, agent, scene.model));
             let items = names().into_iter().filter_map(full).collect();
             Value::Names(Names::new(kind, plain(items), scene.others()))
         }
@@ -105,14 +114,15 @@ fn empty<T>(row: &Setting<T>, scene: &Scene<'_>) -> String {
 /// The explanation of the field.
 fn about<T>(row: &Setting<T>, scene: &Scene<'_>) -> String {
     let doc = row.doc;
+    let start = doc.trim_end_matches('.');
     match row.kind {
         Kind::Agent => format!("{doc} Behind its name: what it is here for."),
         Kind::Agents if scene.exists => {
-            format!("{doc} n in the agents makes somebody new. Behind each: what it is here for.")
+            format!("{start}; n in the agents makes somebody new. Behind each: what it is here for.")
         }
-        Kind::Agents => format!("{doc} Agents there are, or new names. Behind each: what it is here for."),
+        Kind::Agents => format!("{start}: agents there are, or new names. Behind each: what it is here for."),
         Kind::Text => format!("{doc} Enter begins a new line; Tab goes on."),
-        Kind::Word | Kind::Switch => format!("{} ({}).", doc.trim_end_matches('.'), row.key),
+        Kind::Word | Kind::Switch => format!("{start} ({}).", row.key),
         _ => doc.to_owned(),
     }
 }
@@ -172,9 +182,7 @@ impl Scene<'_> {
 }
 
 /// What a person changed in these fields; the error names the field.
-pub(super) fn changes<'a, T: Configurable>(
-    entries: impl Iterator<Item = &'a Entry>,
-) -> Result<Changes, (Key, String)> {
+pub(super) fn changes<'a, T: Configurable>(entries: impl Iterator<Item = &'a Entry>) -> Result<Changes, (Key, String)> {
     let mut changes = Changes::default();
     let mut roles = std::collections::BTreeMap::new();
     for entry in entries {

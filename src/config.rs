@@ -12,6 +12,8 @@ mod write;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::toml_file::Lines;
+
 pub use paths::Paths;
 pub use write::{Choice, save_choice, save_provider};
 
@@ -100,15 +102,10 @@ impl Config {
     pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
         check::config(text).map_err(|fault| ConfigError::Bad {
             file: file.to_owned(),
-            line: line_of(text, fault.at),
+            line: Lines::of(text).line(fault.at),
             text: fault.text,
         })
     }
-}
-
-/// The line, from 1, that holds the byte `at`.
-fn line_of(text: &str, at: usize) -> usize {
-    1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count()
 }
 
 impl Glyphs {

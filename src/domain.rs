@@ -16,6 +16,7 @@ pub mod message;
 pub mod rule;
 pub mod run;
 pub mod setting;
+pub mod spelling;
 pub mod state;
 pub mod terminate;
 pub mod trigger;
@@ -31,4 +32,5 @@ pub use message::{Content, Conversation, ConversationOwner, Message, NoticeKind}
 pub use rule::Rule;
 pub use run::{Choice, PendingCall, PendingKind, Run, RunKind, RunState, Step, StopReason, Task};
 pub use setting::{Configurable, Setting, Value};
+pub use spelling::nearest;
 pub use terminate::Terminate;

@@ -21,6 +21,7 @@
 //! - [`tools`]: what agents may call, staged on a desk and committed with the step.
 //! - [`agentfile`]: team files in.
 //! - [`config`]: `config.toml`, read, checked and written.
+//! - [`toml_file`]: what the readers of team files, configuration and themes share.
 //! - [`engine`]: the handle, the driver, turns, speeches, steps, jobs, the owner's socket.
 //! - [`tui`]: the workbench: plain data, a pure update, a view, one event loop.
 //! - [`cli`]: one file a subcommand.
@@ -121,5 +122,6 @@ pub mod domain;
 pub mod engine;
 pub mod llm;
 pub mod store;
+pub mod toml_file;
 pub mod tools;
 pub mod tui;

@@ -23,7 +23,6 @@ use std::path::{Path, PathBuf};
 use crate::domain::ManagerType;
 
 pub use existing::{Existing, Neighbour};
-pub use keys::nearest;
 pub use plan::{Plan, plan};
 pub use schema::schema;
 pub use settings::{Given, Settings};

@@ -10,9 +10,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Map, Value as Json};
 
 use super::roster::Roster;
-use crate::agentfile::team::nearest;
 use crate::domain::setting::{Kind, NONE, Reference};
-use crate::domain::{Agent, AgentId, BlockId, Configurable, Group, GroupId, ManagerType, Setting, Value};
+use crate::domain::{Agent, AgentId, BlockId, Configurable, Group, GroupId, ManagerType, Setting, Value, nearest};
 use crate::engine::wire::Changes;
 
 /// The options that change the settings of a group or an agent: one for each row of its table.

@@ -48,7 +48,7 @@ pub struct Agent {
     pub max_tokens: Option<u32>,
     /// What the setting of the tests is kept in.
     #[cfg(test)]
-    #[serde(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<u32>,
 }
 

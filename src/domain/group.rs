@@ -87,7 +87,7 @@ pub struct Group {
     pub status: GroupStatus,
     /// What the setting of the tests is kept in.
     #[cfg(test)]
-    #[serde(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<u32>,
 }
 

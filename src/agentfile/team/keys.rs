@@ -1,5 +1,6 @@
 //! The keys of a team file: ours, Letta's with our answer, and what a slip of the pen was meant to be.
 
+pub(super) use crate::domain::nearest;
 use crate::domain::setting::Kind;
 use crate::domain::{Agent, Configurable, Group};
 
@@ -315,16 +316,6 @@ pub(super) fn unknown(table: Table, key: &str) -> String {
     }
 }
 
-/// The one of these that this was probably meant to be.
-#[must_use]
-pub fn nearest<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let wrong = wrong.to_lowercase();
-    let near = right.into_iter().map(|one| (strsim::osa_distance(&wrong, &one.to_lowercase()), one));
-    let (distance, one) = near.min_by_key(|(distance, _)| *distance)?;
-    let bearable = wrong.chars().count().min(one.chars().count()) / 3;
-    (distance <= bearable).then_some(one)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -336,13 +327,5 @@ mod tests {
                 assert!(!table.keys().contains(letta), "{letta} is allowed in {}", table.title());
             }
         }
-    }
-
-    #[test]
-    fn only_a_slip_of_the_pen_is_answered_with_a_guess() {
-        assert_eq!(nearest("memebrs", ["members", "name"]), Some("members"));
-        assert_eq!(nearest("max_turn", ["max_turns", "members"]), Some("max_turns"));
-        assert_eq!(nearest("colour", ["members", "name"]), None);
-        assert_eq!(nearest("x", ["y"]), None, "a whole word for another is no slip");
     }
 }

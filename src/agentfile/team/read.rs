@@ -1,7 +1,7 @@
 //! The tables of a team file, each by itself: kinds, ranges and forms. What they say of each other is
 //! [`super::check`]'s.
 
-use toml::de::{DeTable, DeValue};
+use toml::de::DeValue;
 
 use super::keys::{Table, nearest};
 use super::table::{Reader, Section};
@@ -9,17 +9,17 @@ use super::{AgentSpec, BlockSpec, GroupSpec, Name, Surroundings, TeamFile, setti
 use crate::domain::agent::is_name;
 use crate::domain::block::{DEFAULT_LIMIT, check_label};
 use crate::domain::{Agent, Configurable as _, Group, ManagerType};
+use crate::toml_file;
 
 /// Manager types that have a name but no engine yet.
 const LATER: [&str; 2] = ["handoff", "voice_sleeptime"];
 /// Reads all tables; `None` where there is no group to speak of. Faults are the reader's.
 pub(super) fn file(reader: &mut Reader<'_>, text: &str, around: &Surroundings<'_>) -> Option<TeamFile> {
-    let root = match DeTable::parse(text) {
+    let root = match toml_file::parse(text) {
         Ok(root) => root,
-        Err(error) => {
-            let line = error.span().map_or(1, |span| reader.line(&span));
-            let said = error.message().lines().collect::<Vec<_>>().join("; ");
-            reader.fault(line, format!("this is not TOML: {said}"));
+        Err(fault) => {
+            let line = reader.line(&(fault.at..fault.at));
+            reader.fault(line, format!("this is not TOML: {}", fault.text));
             return None;
         }
     };

@@ -1,8 +1,7 @@
 //! The groups, agents and blocks there are, and what people call them.
 
-use crate::agentfile::team::nearest;
 use crate::domain::block::folded;
-use crate::domain::{Agent, AgentId, Block, BlockOwner, Group, GroupId};
+use crate::domain::{Agent, AgentId, Block, BlockOwner, Group, GroupId, nearest};
 use crate::engine::wire::Fault;
 use crate::store::Store;
 

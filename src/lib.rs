@@ -15,7 +15,8 @@
 //! Imports run downwards only. A face knows the engine's handle and the domain; the engine knows no face.
 //!
 //! - [`domain`]: the nouns, [`domain::Change`] and what it means ([`domain::state::apply`]), what makes a job
-//!   ([`domain::trigger`]), how texts are edited and merged ([`domain::memory`]).
+//!   ([`domain::trigger`]), how texts are edited and merged ([`domain::memory`]), and every setting of a group or an
+//!   agent, one row each ([`domain::setting`]).
 //! - [`store`]: the `SQLite` file; the only SQL. One writer thread with two lanes, readers beside it, the owner's lock.
 //! - [`llm`]: the model port; real providers in one file, the offline model, the scripted model.
 //! - [`tools`]: what agents may call, staged on a desk and committed with the step.

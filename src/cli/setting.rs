@@ -15,7 +15,7 @@ use crate::domain::{Agent, AgentId, BlockId, Configurable, Group, GroupId, Manag
 use crate::engine::wire::Changes;
 
 /// The options that change the settings of a group or an agent: one for each row of its table.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Options<T> {
     /// What they change.
     pub changes: Changes,

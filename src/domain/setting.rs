@@ -204,6 +204,18 @@ mod tests {
     }
 
     #[test]
+    fn the_defaults_that_are_told_are_those_that_hold() {
+        let told = |key: &str| Group::setting(key).unwrap().default;
+        assert_eq!(told("every_turns"), crate::domain::group::DEFAULT_EVERY_TURNS.to_string());
+        assert_eq!(told("termination_token"), crate::domain::group::DEFAULT_TERMINATION_TOKEN);
+        assert_eq!(told("max_rounds"), crate::domain::group::DEFAULT_MAX_ROUNDS.to_string());
+        assert_eq!(told("wait_seconds"), crate::domain::group::DEFAULT_WAIT_SECONDS.to_string());
+        assert_eq!(told("mail_per_minute"), crate::domain::group::DEFAULT_MAIL_PER_MINUTE.to_string());
+        assert_eq!(told("status"), crate::domain::GroupStatus::default().as_str());
+        assert_eq!(Agent::setting("max_steps").unwrap().default, crate::domain::agent::DEFAULT_MAX_STEPS.to_string());
+    }
+
+    #[test]
     fn every_row_is_complete_and_has_a_name_of_its_own() {
         rows::<Group>();
         rows::<Agent>();

@@ -212,7 +212,7 @@ impl World {
     ) -> Result<(), String> {
         let mut form = self.form::<T>(kind).await;
         form.fill_in(key, value);
-        let request = form.asks()?.unwrap();
+        let request = form.asks()?.unwrap_or_else(|| panic!("{key}: nothing is asked"));
         self.desk.handle().ask(request).await.map(|_| ()).map_err(|fault| fault.text)
     }
 

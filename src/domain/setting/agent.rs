@@ -72,7 +72,7 @@ pub const SETTINGS: &[Setting<Agent>] = &[
         )
     },
     Setting {
-        place: Some(("rule", "requires_approval")),
+        place: Some(("rule", "tool_name")),
         old_flag: Some("approvals"),
         noun: Some("approval for"),
         words: &["approvals", "approval"],

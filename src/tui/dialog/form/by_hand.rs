@@ -12,7 +12,9 @@ fn press(entry: &mut Entry, code: KeyCode) {
     entry.key(KeyEvent::from(code));
 }
 
+/// Takes out the line the caret is in.
 fn empty(entry: &mut Entry) {
+    press(entry, KeyCode::End);
     entry.key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
 }
 

@@ -19,6 +19,7 @@ pub mod man;
 pub mod message;
 pub mod print;
 pub mod roster;
+pub mod schema;
 pub mod send;
 pub mod setting;
 pub mod work;
@@ -81,6 +82,8 @@ enum Command {
     /// What agents write to each other and to you.
     #[command(subcommand)]
     Mail(mail::Command),
+    /// Print the JSON schema of team files, for editors that complete and check them.
+    Schema,
     /// Checks the terminal, the configuration, the store and the models.
     Doctor(doctor::Args),
     /// Print the script that completes commands and names in a shell.
@@ -175,6 +178,7 @@ async fn carry_out(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Block(command)) => block::block(&places, command, &mut out).await,
         Some(Command::Job(command)) => job::job(&places, &command, &mut out).await,
         Some(Command::Mail(command)) => mail::mail(&places, command, &mut out).await,
+        Some(Command::Schema) => schema::schema(&mut out),
         Some(Command::Doctor(args)) => doctor::doctor(&places, &args, &mut out).await,
         Some(Command::Completions(args)) => completions::completions(&args, &mut out),
         Some(Command::Man(args)) => man::man(&args, &mut out),

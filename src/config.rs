@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 use strum::{EnumIter, EnumString, IntoStaticStr, VariantNames};
 
+use crate::toml_file::Lines;
+
 pub use paths::Paths;
 pub use write::{Choice, save_choice, save_provider};
 
@@ -105,15 +107,10 @@ impl Config {
     pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
         check::config(text).map_err(|fault| ConfigError::Bad {
             file: file.to_owned(),
-            line: line_of(text, fault.at),
+            line: Lines::of(text).line(fault.at),
             text: fault.text,
         })
     }
-}
-
-/// The line, from 1, that holds the byte `at`.
-fn line_of(text: &str, at: usize) -> usize {
-    1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count()
 }
 
 impl ProviderKind {

@@ -17,6 +17,8 @@ mod names;
 pub mod pattern;
 pub mod rule;
 pub mod run;
+pub mod setting;
+pub mod spelling;
 pub mod state;
 pub mod status;
 mod stop_reason;
@@ -34,6 +36,8 @@ pub use message::{Content, Conversation, ConversationOwner, Message, NoticeKind}
 pub use pattern::ManagerType;
 pub use rule::Rule;
 pub use run::{Choice, PendingCall, PendingKind, Run, RunKind, RunKindName, RunState, Step, Task};
+pub use setting::{Configurable, Setting, Value};
+pub use spelling::nearest;
 pub use stop_reason::StopReason;
 pub use terminate::TerminationCondition;
 pub use trigger::Trigger;

@@ -18,12 +18,14 @@
 //! - [`domain`]: the nouns, [`domain::Change`] and what it means ([`domain::state::apply`]), who speaks next
 //!   ([`domain::pattern`]), what ends a turn ([`domain::terminate`]), what makes a job ([`domain::trigger`]), how texts
 //!   are edited and merged ([`domain::memory`]), and what the rows say goes on: who does what, what is blocked on
-//!   whom, what is due ([`domain::status`]).
+//!   whom, what is due ([`domain::status`]); and every setting of a group or an agent, one row each
+//!   ([`domain::setting`]).
 //! - [`store`]: the `SQLite` file; the only SQL. One writer thread with two lanes, readers beside it, the owner's lock.
 //! - [`llm`]: the model port; real providers in one file, the offline model, the scripted model.
 //! - [`tools`]: what agents may call, staged on a desk and committed with the step.
 //! - [`agentfile`]: team files in.
 //! - [`config`]: `config.toml`, read, checked and written.
+//! - [`toml_file`]: what the readers of team files, configuration and themes share.
 //! - [`engine`]: the handle, the driver, turns, speeches, steps, jobs, the owner's socket.
 //! - [`tui`]: the workbench: plain data, a pure update, a view, one event loop.
 //! - [`cli`]: one file a subcommand.
@@ -125,5 +127,6 @@ pub mod domain;
 pub mod engine;
 pub mod llm;
 pub mod store;
+pub mod toml_file;
 pub mod tools;
 pub mod tui;

@@ -284,15 +284,17 @@ fn lists_and_shows_have_the_fields_they_promise() {
     let groups = shell.json(&["group", "list", "--json"]);
     assert_eq!(
         fields(&groups[0]),
-        "id, name, manager_type, status, members, description, manager_agent, background, every_turns, roles, \
-         max_turns, max_rounds, termination_token, allow_repeat, continue_order, wait_seconds, mail_per_minute, terminate"
+        "id, name, manager_type, description, manager_agent, members, background, every_turns, max_turns, \
+         termination_token, allow_repeat, max_rounds, continue_order, terminate, roles, status, wait_seconds, \
+         mail_per_minute, shared_blocks, settings"
     );
     assert_eq!(groups[0]["members"], serde_json::json!(["ann", "bob"]));
     assert_eq!(shell.json(&["group", "show", "desk", "--json"]), groups[0]);
     let agents = shell.json(&["agent", "list", "desk", "--json"]);
     assert_eq!(
         fields(&agents[0]),
-        "id, name, group, model, state, description, tools, rules, contacts, tags, system, max_steps"
+        "id, name, group, state, rules, description, model, system, blocks, tools, require_approval, contacts, tags, \
+         max_steps, temperature, max_tokens, settings"
     );
     assert_eq!((&agents[0]["group"], &agents[0]["state"]), (&"desk".into(), &"idle".into()));
     assert_eq!(shell.json(&["agent", "show", "desk/bob", "--json"]), agents[1]);

@@ -10,6 +10,8 @@ mod keys;
 mod plan;
 mod read;
 mod rules;
+mod schema;
+mod settings;
 mod table;
 mod tell;
 mod terminate;
@@ -18,11 +20,12 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::domain::{GroupStatus, ManagerType, Rule, TerminationCondition};
+use crate::domain::ManagerType;
 
 pub use existing::{Existing, Neighbour};
-pub use keys::nearest;
 pub use plan::{Plan, plan};
+pub use schema::schema;
+pub use settings::{Given, Settings};
 
 /// A team file in which everything named is there.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,58 +49,12 @@ pub struct GroupSpec {
     pub line: usize,
     /// Its name.
     pub name: String,
-    /// What it is for.
-    pub description: String,
     /// Who speaks when.
     pub manager_type: ManagerType,
-    /// Who speaks, in order.
-    pub members: Vec<Name>,
-    /// Who orchestrates (`supervisor`, `dynamic`) or answers (`sleeptime`).
-    pub manager_agent: Option<Name>,
-    /// The most speeches of one turn.
-    pub max_turns: Option<u32>,
-    /// What ends a turn when somebody says it (`dynamic`).
-    pub termination_token: Option<String>,
-    /// Whether the last speaker may be chosen again (`dynamic`).
-    pub allow_repeat: bool,
-    /// How often the manager may delegate in a turn (`supervisor`).
-    pub max_rounds: Option<u32>,
-    /// Whether a turn begins after the one who spoke last (`round_robin`).
-    pub continue_order: bool,
-    /// What else ends a turn.
-    pub terminate: Option<TerminateSpec>,
-    /// What each of them is here for, in a word or two.
-    pub roles: Vec<(Name, String)>,
-    /// Whether it takes turns; `None` leaves that to whoever paused it.
-    pub status: Option<GroupStatus>,
-    /// How long workers and replies are waited for.
-    pub wait_seconds: Option<u32>,
-    /// How much mail its agents may send in a minute.
-    pub mail_per_minute: Option<u32>,
-    /// Blocks that reach everyone.
-    pub shared_blocks: Vec<Name>,
-    /// `[group.sleeptime]`.
-    pub sleeptime: Option<SleeptimeSpec>,
-}
-
-/// `[group.sleeptime]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SleeptimeSpec {
-    /// The line it begins on, from 1.
-    pub line: usize,
-    /// Who works in the background.
-    pub agents: Vec<Name>,
-    /// How many turns lie between two jobs.
-    pub every_turns: Option<u32>,
-}
-
-/// `terminate` of `[group]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TerminateSpec {
-    /// The condition; in place of an agent's id stands its name.
-    pub condition: TerminationCondition,
-    /// Every agent it names.
-    pub speakers: Vec<Name>,
+    /// Its settings, agents and blocks by name.
+    pub settings: Settings,
+    /// The line `[group.sleeptime]` begins on, where there is one.
+    pub sleeptime: Option<usize>,
 }
 
 /// `[[block]]`.
@@ -126,39 +83,10 @@ pub struct AgentSpec {
     pub line: usize,
     /// Its short name.
     pub name: String,
-    /// What it does.
-    pub description: String,
-    /// The model it runs on; `scripted/` is followed by the absolute path of its file.
-    pub model: Option<String>,
     /// The value of its own block `persona`.
     pub persona: Option<String>,
-    /// Its system prompt, from `system` or `system_file`.
-    pub system: Option<String>,
-    /// The blocks it names.
-    pub blocks: Vec<Name>,
-    /// Tools it adds, and with a `-` before the name, removes.
-    pub tools: Vec<String>,
-    /// When which tool may be called.
-    pub rules: Vec<RuleSpec>,
-    /// Agents of other groups it may write to, by full name.
-    pub contacts: Vec<Name>,
-    /// Free labels.
-    pub tags: Vec<String>,
-    /// The most steps of one speech.
-    pub max_steps: Option<u32>,
-    /// Sampling temperature.
-    pub temperature: Option<f64>,
-    /// The most tokens of one answer.
-    pub max_tokens: Option<u32>,
-}
-
-/// `[[agent.rule]]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RuleSpec {
-    /// The line it begins on, from 1.
-    pub line: usize,
-    /// The rule.
-    pub rule: Rule,
+    /// Its settings, agents and blocks by name; the model `scripted/` is followed by the absolute path of its file.
+    pub settings: Settings,
 }
 
 /// The name of an agent, short or full (`group/name`), or the label of a block, where a list mentions it.

@@ -3,13 +3,16 @@
 mod edit;
 
 use serde::Serialize;
+use serde_json::{Map, Value as Json};
 
 use super::deletion::{self, Deletion};
 use super::desk::Places;
 use super::print::Out;
 use super::roster::Roster;
-use super::{Exit, Failure, unexpected};
-use crate::domain::{Agent, AgentId, Rule};
+use super::{Exit, Failure, setting, unexpected};
+use crate::domain::block::{PERSONA, folded};
+use crate::domain::setting::Kind;
+use crate::domain::{Agent, AgentId, Block, BlockOwner, Configurable as _, Rule};
 use crate::engine::wire::{Address, Overview, Reply, Request};
 
 /// What `agent` is told.
@@ -44,15 +47,13 @@ struct Row<'a> {
     id: &'a AgentId,
     name: &'a str,
     group: &'a str,
-    model: &'a str,
     state: String,
-    description: &'a str,
-    tools: Vec<String>,
     rules: &'a [Rule],
-    contacts: Vec<String>,
-    tags: &'a [String],
-    system: Option<&'a str>,
-    max_steps: Option<u32>,
+    /// What holds for each setting.
+    #[serde(flatten)]
+    in_effect: Map<String, Json>,
+    /// What is set.
+    settings: Map<String, Json>,
 }
 
 /// Lists, shows, makes, changes or deletes.
@@ -103,7 +104,10 @@ async fn list(places: &Places, group: Option<&str>, json: bool, out: &mut Out) -
     if json {
         out.json(&rows)?;
     } else {
-        let cells = |row: &Row<'_>| [row.name, row.group, row.model, &row.state].map(str::to_owned);
+        let cells = |row: &Row<'_>| {
+            let model = row.in_effect["model"].as_str().unwrap_or_default();
+            [row.name, row.group, model, &row.state].map(str::to_owned)
+        };
         out.table(["NAME", "GROUP", "MODEL", "STATE"], &rows.iter().map(cells).collect::<Vec<_>>())?;
     }
     Ok(())
@@ -114,48 +118,67 @@ async fn one(places: &Places, name: &str, json: bool, out: &mut Out) -> Result<(
     let now = places.look()?.overview().await?;
     let roster = Roster::of(&now);
     let default = places.configuration()?.model;
-    let row = row(&roster, &now, &default, roster.agent(name)?);
+    let agent = roster.agent(name)?;
+    let row = row(&roster, &now, &default, agent);
     if json {
         out.json(&row)?;
     } else {
-        show(&row, out)?;
+        show(&row, agent, &roster, out)?;
     }
     Ok(())
 }
 
 fn row<'a>(roster: &'a Roster, now: &Overview, default: &'a str, agent: &'a Agent) -> Row<'a> {
     let status = now.work().agent(&agent.id, &now.jobs);
+    let agent_set = given(roster, agent);
+    let mut in_effect = setting::in_effect(&agent_set, roster, &agent.group);
+    // Of these, what holds depends on the configuration and on where the agent works.
+    let tools = agent.tool_names(roster.groups.iter().any(|group| group.in_background(&agent.id)));
+    in_effect.insert("model".to_owned(), agent.model.as_deref().unwrap_or(default).into());
+    in_effect.insert("tools".to_owned(), tools.into());
     Row {
         id: &agent.id,
         name: &agent.name,
         group: roster.group_name(&agent.group),
-        model: agent.model.as_deref().unwrap_or(default),
         state: status.words(|id| roster.name(id).to_owned()),
-        description: &agent.description,
-        tools: agent.tool_names(roster.groups.iter().any(|group| group.in_background(&agent.id))),
         rules: &agent.rules,
-        contacts: agent.contacts.iter().map(|id| roster.full_name(id)).collect(),
-        tags: &agent.tags,
-        system: agent.system.as_deref(),
-        max_steps: agent.max_steps,
+        in_effect,
+        settings: setting::as_set(&agent_set, roster, &agent.group),
     }
 }
 
-fn show(row: &Row<'_>, out: &mut Out) -> Result<(), Failure> {
-    let rules: Vec<String> = row.rules.iter().map(rule).collect();
-    out.card(&[
-        ("name", format!("{}/{}", row.group, row.name)),
-        ("description", row.description.to_owned()),
-        ("model", row.model.to_owned()),
-        ("state", row.state.clone()),
-        ("tools", row.tools.join(", ")),
-        ("rules", rules.join("\n")),
-        ("contacts", row.contacts.join(", ")),
-        ("tags", row.tags.join(", ")),
-        ("max steps", row.max_steps.map(|most| most.to_string()).unwrap_or_default()),
-        ("system", row.system.unwrap_or_default().to_owned()),
-        ("id", row.id.to_string()),
-    ])?;
+/// The agent without the block of its persona, which it is not given by name.
+fn given(roster: &Roster, agent: &Agent) -> Agent {
+    let mut given = agent.clone();
+    let persona = |block: &Block| folded(&block.label) == PERSONA && block.owner == BlockOwner::Agent(agent.id.clone());
+    given.blocks.retain(|id| !roster.blocks.iter().any(|block| block.id == *id && persona(block)));
+    given
+}
+
+fn show(row: &Row<'_>, agent: &Agent, roster: &Roster, out: &mut Out) -> Result<(), Failure> {
+    let text = |key: &str| row.in_effect[key].as_str().unwrap_or_default().to_owned();
+    let tools: Vec<&str> = row.in_effect["tools"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+    let mut card = vec![
+        ("name".to_owned(), format!("{}/{}", row.group, row.name)),
+        ("description".to_owned(), text("description")),
+        ("model".to_owned(), text("model")),
+        ("state".to_owned(), row.state.clone()),
+        ("tools".to_owned(), tools.join(", ")),
+        ("rules".to_owned(), row.rules.iter().map(rule).collect::<Vec<_>>().join("\n")),
+    ];
+    let agent = given(roster, agent);
+    let more = Agent::settings().iter().filter(|row| {
+        let told = row.key == "description" || matches!(row.kind, Kind::Model | Kind::Tools | Kind::Approvals);
+        !told
+    });
+    card.extend(
+        more.map(|row| {
+            (row.key.replace('_', " "), setting::shown(&agent, row, roster, &agent.group).unwrap_or_default())
+        }),
+    );
+    card.push(("id".to_owned(), row.id.to_string()));
+    let lines: Vec<(&str, String)> = card.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+    out.card(&lines)?;
     Ok(())
 }
 

@@ -55,13 +55,13 @@ pub async fn group(places: &Places, command: Command, out: &mut Out) -> Result<E
             show::one(&roster, roster.group(&group)?, json, out)?;
         }
         Command::Create(create) => {
-            let json = create.json();
+            let json = create.json;
             let made = changed(places.ask(Request::CreateGroup { form: Box::new(create.form()) }).await?)?;
             tell(places, &made, json, out).await?;
         }
         Command::Update(update) => {
             let id = Roster::read(&places.look()?).await?.group(&update.name)?.id.clone();
-            let (json, form) = (update.json(), Box::new(update.form()));
+            let (json, form) = (update.json, Box::new(update.form()));
             let made = changed(places.ask(Request::UpdateGroup { id, form }).await?)?;
             tell(places, &made, json, out).await?;
         }

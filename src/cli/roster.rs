@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{Failure, print};
 use crate::domain::state::Kind;
-use crate::domain::{Agent, AgentId, Conversation, ConversationOwner, Group, GroupId};
+use crate::domain::{Agent, AgentId, Block, BlockId, Conversation, ConversationOwner, Group, GroupId};
 use crate::engine::Handle;
 use crate::engine::wire::{Address, Overview};
 
@@ -15,6 +15,8 @@ pub struct Roster {
     pub groups: Vec<Group>,
     /// In order of creation.
     pub agents: Vec<Agent>,
+    /// In order of creation; only where they were asked for.
+    pub blocks: Vec<Block>,
     /// Some could not be read: who is not there may be one of them.
     damaged: bool,
 }
@@ -45,7 +47,13 @@ impl Roster {
         let faults = || overview.faults.iter().filter(|fault| matches!(fault.kind, Kind::Group | Kind::Agent));
         print::unreadable(faults());
         let (groups, agents) = (overview.groups.clone(), overview.agents.clone());
-        Self { groups, agents, damaged: faults().next().is_some() }
+        Self { groups, agents, blocks: overview.blocks.clone(), damaged: faults().next().is_some() }
+    }
+
+    /// The label of a block; its id where it is not there.
+    #[must_use]
+    pub fn label(&self, id: &BlockId) -> String {
+        self.blocks.iter().find(|block| block.id == *id).map_or_else(|| id.to_string(), |block| block.label.clone())
     }
 
     /// The group of this name or id.

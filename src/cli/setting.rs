@@ -1,100 +1,179 @@
-//! What people write for a setting on the command line, read as the forms want it.
+//! Settings on the command line: an option for each, read as the engine wants it, and how they are shown.
 
-use serde::Deserialize;
+#[cfg(test)]
+mod faces;
 
-use crate::agentfile::team::nearest;
-use crate::domain::{GroupStatus, ManagerType, TerminationCondition};
-use crate::engine::wire::Setting;
+use std::fmt::Write as _;
+use std::marker::PhantomData;
 
-/// What takes a setting away, or empties a list.
-pub const NONE: &str = "none";
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use serde_json::{Map, Value as Json};
 
-/// Names in one argument, parted by commas; `none` for no names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Names(pub Vec<String>);
+use super::roster::Roster;
+use crate::domain::setting::{Kind, NONE, Reference};
+use crate::domain::{Agent, AgentId, BlockId, Configurable, Group, GroupId, ManagerType, Setting, Value, nearest};
+use crate::engine::wire::Changes;
 
-/// Reads a list of names.
-pub fn names(text: &str) -> Result<Names, String> {
+/// The options that change the settings of a group or an agent: one for each row of its table.
+#[derive(Debug, Clone)]
+pub struct Options<T> {
+    /// What they change.
+    pub changes: Changes,
+    of: PhantomData<T>,
+}
+
+impl<T: Configurable> clap::Args for Options<T> {
+    fn augment_args(command: Command) -> Command {
+        T::settings().iter().fold(command, |command, row| command.arg(option(row)))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<T: Configurable> clap::FromArgMatches for Options<T> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut options = Self { changes: Changes::default(), of: PhantomData };
+        options.update_from_arg_matches(matches)?;
+        Ok(options)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for row in T::settings() {
+            let Some(parts) = matches.get_many::<Option<Value>>(row.key) else { continue };
+            self.changes.insert(row.key, joined(parts.cloned()));
+        }
+        Ok(())
+    }
+}
+
+/// The option of a setting.
+fn option<T: Configurable>(row: &'static Setting<T>) -> Arg {
+    let mut help = row.doc.to_owned();
+    let kinds = T::only_for(row.key);
+    if !kinds.is_empty() {
+        help = format!("{} ({})", help.trim_end_matches('.'), kinds.join(", "));
+    }
+    let option = Arg::new(row.key)
+        .long(row.flag())
+        .value_name(row.kind.placeholder())
+        .help(help)
+        .value_parser(move |text: &str| parse(row.kind, text))
+        .allow_hyphen_values(matches!(row.kind, Kind::Tools));
+    let option = row.old_flag.into_iter().fold(option, Arg::alias);
+    match row.kind {
+        Kind::Agents => option.num_args(1..).action(ArgAction::Append),
+        Kind::Roles => option.action(ArgAction::Append),
+        _ => option,
+    }
+}
+
+/// Reads what stands behind an option; `none`, and a count of nought, clear the setting.
+fn parse(kind: Kind, text: &str) -> Result<Option<Value>, String> {
     if text.trim() == NONE {
-        return Ok(Names(Vec::new()));
+        return Ok(None);
     }
-    let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
-    if names.iter().any(String::is_empty) {
-        return Err(format!("write the names with commas between them, or {NONE}"));
+    match (kind, kind.parse(text)?) {
+        (_, Value::Count(0)) => Ok(None),
+        // A script is found from here, whoever plays it.
+        (Kind::Model, Value::Text(name)) => match name.strip_prefix("scripted/") {
+            Some(file) => {
+                let path = std::path::absolute(file).map_err(|error| format!("the path {file}: {error}"))?;
+                Ok(Some(Value::Text(format!("scripted/{}", path.display()))))
+            }
+            None => Ok(Some(Value::Text(name))),
+        },
+        (_, value) => Ok(Some(value)),
     }
-    Ok(Names(names))
 }
 
-/// Reads a count; `none`, and nought, take it away.
-pub fn number(text: &str) -> Result<Setting<u32>, String> {
-    match text.trim() {
-        NONE | "0" => Ok(Setting::Clear),
-        digits => digits.parse().map(Setting::Set).map_err(|_| format!("write a whole number, or {NONE}")),
-    }
-}
-
-/// Reads a text; `none` takes it away.
-pub fn text(text: &str) -> Result<Setting<String>, String> {
-    Ok(if text == NONE { Setting::Clear } else { Setting::Set(text.to_owned()) })
-}
-
-/// Reads the name of a model; `none` means the configuration's. A script is found from here, whoever plays it.
-pub fn model(name: &str) -> Result<Setting<String>, String> {
-    let Some(file) = name.strip_prefix("scripted/") else { return text(name) };
-    let path = std::path::absolute(file).map_err(|error| format!("the path {file}: {error}"))?;
-    Ok(Setting::Set(format!("scripted/{}", path.display())))
+/// One value of the parts an option was given; only lists come in parts.
+fn joined(parts: impl Iterator<Item = Option<Value>>) -> Option<Value> {
+    parts.flatten().reduce(|all, part| match (all, part) {
+        (Value::Names(mut all), Value::Names(part)) => {
+            all.extend(part);
+            Value::Names(all)
+        }
+        (Value::Texts(mut all), Value::Texts(part)) => {
+            all.extend(part);
+            Value::Texts(all)
+        }
+        (_, last) => last,
+    })
 }
 
 /// Reads a manager type.
 pub fn manager_type(name: &str) -> Result<ManagerType, String> {
     let names = ManagerType::ALL.map(ManagerType::as_str);
-    ManagerType::named(name).ok_or_else(|| one_of(name, &names))
-}
-
-/// Reads a status.
-pub fn status(name: &str) -> Result<GroupStatus, String> {
-    let names = GroupStatus::ALL.map(GroupStatus::as_str);
-    GroupStatus::named(name).ok_or_else(|| one_of(name, &names))
-}
-
-fn one_of(wrong: &str, right: &[&str]) -> String {
-    match nearest(wrong, right.iter().copied()) {
+    ManagerType::named(name).ok_or_else(|| match nearest(name, names) {
         Some(near) => format!("did you mean {near}?"),
-        None => format!("use one of {}", right.join(", ")),
+        None => format!("use one of {}", names.join(", ")),
+    })
+}
+
+/// A value of a group or of an agent at home in it, with agents and blocks by name.
+fn named(roster: &Roster, home: &GroupId, kind: Kind, value: Value) -> Value {
+    match kind.refers_to() {
+        None => value,
+        Some(Reference::Block) => value.map_names(&mut |id| roster.label(&BlockId(id))),
+        Some(Reference::Contact) => value.map_names(&mut |id| roster.full_name(&AgentId(id))),
+        Some(Reference::Joining | Reference::Inside) => value.map_names(&mut |id| roster.name_in(home, &AgentId(id))),
     }
 }
 
-/// Reads `AGENT=ROLE`; an empty role takes it away.
-pub fn role(text: &str) -> Result<(String, String), String> {
-    let parts = text.split_once('=').filter(|(agent, _)| !agent.trim().is_empty());
-    let (agent, role) = parts.ok_or_else(|| "write AGENT=ROLE, for example ann=\"asks why\"".to_owned())?;
-    Ok((agent.trim().to_owned(), role.trim().to_owned()))
+/// What holds for each setting, by key: what is set, or else its default where that is a plain value.
+pub fn in_effect<T: Configurable>(owner: &T, roster: &Roster, home: &GroupId) -> Map<String, Json> {
+    json(owner, roster, home, |row| row.in_effect)
 }
 
-/// Reads what ends a turn, written as in a team file; `none` takes it away.
-pub fn terminate(text: &str) -> Result<Setting<TerminationCondition>, String> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Holder {
-        terminate: TerminationCondition,
-    }
-    if text.trim() == NONE {
-        return Ok(Setting::Clear);
-    }
-    let held: Holder = toml::from_str(&format!("terminate = {text}")).map_err(|error| {
-        let said = error.message().lines().collect::<Vec<_>>().join("; ");
-        format!(
-            "{said}; write it as in a team file, for example {{ any = [{{ tokens = 20000 }}, {{ text = \"done\" }}] }}"
-        )
-    })?;
-    held.terminate.check()?;
-    Ok(Setting::Set(held.terminate))
+/// What is set, by key; null where nothing is.
+pub fn as_set<T: Configurable>(owner: &T, roster: &Roster, home: &GroupId) -> Map<String, Json> {
+    json(owner, roster, home, |row| row.get)
 }
 
-/// What ends a turn as it is written in a team file; agents in it as they are named here.
+fn json<T: Configurable>(
+    owner: &T,
+    roster: &Roster,
+    home: &GroupId,
+    get: impl Fn(&Setting<T>) -> fn(&T) -> Option<Value>,
+) -> Map<String, Json> {
+    let pair = |row: &Setting<T>| {
+        let value = get(row)(owner).map(|value| named(roster, home, row.kind, value).to_json());
+        (row.key.to_owned(), value.unwrap_or_default())
+    };
+    T::settings().iter().map(pair).collect()
+}
+
+/// What holds for a setting, for people; nothing where that is its default without a plain value.
+pub fn shown<T: Configurable>(owner: &T, row: &Setting<T>, roster: &Roster, home: &GroupId) -> Option<String> {
+    let value = (row.in_effect)(owner).filter(|value| !value.is_blank())?;
+    Some(named(roster, home, row.kind, value).to_string())
+}
+
+/// The tables of settings of the README.
 #[must_use]
-pub fn written(terminate: &TerminationCondition) -> String {
-    toml::Value::try_from(terminate).map_or_else(|error| error.to_string(), |value| value.to_string())
+pub fn readme_tables() -> String {
+    format!("Of a group:\n\n{}\nOf an agent:\n\n{}", readme_table::<Group>(), readme_table::<Agent>())
+}
+
+fn readme_table<T: Configurable>() -> String {
+    let mut table = "| In a team file | Option | What | Default |\n|---|---|---|---|\n".to_owned();
+    for row in T::settings() {
+        let mut place = match (row.kind, row.place) {
+            (Kind::Approvals, _) => "`[[agent.rule]]`".to_owned(),
+            (_, Some((inside, key))) => format!("`{key}` of `[{}.{inside}]`", T::NOUN),
+            (_, None) => format!("`{}`", row.key),
+        };
+        place.extend(row.file_key.map(|key| format!(", `{key}`")));
+        let kinds = T::only_for(row.key);
+        let doc = row.doc.trim_end_matches('.');
+        let doc = if kinds.is_empty() { doc.to_owned() } else { format!("{doc} ({})", kinds.join(", ")) };
+        // What a form says of these is no default.
+        let default = if row.kind.is_membership() || matches!(row.kind, Kind::Sentence) { "" } else { row.default };
+        let _ = writeln!(table, "| {place} | `--{}` | {doc} | {default} |", row.flag());
+    }
+    table
 }
 
 #[cfg(test)]
@@ -102,28 +181,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_ends_a_turn_is_read_and_written_as_in_a_team_file() {
-        let text = r#"{ any = [{ tokens = 20000 }, { text = "that is all" }, { all = [{ speaker = "ann" }] }] }"#;
-        let Ok(Setting::Set(read)) = terminate(text) else { panic!("{:?}", terminate(text)) };
-        assert_eq!(written(&read), text);
-        assert_eq!(terminate("none"), Ok(Setting::Clear));
+    fn none_and_nought_clear() {
+        assert_eq!(parse(Kind::Count, "none"), Ok(None));
+        assert_eq!(parse(Kind::Count, "0"), Ok(None));
+        assert_eq!(parse(Kind::Count, "3"), Ok(Some(Value::Count(3))));
+        assert!(parse(Kind::Count, "three").is_err());
+        assert_eq!(parse(Kind::Labels, "none"), Ok(None));
+        assert!(parse(Kind::Labels, "a,,b").is_err());
+        assert_eq!(parse(Kind::Conditions, "none"), Ok(None));
     }
 
     #[test]
-    fn a_condition_that_is_none_is_refused_with_what_there_is() {
-        let refused = terminate("{ token = 5 }").unwrap_err();
-        assert!(refused.contains("token") && refused.contains("tokens"), "{refused}");
-        assert!(terminate("{ tokens = 0 }").unwrap_err().contains("1 or more"));
-        assert!(terminate("{ tokens = 5 }\nname = \"x\"").is_err(), "nothing else is slipped in");
-    }
-
-    #[test]
-    fn none_and_nought_take_a_count_away() {
-        assert_eq!(number("none"), Ok(Setting::Clear));
-        assert_eq!(number("0"), Ok(Setting::Clear));
-        assert_eq!(number("3"), Ok(Setting::Set(3)));
-        assert!(number("three").is_err());
-        assert_eq!(names("none"), Ok(Names(Vec::new())));
-        assert!(names("a,,b").is_err());
+    fn a_list_may_come_in_several_options() {
+        let part = |name: &str| Some(Value::from(&[name][..]));
+        assert_eq!(joined([part("a"), part("b")].into_iter()), Some(Value::from(&["a", "b"][..])));
+        assert_eq!(joined([None].into_iter()), None);
     }
 }

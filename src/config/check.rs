@@ -7,20 +7,13 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use strsim::osa_distance;
 use strum::VariantNames as _;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{Config, Glyphs, KeySource, Provider, ProviderKind};
-
-/// A fault, and the byte of the text it stands at.
-pub(super) struct Fault {
-    /// Offset in bytes.
-    pub at: usize,
-    /// What is wrong and what is allowed, without file and line.
-    pub text: String,
-}
+use crate::domain::nearest;
+use crate::toml_file::{self, Fault, in_order, noun};
 
 type Checked<T> = Result<T, Fault>;
 
@@ -31,10 +24,8 @@ const KEY_ADVICE: &str = "a key does not belong in this file; keep it in a varia
 
 /// Checks a whole file.
 pub(super) fn config(text: &str) -> Checked<Config> {
-    let table = DeTable::parse(text).map_err(|error| Fault {
-        at: error.span().map_or(0, |span| span.start),
-        text: format!("this is no TOML: {}", error.message().trim().replace('\n', "; ")),
-    })?;
+    let table =
+        toml_file::parse(text).map_err(|fault| Fault { text: format!("this is no TOML: {}", fault.text), ..fault })?;
     let mut config = Config::default();
     let mut model_at = 0;
     for (key, value) in in_order(table.get_ref()) {
@@ -53,15 +44,8 @@ pub(super) fn config(text: &str) -> Checked<Config> {
     Ok(config)
 }
 
-/// The entries as they stand in the file, so that the first fault told is the first in the file.
-fn in_order<'a, 'i>(table: &'a DeTable<'i>) -> Vec<(&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>)> {
-    let mut entries: Vec<_> = table.iter().collect();
-    entries.sort_by_key(|(key, _)| key.span().start);
-    entries
-}
-
 fn fault<T>(span: &Range<usize>, text: impl Into<String>) -> Checked<T> {
-    Err(Fault { at: span.start, text: text.into() })
+    Err(Fault::at(span, text))
 }
 
 fn unknown(key: &str, span: &Range<usize>, known: &[&str]) -> Fault {
@@ -75,12 +59,7 @@ fn unknown(key: &str, span: &Range<usize>, known: &[&str]) -> Fault {
 }
 
 fn did_you_mean(word: &str, known: &[&str]) -> String {
-    known
-        .iter()
-        .map(|candidate| (osa_distance(word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= 2 && *distance < candidate.len())
-        .min()
-        .map_or(String::new(), |(_, candidate)| format!(" (did you mean \"{candidate}\"?)"))
+    nearest(word, known.iter().copied()).map_or(String::new(), |near| format!(" (did you mean \"{near}\"?)"))
 }
 
 fn words<'a>(key: &str, value: &'a Spanned<DeValue<'_>>) -> Checked<&'a str> {
@@ -88,17 +67,6 @@ fn words<'a>(key: &str, value: &'a Spanned<DeValue<'_>>) -> Checked<&'a str> {
         DeValue::String(text) if !text.trim().is_empty() => Ok(text),
         DeValue::String(_) => fault(&value.span(), format!("{key} is empty; leave the line out for the default")),
         other => fault(&value.span(), format!("{key} wants text in quotes, not {}", noun(other))),
-    }
-}
-
-fn noun(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "text",
-        DeValue::Integer(_) | DeValue::Float(_) => "a number",
-        DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
     }
 }
 
@@ -254,10 +222,7 @@ fn key_file<'a>(value: &'a Spanned<DeValue<'_>>) -> Checked<&'a str> {
 }
 
 fn parallel(value: &Spanned<DeValue<'_>>) -> Checked<u32> {
-    let number = match value.get_ref() {
-        DeValue::Integer(number) => u32::from_str_radix(number.as_str(), number.radix()).ok(),
-        _ => None,
-    };
+    let number = toml_file::whole(value.get_ref()).and_then(|number| u32::try_from(number).ok());
     number
         .filter(|number| (1..=1000).contains(number))
         .map_or_else(|| fault(&value.span(), "max_parallel is a whole number from 1 to 1000"), Ok)
@@ -266,16 +231,6 @@ fn parallel(value: &Spanned<DeValue<'_>>) -> Checked<u32> {
 #[cfg(test)]
 mod tests {
     use super::did_you_mean;
-
-    #[test]
-    fn a_swap_a_drop_a_change_and_an_addition_each_count_one_and_two_are_forgiven() {
-        for wrong in ["modle", "mdel", "nodel", "modell", "mdlel"] {
-            assert_eq!(did_you_mean(wrong, &["model"]), " (did you mean \"model\"?)", "{wrong}");
-        }
-        for wrong in ["", "mdllx", "modelxyz"] {
-            assert_eq!(did_you_mean(wrong, &["model"]), "", "{wrong}");
-        }
-    }
 
     #[test]
     fn a_far_word_suggests_nothing() {

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::{DocumentMut, Item, Table, value};
 
+use crate::toml_file::Lines;
+
 use super::{Config, ConfigError, Glyphs, KeySource, Provider};
 
 /// A single choice the interface remembers.
@@ -97,7 +99,7 @@ fn edit(path: &Path, change: impl FnOnce(&mut DocumentMut)) -> Result<Config, Co
     Config::parse(&old, &file)?;
     let mut document: DocumentMut = old.parse().map_err(|error: toml_edit::TomlError| ConfigError::Bad {
         file: file.clone(),
-        line: super::line_of(&old, error.span().map_or(0, |span| span.start)),
+        line: Lines::of(&old).line(error.span().map_or(0, |span| span.start)),
         text: error.message().replace('\n', "; "),
     })?;
     change(&mut document);

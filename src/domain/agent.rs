@@ -46,6 +46,10 @@ pub struct Agent {
     /// The most tokens of one answer.
     #[serde(default)]
     pub max_tokens: Option<u32>,
+    /// What the setting of the tests is kept in.
+    #[cfg(test)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<u32>,
 }
 
 /// The most steps of one speech or job where the agent says nothing else.
@@ -84,6 +88,8 @@ impl Agent {
             max_steps: None,
             temperature: None,
             max_tokens: None,
+            #[cfg(test)]
+            probe: None,
         }
     }
 

@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::memory::{Merge, merge};
 use super::{AgentId, BlockId, GroupId, JobId, RunId, StepId};
 
+/// The label of the block that says who an agent is.
+pub const PERSONA: &str = "persona";
+/// What that block is for: the agent itself reads it.
+pub const PERSONA_IS_FOR: &str = "Who you are and how you speak";
 /// The limit of a block that names none, in code points (Letta's default up to 0.16.5).
 pub const DEFAULT_LIMIT: u32 = 20_000;
 

@@ -76,6 +76,10 @@ pub struct Group {
     /// Whether it takes turns.
     #[serde(default)]
     pub status: GroupStatus,
+    /// What the setting of the tests is kept in.
+    #[cfg(test)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<u32>,
 }
 
 /// Whether a group takes turns.
@@ -103,6 +107,18 @@ pub enum GroupStatus {
     Paused,
     /// Nothing starts, and lists leave it out.
     Archived,
+}
+
+impl GroupStatus {
+    /// What it means, in a few words.
+    #[must_use]
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Active => "it takes turns",
+            Self::Paused => "nothing starts, and mail waits",
+            Self::Archived => "nothing starts, and it stands last among the groups",
+        }
+    }
 }
 
 /// Background agents and what makes them work.
@@ -146,6 +162,8 @@ impl Group {
             shared_blocks: Vec::new(),
             sleeptime: None,
             status: GroupStatus::Active,
+            #[cfg(test)]
+            probe: None,
         }
     }
 

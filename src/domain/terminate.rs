@@ -216,6 +216,15 @@ macro_rules! define_conditions {
             /// The key of every condition.
             pub const KEYS: &[&str] = &["any", "all", $($(#[cfg($cfg)])? stringify!($module)),*];
 
+            /// What a condition of this key says, in a sentence.
+            #[must_use]
+            pub fn doc(key: &str) -> &'static str {
+                $($(#[cfg($cfg)])? if key == stringify!($module) {
+                    return concat!($($doc),*).trim_ascii();
+                })*
+                if key == "any" { "One of these holds." } else { "All of these hold." }
+            }
+
             /// What a condition of this key is given; `None` for `any`, `all` and what is no key.
             #[must_use]
             pub fn argument_kind(key: &str) -> Option<ArgumentKind> {

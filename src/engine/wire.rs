@@ -12,7 +12,7 @@ use crate::domain::{
 
 mod form;
 
-pub use form::{AgentForm, GroupForm, Setting};
+pub use form::{AgentForm, Changes, GroupForm};
 
 /// What a face asks of the engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -181,10 +181,10 @@ fn the_starter_team_is_a_round_robin_of_three_with_an_archivist_behind_it() {
 fn the_shipped_teams_are_a_round_robin_a_sleeptime_pair_and_one_for_a_real_model() {
     let pair = fixture("pair");
     assert_eq!(pair.group.manager_type, ManagerType::Sleeptime);
-    assert_eq!(pair.group.sleeptime.as_ref().map(|policy| policy.agents.len()), Some(2));
+    assert_eq!(pair.group.background().len(), 2);
     let review = fixture("review");
-    assert!(review.agents.iter().all(|agent| agent.model.as_deref() == Some("openai/gpt-4.1-mini")));
-    let model = fixture("scripted").agents[0].model.clone().unwrap();
+    assert!(review.agents.iter().all(|agent| agent.settings.value("model") == Some(&"openai/gpt-4.1-mini".into())));
+    let model = fixture("scripted").agents[0].settings.value("model").unwrap().to_string();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).canonicalize().unwrap().join("fixtures/models/newsroom.toml");
     assert_eq!(model, format!("scripted/{}", script.display()));
     assert!(script.is_file(), "the script lies where the team looks for it");
@@ -396,6 +396,47 @@ fn panel(group: &str, chair: &str) -> String {
     )
 }
 
+/// What a JSON schema validates: the text as plain values.
+fn plain(text: &str) -> serde_json::Value {
+    serde_json::to_value(toml::from_str::<toml::Table>(text).unwrap()).unwrap()
+}
+
+#[test]
+fn the_schema_takes_every_fixture_and_what_is_wrong_it_refuses() {
+    let schema = team::schema(&[]);
+    assert!(jsonschema::draft202012::meta::is_valid(&schema));
+    let schema = jsonschema::draft202012::new(&schema).unwrap();
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/teams");
+    for name in FIXTURES {
+        let text = std::fs::read_to_string(dir.join(format!("{name}.toml"))).unwrap();
+        let errors: Vec<String> = schema.iter_errors(&plain(&text)).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{name}: {errors:?}");
+    }
+    let good = panel("max_turns = 6\nterminate = { any = [{ tokens = 5 }] }", "temperature = 0.5");
+    assert!(schema.is_valid(&plain(&good)), "{good}");
+    for (group, chair) in [
+        ("max_turn = 6", ""),
+        ("max_turns = \"six\"", ""),
+        ("max_turns = 0", ""),
+        ("max_rounds = 2", ""),
+        ("status = \"asleep\"", ""),
+        ("terminate = { tokens = 5, seconds = 5 }", ""),
+        ("terminate = { any = [] }", ""),
+        ("roles = { ann = \"\" }", ""),
+        ("", "temperature = 2.5"),
+        ("", "tools = [\"memory_insrt\"]"),
+        ("", "model = \"gpt\""),
+        ("", "rule = [{ type = \"run_first\", tool_name = \"pass\" }]"),
+        ("", "system = \"a\"\nsystem_file = \"b\""),
+    ] {
+        let text = panel(group, chair);
+        assert!(!schema.is_valid(&plain(&text)), "{text}");
+        assert!(parse(&text).is_err(), "the reader refuses it, too: {text}");
+    }
+    let nobody = "[group]\nname = \"desk\"\nmanager_type = \"sleeptime\"";
+    assert!(!schema.is_valid(&plain(nobody)), "a type has who it needs");
+}
+
 #[test]
 fn every_setting_of_a_group_reaches_it_and_what_changes_is_told() {
     let mut desk = Desk::new();
@@ -562,8 +603,8 @@ fn paths_in_a_file_are_relative_to_it() {
     std::fs::write(at("teams/t.toml"), small(SHARED, "", agent)).unwrap();
     let bob = team::load(&at("teams/t.toml"), &[]).unwrap().agents.remove(1);
     let script = dir.path().canonicalize().unwrap().join("models/x.toml");
-    assert_eq!(bob.model, Some(format!("scripted/{}", script.display())));
-    assert_eq!(bob.system.as_deref(), Some("Be kind."));
+    assert_eq!(bob.settings.value("model"), Some(&format!("scripted/{}", script.display()).into()));
+    assert_eq!(bob.settings.value("system"), Some(&"Be kind.".into()));
 
     let missing = at("none.toml");
     let error = team::load(&missing, &[]).unwrap_err().to_string();
@@ -616,7 +657,7 @@ mod proposed {
                 desk.apply_with(&text, overwrite);
                 let file = parse(&text).unwrap();
                 let members = desk.group("g").members;
-                let wanted: Vec<String> = file.group.members.iter().map(|name| name.text.clone()).collect();
+                let wanted: Vec<String> = file.group.members().iter().map(|name| name.text.clone()).collect();
                 prop_assert_eq!(desk.names(&members), wanted);
             }
         }

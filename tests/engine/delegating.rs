@@ -205,10 +205,10 @@ async fn a_second_supervisor_group_works_like_the_first() {
     let form = GroupForm {
         name: Some("second".to_owned()),
         manager_type: Some(ManagerType::Supervisor),
-        manager_agent: Some("test/boss".to_owned()),
-        members: Some(vec!["test/ann".to_owned(), "test/bob".to_owned()]),
         ..GroupForm::default()
     };
+    let form = form.set("manager_agent", "test/boss");
+    let form = form.set("members", vec!["test/ann".to_owned(), "test/bob".to_owned()]);
     let made = world.ask(Request::CreateGroup { form: Box::new(form) }).await.unwrap();
     let Reply::Group(second) = made else { panic!("{made:?}") };
     let to = Address::Group(second.id.clone());

@@ -7,7 +7,7 @@ use nightdesk::domain::{
     Agent, AgentId, Block, BlockOwner, Change, Conversation, Group, GroupId, JobState, ManagerType, RunState,
     StopReason, TerminationCondition,
 };
-use nightdesk::engine::wire::{Address, AgentForm, Fault, GroupForm, Reply, Request, Setting};
+use nightdesk::engine::wire::{Address, AgentForm, Fault, GroupForm, Reply, Request};
 
 use crate::stop;
 use crate::support::engine_harness::{Plan, World, agent_id, group_id, story};
@@ -28,7 +28,7 @@ async fn create(world: &World, form: GroupForm) -> Result<Group, Fault> {
 
 async fn hire(world: &World, name: &str) -> Agent {
     let script = world.store().row::<Agent>(agent_id("ann").as_str()).await.unwrap().unwrap().model.unwrap();
-    let form = AgentForm { name: Some(name.to_owned()), model: Setting::Set(script), ..AgentForm::default() };
+    let form = AgentForm { name: Some(name.to_owned()), ..AgentForm::default() }.set("model", script);
     match world.ask(Request::CreateAgent { group: group_id(), form: Box::new(form) }).await.unwrap() {
         Reply::Agent(agent) => *agent,
         other => panic!("{other:?}"),
@@ -75,7 +75,7 @@ async fn an_empty_group_and_one_of_nobody_known_are_refused_and_leave_nothing() 
     };
     let fault = create(&world, form()).await.unwrap_err();
     assert!(fault.text.contains("needs at least one member"), "{fault}");
-    let fault = create(&world, GroupForm { members: Some(names(&["new", "test/anm"])), ..form() }).await.unwrap_err();
+    let fault = create(&world, form().set("members", names(&["new", "test/anm"]))).await.unwrap_err();
     assert!(fault.text.contains("did you mean test/ann?"), "{fault}");
     let all = GroupForm { remove: names(&["ann", "bob", "cid"]), ..GroupForm::default() };
     let fault = update(&world, all).await.unwrap_err();
@@ -87,15 +87,11 @@ async fn an_empty_group_and_one_of_nobody_known_are_refused_and_leave_nothing() 
 #[tokio::test(start_paused = true)]
 async fn a_group_and_its_new_agents_are_one_commit_and_others_join_by_reference() {
     let world = World::new(Plan::default()).await;
-    let form = GroupForm {
-        name: Some("panel".to_owned()),
-        manager_type: Some(ManagerType::Dynamic),
-        members: Some(names(&["dee", "test/ann"])),
-        manager_agent: Some("host".to_owned()),
-        roles: BTreeMap::from([("dee".to_owned(), "asks".to_owned())]),
-        terminate: Setting::Set(TerminationCondition::Speaker(AgentId::from("dee"))),
-        ..GroupForm::default()
-    };
+    let form =
+        GroupForm { name: Some("panel".to_owned()), manager_type: Some(ManagerType::Dynamic), ..GroupForm::default() };
+    let form = form.set("members", names(&["dee", "test/ann"])).set("manager_agent", "host");
+    let form = form.set("roles", BTreeMap::from([("dee".to_owned(), "asks".to_owned())]));
+    let form = form.set("terminate", TerminationCondition::Speaker(AgentId::from("dee")));
     let head = *world.store().head().borrow();
     let panel = create(&world, form).await.unwrap();
     assert_eq!(*world.store().head().borrow(), head + 3, "two agents and the group");
@@ -116,12 +112,8 @@ async fn a_group_and_its_new_agents_are_one_commit_and_others_join_by_reference(
 #[tokio::test(start_paused = true)]
 async fn the_manager_type_is_fixed_after_creation() {
     let world = World::new(Plan::default()).await;
-    let form = GroupForm {
-        manager_type: Some(ManagerType::Dynamic),
-        manager_agent: Some("ann".to_owned()),
-        remove: names(&["ann"]),
-        ..GroupForm::default()
-    };
+    let form = GroupForm { manager_type: Some(ManagerType::Dynamic), remove: names(&["ann"]), ..GroupForm::default() };
+    let form = form.set("manager_agent", "ann");
     let fault = update(&world, form).await.unwrap_err();
     assert!(fault.text.contains("round_robin and cannot change"), "{fault}");
     let same = GroupForm { manager_type: Some(ManagerType::RoundRobin), ..GroupForm::default() };
@@ -134,22 +126,18 @@ async fn the_manager_type_is_fixed_after_creation() {
 #[tokio::test(start_paused = true)]
 async fn nought_and_none_take_a_setting_away_and_what_is_not_named_stays() {
     let world = World::new(Plan { background: &["keeper"], every_turns: Some(3), ..Plan::default() }).await;
-    let set = GroupForm {
-        max_turns: Setting::Set(2),
-        terminate: Setting::Set(TerminationCondition::Text("done".to_owned())),
-        description: Some("talks".to_owned()),
-        ..GroupForm::default()
-    };
+    let set = GroupForm::default().set("max_turns", 2).set("description", "talks");
+    let set = set.set("terminate", TerminationCondition::Text("done".to_owned()));
     update(&world, set).await.unwrap();
-    let cleared = update(&world, GroupForm { max_turns: Setting::Set(0), ..GroupForm::default() }).await.unwrap();
+    let cleared = update(&world, GroupForm::default().set("max_turns", 0)).await.unwrap();
     assert_eq!(cleared.max_turns, None);
     assert_eq!((cleared.description.as_str(), cleared.terminate.is_some()), ("talks", true));
-    let none = GroupForm { terminate: Setting::Clear, every_turns: Setting::Clear, ..GroupForm::default() };
+    let none = GroupForm::default().clear("terminate").clear("every_turns");
     let cleared = update(&world, none).await.unwrap();
     assert_eq!((cleared.terminate, cleared.sleeptime.unwrap().every_turns), (None, None));
-    let gone = update(&world, GroupForm { background: Some(Vec::new()), ..GroupForm::default() }).await.unwrap();
+    let gone = update(&world, GroupForm::default().set("background", Vec::new())).await.unwrap();
     assert_eq!(gone.sleeptime, None, "the policy goes with its agents");
-    let form = AgentForm { max_steps: Setting::Set(0), model: Setting::Clear, ..AgentForm::default() };
+    let form = AgentForm::default().set("max_steps", 0).clear("model");
     let asked = Request::UpdateAgent { id: agent_id("ann"), form: Box::new(form) };
     let Reply::Agent(ann) = world.ask(asked).await.unwrap() else { panic!("no agent") };
     assert_eq!((ann.max_steps, ann.model), (None, None));
@@ -176,14 +164,14 @@ async fn a_member_added_while_a_turn_runs_speaks_from_the_next_evaluation() {
 async fn a_member_that_leaves_while_a_turn_runs_does_not_speak_and_loses_its_role() {
     let world = World::new(Plan { script: slow(), ..Plan::default() }).await;
     let role = |name: &str| BTreeMap::from([(name.to_owned(), "sums up".to_owned())]);
-    update(&world, GroupForm { roles: role("cid"), ..GroupForm::default() }).await.unwrap();
+    update(&world, GroupForm::default().set("roles", role("cid"))).await.unwrap();
     let run = world.post("hello").await;
     world.speaking("ann").await;
     let left = update(&world, GroupForm { remove: names(&["cid"]), ..GroupForm::default() }).await.unwrap();
     assert_eq!((left.members, left.roles.len()), (vec![agent_id("ann"), agent_id("bob")], 0));
     world.finished(&run).await;
     assert_eq!(world.transcript().await, ["user: hello", "ann: ann speaks", "bob: bob speaks"]);
-    let fault = update(&world, GroupForm { roles: role("cid"), ..GroupForm::default() }).await.unwrap_err();
+    let fault = update(&world, GroupForm::default().set("roles", role("cid"))).await.unwrap_err();
     assert!(fault.text.contains("nobody named \"cid\"; here are ann, bob"), "{fault}");
     world.close().await;
 }
@@ -211,8 +199,8 @@ async fn shared_blocks_reach_a_member_added_later_and_are_taken_back_when_it_lea
 #[tokio::test(start_paused = true)]
 async fn two_edits_of_one_group_at_once_both_hold() {
     let world = World::new(Plan::default()).await;
-    let describe = GroupForm { description: Some("talks".to_owned()), ..GroupForm::default() };
-    let limit = GroupForm { max_turns: Setting::Set(2), ..GroupForm::default() };
+    let describe = GroupForm::default().set("description", "talks");
+    let limit = GroupForm::default().set("max_turns", 2);
     let (one, other, _) = tokio::join!(update(&world, describe), update(&world, limit), hire(&world, "dee"));
     assert!(one.is_ok() && other.is_ok());
     let group = world.store().row::<Group>(group_id().as_str()).await.unwrap().unwrap();
@@ -225,13 +213,13 @@ async fn entangle(world: &World) -> GroupId {
     let form = GroupForm {
         name: Some("panel".to_owned()),
         manager_type: Some(ManagerType::RoundRobin),
-        members: Some(names(&["test/ann", "dee"])),
         ..GroupForm::default()
     };
+    let form = form.set("members", names(&["test/ann", "dee"]));
     let panel = create(world, form).await.unwrap().id;
     let persona = AgentForm { persona: Some("I ask.".to_owned()), ..AgentForm::default() };
     world.ask(Request::UpdateAgent { id: agent_id("ann"), form: Box::new(persona) }).await.unwrap();
-    let contacts = AgentForm { contacts: Some(names(&["test/ann"])), ..AgentForm::default() };
+    let contacts = AgentForm::default().set("contacts", names(&["test/ann"]));
     let dee = world.overview().await.agents.into_iter().find(|agent| agent.name == "dee").unwrap();
     world.ask(Request::UpdateAgent { id: dee.id, form: Box::new(contacts) }).await.unwrap();
     let notes = Block { label: "notes".to_owned(), ..world.block(&story()).await };
@@ -353,7 +341,7 @@ async fn what_waits_for_a_person_is_listed_from_jobs_and_turns_alike() {
     let plan = Plan { script, members: &["bob"], background: &["keeper"], every_turns: Some(1), ..Plan::default() };
     let world = World::new(plan).await;
     hire_asking(&world, "ann").await;
-    let approvals = AgentForm { approvals: Some(names(&["memory_insert"])), ..AgentForm::default() };
+    let approvals = AgentForm::default().set("require_approval", names(&["memory_insert"]));
     world.ask(Request::UpdateAgent { id: agent_id("keeper"), form: Box::new(approvals) }).await.unwrap();
     world.send("@bob hello").await;
     let run = world.post("hello").await;
@@ -382,7 +370,7 @@ async fn a_job_that_waits_for_a_person_goes_with_its_agent_and_its_call_has_its_
     let script = Script::of([When::agent("keeper").step(1).inserts("story", "- keeper")]).otherwise("{agent} speaks");
     let plan = Plan { script, members: &["bob"], background: &["keeper"], every_turns: Some(1), ..Plan::default() };
     let world = World::new(plan).await;
-    let approvals = AgentForm { approvals: Some(names(&["memory_insert"])), ..AgentForm::default() };
+    let approvals = AgentForm::default().set("require_approval", names(&["memory_insert"]));
     world.ask(Request::UpdateAgent { id: agent_id("keeper"), form: Box::new(approvals) }).await.unwrap();
     world.send("hello").await;
     let waiting = async |world: &World| world.jobs().await.into_iter().find(|job| job.state == JobState::Parked);
@@ -400,11 +388,7 @@ async fn a_job_that_waits_for_a_person_goes_with_its_agent_and_its_call_has_its_
 
 async fn hire_asking(world: &World, name: &str) {
     let script = world.store().row::<Agent>(agent_id("bob").as_str()).await.unwrap().unwrap().model.unwrap();
-    let form = AgentForm {
-        name: Some(name.to_owned()),
-        model: Setting::Set(script),
-        approvals: Some(names(&["memory_insert"])),
-        ..AgentForm::default()
-    };
+    let form = AgentForm { name: Some(name.to_owned()), ..AgentForm::default() };
+    let form = form.set("model", script).set("require_approval", names(&["memory_insert"]));
     world.ask(Request::CreateAgent { group: group_id(), form: Box::new(form) }).await.unwrap();
 }

@@ -5,16 +5,13 @@ use std::convert::Infallible;
 
 use super::keys::nearest;
 use super::table::Reader;
-use super::terminate::with_speakers;
-use super::{AgentSpec, GroupSpec, Name, RuleSpec, TeamFile};
+use super::{AgentSpec, GroupSpec, Name, TeamFile};
 use crate::domain::agent::BACKGROUND_TOOLS;
-use crate::domain::block::folded;
+use crate::domain::block::{PERSONA, folded};
 use crate::domain::group::{MAX_MEMBERS, MAX_SHARED_BLOCKS};
 use crate::domain::pattern::shape::{Flaw, Inspector, List, Place, Shape};
-use crate::domain::{AgentId, Rule};
-
-/// The label of the block that holds an agent's `persona`.
-pub(super) const PERSONA: &str = "persona";
+use crate::domain::setting::{Kind, Reference};
+use crate::domain::{Agent, Configurable, Group, Setting};
 
 pub(super) fn check(reader: &mut Reader<'_>, file: &TeamFile) {
     once(reader, "agent", file.agents.iter().map(|agent| (agent.name.as_str(), agent.line)));
@@ -46,13 +43,13 @@ fn once<'a>(reader: &mut Reader<'_>, noun: &str, all: impl Iterator<Item = (&'a 
 /// Whether the pattern can run with these agents in these places.
 fn shape(reader: &mut Reader<'_>, group: &GroupSpec) {
     let texts = |names: &[Name]| names.iter().map(|name| name.text.clone()).collect::<Vec<String>>();
-    let background = group.sleeptime.as_ref().map(|sleeptime| texts(&sleeptime.agents));
+    let background = group.sleeptime.map(|_| texts(group.background()));
     let shape = Shape {
         manager_type: group.manager_type,
-        members: &texts(&group.members),
-        manager: group.manager_agent.as_ref().map(|name| &name.text),
+        members: &texts(group.members()),
+        manager: group.manager_agent().map(|name| &name.text),
         background: background.as_deref(),
-        shared_blocks: group.shared_blocks.len(),
+        shared_blocks: group.shared_blocks().len(),
     };
     let Ok(()) = shape.inspect(&mut Faults { reader, group });
 }
@@ -91,7 +88,7 @@ impl Inspector<String> for Faults<'_, '_> {
             }
             Flaw::NoBackground => (group.line, format!("{kind} needs [group.sleeptime] with agents, one or more")),
             Flaw::EmptyBackground => (
-                group.sleeptime.as_ref().map_or(group.line, |sleeptime| sleeptime.line),
+                group.sleeptime.unwrap_or(group.line),
                 "[group.sleeptime] needs agents, the names of one or more who work in the background".to_owned(),
             ),
             Flaw::ManagerInBackground(place) => {
@@ -99,11 +96,12 @@ impl Inspector<String> for Faults<'_, '_> {
                 (line, format!("{name:?} is the manager_agent and cannot work in the background too"))
             }
             Flaw::TooManyMembers(place) => {
-                let count = group.members.len();
+                let count = group.members().len();
                 (named(place).0, format!("{count} members are over the limit of {MAX_MEMBERS}"))
             }
             Flaw::TooManySharedBlocks => {
-                let (count, line) = (group.shared_blocks.len(), group.shared_blocks[MAX_SHARED_BLOCKS].line);
+                let shared = group.shared_blocks();
+                let (count, line) = (shared.len(), shared[MAX_SHARED_BLOCKS].line);
                 (line, format!("{count} shared blocks are over the limit of {MAX_SHARED_BLOCKS}"))
             }
             Flaw::Twice(place) => {
@@ -138,7 +136,7 @@ fn short(name: &str) -> &str {
 /// Who has a role is in the group.
 fn in_group(reader: &mut Reader<'_>, group: &GroupSpec) {
     let here: Vec<&str> = group.all().map(|name| name.text.as_str()).collect();
-    for (Name { text, line }, _) in &group.roles {
+    for Name { text, line } in group.settings.names("roles") {
         if !here.contains(&text.as_str()) {
             let help = match nearest(text, here.iter().copied()) {
                 Some(near) => format!("did you mean {near}?"),
@@ -150,14 +148,14 @@ fn in_group(reader: &mut Reader<'_>, group: &GroupSpec) {
 }
 
 /// Contacts are agents of other groups, by full name.
-fn contacts(reader: &mut Reader<'_>, group: &GroupSpec, agent: &AgentSpec) {
-    for (at, Name { text, line }) in agent.contacts.iter().enumerate() {
+fn contacts(reader: &mut Reader<'_>, group: &GroupSpec, contacts: &[Name]) {
+    for (at, Name { text, line }) in contacts.iter().enumerate() {
         let own = text.split_once('/').is_some_and(|(home, _)| home == group.name);
         if own {
             reader.fault(*line, format!("contacts names {text:?} of this group; agents of one group may write anyway"));
         } else if !is_full(text) {
             reader.fault(*line, format!("contacts names {text:?}; write agents of other groups as \"group/name\""));
-        } else if agent.contacts[..at].iter().any(|before| before.text == *text) {
+        } else if contacts[..at].iter().any(|before| before.text == *text) {
             reader.fault(*line, twice("contacts", text));
         }
     }
@@ -174,22 +172,32 @@ fn references(reader: &mut Reader<'_>, file: &TeamFile) {
     let agents: Vec<&str> = file.agents.iter().map(|agent| agent.name.as_str()).collect();
     let labels: Vec<&str> = file.blocks.iter().map(|block| block.label.as_str()).collect();
     let group = &file.group;
-    listed(reader, "members", &group.members, "agent", &agents);
-    listed(reader, "manager_agent", group.manager_agent.as_slice(), "agent", &agents);
-    if let Some(sleeptime) = &group.sleeptime {
-        listed(reader, "agents", &sleeptime.agents, "agent", &agents);
-    }
-    if let Some(terminate) = &group.terminate {
-        for speaker in &terminate.speakers {
-            listed(reader, "speaker", std::slice::from_ref(speaker), "agent", &agents);
+    for row in Group::settings() {
+        let names = group.settings.names(row.key);
+        match row.kind {
+            // One speaker may stand in several conditions.
+            Kind::Conditions => names.chunks(1).for_each(|one| listed(reader, word(row), one, "agent", &agents)),
+            Kind::Agents | Kind::Agent => listed(reader, word(row), names, "agent", &agents),
+            Kind::Blocks => listed(reader, word(row), names, "block", &labels),
+            _ => {}
         }
     }
     in_group(reader, group);
-    listed(reader, "shared_blocks", &group.shared_blocks, "block", &labels);
     for agent in &file.agents {
-        listed(reader, "blocks", &agent.blocks, "block", &labels);
-        contacts(reader, group, agent);
+        for row in Agent::settings() {
+            let names = agent.settings.names(row.key);
+            match row.kind {
+                Kind::Blocks => listed(reader, word(row), names, "block", &labels),
+                Kind::Contacts => contacts(reader, group, names),
+                _ => {}
+            }
+        }
     }
+}
+
+/// What a fault calls the place that names somebody.
+fn word<T>(row: &Setting<T>) -> &'static str {
+    if matches!(row.kind, Kind::Conditions) { "speaker" } else { row.key_there() }
 }
 
 fn listed(reader: &mut Reader<'_>, key: &str, names: &[Name], noun: &str, known: &[&str]) {
@@ -219,8 +227,8 @@ fn one_persona(reader: &mut Reader<'_>, group: &GroupSpec, agent: &AgentSpec) {
         return;
     }
     let is_persona = |name: &&Name| folded(&name.text) == PERSONA;
-    let shared = group.shared_blocks.iter().filter(|_| group.has(&agent.name)).find(is_persona);
-    if let Some(other) = agent.blocks.iter().find(is_persona).or(shared) {
+    let shared = group.shared_blocks().iter().filter(|_| group.has(&agent.name)).find(is_persona);
+    if let Some(other) = agent.blocks().iter().find(is_persona).or(shared) {
         let said = format!(
             "agent {} has a persona of its own and would get the block {:?} too; keep one of them",
             agent.name, other.text
@@ -244,20 +252,20 @@ fn oddities(reader: &mut Reader<'_>, file: &TeamFile) {
         );
     }
     for agent in &file.agents {
-        for RuleSpec { line, rule: Rule::RequiresApproval { tool_name } } in &agent.rules {
-            let removed = agent.tools.contains(&format!("-{tool_name}"));
+        let asked = |tool: &str| agent.settings.names("tools").iter().any(|name| name.text == tool);
+        for Name { text: tool_name, line } in agent.settings.names("require_approval") {
+            let removed = asked(&format!("-{tool_name}"));
             let foreground = BACKGROUND_TOOLS.contains(&tool_name.as_str())
                 && !file.group.in_background(&agent.name)
-                && !agent.tools.contains(tool_name);
+                && !asked(tool_name);
             if removed || foreground {
                 let said = format!("agent {} does not have the tool {tool_name}; the rule has no effect", agent.name);
                 reader.warn(*line, said);
             }
         }
     }
-    let speakers = file.group.terminate.iter().flat_map(|terminate| &terminate.speakers);
-    for name in speakers {
-        let speaks = file.group.members.iter().chain(&file.group.manager_agent).any(|one| one.text == name.text);
+    for name in file.group.settings.names("terminate") {
+        let speaks = file.group.members().iter().chain(file.group.manager_agent()).any(|one| one.text == name.text);
         if !speaks {
             reader.warn(name.line, format!("terminate: {} does not speak in this group; it never holds", name.text));
         }
@@ -265,18 +273,41 @@ fn oddities(reader: &mut Reader<'_>, file: &TeamFile) {
 }
 
 impl GroupSpec {
+    /// Who speaks, in order.
+    #[must_use]
+    pub fn members(&self) -> &[Name] {
+        self.settings.names("members")
+    }
+
+    /// Who orchestrates (`supervisor`, `dynamic`) or answers (`sleeptime`).
+    #[must_use]
+    pub fn manager_agent(&self) -> Option<&Name> {
+        self.settings.names("manager_agent").first()
+    }
+
+    /// Who works in the background.
+    #[must_use]
+    pub fn background(&self) -> &[Name] {
+        self.settings.names("background")
+    }
+
+    /// Blocks that reach everyone.
+    #[must_use]
+    pub fn shared_blocks(&self) -> &[Name] {
+        self.settings.names("shared_blocks")
+    }
+
     /// Everybody the group's lists name: members, manager agent, background agents.
     pub(super) fn all(&self) -> impl Iterator<Item = &Name> {
-        let background = self.sleeptime.iter().flat_map(|sleeptime| &sleeptime.agents);
-        self.members.iter().chain(&self.manager_agent).chain(background)
+        self.members().iter().chain(self.manager_agent()).chain(self.background())
     }
 
     /// The name at this place of the group's shape.
     fn at(&self, (list, at): Place) -> Option<&Name> {
         match list {
-            List::Members => self.members.get(at),
-            List::Manager => self.manager_agent.as_slice().get(at),
-            List::Background => self.sleeptime.as_ref().and_then(|sleeptime| sleeptime.agents.get(at)),
+            List::Members => self.members().get(at),
+            List::Manager => self.manager_agent().filter(|_| at == 0),
+            List::Background => self.background().get(at),
         }
     }
 
@@ -287,50 +318,42 @@ impl GroupSpec {
 
     /// True when this agent works in the background.
     fn in_background(&self, agent: &str) -> bool {
-        self.sleeptime.iter().flat_map(|sleeptime| &sleeptime.agents).any(|name| name.text == agent)
-    }
-
-    /// `desk/ann` in the file of the group desk is ann.
-    pub(super) fn shorten_own_names(&mut self) {
-        let home = format!("{}/", self.name);
-        let background = self.sleeptime.iter_mut().flat_map(|sleeptime| &mut sleeptime.agents);
-        let speakers = self.terminate.iter_mut().flat_map(|terminate| &mut terminate.speakers);
-        let roles = self.roles.iter_mut().map(|(name, _)| name);
-        for name in
-            self.members.iter_mut().chain(&mut self.manager_agent).chain(background).chain(speakers).chain(roles)
-        {
-            if let Some(short) = name.text.strip_prefix(&home) {
-                name.text = short.to_owned();
-            }
-        }
-        if let Some(spec) = &mut self.terminate {
-            let short = |id: &AgentId| AgentId::from(id.as_str().strip_prefix(&home).unwrap_or(id.as_str()));
-            spec.condition = with_speakers(&spec.condition, &short);
-        }
+        self.background().iter().any(|name| name.text == agent)
     }
 
     /// True when the block reaches every agent of the group.
     pub(super) fn shares(&self, label: &str) -> bool {
-        self.shared_blocks.iter().any(|name| name.text == label)
+        self.shared_blocks().iter().any(|name| name.text == label)
     }
 }
 
 impl TeamFile {
     /// Every full name of an agent of another group, with the key that names it.
     pub(super) fn full_names(&self) -> Vec<(&'static str, &Name)> {
-        let group = &self.group;
-        let keyed = |key: &'static str| move |name| (key, name);
-        let speakers = group.terminate.iter().flat_map(|terminate| &terminate.speakers);
-        let background = group.sleeptime.iter().flat_map(|sleeptime| &sleeptime.agents);
-        let contacts = self.agents.iter().flat_map(|agent| &agent.contacts);
-        let all = group.members.iter().map(keyed("members"));
-        let all = all.chain(group.manager_agent.iter().map(keyed("manager_agent")));
-        let all = all.chain(background.map(keyed("agents"))).chain(speakers.map(keyed("speaker")));
-        all.chain(contacts.map(keyed("contacts"))).filter(|(_, name)| name.text.contains('/')).collect()
+        fn full<'a, T: Configurable>(settings: &'a super::Settings) -> impl Iterator<Item = (&'static str, &'a Name)> {
+            // Who has a role is in another list, too.
+            let others = |row: &&Setting<T>| match row.kind.refers_to() {
+                Some(Reference::Block) | None => false,
+                Some(_) => !matches!(row.kind, Kind::Roles),
+            };
+            let rows = T::settings().iter().filter(others);
+            let all = rows.flat_map(|row| settings.names(row.key).iter().map(|name| (word(row), name)));
+            all.filter(|(_, name)| name.text.contains('/'))
+        }
+        let agents = self.agents.iter().flat_map(|agent| full::<Agent>(&agent.settings));
+        full::<Group>(&self.group.settings).chain(agents).collect()
     }
 
     /// The agents that name this block, in file order.
     pub(super) fn namers(&self, label: &str) -> Vec<&AgentSpec> {
-        self.agents.iter().filter(|agent| agent.blocks.iter().any(|name| name.text == label)).collect()
+        self.agents.iter().filter(|agent| agent.blocks().iter().any(|name| name.text == label)).collect()
+    }
+}
+
+impl AgentSpec {
+    /// The blocks it names.
+    #[must_use]
+    pub fn blocks(&self) -> &[Name] {
+        self.settings.names("blocks")
     }
 }

@@ -1,6 +1,9 @@
 //! The keys of a team file: ours, Letta's with our answer, and what a slip of the pen was meant to be.
 
-use crate::domain::TerminationCondition;
+pub(super) use crate::domain::nearest;
+use crate::domain::setting::Kind;
+use crate::domain::terminate::ArgumentKind;
+use crate::domain::{Agent, Configurable, Group, TerminationCondition};
 
 /// The tables of a team file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,8 +17,66 @@ pub(super) enum Table {
     Rule,
 }
 
+/// A key of a table.
+pub(super) struct Field {
+    pub key: &'static str,
+    /// What stands behind it.
+    pub shape: Shape,
+    /// What it is for, in a sentence.
+    pub doc: &'static str,
+}
+
+/// What stands behind a key.
+#[derive(Clone, Copy)]
+pub(super) enum Shape {
+    /// The value of a setting of this kind, or what looks like one.
+    Value(Kind),
+    /// The name of a group or an agent.
+    Name,
+    /// The label of a block.
+    Label,
+    /// The path of a file.
+    File,
+    /// A manager type.
+    ManagerType,
+    /// The type of a rule.
+    RuleType,
+    /// A tool that rules and conditions may name.
+    Tool,
+    /// A whole number from 1, as large as a file may write it.
+    Total,
+    /// `true`.
+    True,
+    /// A list of conditions.
+    Conditions,
+    /// A table.
+    One(Table),
+    /// Tables.
+    Each(Table),
+}
+
+const fn field(key: &'static str, shape: Shape, doc: &'static str) -> Field {
+    Field { key, shape, doc }
+}
+
+const COUNT: Shape = Shape::Value(Kind::Count);
+
+/// The key of a condition that ends a turn.
+fn condition(key: &'static str) -> Field {
+    let shape = match TerminationCondition::argument_kind(key) {
+        None => Shape::Conditions,
+        Some(ArgumentKind::Times) => COUNT,
+        Some(ArgumentKind::Amount) => Shape::Total,
+        Some(ArgumentKind::Word) => Shape::Value(Kind::Word),
+        Some(ArgumentKind::Tool) => Shape::Tool,
+        Some(ArgumentKind::Agent) => Shape::Value(Kind::Agent),
+        Some(ArgumentKind::True) => Shape::True,
+    };
+    field(key, shape, TerminationCondition::doc(key))
+}
+
 impl Table {
-    const ALL: [Self; 7] =
+    pub const ALL: [Self; 7] =
         [Self::Top, Self::Group, Self::Sleeptime, Self::Terminate, Self::Block, Self::Agent, Self::Rule];
 
     /// As it is written in the file.
@@ -31,49 +92,66 @@ impl Table {
         }
     }
 
-    /// The keys it may have.
-    pub fn keys(self) -> &'static [&'static str] {
+    /// What the schema calls it.
+    pub fn name(self) -> &'static str {
         match self {
-            Self::Top => &["group", "block", "agent"],
-            Self::Group => &[
-                "name",
-                "description",
-                "manager_type",
-                "members",
-                "manager_agent",
-                "max_turns",
-                "termination_token",
-                "allow_repeat",
-                "max_rounds",
-                "continue_order",
-                "terminate",
-                "roles",
-                "status",
-                "wait_seconds",
-                "mail_per_minute",
-                "shared_blocks",
-                "sleeptime",
+            Self::Top => "team",
+            Self::Group => "group",
+            Self::Sleeptime => "sleeptime",
+            Self::Terminate => "condition",
+            Self::Block => "block",
+            Self::Agent => "agent",
+            Self::Rule => "rule",
+        }
+    }
+
+    /// The keys it may have.
+    pub fn keys(self) -> Vec<&'static str> {
+        self.fields().into_iter().map(|field| field.key).collect()
+    }
+
+    /// The keys it may have, with what stands behind each.
+    pub fn fields(self) -> Vec<Field> {
+        use Kind::{Labels, Sentence, Switch, Text};
+        use Shape::{Each, File, Label, ManagerType, Name, One, RuleType, Tool, Value};
+        match self {
+            Self::Top => vec![
+                field("group", One(Self::Group), "The group: who takes part, and how."),
+                field("block", Each(Self::Block), "A memory block."),
+                field("agent", Each(Self::Agent), "An agent."),
             ],
-            Self::Sleeptime => &["agents", "every_turns"],
-            Self::Terminate => TerminationCondition::KEYS,
-            Self::Block => &["label", "description", "value", "limit", "read_only", "tags"],
-            Self::Agent => &[
-                "name",
-                "description",
-                "model",
-                "persona",
-                "system",
-                "system_file",
-                "blocks",
-                "tools",
-                "rule",
-                "contacts",
-                "tags",
-                "max_steps",
-                "temperature",
-                "max_tokens",
+            Self::Group => {
+                let first = [
+                    field("name", Name, "The group's name, by which it is found again."),
+                    field("manager_type", ManagerType, "Who speaks when. It is fixed once the group is made."),
+                ];
+                with_settings::<Group>(first, None)
+            }
+            Self::Sleeptime => with_settings::<Group>([], Some("sleeptime")),
+            Self::Terminate => TerminationCondition::KEYS.iter().map(|key| condition(key)).collect(),
+            Self::Block => vec![
+                field("label", Label, "Its label, by which agents and the group name it."),
+                field("description", Value(Sentence), "What it is for; agents read it."),
+                field("value", Value(Text), "Its value; left out, the value is whoever's who writes it."),
+                field("limit", COUNT, "The most characters of its value."),
+                field("read_only", Value(Switch), "Whether agents may only read it."),
+                field("tags", Value(Labels), "Free labels."),
             ],
-            Self::Rule => &["type", "tool_name"],
+            Self::Agent => {
+                let first = [
+                    field("name", Name, "Its short name, by which it is found again."),
+                    field("persona", Value(Text), "Who it is and how it speaks: the value of its own block persona."),
+                ];
+                let mut fields = with_settings::<Agent>(first, None);
+                for row in Agent::settings() {
+                    fields.extend(row.file_key.map(|key| field(key, File, "A file with that text, beside this one.")));
+                }
+                fields
+            }
+            Self::Rule => vec![
+                field("type", RuleType, "What the rule is: a person decides before the tool is called."),
+                field("tool_name", Tool, "The tool."),
+            ],
         }
     }
 
@@ -89,6 +167,23 @@ impl Table {
             Self::Rule => RULE,
         }
     }
+}
+
+/// These fields, and those of the settings in this table: the one of the group or agent itself, or one inside it.
+fn with_settings<T: Configurable>(first: impl Into<Vec<Field>>, table: Option<&str>) -> Vec<Field> {
+    let mut fields = first.into();
+    for row in T::settings() {
+        match row.table() {
+            here if here == table => fields.push(field(row.key_there(), Shape::Value(row.kind), row.doc)),
+            Some("rule") if table.is_none() => fields.push(field("rule", Shape::Each(Table::Rule), row.doc)),
+            // A table inside the table is a key of it.
+            Some(inside) if table.is_none() && fields.iter().all(|field| field.key != inside) => {
+                fields.push(field(inside, Shape::One(Table::Sleeptime), row.doc));
+            }
+            _ => {}
+        }
+    }
+    fields
 }
 
 const TOP: &[(&str, &str)] = &[
@@ -215,7 +310,7 @@ pub(super) fn unknown(table: Table, key: &str) -> String {
     if !homes.is_empty() && table != Table::Top {
         return format!("{stands} in {place}; it belongs in {}", homes.join(" or "));
     }
-    if let Some(nearest) = nearest(key, table.keys().iter().copied()) {
+    if let Some(nearest) = nearest(key, table.keys()) {
         return format!("{stands} in {place}; did you mean {nearest}?");
     }
     match table {
@@ -223,16 +318,6 @@ pub(super) fn unknown(table: Table, key: &str) -> String {
         Table::Top => format!("{stands} before any table; it belongs in {}", homes.join(" or ")),
         _ => format!("{stands} in {place}; allowed are {}", table.keys().join(", ")),
     }
-}
-
-/// The one of these that this was probably meant to be.
-#[must_use]
-pub fn nearest<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let wrong = wrong.to_lowercase();
-    let near = right.into_iter().map(|one| (strsim::osa_distance(&wrong, &one.to_lowercase()), one));
-    let (distance, one) = near.min_by_key(|(distance, _)| *distance)?;
-    let bearable = wrong.chars().count().min(one.chars().count()) / 3;
-    (distance <= bearable).then_some(one)
 }
 
 #[cfg(test)]
@@ -246,13 +331,5 @@ mod tests {
                 assert!(!table.keys().contains(letta), "{letta} is allowed in {}", table.title());
             }
         }
-    }
-
-    #[test]
-    fn only_a_slip_of_the_pen_is_answered_with_a_guess() {
-        assert_eq!(nearest("memebrs", ["members", "name"]), Some("members"));
-        assert_eq!(nearest("max_turn", ["max_turns", "members"]), Some("max_turns"));
-        assert_eq!(nearest("colour", ["members", "name"]), None);
-        assert_eq!(nearest("x", ["y"]), None, "a whole word for another is no slip");
     }
 }

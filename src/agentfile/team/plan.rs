@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::check::PERSONA;
-use super::{AgentSpec, Existing, Fault, Name, TeamError, TeamFile, tell, terminate};
-use crate::domain::block::{DEFAULT_LIMIT, folded};
+use super::{AgentSpec, Existing, Fault, TeamError, TeamFile, tell};
+use crate::domain::block::{DEFAULT_LIMIT, PERSONA, PERSONA_IS_FOR, folded};
+use crate::domain::setting::{self, Kind, Reference};
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, BlockOwner, Change, Editor, Group, GroupId, Ids, Revision, Sleeptime,
+    Agent, AgentId, Block, BlockId, BlockOwner, Change, Configurable as _, Editor, Group, GroupId, Ids, Revision,
+    Setting, Value,
 };
 
-/// What the block `persona` is for: the agent itself reads it.
-const PERSONA_IS_FOR: &str = "Who you are and how you speak";
 /// The reason written beside a value that comes from a file.
 const REASON: &str = "team file";
 
@@ -118,7 +117,7 @@ impl<'a> Planner<'a> {
 
     /// Finds the agents of other groups that the file names in full.
     fn name_neighbours(&mut self) {
-        let shared: BTreeSet<String> = self.file.group.shared_blocks.iter().map(|name| folded(&name.text)).collect();
+        let shared: BTreeSet<String> = self.file.group.shared_blocks().iter().map(|name| folded(&name.text)).collect();
         for (key, name) in self.file.full_names() {
             let found = match self.existing.neighbour(name) {
                 Ok(found) => found,
@@ -332,60 +331,58 @@ impl<'a> Planner<'a> {
     }
 
     /// The agent as the file wants it.
-    fn agent(&self, spec: &AgentSpec, placed: &Placed) -> Agent {
+    fn agent(&mut self, spec: &AgentSpec, placed: &Placed) -> Agent {
         let id = self.agent_id(&spec.name);
         let persona = placed.by_place.get(&(BlockOwner::Agent(id.clone()), PERSONA.to_owned()));
         let persona = persona.filter(|_| spec.persona.is_some());
         // What the group shares reaches its agents anyway; it is not theirs twice.
         let shared = |label: &str| self.file.group.has(&spec.name) && self.file.group.shares(label);
-        let named = spec.blocks.iter().filter(|name| !shared(&name.text));
+        let named = spec.blocks().iter().filter(|name| !shared(&name.text));
         let named = named.filter_map(|name| placed.by_label.get(&folded(&name.text)));
-        Agent {
-            description: spec.description.clone(),
-            model: spec.model.clone(),
-            system: spec.system.clone(),
-            blocks: persona.into_iter().chain(named).cloned().collect(),
-            tools: spec.tools.clone(),
-            rules: spec.rules.iter().map(|spec| spec.rule.clone()).collect(),
-            contacts: spec.contacts.iter().map(|name| self.agent_id(&name.text)).collect(),
-            tags: spec.tags.clone(),
-            max_steps: spec.max_steps,
-            temperature: spec.temperature,
-            max_tokens: spec.max_tokens,
-            ..Agent::new(id, spec.name.clone(), self.group_id.clone())
+        let blocks = setting::listed(persona.into_iter().chain(named));
+        let mut agent = Agent::new(id, spec.name.clone(), self.group_id.clone());
+        for row in Agent::settings() {
+            let value = match row.kind {
+                Kind::Blocks => blocks.clone(),
+                _ => spec.settings.value(row.key).map(|value| self.with_ids(row.kind, value)),
+            };
+            self.put(row, &mut agent, spec.settings.get(row.key).map_or(spec.line, |given| given.line), value);
         }
+        agent
     }
 
     /// The group as the file wants it.
-    fn group(&self, placed: &Placed) -> Group {
+    fn group(&mut self, placed: &Placed) -> Group {
         let spec = &self.file.group;
-        let ids = |names: &[Name]| names.iter().map(|name| self.agent_id(&name.text)).collect::<Vec<_>>();
-        let shared = spec.shared_blocks.iter().filter_map(|name| placed.by_label.get(&folded(&name.text)));
-        let name = spec.name.clone();
-        Group {
-            description: spec.description.clone(),
-            members: ids(&spec.members),
-            manager_agent: spec.manager_agent.as_ref().map(|name| self.agent_id(&name.text)),
-            max_turns: spec.max_turns,
-            termination_token: spec.termination_token.clone(),
-            allow_repeat: spec.allow_repeat,
-            max_rounds: spec.max_rounds,
-            continue_order: spec.continue_order,
-            terminate: spec
-                .terminate
-                .as_ref()
-                .map(|spec| terminate::with_speakers(&spec.condition, &|name| self.agent_id(name.as_str()))),
-            roles: spec.roles.iter().map(|(name, role)| (self.agent_id(&name.text), role.clone())).collect(),
-            wait_seconds: spec.wait_seconds,
-            mail_per_minute: spec.mail_per_minute,
-            shared_blocks: shared.cloned().collect(),
-            sleeptime: spec
-                .sleeptime
-                .as_ref()
-                .map(|sleeptime| Sleeptime { agents: ids(&sleeptime.agents), every_turns: sleeptime.every_turns }),
-            // What a person paused stays paused, unless the file says otherwise.
-            status: spec.status.or(self.existing.group.as_ref().map(|group| group.status)).unwrap_or_default(),
-            ..Group::new(self.group_id.clone(), name, spec.manager_type)
+        let shared = spec.shared_blocks().iter().filter_map(|name| placed.by_label.get(&folded(&name.text)));
+        let shared = setting::listed(shared);
+        let mut group = Group::new(self.group_id.clone(), spec.name.clone(), spec.manager_type);
+        for row in Group::settings() {
+            let given = spec.settings.get(row.key);
+            let value = match (row.kind, given) {
+                (Kind::Blocks, _) => shared.clone(),
+                (_, Some(given)) => Some(self.with_ids(row.kind, &given.value)),
+                // What a person paused stays paused, unless the file says otherwise.
+                (_, None) if row.sticky => self.existing.group.as_ref().and_then(|group| (row.get)(group)),
+                _ => None,
+            };
+            self.put(row, &mut group, given.map_or(spec.line, |given| given.line), value);
+        }
+        group
+    }
+
+    /// Sets what the file has.
+    fn put<T>(&mut self, row: &Setting<T>, owner: &mut T, line: usize, value: Option<Value>) {
+        if let Err(text) = (row.set)(owner, value) {
+            self.fault(line, text);
+        }
+    }
+
+    /// The value with the ids of agents in the place of their names.
+    fn with_ids(&self, kind: Kind, value: &Value) -> Value {
+        match kind.refers_to() {
+            None | Some(Reference::Block) => value.clone(),
+            Some(_) => value.clone().map_names(&mut |name| self.agent_id(&name).0),
         }
     }
 
@@ -406,8 +403,7 @@ impl<'a> Planner<'a> {
     }
 
     fn put_agents(&mut self, agents: Vec<Agent>) {
-        let background = self.file.group.sleeptime.iter().flat_map(|sleeptime| &sleeptime.agents);
-        let background: BTreeSet<&str> = background.map(|name| name.text.as_str()).collect();
+        let background: BTreeSet<&str> = self.file.group.background().iter().map(|name| name.text.as_str()).collect();
         for agent in agents {
             match self.existing.agents.iter().find(|old| old.id == agent.id) {
                 None => {
@@ -416,7 +412,10 @@ impl<'a> Planner<'a> {
                 }
                 Some(old) if *old == agent => continue,
                 Some(old) => {
-                    let told = tell::agent(old, &agent, &|id| self.agent_name(id), &|id| self.block_label(id));
+                    let mut told = tell::settings(old, &agent, &|id| self.agent_name(id), &|id| self.block_label(id));
+                    if old.name != agent.name {
+                        told.insert(0, format!("name {} → {}", old.name, agent.name));
+                    }
                     self.told[1].push(format!("~ agent {}: {}", agent.name, told.join(", ")));
                 }
             }
@@ -433,7 +432,7 @@ impl<'a> Planner<'a> {
         if *old == group {
             return;
         }
-        let told = tell::group(old, &group, &|id| self.agent_name(id), &|id| self.block_label(id));
+        let told = tell::settings(old, &group, &|id| self.agent_name(id), &|id| self.block_label(id));
         self.told[2].push(format!("~ group {}: {}", group.name, told.join(", ")));
         for id in old.agents() {
             if !group.agents().contains(&id) {

@@ -2,12 +2,13 @@
 
 use toml::de::DeTable;
 
+use super::Name;
 use super::keys::{Table, nearest};
 use super::table::{Reader, Section};
-use super::{Name, RuleSpec};
 use crate::domain::Rule;
 
-const APPROVAL: &str = "requires_approval";
+/// The one rule type there is.
+pub(super) const APPROVAL: &str = "requires_approval";
 
 /// Letta's other rule types: they have a name here and no engine yet.
 const LATER: [&str; 8] = [
@@ -21,18 +22,18 @@ const LATER: [&str; 8] = [
     "required_before_exit",
 ];
 
-/// Reads the rules of one agent. `tools` are the tools a rule may be for.
-pub(super) fn read(reader: &mut Reader<'_>, agent: &Section<'_>, tools: &[&str]) -> Vec<RuleSpec> {
-    let mut rules: Vec<RuleSpec> = Vec::new();
+/// Reads the rules of one agent: the tools that need a person's yes. `tools` are the tools a rule may be for.
+pub(super) fn read(reader: &mut Reader<'_>, agent: &Section<'_>, tools: &[&str]) -> Vec<Name> {
+    let mut rules: Vec<Name> = Vec::new();
     for (map, span) in agent.tables(reader, "rule", "[[agent.rule]]") {
         let section = Section::open(reader, Table::Rule, map, &span);
-        let Some(rule) = one(reader, &section, map, tools) else { continue };
-        if let Some(first) = rules.iter().find(|first| first.rule == rule) {
+        let Some(Rule::RequiresApproval { tool_name }) = one(reader, &section, map, tools) else { continue };
+        if let Some(first) = rules.iter().find(|first| first.text == tool_name) {
             let first = first.line;
             reader.fault(section.line, format!("this rule stands on line {first} already; once is enough"));
             continue;
         }
-        rules.push(RuleSpec { line: section.line, rule });
+        rules.push(Name { text: tool_name, line: section.line });
     }
     rules
 }

@@ -9,25 +9,24 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys::{Table, unknown};
 use super::{Fault, Name, TeamError};
+use crate::toml_file::{self, Lines};
 
 /// Collects the faults and warnings of one file.
 pub(super) struct Reader<'a> {
     file: &'a str,
-    /// Where each line ends.
-    ends: Vec<usize>,
+    lines: Lines,
     pub faults: Vec<Fault>,
     warned: Vec<Fault>,
 }
 
 impl<'a> Reader<'a> {
     pub fn new(text: &str, file: &'a str) -> Self {
-        let ends = text.match_indices('\n').map(|(at, _)| at).collect();
-        Self { file, ends, faults: Vec::new(), warned: Vec::new() }
+        Self { file, lines: Lines::of(text), faults: Vec::new(), warned: Vec::new() }
     }
 
     /// The line a span begins on, from 1.
     pub fn line(&self, span: &Range<usize>) -> usize {
-        self.ends.partition_point(|end| *end < span.start) + 1
+        self.lines.line(span.start)
     }
 
     pub fn fault(&mut self, line: usize, text: impl Into<String>) {
@@ -158,7 +157,7 @@ impl<'t> Section<'t> {
     /// A whole number in this range.
     pub fn whole(&self, reader: &mut Reader<'_>, key: &str, range: RangeInclusive<u32>) -> Option<u32> {
         let value = self.get(key)?;
-        let found = integer(value.get_ref()).and_then(|number| u32::try_from(number).ok());
+        let found = toml_file::whole(value.get_ref()).and_then(|number| u32::try_from(number).ok());
         let found = found.filter(|number| range.contains(number));
         if found.is_none() {
             let wanted = format!("a whole number from {} to {}", range.start(), range.end());
@@ -170,7 +169,7 @@ impl<'t> Section<'t> {
     /// A whole number from 1, as large as a file may write it.
     pub fn count(&self, reader: &mut Reader<'_>, key: &str) -> Option<u64> {
         let value = self.get(key)?;
-        let found = integer(value.get_ref()).filter(|number| *number > 0);
+        let found = toml_file::whole(value.get_ref()).filter(|number| *number > 0);
         if found.is_none() {
             self.wrong(reader, key, "a whole number, 1 or more", value.get_ref());
         }
@@ -180,12 +179,7 @@ impl<'t> Section<'t> {
     /// A number in this range, whole or not.
     pub fn number(&self, reader: &mut Reader<'_>, key: &str, range: RangeInclusive<f64>) -> Option<f64> {
         let value = self.get(key)?;
-        let found = match value.get_ref() {
-            DeValue::Integer(digits) => i32::from_str_radix(digits.as_str(), digits.radix()).ok().map(f64::from),
-            DeValue::Float(digits) => digits.as_str().parse().ok(),
-            _ => None,
-        };
-        let found = found.filter(|number| range.contains(number));
+        let found = toml_file::number(value.get_ref()).filter(|number| range.contains(number));
         if found.is_none() {
             let wanted = format!("a number from {} to {}", range.start(), range.end());
             self.wrong(reader, key, &wanted, value.get_ref());
@@ -204,13 +198,6 @@ impl<'t> Section<'t> {
     }
 }
 
-fn integer(value: &DeValue<'_>) -> Option<u64> {
-    match value {
-        DeValue::Integer(digits) => u64::from_str_radix(digits.as_str(), digits.radix()).ok(),
-        _ => None,
-    }
-}
-
 /// A value as a person would call it.
 fn shown(value: &DeValue<'_>) -> Cow<'static, str> {
     match value {
@@ -219,8 +206,6 @@ fn shown(value: &DeValue<'_>) -> Cow<'static, str> {
         DeValue::Integer(number) => number.to_string().into(),
         DeValue::Float(number) => number.to_string().into(),
         DeValue::Boolean(truth) => truth.to_string().into(),
-        DeValue::Datetime(_) => "a date".into(),
-        DeValue::Array(_) => "a list".into(),
-        DeValue::Table(_) => "a table".into(),
+        other => toml_file::noun(other).into(),
     }
 }

@@ -1,12 +1,10 @@
 //! `terminate` of `[group]`: conditions in inline tables, one key each, any or all of others.
 
-use std::convert::Infallible;
-
 use toml::de::DeValue;
 
+use super::Name;
 use super::keys::{Table, nearest};
 use super::table::{Reader, Section};
-use super::{Name, TerminateSpec};
 use crate::domain::terminate::{Argument, ArgumentKind};
 use crate::domain::{AgentId, TerminationCondition};
 
@@ -14,13 +12,17 @@ use crate::domain::{AgentId, TerminationCondition};
 const DEPTH: usize = 8;
 const FORM: &str = "is one condition, such as { tokens = 20000 }, or several: { any = [{ seconds = 600 }, …] }";
 
-/// Reads the key `terminate`. `tools` are the tools a condition may name.
-pub(super) fn read(reader: &mut Reader<'_>, group: &Section<'_>, tools: &[&str]) -> Option<TerminateSpec> {
+/// Reads the key `terminate`: the condition, and every agent it names. `tools` are the tools it may name.
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    group: &Section<'_>,
+    tools: &[&str],
+) -> Option<(TerminationCondition, Vec<Name>)> {
     let value = group.get("terminate")?;
     let line = group.line_of(reader, "terminate");
     let mut speakers = Vec::new();
     let condition = condition(reader, value.get_ref(), line, &mut Found { tools, speakers: &mut speakers }, 0)?;
-    Some(TerminateSpec { condition, speakers })
+    Some((condition, speakers))
 }
 
 struct Found<'a> {
@@ -134,41 +136,11 @@ fn tool(reader: &mut Reader<'_>, section: &Section<'_>, key: &str, known: &[&str
     Some(text)
 }
 
-/// The condition with each speaker as this says.
-pub(super) fn with_speakers(
-    condition: &TerminationCondition,
-    id: &dyn Fn(&AgentId) -> AgentId,
-) -> TerminationCondition {
-    let Ok(named) = condition.clone().try_with_speakers(&mut |agent| Ok::<_, Infallible>(id(&agent)));
-    named
-}
-
-/// The condition as a team file has it.
-pub(super) fn written(condition: &TerminationCondition, name: &dyn Fn(&AgentId) -> String) -> String {
-    let each = |key: &str, all: &[TerminationCondition]| {
-        format!("{{ {key} = [{}] }}", all.iter().map(|one| written(one, name)).collect::<Vec<_>>().join(", "))
-    };
-    let (key, argument) = match (condition, condition.argument()) {
-        (TerminationCondition::Any(all), _) => return each("any", all),
-        (TerminationCondition::All(all), _) => return each("all", all),
-        (_, Some(argument)) => argument,
-        (_, None) => return String::new(),
-    };
-    let value = match argument {
-        Argument::Number(number) => number.to_string(),
-        Argument::Text(text) => format!("{text:?}"),
-        Argument::Agent(agent) => format!("{:?}", name(&agent)),
-        Argument::Truth(truth) => truth.to_string(),
-    };
-    format!("{{ {key} = {value} }}")
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::super::{Surroundings, parse};
-    use super::*;
     use crate::domain::ManagerType;
 
     const RACE: &str = "[group]\nname = \"race\"\nmanager_type = \"relay\"\nmembers = [\"ann\"]\nmax_rounds = 2\n\
@@ -184,9 +156,10 @@ mod tests {
     #[test]
     fn a_pattern_and_a_condition_that_are_added_can_be_written_down() {
         let group = read(RACE).unwrap().group;
-        assert_eq!((group.manager_type, group.max_rounds), (ManagerType::Relay, Some(2)));
-        let condition = group.terminate.unwrap().condition;
-        assert_eq!(written(&condition, &ToString::to_string), "{ any = [{ silent = 2 }, { speaker = \"ann\" }] }");
+        assert_eq!(group.manager_type, ManagerType::Relay);
+        assert_eq!(group.settings.value("max_rounds"), Some(&2.into()));
+        let written = group.settings.value("terminate").unwrap().to_string();
+        assert_eq!(written, "{ any = [{ silent = 2 }, { speaker = \"ann\" }] }");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! What an agent is made or changed to.
 
 use crate::cli::Failure;
-use crate::cli::setting::{self, Names};
-use crate::engine::wire::{AgentForm, Setting};
+use crate::cli::setting::Options;
+use crate::domain::Agent;
+use crate::engine::wire::AgentForm;
 
 /// What `agent create` is told.
 #[derive(Debug, clap::Args)]
@@ -28,33 +29,11 @@ pub struct Update {
 
 #[derive(Debug, clap::Args)]
 struct Common {
-    /// The model it runs on, PROVIDER/MODEL; none for the configuration's.
-    #[arg(long, value_name = "MODEL|none", value_parser = setting::model)]
-    model: Option<Setting<String>>,
     /// Who it is and how it speaks: the value of its block persona.
     #[arg(long, value_name = "TEXT")]
     persona: Option<String>,
-    /// What it does, for people and for other agents.
-    #[arg(long, value_name = "TEXT")]
-    description: Option<String>,
-    /// Its own system prompt; none for the default one.
-    #[arg(long, value_name = "TEXT|none", value_parser = setting::text)]
-    system: Option<Setting<String>>,
-    /// All tools beside the default ones, with commas; -NAME takes a default one away.
-    #[arg(long, value_name = "LIST|none", value_parser = setting::names, allow_hyphen_values = true)]
-    tools: Option<Names>,
-    /// All its labels, with commas.
-    #[arg(long, value_name = "LIST|none", value_parser = setting::names)]
-    tags: Option<Names>,
-    /// All tools a person decides on before they are called, with commas.
-    #[arg(long, value_name = "LIST|none", value_parser = setting::names)]
-    approvals: Option<Names>,
-    /// All agents of other groups it may write to, GROUP/NAME, with commas.
-    #[arg(long, value_name = "LIST|none", value_parser = setting::names)]
-    contacts: Option<Names>,
-    /// The most steps of one speech.
-    #[arg(long, value_name = "N|none", value_parser = setting::number)]
-    max_steps: Option<Setting<u32>>,
+    #[command(flatten)]
+    settings: Options<Agent>,
     /// The agent as one JSON object.
     #[arg(long)]
     json: bool,
@@ -90,17 +69,6 @@ impl Update {
 
 impl Common {
     fn form(self) -> AgentForm {
-        AgentForm {
-            name: None,
-            description: self.description,
-            model: self.model.unwrap_or_default(),
-            persona: self.persona,
-            system: self.system.unwrap_or_default(),
-            tools: self.tools.map(|Names(names)| names),
-            tags: self.tags.map(|Names(names)| names),
-            approvals: self.approvals.map(|Names(names)| names),
-            contacts: self.contacts.map(|Names(names)| names),
-            max_steps: self.max_steps.unwrap_or_default(),
-        }
+        AgentForm { name: None, persona: self.persona, settings: self.settings.changes }
     }
 }

@@ -7,7 +7,10 @@ use crate::domain::agent::is_name;
 use crate::domain::block::folded;
 use crate::domain::group::{MAX_MEMBERS, MAX_SHARED_BLOCKS};
 use crate::domain::pattern::shape::{Flaw, Inspector, Place, Shape};
-use crate::domain::{Agent, AgentId, Block, BlockId, Conversation, Group, GroupId, Job, ManagerType, Run};
+use crate::domain::setting::Kind;
+use crate::domain::{
+    Agent, AgentId, Block, BlockId, Configurable as _, Conversation, Group, GroupId, Job, ManagerType, Run,
+};
 
 pub(super) fn put_agent<R: Rows>(rows: &mut R, agent: &Agent) -> Result<(), Halt<R::Fault>> {
     if !is_name(&agent.name) {
@@ -16,6 +19,11 @@ pub(super) fn put_agent<R: Rows>(rows: &mut R, agent: &Agent) -> Result<(), Halt
     let same_name = rows.find::<Agent>(&agent.lookup().unwrap_or_default())?;
     if same_name.iter().any(|other| other.id != agent.id) {
         return refuse(format!("the group has an agent named {} already", agent.name));
+    }
+    for row in Agent::settings() {
+        if let Some(Err(text)) = (row.get)(agent).map(|value| row.check(&value)) {
+            return refuse(format!("agent {}: {text}", agent.name));
+        }
     }
     for contact in &agent.contacts {
         must::<Agent, R>(rows, contact.as_str(), "agent")?;
@@ -118,39 +126,25 @@ impl<R: Rows> Inspector<AgentId> for Refusal<'_, R> {
     }
 }
 
-/// The numbers are in range, and nothing is set that this manager type would not look at.
+/// Every value is one its setting takes, and nothing is set that this manager type would not look at.
 fn settings<F>(group: &Group) -> Result<(), Halt<F>> {
-    let (name, kind) = (&group.name, group.manager_type);
-    if group.sleeptime.as_ref().is_some_and(|sleeptime| sleeptime.every_turns == Some(0)) {
-        return refuse(format!("group {name}: every_turns is 1 or more"));
-    }
-    let numbers = [
-        ("max_turns", group.max_turns),
-        ("max_rounds", group.max_rounds),
-        ("wait_seconds", group.wait_seconds),
-        ("mail_per_minute", group.mail_per_minute),
-    ];
-    if let Some((key, _)) = numbers.into_iter().find(|(_, number)| *number == Some(0)) {
-        return refuse(format!("group {name}: {key} is 1 or more"));
-    }
-    let set = |key: &str| match key {
-        "max_turns" => group.max_turns.is_some(),
-        "termination_token" => group.termination_token.is_some(),
-        "allow_repeat" => group.allow_repeat,
-        "max_rounds" => group.max_rounds.is_some(),
-        _ => group.continue_order,
-    };
-    for key in ManagerType::special_settings() {
-        if set(key) && !kind.has_setting(key) {
-            let kinds = ManagerType::with_setting(key).join(" or ");
-            return refuse(format!("group {name}: {key} belongs to {kinds}, and this group is {}", kind.as_str()));
+    let (name, manager_type) = (&group.name, group.manager_type);
+    for row in Group::settings() {
+        let Some(value) = (row.get)(group).filter(|value| !value.is_blank() || matches!(row.kind, Kind::Word)) else {
+            continue;
+        };
+        if let Err(text) = row.check(&value) {
+            return refuse(format!("group {name}: {text}"));
         }
-    }
-    if group.termination_token.as_ref().is_some_and(|token| token.trim().is_empty()) {
-        return refuse(format!("group {name}: termination_token needs a word; leave it out for DONE!"));
-    }
-    if let Some(Err(text)) = group.terminate.as_ref().map(crate::domain::TerminationCondition::check) {
-        return refuse(format!("group {name}: {text}"));
+        // Who takes part is a matter of the shape.
+        if !row.kind.is_membership() && !manager_type.has_setting(row.key) {
+            let kinds = ManagerType::with_setting(row.key).join(" or ");
+            return refuse(format!(
+                "group {name}: {} belongs to {kinds}, and this group is {}",
+                row.key,
+                manager_type.as_str()
+            ));
+        }
     }
     let agents = group.agents();
     if let Some(id) = group.roles.keys().find(|id| !agents.contains(id)) {

@@ -7,6 +7,7 @@ mod agent;
 mod delete;
 mod group;
 mod people;
+mod settings;
 
 use super::TRIES;
 use crate::domain::{Actor, Agent, AgentId, Change, Commit, Group, GroupId};

@@ -8,12 +8,15 @@
 //! before everything else, so that neither side overwrites the other unseen.
 
 mod agent;
+#[cfg(test)]
+mod by_hand;
 mod draw;
 mod entry;
 pub mod group;
 pub mod known;
 mod names;
 pub mod pick;
+mod settings;
 
 use crossterm::event::KeyEvent;
 use ratatui::Frame;
@@ -22,7 +25,7 @@ use ratatui::layout::Rect;
 use super::Modal;
 use super::confirm::{Choice, Confirm};
 use super::models::Models;
-use crate::domain::{AgentId, Block, BlockId, GroupId, ManagerType};
+use crate::domain::{Agent, AgentId, Block, BlockId, Configurable as _, Group, GroupId, ManagerType, Setting};
 use crate::engine::wire::{Address, AgentForm, Fault, GroupForm, Reply, Request};
 use crate::tui::command::{Command, When};
 use crate::tui::effect::{Act, Cx};
@@ -122,7 +125,7 @@ impl Form {
     }
 
     /// The fields that are shown, with their place among all.
-    fn shown(&self) -> impl Iterator<Item = (usize, &Entry)> {
+    fn shown(&self) -> impl Iterator<Item = (usize, &Entry)> + Clone {
         let kind = self.kind();
         let shown = move |entry: &Entry| kind.is_none_or(|kind| group::shown(kind, entry.key));
         self.entries.iter().enumerate().filter(move |(_, entry)| shown(entry))
@@ -226,7 +229,8 @@ impl Form {
     fn field_of(&self, text: &str) -> Option<Key> {
         let text = text.to_lowercase();
         let said = |word: &str| word.chars().count() > 1 && text.contains(&word.to_lowercase());
-        let by_word = self.shown().flat_map(|(_, entry)| words(entry.key).iter().map(move |word| (entry.key, *word)));
+        let by_word =
+            self.shown().flat_map(|(_, entry)| self.words(entry.key).into_iter().map(move |word| (entry.key, word)));
         let by_word = by_word.filter(|(_, word)| said(word)).max_by_key(|(_, word)| word.len());
         let listed = || {
             let lists = self.shown().filter_map(|(_, entry)| Some((entry.key, entry.names()?.names())));
@@ -237,6 +241,18 @@ impl Form {
             (said("name") || said(&entry.text())).then_some(Key::Name)
         };
         by_word.map(|(key, _)| key).or_else(listed).or_else(name)
+    }
+
+    /// Words a sentence has that speaks of a field.
+    fn words(&self, key: Key) -> Vec<String> {
+        let group = matches!(self.subject, Subject::NewGroup | Subject::Group(..));
+        match key {
+            Key::ManagerType => vec!["manager_type".to_owned(), "manager type".to_owned()],
+            Key::Name => Vec::new(),
+            Key::Persona => vec!["persona".to_owned()],
+            Key::Setting(key) if group => Group::setting(key).map(Setting::named_by).unwrap_or_default(),
+            Key::Setting(key) => Agent::setting(key).map(Setting::named_by).unwrap_or_default(),
+        }
     }
 
     /// The persona is saved, perhaps merged with what an agent wrote meanwhile.
@@ -264,31 +280,6 @@ impl Form {
         ];
         let question = format!("Leave \"{}\" without saving?", self.title);
         cx.open(Confirm::new(question, choices));
-    }
-}
-
-/// Words a sentence has that speaks of a field.
-fn words(key: Key) -> &'static [&'static str] {
-    match key {
-        Key::ManagerType => &["manager_type", "manager type"],
-        Key::Name => &[],
-        Key::Description => &["description"],
-        Key::Manager => &["manager_agent", "manager agent"],
-        Key::Members => &["members", "member"],
-        Key::Background => &["background", "sleeptime.agents"],
-        Key::EveryTurns => &["every_turns", "every turns"],
-        Key::MaxTurns => &["max_turns", "max turns"],
-        Key::EndToken => &["termination_token", "termination token"],
-        Key::AllowRepeat => &["allow_repeat"],
-        Key::MaxRounds => &["max_rounds", "max rounds"],
-        Key::ContinueOrder => &["continue_order"],
-        Key::Status => &["status", "archived", "paused"],
-        Key::Persona => &["persona"],
-        Key::Model => &["model", "provider"],
-        Key::Tools => &["tools", "tool"],
-        Key::Approvals => &["approvals", "approval"],
-        Key::Contacts => &["contacts", "contact"],
-        Key::MaxSteps => &["max_steps", "max steps"],
     }
 }
 

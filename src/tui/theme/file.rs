@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use ratatui::style::{Color, Modifier, Style};
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeValue;
 
 use super::Theme;
+use crate::toml_file::{self, Fault, Lines, in_order};
 use crate::tui::text::{NAMED, Role, SPEAKERS};
 
 /// The themes compiled in, by name.
@@ -158,31 +159,34 @@ struct Layer {
     styles: Vec<(Role, Style)>,
 }
 
-/// A fault and the bytes it stands at.
-struct Fault(Range<usize>, String);
-
 impl Layer {
     fn parse(source: &Source) -> Result<Self, ThemeError> {
-        let located = |Fault(at, fault)| ThemeError::Fault {
+        let lines = Lines::of(&source.text);
+        let located = |Fault { at, text }| ThemeError::Fault {
             file: source.file.clone(),
-            line: line_of(&source.text, at.start),
-            fault,
+            line: lines.line(at),
+            fault: one_line(&text),
         };
-        let table = DeTable::parse(&source.text)
-            .map_err(|error| located(Fault(error.span().unwrap_or(0..0), one_line(error.message()))))?;
+        let table = toml_file::parse(&source.text).map_err(located)?;
         let mut layer = Self::default();
-        for (key, value) in table.get_ref() {
-            layer.entry(key.get_ref(), key.span(), value, &source.text).map_err(located)?;
+        for (key, value) in in_order(table.get_ref()) {
+            layer.entry(key.get_ref(), &key.span(), value, &lines).map_err(located)?;
         }
         Ok(layer)
     }
 
-    fn entry(&mut self, key: &str, at: Range<usize>, value: &Spanned<DeValue<'_>>, text: &str) -> Result<(), Fault> {
+    fn entry(
+        &mut self,
+        key: &str,
+        at: &Range<usize>,
+        value: &Spanned<DeValue<'_>>,
+        lines: &Lines,
+    ) -> Result<(), Fault> {
         match key {
             "inherits" => {
                 let name =
                     value.get_ref().as_str().ok_or_else(|| fault(value, "`inherits` wants the name of a theme"))?;
-                self.inherits = Some((name.to_owned(), line_of(text, at.start)));
+                self.inherits = Some((name.to_owned(), lines.line(at.start)));
             }
             "background" => self.background = Some(colour(value)?),
             "speakers" => {
@@ -202,7 +206,7 @@ impl Layer {
                     let key = one_line(key);
                     let message =
                         format!("there is no role `{key}`: use one of {known}speakers, background or inherits");
-                    return Err(Fault(at, message));
+                    return Err(Fault::at(at, message));
                 };
                 self.styles.push((*role, style(value)?));
             }
@@ -223,15 +227,11 @@ impl Layer {
 }
 
 fn fault(value: &Spanned<DeValue<'_>>, message: &str) -> Fault {
-    Fault(value.span(), message.to_owned())
+    Fault::at(&value.span(), message)
 }
 
 fn one_line(text: &str) -> String {
     crate::tui::text::clean::clean_line(text).into_owned()
-}
-
-fn line_of(text: &str, at: usize) -> usize {
-    1 + text.bytes().take(at).filter(|b| *b == b'\n').count()
 }
 
 /// A colour alone, or a table of `fg`, `bg` and modifiers.
@@ -240,7 +240,7 @@ fn style(value: &Spanned<DeValue<'_>>) -> Result<Style, Fault> {
         return Ok(Style::new().fg(colour(value)?));
     };
     let mut style = Style::new();
-    for (key, entry) in table {
+    for (key, entry) in in_order(table) {
         let name = key.get_ref().as_ref();
         if name == "fg" {
             style = style.fg(colour(entry)?);
@@ -252,7 +252,7 @@ fn style(value: &Spanned<DeValue<'_>>) -> Result<Style, Fault> {
         } else {
             let known = MODIFIERS.map(|(known, _)| known).join(", ");
             let name = one_line(name);
-            return Err(Fault(key.span(), format!("a style has no `{name}`: use fg, bg, {known}")));
+            return Err(Fault::at(&key.span(), format!("a style has no `{name}`: use fg, bg, {known}")));
         }
     }
     Ok(style)

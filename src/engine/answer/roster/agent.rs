@@ -1,15 +1,12 @@
 //! What a form makes of an agent.
 
 use super::people::{People, guess};
-use crate::domain::block::DEFAULT_LIMIT;
-use crate::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Change, Editor, GroupId, Revision, Rule};
+use super::settings;
+use crate::domain::block::{DEFAULT_LIMIT, PERSONA, PERSONA_IS_FOR};
+use crate::domain::setting::Kind;
+use crate::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Change, Editor, GroupId, Revision, Value};
 use crate::engine::Engine;
-use crate::engine::wire::{AgentForm, Fault, Setting};
-
-/// The label of the block that says who an agent is.
-const PERSONA: &str = "persona";
-/// What that block is for: the agent itself reads it.
-const PERSONA_IS_FOR: &str = "Who you are and how you speak";
+use crate::engine::wire::{AgentForm, Fault};
 
 /// The changes that make the agent; it joins the members, or those in the background where its group has no members.
 pub(super) fn created(
@@ -49,45 +46,39 @@ fn fill(engine: &Engine, people: &People, agent: &mut Agent, form: &AgentForm) -
     if let Some(name) = &form.name {
         agent.name.clone_from(name);
     }
-    if let Some(description) = &form.description {
-        agent.description.clone_from(description);
-    }
-    if let Setting::Set(model) = &form.model {
-        engine.models.get(model).map_err(|fault| Fault::new(fault.text))?;
-    }
-    agent.model = form.model.clone().over(agent.model.take());
-    agent.system = form.system.clone().over(agent.system.take());
-    agent.max_steps = form.max_steps.over(agent.max_steps).filter(|most| *most > 0);
-    if let Some(tags) = &form.tags {
-        agent.tags.clone_from(tags);
-    }
-    if let Some(tools) = &form.tools {
-        for tool in tools {
-            known(engine, tool.strip_prefix('-').unwrap_or(tool))?;
+    settings::known::<Agent>(&form.settings)?;
+    let persona = people.block(agent, PERSONA).map(|block| block.id.clone());
+    let persona = persona.filter(|id| agent.blocks.contains(id));
+    let resolve = |agent: &Agent, kind: Kind, value: Value| match kind {
+        Kind::Model => {
+            let Value::Text(name) = &value else { return Ok(value) };
+            engine.models.get(name).map_err(|fault| Fault::new(fault.text))?;
+            Ok(value)
         }
-        agent.tools.clone_from(tools);
-    }
-    if let Some(approvals) = &form.approvals {
-        agent.rules.retain(|rule| !matches!(rule, Rule::RequiresApproval { .. }));
-        for tool in approvals {
-            known(engine, tool)?;
-            let rule = Rule::RequiresApproval { tool_name: tool.clone() };
-            if !agent.rules.contains(&rule) {
-                agent.rules.push(rule);
-            }
+        Kind::Tools | Kind::Approvals => {
+            let plain = |tool: &str| match kind {
+                Kind::Tools => tool.strip_prefix('-').unwrap_or(tool).to_owned(),
+                _ => tool.to_owned(),
+            };
+            value.names().into_iter().try_for_each(|tool| known(engine, &plain(tool)))?;
+            Ok(value)
         }
-    }
-    if let Some(contacts) = &form.contacts {
-        agent.contacts.clear();
-        for name in contacts {
-            let id = &people.by_full_name(name)?.id;
+        Kind::Contacts => value.try_map_names(&mut |name| {
+            let id = &people.by_full_name(&name)?.id;
             if *id == agent.id {
                 return Err(Fault::new(format!("{name} is the agent itself; a contact is an agent of another group")));
             }
-            if !agent.contacts.contains(id) {
-                agent.contacts.push(id.clone());
-            }
+            Ok(id.0.clone())
+        }),
+        Kind::Blocks => {
+            value.try_map_names(&mut |label| people.readable(agent, &label).map(|block| block.id.0.clone()))
         }
+        _ => Ok(value),
+    };
+    settings::change(agent, &form.settings, |_| true, &resolve)?;
+    // Its persona is no block it is given or loses by name.
+    if let Some(persona) = persona.filter(|id| !agent.blocks.contains(id)) {
+        agent.blocks.insert(0, persona);
     }
     Ok(())
 }

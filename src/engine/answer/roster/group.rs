@@ -4,8 +4,10 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::people::People;
-use crate::domain::{Agent, AgentId, Change, Group, GroupId, Ids, Sleeptime};
-use crate::engine::wire::{Fault, GroupForm, Setting};
+use super::settings;
+use crate::domain::setting::{Kind, Reference};
+use crate::domain::{Agent, AgentId, Change, Group, GroupId, Ids, Value};
+use crate::engine::wire::{Fault, GroupForm};
 
 /// The changes that make the group, and the agents of its that it names and that are not there yet.
 pub(super) fn created(people: &People, ids: &Ids, id: &GroupId, form: &GroupForm) -> Result<Vec<Change>, Fault> {
@@ -68,22 +70,24 @@ fn fill(
     form: &GroupForm,
     who: &dyn Fn(&str) -> Result<AgentId, Fault>,
 ) -> Result<(), Fault> {
-    let all = |names: &[String]| names.iter().map(|name| who(name)).collect::<Result<Vec<AgentId>, Fault>>();
-    set(&mut group.name, form.name.as_ref());
-    set(&mut group.description, form.description.as_ref());
-    set(&mut group.manager_type, form.manager_type.as_ref());
-    set(&mut group.status, form.status.as_ref());
-    set(&mut group.allow_repeat, form.allow_repeat.as_ref());
-    set(&mut group.continue_order, form.continue_order.as_ref());
-    group.max_turns = counted(form.max_turns, group.max_turns);
-    group.max_rounds = counted(form.max_rounds, group.max_rounds);
-    group.wait_seconds = counted(form.wait_seconds, group.wait_seconds);
-    group.mail_per_minute = counted(form.mail_per_minute, group.mail_per_minute);
-    group.termination_token = form.termination_token.clone().over(group.termination_token.take());
-    if let Some(members) = &form.members {
-        group.members = all(members)?;
+    settings::known::<Group>(&form.settings)?;
+    if let Some(name) = &form.name {
+        group.name.clone_from(name);
     }
-    for id in all(&form.add)? {
+    if let Some(manager_type) = form.manager_type {
+        group.manager_type = manager_type;
+    }
+    let resolve = |group: &Group, kind: Kind, value: Value| match kind.refers_to() {
+        None | Some(Reference::Contact) => Ok(value),
+        Some(Reference::Joining) => value.try_map_names(&mut |name| who(&name).map(|id| id.0)),
+        Some(Reference::Inside) => value.try_map_names(&mut |name| names.here(group, &name).map(|id| id.0)),
+        Some(Reference::Block) => {
+            value.try_map_names(&mut |label| names.people.shareable(group, &label).map(|block| block.id.0.clone()))
+        }
+    };
+    settings::change(group, &form.settings, Kind::is_membership, &resolve)?;
+    for name in &form.add {
+        let id = who(name)?;
         if !group.members.contains(&id) {
             group.members.push(id);
         }
@@ -91,47 +95,10 @@ fn fill(
     for name in &form.remove {
         leave(names, group, name)?;
     }
-    if let Some(manager) = &form.manager_agent {
-        group.manager_agent = Some(who(manager)?);
-    }
-    if let Some(background) = &form.background {
-        let every_turns = group.sleeptime.take().and_then(|policy| policy.every_turns);
-        let agents = all(background)?;
-        group.sleeptime = (!agents.is_empty()).then_some(Sleeptime { agents, every_turns });
-    }
-    match (&mut group.sleeptime, form.every_turns) {
-        (Some(policy), every) => policy.every_turns = counted(every, policy.every_turns),
-        (None, Setting::Set(1..)) => {
-            let text = format!("nobody works in the background of {}; name background agents, too", group.name);
-            return Err(Fault::new(text));
-        }
-        (None, _) => {}
-    }
+    settings::change(group, &form.settings, |kind| !kind.is_membership(), &resolve)?;
     let agents: Vec<AgentId> = group.agents().into_iter().cloned().collect();
-    for (name, role) in &form.roles {
-        let id = names.here(group, name)?;
-        match role.trim() {
-            "" => group.roles.remove(&id),
-            role => group.roles.insert(id, role.to_owned()),
-        };
-    }
     group.roles.retain(|id, _| agents.contains(id));
-    group.terminate = match form.terminate.clone() {
-        Setting::Set(terminate) => Some(terminate.try_with_speakers(&mut |AgentId(name)| names.here(group, &name))?),
-        other => other.over(group.terminate.take()),
-    };
     sound(group, &|id| names.name(id)).map_err(Fault::new)
-}
-
-fn set<T: Clone>(to: &mut T, from: Option<&T>) {
-    if let Some(from) = from {
-        to.clone_from(from);
-    }
-}
-
-/// A number of zero is none.
-fn counted(setting: Setting<u32>, before: Option<u32>) -> Option<u32> {
-    setting.over(before).filter(|number| *number > 0)
 }
 
 fn leave(names: &Names<'_>, group: &mut Group, name: &str) -> Result<(), Fault> {

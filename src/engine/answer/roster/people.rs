@@ -1,7 +1,7 @@
 //! The groups, agents and blocks there are, and what people call them.
 
-use crate::agentfile::team::nearest;
-use crate::domain::{Agent, AgentId, Block, Group, GroupId};
+use crate::domain::block::folded;
+use crate::domain::{Agent, AgentId, Block, BlockOwner, Group, GroupId, nearest};
 use crate::engine::wire::Fault;
 use crate::store::Store;
 
@@ -41,9 +41,51 @@ impl People {
     }
 
     pub fn block(&self, agent: &Agent, label: &str) -> Option<&Block> {
-        let label = crate::domain::block::folded(label);
-        let owner = crate::domain::BlockOwner::Agent(agent.id.clone());
-        self.blocks.iter().find(|block| block.owner == owner && crate::domain::block::folded(&block.label) == label)
+        let label = folded(label);
+        let owner = BlockOwner::Agent(agent.id.clone());
+        self.blocks.iter().find(|block| block.owner == owner && folded(&block.label) == label)
+    }
+
+    /// The block of this label that the group may share: one it shares already, its own, or one of its agents'.
+    pub fn shareable(&self, group: &Group, label: &str) -> Result<&Block, Fault> {
+        let rank = |block: &Block| match &block.owner {
+            _ if group.shared_blocks.contains(&block.id) => Some(0),
+            BlockOwner::Group(id) => (*id == group.id).then_some(1),
+            BlockOwner::Agent(id) => self.is_home(&group.id, id).then_some(2),
+        };
+        self.labelled(label, &group.name, rank)
+    }
+
+    /// The block of this label that the agent may have: one it has already, its own, one of its home group's, or one
+    /// of an agent there.
+    pub fn readable(&self, agent: &Agent, label: &str) -> Result<&Block, Fault> {
+        let rank = |block: &Block| match &block.owner {
+            _ if agent.blocks.contains(&block.id) => Some(0),
+            BlockOwner::Agent(id) if *id == agent.id => Some(1),
+            BlockOwner::Group(id) => (*id == agent.group).then_some(2),
+            BlockOwner::Agent(id) => self.is_home(&agent.group, id).then_some(3),
+        };
+        let home = self.groups.iter().find(|group| group.id == agent.group);
+        self.labelled(label, home.map_or("the group", |home| &home.name), rank)
+    }
+
+    fn is_home(&self, group: &GroupId, agent: &AgentId) -> bool {
+        self.agents.iter().any(|one| one.id == *agent && one.group == *group)
+    }
+
+    /// The block of this label of the least rank.
+    fn labelled(&self, label: &str, group: &str, rank: impl Fn(&Block) -> Option<u8>) -> Result<&Block, Fault> {
+        let ranked: Vec<(u8, &Block)> =
+            self.blocks.iter().filter_map(|block| rank(block).map(|rank| (rank, block))).collect();
+        let wanted = folded(label);
+        let found = ranked.iter().filter(|(_, block)| folded(&block.label) == wanted);
+        if let Some((_, block)) = found.min_by_key(|(rank, _)| *rank) {
+            return Ok(block);
+        }
+        let mut labels: Vec<String> = ranked.iter().map(|(_, block)| block.label.clone()).collect();
+        labels.sort_unstable();
+        labels.dedup();
+        Err(Fault::new(format!("{group} has no block {label:?}; {}", guess(label, &labels))))
     }
 
     /// `group/name`.

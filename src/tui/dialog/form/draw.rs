@@ -170,7 +170,7 @@ impl Form {
         if let Some((None, text)) = &self.fault {
             return fault_rows(text, cells, look);
         }
-        let about = self.entry(self.at).map_or("", |entry| entry.about);
+        let about = self.entry(self.at).map_or("", |entry| entry.about.as_str());
         wrap(&[Span::new(about, Role::Dim)], &Shape::plain(cells))
     }
 

@@ -10,23 +10,9 @@ use crate::tui::field::Field;
 pub(super) enum Key {
     ManagerType,
     Name,
-    Description,
-    Manager,
-    Members,
-    Background,
-    EveryTurns,
-    MaxTurns,
-    EndToken,
-    AllowRepeat,
-    MaxRounds,
-    ContinueOrder,
-    Status,
     Persona,
-    Model,
-    Tools,
-    Approvals,
-    Contacts,
-    MaxSteps,
+    /// The setting of this key.
+    Setting(&'static str),
 }
 
 /// What stands in a field.
@@ -61,7 +47,7 @@ pub(super) struct Entry {
     pub key: Key,
     pub label: &'static str,
     /// What it is for; stands below the form while the field has the focus.
-    pub about: &'static str,
+    pub about: String,
     /// What stands in it while nothing is said.
     pub empty: String,
     pub value: Value,
@@ -70,8 +56,14 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub fn new(key: Key, label: &'static str, value: Value, empty: impl Into<String>, about: &'static str) -> Self {
-        Self { key, label, about, empty: empty.into(), first: value.clone(), value }
+    pub fn new(
+        key: Key,
+        label: &'static str,
+        value: Value,
+        empty: impl Into<String>,
+        about: impl Into<String>,
+    ) -> Self {
+        Self { key, label, about: about.into(), empty: empty.into(), first: value.clone(), value }
     }
 
     /// Whether something else stands in it than at first.
@@ -86,21 +78,6 @@ impl Entry {
             Value::Line(field) | Value::Number(field) => field.text().trim().to_owned(),
             Value::Switch(_) | Value::Choice { .. } | Value::Names(_) | Value::Fixed(_) => String::new(),
         }
-    }
-
-    /// The number; `None` where nothing is said.
-    pub fn number(&self) -> Result<Option<u32>, (Key, String)> {
-        let text = self.text();
-        if text.is_empty() {
-            return Ok(None);
-        }
-        let fault = || (self.key, format!("{text} is no number here: write one such as 3, or nothing"));
-        text.parse().map(Some).map_err(|_| fault())
-    }
-
-    /// Yes or no.
-    pub fn is_on(&self) -> bool {
-        matches!(self.value, Value::Switch(true))
     }
 
     /// The list, in a field of names.

@@ -35,3 +35,15 @@ pub(super) fn tools(agent: &Agent, model: &Model) -> Vec<Candidate> {
     let about = |name: &str| if DEFAULT_TOOLS.contains(&name) { "usual" } else { "" };
     names.into_iter().map(|name| Candidate { name: name.to_owned(), about: about(name).to_owned() }).collect()
 }
+
+/// Tools that can be asked for: more than the usual, or the usual taken away.
+pub(super) fn more_tools(agent: &Agent, model: &Model) -> Vec<Candidate> {
+    let usual = |name: &str| DEFAULT_TOOLS.contains(&name);
+    let more = tools(agent, model).into_iter().filter(|tool| !usual(&tool.name));
+    let less = DEFAULT_TOOLS.map(|name| Candidate { name: format!("-{name}"), about: "takes it away".to_owned() });
+    let about = |tool: Candidate| {
+        let background = BACKGROUND_TOOLS.contains(&tool.name.as_str());
+        Candidate { about: if background { "usual in the background".to_owned() } else { tool.about }, ..tool }
+    };
+    more.map(about).chain(less).collect()
+}

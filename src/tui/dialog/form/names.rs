@@ -30,6 +30,20 @@ pub(super) struct Kind {
     pub other: Option<&'static str>,
     /// What stands behind such a name in the list.
     pub unknown: &'static str,
+    /// What is told where nothing has the name that is typed and none can be made.
+    pub missing: &'static str,
+}
+
+impl Kind {
+    /// A list of names, each one that is known.
+    pub const LIST: Self = Self {
+        one: false,
+        roles: false,
+        title: "",
+        other: None,
+        unknown: "",
+        missing: "Nobody is called that; n in the agents makes an agent.",
+    };
 }
 
 /// The list.
@@ -137,7 +151,7 @@ impl Names {
     fn open(&mut self) {
         let listed = |one: &Candidate| self.items.iter().any(|item| item.name == one.name);
         let free = self.candidates.iter().filter(|one| !listed(one)).cloned().collect();
-        self.picker = Some(Picker::new(self.kind.title, self.kind.other, free));
+        self.picker = Some(Picker::new(self.kind.title, self.kind.other, free).missing(self.kind.missing));
     }
 
     /// A name was picked: it comes to the end, or in the place of the only one.

@@ -4,6 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
+use super::names::Kind;
 use crate::domain::agent::is_name;
 use crate::tui::dialog::frame_box;
 use crate::tui::field::Field;
@@ -34,6 +35,8 @@ pub struct Picker {
     title: String,
     /// What a name that is not in the list is called: `new agent`; none where only the list counts.
     other: Option<&'static str>,
+    /// What is told where nothing is found and only the list counts.
+    missing: &'static str,
     candidates: Vec<Candidate>,
     typed: Field,
     selected: usize,
@@ -54,7 +57,14 @@ impl Picker {
     /// A list to pick from; a name that is not in it is offered as `other`, where there is such a thing.
     #[must_use]
     pub fn new(title: impl Into<String>, other: Option<&'static str>, candidates: Vec<Candidate>) -> Self {
-        Self { title: title.into(), other, candidates, typed: Field::line(""), selected: 0 }
+        let missing = Kind::LIST.missing;
+        Self { title: title.into(), other, missing, candidates, typed: Field::line(""), selected: 0 }
+    }
+
+    /// The same with what is told where nothing is found.
+    #[must_use]
+    pub fn missing(self, missing: &'static str) -> Self {
+        Self { missing, ..self }
     }
 
     /// What is typed, without blanks around it.
@@ -139,7 +149,7 @@ impl Picker {
             let text = match self.other {
                 Some(_) if self.wanted().is_empty() => "Type a name.",
                 Some(_) => "That is no name: use letters, digits, - and _.",
-                None => "Nobody is called that; n in the agents makes an agent.",
+                None => self.missing,
             };
             put(buffer, (x, inside.y + 2), room, text, Role::Dim, theme);
         }

@@ -1,0 +1,129 @@
+//! The JSON schema of team files, for editors: what each table may have, from the same tables that read them.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::keys::{Shape, Table};
+use super::settings::{ROLE, mentioned, requested};
+use crate::domain::setting::Kind;
+use crate::domain::{Configurable as _, Group, ManagerType};
+
+/// What a name of a group or an agent looks like.
+const NAME: &str = r"^[^\s/@]+$";
+/// The name of an agent of another group.
+const FULL_NAME: &str = r"^[^\s/@]+/[^\s/@]+$";
+/// Anything that is not blank.
+const WORDS: &str = r"\S";
+/// The name of a model.
+const MODEL: &str = r"^(offline|[^\s/]+/.+)$";
+
+/// The schema, JSON Schema 2020-12. `tools` are the tools there are, beyond those every agent has by default.
+#[must_use]
+pub fn schema(tools: &[&str]) -> Json {
+    let top = table(Table::Top, tools);
+    let inside = Table::ALL.into_iter().filter(|one| *one != Table::Top);
+    let tables: Map<String, Json> = inside.map(|one| (one.name().to_owned(), table(one, tools))).collect();
+    let mut schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Nightdesk team file",
+        "description": "A group, its agents and its memory blocks.",
+    });
+    if let (Some(all), Json::Object(top)) = (schema.as_object_mut(), top) {
+        all.extend(top);
+        all.insert("$defs".to_owned(), tables.into());
+    }
+    schema
+}
+
+fn table(table: Table, tools: &[&str]) -> Json {
+    let property = |field: super::keys::Field| {
+        let mut shape = shape(field.shape, tools);
+        if let Some(object) = shape.as_object_mut() {
+            object.insert("description".to_owned(), field.doc.into());
+        }
+        (field.key.to_owned(), shape)
+    };
+    let properties: Map<String, Json> = table.fields().into_iter().map(property).collect();
+    let mut all = json!({ "type": "object", "additionalProperties": false, "properties": properties });
+    let more = match table {
+        Table::Top => json!({ "required": ["group"] }),
+        Table::Group => json!({ "required": ["name"], "allOf": ManagerType::ALL.map(belongings) }),
+        Table::Sleeptime => json!({ "required": ["agents"] }),
+        Table::Terminate => json!({ "minProperties": 1, "maxProperties": 1 }),
+        Table::Block => json!({ "required": ["label"] }),
+        Table::Agent => json!({ "required": ["name"], "not": { "required": ["system", "system_file"] } }),
+        Table::Rule => json!({ "required": ["type", "tool_name"] }),
+    };
+    if let (Some(all), Json::Object(more)) = (all.as_object_mut(), more) {
+        all.extend(more);
+    }
+    all
+}
+
+/// What a group of this type has to have and may not have.
+fn belongings(kind: ManagerType) -> Json {
+    let rows = || Group::settings().iter().filter(|row| row.table().is_none());
+    let foreign = rows().filter(|row| !kind.has_setting(row.key));
+    let foreign: Map<String, Json> = foreign.map(|row| (row.key.to_owned(), Json::Bool(false))).collect();
+    let needed = rows().filter(|row| row.kind.is_membership() && kind.has_setting(row.key)).map(|row| row.key);
+    let needed: Vec<&str> = needed.chain(kind.needs_background().then_some("sleeptime")).collect();
+    let is = json!({ "properties": { "manager_type": { "const": kind.as_str() } } });
+    // A group that does not say is a round robin.
+    let says = if kind == ManagerType::RoundRobin { json!({}) } else { json!({ "required": ["manager_type"] }) };
+    json!({ "if": { "allOf": [is, says] }, "then": { "properties": foreign, "required": needed } })
+}
+
+fn shape(shape: Shape, tools: &[&str]) -> Json {
+    match shape {
+        Shape::Value(kind) => value(kind, tools),
+        Shape::Name => json!({ "type": "string", "pattern": NAME }),
+        Shape::Label => json!({ "type": "string", "pattern": WORDS }),
+        Shape::File => json!({ "type": "string" }),
+        Shape::ManagerType => json!({ "enum": ManagerType::ALL.map(ManagerType::as_str), "default": "round_robin" }),
+        Shape::RuleType => json!({ "const": super::rules::APPROVAL }),
+        Shape::Tool => json!({ "enum": mentioned(tools) }),
+        Shape::Total => json!({ "type": "integer", "minimum": 1 }),
+        Shape::True => json!({ "const": true }),
+        Shape::Conditions => json!({ "type": "array", "minItems": 1, "items": reference(Table::Terminate) }),
+        Shape::One(table) => reference(table),
+        Shape::Each(table) => json!({ "type": "array", "items": reference(table) }),
+    }
+}
+
+fn reference(table: Table) -> Json {
+    json!({ "$ref": format!("#/$defs/{}", table.name()) })
+}
+
+fn list(items: &Json) -> Json {
+    json!({ "type": "array", "uniqueItems": true, "items": items })
+}
+
+fn value(kind: Kind, tools: &[&str]) -> Json {
+    match kind {
+        Kind::Count => json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX }),
+        Kind::Number { from, to } => json!({ "type": "number", "minimum": from, "maximum": to }),
+        Kind::Word => json!({ "type": "string", "pattern": WORDS }),
+        Kind::Sentence | Kind::Text | Kind::Agent => json!({ "type": "string" }),
+        Kind::Model => json!({ "type": "string", "pattern": MODEL }),
+        Kind::Switch => json!({ "type": "boolean" }),
+        Kind::Choice(all) => {
+            let names: Vec<&str> = all().into_iter().map(|(name, _)| name).collect();
+            json!({ "enum": names })
+        }
+        Kind::Labels => json!({ "type": "array", "items": { "type": "string", "pattern": WORDS } }),
+        Kind::Tools => {
+            let asked = requested(tools);
+            let removed = asked.iter().map(|name| format!("-{name}"));
+            let all: Vec<String> = asked.iter().map(|name| (*name).to_owned()).chain(removed).collect();
+            json!({ "type": "array", "items": { "enum": all } })
+        }
+        Kind::Approvals => json!({ "type": "array", "items": reference(Table::Rule) }),
+        Kind::Contacts => list(&json!({ "type": "string", "pattern": FULL_NAME })),
+        Kind::Blocks => list(&json!({ "type": "string" })),
+        Kind::Agents => json!({ "type": "array", "uniqueItems": true, "minItems": 1, "items": { "type": "string" } }),
+        Kind::Conditions => reference(Table::Terminate),
+        Kind::Roles => {
+            let role = json!({ "type": "string", "pattern": WORDS, "maxLength": ROLE });
+            json!({ "type": "object", "additionalProperties": role })
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! `nightdesk schema`: the JSON schema of team files.
+
+use super::print::Out;
+use super::{Exit, Failure};
+use crate::agentfile::team;
+use crate::tools::Toolbox;
+
+/// Prints it.
+pub fn schema(out: &mut Out) -> Result<Exit, Failure> {
+    let tools = Toolbox::default().names();
+    let tools: Vec<&str> = tools.iter().map(String::as_str).collect();
+    out.line(&format!("{:#}", team::schema(&tools)))?;
+    Ok(Exit::Done)
+}

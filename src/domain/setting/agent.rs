@@ -1,0 +1,165 @@
+//! The settings of an agent. Its persona is not among them: that is the value of a block.
+
+use super::value::{Value, count, line, listed, names, number, text};
+use super::{Kind, Setting, row};
+use crate::domain::{Agent, AgentId, Rule};
+
+/// Every setting of an agent, in the order in which they are shown.
+pub const SETTINGS: &[Setting<Agent>] = &[
+    Setting {
+        doc: "What it does: other agents read it before they write to it or choose it.",
+        default: "a sentence for people and other agents",
+        ..row(
+            "description",
+            "What it does",
+            Kind::Sentence,
+            |agent| Some(agent.description.as_str().into()),
+            |agent, value| line(&mut agent.description, value),
+        )
+    },
+    Setting {
+        words: &["provider"],
+        doc: "The model it runs on, provider/model. Without one it uses what the configuration says.",
+        default: "the configuration's",
+        ..row(
+            "model",
+            "Model",
+            Kind::Model,
+            |agent| agent.model.as_deref().map(Value::from),
+            |agent, value| text(&mut agent.model, value),
+        )
+    },
+    Setting {
+        file_key: Some("system_file"),
+        noun: Some("system prompt"),
+        words: &["system prompt"],
+        doc: "Its own system prompt, instead of the default one.",
+        default: "the default one",
+        ..row(
+            "system",
+            "System prompt",
+            Kind::Text,
+            |agent| agent.system.as_deref().map(Value::from),
+            |agent, value| text(&mut agent.system, value),
+        )
+    },
+    Setting {
+        doc: "Blocks it reads and may edit beside its persona and those the group shares, by label.",
+        default: "none of its own",
+        ..row(
+            "blocks",
+            "Blocks",
+            Kind::Blocks,
+            |agent| listed(&agent.blocks),
+            |agent, value| {
+                agent.blocks = names(value)?.iter().map(|id| id.as_str().into()).collect();
+                Ok(())
+            },
+        )
+    },
+    Setting {
+        doc: "Tools beyond the usual ones; a name with a minus before it takes a usual one away.",
+        default: "the usual ones",
+        ..row(
+            "tools",
+            "Tools",
+            Kind::Tools,
+            |agent| listed(&agent.tools),
+            |agent, value| {
+                agent.tools = names(value)?;
+                Ok(())
+            },
+        )
+    },
+    Setting {
+        place: Some(("rule", "tool_name")),
+        old_flag: Some("approvals"),
+        noun: Some("approval for"),
+        words: &["approvals", "approval"],
+        doc: "Tools it may call only after you said yes.",
+        default: "no tool",
+        ..row(
+            "require_approval",
+            "Needs your yes",
+            Kind::Approvals,
+            |agent| listed(agent.rules.iter().map(|Rule::RequiresApproval { tool_name }| tool_name)),
+            |agent, value| {
+                let asked = names(value)?;
+                agent.rules.retain(|rule| !matches!(rule, Rule::RequiresApproval { .. }));
+                agent.rules.extend(asked.into_iter().map(|tool_name| Rule::RequiresApproval { tool_name }));
+                Ok(())
+            },
+        )
+    },
+    Setting {
+        doc: "Agents of other groups it may write to, group/name.",
+        default: "nobody outside its group",
+        ..row(
+            "contacts",
+            "Contacts",
+            Kind::Contacts,
+            |agent| listed(&agent.contacts),
+            |agent, value| {
+                agent.contacts = names(value)?.into_iter().map(AgentId).collect();
+                Ok(())
+            },
+        )
+    },
+    Setting {
+        doc: "Free labels, by which other agents may write to all that have one.",
+        ..row(
+            "tags",
+            "Tags",
+            Kind::Labels,
+            |agent| listed(&agent.tags),
+            |agent, value| {
+                agent.tags = names(value)?;
+                Ok(())
+            },
+        )
+    },
+    Setting {
+        doc: "The most steps of one speech: a step is one call of the model with its tool calls.",
+        default: "50",
+        ..row(
+            "max_steps",
+            "Max steps",
+            Kind::Count,
+            |agent| agent.max_steps.map(Value::Count),
+            |agent, value| count(&mut agent.max_steps, value),
+        )
+    },
+    Setting {
+        doc: "The sampling temperature, 0 to 2: the higher, the more varied.",
+        default: "the model's own",
+        ..row(
+            "temperature",
+            "Temperature",
+            Kind::Number { from: 0.0, to: 2.0 },
+            |agent| agent.temperature.map(Value::Number),
+            |agent, value| number(&mut agent.temperature, value),
+        )
+    },
+    Setting {
+        doc: "The most tokens of one answer of the model.",
+        default: "the model's own",
+        ..row(
+            "max_tokens",
+            "Max tokens",
+            Kind::Count,
+            |agent| agent.max_tokens.map(Value::Count),
+            |agent, value| count(&mut agent.max_tokens, value),
+        )
+    },
+    #[cfg(test)]
+    Setting {
+        doc: "A setting of the tests only.",
+        ..row(
+            "probe",
+            "Probe",
+            Kind::Count,
+            |agent| agent.probe.map(Value::Count),
+            |agent, value| count(&mut agent.probe, value),
+        )
+    },
+];

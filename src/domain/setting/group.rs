@@ -1,0 +1,265 @@
+//! The settings of a group.
+
+use std::collections::BTreeMap;
+
+use super::value::{Put, Value, count, line, listed, names, switch, text};
+use super::{Kind, Setting, row};
+use crate::domain::AgentId;
+use crate::domain::group::{DEFAULT_EVERY_TURNS, Group, GroupStatus, Sleeptime};
+
+/// Every setting of a group, in the order in which they are shown.
+pub const SETTINGS: &[Setting<Group>] = &[
+    Setting {
+        doc: "What the group is for. Its agents read it at each turn.",
+        default: "a sentence its agents read",
+        ..row(
+            "description",
+            "What it is for",
+            Kind::Sentence,
+            |group| Some(group.description.as_str().into()),
+            |group, value| line(&mut group.description, value),
+        )
+    },
+    Setting {
+        flag: Some("manager"),
+        doc: "The agent that orchestrates or answers; it is no member.",
+        default: "choose one",
+        ..row(
+            "manager_agent",
+            "Manager agent",
+            Kind::Agent,
+            |group| group.manager_agent.as_ref().map(|id| id.as_str().into()),
+            |group, value| {
+                let mut name = None;
+                text(&mut name, value)?;
+                group.manager_agent = name.map(AgentId);
+                Ok(())
+            },
+        )
+    },
+    Setting {
+        flag: Some("member"),
+        doc: "Who speaks, in this order.",
+        default: "add an agent",
+        ..row(
+            "members",
+            "Members",
+            Kind::Agents,
+            |group| listed(&group.members),
+            |group, value| {
+                group.members = names(value)?.into_iter().map(AgentId).collect();
+                Ok(())
+            },
+        )
+    },
+    Setting {
+        place: Some(("sleeptime", "agents")),
+        noun: Some("in the background"),
+        words: &["sleeptime.agents"],
+        doc: "Agents that work on the group's memory between turns and say nothing in the conversation.",
+        default: "add an agent",
+        ..row(
+            "background",
+            "Background",
+            Kind::Agents,
+            |group| listed(group.sleeptime.iter().flat_map(|policy| &policy.agents)),
+            background,
+        )
+    },
+    Setting {
+        place: Some(("sleeptime", "every_turns")),
+        doc: "The background agents work after so many turns.",
+        default: "5",
+        in_effect: |group| {
+            let policy = group.sleeptime.as_ref()?;
+            Some(policy.every_turns.unwrap_or(DEFAULT_EVERY_TURNS).into())
+        },
+        ..row(
+            "every_turns",
+            "Every turns",
+            Kind::Count,
+            |group| group.sleeptime.as_ref()?.every_turns.map(Value::Count),
+            every_turns,
+        )
+    },
+    Setting {
+        doc: "The most speeches of one turn.",
+        default: "as many as there are members",
+        ..row(
+            "max_turns",
+            "Max turns",
+            Kind::Count,
+            |group| group.max_turns.map(Value::Count),
+            |group, value| count(&mut group.max_turns, value),
+        )
+    },
+    Setting {
+        doc: "The word that ends a turn when a member or the manager says it.",
+        default: "DONE!",
+        in_effect: |group| group.token().map(Value::from),
+        ..row(
+            "termination_token",
+            "End token",
+            Kind::Word,
+            |group| group.termination_token.as_deref().map(Value::from),
+            |group, value| text(&mut group.termination_token, value),
+        )
+    },
+    Setting {
+        doc: "Whether the one who has just spoken may be chosen again.",
+        default: "no",
+        ..row(
+            "allow_repeat",
+            "May repeat",
+            Kind::Switch,
+            |group| Some(group.allow_repeat.into()),
+            |group, value| switch(&mut group.allow_repeat, value),
+        )
+    },
+    Setting {
+        doc: "How often the manager may hand out work in one turn.",
+        default: "3",
+        ..row(
+            "max_rounds",
+            "Max rounds",
+            Kind::Count,
+            |group| group.max_rounds.map(Value::Count),
+            |group, value| count(&mut group.max_rounds, value),
+        )
+    },
+    Setting {
+        doc: "Whether a turn begins after the last speaker, not with the first member.",
+        default: "no",
+        ..row(
+            "continue_order",
+            "Carry on",
+            Kind::Switch,
+            |group| Some(group.continue_order.into()),
+            |group, value| switch(&mut group.continue_order, value),
+        )
+    },
+    Setting {
+        doc: "What else ends a turn, as in a team file: { any = [{ tokens = 20000 }, { text = \"that is all\" }] }.",
+        default: "nothing else",
+        ..row(
+            "terminate",
+            "Ends when",
+            Kind::Conditions,
+            |group| group.terminate.clone().map(Value::Conditions),
+            |group, value| {
+                group.terminate = match value {
+                    None => None,
+                    Some(Value::Conditions(all)) => Some(all),
+                    Some(other) => return Err(format!("{other} is no condition")),
+                };
+                Ok(())
+            },
+        )
+    },
+    Setting {
+        flag: Some("role"),
+        words: &["role"],
+        doc: "What an agent is here for, in a word or two; an empty role is taken away.",
+        ..row(
+            "roles",
+            "Roles",
+            Kind::Roles,
+            |group| {
+                let roles = group.roles.iter().map(|(id, role)| (id.to_string(), role.clone()));
+                Some(Value::Texts(roles.collect()))
+            },
+            roles,
+        )
+    },
+    Setting {
+        sticky: true,
+        doc: "Whether the group takes turns.",
+        default: "active",
+        ..row(
+            "status",
+            "Status",
+            Kind::Choice(|| GroupStatus::ALL.map(|status| (status.as_str(), status.about())).to_vec()),
+            |group| Some(group.status.as_str().into()),
+            |group, value| {
+                let mut name = None;
+                text(&mut name, value)?;
+                let named = |name: String| GroupStatus::named(&name).ok_or_else(|| format!("{name} is no status"));
+                group.status = name.map(named).transpose()?.unwrap_or_default();
+                Ok(())
+            },
+        )
+    },
+    Setting {
+        doc: "How long workers and replies are waited for, in seconds.",
+        default: "300",
+        ..row(
+            "wait_seconds",
+            "Wait seconds",
+            Kind::Count,
+            |group| group.wait_seconds.map(Value::Count),
+            |group, value| count(&mut group.wait_seconds, value),
+        )
+    },
+    Setting {
+        doc: "How much mail its agents may send in a minute.",
+        default: "1000",
+        ..row(
+            "mail_per_minute",
+            "Mail a minute",
+            Kind::Count,
+            |group| group.mail_per_minute.map(Value::Count),
+            |group, value| count(&mut group.mail_per_minute, value),
+        )
+    },
+    Setting {
+        doc: "Blocks that every agent of the group reads and may edit, by label.",
+        default: "none",
+        ..row(
+            "shared_blocks",
+            "Shared blocks",
+            Kind::Blocks,
+            |group| listed(&group.shared_blocks),
+            |group, value| {
+                group.shared_blocks = names(value)?.iter().map(|id| id.as_str().into()).collect();
+                Ok(())
+            },
+        )
+    },
+    #[cfg(test)]
+    Setting {
+        doc: "A setting of the tests only.",
+        ..row(
+            "probe",
+            "Probe",
+            Kind::Count,
+            |group| group.probe.map(Value::Count),
+            |group, value| count(&mut group.probe, value),
+        )
+    },
+];
+
+fn background(group: &mut Group, value: Option<Value>) -> Put {
+    let agents: Vec<AgentId> = names(value)?.into_iter().map(AgentId).collect();
+    let every_turns = group.sleeptime.take().and_then(|policy| policy.every_turns);
+    group.sleeptime = (!agents.is_empty()).then_some(Sleeptime { agents, every_turns });
+    Ok(())
+}
+
+fn every_turns(group: &mut Group, value: Option<Value>) -> Put {
+    match (&mut group.sleeptime, value) {
+        (Some(policy), value) => count(&mut policy.every_turns, value),
+        (None, None) => Ok(()),
+        (None, Some(_)) => {
+            Err(format!("nobody works in the background of {}; name background agents, too", group.name))
+        }
+    }
+}
+
+fn roles(group: &mut Group, value: Option<Value>) -> Put {
+    group.roles = match value {
+        None => BTreeMap::new(),
+        Some(Value::Texts(texts)) => texts.into_iter().map(|(id, role)| (AgentId(id), role)).collect(),
+        Some(other) => return Err(format!("{other} is no table of roles")),
+    };
+    Ok(())
+}

@@ -1,0 +1,238 @@
+//! The kinds of values: what each takes, and how it is read from text.
+
+use serde::Deserialize;
+
+use super::value::Value;
+use crate::domain::TerminationCondition;
+
+/// Which values a setting takes.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    /// A whole number, 1 or more.
+    Count,
+    /// A number in this range.
+    Number {
+        /// The least.
+        from: f64,
+        /// The most.
+        to: f64,
+    },
+    /// A word or a few.
+    Word,
+    /// A sentence on one line.
+    Sentence,
+    /// A text of several lines.
+    Text,
+    /// The name of a model.
+    Model,
+    /// Yes or no.
+    Switch,
+    /// One of these names, each with what it means; the first where nothing is set.
+    Choice(fn() -> Vec<(&'static str, &'static str)>),
+    /// Free labels.
+    Labels,
+    /// Tools to have, and with a `-` before the name, not to have.
+    Tools,
+    /// Tools that need a person's yes: an `[[agent.rule]]` each in a team file.
+    Approvals,
+    /// Agents of other groups.
+    Contacts,
+    /// Blocks, by label.
+    Blocks,
+    /// Agents of the group, in order.
+    Agents,
+    /// One agent of the group.
+    Agent,
+    /// When a turn ends.
+    Conditions,
+    /// A word or two for each agent of the group.
+    Roles,
+}
+
+/// What the names in a value name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reference {
+    /// An agent that comes into the group.
+    Joining,
+    /// An agent that is in the group.
+    Inside,
+    /// An agent of another group.
+    Contact,
+    /// A block.
+    Block,
+}
+
+impl Kind {
+    /// What its names name, where they are names of rows.
+    #[must_use]
+    pub fn refers_to(self) -> Option<Reference> {
+        match self {
+            Self::Agents | Self::Agent => Some(Reference::Joining),
+            Self::Conditions | Self::Roles => Some(Reference::Inside),
+            Self::Contacts => Some(Reference::Contact),
+            Self::Blocks => Some(Reference::Block),
+            _ => None,
+        }
+    }
+
+    /// True for who takes part; the other settings may name them.
+    #[must_use]
+    pub fn is_membership(self) -> bool {
+        matches!(self, Self::Agents | Self::Agent)
+    }
+
+    /// True for what is told as new instead of with its old and new text.
+    #[must_use]
+    pub fn is_long(self) -> bool {
+        matches!(self, Self::Sentence | Self::Text)
+    }
+
+    /// The values it takes, in words that end a sentence.
+    #[must_use]
+    pub fn wanted(self) -> String {
+        match self {
+            Self::Count => "a whole number, 1 or more".to_owned(),
+            Self::Number { from, to } => format!("a number from {from} to {to}"),
+            Self::Word | Self::Sentence | Self::Text => "a text".to_owned(),
+            Self::Model => "the name of a model: offline, or PROVIDER/MODEL".to_owned(),
+            Self::Switch => "true or false".to_owned(),
+            Self::Choice(all) => {
+                let names: Vec<&str> = all().into_iter().map(|(name, _)| name).collect();
+                format!("one of {}", names.join(", "))
+            }
+            Self::Labels => "a list of labels".to_owned(),
+            Self::Tools | Self::Approvals => "a list of tools".to_owned(),
+            Self::Contacts => "a list of agents of other groups, GROUP/NAME".to_owned(),
+            Self::Blocks => "a list of labels of blocks".to_owned(),
+            Self::Agents => "a list of agents".to_owned(),
+            Self::Agent => "the name of an agent".to_owned(),
+            Self::Conditions => "a condition, such as { tokens = 20000 }".to_owned(),
+            Self::Roles => "a table of agents, each with a word or two".to_owned(),
+        }
+    }
+
+    /// What stands for a value in the help of an option.
+    #[must_use]
+    pub fn placeholder(self) -> String {
+        match self {
+            Self::Count => "N|none".to_owned(),
+            Self::Number { .. } => "NUMBER|none".to_owned(),
+            Self::Word => "WORD|none".to_owned(),
+            Self::Sentence | Self::Text => "TEXT|none".to_owned(),
+            Self::Model => "MODEL|none".to_owned(),
+            Self::Switch => "true|false".to_owned(),
+            Self::Choice(all) => all().into_iter().map(|(name, _)| name).collect::<Vec<_>>().join("|"),
+            Self::Labels | Self::Tools | Self::Approvals | Self::Contacts | Self::Blocks => "LIST|none".to_owned(),
+            Self::Agents | Self::Agent => "AGENT".to_owned(),
+            Self::Conditions => "TOML|none".to_owned(),
+            Self::Roles => "AGENT=ROLE".to_owned(),
+        }
+    }
+
+    /// What is wrong with a value, if anything.
+    ///
+    /// # Errors
+    /// The end of a sentence that begins with the key; a whole sentence of a condition.
+    pub fn check(self, value: &Value) -> Result<(), String> {
+        let fits = match (self, value) {
+            (Self::Count, Value::Count(0)) => return Err("is 1 or more".to_owned()),
+            (Self::Word, Value::Text(text)) if text.trim().is_empty() => return Err("needs a word".to_owned()),
+            (Self::Conditions, Value::Conditions(all)) => return all.check(),
+            (Self::Number { from, to }, Value::Number(number)) => (from..=to).contains(number),
+            (Self::Number { from, to }, Value::Count(count)) => (from..=to).contains(&f64::from(*count)),
+            (Self::Choice(all), Value::Text(name)) => all().iter().any(|(one, _)| one == name),
+            (Self::Count, Value::Count(_))
+            | (Self::Word | Self::Sentence | Self::Text | Self::Model | Self::Agent, Value::Text(_))
+            | (Self::Switch, Value::Switch(_))
+            | (
+                Self::Labels | Self::Tools | Self::Approvals | Self::Contacts | Self::Blocks | Self::Agents,
+                Value::Names(_),
+            )
+            | (Self::Roles, Value::Texts(_)) => true,
+            _ => false,
+        };
+        if fits { Ok(()) } else { Err(format!("is {}", self.wanted())) }
+    }
+
+    /// Reads a value as a person writes it: names with commas between them, conditions as in a team file, roles as
+    /// `AGENT=ROLE`.
+    ///
+    /// # Errors
+    /// What to write instead.
+    pub fn parse(self, text: &str) -> Result<Value, String> {
+        let value = match self {
+            Self::Count => {
+                Value::Count(text.trim().parse().map_err(|_| "write a whole number such as 3, or none".to_owned())?)
+            }
+            Self::Number { .. } => {
+                Value::Number(text.trim().parse().map_err(|_| "write a number such as 0.7, or none".to_owned())?)
+            }
+            Self::Word | Self::Sentence | Self::Text | Self::Model | Self::Agent => Value::Text(text.to_owned()),
+            Self::Switch => Value::Switch(text.trim().parse().map_err(|_| "write true or false".to_owned())?),
+            Self::Choice(_) => Value::Text(text.trim().to_owned()),
+            Self::Labels | Self::Tools | Self::Approvals | Self::Contacts | Self::Blocks | Self::Agents => {
+                let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
+                if names.iter().any(String::is_empty) {
+                    return Err("write the names with commas between them, or none".to_owned());
+                }
+                Value::Names(names)
+            }
+            Self::Conditions => Value::Conditions(conditions(text)?),
+            Self::Roles => {
+                let parts = text.split_once('=').filter(|(agent, _)| !agent.trim().is_empty());
+                let (agent, role) = parts.ok_or_else(|| "write AGENT=ROLE, for example ann=\"asks why\"".to_owned())?;
+                Value::Texts([(agent.trim().to_owned(), role.trim().to_owned())].into())
+            }
+        };
+        // A count of nought clears.
+        if value != Value::Count(0) {
+            self.check(&value)?;
+        }
+        Ok(value)
+    }
+}
+
+/// Reads what ends a turn, written as in a team file.
+fn conditions(text: &str) -> Result<TerminationCondition, String> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Holder {
+        terminate: TerminationCondition,
+    }
+    let held: Holder = toml::from_str(&format!("terminate = {text}")).map_err(|error| {
+        let said = error.message().lines().collect::<Vec<_>>().join("; ");
+        format!(
+            "{said}; write it as in a team file, for example {{ any = [{{ tokens = 20000 }}, {{ text = \"done\" }}] }}"
+        )
+    })?;
+    Ok(held.terminate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_a_turn_is_read_and_written_as_in_a_team_file() {
+        let text = r#"{ any = [{ tokens = 20000 }, { text = "that is all" }, { all = [{ speaker = "ann" }] }] }"#;
+        assert_eq!(Kind::Conditions.parse(text).unwrap().to_string(), text);
+    }
+
+    #[test]
+    fn a_condition_that_is_none_is_refused_with_what_there_is() {
+        let refused = Kind::Conditions.parse("{ token = 5 }").unwrap_err();
+        assert!(refused.contains("token") && refused.contains("tokens"), "{refused}");
+        assert!(Kind::Conditions.parse("{ tokens = 0 }").unwrap_err().contains("1 or more"));
+        assert!(Kind::Conditions.parse("{ tokens = 5 }\nname = \"x\"").is_err(), "nothing else is slipped in");
+    }
+
+    #[test]
+    fn a_value_out_of_range_or_of_another_kind_is_refused() {
+        let heat = Kind::Number { from: 0.0, to: 2.0 };
+        assert_eq!(heat.parse("0.5"), Ok(Value::Number(0.5)));
+        assert!(heat.parse("2.5").is_err() && heat.parse("NaN").is_err() && heat.parse("warm").is_err());
+        assert!(Kind::Count.parse("three").is_err());
+        assert!(Kind::Labels.parse("a,,b").is_err());
+        assert!(Kind::Switch.check(&Value::Count(1)).unwrap_err().contains("true or false"));
+    }
+}

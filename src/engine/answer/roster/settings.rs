@@ -1,0 +1,37 @@
+//! What the changes in a form make of the settings of a group or an agent.
+
+use super::people::guess;
+use crate::domain::setting::Kind;
+use crate::domain::{Configurable, Setting, Value};
+use crate::engine::wire::{Changes, Fault};
+
+/// Makes the changes to those settings of `owner` that `which` lets through.
+///
+/// `resolve` puts ids in the place of the names in a value, and refuses what is not there.
+pub(super) fn change<T: Configurable>(
+    owner: &mut T,
+    changes: &Changes,
+    which: impl Fn(Kind) -> bool,
+    resolve: &dyn Fn(&T, Kind, Value) -> Result<Value, Fault>,
+) -> Result<(), Fault> {
+    for row in T::settings().iter().filter(|row| which(row.kind)) {
+        let Some(change) = changes.get(row.key) else { continue };
+        let value = match change {
+            None | Some(Value::Count(0)) => None,
+            Some(value) => {
+                row.check(value).map_err(Fault::new)?;
+                Some(resolve(owner, row.kind, value.clone())?)
+            }
+        };
+        let value = row.over(owner, value);
+        (row.set)(owner, value).map_err(Fault::new)?;
+    }
+    Ok(())
+}
+
+/// Refuses a setting there is not.
+pub(super) fn known<T: Configurable>(changes: &Changes) -> Result<(), Fault> {
+    let Some(wrong) = changes.0.keys().find(|key| T::setting(key).is_none()) else { return Ok(()) };
+    let all: Vec<String> = T::settings().iter().map(|row: &Setting<T>| row.key.to_owned()).collect();
+    Err(Fault::new(format!("{} has no setting {wrong:?}; {}", T::NOUN, guess(wrong, &all))))
+}

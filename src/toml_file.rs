@@ -1,0 +1,122 @@
+//! Reading TOML files by hand: what team files, the configuration and themes share.
+//!
+//! Each of them checks its keys itself, over toml's spans, because serde's messages name types where a person needs
+//! the keys and values that are allowed. Here is what is the same in all: where a byte stands, what is no TOML, in
+//! which order keys are written, and how numbers are read.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A fault, and the byte of the text it stands at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Offset in bytes.
+    pub at: usize,
+    /// What is wrong and what is allowed, without file and line.
+    pub text: String,
+}
+
+impl Fault {
+    /// A fault that begins where this span begins.
+    #[must_use]
+    pub fn at(span: &Range<usize>, text: impl Into<String>) -> Self {
+        Self { at: span.start, text: text.into() }
+    }
+}
+
+/// Where the lines of a text end.
+#[derive(Debug, Clone)]
+pub struct Lines(Vec<usize>);
+
+impl Lines {
+    /// The lines of this text.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Self(text.match_indices('\n').map(|(at, _)| at).collect())
+    }
+
+    /// The line, from 1, that holds this byte.
+    #[must_use]
+    pub fn line(&self, at: usize) -> usize {
+        self.0.partition_point(|end| *end < at) + 1
+    }
+}
+
+/// A key, as it stands in the text.
+pub type Key<'t> = Spanned<Cow<'t, str>>;
+
+/// Reads a text.
+///
+/// # Errors
+/// What is no TOML in it, on one line.
+pub fn parse(text: &str) -> Result<Spanned<DeTable<'_>>, Fault> {
+    DeTable::parse(text).map_err(|error| {
+        let said = error.message().trim().lines().collect::<Vec<_>>().join("; ");
+        Fault::at(&error.span().unwrap_or(0..0), said)
+    })
+}
+
+/// The entries as they stand in the file, so that the first fault told is the first in the file.
+#[must_use]
+pub fn in_order<'a, 't>(table: &'a DeTable<'t>) -> Vec<(&'a Key<'t>, &'a Spanned<DeValue<'t>>)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries
+}
+
+/// A whole number, 0 or more.
+#[must_use]
+pub fn whole(value: &DeValue<'_>) -> Option<u64> {
+    match value {
+        DeValue::Integer(digits) => u64::from_str_radix(digits.as_str(), digits.radix()).ok(),
+        _ => None,
+    }
+}
+
+/// A number, whole or not.
+#[must_use]
+pub fn number(value: &DeValue<'_>) -> Option<f64> {
+    match value {
+        DeValue::Integer(digits) => i32::from_str_radix(digits.as_str(), digits.radix()).ok().map(f64::from),
+        DeValue::Float(digits) => digits.as_str().parse().ok(),
+        _ => None,
+    }
+}
+
+/// What kind of value it is; never the value, which could be a key.
+#[must_use]
+pub fn noun(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "text",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_is_on_the_line_that_holds_it() {
+        let lines = Lines::of("a\nbc\n\nd");
+        assert_eq!([0, 1, 2, 4, 5, 6, 9].map(|at| lines.line(at)), [1, 1, 2, 2, 3, 4, 4]);
+    }
+
+    #[test]
+    fn entries_come_as_they_are_written_and_what_is_no_toml_is_one_line() {
+        let read = parse("b = 0x10\na = 2.5\n").unwrap();
+        let keys: Vec<&str> = in_order(read.get_ref()).iter().map(|(key, _)| key.get_ref().as_ref()).collect();
+        assert_eq!(keys, ["b", "a"]);
+        let values: Vec<_> = in_order(read.get_ref()).iter().map(|(_, value)| number(value.get_ref())).collect();
+        assert_eq!(values, [Some(16.0), Some(2.5)]);
+        let fault = parse("a = 1\n= 3").unwrap_err();
+        assert_eq!((fault.at, fault.text.contains('\n')), (6, false), "{fault:?}");
+    }
+}

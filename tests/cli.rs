@@ -1,6 +1,6 @@
 //! The command line: the real program, run as a person or a script runs it.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "support"]
 mod support {

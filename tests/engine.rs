@@ -1,6 +1,6 @@
 //! The engine's promises: turns, speeches, steps, jobs and mail on the scripted model and a paused clock; the real
 //! adapters against a server on this machine; the program ended at any moment.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what a test cannot get fails it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "what a test cannot get fails it")]
 
 #[path = "support"]
 mod support {

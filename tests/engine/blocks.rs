@@ -48,7 +48,7 @@ async fn a_block_says_who_changed_it_since_the_agent_last_spoke() {
 }
 
 fn slow(first: impl FnOnce(When) -> When) -> Script {
-    let speech = When::agent("ann").step(1).text("Let me write that down.").chunk(8).delay_ms(1000);
+    let speech = When::agent("ann").step(1).text("Let me write that down.").chunk(8).delay_ms(1_000);
     let top = json!({ "label": "story", "new_str": "- top", "insert_line": 0 });
     Script::of([first(speech).call("memory_insert", top)]).otherwise("{agent} speaks")
 }
@@ -86,7 +86,7 @@ async fn a_rethink_of_a_changed_block_is_an_error_result_with_the_current_text()
         .step(1)
         .text("I rewrite it.")
         .chunk(4)
-        .delay_ms(1000)
+        .delay_ms(1_000)
         .rethinks("story", "All new")])
     .otherwise("{agent} speaks");
     let plan = Plan { script, members: &["ann"], tools: &["memory_rethink"], ..Plan::default() };

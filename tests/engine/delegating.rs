@@ -83,7 +83,7 @@ async fn a_worker_that_fails_or_hangs_or_passes_does_not_fail_the_rest() {
         When::agent("boss").step(1).delegates(&[("ann", "a"), ("bob", "b"), ("cid", "c"), ("dan", "d")]),
         When::agent("boss").text("So be it."),
         When::agent("ann").status(400),
-        When::agent("bob").text("never").first_delay_ms(100000000),
+        When::agent("bob").text("never").first_delay_ms(100_000_000),
         When::agent("cid").passes(),
         When::agent("dan").text("Done."),
     ]);
@@ -157,7 +157,7 @@ async fn fifty_workers_answer_at_once_and_one_that_fails_does_not_fail_the_rest(
         When::agent("boss").text("All there."),
         When::agent("w7").status(400),
     ])
-    .or(When::any().text("{agent} answers").first_delay_ms(1000).tokens(10, 5));
+    .or(When::any().text("{agent} answers").first_delay_ms(1_000).tokens(10, 5));
     let world = World::new(Plan { members: names, ..plan(script) }).await;
     let before = tokio::time::Instant::now();
     let run = world.send("go").await;
@@ -181,7 +181,7 @@ async fn two_tasks_for_one_worker_are_done_one_after_the_other() {
         When::agent("boss").step(1).delegates(&[("ann", "first"), ("ann", "second")]),
         When::agent("boss").text("Both done."),
     ])
-    .or(When::any().text("done").first_delay_ms(1000));
+    .or(When::any().text("done").first_delay_ms(1_000));
     let world = World::new(plan(script)).await;
     let run = world.post("go").await;
     let states = async |world: &World| {
@@ -252,7 +252,7 @@ async fn a_worker_that_would_wait_for_its_manager_is_told_the_cycle_at_once() {
 async fn a_manager_whose_worker_already_waits_for_it_elsewhere_is_told_the_cycle_of_the_queue() {
     let tools = &["send_message_to_agent_and_wait_for_reply"];
     let script = Script::of([
-        When::agent("boss").step(1).contains("the leaflet").first_delay_ms(5000).delegates(&[("ann", "write it")]),
+        When::agent("boss").step(1).contains("the leaflet").first_delay_ms(5_000).delegates(&[("ann", "write it")]),
         When::agent("ann").step(1).asks("boss", "how long may it be?"),
     ])
     .otherwise("{agent} goes on");

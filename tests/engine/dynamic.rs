@@ -354,7 +354,7 @@ async fn a_turn_ended_anywhere_and_started_again_goes_on_and_gives_the_same_sequ
 #[tokio::test(start_paused = true)]
 async fn tries_of_a_choice_are_counted_over_a_restart() {
     let script =
-        Script::of([When::agent("chair").text("Whoever likes.").first_delay_ms(1000)]).otherwise("{agent} speaks");
+        Script::of([When::agent("chair").text("Whoever likes.").first_delay_ms(1_000)]).otherwise("{agent} speaks");
     let world = World::new(Plan { max_turns: Some(1), ..plan(script.clone()) }).await;
     world.send("hello").await;
     let expected = world.transcript().await;
@@ -390,7 +390,7 @@ async fn a_choice_is_cancelled_like_a_speech() {
 
 #[tokio::test(start_paused = true)]
 async fn a_manager_at_work_elsewhere_is_waited_for_visibly() {
-    let script = Script::of([When::agent("chair").text("ann").first_delay_ms(1000)]).otherwise("{agent} speaks");
+    let script = Script::of([When::agent("chair").text("ann").first_delay_ms(1_000)]).otherwise("{agent} speaks");
     let world = World::new(Plan { max_turns: Some(1), ..plan(script) }).await;
     let to = Address::Agent(agent_id("chair"));
     let Reply::Sent { run: direct, .. } = world.ask(Request::Send { to, text: "hi".to_owned() }).await.unwrap() else {
@@ -416,7 +416,7 @@ async fn regroup(world: &World, change: impl FnOnce(&mut Group)) {
 async fn members_and_limits_changed_while_it_runs_hold_from_the_next_move() {
     let script = Script::of([
         When::agent("chair").contains("hello").text("bob"),
-        When::agent("chair").text("cid").first_delay_ms(2000),
+        When::agent("chair").text("cid").first_delay_ms(2_000),
     ])
     .or(When::any().text("{agent} speaks").chunk(4).delay_ms(500));
     let world = World::new(Plan { max_turns: Some(9), ..plan(script) }).await;

@@ -131,7 +131,7 @@ async fn the_most_urgent_goes_first_and_then_what_was_sent_first_j11() {
 
 #[tokio::test(start_paused = true)]
 async fn a_busy_recipient_queues_and_takes_mail_when_its_talk_is_free() {
-    let script = Script::of([]).or(When::any().text("{agent} heard {last}").first_delay_ms(20000));
+    let script = Script::of([]).or(When::any().text("{agent} heard {last}").first_delay_ms(20_000));
     let world = World::new(Plan { script, ..Plan::default() }).await;
     let to = Address::Agent(agent_id("bob"));
     let sent = world.ask(Request::Send { to, text: "first me".to_owned() }).await.unwrap();
@@ -148,7 +148,7 @@ async fn a_busy_recipient_queues_and_takes_mail_when_its_talk_is_free() {
 
 #[tokio::test(start_paused = true)]
 async fn mail_for_an_agent_that_speaks_in_its_group_waits_visibly_for_its_place() {
-    let script = Script::of([]).or(When::any().text("{agent} heard {last}").first_delay_ms(20000));
+    let script = Script::of([]).or(When::any().text("{agent} heard {last}").first_delay_ms(20_000));
     let world = World::new(Plan { script, members: &["bob"], ..Plan::default() }).await;
     let turn = world.post("talk").await;
     world.when(async |world| (!world.asked().is_empty()).then_some(())).await;

@@ -202,7 +202,7 @@ async fn a_parked_run_can_be_cancelled_and_its_answer_is_refused_then() {
 }
 
 fn slow() -> Script {
-    Script::of([]).or(When::any().text("one two three four ").chunk(4).delay_ms(1000))
+    Script::of([]).or(When::any().text("one two three four ").chunk(4).delay_ms(1_000))
 }
 
 #[tokio::test(start_paused = true)]
@@ -229,7 +229,7 @@ async fn a_cancel_keeps_the_partial_text_and_gives_queued_texts_back() {
 async fn a_cancel_between_steps_during_a_retry_and_in_a_tool_ends_the_speech_too() {
     let script = Script::of([
         When::any().turn(1).status_retry_after(429, 20),
-        When::any().turn(2).first_delay_ms(1000).inserts("story", "- more"),
+        When::any().turn(2).first_delay_ms(1_000).inserts("story", "- more"),
     ]);
     let world = World::new(Plan { script, members: &["ann"], ..Plan::default() }).await;
     let run = world.post("talk").await;

@@ -57,7 +57,7 @@ async fn run_of(world: &World, mail: &Mail) -> Run {
 
 #[tokio::test(start_paused = true)]
 async fn x1_a_call_that_waits_parks_and_the_reply_is_its_result_over_a_restart() {
-    let world = World::new(asks(Script::of([When::agent("bob").text("Yes: {last}").first_delay_ms(5000)]))).await;
+    let world = World::new(asks(Script::of([When::agent("bob").text("Yes: {last}").first_delay_ms(5_000)]))).await;
     let turn = world.post("@ann go").await;
     world.in_state(&turn, RunState::Parked).await;
     let waiting = world.overview().await.calls.remove(0);
@@ -91,7 +91,7 @@ async fn every_kind_of_silence_is_told_apart() {
         (Script::of([When::agent("bob").passes()]), "bob answered: (had nothing to say)"),
         (Script::of([When::agent("bob").status(400)]), "bob did not answer: 400 from scripted: the request is refused"),
         (
-            Script::of([When::agent("bob").text("late").first_delay_ms(90000)]),
+            Script::of([When::agent("bob").text("late").first_delay_ms(90_000)]),
             "bob did not answer: no answer within 60 s",
         ),
         (
@@ -182,7 +182,7 @@ fn calls_all() -> Script {
             json!({ "message": "Report.", "match_all": ["facts"], "match_some": [] }),
         ),
         When::agent("ann").text("I have asked."),
-        When::agent("bob").text("bob reports").first_delay_ms(9000),
+        When::agent("bob").text("bob reports").first_delay_ms(9_000),
         When::agent("cid").status(400),
         When::agent("dan").text("dan reports"),
     ])

@@ -145,7 +145,7 @@ async fn nought_and_none_take_a_setting_away_and_what_is_not_named_stays() {
 }
 
 fn slow() -> Script {
-    Script::of([]).or(When::any().text("{agent} speaks").chunk(4).delay_ms(1000))
+    Script::of([]).or(When::any().text("{agent} speaks").chunk(4).delay_ms(1_000))
 }
 
 #[tokio::test(start_paused = true)]
@@ -281,7 +281,7 @@ async fn a_delete_says_what_goes_and_takes_exactly_that() {
 
 #[tokio::test(start_paused = true)]
 async fn a_group_goes_with_its_agents_blocks_and_jobs_and_nothing_lists_it_any_more() {
-    let script = Script::of([When::agent("keeper").text("hm").chunk(1).delay_ms(60000)]).otherwise("{agent} speaks");
+    let script = Script::of([When::agent("keeper").text("hm").chunk(1).delay_ms(60_000)]).otherwise("{agent} speaks");
     let plan = Plan { script, background: &["keeper"], every_turns: Some(1), ..Plan::default() };
     let world = World::new(plan).await;
     let panel = entangle(&world).await;

@@ -80,7 +80,7 @@ async fn a_turn_ends_when_all_have_passed_in_a_row() {
 
 #[tokio::test(start_paused = true)]
 async fn a_queued_turn_starts_after_the_first_and_carries_its_text() {
-    let script = Script::of([]).or(When::any().text("{agent} on {turn}").first_delay_ms(1000));
+    let script = Script::of([]).or(When::any().text("{agent} on {turn}").first_delay_ms(1_000));
     let world = World::new(Plan { script, members: &["ann", "bob"], ..Plan::default() }).await;
     let first = world.post("one").await;
     let to = Address::Group(group_id());
@@ -156,7 +156,7 @@ async fn a_direct_talk_is_a_conversation_of_its_own_with_the_same_memory() {
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_speaks_elsewhere_is_waited_for_and_speaks_once_at_a_time() {
-    let script = Script::of([]).or(When::any().text("{agent} speaks").first_delay_ms(1000));
+    let script = Script::of([]).or(When::any().text("{agent} speaks").first_delay_ms(1_000));
     let world = World::new(Plan { script, members: &["ann"], ..Plan::default() }).await;
     let group = world.post("to all").await;
     let to = Address::Agent(agent_id("ann"));

@@ -9,7 +9,7 @@ use crate::stop;
 use crate::support::engine_harness::{Plan, World, agent_id, group_id};
 
 fn speaks() -> Script {
-    Script::of([]).or(When::any().text("{agent} speaks").first_delay_ms(2000).tokens(90, 10))
+    Script::of([]).or(When::any().text("{agent} speaks").first_delay_ms(2_000).tokens(90, 10))
 }
 
 /// A round robin of three with nine speeches that ends so.
@@ -99,7 +99,7 @@ async fn time_spent_in_the_queue_is_no_time_of_the_turn() {
 fn notes() -> Script {
     Script::of([When::agent("ann")
         .text("{agent} speaks")
-        .first_delay_ms(2000)
+        .first_delay_ms(2_000)
         .tokens(90, 10)
         .inserts("story", "- more")])
     .otherwise("{agent} speaks")

@@ -111,7 +111,7 @@ async fn committed_steps_of_a_job_stay_and_a_later_attempt_goes_on_behind_them()
 }
 
 fn slow() -> Script {
-    Script::of([When::in_job().text("hm hm hm hm").chunk(3).delay_ms(60000).inserts("story", "- never")])
+    Script::of([When::in_job().text("hm hm hm hm").chunk(3).delay_ms(60_000).inserts("story", "- never")])
         .otherwise("{agent} speaks")
 }
 

@@ -79,7 +79,7 @@ async fn a_turn_without_a_committed_step_counts_for_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn causes_that_come_while_a_job_waits_join_it() {
-    let script = Script::of([When::in_job().first_delay_ms(100000).finishes()]).otherwise("{agent} speaks");
+    let script = Script::of([When::in_job().first_delay_ms(100_000).finishes()]).otherwise("{agent} speaks");
     let world = World::new(desk(script)).await;
     for turn in 1..=3 {
         world.send(&format!("turn {turn}")).await;

@@ -19,7 +19,7 @@ use super::{desk, is_over, job_after, run_now, runs, until};
 use crate::support::engine_harness::{Plan, World, agent_id, story};
 
 fn slow() -> Script {
-    Script::of([When::agent("cleo").text("hm hm").chunk(2).delay_ms(50000), When::in_job().finishes()])
+    Script::of([When::agent("cleo").text("hm hm").chunk(2).delay_ms(50_000), When::in_job().finishes()])
         .otherwise("{agent} speaks")
 }
 
@@ -99,7 +99,7 @@ async fn a_poisoned_window_that_was_cut_leaves_its_rest_to_the_next_job() {
 async fn a_committed_step_ends_a_row_of_crashes() {
     let script = Script::of([
         When::in_job().step(4).finishes(),
-        When::in_job().text("hm").chunk(1).delay_ms(10000).call("conversation_search", json!({ "query": "x" })),
+        When::in_job().text("hm").chunk(1).delay_ms(10_000).call("conversation_search", json!({ "query": "x" })),
     ])
     .otherwise("{agent} speaks");
     let mut world = World::new(desk(script)).await;

@@ -51,10 +51,10 @@ async fn all_covered(world: &World, agent: &str) {
 
 fn faulty() -> Script {
     Script::of([
-        When::agent("cleo").attempt(1).first_delay_ms(4000).status(500),
-        When::agent("cleo").step(1).first_delay_ms(3000).inserts("story", "- more"),
-        When::agent("dan").contains("bad").first_delay_ms(1000).status(400),
-        When::in_job().first_delay_ms(2000).finishes(),
+        When::agent("cleo").attempt(1).first_delay_ms(4_000).status(500),
+        When::agent("cleo").step(1).first_delay_ms(3_000).inserts("story", "- more"),
+        When::agent("dan").contains("bad").first_delay_ms(1_000).status(400),
+        When::in_job().first_delay_ms(2_000).finishes(),
     ])
     .or(When::any().text("{agent} speaks").delay_ms(300))
 }
@@ -133,7 +133,7 @@ async fn a_backlog_larger_than_a_context_is_read_in_chunks_in_order_and_whole() 
 
 #[tokio::test(start_paused = true)]
 async fn what_is_said_while_a_job_works_is_the_next_ones() {
-    let script = Script::of([When::in_job().first_delay_ms(5000).finishes()]).otherwise("{agent} on {turn}");
+    let script = Script::of([When::in_job().first_delay_ms(5_000).finishes()]).otherwise("{agent} on {turn}");
     let world = World::new(desk(script)).await;
     world.send("one").await;
     world.when(async |world| (world.asked_of("cleo").len() == 1).then_some(())).await;
@@ -154,7 +154,7 @@ async fn what_is_said_while_a_job_works_is_the_next_ones() {
 async fn the_retry_of_a_failed_job_owns_its_window_and_that_of_a_cancelled_one_does_not() {
     let script = Script::of([
         When::in_job().attempt(1).contains("on 1").status(400),
-        When::in_job().first_delay_ms(5000).finishes(),
+        When::in_job().first_delay_ms(5_000).finishes(),
     ])
     .otherwise("{agent} on {turn}");
     let world = World::new(desk(script)).await;
@@ -184,7 +184,7 @@ async fn the_retry_of_a_failed_job_owns_its_window_and_that_of_a_cancelled_one_d
 #[tokio::test(start_paused = true)]
 async fn a_job_behind_the_unfinished_retry_of_a_cancelled_one_waits_for_it() {
     let script = Script::of([
-        When::in_job().attempt(1).first_delay_ms(1000).status_retry_after(429, 600),
+        When::in_job().attempt(1).first_delay_ms(1_000).status_retry_after(429, 600),
         When::in_job().finishes(),
     ])
     .otherwise("{agent} on {turn}");

@@ -14,10 +14,10 @@ use crate::support::engine_harness::{Plan, World, agent_id, story};
 /// A job whose one step takes a minute, beside speeches of a second.
 fn long() -> Script {
     Script::of([
-        When::in_job().step(1).text("hm hm hm hm hm ").chunk(3).delay_ms(12000).inserts("story", "- kept"),
+        When::in_job().step(1).text("hm hm hm hm hm ").chunk(3).delay_ms(12_000).inserts("story", "- kept"),
         When::in_job().finishes(),
     ])
-    .or(When::any().text("{agent} speaks").first_delay_ms(1000))
+    .or(When::any().text("{agent} speaks").first_delay_ms(1_000))
 }
 
 async fn yields(world: &World) -> usize {
@@ -99,7 +99,8 @@ async fn after_three_yields_a_job_waits_until_no_turn_is_on() {
 
 #[tokio::test(start_paused = true)]
 async fn hanging_jobs_never_delay_a_foreground_step() {
-    let script = Script::of([When::in_job().hang_after(0)]).or(When::any().text("{agent} speaks").first_delay_ms(1000));
+    let script =
+        Script::of([When::in_job().hang_after(0)]).or(When::any().text("{agent} speaks").first_delay_ms(1_000));
     for (max_parallel, background) in [(1, &["cleo"][..]), (2, &["cleo", "dan"]), (4, &NINE), (50, &NINE)] {
         let plan = || Plan { max_parallel, members: &["ann", "bob"], every_turns: Some(1), ..desk(script.clone()) };
         let expected = alone(plan()).await;
@@ -198,9 +199,9 @@ async fn a_turn_that_answers_mail_of_a_job_makes_way_like_the_job_and_is_finishe
     let script = Script::of([
         When::in_job().step(1).mails("ann", "please look at the dates"),
         When::in_job().finishes(),
-        When::agent("ann").contains("please look").text("hm hm hm hm hm ").chunk(3).delay_ms(12000),
+        When::agent("ann").contains("please look").text("hm hm hm hm hm ").chunk(3).delay_ms(12_000),
     ])
-    .or(When::any().text("{agent} speaks").first_delay_ms(1000));
+    .or(When::any().text("{agent} speaks").first_delay_ms(1_000));
     let plan = || Plan { members: &["ann", "bob"], every_turns: Some(2), ..desk(script.clone()) };
     let alone = alone(plan()).await;
     let world = World::new(plan()).await;

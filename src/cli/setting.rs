@@ -50,11 +50,9 @@ impl<T: Configurable> clap::FromArgMatches for Options<T> {
 
 /// The option of a setting.
 fn option<T: Configurable>(row: &'static Setting<T>) -> Arg {
-    let mut help = row.doc.to_owned();
     let kinds = T::only_for(row.key);
-    if !kinds.is_empty() {
-        help = format!("{} ({})", help.trim_end_matches('.'), kinds.join(", "));
-    }
+    let doc = row.doc.trim_end_matches('.');
+    let help = if kinds.is_empty() { doc.to_owned() } else { format!("{doc} ({})", kinds.join(", ")) };
     let option = Arg::new(row.key)
         .long(row.flag())
         .value_name(row.kind.placeholder())

@@ -330,7 +330,7 @@ impl GroupSpec {
 impl TeamFile {
     /// Every full name of an agent of another group, with the key that names it.
     pub(super) fn full_names(&self) -> Vec<(&'static str, &Name)> {
-        fn full<'a, T: Configurable>(settings: &'a super::Settings) -> impl Iterator<Item = (&'static str, &'a Name)> {
+        fn full<T: Configurable>(settings: &super::Settings) -> impl Iterator<Item = (&'static str, &Name)> {
             // Who has a role is in another list, too.
             let others = |row: &&Setting<T>| match row.kind.refers_to() {
                 Some(Reference::Block) | None => false,

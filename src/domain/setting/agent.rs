@@ -1,6 +1,6 @@
 //! The settings of an agent. Its persona is not among them: that is the value of a block.
 
-use super::value::{Value, count, line, listed, names, number, text};
+use super::value::{Value, count, line, listed, names, number, once, text};
 use super::{Kind, Setting, row};
 use crate::domain::{Agent, AgentId, Rule};
 
@@ -52,7 +52,7 @@ pub const SETTINGS: &[Setting<Agent>] = &[
             Kind::Blocks,
             |agent| listed(&agent.blocks),
             |agent, value| {
-                agent.blocks = names(value)?.iter().map(|id| id.as_str().into()).collect();
+                agent.blocks = once(value)?.iter().map(|id| id.as_str().into()).collect();
                 Ok(())
             },
         )
@@ -84,7 +84,7 @@ pub const SETTINGS: &[Setting<Agent>] = &[
             Kind::Approvals,
             |agent| listed(agent.rules.iter().map(|Rule::RequiresApproval { tool_name }| tool_name)),
             |agent, value| {
-                let asked = names(value)?;
+                let asked = once(value)?;
                 agent.rules.retain(|rule| !matches!(rule, Rule::RequiresApproval { .. }));
                 agent.rules.extend(asked.into_iter().map(|tool_name| Rule::RequiresApproval { tool_name }));
                 Ok(())
@@ -100,7 +100,7 @@ pub const SETTINGS: &[Setting<Agent>] = &[
             Kind::Contacts,
             |agent| listed(&agent.contacts),
             |agent, value| {
-                agent.contacts = names(value)?.into_iter().map(AgentId).collect();
+                agent.contacts = once(value)?.into_iter().map(AgentId).collect();
                 Ok(())
             },
         )

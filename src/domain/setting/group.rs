@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::value::{Put, Value, count, line, listed, names, switch, text};
+use super::value::{Put, Value, count, line, listed, names, once, switch, text};
 use super::{Kind, Setting, row};
 use crate::domain::AgentId;
 use crate::domain::group::{DEFAULT_EVERY_TURNS, Group, GroupStatus, Sleeptime};
@@ -220,7 +220,7 @@ pub const SETTINGS: &[Setting<Group>] = &[
             Kind::Blocks,
             |group| listed(&group.shared_blocks),
             |group, value| {
-                group.shared_blocks = names(value)?.iter().map(|id| id.as_str().into()).collect();
+                group.shared_blocks = once(value)?.iter().map(|id| id.as_str().into()).collect();
                 Ok(())
             },
         )

@@ -195,21 +195,25 @@ pub(super) fn switch(to: &mut bool, value: Option<Value>) -> Put {
     Ok(())
 }
 
-/// The names of a list, each once; none where it is cleared.
+/// The names of a list; none where it is cleared.
 pub(super) fn names(value: Option<Value>) -> Result<Vec<String>, String> {
     match value {
         None => Ok(Vec::new()),
-        Some(Value::Names(names)) => {
-            let mut once: Vec<String> = Vec::with_capacity(names.len());
-            for name in names {
-                if !once.contains(&name) {
-                    once.push(name);
-                }
-            }
-            Ok(once)
-        }
+        Some(Value::Names(names)) => Ok(names),
         Some(value) => other(&value),
     }
+}
+
+/// The same, each name once.
+pub(super) fn once(value: Option<Value>) -> Result<Vec<String>, String> {
+    let all = names(value)?;
+    let mut once: Vec<String> = Vec::with_capacity(all.len());
+    for name in all {
+        if !once.contains(&name) {
+            once.push(name);
+        }
+    }
+    Ok(once)
 }
 
 /// A list of ids as the names in a value.

@@ -84,7 +84,9 @@ impl Form {
         for entry in &mut self.entries {
             let all = names_of(entry).filter(|names| names.kind.roles).map(|names| names.names()).unwrap_or_default();
             for (at, name) in all.iter().enumerate() {
-                names_of(entry).into_iter().for_each(|names| names.at = at);
+                if let Some(names) = names_of(entry) {
+                    names.at = at;
+                }
                 empty(entry);
                 write(entry, &role(name));
             }

@@ -54,7 +54,7 @@ pub(super) struct Names {
     /// The row with the caret; after the last name it adds one.
     pub at: usize,
     candidates: Vec<Candidate>,
-    picker: Option<Picker>,
+    picker: Option<Box<Picker>>,
 }
 
 /// What a key came to.
@@ -106,7 +106,7 @@ impl Names {
 
     /// The picker, while it is open.
     pub fn picker(&self) -> Option<&Picker> {
-        self.picker.as_ref()
+        self.picker.as_deref()
     }
 
     /// Comes in from the field before (`Some(false)`), from the one after (`Some(true)`), or to go on adding.
@@ -151,7 +151,7 @@ impl Names {
     fn open(&mut self) {
         let listed = |one: &Candidate| self.items.iter().any(|item| item.name == one.name);
         let free = self.candidates.iter().filter(|one| !listed(one)).cloned().collect();
-        self.picker = Some(Picker::new(self.kind.title, self.kind.other, free).missing(self.kind.missing));
+        self.picker = Some(Box::new(Picker::new(self.kind.title, self.kind.other, free).missing(self.kind.missing)));
     }
 
     /// A name was picked: it comes to the end, or in the place of the only one.

@@ -43,8 +43,8 @@ pub(super) fn entry<T: Configurable>(row: &'static Setting<T>, owner: &T, scene:
         Kind::Count => Value::Number(Field::line(&text())),
         Kind::Number { .. } | Kind::Word | Kind::Sentence => Value::Line(Field::line(&text())),
         Kind::Conditions => {
-            let named = set.map(|value| value.map_names(&mut |id| scene.name(&AgentId(id))));
-            Value::Line(Field::line(&named.map(|value| value.to_string()).unwrap_or_default()))
+            let written = set.map(|value| value.map_names(&mut |id| scene.name(&AgentId(id))));
+            Value::Line(Field::line(&written.map(|value| value.to_string()).unwrap_or_default()))
         }
         Kind::Text => Value::Text(Field::lines(&text())),
         Kind::Switch => Value::Switch(set == Some(true.into())),
@@ -94,7 +94,7 @@ pub(super) fn entry<T: Configurable>(row: &'static Setting<T>, owner: &T, scene:
             let kind = names::Kind { other: Some("new agent").filter(|_| !scene.exists), ..group::AGENTS };
             let one = matches!(row.kind, Kind::Agent);
             let kind = if one { names::Kind { one, title: row.title, ..kind } } else { kind };
-            let items = names().into_iter().filter_map(|id| scene.with_role(AgentId(id))).collect();
+            let items = names().into_iter().filter_map(|id| scene.with_role(&AgentId(id))).collect();
             Value::Names(Names::new(kind, items, group::candidates(scene.home, scene.model)))
         }
     };
@@ -127,6 +127,10 @@ fn about<T>(row: &Setting<T>, scene: &Scene<'_>) -> String {
     }
 }
 
+fn is_persona(block: &Block) -> bool {
+    folded(&block.label) == PERSONA && matches!(&block.owner, BlockOwner::Agent(_))
+}
+
 fn bare(names: Vec<String>) -> Vec<Candidate> {
     names.into_iter().map(|name| Candidate { name, about: String::new() }).collect()
 }
@@ -137,19 +141,15 @@ impl Scene<'_> {
         self.model.agent(id).map_or_else(|| id.to_string(), |agent| group::name_in(self.home, agent, self.model))
     }
 
-    fn with_role(&self, id: AgentId) -> Option<(String, String)> {
-        let name = group::name_in(self.home, self.model.agent(&id)?, self.model);
-        let role = self.group.and_then(|group| group.roles.get(&id)).cloned();
+    fn with_role(&self, id: &AgentId) -> Option<(String, String)> {
+        let name = group::name_in(self.home, self.model.agent(id)?, self.model);
+        let role = self.group.and_then(|group| group.roles.get(id)).cloned();
         Some((name, role.unwrap_or_default()))
     }
 
     /// The label of a block that is given by name: the persona is not.
     fn label(&self, id: &BlockId) -> Option<String> {
-        self.model.block(id).filter(|block| !self.is_persona(block)).map(|block| block.label.clone())
-    }
-
-    fn is_persona(&self, block: &Block) -> bool {
-        folded(&block.label) == PERSONA && matches!(&block.owner, BlockOwner::Agent(_))
+        self.model.block(id).filter(|block| !is_persona(block)).map(|block| block.label.clone())
     }
 
     /// The blocks of the group and its agents.
@@ -158,7 +158,7 @@ impl Scene<'_> {
             BlockOwner::Group(id) => Some(id) == self.home,
             BlockOwner::Agent(id) => self.model.agent(id).is_some_and(|agent| Some(&agent.group) == self.home),
         };
-        let blocks = self.model.blocks.iter().filter(here).filter(|block| !self.is_persona(block));
+        let blocks = self.model.blocks.iter().filter(here).filter(|block| !is_persona(block));
         blocks.map(|block| Candidate { name: block.label.clone(), about: block.description.clone() }).collect()
     }
 

@@ -28,5 +28,5 @@ pub use job::{Cursor, Job, JobOutcome, JobState, Trigger};
 pub use mail::{Mail, MailKind, MailStatus, Priority};
 pub use message::{Content, Conversation, ConversationOwner, Message, NoticeKind};
 pub use rule::Rule;
-pub use run::{Choice, PendingCall, PendingKind, Run, RunKind, RunState, Step, StopReason, Task};
+pub use run::{Choice, Kept, PendingCall, PendingKind, Run, RunKind, RunState, Step, StopReason, Task};
 pub use terminate::Terminate;

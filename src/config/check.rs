@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Config, Glyphs, KeySource, Provider, ProviderKind};
+use super::{Config, Glyphs, KeySource, Limits, Provider, ProviderKind};
 
 /// A fault, and the byte of the text it stands at.
 pub(super) struct Fault {
@@ -23,7 +23,12 @@ pub(super) struct Fault {
 type Checked<T> = Result<T, Fault>;
 
 const TOP: [&str; 4] = ["glyphs", "model", "provider", "theme"];
-const PROVIDER: [&str; 5] = ["base_url", "key_env", "key_file", "kind", "max_parallel"];
+const PROVIDER: [&str; 8] =
+    ["base_url", "context", "first_token_timeout", "idle_timeout", "key_env", "key_file", "kind", "max_parallel"];
+/// The least and most tokens a model may be said to hold.
+const CONTEXT: std::ops::RangeInclusive<u32> = 1024..=100_000_000;
+/// The least and most seconds of silence.
+const SILENCE: std::ops::RangeInclusive<u32> = 1..=86_400;
 const KEY_ADVICE: &str = "a key does not belong in this file; keep it in a variable and name that here \
     (key_env = \"OPENAI_API_KEY\"), or in a file of its own (key_file = \"~/.config/nightdesk/openai.key\")";
 
@@ -194,6 +199,7 @@ fn providers(value: &Spanned<DeValue<'_>>) -> Checked<BTreeMap<String, Provider>
 
 fn provider(name: &str, at: usize, entry: &DeTable<'_>) -> Checked<Provider> {
     let (mut kind, mut base_url, mut key_source, mut max_parallel) = (ProviderKind::from_word(name), None, None, None);
+    let mut limits = Limits::default();
     for (key, value) in in_order(entry) {
         match key.get_ref().as_ref() {
             "kind" => kind = Some(provider_kind(value)?),
@@ -203,7 +209,10 @@ fn provider(name: &str, at: usize, entry: &DeTable<'_>) -> Checked<Provider> {
             }
             "key_env" => key_source = Some(KeySource::Env(variable(value)?)),
             "key_file" => key_source = Some(KeySource::File(PathBuf::from(key_file(value)?))),
-            "max_parallel" => max_parallel = Some(parallel(value)?),
+            "max_parallel" => max_parallel = Some(number("max_parallel", value, &(1..=1000))?),
+            "first_token_timeout" => limits.first_token_timeout = Some(seconds("first_token_timeout", value)?),
+            "idle_timeout" => limits.idle_timeout = Some(seconds("idle_timeout", value)?),
+            "context" => contexts(value, &mut limits)?,
             other => return Err(unknown(other, &key.span(), &PROVIDER)),
         }
     }
@@ -211,7 +220,7 @@ fn provider(name: &str, at: usize, entry: &DeTable<'_>) -> Checked<Provider> {
         return Err(Fault { at, text: format!("provider.{name} lacks its kind: one of {}", kinds()) });
     };
     let key = key_source.unwrap_or_else(|| usual_key(kind, base_url.is_some()));
-    Ok(Provider { kind, base_url, key, max_parallel })
+    Ok(Provider { kind, base_url, key, max_parallel, limits })
 }
 
 /// A server of one's own wants no key unless told; a provider's own address wants the usual one.
@@ -274,14 +283,36 @@ fn key_file<'a>(value: &'a Spanned<DeValue<'_>>) -> Checked<&'a str> {
     fault(&value.span(), "key_file wants a path that begins with / or ~/, and never the key itself")
 }
 
-fn parallel(value: &Spanned<DeValue<'_>>) -> Checked<u32> {
+fn number(key: &str, value: &Spanned<DeValue<'_>>, range: &std::ops::RangeInclusive<u32>) -> Checked<u32> {
     let number = match value.get_ref() {
         DeValue::Integer(number) => u32::from_str_radix(number.as_str(), number.radix()).ok(),
         _ => None,
     };
+    let (least, most) = (range.start(), range.end());
     number
-        .filter(|number| (1..=1000).contains(number))
-        .map_or_else(|| fault(&value.span(), "max_parallel is a whole number from 1 to 1000"), Ok)
+        .filter(|number| range.contains(number))
+        .map_or_else(|| fault(&value.span(), format!("{key} is a whole number from {least} to {most}")), Ok)
+}
+
+fn seconds(key: &str, value: &Spanned<DeValue<'_>>) -> Checked<u32> {
+    number(key, value, &SILENCE)
+        .map_err(|fault| Fault { text: format!("{}; it counts seconds", fault.text), ..fault })
+}
+
+/// `context = N`, or `context = { MODEL = N }` where its models differ.
+fn contexts(value: &Spanned<DeValue<'_>>, limits: &mut Limits) -> Checked<()> {
+    let DeValue::Table(models) = value.get_ref() else {
+        limits.context = Some(number("context", value, &CONTEXT).map_err(|fault| Fault {
+            text: format!("{} (tokens), or {{ \"MODEL\" = N }} for single models", fault.text),
+            ..fault
+        })?);
+        return Ok(());
+    };
+    for (model, value) in in_order(models) {
+        let tokens = number("context of a model", value, &CONTEXT)?;
+        limits.contexts.insert(model.get_ref().as_ref().to_owned(), tokens);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -61,6 +61,15 @@ pub async fn work_off(
                 let yielded = Change::JobYielded { id: job.id.clone() };
                 return held(engine, &job, vec![yielded]).await;
             }
+            // A provider that is down is waited for: nothing was asked, so no attempt is spent.
+            Made::Failed(ModelError { class: ErrorClass::Down, retry_after: Some(wait), .. }) => tokio::select! {
+                biased;
+                () = work.cancel.cancelled() => return Ok(()),
+                () = work.give_way.cancelled() => {
+                    return held(engine, &job, vec![Change::JobYielded { id: job.id.clone() }]).await;
+                }
+                () = tokio::time::sleep(wait) => {}
+            },
             Made::Failed(fault) => return failed(engine, &job, &work, &fault).await,
         }
     }
@@ -135,8 +144,8 @@ async fn failed(engine: &Engine, job: &Job, work: &Work, fault: &ModelError) -> 
         return held(engine, job, vec![Change::JobMoved { id: job.id.clone(), to }]).await;
     }
     let class = match fault.class {
-        ErrorClass::Transient => JobFault::Transient,
-        ErrorClass::Terminal => JobFault::Terminal,
+        ErrorClass::Transient | ErrorClass::Down => JobFault::Transient,
+        ErrorClass::Terminal | ErrorClass::TooLong => JobFault::Terminal,
     };
     let to = JobState::Failed { class, error: error.clone() };
     let changes = vec![over(&work.run, StopReason::Error, Some(error)), Change::JobMoved { id: job.id.clone(), to }];

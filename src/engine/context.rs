@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use crate::domain::terminate::RETURN_TO_USER;
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, Content, Group, Mail, MailKind, ManagerType, Message, NoticeKind, RunKind, StepId,
+    Agent, AgentId, Block, BlockId, Content, Group, Kept, Mail, MailKind, ManagerType, Message, NoticeKind, RunKind, StepId,
     Task, Terminate, Trigger,
 };
 use crate::engine::choice::Offer;
@@ -26,21 +26,46 @@ pub const CONTEXT_BYTES: usize = 96 * 1024;
 pub fn prompt(view: &StepView, model: &str, tools: Vec<ToolSpec>, attempt: u32) -> Prompt {
     let background = matches!(view.run.kind, RunKind::Job { .. });
     let offer = Offer::of(view);
+    let entries = match &offer {
+        Some(offer) => choice_entries(view, offer),
+        None if background => job_entries(view),
+        None => speech_entries(view),
+    };
     Prompt {
         agent: view.agent.name.clone(),
         model: model.to_owned(),
         system: system(view, background),
         memory: memory(&view.agent.id, &view.blocks, &view.seen),
-        entries: match &offer {
-            Some(offer) => choice_entries(view, offer),
-            None if background => job_entries(view),
-            None => speech_entries(view),
-        },
+        kept: kept(view, &entries),
+        entries,
         tools: offer.map_or(tools, |offer| vec![choose_next_speaker(&offer.names())]),
         temperature: view.agent.temperature,
         max_tokens: view.agent.max_tokens,
         place: Place { turn: view.run.turn, step: view.run.steps + 1, attempt, background },
     }
+}
+
+/// What providers want back with the agent's own calls, by the place of the entry that holds them: entries and
+/// messages are in one order, so each entry has the next step whose first call is its own.
+fn kept(view: &StepView, entries: &[Entry]) -> BTreeMap<usize, Kept> {
+    let mut kept = BTreeMap::new();
+    if view.kept.is_empty() {
+        return kept;
+    }
+    let messages = if view.job.is_some() { &view.notes } else { &view.messages };
+    let mut steps = messages.iter().filter(|message| message.agent.as_ref() == Some(&view.agent.id));
+    for (at, entry) in entries.iter().enumerate() {
+        let Entry::Own { calls, .. } = entry else { continue };
+        let Some(first) = calls.first() else { continue };
+        let step = steps.find_map(|message| match &message.content {
+            Content::Tool { call, .. } if *call == first.id => message.step.as_ref(),
+            _ => None,
+        });
+        if let Some(found) = step.and_then(|step| view.kept.get(step)) {
+            kept.insert(at, found.clone());
+        }
+    }
+    kept
 }
 
 /// True when this step is the manager's in a turn of its supervisor group, so that it may delegate.
@@ -337,7 +362,7 @@ fn said(messages: &[Message], me: Option<&AgentId>) -> Vec<Entry> {
                 }
                 results.push(Entry::Result { call: call.clone(), name: name.clone(), ok: *ok, text: text.clone() });
             }
-            (Content::Notice { notice: NoticeKind::Pass | NoticeKind::Error, text }, _) => {
+            (Content::Notice { notice: NoticeKind::Pass | NoticeKind::Error | NoticeKind::Incomplete, text }, _) => {
                 entries.push(Entry::Note { text: text.clone() });
             }
             // Others' tool traffic is theirs; other notices are told to people.

@@ -6,9 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use jiff::Timestamp;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::choice::{self, Offer};
 use super::context::{self, CONTEXT_BYTES, prompt};
@@ -24,14 +23,11 @@ use crate::store::StepView;
 mod calls;
 mod outcome;
 mod resume;
+mod stop;
 
 use calls::{Draft, May, commit};
 pub use resume::resume;
 
-/// Until the first content of an answer.
-const FIRST_CONTENT: Duration = Duration::from_mins(2);
-/// Between two pieces of an answer.
-const BETWEEN_CHUNKS: Duration = Duration::from_mins(1);
 /// Tries of one model call in the foreground, the first included.
 const FOREGROUND_TRIES: u32 = 4;
 /// How long the foreground goes on retrying.
@@ -90,18 +86,29 @@ pub async fn make(engine: &Engine, work: &Work) -> Result<Made, Trouble> {
         Ok(model) => model,
         Err(fault) => return Ok(Made::Failed(fault)),
     };
+    let mut budget = model.window.conversation_bytes(CONTEXT_BYTES);
+    let mut view = if budget < CONTEXT_BYTES { engine.store.step_view(&work.run, budget).await? } else { view };
     let step = StepId::fresh(engine.store.ids());
     let live = engine.live.begin(step.clone(), about(&view), Phase::Waiting);
     let Some(place) = provider_place(engine, work, &model).await else {
         return Ok(if work.cancel.is_cancelled() { Made::Cancelled } else { Made::GaveWay });
     };
-    let answer = match converse(engine, work, &view, &model, &live).await {
-        Ok(answer) => answer,
-        Err(Broken::GaveWay) => return Ok(Made::GaveWay),
-        Err(Broken::Failed(fault)) => return Ok(Made::Failed(fault)),
-        Err(Broken::Cancelled { text, reasoning }) => {
-            drop(place);
-            return outcome::cancelled(engine, work, &view, &step, text, reasoning).await;
+    let answer = loop {
+        match converse(engine, work, &view, &model, &live).await {
+            Ok(answer) => break answer,
+            Err(Broken::GaveWay) => return Ok(Made::GaveWay),
+            // The same step with less of the conversation; what fits is kept for the next ones.
+            Err(Broken::Failed(fault)) if fault.class == ErrorClass::TooLong && model.window.shrink(budget) => {
+                budget = model.window.conversation_bytes(CONTEXT_BYTES);
+                tracing::warn!(run = %view.run.id, agent = %view.agent.name, budget, "{fault}; again with less");
+                live.phase(Phase::Retrying { text: format!("{fault}, asked again with less of the conversation") });
+                view = engine.store.step_view(&work.run, budget).await?;
+            }
+            Err(Broken::Failed(fault)) => return Ok(Made::Failed(fault)),
+            Err(Broken::Cancelled { text, reasoning }) => {
+                drop(place);
+                return outcome::cancelled(engine, work, &view, &step, text, reasoning).await;
+            }
         }
     };
     drop(place);
@@ -120,12 +127,15 @@ pub async fn make(engine: &Engine, work: &Work) -> Result<Made, Trouble> {
         saw: view.blocks.iter().map(|block| (block.id.clone(), block.version)).collect(),
         calls: u32::try_from(answer.done.calls.len()).unwrap_or(u32::MAX),
         upto: view.messages.last().map_or(0, |message| message.seq),
+        kept: answer.done.kept.clone(),
     };
     if let Some(offer) = Offer::of(&view) {
         return choice::settle(engine, work, &view, &offer, row, &answer).await;
     }
     let shown = view.blocks.iter().map(|block| (block.id.clone(), block.value.clone())).collect();
     let draft = Draft {
+        incomplete: stop::notice(&view, &answer),
+        paused: answer.done.stop == Stop::Paused,
         step,
         row: Some(row),
         text: answer.text,
@@ -175,7 +185,10 @@ async fn converse(
         live.restart();
         let ask = prompt(view, &model.model_name, tools.clone(), attempt + work.attempts_before);
         let fault = match listen(engine, work, model, ask, live).await {
-            Ok(answer) => return Ok(Answer { retries: attempt - 1, ..answer }),
+            Ok(answer) => match stop::fault(view, &answer, &model.provider) {
+                Some(fault) => fault,
+                None => return Ok(Answer { retries: attempt - 1, ..answer }),
+            },
             Err(Broken::Failed(fault)) => fault,
             Err(other) => return Err(other),
         };
@@ -208,30 +221,18 @@ async fn listen(
     live: &LiveGuard,
 ) -> Result<Answer, Broken> {
     live.phase(Phase::Thinking);
-    let mut stream = model.model.stream(ask);
+    let mut stream = model.ask(ask);
     let mut answer = Answer::default();
     loop {
-        let patience = if answer.first_token_at.is_none() { FIRST_CONTENT } else { BETWEEN_CHUNKS };
         let next = tokio::select! {
             biased;
             () = work.cancel.cancelled() => {
                 return Err(Broken::Cancelled { text: answer.text, reasoning: answer.reasoning });
             }
             () = work.give_way.cancelled() => return Err(Broken::GaveWay),
-            next = timeout(patience, stream.next()) => next,
+            next = stream.next() => next,
         };
-        let delta = match next {
-            Err(_) => {
-                let text = format!("{} sent nothing for {} s", model.provider, patience.as_secs());
-                return Err(Broken::Failed(ModelError::transient(text)));
-            }
-            Ok(None) => {
-                let text = format!("the answer of {} was cut short", model.provider);
-                return Err(Broken::Failed(ModelError::transient(text)));
-            }
-            Ok(Some(Err(fault))) => return Err(Broken::Failed(fault)),
-            Ok(Some(Ok(delta))) => delta,
-        };
+        let delta = next.map_err(Broken::Failed)?;
         if !matches!(delta, Delta::Done(_)) && answer.first_token_at.is_none() {
             answer.first_token_at = Some(engine.store.clock().now());
         }
@@ -245,10 +246,11 @@ async fn listen(
                 answer.reasoning.push_str(&more);
             }
             Delta::Draft { name } => live.phase(Phase::Calling { tool: name }),
-            Delta::Done(done) if done.stop == Stop::Refused => {
-                let text = format!("{} refused to answer; say it in other words", model.provider);
-                return Err(Broken::Failed(ModelError::terminal(text)));
+            Delta::TextWasReasoning => {
+                live.text_was_reasoning();
+                answer.reasoning.push_str(&std::mem::take(&mut answer.text));
             }
+            Delta::Alive => {}
             Delta::Done(done) => {
                 answer.done = done;
                 return Ok(answer);

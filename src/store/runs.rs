@@ -1,15 +1,17 @@
 //! Runs, their steps, and the calls they are parked on.
 
+use std::collections::BTreeMap;
+
 use rusqlite::Row;
 
 use super::connection::Sql;
 use super::error::Fault;
 use super::log::{with, without};
 use super::rows::readable;
-use super::tables::{lossy, row_of};
+use super::tables::{json, lossy, parse, row_of};
 use super::{Store, StoreError};
 use crate::domain::state::Kind;
-use crate::domain::{AgentId, PendingCall, Run, RunId, Step};
+use crate::domain::{AgentId, Kept, PendingCall, Run, RunId, Step, StepId};
 
 /// An unfinished turn is found by its conversation, so the first of them is the first in that index; the plus keeps
 /// to it. A damaged one has no kind and holds nobody up.
@@ -85,6 +87,15 @@ pub(super) fn insert_step(sql: &Sql, n: u64, step: &Step) -> Result<(), Fault> {
 /// The step a change brought.
 pub(super) fn step_numbered(sql: &Sql, n: u64) -> Result<Option<Step>, Fault> {
     sql.one("SELECT id, run, agent, place, body FROM step WHERE n = ?1", [n], |row| Ok(read(row)))?.transpose()
+}
+
+/// What providers want back with the steps of these runs. One that cannot be read costs what it kept, and nothing
+/// else.
+pub(super) fn kept(sql: &Sql, runs: &[String]) -> Result<BTreeMap<StepId, Kept>, Fault> {
+    let query = "SELECT step.id, body ->> '$.kept' FROM json_each(?1) AS wanted
+                 CROSS JOIN step ON step.run = wanted.value WHERE json_valid(body) AND body ->> '$.kept' IS NOT NULL";
+    let rows = sql.list(query, [json(&runs)?], |row| Ok((row.get::<_, String>(0)?, parse::<Kept>(row, 1).ok())))?;
+    Ok(rows.into_iter().filter_map(|(id, kept)| Some((StepId(id), kept?))).collect())
 }
 
 /// The last step of an agent, whatever the run.

@@ -49,6 +49,8 @@ impl<'a> Outcome<'a> {
         let silent = wordless && draft.calls.is_empty() && !work.is_background();
         let onward = if waits {
             Onward::Park
+        } else if draft.paused && draft.calls.is_empty() {
+            Onward::Next
         } else if passed && wordless || silent {
             Onward::Finish(StopReason::Passed)
         } else if passed || finished || draft.calls.is_empty() {
@@ -76,6 +78,9 @@ impl<'a> Outcome<'a> {
         if !self.draft.text.trim().is_empty() || !self.draft.reasoning.is_empty() {
             let (text, reasoning) = (self.draft.text.clone(), self.draft.reasoning.clone());
             changes.push(self.message(Content::Text { text, reasoning, cancelled: false }));
+        }
+        if let Some(text) = self.draft.incomplete.clone() {
+            changes.push(self.message(Content::Notice { notice: NoticeKind::Incomplete, text }));
         }
         for (call, effect) in self.draft.calls.iter().zip(&self.ran.effects) {
             let (ok, text) = match effect {

@@ -67,6 +67,8 @@ pub async fn resume(engine: &Engine, work: &Work) -> Result<Made, Trouble> {
         row: None,
         text: String::new(),
         reasoning: String::new(),
+        incomplete: None,
+        paused: false,
         calls: waited
             .iter()
             .map(|call| ToolCall { id: call.call.clone(), name: call.name.clone(), arguments: call.arguments.clone() })

@@ -48,7 +48,7 @@ fn imports_run_downwards_only() {
                 "tokio",
                 "rusqlite",
                 "ratatui",
-                "genai",
+                "reqwest",
                 "crate::store",
                 "crate::engine",
                 "crate::llm",
@@ -63,9 +63,9 @@ fn imports_run_downwards_only() {
         ("llm", &["rusqlite", "crate::engine", "crate::store", "crate::tui", "crate::cli"]),
         ("tools", &["rusqlite", "crate::engine", "crate::store", "crate::tui", "crate::cli"]),
         ("agentfile", &["rusqlite", "crate::engine", "crate::store", "crate::tui", "crate::cli"]),
-        ("engine", &["rusqlite", "genai::", "ratatui", "crossterm", "crate::tui", "crate::cli"]),
-        ("tui", &["rusqlite", "genai::", "crate::store", "crate::llm", "crate::tools", "crate::cli"]),
-        ("cli", &["rusqlite", "genai::", "ratatui", "crossterm"]),
+        ("engine", &["rusqlite", "reqwest::", "ratatui", "crossterm", "crate::tui", "crate::cli"]),
+        ("tui", &["rusqlite", "reqwest::", "crate::store", "crate::llm", "crate::tools", "crate::cli"]),
+        ("cli", &["rusqlite", "reqwest::", "ratatui", "crossterm"]),
     ];
     let mut broken = Vec::new();
     for (name, text) in source() {

@@ -14,6 +14,8 @@ use nightdesk::llm::{
 use serde_json::json;
 use wire::{Behaviour, Call, Protocol, Request, WireServer};
 
+#[path = "providers/quirks.rs"]
+mod quirks;
 #[path = "support/wire.rs"]
 mod wire;
 

@@ -98,6 +98,8 @@ pub enum Behaviour {
     Calls { text: String, calls: Vec<Call> },
     /// Another status than 200, with these headers and body.
     Status { code: u16, headers: Vec<(String, String)>, body: String },
+    /// Thinks aloud until the token limit.
+    ThoughtOnly { reasoning: String },
     /// Words and then the token limit.
     Length { text: String },
     /// The token limit in the middle of a call's arguments.
@@ -118,6 +120,10 @@ pub enum Behaviour {
     BadUtf8 { text: String },
     /// These very bytes, as the body of a good answer.
     Raw { kind: &'static str, body: Vec<u8> },
+    /// These very bytes, and then nothing more until the client leaves.
+    Held { body: Vec<u8> },
+    /// So many comments at this pace, words, and then nothing more until the client leaves.
+    Patient { comments: u32, every: Duration },
     /// A whole answer, sent one byte at a time.
     ByteByByte { text: String },
     /// A whole answer among comments, empty events and pings.
@@ -355,6 +361,7 @@ fn acts(protocol: Protocol, behaviour: Behaviour) -> Vec<Act> {
             }
             send(vec![wire.end(Some(Reason::Calls))]);
         }
+        Behaviour::ThoughtOnly { reasoning } => send(vec![wire.reasoning(&reasoning), wire.end(Some(Reason::Length))]),
         Behaviour::Length { text } => send(vec![wire.text(&text), wire.end(Some(Reason::Length))]),
         Behaviour::HalfCall => {
             send(wire.call(0, &half_call(), false));
@@ -406,6 +413,13 @@ fn acts(protocol: Protocol, behaviour: Behaviour) -> Vec<Act> {
             acts.push(Act::Stall);
         }
         Behaviour::Raw { body, .. } => acts = vec![Act::Send(body)],
+        Behaviour::Held { body } => acts = vec![Act::Send(body), Act::Stall],
+        Behaviour::Patient { comments, every } => {
+            for _ in 0..comments {
+                acts.extend([Act::Pause(every), Act::Send(wire.noise())]);
+            }
+            acts.extend([Act::Send(wire.text("At last.")), Act::Stall]);
+        }
         Behaviour::Silent => acts = vec![Act::Stall],
         Behaviour::Status { .. } => unreachable!("answered without a stream"),
     }

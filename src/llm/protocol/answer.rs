@@ -145,6 +145,11 @@ impl Answer {
         self.closed
     }
 
+    /// True where no delta is ready and the end has not come.
+    pub fn has_nothing_new(&self) -> bool {
+        self.out.is_empty() && !self.closed
+    }
+
     /// True once it is known why the model stopped.
     pub fn has_stopped(&self) -> bool {
         self.stop.is_some()

@@ -345,7 +345,8 @@ impl Reading {
         if self.answer.has_stopped() && self.until.is_none() {
             self.until = Some(Instant::now() + AFTER_STOP);
         }
-        Ok(false)
+        // A frame that tells nothing, as a ping does, is a sign of life.
+        Ok(!self.ended && self.answer.has_nothing_new())
     }
 
     fn take(&mut self, event: &str, data: &str, whole: bool) -> Result<(), Fault> {

@@ -198,7 +198,8 @@ async fn half_a_call_at_the_token_limit_is_an_error_and_no_call() {
         let answer = answer(protocol, Behaviour::HalfCall).await;
         let error = answer.error();
         assert_eq!(error.class, ErrorClass::Terminal, "{protocol:?}: the same limit would end it again");
-        let told = "the answer of local was cut short: the token limit ended it inside a call of look; raise max_tokens";
+        let told =
+            "the answer of local was cut short: the token limit ended it inside a call of look; raise max_tokens";
         assert!(error.text.starts_with(told), "{protocol:?}: {error}");
     }
 }
@@ -572,7 +573,13 @@ async fn a_proxy_in_the_environment_does_not_catch_a_server_on_this_machine() {
 
 fn leading_to(base_url: &str) -> Models {
     let base_url = Some(base_url.to_owned());
-    let provider = Provider { kind: ProviderKind::OpenAi, base_url, key: KeySource::None, max_parallel: None, limits: Limits::default() };
+    let provider = Provider {
+        kind: ProviderKind::OpenAi,
+        base_url,
+        key: KeySource::None,
+        max_parallel: None,
+        limits: Limits::default(),
+    };
     Models::new(Config { provider: [("local".to_owned(), provider)].into(), ..Config::default() }, |_| None)
 }
 

@@ -593,7 +593,13 @@ fn what_the_configuration_says_of_parallel_calls_survives_connecting() {
     let path = dir.path().join("config.toml");
     std::fs::write(&path, "[provider.local]\nkind = \"openai\"\nmax_parallel = 3\n").unwrap();
     let base_url = Some("http://127.0.0.1:9/v1".to_owned());
-    let provider = Provider { kind: ProviderKind::OpenAi, base_url, key: KeySource::None, max_parallel: None, limits: Limits::default() };
+    let provider = Provider {
+        kind: ProviderKind::OpenAi,
+        base_url,
+        key: KeySource::None,
+        max_parallel: None,
+        limits: Limits::default(),
+    };
     let connect = Connect { name: "local".into(), provider, model: Some("local/x".into()) };
     connect.save(&path).unwrap();
     let config = Config::load(&path).unwrap();

@@ -179,9 +179,15 @@ async fn words_that_were_cut_are_marked_and_a_spent_limit_is_no_pass() {
         .await;
         let world = World::new(alone(&server)).await;
         let run = world.send("what are the points?").await;
-        assert!(!matches!(run.state, RunState::Finished { stop_reason: StopReason::Error, .. }), "{protocol:?}: {run:?}");
+        assert!(
+            !matches!(run.state, RunState::Finished { stop_reason: StopReason::Error, .. }),
+            "{protocol:?}: {run:?}"
+        );
         let run = world.send("and now?").await;
-        assert!(matches!(run.state, RunState::Finished { stop_reason: StopReason::Error, .. }), "{protocol:?}: {run:?}");
+        assert!(
+            matches!(run.state, RunState::Finished { stop_reason: StopReason::Error, .. }),
+            "{protocol:?}: {run:?}"
+        );
         let expected = [
             "user: what are the points?",
             "ann: First, the price; sec",

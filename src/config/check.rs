@@ -295,8 +295,7 @@ fn number(key: &str, value: &Spanned<DeValue<'_>>, range: &std::ops::RangeInclus
 }
 
 fn seconds(key: &str, value: &Spanned<DeValue<'_>>) -> Checked<u32> {
-    number(key, value, &SILENCE)
-        .map_err(|fault| Fault { text: format!("{}; it counts seconds", fault.text), ..fault })
+    number(key, value, &SILENCE).map_err(|fault| Fault { text: format!("{}; it counts seconds", fault.text), ..fault })
 }
 
 /// `context = N`, or `context = { MODEL = N }` where its models differ.

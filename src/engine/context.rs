@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 
 use crate::domain::terminate::RETURN_TO_USER;
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, Content, Group, Kept, Mail, MailKind, ManagerType, Message, NoticeKind, RunKind, StepId,
-    Task, Terminate, Trigger,
+    Agent, AgentId, Block, BlockId, Content, Group, Kept, Mail, MailKind, ManagerType, Message, NoticeKind, RunKind,
+    StepId, Task, Terminate, Trigger,
 };
 use crate::engine::choice::Offer;
 use crate::llm::{Entry, MemoryBlock, Place, Prompt, ToolCall, ToolSpec};

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::{Engine, Trouble, ending};
 use crate::domain::run::Answer;
 use crate::domain::{
-    Agent, AgentId, Change, Content, Mail, MailKind, MailStatus, Message, NoticeKind, PendingCall, PendingKind, Run, RunId,
-    RunKind, RunState, StopReason,
+    Agent, AgentId, Change, Content, Mail, MailKind, MailStatus, Message, NoticeKind, PendingCall, PendingKind, Run,
+    RunId, RunKind, RunState, StopReason,
 };
 
 /// The runs that are on or come next, and how those of them stand that wait.

@@ -44,14 +44,17 @@ impl ModelHandle {
     #[must_use]
     pub fn ask(&self, prompt: Prompt) -> Asking {
         let entered = self.health.as_ref().map(Health::enter).transpose();
-        self.asking(prompt, entered.map_err(|refusal| {
-            let secs = refusal.wait.as_secs().max(1);
-            let text = format!(
-                "{} failed several times in a row and is left alone for {secs} s more: {}",
-                self.provider, refusal.why
-            );
-            ModelError { class: ErrorClass::Down, text, retry_after: Some(refusal.wait) }
-        }))
+        self.asking(
+            prompt,
+            entered.map_err(|refusal| {
+                let secs = refusal.wait.as_secs().max(1);
+                let text = format!(
+                    "{} failed several times in a row and is left alone for {secs} s more: {}",
+                    self.provider, refusal.why
+                );
+                ModelError { class: ErrorClass::Down, text, retry_after: Some(refusal.wait) }
+            }),
+        )
     }
 
     /// Starts one model call even where the provider is down: a person wants to know.

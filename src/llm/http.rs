@@ -145,7 +145,13 @@ impl Client {
     }
 
     /// Asks a server something about itself; whatever goes wrong, there is no answer.
-    pub(super) async fn question(&self, address: &Address, url: &str, body: Option<&Value>, bearer: Option<&str>) -> Option<Value> {
+    pub(super) async fn question(
+        &self,
+        address: &Address,
+        url: &str,
+        body: Option<&Value>,
+        bearer: Option<&str>,
+    ) -> Option<Value> {
         let client = self.get(address).await.ok()?;
         let mut request = match body {
             Some(body) => client.post(url).header("content-type", "application/json").body(body.to_string()),

@@ -102,7 +102,8 @@ impl Window {
 
     /// Asks a server that can tell how much its model holds, once, and only for a prompt that might not fit.
     pub(super) async fn learn(&self, remote: &Remote, prompt: &Prompt, key: Option<&Key>) {
-        let tells = remote.kind == ProviderKind::Ollama || remote.kind == ProviderKind::OpenAi && remote.address.is_local();
+        let tells =
+            remote.kind == ProviderKind::Ollama || remote.kind == ProviderKind::OpenAi && remote.address.is_local();
         if self.configured.is_none() && tells && tokens_of(prompt) > ALWAYS_FITS {
             self.asked.get_or_init(|| ask(remote, key)).await;
         }
@@ -117,9 +118,8 @@ fn tokens_of(prompt: &Prompt) -> u32 {
 async fn ask(remote: &Remote, key: Option<&Key>) -> Option<u32> {
     let key = key.map(Key::expose);
     let address = &remote.address;
-    let question = async |url: String, body: Option<Value>| {
-        remote.client.question(address, &url, body.as_ref(), key).await
-    };
+    let question =
+        async |url: String, body: Option<Value>| remote.client.question(address, &url, body.as_ref(), key).await;
     if remote.kind == ProviderKind::Ollama {
         let shown = question(address.below("api/show"), Some(json!({"model": remote.model}))).await?;
         let info = shown.get("model_info")?.as_object()?;

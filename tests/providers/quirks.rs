@@ -40,8 +40,8 @@ async fn an_error_in_a_good_status_is_told_in_the_servers_words_and_with_its_cla
         let page = raw(protocol, "text/html", "<html><title>Sign in</title><body>to go on</body></html>").await;
         transient(&page, "local answered with a web page (HTML) and not with words of a model: Sign in");
     }
-    let event = raw(Protocol::OpenAi, "text/event-stream", &format!("event: error\ndata: {{\"message\": \"{words}\"}}\n\n"));
-    transient(&event.await, words);
+    let event = format!("event: error\ndata: {{\"message\": \"{words}\"}}\n\n");
+    transient(&raw(Protocol::OpenAi, "text/event-stream", &event).await, words);
     let plain = raw(Protocol::OpenAi, "text/plain", "no healthy upstream").await;
     transient(&plain, "local did not answer but said: no healthy upstream");
     let blocked = "data: {\"promptFeedback\": {\"blockReason\": \"PROHIBITED_CONTENT\"}}\n\n";
@@ -137,7 +137,9 @@ async fn ollama_is_asked_to_hold_the_whole_prompt_up_to_what_the_model_can() {
 #[tokio::test]
 async fn a_comment_is_a_sign_of_life_and_silence_has_the_length_that_is_set() {
     for protocol in ALL {
-        let server = WireServer::start(protocol, |_| Behaviour::Patient { comments: 12, every: Duration::from_millis(250) }).await;
+        let server =
+            WireServer::start(protocol, |_| Behaviour::Patient { comments: 12, every: Duration::from_millis(250) })
+                .await;
         let mut config = server.config("local");
         let limits = &mut config.provider.get_mut("local").unwrap().limits;
         (limits.first_token_timeout, limits.idle_timeout) = (Some(1), Some(1));

@@ -25,9 +25,7 @@ pub(super) fn fault(view: &StepView, answer: &Answer, provider: &str) -> Option<
             let text = format!("the context window of {provider}'s model was full {when}");
             Some(ModelError { class: ErrorClass::TooLong, text, retry_after: None })
         }
-        Stop::Refused => {
-            Some(ModelError::terminal(format!("{provider} refused to answer; say it in other words")))
-        }
+        Stop::Refused => Some(ModelError::terminal(format!("{provider} refused to answer; say it in other words"))),
         Stop::Filtered => Some(ModelError::terminal(format!(
             "the content filter of {provider} stopped the answer {when}; say it in other words"
         ))),

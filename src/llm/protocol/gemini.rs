@@ -19,8 +19,19 @@ pub(super) const NO_SIGNATURE: &str = "skip_thought_signature_validator";
 const WANT_SIGNATURES: [&str; 2] = ["gemini-3", "-latest"];
 /// The words of a schema that are understood.
 const SCHEMA_WORDS: [&str; 13] = [
-    "type", "description", "properties", "required", "enum", "items", "nullable", "minimum", "maximum", "minItems",
-    "maxItems", "anyOf", "title",
+    "type",
+    "description",
+    "properties",
+    "required",
+    "enum",
+    "items",
+    "nullable",
+    "minimum",
+    "maximum",
+    "minItems",
+    "maxItems",
+    "anyOf",
+    "title",
 ];
 
 /// The body of a request.
@@ -69,8 +80,7 @@ pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
             .tools
             .iter()
             .map(|tool| {
-                let mut declared =
-                    json!({"name": options.names.sent_for(&tool.name), "description": tool.description});
+                let mut declared = json!({"name": options.names.sent_for(&tool.name), "description": tool.description});
                 // An object without members is refused; no parameters at all are not.
                 if tool.schema["properties"].as_object().is_some_and(|members| !members.is_empty()) {
                     declared["parameters"] = schema(&tool.schema);

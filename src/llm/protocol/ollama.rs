@@ -23,14 +23,13 @@ pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
         match turn {
             Turn::Own { text: words, calls, kept } => {
                 let mut message = json!({"role": "assistant", "content": words});
-                let kept = kept.filter(|kept| kept.is_of(Protocol::Ollama.word(), options.provider) && !calls.is_empty());
+                let kept =
+                    kept.filter(|kept| kept.is_of(Protocol::Ollama.word(), options.provider) && !calls.is_empty());
                 if let Some(thinking) = kept.as_ref().and_then(|kept| text(&kept.value, "thinking")) {
                     message["thinking"] = json!(thinking);
                 }
                 if !calls.is_empty() {
-                    let call = |Call { name, arguments, .. }: &Call| {
-                        json!({"function": {"name": name, "arguments": arguments}})
-                    };
+                    let call = |Call { name, arguments, .. }: &Call| json!({"function": {"name": name, "arguments": arguments}});
                     message["tool_calls"] = calls.iter().map(call).collect();
                 }
                 messages.push(message);

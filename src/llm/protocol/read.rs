@@ -137,7 +137,8 @@ impl Frames {
                     Some(text) => begun.push_str(&text?),
                     None => return Ok(Got::End),
                 }
-                let Some(beginning) = begun.trim_start_matches(['\u{feff}', ' ', '\n', '\r', '\t']).chars().next() else {
+                let Some(beginning) = begun.trim_start_matches(['\u{feff}', ' ', '\n', '\r', '\t']).chars().next()
+                else {
                     return Ok(Got::Alive);
                 };
                 self.decide(beginning, lines);
@@ -174,7 +175,8 @@ impl Frames {
                     Ok(Got::Alive)
                 }
                 None => {
-                    let data = std::mem::take(all).trim_matches(|c: char| c == '\u{feff}' || c.is_whitespace()).to_owned();
+                    let data =
+                        std::mem::take(all).trim_matches(|c: char| c == '\u{feff}' || c.is_whitespace()).to_owned();
                     *self = Self::Over;
                     if data.starts_with('<') {
                         return Err(Fault::Page(page_words(&data)));
@@ -327,7 +329,9 @@ impl Reading {
             None => next.await,
         };
         match got {
-            Ok(Got::Alive) if self.begun.elapsed() > LONGEST => return Err(Fault::Endless("it takes more than an hour")),
+            Ok(Got::Alive) if self.begun.elapsed() > LONGEST => {
+                return Err(Fault::Endless("it takes more than an hour"));
+            }
             Ok(Got::Alive) => return Ok(self.until.is_none()),
             Ok(Got::Frame { event, data, whole }) => self.take(&event, &data, whole)?,
             Ok(Got::End) => {

@@ -71,9 +71,18 @@ fn answers() -> [(Protocol, String); 4] {
         "event: content_block_start\ndata: {{\"index\":0,\"content_block\":{{\"type\":\"text\",\"text\":\"{think}\"}}}}\n\n{}",
         [
             ("message_start", json!({"message": {"usage": {"input_tokens": 5}}})),
-            ("content_block_start", json!({"index": 1, "content_block": {"type": "tool_use", "id": "a", "name": "look", "input": {"x": 1}}})),
-            ("content_block_start", json!({"index": 2, "content_block": {"type": "tool_use", "id": "b", "name": "look", "input": {}}})),
-            ("content_block_delta", json!({"index": 2, "delta": {"type": "input_json_delta", "partial_json": "{\"x\": 2}"}})),
+            (
+                "content_block_start",
+                json!({"index": 1, "content_block": {"type": "tool_use", "id": "a", "name": "look", "input": {"x": 1}}})
+            ),
+            (
+                "content_block_start",
+                json!({"index": 2, "content_block": {"type": "tool_use", "id": "b", "name": "look", "input": {}}})
+            ),
+            (
+                "content_block_delta",
+                json!({"index": 2, "delta": {"type": "input_json_delta", "partial_json": "{\"x\": 2}"}})
+            ),
             ("message_delta", json!({"delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 6}})),
         ]
         .map(|(event, data)| format!("event: {event}\ndata: {data}\n\n"))
@@ -160,8 +169,14 @@ fn a_whole_json_answer_to_a_streaming_request_is_an_answer() {
     for (protocol, answer) in [
         (Protocol::OpenAi, json!({"choices": [{"message": {"content": "Hello."}, "finish_reason": "stop"}]})),
         (Protocol::OpenAi, json!({"choices": [{"message": {"content": "Hello."}}]})),
-        (Protocol::Anthropic, json!({"type": "message", "content": [{"type": "text", "text": "Hello."}], "stop_reason": "end_turn"})),
-        (Protocol::Gemini, json!([{"candidates": [{"content": {"parts": [{"text": "Hello."}]}, "finishReason": "STOP"}]}])),
+        (
+            Protocol::Anthropic,
+            json!({"type": "message", "content": [{"type": "text", "text": "Hello."}], "stop_reason": "end_turn"}),
+        ),
+        (
+            Protocol::Gemini,
+            json!([{"candidates": [{"content": {"parts": [{"text": "Hello."}]}, "finishReason": "STOP"}]}]),
+        ),
         (Protocol::Ollama, json!({"message": {"content": "Hello."}, "done": true, "done_reason": "stop"})),
     ] {
         for body in [answer.to_string(), format!("{answer:#}\n")] {
@@ -230,12 +245,14 @@ fn the_reason_for_a_stop_is_read_before_the_words() {
 
 #[test]
 fn what_a_provider_wants_back_is_kept_with_the_call() {
-    let call = json!({"index": 0, "id": "c", "function": {"name": "look", "arguments": "{}"}, "extra_content": {"google": 1}});
+    let call =
+        json!({"index": 0, "id": "c", "function": {"name": "look", "arguments": "{}"}, "extra_content": {"google": 1}});
     let openai = events(&[
         chunk(&json!({"reasoning_content": "H"}), None),
         chunk(&json!({"reasoning_content": "m.", "tool_calls": [call]}), Some("tool_calls")),
     ]);
-    let block = |index: u64, block: Value| json!({"type": "content_block_start", "index": index, "content_block": block});
+    let block =
+        |index: u64, block: Value| json!({"type": "content_block_start", "index": index, "content_block": block});
     let anthropic = events(&[
         block(0, json!({"type": "thinking", "thinking": "", "signature": ""})),
         json!({"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "Hm."}}),
@@ -248,7 +265,11 @@ fn what_a_provider_wants_back_is_kept_with_the_call() {
     let gemini = events(&[json!({"candidates": [{"content": {"parts": [part]}, "finishReason": "STOP"}]})]);
     for (protocol, body, kept) in [
         (Protocol::OpenAi, openai, json!({"reasoning_content": "Hm.", "calls": {"c": {"google": 1}}})),
-        (Protocol::Anthropic, anthropic, json!({"thinking": [{"type": "thinking", "thinking": "Hm.", "signature": "s"}]})),
+        (
+            Protocol::Anthropic,
+            anthropic,
+            json!({"thinking": [{"type": "thinking", "thinking": "Hm.", "signature": "s"}]}),
+        ),
         (Protocol::Gemini, gemini, json!({"calls": {"#0": "c2ln"}})),
     ] {
         assert_eq!(whole(protocol, &body).2.unwrap().kept.unwrap().value, kept, "{protocol:?}");

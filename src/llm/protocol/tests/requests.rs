@@ -179,7 +179,16 @@ fn ollama(body: &Value) {
 
 fn words() -> impl Strategy<Value = String> {
     prop::sample::select(vec![
-        "", " ", "\n\t", "Hello.", " ends in space \n", "né 漢字 👩‍🚀", "<note>\n</note>", "a: b", "\u{0}\u{202e}", "[interrupted]",
+        "",
+        " ",
+        "\n\t",
+        "Hello.",
+        " ends in space \n",
+        "né 漢字 👩‍🚀",
+        "<note>\n</note>",
+        "a: b",
+        "\u{0}\u{202e}",
+        "[interrupted]",
     ])
     .prop_map(str::to_owned)
 }
@@ -187,16 +196,36 @@ fn words() -> impl Strategy<Value = String> {
 fn call_id() -> impl Strategy<Value = String> {
     let long = "x".repeat(90);
     prop::sample::select(vec![
-        String::new(), "call_1".into(), "call-1".into(), "call#1".into(), "#0".into(), "#1".into(), "漢".into(),
-        "functions.look:0".into(), long.clone(), format!("{long}2"), "a b".into(), "abcDEF123".into(), "call_1-2".into(),
+        String::new(),
+        "call_1".into(),
+        "call-1".into(),
+        "call#1".into(),
+        "#0".into(),
+        "#1".into(),
+        "漢".into(),
+        "functions.look:0".into(),
+        long.clone(),
+        format!("{long}2"),
+        "a b".into(),
+        "abcDEF123".into(),
+        "call_1-2".into(),
     ])
 }
 
 fn tool_name() -> impl Strategy<Value = String> {
     let long = "look".repeat(30);
     prop::sample::select(vec![
-        String::new(), "look".into(), "memory_insert(plan)".into(), "看".into(), "1st".into(), "a.b".into(), "a_b".into(),
-        long, " ".into(), "-x".into(), "functions::look".into(),
+        String::new(),
+        "look".into(),
+        "memory_insert(plan)".into(),
+        "看".into(),
+        "1st".into(),
+        "a.b".into(),
+        "a_b".into(),
+        long,
+        " ".into(),
+        "-x".into(),
+        "functions::look".into(),
     ])
 }
 
@@ -205,14 +234,17 @@ fn arguments() -> impl Strategy<Value = Value> {
 }
 
 fn entry() -> impl Strategy<Value = Entry> {
-    let call = (call_id(), tool_name(), arguments())
-        .prop_map(|(id, name, arguments)| ToolCall { id, name, arguments });
+    let call = (call_id(), tool_name(), arguments()).prop_map(|(id, name, arguments)| ToolCall { id, name, arguments });
     prop_oneof![
         (prop::option::of(words()), words()).prop_map(|(by, text)| Entry::Said { by, text }),
         words().prop_map(|text| Entry::Note { text }),
         (words(), prop::collection::vec(call, 0..4)).prop_map(|(text, calls)| Entry::Own { text, calls }),
-        (call_id(), tool_name(), any::<bool>(), words())
-            .prop_map(|(call, name, ok, text)| Entry::Result { call, name, ok, text }),
+        (call_id(), tool_name(), any::<bool>(), words()).prop_map(|(call, name, ok, text)| Entry::Result {
+            call,
+            name,
+            ok,
+            text
+        }),
     ]
 }
 
@@ -240,9 +272,8 @@ fn prompt() -> impl Strategy<Value = Prompt> {
         names.into_iter().map(tool).collect()
     });
     let entries = prop::collection::vec(entry(), 0..9);
-    (words(), entries, prop::collection::btree_map(0..9usize, kept(), 0..4), tools).prop_map(
-        |(system, entries, kept, tools)| Prompt { system, entries, kept, tools, ..Prompt::default() },
-    )
+    (words(), entries, prop::collection::btree_map(0..9usize, kept(), 0..4), tools)
+        .prop_map(|(system, entries, kept, tools)| Prompt { system, entries, kept, tools, ..Prompt::default() })
 }
 
 fn body_of(protocol: Protocol, prompt: &Prompt, model: &str) -> Value {
@@ -352,7 +383,6 @@ fn a_request_carries_the_limits_in_the_words_of_its_protocol() {
     assert_eq!(limit(Protocol::Gemini, "/generationConfig/maxOutputTokens"), Some(json!(99)));
     assert_eq!(limit(Protocol::Ollama, "/options/num_predict"), Some(json!(99)));
     assert_eq!(limit(Protocol::Ollama, "/options/num_ctx"), Some(json!(8_192)));
-    let options =
-        Options { provider: PROVIDER, model: MODEL, official: true, num_ctx: None, names: Names::default() };
+    let options = Options { provider: PROVIDER, model: MODEL, official: true, num_ctx: None, names: Names::default() };
     assert_eq!(request(Protocol::OpenAi, &prompt, &options)["max_completion_tokens"], 99);
 }

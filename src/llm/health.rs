@@ -84,10 +84,9 @@ impl Ticket {
             state.failures += 1;
             let pause = match &state.down {
                 Some(down) if self.is_probe => (down.pause * 2).min(LONGEST_PAUSE),
-                // Calls that were on their way when it went down tell nothing new.
-                Some(_) => return,
                 None if state.failures >= FAILURES => FIRST_PAUSE,
-                None => return,
+                // Calls that were on their way when it went down tell nothing new.
+                Some(_) | None => return,
             };
             state.down = Some(Down { pause, until: Instant::now() + pause, probed: false, why: why.to_owned() });
         });

@@ -113,9 +113,9 @@ impl Blocks {
     pub fn frame(&mut self, answer: &mut Answer, event: &str, frame: &Value) -> Result<(), Fault> {
         let index = count(frame, "index").unwrap_or(0);
         match text(frame, "type").unwrap_or(event) {
-            "message_start" => self.message(answer, frame.get("message").unwrap_or(&Value::Null))?,
+            "message_start" => self.message(answer, frame.get("message").unwrap_or(&Value::Null)),
             "message" => {
-                self.message(answer, frame)?;
+                self.message(answer, frame);
                 answer.close();
             }
             "content_block_start" => {
@@ -145,7 +145,7 @@ impl Blocks {
         Ok(())
     }
 
-    fn message(&mut self, answer: &mut Answer, message: &Value) -> Result<(), Fault> {
+    fn message(&mut self, answer: &mut Answer, message: &Value) {
         usage(answer, message);
         for (index, block) in (0..).zip(list(message, "content")) {
             self.begin(answer, index, block);
@@ -154,7 +154,6 @@ impl Blocks {
         if let Some(word) = text(message, "stop_reason") {
             answer.stop(stop(word));
         }
-        Ok(())
     }
 
     fn begin(&mut self, answer: &mut Answer, index: u64, block: &Value) {
@@ -208,7 +207,9 @@ impl Blocks {
 
     fn end_thoughts(&mut self, answer: &mut Answer) {
         let open: Vec<u64> = self.thoughts.keys().copied().collect();
-        open.into_iter().for_each(|index| self.end_thought(answer, index));
+        for index in open {
+            self.end_thought(answer, index);
+        }
     }
 }
 

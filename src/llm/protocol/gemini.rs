@@ -4,7 +4,7 @@
 //! told in a frame without candidates, and a model's name is sent as it is written.
 //!
 //! Rules of a request: contents begin and end with the user; a call is answered in the next content, one response
-//! a call, in order; no part is empty; a response is an object; a schema holds only the words of the OpenAPI subset.
+//! a call, in order; no part is empty; a response is an object; a schema holds only the words of the `OpenAPI` subset.
 
 use serde_json::{Map, Value, json};
 

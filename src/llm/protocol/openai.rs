@@ -1,4 +1,4 @@
-//! OpenAI's chat completions, and all that speak them.
+//! `OpenAI`'s chat completions, and all that speak them.
 //!
 //! Spoken directly, because what servers of this protocol do beside its letter is what a conversation dies of:
 //! `reasoning_content`, `reasoning_details` and `extra_content` that have to come back with the calls they came
@@ -198,7 +198,9 @@ fn content(answer: &mut Answer, part: &Value) {
         (Value::String(words), _) => answer.text(words),
         (_, Some(Value::String(thought))) => answer.reasoning(thought),
         (_, Some(Value::Array(thoughts))) => {
-            thoughts.iter().for_each(|thought| answer.reasoning(text(thought, "text").unwrap_or_default()));
+            for thought in thoughts {
+                answer.reasoning(text(thought, "text").unwrap_or_default());
+            }
         }
         _ => answer.text(text(part, "text").unwrap_or_default()),
     }

@@ -166,24 +166,21 @@ impl Frames {
                 }
                 Ok(Got::Frame { event: String::new(), data: text.to_owned(), whole: false })
             }
-            Self::Whole(source, all) => match source.text().await {
-                Some(text) => {
+            Self::Whole(source, all) => {
+                if let Some(text) = source.text().await {
                     all.push_str(&text?);
                     if all.trim_start().starts_with('<') && all.len() > ERROR_BYTES {
                         return Err(Fault::Page(page_words(all)));
                     }
-                    Ok(Got::Alive)
+                    return Ok(Got::Alive);
                 }
-                None => {
-                    let data =
-                        std::mem::take(all).trim_matches(|c: char| c == '\u{feff}' || c.is_whitespace()).to_owned();
-                    *self = Self::Over;
-                    if data.starts_with('<') {
-                        return Err(Fault::Page(page_words(&data)));
-                    }
-                    Ok(Got::Frame { event: String::new(), data, whole: true })
+                let data = std::mem::take(all).trim_matches(|c: char| c == '\u{feff}' || c.is_whitespace()).to_owned();
+                *self = Self::Over;
+                if data.starts_with('<') {
+                    return Err(Fault::Page(page_words(&data)));
                 }
-            },
+                Ok(Got::Frame { event: String::new(), data, whole: true })
+            }
             Self::Over => Ok(Got::End),
         }
     }

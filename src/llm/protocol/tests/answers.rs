@@ -49,7 +49,7 @@ fn whole(protocol: Protocol, body: &str) -> (String, String, Result<Done, Fault>
 }
 
 fn events(frames: &[Value]) -> String {
-    frames.iter().map(|frame| format!("data: {frame}\n\n")).collect()
+    frames.iter().map(|frame| format!("data: {frame}\n\n")).collect::<Vec<_>>().concat()
 }
 
 fn chunk(delta: &Value, finish: Option<&str>) -> Value {

@@ -54,6 +54,21 @@ pub struct Provider {
     pub key: KeySource,
     /// How many calls may run at once; absent: 50, and 1 for a server on this machine.
     pub max_parallel: Option<u32>,
+    /// How long it may be silent, and how much its models hold.
+    pub limits: Limits,
+}
+
+/// What a provider's entry may say of waiting and of size. Absent values have defaults in [`crate::llm`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// Seconds until the first sign of an answer.
+    pub first_token_timeout: Option<u32>,
+    /// Seconds of silence within an answer.
+    pub idle_timeout: Option<u32>,
+    /// Tokens that each of its models holds, where nothing of its own is said of one.
+    pub context: Option<u32>,
+    /// Tokens that single models hold, by their names.
+    pub contexts: BTreeMap<String, u32>,
 }
 
 /// The protocols we speak, in the order they are offered. In lower case they are the words in the file, and the names

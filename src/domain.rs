@@ -35,7 +35,7 @@ pub use mail::{Mail, MailKind, MailStatus, Priority};
 pub use message::{Content, Conversation, ConversationOwner, Message, NoticeKind};
 pub use pattern::ManagerType;
 pub use rule::Rule;
-pub use run::{Choice, PendingCall, PendingKind, Run, RunKind, RunKindName, RunState, Step, Task};
+pub use run::{Choice, Kept, PendingCall, PendingKind, Run, RunKind, RunKindName, RunState, Step, Task};
 pub use setting::{Configurable, Setting, Value};
 pub use spelling::nearest;
 pub use stop_reason::StopReason;

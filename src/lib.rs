@@ -21,7 +21,7 @@
 //!   whom, what is due ([`domain::status`]); and every setting of a group or an agent, one row each
 //!   ([`domain::setting`]).
 //! - [`store`]: the `SQLite` file; the only SQL. One writer thread with two lanes, readers beside it, the owner's lock.
-//! - [`llm`]: the model port; real providers in one file, the offline model, the scripted model.
+//! - [`llm`]: the model port; the four protocols spoken directly, the offline model, the scripted model.
 //! - [`tools`]: what agents may call, staged on a desk and committed with the step.
 //! - [`agentfile`]: team files in.
 //! - [`config`]: `config.toml`, read, checked and written.

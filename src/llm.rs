@@ -1,24 +1,35 @@
 //! Models: what a step asks, and the stream that answers.
 //!
-//! [`ChatModel`] is the one port. Behind it stand the real providers ([`provider`], the only file that
-//! names genai), the deterministic [`offline`] model and the [`scripted`] model of tests and demos.
+//! [`ChatModel`] is the one port. Behind it stand the real providers ([`provider`], whose four protocols are spoken
+//! in `protocol` and travel by [`http`]), the deterministic [`offline`] model and the [`scripted`] model of tests and
+//! demos. [`ModelHandle::ask`] is how a model is asked, by a step and by a probe alike: it measures silence and
+//! leaves alone a provider that is down.
 //! A model is cancelled by dropping its stream. Retries are not made here: an error carries its
 //! [`ErrorClass`], and the engine decides (J7).
 
+mod asking;
 mod conversation;
 mod fault;
+mod health;
+pub mod http;
 pub mod offline;
 mod paced;
+mod protocol;
 pub mod provider;
 pub mod registry;
 pub mod scripted;
 pub mod secret;
+pub mod window;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::Kept;
+pub use asking::{Asking, Patience};
+pub(crate) use fault::raise;
 pub use registry::{KeyState, Known, ModelHandle, Models, ProbeReport};
 
 /// Something that answers a [`Prompt`] with a stream of [`Delta`]s.
@@ -37,6 +48,10 @@ pub enum Delta {
     Text(String),
     /// More of the reasoning.
     Reasoning(String),
+    /// Every word given so far was reasoning: the model closed a thought whose beginning the server had taken off.
+    TextWasReasoning,
+    /// The connection lives and has nothing to tell: a comment, a ping, a part of something.
+    Alive,
     /// The model is writing a call of this tool; its arguments come with [`Delta::Done`]. It comes again
     /// for every piece of the arguments, so that a long call is not taken for a stalled answer.
     Draft {
@@ -56,6 +71,8 @@ pub struct Done {
     pub calls: Vec<ToolCall>,
     /// Tokens read and written, as the provider counts them.
     pub usage: Usage,
+    /// What the provider wants back with this answer, where it wants anything.
+    pub kept: Option<Kept>,
 }
 
 /// Why a model stopped.
@@ -69,8 +86,16 @@ pub enum Stop {
     Calls,
     /// The token limit cut it.
     Length,
-    /// The provider's filter cut it.
+    /// The model's window is full.
+    Window,
+    /// The model refused; its words, if there are any, say so.
     Refused,
+    /// The provider's filter cut it.
+    Filtered,
+    /// It paused and is to be asked to go on.
+    Paused,
+    /// It stopped as if it had said all, and had said nothing.
+    Empty,
     /// The provider did not say.
     Unknown,
 }
@@ -112,6 +137,8 @@ pub struct Prompt {
     pub memory: Vec<MemoryBlock>,
     /// The conversation as this agent sees it, oldest first.
     pub entries: Vec<Entry>,
+    /// What providers want back with the agent's own entries, by their place in `entries`.
+    pub kept: BTreeMap<usize, Kept>,
     /// What the agent may call.
     pub tools: Vec<ToolSpec>,
     /// Sampling temperature, where the agent sets one.
@@ -245,6 +272,10 @@ pub enum ErrorClass {
     Transient,
     /// Bad key, bad request, refusal, unknown model: trying again changes nothing.
     Terminal,
+    /// The prompt is longer than the model holds: worth trying again with a shorter one.
+    TooLong,
+    /// The provider failed too often and was not asked: worth trying again after [`ModelError::retry_after`].
+    Down,
 }
 
 /// A failed model call, as a sentence a person can act on. Never carries a key.

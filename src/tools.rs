@@ -4,6 +4,7 @@
 //! edits are staged. Nothing here commits; the engine commits what is staged with the step, and where a block
 //! has moved on meanwhile it runs the calls again on a new desk, without asking the model.
 
+pub mod arguments;
 pub mod conversation;
 pub mod delegate;
 pub mod mail;
@@ -24,7 +25,7 @@ pub trait Tool: Send + Sync {
     /// Name, guidance and argument schema, as the model is told.
     fn spec(&self) -> ToolSpec;
 
-    /// Runs one call. Arguments are a JSON object, not checked yet.
+    /// Runs one call. Arguments are a JSON object that [`fitted`] has made fit the schema.
     fn call<'a>(&'a self, arguments: &'a Value, desk: &'a mut Desk<'_>) -> BoxFuture<'a, Effect>;
 }
 
@@ -251,6 +252,12 @@ impl Toolbox {
     pub fn specs(&self, names: &[String]) -> Vec<ToolSpec> {
         names.iter().filter_map(|name| self.get(name)).map(|tool| tool.spec()).collect()
     }
+}
+
+/// The arguments of a call as the schema wants them, or the effect that refuses the call.
+pub fn fitted(tool: &ToolSpec, value: &Value) -> Result<Value, Effect> {
+    arguments::fit(&tool.schema, value)
+        .map_err(|why| Effect::refused(format!("{}: the arguments do not fit: {why}", tool.name)))
 }
 
 /// The arguments as this tool wants them, or the sentence that refuses the call.

@@ -4,21 +4,26 @@
 //! person needs the keys and values that are allowed. No sentence quotes a value that could be a key.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 
 use strum::VariantNames as _;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Config, Glyphs, KeySource, Provider, ProviderKind};
+use super::{Config, Glyphs, KeySource, Limits, Provider, ProviderKind};
 use crate::domain::nearest;
 use crate::toml_file::{self, Fault, in_order, noun};
 
 type Checked<T> = Result<T, Fault>;
 
 const TOP: [&str; 4] = ["glyphs", "model", "provider", "theme"];
-const PROVIDER: [&str; 5] = ["base_url", "key_env", "key_file", "kind", "max_parallel"];
+const PROVIDER: [&str; 8] =
+    ["base_url", "context", "first_token_timeout", "idle_timeout", "key_env", "key_file", "kind", "max_parallel"];
+/// The least and most tokens a model may be said to hold.
+const CONTEXT: RangeInclusive<u32> = 1024..=100_000_000;
+/// The least and most seconds of silence.
+const SILENCE: RangeInclusive<u32> = 1..=86_400;
 const KEY_ADVICE: &str = "a key does not belong in this file; keep it in a variable and name that here \
     (key_env = \"OPENAI_API_KEY\"), or in a file of its own (key_file = \"~/.config/nightdesk/openai.key\")";
 
@@ -144,6 +149,7 @@ fn providers(value: &Spanned<DeValue<'_>>) -> Checked<BTreeMap<String, Provider>
 
 fn provider(name: &str, at: usize, entry: &DeTable<'_>) -> Checked<Provider> {
     let (mut kind, mut base_url, mut key_source, mut max_parallel) = (name.parse().ok(), None, None, None);
+    let mut limits = Limits::default();
     for (key, value) in in_order(entry) {
         match key.get_ref().as_ref() {
             "kind" => kind = Some(provider_kind(value)?),
@@ -153,7 +159,10 @@ fn provider(name: &str, at: usize, entry: &DeTable<'_>) -> Checked<Provider> {
             }
             "key_env" => key_source = Some(KeySource::Env(variable(value)?)),
             "key_file" => key_source = Some(KeySource::File(PathBuf::from(key_file(value)?))),
-            "max_parallel" => max_parallel = Some(parallel(value)?),
+            "max_parallel" => max_parallel = Some(number("max_parallel", value, &(1..=1000))?),
+            "first_token_timeout" => limits.first_token_timeout = Some(seconds("first_token_timeout", value)?),
+            "idle_timeout" => limits.idle_timeout = Some(seconds("idle_timeout", value)?),
+            "context" => contexts(value, &mut limits)?,
             other => return Err(unknown(other, &key.span(), &PROVIDER)),
         }
     }
@@ -161,7 +170,7 @@ fn provider(name: &str, at: usize, entry: &DeTable<'_>) -> Checked<Provider> {
         return Err(Fault { at, text: format!("provider.{name} lacks its kind: one of {}", kinds()) });
     };
     let key = key_source.unwrap_or_else(|| usual_key(kind, base_url.is_some()));
-    Ok(Provider { kind, base_url, key, max_parallel })
+    Ok(Provider { kind, base_url, key, max_parallel, limits })
 }
 
 /// A server of one's own wants no key unless told; a provider's own address wants the usual one.
@@ -221,11 +230,32 @@ fn key_file<'a>(value: &'a Spanned<DeValue<'_>>) -> Checked<&'a str> {
     fault(&value.span(), "key_file wants a path that begins with / or ~/, and never the key itself")
 }
 
-fn parallel(value: &Spanned<DeValue<'_>>) -> Checked<u32> {
+fn number(key: &str, value: &Spanned<DeValue<'_>>, range: &RangeInclusive<u32>) -> Checked<u32> {
     let number = toml_file::whole(value.get_ref()).and_then(|number| u32::try_from(number).ok());
+    let (least, most) = (range.start(), range.end());
     number
-        .filter(|number| (1..=1000).contains(number))
-        .map_or_else(|| fault(&value.span(), "max_parallel is a whole number from 1 to 1000"), Ok)
+        .filter(|number| range.contains(number))
+        .map_or_else(|| fault(&value.span(), format!("{key} is a whole number from {least} to {most}")), Ok)
+}
+
+fn seconds(key: &str, value: &Spanned<DeValue<'_>>) -> Checked<u32> {
+    number(key, value, &SILENCE).map_err(|fault| Fault { text: format!("{}; it counts seconds", fault.text), ..fault })
+}
+
+/// `context = N`, or `context = { MODEL = N }` where its models differ.
+fn contexts(value: &Spanned<DeValue<'_>>, limits: &mut Limits) -> Checked<()> {
+    let DeValue::Table(models) = value.get_ref() else {
+        limits.context = Some(number("context", value, &CONTEXT).map_err(|fault| Fault {
+            text: format!("{} (tokens), or {{ \"MODEL\" = N }} for single models", fault.text),
+            ..fault
+        })?);
+        return Ok(());
+    };
+    for (model, value) in in_order(models) {
+        let tokens = number("context of a model", value, &CONTEXT)?;
+        limits.contexts.insert(model.get_ref().as_ref().to_owned(), tokens);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

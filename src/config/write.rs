@@ -26,7 +26,7 @@ pub enum Choice {
 }
 
 /// Writes `[provider.NAME]`, and the default model where one is given, and answers the configuration as it now
-/// stands. A file that was already wrong is refused, not overwritten.
+/// stands. The limits of a provider stay as the file has them. A file that was already wrong is refused, not overwritten.
 pub fn save_provider(path: &Path, name: &str, provider: &Provider, model: Option<&str>) -> Result<Config, ConfigError> {
     edit(path, |document| {
         let Some(entry) = provider_table(document, name) else { return };

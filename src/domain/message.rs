@@ -135,6 +135,8 @@ pub enum NoticeKind {
     Delegated,
     /// The turn is over before everyone has spoken, and why.
     Ended,
+    /// The words before it are not all the model would have said, and why.
+    Incomplete,
 }
 
 impl Content {

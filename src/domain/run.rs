@@ -213,6 +213,30 @@ pub struct Step {
     pub calls: u32,
     /// The `seq` of the conversation's last message its prompt knew.
     pub upto: u64,
+    /// What the provider wants back with what it said and called here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
+}
+
+/// Something of a provider's own that goes back to it with an answer it came with: reasoning, signatures.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Kept {
+    /// The protocol it is written in.
+    pub protocol: String,
+    /// The provider it came from.
+    pub provider: String,
+    /// The model that made it.
+    pub model: String,
+    /// The thing itself, which only its protocol reads.
+    pub value: serde_json::Value,
+}
+
+impl Kept {
+    /// True for a thing of this protocol and provider.
+    #[must_use]
+    pub fn is_of(&self, protocol: &str, provider: &str) -> bool {
+        self.protocol == protocol && self.provider == provider
+    }
 }
 
 /// A tool call that needs somebody, and the calls after it.

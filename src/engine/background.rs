@@ -32,7 +32,7 @@ pub async fn work_off(
     let Some(run) = job.run.clone() else { return Ok(()) };
     // Its run says where it stands, not its former state: one that gave way, or whose program ended, between the
     // answer and the step that takes it is available again, and its run is still parked.
-    let parked = engine.must_run(&run).await?.state == RunState::Parked;
+    let mut parked = engine.must_run(&run).await?.state == RunState::Parked;
     let work = Work {
         run,
         turn: None,
@@ -42,10 +42,24 @@ pub async fn work_off(
         attempts_before: job.attempt.saturating_sub(1),
         yields: true,
     };
-    let outcome = step::run(engine, &work, parked).await.unwrap_or_else(|trouble| {
-        engine.tell(&trouble);
-        Outcome::Failed(ModelError::transient(trouble.to_string()))
-    });
+    let outcome = loop {
+        let outcome = step::run(engine, &work, parked).await.unwrap_or_else(|trouble| {
+            engine.tell(&trouble);
+            Outcome::Failed(ModelError::transient(trouble.to_string()))
+        });
+        let Outcome::Failed(ModelError { class: ErrorClass::Down, retry_after: Some(wait), .. }) = outcome else {
+            break outcome;
+        };
+        // A provider that is down is waited for: nothing was asked, so no attempt is spent. The calls of a parked
+        // step were committed before the model was asked.
+        parked = false;
+        tokio::select! {
+            biased;
+            () = work.cancel.cancelled() => break Outcome::Cancelled,
+            () = work.give_way.cancelled() => break Outcome::Preempted,
+            () = tokio::time::sleep(wait) => {}
+        }
+    };
     match outcome {
         Outcome::Continue | Outcome::Finished | Outcome::Parked | Outcome::Cancelled => Ok(()),
         Outcome::Preempted => held(engine, &job, vec![Change::JobYielded { id: job.id.clone() }]).await,
@@ -122,8 +136,8 @@ async fn failed(engine: &Engine, job: &Job, work: &Work, fault: &ModelError) -> 
         return held(engine, job, vec![Change::JobMoved { id: job.id.clone(), to }]).await;
     }
     let class = match fault.class {
-        ErrorClass::Transient => JobFault::Transient,
-        ErrorClass::Terminal => JobFault::Terminal,
+        ErrorClass::Transient | ErrorClass::Down => JobFault::Transient,
+        ErrorClass::Terminal | ErrorClass::TooLong => JobFault::Terminal,
     };
     let to = JobState::Failed { class, error: error.clone() };
     let changes = vec![over(&work.run, StopReason::Error, Some(error)), Change::JobMoved { id: job.id.clone(), to }];

@@ -3,9 +3,8 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use jiff::Timestamp;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::context::CONTEXT_BYTES;
 use super::gates::{Place, Room};
@@ -18,10 +17,8 @@ use crate::domain::{Change, Content, NoticeKind, RunState, Step, StepId, StopRea
 use crate::llm::{Delta, Done, ErrorClass, ModelError, ModelHandle, Prompt, Stop, ToolCall};
 use crate::store::StepView;
 
-/// Until the first content of an answer.
-const FIRST_CONTENT: Duration = Duration::from_mins(2);
-/// Between two pieces of an answer.
-const BETWEEN_CHUNKS: Duration = Duration::from_mins(1);
+mod stop;
+
 /// Tries of one model call in the foreground, the first included.
 const FOREGROUND_TRIES: u32 = 4;
 /// How long the foreground goes on retrying.
@@ -35,6 +32,10 @@ pub struct Answered {
     pub text: String,
     /// What the model thought before, if it told.
     pub reasoning: String,
+    /// Why the words are not all that would have been said.
+    pub incomplete: Option<String>,
+    /// The model paused and is to be asked to go on.
+    pub paused: bool,
     /// The calls it asks for.
     pub calls: Vec<ToolCall>,
     /// The step on the screens, until this is dropped.
@@ -68,13 +69,13 @@ pub async fn snapshot(engine: &Engine, work: &Work) -> Result<ControlFlow<Outcom
     Ok(ControlFlow::Continue(view))
 }
 
-/// Asks the agent's model for the next step, with the prompt made from the model's name and the attempt; breaks off
-/// where there is no whole answer.
+/// Asks the agent's model for the next step, with the prompt made from the view, the model's name and the attempt;
+/// breaks off where there is no whole answer. The view is read again where the model holds less of the conversation.
 pub async fn ask(
     engine: &Engine,
     work: &Work,
-    view: &StepView,
-    prompt: impl Fn(&str, u32) -> Prompt,
+    view: &mut StepView,
+    prompt: impl Fn(&StepView, &str, u32) -> Prompt,
 ) -> Result<ControlFlow<Outcome, Answered>, Trouble> {
     let queued_at = engine.store.clock().now();
     let named = view.agent.model.clone().unwrap_or_else(|| engine.default_model());
@@ -82,6 +83,10 @@ pub async fn ask(
         Ok(model) => model,
         Err(fault) => return Ok(ControlFlow::Break(Outcome::Failed(fault))),
     };
+    let mut budget = model.window.conversation_bytes(CONTEXT_BYTES);
+    if budget < CONTEXT_BYTES {
+        *view = engine.store.step_view(&work.run, budget).await?;
+    }
     let id = StepId::fresh(engine.store.ids());
     let live = engine.live.begin(id.clone(), about(view), Phase::Waiting);
     let Some(place) = provider_place(engine, work, &model).await else {
@@ -89,7 +94,18 @@ pub async fn ask(
         return Ok(ControlFlow::Break(if cancelled { Outcome::Cancelled } else { Outcome::Preempted }));
     };
     let mut answer = Answer::default();
-    let asked = converse(engine, work, view, &model, &live, prompt, &mut answer).await;
+    let asked = loop {
+        match converse(engine, work, view, &model, &live, &prompt, &mut answer).await {
+            // The same step with less of the conversation; what fits is kept for the next ones.
+            Err(Outcome::Failed(fault)) if fault.class == ErrorClass::TooLong && model.window.shrink(budget) => {
+                budget = model.window.conversation_bytes(CONTEXT_BYTES);
+                tracing::warn!(run = %view.run.id, agent = %view.agent.name, budget, "{fault}; again with less");
+                live.phase(Phase::Retrying { text: format!("{fault}, asked again with less of the conversation") });
+                *view = engine.store.step_view(&work.run, budget).await?;
+            }
+            other => break other,
+        }
+    };
     drop(place);
     match asked {
         Ok(()) => {}
@@ -113,9 +129,11 @@ pub async fn ask(
         saw: view.blocks.iter().map(|block| (block.id.clone(), block.version)).collect(),
         calls: u32::try_from(answer.done.calls.len()).unwrap_or(u32::MAX),
         upto: view.messages.last().map_or(0, |message| message.seq),
+        kept: answer.done.kept.take(),
     };
     let Answer { text, reasoning, done, .. } = answer;
-    Ok(ControlFlow::Continue(Answered { step, text, reasoning, calls: done.calls, live }))
+    let (incomplete, paused) = (stop::notice(view, &done), done.stop == Stop::Paused);
+    Ok(ControlFlow::Continue(Answered { step, text, reasoning, incomplete, paused, calls: done.calls, live }))
 }
 
 /// What the screens show of a step of this view.
@@ -148,15 +166,19 @@ async fn converse(
     view: &StepView,
     model: &ModelHandle,
     live: &LiveGuard,
-    prompt: impl Fn(&str, u32) -> Prompt,
+    prompt: &impl Fn(&StepView, &str, u32) -> Prompt,
     answer: &mut Answer,
 ) -> Result<(), Outcome> {
     let since = Instant::now();
     for attempt in 1.. {
         live.restart();
         *answer = Answer { retries: attempt - 1, ..Answer::default() };
-        let ask = prompt(&model.model_name, attempt + work.attempts_before);
+        let ask = prompt(view, &model.model_name, attempt + work.attempts_before);
         let fault = match listen(engine, work, model, ask, live, answer).await {
+            Ok(()) => match stop::fault(view, &answer.text, &answer.done, &model.provider) {
+                Some(fault) => fault,
+                None => return Ok(()),
+            },
             Err(Outcome::Failed(fault)) => fault,
             other => return other,
         };
@@ -192,27 +214,15 @@ async fn listen(
     answer: &mut Answer,
 ) -> Result<(), Outcome> {
     live.phase(Phase::Thinking);
-    let mut stream = model.model.stream(ask);
+    let mut stream = model.ask(ask);
     loop {
-        let patience = if answer.first_token_at.is_none() { FIRST_CONTENT } else { BETWEEN_CHUNKS };
         let next = tokio::select! {
             biased;
             () = work.cancel.cancelled() => return Err(Outcome::Cancelled),
             () = work.give_way.cancelled() => return Err(Outcome::Preempted),
-            next = timeout(patience, stream.next()) => next,
+            next = stream.next() => next,
         };
-        let delta = match next {
-            Err(_) => {
-                let text = format!("{} sent nothing for {} s", model.provider, patience.as_secs());
-                return Err(Outcome::Failed(ModelError::transient(text)));
-            }
-            Ok(None) => {
-                let text = format!("the answer of {} was cut short", model.provider);
-                return Err(Outcome::Failed(ModelError::transient(text)));
-            }
-            Ok(Some(Err(fault))) => return Err(Outcome::Failed(fault)),
-            Ok(Some(Ok(delta))) => delta,
-        };
+        let delta = next.map_err(Outcome::Failed)?;
         if !matches!(delta, Delta::Done(_)) && answer.first_token_at.is_none() {
             answer.first_token_at = Some(engine.store.clock().now());
         }
@@ -226,10 +236,11 @@ async fn listen(
                 answer.reasoning.push_str(&more);
             }
             Delta::Draft { name } => live.phase(Phase::Calling { tool: name }),
-            Delta::Done(done) if done.stop == Stop::Refused => {
-                let text = format!("{} refused to answer; say it in other words", model.provider);
-                return Err(Outcome::Failed(ModelError::terminal(text)));
+            Delta::TextWasReasoning => {
+                live.text_was_reasoning();
+                answer.reasoning.push_str(&std::mem::take(&mut answer.text));
             }
+            Delta::Alive => {}
             Delta::Done(done) => {
                 answer.done = done;
                 return Ok(());

@@ -51,15 +51,15 @@ pub async fn choose(
 
 /// Makes one try.
 async fn ask(engine: &Engine, work: &Work) -> Result<Outcome, Trouble> {
-    let view = match call::snapshot(engine, work).await? {
+    let mut view = match call::snapshot(engine, work).await? {
         ControlFlow::Continue(view) => view,
         ControlFlow::Break(outcome) => return Ok(outcome),
     };
     let Some(offer) = Offer::of(&view) else {
         return Err(Trouble::Refused(format!("run {} has no group to choose in", work.run)));
     };
-    let prompt = |model: &str, attempt| context::choice_prompt(&view, &offer, model, attempt);
-    match call::ask(engine, work, &view, prompt).await? {
+    let prompt = |view: &StepView, model: &str, attempt| context::choice_prompt(view, &offer, model, attempt);
+    match call::ask(engine, work, &mut view, prompt).await? {
         ControlFlow::Continue(answered) => settle(engine, work, &view, &offer, answered).await,
         ControlFlow::Break(outcome) => Ok(outcome),
     }
@@ -74,7 +74,7 @@ async fn settle(
     answered: Answered,
 ) -> Result<Outcome, Trouble> {
     // The step is on the screens until it is committed.
-    let Answered { step, text, reasoning, calls, live: _live } = answered;
+    let Answered { step, text, reasoning, calls, live: _live, .. } = answered;
     let verdict = still_here(engine, view, offer.judge(&text, &calls)).await?;
     let (id, index) = (step.id.clone(), step.index);
     let say = |content| said(engine, view, Some(&id), content);

@@ -12,7 +12,7 @@ use crate::domain::pattern::Seat;
 use crate::domain::pattern::dynamic::CHOOSE;
 use crate::domain::terminate::RETURN_TO_USER;
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, Content, Group, Mail, MailKind, Message, NoticeKind, RunKind, StepId, Task,
+    Agent, AgentId, Block, BlockId, Content, Group, Kept, Mail, MailKind, Message, NoticeKind, RunKind, StepId, Task,
     TerminationCondition, Trigger,
 };
 use crate::llm::{Entry, MemoryBlock, Place, Prompt, ToolCall, ToolSpec};
@@ -43,6 +43,7 @@ fn framed(view: &StepView, model: &str, entries: Vec<Entry>, tools: Vec<ToolSpec
         model: model.to_owned(),
         system: system(view, background),
         memory: memory(&view.agent.id, &view.blocks, &view.seen),
+        kept: kept(view, &entries),
         entries,
         tools,
         temperature: view.agent.temperature,
@@ -53,6 +54,29 @@ fn framed(view: &StepView, model: &str, entries: Vec<Entry>, tools: Vec<ToolSpec
 
 fn is_background(view: &StepView) -> bool {
     matches!(view.run.kind, RunKind::Job { .. })
+}
+
+/// What providers want back with the agent's own calls, by the place of the entry that holds them: entries and
+/// messages are in one order, so each entry has the next step whose first call is its own.
+fn kept(view: &StepView, entries: &[Entry]) -> BTreeMap<usize, Kept> {
+    let mut kept = BTreeMap::new();
+    if view.kept.is_empty() {
+        return kept;
+    }
+    let messages = if view.job.is_some() { &view.notes } else { &view.messages };
+    let mut steps = messages.iter().filter(|message| message.agent.as_ref() == Some(&view.agent.id));
+    for (at, entry) in entries.iter().enumerate() {
+        let Entry::Own { calls, .. } = entry else { continue };
+        let Some(first) = calls.first() else { continue };
+        let step = steps.find_map(|message| match &message.content {
+            Content::Tool { call, .. } if *call == first.id => message.step.as_ref(),
+            _ => None,
+        });
+        if let Some(found) = step.and_then(|step| view.kept.get(step)) {
+            kept.insert(at, found.clone());
+        }
+    }
+    kept
 }
 
 /// True when this step is the manager's in a turn of its supervisor group, so that it may delegate.
@@ -317,7 +341,7 @@ fn said(messages: &[Message], me: Option<&AgentId>) -> Vec<Entry> {
                 }
                 results.push(Entry::Result { call: call.clone(), name: name.clone(), ok: *ok, text: text.clone() });
             }
-            (Content::Notice { notice: NoticeKind::Pass | NoticeKind::Error, text }, _) => {
+            (Content::Notice { notice: NoticeKind::Pass | NoticeKind::Error | NoticeKind::Incomplete, text }, _) => {
                 entries.push(Entry::Note { text: text.clone() });
             }
             // Others' tool traffic is theirs; other notices are told to people.

@@ -137,6 +137,16 @@ impl LiveGuard {
         });
     }
 
+    /// All text so far was reasoning.
+    pub fn text_was_reasoning(&self) {
+        self.change(|live| {
+            let text = std::mem::take(&mut live.text);
+            live.reasoning.push_str(&text);
+            // A watcher reads both from the beginning again.
+            live.asked += 1;
+        });
+    }
+
     fn change(&self, change: impl FnOnce(&mut LiveStep)) {
         self.live.with(|state| {
             if let Some(live) = state.steps.get_mut(&self.step) {

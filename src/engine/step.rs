@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 
 use super::work::{Outcome, Work};
 use super::{Engine, Trouble, call, context};
+use crate::store::StepView;
 
 mod calls;
 mod commit;
@@ -28,13 +29,14 @@ pub async fn run(engine: &Engine, work: &Work, parked: bool) -> Result<Outcome, 
 
 /// Makes the next step of this work.
 pub async fn make(engine: &Engine, work: &Work) -> Result<Outcome, Trouble> {
-    let view = match call::snapshot(engine, work).await? {
+    let mut view = match call::snapshot(engine, work).await? {
         ControlFlow::Continue(view) => view,
         ControlFlow::Break(outcome) => return Ok(outcome),
     };
-    let tools = engine.tools.specs(&context::tool_names(&view));
-    let prompt = |model: &str, attempt| context::prompt(&view, model, tools.clone(), attempt);
-    let answered = match call::ask(engine, work, &view, prompt).await? {
+    let prompt = |view: &StepView, model: &str, attempt| {
+        context::prompt(view, model, engine.tools.specs(&context::tool_names(view)), attempt)
+    };
+    let answered = match call::ask(engine, work, &mut view, prompt).await? {
         ControlFlow::Continue(answered) => answered,
         ControlFlow::Break(outcome) => return Ok(outcome),
     };
@@ -43,6 +45,8 @@ pub async fn make(engine: &Engine, work: &Work) -> Result<Outcome, Trouble> {
         row: Some(answered.step),
         text: answered.text,
         reasoning: answered.reasoning,
+        incomplete: answered.incomplete,
+        paused: answered.paused,
         calls: answered.calls,
         first: 0,
         known: BTreeMap::new(),

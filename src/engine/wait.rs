@@ -10,8 +10,8 @@ use super::{Engine, Trouble, ending};
 use crate::domain::run::Answer;
 use crate::domain::status::Work;
 use crate::domain::{
-    Agent, AgentId, Change, Content, Mail, MailStatus, Message, PendingCall, PendingKind, Run, RunId, RunState,
-    StopReason,
+    Agent, AgentId, Change, Content, Mail, MailStatus, Message, NoticeKind, PendingCall, PendingKind, Run, RunId,
+    RunState, StopReason,
 };
 use crate::store::{Store, StoreError};
 
@@ -150,9 +150,16 @@ async fn said(engine: &Engine, runs: &[&Run]) -> Result<Vec<Option<String>>, Tro
 /// The last words of this run among these messages.
 #[must_use]
 pub fn last_words(messages: &[Message], run: &RunId) -> Option<String> {
+    let mut why = None;
     messages.iter().rev().filter(|message| message.run.as_ref() == Some(run)).find_map(|message| {
         match &message.content {
-            Content::Text { text, .. } if message.agent.is_some() && !text.trim().is_empty() => Some(text.clone()),
+            Content::Notice { notice: NoticeKind::Incomplete, text } => {
+                why = Some(text.as_str());
+                None
+            }
+            Content::Text { text, .. } if message.agent.is_some() && !text.trim().is_empty() => {
+                Some(why.map_or_else(|| text.clone(), |why| format!("{text} [{why}]")))
+            }
             _ => None,
         }
     })

@@ -4,17 +4,20 @@
 //! answered in the turn right after it. Entries promise none of that (somebody may speak between a call
 //! and its result, a window may begin in the middle), so the order is made here, once, for all of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
 
 use super::{Entry, ToolCall};
+use crate::domain::Kept;
 
 /// One turn; turns alternate and begin and end with [`Turn::Others`].
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Turn {
     /// What reaches the agent: first the results of its calls, then words.
     Others {
-        /// Answers to every call of the turn before.
-        results: Vec<Answer>,
+        /// The results of every call of the turn before.
+        results: Vec<ToolResult>,
         /// The words; may be empty only where there are results.
         text: String,
     },
@@ -23,23 +26,68 @@ pub(super) enum Turn {
         /// Its words; may be empty only where there are calls.
         text: String,
         /// Its calls.
-        calls: Vec<ToolCall>,
+        calls: Vec<Call>,
+        /// What the provider that made it wants back with it.
+        kept: Option<Kept>,
     },
 }
 
-/// The answer to one call.
+/// A call as it is sent.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Answer {
-    /// The id of the call.
+pub(super) struct Call {
+    /// The id, unique in the request.
+    pub id: String,
+    /// The id as the model gave it.
+    pub key: String,
+    /// The tool's name.
+    pub name: String,
+    /// A JSON object.
+    pub arguments: Value,
+}
+
+/// The result of one call.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ToolResult {
+    /// The id of the call, as it is sent.
     pub call: String,
     /// The tool's name.
     pub name: String,
-    /// What the tool says.
+    /// False when the tool refused or failed.
+    pub ok: bool,
+    /// What the tool says; never blank.
     pub text: String,
 }
 
-/// Orders the entries into turns.
-pub(super) fn turns(entries: &[Entry]) -> Vec<Turn> {
+impl Turn {
+    /// The same turn with its calls and results told in words.
+    pub(super) fn told_in_words(self) -> Self {
+        match self {
+            Self::Own { mut text, calls, .. } => {
+                for call in calls {
+                    join(&mut text, &format!("I called {} with {}.", call.name, call.arguments));
+                }
+                Self::Own { text, calls: Vec::new(), kept: None }
+            }
+            Self::Others { results, text } => {
+                let mut words = String::new();
+                for result in results {
+                    join(&mut words, &note(&format!("Result of {}: {}", result.name, result.text)));
+                }
+                join(&mut words, &text);
+                Self::Others { results: Vec::new(), text: words }
+            }
+        }
+    }
+}
+
+/// Orders the entries into turns. `kept` is what providers want back, by the place of the entry; `id` makes an id
+/// that is accepted, `name` a tool's name.
+pub(super) fn turns(
+    entries: &[Entry],
+    kept: &BTreeMap<usize, Kept>,
+    id: impl Fn(&str, Option<&Kept>) -> String,
+    name: impl Fn(&str) -> String,
+) -> Vec<Turn> {
     let mut turns = Vec::new();
     let mut used = vec![false; entries.len()];
     let mut ids = BTreeSet::new();
@@ -49,15 +97,23 @@ pub(super) fn turns(entries: &[Entry]) -> Vec<Turn> {
             Entry::Said { by: Some(name), text } => others(&mut turns, &format!("{name}: {text}")),
             Entry::Note { text } => others(&mut turns, &note(text)),
             Entry::Own { text, calls } => {
-                let mut answers = answers(entries, at, calls, &mut used);
-                let mut calls = calls.clone();
-                for (call, answer) in calls.iter_mut().zip(&mut answers) {
-                    call.id = distinct(&call.id, &mut ids);
-                    answer.call.clone_from(&call.id);
+                let kept = kept.get(&at);
+                let mut results = results(entries, at, calls, &mut used);
+                let mut sent = Vec::with_capacity(calls.len());
+                for (call, result) in calls.iter().zip(&mut results) {
+                    let own = distinct(&call.id, kept, &id, &mut ids);
+                    result.call.clone_from(&own);
+                    result.name = name(&call.name);
+                    sent.push(Call {
+                        id: own,
+                        key: call.id.clone(),
+                        name: result.name.clone(),
+                        arguments: object(&call.arguments),
+                    });
                 }
-                own(&mut turns, text, &calls);
-                if !answers.is_empty() {
-                    turns.push(Turn::Others { results: answers, text: String::new() });
+                self::own(&mut turns, text, sent, kept);
+                if !results.is_empty() {
+                    turns.push(Turn::Others { results, text: String::new() });
                 }
             }
             Entry::Result { name, text, .. } if !used[at] => {
@@ -75,6 +131,15 @@ pub(super) fn turns(entries: &[Entry]) -> Vec<Turn> {
     turns
 }
 
+/// Arguments as every protocol takes them.
+fn object(arguments: &Value) -> Value {
+    match arguments {
+        Value::Object(_) => arguments.clone(),
+        Value::Null => Value::Object(Map::new()),
+        other => Value::Object([("value".to_owned(), other.clone())].into_iter().collect()),
+    }
+}
+
 fn note(text: &str) -> String {
     format!("<note>\n{text}\n</note>")
 }
@@ -89,16 +154,17 @@ fn others(turns: &mut Vec<Turn>, more: &str) {
     }
 }
 
-fn own(turns: &mut Vec<Turn>, more: &str, new: &[ToolCall]) {
+fn own(turns: &mut Vec<Turn>, more: &str, new: Vec<Call>, new_kept: Option<&Kept>) {
     if more.trim().is_empty() && new.is_empty() {
         return;
     }
     match turns.last_mut() {
-        Some(Turn::Own { text, calls }) => {
+        Some(Turn::Own { text, calls, kept }) => {
             join(text, more);
-            calls.extend_from_slice(new);
+            calls.extend(new);
+            *kept = new_kept.cloned();
         }
-        _ => turns.push(Turn::Own { text: more.trim().to_owned(), calls: new.to_vec() }),
+        _ => turns.push(Turn::Own { text: more.trim().to_owned(), calls: new, kept: new_kept.cloned() }),
     }
 }
 
@@ -109,21 +175,26 @@ fn join(text: &mut String, more: &str) {
     text.push_str(more.trim());
 }
 
-/// This id, or one made from it where an earlier call has it: who asks for unique ids refuses what others, who count
-/// the calls of each step anew, have left in the conversation.
-fn distinct(id: &str, taken: &mut BTreeSet<String>) -> String {
-    let mut own = id.to_owned();
+/// This id as it is accepted, or one made from it where an earlier call has it: who asks for unique ids refuses what
+/// others, who count the calls of each step anew, have left in the conversation.
+fn distinct(
+    own: &str,
+    kept: Option<&Kept>,
+    id: impl Fn(&str, Option<&Kept>) -> String,
+    taken: &mut BTreeSet<String>,
+) -> String {
+    let mut sent = id(own, kept);
     let mut nth = 1;
-    while !taken.insert(own.clone()) {
+    while !taken.insert(sent.clone()) {
         nth += 1;
-        own = format!("{id}-{nth}");
+        sent = id(&format!("{own}-{nth}"), None);
     }
-    own
+    sent
 }
 
 /// The result of each call: the first later one of its id that no earlier call has taken, since providers that
 /// number their calls use the same ids in every step.
-fn answers(entries: &[Entry], at: usize, calls: &[ToolCall], used: &mut [bool]) -> Vec<Answer> {
+fn results(entries: &[Entry], at: usize, calls: &[ToolCall], used: &mut [bool]) -> Vec<ToolResult> {
     calls
         .iter()
         .map(|wanted| {
@@ -131,14 +202,15 @@ fn answers(entries: &[Entry], at: usize, calls: &[ToolCall], used: &mut [bool]) 
                 Entry::Result { call, ok, text, .. } if *call == wanted.id && !used[place] => Some((place, *ok, text)),
                 _ => None,
             });
-            let text = match found {
+            let (ok, text) = match found {
                 Some((place, ok, text)) => {
                     used[place] = true;
-                    if ok { text.clone() } else { format!("Failed: {text}") }
+                    let text = if text.trim().is_empty() { "It says nothing." } else { text };
+                    (ok, if ok { text.to_owned() } else { format!("Failed: {text}") })
                 }
-                None => "There is no result.".to_owned(),
+                None => (false, "There is no result.".to_owned()),
             };
-            Answer { call: wanted.id.clone(), name: wanted.name.clone(), text }
+            ToolResult { call: wanted.id.clone(), name: wanted.name.clone(), ok, text }
         })
         .collect()
 }
@@ -149,8 +221,16 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{Answer, Turn, turns};
+    use super::{Call, ToolResult, Turn};
     use crate::llm::{Entry, ToolCall};
+
+    fn turns(entries: &[Entry]) -> Vec<Turn> {
+        super::turns(entries, &std::collections::BTreeMap::new(), |id, _| id.to_owned(), str::to_owned)
+    }
+
+    fn sent(id: &str) -> Call {
+        Call { id: id.into(), key: id.into(), name: "look".into(), arguments: serde_json::json!({}) }
+    }
 
     fn said(by: Option<&str>, text: &str) -> Entry {
         Entry::Said { by: by.map(str::to_owned), text: text.to_owned() }
@@ -178,11 +258,11 @@ mod tests {
     fn a_result_follows_its_call_even_when_somebody_spoke_between() {
         let own = Entry::Own { text: "I look.".into(), calls: vec![call("1")] };
         let entries = [said(None, "Go"), own, said(None, "Wait!"), result("1", "seen")];
-        let answer = Answer { call: "1".into(), name: "look".into(), text: "seen".into() };
+        let result = ToolResult { call: "1".into(), name: "look".into(), ok: true, text: "seen".into() };
         let expected = [
             words("Go"),
-            Turn::Own { text: "I look.".into(), calls: vec![call("1")] },
-            Turn::Others { results: vec![answer], text: "Wait!".into() },
+            Turn::Own { text: "I look.".into(), calls: vec![sent("1")], kept: None },
+            Turn::Others { results: vec![result], text: "Wait!".into() },
         ];
         assert_eq!(turns(&entries), expected);
     }
@@ -228,7 +308,7 @@ mod tests {
                         prop_assert_eq!(at % 2, 0);
                         prop_assert!(!results.is_empty() || !text.trim().is_empty());
                     }
-                    Turn::Own { text, calls } => {
+                    Turn::Own { text, calls, .. } => {
                         prop_assert_eq!(at % 2, 1);
                         prop_assert!(!calls.is_empty() || !text.trim().is_empty());
                         let Turn::Others { results, .. } = &turns[at + 1] else { panic!("answered by its own") };

@@ -7,12 +7,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::protocol::Fault;
 use super::secret::{Key, clean};
 use super::{ErrorClass, ModelError};
+use crate::config::ProviderKind;
 
 /// Whom a call went to; what the sentences are made from.
 #[derive(Debug, Clone)]
 pub(super) struct Callee {
+    /// Which protocol it speaks.
+    pub kind: ProviderKind,
     /// The provider's name.
     pub provider: String,
     /// The model's name behind it.
@@ -21,12 +25,46 @@ pub(super) struct Callee {
     pub address: String,
     /// Where the key lies, in words; `None` when none is sent.
     pub key_place: Option<String>,
+    /// Whose answer it is, to say whose setting to change.
+    pub agent: String,
+    /// The most tokens the answer may have, where a limit was sent.
+    pub limit: Option<u32>,
     /// The key that was sent, to keep it out of the sentences.
     pub key: Option<Key>,
 }
 
+/// What servers call a prompt that is longer than the model holds, in lower case.
+const TOO_LONG: [&str; 19] = [
+    "context_length_exceeded",
+    "context length",
+    "context_size",
+    "context size",
+    "context window",
+    "context limit",
+    "maximum model length",
+    "maximum prompt length",
+    "prompt is too long",
+    "prompt too long",
+    "input is too long",
+    "input token count",
+    "reduce the length",
+    "too large for model",
+    "too many input tokens",
+    "max_prompt_tokens",
+    "request_too_large",
+    "exceeds the maximum number of tokens",
+    "tokens too many",
+];
+
+/// True where a refusal says that the prompt is longer than the model holds.
+fn is_too_long(body: &str) -> bool {
+    let body = body.to_lowercase();
+    TOO_LONG.iter().any(|words| body.contains(words))
+}
+
 impl Callee {
-    fn clean(&self, text: &str) -> String {
+    /// Foreign text, fit for a sentence.
+    pub fn clean(&self, text: &str) -> String {
         clean(text, self.key.as_ref())
     }
 
@@ -47,16 +85,76 @@ impl Callee {
             (500.., _) => format!("{status} from {name}: {}{}", says(&reason.to_lowercase()), asks_to_wait(wait)),
             _ => format!("{status} from {name}: {}", says(&reason.to_lowercase())),
         };
-        let class = if status == 429 && out_of_credit(body) { ErrorClass::Terminal } else { class_of(status) };
+        let class = match status {
+            429 if out_of_credit(body) => ErrorClass::Terminal,
+            400 | 413 | 422 | 500 if is_too_long(body) => return self.too_long(&text),
+            _ => class_of(status),
+        };
         ModelError { class, text, retry_after: wait }
+    }
+
+    /// The prompt is longer than the model holds.
+    fn too_long(&self, told: &str) -> ModelError {
+        let (name, model) = (&self.provider, &self.model);
+        let advice = format!("say in [provider.{name}] how many tokens {model} holds: context = N");
+        ModelError { class: ErrorClass::TooLong, text: format!("{told}; {advice}"), retry_after: None }
+    }
+
+    /// Why an answer is none, as a sentence.
+    pub fn fault(&self, fault: Fault) -> ModelError {
+        let name = &self.provider;
+        match fault {
+            Fault::Told(error) => self.event(&error),
+            Fault::Words(words) => {
+                ModelError::transient(format!("{name} did not answer but said: {}", self.clean(&words)))
+            }
+            Fault::Page(words) => ModelError::transient(format!(
+                "{name} answered with a web page (HTML) and not with words of a model: {}; does a network here want \
+                 you to sign in, or is base_url wrong?",
+                self.clean(&words)
+            )),
+            Fault::Blocked(reason) => ModelError::terminal(format!(
+                "{name} refused the prompt, which was blocked: {}; say it in other words",
+                self.clean(&reason)
+            )),
+            Fault::Malformed(what) => self.malformed(&what),
+            Fault::Limit { call } => {
+                let now = self.limit.map_or(String::new(), |limit| format!(", now {limit}"));
+                let call = self.clean(&call);
+                ModelError::terminal(format!(
+                    "the answer of {name} was cut short: the token limit ended it inside a call of {call}; {}{now}",
+                    raise(&self.agent)
+                ))
+            }
+            Fault::Endless(why) => ModelError::terminal(format!(
+                "the answer of {name} does not end: {why}; lower max_tokens of {}, or choose another model",
+                self.agent
+            )),
+            Fault::Broken(why) => self.broken(&why),
+            Fault::Cut => self.cut_short(),
+        }
     }
 
     /// The server told of an error in the middle of its answer.
     pub fn event(&self, body: &Value) -> ModelError {
-        let error = body.get("error").unwrap_or(body);
+        let error = body.get("error").filter(|error| !error.is_null()).unwrap_or(body);
         let word = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default();
-        let code = error.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
-        let stays = ["invalid_request", "authentication", "permission", "not_found", "billing", "INVALID_ARGUMENT"];
+        let number = |key: &str| match error.get(key) {
+            Some(Value::Number(number)) => number.as_u64(),
+            Some(Value::String(text)) => text.parse().ok(),
+            _ => None,
+        };
+        let code = number("code").or_else(|| number("status")).and_then(|code| u16::try_from(code).ok());
+        let stays = [
+            "invalid_request",
+            "authentication",
+            "permission",
+            "not_found",
+            "billing",
+            "INVALID_ARGUMENT",
+            "BadRequest",
+            "insufficient_quota",
+        ];
         let class = match code {
             Some(code @ 400..) => class_of(code),
             _ if stays.iter().any(|kind| word("type").contains(kind) || word("status").contains(kind)) => {
@@ -64,9 +162,11 @@ impl Callee {
             }
             _ => ErrorClass::Transient,
         };
-        let told = self.body_says(&body.to_string());
+        let body = body.to_string();
+        let told = self.body_says(&body);
         let why = if told.is_empty() { "it did not say why" } else { &told };
-        ModelError { class, text: format!("{} broke off its answer: {why}", self.provider), retry_after: None }
+        let text = format!("{} broke off its answer: {why}", self.provider);
+        if is_too_long(&body) { self.too_long(&text) } else { ModelError { class, text, retry_after: None } }
     }
 
     /// No connection came about.
@@ -103,8 +203,16 @@ impl Callee {
         let first = value.get(0).unwrap_or(&value);
         let places = ["/error/message", "/error", "/message", "/detail"];
         let found = places.iter().find_map(|place| first.pointer(place).and_then(Value::as_str));
-        self.clean(found.unwrap_or_default()).trim_end_matches('.').to_owned()
+        // A gateway tells the words of the provider behind it apart.
+        let behind = first.pointer("/error/metadata/raw").and_then(Value::as_str);
+        let both = behind.map(|behind| format!("{}: {behind}", found.unwrap_or_default()));
+        self.clean(both.as_deref().or(found).unwrap_or_default()).trim_end_matches('.').to_owned()
     }
+}
+
+/// What to do where the token limit ended an answer.
+pub(crate) fn raise(agent: &str) -> String {
+    if agent.is_empty() { "raise max_tokens".to_owned() } else { format!("raise max_tokens of {agent}") }
 }
 
 fn out_of_credit(body: &str) -> bool {
@@ -146,11 +254,15 @@ mod tests {
     use serde_json::json;
 
     use super::{Callee, retry_after};
+    use crate::config::ProviderKind;
     use crate::llm::ErrorClass;
     use crate::llm::secret::Key;
 
     fn callee(key_place: Option<&str>) -> Callee {
         Callee {
+            kind: ProviderKind::OpenAi,
+            agent: String::new(),
+            limit: None,
             provider: "openai".into(),
             model: "gpt-4.1-mini".into(),
             address: "https://api.openai.com/v1/".into(),
@@ -191,6 +303,24 @@ mod tests {
         assert_eq!(class(json!({"code": 502, "message": "m"})), ErrorClass::Transient);
         assert_eq!(class(json!({"code": 402, "message": "m"})), ErrorClass::Terminal);
         assert_eq!(callee(None).event(&json!({"message": "gone"})).text, "openai broke off its answer: gone");
+    }
+
+    #[test]
+    fn a_prompt_that_is_too_long_is_known_by_the_words_of_every_server() {
+        for words in [
+            r#"{"error": {"message": "This model's maximum context length is 8192 tokens.", "code": "context_length_exceeded"}}"#,
+            r#"{"type": "error", "error": {"message": "prompt is too long: 200001 tokens > 200000 maximum"}}"#,
+            r#"{"error": {"message": "input length and `max_tokens` exceed context limit: 1 + 2 > 2"}}"#,
+            r#"{"error": {"message": "the request exceeds the available context size", "type": "exceed_context_size_error"}}"#,
+            r#"{"error": {"message": "The input token count (9) exceeds the maximum number of tokens allowed (8)."}}"#,
+            r#"{"error": "Please reduce the length of the messages or completion."}"#,
+        ] {
+            let error = callee(None).status(400, "Bad Request", None, words);
+            assert_eq!(error.class, ErrorClass::TooLong, "{words}");
+            assert!(error.text.ends_with("how many tokens gpt-4.1-mini holds: context = N"), "{}", error.text);
+            let told = callee(None).event(&serde_json::from_str(words).unwrap());
+            assert_eq!(told.class, ErrorClass::TooLong, "{words}");
+        }
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl ChatModel for Offline {
             answer.text.split_inclusive(' ').map(|word| Ok(Delta::Text(word.to_owned()))).collect();
         deltas.extend(calls.iter().map(|call| Ok(Delta::Draft { name: call.name.clone() })));
         let stop = if calls.is_empty() { Stop::End } else { Stop::Calls };
-        deltas.push(Ok(Delta::Done(Done { stop, calls, usage })));
+        deltas.push(Ok(Delta::Done(Done { stop, calls, usage, kept: None })));
         paced::play(deltas.into_iter(), Pace { first: self.pace, between: self.pace })
     }
 }

@@ -8,21 +8,22 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use strum::{IntoEnumIterator as _, VariantNames as _};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
+use super::asking::Patience;
+use super::health::Health;
+use super::http::{Address, Client};
 use super::offline::Offline;
-use super::provider::{Address, Clients, Remote};
+use super::provider::Remote;
 use super::scripted::Scripted;
 use super::secret::{self, Env};
+use super::window::Window;
 use super::{ChatModel, Delta, Entry, ErrorClass, ModelError, Prompt, ToolSpec};
-use crate::config::{Config, KeySource, Provider, ProviderKind};
+use crate::config::{Config, KeySource, Limits, Provider, ProviderKind};
 
 /// How many calls of one provider may run at once, where nothing says otherwise.
 const MAX_PARALLEL: u32 = 50;
-/// How long a probe may take in all: a local server may have to load the model first.
-const PROBE: Duration = Duration::from_mins(2);
 
 /// The models that can be named. Cheap to clone; all clones see the same configuration.
 #[derive(Clone)]
@@ -33,11 +34,20 @@ pub struct Models {
 struct Inner {
     env: Env,
     config: RwLock<Config>,
-    clients: Arc<Clients>,
+    /// What is shared by all handles of a provider, by its name.
+    providers: Mutex<HashMap<String, Arc<Shared>>>,
     offline: Arc<dyn ChatModel>,
     scripts: Mutex<HashMap<PathBuf, Arc<dyn ChatModel>>>,
     /// Models the caller brought, by their whole names.
     brought: RwLock<HashMap<String, ModelHandle>>,
+}
+
+/// What all handles of one provider share.
+#[derive(Default)]
+struct Shared {
+    client: Arc<Client>,
+    health: Arc<Health>,
+    windows: Mutex<HashMap<String, Arc<Window>>>,
 }
 
 /// A model ready to be asked.
@@ -51,6 +61,12 @@ pub struct ModelHandle {
     pub model_name: String,
     /// How many calls of this provider may run at once.
     pub max_parallel: u32,
+    /// How long it may be silent.
+    pub patience: Patience,
+    /// How much the model holds.
+    pub window: Arc<Window>,
+    /// How the provider has been doing; `None` for what is built in.
+    pub(super) health: Option<Arc<Health>>,
 }
 
 impl std::fmt::Debug for ModelHandle {
@@ -106,7 +122,7 @@ impl Models {
         let inner = Inner {
             env: Arc::new(env),
             config: RwLock::new(config),
-            clients: Arc::default(),
+            providers: Mutex::default(),
             offline: Arc::new(Offline::new()),
             scripts: Mutex::default(),
             brought: RwLock::default(),
@@ -117,6 +133,7 @@ impl Models {
     /// Takes another configuration from now on. Handles given out before stay as they are.
     pub fn replace(&self, config: Config) {
         *self.inner.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+        self.inner.providers.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Answers to this name, `provider/model`, with a model of the caller's own, before any configuration. At most
@@ -154,6 +171,9 @@ impl Models {
             })?;
         }
         let usual = if address.is_local() { 1 } else { MAX_PARALLEL };
+        let shared = self.shared(provider);
+        let window = shared.window(&entry.limits, model);
+        let patience = patience(&entry.limits, address.is_local());
         let remote = Remote {
             provider: provider.to_owned(),
             kind: entry.kind,
@@ -161,9 +181,11 @@ impl Models {
             key: entry.key,
             model: model.to_owned(),
             env: Arc::clone(&self.inner.env),
-            clients: Arc::clone(&self.inner.clients),
+            client: Arc::clone(&shared.client),
+            window: Arc::clone(&window),
         };
-        Ok(handle(Arc::new(remote), provider, model, entry.max_parallel.unwrap_or(usual)))
+        let built_in = handle(Arc::new(remote), provider, model, entry.max_parallel.unwrap_or(usual));
+        Ok(ModelHandle { patience, window, health: Some(Arc::clone(&shared.health)), ..built_in })
     }
 
     /// Every provider that has an entry or needs none, by name, and the offline model first. Reads the key files.
@@ -197,21 +219,26 @@ impl Models {
         Known { name, kind: Some(entry.kind), address, local, configured, key }
     }
 
-    /// Asks the model one short question and offers it one tool, over the network and at the user's cost.
+    /// Asks the model one short question and offers it one tool, over the network and at the user's cost, exactly as
+    /// a step would: streaming, by the same request, with the same patience.
     pub async fn probe(&self, name: &str) -> Result<ProbeReport, ModelError> {
         let handle = self.get(name)?;
-        let with_tool = ask(&handle, true);
-        let late = || ModelError::transient(format!("{name} gave no whole answer within {} s", PROBE.as_secs()));
-        let asked = async {
-            match with_tool.await {
-                // A model that knows no tools is refused by its server, and may still be good for talking.
-                Err(error) if error.class == ErrorClass::Terminal && error.text.contains("tool") => {
-                    ask(&handle, false).await
-                }
-                other => other,
+        let report = match ask(&handle, true).await {
+            // A model that knows no tools is refused by its server, and may still be good for talking.
+            Err(error) if error.class == ErrorClass::Terminal && error.text.contains("tool") => {
+                ask(&handle, false).await
             }
+            other => other,
         };
-        timeout(PROBE, asked).await.unwrap_or_else(|_| Err(late()))
+        if report.is_ok() {
+            handle.is_well();
+        }
+        report
+    }
+
+    fn shared(&self, provider: &str) -> Arc<Shared> {
+        let mut providers = self.inner.providers.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(providers.entry(provider.to_owned()).or_default())
     }
 
     fn script(&self, file: &Path) -> Result<Arc<dyn ChatModel>, ModelError> {
@@ -254,12 +281,33 @@ impl Models {
             Some(name) if base_url.is_none() || env(name).is_some() => KeySource::Env(name.to_owned()),
             _ => KeySource::None,
         };
-        Provider { kind, base_url, key, max_parallel: None }
+        Provider { kind, base_url, key, max_parallel: None, limits: Limits::default() }
+    }
+}
+
+impl Shared {
+    fn window(&self, limits: &Limits, model: &str) -> Arc<Window> {
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(windows.entry(model.to_owned()).or_insert_with(|| Arc::new(Window::new(limits, model))))
     }
 }
 
 fn handle(model: Arc<dyn ChatModel>, provider: &str, model_name: &str, max_parallel: u32) -> ModelHandle {
-    ModelHandle { model, provider: provider.to_owned(), model_name: model_name.to_owned(), max_parallel }
+    ModelHandle {
+        model,
+        provider: provider.to_owned(),
+        model_name: model_name.to_owned(),
+        max_parallel,
+        patience: Patience::BUILT_IN,
+        window: Arc::default(),
+        health: None,
+    }
+}
+
+fn patience(limits: &Limits, local: bool) -> Patience {
+    let usual = if local { Patience::HERE } else { Patience::AWAY };
+    let seconds = |setting: Option<u32>, usual| setting.map_or(usual, |secs| Duration::from_secs(u64::from(secs)));
+    Patience { first: seconds(limits.first_token_timeout, usual.first), idle: seconds(limits.idle_timeout, usual.idle) }
 }
 
 /// `OLLAMA_HOST` as Ollama reads it: scheme and port may be missing, and the address of all interfaces is this machine.
@@ -284,29 +332,31 @@ async fn ask(handle: &ModelHandle, offer_tool: bool) -> Result<ProbeReport, Mode
         ("Say one word: ready.", vec![])
     };
     let prompt = Prompt {
+        agent: "doctor".to_owned(),
         model: handle.model_name.clone(),
+        system: "You are being tried out. Be brief.".to_owned(),
         entries: vec![Entry::Said { by: None, text: question.to_owned() }],
         tools,
-        max_tokens: Some(512),
         ..Prompt::default()
     };
     let start = Instant::now();
-    let mut answer = handle.model.stream(prompt);
+    let mut answer = handle.ask_anyway(prompt);
     let mut report = ProbeReport { latency: Duration::ZERO, said: String::new(), tool_calling: false };
-    while let Some(delta) = answer.next().await {
+    loop {
+        let delta = answer.next().await?;
         if report.latency.is_zero() {
             report.latency = start.elapsed();
         }
-        match delta? {
+        match delta {
             Delta::Text(text) => report.said.push_str(&text),
+            Delta::TextWasReasoning => report.said.clear(),
             Delta::Done(done) => {
                 report.tool_calling = done.calls.iter().any(|call| call.name == "ready");
                 return Ok(report);
             }
-            Delta::Reasoning(_) | Delta::Draft { .. } => {}
+            Delta::Reasoning(_) | Delta::Draft { .. } | Delta::Alive => {}
         }
     }
-    Err(ModelError::transient(format!("{} ended without an answer", handle.provider)))
 }
 
 #[cfg(test)]

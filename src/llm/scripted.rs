@@ -136,7 +136,7 @@ fn perform(reply: &Reply, prompt: &Prompt) -> BoxStream<'static, Result<Delta, M
     // What hangs or is cut never came to its calls; malformed arguments were begun.
     let drafted = !hang && !matches!(reply.fault, Some(Fault::Cut(_)));
     let drafts = calls.into_iter().filter(move |_| drafted).map(|call| Ok(Delta::Draft { name: call.name }));
-    let end = (!hang).then(|| error.map_or(Ok(Delta::Done(Done { stop, calls: whole, usage })), Err));
+    let end = (!hang).then(|| error.map_or(Ok(Delta::Done(Done { stop, calls: whole, usage, kept: None })), Err));
     let played = paced::play(reasoning.chain(said).chain(drafts).chain(end), pace);
     if hang { played.chain(stream::pending()).boxed() } else { played }
 }

@@ -1,6 +1,6 @@
 //! Runs, their steps, and the calls they are parked on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::Row;
 
@@ -8,11 +8,11 @@ use super::connection::Sql;
 use super::error::Fault;
 use super::filter;
 use super::rows::{Listed, readable};
-use super::tables::{json, lossy, row_of, with, without};
+use super::tables::{json, lossy, parse, row_of, with, without};
 use super::{Store, StoreError};
 use crate::domain::run::RunStateName;
 use crate::domain::state::Kind;
-use crate::domain::{AgentId, Mail, PendingCall, PendingKind, Run, RunId, RunKindName, Step};
+use crate::domain::{AgentId, Kept, Mail, PendingCall, PendingKind, Run, RunId, RunKindName, Step, StepId};
 
 /// The mail these steps sent.
 const SENT: &str = "SELECT mail.key, body FROM json_each(?1) AS step CROSS JOIN mail ON mail.lookup = step.value \
@@ -136,6 +136,15 @@ pub(super) fn insert_step(sql: &Sql, n: u64, step: &Step) -> Result<(), Fault> {
 /// The step a change brought.
 pub(super) fn step_numbered(sql: &Sql, n: u64) -> Result<Option<Step>, Fault> {
     sql.one("SELECT id, run, agent, place, body FROM step WHERE n = ?1", [n], |row| Ok(read(row)))?.transpose()
+}
+
+/// What providers want back with the steps of these runs. One that cannot be read costs what it kept, and nothing
+/// else.
+pub(super) fn kept(sql: &Sql, runs: &[String]) -> Result<BTreeMap<StepId, Kept>, Fault> {
+    let query = "SELECT step.id, body ->> '$.kept' FROM json_each(?1) AS wanted
+                 CROSS JOIN step ON step.run = wanted.value WHERE json_valid(body) AND body ->> '$.kept' IS NOT NULL";
+    let rows = sql.list(query, [json(&runs)?], |row| Ok((row.get::<_, String>(0)?, parse::<Kept>(row, 1).ok())))?;
+    Ok(rows.into_iter().filter_map(|(id, kept)| Some((StepId(id), kept?))).collect())
 }
 
 /// The last step of an agent, whatever the run.

@@ -1,11 +1,15 @@
 //! What a step is made from, read from one state.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::connection::Sql;
 use super::error::Fault;
 use super::tables::{get, row_of, several};
 use super::{Store, StoreError, messages, runs};
 use crate::domain::state::Row;
-use crate::domain::{Agent, Block, BlockId, Conversation, ConversationId, Group, Job, Mail, Message, Run, RunId};
+use crate::domain::{
+    Agent, Block, BlockId, Content, Conversation, ConversationId, Group, Job, Kept, Mail, Message, Run, RunId, StepId,
+};
 
 /// Everything a step of a run is made from.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +40,8 @@ pub struct StepView {
     pub mail: Option<Mail>,
     /// The block versions the agent's last committed step saw, in whatever run.
     pub seen: Vec<(BlockId, u64)>,
+    /// What providers want back with the agent's calls among the messages and notes, by their steps.
+    pub kept: BTreeMap<StepId, Kept>,
 }
 
 impl Store {
@@ -84,6 +90,7 @@ fn view(sql: &Sql, id: &RunId, context_bytes: usize) -> Result<StepView, Fault> 
     };
     let mail = mail(sql, &run)?;
     let seen = runs::last_step(sql, &agent.id)?.map(|step| step.saw).unwrap_or_default();
+    let kept = kept(sql, &agent, heard.messages.iter().chain(&heard.notes))?;
     let Heard { conversation, messages, window_cut, earlier, notes, job } = heard;
     Ok(StepView {
         run,
@@ -99,7 +106,24 @@ fn view(sql: &Sql, id: &RunId, context_bytes: usize) -> Result<StepView, Fault> 
         job,
         mail,
         seen,
+        kept,
     })
+}
+
+/// What providers want back with this agent's calls.
+fn kept<'a>(
+    sql: &Sql,
+    agent: &Agent,
+    messages: impl Iterator<Item = &'a Message>,
+) -> Result<BTreeMap<StepId, Kept>, Fault> {
+    let called = messages
+        .filter(|message| message.agent.as_ref() == Some(&agent.id) && matches!(message.content, Content::Tool { .. }))
+        .filter_map(|message| message.run.as_ref().map(|run| run.0.clone()));
+    let keys: Vec<String> = called.collect::<BTreeSet<_>>().into_iter().collect();
+    if keys.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    runs::kept(sql, &keys)
 }
 
 fn blocks(sql: &Sql, agent: &Agent, group: Option<&Group>) -> Result<Vec<Block>, Fault> {

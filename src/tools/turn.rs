@@ -4,6 +4,7 @@ use futures::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::arguments::lenient;
 use super::{Desk, Effect, Tool, arguments};
 use crate::domain::pattern::dynamic::CHOOSE;
 use crate::domain::terminate::RETURN_TO_USER;
@@ -80,6 +81,7 @@ pub struct NextSpeaker {
 impl NextSpeaker {
     /// The arguments of a call of [`CHOOSE`], or a sentence where they are something else.
     pub fn read(arguments: &Value) -> Result<Self, String> {
+        let arguments = lenient(&choose_next_speaker(&[]).schema, arguments);
         Self::deserialize(arguments).map_err(|fault| format!("the arguments of {CHOOSE} do not fit: {fault}"))
     }
 }

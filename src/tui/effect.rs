@@ -117,8 +117,9 @@ impl Connect {
     /// Writes it; what the file says of parallel calls there stays as it is.
     pub fn save(&self, path: &Path) -> Result<Config, ConfigError> {
         let known = Config::load(path)?.provider.remove(&self.name);
-        let max_parallel = known.and_then(|provider| provider.max_parallel);
-        let provider = Provider { max_parallel, ..self.provider.clone() };
+        let (max_parallel, limits) =
+            known.map_or_else(Default::default, |provider| (provider.max_parallel, provider.limits));
+        let provider = Provider { max_parallel, limits, ..self.provider.clone() };
         save_provider(path, &self.name, &provider, self.model.as_deref())
     }
 }

@@ -443,6 +443,7 @@ fn jobs_are_cancelled_retried_and_run_by_key() {
 
 fn detail() -> JobDetail {
     let step = |index: u32| Step {
+        kept: None,
         id: StepId(format!("step-{index}")),
         run: "run-job".into(),
         agent: "agent-archivist".into(),
@@ -580,14 +581,20 @@ fn models_at_80x24() {
 
 #[test]
 fn what_the_configuration_says_of_parallel_calls_survives_connecting() {
-    use nightdesk::config::{Config, KeySource, Provider, ProviderKind};
+    use nightdesk::config::{Config, KeySource, Limits, Provider, ProviderKind};
     use nightdesk::tui::effect::Connect;
 
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("config.toml");
     std::fs::write(&path, "[provider.local]\nkind = \"openai\"\nmax_parallel = 3\n").unwrap();
     let base_url = Some("http://127.0.0.1:9/v1".to_owned());
-    let provider = Provider { kind: ProviderKind::OpenAi, base_url, key: KeySource::None, max_parallel: None };
+    let provider = Provider {
+        kind: ProviderKind::OpenAi,
+        base_url,
+        key: KeySource::None,
+        max_parallel: None,
+        limits: Limits::default(),
+    };
     let connect = Connect { name: "local".into(), provider, model: Some("local/x".into()) };
     connect.save(&path).unwrap();
     let config = Config::load(&path).unwrap();

@@ -49,7 +49,7 @@ fn imports_run_downwards_only() {
                 "tokio",
                 "rusqlite",
                 "ratatui",
-                "genai",
+                "reqwest",
                 "crate::store",
                 "crate::engine",
                 "crate::llm",
@@ -64,12 +64,12 @@ fn imports_run_downwards_only() {
         ("llm", &["rusqlite", "crate::engine", "crate::store", "crate::tui", "crate::cli"]),
         ("tools", &["rusqlite", "crate::engine", "crate::store", "crate::tui", "crate::cli"]),
         ("agentfile", &["rusqlite", "crate::engine", "crate::store", "crate::tui", "crate::cli"]),
-        ("engine", &["rusqlite", "genai::", "ratatui", "crossterm", "crate::tui", "crate::cli"]),
+        ("engine", &["rusqlite", "reqwest::", "ratatui", "crossterm", "crate::tui", "crate::cli"]),
         (
             "tui",
-            &["rusqlite", "genai::", "crate::store", "crate::llm", "crate::tools", "crate::agentfile", "crate::cli"],
+            &["rusqlite", "reqwest::", "crate::store", "crate::llm", "crate::tools", "crate::agentfile", "crate::cli"],
         ),
-        ("cli", &["rusqlite", "genai::", "ratatui", "crossterm", "crate::store"]),
+        ("cli", &["rusqlite", "reqwest::", "ratatui", "crossterm", "crate::store"]),
     ];
     let mut broken = Vec::new();
     for (name, text) in source() {

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use nightdesk::config::{
-    Choice, Config, ConfigError, Glyphs, KeySource, Paths, Provider, ProviderKind, save_choice, save_provider,
+    Choice, Config, ConfigError, Glyphs, KeySource, Limits, Paths, Provider, ProviderKind, save_choice, save_provider,
 };
 
 const PLANTED_KEY: &str = "sk-live-0123456789abcdef";
@@ -93,6 +93,7 @@ fn local() -> Provider {
         base_url: Some("http://127.0.0.1:8080/v1".into()),
         key: KeySource::None,
         max_parallel: Some(2),
+        limits: Limits::default(),
     }
 }
 
@@ -133,6 +134,7 @@ fn saving_a_provider_again_replaces_what_it_said() {
         base_url: None,
         key: KeySource::Env("MY_KEY".into()),
         max_parallel: None,
+        limits: Limits::default(),
     };
     let config = save_provider(&path, "local", &changed, None).unwrap();
     assert_eq!(config.provider, BTreeMap::from([("local".to_owned(), changed)]));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::support::wire::{Behaviour, Protocol, WireServer};
-use nightdesk::config::{Config, KeySource, Provider, ProviderKind};
+use nightdesk::config::{Config, KeySource, Limits, Provider, ProviderKind};
 use nightdesk::llm::{ErrorClass, KeyState, Models};
 use serde_json::json;
 
@@ -172,6 +172,7 @@ fn handles_do_not_print_their_keys() {
         base_url: None,
         key: KeySource::Env("MY_KEY".into()),
         max_parallel: None,
+        limits: Limits::default(),
     };
     let config = Config { provider: [("mine".to_owned(), provider)].into(), ..Config::default() };
     let models = Models::new(config, env(&[("MY_KEY", "sk-planted-0123456789")]));

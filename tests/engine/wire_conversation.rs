@@ -9,6 +9,7 @@ use nightdesk::config::ProviderKind;
 use nightdesk::domain::{Editor, JobOutcome, JobState, RunState, StopReason};
 use nightdesk::store::Mode;
 use serde_json::json;
+use strum::IntoEnumIterator as _;
 
 /// What the newsroom's models answer, told by what they are sent and nothing else.
 fn newsroom(request: &Request, refusals: &AtomicU32) -> Behaviour {
@@ -147,6 +148,117 @@ async fn a_cancel_closes_the_connection_and_keeps_what_came() {
         assert_eq!(run.state, RunState::Finished { stop_reason: StopReason::Cancelled, error: None });
         server.client_left().await;
         assert_eq!(world.transcript().await, ["user: go on", "ann: half a thought [cancelled]"], "{protocol:?}");
+        world.close().await;
+    }
+}
+
+fn alone(server: &WireServer) -> Plan {
+    Plan {
+        mode: Mode::Threads,
+        model: Some("desk/newsroom-1"),
+        config: server.config("desk"),
+        members: &["ann"],
+        ..Plan::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn words_that_were_cut_are_marked_and_a_spent_limit_is_no_pass() {
+    for protocol in ProviderKind::iter() {
+        let server = WireServer::start(protocol, |request: &Request| {
+            if request.text().contains("and now?") {
+                return Behaviour::ThoughtOnly { reasoning: "Let me think at length".to_owned() };
+            }
+            Behaviour::Length { text: "First, the price; sec".to_owned() }
+        })
+        .await;
+        let world = World::new(alone(&server)).await;
+        let run = world.send("what are the points?").await;
+        assert!(
+            !matches!(run.state, RunState::Finished { stop_reason: StopReason::Error, .. }),
+            "{protocol:?}: {run:?}"
+        );
+        let run = world.send("and now?").await;
+        assert!(
+            matches!(run.state, RunState::Finished { stop_reason: StopReason::Error, .. }),
+            "{protocol:?}: {run:?}"
+        );
+        let expected = [
+            "user: what are the points?",
+            "ann: First, the price; sec",
+            "(the answer of ann was cut here by the token limit; raise max_tokens of ann)",
+            "user: and now?",
+            "(ann could not answer: the token limit of desk was spent before a word was said; raise max_tokens of ann)",
+        ];
+        assert_eq!(world.transcript().await, expected, "{protocol:?}");
+        assert_eq!(server.requests().len(), 2, "{protocol:?}: the same limit is not tried again");
+        world.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_whose_answer_was_cut_has_failed_and_says_what_to_raise() {
+    let server = WireServer::start(ProviderKind::OpenAi, |request: &Request| {
+        if request.text().contains("You are cleo") {
+            return Behaviour::Length { text: "I will now".to_owned() };
+        }
+        Behaviour::say("Hello.")
+    })
+    .await;
+    let world = World::new(Plan { background: &["cleo"], every_turns: Some(1), ..alone(&server) }).await;
+    world.send("hello").await;
+    let job = world.job_over().await;
+    let JobState::Failed { error, .. } = job.state else { panic!("{job:?}") };
+    assert_eq!(error, "the token limit of desk was spent in the middle of the answer; raise max_tokens of cleo");
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_conversation_longer_than_the_window_goes_on_with_less_of_it() {
+    for (protocol, words) in [
+        (ProviderKind::OpenAi, "This model's maximum context length is 8192 tokens."),
+        (ProviderKind::Anthropic, "prompt is too long: 9000 tokens > 8192 maximum"),
+        (ProviderKind::Gemini, "The input token count (9) exceeds the maximum number of tokens allowed (8)."),
+        (ProviderKind::Ollama, "input length exceeds the context length"),
+    ] {
+        let server = WireServer::start(protocol, move |request: &Request| {
+            if request.path == "/props" || request.path.ends_with("/models") || request.path == "/api/show" {
+                return Behaviour::status(404, "");
+            }
+            if request.text().len() > 32_768 {
+                return Behaviour::status(400, &json!({"error": {"message": words}}).to_string());
+            }
+            Behaviour::say(&"word ".repeat(2_000))
+        })
+        .await;
+        let world = World::new(alone(&server)).await;
+        for turn in 1..=6 {
+            let run = world.send(&format!("question {turn}")).await;
+            let went = !matches!(run.state, RunState::Finished { stop_reason: StopReason::Error, .. });
+            assert!(went, "{protocol:?}, turn {turn}: {run:?}");
+        }
+        world.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invented_tool_name_is_told_to_the_agent_and_the_conversation_goes_on() {
+    for protocol in ProviderKind::iter() {
+        let server = WireServer::start(protocol, |request: &Request| {
+            if request.messages().len() < 3 {
+                return Behaviour::call("memory_insert(story)", &json!({"label": "story", "new_str": "x"}));
+            }
+            let text = request.text();
+            assert!(!text.contains("\"memory_insert(story)\""), "{text}");
+            Behaviour::say("I am here.")
+        })
+        .await;
+        let world = World::new(alone(&server)).await;
+        world.send("note it").await;
+        world.send("are you there?").await;
+        let transcript = world.transcript().await;
+        assert!(transcript[1].starts_with("ann memory_insert(story) refused: you have no tool"), "{transcript:?}");
+        assert_eq!(transcript[2..], ["ann: I am here.", "user: are you there?", "ann: I am here."], "{protocol:?}");
         world.close().await;
     }
 }

@@ -28,8 +28,8 @@ enum Fault {
     Garbage,
     /// A call whose arguments are no object.
     NoObject,
-    /// Bytes that are no UTF-8.
-    NoUtf8,
+    /// A connection that breaks in the middle of a call.
+    TornDown,
 }
 
 /// Every fault, each over a protocol; what each does over all of them stands with the adapters.
@@ -39,7 +39,7 @@ const FAULTS: [(Fault, ProviderKind); 6] = [
     (Fault::Hangs, ProviderKind::Anthropic),
     (Fault::Garbage, ProviderKind::Anthropic),
     (Fault::NoObject, ProviderKind::OpenAi),
-    (Fault::NoUtf8, ProviderKind::Ollama),
+    (Fault::TornDown, ProviderKind::Ollama),
 ];
 
 impl Fault {
@@ -51,7 +51,7 @@ impl Fault {
             Self::Hangs => Behaviour::Silent,
             Self::Garbage => Behaviour::Garbage { text },
             Self::NoObject => Behaviour::Calls { text, calls: vec![call] },
-            Self::NoUtf8 => Behaviour::BadUtf8 { text },
+            Self::TornDown => Behaviour::CutInCall,
         }
     }
 
@@ -62,7 +62,7 @@ impl Fault {
             Self::Hangs => "desk sent nothing for 120 s",
             Self::Garbage => "is no JSON",
             Self::NoObject => "desk sent a malformed tool call: malformed arguments for memory_insert",
-            Self::NoUtf8 => "it is no valid UTF-8",
+            Self::TornDown => "the answer of desk was cut short",
         }
     }
 
@@ -106,7 +106,10 @@ impl Desk {
         };
         let server = WireServer::start(protocol, script).await;
         let mut config = server.config("desk");
-        config.provider.values_mut().for_each(|provider| provider.max_parallel = Some(8));
+        for provider in config.provider.values_mut() {
+            provider.max_parallel = Some(8);
+            provider.limits.first_token_timeout = Some(120);
+        }
         let world = World::new(Plan { model: Some("desk/newsroom-1"), config, ..plan }).await;
         // A paused clock jumps to the next timer where only sockets are waited for, but not while a thread is at
         // work: this one is until it is told, or until the test has hung for a minute.

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nightdesk::config::{Config, KeySource, Provider, ProviderKind};
+use nightdesk::config::{Config, KeySource, Limits, Provider, ProviderKind};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -96,6 +96,8 @@ pub enum Behaviour {
     Calls { text: String, calls: Vec<Call> },
     /// Another status than 200, with these headers and body.
     Status { code: u16, headers: Vec<(String, String)>, body: String },
+    /// Thinks aloud until the token limit.
+    ThoughtOnly { reasoning: String },
     /// Words and then the token limit.
     Length { text: String },
     /// The token limit in the middle of a call's arguments.
@@ -112,8 +114,14 @@ pub enum Behaviour {
     NoReason { text: String },
     /// Words, then a piece that is no JSON, then a proper end.
     Garbage { text: String },
-    /// Words, then bytes that are no UTF-8, then a proper end.
+    /// Words with a byte in them that is no UTF-8, then a proper end.
     BadUtf8 { text: String },
+    /// These very bytes, as the body of a good answer.
+    Raw { kind: &'static str, body: Vec<u8> },
+    /// These very bytes, and then nothing more until the client leaves.
+    Held { body: Vec<u8> },
+    /// So many comments at this pace, words, and then nothing more until the client leaves.
+    Patient { comments: u32, every: Duration },
     /// A whole answer, sent one byte at a time.
     ByteByByte { text: String },
     /// A whole answer among comments, empty events and pings.
@@ -194,7 +202,13 @@ impl WireServer {
 
     /// A provider entry that leads here.
     pub fn provider(&self, key: KeySource) -> Provider {
-        Provider { kind: self.protocol, base_url: Some(self.base_url()), key, max_parallel: None }
+        Provider {
+            kind: self.protocol,
+            base_url: Some(self.base_url()),
+            key,
+            max_parallel: None,
+            limits: Limits::default(),
+        }
     }
 
     /// A configuration whose provider of this name leads here and wants no key.
@@ -247,7 +261,11 @@ async fn serve(
     }
     let (mut from, mut to) = socket.into_split();
     if !matches!(behaviour, Behaviour::Silent) {
-        let kind = if protocol == Protocol::Ollama { "application/x-ndjson" } else { "text/event-stream" };
+        let kind = match behaviour {
+            Behaviour::Raw { kind, .. } => kind,
+            _ if protocol == Protocol::Ollama => "application/x-ndjson",
+            _ => "text/event-stream",
+        };
         let head = format!(
             "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n"
         );
@@ -306,13 +324,15 @@ async fn read_request(socket: &mut TcpStream) -> Option<Request> {
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
         .collect();
-    let length = headers.iter().find(|(name, _)| name == "content-length")?.1.parse::<usize>().ok()?;
+    let length = headers.iter().find(|(name, _)| name == "content-length");
+    let length = length.map_or(Some(0), |(_, length)| length.parse::<usize>().ok())?;
     while bytes.len() < head_end + 4 + length {
         if socket.read_buf(&mut bytes).await.ok()? == 0 {
             return None;
         }
     }
-    let body = serde_json::from_slice(&bytes[head_end + 4..]).ok()?;
+    let body = &bytes[head_end + 4..];
+    let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(body).ok()? };
     Some(Request { path, headers, body })
 }
 
@@ -339,6 +359,7 @@ fn acts(protocol: Protocol, behaviour: Behaviour) -> Vec<Act> {
             }
             send(vec![wire.end(Some(Reason::Calls))]);
         }
+        Behaviour::ThoughtOnly { reasoning } => send(vec![wire.reasoning(&reasoning), wire.end(Some(Reason::Length))]),
         Behaviour::Length { text } => send(vec![wire.text(&text), wire.end(Some(Reason::Length))]),
         Behaviour::HalfCall => {
             send(wire.call(0, &half_call(), false));
@@ -363,7 +384,12 @@ fn acts(protocol: Protocol, behaviour: Behaviour) -> Vec<Act> {
             send(vec![wire.text(&text), wire.raw("content_block_delta", b"{\"half\": "), wire.end(Some(Reason::End))]);
         }
         Behaviour::BadUtf8 { text } => {
-            send(vec![wire.text(&text), wire.raw("ping", b"\"\xff\xfe\""), wire.end(Some(Reason::End))]);
+            // An escape gives its place to a byte that begins no letter.
+            let mut words = wire.text(&format!("{text}\u{1}"));
+            let escaped = br"\u0001";
+            let at = words.windows(6).position(|six| six == escaped).unwrap();
+            words.splice(at..at + 6, [0xff]);
+            send(vec![words, wire.end(Some(Reason::End))]);
         }
         Behaviour::ByteByByte { text } => {
             let whole = [wire.text(&text), wire.end(Some(Reason::End))].concat();
@@ -383,6 +409,14 @@ fn acts(protocol: Protocol, behaviour: Behaviour) -> Vec<Act> {
         Behaviour::Stall { text } => {
             send(vec![wire.text(&text)]);
             acts.push(Act::Stall);
+        }
+        Behaviour::Raw { body, .. } => acts = vec![Act::Send(body)],
+        Behaviour::Held { body } => acts = vec![Act::Send(body), Act::Stall],
+        Behaviour::Patient { comments, every } => {
+            for _ in 0..comments {
+                acts.extend([Act::Pause(every), Act::Send(wire.noise())]);
+            }
+            acts.extend([Act::Send(wire.text("At last.")), Act::Stall]);
         }
         Behaviour::Silent => acts = vec![Act::Stall],
         Behaviour::Status { .. } => unreachable!("answered without a stream"),

@@ -15,7 +15,7 @@ use crate::engine::work::{Outcome, Work};
 use crate::engine::{Engine, Trouble, context};
 use crate::llm::ModelError;
 use crate::store::{CommitError, StepView, Store};
-use crate::tools::{Desk, Effect, Library, StagedBlock, Tool, Wait};
+use crate::tools::{Desk, Effect, Library, StagedBlock, Tool, Wait, fitted};
 
 /// How often a step whose blocks moved on is committed again.
 const COMMIT_TRIES: u32 = 5;
@@ -114,7 +114,10 @@ async fn run_calls(engine: &Engine, view: &StepView, draft: &Draft, live: &LiveG
             && known.is_none();
         ran.effects.push(match tool {
             Some(_) if asks => Effect::Wait(Wait::Approval),
-            Some(tool) => guarded(tool.as_ref(), &call.arguments, &mut desk).await,
+            Some(tool) => match fitted(&tool.spec(), &call.arguments) {
+                Ok(arguments) => guarded(tool.as_ref(), &arguments, &mut desk).await,
+                Err(refused) => refused,
+            },
             None => Effect::refused(format!("you have no tool {:?}; your tools: {}", call.name, allowed.join(", "))),
         });
         ran.posts.extend(std::mem::take(&mut desk.posts).into_iter().map(|post| (ordinal, post)));

@@ -38,6 +38,8 @@ impl<'a> StepCommit<'a> {
         let silent = wordless && draft.calls.is_empty() && !work.is_background();
         let next = if waits {
             Next::Park
+        } else if draft.paused && draft.calls.is_empty() {
+            Next::Step
         } else if passed && wordless || silent {
             Next::Finish(StopReason::Passed)
         } else if passed || finished || draft.calls.is_empty() {
@@ -67,6 +69,9 @@ impl<'a> StepCommit<'a> {
         if !self.draft.text.trim().is_empty() || !self.draft.reasoning.is_empty() {
             let (text, reasoning) = (self.draft.text.clone(), self.draft.reasoning.clone());
             changes.push(self.message(Content::Text { text, reasoning, cancelled: false }));
+        }
+        if let Some(text) = self.draft.incomplete.clone() {
+            changes.push(self.message(Content::Notice { notice: NoticeKind::Incomplete, text }));
         }
         for (call, effect) in self.draft.calls.iter().zip(&self.ran.effects) {
             let (ok, text) = match effect {

@@ -17,6 +17,10 @@ pub(super) struct Draft {
     pub(super) row: Option<Step>,
     pub(super) text: String,
     pub(super) reasoning: String,
+    /// Why the text is not all that would have been said.
+    pub(super) incomplete: Option<String>,
+    /// The model paused and is to be asked to go on.
+    pub(super) paused: bool,
     pub(super) calls: Vec<ToolCall>,
     /// The place in the step of the first of these calls.
     pub(super) first: u32,

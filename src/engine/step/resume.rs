@@ -68,6 +68,8 @@ pub async fn resume(engine: &Engine, work: &Work) -> Result<Outcome, Trouble> {
         row: None,
         text: String::new(),
         reasoning: String::new(),
+        incomplete: None,
+        paused: false,
         calls: waited
             .iter()
             .map(|call| ToolCall { id: call.call.clone(), name: call.name.clone(), arguments: call.arguments.clone() })

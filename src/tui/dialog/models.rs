@@ -11,7 +11,7 @@ use ratatui::layout::Rect;
 
 use super::confirm::{Choice, Confirm};
 use super::{Modal, frame_box};
-use crate::config::{KeySource, Provider, ProviderKind};
+use crate::config::{KeySource, Limits, Provider, ProviderKind};
 use crate::engine::wire::{Fault, Reply, Request};
 use crate::tui::command::Command;
 use crate::tui::effect::{Act, Connect, Cx, Owner};
@@ -153,6 +153,7 @@ impl Models {
                 name => KeySource::Env(name.to_owned()),
             },
             max_parallel: None,
+            limits: Limits::default(),
         };
         Ok(Connect { name, provider, model: (aim == Aim::Use).then(|| self.model_name()) })
     }

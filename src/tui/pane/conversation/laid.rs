@@ -85,7 +85,7 @@ impl Laid {
             Content::Notice { notice, text } => {
                 let (sign, role) = match notice {
                     NoticeKind::Error => (glyphs.failed, Role::Error),
-                    NoticeKind::Stopped => (glyphs.needs_you, Role::Warning),
+                    NoticeKind::Stopped | NoticeKind::Incomplete => (glyphs.needs_you, Role::Warning),
                     NoticeKind::Choice | NoticeKind::Delegated => (glyphs.right, Role::Dim),
                     NoticeKind::Pass | NoticeKind::Resumed | NoticeKind::Ended => (glyphs.dot, Role::Dim),
                 };

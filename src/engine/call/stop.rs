@@ -1,0 +1,55 @@
+//! Why a model stopped, before what it said: an answer that was cut or refused is no pass and no silent end.
+
+use crate::domain::RunKind;
+use crate::llm::{Done, ErrorClass, ModelError, Stop, raise};
+use crate::store::StepView;
+
+/// Why an answer counts as none; `None` where it stands. Nobody reads the words of a job, so for one that was cut
+/// there are none.
+pub(super) fn fault(view: &StepView, text: &str, done: &Done, provider: &str) -> Option<ModelError> {
+    let background = matches!(view.run.kind, RunKind::Job { .. });
+    let wordless = text.trim().is_empty();
+    if !done.calls.is_empty() || !(wordless || background) {
+        return None;
+    }
+    let name = &view.agent.name;
+    let when = if wordless { "before a word was said" } else { "in the middle of the answer" };
+    match done.stop {
+        Stop::Length => {
+            let now = view.agent.max_tokens.map_or(String::new(), |limit| format!(", now {limit}"));
+            let advice = raise(name);
+            Some(ModelError::terminal(format!("the token limit of {provider} was spent {when}; {advice}{now}")))
+        }
+        Stop::Window => {
+            let text = format!("the context window of {provider}'s model was full {when}");
+            Some(ModelError { class: ErrorClass::TooLong, text, retry_after: None })
+        }
+        Stop::Refused => Some(ModelError::terminal(format!("{provider} refused to answer; say it in other words"))),
+        Stop::Filtered => Some(ModelError::terminal(format!(
+            "the content filter of {provider} stopped the answer {when}; say it in other words"
+        ))),
+        Stop::Paused if wordless => {
+            Some(ModelError::transient(format!("{provider} paused its answer before a word was said")))
+        }
+        // Behind calls a model may well have nothing to add.
+        Stop::Empty | Stop::Unknown if wordless && view.run.steps == 0 => {
+            Some(ModelError::transient(format!("{provider} sent an empty answer")))
+        }
+        Stop::End | Stop::Calls | Stop::Paused | Stop::Empty | Stop::Unknown => None,
+    }
+}
+
+/// What is told where the words are not all that would have been said.
+pub(super) fn notice(view: &StepView, done: &Done) -> Option<String> {
+    if !done.calls.is_empty() {
+        return None;
+    }
+    let name = &view.agent.name;
+    Some(match done.stop {
+        Stop::Length => format!("the answer of {name} was cut here by the token limit; {}", raise(name)),
+        Stop::Window => format!("the answer of {name} was cut here: the context window of its model is full"),
+        Stop::Filtered => format!("the answer of {name} was cut here by the content filter of its provider"),
+        Stop::Refused => format!("{name} refused to answer, in these words"),
+        Stop::End | Stop::Calls | Stop::Paused | Stop::Empty | Stop::Unknown => return None,
+    })
+}

@@ -1,0 +1,135 @@
+//! One model call as whoever waits for it sees it: silence has an end, and a provider that is down is not asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{BoxStream, StreamExt as _};
+use tokio::time::timeout;
+
+use super::health::{Health, Ticket};
+use super::{Delta, ErrorClass, ModelError, ModelHandle, Prompt};
+
+/// How long a provider may be silent. Every byte it sends, a comment too, begins the wait anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Until the first piece of the answer.
+    pub first: Duration,
+    /// Within the answer.
+    pub idle: Duration,
+}
+
+impl Patience {
+    /// For what is built in.
+    pub(super) const BUILT_IN: Self = Self { first: Duration::from_mins(2), idle: Duration::from_mins(1) };
+    /// For a server elsewhere: a model may think for minutes before it says a word.
+    pub(super) const AWAY: Self = Self { first: Duration::from_mins(5), idle: Duration::from_mins(2) };
+    /// For a server on this machine, which may have to load the model and reads a long prompt for minutes.
+    pub(super) const HERE: Self = Self { first: Duration::from_mins(15), idle: Duration::from_mins(5) };
+}
+
+/// A model call that is on.
+pub struct Asking {
+    /// `None` where the provider is not asked.
+    stream: Option<BoxStream<'static, Result<Delta, ModelError>>>,
+    refused: Option<ModelError>,
+    provider: String,
+    patience: Patience,
+    configurable: bool,
+    ticket: Option<Ticket>,
+    begun: bool,
+}
+
+impl ModelHandle {
+    /// Starts one model call. Dropping it cancels the call.
+    #[must_use]
+    pub fn ask(&self, prompt: Prompt) -> Asking {
+        let entered = self.health.as_ref().map(Health::enter).transpose();
+        self.asking(
+            prompt,
+            entered.map_err(|refusal| {
+                let secs = refusal.wait.as_secs().max(1);
+                let text = format!(
+                    "{} failed several times in a row and is left alone for {secs} s more: {}",
+                    self.provider, refusal.why
+                );
+                ModelError { class: ErrorClass::Down, text, retry_after: Some(refusal.wait) }
+            }),
+        )
+    }
+
+    /// Starts one model call even where the provider is down: a person wants to know.
+    pub(super) fn ask_anyway(&self, prompt: Prompt) -> Asking {
+        self.asking(prompt, Ok(None))
+    }
+
+    fn asking(&self, prompt: Prompt, entered: Result<Option<Ticket>, ModelError>) -> Asking {
+        let (ticket, refused) = match entered {
+            Ok(ticket) => (ticket, None),
+            Err(refused) => (None, Some(refused)),
+        };
+        let stream = refused.is_none().then(|| self.model.stream(prompt));
+        let (provider, patience) = (self.provider.clone(), self.patience);
+        Asking { stream, refused, provider, patience, configurable: self.health.is_some(), ticket, begun: false }
+    }
+
+    /// Notes that the provider answers.
+    pub(super) fn is_well(&self) {
+        self.health.iter().for_each(|health: &Arc<Health>| health.well());
+    }
+}
+
+impl Asking {
+    /// The next delta, never [`Delta::Alive`]. The answer ends after one [`Delta::Done`] or one error.
+    pub async fn next(&mut self) -> Result<Delta, ModelError> {
+        if let Some(refused) = self.refused.take() {
+            return Err(refused);
+        }
+        let item = self.hear().await;
+        match &item {
+            Ok(_) => {
+                self.begun = true;
+                if let Some(ticket) = self.ticket.take() {
+                    ticket.answered();
+                }
+            }
+            Err(fault) => {
+                // What comes in the middle of an answer is no sign of a provider that is down.
+                let ticket = self.ticket.take().filter(|_| !self.begun);
+                match ticket {
+                    Some(ticket) if fault.class == ErrorClass::Transient => ticket.failed(&fault.text),
+                    // It answers, if only to refuse.
+                    Some(ticket) if fault.class == ErrorClass::Terminal => ticket.answered(),
+                    _ => {}
+                }
+            }
+        }
+        item
+    }
+
+    async fn hear(&mut self) -> Result<Delta, ModelError> {
+        let Self { stream: Some(stream), provider, .. } = self else {
+            return Err(ModelError::transient(format!("{} was not asked", self.provider)));
+        };
+        let (patience, setting) = if self.begun {
+            (self.patience.idle, "idle_timeout")
+        } else {
+            (self.patience.first, "first_token_timeout")
+        };
+        loop {
+            return match timeout(patience, stream.next()).await {
+                Ok(Some(Ok(Delta::Alive))) => continue,
+                Ok(Some(item)) => item,
+                Ok(None) => Err(ModelError::transient(format!("the answer of {provider} was cut short"))),
+                Err(_) => {
+                    let advice = if self.configurable {
+                        format!("; {setting} in [provider.{provider}] says how long it may")
+                    } else {
+                        String::new()
+                    };
+                    let secs = patience.as_secs();
+                    Err(ModelError::transient(format!("{provider} sent nothing for {secs} s{advice}")))
+                }
+            };
+        }
+    }
+}

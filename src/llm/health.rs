@@ -1,0 +1,139 @@
+//! A provider that fails again and again is left alone, and looked at by one call at a time (J7).
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How many failures in a row mark a provider as down.
+const FAILURES: u32 = 5;
+/// How long it is left alone at first, and at most.
+const FIRST_PAUSE: Duration = Duration::from_secs(15);
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+
+/// How a provider has been doing.
+#[derive(Debug, Default)]
+pub(super) struct Health(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    failures: u32,
+    down: Option<Down>,
+}
+
+#[derive(Debug)]
+struct Down {
+    pause: Duration,
+    until: Instant,
+    probed: bool,
+    why: String,
+}
+
+/// Leave to ask. What came of it has to be told; one that is only dropped counts as neither.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    health: Arc<Health>,
+    is_probe: bool,
+}
+
+/// Why a provider is not asked.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// How long it is left alone yet.
+    pub wait: Duration,
+    /// What it failed with.
+    pub why: String,
+}
+
+impl Health {
+    fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Leave to ask, unless the provider is down and has been asked lately or is being asked.
+    pub fn enter(self: &Arc<Self>) -> Result<Ticket, Refusal> {
+        let is_probe = self.with(|state| match &mut state.down {
+            None => Ok(false),
+            Some(down) if down.probed || Instant::now() < down.until => {
+                let wait = down.until.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
+                Err(Refusal { wait, why: down.why.clone() })
+            }
+            Some(down) => {
+                down.probed = true;
+                Ok(true)
+            }
+        })?;
+        Ok(Ticket { health: Arc::clone(self), is_probe })
+    }
+
+    /// It answers: whatever was before is forgotten.
+    pub fn well(&self) {
+        self.with(|state| *state = State::default());
+    }
+}
+
+impl Ticket {
+    /// The provider answers.
+    pub fn answered(self) {
+        self.health.well();
+    }
+
+    /// The provider failed before it said anything.
+    pub fn failed(self, why: &str) {
+        self.health.with(|state| {
+            state.failures += 1;
+            let pause = match &state.down {
+                Some(down) if self.is_probe => (down.pause * 2).min(LONGEST_PAUSE),
+                None if state.failures >= FAILURES => FIRST_PAUSE,
+                // Calls that were on their way when it went down tell nothing new.
+                Some(_) | None => return,
+            };
+            state.down = Some(Down { pause, until: Instant::now() + pause, probed: false, why: why.to_owned() });
+        });
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.is_probe {
+            self.health.with(|state| {
+                if let Some(down) = &mut state.down {
+                    down.probed = false;
+                }
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::{FAILURES, FIRST_PAUSE, Health};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_provider_that_failed_five_times_in_a_row_is_probed_by_one_call_at_a_time() {
+        let health = Arc::new(Health::default());
+        for _ in 1..FAILURES {
+            health.enter().unwrap().failed("no");
+        }
+        health.enter().unwrap().answered();
+        for _ in 0..FAILURES {
+            health.enter().unwrap().failed("it burns");
+        }
+        let refusal = health.enter().unwrap_err();
+        assert_eq!((refusal.wait, refusal.why.as_str()), (FIRST_PAUSE, "it burns"));
+        tokio::time::advance(FIRST_PAUSE).await;
+        let probe = health.enter().unwrap();
+        assert!(health.enter().is_err(), "one at a time");
+        drop(probe);
+        let probe = health.enter().unwrap();
+        probe.failed("it burns");
+        assert_eq!(health.enter().unwrap_err().wait, FIRST_PAUSE * 2);
+        tokio::time::advance(FIRST_PAUSE * 2).await;
+        health.enter().unwrap().answered();
+        assert!(health.enter().is_ok() && health.enter().is_ok());
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+}

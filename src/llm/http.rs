@@ -1,0 +1,255 @@
+//! HTTP to providers. The only file that names reqwest or rustls.
+//!
+//! Redirects are not followed (a key in a header would follow them), a server on this machine is never asked
+//! through a proxy, nothing is decompressed, and certificates are loaded only for an address that begins with
+//! `https://`, at its first call and off the threads that draw.
+
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt as _};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use super::fault::{Callee, retry_after};
+use super::protocol::Fault;
+use super::protocol::read::{ERROR_BYTES, Incoming};
+use super::secret;
+use super::{ErrorClass, ModelError};
+use crate::config::ProviderKind;
+
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long a question about a model may take, and how much of its answer is read.
+const QUESTION: Duration = Duration::from_secs(5);
+const QUESTION_BYTES: usize = 2 << 20;
+
+/// Where a provider listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    url: String,
+    local: bool,
+    official: bool,
+}
+
+impl Address {
+    /// The address of a provider of this kind: `base_url`, or the provider's own. A `base_url` without a path gets
+    /// the usual one (`/v1/`, Gemini `/v1beta/`); Ollama's may carry `/v1` or `/api`, which are taken off.
+    pub fn new(kind: ProviderKind, base_url: Option<&str>) -> Result<Self, ModelError> {
+        let text = base_url.unwrap_or(match kind {
+            ProviderKind::OpenAi => "https://api.openai.com/v1/",
+            ProviderKind::Anthropic => "https://api.anthropic.com/v1/",
+            ProviderKind::Gemini => "https://generativelanguage.googleapis.com/v1beta/",
+            ProviderKind::Ollama => "http://127.0.0.1:11434/",
+        });
+        let bad = || ModelError::terminal(format!("{} is no address of a server", secret::clean(text, None)));
+        let mut url = reqwest::Url::parse(text).map_err(|_| bad())?;
+        let host = url.host_str().ok_or_else(bad)?.trim_matches(['[', ']']).to_owned();
+        let ip = host.parse::<IpAddr>();
+        let local = ip.is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
+            || host == "localhost"
+            || host.ends_with(".localhost");
+        let path = url.path().trim_end_matches('/').to_owned();
+        let path = match kind {
+            ProviderKind::OpenAi | ProviderKind::Anthropic if path.is_empty() => "/v1".to_owned(),
+            ProviderKind::Gemini if path.is_empty() => "/v1beta".to_owned(),
+            ProviderKind::Ollama => path.trim_end_matches("/v1").trim_end_matches("/api").to_owned(),
+            _ => path,
+        };
+        url.set_path(&format!("{path}/"));
+        Ok(Self { url: url.to_string(), local, official: host == "api.openai.com" })
+    }
+
+    /// True for a server on this machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.local
+    }
+
+    /// True for `OpenAI`'s own server.
+    #[must_use]
+    pub fn is_official(&self) -> bool {
+        self.official
+    }
+
+    /// The address without its last slash, to be read by people.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        self.url.trim_end_matches('/')
+    }
+
+    /// The address of this path below it.
+    #[must_use]
+    pub fn below(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+}
+
+/// The HTTP client of one provider, built at its first call.
+#[derive(Default)]
+pub struct Client(OnceCell<reqwest::Client>);
+
+impl Client {
+    async fn get(&self, address: &Address) -> Result<&reqwest::Client, ModelError> {
+        let (local, plain) = (address.local, address.url.starts_with("http://"));
+        // Loading the root certificates takes tens of milliseconds: not on a thread that also draws.
+        self.0.get_or_try_init(|| off_thread(move || build(local, plain))).await
+    }
+
+    /// Sends a request and returns the bytes of its answer, once its status is known to be good.
+    pub(super) async fn send(
+        &self,
+        address: &Address,
+        url: &str,
+        headers: &[(&'static str, String)],
+        body: &Value,
+        callee: &Callee,
+    ) -> Result<Incoming, ModelError> {
+        let body = serde_json::to_vec(body).map_err(|error| callee.unsendable(&error.to_string()))?;
+        let mut map = HeaderMap::new();
+        map.insert("content-type", HeaderValue::from_static("application/json"));
+        map.insert("accept", HeaderValue::from_static("text/event-stream, application/x-ndjson, application/json"));
+        for (name, value) in headers {
+            let mut value = HeaderValue::from_str(value).map_err(|error| callee.unsendable(&error.to_string()))?;
+            value.set_sensitive(true);
+            map.insert(HeaderName::from_static(name), value);
+        }
+        let request = self.get(address).await?.post(url).headers(map).body(body);
+        let mut response = request.send().await.map_err(|error| network(callee, &error))?;
+        let status = response.status();
+        if !status.is_success() {
+            let body = String::from_utf8_lossy(&bounded(&mut response, ERROR_BYTES).await).into_owned();
+            let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+            let wait = retry_after(header, jiff::Timestamp::now());
+            return Err(callee.status(status.as_u16(), status.canonical_reason().unwrap_or("no reason"), wait, &body));
+        }
+        if let Some(coding) = response.headers().get("content-encoding").filter(|coding| *coding != "identity") {
+            let coding = coding.to_str().unwrap_or_default();
+            return Err(callee.unsendable(&format!("it answers compressed ({coding}), which was not asked for")));
+        }
+        let callee = Arc::new(callee.clone());
+        let chunks = stream::unfold(Some(response), move |response| {
+            let callee = Arc::clone(&callee);
+            async move {
+                let mut response = response?;
+                match response.chunk().await {
+                    Ok(Some(bytes)) => Some((Ok(bytes.to_vec()), Some(response))),
+                    Ok(None) => None,
+                    Err(error) => Some((Err(Fault::Broken(deepest(&error, &callee))), None)),
+                }
+            }
+        });
+        Ok(chunks.boxed())
+    }
+
+    /// Asks a server something about itself; whatever goes wrong, there is no answer.
+    pub(super) async fn question(
+        &self,
+        address: &Address,
+        url: &str,
+        body: Option<&Value>,
+        bearer: Option<&str>,
+    ) -> Option<Value> {
+        let client = self.get(address).await.ok()?;
+        let mut request = match body {
+            Some(body) => client.post(url).header("content-type", "application/json").body(body.to_string()),
+            None => client.get(url),
+        };
+        if let Some(bearer) = bearer {
+            request = request.bearer_auth(bearer);
+        }
+        let asked = async {
+            let mut response = request.send().await.ok().filter(|response| response.status().is_success())?;
+            serde_json::from_slice(&bounded(&mut response, QUESTION_BYTES).await).ok()
+        };
+        tokio::time::timeout(QUESTION, asked).await.ok().flatten()
+    }
+}
+
+/// Runs blocking work beside the threads that draw.
+pub(super) async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ModelError> + Send + 'static,
+) -> Result<T, ModelError> {
+    let ended = |_| Err(ModelError::transient("the program is shutting down"));
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(ended)
+}
+
+fn build(local: bool, plain: bool) -> Result<reqwest::Client, ModelError> {
+    static RING: OnceLock<()> = OnceLock::new();
+    RING.get_or_init(|| {
+        // An error says that one is installed already, which is all that is wanted.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(CONNECT)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("nightdesk/", env!("CARGO_PKG_VERSION")));
+    if local {
+        builder = builder.no_proxy();
+    }
+    // An address without TLS needs no certificates, unless a proxy on the way wants them.
+    if plain && (local || !proxy_wants_tls()) {
+        let none = rustls::RootCertStore::empty();
+        builder = builder.tls_backend_preconfigured(
+            rustls::ClientConfig::builder().with_root_certificates(none).with_no_client_auth(),
+        );
+    }
+    let failed =
+        |why: String| ModelError::terminal(format!("cannot set up the HTTP client: {}", secret::clean(&why, None)));
+    builder.build().map_err(|error| failed(error.to_string()))
+}
+
+fn proxy_wants_tls() -> bool {
+    let names = ["HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"];
+    names.iter().any(|name| std::env::var(name).is_ok_and(|proxy| proxy.starts_with("https")))
+}
+
+/// At most so many bytes of a body.
+async fn bounded(response: &mut reqwest::Response, most: usize) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Ok(Some(bytes)) = response.chunk().await {
+        body.extend(bytes.iter().take(most - body.len()));
+        if body.len() >= most {
+            break;
+        }
+    }
+    body
+}
+
+fn causes(error: &reqwest::Error) -> Vec<String> {
+    let mut causes = vec![];
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        causes.push(inner.to_string());
+        cause = inner.source();
+    }
+    causes
+}
+
+fn deepest(error: &reqwest::Error, callee: &Callee) -> String {
+    callee.clean(&causes(error).pop().unwrap_or_else(|| error.to_string()))
+}
+
+fn network(callee: &Callee, error: &reqwest::Error) -> ModelError {
+    let mut causes = causes(error);
+    let refused = causes.iter().any(|text| text.contains("onnection refused"));
+    let deepest = causes.pop().unwrap_or_default();
+    if error.is_builder() {
+        return ModelError { class: ErrorClass::Terminal, ..callee.unsendable(&deepest) };
+    }
+    if !error.is_connect() {
+        return callee.broken(&deepest);
+    }
+    if refused {
+        return callee.unreachable("connection refused; is the server running?");
+    }
+    if error.is_timeout() {
+        return callee.unreachable(&format!("no connection within {} s", CONNECT.as_secs()));
+    }
+    if deepest.contains("lookup address") || deepest.contains("not known") {
+        return callee.unreachable("no such host is known here; is the network up?");
+    }
+    callee.unreachable(&deepest)
+}

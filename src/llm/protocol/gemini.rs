@@ -1,0 +1,200 @@
+//! Google's Gemini (`generateContent`).
+//!
+//! Spoken directly, because the signature beside a function call has to come back beside it, a blocked prompt is
+//! told in a frame without candidates, and a model's name is sent as it is written.
+//!
+//! Rules of a request: contents begin and end with the user; a call is answered in the next content, one response
+//! a call, in order; no part is empty; a response is an object; a schema holds only the words of the `OpenAPI` subset.
+
+use serde_json::{Map, Value, json};
+
+use super::answer::Answer;
+use super::json::{count, list, text, there};
+use super::{Call, Fault, Options, Protocol, ToolResult, Turn, in_words, turns_of};
+use crate::llm::{Prompt, Stop};
+
+/// Stands for the signature of a call that another model made; Google's own word for that.
+pub(super) const NO_SIGNATURE: &str = "skip_thought_signature_validator";
+/// Models that refuse a call without a signature, by a part of the name.
+const WANT_SIGNATURES: [&str; 2] = ["gemini-3", "-latest"];
+/// The words of a schema that are understood.
+const SCHEMA_WORDS: [&str; 13] = [
+    "type",
+    "description",
+    "properties",
+    "required",
+    "enum",
+    "items",
+    "nullable",
+    "minimum",
+    "maximum",
+    "minItems",
+    "maxItems",
+    "anyOf",
+    "title",
+];
+
+/// The body of a request.
+pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
+    let turns = turns_of(prompt, options, Protocol::Gemini);
+    let wants = WANT_SIGNATURES.iter().any(|name| options.model.contains(name))
+        || turns.iter().any(|turn| signatures(turn, options).is_some());
+    let mut contents = Vec::new();
+    for turn in &turns {
+        match turn {
+            Turn::Own { text, calls, .. } => {
+                let signed = signatures(turn, options);
+                let mut parts = Vec::new();
+                if !text.is_empty() {
+                    parts.push(json!({"text": text}));
+                }
+                for (at, Call { key, name, arguments, .. }) in calls.iter().enumerate() {
+                    let mut part = json!({"functionCall": {"name": name, "args": arguments}});
+                    let signature = signed.and_then(|signed| super::json::text(signed, key));
+                    // The first call of a step stands for those beside it.
+                    let stand_in = (wants && at == 0 && signed.is_none()).then_some(NO_SIGNATURE);
+                    if let Some(signature) = signature.or(stand_in) {
+                        part["thoughtSignature"] = json!(signature);
+                    }
+                    parts.push(part);
+                }
+                contents.push(json!({"role": "model", "parts": parts}));
+            }
+            Turn::Others { results, text } => {
+                if !results.is_empty() {
+                    let parts: Vec<Value> = results.iter().map(result).collect();
+                    contents.push(json!({"role": "user", "parts": parts}));
+                }
+                if !text.is_empty() {
+                    contents.push(json!({"role": "user", "parts": [{"text": text}]}));
+                }
+            }
+        }
+    }
+    let mut body = json!({"contents": contents});
+    if let Some(system) = super::system(prompt) {
+        body["systemInstruction"] = json!({"parts": [{"text": system}]});
+    }
+    if !prompt.tools.is_empty() {
+        let tools: Vec<Value> = prompt
+            .tools
+            .iter()
+            .map(|tool| {
+                let mut declared = json!({"name": options.names.sent_for(&tool.name), "description": tool.description});
+                // An object without members is refused; no parameters at all are not.
+                if tool.schema["properties"].as_object().is_some_and(|members| !members.is_empty()) {
+                    declared["parameters"] = schema(&tool.schema);
+                }
+                declared
+            })
+            .collect();
+        body["tools"] = json!([{"functionDeclarations": tools}]);
+    }
+    let mut config = Map::new();
+    if let Some(temperature) = prompt.temperature {
+        config.insert("temperature".to_owned(), json!(temperature));
+    }
+    if let Some(most) = prompt.max_tokens {
+        config.insert("maxOutputTokens".to_owned(), json!(most));
+    }
+    if !config.is_empty() {
+        body["generationConfig"] = Value::Object(config);
+    }
+    body
+}
+
+/// The signatures of the calls of a turn by their own ids, where this model made them.
+fn signatures<'a>(turn: &'a Turn, options: &Options<'_>) -> Option<&'a Value> {
+    let Turn::Own { kept: Some(kept), .. } = turn else { return None };
+    let same = kept.is_of(Protocol::Gemini.into(), options.provider) && kept.model == options.model;
+    there(&kept.value, "calls").filter(|_| same)
+}
+
+fn result(result: &ToolResult) -> Value {
+    let key = if result.ok { "result" } else { "error" };
+    json!({"functionResponse": {"name": result.name, "response": {key: result.text}}})
+}
+
+/// A JSON schema in the words that are understood here.
+fn schema(value: &Value) -> Value {
+    let Value::Object(members) = value else { return value.clone() };
+    let mut out = Map::new();
+    for (key, value) in members {
+        if !SCHEMA_WORDS.contains(&key.as_str()) {
+            continue;
+        }
+        let value = match (key.as_str(), value) {
+            ("properties", Value::Object(members)) => {
+                Value::Object(members.iter().map(|(name, value)| (name.clone(), schema(value))).collect())
+            }
+            ("items", value) => schema(value),
+            ("anyOf", Value::Array(ways)) => ways.iter().map(schema).collect(),
+            ("enum", Value::Array(words)) if !words.iter().all(|word| word.as_str().is_some_and(|w| !w.is_empty())) => {
+                continue;
+            }
+            // Several types are one that may be null.
+            ("type", Value::Array(types)) => {
+                if types.iter().any(|name| name == "null") {
+                    out.insert("nullable".to_owned(), json!(true));
+                }
+                types.iter().find(|name| *name != "null").cloned().unwrap_or_else(|| json!("string"))
+            }
+            (_, value) => value.clone(),
+        };
+        out.insert(key.clone(), value);
+    }
+    Value::Object(out)
+}
+
+/// Reads one frame of the answer, or a whole answer in one.
+pub(super) fn frame(answer: &mut Answer, event: &str, frame: &Value) -> Result<(), Fault> {
+    if event == "error" || there(frame, "error").is_some() {
+        return Err(Fault::Told(frame.clone()));
+    }
+    if let Some(usage) = there(frame, "usageMetadata") {
+        answer.tokens_in(count(usage, "promptTokenCount"));
+        let thought = count(usage, "thoughtsTokenCount").unwrap_or(0);
+        answer.tokens_out(count(usage, "candidatesTokenCount").map(|tokens| tokens + thought));
+    }
+    if let Some(reason) = frame.get("promptFeedback").and_then(|feedback| text(feedback, "blockReason")) {
+        let says = frame["promptFeedback"].get("blockReasonMessage").and_then(Value::as_str).unwrap_or_default();
+        return Err(Fault::Blocked(format!("{reason} {says}").trim().to_owned()));
+    }
+    let Some(candidate) = list(frame, "candidates").first() else {
+        let says = ["message", "detail"].iter().any(|key| there(frame, key).is_some());
+        return if says { Err(Fault::Told(frame.clone())) } else { Ok(()) };
+    };
+    for part in candidate.get("content").map_or(&[][..], |content| list(content, "parts")) {
+        let signature = text(part, "thoughtSignature");
+        if let Some(call) = there(part, "functionCall") {
+            let at = answer.begin_call(text(call, "id").unwrap_or_default(), text(call, "name").unwrap_or_default());
+            answer.call_arguments(at, call.get("args").unwrap_or(&Value::Null));
+            if let Some(signature) = signature {
+                answer.keep_with_call(at, json!(signature));
+            }
+        } else if part.get("thought").and_then(Value::as_bool).unwrap_or(false) {
+            answer.reasoning(text(part, "text").unwrap_or_default());
+        } else {
+            answer.text(text(part, "text").unwrap_or_default());
+        }
+    }
+    if let Some(word) = text(candidate, "finishReason") {
+        let stop = stop(word)?;
+        answer.stop(if stop == Stop::End && answer.is_empty() { Stop::Empty } else { stop });
+    }
+    Ok(())
+}
+
+fn stop(word: &str) -> Result<Stop, Fault> {
+    Ok(match word {
+        "STOP" => Stop::End,
+        "MAX_TOKENS" => Stop::Length,
+        "SAFETY" | "RECITATION" | "LANGUAGE" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "IMAGE_SAFETY" => {
+            Stop::Filtered
+        }
+        word if word.contains("FUNCTION_CALL") || word.contains("TOOL_CALL") => {
+            return Err(Fault::Malformed(in_words(word)));
+        }
+        _ => Stop::Unknown,
+    })
+}

@@ -1,0 +1,379 @@
+//! Bytes to frames to deltas: how an answer is read, and its bounds.
+//!
+//! A stream of events is read by `sse-stream`, which is a decoder and nothing else (no reconnecting, strict UTF-8,
+//! no bound). So bytes pass [`Source`] first: it counts them, makes one U+FFFD of what is no UTF-8, ends the last
+//! event where a server forgot to, and marks every sign of life, comments included.
+
+use std::io::Cursor;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::Stream;
+use futures::stream::StreamExt as _;
+use sse_stream::SseByteStream;
+use tokio::time::{Instant, timeout_at};
+
+use super::answer::Answer;
+use super::{Fault, Names, Protocol, Reader, json};
+use crate::llm::Delta;
+
+/// The most bytes of an answer, as they come over the wire; a model that goes round in circles ends here.
+const ANSWER_BYTES: usize = 64 << 20;
+/// The most bytes of one line: a whole answer of the longest call fits many times.
+const LINE_BYTES: usize = 8 << 20;
+/// The most bytes of something that is no answer; the rest is not read.
+pub(in crate::llm) const ERROR_BYTES: usize = 64 << 10;
+/// The longest an answer may take in all, however lively it is.
+const LONGEST: Duration = Duration::from_hours(1);
+/// How long the rest is waited for once it is known why the model stopped: counts of tokens come then.
+const AFTER_STOP: Duration = Duration::from_secs(2);
+/// How much of the beginning is kept, to be told where nothing of it was an answer.
+const HEAD_BYTES: usize = 2 << 10;
+
+/// Bytes as they come, or why no more do.
+pub(in crate::llm) type Incoming = Pin<Box<dyn Stream<Item = Result<Vec<u8>, Fault>> + Send>>;
+
+/// What a source tells of itself while a decoder owns it.
+#[derive(Default)]
+struct Watch {
+    alive: AtomicBool,
+    ended: AtomicBool,
+    head: Mutex<String>,
+}
+
+/// Bytes, bounded and made UTF-8.
+struct Source {
+    incoming: Incoming,
+    /// Read already, to be given first.
+    ahead: Option<String>,
+    decoder: encoding_rs::Decoder,
+    all: usize,
+    line: usize,
+    watch: Arc<Watch>,
+}
+
+impl Source {
+    fn decode(&mut self, bytes: &[u8], last: bool) -> Result<String, Fault> {
+        self.all += bytes.len();
+        for piece in bytes.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+            self.line += piece.len();
+            if self.line > LINE_BYTES {
+                return Err(Fault::Endless("a line of it is longer than 8 MiB"));
+            }
+            if piece.ends_with(b"\n") || piece.ends_with(b"\r") {
+                self.line = 0;
+            }
+        }
+        if self.all > ANSWER_BYTES {
+            return Err(Fault::Endless("it is longer than 64 MiB"));
+        }
+        let mut text = String::new();
+        text.reserve(self.decoder.max_utf8_buffer_length(bytes.len()).unwrap_or(bytes.len() * 3 + 3));
+        // The room is enough, so all is read.
+        let _ = self.decoder.decode_to_string(bytes, &mut text, last);
+        let mut head = self.watch.head.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = HEAD_BYTES.saturating_sub(head.len());
+        head.extend(text.chars().take(room));
+        Ok(text)
+    }
+
+    fn poll_text(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<String, Fault>>> {
+        if let Some(ahead) = self.ahead.take() {
+            return Poll::Ready(Some(Ok(ahead)));
+        }
+        if self.watch.ended.load(Ordering::Relaxed) {
+            return Poll::Ready(None);
+        }
+        match futures::ready!(self.incoming.as_mut().poll_next(cx)) {
+            Some(Ok(bytes)) => {
+                self.watch.alive.store(true, Ordering::Relaxed);
+                Poll::Ready(Some(self.decode(&bytes, false)))
+            }
+            Some(Err(fault)) => Poll::Ready(Some(Err(fault))),
+            None => {
+                self.watch.ended.store(true, Ordering::Relaxed);
+                // An event whose empty line is missing is an event.
+                Poll::Ready(Some(self.decode(&[], true).map(|rest| rest + "\n\n")))
+            }
+        }
+    }
+
+    async fn text(&mut self) -> Option<Result<String, Fault>> {
+        std::future::poll_fn(|cx| self.poll_text(cx)).await
+    }
+}
+
+impl Stream for Source {
+    type Item = Result<Cursor<Vec<u8>>, Fault>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_text(cx).map(|item| item.map(|text| text.map(|text| Cursor::new(text.into_bytes()))))
+    }
+}
+
+/// How the bytes are cut into frames, once their beginning is known.
+enum Frames {
+    Unknown(Source, String),
+    Events(SseByteStream<Source>),
+    Lines(Source, String),
+    Whole(Source, String),
+    Over,
+}
+
+enum Got {
+    Frame { event: String, data: String, whole: bool },
+    Alive,
+    End,
+}
+
+impl Frames {
+    async fn next(&mut self, lines: bool, first: bool, watch: &Watch) -> Result<Got, Fault> {
+        match self {
+            Self::Unknown(source, begun) => {
+                match source.text().await {
+                    Some(text) => begun.push_str(&text?),
+                    None => return Ok(Got::End),
+                }
+                let Some(beginning) = begun.trim_start_matches(['\u{feff}', ' ', '\n', '\r', '\t']).chars().next()
+                else {
+                    return Ok(Got::Alive);
+                };
+                self.decide(beginning, lines);
+                Ok(Got::Alive)
+            }
+            Self::Events(events) => events_next(events, watch).await,
+            Self::Lines(source, buffer) => {
+                let Some(end) = buffer.find('\n') else {
+                    return match source.text().await {
+                        Some(text) => {
+                            buffer.push_str(&text?);
+                            Ok(Got::Alive)
+                        }
+                        None => Ok(Got::End),
+                    };
+                };
+                let data: String = buffer.drain(..=end).collect();
+                let text = data.trim_start_matches('\u{feff}').trim();
+                if first && text.starts_with('{') && json::parse(text).is_err_and(|error| error.is_eof()) {
+                    // It is written over several lines.
+                    let rest = std::mem::take(buffer);
+                    let Self::Lines(source, _) = std::mem::replace(self, Self::Over) else { return Ok(Got::End) };
+                    *self = Self::Whole(source, data + &rest);
+                    return Ok(Got::Alive);
+                }
+                Ok(Got::Frame { event: String::new(), data: text.to_owned(), whole: false })
+            }
+            Self::Whole(source, all) => {
+                if let Some(text) = source.text().await {
+                    all.push_str(&text?);
+                    if all.trim_start().starts_with('<') && all.len() > ERROR_BYTES {
+                        return Err(Fault::Page(page_words(all)));
+                    }
+                    return Ok(Got::Alive);
+                }
+                let data = std::mem::take(all).trim_matches(|c: char| c == '\u{feff}' || c.is_whitespace()).to_owned();
+                *self = Self::Over;
+                if data.starts_with('<') {
+                    return Err(Fault::Page(page_words(&data)));
+                }
+                Ok(Got::Frame { event: String::new(), data, whole: true })
+            }
+            Self::Over => Ok(Got::End),
+        }
+    }
+
+    fn decide(&mut self, beginning: char, lines: bool) {
+        let Self::Unknown(mut source, begun) = std::mem::replace(self, Self::Over) else { return };
+        *self = match beginning {
+            '<' => Self::Whole(source, begun),
+            _ if lines => Self::Lines(source, begun),
+            '{' | '[' => Self::Whole(source, begun),
+            _ => {
+                source.ahead = Some(begun);
+                Self::Events(SseByteStream::new(source))
+            }
+        };
+    }
+}
+
+/// The next event, or a sign of life where bytes came that made none.
+async fn events_next(events: &mut SseByteStream<Source>, watch: &Watch) -> Result<Got, Fault> {
+    let next = std::future::poll_fn(|cx| match events.poll_next_unpin(cx) {
+        Poll::Ready(item) => Poll::Ready(Some(item)),
+        Poll::Pending if watch.alive.swap(false, Ordering::Relaxed) => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    });
+    Ok(match next.await {
+        None => Got::Alive,
+        Some(None) => Got::End,
+        Some(Some(Ok(event))) => match event.data {
+            Some(data) => Got::Frame { event: event.event.unwrap_or_default(), data, whole: false },
+            None => Got::Alive,
+        },
+        Some(Some(Err(sse_stream::Error::Body(error)))) => {
+            return Err(match error.downcast::<Fault>() {
+                Ok(fault) => *fault,
+                Err(other) => Fault::Broken(other.to_string()),
+            });
+        }
+        Some(Some(Err(other))) => return Err(Fault::Broken(other.to_string())),
+    })
+}
+
+/// The words of a web page: its title, or its text without the tags.
+fn page_words(page: &str) -> String {
+    let title = page.find("<title>").map(|at| &page[at + 7..]);
+    let title = title.and_then(|rest| rest.split('<').next()).map(str::trim).filter(|title| !title.is_empty());
+    if let Some(title) = title {
+        return title.to_owned();
+    }
+    let mut words = String::new();
+    let mut inside = false;
+    for c in page.chars().take(ERROR_BYTES) {
+        match c {
+            '<' => inside = true,
+            '>' => {
+                inside = false;
+                words.push(' ');
+            }
+            c if !inside => words.push(c),
+            _ => {}
+        }
+    }
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// An answer that is being read.
+pub(in crate::llm) struct Reading {
+    protocol: Protocol,
+    frames: Frames,
+    reader: Reader,
+    answer: Answer,
+    watch: Arc<Watch>,
+    begun: Instant,
+    /// When the rest is not waited for any longer.
+    until: Option<Instant>,
+    seen: bool,
+    ended: bool,
+    over: bool,
+}
+
+impl Reading {
+    pub fn new(protocol: Protocol, names: Names, incoming: Incoming) -> Self {
+        let watch = Arc::<Watch>::default();
+        let source = Source {
+            incoming,
+            ahead: None,
+            decoder: encoding_rs::UTF_8.new_decoder_without_bom_handling(),
+            all: 0,
+            line: 0,
+            watch: Arc::clone(&watch),
+        };
+        Self {
+            protocol,
+            frames: Frames::Unknown(source, String::new()),
+            reader: Reader::new(protocol),
+            answer: Answer::new(names),
+            watch,
+            begun: Instant::now(),
+            until: None,
+            seen: false,
+            ended: false,
+            over: false,
+        }
+    }
+
+    /// The next delta. Exactly one [`Delta::Done`] or one fault ends the answer; after it there is nothing.
+    pub async fn next(&mut self) -> Option<Result<Delta, Fault>> {
+        while !self.over {
+            if let Some(delta) = self.answer.pop() {
+                return Some(Ok(delta));
+            }
+            if self.ended {
+                self.over = true;
+                return Some(self.answer.finish().map(Delta::Done));
+            }
+            if self.answer.is_closed() {
+                self.end();
+                continue;
+            }
+            match self.read().await {
+                Ok(true) => return Some(Ok(Delta::Alive)),
+                Ok(false) => {}
+                Err(fault) => {
+                    self.over = true;
+                    return Some(Err(fault));
+                }
+            }
+        }
+        None
+    }
+
+    fn end(&mut self) {
+        self.answer.flush();
+        self.ended = true;
+    }
+
+    /// Reads on. Returns true where all that came was a sign of life.
+    async fn read(&mut self) -> Result<bool, Fault> {
+        tokio::task::coop::consume_budget().await;
+        let next = self.frames.next(self.protocol == Protocol::Ollama, !self.seen, &self.watch);
+        let got = match self.until {
+            Some(until) => timeout_at(until, next).await.unwrap_or(Ok(Got::End)),
+            None => next.await,
+        };
+        match got {
+            Ok(Got::Alive) if self.begun.elapsed() > LONGEST => {
+                return Err(Fault::Endless("it takes more than an hour"));
+            }
+            Ok(Got::Alive) => return Ok(self.until.is_none()),
+            Ok(Got::Frame { event, data, whole }) => self.take(&event, &data, whole)?,
+            Ok(Got::End) => {
+                let head = self.watch.head.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let fields = ["data", "event", "id", "retry", ":"];
+                if !self.seen && !head.trim().is_empty() && !fields.iter().any(|field| head.trim().starts_with(field)) {
+                    return Err(Fault::Words(head));
+                }
+                self.end();
+            }
+            // It is whole already: only what might have followed is lost.
+            Err(_) if self.answer.has_stopped() => self.end(),
+            Err(fault) => return Err(fault),
+        }
+        if self.answer.has_stopped() && self.until.is_none() {
+            self.until = Some(Instant::now() + AFTER_STOP);
+        }
+        // A frame that tells nothing, as a ping does, is a sign of life.
+        Ok(!self.ended && self.answer.has_nothing_new())
+    }
+
+    fn take(&mut self, event: &str, data: &str, whole: bool) -> Result<(), Fault> {
+        let data = data.trim();
+        if data.is_empty() {
+            return Ok(());
+        }
+        self.seen = true;
+        if data == "[DONE]" {
+            self.answer.close();
+            return Ok(());
+        }
+        let frame = match json::parse(data) {
+            Ok(frame) => frame,
+            Err(_) if event == "error" => return Err(Fault::Words(data.to_owned())),
+            Err(error) if error.is_eof() && self.watch.ended.load(Ordering::Relaxed) => return Err(Fault::Cut),
+            Err(error) => return Err(Fault::Broken(format!("a piece of it is no JSON ({error})"))),
+        };
+        if frame.is_object() || frame.is_array() {
+            self.reader.frame(&mut self.answer, event, &frame)?;
+        } else if event == "error" {
+            return Err(Fault::Words(data.to_owned()));
+        }
+        if whole && !self.answer.is_empty() {
+            self.answer.close();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,4 @@
+//! What the protocols promise, over all of them.
+
+mod answers;
+mod requests;

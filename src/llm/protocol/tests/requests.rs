@@ -1,0 +1,389 @@
+//! Requests are valid whatever the conversation holds, and give back what is wanted to whom it came from.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use strum::IntoEnumIterator as _;
+
+use crate::domain::Kept;
+use crate::llm::protocol::{Names, Options, Protocol, gemini::NO_SIGNATURE, request};
+use crate::llm::{Entry, MemoryBlock, Prompt, ToolCall, ToolSpec};
+
+// What each protocol's servers refuse.
+
+const PROVIDER: &str = "here";
+const MODEL: &str = "m-1";
+
+fn is_name(name: &Value) -> bool {
+    let name = name.as_str().unwrap_or_default();
+    let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    begins && name.len() <= 64 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+}
+
+fn has_words(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| !text.trim().is_empty())
+}
+
+fn role(message: &Value) -> &str {
+    message["role"].as_str().unwrap_or_default()
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    value[key].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// Messages of `OpenAI`'s protocol, as its strictest servers take them.
+fn openai(body: &Value) {
+    let messages = list(body, "messages");
+    let begin = usize::from(role(&messages[0]) == "system");
+    assert!(messages[..begin].iter().all(|system| has_words(&system["content"])));
+    let mut ids = BTreeSet::new();
+    let mut open: Vec<&Value> = Vec::new();
+    let mut before = "system";
+    for message in &messages[begin..] {
+        match role(message) {
+            "user" => {
+                assert!(matches!(before, "system" | "assistant"), "user behind {before}");
+                assert!(open.is_empty() && has_words(&message["content"]), "{message}");
+            }
+            "assistant" => {
+                assert!(matches!(before, "user" | "tool") && open.is_empty(), "{message}");
+                let calls = list(message, "tool_calls");
+                assert!(has_words(&message["content"]) || message["content"].is_null() && !calls.is_empty());
+                assert!(message.get("tool_calls").is_none() || !calls.is_empty());
+                for call in calls {
+                    let id = call["id"].as_str().unwrap();
+                    assert!(!id.is_empty() && id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_graphic()));
+                    assert!(ids.insert(id), "an id twice");
+                    assert!(is_name(&call["function"]["name"]), "{call}");
+                    let arguments = call["function"]["arguments"].as_str().unwrap();
+                    assert!(serde_json::from_str::<Value>(arguments).unwrap().is_object());
+                    open.push(&call["id"]);
+                }
+            }
+            "tool" => {
+                assert_eq!(Some(&message["tool_call_id"]), open.first().copied(), "{message}");
+                open.remove(0);
+                assert!(has_words(&message["content"]));
+            }
+            other => panic!("a role {other}"),
+        }
+        before = role(message);
+    }
+    assert!(open.is_empty() && role(&messages[begin]) == "user" && before != "assistant");
+    let calls = messages.iter().filter(|message| message.get("tool_calls").is_some());
+    let reasoned: Vec<bool> = calls.map(|message| message.get("reasoning_content").is_some()).collect();
+    assert!(reasoned.iter().all(|one| *one == reasoned[0]), "reasoning with all calls or none");
+}
+
+fn anthropic(body: &Value) {
+    assert!(body["max_tokens"].as_u64().unwrap() > 0);
+    assert!(body.get("system").is_none_or(has_words));
+    let messages = list(body, "messages");
+    let mut ids = BTreeSet::new();
+    let mut open: Vec<&Value> = Vec::new();
+    for (at, message) in messages.iter().enumerate() {
+        assert_eq!(role(message), if at % 2 == 0 { "user" } else { "assistant" });
+        let blocks = match &message["content"] {
+            Value::String(_) => {
+                assert!(has_words(&message["content"]) && open.is_empty());
+                continue;
+            }
+            blocks => blocks.as_array().unwrap(),
+        };
+        assert!(!blocks.is_empty());
+        for block in blocks {
+            match block["type"].as_str().unwrap() {
+                "text" => {
+                    assert!(has_words(&block["text"]) && (role(message) == "assistant" || open.is_empty()));
+                    assert_eq!(block["text"].as_str().unwrap().trim_end(), block["text"]);
+                }
+                "thinking" => assert!(role(message) == "assistant" && has_words(&block["signature"])),
+                "tool_use" => {
+                    let id = block["id"].as_str().unwrap();
+                    assert!(!id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-'));
+                    assert!(ids.insert(id), "an id twice: {id}");
+                    assert!(is_name(&block["name"]) && block["input"].is_object() && role(message) == "assistant");
+                    open.push(&block["id"]);
+                }
+                "tool_result" => {
+                    assert_eq!(Some(&block["tool_use_id"]), open.first().copied());
+                    open.remove(0);
+                    assert!(has_words(&block["content"]) && role(message) == "user");
+                }
+                other => panic!("a block {other}"),
+            }
+        }
+        assert!(role(message) == "assistant" || open.is_empty(), "a call without its result");
+    }
+    assert_eq!(messages.len() % 2, 1, "the last is the user's");
+    assert!(body.get("tools").is_some() || ids.is_empty(), "calls without tools");
+}
+
+fn gemini(body: &Value) {
+    let contents = list(body, "contents");
+    let mut open: Vec<&Value> = Vec::new();
+    let mut before = "";
+    for content in contents {
+        let parts = list(content, "parts");
+        assert!(!parts.is_empty());
+        for part in parts {
+            if let Some(call) = part.get("functionCall") {
+                assert!(is_name(&call["name"]) && call["args"].is_object() && role(content) == "model");
+                open.push(&call["name"]);
+            } else if let Some(response) = part.get("functionResponse") {
+                assert_eq!(Some(&response["name"]), open.first().copied());
+                open.remove(0);
+                assert!(response["response"].is_object() && role(content) == "user");
+            } else {
+                assert!(has_words(&part["text"]) && (role(content) == "model" || open.is_empty()));
+            }
+        }
+        assert!(role(content) == "model" || open.is_empty(), "a call without its result");
+        assert!(role(content) != before || before == "user");
+        before = role(content);
+    }
+    assert!(open.is_empty() && role(&contents[0]) == "user" && before == "user");
+    for tool in list(&body["tools"][0], "functionDeclarations") {
+        assert!(is_name(&tool["name"]) && !tool.to_string().contains("additionalProperties"));
+    }
+}
+
+fn ollama(body: &Value) {
+    let mut open: Vec<&Value> = Vec::new();
+    let mut before = "";
+    for message in list(body, "messages") {
+        match role(message) {
+            "tool" => {
+                assert_eq!(Some(&message["tool_name"]), open.first().copied());
+                open.remove(0);
+                assert!(has_words(&message["content"]));
+            }
+            "assistant" => {
+                assert!(open.is_empty() && before != "assistant");
+                assert!(has_words(&message["content"]) || !list(message, "tool_calls").is_empty());
+                for call in list(message, "tool_calls") {
+                    assert!(is_name(&call["function"]["name"]) && call["function"]["arguments"].is_object());
+                    open.push(&call["function"]["name"]);
+                }
+            }
+            _ => assert!(open.is_empty() && has_words(&message["content"])),
+        }
+        before = role(message);
+    }
+    assert!(open.is_empty() && before != "assistant");
+    assert!(body["options"]["num_ctx"].as_u64().unwrap() > 0);
+}
+
+// Conversations that hold anything.
+
+fn words() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        "",
+        " ",
+        "\n\t",
+        "Hello.",
+        " ends in space \n",
+        "né 漢字 👩‍🚀",
+        "<note>\n</note>",
+        "a: b",
+        "\u{0}\u{202e}",
+        "[interrupted]",
+    ])
+    .prop_map(str::to_owned)
+}
+
+fn call_id() -> impl Strategy<Value = String> {
+    let long = "x".repeat(90);
+    prop::sample::select(vec![
+        String::new(),
+        "call_1".into(),
+        "call-1".into(),
+        "call#1".into(),
+        "#0".into(),
+        "#1".into(),
+        "漢".into(),
+        "functions.look:0".into(),
+        long.clone(),
+        format!("{long}2"),
+        "a b".into(),
+        "abcDEF123".into(),
+        "call_1-2".into(),
+    ])
+}
+
+fn tool_name() -> impl Strategy<Value = String> {
+    let long = "look".repeat(30);
+    prop::sample::select(vec![
+        String::new(),
+        "look".into(),
+        "memory_insert(plan)".into(),
+        "看".into(),
+        "1st".into(),
+        "a.b".into(),
+        "a_b".into(),
+        long,
+        " ".into(),
+        "-x".into(),
+        "functions::look".into(),
+    ])
+}
+
+fn arguments() -> impl Strategy<Value = Value> {
+    prop::sample::select(vec![json!({}), json!({"a": "é"}), json!(null), json!([1]), json!("{\"half\": "), json!(7)])
+}
+
+fn entry() -> impl Strategy<Value = Entry> {
+    let call = (call_id(), tool_name(), arguments()).prop_map(|(id, name, arguments)| ToolCall { id, name, arguments });
+    prop_oneof![
+        (prop::option::of(words()), words()).prop_map(|(by, text)| Entry::Said { by, text }),
+        words().prop_map(|text| Entry::Note { text }),
+        (words(), prop::collection::vec(call, 0..4)).prop_map(|(text, calls)| Entry::Own { text, calls }),
+        (call_id(), tool_name(), any::<bool>(), words()).prop_map(|(call, name, ok, text)| Entry::Result {
+            call,
+            name,
+            ok,
+            text
+        }),
+    ]
+}
+
+fn kept() -> impl Strategy<Value = Kept> {
+    let value = prop::sample::select(vec![
+        json!({"reasoning_content": "Hm.", "calls": {"call_1": {"google": 1}}}),
+        json!({"reasoning_details": [{"type": "reasoning.text", "text": "Hm."}]}),
+        json!({"thinking": [{"type": "thinking", "thinking": "Hm.", "signature": "s"}]}),
+        json!({"calls": {"call_1": "c2ln", "#0": "c2ln"}}),
+        json!(null),
+    ]);
+    let of = (prop::sample::select(Protocol::iter().collect::<Vec<_>>()), any::<bool>(), any::<bool>(), value);
+    of.prop_map(|(protocol, same_provider, same_model, value)| Kept {
+        protocol: <&str>::from(protocol).to_owned(),
+        provider: if same_provider { PROVIDER.to_owned() } else { "elsewhere".to_owned() },
+        model: if same_model { MODEL.to_owned() } else { "m-2".to_owned() },
+        value,
+    })
+}
+
+fn prompt() -> impl Strategy<Value = Prompt> {
+    let tools = prop::collection::vec(tool_name(), 0..4).prop_map(|names| {
+        let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": false});
+        let tool = |name| ToolSpec { name, description: "Looks.".into(), schema: schema.clone() };
+        names.into_iter().map(tool).collect()
+    });
+    let entries = prop::collection::vec(entry(), 0..9);
+    (words(), entries, prop::collection::btree_map(0..9usize, kept(), 0..4), tools)
+        .prop_map(|(system, entries, kept, tools)| Prompt { system, entries, kept, tools, ..Prompt::default() })
+}
+
+fn body_of(protocol: Protocol, prompt: &Prompt, model: &str) -> Value {
+    let names = Names::of(&prompt.tools);
+    let options = Options { provider: PROVIDER, model, official: false, num_ctx: Some(8_192), names };
+    request(protocol, prompt, &options)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(10_000) })]
+
+    #[test]
+    fn a_request_is_valid_whatever_the_conversation_holds(prompt in prompt()) {
+        openai(&body_of(Protocol::OpenAi, &prompt, MODEL));
+        anthropic(&body_of(Protocol::Anthropic, &prompt, MODEL));
+        gemini(&body_of(Protocol::Gemini, &prompt, MODEL));
+        ollama(&body_of(Protocol::Ollama, &prompt, MODEL));
+    }
+}
+
+// What is given back, and to whom.
+
+fn talk(kept: &Kept) -> Prompt {
+    let own = |id: &str| Entry::Own {
+        text: String::new(),
+        calls: vec![ToolCall { id: id.into(), name: "look".into(), arguments: json!({}) }],
+    };
+    let result = |id: &str| Entry::Result { call: id.into(), name: "look".into(), ok: true, text: "blue".into() };
+    let tool = ToolSpec { name: "look".into(), description: String::new(), schema: json!({"type": "object"}) };
+    Prompt {
+        entries: vec![
+            Entry::Said { by: None, text: "Look.".into() },
+            own("foreign!"),
+            result("foreign!"),
+            own("call_1"),
+            result("call_1"),
+        ],
+        kept: [(3, kept.clone())].into(),
+        tools: vec![tool],
+        ..Prompt::default()
+    }
+}
+
+fn kept_of(protocol: Protocol, value: Value) -> Kept {
+    Kept { protocol: <&str>::from(protocol).to_owned(), provider: PROVIDER.into(), model: MODEL.into(), value }
+}
+
+#[test]
+fn reasoning_goes_back_to_the_provider_it_came_from_and_to_no_other() {
+    let kept = kept_of(
+        Protocol::OpenAi,
+        json!({"reasoning_content": "Hm.", "reasoning_details": [{"id": 1}], "calls": {"call_1": {"google": "s"}}}),
+    );
+    let body = body_of(Protocol::OpenAi, &talk(&kept), MODEL);
+    let messages = list(&body, "messages");
+    assert_eq!(messages[1]["reasoning_content"], "", "a call from elsewhere has none, and the field is wanted");
+    assert_eq!(messages[3]["reasoning_content"], "Hm.");
+    assert_eq!(messages[3]["reasoning_details"], json!([{"id": 1}]));
+    assert_eq!(messages[3]["tool_calls"][0]["extra_content"], json!({"google": "s"}));
+    assert_eq!(messages[3]["tool_calls"][0]["id"], "call_1", "its own id");
+    assert_eq!(messages[1]["tool_calls"][0]["id"].as_str().unwrap().len(), 9, "an id that everybody takes");
+    for protocol in [Protocol::Anthropic, Protocol::Gemini, Protocol::Ollama] {
+        assert!(!body_of(protocol, &talk(&kept), MODEL).to_string().contains("Hm."), "{protocol:?}");
+    }
+    let elsewhere = Kept { provider: "elsewhere".into(), ..kept };
+    let body = body_of(Protocol::OpenAi, &talk(&elsewhere), MODEL).to_string();
+    assert!(!body.contains("reasoning") && !body.contains("extra_content"), "{body}");
+}
+
+#[test]
+fn thinking_blocks_go_back_first_and_signatures_beside_their_calls() {
+    let block = json!({"type": "thinking", "thinking": "Hm.", "signature": "s"});
+    let kept = kept_of(Protocol::Anthropic, json!({"thinking": [block]}));
+    let body = body_of(Protocol::Anthropic, &talk(&kept), MODEL);
+    assert_eq!(body["messages"][3]["content"][0], block);
+    assert!(!body_of(Protocol::Anthropic, &talk(&kept), "m-2").to_string().contains("Hm."), "another model's");
+
+    let kept = kept_of(Protocol::Gemini, json!({"calls": {"call_1": "c2ln"}}));
+    let body = body_of(Protocol::Gemini, &talk(&kept), MODEL);
+    assert_eq!(body["contents"][3]["parts"][0]["thoughtSignature"], "c2ln");
+    assert_eq!(body["contents"][1]["parts"][0]["thoughtSignature"], NO_SIGNATURE);
+    let body = body_of(Protocol::Gemini, &talk(&Kept::default()), "gemini-2.0-flash");
+    assert!(!body.to_string().contains("thoughtSignature"), "a model that gives none wants none");
+}
+
+#[test]
+fn an_invented_tool_name_is_sent_as_one_that_is_accepted_and_a_mapped_one_comes_back() {
+    let spec = |name: &str| ToolSpec { name: name.into(), description: String::new(), schema: json!({}) };
+    let names = Names::of(&[spec("files.read"), spec("files_read"), spec("看")]);
+    assert_eq!(names.sent(), ["files_read", "files_read_2", "_"]);
+    assert_eq!(names.original("files_read_2"), "files_read");
+    assert_eq!((names.original("_"), names.original("other")), ("看".to_owned(), "other".to_owned()));
+    assert_eq!(names.sent_for("memory_insert(plan)"), "memory_insert_plan_");
+}
+
+#[test]
+fn a_request_carries_the_limits_in_the_words_of_its_protocol() {
+    let prompt = Prompt {
+        max_tokens: Some(99),
+        memory: vec![MemoryBlock::default()],
+        entries: vec![Entry::Said { by: None, text: "Hi".into() }],
+        ..Prompt::default()
+    };
+    let limit = |protocol, at: &str| body_of(protocol, &prompt, MODEL).pointer(at).cloned();
+    assert_eq!(limit(Protocol::OpenAi, "/max_tokens"), Some(json!(99)));
+    assert_eq!(limit(Protocol::Anthropic, "/max_tokens"), Some(json!(99)));
+    assert_eq!(limit(Protocol::Gemini, "/generationConfig/maxOutputTokens"), Some(json!(99)));
+    assert_eq!(limit(Protocol::Ollama, "/options/num_predict"), Some(json!(99)));
+    assert_eq!(limit(Protocol::Ollama, "/options/num_ctx"), Some(json!(8_192)));
+    let options = Options { provider: PROVIDER, model: MODEL, official: true, num_ctx: None, names: Names::default() };
+    assert_eq!(request(Protocol::OpenAi, &prompt, &options)["max_completion_tokens"], 99);
+}

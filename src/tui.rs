@@ -1,11 +1,10 @@
-//! The terminal workbench: what is shown, what a key does, and how both reach the terminal.
+//! The terminal workbench: state, commands, layout, drawing and the terminal itself.
 //!
-//! [`app`] is the workbench as plain data: a pure `update` and a `view`. It is made of [`pane`]s, [`dialog`]s
-//! and the [`composer`] over the [`model`], a mirror of the engine. [`command`] is the one table of commands,
-//! [`effect`] what goes in, what is asked and what goes out, [`layout`] where everything stands, [`render`]
-//! what drawing needs. [`text`] makes any text safe and turns it into rows, [`theme`] turns roles into styles,
-//! [`glyph`] holds the signs. [`term`] owns the terminal itself and is the only module that knows escape
-//! sequences.
+//! [`app`] is the workbench as plain data: a pure `update` and a `view`. It is composed of [`pane`]s, [`dialog`]s
+//! and the [`composer`] on top of the [`model`], a mirror of the engine. [`command`] is the one table of commands,
+//! [`effect`] holds the messages, actions and effects, [`layout`] computes the screen areas, [`render`] holds what
+//! all drawing code shares. [`text`] sanitises text and turns it into rows, [`theme`] maps roles to styles,
+//! [`glyph`] holds the glyph sets. [`term`] owns the terminal and is the only module that knows escape sequences.
 
 pub mod app;
 pub mod command;

@@ -1,9 +1,9 @@
-//! The workbench as plain data: one message in, effects out; no I/O, no clock of its own.
+//! The workbench as plain data: one message in, effects out. It does no I/O and reads no clock.
 //!
-//! [`App::update`] hands each message to whom it concerns: the dialog on top, else the composer or the pane
-//! with the focus. What those want done comes back in a [`Mailbox`] and is done at once; what they want of the
-//! world comes out as [`Effect`]s. [`App::prepare`] lays out what the next frame shows and
-//! [`view::view`] draws it. An `App` owns nothing process-wide: several can run side by side.
+//! [`App::update`] dispatches each message: to the top dialog, else to the composer or the focused pane. These
+//! queue [`Act`]s in a [`Mailbox`], which the workbench performs before `update` returns; I/O is returned as
+//! [`Effect`]s. [`App::prepare`] lays out the next frame and [`view::view`] draws it. An `App` owns nothing
+//! process-wide: several can run side by side.
 
 mod act;
 pub mod chrome;
@@ -26,65 +26,65 @@ use super::model::{Model, Place};
 use super::pane::{Look, Pane, PaneId};
 use panes::Panes;
 
-/// How long a toast is shown.
+/// Display time of a toast.
 const TOAST: SignedDuration = SignedDuration::from_secs(4);
 
-/// The workbench.
+/// State of the workbench.
 #[derive(Debug)]
 pub struct App {
-    /// The mirror of the engine, with what is looked at.
+    /// Mirror of the engine's state, with the current selection.
     pub model: Model,
-    /// The panes.
+    /// All panes.
     pub panes: Panes,
-    /// Where messages are written.
+    /// The message input.
     pub composer: Composer,
-    /// Dialogs, the last on top.
+    /// Stack of dialogs; the last is on top.
     pub dialogs: Vec<Box<dyn Modal>>,
-    /// True when the composer has the focus and not a pane.
+    /// True if the composer has the focus, false if a pane has it.
     pub composing: bool,
-    /// The pane that has the focus, or had it last.
+    /// The focused pane, or the last focused one while the composer has the focus.
     pub pane: PaneId,
-    /// The pane beside the conversation, where there is room for one only.
+    /// The pane shown beside the conversation in the two-column layout.
     pub side: PaneId,
-    /// The pane that is open below the blocks, one of [`PaneId::LOWER`].
+    /// The open pane below the blocks, one of [`PaneId::LOWER`].
     pub lower: PaneId,
-    /// The focused pane has the whole body.
+    /// True if the focused pane fills the body.
     pub zoom: bool,
-    /// The screen's size in cells.
+    /// Screen size in cells.
     pub size: Size,
-    /// Whether the terminal's window has the focus.
+    /// Whether the terminal window has the focus.
     pub window: bool,
-    /// How it looks.
+    /// Theme, glyphs, time and time zone used for drawing.
     pub look: Look,
-    /// The sentence that is shown for a while, and until when.
+    /// The toast shown in the status line, and the time it expires.
     pub toast: Option<(Toast, Timestamp)>,
     layout: Option<Layout>,
     mailbox: Mailbox,
 }
 
-/// What a message led to.
+/// Result of handling a message.
 #[derive(Debug, Default, PartialEq)]
 pub struct Outcome {
-    /// What the loop is to do, in order.
+    /// Effects for the event loop to perform, in order.
     pub effects: Vec<Effect>,
-    /// What there is to draw.
+    /// Whether a new frame is needed, and how soon.
     pub draw: Draw,
 }
 
-/// Why a frame is to be drawn.
+/// Why a new frame is needed; a higher value is more urgent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Draw {
     /// Nothing changed.
     #[default]
     Nothing,
-    /// The engine did something.
+    /// The engine's state changed.
     Delta,
-    /// A person did something, or waits for this.
+    /// The user did something or waits for this frame.
     Key,
 }
 
 impl App {
-    /// A workbench over an overview, on the first group that takes turns, with the composer focused.
+    /// Creates a workbench that shows the first active group, with the composer focused.
     #[must_use]
     pub fn new(overview: Overview, look: Look, size: Size) -> Self {
         let mut app = Self {
@@ -112,7 +112,7 @@ impl App {
         app
     }
 
-    /// Handles a message that arrived at `now`.
+    /// Handles `msg`, received at `now`.
     pub fn update(&mut self, msg: Msg, now: Timestamp) -> Outcome {
         self.look.now = now;
         let draw = match &msg {
@@ -144,7 +144,7 @@ impl App {
         Outcome { effects: self.settle(), draw }
     }
 
-    /// Lays out what the next frame shows; effects are what has to be read for it.
+    /// Lays out the next frame. The returned effects request the data it needs.
     pub fn prepare(&mut self, now: Timestamp) -> Vec<Effect> {
         self.look.now = now;
         self.layout = layout::layout(&Wish {
@@ -167,7 +167,7 @@ impl App {
         self.settle()
     }
 
-    /// What the next frame shows of the end of a conversation is seen.
+    /// Marks the shown conversation as read if the next frame shows its end.
     fn mark_seen(&mut self) {
         if self.area_of(PaneId::Conversation).is_none() || !self.panes.conversation.at_tail() {
             return;
@@ -177,7 +177,7 @@ impl App {
         }
     }
 
-    /// When the screen looks different without anything happening.
+    /// Time of the next change of the screen that needs no message: an age, an expiring toast. `None` if there is none.
     #[must_use]
     pub fn wake_at(&self) -> Option<Timestamp> {
         let shown = PaneId::ALL.into_iter().filter(|id| self.area_of(*id).is_some());
@@ -186,7 +186,7 @@ impl App {
         panes.chain(dialog).chain(self.toast.as_ref().map(|(_, until)| *until)).min()
     }
 
-    /// The keys that apply now.
+    /// The current key context.
     #[must_use]
     pub fn context(&self) -> When {
         match self.dialogs.last() {
@@ -196,7 +196,7 @@ impl App {
         }
     }
 
-    /// The layout of the last frame.
+    /// Layout of the last prepared frame; `None` if the screen is too small.
     #[must_use]
     pub fn layout(&self) -> Option<&Layout> {
         self.layout.as_ref()
@@ -225,7 +225,7 @@ impl App {
         self.dialogs.last_mut().map(|dialog| f(dialog.as_mut(), &mut cx))
     }
 
-    /// Answers and updates concern dialogs below the one on top too; each knows its own.
+    /// Calls `f` on every dialog. Replies and updates also concern dialogs below the top one.
     fn each_dialog(&mut self, mut f: impl FnMut(&mut dyn Modal, &mut Cx<'_>)) {
         let mut dialogs = std::mem::take(&mut self.dialogs);
         for dialog in &mut dialogs {
@@ -252,7 +252,7 @@ impl App {
         if self.with_dialog(|dialog, cx| dialog.paste(text, cx)).is_some() {
             return;
         }
-        // In a pane that types nothing, pasted text is a message to be.
+        // Where the pane has no text input, pasted text goes to the composer.
         let typing = When::EDITOR.or(When::SEARCH).has(self.context());
         if typing {
             self.with_pane(self.pane, |pane, cx| pane.paste(text, cx));
@@ -305,7 +305,7 @@ impl App {
         self.dialogs.retain(|dialog| !dialog.is_over(&self.model));
     }
 
-    /// What is looked at was deleted: its group is shown, or the first one there is.
+    /// If the shown agent or group was deleted, shows the agent's group, else the first group.
     fn leave_what_is_gone(&mut self, update: &Update) {
         let Update::Committed { rows, .. } = update else { return };
         if !rows.iter().any(|row| matches!(row, RowUpdate::Gone { .. })) {
@@ -360,7 +360,7 @@ impl App {
         }
     }
 
-    /// The group whose name stands in the title.
+    /// The group named in the title line.
     #[must_use]
     pub fn group(&self) -> Option<&Group> {
         self.model.shown_group()

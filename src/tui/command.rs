@@ -1,7 +1,7 @@
-//! The one table of commands: what there is to do, by which keys, and where.
+//! The one table of commands, with their keys and contexts.
 //!
-//! It feeds the dispatch of keys, the help (`?`), the palette, the hints of the status line and the README's
-//! table of keys. A key that is not in it is typing.
+//! Key dispatch, the help (`?`), the palette, the hints of the status line and the key table in the README are
+//! derived from it. A key that is not in the table is text input.
 
 mod key;
 mod table;
@@ -14,19 +14,19 @@ pub use when::When;
 use crossterm::event::KeyEvent;
 
 impl Command {
-    /// The command of a key in a context.
+    /// Returns the command bound to a key in a context.
     #[must_use]
     pub fn of(key: &KeyEvent, context: When) -> Option<Self> {
         COMMANDS.iter().find(|entry| entry.keys_in(context).any(|known| known.is(key))).map(|entry| entry.command)
     }
 
-    /// Its line in the table, where it applies in the context.
+    /// Returns the table entry of the command, if it applies in the context.
     #[must_use]
     pub fn entry(self, context: When) -> Option<&'static Entry> {
         COMMANDS.iter().find(|entry| entry.command == self && entry.when.has(context))
     }
 
-    /// Its first key in a context, as it is shown: `Ctrl-P`.
+    /// Returns the command's first key in a context as display text, for example `Ctrl-P`.
     #[must_use]
     pub fn key_text(self, context: When) -> Option<String> {
         self.entry(context).and_then(|entry| entry.keys_in(context).next()).map(ToString::to_string)
@@ -34,7 +34,7 @@ impl Command {
 }
 
 impl Entry {
-    /// Its keys in a context, the one shown first; none where it does not apply.
+    /// Returns the keys in a context, the displayed one first; empty where the command does not apply.
     pub fn keys_in(&self, context: When) -> impl Iterator<Item = &'static Key> {
         let here = self.when.has(context);
         let pane_keys = if here && When::PANES.has(context) { self.pane_keys } else { &[] };
@@ -42,7 +42,7 @@ impl Entry {
         pane_keys.iter().chain(keys)
     }
 
-    /// All its keys in a few words, for help and README.
+    /// Formats all keys for the README.
     #[must_use]
     pub fn keys_text(&self) -> String {
         let join = |keys: &[Key]| keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(" ");
@@ -53,12 +53,12 @@ impl Entry {
     }
 }
 
-/// The commands that apply in a context, in the table's order.
+/// Returns the commands that apply in a context, in table order.
 pub fn applying(context: When) -> impl Iterator<Item = &'static Entry> {
     COMMANDS.iter().filter(move |entry| entry.when.has(context))
 }
 
-/// The README's table of keys, as Markdown.
+/// Renders the README's key table as Markdown.
 #[must_use]
 pub fn readme_table() -> String {
     use std::fmt::Write as _;

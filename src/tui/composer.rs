@@ -1,7 +1,8 @@
-//! The composer: where a message is written, with the history of what was sent.
+//! The composer: the message input, with a history of sent messages.
 //!
-//! Keys of the table of commands come first; what is left goes to the text area, which has readline's keys.
-//! Pasting never sends. What was sent is kept until the engine has it: refused, it comes back.
+//! Keys bound in the command table take precedence; all others go to the text area, which has readline's keys.
+//! Pasting never sends. A sent message is kept until the engine has committed it; if it is rejected, it returns to
+//! the input.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Frame;
@@ -19,20 +20,20 @@ use super::text::clean::clean_for_copy;
 use super::text::wrap::{Breaks, Mode};
 use super::theme::Role;
 
-/// The most rows it grows to.
+/// Maximum height in rows.
 pub const MAX_ROWS: u16 = 5;
-/// The cells before the text: a blank, the prompt, a blank.
+/// Cells before the text: a space, the prompt, a space.
 const PROMPT: u16 = 3;
 
-/// The composer's state.
+/// State of the composer.
 #[derive(Debug)]
 pub struct Composer {
     area: TextArea<'static>,
-    /// What was sent, oldest first.
+    /// Sent messages, oldest first.
     history: Vec<String>,
-    /// The entry of the history that is shown, and the draft it stands in for.
+    /// Index of the shown history entry, and the draft it temporarily replaces.
     recalled: Option<(usize, String)>,
-    /// What was sent and is not committed yet.
+    /// Messages sent but not yet committed, by request serial.
     sent: Vec<(u64, String)>,
 }
 
@@ -46,19 +47,19 @@ fn empty_area() -> TextArea<'static> {
     let mut area = TextArea::default();
     area.set_wrap_mode(WrapMode::WordOrGlyph);
     area.set_cursor_line_style(Style::new());
-    // The terminal's own cursor stands at the caret; a painted one would be a second.
+    // The terminal's cursor is placed at the caret; a drawn one would be a second cursor.
     area.set_cursor_style(Style::new());
     area
 }
 
 impl Composer {
-    /// What is written.
+    /// Returns the current text.
     #[must_use]
     pub fn text(&self) -> String {
         self.area.lines().join("\n")
     }
 
-    /// What is to be kept: what is written, after what was sent and is not known to be committed.
+    /// Returns the text to save: uncommitted sent messages, then the current text.
     #[must_use]
     pub fn draft(&self) -> String {
         let written = self.text();
@@ -66,34 +67,34 @@ impl Composer {
         sent.chain((!written.is_empty()).then_some(written.as_str())).collect::<Vec<_>>().join("\n")
     }
 
-    /// Puts text in place of what is written, the caret at its end.
+    /// Replaces the text; the caret moves to its end.
     pub fn set_text(&mut self, text: &str) {
         self.area = empty_area();
         self.area.insert_str(clean_for_copy(text));
         self.recalled = None;
     }
 
-    /// Puts text before what is written.
+    /// Inserts text before the current text, on lines of its own.
     pub fn prepend(&mut self, text: &str) {
         let after = self.text();
         let between = if after.is_empty() { "" } else { "\n" };
         self.set_text(&format!("{text}{between}{after}"));
     }
 
-    /// What was sent, oldest first.
+    /// Returns the sent messages, oldest first.
     #[must_use]
     pub fn history(&self) -> &[String] {
         &self.history
     }
 
-    /// Takes over what was sent in earlier sessions, oldest first.
+    /// Sets the history to the messages of earlier sessions, oldest first; keeps the last [`HISTORY`].
     pub fn set_history(&mut self, history: Vec<String>) {
         self.history = history;
         let over = self.history.len().saturating_sub(HISTORY);
         self.history.drain(..over);
     }
 
-    /// The rows it wants at a width of the screen, at most [`MAX_ROWS`].
+    /// Returns the rows needed at a screen width, at most [`MAX_ROWS`].
     #[must_use]
     pub fn rows(&self, width: u16) -> u16 {
         let cells = usize::from(text_area(Rect::new(0, 0, width, 1)).width);
@@ -105,7 +106,7 @@ impl Composer {
         rows.clamp(1, most) as u16
     }
 
-    /// Does a command.
+    /// Performs a command.
     pub fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
         match command {
             Command::NewLine => self.area.insert_newline(),
@@ -115,8 +116,8 @@ impl Composer {
         }
     }
 
-    /// Completes the name behind an `@` at the start, as far as it is clear; returns the names that fit, none
-    /// where the caret is not behind such a beginning.
+    /// Completes the name after a leading `@` to the longest unambiguous prefix. Returns the matching names; empty
+    /// if the caret does not follow such a prefix.
     pub fn complete<'a>(&mut self, names: &[&'a str]) -> Vec<&'a str> {
         let cursor = self.area.cursor();
         let line = self.area.lines().first().map(String::as_str).unwrap_or_default();
@@ -132,7 +133,7 @@ impl Composer {
         let ends = first.char_indices().map(|(at, char)| at + char.len_utf8());
         let clear = ends.take_while(shared).last().unwrap_or(0);
         let blank = if fits.len() == 1 && !rest.starts_with(' ') { " " } else { "" };
-        // What fits is no shorter than what was typed, but may be written otherwise.
+        // The match is at least as long as the typed text, but may differ in case.
         if first[..clear].to_lowercase().starts_with(&typed) {
             self.area.delete_line_by_head();
             self.area.insert_str(clean_for_copy(&format!("@{}{blank}", &first[..clear])));
@@ -147,7 +148,7 @@ impl Composer {
         }
         let Some(to) = cx.model.place.address.clone() else {
             return cx.fault(
-                "there is nobody to send to yet: N in the agents (Alt-1) makes a group, or `nightdesk apply TEAM.toml`",
+                "there is no group to send to: create one with N in the agents (Alt-1), or with `nightdesk apply TEAM.toml`",
             );
         };
         let serial = cx.ask(Request::Send { to, text: text.clone() });
@@ -156,17 +157,17 @@ impl Composer {
             self.history.drain(..self.history.len().saturating_sub(HISTORY));
         }
         self.sent.push((serial, text));
-        // Who speaks wants to see it said, and the answer.
+        // Scroll to the end, so that the message and the reply are visible.
         cx.act(Act::Follow);
         self.set_text("");
     }
 
-    /// A key no command took.
+    /// Handles a key that is not bound to a command.
     pub fn key(&mut self, key: KeyEvent, _cx: &mut Cx<'_>) {
         match (key.code, key.modifiers) {
             (KeyCode::Up, KeyModifiers::NONE) if self.at_top() => self.recall(true),
             (KeyCode::Down, KeyModifiers::NONE) if self.at_bottom() => self.recall(false),
-            // The text area has undo here; readline and everybody's fingers have this.
+            // The text area binds this to undo; readline deletes to the start of the line.
             (KeyCode::Char('u'), KeyModifiers::CONTROL) => {
                 self.area.delete_line_by_head();
             }
@@ -189,7 +190,7 @@ impl Composer {
         cursor.0 + 1 == self.area.lines().len() && self.area.screen_to_data(below, 0).1 <= cursor.1
     }
 
-    /// Shows the message sent before the one that is shown, or the one after; past the newest, the draft.
+    /// Shows the next older or newer history entry; after the newest, the draft.
     fn recall(&mut self, older: bool) {
         let (at, draft) = match self.recalled.take() {
             Some((at, draft)) => (at, draft),
@@ -205,12 +206,12 @@ impl Composer {
         }
     }
 
-    /// Pasted text; it never sends.
+    /// Inserts pasted text; never sends it.
     pub fn paste(&mut self, text: &str) {
         self.area.insert_str(clean_for_copy(text));
     }
 
-    /// A request is answered.
+    /// Handles the reply to a request. A rejected message returns to the input.
     pub fn answered(&mut self, serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
         let sent = self.sent.iter().position(|(known, _)| *known == serial).map(|at| self.sent.remove(at).1);
         if let Err(fault) = reply {
@@ -221,7 +222,7 @@ impl Composer {
         }
     }
 
-    /// Draws it and, with the focus, sets the frame's cursor at the caret.
+    /// Draws the composer; if focused, places the frame's cursor at the caret.
     pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, focused: bool) {
         let role = if focused { Role::Focus } else { Role::Dim };
         put(frame.buffer_mut(), (area.x + 1, area.y), 1, look.glyphs.prompt, role, &look.theme);
@@ -236,7 +237,7 @@ impl Composer {
     }
 }
 
-/// The text's part of the composer's area.
+/// Returns the part of the composer's area that holds the text.
 fn text_area(area: Rect) -> Rect {
     Rect { x: area.x + PROMPT, width: area.width.saturating_sub(PROMPT + 1), ..area }
 }

@@ -1,6 +1,7 @@
-//! Dialogs: what stands on top of the panes and takes the keys first.
+//! Dialogs, drawn above the panes; the top one receives keys first.
 //!
-//! A dialog is a file here whose type implements [`Modal`]; [`super::effect::Cx::open`] puts it on the stack.
+//! Each dialog is a submodule with a type that implements [`Modal`]; [`super::effect::Cx::open`] pushes it onto the
+//! stack.
 
 pub mod add_member;
 pub mod call;
@@ -21,7 +22,7 @@ use ratatui::layout::Rect;
 pub use super::effect::Modal;
 use super::render::Look;
 
-/// Clears a box in the middle of `screen` for a dialog, draws its frame and title, and returns what is inside.
+/// Clears a box of the given size centred on `screen`, draws its border and title, and returns its inner area.
 pub fn frame_box(frame: &mut Frame<'_>, screen: Rect, (width, height): (u16, u16), title: &str, look: &Look) -> Rect {
     use ratatui::widgets::{Block, BorderType, Clear};
 

@@ -1,8 +1,8 @@
-//! What goes into the workbench and what is asked of it.
+//! Messages, effects and actions of the workbench, and the [`Modal`] trait of dialogs.
 //!
-//! [`Msg`] goes in and [`Effect`]s come out for the event loop, both plain values: every screen is replayable
-//! from a list of messages. Panes, [`Modal`]s and the composer put what they want done into one [`Mailbox`] of
-//! [`Act`]s: the workbench does them in order, and passes on those that are effects.
+//! The event loop passes [`Msg`]s in and performs the returned [`Effect`]s. Both are plain values: every screen can
+//! be reproduced from a list of messages. Panes, [`Modal`]s and the composer queue [`Act`]s in one [`Mailbox`]; the
+//! workbench performs them in order and returns the effects among them.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -23,98 +23,101 @@ use super::model::waiting::CallKey;
 use super::pane::id::PaneId;
 use super::render::Look;
 
-/// What happened.
+/// An input of the workbench.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Msg {
-    /// A key.
+    /// A key press.
     Key(KeyEvent),
-    /// Pasted text; it never submits.
+    /// Pasted text; never submits.
     Paste(String),
-    /// The mouse.
+    /// A mouse event.
     Mouse(MouseEvent),
-    /// The terminal has this size in cells.
+    /// The terminal was resized to this size in cells.
     Resize(Size),
-    /// The terminal's window got or lost the focus.
+    /// The terminal window gained (true) or lost the focus.
     Focus(bool),
-    /// The engine tells something.
+    /// An update from the engine.
     Update(Box<Update>),
-    /// The mirror was built anew, because following broke off.
+    /// A new overview, because the subscription to updates was interrupted.
     Renewed(Box<Overview>),
-    /// An asked request is answered.
+    /// The reply to a request.
     Answered(Ticket, Result<Reply, Fault>),
-    /// The external editor was left: the text, or a sentence why there is none.
+    /// The external editor has exited: the text, or the error text.
     Edited(Owner, Result<String, String>),
-    /// Something for the loop went wrong or well: a sentence to show.
+    /// The outcome of an effect, to be shown as a toast.
     Told(Toast),
-    /// A moment came that was asked for ([`super::app::App::wake_at`]).
+    /// The deadline of [`super::app::App::wake_at`] has passed.
     Tick,
 }
 
-/// Whose request or text it is, so that the answer finds its way back.
+/// The component that issued a request and receives its reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Owner {
     /// The workbench itself.
     App,
-    /// The composer.
+    /// The message input.
     Composer,
     /// A pane.
     Pane(PaneId),
-    /// The dialog on top.
+    /// The dialogs. A reply goes to all of them, an edited text to the top one.
     Dialog,
 }
 
-/// One request's return address.
+/// Identifies a request and the component that receives its reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket {
-    /// Who asked.
+    /// Component that issued the request.
     pub owner: Owner,
-    /// Counts all requests, so that the newest of several can be told.
+    /// Serial number, unique over all requests; the highest is the newest.
     pub serial: u64,
 }
 
-/// What the event loop does for the workbench.
+/// I/O that the event loop performs for the workbench.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Asks the engine; answered with [`Msg::Answered`].
+    /// Sends a request to the engine; the reply is [`Msg::Answered`].
     Ask(Ticket, Request),
-    /// Writes a provider and a model into the configuration ([`Connect::save`]); answered with
-    /// [`Msg::Answered`]: [`Reply::Done`], or a fault with the sentence.
+    /// Writes a provider and a model to the configuration ([`Connect::save`]) and reloads it; the reply is
+    /// [`Msg::Answered`] with [`Reply::Done`] or a fault.
     Connect(Ticket, Box<Connect>),
-    /// Puts text on the clipboard.
+    /// Copies text to the clipboard.
     Copy {
-        /// The text.
+        /// Text to copy.
         text: String,
-        /// What it is, for the toast: `message`, `code`, `block story`.
+        /// Description for the toast: `message`, `code`, `block story`.
         what: String,
     },
-    /// Opens the text in `$EDITOR`; answered with [`Msg::Edited`].
+    /// Opens the text in `$EDITOR`; the result is [`Msg::Edited`].
     Editor {
-        /// Whose text.
+        /// Component that receives the edited text.
         owner: Owner,
-        /// The text to start from.
+        /// Initial text.
         text: String,
     },
-    /// Stops the process, as Ctrl-Z does in a shell.
+    /// Suspends the process, as Ctrl-Z does in a shell.
     Suspend,
-    /// Rings the bell.
+    /// Rings the terminal bell.
     Bell,
-    /// Ends the interface.
+    /// Ends the workbench.
     Quit(Leave),
 }
 
-/// A provider to write into the configuration.
+/// A provider to write to the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connect {
-    /// The name models there begin with: `local` in `local/NAME`.
+    /// Provider name, the prefix of its model names: `local` in `local/NAME`.
     pub name: String,
-    /// Where it is, and how its key is found.
+    /// Address and key source.
     pub provider: Provider,
-    /// The model of agents that name none, where it is to be set too: `local/NAME`.
+    /// Default model to set, for example `local/NAME`; `None` keeps the current one.
     pub model: Option<String>,
 }
 
 impl Connect {
-    /// Writes it; what the file says of parallel calls there stays as it is.
+    /// Writes the provider to the configuration file at `path`, keeping its `max_parallel`. Blocks on file I/O.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be read, is invalid or cannot be written.
     pub fn save(&self, path: &Path) -> Result<Config, ConfigError> {
         let known = Config::load(path)?.provider.remove(&self.name);
         let (max_parallel, limits) =
@@ -124,75 +127,75 @@ impl Connect {
     }
 }
 
-/// How the interface ends.
+/// What happens to unfinished work when the workbench ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leave {
-    /// Work that is due stops until the next start.
+    /// It stops until the next start.
     Stop,
-    /// Work that is due goes on without a screen.
+    /// It continues in this process without a screen.
     KeepWorking,
 }
 
-/// What a pane, a dialog or the composer asks of the workbench.
+/// An action that a pane, a dialog or the composer requests from the workbench.
 #[derive(Debug)]
 pub enum Act {
-    /// Shows a sentence for a while.
+    /// Shows a toast.
     Toast(Toast),
-    /// Gives a pane the focus.
+    /// Moves the focus to a pane.
     Focus(PaneId),
-    /// Gives the composer the focus.
+    /// Moves the focus to the composer.
     Compose,
-    /// Follows the end of the conversation again.
+    /// Scrolls the conversation to its end and follows new messages.
     Follow,
-    /// Puts text into the composer, before what is there.
+    /// Inserts text into the composer before its current text, and focuses it.
     Draft(String),
-    /// Opens a dialog on top of the others.
+    /// Opens a dialog above the others.
     Open(Box<dyn Modal>),
-    /// Closes the dialog on top.
+    /// Closes the top dialog.
     Close,
-    /// Shows somebody's conversation.
+    /// Shows the conversation of a group or an agent.
     Show(Address),
-    /// Selects an agent, whose own blocks are then shown; none for the group alone.
+    /// Selects an agent, so that its own blocks are shown; `None` selects the group only.
     Select(Option<AgentId>),
-    /// Shows a message in its conversation.
+    /// Scrolls to the message with this `seq` in a conversation.
     Goto(ConversationId, u64),
-    /// Does a command, as if its key had been pressed.
+    /// Performs a command, as if its key had been pressed.
     Do(Command),
-    /// Has an effect on the world.
+    /// Returns an effect to the event loop.
     Effect(Effect),
-    /// Asks the engine; what comes of it goes to the owner.
+    /// Sends a request to the engine; the reply goes to the owner.
     Ask(Owner, Box<Request>),
-    /// Tells the block that is being edited what a dialog found out.
+    /// Tells the block editor the outcome of a dialog.
     Block(BlockAct),
-    /// Decides on a call that waits for the person; what comes of it is the inbox's to tell.
+    /// Decides a call that awaits approval; the inbox pane handles the reply.
     Decide(Box<Decision>),
-    /// Sends mail; what comes of it is the mail pane's to tell.
+    /// Sends mail; the mail pane handles the reply.
     Post(Box<Draft>),
 }
 
 impl Act {
-    /// Opens a dialog on top of the others.
+    /// Creates an [`Act::Open`].
     #[must_use]
     pub fn open(dialog: impl Modal + 'static) -> Self {
         Self::Open(Box::new(dialog))
     }
 }
 
-/// Mail the person has written.
+/// Mail written by the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
-    /// To whom.
+    /// Recipient.
     pub to: AgentId,
-    /// The words.
+    /// Body of the mail.
     pub text: String,
-    /// What goes first.
+    /// Delivery priority.
     pub priority: Priority,
-    /// The mail it answers.
+    /// The mail this one answers, if any.
     pub in_reply_to: Option<MailId>,
 }
 
 impl Draft {
-    /// What the engine is asked.
+    /// Builds the engine request.
     #[must_use]
     pub fn request(&self) -> Request {
         let Self { to, text, priority, in_reply_to } = self.clone();
@@ -200,21 +203,21 @@ impl Draft {
     }
 }
 
-/// What the person decided on a call.
+/// The user's decision on a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// The call.
+    /// The call decided on.
     pub call: CallKey,
-    /// False refuses it.
+    /// True approves the call, false denies it.
     pub approve: bool,
-    /// The same tool needs no other yes in this run.
+    /// Whether the approval covers all calls of the same tool in this run.
     pub for_run: bool,
-    /// Why it is refused, if said.
+    /// Reason for a denial; may be empty.
     pub reason: String,
 }
 
 impl Decision {
-    /// What the engine is asked.
+    /// Builds the engine request.
     #[must_use]
     pub fn request(&self) -> Request {
         let (step, ordinal) = self.call.clone();
@@ -223,126 +226,126 @@ impl Decision {
     }
 }
 
-/// What a dialog tells the block that is being edited.
+/// The outcome of a dialog that concerns the block editor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BlockAct {
-    /// It is saved: the editor closes.
+    /// The block was saved: the editor closes.
     Saved,
-    /// Its changes are thrown away: the editor closes.
+    /// The changes are discarded: the editor closes.
     Discard,
 }
 
-/// A sentence that is shown in the status line for a while.
+/// A text shown briefly in the status line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Toast {
-    /// The sentence.
+    /// Text to show.
     pub text: String,
-    /// How it is shown.
+    /// Success or error.
     pub tone: Tone,
 }
 
-/// How a sentence is shown.
+/// How a toast is displayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
-    /// Done as asked.
+    /// Information, or an action that succeeded.
     Plain,
-    /// Did not go.
+    /// A failed action.
     Error,
 }
 
 impl Toast {
-    /// Tells that something is done.
+    /// Creates a toast for a success.
     #[must_use]
     pub fn plain(text: impl Into<String>) -> Self {
         Self { text: text.into(), tone: Tone::Plain }
     }
 
-    /// Tells that something did not go, and what to do.
+    /// Creates a toast for an error; the text says what to do.
     #[must_use]
     pub fn error(text: impl Into<String>) -> Self {
         Self { text: text.into(), tone: Tone::Error }
     }
 }
 
-/// A dialog. The workbench keeps a stack of them; the one on top takes all keys but those that apply anywhere.
+/// A dialog. The workbench keeps a stack of dialogs; the top one receives all keys first.
 pub trait Modal: fmt::Debug + Send {
-    /// Which commands apply.
+    /// Returns the dialog's key context.
     fn context(&self) -> When {
         When::DIALOG
     }
 
-    /// A key comes here before the table of commands is asked; true when it was taken.
+    /// Handles a key before the command table is consulted. Returns true if the key was handled.
     fn key(&mut self, _key: KeyEvent, _cx: &mut Cx<'_>) -> bool {
         false
     }
 
-    /// Pasted text.
+    /// Handles pasted text.
     fn paste(&mut self, _text: &str, _cx: &mut Cx<'_>) {}
 
-    /// A command that applies in [`Modal::context`]; [`Command::Close`] is done by the workbench.
+    /// Performs a command that applies in [`Modal::context`], except [`Command::Close`], which the workbench performs.
     fn command(&mut self, command: Command, cx: &mut Cx<'_>);
 
-    /// A request of [`Cx::ask`] is answered.
+    /// Handles the reply to a request sent with [`Cx::ask`].
     fn answered(&mut self, _serial: u64, _reply: Result<Reply, Fault>, _cx: &mut Cx<'_>) {}
 
-    /// The external editor was left with this text.
+    /// Handles the text returned by the external editor.
     fn edited(&mut self, _text: String, _cx: &mut Cx<'_>) {}
 
-    /// The engine told something, and the model has it already.
+    /// Handles an engine update, already applied to the model.
     fn updated(&mut self, _update: &Update, _cx: &mut Cx<'_>) {}
 
-    /// True when what it is about is gone: the workbench takes it away.
+    /// Whether the subject of the dialog no longer exists; the workbench then closes it.
     fn is_over(&self, _model: &Model) -> bool {
         false
     }
 
-    /// Whether it asks to quit: Ctrl-C a second time then quits.
+    /// Whether the dialog asks to quit; a second Ctrl-C then quits.
     fn asks_to_quit(&self) -> bool {
         false
     }
 
-    /// Whether it lists commands as the help does, which then does not open over it.
+    /// Whether the dialog lists commands; the help then does not open above it.
     fn is_help(&self) -> bool {
         false
     }
 
-    /// A sentence on what in it is not saved when the workbench is left now.
+    /// Describes unsaved input that quitting would lose, if any.
     fn unsaved_note(&self) -> Option<&'static str> {
         None
     }
 
-    /// A frame is about to be drawn: lay out what drawing will show.
+    /// Lays out the dialog for the next frame.
     fn prepare(&mut self, _screen: Rect, _look: &Look, _cx: &mut Cx<'_>) {}
 
-    /// When it looks different without anything happening.
+    /// Time of the next change of the display that needs no message.
     fn wake(&self) -> Option<Timestamp> {
         None
     }
 
-    /// Draws it over `screen`, which is all of it.
+    /// Draws the dialog; `screen` is the whole screen.
     fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, model: &Model);
 }
 
-/// What is asked of the workbench and not done yet, in order.
+/// FIFO queue of actions for the workbench.
 #[derive(Debug, Default)]
 pub struct Mailbox {
     queue: VecDeque<Act>,
-    /// Counts requests.
+    /// Serial of the last request.
     serial: u64,
 }
 
 impl Mailbox {
-    /// Puts something at the end.
+    /// Appends an action.
     pub fn push(&mut self, act: Act) {
         self.queue.push_back(act);
     }
 
-    /// Takes out what has waited longest.
+    /// Removes and returns the oldest action.
     pub fn take(&mut self) -> Option<Act> {
         self.queue.pop_front()
     }
 
-    /// Asks the engine for `owner`, and returns the serial of the request.
+    /// Queues a request to the engine on behalf of `owner`. Returns its serial.
     pub fn ask(&mut self, owner: Owner, request: Request) -> u64 {
         let ticket = self.ticket(owner);
         self.push(Act::Effect(Effect::Ask(ticket, request)));
@@ -355,62 +358,62 @@ impl Mailbox {
     }
 }
 
-/// What a pane, a dialog or the composer works with while it handles something.
+/// Context passed to a pane, a dialog or the composer while it handles a message.
 pub struct Cx<'a> {
-    /// The mirror of the engine.
+    /// Mirror of the engine's state.
     pub model: &'a Model,
-    /// The time.
+    /// Current time.
     pub now: Timestamp,
-    /// Who works with it.
+    /// The component being called.
     pub owner: Owner,
-    /// What is asked of the workbench and the world.
+    /// Queue for actions and requests.
     pub mailbox: &'a mut Mailbox,
 }
 
 impl Cx<'_> {
-    /// Asks the engine. The answer comes to `answered` of who asks, with the serial returned here.
+    /// Sends a request to the engine. The reply is passed to the caller's `answered`, with the serial returned here.
     pub fn ask(&mut self, request: Request) -> u64 {
         self.mailbox.ask(self.owner, request)
     }
 
-    /// Has a provider written into the configuration; answered as [`Cx::ask`] is.
+    /// Writes a provider to the configuration; the reply arrives as for [`Cx::ask`].
     pub fn connect(&mut self, connect: Connect) -> u64 {
         let ticket = self.mailbox.ticket(self.owner);
         self.act(Act::Effect(Effect::Connect(ticket, Box::new(connect))));
         ticket.serial
     }
 
-    /// Asks something of the workbench.
+    /// Queues an action.
     pub fn act(&mut self, act: Act) {
         self.mailbox.push(act);
     }
 
-    /// Asks several things of the workbench, in order.
+    /// Queues several actions, in order.
     pub fn acts(&mut self, acts: impl IntoIterator<Item = Act>) {
         acts.into_iter().for_each(|act| self.act(act));
     }
 
-    /// Opens a dialog on top of the others.
+    /// Opens a dialog above the others.
     pub fn open(&mut self, dialog: impl Modal + 'static) {
         self.act(Act::open(dialog));
     }
 
-    /// Shows a sentence for a while.
+    /// Shows a toast for a success.
     pub fn toast(&mut self, text: impl Into<String>) {
         self.act(Act::Toast(Toast::plain(text)));
     }
 
-    /// Shows for a while what did not go.
+    /// Shows a toast for an error.
     pub fn fault(&mut self, text: impl Into<String>) {
         self.act(Act::Toast(Toast::error(text)));
     }
 
-    /// Puts text on the clipboard; `what` names it in the toast.
+    /// Copies text to the clipboard; `what` describes it in the toast.
     pub fn copy(&mut self, text: impl Into<String>, what: impl Into<String>) {
         self.act(Act::Effect(Effect::Copy { text: text.into(), what: what.into() }));
     }
 
-    /// Opens text in `$EDITOR`; what comes back goes to `edited` of who asks.
+    /// Opens text in `$EDITOR`; the result is passed to the caller's `edited`.
     pub fn editor(&mut self, text: impl Into<String>) {
         self.act(Act::Effect(Effect::Editor { owner: self.owner, text: text.into() }));
     }

@@ -1,7 +1,7 @@
-//! A place to type inside panes and dialogs: one line, or a whole text.
+//! Text input for panes and dialogs: single-line or multi-line.
 //!
-//! Owns the textarea behind it, its caret and what of it may reach the screen: the text is kept as it is and
-//! neutralised cell by cell when it is drawn, so that an escape sequence in a block can be edited, not obeyed.
+//! Wraps a textarea. The text is stored unchanged and sanitised cell by cell when drawn, so that an escape sequence
+//! in a block can be edited but never reaches the terminal.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Frame;
@@ -14,14 +14,14 @@ use super::pane::Look;
 use super::text::clean::{clean_for_copy, clean_line};
 use super::theme::Role;
 
-/// A place to type.
+/// A text input.
 #[derive(Debug, Clone)]
 pub struct Field {
     area: TextArea<'static>,
     many: bool,
 }
 
-/// Two fields are equal when the same is written in them.
+/// Fields are equal if their kind and text are equal; the caret is ignored.
 impl PartialEq for Field {
     fn eq(&self, other: &Self) -> bool {
         self.many == other.many && self.area.lines() == other.area.lines()
@@ -29,7 +29,7 @@ impl PartialEq for Field {
 }
 
 impl Field {
-    /// One line; line breaks become spaces.
+    /// Creates a single-line field; line breaks become spaces.
     #[must_use]
     pub fn line(text: &str) -> Self {
         let mut field = Self::over(TextArea::default(), false, WrapMode::None);
@@ -37,7 +37,7 @@ impl Field {
         field
     }
 
-    /// A whole text, wrapped, the caret at its start.
+    /// Creates a multi-line field with wrapping, the caret at the start.
     #[must_use]
     pub fn lines(text: &str) -> Self {
         let area = TextArea::new(text.split('\n').map(str::to_owned).collect());
@@ -51,20 +51,20 @@ impl Field {
         Self { area, many }
     }
 
-    /// What is written.
+    /// Returns the text.
     #[must_use]
     pub fn text(&self) -> String {
         self.area.lines().join("\n")
     }
 
-    /// Puts a text in place of what is written; undo brings the old one back.
+    /// Replaces the text; undo restores the previous one.
     pub fn set(&mut self, text: &str) {
         self.area.select_all();
         self.area.insert_str(text);
         self.area.move_cursor(CursorMove::Top);
     }
 
-    /// Whether a key is typing or editing here and no command of what is around.
+    /// Whether the field handles this key as text input or editing.
     #[must_use]
     pub fn takes(&self, key: &KeyEvent) -> bool {
         let held = key.modifiers.difference(KeyModifiers::SHIFT);
@@ -78,25 +78,25 @@ impl Field {
         }
     }
 
-    /// Types a key; true when the text changed.
+    /// Handles a key. Returns true if the text changed.
     pub fn key(&mut self, key: KeyEvent) -> bool {
         let held = key.modifiers.difference(KeyModifiers::SHIFT);
         match key.code {
             KeyCode::Enter | KeyCode::Tab if !self.many => false,
-            // What every shell does with it; the textarea would undo.
+            // As in a shell; the textarea binds this to undo.
             KeyCode::Char('u') if held == KeyModifiers::CONTROL => self.area.delete_line_by_head(),
             _ => self.area.input(key),
         }
     }
 
-    /// Moves the caret a line up or down; false where there is none.
+    /// Moves the caret a line up or down. Returns false if there is no such line.
     pub fn step(&mut self, down: bool) -> bool {
         let before = self.area.cursor();
         self.area.move_cursor(if down { CursorMove::Down } else { CursorMove::Up });
         self.area.cursor().0 != before.0
     }
 
-    /// Puts pasted text at the caret, without what could control a terminal.
+    /// Inserts pasted text at the caret, without control characters.
     pub fn paste(&mut self, text: &str) {
         let safe = clean_for_copy(text);
         if self.many {
@@ -106,7 +106,7 @@ impl Field {
         }
     }
 
-    /// Draws it as [`Field::draw`] does, but leaves what is drawn there while nothing is written.
+    /// Draws like [`Field::draw`], but leaves the area untouched if the field is empty, so that a placeholder shows.
     pub fn draw_bare(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, focused: bool) {
         if !self.area.is_empty() {
             self.draw(frame, area, look, focused, false);
@@ -115,7 +115,7 @@ impl Field {
         }
     }
 
-    /// Draws it and, with the focus, sets the frame's cursor at the caret. `numbers` shows line numbers.
+    /// Draws the field; if focused, places the frame's cursor at the caret. `numbers` shows line numbers.
     pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, focused: bool, numbers: bool) {
         if area.is_empty() {
             return;
@@ -139,7 +139,7 @@ impl Field {
     }
 }
 
-/// Takes out of cells what a terminal would obey.
+/// Removes control and format characters from the cells.
 fn neutralise(buffer: &mut Buffer, area: Rect) {
     for position in area.positions() {
         let Some(cell) = buffer.cell_mut(position) else { continue };

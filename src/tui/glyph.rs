@@ -1,32 +1,32 @@
-//! The signs of the screen, in Unicode and in ASCII. Every sign takes exactly one cell.
+//! The glyph sets, in Unicode and in ASCII. Every glyph is exactly one cell wide.
 
 use crate::config::Glyphs;
 
 macro_rules! glyphs {
     ($($(#[$doc:meta])* $name:ident = $unicode:literal $ascii:literal,)*) => {
-        /// One set of signs.
+        /// One set of glyphs.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub struct GlyphSet {
             $($(#[$doc])* pub $name: &'static str,)*
-            /// Stands before a speaker's name, by the index of [`crate::tui::theme::Role::speaker`], so that
-            /// speakers are told apart without colour. None of them is a sign of a state.
+            /// Marks before speaker names, by the index of [`crate::tui::theme::Role::speaker`], so that
+            /// speakers can be distinguished without colour. None of them is also a state glyph.
             pub speakers: [&'static str; crate::tui::theme::SPEAKERS],
         }
 
-        /// Unicode signs that the usual monospaced fonts have.
+        /// Unicode glyphs that common monospaced fonts contain.
         pub const UNICODE: GlyphSet = GlyphSet {
             $($name: $unicode,)*
             speakers: ["■", "□", "★", "☆", "✚", "✱", "▰", "▱"],
         };
 
-        /// Signs of 7-bit ASCII.
+        /// 7-bit ASCII glyphs.
         pub const ASCII: GlyphSet = GlyphSet {
             $($name: $ascii,)*
             speakers: ["A", "B", "C", "D", "E", "F", "G", "H"],
         };
 
         impl GlyphSet {
-            /// Every sign of the set with its name, the speakers' last.
+            /// Returns every glyph of the set with its name, the speakers' last.
             pub fn all(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
                 [$((stringify!($name), self.$name),)*].into_iter().chain(self.speakers.map(|sign| ("speakers", sign)))
             }
@@ -35,47 +35,47 @@ macro_rules! glyphs {
 }
 
 glyphs! {
-    /// An agent with nothing to do.
+    /// An idle agent.
     idle = "○" ".",
-    /// An agent whose model answers.
+    /// An agent whose model is running.
     thinking = "◐" "*",
     /// An agent in a tool call.
     tool = "◆" "#",
-    /// An agent that waits for somebody.
+    /// An agent that waits for another agent, a provider or the user.
     waiting = "◔" "~",
-    /// Something waits for the person.
+    /// Something that waits for the user.
     needs_you = "▲" "!",
     /// The manager of a group.
     manager = "◇" "%",
     /// A background job.
     background = "◌" "o",
-    /// Something done.
+    /// Success, or the current choice.
     done = "✓" "=",
-    /// Something changed since it was last looked at.
+    /// Something changed since it was last viewed.
     changed = "●" "@",
-    /// Something that failed.
+    /// Failure.
     failed = "✗" "x",
-    /// Something folded.
+    /// A folded item.
     folded = "▸" ">",
-    /// Something unfolded.
+    /// An unfolded item.
     open = "▾" "v",
-    /// Where streamed text goes on.
+    /// End of streaming text.
     cursor = "▌" "_",
-    /// Before the composer.
+    /// Prompt of the composer and of text inputs; mark of the focus.
     prompt = "›" ">",
-    /// Between facts in one line.
+    /// Separator between facts in one line.
     dot = "·" "-",
-    /// Between the ends of a range.
+    /// Separator between the ends of a range.
     range = "–" "-",
-    /// Stands for what was cut.
+    /// Replaces truncated text.
     ellipsis = "…" "~",
-    /// More above.
+    /// More content above.
     up = "↑" "^",
-    /// More below.
+    /// More content below.
     down = "↓" "v",
-    /// Earlier, or back.
+    /// Previous, or back.
     left = "←" "<",
-    /// Later, or leads to.
+    /// Next, or "leads to".
     right = "→" ">",
     /// An item of a list.
     bullet = "•" "*",
@@ -85,20 +85,20 @@ glyphs! {
     vertical = "│" "|",
     /// A horizontal line.
     horizontal = "─" "-",
-    /// A line that leaves downwards.
+    /// A horizontal line with a branch down.
     tee_down = "┬" "+",
-    /// A line that leaves upwards.
+    /// A horizontal line with a branch up.
     tee_up = "┴" "+",
-    /// A line that leaves to the right.
+    /// A vertical line with a branch to the right.
     tee_right = "├" "+",
-    /// A line that leaves to the left.
+    /// A vertical line with a branch to the left.
     tee_left = "┤" "+",
-    /// Two lines that cross.
+    /// A crossing of two lines.
     cross = "┼" "+",
 }
 
 impl GlyphSet {
-    /// The set the configuration asks for.
+    /// Returns the configured set.
     #[must_use]
     pub const fn of(glyphs: Glyphs) -> &'static Self {
         match glyphs {
@@ -107,7 +107,7 @@ impl GlyphSet {
         }
     }
 
-    /// The mark of the speaker with this stable index in its group.
+    /// Returns the mark of the speaker with this index in its group; indices wrap around.
     #[must_use]
     pub fn speaker(&self, index: usize) -> &'static str {
         self.speakers[index % self.speakers.len()]

@@ -1,4 +1,4 @@
-//! Where everything stands: a pure function of the size and of what has the focus.
+//! Screen layout: a pure function of the screen size, the focus and the open panes.
 //!
 //! ```text
 //! title
@@ -11,58 +11,58 @@
 //! status
 //! ```
 //!
-//! Jobs, inbox and mail share the place below the blocks: their titles stand in one row, and one is open. Panes
-//! collapse in this order as the screen gets narrower: first all but the conversation share one place beside it,
-//! then the pane with the focus has all of it.
+//! Jobs, inbox and mail share the area below the blocks: their titles form a row of tabs, and one pane is open. On
+//! a narrower screen, all panes except the conversation share one area beside it; on the narrowest, only the
+//! focused pane is shown.
 
 use ratatui::layout::{Rect, Size};
 
 use super::pane::id::PaneId;
 
-/// Below this the screen shows a notice only.
+/// Minimum screen size; on a smaller screen only a notice is shown.
 pub const LEAST: Size = Size { width: 40, height: 10 };
-/// From this width on there are three columns.
+/// Minimum width, in cells, for three columns.
 const THREE_COLUMNS: u16 = 100;
-/// From this many rows of the body on blocks and what is below them stand one above the other.
+/// Minimum height of the body, in rows, for stacking the panes of the third column.
 const STACKED: u16 = 10;
-/// From this width on a pane stands beside the conversation.
+/// Minimum width, in cells, for a pane beside the conversation.
 const TWO_COLUMNS: u16 = 64;
-/// From this height on an empty line sets the status line off.
+/// Minimum height, in rows, for an empty line above the status line.
 const ROOMY: u16 = 30;
 
-/// What decides where things stand.
+/// Input of [`layout`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wish {
-    /// The size of the screen.
+    /// Screen size in cells.
     pub size: Size,
-    /// The pane that has the focus, or had it last.
+    /// The focused pane, or the last focused one.
     pub focus: PaneId,
-    /// The pane beside the conversation, where there is room for one only.
+    /// The pane shown beside the conversation in the two-column layout.
     pub side: PaneId,
-    /// The pane below the blocks, one of [`PaneId::LOWER`].
+    /// The open pane below the blocks, one of [`PaneId::LOWER`].
     pub lower: PaneId,
-    /// The focused pane has the whole body.
+    /// Whether the focused pane fills the body.
     pub zoom: bool,
-    /// The rows the composer wants.
+    /// Requested composer height in rows.
     pub composer: u16,
 }
 
-/// Where everything stands.
+/// Screen areas.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layout {
     /// The title line.
     pub title: Rect,
-    /// Each pane with its title row, where it is shown.
+    /// Area of each pane including its title row, by pane index; `None` if hidden.
     pub panes: [Option<Rect>; PaneId::COUNT],
-    /// The body: all panes and the lines between them.
+    /// Area of all panes and the lines between them.
     pub body: Rect,
-    /// The row of the line above the body, and of the one below.
+    /// Rows of the horizontal lines above and below the body.
     pub rules: (u16, u16),
-    /// The columns of the lines between columns.
+    /// X positions of the vertical lines between columns.
     pub columns: Vec<u16>,
-    /// The line below the blocks: its row, from the last of the columns to the right edge.
+    /// Row of the line below the blocks; the line runs from the last column line to the right edge.
     pub split: Option<u16>,
-    /// The titles of the panes that share the place below that line, each with room for a sign and a number.
+    /// Tabs of the panes that share the area below that line, each with room for a badge.
     pub tabs: Vec<(PaneId, Rect)>,
     /// The composer.
     pub composer: Rect,
@@ -71,21 +71,21 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The place of a pane with its title row.
+    /// Returns the area of a pane including its title row; `None` if hidden.
     #[must_use]
     pub fn pane(&self, id: PaneId) -> Option<Rect> {
         self.panes[id as usize]
     }
 }
 
-/// A pane's area without its title row and, where there is room, without the empty row below.
+/// Returns a pane's area without its title row and, if there is room, without the empty row below the title.
 #[must_use]
 pub fn inside(area: Rect) -> Rect {
     let head = if area.height >= 8 { 2 } else { 1 };
     Rect { y: area.y + head, height: area.height.saturating_sub(head), ..area }
 }
 
-/// Lays the screen out; `None` where it is too small for more than a notice.
+/// Computes the layout; `None` if the screen is smaller than [`LEAST`].
 #[must_use]
 pub fn layout(wish: &Wish) -> Option<Layout> {
     let Size { width, height } = wish.size;
@@ -139,8 +139,8 @@ fn place_panes(found: &mut Layout, wish: &Wish) {
     found.tabs = tabs(lower, &PaneId::LOWER, wish.lower);
 }
 
-/// Where the titles of the panes in this place stand. It depends on the width and on what is open, so that no title
-/// moves when a number beside it grows. Where the names do not fit, only the open pane has its own.
+/// Lays out the tabs in `place`. The result depends on the width and the open pane only, so that no tab moves when
+/// a badge grows. If the names do not fit, only the open pane shows its name.
 fn tabs(place: Rect, panes: &[PaneId], open: PaneId) -> Vec<(PaneId, Rect)> {
     let all =
         |named, digits, gap| panes.iter().map(|id| tab(*id, named || *id == open, digits) + gap).sum::<u16>() - gap;
@@ -157,13 +157,13 @@ fn tabs(place: Rect, panes: &[PaneId], open: PaneId) -> Vec<(PaneId, Rect)> {
     found
 }
 
-/// The cells of a title: the mark of the focus, number and perhaps name, a blank, a sign, a number's digits.
+/// Width of a tab in cells: focus mark, number, optional name, space, badge glyph, digits of the badge.
 fn tab(id: PaneId, named: bool, digits: u16) -> u16 {
     let name = if named { id.name().len() as u16 + 1 } else { 0 };
     4 + name + digits
 }
 
-/// Whether a title has room for the pane's name.
+/// Whether a tab has room for the pane's name.
 #[must_use]
 pub fn has_name(id: PaneId, title: Rect) -> bool {
     title.width >= tab(id, true, 1)

@@ -1,8 +1,8 @@
-//! The mirror of the engine: the rows the panes show, kept current by its updates.
+//! A mirror of the engine's state: the rows the panes show, kept current by the engine's updates.
 //!
-//! Built from an [`Overview`] and moved on by [`Model::apply`]; nothing else changes it but what is looked
-//! at ([`Place`]) and what was seen. Text of conversations is not here: the conversation pane holds the
-//! window it shows. Lookups are linear over rows that are few (agents, blocks, runs not over).
+//! Built from an [`Overview`] and updated by [`Model::apply`]; apart from that, only the selection ([`Place`]) and
+//! the read positions change. Message texts are not part of it: the conversation pane loads the messages it shows.
+//! Lookups are linear, because the tables are small (agents, blocks, unfinished runs).
 
 mod lookup;
 pub mod waiting;
@@ -20,103 +20,103 @@ use crate::domain::{
 };
 use crate::engine::wire::{Address, LiveUpdate, Overview, Phase, RowUpdate, Update};
 
-/// Jobs kept; older ones fall out of the list.
+/// Maximum number of jobs kept; the oldest are dropped.
 pub const MAX_JOBS: usize = 1_000;
-/// Mail kept; older mail falls out of the list.
+/// Maximum number of mails kept; the oldest are dropped.
 pub const MAX_MAILS: usize = 1_000;
-/// Recent block changes kept.
+/// Maximum number of block changes kept.
 const MAX_CHANGES: usize = 64;
 
-/// The mirror; see the module's header.
+/// Mirror of the engine's state.
 #[derive(Debug, Clone, Default)]
 pub struct Model {
-    /// The number of the last change it knows.
+    /// Log number of the last applied change.
     pub upto: u64,
-    /// All groups, in order of creation.
+    /// All groups, in creation order.
     pub groups: Vec<Group>,
     /// All agents.
     pub agents: Vec<Agent>,
     /// All blocks with their values.
     pub blocks: Vec<Block>,
-    /// Conversations of groups and of direct talks.
+    /// Group conversations and direct conversations with agents.
     pub conversations: Vec<Conversation>,
-    /// Turns that are not over with all their speeches, and job runs that are not over.
+    /// Unfinished turns with all their speeches, and unfinished job runs.
     pub runs: Vec<Run>,
     /// Jobs, newest first, at most [`MAX_JOBS`].
     pub jobs: Vec<Job>,
-    /// Calls that wait for somebody.
+    /// Unanswered pending calls.
     pub calls: Vec<PendingCall>,
     /// Mail, newest first, at most [`MAX_MAILS`].
     pub mails: Vec<Mail>,
-    /// Rows that could not be read.
+    /// Unreadable rows.
     pub faults: Vec<RowFault>,
-    /// What an agent without a model uses.
+    /// Model used by agents without one of their own.
     pub default_model: String,
-    /// Steps that are being made, in the order they began.
+    /// Running steps, in start order.
     pub live: Vec<Live>,
-    /// Recent changes of blocks, oldest first.
+    /// Recent block changes, oldest first, at most [`MAX_CHANGES`].
     pub changes: VecDeque<BlockChange>,
-    /// The last turn of each conversation that is over.
+    /// The last finished turn of each conversation.
     pub last_turns: HashMap<ConversationId, Run>,
-    /// What is looked at.
+    /// The current selection.
     pub place: Place,
-    /// The `seq` up to which each conversation was seen.
+    /// The `seq` up to which each conversation was read, by conversation id.
     pub seen: BTreeMap<String, u64>,
 }
 
-/// What is looked at: whose conversation is shown, and what the roster has selected.
+/// The current selection: the shown conversation and the selected roster row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
-    /// Whose conversation is shown; none in an empty store.
+    /// Owner of the shown conversation; `None` in an empty store.
     pub address: Option<Address>,
-    /// The group whose agents, blocks and jobs are shown.
+    /// Group whose agents, blocks and jobs are shown.
     pub group: Option<GroupId>,
-    /// The agent whose own blocks are shown beside the group's.
+    /// Agent whose own blocks are shown in addition to the group's.
     pub agent: Option<AgentId>,
 }
 
-/// A step that is being made. Its text is not committed yet.
+/// A running step. Its text is not committed yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Live {
-    /// The step it will be.
+    /// Id the step has once it is committed.
     pub step: StepId,
-    /// Its run.
+    /// The step's run.
     pub run: RunId,
-    /// The turn or job the run belongs to.
+    /// The turn or job run at the root of the run's ancestry.
     pub root: RunId,
-    /// Where its message will go.
+    /// Conversation that receives the step's message.
     pub conversation: ConversationId,
-    /// Who.
+    /// The agent running the step.
     pub agent: AgentId,
-    /// The short name.
+    /// The agent's name.
     pub name: String,
-    /// What it does now.
+    /// Current activity.
     pub phase: Phase,
-    /// All text so far.
+    /// Text received so far.
     pub text: String,
-    /// All reasoning so far.
+    /// Reasoning received so far.
     pub reasoning: String,
 }
 
-/// A block got a new value, with what is needed to show the difference.
+/// A change of a block's value, with the data needed to show the difference.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BlockChange {
-    /// The number of the change in the log.
+    /// Log number of the change.
     pub n: u64,
-    /// Which block.
+    /// The changed block.
     pub block: BlockId,
-    /// The value before.
+    /// The previous value.
     pub before: String,
-    /// The version it made.
+    /// The new version.
     pub revision: Revision,
-    /// When it was committed.
+    /// Commit time.
     pub at: Timestamp,
-    /// When this program learnt of it: what a flash is timed from.
+    /// Time this process received the change; the highlight is timed from it.
     pub arrived: Timestamp,
 }
 
 impl Model {
-    /// The mirror of an overview. All of what is in it counts as seen.
+    /// Creates a mirror of an overview. All its messages count as read.
     #[must_use]
     pub fn new(overview: Overview) -> Self {
         let mut model = Self {
@@ -142,7 +142,7 @@ impl Model {
         model
     }
 
-    /// Takes over an overview that was asked for again, keeping what only this program knows.
+    /// Replaces the rows with a new overview; keeps selection, read positions, block changes and last turns.
     pub fn renew(&mut self, overview: Overview) {
         let old = std::mem::replace(self, Self::new(overview));
         self.place = old.place;
@@ -151,7 +151,7 @@ impl Model {
         self.seen = old.seen;
     }
 
-    /// Takes over an update that arrived at `now`.
+    /// Applies an update received at `now`.
     pub fn apply(&mut self, update: &Update, now: Timestamp) {
         match update {
             Update::Committed { upto, changes, rows } => {
@@ -169,7 +169,7 @@ impl Model {
         }
     }
 
-    /// Remembers what of a change the rows alone do not tell; called before the rows are taken over.
+    /// Records what cannot be derived from the rows; called before the rows of the update are applied.
     fn note(&mut self, n: u64, change: &Change, at: Timestamp, now: Timestamp) {
         match change {
             Change::BlockEdited(revision) => {
@@ -184,14 +184,14 @@ impl Model {
                     self.changes.pop_front();
                 }
             }
-            // Its message is in the same commit: shown twice it would jump.
+            // The step's message is part of the same commit and replaces the live text.
             Change::StepFinished(step) => self.live.retain(|live| live.step != step.id),
             _ => {}
         }
     }
 
     fn put(&mut self, row: RowUpdate) {
-        // A row that was written anew can be read.
+        // A row that was written again is readable.
         if !self.faults.is_empty() {
             let (kind, key) = row.key();
             self.faults.retain(|fault| fault.kind != kind || fault.key != key);
@@ -237,11 +237,11 @@ impl Model {
 
     fn put_run(&mut self, run: Run) {
         let over = run.is_finished();
-        // What is over counts until the run that made it is; that one may have ended in the same commit.
+        // A finished run is kept until its parent finishes; the parent may have finished in the same commit.
         let counts = self.runs.iter().any(|known| run.parent.as_ref() == Some(&known.id));
         if over && run.kind.is_turn() {
             self.runs.retain(|known| known.id != run.id && known.parent.as_ref() != Some(&run.id));
-            // Workers are runs of a speech of it.
+            // Workers are children of one of the turn's speeches.
             let left: Vec<RunId> = self.runs.iter().map(|known| known.id.clone()).collect();
             let stays = |run: &Run| !run.is_finished() || run.parent.as_ref().is_some_and(|id| left.contains(id));
             self.runs.retain(stays);

@@ -1,4 +1,4 @@
-//! What drawing needs: how everything looks now, and text put on a buffer.
+//! Shared by all drawing code: theme, glyphs, time, and writing text to a buffer.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -8,32 +8,32 @@ use super::glyph::GlyphSet;
 use super::text::{Role, Row};
 use super::theme::Theme;
 
-/// How everything looks now.
+/// Parameters of drawing.
 #[derive(Debug, Clone)]
 pub struct Look {
-    /// Styles by role.
+    /// Maps roles to styles.
     pub theme: Theme,
-    /// Signs.
+    /// Glyph set.
     pub glyphs: &'static GlyphSet,
-    /// The terminal is at the other end of an SSH connection: ages to the minute, nothing moves.
+    /// Whether the terminal is connected over SSH: ages are shown to the minute, and nothing is animated.
     pub over_ssh: bool,
-    /// Whether things may move.
+    /// Whether animation is enabled.
     pub motion: bool,
-    /// The time.
+    /// Current time.
     pub now: Timestamp,
-    /// Where the person is, for times of day.
+    /// Time zone for times of day.
     pub zone: TimeZone,
 }
 
 impl Look {
-    /// A time of day, `HH:MM`.
+    /// Formats the local time of day as `HH:MM`.
     #[must_use]
     pub fn clock(&self, at: Timestamp) -> String {
         at.to_zoned(self.zone.clone()).strftime("%H:%M").to_string()
     }
 }
 
-/// Draws a row at `(x, y)`, cut at `width` cells, on a buffer.
+/// Writes a row at `(x, y)`, truncated to `width` cells. Does nothing outside the buffer.
 pub fn put_row(buffer: &mut Buffer, (x, y): (u16, u16), width: u16, row: &Row, theme: &Theme) {
     let area = buffer.area;
     if y < area.y || y >= area.bottom() || x >= area.right() {
@@ -50,7 +50,7 @@ pub fn put_row(buffer: &mut Buffer, (x, y): (u16, u16), width: u16, row: &Row, t
     }
 }
 
-/// Draws a piece of cleaned text at `(x, y)` in a role, cut at `width` cells, and returns the next free x.
+/// Writes sanitised text at `(x, y)`, truncated to `width` cells. Returns the x after the last written cell.
 pub fn put(buffer: &mut Buffer, (x, y): (u16, u16), width: u16, text: &str, role: Role, theme: &Theme) -> u16 {
     let area = buffer.area;
     if y < area.y || y >= area.bottom() || x >= area.right() {

@@ -1,9 +1,9 @@
-//! The event loop: the terminal and the engine in, frames out.
+//! The event loop: connects the terminal and the engine to the workbench.
 //!
-//! One task. It waits for, in this order: the terminal (signals, then input), answers of asked requests, the
-//! engine's updates, and one deadline. Nothing ticks: at rest it waits without a timer. A key is drawn in the
-//! next frame; what the engine does is drawn at most so often; while a frame is on its way to a slow terminal
-//! nothing is drawn, and then the newest state is.
+//! One task. It waits, in this priority, for the terminal (signals, then input), replies to requests, engine updates,
+//! and one deadline. There is no interval timer: an idle workbench does not wake up. A key press is drawn with the
+//! next frame; the frame rate of engine updates is limited. While a slow terminal still receives a frame, no new one
+//! is drawn; the next frame then shows the newest state.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,45 +26,48 @@ use crate::engine::Handle;
 use crate::engine::handle::Following;
 use crate::engine::wire::{Fault, Request, Update};
 
-/// Updates handled before the next look at the terminal.
+/// Maximum time spent on engine updates before the terminal is polled again.
 const BATCH: Duration = Duration::from_millis(2);
-/// Frames over SSH larger than this are followed by a question whether they have arrived.
+/// Size in bytes above which a frame sent over SSH is followed by a status request, answered on arrival.
 const LARGE: usize = 256;
-/// How long leaving waits for the answers that are still to come, so that no shell reads them.
+/// How long leaving waits for outstanding terminal replies, so that they do not reach the shell.
 const ANSWERS: Duration = Duration::from_millis(300);
-/// From the last change of what a session keeps to its being written.
+/// Delay between a change of the session and its write to disk.
 const SAVE_AFTER: Duration = Duration::from_secs(1);
 
-/// What the workbench is run with.
+/// Options of [`run`].
 pub struct Options {
-    /// The terminal's surroundings.
+    /// Environment of the terminal.
     pub environment: Environment,
-    /// How it looks.
+    /// Theme, glyphs and time zone.
     pub look: Look,
-    /// Whether the mouse is asked for.
+    /// Whether to enable mouse reporting.
     pub mouse: bool,
-    /// Where draft, focus and place are kept for the next start.
+    /// Path of the session file.
     pub session: PathBuf,
-    /// The configuration file that the model dialog writes.
+    /// Path of the configuration file, written by the model dialog.
     pub config: PathBuf,
-    /// The program that edits text, as the shell would run it.
+    /// Shell command of the external editor.
     pub editor: Option<String>,
-    /// The time of day.
+    /// Clock.
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
-/// Why the workbench could not run.
+/// Error of [`run`].
 #[derive(Debug, thiserror::Error)]
 pub enum TuiError {
-    /// The terminal.
+    /// The terminal failed.
     #[error(transparent)]
     Terminal(#[from] TermError),
-    /// The engine.
+    /// The engine failed.
     #[error(transparent)]
     Engine(#[from] Fault),
 }
 
-/// Runs the workbench until a person leaves it or the terminal goes away.
+/// Runs the workbench until the user quits or the terminal is closed.
+///
+/// # Errors
+/// Fails if the terminal cannot be opened or written to, or if the connection to the engine fails.
 pub async fn run(handle: Handle, options: Options) -> Result<Leave, TuiError> {
     let overview = handle.overview().await?;
     let following = handle.follow(overview.upto).await?;
@@ -97,7 +100,7 @@ pub async fn run(handle: Handle, options: Options) -> Result<Leave, TuiError> {
     ended
 }
 
-/// Asks one after the other, in a task that ends with the sender.
+/// Spawns a task that sends requests to the engine one at a time, in order. It ends when the sender is dropped.
 fn send_in_order(handle: Handle, answers: mpsc::UnboundedSender<Msg>) -> mpsc::UnboundedSender<(Ticket, Request)> {
     let (said, mut queue) = mpsc::unbounded_channel();
     tokio::spawn(async move {
@@ -109,7 +112,7 @@ fn send_in_order(handle: Handle, answers: mpsc::UnboundedSender<Msg>) -> mpsc::U
     said
 }
 
-/// The workbench with all it works with.
+/// State of the event loop.
 struct Bench {
     handle: Handle,
     options: Options,
@@ -118,14 +121,14 @@ struct Bench {
     app: App,
     pacer: Pacer,
     answers: mpsc::UnboundedSender<Msg>,
-    /// Messages on their way to the engine, in order.
+    /// Queue of user messages to the engine, sent in order.
     said: mpsc::UnboundedSender<(Ticket, Request)>,
-    /// The session as last written.
+    /// The session as last written to disk.
     saved: Session,
-    /// When a changed session is written.
+    /// Deadline for writing the changed session.
     save_at: Option<Instant>,
     leave: Option<Leave>,
-    /// Questions whether a frame has arrived that the terminal has not answered.
+    /// Status requests that the terminal has not answered yet.
     unanswered: u32,
 }
 
@@ -156,7 +159,7 @@ impl Bench {
         }
     }
 
-    /// Draws if there is something to draw, its time has come and the terminal has taken the frame before.
+    /// Draws a frame if one is due and the terminal has accepted the previous one.
     fn draw(&mut self) {
         let now = Instant::now();
         if !self.tty.ready_for_frame() || !self.pacer.due(now) {
@@ -167,7 +170,7 @@ impl Bench {
         let frame = self.screen.draw(|frame| view::view(app, frame));
         self.send(frame, now);
         self.pacer.drew(now);
-        // What the frame shows has to be read: the answers bring the next frame.
+        // The frame needs more data; the replies trigger the next frame.
         for effect in effects {
             if let Effect::Ask(ticket, request) = effect {
                 self.ask(ticket, request);
@@ -175,8 +178,8 @@ impl Bench {
         }
     }
 
-    /// Sends a frame; over SSH a large one asks the terminal to tell when it has it, so that a fast link is used
-    /// and a slow one never has more than a frame before it.
+    /// Sends a frame. Over SSH, a large frame ends with a status request: the reply shows that the frame has arrived,
+    /// so that a slow link never has more than one frame in flight.
     fn send(&mut self, mut frame: Vec<u8>, now: Instant) {
         if frame.is_empty() {
             return;
@@ -196,7 +199,7 @@ impl Bench {
         }
     }
 
-    /// Takes in the answers that are still on their way.
+    /// Reads the outstanding terminal replies.
     async fn take_answers(&mut self) {
         let answers = async {
             while self.unanswered > 0 {
@@ -211,14 +214,14 @@ impl Bench {
                 }
             }
         };
-        // A terminal that does not answer is left all the same.
+        // The terminal may never reply.
         let _ = tokio::time::timeout(ANSWERS, answers).await;
     }
 
-    /// The one deadline: a frame that is due, something that looks different by itself, a session to write.
+    /// Returns the next deadline: a frame, a timed change of the display, or a session write.
     fn due(&self) -> Option<Instant> {
         let frame = self.pacer.next().filter(|_| self.tty.ready_for_frame());
-        // A frame that is due anyway shows what a moment changes.
+        // A frame that is already scheduled includes timed changes.
         let wake = self.app.wake_at().filter(|_| self.pacer.next().is_none()).map(|at| {
             let wait = at.duration_since((self.options.now)());
             Instant::now() + Duration::try_from(wait).unwrap_or_default()
@@ -261,7 +264,7 @@ impl Bench {
                 self.screen.invalidate();
                 self.resized(size).await?;
             }
-            // The interface ends; what is committed stays, and what is due goes on where somebody works it off.
+            // Committed work is kept; due work continues in the next process that opens the store.
             TtyEvent::Hangup | TtyEvent::Terminate => self.leave = Some(Leave::Stop),
             TtyEvent::Drained => {}
         }
@@ -273,7 +276,7 @@ impl Bench {
         self.handle_msg(Msg::Resize(size)).await
     }
 
-    /// Handles this update and those that are ready behind it, for a bounded time.
+    /// Handles this update and those already queued behind it, for at most [`BATCH`].
     async fn updates(&mut self, first: Result<Update, Fault>, following: &mut Following) -> Result<(), TuiError> {
         let until = Instant::now() + BATCH;
         let mut update = first?;
@@ -325,23 +328,22 @@ impl Bench {
         Ok(())
     }
 
-    /// Asks in a task of its own, so that a slow answer holds up nothing. What is said goes in the order it
-    /// was said.
+    /// Sends a request in a separate task, so that a slow reply blocks nothing. User messages are sent in order.
     fn ask(&self, ticket: Ticket, request: Request) {
         if let Request::Send { .. } = request {
-            // The receiver ends with the program's runtime.
+            // The receiving task ends with the runtime only.
             let _ = self.said.send((ticket, request));
             return;
         }
         let (handle, answers) = (self.handle.clone(), self.answers.clone());
         tokio::spawn(async move {
             let reply = handle.ask(request).await;
-            // Nobody waits for the answer when the workbench has been left.
+            // Fails only after the workbench has ended.
             let _ = answers.send(Msg::Answered(ticket, reply));
         });
     }
 
-    /// Writes a provider into the configuration, and has the engine read it.
+    /// Writes a provider to the configuration and makes the engine reload it.
     fn connect(&self, ticket: Ticket, connect: Connect) {
         let (handle, answers, config) = (self.handle.clone(), self.answers.clone(), self.options.config.clone());
         tokio::spawn(async move {
@@ -349,7 +351,7 @@ impl Bench {
             let reply = match saved.await {
                 Ok(Ok(_)) => handle.ask(Request::Reconfigure).await,
                 Ok(Err(sentence)) => Err(Fault::new(sentence)),
-                Err(error) => Err(Fault::new(format!("the configuration was not written: {error}"))),
+                Err(error) => Err(Fault::new(format!("cannot write the configuration: {error}"))),
             };
             let _ = answers.send(Msg::Answered(ticket, reply));
         });
@@ -360,7 +362,7 @@ impl Bench {
             Ok(bytes) => {
                 self.tty.send(bytes.as_ref());
                 let route = if self.options.environment.in_tmux { "OSC 52 through tmux" } else { "OSC 52" };
-                Toast::plain(format!("{what} copied by {route}; no terminal confirms it"))
+                Toast::plain(format!("{what} sent to the clipboard by {route}; terminals do not confirm it"))
             }
             Err(too_large) => Toast::error(too_large.to_string()),
         };
@@ -368,16 +370,16 @@ impl Bench {
     }
 
     fn tell(&self, msg: Msg) {
-        // The receiver lives as long as the loop that calls this.
+        // The receiver lives as long as the event loop.
         let _ = self.answers.send(msg);
     }
 
-    /// Hands the terminal to the editor, with the text in a file only this user can read.
+    /// Runs the external editor in the terminal, on a temporary file that only this user can read.
     async fn edit(&mut self, owner: Owner, text: &str) -> Result<(), TuiError> {
         let edited = match &self.options.editor {
             None => Err("set VISUAL or EDITOR to the editor you want, then try again".to_owned()),
             Some(editor) => match Scratch::new(text) {
-                Err(error) => Err(format!("the text cannot be handed to {editor}: {error}")),
+                Err(error) => Err(format!("cannot write the text to a file for {editor}: {error}")),
                 Ok(file) => {
                     let left = self.tty.hand_over(async || file.open_in(editor).await).await?;
                     self.screen.invalidate();
@@ -396,14 +398,14 @@ impl Bench {
         let session = self.app.session();
         if session != self.saved {
             if let Err(error) = session.save(&self.options.session) {
-                tracing::warn!("the draft is not kept: {error}");
+                tracing::warn!("cannot save the session: {error}");
             }
             self.saved = session;
         }
     }
 }
 
-/// A file with a text being edited, in a directory of its own; both go when it is dropped.
+/// A temporary file for the external editor, in its own directory. Dropping it deletes both.
 struct Scratch {
     directory: PathBuf,
     file: PathBuf,
@@ -427,19 +429,19 @@ impl Scratch {
         shell.arg("-c").arg(format!("{editor} \"$1\"")).arg("sh").arg(&self.file);
         match shell.status().await {
             Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(format!("{editor} ended with {status}; the text is as it was")),
-            Err(error) => Err(format!("{editor} cannot be started: {error}")),
+            Ok(status) => Err(format!("{editor} exited with {status}; the text is unchanged")),
+            Err(error) => Err(format!("cannot start {editor}: {error}")),
         }
     }
 
     fn read(&self) -> Result<String, String> {
-        std::fs::read_to_string(&self.file).map_err(|error| format!("the edited text cannot be read: {error}"))
+        std::fs::read_to_string(&self.file).map_err(|error| format!("cannot read the edited text: {error}"))
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What is left in the temporary directory is the system's to clean.
+        // Anything left behind is in the system's temporary directory.
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 }

@@ -1,7 +1,7 @@
-//! The session: drafts, history, focus and place, kept in a file beside the store for the next start.
+//! The session file: draft, history, focus and scroll position, saved beside the store for the next start.
 //!
-//! It is the interface's own and no part of the store. It is written about a second after the last change, and
-//! when the workbench ends, however that comes about; a file that cannot be read is an empty session.
+//! It belongs to the workbench and is not part of the store. It is written about a second after a change and when
+//! the workbench ends. An unreadable file counts as an empty session.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -14,60 +14,60 @@ use super::pane::id::PaneId;
 use crate::domain::BlockId;
 use crate::engine::wire::Address;
 
-/// How many sent messages are kept.
+/// Maximum number of sent messages kept.
 pub const HISTORY: usize = 100;
 
-/// What one start hands to the next.
+/// State restored at the next start.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Session {
-    /// What stands in the composer.
+    /// Text of the composer.
     pub draft: String,
-    /// What was sent, oldest first, at most [`HISTORY`].
+    /// Sent messages, oldest first, at most [`HISTORY`].
     pub history: Vec<String>,
-    /// Whether a pane and not the composer has the focus.
+    /// True if a pane has the focus, false if the composer has it.
     pub in_panes: bool,
-    /// The pane that has the focus, or had it last.
+    /// The focused pane, or the last focused one.
     #[serde(deserialize_with = "known")]
     pub pane: Option<PaneId>,
-    /// The pane beside the conversation where there is room for one.
+    /// The pane shown beside the conversation in the two-column layout.
     #[serde(deserialize_with = "known")]
     pub side: Option<PaneId>,
-    /// The pane that is open below the blocks.
+    /// The open pane below the blocks.
     #[serde(deserialize_with = "known")]
     pub lower: Option<PaneId>,
-    /// Whether the pane has the whole body.
+    /// Whether the focused pane fills the body.
     pub zoom: bool,
-    /// Whose conversation is shown.
+    /// Owner of the shown conversation.
     pub address: Option<Address>,
-    /// The first message on the screen and its first row there; absent while the end is followed.
+    /// `seq` of the first visible message and its first visible row; `None` while the end is followed.
     pub anchor: Option<(u64, usize)>,
-    /// The `seq` up to which each conversation was seen.
+    /// The `seq` up to which each conversation was read, by conversation id.
     pub seen: BTreeMap<String, u64>,
-    /// The changes of a block that are not saved.
+    /// Unsaved changes of the block being edited.
     pub unsaved: Option<Unsaved>,
 }
 
-/// The pane of that name, or none: another build may have panes that this one has not.
+/// Deserialises a pane id. Unknown names become `None`: another version may have other panes.
 fn known<'de, D: Deserializer<'de>>(name: D) -> Result<Option<PaneId>, D::Error> {
     Ok(serde_json::from_value(serde_json::Value::deserialize(name)?).unwrap_or_default())
 }
 
-/// Changes of a block that are not saved.
+/// Unsaved changes of a block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unsaved {
-    /// Which block.
+    /// The edited block.
     pub block: BlockId,
-    /// The version they rest on.
+    /// The version the edit started from.
     pub version: u64,
-    /// The value at that version: what others changed since is told apart from it.
+    /// The value at that version, the base for merging.
     pub base: String,
-    /// What is written.
+    /// The edited text.
     pub text: String,
 }
 
 impl Session {
-    /// Where the session of a store is kept.
+    /// Returns the session path of a store: the store's path with `.session` appended.
     #[must_use]
     pub fn path(store: &Path) -> PathBuf {
         let mut name = store.as_os_str().to_owned();
@@ -75,14 +75,17 @@ impl Session {
         PathBuf::from(name)
     }
 
-    /// What the last start left, or nothing.
+    /// Reads a session; returns an empty one if the file is missing or invalid.
     #[must_use]
     pub fn load(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).unwrap_or_default();
         serde_json::from_str(&text).unwrap_or_default()
     }
 
-    /// Writes it whole or not at all, for this user only.
+    /// Writes the session atomically, readable by this user only.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be written or renamed.
     pub fn save(&self, path: &Path) -> std::io::Result<()> {
         let mut fresh = path.as_os_str().to_owned();
         fresh.push(".new");

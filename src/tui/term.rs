@@ -1,17 +1,17 @@
-//! The terminal: bytes in, bytes out, and nothing else of the program.
+//! The terminal layer: input and output bytes, independent of the rest of the program.
 //!
-//! Owns everything that knows escape sequences. What is above it speaks in cells, events and deadlines.
+//! Contains all code that handles escape sequences. Its users deal in cells, events and deadlines.
 //!
 //! - [`backend`] turns ratatui's cell changes into the bytes of one frame.
-//! - [`screen`] is one drawn surface over that backend; a process may hold several.
-//! - [`sequence`] is the rest of what is ever sent: entering, leaving, the bell, the clipboard.
-//! - [`input`] cuts the bytes that arrive into keys, pastes, mouse and focus events, and replies.
+//! - [`screen`] is one drawing surface over that backend; a process may hold several.
+//! - [`sequence`] holds all other output sequences: entering, leaving, bell, clipboard, status request.
+//! - [`input`] parses input bytes into keys, pastes, mouse and focus events, and replies.
 //! - [`pacer`] decides when the next frame is due.
 //! - [`tty`] is the real terminal: raw mode, signals, reading, writing, restoring.
 //!
-//! Invariants: no capability is ever asked of the terminal, so no reply can be mistaken for typing; the
-//! terminal's size is told, never asked while drawing; nothing here keeps an interval timer; whatever ends
-//! the program, the terminal is left as it was found.
+//! Invariants: terminal capabilities are never queried; the only request sent is the status request `ESC[5n`, whose
+//! reply cannot be mistaken for a key. The terminal's size is passed in, never queried while drawing. There is no
+//! interval timer. The terminal is restored however the program ends.
 
 pub mod backend;
 pub mod input;
@@ -22,25 +22,25 @@ pub mod tty;
 
 use std::time::Duration;
 
-/// What may be used of a terminal.
+/// Features of a terminal that may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caps {
-    /// Wrap each frame as a synchronised update (mode 2026).
+    /// Send each frame as a synchronised update (mode 2026).
     pub sync: bool,
-    /// Send colours. Without them bold, dim, italic, underline and reverse remain.
+    /// Send colours. Bold, dim, italic, underline and reverse are sent regardless.
     pub color: bool,
 }
 
-/// What the environment says about the terminal, read once and passed in as data.
+/// Properties of the terminal, read once from environment variables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment {
-    /// The terminal is at the other end of an SSH connection: calmer rates, longer waits, no mouse.
+    /// Connected over SSH: lower frame rates, longer escape timeout, no mouse.
     pub over_ssh: bool,
-    /// The terminal is a tmux pane.
+    /// Running inside tmux.
     pub in_tmux: bool,
-    /// The user asked for no colours.
+    /// Colours are disabled by the user.
     pub no_color: bool,
-    /// The terminal's type (`TERM`), when stated.
+    /// Terminal type (`TERM`), if set.
     pub term: Option<String>,
 }
 
@@ -56,20 +56,23 @@ impl Environment {
         }
     }
 
-    /// How long a lone ESC may wait for the rest of its sequence before it is the Esc key.
+    /// Returns the time after which a lone ESC byte counts as the Esc key.
     #[must_use]
     pub fn escape_wait(&self) -> Duration {
         Duration::from_millis(if self.over_ssh { 150 } else { 40 })
     }
 
-    /// What a [`screen::Screen`] may use of this terminal. Synchronised output is always used: a terminal
-    /// that does not know it ignores it.
+    /// Returns the features a [`screen::Screen`] may use. Synchronised output is always enabled, because terminals
+    /// without it ignore it.
     #[must_use]
     pub fn caps(&self) -> Caps {
         Caps { sync: true, color: !self.no_color }
     }
 
-    /// Whether full-screen drawing can work here at all.
+    /// Checks that the terminal supports full-screen drawing.
+    ///
+    /// # Errors
+    /// Returns [`TermError::Dumb`] for `TERM=dumb`.
     pub fn check(&self) -> Result<(), TermError> {
         match self.term.as_deref() {
             Some("dumb") => Err(TermError::Dumb),
@@ -90,15 +93,15 @@ pub enum TermError {
     /// A call on the terminal failed.
     #[error("{doing}: {source}")]
     Io {
-        /// What was being done, beginning with a verb.
+        /// The failed operation, as a verb phrase.
         doing: &'static str,
-        /// What the system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
 }
 
 impl TermError {
-    /// For `map_err` at a call on the terminal.
+    /// Returns a closure for `map_err` that wraps an I/O error of the operation `doing`.
     pub(crate) fn io<E: Into<std::io::Error>>(doing: &'static str) -> impl FnOnce(E) -> Self {
         move |source| Self::Io { doing, source: source.into() }
     }

@@ -1,8 +1,8 @@
-//! Roles and the styles a theme gives them. The only file that names an RGB colour.
+//! Themes: a style for every role. Only this module handles RGB colours.
 //!
-//! A theme is a TOML file of roles, never of widgets. Three are compiled in: `terminal`, which uses the
-//! terminal's own 16 colours and paints no background, `dark` and `light`. A user's file names what it
-//! `inherits` (`terminal` when it says nothing) and only what differs.
+//! A theme is a TOML file with styles for roles, not for widgets. Three are built in: `terminal`, which uses the
+//! terminal's own 16 colours and no background, `dark` and `light`. A user's file names the theme it `inherits`
+//! (default `terminal`) and the roles that differ.
 
 mod depth;
 mod file;
@@ -16,43 +16,43 @@ use ratatui::text::{Line, Span as Painted};
 pub use crate::tui::text::{Role, SPEAKERS};
 use crate::tui::text::{Row, Span};
 
-/// A style for every role.
+/// A set of styles, one per role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Theme {
-    /// The name it was asked for by.
+    /// Name under which the theme was loaded.
     pub name: String,
-    /// What the screen is filled with; [`Color::Reset`] leaves the terminal's own.
+    /// Background colour of the screen; [`Color::Reset`] keeps the terminal's own.
     pub background: Color,
     styles: Vec<Style>,
 }
 
 impl Theme {
-    /// The style of a role.
+    /// Returns the style of a role.
     #[must_use]
     pub fn style(&self, role: Role) -> Style {
         self.styles.get(role.slot()).copied().unwrap_or_default()
     }
 
-    /// What the whole screen is filled with before anything is drawn.
+    /// Returns the style the whole screen is filled with before drawing.
     #[must_use]
     pub fn base(&self) -> Style {
         self.style(Role::Text).bg(self.background)
     }
 
-    /// A span as ratatui draws it.
+    /// Converts a span to a ratatui span.
     #[must_use]
     pub fn paint<'a>(&self, span: &'a Span) -> Painted<'a> {
         Painted::styled(span.text.as_str(), self.style(span.role).add_modifier(span.modifier))
     }
 
-    /// A row as ratatui draws it.
+    /// Converts a row to a ratatui line.
     #[must_use]
     pub fn line<'a>(&self, row: &'a Row) -> Line<'a> {
         Line::from(row.spans.iter().map(|span| self.paint(span)).collect::<Vec<_>>())
     }
 
-    /// The same theme without colours, for `NO_COLOR`: weight, slant and reversal stay, and a role told by
-    /// a background alone is reversed.
+    /// Returns the theme without colours, for `NO_COLOR`. Modifiers are kept; a role with a background colour is
+    /// reversed instead.
     #[must_use]
     pub fn monochrome(&self) -> Self {
         let plain = |style: &Style| {

@@ -1,4 +1,4 @@
-//! What the workbench does itself: commands that are no pane's, and what panes, dialogs and composer ask of it.
+//! Commands handled by the workbench itself, and the actions queued by panes, dialogs and the composer.
 
 use super::{App, TOAST};
 use crate::domain::{AgentId, ConversationId, ConversationOwner};
@@ -12,7 +12,7 @@ use crate::tui::pane::PaneId;
 use crate::tui::text::clean::clean_line;
 
 impl App {
-    /// Does a command, wherever it came from.
+    /// Performs a command, or passes it to the dialog, composer or pane that handles it.
     pub(super) fn command(&mut self, command: Command) {
         match command {
             Command::Interrupt => self.interrupt(),
@@ -42,7 +42,7 @@ impl App {
         }
     }
 
-    /// Completes the name behind an `@` in the composer; false where there is none to complete.
+    /// Completes the name after an `@` in the composer. Returns false if there is nothing to complete.
     fn complete_name(&mut self) -> bool {
         let Some(group) = self.model.shown_group() else { return false };
         let answering = group.members.iter().chain(&group.manager_agent);
@@ -58,7 +58,7 @@ impl App {
         }
     }
 
-    /// Opens the dialog of a command that applies anywhere.
+    /// Opens the palette, the help or the model dialog.
     fn open(&mut self, command: Command) {
         self.dialogs.push(match command {
             Command::Palette => Box::new(Commands::palette(self.context())),
@@ -78,7 +78,8 @@ impl App {
         }
     }
 
-    /// Ctrl-C: cancels what is being answered here, else asks to quit; a second time, quits.
+    /// Ctrl-C: cancels the running or queued turns of the shown conversation; without any, asks to quit. Quits if
+    /// that question is already open.
     fn interrupt(&mut self) {
         let running = self.model.shown_conversation().filter(|conversation| {
             self.model.running_turn(&conversation.id).is_some() || self.model.queued(&conversation.id).next().is_some()
@@ -96,13 +97,13 @@ impl App {
         let due = at_work + self.model.runs.len();
         let work = match due {
             0 => "",
-            _ if at_work == 0 && self.model.needs_you(None) > 0 => " What is not finished waits for your yes or no.",
-            _ => " Work is not finished.",
+            _ if at_work == 0 && self.model.needs_you(None) > 0 => " Unfinished work waits for your approval.",
+            _ => " There is unfinished work.",
         };
         let panes = PaneId::ALL.into_iter().filter_map(|id| self.panes.get(id).unsaved_note(&self.model));
         let dialogs = self.dialogs.iter().filter_map(|dialog| dialog.unsaved_note()).map(ToOwned::to_owned);
         let question: Vec<String> = std::iter::once(format!("Quit?{work}")).chain(panes).chain(dialogs).collect();
-        let plain = if due > 0 { "quit; what is due waits for the next start" } else { "quit" };
+        let plain = if due > 0 { "quit; unfinished work waits for the next start" } else { "quit" };
         let mut choices = vec![Choice::new('q', plain, quit(Leave::Stop))];
         if due > 0 {
             choices.push(Choice::new('w', "quit, and keep working without a screen", quit(Leave::KeepWorking)));
@@ -111,8 +112,7 @@ impl App {
         self.dialogs.push(Box::new(Confirm::new(question.join(" "), choices)));
     }
 
-    /// Does what panes, dialogs and composer asked for, until nothing is left to do, and returns the effects
-    /// among it, in order.
+    /// Performs the queued actions until the queue is empty. Returns their effects, in order.
     pub(super) fn settle(&mut self) -> Vec<Effect> {
         let mut effects = Vec::new();
         while let Some(act) = self.mailbox.take() {
@@ -145,7 +145,8 @@ impl App {
             }
             Act::Block(act) => self.panes.blocks.told(&act),
             Act::Decide(decision) if self.panes.inbox.is_decided(&decision.call) => {
-                self.mailbox.push(Act::Toast(Toast::error("this is decided already and being committed")));
+                self.mailbox
+                    .push(Act::Toast(Toast::error("this call is already decided; the decision is being saved")));
             }
             Act::Decide(decision) => {
                 let serial = self.mailbox.ask(Owner::Pane(PaneId::Inbox), decision.request());

@@ -1,4 +1,4 @@
-//! The title line, the status line and the lines between panes.
+//! Draws the title line, the status line, the pane tabs and the lines between panes.
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -16,11 +16,11 @@ use crate::tui::text::width::{pad_left, truncate, width};
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
 
-/// From this width on the title has the program's name and the whole notice about the model.
+/// Minimum width, in cells, for the program name in the title line.
 const WIDE: u16 = 100;
-/// Cells between two groups of facts.
+/// Separator between two groups of facts.
 const GAP: &str = "   ";
-/// Cells of the title that are left to who is spoken with.
+/// Cells of the title line reserved for the group or agent.
 const PLACE: usize = 24;
 
 /// Draws the lines between title, panes and composer.
@@ -47,7 +47,7 @@ pub fn lines(app: &App, buffer: &mut Buffer, layout: &Layout) {
     }
 }
 
-/// Draws the title: the group, its turn and what it cost; at the right the model, or what hidden panes have.
+/// Draws the title line: group, turn and tokens on the left; on the right the model, or the hidden panes.
 pub fn title_line(app: &App, frame: &mut Frame<'_>, layout: &Layout) {
     let area = layout.title;
     let right = if layout.columns.len() == 2 { model_notice(app, true) } else { hidden_panes(app, layout) };
@@ -61,7 +61,7 @@ pub fn title_line(app: &App, frame: &mut Frame<'_>, layout: &Layout) {
     ends(app, frame, area, &left, &right);
 }
 
-/// Draws a row at the left and one at the right; the left one is cut where they would meet.
+/// Draws one row left-aligned and one right-aligned; the left one is truncated where they would overlap.
 fn ends(app: &App, frame: &mut Frame<'_>, area: Rect, left: &Row, right: &Row) {
     let theme = &app.look.theme;
     let wide = right.width() as u16;
@@ -71,7 +71,7 @@ fn ends(app: &App, frame: &mut Frame<'_>, area: Rect, left: &Row, right: &Row) {
     put_row(frame.buffer_mut(), (at.max(area.x + 1), area.y), wide, right, theme);
 }
 
-/// Who is spoken with, and as many facts as there is room for.
+/// Appends the shown group or agent, and as many facts as fit into `room` cells.
 fn push_place(app: &App, room: usize, row: &mut Row) {
     let (glyphs, model) = (app.look.glyphs, &app.model);
     let mut facts = Vec::new();
@@ -98,7 +98,7 @@ fn push_place(app: &App, room: usize, row: &mut Row) {
         }
     }
     let wide = |facts: &[String]| facts.iter().map(|fact| width(fact) + 3).sum::<usize>();
-    // The pattern does not change; what the turn costs does.
+    // The pattern is constant and is dropped first; turn and tokens change.
     if facts.len() > 1 && row.width() + wide(&facts) > room {
         facts.remove(0);
     }
@@ -111,7 +111,7 @@ fn push_place(app: &App, room: usize, row: &mut Row) {
     }
 }
 
-/// A count in at most five cells, right-aligned: `  840`, `1.2 k`, ` 34 k`, `1.2 M`.
+/// Formats a count right-aligned in five cells: `  840`, `1.2 k`, ` 34 k`, `1.2 M`.
 #[must_use]
 pub fn count(number: u64) -> String {
     let scaled = |unit: u64, sign: char| {
@@ -129,7 +129,7 @@ pub fn count(number: u64) -> String {
     pad_left(&text, 5)
 }
 
-/// Which model answers; for the built-in ones that they are no language model.
+/// Names the model in use; for a built-in model, states that it is not a language model.
 fn model_notice(app: &App, whole: bool) -> Row {
     let model = &app.model;
     let group = model.shown_group();
@@ -158,8 +158,7 @@ fn model_notice(app: &App, whole: bool) -> Row {
     row
 }
 
-/// The panes that are not shown, each with what it has to tell; where there is no room for all, those that have
-/// something to tell.
+/// Lists the hidden panes with their badges; where there is not enough room, only those with a badge.
 fn hidden_panes(app: &App, layout: &Layout) -> Row {
     let hidden = || PaneId::ALL.into_iter().filter(|id| layout.pane(*id).is_none());
     let badge = |id: PaneId| app.panes.get(id).badge(&app.look, &app.model);
@@ -185,8 +184,8 @@ fn hidden_panes(app: &App, layout: &Layout) -> Row {
     fits.unwrap_or_else(|| all(false, false, Row::default()))
 }
 
-/// Draws the titles of the panes that share a place, each with what it has to tell; the one that is open stands
-/// out, and has its note where there is room.
+/// Draws the tabs of the panes that share an area, each with its badge. The open one is highlighted and shows its
+/// note if there is room.
 pub fn tabs(app: &App, buffer: &mut Buffer, tabs: &[(PaneId, Rect)], place: Rect, focused: bool) {
     let theme = &app.look.theme;
     for (id, tab) in tabs {
@@ -213,8 +212,7 @@ pub fn tabs(app: &App, buffer: &mut Buffer, tabs: &[(PaneId, Rect)], place: Rect
     }
 }
 
-/// Draws the status line: a toast, else what can be done here; at the right who answers and what needs the
-/// person.
+/// Draws the status line: the toast, else key hints; on the right the answering agents and what needs the user.
 pub fn status_line(app: &App, frame: &mut Frame<'_>, layout: &Layout) {
     let area = layout.status;
     let right = doing(app);
@@ -227,7 +225,7 @@ pub fn status_line(app: &App, frame: &mut Frame<'_>, layout: &Layout) {
                 Tone::Plain => (app.look.glyphs.done, Role::Text),
             };
             left.push(Span::new(format!("{sign} {}", clean_line(&toast.text)), role));
-            // What went wrong is worth more than who answers.
+            // The toast takes precedence over the right side.
             let alone = Row::default();
             let fits = left.width() <= room;
             return ends(app, frame, area, &left, if fits { &right } else { &alone });
@@ -252,7 +250,7 @@ fn hints(app: &App, room: usize, row: &mut Row) {
     }
 }
 
-/// The commands worth a hint in a context, the most useful first.
+/// Returns the commands hinted in a context, the most useful first.
 fn hinted(context: When) -> &'static [Command] {
     use Command as C;
 

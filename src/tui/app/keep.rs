@@ -1,4 +1,4 @@
-//! What one start of the workbench hands to the next.
+//! Saving and restoring the state that survives a restart of the workbench.
 
 use super::App;
 use crate::engine::wire::Address;
@@ -7,7 +7,7 @@ use crate::tui::pane::conversation::{Anchor, Place};
 use crate::tui::session::Session;
 
 impl App {
-    /// The draft and the place, as the next start finds them.
+    /// Returns the state to restore at the next start.
     #[must_use]
     pub fn session(&self) -> Session {
         Session {
@@ -28,11 +28,11 @@ impl App {
         }
     }
 
-    /// Goes back to where the last start was left, as far as it still exists.
+    /// Restores a saved session; ignores groups, agents and blocks that no longer exist.
     pub fn restore(&mut self, session: Session) {
         self.composer.set_text(&session.draft);
         self.composer.set_history(session.history);
-        // What came since the last start is new; a conversation that start did not know is not.
+        // Messages since the last start are unread. A conversation unknown to that start counts as read.
         for (conversation, seen) in &mut self.model.seen {
             *seen = session.seen.get(conversation).map_or(*seen, |known| *known.min(seen));
         }

@@ -1,4 +1,4 @@
-//! The panes of a workbench, each by its type and all by their ids.
+//! The panes of a workbench, accessible by type and by id.
 
 use crate::tui::pane::Pane;
 use crate::tui::pane::id::{PaneId, panes};
@@ -12,7 +12,7 @@ macro_rules! define_panes {
         }
 
         impl Panes {
-            /// One of them.
+            /// Returns the pane with this id.
             #[must_use]
             pub fn get(&self, id: PaneId) -> &dyn Pane {
                 match id {
@@ -20,7 +20,7 @@ macro_rules! define_panes {
                 }
             }
 
-            /// One of them, to change.
+            /// Returns the pane with this id, mutably.
             pub fn get_mut(&mut self, id: PaneId) -> &mut dyn Pane {
                 match id {
                     $($(#[cfg($cfg)])? PaneId::$id => &mut self.$file,)*

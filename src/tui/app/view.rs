@@ -1,4 +1,4 @@
-//! Draws the workbench: title, lines, panes, composer, status, dialogs. Computes nothing that can be kept.
+//! Draws the workbench: title, lines, panes, composer, status and dialogs, as laid out by [`App::prepare`].
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -9,13 +9,13 @@ use crate::tui::pane::{PaneId, put, put_row};
 use crate::tui::text::Row;
 use crate::tui::theme::Role;
 
-/// Draws one frame of what [`App::prepare`] has laid out.
+/// Draws one frame; requires a preceding [`App::prepare`].
 pub fn view(app: &App, frame: &mut Frame<'_>) {
     let screen = frame.area();
     let theme = &app.look.theme;
     frame.buffer_mut().set_style(screen, theme.base());
     let Some(layout) = app.layout() else {
-        let notice = "Nightdesk needs 40x10 cells";
+        let notice = "Nightdesk needs at least 40x10 cells";
         put(frame.buffer_mut(), (screen.x, screen.y), screen.width, notice, Role::Warning, theme);
         return;
     };

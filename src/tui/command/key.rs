@@ -1,24 +1,24 @@
-//! A key as the table names it.
+//! Key chords as the command table names them.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-/// A key with its modifiers. A character carries its shift in itself.
+/// A key chord. Shift is implied by the character (`G`, not `Shift-g`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
-    /// Which.
+    /// Key without modifiers.
     pub code: KeyCode,
-    /// With what held.
+    /// Modifiers, without Shift for characters.
     pub modifiers: KeyModifiers,
 }
 
 impl Key {
-    /// A key that is no character.
+    /// A key without modifiers.
     #[must_use]
     pub const fn code(code: KeyCode) -> Self {
         Self { code, modifiers: KeyModifiers::NONE }
     }
 
-    /// A character.
+    /// A character without modifiers.
     #[must_use]
     pub const fn char(char: char) -> Self {
         Self::code(KeyCode::Char(char))
@@ -42,7 +42,7 @@ impl Key {
         Self::code(KeyCode::F(number))
     }
 
-    /// Whether this key was pressed.
+    /// Whether `event` is this chord.
     #[must_use]
     pub fn is(&self, event: &KeyEvent) -> bool {
         let modifiers = match event.code {

@@ -1,4 +1,4 @@
-//! Adds a member to a group: an agent there is, or a new one, whose form then opens.
+//! Dialog that adds a member to a group: an existing agent, or a new one, for which a form opens.
 
 use crossterm::event::KeyEvent;
 use ratatui::Frame;
@@ -17,24 +17,27 @@ use crate::tui::text::clean::clean_line;
 
 use pick::{Picked, Picker};
 
-/// The dialog.
+/// The dialog's state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AddMember {
     group: GroupId,
     picker: Picker,
-    /// The request that is under way, and the name in it.
+    /// Serial of the pending request, and the name it adds.
     asked: Option<(u64, String)>,
     fault: Option<String>,
 }
 
 impl AddMember {
-    /// A dialog for this group, or a sentence why it takes no members.
+    /// Creates the dialog for a group.
+    ///
+    /// # Errors
+    /// Returns an error text if the group does not exist or its manager type has no members.
     pub fn new(model: &Model, id: &GroupId) -> Result<Self, String> {
-        let group = model.group(id).ok_or("this group is gone")?;
+        let group = model.group(id).ok_or("this group no longer exists")?;
         let name = clean_line(&group.name);
         if !group.manager_type.has_members() {
             let title = group.manager_type.title();
-            return Err(format!("{name} is {title} and has no members; e edits who works in the background"));
+            return Err(format!("{name} is {title} and has no members; e edits its background agents"));
         }
         let taken: Vec<String> = group
             .agents()
@@ -49,7 +52,7 @@ impl AddMember {
 
     fn add(&mut self, name: String, cx: &mut Cx<'_>) {
         if !self.picker.knows(&name) && !name.contains('/') {
-            // Somebody new joins as soon as it is made.
+            // A new agent becomes a member when it is created.
             cx.act(Act::Close);
             if let Some(form) = Form::new_agent(cx.model, &self.group, &name) {
                 cx.open(form);

@@ -1,4 +1,4 @@
-//! A call that waits for the person, opened: exactly what would run, and where it belongs.
+//! Dialog with the details of a call that awaits approval: the exact call and its context.
 
 use std::fmt::Write as _;
 
@@ -17,7 +17,7 @@ use crate::tui::text::Row;
 use crate::tui::text::clean::clean_line;
 use crate::tui::theme::Role;
 
-/// The dialog.
+/// The dialog's state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OpenCall {
     call: CallKey,
@@ -27,7 +27,7 @@ pub struct OpenCall {
 }
 
 impl OpenCall {
-    /// A call.
+    /// Creates the dialog for a call.
     #[must_use]
     pub fn new(call: CallKey) -> Self {
         Self { call, rows: Vec::new(), top: 0, height: 0 }
@@ -38,7 +38,8 @@ impl OpenCall {
     }
 }
 
-/// Where scrolling by a command leads in `rows` rows, `height` of them shown; `None` for other commands.
+/// Returns the new first visible row after a scroll command, for `rows` rows of which `height` are visible; `None`
+/// for other commands.
 #[must_use]
 pub fn scrolled(command: Command, top: usize, rows: usize, height: usize) -> Option<usize> {
     let most = rows.saturating_sub(height);
@@ -76,7 +77,7 @@ impl Modal for OpenCall {
                     cx.act(Act::Focus(PaneId::Conversation));
                 }
             }
-            // It closes once the decision is committed.
+            // The dialog closes once the decision is committed.
             _ => cx.acts(decide(command, call, cx.model)),
         }
     }
@@ -104,7 +105,7 @@ impl Modal for OpenCall {
             put_row(frame.buffer_mut(), (inside.x + 1, y), room, row, &look.theme);
         }
         let whole = "a approve   A for this run   d deny   Enter conversation   Esc leave";
-        // In a narrow dialog what help tells too gives way: half a word tells nothing.
+        // A narrow dialog omits the key that the help lists too, instead of truncating a word.
         let fits = whole.len() <= usize::from(room);
         let mut can = if fits { whole } else { "a approve   A for this run   d deny   Esc leave" }.to_owned();
         let more = self.rows.len().saturating_sub(self.top + self.height);

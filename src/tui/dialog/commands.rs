@@ -1,5 +1,5 @@
-//! The table of commands to look things up in: as help, what can be done here; as palette, all there is.
-//! Both search as one types and run what is chosen.
+//! Help and command palette. The help lists the commands of the current context, the palette all commands. Both
+//! filter as the user types and run the chosen command.
 
 use std::cmp::Reverse;
 
@@ -20,10 +20,10 @@ use crate::tui::text::Span;
 use crate::tui::text::width::{fit, pad};
 use crate::tui::theme::Role;
 
-/// The cells of the column of keys, and of that of names.
+/// Widths of the key column and the name column, in cells.
 const COLUMNS: (usize, usize) = (16, 18);
 
-/// The dialog.
+/// The dialog's state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Commands {
     context: When,
@@ -32,7 +32,7 @@ pub struct Commands {
     selected: usize,
 }
 
-/// A line of it: what is done, and the pane that must have the focus for it.
+/// A listed command, and the pane that must be focused to run it.
 #[derive(Clone, Copy)]
 struct Line {
     entry: &'static Entry,
@@ -40,13 +40,13 @@ struct Line {
 }
 
 impl Commands {
-    /// What can be done in a context, explained.
+    /// Creates the help for a context.
     #[must_use]
     pub fn help(context: When) -> Self {
         Self { context, help: true, typed: Field::line(""), selected: 0 }
     }
 
-    /// All there is; what applies in the context first, then what applies in panes.
+    /// Creates the palette: the commands of the context first, then those of the panes.
     #[must_use]
     pub fn palette(context: When) -> Self {
         Self { help: false, ..Self::help(context) }
@@ -55,7 +55,7 @@ impl Commands {
     fn lines(&self) -> Vec<Line> {
         let here = COMMANDS.iter().filter(|entry| entry.when.has(self.context)).map(|entry| Line { entry, pane: None });
         let mut lines: Vec<Line> = here.collect();
-        // In a dialog nothing behind it can be reached.
+        // Panes behind a dialog cannot be reached.
         if !self.help && When::OUTSIDE.has(self.context) {
             for (pane, when) in PaneId::ALL.into_iter().map(|pane| (pane, When::pane(pane))) {
                 let new = |entry: &&Entry| !lines.iter().any(|line| line.entry.command == entry.command);
@@ -78,7 +78,7 @@ impl Commands {
     }
 }
 
-/// The lines that match, best first.
+/// Returns the matching lines, best match first.
 fn ranked(lines: Vec<Line>, typed: &str) -> Vec<Line> {
     let pattern = Pattern::parse(typed, CaseMatching::Ignore, Normalization::Smart);
     let mut matcher = Matcher::new(Config::DEFAULT);
@@ -153,13 +153,13 @@ impl Modal for Commands {
             }
         }
         if lines.is_empty() {
-            put(buffer, (x, inside.y + 2), inside.width, "Nothing is called that.", Role::Dim, theme);
+            put(buffer, (x, inside.y + 2), inside.width, "No command matches.", Role::Dim, theme);
         }
         let more = lines.len().saturating_sub(skip + rows);
         let hint = if more > 0 {
-            format!("Enter do it   Esc leave   {more} more {}", look.glyphs.down)
+            format!("Enter run   Esc leave   {more} more {}", look.glyphs.down)
         } else {
-            "Enter do it   Esc leave".to_owned()
+            "Enter run   Esc leave".to_owned()
         };
         put(buffer, (x, inside.bottom().saturating_sub(1)), inside.width, &hint, Role::Dim, theme);
     }

@@ -1,4 +1,4 @@
-//! A question with a few answers, each chosen by its letter.
+//! Dialog with a question and a few choices, each selected by its letter.
 
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::Frame;
@@ -14,30 +14,30 @@ use crate::tui::text::width::width;
 use crate::tui::text::wrap::{Shape, wrap};
 use crate::tui::theme::Role;
 
-/// A question. Esc always means: nothing.
+/// A question with choices. Esc closes the dialog without effect.
 #[derive(Debug)]
 pub struct Confirm {
-    /// What is asked.
+    /// Question text.
     pub question: String,
-    /// The answers; the first is chosen at the start.
+    /// Choices; the first is selected initially.
     pub choices: Vec<Choice>,
-    /// The chosen answer.
+    /// Index of the selected choice.
     pub selected: usize,
 }
 
-/// An answer.
+/// A choice.
 #[derive(Debug)]
 pub struct Choice {
-    /// Its letter.
+    /// Letter that selects it.
     pub key: char,
-    /// Its words.
+    /// Label.
     pub text: String,
-    /// What it does, after the dialog is closed.
+    /// Actions performed after the dialog has closed.
     pub acts: Vec<Act>,
 }
 
 impl Confirm {
-    /// A question.
+    /// Creates the dialog.
     #[must_use]
     pub fn new(question: impl Into<String>, choices: Vec<Choice>) -> Self {
         Self { question: question.into(), choices, selected: 0 }
@@ -52,7 +52,7 @@ impl Confirm {
 }
 
 impl Choice {
-    /// An answer.
+    /// Creates a choice.
     #[must_use]
     pub fn new(key: char, text: impl Into<String>, acts: Vec<Act>) -> Self {
         Self { key, text: text.into(), acts }
@@ -89,7 +89,7 @@ impl Modal for Confirm {
         let wide = (longest.max(lines) + 4).min(usize::from(screen.width));
         let shape = Shape::plain(wide.saturating_sub(4).max(1));
         let mut question = wrap(&[Span::new(self.question.as_str(), Role::Text)], &shape);
-        // The answers are seen whatever is asked.
+        // A long question is truncated, so that the choices stay visible.
         let room = usize::from(screen.height).saturating_sub(self.choices.len() + 3).max(1);
         if question.len() > room {
             let more = question.len() + 1 - room;

@@ -1,4 +1,4 @@
-//! Refuses a call that waits for the person, with a reason the agent is told.
+//! Dialog that denies a call, with an optional reason passed to the agent.
 
 use crossterm::event::KeyEvent;
 use ratatui::Frame;
@@ -16,20 +16,20 @@ use crate::tui::pane::{Look, put};
 use crate::tui::text::clean::clean_line;
 use crate::tui::theme::Role;
 
-/// The cells of the dialog.
+/// Size of the dialog in cells.
 const SIZE: (u16, u16) = (64, 7);
 
-/// The dialog.
+/// The dialog's state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Deny {
     call: CallKey,
-    /// Who, and what they want to call.
+    /// Title: the tool and the agent.
     title: String,
     reason: Field,
 }
 
 impl Deny {
-    /// A dialog for this call, with a reason typed before.
+    /// Creates the dialog for a call, with an initial reason.
     #[must_use]
     pub fn new(call: &PendingCall, model: &Model, reason: &str) -> Self {
         let title = format!("Deny {} to {}", clean_line(&call.name), caller(call, model));
@@ -37,7 +37,7 @@ impl Deny {
     }
 }
 
-/// What deciding on a call by a command leads to: at once, or after a reason is typed.
+/// Returns the action of an approve or deny command; `None` for other commands. Denying opens the dialog first.
 #[must_use]
 pub fn decide(command: Command, call: &PendingCall, model: &Model) -> Option<Act> {
     let yes =
@@ -80,7 +80,7 @@ impl Modal for Deny {
         let inside = frame_box(frame, screen, SIZE, &self.title, look);
         let (x, room) = (inside.x + 1, inside.width.saturating_sub(2));
         let buffer = frame.buffer_mut();
-        put(buffer, (x, inside.y), room, "Why? The agent is told; it may stay empty.", Role::Dim, &look.theme);
+        put(buffer, (x, inside.y), room, "Reason for the agent (optional):", Role::Dim, &look.theme);
         let end = put(buffer, (x, inside.y + 2), room, &format!("{} ", look.glyphs.prompt), Role::Focus, &look.theme);
         let line = Rect { x: end, y: inside.y + 2, width: (x + room).saturating_sub(end), height: 1 };
         self.reason.draw(frame, line, look, true, false);

@@ -1,11 +1,10 @@
-//! A form: makes or changes a group or an agent.
+//! Form that creates or edits a group or an agent.
 //!
-//! It sends what a person said and nothing else: of something new all that was filled in, of something there is
-//! only what was changed. What the engine refuses is shown at the field it speaks of, and all that was typed
-//! stays. Leaving with changes asks.
+//! For a new object it sends all filled-in fields, for an existing one only the changed fields. An error from the
+//! engine is shown at the field it concerns, and the input is kept. Leaving with changes asks for confirmation.
 //!
-//! An agent's persona is a block, which agents write too: it goes by an edit on the version it was opened at,
-//! before everything else, so that neither side overwrites the other unseen.
+//! An agent's persona is a block, which agents edit too: it is saved first, as an edit of the version the form was
+//! opened with, so that neither side overwrites the other unnoticed.
 
 mod agent;
 #[cfg(test)]
@@ -37,26 +36,26 @@ use draw::Laid;
 use entry::{Entry, Key, Value};
 use names::Typed;
 
-/// The form.
+/// The form's state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Form {
     subject: Subject,
     title: String,
     entries: Vec<Entry>,
-    /// The field that is filled in.
+    /// The focused field.
     at: Key,
-    /// The request that is under way.
+    /// Serial of the pending request.
     saving: Option<u64>,
-    /// What did not go, and at which field.
+    /// Error text, and the field it concerns, if known.
     fault: Option<(Option<Key>, String)>,
-    /// The block of an agent's persona, and the version the form rests on.
+    /// The agent's persona block, and the version the form was opened with.
     persona: Option<(BlockId, u64)>,
-    /// The persona was saved, the rest not yet.
+    /// True once the persona has been saved, before the other fields.
     begun: bool,
     laid: Laid,
 }
 
-/// What is made or changed.
+/// The object that is created or edited.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Subject {
     NewGroup,
@@ -71,13 +70,13 @@ impl Form {
         Self { subject, title, entries, at, saving: None, fault: None, persona: None, begun: false, laid }
     }
 
-    /// A form for a new group.
+    /// Creates a form for a new group.
     #[must_use]
     pub fn new_group(model: &Model) -> Self {
         Self::over(Subject::NewGroup, "New group".to_owned(), group::entries(None, model), Key::ManagerType)
     }
 
-    /// A form with a group as it is; `None` where there is no such group.
+    /// Creates a form for an existing group; `None` if there is no such group.
     #[must_use]
     pub fn group(model: &Model, id: &GroupId) -> Option<Self> {
         let group = model.group(id)?;
@@ -86,7 +85,7 @@ impl Form {
         Some(Self::over(subject, title, group::entries(Some(group), model), Key::Name))
     }
 
-    /// A form for a new agent of a group, with this name to begin with; `None` where there is no such group.
+    /// Creates a form for a new agent in a group, with an initial name; `None` if there is no such group.
     #[must_use]
     pub fn new_agent(model: &Model, group: &GroupId, name: &str) -> Option<Self> {
         let home = model.group(group)?;
@@ -95,7 +94,7 @@ impl Form {
         Some(Self::over(Subject::NewAgent(group.clone()), title, entries, Key::Name))
     }
 
-    /// A form with an agent as it is; `None` where there is no such agent.
+    /// Creates a form for an existing agent; `None` if there is no such agent.
     #[must_use]
     pub fn agent(model: &Model, id: &AgentId) -> Option<Self> {
         let agent = model.agent(id)?;
@@ -105,14 +104,14 @@ impl Form {
         Some(Self { persona, ..Self::over(Subject::Agent(id.clone()), title, entries, Key::Name) })
     }
 
-    /// Whether leaving would lose something.
+    /// Whether the form has unsaved changes.
     #[must_use]
     pub fn is_changed(&self) -> bool {
-        // Which manager type was looked at is nothing to lose.
+        // Selecting another manager type alone is no change worth confirming.
         self.entries.iter().any(|entry| entry.key != Key::ManagerType && entry.is_changed())
     }
 
-    /// The manager type whose fields are shown; none in the form of an agent.
+    /// Returns the manager type whose fields are shown; `None` for an agent.
     fn kind(&self) -> Option<ManagerType> {
         match &self.subject {
             Subject::Group(_, kind) => Some(*kind),
@@ -124,7 +123,7 @@ impl Form {
         }
     }
 
-    /// The fields that are shown, with their place among all.
+    /// Returns the visible fields, with their index among all fields.
     fn shown(&self) -> impl Iterator<Item = (usize, &Entry)> + Clone {
         let kind = self.kind();
         let shown = move |entry: &Entry| kind.is_none_or(|kind| group::shown(kind, entry.key));
@@ -139,7 +138,7 @@ impl Form {
         self.entries.iter_mut().find(|entry| entry.key == key)
     }
 
-    /// Goes to the next field or the one before, round in a circle; by arrows into the near end of a list.
+    /// Moves the focus to the next or previous field, wrapping around. With arrow keys, enters a list at its near end.
     fn go(&mut self, down: bool, arrow: bool) {
         let keys: Vec<Key> = self.shown().map(|(_, entry)| entry.key).collect();
         let here = keys.iter().position(|key| *key == self.at).unwrap_or(0);
@@ -154,7 +153,7 @@ impl Form {
         }
     }
 
-    /// The list with the caret.
+    /// Returns the focused list of names, if the focused field is one.
     fn names_mut(&mut self) -> Option<&mut names::Names> {
         match self.entry_mut(self.at).map(|entry| &mut entry.value) {
             Some(Value::Names(names)) => Some(names),
@@ -168,7 +167,7 @@ impl Form {
         }
     }
 
-    /// What is to be asked next; none where all is as it was.
+    /// Returns the next request; `None` if nothing was changed. An error names the field and the problem.
     fn request(&self) -> Result<Option<Request>, (Key, String)> {
         let shown = self.shown().map(|(_, entry)| entry);
         match (&self.subject, self.kind()) {
@@ -217,7 +216,7 @@ impl Form {
         }
     }
 
-    /// Shows what did not go, at its field where that can be told.
+    /// Shows an error, at its field if known.
     fn tell(&mut self, key: Option<Key>, text: String) {
         if let Some(key) = key {
             self.focus(key, None);
@@ -225,7 +224,7 @@ impl Form {
         self.fault = Some((key, text));
     }
 
-    /// The field a sentence speaks of: by its name, by a name in its list, by what was written in it.
+    /// Finds the field an error text refers to: by the field's name, by a name in its list, or by the object's name.
     fn field_of(&self, text: &str) -> Option<Key> {
         let text = text.to_lowercase();
         let said = |word: &str| word.chars().count() > 1 && text.contains(&word.to_lowercase());
@@ -243,7 +242,7 @@ impl Form {
         by_word.map(|(key, _)| key).or_else(listed).or_else(name)
     }
 
-    /// Words a sentence has that speaks of a field.
+    /// Returns the words by which error texts refer to a field.
     fn words(&self, key: Key) -> Vec<String> {
         let group = matches!(self.subject, Subject::NewGroup | Subject::Group(..));
         match key {
@@ -255,7 +254,7 @@ impl Form {
         }
     }
 
-    /// The persona is saved, perhaps merged with what an agent wrote meanwhile.
+    /// Takes over the saved persona, possibly merged with an agent's edit.
     fn persona_saved(&mut self, block: &Block) {
         self.persona = Some((block.id.clone(), block.version));
         self.begun = true;
@@ -274,9 +273,9 @@ impl Form {
             return cx.act(Act::Close);
         }
         let choices = vec![
-            Choice::new('g', "go on filling it in", Vec::new()),
-            Choice::new('s', "save it", vec![Act::Do(Command::Save)]),
-            Choice::new('l', "leave it; what was filled in is lost", vec![Act::Close]),
+            Choice::new('g', "go on editing", Vec::new()),
+            Choice::new('s', "save", vec![Act::Do(Command::Save)]),
+            Choice::new('l', "leave; the changes are lost", vec![Act::Close]),
         ];
         let question = format!("Leave \"{}\" without saving?", self.title);
         cx.open(Confirm::new(question, choices));
@@ -289,7 +288,7 @@ impl Modal for Form {
     }
 
     fn unsaved_note(&self) -> Option<&'static str> {
-        self.is_changed().then_some("What you filled in is not saved.")
+        self.is_changed().then_some("The open form is not saved.")
     }
 
     fn key(&mut self, key: KeyEvent, _cx: &mut Cx<'_>) -> bool {
@@ -367,12 +366,12 @@ impl Modal for Form {
                 if new {
                     cx.act(Act::Show(Address::Group(group.id.clone())));
                 }
-                cx.toast(format!("{name} is {}", if new { "made" } else { "changed" }));
+                cx.toast(format!("{name} is {}", if new { "created" } else { "changed" }));
             }
             Ok(Reply::Agent(agent)) => {
                 let new = matches!(self.subject, Subject::NewAgent(_));
                 cx.act(Act::Close);
-                cx.toast(format!("{} is {}", clean_line(&agent.name), if new { "made" } else { "changed" }));
+                cx.toast(format!("{} is {}", clean_line(&agent.name), if new { "created" } else { "changed" }));
             }
             Ok(_) => cx.act(Act::Close),
         }
@@ -381,7 +380,7 @@ impl Modal for Form {
     fn edited(&mut self, text: String, _cx: &mut Cx<'_>) {
         let at = self.at;
         if let Some(Value::Text(field)) = self.entry_mut(at).map(|entry| &mut entry.value) {
-            // The editor ends every file with a line break.
+            // Editors end every file with a line break.
             let added = !field.text().ends_with('\n');
             field.set(if added { text.strip_suffix('\n').unwrap_or(&text) } else { &text });
             self.fault = None;

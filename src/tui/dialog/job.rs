@@ -1,4 +1,4 @@
-//! A job opened: its window, its steps with what they called, what each of them changed.
+//! Dialog with the details of a job: its message window, its steps with their tool calls, and its edits.
 
 mod detail;
 
@@ -21,12 +21,12 @@ use crate::tui::text::Row;
 use crate::tui::text::clean::clean_line;
 use crate::tui::theme::Role;
 
-/// The dialog.
+/// The dialog's state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OpenJob {
     id: JobId,
     detail: Option<Result<Box<JobDetail>, String>>,
-    /// Ask to undo it as soon as it is known what it did.
+    /// Ask whether to undo the job once its details are loaded.
     undo: bool,
     rows: Vec<Row>,
     top: usize,
@@ -35,19 +35,19 @@ pub struct OpenJob {
 }
 
 impl OpenJob {
-    /// A job; the answer to [`Request::JobDetail`] fills it.
+    /// Creates the dialog for a job; the reply to [`Request::JobDetail`] fills it.
     #[must_use]
     pub fn new(id: JobId) -> Self {
         Self { id, detail: None, undo: false, rows: Vec::new(), top: 0, height: 0, until: None }
     }
 
-    /// The same, and the question whether to undo what it did.
+    /// Creates the dialog and asks whether to undo the job once its details are loaded.
     #[must_use]
     pub fn to_undo(id: JobId) -> Self {
         Self { undo: true, ..Self::new(id) }
     }
 
-    /// What opens it: the dialog, and the request that fills it.
+    /// Returns the actions that open the dialog and request its details.
     #[must_use]
     pub fn acts(self) -> [Act; 2] {
         let request = Request::JobDetail { id: self.id.clone() };
@@ -71,15 +71,15 @@ impl OpenJob {
                 cx.act(Act::Close);
                 cx.act(Act::Goto(talk.id.clone(), (after + 1).min(talk.head)));
             }
-            _ => cx.fault("it has not begun, so it has no place in the conversation yet"),
+            _ => cx.fault("the job has not started, so it has no place in the conversation yet"),
         }
     }
 
-    /// Asks to take back what the job did: one new version of each block, without what others wrote meanwhile.
+    /// Asks whether to undo the job's edits: one new version of each block, keeping edits others made meanwhile.
     fn ask_undo(&self, cx: &mut Cx<'_>) {
         let Some(Ok(detail)) = &self.detail else { return };
         if detail.edits.is_empty() {
-            return cx.fault("it changed nothing: nothing to undo");
+            return cx.fault("the job changed nothing: there is nothing to undo");
         }
         let mut asked = Vec::new();
         let mut labels = Vec::new();
@@ -106,7 +106,7 @@ impl OpenJob {
     }
 }
 
-/// The edits of each block, oldest first.
+/// Groups the edits by block, oldest first.
 fn by_block(edits: &[JobEdit]) -> Vec<(BlockId, Vec<&JobEdit>)> {
     let mut blocks: Vec<(BlockId, Vec<&JobEdit>)> = Vec::new();
     for edit in edits {
@@ -121,8 +121,8 @@ fn by_block(edits: &[JobEdit]) -> Vec<(BlockId, Vec<&JobEdit>)> {
     blocks
 }
 
-/// The version after the last of these edits, and its value without any of them; `None` where they clash with
-/// what stands between them.
+/// Returns the version of the last edit, and its value with all the edits reverted; `None` if reverting conflicts
+/// with other edits between them.
 fn undone(edits: &[&JobEdit]) -> Option<(u64, String)> {
     let last = edits.last()?;
     let mut value = last.revision.value.clone();
@@ -154,8 +154,8 @@ impl Modal for OpenJob {
             Command::Retry if self.job(cx.model).is_some_and(retries) => {
                 Self::ask_jobs(Request::RetryJob { id: self.id.clone() }, cx);
             }
-            Command::Cancel => cx.fault("this job is over"),
-            Command::Retry => cx.fault("there is nothing to try again: it runs, waits or is done"),
+            Command::Cancel => cx.fault("this job has already finished"),
+            Command::Retry => cx.fault("this job cannot be retried: it is running, waiting or completed"),
             _ => {}
         }
     }
@@ -205,10 +205,10 @@ impl Modal for OpenJob {
         for (row, y) in self.rows.iter().skip(self.top).take(self.height).zip(inside.y..inside.bottom()) {
             put_row(frame.buffer_mut(), (inside.x + 1, y), room, row, &look.theme);
         }
-        let mut can = vec!["Enter go to the conversation there".to_owned()];
+        let mut can = vec!["Enter show in the conversation".to_owned()];
         let edits = matches!(&self.detail, Some(Ok(detail)) if !detail.edits.is_empty());
         if edits {
-            can.push("u undo all it did".to_owned());
+            can.push("u undo all edits".to_owned());
         }
         if self.job(model).is_some_and(retries) {
             can.push("r retry".to_owned());

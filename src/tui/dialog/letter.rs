@@ -1,4 +1,4 @@
-//! A piece of mail opened: the whole text, what it answers, where it stands and why.
+//! Dialog that shows a mail: its text, the mail it answers, and its delivery status.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -17,19 +17,19 @@ use crate::tui::pane::{Look, PaneId, put, put_row};
 use crate::tui::text::Row;
 use crate::tui::theme::Role;
 
-/// The dialog.
+/// The dialog's state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Letter {
     id: MailId,
     rows: Vec<Row>,
     top: usize,
     height: usize,
-    /// It was said once that it is read.
+    /// True once the mail has been reported as read.
     told: bool,
 }
 
 impl Letter {
-    /// A piece of mail.
+    /// Creates the dialog for a mail.
     #[must_use]
     pub fn new(id: MailId) -> Self {
         Self { id, rows: Vec::new(), top: 0, height: 0, told: false }
@@ -39,7 +39,7 @@ impl Letter {
         (screen.width.saturating_sub(4).min(84), screen.height.saturating_sub(2).min(24))
     }
 
-    /// The agent at the other end: whose conversation it stands in.
+    /// Returns the agent in whose conversation the mail appears: the recipient, else the sender.
     fn other(mail: &Mail) -> Option<&crate::domain::AgentId> {
         mail.to.as_ref().or(mail.from.as_ref())
     }

@@ -1,7 +1,6 @@
-//! Settles a clash of two edits of one block: piece by piece, with what it was, both sides and the result.
+//! Dialog that resolves the conflicts between two edits of a block, one by one: base, both sides, result.
 //!
-//! Nothing is lost at any point: until the result is saved on their version, the editor below keeps the whole
-//! draft, and Esc goes back to it.
+//! Until the result is saved on top of the other version, the block editor keeps the whole draft; Esc returns to it.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Frame;
@@ -22,36 +21,37 @@ use crate::tui::text::wrap::{Shape, wrap};
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
 
-/// The cells of the column that says whose text it is.
+/// Width of the side column, in cells.
 const WHOSE: usize = 9;
 
-/// The dialog.
+/// The dialog's state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Clash {
     id: BlockId,
     label: String,
     limit: u32,
-    /// Who wrote the version this edit meets.
+    /// Editor of the conflicting version, as shown.
     who: String,
-    /// The version the edit began at, and theirs with its value.
+    /// Version the edit started from.
     base: u64,
+    /// The other version and its value.
     theirs: (u64, String),
     /// Whether the result ends with a line break.
     ended: bool,
     pieces: Vec<Piece>,
-    /// Where in `pieces` the clashes are, and what each came to.
+    /// For each conflict, its index in `pieces` and the chosen text, if resolved.
     clashes: Vec<(usize, Option<String>)>,
     at: usize,
     editing: Option<Field>,
-    /// The request that saves it, and the value it saves.
+    /// Serial of the pending save request, and the value it saves.
     saving: Option<(u64, String)>,
-    /// What stands against going on.
+    /// Error text shown above the key hints.
     trouble: Option<String>,
 }
 
 impl Clash {
-    /// The clash of an edit, begun at version `version` with the value `base`, with the block as it stands;
-    /// `None` where they do not clash.
+    /// Creates the dialog for an edit to `mine` that started from the value `base` at `version`, against the block's
+    /// current value. `None` if the edits do not conflict.
     #[must_use]
     pub fn new(current: &Block, base: &str, version: u64, mine: &str) -> Option<Self> {
         let Merge::Clash(pieces) = current.merge((version, base), mine) else { return None };
@@ -73,7 +73,7 @@ impl Clash {
         })
     }
 
-    /// The text the pieces come to; where one is not settled, your side of it.
+    /// Returns the merged text; unresolved conflicts take the user's side.
     #[must_use]
     pub fn result(&self) -> String {
         let mut text = String::new();
@@ -133,7 +133,7 @@ impl Clash {
         self.trouble = None;
     }
 
-    /// To the next piece that is not settled; when all are, saves.
+    /// Goes to the next unresolved conflict; saves when all are resolved.
     fn next(&mut self, cx: &mut Cx<'_>) {
         if self.saving.is_some() {
             return;
@@ -159,11 +159,12 @@ impl Clash {
         }
     }
 
-    /// The block changed once more before the result was saved: what was settled meets the newer version.
+    /// The block changed again before the result was saved: merges the result with the newer version.
     fn again(&mut self, current: &Block, result: &str, cx: &mut Cx<'_>) {
         match Self::new(current, &self.theirs.1, self.theirs.0, result) {
             Some(clash) => {
-                let trouble = format!("{} changed it once more, to v{}: settle what is new", clash.who, clash.theirs.0);
+                let trouble =
+                    format!("{} changed it again, to v{}: resolve the new conflicts", clash.who, clash.theirs.0);
                 *self = Self { base: self.base, trouble: Some(trouble), ..clash };
             }
             None => {
@@ -178,7 +179,7 @@ impl Clash {
     fn rows(&self, cells: usize, height: usize, look: &Look) -> Vec<Row> {
         let (base, theirs, mine) = self.sides();
         let gone = |text: &str| {
-            if text.trim().is_empty() { "(nothing: the lines are gone)".to_owned() } else { text.to_owned() }
+            if text.trim().is_empty() { "(lines deleted)".to_owned() } else { text.to_owned() }
         };
         let before = self.clashes.get(self.at).and_then(|(place, _)| self.pieces.get(place.checked_sub(1)?));
         let after = self.clashes.get(self.at).and_then(|(place, _)| self.pieces.get(place + 1));
@@ -189,7 +190,7 @@ impl Clash {
         };
         let (result, role) = match self.settled() {
             Some(text) => (gone(text), Role::Accent),
-            None => ("not settled yet".to_owned(), Role::Warning),
+            None => ("not resolved yet".to_owned(), Role::Warning),
         };
         let parts = [
             ("was", gone(base), Role::Dim),
@@ -197,7 +198,7 @@ impl Clash {
             ("yours", gone(mine), Role::Added),
             ("result", result, role),
         ];
-        // Two rows of what is around and an empty one between parts; the rest is shared.
+        // Two context rows and an empty row between parts; the parts share the remaining rows.
         let most = (height.saturating_sub(parts.len() + 2) / parts.len()).max(1);
         let mut rows = vec![around(&edge(before, true), cells, look)];
         for (whose, text, role) in parts {
@@ -214,13 +215,13 @@ fn lined(text: &str) -> String {
     if text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") }
 }
 
-/// A line both agree on, beside the clash.
+/// Formats a context line before or after the conflict.
 fn around(text: &str, cells: usize, look: &Look) -> Row {
     let text = format!("{}{}", " ".repeat(WHOSE), clean_line(text));
     Row { spans: vec![Span::new(fit(&text, cells, look.glyphs.ellipsis), Role::Dim)], fence: None }
 }
 
-/// One side, in at most so many rows.
+/// Formats one side, in at most `most` rows.
 fn part(whose: &str, text: &str, role: Role, (cells, most): (usize, usize), look: &Look) -> Vec<Row> {
     let shape = Shape {
         first: vec![Span::new(fit(whose, WHOSE, ""), Role::Strong)],
@@ -239,7 +240,7 @@ fn part(whose: &str, text: &str, role: Role, (cells, most): (usize, usize), look
     rows
 }
 
-/// The sentence for a value that is longer than its block may be.
+/// Returns an error text if `value` exceeds the block's limit in characters.
 pub(in crate::tui) fn too_long(label: &str, value: &str, limit: u32, why: &str) -> Option<String> {
     let count = value.chars().count();
     let over = count.checked_sub(limit as usize).filter(|over| *over > 0)?;
@@ -294,7 +295,7 @@ impl Modal for Clash {
             Ok(Reply::Block(block)) => {
                 cx.act(Act::Close);
                 cx.act(Act::Block(BlockAct::Saved));
-                cx.toast(format!("{} saved as v{}, both edits settled", self.label, block.version));
+                cx.toast(format!("{} saved as v{}, both edits merged", self.label, block.version));
             }
             Ok(_) => cx.act(Act::Close),
             Err(fault) => match fault.conflict.as_deref() {
@@ -306,15 +307,15 @@ impl Modal for Clash {
 
     fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, _model: &Model) {
         let size = (screen.width.saturating_sub(4).min(100), screen.height.saturating_sub(2).min(28));
-        let title = format!("{}: clash {} of {}", self.label, self.at + 1, self.clashes.len());
+        let title = format!("{}: conflict {} of {}", self.label, self.at + 1, self.clashes.len());
         let inside = frame_box(frame, screen, size, &title, look);
         let (theme, x, room) = (&look.theme, inside.x + 1, inside.width.saturating_sub(2));
-        let head = format!("{} made it v{} while you edited v{}.", self.who, self.theirs.0, self.base);
+        let head = format!("{} saved v{} while you edited v{}.", self.who, self.theirs.0, self.base);
         put(frame.buffer_mut(), (x, inside.y), room, &head, Role::Dim, theme);
         let body = Rect { x, y: inside.y + 2, width: room, height: inside.height.saturating_sub(4) };
         let hint = if let Some(field) = &self.editing {
             field.draw(frame, body, look, true, false);
-            "Ctrl-S take it   Esc back to the clash"
+            "Ctrl-S accept   Esc back to the conflict"
         } else {
             for (row, y) in self.rows(room.into(), body.height.into(), look).iter().zip(body.y..body.bottom()) {
                 put_row(frame.buffer_mut(), (x, y), room, row, theme);

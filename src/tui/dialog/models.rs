@@ -1,9 +1,8 @@
-//! Connects a language model (F2): which provider, where, by which key, which model; tests it, writes it into
-//! the configuration and offers it to the agents that work without one.
+//! Dialog that connects a language model (F2): provider, address, key, model and name. It tests the model, writes it
+//! to the configuration and offers it to the agents that run without one.
 //!
-//! The steps are a chain of requests: write the provider, read the configuration again, ask the model for a
-//! word; then, when it is taken, write the default model and read again. A step that fails leaves the form as
-//! it is with the sentence below it.
+//! Testing is a chain of requests: write the provider, reload the configuration, probe the model. Accepting the
+//! model writes it as the default and reloads again. If a request fails, the form stays as it is and shows the error.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Frame;
@@ -23,21 +22,21 @@ use crate::tui::text::clean::clean;
 use crate::tui::text::wrap::{Shape, wrap};
 use crate::tui::theme::Role;
 
-/// The cells of the dialog.
+/// Size of the dialog in cells.
 const SIZE: (u16, u16) = (76, 17);
-/// The cells of the column of labels.
+/// Width of the label column in cells.
 const LABEL: u16 = 11;
-/// The rows of the form, in order.
+/// Labels of the rows, in order.
 const LABELS: [&str; 5] = ["Provider", "Address", "Key", "Model", "Name"];
 
-/// A provider as the form offers it.
+/// Preset values for a provider.
 struct Offer {
     title: &'static str,
     kind: ProviderKind,
-    /// The name it gets.
+    /// Provider name in the configuration.
     name: &'static str,
     address: &'static str,
-    /// A model to begin with.
+    /// Example of a model name.
     example: &'static str,
 }
 
@@ -53,7 +52,7 @@ const OFFERS: [Offer; 5] = [
     Offer { title: "Gemini", kind: ProviderKind::Gemini, name: "gemini", address: "", example: "gemini-2.5-flash" },
     Offer { title: "Ollama", kind: ProviderKind::Ollama, name: "ollama", address: "", example: "llama3.2" },
     Offer {
-        title: "another server that speaks OpenAI's protocol",
+        title: "another server with an OpenAI-compatible API",
         kind: ProviderKind::OpenAi,
         name: "local",
         address: "http://127.0.0.1:8080/v1",
@@ -61,16 +60,16 @@ const OFFERS: [Offer; 5] = [
     },
 ];
 
-/// What is being waited for.
+/// Stage of the dialog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Nothing: the form is filled in.
+    /// The user fills in the form.
     Form,
-    /// The configuration is written, to test or to use the model.
+    /// The configuration is being written, to test or to use the model.
     Writing(Aim),
-    /// The engine reads the configuration.
+    /// The engine is reloading the configuration.
     Reading(Aim),
-    /// The model is asked.
+    /// The model is being probed.
     Testing,
 }
 
@@ -80,22 +79,22 @@ enum Aim {
     Use,
 }
 
-/// The dialog.
+/// The dialog's state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Models {
     offer: usize,
-    /// Address, key, model, name.
+    /// Address, key, model and name.
     fields: [Field; 4],
-    /// The row that is filled in.
+    /// Index of the focused row.
     row: usize,
     stage: Stage,
     serial: u64,
-    /// What the last step came to, and whether it went well.
+    /// Result of the last test: success flag and text.
     verdict: Option<(bool, String)>,
 }
 
 impl Models {
-    /// The form, on the provider in use.
+    /// Creates the dialog, preset to the provider in use.
     #[must_use]
     pub fn new(model: &Model) -> Self {
         let (provider, name) = model.default_model.split_once('/').unwrap_or(("openai", ""));
@@ -115,7 +114,7 @@ impl Models {
         dialog
     }
 
-    /// Fills the form for the provider that is offered.
+    /// Fills the form with the values of the selected preset.
     fn offered(&mut self) {
         let offer = &OFFERS[self.offer];
         let own = !offer.address.is_empty();
@@ -130,19 +129,19 @@ impl Models {
         self.fields[row - 1].text().trim().to_owned()
     }
 
-    /// `provider/model`, as agents name it.
+    /// Returns the full model name, `provider/model`.
     fn model_name(&self) -> String {
         format!("{}/{}", self.value(4), self.value(3))
     }
 
-    /// What is to be written, or a sentence on what is missing.
+    /// Returns the provider to write, or an error text naming the missing field.
     fn connect(&self, aim: Aim) -> Result<Connect, String> {
         let (address, key, model, name) = (self.value(1), self.value(2), self.value(3), self.value(4));
         if model.is_empty() {
             return Err(format!("the model is missing: name one, for example {}", OFFERS[self.offer].example));
         }
         if name.is_empty() {
-            return Err("the name is missing: it stands before the model, as in local/NAME".to_owned());
+            return Err("the name is missing: it is the prefix of the model, as in local/NAME".to_owned());
         }
         let provider = Provider {
             kind: OFFERS[self.offer].kind,
@@ -172,7 +171,7 @@ impl Models {
         }
     }
 
-    /// The model is in use: the agents that were told to do without one are offered it.
+    /// The model is now the default: closes the dialog and offers to set it for the agents that are set to `offline`.
     fn finish(&self, cx: &mut Cx<'_>) {
         let name = self.model_name();
         cx.act(Act::Close);
@@ -188,7 +187,7 @@ impl Models {
             Act::Ask(Owner::App, Box::new(request))
         });
         let (agents, are) = if offline.len() == 1 { ("agent", "is") } else { ("agents", "are") };
-        let question = format!("{} {agents} {are} set to offline, no language model.", offline.len());
+        let question = format!("{} {agents} {are} set to offline, which is not a language model.", offline.len());
         let choices = vec![
             Choice::new('y', format!("set them to {name}"), set.collect()),
             Choice::new('n', "leave them; m in the agents sets one by one", Vec::new()),
@@ -202,13 +201,13 @@ impl Models {
         self.offered();
     }
 
-    /// What stands where a row is empty.
+    /// Returns the placeholder of an empty row.
     fn placeholder(&self, row: usize) -> String {
         match row {
-            1 => "the provider's own".to_owned(),
-            2 => "none; else the variable that holds it, or the path of a file".to_owned(),
+            1 => "the provider's default".to_owned(),
+            2 => "none; or an environment variable, or the path of a file".to_owned(),
             3 => format!("for example {}", OFFERS[self.offer].example),
-            _ => "stands before the model, as in local/NAME".to_owned(),
+            _ => "prefix of the model, as in local/NAME".to_owned(),
         }
     }
 
@@ -276,7 +275,7 @@ impl Modal for Models {
                 self.verdict = match reply {
                     Reply::Probed { text, tools: true } => Some((true, text)),
                     Reply::Probed { text, tools: false } => {
-                        Some((true, format!("{text}. It calls no tools: as a memory agent it would be of little use.")))
+                        Some((true, format!("{text}. It calls no tools, so it is of little use as a memory agent.")))
                     }
                     _ => None,
                 };
@@ -290,7 +289,7 @@ impl Modal for Models {
         let (theme, glyphs) = (&look.theme, look.glyphs);
         let (x, room) = (inside.x + 1, inside.width.saturating_sub(2));
         let now = match model.default_model.as_str() {
-            "offline" => "Now: offline, which follows rules and is no language model.".to_owned(),
+            "offline" => "Now: offline, rule-based, not a language model.".to_owned(),
             name => format!("Now: {}", clean(name)),
         };
         put(frame.buffer_mut(), (x, inside.y), room, &now, Role::Dim, theme);
@@ -329,11 +328,11 @@ impl Models {
             (Stage::Writing(_) | Stage::Reading(_), _) => {
                 (glyphs.waiting, Role::Dim, "writing the configuration".to_owned())
             }
-            (Stage::Testing, _) => (glyphs.thinking, Role::Dim, format!("asking {} for a word", self.model_name())),
+            (Stage::Testing, _) => (glyphs.thinking, Role::Dim, format!("testing {}", self.model_name())),
             (Stage::Form, Some((true, text))) => (glyphs.done, Role::Success, text.clone()),
             (Stage::Form, Some((false, text))) => (glyphs.failed, Role::Error, text.clone()),
             (Stage::Form, None) => {
-                (" ", Role::Dim, "The key itself is read from where you say and never written down.".to_owned())
+                (" ", Role::Dim, "The key is read from the variable or file you name and never stored.".to_owned())
             }
         };
         let shape = Shape {

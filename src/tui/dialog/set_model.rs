@@ -1,4 +1,4 @@
-//! Sets one agent's model: known names to choose from, or any other to type.
+//! Dialog that sets an agent's model: choose a known name or type another.
 
 use crossterm::event::KeyEvent;
 use ratatui::Frame;
@@ -17,10 +17,10 @@ use crate::tui::text::clean::clean_line;
 use crate::tui::text::width::fit;
 use crate::tui::theme::Role;
 
-/// The cells of the dialog.
+/// Size of the dialog in cells.
 const SIZE: (u16, u16) = (56, 14);
 
-/// The dialog.
+/// The dialog's state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SetModel {
     agent: AgentId,
@@ -32,14 +32,14 @@ pub struct SetModel {
     selected: usize,
 }
 
-/// What can be chosen.
+/// A selectable row.
 enum Choice<'a> {
     Default,
     Named(&'a str),
 }
 
 impl SetModel {
-    /// A dialog for this agent; `None` when there is no such agent.
+    /// Creates the dialog for an agent; `None` if there is no such agent.
     #[must_use]
     pub fn new(model: &Model, agent: &AgentId) -> Option<Self> {
         let agent = model.agent(agent)?;

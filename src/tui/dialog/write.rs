@@ -1,4 +1,4 @@
-//! Writes mail to an agent in the name of the person.
+//! Dialog for writing mail from the user to an agent.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Frame;
@@ -15,7 +15,7 @@ use crate::tui::pane::mail::rows::name;
 use crate::tui::pane::{Look, put};
 use crate::tui::theme::Role;
 
-/// The dialog.
+/// The dialog's state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Write {
     to: AgentId,
@@ -25,12 +25,12 @@ pub struct Write {
 }
 
 impl Write {
-    /// Begins, or goes on with what was written.
+    /// Creates the dialog, filled with a draft.
     #[must_use]
     pub fn new(draft: &Draft) -> Self {
         let Draft { to, text, priority, in_reply_to } = draft.clone();
         let mut field = Field::lines("");
-        // Pasted, so that the caret stands at its end.
+        // Pasting puts the caret at the end.
         field.paste(&text);
         Self { to, in_reply_to, priority, text: field }
     }
@@ -44,24 +44,24 @@ impl Write {
         (screen.width.saturating_sub(4).min(72), screen.height.saturating_sub(2).min(14))
     }
 
-    /// Leaves; where something is written, asks first.
+    /// Closes the dialog; asks first if there is text.
     fn leave(&self, cx: &mut Cx<'_>) {
         if self.text.text().trim().is_empty() {
             return cx.act(Act::Close);
         }
         let choices =
             vec![Choice::new('k', "keep writing", Vec::new()), Choice::new('t', "throw it away", vec![Act::Close])];
-        cx.open(Confirm::new("This mail is not sent.", choices));
+        cx.open(Confirm::new("This mail has not been sent.", choices));
     }
 }
 
-/// Begins mail to an agent.
+/// Opens the dialog for new mail to an agent.
 pub fn write(to: AgentId, cx: &mut Cx<'_>) {
     let draft = Draft { to, text: String::new(), priority: Priority::Normal, in_reply_to: None };
     cx.open(Write::new(&draft));
 }
 
-/// Begins an answer to mail that was for the person.
+/// Opens the dialog for an answer to mail addressed to the user.
 pub fn answer(mail: &Mail, cx: &mut Cx<'_>) {
     match (&mail.from, &mail.to) {
         (Some(from), None) => {
@@ -69,7 +69,7 @@ pub fn answer(mail: &Mail, cx: &mut Cx<'_>) {
             let draft = Draft { to, text: String::new(), priority: mail.priority, in_reply_to };
             cx.open(Write::new(&draft));
         }
-        _ => cx.fault("this mail is not to you; w writes to the selected agent"),
+        _ => cx.fault("this mail is not addressed to you; w writes mail to the selected agent"),
     }
 }
 
@@ -109,7 +109,7 @@ impl Modal for Write {
         }
         let draft = self.draft();
         if draft.text.trim().is_empty() {
-            return cx.fault("an empty mail says nothing: write something, or leave with Esc");
+            return cx.fault("the mail is empty: write something, or leave with Esc");
         }
         cx.act(Act::Close);
         cx.act(Act::Post(Box::new(draft)));

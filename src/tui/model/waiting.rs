@@ -1,4 +1,4 @@
-//! Who waits for whom, and what waits for the person: approvals and mail.
+//! Queries on pending calls and mail: who waits for whom, and what waits for the user.
 
 use std::collections::BTreeMap;
 
@@ -8,17 +8,17 @@ use crate::domain::{
     StepId,
 };
 
-/// What names a pending call: its step and its place in it.
+/// Key of a pending call: its step and its ordinal in the step.
 pub type CallKey = (StepId, u32);
 
-/// What names a pending call.
+/// Returns the key of a pending call.
 #[must_use]
 pub fn key(call: &PendingCall) -> CallKey {
     (call.step.clone(), call.ordinal)
 }
 
 impl Model {
-    /// The calls that wait for the person, oldest first.
+    /// Returns the calls that await the user's approval, oldest first.
     #[must_use]
     pub fn approvals(&self) -> Vec<&PendingCall> {
         let mut calls: Vec<&PendingCall> =
@@ -27,13 +27,13 @@ impl Model {
         calls
     }
 
-    /// A call that waits.
+    /// Returns the unanswered call with this key.
     #[must_use]
     pub fn call(&self, (step, ordinal): &CallKey) -> Option<&PendingCall> {
         self.calls.iter().find(|call| call.step == *step && call.ordinal == *ordinal)
     }
 
-    /// The calls of the same step that run once this one is answered, in order.
+    /// Returns the later calls of the same step, which run once this one is answered, in order.
     #[must_use]
     pub fn behind(&self, call: &PendingCall) -> Vec<&PendingCall> {
         let later = |other: &&PendingCall| other.step == call.step && other.ordinal > call.ordinal;
@@ -42,28 +42,28 @@ impl Model {
         calls
     }
 
-    /// Whose call it is.
+    /// Returns the agent that issued the call.
     #[must_use]
     pub fn caller(&self, call: &PendingCall) -> Option<&AgentId> {
         self.run(&call.run).and_then(Run::agent)
     }
 
-    /// The group a run works in; for a direct talk, the agent's own.
+    /// Returns the group of a run; for a direct conversation, the agent's home group.
     #[must_use]
     pub fn group_of_run(&self, run: &RunId) -> Option<&GroupId> {
         let run = self.run(run)?;
         run.group().or_else(|| self.agent(run.agent()?).map(|agent| &agent.group))
     }
 
-    /// How many calls wait for the person, in one group or everywhere.
+    /// Returns the number of calls that await the user's approval, in one group or in all (`None`).
     #[must_use]
     pub fn needs_you(&self, group: Option<&GroupId>) -> usize {
         let here = |call: &&PendingCall| group.is_none_or(|group| self.group_of_run(&call.run) == Some(group));
         self.approvals().into_iter().filter(here).count()
     }
 
-    /// The calls that wait in a conversation, those for the person first, then oldest first. Workers are left
-    /// out: they are seen at work.
+    /// Returns the open calls of a conversation, approvals first, then oldest first. Calls that wait for workers are
+    /// omitted, because the workers themselves are shown.
     #[must_use]
     pub fn waiting_in(&self, conversation: &ConversationId) -> Vec<&PendingCall> {
         let here = |call: &&PendingCall| {
@@ -76,7 +76,7 @@ impl Model {
         calls
     }
 
-    /// The block a call of this agent's run names by its label: the agent's own, else one its group shares.
+    /// Returns the block that a call's `label` argument refers to: one of the agent's, else one the group shares.
     #[must_use]
     pub fn block_of_call(&self, call: &PendingCall) -> Option<&Block> {
         use crate::domain::block::folded;
@@ -87,20 +87,20 @@ impl Model {
         own.into_iter().chain(shared).flatten().find(|block| folded(&block.label) == label)
     }
 
-    /// The workers of one delegation in a conversation, in the order they were asked; those that are over too
-    /// until the turn is.
+    /// Returns the worker runs of a conversation's delegations, in the order they were created; finished ones are
+    /// included until the turn finishes.
     #[must_use]
     pub fn workers_in(&self, conversation: &ConversationId) -> Vec<&Run> {
         self.runs.iter().filter(|run| run.task.is_some() && run.conversation == *conversation).collect()
     }
 
-    /// The mail with this id, if it is one of the newest.
+    /// Returns the mail with this id, if it is one of the newest [`super::MAX_MAILS`].
     #[must_use]
     pub fn mail(&self, id: &MailId) -> Option<&Mail> {
         self.mails.iter().find(|mail| mail.id == *id)
     }
 
-    /// Mail to the person that was not opened, by who wrote it.
+    /// Returns the number of unread mails to the user, by sender.
     #[must_use]
     pub fn unread_mail(&self) -> BTreeMap<&AgentId, usize> {
         let mut counts = BTreeMap::new();
@@ -110,13 +110,13 @@ impl Model {
         counts
     }
 
-    /// How much mail to the person was not opened.
+    /// Returns the number of unread mails to the user.
     #[must_use]
     pub fn new_mail(&self) -> usize {
         self.mails.iter().filter(|mail| is_new(mail)).count()
     }
 
-    /// The pattern of a group in a few words: `round robin of 3`, `dynamic · chair`.
+    /// Describes the pattern of a group: `round robin of 3`, `dynamic · chair`.
     #[must_use]
     pub fn pattern(&self, group: &Group, dot: &str) -> String {
         use crate::tui::text::clean::clean_line;
@@ -132,7 +132,7 @@ impl Model {
     }
 }
 
-/// Mail to the person that was not opened.
+/// Whether a mail is addressed to the user and unread.
 #[must_use]
 pub fn is_new(mail: &Mail) -> bool {
     mail.to.is_none() && matches!(mail.status, MailStatus::Pending | MailStatus::Delivered)

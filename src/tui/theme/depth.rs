@@ -1,26 +1,26 @@
-//! A theme in fewer colours than it names.
+//! Reduces a theme to the terminal's colour depth.
 
 use ratatui::style::{Color, Style};
 
 use super::Theme;
 
-/// How many colours the terminal shows; decided once at start.
+/// Colour depth of the terminal, determined once at start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Depth {
-    /// All of RGB.
+    /// 24-bit RGB.
     True,
-    /// The 256 of xterm's palette.
+    /// The 256-colour palette of xterm.
     Indexed,
-    /// The terminal's own 16.
+    /// The terminal's own 16 colours.
     #[default]
     Ansi,
-    /// None: `NO_COLOR`, or a terminal that has none.
+    /// No colours: `NO_COLOR`, or a terminal without colours.
     Mono,
 }
 
 impl Theme {
-    /// The theme as a terminal of this depth can show it. What 16 colours cannot come near is not
-    /// guessed at: a theme in RGB gives way to the default one there.
+    /// Returns the theme reduced to a colour depth. With 16 colours, a theme that uses RGB is replaced by the default
+    /// theme, because 16 colours cannot approximate it.
     #[must_use]
     pub fn at(&self, depth: Depth) -> Self {
         match depth {
@@ -49,10 +49,10 @@ impl Theme {
     }
 }
 
-/// The levels of a channel in the palette's colour cube, which starts at 16.
+/// Channel levels of the palette's colour cube, which starts at index 16.
 const CUBE: [u8; 6] = [0, 95, 135, 175, 215, 255];
 
-/// The nearest of the 240 palette entries that are the same on every terminal.
+/// Returns the nearest of the 240 palette entries that are the same on every terminal.
 fn indexed(colour: Color) -> Color {
     let Color::Rgb(red, green, blue) = colour else { return colour };
     let distance = |index: u8| {
@@ -63,7 +63,7 @@ fn indexed(colour: Color) -> Color {
     Color::Indexed((16..=255).min_by_key(|index| distance(*index)).unwrap_or(16))
 }
 
-/// The colour of a palette entry from 16 on: the cube, then 24 greys.
+/// Returns the RGB value of a palette entry from 16 on: the cube, then 24 greys.
 fn entry(index: u8) -> (u8, u8, u8) {
     if index >= 232 {
         let grey = 8 + 10 * (index - 232);

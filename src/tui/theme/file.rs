@@ -1,4 +1,4 @@
-//! Theme files: read, checked and inherited.
+//! Theme files: parsing, validation and inheritance.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -11,17 +11,17 @@ use super::Theme;
 use crate::toml_file::{self, Fault, Lines, in_order};
 use crate::tui::text::{NAMED, Role, SPEAKERS};
 
-/// The themes compiled in, by name.
+/// The built-in themes: name, file, content.
 const BUILTIN: [(&str, &str, &str); 3] = [
     ("terminal", "themes/terminal.toml", include_str!("../../../themes/terminal.toml")),
     ("dark", "themes/dark.toml", include_str!("../../../themes/dark.toml")),
     ("light", "themes/light.toml", include_str!("../../../themes/light.toml")),
 ];
 
-/// What a file inherits when it does not say, and the only theme that inherits nothing.
+/// The theme inherited by default, and the only one that inherits nothing.
 const ROOT: &str = "terminal";
 
-/// The colours that have names: the terminal's own 16, and its default.
+/// The named colours: the terminal's own 16, and its default.
 const COLOURS: [(&str, Color); 17] = [
     ("default", Color::Reset),
     ("black", Color::Black),
@@ -42,7 +42,7 @@ const COLOURS: [(&str, Color); 17] = [
     ("bright-white", Color::White),
 ];
 
-/// What a style may switch on.
+/// The modifiers of a style.
 const MODIFIERS: [(&str, Modifier); 6] = [
     ("bold", Modifier::BOLD),
     ("dim", Modifier::DIM),
@@ -52,44 +52,47 @@ const MODIFIERS: [(&str, Modifier); 6] = [
     ("struck", Modifier::CROSSED_OUT),
 ];
 
-/// A theme file of the user's.
+/// A theme file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// Its path, for what is said about faults.
+    /// Path, used in error messages.
     pub file: String,
-    /// Its content.
+    /// Content.
     pub text: String,
 }
 
-/// Why a theme cannot be used.
+/// Error of loading a theme.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ThemeError {
-    /// Neither compiled in nor among the user's.
+    /// The theme is neither built in nor a file of the user.
     #[error("there is no theme `{name}`: use {}, or write a file of that name", builtin_names())]
     Unknown {
-        /// The name asked for.
+        /// The requested name.
         name: String,
     },
-    /// A file has a fault.
+    /// A theme file is invalid.
     #[error("{file} line {line}: {fault}")]
     Fault {
-        /// The file's path.
+        /// Path of the file.
         file: String,
-        /// The line, counted from 1.
+        /// Line, from 1.
         line: usize,
-        /// What is wrong and what would be right.
+        /// The error and how to correct it.
         fault: String,
     },
 }
 
 impl Theme {
-    /// The names of the themes compiled in.
+    /// Returns the names of the built-in themes.
     pub fn builtin_names() -> impl Iterator<Item = &'static str> {
         BUILTIN.iter().map(|(name, ..)| *name)
     }
 
-    /// The theme of this name. `user` finds a user's own file by theme name; it comes before a compiled-in
-    /// theme of the same name, and a file that inherits its own name builds on the compiled-in one.
+    /// Loads a theme by name. `user` returns the user's file for a theme name; it takes precedence over a built-in
+    /// theme of the same name. A user's file that inherits its own name inherits the built-in theme.
+    ///
+    /// # Errors
+    /// Fails if a theme is unknown, a file is invalid, or inheritance is circular.
     pub fn load(name: &str, user: impl Fn(&str) -> Option<Source>) -> Result<Self, ThemeError> {
         let mut layers = Vec::new();
         let mut wanted = (name.to_owned(), None::<(String, usize)>);
@@ -109,7 +112,7 @@ impl Theme {
             };
             if let (true, Some((file, line))) = (seen.contains(&key), asked_by) {
                 let chain: Vec<_> = seen.iter().map(|(name, _)| name.as_str()).chain([current.as_str()]).collect();
-                let fault = format!("`inherits` runs in a circle ({}): take it out of one of them", chain.join(" > "));
+                let fault = format!("`inherits` is circular ({}): remove it from one of them", chain.join(" > "));
                 return Err(ThemeError::Fault { file, line, fault });
             }
             let is_root = current == ROOT && !key.1;
@@ -134,7 +137,7 @@ impl Theme {
         Ok(theme)
     }
 
-    /// The theme of a user who configured nothing.
+    /// Returns the default theme.
     #[must_use]
     pub fn terminal() -> Self {
         let bare = Self { name: ROOT.to_owned(), background: Color::Reset, styles: Vec::new() };
@@ -151,7 +154,7 @@ fn builtin_names() -> String {
     Theme::builtin_names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// What one file says.
+/// Content of one theme file.
 #[derive(Default)]
 struct Layer {
     inherits: Option<(String, usize)>,
@@ -185,14 +188,14 @@ impl Layer {
         match key {
             "inherits" => {
                 let name =
-                    value.get_ref().as_str().ok_or_else(|| fault(value, "`inherits` wants the name of a theme"))?;
+                    value.get_ref().as_str().ok_or_else(|| fault(value, "`inherits` must be the name of a theme"))?;
                 self.inherits = Some((name.to_owned(), lines.line(at.start)));
             }
             "background" => self.background = Some(colour(value)?),
             "speakers" => {
                 let styles = value.get_ref().as_array().filter(|array| array.len() == SPEAKERS);
                 let styles =
-                    styles.ok_or_else(|| fault(value, &format!("`speakers` wants a list of {SPEAKERS} styles")))?;
+                    styles.ok_or_else(|| fault(value, &format!("`speakers` must be a list of {SPEAKERS} styles")))?;
                 for (index, entry) in styles.iter().enumerate() {
                     self.styles.push((Role::speaker(index), style(entry)?));
                 }
@@ -234,7 +237,7 @@ fn one_line(text: &str) -> String {
     crate::tui::text::clean::clean_line(text).into_owned()
 }
 
-/// A colour alone, or a table of `fg`, `bg` and modifiers.
+/// Parses a style: a foreground colour, or a table of `fg`, `bg` and modifiers.
 fn style(value: &Spanned<DeValue<'_>>) -> Result<Style, Fault> {
     let Some(table) = value.get_ref().as_table() else {
         return Ok(Style::new().fg(colour(value)?));
@@ -247,7 +250,8 @@ fn style(value: &Spanned<DeValue<'_>>) -> Result<Style, Fault> {
         } else if name == "bg" {
             style = style.bg(colour(entry)?);
         } else if let Some((_, modifier)) = MODIFIERS.iter().find(|(known, _)| *known == name) {
-            let on = entry.get_ref().as_bool().ok_or_else(|| fault(entry, &format!("`{name}` wants true or false")))?;
+            let on =
+                entry.get_ref().as_bool().ok_or_else(|| fault(entry, &format!("`{name}` must be true or false")))?;
             style = if on { style.add_modifier(*modifier) } else { style };
         } else {
             let known = MODIFIERS.map(|(known, _)| known).join(", ");
@@ -263,7 +267,7 @@ fn colour(value: &Spanned<DeValue<'_>>) -> Result<Color, Fault> {
     let known = COLOURS.iter().find(|(known, _)| *known == name).map(|(_, colour)| *colour);
     known.or_else(|| rgb(name)).ok_or_else(|| {
         let names = COLOURS.map(|(known, _)| known).join(", ");
-        fault(value, &format!("this is no colour: write \"#rrggbb\" or one of {names}"))
+        fault(value, &format!("this is not a colour: write \"#rrggbb\" or one of {names}"))
     })
 }
 
@@ -326,13 +330,13 @@ mod tests {
     #[test]
     fn each_fault_has_its_line_and_what_would_be_right() {
         for (text, start) in [
-            ("text = \"pink\"", "themes/m.toml line 1: this is no colour: write \"#rrggbb\" or"),
-            ("\ntext = \"#12345é\"", "themes/m.toml line 2: this is no colour"),
-            ("text = 7", "themes/m.toml line 1: this is no colour"),
+            ("text = \"pink\"", "themes/m.toml line 1: this is not a colour: write \"#rrggbb\" or"),
+            ("\ntext = \"#12345é\"", "themes/m.toml line 2: this is not a colour"),
+            ("text = 7", "themes/m.toml line 1: this is not a colour"),
             ("text = { fg = \"red\", blink = true }", "themes/m.toml line 1: a style has no `blink`"),
-            ("text = { bold = 1 }", "themes/m.toml line 1: `bold` wants true or false"),
-            ("speakers = [\"red\"]", "themes/m.toml line 1: `speakers` wants a list of 8 styles"),
-            ("inherits = 3", "themes/m.toml line 1: `inherits` wants the name of a theme"),
+            ("text = { bold = 1 }", "themes/m.toml line 1: `bold` must be true or false"),
+            ("speakers = [\"red\"]", "themes/m.toml line 1: `speakers` must be a list of 8 styles"),
+            ("inherits = 3", "themes/m.toml line 1: `inherits` must be the name of a theme"),
             ("text = \"red\"\n= 3", "themes/m.toml line 2: "),
             ("\ninherits = \"nope\"", "themes/m.toml line 2: there is no theme `nope`: use `terminal`"),
         ] {
@@ -345,7 +349,7 @@ mod tests {
     #[test]
     fn a_circle_is_refused_where_it_closes() {
         let told = refused("a", &[("a", "inherits = \"b\""), ("b", "\ninherits = \"a\"")]);
-        assert_eq!(told, "themes/b.toml line 2: `inherits` runs in a circle (a > b > a): take it out of one of them");
+        assert_eq!(told, "themes/b.toml line 2: `inherits` is circular (a > b > a): remove it from one of them");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The fields of an agent, and what they ask of the engine.
+//! Fields of the agent form, and the request built from them.
 
 use super::entry::{Entry, Key, Value};
 use super::settings::{self, Scene};
@@ -8,12 +8,12 @@ use crate::engine::wire::AgentForm;
 use crate::tui::field::Field;
 use crate::tui::model::Model;
 
-/// The block that says who an agent is.
+/// Returns the agent's persona block.
 pub(super) fn persona<'a>(agent: &'a Agent, model: &'a Model) -> Option<&'a Block> {
     model.blocks_of(agent).into_iter().find(|block| block.label == PERSONA)
 }
 
-/// The fields, filled with an agent or for a new one of this name.
+/// Returns the fields, filled from an agent, or for a new agent with this name.
 pub(super) fn entries(agent: Option<&Agent>, home: &GroupId, name: &str, model: &Model) -> Vec<Entry> {
     let blank = Agent::new("".into(), "", home.clone());
     let of = agent.unwrap_or(&blank);
@@ -23,18 +23,18 @@ pub(super) fn entries(agent: Option<&Agent>, home: &GroupId, name: &str, model: 
         "Persona",
         Value::Text(Field::lines(&value)),
         "who it is and how it speaks",
-        "Who it is, in its own block persona, which is always before its eyes. Enter begins a new line; Tab goes on.",
+        "Who the agent is: its block persona, always in its prompt. Enter starts a new line; Tab goes to the next field.",
     );
     let mut entries = vec![Entry::new(
         Key::Name,
         "Name",
         Value::Line(Field::line(&of.name)),
         "for example critic",
-        "Its short name; no other agent of its group has it.",
+        "Short name, unique in its group.",
     )];
     let scene = Scene { model, home: Some(home), agent: Some(of), group: None, exists: agent.is_some() };
     let mut rows = Agent::settings().iter().filter_map(|row| settings::entry(row, of, &scene));
-    // Behind what it does stands who it is.
+    // The persona follows the first setting, the description.
     entries.extend(rows.next());
     entries.push(persona);
     entries.extend(rows);
@@ -44,8 +44,8 @@ pub(super) fn entries(agent: Option<&Agent>, home: &GroupId, name: &str, model: 
     entries
 }
 
-/// What these fields ask for, the persona left out where it has a block already: of a new agent all that is
-/// said, of another what changed.
+/// Builds the request form: all filled-in fields of a new agent, the changed fields of an existing one. Omits the
+/// persona if it already has a block.
 pub(super) fn form(entries: &[Entry], has_persona: bool) -> Result<AgentForm, (Key, String)> {
     let mut form = AgentForm::default();
     for entry in entries {

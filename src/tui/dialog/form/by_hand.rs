@@ -1,4 +1,4 @@
-//! A form filled in by keys, for the tests of settings.
+//! Test support: fills in a form with key presses.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -12,7 +12,7 @@ fn press(entry: &mut Entry, code: KeyCode) {
     entry.key(KeyEvent::from(code));
 }
 
-/// Takes out the line the caret is in.
+/// Clears the line at the caret.
 fn empty(entry: &mut Entry) {
     press(entry, KeyCode::End);
     entry.key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
@@ -27,7 +27,7 @@ fn names_of(entry: &mut Entry) -> Option<&mut Names> {
 }
 
 impl Form {
-    /// Fills in the field of a setting; `None` empties it.
+    /// Fills in the field of a setting; `None` clears it.
     pub(crate) fn fill_in(&mut self, key: &'static str, value: Option<&setting::Value>) {
         if self.entry(Key::Setting(key)).is_none() {
             return self.fill_in_roles(value);
@@ -56,7 +56,7 @@ impl Form {
                     names.at = 0;
                 }
                 for name in value.iter().flat_map(|value| value.names()) {
-                    // What is typed may be part of other names, too: the right one stands somewhere below.
+                    // The typed text may match other names too; the right one is further down.
                     for below in 0.. {
                         press(entry, KeyCode::Enter);
                         write(entry, name);
@@ -93,7 +93,7 @@ impl Form {
         }
     }
 
-    /// What stands in the field of a setting, as a person would write it.
+    /// Returns the value of a setting's field as text.
     pub(crate) fn stands_in(&self, key: &'static str) -> String {
         let Some(entry) = self.entry(Key::Setting(key)) else {
             let lists = self.entries.iter().filter_map(Entry::names).filter(|names| names.kind.roles);
@@ -112,7 +112,7 @@ impl Form {
         }
     }
 
-    /// What it asks of the engine.
+    /// Returns the request the form would send.
     pub(crate) fn asks(&self) -> Result<Option<Request>, String> {
         self.request().map_err(|(_, text)| text)
     }

@@ -1,4 +1,4 @@
-//! How a form looks: labels in one column, what is filled in in another, a sentence on the field below.
+//! Layout and drawing of a form: a label column, a value column, and the explanation of the focused field below.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -16,41 +16,41 @@ use crate::tui::text::wrap::{Breaks, Mode, Shape, wrap};
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
 
-/// The most cells of the dialog.
+/// Maximum size of the dialog in cells.
 const MOST: (u16, u16) = (96, 30);
-/// The cells of the column of labels.
+/// Width of the label column in cells.
 const LABEL: u16 = 16;
-/// In a box narrower than this, labels are cut.
+/// Width of the box, in cells, below which labels are truncated.
 const NARROW: u16 = 58;
-/// The cells of a column of what can be chosen.
+/// Width of the title column of options, in cells.
 const TITLE: usize = 13;
-/// The least and the most rows of a text.
+/// Minimum and maximum number of rows of a multi-line text.
 const TEXT_ROWS: (usize, usize) = (3, 8);
-/// From this many rows on an empty one sets things off.
+/// Minimum height of the box, in rows, for empty rows between its parts.
 const AIRY: u16 = 14;
 
-/// Where everything stands, as laid out for the last frame.
+/// The layout of the last prepared frame.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Laid {
     parts: Vec<Part>,
-    /// The first row shown.
+    /// First visible row.
     top: usize,
-    /// The explanation of the field, or what did not go.
+    /// The explanation of the focused field, or an error without a field.
     told: Vec<Row>,
 }
 
-/// A field as it stands.
+/// The layout of a field.
 #[derive(Debug, Clone, PartialEq)]
 struct Part {
-    /// Its place among all fields.
+    /// Index among all fields.
     at: usize,
-    /// Its first row, from the top of the form.
+    /// First row, from the top of the form.
     y: usize,
-    /// Its rows, those of the fault left out.
+    /// Number of rows, without those of the error.
     rows: usize,
-    /// What is painted where nothing is typed: what can be chosen.
+    /// Rows of the options, for fields without text input.
     fixed: Vec<Row>,
-    /// The rows that have to be seen where there is no room for all: those of the name or choice at hand.
+    /// Range of rows, of the selected name or option, that must be visible if the field does not fit.
     hand: (usize, usize),
     fault: Vec<Row>,
 }
@@ -61,7 +61,7 @@ impl Part {
     }
 }
 
-/// The parts of the box: the fields, the explanation, the keys.
+/// Returns the areas of the fields, the explanation and the key hints.
 fn places(inside: Rect) -> (Rect, Rect, Rect) {
     let air = u16::from(inside.height >= AIRY);
     let foot = 3 + air;
@@ -75,12 +75,12 @@ fn size(screen: Rect) -> (u16, u16) {
     (screen.width.saturating_sub(margin).min(MOST.0), screen.height.saturating_sub(margin).min(MOST.1))
 }
 
-/// The cells of the column of labels in a box of this width; long labels are cut in a narrow one.
+/// Returns the width of the label column in cells; smaller in a narrow box, where long labels are truncated.
 fn label_cells(inside: Rect) -> u16 {
     if inside.width >= NARROW { LABEL } else { LABEL - 4 }
 }
 
-/// The rows of something that can be chosen: what it is called and what it is, below where there is little room.
+/// Returns the rows of an option: its title, and its description beside it, or below it if there is little room.
 fn option_rows(choice: &Choice, mark: &str, role: Role, cells: usize) -> Vec<Row> {
     let about = Span::new(choice.about, if role == Role::Accent { Role::Text } else { Role::Dim });
     let beside = cells >= 3 * TITLE;
@@ -98,7 +98,7 @@ fn option_rows(choice: &Choice, mark: &str, role: Role, cells: usize) -> Vec<Row
 }
 
 impl Form {
-    /// Lays the form out and brings the field with the focus into view.
+    /// Lays out the form and scrolls the focused field into view.
     pub(super) fn lay_out(&mut self, screen: Rect, look: &Look) {
         let (wide, high) = size(screen);
         let inside = Rect::new(0, 0, wide.saturating_sub(2), high.saturating_sub(2));
@@ -165,7 +165,7 @@ impl Form {
         Part { at, y, rows, fixed, hand, fault }
     }
 
-    /// The explanation of the field, or what did not go and has no field.
+    /// Returns the explanation of the focused field, or the error that has no field.
     fn told(&self, cells: usize, look: &Look) -> Vec<Row> {
         if let Some((None, text)) = &self.fault {
             return fault_rows(text, cells, look);
@@ -174,7 +174,7 @@ impl Form {
         wrap(&[Span::new(about, Role::Dim)], &Shape::plain(cells))
     }
 
-    /// Draws what was laid out.
+    /// Draws the form as laid out by [`Form::lay_out`].
     pub(super) fn paint(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look) {
         let inside = frame_box(frame, screen, size(screen), &self.title, look);
         let (body, told, keys) = places(inside);
@@ -202,7 +202,7 @@ impl Form {
         }
     }
 
-    /// The row of what can be done.
+    /// Returns the row of key hints.
     fn keys(&self, look: &Look, room: usize) -> Row {
         if self.saving.is_some() {
             return cut(vec![Span::new(format!("{} saving", look.glyphs.waiting), Role::Dim)], room, "");
@@ -249,7 +249,7 @@ impl Form {
         let label = label_cells(body);
         let x = body.x + 1 + label;
         let room = body.width.saturating_sub(label + 2);
-        // Of a field that has scrolled out in part, the label stands at what is left of it.
+        // The label of a partly visible field is drawn on its first visible row.
         if let Some(y) = (0..part.rows).find_map(row) {
             let (mark, role) = if here { (look.glyphs.prompt, Role::Focus) } else { (" ", Role::Dim) };
             put(frame.buffer_mut(), (body.x, y), 1, mark, Role::Focus, theme);
@@ -309,7 +309,7 @@ impl Form {
     }
 }
 
-/// A sentence on what did not go, with its sign.
+/// Formats an error with its glyph.
 fn fault_rows(text: &str, cells: usize, look: &Look) -> Vec<Row> {
     let shape = Shape {
         first: vec![Span::new(format!("{} ", look.glyphs.failed), Role::Error)],
@@ -319,7 +319,7 @@ fn fault_rows(text: &str, cells: usize, look: &Look) -> Vec<Row> {
     wrap(&[Span::new(clean(text), Role::Error)], &shape)
 }
 
-/// A name as it stands in the list, with what is behind a name nobody has yet.
+/// Formats an item of the list: number, name, and a note after an unknown name.
 fn name_spans(names: &Names, nth: usize) -> Vec<Span> {
     let Some(item) = names.items.get(nth) else { return Vec::new() };
     let mut spans = Vec::new();
@@ -333,7 +333,7 @@ fn name_spans(names: &Names, nth: usize) -> Vec<Span> {
     spans
 }
 
-/// The cells of the column of names; roles stand behind it where there are any, or one can be typed.
+/// Returns the width of the name column in cells; leaves room for roles if there are any or one can be typed.
 fn name_cells(names: &Names, caret: Option<usize>, room: u16) -> usize {
     let wide = |nth| name_spans(names, nth).iter().map(|span| width(&span.text)).sum::<usize>();
     let roles = names.roles().any(|(_, role)| !role.is_empty()) || caret.is_some_and(|at| at < names.items.len());
@@ -372,7 +372,7 @@ fn paint_name(
     let x = (place.x + cells as u16 + 2).min(place.right());
     let role = Rect { x, width: place.right().saturating_sub(x), ..place };
     if caret && item.role.text().is_empty() {
-        put(frame.buffer_mut(), (role.x, role.y), role.width, "what it is here for", Role::Dim, theme);
+        put(frame.buffer_mut(), (role.x, role.y), role.width, "its role", Role::Dim, theme);
     }
     item.role.draw_bare(frame, role, look, caret && typing);
 }

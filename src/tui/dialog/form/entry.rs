@@ -1,40 +1,40 @@
-//! A field of a form: what it is called, what it is for, and what stands in it.
+//! A field of a form: label, explanation and value.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::names::{Names, Typed};
 use crate::tui::field::Field;
 
-/// Which field.
+/// Identifies a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Key {
     ManagerType,
     Name,
     Persona,
-    /// The setting of this key.
+    /// The setting with this key.
     Setting(&'static str),
 }
 
-/// What stands in a field.
+/// Value of a field, by input type.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
-    /// A line.
+    /// A single line.
     Line(Field),
-    /// A text of lines.
+    /// A multi-line text.
     Text(Field),
-    /// A number; empty where nothing is said.
+    /// A number; empty if unset.
     Number(Field),
-    /// Yes or no.
+    /// A boolean.
     Switch(bool),
-    /// One of several.
+    /// One of several options; `at` is the index of the selected one.
     Choice { options: Vec<Choice>, at: usize },
-    /// Names.
+    /// A list of names.
     Names(Names),
-    /// What cannot be changed here.
+    /// A read-only value.
     Fixed(Choice),
 }
 
-/// Something that can be chosen.
+/// An option of a choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Choice {
     pub title: &'static str,
@@ -46,12 +46,12 @@ pub(super) struct Choice {
 pub(super) struct Entry {
     pub key: Key,
     pub label: &'static str,
-    /// What it is for; stands below the form while the field has the focus.
+    /// Explanation, shown below the form while the field is focused.
     pub about: String,
-    /// What stands in it while nothing is said.
+    /// Placeholder shown while the field is empty.
     pub empty: String,
     pub value: Value,
-    /// What stood in it at first.
+    /// Initial value.
     pub first: Value,
 }
 
@@ -66,12 +66,12 @@ impl Entry {
         Self { key, label, about: about.into(), empty: empty.into(), first: value.clone(), value }
     }
 
-    /// Whether something else stands in it than at first.
+    /// Whether the value differs from the initial one.
     pub fn is_changed(&self) -> bool {
         !self.value.same(&self.first)
     }
 
-    /// What is written, without blanks around it; empty where nothing is typed.
+    /// Returns the text, trimmed unless multi-line; empty for fields without text input.
     pub fn text(&self) -> String {
         match &self.value {
             Value::Text(field) => field.text(),
@@ -80,12 +80,12 @@ impl Entry {
         }
     }
 
-    /// The list, in a field of names.
+    /// Returns the list of names, if the field is one.
     pub fn names(&self) -> Option<&Names> {
         if let Value::Names(names) = &self.value { Some(names) } else { None }
     }
 
-    /// Types a key; anything but [`Typed::No`] means that it was one of the field's.
+    /// Handles a key. Returns [`Typed::No`] if the field does not use it.
     pub fn key(&mut self, key: KeyEvent) -> Typed {
         match &mut self.value {
             Value::Line(field) | Value::Number(field) if field.takes(&key) => typed(field.key(key)),
@@ -111,7 +111,7 @@ impl Entry {
         }
     }
 
-    /// Puts in pasted text.
+    /// Inserts pasted text.
     pub fn paste(&mut self, text: &str) {
         match &mut self.value {
             Value::Line(field) | Value::Number(field) => field.paste(text.trim()),
@@ -135,7 +135,7 @@ fn typed(changed: bool) -> Typed {
     if changed { Typed::Changed } else { Typed::Moved }
 }
 
-/// Keys of a whole text: Enter ends a line there, and up and down stay in it until its edge.
+/// Handles a key in a multi-line text: Enter inserts a line break, Up and Down move within the text.
 fn text_key(field: &mut Field, key: KeyEvent) -> Typed {
     let new_line = match key.code {
         KeyCode::Enter => key.modifiers.is_empty() || key.modifiers == KeyModifiers::ALT,

@@ -1,4 +1,4 @@
-//! The fields of a group, and what they ask of the engine.
+//! Fields of the group form, and the request built from them.
 
 use super::entry::{Choice, Entry, Key, Value};
 use super::names;
@@ -10,13 +10,13 @@ use crate::engine::wire::GroupForm;
 use crate::tui::field::Field;
 use crate::tui::model::Model;
 
-/// What is missing or wrong, and in which field.
+/// An invalid field and its error text.
 type Flaw = (Key, String);
 
 pub(super) const AGENTS: names::Kind =
     names::Kind { roles: true, title: "Add an agent", other: Some("new agent"), unknown: "new", ..names::Kind::LIST };
 
-/// The name of an agent as it is said in a group: short where it is at home there.
+/// Returns the name of an agent as used in a group: `agent` in its home group, else `home/agent`.
 pub(in crate::tui) fn name_in(group: Option<&GroupId>, agent: &Agent, model: &Model) -> String {
     match model.group(&agent.group) {
         Some(home) if group != Some(&home.id) => format!("{}/{}", home.name, agent.name),
@@ -24,13 +24,13 @@ pub(in crate::tui) fn name_in(group: Option<&GroupId>, agent: &Agent, model: &Mo
     }
 }
 
-/// Agents as they can be picked for a group, in the model's order.
+/// Returns all agents as candidates for a group, in the model's order.
 pub(in crate::tui) fn candidates(group: Option<&GroupId>, model: &Model) -> Vec<Candidate> {
     let candidate = |agent: &Agent| Candidate { name: name_in(group, agent, model), about: agent.description.clone() };
     model.agents.iter().map(candidate).collect()
 }
 
-/// Whether a group of this type has a field.
+/// Whether groups of this manager type have a field.
 pub(super) fn shown(kind: ManagerType, key: Key) -> bool {
     match key {
         Key::Setting(key) => kind.has_setting(key),
@@ -38,12 +38,12 @@ pub(super) fn shown(kind: ManagerType, key: Key) -> bool {
     }
 }
 
-/// What a person chooses between.
+/// Returns the selectable manager types.
 fn types() -> Vec<Choice> {
     ManagerType::ALL.map(|kind| Choice { title: kind.title(), about: kind.best_for() }).into()
 }
 
-/// The fields, filled with a group or for a new one.
+/// Returns the fields, filled from a group, or for a new group.
 pub(super) fn entries(group: Option<&Group>, model: &Model) -> Vec<Entry> {
     let blank = Group::new(GroupId::from(""), "", ManagerType::RoundRobin);
     let of = group.unwrap_or(&blank);
@@ -53,9 +53,9 @@ pub(super) fn entries(group: Option<&Group>, model: &Model) -> Vec<Entry> {
         Some(_) => Value::Fixed(types().swap_remove(kind)),
     };
     let about_type = if group.is_some() {
-        "Who speaks when. It is fixed once the group is made."
+        "Determines who speaks when. Fixed once the group is created."
     } else {
-        "Who speaks when. It cannot be changed later; the fields below belong to it."
+        "Determines who speaks when. It cannot be changed later; the fields below depend on it."
     };
     let mut entries = vec![
         Entry::new(Key::ManagerType, "Manager type", manager_type, "", about_type),
@@ -64,18 +64,18 @@ pub(super) fn entries(group: Option<&Group>, model: &Model) -> Vec<Entry> {
             "Name",
             Value::Line(Field::line(&of.name)),
             "for example newsroom",
-            "The group's name; no other group has it.",
+            "Name, unique among groups.",
         ),
     ];
     let scene =
         Scene { model, home: group.map(|group| &group.id), agent: None, group: Some(of), exists: group.is_some() };
-    // A new group takes turns.
+    // Sticky settings, such as the status, do not apply to a new group.
     let rows = Group::settings().iter().filter(|row| group.is_some() || !row.sticky);
     entries.extend(rows.filter_map(|row| settings::entry(row, of, &scene)));
     entries
 }
 
-/// What these fields ask for: of a new group all that is said, of another what changed.
+/// Builds the request form: all filled-in fields of a new group, the changed fields of an existing one.
 pub(super) fn form<'a>(
     new: bool,
     kind: ManagerType,

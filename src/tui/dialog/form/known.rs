@@ -1,11 +1,11 @@
-//! What is known by name in the store: models and tools.
+//! Model and tool names known in the store, offered as candidates.
 
 use super::pick::Candidate;
 use crate::domain::Agent;
 use crate::domain::agent::{BACKGROUND_TOOLS, DEFAULT_TOOLS};
 use crate::tui::model::Model;
 
-/// The models that agents run on, the configuration's and `offline`, in order of the alphabet.
+/// Returns the models of all agents, the default model and `offline`, in alphabetical order.
 pub(in crate::tui::dialog) fn models(model: &Model) -> Vec<String> {
     let mut known: Vec<String> = model.agents.iter().filter_map(|agent| agent.model.clone()).collect();
     known.extend([model.default_model.clone(), "offline".to_owned()]);
@@ -15,13 +15,13 @@ pub(in crate::tui::dialog) fn models(model: &Model) -> Vec<String> {
     known
 }
 
-/// The sentence for a name that can be no model's.
+/// Returns an error text if `name` is not a valid model name.
 pub(in crate::tui::dialog) fn unusable(name: &str) -> Option<&'static str> {
     let said = "a model is named provider/model, for example openai/gpt-4.1-mini; offline needs no provider";
     (name != "offline" && !name.contains('/')).then_some(said)
 }
 
-/// The tools an agent has first, then those that others have.
+/// Returns the known tools: the agent's first, then the built-in ones, then those of other agents.
 pub(super) fn tools(agent: &Agent, model: &Model) -> Vec<Candidate> {
     let others = model.agents.iter().flat_map(|agent| agent.tools.iter().map(String::as_str));
     let own = agent.tools.iter().map(String::as_str);
@@ -36,11 +36,11 @@ pub(super) fn tools(agent: &Agent, model: &Model) -> Vec<Candidate> {
     names.into_iter().map(|name| Candidate { name: name.to_owned(), about: about(name).to_owned() }).collect()
 }
 
-/// Tools that can be asked for: more than the usual, or the usual taken away.
+/// Returns the candidates for a tool list: additional tools, and default tools to remove, prefixed with `-`.
 pub(super) fn more_tools(agent: &Agent, model: &Model) -> Vec<Candidate> {
     let usual = |name: &str| DEFAULT_TOOLS.contains(&name);
     let more = tools(agent, model).into_iter().filter(|tool| !usual(&tool.name));
-    let less = DEFAULT_TOOLS.map(|name| Candidate { name: format!("-{name}"), about: "takes it away".to_owned() });
+    let less = DEFAULT_TOOLS.map(|name| Candidate { name: format!("-{name}"), about: "removes it".to_owned() });
     let about = |tool: Candidate| {
         let background = BACKGROUND_TOOLS.contains(&tool.name.as_str());
         Candidate { about: if background { "usual in the background".to_owned() } else { tool.about }, ..tool }

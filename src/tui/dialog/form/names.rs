@@ -1,70 +1,70 @@
-//! A list of names in a form: agents with what each is here for, or tools, contacts, a model.
+//! A list of names in a form: agents with their roles, or tools, contacts, a model.
 //!
-//! The last row adds a name; with one name at most there is none once it is there. What is typed on a name is
-//! what it is here for, where the list keeps that; elsewhere it begins the search for another name.
+//! The last row adds a name; a list of at most one name hides it once it has a name. Typing on a name edits its role,
+//! if the list has roles; otherwise it opens the picker.
 
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::pick::{Candidate, Picked, Picker};
 use crate::tui::field::Field;
 
-/// A name of the list.
+/// An item of the list.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Item {
-    /// The name, as it is sent.
+    /// Name as sent to the engine.
     pub name: String,
-    /// What it is here for.
+    /// Role in the group.
     pub role: Field,
 }
 
-/// What kind of names a list holds.
+/// Properties of a list of names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kind {
-    /// One name at most.
+    /// Whether the list holds at most one name.
     pub one: bool,
-    /// Each has a role.
+    /// Whether each name has a role.
     pub roles: bool,
-    /// What the picker is called.
+    /// Title of the picker.
     pub title: &'static str,
-    /// What a name that is not known is called there; none where such a name is of no use.
+    /// Label in the picker for a name that is not a candidate; `None` if only candidates are allowed.
     pub other: Option<&'static str>,
-    /// What stands behind such a name in the list.
+    /// Note after such a name in the list.
     pub unknown: &'static str,
-    /// What is told where nothing has the name that is typed and none can be made.
+    /// Text shown in the picker if no candidate matches.
     pub missing: &'static str,
 }
 
 impl Kind {
-    /// A list of names, each one that is known.
+    /// A list of candidates only, without roles.
     pub const LIST: Self = Self {
         one: false,
         roles: false,
         title: "",
         other: None,
         unknown: "",
-        missing: "Nobody is called that; n in the agents makes an agent.",
+        missing: "No agent has this name; n in the agents creates one.",
     };
 }
 
-/// The list.
+/// The list's state.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Names {
     pub kind: Kind,
     pub items: Vec<Item>,
-    /// The row with the caret; after the last name it adds one.
+    /// Index of the row with the caret; the row after the last name adds a name.
     pub at: usize,
     candidates: Vec<Candidate>,
     picker: Option<Box<Picker>>,
 }
 
-/// What a key came to.
+/// Result of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Typed {
-    /// It is no key of the list.
+    /// The key was not used.
     No,
-    /// It moved something only.
+    /// The key was used; the value is unchanged.
     Moved,
-    /// It changed the list.
+    /// The value changed.
     Changed,
 }
 
@@ -74,42 +74,43 @@ impl Names {
         Self { kind, items, at: 0, candidates, picker: None }
     }
 
-    /// The names, in order.
+    /// Returns the names, in order.
     pub fn names(&self) -> Vec<String> {
         self.items.iter().map(|item| item.name.clone()).collect()
     }
 
-    /// The names with their roles.
+    /// Returns the names with their roles.
     pub fn roles(&self) -> impl Iterator<Item = (&str, String)> {
         self.items.iter().map(|item| (item.name.as_str(), item.role.text().trim().to_owned()))
     }
 
-    /// Whether the same stands in both, wherever the caret is.
+    /// Whether both lists hold the same items; ignores the caret.
     pub fn same(&self, other: &Self) -> bool {
         self.items == other.items
     }
 
-    /// Whether a name is one of those that are known.
+    /// Whether a name is a candidate.
     pub fn knows(&self, name: &str) -> bool {
         self.candidates.iter().any(|one| one.name == name)
     }
 
-    /// Whether there is a row that adds a name.
+    /// Whether the list shows a row that adds a name.
     pub fn can_add(&self) -> bool {
         !self.kind.one || self.items.is_empty()
     }
 
-    /// How many rows it has.
+    /// Returns the number of rows, including the one that adds a name.
     pub fn rows(&self) -> usize {
         self.items.len() + usize::from(self.can_add())
     }
 
-    /// The picker, while it is open.
+    /// Returns the picker, if open.
     pub fn picker(&self) -> Option<&Picker> {
         self.picker.as_deref()
     }
 
-    /// Comes in from the field before (`Some(false)`), from the one after (`Some(true)`), or to go on adding.
+    /// Focuses the list: from the previous field (`Some(false)`), its first row; from the next one (`Some(true)`) or by
+    /// other keys (`None`), its last row.
     pub fn enter(&mut self, from_below: Option<bool>) {
         self.at = match from_below {
             Some(false) => 0,
@@ -117,7 +118,7 @@ impl Names {
         };
     }
 
-    /// Moves the caret by a row; false at the edge.
+    /// Moves the caret by a row. Returns false at the edge.
     pub fn step(&mut self, down: bool) -> bool {
         let to = if down { self.at + 1 } else { self.at.wrapping_sub(1) };
         let inside = to < self.rows();
@@ -127,7 +128,7 @@ impl Names {
         inside
     }
 
-    /// Takes the name under the caret out.
+    /// Removes the name under the caret. Returns false if there is none.
     pub fn remove(&mut self) -> bool {
         let there = self.at < self.items.len();
         if there {
@@ -137,7 +138,7 @@ impl Names {
         there
     }
 
-    /// Moves the name under the caret a place up or down.
+    /// Moves the name under the caret up or down. Returns false at the edge.
     pub fn shift(&mut self, down: bool) -> bool {
         let to = if down { self.at + 1 } else { self.at.wrapping_sub(1) };
         let inside = self.at < self.items.len() && to < self.items.len();
@@ -154,7 +155,7 @@ impl Names {
         self.picker = Some(Box::new(Picker::new(self.kind.title, self.kind.other, free).missing(self.kind.missing)));
     }
 
-    /// A name was picked: it comes to the end, or in the place of the only one.
+    /// Appends the picked name, or replaces the only one.
     fn take(&mut self, name: String) {
         self.picker = None;
         if self.kind.one {
@@ -198,7 +199,7 @@ impl Names {
         Typed::Moved
     }
 
-    /// Puts in pasted text where the caret is.
+    /// Inserts pasted text at the caret: into the picker, the role, or a newly opened picker.
     pub fn paste(&mut self, text: &str) {
         if let Some(picker) = &mut self.picker {
             picker.paste(text);

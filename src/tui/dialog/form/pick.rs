@@ -1,4 +1,4 @@
-//! Picks a name: those that are known to choose from, or a new one to type.
+//! Picker for a name: choose a candidate or type a new name.
 
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::Frame;
@@ -15,76 +15,76 @@ use crate::tui::text::clean::clean_line;
 use crate::tui::text::width::{pad, width};
 use crate::tui::theme::Role;
 
-/// The most cells of it.
+/// Maximum size in cells.
 const SIZE: (u16, u16) = (60, 14);
-/// The widest column of names.
+/// Maximum width of the name column in cells.
 const MAX_NAME: usize = 28;
 
-/// A name that can be picked.
+/// A selectable name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// The name, as it is sent.
+    /// Name as sent to the engine.
     pub name: String,
-    /// What is behind it, in a few words.
+    /// Short description.
     pub about: String,
 }
 
-/// The list and what is typed to find something in it.
+/// A filtered list of candidates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Picker {
     title: String,
-    /// What a name that is not in the list is called: `new agent`; none where only the list counts.
+    /// Label for a typed name that is not a candidate, for example `new agent`; `None` if only candidates are allowed.
     other: Option<&'static str>,
-    /// What is told where nothing is found and only the list counts.
+    /// Text shown if no candidate matches and only candidates are allowed.
     missing: &'static str,
     candidates: Vec<Candidate>,
     typed: Field,
     selected: usize,
 }
 
-/// What a key came to.
+/// Result of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Picked {
-    /// It goes on.
+    /// The picker stays open.
     Still,
-    /// Nothing was picked.
+    /// The picker was closed without a choice.
     Left,
-    /// This name.
+    /// This name was chosen.
     Name(String),
 }
 
 impl Picker {
-    /// A list to pick from; a name that is not in it is offered as `other`, where there is such a thing.
+    /// Creates a picker. With `other`, a typed name that is not a candidate can be chosen under that label.
     #[must_use]
     pub fn new(title: impl Into<String>, other: Option<&'static str>, candidates: Vec<Candidate>) -> Self {
         let missing = Kind::LIST.missing;
         Self { title: title.into(), other, missing, candidates, typed: Field::line(""), selected: 0 }
     }
 
-    /// The same with what is told where nothing is found.
+    /// Sets the text shown if no candidate matches.
     #[must_use]
     pub fn missing(self, missing: &'static str) -> Self {
         Self { missing, ..self }
     }
 
-    /// What is typed, without blanks around it.
+    /// Returns the typed text, trimmed.
     fn wanted(&self) -> String {
         self.typed.text().trim().to_owned()
     }
 
-    /// The candidates with what is typed in them.
+    /// Returns the candidates that contain the typed text, ignoring case.
     fn found(&self) -> Vec<&Candidate> {
         let wanted = self.wanted().to_lowercase();
         self.candidates.iter().filter(|one| one.name.to_lowercase().contains(&wanted)).collect()
     }
 
-    /// Whether what is typed is offered as a name of its own.
+    /// Whether the typed text can be chosen as a new name.
     fn offers_typed(&self) -> bool {
         let wanted = self.wanted();
         self.other.is_some() && is_name(&wanted) && !self.candidates.iter().any(|one| one.name == wanted)
     }
 
-    /// Whether a name is one of the list.
+    /// Whether a name is a candidate.
     #[must_use]
     pub fn knows(&self, name: &str) -> bool {
         self.candidates.iter().any(|one| one.name == name)
@@ -111,13 +111,13 @@ impl Picker {
         Picked::Still
     }
 
-    /// Puts in pasted text.
+    /// Inserts pasted text into the filter.
     pub fn paste(&mut self, text: &str) {
         self.typed.paste(text.trim());
         self.selected = 0;
     }
 
-    /// Draws it over `screen`; `fault` is what came of the last try.
+    /// Draws the picker centred on `screen`; `fault` is the error of the last attempt.
     pub fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, fault: Option<&str>) {
         let inside = frame_box(frame, screen, SIZE, &clean_line(&self.title), look);
         let (theme, ellipsis) = (&look.theme, look.glyphs.ellipsis);
@@ -148,7 +148,7 @@ impl Picker {
         if found.is_empty() && !self.offers_typed() {
             let text = match self.other {
                 Some(_) if self.wanted().is_empty() => "Type a name.",
-                Some(_) => "That is no name: use letters, digits, - and _.",
+                Some(_) => "Not a valid name: use letters, digits, - and _.",
                 None => self.missing,
             };
             put(buffer, (x, inside.y + 2), room, text, Role::Dim, theme);
@@ -159,6 +159,6 @@ impl Picker {
             let row = cut(vec![Span::new(text, Role::Error)], room.into(), ellipsis);
             put_row(buffer, (x, foot.saturating_sub(1)), room, &row, theme);
         }
-        put(buffer, (x, foot), room, "Enter take it   Esc leave", Role::Dim, theme);
+        put(buffer, (x, foot), room, "Enter choose   Esc leave", Role::Dim, theme);
     }
 }

@@ -1,4 +1,4 @@
-//! The fields of settings: one for each row of the table of a group or an agent, and what a person changed in them.
+//! Form fields derived from the settings tables of groups and agents, and the changes made in them.
 
 use super::entry::{Choice, Entry, Key, Value};
 use super::names::{self, Names};
@@ -11,24 +11,24 @@ use crate::engine::wire::Changes;
 use crate::tui::field::Field;
 use crate::tui::model::Model;
 
-const NAMES: names::Kind = names::Kind { title: "", other: Some("take"), ..names::Kind::LIST };
-/// What is told where no block has the label that is looked for.
-const NO_BLOCK: &str = "No block is called that; a team file makes blocks.";
+const NAMES: names::Kind = names::Kind { title: "", other: Some("use"), ..names::Kind::LIST };
+/// Text shown in the picker if no block matches.
+const NO_BLOCK: &str = "No block has this label; team files create blocks.";
 
-/// What a field has to know beside the value.
+/// Context of a field, in addition to its value.
 pub(super) struct Scene<'a> {
     pub model: &'a Model,
-    /// The group itself, or the one the agent is at home in; none for a new group.
+    /// The group itself, or the agent's home group; `None` for a new group.
     pub home: Option<&'a GroupId>,
-    /// The agent, in its form.
+    /// The agent, in an agent form.
     pub agent: Option<&'a Agent>,
-    /// The group, in its form.
+    /// The group, in a group form.
     pub group: Option<&'a Group>,
-    /// It is there already.
+    /// Whether the group or agent already exists.
     pub exists: bool,
 }
 
-/// The field of a setting; none for roles, which stand behind the names of the agents.
+/// Creates the field of a setting; `None` for roles, which are edited next to the agents' names.
 pub(super) fn entry<T: Configurable>(row: &'static Setting<T>, owner: &T, scene: &Scene<'_>) -> Option<Entry> {
     let set = (row.get)(owner);
     let text = || set.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -70,7 +70,7 @@ pub(super) fn entry<T: Configurable>(row: &'static Setting<T>, owner: &T, scene:
             ))
         }
         Kind::Approvals => {
-            let kind = names::Kind { title: "Tool that needs your yes", ..NAMES };
+            let kind = names::Kind { title: "Tool that requires approval", ..NAMES };
             Value::Names(Names::new(
                 kind,
                 plain(names()),
@@ -90,7 +90,7 @@ pub(super) fn entry<T: Configurable>(row: &'static Setting<T>, owner: &T, scene:
             Value::Names(Names::new(kind, plain(items), scene.blocks()))
         }
         Kind::Agents | Kind::Agent => {
-            // Only with a new group its agents are made, too.
+            // Only the form of a new group creates agents.
             let kind = names::Kind { other: Some("new agent").filter(|_| !scene.exists), ..group::AGENTS };
             let one = matches!(row.kind, Kind::Agent);
             let kind = if one { names::Kind { one, title: row.title, ..kind } } else { kind };
@@ -101,7 +101,7 @@ pub(super) fn entry<T: Configurable>(row: &'static Setting<T>, owner: &T, scene:
     Some(Entry::new(Key::Setting(row.key), row.title, value, empty(row, scene), about(row, scene)))
 }
 
-/// What stands in the field while nothing is set.
+/// Returns the placeholder of the field.
 fn empty<T>(row: &Setting<T>, scene: &Scene<'_>) -> String {
     match row.kind {
         Kind::Model => format!("{}: {}", row.default, scene.model.default_model),
@@ -111,17 +111,17 @@ fn empty<T>(row: &Setting<T>, scene: &Scene<'_>) -> String {
     }
 }
 
-/// The explanation of the field.
+/// Returns the explanation of the field.
 fn about<T>(row: &Setting<T>, scene: &Scene<'_>) -> String {
     let doc = row.doc;
     let start = doc.trim_end_matches('.');
     match row.kind {
-        Kind::Agent => format!("{doc} Behind its name: what it is here for."),
+        Kind::Agent => format!("{doc} After the name: its role."),
         Kind::Agents if scene.exists => {
-            format!("{start}; n in the agents makes somebody new. Behind each: what it is here for.")
+            format!("{start}; n in the agents creates an agent. After each name: its role.")
         }
-        Kind::Agents => format!("{start}: agents there are, or new names. Behind each: what it is here for."),
-        Kind::Text => format!("{doc} Enter begins a new line; Tab goes on."),
+        Kind::Agents => format!("{start}: existing agents or new names. After each name: its role."),
+        Kind::Text => format!("{doc} Enter starts a new line; Tab goes to the next field."),
         Kind::Word | Kind::Switch => format!("{start} ({}).", row.key),
         _ => doc.to_owned(),
     }
@@ -136,7 +136,7 @@ fn bare(names: Vec<String>) -> Vec<Candidate> {
 }
 
 impl Scene<'_> {
-    /// The name of an agent as it is said here; its id where it is gone.
+    /// Returns the name of an agent relative to the home group; its id if it no longer exists.
     fn name(&self, id: &AgentId) -> String {
         self.model.agent(id).map_or_else(|| id.to_string(), |agent| group::name_in(self.home, agent, self.model))
     }
@@ -147,12 +147,12 @@ impl Scene<'_> {
         Some((name, role.unwrap_or_default()))
     }
 
-    /// The label of a block that is given by name: the persona is not.
+    /// Returns the label of a block; `None` for a persona, which is not shared by name.
     fn label(&self, id: &BlockId) -> Option<String> {
         self.model.block(id).filter(|block| !is_persona(block)).map(|block| block.label.clone())
     }
 
-    /// The blocks of the group and its agents.
+    /// Returns the blocks of the group and its agents as candidates.
     fn blocks(&self) -> Vec<Candidate> {
         let here = |block: &&Block| match &block.owner {
             BlockOwner::Group(id) => Some(id) == self.home,
@@ -162,7 +162,7 @@ impl Scene<'_> {
         blocks.map(|block| Candidate { name: block.label.clone(), about: block.description.clone() }).collect()
     }
 
-    /// The agents of other groups.
+    /// Returns the agents of other groups as candidates.
     fn others(&self) -> Vec<Candidate> {
         let others = self.model.agents.iter().filter(|agent| Some(&agent.group) != self.home);
         let candidate = |agent: &Agent| Candidate {
@@ -172,7 +172,7 @@ impl Scene<'_> {
         others.map(candidate).collect()
     }
 
-    /// The tags that agents have.
+    /// Returns the tags of all agents, sorted.
     fn tags(&self) -> Vec<String> {
         let mut tags: Vec<String> = self.model.agents.iter().flat_map(|agent| agent.tags.clone()).collect();
         tags.sort_unstable();
@@ -181,7 +181,7 @@ impl Scene<'_> {
     }
 }
 
-/// What a person changed in these fields; the error names the field.
+/// Returns the changed settings. An error names the field and the problem.
 pub(super) fn changes<'a, T: Configurable>(entries: impl Iterator<Item = &'a Entry>) -> Result<Changes, (Key, String)> {
     let mut changes = Changes::default();
     let mut roles = std::collections::BTreeMap::new();
@@ -212,7 +212,7 @@ fn changed_roles(names: &Names, first: &Names) -> Vec<(String, String)> {
     names.roles().filter(|(name, role)| known(name) != role).map(|(name, role)| (name.to_owned(), role)).collect()
 }
 
-/// What a list has now; none clears the setting.
+/// Returns the value of a list field; `None` clears the setting.
 fn listed<T>(row: &Setting<T>, names: &Names) -> Result<Option<setting::Value>, (Key, String)> {
     let all = names.names();
     if all.is_empty() {
@@ -228,7 +228,7 @@ fn listed<T>(row: &Setting<T>, names: &Names) -> Result<Option<setting::Value>, 
     Ok(Some(name.into()))
 }
 
-/// What stands in any other field; nothing clears the setting.
+/// Returns the value of any other field; `None` clears the setting.
 fn written<T>(row: &Setting<T>, entry: &Entry) -> Result<Option<setting::Value>, (Key, String)> {
     let text = match &entry.value {
         Value::Switch(on) => return Ok(Some((*on).into())),
@@ -242,7 +242,7 @@ fn written<T>(row: &Setting<T>, entry: &Entry) -> Result<Option<setting::Value>,
         let fault = match row.kind {
             Kind::Count | Kind::Number { .. } => {
                 let such = if matches!(row.kind, Kind::Count) { "3" } else { "0.7" };
-                format!("{text} is no number here: write one such as {such}, or nothing")
+                format!("{text} is not a valid number: write one such as {such}, or leave it empty")
             }
             _ => fault,
         };

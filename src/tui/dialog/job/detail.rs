@@ -1,4 +1,4 @@
-//! The rows of an opened job.
+//! Rows of the job dialog.
 
 use crate::domain::message::Content;
 use crate::domain::{Job, JobState, Message, Step};
@@ -12,14 +12,14 @@ use crate::tui::text::wrap::{Shape, wrap};
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
 
-/// The cells before what a step did.
+/// Indentation of step details, in cells.
 const INDENT: usize = 9;
-/// Same lines shown around a change.
+/// Number of unchanged lines shown around a change.
 const CONTEXT: usize = 1;
-/// The most rows of what an agent noted in a step.
+/// Maximum number of rows of an agent's note.
 const MAX_NOTE: usize = 4;
 
-/// All rows of the dialog but its last one.
+/// Returns all rows of the dialog except the key hints.
 pub(super) fn rows(
     job: Option<&Job>,
     detail: Option<&Result<Box<JobDetail>, String>>,
@@ -40,13 +40,13 @@ pub(super) fn rows(
         rows.push(Row::default());
     }
     match detail {
-        None => rows.extend(told("Reading what it did", Role::Dim, cells)),
+        None => rows.extend(told("Loading the steps", Role::Dim, cells)),
         Some(Err(text)) => rows.extend(told(text, Role::Error, cells)),
         Some(Ok(detail)) if detail.steps.is_empty() && detail.notes.is_empty() => {
             let text = match detail.job.state {
-                JobState::Available => "It waits for a free place; nothing was done yet.",
-                JobState::Running { .. } => "It has begun; the first step is not committed yet.",
-                _ => "It made no step.",
+                JobState::Available => "The job waits for a free slot; it has not started yet.",
+                JobState::Running { .. } => "The job is running; no step has finished yet.",
+                _ => "The job has no steps.",
             };
             rows.extend(told(text, Role::Dim, cells));
         }
@@ -59,7 +59,7 @@ fn told(text: &str, role: Role, cells: usize) -> Vec<Row> {
     wrap(&[Span::new(clean(text), role)], &Shape::plain(cells))
 }
 
-/// The line of facts: state, attempt, tokens, duration.
+/// Returns the summary line: state, attempt, tokens, duration, preemptions.
 fn facts(job: &Job, look: &Look) -> Vec<Span> {
     let glyphs = look.glyphs;
     let (sign, role) = sign(&job.state, glyphs);
@@ -78,12 +78,12 @@ fn facts(job: &Job, look: &Look) -> Vec<Span> {
         _ => {}
     }
     if job.yields > 0 {
-        facts.push(format!("made way {}{}", job.yields, glyphs.times));
+        facts.push(format!("preempted {}{}", job.yields, glyphs.times));
     }
     vec![Span::new(format!("{sign} {word}"), role), Span::new(format!("   {}", facts.join("   ")), Role::Dim)]
 }
 
-/// How long something took: `0.4 s`, `2.1 s`, `84 s`, `12 min`.
+/// Formats a duration: `0.4 s`, `2.1 s`, `84 s`, `12 min`.
 fn duration(took: jiff::SignedDuration) -> String {
     let tenths = took.as_millis().max(0) / 100;
     match tenths {
@@ -153,7 +153,7 @@ fn one_step<'a>(
     }
 }
 
-/// What a call is about: the block's label, else the first words it was given.
+/// Returns the subject of a call: the block's label, else the first text argument.
 fn subject(arguments: &serde_json::Value) -> String {
     if let Some(label) = arguments.get("label").and_then(|label| label.as_str()) {
         return clean_line(label).into_owned();

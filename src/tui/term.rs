@@ -1,17 +1,21 @@
-//! The terminal: bytes in, bytes out, and nothing else of the program.
+//! Terminal input and output, independent of the rest of the program.
 //!
-//! Owns everything that knows escape sequences. What is above it speaks in cells, events and deadlines.
+//! All escape sequences are handled here. The layers above use cells, events and deadlines.
 //!
-//! - [`backend`] turns ratatui's cell changes into the bytes of one frame.
-//! - [`screen`] is one drawn surface over that backend; a process may hold several.
-//! - [`sequence`] is the rest of what is ever sent: entering, leaving, the bell, the clipboard.
-//! - [`input`] cuts the bytes that arrive into keys, pastes, mouse and focus events, and replies.
-//! - [`pacer`] decides when the next frame is due.
+//! - [`backend`] encodes ratatui's cell changes as the bytes of one frame.
+//! - [`screen`] is a drawing surface on that backend; a process may hold several.
+//! - [`sequence`] holds the other sequences sent: enter, leave, bell, clipboard, status report.
+//! - [`input`] splits incoming bytes into keys, pastes, mouse and focus events, and replies.
+//! - [`pacer`] computes when the next frame is due.
 //! - [`tty`] is the real terminal: raw mode, signals, reading, writing, restoring.
 //!
-//! Invariants: no capability is ever asked of the terminal, so no reply can be mistaken for typing; the
-//! terminal's size is told, never asked while drawing; nothing here keeps an interval timer; whatever ends
-//! the program, the terminal is left as it was found.
+//! Invariants:
+//! - Terminal capabilities are never queried. The only query ever sent is the status report
+//!   [`sequence::ARE_YOU_THERE`], after a large frame over SSH; [`input`] delivers its reply as
+//!   [`input::Input::Reply`], never as typing.
+//! - The terminal size is passed in, never queried while drawing.
+//! - There is no interval timer.
+//! - However the program ends, the terminal is restored to the state it was found in.
 
 pub mod backend;
 pub mod input;
@@ -22,25 +26,25 @@ pub mod tty;
 
 use std::time::Duration;
 
-/// What may be used of a terminal.
+/// Terminal features that a [`screen::Screen`] may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caps {
-    /// Wrap each frame as a synchronised update (mode 2026).
+    /// Send each frame as a synchronised update (mode 2026).
     pub sync: bool,
-    /// Send colours. Without them bold, dim, italic, underline and reverse remain.
+    /// Send colours. Without them, attributes (bold, dim, italic, underline, reverse) are still sent.
     pub color: bool,
 }
 
-/// What the environment says about the terminal, read once and passed in as data.
+/// Terminal settings from environment variables, read once and passed in as data.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment {
-    /// The terminal is at the other end of an SSH connection: calmer rates, longer waits, no mouse.
+    /// The terminal is connected over SSH: lower frame rates, a longer escape timeout, no mouse.
     pub over_ssh: bool,
-    /// The terminal is a tmux pane.
+    /// The terminal is inside tmux.
     pub in_tmux: bool,
-    /// The user asked for no colours.
+    /// Colours are disabled (`NO_COLOR`).
     pub no_color: bool,
-    /// The terminal's type (`TERM`), when stated.
+    /// Terminal type (`TERM`), if set.
     pub term: Option<String>,
 }
 
@@ -56,20 +60,23 @@ impl Environment {
         }
     }
 
-    /// How long a lone ESC may wait for the rest of its sequence before it is the Esc key.
+    /// Time to wait after a lone ESC before it is the Esc key: 40 ms, 150 ms over SSH.
     #[must_use]
     pub fn escape_wait(&self) -> Duration {
         Duration::from_millis(if self.over_ssh { 150 } else { 40 })
     }
 
-    /// What a [`screen::Screen`] may use of this terminal. Synchronised output is always used: a terminal
-    /// that does not know it ignores it.
+    /// Returns the features that a [`screen::Screen`] may use. Synchronised updates are always on: terminals
+    /// without support ignore them.
     #[must_use]
     pub fn caps(&self) -> Caps {
         Caps { sync: true, color: !self.no_color }
     }
 
-    /// Whether full-screen drawing can work here at all.
+    /// Checks that the terminal supports full-screen drawing.
+    ///
+    /// # Errors
+    /// [`TermError::Dumb`] if `TERM` is `dumb`.
     pub fn check(&self) -> Result<(), TermError> {
         match self.term.as_deref() {
             Some("dumb") => Err(TermError::Dumb),
@@ -85,20 +92,20 @@ pub enum TermError {
     #[error("the workbench needs a terminal and this process has none ({0}): start it from one, or use a subcommand")]
     NoTerminal(std::io::Error),
     /// `TERM=dumb`.
-    #[error("the terminal says it is dumb (TERM=dumb) and cannot show the workbench: set TERM, or use a subcommand")]
+    #[error("a dumb terminal (TERM=dumb) cannot show the workbench: set TERM, or use a subcommand")]
     Dumb,
-    /// A call on the terminal failed.
+    /// A system call on the terminal failed.
     #[error("{doing}: {source}")]
     Io {
-        /// What was being done, beginning with a verb.
+        /// The failed action, as a verb phrase ("watching the terminal").
         doing: &'static str,
-        /// What the system said.
+        /// Error of the system call.
         source: std::io::Error,
     },
 }
 
 impl TermError {
-    /// For `map_err` at a call on the terminal.
+    /// Returns a converter to [`TermError::Io`], for `map_err`.
     pub(crate) fn io<E: Into<std::io::Error>>(doing: &'static str) -> impl FnOnce(E) -> Self {
         move |source| Self::Io { doing, source: source.into() }
     }

@@ -1,9 +1,8 @@
-//! From stored text to rows: cleaning, measuring, wrapping, markdown and differences.
+//! Conversion of stored text to rows: cleaning, measuring, wrapping, markdown and differences.
 //!
-//! Owns what stands between a string somebody else wrote and cells on a screen. Every function here that
-//! takes foreign text passes it through [`clean::clean`] first, so a [`Row`] never holds a control
-//! character, and its width in cells is [`Row::width`] on every terminal that measures by code point.
-//! Rows carry roles, never colours: [`crate::tui::theme::Theme`] paints them.
+//! Every function here that accepts untrusted text passes it through [`clean::clean`] first. So a [`Row`] never
+//! contains a control character, and it takes [`Row::width`] cells on every terminal that measures by code
+//! point. Rows contain roles, not colours; [`crate::tui::theme::Theme`] maps roles to styles.
 
 pub mod clean;
 pub mod diff;
@@ -15,80 +14,81 @@ pub mod wrap;
 
 use ratatui::style::Modifier;
 
-/// How many speakers have colours and marks of their own; the ninth looks like the first.
+/// Number of distinct speaker styles; the ninth speaker looks like the first.
 pub const SPEAKERS: usize = 8;
 
 macro_rules! roles {
     ($($(#[$doc:meta])* $variant:ident = $key:literal,)*) => {
-        /// What a piece of the screen is. Speakers stand apart from the table since they are numbered.
+        /// The meaning of a piece of text, mapped to a style by the theme. `Speaker` is not in the table
+        /// because it is numbered.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Role {
             $($(#[$doc])* $variant,)*
-            /// The name of a speaker, by a stable index; taken modulo [`SPEAKERS`].
+            /// Name of a speaker, by its stable index modulo [`SPEAKERS`].
             Speaker(u8),
         }
 
-        /// The roles a theme file may name, in the order of the file; speakers have the key `speakers`.
+        /// The roles that a theme file may set, in the order of the file; speakers have the key `speakers`.
         pub(crate) const NAMED: &[(&str, Role)] = &[$(($key, Role::$variant),)*];
     };
 }
 
 roles! {
-    /// What was said.
+    /// Ordinary text.
     Text = "text",
-    /// What explains it: time, version, author, counts, addresses.
+    /// Secondary text: time, version, author, counts, link targets.
     Dim = "dim",
-    /// What is new or wants a decision.
+    /// New content, keys, and what needs a decision.
     Accent = "accent",
-    /// The title of a pane.
+    /// Title of a pane.
     Title = "title",
-    /// The title of the pane that has the focus.
+    /// Title of the focused pane.
     Focus = "focus",
     /// Lines between panes.
     Border = "border",
-    /// What is chosen.
+    /// The selected item.
     Selection = "selection",
-    /// Text a search found.
+    /// Text matched by a search.
     Match = "match",
-    /// A line or word that came.
+    /// An added line or word.
     Added = "added",
-    /// A line or word that went.
+    /// A removed line or word.
     Removed = "removed",
-    /// Something done.
+    /// Success.
     Success = "success",
-    /// Something that may need somebody.
+    /// A state that may need attention.
     Warning = "warning",
-    /// Something that failed.
+    /// A failure.
     Error = "error",
-    /// A heading of a text.
+    /// A heading in markdown.
     Heading = "heading",
     /// `**strong**` text.
     Strong = "strong",
-    /// `*stressed*` text.
+    /// `*emphasised*` text.
     Emphasis = "emphasis",
     /// `~~struck~~` text.
     Struck = "struck",
-    /// Code, in a line or in a fence.
+    /// Code, inline or in a fence.
     Code = "code",
-    /// The text of a link.
+    /// Text of a link.
     Link = "link",
     /// Quoted text.
     Quote = "quote",
 }
 
 impl Role {
-    /// The role of the speaker with this stable index in its group.
+    /// Returns the role of the speaker with this stable index in its group.
     #[must_use]
     pub fn speaker(index: usize) -> Self {
         Self::Speaker((index % SPEAKERS) as u8)
     }
 
-    /// Every role there is, each speaker once.
+    /// Returns all roles, including each speaker once.
     pub fn all() -> impl Iterator<Item = Self> {
         NAMED.iter().map(|(_, role)| *role).chain((0..SPEAKERS).map(Self::speaker))
     }
 
-    /// Its place among all roles, from 0.
+    /// Returns its index among all roles, from 0.
     pub(crate) fn slot(self) -> usize {
         match self {
             Self::Speaker(index) => NAMED.len() + usize::from(index) % SPEAKERS,
@@ -100,21 +100,21 @@ impl Role {
 /// A piece of text in one style.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
-    /// The text, without line breaks once it is part of a [`Row`].
+    /// The text; contains no line breaks if the span is part of a [`Row`].
     pub text: String,
-    /// What the text is; the theme knows how that looks.
+    /// Role of the text, styled by the theme.
     pub role: Role,
-    /// Added to what the theme says, so that emphasis inside a link keeps both.
+    /// Attributes added to the style of the role: emphasis inside a link keeps both.
     pub modifier: Modifier,
 }
 
 impl Span {
-    /// A span in `role` with nothing added.
+    /// Creates a span in `role` without added attributes.
     pub fn new(text: impl Into<String>, role: Role) -> Self {
         Self { text: text.into(), role, modifier: Modifier::empty() }
     }
 
-    /// The same span with `modifier` added.
+    /// Returns the span with `modifier` added.
     #[must_use]
     pub fn with(mut self, modifier: Modifier) -> Self {
         self.modifier |= modifier;
@@ -129,33 +129,32 @@ impl Span {
 /// One row of the screen.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Row {
-    /// What stands in the row, from the left.
+    /// Contents, from left to right.
     pub spans: Vec<Span>,
-    /// Set where the row shows a line of a code fence: the fence's index, counted from 0, in
-    /// [`markdown::fences`] of the same text.
+    /// For a row of a code fence, the index of the fence in [`markdown::fences`] of the same text, from 0.
     pub fence: Option<usize>,
 }
 
 impl Row {
-    /// The cells the row takes.
+    /// Returns the width in cells.
     #[must_use]
     pub fn width(&self) -> usize {
         self.spans.iter().map(|span| width::width(&span.text)).sum()
     }
 
-    /// The row's text without its styles.
+    /// Returns the text without styles.
     #[must_use]
     pub fn text(&self) -> String {
         self.spans.iter().map(|span| span.text.as_str()).collect()
     }
 
-    /// Adds a span; one that looks like the last is joined to it.
+    /// Appends a span; joins it to the last one if both look the same.
     pub fn push(&mut self, span: Span) {
         push_joined(&mut self.spans, span);
     }
 }
 
-/// Appends `span`, joining it to the last one where both look the same.
+/// Appends `span`; joins it to the last one if both look the same. Drops an empty span.
 pub(crate) fn push_joined(spans: &mut Vec<Span>, span: Span) {
     if span.text.is_empty() {
         return;

@@ -1,10 +1,10 @@
-//! What a pane is: plain data that takes commands and draws itself; and what all panes share.
+//! The [`Pane`] trait, implemented by every pane, and the code that panes share.
 //!
 //! A new pane is a file here whose type implements [`Pane`], and a line in the table of [`id`].
 //!
-//! The workbench ([`super::app`]) draws the title row of each pane and hands the rest of the area over. A pane
-//! changes only in `command`, `key`, `paste`, `mouse`, `updated`, `answered`, `edited` and `prepare`; drawing
-//! changes nothing. What a pane wants done goes through [`Cx`].
+//! The workbench ([`super::app`]) draws each pane's title row and passes the rest of the area to the pane. Only the
+//! trait methods with `&mut self` change a pane's state; `draw` and the other methods with `&self` do not. A pane
+//! requests effects through [`Cx`].
 
 pub mod blocks;
 pub mod conversation;
@@ -33,69 +33,69 @@ use super::text::Span;
 pub use super::render::{Look, put, put_row};
 pub use id::PaneId;
 
-/// What every pane can do. Only `context`, `command` and `draw` are asked of all.
+/// A pane. `context`, `command` and `draw` are required; every other method has a default that does nothing.
 pub trait Pane {
-    /// Which keys apply now: the pane's own, or those of the editor or the search line inside it.
+    /// Returns the current key context: the pane's own, or that of an editor or search line inside it.
     fn context(&self) -> When;
 
-    /// Does a command that applies in [`Pane::context`].
+    /// Executes a command of [`Pane::context`].
     fn command(&mut self, command: Command, cx: &mut Cx<'_>);
 
-    /// A key no command took: typing into a search line or an editor inside the pane.
+    /// Handles a key without a command: typing into a search line or an editor inside the pane.
     fn key(&mut self, _key: KeyEvent, _cx: &mut Cx<'_>) {}
 
-    /// Text pasted while the pane has the focus.
+    /// Handles text pasted while the pane has the focus.
     fn paste(&mut self, _text: &str, _cx: &mut Cx<'_>) {}
 
-    /// The mouse did something inside `area`, the pane's without its title row.
+    /// Handles a mouse event inside `area`, the pane's area without the title row.
     fn mouse(&mut self, _event: MouseEvent, _area: Rect, _cx: &mut Cx<'_>) {}
 
-    /// The engine told something, and the model has it already.
+    /// Handles an engine update, after the model has applied it.
     fn updated(&mut self, _update: &Update, _cx: &mut Cx<'_>) {}
 
-    /// Something else is looked at now (`cx.model.place`), or the model was built anew.
+    /// Called after the selection (`cx.model.place`) changed or the model was rebuilt.
     fn moved(&mut self, _cx: &mut Cx<'_>) {}
 
-    /// A request of [`Cx::ask`] is answered.
+    /// Handles the reply to the request of [`Cx::ask`] with this serial number.
     fn answered(&mut self, _serial: u64, _reply: Result<Reply, Fault>, _cx: &mut Cx<'_>) {}
 
-    /// The external editor was left with this text.
+    /// Handles the text returned by the external editor.
     fn edited(&mut self, _text: String, _cx: &mut Cx<'_>) {}
 
-    /// A frame is about to be drawn in `area`: lay out what drawing will show.
+    /// Called before a frame is drawn in `area`: lays out what `draw` shows.
     fn prepare(&mut self, _area: Rect, _look: &Look, _cx: &mut Cx<'_>) {}
 
-    /// Whether the pane, with the focus, has the whole body: while something is edited in it.
+    /// Returns true if the focused pane takes the whole body: while an editor is open in it.
     fn fills_screen(&self) -> bool {
         false
     }
 
-    /// A sentence on what in it is not saved when the workbench is left now.
+    /// Returns a sentence about unsaved changes, shown on exit; `None` if there are none.
     fn unsaved_note(&self, _model: &Model) -> Option<String> {
         None
     }
 
-    /// When the pane looks different without anything happening: an age, the end of a flash.
+    /// Returns when the pane must be redrawn without an event: an age changes, a highlight ends.
     fn wake(&self, _look: &Look, _model: &Model) -> Option<Timestamp> {
         None
     }
 
-    /// What stands in the title row instead of the pane's name.
+    /// Returns the title that replaces the pane's name in the title row; `None` for the name.
     fn title(&self, _model: &Model) -> Option<String> {
         None
     }
 
-    /// What stands at the right end of the title row.
+    /// Returns the text at the right end of the title row.
     fn note(&self, _look: &Look, _model: &Model) -> Vec<Span> {
         Vec::new()
     }
 
-    /// What a hidden pane has to tell, a few cells.
+    /// Returns an indicator of a few cells, shown while the pane is hidden.
     fn badge(&self, _look: &Look, _model: &Model) -> Option<Span> {
         None
     }
 
-    /// Draws the pane into `area`, which is without its title row. Where the pane has the focus and a place
-    /// to type, it sets the frame's cursor.
+    /// Draws the pane into `area`, the pane's area without the title row. A focused pane with a text input sets
+    /// the frame's cursor.
     fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, model: &Model, focused: bool);
 }

@@ -377,7 +377,7 @@ impl Pane for Blocks {
                 self.history = None;
                 match fault.conflict.as_deref() {
                     Some(Conflict::Block { current }) => cx.fault(format!(
-                        "{} was changed meanwhile (v{}): look at it and try again",
+                        "{} was changed in the meantime (v{}): check it and try again",
                         clean_line(&current.label),
                         current.version
                     )),

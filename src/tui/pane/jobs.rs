@@ -101,7 +101,7 @@ impl Jobs {
 }
 
 fn agent_name(model: &Model, job: &Job) -> String {
-    model.agent(&job.agent).map_or_else(|| "somebody".to_owned(), |agent| clean_line(&agent.name).into_owned())
+    model.agent(&job.agent).map_or_else(|| "the agent".to_owned(), |agent| clean_line(&agent.name).into_owned())
 }
 
 impl Pane for Jobs {

@@ -116,7 +116,7 @@ impl<K: Clone + PartialEq> List<K> {
         &self.items
     }
 
-    /// Selects an item and scrolls to it; an unknown key is selected by the next [`List::set`] that has it.
+    /// Selects an item and scrolls to it; an unknown key is selected if the next [`List::set`] has it.
     pub fn select(&mut self, key: K) {
         self.selected = Some(key);
         self.find();

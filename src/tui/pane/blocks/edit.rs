@@ -195,7 +195,7 @@ impl Edit {
         let Some((_, sent)) = self.saving.take() else { return After::Stay };
         match reply {
             Ok(Reply::Block(block)) => {
-                let merged = if block.value == sent { "" } else { ", merged with what changed meanwhile" };
+                let merged = if block.value == sent { "" } else { ", merged with concurrent changes" };
                 cx.toast(format!("{} saved as v{}{merged}", self.label, block.version));
                 self.saved(&block, &sent)
             }

@@ -248,7 +248,7 @@ pub fn place(call: &PendingCall, model: &Model) -> Option<Address> {
 #[must_use]
 pub fn caller(call: &PendingCall, model: &Model) -> String {
     let agent = model.run(&call.run).and_then(Run::agent).and_then(|id| model.agent(id));
-    agent.map_or_else(|| "somebody".to_owned(), |agent| clean_line(&agent.name).into_owned())
+    agent.map_or_else(|| "an unknown agent".to_owned(), |agent| clean_line(&agent.name).into_owned())
 }
 
 #[cfg(test)]

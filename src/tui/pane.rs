@@ -1,9 +1,10 @@
-//! The [`Pane`] trait, its implementations, and code shared by all panes.
+//! The [`Pane`] trait, implemented by every pane, and the code that panes share.
 //!
 //! To add a pane, add a submodule with a type that implements [`Pane`], and a row to the table in [`id`].
 //!
-//! The workbench ([`super::app`]) draws the title row of each pane and passes the remaining area to the pane. Drawing
-//! does not change a pane; all other methods that take a [`Cx`] may. Panes request actions through [`Cx`].
+//! The workbench ([`super::app`]) draws each pane's title row and passes the rest of the area to the pane. Only the
+//! trait methods with `&mut self` change a pane's state; `draw` and the other methods with `&self` do not. A pane
+//! requests effects through [`Cx`].
 
 pub mod blocks;
 pub mod conversation;
@@ -32,69 +33,69 @@ use super::text::Span;
 pub use super::render::{Look, put, put_row};
 pub use id::PaneId;
 
-/// A pane of the workbench. Only `context`, `command` and `draw` are required.
+/// A pane. `context`, `command` and `draw` are required; every other method has a default that does nothing.
 pub trait Pane {
-    /// Returns the key context: the pane's own, or that of the editor or search line inside it.
+    /// Returns the current key context: the pane's own, or that of an editor or search line inside it.
     fn context(&self) -> When;
 
-    /// Performs a command that applies in [`Pane::context`].
+    /// Executes a command of [`Pane::context`].
     fn command(&mut self, command: Command, cx: &mut Cx<'_>);
 
-    /// Handles a key not bound to a command: text input for a search line or an editor inside the pane.
+    /// Handles a key without a command: typing into a search line or an editor inside the pane.
     fn key(&mut self, _key: KeyEvent, _cx: &mut Cx<'_>) {}
 
     /// Handles text pasted while the pane has the focus.
     fn paste(&mut self, _text: &str, _cx: &mut Cx<'_>) {}
 
-    /// Handles a mouse event; `area` is the pane's area without its title row.
+    /// Handles a mouse event inside `area`, the pane's area without the title row.
     fn mouse(&mut self, _event: MouseEvent, _area: Rect, _cx: &mut Cx<'_>) {}
 
-    /// Handles an engine update, already applied to the model.
+    /// Handles an engine update, after the model has applied it.
     fn updated(&mut self, _update: &Update, _cx: &mut Cx<'_>) {}
 
-    /// Handles a change of the selection (`cx.model.place`) or a replaced model.
+    /// Called after the selection (`cx.model.place`) changed or the model was rebuilt.
     fn moved(&mut self, _cx: &mut Cx<'_>) {}
 
-    /// Handles the reply to a request sent with [`Cx::ask`].
+    /// Handles the reply to the request of [`Cx::ask`] with this serial number.
     fn answered(&mut self, _serial: u64, _reply: Result<Reply, Fault>, _cx: &mut Cx<'_>) {}
 
     /// Handles the text returned by the external editor.
     fn edited(&mut self, _text: String, _cx: &mut Cx<'_>) {}
 
-    /// Lays out the pane for the next frame, to be drawn in `area`.
+    /// Called before a frame is drawn in `area`: lays out what `draw` shows.
     fn prepare(&mut self, _area: Rect, _look: &Look, _cx: &mut Cx<'_>) {}
 
-    /// Whether the pane fills the body while focused, for example while it edits text.
+    /// Returns true if the focused pane takes the whole body: while an editor is open in it.
     fn fills_screen(&self) -> bool {
         false
     }
 
-    /// Describes unsaved input that quitting would lose, if any.
+    /// Returns a sentence about unsaved changes, shown on exit; `None` if there are none.
     fn unsaved_note(&self, _model: &Model) -> Option<String> {
         None
     }
 
-    /// Time of the next change of the display that needs no message: an age, the end of a highlight.
+    /// Returns when the pane must be redrawn without an event: an age changes, a highlight ends.
     fn wake(&self, _look: &Look, _model: &Model) -> Option<Timestamp> {
         None
     }
 
-    /// Title shown instead of the pane's name.
+    /// Returns the title that replaces the pane's name in the title row; `None` for the name.
     fn title(&self, _model: &Model) -> Option<String> {
         None
     }
 
-    /// Text at the right end of the title row.
+    /// Returns the text at the right end of the title row.
     fn note(&self, _look: &Look, _model: &Model) -> Vec<Span> {
         Vec::new()
     }
 
-    /// Badge shown while the pane is hidden, a few cells wide.
+    /// Returns an indicator of a few cells, shown while the pane is hidden.
     fn badge(&self, _look: &Look, _model: &Model) -> Option<Span> {
         None
     }
 
-    /// Draws the pane into `area`, which excludes the title row. A focused pane with a text input places the frame's
-    /// cursor.
+    /// Draws the pane into `area`, the pane's area without the title row. A focused pane with a text input sets
+    /// the frame's cursor.
     fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, model: &Model, focused: bool);
 }

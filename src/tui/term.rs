@@ -1,17 +1,21 @@
-//! The terminal layer: input and output bytes, independent of the rest of the program.
+//! Terminal input and output, independent of the rest of the program.
 //!
-//! Contains all code that handles escape sequences. Its users deal in cells, events and deadlines.
+//! All escape sequences are handled here. The layers above use cells, events and deadlines.
 //!
-//! - [`backend`] turns ratatui's cell changes into the bytes of one frame.
-//! - [`screen`] is one drawing surface over that backend; a process may hold several.
-//! - [`sequence`] holds all other output sequences: entering, leaving, bell, clipboard, status request.
-//! - [`input`] parses input bytes into keys, pastes, mouse and focus events, and replies.
-//! - [`pacer`] decides when the next frame is due.
+//! - [`backend`] encodes ratatui's cell changes as the bytes of one frame.
+//! - [`screen`] is a drawing surface on that backend; a process may hold several.
+//! - [`sequence`] holds the other sequences sent: enter, leave, bell, clipboard, status report.
+//! - [`input`] splits incoming bytes into keys, pastes, mouse and focus events, and replies.
+//! - [`pacer`] computes when the next frame is due.
 //! - [`tty`] is the real terminal: raw mode, signals, reading, writing, restoring.
 //!
-//! Invariants: terminal capabilities are never queried; the only request sent is the status request `ESC[5n`, whose
-//! reply cannot be mistaken for a key. The terminal's size is passed in, never queried while drawing. There is no
-//! interval timer. The terminal is restored however the program ends.
+//! Invariants:
+//! - Terminal capabilities are never queried. The only query ever sent is the status report
+//!   [`sequence::ARE_YOU_THERE`], after a large frame over SSH; [`input`] delivers its reply as
+//!   [`input::Input::Reply`], never as typing.
+//! - The terminal size is passed in, never queried while drawing.
+//! - There is no interval timer.
+//! - However the program ends, the terminal is restored to the state it was found in.
 
 pub mod backend;
 pub mod input;
@@ -22,23 +26,23 @@ pub mod tty;
 
 use std::time::Duration;
 
-/// Features of a terminal that may be used.
+/// Terminal features that a [`screen::Screen`] may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caps {
     /// Send each frame as a synchronised update (mode 2026).
     pub sync: bool,
-    /// Send colours. Bold, dim, italic, underline and reverse are sent regardless.
+    /// Send colours. Without them, attributes (bold, dim, italic, underline, reverse) are still sent.
     pub color: bool,
 }
 
-/// Properties of the terminal, read once from environment variables.
+/// Terminal settings from environment variables, read once and passed in as data.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment {
-    /// Connected over SSH: lower frame rates, longer escape timeout, no mouse.
+    /// The terminal is connected over SSH: lower frame rates, a longer escape timeout, no mouse.
     pub over_ssh: bool,
-    /// Running inside tmux.
+    /// The terminal is inside tmux.
     pub in_tmux: bool,
-    /// Colours are disabled by the user.
+    /// Colours are disabled (`NO_COLOR`).
     pub no_color: bool,
     /// Terminal type (`TERM`), if set.
     pub term: Option<String>,
@@ -56,14 +60,14 @@ impl Environment {
         }
     }
 
-    /// Returns the time after which a lone ESC byte counts as the Esc key.
+    /// Time to wait after a lone ESC before it is the Esc key: 40 ms, 150 ms over SSH.
     #[must_use]
     pub fn escape_wait(&self) -> Duration {
         Duration::from_millis(if self.over_ssh { 150 } else { 40 })
     }
 
-    /// Returns the features a [`screen::Screen`] may use. Synchronised output is always enabled, because terminals
-    /// without it ignore it.
+    /// Returns the features that a [`screen::Screen`] may use. Synchronised updates are always on: terminals
+    /// without support ignore them.
     #[must_use]
     pub fn caps(&self) -> Caps {
         Caps { sync: true, color: !self.no_color }
@@ -72,7 +76,7 @@ impl Environment {
     /// Checks that the terminal supports full-screen drawing.
     ///
     /// # Errors
-    /// Returns [`TermError::Dumb`] for `TERM=dumb`.
+    /// [`TermError::Dumb`] if `TERM` is `dumb`.
     pub fn check(&self) -> Result<(), TermError> {
         match self.term.as_deref() {
             Some("dumb") => Err(TermError::Dumb),
@@ -88,20 +92,20 @@ pub enum TermError {
     #[error("the workbench needs a terminal and this process has none ({0}): start it from one, or use a subcommand")]
     NoTerminal(std::io::Error),
     /// `TERM=dumb`.
-    #[error("the terminal says it is dumb (TERM=dumb) and cannot show the workbench: set TERM, or use a subcommand")]
+    #[error("a dumb terminal (TERM=dumb) cannot show the workbench: set TERM, or use a subcommand")]
     Dumb,
-    /// A call on the terminal failed.
+    /// A system call on the terminal failed.
     #[error("{doing}: {source}")]
     Io {
-        /// The failed operation, as a verb phrase.
+        /// The failed action, as a verb phrase ("watching the terminal").
         doing: &'static str,
-        /// Error of the operating system.
+        /// Error of the system call.
         source: std::io::Error,
     },
 }
 
 impl TermError {
-    /// Returns a closure for `map_err` that wraps an I/O error of the operation `doing`.
+    /// Returns a converter to [`TermError::Io`], for `map_err`.
     pub(crate) fn io<E: Into<std::io::Error>>(doing: &'static str) -> impl FnOnce(E) -> Self {
         move |source| Self::Io { doing, source: source.into() }
     }

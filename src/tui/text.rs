@@ -1,8 +1,8 @@
-//! Converts stored text to rows: sanitising, measuring, wrapping, markdown and differences.
+//! Conversion of stored text to rows: cleaning, measuring, wrapping, markdown and differences.
 //!
-//! Every function here that takes untrusted text passes it through [`clean::clean`] first, so that a [`Row`] never
-//! holds a control character. [`Row::width`] is its width in cells on every terminal that measures by code point.
-//! Rows carry roles, not colours; [`crate::tui::theme::Theme`] maps roles to styles.
+//! Every function here that accepts untrusted text passes it through [`clean::clean`] first. So a [`Row`] never
+//! contains a control character, and it takes [`Row::width`] cells on every terminal that measures by code
+//! point. Rows contain roles, not colours; [`crate::tui::theme::Theme`] maps roles to styles.
 
 pub mod clean;
 pub mod diff;
@@ -14,20 +14,21 @@ pub mod wrap;
 
 use ratatui::style::Modifier;
 
-/// Number of distinct speaker colours and marks; the ninth speaker looks like the first.
+/// Number of distinct speaker styles; the ninth speaker looks like the first.
 pub const SPEAKERS: usize = 8;
 
 macro_rules! roles {
     ($($(#[$doc:meta])* $variant:ident = $key:literal,)*) => {
-        /// Semantic role of a piece of text. Speakers are numbered and therefore not part of the table.
+        /// The meaning of a piece of text, mapped to a style by the theme. `Speaker` is not in the table
+        /// because it is numbered.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Role {
             $($(#[$doc])* $variant,)*
-            /// A speaker's name, by a stable index modulo [`SPEAKERS`].
+            /// Name of a speaker, by its stable index modulo [`SPEAKERS`].
             Speaker(u8),
         }
 
-        /// The named roles with their keys in theme files. Speakers have the key `speakers`.
+        /// The roles that a theme file may set, in the order of the file; speakers have the key `speakers`.
         pub(crate) const NAMED: &[(&str, Role)] = &[$(($key, Role::$variant),)*];
     };
 }
@@ -35,31 +36,31 @@ macro_rules! roles {
 roles! {
     /// Ordinary text.
     Text = "text",
-    /// Secondary text: time, version, author, counts, addresses.
+    /// Secondary text: time, version, author, counts, link targets.
     Dim = "dim",
-    /// New, or requires a decision.
+    /// New content, keys, and what needs a decision.
     Accent = "accent",
-    /// A pane's title.
+    /// Title of a pane.
     Title = "title",
-    /// The focused pane's title.
+    /// Title of the focused pane.
     Focus = "focus",
     /// Lines between panes.
     Border = "border",
     /// The selected item.
     Selection = "selection",
-    /// A search match.
+    /// Text matched by a search.
     Match = "match",
     /// An added line or word.
     Added = "added",
     /// A removed line or word.
     Removed = "removed",
-    /// A success.
+    /// Success.
     Success = "success",
     /// A state that may need attention.
     Warning = "warning",
     /// A failure.
     Error = "error",
-    /// A heading in a text.
+    /// A heading in markdown.
     Heading = "heading",
     /// `**strong**` text.
     Strong = "strong",
@@ -67,27 +68,27 @@ roles! {
     Emphasis = "emphasis",
     /// `~~struck~~` text.
     Struck = "struck",
-    /// Inline or fenced code.
+    /// Code, inline or in a fence.
     Code = "code",
-    /// The text of a link.
+    /// Text of a link.
     Link = "link",
     /// Quoted text.
     Quote = "quote",
 }
 
 impl Role {
-    /// Returns the role of the speaker with this index in its group.
+    /// Returns the role of the speaker with this stable index in its group.
     #[must_use]
     pub fn speaker(index: usize) -> Self {
         Self::Speaker((index % SPEAKERS) as u8)
     }
 
-    /// Returns every role, each speaker once.
+    /// Returns all roles, including each speaker once.
     pub fn all() -> impl Iterator<Item = Self> {
         NAMED.iter().map(|(_, role)| *role).chain((0..SPEAKERS).map(Self::speaker))
     }
 
-    /// Returns the index among all roles, from 0.
+    /// Returns its index among all roles, from 0.
     pub(crate) fn slot(self) -> usize {
         match self {
             Self::Speaker(index) => NAMED.len() + usize::from(index) % SPEAKERS,
@@ -99,16 +100,16 @@ impl Role {
 /// A piece of text with one role and modifier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
-    /// Text; without line breaks if part of a [`Row`].
+    /// The text; contains no line breaks if the span is part of a [`Row`].
     pub text: String,
-    /// Role, mapped to a style by the theme.
+    /// Role of the text, styled by the theme.
     pub role: Role,
-    /// Modifiers added to the role's style, so that emphasis inside a link keeps both.
+    /// Attributes added to the style of the role: emphasis inside a link keeps both.
     pub modifier: Modifier,
 }
 
 impl Span {
-    /// Creates a span without extra modifiers.
+    /// Creates a span in `role` without added attributes.
     pub fn new(text: impl Into<String>, role: Role) -> Self {
         Self { text: text.into(), role, modifier: Modifier::empty() }
     }
@@ -128,10 +129,9 @@ impl Span {
 /// One row of text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Row {
-    /// Spans, from left to right.
+    /// Contents, from left to right.
     pub spans: Vec<Span>,
-    /// If the row shows a line of a code fence: the index of the fence, from 0, in [`markdown::fences`] of the same
-    /// text.
+    /// For a row of a code fence, the index of the fence in [`markdown::fences`] of the same text, from 0.
     pub fence: Option<usize>,
 }
 
@@ -148,13 +148,13 @@ impl Row {
         self.spans.iter().map(|span| span.text.as_str()).collect()
     }
 
-    /// Appends a span; joins it to the last one if role and modifier are equal.
+    /// Appends a span; joins it to the last one if both look the same.
     pub fn push(&mut self, span: Span) {
         push_joined(&mut self.spans, span);
     }
 }
 
-/// Appends `span`; joins it to the last one if role and modifier are equal. Ignores an empty span.
+/// Appends `span`; joins it to the last one if both look the same. Drops an empty span.
 pub(crate) fn push_joined(spans: &mut Vec<Span>, span: Span) {
     if span.text.is_empty() {
         return;

@@ -264,7 +264,7 @@ fn an_edit_that_would_be_refused_says_so_before_it_is_approved() {
     let call = call("critic", 0, PendingKind::Approval, "memory_replace", stale);
     desk.committed(Vec::new(), vec![RowUpdate::Call(call)]);
     desk.keys("<Esc>5<Enter>");
-    assert!(desk.text().contains("As the block stands it would be refused"), "{}", desk.text());
+    assert!(desk.text().contains("With the current text of the block it would be rejected"), "{}", desk.text());
 }
 
 #[test]
@@ -582,14 +582,14 @@ fn a_worker_whose_agent_speaks_elsewhere_is_told_to_wait_for_that() {
     use nightdesk::domain::Run;
 
     let mut desk = supervisor(USUAL);
-    assert!(desk.text().contains("◔ queued ") && !desk.text().contains("speaks elsewhere"), "{}", desk.text());
+    assert!(desk.text().contains("◔ queued ") && !desk.text().contains("busy elsewhere"), "{}", desk.text());
     let elsewhere = Run {
         id: "run-elsewhere".into(),
         conversation: "conversation-elsewhere".into(),
         ..waiting::speech("clerk", 0, RunState::Running)
     };
     desk.committed(Vec::new(), vec![RowUpdate::Run(elsewhere)]);
-    assert!(desk.text().contains("◔ queued: speaks elsewhere"), "{}", desk.text());
+    assert!(desk.text().contains("◔ queued: busy elsewhere"), "{}", desk.text());
 }
 
 #[test]

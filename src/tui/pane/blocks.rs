@@ -1,8 +1,7 @@
-//! The blocks: what a group shares and what the selected agent has of its own, with versions and sizes.
+//! The blocks pane: shared blocks of the group and own blocks of the selected agent, with versions and sizes.
 //!
-//! A change that arrives is shown as a difference for a while ([`FLASH`], or until the next key here), timed
-//! from when it is first on screen. A block is edited in place ([`edit`]) and its versions are looked through
-//! in place ([`history`]).
+//! A new change is highlighted as a difference for [`FLASH`] after it first appears on screen, or until the next
+//! key in this pane. Blocks are edited ([`edit`]) and their versions browsed ([`history`]) inside the pane.
 
 mod edit;
 mod history;
@@ -32,57 +31,57 @@ use crate::tui::theme::Role;
 use edit::{After, Edit};
 use history::History;
 
-/// How long a change is shown as one.
+/// How long a change is highlighted.
 const FLASH: SignedDuration = SignedDuration::from_secs(8);
-/// How long after a key here the pane does not scroll by itself.
+/// Time after a key in this pane during which it does not scroll to new changes.
 const IN_USE: SignedDuration = SignedDuration::from_secs(20);
 
-/// A change that is shown as one.
+/// A highlighted change.
 #[derive(Debug)]
 struct Flash {
     before: String,
     until: Timestamp,
 }
 
-/// The pane's own state.
+/// State of the pane.
 #[derive(Debug, Default)]
 pub struct Blocks {
     list: List<BlockId>,
-    /// Blocks a person folded (true) or unfolded; else shared ones are open and an agent's own folded.
+    /// Blocks that the user folded (true) or unfolded (false). Default: shared blocks unfolded, own ones folded.
     folds: BTreeMap<String, bool>,
     edit: Option<Edit>,
     history: Option<History>,
     flashes: HashMap<BlockId, Flash>,
-    /// The last change that was on screen.
+    /// Number of the last change that was on screen.
     shown: u64,
-    /// The last key here.
+    /// Time of the last key in this pane.
     used: Option<Timestamp>,
-    /// Wrapped values by version and width: a key elsewhere wraps nothing again.
+    /// Cache of wrapped values with their version and width.
     wrapped: HashMap<BlockId, (u64, usize, Vec<Row>)>,
     stale: bool,
     laid: Option<Rect>,
 }
 
 impl Blocks {
-    /// What is selected.
+    /// Returns the selected block.
     #[must_use]
     pub fn selected(&self) -> Option<&BlockId> {
         self.list.selected()
     }
 
-    /// What is written in the editor, if one is open.
+    /// Returns the text in the editor, if one is open.
     #[must_use]
     pub fn draft(&self) -> Option<String> {
         self.edit.as_ref().map(Edit::text)
     }
 
-    /// The changes in the editor that are not saved.
+    /// Returns the unsaved changes in the editor, if any.
     #[must_use]
     pub fn unsaved(&self) -> Option<Unsaved> {
         self.edit.as_ref().and_then(Edit::unsaved)
     }
 
-    /// Opens the editor on changes that the last start left unsaved, where the block still exists.
+    /// Opens the editor with changes that the previous session left unsaved, if the block still exists.
     pub fn reopen(&mut self, unsaved: Unsaved, model: &Model) {
         let Some(block) = model.block(&unsaved.block) else { return };
         let mut edit = Edit::new(block);
@@ -91,7 +90,7 @@ impl Blocks {
         self.edit = Some(edit);
     }
 
-    /// A dialog found something out.
+    /// Handles the result of a dialog: closes the editor.
     pub fn told(&mut self, act: &BlockAct) {
         match act {
             BlockAct::Saved | BlockAct::Discard => self.edit = None,
@@ -110,7 +109,7 @@ impl Blocks {
     fn start_edit(&mut self, cx: &mut Cx<'_>) {
         match self.block(cx.model) {
             Some(block) => self.edit = Some(Edit::new(block)),
-            None => cx.fault("there is no block to edit: a team file names them"),
+            None => cx.fault("there is no block to edit: blocks are defined in a team file"),
         }
     }
 
@@ -124,10 +123,10 @@ impl Blocks {
                 let name = cx.model.block(&edit.id).map(|block| clean_line(&block.label).into_owned());
                 let choices = vec![
                     Choice::new('s', "save them", vec![Act::Do(Command::Save)]),
-                    Choice::new('d', "throw them away", vec![Act::Block(BlockAct::Discard)]),
+                    Choice::new('d', "discard them", vec![Act::Block(BlockAct::Discard)]),
                     Choice::new('k', "keep editing", Vec::new()),
                 ];
-                let question = format!("Your changes of {} are not saved.", name.unwrap_or_default());
+                let question = format!("Your changes to {} are not saved.", name.unwrap_or_default());
                 cx.open(Confirm::new(question, choices));
             }
             _ => {}
@@ -179,7 +178,8 @@ impl Blocks {
         }
     }
 
-    /// What others changed since the last frame begins to flash.
+    /// Highlights changes by others since the last frame, and ends expired highlights. Returns the block of the
+    /// newest change.
     fn notice(&mut self, now: Timestamp, model: &Model) -> Option<BlockId> {
         let mut newest = None;
         for change in model.changes.iter().filter(|change| change.n > self.shown) {
@@ -252,7 +252,7 @@ impl Blocks {
             if items.last().is_some_and(|item| item.rows.len() <= 1 || item.key.is_none()) {
                 items.push(Item::rest(vec![Row::default()]));
             }
-            items.push(Item::rest(rows::heading(&format!("{} alone has", clean_line(&agent.name)), cells, look)));
+            items.push(Item::rest(rows::heading(&format!("Own blocks of {}", clean_line(&agent.name)), cells, look)));
             for block in &own {
                 items.push(self.item(block, false, sizes, cells, look, model));
             }
@@ -377,7 +377,7 @@ impl Pane for Blocks {
                 self.history = None;
                 match fault.conflict.as_deref() {
                     Some(Conflict::Block { current }) => cx.fault(format!(
-                        "{} was changed meanwhile (v{}): look at it and try again",
+                        "{} was changed in the meantime (v{}): check it and try again",
                         clean_line(&current.label),
                         current.version
                     )),
@@ -420,7 +420,7 @@ impl Pane for Blocks {
 
     fn unsaved_note(&self, model: &Model) -> Option<String> {
         let block = model.block(&self.unsaved()?.block)?;
-        Some(format!("Your changes of {} are not saved: the next start opens them.", clean_line(&block.label)))
+        Some(format!("Your changes to {} are not saved: the next start opens them.", clean_line(&block.label)))
     }
 
     fn title(&self, _model: &Model) -> Option<String> {

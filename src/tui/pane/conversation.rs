@@ -1,11 +1,12 @@
-//! The conversation pane: a window on a transcript of any length.
+//! The conversation pane: a view of a transcript of any length.
 //!
-//! Messages are dense in `seq`, so where one is (a [`Place`]) is a message and a row in it, and everything moves
-//! from a row to its neighbours. Held are the messages around what is shown ([`window`]); laid out is only what
-//! is shown ([`laid`]). There is no index of the whole: what a key costs does not depend on the length.
+//! Messages are numbered by `seq` without gaps, so a position (a [`Place`]) is a message and a row in it, and all
+//! movement goes from a row to its neighbours. Only the messages around the view are loaded ([`window`]), and only
+//! visible ones are laid out ([`laid`]). There is no index of the whole transcript: the cost of a key press does
+//! not depend on its length.
 //!
-//! What streams and what waits stands at the foot ([`foot`]). [`Pane::prepare`] decides the rows of the next
-//! frame and asks for messages that are not held; drawing paints them.
+//! Streaming answers, waiting calls and queued turns are shown below the last message ([`foot`]).
+//! [`Pane::prepare`] computes the rows of the next frame and requests missing messages; drawing paints the rows.
 
 mod draw;
 mod foot;
@@ -39,40 +40,42 @@ use laid::Cache;
 use search::Search;
 use window::Window;
 
-/// Messages read at a time.
+/// Messages per read.
 const PAGE: u64 = 64;
-/// Messages beyond what is shown that are read before they are needed.
+/// Messages beyond the view that are read in advance.
 const MARGIN: u64 = 24;
-/// Rows the wheel moves.
+/// Rows per step of the mouse wheel.
 const WHEEL: isize = 3;
 
-/// The pane's state.
+/// State of the pane.
 #[derive(Debug)]
 pub struct Conversation {
     id: Option<ConversationId>,
+    /// `seq` of the last message; 0 if there is none.
     head: u64,
     window: Window,
     foot: Foot,
     cache: Cache,
-    /// Messages whose folded parts are shown.
+    /// Unfolded messages, by `seq`.
     open: BTreeSet<u64>,
     anchor: Anchor,
-    /// The cursor line; none until somebody moves it, and again at the tail.
+    /// The cursor line; `None` until the user moves it, and while the tail is followed.
     cursor: Option<Place>,
-    /// The `seq` of the last message when the tail was left.
+    /// `seq` of the last message when the view left the tail.
     left_at: u64,
-    /// Where to go once it is held.
+    /// Navigation target that is not loaded yet.
     wanted: Option<Wanted>,
-    /// The request for messages that is on its way.
+    /// Serial number of the pending request for messages.
     loading: Option<u64>,
-    /// Reading failed; it is tried again when somebody does something.
+    /// Reading failed; retried at the next command or commit.
     stuck: bool,
-    /// Replies of own requests that are not for messages: cancelling.
+    /// Serial number of the pending cancel request.
     cancelling: Option<u64>,
     search: Search,
+    /// Width of the text column in cells.
     cells: usize,
     height: usize,
-    /// Cells of the name column.
+    /// Width of the name column in cells.
     names: usize,
     glyphs: &'static GlyphSet,
     shown: Vec<Place>,
@@ -80,20 +83,20 @@ pub struct Conversation {
     counters: Counters,
 }
 
-/// Where to go once it is held.
+/// A navigation target, reached when its messages are loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanted {
     /// A message.
     Message(u64),
-    /// The row of a message the search matches.
+    /// The first matching row of a message.
     Match(u64),
-    /// The beginning of the turn before this message.
+    /// Start of the turn before this message.
     TurnBefore(u64),
-    /// The beginning of the turn after this message.
+    /// Start of the turn after this message.
     TurnAfter(u64),
 }
 
-/// What drawing and reading cost since the start; a budget test holds them.
+/// Work done since the start, checked by a budget test.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Rows laid out.
@@ -104,11 +107,11 @@ pub struct Counters {
     pub cells_drawn: u64,
 }
 
-/// A row as it is painted.
+/// A row to paint.
 #[derive(Debug)]
 struct Line {
     place: Place,
-    /// Time, mark, name and its role: on the first row of what somebody says.
+    /// Time, mark and name, on the first row of a speech.
     gutter: Option<Gutter>,
     row: Row,
 }
@@ -150,38 +153,38 @@ impl Default for Conversation {
 }
 
 impl Conversation {
-    /// Shows the message with this `seq`, or the last one where there are fewer, reading it if need be.
+    /// Goes to the message with this `seq`, or to the last one if there are fewer; loads it if needed.
     pub fn go_to(&mut self, seq: u64) {
         self.stuck = false;
-        // A message that is not there would be waited for, and asked for again and again.
+        // A target beyond the last message would be requested again and again.
         self.wanted = (self.head > 0).then(|| Wanted::Message(seq.clamp(1, self.head)));
     }
 
-    /// Where the view is, to be found again after a restart.
+    /// Returns the position of the view, to be restored after a restart.
     #[must_use]
     pub fn anchor(&self) -> Anchor {
         self.anchor
     }
 
-    /// Takes the view back to where it was.
+    /// Restores the position of the view.
     pub fn restore(&mut self, anchor: Anchor) {
         self.anchor = anchor;
         self.left_at = self.head;
     }
 
-    /// True where what comes is followed.
+    /// Returns true if the view follows new messages.
     #[must_use]
     pub fn at_tail(&self) -> bool {
         self.anchor == Anchor::Tail
     }
 
-    /// What drawing and reading cost so far.
+    /// Returns the work done so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
         Counters { rows_wrapped: self.counters.rows_wrapped + self.cache.rows_wrapped, ..self.counters }
     }
 
-    /// How many rows a message or part has with the empty row before it; `None` where it is not held.
+    /// Returns the number of rows of a message or part, including the empty row before it; `None` if not loaded.
     fn rows_of(&mut self, at: u64) -> Option<usize> {
         let lead = usize::from(self.leads(at));
         if at > self.head {
@@ -194,13 +197,13 @@ impl Conversation {
         Some(laid.len() + lead)
     }
 
-    /// Whether an empty row sets it off: where somebody else speaks, or anew.
+    /// Returns true if an empty row precedes it: at the start of a speech.
     fn leads(&self, at: u64) -> bool {
         at > 1 && !self.continues(at) && !self.belongs_to_before(at)
     }
 
-    /// Whether it stands right below what is before it: what a manager chose or gave out, or another worker's
-    /// answer beside which it comes.
+    /// Returns true if it follows its predecessor without an empty row: after a manager's choice or delegation, or
+    /// between answers that stream in parallel.
     fn belongs_to_before(&self, at: u64) -> bool {
         let Some(before) = at.checked_sub(1) else { return false };
         if before > self.head {
@@ -212,7 +215,7 @@ impl Conversation {
         }
         let by_user = |message: &Message| message.agent.is_none() && matches!(message.content, Content::Text { .. });
         if self.window.get(at).is_some_and(by_user) {
-            // The user's next words, below the choice that ended the turn.
+            // The user's next message, after the choice that ended the turn.
             return false;
         }
         let given_out = |message: &Message| {
@@ -223,7 +226,7 @@ impl Conversation {
         self.window.get(before).is_some_and(given_out)
     }
 
-    /// The delegation it is part of, by the manager's step.
+    /// Returns the manager's step whose delegation it is part of.
     fn within(&self, at: u64) -> Option<&StepId> {
         if at > self.head {
             return self.foot.parts.get(usize::try_from(at - self.head - 1).ok()?)?.within.as_ref();
@@ -231,7 +234,7 @@ impl Conversation {
         self.window.get(at)?.answers.as_ref()
     }
 
-    /// Whether the same speech goes on.
+    /// Returns true if it continues the speech before it.
     fn continues(&self, at: u64) -> bool {
         let Some(before) = at.checked_sub(1) else { return false };
         let speech = |at: u64| -> Option<(&crate::domain::AgentId, &crate::domain::RunId)> {
@@ -245,7 +248,7 @@ impl Conversation {
         speech(at).is_some_and(|now| speech(before) == Some(now))
     }
 
-    /// The message the cursor is on, else the last one.
+    /// Returns the message at the cursor, else the last one.
     fn selected(&self) -> Option<&Message> {
         let at = self.cursor.map_or(self.head, |cursor| cursor.at);
         self.window.get(at.min(self.head))
@@ -258,7 +261,7 @@ impl Conversation {
         self.counters.rows_wrapped += self.foot.follow(model, id, self.cells, self.glyphs);
     }
 
-    /// Starts on another conversation, at its tail.
+    /// Resets the pane to another conversation, at its tail.
     fn begin(&mut self, id: Option<ConversationId>) {
         let (counters, cells, height, names, glyphs) =
             (self.counters(), self.cells, self.height, self.names, self.glyphs);
@@ -270,7 +273,7 @@ impl Conversation {
         let agents = group.map(|group| model.agents_of(group)).unwrap_or_default();
         let cells = |agent: &&Agent| crate::tui::text::width::width(&agent.name);
         let longest = agents.iter().map(cells).max().unwrap_or(0);
-        // Where there is little room, only a longer name of somebody who speaks here widens the column.
+        // On a narrow pane only the names of agents that speak here may widen the column.
         let speaks = |agent: &&&Agent| !group.is_some_and(|group| group.in_background(&agent.id));
         let spoken = agents.iter().filter(speaks).map(cells).max().unwrap_or(0);
         let most = if area.width < 60 { spoken.clamp(8, 10) } else { 14 };
@@ -284,7 +287,7 @@ impl Conversation {
         self.height = usize::from(area.height).saturating_sub(typing).max(1);
     }
 
-    /// Takes over another width; the message at the top stays there, at about the same part of it.
+    /// Sets another width; the top row and the cursor stay in the same message, at about the same part of it.
     fn keep_place(&mut self, cells: usize) {
         let tops = [self.cursor, if let Anchor::Top(top) = self.anchor { Some(top) } else { None }];
         let before = tops.map(|place| place.and_then(|place| self.rows_of(place.at)));
@@ -302,7 +305,7 @@ impl Conversation {
         }
     }
 
-    /// Goes where somebody wanted to go, once that is held.
+    /// Goes to the navigation target if it is loaded.
     fn arrive(&mut self) {
         let Some(wanted) = self.wanted else { return };
         let found = match wanted {
@@ -324,7 +327,7 @@ impl Conversation {
         }
     }
 
-    /// The messages that are missing for what is shown or wanted, `from..=to`.
+    /// Returns the messages to load for the view or the navigation target, `from..=to`; `None` if all are loaded.
     fn missing(&self) -> Option<(u64, u64)> {
         if self.head == 0 {
             return None;
@@ -429,7 +432,7 @@ impl Pane for Conversation {
         if shown != self.id {
             self.begin(shown);
         }
-        // What streams is taken up when a frame is due, not at each piece of it.
+        // Streamed text is processed once per frame, not per delta.
         if let Update::Live(_) = update {
             return;
         }

@@ -1,12 +1,12 @@
-//! Which panes there are: the one table of them.
+//! The table of panes.
 //!
-//! A pane is its file, declared in [`super`], and its line in the table. The line makes its [`PaneId`], its place in
-//! [`crate::tui::app::panes::Panes`] and in the layout, the keys that go to it, its context of keys, its name in
-//! the session file, and its row in the README.
+//! A pane is a file, declared in [`super`], and a line in the table. The line defines its [`PaneId`], its field in
+//! [`crate::tui::app::panes::Panes`], its slot in the layout, its key, its key context, its name in the session
+//! file, and its row in the README.
 
 use serde::{Deserialize, Serialize};
 
-/// Where a pane stands on a screen with room for three columns.
+/// Position of a pane on a screen with three columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slot {
     /// The first column, by itself.
@@ -15,23 +15,23 @@ pub enum Slot {
     Centre,
     /// The top of the third column, by itself.
     Upper,
-    /// The bottom of the third column: all panes that stand there share it, and one of them is open.
+    /// The bottom of the third column, shared by all panes of this slot; one of them is open.
     Lower,
 }
 
-/// Calls the macro `$define` with the table. A line: id, type in the pane's file, name, slot, and what the command
-/// does that goes to it. The order is that of their numbers; each has a digit for a key.
+/// Calls the macro `$define` with the table. A line has the id, the type, the name, the slot, and the description
+/// of the command that focuses the pane. The order defines the pane numbers, which are also the keys.
 macro_rules! panes {
     ($define:ident) => {
         $define! {
-            Roster: roster::Roster, "Agents", Left, "Goes to the agents";
-            Conversation: conversation::Conversation, "Conversation", Centre, "Goes to the conversation";
-            Blocks: blocks::Blocks, "Blocks", Upper, "Goes to the blocks";
-            Jobs: jobs::Jobs, "Jobs", Lower, "Goes to the jobs";
-            Inbox: inbox::Inbox, "Inbox", Lower, "Goes to what waits for you";
-            Mail: mail::Mails, "Mail", Lower, "Goes to the mail";
+            Roster: roster::Roster, "Agents", Left, "Go to the agents";
+            Conversation: conversation::Conversation, "Conversation", Centre, "Go to the conversation";
+            Blocks: blocks::Blocks, "Blocks", Upper, "Go to the blocks";
+            Jobs: jobs::Jobs, "Jobs", Lower, "Go to the jobs";
+            Inbox: inbox::Inbox, "Inbox", Lower, "Go to the inbox";
+            Mail: mail::Mails, "Mail", Lower, "Go to the mail";
             #[cfg(test)]
-            Probe: probe::Probe, "Probe", Lower, "Goes to the pane of the tests";
+            Probe: probe::Probe, "Probe", Lower, "Go to the test pane";
         }
     };
 }
@@ -39,7 +39,7 @@ pub(in crate::tui) use panes;
 
 macro_rules! define_ids {
     ($($(#[cfg($cfg:meta)])? $id:ident: $file:ident::$type:ident, $name:literal, $slot:ident, $goes:literal;)*) => {
-        /// Which pane.
+        /// Identifier of a pane.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum PaneId {
@@ -47,12 +47,12 @@ macro_rules! define_ids {
         }
 
         impl PaneId {
-            /// How many there are.
+            /// Number of panes.
             pub const COUNT: usize = [$($(#[cfg($cfg)])? Self::$id),*].len();
-            /// All panes, in the order of their numbers.
+            /// All panes, by number.
             pub const ALL: [Self; Self::COUNT] = [$($(#[cfg($cfg)])? Self::$id),*];
 
-            /// Its name.
+            /// Returns the name, as shown in the title row.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -60,7 +60,7 @@ macro_rules! define_ids {
                 }
             }
 
-            /// Its name inside a sentence, in small letters.
+            /// Returns the name in lower case, for use in a sentence.
             #[must_use]
             pub const fn noun(self) -> &'static str {
                 match self {
@@ -74,7 +74,7 @@ macro_rules! define_ids {
                 }
             }
 
-            /// Where it stands.
+            /// Returns the slot.
             #[must_use]
             pub const fn slot(self) -> Slot {
                 match self {
@@ -103,7 +103,7 @@ const fn count(slot: Slot) -> usize {
     count
 }
 
-/// The panes of a slot.
+/// Returns the panes of a slot.
 const fn standing<const N: usize>(slot: Slot) -> [PaneId; N] {
     let mut found = [PaneId::ALL[0]; N];
     let (mut to, mut at) = (0, 0);
@@ -119,9 +119,9 @@ const fn standing<const N: usize>(slot: Slot) -> [PaneId; N] {
 
 const _: () = assert!(
     count(Slot::Left) == 1 && count(Slot::Centre) == 1 && count(Slot::Upper) == 1,
-    "only the lower slot is shared: a new pane stands there"
+    "a new pane must use the lower slot: only that one is shared"
 );
-const _: () = assert!(PaneId::COUNT <= 9, "a pane is reached by one digit");
+const _: () = assert!(PaneId::COUNT <= 9, "the key of a pane is one digit");
 
 impl PaneId {
     /// The pane in the first column.
@@ -130,22 +130,22 @@ impl PaneId {
     pub const CENTRE: Self = standing::<1>(Slot::Centre)[0];
     /// The pane at the top of the third column.
     pub const UPPER: Self = standing::<1>(Slot::Upper)[0];
-    /// The panes that share the place below it: one of them is open.
+    /// The panes that share the bottom of the third column; one of them is open.
     pub const LOWER: [Self; count(Slot::Lower)] = standing(Slot::Lower);
 
-    /// Its number, from 1.
+    /// Returns its number, from 1.
     #[must_use]
     pub fn number(self) -> usize {
         self as usize + 1
     }
 
-    /// The digit that goes to it.
+    /// Returns the digit key that focuses it.
     #[must_use]
     pub const fn digit(self) -> char {
         (b'1' + self as u8) as char
     }
 
-    /// The pane this many places on, round in a circle.
+    /// Returns the pane `by` positions later, with wrap-around.
     #[must_use]
     pub fn step(self, by: usize) -> Self {
         Self::ALL[(self as usize + by) % Self::COUNT]

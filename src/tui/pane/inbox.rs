@@ -1,7 +1,7 @@
-//! The inbox: the calls that wait for the person, oldest first, and what was decided on them.
+//! The inbox: calls that wait for the user's approval, oldest first, and pending decisions.
 //!
-//! What is decided stays listed until it is committed; what the engine refuses is told, and a reason that was
-//! typed comes back.
+//! A decided call stays listed until the decision is committed. If the engine rejects a decision, the error is shown
+//! and a typed reason is restored.
 
 pub mod rows;
 
@@ -23,28 +23,28 @@ use crate::tui::model::waiting::{CallKey, key};
 use crate::tui::text::Span;
 use crate::tui::theme::Role;
 
-/// The pane's own state.
+/// State of the pane.
 #[derive(Debug, Default)]
 pub struct Inbox {
     list: List<CallKey>,
-    /// What was decided and is not known to be committed.
+    /// Decisions without a reply yet, by serial number of the request.
     decided: Vec<(u64, Decision)>,
 }
 
 impl Inbox {
-    /// What is selected.
+    /// Returns the selected call.
     #[must_use]
     pub fn selected(&self) -> Option<&CallKey> {
         self.list.selected()
     }
 
-    /// True while a decision on this call is on its way.
+    /// Returns true while a decision on this call is pending.
     #[must_use]
     pub fn is_decided(&self, call: &CallKey) -> bool {
         self.decided.iter().any(|(_, decision)| decision.call == *call)
     }
 
-    /// A decision is on its way.
+    /// Records a decision that was sent to the engine.
     pub fn asked(&mut self, serial: u64, decision: Decision) {
         self.decided.push((serial, decision));
     }
@@ -84,7 +84,7 @@ impl Pane for Inbox {
         let decision = at.map(|at| self.decided.remove(at).1);
         let Err(fault) = reply else { return };
         cx.fault(fault.text);
-        // A reason that was typed is not lost.
+        // Restore a typed reason.
         let call = decision.as_ref().and_then(|decision| cx.model.call(&decision.call));
         if let (Some(call), Some(decision)) = (call, decision.as_ref().filter(|decision| !decision.reason.is_empty())) {
             let deny = Deny::new(call, cx.model, &decision.reason);

@@ -1,4 +1,4 @@
-//! The jobs: background work, what it waits for, what came of it, and what can be done about it.
+//! The jobs pane: background jobs with their state, result and actions.
 
 pub mod rows;
 
@@ -22,23 +22,23 @@ use crate::tui::text::Span;
 use crate::tui::text::clean::clean_line;
 use crate::tui::theme::Role;
 
-/// The pane's own state.
+/// State of the pane.
 #[derive(Debug, Default)]
 pub struct Jobs {
     list: List<JobId>,
-    /// The rows do not show what the model says any more.
+    /// True if the rows are out of date with the model.
     stale: bool,
     laid: Option<(Rect, Timestamp)>,
-    /// When an age in the rows is out of date.
+    /// When an age in the rows changes.
     until: Option<Timestamp>,
-    /// The last request, and what to say when it is done.
+    /// The last request, and the message to show when it succeeds.
     asked: Option<(u64, String)>,
-    /// Jobs that failed and were not shown since.
+    /// Jobs that failed since the pane was last shown.
     failed: Vec<JobId>,
 }
 
 impl Jobs {
-    /// What is selected.
+    /// Returns the selected job.
     #[must_use]
     pub fn selected(&self) -> Option<&JobId> {
         self.list.selected()
@@ -56,44 +56,44 @@ impl Jobs {
             Command::Undo if job.edits == 0 => cx.fault(format!("{name} changed nothing in this job: nothing to undo")),
             Command::Undo => cx.acts(OpenJob::to_undo(id).acts()),
             Command::Cancel if job.state.is_final() => {
-                cx.fault(format!("this job of {name} is over; r works it off again"));
+                cx.fault(format!("this job of {name} is finished; r runs it again"));
             }
             Command::Cancel if matches!(job.state, JobState::Running { .. }) => {
                 let cancel = Act::Ask(Owner::Pane(PaneId::Jobs), Box::new(Request::CancelJob { id }));
                 let choices = vec![
                     Choice::new('y', "cancel it; what it committed stays", vec![cancel]),
-                    Choice::new('n', "let it work", Vec::new()),
+                    Choice::new('n', "let it run", Vec::new()),
                 ];
-                let question = format!("Cancel the job of {name} that is running?");
+                let question = format!("Cancel the running job of {name}?");
                 cx.open(Confirm::new(question, choices));
             }
             Command::Cancel => self.ask(Request::CancelJob { id }, format!("job of {name} cancelled"), cx),
             Command::Retry => match &job.state {
-                JobState::Running { .. } => cx.fault(format!("{name} is at it already")),
+                JobState::Running { .. } => cx.fault(format!("{name} is already running this job")),
                 JobState::Parked => cx.fault(format!("{name} waits for an answer; see the inbox")),
-                JobState::Available => cx.fault(format!("{name} begins as soon as there is room")),
-                JobState::Completed { .. } => cx.fault("this job is done; R makes the agent work now"),
-                JobState::Retryable { .. } => self.ask(Request::RetryJob { id }, format!("{name} tries again now"), cx),
+                JobState::Available => cx.fault(format!("{name} starts this job as soon as there is capacity")),
+                JobState::Completed { .. } => cx.fault("this job is completed; R starts a new one now"),
+                JobState::Retryable { .. } => self.ask(Request::RetryJob { id }, format!("{name} retries now"), cx),
                 JobState::Failed { .. } | JobState::Cancelled { .. } => {
-                    self.ask(Request::RetryJob { id }, format!("{name} works it off again"), cx);
+                    self.ask(Request::RetryJob { id }, format!("{name} runs the job again"), cx);
                 }
             },
             Command::RunNow => {
                 let (agent, group) = (job.agent.clone(), job.group.clone());
-                self.ask(Request::RunJob { agent, group, instruction: None }, format!("{name} works now"), cx);
+                self.ask(Request::RunJob { agent, group, instruction: None }, format!("{name} starts a job now"), cx);
             }
             Command::Copy => cx.copy(rows::sentence(job, cx.model), "job"),
             _ => {}
         }
     }
 
-    /// A background agent of the shown group works, though there is no job to point at yet.
+    /// Starts a job of the shown group's first background agent, without a selected job.
     fn run_first(&mut self, cx: &mut Cx<'_>) {
         let group = cx.model.shown_group();
         let agent = group.and_then(|group| group.sleeptime.as_ref()?.agents.first().cloned());
         match (agent, group.map(|group| group.id.clone())) {
             (Some(agent), Some(group)) => {
-                self.ask(Request::RunJob { agent, group, instruction: None }, "it works now".to_owned(), cx);
+                self.ask(Request::RunJob { agent, group, instruction: None }, "a job starts now".to_owned(), cx);
             }
             _ => cx.fault("this group has no background agent; its team file names them under [group.sleeptime]"),
         }
@@ -101,7 +101,7 @@ impl Jobs {
 }
 
 fn agent_name(model: &Model, job: &Job) -> String {
-    model.agent(&job.agent).map_or_else(|| "somebody".to_owned(), |agent| clean_line(&agent.name).into_owned())
+    model.agent(&job.agent).map_or_else(|| "the agent".to_owned(), |agent| clean_line(&agent.name).into_owned())
 }
 
 impl Pane for Jobs {

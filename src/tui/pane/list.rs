@@ -1,7 +1,7 @@
-//! A list of items of some rows each, selected by item and scrolled by row: what roster, blocks and jobs share.
+//! A scrollable list of items of several rows each, selected by item and scrolled by row; used by most panes.
 //!
-//! The selection is kept by key, so it stays on its item while others come and go; what stands on the screen
-//! stays where it is when rows above it grow.
+//! The selection is stored by key, so it stays on its item while other items are added and removed. Growing rows
+//! above the selected item do not move it on the screen.
 
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::buffer::Buffer;
@@ -13,7 +13,8 @@ use crate::tui::text::width::{truncate, width};
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::{Role, Theme};
 
-/// A row with something at both ends of `cells`: the right end is whole, the left one gives way to it.
+/// Returns a row of `cells` with left- and right-aligned text. The right text is complete; the left one is truncated
+/// if needed.
 #[must_use]
 pub fn two_ends(left: Vec<Span>, right: Vec<Span>, cells: usize, ellipsis: &str) -> Row {
     let taken: usize = right.iter().map(|span| width(&span.text)).sum();
@@ -28,7 +29,7 @@ pub fn two_ends(left: Vec<Span>, right: Vec<Span>, cells: usize, ellipsis: &str)
     row
 }
 
-/// Spans in at most `cells`, what is cut told by `ellipsis`.
+/// Truncates spans to at most `cells`. A truncated row ends in `ellipsis`.
 #[must_use]
 pub fn cut(spans: Vec<Span>, cells: usize, ellipsis: &str) -> Row {
     let mut row = Row::default();
@@ -47,7 +48,8 @@ pub fn cut(spans: Vec<Span>, cells: usize, ellipsis: &str) -> Row {
     row
 }
 
-/// Keys with what they do, in rows of `cells` that begin with `indent` blanks; a key and its words stay together.
+/// Lays out keys with their descriptions in rows of `cells`, indented by `indent` blanks. A key and its description
+/// stay in one row.
 #[must_use]
 pub fn packed(pairs: impl Iterator<Item = (Span, Span)>, indent: usize, cells: usize) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
@@ -66,31 +68,31 @@ pub fn packed(pairs: impl Iterator<Item = (Span, Span)>, indent: usize, cells: u
     rows
 }
 
-/// One item.
+/// An item of a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item<K> {
-    /// What it is; `None` for rows that cannot be selected: headings and empty lines.
+    /// Identifies the item; `None` for rows that cannot be selected: headings and empty lines.
     pub key: Option<K>,
-    /// Its rows, at least one; the first one shows the selection.
+    /// Rows, at least one; the first one shows the selection.
     pub rows: Vec<Row>,
 }
 
 impl<K> Item<K> {
-    /// Rows that cannot be selected.
+    /// Creates an item that cannot be selected.
     #[must_use]
     pub fn rest(rows: Vec<Row>) -> Self {
         Self { key: None, rows }
     }
 }
 
-/// The list.
+/// A list with its selection and scroll position.
 #[derive(Debug)]
 pub struct List<K> {
     items: Vec<Item<K>>,
     selected: Option<K>,
-    /// Where the selected item stands, so that another takes its place when it goes.
+    /// Index of the selected item; when that item is removed, the nearest one is selected.
     place: usize,
-    /// The first row shown, counted over all items.
+    /// First row shown, counted over all items.
     top: usize,
     height: usize,
 }
@@ -102,26 +104,26 @@ impl<K> Default for List<K> {
 }
 
 impl<K: Clone + PartialEq> List<K> {
-    /// What is selected.
+    /// Returns the key of the selected item.
     #[must_use]
     pub fn selected(&self) -> Option<&K> {
         self.selected.as_ref()
     }
 
-    /// All items.
+    /// Returns all items.
     #[must_use]
     pub fn items(&self) -> &[Item<K>] {
         &self.items
     }
 
-    /// Selects an item, now or when it comes.
+    /// Selects an item and scrolls to it; an unknown key is selected if the next [`List::set`] has it.
     pub fn select(&mut self, key: K) {
         self.selected = Some(key);
         self.find();
         self.show_selected();
     }
 
-    /// Takes over new items and the height they are shown in.
+    /// Replaces the items and sets the height in rows.
     pub fn set(&mut self, items: Vec<Item<K>>, height: u16) {
         let (start, top) = (self.start(self.place), self.top);
         self.items = items;
@@ -135,14 +137,14 @@ impl<K: Clone + PartialEq> List<K> {
         self.clamp();
     }
 
-    /// Brings an item into view without selecting it.
+    /// Scrolls to an item without selecting it.
     pub fn reveal(&mut self, key: &K) {
         if let Some(at) = self.items.iter().position(|item| item.key.as_ref() == Some(key)) {
             self.show(at);
         }
     }
 
-    /// Moves by a command; false when it moves nothing.
+    /// Executes a movement command; false if `command` is none.
     pub fn command(&mut self, command: Command) -> bool {
         let half = isize::try_from(self.height / 2).unwrap_or(0);
         let page = isize::try_from(self.height.max(2) - 1).unwrap_or(0);
@@ -166,7 +168,7 @@ impl<K: Clone + PartialEq> List<K> {
         true
     }
 
-    /// The item under a row of the pane.
+    /// Returns the key of the item at a row of the pane, from 0.
     #[must_use]
     pub fn at(&self, row: u16) -> Option<&K> {
         let mut left = self.top + usize::from(row);
@@ -179,7 +181,7 @@ impl<K: Clone + PartialEq> List<K> {
         None
     }
 
-    /// Scrolls by rows; the selection comes along.
+    /// Scrolls by rows; the selection moves into view.
     pub fn scroll(&mut self, rows: isize) {
         self.top = self.top.saturating_add_signed(rows);
         self.clamp();
@@ -188,15 +190,15 @@ impl<K: Clone + PartialEq> List<K> {
             let all: Vec<usize> = self.selectable().collect();
             let inside = all.iter().copied().filter(here);
             let next = if rows < 0 { inside.last() } else { inside.min() };
-            // Inside one long item no other begins: its rows scroll and it stays selected.
+            // Within one long item no other item starts: it stays selected.
             if let Some(at) = next {
                 self.take(at);
             }
         }
     }
 
-    /// Takes a mouse event over the list's `area`: the wheel scrolls, a click selects. The key of an item that was
-    /// selected already and is clicked comes back: it is to be opened.
+    /// Handles a mouse event in the list's `area`: the wheel scrolls, a click selects. A click on the selected item
+    /// returns its key: the caller opens it.
     pub fn mouse(&mut self, event: MouseEvent, area: Rect) -> Option<K> {
         match event.kind {
             MouseEventKind::ScrollDown => self.scroll(3),
@@ -212,7 +214,7 @@ impl<K: Clone + PartialEq> List<K> {
         None
     }
 
-    /// Draws it; with `focused`, the selected item's first row stands out.
+    /// Draws the list; if `focused`, highlights the first row of the selected item.
     pub fn draw(&self, buffer: &mut Buffer, area: Rect, theme: &Theme, focused: bool) {
         let mut at = 0;
         for (index, item) in self.items.iter().enumerate() {
@@ -229,7 +231,7 @@ impl<K: Clone + PartialEq> List<K> {
         }
     }
 
-    /// How many rows lie below what is shown.
+    /// Returns the number of rows below the visible ones.
     #[must_use]
     pub fn below(&self) -> usize {
         self.start(self.items.len()).saturating_sub(self.top + self.height)
@@ -279,7 +281,7 @@ impl<K: Clone + PartialEq> List<K> {
                 self.show_selected();
             }
             None if down => {}
-            // Headings above the first item come back into view.
+            // Show the headings above the first item.
             None => self.top = 0,
         }
     }
@@ -298,7 +300,7 @@ impl<K: Clone + PartialEq> List<K> {
         }
     }
 
-    /// The first row of an item.
+    /// Returns the first row of an item, counted over all items.
     fn start(&self, at: usize) -> usize {
         self.items.iter().take(at).map(|item| item.rows.len()).sum()
     }

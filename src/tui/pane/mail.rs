@@ -1,4 +1,4 @@
-//! The mail: what agents and the person wrote to each other, newest first.
+//! The mail pane: mail between agents and the user, newest first.
 
 pub mod rows;
 
@@ -22,32 +22,32 @@ use crate::tui::text::Span;
 use crate::tui::text::clean::clean_for_copy;
 use crate::tui::theme::Role;
 
-/// The pane's own state.
+/// State of the pane.
 #[derive(Debug, Default)]
 pub struct Mails {
     list: List<MailId>,
-    /// Only the mail of the selected agent.
+    /// Show only the mail of the agent selected in the roster.
     filtered: bool,
-    /// The rows do not show what the model says any more.
+    /// True if the rows are out of date with the model.
     stale: bool,
     laid: Option<Rect>,
-    /// What was sent and is not known to be committed.
+    /// Mail sent without a reply yet, by serial number of the request.
     sent: Vec<(u64, Draft)>,
 }
 
 impl Mails {
-    /// What is selected.
+    /// Returns the selected mail.
     #[must_use]
     pub fn selected(&self) -> Option<&MailId> {
         self.list.selected()
     }
 
-    /// Mail is on its way to the engine.
+    /// Records mail that was sent to the engine.
     pub fn asked(&mut self, serial: u64, draft: Draft) {
         self.sent.push((serial, draft));
     }
 
-    /// The agent whose mail alone is shown.
+    /// Returns the agent that the list is filtered by.
     fn only<'a>(&self, model: &'a Model) -> Option<&'a AgentId> {
         model.place.agent.as_ref().filter(|_| self.filtered)
     }
@@ -70,7 +70,7 @@ impl Pane for Mails {
             (Command::Answer, Some(mail)) => answer(mail, cx),
             (Command::Copy, Some(mail)) => cx.copy(clean_for_copy(&mail.text), "mail"),
             (Command::WriteMail, mail) => {
-                // Where no agent is selected in the roster, the one the selected mail is from or to.
+                // If no agent is selected in the roster, use the other end of the selected mail.
                 let other = || mail.and_then(|mail| mail.from.clone().or_else(|| mail.to.clone()));
                 match cx.model.place.agent.clone().or_else(other) {
                     Some(to) => write(to, cx),
@@ -115,7 +115,7 @@ impl Pane for Mails {
             (Ok(_), None) => {}
             (Err(fault), draft) => {
                 cx.fault(fault.text);
-                // What was written is not lost.
+                // Restore the text.
                 if let Some(draft) = draft {
                     cx.open(Write::new(&draft));
                 }

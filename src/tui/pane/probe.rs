@@ -1,4 +1,4 @@
-//! A pane that exists in tests only, and proves that a file and a line in the table of [`super::id`] make a pane.
+//! A test-only pane: shows that a file and a line in the table of [`super::id`] are enough to add a pane.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -9,7 +9,7 @@ use crate::tui::effect::Cx;
 use crate::tui::model::Model;
 use crate::tui::text::Role;
 
-/// It counts the commands it is given.
+/// Counts the commands it receives.
 #[derive(Debug, Default)]
 pub struct Probe {
     commands: usize,
@@ -106,10 +106,7 @@ mod tests {
         assert_eq!(When::pane(PaneId::Probe).text(), "probe");
         assert!(When::PANES.has(When::pane(PaneId::Probe)));
         let table = crate::tui::command::readme_table();
-        assert!(
-            table.contains("| `Alt-7`, in panes `7` | outside dialogs | Goes to the pane of the tests |"),
-            "{table}"
-        );
+        assert!(table.contains("| `Alt-7`, in panes `7` | outside dialogs | Go to the test pane |"), "{table}");
         let mut app = app();
         press(&mut app, 'p', KeyModifiers::CONTROL);
         for char in "probe".chars() {

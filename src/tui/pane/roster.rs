@@ -1,4 +1,4 @@
-//! The roster: groups, their agents in order, and what each of them does.
+//! The roster pane: groups, their agents in order, and the state of each agent.
 
 mod change;
 mod rows;
@@ -25,7 +25,7 @@ use crate::tui::text::Span;
 use crate::tui::text::clean::clean_line;
 use crate::tui::theme::Role;
 
-/// The rows in which the selected row is explained below the list, an empty one first.
+/// Returns the number of rows for the explanation of the selection below the list, including an empty one.
 fn explanation_rows(height: u16) -> u16 {
     match height {
         0..14 => 0,
@@ -34,23 +34,23 @@ fn explanation_rows(height: u16) -> u16 {
     }
 }
 
-/// A deletion that was looked at: its request, what goes, and its name.
+/// A deletion whose effects were requested: serial number of the request, what to delete, and its name.
 type Looked = (u64, Address, String);
 
-/// The pane's own state.
+/// State of the pane.
 #[derive(Debug, Default)]
 pub struct Roster {
     list: List<Key>,
-    /// Groups a person folded (true) or unfolded; the others are unfolded where they are shown.
+    /// Groups that the user folded (true) or unfolded (false); of the others only the shown group is unfolded.
     folds: BTreeMap<String, bool>,
-    /// The group that was shown when the selection last followed.
+    /// The shown group at the last move of the selection.
     shown: Option<GroupId>,
-    /// The deletion that was looked at last.
+    /// The last requested deletion.
     looked: Option<Looked>,
 }
 
 impl Roster {
-    /// What is selected.
+    /// Returns the key of the selected row.
     #[must_use]
     pub fn selected(&self) -> Option<&Key> {
         self.list.selected()
@@ -88,11 +88,11 @@ impl Roster {
         }
     }
 
-    /// The blocks pane shows the own blocks of the agent that is selected here.
+    /// Selects the agent whose own blocks the blocks pane shows.
     fn point(&self, cx: &mut Cx<'_>) {
         let wanted = match self.list.selected() {
             Some(Key::Agent(group, agent)) if cx.model.place.group.as_ref() == Some(group) => Some(agent.clone()),
-            // In a direct talk its agent stays.
+            // In a direct conversation its agent stays selected.
             _ => match &cx.model.place.address {
                 Some(Address::Agent(agent)) => Some(agent.clone()),
                 _ => None,
@@ -109,7 +109,7 @@ impl Roster {
             cx.ask(Request::RunJob { agent, group, instruction: None });
         } else {
             let name = cx.model.agent(&agent).map(|agent| clean_line(&agent.name).into_owned()).unwrap_or_default();
-            cx.fault(format!("{name} answers in the conversation; only background agents work by themselves"));
+            cx.fault(format!("{name} answers in the conversation; only background agents run jobs"));
         }
     }
 
@@ -175,8 +175,8 @@ impl Pane for Roster {
     }
 
     fn moved(&mut self, cx: &mut Cx<'_>) {
-        // Another group is shown: the selection follows, unless it is there already. While the same one is
-        // shown the selection is free to go on to the others.
+        // The selection follows to another shown group, unless it is already there. While the shown group stays
+        // the same, the selection may be in any group.
         if self.shown == cx.model.place.group {
             return;
         }
@@ -192,7 +192,7 @@ impl Pane for Roster {
         match reply {
             Ok(Reply::Job(job)) => {
                 let name = cx.model.agent(&job.agent).map(|agent| clean_line(&agent.name).into_owned());
-                cx.toast(format!("{} works in the background; see the jobs", name.unwrap_or_default()));
+                cx.toast(format!("{} has a background job; see the jobs", name.unwrap_or_default()));
             }
             Ok(reply) => {
                 self.change_answered(serial, &reply, cx);
@@ -227,7 +227,7 @@ impl Pane for Roster {
 
     fn badge(&self, look: &Look, model: &Model) -> Option<Span> {
         let shown = model.shown_conversation().map(|shown| &shown.id);
-        // What a background job says to itself is no message to anybody.
+        // The conversation of a background job is not addressed to the user.
         let to_you = |talk: &Conversation| !matches!(talk.owner, ConversationOwner::Job(_));
         let new =
             model.conversations.iter().any(|talk| to_you(talk) && Some(&talk.id) != shown && model.unread(talk) > 0);

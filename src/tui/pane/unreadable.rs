@@ -1,4 +1,4 @@
-//! Rows of the store that cannot be read: what stands for them in the lists they belong to.
+//! List items for unreadable rows of the store.
 
 use super::Look;
 use super::list::Item;
@@ -9,7 +9,7 @@ use crate::tui::text::clean::clean_line;
 use crate::tui::text::wrap::{Shape, wrap};
 use crate::tui::theme::Role;
 
-/// An item for each row of these kinds that cannot be read, with what is wrong and what to do.
+/// Returns an item for each unreadable row of these kinds, with the error and advice.
 #[must_use]
 pub fn items<K>(kinds: &[Kind], cells: usize, look: &Look, model: &Model) -> Vec<Item<K>> {
     let cells = cells.saturating_sub(1);

@@ -1,12 +1,11 @@
-//! The frame buffer: a ratatui backend that writes each frame into memory.
+//! A ratatui backend that encodes each frame into a byte buffer.
 //!
-//! It is told its size and asks nobody. An empty difference leaves no bytes; cursor changes are written only
-//! when they change something. Between frames the terminal's style is the default one, so a frame is complete
-//! in itself. No cell can carry a control character or a bidirectional override to the terminal, whatever the
-//! layers above let through.
+//! The size is set by the caller, never queried. An unchanged frame produces no bytes, an unchanged cursor no
+//! cursor sequence. Every frame starts and ends in the default style. Control characters and bidirectional
+//! overrides in cells are never sent, even if the layers above let them through.
 //!
-//! The encoding is our own rather than crossterm's because that one resets four attributes a frame, flushes at
-//! each cursor change, and keeps the colour switch in process-wide state.
+//! crossterm's backend is not used because it resets four attributes per frame, flushes at each cursor change,
+//! and keeps the colour switch in process-wide state.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -21,14 +20,14 @@ use unicode_width::UnicodeWidthStr as _;
 use super::Caps;
 use super::sequence::{SYNC_BEGIN, SYNC_END};
 
-/// From this many default blanks in a row on, erasing them is shorter than printing them.
+/// Runs of at least this many default blanks are erased, which is shorter than printing them.
 const ERASE_FROM: u16 = 10;
 
-/// Attributes that show on a blank cell too.
+/// Attributes that are visible on a blank cell.
 const VISIBLE_ON_BLANK: Modifier =
     Modifier::UNDERLINED.union(Modifier::REVERSED).union(Modifier::CROSSED_OUT).union(Modifier::SLOW_BLINK);
 
-/// The style the terminal prints with.
+/// The terminal's current style.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Pen {
     fg: Color,
@@ -39,38 +38,38 @@ struct Pen {
 impl Pen {
     const PLAIN: Self = Self { fg: Color::Reset, bg: Color::Reset, modifier: Modifier::empty() };
 
-    /// Whether a blank printed with `self` looks like one printed with `other`.
+    /// Returns true if a blank looks the same in both styles.
     fn same_blank(self, other: Self) -> bool {
         let bare = |pen: Self| pen.modifier.intersection(VISIBLE_ON_BLANK).is_empty();
         self == other || (self.bg == other.bg && bare(self) && bare(other))
     }
 }
 
-/// A run of blanks that can be erased, not yet written.
+/// A pending run of default blanks, printed or erased when it ends.
 #[derive(Debug, Clone, Copy)]
 struct Blanks {
     start: Position,
     count: u16,
 }
 
-/// Collects the bytes of one frame; see the module's header.
+/// Collects the bytes of one frame; see the module documentation.
 #[derive(Debug)]
 pub struct FrameBackend {
     size: Size,
     caps: Caps,
     frame: Vec<u8>,
     pen: Pen,
-    /// Where the terminal's cursor is, when that is certain.
+    /// Position of the terminal's cursor, if known.
     at: Option<Position>,
-    /// Whether the terminal's cursor shows, when that is certain.
+    /// Visibility of the terminal's cursor, if known.
     shown: Option<bool>,
     blanks: Option<Blanks>,
-    /// Where the terminal shows glyphs of two columns.
+    /// Positions at which the terminal shows glyphs of two columns.
     wide: HashSet<Position>,
 }
 
 impl FrameBackend {
-    /// A backend of this size in cells, for a terminal that shows a blank screen.
+    /// Creates a backend of `size` cells for a blank terminal.
     #[must_use]
     pub fn new(size: Size, caps: Caps) -> Self {
         Self {
@@ -85,19 +84,19 @@ impl FrameBackend {
         }
     }
 
-    /// Takes over a new size; what is on the terminal is from now on unknown.
+    /// Sets a new size and discards the known cursor state.
     pub fn set_size(&mut self, size: Size) {
         self.size = size;
         self.forget();
     }
 
-    /// Forgets what is known of the terminal's cursor, because somebody else has written to it.
+    /// Discards the known cursor state, because another program has written to the terminal.
     pub fn forget(&mut self) {
         self.at = None;
         self.shown = None;
     }
 
-    /// The bytes since the last call, as one synchronised update if the terminal is to have it; empty when
+    /// Returns the bytes since the last call, as one synchronised update if [`Caps::sync`] is set; empty if
     /// nothing changed.
     pub fn take_frame(&mut self) -> Vec<u8> {
         let body = std::mem::take(&mut self.frame);
@@ -139,8 +138,8 @@ impl FrameBackend {
         self.at = self.after(to, glyph);
     }
 
-    /// Blanks a wide glyph of which only the first column is about to be printed over, on a background: terminals paint the column that
-    /// becomes free with whatever style they print with then, and the difference does not mention it.
+    /// Blanks a wide glyph of which only the first column is about to be overwritten in a visible style: terminals
+    /// fill the freed column with the current style, and ratatui's difference does not contain that cell.
     fn clear_wide(&mut self, at: Position) {
         self.move_to(at);
         self.set_pen(Pen::PLAIN);
@@ -148,8 +147,8 @@ impl FrameBackend {
         self.at = (at.x + 2 < self.size.width).then_some(Position { x: at.x + 2, y: at.y });
     }
 
-    /// Where the cursor is after printing `glyph` at `from`: unknown at the right edge, where terminals differ
-    /// on wrapping, and after a cluster of several characters, on whose width terminals disagree.
+    /// Returns the cursor position after printing `glyph` at `from`. `None` at the right edge, where terminals
+    /// wrap differently, and after a cluster of several code points, whose width differs between terminals.
     fn after(&self, from: Position, glyph: &str) -> Option<Position> {
         let single = glyph.chars().nth(1).is_none() && glyph != "\u{fffd}";
         let x = from.x.saturating_add(glyph.width() as u16);
@@ -177,7 +176,7 @@ impl FrameBackend {
             return;
         }
         self.move_to(start);
-        // Erased cells take the background, in some terminals reverse and underline too.
+        // Erased cells take the current background, in some terminals also reverse and underline.
         if !Pen::PLAIN.same_blank(self.pen) {
             self.set_pen(Pen::PLAIN);
         }
@@ -217,7 +216,7 @@ impl FrameBackend {
     }
 }
 
-/// Moves the cursor to `to` from anywhere.
+/// Returns the sequence that moves the cursor to `to` from any position.
 fn absolute(to: Position) -> String {
     match (to.x, to.y) {
         (0, 0) => "\x1b[H".to_owned(),
@@ -226,7 +225,7 @@ fn absolute(to: Position) -> String {
     }
 }
 
-/// Moves the cursor from `from` to `to` where a short way is known.
+/// Returns a relative sequence that moves the cursor from `from` to `to`; `None` if there is no short one.
 fn relative(from: Position, to: Position) -> Option<String> {
     let numbered = |count: u16, letter: char| match count {
         1 => format!("\x1b[{letter}"),
@@ -254,7 +253,7 @@ fn sgr(codes: &[u16]) -> Vec<u8> {
     }
 }
 
-/// The attributes, what sets and what clears each; bold and dim are cleared together.
+/// Attributes with the SGR codes that set and clear them. Code 22 clears both bold and dim.
 const ATTRIBUTES: [(Modifier, u16, u16); 9] = [
     (Modifier::BOLD, 1, 22),
     (Modifier::DIM, 2, 22),
@@ -267,7 +266,7 @@ const ATTRIBUTES: [(Modifier, u16, u16); 9] = [
     (Modifier::CROSSED_OUT, 9, 29),
 ];
 
-/// Adds the codes that turn style `from` into style `to`.
+/// Appends the SGR codes that change style `from` to style `to`.
 fn push_difference(codes: &mut Vec<u16>, from: Pen, to: Pen) {
     let mut held = from.modifier;
     for (attribute, _, clear) in ATTRIBUTES {
@@ -293,7 +292,7 @@ fn push_difference(codes: &mut Vec<u16>, from: Pen, to: Pen) {
     }
 }
 
-/// Adds the codes of a colour; `base` is 30 for the text, 40 for the background.
+/// Appends the SGR codes of a colour; `base` is 30 for the foreground, 40 for the background.
 fn push_color(codes: &mut Vec<u16>, color: Color, base: u16) {
     const BRIGHT: u16 = 60;
     match color {
@@ -319,7 +318,7 @@ fn push_color(codes: &mut Vec<u16>, color: Color, base: u16) {
     }
 }
 
-/// What is printed for a cell: its symbol, unless that could do more than show itself.
+/// Returns the text printed for a cell: its symbol, or a replacement if the symbol is unsafe or has no width.
 fn glyph(cell: &Cell) -> &str {
     let symbol = cell.symbol();
     match symbol.as_bytes() {
@@ -330,7 +329,7 @@ fn glyph(cell: &Cell) -> &str {
     }
 }
 
-/// Control characters, line separators, and invisible characters that reorder or hide text.
+/// Returns true for control characters, line separators, and invisible characters that reorder or hide text.
 fn hostile(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

@@ -1,66 +1,66 @@
-//! Input: the bytes a terminal sends, cut into events.
+//! The input tokeniser: splits the bytes from a terminal into events.
 //!
-//! A pure state machine: bytes and instants in, events and one deadline out. However the bytes are cut in
-//! transit, the events are the same. Single key and mouse sequences are decoded by terminput; what lies here
-//! is finding where each one ends, which terminput leaves open.
+//! A pure state machine: bytes and instants in, events and one deadline out. The events do not depend on how the
+//! bytes are split in transit. terminput decodes single key and mouse sequences; this module finds where each
+//! sequence ends, which terminput does not.
 //!
 //! - A terminal's reply to a query is [`Input::Reply`], never typing.
-//! - A lone ESC waits for the rest of its sequence, then is the Esc key. A `[` or `O` soon after that is still
-//!   taken as its continuation, so that a slow link turns an arrow into Esc and that arrow, never into text.
-//! - ESC before any other character is Alt. Two ESC are the Esc key twice, as people type them.
-//! - A sequence that never ends is dropped after [`STALL`]; an unfinished paste is handed over after
-//!   [`PASTE_STALL`]. Memory for unfinished input is bounded.
+//! - A lone ESC becomes the Esc key after a timeout. A `[` or `O` soon after that still counts as its
+//!   continuation, so that over a slow link an arrow key becomes Esc and the arrow, never text.
+//! - ESC before any other character is Alt. Two ESC are the Esc key twice.
+//! - An unfinished sequence is dropped after [`STALL`]; an unfinished paste is delivered after [`PASTE_STALL`].
+//!   Memory for unfinished input is bounded.
 
 use std::time::{Duration, Instant};
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseEvent};
 
-/// How long an unfinished sequence may stand still before it is dropped.
+/// Time without new bytes after which an unfinished sequence is dropped.
 pub const STALL: Duration = Duration::from_secs(1);
-/// How long an unfinished paste may stand still before what arrived is handed over. Long, because what
-/// comes later would be taken as typed.
+/// Time without new bytes after which an unfinished paste is delivered. Long, because later bytes would be
+/// treated as typing.
 pub const PASTE_STALL: Duration = Duration::from_secs(5);
-/// A longer paste arrives in pieces of at most this many bytes.
+/// Longer pastes are delivered in pieces of at most this many bytes.
 pub const PASTE_PIECE: usize = 1 << 20;
 /// Longer control sequences, in bytes, are skipped.
 const CSI_LIMIT: usize = 64;
 /// Longer strings (OSC, DCS, …), in bytes, are skipped.
 const STRING_LIMIT: usize = 4096;
-/// A sequence of which only two bytes came, and a continuation after the Esc key, may take this many times
-/// the wait for a lone ESC.
+/// Timeout for a sequence of which only two bytes arrived, and for a continuation after the Esc key, as a
+/// multiple of the timeout for a lone ESC.
 const PATIENCE: u32 = 3;
 
 const ESC: u8 = 0x1b;
 const BEL: u8 = 0x07;
 const PASTE_END: &[u8] = b"\x1b[201~";
 
-/// Something that arrived from the terminal.
+/// An event from the terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// A key was pressed.
+    /// A key press.
     Key(KeyEvent),
-    /// Text was pasted; its lines end with LF.
+    /// Pasted text; lines end with LF.
     Paste(String),
-    /// The mouse did something.
+    /// A mouse event.
     Mouse(MouseEvent),
-    /// The terminal's window got (`true`) or lost the focus.
+    /// The terminal window gained (`true`) or lost the focus.
     Focus(bool),
-    /// The terminal answered or reported something: the whole sequence.
+    /// A reply or report of the terminal: the whole sequence.
     Reply(Vec<u8>),
 }
 
-/// Cuts a terminal's bytes into [`Input`]s; see the module's header.
+/// Splits a terminal's bytes into [`Input`]s; see the module documentation.
 #[derive(Debug)]
 pub struct Tokeniser {
     escape_wait: Duration,
     mode: Mode,
-    /// Bytes not yet understood, of bounded length between calls.
+    /// Bytes not yet decoded, of bounded length between calls.
     pending: Vec<u8>,
-    /// When the last bytes came.
+    /// Arrival of the last bytes.
     touched: Option<Instant>,
-    /// Until when `[` and `O` continue an ESC that was already handed over as the Esc key.
+    /// Until then `[` and `O` continue an ESC that was already delivered as the Esc key.
     late_until: Option<Instant>,
-    /// The ESC that begins `pending` was already handed over.
+    /// True if the ESC at the start of `pending` was already delivered.
     late: bool,
 }
 
@@ -74,33 +74,33 @@ enum Mode {
     SkipString,
 }
 
-/// What the beginning of the pending bytes is.
+/// Token at the start of the pending bytes, with its length in bytes.
 #[derive(Debug, PartialEq, Eq)]
 enum Token {
-    /// These many bytes are one event, to be decoded.
+    /// One event, to be decoded.
     Event(usize),
-    /// These many bytes are a report of the terminal.
+    /// A reply or report of the terminal.
     Reply(usize),
-    /// These many bytes open a paste.
+    /// Start of a paste.
     PasteStart(usize),
-    /// These many bytes mean nothing.
+    /// Bytes without a meaning, to be dropped.
     Junk(usize),
-    /// A control sequence longer than any real one.
+    /// A control sequence longer than [`CSI_LIMIT`].
     LongControl,
-    /// A string longer than is kept.
+    /// A string longer than [`STRING_LIMIT`].
     LongString,
-    /// The rest has not arrived.
+    /// More bytes are needed.
     Incomplete,
 }
 
 impl Tokeniser {
-    /// A tokeniser that takes an ESC for the Esc key after `escape_wait` (40 ms; 150 ms over SSH).
+    /// Creates a tokeniser that treats a lone ESC as the Esc key after `escape_wait` (40 ms; 150 ms over SSH).
     #[must_use]
     pub fn new(escape_wait: Duration) -> Self {
         Self { escape_wait, mode: Mode::Ground, pending: Vec::new(), touched: None, late_until: None, late: false }
     }
 
-    /// Takes bytes that arrived at `now` and returns the events they complete.
+    /// Processes bytes that arrived at `now` and returns the completed events.
     pub fn feed(&mut self, bytes: &[u8], now: Instant) -> Vec<Input> {
         let Some(first) = bytes.first() else { return Vec::new() };
         let late = self.late_until.take().is_some_and(|until| now <= until);
@@ -115,7 +115,7 @@ impl Tokeniser {
         events
     }
 
-    /// When [`Tokeniser::expire`] must be called if nothing else arrives; none when nothing is unfinished.
+    /// Returns when [`Tokeniser::expire`] must be called if no more bytes arrive; `None` if nothing is unfinished.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         if self.idle() {
@@ -130,7 +130,7 @@ impl Tokeniser {
         self.touched.map(|touched| touched + wait)
     }
 
-    /// Settles what is unfinished, if its deadline has passed, and returns the events that makes.
+    /// Ends the unfinished input if its deadline has passed, and returns the resulting events.
     pub fn expire(&mut self, now: Instant) -> Vec<Input> {
         if self.deadline().is_none_or(|deadline| deadline > now) {
             return Vec::new();
@@ -155,7 +155,7 @@ impl Tokeniser {
         }
     }
 
-    /// Forgets what is unfinished, because the terminal was somebody else's in between.
+    /// Discards unfinished input, because another program used the terminal.
     pub fn reset(&mut self) {
         *self = Self::new(self.escape_wait);
     }
@@ -164,7 +164,7 @@ impl Tokeniser {
         self.pending.is_empty() && matches!(self.mode, Mode::Ground)
     }
 
-    /// Takes one token off the pending bytes; false when more must arrive first.
+    /// Removes one token from the pending bytes; false if more bytes are needed.
     fn step(&mut self, events: &mut Vec<Input>) -> bool {
         match &mut self.mode {
             Mode::Ground => self.step_ground(events),
@@ -238,7 +238,7 @@ fn paste(text: &[u8]) -> Input {
     Input::Paste(String::from_utf8_lossy(text).replace("\r\n", "\n").replace('\r', "\n"))
 }
 
-/// Where a piece of an overlong paste ends: never inside a character or a CRLF.
+/// Returns the end of a piece of an overlong paste: never inside a character or a CRLF.
 fn piece_end(text: &[u8]) -> usize {
     let mut end = PASTE_PIECE;
     while end > PASTE_PIECE - 4 && (text[end] & 0xc0 == 0x80 || text[end - 1] == b'\r') {
@@ -251,12 +251,12 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     bytes.windows(wanted.len()).position(|window| window == wanted)
 }
 
-/// How many bytes at the end of `bytes` may be the beginning of `wanted`.
+/// Returns how many bytes at the end of `bytes` may be the start of `wanted`.
 fn overlap(bytes: &[u8], wanted: &[u8]) -> usize {
     (1..wanted.len()).rev().find(|len| bytes.ends_with(&wanted[..*len])).unwrap_or(0)
 }
 
-/// What the pending bytes begin with.
+/// Classifies the start of the pending bytes.
 fn token(bytes: &[u8]) -> Token {
     match bytes {
         [] | [ESC] => Token::Incomplete,
@@ -278,7 +278,7 @@ fn token(bytes: &[u8]) -> Token {
     }
 }
 
-/// A UTF-8 character or a control character.
+/// Classifies a UTF-8 character or a control character.
 fn character(bytes: &[u8]) -> Token {
     let len = match bytes {
         [] => return Token::Incomplete,
@@ -298,14 +298,14 @@ fn character(bytes: &[u8]) -> Token {
     }
 }
 
-/// A control sequence: `ESC [`, parameters, a final byte.
+/// Classifies a control sequence: `ESC [`, parameters, a final byte.
 fn control(bytes: &[u8]) -> Token {
     match &bytes[2..] {
         [] | [b'['] => return Token::Incomplete,
         // The Linux console's F1 to F5.
         [b'[', b'A'..=b'E', ..] => return Token::Event(4),
         [b'[', ..] => return Token::Junk(3),
-        // A click reported in the oldest way: three bytes of any value follow.
+        // A click in the X10 encoding: three bytes of any value follow.
         [b'M', rest @ ..] if rest.len() < 3 => return Token::Incomplete,
         [b'M', ..] => return Token::Event(6),
         _ => {}
@@ -329,7 +329,7 @@ fn control(bytes: &[u8]) -> Token {
     }
 }
 
-/// The rest of a string (OSC, DCS, APC, PM) after its two opening bytes.
+/// Classifies the rest of a string (OSC, DCS, APC, PM) after its two opening bytes.
 fn string(rest: &[u8]) -> Token {
     let kept = &rest[..rest.len().min(STRING_LIMIT)];
     match string_end(kept) {
@@ -341,9 +341,9 @@ fn string(rest: &[u8]) -> Token {
 }
 
 enum StringEnd {
-    /// These many bytes, the terminator among them.
+    /// Length including the terminator.
     Terminated(usize),
-    /// These many bytes, before another sequence or a cancel cuts the string off.
+    /// Length up to another sequence, or including a cancel byte, that ends the string early.
     Aborted(usize),
     Open,
 }
@@ -361,7 +361,7 @@ fn string_end(bytes: &[u8]) -> StringEnd {
     }
 }
 
-/// Decodes one whole sequence; nothing when it is none that is known.
+/// Decodes one complete sequence; `None` if it is unknown.
 fn decode(bytes: &[u8]) -> Option<Input> {
     if let [ESC, letter @ (b'O' | b'[')] = bytes {
         return Some(key(KeyCode::Char((*letter).into()), KeyModifiers::ALT));

@@ -1,49 +1,50 @@
-//! When the next frame is due: a pure struct of instants, holding no timer.
+//! Frame scheduling: computes when the next frame is due. Holds instants only, no timer.
 //!
-//! - What a person does is drawn at once. Two such frames may follow each other directly; held keys are then
-//!   drawn at most sixty times a second.
-//! - What the engine does is drawn at once after a quiet while, then at most 30 times a second (10 over SSH).
-//!   Over SSH it also waits until the link has had time for the last frame, or the terminal has said that it
-//!   has it: the backlog of a slow link stays below one frame, so that the next key is not behind more.
-//! - Animation is drawn at most 4 times a second, one frame for each time it is asked for.
+//! - User input is drawn immediately. Two such frames may follow each other directly; further ones are limited
+//!   to 60 per second.
+//! - Engine updates are drawn immediately after a pause, then at most 30 times per second (10 over SSH). Over
+//!   SSH they also wait until the link has had time to transmit the last frame, or the terminal has confirmed
+//!   it: at most one frame is queued on a slow link, which keeps the delay of the next key short.
+//! - Animation is drawn at most 4 times per second, one frame per request.
 //!
-//! One frame shows all there is, so each frame settles every request.
+//! A frame shows the whole state, so it satisfies every pending request.
 
 use std::time::{Duration, Instant};
 
-/// The least time between frames for each of the reasons to draw.
+/// Minimum time between frames, per reason to draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gaps {
-    /// Between frames for keys, once two have followed each other directly.
+    /// Between frames for user input, after two have followed each other directly.
     pub keys: Duration,
-    /// From any frame to one for what the engine did.
+    /// From any frame to one for engine updates.
     pub deltas: Duration,
-    /// From any frame to one for animation alone.
+    /// From any frame to one for animation only.
     pub animation: Duration,
-    /// The bytes a second that any link is trusted with, where the terminal is at the other end of one.
+    /// Assumed link speed in bytes per second; `None` for a local terminal.
     pub trusted: Option<u32>,
 }
 
 impl Gaps {
-    /// For a terminal on this machine: 60, 30 and 4 frames a second.
+    /// For a local terminal: 60, 30 and 4 frames per second.
     pub const LOCAL: Self = Self {
         keys: Duration::from_micros(16_667),
         deltas: Duration::from_micros(33_334),
         animation: Duration::from_millis(250),
         trusted: None,
     };
-    /// Over SSH: 60, 10 and 4 frames a second, and 3,000 bytes a second: less than the slowest link worth it.
+    /// Over SSH: 60, 10 and 4 frames per second, and 3,000 bytes per second, below the slowest usable link.
     pub const OVER_SSH: Self = Self { deltas: Duration::from_millis(100), trusted: Some(3_000), ..Self::LOCAL };
 }
 
-/// Decides when to draw; see the module's header.
+/// Schedules frames; see the module documentation.
 #[derive(Debug)]
 pub struct Pacer {
     gaps: Gaps,
-    /// When the bucket of two key frames would be full again, less one gap: from then on a key draws at once.
+    /// From then on, user input is drawn immediately: when the token bucket of two frames is full again, less one
+    /// gap.
     key_free: Option<Instant>,
     drawn: Option<Instant>,
-    /// Until when the link is taken to be busy with what was sent.
+    /// Estimated end of the transmission of all bytes sent.
     busy: Option<Instant>,
     key: Option<Instant>,
     delta: Option<Instant>,
@@ -51,28 +52,29 @@ pub struct Pacer {
 }
 
 impl Pacer {
-    /// A pacer with nothing to draw.
+    /// Creates a pacer without pending requests.
     #[must_use]
     pub fn new(gaps: Gaps) -> Self {
         Self { gaps, key_free: None, drawn: None, busy: None, key: None, delta: None, animation: None }
     }
 
-    /// A person did something that shows: a key, a paste, the mouse, a new size.
+    /// Requests a frame for user input: a key, a paste, the mouse, a new size.
     pub fn key(&mut self, now: Instant) {
         self.key.get_or_insert(now);
     }
 
-    /// The engine did something that shows.
+    /// Requests a frame for an engine update.
     pub fn delta(&mut self, now: Instant) {
         self.delta.get_or_insert(now);
     }
 
-    /// Something on screen moves; asked anew after each frame that shows it.
+    /// Requests one animation frame; must be called again after each frame.
     pub fn animate(&mut self, now: Instant) {
         self.animation.get_or_insert(now);
     }
 
-    /// When the next frame is due, an instant not after `now` meaning at once; none when nothing is to draw.
+    /// Returns when the next frame is due; an instant in the past means immediately. `None` if no frame is
+    /// requested.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {
         let after_frame = |asked: Instant, gap| {
@@ -85,13 +87,13 @@ impl Pacer {
         [key, delta, animation].into_iter().flatten().min()
     }
 
-    /// Whether a frame is due at `now`.
+    /// Returns true if a frame is due at `now`.
     #[must_use]
     pub fn due(&self, now: Instant) -> bool {
         self.next().is_some_and(|due| due <= now)
     }
 
-    /// So many bytes are on their way to the terminal.
+    /// Records that `bytes` bytes were sent to the terminal.
     pub fn sent(&mut self, bytes: usize, now: Instant) {
         if let Some(rate) = self.gaps.trusted {
             let time = Duration::from_secs(bytes as u64) / rate;
@@ -99,12 +101,12 @@ impl Pacer {
         }
     }
 
-    /// The terminal has all that was sent.
+    /// Records that the terminal has received all bytes sent.
     pub fn arrived(&mut self) {
         self.busy = None;
     }
 
-    /// A frame was drawn at `now`: every request so far is settled.
+    /// Records a frame drawn at `now` and clears all requests.
     pub fn drew(&mut self, now: Instant) {
         if self.key.is_some() {
             let full = self.key_free.map_or(now, |free| now.max(free + self.gaps.keys));
@@ -123,8 +125,8 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// Runs `requests` (milliseconds, what) for `until` milliseconds, asking the pacer each millisecond, and
-    /// returns when frames were drawn.
+    /// Calls `request` and polls the pacer once per millisecond for `until` milliseconds. Returns the
+    /// milliseconds at which frames were drawn.
     fn frames(gaps: Gaps, until: u32, mut request: impl FnMut(u32, Instant, &mut Pacer)) -> Vec<u32> {
         let start = Instant::now();
         let mut pacer = Pacer::new(gaps);

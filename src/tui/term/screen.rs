@@ -1,6 +1,6 @@
-//! One drawn surface: closures over ratatui frames in, the bytes of each frame out.
+//! A drawing surface: renders a ratatui frame and returns the bytes that update the terminal.
 //!
-//! Owns nothing process-wide, so several screens can live in one process, each for a terminal of its own.
+//! Has no process-wide state, so a process can hold several screens, each for a different terminal.
 
 use ratatui::layout::Size;
 use ratatui::{Frame, Terminal};
@@ -8,27 +8,27 @@ use ratatui::{Frame, Terminal};
 pub use super::Caps;
 use super::backend::FrameBackend;
 
-/// A terminal's picture as it was last written, and what turns it into the next.
+/// The terminal's contents as last written; computes the bytes of the next frame.
 #[derive(Debug)]
 pub struct Screen {
     terminal: Terminal<FrameBackend>,
 }
 
 impl Screen {
-    /// A screen of `size` cells for a terminal that was just entered and shows nothing.
+    /// Creates a screen of `size` cells for a terminal that was just entered and is blank.
     #[must_use]
     pub fn new(size: Size, caps: Caps) -> Self {
         let Ok(terminal) = Terminal::new(FrameBackend::new(size, caps));
         Self { terminal }
     }
 
-    /// The size in cells it draws for.
+    /// Returns the size in cells.
     #[must_use]
     pub fn size(&mut self) -> Size {
         self.terminal.get_frame().area().as_size()
     }
 
-    /// Takes over the terminal's new size; the next frame is a full one. The same size again changes nothing.
+    /// Sets a new terminal size; the next frame is a full one. No effect if the size is unchanged.
     pub fn resize(&mut self, size: Size) {
         if size == self.size() {
             return;
@@ -37,16 +37,16 @@ impl Screen {
         let Ok(()) = self.terminal.resize(ratatui::layout::Rect::from((ratatui::layout::Position::ORIGIN, size)));
     }
 
-    /// Forgets what the terminal shows, because another program had it: the next frame is a full one.
+    /// Discards the known terminal contents after another program used the terminal: the next frame is a full
+    /// one.
     pub fn invalidate(&mut self) {
         self.terminal.backend_mut().forget();
         let Ok(()) = self.terminal.clear();
     }
 
-    /// Draws one frame and returns what must be written to the terminal for it, whole and once; empty when
-    /// nothing changed.
+    /// Draws one frame and returns the bytes to write to the terminal; empty if nothing changed.
     ///
-    /// The next frame is the difference to this one, so these bytes must not be dropped.
+    /// Write them completely and exactly once: the next frame is encoded as the difference to this one.
     #[must_use]
     pub fn draw(&mut self, render: impl FnOnce(&mut Frame<'_>)) -> Vec<u8> {
         let Ok(_) = self.terminal.draw(render);

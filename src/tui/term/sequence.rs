@@ -1,35 +1,36 @@
-//! What is sent to the terminal besides frames: entering, leaving, the bell, the clipboard.
+//! The escape sequences sent besides frames: enter, leave, bell, clipboard, status report.
 //!
-//! Nothing here is a query: no byte that is sent makes the terminal answer.
+//! Only [`ARE_YOU_THERE`] makes the terminal reply. It is sent over SSH only, to learn when a large frame has
+//! arrived; all other sequences here produce no reply.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// Opens a synchronised update (mode 2026): what follows is shown at once at its end.
+/// Begins a synchronised update (mode 2026): the terminal shows the following output only at [`SYNC_END`].
 pub const SYNC_BEGIN: &[u8] = b"\x1b[?2026h";
-/// Closes a synchronised update.
+/// Ends a synchronised update.
 pub const SYNC_END: &[u8] = b"\x1b[?2026l";
 /// Rings the terminal's bell.
 pub const BELL: &[u8] = b"\x07";
-/// Asks the terminal to answer [`HERE`], which it does once it has taken everything before.
+/// Device status report (DSR): the terminal replies [`HERE`] after it has processed all bytes before this one.
 pub const ARE_YOU_THERE: &[u8] = b"\x1b[5n";
-/// The answer to [`ARE_YOU_THERE`].
+/// The terminal's reply to [`ARE_YOU_THERE`].
 pub const HERE: &[u8] = b"\x1b[0n";
-/// Makes the terminal forget an escape sequence or update that was cut off in the middle.
+/// Cancels an incomplete escape sequence or synchronised update, and resets the style.
 pub const ABANDON: &[u8] = b"\x18\x1b[?2026l\x1b[m";
 
-/// The most text, in bytes, that [`copy`] takes: beyond it common terminals drop the request unseen.
+/// Longest text that [`copy`] accepts, in bytes: common terminals silently drop longer requests.
 pub const COPY_LIMIT: usize = 74_994;
 
 /// Alternate screen, bracketed paste, focus events.
 const BASE_MODES: [u16; 3] = [1049, 2004, 1004];
-/// Buttons, drags, and coordinates without the limit of 223. Not 1003: every motion would wake the program.
+/// Buttons, drags, and coordinates above 223. Not 1003, which would wake the program at every mouse motion.
 const MOUSE_MODES: [u16; 3] = [1000, 1002, 1006];
 
-/// What is asked of the terminal for as long as it is ours.
+/// Optional terminal modes, set by [`enter`] and reset by [`leave`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Modes {
-    /// Report clicks, drags and the wheel.
+    /// Report mouse clicks, drags and the wheel.
     pub mouse: bool,
 }
 
@@ -43,7 +44,8 @@ impl Modes {
     }
 }
 
-/// Takes the terminal: alternate screen, bracketed paste, focus events, the mouse if asked for, cursor hidden.
+/// Returns the sequence that enters the workbench: alternate screen, bracketed paste, focus events, the mouse if
+/// enabled in `modes`, cursor hidden.
 #[must_use]
 pub fn enter(modes: Modes) -> Vec<u8> {
     let mut bytes: Vec<u8> = modes.numbers().iter().flat_map(|mode| format!("\x1b[?{mode}h").into_bytes()).collect();
@@ -51,7 +53,7 @@ pub fn enter(modes: Modes) -> Vec<u8> {
     bytes
 }
 
-/// Gives the terminal back: the exact inverse of [`enter`], in reverse order.
+/// Returns the sequence that restores the terminal: the inverse of [`enter`], in reverse order.
 #[must_use]
 pub fn leave(modes: Modes) -> Vec<u8> {
     let mut bytes = b"\x1b[?25h".to_vec();
@@ -59,18 +61,21 @@ pub fn leave(modes: Modes) -> Vec<u8> {
     bytes
 }
 
-/// Text too long for the terminal's clipboard.
+/// The text exceeds [`COPY_LIMIT`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{bytes} bytes are too many for the terminal's clipboard (at most {COPY_LIMIT}): copy less, or export it")]
 pub struct CopyTooLarge {
-    /// How long the text is.
+    /// Length of the text in bytes.
     pub bytes: usize,
 }
 
-/// Asks the terminal to put `text` on the user's clipboard (OSC 52), which also works over SSH.
+/// Returns the request to set the user's clipboard to `text` (OSC 52), which also works over SSH.
 ///
-/// Inside tmux the request is sent twice, plain and wrapped for the outer terminal, because tmux's settings
-/// decide which of the two it lets through.
+/// Inside tmux the request is included twice, plain and wrapped for the outer terminal, because tmux's settings
+/// decide which of the two passes.
+///
+/// # Errors
+/// [`CopyTooLarge`] if `text` is longer than [`COPY_LIMIT`].
 pub fn copy(text: &str, in_tmux: bool) -> Result<Vec<u8>, CopyTooLarge> {
     if text.len() > COPY_LIMIT {
         return Err(CopyTooLarge { bytes: text.len() });
@@ -87,7 +92,7 @@ pub fn copy(text: &str, in_tmux: bool) -> Result<Vec<u8>, CopyTooLarge> {
 mod tests {
     use super::*;
 
-    /// The `(mode, set)` pairs of a string made of private mode settings only.
+    /// Parses a string that consists of private mode settings into `(mode, set)` pairs.
     fn settings(bytes: &[u8]) -> Vec<(u16, bool)> {
         let text = std::str::from_utf8(bytes).unwrap();
         text.split("\x1b[?")

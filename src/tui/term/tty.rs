@@ -1,7 +1,7 @@
-//! The real terminal: taken when the workbench starts, given back exactly as it was however that ends.
+//! The real terminal: acquired when the workbench starts, restored however the workbench ends.
 //!
-//! Owns the terminal's device, its modes, the signals about it, and the bytes on their way to it. One
-//! [`Tty`] a process, by the nature of the thing.
+//! Owns the terminal device, its modes, its signals, and the bytes not yet written to it. A process has at most
+//! one [`Tty`].
 //!
 //! ```text
 //! loop {
@@ -14,11 +14,14 @@
 //! }
 //! ```
 //!
-//! Invariants: at most one frame is on its way, so a slow link sees newer frames, not more of them. Nothing
-//! is read or written while another program has the terminal. Nothing waits with a timer, except a lone ESC.
-//! The size is asked for at the start, on `SIGWINCH`, and on coming back. A panic anywhere is kept until the
-//! terminal is given back and printed then: printed at once, it would be lost on the alternate screen or
-//! paint over it. A process in the background does not touch the terminal.
+//! Invariants:
+//! - At most one frame is being written, so a slow link gets newer frames, not more frames.
+//! - Nothing is read or written while another program uses the terminal.
+//! - While the terminal is in use, the only timer is the timeout of unfinished input.
+//! - The size is read on start, on `SIGWINCH` and on resume.
+//! - Panic reports are buffered and printed after the terminal is restored: printed immediately, they would
+//!   disturb the alternate screen and disappear with it.
+//! - A background process does not touch the terminal.
 
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
@@ -40,73 +43,73 @@ mod signals;
 
 use signals::{Notice, Signals};
 
-/// How long giving the terminal back may wait for a terminal that does not take its bytes.
+/// Longest wait for a terminal that accepts no bytes, while restoring it.
 const LEAVE_WAIT: Duration = Duration::from_millis(500);
-/// How long the stop after [`Tty::suspend`] may take before it is clear that nothing stops this process.
+/// Time after which [`Tty::suspend`] assumes that the process is not going to be stopped.
 const STOP_WAIT: Duration = Duration::from_millis(200);
-/// What a terminal that does not know its size is taken for.
+/// Size assumed for a terminal that reports none.
 const FALLBACK: Size = Size { width: 80, height: 24 };
 
-/// What the terminal, or a signal about it, says.
+/// An event of the terminal or of a signal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TtyEvent {
-    /// These events arrived; never empty.
+    /// Decoded input; never empty.
     Input(Vec<Input>),
-    /// The terminal has a new size in cells.
+    /// The new terminal size in cells.
     Resize(Size),
-    /// The process was stopped and goes on: the screen must be invalidated, and has this size.
+    /// The process was resumed after a stop. The screen has this size and must be invalidated.
     Resumed(Size),
-    /// The terminal is gone (or `SIGHUP`): end the interface.
+    /// The terminal was closed (or `SIGHUP`): the interface must end.
     Hangup,
-    /// Somebody asks the program to end (`SIGTERM`, `SIGINT`).
+    /// Request to exit (`SIGTERM`, `SIGINT`).
     Terminate,
-    /// The frame that was on its way is out: the next may be drawn.
+    /// The pending frame is completely written: the next may be drawn.
     Drained,
 }
 
-/// Whether the terminal still answers.
+/// State of the connection to the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Link {
     Up,
-    /// It does not, and [`TtyEvent::Hangup`] is due.
+    /// Lost; [`TtyEvent::Hangup`] is not yet returned.
     Broken,
-    /// It does not, and that was said.
+    /// Lost; [`TtyEvent::Hangup`] was returned.
     Told,
 }
 
-/// The controlling terminal; see the module's header. Dropping it gives the terminal back.
+/// The controlling terminal; see the module documentation. Dropping it restores the terminal.
 #[derive(Debug)]
 pub struct Tty {
     device: OwnedFd,
-    /// The device, watched for input. A pipe's end by its type only: all that type does is wait, read and
-    /// write, and tokio's general watcher is not to be had without `unsafe`.
+    /// The device, registered for readability. The pipe type is used because it only waits, reads and writes;
+    /// tokio's general `AsyncFd` needs `unsafe`.
     reader: pipe::Receiver,
-    /// The device, watched for room; only while there is none, so that a terminal taking its bytes wakes
-    /// nobody.
+    /// The device, registered for writability; `None` while all bytes are written, to avoid needless wakeups.
     writer: Option<pipe::Sender>,
-    /// The terminal's settings as they were found.
+    /// Terminal settings before [`Tty::open`], restored on release.
     found: Termios,
     modes: Modes,
     tokeniser: Tokeniser,
     signals: Signals,
-    /// The unsent rest of what was given to [`Tty::send`].
+    /// Bytes passed to [`Tty::send`] and not yet written.
     unsent: Vec<u8>,
     size: Size,
     link: Link,
-    /// Whether the terminal is ours: raw and on the alternate screen.
+    /// True while acquired: raw mode, alternate screen.
     entered: bool,
     chunk: Box<[u8]>,
 }
 
 impl Tty {
-    /// Takes the controlling terminal: raw mode, alternate screen, `modes`. Needs a tokio runtime with I/O and
-    /// time enabled.
+    /// Acquires the controlling terminal: raw mode, alternate screen, `modes`. Requires a tokio runtime with I/O
+    /// and time enabled.
     ///
-    /// Fails with a sentence where there is no terminal, or one that cannot be drawn on.
+    /// # Errors
+    /// There is no controlling terminal, it cannot show the workbench (`TERM=dumb`), or a system call fails.
     pub fn open(environment: &Environment, modes: Modes) -> Result<Self, TermError> {
         environment.check()?;
-        // Opened afresh, the description is ours alone: not blocking on it does not change what the shell, or
-        // a program started from here, has as its standard input.
+        // A new file description: setting it non-blocking does not affect the standard input of the shell or of
+        // child processes.
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let device = rustix::fs::open("/dev/tty", flags, Mode::empty()).map_err(|e| TermError::NoTerminal(e.into()))?;
         let found = termios::tcgetattr(&device).map_err(|e| TermError::NoTerminal(e.into()))?;
@@ -133,20 +136,20 @@ impl Tty {
         Ok(tty)
     }
 
-    /// The terminal's size in cells, as last reported.
+    /// Returns the terminal size in cells, as last measured.
     #[must_use]
     pub fn size(&self) -> Size {
         self.size
     }
 
-    /// Whether everything sent so far is out, so that the next frame may be drawn.
+    /// Returns true if all bytes are written, so that the next frame may be drawn.
     #[must_use]
     pub fn ready_for_frame(&self) -> bool {
         self.unsent.is_empty() && self.entered
     }
 
-    /// Sends a frame or another sequence: at once as far as the terminal takes it, the rest from
-    /// [`Tty::next`]. Frames are to be drawn and sent only when [`Tty::ready_for_frame`] says so.
+    /// Sends a frame or another sequence. Writes immediately as many bytes as the terminal accepts; [`Tty::next`]
+    /// writes the rest. Draw and send frames only if [`Tty::ready_for_frame`] is true.
     pub fn send(&mut self, bytes: &[u8]) {
         if self.link != Link::Up || bytes.is_empty() {
             return;
@@ -159,7 +162,7 @@ impl Tty {
         }
     }
 
-    /// Waits for what happens next. Cancel-safe: nothing is lost when the future is dropped.
+    /// Waits for the next event. Cancel-safe: dropping the future loses nothing.
     pub async fn next(&mut self) -> TtyEvent {
         loop {
             if self.link == Link::Broken {
@@ -186,8 +189,12 @@ impl Tty {
         }
     }
 
-    /// Gives the terminal back and stops the process, as Ctrl-Z does in a shell; returns when it goes on, with
-    /// [`TtyEvent::Resumed`], or is to end. Where nothing can stop it, it goes on at once.
+    /// Restores the terminal and stops the process, as Ctrl-Z does in a shell. Returns [`TtyEvent::Resumed`] when
+    /// the process continues, or the event that ends it. If the process cannot be stopped, continues after a
+    /// short wait.
+    ///
+    /// # Errors
+    /// The stop signal cannot be sent, or the terminal cannot be acquired again.
     pub async fn suspend(&mut self) -> Result<TtyEvent, TermError> {
         self.release();
         self.signals.forget_job_control();
@@ -203,7 +210,7 @@ impl Tty {
             match notice {
                 Some(Notice::Terminate) => return Ok(TtyEvent::Terminate),
                 Some(Notice::Hangup) => return Ok(TtyEvent::Hangup),
-                // Sent on in the background: the terminal is still the shell's.
+                // Continued in the background: the shell still owns the terminal.
                 Some(Notice::Resized | Notice::Continued) | None if !self.in_foreground() => {}
                 Some(Notice::Resized) => stopping = true,
                 Some(Notice::Continued) | None => {
@@ -214,14 +221,17 @@ impl Tty {
         }
     }
 
-    /// Gives the terminal to another program, such as `$EDITOR`, for as long as `run` takes, then takes it
-    /// back. Nothing is read meanwhile: every key is the other program's. `run` is a closure because tokio
-    /// starts a command as soon as its future is made, which must not be before. The screen must be invalidated and
-    /// resized to [`Tty::size`] afterwards. Not cancel-safe: dropped halfway, the terminal stays given back.
+    /// Releases the terminal to another program, such as `$EDITOR`, while `run` executes, then acquires it again.
+    /// No input is read in between. `run` is a closure because tokio starts a command when its future is created,
+    /// which must not happen before the release. Afterwards the screen must be invalidated and resized to
+    /// [`Tty::size`]. Not cancel-safe: if the future is dropped, the terminal stays released.
+    ///
+    /// # Errors
+    /// The terminal cannot be acquired again; the result of `run` is lost.
     pub async fn hand_over<T>(&mut self, run: impl AsyncFnOnce() -> T) -> Result<T, TermError> {
         self.release();
         let outcome = run().await;
-        // A Ctrl-C or Ctrl-Z typed into the other program reached this process too, and was not meant for it.
+        // Ctrl-C and Ctrl-Z typed into the other program also signalled this process.
         self.signals.forget_job_control();
         self.acquire()?;
         Ok(outcome)
@@ -255,7 +265,7 @@ impl Tty {
         }
     }
 
-    /// Writes on after the terminal has room again.
+    /// Writes more of the unsent bytes when the terminal accepts bytes again.
     fn write_on(&mut self) -> Option<TtyEvent> {
         if let Some(writer) = &self.writer {
             let written = writer.try_write(&self.unsent);
@@ -264,7 +274,7 @@ impl Tty {
         self.unsent.is_empty().then_some(TtyEvent::Drained)
     }
 
-    /// Takes what was written off the unsent bytes, and watches for room exactly while some are left.
+    /// Removes the written bytes from `unsent`; registers for writability only while some are left.
     fn written(&mut self, result: io::Result<usize>) {
         match result {
             Ok(len) => {
@@ -288,7 +298,7 @@ impl Tty {
         }
     }
 
-    /// Makes the terminal ours, whatever it was before, and measures it.
+    /// Sets raw mode and the workbench's modes, whatever the terminal's state, and measures the size.
     fn acquire(&mut self) -> Result<(), TermError> {
         let mut raw = self.found.clone();
         raw.make_raw();
@@ -308,28 +318,28 @@ impl Tty {
         Ok(())
     }
 
-    /// Gives the terminal back as it was found. A terminal that is gone is left alone, and so is one that is
-    /// another job's at the moment: touching it would stop this process.
+    /// Restores the terminal to the state it was found in. Does nothing if the terminal is closed, or if another
+    /// job is in the foreground: writing would then stop this process.
     fn release(&mut self) {
         if !std::mem::take(&mut self.entered) {
             return;
         }
         if self.link == Link::Up && self.in_foreground() {
-            // The settings first: who sees the screen change may type at once.
+            // Settings first: the user may type as soon as the screen changes.
             let _ = termios::tcsetattr(&self.device, OptionalActions::Now, &self.found);
             let mut bytes = std::mem::take(&mut self.unsent);
             bytes.extend(sequence::leave(self.modes));
             self.write_all(&bytes, Instant::now() + LEAVE_WAIT);
             if self.modes.mouse {
-                // Reports of the mouse on their way here would be typed into the shell.
+                // The shell would read pending mouse reports as typing.
                 let _ = termios::tcflush(&self.device, QueueSelector::IFlush);
             }
         }
         panics::release();
     }
 
-    /// Writes all of `bytes`, waiting for the terminal until `deadline`. There is nobody left to tell of a
-    /// failure, and nothing more to be done about one.
+    /// Writes all of `bytes`, waiting for the terminal until `deadline`. Errors are ignored: at this point they
+    /// can be neither reported nor handled.
     fn write_all(&self, mut bytes: &[u8], deadline: Instant) {
         while !bytes.is_empty() {
             match rustix::io::write(&self.device, bytes) {
@@ -366,13 +376,13 @@ impl Drop for Tty {
     fn drop(&mut self) {
         self.release();
         for report in panics::take() {
-            // Standard error may be closed; there is no other place left.
+            // Standard error may be closed; there is no other output.
             let _ = writeln!(io::stderr(), "{report}");
         }
     }
 }
 
-/// Reads once something is there. Cancel-safe: it waits only before it reads.
+/// Waits for input and reads it. Cancel-safe: waits only before reading.
 async fn read(reader: &pipe::Receiver, chunk: &mut [u8]) -> io::Result<usize> {
     loop {
         reader.readable().await?;
@@ -383,7 +393,7 @@ async fn read(reader: &pipe::Receiver, chunk: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-/// Waits until the terminal takes bytes again; for ever when it does. An error shows at the write.
+/// Waits until the terminal accepts bytes; forever if there is no `writer`. An error surfaces at the next write.
 async fn room(writer: Option<&pipe::Sender>) {
     match writer {
         Some(writer) => drop(writer.writable().await),

@@ -1,10 +1,10 @@
-//! Neutralises text for display. What is stored stays as it came; only what is drawn passes here.
+//! Sanitises text for display. Stored text stays unchanged; only drawn text passes through here.
 //!
-//! The invariants of cleaned text, which everything that draws rests on:
-//! - the only control character is `\n`, so no text can speak to the terminal;
-//! - nothing in it is invisible or turns the reading order;
-//! - each grapheme takes at least one cell, and as many as its code points take one by one. Ratatui counts
-//!   by grapheme and terminals by code point; where the two differ the rest of a row would shift.
+//! Invariants of cleaned text, on which all drawing relies:
+//! - The only control character is `\n`, so no text can send commands to the terminal.
+//! - It contains no invisible characters and none that change the reading order.
+//! - Each grapheme takes at least one cell, and as many as the sum of its code points. Ratatui measures by
+//!   grapheme and terminals by code point; if the two differed, the rest of the row would shift.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -14,27 +14,27 @@ use unicode_width::UnicodeWidthChar;
 
 use super::width;
 
-/// Cells between tab stops. `CommonMark` counts indentation by stops of four too.
+/// Cells between tab stops, as in `CommonMark`.
 pub const TAB_STOP: usize = 4;
 
-/// Combining marks kept on one character. Living scripts need three or four; stacks of dozens only serve to
-/// paint over the neighbouring rows.
+/// Combining marks kept per grapheme. Living scripts need three or four; large stacks paint over the
+/// neighbouring rows.
 const MAX_MARKS: usize = 8;
 
-/// Stands for a character no two terminals agree on, and for U+FFFD, which some leave out.
+/// Replaces characters whose width differs between terminals, and U+FFFD, which some terminals omit.
 const REPLACEMENT: char = '□';
 
-/// Returns `text` as it may be drawn. Lines are separated by `\n` (CR LF and a lone CR become one), tabs
-/// become spaces, colour sequences vanish, any other control character is written out (`^[`, `^G`,
-/// `<9b>`), and what is invisible or would make widths differ between terminals is dropped.
+/// Returns `text` in drawable form: line breaks become `\n`, tabs become spaces, colour sequences are removed,
+/// other control characters are written out (`^[`, `^G`, `<9b>`), and characters that are invisible or have a
+/// terminal-dependent width are removed or replaced.
 ///
-/// Borrows where nothing had to change; linear in the length of `text`.
+/// Borrows if nothing changes; linear in the length of `text`.
 #[must_use]
 pub fn clean(text: &str) -> Cow<'_, str> {
     pass(text, Tabs::Expanded)
 }
 
-/// [`clean`], but tabs stay: for text that is copied, not drawn.
+/// Like [`clean`], but keeps tabs: for text to be copied.
 #[must_use]
 pub fn clean_for_copy(text: &str) -> Cow<'_, str> {
     pass(text, Tabs::Kept)
@@ -61,7 +61,7 @@ fn pass(text: &str, tabs: Tabs) -> Cow<'_, str> {
     if out == text { Cow::Borrowed(text) } else { Cow::Owned(out) }
 }
 
-/// [`clean`] for what must stay on one row: line breaks become spaces.
+/// Like [`clean`], for text on a single row: line breaks become spaces.
 #[must_use]
 pub fn clean_line(text: &str) -> Cow<'_, str> {
     match clean(text) {
@@ -70,8 +70,8 @@ pub fn clean_line(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The first pass: code point by code point. Leaves tabs for the second, which knows columns. The halfwidth
-/// sound marks, which ratatui counts twice, become the combining ones.
+/// First pass, by code point. Keeps tabs for the second pass, which knows the columns. Halfwidth sound marks,
+/// which ratatui counts twice, become the combining ones.
 fn filter(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -107,16 +107,16 @@ fn filter(text: &str) -> String {
     out
 }
 
-/// Bytes of the rest of a colour sequence (`[…m`) that follows an ESC. Programs' output is full of them, and
-/// they carry nothing but looks.
+/// Returns the length in bytes of the rest of a colour sequence (`[…m`) after an ESC; `None` if it is none. Colour
+/// sequences are common in program output and carry no content.
 fn colour_sequence(after_escape: &str) -> Option<usize> {
     let parameters = after_escape.strip_prefix('[')?;
     let len = parameters.bytes().take_while(|b| matches!(b, b'0'..=b'9' | b';' | b':')).count();
     (parameters.as_bytes().get(len) == Some(&b'm')).then_some(len + 2)
 }
 
-/// Characters that show nothing, steer the bidi algorithm, or only change how another one is drawn: the
-/// default-ignorable ones of Unicode, the annotation marks, the keycap and the skin tones.
+/// Returns true for characters that are invisible, control the bidi algorithm, or only modify another character:
+/// Unicode's default-ignorable ones, annotation marks, the keycap and skin tones.
 fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
@@ -126,7 +126,7 @@ fn is_invisible(c: char) -> bool {
         | '\u{1f3fb}'..='\u{1f3ff}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// The second pass, grapheme by grapheme over one line: tab stops, and widths all agree on.
+/// Second pass, by grapheme over one line: expands tabs and replaces graphemes of ambiguous width.
 fn lay_out(line: &str, tabs: Tabs, out: &mut String) {
     if line.is_ascii() && (tabs == Tabs::Kept || !line.contains('\t')) {
         out.push_str(line);
@@ -181,7 +181,7 @@ pub(crate) mod tests {
     use ratatui::layout::Rect;
     use ratatui::style::Style;
 
-    /// Texts made of what breaks screens: escapes, marks, joiners, flags, jamo, conjuncts.
+    /// Texts of sequences that break layouts: escapes, marks, joiners, flags, jamo, conjuncts.
     pub(crate) fn hostile() -> impl Strategy<Value = String> {
         let piece = prop_oneof![
             4 => "[ -~]{1,6}".prop_map(String::from),
@@ -201,7 +201,7 @@ pub(crate) mod tests {
         vt100::Parser::new(NonZero::new(2).unwrap(), NonZero::new(2000).unwrap(), 0)
     }
 
-    /// Where ratatui leaves the pen after drawing one line of `text`, and what a terminal's pen says.
+    /// Returns the columns at which ratatui and a terminal end after drawing one line of `text`.
     fn pens(text: &str) -> (usize, usize) {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 2000, 1));
         let (pen, _) = buffer.set_stringn(0, 0, text, 2000, Style::new());
@@ -272,7 +272,7 @@ pub(crate) mod tests {
     #[test]
     fn every_code_point_is_measured_as_it_is_drawn() {
         let (mut terminal, mut drawn) = (terminal(), 0);
-        // The planes between hold no character.
+        // The planes in between contain no characters.
         for c in (0x20..0x4_0000).chain(0xe_0000..0xf_1000).filter_map(char::from_u32) {
             let cleaned = clean_line(c.encode_utf8(&mut [0; 4])).into_owned();
             terminal.process(b"\r");

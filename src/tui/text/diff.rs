@@ -1,6 +1,6 @@
-//! What changed between two values of a block, for a flash, the history and conflicts.
+//! The difference between two values of a block: for change highlights, the history and conflicts.
 //!
-//! By lines; where a line was replaced by another, the words that differ stand out in it.
+//! Compares lines, and marks the words that differ in a replaced line.
 
 use std::borrow::Cow;
 
@@ -12,38 +12,38 @@ use super::wrap::{Mode, Shape, wrap};
 use super::{Role, Row, Span, push_joined};
 use crate::tui::glyph::GlyphSet;
 
-/// Lines that differ, above which they are not compared with each other any more but shown as all old, all
-/// new: comparing costs the product of both counts at worst.
+/// Above this many differing lines, all old lines are shown as removed and all new ones as added: in the worst
+/// case the comparison costs the product of both counts.
 const MAX_COMPARED: usize = 2_000;
 
-/// Words of a pair of lines above which the words are not compared.
+/// Above this many words in a pair of lines, their words are not compared.
 const MAX_WORDS: usize = 200;
 
-/// What happened to a line.
+/// Kind of a line in a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sign {
-    /// It stands in both.
+    /// Unchanged.
     Same,
-    /// It came.
+    /// Only in the new value.
     Added,
-    /// It went.
+    /// Only in the old value.
     Removed,
-    /// It stands for this many lines that are the same.
+    /// Placeholder for this many unchanged lines.
     Skipped(usize),
 }
 
 /// One line of a difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiffLine {
-    /// What happened to it.
+    /// Kind of the line.
     pub sign: Sign,
-    /// Its text, cleaned. Words that differ from the line it replaces are bold; a line without a partner has
-    /// no bold words. Empty where lines were skipped.
+    /// Cleaned text. Words that differ from the corresponding line are bold; a line without a counterpart has no
+    /// bold words. Empty for [`Sign::Skipped`].
     pub spans: Vec<Span>,
 }
 
-/// The lines that changed from `old` to `new`, each with up to `context` same lines around. Empty when the
-/// values show the same; a missing line break at the end is no difference.
+/// Returns the changed lines from `old` to `new` with up to `context` unchanged lines around each change. Empty if
+/// the cleaned values are equal; a missing line break at the end does not count.
 #[must_use]
 pub fn lines(old: &str, new: &str, context: usize) -> Vec<DiffLine> {
     let (old, new) = (with_end(old), with_end(new));
@@ -71,7 +71,7 @@ pub fn lines(old: &str, new: &str, context: usize) -> Vec<DiffLine> {
     out
 }
 
-/// The difference as rows of `cells`: `+`, `-` or a space, then the text, wrapped under itself.
+/// Returns the difference as rows of `cells`: `+`, `-` or a space, then the text, wrapped with a hanging indent.
 #[must_use]
 pub fn rows(old: &str, new: &str, context: usize, cells: usize, glyphs: &GlyphSet) -> Vec<Row> {
     let mut rows = Vec::new();
@@ -82,7 +82,7 @@ pub fn rows(old: &str, new: &str, context: usize, cells: usize, glyphs: &GlyphSe
             Sign::Removed => ("- ", Role::Removed),
             Sign::Skipped(count) => {
                 let plural = if count == 1 { "line" } else { "lines" };
-                let told = format!("  {} {count} {plural} the same", glyphs.ellipsis);
+                let told = format!("  {} {count} unchanged {plural}", glyphs.ellipsis);
                 rows.extend(wrap(&[Span::new(told, Role::Dim)], &Shape::plain(cells)));
                 continue;
             }
@@ -98,7 +98,7 @@ pub fn rows(old: &str, new: &str, context: usize, cells: usize, glyphs: &GlyphSe
     rows
 }
 
-/// Cleaned, with a line break at the end: the difference is of what is shown.
+/// Returns `text` as shown (cleaned) with a line break at the end; empty stays empty.
 fn with_end(text: &str) -> Cow<'_, str> {
     match clean(text) {
         cleaned if cleaned.is_empty() || cleaned.ends_with('\n') => cleaned,
@@ -106,7 +106,7 @@ fn with_end(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// How the lines of one text become those of the other.
+/// Returns the operations that turn the old lines into the new ones.
 fn compare(old: &[&str], new: &[&str]) -> Vec<DiffOp> {
     let head = old.iter().zip(new).take_while(|(a, b)| a == b).count();
     let tail = old[head..].iter().rev().zip(new[head..].iter().rev()).take_while(|(a, b)| a == b).count();
@@ -121,7 +121,7 @@ fn compare(old: &[&str], new: &[&str]) -> Vec<DiffOp> {
     ]
 }
 
-/// Lines that went and those that came for them: the first replaces the first and so on.
+/// Appends removed lines and the added lines that replace them, paired in order.
 fn replace(gone: &[&str], come: &[&str], out: &mut Vec<DiffLine>) {
     let pairs = gone.len().min(come.len());
     let (mut removed, mut added): (Vec<_>, Vec<_>) = gone.iter().zip(come).map(|(was, is)| words(was, is)).unzip();
@@ -143,8 +143,7 @@ fn plain(sign: Sign, line: &str) -> DiffLine {
     DiffLine { sign, spans: vec![Span::new(line.trim_end_matches('\n'), role(sign))] }
 }
 
-/// A line and the one that replaces it. Where less than a third of the words stayed, none is marked: all
-/// of it is new.
+/// Compares the words of a line and its replacement. Marks none if fewer than a third of the words are unchanged.
 fn words(was: &str, is: &str) -> (DiffLine, DiffLine) {
     let (old, new) = (split_words(was), split_words(is));
     if old.len() + new.len() > MAX_WORDS {
@@ -169,7 +168,7 @@ fn words(was: &str, is: &str) -> (DiffLine, DiffLine) {
     (DiffLine { sign: Sign::Removed, spans: removed }, DiffLine { sign: Sign::Added, spans: added })
 }
 
-/// Words, spaces and signs, one by one; together they are the line.
+/// Splits a line, without its line break, into words, spaces and punctuation.
 fn split_words(line: &str) -> Vec<&str> {
     use unicode_segmentation::UnicodeSegmentation as _;
     line.trim_end_matches('\n').split_word_bounds().collect()
@@ -193,7 +192,7 @@ mod tests {
         assert_eq!(
             shown(old, new, 1),
             [
-                "  … 3 lines the same",
+                "  … 3 unchanged lines",
                 "  - c",
                 "- - Launch: some time in spring",
                 "+ - Launch: 3 May, decided",

@@ -1,9 +1,9 @@
-//! Markdown as rows.
+//! Markdown rendering.
 //!
-//! Text is cleaned, parsed into blocks (`parse`), and blocks are laid out at a width (`layout`). What is
-//! shown stays close to what was written: headings keep their `#`, code is verbatim, HTML is text, a link
-//! shows where it leads, and a line break stays one, since in talk it is meant.
-//! Entities (`&#27;`) are decoded by the parser, so every piece of text is cleaned again when it comes out.
+//! Text is cleaned and parsed into blocks (`parse`); blocks are laid out at a width (`layout`). The result stays
+//! close to the source: headings keep their `#`, code is verbatim, HTML is shown as text, a link shows its target,
+//! and a line break is kept, because in conversations it is intended. The parser decodes entities (`&#27;`), so
+//! its output is cleaned again.
 
 mod layout;
 mod parse;
@@ -15,8 +15,8 @@ use super::Row;
 use super::clean::{clean, clean_for_copy};
 use crate::tui::glyph::GlyphSet;
 
-/// Renders a whole text at `cells`. An empty text has no rows. For texts above [`super::paged::HUGE`] use
-/// [`super::paged::Body`], for text that still arrives [`super::stream::Stream`].
+/// Renders a complete text at `cells`; an empty text has no rows. For texts above [`super::paged::HUGE`] use
+/// [`super::paged::Body`], for streaming text [`super::stream::Stream`].
 #[must_use]
 pub fn render(text: &str, cells: usize, glyphs: &GlyphSet) -> Vec<Row> {
     let parsed = parse(&clean(text), glyphs, Carry::default());
@@ -25,8 +25,8 @@ pub fn render(text: &str, cells: usize, glyphs: &GlyphSet) -> Vec<Row> {
     rows
 }
 
-/// The contents of the code fences of a text, to be copied: in order, without the fence lines, tabs kept,
-/// control characters neutralised (a paste must not run anything either). [`Row::fence`] is an index here.
+/// Returns the contents of a text's code fences in order, for copying: without the fence lines, with tabs, and
+/// with control characters neutralised so that pasting is safe. [`Row::fence`] is an index into the result.
 #[must_use]
 pub fn fences(text: &str) -> Vec<String> {
     let parsed = parse(&clean_for_copy(text), &crate::tui::glyph::ASCII, Carry::default());

@@ -1,8 +1,8 @@
-//! Rows of a message of any size, of which only those asked for are built.
+//! Rows of a message of any size, built on demand.
 //!
-//! A message up to [`HUGE`] is rendered whole. A larger one is shown as plain text: one pass counts its rows
-//! and notes where every 256th starts, eight bytes each; rows are then wrapped again from the nearest
-//! note. The cost of a page is that of its rows plus at most one stride, wherever in the message it lies.
+//! A message up to [`HUGE`] is rendered whole. A larger one is shown as plain text: one pass counts its rows and
+//! stores the start of every 256th row (eight bytes each); rows are then wrapped from the nearest stored start.
+//! A page costs its own rows plus at most 255 more, at any position in the message.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -13,27 +13,27 @@ use super::wrap::{Breaks, Mode};
 use super::{Role, Row, Span};
 use crate::tui::glyph::GlyphSet;
 
-/// Bytes above which a message is shown as plain text. A model's longest answers stay below; what is larger
-/// is a file or a log somebody pasted.
+/// Messages of more bytes are shown as plain text. Model answers are shorter; larger messages are pasted files or
+/// logs.
 pub const HUGE: usize = 64 * 1024;
 
-/// Rows between two notes.
+/// Rows between two stored row starts.
 const STRIDE: usize = 256;
 
-/// A huge plain text at one width.
+/// A plain text of any size, wrapped at one width.
 #[derive(Debug, Clone)]
 pub struct Paged {
     text: String,
     cells: usize,
     mode: Mode,
     role: Role,
-    /// Where row `n * STRIDE` starts.
+    /// Byte positions at which the rows `n * STRIDE` start.
     notes: Vec<usize>,
     len: usize,
 }
 
 impl Paged {
-    /// Cleans and measures `text`; trailing line breaks are dropped. Linear, and keeps one copy of the text.
+    /// Cleans and measures `text`, without trailing line breaks. Linear in its length; keeps one copy of it.
     #[must_use]
     pub fn new(text: &str, cells: usize, mode: Mode, role: Role) -> Self {
         let mut text = clean(text).into_owned();
@@ -43,7 +43,7 @@ impl Paged {
         paged
     }
 
-    /// Measures the same text at another width.
+    /// Measures the text again at another width. Linear; no effect if the width is unchanged.
     pub fn resize(&mut self, cells: usize) {
         if cells != self.cells {
             self.cells = cells;
@@ -64,19 +64,19 @@ impl Paged {
         self.len = len;
     }
 
-    /// How many rows there are; at least one.
+    /// Returns the number of rows; at least one.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Never true: an empty text is one empty row.
+    /// Always false: an empty text is one empty row.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The rows of `range`; rows past the end are left out.
+    /// Returns the rows of `range`; omits rows past the end.
     #[must_use]
     pub fn rows(&self, range: Range<usize>) -> Vec<Row> {
         let Some(&at) = self.notes.get(range.start / STRIDE) else { return Vec::new() };
@@ -92,7 +92,7 @@ impl Paged {
     }
 }
 
-/// The body of a message at one width, however large it is.
+/// The body of a message at one width.
 #[derive(Debug, Clone)]
 pub enum Body {
     /// Rendered whole.
@@ -102,7 +102,7 @@ pub enum Body {
 }
 
 impl Body {
-    /// Renders `text` as markdown, or as plain text where it is larger than [`HUGE`].
+    /// Renders `text` as markdown, or as plain text if it is larger than [`HUGE`].
     #[must_use]
     pub fn markdown(text: &str, cells: usize, glyphs: &GlyphSet) -> Self {
         if text.len() > HUGE {
@@ -112,7 +112,7 @@ impl Body {
         }
     }
 
-    /// How many rows there are.
+    /// Returns the number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
@@ -121,13 +121,13 @@ impl Body {
         }
     }
 
-    /// Whether nothing is to be shown.
+    /// Returns true if there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The rows of `range`; rows past the end are left out.
+    /// Returns the rows of `range`; omits rows past the end.
     #[must_use]
     pub fn rows(&self, range: Range<usize>) -> Cow<'_, [Row]> {
         match self {
@@ -151,7 +151,10 @@ mod tests {
         let text = "word 新聞 ".repeat(100_000);
         let body = Body::markdown(&text, 80, &UNICODE);
         let Body::Paged(paged) = &body else { panic!("plain above the limit") };
-        assert!(paged.notes.len() * size_of::<usize>() < text.len() / 1000, "what is kept beside the text is little");
+        assert!(
+            paged.notes.len() * size_of::<usize>() < text.len() / 1000,
+            "the index is small compared with the text"
+        );
         let last = body.rows(body.len() - 3..body.len() + 10);
         assert_eq!(last.len(), 3);
         assert!(last.iter().all(|row| !row.spans.is_empty()));

@@ -1,58 +1,57 @@
-//! Markdown that still arrives.
+//! Incremental rendering of streaming markdown.
 //!
 //! ```text
-//!   settled blocks         tail                partial
-//!   laid out once a width  whole lines, the    the line that has no end yet
-//!                          last block
+//!   settled blocks           tail                partial
+//!   laid out once per width  complete lines of   the last line,
+//!                            the last block      still incomplete
 //! ```
 //!
-//! When a line ends, every block of the outermost level but the last can change no more and is settled (the
-//! last one too, when a blank line ends it): its text is dropped, its rows are kept. Only the tail is parsed again as it grows, and that within a budget
-//! that is a multiple of what arrived, so the whole costs O(n) however it arrives: where the budget is used
-//! up (one paragraph or fence of many kilobytes) the newest text is shown plain at the end of its block
-//! until there is budget again, soon after.
+//! When a line ends, all top-level blocks except the last are final and become settled; so does the last one if a
+//! blank line ends it. The text of a settled block is dropped, its rows are kept. Only the tail is parsed again as
+//! it grows, within a budget proportional to the received bytes, so the total cost is O(n) for any chunking. When
+//! the budget is used up (one paragraph or fence of many kilobytes), the newest text is shown unformatted at the
+//! end of its block until budget is available again.
 
 use super::clean::clean;
 use super::markdown::{Block, Body, Carry, layout, parse};
 use super::{Role, Row, Span, push_joined};
 use crate::tui::glyph::GlyphSet;
 
-/// Bytes that may be parsed for each byte that arrives. A usual paragraph of 500 bytes in deltas of 4 needs
-/// about 63.
+/// Bytes that may be parsed per received byte. A typical paragraph of 500 bytes in deltas of 4 needs about 63.
 const PARSES_PER_BYTE: u64 = 64;
 
-/// Bytes that may be parsed before anything has arrived, so that the first blocks are never shown plain.
+/// Initial parse budget in bytes, so that the first blocks are never shown unformatted.
 const HEAD_START: u64 = 64 * 1024;
 
-/// One answer as it streams.
+/// One streaming answer.
 #[derive(Debug, Clone)]
 pub struct Stream {
     glyphs: GlyphSet,
     settled: Vec<Block>,
     carry: Carry,
-    /// Cleaned whole lines that are not settled.
+    /// Complete lines that are not settled, cleaned.
     tail: String,
-    /// Whether the tail grew by a line since it was last looked through for settled blocks.
+    /// True if the tail got a line since the last search for settled blocks.
     grew: bool,
-    /// As it came; cleaned when it is shown.
+    /// The incomplete line as received; cleaned when shown.
     partial: String,
-    /// The open blocks, as last parsed.
+    /// Blocks of the tail, as last parsed.
     open: Vec<Block>,
-    /// Bytes of tail and partial that `open` holds.
+    /// Bytes of `tail` and `partial` that `open` covers.
     covered: usize,
     finished: bool,
     received: u64,
     parsed: u64,
     width: usize,
     rows: Vec<Row>,
-    /// How many of `rows` and of `settled` are laid out for good.
+    /// Number of final rows in `rows`, and of blocks in `settled` that they show.
     frozen: (usize, usize),
-    /// Whether text arrived since the rows were made.
+    /// True if text arrived since the last layout.
     changed: bool,
 }
 
 impl Stream {
-    /// A stream nothing has arrived on.
+    /// Creates an empty stream.
     #[must_use]
     pub fn new(glyphs: &GlyphSet) -> Self {
         Self {
@@ -74,7 +73,7 @@ impl Stream {
         }
     }
 
-    /// Takes what arrived. Nothing is parsed until rows are asked for.
+    /// Appends received text. Parsing is deferred to [`Stream::rows`].
     pub fn push(&mut self, delta: &str) {
         self.received += delta.len() as u64;
         self.changed |= !delta.is_empty();
@@ -89,13 +88,13 @@ impl Stream {
         self.partial.push_str(&delta[end + 1..]);
     }
 
-    /// Says that nothing more will arrive; the rows are then those of the whole text.
+    /// Marks the text as complete; the rows then equal those of [`super::markdown::render`].
     pub fn finish(&mut self) {
         self.finished = true;
         self.changed = true;
     }
 
-    /// The rows of all that arrived, at `cells`. Costs nothing when neither it nor the width has changed.
+    /// Returns the rows of the received text at `cells`. Free if neither the text nor the width has changed.
     pub fn rows(&mut self, cells: usize) -> &[Row] {
         if cells != self.width {
             self.width = cells;
@@ -108,13 +107,13 @@ impl Stream {
         &self.rows
     }
 
-    /// Bytes given to the parser so far: at most 64 for each byte that arrived, and 64 KiB, and the last tail.
+    /// Returns the number of bytes parsed so far: at most 64 per received byte, plus 64 KiB, plus the last tail.
     #[must_use]
     pub fn bytes_parsed(&self) -> u64 {
         self.parsed
     }
 
-    /// Bytes that arrived so far.
+    /// Returns the number of bytes received so far.
     #[must_use]
     pub fn bytes_received(&self) -> u64 {
         self.received
@@ -151,8 +150,8 @@ impl Stream {
         self.parsed + bytes as u64 <= PARSES_PER_BYTE * self.received + HEAD_START
     }
 
-    /// Settles every block of the tail but the last, and that too where a blank line ended it. Looks at whole lines only: what a line is may change
-    /// until it ends.
+    /// Settles all blocks of the tail except the last, and the last one too if a blank line ended it. Uses complete
+    /// lines only, because the meaning of a line may change until it ends.
     fn settle(&mut self) {
         self.grew = false;
         self.parsed += self.tail.len() as u64;
@@ -178,8 +177,8 @@ impl Stream {
     }
 }
 
-/// Whether a line without an end is, or may become, the line of a code fence: it is held back, so that a
-/// half-open fence does not flash.
+/// Returns true if an incomplete line is, or may become, a fence line. It is held back so that the backticks of a
+/// fence do not appear for a moment.
 fn may_open_fence(partial: &str) -> bool {
     let line = partial.trim_start_matches([' ', '>']);
     let run = |mark: char| line.len() - line.trim_start_matches(mark).len();
@@ -187,7 +186,7 @@ fn may_open_fence(partial: &str) -> bool {
     marks > 0 && (marks >= 3 || marks == line.len())
 }
 
-/// Adds text that is not parsed yet to the end of the last block.
+/// Appends unparsed text to the last block.
 fn append_plain(open: &mut Vec<Block>, plain: &str, carry: Carry) {
     match open.last_mut().map(|block| &mut block.body) {
         Some(Body::Flow(spans)) => push_joined(spans, Span::new(plain, Role::Text)),
@@ -213,7 +212,7 @@ mod tests {
         rows.iter().map(Row::text).collect()
     }
 
-    /// Streams `whole` in deltas of about four bytes, asking for rows after each.
+    /// Streams `whole` in deltas of about four bytes and requests rows after each.
     fn streamed(whole: &str) -> Stream {
         let mut stream = Stream::new(&UNICODE);
         let chars: Vec<char> = whole.chars().collect();
@@ -241,7 +240,7 @@ mod tests {
             let mut stream = Stream::new(&UNICODE);
             for (count, delta) in whole.as_bytes().chunks(16).enumerate() {
                 stream.push(std::str::from_utf8(delta).unwrap());
-                // Laying out is linear in the block, so not after each delta: the budget is of parsing.
+                // Not after each delta: layout is linear in the block, and only parsing has a budget.
                 if count % 50 == 0 {
                     stream.rows(60);
                 }
@@ -298,7 +297,7 @@ mod tests {
         assert!(stream.bytes_parsed() - before <= "Third.\n\nxy".len() as u64);
     }
 
-    /// Lines of every kind that decide where blocks start and end.
+    /// Documents of the kinds of lines that decide where blocks start and end.
     fn document() -> impl Strategy<Value = String> {
         let line = prop::sample::select(vec![
             "",

@@ -1,7 +1,7 @@
-//! The one place that says how many cells a text takes, and cuts and fills by it.
+//! Width of text in cells, and the functions that truncate and pad by it. All other code measures text here.
 //!
-//! A grapheme takes what ratatui gives its cell. On text from [`super::clean::clean`] that is also the sum
-//! over its code points, which is how terminals count, so the grid cannot drift.
+//! A grapheme has the width that ratatui gives it. For text from [`super::clean::clean`] that equals the sum over
+//! its code points, which is how terminals measure, so columns stay aligned.
 
 use std::borrow::Cow;
 
@@ -9,29 +9,29 @@ use ratatui::buffer::CellWidth as _;
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthChar as _;
 
-/// Cells of one grapheme; 0 for one that holds a control character, which is never drawn.
+/// Returns the cells of one grapheme; 0 if it contains a control character, which is never drawn.
 ///
-/// Two cleaned texts put side by side may meet in one grapheme that is narrower than its parts, as vowel signs of
-/// Kirat Rai are: drawn as parts, they take the sum.
+/// Two cleaned texts side by side may combine to one grapheme that is narrower than its parts, for example vowel
+/// signs of Kirat Rai. Drawn separately they take the sum, so the larger width is returned.
 #[must_use]
 pub fn grapheme(grapheme: &str) -> usize {
     drawn(grapheme).max(by_code_points(grapheme))
 }
 
-/// Cells that ratatui gives one grapheme; 0 for one that holds a control character.
+/// Returns the cells that ratatui gives one grapheme; 0 if it contains a control character.
 #[must_use]
 pub fn drawn(grapheme: &str) -> usize {
     if grapheme.chars().any(char::is_control) { 0 } else { usize::from(grapheme.cell_width()) }
 }
 
-/// Cells by which a terminal advances when it receives the code points one after the other; 0 where one of them is a
-/// control character.
+/// Returns the cells by which a terminal advances for the code points of a grapheme; 0 if it contains a control
+/// character.
 #[must_use]
 pub fn by_code_points(grapheme: &str) -> usize {
     if grapheme.chars().any(char::is_control) { 0 } else { grapheme.chars().filter_map(char::width).sum() }
 }
 
-/// Cells of a text: the sum over its graphemes.
+/// Returns the cells of a text: the sum over its graphemes.
 #[must_use]
 pub fn width(text: &str) -> usize {
     if text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
@@ -40,7 +40,7 @@ pub fn width(text: &str) -> usize {
     text.graphemes(true).map(grapheme).sum()
 }
 
-/// The longest prefix of `text` that takes at most `max` cells, in bytes.
+/// Returns the length in bytes of the longest prefix of `text` that takes at most `max` cells.
 #[must_use]
 pub fn prefix(text: &str, max: usize) -> usize {
     let mut used = 0;
@@ -53,7 +53,7 @@ pub fn prefix(text: &str, max: usize) -> usize {
     text.len()
 }
 
-/// `text` in at most `max` cells; what is cut is told by `ellipsis` (`…`, or `~` in ASCII).
+/// Truncates `text` to at most `max` cells. A truncated text ends in `ellipsis` (`…`, or `~` in ASCII).
 #[must_use]
 pub fn truncate<'a>(text: &'a str, max: usize, ellipsis: &str) -> Cow<'a, str> {
     let whole = prefix(text, max);
@@ -68,7 +68,7 @@ pub fn truncate<'a>(text: &'a str, max: usize, ellipsis: &str) -> Cow<'a, str> {
     Cow::Owned(format!("{}{ellipsis}", &text[..kept]))
 }
 
-/// `text` filled with spaces on the right to at least `cells`.
+/// Pads `text` with spaces on the right to at least `cells`.
 #[must_use]
 pub fn pad(text: &str, cells: usize) -> String {
     let gap = cells.saturating_sub(width(text));
@@ -78,7 +78,7 @@ pub fn pad(text: &str, cells: usize) -> String {
     padded
 }
 
-/// `text` filled with spaces on the left to at least `cells`: for numbers.
+/// Pads `text` with spaces on the left to at least `cells`, for right-aligned numbers.
 #[must_use]
 pub fn pad_left(text: &str, cells: usize) -> String {
     let gap = cells.saturating_sub(width(text));
@@ -87,7 +87,7 @@ pub fn pad_left(text: &str, cells: usize) -> String {
     padded
 }
 
-/// `text` in exactly `cells`: cut with `ellipsis` or filled on the right.
+/// Truncates or pads `text` on the right to exactly `cells`.
 #[must_use]
 pub fn fit(text: &str, cells: usize, ellipsis: &str) -> String {
     pad(&truncate(text, cells, ellipsis), cells)

@@ -1,8 +1,8 @@
-//! Greedy word wrap, of plain text as byte ranges ([`Breaks`]) and of styled text as rows ([`wrap`]).
+//! Greedy word wrap: plain text to byte ranges ([`Breaks`]), styled text to rows ([`wrap`]).
 //!
-//! A row never exceeds its width and nothing but spaces at a break is lost. The work is linear: a line's end
-//! and whether it is ASCII are found once a line, and a row looks at no more than its own width. Where a row
-//! starts decides all that follows, so wrapping may be resumed at any row start (see [`super::paged`]).
+//! A row never exceeds its width, and only spaces at a break are dropped. Linear in the text: the end of a line
+//! and whether it is ASCII are computed once per line, and a row reads no more than its own width. The rows after
+//! a row start depend only on that position, so wrapping can resume at any row start (see [`super::paged`]).
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -11,40 +11,40 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::{Row, Span, push_joined, width};
 
-/// The narrowest row: a wide character must fit.
+/// Minimum row width in cells: one wide character.
 pub const MIN_WIDTH: usize = 2;
 
 /// Where a row may end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Between words, and beside wide characters; an over-long word is cut. Spaces at a break are dropped.
+    /// Between words, and beside wide characters. Splits a word longer than a row; drops spaces at a break.
     Words,
-    /// Wherever the row is full; every space is kept. For code.
+    /// Where the row is full; keeps every space. For code.
     Exact,
 }
 
-/// How styled text is laid out.
+/// Layout of styled text.
 #[derive(Debug, Clone)]
 pub struct Shape {
-    /// Cells of a row, prefixes included; taken as [`MIN_WIDTH`] where it is less.
+    /// Cells of a row including its prefix; at least [`MIN_WIDTH`] is used.
     pub width: usize,
-    /// Stands before the first row. Prefixes are cut to half of the width.
+    /// Prefix of the first row. Prefixes are truncated to half of the width.
     pub first: Vec<Span>,
-    /// Stands before every other row: a hanging indent, a quote's bar.
+    /// Prefix of the other rows: a hanging indent, the bar of a quote.
     pub rest: Vec<Span>,
     /// Where a row may end.
     pub mode: Mode,
 }
 
 impl Shape {
-    /// Words in `width` cells, without prefixes.
+    /// Returns a layout by words in `width` cells, without prefixes.
     #[must_use]
     pub fn plain(width: usize) -> Self {
         Self { width, first: Vec::new(), rest: Vec::new(), mode: Mode::Words }
     }
 }
 
-/// Lays cleaned, styled text out in rows; a `\n` in it ends a row. At least one row comes back.
+/// Wraps cleaned, styled text; a `\n` ends a row. Returns at least one row.
 #[must_use]
 pub fn wrap(spans: &[Span], shape: &Shape) -> Vec<Row> {
     let cells = shape.width.max(MIN_WIDTH);
@@ -77,11 +77,11 @@ fn cut_prefix(prefix: &[Span], max: usize) -> Vec<Span> {
     kept
 }
 
-/// Cuts ascending ranges of the joined text out of the spans, walking over them once.
+/// Copies ascending ranges of the joined text out of the spans, in one pass over them.
 struct Slicer<'a> {
     spans: &'a [Span],
     index: usize,
-    /// Where `spans[index]` starts in the joined text.
+    /// Start of `spans[index]` in the joined text, in bytes.
     start: usize,
 }
 
@@ -103,39 +103,39 @@ impl Slicer<'_> {
     }
 }
 
-/// The rows of a plain text as byte ranges of it, in order.
+/// Iterator over the rows of a plain text, as byte ranges.
 pub struct Breaks<'a> {
     text: &'a str,
-    /// Where the next row starts; `None` when the text is used up.
+    /// Start of the next row; `None` at the end.
     next: Option<usize>,
-    /// The line that holds `next`: its end, and whether the rest of it is ASCII.
+    /// End of the line that contains `next`, and whether the rest of that line is ASCII.
     line: Option<(usize, bool)>,
-    /// Cells of the next row.
+    /// Width of the next row in cells.
     cells: usize,
     rest: usize,
     mode: Mode,
 }
 
-/// A row, and where the one after it starts in the same line.
+/// A row, and the start of the next row in the same line.
 struct Cut {
     row: Range<usize>,
     resume: usize,
 }
 
 impl<'a> Breaks<'a> {
-    /// Breaks `text` into a first row of `first` cells and others of `rest`.
+    /// Wraps `text` into a first row of `first` cells and other rows of `rest` cells.
     #[must_use]
     pub fn new(text: &'a str, first: usize, rest: usize, mode: Mode) -> Self {
         Self::resume(text, 0, first, rest, mode)
     }
 
-    /// As [`Breaks::new`], from a row start of an earlier pass over the same text.
+    /// Like [`Breaks::new`], starting at the row start `at` of an earlier pass over the same text.
     #[must_use]
     pub fn resume(text: &'a str, at: usize, first: usize, rest: usize, mode: Mode) -> Self {
         Self { text, next: Some(at), line: None, cells: first.max(MIN_WIDTH), rest: rest.max(MIN_WIDTH), mode }
     }
 
-    /// Where the next row starts; `None` at the end.
+    /// Returns the start of the next row in bytes; `None` at the end.
     #[must_use]
     pub fn position(&self) -> Option<usize> {
         self.next
@@ -190,7 +190,7 @@ fn words_ascii(text: &str, start: usize, end: usize, cells: usize) -> Cut {
         return whole(start);
     }
     let lead = spaces(&bytes[start..]);
-    // An indent that fills the row would push the words off it: it is dropped.
+    // An indent that fills the row is dropped: no word would fit.
     let from = if lead >= cells { start + lead } else { start };
     if end - from <= cells {
         return whole(from);
@@ -206,8 +206,8 @@ fn words_ascii(text: &str, start: usize, end: usize, cells: usize) -> Cut {
     }
 }
 
-/// Bytes of the graphemes that fill a row; at least one code point, so that a cluster wider than the row is
-/// taken apart.
+/// Returns the bytes of the graphemes that fill a row. At least one code point, so that a cluster wider than the
+/// row is split.
 fn full(line: &str, cells: usize) -> usize {
     let fit = width::prefix(line, cells);
     if fit > 0 || line.is_empty() {
@@ -232,7 +232,7 @@ fn words(text: &str, start: usize, end: usize, cells: usize) -> Cut {
             at_break = Some(at);
         }
         if used + takes > cells {
-            // An indent and a first word too wide for what is left of the row: the indent goes.
+            // The first word does not fit after the indent: drop the indent.
             if at == blank && from < blank {
                 return words(text, blank, end, cells);
             }
@@ -246,8 +246,8 @@ fn words(text: &str, start: usize, end: usize, cells: usize) -> Cut {
     Cut { row: from..from + text[from..end].trim_end_matches(' ').len(), resume: end }
 }
 
-/// Whether a row may end between two graphemes that no space parts: beside a wide one, but closing
-/// punctuation does not start a row and opening punctuation does not end one.
+/// Returns true if a row may end between two graphemes without a space: beside a wide one, but not before closing
+/// or after opening punctuation.
 fn may_part(before: &str, after: &str) -> bool {
     const CLOSING: &str = "、。，．！？：；）」』】〉》〕］｝・ー";
     const OPENING: &str = "（「『【〈《〔［｛";
@@ -325,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_megabyte_without_a_line_break_is_read_once() {
-        // Reading the rest of the line again for each row would be some 10^10 steps and never end here.
+        // Reading the rest of the line for each row would take about 10^10 steps.
         let text = "word ".repeat(200_000);
         assert_eq!(Breaks::new(&text, 80, 80, Mode::Words).count(), 12_500);
         let text = "新".repeat(300_000);
@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn spans_that_meet_in_one_grapheme_take_the_cells_of_their_parts() {
-        // Vowel signs of Kirat Rai: one cell in one text, and one each where a span ends between them.
+        // Vowel signs of Kirat Rai: one cell together, one cell each if a span ends between them.
         let spans =
             [Span::new("\u{16d63}", Role::Code), Span::new("\u{16d67}A0 A0 A 00A00  Aa00A   A00a0", Role::Text)];
         let rows = wrap(&spans, &Shape::plain(29));

@@ -1,4 +1,4 @@
-//! A block that is edited in place: the text, the version it rests on, and what others do to it meanwhile.
+//! The block editor: the text, the version it is based on, and concurrent changes by others.
 
 use crossterm::event::KeyEvent;
 use ratatui::Frame;
@@ -19,50 +19,50 @@ use crate::tui::text::wrap::{Shape, wrap};
 use crate::tui::text::{Row, Span, diff};
 use crate::tui::theme::Role;
 
-/// From this width on what others do stands beside the text, else below it.
+/// Minimum width at which changes by others are shown next to the text instead of below it.
 const BESIDE: u16 = 90;
-/// What can be done, key and word.
+/// Keys with their descriptions.
 const KEYS: [(&str, &str); 3] = [("Ctrl-S", "save"), ("Esc", "leave"), ("Ctrl-G", "$EDITOR")];
 
-/// A block that is edited.
+/// An open editor.
 #[derive(Debug)]
 pub(super) struct Edit {
-    /// Which.
+    /// The edited block.
     pub id: BlockId,
     label: String,
     limit: u32,
-    /// The version and the value the edit rests on.
+    /// Version and value that the edit is based on.
     base: (u64, String),
     field: Field,
-    /// What was sent to be saved, and the request's number.
+    /// Serial number of the pending save request, and the text sent.
     saving: Option<(u64, String)>,
-    /// What others did since, and how it meets this edit.
+    /// Changes by others since the base version.
     others: Option<Others>,
-    /// What of it is shown.
+    /// Rows that show `others`.
     told: Vec<Row>,
 }
 
-/// A newer version than the one the edit rests on.
+/// A version newer than the base.
 #[derive(Debug)]
 struct Others {
     who: String,
     version: u64,
     value: String,
-    /// Pieces that clash with this edit.
+    /// Number of conflicts with this edit.
     clashes: usize,
 }
 
-/// What an answer means for the editor.
+/// Whether the editor stays open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum After {
-    /// It stays.
+    /// Keep it open.
     Stay,
-    /// It is done.
+    /// Close it.
     Close,
 }
 
 impl Edit {
-    /// An editor on a block as it stands.
+    /// Opens an editor with the current value of a block.
     pub fn new(block: &Block) -> Self {
         Self {
             id: block.id.clone(),
@@ -76,55 +76,55 @@ impl Edit {
         }
     }
 
-    /// What is written.
+    /// Returns the text.
     pub fn text(&self) -> String {
         self.field.text()
     }
 
-    /// Whether leaving would lose something.
+    /// Returns true if there are unsaved changes.
     pub fn is_changed(&self) -> bool {
         self.field.text() != self.base.1
     }
 
-    /// What leaving would lose.
+    /// Returns the unsaved changes, if any.
     pub fn unsaved(&self) -> Option<Unsaved> {
         let (version, base) = self.base.clone();
         let text = self.field.text();
         (text != base).then(|| Unsaved { block: self.id.clone(), version, base, text })
     }
 
-    /// Goes on with changes that were left unsaved.
+    /// Restores unsaved changes of the previous session.
     pub fn take_up(&mut self, unsaved: Unsaved, model: &Model) {
         self.base = (unsaved.version, unsaved.base);
         self.field.set(&unsaved.text);
         self.compare(model);
     }
 
-    /// Types a key.
+    /// Handles a key.
     pub fn key(&mut self, key: KeyEvent, model: &Model) {
         self.field.key(key);
         self.compare(model);
     }
 
-    /// Puts in pasted text.
+    /// Inserts pasted text.
     pub fn paste(&mut self, text: &str, model: &Model) {
         self.field.paste(text);
         self.compare(model);
     }
 
-    /// Takes over what came back from the external editor, which ends every file with a line break.
+    /// Replaces the text with that of the external editor, without the line break that editors add at the end.
     pub fn set(&mut self, text: &str, model: &Model) {
         let added = !self.field.text().ends_with('\n');
         self.field.set(if added { text.strip_suffix('\n').unwrap_or(text) } else { text });
         self.compare(model);
     }
 
-    /// The version the edit rests on, with its value.
+    /// Returns the base version and its value.
     fn base(&self) -> (u64, &str) {
         (self.base.0, &self.base.1)
     }
 
-    /// Finds out how this edit meets what others did.
+    /// Updates `others` from the model.
     pub fn compare(&mut self, model: &Model) {
         let Some(block) = model.block(&self.id) else { return };
         self.limit = block.limit;
@@ -139,18 +139,18 @@ impl Edit {
         });
     }
 
-    /// Saves on the version the edit rests on; what clashes is asked first.
+    /// Saves the text, merged with changes by others; conflicts open the merge dialog first.
     pub fn save(&mut self, cx: &mut Cx<'_>) -> After {
         let mine = self.field.text();
         let Some(block) = cx.model.block(&self.id) else {
-            cx.fault(format!("block {} is gone; y in the blocks copies what you wrote", self.label));
+            cx.fault(format!("block {} was deleted; y in the blocks copies what you wrote", self.label));
             return After::Stay;
         };
         if self.saving.is_some() {
             return After::Stay;
         }
         if !self.is_changed() {
-            cx.toast(format!("nothing changed in {}", self.label));
+            cx.toast(format!("no changes in {}", self.label));
             return After::Close;
         }
         if let Some(text) = too_long(&self.label, &mine, self.limit, "") {
@@ -178,24 +178,24 @@ impl Edit {
         self.saving = Some((cx.ask(request), mine));
     }
 
-    /// Opens the dialog that settles a clash. The text stays here until that is saved.
+    /// Opens the merge dialog. The editor keeps its text until the result is saved.
     fn settle(&self, current: &Block, mine: &str, cx: &mut Cx<'_>) {
         if let Some(clash) = Clash::new(current, &self.base.1, self.base.0, mine) {
             cx.open(clash);
         }
     }
 
-    /// Whether an answer is to its request.
+    /// Returns true if `serial` is the pending save request.
     pub fn waits_for(&self, serial: u64) -> bool {
         self.saving.as_ref().is_some_and(|(asked, _)| *asked == serial)
     }
 
-    /// Its request is answered.
+    /// Handles the reply to the save request.
     pub fn answered(&mut self, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) -> After {
         let Some((_, sent)) = self.saving.take() else { return After::Stay };
         match reply {
             Ok(Reply::Block(block)) => {
-                let merged = if block.value == sent { "" } else { ", merged with what changed meanwhile" };
+                let merged = if block.value == sent { "" } else { ", merged with concurrent changes" };
                 cx.toast(format!("{} saved as v{}{merged}", self.label, block.version));
                 self.saved(&block, &sent)
             }
@@ -217,7 +217,7 @@ impl Edit {
         }
     }
 
-    /// What was typed after saving goes on from the saved version.
+    /// Rebases text typed after the save request onto the saved version.
     fn saved(&mut self, block: &Block, sent: &str) -> After {
         let now = self.field.text();
         if now == sent {
@@ -233,13 +233,13 @@ impl Edit {
         After::Stay
     }
 
-    /// The title of the pane meanwhile.
+    /// Returns the title of the pane while the editor is open.
     pub fn title(&self) -> String {
         let doing = if self.saving.is_some() { "saving on" } else { "editing from" };
         format!("{}   {doing} v{}", self.label, self.base.0)
     }
 
-    /// The right end of the title: the size, and where there is room the keys.
+    /// Returns the right end of the title row: the size, and the keys if they fit.
     pub fn note(&self, cells: usize) -> Vec<Span> {
         let mut note = vec![self.size()];
         if self.keys_fit(cells) {
@@ -260,7 +260,7 @@ impl Edit {
         width(&self.title()) + width(&self.size().text) + keys + 6 <= cells
     }
 
-    /// Lays out what others did.
+    /// Lays out the changes by others.
     pub fn prepare(&mut self, area: Rect, look: &Look) {
         let (_, beside) = self.places(area);
         let cells = usize::from(beside.width).saturating_sub(2);
@@ -269,9 +269,9 @@ impl Edit {
             let say = |text: String, role| wrap(&[Span::new(text, role)], &Shape::plain(cells));
             rows.extend(say(format!("{} changed it to v{} while you edit", others.who, others.version), Role::Accent));
             let verdict = match others.clashes {
-                0 => ("saving merges both; nothing clashes".to_owned(), Role::Success),
-                1 => ("saving asks about 1 piece that clashes".to_owned(), Role::Warning),
-                more => (format!("saving asks about {more} pieces that clash"), Role::Warning),
+                0 => ("saving merges both; no conflicts".to_owned(), Role::Success),
+                1 => ("saving asks about 1 conflict".to_owned(), Role::Warning),
+                more => (format!("saving asks about {more} conflicts"), Role::Warning),
             };
             let room = usize::from(beside.height).saturating_sub(rows.len() + 1);
             rows.extend(diff::rows(&self.base.1, &others.value, 0, cells, look.glyphs).into_iter().take(room));
@@ -280,7 +280,7 @@ impl Edit {
         self.told = rows;
     }
 
-    /// Where the text stands, and where what others did.
+    /// Returns the areas of the text and of the changes by others.
     fn places(&self, area: Rect) -> (Rect, Rect) {
         let footer = u16::from(!self.keys_fit(area.width.into()));
         let body = Rect { height: area.height.saturating_sub(footer), ..area };

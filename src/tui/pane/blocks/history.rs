@@ -1,4 +1,4 @@
-//! The versions of one block, looked through one by one.
+//! The version history of a block, browsed one version at a time.
 
 use crate::domain::{Block, BlockId, Logged, Revision};
 use crate::engine::wire::{Dated, Request};
@@ -10,39 +10,39 @@ use crate::tui::text::wrap::{Shape, wrap};
 use crate::tui::text::{Row, Span, diff};
 use crate::tui::theme::Role;
 
-/// The most versions read.
+/// Maximum number of versions read.
 const LIMIT: usize = 500;
-/// Same lines around a change.
+/// Unchanged lines shown around a change.
 const CONTEXT: usize = 2;
 
 /// The versions of a block.
 #[derive(Debug)]
 pub(super) struct History {
-    /// Which block.
+    /// The block.
     pub block: BlockId,
-    /// The request that reads them.
+    /// Serial number of the read request.
     serial: u64,
     /// Newest first; `None` until they are read.
     revisions: Option<Vec<Dated<Revision>>>,
-    /// Which one is shown, from the newest.
+    /// Index of the shown version, from the newest.
     at: usize,
-    /// Ask to undo the newest as soon as they are read.
+    /// Offer to undo the newest version when they are read.
     undo: bool,
 }
 
 impl History {
-    /// Reads the versions of a block; with `undo`, asks whether to take back the newest.
+    /// Requests the versions of a block. With `undo`, the reply opens the confirmation that undoes the newest one.
     pub fn read(block: &BlockId, undo: bool, cx: &mut Cx<'_>) -> Self {
         let serial = cx.ask(Request::Revisions { block: block.clone(), limit: LIMIT });
         Self { block: block.clone(), serial, revisions: None, at: 0, undo }
     }
 
-    /// Whether an answer is to its request.
+    /// Returns true if `serial` is its read request.
     pub fn waits_for(&self, serial: u64) -> bool {
         self.serial == serial
     }
 
-    /// The versions are read; true when they stay on screen.
+    /// Handles the versions read; true if the history stays on screen.
     pub fn take(&mut self, mut revisions: Vec<Dated<Revision>>, cx: &mut Cx<'_>) -> bool {
         revisions.retain(|dated| dated.what.block == self.block);
         revisions.sort_by_key(|dated| std::cmp::Reverse(dated.what.version));
@@ -53,16 +53,16 @@ impl History {
         !self.undo
     }
 
-    /// A version that was just made.
+    /// Adds a version that was just committed.
     pub fn append(&mut self, logged: &Logged, revision: &Revision) {
         if let Some(revisions) = self.revisions.as_mut().filter(|_| revision.block == self.block) {
             revisions.insert(0, Dated { n: logged.n, at: logged.at, what: revision.clone() });
-            // What is being looked at stays.
+            // The shown version stays the same.
             self.at += 1;
         }
     }
 
-    /// Steps to an earlier or a later version; false when there is no later one.
+    /// Moves to an earlier or a later version; false if there is no later one.
     pub fn step(&mut self, earlier: bool) -> bool {
         let last = self.revisions.as_ref().map_or(0, |all| all.len().saturating_sub(1));
         if earlier {
@@ -78,12 +78,12 @@ impl History {
         self.revisions.as_ref().and_then(|all| all.get(self.at))
     }
 
-    /// The value that is shown, and its version.
+    /// Returns the shown version and its value.
     pub fn value(&self) -> Option<(u64, String)> {
         self.shown().map(|dated| (dated.what.version, dated.what.value.clone()))
     }
 
-    /// Asks whether to restore the version that is shown; on the newest, the one before it.
+    /// Opens the confirmation that restores the shown version; on the newest, the one before it.
     pub fn restore(&self, cx: &mut Cx<'_>) {
         let Some(block) = cx.model.block(&self.block) else { return };
         let label = clean_line(&block.label);
@@ -95,7 +95,7 @@ impl History {
         };
         let request =
             Request::EditBlock { id: block.id.clone(), base: block.version, value: old.value.clone(), merge: false };
-        let question = format!("Give {label} its value of v{} again?", old.version);
+        let question = format!("Restore {label} to v{}?", old.version);
         let choices = vec![
             Choice::new(
                 'y',
@@ -107,13 +107,13 @@ impl History {
         cx.open(Confirm::new(question, choices));
     }
 
-    /// The rows below the block's header.
+    /// Returns the rows below the block's header.
     pub fn rows(&self, block: &Block, cells: usize, look: &Look) -> Vec<Row> {
         let indent = || vec![Span::new("   ", Role::Dim)];
         let shape = Shape { first: indent(), rest: indent(), ..Shape::plain(cells) };
         let say = |text: String, role: Role| wrap(&[Span::new(text, role)], &shape);
         let Some(dated) = self.shown() else {
-            return say("reading its versions".to_owned(), Role::Dim);
+            return say("loading versions".to_owned(), Role::Dim);
         };
         let revision = &dated.what;
         let who = clean_line(revision.editor.name());
@@ -129,7 +129,7 @@ impl History {
             self.revisions.as_ref().and_then(|all| all.get(self.at + 1)).map(|dated| dated.what.value.as_str());
         let changed = diff::rows(before.unwrap_or(""), &revision.value, CONTEXT, cells.saturating_sub(1), look.glyphs);
         if changed.is_empty() {
-            let text = if before.is_none() { "it began empty" } else { "the same text as before" };
+            let text = if before.is_none() { "empty at first" } else { "the same text as before" };
             rows.extend(say(text.to_owned(), Role::Dim));
         }
         rows.extend(changed.into_iter().map(super::rows::shifted));

@@ -1,4 +1,4 @@
-//! The rows of blocks.
+//! Rows of blocks.
 
 use jiff::Timestamp;
 
@@ -12,12 +12,12 @@ use crate::tui::text::wrap::{Shape, wrap};
 use crate::tui::text::{Row, Span, diff};
 use crate::tui::theme::Role;
 
-/// Above this many rows a change is shown with what is around it only.
+/// Above this many rows, a change is shown with [`CONTEXT`] only.
 const WHOLE: usize = 24;
-/// Same lines around a change then.
+/// Unchanged lines shown around a change in a long block.
 const CONTEXT: usize = 2;
 
-/// A moment as it is shown: the time of day, and the day where it is another.
+/// Formats a time: the time of day, with the date if it is not today; of other years only the date.
 pub(super) fn moment(at: Timestamp, look: &Look) -> String {
     let (then, now) = (at.to_zoned(look.zone.clone()), look.now.to_zoned(look.zone.clone()));
     if then.date() == now.date() {
@@ -27,19 +27,19 @@ pub(super) fn moment(at: Timestamp, look: &Look) -> String {
     then.strftime(day).to_string()
 }
 
-/// A row one cell to the right: signs of a difference stand in the column before the text.
+/// Returns the row moved one cell to the right, so that the signs of a difference are in the column before the text.
 pub(super) fn shifted(row: Row) -> Row {
     let mut spans = vec![Span::new(" ", Role::Text)];
     spans.extend(row.spans);
     Row { spans, fence: row.fence }
 }
 
-/// The cells of the column of sizes, for these blocks: counters never move what stands before them.
+/// Returns the width of the column of sizes for these blocks; constant, so that changing sizes move nothing.
 pub(super) fn size_cells<'a>(blocks: impl Iterator<Item = &'a Block>) -> usize {
     blocks.map(|block| 2 * block.limit.to_string().len() + 1).max().unwrap_or(0)
 }
 
-/// A block's first row.
+/// Returns the first row of a block.
 pub(super) fn header(block: &Block, folded: bool, changed: bool, sizes: usize, cells: usize, look: &Look) -> Row {
     let glyphs = look.glyphs;
     let sign = if folded { glyphs.folded } else { glyphs.open };
@@ -61,7 +61,7 @@ pub(super) fn header(block: &Block, folded: bool, changed: bool, sizes: usize, c
     two_ends(left, right, cells.saturating_sub(1), glyphs.ellipsis)
 }
 
-/// Who wrote the value, and when.
+/// Returns the row with the editor of the value, the cause, and the time.
 pub(super) fn editor(block: &Block, cells: usize, look: &Look, model: &Model) -> Row {
     let mut text = format!("   {}", clean_line(block.editor.name()));
     let job = block.editor.job().and_then(|id| model.job(id));
@@ -72,7 +72,7 @@ pub(super) fn editor(block: &Block, cells: usize, look: &Look, model: &Model) ->
     }
     more.push(format!(", {}", moment(block.edited_at, look)));
     let room = cells.saturating_sub(1);
-    // What does not fit is left out: a cut word tells nothing.
+    // Parts that do not fit are omitted instead of truncated.
     for part in more {
         if width(&text) + width(&part) <= room {
             text.push_str(&part);
@@ -81,19 +81,19 @@ pub(super) fn editor(block: &Block, cells: usize, look: &Look, model: &Model) ->
     cut(vec![Span::new(text, Role::Dim)], room, look.glyphs.ellipsis)
 }
 
-/// The value, wrapped.
+/// Returns the wrapped value.
 pub(super) fn value(block: &Block, cells: usize) -> Vec<Row> {
     let indent = || vec![Span::new("   ", Role::Text)];
     let shape = Shape { first: indent(), rest: indent(), ..Shape::plain(cells.saturating_sub(1)) };
     if block.value.trim().is_empty() {
         let hint =
-            vec![Span::new("empty; ", Role::Dim), Span::new("e", Role::Accent), Span::new(" writes it", Role::Dim)];
+            vec![Span::new("empty; ", Role::Dim), Span::new("e", Role::Accent), Span::new(" edits it", Role::Dim)];
         return wrap(&hint, &shape);
     }
     wrap(&[Span::new(clean(block.value.trim_end_matches('\n')), Role::Text)], &shape)
 }
 
-/// The value with what changed since `before`.
+/// Returns the value as a difference to `before`.
 pub(super) fn changed(block: &Block, before: &str, cells: usize, look: &Look) -> Vec<Row> {
     let rows = |context| diff::rows(before, &block.value, context, cells.saturating_sub(2), look.glyphs);
     let whole = rows(usize::from(u16::MAX));
@@ -101,18 +101,18 @@ pub(super) fn changed(block: &Block, before: &str, cells: usize, look: &Look) ->
     if shown.is_empty() { value(block, cells) } else { shown.into_iter().map(shifted).collect() }
 }
 
-/// A heading between blocks.
+/// Returns a heading between blocks.
 pub(super) fn heading(text: &str, cells: usize, look: &Look) -> Vec<Row> {
     vec![cut(vec![Span::new(format!(" {text}"), Role::Dim)], cells, look.glyphs.ellipsis), Row::default()]
 }
 
-/// What stands where there is no block.
+/// Returns the text of an empty list.
 pub(super) fn empty(cells: usize, model: &Model) -> Vec<Row> {
     let text = if model.shown_group().is_none() {
-        "No group is shown: 1 and Enter choose one."
+        "No group is shown: press 1, then Enter to choose one."
     } else {
-        "No shared blocks. The group's team file names them under shared_blocks; in the agents (1), an agent's own \
-         blocks show when it is selected."
+        "No shared blocks. The group's team file defines them under shared_blocks; select an agent in the agents (1) \
+         to see its own blocks."
     };
     let indent = || vec![Span::new(" ", Role::Dim)];
     wrap(&[Span::new(text, Role::Dim)], &Shape { first: indent(), rest: indent(), ..Shape::plain(cells) })

@@ -1,4 +1,4 @@
-//! Painting: one grid of times, names and text.
+//! Drawing of the conversation: columns of times, names and text.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -13,17 +13,17 @@ use crate::tui::text::width::{truncate, width};
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
 
-/// The column of the mark: a blank for the cursor line, the time, a blank.
+/// Column of the speaker's mark, after the cursor sign, the time and a blank.
 const MARK: usize = 7;
 
-/// The column of the text, with a name column of so many cells: the mark, a blank, the name, two blanks.
+/// Returns the column of the text, for a name column of `names` cells: mark, blank, name, two blanks.
 #[must_use]
 pub fn text_column(names: usize) -> usize {
     MARK + 2 + names + 2
 }
 
 impl Conversation {
-    /// Makes the lines of the rows that are shown.
+    /// Builds the lines of the visible rows.
     pub(super) fn paint_lines(&mut self, look: &Look, model: &Model) {
         let shown = std::mem::take(&mut self.shown);
         let words = self.search.words();
@@ -34,7 +34,7 @@ impl Conversation {
             let speaks = !self.continues(first.at) || first.at == 1;
             let rows = self.rows_at(first, run.len(), lead);
             for (place, row) in run.iter().zip(rows) {
-                // The row at the top always tells who speaks.
+                // The top row always shows the speaker.
                 let begins = if lines.is_empty() { place.row >= lead } else { place.row == lead && speaks };
                 let gutter = begins.then(|| self.gutter(place.at, look, model)).flatten();
                 let row = if words.is_empty() { row } else { search::marked(&row, &words) };
@@ -49,7 +49,7 @@ impl Conversation {
     fn rows_at(&mut self, first: Place, count: usize, lead: usize) -> Vec<Row> {
         let mut rows = Vec::with_capacity(count);
         if first.row < lead {
-            // Between two parts of one delegation the bar goes on.
+            // The bar continues between two parts of one delegation.
             let inside = self.within(first.at).is_some_and(|step| self.within(first.at - 1) == Some(step));
             rows.push(if inside { barred(Row::default(), bar(self.glyphs)) } else { Row::default() });
         }
@@ -87,7 +87,7 @@ impl Conversation {
             )
         });
         if let (Content::Notice { .. }, None) = (&message.content, told_of) {
-            // The workbench states it and nobody says it; who it is about stands in its sentence.
+            // A statement of the workbench has no speaker; its text names the agent concerned.
             return Some(Gutter { time: look.clock(message.at), mark: "", name: String::new(), role: Role::Dim });
         }
         let (mark, role) = speaker(message.agent.as_ref(), look, model);
@@ -119,13 +119,13 @@ impl Conversation {
             }
         }
         if self.shown.is_empty() && self.head > 0 {
-            put(frame.buffer_mut(), (area.x + 1, area.y), area.width, "reading", Role::Dim, theme);
+            put(frame.buffer_mut(), (area.x + 1, area.y), area.width, "loading", Role::Dim, theme);
         }
         self.draw_chip(frame, area, look);
         self.draw_search(frame, area, look);
     }
 
-    /// Says how much is new below what is shown.
+    /// Draws the number of new messages below the view.
     fn draw_chip(&self, frame: &mut Frame<'_>, area: Rect, look: &Look) {
         let new = self.head.saturating_sub(self.left_at);
         if self.at_tail() || new == 0 {
@@ -157,7 +157,7 @@ impl Conversation {
     }
 }
 
-/// A speaker's mark and role; the person has their own.
+/// Returns the mark and role of a speaker; `None` is the user.
 fn speaker(agent: Option<&AgentId>, look: &Look, model: &Model) -> (&'static str, Role) {
     match agent {
         None => (look.glyphs.prompt, Role::Strong),

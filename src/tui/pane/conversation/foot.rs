@@ -1,8 +1,7 @@
-//! What stands below the last message and is not committed as one yet: answers that stream, calls that wait for
-//! somebody, turns that wait.
+//! The uncommitted content below the last message: streaming answers, waiting calls, queued turns.
 //!
-//! Workers of one delegation stream below each other in a fixed number of rows each, in the order they were
-//! asked, from the moment they are asked until all they said is committed: so nothing moves while they type.
+//! The workers of a delegation are shown one below the other in the order of the delegation, each in a fixed number
+//! of rows from the delegation until its answer is committed, so that rows do not move while they stream.
 
 use crate::domain::status::Blocker;
 use crate::domain::{AgentId, ConversationId, PendingCall, PendingKind, Run, RunId, RunState, StepId};
@@ -21,17 +20,17 @@ use crate::tui::theme::Role;
 
 use super::laid::{BAR, bar, barred};
 
-/// The rows of a worker that works beside others.
+/// Rows of each worker, if a delegation has several.
 const BESIDE: usize = 3;
-/// The same where there are more than [`MANY`] of them.
+/// Rows of each worker, if there are more than [`MANY`].
 const BESIDE_MANY: usize = 1;
-/// From more workers than this on each has one row only.
+/// Largest number of workers that get [`BESIDE`] rows each.
 const MANY: usize = 5;
 
-/// The most rows of a sentence on a call that waits.
+/// Maximum number of rows for the sentence about a waiting call.
 const SENTENCE: usize = 2;
 
-/// The rows at the foot of one conversation.
+/// The parts below the last message of one conversation.
 #[derive(Debug, Default)]
 pub struct Foot {
     /// In the order shown.
@@ -40,7 +39,7 @@ pub struct Foot {
     waiting: Vec<Waiting>,
 }
 
-/// The words of a turn that waits, laid out once.
+/// The text of a queued turn, laid out at `cells`.
 #[derive(Debug)]
 struct Waiting {
     run: RunId,
@@ -48,24 +47,24 @@ struct Waiting {
     rows: Vec<Row>,
 }
 
-/// One answer, one call that waits, or one waiting turn.
+/// One streaming answer, one waiting call, or one queued turn.
 #[derive(Debug)]
 pub struct Part {
-    /// Who; `None` is the person.
+    /// Speaking agent; `None` for the user.
     pub agent: Option<AgentId>,
-    /// The short name.
+    /// Name of the speaker.
     pub name: String,
-    /// The speech it is part of.
+    /// Run it belongs to.
     pub run: RunId,
-    /// True for a turn that waits.
+    /// True for a queued turn.
     pub queued: bool,
-    /// True for what the workbench states and nobody says.
+    /// True for a statement of the workbench, which has no speaker.
     pub stated: bool,
-    /// The delegation it is part of, by the manager's step.
+    /// Manager's step whose delegation it is part of.
     pub within: Option<StepId>,
-    /// It has this many rows, whatever there is to show: the last ones of it.
+    /// Fixed number of rows, if set; the last rows of the content are shown.
     fixed: Option<usize>,
-    /// The step whose stream stands between `head` and `tail`; what waits stands there too.
+    /// Step whose streamed rows are between `head` and `tail`. The rows of a queued turn are there too.
     stream: Option<StepId>,
     streamed: usize,
     head: Vec<Row>,
@@ -77,10 +76,10 @@ struct Streaming {
     step: StepId,
     stream: Stream,
     received: usize,
-    /// Rows of the stream, and the width they were made for.
+    /// Number of rows of the stream at the width `cells`.
     rows: usize,
     cells: usize,
-    /// The sign that says it goes on has a row of its own, because the last one is full.
+    /// True if the cursor sign needs a row of its own because the last row is full.
     own_row: bool,
 }
 
@@ -101,13 +100,13 @@ impl Part {
         }
     }
 
-    /// How many rows it has.
+    /// Returns the number of rows shown.
     #[must_use]
     pub fn len(&self) -> usize {
         self.fixed.unwrap_or(self.whole())
     }
 
-    /// The delegation in which it stands beside others.
+    /// Returns the manager's step, if the delegation has several workers.
     #[must_use]
     pub fn beside(&self) -> Option<&StepId> {
         self.within.as_ref().filter(|_| self.fixed.is_some())
@@ -119,7 +118,8 @@ impl Part {
 }
 
 impl Foot {
-    /// Follows the model: new text goes into the streams, what is over goes away. Returns the rows made anew.
+    /// Updates the parts from the model: appends new text to the streams and removes finished ones. Returns the
+    /// number of rows laid out.
     pub fn follow(
         &mut self,
         model: &Model,
@@ -162,7 +162,7 @@ impl Foot {
         made
     }
 
-    /// The workers that are not over, in the order they were asked.
+    /// Adds the unfinished workers in the order of the delegation. Returns the number of rows laid out.
     fn workers(&mut self, model: &Model, workers: &[&Run], cells: usize, glyphs: &GlyphSet) -> u64 {
         let mut made = 0;
         let cells = cells.saturating_sub(BAR);
@@ -190,7 +190,7 @@ impl Foot {
         made
     }
 
-    /// A step that streams, and the rows made anew for it.
+    /// Returns the part of a streaming step, and the number of rows laid out for it.
     fn stream(&mut self, live: &Live, cells: usize, glyphs: &GlyphSet) -> (Part, u64) {
         let at = self.streams.iter().position(|known| known.step == live.step).unwrap_or_else(|| {
             let stream = Stream::new(glyphs);
@@ -221,11 +221,11 @@ impl Foot {
         (part, made)
     }
 
-    /// One row of one part.
+    /// Returns a row of a part; `None` past its end.
     pub fn row(&mut self, part: usize, at: usize, glyphs: &GlyphSet) -> Option<Row> {
         let Self { parts, streams, waiting } = self;
         let part = parts.get(part)?;
-        // Of what has a fixed number of rows the last ones are shown.
+        // A part with a fixed number of rows shows its last ones.
         let at = at + part.fixed.map_or(0, |fixed| part.whole().saturating_sub(fixed));
         let row = content(part, streams, waiting, at, glyphs);
         if part.within.is_some() { Some(barred(row.unwrap_or_default(), bar(glyphs))) } else { row }
@@ -259,11 +259,13 @@ fn thinking(live: &Live, glyphs: &GlyphSet) -> Row {
     row
 }
 
-/// What an answer is at where no text says it.
+/// Returns the phase of an answer, if its text does not show it.
 fn doing(live: &Live, glyphs: &GlyphSet) -> Option<Row> {
     let (text, role) = match &live.phase {
-        Phase::Waiting => (format!("{} waits for its turn at the model", glyphs.waiting), Role::Dim),
-        Phase::Thinking if live.text.is_empty() => (format!("{} thinks {}", glyphs.thinking, glyphs.cursor), Role::Dim),
+        Phase::Waiting => (format!("{} queued for the model", glyphs.waiting), Role::Dim),
+        Phase::Thinking if live.text.is_empty() => {
+            (format!("{} thinking {}", glyphs.thinking, glyphs.cursor), Role::Dim)
+        }
         Phase::Calling { tool } => (format!("{} {}", glyphs.tool, clean(tool)), Role::Dim),
         Phase::Retrying { text } => (format!("{} {}", glyphs.waiting, clean(text)), Role::Warning),
         Phase::Speaking if live.text.is_empty() && live.reasoning.is_empty() => {
@@ -276,24 +278,24 @@ fn doing(live: &Live, glyphs: &GlyphSet) -> Option<Row> {
     Some(row)
 }
 
-/// What a worker does whose next step is not begun.
+/// Returns the state of a worker without a running step.
 fn resting(run: &Run, model: &Model, glyphs: &GlyphSet) -> Row {
     let blockers = model.work().blockers(run);
     let (sign, text) = match (blockers.first(), &run.state) {
         _ if blockers.iter().any(|blocker| matches!(blocker, Blocker::Approval(_))) => {
             (glyphs.needs_you, "waits for you")
         }
-        (Some(Blocker::Agent(_)), _) => (glyphs.waiting, "queued: speaks elsewhere"),
+        (Some(Blocker::Agent(_)), _) => (glyphs.waiting, "queued: busy elsewhere"),
         (Some(_), _) => (glyphs.waiting, "waits for an answer"),
         (None, RunState::Queued | RunState::Parked) => (glyphs.waiting, "queued"),
-        (None, RunState::Running | RunState::Finished { .. }) => (glyphs.thinking, "at work"),
+        (None, RunState::Running | RunState::Finished { .. }) => (glyphs.thinking, "working"),
     };
     let mut row = Row::default();
     row.push(Span::new(format!("{sign} {text}"), Role::Dim));
     row
 }
 
-/// A call that waits: for the person with the keys, for others with their names.
+/// Returns the part of a waiting call: the keys if it waits for the user, otherwise the agents it waits for.
 fn waits(call: &PendingCall, first: bool, cells: usize, model: &Model, glyphs: &GlyphSet) -> Part {
     let name = caller(call, model);
     let mut part = Part::new(call.run.clone(), None, "");
@@ -306,7 +308,7 @@ fn waits(call: &PendingCall, first: bool, cells: usize, model: &Model, glyphs: &
         spans.extend(what(call));
         let indent = vec![Span::new("  ", Role::Dim)];
         let mut rows = wrap(&spans, &Shape { rest: indent, ..Shape::plain(cells) });
-        // The inbox has all of it.
+        // The inbox shows the whole call.
         if rows.len() > SENTENCE {
             rows.truncate(SENTENCE);
             if let Some(last) = rows.last_mut() {
@@ -334,7 +336,7 @@ fn waits(call: &PendingCall, first: bool, cells: usize, model: &Model, glyphs: &
     part
 }
 
-/// The keys that decide, and the one that reaches the inbox from anywhere.
+/// Returns the keys for the decision, and the key that opens the inbox.
 fn keys(cells: usize) -> Vec<Row> {
     let can = [
         (Command::Focus(PaneId::Inbox), When::COMPOSER, "look"),

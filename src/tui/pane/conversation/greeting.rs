@@ -1,4 +1,4 @@
-//! What stands where nothing was said yet: what this is, who is here, and what to do first.
+//! The text of an empty conversation: what the program is, which agents are here, and what to do first.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -27,11 +27,11 @@ fn rows(model: &Model, cells: usize) -> Vec<Row> {
     };
     let key = |command: Command| command.key_text(When::COMPOSER).unwrap_or_default();
     say("Nightdesk: groups of agents that keep thinking while you are away.", Role::Strong);
-    say("What they know stands in blocks of shared memory, which you watch and edit while you talk.", Role::Text);
+    say("What they know is in blocks of shared memory, which you watch and edit while you talk.", Role::Text);
     say("", Role::Text);
     let Some(group) = model.shown_group() else {
         say(
-            "There is no group yet. N in the agents makes one here; `nightdesk apply TEAM.toml` makes one from a team file.",
+            "There is no group yet. N in the agents creates one; `nightdesk apply TEAM.toml` creates one from a team file.",
             Role::Text,
         );
         return rows;
@@ -40,7 +40,7 @@ fn rows(model: &Model, cells: usize) -> Vec<Row> {
         Some(Address::Agent(id)) => {
             let agent = model.agent(id);
             let (name, does) = agent.map_or(("", ""), |agent| (agent.name.as_str(), agent.description.as_str()));
-            say(&format!("You speak with {name} alone. {does}"), Role::Text);
+            say(&format!("A direct conversation with {name}. {does}"), Role::Text);
         }
         Some(Address::Group(_)) | None => {
             let does = if group.description.is_empty() { "a group of agents" } else { &group.description };
@@ -59,7 +59,7 @@ fn rows(model: &Model, cells: usize) -> Vec<Row> {
     if model.default_model == "offline" {
         let connect = key(Command::Models);
         say(
-            &format!("The offline model answers by rules: it is no language model. {connect} connects one."),
+            &format!("The offline model answers by rules; it is not a language model. {connect} connects one."),
             Role::Dim,
         );
     }

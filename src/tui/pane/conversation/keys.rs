@@ -1,4 +1,4 @@
-//! What the commands do in the conversation.
+//! The commands of the conversation pane.
 
 use super::{Anchor, Conversation, Place, Wanted};
 use crate::domain::{Content, Message, PendingKind};
@@ -47,7 +47,7 @@ impl Conversation {
         }
     }
 
-    /// Scrolls; at the end of the way the cursor goes on to the first or last row.
+    /// Scrolls; if the view cannot move, moves the cursor towards the first or last row.
     fn leap(&mut self, by: isize) {
         let before = self.top();
         self.scroll(by);
@@ -56,7 +56,7 @@ impl Conversation {
         }
     }
 
-    /// Which message one is at; at the end, behind the last one.
+    /// Returns the number of the current message; at the tail, the one after the last.
     fn here(&self) -> u64 {
         let top = match self.anchor {
             Anchor::Top(top) => Some(top.at),
@@ -72,7 +72,7 @@ impl Conversation {
         self.wanted = None;
     }
 
-    /// Ends what can be ended, the smallest first: a search, the cursor line, being away from the end.
+    /// Ends the search if there is one, else removes the cursor and follows the tail.
     fn back(&mut self) {
         if self.searching() {
             self.end_search(false);
@@ -90,13 +90,13 @@ impl Conversation {
             self.open.remove(&seq);
         }
         if let Some(cursor) = self.cursor {
-            // Its row may be gone with what was folded.
+            // Folding may have removed its row.
             self.cursor = Some(Place { row: usize::from(self.leads(seq)), ..cursor });
         }
     }
 
-    /// The beginning of the turn before a message: the person's message. `None` where it is not held; the
-    /// first message where there is none.
+    /// Returns the start of the turn before a message (the user's message), or the first message if there is no
+    /// such turn; `None` if it is not loaded.
     pub(super) fn turn_before(&mut self, seq: u64) -> Option<Place> {
         let found = self.window.iter().rev().find(|message| message.seq < seq && begins(message));
         let at = match found {
@@ -107,7 +107,8 @@ impl Conversation {
         Some(Place { at, row: usize::from(self.leads(at)) })
     }
 
-    /// The beginning of the turn after a message; the last message where there is none.
+    /// Returns the start of the turn after a message, or the last message if there is no such turn; `None` if it is
+    /// not loaded.
     pub(super) fn turn_after(&mut self, seq: u64) -> Option<Place> {
         let found = self.window.iter().find(|message| message.seq > seq && begins(message));
         let at = match found {
@@ -119,12 +120,12 @@ impl Conversation {
     }
 
     fn copy(&self, cx: &mut Cx<'_>) {
-        let Some(message) = self.selected() else { return cx.toast("nothing is said here yet") };
+        let Some(message) = self.selected() else { return cx.toast("there is no message here yet") };
         cx.copy(clean_for_copy(message.text()), format!("message {}", message.seq));
     }
 
     fn copy_code(&self, cx: &mut Cx<'_>) {
-        let Some(message) = self.selected() else { return cx.toast("nothing is said here yet") };
+        let Some(message) = self.selected() else { return cx.toast("there is no message here yet") };
         let mut fences = fences(message.text());
         let under = self.cursor.and_then(|cursor| {
             let line = self.lines.iter().find(|line| line.place == cursor);
@@ -136,7 +137,7 @@ impl Conversation {
         }
     }
 
-    /// The message of the person at the cursor, else their last one that is held.
+    /// Returns the user's message at the cursor, else the user's last loaded message.
     fn own(&self) -> Option<&Message> {
         let selected = self.cursor.and_then(|cursor| self.window.get(cursor.at)).filter(|message| begins(message));
         selected.or_else(|| self.window.iter().rev().find(|message| begins(message)))
@@ -145,7 +146,7 @@ impl Conversation {
     fn take_back(&self, cx: &mut Cx<'_>) {
         match self.own() {
             Some(message) => cx.act(Act::Draft(message.text().to_owned())),
-            None => cx.toast("you have said nothing here yet"),
+            None => cx.toast("you have sent no message here yet"),
         }
     }
 
@@ -155,11 +156,11 @@ impl Conversation {
                 cx.ask(Request::Send { to, text });
                 self.follow_tail();
             }
-            _ => cx.toast("you have said nothing here yet"),
+            _ => cx.toast("you have sent no message here yet"),
         }
     }
 
-    /// Decides on the call that has waited longest here.
+    /// Applies a decision to the call that has waited longest in this conversation.
     fn decide(&self, command: Command, cx: &mut Cx<'_>) {
         let waiting = self.id.as_ref().map(|id| cx.model.waiting_in(id)).unwrap_or_default();
         match waiting.into_iter().find(|call| call.kind == PendingKind::Approval) {
@@ -178,12 +179,12 @@ impl Conversation {
     }
 }
 
-/// Whether a message begins a turn: the person said it.
+/// Returns true if a message starts a turn: the user sent it.
 fn begins(message: &Message) -> bool {
     message.agent.is_none() && matches!(message.content, Content::Text { .. })
 }
 
-/// Whether something in a message is folded.
+/// Returns true if a message has parts that can be folded.
 fn folds(message: &Message) -> bool {
     match &message.content {
         Content::Text { reasoning, .. } => !reasoning.is_empty(),

@@ -1,4 +1,4 @@
-//! One message as rows of the text column, and a bounded cache of such.
+//! Layout of a message as rows of the text column, and a bounded cache of laid-out messages.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,9 +15,9 @@ use crate::tui::text::wrap::{Mode, Shape, wrap};
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
 
-/// The fewest cells in which what a tool was given says anything.
+/// Minimum cells for showing an argument of a tool call.
 const GIVEN_LEAST: usize = 6;
-/// Messages kept laid out; the least used are forgotten.
+/// Messages that survive an eviction of the cache: the most recently used.
 const KEPT: usize = 256;
 
 /// A message laid out at one width.
@@ -26,20 +26,20 @@ pub struct Laid {
     head: Vec<Row>,
     body: Body,
     foot: Vec<Row>,
-    /// Stands before every row: the words of a worker are part of a delegation.
+    /// Prefix of every row, if the message is part of a delegation.
     bar: Option<Span>,
 }
 
-/// Cells of the bar before what is part of a delegation.
+/// Cells of the bar that marks a delegation.
 pub const BAR: usize = 2;
 
-/// The bar before what is part of a delegation.
+/// Returns the bar that marks a delegation.
 #[must_use]
 pub fn bar(glyphs: &GlyphSet) -> Span {
     Span::new(format!("{} ", glyphs.vertical), Role::Border)
 }
 
-/// A row behind the bar.
+/// Returns the row prefixed by the bar.
 #[must_use]
 pub fn barred(row: Row, bar: Span) -> Row {
     let mut spans = vec![bar];
@@ -48,8 +48,8 @@ pub fn barred(row: Row, bar: Span) -> Row {
 }
 
 impl Laid {
-    /// Lays a message out in `cells` cells; `open` shows what is folded, and `told` stands for a tool call that
-    /// is folded.
+    /// Lays out a message in `cells` cells. `open` shows its folded parts; `told` replaces the line of a folded,
+    /// successful tool call.
     #[must_use]
     pub fn new(message: &Message, told: Option<&str>, open: bool, cells: usize, glyphs: &GlyphSet) -> Self {
         let bar = message.answers.is_some().then(|| bar(glyphs));
@@ -103,13 +103,13 @@ impl Laid {
         Self { head, body, foot, bar }
     }
 
-    /// How many rows there are; at least one.
+    /// Returns the number of rows; at least one.
     #[must_use]
     pub fn len(&self) -> usize {
         self.head.len() + self.body.len() + self.foot.len()
     }
 
-    /// The rows of a range; rows past the end are left out.
+    /// Returns the rows of a range; omits rows past the end.
     #[must_use]
     pub fn rows(&self, range: Range<usize>) -> Vec<Row> {
         let (head, body) = (self.head.len(), self.body.len());
@@ -136,7 +136,7 @@ fn one(text: &str, role: Role) -> Vec<Row> {
     vec![row]
 }
 
-/// The line that stands for what a model thought, and below it the thoughts where it is open.
+/// Returns the summary line of a model's reasoning, and if `open` the reasoning below it.
 #[must_use]
 pub fn thought(reasoning: &str, open: bool, cells: usize, glyphs: &GlyphSet) -> Vec<Row> {
     let sign = if open { glyphs.open } else { glyphs.folded };
@@ -150,7 +150,8 @@ pub fn thought(reasoning: &str, open: bool, cells: usize, glyphs: &GlyphSet) -> 
     rows
 }
 
-/// `▸ conversation_search "launch"  3 found`: the tool, the first thing it was given, the first line it said.
+/// Returns `▸ conversation_search "launch"  3 found`: the tool, its first string argument, the first line of its
+/// result.
 fn fold_line(
     name: &str,
     arguments: &serde_json::Value,
@@ -170,7 +171,7 @@ fn fold_line(
     let said = said.filter(|_| !open).map(|said| clean_line(first_line(said)).into_owned()).unwrap_or_default();
     let left = cells.saturating_sub(row.width());
     let given = arguments.as_object().and_then(|given| given.values().find_map(serde_json::Value::as_str));
-    // Both whole, or what was said whole and what was given cut, or what was said alone, or each a half.
+    // By available width: both complete; the result complete and the argument cut; only the result; or half each.
     let for_given = left.saturating_sub(width(&said) + 2 + 3);
     let short = width(&said) + 2 <= left && for_given < GIVEN_LEAST;
     let cut = given.is_some_and(|given| width(&clean_line(first_line(given))) > for_given);
@@ -207,12 +208,12 @@ fn argument_rows(arguments: &serde_json::Value, cells: usize, glyphs: &GlyphSet)
     rows
 }
 
-/// Messages laid out, by `seq`; bounded, and forgetful of the least used.
+/// Cache of laid-out messages by `seq`; evicts the least recently used ones.
 #[derive(Debug, Default)]
 pub struct Cache {
     entries: HashMap<u64, Entry>,
     clock: u64,
-    /// Rows made since the start.
+    /// Rows laid out since the start.
     pub rows_wrapped: u64,
 }
 
@@ -225,7 +226,7 @@ struct Entry {
 }
 
 impl Cache {
-    /// The message laid out as asked for, from the cache where it is there.
+    /// Returns the laid-out message, from the cache if the width and the folding match.
     pub fn get(&mut self, message: &Message, told: Option<&str>, open: bool, cells: usize, glyphs: &GlyphSet) -> &Laid {
         self.clock += 1;
         if self.entries.len() >= 2 * KEPT {

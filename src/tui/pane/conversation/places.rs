@@ -1,35 +1,35 @@
-//! Where one is in a conversation, and how to move there: always from a row to its neighbours, so that no
-//! step costs more in a long conversation than in a short one.
+//! Positions in a conversation and movement between them: always from a row to its neighbours, so that the cost
+//! does not depend on the length of the conversation.
 
 use super::Conversation;
 
-/// A row: of a message by its `seq`, of what stands at the foot by the numbers after the last `seq`.
+/// A row of a message, or of a part below the last message; parts are numbered after the last `seq`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct Place {
-    /// Which message, from 1.
+    /// Number of the message or part, from 1.
     pub at: u64,
-    /// The row in it, the empty row before it included.
+    /// Row in it, from 0; counts the empty row before it.
     pub row: usize,
 }
 
-/// What the view is tied to.
+/// The position of the view.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Anchor {
-    /// The end: what comes is followed.
+    /// The end; the view follows new messages.
     #[default]
     Tail,
-    /// This row stands at the top.
+    /// This row is at the top.
     Top(Place),
 }
 
 impl Conversation {
-    /// The number of the last message or part at the foot; 0 where there is nothing.
+    /// Returns the number of the last message or part; 0 if there is none.
     pub(super) fn total(&self) -> u64 {
         self.head + self.foot.parts.len() as u64
     }
 
-    /// The row before; `None` at the beginning, and where the message before is not held.
+    /// Returns the row before; `None` at the start, or if the message before is not loaded.
     pub(super) fn before(&mut self, place: Place) -> Option<Place> {
         if place.row > 0 {
             return Some(Place { row: place.row - 1, ..place });
@@ -39,7 +39,7 @@ impl Conversation {
         Some(Place { at, row: rows - 1 })
     }
 
-    /// The row after; `None` at the end, and where the message after is not held.
+    /// Returns the row after; `None` at the end, or if the message after is not loaded.
     pub(super) fn after(&mut self, place: Place) -> Option<Place> {
         if self.rows_of(place.at).is_some_and(|rows| place.row + 1 < rows) {
             return Some(Place { row: place.row + 1, ..place });
@@ -48,7 +48,7 @@ impl Conversation {
         (at <= self.total() && self.rows_of(at).is_some()).then_some(Place { at, row: 0 })
     }
 
-    /// The row `by` rows away, or the last one on the way there that is held.
+    /// Returns the row `by` rows away, or the last loaded one in that direction.
     pub(super) fn moved_by(&mut self, place: Place, by: isize) -> Place {
         let mut place = place;
         for _ in 0..by.unsigned_abs() {
@@ -61,15 +61,15 @@ impl Conversation {
         place
     }
 
-    /// The last row there is, where it is held.
+    /// Returns the last row, if it is loaded.
     pub(super) fn last_place(&mut self) -> Option<Place> {
         let at = self.total();
         let rows = self.rows_of(at)?;
         Some(Place { at, row: rows - 1 })
     }
 
-    /// The rows to show, at most `height`, and the anchor they end up with: a view that would show less than
-    /// it could at the end is the tail.
+    /// Returns the rows to show, at most `height`. If they would end before the bottom of the pane, changes the
+    /// anchor to the tail.
     pub(super) fn fill(&mut self, height: usize) -> Vec<Place> {
         if let Anchor::Top(top) = self.anchor {
             let rows = self.rows_of(top.at);
@@ -98,7 +98,7 @@ impl Conversation {
         places
     }
 
-    /// Moves the view by rows; the cursor goes with it where there is one.
+    /// Moves the view by rows, together with the cursor if there is one.
     pub(super) fn scroll(&mut self, by: isize) {
         let Some(top) = self.top() else { return };
         let moved = self.moved_by(top, by);
@@ -106,14 +106,14 @@ impl Conversation {
         if let Some(cursor) = self.cursor {
             self.cursor = Some(self.moved_by(cursor, by));
         }
-        // Settles at once whether that is the tail, so that the next key starts from where one is.
+        // Decides now whether this is the tail, so that the next key starts from the right position.
         self.shown = self.fill(self.height);
         if self.anchor == Anchor::Tail && by > 0 {
             self.cursor = self.cursor.and(self.shown.last().copied());
         }
     }
 
-    /// Moves the cursor line by rows; the view follows.
+    /// Moves the cursor line by rows and keeps it in view.
     pub(super) fn step(&mut self, by: isize) {
         let start = match self.cursor {
             Some(cursor) => self.moved_by(cursor, by),
@@ -126,7 +126,7 @@ impl Conversation {
         self.keep_in_view();
     }
 
-    /// Puts the cursor on a row and the view where it is seen, a third from the top when it was not.
+    /// Moves the cursor to a row. If the row is not visible, scrolls it to a third from the top.
     pub(super) fn jump(&mut self, place: Place) {
         self.cursor = Some(place);
         if !self.shown.contains(&place) {
@@ -151,7 +151,7 @@ impl Conversation {
         self.shown = self.fill(self.height);
     }
 
-    /// The row at the top of the view.
+    /// Returns the row at the top of the view.
     pub(super) fn top(&self) -> Option<Place> {
         match self.anchor {
             Anchor::Top(top) => Some(top),

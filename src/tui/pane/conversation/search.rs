@@ -1,4 +1,4 @@
-//! Search inside the conversation: asked of the engine at each key, the newest question wins.
+//! Search in the conversation: each key sends a new query to the engine; replies to older queries are ignored.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -8,39 +8,39 @@ use crate::tui::effect::Cx;
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
 
-/// Matches that are kept, newest first.
+/// Maximum number of matches; the newest are kept.
 const MATCHES: usize = 500;
 
-/// A search, being typed or kept.
+/// A search, being typed or confirmed.
 #[derive(Debug, Default)]
 pub struct Search {
     query: String,
     typing: bool,
-    /// The newest question on its way.
+    /// Serial number of the latest pending query.
     asked: Option<u64>,
-    /// The messages that match, newest first.
+    /// `seq` of the matching messages, newest first.
     hits: Vec<u64>,
-    /// Which of them one is at.
+    /// Index of the current match.
     at: usize,
     answered: bool,
-    /// Where one was before.
+    /// Position before the search.
     from: Option<(Anchor, Option<Place>)>,
 }
 
 impl Search {
-    /// Whether its line is being typed.
+    /// Returns true while the query is being typed.
     #[must_use]
     pub fn typing(&self) -> bool {
         self.typing
     }
 
-    /// Whether this is the answer to the newest question; older ones are dropped.
+    /// Returns true if `serial` is the latest query; replies to older ones are ignored.
     #[must_use]
     pub fn waits_for(&self, serial: u64) -> bool {
         self.asked == Some(serial)
     }
 
-    /// Takes a key; true when the question changed.
+    /// Handles a key; true if the query changed.
     pub fn key(&mut self, key: KeyEvent) -> bool {
         let held = key.modifiers.difference(KeyModifiers::SHIFT);
         match (key.code, held) {
@@ -52,12 +52,12 @@ impl Search {
         true
     }
 
-    /// Takes pasted text.
+    /// Appends pasted text to the query.
     pub fn paste(&mut self, text: &str) {
         self.query.push_str(&crate::tui::text::clean::clean_line(text));
     }
 
-    /// What stands in its line: the query, and how many match. `None` where there is no search.
+    /// Returns the query and the number of matches as text; `None` if there is no search.
     #[must_use]
     pub fn line(&self) -> Option<(String, String)> {
         if !self.typing && self.query.is_empty() {
@@ -73,7 +73,7 @@ impl Search {
         Some((self.query.clone(), count))
     }
 
-    /// The words that are looked for, in lower case.
+    /// Returns the words of the query in lower case.
     #[must_use]
     pub fn words(&self) -> Vec<String> {
         self.query.split_whitespace().map(str::to_lowercase).collect()
@@ -90,7 +90,7 @@ impl Conversation {
         self.search.typing = false;
     }
 
-    /// Ends the search; `back` returns to where one was before it.
+    /// Ends the search; `back` restores the position before it.
     pub(super) fn end_search(&mut self, back: bool) {
         let search = std::mem::take(&mut self.search);
         if let (true, Some((anchor, cursor))) = (back, search.from) {
@@ -100,7 +100,7 @@ impl Conversation {
         }
     }
 
-    /// Whether a search is kept.
+    /// Returns true if there is a query.
     pub(super) fn searching(&self) -> bool {
         !self.search.query.is_empty()
     }
@@ -122,7 +122,7 @@ impl Conversation {
         match reply {
             Ok(Reply::Messages { messages }) => {
                 self.search.hits = messages.iter().map(|message| message.seq).collect();
-                // From where the search began, the nearest match at or above it.
+                // Start at the nearest match at or above the position before the search.
                 let from = match self.search.from {
                     Some((_, Some(cursor))) => cursor.at,
                     Some((Anchor::Top(top), None)) => top.at + self.shown.len() as u64,
@@ -137,7 +137,7 @@ impl Conversation {
         }
     }
 
-    /// Goes to the next match (older) or back (newer), round at the ends.
+    /// Goes to the next older or newer match, with wrap-around.
     pub(super) fn next_hit(&mut self, older: bool) {
         let all = self.search.hits.len();
         if all > 0 {
@@ -150,7 +150,8 @@ impl Conversation {
         self.wanted = self.search.hits.get(self.search.at).map(|seq| Wanted::Match(*seq));
     }
 
-    /// The first row of a message in which a word of the search begins; its first row where none does.
+    /// Returns the first row of a message that contains a word of the query, else its first row; `None` if the
+    /// message is not loaded.
     pub(super) fn match_in(&mut self, seq: u64) -> Option<Place> {
         let lead = usize::from(self.leads(seq));
         let words = self.search.words();
@@ -165,13 +166,13 @@ impl Conversation {
     }
 }
 
-/// The row with the words found in it marked.
+/// Returns the row with the matched words in [`Role::Match`].
 #[must_use]
 pub fn marked(row: &Row, words: &[String]) -> Row {
     let mut out = Row { spans: Vec::new(), fence: row.fence };
     for span in &row.spans {
         let lower = span.text.to_lowercase();
-        // Where lower case has another length, places in it are none in the text: such a span is left alone.
+        // If lower case has another length, its positions do not apply to the text: leave the span unmarked.
         if words.is_empty() || lower.len() != span.text.len() {
             out.push(span.clone());
             continue;

@@ -1,21 +1,21 @@
-//! The messages that are held: a dense piece of the conversation around what is shown.
+//! The loaded messages: a contiguous range of the conversation around the view.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 
 use crate::domain::{Content, Message, NoticeKind};
 
-/// Messages held at most.
+/// Maximum number of loaded messages.
 const MOST: usize = 256;
-/// Bytes of text held at most, where more than [`LEAST`] messages are.
+/// Maximum bytes of loaded text; [`LEAST`] takes precedence.
 const MOST_BYTES: usize = 4 << 20;
-/// Messages on each side of what is shown that are never let go.
+/// Messages on each side of the view that are never unloaded.
 const LEAST: u64 = 48;
 
-/// The tools that give work to others and gather what they answer.
+/// The tools that delegate work and collect the answers.
 const DELEGATING: [&str; 2] = ["delegate", "send_message_to_all_agents_in_group"];
 
-/// A dense piece of a conversation, by `seq`.
+/// A contiguous range of messages, by `seq`.
 #[derive(Debug, Default)]
 pub struct Window {
     first: u64,
@@ -24,37 +24,37 @@ pub struct Window {
 }
 
 impl Window {
-    /// True when nothing is held.
+    /// Returns true if no message is loaded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
 
-    /// The `seq` of the first message held; 0 when empty.
+    /// Returns the `seq` of the first loaded message; 0 if empty.
     #[must_use]
     pub fn first(&self) -> u64 {
         if self.is_empty() { 0 } else { self.first }
     }
 
-    /// The `seq` of the last message held; 0 when empty.
+    /// Returns the `seq` of the last loaded message; 0 if empty.
     #[must_use]
     pub fn last(&self) -> u64 {
         if self.is_empty() { 0 } else { self.first + self.messages.len() as u64 - 1 }
     }
 
-    /// The message with this `seq`, if it is held.
+    /// Returns the message with this `seq`, if loaded.
     #[must_use]
     pub fn get(&self, seq: u64) -> Option<&Message> {
         seq.checked_sub(self.first).and_then(|at| self.messages.get(usize::try_from(at).ok()?))
     }
 
-    /// All messages held, in order.
+    /// Returns the loaded messages in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Message> {
         self.messages.iter()
     }
 
-    /// What a delegation brought, in a few words, for the tool call whose result it is; `None` for any other
-    /// message, and where not all of it is held.
+    /// Summarises the outcome of a delegation, given the result of its tool call. `None` for any other message, or
+    /// if the delegation is not fully loaded.
     #[must_use]
     pub fn gathered(&self, result: &Message) -> Option<String> {
         let Content::Tool { name, .. } = &result.content else { return None };
@@ -75,7 +75,7 @@ impl Window {
             }
             let seen = [&answered, &failed, &silent].into_iter().any(|runs| runs.contains(&&message.run));
             match &message.content {
-                // The last thing a worker's speech says tells what came of it.
+                // The last message of a worker's run decides its outcome.
                 _ if seen => {}
                 Content::Notice { notice: NoticeKind::Pass, .. } => silent.push(&message.run),
                 Content::Notice { notice: NoticeKind::Error | NoticeKind::Stopped, .. } => failed.push(&message.run),
@@ -96,13 +96,12 @@ impl Window {
         Some(text)
     }
 
-    /// Lets everything go.
+    /// Unloads all messages.
     pub fn clear(&mut self) {
         *self = Self::default();
     }
 
-    /// Takes over messages in order of `seq`. What joins the piece held extends it; what lies elsewhere
-    /// replaces it.
+    /// Adds messages, ordered by `seq`. Adjacent or overlapping ones extend the loaded range; others replace it.
     pub fn insert(&mut self, messages: Vec<Message>) {
         let (Some(first), Some(last)) = (messages.first().map(|m| m.seq), messages.last().map(|m| m.seq)) else {
             return;
@@ -123,14 +122,14 @@ impl Window {
         }
     }
 
-    /// Takes over a message that was just committed: only where it follows on what is held.
+    /// Adds a message that was just committed, if it directly follows the loaded range or nothing is loaded.
     pub fn append(&mut self, message: &Message) {
         if self.is_empty() || message.seq == self.last() + 1 {
             self.insert(vec![message.clone()]);
         }
     }
 
-    /// Lets go of what is far from the messages shown, `from..=to`.
+    /// Unloads the messages farthest from the visible ones, `from..=to`, down to the limits.
     pub fn trim(&mut self, from: u64, to: u64) {
         let full = |window: &Self| window.messages.len() > MOST || window.bytes > MOST_BYTES;
         while full(self) {

@@ -1,4 +1,4 @@
-//! The rows of calls that wait: in the inbox, at the foot of a conversation, and opened.
+//! Rows of waiting calls: in the inbox, below a conversation, and in the detail view.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -19,12 +19,12 @@ use crate::tui::text::wrap::{Shape, wrap};
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
 
-/// Characters of an argument that are looked at for a line of it.
+/// Characters of an argument used for its one-line summary.
 const LOOKED_AT: usize = 200;
-/// Same lines shown around a change.
+/// Unchanged lines shown around a change.
 const CONTEXT: usize = 1;
 
-/// The rows of a call in the inbox: who and since when, then what.
+/// Returns the two rows of a call in the inbox: the caller and the time, then the tool and its arguments.
 pub(super) fn call(
     call: &PendingCall,
     decided: Option<&Decision>,
@@ -54,7 +54,7 @@ fn speaker(call: &PendingCall, model: &Model) -> Role {
     model.caller(call).map_or(Role::Text, |agent| Role::speaker(model.speaker_index(agent)))
 }
 
-/// The tool and a line of what it is given.
+/// Returns the tool name and a one-line summary of its arguments.
 #[must_use]
 pub fn what(call: &PendingCall) -> Vec<Span> {
     let mut spans = vec![Span::new(clean_line(&call.name), Role::Text)];
@@ -65,7 +65,7 @@ pub fn what(call: &PendingCall) -> Vec<Span> {
     spans
 }
 
-/// One line of what a call is given: a block by its label, words in quotes, anything else with its name.
+/// Returns a one-line summary of arguments: a block by its label, strings in quotes, other values with their name.
 #[must_use]
 pub fn gist(arguments: &Value) -> String {
     let short = |text: &str| clean_line(&text.chars().take(LOOKED_AT).collect::<String>()).trim().to_owned();
@@ -81,14 +81,14 @@ pub fn gist(arguments: &Value) -> String {
     }
 }
 
-/// A call to be copied: the tool and its arguments as they are.
+/// Returns the text of a call for copying: the tool and its complete arguments.
 #[must_use]
 pub fn whole(call: &PendingCall) -> String {
     let arguments = serde_json::to_string_pretty(&call.arguments).unwrap_or_default();
     crate::tui::text::clean::clean_for_copy(&format!("{} {arguments}", call.name)).into_owned()
 }
 
-/// Where a call belongs, in a few words.
+/// Describes the context of a call: its group or direct conversation, the turn, and the delegating agent.
 #[must_use]
 pub fn whence(call: &PendingCall, model: &Model) -> String {
     let run = model.run(&call.run);
@@ -100,8 +100,8 @@ pub fn whence(call: &PendingCall, model: &Model) -> String {
             let name = model.group(&id).map_or_else(|| "a group".into(), |group| clean_line(&group.name));
             if job { format!("in the background of {name}{turn}") } else { format!("in {name}{turn}") }
         }
-        Some(Address::Agent(_)) => format!("alone with you{turn}"),
-        None => "in a run that is not known here".to_owned(),
+        Some(Address::Agent(_)) => format!("in your direct conversation{turn}"),
+        None => "in an unknown run".to_owned(),
     };
     if let Some(task) = run.and_then(|run: &Run| run.task.as_ref()) {
         let by = model.agent(&task.by).map_or_else(|| "the manager".into(), |agent| clean_line(&agent.name));
@@ -110,7 +110,7 @@ pub fn whence(call: &PendingCall, model: &Model) -> String {
     text
 }
 
-/// All there is to know of a call before deciding on it.
+/// Returns the complete details of a call, for the decision.
 #[must_use]
 pub fn opened(call: &PendingCall, cells: usize, look: &Look, model: &Model) -> Vec<Row> {
     let glyphs = look.glyphs;
@@ -124,7 +124,7 @@ pub fn opened(call: &PendingCall, cells: usize, look: &Look, model: &Model) -> V
     let since = format!("{} {} since {}", whence(call, model), glyphs.dot, look.clock(call.since));
     rows.extend(told(&since, Role::Dim));
     if let Some(until) = call.until {
-        rows.extend(told(&format!("without an answer it is refused at {}", look.clock(until)), Role::Dim));
+        rows.extend(told(&format!("without an answer it is rejected at {}", look.clock(until)), Role::Dim));
     }
     rows.push(Row::default());
     rows.extend(would_run(call, cells, look, model));
@@ -141,7 +141,7 @@ pub fn opened(call: &PendingCall, cells: usize, look: &Look, model: &Model) -> V
     rows
 }
 
-/// What would run: for an edit of a block what it would change, else every argument whole.
+/// Returns what the call would do: for a block edit the difference, otherwise all arguments.
 fn would_run(call: &PendingCall, cells: usize, look: &Look, model: &Model) -> Vec<Row> {
     let told = |text: &str, role: Role| wrap(&[Span::new(clean(text), role)], &Shape::plain(cells));
     let edit = model.block_of_call(call).and_then(|block| Some((block, edited(call, block)?)));
@@ -151,22 +151,25 @@ fn would_run(call: &PendingCall, cells: usize, look: &Look, model: &Model) -> Ve
             let mut rows = told(&format!("{label}, from v{}:", block.version), Role::Dim);
             let changed = diff::rows(&block.value, &value, CONTEXT, cells.saturating_sub(2), look.glyphs);
             if changed.is_empty() {
-                rows.extend(told("  changes nothing: the block says this already", Role::Warning));
+                rows.extend(told("  no change: the block already has this text", Role::Warning));
             }
             rows.extend(changed.into_iter().map(|row| indented(row, 2)));
             let (length, limit) = (value.chars().count(), block.limit as usize);
             if length > limit {
-                let text = format!("It would be refused: {length} characters, the block's limit is {limit}.");
+                let text = format!("It would be rejected: {length} characters, the block's limit is {limit}.");
                 rows.extend(told(&text, Role::Warning));
             }
-            // What the difference does not show.
+            // Arguments that the difference does not show.
             let more = ["label", "old_str", "old_string", "new_str", "new_string", "insert_line", "new_memory"];
             rows.extend(arguments(&call.arguments, &more, cells));
             rows
         }
         Some((_, Err(fault))) => {
             let mut rows = arguments(&call.arguments, &[], cells);
-            rows.extend(told(&format!("As the block stands it would be refused: {fault}."), Role::Warning));
+            rows.extend(told(
+                &format!("With the current text of the block it would be rejected: {fault}."),
+                Role::Warning,
+            ));
             rows
         }
         None => {
@@ -182,7 +185,7 @@ fn indented(row: Row, by: usize) -> Row {
     Row { spans, fence: None }
 }
 
-/// The value a call would give a block; `None` for a call that edits none in a way known here.
+/// Returns the block value after a call; `None` if the call is not a known kind of block edit.
 fn edited(call: &PendingCall, block: &Block) -> Option<Result<String, EditFault>> {
     let text = |names: &[&str]| names.iter().find_map(|name| call.arguments.get(name)?.as_str());
     match call.name.as_str() {
@@ -199,7 +202,7 @@ fn edited(call: &PendingCall, block: &Block) -> Option<Result<String, EditFault>
     }
 }
 
-/// Every argument but some, whole, under its name.
+/// Returns the rows of all arguments except `without`, each in full next to its name.
 fn arguments(arguments: &Value, without: &[&str], cells: usize) -> Vec<Row> {
     let Value::Object(given) = arguments else {
         let text = if arguments.is_null() { String::new() } else { arguments.to_string() };
@@ -221,16 +224,16 @@ fn arguments(arguments: &Value, without: &[&str], cells: usize) -> Vec<Row> {
     rows
 }
 
-/// What stands where nothing waits.
+/// Returns the text of the empty inbox.
 pub(super) fn empty(cells: usize) -> Vec<Row> {
-    let text = "Nothing waits for you. An agent's call stands here when you decide before it runs: \"Needs your \
-                yes\" in the agent's form (1, e), requires_approval in a team file. The run waits until you do.";
+    let text = "Nothing waits for you. An agent's call appears here if it needs your approval: \"Needs your \
+                yes\" in the agent's form (1, e), requires_approval in a team file. The run waits until you decide.";
     let indent = || vec![Span::new(" ", Role::Dim)];
     let cells = cells.saturating_sub(1);
     wrap(&[Span::new(text, Role::Dim)], &Shape { first: indent(), rest: indent(), ..Shape::plain(cells) })
 }
 
-/// Whom to show to see what a call is about: the group, or the agent spoken to alone.
+/// Returns the group, or the agent of a direct conversation, that a call belongs to.
 #[must_use]
 pub fn place(call: &PendingCall, model: &Model) -> Option<Address> {
     let run = model.run(&call.run)?;
@@ -241,11 +244,11 @@ pub fn place(call: &PendingCall, model: &Model) -> Option<Address> {
     }
 }
 
-/// Who makes a call, by name.
+/// Returns the name of the calling agent.
 #[must_use]
 pub fn caller(call: &PendingCall, model: &Model) -> String {
     let agent = model.run(&call.run).and_then(Run::agent).and_then(|id| model.agent(id));
-    agent.map_or_else(|| "somebody".to_owned(), |agent| clean_line(&agent.name).into_owned())
+    agent.map_or_else(|| "an unknown agent".to_owned(), |agent| clean_line(&agent.name).into_owned())
 }
 
 #[cfg(test)]

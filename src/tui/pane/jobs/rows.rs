@@ -1,4 +1,4 @@
-//! The rows of jobs, in the pane and opened: signs, ages, outcomes, sentences.
+//! Rows of jobs, in the pane and in the detail view: signs, ages, outcomes, sentences.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -14,12 +14,12 @@ use crate::tui::text::wrap::{Shape, wrap};
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
 
-/// From this width on ages and outcomes are spelled out.
+/// Minimum width at which ages and outcomes are spelled out.
 const WIDE: usize = 32;
-/// The widest column of agents, and of triggers.
+/// Maximum widths of the columns of agents and triggers.
 const MAX: (usize, usize) = (12, 10);
 
-/// The sign of a job's state.
+/// Returns the sign and role of a job's state.
 #[must_use]
 pub fn sign(state: &JobState, glyphs: &GlyphSet) -> (&'static str, Role) {
     match state {
@@ -33,7 +33,7 @@ pub fn sign(state: &JobState, glyphs: &GlyphSet) -> (&'static str, Role) {
     }
 }
 
-/// What made a job: the newest cause, and how many more.
+/// Returns the newest cause of a job and the number of other causes.
 #[must_use]
 pub fn trigger(job: &Job) -> String {
     let newest = job.causes.last().map(|cause| clean_line(&cause.text()).into_owned()).unwrap_or_default();
@@ -43,7 +43,7 @@ pub fn trigger(job: &Job) -> String {
     }
 }
 
-/// What came of a job, in a word or two; nothing while it runs.
+/// Returns the outcome of a job in a few words; empty while it runs.
 #[must_use]
 pub fn outcome(job: &Job) -> String {
     match &job.state {
@@ -62,7 +62,7 @@ pub fn outcome(job: &Job) -> String {
     }
 }
 
-/// A number of tokens in at most five cells: `812`, `1.2 k`, `34 k`.
+/// Formats a number of tokens in at most five cells: `812`, `1.2 k`, `34 k`.
 #[must_use]
 pub fn tokens(count: u64) -> String {
     match count {
@@ -73,7 +73,7 @@ pub fn tokens(count: u64) -> String {
     }
 }
 
-/// How long something has been going on: to the second, or over a slow link to the minute.
+/// Formats the time since `since`: to the second, or to the minute over SSH or without motion.
 #[must_use]
 pub fn age(since: Timestamp, look: &Look) -> String {
     let seconds = look.now.duration_since(since).as_secs().max(0);
@@ -87,7 +87,7 @@ pub fn age(since: Timestamp, look: &Look) -> String {
     }
 }
 
-/// The same in at most six cells, where there is little room.
+/// Like [`age`], in at most six cells.
 fn short_age(since: Timestamp, look: &Look) -> String {
     let seconds = look.now.duration_since(since).as_secs().max(0);
     match seconds {
@@ -102,7 +102,7 @@ fn coarse(look: &Look) -> bool {
     look.over_ssh || !look.motion
 }
 
-/// When a job's rows look different without anything happening.
+/// Returns when the rows of a job change without an event: an age, a countdown.
 #[must_use]
 pub fn changes_at(job: &Job, look: &Look) -> Option<Timestamp> {
     let step = if coarse(look) { 60 } else { 1 };
@@ -115,7 +115,7 @@ pub fn changes_at(job: &Job, look: &Look) -> Option<Timestamp> {
         }
         JobState::Retryable { run_at, .. } if !coarse(look) && *run_at > look.now => {
             let left = run_at.duration_since(look.now);
-            // The shown number of seconds is rounded up, so it changes at whole seconds before the try.
+            // The shown seconds are rounded up, so they change at whole seconds before the retry.
             let whole = (left.as_millis() - 1).max(0) / 1_000;
             Some(*run_at - SignedDuration::from_secs(i64::try_from(whole).unwrap_or(0)))
         }
@@ -123,7 +123,7 @@ pub fn changes_at(job: &Job, look: &Look) -> Option<Timestamp> {
     }
 }
 
-/// When a job is tried again.
+/// Formats the time of the next attempt.
 fn next_try(run_at: Timestamp, look: &Look) -> String {
     if run_at <= look.now {
         return "next try now".to_owned();
@@ -135,7 +135,7 @@ fn next_try(run_at: Timestamp, look: &Look) -> String {
     if seconds < 100 { format!("next try in {seconds} s") } else { format!("next try at {}", look.clock(run_at)) }
 }
 
-/// All there is to say about a fault, without a full stop: what happened and what follows.
+/// Returns the error of a job and what follows, without a full stop; `None` if it has no error.
 #[must_use]
 pub fn fault(job: &Job, look: &Look) -> Option<String> {
     let error = clean_line(job.state.error()?).trim_end_matches('.').to_owned();
@@ -148,7 +148,7 @@ pub fn fault(job: &Job, look: &Look) -> Option<String> {
     })
 }
 
-/// A job in one sentence, to be copied.
+/// Returns a job in one sentence, for copying.
 #[must_use]
 pub fn sentence(job: &Job, model: &Model) -> String {
     let name = model.name_of(&job.agent);
@@ -156,7 +156,7 @@ pub fn sentence(job: &Job, model: &Model) -> String {
     format!("{name}, {}: {} {what} ({})", trigger(job), job.state.shown(), job.id)
 }
 
-/// The columns of a list of jobs.
+/// Column widths of a list of jobs.
 pub(super) struct Columns {
     agents: usize,
     triggers: usize,
@@ -164,7 +164,7 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// Columns that fit all jobs into `cells`.
+    /// Computes the columns for all jobs in `cells`.
     pub(super) fn over(here: &[&Job], elsewhere: &[&Job], cells: usize, model: &Model) -> Self {
         let all = || here.iter().chain(elsewhere);
         let name = |job: &&&Job| width(&clean_line(model.name_of(&job.agent)));
@@ -176,7 +176,7 @@ impl Columns {
         }
     }
 
-    /// A job's rows: one, and where it failed its sentence with what can be done.
+    /// Returns the rows of a job: one, and after an error its text and the available keys.
     pub(super) fn job(&self, job: &Job, look: &Look, model: &Model) -> Vec<Row> {
         let glyphs = look.glyphs;
         let (sign, role) = sign(&job.state, glyphs);
@@ -186,7 +186,7 @@ impl Columns {
         let cause = format!("  {}", fit(&trigger(job), self.triggers, glyphs.ellipsis));
         let (outcome, spent) = self.right(job, look);
         let right_role = if matches!(job.state, JobState::Running { .. }) { Role::Accent } else { Role::Dim };
-        // What does not fit is left out whole, the least telling first.
+        // Parts that do not fit are omitted, the least important first.
         let fixed = 3 + self.agents + 1;
         let whole = fixed + width(&cause) + width(&outcome) + width(&spent) <= self.cells;
         let caused = fixed + width(&cause) + width(&outcome) <= self.cells;
@@ -209,13 +209,13 @@ impl Columns {
         rows
     }
 
-    /// What came of it or how long it runs, and what it cost.
+    /// Returns the outcome or the running time, and the tokens used.
     fn right(&self, job: &Job, look: &Look) -> (String, String) {
         let wide = self.cells >= WIDE;
         let outcome = match (&job.state, job.started_at) {
             (JobState::Running { .. }, Some(since)) if wide => age(since, look),
             (JobState::Running { .. }, Some(since)) => short_age(since, look),
-            // The sentence below tells.
+            // The error text below has it.
             (JobState::Retryable { .. } | JobState::Failed { .. }, _) if !wide => String::new(),
             (JobState::Completed { outcome: JobOutcome::Unchanged }, _) => "no change".to_owned(),
             _ => outcome(job),
@@ -231,18 +231,18 @@ impl Columns {
     }
 }
 
-/// A heading between jobs.
+/// Returns a heading between jobs, with an empty row above.
 pub(super) fn heading(text: &str, cells: usize) -> Vec<Row> {
     let row = wrap(&[Span::new(format!(" {text}"), Role::Dim)], &Shape::plain(cells));
     std::iter::once(Row::default()).chain(row).collect()
 }
 
-/// What stands where there is no job.
+/// Returns the text of an empty list.
 pub(super) fn empty(cells: usize, model: &Model) -> Vec<Row> {
     let policy = model.shown_group().and_then(|group| group.sleeptime.as_ref());
     let text = match policy {
-        Some(policy) => format!("No job yet. One begins after {}; R begins one now.", policy.schedule()),
-        None => "No background agents here. e on the group, in the agents, names some.".to_owned(),
+        Some(policy) => format!("No jobs yet. One starts after {}; R starts one now.", policy.schedule()),
+        None => "No background agents here. e on the group, in the agents, adds some.".to_owned(),
     };
     let indent = || vec![Span::new(" ", Role::Dim)];
     wrap(&[Span::new(text, Role::Dim)], &Shape { first: indent(), rest: indent(), ..Shape::plain(cells) })

@@ -1,4 +1,4 @@
-//! The rows of mail, in the list and opened: who to whom, where it stands, what it says.
+//! Rows of mail, in the list and in the detail view: sender, recipient, status, text.
 
 use crate::domain::{AgentId, Mail, MailKind, MailStatus, Priority};
 use crate::tui::model::Model;
@@ -10,26 +10,26 @@ use crate::tui::text::wrap::{Shape, wrap};
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
 
-/// From this width on the list tells until when mail is worth delivering.
+/// Minimum width at which the list shows the expiry time.
 const WIDE: usize = 34;
-/// Characters of a mail that are looked at for a line of it.
+/// Characters of a mail used for its one-line summary.
 const LOOKED_AT: usize = 200;
 
-/// A name at one end of a mail; the person is "you".
+/// Returns the name of a sender or recipient; the user is "you".
 #[must_use]
 pub fn name(agent: Option<&AgentId>, model: &Model) -> String {
     let Some(id) = agent else { return "you".to_owned() };
     clean_line(model.name_of(id)).into_owned()
 }
 
-/// From whom to whom.
+/// Returns the sender and the recipient.
 #[must_use]
 pub fn ends(mail: &Mail, look: &Look, model: &Model) -> String {
     let [from, to] = [&mail.from, &mail.to].map(|end| name(end.as_ref(), model));
     format!("{from} {} {to}", look.glyphs.right)
 }
 
-/// Where it stands, as a sign and in a word.
+/// Returns the status as a sign, a word and a role.
 fn status(mail: &Mail, look: &Look) -> (&'static str, &'static str, Role) {
     let glyphs = look.glyphs;
     match mail.status {
@@ -47,13 +47,13 @@ fn gist(text: &str) -> String {
     clean_line(&line.trim().chars().take(LOOKED_AT).collect::<String>()).into_owned()
 }
 
-/// When it stops being worth delivering, while that matters.
+/// Returns the expiry time of undelivered mail.
 fn until(mail: &Mail, look: &Look) -> Option<String> {
     let at = mail.expires_at.filter(|_| mail.status == MailStatus::Pending)?;
     Some(format!("until {}", look.clock(at)))
 }
 
-/// A mail's rows: who to whom and when, then what and where it stands.
+/// Returns the two rows of a mail: sender, recipient and time, then the text and the status.
 pub(super) fn mail(mail: &Mail, cells: usize, look: &Look, model: &Model) -> Vec<Row> {
     let ellipsis = look.glyphs.ellipsis;
     let cells = cells.saturating_sub(1);
@@ -74,7 +74,7 @@ pub(super) fn mail(mail: &Mail, cells: usize, look: &Look, model: &Model) -> Vec
     vec![first, two_ends(said, right, cells, ellipsis)]
 }
 
-/// All of a mail.
+/// Returns the rows of the whole mail.
 #[must_use]
 pub fn opened(mail: &Mail, cells: usize, look: &Look, model: &Model) -> Vec<Row> {
     let told = |text: &str, role: Role| wrap(&[Span::new(clean(text), role)], &Shape::plain(cells));
@@ -83,11 +83,11 @@ pub fn opened(mail: &Mail, cells: usize, look: &Look, model: &Model) -> Vec<Row>
         MailKind::Request => "asks for an answer",
         MailKind::Reply => "an answer",
         MailKind::Notice => "a notice",
-        MailKind::Broadcast => "to several",
+        MailKind::Broadcast => "a broadcast",
     };
     let mut facts = vec![kind.to_owned(), format!("{} priority", mail.priority.as_str())];
     facts.push(format!("sent {}", look.clock(mail.created_at)));
-    facts.extend(until(mail, look).map(|until| format!("worth delivering {until}")));
+    facts.extend(until(mail, look).map(|until| format!("deliver {until}")));
     let facts = facts.join(&format!(" {} ", look.glyphs.dot));
     let mut rows = wrap(
         &[Span::new(format!("{sign} {word}"), role), Span::new(format!("   {facts}"), Role::Dim)],
@@ -109,17 +109,17 @@ pub fn opened(mail: &Mail, cells: usize, look: &Look, model: &Model) -> Vec<Row>
     rows
 }
 
-/// Says whose mail alone is listed.
+/// Returns the heading of a list filtered by agent.
 pub(super) fn heading(agent: &AgentId, cells: usize, look: &Look, model: &Model) -> Vec<Row> {
-    let left = vec![Span::new(format!(" of {} only", name(Some(agent), model)), Role::Accent)];
+    let left = vec![Span::new(format!(" mail of {} only", name(Some(agent), model)), Role::Accent)];
     let right = vec![Span::new("f shows all", Role::Dim)];
     vec![two_ends(left, right, cells.saturating_sub(1), look.glyphs.ellipsis)]
 }
 
-/// What stands where there is no mail.
+/// Returns the text of an empty list.
 pub(super) fn empty(only: Option<&AgentId>, cells: usize, model: &Model) -> Vec<Row> {
     let text = match only {
-        Some(agent) => format!("No mail from or to {}. w writes it one.", name(Some(agent), model)),
+        Some(agent) => format!("No mail from or to {}. w writes to this agent.", name(Some(agent), model)),
         None => "No mail yet. Agents write to each other and to you; w writes to the selected agent.".to_owned(),
     };
     let indent = || vec![Span::new(" ", Role::Dim)];

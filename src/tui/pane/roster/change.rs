@@ -1,4 +1,4 @@
-//! Groups and agents made, changed and deleted from the roster.
+//! The roster commands that create, change and delete groups and agents.
 
 use super::Roster;
 use super::rows::Key;
@@ -15,7 +15,7 @@ use crate::tui::pane::PaneId;
 use crate::tui::text::clean::clean_line;
 
 impl Roster {
-    /// Does a command that makes, changes or deletes; false where it is none.
+    /// Executes a command that creates, changes or deletes; false if `command` is none.
     pub(super) fn change(&mut self, command: Command, cx: &mut Cx<'_>) -> bool {
         let selected = self.list.selected().cloned();
         match (command, selected) {
@@ -33,7 +33,7 @@ impl Roster {
             }
             (Command::RemoveMember, Some(Key::Agent(group, agent))) => remove(&group, &agent, cx),
             (Command::RemoveMember, Some(Key::Group(_))) => {
-                cx.fault("select the agent that is to leave its group first");
+                cx.fault("select the agent to remove first");
             }
             (Command::Delete, Some(key)) => self.look_at_deletion(key, cx),
             (
@@ -43,13 +43,13 @@ impl Roster {
                 | Command::RemoveMember
                 | Command::Delete,
                 None,
-            ) => cx.fault("there is no group yet: N makes one"),
+            ) => cx.fault("there is no group yet: N creates one"),
             _ => return false,
         }
         true
     }
 
-    /// Asks what a deletion takes along; the answer opens the question.
+    /// Requests the effects of a deletion; the reply opens the confirmation.
     fn look_at_deletion(&mut self, key: Key, cx: &mut Cx<'_>) {
         let (what, name) = match key {
             Key::Group(id) => {
@@ -65,7 +65,7 @@ impl Roster {
         self.looked = Some((serial, what, clean_line(&name.unwrap_or_default()).into_owned()));
     }
 
-    /// An answer to what is asked here.
+    /// Handles a reply to a request of this file.
     pub(super) fn change_answered(&mut self, serial: u64, reply: &Reply, cx: &mut Cx<'_>) {
         match reply {
             Reply::Deletion { lines, done: false } => {
@@ -74,13 +74,11 @@ impl Roster {
                 let question = format!("Delete {name}?\n{}", lines.join("\n"));
                 let request = Request::Delete { what, really: true };
                 let really = vec![Act::Ask(Owner::Pane(PaneId::Roster), Box::new(request))];
-                let choices = vec![
-                    Choice::new('k', "keep it", Vec::new()),
-                    Choice::new('d', "delete it; it does not come back", really),
-                ];
+                let choices =
+                    vec![Choice::new('k', "keep it", Vec::new()), Choice::new('d', "delete it permanently", really)];
                 cx.open(Confirm::new(question.trim_end(), choices));
             }
-            Reply::Deletion { done: true, .. } => cx.toast("it is deleted"),
+            Reply::Deletion { done: true, .. } => cx.toast("deleted"),
             Reply::Group(group) => cx.toast(format!("{} is changed", clean_line(&group.name))),
             _ => {}
         }
@@ -93,22 +91,23 @@ fn open(form: impl Into<Option<Form>>, cx: &mut Cx<'_>) {
     }
 }
 
-/// Asks whether an agent is to leave a group.
+/// Opens the confirmation for removing an agent from a group.
 fn remove(id: &GroupId, agent: &AgentId, cx: &mut Cx<'_>) {
     let Some((group, form, name)) = leaving(cx.model, id, agent) else { return };
     let Some(form) = form else {
-        return cx.fault(format!("{name} is the manager agent of {group}: e names another one"));
+        return cx.fault(format!("{name} is the manager agent of {group}: e chooses another one"));
     };
     let request = Request::UpdateGroup { id: id.clone(), form: Box::new(form) };
     let choices = vec![
-        Choice::new('y', "it leaves", vec![Act::Ask(Owner::Pane(PaneId::Roster), Box::new(request))]),
-        Choice::new('n', "it stays", Vec::new()),
+        Choice::new('y', "remove it", vec![Act::Ask(Owner::Pane(PaneId::Roster), Box::new(request))]),
+        Choice::new('n', "keep it", Vec::new()),
     ];
-    let question = format!("Does {name} leave {group}? Its memory is kept: + brings it back.");
+    let question = format!("Remove {name} from {group}? Its memory is kept; + adds it again.");
     cx.open(Confirm::new(question, choices));
 }
 
-/// The names of group and agent as they may be drawn, and what takes the agent out; no form for a manager.
+/// Returns the cleaned name of the group, the form that removes the agent, and the cleaned name of the agent. The
+/// form is `None` for a manager agent.
 fn leaving(model: &Model, id: &GroupId, agent: &AgentId) -> Option<(String, Option<GroupForm>, String)> {
     let (group, who) = (model.group(id)?, model.agent(agent)?);
     let said = name_in(Some(id), who, model);

@@ -1,4 +1,4 @@
-//! The rows of the roster.
+//! Rows of the roster.
 
 use std::collections::BTreeMap;
 
@@ -15,16 +15,16 @@ use crate::tui::text::wrap::{self, wrap};
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
 
-/// From this width on an agent's model stands beside its state.
+/// Minimum width at which an agent's model is shown next to its state.
 const WIDE: usize = 34;
-/// The least cells a model is shown in.
+/// Minimum cells for a truncated model name.
 const LEAST_MODEL: usize = 8;
-/// The least cells a longer word than that is shown in.
+/// Minimum cells for a truncated state or role.
 const LEAST_WORD: usize = 8;
-/// The widest column of names.
+/// Maximum width of the column of names.
 const MAX_NAME: usize = 16;
 
-/// What a row of the roster is.
+/// Identifies a row of the roster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Key {
     /// A group.
@@ -33,7 +33,7 @@ pub enum Key {
     Agent(GroupId, AgentId),
 }
 
-/// What an agent does, as a sign and in a word or a few.
+/// Returns the state of an agent as a sign, a few words and a role.
 pub(super) fn doing(doing: &Doing, model: &Model, glyphs: &GlyphSet) -> (&'static str, String, Role) {
     let words = |status: &AgentStatus| status.words(|id| clean_line(model.name_of(id)).into_owned());
     match doing {
@@ -53,23 +53,23 @@ pub(super) fn doing(doing: &Doing, model: &Model, glyphs: &GlyphSet) -> (&'stati
     }
 }
 
-/// The cells of a group's column of names.
+/// Returns the width of a group's column of names.
 pub(super) fn name_cells(group: &Group, model: &Model) -> usize {
     let names = model.agents_of(group).into_iter().map(|agent| width(&clean_line(&agent.name)));
     names.max().unwrap_or(0).min(MAX_NAME)
 }
 
-/// What the rows of one group share.
+/// Layout data shared by the rows of a group.
 pub(super) struct Shape<'a> {
-    /// The cells of a row.
+    /// Width of a row in cells.
     pub cells: usize,
-    /// The cells of the column of names.
+    /// Width of the column of names in cells.
     pub names: usize,
-    /// Mail to the person that was not opened, by who wrote it.
+    /// Number of unopened mails to the user, by sender.
     pub mail: &'a BTreeMap<&'a AgentId, usize>,
 }
 
-/// The agents of a group as they are listed: who manages it first.
+/// Returns the agents of a group in display order: the manager first.
 pub(super) fn in_order<'a>(group: &Group, model: &'a Model) -> Vec<&'a Agent> {
     let mut agents = model.agents_of(group);
     agents.sort_by_key(|agent| !manages(group, &agent.id));
@@ -80,7 +80,7 @@ fn manages(group: &Group, agent: &AgentId) -> bool {
     group.manager_type.has_manager() && group.manager_agent.as_ref() == Some(agent)
 }
 
-/// A group's rows: its name and what it has to tell; unfolded, its pattern.
+/// Returns the rows of a group: its name with an indicator, and if unfolded its pattern.
 pub(super) fn group(group: &Group, folded: bool, shape: &Shape<'_>, look: &Look, model: &Model) -> Vec<Row> {
     let glyphs = look.glyphs;
     let cells = shape.cells.saturating_sub(1);
@@ -93,7 +93,7 @@ pub(super) fn group(group: &Group, folded: bool, shape: &Shape<'_>, look: &Look,
     };
     let left = vec![Span::new(format!(" {sign} "), Role::Dim), Span::new(clean_line(&group.name), role)];
     let waiting = model.needs_you(Some(&group.id));
-    // Unfolded, the agents tell of their mail themselves.
+    // If unfolded, the rows of the agents show their mail.
     let by = |id: &&AgentId| shape.mail.get(*id).copied().unwrap_or(0);
     let letters: usize = if folded { group.agents().iter().map(by).sum() } else { 0 };
     let right = if waiting > 0 {
@@ -113,7 +113,7 @@ pub(super) fn group(group: &Group, folded: bool, shape: &Shape<'_>, look: &Look,
     rows
 }
 
-/// An agent's row; more of them for what it does, where that does not fit beside the name.
+/// Returns the row of an agent, and more rows if its state does not fit next to the name.
 pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &Look, model: &Model) -> Vec<Row> {
     let glyphs = look.glyphs;
     let (cells, names) = (shape.cells, shape.names);
@@ -131,10 +131,10 @@ pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &Look
     let model_name = clean_line(model.model_of(agent)).into_owned();
     let next = model.next_speaker(group) == Some(&agent.id);
     let wide = cells >= WIDE;
-    // The name stands whole; the word gives way.
+    // The name is never truncated; the state is.
     let room = cells.saturating_sub(name_wide + 7);
     let below = match &state {
-        // The sign before the name tells it, too.
+        // The sign before the name shows it too.
         Doing::Is(AgentStatus::Idle | AgentStatus::Speaking) | Doing::Thinking | Doing::Tool(_) | Doing::Provider => {
             false
         }
@@ -153,7 +153,7 @@ pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &Look
                 _ if !new.is_empty() => new,
                 Some(word) if wide || width(&word) <= room => vec![Span::new(word, Role::Dim)],
                 None if wide => vec![Span::new("idle", Role::Dim)],
-                // Half a name tells nothing; the explanation below the list has it whole.
+                // Too narrow to be readable; the explanation below the list has the full text.
                 Some(_) if room < LEAST_WORD => Vec::new(),
                 Some(word) => vec![Span::new(truncate(&word, room, glyphs.ellipsis), Role::Dim)],
                 None if cells < names + 7 + LEAST_MODEL => Vec::new(),
@@ -164,7 +164,7 @@ pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &Look
             }
         }
         _ if wide => vec![Span::new(truncate(&word, cells / 2, glyphs.ellipsis), role)],
-        // Half a word tells less than the sign before the name; of a tool it tells something.
+        // Only a tool's state is useful when truncated; for others the sign before the name is enough.
         Doing::Tool(_) if room >= LEAST_WORD => vec![Span::new(truncate(&word, room, glyphs.ellipsis), role)],
         _ if width(&word) > room => Vec::new(),
         _ => vec![Span::new(word.clone(), role)],
@@ -184,7 +184,7 @@ pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &Look
     rows
 }
 
-/// What an agent is in its group: its role there, or that it manages it.
+/// Returns "manager" or the role of an agent in its group, if any.
 fn stands_for(group: &Group, agent: &Agent) -> Option<String> {
     let role = group.roles.get(&agent.id).map(|role| clean_line(role).into_owned()).filter(|role| !role.is_empty());
     if manages(group, &agent.id) { Some("manager".to_owned()) } else { role }
@@ -200,7 +200,7 @@ fn new_messages(address: &Address, model: &Model) -> Vec<Span> {
     }
 }
 
-/// What is selected in a few rows, `cells` wide and at most `room` many, and what can be done with it.
+/// Returns the explanation of a selected row and the available keys, `cells` wide and at most `room` rows.
 pub(super) fn explanation(key: &Key, (cells, room): (usize, usize), look: &Look, model: &Model) -> Vec<Row> {
     let mut said: Vec<(String, Role)> = Vec::new();
     let mut can = Vec::new();
@@ -257,28 +257,28 @@ pub(super) fn explanation(key: &Key, (cells, room): (usize, usize), look: &Look,
         rows.extend(wrap(&[Span::new(text, role)], &shape));
     }
     let mut keys = keys(&can, cells);
-    // What it is and does goes before the keys told last; help has them all.
+    // Two rows of explanation take precedence over the last keys; the help lists all keys.
     keys.truncate(room.saturating_sub(rows.len().min(2)).max(1));
     let left = room.saturating_sub(keys.len());
     let is_cut = rows.len() > left;
     rows.truncate(left);
     if let Some(last) = rows.last_mut().filter(|_| is_cut) {
-        // The cell every row leaves free is enough for it.
+        // Every row has one free cell for it.
         last.push(Span::new(look.glyphs.ellipsis, Role::Dim));
     }
     rows.extend(keys);
     rows
 }
 
-/// Keys with what they do, in as many rows as they need.
+/// Lays out keys with their descriptions.
 fn keys(can: &[(&str, &str)], cells: usize) -> Vec<Row> {
     let one = |(key, what): &(&str, &str)| (Span::new(*key, Role::Accent), Span::new(format!(" {what}"), Role::Dim));
     packed(can.iter().map(one), 1, cells)
 }
 
-/// What stands where there is no group.
+/// Returns the text of an empty roster.
 pub(super) fn empty(cells: usize) -> Vec<Row> {
-    let text = "No group yet.\nN makes one here.\nA team file makes one:\nnightdesk apply TEAM.toml";
+    let text = "No group yet.\nN creates one here.\nOr from a team file:\nnightdesk apply TEAM.toml";
     let shape = wrap::Shape {
         first: vec![Span::new(pad("", 1), Role::Dim)],
         rest: vec![Span::new(pad("", 1), Role::Dim)],

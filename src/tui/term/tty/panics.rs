@@ -1,20 +1,20 @@
-//! Panics while the terminal is held: kept, logged, and printed once it is given back.
+//! Panic reports while the terminal is in use: logged, buffered, and printed after it is restored.
 //!
-//! Process-wide, because the panic hook is. The hook does not give the terminal back itself: a panic in one
-//! task of the engine does not end the interface. Unwinding through the terminal's owner does that.
+//! Process-wide, like the panic hook. The hook does not restore the terminal, because a panic in an engine task
+//! does not end the interface; unwinding through the owner of the terminal does.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 
-/// More reports than this say nothing new.
+/// Reports buffered at most; later ones are only logged.
 const KEPT: usize = 8;
 
 static HOLDERS: AtomicUsize = AtomicUsize::new(0);
 static REPORTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Puts the hook before the one there is. Has an effect only the first time.
+/// Installs the hook in front of the current one. Only the first call has an effect.
 pub fn keep() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
@@ -29,17 +29,17 @@ pub fn keep() {
     });
 }
 
-/// The terminal is held: from now on panics are kept.
+/// Starts buffering reports: the terminal is in use.
 pub fn hold() {
     HOLDERS.fetch_add(1, Ordering::SeqCst);
 }
 
-/// The terminal was given back: from now on panics print as usual.
+/// Stops buffering reports: the terminal is restored.
 pub fn release() {
     HOLDERS.fetch_sub(1, Ordering::SeqCst);
 }
 
-/// Takes the reports kept so far.
+/// Removes and returns the buffered reports.
 pub fn take() -> Vec<String> {
     std::mem::take(&mut *REPORTS.lock().unwrap_or_else(PoisonError::into_inner))
 }

@@ -1,18 +1,18 @@
-//! The signals a terminal program lives with, as notices.
+//! The signals that concern a terminal program.
 
 use std::io;
 
 use futures::FutureExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// What a signal says.
+/// A received signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice {
-    /// End (`SIGTERM`, or `SIGINT` sent from outside: Ctrl-C is a key in raw mode).
+    /// Request to exit: `SIGTERM`, or `SIGINT` from another process (in raw mode Ctrl-C is a key).
     Terminate,
-    /// The terminal is gone (`SIGHUP`).
+    /// The terminal was closed (`SIGHUP`).
     Hangup,
-    /// The process was stopped and goes on (`SIGCONT`).
+    /// The process was resumed after a stop (`SIGCONT`).
     Continued,
     /// The terminal's size changed (`SIGWINCH`).
     Resized,
@@ -29,7 +29,10 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Starts to listen; from then on none of these signals has its default effect.
+    /// Installs the handlers; the default actions of these signals are disabled from then on.
+    ///
+    /// # Errors
+    /// The system rejects a handler.
     pub fn listen() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -40,7 +43,7 @@ impl Signals {
         })
     }
 
-    /// Waits for the next notice, the gravest first. Cancel-safe.
+    /// Waits for the next signal; of several pending ones the most severe comes first. Cancel-safe.
     pub async fn next(&mut self) -> Notice {
         tokio::select! {
             biased;
@@ -52,7 +55,7 @@ impl Signals {
         }
     }
 
-    /// Forgets pending interrupts, continuations and resizes: the caller is about to measure and draw anew.
+    /// Discards pending interrupts, continuations and resizes, because the caller measures and redraws next.
     pub fn forget_job_control(&mut self) {
         for pending in [&mut self.interrupt, &mut self.continued, &mut self.resized] {
             while pending.recv().now_or_never().is_some() {}

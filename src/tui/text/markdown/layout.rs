@@ -1,4 +1,4 @@
-//! Blocks to rows at a width.
+//! Layout of markdown blocks as rows of a given width.
 
 use pulldown_cmark::Alignment;
 use ratatui::style::Modifier;
@@ -43,7 +43,7 @@ fn verbatim(block: &Block, label: &str, code: &str, cells: usize, out: &mut Vec<
         out.extend(wrap(&[Span::new(label, Role::Dim)], &shape));
         shape.first.clone_from(&block.rest);
     }
-    // The code is kept with its tabs, for copying; cleaning again expands them.
+    // The code keeps its tabs for copying; cleaning expands them.
     let code = crate::tui::text::clean::clean(code);
     out.extend(wrap(&[Span::new(code, Role::Code)], &shape));
 }
@@ -54,7 +54,7 @@ fn rule(block: &Block, cells: usize, glyphs: &GlyphSet, out: &mut Vec<Row>) {
     out.extend(wrap(&[line], &shape(block, cells, Mode::Exact)).into_iter().take(1));
 }
 
-/// A grid where it fits, otherwise a list of the rows with each cell under its heading.
+/// Lays out a table as a grid if it fits, otherwise as a list of its rows with each cell under its heading.
 fn table(
     block: &Block,
     columns: &[Alignment],

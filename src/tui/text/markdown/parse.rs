@@ -1,4 +1,4 @@
-//! Markdown events to blocks, which know everything but the width.
+//! Conversion of markdown events to blocks, which do not depend on the width.
 
 use pulldown_cmark::{Alignment, CodeBlockKind, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd};
 use ratatui::style::Modifier;
@@ -7,84 +7,84 @@ use crate::tui::glyph::GlyphSet;
 use crate::tui::text::clean::{clean_for_copy, clean_line};
 use crate::tui::text::{Role, Span, push_joined, width};
 
-/// Levels of quotes and lists that are shown by indent; deeper ones share the last. Bounds what hostile
-/// nesting can cost, and no row has room for more.
+/// Levels of quotes and lists shown by indent; deeper ones share the last level. Bounds the cost of hostile
+/// nesting.
 const MAX_DEPTH: usize = 12;
 
-/// Cells code stands in from the left.
+/// Indent of code blocks.
 const CODE_INDENT: &str = "  ";
 
-/// The cells of one row.
+/// The cells of one table row.
 pub(crate) type TableRow = Vec<Vec<Span>>;
 
-/// One block, to be laid out at any width.
+/// One block, independent of the width.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Block {
-    /// What stands in the blank row above the block; none: no blank row.
+    /// Prefix of the blank row above the block; `None` for no blank row.
     pub gap: Option<Vec<Span>>,
-    /// What stands before its first row.
+    /// Prefix of the first row.
     pub first: Vec<Span>,
-    /// What stands before its other rows.
+    /// Prefix of the other rows.
     pub rest: Vec<Span>,
-    /// What it holds.
+    /// Contents.
     pub body: Body,
-    /// The index of the code fence it is.
+    /// Index of the code fence, if the block is one.
     pub fence: Option<usize>,
 }
 
-/// What a block holds.
+/// Contents of a block.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Body {
-    /// Text that is wrapped; `\n` in it breaks.
+    /// Text to be wrapped; `\n` is a line break.
     Flow(Vec<Span>),
-    /// Code, kept as it is.
+    /// Code, not reflowed. `label` is the fence's info string.
     Verbatim { label: String, code: String },
-    /// A line across.
+    /// A horizontal rule.
     Rule,
-    /// Rows of cells, the head first.
+    /// A table; the first row is the heading.
     Table { columns: Vec<Alignment>, rows: Vec<TableRow> },
 }
 
-/// What the blocks before a text leave to it.
+/// State carried over from the blocks before a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Carry {
-    /// Whether the next block stands after a blank row.
+    /// Whether a blank row precedes the next block.
     pub gap: bool,
-    /// Code fences so far.
+    /// Number of code fences so far.
     pub fences: usize,
 }
 
-/// Where a block of the outermost level starts.
+/// Start of a top-level block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Start {
-    /// In bytes of the text.
+    /// Byte position in the text.
     pub at: usize,
-    /// Blocks before it.
+    /// Number of blocks before it.
     pub blocks: usize,
-    /// What the blocks before it leave.
+    /// State after the blocks before it.
     pub carry: Carry,
-    /// Whether a blank line ends it, whatever follows. It does not end lists, code or HTML.
+    /// Whether a blank line always ends it; false for lists, code and HTML.
     pub ends_at_blank: bool,
 }
 
 /// A parsed text.
 #[derive(Debug)]
 pub(crate) struct Parsed {
-    /// Its blocks in order.
+    /// Blocks in order.
     pub blocks: Vec<Block>,
-    /// The start of its last block of the outermost level.
+    /// Start of the last top-level block.
     pub last: Option<Start>,
-    /// What all of them leave.
+    /// State after all blocks.
     pub carry: Carry,
 }
 
-/// Parses cleaned text that follows blocks which left `carry`.
+/// Parses cleaned text; `carry` is the state after the blocks before it.
 pub(crate) fn parse(text: &str, glyphs: &GlyphSet, carry: Carry) -> Parsed {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
     let mut builder = Builder::new(glyphs, carry);
     for (event, range) in Parser::new_ext(text, options).into_offset_iter() {
         if builder.depth == 0 {
-            // The parser's range leaves out the indent, which is what makes some blocks what they are.
+            // The parser's range excludes the indent, which determines the kind of some blocks.
             let line = text.get(..range.start).and_then(|before| before.rfind('\n'));
             builder.outermost(line.map_or(0, |end| end + 1), &event);
         }
@@ -107,14 +107,14 @@ struct Builder<'g> {
     last: Option<Start>,
     depth: usize,
     containers: Vec<Container>,
-    /// The flow or cell being filled; `open` where there is one, even an empty one.
+    /// The flow or table cell being built; `open` is true if there is one, even an empty one.
     spans: Vec<Span>,
     open: bool,
     heading: bool,
     strong: usize,
     emphasis: usize,
     struck: usize,
-    /// Links and images around the text, each with where it leads unless its text says so.
+    /// Links and images around the text, with their target unless the text is the target.
     links: Vec<Option<String>>,
     code: Option<(Option<String>, String)>,
     table: Option<(Vec<Alignment>, Vec<TableRow>)>,
@@ -244,7 +244,7 @@ impl<'g> Builder<'g> {
             TagEnd::Heading(_) => {
                 self.flush();
                 self.heading = false;
-                // What stands under a heading belongs to it.
+                // No blank row between a heading and its text.
                 self.carry.gap = false;
             }
             TagEnd::BlockQuote(_) | TagEnd::List(_) => {
@@ -300,7 +300,7 @@ impl<'g> Builder<'g> {
                 marker = format!("{number}. ");
                 *number = number.saturating_add(1);
             }
-            // Items stand close; only the list as a whole keeps its distance from what is above.
+            // No blank rows between items; only the list as a whole is set off from the text above.
             self.carry.gap &= *items == 0;
             *items += 1;
         }
@@ -345,7 +345,7 @@ impl<'g> Builder<'g> {
         }
     }
 
-    /// Ends the flow that is open.
+    /// Ends the open flow, if any.
     fn flush(&mut self) {
         if !std::mem::take(&mut self.open) || self.table.is_some() {
             return;
@@ -372,7 +372,7 @@ impl<'g> Builder<'g> {
         self.carry.gap = true;
     }
 
-    /// What stands before the first and the other rows of the next block, and in the blank row above it.
+    /// Returns the prefixes of the next block: of its first row, its other rows, and the blank row above it.
     fn prefixes(&mut self) -> (Vec<Span>, Vec<Span>, Vec<Span>) {
         let (mut first, mut rest, mut gap) = (Vec::new(), Vec::new(), Vec::new());
         for container in self.containers.iter_mut().take(MAX_DEPTH) {

@@ -46,7 +46,7 @@ pub struct Cli {
     /// Use this store instead of desk.db in the data directory.
     #[arg(long, global = true, value_name = "FILE")]
     store: Option<PathBuf>,
-    /// Use this file instead of config.toml in the configuration directory.
+    /// Use this configuration instead of config.toml in the configuration directory.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -59,10 +59,10 @@ enum Command {
     Apply(apply::Args),
     /// Send a message to a group or an agent and print the answer as it streams; jobs do not run.
     Send(send::Args),
-    /// List the messages of conversations.
+    /// List the messages of a conversation.
     #[command(subcommand)]
     Message(message::Command),
-    /// Run background jobs, unfinished turns and mail without a screen.
+    /// Run background jobs and unfinished turns and deliver mail, without a screen.
     Work(work::Args),
     /// List, show, create, change and delete groups.
     #[command(subcommand)]
@@ -70,7 +70,7 @@ enum Command {
     /// List, show, create, change and delete agents.
     #[command(subcommand)]
     Agent(agent::Command),
-    /// Approve or deny the tool calls that wait for your decision.
+    /// List, show, approve and deny the tool calls that wait for your decision.
     #[command(subcommand)]
     Inbox(inbox::Command),
     /// List, show and write memory blocks.

@@ -39,6 +39,7 @@ pub enum Command {
     /// Change an agent; a running speech uses the change from its next step.
     Update(Box<edit::Update>),
     /// Delete an agent with its own blocks; without --yes, only print what would be deleted.
+    #[command(mut_arg("name", |arg| arg.help("Agent: NAME or GROUP/NAME")))]
     Delete(Deletion),
 }
 

@@ -10,7 +10,7 @@ use crate::engine::wire::{Address, Reply, Request};
 /// Arguments of `group delete` and `agent delete`.
 #[derive(Debug, clap::Args)]
 pub struct Deletion {
-    /// Name of what to delete; for an agent also GROUP/NAME.
+    /// Group or agent to delete.
     pub name: String,
     /// Delete; without this option, only print what would be deleted.
     #[arg(long)]

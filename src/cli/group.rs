@@ -31,11 +31,12 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Create a group, and the agents it names that do not exist.
+    /// Create a group and the named agents that do not exist.
     Create(Box<edit::Create>),
     /// Change a group; a running turn uses the change from its next speech.
     Update(Box<edit::Update>),
     /// Delete a group with its agents and blocks; without --yes, only print what would be deleted.
+    #[command(mut_arg("name", |arg| arg.help("Name of the group")))]
     Delete(Deletion),
     /// Send an external signal to the running turn; a matching `external` condition ends it.
     Signal {

@@ -44,7 +44,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Deny a call and tell the agent.
+    /// Deny a call and inform the agent.
     Deny {
         /// Id of the call, or a unique prefix.
         id: String,

@@ -30,7 +30,7 @@ pub enum Command {
     Show(Which),
     /// Cancel a waiting or running job.
     Cancel(Which),
-    /// Create a new job that repeats a failed or cancelled one.
+    /// Retry a failed or cancelled job as a new job.
     Retry(Which),
 }
 

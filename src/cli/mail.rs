@@ -42,10 +42,10 @@ pub enum Command {
         to: String,
         /// Text of the mail; - reads standard input.
         text: String,
-        /// Deliver before mail of lower priority: low, normal or high.
+        /// Set the priority: low, normal or high; the recipient reads the highest first.
         #[arg(long, value_name = "PRIORITY", default_value = "normal")]
         priority: String,
-        /// Do not deliver after this time, for example 10m.
+        /// Expire the mail after this time, for example 10m.
         #[arg(long, value_name = "TIME")]
         expires: Option<String>,
         /// Print the mail as a JSON object.

@@ -17,7 +17,7 @@ pub enum Command {
         /// Group or agent of the conversation.
         #[command(flatten)]
         whose: Whose,
-        /// List only messages after this number.
+        /// List only messages with a higher number than SEQ.
         #[arg(long, value_name = "SEQ", default_value_t = 0)]
         since: u64,
         /// Print a JSON array.

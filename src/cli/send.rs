@@ -25,7 +25,7 @@ pub struct Args {
     /// Name of the group; with --agent, the text.
     #[arg(value_name = "GROUP")]
     first: String,
-    /// Text of the message; - reads standard input. In a group, only that member answers `@name text`.
+    /// Text of the message; - reads standard input, and `@name text` asks only that member.
     #[arg(value_name = "TEXT", required_unless_present = "agent", conflicts_with = "agent")]
     second: Option<String>,
     /// Send to this agent: NAME or GROUP/NAME.

@@ -22,7 +22,7 @@ const BETWEEN: Duration = Duration::from_millis(200);
 /// Arguments of `work`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// End when no job, mail or turn can continue without a person.
+    /// End when nothing is due: no job, no mail, and no turn except those that wait for a person.
     #[arg(long)]
     drain: bool,
 }

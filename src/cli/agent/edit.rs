@@ -8,7 +8,7 @@ use crate::engine::wire::AgentForm;
 /// Arguments of `agent create`.
 #[derive(Debug, clap::Args)]
 pub struct Create {
-    /// Group of the agent and name of the agent.
+    /// Group and name of the agent.
     #[arg(value_name = "GROUP/NAME")]
     name: String,
     #[command(flatten)]
@@ -20,7 +20,7 @@ pub struct Create {
 pub struct Update {
     /// Agent: NAME or GROUP/NAME.
     pub name: String,
-    /// Rename the agent, without changing its group.
+    /// Rename the agent within its group.
     #[arg(long = "name", value_name = "NAME")]
     rename: Option<String>,
     #[command(flatten)]
@@ -29,7 +29,7 @@ pub struct Update {
 
 #[derive(Debug, clap::Args)]
 struct Common {
-    /// Write who it is and how it speaks into its block persona.
+    /// Describe who it is and how it speaks; stored in its block persona.
     #[arg(long, value_name = "TEXT")]
     persona: Option<String>,
     #[command(flatten)]

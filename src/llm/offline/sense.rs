@@ -67,7 +67,7 @@ fn topic(line: &str) -> Option<Terms> {
     is_label.then(|| terms(topic)).filter(|topic| !topic.is_empty())
 }
 
-/// Returns a line without the marks of decisions and open questions.
+/// Returns a line without the marks of decisions.
 fn gist(line: &str) -> &str {
     let line = line.strip_prefix("Decided: ").unwrap_or(line);
     line.strip_suffix(", decided").unwrap_or(line)

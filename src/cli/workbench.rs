@@ -82,7 +82,7 @@ fn theme(places: &Places, config: &Config, environment: &Environment) -> Result<
     Ok(theme.at(depth(environment.no_color, environment.term.as_deref(), std::env::var("COLORTERM").ok().as_deref())))
 }
 
-/// How many colours the terminal says it shows.
+/// Returns the colour depth that the environment of the terminal declares.
 fn depth(no_color: bool, term: Option<&str>, colorterm: Option<&str>) -> Depth {
     let term = term.unwrap_or_default();
     match colorterm {

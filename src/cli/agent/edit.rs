@@ -40,7 +40,7 @@ struct Common {
 }
 
 impl Create {
-    /// Whether the agent is printed as JSON.
+    /// Returns whether to print the agent as JSON.
     pub fn json(&self) -> bool {
         self.common.json
     }
@@ -59,7 +59,7 @@ impl Create {
 }
 
 impl Update {
-    /// Whether the agent is printed as JSON.
+    /// Returns whether to print the agent as JSON.
     pub fn json(&self) -> bool {
         self.common.json
     }

@@ -20,7 +20,7 @@ pub(super) enum Angle {
     Plain,
 }
 
-/// The longest quotation of a statement, in code points.
+/// Longest quotation of a statement, in code points.
 const QUOTE: usize = 120;
 
 const FACTS: &str = "fact source report reporter research researcher check verify evidence news who where when";

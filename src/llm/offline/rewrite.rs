@@ -10,7 +10,7 @@ use crate::llm::{Entry, Prompt};
 const RETHINK: &str = "memory_rethink";
 /// First words of such a request.
 const VERBS: [&str; 4] = ["rewrite", "replace", "set", "write"];
-/// The longest reason quoted, in code points.
+/// Longest quotation of a reason, in code points.
 const QUOTE: usize = 300;
 
 /// Returns the requested edit, or a report of its result. `None` if no edit was requested.

@@ -1,11 +1,11 @@
-//! Files that describe agents: [`team`] files in, and what they would change.
+//! Files that describe agents: parses [`team`] files and plans the changes that they require.
 //!
-//! A port above the domain: it reads text, answers with one sentence a fault, and states [`Change`]s. It
-//! knows neither the store nor the engine; whoever holds the rows commits what a plan says.
+//! This module depends on the domain only. It reads text, reports one sentence per fault, and produces [`Change`]s
+//! without a store or an engine; the caller commits them.
 //!
 //! [`Change`]: crate::domain::Change
 
 pub mod team;
 
-/// The team a new store begins with: three who talk and an archivist who works in the background.
+/// Team file for a new store: three members and an archivist that works in the background.
 pub const STARTER: &str = include_str!("../fixtures/teams/newsroom.toml");

@@ -1,8 +1,8 @@
-//! The command line: the same engine without the screen.
+//! The command line: access to the engine without the screen.
 //!
-//! One file a subcommand. [`desk`] finds the files and gets at the engine, [`roster`] turns names into ids and
-//! back, [`mod@print`] writes for people and for programs. What a command prints goes to standard output; what
-//! explains it, and every fault, goes to standard error. A closed pipe is no fault.
+//! One file per subcommand. [`desk`] locates the files and opens the engine, [`roster`] maps names to ids and back,
+//! [`mod@print`] writes text for people and JSON for programs. Results go to standard output; explanations and
+//! errors go to standard error. A closed pipe is not an error.
 
 pub mod agent;
 pub mod apply;
@@ -39,14 +39,14 @@ use print::Out;
 
 /// A terminal workbench for groups of agents that keep thinking while you are away.
 ///
-/// Without a command it opens the workbench.
+/// Without a command, opens the workbench.
 #[derive(Debug, Parser)]
 #[command(name = "nightdesk", version)]
 pub struct Cli {
-    /// The store, instead of desk.db in the data directory.
+    /// Use this store instead of desk.db in the data directory.
     #[arg(long, global = true, value_name = "FILE")]
     store: Option<PathBuf>,
-    /// The configuration, instead of config.toml in the configuration directory.
+    /// Use this configuration instead of config.toml in the configuration directory.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -55,62 +55,62 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Makes or updates a group, its agents and its blocks from a team file.
+    /// Create or update a group, its agents and its blocks from a team file.
     Apply(apply::Args),
-    /// Says something to a group or to one agent and prints the answer as it comes. Runs no jobs.
+    /// Send a message to a group or an agent and print the answer as it streams; jobs do not run.
     Send(send::Args),
-    /// What was said.
+    /// List the messages of a conversation.
     #[command(subcommand)]
     Message(message::Command),
-    /// Runs background jobs without a screen.
+    /// Run background jobs and unfinished turns and deliver mail, without a screen.
     Work(work::Args),
-    /// The groups.
+    /// List, show, create, change and delete groups.
     #[command(subcommand)]
     Group(group::Command),
-    /// The agents.
+    /// List, show, create, change and delete agents.
     #[command(subcommand)]
     Agent(agent::Command),
-    /// What waits for you: calls that agents may only make with your yes.
+    /// List, show, approve and deny the tool calls that wait for your decision.
     #[command(subcommand)]
     Inbox(inbox::Command),
-    /// The memory blocks.
+    /// List, show and write memory blocks.
     #[command(subcommand)]
     Block(block::Command),
-    /// The background jobs.
+    /// List, show, cancel and retry background jobs.
     #[command(subcommand)]
     Job(job::Command),
-    /// What agents write to each other and to you.
+    /// List, show, send and read mail.
     #[command(subcommand)]
     Mail(mail::Command),
-    /// Print the JSON schema of team files, for editors that complete and check them.
+    /// Print the JSON schema of team files, for completion and checks in an editor.
     Schema,
-    /// Checks the terminal, the configuration, the store and the models.
+    /// Check the terminal, the configuration, the store and the models.
     Doctor(doctor::Args),
     /// Print the script that completes commands and names in a shell.
     Completions(completions::Args),
-    /// Print the manual page.
+    /// Print the manual page, or write all pages to a directory.
     Man(man::Args),
 }
 
-/// How a command ended that could be carried out.
+/// The outcome of a command that could be carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// As asked: 0.
+    /// Success: exit code 0.
     Done,
-    /// Its outcome is a failure that has been told already: 1.
+    /// A failure that has already been reported: exit code 1.
     Failed,
 }
 
-/// Why a command could not be carried out, as one sentence.
+/// Why a command could not be carried out, as one sentence for the user.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The sentence.
+    /// Any error without a variant of its own.
     #[error("{0}")]
     Said(String),
-    /// Another program owns the store and does not listen.
+    /// Another process owns the store and does not accept connections.
     #[error(transparent)]
     Held(#[from] Held),
-    /// Standard output cannot be written.
+    /// Writing to standard output failed.
     #[error("writing the output: {0}")]
     Output(#[from] std::io::Error),
 }
@@ -136,15 +136,15 @@ impl From<OpenError> for Failure {
     }
 }
 
-/// An answer that does not fit its question: the owner of the store is of another version.
+/// The error for a reply that does not fit its request: the owner of the store is another version of the program.
 fn unexpected(reply: &Reply) -> Failure {
     tracing::error!(?reply, "unexpected reply");
     Failure::Said(
-        "the program that owns the store answered something else than was asked; is it as new as this one?".into(),
+        "the program that owns the store sent an unexpected reply; it may be another version of nightdesk".into(),
     )
 }
 
-/// Carries out what was asked, and tells what went wrong.
+/// Carries out the command line and reports errors. Returns the exit code.
 pub async fn run(cli: Cli) -> ExitCode {
     match carry_out(cli).await {
         Ok(Exit::Done) => ExitCode::SUCCESS,
@@ -153,7 +153,7 @@ pub async fn run(cli: Cli) -> ExitCode {
     }
 }
 
-/// Tells the sentence of a failure.
+/// Reports a failure on standard error and in the log. Returns the exit code 1.
 #[must_use]
 pub fn fail(failure: &Failure) -> ExitCode {
     tracing::error!("{failure}");

@@ -1,4 +1,4 @@
-//! The program: reads the command line and hands it to the face it asks for.
+//! The binary: parses the command line and runs it.
 
 use std::process::ExitCode;
 

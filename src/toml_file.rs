@@ -1,8 +1,8 @@
-//! Reading TOML files by hand: what team files, the configuration and themes share.
+//! Helpers to read TOML files without serde, shared by team files, the configuration and themes.
 //!
-//! Each of them checks its keys itself, over toml's spans, because serde's messages name types where a person needs
-//! the keys and values that are allowed. Here is what is the same in all: where a byte stands, what is no TOML, in
-//! which order keys are written, and how numbers are read.
+//! Each of these checks its own keys over toml's spans, because serde's messages name Rust types where a person needs
+//! the allowed keys and values. This file holds the common part: line numbers, syntax errors, the order of the keys,
+//! and numbers.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -10,48 +10,48 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// A fault, and the byte of the text it stands at.
+/// An error with its position in the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Offset in bytes.
+    /// Offset in bytes from the start of the text.
     pub at: usize,
-    /// What is wrong and what is allowed, without file and line.
+    /// What is wrong and what is allowed, without the file name and the line.
     pub text: String,
 }
 
 impl Fault {
-    /// A fault that begins where this span begins.
+    /// Creates a fault at the start of this span.
     #[must_use]
     pub fn at(span: &Range<usize>, text: impl Into<String>) -> Self {
         Self { at: span.start, text: text.into() }
     }
 }
 
-/// Where the lines of a text end.
+/// Byte offsets of the line ends of a text, to convert offsets to line numbers.
 #[derive(Debug, Clone)]
 pub struct Lines(Vec<usize>);
 
 impl Lines {
-    /// The lines of this text.
+    /// Finds the line ends of `text`.
     #[must_use]
     pub fn of(text: &str) -> Self {
         Self(text.match_indices('\n').map(|(at, _)| at).collect())
     }
 
-    /// The line, from 1, that holds this byte.
+    /// Returns the number of the line that holds the byte at this offset, counted from 1.
     #[must_use]
     pub fn line(&self, at: usize) -> usize {
         self.0.partition_point(|end| *end < at) + 1
     }
 }
 
-/// A key, as it stands in the text.
+/// A key with its span in the text.
 pub type Key<'t> = Spanned<Cow<'t, str>>;
 
-/// Reads a text.
+/// Parses a TOML text.
 ///
 /// # Errors
-/// What is no TOML in it, on one line.
+/// The first syntax error, as one line.
 pub fn parse(text: &str) -> Result<Spanned<DeTable<'_>>, Fault> {
     DeTable::parse(text).map_err(|error| {
         let said = error.message().trim().lines().collect::<Vec<_>>().join("; ");
@@ -59,7 +59,7 @@ pub fn parse(text: &str) -> Result<Spanned<DeTable<'_>>, Fault> {
     })
 }
 
-/// The entries as they stand in the file, so that the first fault told is the first in the file.
+/// Returns the entries in the order of the file, so that the first reported fault is the first in the file.
 #[must_use]
 pub fn in_order<'a, 't>(table: &'a DeTable<'t>) -> Vec<(&'a Key<'t>, &'a Spanned<DeValue<'t>>)> {
     let mut entries: Vec<_> = table.iter().collect();
@@ -67,7 +67,7 @@ pub fn in_order<'a, 't>(table: &'a DeTable<'t>) -> Vec<(&'a Key<'t>, &'a Spanned
     entries
 }
 
-/// A whole number, 0 or more.
+/// Returns the value of an integer that is not negative, otherwise `None`.
 #[must_use]
 pub fn whole(value: &DeValue<'_>) -> Option<u64> {
     match value {
@@ -76,7 +76,7 @@ pub fn whole(value: &DeValue<'_>) -> Option<u64> {
     }
 }
 
-/// A number, whole or not.
+/// Returns the value of an integer or a float, otherwise `None`.
 #[must_use]
 pub fn number(value: &DeValue<'_>) -> Option<f64> {
     match value {
@@ -86,7 +86,7 @@ pub fn number(value: &DeValue<'_>) -> Option<f64> {
     }
 }
 
-/// What kind of value it is; never the value, which could be a key.
+/// Names the kind of a value for an error text. Never contains the value itself, which could be a secret.
 #[must_use]
 pub fn noun(value: &DeValue<'_>) -> &'static str {
     match value {

@@ -465,7 +465,7 @@ fn the_doctor_tells_what_is_sound_and_what_is_not() {
     assert!(!shell.store().exists());
     let shell = desk();
     let sound = shell.ok(&["doctor", "--deep"]);
-    assert!(sound.contains("fold to the") && sound.lines().all(|line| line.starts_with("ok ")), "{sound}");
+    assert!(sound.contains("replay to the") && sound.lines().all(|line| line.starts_with("ok ")), "{sound}");
     std::fs::remove_file(shell.path("script.toml")).unwrap();
     let ended = shell.run(&["doctor", "--json"]);
     assert_eq!(ended.code, Some(1));

@@ -1,8 +1,8 @@
-//! Team files: a group, its agents and its blocks, by name, in one TOML file.
+//! Team files: a group, its agents and its blocks in one TOML file.
 //!
-//! [`parse`] answers with a [`TeamFile`] in which every name is known, or with every fault it found, one
-//! sentence each with its line. [`plan()`] compares it to what is there and states the changes, in an order in
-//! which they apply, and the lines that tell a person of them. Neither writes anything.
+//! [`parse`] returns a [`TeamFile`] in which every name is resolved, or all faults, each with its line. [`plan()`]
+//! compares it to the existing rows and returns the changes in an order in which they apply, with a line of text for
+//! each. Neither writes anything.
 
 mod check;
 mod existing;
@@ -27,50 +27,50 @@ pub use plan::{Plan, plan};
 pub use schema::schema;
 pub use settings::{Given, Settings};
 
-/// A team file in which everything named is there.
+/// A checked team file: every name in it is defined, or is the full name of an agent of another group.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TeamFile {
-    /// The file, as it is named to people.
+    /// File name for messages.
     pub file: String,
     /// The group.
     pub group: GroupSpec,
-    /// Its blocks, in file order.
+    /// Blocks in file order.
     pub blocks: Vec<BlockSpec>,
-    /// Its agents, in file order.
+    /// Agents in file order.
     pub agents: Vec<AgentSpec>,
-    /// What is allowed but probably not meant: one line each, with file and line.
+    /// What is allowed but probably a mistake: one text each, with file and line.
     pub warnings: Vec<String>,
 }
 
 /// `[group]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GroupSpec {
-    /// The line it begins on, from 1.
+    /// Line of the table, counted from 1.
     pub line: usize,
-    /// Its name.
+    /// Name, unique in the store.
     pub name: String,
-    /// Who speaks when.
+    /// The pattern that selects the speakers.
     pub manager_type: ManagerType,
-    /// Its settings, agents and blocks by name.
+    /// Settings, with agents and blocks by name.
     pub settings: Settings,
-    /// The line `[group.sleeptime]` begins on, where there is one.
+    /// Line of `[group.sleeptime]`, counted from 1; `None` without that table.
     pub sleeptime: Option<usize>,
 }
 
 /// `[[block]]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BlockSpec {
-    /// The line it begins on, from 1.
+    /// Line of the table, counted from 1.
     pub line: usize,
-    /// Its label.
+    /// Label, unique in the file.
     pub label: String,
-    /// What it is for.
+    /// Purpose, for the agents that read it.
     pub description: String,
-    /// Its value; `None` leaves the value to whoever writes it.
+    /// Value; `None` never changes the value of an existing block.
     pub value: Option<String>,
-    /// The most code points.
+    /// Longest value in code points.
     pub limit: u32,
-    /// Whether agents may edit it.
+    /// True if agents may not edit it.
     pub read_only: bool,
     /// Free labels.
     pub tags: Vec<String>,
@@ -79,52 +79,52 @@ pub struct BlockSpec {
 /// `[[agent]]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AgentSpec {
-    /// The line it begins on, from 1.
+    /// Line of the table, counted from 1.
     pub line: usize,
-    /// Its short name.
+    /// Short name, unique in the group.
     pub name: String,
-    /// The value of its own block `persona`.
+    /// Value of its own block `persona`.
     pub persona: Option<String>,
-    /// Its settings, agents and blocks by name; the model `scripted/` is followed by the absolute path of its file.
+    /// Settings, with agents and blocks by name. A model `scripted/FILE` has an absolute path.
     pub settings: Settings,
 }
 
-/// The name of an agent, short or full (`group/name`), or the label of a block, where a list mentions it.
+/// A mention of an agent, by short or full name (`group/name`), or of a block, by label.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
-    /// The name.
+    /// Name or label.
     pub text: String,
-    /// The line it stands on, from 1.
+    /// Line of the mention, counted from 1.
     pub line: usize,
 }
 
-/// What a team file is read with.
+/// The context that a team file is parsed in.
 #[derive(Clone, Copy)]
 pub struct Surroundings<'a> {
-    /// The file, as faults name it.
+    /// File name for faults.
     pub file: &'a str,
-    /// The absolute directory it lies in: `scripted/FILE` and `system_file` are relative to it.
+    /// Absolute directory of the file. `scripted/FILE` and `system_file` are relative to it.
     pub base: &'a Path,
-    /// The tools there are, beyond those every agent has by default.
+    /// Available tools beyond the default ones.
     pub tools: &'a [&'a str],
-    /// How a `system_file` is read.
+    /// Reads a `system_file`.
     pub read: &'a dyn Fn(&Path) -> io::Result<String>,
 }
 
-/// Everything that is wrong with a team file, or with applying it: one sentence a line, in line order.
+/// All faults of a team file or of its application, in line order. Displays one sentence per line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct TeamError {
-    /// The faults, at least one.
+    /// At least one fault.
     pub faults: Vec<Fault>,
 }
 
-/// One thing that is wrong.
+/// A single fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The file, as it is named to people.
+    /// File name for messages.
     pub file: String,
-    /// The line, from 1; `None` where the file as a whole is meant.
+    /// Line, counted from 1; `None` for the file as a whole.
     pub line: Option<usize>,
     /// What is wrong and what is allowed.
     pub text: String,
@@ -139,11 +139,14 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Reads a team file from its text.
+/// Parses and checks the text of a team file.
+///
+/// # Errors
+/// All faults of the text.
 pub fn parse(text: &str, around: &Surroundings<'_>) -> Result<TeamFile, TeamError> {
     let mut reader = table::Reader::new(text, around.file);
     let mut file = read::file(&mut reader, text, around);
-    // What a list names is asked only of a file that says what it means: one slip would be told twice.
+    // References are checked only in a well-formed file; otherwise one mistake would be reported twice.
     if let Some(file) = file.as_mut().filter(|_| reader.faults.is_empty()) {
         check::check(&mut reader, file);
         file.warnings = reader.warnings();
@@ -154,27 +157,33 @@ pub fn parse(text: &str, around: &Surroundings<'_>) -> Result<TeamFile, TeamErro
     }
 }
 
-/// Reads the team file at this path. `tools` are the tools there are beyond the default ones.
+/// Reads and parses the team file at this path. `tools` are the available tools beyond the default ones.
+///
+/// # Errors
+/// The file cannot be read, or as [`parse`].
 pub fn load(path: &Path, tools: &[&str]) -> Result<TeamFile, TeamError> {
     let file = path.display().to_string();
     let unreadable = |error: io::Error| TeamError {
         faults: vec![Fault { file: file.clone(), line: None, text: format!("cannot be read: {}", cause(&error)) }],
     };
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
-    // Through symbolic links, so that `..` in the file's own paths means what it means to the system.
+    // Resolve symbolic links, so that `..` in the paths of the file means the same as for the system.
     let base = path.canonicalize().map_err(unreadable)?.parent().map_or_else(PathBuf::new, Path::to_path_buf);
     let read = |path: &Path| std::fs::read_to_string(path);
     parse(&text, &Surroundings { file: &file, base: &base, tools, read: &read })
 }
 
-/// The team a new store begins with, read.
+/// Parses the starter team for a new store.
+///
+/// # Errors
+/// Never in practice: the file is compiled in, and tests parse it.
 pub fn starter() -> Result<TeamFile, TeamError> {
     let read = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
     let around = Surroundings { file: "starter team", base: Path::new("/"), tools: &[], read: &read };
     parse(super::STARTER, &around)
 }
 
-/// What an I/O error means to a person.
+/// Describes an I/O error in plain words.
 fn cause(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),

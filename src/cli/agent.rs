@@ -1,4 +1,4 @@
-//! `nightdesk agent`: the agents.
+//! `nightdesk agent`: lists, shows, creates, changes and deletes agents.
 
 mod edit;
 
@@ -15,30 +15,31 @@ use crate::domain::setting::Kind;
 use crate::domain::{Agent, AgentId, Block, BlockOwner, Configurable as _, Rule};
 use crate::engine::wire::{Address, Overview, Reply, Request};
 
-/// What `agent` is told.
+/// Subcommands of `agent`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// All agents, or those of a group.
+    /// List all agents, or those of a group.
     List {
-        /// Only the agents of this group.
+        /// List only the agents of this group.
         group: Option<String>,
-        /// One JSON array.
+        /// Print a JSON array.
         #[arg(long)]
         json: bool,
     },
-    /// One agent.
+    /// Show an agent.
     Show {
-        /// NAME, or GROUP/NAME.
+        /// Agent: NAME or GROUP/NAME.
         agent: String,
-        /// One JSON object.
+        /// Print a JSON object.
         #[arg(long)]
         json: bool,
     },
-    /// Makes an agent at home in a group; it joins the members, or those in the background where it has no members.
+    /// Create an agent in a group: as a member, or in the background if the group has no members.
     Create(Box<edit::Create>),
-    /// Changes an agent, also while it speaks: what changes counts from its next step.
+    /// Change an agent; a running speech uses the change from its next step.
     Update(Box<edit::Update>),
-    /// Deletes an agent with its own blocks; without --yes it only says what goes.
+    /// Delete an agent with its own blocks; without --yes, only print what would be deleted.
+    #[command(mut_arg("name", |arg| arg.help("Agent: NAME or GROUP/NAME")))]
     Delete(Deletion),
 }
 
@@ -49,14 +50,17 @@ struct Row<'a> {
     group: &'a str,
     state: String,
     rules: &'a [Rule],
-    /// What holds for each setting.
+    /// Effective value of each setting.
     #[serde(flatten)]
     in_effect: Map<String, Json>,
-    /// What is set.
+    /// Explicitly set values only.
     settings: Map<String, Json>,
 }
 
-/// Lists, shows, makes, changes or deletes.
+/// Runs a subcommand of `agent`.
+///
+/// # Errors
+/// A name is unknown or ambiguous, or the engine refuses the request.
 pub async fn agent(places: &Places, command: Command, out: &mut Out) -> Result<Exit, Failure> {
     match command {
         Command::List { group, json } => list(places, group.as_deref(), json, out).await?,
@@ -113,7 +117,7 @@ async fn list(places: &Places, group: Option<&str>, json: bool, out: &mut Out) -
     Ok(())
 }
 
-/// The agent of this name or id.
+/// Prints the agent with this name or id.
 async fn one(places: &Places, name: &str, json: bool, out: &mut Out) -> Result<(), Failure> {
     let now = places.look()?.overview().await?;
     let roster = Roster::of(&now);
@@ -132,7 +136,7 @@ fn row<'a>(roster: &'a Roster, now: &Overview, default: &'a str, agent: &'a Agen
     let status = now.work().agent(&agent.id, &now.jobs);
     let agent_set = given(roster, agent);
     let mut in_effect = setting::in_effect(&agent_set, roster, &agent.group);
-    // Of these, what holds depends on the configuration and on where the agent works.
+    // The effective values of these depend on the configuration and on the agent's place in its groups.
     let tools = agent.tool_names(roster.groups.iter().any(|group| group.in_background(&agent.id)));
     in_effect.insert("model".to_owned(), agent.model.as_deref().unwrap_or(default).into());
     in_effect.insert("tools".to_owned(), tools.into());
@@ -147,7 +151,7 @@ fn row<'a>(roster: &'a Roster, now: &Overview, default: &'a str, agent: &'a Agen
     }
 }
 
-/// The agent without the block of its persona, which it is not given by name.
+/// Returns the agent without its persona block, which is not set through `blocks`.
 fn given(roster: &Roster, agent: &Agent) -> Agent {
     let mut given = agent.clone();
     let persona = |block: &Block| folded(&block.label) == PERSONA && block.owner == BlockOwner::Agent(agent.id.clone());

@@ -1,4 +1,4 @@
-//! `nightdesk apply`: a team file becomes a group, its agents and its blocks.
+//! `nightdesk apply`: creates or updates a group, its agents and its blocks from a team file.
 
 use std::path::PathBuf;
 
@@ -11,24 +11,27 @@ use crate::engine::wire::Request;
 use crate::engine::{Handle, Scope};
 use crate::tools::Toolbox;
 
-/// How often a plan is made again because somebody changed what it rests on.
+/// How many plans are computed at most when concurrent edits invalidate them.
 const TRIES: u32 = 5;
 
-/// What `apply` is told.
+/// Arguments of `apply`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The team file.
+    /// Team file.
     #[arg(value_name = "TEAM.toml")]
     file: PathBuf,
-    /// Only print what would change.
+    /// Print what would change without changing it.
     #[arg(long)]
     dry_run: bool,
-    /// Take block values from the file even where somebody has edited them since.
+    /// Overwrite blocks that were edited since the last apply with the values of the file.
     #[arg(long)]
     overwrite_blocks: bool,
 }
 
-/// Prints what changes, and changes it.
+/// Applies a team file and prints one line per change.
+///
+/// # Errors
+/// The file cannot be read, has faults or does not fit the store; otherwise as [`put`].
 pub async fn apply(places: &Places, args: &Args, out: &mut Out) -> Result<Exit, Failure> {
     let tools = Toolbox::default().names();
     let tools: Vec<&str> = tools.iter().map(String::as_str).collect();
@@ -53,7 +56,10 @@ pub async fn apply(places: &Places, args: &Args, out: &mut Out) -> Result<Exit, 
     Ok(Exit::Done)
 }
 
-/// Makes the group what its file says, in one commit; nothing where it is so already.
+/// Changes the group to match the file, in one commit; commits nothing if it already matches. Returns the plan.
+///
+/// # Errors
+/// The file does not fit the store, the engine refuses the changes, or the blocks change on every attempt.
 pub async fn put(handle: &Handle, file: &TeamFile, overwrite_blocks: bool) -> Result<Plan, Failure> {
     for _ in 0..TRIES {
         let now = handle.overview().await?;

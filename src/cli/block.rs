@@ -1,4 +1,4 @@
-//! `nightdesk block`: memory, read and written.
+//! `nightdesk block`: lists, shows and writes memory blocks.
 
 use std::io::Read as _;
 
@@ -15,55 +15,54 @@ use crate::domain::{Block, BlockId, BlockOwner, Conflict};
 use crate::engine::Scope;
 use crate::engine::wire::{Overview, Reply, Request};
 
-/// What `block` is told.
+/// Subcommands of `block`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// All blocks, or those that reach the agents of a group.
+    /// List all blocks, or those of a group and its agents.
     List {
-        /// Only the blocks of this group and of its agents.
+        /// List only the blocks of this group and of its agents.
         group: Option<String>,
-        /// One JSON array.
+        /// Print a JSON array.
         #[arg(long)]
         json: bool,
     },
-    /// One block: its value on standard output.
+    /// Print the value of a block.
     #[command(override_usage = "nightdesk block show GROUP LABEL\n       nightdesk block show --agent NAME LABEL")]
     Show {
-        /// Which block.
+        /// Block to show.
         #[command(flatten)]
         which: Which,
-        /// One JSON object.
+        /// Print the block as a JSON object.
         #[arg(long)]
         json: bool,
     },
-    /// Writes standard input into a block; the line break at its end is left out.
+    /// Replace the value of a block with standard input, without its final line break.
     #[command(
         override_usage = "nightdesk block set GROUP LABEL [--expect-version VERSION]\n       nightdesk block set --agent NAME LABEL [--expect-version VERSION]"
     )]
     Set {
-        /// Which block.
+        /// Block to write.
         #[command(flatten)]
         which: Which,
-        /// The version that the text is an edit of, by default the current one. If the block has a newer one,
-        /// nothing is written.
+        /// Write only if this is the current version of the block.
         #[arg(long, alias = "base", value_name = "VERSION")]
         expect_version: Option<u64>,
-        /// The block as one JSON object.
+        /// Print the block as a JSON object.
         #[arg(long)]
         json: bool,
     },
 }
 
-/// A block by its home and its label.
+/// A block by its owner and its label.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Which {
-    /// The group, then the label; with --agent only the label.
+    /// Name of the group; with --agent, the label.
     #[arg(value_name = "GROUP")]
     first: String,
-    /// The label.
+    /// Label of the block.
     #[arg(value_name = "LABEL", required_unless_present = "agent", conflicts_with = "agent")]
     second: Option<String>,
-    /// An agent's own block: NAME, or GROUP/NAME.
+    /// Use a block of this agent: NAME or GROUP/NAME.
     #[arg(long, value_name = "NAME")]
     agent: Option<String>,
 }
@@ -84,7 +83,10 @@ struct Row<'a> {
     edited_at: Timestamp,
 }
 
-/// Lists, shows or writes.
+/// Runs a subcommand of `block`.
+///
+/// # Errors
+/// A name or label is unknown, standard input cannot be read, or the engine refuses the edit.
 pub async fn block(places: &Places, command: Command, out: &mut Out) -> Result<Exit, Failure> {
     let now = places.look()?.overview().await?;
     let roster = Roster::of(&now);
@@ -193,11 +195,11 @@ async fn set(
     Ok(Exit::Done)
 }
 
-/// What stands there instead: the reason for people, version and text for whoever tries again.
+/// Reports a write to an outdated version: the reason on standard error, the current block on standard output.
 fn clash(roster: &Roster, current: &Block, base: u64, json: bool, out: &mut Out) -> Result<(), Failure> {
     print::note(&format!(
-        "{} is at version {} by {}, your text rests on version {base}: nothing is written; \
-         bring it together with the text below and use --expect-version {}",
+        "{} is at version {} by {}, your text is based on version {base}: nothing is written; \
+         merge it with the text below and use --expect-version {}",
         current.label,
         current.version,
         current.editor.name(),

@@ -1,9 +1,8 @@
 //! `nightdesk completions`: completes commands, options and names in a shell.
 //!
-//! The script that a shell loads calls the program back, with [`VARIABLE`] set, for every completion. What an
-//! argument names is looked up in the store by the name of its value (`GROUP`, `AGENT`, `LABEL`, `ID`), so that a
-//! new argument is completed without a line here. The store is only read; where there is none, or it cannot be
-//! read, there are no names.
+//! The script that a shell loads calls the program for every completion, with [`VARIABLE`] set. The value name of an
+//! argument (`GROUP`, `AGENT`, `LABEL`, `ID`) selects the rows of the store that complete it, so a new argument needs
+//! no code here. The store is only read; without a readable store there are no names.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -20,18 +19,21 @@ use crate::domain::{Agent, Block, BlockOwner, Job, Mail, PendingKind};
 use crate::engine::wire::Overview;
 use crate::tui::text::clean::clean_line;
 
-/// Set to the name of the shell, it makes the program complete instead of run.
+/// Environment variable that makes the program complete instead of run. Its value is the name of the shell.
 const VARIABLE: &str = "NIGHTDESK_COMPLETE";
 
 /// Arguments of `completions`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The shell.
+    /// Shell to complete in.
     #[arg(value_name = "SHELL", value_parser = ["bash", "zsh", "fish", "elvish"])]
     shell: String,
 }
 
 /// Prints the script that a shell loads.
+///
+/// # Errors
+/// Standard output cannot be written.
 pub fn completions(args: &Args, out: &mut Out) -> Result<Exit, Failure> {
     let shells = Shells::builtins();
     let shell = shells.completer(&args.shell);
@@ -43,8 +45,8 @@ pub fn completions(args: &Args, out: &mut Out) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// The program as the shell is to call it: by its path where it was called by one, so that the script works in any
-/// directory.
+/// Returns the command with which the shell calls the program: an absolute path if the program was called by a path,
+/// so that the script works in any directory, otherwise `name`.
 fn program(name: &str) -> String {
     let called = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
     if called.components().count() <= 1 {
@@ -53,7 +55,10 @@ fn program(name: &str) -> String {
     std::path::absolute(&called).unwrap_or(called).display().to_string()
 }
 
-/// Completes and returns true where a shell asks for it. To be called before anything is printed.
+/// Prints completions if a shell asks for them. Returns whether it did. Must run before anything is printed.
+///
+/// # Errors
+/// The shell is unknown or its request is malformed.
 pub fn answer_shell() -> Result<bool, clap::Error> {
     let words: Vec<OsString> = std::env::args_os().collect();
     let typed = Typed::new(words.iter().skip_while(|word| *word != "--").skip(1).cloned().collect());
@@ -61,7 +66,7 @@ pub fn answer_shell() -> Result<bool, clap::Error> {
     CompleteEnv::with_factory(|| command(&typed)).var(VARIABLE).try_complete(words, current_dir.as_deref())
 }
 
-/// The command line with everything in it that is looked up.
+/// Returns the command line with completers for all arguments that name rows of the store.
 fn command(typed: &Typed) -> Command {
     with_lookups(Cli::command(), &[], typed)
 }
@@ -82,13 +87,13 @@ fn with_lookups(command: Command, path: &[&str], typed: &Typed) -> Command {
     })
 }
 
-/// What an argument names.
+/// The kind of row that an argument names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Noun {
     Group,
     Agent,
     Label,
-    /// A group; with `--agent` the label of a block.
+    /// A group; with `--agent`, the label of a block.
     GroupOrLabel,
     Job,
     Approval,
@@ -114,12 +119,12 @@ impl Noun {
     }
 }
 
-/// The words on the line that is completed.
+/// The words of the line to complete.
 #[derive(Debug, Clone)]
 struct Typed(Vec<String>);
 
 impl Typed {
-    /// Bash hands over `--store=FILE` in three words.
+    /// Drops `=`, because bash passes `--store=FILE` as three words.
     fn new(words: Vec<OsString>) -> Self {
         let text = words.into_iter().filter_map(|word| word.into_string().ok());
         Self(text.filter(|word| word != "=").collect())
@@ -138,7 +143,7 @@ impl Typed {
     }
 }
 
-/// What the store has for this argument; nothing where that cannot be found out.
+/// Returns the names in the store that fit this argument. `None` if the store cannot be read.
 fn candidates(noun: Noun, typed: &Typed, current: &str) -> Option<Vec<CompletionCandidate>> {
     let file = |option: &str| typed.value(option).map(PathBuf::from);
     let places = Places::new(file("--store"), file("--config"), |name| std::env::var(name).ok()).ok()?;
@@ -151,12 +156,12 @@ fn candidates(noun: Noun, typed: &Typed, current: &str) -> Option<Vec<Completion
     Some(Names(&now).of(noun, typed, current.contains('/')).into_iter().filter_map(fits).collect())
 }
 
-/// What has names. Rows that cannot be read have none.
+/// Reads all rows with names. Unreadable rows are left out.
 async fn read(places: &Places) -> Result<Overview, Failure> {
     Ok(places.look()?.overview().await?)
 }
 
-/// Names, each with what is said about it.
+/// The names in an overview, each with its description.
 struct Names<'a>(&'a Overview);
 
 impl Names<'_> {
@@ -176,7 +181,7 @@ impl Names<'_> {
         self.0.groups.iter().map(|group| (group.name.clone(), group.description.clone())).collect()
     }
 
-    /// Short names where only one agent has them, `group/name` for others or where that is begun.
+    /// Returns short names where they are unique, otherwise `group/name`. With `whole`, always `group/name`.
     fn agents(&self, whole: bool) -> Vec<(String, String)> {
         let name = |agent: &Agent| {
             let alone = self.0.agents.iter().filter(|other| other.name == agent.name).count() == 1;
@@ -201,7 +206,7 @@ impl Names<'_> {
         waiting.map(|call| (call.inbox_id(), format!("{} {}", call.name, call.arguments))).collect()
     }
 
-    /// The labels of the blocks that belong to the agent or the group on the line.
+    /// Returns the labels of the blocks that belong to the agent or the group on the line.
     fn labels(&self, typed: &Typed) -> Vec<(String, String)> {
         let agent = typed.value("--agent");
         let is = |agent: &Agent, name: &str| agent.name == name || self.full_name(agent) == name;

@@ -1,4 +1,4 @@
-//! Deleting a group or an agent: told first, done with `--yes`.
+//! Deletes a group or an agent; without `--yes`, only lists what would be deleted.
 
 use serde::Serialize;
 
@@ -7,15 +7,15 @@ use super::print::{self, Out};
 use super::{Failure, unexpected};
 use crate::engine::wire::{Address, Reply, Request};
 
-/// What is deleted.
+/// Arguments of `group delete` and `agent delete`.
 #[derive(Debug, clap::Args)]
 pub struct Deletion {
-    /// Its name.
+    /// Group or agent to delete.
     pub name: String,
-    /// Delete it; without this, only what would go is printed.
+    /// Delete; without this option, only print what would be deleted.
     #[arg(long)]
     yes: bool,
-    /// One JSON object.
+    /// Print a JSON object.
     #[arg(long)]
     json: bool,
 }
@@ -27,7 +27,10 @@ struct Row<'a> {
     goes: &'a [String],
 }
 
-/// Prints what goes, and lets it go where told to.
+/// Prints what the deletion of `what` removes and, with `--yes`, deletes it.
+///
+/// # Errors
+/// The engine refuses the deletion.
 pub async fn delete(places: &Places, what: Address, which: &Deletion, out: &mut Out) -> Result<(), Failure> {
     let reply = places.ask(Request::Delete { what, really: which.yes }).await?;
     let Reply::Deletion { lines, done } = reply else { return Err(unexpected(&reply)) };
@@ -39,7 +42,7 @@ pub async fn delete(places: &Places, what: Address, which: &Deletion, out: &mut 
         out.line(line)?;
     }
     if !done {
-        print::note("nothing is deleted yet; --yes does it");
+        print::note("nothing was deleted; add --yes to delete");
     }
     Ok(())
 }

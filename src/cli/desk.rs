@@ -1,8 +1,8 @@
-//! How a command gets at the store and its engine.
+//! Opens the store and its engine for a command.
 //!
-//! Who only looks gets a handle that only reads: no lock, whoever owns the store. Who changes something becomes the
-//! owner with an engine of its own, or, where another program is the owner and listens, works through that one.
-//! Both within a second, or a sentence says which process has the store.
+//! A command that only reads gets a read-only handle: it takes no lock and works beside any owner. A command that
+//! writes becomes the owner and runs an engine, or connects to the owner if there is one that accepts connections.
+//! Both take less than a second; otherwise the error names the process that owns the store.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -18,24 +18,27 @@ use crate::engine::wire::{Reply, Request};
 use crate::engine::{Handle, Options, Scope};
 use crate::llm::Models;
 
-/// Log files kept, one a day.
+/// Number of log files to keep, one per day.
 const LOGS: usize = 7;
-/// What is logged, where `NIGHTDESK_LOG` says nothing else.
+/// Log filter if `NIGHTDESK_LOG` is not set.
 const LOGGED: &str = "warn,nightdesk=info";
 
-/// Where the program's files lie.
+/// Paths of the program's files.
 #[derive(Debug, Clone)]
 pub struct Places {
-    /// The store.
+    /// Store file.
     pub store: PathBuf,
-    /// The configuration.
+    /// Configuration file.
     pub config: PathBuf,
-    /// All directories, where there is a place for them.
+    /// XDG directories; `None` if the environment does not define them.
     pub dirs: Option<Paths>,
 }
 
 impl Places {
-    /// The files named on the command line, and those of the XDG directories.
+    /// Takes the files from the command line and, if not given, from the XDG directories.
+    ///
+    /// # Errors
+    /// A file is not given and the environment defines no directory for it.
     pub fn new(
         store: Option<PathBuf>,
         config: Option<PathBuf>,
@@ -52,8 +55,8 @@ impl Places {
         Ok(Self { store, config, dirs: dirs.ok() })
     }
 
-    /// Sends the log to a file a day in the state directory, never to the terminal. Without a place for it there is
-    /// no log, and everything else works.
+    /// Starts logging to one file per day in the state directory, never to the terminal. Does nothing if the directory
+    /// cannot be created.
     pub fn keep_log(&self, env: impl Fn(&str) -> Option<String>) {
         let Some(dir) = self.dirs.as_ref().map(Paths::log_dir) else { return };
         if DirBuilder::new().recursive(true).mode(0o700).create(&dir).is_err() {
@@ -69,28 +72,34 @@ impl Places {
         let filter = env("NIGHTDESK_LOG").unwrap_or_else(|| LOGGED.to_owned());
         let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new(LOGGED));
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
-        // It fails only where a log is kept already.
+        // Fails only if a logger is already installed.
         let _ = log.with_writer(std::sync::Mutex::new(file)).try_init();
     }
 
-    /// The configuration, read.
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// The file cannot be read or has faults.
     pub fn configuration(&self) -> Result<Config, Failure> {
         Ok(Config::load(&self.config)?)
     }
 
-    /// The models of this configuration.
+    /// Creates the model registry for a configuration and the environment variables of this process.
     #[must_use]
     pub fn models(config: &Config) -> Models {
         Models::new(config.clone(), |name| std::env::var(name).ok())
     }
 
-    /// True when the store has been made.
+    /// Returns whether the store file exists.
     #[must_use]
     pub fn has_store(&self) -> bool {
         self.store.exists()
     }
 
-    /// The store, for looking only.
+    /// Opens the store read-only, without a lock.
+    ///
+    /// # Errors
+    /// The store does not exist or cannot be opened.
     pub fn look(&self) -> Result<Handle, Failure> {
         if !self.has_store() {
             let path = self.store.display();
@@ -99,18 +108,21 @@ impl Places {
             );
             return Err(Failure::Said(text));
         }
-        // Only what shows models needs the configuration, and asks for it.
+        // A broken configuration is no error here: commands that show models read it themselves.
         let default_model = self.configuration().map(|config| config.model).unwrap_or_default();
         Ok(Handle::read_only(&self.store, default_model)?)
     }
 
-    /// What an engine of these places is started with.
+    /// Returns the options for an engine on these files. `jobs` enables background jobs.
     #[must_use]
     pub fn options(&self, jobs: bool, scope: Scope) -> Options {
         Options { jobs, scope, config: Some(self.config.clone()), seed: None }
     }
 
-    /// Becomes the owner with an engine of its own, or joins the program that is; see [`Session::open`].
+    /// Becomes the owner of the store and starts an engine, or connects to the owner; see [`Session::open`].
+    ///
+    /// # Errors
+    /// The configuration has faults, the store cannot be opened, or its owner does not accept connections.
     pub async fn open(&self, options: Options, listen: bool) -> Result<Session, Failure> {
         let setup = || self.configuration().map(|config| (config.clone(), Self::models(&config)));
         let session = Session::open(&self.store, options, listen, setup).await?;
@@ -121,7 +133,10 @@ impl Places {
         Ok(session)
     }
 
-    /// Asks one thing of the engine, this program's or the owner's, and leaves it again. Nothing else is worked on.
+    /// Opens a session, sends one request and closes the session. Starts no other work.
+    ///
+    /// # Errors
+    /// As [`Places::open`], or the engine refuses the request.
     pub async fn ask(&self, request: Request) -> Result<Reply, Failure> {
         let desk = self.open(self.options(false, Scope::Nobody), false).await?;
         let reply = desk.handle().ask(request).await;

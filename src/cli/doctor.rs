@@ -1,4 +1,4 @@
-//! `nightdesk doctor`: what works and what does not, in sentences.
+//! `nightdesk doctor`: checks the terminal, the configuration, the store and the models.
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
@@ -15,13 +15,13 @@ use crate::engine::Handle;
 use crate::engine::wire::{Reply, Request};
 use crate::llm::{KeyState, Models};
 
-/// What `doctor` is told.
+/// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Also fold the whole log and compare the outcome with every table.
+    /// Also replay the whole log and compare the result with every table.
     #[arg(long)]
     deep: bool,
-    /// One JSON object.
+    /// Print a JSON object.
     #[arg(long)]
     json: bool,
 }
@@ -39,21 +39,26 @@ struct Check {
     text: String,
 }
 
-/// Checks everything and tells; fails when a check does.
+/// Runs all checks and prints one line per check. Returns [`Exit::Failed`] if a check fails.
+///
+/// # Errors
+/// Standard output cannot be written.
 pub async fn doctor(places: &Places, args: &Args, out: &mut Out) -> Result<Exit, Failure> {
     let mut checks = vec![terminal(std::env::var("TERM").ok().as_deref())];
     let config = places.configuration();
     checks.push(match &config {
-        Ok(_) if places.config.exists() => good("configuration", format!("{} is sound", places.config.display())),
-        Ok(_) => good("configuration", format!("{} is not there; defaults are used", places.config.display())),
+        Ok(_) if places.config.exists() => good("configuration", format!("{} is valid", places.config.display())),
+        Ok(_) => good("configuration", format!("{} does not exist; defaults are used", places.config.display())),
         Err(failure) => bad("configuration", failure.to_string()),
     });
     let handle = if places.has_store() { Some(places.look()) } else { None };
     let mut models = BTreeSet::new();
     match handle {
         None => {
-            checks
-                .push(good("store", format!("{} is not there yet; the first start makes it", places.store.display())));
+            checks.push(good(
+                "store",
+                format!("{} does not exist yet; the first start creates it", places.store.display()),
+            ));
         }
         Some(Err(failure)) => checks.push(bad("store", failure.to_string())),
         Some(Ok(handle)) => {
@@ -90,7 +95,7 @@ fn bad(name: impl Into<String>, text: impl Into<String>) -> Check {
 fn terminal(term: Option<&str>) -> Check {
     let name = "terminal";
     if !std::io::stdout().is_terminal() {
-        return good(name, "the output is no terminal; the workbench needs one, commands do not");
+        return good(name, "standard output is not a terminal; only the workbench needs one");
     }
     if term.is_none_or(|term| term.is_empty() || term == "dumb") {
         return bad(name, "TERM does not say what this terminal can do; set it, for example TERM=xterm-256color");
@@ -101,11 +106,11 @@ fn terminal(term: Option<&str>) -> Check {
             bad(name, format!("{columns}x{rows} is too small for the workbench; make it at least 40x10"))
         }
         Ok((columns, rows)) => good(name, format!("{}, {columns}x{rows}", term.unwrap_or_default())),
-        Err(error) => bad(name, format!("its size cannot be told ({error}); the workbench needs to know it")),
+        Err(error) => bad(name, format!("its size cannot be read ({error}); the workbench needs it")),
     }
 }
 
-/// The file, and with `deep` its log.
+/// Checks the store file and, with `deep`, its log.
 async fn store_checks(places: &Places, handle: &Handle, deep: bool) -> Vec<Check> {
     let path = places.store.display();
     let check = match handle.ask(Request::CheckStore { deep }).await {
@@ -114,17 +119,17 @@ async fn store_checks(places: &Places, handle: &Handle, deep: bool) -> Vec<Check
         Err(fault) => return vec![bad("store", fault.text)],
     };
     let file = match check.faults.as_slice() {
-        [] => good("store", format!("{path} is sound")),
+        [] => good("store", format!("{path} is intact")),
         faults => bad("store", format!("{path}: {}", faults.join("; "))),
     };
     let log = check.log.map(|log| match log.differences.as_slice() {
-        [] => good("log", format!("{} changes fold to the {} rows of the tables", log.changes, log.rows)),
+        [] => good("log", format!("{} changes replay to the {} rows of the tables", log.changes, log.rows)),
         differences => bad("log", differences.join("; ")),
     });
     std::iter::once(file).chain(log).collect()
 }
 
-/// The models in use, each asked where it is a real one, and the configured providers nobody uses.
+/// Checks the models in use and the configured providers without a model in use. Calls every real model in use once.
 async fn answers(config: &Config, names: &BTreeSet<String>) -> Vec<Check> {
     let models = Places::models(config);
     let mut checks = join_all(names.iter().map(|name| answer(&models, name))).await;
@@ -137,7 +142,7 @@ async fn answers(config: &Config, names: &BTreeSet<String>) -> Vec<Check> {
         checks.push(match known.key {
             KeyState::Missing(sentence) => bad(name, sentence),
             KeyState::NotNeeded | KeyState::There(_) => {
-                good(name, format!("{}; no agent uses it, so it was not asked", known.address))
+                good(name, format!("{}; no agent uses it, so it was not called", known.address))
             }
         });
     }
@@ -150,8 +155,8 @@ async fn answer(models: &Models, name: &str) -> Check {
         return bad(title, error.text);
     }
     match name.split_once('/') {
-        None => return good(title, "built in, no language model; F2 in the workbench connects one"),
-        Some(("scripted", _)) => return good(title, "a script, no language model"),
+        None => return good(title, "built in, not a language model; press F2 in the workbench to connect one"),
+        Some(("scripted", _)) => return good(title, "a script, not a language model"),
         Some(_) => {}
     }
     match models.probe(name).await {

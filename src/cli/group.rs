@@ -1,4 +1,4 @@
-//! `nightdesk group`: the groups.
+//! `nightdesk group`: lists, shows, creates, changes, deletes and signals groups.
 
 mod edit;
 mod show;
@@ -11,42 +11,46 @@ use super::{Exit, Failure, unexpected};
 use crate::domain::{Group, GroupStatus};
 use crate::engine::wire::{Address, Reply, Request};
 
-/// What `group` is told.
+/// Subcommands of `group`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// All groups that are not archived.
+    /// List groups.
     List {
-        /// Archived ones, too.
+        /// Include archived groups.
         #[arg(long)]
         all: bool,
-        /// One JSON array.
+        /// Print a JSON array.
         #[arg(long)]
         json: bool,
     },
-    /// One group.
+    /// Show a group.
     Show {
-        /// Its name.
+        /// Name of the group.
         group: String,
-        /// One JSON object.
+        /// Print a JSON object.
         #[arg(long)]
         json: bool,
     },
-    /// Makes a group, and the agents it names that do not exist yet.
+    /// Create a group and the named agents that do not exist.
     Create(Box<edit::Create>),
-    /// Changes a group, also while it answers: what changes counts from the next speech.
+    /// Change a group; a running turn uses the change from its next speech.
     Update(Box<edit::Update>),
-    /// Deletes a group with its agents and blocks; without --yes it only says what goes.
+    /// Delete a group with its agents and blocks; without --yes, only print what would be deleted.
+    #[command(mut_arg("name", |arg| arg.help("Name of the group")))]
     Delete(Deletion),
-    /// Says a word from outside for the turn that is on, which may end it.
+    /// Send an external signal to the running turn; a matching `external` condition ends it.
     Signal {
-        /// The group.
+        /// Name of the group.
         group: String,
-        /// The word, as the group's condition `external` has it.
+        /// Word to match against the `external` conditions of the group.
         word: String,
     },
 }
 
-/// Lists, shows, makes, changes, deletes or signals.
+/// Runs a subcommand of `group`.
+///
+/// # Errors
+/// A name is unknown, or the engine refuses the request.
 pub async fn group(places: &Places, command: Command, out: &mut Out) -> Result<Exit, Failure> {
     match command {
         Command::List { all, json } => list(&Roster::read(&places.look()?).await?, all, json, out)?,
@@ -80,7 +84,7 @@ fn list(roster: &Roster, all: bool, json: bool, out: &mut Out) -> Result<(), Fai
     let hidden = roster.groups.len() - groups.len();
     show::all(roster, &groups, json, out)?;
     if hidden > 0 && !json {
-        print::note(&format!("{hidden} archived; --all lists what is archived, too"));
+        print::note(&format!("{hidden} archived; add --all to list them"));
     }
     Ok(())
 }
@@ -100,7 +104,7 @@ async fn signal(places: &Places, group: &str, word: String) -> Result<(), Failur
     let now = places.look()?.overview().await?;
     let id = Roster::of(&now).group(group)?.id.clone();
     let Some(talk) = conversation(&now, &Address::Group(id)) else {
-        return Err(Failure::Said(format!("{group} has said nothing yet; there is no turn to end")));
+        return Err(Failure::Said(format!("{group} has no conversation yet; there is no turn to signal")));
     };
     match places.ask(Request::Signal { conversation: talk.id.clone(), word }).await? {
         Reply::Done => Ok(()),

@@ -1,4 +1,4 @@
-//! `nightdesk inbox`: what waits for a person, and the person's answer.
+//! `nightdesk inbox`: lists, shows, approves and denies the tool calls that wait for a person.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -13,45 +13,45 @@ use crate::domain::{PendingCall, PendingKind, Run, RunId};
 use crate::engine::Scope;
 use crate::engine::wire::{Overview, Reply, Request};
 
-/// The widest call a list shows; `show` has it whole.
+/// Longest call in the list, in characters. `show` prints the whole call.
 const CALL_WIDTH: usize = 72;
 
-/// What `inbox` is told.
+/// Subcommands of `inbox`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Everything that waits for you, oldest first.
+    /// List the calls that wait for your decision, oldest first.
     List {
-        /// One JSON array.
+        /// Print a JSON array.
         #[arg(long)]
         json: bool,
     },
-    /// One of them: exactly what would be called.
+    /// Show a waiting call with its complete arguments.
     Show {
-        /// Its id, or a beginning of it that no other has.
+        /// Id of the call, or a unique prefix.
         id: String,
-        /// One JSON object.
+        /// Print a JSON object.
         #[arg(long)]
         json: bool,
     },
-    /// Lets the call be made.
+    /// Approve a call, so that it runs.
     Approve {
-        /// Its id, or a beginning of it that no other has.
+        /// Id of the call, or a unique prefix.
         id: String,
-        /// Approve further calls of the same tool in this run, too.
+        /// Also approve all further calls of this tool in this run.
         #[arg(long, alias = "for-run")]
         remember: bool,
-        /// One JSON object.
+        /// Print a JSON object.
         #[arg(long)]
         json: bool,
     },
-    /// Does not let the call be made; the agent is told.
+    /// Deny a call and inform the agent.
     Deny {
-        /// Its id, or a beginning of it that no other has.
+        /// Id of the call, or a unique prefix.
         id: String,
-        /// Why; the agent is told that, too.
+        /// Give the agent a reason.
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
-        /// One JSON object.
+        /// Print a JSON object.
         #[arg(long)]
         json: bool,
     },
@@ -80,7 +80,10 @@ struct Decided<'a> {
     reason: &'a str,
 }
 
-/// Lists, shows, approves or denies.
+/// Runs a subcommand of `inbox`.
+///
+/// # Errors
+/// The id is unknown or ambiguous, or the engine refuses the decision.
 pub async fn inbox(places: &Places, command: &Command, out: &mut Out) -> Result<Exit, Failure> {
     let now = places.look()?.overview().await?;
     if matches!(command, Command::List { .. }) {
@@ -128,7 +131,7 @@ fn rows(now: Overview) -> Vec<Row> {
     rows
 }
 
-/// The one whose id begins so, with or without the word before it.
+/// Returns the row whose id starts with `id`, with or without the prefix `approval-`.
 fn find<'a>(rows: &'a [Row], id: &str) -> Result<&'a Row, Failure> {
     if let Some(whole) = rows.iter().find(|row| row.id == id) {
         return Ok(whole);
@@ -137,8 +140,8 @@ fn find<'a>(rows: &'a [Row], id: &str) -> Result<&'a Row, Failure> {
     let begins = |row: &&Row| !bare.is_empty() && row.id.trim_start_matches("approval-").starts_with(bare);
     match rows.iter().filter(begins).collect::<Vec<_>>().as_slice() {
         [one] => Ok(one),
-        [] => Err(Failure::Said(format!("nothing named {id} waits for you; `nightdesk inbox list` shows what does"))),
-        several => Err(Failure::Said(format!("{} ids begin with {id}; give more of it", several.len()))),
+        [] => Err(Failure::Said(format!("no call {id} waits for you; `nightdesk inbox list` shows the waiting calls"))),
+        several => Err(Failure::Said(format!("{} ids start with {id}; write more of the id", several.len()))),
     }
 }
 
@@ -194,11 +197,11 @@ async fn decide(places: &Places, row: &Row, answer: Answer<'_>, json: bool, out:
         out.json(&Decided { row, decision, for_run, reason })?;
         return Ok(());
     }
-    let scope = if for_run { ", and any other call of this tool in the run" } else { "" };
+    let scope = if for_run { ", and so may all further calls of this tool in the run" } else { "" };
     out.line(&format!("{decision}: {} {may} call {}{scope}", row.agent, call(row)))?;
     print::note(&match elsewhere {
-        Some(pid) => format!("the program that owns the store (process {pid}) goes on with it"),
-        None => "the workbench or `nightdesk work` goes on with it".to_owned(),
+        Some(pid) => format!("the process that owns the store ({pid}) continues the run"),
+        None => "the workbench or `nightdesk work` continues the run".to_owned(),
     });
     Ok(())
 }

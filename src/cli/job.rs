@@ -1,4 +1,4 @@
-//! `nightdesk job`: background work, seen, cancelled and retried.
+//! `nightdesk job`: lists, shows, cancels and retries background jobs.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -12,34 +12,34 @@ use crate::domain::{GroupId, Job, JobId, JobOutcome, JobState, Trigger};
 use crate::engine::Handle;
 use crate::engine::wire::{Reply, Request};
 
-/// The most jobs a list shows, newest first.
+/// Most jobs in the list, newest first.
 const SHOWN: usize = 10_000;
 
-/// What `job` is told.
+/// Subcommands of `job`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// All jobs, or those of a group; newest first.
+    /// List all jobs, or those of a group, newest first.
     List {
-        /// Only the jobs of this group.
+        /// List only the jobs of this group.
         group: Option<String>,
-        /// One JSON array.
+        /// Print a JSON array.
         #[arg(long)]
         json: bool,
     },
-    /// One job.
+    /// Show a job.
     Show(Which),
-    /// Ends a job that waits or runs.
+    /// Cancel a waiting or running job.
     Cancel(Which),
-    /// Works a failed or cancelled job off again, as a new one.
+    /// Retry a failed or cancelled job as a new job.
     Retry(Which),
 }
 
-/// One job.
+/// Arguments that select one job.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Which {
-    /// Its id, or a beginning of it that no other job has.
+    /// Id of the job, or a unique prefix.
     id: String,
-    /// One JSON object.
+    /// Print a JSON object.
     #[arg(long)]
     json: bool,
 }
@@ -57,7 +57,10 @@ struct Row<'a> {
     created_at: Timestamp,
 }
 
-/// Lists, shows, cancels or retries.
+/// Runs a subcommand of `job`.
+///
+/// # Errors
+/// A name or id is unknown, or the engine refuses the request.
 pub async fn job(places: &Places, command: &Command, out: &mut Out) -> Result<Exit, Failure> {
     let handle = places.look()?;
     let roster = Roster::read(&handle).await?;
@@ -104,7 +107,7 @@ async fn list(handle: &Handle, roster: &Roster, group: Option<&str>, json: bool,
     Ok(())
 }
 
-/// Jobs, newest first, and those that cannot be read.
+/// Returns up to `limit` jobs, newest first, and the unreadable rows.
 async fn jobs(handle: &Handle, group: Option<GroupId>, limit: usize) -> Result<(Vec<Job>, Vec<RowFault>), Failure> {
     match handle.ask(Request::Jobs { group, limit }).await? {
         Reply::Jobs { jobs, faults } => Ok((jobs, faults)),
@@ -112,7 +115,7 @@ async fn jobs(handle: &Handle, group: Option<GroupId>, limit: usize) -> Result<(
     }
 }
 
-/// The one job whose id begins so.
+/// Returns the only job whose id starts with `id`.
 async fn find(handle: &Handle, id: &str) -> Result<Job, Failure> {
     let (mut found, faults) = jobs(handle, None, usize::MAX).await?;
     if let Some(at) = found.iter().position(|job| job.id.as_str() == id) {
@@ -129,8 +132,8 @@ async fn find(handle: &Handle, id: &str) -> Result<Job, Failure> {
     found.retain(begins);
     match found.len() {
         1 => Ok(found.swap_remove(0)),
-        0 => Err(Failure::Said(format!("there is no job {id}; `nightdesk job list` shows them"))),
-        several => Err(Failure::Said(format!("{several} jobs begin with {id}; give more of the id"))),
+        0 => Err(Failure::Said(format!("there is no job {id}; `nightdesk job list` shows all jobs"))),
+        several => Err(Failure::Said(format!("the ids of {several} jobs start with {id}; write more of the id"))),
     }
 }
 
@@ -164,7 +167,7 @@ fn row<'a>(roster: &'a Roster, job: &'a Job) -> Row<'a> {
     }
 }
 
-/// What came of a job so far, in a few words; empty while there is nothing to say.
+/// Returns the result of a job so far, in a few words. Empty while the job is due or runs.
 #[must_use]
 pub fn outcome(job: &Job) -> String {
     match &job.state {

@@ -1,4 +1,4 @@
-//! `nightdesk mail`: what agents write to each other and to you, and what you write to them.
+//! `nightdesk mail`: lists, shows, sends and reads mail.
 
 use jiff::Timestamp;
 
@@ -13,60 +13,63 @@ use crate::engine::event::MailRow;
 use crate::engine::wire::{Reply, Request};
 use crate::engine::{Handle, Scope};
 
-/// The most mail a list shows, newest first.
+/// Most pieces of mail in the list, newest first.
 const SHOWN: usize = 10_000;
-/// The most characters of a text one line of the list shows.
+/// Longest text in a line of the list, in characters.
 const LINE: usize = 60;
 
-/// What `mail` is told.
+/// Subcommands of `mail`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// All mail, or that to and from an agent; newest first.
+    /// List all mail, or the mail to and from an agent, newest first.
     List {
-        /// Only mail to or from this agent: NAME, or GROUP/NAME.
+        /// List only mail to or from this agent: NAME or GROUP/NAME.
         #[arg(long, value_name = "NAME")]
         agent: Option<String>,
-        /// Only mail that stands so: pending, delivered, read, expired or failed.
+        /// List only mail with this status: pending, delivered, read, expired or failed.
         #[arg(long, value_name = "STATUS")]
         status: Option<String>,
-        /// One JSON array.
+        /// Print a JSON array.
         #[arg(long)]
         json: bool,
     },
-    /// One piece of mail; it stays as unread as it was.
+    /// Show mail without marking it as read.
     Show(Which),
-    /// Writes to an agent as yourself; its answer comes back as mail to you.
+    /// Send mail to an agent in your name; its answer arrives as mail to you.
     Send {
-        /// To whom: NAME, or GROUP/NAME.
+        /// Recipient: NAME or GROUP/NAME.
         #[arg(value_name = "AGENT")]
         to: String,
-        /// What to write; - reads standard input.
+        /// Text of the mail; - reads standard input.
         text: String,
-        /// What goes first where several pieces wait: low, normal or high.
+        /// Set the priority: low, normal or high; the recipient reads the highest first.
         #[arg(long, value_name = "PRIORITY", default_value = "normal")]
         priority: String,
-        /// After this time it is not delivered any more, for example 10m.
+        /// Expire the mail after this time, for example 10m.
         #[arg(long, value_name = "TIME")]
         expires: Option<String>,
-        /// The mail as one JSON object.
+        /// Print the mail as a JSON object.
         #[arg(long)]
         json: bool,
     },
-    /// Opens mail to you; or takes mail that no agent has read yet, which then never reaches it.
+    /// Show mail and mark it as read; pending mail to an agent is then not delivered.
     Read(Which),
 }
 
-/// One piece of mail.
+/// Arguments that select one piece of mail.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Which {
-    /// Its id, or a beginning of it that no other mail has.
+    /// Id of the mail, or a unique prefix.
     id: String,
-    /// One JSON object.
+    /// Print a JSON object.
     #[arg(long)]
     json: bool,
 }
 
-/// Lists, shows, sends or reads.
+/// Runs a subcommand of `mail`.
+///
+/// # Errors
+/// A name or id is unknown, an option is invalid, or the engine refuses the request.
 pub async fn mail(places: &Places, command: Command, out: &mut Out) -> Result<Exit, Failure> {
     let handle = places.look()?;
     let roster = Roster::read(&handle).await?;
@@ -108,7 +111,7 @@ async fn list(
     let agent = agent.map(|name| roster.agent(name)).transpose()?.map(|agent| agent.id.clone());
     let status = status.map(|name| {
         let names: Vec<&str> = MailStatus::ALL.iter().map(|status| status.as_str()).collect();
-        let unknown = || Failure::Said(format!("mail is never {name:?}; it is {}", names.join(", ")));
+        let unknown = || Failure::Said(format!("there is no status {name:?}; use one of {}", names.join(", ")));
         MailStatus::named(name).ok_or_else(unknown)
     });
     let (mails, faults) = mails(handle, agent, status.transpose()?, SHOWN).await?;
@@ -133,7 +136,7 @@ async fn list(
 
 fn letter(roster: &Roster, to: &str, text: String, priority: &str, expires: Option<&str>) -> Result<Request, Failure> {
     let to = roster.agent(to)?.id.clone();
-    let unknown = || Failure::Said(format!("--priority is {priority:?}; it is low, normal or high"));
+    let unknown = || Failure::Said(format!("there is no priority {priority:?}; use low, normal or high"));
     let priority = Priority::named(priority).ok_or_else(unknown)?;
     let expires_in =
         expires.map(expiry_seconds).transpose().map_err(|why| Failure::Said(format!("--expires: {why}")))?;
@@ -146,21 +149,21 @@ fn letter(roster: &Roster, to: &str, text: String, priority: &str, expires: Opti
     Ok(Request::SendMail { to, text, priority, expires_in, in_reply_to: None })
 }
 
-/// When it reaches its recipient, as far as one can say.
+/// Describes when the mail is delivered. `alone` is true if no other process runs the engine.
 fn delivery(roster: &Roster, mail: &Mail, alone: bool) -> String {
     let to = mail.to.as_ref();
     let agent = to.and_then(|id| roster.agents.iter().find(|agent| agent.id == *id));
     let home = agent.and_then(|agent| roster.groups.iter().find(|group| group.id == agent.group));
     match home {
         Some(Group { name, status, .. }) if *status != GroupStatus::Active => {
-            format!("{name} is {}: it is delivered when that changes", status.as_str())
+            format!("{name} is {}: it is delivered when the group is active", status.as_str())
         }
         _ if alone => "the workbench or `nightdesk work` delivers it".to_owned(),
         _ => format!("{} reads it as soon as it is free", person_or(roster, to)),
     }
 }
 
-/// Mail, newest first, and what cannot be read of it.
+/// Returns up to `limit` pieces of mail, newest first, and the unreadable rows.
 async fn mails(
     handle: &Handle,
     agent: Option<AgentId>,
@@ -173,7 +176,7 @@ async fn mails(
     }
 }
 
-/// The one piece of mail whose id begins so.
+/// Returns the only piece of mail whose id starts with `id`.
 async fn find(handle: &Handle, id: &str) -> Result<Mail, Failure> {
     let (mut found, faults) = mails(handle, None, None, usize::MAX).await?;
     if let Some(at) = found.iter().position(|mail| mail.id.as_str() == id) {
@@ -187,12 +190,14 @@ async fn find(handle: &Handle, id: &str) -> Result<Mail, Failure> {
     found.retain(|mail| !wanted.is_empty() && bare(mail.id.as_str()).is_some_and(|uuid| uuid.starts_with(&wanted)));
     match found.len() {
         1 => Ok(found.swap_remove(0)),
-        0 => Err(Failure::Said(format!("there is no mail {id}; `nightdesk mail list` shows what there is"))),
-        several => Err(Failure::Said(format!("{several} pieces of mail begin with {id}; give more of the id"))),
+        0 => Err(Failure::Said(format!("there is no mail {id}; `nightdesk mail list` shows all mail"))),
+        several => {
+            Err(Failure::Said(format!("the ids of {several} pieces of mail start with {id}; write more of the id")))
+        }
     }
 }
 
-/// Asks the engine; answers with the mail, and whether no program goes on that could deliver it.
+/// Sends a request. Returns the mail, and true if no other process runs an engine that could deliver it.
 async fn ask(places: &Places, request: Request) -> Result<(Mail, bool), Failure> {
     let desk = places.open(places.options(false, Scope::Nobody), false).await?;
     let alone = desk.owner_elsewhere().is_none();
@@ -237,7 +242,7 @@ fn time(at: Timestamp) -> String {
     format!("{at:.0}")
 }
 
-/// The beginning of a text, on one line.
+/// Returns the first [`LINE`] characters of a text on one line.
 fn first_line(text: &str) -> String {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut cut: String = words.chars().take(LINE).collect();

@@ -1,4 +1,4 @@
-//! `nightdesk man`: the manual, made from the command line's own help.
+//! `nightdesk man`: generates manual pages from the help texts of the command line.
 
 use std::path::PathBuf;
 
@@ -11,12 +11,15 @@ use super::{Cli, Exit, Failure};
 /// Arguments of `man`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Write a page for the program and one for each command into this directory, instead of printing one.
+    /// Write the pages of the program and of every command to this directory instead of printing one.
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     dir: Option<PathBuf>,
 }
 
 /// Prints the manual page of the program, or writes all pages.
+///
+/// # Errors
+/// Standard output or the directory cannot be written.
 pub fn man(args: &Args, out: &mut Out) -> Result<Exit, Failure> {
     let command = Cli::command();
     if let Some(dir) = &args.dir {

@@ -1,4 +1,4 @@
-//! `nightdesk message`: what was said.
+//! `nightdesk message`: lists the messages of conversations.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -9,18 +9,18 @@ use super::roster::{Roster, Whose, conversation};
 use super::{Exit, Failure};
 use crate::domain::{AgentId, Content, Message, MessageId, RunId};
 
-/// What `message` is told.
+/// Subcommands of `message`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// The messages of a conversation, oldest first.
+    /// List the messages of a conversation, oldest first.
     List {
-        /// Whose conversation.
+        /// Group or agent of the conversation.
         #[command(flatten)]
         whose: Whose,
-        /// Only messages that came after this one.
+        /// List only messages with a higher number than SEQ.
         #[arg(long, value_name = "SEQ", default_value_t = 0)]
         since: u64,
-        /// One JSON array.
+        /// Print a JSON array.
         #[arg(long)]
         json: bool,
     },
@@ -38,7 +38,10 @@ struct Row<'a> {
     created_at: Timestamp,
 }
 
-/// Lists them.
+/// Runs a subcommand of `message`.
+///
+/// # Errors
+/// The group or agent is unknown, or the store cannot be read.
 pub async fn message(places: &Places, command: &Command, out: &mut Out) -> Result<Exit, Failure> {
     let Command::List { whose, since, json } = command;
     let handle = places.look()?;

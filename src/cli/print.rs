@@ -1,7 +1,7 @@
-//! What goes to standard output and standard error.
+//! Writes to standard output and standard error.
 //!
-//! On a terminal, everything foreign is neutralised; into a pipe or a file it goes as it is. Once the reader of a
-//! pipe has left, what is written is dropped.
+//! On a terminal, control characters in the text are neutralised; a pipe or a file gets the text unchanged. After the
+//! reader of a pipe has closed it, further output is dropped.
 
 use std::io::{self, IsTerminal as _, Write};
 
@@ -11,7 +11,7 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::domain::state::RowFault;
 use crate::tui::text::clean::{clean, clean_line};
 
-/// Standard output.
+/// Standard output, or a replacement for it in tests.
 pub struct Out {
     to: Box<dyn Write + Send>,
     terminal: bool,
@@ -19,30 +19,39 @@ pub struct Out {
 }
 
 impl Out {
-    /// The program's own.
+    /// Opens standard output of this process.
     #[must_use]
     pub fn standard() -> Self {
         let out = io::stdout();
         Self::new(out.is_terminal(), Box::new(out))
     }
 
-    /// Another place to write to, with whether a terminal shows it.
+    /// Creates an output on `to`. With `terminal`, control characters are neutralised.
     #[must_use]
     pub fn new(terminal: bool, to: Box<dyn Write + Send>) -> Self {
         Self { to, terminal, closed: false }
     }
 
-    /// Writes a piece of text at once.
+    /// Writes a text and flushes it.
+    ///
+    /// # Errors
+    /// Standard output cannot be written. A closed pipe is not an error.
     pub fn text(&mut self, text: &str) -> io::Result<()> {
         if self.terminal { self.write(&clean(text)) } else { self.write(text) }
     }
 
-    /// Writes a line.
+    /// Writes a text and a line break.
+    ///
+    /// # Errors
+    /// As [`Out::text`].
     pub fn line(&mut self, line: &str) -> io::Result<()> {
         self.text(&format!("{line}\n"))
     }
 
     /// Writes a value as JSON on one line.
+    ///
+    /// # Errors
+    /// The value cannot be serialized, or as [`Out::text`].
     pub fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
         let mut line = serde_json::to_string(value)?;
         if self.terminal && clean(&line) != line {
@@ -52,7 +61,10 @@ impl Out {
         self.write(&line)
     }
 
-    /// Writes rows in columns under their heads; nothing where there is no row.
+    /// Writes rows in aligned columns with a header line. Writes nothing if there are no rows.
+    ///
+    /// # Errors
+    /// As [`Out::text`].
     pub fn table<const N: usize>(&mut self, heads: [&str; N], rows: &[[String; N]]) -> io::Result<()> {
         if rows.is_empty() {
             return Ok(());
@@ -73,7 +85,10 @@ impl Out {
         Ok(())
     }
 
-    /// Writes what one thing is, a line each.
+    /// Writes names and values, one pair per line, without the empty values.
+    ///
+    /// # Errors
+    /// As [`Out::text`].
     pub fn card(&mut self, lines: &[(&str, String)]) -> io::Result<()> {
         let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
         for (name, value) in lines.iter().filter(|(_, value)| !value.is_empty()) {
@@ -97,7 +112,7 @@ impl Out {
     }
 }
 
-/// JSON in which everything but ASCII stands as `\u…`: it holds such characters only inside strings.
+/// Replaces all characters outside printable ASCII by `\u…`. In JSON, they occur only inside strings.
 fn escaped(json: &str) -> String {
     use std::fmt::Write as _;
     let mut out = String::with_capacity(json.len());
@@ -113,14 +128,14 @@ fn escaped(json: &str) -> String {
     out
 }
 
-/// Writes a line to standard error. There is nobody left to be told when that fails.
+/// Writes a line to standard error. Ignores write errors, because they cannot be reported anywhere.
 pub fn note(line: &str) {
     let mut err = io::stderr();
     let line = if err.is_terminal() { clean(line) } else { line.into() };
     let _ = writeln!(err, "{line}");
 }
 
-/// Tells of rows that cannot be read: which, why, and once what to do.
+/// Reports unreadable rows on standard error: one line per row, then one line of advice.
 pub fn unreadable<'a>(faults: impl IntoIterator<Item = &'a RowFault>) {
     let mut any = false;
     for fault in faults {

@@ -1,4 +1,4 @@
-//! Names to ids and back: groups, and agents as `name` where that is unambiguous or as `group/name`.
+//! Maps names of groups, agents and blocks to ids and back. An agent is `name` if that is unique, else `group/name`.
 
 use clap::Args;
 
@@ -8,40 +8,43 @@ use crate::domain::{Agent, AgentId, Block, BlockId, Conversation, ConversationOw
 use crate::engine::Handle;
 use crate::engine::wire::{Address, Overview};
 
-/// The groups and agents there are.
+/// All readable groups, agents and blocks.
 #[derive(Debug, Clone, Default)]
 pub struct Roster {
-    /// In order of creation.
+    /// Groups in order of creation.
     pub groups: Vec<Group>,
-    /// In order of creation.
+    /// Agents in order of creation.
     pub agents: Vec<Agent>,
-    /// In order of creation; only where they were asked for.
+    /// Blocks in order of creation.
     pub blocks: Vec<Block>,
-    /// Some could not be read: who is not there may be one of them.
+    /// True if groups or agents are unreadable, so that a missing one is not necessarily deleted.
     damaged: bool,
 }
 
-/// What is not there any more is called so.
+/// Shown instead of the name of a deleted group or agent.
 const DELETED: &str = "(deleted)";
 
-/// A group, or an agent.
+/// Arguments that select a group or an agent.
 #[derive(Debug, Clone, Args)]
 pub struct Whose {
-    /// The group.
+    /// Name of the group.
     #[arg(value_name = "GROUP", required_unless_present = "agent", conflicts_with = "agent")]
     pub group: Option<String>,
-    /// One agent instead: NAME, or GROUP/NAME.
+    /// Use the conversation with this agent: NAME or GROUP/NAME.
     #[arg(long, value_name = "NAME")]
     pub agent: Option<String>,
 }
 
 impl Roster {
-    /// Reads it; what cannot be read is told and left out.
+    /// Reads the roster. Reports unreadable groups and agents on standard error and leaves them out.
+    ///
+    /// # Errors
+    /// The store cannot be read.
     pub async fn read(handle: &Handle) -> Result<Self, Failure> {
         Ok(Self::of(&handle.overview().await?))
     }
 
-    /// The roster of an overview; what cannot be read of it is told and left out.
+    /// Takes the roster from an overview. Reports unreadable groups and agents on standard error and leaves them out.
     #[must_use]
     pub fn of(overview: &Overview) -> Self {
         let faults = || overview.faults.iter().filter(|fault| matches!(fault.kind, Kind::Group | Kind::Agent));
@@ -50,13 +53,16 @@ impl Roster {
         Self { groups, agents, blocks: overview.blocks.clone(), damaged: faults().next().is_some() }
     }
 
-    /// The label of a block; its id where it is not there.
+    /// Returns the label of a block, or its id if it does not exist.
     #[must_use]
     pub fn label(&self, id: &BlockId) -> String {
         self.blocks.iter().find(|block| block.id == *id).map_or_else(|| id.to_string(), |block| block.label.clone())
     }
 
-    /// The group of this name or id.
+    /// Returns the group with this name or id.
+    ///
+    /// # Errors
+    /// There is no such group.
     pub fn group(&self, name: &str) -> Result<&Group, Failure> {
         let found = self.groups.iter().find(|group| group.name == name || group.id.as_str() == name);
         found.ok_or_else(|| {
@@ -65,7 +71,10 @@ impl Roster {
         })
     }
 
-    /// The agent of this name or id.
+    /// Returns the agent with this short name, full name or id.
+    ///
+    /// # Errors
+    /// There is no such agent, or several agents have this short name.
     pub fn agent(&self, name: &str) -> Result<&Agent, Failure> {
         let found: Vec<&Agent> = match name.split_once('/') {
             Some((group, short)) => {
@@ -82,12 +91,15 @@ impl Roster {
             }
             several => {
                 let names: Vec<String> = several.iter().map(|agent| self.full_name(&agent.id)).collect();
-                Err(Failure::Said(format!("{name} is ambiguous; say which: {}", names.join(", "))))
+                Err(Failure::Said(format!("{name} is ambiguous; use one of {}", names.join(", "))))
             }
         }
     }
 
-    /// To whom is spoken.
+    /// Resolves the selected group or agent.
+    ///
+    /// # Errors
+    /// Neither is given, or it does not exist.
     pub fn address(&self, whose: &Whose) -> Result<Address, Failure> {
         match (&whose.group, &whose.agent) {
             (_, Some(agent)) => Ok(Address::Agent(self.agent(agent)?.id.clone())),
@@ -96,19 +108,19 @@ impl Roster {
         }
     }
 
-    /// The group's name; its id where it may be one that cannot be read.
+    /// Returns the name of the group, its id if it may be unreadable, or [`DELETED`].
     #[must_use]
     pub fn group_name<'a>(&'a self, id: &'a GroupId) -> &'a str {
         self.groups.iter().find(|group| group.id == *id).map_or_else(|| self.gone(id.as_str()), |group| &group.name)
     }
 
-    /// The agent's short name; its id where it may be one that cannot be read.
+    /// Returns the short name of the agent, its id if it may be unreadable, or [`DELETED`].
     #[must_use]
     pub fn name<'a>(&'a self, id: &'a AgentId) -> &'a str {
         self.agents.iter().find(|agent| agent.id == *id).map_or_else(|| self.gone(id.as_str()), |agent| &agent.name)
     }
 
-    /// The agent as `group/name`.
+    /// Returns the agent as `group/name`, its id if it may be unreadable, or [`DELETED`].
     #[must_use]
     pub fn full_name(&self, id: &AgentId) -> String {
         match self.agents.iter().find(|agent| agent.id == *id) {
@@ -121,7 +133,7 @@ impl Roster {
         if self.damaged { id } else { DELETED }
     }
 
-    /// The agent as this group calls it: short at home, in full elsewhere.
+    /// Returns the short name of an agent of this group, otherwise the full name.
     #[must_use]
     pub fn name_in(&self, group: &GroupId, id: &AgentId) -> String {
         match self.agents.iter().find(|agent| agent.id == *id) {
@@ -131,7 +143,7 @@ impl Roster {
     }
 }
 
-/// The conversation with a group or an agent, once there is one.
+/// Returns the conversation with a group or an agent. `None` before the first message.
 #[must_use]
 pub fn conversation<'a>(overview: &'a Overview, with: &Address) -> Option<&'a Conversation> {
     let owner = match with {
@@ -143,7 +155,9 @@ pub fn conversation<'a>(overview: &'a Overview, with: &Address) -> Option<&'a Co
 
 fn there_are(nouns: &str, names: &[String]) -> String {
     if names.is_empty() {
-        return format!("there are no {nouns} yet: `nightdesk apply TEAM.toml` and `nightdesk group create` make some");
+        return format!(
+            "there are no {nouns} yet; `nightdesk apply TEAM.toml` or `nightdesk group create` creates them"
+        );
     }
     format!("there are {}", names.join(", "))
 }

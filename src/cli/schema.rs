@@ -1,11 +1,14 @@
-//! `nightdesk schema`: the JSON schema of team files.
+//! `nightdesk schema`: prints the JSON schema of team files.
 
 use super::print::Out;
 use super::{Exit, Failure};
 use crate::agentfile::team;
 use crate::tools::Toolbox;
 
-/// Prints it.
+/// Prints the schema.
+///
+/// # Errors
+/// Standard output cannot be written.
 pub fn schema(out: &mut Out) -> Result<Exit, Failure> {
     let tools = Toolbox::default().names();
     let tools: Vec<&str> = tools.iter().map(String::as_str).collect();

@@ -1,8 +1,8 @@
-//! `nightdesk send`: one turn, answered as it comes.
+//! `nightdesk send`: sends a message and prints the answers as they stream.
 //!
-//! It follows the engine from before the message is sent to the end of its turn, or until nothing of the turn can
-//! go on without a person. Where the program that owned the store ends meanwhile, it takes the store over and the
-//! turn goes on.
+//! The command subscribes to the engine before it sends the message. It ends with the turn, or when the turn cannot
+//! continue without a decision of a person. If the process that owns the store ends meanwhile, the command takes over
+//! the store and continues the turn.
 
 mod text;
 
@@ -18,20 +18,20 @@ use crate::engine::session::Session;
 use crate::engine::wire::{Address, Reply, Request, Update};
 use text::Speeches;
 
-/// What `send` is told.
+/// Arguments of `send`.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "nightdesk send GROUP TEXT [--json]\n       nightdesk send --agent NAME TEXT [--json]")]
 pub struct Args {
-    /// The group, then the text; with --agent only the text. As TEXT, - reads standard input.
+    /// Name of the group; with --agent, the text.
     #[arg(value_name = "GROUP")]
     first: String,
-    /// What to say; - reads standard input. In a group, `@name text` makes a turn only that member answers.
+    /// Text of the message; - reads standard input, and `@name text` asks only that member.
     #[arg(value_name = "TEXT", required_unless_present = "agent", conflicts_with = "agent")]
     second: Option<String>,
-    /// Speaks to one agent directly: NAME, or GROUP/NAME.
+    /// Send to this agent: NAME or GROUP/NAME.
     #[arg(long, value_name = "NAME")]
     agent: Option<String>,
-    /// Events instead of text, one JSON object a line.
+    /// Print events instead of text, one JSON object per line.
     #[arg(long)]
     json: bool,
 }
@@ -45,7 +45,10 @@ impl Args {
     }
 }
 
-/// Sends, and prints what is answered.
+/// Sends the message and prints the answers. Returns [`Exit::Failed`] if the turn fails or is cancelled.
+///
+/// # Errors
+/// The group or agent is unknown, the engine refuses the message, or the connection to the engine is lost.
 pub async fn send(places: &Places, args: Args, out: &mut Out) -> Result<Exit, Failure> {
     let json = args.json;
     let (whose, text) = args.parts();
@@ -64,7 +67,7 @@ pub async fn send(places: &Places, args: Args, out: &mut Out) -> Result<Exit, Fa
     let mut turn = Turn { to, shown: None, json, run: None, conversation: None, seen: 0, told: Vec::new() };
     let ended = loop {
         match turn.follow(&desk, &text, out).await {
-            // The owner has ended; what it committed is there, and this program may go on with it.
+            // The owner has ended. Its commits are in the store, so this process can continue the turn.
             Err(_) if desk.owner_elsewhere().is_some() && turn.run.is_some() => {
                 desk.close().await;
                 tracing::info!("the program that owned the store has ended; going on with the turn");
@@ -80,28 +83,28 @@ pub async fn send(places: &Places, args: Args, out: &mut Out) -> Result<Exit, Fa
     ended
 }
 
-/// One turn as it is followed.
+/// The state of one followed turn.
 struct Turn {
     to: Address,
     json: bool,
-    /// Set once it is sent.
+    /// Run of the turn; `None` before the message is sent.
     run: Option<RunId>,
     conversation: Option<ConversationId>,
-    /// The last change that was shown.
+    /// Log position of the last change that was printed.
     seen: u64,
     shown: Option<Shown>,
-    /// What the last event said the turn waits for.
+    /// Ids of the waiting calls in the last printed event; empty if that event was of another kind.
     told: Vec<String>,
 }
 
-/// How answers are shown.
+/// The output format.
 enum Shown {
     Text(Speeches),
     Json(Events),
 }
 
 impl Turn {
-    /// Sends what is not sent yet and shows what comes, until the turn is over or waits for a person.
+    /// Sends the message unless it is already sent, and prints updates until the turn ends or waits for a person.
     async fn follow(&mut self, desk: &Session, text: &str, out: &mut Out) -> Result<Exit, Failure> {
         if self.shown.is_none() {
             let now = desk.handle().overview().await?;
@@ -118,11 +121,11 @@ impl Turn {
         }
         match self.run.clone() {
             Some(run) => self.listen(desk, &run, following, out).await,
-            None => Err(Failure::Said("the message was not taken".to_owned())),
+            None => Err(Failure::Said("the engine did not accept the message".to_owned())),
         }
     }
 
-    /// Says it. Answers with the calls that wait for a person, where it is queued behind a turn that does.
+    /// Sends the message. Returns the calls that wait for a person if they block the turn, as [`held`].
     async fn say(&mut self, desk: &Session, text: &str) -> Result<Option<(Vec<PendingCall>, bool)>, Failure> {
         let reply = desk.handle().ask(Request::Send { to: self.to.clone(), text: text.to_owned() }).await?;
         let Reply::Sent { run, conversation, queued } = reply else { return Err(unexpected(&reply)) };
@@ -143,7 +146,7 @@ impl Turn {
         loop {
             let update = tokio::select! {
                 update = following.next() => update?,
-                // In another program the turn goes on without this one.
+                // In another process, the turn continues without this command.
                 _ = &mut interrupted, if !cancelled => match &self.conversation {
                     Some(conversation) if desk.owner_elsewhere().is_none() => {
                         cancelled = true;
@@ -193,7 +196,7 @@ impl Turn {
         Ok(())
     }
 
-    /// Whether the turn is over with this change.
+    /// Returns the outcome if this change ends the turn.
     fn end(&self, turn: &RunId, change: &Change) -> Option<Exit> {
         match change {
             Change::RunMoved { id, to: RunState::Finished { stop_reason, error } } if id == turn => {
@@ -207,7 +210,7 @@ impl Turn {
         }
     }
 
-    /// Tells that nothing goes on before these are answered, as the last that is told.
+    /// Prints the calls that block the turn, as the last output.
     fn waits(&mut self, calls: &[PendingCall], queued: bool, out: &mut Out) -> Result<(), Failure> {
         let ids: Vec<String> = calls.iter().map(PendingCall::inbox_id).collect();
         if let Some(Shown::Text(speeches)) = &mut self.shown {
@@ -215,12 +218,12 @@ impl Turn {
             for (call, id) in calls.iter().zip(&ids) {
                 out.line(&format!("requires_approval {id}"))?;
                 print::note(&format!(
-                    "{} {} waits for you: `nightdesk inbox approve {id}` lets it, `nightdesk inbox deny {id}` does not",
+                    "{} {} waits for you: `nightdesk inbox approve {id}` runs it, `nightdesk inbox deny {id}` refuses it",
                     call.name, call.arguments
                 ));
             }
             if queued {
-                print::note("that is the turn before; what you said is queued behind it");
+                print::note("this call is of an earlier turn; your message is queued behind it");
             }
         } else if self.told != ids
             && let Some(call) = calls.first()
@@ -231,13 +234,13 @@ impl Turn {
     }
 }
 
-/// True for what can leave a turn with nothing to do but wait.
+/// Returns whether this change can leave a turn blocked.
 fn may_rest(change: &Change) -> bool {
     matches!(change, Change::CallPending(_) | Change::RunMoved { .. })
 }
 
-/// The calls a person is to decide on before anything of this turn goes on, and whether it is queued behind the turn
-/// that made them; `None` where it goes on by itself.
+/// Returns the calls that need a decision before this turn continues, and whether the turn is queued behind the turn
+/// that made them. `None` if the turn continues by itself.
 async fn held(desk: &Session, turn: &RunId) -> Result<Option<(Vec<PendingCall>, bool)>, Failure> {
     match desk.handle().ask(Request::Held { run: turn.clone() }).await? {
         Reply::Held { calls, queued } => Ok((!calls.is_empty()).then_some((calls, queued))),

@@ -1,4 +1,5 @@
-//! Settings on the command line: an option for each, read as the engine wants it, and how they are shown.
+//! Settings on the command line: one option per row of the setting tables, their values as text and JSON, and the
+//! tables of the README.
 
 #[cfg(test)]
 mod faces;
@@ -14,10 +15,10 @@ use crate::domain::setting::{Kind, NONE, Reference};
 use crate::domain::{Agent, AgentId, BlockId, Configurable, Group, GroupId, ManagerType, Setting, Value, nearest};
 use crate::engine::wire::Changes;
 
-/// The options that change the settings of a group or an agent: one for each row of its table.
+/// The options that change the settings of a group or an agent, one per row of its table.
 #[derive(Debug, Clone)]
 pub struct Options<T> {
-    /// What they change.
+    /// Changed settings by key.
     pub changes: Changes,
     of: PhantomData<T>,
 }
@@ -48,7 +49,7 @@ impl<T: Configurable> clap::FromArgMatches for Options<T> {
     }
 }
 
-/// The option of a setting.
+/// Builds the option of a setting.
 fn option<T: Configurable>(row: &'static Setting<T>) -> Arg {
     let kinds = T::only_for(row.key);
     let doc = row.doc.trim_end_matches('.');
@@ -67,14 +68,14 @@ fn option<T: Configurable>(row: &'static Setting<T>) -> Arg {
     }
 }
 
-/// Reads what stands behind an option; `none`, and a count of nought, clear the setting.
+/// Parses the value of an option. `None` clears the setting: the word `none` or a count of 0.
 fn parse(kind: Kind, text: &str) -> Result<Option<Value>, String> {
     if text.trim() == NONE {
         return Ok(None);
     }
     match (kind, kind.parse(text)?) {
         (_, Value::Count(0)) => Ok(None),
-        // A script is found from here, whoever plays it.
+        // The path of a script is relative to this process, not to the one that runs it.
         (Kind::Model, Value::Text(name)) => match name.strip_prefix("scripted/") {
             Some(file) => {
                 let path = std::path::absolute(file).map_err(|error| format!("the path {file}: {error}"))?;
@@ -86,7 +87,7 @@ fn parse(kind: Kind, text: &str) -> Result<Option<Value>, String> {
     }
 }
 
-/// One value of the parts an option was given; only lists come in parts.
+/// Joins the values of a repeated option. Lists are concatenated; of other values, the last one counts.
 fn joined(parts: impl Iterator<Item = Option<Value>>) -> Option<Value> {
     parts.flatten().reduce(|all, part| match (all, part) {
         (Value::Names(mut all), Value::Names(part)) => {
@@ -101,7 +102,10 @@ fn joined(parts: impl Iterator<Item = Option<Value>>) -> Option<Value> {
     })
 }
 
-/// Reads a manager type.
+/// Parses a manager type.
+///
+/// # Errors
+/// There is no such type; the text suggests the nearest or lists all.
 pub fn manager_type(name: &str) -> Result<ManagerType, String> {
     let names = ManagerType::ALL.map(ManagerType::as_str);
     ManagerType::named(name).ok_or_else(|| match nearest(name, names) {
@@ -110,7 +114,7 @@ pub fn manager_type(name: &str) -> Result<ManagerType, String> {
     })
 }
 
-/// A value of a group or of an agent at home in it, with agents and blocks by name.
+/// Replaces the ids of agents and blocks in a value by names, as the group `home` writes them.
 fn named(roster: &Roster, home: &GroupId, kind: Kind, value: Value) -> Value {
     match kind.refers_to() {
         None => value,
@@ -120,12 +124,12 @@ fn named(roster: &Roster, home: &GroupId, kind: Kind, value: Value) -> Value {
     }
 }
 
-/// What holds for each setting, by key: what is set, or else its default where that is a plain value.
+/// Returns the effective value of each setting by key: the set value, otherwise the default if it is a plain value.
 pub fn in_effect<T: Configurable>(owner: &T, roster: &Roster, home: &GroupId) -> Map<String, Json> {
     json(owner, roster, home, |row| row.in_effect)
 }
 
-/// What is set, by key; null where nothing is.
+/// Returns the set value of each setting by key, null if it is not set.
 pub fn as_set<T: Configurable>(owner: &T, roster: &Roster, home: &GroupId) -> Map<String, Json> {
     json(owner, roster, home, |row| row.get)
 }
@@ -143,13 +147,13 @@ fn json<T: Configurable>(
     T::settings().iter().map(pair).collect()
 }
 
-/// What holds for a setting, for people; nothing where that is its default without a plain value.
+/// Returns the effective value of a setting as text. `None` if it is not set and has no plain default.
 pub fn shown<T: Configurable>(owner: &T, row: &Setting<T>, roster: &Roster, home: &GroupId) -> Option<String> {
     let value = (row.in_effect)(owner).filter(|value| !value.is_blank())?;
     Some(named(roster, home, row.kind, value).to_string())
 }
 
-/// The tables of settings of the README.
+/// Returns the setting tables of the README as Markdown.
 #[must_use]
 pub fn readme_tables() -> String {
     format!("Of a group:\n\n{}\nOf an agent:\n\n{}", readme_table::<Group>(), readme_table::<Agent>())
@@ -167,7 +171,7 @@ fn readme_table<T: Configurable>() -> String {
         let kinds = T::only_for(row.key);
         let doc = row.doc.trim_end_matches('.');
         let doc = if kinds.is_empty() { doc.to_owned() } else { format!("{doc} ({})", kinds.join(", ")) };
-        // What a form says of these is no default.
+        // For these, the text in the form is a hint, not a default.
         let default = if row.kind.is_membership() || matches!(row.kind, Kind::Sentence) { "" } else { row.default };
         let _ = writeln!(table, "| {place} | `--{}` | {doc} | {default} |", row.flag());
     }

@@ -1,7 +1,7 @@
-//! `nightdesk work`: the engine without a screen.
+//! `nightdesk work`: runs the engine without a screen.
 //!
-//! It owns the store, resumes what is unfinished, runs jobs, and lets others join over the socket. With `--drain`
-//! it ends once nothing is due; beside another owner it waits until that one has nothing due.
+//! The command owns the store, resumes unfinished runs, runs jobs, and accepts connections over the socket. With
+//! `--drain` it ends when nothing is due; if another process owns the store, it waits until that one has nothing due.
 
 use std::time::Duration;
 
@@ -16,19 +16,21 @@ use crate::engine::session::Session;
 use crate::engine::wire::{Reply, Request, RowUpdate, Update};
 use crate::engine::{Options, Scope};
 
-/// Between two looks at a store whose owner does not listen.
+/// Delay before the next attempt to open a store whose owner does not accept connections.
 const BETWEEN: Duration = Duration::from_millis(200);
 
-/// What `work` is told.
+/// Arguments of `work`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// End when no job is due, no mail can be delivered and no turn is unfinished; one that waits for a person does
-    /// not count.
+    /// End when nothing is due: no job, no mail, and no turn except those that wait for a person.
     #[arg(long)]
     drain: bool,
 }
 
-/// Works until told to stop, or until nothing is due.
+/// Runs the engine until SIGINT or SIGTERM or, with `--drain`, until nothing is due.
+///
+/// # Errors
+/// The store cannot be opened, another process owns it (without `--drain`), or the engine fails.
 pub async fn work(places: &Places, args: &Args, out: &mut Out) -> Result<Exit, Failure> {
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
@@ -48,7 +50,7 @@ pub async fn work(places: &Places, args: &Args, out: &mut Out) -> Result<Exit, F
         desk.close().await;
         match ended {
             Ok(()) => return Ok(Exit::Done),
-            // The owner has ended before its work was done: it is this program's now.
+            // The owner has ended with unfinished work: take over the store.
             Err(failure) if elsewhere => tracing::info!("{failure}"),
             Err(failure) => return Err(failure),
         }
@@ -62,14 +64,14 @@ async fn enter(places: &Places, options: &Options, drain: bool) -> Result<Sessio
                 Some(held) => return Err(held.clone().into()),
                 None => return Ok(desk),
             },
-            // Whoever has it is answering one message and will give it back.
+            // An owner that does not listen runs a single command and ends soon.
             Err(Failure::Held(_)) if drain => tokio::time::sleep(BETWEEN).await,
             Err(failure) => return Err(failure),
         }
     }
 }
 
-/// Tells of jobs as they go; ends when nothing is due, if so asked.
+/// Prints a line for every finished or failed job. With `drain`, returns when nothing is due.
 async fn watch(places: &Places, desk: &Session, drain: bool, out: &mut Out) -> Result<(), Failure> {
     let now = desk.handle().overview().await?;
     let mut following = desk.handle().follow(now.upto).await?;
@@ -113,7 +115,7 @@ async fn tell(session: &Session, rows: &[RowUpdate], out: &mut Out) -> Result<()
     Ok(())
 }
 
-/// True when nothing is due.
+/// Returns whether nothing is due.
 async fn is_drained(session: &Session) -> Result<bool, Failure> {
     match session.handle().ask(Request::Due).await? {
         Reply::Due { due } => Ok(!due),

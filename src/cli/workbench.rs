@@ -1,4 +1,4 @@
-//! `nightdesk` without a command: the workbench on its store.
+//! `nightdesk` without a command: opens the workbench.
 
 use std::os::unix::process::CommandExt as _;
 use std::process::Stdio;
@@ -21,10 +21,13 @@ use crate::tui::session;
 use crate::tui::term::Environment;
 use crate::tui::theme::{Depth, Source, Theme};
 
-/// Opens the workbench; a store without groups begins with the starter team.
+/// Opens the workbench. Applies the starter team to a store without groups.
+///
+/// # Errors
+/// The terminal is unsuitable, the configuration has faults, or the store cannot be opened.
 pub async fn workbench(places: &Places) -> Result<Exit, Failure> {
     let environment = Environment::from_vars(|name| std::env::var(name).ok());
-    // What stands in the way of a screen is said before anything is made.
+    // An unsuitable terminal is reported before a store is created.
     environment.check().map_err(|fault| Failure::Said(fault.to_string()))?;
     let options = options(places, &places.configuration()?, environment)?;
     let desk = places.open(places.options(true, Scope::All), true).await?;
@@ -68,7 +71,7 @@ fn options(places: &Places, config: &Config, environment: Environment) -> Result
     })
 }
 
-/// The configured theme in the colours the terminal has.
+/// Loads the configured theme in the colours that the terminal supports.
 fn theme(places: &Places, config: &Config, environment: &Environment) -> Result<Theme, Failure> {
     let own = |name: &str| {
         let path = places.dirs.as_ref()?.themes_dir().join(format!("{name}.toml"));
@@ -79,7 +82,7 @@ fn theme(places: &Places, config: &Config, environment: &Environment) -> Result<
     Ok(theme.at(depth(environment.no_color, environment.term.as_deref(), std::env::var("COLORTERM").ok().as_deref())))
 }
 
-/// How many colours the terminal says it shows.
+/// Returns the colour depth that the environment of the terminal declares.
 fn depth(no_color: bool, term: Option<&str>, colorterm: Option<&str>) -> Depth {
     let term = term.unwrap_or_default();
     match colorterm {
@@ -91,10 +94,10 @@ fn depth(no_color: bool, term: Option<&str>, colorterm: Option<&str>) -> Depth {
     }
 }
 
-/// Starts `nightdesk work` on the same store, with no terminal and in no job of the shell.
+/// Starts `nightdesk work` on the same store, without a terminal and in a process group of its own.
 fn keep_working(places: &Places) -> Result<(), Failure> {
     let failed =
-        |error: std::io::Error| Failure::Said(format!("working on without a screen: {error}; run `nightdesk work`"));
+        |error: std::io::Error| Failure::Said(format!("continuing without a screen: {error}; run `nightdesk work`"));
     let program = std::env::current_exe().map_err(failed)?;
     let mut work = std::process::Command::new(program);
     work.arg("--store").arg(&places.store).arg("--config").arg(&places.config).arg("work");

@@ -1,15 +1,16 @@
-//! The offline model: deterministic, rule-based, no key, no network, and no language model.
+//! The offline model: deterministic and rule-based, without a key, a network or a language model.
 //!
-//! It owns what an agent says when nothing else is connected. As a participant it quotes: sentences of
-//! blocks and transcript that share words with what was asked, read through its persona (facts, critic,
-//! editor). As a manager it routes by shared words: it chooses who speaks, or gives each worker its part and
-//! gathers what they say. In the background it keeps blocks: facts, decisions, open questions, once each. The
-//! same prompt always gets the same answer.
+//! It generates the replies when no language model is connected. As a participant it quotes sentences of blocks and
+//! transcript that share words with the question, selected by its persona (facts, critic, editor). As a manager it
+//! routes by shared words: it chooses the next speaker, or splits the work among workers and collects their answers.
+//! In the background it maintains blocks: facts, decisions and open questions, without duplicates. The same prompt
+//! always gets the same answer.
 //!
-//! `language` and `dates` know words, `statement` what a sentence does, `sense` how lines compare, `frames` which sentences
-//! are the model's own, `evidence` what was said about a question, `scene` what there is to reply to, `participant` and `angle`
-//! what to reply, `keeper` and `board` how a block is kept; `cast` knows whose field words are in, `chair` chooses who speaks,
-//! `rewrite` does what a person says of a block, `delegate` splits work and gathers it.
+//! `language` and `dates` analyse words, `statement` classifies sentences, `sense` compares lines, `frames` recognizes
+//! the model's own sentences, `evidence` finds sentences about a question, `scene` collects the input of a reply,
+//! `participant` and `angle` write the reply, `keeper` and `board` maintain blocks, `cast` matches words to agents,
+//! `chair` chooses the next speaker, `rewrite` carries out requests to write a block, `delegate` splits work and
+//! collects the answers.
 
 mod angle;
 mod board;
@@ -35,23 +36,23 @@ use serde_json::Value;
 use super::paced::{self, Pace};
 use super::{ChatModel, Delta, Done, Entry, ModelError, Prompt, Stop, ToolCall, Usage};
 
-/// How long a word takes, so that streaming is seen.
+/// Delay per word, so that streaming is visible.
 const PACE: Duration = Duration::from_millis(15);
 
-/// The model that needs nothing but the prompt.
+/// The offline model. Its answer depends on the prompt only.
 #[derive(Debug, Clone, Copy)]
 pub struct Offline {
     pace: Duration,
 }
 
 impl Offline {
-    /// A model that takes about 15 ms a word.
+    /// Creates a model with a delay of 15 ms per word.
     #[must_use]
     pub fn new() -> Self {
         Self::with_pace(PACE)
     }
 
-    /// A model that takes `pace` a word; at zero it asks no timer.
+    /// Creates a model with a delay of `pace` per word. At zero it uses no timer.
     #[must_use]
     pub fn with_pace(pace: Duration) -> Self {
         Self { pace }
@@ -91,13 +92,13 @@ impl ChatModel for Offline {
     }
 }
 
-/// True for a task of another agent, which then stands where a person's message would. Who manages reads the
-/// workers' words as theirs.
+/// Returns whether the prompt is a task of another agent, and rewrites it to look like a person's message. Managers
+/// get no tasks: the words of their workers are answers.
 fn is_task(prompt: &mut Prompt) -> bool {
     !chair::manages(prompt) && !delegate::manages(prompt) && cast::take_task(prompt)
 }
 
-/// `@name words` are the words: whom they were for is no part of what is asked.
+/// Removes the address `@name` from a person's message.
 fn leave_out_address(entry: &mut Entry) {
     if let Entry::Said { by: None, text } = entry
         && let Some((_, words)) = text.strip_prefix('@').and_then(|rest| rest.split_once(char::is_whitespace))
@@ -106,7 +107,7 @@ fn leave_out_address(entry: &mut Entry) {
     }
 }
 
-/// What one step says and calls.
+/// The text and the tool calls of one step.
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Answer {
     text: String,
@@ -123,7 +124,7 @@ impl Answer {
         Self { text: String::new(), wanted }
     }
 
-    /// The calls with ids that depend on nothing but where the prompt stands.
+    /// Returns the calls with ids that depend only on the agent, the turn and the step.
     fn calls(&self, prompt: &Prompt) -> Vec<ToolCall> {
         let place = prompt.place;
         let kind = if place.background { "job" } else { "call" };

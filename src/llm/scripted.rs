@@ -1,14 +1,13 @@
-//! The scripted model: replies read from a TOML file, for tests, demos and measurements.
+//! The scripted model: replies from a TOML file, for tests, demos and measurements.
 //!
-//! It owns which reply a call gets and how it is played. The first `[[reply]]` in file order whose conditions
-//! all hold answers; `[default]` answers where none does; without one that is an error. Conditions
-//! are `agent`, `turn`, `step`, `attempt`, `background` and `contains` (part of the last words said to
-//! the agent). A reply has `text`, `reasoning`, `chunk` (code points a delta), `delay_ms` (between
-//! deltas), `first_delay_ms`, `tokens_in`, `tokens_out`, `repeat` (how often the text is said),
-//! `[[reply.call]]` with `name` and `arguments`, and `fault`: `{ kind = "status", status, retry_after }`,
-//! `{ kind = "cut", after_chars }`, `{ kind = "hang", after_chars }`, or of kind `malformed`, `refused`, `length`.
-//! In `text`, `{last}` stands for the last words said to the agent (at most 200 code points), `{turn}` and `{agent}` for where
-//! the call stands.
+//! Selects the reply of a call and streams it. The first `[[reply]]` in file order whose conditions all match is used,
+//! otherwise `[default]`; without a default, the call fails. Conditions are `agent`, `turn`, `step`, `attempt`,
+//! `background` and `contains` (a part of the last message to the agent). A reply has `text`, `reasoning`, `chunk`
+//! (code points per delta), `delay_ms` (between deltas), `first_delay_ms`, `tokens_in`, `tokens_out`, `repeat` (number
+//! of repetitions of the text), `[[reply.call]]` with `name` and `arguments`, and `fault`:
+//! `{ kind = "status", status, retry_after }`, `{ kind = "cut", after_chars }`, `{ kind = "hang", after_chars }`, or the
+//! kinds `malformed`, `refused` and `length`. In `text`, `{last}` is replaced by the last message to the agent (at most
+//! 200 code points), `{turn}` by the turn and `{agent}` by the name of the agent.
 
 mod file;
 
@@ -23,10 +22,10 @@ use self::file::{Fault, Reply, Script};
 use super::paced::{self, Pace, Pieces};
 use super::{ChatModel, Delta, Done, Entry, ErrorClass, ModelError, Prompt, Stop, ToolCall, Usage};
 
-/// How many code points of the last words `{last}` shows.
+/// Longest replacement for `{last}`, in code points.
 const LAST: usize = 200;
 
-/// A model that answers from a file.
+/// A model with the replies of a file.
 #[derive(Debug, Clone)]
 pub struct Scripted {
     script: Arc<Script>,
@@ -34,7 +33,10 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    /// Reads the file at `path`.
+    /// Loads the script at `path`.
+    ///
+    /// # Errors
+    /// The file cannot be read, or as [`Scripted::parse`].
     pub fn load(path: &Path) -> Result<Self, ModelError> {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
@@ -43,12 +45,15 @@ impl Scripted {
         Self::parse(&text, &name)
     }
 
-    /// Reads a file's text; `file_name` is what errors call it. An error names the line.
+    /// Parses a script. `file_name` is the name of the file for errors.
+    ///
+    /// # Errors
+    /// The first fault in the text, with file and line.
     pub fn parse(text: &str, file_name: &str) -> Result<Self, ModelError> {
         Ok(Self { script: Arc::new(file::parse(text, file_name)?), name: file_name.into() })
     }
 
-    /// The reply `prompt` gets.
+    /// Selects the reply to `prompt`.
     fn reply(&self, prompt: &Prompt) -> Result<&Reply, ModelError> {
         let last = last_said(prompt);
         self.script
@@ -97,7 +102,7 @@ fn no_reply(prompt: &Prompt, name: &str) -> ModelError {
     ))
 }
 
-/// Plays `reply` to `prompt`.
+/// Streams `reply` as the answer to `prompt`.
 fn perform(reply: &Reply, prompt: &Prompt) -> BoxStream<'static, Result<Delta, ModelError>> {
     let pace =
         Pace { first: Duration::from_millis(reply.first_delay_ms), between: Duration::from_millis(reply.delay_ms) };
@@ -125,15 +130,15 @@ fn perform(reply: &Reply, prompt: &Prompt) -> BoxStream<'static, Result<Delta, M
         }
         Some(Fault::Malformed) => {
             let tool = calls.first().map_or("a tool", |call| call.name.as_str());
-            error = Some(ModelError::transient(format!("The model's arguments for {tool} are no JSON object.")));
+            error = Some(ModelError::transient(format!("The model's arguments for {tool} are not a JSON object.")));
         }
         Some(Fault::Stopped(why)) => stop = why,
     }
-    // A refused or cut answer has no whole calls: the arguments of a draft came to nothing.
+    // A refused or truncated answer has no complete calls.
     let whole = if matches!(stop, Stop::Refused | Stop::Length) { Vec::new() } else { calls.clone() };
     let reasoning = Pieces::new(reply.reasoning.clone(), reply.chunk).map(|piece| Ok(Delta::Reasoning(piece)));
     let said = Pieces::new(text, reply.chunk).map(|piece| Ok(Delta::Text(piece)));
-    // What hangs or is cut never came to its calls; malformed arguments were begun.
+    // A stream that hangs or breaks off ends before its calls; malformed arguments come after the start of a call.
     let drafted = !hang && !matches!(reply.fault, Some(Fault::Cut(_)));
     let drafts = calls.into_iter().filter(move |_| drafted).map(|call| Ok(Delta::Draft { name: call.name }));
     let end = (!hang).then(|| error.map_or(Ok(Delta::Done(Done { stop, calls: whole, usage, kept: None })), Err));
@@ -141,14 +146,14 @@ fn perform(reply: &Reply, prompt: &Prompt) -> BoxStream<'static, Result<Delta, M
     if hang { played.chain(stream::pending()).boxed() } else { played }
 }
 
-/// Cuts `text` to its first `chars` code points.
+/// Truncates `text` to its first `chars` code points.
 fn keep(text: &mut String, chars: usize) {
     if let Some((at, _)) = text.char_indices().nth(chars) {
         text.truncate(at);
     }
 }
 
-/// The calls with ids that depend on nothing but where the prompt stands, so that replays agree.
+/// Returns the calls with ids that depend only on the agent, the turn and the step, so that repeated calls are equal.
 fn calls(reply: &Reply, prompt: &Prompt) -> Vec<ToolCall> {
     let place = prompt.place;
     let kind = if place.background { "job" } else { "call" };
@@ -175,7 +180,7 @@ fn status_error(status: u16, retry_after: Option<u64>) -> ModelError {
     ModelError { class, text, retry_after: retry_after.map(Duration::from_secs) }
 }
 
-/// Puts what is known in place of `{last}`, `{turn}` and `{agent}`, in one pass: what is put in is not read again.
+/// Replaces `{last}`, `{turn}` and `{agent}` in one pass, so that replacements are not expanded again.
 fn fill(text: &str, prompt: &Prompt) -> String {
     let mut filled = String::with_capacity(text.len());
     let mut rest = text;

@@ -107,7 +107,7 @@ fn lettas_keys_are_answered_with_ours() {
             TURNS,
             "min_message_buffer_length = 5",
             "5: unknown key \"min_message_buffer_length\"; Letta's min_message_buffer_length belongs to \
-             voice_sleeptime groups, which are not there yet",
+             voice_sleeptime groups, which are not supported yet",
         ),
         (
             MODEL,
@@ -164,31 +164,27 @@ fn an_unknown_key_is_answered_with_the_nearest_its_place_or_all_there_are() {
 fn a_wrong_kind_or_a_value_out_of_range_says_what_it_may_be() {
     let list = "is a list of texts such as [\"one\", \"two\"]";
     answered(&[
-        (MEMBERS, "members = \"ann\"", &format!("4: members of [group] {list}; here stands the text \"ann\"")),
-        (MEMBERS, "members = [\n\"ann\",\n7]", &format!("6: members of [group] {list}; in it stands 7")),
-        (TURNS, "max_turns = 0", "5: max_turns of [group] is a whole number from 1 to 4294967295; here stands 0"),
-        (TURNS, "max_turns = 2.5", "5: max_turns of [group] is a whole number from 1 to 4294967295; here stands 2.5"),
+        (MEMBERS, "members = \"ann\"", &format!("4: members of [group] {list}; found the text \"ann\"")),
+        (MEMBERS, "members = [\n\"ann\",\n7]", &format!("6: members of [group] {list}; found 7 in it")),
+        (TURNS, "max_turns = 0", "5: max_turns of [group] is a whole number from 1 to 4294967295; found 0"),
+        (TURNS, "max_turns = 2.5", "5: max_turns of [group] is a whole number from 1 to 4294967295; found 2.5"),
         (
             "every_turns = 2",
             "every_turns = 0",
-            "10: every_turns of [group.sleeptime] is a whole number from 1 to 4294967295; here stands 0",
+            "10: every_turns of [group.sleeptime] is a whole number from 1 to 4294967295; found 0",
         ),
-        (
-            "limit = 100",
-            "read_only = \"yes\"",
-            "15: read_only of [[block]] is true or false; here stands the text \"yes\"",
-        ),
-        (MODEL, "model = 4", "22: model of [[agent]] is a text in quotes; here stands 4"),
-        (MODEL, "temperature = 3", "22: temperature of [[agent]] is a number from 0 to 2; here stands 3"),
-        (MODEL, "temperature = nan", "22: temperature of [[agent]] is a number from 0 to 2; here stands nan"),
-        (MODEL, "max_steps = -1", "22: max_steps of [[agent]] is a whole number from 1 to 4294967295; here stands -1"),
+        ("limit = 100", "read_only = \"yes\"", "15: read_only of [[block]] is true or false; found the text \"yes\""),
+        (MODEL, "model = 4", "22: model of [[agent]] is a text in quotes; found 4"),
+        (MODEL, "temperature = 3", "22: temperature of [[agent]] is a number from 0 to 2; found 3"),
+        (MODEL, "temperature = nan", "22: temperature of [[agent]] is a number from 0 to 2; found nan"),
+        (MODEL, "max_steps = -1", "22: max_steps of [[agent]] is a whole number from 1 to 4294967295; found -1"),
         (
             MODEL,
             "model = \"gpt-4.1\"",
             "22: \"gpt-4.1\" names no model; write \"offline\", \"scripted/FILE\" or PROVIDER/MODEL such as \
              \"openai/gpt-4.1-mini\"",
         ),
-        (MODEL, "tags = [\" \"]", "22: \" \" is no tag: use a word or a few, on one line"),
+        (MODEL, "tags = [\" \"]", "22: \" \" is not a valid tag: use a few words on one line"),
     ]);
 }
 
@@ -209,12 +205,12 @@ fn names_and_labels_have_a_form_and_stand_once_regardless_of_case() {
         (
             "[[agent]]\nname = \"cid\"",
             "[[agent]]\nname = \"cid\"\n[[agent]]\nname = \"Ann\"",
-            "32: agent \"Ann\" stands on line 20 already; give this one another name",
+            "32: agent \"Ann\" is already defined on line 20; give this one another name",
         ),
         (
             "label = \"style\"",
             "label = \"style\"\n[[block]]\nlabel = \"STORY\"",
-            "19: block \"STORY\" stands on line 12 already; give this one another name",
+            "19: block \"STORY\" is already defined on line 12; give this one another name",
         ),
         (
             "label = \"style\"",
@@ -292,7 +288,7 @@ fn a_pattern_that_cannot_run_cannot_be_written_down() {
         (
             robin,
             "manager_type = \"handoff\"\n",
-            "3: manager_type handoff is not there yet; use one of round_robin, supervisor, dynamic, sleeptime",
+            "3: manager_type handoff is not supported yet; use one of round_robin, supervisor, dynamic, sleeptime",
         ),
         (
             robin,
@@ -408,23 +404,19 @@ fn settings_of_a_group_say_what_they_may_be() {
             "termination_token = \" \"",
             "6: termination_token is empty; give it a word, or leave it out for DONE!",
         ),
-        (
-            "max_turns = 10",
-            "max_turns = 0",
-            "7: max_turns of [group] is a whole number from 1 to 4294967295; here stands 0",
-        ),
-        ("allow_repeat = false", "allow_repeat = 1", "8: allow_repeat of [group] is true or false; here stands 1"),
+        ("max_turns = 10", "max_turns = 0", "7: max_turns of [group] is a whole number from 1 to 4294967295; found 0"),
+        ("allow_repeat = false", "allow_repeat = 1", "8: allow_repeat of [group] is true or false; found 1"),
         ("status = \"active\"", "status = \"pause\"", "9: there is no status \"pause\"; did you mean paused?"),
         ("status = \"active\"", "status = \"off\"", "9: there is no status \"off\"; use active, paused, archived"),
         (
             "wait_seconds = 60",
             "wait_seconds = 0",
-            "10: wait_seconds of [group] is a whole number from 1 to 4294967295; here stands 0",
+            "10: wait_seconds of [group] is a whole number from 1 to 4294967295; found 0",
         ),
         (
             "mail_per_minute = 100",
             "mail_per_minute = 0",
-            "11: mail_per_minute of [group] is a whole number from 1 to 4294967295; here stands 0",
+            "11: mail_per_minute of [group] is a whole number from 1 to 4294967295; found 0",
         ),
         (
             "{ bob = \"reviewer\" }",
@@ -448,11 +440,11 @@ fn settings_of_a_group_say_what_they_may_be() {
 fn a_condition_is_one_key_with_a_value_that_can_come_true() {
     let tokens = "{ tokens = 20000 }";
     of_the_panel(&[
-        (tokens, "{ tokens = 0 }", "14: tokens of terminate is a whole number, 1 or more; here stands 0"),
+        (tokens, "{ tokens = 0 }", "14: tokens of terminate is a whole number, 1 or more; found 0"),
         (
             tokens,
             "{ seconds = \"ten\" }",
-            "14: seconds of terminate is a whole number, 1 or more; here stands the text \"ten\"",
+            "14: seconds of terminate is a whole number, 1 or more; found the text \"ten\"",
         ),
         (tokens, "{ text = \" \" }", "14: text of terminate is empty; give it a word"),
         (tokens, "{ to_user = false }", "14: to_user is true or left out"),
@@ -460,7 +452,7 @@ fn a_condition_is_one_key_with_a_value_that_can_come_true() {
         (
             tokens,
             "{ tokens = 1, text = \"x\" }",
-            "14: terminate: text and tokens stand in one condition; put each in its own, in any = [ … ] or all = [ … ]",
+            "14: terminate: text and tokens are in one condition; write one condition each, in any = [ … ] or all = [ … ]",
         ),
         (tokens, "{ tokns = 3 }", "14: unknown key \"tokns\" in terminate; did you mean tokens?"),
         (tokens, "{ tool = \"web_serch\" }", "14: terminate: there is no tool \"web_serch\"; did you mean web_search?"),
@@ -477,7 +469,7 @@ fn a_condition_is_one_key_with_a_value_that_can_come_true() {
         (
             tokens,
             "{ termination_token = \"x\" }",
-            "14: unknown key \"termination_token\"; Letta's termination_token stands in [group] itself, beside terminate",
+            "14: unknown key \"termination_token\"; Letta's termination_token belongs in [group] itself, beside terminate",
         ),
     ]);
     for good in ["{ to_user = true }", "{ external = \"bell\" }", "{ tool = \"delegate\" }", "{ max_turns = 4 }"] {
@@ -490,11 +482,11 @@ fn a_rule_names_a_type_and_a_tool_there_is() {
     let kind = "type = \"requires_approval\"";
     let tool = "tool_name = \"memory_insert\"";
     of_the_panel(&[
-        (kind, "type = \"run_first\"", "26: rule type run_first is not there yet; use requires_approval"),
+        (kind, "type = \"run_first\"", "26: rule type run_first is not supported yet; use requires_approval"),
         (
             kind,
             "type = \"max_count_per_step\"",
-            "26: rule type max_count_per_step is not there yet; use requires_approval",
+            "26: rule type max_count_per_step is not supported yet; use requires_approval",
         ),
         (
             kind,
@@ -511,14 +503,14 @@ fn a_rule_names_a_type_and_a_tool_there_is() {
         (
             tool,
             "tool_name = \"pass\"\nchildren = []",
-            "28: unknown key \"children\"; Letta's children belongs to rules that are not there yet",
+            "28: unknown key \"children\"; Letta's children belongs to rules that are not supported yet",
         ),
         (
             tool,
             "tool_name = \"pass\"\n[[agent.rule]]\ntype = \"requires_approval\"\ntool_name = \"pass\"",
-            "28: this rule stands on line 25 already; once is enough",
+            "28: this rule is already on line 25; remove one of them",
         ),
-        ("[[agent.rule]]", "[agent.rule]", "25: rule stands once for each rule, with two brackets: [[agent.rule]]"),
+        ("[[agent.rule]]", "[agent.rule]", "25: rule is written once per rule, with two brackets: [[agent.rule]]"),
         (
             "[[agent.rule]]",
             "tool_rules = []\n[[agent.rule]]",
@@ -535,7 +527,7 @@ fn contacts_are_agents_of_other_groups_by_full_name() {
         (
             contacts,
             "[\"panel/ann\"]",
-            "21: contacts names \"panel/ann\" of this group; agents of one group may write anyway",
+            "21: contacts names \"panel/ann\" of this group; agents of one group can always write to each other",
         ),
         (contacts, "[\"press/zoe\", \"press/zoe\"]", "21: contacts names \"press/zoe\" twice; once is enough"),
     ]);
@@ -555,7 +547,7 @@ fn a_value_over_its_limit_and_two_sources_for_one_thing_are_refused() {
         (
             MODEL,
             "system = \"x\"\nsystem_file = \"x.md\"",
-            "23: system_file stands beside system; an agent has one system prompt: keep one of them",
+            "23: system_file cannot be combined with system; an agent has one system prompt: keep one of them",
         ),
         (MODEL, "system_file = \"x.md\"", "22: system_file \"x.md\" cannot be read: there is no such file"),
         (MODEL, "system_file = \"secret.md\"", "22: system_file \"secret.md\" cannot be read: permission denied"),
@@ -587,16 +579,16 @@ fn a_file_that_is_not_toml_or_has_the_wrong_brackets_says_so() {
     assert!(said[0].starts_with("team.toml:6: this is not TOML: duplicate key"), "{said:?}");
     assert_eq!(
         faults("[[group]]\nname = \"g\"\n"),
-        ["team.toml:1: group is one table a file, with one pair of brackets: [group]"]
+        ["team.toml:1: group is one table per file, with one pair of brackets: [group]"]
     );
     assert_eq!(
         faults("[group]\nname = \"g\"\nmembers = [\"a\"]\n[agent]\nname = \"a\"\n"),
-        ["team.toml:4: agent stands once for each agent, with two brackets: [[agent]]"]
+        ["team.toml:4: agent is written once per agent, with two brackets: [[agent]]"]
     );
     for empty in ["", "# nothing\n"] {
         assert_eq!(
             faults(empty),
-            ["team.toml:1: there is no [group]; a team file has one, with a name and who is in it"]
+            ["team.toml:1: there is no [group]; a team file needs one, with a name and its agents"]
         );
     }
 }

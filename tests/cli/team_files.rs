@@ -241,7 +241,7 @@ fn a_value_that_came_to_be_the_files_own_is_the_files_again() {
     let mut desk = Desk::new();
     desk.apply(&small(SHARED, "value = \"one\"", ""));
     desk.agent_writes("story", "two");
-    assert_eq!(desk.apply(&small(SHARED, "value = \"two\"", "")), ["~ block story: its value is the file's now"]);
+    assert_eq!(desk.apply(&small(SHARED, "value = \"two\"", "")), ["~ block story: value now from the file"]);
     desk.apply(&small(SHARED, "value = \"three\"", ""));
     assert_eq!(desk.block("story").value, "three");
 }

@@ -1,4 +1,4 @@
-//! What the tables of a team file say of each other: a pattern that cannot run cannot be written down.
+//! Checks the tables of a team file against each other: references, duplicates, and the shape of the group.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -24,14 +24,16 @@ pub(super) fn check(reader: &mut Reader<'_>, file: &TeamFile) {
     oddities(reader, file);
 }
 
-/// No two agents of one name, no two blocks of one label.
+/// Reports duplicate names, ignoring case.
 fn once<'a>(reader: &mut Reader<'_>, noun: &str, all: impl Iterator<Item = (&'a str, usize)>) {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for (name, line) in all {
         match seen.get(&folded(name)) {
             Some(first) => {
-                reader
-                    .fault(line, format!("{noun} {name:?} stands on line {first} already; give this one another name"));
+                reader.fault(
+                    line,
+                    format!("{noun} {name:?} is already defined on line {first}; give this one another name"),
+                );
             }
             None => {
                 seen.insert(folded(name), line);
@@ -40,7 +42,7 @@ fn once<'a>(reader: &mut Reader<'_>, noun: &str, all: impl Iterator<Item = (&'a 
     }
 }
 
-/// Whether the pattern can run with these agents in these places.
+/// Reports agents that do not fit the manager type.
 fn shape(reader: &mut Reader<'_>, group: &GroupSpec) {
     let texts = |names: &[Name]| names.iter().map(|name| name.text.clone()).collect::<Vec<String>>();
     let background = group.sleeptime.map(|_| texts(group.background()));
@@ -54,7 +56,7 @@ fn shape(reader: &mut Reader<'_>, group: &GroupSpec) {
     let Ok(()) = shape.inspect(&mut Faults { reader, group });
 }
 
-/// Makes each flaw of a group a fault on its line.
+/// Converts each flaw of a group to a fault with its line.
 struct Faults<'a, 'r> {
     reader: &'a mut Reader<'r>,
     group: &'a GroupSpec,
@@ -128,12 +130,12 @@ fn twice(key: &str, name: &str) -> String {
     format!("{key} names {name:?} twice; once is enough")
 }
 
-/// The part of a name behind its group.
+/// Returns the short name of an agent.
 fn short(name: &str) -> &str {
     name.split_once('/').map_or(name, |(_, name)| name)
 }
 
-/// Who has a role is in the group.
+/// Reports roles of agents that are not in the group.
 fn in_group(reader: &mut Reader<'_>, group: &GroupSpec) {
     let here: Vec<&str> = group.all().map(|name| name.text.as_str()).collect();
     for Name { text, line } in group.settings.names("roles") {
@@ -147,12 +149,15 @@ fn in_group(reader: &mut Reader<'_>, group: &GroupSpec) {
     }
 }
 
-/// Contacts are agents of other groups, by full name.
+/// Reports contacts that are not full names of agents of other groups.
 fn contacts(reader: &mut Reader<'_>, group: &GroupSpec, contacts: &[Name]) {
     for (at, Name { text, line }) in contacts.iter().enumerate() {
         let own = text.split_once('/').is_some_and(|(home, _)| home == group.name);
         if own {
-            reader.fault(*line, format!("contacts names {text:?} of this group; agents of one group may write anyway"));
+            reader.fault(
+                *line,
+                format!("contacts names {text:?} of this group; agents of one group can always write to each other"),
+            );
         } else if !is_full(text) {
             reader.fault(*line, format!("contacts names {text:?}; write agents of other groups as \"group/name\""));
         } else if contacts[..at].iter().any(|before| before.text == *text) {
@@ -161,13 +166,13 @@ fn contacts(reader: &mut Reader<'_>, group: &GroupSpec, contacts: &[Name]) {
     }
 }
 
-/// True for a name of the form `group/name`.
+/// Returns whether a name has the form `group/name`.
 fn is_full(name: &str) -> bool {
     let part = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || "/@".contains(c));
     name.split_once('/').is_some_and(|(group, name)| part(group) && part(name))
 }
 
-/// Every list names what is in the file, and nothing twice.
+/// Reports names that are not in the file, and duplicates.
 fn references(reader: &mut Reader<'_>, file: &TeamFile) {
     let agents: Vec<&str> = file.agents.iter().map(|agent| agent.name.as_str()).collect();
     let labels: Vec<&str> = file.blocks.iter().map(|block| block.label.as_str()).collect();
@@ -175,7 +180,7 @@ fn references(reader: &mut Reader<'_>, file: &TeamFile) {
     for row in Group::settings() {
         let names = group.settings.names(row.key);
         match row.kind {
-            // One speaker may stand in several conditions.
+            // A speaker may be in several conditions.
             Kind::Conditions => names.chunks(1).for_each(|one| listed(reader, word(row), one, "agent", &agents)),
             Kind::Agents | Kind::Agent => listed(reader, word(row), names, "agent", &agents),
             Kind::Blocks => listed(reader, word(row), names, "block", &labels),
@@ -195,18 +200,18 @@ fn references(reader: &mut Reader<'_>, file: &TeamFile) {
     }
 }
 
-/// What a fault calls the place that names somebody.
+/// Returns the key for faults about the names in a setting.
 fn word<T>(row: &Setting<T>) -> &'static str {
     if matches!(row.kind, Kind::Conditions) { "speaker" } else { row.key_there() }
 }
 
 fn listed(reader: &mut Reader<'_>, key: &str, names: &[Name], noun: &str, known: &[&str]) {
     for (at, Name { text, line }) in names.iter().enumerate() {
-        // Lists of agents that make a group's shape are looked at there.
+        // Duplicate agents are reported with the shape of the group.
         if noun != "agent" && names[..at].iter().any(|before| before.text == *text) {
             reader.fault(*line, twice(key, text));
         }
-        // Whether another group has such an agent is known where the file is applied.
+        // Full names are resolved when the file is applied.
         if known.contains(&text.as_str()) || noun == "agent" && is_full(text) {
             continue;
         }
@@ -221,7 +226,7 @@ fn listed(reader: &mut Reader<'_>, key: &str, names: &[Name], noun: &str, known:
     }
 }
 
-/// One block with the label `persona` may reach an agent.
+/// Reports a second block with the label `persona` for an agent.
 fn one_persona(reader: &mut Reader<'_>, group: &GroupSpec, agent: &AgentSpec) {
     if agent.persona.is_none() {
         return;
@@ -237,7 +242,7 @@ fn one_persona(reader: &mut Reader<'_>, group: &GroupSpec, agent: &AgentSpec) {
     }
 }
 
-/// What is allowed and probably not meant.
+/// Warns of what is allowed but probably a mistake.
 fn oddities(reader: &mut Reader<'_>, file: &TeamFile) {
     for block in &file.blocks {
         if file.namers(&block.label).is_empty() && !file.group.shares(&block.label) {
@@ -267,42 +272,45 @@ fn oddities(reader: &mut Reader<'_>, file: &TeamFile) {
     for name in file.group.settings.names("terminate") {
         let speaks = file.group.members().iter().chain(file.group.manager_agent()).any(|one| one.text == name.text);
         if !speaks {
-            reader.warn(name.line, format!("terminate: {} does not speak in this group; it never holds", name.text));
+            reader.warn(
+                name.line,
+                format!("terminate: {} does not speak in this group; the condition is never met", name.text),
+            );
         }
     }
 }
 
 impl GroupSpec {
-    /// Who speaks, in order.
+    /// Returns the members in speaking order.
     #[must_use]
     pub fn members(&self) -> &[Name] {
         self.settings.names("members")
     }
 
-    /// Who orchestrates (`supervisor`, `dynamic`) or answers (`sleeptime`).
+    /// Returns the agent that orchestrates (`supervisor`, `dynamic`) or answers (`sleeptime`).
     #[must_use]
     pub fn manager_agent(&self) -> Option<&Name> {
         self.settings.names("manager_agent").first()
     }
 
-    /// Who works in the background.
+    /// Returns the agents that work in the background.
     #[must_use]
     pub fn background(&self) -> &[Name] {
         self.settings.names("background")
     }
 
-    /// Blocks that reach everyone.
+    /// Returns the blocks that all agents of the group share.
     #[must_use]
     pub fn shared_blocks(&self) -> &[Name] {
         self.settings.names("shared_blocks")
     }
 
-    /// Everybody the group's lists name: members, manager agent, background agents.
+    /// Returns all agents in the lists of the group: members, manager agent, background agents.
     pub(super) fn all(&self) -> impl Iterator<Item = &Name> {
         self.members().iter().chain(self.manager_agent()).chain(self.background())
     }
 
-    /// The name at this place of the group's shape.
+    /// Returns the agent at this position of a list.
     fn at(&self, (list, at): Place) -> Option<&Name> {
         match list {
             List::Members => self.members().get(at),
@@ -311,27 +319,27 @@ impl GroupSpec {
         }
     }
 
-    /// True when some list of the group names this agent.
+    /// Returns whether a list of the group names this agent.
     pub(super) fn has(&self, agent: &str) -> bool {
         self.all().any(|name| name.text == agent)
     }
 
-    /// True when this agent works in the background.
+    /// Returns whether this agent works in the background.
     fn in_background(&self, agent: &str) -> bool {
         self.background().iter().any(|name| name.text == agent)
     }
 
-    /// True when the block reaches every agent of the group.
+    /// Returns whether the group shares this block.
     pub(super) fn shares(&self, label: &str) -> bool {
         self.shared_blocks().iter().any(|name| name.text == label)
     }
 }
 
 impl TeamFile {
-    /// Every full name of an agent of another group, with the key that names it.
+    /// Returns all full names of agents of other groups, each with its key.
     pub(super) fn full_names(&self) -> Vec<(&'static str, &Name)> {
         fn full<T: Configurable>(settings: &super::Settings) -> impl Iterator<Item = (&'static str, &Name)> {
-            // Who has a role is in another list, too.
+            // An agent with a role is also in another list.
             let others = |row: &&Setting<T>| match row.kind.refers_to() {
                 Some(Reference::Block) | None => false,
                 Some(_) => !matches!(row.kind, Kind::Roles),
@@ -344,14 +352,14 @@ impl TeamFile {
         full::<Group>(&self.group.settings).chain(agents).collect()
     }
 
-    /// The agents that name this block, in file order.
+    /// Returns the agents that list this block, in file order.
     pub(super) fn namers(&self, label: &str) -> Vec<&AgentSpec> {
         self.agents.iter().filter(|agent| agent.blocks().iter().any(|name| name.text == label)).collect()
     }
 }
 
 impl AgentSpec {
-    /// The blocks it names.
+    /// Returns the blocks that the agent lists.
     #[must_use]
     pub fn blocks(&self) -> &[Name] {
         self.settings.names("blocks")

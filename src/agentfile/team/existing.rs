@@ -1,4 +1,4 @@
-//! What is there before a team file is applied, and whom it may name in other groups.
+//! The rows that exist before a team file is applied, including the agents of other groups that it may name.
 
 use super::Name;
 use super::keys::nearest;
@@ -6,34 +6,34 @@ use crate::domain::block::folded;
 use crate::domain::state::Rows;
 use crate::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Group};
 
-/// What there is of a group before its file is applied.
+/// The existing rows of a group before its file is applied.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Existing {
-    /// The group of the file's name.
+    /// Group with the name in the file; `None` if it does not exist.
     pub group: Option<Group>,
-    /// Every agent whose home it is, in it or not.
+    /// All agents that belong to the group, in its lists or not.
     pub agents: Vec<Agent>,
-    /// Every block that is the group's or one of these agents'.
+    /// All blocks owned by the group or by these agents.
     pub blocks: Vec<Block>,
-    /// The agents that are at home in other groups.
+    /// Agents that belong to other groups.
     pub neighbours: Vec<Neighbour>,
 }
 
-/// An agent that is at home in another group and may be named by its full name.
+/// An agent of another group, which a file may name by its full name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Neighbour {
-    /// Its id.
+    /// Id of the agent.
     pub id: AgentId,
-    /// The name of its home group.
+    /// Name of the group it belongs to.
     pub group: String,
-    /// Its short name.
+    /// Short name, unique in that group.
     pub name: String,
-    /// The labels of its own blocks.
+    /// Labels of its own blocks.
     pub labels: Vec<String>,
 }
 
 impl Neighbour {
-    /// The name under which other groups know it.
+    /// Returns `group/name`.
     #[must_use]
     pub fn full_name(&self) -> String {
         format!("{}/{}", self.group, self.name)
@@ -41,7 +41,7 @@ impl Neighbour {
 }
 
 impl Existing {
-    /// What these rows hold that a file of the group of this name is compared to.
+    /// Selects the rows that a file for the group `name` is compared to.
     #[must_use]
     pub fn of(name: &str, groups: &[Group], agents: Vec<Agent>, mut blocks: Vec<Block>) -> Self {
         let group = groups.iter().find(|group| group.name == name).cloned();
@@ -62,24 +62,30 @@ impl Existing {
         Self { group, agents, blocks, neighbours }
     }
 
-    /// The same, read from the rows.
+    /// Reads all rows and selects as [`Existing::of`].
+    ///
+    /// # Errors
+    /// A row cannot be read.
     pub fn read<R: Rows>(rows: &mut R, name: &str) -> Result<Self, R::Fault> {
         let (groups, agents, blocks) = (rows.all::<Group>()?, rows.all::<Agent>()?, rows.all::<Block>()?);
         Ok(Self::of(name, &groups, agents, blocks))
     }
 
-    /// The agent of this short name that is at home in the group, regardless of case.
+    /// Returns the agent of the group with this short name, ignoring case.
     pub(super) fn agent(&self, name: &str) -> Option<&Agent> {
         self.agents.iter().find(|agent| folded(&agent.name) == folded(name))
     }
 
-    /// True when some agent or the group has this block in its list.
+    /// Returns whether the group or an agent of it lists this block.
     pub(super) fn in_use(&self, id: &BlockId) -> bool {
         let shared = self.group.iter().flat_map(|group| &group.shared_blocks);
         self.agents.iter().flat_map(|agent| &agent.blocks).chain(shared).any(|used| used == id)
     }
 
-    /// The agent of this full name, or the end of the sentence that says why there is none.
+    /// Returns the agent with this full name.
+    ///
+    /// # Errors
+    /// The end of a sentence that says why there is none.
     pub(super) fn neighbour(&self, full: &Name) -> Result<&Neighbour, String> {
         let (group, name) = full.text.split_once('/').unwrap_or(("", &full.text));
         let there: Vec<&Neighbour> = self.neighbours.iter().filter(|one| one.group == group).collect();

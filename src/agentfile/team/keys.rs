@@ -1,4 +1,4 @@
-//! The keys of a team file: ours, Letta's with our answer, and what a slip of the pen was meant to be.
+//! The keys of a team file, and the errors for unknown keys: hints for Letta's keys and for misspellings.
 
 pub(super) use crate::domain::nearest;
 use crate::domain::setting::Kind;
@@ -17,19 +17,19 @@ pub(super) enum Table {
     Rule,
 }
 
-/// A key of a table.
+/// A key of a table, with its type and description.
 pub(super) struct Field {
     pub key: &'static str,
-    /// What stands behind it.
+    /// Type of the value.
     pub shape: Shape,
-    /// What it is for, in a sentence.
+    /// Description in one sentence, shown by editors.
     pub doc: &'static str,
 }
 
-/// What stands behind a key.
+/// The type of a value.
 #[derive(Clone, Copy)]
 pub(super) enum Shape {
-    /// The value of a setting of this kind, or what looks like one.
+    /// The value of a setting of this kind, or a value of the same form.
     Value(Kind),
     /// The name of a group or an agent.
     Name,
@@ -43,7 +43,7 @@ pub(super) enum Shape {
     RuleType,
     /// A tool that rules and conditions may name.
     Tool,
-    /// A whole number from 1, as large as a file may write it.
+    /// An integer from 1, up to 64 bits.
     Total,
     /// `true`.
     True,
@@ -61,7 +61,7 @@ const fn field(key: &'static str, shape: Shape, doc: &'static str) -> Field {
 
 const COUNT: Shape = Shape::Value(Kind::Count);
 
-/// The key of a condition that ends a turn.
+/// Returns the field of a termination condition.
 fn condition(key: &'static str) -> Field {
     let shape = match TerminationCondition::argument_kind(key) {
         None => Shape::Conditions,
@@ -79,7 +79,7 @@ impl Table {
     pub const ALL: [Self; 7] =
         [Self::Top, Self::Group, Self::Sleeptime, Self::Terminate, Self::Block, Self::Agent, Self::Rule];
 
-    /// As it is written in the file.
+    /// Name as written in the file.
     pub fn title(self) -> &'static str {
         match self {
             Self::Top => "a team file",
@@ -92,7 +92,7 @@ impl Table {
         }
     }
 
-    /// What the schema calls it.
+    /// Name in the JSON schema.
     pub fn name(self) -> &'static str {
         match self {
             Self::Top => "team",
@@ -105,57 +105,72 @@ impl Table {
         }
     }
 
-    /// The keys it may have.
+    /// Returns the allowed keys.
     pub fn keys(self) -> Vec<&'static str> {
         self.fields().into_iter().map(|field| field.key).collect()
     }
 
-    /// The keys it may have, with what stands behind each.
+    /// Returns the allowed keys with types and descriptions.
     pub fn fields(self) -> Vec<Field> {
         use Kind::{Labels, Sentence, Switch, Text};
         use Shape::{Each, File, Label, ManagerType, Name, One, RuleType, Tool, Value};
         match self {
             Self::Top => vec![
-                field("group", One(Self::Group), "The group: who takes part, and how."),
+                field("group", One(Self::Group), "The group: its agents and how they work together."),
                 field("block", Each(Self::Block), "A memory block."),
                 field("agent", Each(Self::Agent), "An agent."),
             ],
             Self::Group => {
                 let first = [
-                    field("name", Name, "The group's name, by which it is found again."),
-                    field("manager_type", ManagerType, "Who speaks when. It is fixed once the group is made."),
+                    field("name", Name, "Name of the group. It identifies the group when the file is applied again."),
+                    field(
+                        "manager_type",
+                        ManagerType,
+                        "The pattern that selects the speakers. It cannot be changed after the group is created.",
+                    ),
                 ];
                 with_settings::<Group>(first, None)
             }
             Self::Sleeptime => with_settings::<Group>([], Some("sleeptime")),
             Self::Terminate => TerminationCondition::KEYS.iter().map(|key| condition(key)).collect(),
             Self::Block => vec![
-                field("label", Label, "Its label, by which agents and the group name it."),
-                field("description", Value(Sentence), "What it is for; agents read it."),
-                field("value", Value(Text), "Its value; left out, the value is whoever's who writes it."),
-                field("limit", COUNT, "The most characters of its value."),
-                field("read_only", Value(Switch), "Whether agents may only read it."),
+                field("label", Label, "Label of the block, used by agents and the group to refer to it."),
+                field("description", Value(Sentence), "Purpose of the block; agents read it."),
+                field(
+                    "value",
+                    Value(Text),
+                    "Value of the block. Without one, the block starts empty and its later value is kept.",
+                ),
+                field("limit", COUNT, "Longest value in characters."),
+                field("read_only", Value(Switch), "True if agents may not edit it."),
                 field("tags", Value(Labels), "Free labels."),
             ],
             Self::Agent => {
                 let first = [
-                    field("name", Name, "Its short name, by which it is found again."),
+                    field(
+                        "name",
+                        Name,
+                        "Short name of the agent. It identifies the agent when the file is applied again.",
+                    ),
                     field("persona", Value(Text), "Who it is and how it speaks: the value of its own block persona."),
                 ];
                 let mut fields = with_settings::<Agent>(first, None);
                 for row in Agent::settings() {
-                    fields.extend(row.file_key.map(|key| field(key, File, "A file with that text, beside this one.")));
+                    fields.extend(
+                        row.file_key
+                            .map(|key| field(key, File, "Path of a file with that text, relative to this file.")),
+                    );
                 }
                 fields
             }
             Self::Rule => vec![
-                field("type", RuleType, "What the rule is: a person decides before the tool is called."),
-                field("tool_name", Tool, "The tool."),
+                field("type", RuleType, "Type of the rule: a person decides before the tool is called."),
+                field("tool_name", Tool, "Name of the tool."),
             ],
         }
     }
 
-    /// Letta's keys for the same thing, each with the end of the sentence "Letta's KEY …".
+    /// Returns Letta's keys for the same table, each with the end of the sentence "Letta's KEY …".
     fn letta(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Top => TOP,
@@ -169,14 +184,14 @@ impl Table {
     }
 }
 
-/// These fields, and those of the settings in this table: the one of the group or agent itself, or one inside it.
+/// Appends the fields of the settings that belong to `table`: a table inside the group or agent, or itself if `None`.
 fn with_settings<T: Configurable>(first: impl Into<Vec<Field>>, table: Option<&str>) -> Vec<Field> {
     let mut fields = first.into();
     for row in T::settings() {
         match row.table() {
             here if here == table => fields.push(field(row.key_there(), Shape::Value(row.kind), row.doc)),
             Some("rule") if table.is_none() => fields.push(field("rule", Shape::Each(Table::Rule), row.doc)),
-            // A table inside the table is a key of it.
+            // A nested table is a key of its parent.
             Some(inside) if table.is_none() && fields.iter().all(|field| field.key != inside) => {
                 fields.push(field(inside, Shape::One(Table::Sleeptime), row.doc));
             }
@@ -192,15 +207,15 @@ const TOP: &[(&str, &str)] = &[
     ("blocks", "is one [[block]] each here"),
     ("memory_blocks", "is one [[block]] each here, named in an agent's blocks or in shared_blocks of [group]"),
     ("core_memory", "is one [[block]] each here, named in an agent's blocks or in shared_blocks of [group]"),
-    ("groups", "is [group] here, one a file"),
+    ("groups", "is [group] here, one per file"),
     ("multi_agent_group", "is [group] here"),
     ("manager_config", "is manager_type, manager_agent and max_turns of [group] here"),
     ("tools", "is tools of an [[agent]] here"),
     ("tool_rules", "is one [[agent.rule]] each here"),
-    ("mcp_servers", "is not there yet"),
-    ("sources", "is not there yet"),
-    ("files", "is not there yet"),
-    ("skills", "is not there yet"),
+    ("mcp_servers", "is not supported yet"),
+    ("sources", "is not supported yet"),
+    ("files", "is not supported yet"),
+    ("skills", "is not supported yet"),
     ("llm_config", "is model of an [[agent]] here"),
     ("metadata", "has no meaning in a team file; leave it out"),
 ];
@@ -214,8 +229,8 @@ const GROUP: &[(&str, &str)] = &[
     ("block_ids", "is shared_blocks here"),
     ("sleeptime_agent_frequency", "is [group.sleeptime] every_turns here"),
     ("enable_sleeptime", "is a [group.sleeptime] with agents here"),
-    ("max_message_buffer_length", "belongs to voice_sleeptime groups, which are not there yet"),
-    ("min_message_buffer_length", "belongs to voice_sleeptime groups, which are not there yet"),
+    ("max_message_buffer_length", "belongs to voice_sleeptime groups, which are not supported yet"),
+    ("min_message_buffer_length", "belongs to voice_sleeptime groups, which are not supported yet"),
     ("turns_counter", "is counted in the store; leave it out"),
     ("last_processed_message_id", "is kept in the store; leave it out"),
     ("id", "is given by the store; a group is found by its name"),
@@ -235,16 +250,16 @@ const SLEEPTIME: &[(&str, &str)] = &[
     ("last_processed_message_id", "is kept in the store; leave it out"),
 ];
 
-const TERMINATE: &[(&str, &str)] = &[("termination_token", "stands in [group] itself, beside terminate")];
+const TERMINATE: &[(&str, &str)] = &[("termination_token", "belongs in [group] itself, beside terminate")];
 
 const RULE: &[(&str, &str)] = &[
-    ("args", "belongs to rules that are not there yet"),
-    ("children", "belongs to rules that are not there yet"),
-    ("child_arg_nodes", "belongs to rules that are not there yet"),
-    ("child_output_mapping", "belongs to rules that are not there yet"),
-    ("default_child", "belongs to rules that are not there yet"),
-    ("require_output_mapping", "belongs to rules that are not there yet"),
-    ("max_count_limit", "belongs to rules that are not there yet"),
+    ("args", "belongs to rules that are not supported yet"),
+    ("children", "belongs to rules that are not supported yet"),
+    ("child_arg_nodes", "belongs to rules that are not supported yet"),
+    ("child_output_mapping", "belongs to rules that are not supported yet"),
+    ("default_child", "belongs to rules that are not supported yet"),
+    ("require_output_mapping", "belongs to rules that are not supported yet"),
+    ("max_count_limit", "belongs to rules that are not supported yet"),
     ("prompt_template", "has no meaning in a team file; leave it out"),
 ];
 
@@ -270,7 +285,7 @@ const AGENT: &[(&str, &str)] = &[
     ("tool_ids", "is tools here"),
     ("include_base_tools", "is tools here: every agent has the usual ones, and \"-NAME\" removes one"),
     ("tool_rules", "is one [[agent.rule]] each here"),
-    ("include_base_tool_rules", "is not there yet"),
+    ("include_base_tool_rules", "is not supported yet"),
     ("llm_config", "is model, temperature and max_tokens here"),
     ("model_settings", "is model, temperature and max_tokens here"),
     ("model_endpoint", "is base_url of a [provider.NAME] in config.toml here"),
@@ -281,16 +296,16 @@ const AGENT: &[(&str, &str)] = &[
     ("enable_sleeptime", "is a [group.sleeptime] with agents here"),
     ("multi_agent_group", "is [group] here"),
     ("group_ids", "is [group] here, which names its agents"),
-    ("secrets", "is not there yet"),
-    ("tool_exec_environment_variables", "is not there yet"),
-    ("source_ids", "is not there yet"),
-    ("folder_ids", "is not there yet"),
-    ("response_format", "is not there yet"),
-    ("context_window_limit", "is not there yet"),
-    ("compaction_settings", "is not there yet"),
+    ("secrets", "is not supported yet"),
+    ("tool_exec_environment_variables", "is not supported yet"),
+    ("source_ids", "is not supported yet"),
+    ("folder_ids", "is not supported yet"),
+    ("response_format", "is not supported yet"),
+    ("context_window_limit", "is not supported yet"),
+    ("compaction_settings", "is not supported yet"),
     ("parallel_tool_calls", "is not needed here; leave it out"),
-    ("message_buffer_autoclear", "is not there yet"),
-    ("initial_message_sequence", "is not there yet"),
+    ("message_buffer_autoclear", "is not supported yet"),
+    ("initial_message_sequence", "is not supported yet"),
     ("timezone", "is not needed here; leave it out"),
     ("identity_ids", "has no meaning in a team file; leave it out"),
     ("metadata", "has no meaning in a team file; leave it out"),
@@ -298,7 +313,7 @@ const AGENT: &[(&str, &str)] = &[
     ("template_id", "has no meaning in a team file; leave it out"),
 ];
 
-/// The sentence for a key its table does not have: ours for Letta's, its right place, the nearest, or all there are.
+/// Returns the error for an unknown key: a hint for a key of Letta, the right table, the nearest key, or all keys.
 pub(super) fn unknown(table: Table, key: &str) -> String {
     let stands = format!("unknown key {key:?}");
     if let Some((_, answer)) = table.letta().iter().find(|(letta, _)| *letta == key) {

@@ -1,4 +1,4 @@
-//! What a team file would change: everything by name, in an order that applies, and nothing twice.
+//! Computes the changes that a team file requires, in an order in which they apply, and describes them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,23 +12,25 @@ use crate::domain::{
     Setting, Value,
 };
 
-/// The reason written beside a value that comes from a file.
+/// Reason stored with a revision that comes from a file.
 const REASON: &str = "team file";
 
-/// The changes that make a group what its file says.
+/// The changes that make a group match its file.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Plan {
-    /// To be committed together, in this order.
+    /// Changes to commit together, in this order.
     pub changes: Vec<Change>,
-    /// What to tell a person, one line each: `+` new, `~` changed, `=` kept, `-` leaves, `!` a warning.
+    /// Descriptions for a person, one line each: `+` new, `~` changed, `=` kept, `-` leaves, `!` a warning.
     pub lines: Vec<String>,
 }
 
-/// States what would make the group what the file says.
+/// Computes the changes that make the group match the file.
 ///
-/// A value is taken from the file only where the one a file gave last still stands, or with
-/// `overwrite_blocks`. Planned again over the result, nothing is left to change. Refused where the manager
-/// type would change, or a limit would fall below a value that is kept.
+/// A block value is overwritten only if nobody has edited it since a file set it, or with `overwrite_blocks`. A second
+/// plan over the result is empty.
+///
+/// # Errors
+/// The manager type would change, a named agent of another group does not exist, or a limit is below a kept value.
 pub fn plan(file: &TeamFile, existing: &Existing, ids: &Ids, overwrite_blocks: bool) -> Result<Plan, TeamError> {
     let mut planner = Planner::new(file, existing, ids, overwrite_blocks);
     planner.refuse_another_type();
@@ -43,7 +45,7 @@ pub fn plan(file: &TeamFile, existing: &Existing, ids: &Ids, overwrite_blocks: b
     planner.finish()
 }
 
-/// A block as the file wants it.
+/// The desired state of a block.
 struct Wanted<'a> {
     label: &'a str,
     owner: BlockOwner,
@@ -53,11 +55,11 @@ struct Wanted<'a> {
     read_only: bool,
     tags: &'a [String],
     line: usize,
-    /// It comes from the key `persona` of an agent, not from a `[[block]]`.
+    /// True if it comes from the key `persona` of an agent, not from a `[[block]]`.
     persona: bool,
 }
 
-/// Where a block is at home, and its label for comparison.
+/// Owner and folded label of a block: its identity in a plan.
 type Place = (BlockOwner, String);
 
 impl Wanted<'_> {
@@ -66,7 +68,7 @@ impl Wanted<'_> {
     }
 }
 
-/// The blocks there will be: by place, and those of the file by label.
+/// The ids of the resulting blocks: all by place, and those of `[[block]]` by label.
 #[derive(Default)]
 struct Placed {
     by_place: BTreeMap<Place, BlockId>,
@@ -81,7 +83,7 @@ struct Planner<'a> {
     group_id: GroupId,
     agent_ids: BTreeMap<&'a str, AgentId>,
     changes: Vec<Change>,
-    /// Lines on blocks, agents and the group; told in the opposite order.
+    /// Lines on blocks, agents and the group. The plan lists them in reverse: group, agents, blocks.
     told: [Vec<String>; 3],
     faults: Vec<Fault>,
 }
@@ -115,7 +117,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Finds the agents of other groups that the file names in full.
+    /// Resolves the full names of agents of other groups.
     fn name_neighbours(&mut self) {
         let shared: BTreeSet<String> = self.file.group.shared_blocks().iter().map(|name| folded(&name.text)).collect();
         for (key, name) in self.file.full_names() {
@@ -140,7 +142,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Every block the file asks for, at home where those who name it put it.
+    /// Returns all blocks of the file. A block that only one agent names belongs to that agent, others to the group.
     fn wanted(&self) -> Vec<Wanted<'a>> {
         let mut wanted = Vec::new();
         for spec in &self.file.blocks {
@@ -179,11 +181,11 @@ impl<'a> Planner<'a> {
     }
 
     fn agent_id(&self, name: &str) -> AgentId {
-        // Every name of a parsed file is one of its agents, or found in another group; else there is a fault.
+        // Unknown names have already caused a fault, so this fallback id is never committed.
         self.agent_ids.get(name).cloned().unwrap_or_else(|| AgentId::from(name))
     }
 
-    /// Makes, moves and sets the blocks.
+    /// Creates, moves and updates the blocks. Returns their ids.
     fn blocks(&mut self, wanted: &[Wanted<'a>]) -> Placed {
         let at = |place: &Place| {
             self.existing.blocks.iter().find(|block| block.owner == place.0 && folded(&block.label) == place.1)
@@ -208,7 +210,7 @@ impl<'a> Planner<'a> {
         placed
     }
 
-    /// The block of this label that was at home elsewhere in the group and moves with those who name it.
+    /// Returns the block of this label with another owner in the group, which changes its owner.
     fn elsewhere(&self, wanted: &Wanted<'a>, taken: &BTreeSet<&BlockId>) -> Option<&'a Block> {
         if wanted.persona {
             return None;
@@ -240,13 +242,13 @@ impl<'a> Planner<'a> {
             owner: wanted.owner.clone(),
             version: 1,
             editor: Editor::File,
-            // Whoever applies the change fills in the time.
+            // Set when the change is applied.
             edited_at: Timestamp::UNIX_EPOCH,
             from_file: Some(value.to_owned()),
         }));
         let name = self.block_name(wanted.label, &wanted.owner);
         let shared = if matches!(wanted.owner, BlockOwner::Group(_)) { " (shared)" } else { "" };
-        // A new agent's persona is part of the agent.
+        // The persona of a new agent is not listed separately.
         let known = |id: &AgentId| self.existing.agents.iter().any(|agent| agent.id == *id);
         if !wanted.persona || matches!(&wanted.owner, BlockOwner::Agent(id) if known(id)) {
             self.told[0].push(format!("+ {name}{shared}"));
@@ -254,7 +256,7 @@ impl<'a> Planner<'a> {
         id
     }
 
-    /// Sets what differs. A value somebody else wrote stays, and that is told.
+    /// Updates a block where it differs from the file. Keeps and reports a value that somebody else wrote.
     fn set_block(&mut self, wanted: &Wanted<'a>, block: &Block) {
         let name = self.block_name(wanted.label, &wanted.owner);
         let mut told = tell::block(block, wanted.description, wanted.limit, wanted.read_only, wanted.tags);
@@ -265,7 +267,7 @@ impl<'a> Planner<'a> {
         let mut from_file = block.from_file.clone();
         if wanted.value == Some(block.value.as_str()) && from_file.as_deref() != wanted.value {
             from_file = wanted.value.map(str::to_owned);
-            told.push("its value is the file's now".to_owned());
+            told.push("value now from the file".to_owned());
         }
         let configured = !told.is_empty();
         let shrinks = block.value.chars().count() > wanted.limit as usize;
@@ -283,7 +285,7 @@ impl<'a> Planner<'a> {
         if !told.is_empty() {
             self.told[0].push(format!("~ {name}: {}", told.join(", ")));
         }
-        // A longer value wants its larger limit first, a smaller limit its shorter value.
+        // A larger limit must precede a longer value; a smaller limit must follow a shorter value.
         if configured && !shrinks {
             self.changes.push(configured_as(wanted, block, from_file));
         } else if configured {
@@ -295,7 +297,8 @@ impl<'a> Planner<'a> {
         self.changes.extend(revision.map(Change::BlockEdited));
     }
 
-    /// The file's value as the next version, where it may be. Where somebody else's stays, that is told.
+    /// Returns the value of the file as the next revision. Returns `None` if it is unchanged, or if an edit by somebody
+    /// else is kept, which is reported.
     fn revision(&mut self, wanted: &Wanted<'a>, block: &Block, name: &str) -> Option<Revision> {
         let value = wanted.value.filter(|value| *value != block.value)?;
         if !self.overwrite && block.from_file.as_ref() != Some(&block.value) {
@@ -330,12 +333,12 @@ impl<'a> Planner<'a> {
         self.fault(wanted.line, text);
     }
 
-    /// The agent as the file wants it.
+    /// Returns the desired state of an agent.
     fn agent(&mut self, spec: &AgentSpec, placed: &Placed) -> Agent {
         let id = self.agent_id(&spec.name);
         let persona = placed.by_place.get(&(BlockOwner::Agent(id.clone()), PERSONA.to_owned()));
         let persona = persona.filter(|_| spec.persona.is_some());
-        // What the group shares reaches its agents anyway; it is not theirs twice.
+        // Agents see shared blocks anyway, so these are not listed for the agent.
         let shared = |label: &str| self.file.group.has(&spec.name) && self.file.group.shares(label);
         let named = spec.blocks().iter().filter(|name| !shared(&name.text));
         let named = named.filter_map(|name| placed.by_label.get(&folded(&name.text)));
@@ -351,7 +354,7 @@ impl<'a> Planner<'a> {
         agent
     }
 
-    /// The group as the file wants it.
+    /// Returns the desired state of the group.
     fn group(&mut self, placed: &Placed) -> Group {
         let spec = &self.file.group;
         let shared = spec.shared_blocks().iter().filter_map(|name| placed.by_label.get(&folded(&name.text)));
@@ -362,7 +365,7 @@ impl<'a> Planner<'a> {
             let value = match (row.kind, given) {
                 (Kind::Blocks, _) => shared.clone(),
                 (_, Some(given)) => Some(self.with_ids(row.kind, &given.value)),
-                // What a person paused stays paused, unless the file says otherwise.
+                // A sticky setting, such as a pause, keeps its value unless the file sets it.
                 (_, None) if row.sticky => self.existing.group.as_ref().and_then(|group| (row.get)(group)),
                 _ => None,
             };
@@ -371,14 +374,14 @@ impl<'a> Planner<'a> {
         group
     }
 
-    /// Sets what the file has.
+    /// Sets a setting and reports a value that does not fit.
     fn put<T>(&mut self, row: &Setting<T>, owner: &mut T, line: usize, value: Option<Value>) {
         if let Err(text) = (row.set)(owner, value) {
             self.fault(line, text);
         }
     }
 
-    /// The value with the ids of agents in the place of their names.
+    /// Replaces the names of agents in a value by their ids.
     fn with_ids(&self, kind: Kind, value: &Value) -> Value {
         match kind.refers_to() {
             None | Some(Reference::Block) => value.clone(),
@@ -386,8 +389,8 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Takes a shared block that leaves out of the group first where an agent is about to get another of its
-    /// label: between two changes, too, no agent has two blocks of one label.
+    /// Removes a shared block from the group first if an agent is about to get another block of this label, because no
+    /// agent may have two blocks of one label even between two changes.
     fn make_way(&mut self, agents: &[Agent], group: &Group) {
         let Some(old) = &self.existing.group else { return };
         let clashes = |leaving: &BlockId| {
@@ -480,7 +483,7 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// Everything of a block but its value, as the file wants it.
+/// Returns the change that sets all fields of a block except its value.
 fn configured_as(wanted: &Wanted<'_>, block: &Block, from_file: Option<String>) -> Change {
     Change::BlockConfigured {
         id: block.id.clone(),

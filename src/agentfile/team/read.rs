@@ -1,5 +1,5 @@
-//! The tables of a team file, each by itself: kinds, ranges and forms. What they say of each other is
-//! [`super::check`]'s.
+//! Parses the tables of a team file one by one: types, ranges and formats. [`super::check`] checks the references
+//! between them.
 
 use toml::de::DeValue;
 
@@ -11,9 +11,10 @@ use crate::domain::block::{DEFAULT_LIMIT, check_label};
 use crate::domain::{Agent, Configurable as _, Group, ManagerType, Trigger};
 use crate::toml_file;
 
-/// Manager types that have a name but no engine yet.
+/// Manager types of Letta that are not supported yet.
 const LATER: [&str; 2] = ["handoff", "voice_sleeptime"];
-/// Reads all tables; `None` where there is no group to speak of. Faults are the reader's.
+
+/// Parses all tables and adds faults to the reader. Returns `None` without a usable `[group]`.
 pub(super) fn file(reader: &mut Reader<'_>, text: &str, around: &Surroundings<'_>) -> Option<TeamFile> {
     let root = match toml_file::parse(text) {
         Ok(root) => root,
@@ -31,7 +32,7 @@ pub(super) fn file(reader: &mut Reader<'_>, text: &str, around: &Surroundings<'_
     Some(TeamFile { file: around.file.to_owned(), group, blocks, agents, warnings: Vec::new() })
 }
 
-/// The tables of `[[key]]`, opened.
+/// Opens the tables of `[[key]]`.
 fn tables<'t>(reader: &mut Reader<'_>, top: &Section<'t>, key: &str, table: Table) -> Vec<Section<'t>> {
     let found = top.tables(reader, key, table.title());
     found.into_iter().map(|(map, span)| Section::open(reader, table, map, &span)).collect()
@@ -41,12 +42,12 @@ fn group(reader: &mut Reader<'_>, top: &Section<'_>, around: &Surroundings<'_>) 
     let section = match top.get("group").map(|value| (value.get_ref(), value.span())) {
         Some((DeValue::Table(map), span)) => Section::open(reader, Table::Group, map, &span),
         Some(_) => {
-            top.fault(reader, "group", "is one table a file, with one pair of brackets: [group]");
+            top.fault(reader, "group", "is one table per file, with one pair of brackets: [group]");
             return None;
         }
         None => {
             if reader.faults.is_empty() {
-                reader.fault(1, "there is no [group]; a team file has one, with a name and who is in it");
+                reader.fault(1, "there is no [group]; a team file needs one, with a name and its agents");
             }
             return None;
         }
@@ -68,9 +69,9 @@ fn group(reader: &mut Reader<'_>, top: &Section<'_>, around: &Surroundings<'_>) 
     Some(GroupSpec { line: section.line, name, manager_type, settings, sleeptime })
 }
 
-/// A key that only another manager type would look at is no key of this group.
+/// Reports keys that the manager type of the group does not use.
 fn belongings(reader: &mut Reader<'_>, section: &Section<'_>, kind: ManagerType) {
-    // Who takes part is a matter of the shape.
+    // Membership is checked with the shape of the group.
     let rows = Group::settings().iter().filter(|row| row.table().is_none() && !row.kind.is_membership());
     for key in rows.map(|row| row.key) {
         if section.get(key).is_some() && !kind.has_setting(key) {
@@ -95,10 +96,10 @@ fn sleeptime<'t>(reader: &mut Reader<'_>, group: &Section<'t>) -> Option<Section
     Some(Section::open(reader, Table::Sleeptime, map, &value.span()))
 }
 
-/// Who speaks when; `None` where the file names no type there is.
+/// Parses the manager type. Returns `None` and adds a fault if there is no such type.
 fn manager_type(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<ManagerType> {
     let Some(Name { text, line }) = section.name(reader, "manager_type") else {
-        // As in Letta: a group that does not say is a round robin.
+        // As in Letta, the default is a round robin.
         return section.get("manager_type").is_none().then_some(ManagerType::RoundRobin);
     };
     let found = ManagerType::named(&text);
@@ -108,7 +109,7 @@ fn manager_type(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Manage
     let here = ManagerType::ALL.map(ManagerType::as_str);
     let all = here.join(", ");
     let said = if LATER.contains(&text.as_str()) {
-        format!("manager_type {text} is not there yet; use one of {all}")
+        format!("manager_type {text} is not supported yet; use one of {all}")
     } else if let Some(near) = nearest(&text, here.into_iter().chain(LATER)) {
         format!("there is no manager_type {text:?}; did you mean {near}?")
     } else {
@@ -118,7 +119,7 @@ fn manager_type(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Manage
     None
 }
 
-/// The name of a group or an agent, in the form the domain takes.
+/// Parses and checks the name of a group or an agent. Returns an empty text and adds a fault if there is none.
 fn called(reader: &mut Reader<'_>, section: &Section<'_>, noun: &str) -> String {
     let Some(Name { text, line }) = section.name(reader, "name") else {
         if section.get("name").is_none() {

@@ -1,4 +1,4 @@
-//! `[[agent.rule]]`: when which tool may be called, in Letta's names.
+//! Parses `[[agent.rule]]`: rules for tool calls, with Letta's names.
 
 use toml::de::DeTable;
 
@@ -7,10 +7,10 @@ use super::keys::{Table, nearest};
 use super::table::{Reader, Section};
 use crate::domain::Rule;
 
-/// The one rule type there is.
+/// The only supported rule type.
 pub(super) const APPROVAL: &str = "requires_approval";
 
-/// Letta's other rule types: they have a name here and no engine yet.
+/// Rule types of Letta that are not supported yet.
 const LATER: [&str; 8] = [
     "run_first",
     "constrain_child_tools",
@@ -22,7 +22,7 @@ const LATER: [&str; 8] = [
     "required_before_exit",
 ];
 
-/// Reads the rules of one agent: the tools that need a person's yes. `tools` are the tools a rule may be for.
+/// Parses the rules of one agent. Returns the tools that need approval. `tools` are the tools that a rule may name.
 pub(super) fn read(reader: &mut Reader<'_>, agent: &Section<'_>, tools: &[&str]) -> Vec<Name> {
     let mut rules: Vec<Name> = Vec::new();
     for (map, span) in agent.tables(reader, "rule", "[[agent.rule]]") {
@@ -30,7 +30,7 @@ pub(super) fn read(reader: &mut Reader<'_>, agent: &Section<'_>, tools: &[&str])
         let Some(Rule::RequiresApproval { tool_name }) = one(reader, &section, map, tools) else { continue };
         if let Some(first) = rules.iter().find(|first| first.text == tool_name) {
             let first = first.line;
-            reader.fault(section.line, format!("this rule stands on line {first} already; once is enough"));
+            reader.fault(section.line, format!("this rule is already on line {first}; remove one of them"));
             continue;
         }
         rules.push(Name { text: tool_name, line: section.line });
@@ -50,7 +50,7 @@ fn one(reader: &mut Reader<'_>, section: &Section<'_>, map: &DeTable<'_>, tools:
         return Some(Rule::RequiresApproval { tool_name: tool_name? });
     }
     let said = if LATER.contains(&text.as_str()) {
-        format!("rule type {text} is not there yet; use {APPROVAL}")
+        format!("rule type {text} is not supported yet; use {APPROVAL}")
     } else if let Some(near) = nearest(&text, LATER.into_iter().chain([APPROVAL])) {
         format!("there is no rule type {text:?}; did you mean {near}?")
     } else {

@@ -1,4 +1,4 @@
-//! The JSON schema of team files, for editors: what each table may have, from the same tables that read them.
+//! The JSON schema of team files for editors, derived from the tables of keys that the parser uses.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -7,16 +7,16 @@ use super::settings::{ROLE, mentioned, requested};
 use crate::domain::setting::Kind;
 use crate::domain::{Configurable as _, Group, ManagerType};
 
-/// What a name of a group or an agent looks like.
+/// Pattern of the short name of a group or an agent.
 const NAME: &str = r"^[^\s/@]+$";
-/// The name of an agent of another group.
+/// Pattern of the full name of an agent of another group.
 const FULL_NAME: &str = r"^[^\s/@]+/[^\s/@]+$";
-/// Anything that is not blank.
+/// Pattern of a text that is not blank.
 const WORDS: &str = r"\S";
-/// The name of a model.
+/// Pattern of the name of a model.
 const MODEL: &str = r"^(offline|[^\s/]+/.+)$";
 
-/// The schema, JSON Schema 2020-12. `tools` are the tools there are, beyond those every agent has by default.
+/// Returns the schema as JSON Schema 2020-12. `tools` are the available tools beyond the default ones.
 #[must_use]
 pub fn schema(tools: &[&str]) -> Json {
     let top = table(Table::Top, tools);
@@ -59,7 +59,7 @@ fn table(table: Table, tools: &[&str]) -> Json {
     all
 }
 
-/// What a group of this type has to have and may not have.
+/// Returns the required and the forbidden keys of a group of this type.
 fn belongings(kind: ManagerType) -> Json {
     let rows = || Group::settings().iter().filter(|row| row.table().is_none());
     let foreign = rows().filter(|row| !kind.has_setting(row.key));
@@ -67,7 +67,7 @@ fn belongings(kind: ManagerType) -> Json {
     let needed = rows().filter(|row| row.kind.is_membership() && kind.has_setting(row.key)).map(|row| row.key);
     let needed: Vec<&str> = needed.chain(kind.needs_background().then_some("sleeptime")).collect();
     let is = json!({ "properties": { "manager_type": { "const": kind.as_str() } } });
-    // A group that does not say is a round robin.
+    // The default is a round robin.
     let says = if kind == ManagerType::RoundRobin { json!({}) } else { json!({ "required": ["manager_type"] }) };
     json!({ "if": { "allOf": [is, says] }, "then": { "properties": foreign, "required": needed } })
 }

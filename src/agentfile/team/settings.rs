@@ -1,4 +1,4 @@
-//! The settings of a group or an agent as a team file has them, read row by row.
+//! Parses the settings of a group or an agent in a team file, row by row of the setting tables.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -13,44 +13,44 @@ use crate::domain::setting::{Kind, Reference};
 use crate::domain::terminate::RETURN_TO_USER;
 use crate::domain::{Configurable, ManagerType, Setting, Value};
 
-/// The longest role, in characters: it stands behind a name.
+/// Longest role in characters; a role is shown behind a name.
 pub(super) const ROLE: usize = 60;
 
-/// A setting as the file has it.
+/// A setting in the file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Given {
-    /// The line of its key, from 1.
+    /// Line of the key, counted from 1.
     pub line: usize,
-    /// Its value, with agents and blocks by name.
+    /// Value, with agents and blocks by name.
     pub value: Value,
-    /// The agents, blocks or tools it names, in order.
+    /// Agents, blocks or tools in the value, in order.
     pub names: Vec<Name>,
 }
 
-/// The settings a file has, by key.
+/// The settings in the file, by key.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Settings(pub(super) BTreeMap<&'static str, Given>);
 
 impl Settings {
-    /// The setting of this key.
+    /// Returns the setting with this key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Given> {
         self.0.get(key)
     }
 
-    /// The value of this key.
+    /// Returns the value of the setting with this key.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<&Value> {
         self.get(key).map(|given| &given.value)
     }
 
-    /// What the setting of this key names; nothing where the file does not have it.
+    /// Returns the names in the setting with this key. Empty if the file does not have it.
     #[must_use]
     pub fn names(&self, key: &str) -> &[Name] {
         self.get(key).map_or(&[], |given| &given.names)
     }
 
-    /// Puts every name of an agent of a group through this.
+    /// Applies `name` to every agent that the settings name inside the group.
     pub(super) fn rename_agents<T: Configurable>(&mut self, name: impl Fn(&str) -> String) {
         let agents = |row: &&Setting<T>| matches!(row.kind.refers_to(), Some(Reference::Joining | Reference::Inside));
         for row in T::settings().iter().filter(agents) {
@@ -64,7 +64,7 @@ impl Settings {
     }
 }
 
-/// Reads the settings that stand in this table: the one of the group or agent itself, or a table inside it.
+/// Parses the settings that belong to `table`: a table inside the group or agent, or itself if `None`.
 pub(super) fn read<T: Configurable>(
     reader: &mut Reader<'_>,
     section: &Section<'_>,
@@ -73,7 +73,7 @@ pub(super) fn read<T: Configurable>(
 ) -> Settings {
     let mut settings = Settings::default();
     for row in T::settings() {
-        // Rules are tables of their own, but the agent has them.
+        // Rules have tables of their own but belong to the agent.
         let here = row.table() == table || (table.is_none() && matches!(row.kind, Kind::Approvals));
         if let Some(given) = here.then(|| one(reader, section, row, around)).flatten() {
             settings.0.insert(row.key, given);
@@ -174,12 +174,12 @@ fn roles(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) -> Option<Gi
     Some(Given { line: section.line_of(reader, key), value: Value::Texts(roles), names })
 }
 
-/// A list of labels, each a word or a few.
+/// Parses a list of labels and reports blank ones and ones with control characters.
 pub(super) fn labels(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) -> Option<Vec<Name>> {
     let labels = section.names(reader, key)?;
     for tag in &labels {
         if tag.text.trim().is_empty() || tag.text.contains(char::is_control) {
-            reader.fault(tag.line, format!("{:?} is no tag: use a word or a few, on one line", tag.text));
+            reader.fault(tag.line, format!("{:?} is not a valid tag: use a few words on one line", tag.text));
         }
     }
     Some(labels)
@@ -202,7 +202,7 @@ fn model(reader: &mut Reader<'_>, section: &Section<'_>, key: &str, base: &Path)
     Some(Name { text, line })
 }
 
-/// The path without `.` and `..`.
+/// Removes `.` and `..` from a path.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
@@ -217,7 +217,7 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-/// A text that stands in the file, or in a file of its own that `file_key` names.
+/// Returns a text from `key`, or from the file that `file_key` names.
 fn whole_text(
     reader: &mut Reader<'_>,
     section: &Section<'_>,
@@ -229,7 +229,7 @@ fn whole_text(
     let file = section.name(reader, file_key);
     if section.get(key).is_some() {
         if section.get(file_key).is_some() {
-            let said = format!("stands beside {key}; an agent has one {key} prompt: keep one of them");
+            let said = format!("cannot be combined with {key}; an agent has one {key} prompt: keep one of them");
             section.fault(reader, file_key, said);
         }
         return section.name(reader, key);
@@ -260,12 +260,12 @@ fn tools(reader: &mut Reader<'_>, section: &Section<'_>, key: &str, more: &[&str
     Some(asked)
 }
 
-/// The tools an agent may ask for.
+/// Returns the tools that `tools` of an agent may name.
 pub(super) fn requested<'a>(more: &[&'a str]) -> Vec<&'a str> {
     sorted(DEFAULT_TOOLS.iter().chain(&BACKGROUND_TOOLS).chain(more).copied().collect())
 }
 
-/// The tools that rules and conditions may name, also those that a manager type or a condition gives.
+/// Returns the tools that rules and conditions may name, including those that a manager type or a condition adds.
 pub(super) fn mentioned<'a>(more: &[&'a str]) -> Vec<&'a str> {
     let mut given = ManagerType::given_tools();
     given.push(RETURN_TO_USER);

@@ -1,4 +1,4 @@
-//! One TOML table read key by key: a value of the right kind, or a fault with its line.
+//! Reads a TOML table key by key. Each getter returns a value of the expected type, or adds a fault with its line.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -24,7 +24,7 @@ impl<'a> Reader<'a> {
         Self { file, lines: Lines::of(text), faults: Vec::new(), warned: Vec::new() }
     }
 
-    /// The line a span begins on, from 1.
+    /// Returns the line where a span starts, counted from 1.
     pub fn line(&self, span: &Range<usize>) -> usize {
         self.lines.line(span.start)
     }
@@ -48,16 +48,16 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// One table of the file, being read.
+/// A table of the file with its position.
 pub(super) struct Section<'t> {
     table: Table,
     map: &'t DeTable<'t>,
-    /// The line it begins on.
+    /// Line where the table starts, counted from 1.
     pub line: usize,
 }
 
 impl<'t> Section<'t> {
-    /// Begins to read a table; keys it may not have are faults.
+    /// Opens a table and reports its unknown keys.
     pub fn open(reader: &mut Reader<'_>, table: Table, value: &'t DeTable<'t>, span: &Range<usize>) -> Self {
         for key in value.keys() {
             let name: &str = key.get_ref();
@@ -69,16 +69,16 @@ impl<'t> Section<'t> {
         Self { table, map: value, line: reader.line(span) }
     }
 
-    /// Begins to read a table that stands on this line inside another value.
+    /// Opens an inline table on this line.
     pub fn at(reader: &mut Reader<'_>, table: Table, value: &'t DeTable<'t>, line: usize) -> Self {
         Self { line, ..Self::open(reader, table, value, &(0..0)) }
     }
 
-    /// The tables of `[[key]]`, written in full as `brackets`, each with its span.
+    /// Returns the tables of `[[key]]` with their spans. `brackets` is the full name, such as `[[agent.rule]]`.
     pub fn tables(&self, reader: &mut Reader<'_>, key: &str, brackets: &str) -> Vec<(&'t DeTable<'t>, Range<usize>)> {
         let Some(value) = self.get(key) else { return Vec::new() };
         let DeValue::Array(array) = value.get_ref() else {
-            self.fault(reader, key, format!("stands once for each {key}, with two brackets: {brackets}"));
+            self.fault(reader, key, format!("is written once per {key}, with two brackets: {brackets}"));
             return Vec::new();
         };
         let mut found = Vec::new();
@@ -97,12 +97,12 @@ impl<'t> Section<'t> {
         self.map.get(key)
     }
 
-    /// The line of this key, or of the table where the key is not there.
+    /// Returns the line of this key, or of the table if the key is missing.
     pub fn line_of(&self, reader: &Reader<'_>, key: &str) -> usize {
         self.map.get_key_value(key).map_or(self.line, |(key, _)| reader.line(&key.span()))
     }
 
-    /// Adds a fault on this key: "members is …".
+    /// Adds a fault on this key. The text continues a sentence that starts with the key: "members is …".
     pub fn fault(&self, reader: &mut Reader<'_>, key: &str, text: impl Display) {
         let line = self.line_of(reader, key);
         reader.fault(line, format!("{key} {text}"));
@@ -110,10 +110,10 @@ impl<'t> Section<'t> {
 
     fn wrong(&self, reader: &mut Reader<'_>, key: &str, wanted: &str, value: &DeValue<'_>) {
         let here = shown(value);
-        self.fault(reader, key, format!("of {} is {wanted}; here stands {here}", self.table.title()));
+        self.fault(reader, key, format!("of {} is {wanted}; found {here}", self.table.title()));
     }
 
-    /// A text, with its line.
+    /// Returns a text with its line.
     pub fn name(&self, reader: &mut Reader<'_>, key: &str) -> Option<Name> {
         let value = self.get(key)?;
         match value.get_ref() {
@@ -125,12 +125,12 @@ impl<'t> Section<'t> {
         }
     }
 
-    /// A text.
+    /// Returns a text.
     pub fn text(&self, reader: &mut Reader<'_>, key: &str) -> Option<String> {
         self.name(reader, key).map(|name| name.text)
     }
 
-    /// A list of texts, each with its line.
+    /// Returns a list of texts with their lines.
     pub fn names(&self, reader: &mut Reader<'_>, key: &str) -> Option<Vec<Name>> {
         const LIST: &str = "a list of texts such as [\"one\", \"two\"]";
         let value = self.get(key)?;
@@ -147,14 +147,14 @@ impl<'t> Section<'t> {
                 other => {
                     let line = reader.line(&item.span());
                     let place = self.table.title();
-                    reader.fault(line, format!("{key} of {place} is {LIST}; in it stands {}", shown(other)));
+                    reader.fault(line, format!("{key} of {place} is {LIST}; found {} in it", shown(other)));
                 }
             }
         }
         Some(names)
     }
 
-    /// A whole number in this range.
+    /// Returns an integer in this range.
     pub fn whole(&self, reader: &mut Reader<'_>, key: &str, range: RangeInclusive<u32>) -> Option<u32> {
         let value = self.get(key)?;
         let found = toml_file::whole(value.get_ref()).and_then(|number| u32::try_from(number).ok());
@@ -166,7 +166,7 @@ impl<'t> Section<'t> {
         found
     }
 
-    /// A whole number from 1, as large as a file may write it.
+    /// Returns an integer from 1, up to 64 bits.
     pub fn count(&self, reader: &mut Reader<'_>, key: &str) -> Option<u64> {
         let value = self.get(key)?;
         let found = toml_file::whole(value.get_ref()).filter(|number| *number > 0);
@@ -176,7 +176,7 @@ impl<'t> Section<'t> {
         found
     }
 
-    /// A number in this range, whole or not.
+    /// Returns an integer or a float in this range.
     pub fn number(&self, reader: &mut Reader<'_>, key: &str, range: RangeInclusive<f64>) -> Option<f64> {
         let value = self.get(key)?;
         let found = toml_file::number(value.get_ref()).filter(|number| range.contains(number));
@@ -187,7 +187,7 @@ impl<'t> Section<'t> {
         found
     }
 
-    /// `true` or `false`.
+    /// Returns a Boolean.
     pub fn truth(&self, reader: &mut Reader<'_>, key: &str) -> Option<bool> {
         let value = self.get(key)?;
         let found = value.get_ref().as_bool();
@@ -198,7 +198,7 @@ impl<'t> Section<'t> {
     }
 }
 
-/// A value as a person would call it.
+/// Describes a value for an error text.
 fn shown(value: &DeValue<'_>) -> Cow<'static, str> {
     match value {
         DeValue::String(text) if text.chars().count() <= 40 => format!("the text {text:?}").into(),

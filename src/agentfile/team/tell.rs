@@ -1,4 +1,4 @@
-//! What a plan tells a person: old and new of what is short, the name of what is long.
+//! Describes the changes of a plan: short values as `old → new`, long values by name only.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use crate::domain::pattern::Manager;
 use crate::domain::setting::{Kind, NONE, Reference};
 use crate::domain::{AgentId, Block, BlockId, Configurable, Group, Value};
 
-/// What differs, but for the value and the owner.
+/// Describes the differences of a block, except its value and owner.
 pub(super) fn block(old: &Block, description: &str, limit: u32, read_only: bool, tags: &[String]) -> Vec<String> {
     let mut told = Vec::new();
     long(&mut told, "description", old.description != description);
@@ -16,7 +16,7 @@ pub(super) fn block(old: &Block, description: &str, limit: u32, read_only: bool,
     told
 }
 
-/// What differs between the settings of two of one group or agent.
+/// Describes the differences between the settings of two versions of a group or agent.
 pub(super) fn settings<T: Configurable>(
     old: &T,
     new: &T,
@@ -49,7 +49,7 @@ pub(super) fn settings<T: Configurable>(
     told
 }
 
-/// The line on a group that is made.
+/// Returns the line for a new group.
 pub(super) fn new_group(group: &Group, name: &dyn Fn(&AgentId) -> String) -> String {
     let pattern = group.manager_type.pattern();
     let mut how = pattern.title.to_owned();

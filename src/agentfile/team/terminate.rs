@@ -1,4 +1,4 @@
-//! `terminate` of `[group]`: conditions in inline tables, one key each, any or all of others.
+//! Parses `terminate` of `[group]`: conditions as inline tables with one key each, nested in `any` and `all`.
 
 use toml::de::DeValue;
 
@@ -8,11 +8,12 @@ use super::table::{Reader, Section};
 use crate::domain::terminate::{Argument, ArgumentKind};
 use crate::domain::{AgentId, TerminationCondition};
 
-/// How deep conditions may stand in each other.
+/// Maximum nesting depth of conditions.
 const DEPTH: usize = 8;
 const FORM: &str = "is one condition, such as { tokens = 20000 }, or several: { any = [{ seconds = 600 }, …] }";
 
-/// Reads the key `terminate`: the condition, and every agent it names. `tools` are the tools it may name.
+/// Parses the key `terminate`. Returns the condition and all agents that it names. `tools` are the tools that it may
+/// name.
 pub(super) fn read(
     reader: &mut Reader<'_>,
     group: &Section<'_>,
@@ -42,7 +43,7 @@ fn condition(
         return None;
     };
     if depth > DEPTH {
-        reader.fault(line, format!("terminate holds conditions more than {DEPTH} deep; write them flatter"));
+        reader.fault(line, format!("terminate nests conditions more than {DEPTH} deep; nest them less"));
         return None;
     }
     let section = Section::at(reader, Table::Terminate, map, line);
@@ -57,12 +58,12 @@ fn condition(
     };
     if let Some(more) = more {
         let said =
-            format!("{key} and {more} stand in one condition; put each in its own, in any = [ … ] or all = [ … ]");
+            format!("{key} and {more} are in one condition; write one condition each, in any = [ … ] or all = [ … ]");
         reader.fault(section.line_of(reader, key), format!("terminate: {said}"));
         return None;
     }
     let argument = match TerminationCondition::argument_kind(key) {
-        // Of the keys, only these two have others inside.
+        // Only `any` and `all` have no argument of their own.
         None => {
             let of = if key == "any" { TerminationCondition::Any } else { TerminationCondition::All };
             return several(reader, &section, key, found, depth).map(of);

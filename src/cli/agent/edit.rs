@@ -1,26 +1,26 @@
-//! What an agent is made or changed to.
+//! Arguments of `agent create` and `agent update`.
 
 use crate::cli::Failure;
 use crate::cli::setting::Options;
 use crate::domain::Agent;
 use crate::engine::wire::AgentForm;
 
-/// What `agent create` is told.
+/// Arguments of `agent create`.
 #[derive(Debug, clap::Args)]
 pub struct Create {
-    /// Where it is at home, and its name: GROUP/NAME.
+    /// Group and name of the agent.
     #[arg(value_name = "GROUP/NAME")]
     name: String,
     #[command(flatten)]
     common: Common,
 }
 
-/// What `agent update` is told.
+/// Arguments of `agent update`.
 #[derive(Debug, clap::Args)]
 pub struct Update {
-    /// NAME, or GROUP/NAME.
+    /// Agent: NAME or GROUP/NAME.
     pub name: String,
-    /// Another short name for it.
+    /// Rename the agent within its group.
     #[arg(long = "name", value_name = "NAME")]
     rename: Option<String>,
     #[command(flatten)]
@@ -29,26 +29,29 @@ pub struct Update {
 
 #[derive(Debug, clap::Args)]
 struct Common {
-    /// Who it is and how it speaks: the value of its block persona.
+    /// Describe who it is and how it speaks; stored in its block persona.
     #[arg(long, value_name = "TEXT")]
     persona: Option<String>,
     #[command(flatten)]
     settings: Options<Agent>,
-    /// The agent as one JSON object.
+    /// Print the agent as a JSON object.
     #[arg(long)]
     json: bool,
 }
 
 impl Create {
-    /// Whether the agent is printed as JSON.
+    /// Returns whether to print the agent as JSON.
     pub fn json(&self) -> bool {
         self.common.json
     }
 
-    /// The group, and the form as the engine wants it.
+    /// Returns the name of the group and the request form of the engine.
+    ///
+    /// # Errors
+    /// The name is not GROUP/NAME.
     pub fn form(self) -> Result<(String, AgentForm), Failure> {
         let Some((group, name)) = self.name.split_once('/').filter(|(group, _)| !group.is_empty()) else {
-            let text = format!("write GROUP/{}: an agent is at home in a group", self.name.trim_start_matches('/'));
+            let text = format!("write GROUP/{}: every agent belongs to a group", self.name.trim_start_matches('/'));
             return Err(Failure::Said(text));
         };
         Ok((group.to_owned(), AgentForm { name: Some(name.to_owned()), ..self.common.form() }))
@@ -56,12 +59,12 @@ impl Create {
 }
 
 impl Update {
-    /// Whether the agent is printed as JSON.
+    /// Returns whether to print the agent as JSON.
     pub fn json(&self) -> bool {
         self.common.json
     }
 
-    /// As the engine wants it.
+    /// Returns the request form of the engine.
     pub fn form(self) -> AgentForm {
         AgentForm { name: self.rename, ..self.common.form() }
     }

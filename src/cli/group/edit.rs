@@ -1,50 +1,50 @@
-//! What a group is made or changed to.
+//! Arguments of `group create` and `group update`.
 
 use crate::cli::setting::{self, Options};
 use crate::domain::{Group, ManagerType};
 use crate::engine::wire::GroupForm;
 
-/// What `group create` is told.
+/// Arguments of `group create`.
 #[derive(Debug, clap::Args)]
 pub struct Create {
-    /// Its name.
+    /// Name of the group.
     name: String,
-    /// Who speaks when: `round_robin`, supervisor, dynamic or sleeptime. It is fixed from then on.
+    /// Manager type: `round_robin`, supervisor, dynamic or sleeptime; it cannot be changed later.
     #[arg(long = "type", value_name = "TYPE", value_parser = setting::manager_type)]
     manager_type: ManagerType,
     #[command(flatten)]
     settings: Options<Group>,
-    /// The group as one JSON object.
+    /// Print the group as a JSON object.
     #[arg(long)]
     pub json: bool,
 }
 
-/// What `group update` is told.
+/// Arguments of `group update`.
 #[derive(Debug, clap::Args)]
 pub struct Update {
-    /// The group.
+    /// Name of the group.
     pub name: String,
-    /// Another name for it.
+    /// Rename the group.
     #[arg(long = "name", value_name = "NAME")]
     rename: Option<String>,
-    /// Refused unless it is what the group is: the manager type is fixed.
+    /// Fails unless it equals the manager type of the group, which cannot be changed.
     #[arg(long = "type", value_name = "TYPE", value_parser = setting::manager_type, hide = true)]
     manager_type: Option<ManagerType>,
-    /// A member that comes, at the end: NAME at home in the group, or GROUP/NAME.
+    /// Append a member: NAME of the group, or GROUP/NAME.
     #[arg(long = "add-member", value_name = "AGENT")]
     add: Vec<String>,
-    /// A member that goes.
+    /// Remove a member.
     #[arg(long = "remove-member", value_name = "AGENT")]
     remove: Vec<String>,
     #[command(flatten)]
     settings: Options<Group>,
-    /// The group as one JSON object.
+    /// Print the group as a JSON object.
     #[arg(long)]
     pub json: bool,
 }
 
 impl Create {
-    /// As the engine wants it.
+    /// Returns the request form of the engine.
     pub fn form(self) -> GroupForm {
         let Self { name, manager_type, settings, .. } = self;
         let (name, manager_type) = (Some(name), Some(manager_type));
@@ -53,7 +53,7 @@ impl Create {
 }
 
 impl Update {
-    /// As the engine wants it.
+    /// Returns the request form of the engine.
     pub fn form(self) -> GroupForm {
         let Self { rename: name, manager_type, add, remove, settings, .. } = self;
         GroupForm { name, manager_type, add, remove, settings: settings.changes }

@@ -1,4 +1,4 @@
-//! A group as it is printed.
+//! Prints groups as a card, a table row or JSON.
 
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
@@ -15,14 +15,14 @@ struct Row<'a> {
     id: &'a GroupId,
     name: &'a str,
     manager_type: ManagerType,
-    /// What holds for each setting.
+    /// Effective value of each setting.
     #[serde(flatten)]
     in_effect: Map<String, Json>,
-    /// What is set.
+    /// Explicitly set values only.
     settings: Map<String, Json>,
 }
 
-/// One group.
+/// Prints one group as a card or a JSON object.
 pub(super) fn one(roster: &Roster, group: &Group, json: bool, out: &mut Out) -> Result<(), Failure> {
     if json {
         out.json(&row(roster, group))?;
@@ -43,7 +43,7 @@ pub(super) fn one(roster: &Roster, group: &Group, json: bool, out: &mut Out) -> 
     Ok(())
 }
 
-/// Several groups, a line each.
+/// Prints groups as a table or a JSON array.
 pub(super) fn all(roster: &Roster, groups: &[&Group], json: bool, out: &mut Out) -> Result<(), Failure> {
     if json {
         out.json(&groups.iter().map(|group| row(roster, group)).collect::<Vec<_>>())?;
@@ -91,7 +91,7 @@ fn background(roster: &Roster, group: &Group) -> String {
     })
 }
 
-/// What is set and has no place of its own on a card, a few words each.
+/// Returns `name value` for each setting that has no line of its own on the card.
 fn settings(roster: &Roster, group: &Group) -> Vec<String> {
     let elsewhere = |kind: Kind| matches!(kind, Kind::Sentence | Kind::Choice(_) | Kind::Roles) || kind.is_membership();
     let rows = Group::settings().iter().filter(|row| row.table().is_none() && !elsewhere(row.kind));

@@ -1,7 +1,7 @@
-//! Answers as text: speeches stream to standard output, what surrounds them goes to standard error.
+//! Prints answers as text: speeches to standard output, tool calls and notices to standard error.
 //!
-//! One speech is written at a time; what others say meanwhile follows, whole, when it is committed. Text of an
-//! attempt that was discarded stands with a mark behind it, and the next attempt begins anew.
+//! One speech streams at a time; concurrent speeches follow whole when they are committed. Text of a discarded attempt
+//! is marked, and the next attempt starts on a new line.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -10,24 +10,27 @@ use super::super::print::{self, Out};
 use crate::domain::{Change, Content, ConversationId, Message, StepId};
 use crate::engine::wire::{LiveUpdate, Update};
 
-/// What stands behind text that was taken back.
+/// Mark after the text of a discarded attempt.
 const TAKEN_BACK: &str = " … (discarded)\n";
 
-/// What has been written so far.
+/// The output state of the speeches of one turn.
 #[derive(Debug, Default)]
 pub struct Speeches {
-    /// The step whose text is being written, and what of it is.
+    /// Step whose text is streaming, and the part already written.
     open: Option<(StepId, String)>,
-    /// Steps that began to speak while another was being written: they are written whole.
+    /// Steps that started to speak while another was streaming. They are written whole.
     behind: HashSet<StepId>,
-    /// Steps whose message is known and whose live text has not gone yet.
+    /// Committed steps whose live updates may still arrive.
     settled: HashSet<StepId>,
-    /// Whole speeches that wait for the open one.
+    /// Whole speeches to write after the open one.
     waiting: VecDeque<String>,
 }
 
 impl Speeches {
-    /// Writes what is new in this conversation.
+    /// Writes an update if it belongs to this conversation.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
     pub fn show(&mut self, update: &Update, of: &ConversationId, out: &mut Out) -> Result<(), Failure> {
         match update {
             Update::Live(live) if live.conversation == *of => self.live(live, out)?,
@@ -51,7 +54,10 @@ impl Speeches {
         Ok(())
     }
 
-    /// The engine is another one from now on: what it has not committed it makes anew.
+    /// Discards the open speech after a change of the engine, which repeats all uncommitted steps.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
     pub fn begin_anew(&mut self, out: &mut Out) -> Result<(), Failure> {
         self.settled.clear();
         self.behind.clear();
@@ -115,7 +121,7 @@ impl Speeches {
         let mark = if cancelled { " (cancelled)" } else { "" };
         let whole = format!("{}: {}{mark}\n", message.name, text.trim_end());
         match self.open.take() {
-            // A model that only thought or only called has said nothing.
+            // Reasoning and tool calls without text are no speech.
             None if text.trim().is_empty() => {}
             None => out.text(&whole)?,
             Some((step, written)) if message.step.as_ref().is_none_or(|of| *of == step) => {
@@ -136,7 +142,10 @@ impl Speeches {
         self.catch_up(out)
     }
 
-    /// Ends the line that is open, and writes what waited for it: the turn rests.
+    /// Ends the open line and writes the waiting speeches, for example when the turn is blocked.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
     pub fn close(&mut self, out: &mut Out) -> Result<(), Failure> {
         if self.open.take().is_some() {
             out.text("\n")?;
@@ -161,7 +170,7 @@ mod tests {
     use crate::domain::{AgentId, MessageId, RunId};
     use crate::engine::wire::Phase;
 
-    /// What was written, kept.
+    /// Keeps the written bytes.
     #[derive(Clone, Default)]
     struct Page(Arc<Mutex<Vec<u8>>>);
 
@@ -216,7 +225,7 @@ mod tests {
         speeches.live(&live("bob", "three "), &mut out).unwrap();
         speeches.live(&live("ann", "two"), &mut out).unwrap();
         speeches.message(&whole("ann", "one two"), &mut out).unwrap();
-        // What bob said before is not on the page: the rest of it alone would make no sense.
+        // The first part of bob's speech was not written, so the rest of it must wait for the whole.
         speeches.live(&live("bob", "four"), &mut out).unwrap();
         speeches.message(&whole("bob", "three four"), &mut out).unwrap();
         let written = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();

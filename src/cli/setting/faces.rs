@@ -1,4 +1,4 @@
-//! Every setting of the table by every face: team file, command line and form set, show and clear the same.
+//! Tests every setting through every interface: team file, command line and form set, show and clear it alike.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -21,7 +21,7 @@ use crate::engine::wire::Overview;
 use crate::tui::dialog::form::Form;
 use crate::tui::model::Model;
 
-/// What a test changes: the group of this manager type, or its agent ann.
+/// What a test changes: the group of a manager type, or its agent ann.
 trait Subject: Configurable {
     fn find(now: &Overview, kind: ManagerType) -> Self;
     fn blank(&self) -> Self;
@@ -75,7 +75,8 @@ impl Subject for Agent {
     }
 }
 
-/// A group of this type: ann and bob speak, cid orchestrates, zoe works in the background, dan is in no list.
+/// Returns a team file of this type: ann and bob speak, cid orchestrates, zoe works in the background, dan is in no
+/// list.
 fn base(kind: ManagerType) -> toml::Table {
     let name = kind.as_str();
     let members = if kind.has_setting("members") { "members = [\"ann\", \"bob\"]" } else { "" };
@@ -89,7 +90,7 @@ fn base(kind: ManagerType) -> toml::Table {
     toml::from_str(&text).unwrap()
 }
 
-/// A value for a setting of this kind that is not its default.
+/// Returns a value for a setting of this kind that differs from its default.
 fn sample(kind: Kind) -> Value {
     let names = |names: &[&str]| Value::from(names);
     match kind {
@@ -137,7 +138,7 @@ fn write<T>(table: &mut toml::Table, row: &Setting<T>, value: &Value) {
     }
 }
 
-/// What is printed.
+/// Keeps the printed bytes.
 #[derive(Clone, Default)]
 struct Printed(Arc<Mutex<Vec<u8>>>);
 
@@ -151,7 +152,7 @@ impl Write for Printed {
     }
 }
 
-/// A store with an engine, and the program beside it.
+/// A store with a running engine, and the paths for commands that connect to it.
 struct World {
     places: Places,
     desk: Session,
@@ -185,7 +186,7 @@ impl World {
         T::find(&self.desk.handle().overview().await.unwrap(), kind)
     }
 
-    /// What the program prints as JSON.
+    /// Runs a command line with `--json` and returns its output.
     async fn run<T: Subject>(&self, kind: ManagerType, verb: &str, more: &[String]) -> Result<Json, String> {
         let [noun, name] = T::command(kind);
         let words = ["nightdesk".to_owned(), noun, verb.to_owned(), name];
@@ -208,7 +209,7 @@ impl World {
         T::find(&now, kind).form(&Model::new(now))
     }
 
-    /// Fills in a field and saves.
+    /// Fills in a form field and saves the form.
     async fn fill<T: Subject>(
         &self,
         kind: ManagerType,
@@ -221,7 +222,7 @@ impl World {
         self.desk.handle().ask(request).await.map(|_| ()).map_err(|fault| fault.text)
     }
 
-    /// JSON and form show this value.
+    /// Asserts that JSON and form show this value.
     async fn shows<T: Subject>(&self, kind: ManagerType, row: &Setting<T>, value: Option<&Value>) {
         let shown = self.run::<T>(kind, "show", &[]).await.unwrap();
         assert_eq!(shown["settings"][row.key], value.map(Value::to_json).unwrap_or_default(), "{}", row.key);
@@ -232,7 +233,7 @@ impl World {
     }
 }
 
-/// The words behind the option of a setting.
+/// Returns the command line arguments that set a setting.
 fn arguments<T>(row: &Setting<T>, value: &Value) -> Vec<String> {
     let one = |text: String| vec![format!("--{}", row.flag()), text];
     match value {
@@ -268,7 +269,7 @@ async fn every_face<T: Subject>(world: &World) {
         assert_eq!(shown["settings"][key], sample.to_json(), "{key}");
         assert_eq!((row.get)(&world.now::<T>(kind).await), by_file, "{key} by command line");
         world.shows(kind, row, Some(&sample)).await;
-        // A group is not left without those its type needs.
+        // Agents that the manager type requires cannot be cleared.
         let needed = row.kind.is_membership() && row.table().is_none();
         let none = [format!("--{}", row.flag()), NONE.to_owned()];
         let clear = world.run::<T>(kind, "update", &none).await;
@@ -291,7 +292,7 @@ async fn every_face<T: Subject>(world: &World) {
     }
 }
 
-/// As a plan writes it.
+/// Returns the value as a plan prints it.
 fn quoted(kind: Kind, value: &Value) -> String {
     if matches!(kind, Kind::Word) { format!("{:?}", value.to_string()) } else { value.to_string() }
 }
@@ -301,7 +302,7 @@ async fn every_setting_is_set_shown_and_cleared_alike_by_every_face() {
     let world = World::new().await;
     every_face::<Group>(&world).await;
     every_face::<Agent>(&world).await;
-    // The settings of the tests were among them: a row is all that a setting needs.
+    // The test-only settings were included: a row is all that a setting needs.
     assert!(Group::setting("probe").is_some() && Agent::setting("probe").is_some());
     world.desk.close().await;
 }

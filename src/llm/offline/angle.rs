@@ -1,4 +1,4 @@
-//! How a persona looks at what was said: for facts, for gaps, for what is settled.
+//! Replies to statements by persona: looking for facts, for gaps, or for settled points.
 
 use super::language::{OPEN, Terms, capital, shorten, terms};
 use super::scene::Scene;
@@ -7,20 +7,20 @@ use super::statement::{Kind, Statement};
 use super::{dates, evidence, statement};
 use crate::llm::Prompt;
 
-/// What a persona looks for.
+/// The focus of a persona.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Angle {
     /// Facts and their sources.
     Facts,
-    /// What is unclear, contradicts, or lacks a date, a number or somebody to do it.
+    /// What is unclear or contradictory, or has no date, number or responsible person.
     Critic,
     /// What is settled and what is open.
     Editor,
-    /// Whatever is near to what was said.
+    /// No particular focus.
     Plain,
 }
 
-/// The longest quotation of a statement, in code points.
+/// Longest quotation of a statement, in code points.
 const QUOTE: usize = 120;
 
 const FACTS: &str = "fact source report reporter research researcher check verify evidence news who where when";
@@ -29,7 +29,7 @@ const CRITIC: &str = "critic critical criticise unclear doubt contradict contrad
 const EDITOR: &str =
     "editor edit sum summary summarise summarize settle settled open moderate moderator chair conclude decide lead";
 
-/// The angle of `prompt`'s agent, by its persona, its name and, where there is no persona, its instructions.
+/// Returns the angle of the agent, by its name and its persona, or its instructions if it has no persona.
 pub(super) fn of(prompt: &Prompt) -> Angle {
     let personas = prompt.memory.iter().filter(|block| block.label.to_lowercase().contains("persona"));
     let persona: String = personas.map(|block| block.value.as_str()).collect::<Vec<_>>().join(" ");
@@ -44,14 +44,14 @@ pub(super) fn of(prompt: &Prompt) -> Angle {
     scores.iter().find(|(_, score)| *score == most && most > 0).map_or(Angle::Plain, |(angle, _)| *angle)
 }
 
-/// What the system text says of this agent: the group's framing describes the others too, but for one line.
+/// Returns the part of the system prompt about this agent: in the group section, only its own line.
 fn instructions(system: &str) -> String {
     let (own, group) = system.split_once("<group").unwrap_or((system, ""));
     let line = group.lines().find(|line| line.contains(" (you)")).unwrap_or_default();
     format!("{own} {line}")
 }
 
-/// A reply to statements, sentence by sentence; the last one asks.
+/// Returns the sentences of a reply to statements. The last one is a question.
 pub(super) fn reply(angle: Angle, scene: &Scene) -> Vec<String> {
     match angle {
         Angle::Facts => facts(scene),
@@ -61,7 +61,7 @@ pub(super) fn reply(angle: Angle, scene: &Scene) -> Vec<String> {
     }
 }
 
-/// A statement as it reads in the middle of a sentence.
+/// Formats a statement for use within a sentence.
 fn told(statement: &Statement) -> String {
     let line = statement.line.trim_end_matches(", decided");
     let line = line.strip_prefix("Decided: ").unwrap_or(line);

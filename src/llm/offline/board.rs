@@ -1,5 +1,5 @@
-//! A block as a list: a heading, then lines that begin with "- ". It takes statements in, and says
-//! by which edits the block comes to hold them.
+//! A block as a list: a heading, then lines that start with "- ". Merges statements into the list and returns the edits
+//! that write them to the block.
 
 use serde_json::{Value, json};
 
@@ -7,11 +7,11 @@ use super::language::OPEN;
 use super::sense::{Sense, answers, changes, says};
 use crate::llm::MemoryBlock;
 
-/// What a block is headed with that had nothing in it.
+/// Heading for an empty block.
 const HEADING: &str = "The story so far";
 const MARK: &str = "- ";
 
-/// Which edit tools are offered.
+/// The available edit tools.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Editing {
     pub replace: bool,
@@ -19,25 +19,25 @@ pub(super) struct Editing {
     pub rethink: bool,
 }
 
-/// One edit: a tool's name and its arguments.
+/// An edit: the name of a tool and its arguments.
 pub(super) type Edit = (&'static str, Value);
 
-/// A block being kept.
+/// A block with its pending changes.
 pub(super) struct Board<'a> {
     block: &'a MemoryBlock,
-    /// The lines as they will be.
+    /// Resulting lines.
     lines: Vec<Line>,
-    /// How often a line was confirmed or added, the order of the window.
+    /// Number of statements taken in so far.
     beat: usize,
 }
 
 struct Line {
     text: String,
-    /// What it says, its mark taken off.
+    /// Content without the list mark.
     sense: Sense,
-    /// As it stands in the block; `None` for a new line.
+    /// Current text in the block; `None` for a new line.
     was: Option<String>,
-    /// When the window last named it; 0 for never. What was not named for longest goes first.
+    /// Number of the last statement that confirmed it; 0 for none. The lowest number is removed first.
     named: usize,
 }
 
@@ -52,7 +52,7 @@ impl Line {
         self.text.trim_start().strip_prefix(MARK)
     }
 
-    /// Open questions go before facts, facts before decisions; what is no item never goes.
+    /// Returns the order of removal: 0 open questions, 1 facts, 2 decisions. `None` for lines that are never removed.
     fn rank(&self) -> Option<u8> {
         let item = self.item()?;
         Some(match item {
@@ -70,7 +70,7 @@ impl<'a> Board<'a> {
         Self { block, lines, beat: 0 }
     }
 
-    /// Takes a statement's line in: as a change of what stood, or as a new line, or not at all.
+    /// Merges a statement: replaces an outdated line, adds a new line, or confirms an existing line.
     pub(super) fn take(&mut self, new: &Sense) {
         self.beat += 1;
         let beat = self.beat;
@@ -98,7 +98,7 @@ impl<'a> Board<'a> {
         }
     }
 
-    /// The edits that bring the block to what was taken in, in order; none when it holds that already.
+    /// Returns the edits that write the pending changes, in order. Empty if there are none.
     pub(super) fn edits(mut self, editing: Editing) -> Vec<Edit> {
         let mut condensed = false;
         while chars(&self.text()) > self.block.limit as usize {
@@ -128,7 +128,7 @@ impl<'a> Board<'a> {
         self.lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n")
     }
 
-    /// Line by line with replace and insert; `None` where these cannot do it.
+    /// Returns edits by replace and insert. `None` if these tools are not sufficient.
     fn precise(&self, editing: Editing) -> Option<Vec<Edit>> {
         let label = &self.block.label;
         let mut now = self.block.value.clone();
@@ -148,7 +148,7 @@ impl<'a> Board<'a> {
             self.block.value.lines().filter(|old| !self.lines.iter().any(|line| line.was.as_deref() == Some(*old)))
         {
             let whole_line = format!("\n{gone}");
-            // A line that begins another cannot be told from it with its break alone.
+            // A line that is a prefix of another does not match uniquely.
             if now.lines().filter(|line| line.starts_with(gone)).count() != 1 {
                 return None;
             }
@@ -166,7 +166,7 @@ impl<'a> Board<'a> {
             }
             let new: Vec<&str> = self.lines[at..at + run].iter().map(|line| line.text.as_str()).collect();
             let place = if at + run == self.lines.len() { json!(-1) } else { json!(at) };
-            // At the end of an empty block an insert would leave an empty line before it.
+            // An insert at the end of an empty block would leave an empty line before it.
             let place = if self.block.value.is_empty() { json!(0) } else { place };
             edits.push(("memory_insert", json!({ "label": label, "new_str": new.join("\n"), "insert_line": place })));
             at += run;

@@ -1,17 +1,17 @@
-//! Who is here, as the prompt's framing says it, and whose field some words are in.
+//! Reads the agents of the group from the prompt, and matches words to their fields.
 //!
-//! The framing is a `<group …>` section with a line for each agent: `- name (role): what it does`. Marks that
-//! say where an agent stands are no role.
+//! The prompt has a `<group …>` section with one line per agent: `- name (role): what it does`. Some marks in brackets
+//! are not roles but positions in the group.
 
 use std::collections::BTreeSet;
 
 use super::language::{Terms, is_stop, stem, terms, words};
 use crate::llm::{Entry, Prompt};
 
-/// Marks behind a name that say nothing of what an agent can do.
+/// Marks behind a name that are not roles.
 const MARKS: [&str; 4] = ["you", "in the background", "manager", "the manager"];
 
-/// Words that are in many descriptions and in no field.
+/// Words that are too common to belong to a field.
 const DULL: &str =
     "say tell ask think give need want thing way people person work answer help look good bad first every";
 
@@ -19,9 +19,9 @@ const DULL: &str =
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Person {
     pub name: String,
-    /// What stands in brackets behind the name, as it stands there.
+    /// Texts in brackets behind the name.
     pub marks: Vec<String>,
-    /// The words of its name, its role, what it does, and what a block with its name says.
+    /// Terms of its name, its role, its description, and the block with its name.
     field: Terms,
 }
 
@@ -31,12 +31,12 @@ impl Person {
     }
 }
 
-/// The agents the framing names, in its order.
+/// Returns the agents of the group section, in order.
 pub(super) fn all(prompt: &Prompt) -> Vec<Person> {
     framing(prompt).lines().filter_map(|line| person(prompt, line)).collect()
 }
 
-/// The group's section of the instructions; empty where there is none.
+/// Returns the group section of the instructions, or an empty text.
 fn framing(prompt: &Prompt) -> &str {
     let Some((_, group)) = prompt.system.split_once("<group") else { return "" };
     group.split_once("</group>").map_or(group, |(group, _)| group)
@@ -64,12 +64,12 @@ fn known(prompt: &Prompt, name: &str, marks: Vec<String>, does: &str) -> Person 
     Person { name: name.to_owned(), marks, field }
 }
 
-/// What the framing says where members talk to each other, one after the other: then the last words of an agent
-/// are no task. Anywhere else they are: a manager's, or mail.
+/// Phrases of the group section if members speak one after the other. Only then the last message of an agent is not a
+/// task; otherwise it is a task of a manager, or mail.
 const TALK: [&str; 2] = ["speaks in this order", "who speaks next"];
 
-/// Puts whoever gave this agent a task in the person's place, and says whether there was one: a task is answered
-/// as a person's message is.
+/// Turns a task of another agent into a message of the person, because both are answered alike. Returns whether there
+/// was a task.
 pub(super) fn take_task(prompt: &mut Prompt) -> bool {
     let group = framing(prompt);
     if TALK.iter().any(|talk| group.contains(talk)) {
@@ -82,7 +82,7 @@ pub(super) fn take_task(prompt: &mut Prompt) -> bool {
     last.and_then(Option::take).is_some()
 }
 
-/// These of them, in this order; who is in no line is known by the name alone.
+/// Returns the agents with these names, in this order. An agent without a line is described by its name only.
 pub(super) fn named(prompt: &Prompt, names: &[String]) -> Vec<Person> {
     let all = all(prompt);
     let find = |name: &String| {
@@ -92,15 +92,14 @@ pub(super) fn named(prompt: &Prompt, names: &[String]) -> Vec<Person> {
     names.iter().map(find).collect()
 }
 
-/// Those who can be given work: neither this agent nor anybody in the background.
+/// Returns the agents that can be given work: all except this agent and the background agents.
 pub(super) fn workers(prompt: &Prompt) -> Vec<Person> {
     let is_worker =
         |person: &Person| person.name != prompt.agent && !person.is("you") && !person.is("in the background");
     all(prompt).into_iter().filter(is_worker).collect()
 }
 
-/// The words of `text` that are in the field of each of these, as they were written; a word that is in
-/// everybody's field tells nobody apart.
+/// Returns, for each agent, the words of `text` in its field. Leaves out words in the field of every agent.
 pub(super) fn fields(text: &str, people: &[Person]) -> Vec<Vec<String>> {
     let mut found: Vec<Vec<String>> = vec![Vec::new(); people.len()];
     let mut seen = BTreeSet::new();
@@ -121,13 +120,13 @@ pub(super) fn fields(text: &str, people: &[Person]) -> Vec<Vec<String>> {
     found
 }
 
-/// True for two forms of one word: "design" and "designer".
+/// Returns whether two words are forms of one word, such as "design" and "designer".
 fn meet(one: &str, other: &str) -> bool {
     let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
     one == other || short.len() >= 4 && long.len() - short.len() <= 3 && long.starts_with(short)
 }
 
-/// The place of the longest list, the first of equals; none where all are empty.
+/// Returns the index of the longest list, the first of equals. `None` if all are empty.
 pub(super) fn most(fields: &[Vec<String>]) -> Option<usize> {
     let longest = fields.iter().map(Vec::len).max().filter(|longest| *longest > 0)?;
     fields.iter().position(|field| field.len() == longest)

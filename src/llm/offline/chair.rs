@@ -1,5 +1,5 @@
-//! The offline model as the manager of a dynamic group: it chooses who speaks next by the words of the message
-//! and the fields of those who may speak, each once in a turn, and ends when those it touches have spoken.
+//! The manager of a dynamic group: chooses the next speaker by comparing the words of the message with the fields of the
+//! candidates, each once per turn, and ends the turn when all matching agents have spoken.
 
 use serde_json::{Value, json};
 
@@ -10,18 +10,18 @@ use super::frames::is_framed;
 use super::language::{sentences, words};
 use crate::llm::{Entry, Prompt};
 
-/// The tool that says who speaks next.
+/// Tool that selects the next speaker.
 const CHOOSE: &str = "choose_next_speaker";
 const DONE: &str = "done";
-/// How many words a reason names.
+/// Most words in a reason.
 const NAMED: usize = 3;
 
-/// True where the prompt asks for a choice.
+/// Returns whether the prompt asks for a choice.
 pub(super) fn manages(prompt: &Prompt) -> bool {
     prompt.tools.iter().any(|tool| tool.name == CHOOSE)
 }
 
-/// The choice, where the prompt asks for one.
+/// Returns the choice. `None` if the prompt does not ask for one.
 pub(super) fn answer(prompt: &Prompt) -> Option<Answer> {
     let tool = prompt.tools.iter().find(|tool| tool.name == CHOOSE)?;
     let listed = tool.schema.pointer("/properties/agent/enum").and_then(Value::as_array)?;
@@ -38,7 +38,7 @@ fn choose(prompt: &Prompt, open: &[Person], may_end: bool) -> Option<(String, St
     if let Some(called) = fresh.iter().find(|person| is_named(&turn.message, &person.name)) {
         return Some((called.name.clone(), format!("{} is asked for by name.", called.name)));
     }
-    // Fields are told apart among all who may speak, whether they have spoken or not.
+    // Fields are compared among all candidates, including those who have spoken.
     let best = |text: &str, source: &str| {
         let fields: Vec<Vec<String>> = open
             .iter()
@@ -76,15 +76,15 @@ fn is_named(text: &str, name: &str) -> bool {
     !name.is_empty() && said.windows(name.len()).any(|part| part == name)
 }
 
-/// What has happened since the person spoke.
+/// The part of the conversation since the person's last message.
 struct Turn {
-    /// The person's last message.
+    /// Last message of the person.
     message: String,
-    /// What was said last since, without what only repeats others.
+    /// Last message of an agent, without sentences that only repeat others.
     last: String,
-    /// Who has had its turn: it spoke, passed or failed.
+    /// Agents that have spoken.
     spoke: Vec<String>,
-    /// What the engine tells, such as "critic passed".
+    /// Notes of the engine, such as "critic passed".
     notes: Vec<String>,
     anybody: bool,
 }
@@ -144,7 +144,7 @@ mod tests {
 
     const ALL: [&str; 3] = ["engineer", "designer", "lawyer"];
 
-    /// Who is chosen, one after the other, where each says these words; at most ten.
+    /// Returns the chosen speakers in order if each replies with `says`; at most ten.
     fn talk(message: &str, says: &str) -> Vec<(String, String)> {
         let mut entries: Vec<(Option<String>, String)> = vec![(None, message.to_owned())];
         let mut chosen = Vec::new();

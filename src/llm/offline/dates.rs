@@ -1,6 +1,6 @@
-//! Dates and numbers in running text, brought to one form: "the third of May" is "3 May".
+//! Normalizes dates and numbers in text: "the third of May" becomes "3 May".
 //!
-//! Only absolute dates are read; "tomorrow" stays as it was said.
+//! Only absolute dates are recognized; "tomorrow" is unchanged.
 
 const MONTHS: [&str; 12] = [
     "January",
@@ -52,17 +52,17 @@ const ORDINALS: [&str; 20] = [
     "nineteenth",
     "twentieth",
 ];
-/// Words that tell when, besides dates and months.
+/// Words for times other than dates and months.
 const WHEN: &str = " monday tuesday wednesday thursday friday saturday sunday today tomorrow yesterday tonight spring \
     summer autumn fall winter january february march april june july august september october november december \
     week month noon midnight morning evening ";
 
-/// `text` with every date it holds in the form "3 May" or "3 May 2026", to compare it; the rest as it was.
+/// Rewrites all dates in `text` to the form "3 May" or "3 May 2026", for comparison.
 pub(super) fn rewrite(text: &str) -> String {
     with_dates(text, false)
 }
 
-/// As [`rewrite`], to show it: a date of another language keeps its words.
+/// Rewrites dates as [`rewrite`], for display: dates in other languages are unchanged.
 pub(super) fn tidy(text: &str) -> String {
     with_dates(text, true)
 }
@@ -87,7 +87,7 @@ fn with_dates(text: &str, english: bool) -> String {
     out
 }
 
-/// The numbers of `text` in order, those of dates with their month: "3 may", "12".
+/// Returns the numbers in `text` in order. Those of dates include the month: "3 may", "12".
 pub(super) fn numbers(text: &str) -> Vec<String> {
     let text = rewrite(text);
     let words: Vec<&str> = text.split_whitespace().map(|piece| core_of(piece).0).collect();
@@ -101,7 +101,7 @@ pub(super) fn numbers(text: &str) -> Vec<String> {
     found
 }
 
-/// True when `text` says when something is.
+/// Returns whether `text` contains a time.
 pub(super) fn tells_when(text: &str) -> bool {
     let text = rewrite(text);
     let mut before = "";
@@ -121,7 +121,7 @@ pub(super) fn tells_when(text: &str) -> bool {
     false
 }
 
-/// False for the months of other languages.
+/// Returns false for the months of other languages.
 fn is_english(piece: &str) -> bool {
     let word = core_of(piece).0;
     let is = |names: &[&str; 12]| names.iter().any(|name| name.eq_ignore_ascii_case(word));
@@ -132,10 +132,10 @@ fn is_number(word: &str) -> bool {
     !word.is_empty() && word.chars().all(|digit| digit.is_ascii_digit())
 }
 
-/// A date at the beginning of `pieces` in its one form, and how many pieces it takes.
+/// Parses a date at the start of `pieces`. Returns its normal form and the number of pieces it consists of.
 fn date_at(pieces: &[&str]) -> Option<(String, usize)> {
     let word = |at: usize| pieces.get(at).map_or("", |piece| core_of(piece).0);
-    // A piece that ends a clause ends a date too.
+    // The end of a clause also ends a date.
     let open =
         |at: usize| pieces.get(at).is_some_and(|piece| !piece.trim_end().ends_with([',', ';', ':', '!', '?', ')']));
     let mut at = usize::from(word(0).eq_ignore_ascii_case("the"));
@@ -164,12 +164,12 @@ fn date_at(pieces: &[&str]) -> Option<(String, usize)> {
     })
 }
 
-/// True when a year may follow `piece`: "May 3, 2026" has a comma, but no full stop.
+/// Returns whether a year can follow `piece`: "May 3, 2026" has a comma, not a full stop.
 fn ends_open(piece: &str) -> bool {
     !piece.trim_end().ends_with(['.', ';', '!', '?', ')'])
 }
 
-/// The word within `piece` without the punctuation around it, and where it ends.
+/// Returns the word in `piece` without the punctuation around it, and the offset of its end.
 fn core_of(piece: &str) -> (&str, usize) {
     let end = piece.trim_end_matches(|sign: char| !sign.is_alphanumeric()).len();
     let start = end - piece[..end].trim_start_matches(['(', '"', '\'', '“', '‘']).len();

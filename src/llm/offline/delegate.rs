@@ -1,5 +1,5 @@
-//! The offline model as a supervisor: it gives each worker the sentences that are in its field, asks everybody
-//! where no word tells the workers apart, and gathers what comes back, a line a worker.
+//! The offline model as a supervisor: sends each worker the sentences in its field, or the whole message to all if no
+//! word distinguishes the workers, and collects the answers, one line per worker.
 
 use std::collections::BTreeMap;
 
@@ -14,9 +14,9 @@ use crate::llm::{Entry, Prompt, ToolCall};
 
 const DELEGATE: &str = "delegate";
 const BROADCAST: &str = "send_message_to_all_agents_in_group";
-/// The longest sentence quoted of a worker, in code points.
+/// Longest quotation of a worker, in code points.
 const QUOTE: usize = 300;
-/// How sentences begin that tell of a worker who did not answer.
+/// Prefixes of sentences about a worker that did not answer.
 const FAILURES: &[&str] = &[
     "failed",
     "error",
@@ -30,7 +30,7 @@ const FAILURES: &[&str] = &[
     "passed",
 ];
 
-/// What a supervisor says or calls; `None` for everybody else, and where there is nothing to delegate.
+/// Returns the answer of a supervisor. `None` for other agents, or if there is nothing to delegate.
 pub(super) fn answer(prompt: &Prompt) -> Option<Answer> {
     if !manages(prompt) {
         return None;
@@ -48,14 +48,14 @@ pub(super) fn answer(prompt: &Prompt) -> Option<Answer> {
     Some(Answer::calling(vec![split(prompt, text, &workers)]))
 }
 
-/// True for a supervisor: it may delegate, or has in this turn even if it may not any more.
+/// Returns whether the agent is a supervisor: it can delegate, or has delegated in this turn.
 pub(super) fn manages(prompt: &Prompt) -> bool {
     let since = prompt.entries.iter().rev().take_while(|entry| !matches!(entry, Entry::Said { by: None, .. }));
     prompt.tools.iter().any(|tool| tool.name == DELEGATE)
         || since.into_iter().any(|entry| matches!(entry, Entry::Result { name, .. } if name == DELEGATE))
 }
 
-/// The calls by which work was given since the person spoke.
+/// Returns the calls that delegated work since the person's message.
 fn calls(since: &[Entry]) -> Option<Vec<&ToolCall>> {
     let all = since.iter().filter_map(|entry| match entry {
         Entry::Own { calls, .. } => Some(calls),
@@ -65,7 +65,8 @@ fn calls(since: &[Entry]) -> Option<Vec<&ToolCall>> {
     (!given.is_empty()).then_some(given)
 }
 
-/// Each worker gets its sentences after those that are in nobody's field: they say what it is about.
+/// Builds the call that delegates `text`. Each worker gets the sentences that are in nobody's field, as context, and
+/// then its own.
 fn split(prompt: &Prompt, text: &str, workers: &[Person]) -> (&'static str, Value) {
     let mut parts: Vec<Vec<String>> = vec![Vec::new(); workers.len()];
     let mut about: Vec<String> = Vec::new();
@@ -95,7 +96,7 @@ fn split(prompt: &Prompt, text: &str, workers: &[Person]) -> (&'static str, Valu
     (DELEGATE, json!({ "tasks": tasks }))
 }
 
-/// A line for each worker that was asked: its main sentence, or that there is none.
+/// Returns one line per asked worker: its main sentence, or a note that there is none.
 fn gather(prompt: &Prompt, since: &[Entry], workers: &[Person], calls: &[&ToolCall]) -> Answer {
     let names: Vec<String> = workers.iter().map(|worker| worker.name.clone()).collect();
     let mut asked: Vec<(String, Terms)> = Vec::new();
@@ -139,7 +140,7 @@ fn gather(prompt: &Prompt, since: &[Entry], workers: &[Person], calls: &[&ToolCa
     Answer::saying(lines.join("\n"))
 }
 
-/// What is told of one worker.
+/// Returns the line about one worker.
 fn told(name: &str, text: &str, task: &Terms) -> String {
     let all: Vec<String> = sentences(text).into_iter().filter(|one| !HONEST.contains(one.as_str())).collect();
     let Some(first) = all.first() else { return format!("{name} gave no answer.") };
@@ -147,7 +148,7 @@ fn told(name: &str, text: &str, task: &Terms) -> String {
     if FAILURES.iter().any(|failure| lower.starts_with(failure)) {
         return format!("{name} did not answer: {}", shorten(first, QUOTE));
     }
-    // What a worker says of its own comes before what only repeats the task, and a question comes last.
+    // New content is preferred to repetitions of the task, and questions come last.
     let rank = |one: &&String| {
         let news = terms(one).difference(task).count();
         (!one.trim_end().ends_with('?'), !is_framed(one) || one.contains(" says \""), news.min(1))
@@ -159,11 +160,11 @@ fn told(name: &str, text: &str, task: &Terms) -> String {
         }
     }
     let best = shorten(best, QUOTE);
-    // What quotes already is not quoted again.
+    // A sentence with a quotation is not quoted again.
     if best.contains('"') { format!("{name}: {best}") } else { format!("{name} says \"{best}\"") }
 }
 
-/// The answer of each of these, from a result in JSON or in lines that begin with a name.
+/// Returns the answers by worker, from a result in JSON or in lines that start with a name.
 fn answers(text: &str, names: &[String]) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     match serde_json::from_str::<Value>(text) {
@@ -206,7 +207,7 @@ fn in_lines(text: &str, names: &[String], found: &mut BTreeMap<String, String>) 
     for line in text.lines() {
         let bare = line.trim_start_matches(['-', '*', '#', '[', ' ']);
         let begins = names.iter().filter_map(|name| Some((name, after_name(bare.strip_prefix(name.as_str())?)?)));
-        // Of two names that begin alike the longer one is meant.
+        // If one name is a prefix of another, the longer match counts.
         if let Some((name, rest)) = begins.max_by_key(|(name, _)| name.len()) {
             found.insert(name.clone(), rest.trim().to_owned());
             open = Some(name);
@@ -217,7 +218,7 @@ fn in_lines(text: &str, names: &[String], found: &mut BTreeMap<String, String>) 
     }
 }
 
-/// What stands behind a name at the beginning of a line; `None` where the name is only part of a word.
+/// Returns the text behind a name at the start of a line. `None` if the name is only part of a word.
 fn after_name(rest: &str) -> Option<&str> {
     let marked = rest.trim_start().trim_start_matches(']');
     let marked = match marked.trim_start().strip_prefix('(').and_then(|inner| inner.split_once(')')) {
@@ -260,7 +261,7 @@ mod tests {
         Entry::Said { by: None, text: text.to_owned() }
     }
 
-    /// What is said once the work of the first step came back with this result.
+    /// Returns the reply after the delegation of the first step returned this result.
     fn gathered(message: &str, ok: bool, result: &str) -> String {
         let given = answer(&prompt(vec![said(message)])).expect("work is given");
         let calls = given.calls(&prompt(Vec::new()));

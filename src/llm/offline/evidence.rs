@@ -1,4 +1,4 @@
-//! What blocks, transcript and search results hold about a question, and who said it.
+//! Finds sentences about a question in blocks, transcript and search results, with their sources.
 
 use super::frames::is_framed;
 use super::language::{OPEN, Terms, containment, sentences, terms};
@@ -6,30 +6,31 @@ use super::sense::{Sense, answers, changes};
 use super::statement::{Kind, read};
 use crate::llm::{Entry, Prompt};
 
-/// How many sentences of the conversation are looked at, the newest: what is older is found by search.
+/// Number of newest sentences of the conversation to consider. Older ones are found by search.
 const LOOK_BACK: usize = 120;
 
-/// A sentence and where it stands.
+/// A sentence and its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Source {
-    /// "story" for a block's label, "you" for the person, an agent's name, "an earlier conversation".
+    /// Name of the source: the label of a block, "you" for the person, the name of an agent, or "an earlier
+    /// conversation".
     pub by: String,
-    /// The sentence.
+    /// The sentence as it was said.
     pub text: Sense,
-    /// As a list would keep it.
+    /// The sentence as a line of a block.
     pub line: Sense,
     pub is_block: bool,
 }
 
 impl Source {
-    /// As it is quoted: `story says "Launch: 3 May, decided"`.
+    /// Formats a quotation: `story says "Launch: 3 May, decided"`.
     pub(super) fn quoted(&self) -> String {
         let verb = if self.is_block { "says" } else { "said" };
         format!("{} {verb} \"{}\"", self.by, self.text.text)
     }
 }
 
-/// All sentences this agent can see, newest first: blocks, then words. `until` cuts the entries.
+/// Returns all sentences visible to this agent: first the blocks, then the first `until` entries, newest first.
 pub(super) fn visible(prompt: &Prompt, until: usize) -> Vec<Source> {
     let mut words: Vec<Source> = Vec::new();
     for entry in prompt.entries[..until].iter().rev() {
@@ -40,7 +41,7 @@ pub(super) fn visible(prompt: &Prompt, until: usize) -> Vec<Source> {
                 && (by == "you" || !is_framed(&statement.said))
         });
         for statement in said.take(LOOK_BACK) {
-            // What was said later about the same thing stands.
+            // A later sentence about the same subject replaces this one.
             if !words.iter().any(|later: &Source| changes(&statement.sense, &later.line)) {
                 words.push(Source {
                     by: by.clone(),
@@ -65,12 +66,12 @@ pub(super) fn visible(prompt: &Prompt, until: usize) -> Vec<Source> {
     kept
 }
 
-/// The lines of the blocks, personas left out, without open questions.
+/// Returns the lines of the blocks, except personas and open questions.
 pub(super) fn blocks(prompt: &Prompt) -> Vec<Source> {
     let shown = prompt.memory.iter().filter(|block| !block.label.to_lowercase().contains("persona"));
     shown
         .flat_map(|block| {
-            // Where a block is a list, what stands above its items is a heading.
+            // In a list, the lines above the items are a heading.
             let is_list = block.value.lines().any(|line| line.starts_with("- "));
             let lines =
                 block.value.lines().filter(move |line| !is_list || line.starts_with("- ") || line.ends_with('.'));
@@ -84,13 +85,13 @@ pub(super) fn blocks(prompt: &Prompt) -> Vec<Source> {
         .collect()
 }
 
-/// The questions that stand open in the blocks, without their mark.
+/// Returns the open questions in the blocks, without their prefix.
 pub(super) fn open_questions(prompt: &Prompt) -> Vec<String> {
     let lines = prompt.memory.iter().flat_map(|block| block.value.lines());
     lines.filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix(OPEN)).map(str::to_owned).collect()
 }
 
-/// The sentences of a search result, whatever its form: JSON is read for its strings.
+/// Returns the sentences of a search result: of all strings if it is JSON, otherwise of the text.
 pub(super) fn found(text: &str) -> Vec<Source> {
     let mut strings = Vec::new();
     match serde_json::from_str(text) {
@@ -110,7 +111,7 @@ pub(super) fn found(text: &str) -> Vec<Source> {
         .collect()
 }
 
-/// Who said a line "[2026-05-03 09:41] Mira: words" of a search result, and the words.
+/// Splits a line "[2026-05-03 09:41] Mira: words" of a search result into speaker and words.
 fn attributed(line: &str) -> (&str, &str) {
     let dated = line.strip_prefix('[').and_then(|rest| rest.split_once("] "));
     match dated.and_then(|(_, rest)| rest.split_once(": ")) {
@@ -133,13 +134,13 @@ fn bare(text: &str) -> &str {
     text.trim_end_matches(['.', '!', ' '])
 }
 
-/// The source that answers `question` best; of equals the first.
+/// Returns the source that answers `question` best, the first of equals.
 pub(super) fn answer<'a>(question: &str, sources: &'a [Source]) -> Option<&'a Source> {
     let asked = Sense::of(question);
     best(&asked.terms, sources.iter().filter(|source| answers(&asked, &source.text)))
 }
 
-/// The source that shares most with `text`, if it shares at least two of its words or half of them.
+/// Returns the source that shares most words with `text`, if it shares at least two of them or half of them.
 pub(super) fn related<'a>(text: &str, sources: &'a [Source]) -> Option<&'a Source> {
     let about = terms(text);
     let near = sources.iter().filter(|source| {

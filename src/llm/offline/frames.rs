@@ -1,9 +1,9 @@
-//! How the offline model frames its own sentences, so that it does not take them for news.
+//! The phrases of the offline model's own sentences, so that it does not treat them as new statements.
 
-/// What the offline model says of itself, once a conversation.
+/// Disclaimer of the offline model, said once per conversation.
 pub(super) const HONEST: &str = "(I am the offline model: I quote and sort, I do not understand.)";
 
-/// How the offline model begins sentences about sentences; such words are no news.
+/// Prefixes of the sentences that the offline model says about other sentences.
 const FRAMES: &[&str] = &[
     "Noted: ",
     "Settled: ",
@@ -33,7 +33,7 @@ const FRAMES: &[&str] = &[
     "No block holds",
 ];
 
-/// True for a sentence that only says what others said.
+/// Returns whether a sentence only repeats or comments on others.
 pub(super) fn is_framed(sentence: &str) -> bool {
     FRAMES.iter().any(|frame| sentence.starts_with(frame))
         || sentence.contains(" says \"")

@@ -1,7 +1,7 @@
-//! The offline model in the background: it keeps what was stated, decided and asked in the blocks it may write.
+//! The offline model in the background: writes facts, decisions and open questions to the blocks that it may edit.
 //!
-//! Every step looks at the window and at the blocks as they are now and asks for the edits that are still
-//! missing; when none is, it finishes. So it converges, and a second run over one window changes nothing.
+//! Every step compares the window with the current blocks and requests the missing edits; it finishes when there are
+//! none. A second run over the same window therefore changes nothing.
 
 use super::Answer;
 use super::board::{Board, Edit, Editing};
@@ -11,12 +11,12 @@ use super::sense::{Sense, answers};
 use super::statement::{Kind, Statement, read};
 use crate::llm::{Entry, MemoryBlock, Prompt};
 
-/// How many steps of edits a job takes at most.
+/// Most steps with edits per job.
 const STEPS: usize = 4;
-/// How many statements of a window are kept at most, the newest: more than a block of usual size holds.
+/// Number of newest statements of a window to keep: more than a block of the default size can hold.
 const MOST: usize = 600;
 const FINISH: &str = "memory_finish_edits";
-/// What the words of a block that is kept for everybody are about.
+/// Words in the description of a block that is meant for everybody.
 const SHARED: &str = "story fact decision date open question summary note shared group team memory project news";
 const HUMAN: &str = "human";
 
@@ -38,10 +38,10 @@ fn offers(prompt: &Prompt, tool: &str) -> bool {
     prompt.tools.iter().any(|spec| spec.name == tool)
 }
 
-/// What the result of a call begins with that the person at the desk refused.
+/// Prefix of the result of a call that the person denied.
 const DENIED: &str = "not called: the user said no";
 
-/// True when the job had its steps, when an edit was refused twice, or when a person said no to one.
+/// Returns whether the job must end: it used all its steps, an edit was refused twice, or a person denied one.
 fn is_spent(prompt: &Prompt) -> bool {
     let own =
         prompt.entries.iter().filter(|entry| matches!(entry, Entry::Own { calls, .. } if !calls.is_empty())).count();
@@ -61,7 +61,7 @@ fn is_spent(prompt: &Prompt) -> bool {
     own >= STEPS || refused >= 2
 }
 
-/// True when this very edit was made and accepted: a prompt that does not show it yet must not make it twice.
+/// Returns whether this exact edit was already accepted, because the blocks of the prompt may not show it yet.
 fn was_done(prompt: &Prompt, (name, arguments): &Edit) -> bool {
     let accepted = |id: &str| {
         prompt.entries.iter().any(|entry| matches!(entry, Entry::Result { call, ok: true, .. } if call == id))
@@ -90,7 +90,7 @@ fn edits(prompt: &Prompt) -> Vec<Edit> {
     boards.into_iter().flat_map(|board| board.edits(editing)).collect()
 }
 
-/// True for a block this agent may fill: no persona, not read-only.
+/// Returns whether this agent may write to a block: not a persona and not read-only.
 fn is_kept(block: &MemoryBlock) -> bool {
     !block.read_only && !block.label.to_lowercase().contains("persona")
 }
@@ -99,11 +99,11 @@ fn is_human(block: &MemoryBlock) -> bool {
     block.label.to_lowercase() == HUMAN
 }
 
-/// A block that may be filled, and what it is for.
+/// A writable block and the terms of its purpose.
 struct Home<'a> {
     block: &'a MemoryBlock,
     about: Terms,
-    /// How much it is meant for everybody.
+    /// Number of terms in common with [`SHARED`].
     shared: usize,
 }
 
@@ -115,7 +115,7 @@ impl<'a> Home<'a> {
     }
 }
 
-/// The block a statement belongs to, by its number in `homes`.
+/// Returns the index in `homes` of the block that a statement belongs to.
 fn home(statement: &Statement, homes: &[Home]) -> Option<usize> {
     if statement.kind == Kind::Person {
         return homes.iter().position(|home| is_human(home.block));
@@ -127,11 +127,11 @@ fn home(statement: &Statement, homes: &[Home]) -> Option<usize> {
     });
     let own: Terms = statement.sense.terms.union(&kind).cloned().collect();
     let open = homes.iter().enumerate().filter(|(_, home)| !is_human(home.block));
-    // Of equals the first: `max_by_key` takes the last.
+    // Reversed, because `max_by_key` returns the last of equals.
     open.rev().max_by_key(|(_, home)| (home.about.intersection(&own).count(), home.shared)).map(|(at, _)| at)
 }
 
-/// What the window states, in its order: all of the person's, and what agents add of their own.
+/// Returns the statements of the window in order: all of the person, and the new ones of agents.
 fn statements(prompt: &Prompt) -> Vec<Statement> {
     let mut kept: Vec<Statement> = Vec::new();
     let known: Vec<Terms> = prompt.memory.iter().flat_map(|block| block.value.lines()).map(terms).collect();
@@ -162,7 +162,7 @@ fn statements(prompt: &Prompt) -> Vec<Statement> {
     kept.iter().filter(|one| is_open(one)).cloned().collect()
 }
 
-/// True when an agent's sentence is news, and no echo of what the person said or a block holds.
+/// Returns whether an agent's sentence is new: it does not repeat the person or a block.
 fn adds(statement: &Statement, kept: &[Statement], known: &[Terms]) -> bool {
     let first_person =
         words(&statement.said).iter().any(|word| matches!(word.as_str(), "i" | "i'll" | "i'm" | "i've" | "ich"));

@@ -1,7 +1,7 @@
-//! What the offline model knows of language: sentences, words, stems and how much two texts share.
+//! Basic text analysis: sentences, words, stems and the overlap of two texts.
 //!
-//! English where it matters, harmless elsewhere: a language it does not know has no stop words and no
-//! stems, so its sentences are compared word by word and quoted as they are.
+//! The rules are for English. In other languages there are no stop words and no stems, so sentences are compared word
+//! by word and quoted unchanged.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::LazyLock;
@@ -10,13 +10,13 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::dates;
 
-/// The words of a text that carry meaning, stemmed.
+/// Stems of the meaningful words of a text.
 pub(super) type Terms = BTreeSet<String>;
 
-/// How a line about an open question begins.
+/// Prefix of a line with an open question.
 pub(super) const OPEN: &str = "Open: ";
 
-/// Words that say nothing about what a sentence is about.
+/// Stop words: they do not indicate the subject of a sentence.
 const STOP: &str = "a about again all also am an and any are as at be been being but by can could did do does \
     doing done called far for from get had has have having he her here hers him his how i if in into is it its just know let many \
     may me might mine much my name no not now of on one or our ours out over please shall she should so some still such than that \
@@ -25,10 +25,10 @@ const STOP: &str = "a about again all also am an and any are as at be been being
     der die das den dem des ein eine einen einem einer und oder aber ist sind war waren ich du er sie es wir ihr \
     mein dein sein nicht mit von zu im in am um auf für wer was wann wo wie warum welche haben hat hatte wird werden ";
 
-/// Ends of sentences that are none.
+/// Abbreviations whose full stop does not end a sentence.
 const ABBREVIATIONS: &str = " mr. mrs. ms. dr. prof. st. no. nr. vs. etc. e.g. i.e. ca. approx. z.b. d.h. bzw. usw. ";
 
-/// Past forms that no rule leads back.
+/// Irregular past forms with their stems.
 const IRREGULAR: &[(&str, &str)] = &[
     ("began", "begin"),
     ("bought", "buy"),
@@ -51,7 +51,7 @@ const IRREGULAR: &[(&str, &str)] = &[
     ("wrote", "write"),
 ];
 
-/// The sentences of `text`, list marks taken off, none empty.
+/// Splits `text` into sentences, without list marks and empty ones.
 pub(super) fn sentences(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for line in text.lines() {
@@ -69,7 +69,8 @@ pub(super) fn sentences(text: &str) -> Vec<String> {
     found
 }
 
-/// True after an abbreviation, an initial, or a number's full stop as in "3. Mai".
+/// Returns whether the sentence continues after a full stop: after an abbreviation, an initial or a number as in
+/// "3. Mai".
 fn goes_on(text: &str) -> bool {
     let last = text.rsplit(char::is_whitespace).next().unwrap_or_default();
     let Some(stem) = last.strip_suffix('.') else { return false };
@@ -78,28 +79,28 @@ fn goes_on(text: &str) -> bool {
         || (stem.len() <= 2 && text.len() > last.len() && stem.chars().all(|digit| digit.is_ascii_digit()))
 }
 
-/// The words of `text` in lower case, in order.
+/// Returns the words of `text` in lower case, in order.
 pub(super) fn words(text: &str) -> Vec<String> {
     text.unicode_words().map(|word| word.to_lowercase().replace('’', "'")).collect()
 }
 
-/// `text` as it is compared: words only, lower case, dates in one form.
+/// Normalizes `text` for comparison: words only, lower case, dates in one form.
 pub(super) fn normal(text: &str) -> String {
     words(&dates::rewrite(text)).join(" ")
 }
 
-/// True when `word` (in lower case) says nothing about what a sentence is about.
+/// Returns whether `word`, in lower case, is a stop word.
 pub(super) fn is_stop(word: &str) -> bool {
     static WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| STOP.split_whitespace().collect());
     WORDS.contains(word)
 }
 
-/// The stems of the words that carry meaning.
+/// Returns the stems of the meaningful words.
 pub(super) fn terms(text: &str) -> Terms {
     words(&dates::rewrite(text)).iter().filter(|word| !is_stop(word)).map(|word| stem(word)).collect()
 }
 
-/// Takes the commonest English endings off a word in lower case.
+/// Removes the most common English endings from a word in lower case.
 pub(super) fn stem(word: &str) -> String {
     let word = IRREGULAR.iter().find(|(form, _)| *form == word).map_or(word, |(_, base)| base);
     let mut word = word.strip_suffix("'s").unwrap_or(word).to_owned();
@@ -124,7 +125,7 @@ pub(super) fn stem(word: &str) -> String {
     word
 }
 
-/// Which share of `part` is in `whole`, from 0 to 1; 0 for an empty `part`.
+/// Returns the share of `part` that is in `whole`, from 0 to 1. 0 for an empty `part`.
 pub(super) fn containment(part: &Terms, whole: &Terms) -> f64 {
     if part.is_empty() {
         return 0.0;
@@ -133,13 +134,13 @@ pub(super) fn containment(part: &Terms, whole: &Terms) -> f64 {
     f64::from(shared) / f64::from(u32::try_from(part.len()).unwrap_or(u32::MAX))
 }
 
-/// `text` with its first letter large.
+/// Returns `text` with a capital first letter.
 pub(super) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// `text` cut to `most` code points, with a sign that it was cut.
+/// Returns `text` cut to `most` code points, with a mark if it was cut.
 pub(super) fn shorten(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();

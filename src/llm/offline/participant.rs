@@ -1,5 +1,5 @@
-//! The offline model in a conversation: it answers questions with sentences it can point to, takes
-//! statements by its persona's angle, and passes when it has nothing to add.
+//! The offline model in a conversation: answers questions with quotations, comments on statements by the angle of its
+//! persona, and passes when it has nothing to add.
 
 use serde_json::json;
 
@@ -15,10 +15,10 @@ use crate::llm::{Entry, Prompt};
 
 const SEARCH: &str = "conversation_search";
 const PASS: &str = "pass";
-/// The longest reply, in sentences.
+/// Most sentences in a reply.
 const SENTENCES: usize = 4;
 
-/// Answers one step of a speech.
+/// Returns the answer of one step of a speech.
 pub(super) fn answer(prompt: &Prompt) -> Answer {
     let scene = Scene::of(prompt);
     let angle = angle::of(prompt);
@@ -49,8 +49,7 @@ pub(super) fn answer(prompt: &Prompt) -> Answer {
     say(prompt, &scene, to_question(angle, &scene))
 }
 
-/// Answers one step of a task. Of those who work side by side none is the first: whoever asked is the one to say
-/// what model this is.
+/// Returns the answer of one step of a task. Leaves out the disclaimer, because the manager says it for all workers.
 pub(super) fn answer_task(prompt: &Prompt) -> Answer {
     let mut answer = answer(prompt);
     if let Some(own) = answer.text.strip_suffix(HONEST) {
@@ -59,7 +58,7 @@ pub(super) fn answer_task(prompt: &Prompt) -> Answer {
     answer
 }
 
-/// What the search since the person's last message brought.
+/// Returns the result of the search since the person's last message.
 fn search_result(prompt: &Prompt) -> Option<&str> {
     let since = prompt.entries.iter().rev().take_while(|entry| !matches!(entry, Entry::Said { by: None, .. }));
     since.into_iter().find_map(|entry| match entry {
@@ -72,7 +71,7 @@ fn from_search(scene: &Scene, result: &str) -> Vec<String> {
     let found = evidence::found(result);
     let hit = scene.asked.iter().find_map(|question| evidence::answer(question, &found));
     let near = || scene.asked.iter().find_map(|question| evidence::related(question, &found));
-    // A result may hold the question itself.
+    // The result can contain the question itself.
     let is_echo = |source: &Source| scene.asked.iter().any(|question| normal(question) == normal(&source.text.text));
     match hit.or_else(near).filter(|source| !is_echo(source)) {
         Some(source) => vec![format!("I find in the conversation: {}.", source.quoted())],
@@ -113,7 +112,7 @@ fn to_question(angle: Angle, scene: &Scene) -> Vec<String> {
     said
 }
 
-/// "What is decided?", "what is open?", "summarise": the lists themselves.
+/// Returns the lists for questions such as "What is decided?", "what is open?" or "summarise".
 fn overview(prompt: &Prompt, scene: &Scene) -> Option<Vec<String>> {
     let about = terms(last_of_person(prompt));
     let is = |list: &[&str]| list.iter().any(|word| about.contains(&stem(word)));
@@ -125,7 +124,7 @@ fn overview(prompt: &Prompt, scene: &Scene) -> Option<Vec<String>> {
     }
     let mut lines: Vec<Statement> = Vec::new();
     for line in scene.visible.iter().flat_map(|source| read(&source.text.text)) {
-        // What stands in a block comes first: the words it was taken from say it again, or say what was before.
+        // Blocks come first: the messages behind them repeat them or are outdated.
         if !lines.iter().any(|kept| says(&kept.sense, &line.sense) || changes(&kept.sense, &line.sense)) {
             lines.push(line);
         }
@@ -161,7 +160,7 @@ fn last_of_person(prompt: &Prompt) -> &str {
     said.unwrap_or_default()
 }
 
-/// A request for work a language model would do.
+/// Returns the reply to a request that needs a language model.
 fn request(prompt: &Prompt, scene: &Scene) -> Vec<String> {
     let last = last_of_person(prompt);
     let about = terms(last);
@@ -180,7 +179,7 @@ fn greet(prompt: &Prompt, scene: &Scene) -> Answer {
     say(prompt, scene, said)
 }
 
-/// Says what nobody said since the person spoke, or passes.
+/// Returns the sentences that nobody has said since the person's message, or a pass if there are none.
 fn say(prompt: &Prompt, scene: &Scene, said: Vec<String>) -> Answer {
     let before: Vec<String> = scene.others.iter().flat_map(|text| sentences(text)).map(|text| normal(&text)).collect();
     let mut said: Vec<String> =

@@ -1,5 +1,5 @@
-//! The offline model told to write a block: "Rewrite plan: we launch on 3 May." It does so where it has the tool,
-//! and says what became of it.
+//! Carries out a request to write a block, such as "Rewrite plan: we launch on 3 May.", if the tool is available, and
+//! reports the result.
 
 use serde_json::json;
 
@@ -8,12 +8,12 @@ use super::language::{shorten, words};
 use crate::llm::{Entry, Prompt};
 
 const RETHINK: &str = "memory_rethink";
-/// What such a message begins with.
+/// First words of such a request.
 const VERBS: [&str; 4] = ["rewrite", "replace", "set", "write"];
-/// The longest reason quoted, in code points.
+/// Longest quotation of a reason, in code points.
 const QUOTE: usize = 300;
 
-/// The edit that was asked for, or what became of it; `None` where none was.
+/// Returns the requested edit, or a report of its result. `None` if no edit was requested.
 pub(super) fn answer(prompt: &Prompt) -> Option<Answer> {
     let at = prompt.entries.iter().rposition(|entry| matches!(entry, Entry::Said { by: None, .. }))?;
     let Entry::Said { text, .. } = &prompt.entries[at] else { return None };
@@ -32,7 +32,7 @@ pub(super) fn answer(prompt: &Prompt) -> Option<Answer> {
     }
 }
 
-/// The block a message names before its first colon, and what stands behind it.
+/// Returns the block that a message names before its first colon, and the text behind the colon.
 fn asked<'a>(prompt: &'a Prompt, text: &'a str) -> Option<(&'a str, &'a str)> {
     let (head, value) = text.trim().split_once(':')?;
     let head = words(head);

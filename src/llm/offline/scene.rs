@@ -1,4 +1,4 @@
-//! What an agent of the offline model replies to: the person's last message, and what is known about it.
+//! The input of a reply: the person's last message, and the sentences that are related to it.
 
 use super::evidence::{self, Source};
 use super::language::terms;
@@ -6,29 +6,29 @@ use super::sense::changes;
 use super::statement::{Kind, Statement, read};
 use crate::llm::{Entry, Prompt};
 
-/// What an agent sees when it is its turn to speak.
+/// The parts of a prompt that a reply depends on.
 pub(super) struct Scene {
-    /// What the person's last message states.
+    /// Statements in the person's last message.
     pub stated: Vec<Statement>,
-    /// The questions of the person's last message.
+    /// Questions in the person's last message.
     pub asked: Vec<String>,
-    /// Those of them that nothing visible answers.
+    /// Those of the questions that no visible sentence answers.
     pub unanswered: Vec<String>,
-    /// Questions that stand open in the blocks.
+    /// Open questions in the blocks.
     pub open: Vec<String>,
-    /// The lines of the blocks.
+    /// Lines of the blocks.
     pub blocks: Vec<Source>,
-    /// Blocks and all words before the person's last message.
+    /// Blocks, and all sentences before the person's last message.
     pub earlier: Vec<Source>,
-    /// Blocks and all words, the person's last message among them.
+    /// Blocks, and all sentences up to and including the person's last message.
     pub visible: Vec<Source>,
-    /// What others said since the person's last message.
+    /// Messages of other agents since the person's last message.
     pub others: Vec<String>,
-    /// The conversation's turn.
+    /// Turn of the conversation, counted from 1.
     pub turn: u64,
-    /// True when the person's last message asks for work.
+    /// True if the person's last message requests work.
     pub is_request: bool,
-    /// True when the person's last message says nothing that can be answered.
+    /// True if the person's last message contains nothing that can be answered.
     pub is_empty: bool,
 }
 
@@ -39,7 +39,7 @@ impl Scene {
         let at = last.unwrap_or(prompt.entries.len());
         let text = match prompt.entries.get(at) {
             Some(Entry::Said { text, .. }) => text.as_str(),
-            // Without a person, the last words of another agent are what there is to answer.
+            // Without a message of a person, answer the last message of another agent.
             _ => prompt.entries.iter().rev().find_map(said_by_agent).unwrap_or_default(),
         };
         let all = read(text);
@@ -69,7 +69,7 @@ impl Scene {
         }
     }
 
-    /// A sentence on where the person's words contradict what stands.
+    /// Returns a sentence about a contradiction between the person's message and an earlier sentence.
     pub(super) fn contradiction(&self) -> Option<String> {
         self.stated.iter().find_map(|statement| {
             let source = self.earlier.iter().find(|source| changes(&source.line, &statement.sense))?;
@@ -78,7 +78,7 @@ impl Scene {
         })
     }
 
-    /// True when another agent has already told `line` since the person spoke.
+    /// Returns whether another agent has said `line` since the person's message.
     pub(super) fn was_told(&self, line: &str) -> bool {
         let line = terms(line);
         self.others.iter().any(|text| line.is_subset(&terms(text)))

@@ -1,23 +1,23 @@
-//! What a line says, made comparable once: whether another says the same, changes it, or answers it.
+//! The content of a line, prepared for comparison: whether another line repeats, changes or answers it.
 
 use super::dates;
 use super::language::{OPEN, Terms, containment, is_stop, normal, terms, words};
 
-/// What questions begin with that want a yes or a no.
+/// First words of yes-or-no questions.
 const YES_OR_NO: &[&str] = &["is", "are", "was", "were", "do", "does", "did", "has", "have", "will"];
 
-/// A line with what comparing it needs.
+/// A line with precomputed data for comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sense {
-    /// The line itself.
+    /// Original text of the line.
     pub text: String,
-    /// All its terms, its mark of being open left out.
+    /// All terms, without the prefix of open questions.
     pub terms: Terms,
     normal: String,
     words: Vec<String>,
-    /// Its terms without the mark of being decided.
+    /// Terms without the mark of decisions.
     gist: Terms,
-    /// The gist without its numbers.
+    /// Gist without the numbers.
     wording: Terms,
     numbers: Vec<String>,
     topic: Option<Terms>,
@@ -27,7 +27,7 @@ pub(super) struct Sense {
 }
 
 impl Sense {
-    /// Reads a line.
+    /// Analyses a line.
     pub(super) fn of(text: &str) -> Self {
         let bare = text.trim_start_matches(OPEN);
         let line = gist(text);
@@ -50,7 +50,7 @@ impl Sense {
         }
     }
 
-    /// True when it has the same words as `other`.
+    /// Returns whether it has the same words as `other`.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.normal == other.normal
     }
@@ -60,20 +60,20 @@ fn is_number(term: &str) -> bool {
     term.starts_with(|digit: char| digit.is_ascii_digit())
 }
 
-/// The topic of a line "Topic: what is said of it".
+/// Returns the topic of a line of the form "Topic: text".
 fn topic(line: &str) -> Option<Terms> {
     let (topic, _) = line.split_once(": ")?;
     let is_label = !matches!(topic, "Open" | "Decided") && topic.split_whitespace().count() <= 4;
     is_label.then(|| terms(topic)).filter(|topic| !topic.is_empty())
 }
 
-/// What a line is about besides its mark of being decided.
+/// Returns a line without the marks of decisions.
 fn gist(line: &str) -> &str {
     let line = line.strip_prefix("Decided: ").unwrap_or(line);
     line.strip_suffix(", decided").unwrap_or(line)
 }
 
-/// True when `old` says already what `new` says.
+/// Returns whether `old` already contains what `new` says.
 pub(super) fn says(old: &Sense, new: &Sense) -> bool {
     old.is_same(new)
         || old.is_open == new.is_open
@@ -83,7 +83,7 @@ pub(super) fn says(old: &Sense, new: &Sense) -> bool {
             && containment(&new.gist, &old.gist) >= 0.85
 }
 
-/// True when `new` says something else about the very thing `old` is about: a moved date, a new number.
+/// Returns whether `new` changes `old`: the same subject with another date or number.
 pub(super) fn changes(old: &Sense, new: &Sense) -> bool {
     if old.is_open || new.is_open || says(old, new) {
         return false;
@@ -95,21 +95,21 @@ pub(super) fn changes(old: &Sense, new: &Sense) -> bool {
     if old.numbers.len() != new.numbers.len() || differing != 1 {
         return false;
     }
-    // "Room 3 is blue" and "Room 4 is red" are about two rooms: a number behind the first word is a name.
+    // "Room 3 is blue" and "Room 4 is red" have different subjects: a number behind the first word is part of a name.
     let named = |sense: &Sense| sense.words.get(1).filter(|word| word.parse::<u64>().is_ok()).cloned();
     named(old) == named(new) && old.wording == new.wording
 }
 
-/// True when `line` answers `question`.
+/// Returns whether `line` answers `question`.
 pub(super) fn answers(question: &Sense, line: &Sense) -> bool {
     if line.is_open || line.text.trim_end().ends_with(['?', '？']) {
         return false;
     }
     let all = &question.words;
     let first = all.first().map_or("", String::as_str);
-    // "Is the launch on 3 May?" is answered by another date too.
+    // Another date also answers "Is the launch on 3 May?".
     let asked = if YES_OR_NO.contains(&first) { &question.wording } else { &question.terms };
-    // A reason is named beside a result that often has other words.
+    // A reason often comes with words that the question does not contain.
     let enough = if first == "why" { 0.5 } else { 0.6 };
     if containment(asked, &line.terms) < enough {
         return false;
@@ -126,11 +126,11 @@ pub(super) fn answers(question: &Sense, line: &Sense) -> bool {
     }
 }
 
-/// The words of `line` that look like names of somebody or something.
+/// Returns the words of `line` that look like names.
 pub(super) fn names(line: &str) -> Vec<String> {
     let rewritten = dates::rewrite(line);
     let text = rewritten.strip_suffix(", decided").unwrap_or(&rewritten);
-    // What stands before a colon is a topic.
+    // The text before a colon is the topic.
     let text = text.split_once(": ").map_or(text, |(_, rest)| rest);
     text.split(|sign: char| !sign.is_alphanumeric() && sign != '-')
         .filter(|word| word.starts_with(char::is_uppercase) && word.chars().count() > 1)

@@ -1,41 +1,41 @@
-//! What a sentence does: state a fact, a decision, something about the person, ask, or just talk;
-//! and the line a block keeps of it.
+//! Classifies sentences (fact, decision, statement about the person, question, request, small talk) and derives the
+//! lines for blocks.
 
 use super::dates;
 use super::language::{OPEN, capital, is_stop, sentences, shorten, terms, words};
 use super::sense::Sense;
 
-/// The longest line kept, in code points.
+/// Longest line in code points.
 const LINE: usize = 200;
 
-/// What a sentence does.
+/// The kind of a sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// It says that something was decided.
+    /// States a decision.
     Decision,
-    /// It says something about the person who says it.
+    /// States something about the person who says it.
     Person,
-    /// It says how things are.
+    /// States a fact.
     Fact,
-    /// It says how things might be.
+    /// States a possibility.
     Idea,
-    /// It asks.
+    /// Asks a question.
     Question,
-    /// It asks for work, "write me …", or for what was kept, "what is decided?".
+    /// Requests work, "write me …", or an overview, "what is decided?".
     Request,
-    /// Greetings, thanks, hedges.
+    /// Small talk: greetings, thanks, hedges.
     Talk,
 }
 
-/// A sentence, what it does, and the line a block keeps of it.
+/// A sentence with its kind and its line for a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Statement {
     pub kind: Kind,
-    /// The sentence as it was said.
+    /// Original sentence.
     pub said: String,
-    /// What a list keeps, without its mark: "Launch: 3 May, decided".
+    /// Line for a list, without the list mark: "Launch: 3 May, decided".
     pub line: String,
-    /// The line, to compare it.
+    /// The line, prepared for comparison.
     pub sense: Sense,
 }
 
@@ -112,7 +112,7 @@ const HEDGED: &[&str] = &[
     "danke",
 ];
 const IDEAS: &[&str] = &["i think", "i guess", "i believe", "maybe", "perhaps", "ich glaube", "vielleicht"];
-/// What a question about the state of things is about.
+/// Subjects of questions that request an overview.
 const OVERVIEW: &str =
     "decide decided settle settled agree agreed open question summarise summarize summary recap status stand";
 const REQUESTS: &[&str] = &[
@@ -162,11 +162,11 @@ const LEADS: &[&str] = &[
     "as a reminder, ",
     "in fact, ",
 ];
-/// What begins the reason behind a date.
+/// Starts of a reason behind a date.
 const REASONS: &[&str] = &[" because ", " since ", ", ", "; "];
 /// Verbs that make the date the point of a sentence.
 const MOVED: &[&str] = &["move", "postpone", "due", "set for", "takes place", "will be", "is now", "starts"];
-/// Between what is dated and when it is.
+/// Phrases between a subject and its date.
 const DATED: &[&str] = &[
     " has been moved to ",
     " has been postponed to ",
@@ -193,7 +193,7 @@ const DATED: &[&str] = &[
     " at ",
 ];
 
-/// The statements of `text`, in order.
+/// Classifies the sentences of `text`, in order.
 pub(super) fn read(text: &str) -> Vec<Statement> {
     sentences(text).iter().map(|sentence| statement(sentence)).collect()
 }
@@ -235,7 +235,7 @@ fn kind(said: &str, bare: &str) -> Kind {
     if REQUESTS.contains(&first) {
         return Kind::Request;
     }
-    // Scripts that do not part their words make one word of a sentence; length tells then.
+    // A script without spaces makes one word of a sentence, so its length decides.
     let says_something = all.len() >= 3 && terms(bare).len() >= 2 || (!bare.is_ascii() && bare.chars().count() >= 8);
     if says_something { Kind::Fact } else { Kind::Talk }
 }
@@ -259,7 +259,7 @@ fn decision(bare: &str) -> String {
     }
 }
 
-/// "The launch has moved to the tenth of May" as "Launch: 10 May"; none where the sentence is not of that form.
+/// Rewrites "The launch has moved to the tenth of May" to "Launch: 10 May". `None` for sentences of another form.
 fn dated(text: &str) -> Option<String> {
     let text = dates::tidy(text);
     DATED.iter().find_map(|mark| {
@@ -269,10 +269,10 @@ fn dated(text: &str) -> Option<String> {
         let (when, why) = cut.map_or((rest, ""), |at| rest.split_at(at));
         let when = when.trim_end_matches(" now").trim_end_matches(" instead");
         let is_short = when.split_whitespace().count() <= 5 && (1..=2).contains(&kept.len());
-        // What follows a date is kept only where the verb says that the date is the point.
+        // Text behind a date is kept only if the verb makes the date the subject.
         let is_point = why.is_empty() || MOVED.iter().any(|verb| mark.contains(verb));
         let only_when = dates::tells_when(when) && !when.contains([',', ';']) && !when.contains(" and ");
-        // "Mira came on Friday" is a story about Mira, not her date.
+        // "Mira came on Friday" does not date Mira.
         let is_topic =
             kept.len() == 1 || what.starts_with(|letter: char| letter.is_lowercase()) || what.starts_with("The ");
         (is_short && is_point && only_when && is_topic).then(|| format!("{}: {when}{why}", capital(&kept.join(" "))))
@@ -281,7 +281,7 @@ fn dated(text: &str) -> Option<String> {
 
 fn lower_first(text: &str) -> String {
     let first = text.split_whitespace().next().unwrap_or_default();
-    // A name or an "I" keeps its capital; the words questions begin with do not.
+    // Names and "I" keep their capital; the first words of questions do not.
     if is_stop(&first.to_lowercase()) && first != "I" {
         text.chars().take(1).flat_map(char::to_lowercase).chain(text.chars().skip(1)).collect()
     } else {

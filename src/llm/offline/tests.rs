@@ -1,4 +1,4 @@
-//! What the offline model promises in a conversation.
+//! Tests of the offline model in a conversation.
 
 use futures::{FutureExt as _, StreamExt as _};
 use serde_json::json;
@@ -56,7 +56,7 @@ fn reply(prompt: Prompt) -> (String, Vec<ToolCall>) {
     (text, calls)
 }
 
-/// One round: every member speaks and hears those before it.
+/// Runs one round, in which every member sees the replies before its own.
 fn round(blocks: &[MemoryBlock], before: &[Entry], message: &str, tools: &[&str]) -> Vec<String> {
     let mut entries = before.to_vec();
     entries.push(said(None, message));
@@ -258,7 +258,7 @@ fn without_a_persona_the_line_about_this_agent_gives_the_angle() {
     assert!(reply(anna).0.starts_with("Settled: launch on 3 May."));
 }
 
-/// A worker of a supervisor group that was given this task, after the person's message.
+/// Returns the prompt of a worker of a supervisor group with this task, after the person's message.
 fn worker(message: &str, task: &str, blocks: &[MemoryBlock]) -> Prompt {
     let entries = [said(None, message), said(Some("chief"), task)];
     let system = "<group name=\"desk\">\n- chief: Plans\n- critic (you): Checks\n</group>";

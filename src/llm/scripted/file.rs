@@ -1,4 +1,4 @@
-//! The file of a scripted model: its TOML shape, checked.
+//! Parses and checks the TOML file of a scripted model.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -6,21 +6,21 @@ use toml::Spanned;
 
 use crate::llm::{ModelError, Stop};
 
-/// Code points in a delta where the file does not say.
+/// Default number of code points per delta.
 const CHUNK: usize = 12;
-/// The longest answer a file may ask for, in bytes: a slip in `repeat` must not eat the machine.
+/// Longest answer in bytes, so that a wrong `repeat` cannot exhaust the memory.
 const LONGEST: usize = 64 << 20;
 
-/// A whole file.
+/// A parsed script.
 #[derive(Debug, Clone)]
 pub(super) struct Script {
-    /// Its replies, in file order.
+    /// Replies in file order.
     pub replies: Vec<Reply>,
-    /// What answers where no reply matches.
+    /// Reply if no other reply matches.
     pub default: Option<Reply>,
 }
 
-/// One reply: when it is given, and what it says.
+/// A reply with its conditions and its content.
 #[derive(Debug, Clone)]
 pub(super) struct Reply {
     pub agent: Option<String>,
@@ -42,18 +42,18 @@ pub(super) struct Reply {
     pub fault: Option<Fault>,
 }
 
-/// What goes wrong with a reply.
+/// A simulated failure of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// The provider answers with this HTTP status, and asks to wait so many seconds.
+    /// The provider returns this HTTP status and, optionally, a time to wait in seconds.
     Status(u16, Option<u64>),
-    /// The stream breaks off after so many code points of the text.
+    /// The stream fails after this number of code points of the text.
     Cut(usize),
-    /// Nothing comes any more after so many code points of the text.
+    /// The stream stops without an end after this number of code points of the text.
     Hang(usize),
-    /// The arguments of a tool call are no JSON object.
+    /// The arguments of a tool call are not a JSON object.
     Malformed,
-    /// The answer ends for this reason instead of its own.
+    /// The answer ends for this reason.
     Stopped(Stop),
 }
 
@@ -119,7 +119,10 @@ enum FaultKind {
     Length,
 }
 
-/// Reads the text of the file named `name`. A fault is one sentence with file and line.
+/// Parses the script in the file `name`.
+///
+/// # Errors
+/// The first fault, as one sentence with file and line.
 pub(super) fn parse(text: &str, name: &str) -> Result<Script, ModelError> {
     let fault = |at: usize, what: &str| {
         let line = text[..at.min(text.len())].matches('\n').count() + 1;
@@ -137,7 +140,7 @@ pub(super) fn parse(text: &str, name: &str) -> Result<Script, ModelError> {
             let at = raw.span().start;
             let reply = read(raw)?;
             if reply.has_condition() {
-                return Err(fault(at, "[default] answers whatever nothing else matches: take its conditions out"));
+                return Err(fault(at, "[default] is used when nothing else matches: remove its conditions"));
             }
             Some(reply)
         }
@@ -157,7 +160,7 @@ impl Reply {
     }
 }
 
-/// Where a fault lies, if more exactly than its reply, and what it is.
+/// The offset of a fault, if it is more precise than that of the reply, and its text.
 type Flaw = (Option<usize>, &'static str);
 
 fn reply(raw: RawReply) -> Result<Reply, Flaw> {
@@ -218,7 +221,7 @@ fn object(table: toml::Table) -> Value {
     Value::Object(table.into_iter().map(|(key, value)| (key, json(value))).collect::<Map<_, _>>())
 }
 
-/// TOML as JSON: dates become their text, for JSON has none.
+/// Converts TOML to JSON. Dates become strings.
 fn json(value: toml::Value) -> Value {
     match value {
         toml::Value::String(text) => Value::String(text),
@@ -261,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_default_has_no_conditions_and_a_chunk_has_a_length() {
-        assert!(fault_of("[default]\nturn = 1\ntext = \"a\"\n").contains("take its conditions out"));
+        assert!(fault_of("[default]\nturn = 1\ntext = \"a\"\n").contains("remove its conditions"));
         assert!(fault_of("\n[[reply]]\nchunk = 0\n").starts_with("demo.toml, line 2: chunk = 0"));
         assert!(fault_of("[[reply]]\ntext = \"ab\"\nrepeat = 99999999\n").contains("64 MiB"));
     }

@@ -1,4 +1,4 @@
-//! What the scripted model promises, reply by reply.
+//! Tests of the scripted model.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn prompt(agent: &str, turn: u64, step: u32) -> Prompt {
     }
 }
 
-/// Every delta of an answer without delays; that it is there at once proves that no timer was asked.
+/// Returns all deltas of an answer without delays. Fails if the stream uses a timer.
 fn all(model: &Scripted, prompt: Prompt) -> Vec<Result<Delta, ModelError>> {
     model.stream(prompt).collect::<Vec<_>>().now_or_never().expect("the answer is there at once")
 }
@@ -152,7 +152,10 @@ fn faults_are_of_their_class() {
     assert_eq!(cut.last().unwrap().clone().unwrap_err().class, ErrorClass::Transient);
 
     let malformed = fault("{ kind = \"malformed\" }");
-    assert_eq!(malformed.last().unwrap().clone().unwrap_err().text, "The model's arguments for t are no JSON object.");
+    assert_eq!(
+        malformed.last().unwrap().clone().unwrap_err().text,
+        "The model's arguments for t are not a JSON object."
+    );
 
     let refused = fault("{ kind = \"refused\" }");
     assert_eq!((done(&refused).stop, done(&refused).calls.len()), (Stop::Refused, 0));
@@ -204,7 +207,7 @@ fn the_fixtures_parse_and_keep_their_word() {
     fixture("faults.toml");
 }
 
-/// Every delta with the delays taken out.
+/// Returns all deltas, with the delays removed.
 fn all_in_no_time(model: &Scripted, prompt: &Prompt) -> Vec<Result<Delta, ModelError>> {
     let mut reply = model.reply(prompt).unwrap().clone();
     (reply.delay_ms, reply.first_delay_ms) = (0, 0);

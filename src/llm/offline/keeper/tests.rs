@@ -1,4 +1,4 @@
-//! What the offline model promises as a background agent, against blocks that take its edits.
+//! Tests of the offline model as a background agent, on blocks that apply its edits.
 
 use std::fmt::Write as _;
 
@@ -26,7 +26,7 @@ fn window(memory: Vec<MemoryBlock>, said: &[&str]) -> Prompt {
     }
 }
 
-/// Applies one call as the tools do, with their refusals.
+/// Applies a call as the tools do, including their errors.
 fn apply(memory: &mut [MemoryBlock], call: &ToolCall) -> Result<String, String> {
     let argument = |name: &str| call.arguments[name].as_str().map(str::to_owned).ok_or(format!("no {name}"));
     let label = argument("label")?;
@@ -59,7 +59,7 @@ fn apply(memory: &mut [MemoryBlock], call: &ToolCall) -> Result<String, String> 
     Ok(block.value.clone())
 }
 
-/// Runs a job to its end; returns how many edits it made.
+/// Runs a job to its end. Returns the number of edits.
 fn run(prompt: &mut Prompt) -> usize {
     let said = prompt.entries.clone();
     let mut edits = 0;
@@ -316,7 +316,7 @@ const CORPUS: &[&str] = &[
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever is said in whatever order: limits hold, the job ends, and a second run over the window adds nothing.
+    /// For any sentences in any order, limits hold, the job ends, and a second run over the window changes nothing.
     #[test]
     fn any_window_settles_within_its_limit(
         picks in proptest::collection::vec(0..CORPUS.len(), 1..24),

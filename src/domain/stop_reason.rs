@@ -45,7 +45,7 @@ macro_rules! stop_reasons {
         }
 
         impl StopReason {
-            /// The reason as a short sentence.
+            /// The reason as a short sentence for people.
             #[must_use]
             pub fn sentence(self) -> &'static str {
                 match self {
@@ -54,7 +54,7 @@ macro_rules! stop_reasons {
                 }
             }
 
-            /// True where only a condition of the group, or its termination token, ends a turn so.
+            /// True when only a termination condition or the termination token ends a turn with this reason.
             #[must_use]
             pub fn is_condition(self) -> bool {
                 match self {

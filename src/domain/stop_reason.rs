@@ -11,10 +11,10 @@ macro_rules! define_stop_reasons {
     )*) => {
         stop_reasons! {
             itself {
-                EndTurn "all has been said";
+                EndTurn "it finished";
                 Passed "had nothing to add";
                 AllPassed "everyone passed";
-                MaxSteps "the steps of a speech are spent";
+                MaxSteps "the step limit of a speech was reached";
                 Cancelled "you cancelled it";
                 Interrupted "it was interrupted when the program ended";
                 Error "it failed";

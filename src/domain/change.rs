@@ -311,13 +311,13 @@ pub enum Conflict {
         current: Box<Block>,
     },
     /// The run is not running.
-    #[error("run {run} is not running any more")]
+    #[error("run {run} is no longer running")]
     Run {
         /// The run.
         run: RunId,
     },
     /// The worker has lost the job (J4).
-    #[error("job {job} is not this worker's any more")]
+    #[error("job {job} no longer belongs to this worker")]
     Fenced {
         /// The job.
         job: JobId,

@@ -14,7 +14,7 @@ use crate::domain::{
 
 pub(super) fn put_agent<R: Rows>(rows: &mut R, agent: &Agent) -> Result<(), Halt<R::Fault>> {
     if !is_name(&agent.name) {
-        return refuse(format!("{:?} is no name for an agent: use letters, digits, - and _", agent.name));
+        return refuse(format!("{:?} is not a valid name for an agent: use letters, digits, - and _", agent.name));
     }
     let same_name = rows.find::<Agent>(&agent.lookup().unwrap_or_default())?;
     if same_name.iter().any(|other| other.id != agent.id) {
@@ -39,7 +39,7 @@ pub(super) fn put_agent<R: Rows>(rows: &mut R, agent: &Agent) -> Result<(), Halt
 
 pub(super) fn put_group<R: Rows>(rows: &mut R, group: &Group) -> Result<(), Halt<R::Fault>> {
     if !is_name(&group.name) {
-        return refuse(format!("{:?} is no name for a group: use letters, digits, - and _", group.name));
+        return refuse(format!("{:?} is not a valid name for a group: use letters, digits, - and _", group.name));
     }
     if rows.find::<Group>(&group.name)?.iter().any(|other| other.id != group.id) {
         return refuse(format!("there is a group named {} already", group.name));
@@ -157,13 +157,13 @@ fn settings<F>(group: &Group) -> Result<(), Halt<F>> {
 pub(super) fn delete_agent<R: Rows>(rows: &mut R, id: &AgentId) -> Result<(), Halt<R::Fault>> {
     let agent = must::<Agent, R>(rows, id.as_str(), "agent")?;
     if let Some(group) = rows.all::<Group>()?.into_iter().find(|group| group.agents().contains(&id)) {
-        return refuse(format!("{} is in the group {}; take it out first", agent.name, group.name));
+        return refuse(format!("{} is in the group {}; remove it there first", agent.name, group.name));
     }
     if let Some(other) = rows.all::<Agent>()?.into_iter().find(|other| other.contacts.contains(id)) {
-        return refuse(format!("{} is a contact of {}; take it out there first", agent.name, other.name));
+        return refuse(format!("{} is a contact of {}; remove it there first", agent.name, other.name));
     }
     if rows.open::<Run>()?.iter().any(|run| run.agent() == Some(id) || talks_with(run, id)) {
-        return refuse(format!("{} is at work; wait for it, or cancel it", agent.name));
+        return refuse(format!("{} is working; wait for it, or cancel it", agent.name));
     }
     Ok(rows.delete::<Agent>(id.as_str())?)
 }

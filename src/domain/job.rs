@@ -69,7 +69,7 @@ pub struct Job {
 #[serde(tag = "state", rename_all = "snake_case")]
 #[strum_discriminants(
     name(JobStateName),
-    doc = "The states of a job by name, as the store asks for them.",
+    doc = "The states of a job by name, for queries of the store.",
     derive(strum::VariantArray, strum::IntoStaticStr),
     strum(serialize_all = "snake_case")
 )]

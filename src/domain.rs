@@ -1,8 +1,8 @@
-//! The nouns and the rules: no I/O, no async, no clock.
+//! The domain types and their rules: no I/O, no async, no clock.
 //!
-//! Every durable change is a [`Change`] in a [`Commit`]. What a change means is
-//! written once, in [`state::apply`], over the [`Rows`](state::Rows) of whoever holds them: the store's
-//! tables, or [`Memory`](state::Memory), with which the log is folded and compared to the tables (F16).
+//! Every durable change is a [`Change`] in a [`Commit`]. [`state::apply`] is the only implementation of a change. It
+//! works on any [`Rows`](state::Rows): the store's tables, or [`Memory`](state::Memory), which replays the log to
+//! compare it with the tables (F16).
 
 pub mod agent;
 pub mod block;

@@ -1,19 +1,19 @@
 //! The store: `SQLite`, and the only SQL in the project.
 //!
-//! It owns the file, its schema, the writer and the readers. Everything durable goes in through
-//! [`Store::commit`], one [`Commit`] at a time, and comes out through queries named after what they answer.
+//! It owns the file, its schema, the writer and the readers. All writes go through [`Store::commit`], one [`Commit`]
+//! at a time; each query is a method named after what it returns.
 //!
 //! ```text
 //! commit ──▶ lane (foreground, background) ──▶ writer: check · apply · log · follow ──▶ COMMIT ──▶ head ──▶ answer
 //! query  ──▶ readers, each with a connection of its own, in parallel to the writer
 //! ```
 //!
-//! What holds:
-//! - What a commit means is [`domain::state`](crate::domain::state)'s to say; here it is only run on tables.
-//! - A commit is answered after `COMMIT` and after [`Store::head`] shows it, so an answer is a promise.
-//! - Change numbers have no gaps. The log folded from nothing equals the tables ([`Store::fold_check`]).
+//! Invariants:
+//! - The semantics of a commit are in [`domain::state`](crate::domain::state); the store runs them on its tables.
+//! - [`Store::commit`] returns after `COMMIT` and after [`Store::head`] shows the changes: they are then durable.
+//! - Change numbers have no gaps. Replaying the log gives the contents of the tables ([`Store::fold_check`]).
 //! - Stored JSON has the version of the schema: `user_version`, one for the whole file.
-//! - At rest nothing wakes: no timers, threads wait for work and end with the last handle.
+//! - An idle store uses no CPU: no timers; threads wait for work and end with the last handle.
 
 mod clock;
 mod connection;
@@ -59,47 +59,47 @@ use writer::Lanes;
 
 use crate::domain::{Commit, Ids, Logged};
 
-/// Where commits and reads run.
+/// The threads on which commits and reads run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
     /// On the store's own threads.
     #[default]
     Threads,
-    /// In the caller, one at a time: for tests on a paused clock, which would run ahead of a thread.
+    /// In the caller, one at a time: for tests with a paused clock, which would advance while a thread works.
     Inline,
 }
 
-/// When a commit counts as written.
+/// The durability of a commit: `SQLite`'s `synchronous`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Synchronous {
-    /// When the disk says so: nothing acknowledged is lost, even when the power fails.
+    /// Waits for the disk: no acknowledged commit is lost, even in a power failure.
     #[default]
     Full,
-    /// When the operating system has it: a power cut may take the last commits, a crash of the program takes none.
+    /// Waits for the operating system: a power failure may lose the last commits, a crash of the program none.
     Normal,
 }
 
-/// How quickly a commit is wanted.
+/// The priority of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
-    /// Somebody waits for it.
+    /// A person waits for it.
     Foreground,
-    /// It goes when no foreground commit waits.
+    /// It runs when no foreground commit waits.
     Background,
 }
 
-/// What a store is opened with.
+/// Options for opening a store.
 #[derive(Clone)]
 pub struct Options {
-    /// Where commits and reads run.
+    /// The threads on which commits and reads run.
     pub mode: Mode,
-    /// Where times come from.
+    /// The clock for commit times.
     pub clock: Arc<dyn Clock>,
-    /// Where the ids come from of what follows from a commit.
+    /// The source of ids for derived changes.
     pub ids: Ids,
-    /// When a commit counts as written.
+    /// The durability of a commit.
     pub synchronous: Synchronous,
-    /// The most pages of 4 KiB the file may have.
+    /// The maximum size of the file in pages of 4 KiB; `None` means no limit.
     pub page_limit: Option<u32>,
 }
 
@@ -115,7 +115,7 @@ impl Default for Options {
     }
 }
 
-/// A handle on an open store. Clones share it; it closes with the last.
+/// A handle to an open store. Clones share it; dropping the last one closes it.
 #[derive(Clone)]
 pub struct Store(Arc<Shared>);
 
@@ -125,17 +125,20 @@ struct Shared {
     ids: Ids,
     counts: Arc<Counts>,
     head: watch::Receiver<u64>,
-    // Readers end before the writer, so that its last checkpoint finds nobody in its way.
+    // Dropped before the writer, so that no reader blocks its last checkpoint.
     readers: Readers,
-    /// `None` when it only reads.
+    /// `None` for a read-only store.
     lanes: Option<Lanes>,
 }
 
 impl Store {
-    /// Opens the store, made where it is missing and brought to this schema where it is older.
+    /// Opens the store for writing. Creates it if it is missing, and upgrades an older schema.
     ///
-    /// Refused with a sentence: a store from a newer Nightdesk, a file that is none, a network file system, a
-    /// place that cannot be written. Opening takes no [`Owner`] lock; who writes takes it first.
+    /// Takes no [`Owner`] lock: a program that writes has to take it first.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`] for a store of a newer Nightdesk, a file that is not a store, a network file system, or a
+    /// path that cannot be written.
     pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
         file::make_parent(path)?;
         drop(file::make(path)?);
@@ -146,7 +149,10 @@ impl Store {
         Self::assemble(path, options, counts, Some(writing))
     }
 
-    /// Opens a store that is there, for reading only; whoever owns it goes on writing.
+    /// Opens an existing store for reading only. Its owner can keep writing.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`] if the file is missing, is not a store, or has another schema version.
     pub fn open_read_only(path: &Path, options: Options) -> Result<Self, StoreError> {
         file::refuse_network(path)?;
         Self::assemble(path, options, Arc::new(Counts::default()), None)
@@ -167,26 +173,30 @@ impl Store {
         Ok(Self(Arc::new(Shared { path, clock, ids: options.ids, counts, head, readers, lanes })))
     }
 
-    /// The clock it was opened with.
+    /// The clock given at opening.
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.0.clock
     }
 
-    /// The ids it was opened with.
+    /// The source of ids given at opening.
     #[must_use]
     pub fn ids(&self) -> &Ids {
         &self.0.ids
     }
 
-    /// The file.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0.path
     }
 
-    /// Keeps all of a commit or nothing, and answers once it cannot be lost any more: with its changes as logged,
-    /// each followed by those that follow from it. Dropping the future does not take the commit back.
+    /// Applies a commit atomically and waits until it is durable. Returns the log entries of its changes, each
+    /// followed by those derived from it. Dropping the future does not cancel the commit.
+    ///
+    /// # Errors
+    /// [`CommitError::Conflict`] if the commit is rejected, [`CommitError::Store`] if it cannot be written. In both
+    /// cases nothing was changed.
     pub async fn commit(&self, lane: Lane, commit: Commit) -> Result<Vec<Logged>, CommitError> {
         match &self.0.lanes {
             Some(lanes) => lanes.commit(lane, commit).await,
@@ -194,20 +204,21 @@ impl Store {
         }
     }
 
-    /// The doorbell: the number of the last change this handle published. What a read-only handle sees at opening.
+    /// Watches the number of the last change committed through this handle. For a read-only handle it stays at the
+    /// number found at opening.
     #[must_use]
     pub fn head(&self) -> watch::Receiver<u64> {
         self.0.head.clone()
     }
 
-    /// What it has done so far.
+    /// Counters of the work since opening.
     #[must_use]
     pub fn counters(&self) -> Counters {
         let waiting = self.0.lanes.as_ref().map_or(0, Lanes::waiting);
         self.0.counts.read(waiting)
     }
 
-    /// Runs a query on a reader. One statement sees one state; more than one want [`Sql::snapshot`].
+    /// Runs a query on a reader. Several statements that must see the same state need [`Sql::snapshot`].
     async fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Sql) -> Result<T, Fault> + Send + 'static,
@@ -215,7 +226,10 @@ impl Store {
         self.0.readers.run(query).await?.map_err(Fault::reading)
     }
 
-    /// What is wrong with the file, one sentence each; empty when it is sound.
+    /// Checks the whole file with `PRAGMA quick_check`. Returns a sentence per defect; empty if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the check cannot run.
     pub async fn integrity(&self) -> Result<Vec<String>, StoreError> {
         self.read(|sql| sql.list("PRAGMA quick_check", [], |row| row.get::<_, String>(0)).map(sound)).await
     }

@@ -1,76 +1,75 @@
-//! The agent.
+//! Agents and the tools they have by default.
 
 use serde::{Deserialize, Serialize};
 
 use super::{AgentId, BlockId, GroupId, Rule};
 
-/// A model, a system prompt, memory blocks and tools.
+/// An agent: a model, a system prompt, memory blocks and tools.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Agent {
     /// Its id.
     pub id: AgentId,
-    /// Its short name, unique in its home group.
+    /// The short name, unique in its home group.
     pub name: String,
-    /// The group whose file defines it.
+    /// The home group, whose team file defines it.
     pub group: GroupId,
     /// What it does, for people and for other agents.
     #[serde(default)]
     pub description: String,
-    /// The model it runs on; `None` means the configuration's.
+    /// The model; `None` means the configured default.
     #[serde(default)]
     pub model: Option<String>,
-    /// Its own system prompt; `None` means the default one.
+    /// The system prompt; `None` means the default one.
     #[serde(default)]
     pub system: Option<String>,
-    /// Its own blocks and those shared by name; the group's shared blocks come on top.
+    /// Blocks of its own and blocks attached by name, without the shared blocks of its groups.
     #[serde(default)]
     pub blocks: Vec<BlockId>,
-    /// Tools as asked for: a name adds to the defaults, `-name` removes.
+    /// Changes to the default tools: `name` adds a tool, `-name` removes one.
     #[serde(default)]
     pub tools: Vec<String>,
-    /// When which tool may be called.
+    /// Tool rules.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
-    /// Agents of other groups it may write to.
+    /// Agents of other groups it may send mail to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contacts: Vec<AgentId>,
     /// Free labels.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// The most steps of one speech; `None` means [`DEFAULT_MAX_STEPS`].
+    /// The maximum number of steps of one speech; `None` means [`DEFAULT_MAX_STEPS`].
     #[serde(default)]
     pub max_steps: Option<u32>,
-    /// Sampling temperature.
+    /// Sampling temperature; `None` means the provider's default.
     #[serde(default)]
     pub temperature: Option<f64>,
-    /// The most tokens of one answer.
+    /// The maximum number of tokens of one model response; `None` means the provider's default.
     #[serde(default)]
     pub max_tokens: Option<u32>,
-    /// What the setting of the tests is kept in.
+    /// The value of the setting that exists only in tests.
     #[cfg(test)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<u32>,
 }
 
-/// The most steps of one speech or job where the agent says nothing else.
+/// The default maximum number of steps of one speech or job.
 pub const DEFAULT_MAX_STEPS: u32 = 50;
 
-/// Tools every agent has unless it removes them.
+/// Tools of every agent that does not remove them.
 pub const DEFAULT_TOOLS: [&str; 6] =
     ["conversation_search", "memory_insert", "memory_replace", "send_message_to_agent_async", "list_agents", "pass"];
 
-/// Tools an agent has on top when it works in the background.
+/// Additional tools of an agent that runs in the background.
 pub const BACKGROUND_TOOLS: [&str; 2] = ["memory_rethink", "memory_finish_edits"];
 
-/// True for what an agent or a group may be called: no blanks, no `/` and no `@`, which stand between and before
-/// names.
+/// True for a valid name of an agent or group: no whitespace, no `/` and no `@`, which separate and mark names.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
     !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "/@".contains(c))
 }
 
 impl Agent {
-    /// An agent with every setting as it is where nothing is said.
+    /// An agent with default settings.
     #[must_use]
     pub fn new(id: AgentId, name: impl Into<String>, group: GroupId) -> Self {
         Self {
@@ -93,9 +92,9 @@ impl Agent {
         }
     }
 
-    /// The names of the tools the agent has, in order, in the foreground or in the background.
+    /// The names of the agent's tools in the foreground or in the background, in order.
     ///
-    /// `pass` makes no sense without somebody to pass to, so a background agent has it only when it asks for it.
+    /// A background agent does not have `pass` by default, because nobody speaks after it.
     #[must_use]
     pub fn tool_names(&self, background: bool) -> Vec<String> {
         let mut names: Vec<String> = DEFAULT_TOOLS.iter().map(|name| (*name).to_owned()).collect();

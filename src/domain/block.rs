@@ -1,4 +1,4 @@
-//! Blocks: labelled memory, every version of it kept.
+//! Blocks: labelled memory. Every version is kept.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,53 +6,53 @@ use serde::{Deserialize, Serialize};
 use super::memory::{Merge, merge};
 use super::{AgentId, BlockId, GroupId, JobId, RunId, StepId};
 
-/// The label of the block that says who an agent is.
+/// The label of the block that describes an agent to itself.
 pub const PERSONA: &str = "persona";
-/// What that block is for: the agent itself reads it.
+/// The description of that block, as the agent reads it.
 pub const PERSONA_IS_FOR: &str = "Who you are and how you speak";
-/// The limit of a block that names none, in code points (Letta's default up to 0.16.5).
+/// The default limit of a block, in code points (Letta's default up to 0.16.5).
 pub const DEFAULT_LIMIT: u32 = 20_000;
 
-/// A labelled piece of memory, rendered into the prompt of every agent it reaches.
+/// A labelled text, rendered into the prompt of every agent that has the block.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Block {
     /// Its id.
     pub id: BlockId,
-    /// Its label, NFC, unique regardless of case among the blocks of any agent it reaches.
+    /// The label: NFC, unique regardless of case among the blocks of every agent that has this one.
     pub label: String,
-    /// What it is for; agents read it.
+    /// What the block is for; part of the prompt.
     #[serde(default)]
     pub description: String,
     /// The committed value.
     pub value: String,
-    /// The most code points the value may have.
+    /// The maximum length of the value in code points.
     pub limit: u32,
-    /// True when agents' edit tools refuse it. People may still edit.
+    /// True when the edit tools of agents reject changes. People can still edit it.
     #[serde(default)]
     pub read_only: bool,
     /// Free labels.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// Where it is at home: what it is named by.
+    /// The owner, by which the block is named.
     pub owner: BlockOwner,
-    /// Counts the values, from 1.
+    /// The number of the current value, from 1.
     pub version: u64,
-    /// Who wrote the value.
+    /// Who wrote the current value.
     pub editor: Editor,
-    /// When.
+    /// When the current value was committed.
     pub edited_at: Timestamp,
-    /// The value a team file last gave it: where it still stands, the file may change it.
+    /// The value last set by a team file. While it is unchanged, the file may overwrite it.
     #[serde(default)]
     pub from_file: Option<String>,
 }
 
-/// Where a block is at home.
+/// The owner of a block.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BlockOwner {
-    /// Shared: named by group and label.
+    /// A group: named by group and label.
     Group(GroupId),
-    /// One agent's own: named by agent and label.
+    /// One agent: named by agent and label.
     Agent(AgentId),
 }
 
@@ -64,21 +64,21 @@ pub enum Editor {
     Person,
     /// A team file.
     File,
-    /// An agent in a speech, by its short name.
+    /// An agent, in a run.
     Agent {
         /// Its id.
         id: AgentId,
         /// Its short name at the time.
         name: String,
-        /// The job it worked for, if it did.
+        /// The job of the run, if any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         job: Option<JobId>,
     },
 }
 
 impl Block {
-    /// How an edit that began from the version `base` with its value meets the block as it is now: the one rule by
-    /// which an edit is saved, merged or refused.
+    /// Merges an edit into the current value. `base` is the version the edit started from and that version's value.
+    /// Every edit is saved, merged or rejected by this rule.
     #[must_use]
     pub fn merge(&self, base: (u64, &str), mine: &str) -> Merge {
         let (version, value) = base;
@@ -87,7 +87,7 @@ impl Block {
 }
 
 impl Editor {
-    /// Who changed a block while a person edits it here: a person, too, did it from somewhere else.
+    /// Name of the concurrent editor; a person shows as "you, elsewhere,".
     #[must_use]
     pub fn name_elsewhere(&self) -> &str {
         match self {
@@ -96,7 +96,7 @@ impl Editor {
         }
     }
 
-    /// The editor in a word: `you`, `team file`, or the agent's name.
+    /// The editor's name: `you`, `team file`, or the agent's short name.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -106,7 +106,7 @@ impl Editor {
         }
     }
 
-    /// The agent, if it was one.
+    /// The agent; `None` for a person or a file.
     #[must_use]
     pub fn agent(&self) -> Option<&AgentId> {
         match self {
@@ -115,7 +115,7 @@ impl Editor {
         }
     }
 
-    /// The job, if it was one.
+    /// The job the edit belongs to, if any.
     #[must_use]
     pub fn job(&self) -> Option<&JobId> {
         match self {
@@ -130,7 +130,7 @@ impl Editor {
 pub struct Revision {
     /// The block.
     pub block: BlockId,
-    /// The version this makes: the one before, plus one.
+    /// The version this creates: the previous one plus one.
     pub version: u64,
     /// The whole value.
     pub value: String,
@@ -142,23 +142,26 @@ pub struct Revision {
     /// The step it was written in.
     #[serde(default)]
     pub step: Option<StepId>,
-    /// Why, in a few words: the tool's name, `edited`, `team file`.
+    /// The reason in a few words: the tool's name, `edited`, `team file`.
     pub reason: String,
 }
 
-/// A label or name for comparison: NFC, regardless of case.
+/// Normalizes a label or name for comparison: NFC, lowercase.
 #[must_use]
 pub fn folded(label: &str) -> String {
     use unicode_normalization::UnicodeNormalization as _;
     label.nfc().collect::<String>().to_lowercase()
 }
 
-/// Whether a label can stand as the name of an element in a prompt and of a block in a command line.
+/// Checks that a label can be an element name in a prompt and an argument on a command line.
+///
+/// # Errors
+/// A sentence that says what a label looks like.
 pub fn check_label(label: &str) -> Result<(), String> {
     use unicode_normalization::is_nfc;
     let bad = |c: char| c.is_whitespace() || c.is_control() || "<>/&\"'".contains(c);
     if label.is_empty() || label.chars().count() > 64 || label.contains(bad) || !is_nfc(label) {
-        return Err(format!("{label:?} is no label for a block: up to 64 letters, digits, - and _, without spaces"));
+        return Err(format!("{label:?} is not a valid block label: use up to 64 letters, digits, - and _, no spaces"));
     }
     Ok(())
 }

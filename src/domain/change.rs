@@ -1,4 +1,4 @@
-//! The one way to write: a [`Commit`] of [`Change`]s, refused as a [`Conflict`] or kept in the log.
+//! The only way to write: a [`Commit`] of [`Change`]s, which is logged or rejected with a [`Conflict`].
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,158 +10,158 @@ use super::{
     run::Answer,
 };
 
-/// One durable change. What each means is [`super::state::apply`]'s to say.
+/// One durable change, implemented by [`super::state::apply`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(tag = "change", rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Change {
-    /// A program took the store: jobs of older epochs have no owner.
+    /// A program took the store. Running jobs of older epochs have lost their owner.
     EpochRaised {
-        /// One more than the last.
+        /// The previous epoch plus one.
         epoch: u64,
     },
-    /// An agent is made or set anew.
+    /// Creates or replaces an agent.
     AgentPut(Agent),
-    /// An agent that is in no group any more goes; what it said stays.
+    /// Deletes an agent that is in no group. Its messages stay.
     AgentDeleted {
-        /// Which.
+        /// The agent.
         id: AgentId,
     },
-    /// A group is made or set anew.
+    /// Creates or replaces a group.
     GroupPut(Group),
-    /// A group that is at rest goes; what was said in it stays.
+    /// Deletes an idle group. Its conversation stays.
     GroupDeleted {
-        /// Which.
+        /// The group.
         id: GroupId,
     },
-    /// A block is made; its value is version 1.
+    /// Creates a block with version 1.
     BlockCreated(Block),
-    /// A block that reaches no agent any more goes; its versions stay.
+    /// Deletes a block that no agent or group uses. Its revisions stay.
     BlockDeleted {
-        /// Which.
+        /// The block.
         id: BlockId,
     },
-    /// Everything of a block but its value is set anew.
+    /// Replaces everything of a block except its value.
     BlockConfigured {
-        /// Which.
+        /// The block.
         id: BlockId,
         /// What it is for.
         description: String,
-        /// The most code points.
+        /// The maximum length in code points.
         limit: u32,
-        /// Whether agents may edit.
+        /// True when agents may not edit it.
         read_only: bool,
         /// Free labels.
         tags: Vec<String>,
-        /// Where it is at home.
+        /// The owner.
         owner: BlockOwner,
-        /// The value its file gave it.
+        /// The value last set by its team file.
         from_file: Option<String>,
     },
-    /// A block has a new value. Insert-only.
+    /// Sets a new value of a block. Insert-only.
     BlockEdited(Revision),
-    /// A conversation begins.
+    /// Creates a conversation.
     ConversationOpened(Conversation),
-    /// A message is added. Insert-only.
+    /// Appends a message. Insert-only.
     MessageAppended(Message),
-    /// A run is made.
+    /// Creates a run.
     RunCreated(Run),
-    /// A run moves.
+    /// Changes the state of a run.
     RunMoved {
-        /// Which.
+        /// The run.
         id: RunId,
-        /// Where to.
+        /// The new state.
         to: RunState,
     },
-    /// A choice has its outcome.
+    /// Records the outcome of a choice.
     RunChosen {
-        /// Which.
+        /// The run.
         id: RunId,
         /// The outcome.
         choice: Choice,
     },
-    /// Somebody outside says a word for a turn.
+    /// Adds an external signal to a turn.
     RunSignalled {
-        /// Which turn.
+        /// The turn.
         id: RunId,
-        /// The word.
+        /// The signal, compared with `external` conditions.
         word: String,
     },
-    /// A step is done. Insert-only.
+    /// Records a finished step. Insert-only.
     StepFinished(Step),
-    /// A tool call waits for somebody.
+    /// Records a tool call that waits for a person or an agent.
     CallPending(PendingCall),
-    /// A pending call has its result.
+    /// Sets the result of a pending call.
     CallAnswered {
-        /// The step that made it.
+        /// The step that made the call.
         step: StepId,
-        /// Its place in the step.
+        /// The call's index in the step, from 0.
         ordinal: u32,
         /// The result.
         answer: Answer,
     },
-    /// Mail is sent.
+    /// Sends mail.
     MailSent(Mail),
-    /// Mail moves.
+    /// Changes the status of mail.
     MailMoved {
-        /// Which.
+        /// The mail.
         id: MailId,
-        /// Where to.
+        /// The new status.
         to: MailStatus,
-        /// The turn that takes it, when it is delivered to an agent.
+        /// The turn that answers it, when it is delivered to an agent.
         run: Option<RunId>,
         /// Why it failed.
         error: Option<String>,
     },
-    /// A job is made.
+    /// Creates a job.
     JobCreated(Job),
-    /// A waiting job has one more cause (J3).
+    /// Adds a cause to a waiting job (J3).
     JobCaused {
-        /// Which.
+        /// The job.
         id: JobId,
         /// The cause.
         cause: Trigger,
     },
-    /// A worker takes a job: its fence rises, its window is fixed at the first claim (J2, J3).
+    /// A worker claims a job: increments the fence; the first claim fixes the window (J2, J3).
     JobClaimed {
-        /// Which.
+        /// The job.
         id: JobId,
         /// The owner's epoch.
         epoch: u64,
-        /// The run that works; used at the first claim.
+        /// The run of the job; used by the first claim only.
         run: RunId,
-        /// The working notes; used at the first claim.
+        /// The conversation of the working notes; used by the first claim only.
         conversation: ConversationId,
-        /// Where the window has to end so that it fits a context; `None` where all of it fits.
+        /// The last `seq` of the window if it has to be cut to fit the context; `None` if all of it fits.
         upto: Option<u64>,
     },
-    /// A job made way for the foreground: available again, no attempt counted.
+    /// A job yielded to the foreground: available again, the attempt does not count.
     JobYielded {
-        /// Which.
+        /// The job.
         id: JobId,
     },
-    /// The owner of a job died: available again, or failed as poison (J6, J7).
+    /// The owner of a job died: the job is available again, or failed as poison (J6, J7).
     JobRecovered {
-        /// Which.
+        /// The job.
         id: JobId,
     },
-    /// A job moves.
+    /// Changes the state of a job.
     JobMoved {
-        /// Which.
+        /// The job.
         id: JobId,
-        /// Where to.
+        /// The new state.
         to: JobState,
     },
 }
 
 impl Change {
-    /// The kind as the log names it.
+    /// The name of the kind in the log, in snake case.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         self.into()
     }
 
-    /// The id of what it touches.
+    /// The id of the row it changes.
     #[must_use]
     pub fn subject(&self) -> &str {
         match self {
@@ -193,7 +193,7 @@ impl Change {
 }
 
 impl Change {
-    /// The state rows it may have changed, by kind and key: what a watcher reads again.
+    /// Kinds and keys of the state rows it may have changed, so that subscribers can reload them.
     #[must_use]
     pub fn touches(&self) -> Vec<(Kind, String)> {
         let subject = self.subject().to_owned();
@@ -234,20 +234,20 @@ impl Change {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Actor {
-    /// A person, at whatever face.
+    /// A person, through any interface.
     Person,
-    /// An agent, in this run.
+    /// An agent in a run.
     Agent {
-        /// Which agent.
+        /// The agent.
         agent: AgentId,
-        /// In which run.
+        /// The run.
         run: RunId,
     },
-    /// The engine itself.
+    /// The engine.
     Engine,
 }
 
-/// What a commit rests on: where it no longer holds, the commit is refused.
+/// A precondition of a commit. If it does not hold, the commit is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rest {
@@ -257,27 +257,27 @@ pub enum Rest {
     JobFence(JobId, u64),
 }
 
-/// Changes that happen together or not at all.
+/// Changes that are applied atomically.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Commit {
-    /// Who makes it.
+    /// Who makes the commit.
     pub by: Actor,
-    /// The number of the logged change that led to it, where one did.
+    /// The number of the logged change that caused it, if any.
     pub cause: Option<u64>,
-    /// What it rests on.
+    /// The preconditions.
     pub rests_on: Vec<Rest>,
     /// The changes, in order.
     pub changes: Vec<Change>,
 }
 
 impl Commit {
-    /// A commit that rests on nothing.
+    /// A commit without preconditions.
     #[must_use]
     pub fn new(by: Actor, changes: Vec<Change>) -> Self {
         Self { by, cause: None, rests_on: Vec::new(), changes }
     }
 
-    /// The same commit, resting on this too.
+    /// Adds a precondition.
     #[must_use]
     pub fn on(mut self, rest: Rest) -> Self {
         self.rests_on.push(rest);
@@ -285,62 +285,62 @@ impl Commit {
     }
 }
 
-/// One change in the log.
+/// One log entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Logged {
-    /// Its number: the order of everything.
+    /// Its number, from 1 without gaps: the total order of all changes.
     pub n: u64,
-    /// The change, with what the store filled in.
+    /// The change, with the fields the store filled in.
     pub change: Change,
     /// Who made it.
     pub by: Actor,
-    /// When.
+    /// When it was committed.
     pub at: Timestamp,
-    /// The number of the change that led to it.
+    /// The number of the change that caused it, if any.
     pub cause: Option<u64>,
 }
 
-/// Why a commit was refused. Nothing of it has happened.
+/// Why a commit was rejected. None of its changes was applied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "conflict", rename_all = "snake_case")]
 pub enum Conflict {
-    /// The block has moved on; it is carried as it stands.
+    /// The edit is based on an older version of the block.
     #[error("block {} is at version {} now", .current.label, .current.version)]
     Block {
-        /// The block as it stands.
+        /// The current block.
         current: Box<Block>,
     },
     /// The run is not running.
-    #[error("run {run} is not running any more")]
+    #[error("run {run} is no longer running")]
     Run {
-        /// Which.
+        /// The run.
         run: RunId,
     },
-    /// The job is not this worker's any more (J4).
-    #[error("job {job} is not this worker's any more")]
+    /// The worker has lost the job (J4).
+    #[error("job {job} no longer belongs to this worker")]
     Fenced {
-        /// Which.
+        /// The job.
         job: JobId,
     },
-    /// One call of the step asks for what cannot be: a cycle of waiting, more mail than the limit. The agent is
-    /// told; the other calls of the step stand.
+    /// One call of the step is not allowed: it would close a wait cycle, or exceeds the mail limit. The call fails
+    /// with this text; the other calls of the step are committed.
     #[error("{text}")]
     Call {
-        /// The call's place in the step.
+        /// The call's index in the step, from 0.
         ordinal: u32,
-        /// What, and what to do.
+        /// What is wrong, and what to do instead.
         text: String,
     },
-    /// The change makes no sense as things stand: one sentence.
+    /// The change is not valid in the current state.
     #[error("{text}")]
     Refused {
-        /// What, where, what is allowed.
+        /// One sentence: what is wrong, where, and what is allowed.
         text: String,
     },
 }
 
 impl Conflict {
-    /// A refusal with this sentence.
+    /// A [`Conflict::Refused`] with this sentence.
     #[must_use]
     pub fn refused(text: impl Into<String>) -> Self {
         Self::Refused { text: text.into() }

@@ -1,4 +1,4 @@
-//! The group: agents that answer one conversation under a manager type.
+//! Groups: agents that answer in one conversation, in the order given by a manager type.
 
 use std::collections::BTreeMap;
 
@@ -6,77 +6,77 @@ use serde::{Deserialize, Serialize};
 
 use super::{AgentId, BlockId, GroupId, ManagerType, TerminationCondition};
 
-/// How many agents a group may have as members.
+/// The maximum number of members.
 pub const MAX_MEMBERS: usize = 50;
-/// How many blocks a group may share.
+/// The maximum number of shared blocks.
 pub const MAX_SHARED_BLOCKS: usize = 100;
-/// Turns between background jobs where a sleep-time policy names no trigger at all.
+/// The default number of turns between background jobs.
 pub const DEFAULT_EVERY_TURNS: u32 = 5;
-/// The word that ends a dynamic turn where the group names none (Letta 0.6.49).
+/// The default word that ends a dynamic turn (Letta 0.6.49).
 pub const DEFAULT_TERMINATION_TOKEN: &str = "DONE!";
-/// How often a supervisor may delegate in one turn where the group says nothing else.
+/// The default maximum number of delegations of a supervisor per turn.
 pub const DEFAULT_MAX_ROUNDS: u32 = 3;
-/// How long workers and replies are waited for where the group says nothing else, in seconds.
+/// The default time to wait for workers and replies, in seconds.
 pub const DEFAULT_WAIT_SECONDS: u32 = 300;
-/// How much mail the agents of a group may send in a minute where the group says nothing else.
+/// The default maximum of mail the agents of a group may send per minute.
 pub const DEFAULT_MAIL_PER_MINUTE: u32 = 1_000;
 
-/// Agents that answer one conversation.
+/// Agents that answer in one conversation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Group {
     /// Its id.
     pub id: GroupId,
-    /// Its name, unique in the store.
+    /// The name, unique in the store.
     pub name: String,
-    /// What it is for; agents read it.
+    /// What the group is for; part of the agents' prompts.
     #[serde(default)]
     pub description: String,
-    /// Who speaks when. Fixed after creation.
+    /// The pattern of a turn. Fixed at creation.
     pub manager_type: ManagerType,
-    /// Who speaks, in order; empty for `sleeptime`.
+    /// The speaking agents, in order; empty for `sleeptime`.
     #[serde(default)]
     pub members: Vec<AgentId>,
-    /// The agent that orchestrates (`supervisor`, `dynamic`) or speaks (`sleeptime`); never also a member.
+    /// The agent that orchestrates (`supervisor`, `dynamic`) or speaks (`sleeptime`); not a member.
     #[serde(default)]
     pub manager_agent: Option<AgentId>,
-    /// The most speeches of one turn (`round_robin`, `dynamic`); `None` means the number of members.
+    /// The maximum number of speeches per turn (`round_robin`, `dynamic`); `None` means the number of members.
     #[serde(default)]
     pub max_turns: Option<u32>,
-    /// What ends a turn when a member or the manager says it (`dynamic`); `None` means
+    /// The word that ends a turn when a member or the manager says it (`dynamic`); `None` means
     /// [`DEFAULT_TERMINATION_TOKEN`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub termination_token: Option<String>,
-    /// Whether the one who has just spoken may be chosen again (`dynamic`).
+    /// Whether the last speaker may be chosen again (`dynamic`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_repeat: bool,
-    /// How often the manager may delegate in one turn (`supervisor`); `None` means [`DEFAULT_MAX_ROUNDS`].
+    /// The maximum number of delegations per turn (`supervisor`); `None` means [`DEFAULT_MAX_ROUNDS`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rounds: Option<u32>,
-    /// Whether a turn begins with the member after the one who spoke last (`round_robin`).
+    /// Whether a turn starts with the member after the last speaker (`round_robin`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub continue_order: bool,
-    /// What else ends a turn.
+    /// Further conditions that end a turn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terminate: Option<TerminationCondition>,
-    /// What each agent is here for, in a word or two; agents and people read it.
+    /// The role of each agent, in a word or two; part of the agents' prompts and shown to people.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub roles: BTreeMap<AgentId, String>,
-    /// How long workers and replies are waited for, in seconds; `None` means [`DEFAULT_WAIT_SECONDS`].
+    /// How long to wait for workers and replies, in seconds; `None` means [`DEFAULT_WAIT_SECONDS`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_seconds: Option<u32>,
-    /// How much mail its agents may send in a minute; `None` means [`DEFAULT_MAIL_PER_MINUTE`].
+    /// The maximum of mail its agents may send per minute; `None` means [`DEFAULT_MAIL_PER_MINUTE`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mail_per_minute: Option<u32>,
-    /// Blocks that reach every agent of the group.
+    /// Blocks that every agent of the group has.
     #[serde(default)]
     pub shared_blocks: Vec<BlockId>,
-    /// The background policy.
+    /// The background agents and their schedule; `None` means no background work.
     #[serde(default)]
     pub sleeptime: Option<Sleeptime>,
-    /// Whether it takes turns.
+    /// Whether the group takes turns.
     #[serde(default)]
     pub status: GroupStatus,
-    /// What the setting of the tests is kept in.
+    /// The value of the setting that exists only in tests.
     #[cfg(test)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<u32>,
@@ -100,39 +100,39 @@ pub struct Group {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum GroupStatus {
-    /// It takes turns.
+    /// The group takes turns.
     #[default]
     Active,
     /// Nothing starts.
     Paused,
-    /// Nothing starts, and lists leave it out.
+    /// Nothing starts, and lists show it last.
     Archived,
 }
 
 impl GroupStatus {
-    /// What it means, in a few words.
+    /// What the status means, in a few words.
     #[must_use]
     pub fn about(self) -> &'static str {
         match self {
             Self::Active => "it takes turns",
             Self::Paused => "nothing starts, and mail waits",
-            Self::Archived => "nothing starts, and it stands last among the groups",
+            Self::Archived => "nothing starts, and it is listed last",
         }
     }
 }
 
-/// Background agents and what makes them work.
+/// Background agents and the triggers of their jobs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sleeptime {
     /// The background agents, at least one.
     pub agents: Vec<AgentId>,
-    /// A job for each of them on turns N, 2N, 3N; `None` means [`DEFAULT_EVERY_TURNS`].
+    /// Every agent gets a job after turns N, 2N, 3N; `None` means [`DEFAULT_EVERY_TURNS`].
     #[serde(default)]
     pub every_turns: Option<u32>,
 }
 
 impl Sleeptime {
-    /// Turns between jobs.
+    /// The number of turns between jobs, at least 1.
     #[must_use]
     pub fn every(&self) -> u64 {
         u64::from(self.every_turns.unwrap_or(DEFAULT_EVERY_TURNS)).max(1)
@@ -140,7 +140,7 @@ impl Sleeptime {
 }
 
 impl Group {
-    /// A group of nobody yet, with every setting as it is where nothing is said.
+    /// A group without agents and with default settings.
     #[must_use]
     pub fn new(id: GroupId, name: impl Into<String>, manager_type: ManagerType) -> Self {
         Self {
@@ -167,7 +167,7 @@ impl Group {
         }
     }
 
-    /// The word that ends a turn, where the pattern looks at one.
+    /// The termination token in effect; `None` if the manager type has none.
     #[must_use]
     pub fn token(&self) -> Option<&str> {
         self.manager_type
@@ -188,7 +188,7 @@ impl Group {
         all
     }
 
-    /// True when this agent works in the background here.
+    /// True when this agent is a background agent of the group.
     #[must_use]
     pub fn in_background(&self, agent: &AgentId) -> bool {
         self.sleeptime.as_ref().is_some_and(|sleeptime| sleeptime.agents.contains(agent))

@@ -1,4 +1,4 @@
-//! Ids in Letta's form: a prefix and a UUID v4. Nothing is ordered by id; order is `n` or `seq`.
+//! Ids in Letta's form: a prefix and a UUID v4. Ids have no order; `n` and `seq` have.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,10 +10,10 @@ macro_rules! ids {
         pub struct $name(pub String);
 
         impl $name {
-            /// What every id of this kind begins with.
+            /// The prefix of every id of this kind, without the dash.
             pub const PREFIX: &'static str = $prefix;
 
-            /// A fresh id.
+            /// Generates a new id.
             #[must_use]
             pub fn fresh(ids: &Ids) -> Self {
                 Self(format!(concat!($prefix, "-{}"), ids.uuid()))
@@ -51,7 +51,7 @@ ids! {
     ConversationId "conversation";
     /// A message.
     MessageId "message";
-    /// A run: a turn, a speech or the work of a job.
+    /// A run: a turn, a speech, a choice or a job.
     RunId "run";
     /// A step.
     StepId "step";
@@ -61,18 +61,18 @@ ids! {
     MailId "mail";
 }
 
-/// Where fresh ids come from: the operating system's randomness, or a seed in tests.
+/// The source of new ids: the operating system's randomness, or a seed in tests.
 #[derive(Clone, Debug, Default)]
 pub struct Ids(Option<std::sync::Arc<std::sync::atomic::AtomicU64>>);
 
 impl Ids {
-    /// Ids no one can guess.
+    /// Random ids.
     #[must_use]
     pub fn random() -> Self {
         Self(None)
     }
 
-    /// Ids that are the same in every run that asks in the same order.
+    /// Ids that depend only on the seed and the order of calls.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
         Self(Some(std::sync::Arc::new(std::sync::atomic::AtomicU64::new(seed << 32))))

@@ -1,4 +1,4 @@
-//! Jobs: background work of one agent.
+//! Jobs: background work of one agent for one group.
 //!
 //! ```text
 //! available ─claim─▶ running ─last step─▶ completed
@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{AgentId, ConversationId, GroupId, JobId, RunId, Trigger};
 
-/// Attempts before a transient fault is final (J7).
+/// The number of attempts after which a transient fault is final (J7).
 pub const MAX_ATTEMPTS: u32 = 8;
-/// Ends by a restart or a panic in a row before a job is poison (J7).
+/// The number of consecutive crashes (restart or panic) after which a job is poison (J7).
 pub const MAX_CRASHES: u32 = 3;
 
 /// Background work of one agent for one group.
@@ -23,40 +23,40 @@ pub const MAX_CRASHES: u32 = 3;
 pub struct Job {
     /// Its id.
     pub id: JobId,
-    /// Who works.
+    /// The agent that works.
     pub agent: AgentId,
-    /// For which group.
+    /// The group it works for.
     pub group: GroupId,
-    /// What made it, oldest first: further causes join a job that waits (J3).
+    /// What triggered it, oldest first. Further causes are added while the job waits (J3).
     pub causes: Vec<Trigger>,
-    /// Where it stands.
+    /// The state.
     pub state: JobState,
-    /// Attempts begun.
+    /// The number of attempts started.
     pub attempt: u32,
-    /// Ends by restart or panic in a row.
+    /// The number of consecutive crashes.
     pub crashes: u32,
-    /// Times it made way for the foreground.
+    /// How often it yielded to the foreground.
     pub yields: u32,
-    /// Raised by every claim; an effect with another fence is refused (J4).
+    /// Fencing token, incremented by every claim. A commit with another fence is rejected (J4).
     pub fence: u64,
-    /// Messages `(after, to]` of the group's conversation, fixed at the first claim.
+    /// The messages it reads, `(after, to]` of the group's conversation; fixed by the first claim.
     pub window: Option<(u64, u64)>,
-    /// True when the window was cut to fit: the rest is the next job's.
+    /// True when the window was cut to fit the context. The next job reads the rest.
     #[serde(default)]
     pub cut: bool,
-    /// The run that works, from the first claim.
+    /// The run; set by the first claim.
     pub run: Option<RunId>,
-    /// Its working notes, from the first claim.
+    /// The conversation of its working notes; set by the first claim.
     pub conversation: Option<ConversationId>,
-    /// Its cause's depth plus one.
+    /// The depth of its cause plus one.
     pub depth: u32,
-    /// The job this one works off again.
+    /// The job this one retries.
     pub retry_of: Option<JobId>,
-    /// Block revisions it committed.
+    /// The number of block revisions it committed.
     pub edits: u32,
-    /// Tokens its steps read and wrote.
+    /// Input and output tokens of its steps.
     pub tokens: u64,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it was first claimed.
     pub started_at: Option<Timestamp>,
@@ -64,60 +64,60 @@ pub struct Job {
     pub ended_at: Option<Timestamp>,
 }
 
-/// Where a job stands by the inside words.
+/// The state of a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, strum::EnumDiscriminants)]
 #[serde(tag = "state", rename_all = "snake_case")]
 #[strum_discriminants(
     name(JobStateName),
-    doc = "The states of a job by name, as the store asks for them.",
+    doc = "The states of a job by name, for queries of the store.",
     derive(strum::VariantArray, strum::IntoStaticStr),
     strum(serialize_all = "snake_case")
 )]
 pub enum JobState {
     /// Waits for a worker.
     Available,
-    /// Failed for now; tried again at `run_at`.
+    /// The last attempt failed; the next one starts at `run_at`.
     Retryable {
-        /// When.
+        /// When the next attempt may start.
         run_at: Timestamp,
-        /// What happened.
+        /// Why the attempt failed.
         error: String,
     },
-    /// Owned.
+    /// A worker owns it.
     Running {
         /// The owner's epoch.
         epoch: u64,
     },
-    /// Its run waits for somebody: no worker, no attempt counted.
+    /// Its run waits for a person or an agent: it has no worker, and no attempt counts.
     Parked,
-    /// Done.
+    /// Completed.
     Completed {
-        /// What came of it.
+        /// The outcome.
         outcome: JobOutcome,
     },
-    /// Given up; owns its window.
+    /// Failed for good. The cursor moves past its window; a retry reads the same window.
     Failed {
-        /// Which fault.
+        /// The class of the fault.
         class: JobFault,
-        /// The sentence.
+        /// One sentence for people.
         error: String,
     },
-    /// Ended by somebody.
+    /// Cancelled.
     Cancelled {
-        /// Why.
+        /// The reason.
         why: String,
     },
 }
 
-/// What came of a completed job.
+/// The outcome of a completed job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum JobOutcome {
     /// It changed blocks.
     Changed,
-    /// It looked and changed nothing.
+    /// It changed nothing.
     Unchanged,
-    /// Its input was empty: no model was called (J9).
+    /// Its input was empty; no model was called (J9).
     NothingToDo,
 }
 
@@ -125,16 +125,16 @@ pub enum JobOutcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobFault {
-    /// Attempts are spent.
+    /// All attempts failed with a transient fault.
     Transient,
-    /// Trying again changes nothing.
+    /// A retry would fail again.
     Terminal,
-    /// It ended the program three times in a row.
+    /// It crashed the program [`MAX_CRASHES`] times in a row.
     Poison,
 }
 
 impl JobStateName {
-    /// True when nothing more will happen to the job.
+    /// True for completed, failed and cancelled.
     #[must_use]
     pub fn is_final(self) -> bool {
         match self {
@@ -145,13 +145,13 @@ impl JobStateName {
 }
 
 impl JobState {
-    /// The inside word.
+    /// The internal name of the state.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         JobStateName::from(self).into()
     }
 
-    /// The shown word: Letta's five states.
+    /// The displayed name: one of Letta's five states.
     #[must_use]
     pub fn shown(&self) -> &'static str {
         match self {
@@ -161,7 +161,7 @@ impl JobState {
         }
     }
 
-    /// The sentence of a fault, if there is one.
+    /// The error of a failed attempt, if any.
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         match self {
@@ -170,13 +170,13 @@ impl JobState {
         }
     }
 
-    /// True when it waits for a worker, now or later.
+    /// True while it waits for a worker or for its next attempt.
     #[must_use]
     pub fn waits(&self) -> bool {
         matches!(self, Self::Available | Self::Retryable { .. })
     }
 
-    /// True when nothing more will happen to it.
+    /// True for completed, failed and cancelled.
     #[must_use]
     pub fn is_final(&self) -> bool {
         JobStateName::from(self).is_final()
@@ -186,10 +186,10 @@ impl JobState {
 /// How far a background agent has read a group's conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
-    /// Whose.
+    /// The background agent.
     pub agent: AgentId,
-    /// Of which group's conversation.
+    /// The group whose conversation it reads.
     pub group: GroupId,
-    /// The last message it has worked off.
+    /// The `seq` of the last message its jobs have processed.
     pub seq: u64,
 }

@@ -7,8 +7,8 @@
 //!    └─▶ failed
 //! ```
 //!
-//! Delivered mail stands in the recipient's own conversation and has a turn there; it is read when the first step
-//! of that turn is committed.
+//! Delivering mail appends it to the recipient's own conversation and starts a turn there. Committing the first step
+//! of that turn marks the mail as read.
 
 use jiff::{Span, SpanRelativeTo, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -20,42 +20,42 @@ use super::{AgentId, GroupId, MailId, RunId, StepId};
 pub struct Mail {
     /// Its id.
     pub id: MailId,
-    /// Who wrote it; `None` is a person.
+    /// The sender; `None` is a person.
     pub from: Option<AgentId>,
-    /// Whom it is for; `None` is a person.
+    /// The recipient; `None` is a person.
     pub to: Option<AgentId>,
-    /// What it is.
+    /// The kind.
     #[serde(rename = "type")]
     pub kind: MailKind,
-    /// Where it stands.
+    /// The delivery status.
     pub status: MailStatus,
-    /// What goes first.
+    /// Mail of a higher priority is delivered first.
     pub priority: Priority,
-    /// The words.
+    /// The text, not blank.
     pub text: String,
-    /// The mail it answers, or tells of.
+    /// The mail it replies to or is about.
     pub in_reply_to: Option<MailId>,
-    /// The call that sent it: with the recipient it names the mail once and for all.
+    /// The step and index of the call that sent it. Together with the recipient it is unique.
     pub sent_by: Option<(StepId, u32)>,
-    /// True when the call waits for the reply.
+    /// True when the sending call waits for the reply.
     pub waited_for: bool,
-    /// The group in whose name it was sent: its limit counts it.
+    /// The group whose mail limit counts it.
     pub group: Option<GroupId>,
-    /// The turn that takes it, once delivered.
+    /// The turn that answers it, once delivered.
     pub run: Option<RunId>,
-    /// The first run of the chain of causes, if a run caused it.
+    /// The first run of the chain of causes, if it was caused by a run.
     pub root: Option<RunId>,
-    /// How long that chain is: 1 for mail of a turn a person began.
+    /// The length of that chain: 1 for mail sent in a turn that a person started.
     pub depth: u32,
     /// Why it failed.
     pub error: Option<String>,
     /// When it was sent.
     pub created_at: Timestamp,
-    /// When it is not worth delivering any more.
+    /// When it expires, if ever.
     pub expires_at: Option<Timestamp>,
 }
 
-/// What a piece of mail is.
+/// The kind of a piece of mail.
 #[derive(
     Debug,
     Clone,
@@ -72,17 +72,17 @@ pub struct Mail {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum MailKind {
-    /// It asks for a reply.
+    /// Asks for a reply.
     Request,
-    /// It is one.
+    /// A reply.
     Reply,
-    /// It tells something and asks for nothing.
+    /// Information that needs no reply.
     Notice,
-    /// One of several with the same words.
+    /// One of several copies of the same text.
     Broadcast,
 }
 
-/// Where a piece of mail stands.
+/// The delivery status of a piece of mail.
 #[derive(
     Debug,
     Clone,
@@ -99,19 +99,19 @@ pub enum MailKind {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum MailStatus {
-    /// It waits for its recipient to be free.
+    /// Waits until the recipient is free.
     Pending,
-    /// It stands in the recipient's conversation; for a person, in the mail pane.
+    /// Is in the recipient's conversation; for a person, in the mail pane.
     Delivered,
-    /// The step that took it is committed, or a person opened it.
+    /// The first step of its turn is committed, or a person opened it.
     Read,
-    /// It was not delivered in time.
+    /// Was not delivered in time.
     Expired,
-    /// It could not be delivered, or its turn failed.
+    /// Could not be delivered, or its turn failed.
     Failed,
 }
 
-/// What goes first.
+/// The priority of a piece of mail in the recipient's queue.
 #[derive(
     Debug,
     Clone,
@@ -131,24 +131,27 @@ pub enum MailStatus {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Priority {
-    /// After everything else.
+    /// After all other mail.
     Low,
-    /// As it comes.
+    /// In order of arrival.
     #[default]
     Normal,
-    /// Before everything else.
+    /// Before all other mail.
     High,
 }
 
-/// The most turns that may cause each other by mail: deeper mail is refused at the send.
+/// The maximum length of a chain of turns that cause each other by mail; a send beyond it is rejected.
 pub const MAX_DEPTH: u32 = 5;
 
-/// The most bytes of one piece of mail: a third of what a prompt quotes of a conversation.
+/// The maximum size of one piece of mail in bytes: a third of what a prompt quotes of a conversation.
 pub const MAX_BYTES: usize = 32 * 1024;
-/// The longest time mail may wait, in seconds.
+/// The maximum expiry time, in seconds.
 const MAX_EXPIRY: i64 = 366 * 24 * 3600;
 
-/// Refuses words that cannot go by mail, with a sentence.
+/// Checks that a text can be sent as mail.
+///
+/// # Errors
+/// A sentence, if the text is blank or longer than [`MAX_BYTES`].
 pub fn check_text(text: &str) -> Result<(), String> {
     if text.trim().is_empty() {
         return Err("the message is empty; write what you want to say".to_owned());
@@ -162,10 +165,13 @@ pub fn check_text(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The seconds in a time as people write it: `10m`, `45 s`, `2h`, `1 day`. Anything else is a sentence.
+/// Parses a duration such as `10m`, `45 s`, `2h` or `1 day` into seconds.
+///
+/// # Errors
+/// A sentence, if it is not a duration, has no fixed length, or is not between a second and a year.
 pub fn expiry_seconds(text: &str) -> Result<u64, String> {
     let wrong = |what: &str| format!("{text:?} {what}; write a time such as 45s, 10m or 2h");
-    let span: Span = text.trim().parse().map_err(|_| wrong("is no time"))?;
+    let span: Span = text.trim().parse().map_err(|_| wrong("is not a time"))?;
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong("has no fixed length"))?;
     match duration.as_secs() {
         ..1 => Err(wrong("is shorter than a second")),
@@ -175,7 +181,7 @@ pub fn expiry_seconds(text: &str) -> Result<u64, String> {
 }
 
 impl Mail {
-    /// Mail about this one to whoever sent it, from whom it was for; the engine sends it, no call does.
+    /// A reply or bounce to the sender, created by the engine.
     #[must_use]
     pub fn back(self, id: MailId, kind: MailKind, text: String) -> Self {
         let status = if kind == MailKind::Reply { MailStatus::Delivered } else { MailStatus::Pending };
@@ -198,13 +204,13 @@ impl Mail {
         }
     }
 
-    /// True when it is not worth delivering any more at this time.
+    /// True when its expiry time has passed at `now`.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|at| at <= now)
     }
 
-    /// True when nothing more will happen to it by itself.
+    /// True when it has expired or failed.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         matches!(self.status, MailStatus::Expired | MailStatus::Failed)
@@ -222,8 +228,8 @@ mod tests {
             assert_eq!(expiry_seconds(text), Ok(seconds), "{text}");
         }
         let refused =
-            [("soon", "no time"), ("10", "no time"), ("0s", "shorter"), ("-5m", "shorter"), ("400d", "longer")];
-        for (text, why) in refused.into_iter().chain([("1 month", "no fixed length"), ("", "no time")]) {
+            [("soon", "not a time"), ("10", "not a time"), ("0s", "shorter"), ("-5m", "shorter"), ("400d", "longer")];
+        for (text, why) in refused.into_iter().chain([("1 month", "no fixed length"), ("", "not a time")]) {
             let sentence = expiry_seconds(text).unwrap_err();
             assert!(sentence.contains(why) && sentence.contains("10m"), "{text}: {sentence}");
         }

@@ -1,9 +1,9 @@
-//! Editing the text of a block: what the tools do, and how two edits of one text meet.
+//! Text edits of a block: the operations of the memory tools, and the merge of two concurrent edits.
 //!
-//! The guards are Letta's (release 0.15): an edit names its old text exactly, and display prefixes are
-//! refused. Letta's defects are not: tabs stay tabs, an empty block gets no blank first line.
+//! The checks are Letta's (release 0.15): an edit quotes its old text exactly, and line numbers are rejected.
+//! Letta's defects are not copied: tabs stay tabs, an empty block gets no blank first line.
 
-/// An edit that could not be made: one sentence for the agent or the person.
+/// Why an edit was rejected: one sentence for the agent or the person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct EditFault(pub String);
@@ -12,7 +12,10 @@ fn fault<T>(text: impl Into<String>) -> Result<T, EditFault> {
     Err(EditFault(text.into()))
 }
 
-/// The value with the only occurrence of `old` replaced by `new`.
+/// Replaces the only occurrence of `old` by `new`.
+///
+/// # Errors
+/// If `old` is empty, does not occur exactly once, or a text contains displayed line numbers.
 pub fn replace(value: &str, old: &str, new: &str) -> Result<String, EditFault> {
     refuse_line_numbers(old)?;
     refuse_line_numbers(new)?;
@@ -22,16 +25,19 @@ pub fn replace(value: &str, old: &str, new: &str) -> Result<String, EditFault> {
     let lines: Vec<String> =
         value.match_indices(old).map(|(at, _)| (value[..at].matches('\n').count() + 1).to_string()).collect();
     match lines.len() {
-        0 => fault("old_str does not stand verbatim in the block; quote the text exactly as the block has it"),
+        0 => fault("old_str does not occur verbatim in the block; quote the text exactly as the block has it"),
         1 => Ok(value.replacen(old, new, 1)),
         n => fault(format!(
-            "old_str stands {n} times in the block, on lines {}; quote more of it so that it is unique",
+            "old_str occurs {n} times in the block, on lines {}; quote more of it so that it is unique",
             lines.join(", ")
         )),
     }
 }
 
-/// The value with `new` inserted after line `after`: 0 is the top, -1 the end.
+/// Inserts `new` after line `after`: 0 is the top, -1 the end.
+///
+/// # Errors
+/// If `new` is empty or contains displayed line numbers, or if there is no such line.
 pub fn insert(value: &str, new: &str, after: i64) -> Result<String, EditFault> {
     refuse_line_numbers(new)?;
     if new.is_empty() {
@@ -55,13 +61,13 @@ pub fn insert(value: &str, new: &str, after: i64) -> Result<String, EditFault> {
             ));
         }
     };
-    // A value that ends with a newline has an empty last line: text added at the end goes before it.
+    // A value that ends with a newline has an empty last line; text added at the end goes before it.
     let at = if at == count && count > 1 && lines[count - 1].is_empty() { count - 1 } else { at };
     lines.splice(at..at, new.trim_end_matches('\n').split('\n'));
     Ok(lines.join("\n"))
 }
 
-/// Letta shows some models numbered lines; a number that comes back is not part of the text.
+/// Letta shows numbered lines to some models; a model that quotes the numbers would write them into the block.
 fn refuse_line_numbers(text: &str) -> Result<(), EditFault> {
     let numbered = |line: &str| {
         let digits = line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit());
@@ -73,35 +79,35 @@ fn refuse_line_numbers(text: &str) -> Result<(), EditFault> {
     Ok(())
 }
 
-/// How two edits of one base meet.
+/// The result of merging two edits of one base.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Merge {
-    /// They touch different lines, or agree: the merged text.
+    /// The edits touch different lines or agree: the merged text.
     Clean(String),
-    /// They clash: the whole text in pieces, in order.
+    /// The edits conflict: the whole text in pieces, in order.
     Clash(Vec<Piece>),
 }
 
-/// A piece of a text that two people edited.
+/// A piece of a text with conflicting edits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
-    /// Lines that merge.
+    /// Lines without a conflict.
     Same(String),
-    /// Lines both changed, each with its line ends.
+    /// Lines that both edits changed, with their line ends.
     Clash {
-        /// As it was.
+        /// The lines before both edits.
         base: String,
-        /// As it is now.
+        /// The current lines.
         theirs: String,
-        /// As this edit wants it.
+        /// The lines of this edit.
         mine: String,
     },
 }
 
-/// Long enough that no line of a block looks like one by accident.
+/// The length of a conflict marker, chosen so that no line of a block looks like one by accident.
 const MARKER: usize = 31;
 
-/// Merges two edits of one base by lines.
+/// Merges two edits of one base line by line. `theirs` is the current text, `mine` the new edit.
 #[must_use]
 pub fn merge(base: &str, theirs: &str, mine: &str) -> Merge {
     if theirs == mine || base == mine {
@@ -110,7 +116,7 @@ pub fn merge(base: &str, theirs: &str, mine: &str) -> Merge {
     if base == theirs {
         return Merge::Clean(mine.to_owned());
     }
-    // Whole lines only: a last line without its end would clash with any line added after it.
+    // Every line needs its end: a last line without one would conflict with any line added after it.
     let [lined_base, lined_theirs, lined_mine] = [base, theirs, mine].map(lined);
     let mut options = diffy::MergeOptions::new();
     options.set_conflict_marker_length(MARKER).set_conflict_style(diffy::ConflictStyle::Diff3);
@@ -132,7 +138,7 @@ fn pieces(marked: &str) -> Vec<Piece> {
     let [ours, original, middle, end] = ["<", "|", "=", ">"].map(|sign| sign.repeat(MARKER));
     let mut pieces = Vec::new();
     let mut same = String::new();
-    // While inside a clash: theirs, base, mine, and which of them is being read.
+    // While inside a conflict: theirs, base, mine, and the index of the one being read.
     let mut clash: Option<([String; 3], usize)> = None;
     for line in marked.split_inclusive('\n') {
         if line.starts_with(&ours) {

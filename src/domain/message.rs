@@ -1,39 +1,39 @@
-//! Conversations and their messages. Each message is stored once.
+//! Conversations and their messages.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{AgentId, ConversationId, GroupId, JobId, MessageId, Run, RunId, StepId};
 
-/// An ordered list of messages, dense in `seq` from 1.
+/// An ordered list of messages with `seq` from 1 without gaps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Conversation {
     /// Its id.
     pub id: ConversationId,
-    /// Whose it is.
+    /// The owner.
     pub owner: ConversationOwner,
     /// The `seq` of its last message; 0 when empty.
     pub head: u64,
-    /// Turns begun.
+    /// The number of turns created.
     pub asked: u64,
-    /// Turns that count for triggers: over, with a step committed.
+    /// The number of finished turns with at least one step, which count for triggers.
     pub turns: u64,
 }
 
-/// Whose conversation it is.
+/// The owner of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConversationOwner {
     /// A group's.
     Group(GroupId),
-    /// A person's direct talk with one agent.
+    /// A direct conversation with one agent.
     Agent(AgentId),
-    /// The working notes of one job; nobody else reads them.
+    /// The working notes of one job, read only by that job.
     Job(JobId),
 }
 
 impl Conversation {
-    /// An empty one.
+    /// An empty conversation.
     #[must_use]
     pub fn new(id: ConversationId, owner: ConversationOwner) -> Self {
         Self { id, owner, head: 0, asked: 0, turns: 0 }
@@ -41,7 +41,7 @@ impl Conversation {
 }
 
 impl ConversationOwner {
-    /// One text that is unique to the owner.
+    /// The owner's id.
     #[must_use]
     pub fn key(&self) -> &str {
         match self {
@@ -57,38 +57,38 @@ impl ConversationOwner {
 pub struct Message {
     /// Its id.
     pub id: MessageId,
-    /// Where it stands.
+    /// The conversation.
     pub conversation: ConversationId,
-    /// Its place there, from 1. A commit writes 0, which means: next.
+    /// Its position in the conversation, from 1. In a commit, 0 means the next position.
     pub seq: u64,
-    /// The run it belongs to: a user's message names the turn it began.
+    /// The run it belongs to; for a user's message, the turn it started.
     pub run: Option<RunId>,
     /// The step that made it.
     #[serde(default)]
     pub step: Option<StepId>,
-    /// For a worker's words: the manager's step that delegated to it.
+    /// For a worker's message: the manager's step that delegated to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<StepId>,
-    /// Who said it; `None` is a person.
+    /// The author; `None` is a person.
     pub agent: Option<AgentId>,
-    /// The speaker's short name at the time; empty for a person.
+    /// The author's short name at the time; empty for a person.
     #[serde(default)]
     pub name: String,
-    /// What it is.
+    /// The content.
     pub content: Content,
     /// When it was committed.
     pub at: Timestamp,
 }
 
-/// What a message is.
+/// The content of a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Content {
-    /// Words.
+    /// Text.
     Text {
-        /// The words.
+        /// The text.
         text: String,
-        /// What the model thought before, if it told.
+        /// The model's reasoning, if the provider returned it.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         reasoning: String,
         /// True when a person cancelled it before its end.
@@ -105,48 +105,48 @@ pub enum Content {
         arguments: serde_json::Value,
         /// False when the tool refused or failed.
         ok: bool,
-        /// What the tool said.
+        /// The tool's result.
         text: String,
     },
-    /// Something the engine states in the conversation.
+    /// A notice of the engine.
     Notice {
-        /// Which kind.
+        /// The kind.
         notice: NoticeKind,
         /// One sentence.
         text: String,
     },
 }
 
-/// What the engine states in a conversation.
+/// The kind of a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoticeKind {
-    /// The agent had nothing to say.
+    /// The agent passed.
     Pass,
     /// The agent's speech failed.
     Error,
-    /// The run was picked up again after the program ended.
+    /// The run was resumed after a restart of the program.
     Resumed,
-    /// The run stopped and will not go on by itself.
+    /// The run stopped and does not continue by itself.
     Stopped,
-    /// The manager chose who speaks next, or could not.
+    /// The manager chose the next speaker, or failed to.
     Choice,
-    /// The manager gave work to others; their answers follow.
+    /// The manager delegated work; the answers follow.
     Delegated,
-    /// The turn is over before everyone has spoken, and why.
+    /// Why the turn ended before everyone had spoken.
     Ended,
     /// The words before it are not all the model would have said, and why.
     Incomplete,
 }
 
 impl Content {
-    /// Words that were said to their end, without reasoning.
+    /// A complete text without reasoning.
     #[must_use]
     pub fn said(text: impl Into<String>) -> Self {
         Self::Text { text: text.into(), reasoning: String::new(), cancelled: false }
     }
 
-    /// A statement of the engine.
+    /// A notice.
     #[must_use]
     pub fn notice(notice: NoticeKind, text: impl Into<String>) -> Self {
         Self::Notice { notice, text: text.into() }
@@ -154,7 +154,7 @@ impl Content {
 }
 
 impl Message {
-    /// The next message of the run's conversation. It is a person's, unless [`Message::by`] names an agent.
+    /// The next message of the run's conversation, by a person unless [`Message::by`] sets an agent.
     #[must_use]
     pub fn new(id: MessageId, run: &Run, content: Content, at: Timestamp) -> Self {
         Self {
@@ -171,13 +171,13 @@ impl Message {
         }
     }
 
-    /// The message as this agent's, under the short name it has now.
+    /// Sets the author and its current short name.
     #[must_use]
     pub fn by(self, agent: &AgentId, name: impl Into<String>) -> Self {
         Self { agent: Some(agent.clone()), name: name.into(), ..self }
     }
 
-    /// The message as made by this step.
+    /// Sets the step.
     #[must_use]
     pub fn in_step(self, step: &StepId) -> Self {
         Self { step: Some(step.clone()), ..self }
@@ -194,8 +194,7 @@ impl Message {
         }
     }
 
-    /// What the engine states, with whose doing it is where the sentence does not say: for readers who see no name
-    /// beside it.
+    /// The text, with the author's name in front if it is a notice that needs one: for displays without a name column.
     #[must_use]
     pub fn stated(&self) -> String {
         match &self.content {
@@ -206,7 +205,7 @@ impl Message {
         }
     }
 
-    /// The words of it, whatever it is.
+    /// The text of any content.
     #[must_use]
     pub fn text(&self) -> &str {
         match &self.content {

@@ -1,12 +1,12 @@
-//! Names of plain enums: on the wire, in the store, in files.
+//! Names of fieldless enums on the wire, in the store and in files.
 //!
-//! An enum derives them with `strum`, in snake case as `serde` has them, and is listed in [`named_enums`].
+//! An enum derives the names with `strum` in snake case, like `serde`, and is listed in [`named_enums`].
 
-/// Gives each of these enums `ALL`, `as_str` and `named`.
+/// Implements `ALL`, `as_str` and `named` for each of these enums.
 macro_rules! named_enums {
     ($($type:ty),* $(,)?) => {
         $(impl $type {
-            /// Every one, in order.
+            /// Every variant, in order of declaration.
             pub const ALL: [Self; <Self as strum::EnumCount>::COUNT] = {
                 let all = <Self as strum::VariantArray>::VARIANTS;
                 let mut each = [all[0]; <Self as strum::EnumCount>::COUNT];
@@ -24,7 +24,7 @@ macro_rules! named_enums {
                 self.into()
             }
 
-            /// The one with this name on the wire.
+            /// The variant with this name on the wire.
             #[must_use]
             pub fn named(name: &str) -> Option<Self> {
                 name.parse().ok()

@@ -1,8 +1,8 @@
-//! Patterns: who speaks next, as pure functions of the committed steps, and all else that is a pattern's own.
+//! Patterns: who speaks next, as a pure function of the finished parts of a turn.
 //!
-//! `next(turn) -> Move`. Nothing is saved between moves, so a restart goes on where it stopped. A new pattern is one
-//! file here and its line in [`patterns`]: everything that asks for a manager type loops over the list or reads the
-//! [`Pattern`] of the one at hand.
+//! `next(turn) -> Move`. A pattern keeps no state between moves, so a turn continues after a restart. A new pattern is
+//! one file here and one line in [`patterns`]: other modules loop over the list or read the [`Pattern`] of a manager
+//! type.
 
 pub mod dynamic;
 #[cfg(test)]
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AgentId, Choice, Group, Run, RunKind, RunState, StopReason};
 
-/// What happens next in a turn.
+/// The next action in a turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Move {
     /// This agent speaks.
@@ -26,66 +26,66 @@ pub enum Move {
     Choose {
         /// The manager.
         manager: AgentId,
-        /// Who may be chosen, in the group's order.
+        /// The candidates, in the group's order.
         among: Vec<AgentId>,
     },
-    /// The turn is over.
+    /// The turn ends.
     Finish(StopReason),
 }
 
-/// What a pattern is asked about: a turn of a group, or of one agent alone.
+/// The configuration of a turn: of a group, or of one agent alone.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Config {
-    /// A group by its manager type.
+    /// The group's pattern makes the moves.
     Group {
-        /// As it stands now.
+        /// The current group.
         group: Box<Group>,
-        /// The member that spoke last before this turn, where the group goes on after it
+        /// The member that spoke last before this turn, if the group continues after it
         /// ([`Group::continue_order`]).
         after: Option<AgentId>,
     },
-    /// Only this agent answers: `@name`, or a direct talk.
+    /// Only this agent answers: `@name`, or a direct conversation.
     Only(AgentId),
 }
 
-/// A part of a turn that is over.
+/// A finished part of a turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
-    /// Somebody spoke.
+    /// An agent spoke.
     Speech(Speech),
-    /// The manager chose; a choice that failed chose nobody.
+    /// The manager chose the next speaker. A failed choice counts as [`Choice::Nobody`].
     Choice {
-        /// What came of it.
+        /// The outcome.
         chosen: Choice,
-        /// How it ended: as any choice does, or because its words ended the turn.
+        /// The stop reason of its run; some end the turn.
         stop: StopReason,
     },
 }
 
-/// A speech that is over.
+/// A finished speech.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Speech {
-    /// Who spoke.
+    /// The speaker.
     pub agent: AgentId,
-    /// How it ended: words, a pass, an error.
+    /// The stop reason: text, a pass, an error.
     pub stop: StopReason,
 }
 
 /// A turn of a group as a pattern sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct Turn<'a> {
-    /// The group as it stands now.
+    /// The current group.
     pub group: &'a Group,
-    /// The member that spoke last before this turn, where the group goes on after it.
+    /// The member that spoke last before this turn, if the group continues after it.
     pub after: Option<&'a AgentId>,
-    /// Its parts that are over, in order.
+    /// The finished parts, in order.
     pub so_far: &'a [Part],
 }
 
-/// One way to take turns. All that is known of it outside its file stands here.
+/// A pattern: everything other modules need to know about it.
 #[derive(Debug)]
 pub struct Pattern {
-    /// The name on screen.
+    /// The display name.
     pub title: &'static str,
     /// What it is best for, in a sentence.
     pub best_for: &'static str,
@@ -93,66 +93,66 @@ pub struct Pattern {
     pub members: Members,
     /// The manager agent it needs.
     pub manager: Manager,
-    /// True where it needs background agents.
+    /// True if it needs background agents.
     pub needs_background: bool,
-    /// The settings of a group that only some patterns look at, and this one does.
+    /// The keys of pattern-specific group settings that it uses.
     pub settings: &'static [&'static str],
-    /// True where who speaks next is known before anybody is asked: in the members' order.
+    /// True if members speak in their order, so that the next speaker is known in advance.
     pub has_fixed_order: bool,
-    /// True where people know such a group by its manager rather than by how many its members are.
+    /// True if such a group is shown with its manager's name instead of its number of members.
     pub named_by_manager: bool,
-    /// Tools its manager has on top, in a turn of the group.
+    /// Additional tools of the manager in a turn of the group.
     pub manager_tools: &'static [&'static str],
-    /// How an agent takes part, for its prompt: a line with its end, or nothing.
+    /// Returns the part of the prompt that tells an agent how to take part: a line with its end, or nothing.
     pub framing: fn(&Seat<'_>) -> String,
-    /// Why a turn ended that the pattern itself ended so, where people would wonder. Errors and passes of a single
-    /// speaker stand in the conversation already.
+    /// Returns a notice on why the pattern ended the turn, if it is not obvious. Errors and passes of a single speaker
+    /// are in the conversation already.
     pub why: fn(&Group, StopReason) -> Option<String>,
-    /// The move that comes next in a turn.
+    /// Returns the next move of a turn.
     pub next: fn(&Turn<'_>) -> Move,
 }
 
 /// The members a pattern needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Members {
-    /// One or more, who do this: "speak in turn".
+    /// At least one. The text says what they do: "speak in turn".
     Some(&'static str),
-    /// None: what takes their place.
+    /// None. The text says what replaces them.
     None(&'static str),
 }
 
 /// The manager agent a pattern needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manager {
-    /// One, that is no member.
+    /// One that is not a member.
     One {
         /// What it does, in a word: "chooses".
         verb: &'static str,
         /// What it does, in full: "chooses who speaks".
         does: &'static str,
-        /// What it is to the group: "orchestrates", or "answers" where it speaks for all.
+        /// Its part in the group: "orchestrates", or "answers" if it speaks for all.
         part: &'static str,
     },
-    /// None: what to do instead.
+    /// None. The text says what to do instead.
     None(&'static str),
 }
 
-/// An agent's place in a group, for the text that tells it how to take part.
+/// An agent's place in a group: the input of [`Pattern::framing`].
 #[derive(Debug, Clone, Copy)]
 pub struct Seat<'a> {
     /// The group.
     pub group: &'a Group,
     /// True for the manager agent.
     pub leads: bool,
-    /// What the manager agent is called.
+    /// The manager agent's name.
     pub manager: &'a str,
 }
 
 /// The list of patterns, one line each: the manager type, and the module that holds its `PATTERN`. The name on the
-/// wire and in files is the manager type's in snake case.
+/// wire and in files is the variant in snake case.
 macro_rules! patterns {
     ($($(#[doc = $doc:literal])* $(#[cfg($cfg:meta)])? $variant:ident => $module:ident;)*) => {
-        /// Who speaks when: the patterns by name.
+        /// The manager types: the patterns by name.
         #[derive(
             Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize,
             strum::VariantArray, strum::EnumCount, strum::IntoStaticStr, strum::EnumString
@@ -164,7 +164,7 @@ macro_rules! patterns {
         }
 
         impl ManagerType {
-            /// What it is.
+            /// The pattern.
             #[must_use]
             pub fn pattern(self) -> &'static Pattern {
                 match self {
@@ -176,21 +176,21 @@ macro_rules! patterns {
 }
 
 patterns! {
-    /// Members in stored order.
+    /// Members speak in stored order.
     RoundRobin => round_robin;
-    /// A manager delegates to the members, gathers what they answer, and answers.
+    /// A manager delegates to the members, collects their answers, and answers.
     Supervisor => supervisor;
     /// A manager chooses who speaks next.
     Dynamic => dynamic;
     /// One manager agent answers; others work in the background.
     Sleeptime => sleeptime;
-    /// What the tests add.
+    /// Only in tests.
     #[cfg(test)]
     Relay => relay;
 }
 
 impl ManagerType {
-    /// The name on screen.
+    /// The display name.
     #[must_use]
     pub fn title(self) -> &'static str {
         self.pattern().title
@@ -202,25 +202,25 @@ impl ManagerType {
         self.pattern().best_for
     }
 
-    /// True where a manager agent has to be named.
+    /// True if it needs a manager agent.
     #[must_use]
     pub fn has_manager(self) -> bool {
         matches!(self.pattern().manager, Manager::One { .. })
     }
 
-    /// True where members have to be named.
+    /// True if it needs members.
     #[must_use]
     pub fn has_members(self) -> bool {
         matches!(self.pattern().members, Members::Some(_))
     }
 
-    /// True where background agents have to be named; elsewhere they may be.
+    /// True if it needs background agents; for other types they are optional.
     #[must_use]
     pub fn needs_background(self) -> bool {
         self.pattern().needs_background
     }
 
-    /// True where a group of this type looks at the setting of this key.
+    /// True if a group of this type uses the setting with this key.
     #[must_use]
     pub fn has_setting(self, key: &str) -> bool {
         match key {
@@ -230,18 +230,18 @@ impl ManagerType {
         }
     }
 
-    /// The names of the manager types that look at the setting of this key.
+    /// The names of the manager types that use the setting with this key.
     #[must_use]
     pub fn with_setting(key: &str) -> Vec<&'static str> {
         Self::ALL.into_iter().filter(|kind| kind.has_setting(key)).map(Self::as_str).collect()
     }
 
-    /// The keys of the settings that only some manager types look at; one of several types comes several times.
+    /// The keys of the settings that only some manager types use, with repetitions.
     pub fn special_settings() -> impl Iterator<Item = &'static str> {
         Self::ALL.into_iter().flat_map(|kind| kind.pattern().settings).copied()
     }
 
-    /// The tools the patterns give, which agents need not ask for; each once.
+    /// The names of the tools that patterns give to managers, sorted, without repetitions.
     #[must_use]
     pub fn given_tools() -> Vec<&'static str> {
         let mut tools: Vec<&str> =
@@ -252,7 +252,7 @@ impl ManagerType {
     }
 }
 
-/// The move after these parts.
+/// The next move after these parts.
 #[must_use]
 pub fn next(config: &Config, so_far: &[Part]) -> Move {
     match config {
@@ -264,7 +264,7 @@ pub fn next(config: &Config, so_far: &[Part]) -> Move {
 }
 
 impl Move {
-    /// The move that goes on where a restart or a wait left this run; `None` for what no move makes.
+    /// The move that resumes this run after a restart or a wait; `None` for runs that no move starts.
     #[must_use]
     pub fn again(unfinished: &Run) -> Option<Self> {
         match &unfinished.kind {
@@ -278,14 +278,14 @@ impl Move {
 }
 
 impl Turn<'_> {
-    /// The move of a pattern whose manager does this; a group that has lost its manager cannot answer.
+    /// Calls `next` with the manager agent; a group without its manager fails the turn.
     fn led(&self, next: impl FnOnce(&AgentId) -> Move) -> Move {
         self.group.manager_agent.as_ref().map_or(Move::Finish(StopReason::Error), next)
     }
 }
 
 impl Part {
-    /// A run of a turn as patterns see it; `None` while it is not over, and for what is no part of a turn.
+    /// Converts a run into a part of its turn; `None` if it is unfinished or not part of a turn.
     #[must_use]
     pub fn of(run: &Run) -> Option<Self> {
         let RunState::Finished { stop_reason: stop, .. } = run.state else { return None };
@@ -311,19 +311,19 @@ pub fn speeches(so_far: &[Part]) -> Vec<&Speech> {
         .collect()
 }
 
-/// The member after the last of these who still is one; the first where none is.
+/// The member after the last speaker that is still a member; the first member if there is none.
 fn after_last<'a>(members: &'a [AgentId], spoke: impl DoubleEndedIterator<Item = &'a AgentId>) -> Option<&'a AgentId> {
     let last = spoke.rev().find_map(|agent| members.iter().position(|member| member == agent));
     members.get(last.map_or(0, |at| (at + 1) % members.len()))
 }
 
-/// True when every member has passed since the last words of anybody.
+/// True when every member has passed since the last speech that was not a pass.
 fn all_passed(members: &[AgentId], speeches: &[&Speech]) -> bool {
     let passes = || speeches.iter().rev().take_while(|speech| speech.stop == StopReason::Passed);
     passes().next().is_some() && members.iter().all(|member| passes().any(|speech| speech.agent == *member))
 }
 
-/// How a turn ends whose speeches are spent: one in which every speech failed fails.
+/// Ends a turn with this reason, or with an error if every speech failed.
 fn spent(speeches: &[&Speech], reason: StopReason) -> Move {
     let failed = speeches.iter().all(|speech| speech.stop == StopReason::Error);
     Move::Finish(if failed { StopReason::Error } else { reason })

@@ -1,12 +1,12 @@
-//! Tool rules: when which tool may be called. Names and fields are Letta's.
+//! Tool rules, which restrict when a tool may be called. Names and fields are Letta's.
 
 use serde::{Deserialize, Serialize};
 
-/// One rule of an agent.
+/// A tool rule of an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Rule {
-    /// A person decides before the tool is called.
+    /// The tool runs only after a person has approved the call.
     RequiresApproval {
         /// The tool.
         tool_name: String,
@@ -14,7 +14,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// True when a call of this tool needs a person's yes.
+    /// True when a call of this tool needs a person's approval.
     #[must_use]
     pub fn wants_approval(&self, tool: &str) -> bool {
         match self {

@@ -23,98 +23,98 @@ pub struct Run {
     pub id: RunId,
     /// The conversation its messages go to.
     pub conversation: ConversationId,
-    /// What it does.
+    /// The kind.
     pub kind: RunKind,
-    /// Where it stands.
+    /// The state.
     pub state: RunState,
-    /// The run that made this one; a speech's turn.
+    /// The run that created this one: the turn of a speech, the speech of a worker.
     pub parent: Option<RunId>,
-    /// The first of the chain of causes; itself for a turn a person began.
+    /// The first run in the chain of causes; itself for a turn that a person began.
     pub root: RunId,
     /// The `seq` of the message it answers; 0 for a job and while queued.
     pub input: u64,
-    /// What the person said, while the turn waits for the one before; then it becomes the message.
+    /// The text of a queued turn; it becomes a message when the turn starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queued: Option<String>,
-    /// Its turn in the conversation, from 1; for a job, the turn its window ends with.
+    /// The number of its turn in the conversation, from 1; for a job, of the last turn in its window.
     pub turn: u64,
-    /// How many turns caused each other by mail up to this one; 0 for one a person or a trigger began.
+    /// The number of turns that led to this one by mail; 0 if a person or a trigger began it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub depth: u32,
-    /// For a turn of an agent alone: the mail it answers, where it answers mail.
+    /// For a turn of one agent: the mail it answers, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mail: Option<MailId>,
-    /// For a worker's speech: what it was asked, and by which call.
+    /// For a worker's speech: the task it was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<Task>,
-    /// For a choice: what was chosen.
+    /// For a choice: the outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chosen: Option<Choice>,
-    /// For a turn: what somebody outside said for it ([`super::TerminationCondition::External`]).
+    /// For a turn: external signals ([`super::TerminationCondition::External`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signals: Vec<String>,
-    /// Steps committed; for a turn, of all that belongs to it.
+    /// The number of committed steps; for a turn, including all runs below it.
     pub steps: u32,
-    /// Tokens those steps read and wrote, and those of the workers below it.
+    /// Input and output tokens of those steps and of the workers below it.
     pub tokens: u64,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When a commit last touched it.
+    /// When a commit last changed it.
     pub moved_at: Timestamp,
 }
 
-/// What a manager gave to a worker.
+/// A task that a manager delegated to a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
     /// The manager's step.
     pub step: StepId,
-    /// The call's place in the step.
+    /// The index of the delegating call in that step, from 0.
     pub ordinal: u32,
-    /// Who asks.
+    /// The manager.
     pub by: AgentId,
-    /// The words.
+    /// The text of the task.
     pub text: String,
 }
 
-/// What a dynamic manager chose.
+/// The outcome of a dynamic manager's choice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Choice {
     /// This member speaks next.
     Member(AgentId),
-    /// All has been said.
+    /// The turn ends.
     Done,
-    /// Nothing usable, as often as it was asked: the next in order speaks.
+    /// The choice failed after all attempts: the next member in order speaks.
     Nobody,
 }
 
-/// Where a run stands.
+/// The state of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, strum::EnumDiscriminants)]
 #[serde(tag = "state", rename_all = "snake_case")]
 #[strum_discriminants(
     name(RunStateName),
-    doc = "The states of a run by name, as the store asks for them.",
+    doc = "The states of a run by name, for queries of the store.",
     derive(strum::VariantArray, strum::IntoStaticStr),
     strum(serialize_all = "snake_case")
 )]
 pub enum RunState {
     /// Committed, waiting for its turn: for the conversation, or for its agent.
     Queued,
-    /// Its steps are being made.
+    /// It makes steps.
     Running,
-    /// It waits for the answers of its pending calls: no task, no connection.
+    /// It waits for the results of its pending calls, without a task or a connection.
     Parked,
-    /// Over.
+    /// Finished.
     Finished {
-        /// Why.
+        /// Why it ended.
         stop_reason: StopReason,
-        /// The sentence, when it failed.
+        /// The error as a sentence, if it failed.
         error: Option<String>,
     },
 }
 
 impl RunStateName {
-    /// True when nothing more will happen in the run.
+    /// True if the state is final.
     #[must_use]
     pub fn is_finished(self) -> bool {
         match self {
@@ -124,14 +124,14 @@ impl RunStateName {
     }
 }
 
-/// Skips what is nothing.
+/// Omits zeros in JSON.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
 impl Run {
-    /// A run of nothing yet, at its own root.
+    /// A run without steps, as its own root.
     #[must_use]
     pub fn new(id: RunId, conversation: ConversationId, kind: RunKind, state: RunState) -> Self {
         Self {
@@ -156,7 +156,7 @@ impl Run {
         }
     }
 
-    /// The same run as the child of another: its root, its turn, its depth, its conversation's.
+    /// Makes it a child of another run, with the parent's root, turn, depth and input.
     #[must_use]
     pub fn under(self, parent: &Self) -> Self {
         let (root, turn, depth, input) = (parent.root.clone(), parent.turn, parent.depth, parent.input);
@@ -175,7 +175,7 @@ impl Run {
         self.kind.group()
     }
 
-    /// True when nothing more will happen in it.
+    /// True if its state is final.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         RunStateName::from(&self.state).is_finished()
@@ -189,29 +189,29 @@ pub struct Step {
     pub id: StepId,
     /// The run it belongs to.
     pub run: RunId,
-    /// Whose step it is.
+    /// The agent that made it.
     pub agent: AgentId,
-    /// Its place in the run, from 1.
+    /// Its number in the run, from 1.
     pub index: u32,
     /// The model that was asked.
     pub model: String,
-    /// When it was ready to be made.
+    /// When it was ready to call the model.
     pub queued_at: Timestamp,
-    /// When the first token came.
+    /// When the first token arrived.
     pub first_token_at: Option<Timestamp>,
-    /// When the answer was whole.
+    /// When the response was complete.
     pub done_at: Timestamp,
-    /// Tokens read.
+    /// Input tokens.
     pub tokens_in: u64,
-    /// Tokens written.
+    /// Output tokens.
     pub tokens_out: u64,
-    /// Model calls that failed before the one that counted.
+    /// The number of failed model calls before the successful one.
     pub retries: u32,
     /// The block versions its prompt was built from.
     pub saw: Vec<(BlockId, u64)>,
-    /// How many tool calls it made.
+    /// The number of its tool calls.
     pub calls: u32,
-    /// The `seq` of the conversation's last message its prompt knew.
+    /// The `seq` of the last message of the conversation in its prompt.
     pub upto: u64,
     /// What the provider wants back with what it said and called here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -239,14 +239,14 @@ impl Kept {
     }
 }
 
-/// A tool call that needs somebody, and the calls after it.
+/// A tool call that waits for a person or an agent, or follows such a call in the same step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PendingCall {
     /// The run that is parked on it.
     pub run: RunId,
     /// The step that made it.
     pub step: StepId,
-    /// Its place among the step's calls, from 0.
+    /// Its index among the step's calls, from 0.
     pub ordinal: u32,
     /// The provider's id of the call.
     pub call: String,
@@ -254,32 +254,32 @@ pub struct PendingCall {
     pub name: String,
     /// A JSON object.
     pub arguments: serde_json::Value,
-    /// Whom it waits for.
+    /// What it waits for.
     pub kind: PendingKind,
-    /// The agents whose answer it waits for: the edges of the wait-for graph.
+    /// The agents it waits for: the edges of the wait-for graph.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub whom: Vec<AgentId>,
-    /// When it was made.
+    /// When it started to wait.
     pub since: Timestamp,
-    /// When waiting ends with an error result, if ever.
+    /// When it times out with an error result, if ever.
     pub until: Option<Timestamp>,
-    /// Set once: whether it went well, and the words.
+    /// The result; set once.
     pub answer: Option<Answer>,
 }
 
 /// The result of a pending call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
-    /// False when it was refused, failed or timed out.
+    /// False if it was rejected, failed or timed out.
     pub ok: bool,
-    /// What the agent is told.
+    /// The result text for the agent.
     pub text: String,
-    /// For an approval: this tool needs no other in this run.
+    /// For an approval: the tool needs no further approval in this run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub for_run: bool,
 }
 
-/// Whom a pending call waits for.
+/// What a pending call waits for.
 #[derive(
     Debug,
     Clone,
@@ -304,19 +304,19 @@ pub enum PendingKind {
     Workers,
     /// A nested group.
     Group,
-    /// Nobody: it stands behind a call that waits, and runs when that is answered.
+    /// An earlier call of the same step; it runs after that one.
     Behind,
 }
 
 impl PendingCall {
-    /// What it is called in the inbox: the step's UUID and the place in it.
+    /// The id in the inbox: the step's UUID and the index of the call.
     #[must_use]
     pub fn inbox_id(&self) -> String {
         let uuid = self.step.as_str().trim_start_matches("step-");
         format!("approval-{uuid}-{}", self.ordinal)
     }
 
-    /// True while its run needs the answer to go on.
+    /// True while its run waits for its result.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.answer.is_none() && self.kind != PendingKind::Behind

@@ -1,12 +1,11 @@
-//! Settings: what can be changed about a group or an agent, one row each.
+//! Settings: the configurable properties of a group or an agent, one row each.
 //!
-//! A row of [`group`](mod@group) or [`agent`](mod@agent) says what a setting is called, what it is for, which values
-//! it takes and where it is kept. The team-file reader, plans, the requests of the engine, the command line, the forms
-//! of the terminal, JSON output, the README's table and the JSON schema are loops over the rows, so a new row can be
-//! used everywhere at once.
+//! A row of [`group`](mod@group) or [`agent`](mod@agent) has the name of a setting, its documentation, the values it
+//! accepts and its field. The team-file reader, plans, engine requests, the command line, the terminal forms, JSON
+//! output, the README's table and the JSON schema loop over the rows, so a new row works everywhere at once.
 //!
-//! In the domain a value names agents and blocks by id; whoever reads it from a person puts ids in the place of names
-//! with [`Value::try_map_names`] before it is set.
+//! Values in the domain name agents and blocks by id. Names that a person wrote are replaced by ids with
+//! [`Value::try_map_names`] before a value is set.
 
 pub mod agent;
 pub mod group;
@@ -20,53 +19,53 @@ pub use value::{NONE, Value, listed};
 
 /// One setting of a group or an agent.
 pub struct Setting<T: 'static> {
-    /// Its name, as in Letta where Letta has it: in team files, requests and JSON.
+    /// The name in team files, requests and JSON; Letta's name if Letta has the setting.
     pub key: &'static str,
-    /// The table inside `[group]` or `[[agent]]` that has it, and its key there; `None` for `key` in the table itself.
+    /// The subtable of `[group]` or `[[agent]]` and the key in it; `None` for `key` in the table itself.
     pub place: Option<(&'static str, &'static str)>,
-    /// The key of a team file that names a file with the text instead.
+    /// The team-file key that names a file with the text instead.
     pub file_key: Option<&'static str>,
-    /// The option of the command line, without dashes; `None` for the key with dashes.
+    /// The command-line option without leading dashes; `None` for the key with `-` instead of `_`.
     pub flag: Option<&'static str>,
-    /// Former names of that option.
+    /// The former name of that option, kept as a hidden alias.
     pub old_flag: Option<&'static str>,
-    /// What it is called where a change is told; `None` for the key.
+    /// The name in descriptions of a change; `None` for the key.
     pub noun: Option<&'static str>,
-    /// What a form calls it.
+    /// The label in a form.
     pub title: &'static str,
-    /// What it is for: one or two sentences for `--help`, forms, the README and the JSON schema.
+    /// One or two sentences for `--help`, forms, the README and the JSON schema.
     pub doc: &'static str,
-    /// What holds where nothing is set, in a few words.
+    /// The default, in a few words.
     pub default: &'static str,
-    /// Which values it takes.
+    /// The kind of its values.
     pub kind: Kind,
-    /// Further words by which an error names it.
+    /// Further words by which an error message may refer to it.
     pub words: &'static [&'static str],
-    /// True where a team file without it leaves it as it is; others it clears.
+    /// True if a team file that does not mention it keeps its value; otherwise such a file clears it.
     pub sticky: bool,
-    /// What is set.
+    /// Returns the value that is set.
     pub get: fn(&T) -> Option<Value>,
-    /// Sets it, or with `None` clears it. The error is a sentence.
+    /// Sets the value; `None` clears it. The error is a sentence.
     pub set: fn(&mut T, Option<Value>) -> Result<(), String>,
-    /// What holds: what is set, or else the default where that is a plain value.
+    /// Returns the value in effect: the one set, or the default if that is a plain value.
     pub in_effect: fn(&T) -> Option<Value>,
 }
 
-/// What has settings.
+/// A type with settings.
 pub trait Configurable: Sized + 'static {
-    /// What one is called.
+    /// The noun for one of them.
     const NOUN: &'static str;
 
-    /// The manager types that look at the setting of this key, where not all do.
+    /// The manager types that use the setting with this key; empty if all do.
     #[must_use]
     fn only_for(_key: &str) -> Vec<&'static str> {
         Vec::new()
     }
 
-    /// Every setting, in the order in which they are shown.
+    /// All settings, in display order.
     fn settings() -> &'static [Setting<Self>];
 
-    /// The setting of this key.
+    /// The setting with this key.
     #[must_use]
     fn setting(key: &str) -> Option<&'static Setting<Self>> {
         Self::settings().iter().find(|row| row.key == key)
@@ -95,34 +94,34 @@ impl Configurable for Agent {
 }
 
 impl<T> Setting<T> {
-    /// The option of the command line, without dashes.
+    /// The command-line option without leading dashes.
     #[must_use]
     pub fn flag(&self) -> String {
         self.flag.map_or_else(|| self.key.replace('_', "-"), str::to_owned)
     }
 
-    /// What it is called where a change is told.
+    /// The name in descriptions of a change.
     #[must_use]
     pub fn noun(&self) -> &'static str {
         self.noun.unwrap_or(self.key)
     }
 
-    /// The key in the table of a team file that has it.
+    /// The key in its table of a team file.
     #[must_use]
     pub fn key_there(&self) -> &'static str {
         self.place.map_or(self.key, |(_, key)| key)
     }
 
-    /// The table inside `[group]` or `[[agent]]` that has it.
+    /// The subtable of `[group]` or `[[agent]]`, if any.
     #[must_use]
     pub fn table(&self) -> Option<&'static str> {
         self.place.map(|(table, _)| table)
     }
 
-    /// What is wrong with a value for it, if anything.
+    /// Checks a value for it.
     ///
     /// # Errors
-    /// A sentence that begins with the key.
+    /// A sentence that begins with the key, if the setting does not accept the value.
     pub fn check(&self, value: &Value) -> Result<(), String> {
         self.kind.check(value).map_err(|text| match (self.kind, value) {
             (Kind::Word, Value::Text(_)) => format!("{} {text}; leave it out for {}", self.key, self.default),
@@ -131,7 +130,7 @@ impl<T> Setting<T> {
         })
     }
 
-    /// The value with `change` made to it: a role table is merged, any other value is replaced.
+    /// The value after `change`: roles are merged into the existing ones, any other value is replaced.
     #[must_use]
     pub fn over(&self, owner: &T, change: Option<Value>) -> Option<Value> {
         match (change?, (self.get)(owner)) {
@@ -149,7 +148,7 @@ impl<T> Setting<T> {
         }
     }
 
-    /// The words by which an error may name it.
+    /// The words by which an error message may refer to it.
     #[must_use]
     pub fn named_by(&self) -> Vec<String> {
         let mut words = vec![self.key.to_owned(), self.key.replace('_', " ")];
@@ -163,7 +162,7 @@ impl<T> Setting<T> {
     }
 }
 
-/// The rest of a row: what most settings have.
+/// A row with the values that most settings share.
 const fn row<T>(
     key: &'static str,
     title: &'static str,

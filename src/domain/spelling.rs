@@ -1,6 +1,6 @@
-//! What a slip of the pen was meant to be.
+//! Suggestions for misspelled names.
 
-/// The one of these that this was probably meant to be: at most a letter in three is wrong.
+/// The most similar candidate, if at most a third of its letters differ. Ignores case.
 #[must_use]
 pub fn nearest<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wrong = wrong.to_lowercase();

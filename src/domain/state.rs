@@ -1,8 +1,7 @@
-//! What a change means: [`check`] whether it may happen, [`apply`] what it does to the rows.
+//! The semantics of changes: [`check`] tests the preconditions of a commit, [`apply`] applies a change to the rows.
 //!
-//! Written once, over the [`Rows`] of whoever holds them. The store runs it on its tables, inside the
-//! transaction; [`Memory`] runs it on maps, to fold the log and compare (F16), and as the reference
-//! model in tests with random commits.
+//! Both work on any [`Rows`]. The store runs them on its tables, inside the transaction. [`Memory`] runs them on maps,
+//! to replay the log and compare (F16), and as the reference model in tests with random commits.
 
 mod jobs;
 mod mail;
@@ -23,12 +22,12 @@ pub(crate) use rows::row_kinds;
 pub use rows::sample;
 pub use rows::{Desk, Kind, Postage, Row, RowFault, Rows};
 
-/// Why [`apply`] did not happen: the change was refused, or the rows could not be read or written.
+/// Why [`apply`] failed: the change was rejected, or the rows could not be read or written.
 #[derive(Debug)]
 pub enum Halt<F> {
-    /// Refused; nothing of the commit may stay.
+    /// Rejected: the whole commit must be rolled back.
     Conflict(Conflict),
-    /// The holder of the rows failed.
+    /// The rows could not be read or written.
     Fault(F),
 }
 
@@ -42,7 +41,10 @@ pub(super) fn refuse<T, F>(text: impl Into<String>) -> Result<T, Halt<F>> {
     Err(Halt::Conflict(Conflict::refused(text)))
 }
 
-/// Whether what a commit rests on still holds.
+/// Checks a precondition of a commit.
+///
+/// # Errors
+/// [`Halt::Conflict`] if it does not hold.
 pub fn check<R: Rows>(rows: &mut R, rest: &Rest) -> Result<(), Halt<R::Fault>> {
     match rest {
         Rest::RunRunning(id) => match rows.get::<Run>(id.as_str())? {
@@ -56,16 +58,19 @@ pub fn check<R: Rows>(rows: &mut R, rest: &Rest) -> Result<(), Halt<R::Fault>> {
     }
 }
 
-/// Does to the rows what the change says, or refuses it.
+/// Applies the change to the rows.
 ///
-/// Fills in what only the place in the log decides: a message's `seq`, a run's `turn`, times. Applied
-/// again to the same rows before it, a change from the log does exactly the same.
+/// Fills in the fields that depend on the position in the log: a message's `seq`, a run's `turn`, times. Replaying a
+/// logged change on the same rows gives exactly the same result.
+///
+/// # Errors
+/// [`Halt::Conflict`] if the change is not allowed in the current state; it may then be partly applied.
 pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Result<(), Halt<R::Fault>> {
     match change {
         Change::EpochRaised { epoch } => {
             let desk: Desk = rows.get(Desk::KEY)?.unwrap_or_default();
             if *epoch != desk.epoch + 1 {
-                return refuse(format!("the store is in epoch {}, and {epoch} does not come next", desk.epoch));
+                return refuse(format!("the store is in epoch {}, and {epoch} is not the next one", desk.epoch));
             }
             Ok(rows.put(&Desk { epoch: *epoch })?)
         }
@@ -101,7 +106,7 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
                 return refuse(format!("conversation {} exists already", conversation.id));
             }
             if conversation.head != 0 {
-                return refuse("a conversation begins empty");
+                return refuse("a new conversation must be empty");
             }
             if !rows.find::<Conversation>(conversation.owner.key())?.is_empty() {
                 return refuse(format!("{} has a conversation already", conversation.owner.key()));
@@ -112,7 +117,7 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
             let mut conversation = must::<Conversation, R>(rows, message.conversation.as_str(), "conversation")?;
             conversation.head += 1;
             if message.seq != 0 && message.seq != conversation.head {
-                return refuse(format!("message {} would not be next in its conversation", message.seq));
+                return refuse(format!("message {} is not the next one of its conversation", message.seq));
             }
             message.seq = conversation.head;
             message.at = at;
@@ -139,7 +144,7 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
     }
 }
 
-/// The row, or a refusal that names what is missing.
+/// The row with this key; rejects the change if there is none.
 pub(super) fn must<T: Row, R: Rows>(rows: &mut R, key: &str, noun: &str) -> Result<T, Halt<R::Fault>> {
     match rows.get(key)? {
         Some(row) => Ok(row),
@@ -216,7 +221,7 @@ fn check_length<F>(block: &Block, value: &str) -> Result<(), Halt<F>> {
     Ok(())
 }
 
-/// Labels are unique per owner, regardless of case.
+/// Rejects a block whose owner has another block with the same label, regardless of case.
 fn free_label<R: Rows>(rows: &mut R, block: &Block) -> Result<(), Halt<R::Fault>> {
     let key = block.lookup().unwrap_or_default();
     if rows.find::<Block>(&key)?.iter().any(|other| other.id != block.id) {

@@ -1,8 +1,8 @@
-//! What goes on, answered from rows alone: what an agent does, what a run is blocked on, what is ready, what is due.
+//! Status derived from rows: what an agent does, what blocks a run, what is ready, which jobs are due.
 //!
-//! The engine, the command line and the terminal ask here, so the same rows give the same answer everywhere. What
-//! only the running program knows (a step that streams, a provider without a free slot) is no row: the terminal
-//! shows it on top.
+//! The engine, the command line and the terminal all use these functions, so the same rows give the same status. State
+//! that only the running program has (a streaming step, a provider without a free slot) is not in rows; the terminal
+//! adds it.
 
 use std::collections::BTreeMap;
 
@@ -13,20 +13,20 @@ use super::{
     PendingKind, Run, RunId, RunKind, RunState,
 };
 
-/// What an agent does now.
+/// What an agent is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AgentStatus {
     /// Nothing.
     Idle,
-    /// It makes steps in a turn: it speaks, or chooses who speaks next.
+    /// It has a running speech or choice.
     Speaking,
-    /// It goes on as soon as it can: its agent, or the engine, is busy with something else.
+    /// It has a run that is ready, but the agent or the engine is busy.
     Queued,
-    /// It waits for the answers of these agents.
+    /// It waits for answers of these agents.
     WaitingFor(Vec<AgentId>),
     /// It waits for a person's decision on a tool call.
     WaitingForApproval,
-    /// It works on a job.
+    /// It has a running job.
     OnJob,
 }
 
@@ -49,43 +49,43 @@ impl AgentStatus {
     }
 }
 
-/// Why a run does not go on now.
+/// What keeps a run from continuing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Blocker<'a> {
     /// A person has to decide on this call.
     Approval(&'a PendingCall),
-    /// The mail of this call has not been answered by these agents.
+    /// These agents have not yet answered the mail of this call.
     Reply(&'a PendingCall, Vec<&'a AgentId>),
-    /// The workers of this call are not done.
+    /// These workers of this call have not finished.
     Workers(&'a PendingCall, Vec<&'a AgentId>),
-    /// Its agent is held by this run.
+    /// Another run holds its agent.
     Agent(&'a Run),
-    /// This turn of its conversation comes first.
+    /// An earlier turn of its conversation is unfinished.
     Turn(&'a Run),
 }
 
-/// The jobs of a store that can be worked on now, and when the next of the others can.
+/// The jobs that can run now, and when the next one can.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DueJobs<'a> {
-    /// In the order given.
+    /// The jobs that can run now, in the order given.
     pub now: Vec<&'a Job>,
-    /// When the first job that waits for its next try may begin.
+    /// The earliest time of a retry that is not due yet, if any.
     pub next: Option<Timestamp>,
 }
 
-/// The rows the answers are made from.
+/// The rows from which the status is derived.
 #[derive(Debug, Clone, Copy)]
 pub struct Work<'a> {
-    /// The runs that are not over, in order of creation. Finished ones among them are ignored.
+    /// The unfinished runs, in order of creation. Finished ones are ignored.
     pub runs: &'a [Run],
-    /// The calls parked runs wait for. Answered ones among them are ignored.
+    /// The pending calls of parked runs. Answered ones are ignored.
     pub calls: &'a [PendingCall],
-    /// The mail those calls sent; other mail among it is ignored.
+    /// The mail those calls sent. Other mail is ignored.
     pub mails: &'a [Mail],
 }
 
 impl<'a> Work<'a> {
-    /// What an agent does now. What needs a person comes first, then the foreground, then the background.
+    /// The status of an agent. If several apply, waiting for a person comes first, then the foreground, then jobs.
     #[must_use]
     pub fn agent(&self, id: &AgentId, jobs: &[Job]) -> AgentStatus {
         let own: Vec<&Run> = self.open().filter(|run| run.agent() == Some(id)).collect();
@@ -106,7 +106,7 @@ impl<'a> Work<'a> {
         if !whom.is_empty() {
             return AgentStatus::WaitingFor(whom);
         }
-        // The run of a job that waits for its next try counts as running, so the job is asked.
+        // The run of a job stays `Running` while the job waits for a retry, so the state of the job decides.
         if jobs.iter().any(|job| job.agent == *id && matches!(job.state, JobState::Running { .. })) {
             return AgentStatus::OnJob;
         }
@@ -116,7 +116,7 @@ impl<'a> Work<'a> {
         AgentStatus::Idle
     }
 
-    /// What keeps a run from going on; empty where nothing does. A turn is blocked by what its parts are blocked by.
+    /// What blocks a run; empty if nothing does. A turn is blocked by the blockers of its parts.
     #[must_use]
     pub fn blockers(&self, run: &Run) -> Vec<Blocker<'a>> {
         match (&run.state, run.agent()) {
@@ -127,7 +127,7 @@ impl<'a> Work<'a> {
             }
             (RunState::Queued, Some(agent)) => {
                 let holds = |other: &&Run| other.agent() == Some(agent) && other.state != RunState::Queued;
-                // A parked job gives its agent back.
+                // A parked job does not hold its agent.
                 let parked_job = |other: &Run| is_job(other) && other.state == RunState::Parked;
                 let holder = self.open().find(|other| holds(other) && other.id != run.id && !parked_job(other));
                 holder.map(Blocker::Agent).into_iter().collect()
@@ -145,7 +145,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// True when nothing keeps this run from going on.
+    /// True when a parked run can continue; other runs are always ready.
     #[must_use]
     pub fn is_ready(&self, run: &Run) -> bool {
         if run.state != RunState::Parked {
@@ -157,7 +157,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// True when everybody this call waits for has answered, failed or was called off.
+    /// True when all agents or persons this call waits for have answered, failed or been cancelled.
     #[must_use]
     pub fn is_settled(&self, call: &PendingCall) -> bool {
         match call.kind {
@@ -167,13 +167,13 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// The unfinished runs a delegation made.
+    /// The unfinished worker runs of a delegation.
     pub fn workers(&self, call: &PendingCall) -> impl Iterator<Item = &'a Run> {
         self.open()
             .filter(|run| run.task.as_ref().is_some_and(|task| task.step == call.step && task.ordinal == call.ordinal))
     }
 
-    /// The agents whose answer a call waits for, in the order they were asked.
+    /// The agents that have not yet answered a call, in the order they were asked.
     #[must_use]
     pub fn missing(&self, call: &'a PendingCall) -> Vec<&'a AgentId> {
         let is_missing = |agent: &&AgentId| match call.kind {
@@ -184,7 +184,7 @@ impl<'a> Work<'a> {
         call.whom.iter().filter(is_missing).collect()
     }
 
-    /// True when a person is waited for somewhere in this run.
+    /// True when this run or one below it waits for a person.
     #[must_use]
     pub fn waits_for_a_person(&self, run: &Run) -> bool {
         let parked = run.state == RunState::Parked;
@@ -192,12 +192,12 @@ impl<'a> Work<'a> {
             || self.below(run).any(|child| self.waits_for_a_person(child))
     }
 
-    /// The calls a person has to decide on before anything of this turn goes on: each of its speeches is parked, on
-    /// a person or on others that are. Empty where something of it goes on by itself.
+    /// The calls a person has to decide on if nothing in this turn can continue without them: each of its speeches is
+    /// parked on a person or on agents that are. Empty if a part of the turn can continue.
     #[must_use]
     pub fn held_by_person(&self, turn: &Run) -> Vec<&'a PendingCall> {
         let speeches = || self.open().filter(|run| run.root == turn.root && run.agent().is_some());
-        // Mail that no speech of this turn answers yet is somebody else's to deliver.
+        // Mail that no speech of this turn answers yet does not depend on this turn.
         let is_read = |mail: &Mail| speeches().any(|run| run.parent.is_some() && run.parent == mail.run);
         let holds = |call: &PendingCall| match call.kind {
             PendingKind::Reply => self.unanswered(call).any(is_read),
@@ -210,7 +210,7 @@ impl<'a> Work<'a> {
         speeches().flat_map(|run| self.calls_of(run)).filter(|call| call.kind == PendingKind::Approval).collect()
     }
 
-    /// The first unfinished turn of each conversation: the others wait for it.
+    /// The first unfinished turn of each conversation. Later turns wait for it.
     #[must_use]
     pub fn first_turns(&self) -> Vec<&'a Run> {
         let mut first: BTreeMap<&ConversationId, &Run> = BTreeMap::new();
@@ -220,18 +220,18 @@ impl<'a> Work<'a> {
         first.into_values().collect()
     }
 
-    /// The turns that can go on now, one a conversation.
+    /// The turns that can continue now, at most one per conversation.
     #[must_use]
     pub fn ready_turns(&self) -> Vec<&'a Run> {
         self.first_turns().into_iter().filter(|run| self.is_ready(run)).collect()
     }
 
-    /// The workers of delegations that can go on now.
+    /// The worker runs of delegations that can continue now.
     pub fn ready_workers(&self) -> impl Iterator<Item = &'a Run> {
         self.open().filter(|run| run.task.is_some() && self.is_ready(run))
     }
 
-    /// The calls that have been waited for too long at `now`, and when waiting for the next one ends.
+    /// The calls that have timed out at `now`, and when the next one will.
     #[must_use]
     pub fn expired(&self, now: Timestamp) -> (Vec<&'a PendingCall>, Option<Timestamp>) {
         let waiting = self.calls.iter().filter(|call| call.is_open() && !self.is_settled(call));
@@ -240,13 +240,13 @@ impl<'a> Work<'a> {
         (over.into_iter().map(|(call, _)| call).collect(), later.into_iter().map(|(_, until)| until).min())
     }
 
-    /// The jobs that can be worked on at `now`. `cursors` are those of the jobs' agents and groups.
+    /// The jobs that can run at `now`. `cursors` are those of the jobs' agents and groups.
     #[must_use]
     pub fn due_jobs<'j>(&self, jobs: &'j [Job], cursors: &[Cursor], now: Timestamp) -> DueJobs<'j> {
         let ahead = ahead(jobs, cursors);
         let mut due = DueJobs { now: Vec::new(), next: None };
         for job in jobs {
-            // The window of a job begins where the one before it ends, so that one goes first.
+            // The window of a job starts where the previous one ends, so the previous job goes first.
             let pair = |other: &&Job| other.agent == job.agent && other.group == job.group;
             let behind = job.window.is_none() && jobs.iter().filter(pair).any(|other| ahead.contains(&&other.id));
             match &job.state {
@@ -266,8 +266,8 @@ impl<'a> Work<'a> {
         due
     }
 
-    /// True when no turn and no job goes on by itself at `now`: what is left waits for a person, for a group that is
-    /// not active, or for a later time. Mail is not looked at.
+    /// True when no turn and no job can continue at `now`: everything left waits for a person, for an inactive group or
+    /// for a later time. Ignores undelivered mail.
     #[must_use]
     pub fn is_at_rest(&self, jobs: &[Job], cursors: &[Cursor], groups: &[Group], now: Timestamp) -> bool {
         let group = |id: &super::GroupId| groups.iter().find(|group| group.id == *id);
@@ -292,13 +292,13 @@ impl<'a> Work<'a> {
         self.calls.iter().filter(move |call| call.run == id && call.is_open())
     }
 
-    /// The mail of a call for which an answer may still come.
+    /// The mail of a call that can still be answered.
     fn unanswered(&self, call: &PendingCall) -> impl Iterator<Item = &'a Mail> {
         let sent = |mail: &&Mail| {
             mail.sent_by.as_ref().is_some_and(|(step, ordinal)| *step == call.step && *ordinal == call.ordinal)
         };
         self.mails.iter().filter(sent).filter(|mail| {
-            // Read and taken by no turn: the user took it.
+            // Read without a turn: a person took it.
             let taken = mail.status == MailStatus::Read && mail.run.is_none();
             !taken && !mail.is_settled() && mail.run.as_ref().is_none_or(|run| self.open().any(|open| open.id == *run))
         })
@@ -309,13 +309,13 @@ fn is_job(run: &Run) -> bool {
     matches!(run.kind, RunKind::Job { .. })
 }
 
-/// False in a group that is paused or archived: nothing starts there.
+/// False for a paused or archived group, in which nothing starts.
 #[must_use]
 pub fn is_active(group: Option<&Group>) -> bool {
     group.is_none_or(|group| group.status == GroupStatus::Active)
 }
 
-/// False for a turn that has not begun in a group where nothing starts.
+/// False for a queued turn of an inactive group.
 #[must_use]
 pub fn may_start(turn: &Run, group: Option<&Group>) -> bool {
     turn.state != RunState::Queued || is_active(group)

@@ -11,10 +11,10 @@ macro_rules! define_stop_reasons {
     )*) => {
         stop_reasons! {
             itself {
-                EndTurn "all has been said";
+                EndTurn "it finished";
                 Passed "had nothing to add";
                 AllPassed "everyone passed";
-                MaxSteps "the steps of a speech are spent";
+                MaxSteps "the step limit of a speech was reached";
                 Cancelled "you cancelled it";
                 Interrupted "it was interrupted when the program ended";
                 Error "it failed";
@@ -45,7 +45,7 @@ macro_rules! stop_reasons {
         }
 
         impl StopReason {
-            /// The reason as a short sentence.
+            /// The reason as a short sentence for people.
             #[must_use]
             pub fn sentence(self) -> &'static str {
                 match self {
@@ -54,7 +54,7 @@ macro_rules! stop_reasons {
                 }
             }
 
-            /// True where only a condition of the group, or its termination token, ends a turn so.
+            /// True when only a termination condition or the termination token ends a turn with this reason.
             #[must_use]
             pub fn is_condition(self) -> bool {
                 match self {

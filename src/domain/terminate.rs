@@ -1,7 +1,7 @@
-//! What ends a turn, as data: any group may carry it, whatever its pattern.
+//! Termination conditions of turns, as data. Every group may have one, whatever its pattern.
 //!
-//! A new condition is one file here, which holds its [`Condition`], and its line in [`termination_conditions`]. The
-//! JSON in the store and the form in files are those of the enum: `{"tokens": 20000}`.
+//! A new condition is one file here, which holds its [`Condition`], and one line in [`termination_conditions`]. The
+//! form in the store and in team files is that of the enum: `{"tokens": 20000}`.
 
 mod external;
 mod max_turns;
@@ -22,73 +22,73 @@ use super::{AgentId, StopReason};
 
 pub use to_user::RETURN_TO_USER;
 
-/// What has happened in a turn, as far as conditions ask.
+/// What has happened in a turn so far: the input of the conditions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TurnProgress {
-    /// Speeches that are over, also those in which nothing was said.
+    /// The number of finished speeches, including passes and failures.
     pub speeches: usize,
-    /// Who has spoken, in order: speeches that are over, without passes and failures.
+    /// The agents of the finished speeches in order, without passes and failures.
     pub spoke: Vec<AgentId>,
-    /// What agents said, in order.
+    /// The texts agents said, in order.
     pub said: Vec<String>,
-    /// The tools that were called and did not fail, in order.
+    /// The names of the tools that were called successfully, in order.
     pub called: Vec<String>,
-    /// Tokens read and written.
+    /// Input and output tokens.
     pub tokens: u64,
     /// Whole seconds since the turn began.
     pub seconds: u64,
-    /// What somebody outside said for the turn.
+    /// External signals sent to the turn.
     pub signals: Vec<String>,
-    /// What those who took part are called.
+    /// Short names of the agents that took part.
     pub names: BTreeMap<AgentId, String>,
-    /// Who gave the turn back to the user last, by name, and what for.
+    /// The name of the agent that last returned the turn to the user, and its reason.
     pub handed_back: Option<(String, String)>,
 }
 
-/// A kind of condition: all that is known of it outside its file.
+/// A kind of condition: everything other modules need to know about it.
 #[derive(Debug)]
 pub struct Condition<T: 'static> {
-    /// What it is given.
+    /// The kind of its argument.
     pub argument: ArgumentKind,
-    /// How a turn ends that it ends.
+    /// The stop reason of a turn that it ends.
     pub stop: StopReason,
-    /// True where it asks for the speeches of the turn, which cost a look at its runs.
+    /// True when it needs the speeches of the turn, which costs a query of its runs.
     pub needs_speeches: bool,
-    /// Whether it holds.
+    /// Returns whether the condition holds.
     pub holds: fn(&T, &TurnProgress) -> bool,
-    /// Why the turn ends, once it holds.
+    /// Returns the explanation, once the condition holds.
     pub why: fn(&T, &TurnProgress) -> Why,
 }
 
-/// Why a condition ends a turn.
+/// The explanation of an ended turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Why {
-    /// The sentence of its stop reason, with what it was set to.
+    /// The sentence of the stop reason, followed by this argument in parentheses.
     With(String),
-    /// This instead of the sentence.
+    /// This sentence instead of that of the stop reason.
     Instead(String),
-    /// The sentence alone.
+    /// The sentence of the stop reason.
     Plain,
 }
 
-/// What a condition is given.
+/// The kind of a condition's argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArgumentKind {
-    /// How often: a `u32`, 1 or more.
+    /// A number of occurrences: a `u32`, 1 or more.
     Times,
-    /// How much: a `u64`, 1 or more.
+    /// An amount: a `u64`, 1 or more.
     Amount,
     /// A text that is not blank.
     Word,
     /// The name of a tool.
     Tool,
-    /// An agent: its id, in files its name.
+    /// An agent: its id; in team files its name.
     Agent,
-    /// `true`: it is left out where it is not meant.
+    /// Always `true`; a condition that does not apply is left out.
     True,
 }
 
-/// The argument of a condition, whatever it is.
+/// The argument of a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Argument {
     /// For [`ArgumentKind::Times`] and [`ArgumentKind::Amount`].
@@ -101,7 +101,7 @@ pub enum Argument {
     Truth(bool),
 }
 
-/// A type that conditions have as their argument.
+/// An argument type of conditions.
 trait Value: Sized {
     fn to_argument(&self) -> Argument;
 
@@ -166,29 +166,29 @@ impl Value for bool {
     }
 }
 
-/// The list of conditions, one line each: the variant with the type of its argument, the module that holds its
-/// `CONDITION` and whose name is its key, and the sentence of the stop reason of its name: a reason that it `ends`
-/// turns with alone, or `shares` with patterns that end turns so, too.
+/// The list of conditions, one line each: the variant with its argument type, the module that holds its `CONDITION`
+/// and whose name is its key, and the sentence of the stop reason with the same name. `ends`: only this condition
+/// uses the reason. `shares`: patterns use it, too.
 macro_rules! termination_conditions {
     ($with:ident) => {
         $with! {
-            /// So many speeches are over.
-            MaxTurns(u32) max_turns shares "the speeches of the turn are spent";
-            /// An agent has said this.
+            /// The turn has this many speeches.
+            MaxTurns(u32) max_turns shares "the limit on speeches was reached";
+            /// An agent has said this text.
             Text(String) text ends "the text that ends the turn was said";
             /// This agent has spoken.
-            Speaker(AgentId) speaker ends "the agent whose word is the last has spoken";
-            /// So many tokens were read and written.
-            Tokens(u64) tokens ends "the tokens of the turn are spent";
-            /// So many seconds have gone since the turn began.
-            Seconds(u64) seconds ends "the time of the turn is over";
-            /// This tool was called, and did not fail.
+            Speaker(AgentId) speaker ends "the agent that ends the turn has spoken";
+            /// The turn has used this many input and output tokens.
+            Tokens(u64) tokens ends "the token limit was reached";
+            /// This many seconds have passed since the turn began.
+            Seconds(u64) seconds ends "the time limit was reached";
+            /// This tool was called successfully.
             Tool(String) tool ends "the tool that ends the turn was called";
-            /// An agent gave the turn back to the user, with the tool `return_to_user`.
-            ToUser(bool) to_user ends "it was handed back to you";
-            /// Somebody outside said this word for the turn.
-            External(String) external ends "it was told to end from outside";
-            /// What the tests add.
+            /// An agent returned the turn to the user with the tool `return_to_user`.
+            ToUser(bool) to_user ends "an agent returned it to you";
+            /// This external signal was sent to the turn.
+            External(String) external ends "an external signal ended it";
+            /// Only in tests.
             #[cfg(test)]
             Silent(u32) silent ends "nobody has anything to say any more";
         }
@@ -201,11 +201,11 @@ macro_rules! define_conditions {
         $(#[doc = $doc:literal])* $(#[cfg($cfg:meta)])?
         $variant:ident($type:ty) $module:ident $whose:ident $sentence:literal;
     )*) => {
-        /// A condition that ends a turn. It is looked at before and after each step.
+        /// A condition that ends a turn. It is evaluated before and after each step.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum TerminationCondition {
-            /// One of these holds.
+            /// At least one of these holds.
             Any(Vec<Self>),
             /// All of these hold.
             All(Vec<Self>),
@@ -213,19 +213,19 @@ macro_rules! define_conditions {
         }
 
         impl TerminationCondition {
-            /// The key of every condition.
+            /// The keys of all conditions.
             pub const KEYS: &[&str] = &["any", "all", $($(#[cfg($cfg)])? stringify!($module)),*];
 
-            /// What a condition of this key says, in a sentence.
+            /// A sentence about the condition with this key.
             #[must_use]
             pub fn doc(key: &str) -> &'static str {
                 $($(#[cfg($cfg)])? if key == stringify!($module) {
                     return concat!($($doc),*).trim_ascii();
                 })*
-                if key == "any" { "One of these holds." } else { "All of these hold." }
+                if key == "any" { "At least one of these holds." } else { "All of these hold." }
             }
 
-            /// What a condition of this key is given; `None` for `any`, `all` and what is no key.
+            /// The kind of argument of the condition with this key; `None` for `any`, `all` and unknown keys.
             #[must_use]
             pub fn argument_kind(key: &str) -> Option<ArgumentKind> {
                 $($(#[cfg($cfg)])? if key == stringify!($module) {
@@ -234,7 +234,7 @@ macro_rules! define_conditions {
                 None
             }
 
-            /// The condition of this key with this argument; `None` where they do not fit.
+            /// The condition with this key and argument; `None` if the argument has the wrong kind.
             #[must_use]
             pub fn with_argument(key: &str, argument: Argument) -> Option<Self> {
                 $($(#[cfg($cfg)])? if key == stringify!($module) {
@@ -252,7 +252,7 @@ macro_rules! define_conditions {
                 }
             }
 
-            /// The agent in it, not in others inside it.
+            /// Its own agent argument, without those of nested conditions.
             fn agent(&self) -> Option<&AgentId> {
                 match self {
                     Self::Any(_) | Self::All(_) => None,
@@ -260,8 +260,7 @@ macro_rules! define_conditions {
                 }
             }
 
-            /// The reason for which the turn ends now, if it does. Where all of several have to hold, it is that of
-            /// the last of them.
+            /// The stop reason if the turn ends now. For `all`, it is that of the last nested condition.
             #[must_use]
             pub fn evaluate(&self, progress: &TurnProgress) -> Option<StopReason> {
                 match self {
@@ -276,7 +275,7 @@ macro_rules! define_conditions {
                 }
             }
 
-            /// True where it, or one in it, asks for the speeches of the turn.
+            /// True when it or a nested condition needs the speeches of the turn.
             #[must_use]
             pub fn needs_speeches(&self) -> bool {
                 match self {
@@ -285,7 +284,7 @@ macro_rules! define_conditions {
                 }
             }
 
-            /// Why the turn ends for this reason: as the first that holds puts it.
+            /// The explanation for this stop reason, from the first condition that holds with it.
             #[must_use]
             pub fn why(&self, stop: StopReason, progress: &TurnProgress) -> Why {
                 let tells = |one: &Self| match one {
@@ -302,7 +301,7 @@ macro_rules! define_conditions {
 termination_conditions!(define_conditions);
 
 impl TerminationCondition {
-    /// Every condition in it, itself included.
+    /// Iterates over this condition and all nested ones.
     pub fn each(&self) -> Box<dyn Iterator<Item = &Self> + '_> {
         match self {
             Self::Any(all) | Self::All(all) => Box::new(std::iter::once(self).chain(all.iter().flat_map(Self::each))),
@@ -310,10 +309,10 @@ impl TerminationCondition {
         }
     }
 
-    /// The same with each agent in it put through this.
+    /// Replaces every agent in it by the result of `name`.
     ///
     /// # Errors
-    /// What `name` refuses refuses all.
+    /// The first error of `name`.
     pub fn try_with_speakers<E>(self, name: &mut impl FnMut(AgentId) -> Result<AgentId, E>) -> Result<Self, E> {
         let mut all = |many: Vec<Self>| -> Result<Vec<Self>, E> {
             many.into_iter().map(|one| one.try_with_speakers(name)).collect()
@@ -330,15 +329,15 @@ impl TerminationCondition {
         }
     }
 
-    /// The agents in it.
+    /// The agents named in it.
     pub fn speakers(&self) -> impl Iterator<Item = &AgentId> {
         self.each().filter_map(Self::agent)
     }
 
-    /// What is wrong with it, if anything.
+    /// Checks that it can both hold and not hold.
     ///
     /// # Errors
-    /// An empty list, an empty text, a zero, a `false`: one sentence.
+    /// One sentence about an empty list, a blank text, a zero or a `false`.
     pub fn check(&self) -> Result<(), String> {
         self.each().try_for_each(|one| match (one, one.argument()) {
             (Self::Any(all) | Self::All(all), _) if all.is_empty() => {
@@ -354,7 +353,7 @@ impl TerminationCondition {
     }
 }
 
-/// A number with a comma at every thousand.
+/// Formats a number with thousands separators.
 fn with_commas(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

@@ -1,4 +1,5 @@
-//! What makes a job, evaluated inside the commit that causes it (J1): a job exists exactly when its cause does.
+//! Derived changes: jobs and mail that follow from a change, created inside the same commit. A job exists exactly when
+//! its cause does (J1).
 
 mod kinds;
 #[cfg(test)]
@@ -13,7 +14,10 @@ use super::{
 
 pub use kinds::Trigger;
 
-/// The changes that follow from this one, in order; the store logs them in the same commit.
+/// The changes derived from this one, in order. The store logs them in the same commit.
+///
+/// # Errors
+/// If the rows cannot be read.
 pub fn follow<R: Rows>(rows: &mut R, change: &Change, ids: &Ids) -> Result<Vec<Change>, R::Fault> {
     let mut made = triggered(rows, change, ids)?;
     match change {
@@ -27,7 +31,7 @@ pub fn follow<R: Rows>(rows: &mut R, change: &Change, ids: &Ids) -> Result<Vec<C
         Change::JobMoved { id, to: JobState::Completed { .. } | JobState::Failed { .. } } => {
             made.extend(rest_of(rows, id, ids)?);
         }
-        // Recovered once too often, it has failed as poison.
+        // Recovered too often, the job has failed as poison.
         Change::JobRecovered { id } if rows.get::<Job>(id.as_str())?.is_some_and(|job| job.state.is_final()) => {
             made.extend(rest_of(rows, id, ids)?);
         }
@@ -36,7 +40,7 @@ pub fn follow<R: Rows>(rows: &mut R, change: &Change, ids: &Ids) -> Result<Vec<C
     Ok(made)
 }
 
-/// The first step of a turn that answers mail has read it (J11).
+/// Marks mail as read by the first step of the turn that answers it (J11).
 fn mail_read<R: Rows>(rows: &mut R, run: &RunId) -> Result<Option<Change>, R::Fault> {
     let Some(speech) = rows.get::<Run>(run.as_str())? else { return Ok(None) };
     let Some(turn) = speech.parent else { return Ok(None) };
@@ -45,7 +49,7 @@ fn mail_read<R: Rows>(rows: &mut R, run: &RunId) -> Result<Option<Change>, R::Fa
     Ok(mail.map(|_| Change::MailMoved { id, to: MailStatus::Read, run: None, error: None }))
 }
 
-/// The turn that took the mail ended without an answer.
+/// Marks mail as failed when the turn that answers it failed, was cancelled or was interrupted.
 fn mail_unanswered<R: Rows>(
     rows: &mut R,
     run: &RunId,
@@ -57,7 +61,7 @@ fn mail_unanswered<R: Rows>(
     }
     let Some(id) = rows.get::<Run>(run.as_str())?.and_then(|turn| turn.mail) else { return Ok(None) };
     let mail = rows.get::<Mail>(id.as_str())?.filter(|mail| !mail.is_settled());
-    // Where its agent failed, what it said of it tells more than that the turn came to nothing.
+    // The error of a failed speech says more than that of its turn.
     let inside = rows.find::<Run>(run.as_str())?.into_iter().rev().find_map(|speech| match speech.state {
         RunState::Finished { stop_reason: StopReason::Error, error } => error,
         _ => None,
@@ -67,17 +71,17 @@ fn mail_unanswered<R: Rows>(
     Ok(mail.map(|_| Change::MailMoved { id, to: MailStatus::Failed, run: None, error: Some(error) }))
 }
 
-/// Mail nobody waits for that expires or fails comes back to the agent that sent it, as a notice (J11).
+/// Expired or failed mail that no call waits for is returned to the sending agent as a notice (J11).
 fn mail_returned<R: Rows>(rows: &mut R, id: &MailId, ids: &Ids) -> Result<Vec<Change>, R::Fault> {
     let Some(mail) = rows.get::<Mail>(id.as_str())? else { return Ok(Vec::new()) };
-    // What the engine itself sent has no sender's call: a notice never causes another.
+    // Mail of the engine was sent by no call; a notice never causes another one.
     if mail.sent_by.is_none() || mail.waited_for {
         return Ok(Vec::new());
     }
     if rows.get::<Agent>(mail.from.as_ref().map_or("", |from| from.as_str()))?.is_none() {
         return Ok(Vec::new());
     }
-    // Nobody speaks for an agent that is gone.
+    // A deleted recipient cannot be the sender of the notice.
     let recipient = mail.to.as_ref().map(|to| rows.get::<Agent>(to.as_str())).transpose()?.flatten();
     let why = match mail.status {
         MailStatus::Expired => "it expired before it could be delivered".to_owned(),
@@ -88,7 +92,7 @@ fn mail_returned<R: Rows>(rows: &mut R, id: &MailId, ids: &Ids) -> Result<Vec<Ch
     Ok(vec![Change::MailSent(Mail { from, ..mail.back(MailId::fresh(ids), MailKind::Notice, text) })])
 }
 
-/// A trigger makes a job for each background agent of a group that takes turns.
+/// A trigger creates a job for each background agent of an active group.
 fn triggered<R: Rows>(rows: &mut R, change: &Change, ids: &Ids) -> Result<Vec<Change>, R::Fault> {
     let mut made = Vec::new();
     for (group, cause) in Trigger::fired(rows, change)? {
@@ -100,7 +104,7 @@ fn triggered<R: Rows>(rows: &mut R, change: &Change, ids: &Ids) -> Result<Vec<Ch
     Ok(made)
 }
 
-/// A job whose window was cut to fit leaves the rest to the next, so that nothing is dropped.
+/// Creates the job that reads the rest of a window that was cut to fit.
 fn rest_of<R: Rows>(rows: &mut R, id: &JobId, ids: &Ids) -> Result<Vec<Change>, R::Fault> {
     let Some(job) = rows.get::<Job>(id.as_str())?.filter(|job: &Job| job.cut) else { return Ok(Vec::new()) };
     let Some(cause) = job.causes.last() else { return Ok(Vec::new()) };
@@ -108,15 +112,18 @@ fn rest_of<R: Rows>(rows: &mut R, id: &JobId, ids: &Ids) -> Result<Vec<Change>, 
     Ok(vec![cause_job(rows, &next)?])
 }
 
-/// The job is made, or its cause joins the one that waits already (J3).
+/// The change that creates the job, or adds its cause to one that is already waiting (J3).
+///
+/// # Errors
+/// If the rows cannot be read.
 pub fn cause_job<R: Rows>(rows: &mut R, job: &Job) -> Result<Change, R::Fault> {
     Ok(join(rows.find::<Job>(&Job::pair_key(&job.agent, &job.group))?, job.clone()))
 }
 
-/// The same, where the unfinished jobs of the agent for the group are at hand.
+/// Like [`cause_job`], with the unfinished jobs of the agent for the group given by the caller.
 #[must_use]
 pub fn join(unfinished: Vec<Job>, job: Job) -> Change {
-    // A job with a window will not see what came after it, so its causes are complete.
+    // A job with a window does not read later messages, so its causes are complete.
     let open = unfinished.into_iter().find(|other| other.state.waits() && other.window.is_none());
     match (open, job.causes.last()) {
         (Some(open), Some(cause)) => Change::JobCaused { id: open.id, cause: cause.clone() },
@@ -125,7 +132,7 @@ pub fn join(unfinished: Vec<Job>, job: Job) -> Change {
 }
 
 impl Job {
-    /// A job that waits, made by this cause.
+    /// An available job with this cause.
     #[must_use]
     pub fn new(id: JobId, agent: super::AgentId, group: super::GroupId, cause: Trigger) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Time as a parameter: the wall clock of the store and of everything above it.
+//! The wall clock as a parameter of the store and of everything above it.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// Where the time comes from.
+/// A source of wall time.
 pub trait Clock: Send + Sync {
-    /// The wall time now.
+    /// The current wall time.
     fn now(&self) -> Timestamp;
 }
 
@@ -22,22 +22,22 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is told otherwise.
+/// A clock that changes only when it is set, for tests.
 pub struct ManualClock(Mutex<Timestamp>);
 
 impl ManualClock {
-    /// A clock that shows this time.
+    /// A clock set to this time.
     #[must_use]
     pub fn new(at: Timestamp) -> Self {
         Self(Mutex::new(at))
     }
 
-    /// Shows this time from now on, be it earlier or later.
+    /// Sets the time, forward or back.
     pub fn set(&self, at: Timestamp) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
     }
 
-    /// Moves it on; it stays within what a timestamp can tell.
+    /// Advances the time, at most to the maximum timestamp.
     pub fn advance(&self, by: Duration) {
         let mut at = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *at = at.saturating_add(by).unwrap_or(Timestamp::MAX);

@@ -1,4 +1,4 @@
-//! One connection, set up as every connection is, and what is counted on it.
+//! A database connection with the common settings and counters.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use super::error::{Fault, sentence};
 use super::file::refused;
 use super::{Options, StoreError, Synchronous};
 
-/// What a store has done since it was opened.
+/// Work done by a store since it was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Statements run, by the writer and the readers.
+    /// Statements run by the writer and the readers.
     pub statements: u64,
-    /// Transactions that wrote: under [`Synchronous::Full`] one wait for the disk each.
+    /// Transactions that wrote; with [`Synchronous::Full`], each waits once for the disk.
     pub transactions: u64,
-    /// Commits in the lanes that the writer has not taken yet.
+    /// Commits that the writer has not started yet.
     pub waiting: u64,
 }
 
@@ -43,19 +43,19 @@ impl Counts {
     }
 }
 
-/// A connection whose statements are counted and kept prepared.
+/// A connection that counts its statements and caches them prepared.
 pub(super) struct Sql {
     conn: Connection,
     counts: Arc<Counts>,
 }
 
-/// Statements kept prepared a connection; the store has some fifty.
+/// The number of prepared statements cached per connection; the store has about fifty.
 const PREPARED: usize = 64;
-/// How long another program's lock is waited for.
+/// How long to wait for a lock of another program.
 const BUSY: Duration = Duration::from_secs(5);
 
 impl Sql {
-    /// The one connection that writes. The file is there already.
+    /// Opens the writing connection. The file must exist.
     pub(super) fn writing(path: &Path, options: &Options, counts: &Arc<Counts>) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let open = || -> rusqlite::Result<Connection> {
@@ -66,7 +66,7 @@ impl Sql {
                 Synchronous::Normal => "NORMAL",
             };
             conn.pragma_update(None, "synchronous", level)?;
-            // The writer checkpoints when nobody waits.
+            // The writer runs checkpoints itself, when no commit waits.
             conn.pragma_update(None, "wal_autocheckpoint", 0)?;
             if let Some(pages) = options.page_limit {
                 conn.query_row(&format!("PRAGMA max_page_count={pages}"), [], |_| Ok(()))?;
@@ -77,7 +77,7 @@ impl Sql {
         Ok(Self { conn, counts: Arc::clone(counts) })
     }
 
-    /// A connection that cannot write.
+    /// Opens a read-only connection.
     pub(super) fn reading(path: &Path, counts: &Arc<Counts>) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let open = || -> rusqlite::Result<Connection> {
@@ -101,18 +101,18 @@ impl Sql {
         &self.counts
     }
 
-    /// The statement, prepared once, counted each time.
+    /// Returns the prepared statement from the cache, and counts it.
     pub(super) fn statement(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
         self.counts.statements.fetch_add(1, Ordering::Relaxed);
         self.conn.prepare_cached(sql)
     }
 
-    /// Runs a statement that gives no rows.
+    /// Runs a statement that returns no rows. Returns the number of changed rows.
     pub(super) fn run(&self, sql: &str, params: impl Params) -> rusqlite::Result<usize> {
         self.statement(sql)?.execute(params)
     }
 
-    /// The first row, if there is one.
+    /// Returns the first row, if there is one.
     pub(super) fn one<T>(
         &self,
         sql: &str,
@@ -122,7 +122,7 @@ impl Sql {
         Ok(self.statement(sql)?.query_row(params, read).optional()?)
     }
 
-    /// Every row.
+    /// Returns all rows.
     pub(super) fn list<T>(
         &self,
         sql: &str,
@@ -134,7 +134,7 @@ impl Sql {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Rows as long as `keep` says so.
+    /// Passes rows to `keep` until it returns false.
     pub(super) fn each(
         &self,
         sql: &str,
@@ -151,7 +151,7 @@ impl Sql {
         Ok(())
     }
 
-    /// Reads several things from one state.
+    /// Runs several reads in one transaction, so that they see the same state.
     pub(super) fn snapshot<T>(&self, read: impl FnOnce(&Self) -> Result<T, Fault>) -> Result<T, Fault> {
         let transaction = self.conn.unchecked_transaction()?;
         let found = read(self);
@@ -162,7 +162,7 @@ impl Sql {
 
 fn common(conn: &Connection) -> rusqlite::Result<()> {
     conn.set_prepared_statement_cache_capacity(PREPARED);
-    // Otherwise a statement with a bound LIMIT is planned anew each time it runs.
+    // Otherwise a statement with a bound LIMIT is planned again each time it runs.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.busy_timeout(BUSY)?;
     conn.pragma_update(None, "foreign_keys", true)?;

@@ -1,25 +1,25 @@
-//! How the store fails: one sentence each, with what can be done about it.
+//! The errors of the store: one sentence each, with advice.
 
 use std::path::PathBuf;
 
 use crate::domain::Conflict;
 use crate::domain::state::{Halt, RowFault};
 
-/// The store could not do what was asked.
+/// An error of the store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// It cannot be opened.
+    /// The store cannot be opened.
     #[error("opening the store {}: {what}", .path.display())]
     Open {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// Why, and what to do.
         what: String,
     },
-    /// There is no room for the commit. Nothing of it was written.
+    /// The disk is full. Nothing of the commit was written.
     #[error("disk full while saving: free some space and do it again, nothing that was saved is lost")]
     Full,
-    /// The commit could not be written. Nothing of it was.
+    /// The commit could not be written; nothing of it was.
     #[error("saving: {what}; nothing that was saved before is lost")]
     Save {
         /// Why.
@@ -31,36 +31,36 @@ pub enum StoreError {
         /// Why.
         what: String,
     },
-    /// A row cannot be understood.
+    /// A row cannot be parsed.
     #[error("{what}")]
     Row {
         /// Which row, and why.
         what: String,
     },
-    /// The file was removed or replaced while open.
+    /// The file was removed or replaced while it was open.
     #[error(
         "saving: the store {} was removed or replaced while it was open; put it back or start again",
         .path.display()
     )]
     Vanished {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
-    /// A commit to a handle that only reads.
+    /// A commit on a read-only handle.
     #[error("saving: the store {} is open for reading only", .path.display())]
     ReadOnly {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
-    /// The store's thread has ended.
+    /// The thread of the store has ended.
     #[error("the store is closed")]
     Closed,
 }
 
-/// Why a commit was not kept. Nothing of it has happened.
+/// Why a commit failed. Nothing of it was applied.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum CommitError {
-    /// It was refused as things stand.
+    /// It was rejected in the current state.
     #[error(transparent)]
     Conflict(#[from] Conflict),
     /// The store failed.
@@ -68,14 +68,14 @@ pub enum CommitError {
     Store(#[from] StoreError),
 }
 
-/// What goes wrong below: the database, or a row nobody understands.
+/// The internal error: of the database, or of an unreadable row.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// The database's own error.
+    /// An error of the database.
     Sql(rusqlite::Error),
-    /// A row that cannot be read: one sentence.
+    /// An unreadable row: one sentence.
     Row(String),
-    /// A state row that cannot be read.
+    /// An unreadable state row.
     Damaged(RowFault),
 }
 
@@ -92,12 +92,12 @@ impl From<rusqlite::Error> for Halt<Fault> {
 }
 
 impl Fault {
-    /// True when one row is at fault, and not the store.
+    /// True when only one row is unreadable and the store works.
     pub(super) fn is_of_a_row(&self) -> bool {
         matches!(self, Self::Row(_) | Self::Damaged(_))
     }
 
-    /// As a reader is told.
+    /// The public error of a read.
     pub(super) fn reading(self) -> StoreError {
         match self {
             Self::Sql(error) => StoreError::Read { what: sentence(&error) },
@@ -106,7 +106,7 @@ impl Fault {
         }
     }
 
-    /// As a committer is told.
+    /// The public error of a commit.
     pub(super) fn saving(self) -> StoreError {
         match self {
             Self::Sql(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => StoreError::Full,
@@ -117,21 +117,21 @@ impl Fault {
     }
 }
 
-/// The database's error with what can be done about it.
+/// A database error as a sentence with advice.
 pub(super) fn sentence(error: &rusqlite::Error) -> String {
     use rusqlite::ErrorCode;
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             "another program has been writing to it for 5 seconds; end that one or try again".to_owned()
         }
-        Some(ErrorCode::SystemIoFailure) => format!("the disk fails ({error}); look at it before anything else"),
+        Some(ErrorCode::SystemIoFailure) => format!("the disk reports an error ({error}); check the disk first"),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            format!("the file may not be written ({error}); check its permissions")
+            format!("the file is not writable ({error}); check its permissions")
         }
         Some(ErrorCode::DatabaseCorrupt) => {
             format!("the file is damaged ({error}); run `nightdesk doctor`, or restore a backup")
         }
-        Some(ErrorCode::NotADatabase) => "it is no Nightdesk store; give the path of another file".to_owned(),
+        Some(ErrorCode::NotADatabase) => "it is not a Nightdesk store; give the path of another file".to_owned(),
         Some(ErrorCode::CannotOpen) => format!("it cannot be opened ({error}); check the path and its permissions"),
         Some(ErrorCode::DiskFull) => "the disk is full; free some space".to_owned(),
         _ => error.to_string(),

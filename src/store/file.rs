@@ -1,4 +1,4 @@
-//! The store as a file: its directory, its permissions, its identity, and where it must not lie.
+//! The store as a file: its directory, permissions and identity, and the file systems it must not be on.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
@@ -6,34 +6,35 @@ use std::path::Path;
 
 use super::StoreError;
 
-/// Which file it is, whatever its name.
+/// Identifies a file independently of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
     device: u64,
     inode: u64,
 }
 
-/// The file that has this path now, if there is one.
+/// The identity of the file at this path, if there is one.
 pub(super) fn identity(path: &Path) -> Option<Identity> {
     let meta = std::fs::metadata(path).ok()?;
     Some(Identity { device: meta.dev(), inode: meta.ino() })
 }
 
-/// Makes the directory of a store where it is missing, for its owner alone.
+/// Creates the directory of a store if it is missing, with access only for its owner.
 pub(super) fn make_parent(path: &Path) -> Result<(), StoreError> {
     let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) else { return Ok(()) };
     DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(|error| {
-        refused(path, format!("its directory {} cannot be made: {error}; choose another place", parent.display()))
+        refused(path, format!("its directory {} cannot be created: {error}; choose another path", parent.display()))
     })
 }
 
-/// Makes the file where it is missing, for its owner alone; `SQLite` gives its companions the same permissions.
+/// Creates the file if it is missing, with access only for its owner. `SQLite` gives the files beside it the same
+/// permissions.
 pub(super) fn make(path: &Path) -> Result<File, StoreError> {
     let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
     opened.map_err(|error| refused(path, format!("{error}; check the path and its permissions")))
 }
 
-/// Refuses the file systems on which `SQLite`'s locks and shared memory do not hold.
+/// Rejects file systems on which `SQLite`'s locks and shared memory do not work.
 #[cfg(target_os = "linux")]
 #[allow(clippy::useless_conversion)] // the field is narrower on other machines
 pub(super) fn refuse_network(path: &Path) -> Result<(), StoreError> {
@@ -43,19 +44,19 @@ pub(super) fn refuse_network(path: &Path) -> Result<(), StoreError> {
         Some(name) => Err(refused(
             path,
             format!(
-                "it lies on a network file system ({name}), where it would be damaged; choose a place on a disk of this machine"
+                "it is on a network file system ({name}), where it would be damaged; choose a path on a local disk"
             ),
         )),
     }
 }
 
-/// Elsewhere nobody tells; the file is taken as it is.
+/// Other systems are not checked.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn refuse_network(_path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The network file systems Linux knows, by their number in statfs(2).
+/// The name of a network file system, by its number in statfs(2).
 #[cfg(target_os = "linux")]
 fn network_name(kind: i64) -> Option<&'static str> {
     Some(match kind & 0xFFFF_FFFF {

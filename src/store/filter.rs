@@ -1,23 +1,23 @@
-//! Conditions of SQL over the names of enums, which are written nowhere else.
+//! SQL conditions built from the names of enum variants, so that no query repeats them.
 
 use strum::VariantArray;
 
 use crate::domain::RunKindName;
 use crate::domain::run::RunStateName;
 
-/// The names of the wanted variants as a list of SQL texts. They are words of this program: nothing is escaped.
+/// The names of the wanted variants as a list of SQL strings. They are identifiers and need no escaping.
 pub(super) fn names<T: VariantArray + Copy + Into<&'static str>>(wanted: impl Fn(T) -> bool) -> String {
     let names = T::VARIANTS.iter().filter(|one| wanted(**one)).map(|one| format!("'{}'", (*one).into()));
     names.collect::<Vec<_>>().join(", ")
 }
 
-/// The condition of runs of the wanted kinds in the wanted states, as the index has them. A damaged row has no kind
-/// and is not among them.
+/// The condition for runs of the wanted kinds in the wanted states, in the form the index uses. A damaged row has no
+/// kind and does not match.
 pub(super) fn runs(kind: impl Fn(RunKindName) -> bool, state: impl Fn(RunStateName) -> bool) -> String {
     format!("kind IN ({}) AND state IN ({})", names(kind), names(state))
 }
 
-/// The condition of runs of the wanted kinds that are not over.
+/// The condition for unfinished runs of the wanted kinds.
 pub(super) fn open_runs(kind: impl Fn(RunKindName) -> bool) -> String {
     runs(kind, |state| !state.is_finished())
 }

@@ -1,4 +1,4 @@
-//! The strongest test of a store: its log, folded from nothing, equals its tables (F16).
+//! The replay check: replaying the log from the start must give the contents of the tables (F16).
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,14 @@ use super::tables::lossy;
 use super::{Store, StoreError, log};
 use crate::domain::state::{Kind, Memory};
 
-/// What a fold found.
+/// The result of a replay check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoldReport {
-    /// Changes folded.
+    /// The number of replayed changes.
     pub changes: u64,
-    /// Rows compared.
+    /// The number of compared rows.
     pub rows: usize,
-    /// What differs, one sentence each; empty when log and tables agree.
+    /// The differences, one sentence each; empty when log and tables agree.
     pub differences: Vec<String>,
 }
 
@@ -23,7 +23,10 @@ pub struct FoldReport {
 const PAGE: usize = 1_000;
 
 impl Store {
-    /// Folds the whole log and compares the outcome with every row of the state tables, in one state of the store.
+    /// Replays the whole log and compares the result with all rows of the state tables, in one snapshot.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the log or a table cannot be read.
     pub async fn fold_check(&self) -> Result<FoldReport, StoreError> {
         self.read(|sql| sql.snapshot(check)).await
     }
@@ -47,7 +50,7 @@ fn check(sql: &Sql) -> Result<FoldReport, Fault> {
             }
             match folded.apply(logged.change.clone(), logged.at) {
                 Ok(applied) if applied == logged.change => {}
-                Ok(_) => differences.push(format!("change {n} means something else than what was logged")),
+                Ok(_) => differences.push(format!("change {n} gives another result than was logged")),
                 Err(conflict) => differences.push(format!("change {n} does not apply: {conflict}")),
             }
         }
@@ -57,7 +60,7 @@ fn check(sql: &Sql) -> Result<FoldReport, Fault> {
     Ok(FoldReport { changes, rows, differences })
 }
 
-/// A row as both sides have it: its lookup and its body.
+/// A row to compare: its lookup and its body.
 type Pair = (Option<String>, String);
 
 fn compare(sql: &Sql, folded: &Memory, differences: &mut Vec<String>) -> Result<usize, Fault> {
@@ -89,7 +92,7 @@ fn compare(sql: &Sql, folded: &Memory, differences: &mut Vec<String>) -> Result<
     Ok(compared)
 }
 
-/// Messages are dense in their conversation, versions dense in their block.
+/// Checks that messages are numbered without gaps in a conversation, and versions in a block.
 fn dense(sql: &Sql, differences: &mut Vec<String>) -> Result<(), Fault> {
     for (query, noun) in [
         ("SELECT conversation, count(*), max(seq) FROM message GROUP BY conversation", "messages of"),
@@ -98,7 +101,7 @@ fn dense(sql: &Sql, differences: &mut Vec<String>) -> Result<(), Fault> {
         let counts =
             sql.list(query, [], |row| Ok((row.get::<_, String>(0)?, row.get::<_, u64>(1)?, row.get::<_, u64>(2)?)))?;
         let gaps = counts.into_iter().filter(|(_, count, last)| count != last);
-        differences.extend(gaps.map(|(of, count, last)| format!("{noun} {of}: {count} of {last} are there")));
+        differences.extend(gaps.map(|(of, count, last)| format!("{noun} {of}: {count} of {last} exist")));
     }
     Ok(())
 }

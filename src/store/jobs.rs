@@ -1,4 +1,4 @@
-//! Jobs: the queue, and its history.
+//! Queries for jobs.
 
 use super::filter;
 use super::rows::{Listed, readable};
@@ -9,7 +9,10 @@ use crate::domain::state::Kind;
 use crate::domain::{GroupId, Job};
 
 impl Store {
-    /// The newest jobs, newest first: a group's, or everybody's. A damaged one shows in both.
+    /// At most `limit` jobs of a group or of all groups, newest first. Damaged rows are listed for every group.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn jobs(&self, group: Option<&GroupId>, limit: usize) -> Result<Listed<Job>, StoreError> {
         let group = group.cloned();
         // Any number is a limit; SQLite's are signed.
@@ -29,7 +32,10 @@ impl Store {
         .await
     }
 
-    /// The jobs that are not over, in order of creation.
+    /// The unfinished jobs, in order of creation. Unreadable rows are left out and logged.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn unfinished_jobs(&self) -> Result<Vec<Job>, StoreError> {
         let open = filter::names(|state: JobStateName| !state.is_final());
         let query = format!("SELECT key, body FROM job WHERE state IN ({open}) ORDER BY place");

@@ -1,4 +1,4 @@
-//! The log of changes: written by the writer, read gap-free from a number on.
+//! The log of changes.
 
 use rusqlite::Row;
 
@@ -9,23 +9,29 @@ use super::{Store, StoreError, memory, messages, runs};
 use crate::domain::{Change, Logged, Revision};
 
 impl Store {
-    /// The changes numbered above `after`, in order and without gaps, at most `limit` of them.
+    /// At most `limit` log entries with numbers above `after`, in order and without gaps.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails or an entry is unreadable.
     pub async fn log(&self, after: u64, limit: usize) -> Result<Vec<Logged>, StoreError> {
         self.read(move |sql| since(sql, after, limit)).await
     }
 
-    /// The number of the last change as the file has it now, whichever program made it; 0 when there is none.
+    /// The number of the last change in the file, by any program; 0 if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn last_change(&self) -> Result<u64, StoreError> {
         self.read(last).await
     }
 }
 
-/// The number of the last change; 0 when there is none.
+/// The number of the last change; 0 if there is none.
 pub(super) fn last(sql: &Sql) -> Result<u64, Fault> {
     Ok(sql.one("SELECT max(n) FROM changes", [], |row| row.get::<_, Option<u64>>(0))?.flatten().unwrap_or(0))
 }
 
-/// Writes a change into the log, and what it brings into its own table.
+/// Inserts a log entry, and the message, step or revision of the change into its own table.
 pub(super) fn insert(sql: &Sql, logged: &Logged) -> Result<(), Fault> {
     let body = match &logged.change {
         Change::MessageAppended(_) | Change::StepFinished(_) | Change::BlockEdited(_) => None,
@@ -47,7 +53,7 @@ pub(super) fn insert(sql: &Sql, logged: &Logged) -> Result<(), Fault> {
         Change::MessageAppended(message) => messages::insert(sql, logged.n, message),
         Change::StepFinished(step) => runs::insert_step(sql, logged.n, step),
         Change::BlockEdited(revision) => memory::insert(sql, logged.n, revision),
-        // Derived from the block, so that the history of every block begins with version 1.
+        // The history of every block starts with version 1, so creating a block inserts a revision.
         Change::BlockCreated(block) => {
             let revision = Revision {
                 block: block.id.clone(),
@@ -64,7 +70,7 @@ pub(super) fn insert(sql: &Sql, logged: &Logged) -> Result<(), Fault> {
     }
 }
 
-/// The changes above a number. Rows of the log never change, so the bodies may be read after it.
+/// The log entries with numbers above `after`. Log rows never change, so bodies in other tables may be read later.
 pub(super) fn since(sql: &Sql, after: u64, limit: usize) -> Result<Vec<Logged>, Fault> {
     let query = "SELECT n, kind, who, at, cause, body FROM changes WHERE n > ?1 ORDER BY n LIMIT ?2";
     sql.list(query, (after, limit), |row| Ok(read(sql, row)))?.into_iter().collect()
@@ -75,7 +81,7 @@ fn read(sql: &Sql, row: &Row<'_>) -> Result<Logged, Fault> {
     let kind = lossy(row, 1)?;
     let fault = |why: String| Fault::Row(format!("change {n} ({kind}) cannot be read: {why}"));
     let at: jiff::Timestamp = lossy(row, 3)?.parse().map_err(|error: jiff::Error| fault(error.to_string()))?;
-    let missing = || fault("what it brought is missing".to_owned());
+    let missing = || fault("its record is missing".to_owned());
     let change = match kind.as_str() {
         "message_appended" => Change::MessageAppended(messages::numbered(sql, n)?.ok_or_else(missing)?),
         "step_finished" => Change::StepFinished(runs::step_numbered(sql, n)?.ok_or_else(missing)?),

@@ -1,7 +1,7 @@
-//! Mail: the queue of each recipient, and its history.
+//! Queries for mail: the queue of each recipient, and lists.
 //!
-//! What is asked after every commit costs one statement where nothing waits, and otherwise some per recipient,
-//! never per piece of mail.
+//! The queries that run after every commit cost one statement if no mail waits, otherwise a few per recipient, but
+//! none per piece of mail.
 
 use std::collections::BTreeSet;
 
@@ -16,12 +16,12 @@ use super::{Store, StoreError};
 use crate::domain::state::Kind;
 use crate::domain::{Agent, AgentId, Conversation, Group, GroupStatus, Mail, MailStatus, RunId};
 
-/// The most mail that is told to be out of time at once; the rest follows.
+/// The maximum amount of expired mail returned at once.
 const BATCH: usize = 64;
 
-/// Whether mail waits for anybody.
+/// Whether any mail is pending.
 const PENDING: &str = "SELECT 1 FROM mail WHERE status = 'pending' LIMIT 1";
-/// Whom mail waits for: a loose scan, one look into the index a recipient, however long their queues are.
+/// The recipients of pending mail: a loose index scan with one lookup per recipient, however long the queues are.
 const RECIPIENTS: &str = "WITH RECURSIVE waiting (agent) AS (
          SELECT min(recipient) FROM mail WHERE status = 'pending'
          UNION ALL
@@ -29,47 +29,56 @@ const RECIPIENTS: &str = "WITH RECURSIVE waiting (agent) AS (
          FROM waiting WHERE agent IS NOT NULL
      )
      SELECT agent FROM waiting WHERE agent IS NOT NULL";
-/// One recipient's mail as it is to go.
+/// The pending mail of one recipient, in order of delivery.
 const QUEUE: &str = "SELECT key, body FROM mail WHERE status = 'pending' AND recipient = ?1 ORDER BY rank, place";
-/// What is out of time before this, in order.
+/// Pending mail that expires before a time, in order.
 const OVER: &str = "SELECT key, body FROM mail WHERE status = 'pending' AND expires < ?1 ORDER BY expires LIMIT ?2";
-/// When the first of the others is out of time.
+/// The earliest expiry time of the other mail.
 const NEXT: &str = "SELECT min(expires) FROM mail WHERE status = 'pending' AND expires >= ?1";
 
 /// Mail that can be delivered now.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DueMail {
-    /// The mail: the first of its recipient's queue.
+    /// The first piece of mail in the recipient's queue.
     pub mail: Mail,
-    /// The recipient; `None` where it is gone.
+    /// The recipient; `None` if it was deleted.
     pub to: Option<Agent>,
-    /// The recipient's own conversation, once there is one. No turn of it is unfinished.
+    /// The recipient's own conversation, if it exists. It has no unfinished turn.
     pub conversation: Option<Conversation>,
 }
 
-/// Mail whose time is over, and when the next one's is.
+/// Expired mail, and when the next one expires.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Expiring {
-    /// Pending mail that is not worth delivering any more; a batch.
+    /// Pending mail that has expired; at most one batch.
     pub over: Vec<Mail>,
-    /// When to look again: not after the next piece expires.
+    /// When to check again: not later than the next expiry.
     pub next: Option<Timestamp>,
 }
 
 impl Store {
-    /// True when mail waits for anybody.
+    /// True when any mail is pending.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn has_pending_mail(&self) -> Result<bool, StoreError> {
         self.read(move |sql| Ok(sql.one(PENDING, [], |_| Ok(()))?.is_some())).await
     }
 
-    /// What stands first in the queue of each recipient that can take mail now: its own conversation has no
-    /// unfinished turn, its home group is active. With `roots`, only mail these runs led to, and none that would
-    /// overtake other mail of the same sender and priority.
+    /// The first piece of mail for each recipient that can take mail now: its own conversation has no unfinished turn,
+    /// and its home group is active. With `roots`, only mail caused by these runs, and none that would overtake other
+    /// mail of the same sender and priority.
+    ///
+    /// # Errors
+    /// [`StoreError`] if a query fails.
     pub async fn due_mail(&self, roots: Option<BTreeSet<RunId>>) -> Result<Vec<DueMail>, StoreError> {
         self.read(move |sql| sql.snapshot(|sql| due(sql, roots.as_ref()))).await
     }
 
-    /// The runs that pending mail goes back to, each once.
+    /// The root runs of pending mail, without repetitions.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn pending_mail_roots(&self) -> Result<Vec<RunId>, StoreError> {
         let query = "SELECT DISTINCT body ->> '$.root' FROM mail WHERE status = 'pending'";
         self.read(move |sql| {
@@ -79,12 +88,19 @@ impl Store {
         .await
     }
 
-    /// Pending mail that is out of time now, and when there will be more.
+    /// Pending mail that has expired at `now`, and when more will expire.
+    ///
+    /// # Errors
+    /// [`StoreError`] if a query fails.
     pub async fn expiring_mail(&self, now: Timestamp) -> Result<Expiring, StoreError> {
         self.read(move |sql| sql.snapshot(|sql| expiring(sql, now))).await
     }
 
-    /// Mail to or from an agent, or everybody's, newest first; what can be read of it.
+    /// At most `limit` pieces of mail to or from an agent, or of all agents, newest first. Unreadable rows are left out
+    /// and logged.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn mails(
         &self,
         agent: Option<&AgentId>,
@@ -94,8 +110,11 @@ impl Store {
         Ok(self.list_mail(agent, status, limit).await?.logged())
     }
 
-    /// Mail to or from an agent, or everybody's, newest first. Damaged mail has no status and shows where none is
-    /// asked for.
+    /// Like [`Store::mails`], with unreadable rows as faults. A damaged row has no status, agent or recipient, so it is
+    /// found only without such a filter.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn list_mail(
         &self,
         agent: Option<&AgentId>,
@@ -148,14 +167,14 @@ fn due(sql: &Sql, roots: Option<&BTreeSet<RunId>>) -> Result<Vec<DueMail>, Fault
     Ok(due)
 }
 
-/// The first of a queue that may go.
+/// The first piece of mail of a queue that may be delivered.
 fn first(sql: &Sql, recipient: &str, roots: Option<&BTreeSet<RunId>>) -> Result<Option<Mail>, Fault> {
     let mut found = None;
     let mut overtaken = BTreeSet::new();
     sql.each(QUEUE, [recipient], |row| {
         let mail: Mail = match row_of(Kind::Mail, row) {
             Ok(mail) => mail,
-            // One damaged row does not hold up the others.
+            // A damaged row must not block the others.
             Err(fault) if fault.is_of_a_row() => {
                 tracing::warn!("{}; the mail behind it goes on", fault.reading());
                 return Ok(true);
@@ -175,7 +194,7 @@ fn first(sql: &Sql, recipient: &str, roots: Option<&BTreeSet<RunId>>) -> Result<
 }
 
 fn expiring(sql: &Sql, now: Timestamp) -> Result<Expiring, Fault> {
-    // As text, times are in order by whole seconds only; within one, they are compared as times.
+    // Text order of times is right only for whole seconds; within a second they are compared as times.
     let second = |at: Timestamp| at.to_string().chars().take("2026-05-01T09:00:00".len()).collect::<String>();
     let after = second(now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX));
     let near: Vec<Mail> = readable(sql.list(OVER, (&after, BATCH), |row| Ok(row_of(Kind::Mail, row)))?);
@@ -185,7 +204,7 @@ fn expiring(sql: &Sql, now: Timestamp) -> Result<Expiring, Fault> {
     }
     let next = sql.one(NEXT, [&after], |row| row.get::<_, Option<String>>(0))?.flatten();
     let next = next.and_then(|text| text.parse::<Timestamp>().ok());
-    // The beginning of its second: another of the same second may come before it.
+    // The start of its second, because other mail may expire earlier in the same second.
     let next = next.and_then(|at| Timestamp::from_second(at.as_second()).ok());
     Ok(Expiring { over, next })
 }

@@ -1,4 +1,4 @@
-//! Revisions: every version of every block.
+//! Revisions: all versions of all blocks.
 
 use jiff::Timestamp;
 use rusqlite::Row;
@@ -11,8 +11,11 @@ use super::{Store, StoreError};
 use crate::domain::{BlockId, JobId, Revision};
 
 impl Store {
-    /// The newest versions of a block, newest first, down to version 1: the number of the change that made each,
-    /// when, and the revision.
+    /// At most `limit` revisions of a block, newest first, each with its change number and commit time. Unreadable rows
+    /// are left out and logged.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn revisions(
         &self,
         block: &BlockId,
@@ -26,14 +29,20 @@ impl Store {
         self.read(move |sql| Ok(readable(sql.list(query, (block.as_str(), limit), |row| Ok(dated(row)))?))).await
     }
 
-    /// One version of a block.
+    /// One version of a block, if it exists.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails or the row is unreadable.
     pub async fn revision(&self, block: &BlockId, version: u64) -> Result<Option<Revision>, StoreError> {
         let block = block.clone();
         let query = "SELECT block, version, body FROM revision WHERE block = ?1 AND version = ?2";
         self.read(move |sql| sql.one(query, (block.as_str(), version), |row| Ok(read(row)))?.transpose()).await
     }
 
-    /// What a job changed, in order.
+    /// The revisions committed by a job, in order. Unreadable rows are left out and logged.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn job_revisions(&self, job: &JobId) -> Result<Vec<Revision>, StoreError> {
         let job = job.clone();
         let query = "SELECT block, version, body FROM revision WHERE job = ?1 ORDER BY n";
@@ -51,7 +60,7 @@ pub(super) fn insert(sql: &Sql, n: u64, revision: &Revision) -> Result<(), Fault
     Ok(())
 }
 
-/// The revision a change brought.
+/// The revision of a change.
 pub(super) fn numbered(sql: &Sql, n: u64) -> Result<Option<Revision>, Fault> {
     sql.one("SELECT block, version, body FROM revision WHERE n = ?1", [n], |row| Ok(read(row)))?.transpose()
 }

@@ -1,4 +1,4 @@
-//! Messages: each stored once, under the number of its change and its place in the conversation.
+//! Messages: each is stored once, with its change number and its place in the conversation.
 
 use rusqlite::Row;
 
@@ -8,12 +8,15 @@ use super::tables::{json, lossy, parse};
 use super::{Store, StoreError};
 use crate::domain::{AgentId, Content, ConversationId, Message, MessageId, NoticeKind, RunId, StepId};
 
-/// The columns [`read`] wants, from `message` and its change.
+/// The columns for [`read`], from `message` and `changes`.
 pub(super) const COLUMNS: &str = "message.n, message.id, message.conversation, message.seq, message.run, message.step, \
      message.agent, message.name, message.body, changes.at, message.answers";
 
 impl Store {
-    /// The messages from one place to another, both included, in order.
+    /// The messages with `seq` in `from..=to`, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn messages(
         &self,
         conversation: &ConversationId,
@@ -24,7 +27,11 @@ impl Store {
         self.read(move |sql| between(sql, &conversation, from, to, usize::MAX)).await
     }
 
-    /// The newest messages up to this place that fit into so many bytes of words, in order; one at least.
+    /// The newest messages up to `seq` `upto` whose texts and call arguments fit into `max_bytes`, in order; at least
+    /// one.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn messages_tail(
         &self,
         conversation: &ConversationId,
@@ -35,8 +42,10 @@ impl Store {
         self.read(move |sql| tail(sql, &conversation, upto, max_bytes)).await
     }
 
-    /// The place of the last message after this one that still fits into so many bytes of words, where not all
-    /// that follow do.
+    /// The `seq` of the last message after `after` that still fits into `max_bytes`; `None` if all of them fit.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn window_end(
         &self,
         conversation: &ConversationId,
@@ -54,7 +63,7 @@ impl Store {
     }
 }
 
-/// Writes a message, and its words for the search.
+/// Inserts a message and its search index entry.
 pub(super) fn insert(sql: &Sql, n: u64, message: &Message) -> Result<(), Fault> {
     sql.run(
         "INSERT INTO message (n, id, conversation, seq, run, step, agent, name, body, answers)
@@ -78,13 +87,13 @@ pub(super) fn insert(sql: &Sql, n: u64, message: &Message) -> Result<(), Fault> 
     Ok(())
 }
 
-/// The message a change brought.
+/// The message of a change.
 pub(super) fn numbered(sql: &Sql, n: u64) -> Result<Option<Message>, Fault> {
     let query = format!("SELECT {COLUMNS} FROM message JOIN changes USING (n) WHERE message.n = ?1");
     sql.one(&query, [n], |row| Ok(read(row)))?.transpose()
 }
 
-/// The messages from one place to another, cut before the one that would not fit any more.
+/// The messages with `seq` in `from..=to`, cut before the first that does not fit; at least one.
 pub(super) fn between(
     sql: &Sql,
     conversation: &ConversationId,
@@ -96,12 +105,12 @@ pub(super) fn between(
         "SELECT {COLUMNS} FROM message JOIN changes USING (n)
          WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq"
     );
-    // Places are stored as signed numbers; the last of them stands for any beyond.
+    // Places are stored as signed integers, so larger limits are clamped.
     let to = to.min(i64::MAX.unsigned_abs());
     fitting(sql, &query, (conversation.as_str(), from, to), max_bytes)
 }
 
-/// The newest messages up to a place that fit, in order; one at least.
+/// The newest messages up to a place that fit, in order; at least one.
 pub(super) fn tail(
     sql: &Sql,
     conversation: &ConversationId,
@@ -133,7 +142,7 @@ fn fitting(sql: &Sql, query: &str, params: impl rusqlite::Params, max_bytes: usi
     Ok(found)
 }
 
-/// What a message takes of a context, in bytes: its words, and the arguments of a call.
+/// The size of a message in a context, in bytes: its text, and the arguments of a call.
 fn size(message: &Message) -> usize {
     let arguments = match &message.content {
         Content::Tool { arguments, .. } => arguments.to_string().len(),
@@ -142,7 +151,7 @@ fn size(message: &Message) -> usize {
     message.text().len() + arguments
 }
 
-/// The message in a row of [`COLUMNS`]. One whose content nobody understands stands there as a notice that says so.
+/// Reads the message from a row of [`COLUMNS`]. Unreadable content becomes an error notice.
 pub(super) fn read(row: &Row<'_>) -> Result<Message, Fault> {
     let seq: u64 = row.get(3)?;
     let content = parse(row, 8).unwrap_or_else(|why| Content::Notice {

@@ -1,7 +1,7 @@
-//! Who owns a store: one program at a time, by a lock beside the file (F8).
+//! The lock that makes one program at a time the owner of a store (F8).
 //!
-//! The lock is the kernel's, on `STORE.lock`; it ends with the process, however that ends. The file says who
-//! holds it, for people and for finding the socket; what a dead owner wrote there means nothing.
+//! It is a kernel lock on the file `STORE.lock`, released when the process ends in any way. The file names the process
+//! that holds it, for error messages; an entry of a dead process is ignored.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -15,21 +15,21 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::{Clock as _, StoreError, SystemClock};
 
-/// The right to write to a store; dropping it, or the end of the process, gives it back.
+/// The right to write to a store, released by dropping it or by the end of the process.
 #[derive(Debug)]
 pub struct Owner {
-    /// Holds the lock as long as it is open.
+    /// Holds the lock while it is open.
     _lock: File,
 }
 
 /// Another program owns the store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Held {
-    /// Its process.
+    /// The id of its process.
     pub pid: u32,
-    /// Since when.
+    /// When it took the lock.
     pub since: Timestamp,
-    /// Where it listens, if it does.
+    /// The path of its socket, whether or not it listens.
     pub socket: PathBuf,
 }
 
@@ -37,14 +37,14 @@ impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "another program has the store open: process {} since {}; end it, or work through it",
+            "another program has the store open: process {} since {}; close it, or connect to it",
             self.pid,
             self.since.strftime("%Y-%m-%d %H:%M:%S UTC")
         )
     }
 }
 
-/// Why a store could not be taken.
+/// Why the lock could not be taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OwnerError {
     /// Another program owns it.
@@ -55,12 +55,15 @@ pub enum OwnerError {
     Store(#[from] StoreError),
 }
 
-/// How often, and how long apart, a holder is asked that has the lock and has not yet said who it is.
+/// The number of attempts to read the holder of a taken lock, and the time between them.
 const ASKS: u32 = 20;
 const BETWEEN: Duration = Duration::from_millis(20);
 
 impl Owner {
-    /// Takes the store, or says who has it. Never waits longer than half a second.
+    /// Takes the lock of a store. Blocks for at most half a second.
+    ///
+    /// # Errors
+    /// [`OwnerError::Held`] if another program has it, [`OwnerError::Store`] if the lock file cannot be used.
     pub fn take(store: &Path) -> Result<Self, OwnerError> {
         let path = beside(store, "lock");
         let failed = |error: &dyn fmt::Display| {
@@ -86,14 +89,14 @@ impl Owner {
                     break;
                 }
             }
-            // A new owner is between taking the lock and signing it, or an old one between dying and freeing it.
+            // A new owner has not written its id yet, or the kernel has not yet released the lock of a dead one.
             std::thread::sleep(BETWEEN);
         }
         Err(Held { pid: told.0, since: told.1, socket: socket_path(store) }.into())
     }
 }
 
-/// Where the owner of a store listens.
+/// The path of the socket on which the owner of a store listens.
 #[must_use]
 pub fn socket_path(store: &Path) -> PathBuf {
     beside(store, "sock")
@@ -120,7 +123,7 @@ fn holder(lock: &mut File) -> Option<(u32, Timestamp)> {
     Some((pid.parse().ok()?, since.parse().ok()?))
 }
 
-/// Whether there is such a process; one of another user counts.
+/// True if the process exists, also for another user.
 fn alive(pid: u32) -> bool {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
     pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))

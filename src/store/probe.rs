@@ -1,13 +1,13 @@
-//! Named points on the way of a commit at which a test may end the process (F1). Only in debug builds.
+//! Failpoints: named points of a commit at which a test can abort the process (F1). Only in debug builds.
 
-/// The environment variable: `POINT:K` ends the process at the `K`th passage of that point.
+/// The environment variable. `POINT:K` aborts the process when that point is reached for the `K`th time.
 pub const VARIABLE: &str = "NIGHTDESK_PROBE";
 
-/// The points, in the order a commit passes them.
+/// The failpoints, in the order in which a commit reaches them.
 pub const POINTS: [&str; 6] =
     ["before_begin", "after_begin", "after_apply", "before_commit", "after_commit", "before_ack"];
 
-/// The point between the statements of a migration and its end (F13).
+/// The failpoint between the statements of a migration and its commit (F13).
 pub(super) const MIGRATION: &str = "in_migration";
 
 #[cfg(debug_assertions)]

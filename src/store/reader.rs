@@ -1,4 +1,4 @@
-//! Readers: a thread with a connection of its own, and a second one once two queries meet.
+//! Readers: a thread with its own connection, and a second one as soon as two queries overlap.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use super::{Mode, StoreError};
 
 type Query = Box<dyn FnOnce(&Sql) + Send>;
 
-/// The most reader threads: one for what a person looks at while the other is busy with a long query.
+/// The maximum number of reader threads: one stays free for the screen during a long query on the other.
 const THREADS: usize = 2;
 
 pub(super) enum Readers {
@@ -38,7 +38,7 @@ struct Queue {
 #[derive(Default)]
 struct Waiting {
     queries: VecDeque<Query>,
-    /// Threads with nothing to do.
+    /// The number of idle threads.
     idle: usize,
     closed: bool,
 }
@@ -54,11 +54,11 @@ impl Readers {
             queue: Arc::default(),
             threads: Mutex::default(),
         };
-        pool.spawn(first).map_err(|error| refused(path, format!("no thread for it: {error}")))?;
+        pool.spawn(first).map_err(|error| refused(path, format!("its thread cannot be started: {error}")))?;
         Ok(Self::Threads(pool))
     }
 
-    /// Runs the query and gives what it gave.
+    /// Runs the query on a reader and returns its result.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Sql) -> Result<T, Fault> + Send + 'static,
@@ -69,7 +69,7 @@ impl Readers {
         };
         let (answer, answered) = oneshot::channel();
         pool.push(Box::new(move |sql| {
-            // Who asked may have gone; then nobody wants the answer.
+            // If the caller has gone, the query need not run.
             if !answer.is_closed() {
                 let _ = answer.send(query(sql));
             }
@@ -88,7 +88,7 @@ impl Pool {
         self.queue.bell.notify_one();
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         if crowded && threads.len() < THREADS {
-            // Without a second reader the first one answers all the same, only later.
+            // If the second reader cannot start, the first one runs the query later.
             let second = Sql::reading(&self.path, &self.counts).map_err(|error| error.to_string());
             match second.and_then(|sql| self.thread(sql).map_err(|error| error.to_string())) {
                 Ok(thread) => threads.push(thread),
@@ -118,7 +118,7 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next query; waits for one, ends when the store closes.
+    /// Waits for the next query; `None` when the store is closed and the queue is empty.
     fn next(&self) -> Option<Query> {
         let mut state = self.lock();
         loop {

@@ -1,16 +1,16 @@
-//! State rows by key, by lookup, and all of a kind.
+//! Queries for state rows of any kind: by key, by lookup, and all.
 
 use super::error::Fault;
 use super::tables::{get, row_of, several};
 use super::{Store, StoreError};
 use crate::domain::state::{Row, RowFault};
 
-/// Rows, and what is wrong with those that cannot be read (F14).
+/// The rows of a query, and the unreadable ones among them (F14).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listed<T> {
-    /// The rows that can be read, in the order asked for.
+    /// The readable rows, in the order of the query.
     pub rows: Vec<T>,
-    /// Those that cannot.
+    /// The unreadable rows.
     pub faults: Vec<RowFault>,
 }
 
@@ -27,7 +27,7 @@ impl<T> Listed<T> {
         Ok(listed)
     }
 
-    /// The rows that can be read; the others are named in the program's log.
+    /// Returns the readable rows and logs the others.
     pub(super) fn logged(self) -> Vec<T> {
         for fault in &self.faults {
             tracing::warn!(%fault, "left out of a list");
@@ -36,7 +36,7 @@ impl<T> Listed<T> {
     }
 }
 
-/// The rows that can be read; the others stand in the program's log, and in the lists that show faults.
+/// Returns the readable rows and logs the others.
 pub(super) fn readable<T>(read: Vec<Result<T, Fault>>) -> Vec<T> {
     let mut rows = Vec::with_capacity(read.len());
     for row in read {
@@ -49,25 +49,37 @@ pub(super) fn readable<T>(read: Vec<Result<T, Fault>>) -> Vec<T> {
 }
 
 impl Store {
-    /// The row with this key. One that cannot be read is an error with its sentence.
+    /// The row with this key, if it exists.
+    ///
+    /// # Errors
+    /// [`StoreError::Row`] if the row is unreadable, another [`StoreError`] if the query fails.
     pub async fn row<T: Row + Send + 'static>(&self, key: &str) -> Result<Option<T>, StoreError> {
         let key = key.to_owned();
         self.read(move |sql| get(sql, &key)).await
     }
 
-    /// The rows with these keys that are there and can be read, in the order of the keys.
+    /// The existing rows with these keys, in the order of the keys. Unreadable rows are left out and logged.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn rows<T: Row + Send + 'static>(&self, keys: Vec<String>) -> Result<Vec<T>, StoreError> {
         self.read(move |sql| Ok(readable(several(sql, &keys)?))).await
     }
 
-    /// The rows with this lookup, in order of creation.
+    /// The rows with this lookup, in order of creation. Unreadable rows are left out and logged.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn find<T: Row + Send + 'static>(&self, lookup: &str) -> Result<Vec<T>, StoreError> {
         let lookup = lookup.to_owned();
         let query = format!("SELECT key, body FROM {} WHERE lookup = ?1 ORDER BY place", T::KIND.table());
         self.read(move |sql| Ok(readable(sql.list(&query, [lookup], |row| Ok(row_of(T::KIND, row)))?))).await
     }
 
-    /// Every row of a kind, in order of creation.
+    /// All rows of a kind, in order of creation.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn all<T: Row + Send + 'static>(&self) -> Result<Listed<T>, StoreError> {
         let query = format!("SELECT key, body FROM {} ORDER BY place", T::KIND.table());
         self.read(move |sql| Listed::of(sql.list(&query, [], |row| Ok(row_of(T::KIND, row)))?)).await

@@ -1,4 +1,4 @@
-//! Runs, their steps, and the calls they are parked on.
+//! Queries for runs, their steps, and their pending calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,52 +19,79 @@ const SENT: &str = "SELECT mail.key, body FROM json_each(?1) AS step CROSS JOIN 
      ORDER BY step.id, place";
 
 impl Store {
-    /// The turns that are not over, in order of creation: all conversations.
+    /// The unfinished turns of all conversations, in order of creation. Unreadable rows are left out and logged.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn turn_runs(&self) -> Result<Vec<Run>, StoreError> {
         let open = filter::open_runs(|kind| kind == RunKindName::Turn);
         let query = format!("SELECT key, body FROM run WHERE {open} ORDER BY place");
         self.read(move |sql| Ok(readable(sql.list(&query, [], |row| Ok(row_of(Kind::Run, row)))?))).await
     }
 
-    /// The runs that are not over, of every kind, in order of creation; what can be read of them.
+    /// The unfinished runs of all kinds, in order of creation. Unreadable rows are left out and logged.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn open_runs(&self) -> Result<Vec<Run>, StoreError> {
         Ok(self.list_open_runs().await?.logged())
     }
 
-    /// The runs that are not over, of every kind, in order of creation. One whose state is damaged is not found.
+    /// Like [`Store::open_runs`], with unreadable rows as faults. A row with a damaged state is not found.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn list_open_runs(&self) -> Result<Listed<Run>, StoreError> {
         let query = format!("SELECT key, body FROM run WHERE {} ORDER BY place", filter::open_runs(|_| true));
         self.read(move |sql| Listed::of(sql.list(&query, [], |row| Ok(row_of(Kind::Run, row)))?)).await
     }
 
-    /// The runs that are not over, in order of creation, without the turns that wait for another one of their
-    /// conversation: a long queue is not read again after every commit.
+    /// The unfinished runs, in order of creation, without queued turns behind another turn of their conversation, so
+    /// that a long queue is not read after every commit.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn standing_runs(&self) -> Result<Vec<Run>, StoreError> {
         self.read(standing).await
     }
 
-    /// The runs this one made, in order of creation.
+    /// The child runs of a run, in order of creation.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn runs_of(&self, parent: &RunId) -> Result<Vec<Run>, StoreError> {
         self.find(parent.as_str()).await
     }
 
-    /// The calls a run was ever parked on, answered or not, in order.
+    /// All pending calls of a run, answered or not, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn calls(&self, run: &RunId) -> Result<Vec<PendingCall>, StoreError> {
         self.find(run.as_str()).await
     }
 
-    /// The calls runs wait for now, of every run that is parked, in the order they were made.
+    /// The open calls of all parked runs, in order of creation. Unreadable rows are left out and logged.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn waiting_calls(&self) -> Result<Vec<PendingCall>, StoreError> {
         Ok(self.list_waiting_calls().await?.logged())
     }
 
-    /// The same, with those that cannot be read.
+    /// Like [`Store::waiting_calls`], with unreadable rows as faults.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn list_waiting_calls(&self) -> Result<Listed<PendingCall>, StoreError> {
         self.read(waiting).await
     }
 
-    /// The runs of [`Store::standing_runs`], the calls of those that are parked and the mail these calls wait for an
-    /// answer to, all of one state.
+    /// The runs of [`Store::standing_runs`], the open calls of the parked ones and the mail whose reply these calls
+    /// wait for, from one snapshot.
+    ///
+    /// # Errors
+    /// [`StoreError`] if a query fails.
     pub async fn standing_work(&self) -> Result<(Vec<Run>, Vec<PendingCall>, Vec<Mail>), StoreError> {
         self.read(|sql| {
             sql.snapshot(|sql| {
@@ -77,13 +104,19 @@ impl Store {
         .await
     }
 
-    /// The mail these calls wait for an answer to.
+    /// The mail whose reply these calls wait for.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn mail_waited_for(&self, calls: &[PendingCall]) -> Result<Vec<Mail>, StoreError> {
         let calls = calls.to_vec();
         self.read(move |sql| waited_for(sql, &calls)).await
     }
 
-    /// The steps of a run, in order.
+    /// The steps of a run, in order. Unreadable rows are left out and logged.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn steps(&self, run: &RunId) -> Result<Vec<Step>, StoreError> {
         let run = run.clone();
         let query = "SELECT id, run, agent, place, body FROM step WHERE run = ?1 ORDER BY place";
@@ -92,8 +125,8 @@ impl Store {
 }
 
 fn standing(sql: &Sql) -> Result<Vec<Run>, Fault> {
-    // An unfinished turn is found by its conversation, so the first of them is the first in that index; the plus
-    // keeps to it.
+    // The lookup of an unfinished turn is its conversation, so the first one is the first in that index. The `+`
+    // keeps SQLite from using another index.
     let query = format!(
         "SELECT key, body FROM run AS open WHERE {} AND (kind != '{turn}' OR state != '{queued}' \
          OR place = (SELECT min(place) FROM run WHERE lookup = open.lookup AND +kind = '{turn}')) ORDER BY place",
@@ -104,7 +137,7 @@ fn standing(sql: &Sql) -> Result<Vec<Run>, Fault> {
     Ok(readable(sql.list(&query, [], |row| Ok(row_of(Kind::Run, row)))?))
 }
 
-/// The calls of the runs that are parked.
+/// The open calls of the parked runs.
 fn waiting(sql: &Sql) -> Result<Listed<PendingCall>, Fault> {
     let parked = filter::runs(|_| true, |state| state == RunStateName::Parked);
     let query = format!(
@@ -133,7 +166,7 @@ pub(super) fn insert_step(sql: &Sql, n: u64, step: &Step) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The step a change brought.
+/// The step of a change.
 pub(super) fn step_numbered(sql: &Sql, n: u64) -> Result<Option<Step>, Fault> {
     sql.one("SELECT id, run, agent, place, body FROM step WHERE n = ?1", [n], |row| Ok(read(row)))?.transpose()
 }
@@ -147,7 +180,7 @@ pub(super) fn kept(sql: &Sql, runs: &[String]) -> Result<BTreeMap<StepId, Kept>,
     Ok(rows.into_iter().filter_map(|(id, kept)| Some((StepId(id), kept?))).collect())
 }
 
-/// The last step of an agent, whatever the run.
+/// The last step of an agent, in any run.
 pub(super) fn last_step(sql: &Sql, agent: &AgentId) -> Result<Option<Step>, Fault> {
     let query = "SELECT id, run, agent, place, body FROM step WHERE agent = ?1 ORDER BY n DESC LIMIT 1";
     sql.one(query, [agent.as_str()], |row| Ok(read(row)))?.transpose()

@@ -1,9 +1,9 @@
-//! The schema, how a file comes to it, and which files are refused.
+//! The schema, its migrations, and the check of a file's version.
 //!
-//! State rows are JSON text: one table each kind, with a place that counts the rows as they were made. What is
-//! queried inside the JSON stands in generated columns, which are NULL where the JSON is damaged, so that such a
-//! row shows its fault in the lists and stops none of them. Insert-only nouns live once, in a table of their own,
-//! under the number of the change that brought them; the log has no body for those.
+//! State rows are JSON text in one table per kind; `place` counts them in order of creation. Fields that queries need
+//! are generated columns, which are NULL if the JSON is damaged, so that a damaged row is listed with its fault and
+//! breaks no query. Insert-only records (messages, steps, revisions) are stored once, in their own tables under their
+//! change number; their log entries have no body.
 
 use std::path::{Path, PathBuf};
 
@@ -12,11 +12,11 @@ use super::error::sentence;
 use super::file::refused;
 use super::{StoreError, probe};
 
-/// What a store says it is: `DESK`.
+/// The `application_id` of a store: `DESK`.
 const APPLICATION: i64 = 0x4445_534B;
 
-/// The steps from one version to the next, each as its statements; the number of them is the version of the schema
-/// and of the JSON in it. A released one never changes: a new row kind or column is a file and a line of its own.
+/// The SQL of each migration. Their number is the version of the schema and of the JSON in it. A released migration
+/// never changes: a new row kind or column is a new file and a new line.
 pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
@@ -24,7 +24,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/sample.sql"),
 ];
 
-/// What a file says about itself.
+/// The identification of a file.
 struct Told {
     application: i64,
     version: usize,
@@ -43,7 +43,7 @@ fn told(sql: &Sql, path: &Path) -> Result<Told, StoreError> {
     read().map_err(|error| refused(path, sentence(&error)))
 }
 
-/// The version of the file, 0 for an empty one; refuses what is no store, and one that is newer than `latest`.
+/// The version of the file, 0 for an empty one. Rejects a file that is not a store or is newer than `latest`.
 fn accept(told: &Told, latest: usize, path: &Path) -> Result<usize, StoreError> {
     match told {
         Told { application: 0, version: 0, empty: true } => Ok(0),
@@ -58,7 +58,7 @@ fn accept(told: &Told, latest: usize, path: &Path) -> Result<usize, StoreError> 
     }
 }
 
-/// Brings the file to the last of the migrations, each in one transaction, with a copy of the file before the first.
+/// Runs the missing migrations, each in its own transaction. Copies an existing store first.
 pub(super) fn migrate(sql: &Sql, path: &Path, migrations: &[&str]) -> Result<(), StoreError> {
     let from = accept(&told(sql, path)?, migrations.len(), path)?;
     let failed = |error: rusqlite::Error| refused(path, sentence(&error));
@@ -77,7 +77,7 @@ pub(super) fn migrate(sql: &Sql, path: &Path, migrations: &[&str]) -> Result<(),
     Ok(())
 }
 
-/// One migration, inside its transaction; nothing where another program has just done it.
+/// Runs one migration inside its transaction, unless another program has just done it.
 fn step(sql: &Sql, path: &Path, at: usize, migration: &str, latest: usize) -> Result<(), StoreError> {
     let failed = |error: rusqlite::Error| refused(path, sentence(&error));
     if accept(&told(sql, path)?, latest, path)? == at {
@@ -89,7 +89,7 @@ fn step(sql: &Sql, path: &Path, at: usize, migration: &str, latest: usize) -> Re
     sql.conn().execute_batch("COMMIT").map_err(failed)
 }
 
-/// Where the copy of a store goes that is about to leave this version.
+/// The path of the copy made before a store of this version is upgraded.
 fn backup_path(path: &Path, version: usize) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".v{version}"));
@@ -102,7 +102,7 @@ fn back_up(sql: &Sql, path: &Path, version: usize) -> Result<(), StoreError> {
     let failed = |what: String| {
         refused(path, format!("no copy could be made at {} before it is upgraded: {what}", backup.display()))
     };
-    // What an interrupted attempt left is worth nothing; the empty file gives the copy its permissions.
+    // Removes the rest of an interrupted attempt; the empty file gives the copy its permissions.
     let _ = std::fs::remove_file(&part);
     drop(super::file::make(&part)?);
     let target = part.to_str().ok_or_else(|| failed("its name is not UTF-8".to_owned()))?;
@@ -110,7 +110,7 @@ fn back_up(sql: &Sql, path: &Path, version: usize) -> Result<(), StoreError> {
     std::fs::rename(&part, &backup).map_err(|error| failed(error.to_string()))
 }
 
-/// Refuses a file this build cannot read as it is.
+/// Rejects a file whose schema version is not the current one.
 pub(super) fn verify(sql: &Sql, path: &Path) -> Result<(), StoreError> {
     match accept(&told(sql, path)?, MIGRATIONS.len(), path)? {
         version if version == MIGRATIONS.len() => Ok(()),
@@ -130,11 +130,11 @@ mod tests {
 
     const LATER: &str = "CREATE TABLE later (a TEXT) STRICT; INSERT INTO later VALUES ('made'); DROP INDEX job_team;";
     const BROKEN: &str = "CREATE TABLE later (a TEXT) STRICT; CREATE nonsense";
-    /// The versions there were before tests added one.
+    /// The number of released versions, without the one for tests.
     const RELEASED: usize = 2;
     const LATEST: usize = MIGRATIONS.len();
 
-    /// What there is, and this after it.
+    /// All migrations, followed by this one.
     fn and(more: &'static str) -> Vec<&'static str> {
         MIGRATIONS.iter().copied().chain([more]).collect()
     }
@@ -183,7 +183,7 @@ mod tests {
         drop(Store::open(&path, Options::default()).unwrap());
     }
 
-    /// Not a test of its own: the program that is killed in the middle of an upgrade.
+    /// Not a test: the program that is killed in the middle of an upgrade.
     #[test]
     fn role_upgrader() {
         let Some(path) = std::env::var_os("NIGHTDESK_TEST_UPGRADE") else { return };
@@ -219,7 +219,7 @@ mod tests {
         });
     }
 
-    /// A store as the released program makes it.
+    /// A store as the released program creates it.
     fn released() -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("old.db");

@@ -1,4 +1,4 @@
-//! Search by words, in what was said: not in tool traffic, not in notices.
+//! Full-text search in the texts of messages, without tool calls and notices.
 
 use super::connection::Sql;
 use super::error::Fault;
@@ -7,9 +7,14 @@ use super::{Store, StoreError};
 use crate::domain::{Content, ConversationId, Message};
 
 impl Store {
-    /// What was said with these words, newest first, in one conversation or in all. The last word may be the
-    /// beginning of one. Case and accents do not matter; any text is a query. Where a script has no spaces
-    /// between words, and where there is nothing but signs, any part of a text is found.
+    /// At most `limit` messages that contain the query, newest first, in one conversation or in all.
+    ///
+    /// The words must be in the text, the last one as a prefix; case and accents are ignored. Every text is a valid
+    /// query. A query in a script without spaces between words, or of punctuation only, matches any part of a text,
+    /// which needs a scan of all messages.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
     pub async fn search(
         &self,
         conversation: Option<&ConversationId>,
@@ -30,12 +35,12 @@ impl Store {
     }
 }
 
-/// The terms as a query of the word index; `None` where that cannot find them.
+/// The terms as a query of the word index; `None` if the index cannot find them.
 fn phrase(terms: &[String]) -> Option<String> {
     if terms.iter().any(|term| term.chars().any(unspaced)) {
         return None;
     }
-    // A term without a letter or digit is no word, and would match nothing.
+    // A term without a letter or digit is not a word and would match nothing.
     let words: Vec<String> = terms
         .iter()
         .filter(|term| term.chars().any(char::is_alphanumeric))
@@ -44,7 +49,7 @@ fn phrase(terms: &[String]) -> Option<String> {
     (!words.is_empty()).then(|| words.join(" ") + "*")
 }
 
-/// Letters of scripts that put no spaces between words: Thai to Khmer, Chinese, Japanese, Korean.
+/// True for letters of scripts without spaces between words: Thai to Khmer, Chinese, Japanese, Korean.
 fn unspaced(c: char) -> bool {
     matches!(u32::from(c),
         0x0E00..=0x0EFF | 0x1000..=0x109F | 0x1780..=0x17FF | 0x2E80..=0x30FF | 0x3100..=0x31FF

@@ -1,4 +1,4 @@
-//! The rows of the state in their tables: what [`domain::state`](crate::domain::state) runs on inside a transaction.
+//! The state rows in their tables: [`Rows`] for [`domain::state`](crate::domain::state) inside a transaction.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -8,7 +8,7 @@ use super::error::Fault;
 use super::filter;
 use crate::domain::state::{Kind, Row, RowFault, Rows};
 
-/// The tables, inside the transaction that is open on this connection.
+/// The tables, inside the open transaction of this connection.
 pub(super) struct Tables<'a>(pub(super) &'a Sql);
 
 impl Rows for Tables<'_> {
@@ -24,7 +24,7 @@ impl Rows for Tables<'_> {
         self.0.list(&query, [lookup], |row| Ok(row_of(T::KIND, row)))?.into_iter().collect()
     }
 
-    /// Every row that can be read: one damaged row must not stop every commit that looks at its kind.
+    /// All readable rows: a damaged row must not fail every commit that reads its kind.
     fn all<T: Row>(&mut self) -> Result<Vec<T>, Fault> {
         let table = T::KIND.table();
         let rows =
@@ -36,7 +36,7 @@ impl Rows for Tables<'_> {
         if T::KIND != Kind::Run {
             return Ok(self.all::<T>()?.into_iter().filter(T::is_open).collect());
         }
-        // Runs are many and most are over: the index gives those that are not.
+        // There are many runs, most of them finished, so this uses the index of the open ones.
         let open = format!("SELECT key, body FROM run WHERE {} ORDER BY key", filter::open_runs(|_| true));
         let rows = self.0.list(&open, [], |row| Ok(row_of(T::KIND, row)))?;
         rows.into_iter().filter(|row| !row.as_ref().is_err_and(Fault::is_of_a_row)).collect()
@@ -49,7 +49,7 @@ impl Rows for Tables<'_> {
 
     fn put<T: Row>(&mut self, row: &T) -> Result<(), Fault> {
         let body = json(row)?;
-        // An update keeps the row's place, which is the order of creation.
+        // An update keeps the place of the row, which is the order of creation.
         let statement = format!(
             "INSERT INTO {} (key, lookup, body) VALUES (?1, ?2, ?3)
              ON CONFLICT (key) DO UPDATE SET lookup = excluded.lookup, body = excluded.body",
@@ -66,7 +66,7 @@ pub(super) fn get<T: Row>(sql: &Sql, key: &str) -> Result<Option<T>, Fault> {
     sql.one(&query, [key], |row| Ok(row_of(T::KIND, row)))?.transpose()
 }
 
-/// The rows with these keys that are there, in the order of the keys, by one statement.
+/// The existing rows with these keys, in the order of the keys, by one statement.
 pub(super) fn several<T: Row>(sql: &Sql, keys: &[String]) -> Result<Vec<Result<T, Fault>>, Fault> {
     let query = format!(
         "SELECT {table}.key, body FROM json_each(?1) AS wanted CROSS JOIN {table} ON {table}.key = wanted.value
@@ -76,30 +76,30 @@ pub(super) fn several<T: Row>(sql: &Sql, keys: &[String]) -> Result<Vec<Result<T
     sql.list(&query, [json(&keys)?], |row| Ok(row_of(T::KIND, row)))
 }
 
-/// The row a statement gives as (key, body).
+/// Parses a row from the columns (key, body).
 pub(super) fn row_of<T: DeserializeOwned>(kind: Kind, row: &rusqlite::Row<'_>) -> Result<T, Fault> {
     let key = lossy(row, 0)?;
     parse(row, 1).map_err(|why| Fault::Damaged(RowFault { kind, key, why }))
 }
 
-/// A column of JSON text.
+/// Parses a column of JSON text.
 pub(super) fn parse<T: DeserializeOwned>(row: &rusqlite::Row<'_>, column: usize) -> Result<T, String> {
     let text = row.get_ref(column).map_err(|error| error.to_string())?;
     let bytes = text.as_bytes().map_err(|error| error.to_string())?;
     serde_json::from_slice(bytes).map_err(|error| error.to_string())
 }
 
-/// A column of text for people, whatever stands in it.
+/// A text column for people; invalid UTF-8 is replaced, and other types are empty.
 pub(super) fn lossy(row: &rusqlite::Row<'_>, column: usize) -> Result<String, Fault> {
     Ok(row.get_ref(column)?.as_bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default())
 }
 
-/// A record as JSON text.
+/// Serializes a record as JSON text.
 pub(super) fn json(record: &impl serde::Serialize) -> Result<String, Fault> {
     serde_json::to_string(record).map_err(|error| Fault::Row(format!("a record cannot be written: {error}")))
 }
 
-/// A record as JSON text without what stands in columns of its own.
+/// Serializes `record`, leaving out the fields stored as columns.
 pub(super) fn without(record: &impl serde::Serialize, columns: &[&str]) -> Result<String, Fault> {
     let mut value =
         serde_json::to_value(record).map_err(|error| Fault::Row(format!("a record cannot be written: {error}")))?;
@@ -109,7 +109,7 @@ pub(super) fn without(record: &impl serde::Serialize, columns: &[&str]) -> Resul
     json(&value)
 }
 
-/// The record whose JSON text is in `column`, with what stands in columns of its own.
+/// Parses the record whose JSON text is in `column`, adding the fields stored as columns.
 pub(super) fn with<T: DeserializeOwned>(
     row: &rusqlite::Row<'_>,
     column: usize,

@@ -1,4 +1,4 @@
-//! What a step is made from, read from one state.
+//! The input of a step, read from one snapshot.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,49 +11,53 @@ use crate::domain::{
     Agent, Block, BlockId, Content, Conversation, ConversationId, Group, Job, Kept, Mail, Message, Run, RunId, StepId,
 };
 
-/// Everything a step of a run is made from.
+/// The input of the next step of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepView {
     /// The run.
     pub run: Run,
-    /// Whose step it is.
+    /// The agent that makes the step.
     pub agent: Agent,
     /// The group it speaks in or works for.
     pub group: Option<Group>,
-    /// Every agent of the group, in its order.
+    /// All agents of the group, in its order.
     pub roster: Vec<Agent>,
-    /// The agent's own blocks, then the group's shared ones, in a direct talk its home group's; each once.
+    /// The agent's blocks, then the shared blocks of the group (in a direct conversation, of its home group),
+    /// without repetitions.
     pub blocks: Vec<Block>,
-    /// The conversation the messages come from: the group's, for a job.
+    /// The conversation of the messages; for a job, the group's.
     pub conversation: Conversation,
-    /// For a speech the newest that fit, for a job its window as far as it fits; in order.
+    /// For a speech the newest messages that fit, for a job the start of its window; in order.
     pub messages: Vec<Message>,
-    /// Where a job's window did not fit: the `seq` of the last message given.
+    /// If a job's window did not fit: the `seq` of the last message in `messages`.
     pub window_cut: Option<u64>,
-    /// Messages of the conversation before the first given.
+    /// The number of messages of the conversation before `messages`.
     pub earlier: u64,
-    /// A job's own conversation: its working notes. Empty for a speech.
+    /// The working notes of a job. Empty for a speech.
     pub notes: Vec<Message>,
-    /// The job, if it works for one.
+    /// The job, if the run belongs to one.
     pub job: Option<Job>,
-    /// The mail a speech answers, if its turn took mail.
+    /// The mail that the turn of a speech answers, if any.
     pub mail: Option<Mail>,
-    /// The block versions the agent's last committed step saw, in whatever run.
+    /// The block versions in the prompt of the agent's last committed step, in any run.
     pub seen: Vec<(BlockId, u64)>,
     /// What providers want back with the agent's calls among the messages and notes, by their steps.
     pub kept: BTreeMap<StepId, Kept>,
 }
 
 impl Store {
-    /// What the next step of a run is made from, in one short read; messages take at most so many bytes of words
-    /// (one message at least). A turn makes no steps of its own, so it has no view.
+    /// The input of the next step of a run, from one snapshot. The messages have at most `context_bytes` bytes of text
+    /// (but at least one message).
+    ///
+    /// # Errors
+    /// [`StoreError::Row`] if the run is a turn, which makes no steps, or if a row is missing or unreadable.
     pub async fn step_view(&self, run: &RunId, context_bytes: usize) -> Result<StepView, StoreError> {
         let run = run.clone();
         self.read(move |sql| sql.snapshot(|sql| view(sql, &run, context_bytes))).await
     }
 }
 
-/// The messages of a view.
+/// The messages of a step input.
 struct Heard {
     conversation: Conversation,
     messages: Vec<Message>,
@@ -72,9 +76,9 @@ fn view(sql: &Sql, id: &RunId, context_bytes: usize) -> Result<StepView, Fault> 
     let group: Option<Group> = run.group().map(|group| must(sql, group.as_str())).transpose()?;
     let members = group.as_ref().map(Group::agents).unwrap_or_default();
     let roster = must_all(sql, members.into_iter().map(|id| id.0.clone()).collect())?;
-    // Blocks cross conversations: in a direct talk the agent has those of its home group.
+    // In a direct conversation the agent has the shared blocks of its home group.
     let home: Option<Group> = if group.is_none() { get(sql, agent.group.as_str())? } else { None };
-    // One that has left its home group has left what is shared there.
+    // An agent that has left its home group has lost its shared blocks.
     let home = home.filter(|home| home.agents().contains(&&agent.id));
     let blocks = blocks(sql, &agent, group.as_ref().or(home.as_ref()))?;
     let heard = match run.kind.job() {
@@ -136,17 +140,17 @@ fn blocks(sql: &Sql, agent: &Agent, group: Option<&Group>) -> Result<Vec<Block>,
     must_all(sql, ids.into_iter().map(|id| id.0.clone()).collect())
 }
 
-/// Only an agent's own conversation takes mail.
+/// The mail that the run's turn answers. Only turns in an agent's own conversation answer mail.
 fn mail(sql: &Sql, run: &Run) -> Result<Option<Mail>, Fault> {
     let Some(turn) = run.parent.as_ref().filter(|_| run.group().is_none()) else { return Ok(None) };
     let turn: Run = must(sql, turn.as_str())?;
     turn.mail.map(|id| must(sql, id.as_str())).transpose()
 }
 
-/// A speech hears the newest of its conversation.
+/// The transcript for a speech: the newest messages of its conversation.
 fn spoken(sql: &Sql, run: &Run, context_bytes: usize) -> Result<Heard, Fault> {
     let conversation: Conversation = must(sql, run.conversation.as_str())?;
-    // A worker hears what was said before it was asked, and itself; not what others answer beside it.
+    // A worker reads the messages before its task, and its own; not those of other workers.
     let upto = if run.task.is_some() { run.input } else { conversation.head };
     let mut messages = messages::tail(sql, &conversation.id, upto, context_bytes)?;
     if run.task.is_some() {
@@ -157,7 +161,7 @@ fn spoken(sql: &Sql, run: &Run, context_bytes: usize) -> Result<Heard, Fault> {
     Ok(Heard { conversation, messages, window_cut: None, earlier, notes: Vec::new(), job: None })
 }
 
-/// A job hears its window from its start, and its own notes.
+/// The transcript for a job: its window from the start, and its notes.
 fn worked(
     sql: &Sql,
     job: Job,
@@ -177,7 +181,7 @@ fn must<T: Row>(sql: &Sql, key: &str) -> Result<T, Fault> {
     get(sql, key)?.ok_or_else(|| Fault::Row(format!("there is no {} {key}", T::KIND.noun())))
 }
 
-/// All of these, in their order, by one statement: a step of a large group has a hundred blocks and fifty colleagues.
+/// All rows with these keys, in order, by one statement: a step of a large group reads 100 blocks and 50 agents.
 fn must_all<T: Row>(sql: &Sql, keys: Vec<String>) -> Result<Vec<T>, Fault> {
     let found = several(sql, &keys)?.into_iter().collect::<Result<Vec<T>, Fault>>()?;
     if found.len() == keys.len() {

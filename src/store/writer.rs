@@ -1,8 +1,8 @@
-//! The writer: the one connection that writes, and the two lanes of commits before it.
+//! The writer: the only writing connection, and the two queues of commits.
 //!
-//! It takes what waits, foreground first, runs it in one transaction with a savepoint for each commit, and answers
-//! after `COMMIT` and after the doorbell. A commit that is refused leaves the others alone; where the database
-//! itself fails, the batch is run again one commit a transaction, so that each has an answer of its own.
+//! It takes a batch of waiting commits, foreground first, runs them in one transaction with a savepoint each, and
+//! replies after `COMMIT` and after publishing the new head. A rejected commit does not affect the others. If the
+//! database fails, the batch is run again with one transaction per commit, so that each gets its own result.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -22,20 +22,20 @@ use crate::domain::state::{Halt, apply, check};
 use crate::domain::trigger::follow;
 use crate::domain::{Actor, Change, Commit, Ids, Logged};
 
-/// The most foreground commits in one transaction.
+/// The maximum number of foreground commits per transaction.
 const FOREGROUND_BATCH: usize = 256;
-/// The most background commits in one transaction: a foreground commit waits for one such batch.
+/// The maximum number of background commits per transaction. A foreground commit waits for at most one such batch.
 const BACKGROUND_BATCH: usize = 8;
-/// The most bytes of background commits in one transaction, a single commit aside.
+/// The maximum size of the background commits in one transaction, in bytes; a single commit may be larger.
 const BACKGROUND_BYTES: usize = 256 * 1024;
-/// Pages of the write-ahead log that make a checkpoint worth it once nobody waits.
+/// The length of the write-ahead log, in pages, at which a checkpoint runs if no commit waits.
 const CHECKPOINT_AT_REST: u32 = 1_000;
-/// Pages at which it is worth letting others wait: a log that only grows slows every read.
+/// The length at which a checkpoint runs even if commits wait, because a long log slows every read.
 const CHECKPOINT_AT_LAST: u32 = 16_000;
 
 type Answer = Result<Vec<Logged>, CommitError>;
 
-/// Where commits go in.
+/// The entry of commits.
 pub(super) enum Lanes {
     Threads { queue: Arc<Queue>, thread: Option<JoinHandle<()>> },
     Inline(Mutex<Writer>),
@@ -80,7 +80,7 @@ impl Lanes {
                 writer.tidy(served.0.is_empty());
             }
         });
-        let thread = thread.map_err(|error| refused(path, format!("no thread for it: {error}")))?;
+        let thread = thread.map_err(|error| refused(path, format!("its thread cannot be started: {error}")))?;
         Ok(Self::Threads { queue, thread: Some(thread) })
     }
 
@@ -99,7 +99,7 @@ impl Lanes {
         answered.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
-    /// Commits nobody has taken yet.
+    /// The number of commits that have not been started.
     pub(super) fn waiting(&self) -> u64 {
         match self {
             Self::Inline(_) => 0,
@@ -123,7 +123,7 @@ impl Drop for Lanes {
     }
 }
 
-/// Held by the writer's thread: however that ends, nobody waits for it any more.
+/// Held by the writer's thread. When the thread ends, also by a panic, all waiting callers get an error.
 struct Served(Arc<Queue>);
 
 impl Drop for Served {
@@ -161,7 +161,7 @@ impl Queue {
         state.foreground.is_empty() && state.background.is_empty()
     }
 
-    /// The next batch, foreground first; waits for one. What waits when the store closes is still done.
+    /// Waits for the next batch, foreground first. `None` when the store is closed and both queues are empty.
     fn next(&self) -> Option<Vec<Queued>> {
         let mut state = self.lock();
         loop {
@@ -181,7 +181,7 @@ impl Queue {
     }
 }
 
-/// How many of the background commits go together.
+/// The number of background commits in the next batch, at least 1.
 fn background_batch(waiting: &VecDeque<Queued>) -> usize {
     let mut sum = 0;
     let fits = waiting.iter().take(BACKGROUND_BATCH).take_while(|queued| {
@@ -191,7 +191,7 @@ fn background_batch(waiting: &VecDeque<Queued>) -> usize {
     fits.count().max(1)
 }
 
-/// The length of a commit as JSON.
+/// The size of a commit as JSON, in bytes.
 fn bytes(commit: &Commit) -> usize {
     struct Meter(usize);
     impl std::io::Write for Meter {
@@ -210,7 +210,7 @@ fn bytes(commit: &Commit) -> usize {
     }
 }
 
-/// The connection that writes, and what a commit needs beside it.
+/// The writing connection, and what a commit needs besides.
 pub(super) struct Writer {
     sql: Sql,
     path: PathBuf,
@@ -218,7 +218,7 @@ pub(super) struct Writer {
     clock: Arc<dyn Clock>,
     ids: Ids,
     bell: watch::Sender<u64>,
-    /// Pages in the write-ahead log.
+    /// The length of the write-ahead log, in pages.
     pages: Arc<AtomicU32>,
 }
 
@@ -235,7 +235,7 @@ impl Writer {
         Ok(Self { sql, path: path.to_owned(), opened: identity(path), clock, ids, bell, pages })
     }
 
-    /// Runs a batch and answers each of it.
+    /// Runs a batch and replies to each caller.
     fn serve(&mut self, batch: Vec<Queued>) {
         let commits: Vec<&Commit> = batch.iter().map(|queued| &queued.commit).collect();
         let answers = match self.together(&commits) {
@@ -247,12 +247,12 @@ impl Writer {
             }
         };
         for (queued, answer) in batch.into_iter().zip(answers) {
-            // Who asked may have gone; what it asked for has happened all the same.
+            // The caller may have gone; the commit is done anyway.
             let _ = queued.answer.send(answer);
         }
     }
 
-    /// One commit in a transaction of its own.
+    /// Runs one commit in its own transaction.
     fn alone(&mut self, commit: &Commit) -> Answer {
         match self.together(&[commit]) {
             Ok(mut answers) => answers.pop().unwrap_or_else(|| Err(StoreError::Closed.into())),
@@ -260,10 +260,10 @@ impl Writer {
         }
     }
 
-    /// Commits in one transaction, with an answer for each; or an error, and nothing of any has happened.
+    /// Runs commits in one transaction and returns a result for each. On an error, none of them was applied.
     fn together(&mut self, commits: &[&Commit]) -> Result<Vec<Answer>, StoreError> {
         probe::pass("before_begin");
-        // SQLite would go on writing into a file that has no name any more.
+        // SQLite would keep writing into a deleted file.
         if self.opened.is_none() || identity(&self.path) != self.opened {
             return Err(StoreError::Vanished { path: self.path.clone() });
         }
@@ -310,7 +310,7 @@ impl Writer {
         Ok((answers, last))
     }
 
-    /// Moves the write-ahead log into the file when it is long, and nobody waits or it is very long.
+    /// Runs a checkpoint if the write-ahead log is long and no commit waits, or if it is very long.
     fn tidy(&mut self, at_rest: bool) {
         let pages = self.pages.load(Ordering::Relaxed);
         if (at_rest && pages >= CHECKPOINT_AT_REST) || pages >= CHECKPOINT_AT_LAST {
@@ -322,8 +322,8 @@ impl Writer {
         let done = self.sql.conn().query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()));
         match done {
             Ok(()) => self.pages.store(0, Ordering::Relaxed),
-            // Nothing is lost: the log keeps what the file has not taken yet.
-            Err(error) => tracing::warn!(%error, "the write-ahead log stays as it is"),
+            // Nothing is lost: the log keeps what was not moved into the file.
+            Err(error) => tracing::warn!(%error, "the checkpoint of the write-ahead log failed"),
         }
     }
 }
@@ -331,14 +331,14 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         if identity(&self.path) == self.opened {
-            // A reader of another program must not hold up the end of this one.
+            // A reader of another program must not delay the end of this one.
             let _ = self.sql.conn().busy_timeout(Duration::ZERO);
             self.checkpoint("TRUNCATE");
         }
     }
 }
 
-/// One commit at work, inside its savepoint.
+/// One commit in progress, inside its savepoint.
 struct Work<'a> {
     sql: &'a Sql,
     ids: &'a Ids,
@@ -358,7 +358,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Applies a change, logs it, and goes on with what follows from it.
+    /// Applies and logs a change, then the changes derived from it.
     fn change(&mut self, mut change: Change, by: &Actor, cause: Option<u64>) -> Result<(), Halt<Fault>> {
         apply(&mut Tables(self.sql), &mut change, self.at)?;
         self.last += 1;

@@ -483,7 +483,7 @@ mod tests {
             ("message", json!(" "), "empty"),
             ("message", json!(long), "32768"),
             ("priority", json!("urgent"), "low, normal or high"),
-            ("expires_in", json!("soon"), "expires_in: \"soon\" is no time"),
+            ("expires_in", json!("soon"), "expires_in: \"soon\" is not a time"),
             ("other_agent_id", json!(7), "do not fit"),
         ] {
             let mut arguments = json!({"message": "hi", "other_agent_id": "cid"});

@@ -126,10 +126,10 @@ fn dynamic_shows_its_own_fields_and_asks_for_the_manager() {
     assert!(!desk.text().contains("Manager agent"));
     assert!(!desk.text().contains("End token"));
     desk.keys("<Right><Right>");
-    for label in ["Manager agent", "End token", "May repeat", "Max turns"] {
+    for label in ["Manager agent", "End token", "Allow repeat", "Max turns"] {
         assert!(desk.text().contains(label), "{label}");
     }
-    assert!(!desk.text().contains("Max rounds") && !desk.text().contains("Carry on"));
+    assert!(!desk.text().contains("Max rounds") && !desk.text().contains("Continue order"));
     desk.keys("<Tab>panel<Tab><Tab><Tab>critic<Enter><C-s>");
     assert!(desk.asked.is_empty());
     assert_eq!(field(&desk), "Manager agent");

@@ -98,7 +98,7 @@ fn what_cannot_be_sent_is_a_sentence_and_what_cannot_be_meant_is_usage() {
         (&["send", "zoe", "hi"][..], "no agent named \"zoe\"; there are desk/ann, desk/bob"),
         (&["send", "ann", " "], "empty"),
         (&["send", "ann", "hi", "--priority", "urgent"], "low, normal or high"),
-        (&["send", "ann", "hi", "--expires", "soon"], "--expires: \"soon\" is no time; write a time such as 45s"),
+        (&["send", "ann", "hi", "--expires", "soon"], "--expires: \"soon\" is not a time; write a time such as 45s"),
         (&["list", "--status", "lost"], "pending, delivered, read, expired, failed"),
         (&["list", "--agent", "zoe"], "no agent named"),
         (&["show", "mail-1"], "there is no mail mail-1; `nightdesk mail list`"),

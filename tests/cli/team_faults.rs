@@ -215,7 +215,7 @@ fn names_and_labels_have_a_form_and_stand_once_regardless_of_case() {
         (
             "label = \"style\"",
             "label = \"style\"\n[[block]]\nlabel = \"a b\"",
-            "20: \"a b\" is no label for a block: up to 64 letters, digits, - and _, without spaces",
+            "20: \"a b\" is not a valid block label: use up to 64 letters, digits, - and _, no spaces",
         ),
         ("label = \"style\"", "tags = []", "17: this block has no label; give it one: label = \"…\""),
     ]);

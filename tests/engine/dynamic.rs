@@ -196,7 +196,7 @@ async fn an_unknown_choice_is_seen_told_to_the_manager_and_made_again() {
         "(the choice cannot be used: \"marketing\" is nobody here; asked again)",
         "(chose bob: then he)",
         "bob: bob speaks",
-        "(the speeches of the turn are spent (1))",
+        "(the limit on speeches was reached (1))",
     ];
     assert_eq!(world.transcript().await, expected);
     let told = world.asked_of("chair").pop().unwrap();

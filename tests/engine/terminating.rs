@@ -32,16 +32,16 @@ async fn played(plan: Plan) -> (StopReason, usize, String) {
 async fn each_condition_ends_a_round_robin_turn_with_its_key_and_a_sentence() {
     let text = |text: &str| TerminationCondition::Text(text.to_owned());
     let cases = [
-        (TerminationCondition::MaxTurns(4), StopReason::MaxTurns, 4, "(the speeches of the turn are spent (4))"),
+        (TerminationCondition::MaxTurns(4), StopReason::MaxTurns, 4, "(the limit on speeches was reached (4))"),
         (text("bob speaks"), StopReason::Text, 2, "(the text that ends the turn was said (bob speaks))"),
         (
             TerminationCondition::Speaker(agent_id("cid")),
             StopReason::Speaker,
             3,
-            "(cid has spoken, whose word is the last)",
+            "(cid has spoken, which ends the turn)",
         ),
-        (TerminationCondition::Tokens(500), StopReason::Tokens, 5, "(the tokens of the turn are spent (500))"),
-        (TerminationCondition::Seconds(7), StopReason::Seconds, 4, "(the time of the turn is over (7 s))"),
+        (TerminationCondition::Tokens(500), StopReason::Tokens, 5, "(the token limit was reached (500))"),
+        (TerminationCondition::Seconds(7), StopReason::Seconds, 4, "(the time limit was reached (7 s))"),
         (
             TerminationCondition::Any(vec![TerminationCondition::Tokens(20_000), text("ann speaks")]),
             StopReason::Text,
@@ -52,7 +52,7 @@ async fn each_condition_ends_a_round_robin_turn_with_its_key_and_a_sentence() {
             TerminationCondition::All(vec![text("ann speaks"), TerminationCondition::Tokens(600)]),
             StopReason::Tokens,
             6,
-            "(the tokens of the turn are spent (600))",
+            "(the token limit was reached (600))",
         ),
     ];
     for (terminate, reason, spoke, last) in cases {
@@ -140,7 +140,7 @@ async fn a_speaker_that_passed_or_failed_has_not_spoken() {
     let world = World::new(Plan { script, max_turns: Some(3), ..ends(TerminationCondition::Any(either)) }).await;
     assert_eq!(stop(&world.send("hello").await), StopReason::MaxTurns);
     assert_eq!(stop(&world.send("hello").await), StopReason::Speaker);
-    assert_eq!(world.transcript().await.last().unwrap(), "(ann has spoken, whose word is the last)");
+    assert_eq!(world.transcript().await.last().unwrap(), "(ann has spoken, which ends the turn)");
     world.close().await;
 }
 
@@ -158,7 +158,7 @@ async fn an_agent_hands_the_turn_back_to_the_user_where_its_group_lets_it() {
         "ann: ann speaks",
         "bob: bob speaks",
         "bob return_to_user ok: the user is next",
-        "(bob hands it back to you: which of the two budgets holds?)",
+        "(bob returned it to you: which of the two budgets holds?)",
     ];
     assert_eq!(world.transcript().await, expected);
     let told = &world.asked_of("bob")[0];
@@ -189,7 +189,7 @@ async fn a_word_from_outside_ends_the_turn_at_the_next_step() {
     let run = world.finished(&run).await;
     assert_eq!(stop(&run), StopReason::External);
     let lines = world.transcript().await;
-    let tail = ["bob: bob speaks", "(it was told to end from outside (enough))"];
+    let tail = ["bob: bob speaks", "(an external signal ended it (enough))"];
     assert_eq!(lines[lines.len() - 2..], tail, "what bob was saying is heard");
     world.close().await;
 }
@@ -228,11 +228,11 @@ async fn conditions_end_dynamic_supervisor_and_sleeptime_turns_too() {
     for kind in [ManagerType::Supervisor, ManagerType::Sleeptime] {
         let (reason, spoke, last) = played(of(kind, TerminationCondition::Tokens(200))).await;
         assert_eq!((reason, spoke), (StopReason::Tokens, 2), "{kind:?}");
-        assert_eq!(last, "(the tokens of the turn are spent (200))");
+        assert_eq!(last, "(the token limit was reached (200))");
     }
     // The manager's tries count, too: none of its calls is a choice.
     let (reason, spoke, last) = played(of(ManagerType::Dynamic, TerminationCondition::Tokens(200))).await;
-    assert_eq!((reason, spoke, last.as_str()), (StopReason::Tokens, 2, "(the tokens of the turn are spent (200))"));
+    assert_eq!((reason, spoke, last.as_str()), (StopReason::Tokens, 2, "(the token limit was reached (200))"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -240,13 +240,9 @@ async fn what_workers_say_and_spend_ends_the_turn_of_their_manager() {
     let script = Script::of([When::agent("ann").tokens(90, 10).delegates(&[("bob", "look"), ("cid", "look, too")])])
         .or(When::any().text("{agent} speaks").tokens(90, 10));
     for (terminate, reason, last) in [
-        (TerminationCondition::Tokens(250), StopReason::Tokens, "(the tokens of the turn are spent (250))"),
-        (TerminationCondition::MaxTurns(2), StopReason::MaxTurns, "(the speeches of the turn are spent (2))"),
-        (
-            TerminationCondition::Speaker(agent_id("cid")),
-            StopReason::Speaker,
-            "(cid has spoken, whose word is the last)",
-        ),
+        (TerminationCondition::Tokens(250), StopReason::Tokens, "(the token limit was reached (250))"),
+        (TerminationCondition::MaxTurns(2), StopReason::MaxTurns, "(the limit on speeches was reached (2))"),
+        (TerminationCondition::Speaker(agent_id("cid")), StopReason::Speaker, "(cid has spoken, which ends the turn)"),
     ] {
         let group = Group { terminate: Some(terminate), ..Group::new(group_id(), "test", ManagerType::Supervisor) };
         let plan = Plan {

@@ -1,11 +1,11 @@
-//! A manager chooses who speaks next, after every speech anew.
+//! A manager chooses the next speaker before every speech.
 
 use super::{Manager, Members, Move, Part, Pattern, Seat, after_last, all_passed, speeches, spent};
 use crate::domain::{AgentId, Choice, Group, StopReason};
 
 /// The tool the manager chooses with.
 pub const CHOOSE: &str = "choose_next_speaker";
-/// What it is called with when all has been said.
+/// The argument that ends the turn.
 pub const DONE: &str = "done";
 
 /// The pattern.
@@ -50,9 +50,9 @@ fn why(group: &Group, stop: StopReason) -> Option<String> {
     }
 }
 
-/// A choice, the speech of the one chosen, a choice, until the manager is done, `max_turns` speeches (absent: as
-/// many as there are members) are spent or all members have passed in a row. Where nobody usable was chosen, the
-/// next in order speaks. A turn in which every speech failed fails.
+/// Choices and speeches alternate until the manager chooses [`DONE`], `max_turns` speeches are finished (default: the
+/// number of members) or all members have passed in a row. If the choice is not usable, the next member in order
+/// speaks. A turn in which every speech failed fails.
 #[must_use]
 pub fn next(group: &Group, manager: &AgentId, so_far: &[Part]) -> Move {
     let spoken = speeches(so_far);
@@ -61,7 +61,7 @@ pub fn next(group: &Group, manager: &AgentId, so_far: &[Part]) -> Move {
             _ if *stop == StopReason::TerminationToken => Move::Finish(StopReason::TerminationToken),
             Choice::Done => spent(&spoken, StopReason::EndTurn),
             Choice::Member(agent) if group.members.contains(agent) => Move::Speak(agent.clone()),
-            // Nobody, or somebody who has left meanwhile.
+            // Nobody, or an agent that has left the group meanwhile.
             Choice::Member(_) | Choice::Nobody => match in_order(group, so_far) {
                 Some(agent) => Move::Speak(agent.clone()),
                 None => spent(&spoken, StopReason::MaxTurns),
@@ -77,19 +77,19 @@ pub fn next(group: &Group, manager: &AgentId, so_far: &[Part]) -> Move {
     Move::Choose { manager: manager.clone(), among: open(group, spoken.last().map(|speech| &speech.agent)) }
 }
 
-/// How many speeches a turn may have.
+/// The maximum number of speeches of a turn.
 #[must_use]
 pub fn most(group: &Group) -> usize {
     group.max_turns.map_or(group.members.len(), |most| most as usize)
 }
 
-/// Who speaks where nobody usable was chosen: the member after the one that spoke last.
+/// The speaker if the choice is not usable: the member after the last speaker.
 #[must_use]
 pub fn in_order<'a>(group: &'a Group, so_far: &'a [Part]) -> Option<&'a AgentId> {
     after_last(&group.members, speeches(so_far).into_iter().map(|speech| &speech.agent))
 }
 
-/// Who may be chosen: never the one who has just spoken while another is there, unless the group allows it.
+/// The candidates: without the last speaker, unless it is the only member or the group allows it.
 fn open(group: &Group, last: Option<&AgentId>) -> Vec<AgentId> {
     let alone = group.members.len() == 1;
     let may = |agent: &&AgentId| group.allow_repeat || alone || Some(*agent) != last;

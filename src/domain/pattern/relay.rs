@@ -1,4 +1,4 @@
-//! A pattern that only tests have: what a new one takes. The members speak until one passes.
+//! A pattern only for tests, which shows what a new one needs: the members speak until one passes.
 
 use super::{Manager, Members, Move, Pattern, after_last, speeches};
 use crate::domain::StopReason;

@@ -1,4 +1,4 @@
-//! Members speak in stored order, from the first, or from the one after who spoke last.
+//! Members speak in stored order, starting with the first or with the one after the last speaker.
 
 use super::{Manager, Members, Move, Pattern, Speech, after_last, all_passed, speeches, spent};
 use crate::domain::{AgentId, StopReason};
@@ -19,14 +19,14 @@ pub const PATTERN: Pattern = Pattern {
          Build on it, do not repeat it. Call `pass` when you have nothing to add.\n"
             .to_owned()
     },
-    // Where the speeches are spent, everyone has had the say that was meant for them.
+    // Reaching `max_turns` is the normal end and needs no notice.
     why: |_, stop| (stop == StopReason::AllPassed).then(|| stop.sentence().to_owned()),
     next: |turn| next(&turn.group.members, turn.group.max_turns, turn.after, &speeches(turn.so_far)),
 };
 
-/// The member after the one that spoke last, until `max_turns` speeches (absent: one a member) are spent or all
-/// have passed in a row. The order is that of the members as they stand, also where they changed meanwhile. A turn
-/// in which every speech failed fails.
+/// The member after the last speaker speaks, until `max_turns` speeches are finished (default: one per member) or all
+/// members have passed in a row. The order is that of the current members, even if they changed during the turn. A
+/// turn in which every speech failed fails.
 #[must_use]
 pub fn next(members: &[AgentId], max_turns: Option<u32>, after: Option<&AgentId>, so_far: &[&Speech]) -> Move {
     if all_passed(members, so_far) {
@@ -34,7 +34,7 @@ pub fn next(members: &[AgentId], max_turns: Option<u32>, after: Option<&AgentId>
     }
     let over = match max_turns {
         Some(most) => so_far.len() >= most as usize,
-        // Speeches of those who have left take nobody's place.
+        // Speeches of agents that have left the group do not count.
         None => so_far.iter().filter(|speech| members.contains(&speech.agent)).count() >= members.len(),
     };
     let spoke = after.into_iter().chain(so_far.iter().map(|speech| &speech.agent));

@@ -1,7 +1,7 @@
-//! The shape of a group: whether its pattern can run with these agents in these places.
+//! The shape of a group: checks that its pattern can run with the given agents.
 //!
-//! Asked by the store, of ids, and by the team file, of names with positions; each says in its own words what is
-//! wrong.
+//! The state rules check ids and the team-file reader checks names with positions. Each words the errors itself,
+//! through an [`Inspector`].
 
 use std::collections::BTreeMap;
 
@@ -9,22 +9,22 @@ use super::{ManagerType, Members};
 use crate::domain::block::folded;
 use crate::domain::group::{MAX_MEMBERS, MAX_SHARED_BLOCKS};
 
-/// Who is where in a group. `T` stands for an agent.
+/// The agents of a group by list. `T` identifies an agent.
 #[derive(Debug)]
 pub struct Shape<'a, T> {
     /// The pattern.
     pub manager_type: ManagerType,
-    /// Who speaks.
+    /// The members.
     pub members: &'a [T],
-    /// Who leads, or answers.
+    /// The manager agent.
     pub manager: Option<&'a T>,
-    /// The background agents; `None` where the group has no such policy.
+    /// The background agents; `None` if the group has no background policy.
     pub background: Option<&'a [T]>,
-    /// How many blocks it shares.
+    /// The number of shared blocks.
     pub shared_blocks: usize,
 }
 
-/// A list of a group that holds agents.
+/// A list of agents of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum List {
     /// The members.
@@ -35,67 +35,67 @@ pub enum List {
     Background,
 }
 
-/// An agent in a list, by its place from 0.
+/// An agent's list and its index there, from 0.
 pub type Place = (List, usize);
 
-/// What is wrong with a shape.
+/// An error in a shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flaw {
-    /// The pattern needs members; they do this.
+    /// The pattern needs members. The text says what they do.
     NoMembers(&'static str),
     /// The pattern needs a manager agent.
     NoManager {
         /// What it does.
         does: &'static str,
-        /// What it is to the group.
+        /// Its part in the group.
         part: &'static str,
     },
-    /// The pattern has no manager agent; what to do instead.
+    /// The pattern has no manager agent. The text says what to do instead.
     ManagerNotUsed(&'static str),
-    /// The pattern has no members; what is there instead.
+    /// The pattern has no members. The text says what replaces them.
     MembersNotUsed(&'static str),
-    /// A member is the manager agent, too.
+    /// The manager agent is also a member.
     ManagerIsMember {
         /// The member.
         place: Place,
-        /// What a manager agent does here.
+        /// What a manager agent does in this pattern.
         does: &'static str,
     },
     /// The pattern needs background agents.
     NoBackground,
-    /// The policy names no background agent.
+    /// The background policy names no agent.
     EmptyBackground,
-    /// The manager agent works in the background, too.
+    /// The manager agent is also a background agent.
     ManagerInBackground(Place),
-    /// More members than a group may have: the first that is too many.
+    /// Too many members. The place is the first beyond the limit.
     TooManyMembers(Place),
-    /// More shared blocks than a group may have.
+    /// Too many shared blocks.
     TooManySharedBlocks,
-    /// An agent that stands earlier in the same list already.
+    /// An agent that is already in the same list.
     Twice(Place),
-    /// Two agents would be called the same.
+    /// Two agents have the same name.
     SameName {
         /// The agent.
         place: Place,
-        /// The one before it.
+        /// The earlier agent.
         other: Place,
     },
 }
 
-/// Whoever asks: what it calls its agents, and what it does with a flaw.
+/// Names the agents and receives the flaws of an inspection.
 pub trait Inspector<T> {
-    /// Why it stops looking.
+    /// The error that stops the inspection.
     type Error;
 
-    /// What an agent is called in the group.
+    /// The agent's name in the group.
     fn name(&mut self, agent: &T) -> Result<String, Self::Error>;
 
-    /// Takes a flaw; an error ends the inspection.
+    /// Receives a flaw; an error stops the inspection.
     fn flaw(&mut self, flaw: Flaw) -> Result<(), Self::Error>;
 }
 
 impl<'a, T: PartialEq> Shape<'a, T> {
-    /// The agent at this place.
+    /// The agent at a place.
     #[must_use]
     pub fn at(&self, (list, place): Place) -> Option<&'a T> {
         match list {
@@ -105,7 +105,7 @@ impl<'a, T: PartialEq> Shape<'a, T> {
         }
     }
 
-    /// Everybody with their places: members, manager agent, background agents.
+    /// All agents with their places: members, manager agent, background agents.
     fn all(&self) -> impl Iterator<Item = (Place, &'a T)> {
         let placed = |list| move |(at, agent)| ((list, at), agent);
         let members = self.members.iter().enumerate().map(placed(List::Members));
@@ -113,10 +113,10 @@ impl<'a, T: PartialEq> Shape<'a, T> {
         members.chain(manager).chain(self.background.into_iter().flatten().enumerate().map(placed(List::Background)))
     }
 
-    /// Looks for flaws, in order of how much they tell.
+    /// Reports all flaws to the inspector, the most helpful first.
     ///
     /// # Errors
-    /// Whatever the inspector returns.
+    /// The first error the inspector returns.
     pub fn inspect<I: Inspector<T>>(&self, inspector: &mut I) -> Result<(), I::Error> {
         let pattern = self.manager_type.pattern();
         if let (Members::Some(work), true) = (pattern.members, self.members.is_empty()) {
@@ -161,7 +161,7 @@ impl<'a, T: PartialEq> Shape<'a, T> {
         self.distinct(inspector)
     }
 
-    /// Names are how agents are spoken to: no two agents of a group share one, regardless of case.
+    /// Agents are addressed by name, so names must be unique in a group, regardless of case.
     fn distinct<I: Inspector<T>>(&self, inspector: &mut I) -> Result<(), I::Error> {
         let mut seen: BTreeMap<String, (Place, &T)> = BTreeMap::new();
         for (place, agent) in self.all() {

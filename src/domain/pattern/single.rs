@@ -1,4 +1,4 @@
-//! One agent answers: a direct talk, `@name`, and the speaking agent of a sleep-time group.
+//! One agent answers: in a direct conversation, for `@name`, and in a sleep-time group.
 
 use super::{Move, Speech};
 use crate::domain::{AgentId, StopReason};

@@ -1,4 +1,4 @@
-//! One agent answers at once; others keep its memory in the background.
+//! One agent answers; others maintain its memory in the background.
 
 use super::{Manager, Members, Pattern, single, speeches};
 

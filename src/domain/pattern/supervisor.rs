@@ -1,4 +1,4 @@
-//! A manager answers. What it gives to the members is a call of its step: they are its speech's children.
+//! A manager answers. It delegates to members by tool calls; their runs are children of its speech.
 
 use super::{Manager, Members, Move, Pattern, Seat, Speech, speeches};
 use crate::domain::{AgentId, StopReason};
@@ -34,7 +34,7 @@ fn framing(seat: &Seat<'_>) -> String {
     )
 }
 
-/// The manager speaks once, and the turn ends as its speech did. What others said in between is not asked.
+/// The manager speaks once, and the turn ends with the stop reason of its speech. Speeches of workers are ignored.
 #[must_use]
 pub fn next(manager: &AgentId, so_far: &[&Speech]) -> Move {
     match so_far.iter().find(|speech| speech.agent == *manager) {

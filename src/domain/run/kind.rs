@@ -1,35 +1,35 @@
-//! What a run does, and everything that depends on it.
+//! The kinds of runs, and everything that depends on the kind.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{AgentId, GroupId, JobId};
 
-/// What a run does.
+/// The kind of a run.
 ///
-/// A new kind is a variant here and its place in each `match` of this file; nothing else asks for all of them.
+/// A new kind is a variant here and an arm in each `match` of this file; no other file matches all kinds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, strum::EnumDiscriminants)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[strum_discriminants(
     name(RunKindName),
-    doc = "The kinds of runs by name, as the store asks for them.",
+    doc = "The kinds of runs by name, for queries of the store.",
     derive(strum::VariantArray, strum::IntoStaticStr),
     strum(serialize_all = "snake_case")
 )]
 pub enum RunKind {
-    /// One user message and all that answers it: the group's pattern makes moves.
+    /// One user message and the answers to it. The group's pattern makes the moves.
     Turn {
-        /// The group; `None` for a direct talk.
+        /// The group; `None` for a direct conversation.
         group: Option<GroupId>,
-        /// The only agent that answers: `@name`, or a direct talk.
+        /// The only agent that answers: `@name`, or a direct conversation.
         only: Option<AgentId>,
     },
     /// One member's part of a turn: steps of one agent.
     Speech {
-        /// Who speaks.
+        /// The speaker.
         agent: AgentId,
         /// The group it speaks in, if any.
         group: Option<GroupId>,
-        /// Its place in the turn, from 0.
+        /// The number of the speech in the turn, from 0.
         index: u32,
     },
     /// A dynamic manager's choice of the next speaker: steps of the manager.
@@ -38,30 +38,30 @@ pub enum RunKind {
         agent: AgentId,
         /// The group.
         group: GroupId,
-        /// How many speeches are over.
+        /// The number of finished speeches.
         index: u32,
-        /// Who may be chosen.
+        /// The candidates.
         among: Vec<AgentId>,
     },
     /// The work of one job: steps of one agent.
     Job {
-        /// Who works.
+        /// The agent that works.
         agent: AgentId,
         /// The group it works for.
         group: GroupId,
         /// The job.
         job: JobId,
     },
-    /// What the tests add.
+    /// Only in tests.
     #[cfg(test)]
     Sample {
-        /// Who works.
+        /// The agent that works.
         agent: AgentId,
     },
 }
 
 impl RunKindName {
-    /// True where one agent makes the steps; a turn only makes moves.
+    /// True if one agent makes the steps; a turn only makes moves.
     #[must_use]
     pub fn makes_steps(self) -> bool {
         match self {
@@ -72,7 +72,7 @@ impl RunKindName {
         }
     }
 
-    /// True where no other run made it.
+    /// True if it has no parent run.
     #[must_use]
     pub fn is_outermost(self) -> bool {
         match self {
@@ -85,13 +85,13 @@ impl RunKindName {
 }
 
 impl RunKind {
-    /// Which kind it is.
+    /// The kind without its data.
     #[must_use]
     pub fn name(&self) -> RunKindName {
         self.into()
     }
 
-    /// The agent whose steps it makes; `None` for a turn.
+    /// The agent that makes the steps; `None` for a turn.
     #[must_use]
     pub fn agent(&self) -> Option<&AgentId> {
         match self {
@@ -113,37 +113,37 @@ impl RunKind {
         }
     }
 
-    /// True for one user message and all that answers it.
+    /// True for a turn.
     #[must_use]
     pub fn is_turn(&self) -> bool {
         self.name() == RunKindName::Turn
     }
 
-    /// True for one member's part of a turn.
+    /// True for a speech.
     #[must_use]
     pub fn is_speech(&self) -> bool {
         self.name() == RunKindName::Speech
     }
 
-    /// True for background work: the run of a job.
+    /// True for the run of a job.
     #[must_use]
     pub fn is_job(&self) -> bool {
         self.name() == RunKindName::Job
     }
 
-    /// The job a run works off, and for which group.
+    /// The job and its group, for the run of a job.
     #[must_use]
     pub fn job(&self) -> Option<(&JobId, &GroupId)> {
         if let Self::Job { job, group, .. } = self { Some((job, group)) } else { None }
     }
 
-    /// The only agent that answers in a turn: `@name`, or a direct talk.
+    /// The only agent that answers in a turn: `@name`, or a direct conversation.
     #[must_use]
     pub fn only(&self) -> Option<&AgentId> {
         if let Self::Turn { only, .. } = self { only.as_ref() } else { None }
     }
 
-    /// The place of a speech in its turn, from 0.
+    /// The number of a speech in its turn, from 0.
     #[must_use]
     pub fn speech_index(&self) -> Option<u32> {
         if let Self::Speech { index, .. } = self { Some(*index) } else { None }

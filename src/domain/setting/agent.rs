@@ -1,13 +1,13 @@
-//! The settings of an agent. Its persona is not among them: that is the value of a block.
+//! The settings of an agent. The persona is not one of them: it is the value of a block.
 
 use super::value::{Value, count, line, listed, names, number, once, text};
 use super::{Kind, Setting, row};
 use crate::domain::{Agent, AgentId, Rule};
 
-/// Every setting of an agent, in the order in which they are shown.
+/// All settings of an agent, in display order.
 pub const SETTINGS: &[Setting<Agent>] = &[
     Setting {
-        doc: "What it does: other agents read it before they write to it or choose it.",
+        doc: "What the agent does. Other agents read it before they write to it or choose it.",
         default: "a sentence for people and other agents",
         ..row(
             "description",
@@ -19,7 +19,7 @@ pub const SETTINGS: &[Setting<Agent>] = &[
     },
     Setting {
         words: &["provider"],
-        doc: "The model it runs on, provider/model. Without one it uses what the configuration says.",
+        doc: "The model, as provider/model. If unset, the configured default.",
         default: "the configuration's",
         ..row(
             "model",
@@ -33,7 +33,7 @@ pub const SETTINGS: &[Setting<Agent>] = &[
         file_key: Some("system_file"),
         noun: Some("system prompt"),
         words: &["system prompt"],
-        doc: "Its own system prompt, instead of the default one.",
+        doc: "A system prompt that replaces the default one.",
         default: "the default one",
         ..row(
             "system",
@@ -44,7 +44,7 @@ pub const SETTINGS: &[Setting<Agent>] = &[
         )
     },
     Setting {
-        doc: "Blocks it reads and may edit beside its persona and those the group shares, by label.",
+        doc: "Blocks it reads and may edit, by label, besides its persona and the group's shared blocks.",
         default: "none of its own",
         ..row(
             "blocks",
@@ -58,8 +58,8 @@ pub const SETTINGS: &[Setting<Agent>] = &[
         )
     },
     Setting {
-        doc: "Tools beyond the usual ones; a name with a minus before it takes a usual one away.",
-        default: "the usual ones",
+        doc: "Tools in addition to the default ones; -NAME removes a default one.",
+        default: "the default ones",
         ..row(
             "tools",
             "Tools",
@@ -76,11 +76,11 @@ pub const SETTINGS: &[Setting<Agent>] = &[
         old_flag: Some("approvals"),
         noun: Some("approval for"),
         words: &["approvals", "approval"],
-        doc: "Tools it may call only after you said yes.",
+        doc: "Tools it may call only with your approval.",
         default: "no tool",
         ..row(
             "require_approval",
-            "Needs your yes",
+            "Needs approval",
             Kind::Approvals,
             |agent| listed(agent.rules.iter().map(|Rule::RequiresApproval { tool_name }| tool_name)),
             |agent, value| {
@@ -92,7 +92,7 @@ pub const SETTINGS: &[Setting<Agent>] = &[
         )
     },
     Setting {
-        doc: "Agents of other groups it may write to, group/name.",
+        doc: "Agents of other groups it may write to, as group/name.",
         default: "nobody outside its group",
         ..row(
             "contacts",
@@ -106,7 +106,7 @@ pub const SETTINGS: &[Setting<Agent>] = &[
         )
     },
     Setting {
-        doc: "Free labels, by which other agents may write to all that have one.",
+        doc: "Labels; other agents can write to all agents with a given label.",
         ..row(
             "tags",
             "Tags",
@@ -119,7 +119,7 @@ pub const SETTINGS: &[Setting<Agent>] = &[
         )
     },
     Setting {
-        doc: "The most steps of one speech: a step is one call of the model with its tool calls.",
+        doc: "Maximum number of steps per speech; a step is one model call with its tool calls.",
         default: "50",
         ..row(
             "max_steps",
@@ -130,7 +130,7 @@ pub const SETTINGS: &[Setting<Agent>] = &[
         )
     },
     Setting {
-        doc: "The sampling temperature, 0 to 2: the higher, the more varied.",
+        doc: "Sampling temperature, 0 to 2; higher values give more varied answers.",
         default: "the model's own",
         ..row(
             "temperature",
@@ -141,7 +141,7 @@ pub const SETTINGS: &[Setting<Agent>] = &[
         )
     },
     Setting {
-        doc: "The most tokens of one answer of the model.",
+        doc: "Maximum number of tokens per model response.",
         default: "the model's own",
         ..row(
             "max_tokens",

@@ -7,10 +7,10 @@ use super::{Kind, Setting, row};
 use crate::domain::AgentId;
 use crate::domain::group::{DEFAULT_EVERY_TURNS, Group, GroupStatus, Sleeptime};
 
-/// Every setting of a group, in the order in which they are shown.
+/// All settings of a group, in display order.
 pub const SETTINGS: &[Setting<Group>] = &[
     Setting {
-        doc: "What the group is for. Its agents read it at each turn.",
+        doc: "What the group is for. Its agents read it in every turn.",
         default: "a sentence its agents read",
         ..row(
             "description",
@@ -22,7 +22,7 @@ pub const SETTINGS: &[Setting<Group>] = &[
     },
     Setting {
         flag: Some("manager"),
-        doc: "The agent that orchestrates or answers; it is no member.",
+        doc: "The agent that orchestrates or answers; not a member.",
         default: "choose one",
         ..row(
             "manager_agent",
@@ -68,7 +68,7 @@ pub const SETTINGS: &[Setting<Group>] = &[
     },
     Setting {
         place: Some(("sleeptime", "every_turns")),
-        doc: "The background agents work after so many turns.",
+        doc: "Number of turns between two jobs of the background agents.",
         default: "5",
         in_effect: |group| {
             let policy = group.sleeptime.as_ref()?;
@@ -83,7 +83,7 @@ pub const SETTINGS: &[Setting<Group>] = &[
         )
     },
     Setting {
-        doc: "The most speeches of one turn.",
+        doc: "Maximum number of speeches per turn.",
         default: "as many as there are members",
         ..row(
             "max_turns",
@@ -106,18 +106,18 @@ pub const SETTINGS: &[Setting<Group>] = &[
         )
     },
     Setting {
-        doc: "Whether the one who has just spoken may be chosen again.",
+        doc: "Whether the last speaker may be chosen again.",
         default: "no",
         ..row(
             "allow_repeat",
-            "May repeat",
+            "Allow repeat",
             Kind::Switch,
             |group| Some(group.allow_repeat.into()),
             |group, value| switch(&mut group.allow_repeat, value),
         )
     },
     Setting {
-        doc: "How often the manager may hand out work in one turn.",
+        doc: "Maximum number of delegations per turn.",
         default: "3",
         ..row(
             "max_rounds",
@@ -128,18 +128,18 @@ pub const SETTINGS: &[Setting<Group>] = &[
         )
     },
     Setting {
-        doc: "Whether a turn begins after the last speaker, not with the first member.",
+        doc: "Whether a turn starts after the last speaker instead of with the first member.",
         default: "no",
         ..row(
             "continue_order",
-            "Carry on",
+            "Continue order",
             Kind::Switch,
             |group| Some(group.continue_order.into()),
             |group, value| switch(&mut group.continue_order, value),
         )
     },
     Setting {
-        doc: "What else ends a turn, as in a team file: { any = [{ tokens = 20000 }, { text = \"that is all\" }] }.",
+        doc: "Further conditions that end a turn, as in a team file: { any = [{ tokens = 20000 }, { text = \"that is all\" }] }.",
         default: "nothing else",
         ..row(
             "terminate",
@@ -150,7 +150,7 @@ pub const SETTINGS: &[Setting<Group>] = &[
                 group.terminate = match value {
                     None => None,
                     Some(Value::Conditions(all)) => Some(all),
-                    Some(other) => return Err(format!("{other} is no condition")),
+                    Some(other) => return Err(format!("{other} is not a condition")),
                 };
                 Ok(())
             },
@@ -159,7 +159,7 @@ pub const SETTINGS: &[Setting<Group>] = &[
     Setting {
         flag: Some("role"),
         words: &["role"],
-        doc: "What an agent is here for, in a word or two; an empty role is taken away.",
+        doc: "The role of an agent in a word or two; an empty role removes it.",
         ..row(
             "roles",
             "Roles",
@@ -183,14 +183,14 @@ pub const SETTINGS: &[Setting<Group>] = &[
             |group, value| {
                 let mut name = None;
                 text(&mut name, value)?;
-                let named = |name: String| GroupStatus::named(&name).ok_or_else(|| format!("{name} is no status"));
+                let named = |name: String| GroupStatus::named(&name).ok_or_else(|| format!("{name} is not a status"));
                 group.status = name.map(named).transpose()?.unwrap_or_default();
                 Ok(())
             },
         )
     },
     Setting {
-        doc: "How long workers and replies are waited for, in seconds.",
+        doc: "How long to wait for workers and replies, in seconds.",
         default: "300",
         ..row(
             "wait_seconds",
@@ -201,11 +201,11 @@ pub const SETTINGS: &[Setting<Group>] = &[
         )
     },
     Setting {
-        doc: "How much mail its agents may send in a minute.",
+        doc: "Maximum number of messages its agents may send per minute.",
         default: "1000",
         ..row(
             "mail_per_minute",
-            "Mail a minute",
+            "Mail / minute",
             Kind::Count,
             |group| group.mail_per_minute.map(Value::Count),
             |group, value| count(&mut group.mail_per_minute, value),
@@ -249,9 +249,7 @@ fn every_turns(group: &mut Group, value: Option<Value>) -> Put {
     match (&mut group.sleeptime, value) {
         (Some(policy), value) => count(&mut policy.every_turns, value),
         (None, None) => Ok(()),
-        (None, Some(_)) => {
-            Err(format!("nobody works in the background of {}; name background agents, too", group.name))
-        }
+        (None, Some(_)) => Err(format!("{} has no background agents; name some, too", group.name)),
     }
 }
 
@@ -259,7 +257,7 @@ fn roles(group: &mut Group, value: Option<Value>) -> Put {
     group.roles = match value {
         None => BTreeMap::new(),
         Some(Value::Texts(texts)) => texts.into_iter().map(|(id, role)| (AgentId(id), role)).collect(),
-        Some(other) => return Err(format!("{other} is no table of roles")),
+        Some(other) => return Err(format!("{other} is not a table of roles")),
     };
     Ok(())
 }

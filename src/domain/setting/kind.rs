@@ -1,23 +1,23 @@
-//! The kinds of values: what each takes, and how it is read from text.
+//! The kinds of setting values: what each accepts, and how it is parsed from text.
 
 use serde::Deserialize;
 
 use super::value::Value;
 use crate::domain::TerminationCondition;
 
-/// Which values a setting takes.
+/// The kind of values a setting accepts.
 #[derive(Clone, Copy)]
 pub enum Kind {
     /// A whole number, 1 or more.
     Count,
     /// A number in this range.
     Number {
-        /// The least.
+        /// The minimum.
         from: f64,
-        /// The most.
+        /// The maximum.
         to: f64,
     },
-    /// A word or a few.
+    /// A few words, not blank.
     Word,
     /// A sentence on one line.
     Sentence,
@@ -27,13 +27,13 @@ pub enum Kind {
     Model,
     /// Yes or no.
     Switch,
-    /// One of these names, each with what it means; the first where nothing is set.
+    /// One of these names, each with its meaning. The first is the default.
     Choice(fn() -> Vec<(&'static str, &'static str)>),
     /// Free labels.
     Labels,
-    /// Tools to have, and with a `-` before the name, not to have.
+    /// Tools to add, or with a leading `-` to remove.
     Tools,
-    /// Tools that need a person's yes: an `[[agent.rule]]` each in a team file.
+    /// Tools that need a person's approval; each is an `[[agent.rule]]` in a team file.
     Approvals,
     /// Agents of other groups.
     Contacts,
@@ -43,18 +43,18 @@ pub enum Kind {
     Agents,
     /// One agent of the group.
     Agent,
-    /// When a turn ends.
+    /// A termination condition.
     Conditions,
-    /// A word or two for each agent of the group.
+    /// A role for each agent of the group, in a word or two.
     Roles,
 }
 
-/// What the names in a value name.
+/// What the names in a value refer to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reference {
-    /// An agent that comes into the group.
+    /// An agent that the setting adds to the group.
     Joining,
-    /// An agent that is in the group.
+    /// An agent that is already in the group.
     Inside,
     /// An agent of another group.
     Contact,
@@ -63,7 +63,7 @@ pub enum Reference {
 }
 
 impl Kind {
-    /// What its names name, where they are names of rows.
+    /// What its names refer to; `None` if they are not names of rows.
     #[must_use]
     pub fn refers_to(self) -> Option<Reference> {
         match self {
@@ -75,19 +75,19 @@ impl Kind {
         }
     }
 
-    /// True for who takes part; the other settings may name them.
+    /// True for settings that define the agents of the group. Other settings may refer to those agents.
     #[must_use]
     pub fn is_membership(self) -> bool {
         matches!(self, Self::Agents | Self::Agent)
     }
 
-    /// True for what is told as new instead of with its old and new text.
+    /// True for texts too long to show both the old and the new value of a change.
     #[must_use]
     pub fn is_long(self) -> bool {
         matches!(self, Self::Sentence | Self::Text)
     }
 
-    /// The values it takes, in words that end a sentence.
+    /// The accepted values, as the end of a sentence.
     #[must_use]
     pub fn wanted(self) -> String {
         match self {
@@ -111,7 +111,7 @@ impl Kind {
         }
     }
 
-    /// What stands for a value in the help of an option.
+    /// The placeholder of the value in `--help`.
     #[must_use]
     pub fn placeholder(self) -> String {
         match self {
@@ -129,10 +129,10 @@ impl Kind {
         }
     }
 
-    /// What is wrong with a value, if anything.
+    /// Checks a value.
     ///
     /// # Errors
-    /// The end of a sentence that begins with the key; a whole sentence of a condition.
+    /// The end of a sentence that begins with the key; for a condition, a whole sentence.
     pub fn check(self, value: &Value) -> Result<(), String> {
         let fits = match (self, value) {
             (Self::Count, Value::Count(0)) => return Err("is 1 or more".to_owned()),
@@ -154,11 +154,10 @@ impl Kind {
         if fits { Ok(()) } else { Err(format!("is {}", self.wanted())) }
     }
 
-    /// Reads a value as a person writes it: names with commas between them, conditions as in a team file, roles as
-    /// `AGENT=ROLE`.
+    /// Parses a value as a person writes it: names with commas, conditions as in a team file, roles as `AGENT=ROLE`.
     ///
     /// # Errors
-    /// What to write instead.
+    /// A sentence that says what to write instead.
     pub fn parse(self, text: &str) -> Result<Value, String> {
         let value = match self {
             Self::Count => {
@@ -184,7 +183,7 @@ impl Kind {
                 Value::Texts([(agent.trim().to_owned(), role.trim().to_owned())].into())
             }
         };
-        // A count of nought clears.
+        // A count of 0 clears the setting.
         if value != Value::Count(0) {
             self.check(&value)?;
         }
@@ -192,7 +191,7 @@ impl Kind {
     }
 }
 
-/// Reads what ends a turn, written as in a team file.
+/// Parses a termination condition, written as in a team file.
 fn conditions(text: &str) -> Result<TerminationCondition, String> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]

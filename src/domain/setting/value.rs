@@ -1,4 +1,4 @@
-//! The value of a setting, whichever it is, and how values are put into fields.
+//! The value of a setting, and the functions that write it into a field.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{AgentId, TerminationCondition};
 
-/// What clears a setting where it is written as text.
+/// The text that clears a setting.
 pub const NONE: &str = "none";
 
-/// A value.
+/// The value of a setting.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Value {
@@ -24,14 +24,14 @@ pub enum Value {
     Switch(bool),
     /// Names, in order.
     Names(Vec<String>),
-    /// When a turn ends.
+    /// A termination condition.
     Conditions(TerminationCondition),
-    /// A text for each name. As a change, an empty text takes the name out.
+    /// A text for each name. As a change, an empty text removes the name.
     Texts(BTreeMap<String, String>),
 }
 
 impl Value {
-    /// True for what a field holds where nothing is set.
+    /// True for the value of a field that is not set.
     #[must_use]
     pub fn is_blank(&self) -> bool {
         match self {
@@ -43,7 +43,7 @@ impl Value {
         }
     }
 
-    /// The same with every name in it put through `f`; what it refuses refuses all.
+    /// Replaces every name in it by the result of `f`.
     ///
     /// # Errors
     /// The first error of `f`.
@@ -62,7 +62,7 @@ impl Value {
         })
     }
 
-    /// The same with every name in it put through `f`.
+    /// [`Self::try_map_names`] with a function that cannot fail.
     #[must_use]
     pub fn map_names(self, f: &mut impl FnMut(String) -> String) -> Self {
         let mapped = self.try_map_names(&mut |name| Ok::<_, std::convert::Infallible>(f(name)));
@@ -83,7 +83,7 @@ impl Value {
         }
     }
 
-    /// As plain JSON: a number, a text, a list or a table.
+    /// The value as plain JSON: a number, a string, a list or an object.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         match self {
@@ -98,7 +98,7 @@ impl Value {
     }
 }
 
-/// As a person writes it: conditions as in a team file, names with commas.
+/// The form that [`Kind::parse`](super::Kind::parse) reads: conditions as in a team file, names with commas.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -143,10 +143,10 @@ from! {
     BTreeMap<String, String>, texts => Self::Texts(texts);
 }
 
-/// What a setter returns.
+/// The result of a setter; the error is a sentence.
 pub(super) type Put = Result<(), String>;
 
-/// A value of another kind than [`Kind::check`](super::Kind::check) lets through.
+/// The error for a value of a kind that [`Kind::check`](super::Kind::check) does not accept.
 fn other<T>(value: &Value) -> Result<T, String> {
     Err(format!("{value} is a value of another kind"))
 }
@@ -195,7 +195,7 @@ pub(super) fn switch(to: &mut bool, value: Option<Value>) -> Put {
     Ok(())
 }
 
-/// The names of a list; none where it is cleared.
+/// The names of a list; empty if it is cleared.
 pub(super) fn names(value: Option<Value>) -> Result<Vec<String>, String> {
     match value {
         None => Ok(Vec::new()),
@@ -204,7 +204,7 @@ pub(super) fn names(value: Option<Value>) -> Result<Vec<String>, String> {
     }
 }
 
-/// The same, each name once.
+/// The names of a list without duplicates.
 pub(super) fn once(value: Option<Value>) -> Result<Vec<String>, String> {
     let all = names(value)?;
     let mut once: Vec<String> = Vec::with_capacity(all.len());
@@ -216,7 +216,7 @@ pub(super) fn once(value: Option<Value>) -> Result<Vec<String>, String> {
     Ok(once)
 }
 
-/// A list of ids as the names in a value.
+/// The value with these ids as names.
 #[must_use]
 pub fn listed<'a>(ids: impl IntoIterator<Item = &'a (impl ToString + 'a)>) -> Option<Value> {
     Some(Value::Names(ids.into_iter().map(ToString::to_string).collect()))

@@ -1,4 +1,4 @@
-//! Jobs: J2 to J9.
+//! The rules of jobs: J2 to J9.
 
 use jiff::Timestamp;
 
@@ -10,11 +10,11 @@ pub(super) fn create<R: Rows>(rows: &mut R, job: &mut Job, at: Timestamp) -> Res
     if rows.get::<Job>(job.id.as_str())?.is_some() {
         return refuse(format!("job {} exists already", job.id));
     }
-    // A retry owns the window of the job it works off, so it never joins another.
+    // A retry has the window of the job it retries, so it is never merged with another job.
     if job.window.is_none() {
         let unfinished = rows.find::<Job>(&Job::pair_key(&job.agent, &job.group))?;
         if unfinished.iter().any(|other| other.state.waits() && other.window.is_none()) {
-            return refuse("the agent has a job waiting already; further causes join it");
+            return refuse("the agent already has a waiting job; add the cause to that one");
         }
     }
     job.created_at = at;
@@ -24,11 +24,11 @@ pub(super) fn create<R: Rows>(rows: &mut R, job: &mut Job, at: Timestamp) -> Res
 pub(super) fn cause<R: Rows>(rows: &mut R, id: &JobId, cause: &Trigger) -> Result<(), Halt<R::Fault>> {
     let mut job = must::<Job, R>(rows, id.as_str(), "job")?;
     if !job.state.waits() {
-        return refuse(format!("job {id} does not wait any more"));
+        return refuse(format!("job {id} is no longer waiting"));
     }
     job.causes.push(cause.clone());
     if let (Trigger::Person { .. }, JobState::Retryable { .. }) = (cause, &job.state) {
-        // A person who asks does not wait for the backoff.
+        // A request by a person skips the backoff.
         job.state = JobState::Available;
     }
     Ok(rows.put(&job)?)
@@ -43,11 +43,11 @@ pub(super) fn claim<R: Rows>(rows: &mut R, id: &JobId, epoch: u64, upto: Option<
     if job.window.is_none() {
         let cursor = rows.get::<Cursor>(&Cursor::pair_key(&job.agent, &job.group))?;
         let after = cursor.map_or(0, |cursor| cursor.seq);
-        // Its window begins where the one before ends, so that one has to be over first. The window of a failed
-        // job's retry lies behind the cursor already.
+        // The window starts where the previous one ends, so the previous job has to be finished. The window of a
+        // failed job's retry is already behind the cursor.
         let unfinished = rows.find::<Job>(&Job::pair_key(&job.agent, &job.group))?;
         if unfinished.iter().any(|other| other.window.is_some_and(|(_, upto)| upto > after)) {
-            return refuse("an earlier job of the agent is not over");
+            return refuse("an earlier job of the agent is not finished");
         }
         let talk = rows.find::<Conversation>(job.group.as_str())?;
         let head = talk.first().map_or(0, |conversation| conversation.head).max(after);
@@ -61,7 +61,7 @@ pub(super) fn claim<R: Rows>(rows: &mut R, id: &JobId, epoch: u64, upto: Option<
     Ok(job)
 }
 
-/// Writes the claimed job, which has its run and its notes from the first claim on.
+/// Writes the claimed job. The first claim sets its run and the conversation of its notes.
 pub(super) fn begin<R: Rows>(
     rows: &mut R,
     mut job: Job,
@@ -110,7 +110,7 @@ pub(super) fn shift<R: Rows>(rows: &mut R, id: &JobId, to: &JobState, at: Timest
     finish(rows, job, to.clone(), at)
 }
 
-/// Moves the job, and its agent's cursor where the window is worked off or given up (J5).
+/// Changes the state of the job. If it completed or failed, moves its agent's cursor past the window (J5).
 fn finish<R: Rows>(rows: &mut R, mut job: Job, to: JobState, at: Timestamp) -> Result<(), Halt<R::Fault>> {
     if let (JobState::Completed { .. } | JobState::Failed { .. }, Some((_, upto))) = (&to, job.window) {
         let key = Cursor::pair_key(&job.agent, &job.group);

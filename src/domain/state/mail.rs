@@ -1,4 +1,4 @@
-//! Mail: sent once, moved forward only (J11).
+//! The rules of mail: it is sent once, and its status only moves forward (J11).
 
 use jiff::Timestamp;
 
@@ -7,7 +7,7 @@ use crate::domain::group::DEFAULT_MAIL_PER_MINUTE;
 use crate::domain::mail::MAX_DEPTH;
 use crate::domain::{Agent, Conflict, Group, Mail, MailId, MailStatus, RunId};
 
-/// The limit counts the last minute.
+/// The period of the mail limit, in seconds.
 const WINDOW: i64 = 60;
 
 pub(super) fn send<R: Rows>(rows: &mut R, mail: &mut Mail, at: Timestamp) -> Result<(), Halt<R::Fault>> {
@@ -15,7 +15,7 @@ pub(super) fn send<R: Rows>(rows: &mut R, mail: &mut Mail, at: Timestamp) -> Res
         return refuse(format!("mail {} exists already", mail.id));
     }
     if mail.text.trim().is_empty() {
-        return refuse("mail needs words");
+        return refuse("mail needs a text");
     }
     for agent in mail.from.iter().chain(&mail.to) {
         must::<Agent, R>(rows, agent.as_str(), "agent")?;
@@ -49,13 +49,13 @@ fn limit<R: Rows>(rows: &mut R, mail: &Mail) -> Result<u32, R::Fault> {
     Ok(group.and_then(|group| group.mail_per_minute).unwrap_or(DEFAULT_MAIL_PER_MINUTE))
 }
 
-/// Counts the mail for its group, or answers how many seconds it is over the limit for.
+/// Counts the mail against its group's limit. Returns the seconds to wait if the limit is reached.
 fn frank<R: Rows>(rows: &mut R, mail: &Mail, at: Timestamp) -> Result<Option<i64>, R::Fault> {
     let Some(group) = &mail.group else { return Ok(None) };
     let now = at.as_second();
     let mut postage = rows.get::<Postage>(group.as_str())?.unwrap_or_default();
     group.as_str().clone_into(&mut postage.group);
-    // A clock that was set back leaves seconds that have not come yet: they count, as long as they are near.
+    // After the clock was set back there are seconds in the future; they count if they are less than a minute away.
     postage.sent.retain(|(second, _)| (*second - now).abs() < WINDOW);
     let count: u32 = postage.sent.iter().map(|(_, pieces)| pieces).sum();
     if count >= limit(rows, mail)? {

@@ -1,4 +1,4 @@
-//! Agents and groups: a pattern that cannot run cannot be created.
+//! The rules of agents and groups: a group whose pattern cannot run cannot be created.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::domain::{
 
 pub(super) fn put_agent<R: Rows>(rows: &mut R, agent: &Agent) -> Result<(), Halt<R::Fault>> {
     if !is_name(&agent.name) {
-        return refuse(format!("{:?} is no name for an agent: use letters, digits, - and _", agent.name));
+        return refuse(format!("{:?} is not a valid name for an agent: use letters, digits, - and _", agent.name));
     }
     let same_name = rows.find::<Agent>(&agent.lookup().unwrap_or_default())?;
     if same_name.iter().any(|other| other.id != agent.id) {
@@ -39,7 +39,7 @@ pub(super) fn put_agent<R: Rows>(rows: &mut R, agent: &Agent) -> Result<(), Halt
 
 pub(super) fn put_group<R: Rows>(rows: &mut R, group: &Group) -> Result<(), Halt<R::Fault>> {
     if !is_name(&group.name) {
-        return refuse(format!("{:?} is no name for a group: use letters, digits, - and _", group.name));
+        return refuse(format!("{:?} is not a valid name for a group: use letters, digits, - and _", group.name));
     }
     if rows.find::<Group>(&group.name)?.iter().any(|other| other.id != group.id) {
         return refuse(format!("there is a group named {} already", group.name));
@@ -65,7 +65,7 @@ pub(super) fn put_group<R: Rows>(rows: &mut R, group: &Group) -> Result<(), Halt
     Ok(rows.put(group)?)
 }
 
-/// Whether the pattern can run with these agents in these places.
+/// Rejects a group whose pattern cannot run with its agents.
 fn shape<R: Rows>(rows: &mut R, group: &Group) -> Result<(), Halt<R::Fault>> {
     let background = group.sleeptime.as_ref().map(|sleeptime| sleeptime.agents.as_slice());
     let shape = Shape {
@@ -78,7 +78,7 @@ fn shape<R: Rows>(rows: &mut R, group: &Group) -> Result<(), Halt<R::Fault>> {
     shape.inspect(&mut Refusal { rows, group, shape: &shape })
 }
 
-/// Refuses the first flaw of a group.
+/// Rejects a group with its first flaw.
 struct Refusal<'a, R> {
     rows: &'a mut R,
     group: &'a Group,
@@ -105,7 +105,7 @@ impl<R: Rows> Inspector<AgentId> for Refusal<'_, R> {
             Flaw::NoManager { part, .. } => format!("{kind} needs manager_agent, the agent that {part}"),
             Flaw::ManagerNotUsed(_) => format!("{kind} has no manager_agent"),
             Flaw::MembersNotUsed(_) => {
-                format!("{kind} has no members; background agents stand in group.sleeptime.agents")
+                format!("{kind} has no members; name background agents in group.sleeptime.agents")
             }
             Flaw::ManagerIsMember { .. } => "the manager agent cannot be a member, too".to_owned(),
             Flaw::NoBackground => format!("{kind} needs group.sleeptime.agents, at least one"),
@@ -126,7 +126,7 @@ impl<R: Rows> Inspector<AgentId> for Refusal<'_, R> {
     }
 }
 
-/// Every value is one its setting takes, and nothing is set that this manager type would not look at.
+/// Rejects values that their settings do not accept, and settings that the manager type does not use.
 fn settings<F>(group: &Group) -> Result<(), Halt<F>> {
     let (name, manager_type) = (&group.name, group.manager_type);
     for row in Group::settings() {
@@ -136,7 +136,7 @@ fn settings<F>(group: &Group) -> Result<(), Halt<F>> {
         if let Err(text) = row.check(&value) {
             return refuse(format!("group {name}: {text}"));
         }
-        // Who takes part is a matter of the shape.
+        // The agents of the group are checked with the shape.
         if !row.kind.is_membership() && !manager_type.has_setting(row.key) {
             let kinds = ManagerType::with_setting(row.key).join(" or ");
             return refuse(format!(
@@ -153,17 +153,17 @@ fn settings<F>(group: &Group) -> Result<(), Halt<F>> {
     Ok(())
 }
 
-/// An agent that is in no group any more, has no block of its own and is not at work.
+/// Deletes an agent that is in no group, is nobody's contact and has no unfinished run.
 pub(super) fn delete_agent<R: Rows>(rows: &mut R, id: &AgentId) -> Result<(), Halt<R::Fault>> {
     let agent = must::<Agent, R>(rows, id.as_str(), "agent")?;
     if let Some(group) = rows.all::<Group>()?.into_iter().find(|group| group.agents().contains(&id)) {
-        return refuse(format!("{} is in the group {}; take it out first", agent.name, group.name));
+        return refuse(format!("{} is in the group {}; remove it there first", agent.name, group.name));
     }
     if let Some(other) = rows.all::<Agent>()?.into_iter().find(|other| other.contacts.contains(id)) {
-        return refuse(format!("{} is a contact of {}; take it out there first", agent.name, other.name));
+        return refuse(format!("{} is a contact of {}; remove it there first", agent.name, other.name));
     }
     if rows.open::<Run>()?.iter().any(|run| run.agent() == Some(id) || talks_with(run, id)) {
-        return refuse(format!("{} is at work; wait for it, or cancel it", agent.name));
+        return refuse(format!("{} is working; wait for it, or cancel it", agent.name));
     }
     Ok(rows.delete::<Agent>(id.as_str())?)
 }
@@ -172,7 +172,7 @@ fn talks_with(run: &Run, id: &AgentId) -> bool {
     run.kind.only() == Some(id)
 }
 
-/// A group that is at rest and at home to nobody.
+/// Deletes a group without an unfinished turn or job.
 pub(super) fn delete_group<R: Rows>(rows: &mut R, id: &GroupId) -> Result<(), Halt<R::Fault>> {
     let group = must::<Group, R>(rows, id.as_str(), "group")?;
     for talk in rows.find::<Conversation>(id.as_str())? {
@@ -182,13 +182,13 @@ pub(super) fn delete_group<R: Rows>(rows: &mut R, id: &GroupId) -> Result<(), Ha
     }
     for agent in group.agents() {
         if !rows.find::<Job>(&Job::pair_key(agent, id))?.is_empty() {
-            return refuse(format!("{} has a job that is not over; cancel it first", group.name));
+            return refuse(format!("{} has an unfinished job; cancel it first", group.name));
         }
     }
     Ok(rows.delete::<Group>(id.as_str())?)
 }
 
-/// Labels are unique among all blocks that reach an agent.
+/// Rejects two blocks of an agent, of its own or shared, with the same label.
 fn unique_labels<R: Rows>(rows: &mut R, agent: &Agent, shared: &[BlockId]) -> Result<(), Halt<R::Fault>> {
     let mut labels: BTreeMap<String, BlockId> = BTreeMap::new();
     for id in agent.blocks.iter().chain(shared) {

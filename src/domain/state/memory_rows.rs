@@ -1,4 +1,4 @@
-//! Rows in maps: the reference the tables are compared to.
+//! [`Rows`] in memory: the reference to which the tables are compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -8,18 +8,21 @@ use jiff::Timestamp;
 use super::{Halt, Kind, Row, Rows, apply};
 use crate::domain::{Change, Conflict, Logged};
 
-/// The whole state in memory, each row as the JSON text the store keeps.
+/// The whole state in memory, each row as the JSON text that the store has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Memory {
     rows: BTreeMap<(Kind, String), (Option<String>, String)>,
-    /// The keys of rows that are open.
+    /// The keys of the rows that are [`Row::is_open`].
     open: BTreeSet<(Kind, String)>,
     /// Keys by lookup.
     index: BTreeMap<(Kind, String), BTreeSet<String>>,
 }
 
 impl Memory {
-    /// The state after these logged changes, on top of this one. Fails on the first that does not apply.
+    /// Replays logged changes on this state.
+    ///
+    /// # Errors
+    /// The number and the conflict of the first change that does not apply.
     pub fn fold(mut self, log: impl IntoIterator<Item = Logged>) -> Result<Self, (u64, Conflict)> {
         for logged in log {
             let n = logged.n;
@@ -28,7 +31,10 @@ impl Memory {
         Ok(self)
     }
 
-    /// Applies one change and gives it back with what was filled in.
+    /// Applies one change. Returns it with the fields that were filled in.
+    ///
+    /// # Errors
+    /// The conflict, if the change is rejected.
     pub fn apply(&mut self, mut change: Change, at: Timestamp) -> Result<Change, Conflict> {
         match apply(self, &mut change, at) {
             Ok(()) => Ok(change),
@@ -37,12 +43,12 @@ impl Memory {
         }
     }
 
-    /// Every row as (kind, key, body), in order.
+    /// All rows as (kind, key, body), in order.
     pub fn rows(&self) -> impl Iterator<Item = (Kind, &str, &str)> {
         self.rows.iter().map(|((kind, key), (_, body))| (*kind, key.as_str(), body.as_str()))
     }
 
-    /// Every row as (kind, key, lookup, body), in order.
+    /// All rows as (kind, key, lookup, body), in order.
     pub fn raw(&self) -> impl Iterator<Item = (Kind, &str, Option<&str>, &str)> {
         self.rows.iter().map(|((kind, key), (lookup, body))| (*kind, key.as_str(), lookup.as_deref(), body.as_str()))
     }

@@ -1,4 +1,4 @@
-//! The rows of the state, and who holds them.
+//! The kinds of state rows, and the [`Rows`] trait of their storage.
 
 #[cfg(test)]
 pub mod sample;
@@ -9,10 +9,10 @@ use crate::domain::{
     Agent, AgentId, Block, BlockOwner, Conversation, Cursor, Group, GroupId, Job, Mail, PendingCall, Run, StepId,
 };
 
-/// Every kind of state row, one line each: `Kind(Type) "table" "what people call it"`. The rows of `followed` kinds
-/// are sent to whoever follows the engine; `internal` ones are nobody else's business.
+/// The kinds of state rows, one line each: `Kind(Type) "table" "noun"`. Rows of `followed` kinds are sent to
+/// subscribers of the engine, `internal` ones are not.
 ///
-/// A new kind is a type that is a [`Row`], its line here, and a migration that makes its table.
+/// A new kind is a type that implements [`Row`], a line here, and a migration that creates its table.
 macro_rules! row_kinds {
     ($with:ident) => {
         $with! {
@@ -35,13 +35,13 @@ macro_rules! row_kinds {
                 Mail(Mail) "mail" "mail";
             }
             internal {
-                /// What is one a store.
+                /// Store-wide metadata: a single row.
                 Desk(Desk) "desk" "desk";
                 /// How far a background agent has read.
                 Cursor(Cursor) "cursor" "cursor";
-                /// How much mail a group has sent of late.
+                /// How much mail a group has sent in the last minute.
                 Postage(Postage) "postage" "postage";
-                /// What the tests add.
+                /// Only in tests.
                 #[cfg(test)]
                 Sample(sample::Sample) "sample" "sample";
             }
@@ -55,7 +55,7 @@ macro_rules! define_kinds {
         followed { $($(#[doc = $followed_doc:literal])* $followed:ident($f:ty) $followed_table:literal $followed_noun:literal;)* }
         internal { $($(#[doc = $doc:literal])* $(#[cfg($cfg:meta)])? $kind:ident($i:ty) $table:literal $noun:literal;)* }
     ) => {
-        /// The kinds of state rows: one table each.
+        /// The kinds of state rows. Each has a table.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum Kind {
@@ -67,7 +67,7 @@ macro_rules! define_kinds {
             /// Every kind.
             pub const ALL: &[Self] = &[$(Self::$followed,)* $($(#[cfg($cfg)])? Self::$kind,)*];
 
-            /// The table's name.
+            /// The name of the table.
             #[must_use]
             pub fn table(self) -> &'static str {
                 match self {
@@ -76,7 +76,7 @@ macro_rules! define_kinds {
                 }
             }
 
-            /// What people call such a row.
+            /// The noun for such a row in messages.
             #[must_use]
             pub fn noun(self) -> &'static str {
                 match self {
@@ -93,67 +93,67 @@ row_kinds!(define_kinds);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{} {key} cannot be read: {why}", .kind.noun())]
 pub struct RowFault {
-    /// What it was.
+    /// The kind of the row.
     pub kind: Kind,
-    /// Its key.
+    /// The key of the row.
     pub key: String,
-    /// What is wrong with it.
+    /// Why it cannot be read.
     pub why: String,
 }
 
 impl RowFault {
-    /// What a person can do about it.
+    /// Advice for people.
     pub const ADVICE: &str = "it is left out and everything else works; open the store with the version of Nightdesk \
                               that wrote it, or restore a backup";
 }
 
 /// A row of the state.
 pub trait Row: Serialize + DeserializeOwned {
-    /// Its table.
+    /// Its kind.
     const KIND: Kind;
 
-    /// What it is found by: its id, or what stands for it.
+    /// The primary key, unique in the kind: usually the id.
     fn key(&self) -> String;
 
-    /// A second thing it is found by, through [`Rows::find`]; `None` while it is not to be found so.
+    /// The secondary key for [`Rows::find`], not unique; `None` if it cannot be found by one.
     fn lookup(&self) -> Option<String> {
         None
     }
 
-    /// True while something is still to happen to it; [`Rows::open`] gives only those. Only runs end.
+    /// False once the row is final; [`Rows::open`] omits final rows. Only a [`Run`] ever is.
     fn is_open(&self) -> bool {
         true
     }
 }
 
-/// Whoever holds the rows of the state: the store inside its transaction, or [`super::Memory`].
+/// Storage of state rows: the store's tables inside a transaction, or [`super::Memory`].
 pub trait Rows {
-    /// How it fails.
+    /// The error of the storage.
     type Fault;
 
     /// The row with this key.
     fn get<T: Row>(&mut self, key: &str) -> Result<Option<T>, Self::Fault>;
 
-    /// Every row with this [`Row::lookup`], in key order.
+    /// All rows with this [`Row::lookup`], in key order.
     fn find<T: Row>(&mut self, lookup: &str) -> Result<Vec<T>, Self::Fault>;
 
-    /// Every row of the kind, in key order.
+    /// All rows of the kind, in key order.
     fn all<T: Row>(&mut self) -> Result<Vec<T>, Self::Fault>;
 
-    /// Every row of the kind that [`Row::is_open`], in key order.
+    /// All rows of the kind that are [`Row::is_open`], in key order.
     fn open<T: Row>(&mut self) -> Result<Vec<T>, Self::Fault>;
 
-    /// Writes the row over whatever has its key.
+    /// Inserts the row, or replaces the one with its key.
     fn put<T: Row>(&mut self, row: &T) -> Result<(), Self::Fault>;
 
-    /// Takes the row with this key away, if there is one.
+    /// Removes the row with this key, if there is one.
     fn delete<T: Row>(&mut self, key: &str) -> Result<(), Self::Fault>;
 }
 
-/// What is one a store.
+/// Store-wide metadata: a single row.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desk {
-    /// Rises each time a program takes the store (J6).
+    /// Incremented each time a program takes the store (J6).
     pub epoch: u64,
 }
 
@@ -183,7 +183,7 @@ impl Row for Agent {
 }
 
 impl Agent {
-    /// The lookup of the agent of this home group with this name.
+    /// The lookup of the agent with this home group and name.
     #[must_use]
     pub fn name_key(group: &GroupId, name: &str) -> String {
         format!("{group}/{name}")
@@ -215,7 +215,7 @@ impl Row for Block {
 }
 
 impl Block {
-    /// The lookup of the block of this owner with this label, regardless of case.
+    /// The lookup of the block with this owner and label, regardless of case.
     #[must_use]
     pub fn label_key(owner: &BlockOwner, label: &str) -> String {
         let owner = match owner {
@@ -245,7 +245,7 @@ impl Row for Run {
         self.id.0.clone()
     }
 
-    /// Children by their parent, unfinished turns by their conversation.
+    /// The parent of a child run, the conversation of an unfinished turn.
     fn lookup(&self) -> Option<String> {
         match &self.parent {
             Some(parent) => Some(parent.0.clone()),
@@ -271,7 +271,7 @@ impl Row for PendingCall {
 }
 
 impl PendingCall {
-    /// The key of this call of this step.
+    /// The key of the call with this index in this step.
     #[must_use]
     pub fn place_key(step: &StepId, ordinal: u32) -> String {
         format!("{step}/{ordinal:04}")
@@ -285,7 +285,7 @@ impl Row for Job {
         self.id.0.clone()
     }
 
-    /// While it is not over: by agent and group.
+    /// Agent and group, while the job is unfinished.
     fn lookup(&self) -> Option<String> {
         (!self.state.is_final()).then(|| Self::pair_key(&self.agent, &self.group))
     }
@@ -322,7 +322,7 @@ impl Row for Mail {
         self.id.0.clone()
     }
 
-    /// What one step sent: by the step. A reply, a notice: by the mail it is about.
+    /// The step that sent it; for a reply or notice of the engine, the mail it is about.
     fn lookup(&self) -> Option<String> {
         match (&self.sent_by, &self.in_reply_to) {
             (Some((step, _)), _) => Some(step.0.clone()),
@@ -332,12 +332,12 @@ impl Row for Mail {
     }
 }
 
-/// How much mail a group has sent of late: counts by second, none older than a minute.
+/// How much mail a group has sent in the last minute, counted per second.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Postage {
     /// The group.
     pub group: String,
-    /// (second since the epoch, pieces), in order.
+    /// (seconds since the Unix epoch, number of messages), in order.
     pub sent: Vec<(i64, u32)>,
 }
 

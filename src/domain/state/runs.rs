@@ -1,4 +1,4 @@
-//! Runs, steps and pending calls.
+//! The rules of runs, steps and pending calls.
 
 use jiff::Timestamp;
 
@@ -15,21 +15,21 @@ pub(super) fn create<R: Rows>(rows: &mut R, run: &mut Run, at: Timestamp) -> Res
     let mut conversation = must::<Conversation, R>(rows, run.conversation.as_str(), "conversation")?;
     if run.kind.is_turn() {
         if matches!(run.state, RunState::Queued) != run.queued.is_some() {
-            return refuse("a queued turn carries its text, another has it as a message");
+            return refuse("only a queued turn carries its text; another one has it as a message");
         }
         if run.queued.is_none() && !rows.find::<Run>(conversation.id.as_str())?.is_empty() {
-            return refuse("a turn of the conversation is on; another waits for it");
+            return refuse("the conversation has an unfinished turn; another one has to be queued");
         }
         conversation.asked += 1;
         run.turn = conversation.asked;
         if run.queued.is_none() {
-            // The message a turn answers is committed with it, right after it.
+            // The message that a turn answers follows it in the same commit.
             run.input = conversation.head + 1;
         }
         rows.put(&conversation)?;
     }
     if run.task.is_some() {
-        // A worker hears what was said up to here, and not what the others answer beside it.
+        // A worker reads the conversation up to here, without the answers of the other workers.
         run.input = conversation.head;
     }
     if let Some(parent) = &run.parent {
@@ -77,7 +77,7 @@ pub(super) fn step<R: Rows>(rows: &mut R, step: &Step, at: Timestamp) -> Result<
     if step.index != run.steps {
         return refuse(format!("step {} of run {} is not the next", step.index, run.id));
     }
-    // A worker's tokens are its manager's and its turn's, too; a speech has the steps of its own agent only.
+    // Tokens count for all ancestors. Steps count for the turn, but not for the speech of a manager.
     let mut above = run.parent.clone();
     while let Some(parent) = above {
         let count = |run: &mut Run| {
@@ -103,11 +103,11 @@ pub(super) fn park<R: Rows>(rows: &mut R, call: &PendingCall) -> Result<(), Halt
 
 pub(super) fn choose<R: Rows>(rows: &mut R, id: &RunId, choice: &Choice) -> Result<(), Halt<R::Fault>> {
     let mut run = must::<Run, R>(rows, id.as_str(), "run")?;
-    let RunKind::Choice { among, .. } = &run.kind else { return refuse(format!("run {id} chooses nobody")) };
+    let RunKind::Choice { among, .. } = &run.kind else { return refuse(format!("run {id} is not a choice")) };
     if let Choice::Member(agent) = choice
         && !among.contains(agent)
     {
-        return refuse(format!("{agent} was not to be chosen"));
+        return refuse(format!("{agent} is not a candidate"));
     }
     run.chosen = Some(choice.clone());
     Ok(rows.put(&run)?)
@@ -116,7 +116,7 @@ pub(super) fn choose<R: Rows>(rows: &mut R, id: &RunId, choice: &Choice) -> Resu
 pub(super) fn signal<R: Rows>(rows: &mut R, id: &RunId, word: &str) -> Result<(), Halt<R::Fault>> {
     let mut run = must::<Run, R>(rows, id.as_str(), "run")?;
     if !run.kind.is_turn() || run.is_finished() {
-        return refuse(format!("run {id} is no turn that is on"));
+        return refuse(format!("run {id} is not an unfinished turn"));
     }
     if !run.signals.iter().any(|known| known == word) {
         run.signals.push(word.to_owned());
@@ -133,7 +133,7 @@ pub(super) fn answer<R: Rows>(
     let mut call = must::<PendingCall, R>(rows, &PendingCall::place_key(step, ordinal), "pending call")?;
     let run = must::<Run, R>(rows, call.run.as_str(), "run")?;
     if run.state != RunState::Parked {
-        return refuse(format!("{} is not waited for any more", call.name));
+        return refuse(format!("the run no longer waits for {}", call.name));
     }
     if call.answer.is_some() {
         return refuse(format!("{} has been answered already", call.name));

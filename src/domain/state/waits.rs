@@ -1,15 +1,15 @@
-//! Who waits for whom: an edge that would close a cycle is refused inside the commit that would add it.
+//! The wait-for graph: a call that would close a cycle is rejected inside the commit that would add it.
 //!
-//! The graph is over agents. An agent at work is held by one run; where that run is parked, it waits for the
-//! agents its open calls name. Whoever is queued for an agent waits for the run that holds it, so a queue adds no
-//! edges of its own.
+//! The nodes are agents. A working agent is held by one run; if that run is parked, the agent waits for the agents
+//! named in its open calls. A run that is queued for an agent waits for the run that holds it, so a queue adds no
+//! edges.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{Halt, Rows, must};
 use crate::domain::{Agent, AgentId, Conflict, PendingCall, Run, RunState};
 
-/// Refuses the call where one of those it waits for already waits, however far round, for the one who calls.
+/// Rejects a call if an agent it waits for already waits, directly or indirectly, for the calling agent.
 pub(super) fn check<R: Rows>(rows: &mut R, call: &PendingCall, run: &Run) -> Result<(), Halt<R::Fault>> {
     let Some(me) = run.agent().filter(|_| !call.whom.is_empty()) else { return Ok(()) };
     let Some(path) = path(rows, me, &call.whom)? else { return Ok(()) };
@@ -25,7 +25,7 @@ pub(super) fn check<R: Rows>(rows: &mut R, call: &PendingCall, run: &Run) -> Res
     Err(Halt::Conflict(Conflict::Call { ordinal: call.ordinal, text }))
 }
 
-/// The agents between `me` and `me` on the shortest way that begins with one of these.
+/// The agents on the shortest cycle from `me` to `me` that starts with one of `first`, without `me`.
 fn path<R: Rows>(rows: &mut R, me: &AgentId, first: &[AgentId]) -> Result<Option<Vec<AgentId>>, R::Fault> {
     let parked: Vec<Run> = rows.open::<Run>()?.into_iter().filter(|run| run.state == RunState::Parked).collect();
     let mut came_from: BTreeMap<AgentId, Option<AgentId>> = BTreeMap::new();
@@ -48,7 +48,7 @@ fn path<R: Rows>(rows: &mut R, me: &AgentId, first: &[AgentId]) -> Result<Option
     Ok(None)
 }
 
-/// The way to this agent without the agent itself.
+/// The path to this agent, without the agent itself.
 fn walk_back(came_from: &BTreeMap<AgentId, Option<AgentId>>, to: &AgentId) -> Vec<AgentId> {
     let mut way = Vec::new();
     let mut at = to;
@@ -60,7 +60,7 @@ fn walk_back(came_from: &BTreeMap<AgentId, Option<AgentId>>, to: &AgentId) -> Ve
     way
 }
 
-/// The agents the run that holds this one waits for.
+/// The agents for which the run that holds this agent waits.
 fn waits_for<R: Rows>(rows: &mut R, parked: &[Run], agent: &AgentId) -> Result<BTreeSet<AgentId>, R::Fault> {
     let mut whom = BTreeSet::new();
     for run in parked {

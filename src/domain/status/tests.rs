@@ -209,7 +209,7 @@ fn a_turn_is_held_by_a_person_only_where_nothing_of_it_goes_on_by_itself() {
     assert!(held(&both(RUNNING), &calls, &[]).is_empty());
     assert!(held(&both(QUEUED), &calls, &[]).is_empty());
     assert!(held(&managing, &calls[..1], &[]).is_empty(), "all workers are over: it goes on");
-    // Mail: whoever answers it in this chain of causes may be held; undelivered mail is somebody else's to free.
+    // Mail: its reader in this chain of causes may be held; undelivered mail does not depend on this turn.
     let asks = [call("run-ann", "ann", PendingKind::Reply, &["ben"]), approval("run-ben")];
     let reading = turn("ben", PARKED);
     let reader = Run { root: turn("ann", PARKED).root, ..speech("ben", "ben", PARKED) };

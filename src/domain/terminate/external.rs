@@ -1,4 +1,4 @@
-//! Somebody outside said this word for the turn.
+//! An external signal was sent to the turn.
 
 use super::{ArgumentKind, Condition, Why};
 use crate::domain::StopReason;

@@ -1,4 +1,4 @@
-//! So many speeches are over.
+//! The turn has a given number of speeches.
 
 use super::{ArgumentKind, Condition, Why};
 use crate::domain::StopReason;

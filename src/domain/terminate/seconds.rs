@@ -1,4 +1,4 @@
-//! So many seconds have gone since the turn began.
+//! A given number of seconds has passed since the turn began.
 
 use super::{ArgumentKind, Condition, Why, with_commas};
 use crate::domain::StopReason;

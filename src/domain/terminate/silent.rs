@@ -1,4 +1,4 @@
-//! A condition that only tests have: what a new one takes. So many speeches came to nothing.
+//! A condition only for tests, which shows what a new one needs: a given number of speeches were passes or failures.
 
 use super::{ArgumentKind, Condition, Why};
 use crate::domain::StopReason;

@@ -1,4 +1,4 @@
-//! This agent has spoken: words, not a pass or a failure.
+//! A given agent has spoken; a pass or a failure does not count.
 
 use super::{ArgumentKind, Condition, Why};
 use crate::domain::{AgentId, StopReason};
@@ -9,7 +9,7 @@ pub const CONDITION: Condition<AgentId> = Condition {
     needs_speeches: true,
     holds: |agent, progress| progress.spoke.contains(agent),
     why: |agent, progress| match progress.names.get(agent) {
-        Some(name) => Why::Instead(format!("{name} has spoken, whose word is the last")),
+        Some(name) => Why::Instead(format!("{name} has spoken, which ends the turn")),
         None => Why::Plain,
     },
 };

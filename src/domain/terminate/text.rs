@@ -1,4 +1,4 @@
-//! An agent has said this.
+//! An agent has said a given text.
 
 use super::{ArgumentKind, Condition, Why};
 use crate::domain::StopReason;

@@ -1,9 +1,9 @@
-//! An agent gave the turn back to the user, with a tool that this condition gives to all of the group.
+//! An agent returned the turn to the user. The condition gives all agents of the group the tool for it.
 
 use super::{ArgumentKind, Condition, TerminationCondition, Why};
 use crate::domain::StopReason;
 
-/// The tool that gives a turn back to the user.
+/// The tool that returns a turn to the user.
 pub const RETURN_TO_USER: &str = "return_to_user";
 
 pub const CONDITION: Condition<bool> = Condition {
@@ -12,13 +12,13 @@ pub const CONDITION: Condition<bool> = Condition {
     needs_speeches: false,
     holds: |on, progress| *on && progress.called.iter().any(|tool| tool == RETURN_TO_USER),
     why: |_, progress| match &progress.handed_back {
-        Some((name, reason)) => Why::Instead(format!("{name} hands it back to you: {reason}")),
+        Some((name, reason)) => Why::Instead(format!("{name} returned it to you: {reason}")),
         None => Why::Plain,
     },
 };
 
 impl TerminationCondition {
-    /// True when an agent may give the turn back to the user.
+    /// True when it or a nested condition lets agents return the turn to the user.
     #[must_use]
     pub fn has_return(&self) -> bool {
         self.each().any(|one| matches!(one, Self::ToUser(true)))

@@ -1,4 +1,4 @@
-//! So many tokens were read and written.
+//! The turn has used a given number of tokens.
 
 use super::{ArgumentKind, Condition, Why, with_commas};
 use crate::domain::StopReason;

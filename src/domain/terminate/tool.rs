@@ -1,4 +1,4 @@
-//! This tool was called, and did not fail.
+//! A given tool was called successfully.
 
 use super::{ArgumentKind, Condition, Why};
 use crate::domain::StopReason;

@@ -1,8 +1,8 @@
-//! What makes a job: a trigger of the group's policy, or a person.
+//! The causes of jobs: triggers of the group's background policy, or a person.
 //!
-//! A new kind of trigger is one file beside this one and its line in [`triggers`]. The file has: `KEY`, the setting of
-//! `[group.sleeptime]` it goes by; `fires`, the cause a change is where the policy says so; `text` and `after`, that
-//! cause in a few words; `schedule` and `prose`, when it fires, for a table and for a sentence.
+//! A new trigger is one file beside this one and one line in [`triggers`]. The file has: `KEY`, its setting in
+//! `[group.sleeptime]`; `fires`, the cause if a change fires it; `text` and `after`, that cause in a few words;
+//! `schedule` and `prose`, when it fires, for a table and for a sentence.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,26 +17,26 @@ macro_rules! triggers {
         $(#[doc = $doc:literal])* $(#[cfg($cfg:meta)])?
         $variant:ident { $($(#[doc = $field_doc:literal])* $field:ident: $type:ty),* } => $module:ident;
     )*) => {
-        /// What made a job.
+        /// The cause of a job.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "trigger", rename_all = "snake_case")]
         pub enum Trigger {
             $($(#[doc = $doc])* $(#[cfg($cfg)])? $variant { $($(#[doc = $field_doc])* $field: $type),* },)*
-            /// A person asked.
+            /// A person asked for it.
             Person {
-                /// What for, if said.
+                /// What the person asked for, if given.
                 #[serde(default)]
                 instruction: Option<String>,
             },
-            /// A failed or cancelled job is worked off again.
+            /// A retry of a failed or cancelled job.
             Retry {
-                /// Which.
+            /// That job.
                 job: JobId,
             },
         }
 
         impl Trigger {
-            /// The keys of the triggers a group's policy may have.
+            /// The keys of the triggers in a group's background policy.
             pub const KEYS: &[&str] = &[$($(#[cfg($cfg)])? $module::KEY),*];
 
             /// The cause in a few words: `turn 12`.
@@ -49,7 +49,7 @@ macro_rules! triggers {
                 }
             }
 
-            /// When that was, for what came of it: `after turn 12`; `None` where a person was the cause.
+            /// The time of the cause, to follow a result: `after turn 12`; `None` if a person was the cause.
             #[must_use]
             pub fn after(&self) -> Option<String> {
                 match self {
@@ -58,13 +58,13 @@ macro_rules! triggers {
                 }
             }
 
-            /// What a person asked for in so many words.
+            /// What the person asked for, if given.
             #[must_use]
             pub fn instruction(&self) -> Option<&str> {
                 if let Self::Person { instruction } = self { instruction.as_deref() } else { None }
             }
 
-            /// True where a person wants the work done, whether or not there is anything new to read.
+            /// True when a person asked for the job: it runs even if there are no new messages.
             #[must_use]
             pub fn is_asked_for(&self) -> bool {
                 match self {
@@ -73,7 +73,7 @@ macro_rules! triggers {
                 }
             }
 
-            /// Every cause this change is, each with the group whose background agents it sets to work.
+            /// The triggers this change fires, each with the group whose background agents get a job.
             pub(super) fn fired<R: Rows>(rows: &mut R, change: &Change) -> Result<Vec<(Group, Self)>, R::Fault> {
                 let mut fired = Vec::new();
                 $($(#[cfg($cfg)])? fired.extend($module::fires(rows, change)?);)*
@@ -82,13 +82,13 @@ macro_rules! triggers {
         }
 
         impl Sleeptime {
-            /// When its agents work: `every 5 turns`.
+            /// When jobs are created: `every 5 turns`.
             #[must_use]
             pub fn schedule(&self) -> String {
                 either([$($(#[cfg($cfg)])? $module::schedule(self)),*])
             }
 
-            /// The same in a sentence: `every second turn`.
+            /// [`Self::schedule`] for use in a sentence: `every second turn`.
             #[must_use]
             pub fn schedule_in_prose(&self) -> String {
                 either([$($(#[cfg($cfg)])? $module::prose(self)),*])
@@ -98,20 +98,20 @@ macro_rules! triggers {
 }
 
 triggers! {
-    /// The Nth turn.
+    /// The group finished its Nth turn.
     Turn {
-        /// Which turn.
+        /// The number of the turn.
         turn: u64
     } => turns;
-    /// What the tests add.
+    /// Only in tests.
     #[cfg(test)]
     Signal {
-        /// The word.
+        /// The signal.
         word: String
     } => signal;
 }
 
-/// What is there, with "or" between.
+/// Joins the schedules with "or".
 fn either<const N: usize>(schedules: [Option<String>; N]) -> String {
     schedules.into_iter().flatten().collect::<Vec<_>>().join(" or ")
 }

@@ -1,12 +1,12 @@
-//! A trigger that only tests have: what a new one takes. A job when somebody tells a turn to "sleep".
+//! A trigger only for tests, which shows what a new one needs: the signal "sleep" creates a job.
 
 use crate::domain::state::Rows;
 use crate::domain::{Change, Group, Run, Sleeptime, Trigger};
 
-/// Its setting.
+/// The setting.
 pub const KEY: &str = "on_signal";
 
-/// The word was said for a turn of the group.
+/// Fires when the signal is sent to a turn of the group.
 pub fn fires<R: Rows>(rows: &mut R, change: &Change) -> Result<Option<(Group, Trigger)>, R::Fault> {
     let Change::RunSignalled { id, word } = change else { return Ok(None) };
     let Some(run) = rows.get::<Run>(id.as_str())?.filter(|_| word == "sleep") else { return Ok(None) };
@@ -24,12 +24,12 @@ pub fn after(word: &String) -> String {
     format!("after it was told to {word}")
 }
 
-/// Only where nothing else says when.
+/// Shown only for the value the tests use.
 pub fn schedule(policy: &Sleeptime) -> Option<String> {
     (policy.every_turns == Some(u32::MAX)).then(|| "when told to".to_owned())
 }
 
-/// The same.
+/// The same text in a sentence.
 pub fn prose(policy: &Sleeptime) -> Option<String> {
     schedule(policy)
 }

@@ -1,4 +1,4 @@
-//! A job on every Nth turn of the group that counts.
+//! A job after every Nth turn of the group.
 
 #![expect(
     clippy::trivially_copy_pass_by_ref,
@@ -9,10 +9,10 @@
 use crate::domain::state::Rows;
 use crate::domain::{Change, Conversation, Group, Run, RunKind, RunState, Sleeptime, Trigger};
 
-/// Its setting.
+/// The setting.
 pub const KEY: &str = "every_turns";
 
-/// A turn that is over, had a step, and is the Nth.
+/// Fires when a turn with at least one step finishes as the Nth.
 pub fn fires<R: Rows>(rows: &mut R, change: &Change) -> Result<Option<(Group, Trigger)>, R::Fault> {
     let Change::RunMoved { id, to: RunState::Finished { .. } } = change else { return Ok(None) };
     let Some(run) = rows.get::<Run>(id.as_str())? else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! A row kind that only tests have: what a new one takes.
+//! A row kind only for tests, which shows what a new one needs.
 
 use serde::{Deserialize, Serialize};
 

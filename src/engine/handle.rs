@@ -36,7 +36,8 @@ impl Handle {
         Self(Way::There(Arc::new(client)))
     }
 
-    /// Creates a handle that only reads the store; needs no lock. `default_model` is the model of agents that have none.
+    /// Creates a handle that only reads the store and needs no lock. `default_model` is the model of agents that have
+    /// none.
     ///
     /// # Errors
     /// [`Fault`] if the store does not exist or cannot be read.

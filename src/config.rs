@@ -1,9 +1,8 @@
-//! `config.toml`: read, checked, and written by the model dialog (F2).
+//! `config.toml`: its contents ([`Config`]), its checks, and changes that keep the rest of the file
+//! ([`save_provider`], [`save_choice`]). Also the directories of the program ([`Paths`]).
 //!
-//! Owns what the file may say ([`Config`]), how a file is checked (`check`), how the dialog changes
-//! one without losing the rest of it ([`save_provider`], [`save_choice`]), and where the program's files
-//! lie ([`Paths`]). A fault is one sentence with the file, the line and what is allowed there. No key
-//! ever stands in the file: only where to find it.
+//! An error is one sentence with the file, the line and what is allowed there. The file never contains a key, only
+//! where to find it.
 
 mod check;
 mod paths;
@@ -19,40 +18,40 @@ use crate::toml_file::Lines;
 pub use paths::Paths;
 pub use write::{Choice, save_choice, save_provider};
 
-/// What the configuration says. [`Config::default`] is an absent file.
+/// The configuration. [`Config::default`] stands for a missing file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// What an agent without a model uses, `provider/model` or `offline`.
+    /// The model of agents that have none, `provider/model` or `offline`.
     pub model: String,
     /// `terminal`, `dark`, `light`, or the name of a file in `themes/` of the configuration directory.
     pub theme: String,
-    /// Which glyphs the screen uses.
+    /// The glyph set of the screen.
     pub glyphs: Glyphs,
-    /// Named providers.
+    /// The providers by name.
     pub provider: BTreeMap<String, Provider>,
 }
 
-/// The glyph set of the screen, named in the file in lower case.
+/// The glyph sets; in the file their names are lower case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]
 pub enum Glyphs {
-    /// Unicode signs.
+    /// Unicode glyphs.
     #[default]
     Unicode,
-    /// ASCII signs.
+    /// ASCII only.
     Ascii,
 }
 
 /// One `[provider.NAME]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {
-    /// Which protocol it speaks.
+    /// Its protocol.
     pub kind: ProviderKind,
-    /// Where it listens; absent for the provider's own address.
+    /// Its base URL; `None` for the public address of the provider.
     pub base_url: Option<String>,
     /// Where its key comes from.
     pub key: KeySource,
-    /// How many calls may run at once; absent: 50, and 1 for a server on this machine.
+    /// Most calls at once; `None` means 50, or 1 for a server on this machine.
     pub max_parallel: Option<u32>,
     /// How long it may be silent, and how much its models hold.
     pub limits: Limits,
@@ -71,8 +70,8 @@ pub struct Limits {
     pub contexts: BTreeMap<String, u32>,
 }
 
-/// The protocols we speak, in the order they are offered. In lower case they are the words in the file, and the names
-/// of the providers that need no entry.
+/// The supported protocols, in display order. In lower case they are the values in the file, and the names of
+/// providers that need no entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, EnumString, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "lowercase")]
 pub enum ProviderKind {
@@ -82,18 +81,18 @@ pub enum ProviderKind {
     Gemini,
     /// Ollama.
     Ollama,
-    /// `OpenAI` and all that speaks its chat protocol.
+    /// `OpenAI`, and servers with its chat protocol.
     OpenAi,
 }
 
-/// Where a key comes from. The key itself is never part of the configuration.
+/// Where the API key is found. The key itself is never part of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySource {
-    /// An environment variable of this name.
+    /// In the environment variable with this name.
     Env(String),
-    /// The first line of this file.
+    /// In the first line of this file.
     File(PathBuf),
-    /// The server wants none.
+    /// The server needs no key.
     None,
 }
 
@@ -109,7 +108,10 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads and checks the file; an absent file is [`Config::default`].
+    /// Reads and checks the file; a missing file is [`Config::default`].
+    ///
+    /// # Errors
+    /// [`ConfigError::Read`] if the file is unreadable, [`ConfigError::Bad`] for its first fault.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         match std::fs::read_to_string(path) {
             Ok(text) => Self::parse(&text, &path.display().to_string()),
@@ -118,7 +120,10 @@ impl Config {
         }
     }
 
-    /// Checks the text of a file; `file` is the name the sentences call it.
+    /// Parses and checks the text of a file; error sentences call it `file`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Bad`] for the first fault.
     pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
         check::config(text).map_err(|fault| ConfigError::Bad {
             file: file.to_owned(),
@@ -129,7 +134,7 @@ impl Config {
 }
 
 impl ProviderKind {
-    /// The variable its key usually lies in; Ollama wants none.
+    /// The environment variable that usually holds its key; `None` for Ollama, which needs no key.
     #[must_use]
     pub fn usual_key(self) -> Option<&'static str> {
         match self {
@@ -141,36 +146,36 @@ impl ProviderKind {
     }
 }
 
-/// What is wrong with the configuration, as one sentence.
+/// An error of the configuration, as one sentence.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file is there and cannot be read.
-    #[error("cannot read {}: {source}; see that it is a text file you may read", path.display())]
+    /// The file exists but is unreadable.
+    #[error("cannot read {}: {source}; check that it is a text file and that you may read it", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The file says something it may not.
+    /// The file has invalid contents.
     #[error("{file}:{line}: {text}")]
     Bad {
-        /// The file, as the caller named it.
+        /// The file, as named by the caller.
         file: String,
         /// The line, from 1.
         line: usize,
         /// What is wrong there and what is allowed.
         text: String,
     },
-    /// The file cannot be written; the old one still stands.
-    #[error("cannot write {}: {source}; the file is as it was", path.display())]
+    /// The file cannot be written and is unchanged.
+    #[error("cannot write {}: {source}; the file is unchanged", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// There is no place for the program's files.
+    /// The directories of the program are unknown.
     #[error("HOME is not set to an absolute path, so there is no place for configuration and data; set HOME")]
     NoHome,
 }

@@ -1,12 +1,12 @@
-//! The engine: runs, steps and background agents over the store.
+//! The engine: runs turns, steps and jobs over the store.
 //!
-//! Commands come in and updates go out through the [`handle`]; everything durable is a commit. The
-//! [`driver`] looks after each commit what is due and starts it: a [`turn`] performs its pattern's moves, a
-//! [`speech`] and a manager's [`choice`] make their agent's [`step`]s as long as no condition of [`termination`]
-//! holds, a job is worked off in the [`background`]. The engine knows no face.
+//! Requests come in and updates go out through the [`handle`]; everything durable is a commit. After each commit the
+//! [`driver`] starts what is due: a [`turn`] performs the moves of its pattern; a [`speech`] and a manager's
+//! [`choice`] run [`step`]s of their agent until a condition of [`termination`] holds; a job runs in the
+//! [`background`]. The engine knows no face.
 //!
-//! Of those, each imports only what stands before it: [`work`], [`candidates`], [`context`], [`termination`],
-//! [`call`], [`step`], [`speech`], [`choice`], [`turn`], [`driver`].
+//! Each of these modules imports only modules listed before it: [`work`], [`candidates`], [`context`],
+//! [`termination`], [`call`], [`step`], [`speech`], [`choice`], [`turn`], [`driver`].
 
 pub mod answer;
 pub mod background;
@@ -61,19 +61,19 @@ use live::Live;
 
 pub use handle::Handle;
 
-/// Until something is tried again after a fault of the store.
+/// Delay before work is tried again after a store error.
 const AFTER_TROUBLE: Duration = Duration::from_secs(10);
 
-/// What an engine is started with.
+/// How an engine is started.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Whether it runs background jobs.
+    /// Run background jobs.
     pub jobs: bool,
-    /// Whose turns it performs.
+    /// Whose turns the engine performs.
     pub scope: Scope,
-    /// Where the configuration is read again from.
+    /// The file that [`wire::Request::Reconfigure`] reads again; `None` ignores that request.
     pub config: Option<PathBuf>,
-    /// The seed of backoffs; `None` takes the operating system's randomness.
+    /// Seed of the backoff delays; `None` seeds from the operating system.
     pub seed: Option<u64>,
 }
 
@@ -86,17 +86,17 @@ impl Default for Options {
 /// Whose turns an engine performs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
-    /// Everybody's.
+    /// All turns.
     All,
-    /// One group's.
+    /// The turns of one group.
     Group(GroupId),
-    /// One agent's direct talk.
+    /// The turns of one agent's direct conversation.
     Agent(AgentId),
-    /// Nobody's: it only does what it is asked.
+    /// No turns: the engine only handles requests.
     Nobody,
 }
 
-/// The engine of a store. One a store: who starts it holds the store's owner lock.
+/// The engine of a store. There is one per store: the caller holds the store's owner lock.
 pub struct Engine {
     store: Store,
     models: Models,
@@ -108,7 +108,7 @@ pub struct Engine {
     handles: Mutex<Vec<JoinHandle<()>>>,
     dice: Mutex<StdRng>,
     default_model: RwLock<String>,
-    /// Held from reading groups and agents to committing what becomes of them: such a row is put whole.
+    /// Held from reading groups and agents until their new rows are committed, because a row is replaced as a whole.
     roster: tokio::sync::Mutex<()>,
     options: Options,
     epoch: u64,
@@ -116,32 +116,35 @@ pub struct Engine {
     stop: CancellationToken,
 }
 
-/// What is being worked on in this program, and how to call it off.
+/// The tasks of this program, with the tokens that cancel them.
 #[derive(Debug, Default)]
 struct Tasks {
     turns: HashMap<RunId, (ConversationId, CancellationToken)>,
     workers: HashMap<RunId, CancellationToken>,
     jobs: HashMap<JobId, CancellationToken>,
-    /// Agents kept by speeches that are parked: a parked run has no task, but its agent speaks nowhere else.
+    /// Agents kept by parked speeches: a parked run has no task, but its agent must not speak elsewhere.
     kept: HashMap<RunId, Place<AgentId>>,
 }
 
-/// Why the engine could not go on with something.
+/// Why the engine could not continue an operation.
 #[derive(Debug, thiserror::Error)]
 pub enum Trouble {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What the commit rested on had moved on: somebody else's commit came first.
-    #[error("somebody else's commit came first")]
+    /// A precondition of the commit no longer held: another commit came first.
+    #[error("another commit came first")]
     Moved,
-    /// A commit made no sense as things stand.
+    /// The current state does not allow the commit; the text says why.
     #[error("{0}")]
     Refused(String),
 }
 
 impl Engine {
-    /// Takes the store into a new epoch, recovers what a former owner left and begins to work.
+    /// Starts a new epoch of the store, recovers the runs and jobs of the previous owner, and spawns the driver.
+    ///
+    /// # Errors
+    /// [`Trouble`] if reading or writing the store fails.
     pub async fn start(
         store: Store,
         config: &Config,
@@ -175,7 +178,7 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Stops: what is not committed is thrown away and will be made again, by whoever owns the store next.
+    /// Aborts all tasks and waits for them. Uncommitted work is lost; the next owner of the store repeats it.
     pub async fn stop(&self) {
         self.stop.cancel();
         loop {
@@ -185,26 +188,26 @@ impl Engine {
             }
             for handle in handles {
                 handle.abort();
-                // An aborted task answers with an error that says so; there is nothing else to learn from it.
+                // The error only says that the task was aborted.
                 let _ = handle.await;
             }
-            // The driver may have started something while the others ended.
+            // The driver may have spawned another task meanwhile.
         }
     }
 
-    /// The store it works on.
+    /// The store this engine works on.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// A watcher that knows everything up to this change.
+    /// Returns a subscriber that receives every change after number `after`.
     #[must_use]
     pub fn follow(&self, after: u64) -> Follower {
         Follower::new(self.store.clone(), self.live.clone(), after)
     }
 
-    /// True when no turn is being answered and no job runs in this program.
+    /// True when this program is running no turn, worker or job.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         let tasks = self.lock_tasks();
@@ -215,7 +218,7 @@ impl Engine {
         self.default_model.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Exponential backoff with full jitter: between nothing and `first · 2^(n-1)`.
+    /// Exponential backoff with full jitter: a random delay from 0 to `first · 2^(attempt - 1)`.
     fn backoff(&self, first: Duration, attempt: u32) -> Duration {
         let most = first.saturating_mul(1u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX));
         self.dice.lock().unwrap_or_else(PoisonError::into_inner).random_range(Duration::ZERO..=most)
@@ -229,7 +232,7 @@ impl Engine {
         })
     }
 
-    /// A commit of the engine itself; where somebody else's came first, theirs holds.
+    /// Commits `changes` as the engine. Returns `Ok` without committing if another commit came first.
     async fn commit_here(&self, changes: Vec<Change>) -> Result<(), Trouble> {
         match self.commit(Lane::Foreground, Commit::new(Actor::Engine, changes)).await {
             Ok(_) | Err(Trouble::Moved) => Ok(()),
@@ -239,15 +242,15 @@ impl Engine {
 
     async fn must_run(&self, id: &RunId) -> Result<Run, Trouble> {
         let run = self.store.row::<Run>(id.as_str()).await?;
-        run.ok_or_else(|| Trouble::Refused(format!("run {id} is gone")))
+        run.ok_or_else(|| Trouble::Refused(format!("run {id} no longer exists")))
     }
 
-    /// The next message of the run's conversation, with a fresh id and the time now.
+    /// Creates the next message of the run's conversation, with a new id and the current time.
     fn message(&self, run: &Run, content: Content) -> Message {
         Message::new(MessageId::fresh(self.store.ids()), run, content, self.store.clock().now())
     }
 
-    /// Tells everybody who watches of a fault of the engine itself.
+    /// Logs an engine error and shows it to every subscriber.
     fn tell(&self, trouble: &Trouble) {
         tracing::error!("{trouble}");
         self.live.trouble(trouble.to_string());

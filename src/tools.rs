@@ -1,8 +1,8 @@
-//! Tools: what an agent may call.
+//! Tools: what an agent may call. One file per family.
 //!
-//! One file a family. A tool runs against the [`Desk`] of one step: a snapshot of the agent's blocks, on which
-//! edits are staged. Nothing here commits; the engine commits what is staged with the step, and where a block
-//! has moved on meanwhile it runs the calls again on a new desk, without asking the model.
+//! A tool runs against the [`Desk`] of one step: a snapshot of the agent's blocks, on which edits are staged. Nothing
+//! here commits. The engine commits the staged edits with the step; if a block has changed meanwhile, it runs the
+//! calls again on a new snapshot, without calling the model.
 
 pub mod arguments;
 pub mod conversation;
@@ -20,49 +20,49 @@ use serde_json::Value;
 use crate::domain::{AgentId, Block, MailKind, Message, PendingKind, Priority};
 use crate::llm::ToolSpec;
 
-/// Something an agent may call.
+/// A tool an agent may call.
 pub trait Tool: Send + Sync {
-    /// Name, guidance and argument schema, as the model is told.
+    /// Name, description and argument schema as the model sees them.
     fn spec(&self) -> ToolSpec;
 
     /// Runs one call. Arguments are a JSON object that [`fitted`] has made fit the schema.
     fn call<'a>(&'a self, arguments: &'a Value, desk: &'a mut Desk<'_>) -> BoxFuture<'a, Effect>;
 }
 
-/// What came of a call.
+/// The outcome of a call.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// It is done; the agent goes on.
+    /// The call is done; the agent continues.
     Result {
-        /// False when the tool refused or failed.
+        /// False if the tool refused or failed.
         ok: bool,
-        /// What the agent is told.
+        /// The result shown to the agent.
         text: String,
     },
-    /// It is done, and so is the agent's speech or job.
+    /// The call is done and ends the agent's speech or job.
     Finish {
-        /// What the agent is told.
+        /// The result shown to the agent.
         text: String,
     },
-    /// The agent has nothing to say in this turn.
+    /// Ends the speech without text.
     Pass,
-    /// It needs somebody: the run parks until the answer is there.
+    /// The call needs an answer: the run parks until it is there.
     Wait(Wait),
 }
 
 /// What a call waits for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Wait {
-    /// A person's yes or no; then the call is made, or not.
+    /// A person's approval; then the call is made or refused.
     Approval,
     /// The replies to this mail, which is sent with the step.
     Replies(Vec<Post>),
-    /// The answers of these workers, each with its task; they speak in the group's conversation.
+    /// The answers of these workers, each with its task. They speak in the group's conversation.
     Workers(Vec<(AgentId, String)>),
 }
 
 impl Wait {
-    /// The kind, as the pending call keeps it.
+    /// The kind stored in the pending call.
     #[must_use]
     pub fn kind(&self) -> PendingKind {
         match self {
@@ -72,7 +72,7 @@ impl Wait {
         }
     }
 
-    /// The agents it waits for.
+    /// The agents it waits for; empty for an approval.
     #[must_use]
     pub fn whom(&self) -> Vec<AgentId> {
         match self {
@@ -83,78 +83,78 @@ impl Wait {
     }
 }
 
-/// Mail as a call writes it.
+/// Mail written by a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Post {
-    /// For whom.
+    /// The recipient.
     pub to: AgentId,
-    /// What it is.
+    /// Its kind.
     pub kind: MailKind,
-    /// What goes first.
+    /// The priority of delivery.
     pub priority: Priority,
-    /// The words.
+    /// The text.
     pub text: String,
-    /// When it is not worth delivering any more, in seconds from now.
+    /// Seconds until it expires undelivered; `None` never.
     pub expires_in: Option<u64>,
 }
 
 impl Effect {
-    /// A call that went well.
+    /// The result of a successful call.
     #[must_use]
     pub fn done(text: impl Into<String>) -> Self {
         Self::Result { ok: true, text: text.into() }
     }
 
-    /// A call that was refused or failed.
+    /// The result of a call that was refused or failed.
     #[must_use]
     pub fn refused(text: impl Into<String>) -> Self {
         Self::Result { ok: false, text: text.into() }
     }
 }
 
-/// What the tools of one step work on.
+/// The state the tools of one step work on.
 pub struct Desk<'a> {
     /// The agent's short name.
     pub agent: &'a str,
-    /// The blocks that reach the agent.
+    /// The blocks the agent sees.
     pub blocks: Vec<StagedBlock>,
-    /// Where conversations are searched.
+    /// Searches conversations.
     pub library: &'a dyn Library,
-    /// Who can be reached.
+    /// Lists the agents that can be reached.
     pub directory: &'a dyn Directory,
-    /// Whether work may be given to others.
+    /// Whether the agent may delegate.
     pub delegates: delegate::Delegation,
-    /// Mail that is sent with the step and not waited for.
+    /// Mail to send with the step that no call waits for.
     pub posts: Vec<Post>,
 }
 
-/// Somebody an agent can reach.
+/// An agent that another agent can reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Colleague {
-    /// Who.
+    /// Its id.
     pub id: AgentId,
-    /// The short name.
+    /// Its short name.
     pub name: String,
     /// `group/name`.
     pub full_name: String,
     /// What it does.
     pub description: String,
-    /// What it is here for, if the group says.
+    /// Its role in the group; empty if none is set.
     pub role: String,
-    /// Free labels.
+    /// Its tags.
     pub tags: Vec<String>,
-    /// A member of the group the call is made in: one who can be given work by its manager.
+    /// True for a member of the group of the call, to which a manager can delegate.
     pub member: bool,
-    /// One of the group the call is made in, or for a direct talk of the agent's home group.
+    /// True for an agent of the group of the call; in a direct conversation, of the caller's home group.
     pub here: bool,
-    /// What it does now, in a word or a few: `idle`, `speaking`, `waiting for critic`.
+    /// Its status in words: `idle`, `speaking`, `waiting for critic`.
     pub state: String,
-    /// Why mail waits there, if it does: its group is paused, it is at work.
+    /// Why mail to it waits, for example because its group is paused; `None` if it is delivered at once.
     pub holds_mail: Option<String>,
 }
 
 impl Colleague {
-    /// True when this is what it is called: its id, its short name or its full one.
+    /// True if `name` is its id, its short name or its full name; names ignore ASCII case.
     #[must_use]
     pub fn answers_to(&self, name: &str) -> bool {
         let name = name.trim();
@@ -162,48 +162,53 @@ impl Colleague {
     }
 }
 
-/// Who can be reached: the engine answers it from the store.
+/// Lists the agents that can be reached; implemented by the engine over the store.
 pub trait Directory: Send + Sync {
-    /// Everybody the agent may write to, itself left out: those of its group in the group's order, then its
-    /// contacts.
+    /// The agents the caller may write to, without itself: those of its group in the group's order, then its contacts.
+    ///
+    /// # Errors
+    /// A sentence if the store cannot be read.
     fn colleagues(&self) -> BoxFuture<'_, Result<Vec<Colleague>, String>>;
 }
 
-/// A block on the desk.
+/// A block with staged edits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StagedBlock {
-    /// The block as committed when the desk was laid.
+    /// The block as committed when the snapshot was taken.
     pub current: Block,
-    /// The value the model was shown; differs from `current.value` after a conflict.
+    /// The value shown to the model; differs from `current.value` after a conflict.
     pub shown: String,
-    /// The value as staged.
+    /// The value with the staged edits.
     pub value: String,
-    /// The tool that edited it last in this step.
+    /// The tool that last edited it in this step.
     pub edited_by: Option<String>,
 }
 
 impl StagedBlock {
-    /// A block on which nothing is staged yet.
+    /// Creates a block without staged edits.
     #[must_use]
     pub fn new(current: Block, shown: String) -> Self {
         let value = current.value.clone();
         Self { current, shown, value, edited_by: None }
     }
 
-    /// True when this step changes it.
+    /// True if the staged value differs from the committed one.
     #[must_use]
     pub fn is_edited(&self) -> bool {
         self.value != self.current.value
     }
 }
 
-/// Where conversations are searched: the engine answers it from the store.
+/// Searches conversations; implemented by the engine over the store.
 pub trait Library: Send + Sync {
-    /// Messages of the agent's conversation with these words, newest first.
+    /// At most `limit` messages of the agent's conversation that match `query`, newest first.
+    ///
+    /// # Errors
+    /// A sentence if the store cannot be read.
     fn search<'a>(&'a self, query: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<Message>, String>>;
 }
 
-/// The tools there are.
+/// All tools.
 #[derive(Clone)]
 pub struct Toolbox(Vec<Arc<dyn Tool>>);
 
@@ -228,26 +233,26 @@ impl Default for Toolbox {
 }
 
 impl Toolbox {
-    /// The same box with one tool more.
+    /// Adds a tool.
     #[must_use]
     pub fn with(mut self, tool: Arc<dyn Tool>) -> Self {
         self.0.push(tool);
         self
     }
 
-    /// The tool of this name.
+    /// The tool with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Arc<dyn Tool>> {
         self.0.iter().find(|tool| tool.spec().name == name)
     }
 
-    /// Every name, in order.
+    /// All names, in order of registration.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         self.0.iter().map(|tool| tool.spec().name).collect()
     }
 
-    /// The specs of these tools, in this order; names that are no tool are left out.
+    /// The specs of these tools, in this order; unknown names are skipped.
     #[must_use]
     pub fn specs(&self, names: &[String]) -> Vec<ToolSpec> {
         names.iter().filter_map(|name| self.get(name)).map(|tool| tool.spec()).collect()

@@ -1,23 +1,26 @@
-//! Where the program's files lie: the XDG base directories, from the environment it is given.
+//! The directories and files of the program: the XDG base directories, from a given environment.
 
 use std::path::PathBuf;
 
 use super::ConfigError;
 
-/// The directories of the program. None is created here.
+/// The directories of the program. They are not created here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
     /// `$XDG_CONFIG_HOME/nightdesk`, by default `~/.config/nightdesk`.
     pub config_dir: PathBuf,
     /// `$XDG_DATA_HOME/nightdesk`, by default `~/.local/share/nightdesk`.
     pub data_dir: PathBuf,
-    /// `$XDG_STATE_HOME/nightdesk`, by default `~/.local/state/nightdesk`; the logs lie here.
+    /// `$XDG_STATE_HOME/nightdesk`, by default `~/.local/state/nightdesk`; holds the logs.
     pub state_dir: PathBuf,
 }
 
 impl Paths {
-    /// Reads `HOME` and the `XDG_…_HOME` variables through `env`. A variable that is no absolute path counts as
-    /// unset, as the XDG specification asks; without `HOME`, all three must be set.
+    /// Reads `HOME` and the `XDG_…_HOME` variables through `env`. A variable that is not an absolute path counts as
+    /// unset, as the XDG specification requires.
+    ///
+    /// # Errors
+    /// [`ConfigError::NoHome`] if `HOME` and one of the other three are unset.
     pub fn new(env: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let absolute = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let dir = |name: &str, below_home: &str| {
@@ -39,19 +42,19 @@ impl Paths {
         self.config_dir.join("config.toml")
     }
 
-    /// Where the user's own themes lie.
+    /// The directory of the user's themes.
     #[must_use]
     pub fn themes_dir(&self) -> PathBuf {
         self.config_dir.join("themes")
     }
 
-    /// The store.
+    /// The default store.
     #[must_use]
     pub fn store_file(&self) -> PathBuf {
         self.data_dir.join("desk.db")
     }
 
-    /// Where the logs lie.
+    /// The directory of the logs.
     #[must_use]
     pub fn log_dir(&self) -> PathBuf {
         self.state_dir.join("logs")

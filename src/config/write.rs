@@ -1,7 +1,7 @@
-//! Changes single values of `config.toml` and leaves everything else, comments too, as the user wrote it.
+//! Changes single values of `config.toml` and keeps everything else, including comments, as the user wrote it.
 //!
-//! The new text is checked like any other, written beside the file, flushed, and renamed over it:
-//! whoever reads sees the old file or the new one. Only the owner may read the result.
+//! The new text is checked, written to a temporary file beside the old one, synced, and renamed over it: a reader sees
+//! the old file or the new one. Only the owner may read the result (0600).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -14,10 +14,10 @@ use crate::toml_file::Lines;
 
 use super::{Config, ConfigError, Glyphs, KeySource, Provider};
 
-/// A single choice the interface remembers.
+/// A single value that the interface saves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Choice {
-    /// The model of agents that name none.
+    /// The model of agents that have none.
     Model(String),
     /// The theme.
     Theme(String),
@@ -25,8 +25,12 @@ pub enum Choice {
     Glyphs(Glyphs),
 }
 
-/// Writes `[provider.NAME]`, and the default model where one is given, and answers the configuration as it now
-/// stands. The limits of a provider stay as the file has them. A file that was already wrong is refused, not overwritten.
+/// Writes `[provider.NAME]`, and the default model if one is given; the provider's limits stay as they are. Returns the new
+/// configuration.
+///
+/// # Errors
+/// [`ConfigError`] if the file is unreadable, was invalid before or would be invalid, or cannot be written. It is then
+/// unchanged.
 pub fn save_provider(path: &Path, name: &str, provider: &Provider, model: Option<&str>) -> Result<Config, ConfigError> {
     edit(path, |document| {
         let Some(entry) = provider_table(document, name) else { return };
@@ -46,7 +50,10 @@ pub fn save_provider(path: &Path, name: &str, provider: &Provider, model: Option
     })
 }
 
-/// Writes one choice, and answers the configuration as it now stands.
+/// Writes one value. Returns the new configuration.
+///
+/// # Errors
+/// As [`save_provider`].
 pub fn save_choice(path: &Path, choice: &Choice) -> Result<Config, ConfigError> {
     edit(path, |document| match choice {
         Choice::Model(model) => put(document, "model", model),
@@ -59,7 +66,7 @@ fn put(document: &mut DocumentMut, key: &str, text: &str) {
     set(document.as_table_mut(), key, Some(value(text)));
 }
 
-/// Replaces a value but keeps the comment behind it; `None` removes the line.
+/// Replaces a value and keeps the comment after it; `None` removes the line.
 fn set(table: &mut Table, key: &str, item: Option<Item>) {
     let Some(mut item) = item else {
         table.remove(key);
@@ -71,7 +78,7 @@ fn set(table: &mut Table, key: &str, item: Option<Item>) {
     table.insert(key, item);
 }
 
-/// The table of this provider, made where it is missing and spelled out where it is written inline.
+/// The table of this provider, created if missing and expanded if written inline.
 fn provider_table<'a>(document: &'a mut DocumentMut, name: &str) -> Option<&'a mut Table> {
     let hidden = || {
         let mut table = Table::new();
@@ -117,7 +124,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     let beside = dir.join(format!(".{name}.{}.new", std::process::id()));
     let written = write_new(&beside, text).and_then(|()| fs::rename(&beside, &target));
     if written.is_err() {
-        // Best effort: the error that matters is already in hand.
+        // Best effort: the first error is the one to report.
         let _ = fs::remove_file(&beside);
         return written;
     }
@@ -130,7 +137,7 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Where a link leads: people keep their configuration in a repository and link to it, and the link must stay.
+/// The target of a symbolic link: the configuration may be a link into a repository, and the link must stay.
 fn behind_links(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }

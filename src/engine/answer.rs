@@ -1,4 +1,4 @@
-//! What a face asks, answered.
+//! Handles the requests of faces: writes here, reads in [`super::read`].
 
 mod mail;
 mod roster;
@@ -20,7 +20,7 @@ use crate::domain::{
 };
 use crate::store::{CommitError, Lane, StoreError};
 
-/// How often a commit is made again when another person's came first.
+/// Tries of a commit when other commits come first.
 const TRIES: u32 = 5;
 
 impl From<StoreError> for Fault {
@@ -45,7 +45,10 @@ impl From<CommitError> for Fault {
 }
 
 impl Engine {
-    /// Does what is asked and answers.
+    /// Handles a request and returns its reply.
+    ///
+    /// # Errors
+    /// [`Fault`] if the request is refused, conflicts with another commit, or the store fails.
     pub async fn answer(&self, request: Request) -> Result<Reply, Fault> {
         match request {
             Request::Send { to, text } => self.send(&to, &text).await,
@@ -88,7 +91,7 @@ impl Engine {
         }
     }
 
-    /// A commit a person made.
+    /// Commits changes as the person.
     async fn person(&self, changes: Vec<Change>) -> Result<(), Fault> {
         self.store.commit(Lane::Foreground, Commit::new(Actor::Person, changes)).await?;
         Ok(())
@@ -119,7 +122,7 @@ impl Engine {
             let (changes, reply) = self.turn_of(&owner, kind.clone(), &text).await?;
             match self.store.commit(Lane::Foreground, Commit::new(Actor::Person, changes)).await {
                 Ok(_) => return Ok(reply),
-                // Somebody else's turn, or the conversation itself, began in between: look again.
+                // Another turn, or the conversation itself, was created in between: read again.
                 Err(CommitError::Conflict(Conflict::Refused { .. })) => {}
                 Err(other) => return Err(other.into()),
             }
@@ -127,7 +130,7 @@ impl Engine {
         Err(Fault::new("too many messages at once; send it again"))
     }
 
-    /// `@name words`: a turn only that member answers.
+    /// Parses `@name text`: returns the agent that alone answers, if any, and the text.
     async fn addressed(&self, group: &Group, text: &str) -> Result<(Option<AgentId>, String), Fault> {
         let Some((name, words)) =
             text.strip_prefix('@').map(|rest| rest.split_once(char::is_whitespace).unwrap_or((rest, "")))
@@ -145,10 +148,10 @@ impl Engine {
             }
             names.push(agent.name);
         }
-        Err(Fault::new(format!("{} has nobody named {name:?}; here are {}", group.name, names.join(", "))))
+        Err(Fault::new(format!("{} has no agent named {name:?}; its agents are {}", group.name, names.join(", "))))
     }
 
-    /// The changes of a new turn: at once, or queued behind the one that is on.
+    /// The changes that create a turn, queued if the conversation has an unfinished one.
     async fn turn_of(
         &self,
         owner: &ConversationOwner,
@@ -178,7 +181,7 @@ impl Engine {
     async fn cancel(&self, conversation: &ConversationId) -> Result<Reply, Fault> {
         let (mut running, mut texts) = (false, Vec::new());
         let to = || RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
-        // Queued turns first, so that none of them starts when the running one ends.
+        // Queued turns first, so that none starts when the running one ends.
         for run in self.store.find::<Run>(conversation.as_str()).await? {
             if let Some(text) = &run.queued {
                 self.person(vec![Change::RunMoved { id: run.id.clone(), to: to() }]).await?;
@@ -190,7 +193,7 @@ impl Engine {
             running = true;
             let task = self.lock_tasks().turns.get(&run.id).map(|(_, cancel)| cancel.clone());
             if let Some(cancel) = task {
-                // Its task commits what was said so far, marked, and ends the turn.
+                // Its task commits the text so far, marked as cancelled, and ends the turn.
                 cancel.cancel();
                 continue;
             }
@@ -229,7 +232,7 @@ impl Engine {
             let commit = Commit::new(Actor::Person, vec![Change::BlockEdited(revision)]);
             match self.store.commit(Lane::Foreground, commit).await {
                 Ok(_) => return Ok(Reply::Block(Box::new(self.must::<Block>(id.as_str(), "block").await?))),
-                // Somebody edited in between: merge with that, too.
+                // Edited in between: merge with that edit as well.
                 Err(CommitError::Conflict(Conflict::Block { .. })) if merging => {}
                 Err(other) => return Err(other.into()),
             }
@@ -263,7 +266,7 @@ impl Engine {
             None => None,
         };
         match run {
-            // What it waits for is called off with it.
+            // Also cancels what it waits for.
             Some(run) if run.state == RunState::Parked => {
                 ending::end(self, &[&run], &over, Manner::AtOnce, vec![cancelled]).await?;
             }
@@ -278,16 +281,16 @@ impl Engine {
         if self.store.row::<Agent>(job.agent.as_str()).await?.is_none()
             || self.store.row::<Group>(job.group.as_str()).await?.is_none()
         {
-            return Err(Fault::new("the agent or the group of the job was deleted; nobody can work it off again"));
+            return Err(Fault::new("the agent or the group of the job was deleted; the job cannot run again"));
         }
         let again = Trigger::Retry { job: id.clone() };
         let change = match &job.state {
             JobState::Failed { .. } | JobState::Cancelled { .. } => {
                 let mut fresh = Job::new(JobId::fresh(self.store.ids()), job.agent, job.group, again);
-                // What it was asked for, it is asked for again.
+                // The new job keeps the causes of the old one.
                 fresh.causes.splice(0..0, job.causes);
                 fresh.retry_of = Some(id.clone());
-                // A failed job owns its window; a cancelled one left it to whoever comes next.
+                // A failed job owns its window; a cancelled one left it to the next job.
                 fresh.window = job.window.filter(|_| matches!(job.state, JobState::Failed { .. }));
                 if fresh.window.is_none() { self.joined(fresh).await? } else { Change::JobCreated(fresh) }
             }
@@ -314,7 +317,7 @@ impl Engine {
         self.queue(change).await
     }
 
-    /// The job is made, or its cause joins the one that waits already (J3).
+    /// The change that creates the job, or adds its cause to one that is waiting already (J3).
     async fn joined(&self, job: Job) -> Result<Change, Fault> {
         let unfinished = self.store.find::<Job>(&Job::pair_key(&job.agent, &job.group)).await?;
         Ok(trigger::join(unfinished, job))

@@ -1,7 +1,7 @@
-//! What a manager's answer comes to: somebody who may speak, the end, or nothing usable and why.
+//! Judges a manager's answer: a member who may speak, the end of the turn, or unusable with a reason.
 //!
-//! Models are asked for a call with an exact name. One that cannot call tools is read by its words: the names in
-//! them, as whole words, and only where exactly one of those who may speak is named.
+//! A model is asked for a tool call with an exact name. If it answers in words instead, they are searched for names as
+//! whole words, and count only if exactly one eligible member is named.
 
 use crate::domain::block::folded;
 use crate::domain::pattern::dynamic::{CHOOSE, DONE};
@@ -10,44 +10,44 @@ use crate::llm::ToolCall;
 use crate::store::StepView;
 use crate::tools::turn::NextSpeaker;
 
-/// The most characters of a reason or a wrong name that are quoted.
+/// Most characters quoted of a reason or a wrong name.
 const QUOTE: usize = 300;
 
-/// Whom a manager may choose now.
+/// Whom a manager may choose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
-    /// Those who may speak, with their names, in the group's order.
+    /// Eligible members with their names, in the group's order.
     pub open: Vec<(AgentId, String)>,
-    /// The names of members that may not, because they have just spoken.
+    /// Names of members that are not eligible because they have just spoken.
     pub shut: Vec<String>,
-    /// The names of the group's other agents: known, and never chosen.
+    /// Names of the group's other agents, which are never eligible.
     pub others: Vec<String>,
     /// Whether the turn may be ended.
     pub done: bool,
-    /// The word that ends the turn.
+    /// The text that ends the turn; `None` if the group has none.
     pub token: Option<String>,
 }
 
-/// What an answer comes to.
+/// The result of judging an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// A choice.
     Chosen {
-        /// Which.
+        /// The choice.
         choice: Choice,
-        /// Why, in the manager's words; empty where it gave no reason.
+        /// The manager's reason; may be empty.
         reason: String,
-        /// True where it was not called for but read from the manager's words.
+        /// True if it was read from the manager's text, not from a tool call.
         from_words: bool,
     },
-    /// It said the word that ends the turn.
+    /// The answer contains the text that ends the turn.
     Ends,
-    /// Nothing usable, and why.
+    /// Unusable, with the reason.
     Unusable(String),
 }
 
 impl Offer {
-    /// The offer of a choice that is being made; `None` where the run is none.
+    /// The candidates of a choice run; `None` for other runs.
     #[must_use]
     pub fn of(view: &StepView) -> Option<Self> {
         let (RunKind::Choice { index, among, .. }, Some(group)) = (&view.run.kind, &view.group) else { return None };
@@ -65,7 +65,7 @@ impl Offer {
         Some(offer)
     }
 
-    /// What the call may name: names, and [`DONE`] where the turn may be ended and nobody is called so.
+    /// The values the call accepts: names, and [`DONE`] if the turn may end and no member has that name.
     #[must_use]
     pub fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.open.iter().map(|(_, name)| name.as_str()).collect();
@@ -75,7 +75,7 @@ impl Offer {
         names
     }
 
-    /// What this answer comes to.
+    /// Judges an answer.
     #[must_use]
     pub fn judge(&self, text: &str, calls: &[ToolCall]) -> Verdict {
         if self.token.as_ref().is_some_and(|token| text.contains(token.as_str())) {
@@ -85,7 +85,7 @@ impl Offer {
         judged.unwrap_or_else(Verdict::Unusable)
     }
 
-    /// Every call of the step names the same.
+    /// Judges tool calls; all of them must name the same agent.
     fn called(&self, calls: &[ToolCall]) -> Result<Verdict, String> {
         if let Some(other) = calls.iter().find(|call| call.name != CHOOSE) {
             return Err(format!("it called {}, and only {CHOOSE} can be called now", quoted(&other.name)));
@@ -99,7 +99,7 @@ impl Offer {
         Ok(Verdict::Chosen { choice: self.exactly(&agent)?, reason: line(&reason), from_words: false })
     }
 
-    /// A name as it was called for: exactly, but for capitals and space around it.
+    /// Matches a name exactly, apart from case and surrounding whitespace.
     fn exactly(&self, name: &str) -> Result<Choice, String> {
         let name = name.trim();
         let wanted = folded(name);
@@ -119,7 +119,7 @@ impl Offer {
         Err(self.why_not(&wanted).unwrap_or_else(|| format!("{} is nobody here", quoted(name))))
     }
 
-    /// Why somebody of the group may not be chosen.
+    /// Why an agent of the group is not eligible; `None` for an unknown name.
     fn why_not(&self, name: &str) -> Option<String> {
         let known = |names: &[String]| names.iter().find(|known| folded(known) == name).cloned();
         if let Some(shut) = known(&self.shut) {
@@ -128,7 +128,7 @@ impl Offer {
         known(&self.others).map(|other| format!("{other} is no member, and members speak"))
     }
 
-    /// The one name in the manager's words.
+    /// Finds the one name in the manager's text.
     fn read(&self, text: &str) -> Result<Verdict, String> {
         let words = line(text);
         let chosen = |choice| Ok(Verdict::Chosen { choice, reason: String::new(), from_words: true });
@@ -149,8 +149,8 @@ impl Offer {
     }
 }
 
-/// Which of the names the text has as whole words, by their place in the list, each once. Where names lie in one
-/// another, as `ann` in `ann-marie`, only the longest is there.
+/// Sorted indices of the names that occur in the text as whole words. Of overlapping names, such as `ann` in
+/// `ann-marie`, only the longest counts.
 fn mentioned(text: &str, names: &[&str]) -> Vec<usize> {
     let text = folded(text);
     let mut found: Vec<(usize, usize, usize)> = Vec::new();
@@ -172,7 +172,7 @@ fn mentioned(text: &str, names: &[&str]) -> Vec<usize> {
     there
 }
 
-/// True when a name goes on here: with a letter, a digit, an underscore, or a hyphen or dot in the middle of a word.
+/// True when the word continues here: with a letter, a digit, an underscore, or a hyphen or dot before one of these.
 fn runs_on(mut beyond: impl Iterator<Item = char>) -> bool {
     let word = |c: char| c.is_alphanumeric() || c == '_';
     match beyond.next() {
@@ -182,7 +182,7 @@ fn runs_on(mut beyond: impl Iterator<Item = char>) -> bool {
     }
 }
 
-/// Text of a model in one line, at most [`QUOTE`] characters.
+/// The text on one line, cut after [`QUOTE`] characters.
 #[must_use]
 pub fn line(text: &str) -> String {
     let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -1,8 +1,8 @@
-//! A choice: the manager of a dynamic group says who speaks next.
+//! A choice: the manager of a dynamic group selects the next speaker.
 //!
-//! A run of its own under the turn, made like a speech: it takes the manager's place, every try is a committed
-//! step, and what has been tried is read from the rows. A try that cannot be used stands in the conversation and
-//! is told to the manager; after the last one nobody is chosen, and the pattern goes on in order.
+//! It is a run below the turn, like a speech: it takes the manager, every try is a committed step, and earlier tries
+//! are read from rows. An unusable try is shown in the conversation and told to the manager; after the last try nobody
+//! is chosen, and the pattern continues in order.
 
 use std::ops::ControlFlow;
 
@@ -18,10 +18,13 @@ use crate::domain::{Agent, AgentId, Change, Choice, Content, Group, NoticeKind, 
 use crate::llm::ModelError;
 use crate::store::StepView;
 
-/// How often a manager is asked for one choice, where its own `max_steps` is not less.
+/// Most tries of one choice; a smaller `max_steps` of the manager lowers it.
 pub const TRIES: u32 = 3;
 
-/// Makes a new choice of this turn, or goes on with one that a restart left unfinished.
+/// Runs a new choice of this turn, or resumes one that a restart left unfinished.
+///
+/// # Errors
+/// [`Trouble`] if the store fails or the state does not allow a commit.
 pub async fn choose(
     engine: &Engine,
     turn: &Run,
@@ -30,7 +33,7 @@ pub async fn choose(
     unfinished: Option<&Run>,
     cancel: &CancellationToken,
 ) -> Result<Outcome, Trouble> {
-    // The place is the manager's as long as it chooses.
+    // The manager is held until the choice is made.
     let Some((run, _place)) = speech::begin(engine, turn, manager, kind, unfinished, &Side::Foreground, cancel).await?
     else {
         return Ok(Outcome::Cancelled);
@@ -49,7 +52,7 @@ pub async fn choose(
     }
 }
 
-/// Makes one try.
+/// Runs one try.
 async fn ask(engine: &Engine, work: &Work) -> Result<Outcome, Trouble> {
     let mut view = match call::snapshot(engine, work).await? {
         ControlFlow::Continue(view) => view,
@@ -65,7 +68,7 @@ async fn ask(engine: &Engine, work: &Work) -> Result<Outcome, Trouble> {
     }
 }
 
-/// Judges the answer of a try and commits it with what it comes to.
+/// Judges the answer of a try and commits it with the result.
 async fn settle(
     engine: &Engine,
     work: &Work,
@@ -73,7 +76,7 @@ async fn settle(
     offer: &Offer,
     answered: Answered,
 ) -> Result<Outcome, Trouble> {
-    // The step is on the screens until it is committed.
+    // Keeps the step on the screens until it is committed.
     let Answered { step, text, reasoning, calls, live: _live, .. } = answered;
     let verdict = still_here(engine, view, offer.judge(&text, &calls)).await?;
     let (id, index) = (step.id.clone(), step.index);
@@ -104,7 +107,7 @@ async fn settle(
     work.commit(engine, &view.agent.id, changes, outcome).await
 }
 
-/// The verdict, unless the one chosen has left the group while the manager was asked.
+/// Replaces the verdict if the chosen member has left the group meanwhile.
 async fn still_here(engine: &Engine, view: &StepView, verdict: Verdict) -> Result<Verdict, Trouble> {
     let Verdict::Chosen { choice: Choice::Member(agent), .. } = &verdict else { return Ok(verdict) };
     let Some(id) = view.run.group() else { return Ok(verdict) };
@@ -115,7 +118,7 @@ async fn still_here(engine: &Engine, view: &StepView, verdict: Verdict) -> Resul
     Ok(Verdict::Unusable(format!("{name} has left the group")))
 }
 
-/// The manager could not be asked: that stands in the conversation, and the pattern goes on in order.
+/// Finishes a choice whose model call failed, with a notice; the pattern continues in order.
 async fn fail(engine: &Engine, work: &Work, fault: &ModelError) -> Result<(), Trouble> {
     let view = engine.store.step_view(&work.run, 1).await?;
     let name = &view.agent.name;
@@ -133,7 +136,7 @@ fn end(work: &Work, choice: Choice, stop: StopReason) -> Vec<Change> {
     changes
 }
 
-/// A choice in words, for those who watch.
+/// Sentence for the conversation that describes a choice.
 fn told(offer: &Offer, choice: &Choice, reason: &str, from_words: bool) -> String {
     let chosen = match choice {
         Choice::Member(id) => {
@@ -148,7 +151,7 @@ fn told(offer: &Offer, choice: &Choice, reason: &str, from_words: bool) -> Strin
     format!("{chosen}{how}{colon}{reason}")
 }
 
-/// Who speaks where nobody was chosen, in words.
+/// Sentence that names who speaks if nobody was chosen.
 async fn instead(engine: &Engine, view: &StepView) -> Result<String, Trouble> {
     let children = match &view.run.parent {
         Some(turn) => engine.store.runs_of(turn).await?,
@@ -163,7 +166,7 @@ async fn instead(engine: &Engine, view: &StepView) -> Result<String, Trouble> {
     })
 }
 
-/// Something of the manager in the conversation.
+/// The change that appends content in the manager's name.
 fn said(engine: &Engine, view: &StepView, step: Option<&StepId>, content: Content) -> Change {
     let message = engine.message(&view.run, content).by(&view.agent.id, &view.agent.name);
     Change::MessageAppended(match step {
@@ -172,7 +175,7 @@ fn said(engine: &Engine, view: &StepView, step: Option<&StepId>, content: Conten
     })
 }
 
-/// The kind of a choice run of this turn.
+/// The kind of a choice run of this turn; `None` if the turn has no group.
 #[must_use]
 pub fn kind(turn: &Run, manager: &AgentId, among: Vec<AgentId>, index: u32) -> Option<RunKind> {
     let group = turn.group()?.clone();

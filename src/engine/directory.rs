@@ -1,4 +1,4 @@
-//! Whom an agent can write to, and what they do now: answered to its tools from the store.
+//! The directory that tools read: whom an agent can write to, and what those agents are doing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,9 +12,9 @@ use crate::tools::{Colleague, Directory};
 
 /// The directory of one step.
 pub struct Colleagues<'a> {
-    /// Where they are looked up.
+    /// The store that is read.
     pub store: &'a Store,
-    /// Whose step it is.
+    /// The step of the agent that asks.
     pub view: &'a StepView,
 }
 
@@ -25,7 +25,7 @@ impl Directory for Colleagues<'_> {
 }
 
 impl Colleagues<'_> {
-    /// A fixed number of SQL statements, however many agents there are: a step asks this for every mail it writes.
+    /// O(1) SQL statements in the number of agents; called for every mail a step writes.
     async fn list(&self) -> Result<Vec<Colleague>, StoreError> {
         let me = &self.view.agent;
         let here = match &self.view.group {
@@ -71,7 +71,7 @@ impl Colleagues<'_> {
         Ok(colleagues)
     }
 
-    /// The names of these agents and of those they wait for.
+    /// The names of these agents and of the agents they wait for.
     async fn names(
         &self,
         agents: &[Agent],

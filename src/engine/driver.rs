@@ -1,7 +1,7 @@
-//! The driver: after every commit it looks what is due, and starts a task for it. Nothing else starts tasks.
+//! The driver: after every commit it spawns a task for each turn, worker and job that is due.
 //!
-//! It rests on the store's doorbell, on the doorbell of freed places and, only while a job waits for its next
-//! try, on one deadline. A run that is parked has no task.
+//! It waits for a new commit, for a finished task and for at most one deadline: the next retry of a job, the next
+//! expiry of mail or the next time-out of a wait. A parked run has no task.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -21,14 +21,14 @@ use crate::domain::status::{self, DueJobs};
 use crate::domain::{Group, GroupId, JobState, NoticeKind, Run, RunId, RunKind, RunState, StopReason};
 use crate::store::StoreError;
 
-/// The most jobs that run at once.
+/// Most jobs that run at once.
 const MAX_JOBS: usize = 8;
-/// Yields after which a job waits until no turn is on.
+/// Yields after which a job waits until no turn is running.
 const PATIENT_YIELDS: u32 = 3;
-/// A turn that was unfinished longer than this when the program starts does not go on by itself.
+/// An unfinished turn that last moved longer ago than this is interrupted, not resumed, when the program starts.
 const STALE: SignedDuration = SignedDuration::from_mins(15);
 
-/// Looks and starts, until the engine stops.
+/// Starts due work until the engine stops.
 pub async fn drive(engine: Arc<Engine>) {
     let mut head = engine.store.head();
     loop {
@@ -55,7 +55,7 @@ pub async fn drive(engine: Arc<Engine>) {
     }
 }
 
-/// Starts what is due; answers when something will be.
+/// Spawns every due task. Returns the next deadline, if any.
 async fn look(engine: &Arc<Engine>) -> Result<Option<Instant>, Trouble> {
     let out_of_time = mail::deliver(engine).await?;
     let standing = Standing::read(&engine.store).await?;
@@ -66,7 +66,7 @@ async fn look(engine: &Arc<Engine>) -> Result<Option<Instant>, Trouble> {
     Ok([out_of_time, expiry, job].into_iter().flatten().min())
 }
 
-/// One turn a conversation: the first that is not over.
+/// Starts the first unfinished turn of each conversation.
 async fn start_turns(engine: &Arc<Engine>, standing: &Standing) -> Result<(), Trouble> {
     for run in standing.work().ready_turns().into_iter().cloned() {
         if engine.lock_tasks().turns.contains_key(&run.id) || !covers(engine, &run).await? {
@@ -88,7 +88,7 @@ async fn start_turns(engine: &Arc<Engine>, standing: &Standing) -> Result<(), Tr
                 task.tell(&trouble);
                 tokio::select! {
                     () = tokio::time::sleep(AFTER_TROUBLE) => {}
-                    // Called off while it waited to be tried again: another task would know nothing of it.
+                    // Cancelled while waiting: a new task would have a new token and not know of it.
                     () = cancel.cancelled() => {
                         if let Err(trouble) = turn::perform(&task, &run.id, &cancel).await {
                             task.tell(&trouble);
@@ -97,7 +97,7 @@ async fn start_turns(engine: &Arc<Engine>, standing: &Standing) -> Result<(), Tr
                 }
             }
             task.lock_tasks().turns.remove(&run.id);
-            // Called off in the moment it parked: its task could not see to it any more.
+            // Cancelled just as it parked, after its task last checked the token.
             if cancel.is_cancelled() {
                 call_off(&task, &run.id).await;
             }
@@ -107,7 +107,7 @@ async fn start_turns(engine: &Arc<Engine>, standing: &Standing) -> Result<(), Tr
     Ok(())
 }
 
-/// The workers of delegations, side by side: each has a task of its own while its manager is parked.
+/// Starts the workers of delegations in parallel: each has its own task while its manager is parked.
 async fn start_workers(engine: &Arc<Engine>, standing: &Standing) -> Result<(), Trouble> {
     for run in standing.work().ready_workers() {
         if engine.lock_tasks().workers.contains_key(&run.id) || !covers(engine, run).await? {
@@ -142,7 +142,7 @@ async fn start_workers(engine: &Arc<Engine>, standing: &Standing) -> Result<(), 
     Ok(())
 }
 
-/// Ends what a cancelled task left.
+/// Finishes a run that a cancelled task left unfinished.
 async fn call_off(engine: &Engine, run: &RunId) {
     let to = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
     let done = match engine.must_run(run).await {
@@ -154,7 +154,7 @@ async fn call_off(engine: &Engine, run: &RunId) {
     }
 }
 
-/// True when the turn this run belongs to, or the one its mail came from, is this engine's to perform.
+/// True when the engine's scope covers this run or the run at its root, for example the turn that sent its mail.
 async fn covers(engine: &Engine, run: &Run) -> Result<bool, Trouble> {
     if engine.options.scope == Scope::All {
         return Ok(true);
@@ -173,7 +173,7 @@ async fn group_of(engine: &Engine, group: Option<&GroupId>) -> Result<Option<Gro
     }
 }
 
-/// Jobs in order, free workers going round the groups; one an agent.
+/// Starts due jobs, one per agent, groups with the fewest running jobs first. Returns the time of the next retry.
 async fn start_jobs(engine: &Arc<Engine>, standing: &Standing) -> Result<Option<Instant>, Trouble> {
     let jobs = engine.store.unfinished_jobs().await?;
     let now = engine.store.clock().now();
@@ -195,7 +195,7 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &Standing) -> Result<Option<
         }
         let give_way = CancellationToken::new();
         let side = Side::Background(give_way.clone());
-        // An agent at work is not waited for: the driver looks again when it is free.
+        // A busy agent is skipped: the driver runs again when it is free.
         let Some(place) = engine.agents.try_enter(&job.agent, Room::ONE, &side) else { continue };
         let cancel = CancellationToken::new();
         engine.lock_tasks().jobs.insert(job.id.clone(), cancel.clone());
@@ -218,7 +218,10 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &Standing) -> Result<Option<
     Ok(wait.map(|wait| Instant::now() + wait))
 }
 
-/// What a former owner left: its running jobs are available again, its stale turns end, the others go on.
+/// Recovers what the previous owner left: makes its running jobs available, interrupts stale turns, resumes the rest.
+///
+/// # Errors
+/// [`Trouble`] if reading or writing the store fails.
 pub async fn recover(engine: &Engine) -> Result<(), Trouble> {
     for job in engine.store.unfinished_jobs().await? {
         if matches!(job.state, JobState::Running { epoch } if epoch < engine.epoch) {
@@ -243,7 +246,7 @@ pub async fn recover(engine: &Engine) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// A parked speech keeps its agent over a restart too.
+/// Takes the agents of parked speeches again: a parked speech keeps its agent across a restart.
 async fn keep_agents(engine: &Engine, standing: &Standing) -> Result<(), Trouble> {
     for run in standing.open.iter().filter(|run| matches!(run.kind, RunKind::Speech { .. })) {
         let Some(agent) = run.agent().filter(|_| run.state == RunState::Parked) else { continue };
@@ -265,7 +268,7 @@ async fn interrupt(engine: &Engine, run: &Run) -> Result<(), Trouble> {
 }
 
 impl Scope {
-    /// True when this turn is this engine's to perform.
+    /// True when an engine with this scope performs this turn.
     #[must_use]
     pub fn covers(&self, turn: &Run) -> bool {
         match (self, &turn.kind) {

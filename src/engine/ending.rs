@@ -1,4 +1,4 @@
-//! Ending runs before they are done: a cancel, a time-out, an interruption flow down to everything they caused.
+//! Ends runs early: a cancel, a time-out or an interruption also ends every run they caused.
 
 use tokio_util::sync::CancellationToken;
 
@@ -10,28 +10,28 @@ use crate::domain::{
 };
 use crate::store::Lane;
 
-/// How often an end is worked out again when somebody else's commit came first.
+/// Tries when other commits come first.
 const TRIES: u32 = 5;
 
-/// How runs end that are being worked on in this program.
+/// How runs with a task in this program end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
-    /// Their tasks are told, and commit what was said so far.
+    /// Their tasks are cancelled and commit the text streamed so far.
     Gently,
-    /// Now, with this commit; what was not committed is thrown away.
+    /// Now, with this commit; uncommitted work is discarded.
     AtOnce,
 }
 
-/// How runs end, worked out and not committed yet.
+/// The changes that end runs, not committed yet.
 pub struct Ending {
-    /// What is to be committed.
+    /// The changes to commit.
     pub changes: Vec<Change>,
     over: Vec<RunId>,
     tokens: Vec<CancellationToken>,
 }
 
 impl Ending {
-    /// Tells the tasks of the runs: their end is committed.
+    /// Cancels the tasks of the runs and releases their agents, once the changes are committed.
     pub fn tell(self, engine: &Engine) {
         for token in self.tokens {
             token.cancel();
@@ -40,7 +40,12 @@ impl Ending {
     }
 }
 
-/// Ends these runs, what they made and what they wait for, in one commit with these changes.
+/// Ends these runs, the runs they caused and what they wait for, in one commit after `changes`.
+///
+/// Tries again if another commit came first.
+///
+/// # Errors
+/// [`Trouble`] if the store fails.
 pub async fn end(
     engine: &Engine,
     runs: &[&Run],
@@ -49,7 +54,7 @@ pub async fn end(
     changes: Vec<Change>,
 ) -> Result<(), Trouble> {
     for _ in 0..TRIES {
-        // As they stand now: somebody may have been faster.
+        // Read again: another commit may have changed them.
         let mut now = Vec::new();
         for run in runs {
             now.extend(engine.store.row::<Run>(run.id.as_str()).await?);
@@ -69,11 +74,14 @@ pub async fn end(
             Err(other) => return Err(other),
         }
     }
-    // Whatever came first rang the driver's bell: what is still due, it finds there.
+    // The commits that came first have woken the driver, which handles what is still due.
     Ok(())
 }
 
-/// What ends these runs, what they made and what they wait for, after these changes.
+/// Computes the changes that end these runs, the runs they caused and what they wait for, after `changes`.
+///
+/// # Errors
+/// [`Trouble`] if the store cannot be read.
 pub async fn work_out(
     engine: &Engine,
     runs: &[&Run],
@@ -102,7 +110,7 @@ pub async fn work_out(
                 changes.extend(unmade(engine, &run, call, to).await?);
             }
         }
-        // Those it made come before it, so that nothing goes on with what they leave.
+        // Child runs end before their parent, so that the parent cannot resume in between.
         moves.push(Change::RunMoved { id: run.id.clone(), to: to.clone() });
         over.push(run.id);
     }
@@ -110,7 +118,7 @@ pub async fn work_out(
     Ok(Ending { changes, over, tokens })
 }
 
-/// Mail nobody waits for any more is not delivered; the turns that took it are to end, too.
+/// Fails mail of this call that is not delivered yet. Returns the turns that already handle such mail.
 async fn withdraw(engine: &Engine, call: &PendingCall, changes: &mut Vec<Change>) -> Result<Vec<Run>, Trouble> {
     let mut turns = Vec::new();
     if call.kind != PendingKind::Reply || call.answer.is_some() {
@@ -120,14 +128,14 @@ async fn withdraw(engine: &Engine, call: &PendingCall, changes: &mut Vec<Change>
         if let Some(run) = &mail.run {
             turns.extend(engine.store.row::<Run>(run.as_str()).await?);
         } else if mail.status == MailStatus::Pending {
-            let error = Some("whoever waited for the answer was called off".to_owned());
+            let error = Some("the call that waited for the reply was cancelled".to_owned());
             changes.push(Change::MailMoved { id: mail.id, to: MailStatus::Failed, run: None, error });
         }
     }
     Ok(turns)
 }
 
-/// The one result of a call that is not made any more.
+/// The changes that give a call that will not be made its one result.
 async fn unmade(engine: &Engine, run: &Run, call: &PendingCall, to: &RunState) -> Result<Vec<Change>, Trouble> {
     let why = match to {
         RunState::Finished { error: Some(error), .. } => error.clone(),
@@ -154,7 +162,7 @@ async fn unmade(engine: &Engine, run: &Run, call: &PendingCall, to: &RunState) -
 }
 
 impl Engine {
-    /// What calls off the task that works on this run, if one does in this program: a turn's own, a worker's own.
+    /// The token that cancels the task of this turn or worker; `None` if it has no task in this program.
     fn token(&self, run: &RunId) -> Option<CancellationToken> {
         let tasks = self.lock_tasks();
         tasks.turns.get(run).map(|(_, token)| token.clone()).or_else(|| tasks.workers.get(run).cloned())

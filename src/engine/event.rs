@@ -1,7 +1,7 @@
-//! Events: the wire of `--json`, made from updates.
+//! Events: the output format of `--json`, derived from updates.
 //!
-//! `message` comes only after its commit; `delta` is live text. Each object names itself in `event`, and the
-//! run wherever there is one.
+//! A `message` is emitted only after its commit; a `delta` is live text. Each object has its type in `event`, and the
+//! run if there is one.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,11 +19,11 @@ use crate::domain::{
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// A run begins.
+    /// A run started.
     RunStarted {
-        /// Which.
+        /// The run.
         run: RunId,
-        /// Its turn in the conversation.
+        /// The number of its turn in the conversation; 0 if not known.
         turn: u64,
         /// The agent, for a speech or a job.
         agent: Option<AgentId>,
@@ -32,7 +32,7 @@ pub enum Event {
     Delta {
         /// The run.
         run: RunId,
-        /// The step it will be.
+        /// The id the step will be committed with.
         step: StepId,
         /// The speaker's short name.
         agent: String,
@@ -53,7 +53,7 @@ pub enum Event {
         id: String,
         /// The tool.
         name: String,
-        /// A JSON object.
+        /// The arguments, a JSON object.
         arguments: Value,
     },
     /// The one result of a call.
@@ -64,81 +64,81 @@ pub enum Event {
         id: String,
         /// `success` or `error`.
         status: &'static str,
-        /// What the tool said.
+        /// The text of the result.
         text: String,
     },
     /// A committed message.
     Message {
         /// The run.
         run: Option<RunId>,
-        /// Its id.
+        /// The id of the message.
         id: String,
-        /// Its place in the conversation.
+        /// Its position in the conversation.
         seq: u64,
         /// `user`, `assistant` or `system`.
         role: &'static str,
-        /// The short name; null for a person.
+        /// The agent's short name; null for a person.
         agent: Option<String>,
-        /// The agent's id.
+        /// The agent's id; null for a person.
         agent_id: Option<AgentId>,
-        /// The words.
+        /// The text.
         text: String,
     },
     /// A block has a new version.
     BlockEdited {
-        /// The run, where an agent edited.
+        /// The run, if an agent edited it.
         run: Option<RunId>,
         /// The block's id.
         block: String,
-        /// The version.
+        /// The new version.
         version: u64,
-        /// Who.
+        /// Name of the editor.
         editor: String,
-        /// The value.
+        /// The new value.
         value: String,
     },
-    /// A job was made or moved.
+    /// A job was created or changed its state.
     Job {
         /// Its run, once claimed.
         run: Option<RunId>,
-        /// Its id.
+        /// The id of the job.
         id: String,
         /// The agent.
         agent: AgentId,
-        /// The shown word.
+        /// The status as shown to people.
         status: &'static str,
-        /// The inside word.
+        /// The internal state.
         state: &'static str,
     },
-    /// Mail was sent or moved.
+    /// Mail was sent or changed its status.
     Mail {
-        /// The turn that takes it, once delivered.
+        /// The turn that handles it, once delivered.
         run: Option<RunId>,
-        /// The piece of mail.
+        /// The mail.
         #[serde(flatten)]
         mail: MailRow,
     },
-    /// A run waits for somebody.
+    /// A run waits for a person or other agents.
     RunWaiting {
-        /// Which.
+        /// The run.
         run: RunId,
         /// `approval`, `reply`, `workers` or `group`.
         r#for: PendingKind,
-        /// The ids of what it waits for: the call in the inbox, the mail it sent, the runs of its workers.
+        /// Ids of what it waits for: the call in the inbox, the mail it sent, or the runs of its workers.
         ids: Vec<String>,
     },
-    /// A run is over.
+    /// A run finished.
     RunFinished {
-        /// Which.
+        /// The run.
         run: RunId,
-        /// Why.
+        /// The stop reason.
         stop_reason: &'static str,
-        /// The sentence, when it failed.
+        /// Error text, if it failed.
         error: Option<String>,
     },
 }
 
-/// A piece of mail as programs read it.
+/// Mail as a JSON object.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MailRow {
     /// Its id.
@@ -147,24 +147,24 @@ pub struct MailRow {
     pub from: Option<String>,
     /// The recipient's name; null for a person.
     pub to: Option<String>,
-    /// What it is.
+    /// Its kind.
     pub r#type: MailKind,
-    /// Where it stands.
+    /// Its status.
     pub status: MailStatus,
-    /// What goes first.
+    /// The priority of delivery.
     pub priority: Priority,
-    /// The words.
+    /// The text.
     pub text: String,
-    /// The mail it answers, or tells of.
+    /// The mail it answers or reports on; null if none.
     pub in_reply_to: Option<MailId>,
     /// When it was sent.
     pub created_at: Timestamp,
-    /// When it is not worth delivering any more.
+    /// When it expires undelivered; null for never.
     pub expires_at: Option<Timestamp>,
 }
 
 impl MailRow {
-    /// The row of this mail, with what its agents are called.
+    /// Creates the row of this mail; `name` returns the name of an agent.
     #[must_use]
     pub fn new(mail: &Mail, name: impl Fn(&AgentId) -> String) -> Self {
         Self {
@@ -182,17 +182,17 @@ impl MailRow {
     }
 }
 
-/// The events of one conversation, and the background's.
+/// Derives events from updates.
 #[derive(Debug, Default)]
 pub struct Events {
     names: HashMap<AgentId, String>,
     conversations: HashMap<RunId, ConversationId>,
-    /// Steps whose message is known and whose live text has not gone yet: text must not come after its message.
+    /// Committed steps whose live text may still arrive: text must not follow its message.
     settled: HashSet<StepId>,
 }
 
 impl Events {
-    /// Events that go on with these runs of these agents, made before the first update.
+    /// Creates the state from the runs and agents that exist before the first update.
     #[must_use]
     pub fn knowing(runs: &[Run], agents: &[Agent]) -> Self {
         let conversations = runs.iter().map(|run| (run.id.clone(), run.conversation.clone())).collect();
@@ -200,7 +200,7 @@ impl Events {
         Self { names, conversations, settled: HashSet::new() }
     }
 
-    /// The events of this update that belong to this conversation; `None` takes all.
+    /// The events of this update that belong to this conversation; `None` for all conversations.
     pub fn of(&mut self, update: &Update, only: Option<&ConversationId>) -> Vec<Event> {
         match update {
             Update::Committed { changes, rows, .. } => {
@@ -270,7 +270,7 @@ impl Events {
                     RowUpdate::Mail(mail) if mail.id == *id && self.concerns(mail, only) => Some(mail.clone()),
                     _ => None,
                 });
-                // The row stands as all changes of the update left it.
+                // The row is the state after all changes of the update; this event is about one of them.
                 events.extend(mail.map(|mail| self.mail(Mail { status: *to, ..mail })));
             }
             Change::CallPending(call)
@@ -287,7 +287,7 @@ impl Events {
         }
     }
 
-    /// True for mail that turns of this conversation led to.
+    /// True for mail caused by a turn of this conversation.
     fn concerns(&self, mail: &Mail, only: Option<&ConversationId>) -> bool {
         let cause = mail.root.as_ref().or(mail.run.as_ref()).and_then(|run| self.known(run));
         only.is_none() || cause == only
@@ -303,7 +303,7 @@ impl Events {
     }
 }
 
-/// The ids of what a call waits for: its own in the inbox, the mail it sent, the runs of its workers.
+/// Ids of what a call waits for: its own in the inbox, the mail it sent, or the runs of its workers.
 fn waited_for(call: &PendingCall, rows: &[RowUpdate]) -> Vec<String> {
     if call.kind == PendingKind::Approval {
         return vec![call.inbox_id()];

@@ -1,4 +1,4 @@
-//! Following: committed changes gap-free from a cursor, live text as it stands when the watcher comes to it.
+//! Subscriptions: committed changes without gaps from a cursor, and the live text of steps in progress.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -10,10 +10,10 @@ use crate::domain::state::Kind;
 use crate::domain::{Agent, Block, Change, Conversation, Group, Job, Logged, Mail, PendingCall, Run, StepId};
 use crate::store::Store;
 
-/// The most changes of one update: bounds what a watcher that fell behind gets in one piece.
+/// Most changes in one update; bounds the size of an update for a subscriber that is behind.
 const BATCH: usize = 256;
 
-/// One watcher.
+/// One subscriber.
 pub struct Follower {
     store: Store,
     live: Live,
@@ -22,14 +22,14 @@ pub struct Follower {
     bell: watch::Receiver<u64>,
     seen: Seen,
     ready: VecDeque<Update>,
-    /// Live news that wait until the log has been read up to where it stood after they were taken.
+    /// Live updates that are delivered after the log has been read up to this change number.
     held: Option<(u64, Vec<Update>)>,
-    /// Steps whose message is out and that are still live for a moment: their text would show twice.
+    /// Steps whose message is delivered while they are still live: their live text would show twice.
     told: BTreeSet<StepId>,
 }
 
 impl Follower {
-    /// A watcher that knows everything up to this change.
+    /// Creates a subscriber that receives every change after number `after`.
     #[must_use]
     pub fn new(store: Store, live: Live, after: u64) -> Self {
         let (head, bell) = (store.head(), live.bell());
@@ -37,7 +37,10 @@ impl Follower {
         Self { store, live, cursor: after, head, bell, seen, ready, held: None, told: BTreeSet::new() }
     }
 
-    /// The next update. Cancel-safe.
+    /// Waits for the next update. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`Fault`] if the store cannot be read or the engine has stopped.
     pub async fn next(&mut self) -> Result<Update, Fault> {
         loop {
             if let Some(update) = self.ready.pop_front() {
@@ -70,10 +73,11 @@ impl Follower {
         }
     }
 
-    /// Takes the live news, where none are held, and tells how far the log has to be read before they are told.
+    /// Takes the live updates unless some are held already, and returns the log position that must be delivered
+    /// before them.
     ///
-    /// The live steps are read before the log, and told after all of it: text leaves the screen only after its
-    /// message is known, however far behind this watcher is.
+    /// Live steps are read before the log and delivered after it, so that live text disappears only after its
+    /// message is known, however far behind this subscriber is.
     fn hold(&mut self) -> u64 {
         if let Some((upto, _)) = &self.held {
             return *upto;
@@ -100,7 +104,7 @@ impl Follower {
         Ok(Some(Update::Committed { upto, changes, rows }))
     }
 
-    /// True when text of this step may still come to this watcher.
+    /// True when live text of this step may still reach this subscriber.
     fn may_show(&self, step: &StepId) -> bool {
         let held = |update: &Update| matches!(update, Update::Live(live) if live.step == *step);
         self.live.has(step) || self.held.as_ref().is_some_and(|(_, news)| news.iter().any(held))
@@ -112,7 +116,7 @@ macro_rules! define_row {
         followed { $($(#[doc = $doc:literal])* $kind:ident($row:ty) $table:literal $noun:literal;)* }
         internal { $($(#[doc = $internal_doc:literal])* $(#[cfg($cfg:meta)])? $internal:ident($i:ty) $t:literal $n:literal;)* }
     ) => {
-        /// The row with this key as a watcher is told of it; `None` where rows of its kind are not followed.
+        /// Reads the row with this key as an update; `None` if rows of its kind are not followed.
         async fn row(store: &Store, kind: Kind, key: &str) -> Result<Option<RowUpdate>, Fault> {
             let row = match kind {
                 $(Kind::$kind => store.row::<$row>(key).await?.map(RowUpdate::$kind),)*
@@ -124,7 +128,7 @@ macro_rules! define_row {
 }
 crate::domain::state::row_kinds!(define_row);
 
-/// The step whose words this change brings, whole or as far as they came.
+/// The step whose text this change commits, complete or cut short.
 fn told(logged: &Logged) -> Option<&StepId> {
     match &logged.change {
         Change::StepFinished(step) => Some(&step.id),

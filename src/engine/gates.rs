@@ -1,7 +1,7 @@
-//! Who may work now: one run an agent at a time, so many calls a provider at a time.
+//! Concurrency limits: one run per agent, and a maximum number of calls per provider.
 //!
-//! The foreground never waits for the background (promise 3): where it wants what a job holds, the job is told
-//! to give way at once. Waiting is first come, first served, foreground before background.
+//! The foreground never waits for the background: when it needs a place that a job holds, that job is cancelled and
+//! retried later. Waiters are served in order of arrival, foreground before background.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-/// Which kind of work asks.
+/// The priority of the work that needs a place.
 #[derive(Debug, Clone)]
 pub enum Side {
-    /// Somebody waits for it.
+    /// A person or another agent waits for the result.
     Foreground,
-    /// Nobody does; cancelled when the foreground wants its place.
+    /// Nobody waits; the token is cancelled when the foreground needs the place.
     Background(CancellationToken),
 }
 
@@ -25,20 +25,20 @@ impl Side {
     }
 }
 
-/// How many may work at once, and how many of them in the background.
+/// How many places a key has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
-    /// All together.
+    /// Places in total.
     pub all: usize,
-    /// In the background.
+    /// Places that the background may hold at once.
     pub background: usize,
 }
 
 impl Room {
-    /// An agent has one run at a time.
+    /// The places of an agent: one run at a time.
     pub const ONE: Self = Self { all: 1, background: 1 };
 
-    /// A provider's slots: the background uses at most 4, and the last only where there is no other.
+    /// The places of a provider. The background gets at most 4, and leaves one free if there are several.
     #[must_use]
     pub fn of_provider(max_parallel: u32) -> Self {
         let all = (max_parallel as usize).max(1);
@@ -46,11 +46,11 @@ impl Room {
     }
 }
 
-/// Gates by key: agents by id, providers by name.
+/// Places by key: agents by id, or providers by name.
 #[derive(Debug)]
 pub struct Gates<K: Eq + Hash + Clone>(Doors<K>);
 
-/// The gates as their places know them.
+/// The shared state; each [`Place`] holds a reference to it.
 type Doors<K> = Arc<Mutex<HashMap<K, Gate<K>>>>;
 
 #[derive(Debug)]
@@ -66,28 +66,28 @@ struct Gate<K: Eq + Hash + Clone> {
 #[derive(Debug)]
 struct Waiter<K: Eq + Hash + Clone> {
     side: Side,
-    /// A whole place is sent, so that one who stops waiting in that very moment gives it back.
+    /// Receives a whole place, so that a waiter dropped at that moment releases it again.
     call: oneshot::Sender<Place<K>>,
 }
 
-/// How a holder is counted.
+/// How the holder of a place is counted.
 #[derive(Debug, Clone, Copy)]
 enum Ticket {
     Foreground,
     Background(u64),
 }
 
-/// A place held; dropping it lets the next one in.
+/// A held place. Dropping it releases the place to the next waiter.
 #[derive(Debug)]
 pub struct Place<K: Eq + Hash + Clone> {
     gates: Doors<K>,
     key: K,
-    /// How it is counted; `None` once it is given back.
+    /// `None` once the place is released.
     ticket: Option<Ticket>,
 }
 
 fn lock<K: Eq + Hash + Clone>(gates: &Mutex<HashMap<K, Gate<K>>>) -> MutexGuard<'_, HashMap<K, Gate<K>>> {
-    // A gate's counts are changed in one go; a panic elsewhere leaves them whole.
+    // Counts are never left half updated, so a poisoned lock is safe to use.
     gates.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -105,7 +105,7 @@ impl<K: Eq + Hash + Clone> Default for Gate<K> {
 }
 
 impl<K: Eq + Hash + Clone> Gates<K> {
-    /// A place at once, or none.
+    /// Takes a place if one is free now. The background also gets `None` while others wait.
     #[must_use]
     pub fn try_enter(&self, key: &K, room: Room, side: &Side) -> Option<Place<K>> {
         let mut gates = lock(&self.0);
@@ -122,7 +122,7 @@ impl<K: Eq + Hash + Clone> Gates<K> {
         Place { gates: Arc::clone(&self.0), key: key.clone(), ticket: Some(ticket) }
     }
 
-    /// Waits for a place. Dropped before it is ready, it leaves the queue.
+    /// Waits for a place; foreground work preempts a background holder. Dropping the future leaves the queue.
     pub async fn enter(&self, key: &K, room: Room, side: Side) -> Place<K> {
         loop {
             let call = {
@@ -146,7 +146,7 @@ impl<K: Eq + Hash + Clone> Gates<K> {
         }
     }
 
-    /// True when nobody is in and nobody waits.
+    /// True when no place of this key is held and nothing waits for one.
     #[must_use]
     pub fn is_quiet(&self, key: &K) -> bool {
         lock(&self.0)
@@ -161,7 +161,7 @@ impl<K: Eq + Hash + Clone> Gate<K> {
         self.background_room = room.background;
     }
 
-    /// Counts one in, if there is room.
+    /// Takes a place if one is free.
     fn admit(&mut self, side: &Side) -> Option<Ticket> {
         if self.foreground + self.background.len() >= self.room {
             return None;
@@ -182,7 +182,7 @@ impl<K: Eq + Hash + Clone> Gate<K> {
         }
     }
 
-    /// Tells the youngest background holder that has not been told yet.
+    /// Cancels the newest background holder that is not cancelled yet.
     fn ask_to_give_way(&mut self) {
         if let Some((_, give_way)) = self.background.iter().rev().find(|(_, give_way)| !give_way.is_cancelled()) {
             give_way.cancel();
@@ -203,7 +203,7 @@ impl<K: Eq + Hash + Clone> Gate<K> {
             let Some(waiter) = self.queue.remove(at) else { return };
             let place = Place { gates: Arc::clone(gates), key: key.clone(), ticket: Some(ticket) };
             if let Err(mut place) = waiter.call.send(place) {
-                // Taken back here, because the gates are locked; its drop finds nothing to do.
+                // Released here because the map is locked; without a ticket the drop does nothing.
                 place.ticket = None;
                 self.leave(ticket);
             }

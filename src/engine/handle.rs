@@ -1,8 +1,7 @@
-//! The handle: commands in, updates out, all plain values.
+//! The handle: how a face calls the engine. Requests and updates are plain values.
 //!
-//! In the program that owns the store it calls the engine; elsewhere the same values travel over the owner's
-//! socket. Who only looks needs neither: such a handle reads the store and changes nothing. A face knows nothing
-//! below it.
+//! In the program that owns the store it calls the engine; in other programs the same values travel over the owner's
+//! socket. A read-only handle reads the store directly.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use super::{Engine, socket::Client};
 use crate::domain::{ConversationId, Message};
 use crate::store::{self, Store};
 
-/// A way to the engine, cheap to clone.
+/// A handle to the engine of a store. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle(Way);
 
@@ -25,23 +24,23 @@ enum Way {
 }
 
 impl Handle {
-    /// The engine of this program.
+    /// Creates a handle to the engine of this program.
     #[must_use]
     pub fn here(engine: Arc<Engine>) -> Self {
         Self(Way::Here(engine))
     }
 
-    /// The engine of the program that owns the store.
+    /// Creates a handle to the engine of the program that owns the store.
     #[must_use]
     pub fn there(client: Client) -> Self {
         Self(Way::There(Arc::new(client)))
     }
 
-    /// A store for looking only: no lock, whoever owns it. `default_model` is what an agent without a model uses.
+    /// Creates a handle that only reads the store and needs no lock. `default_model` is the model of agents that have
+    /// none.
     ///
     /// # Errors
-    ///
-    /// Where the store is not there or cannot be read.
+    /// [`Fault`] if the store does not exist or cannot be read.
     pub fn read_only(store: &Path, default_model: String) -> Result<Self, Fault> {
         let store = Store::open_read_only(store, store::Options::default())?;
         Ok(Self(Way::ReadOnly(Arc::new(Reader::new(store, default_model)))))
@@ -53,7 +52,10 @@ impl Handle {
         matches!(self.0, Way::There(_))
     }
 
-    /// Asks and waits for the answer.
+    /// Sends a request and waits for its reply.
+    ///
+    /// # Errors
+    /// [`Fault`] if the request is refused or fails, or the owner cannot be reached.
     pub async fn ask(&self, request: Request) -> Result<Reply, Fault> {
         match &self.0 {
             Way::Here(engine) => engine.answer(request).await,
@@ -62,7 +64,10 @@ impl Handle {
         }
     }
 
-    /// Everything the panes show.
+    /// Reads all state rows the panes show.
+    ///
+    /// # Errors
+    /// As [`Handle::ask`].
     pub async fn overview(&self) -> Result<Overview, Fault> {
         match self.ask(Request::Overview).await? {
             Reply::Overview(overview) => Ok(*overview),
@@ -70,7 +75,10 @@ impl Handle {
         }
     }
 
-    /// Messages of a conversation, `from..=to` by `seq`.
+    /// Reads the messages `from..=to` of a conversation, by `seq`.
+    ///
+    /// # Errors
+    /// As [`Handle::ask`].
     pub async fn messages(&self, conversation: ConversationId, from: u64, to: u64) -> Result<Vec<Message>, Fault> {
         match self.ask(Request::Messages { conversation, from, to }).await? {
             Reply::Messages { messages } => Ok(messages),
@@ -78,21 +86,24 @@ impl Handle {
         }
     }
 
-    /// Follows everything after this change.
+    /// Subscribes to every change after number `after`.
+    ///
+    /// # Errors
+    /// [`Fault`] if the owner cannot be reached or the handle is read-only.
     pub async fn follow(&self, after: u64) -> Result<Following, Fault> {
         match &self.0 {
             Way::Here(engine) => Ok(Following::Here(Box::new(engine.follow(after)))),
             Way::There(client) => Ok(Following::There(client.follow(after).await?)),
-            Way::ReadOnly(_) => Err(Fault::new("a store that is open for reading only has nothing to follow")),
+            Way::ReadOnly(_) => Err(Fault::new("a store opened read-only cannot be followed")),
         }
     }
 }
 
 fn unexpected(reply: &Reply) -> Fault {
-    Fault::new(format!("the engine answered something else than was asked: {reply:?}"))
+    Fault::new(format!("unexpected reply from the engine: {reply:?}"))
 }
 
-/// Updates as they come.
+/// A stream of updates.
 pub enum Following {
     /// From the engine of this program.
     Here(Box<super::follow::Follower>),
@@ -101,7 +112,10 @@ pub enum Following {
 }
 
 impl Following {
-    /// The next update. Cancel-safe: dropped before it is ready, nothing is lost.
+    /// Waits for the next update. Cancel-safe: dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// [`Fault`] if the engine has stopped or the connection is lost.
     pub async fn next(&mut self) -> Result<Update, Fault> {
         match self {
             Self::Here(follower) => follower.next().await,

@@ -1,7 +1,7 @@
-//! What is being made now: the live text and phase of every step that is not committed.
+//! Steps in progress: the streamed text and phase of every step that is not committed yet.
 //!
-//! A latest-wins value a step, with a doorbell: watchers take what they have not seen when they come to it, so
-//! a stalled one never stops the engine.
+//! Each step is a latest-wins value. A change only notifies subscribers, which read what they have not seen when they
+//! are ready, so a stalled subscriber never blocks the engine.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::wire::{LiveUpdate, Phase, Update};
 use crate::domain::{AgentId, ConversationId, RunId, StepId};
 
-/// The steps being made. Cheap to clone.
+/// The steps in progress. Cheap to clone.
 #[derive(Clone)]
 pub struct Live {
     state: Arc<Mutex<State>>,
@@ -21,7 +21,7 @@ pub struct Live {
 #[derive(Default)]
 struct State {
     steps: BTreeMap<StepId, LiveStep>,
-    /// The last fault of the engine itself, counted.
+    /// Number and text of the last engine error.
     trouble: Option<(u64, String)>,
 }
 
@@ -30,28 +30,28 @@ struct LiveStep {
     phase: Phase,
     text: String,
     reasoning: String,
-    /// Counts the model calls: text of an earlier one is void.
+    /// Number of model calls; each discards the text of the one before.
     asked: u32,
-    /// Rises with every change, so that a watcher knows whether it has seen this.
+    /// Incremented by every change, so that a subscriber knows whether it has seen this state.
     version: u64,
 }
 
-/// What does not change while a step is made.
+/// The facts about a step that do not change while it is in progress.
 #[derive(Debug, Clone)]
 pub struct About {
     /// Its run.
     pub run: RunId,
     /// The turn or job the run belongs to.
     pub root: RunId,
-    /// Where its message will go.
+    /// The conversation its message will be appended to.
     pub conversation: ConversationId,
-    /// Who.
+    /// The agent that speaks.
     pub agent: AgentId,
-    /// The short name.
+    /// The agent's short name.
     pub name: String,
 }
 
-/// One step being made; dropping it takes it off the screens.
+/// A step in progress; dropping it removes the step from the screens.
 pub struct LiveGuard {
     live: Live,
     step: StepId,
@@ -64,7 +64,7 @@ impl Default for Live {
 }
 
 impl Live {
-    /// A step begins.
+    /// Adds a step.
     #[must_use]
     pub fn begin(&self, step: StepId, about: About, phase: Phase) -> LiveGuard {
         self.with(|state| {
@@ -74,19 +74,19 @@ impl Live {
         LiveGuard { live: self.clone(), step }
     }
 
-    /// The doorbell: rings at every change, carries nothing that counts.
+    /// Notifies of every change; the value has no meaning.
     #[must_use]
     pub fn bell(&self) -> watch::Receiver<u64> {
         self.bell.subscribe()
     }
 
-    /// True while this step is being made.
+    /// True while this step is in progress.
     #[must_use]
     pub fn has(&self, step: &StepId) -> bool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).steps.contains_key(step)
     }
 
-    /// A fault of the engine itself, told to everybody who watches.
+    /// Reports an engine error to every subscriber.
     pub fn trouble(&self, text: String) {
         self.with(|state| {
             let number = state.trouble.as_ref().map_or(1, |(number, _)| number + 1);
@@ -107,7 +107,7 @@ impl LiveGuard {
         &self.step
     }
 
-    /// What was said is void: the model is asked again.
+    /// Discards the text, because the model is called again.
     pub fn restart(&self) {
         self.change(|live| {
             live.asked += 1;
@@ -116,12 +116,12 @@ impl LiveGuard {
         });
     }
 
-    /// The step is in another phase.
+    /// Sets the phase.
     pub fn phase(&self, phase: Phase) {
         self.change(|live| live.phase = phase);
     }
 
-    /// More text.
+    /// Appends text.
     pub fn text(&self, more: &str) {
         self.change(|live| {
             live.phase = Phase::Speaking;
@@ -129,7 +129,7 @@ impl LiveGuard {
         });
     }
 
-    /// More reasoning.
+    /// Appends reasoning.
     pub fn reasoning(&self, more: &str) {
         self.change(|live| {
             live.phase = Phase::Speaking;
@@ -165,7 +165,7 @@ impl Drop for LiveGuard {
     }
 }
 
-/// What one watcher has seen of the live steps.
+/// What one subscriber has seen of the steps in progress.
 #[derive(Default)]
 pub struct Seen {
     steps: BTreeMap<StepId, SeenStep>,
@@ -181,7 +181,7 @@ struct SeenStep {
 }
 
 impl Seen {
-    /// What is new to this watcher, steps that are over first.
+    /// The updates this subscriber has not seen, ended steps first.
     pub fn news(&mut self, live: &Live) -> Vec<Update> {
         let state = live.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut news = Vec::new();

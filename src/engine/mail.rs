@@ -1,8 +1,8 @@
-//! Mail on its way: taken by its recipient in its own conversation, or given up when its time is over (J11).
+//! Delivers mail into the recipient's own conversation, and expires it when its time has passed (J11).
 //!
-//! Nothing about it is kept but rows. The driver asks after every commit what can be delivered; a delivery is one
-//! commit of the mail's move, the turn that takes it and the message the turn answers, so that a program killed at
-//! any moment neither loses mail nor delivers it twice.
+//! All state is in rows. The driver delivers after every commit; a delivery is one commit of the mail's new status,
+//! the turn that handles it and the message the turn answers, so that a program killed at any moment neither loses
+//! mail nor delivers it twice.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,7 +17,10 @@ use crate::domain::{
 };
 use crate::store::DueMail;
 
-/// Gives up what is out of time and delivers what can be delivered; answers when more will be out of time.
+/// Expires overdue mail and delivers what can be delivered. Returns when the next mail expires, if any.
+///
+/// # Errors
+/// [`Trouble`] if the store fails.
 pub async fn deliver(engine: &Engine) -> Result<Option<Instant>, Trouble> {
     if engine.options.scope == Scope::Nobody || !engine.store.has_pending_mail().await? {
         return Ok(None);
@@ -25,7 +28,7 @@ pub async fn deliver(engine: &Engine) -> Result<Option<Instant>, Trouble> {
     let next = expire(engine).await?;
     let roots = roots(engine).await?;
     if roots.as_ref().is_none_or(|roots| !roots.is_empty()) {
-        // Side by side, since each goes to somebody else: together they wait for the disk once.
+        // In parallel, since each has another recipient: their commits share one write to disk.
         let due = engine.store.due_mail(roots).await?;
         for delivered in join_all(due.into_iter().map(|due| deliver_one(engine, due))).await {
             delivered?;
@@ -34,7 +37,7 @@ pub async fn deliver(engine: &Engine) -> Result<Option<Instant>, Trouble> {
     Ok(next)
 }
 
-/// The runs whose mail this engine delivers; `None` means all mail, a person's too.
+/// The root runs whose mail this engine delivers; `None` means all mail, including a person's.
 async fn roots(engine: &Engine) -> Result<Option<BTreeSet<RunId>>, Trouble> {
     let scope = &engine.options.scope;
     if *scope == Scope::All {
@@ -49,7 +52,7 @@ async fn roots(engine: &Engine) -> Result<Option<BTreeSet<RunId>>, Trouble> {
     Ok(Some(ours))
 }
 
-/// Mail whose time is over goes no further, whether its recipient is busy, paused or free.
+/// Expires overdue mail, whatever the state of its recipient. Returns when the next mail expires.
 async fn expire(engine: &Engine) -> Result<Option<Instant>, Trouble> {
     let now = engine.store.clock().now();
     let expiring = engine.store.expiring_mail(now).await?;
@@ -103,7 +106,7 @@ async fn deliver_one(engine: &Engine, due: DueMail) -> Result<(), Trouble> {
     commit(engine, changes).await
 }
 
-/// Where somebody else's commit came first, that one has rung the driver's bell: it looks again.
+/// Commits; if another commit came first, that one has woken the driver, which tries again.
 async fn commit(engine: &Engine, changes: Vec<Change>) -> Result<(), Trouble> {
     match engine.commit_here(changes).await {
         Err(Trouble::Refused(why)) => {

@@ -1,4 +1,4 @@
-//! The requests that only read: the same answers from the program that owns the store and from one that looks.
+//! Requests that only read, for the owner of the store and for programs that open it read-only.
 
 use std::collections::HashSet;
 
@@ -11,12 +11,12 @@ use crate::domain::{
 };
 use crate::store::{Store, StoreError};
 
-/// How many jobs the panes show, beside those that are not over.
+/// Jobs in an overview, besides unfinished ones.
 const SHOWN_JOBS: usize = 300;
-/// How much mail the panes show, beside what is waited for.
+/// Mails in an overview, besides those a call waits for.
 const SHOWN_MAILS: usize = 300;
 
-/// A store that is only read, with what an agent without a model uses.
+/// Answers read requests from a store.
 #[derive(Debug)]
 pub struct Reader {
     store: Store,
@@ -24,13 +24,16 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A reader of this store.
+    /// Creates a reader of this store; `default_model` is the model of agents that have none.
     #[must_use]
     pub fn new(store: Store, default_model: String) -> Self {
         Self { store, default_model }
     }
 
-    /// Does what is asked, where it only reads; anything else is refused with a sentence.
+    /// Answers a request that only reads.
+    ///
+    /// # Errors
+    /// [`Fault`] if the request writes, names a row that does not exist, or the store cannot be read.
     pub async fn answer(&self, request: Request) -> Result<Reply, Fault> {
         let store = &self.store;
         match request {
@@ -82,7 +85,7 @@ impl Reader {
     }
 }
 
-/// The cursors of these jobs' agents and groups.
+/// The cursors of the agent and group of each claimed job.
 pub(super) async fn cursors(store: &Store, jobs: &[Job]) -> Result<Vec<Cursor>, StoreError> {
     let claimed = jobs.iter().filter(|job| job.window.is_some());
     let keys: Vec<String> = claimed.map(|job| Cursor::pair_key(&job.agent, &job.group)).collect();
@@ -95,7 +98,7 @@ async fn revisions(store: &Store, block: &BlockId, limit: usize, wanted: impl Fn
 }
 
 async fn overview(store: &Store, default_model: &str) -> Result<Reply, Fault> {
-    // The cursor is taken first: what is committed while the rows are read is read again, not missed.
+    // Taken first, so that changes committed while the rows are read are delivered again, not missed.
     let upto = *store.head().borrow();
     let groups = store.all::<Group>().await?;
     let agents = store.all::<Agent>().await?;
@@ -107,7 +110,7 @@ async fn overview(store: &Store, default_model: &str) -> Result<Reply, Fault> {
         }
     }
     let mut conversations = store.all::<Conversation>().await?;
-    // The conversation of what was deleted stays in the store, and is nobody's any more.
+    // Conversations of deleted groups and agents stay in the store without an owner.
     let known_groups: HashSet<&GroupId> = groups.rows.iter().map(|group| &group.id).collect();
     let known_agents: HashSet<&AgentId> = agents.rows.iter().map(|agent| &agent.id).collect();
     conversations.rows.retain(|talk| match &talk.owner {
@@ -118,7 +121,7 @@ async fn overview(store: &Store, default_model: &str) -> Result<Reply, Fault> {
     let open = store.list_open_runs().await?;
     let mut runs = open.rows;
     runs.retain(|run| run.kind.name().is_outermost());
-    // Below a turn are its speeches, and below those their workers.
+    // Adds the speeches below each turn, and the workers below each speech.
     let mut at = 0;
     while let Some(run) = runs.get(at).map(|run| run.id.clone()) {
         runs.extend(store.runs_of(&run).await?);
@@ -184,15 +187,15 @@ async fn held(store: &Store, run: &RunId) -> Result<Reply, Fault> {
     let run: Run = must(store, run.as_str(), "run").await?;
     let standing = Standing::read(store).await?;
     let queued = run.state == RunState::Queued;
-    // A turn that is queued waits with the first one of its conversation.
+    // A queued turn waits for the first turn of its conversation.
     let first = standing.work().first_turns().into_iter().find(|turn| turn.conversation == run.conversation);
     let turn = if queued { first.unwrap_or(&run) } else { &run };
     let calls = standing.work().held_by_person(turn).into_iter().cloned().collect();
     Ok(Reply::Held { calls, queued })
 }
 
-/// True when mail, a turn or a job goes on by itself now. What is due is read in several pieces: where something was
-/// committed between them they do not belong together, and it counts as due.
+/// True when mail, a turn or a job would proceed now. The rows are read in several queries; a commit between them
+/// makes them inconsistent and counts as due.
 async fn due(store: &Store) -> Result<bool, StoreError> {
     let before = store.last_change().await?;
     if store.has_pending_mail().await? && !store.due_mail(None).await?.is_empty() {
@@ -217,7 +220,10 @@ async fn check(store: &Store, deep: bool) -> Result<StoreCheck, StoreError> {
     Ok(StoreCheck { faults, log })
 }
 
-/// The row with this key, or a sentence that there is none.
+/// The row with this key.
+///
+/// # Errors
+/// [`Fault`] if there is no such row or it cannot be read.
 pub(super) async fn must<T: Row + Send + 'static>(store: &Store, key: &str, noun: &str) -> Result<T, Fault> {
     store.row::<T>(key).await?.ok_or_else(|| Fault::new(format!("there is no {noun} {key}")))
 }

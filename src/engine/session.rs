@@ -1,4 +1,4 @@
-//! How a program gets at a store: it becomes the owner with an engine of its own, or it joins the owner.
+//! Opens a store: this program becomes its owner with an engine of its own, or joins the owner.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use crate::tools::Toolbox;
 
 pub use crate::store::Held;
 
-/// How long a program that owns the store and does not listen may take to give it back.
+/// How long to wait for an owner that does not listen to release the store.
 const PATIENCE: Duration = Duration::from_millis(700);
-/// Between two looks at a store that is held.
+/// Interval between two tries to take the lock.
 const BETWEEN: Duration = Duration::from_millis(25);
-/// How long an owner that listens may take to answer the call.
+/// How long a connection to the owner may take.
 const CALL: Duration = Duration::from_millis(200);
 
 /// Why a store could not be opened.
@@ -27,12 +27,12 @@ pub enum OpenError {
     /// Another program owns it and does not listen.
     #[error(transparent)]
     Held(#[from] Held),
-    /// It, or its engine, does not start.
+    /// The store or its engine does not start.
     #[error(transparent)]
     Fault(#[from] Fault),
 }
 
-/// A way to the engine of a store. [`Session::close`] it: the lock is given back last.
+/// An open store with its engine, here or in another program. End it with [`Session::close`].
 pub struct Session {
     handle: Handle,
     place: Place,
@@ -40,22 +40,22 @@ pub struct Session {
 }
 
 enum Place {
-    /// The engine runs here.
+    /// The engine runs in this program.
     Owner(Arc<Engine>, Owner),
-    /// It runs in this other program.
+    /// The engine runs in this other program.
     Attached(Held),
 }
 
 impl Session {
-    /// Becomes the owner with an engine of its own, or joins the program that is. `setup` is asked only where the
+    /// Becomes the owner and starts an engine, or joins the program that is the owner. `setup` is called only if the
     /// engine runs here.
     ///
-    /// With `listen` others may join this one in turn. What only takes a moment does not listen: whoever comes
-    /// meanwhile waits for that moment.
+    /// With `listen`, other programs can join this one. Short commands do not listen; other programs wait until they
+    /// have finished.
     ///
     /// # Errors
-    ///
-    /// Where another program holds the store and does not listen, and where store, setup or engine fail.
+    /// [`OpenError::Held`] if another program holds the store for 700 ms and does not listen; otherwise the error of
+    /// the store, of `setup` or of the engine.
     pub async fn open<E: From<OpenError>>(
         path: &Path,
         options: Options,
@@ -95,13 +95,13 @@ impl Session {
         Ok(Self { handle: Handle::here(Arc::clone(&engine)), place: Place::Owner(engine, owner), unheard })
     }
 
-    /// Commands in, updates out.
+    /// The handle to the engine.
     #[must_use]
     pub fn handle(&self) -> &Handle {
         &self.handle
     }
 
-    /// The other program, where the engine is not this one's.
+    /// The program that runs the engine; `None` if it is this one.
     #[must_use]
     pub fn owner_elsewhere(&self) -> Option<&Held> {
         match &self.place {
@@ -110,13 +110,13 @@ impl Session {
         }
     }
 
-    /// Why nobody can join this program, where it was to listen. Everything else works.
+    /// Why no other program can join this one although it was to listen. Everything else works.
     #[must_use]
     pub fn unheard(&self) -> Option<&Fault> {
         self.unheard.as_ref()
     }
 
-    /// Stops the engine, closes the store, gives the lock back, in this order.
+    /// Stops the engine, closes the store and releases the lock, in this order.
     pub async fn close(self) {
         let Self { handle, place, .. } = self;
         drop(handle);

@@ -1,7 +1,7 @@
-//! The owner's socket: the handle's values, one JSON object a line, for this user only (0600).
+//! The owner's socket: carries the handle's values, one JSON object per line. Only this user may connect (0600).
 //!
-//! A connection either asks, each request answered in order, or follows updates from a cursor. Text a stalled
-//! follower has not taken costs nothing: the follower reads the log and the live text when it comes to it.
+//! A connection either sends requests, which are answered in order, or follows updates from a cursor. Nothing is
+//! buffered for a stalled follower: it reads the log and the live text when it is ready.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ enum Call {
     Ask(Request),
 }
 
-/// What a client gets for a request.
+/// What a client receives for a request.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Answer {
@@ -32,9 +32,12 @@ enum Answer {
     Fault(Fault),
 }
 
-/// Listens beside the store until the engine stops; what a dead owner left there is removed first.
+/// Spawns a task that listens at `path` until the engine stops. Removes the socket file of a dead owner first.
 ///
-/// The caller holds the owner lock, so nobody else listens there.
+/// The caller holds the owner lock, so no other program listens there.
+///
+/// # Errors
+/// [`Fault`] if the socket cannot be created.
 pub fn listen(engine: &Arc<Engine>, path: PathBuf) -> Result<(), Fault> {
     let failed = |error: std::io::Error| {
         Fault::new(format!("opening the socket {}: {error}; other programs cannot join this one", path.display()))
@@ -56,12 +59,12 @@ pub fn listen(engine: &Arc<Engine>, path: PathBuf) -> Result<(), Fault> {
                         let engine = Arc::clone(&task);
                         task.spawn(async move {
                             if let Err(error) = serve(&engine, stream).await {
-                                tracing::debug!("a client has left: {error}");
+                                tracing::debug!("a client connection ended: {error}");
                             }
                         });
                     }
                     Err(error) => {
-                        tracing::error!("the socket takes nobody in any more: {error}");
+                        tracing::error!("accepting on the socket failed; no other program can join any more: {error}");
                         return;
                     }
                 },
@@ -71,12 +74,12 @@ pub fn listen(engine: &Arc<Engine>, path: PathBuf) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Removes the socket's file when nobody listens any more.
+/// Removes the socket file when the listener ends.
 struct Leave(PathBuf);
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        // Left behind, it is removed by the next owner.
+        // On failure the next owner removes it.
         let _ = std::fs::remove_file(&self.0);
     }
 }
@@ -98,7 +101,7 @@ async fn serve(engine: &Arc<Engine>, stream: UnixStream) -> std::io::Result<()> 
     Ok(())
 }
 
-/// Sends updates until the client leaves.
+/// Sends updates until the client disconnects.
 async fn relay(
     engine: &Arc<Engine>,
     after: u64,
@@ -127,7 +130,7 @@ async fn send(write: &mut OwnedWriteHalf, value: &impl Serialize) -> std::io::Re
     write.write_all(&line).await
 }
 
-/// A way to the engine of another program.
+/// A connection to the engine of another program.
 pub struct Client {
     path: PathBuf,
     line: Mutex<Line>,
@@ -140,11 +143,17 @@ struct Line {
 
 impl Client {
     /// Connects to the owner's socket.
+    ///
+    /// # Errors
+    /// [`Fault`] if the connection fails.
     pub async fn connect(path: &Path) -> Result<Self, Fault> {
         Ok(Self { path: path.to_owned(), line: Mutex::new(dial(path).await?) })
     }
 
-    /// Asks and waits for the answer. Must not be dropped half way: use it from a task of its own.
+    /// Sends a request and waits for its reply. Not cancel-safe: run it in a task of its own.
+    ///
+    /// # Errors
+    /// [`Fault`] if the request fails or the connection is lost.
     pub async fn ask(&self, request: Request) -> Result<Reply, Fault> {
         let mut line = self.line.lock().await;
         send(&mut line.write, &Call::Ask(request)).await.map_err(|_| gone())?;
@@ -154,7 +163,10 @@ impl Client {
         }
     }
 
-    /// Follows updates after this change, on a connection of its own.
+    /// Opens another connection that delivers the updates after change number `after`.
+    ///
+    /// # Errors
+    /// [`Fault`] if the connection fails.
     pub async fn follow(&self, after: u64) -> Result<Updates, Fault> {
         let mut line = dial(&self.path).await?;
         send(&mut line.write, &Call::Follow { follow: after }).await.map_err(|_| gone())?;
@@ -166,7 +178,10 @@ impl Client {
 pub struct Updates(Line);
 
 impl Updates {
-    /// The next update. Cancel-safe.
+    /// Waits for the next update. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`Fault`] if the connection is lost or the line is not a known update.
     pub async fn next(&mut self) -> Result<Update, Fault> {
         next(&mut self.0.lines).await
     }
@@ -183,7 +198,7 @@ async fn dial(path: &Path) -> Result<Line, Fault> {
 async fn next<T: for<'de> Deserialize<'de>>(lines: &mut Lines<BufReader<OwnedReadHalf>>) -> Result<T, Fault> {
     let line = lines.next_line().await.map_err(|_| gone())?.ok_or_else(gone)?;
     serde_json::from_str(&line)
-        .map_err(|error| Fault::new(format!("the program that owns the store speaks another version: {error}")))
+        .map_err(|error| Fault::new(format!("the program that owns the store uses another protocol version: {error}")))
 }
 
 fn gone() -> Fault {

@@ -1,4 +1,4 @@
-//! The steps of one agent, one after the other: a speech of a turn, or the work of a job.
+//! Speeches: runs the steps of one agent in a turn, or of a worker in a delegation.
 
 use tokio_util::sync::CancellationToken;
 
@@ -8,7 +8,10 @@ use super::{Engine, Trouble, step};
 use crate::domain::{Agent, AgentId, Change, Content, NoticeKind, Run, RunId, RunKind, RunState, StopReason};
 use crate::llm::ModelError;
 
-/// Makes a new speech of this turn, or goes on with one that a restart or a wait left unfinished.
+/// Runs a new speech of this turn, or resumes one that a restart or a wait left unfinished.
+///
+/// # Errors
+/// [`Trouble`] if the store fails or the state does not allow a commit.
 pub async fn speak(
     engine: &Engine,
     turn: &Run,
@@ -34,7 +37,7 @@ pub async fn speak(
     Ok(outcome)
 }
 
-/// A turn that answers mail of a job is the job's doing: it makes way for everything a person waits for.
+/// The priority of a turn. One that answers mail of a job is background work, like the job itself.
 pub(super) async fn side(engine: &Engine, run: &Run) -> Result<Side, Trouble> {
     if run.depth > 0 {
         let root = engine.store.row::<Run>(run.root.as_str()).await?;
@@ -45,7 +48,10 @@ pub(super) async fn side(engine: &Engine, run: &Run) -> Result<Side, Trouble> {
     Ok(Side::Foreground)
 }
 
-/// Makes the speech of a worker, or goes on with it: its manager is parked until it is over.
+/// Runs or resumes the speech of a worker, whose manager is parked until it has finished.
+///
+/// # Errors
+/// [`Trouble`] if the store fails or the state does not allow a commit.
 pub async fn work(engine: &Engine, run: &Run, cancel: &CancellationToken) -> Result<(), Trouble> {
     let (Some(parent), Some(agent)) = (&run.parent, run.agent()) else { return Ok(()) };
     let manager = engine.must_run(parent).await?;
@@ -65,7 +71,7 @@ pub async fn work(engine: &Engine, run: &Run, cancel: &CancellationToken) -> Res
     Ok(())
 }
 
-/// Steps, until there is nothing more to make.
+/// Runs steps until the speech ends or parks; a failed model call is committed as its end.
 async fn steps(engine: &Engine, work: &Work, parked: bool, agent: &AgentId) -> Result<Outcome, Trouble> {
     match step::run(engine, work, parked).await? {
         Outcome::Failed(fault) => {
@@ -76,7 +82,8 @@ async fn steps(engine: &Engine, work: &Work, parked: bool, agent: &AgentId) -> R
     }
 }
 
-/// The run with its agent's place: an agent has one run at a time, others queue and are seen to.
+/// Creates the run, or takes an unfinished one, and waits for its agent; the run is queued meanwhile. Returns `None`
+/// if it was cancelled while it waited.
 pub(super) async fn begin(
     engine: &Engine,
     turn: &Run,
@@ -117,7 +124,7 @@ pub(super) async fn begin(
     Ok(Some((id, place)))
 }
 
-/// The member's error stands in the conversation, attributed, and the pattern goes on.
+/// Finishes a failed speech with a notice in the agent's name; the pattern continues.
 async fn fail(engine: &Engine, work: &Work, agent: &AgentId, fault: &ModelError) -> Result<(), Trouble> {
     let run = engine.must_run(&work.run).await?;
     let name = engine.store.row::<Agent>(agent.as_str()).await?.map_or_else(|| agent.to_string(), |agent| agent.name);

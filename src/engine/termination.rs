@@ -1,6 +1,7 @@
-//! What ends a turn before its pattern does: the conditions of its group, looked at before and after each step.
+//! Evaluates the group's termination conditions, which end a turn before its pattern does.
 //!
-//! Everything is read from committed rows. A group without conditions costs nothing here.
+//! Checked before each step and between the moves of a turn, from committed rows. A group without conditions costs no
+//! query.
 
 use super::candidates::line;
 use super::{Engine, Trouble};
@@ -8,16 +9,19 @@ use crate::domain::terminate::{RETURN_TO_USER, TerminationCondition, TurnProgres
 use crate::domain::{Content, Group, Message, Run, RunKind, RunState, StopReason};
 use crate::store::StepView;
 
-/// A turn is to end.
+/// The condition that ends a turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ending {
-    /// The key of what ends it.
+    /// The stop reason of the condition.
     pub stop: StopReason,
-    /// Why, in a sentence.
+    /// Sentence for the conversation.
     pub why: String,
 }
 
-/// What ends a speech or a choice in the middle, since its turn is to end; `None` where its next step may be made.
+/// The condition that ends a speech or a choice before its next step; `None` if the step may be made.
+///
+/// # Errors
+/// [`Trouble`] if the store fails.
 pub async fn before_step(engine: &Engine, view: &StepView) -> Result<Option<Ending>, Trouble> {
     let background = matches!(view.run.kind, RunKind::Job { .. });
     let Some(group) = view.group.as_ref().filter(|group| has_any(group) && !background) else { return Ok(None) };
@@ -28,7 +32,10 @@ pub async fn before_step(engine: &Engine, view: &StepView) -> Result<Option<Endi
     met(engine, &turn, group).await
 }
 
-/// What ends this turn now, if anything does.
+/// The condition that ends this turn now, if any.
+///
+/// # Errors
+/// [`Trouble`] if the store fails.
 pub async fn met(engine: &Engine, turn: &Run, group: &Group) -> Result<Option<Ending>, Trouble> {
     if !has_any(group) {
         return Ok(None);
@@ -40,7 +47,7 @@ pub async fn met(engine: &Engine, turn: &Run, group: &Group) -> Result<Option<En
     {
         return Ok(Some(Ending { stop, why: why(terminate, stop, &so_far) }));
     }
-    // `@name` is no discussion: there the word means nothing.
+    // A turn for one agent (`@name`) is no discussion, so the token does not end it.
     let token = group.token().filter(|_| turn.kind.only().is_none());
     Ok(token.filter(|token| so_far.said.iter().any(|said| said.contains(token))).map(|token| {
         let stop = StopReason::TerminationToken;
@@ -52,7 +59,7 @@ fn has_any(group: &Group) -> bool {
     group.terminate.is_some() || group.token().is_some()
 }
 
-/// What has happened in the turn, as far as the group's conditions ask.
+/// The progress of the turn, as far as the group's conditions need it.
 async fn so_far(engine: &Engine, turn: &Run, group: &Group, messages: &[Message]) -> Result<TurnProgress, Trouble> {
     let mut so_far = TurnProgress {
         tokens: turn.tokens,
@@ -73,7 +80,7 @@ async fn so_far(engine: &Engine, turn: &Run, group: &Group, messages: &[Message]
     if group.terminate.as_ref().is_some_and(TerminationCondition::needs_speeches) {
         let mut runs = engine.store.runs_of(&turn.id).await?;
         for speech in runs.clone() {
-            // Those a manager gave work to.
+            // The workers of a delegation.
             runs.extend(engine.store.runs_of(&speech.id).await?);
         }
         for run in runs {
@@ -90,14 +97,14 @@ async fn so_far(engine: &Engine, turn: &Run, group: &Group, messages: &[Message]
     Ok(so_far)
 }
 
-/// Whole seconds since the message the turn answers.
+/// Whole seconds since the message the turn answers; 0 if there is none.
 fn seconds(engine: &Engine, messages: &[Message]) -> u64 {
     let began = messages.first().map(|message| message.at);
     let since = began.map(|began| engine.store.clock().now().duration_since(began).as_secs());
     since.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or_default()
 }
 
-/// The sentence of the condition that holds, with what it was set to.
+/// The sentence of the condition that holds, with its value.
 fn why(terminate: &TerminationCondition, stop: StopReason, progress: &TurnProgress) -> String {
     let sentence = stop.sentence();
     match terminate.why(stop, progress) {
@@ -107,7 +114,7 @@ fn why(terminate: &TerminationCondition, stop: StopReason, progress: &TurnProgre
     }
 }
 
-/// Who gave the turn back to the user last, and what for.
+/// Name and reason of the agent that last called `return_to_user`.
 fn handed_back(messages: &[Message]) -> Option<(String, String)> {
     messages.iter().rev().find_map(|message| match &message.content {
         Content::Tool { name, arguments, ok: true, .. } if name == RETURN_TO_USER => {

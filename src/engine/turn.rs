@@ -1,7 +1,7 @@
-//! A turn: the pattern's moves, performed one after the other.
+//! A turn: performs the moves of its pattern, one after the other.
 //!
-//! Everything is derived from committed rows: the speeches so far are the turn's child runs, so a turn that was
-//! interrupted, or that waited, goes on where it stopped.
+//! All state is derived from committed rows: the speeches so far are the child runs of the turn, so a turn that was
+//! interrupted or parked resumes where it stopped.
 
 use tokio_util::sync::CancellationToken;
 
@@ -14,10 +14,13 @@ use crate::domain::{
     StopReason,
 };
 
-/// How many bytes of words are read at first to find who spoke last.
+/// Bytes of messages read first when searching for the last speaker; grows fourfold per try.
 const LOOK_BACK_BYTES: usize = 4 * 1024;
 
-/// Performs the turn until it is over or waits for somebody.
+/// Performs the turn until it finishes or parks.
+///
+/// # Errors
+/// [`Trouble`] if the store fails or the state does not allow a move.
 pub async fn perform(engine: &Engine, id: &RunId, cancel: &CancellationToken) -> Result<(), Trouble> {
     let Some(mut turn) = engine.store.row::<Run>(id.as_str()).await? else { return Ok(()) };
     if turn.state == RunState::Queued {
@@ -56,12 +59,12 @@ pub async fn perform(engine: &Engine, id: &RunId, cancel: &CancellationToken) ->
         if outcome == Outcome::Parked {
             return Ok(());
         }
-        // A limit, a member or the status may have changed meanwhile: everything is read again.
+        // Limits, members or the status may have changed meanwhile, so everything is read again.
         turn = engine.must_run(id).await?;
     }
 }
 
-/// A queued turn starts: what the person said becomes the message it answers.
+/// The changes that start a queued turn: its queued text becomes the message it answers.
 fn start(engine: &Engine, turn: &Run) -> Vec<Change> {
     let text = turn.queued.clone().unwrap_or_default();
     vec![
@@ -70,7 +73,7 @@ fn start(engine: &Engine, turn: &Run) -> Vec<Change> {
     ]
 }
 
-/// Something the engine states in the turn's conversation.
+/// The change that appends a notice of the engine to the turn's conversation.
 #[must_use]
 pub fn notice(engine: &Engine, turn: &Run, notice: NoticeKind, text: String) -> Change {
     Change::MessageAppended(engine.message(turn, Content::notice(notice, text)))
@@ -89,7 +92,7 @@ async fn config(engine: &Engine, turn: &Run) -> Result<Config, Trouble> {
     }
 }
 
-/// The member of the group that spoke last before this turn.
+/// The member of the group that spoke last before this turn, if any.
 async fn spoke_before(engine: &Engine, turn: &Run, group: &Group) -> Result<Option<AgentId>, Trouble> {
     let before = turn.input.saturating_sub(1);
     let mut bytes = LOOK_BACK_BYTES;
@@ -106,7 +109,7 @@ async fn spoke_before(engine: &Engine, turn: &Run, group: &Group) -> Result<Opti
     }
 }
 
-/// What ends the turn between two moves, whatever its pattern says.
+/// The condition that ends the turn before its next move, if one holds.
 async fn ending(engine: &Engine, turn: &Run, config: &Config) -> Result<Option<Ending>, Trouble> {
     match config {
         Config::Group { group, .. } => termination::met(engine, turn, group).await,
@@ -114,8 +117,8 @@ async fn ending(engine: &Engine, turn: &Run, config: &Config) -> Result<Option<E
     }
 }
 
-/// Why a pattern ends its turn like this, where people would wonder: it says so itself, or a condition ended the
-/// speech it ends with.
+/// Sentence for a stop that needs explaining: the pattern's own, or the one of the condition that ended the last
+/// speech.
 fn why(config: &Config, stop: StopReason) -> Option<String> {
     let own = match config {
         Config::Group { group, .. } => (group.manager_type.pattern().why)(group, stop),
@@ -133,7 +136,7 @@ async fn finish(engine: &Engine, turn: &Run, stop_reason: StopReason, why: Optio
     engine.commit_here(changes).await
 }
 
-/// Why a turn failed: where one speaks for all, others may have said something to it, and are not to be denied.
+/// Error text of a failed turn. Names the agent if only one spoke, because its workers may have answered.
 async fn unanswered(engine: &Engine, turn: &Run) -> Result<String, Trouble> {
     let spoke = engine.store.runs_of(&turn.id).await?;
     let mut agents = spoke.iter().filter(|run| run.kind.is_speech()).filter_map(Run::agent);
@@ -142,7 +145,7 @@ async fn unanswered(engine: &Engine, turn: &Run) -> Result<String, Trouble> {
     Ok(format!("{name} could not answer"))
 }
 
-/// What a turn that took mail sends back, where somebody waits for it: its last words.
+/// The reply of a turn that answers mail: its last text. `None` if nobody waits for it or the turn failed.
 async fn reply(engine: &Engine, turn: &Run, stop_reason: StopReason) -> Result<Option<Change>, Trouble> {
     let Some(id) = &turn.mail else { return Ok(None) };
     let Some(mail) = engine.store.row::<Mail>(id.as_str()).await? else { return Ok(None) };
@@ -156,13 +159,16 @@ async fn reply(engine: &Engine, turn: &Run, stop_reason: StopReason) -> Result<O
     Ok(Some(Change::MailSent(mail.back(MailId::fresh(engine.store.ids()), MailKind::Reply, words))))
 }
 
-/// A person cancelled the turn: the speech that was between two steps, or not begun, ends with it.
+/// Finishes a cancelled turn together with its unfinished speeches.
 async fn call_off(engine: &Engine, turn: &Run, children: &[Run]) -> Result<(), Trouble> {
     let to = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
     engine.commit_here(end_all(turn, children, &to)).await
 }
 
-/// Performing the turn panicked: it has failed, and says so; everything else goes on.
+/// Ends a turn whose task panicked: finishes it with an error and appends a notice.
+///
+/// # Errors
+/// [`Trouble`] if the store fails.
 pub async fn crashed(engine: &Engine, turn: &Run) -> Result<(), Trouble> {
     let children = engine.store.runs_of(&turn.id).await?;
     let error = "a fault inside Nightdesk ended the turn; the log says where".to_owned();

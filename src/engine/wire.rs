@@ -1,4 +1,4 @@
-//! The values that go in and out of the handle, in the program and over the owner's socket.
+//! The values that pass through the handle, within the program and over the owner's socket.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,212 +14,213 @@ mod form;
 
 pub use form::{AgentForm, Changes, GroupForm};
 
-/// What a face asks of the engine.
+/// A request of a face to the engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "snake_case")]
 pub enum Request {
-    /// Says something; answered with [`Reply::Sent`] once it is committed.
+    /// Sends a message; [`Reply::Sent`] once it is committed.
     Send {
-        /// To whom.
+        /// The recipient.
         to: Address,
-        /// The words. In a group, `@name words` makes a turn only that member answers.
+        /// The text. In a group, `@name text` starts a turn that only that agent answers.
         text: String,
     },
-    /// Cancels what is being answered in a conversation, and what is queued there; [`Reply::Cancelled`].
+    /// Cancels the running turn of a conversation and the queued ones; [`Reply::Cancelled`].
     Cancel {
-        /// Which conversation.
+        /// The conversation.
         conversation: ConversationId,
     },
-    /// Edits a block; answered with [`Reply::Block`], or with a fault that carries the conflict.
+    /// Edits a block; [`Reply::Block`], or a fault that carries the conflict.
     EditBlock {
-        /// Which.
+        /// The block.
         id: BlockId,
-        /// The version the edit rests on.
+        /// The version that was edited.
         base: u64,
         /// The whole new value.
         value: String,
-        /// Merge with what changed since, where lines do not clash.
+        /// Merge with later changes if no lines conflict.
         merge: bool,
     },
-    /// Sets an agent's model; `None` means the configuration's.
+    /// Sets an agent's model; [`Reply::Done`].
     SetModel {
-        /// Whose.
+        /// The agent.
         agent: AgentId,
-        /// Which.
+        /// `provider/model`, or `None` for the default of the configuration.
         model: Option<String>,
     },
-    /// Applies the changes of a team file in one commit.
+    /// Applies the changes of a team file in one commit; [`Reply::Done`].
     Apply {
         /// The changes.
         changes: Vec<Change>,
     },
-    /// Ends a job that waits or runs.
+    /// Cancels an unfinished job; [`Reply::Job`].
     CancelJob {
-        /// Which.
+        /// The job.
         id: JobId,
     },
-    /// Works a failed or cancelled job off again as a new one, or lets one that waits for its next try go now.
+    /// Repeats a failed or cancelled job as a new one, or ends the backoff of a job at once; [`Reply::Job`].
     RetryJob {
-        /// Which.
+        /// The job.
         id: JobId,
     },
-    /// Makes a background agent work now; [`Reply::Job`].
+    /// Creates a job for a background agent now; [`Reply::Job`].
     RunJob {
-        /// Who.
+        /// The agent.
         agent: AgentId,
-        /// For which group.
+        /// The group it works for.
         group: GroupId,
-        /// What for, if said.
+        /// Instruction for the agent, if any.
         instruction: Option<String>,
     },
-    /// Decides on a call that waits for a person.
+    /// Decides on a call that waits for approval; [`Reply::Done`].
     Decide {
-        /// The step that made it.
+        /// The step that made the call.
         step: StepId,
-        /// Its place in the step.
+        /// The position of the call in its step.
         ordinal: u32,
-        /// False to deny it.
+        /// False denies the call.
         approve: bool,
-        /// The same tool needs no other yes in this run.
+        /// Approve later calls of the same tool in this run as well.
         for_run: bool,
-        /// Why it was denied, if said: the agent is told.
+        /// Reason of a denial, shown to the agent; may be empty.
         reason: String,
     },
-    /// Says a word from outside for the turn that is on ([`crate::domain::TerminationCondition::External`]).
+    /// Sends an external signal to the running turn ([`crate::domain::TerminationCondition::External`]);
+    /// [`Reply::Done`].
     Signal {
-        /// In which conversation.
+        /// The conversation of the turn.
         conversation: ConversationId,
-        /// The word.
+        /// The word that conditions match.
         word: String,
     },
-    /// Makes a group, and agents of its that do not exist yet, in one commit; [`Reply::Group`].
+    /// Creates a group, and those of its agents that do not exist yet, in one commit; [`Reply::Group`].
     CreateGroup {
-        /// What it is to be.
+        /// Its fields.
         form: Box<GroupForm>,
     },
     /// Changes a group; [`Reply::Group`].
     UpdateGroup {
-        /// Which.
+        /// The group.
         id: GroupId,
-        /// What changes.
+        /// The fields to change.
         form: Box<GroupForm>,
     },
-    /// Makes an agent at home in a group; it joins as a member where the group has members. [`Reply::Agent`].
+    /// Creates an agent in its home group, as a member if the pattern has members; [`Reply::Agent`].
     CreateAgent {
-        /// Where it is at home.
+        /// The home group.
         group: GroupId,
-        /// What it is to be.
+        /// Its fields.
         form: Box<AgentForm>,
     },
     /// Changes an agent; [`Reply::Agent`].
     UpdateAgent {
-        /// Which.
+        /// The agent.
         id: AgentId,
-        /// What changes.
+        /// The fields to change.
         form: Box<AgentForm>,
     },
-    /// What deleting a group or an agent takes along, and, where told to, the deletion; [`Reply::Deletion`].
+    /// Lists what deleting a group or an agent also deletes, and deletes it if `really`; [`Reply::Deletion`].
     Delete {
-        /// Which.
+        /// The group or agent.
         what: Address,
-        /// False only looks.
+        /// False only lists.
         really: bool,
     },
-    /// Sends mail to an agent in the name of the person; [`Reply::Mail`].
+    /// Sends mail from the person to an agent; [`Reply::Mail`].
     SendMail {
-        /// To whom.
+        /// The recipient.
         to: AgentId,
-        /// The words.
+        /// The text.
         text: String,
-        /// What goes first.
+        /// The priority of delivery.
         priority: Priority,
-        /// When it is not worth delivering any more, in seconds from now.
+        /// Seconds until it expires undelivered; `None` never.
         expires_in: Option<u64>,
-        /// The mail it answers.
+        /// The mail it answers, if any.
         in_reply_to: Option<MailId>,
     },
-    /// Marks mail as read by the person; pending mail does not reach its agent any more. [`Reply::Mail`].
+    /// Marks mail as read by the person; pending mail is then not delivered to its agent. [`Reply::Mail`].
     ReadMail {
-        /// Which.
+        /// The mail.
         id: MailId,
     },
     /// Mail, newest first; [`Reply::Mails`].
     Mails {
-        /// To or from this agent; `None` means everybody's.
+        /// To or from this agent; `None` for all agents.
         agent: Option<AgentId>,
-        /// Only mail that stands so.
+        /// With this status; `None` for all.
         status: Option<MailStatus>,
-        /// At most this many.
+        /// Most results.
         limit: usize,
     },
-    /// Everything the panes show but the conversation's text; [`Reply::Overview`].
+    /// All state rows the panes show, without messages; [`Reply::Overview`].
     Overview,
     /// Messages of a conversation, `from..=to` by `seq`; [`Reply::Messages`].
     Messages {
-        /// Which conversation.
+        /// The conversation.
         conversation: ConversationId,
-        /// The first.
+        /// The first `seq`.
         from: u64,
-        /// The last.
+        /// The last `seq`.
         to: u64,
     },
-    /// Messages with these words, newest first; [`Reply::Messages`].
+    /// Messages that match these words, newest first; [`Reply::Messages`].
     Search {
-        /// Where; `None` means everywhere.
+        /// In this conversation; `None` for all.
         conversation: Option<ConversationId>,
         /// The words.
         query: String,
-        /// At most this many.
+        /// Most results.
         limit: usize,
     },
     /// Versions of a block, newest first; [`Reply::Revisions`].
     Revisions {
-        /// Which.
+        /// The block.
         block: BlockId,
-        /// At most this many.
+        /// Most results.
         limit: usize,
     },
     /// One version of a block; [`Reply::Revisions`] with none or one.
     Revision {
-        /// Which block.
+        /// The block.
         block: BlockId,
-        /// Which version.
+        /// The version.
         version: u64,
     },
     /// Jobs, newest first; [`Reply::Jobs`].
     Jobs {
-        /// Of this group; `None` means everybody's.
+        /// Of this group; `None` for all groups.
         group: Option<GroupId>,
-        /// At most this many.
+        /// Most results.
         limit: usize,
     },
-    /// The calls a person has to decide on before anything of a turn goes on; [`Reply::Held`].
+    /// The approvals without which a turn cannot proceed; [`Reply::Held`].
     Held {
-        /// The turn. Where it is queued, the turn it waits for is looked at.
+        /// The turn. For a queued turn, the turn it waits for is examined.
         run: RunId,
     },
-    /// Whether anything goes on by itself now; [`Reply::Due`].
+    /// Whether any work would proceed now without a person; [`Reply::Due`].
     Due,
-    /// Checks the file of the store; [`Reply::StoreChecked`].
+    /// Checks the store file; [`Reply::StoreChecked`].
     CheckStore {
-        /// Also replays the log and compares the outcome with every table.
+        /// Also replays the log and compares the result with every table.
         deep: bool,
     },
-    /// A job opened; [`Reply::JobDetail`].
+    /// A job with its steps, messages and edits; [`Reply::JobDetail`].
     JobDetail {
-        /// Which.
+        /// The job.
         id: JobId,
     },
-    /// Asks a model for a word and a tool call; [`Reply::Probed`].
+    /// Asks a model for a short text and a tool call, to test it; [`Reply::Probed`].
     Probe {
-        /// Its name, `provider/model`.
+        /// The model, `provider/model`.
         model: String,
     },
-    /// Reads the configuration again.
+    /// Reads the configuration file again; [`Reply::Done`].
     Reconfigure,
 }
 
-/// To whom a person speaks.
+/// The recipient of a message, or what is to be deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Address {
@@ -229,26 +230,26 @@ pub enum Address {
     Agent(AgentId),
 }
 
-/// What the engine answers.
+/// A reply of the engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub enum Reply {
-    /// It is done and committed.
+    /// The request is done and committed.
     Done,
-    /// A turn is committed.
+    /// A turn was committed.
     Sent {
-        /// The turn's run.
+        /// The run of the turn.
         run: RunId,
-        /// Its conversation.
+        /// The conversation of the turn.
         conversation: ConversationId,
-        /// True when it waits for the turn before it.
+        /// True if the turn waits for an earlier one.
         queued: bool,
     },
-    /// What was cancelled.
+    /// Turns were cancelled.
     Cancelled {
-        /// Whether a running answer was stopped.
+        /// Whether a running turn was cancelled.
         running: bool,
-        /// The texts that were queued, oldest first: they go back to the person.
+        /// The texts of queued turns, oldest first; the face returns them to the person.
         queued: Vec<String>,
     },
     /// A block as committed.
@@ -265,7 +266,7 @@ pub enum Reply {
     Mails {
         /// Newest first.
         mails: Vec<Mail>,
-        /// What cannot be read of it.
+        /// Unreadable rows.
         #[serde(default)]
         faults: Vec<RowFault>,
     },
@@ -273,35 +274,35 @@ pub enum Reply {
     Jobs {
         /// Newest first.
         jobs: Vec<Job>,
-        /// Those that cannot be read.
+        /// Unreadable rows.
         faults: Vec<RowFault>,
     },
-    /// What a turn waits for that only a person can give.
+    /// The approvals a turn waits for.
     Held {
-        /// The calls; none where something of the turn goes on by itself.
+        /// The calls to decide on; empty if part of the turn can proceed without them.
         calls: Vec<PendingCall>,
-        /// True when the turn is queued: the calls are those of the turn before it.
+        /// True if the turn is queued; the calls are those of the turn it waits for.
         queued: bool,
     },
-    /// Whether mail, a turn or a job goes on by itself now.
+    /// Whether mail, a turn or a job would proceed now.
     Due {
-        /// It does.
+        /// True if one would.
         due: bool,
     },
     /// The store was checked.
     StoreChecked(StoreCheck),
-    /// What a deletion takes along.
+    /// A deletion and its consequences.
     Deletion {
-        /// One sentence each.
+        /// The consequences, one sentence each.
         lines: Vec<String>,
-        /// Whether it has happened.
+        /// False if they were only listed.
         done: bool,
     },
-    /// Everything the panes show.
+    /// All state rows the panes show.
     Overview(Box<Overview>),
     /// Messages.
     Messages {
-        /// In the order asked for.
+        /// In the order of the request.
         messages: Vec<Message>,
     },
     /// Versions of a block.
@@ -309,32 +310,32 @@ pub enum Reply {
         /// Newest first.
         revisions: Vec<Dated<Revision>>,
     },
-    /// A job opened.
+    /// A job with its steps, messages and edits.
     JobDetail(Box<JobDetail>),
     /// A model answered.
     Probed {
-        /// One sentence: what it said, how fast, whether it calls tools.
+        /// One sentence: its text, its latency, whether it called the tool.
         text: String,
-        /// Whether it can call tools.
+        /// Whether it called the tool.
         tools: bool,
     },
 }
 
-/// Something of the log with its time.
+/// An entry of the log with its time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Dated<T> {
-    /// Its change number.
+    /// The number of the change.
     pub n: u64,
     /// When it was committed.
     pub at: Timestamp,
-    /// What it is.
+    /// The entry.
     pub what: T,
 }
 
 /// The state rows the panes show, each kind in order of creation.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Overview {
-    /// The number of the last change it knows: follow from here.
+    /// The number of the last change it includes: follow from here.
     pub upto: u64,
     /// All groups.
     pub groups: Vec<Group>,
@@ -342,96 +343,96 @@ pub struct Overview {
     pub agents: Vec<Agent>,
     /// All blocks with their values.
     pub blocks: Vec<Block>,
-    /// Conversations of groups and of direct talks.
+    /// Conversations of groups, and direct conversations of agents.
     pub conversations: Vec<Conversation>,
-    /// Turns that are not over with all that was made for them, and the runs of jobs that are not over.
+    /// Unfinished turns with all runs below them, and the runs of unfinished jobs.
     pub runs: Vec<Run>,
-    /// The newest jobs, newest first.
+    /// The newest jobs, newest first, then older unfinished ones.
     pub jobs: Vec<Job>,
-    /// Calls that wait for somebody.
+    /// Calls that wait for an answer.
     pub calls: Vec<PendingCall>,
-    /// The newest mail, newest first.
+    /// The newest mail, newest first, then older mail that a call waits for.
     pub mails: Vec<Mail>,
-    /// Rows that could not be read.
+    /// Unreadable rows.
     #[serde(default)]
     pub faults: Vec<RowFault>,
-    /// What an agent without a model uses.
+    /// The model of agents that have none.
     pub default_model: String,
 }
 
 impl Overview {
-    /// What can be told from its rows.
+    /// Status queries over these rows.
     #[must_use]
     pub fn work(&self) -> Work<'_> {
         Work { runs: &self.runs, calls: &self.calls, mails: &self.mails }
     }
 }
 
-/// What a check of the store found.
+/// Result of a store check.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreCheck {
-    /// What is wrong with the file, one sentence each.
+    /// Defects of the file, one sentence each.
     pub faults: Vec<String>,
-    /// What the replay of the log found, where it was asked for.
+    /// Result of replaying the log, if requested.
     pub log: Option<LogCheck>,
 }
 
-/// What a replay of the log found.
+/// Result of replaying the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogCheck {
     /// Changes replayed.
     pub changes: u64,
     /// Rows compared.
     pub rows: usize,
-    /// What differs from the tables, one sentence each.
+    /// Differences from the tables, one sentence each.
     pub differences: Vec<String>,
 }
 
-/// A job with what it did.
+/// A job with its steps, messages and edits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobDetail {
     /// The job.
     pub job: Job,
     /// Its steps.
     pub steps: Vec<Step>,
-    /// What it said and called.
+    /// Its messages and tool calls.
     pub notes: Vec<Message>,
-    /// The versions it wrote, each with the value before it.
+    /// The block versions it wrote.
     pub edits: Vec<JobEdit>,
 }
 
-/// One version a job wrote.
+/// A block version that a job wrote.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobEdit {
     /// The block's label.
     pub label: String,
-    /// The value before.
+    /// The previous value.
     pub before: String,
-    /// The version.
+    /// The new version.
     pub revision: Revision,
 }
 
-/// Why the engine did not do it: one sentence, and the conflict where it was one.
+/// Why a request failed: one sentence, and the conflict if there was one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[error("{text}")]
 pub struct Fault {
-    /// What, where, what to do.
+    /// Sentence that says what failed and what to do.
     pub text: String,
-    /// What stood against it.
+    /// The conflict with the current state, if that was the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict: Option<Box<Conflict>>,
 }
 
 impl Fault {
-    /// A fault with this sentence.
+    /// Creates a fault without a conflict.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), conflict: None }
     }
 }
 
-/// What the engine tells those who watch it. Committed changes come gap-free and in order; live text is
-/// latest-wins: what a slow watcher missed of it comes in one piece.
+/// An update to subscribers. Committed changes arrive in order and without gaps. Live text is latest-wins: what a slow
+/// subscriber missed arrives in one piece.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "update", rename_all = "snake_case")]
 pub enum Update {
@@ -441,19 +442,19 @@ pub enum Update {
         upto: u64,
         /// The changes, in order.
         changes: Vec<Logged>,
-        /// The rows they touched, as they stand.
+        /// The current state of the rows they touched.
         rows: Vec<RowUpdate>,
     },
-    /// A step is being made, or moved on.
+    /// A step in progress began or changed.
     Live(LiveUpdate),
-    /// A step is over: committed, discarded or begun anew. Its live text goes.
+    /// A step is no longer in progress, or restarted; its live text is to be removed.
     Over {
-        /// Which.
+        /// The step.
         step: StepId,
     },
-    /// The engine itself met a fault, for example a full disk.
+    /// An error of the engine itself, for example a full disk.
     Trouble {
-        /// What happened and what to do.
+        /// Sentence that says what happened and what to do.
         text: String,
     },
 }
@@ -463,14 +464,14 @@ macro_rules! define_row_update {
         followed { $($(#[doc = $doc:literal])* $kind:ident($row:ty) $table:literal $noun:literal;)* }
         internal $internal:tt
     ) => {
-        /// A row as it stands.
+        /// The current state of a row.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "row", rename_all = "snake_case")]
         pub enum RowUpdate {
             $($(#[doc = $doc])* $kind($row),)*
-            /// A row that is not there any more.
+            /// A row that was deleted.
             Gone {
-                /// Of which kind.
+                /// Its kind.
                 kind: Kind,
                 /// Its key.
                 key: String,
@@ -498,22 +499,22 @@ impl RowUpdate {
     }
 }
 
-/// What a step that is being made does now.
+/// The state of a step in progress.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LiveUpdate {
-    /// The step it will be.
+    /// The id it will be committed with.
     pub step: StepId,
     /// Its run.
     pub run: RunId,
     /// The turn or job the run belongs to.
     pub root: RunId,
-    /// Where its message will go.
+    /// The conversation its message will be appended to.
     pub conversation: ConversationId,
-    /// Who.
+    /// The agent that speaks.
     pub agent: AgentId,
-    /// The short name.
+    /// The agent's short name.
     pub name: String,
-    /// What it does.
+    /// The current phase.
     pub phase: Phase,
     /// Text since the last update.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -523,24 +524,24 @@ pub struct LiveUpdate {
     pub reasoning: String,
 }
 
-/// What a step that is being made does.
+/// The phase of a step in progress.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "phase", rename_all = "snake_case")]
 pub enum Phase {
-    /// Waits for its agent or for a slot of its provider.
+    /// Waiting for its agent or for a slot of its provider.
     Waiting,
-    /// The model has been asked and has not begun.
+    /// The model was called and has not answered yet.
     Thinking,
-    /// Text or reasoning comes.
+    /// Receiving text or reasoning.
     Speaking,
-    /// The model writes or the engine runs a call of this tool.
+    /// The model is writing, or the engine is running, a call of this tool.
     Calling {
         /// The tool.
         tool: String,
     },
-    /// A model call failed and is made again.
+    /// A model call failed and will be repeated.
     Retrying {
-        /// What happened and when it is tried again.
+        /// Sentence with the error and the time of the next try.
         text: String,
     },
 }

@@ -1,4 +1,4 @@
-//! A run that is being worked on in this program, and how such work ends.
+//! A run in progress in this program, and how it ends.
 
 use tokio_util::sync::CancellationToken;
 
@@ -10,27 +10,27 @@ use crate::domain::{
 use crate::llm::ModelError;
 use crate::store::Lane;
 
-/// Whose steps are made, and what calls them off.
+/// The run whose steps are being made, with its cancellation.
 #[derive(Debug, Clone)]
 pub struct Work {
     /// The speech's or job's run.
     pub run: RunId,
-    /// The turn that waits when the speech does; none for a worker, whose manager waits already.
+    /// The turn that parks with the speech; `None` for a worker, whose manager is parked already, and for a job.
     pub turn: Option<RunId>,
-    /// The job and the fence it is held under.
+    /// The job and the fence it is claimed under; `None` for a speech.
     pub job: Option<(JobId, u64)>,
-    /// A person called it off.
+    /// Cancelled when a person cancels the run.
     pub cancel: CancellationToken,
-    /// The foreground wants its place.
+    /// Cancelled when the foreground needs the agent or the provider's slot.
     pub give_way: CancellationToken,
-    /// Attempts of a job before this one.
+    /// Earlier attempts of the job; 0 for a speech.
     pub attempts_before: u32,
-    /// It makes way for the foreground: a job, and a speech that answers mail a job sent.
+    /// True if the foreground preempts it: a job, and a speech that answers mail of a job.
     pub yields: bool,
 }
 
 impl Work {
-    /// A speech nobody else waits with.
+    /// A foreground speech with which no turn parks.
     #[must_use]
     pub fn of_speech(run: RunId, cancel: &CancellationToken) -> Self {
         let give_way = CancellationToken::new();
@@ -43,31 +43,32 @@ impl Work {
         self.job.is_some()
     }
 
-    /// The lane its commits take.
+    /// The lane of its commits.
     #[must_use]
     pub fn lane(&self) -> Lane {
         if self.is_background() { Lane::Background } else { Lane::Foreground }
     }
 
-    /// How it asks for a place.
+    /// The priority with which it takes places.
     #[must_use]
     pub fn side(&self) -> Side {
         if self.yields { Side::Background(self.give_way.clone()) } else { Side::Foreground }
     }
 
-    /// Who makes its commits.
+    /// The actor of its commits.
     #[must_use]
     pub fn actor(&self, agent: &AgentId) -> Actor {
         Actor::Agent { agent: agent.clone(), run: self.run.clone() }
     }
 
-    /// The run's end.
+    /// The change that finishes the run.
     #[must_use]
     pub fn finish(&self, stop_reason: StopReason, error: Option<String>) -> Vec<Change> {
         vec![Change::RunMoved { id: self.run.clone(), to: RunState::Finished { stop_reason, error } }]
     }
 
-    /// Commits changes of a run that is running, as its agent; returns `Finished` where the run is over already.
+    /// Commits `changes` as the agent and returns `outcome`; returns `Finished` without committing if the run is no
+    /// longer running.
     pub(super) async fn commit(
         &self,
         engine: &Engine,
@@ -84,7 +85,7 @@ impl Work {
     }
 }
 
-/// What completes a job with the step that makes so many edits.
+/// The change that completes a job with a step that makes `edits` block edits.
 #[must_use]
 pub fn completed(job: &Job, edits: usize) -> Change {
     let changed = job.edits > 0 || edits > 0;
@@ -95,16 +96,16 @@ pub fn completed(job: &Job, edits: usize) -> Change {
 /// How a unit of work ends: a model call, a step, a speech, a choice, the steps of a job.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// It is committed, and the run goes on with another step.
+    /// Committed; the run continues with another step.
     Continue,
-    /// It is committed and its run is over, or was over already.
+    /// Committed and its run has finished, or the run had finished before.
     Finished,
-    /// It is committed and its run waits for somebody.
+    /// Committed; the run waits for a person or other agents.
     Parked,
-    /// The foreground wanted its agent or its provider's slot. Nothing is committed; it is to be made again later.
+    /// The foreground needed its agent or its provider's slot. Nothing is committed; the unit is repeated later.
     Preempted,
-    /// A person cancelled it. What a speech said until then is committed.
+    /// A person cancelled it. Text that a speech streamed before that is committed.
     Cancelled,
-    /// No model answer could be had. Nothing is committed.
+    /// The model call failed for good. Nothing is committed.
     Failed(ModelError),
 }

@@ -1,4 +1,4 @@
-//! Looking things up in the conversation.
+//! The tool that searches the conversation.
 
 use futures::future::BoxFuture;
 use serde::Deserialize;
@@ -8,14 +8,14 @@ use super::{Desk, Effect, Tool, arguments};
 use crate::domain::Content;
 use crate::llm::ToolSpec;
 
-/// Results where the call names no limit (Letta's default).
+/// Results if the call names no limit (Letta's default).
 const DEFAULT_LIMIT: usize = 5;
-/// The most results of one call.
+/// Most results of one call.
 const MAX_LIMIT: usize = 20;
-/// The most characters quoted of one message.
+/// Most characters quoted of one message.
 const QUOTE: usize = 600;
 
-/// `conversation_search`: earlier messages by words, newest first.
+/// `conversation_search`: finds earlier messages by words, newest first.
 pub struct Search;
 
 #[derive(Deserialize)]

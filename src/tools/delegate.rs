@@ -1,4 +1,4 @@
-//! Work given to others: the manager of a supervisor group delegates, and parks until every worker has answered.
+//! The tool of a supervisor group's manager: it gives tasks to workers and parks until all have answered.
 
 use futures::future::BoxFuture;
 use serde::Deserialize;
@@ -11,15 +11,15 @@ use crate::llm::ToolSpec;
 /// Whether the calls of a step may delegate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delegation {
-    /// The agent is not the manager of a supervisor group, or not in a turn of it.
+    /// No: the agent is not the manager of a supervisor group, or not in a turn of that group.
     No,
-    /// It may.
+    /// Yes.
     Open,
-    /// It has as often as the group allows in one turn.
+    /// No: it has delegated this many times, the most the group allows in one turn.
     Spent(u32),
 }
 
-/// `delegate`: a task for each worker.
+/// `delegate`: gives each worker a task.
 pub struct Delegate;
 
 #[derive(Deserialize)]
@@ -93,7 +93,7 @@ impl Tool for Delegate {
     }
 }
 
-/// The same words to every worker of the group.
+/// Gives the same task to every worker of the group.
 pub async fn to_all(desk: &Desk<'_>, message: &str) -> Effect {
     match workers(desk).await {
         Ok(workers) => {

@@ -1,6 +1,6 @@
-//! Mail between agents: Letta's four tools, with priority and expiry, and the list of whom they reach.
+//! Tools for mail between agents: Letta's four, with priority and expiry, and the list of agents they reach.
 //!
-//! Only `send_message_to_agent_async` leaves its mail on the desk and goes on; the others wait for the replies.
+//! Only `send_message_to_agent_async` continues without waiting; the others wait for the replies.
 
 use futures::future::BoxFuture;
 use serde::Deserialize;
@@ -12,15 +12,15 @@ use crate::domain::mail::{check_text, expiry_seconds};
 use crate::domain::{MailKind, Priority};
 use crate::llm::ToolSpec;
 
-/// `send_message_to_agent_async`: mail nobody waits for.
+/// `send_message_to_agent_async`: sends mail without waiting.
 pub struct SendAsync;
-/// `send_message_to_agent_and_wait_for_reply`: mail whose reply is the result.
+/// `send_message_to_agent_and_wait_for_reply`: sends mail; the reply is the result.
 pub struct SendAndWait;
-/// `send_message_to_agents_matching_tags`: mail to all who have these tags; their replies are the result.
+/// `send_message_to_agents_matching_tags`: sends mail to all agents with these tags; their replies are the result.
 pub struct SendToTags;
-/// `send_message_to_all_agents_in_group`: mail to everybody here; their replies are the result.
+/// `send_message_to_all_agents_in_group`: sends mail to every agent of the group; their replies are the result.
 pub struct SendToGroup;
-/// `list_agents`: who can be written to.
+/// `list_agents`: lists the agents that can be written to.
 pub struct ListAgents;
 
 const ASYNC: &str = "send_message_to_agent_async";
@@ -29,15 +29,15 @@ const TO_TAGS: &str = "send_message_to_agents_matching_tags";
 const TO_GROUP: &str = "send_message_to_all_agents_in_group";
 const LIST: &str = "list_agents";
 
-/// What is written and how it goes: the arguments all four tools share.
+/// The arguments all four tools share.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Letter {
-    /// The words.
+    /// The text.
     pub message: String,
     /// `low`, `normal` or `high`.
     #[serde(default)]
     pub priority: Option<String>,
-    /// A time as people write it, after which it is not worth delivering.
+    /// A duration such as `10m`, after which it expires undelivered.
     #[serde(default)]
     pub expires_in: Option<String>,
 }
@@ -68,7 +68,10 @@ struct Asked {
 }
 
 impl Letter {
-    /// The mail to this agent, or the sentence that refuses what was written.
+    /// Creates the mail to this agent.
+    ///
+    /// # Errors
+    /// A sentence if text, priority or expiry is not allowed.
     pub fn to(&self, colleague: &Colleague, kind: MailKind) -> Result<Post, String> {
         check_text(&self.message)?;
         let priority = match self.priority.as_deref().map(str::trim) {
@@ -86,7 +89,7 @@ impl Letter {
     }
 }
 
-/// The schema of a tool's own properties with those of every letter behind them.
+/// The schema of a tool: the text, its own properties, then priority and expiry.
 fn schema(own: &[(&str, Value)], required: &[&str]) -> Value {
     let mut properties = serde_json::Map::new();
     properties.insert("message".to_owned(), json!({"type": "string", "description": "What you write."}));
@@ -210,7 +213,7 @@ impl Tool for SendToGroup {
                 Ok(arguments) => arguments,
                 Err(refused) => return refused,
             };
-            // The manager of a supervisor group speaks to its workers in the group's own conversation.
+            // The manager of a supervisor group delegates instead: its workers answer in the group's conversation.
             if desk.delegates != Delegation::No {
                 return match check_text(&letter.message) {
                     Ok(()) => delegate::to_all(desk, &letter.message).await,
@@ -280,7 +283,7 @@ impl Tool for ListAgents {
     }
 }
 
-/// One agent as the list shows it.
+/// One line of the list.
 fn line(colleague: &Colleague) -> String {
     let mut parts = vec![format!("- {} ({})", colleague.name, colleague.full_name)];
     for (what, text) in [("", &colleague.description), ("role: ", &colleague.role)] {
@@ -298,7 +301,7 @@ fn line(colleague: &Colleague) -> String {
     parts.join("; ")
 }
 
-/// The same mail to each of these, in this order, waited for: the replies come back together, failures among them.
+/// Sends the same mail to each of these agents, in this order, and waits; the result has all replies and failures.
 #[must_use]
 pub fn broadcast(tool: &str, letter: &Letter, whom: Vec<&Colleague>) -> Effect {
     let posts: Result<Vec<Post>, String> =
@@ -309,7 +312,7 @@ pub fn broadcast(tool: &str, letter: &Letter, whom: Vec<&Colleague>) -> Effect {
     }
 }
 
-/// The mail a call writes to one agent, and who that is.
+/// Parses a call that writes to one agent; returns the mail and the recipient.
 async fn to_one(tool: &str, value: &Value, desk: &Desk<'_>, kind: MailKind) -> Result<(Post, Colleague), Effect> {
     let ToOne { other_agent_id, letter } = arguments(tool, value)?;
     let colleagues = desk.directory.colleagues().await.map_err(|fault| refuse(tool, &fault))?;
@@ -318,7 +321,7 @@ async fn to_one(tool: &str, value: &Value, desk: &Desk<'_>, kind: MailKind) -> R
     Ok((post, colleague.clone()))
 }
 
-/// The colleague an agent means by an id, a short name or `group/name`; else a sentence with those it can reach.
+/// Finds a colleague by id, short name or `group/name`; else returns a sentence with the names that can be reached.
 fn find<'a>(colleagues: &'a [Colleague], called: &str, me: &str) -> Result<&'a Colleague, String> {
     let called = called.trim();
     let named: Vec<&Colleague> = colleagues.iter().filter(|colleague| colleague.answers_to(called)).collect();
@@ -334,7 +337,7 @@ fn find<'a>(colleagues: &'a [Colleague], called: &str, me: &str) -> Result<&'a C
     }
 }
 
-/// What they are called: short where that is unambiguous.
+/// The names, comma-separated; short where unambiguous, else full.
 fn names(colleagues: &[Colleague]) -> String {
     let unique = |name: &str| colleagues.iter().filter(|other| other.name == name).count() == 1;
     let named = colleagues.iter().map(|it| if unique(&it.name) { it.name.as_str() } else { it.full_name.as_str() });

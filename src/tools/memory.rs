@@ -1,4 +1,4 @@
-//! Editing memory blocks: Letta's names and arguments (release 0.15; the late argument names are accepted).
+//! Tools that edit memory blocks, with Letta's names and arguments (release 0.15; later argument names are accepted).
 
 use futures::future::BoxFuture;
 use serde::Deserialize;
@@ -9,13 +9,13 @@ use crate::domain::block::folded;
 use crate::domain::memory::{EditFault, Merge, insert, merge, replace};
 use crate::llm::ToolSpec;
 
-/// `memory_replace`: exact text by other text.
+/// `memory_replace`: replaces an exact text.
 pub struct Replace;
-/// `memory_insert`: text after a line.
+/// `memory_insert`: inserts text after a line.
 pub struct Insert;
-/// `memory_rethink`: a whole new value.
+/// `memory_rethink`: sets a whole new value.
 pub struct Rethink;
-/// `memory_finish_edits`: the background agent is done.
+/// `memory_finish_edits`: ends the work of a background agent.
 pub struct FinishEdits;
 
 #[derive(Deserialize)]
@@ -108,7 +108,7 @@ impl Tool for Insert {
     }
 }
 
-/// Line numbers are those of the text the model was shown; where the block has moved on, the lines are merged.
+/// Inserts at a line of the text the model was shown; merges by lines if the block has changed since.
 fn place(block: &StagedBlock, a: &InsertArguments) -> Result<String, EditFault> {
     if a.insert_line == -1 || block.shown == block.current.value {
         return insert(&block.value, &a.new_str, a.insert_line);
@@ -171,7 +171,7 @@ impl Tool for FinishEdits {
     }
 }
 
-/// Stages an edit of the block with this label, under the guards all edit tools share.
+/// Stages an edit of the block with this label, after the checks all edit tools share.
 fn edit(
     desk: &mut Desk<'_>,
     tool: &str,
@@ -201,6 +201,6 @@ fn edit(
     }
     block.value = value;
     block.edited_by = Some(tool.to_owned());
-    // All edits of a step make one version together.
+    // All edits of a step become one version.
     Effect::done(format!("Block {label}, version {}, now reads:\n{}", block.current.version + 1, block.value))
 }

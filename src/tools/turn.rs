@@ -1,4 +1,4 @@
-//! Taking part in a turn, or not; giving it back; choosing who speaks next.
+//! Tools about the turn itself: passing, returning it to the user, choosing the next speaker.
 
 use futures::future::BoxFuture;
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use crate::domain::pattern::dynamic::CHOOSE;
 use crate::domain::terminate::RETURN_TO_USER;
 use crate::llm::ToolSpec;
 
-/// `pass`: the agent has nothing to say. Its speech is spent and is seen to be.
+/// `pass`: ends the speech without text; it counts towards `max_turns` and is shown as a pass.
 pub struct Pass;
 
 impl Tool for Pass {
@@ -28,7 +28,7 @@ impl Tool for Pass {
     }
 }
 
-/// `return_to_user`: the agent's speech is over, and so is the turn where the group ends it so.
+/// `return_to_user`: ends the speech, and also the turn if the group's conditions say so.
 pub struct ReturnToUser;
 
 #[derive(Deserialize)]
@@ -68,26 +68,29 @@ impl Tool for ReturnToUser {
     }
 }
 
-/// What a manager says when it chooses.
+/// The arguments of a call of [`CHOOSE`].
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct NextSpeaker {
-    /// A name, or [`DONE`].
+    /// A name, or [`DONE`](crate::domain::pattern::dynamic::DONE).
     pub agent: String,
-    /// Why.
+    /// The reason; may be empty.
     #[serde(default)]
     pub reason: String,
 }
 
 impl NextSpeaker {
-    /// The arguments of a call of [`CHOOSE`], or a sentence where they are something else.
+    /// Parses the arguments.
+    ///
+    /// # Errors
+    /// A sentence if they do not match.
     pub fn read(arguments: &Value) -> Result<Self, String> {
         let arguments = lenient(&choose_next_speaker(&[]).schema, arguments);
         Self::deserialize(arguments).map_err(|fault| format!("the arguments of {CHOOSE} do not fit: {fault}"))
     }
 }
 
-/// [`CHOOSE`] with the names that may be chosen now. It is no tool of an agent's own: the engine offers it when a
-/// choice is to be made, and judges what comes of it.
+/// The spec of [`CHOOSE`] with the names that may be chosen. It is not a registered tool: the engine offers it for a
+/// choice and judges the call itself.
 #[must_use]
 pub fn choose_next_speaker(names: &[&str]) -> ToolSpec {
     ToolSpec {

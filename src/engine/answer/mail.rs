@@ -1,4 +1,4 @@
-//! Mail, as a person sends and reads it.
+//! Requests of a person to send and read mail.
 
 use crate::domain::mail::check_text;
 use crate::domain::{Agent, AgentId, Change, Mail, MailId, MailKind, MailStatus, Priority};
@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::engine::wire::{Fault, Reply};
 
 impl Engine {
-    /// A person writes to an agent as themselves; the answer comes back as a reply. Mail to a paused group waits.
+    /// Sends mail from the person; the answer comes back as a reply. Mail to an agent of a paused group waits.
     pub(super) async fn send_mail(
         &self,
         to: &AgentId,
@@ -26,7 +26,7 @@ impl Engine {
             Some(seconds) => {
                 let after = i64::try_from(seconds).ok().map(jiff::SignedDuration::from_secs);
                 let at = after.and_then(|after| now.checked_add(after).ok());
-                Some(at.ok_or_else(|| Fault::new(format!("{seconds} s is too long for mail to wait")))?)
+                Some(at.ok_or_else(|| Fault::new(format!("an expiry of {seconds} s is too far in the future")))?)
             }
         };
         let mail = Mail {
@@ -53,7 +53,7 @@ impl Engine {
         self.mail(&id).await
     }
 
-    /// A person opens mail to themselves, or takes mail an agent has not read yet.
+    /// Marks mail to the person as read, or takes pending mail from an agent.
     pub(super) async fn read_mail(&self, id: &MailId) -> Result<Reply, Fault> {
         let mail = self.must::<Mail>(id.as_str(), "mail").await?;
         let to = match &mail.to {
@@ -69,7 +69,9 @@ impl Engine {
             }
             (MailStatus::Read, _) => return Err(Fault::new("this mail has been read already")),
             (MailStatus::Expired, _) => {
-                return Err(Fault::new(format!("this mail expired before {to} could read it; it is read by nobody")));
+                return Err(Fault::new(format!(
+                    "this mail expired before {to} could read it; it cannot be marked as read"
+                )));
             }
             (MailStatus::Failed, _) => {
                 let why = mail.error.as_deref().unwrap_or("its turn failed");

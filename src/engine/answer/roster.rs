@@ -1,7 +1,7 @@
-//! Groups and agents made, changed and deleted by a person: each request is one commit, or none.
+//! Requests of a person to create, change and delete groups and agents. Each request is one commit, or none.
 //!
-//! What a form asks for is worked out on the groups and agents as they stand and refused where the domain would
-//! refuse it, in its words. Where another commit came first, everything is read and worked out again.
+//! The changes are computed from the current groups and agents, and refused with the sentence of the domain. If
+//! another commit came first, everything is read and computed again.
 
 mod agent;
 mod delete;
@@ -16,7 +16,7 @@ use crate::engine::wire::{AgentForm, Fault, GroupForm, Reply};
 use crate::store::{CommitError, Lane};
 use people::People;
 
-/// The groups and agents change faster than they can be read.
+/// The error after [`TRIES`] tries.
 const TOO_FAST: &str = "groups and agents change faster than this can be done; try again";
 
 impl Engine {
@@ -42,7 +42,7 @@ impl Engine {
         self.agent_reply(id).await
     }
 
-    /// Commits what is worked out on what there is. Nothing to change is no commit.
+    /// Computes changes from the current rows and commits them; no changes are no commit.
     async fn settle(&self, work_out: impl Fn(&People) -> Result<Vec<Change>, Fault>) -> Result<(), Fault> {
         let _roster = self.roster.lock().await;
         for _ in 0..TRIES {
@@ -53,7 +53,7 @@ impl Engine {
             }
             match self.store.commit(Lane::Foreground, Commit::new(Actor::Person, changes)).await {
                 Ok(_) => return Ok(()),
-                // Something was committed in between: it may have been that which was in the way.
+                // Another commit came first and may be the cause of the conflict: try again.
                 Err(CommitError::Conflict(_)) if people.is_outdated(&self.store) => {}
                 Err(other) => return Err(other.into()),
             }

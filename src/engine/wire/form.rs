@@ -1,7 +1,7 @@
-//! What a person fills in to make or change a group or an agent, at whatever face.
+//! The fields a person fills in to create or change a group or an agent, in any face.
 //!
-//! A field that is `None`, and a setting that is not among the changes, is left as it is; in a new one it has its
-//! default. Agents are named as people name them: `name` within the group, or `group/name`; blocks by label.
+//! A field that is `None`, and a setting without a change, keeps its value, or has its default in a new row. Agents
+//! are named `name` within the group or `group/name`, blocks by label.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{ManagerType, Value};
 
-/// Changes of settings, by key: `Some` sets, `None` clears. A count of nought clears, too.
+/// Changes of settings by key: `Some` sets, `None` clears. A count of 0 also clears.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Changes(pub BTreeMap<String, Option<Value>>);
@@ -20,36 +20,36 @@ impl Changes {
         self.0.insert(key.to_owned(), value);
     }
 
-    /// What is to become of the setting of this key; `None` where it is left as it is.
+    /// The change of this setting; the outer `None` keeps its value.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Option<&Value>> {
         self.0.get(key).map(Option::as_ref)
     }
 }
 
-/// A group to be made or changed.
+/// A group to create or change.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GroupForm {
-    /// Its name; needed for a new one.
+    /// Its name; required for a new group.
     pub name: Option<String>,
-    /// Who speaks when; needed for a new one, and fixed from then on.
+    /// Its pattern; required for a new group, and fixed from then on.
     pub manager_type: Option<ManagerType>,
-    /// Members that come, at the end.
+    /// Members to append.
     pub add: Vec<String>,
-    /// Members that go.
+    /// Members to remove.
     pub remove: Vec<String>,
-    /// Its settings. Roles are merged into those there are; an empty text takes a role away.
+    /// Its settings. Roles are merged into the existing ones; an empty text removes a role.
     pub settings: Changes,
 }
 
-/// An agent to be made or changed.
+/// An agent to create or change.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AgentForm {
-    /// Its short name; needed for a new one.
+    /// Its short name; required for a new agent.
     pub name: Option<String>,
-    /// The value of its block `persona`, which is made where it has none.
+    /// The value of its block `persona`, which is created if the agent has none.
     pub persona: Option<String>,
     /// Its settings.
     pub settings: Changes,
@@ -58,14 +58,14 @@ pub struct AgentForm {
 macro_rules! with_settings {
     ($($form:ty),*) => {$(
         impl $form {
-            /// The form with this setting set.
+            /// Sets a setting.
             #[must_use]
             pub fn set(mut self, key: &str, value: impl Into<Value>) -> Self {
                 self.settings.insert(key, Some(value.into()));
                 self
             }
 
-            /// The form with this setting cleared.
+            /// Clears a setting.
             #[must_use]
             pub fn clear(mut self, key: &str) -> Self {
                 self.settings.insert(key, None);

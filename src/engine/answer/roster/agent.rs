@@ -1,4 +1,4 @@
-//! What a form makes of an agent.
+//! Computes the changes of a form for an agent.
 
 use super::people::{People, guess};
 use super::settings;
@@ -8,7 +8,7 @@ use crate::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Change, Editor, 
 use crate::engine::Engine;
 use crate::engine::wire::{AgentForm, Fault};
 
-/// The changes that make the agent; it joins the members, or those in the background where its group has no members.
+/// The changes that create the agent. It joins the members, or the background agents if the pattern has no members.
 pub(super) fn created(
     engine: &Engine,
     people: &People,
@@ -30,7 +30,7 @@ pub(super) fn created(
     Ok(changes)
 }
 
-/// The changes that make the agent what the form says.
+/// The changes that apply the form to the agent; empty if nothing changes.
 pub(super) fn updated(engine: &Engine, people: &People, id: &AgentId, form: &AgentForm) -> Result<Vec<Change>, Fault> {
     let old = people.agent(id)?;
     let mut agent = old.clone();
@@ -76,7 +76,7 @@ fn fill(engine: &Engine, people: &People, agent: &mut Agent, form: &AgentForm) -
         _ => Ok(value),
     };
     settings::change(agent, &form.settings, |_| true, &resolve)?;
-    // Its persona is no block it is given or loses by name.
+    // A new list of blocks does not remove the persona.
     if let Some(persona) = persona.filter(|id| !agent.blocks.contains(id)) {
         agent.blocks.insert(0, persona);
     }
@@ -91,7 +91,7 @@ fn known(engine: &Engine, tool: &str) -> Result<(), Fault> {
     Err(Fault::new(format!("there is no tool {tool:?}; {}", guess(tool, &names))))
 }
 
-/// The change that gives the agent its persona: a new block of its own, or the next version of the one it has.
+/// The change that sets the persona: a new block, or a new version of the existing one. `None` if nothing changes.
 fn persona(engine: &Engine, people: &People, agent: &mut Agent, form: &AgentForm) -> Option<Change> {
     let value = form.persona.clone()?;
     if let Some(block) = people.block(agent, PERSONA) {

@@ -1,4 +1,4 @@
-//! What goes when a group or an agent is deleted, told first and then done in one commit.
+//! Deletes a group or an agent in one commit; lists the consequences first.
 
 use super::super::TRIES;
 use super::people::People;
@@ -12,7 +12,7 @@ use crate::engine::ending::{self, Ending, Manner};
 use crate::engine::wire::{Address, Fault, Reply};
 use crate::store::{CommitError, Lane};
 
-/// What stays, whatever goes.
+/// The last line of every list.
 const STAYS: &str = "what was said, and every version of the blocks, stays in the log";
 
 impl Engine {
@@ -50,7 +50,7 @@ impl Engine {
         if let Some(group) = going.group {
             removal.line(format!("the group {} is deleted", group.name));
             if let Some(talk) = self.talk(group.id.as_str()).await? {
-                removal.line(format!("its conversation ({}) is not listed any more", messages(talk.head)));
+                removal.line(format!("its conversation ({}) is no longer listed", messages(talk.head)));
             }
         }
         let jobs = self.store.unfinished_jobs().await?;
@@ -60,21 +60,20 @@ impl Engine {
         for agent in &going.agents {
             removal.line(format!("the agent {} is deleted", going.people.full_name(&agent.id)));
             if let Some(talk) = self.talk(agent.id.as_str()).await? {
-                removal.line(format!("its direct conversation ({}) is not listed any more", messages(talk.head)));
+                removal.line(format!("its direct conversation ({}) is no longer listed", messages(talk.head)));
             }
             for mail in self.store.mails(Some(&agent.id), Some(MailStatus::Pending), usize::MAX).await? {
-                // What a job of its waited for is not delivered already.
+                // Mail that one of its jobs waits for is failed already.
                 let settled = |change: &Change| matches!(change, Change::MailMoved { id, .. } if *id == mail.id);
                 if mail.to.as_ref() == Some(&agent.id) && !removal.changes.iter().any(settled) {
                     mails += 1;
-                    let error = Some(format!("{} was deleted before it was delivered", agent.name));
+                    let error = Some(format!("{} was deleted before delivery", agent.name));
                     removal.changes.push(Change::MailMoved { id: mail.id, to: MailStatus::Failed, run: None, error });
                 }
             }
         }
         if mails > 0 {
-            removal
-                .line(format!("{} not delivered any more", counted(mails, "piece of mail is", "pieces of mail are")));
+            removal.line(format!("{} not be delivered", counted(mails, "piece of mail will", "pieces of mail will")));
         }
         if !removal.jobs.is_empty() {
             removal.line(format!("{} cancelled", counted(removal.jobs.len(), "job is", "jobs are")));
@@ -87,7 +86,7 @@ impl Engine {
         Ok(removal)
     }
 
-    /// Calls the jobs off, with what they wait for.
+    /// Cancels the jobs and what they wait for.
     async fn cancel_jobs(&self, removal: &mut Removal) -> Result<(), Fault> {
         for job in &removal.jobs {
             let to = JobState::Cancelled { why: "its agent or its group was deleted".to_owned() };
@@ -107,7 +106,7 @@ impl Engine {
         Ok(self.store.find::<Conversation>(owner).await?.into_iter().next())
     }
 
-    /// Nobody is taken away in the middle of a sentence.
+    /// Refuses the deletion while one of the agents or groups is in a turn.
     async fn refuse_at_work(&self, going: &Going<'_>) -> Result<(), Fault> {
         for run in self.store.open_runs().await? {
             if run.kind.is_job() {
@@ -130,7 +129,7 @@ impl Engine {
 struct Going<'a> {
     people: &'a People,
     group: Option<&'a Group>,
-    /// The agent, or all that are at home in the group.
+    /// The agent, or all agents whose home is the group.
     agents: Vec<&'a Agent>,
 }
 
@@ -165,7 +164,7 @@ impl<'a> Going<'a> {
         }
     }
 
-    /// Who stays and has this block, too.
+    /// The new owner of a block: a group or an agent that stays and has it; `None` if there is none.
     fn heir(&self, block: &Block) -> Option<(BlockOwner, &str)> {
         let agents = self.people.agents.iter().filter(|agent| !self.goes(&agent.id));
         let mut agents = agents.filter(|agent| agent.blocks.contains(&block.id));
@@ -176,7 +175,7 @@ impl<'a> Going<'a> {
     }
 }
 
-/// What is told, and what is done.
+/// The consequences in words, and the changes.
 #[derive(Default)]
 struct Removal {
     lines: Vec<String>,
@@ -190,7 +189,7 @@ impl Removal {
         self.lines.push(line);
     }
 
-    /// Takes the agents out of the groups that stay, which have to be able to go on without them.
+    /// Removes the agents from the groups that stay; refuses if such a group needs one of them.
     fn leave_groups(&mut self, going: &Going<'_>) -> Result<(), Fault> {
         for old in going.people.groups.iter().filter(|group| !going.is(&group.id)) {
             let leaving: Vec<&AgentId> = old.agents().into_iter().filter(|id| going.goes(id)).collect();
@@ -235,7 +234,7 @@ impl Removal {
                 self.changes.push(Change::AgentPut(left));
             }
         }
-        // They let go of each other and of their blocks first, so that these can go.
+        // The deleted agents lose contacts and blocks first, because a row that is referred to cannot be deleted.
         for agent in going.agents.iter().filter(|agent| !agent.contacts.is_empty() || !agent.blocks.is_empty()) {
             let bare = Agent { contacts: Vec::new(), blocks: Vec::new(), ..(*agent).clone() };
             self.changes.push(Change::AgentPut(bare));
@@ -245,7 +244,7 @@ impl Removal {
             return;
         }
         for guest in going.group.into_iter().flat_map(Group::agents).filter(|id| !going.goes(id)) {
-            self.line(format!("{} is not deleted: it is at home elsewhere", going.people.full_name(guest)));
+            self.line(format!("{} is not deleted: its home is another group", going.people.full_name(guest)));
         }
     }
 
@@ -275,7 +274,7 @@ impl Removal {
     }
 }
 
-/// True when the run is this agent's, or answers somebody who speaks to it.
+/// True for a run of this agent and for a turn that only it answers.
 fn speaks(run: &Run, agent: &AgentId) -> bool {
     run.agent() == Some(agent) || run.kind.only() == Some(agent)
 }

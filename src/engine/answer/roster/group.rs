@@ -1,4 +1,4 @@
-//! What a form makes of a group.
+//! Computes the changes of a form for a group.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use crate::domain::setting::{Kind, Reference};
 use crate::domain::{Agent, AgentId, Change, Group, GroupId, Ids, Value};
 use crate::engine::wire::{Fault, GroupForm};
 
-/// The changes that make the group, and the agents of its that it names and that are not there yet.
+/// The changes that create the group and those of its agents that do not exist yet.
 pub(super) fn created(people: &People, ids: &Ids, id: &GroupId, form: &GroupForm) -> Result<Vec<Change>, Fault> {
     let name = form.name.as_deref().ok_or_else(|| Fault::new("a group needs a name"))?;
     let kind = form.manager_type.ok_or_else(|| Fault::new(format!("group {name} needs a manager type")))?;
@@ -24,7 +24,7 @@ pub(super) fn created(people: &People, ids: &Ids, id: &GroupId, form: &GroupForm
     let names = Names { people, made: &made };
     fill(&names, &mut group, form, &who)?;
     let fresh = |(name, agent): (&String, &AgentId)| Change::AgentPut(Agent::new(agent.clone(), name, id.clone()));
-    // In the order the group has them, so that lists show them so.
+    // In the group's order, because lists show agents in order of creation.
     let made = made.borrow();
     let place = |id: &AgentId| group.agents().iter().position(|other| *other == id);
     let mut agents: Vec<(&String, &AgentId)> = made.iter().collect();
@@ -32,7 +32,7 @@ pub(super) fn created(people: &People, ids: &Ids, id: &GroupId, form: &GroupForm
     Ok(agents.into_iter().map(fresh).chain([Change::GroupPut(group.clone())]).collect())
 }
 
-/// The changes that make the group what the form says.
+/// The changes that apply the form to the group; empty if nothing changes.
 pub(super) fn updated(people: &People, id: &GroupId, form: &GroupForm) -> Result<Vec<Change>, Fault> {
     let old = people.group(id)?;
     let mut group = old.clone();
@@ -42,19 +42,19 @@ pub(super) fn updated(people: &People, id: &GroupId, form: &GroupForm) -> Result
     Ok(if group == *old { Vec::new() } else { vec![Change::GroupPut(group)] })
 }
 
-/// What agents are called: those there are, and those that are made.
+/// The names of existing agents and of those being created.
 struct Names<'a> {
     people: &'a People,
     made: &'a RefCell<BTreeMap<String, AgentId>>,
 }
 
 impl Names<'_> {
-    /// The agent of the group of this name.
+    /// Finds an agent of the group by name.
     fn here(&self, group: &Group, name: &str) -> Result<AgentId, Fault> {
         let made = self.made.borrow().get(name).filter(|id| group.agents().contains(id)).cloned();
         made.or_else(|| self.people.find_in(group, name)).ok_or_else(|| {
             let names: Vec<String> = group.agents().into_iter().map(|id| self.name(id)).collect();
-            Fault::new(format!("{} has nobody named {name:?}; here are {}", group.name, names.join(", ")))
+            Fault::new(format!("{} has no agent named {name:?}; its agents are {}", group.name, names.join(", ")))
         })
     }
 
@@ -106,21 +106,21 @@ fn leave(names: &Names<'_>, group: &mut Group, name: &str) -> Result<(), Fault> 
     if !group.members.contains(&id) {
         let (what, instead) = match &group.manager_agent {
             Some(manager) if *manager == id => ("is the manager agent", "name another manager agent instead"),
-            _ => ("works in the background", "name the background agents anew instead"),
+            _ => ("works in the background", "set the background agents without it instead"),
         };
-        return Err(Fault::new(format!("{name} {what} of {} and is no member; {instead}", group.name)));
+        return Err(Fault::new(format!("{name} {what} of {} and is not a member; {instead}", group.name)));
     }
     group.members.retain(|member| *member != id);
     Ok(())
 }
 
-/// What the domain could only say with ids.
+/// Checks what the domain also checks, with names in place of ids.
 pub(super) fn sound(group: &Group, name: &dyn Fn(&AgentId) -> String) -> Result<(), String> {
     let agents = group.agents();
     let gone = group.terminate.as_ref().and_then(|terminate| terminate.speakers().find(|id| !agents.contains(id)));
     match gone {
         Some(id) => Err(format!(
-            "group {}: its turns end when {} has spoken, who would not be there; change terminate first",
+            "group {}: its terminate condition names {}, which would no longer be in the group; change terminate first",
             group.name,
             name(id)
         )),

@@ -1,16 +1,16 @@
-//! The groups, agents and blocks there are, and what people call them.
+//! A snapshot of groups, agents and blocks, with look-ups by the names people use.
 
 use crate::domain::block::folded;
 use crate::domain::{Agent, AgentId, Block, BlockOwner, Group, GroupId, nearest};
 use crate::engine::wire::Fault;
 use crate::store::Store;
 
-/// The rows a request is worked out on.
+/// The rows from which the changes of a request are computed.
 pub(super) struct People {
     pub groups: Vec<Group>,
     pub agents: Vec<Agent>,
     pub blocks: Vec<Block>,
-    /// The last change that was there when they were read.
+    /// The number of the last change when they were read.
     read_at: u64,
 }
 
@@ -25,19 +25,19 @@ impl People {
         })
     }
 
-    /// True when something was committed since it was read.
+    /// True if anything was committed since.
     pub fn is_outdated(&self, store: &Store) -> bool {
         *store.head().borrow() != self.read_at
     }
 
     pub fn group(&self, id: &GroupId) -> Result<&Group, Fault> {
         let found = self.groups.iter().find(|group| group.id == *id);
-        found.ok_or_else(|| Fault::new(format!("there is no group {id} any more")))
+        found.ok_or_else(|| Fault::new(format!("group {id} no longer exists")))
     }
 
     pub fn agent(&self, id: &AgentId) -> Result<&Agent, Fault> {
         let found = self.agents.iter().find(|agent| agent.id == *id);
-        found.ok_or_else(|| Fault::new(format!("there is no agent {id} any more")))
+        found.ok_or_else(|| Fault::new(format!("agent {id} no longer exists")))
     }
 
     pub fn block(&self, agent: &Agent, label: &str) -> Option<&Block> {
@@ -46,7 +46,7 @@ impl People {
         self.blocks.iter().find(|block| block.owner == owner && folded(&block.label) == label)
     }
 
-    /// The block of this label that the group may share: one it shares already, its own, or one of its agents'.
+    /// Finds a block by label among those the group may share: shared already, its own, or of an agent at home there.
     pub fn shareable(&self, group: &Group, label: &str) -> Result<&Block, Fault> {
         let rank = |block: &Block| match &block.owner {
             _ if group.shared_blocks.contains(&block.id) => Some(0),
@@ -56,8 +56,8 @@ impl People {
         self.labelled(label, &group.name, rank)
     }
 
-    /// The block of this label that the agent may have: one it has already, its own, one of its home group's, or one
-    /// of an agent there.
+    /// Finds a block by label among those the agent may have: attached already, its own, of its home group, or of
+    /// another agent at home there.
     pub fn readable(&self, agent: &Agent, label: &str) -> Result<&Block, Fault> {
         let rank = |block: &Block| match &block.owner {
             _ if agent.blocks.contains(&block.id) => Some(0),
@@ -73,7 +73,7 @@ impl People {
         self.agents.iter().any(|one| one.id == *agent && one.group == *group)
     }
 
-    /// The block of this label of the least rank.
+    /// Finds the block with this label that has the lowest rank.
     fn labelled(&self, label: &str, group: &str, rank: impl Fn(&Block) -> Option<u8>) -> Result<&Block, Fault> {
         let ranked: Vec<(u8, &Block)> =
             self.blocks.iter().filter_map(|block| rank(block).map(|rank| (rank, block))).collect();
@@ -95,7 +95,7 @@ impl People {
         home.map_or_else(|| agent.name.clone(), |home| format!("{}/{}", home.name, agent.name))
     }
 
-    /// The agent of this full name, or with this id.
+    /// Finds an agent by full name or id.
     pub fn by_full_name(&self, name: &str) -> Result<&Agent, Fault> {
         if let Some(agent) = self.agents.iter().find(|agent| agent.id.as_str() == name) {
             return Ok(agent);
@@ -107,7 +107,7 @@ impl People {
         })
     }
 
-    /// An agent that may come into this group: one at home there by its short name, any other in full.
+    /// Finds an agent that may join this group: by short name if it is at home there, else by full name.
     pub fn candidate(&self, group: &Group, name: &str) -> Result<AgentId, Fault> {
         if name.contains('/') {
             return self.by_full_name(name).map(|agent| agent.id.clone());
@@ -121,13 +121,13 @@ impl People {
         }
         let names: Vec<String> = home().map(|agent| agent.name.clone()).collect();
         Err(Fault::new(format!(
-            "{} is home to no agent named {name:?}; {}; make it first, or name one of another group as group/name",
+            "{} has no agent named {name:?}; {}; create it first, or name an agent of another group as group/name",
             group.name,
             guess(name, &names)
         )))
     }
 
-    /// The agent the group calls so: by its short name, in full, or by its id.
+    /// Finds an agent in this group by short name, full name or id.
     pub fn find_in(&self, group: &Group, name: &str) -> Option<AgentId> {
         let here = group.agents().into_iter().filter_map(|id| self.agents.iter().find(|agent| agent.id == *id));
         let named =
@@ -136,7 +136,7 @@ impl People {
     }
 }
 
-/// The end of a sentence on a name that is not there.
+/// The second half of an error about an unknown name: a suggestion, or all known names.
 pub(super) fn guess(wrong: &str, right: &[String]) -> String {
     match nearest(wrong, right.iter().map(String::as_str)) {
         Some(near) => format!("did you mean {near}?"),

@@ -1,13 +1,16 @@
-//! What the changes in a form make of the settings of a group or an agent.
+//! Applies the changes of a form to the settings of a group or an agent.
 
 use super::people::guess;
 use crate::domain::setting::Kind;
 use crate::domain::{Configurable, Setting, Value};
 use crate::engine::wire::{Changes, Fault};
 
-/// Makes the changes to those settings of `owner` that `which` lets through.
+/// Applies the changes to those settings of `owner` that `which` selects.
 ///
-/// `resolve` puts ids in the place of the names in a value, and refuses what is not there.
+/// `resolve` replaces the names in a value by ids.
+///
+/// # Errors
+/// [`Fault`] if a value is not allowed or names something that does not exist.
 pub(super) fn change<T: Configurable>(
     owner: &mut T,
     changes: &Changes,
@@ -29,7 +32,7 @@ pub(super) fn change<T: Configurable>(
     Ok(())
 }
 
-/// Refuses a setting there is not.
+/// Refuses unknown settings.
 pub(super) fn known<T: Configurable>(changes: &Changes) -> Result<(), Fault> {
     let Some(wrong) = changes.0.keys().find(|key| T::setting(key).is_none()) else { return Ok(()) };
     let all: Vec<String> = T::settings().iter().map(|row: &Setting<T>| row.key.to_owned()).collect();

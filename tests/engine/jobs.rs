@@ -46,13 +46,14 @@ async fn run_now(world: &World, agent: &str, instruction: Option<&str>) -> Resul
     asked_for(world, Request::RunJob { agent: agent_id(agent), group: group_id(), instruction }).await
 }
 
-/// The newest job after a turn with these words.
+/// The first job that a turn with these words makes.
 async fn job_after(world: &World, text: &str) -> Job {
+    let before = world.jobs().await.len();
     world.send(text).await;
-    world.jobs().await.pop().unwrap()
+    world.jobs().await.remove(before)
 }
 
-/// The same, once it is final.
+/// The newest job after a turn with these words, once it is final.
 async fn job_over_after(world: &World, text: &str) -> Job {
     world.send(text).await;
     world.job_over().await

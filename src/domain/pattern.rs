@@ -1,7 +1,7 @@
 //! Patterns: who speaks next, as a pure function of the finished parts of a turn.
 //!
 //! `next(turn) -> Move`. A pattern keeps no state between moves, so a turn continues after a restart. A new pattern is
-//! one file here and one line in [`patterns`]: other modules loop over the list or read the [`Pattern`] of a manager
+//! one file here and one line in the list of [`super::manager_type`]: other modules loop over the list or read the [`Pattern`] of a manager
 //! type.
 
 pub mod dynamic;
@@ -13,8 +13,7 @@ pub mod single;
 pub mod sleeptime;
 pub mod supervisor;
 
-use serde::{Deserialize, Serialize};
-
+use super::manager_type::{ManagerType, patterns};
 use super::{AgentId, Choice, Group, Run, RunKind, RunState, StopReason};
 
 /// The next action in a turn.
@@ -148,21 +147,8 @@ pub struct Seat<'a> {
     pub manager: &'a str,
 }
 
-/// The list of patterns, one line each: the manager type, and the module that holds its `PATTERN`. The name on the
-/// wire and in files is the variant in snake case.
-macro_rules! patterns {
+macro_rules! define_lookup {
     ($($(#[doc = $doc:literal])* $(#[cfg($cfg:meta)])? $variant:ident => $module:ident;)*) => {
-        /// The manager types: the patterns by name.
-        #[derive(
-            Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize,
-            strum::VariantArray, strum::EnumCount, strum::IntoStaticStr, strum::EnumString
-        )]
-        #[serde(rename_all = "snake_case")]
-        #[strum(serialize_all = "snake_case")]
-        pub enum ManagerType {
-            $($(#[doc = $doc])* $(#[cfg($cfg)])? $variant,)*
-        }
-
         impl ManagerType {
             /// The pattern.
             #[must_use]
@@ -174,20 +160,7 @@ macro_rules! patterns {
         }
     };
 }
-
-patterns! {
-    /// Members speak in stored order.
-    RoundRobin => round_robin;
-    /// A manager delegates to the members, collects their answers, and answers.
-    Supervisor => supervisor;
-    /// A manager chooses who speaks next.
-    Dynamic => dynamic;
-    /// One manager agent answers; others work in the background.
-    Sleeptime => sleeptime;
-    /// Only in tests.
-    #[cfg(test)]
-    Relay => relay;
-}
+patterns!(define_lookup);
 
 impl ManagerType {
     /// The display name.

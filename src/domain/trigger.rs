@@ -1,6 +1,7 @@
 //! Derived changes: jobs and mail that follow from a change, created inside the same commit. A job exists exactly when
 //! its cause does (J1).
 
+mod cause;
 mod kinds;
 #[cfg(test)]
 mod signal;
@@ -12,7 +13,7 @@ use super::{
     StopReason,
 };
 
-pub use kinds::Trigger;
+pub use cause::Trigger;
 
 /// The changes derived from this one, in order. The store logs them in the same commit.
 ///

@@ -1,40 +1,21 @@
 //! The causes of jobs: triggers of the group's background policy, or a person.
 //!
-//! A new trigger is one file beside this one and one line in [`triggers`]. The file has: `KEY`, its setting in
+//! A new trigger is one file beside this one and one line in the list of [`super::cause`]. The file has: `KEY`, its setting in
 //! `[group.sleeptime]`; `fires`, the cause if a change fires it; `text` and `after`, that cause in a few words;
 //! `schedule` and `prose`, when it fires, for a table and for a sentence.
 
-use serde::{Deserialize, Serialize};
-
+use super::cause::triggers;
 #[cfg(test)]
 use super::signal;
 use super::turns;
 use crate::domain::state::Rows;
-use crate::domain::{Change, Group, JobId, Sleeptime};
+use crate::domain::{Change, Group, Sleeptime, Trigger};
 
-macro_rules! triggers {
+macro_rules! define_behaviour {
     ($(
         $(#[doc = $doc:literal])* $(#[cfg($cfg:meta)])?
         $variant:ident { $($(#[doc = $field_doc:literal])* $field:ident: $type:ty),* } => $module:ident;
     )*) => {
-        /// The cause of a job.
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-        #[serde(tag = "trigger", rename_all = "snake_case")]
-        pub enum Trigger {
-            $($(#[doc = $doc])* $(#[cfg($cfg)])? $variant { $($(#[doc = $field_doc])* $field: $type),* },)*
-            /// A person asked for it.
-            Person {
-                /// What the person asked for, if given.
-                #[serde(default)]
-                instruction: Option<String>,
-            },
-            /// A retry of a failed or cancelled job.
-            Retry {
-            /// That job.
-                job: JobId,
-            },
-        }
-
         impl Trigger {
             /// The keys of the triggers in a group's background policy.
             pub const KEYS: &[&str] = &[$($(#[cfg($cfg)])? $module::KEY),*];
@@ -96,20 +77,7 @@ macro_rules! triggers {
         }
     };
 }
-
-triggers! {
-    /// The group finished its Nth turn.
-    Turn {
-        /// The number of the turn.
-        turn: u64
-    } => turns;
-    /// Only in tests.
-    #[cfg(test)]
-    Signal {
-        /// The signal.
-        word: String
-    } => signal;
-}
+triggers!(define_behaviour);
 
 /// Joins the schedules with "or".
 fn either<const N: usize>(schedules: [Option<String>; N]) -> String {

@@ -5,7 +5,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::Modal;
-use super::form::group::{candidates, name_in};
+use super::form::known::{candidates, name_in};
 use super::form::{Form, pick};
 use crate::domain::GroupId;
 use crate::engine::wire::{Fault, GroupForm, Reply, Request};

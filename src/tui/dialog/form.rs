@@ -98,7 +98,7 @@ impl Form {
     #[must_use]
     pub fn agent(model: &Model, id: &AgentId) -> Option<Self> {
         let agent = model.agent(id)?;
-        let title = format!("Agent {}", clean_line(&group::name_in(None, agent, model)));
+        let title = format!("Agent {}", clean_line(&known::name_in(None, agent, model)));
         let entries = agent::entries(Some(agent), &agent.group, "", model);
         let persona = agent::persona(agent, model).map(|block| (block.id.clone(), block.version));
         Some(Self { persona, ..Self::over(Subject::Agent(id.clone()), title, entries, Key::Name) })

@@ -1,34 +1,15 @@
 //! Fields of the group form, and the request built from them.
 
 use super::entry::{Choice, Entry, Key, Value};
-use super::names;
-use super::pick::Candidate;
 use super::settings::{self, Scene};
 use crate::domain::pattern::Manager;
-use crate::domain::{Agent, Configurable as _, Group, GroupId, ManagerType};
+use crate::domain::{Configurable as _, Group, GroupId, ManagerType};
 use crate::engine::wire::GroupForm;
 use crate::tui::field::Field;
 use crate::tui::model::Model;
 
 /// An invalid field and its error text.
 type Flaw = (Key, String);
-
-pub(super) const AGENTS: names::Kind =
-    names::Kind { roles: true, title: "Add an agent", other: Some("new agent"), unknown: "new", ..names::Kind::LIST };
-
-/// Returns the name of an agent as used in a group: `agent` in its home group, else `home/agent`.
-pub(in crate::tui) fn name_in(group: Option<&GroupId>, agent: &Agent, model: &Model) -> String {
-    match model.group(&agent.group) {
-        Some(home) if group != Some(&home.id) => format!("{}/{}", home.name, agent.name),
-        _ => agent.name.clone(),
-    }
-}
-
-/// Returns all agents as candidates for a group, in the model's order.
-pub(in crate::tui) fn candidates(group: Option<&GroupId>, model: &Model) -> Vec<Candidate> {
-    let candidate = |agent: &Agent| Candidate { name: name_in(group, agent, model), about: agent.description.clone() };
-    model.agents.iter().map(candidate).collect()
-}
 
 /// Whether groups of this manager type have a field.
 pub(super) fn shown(kind: ManagerType, key: Key) -> bool {

@@ -1,9 +1,27 @@
-//! Model and tool names known in the store, offered as candidates.
+//! Names known in the store, of agents, models and tools, offered as candidates.
 
-use super::pick::Candidate;
-use crate::domain::Agent;
+use super::pick::{Candidate, Kind};
 use crate::domain::agent::{BACKGROUND_TOOLS, DEFAULT_TOOLS};
+use crate::domain::{Agent, GroupId};
 use crate::tui::model::Model;
+
+/// A list of agents with their roles.
+pub(super) const AGENTS: Kind =
+    Kind { roles: true, title: "Add an agent", other: Some("new agent"), unknown: "new", ..Kind::LIST };
+
+/// Returns the name of an agent as used in a group: `agent` in its home group, else `home/agent`.
+pub(in crate::tui) fn name_in(group: Option<&GroupId>, agent: &Agent, model: &Model) -> String {
+    match model.group(&agent.group) {
+        Some(home) if group != Some(&home.id) => format!("{}/{}", home.name, agent.name),
+        _ => agent.name.clone(),
+    }
+}
+
+/// Returns all agents as candidates for a group, in the model's order.
+pub(in crate::tui) fn candidates(group: Option<&GroupId>, model: &Model) -> Vec<Candidate> {
+    let candidate = |agent: &Agent| Candidate { name: name_in(group, agent, model), about: agent.description.clone() };
+    model.agents.iter().map(candidate).collect()
+}
 
 /// Returns the models of all agents, the default model and `offline`, in alphabetical order.
 pub(in crate::tui::dialog) fn models(model: &Model) -> Vec<String> {

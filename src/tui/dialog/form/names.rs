@@ -5,7 +5,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent};
 
-use super::pick::{Candidate, Picked, Picker};
+use super::pick::{Candidate, Kind, Picked, Picker};
 use crate::tui::field::Field;
 
 /// An item of the list.
@@ -15,35 +15,6 @@ pub(super) struct Item {
     pub name: String,
     /// Role in the group.
     pub role: Field,
-}
-
-/// Properties of a list of names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Kind {
-    /// Whether the list holds at most one name.
-    pub one: bool,
-    /// Whether each name has a role.
-    pub roles: bool,
-    /// Title of the picker.
-    pub title: &'static str,
-    /// Label in the picker for a name that is not a candidate; `None` if only candidates are allowed.
-    pub other: Option<&'static str>,
-    /// Note after such a name in the list.
-    pub unknown: &'static str,
-    /// Text shown in the picker if no candidate matches.
-    pub missing: &'static str,
-}
-
-impl Kind {
-    /// A list of candidates only, without roles.
-    pub const LIST: Self = Self {
-        one: false,
-        roles: false,
-        title: "",
-        other: None,
-        unknown: "",
-        missing: "No agent has this name; n in the agents creates one.",
-    };
 }
 
 /// The list's state.

@@ -4,7 +4,6 @@ use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use super::names::Kind;
 use crate::domain::agent::is_name;
 use crate::tui::dialog::frame_box;
 use crate::tui::field::Field;
@@ -14,6 +13,35 @@ use crate::tui::text::Span;
 use crate::tui::text::clean::clean_line;
 use crate::tui::text::width::{pad, width};
 use crate::tui::theme::Role;
+
+/// Properties of a list of names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kind {
+    /// Whether the list holds at most one name.
+    pub one: bool,
+    /// Whether each name has a role.
+    pub roles: bool,
+    /// Title of the picker.
+    pub title: &'static str,
+    /// Label in the picker for a name that is not a candidate; `None` if only candidates are allowed.
+    pub other: Option<&'static str>,
+    /// Note after such a name in the list.
+    pub unknown: &'static str,
+    /// Text shown in the picker if no candidate matches.
+    pub missing: &'static str,
+}
+
+impl Kind {
+    /// A list of candidates only, without roles.
+    pub const LIST: Self = Self {
+        one: false,
+        roles: false,
+        title: "",
+        other: None,
+        unknown: "",
+        missing: "No agent has this name; n in the agents creates one.",
+    };
+}
 
 /// Maximum size in cells.
 const SIZE: (u16, u16) = (60, 14);

@@ -1,9 +1,9 @@
 //! Form fields derived from the settings tables of groups and agents, and the changes made in them.
 
 use super::entry::{Choice, Entry, Key, Value};
-use super::names::{self, Names};
-use super::pick::Candidate;
-use super::{group, known};
+use super::known;
+use super::names::Names;
+use super::pick::{self, Candidate};
 use crate::domain::block::{PERSONA, folded};
 use crate::domain::setting::{self, Kind};
 use crate::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Configurable, Group, GroupId, Setting};
@@ -11,7 +11,7 @@ use crate::engine::wire::Changes;
 use crate::tui::field::Field;
 use crate::tui::model::Model;
 
-const NAMES: names::Kind = names::Kind { title: "", other: Some("use"), ..names::Kind::LIST };
+const NAMES: pick::Kind = pick::Kind { title: "", other: Some("use"), ..pick::Kind::LIST };
 /// Text shown in the picker if no block matches.
 const NO_BLOCK: &str = "No block has this label; team files create blocks.";
 
@@ -54,15 +54,15 @@ pub(super) fn entry<T: Configurable>(row: &'static Setting<T>, owner: &T, scene:
             Value::Choice { options, at }
         }
         Kind::Model => {
-            let kind = names::Kind { one: true, title: row.title, ..NAMES };
+            let kind = pick::Kind { one: true, title: row.title, ..NAMES };
             Value::Names(Names::new(kind, plain(names()), bare(known::models(scene.model))))
         }
         Kind::Labels => {
-            let kind = names::Kind { title: "Add a tag", ..NAMES };
+            let kind = pick::Kind { title: "Add a tag", ..NAMES };
             Value::Names(Names::new(kind, plain(names()), bare(scene.tags())))
         }
         Kind::Tools => {
-            let kind = names::Kind { title: "Add a tool", ..NAMES };
+            let kind = pick::Kind { title: "Add a tool", ..NAMES };
             Value::Names(Names::new(
                 kind,
                 plain(names()),
@@ -70,7 +70,7 @@ pub(super) fn entry<T: Configurable>(row: &'static Setting<T>, owner: &T, scene:
             ))
         }
         Kind::Approvals => {
-            let kind = names::Kind { title: "Tool that requires approval", ..NAMES };
+            let kind = pick::Kind { title: "Tool that requires approval", ..NAMES };
             Value::Names(Names::new(
                 kind,
                 plain(names()),
@@ -78,24 +78,24 @@ pub(super) fn entry<T: Configurable>(row: &'static Setting<T>, owner: &T, scene:
             ))
         }
         Kind::Contacts => {
-            let kind = names::Kind { title: "Add a contact", other: None, ..NAMES };
+            let kind = pick::Kind { title: "Add a contact", other: None, ..NAMES };
             let full =
-                |id: String| scene.model.agent(&AgentId(id)).map(|agent| group::name_in(None, agent, scene.model));
+                |id: String| scene.model.agent(&AgentId(id)).map(|agent| known::name_in(None, agent, scene.model));
             let items = names().into_iter().filter_map(full).collect();
             Value::Names(Names::new(kind, plain(items), scene.others()))
         }
         Kind::Blocks => {
-            let kind = names::Kind { title: "Add a block", other: None, missing: NO_BLOCK, ..NAMES };
+            let kind = pick::Kind { title: "Add a block", other: None, missing: NO_BLOCK, ..NAMES };
             let items = names().into_iter().filter_map(|id| scene.label(&BlockId(id))).collect();
             Value::Names(Names::new(kind, plain(items), scene.blocks()))
         }
         Kind::Agents | Kind::Agent => {
             // Only the form of a new group creates agents.
-            let kind = names::Kind { other: Some("new agent").filter(|_| !scene.exists), ..group::AGENTS };
+            let kind = pick::Kind { other: Some("new agent").filter(|_| !scene.exists), ..known::AGENTS };
             let one = matches!(row.kind, Kind::Agent);
-            let kind = if one { names::Kind { one, title: row.title, ..kind } } else { kind };
+            let kind = if one { pick::Kind { one, title: row.title, ..kind } } else { kind };
             let items = names().into_iter().filter_map(|id| scene.with_role(&AgentId(id))).collect();
-            Value::Names(Names::new(kind, items, group::candidates(scene.home, scene.model)))
+            Value::Names(Names::new(kind, items, known::candidates(scene.home, scene.model)))
         }
     };
     Some(Entry::new(Key::Setting(row.key), row.title, value, empty(row, scene), about(row, scene)))
@@ -138,11 +138,11 @@ fn bare(names: Vec<String>) -> Vec<Candidate> {
 impl Scene<'_> {
     /// Returns the name of an agent relative to the home group; its id if it no longer exists.
     fn name(&self, id: &AgentId) -> String {
-        self.model.agent(id).map_or_else(|| id.to_string(), |agent| group::name_in(self.home, agent, self.model))
+        self.model.agent(id).map_or_else(|| id.to_string(), |agent| known::name_in(self.home, agent, self.model))
     }
 
     fn with_role(&self, id: &AgentId) -> Option<(String, String)> {
-        let name = group::name_in(self.home, self.model.agent(id)?, self.model);
+        let name = known::name_in(self.home, self.model.agent(id)?, self.model);
         let role = self.group.and_then(|group| group.roles.get(id)).cloned();
         Some((name, role.unwrap_or_default()))
     }
@@ -166,7 +166,7 @@ impl Scene<'_> {
     fn others(&self) -> Vec<Candidate> {
         let others = self.model.agents.iter().filter(|agent| Some(&agent.group) != self.home);
         let candidate = |agent: &Agent| Candidate {
-            name: group::name_in(None, agent, self.model),
+            name: known::name_in(None, agent, self.model),
             about: agent.description.clone(),
         };
         others.map(candidate).collect()

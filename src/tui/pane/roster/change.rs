@@ -8,7 +8,7 @@ use crate::tui::command::Command;
 use crate::tui::dialog::add_member::AddMember;
 use crate::tui::dialog::confirm::{Choice, Confirm};
 use crate::tui::dialog::form::Form;
-use crate::tui::dialog::form::group::name_in;
+use crate::tui::dialog::form::known::name_in;
 use crate::tui::effect::{Act, Cx, Owner};
 use crate::tui::model::Model;
 use crate::tui::pane::PaneId;

@@ -108,6 +108,19 @@ async fn a_failing_provider_of_one_member_leaves_the_others_their_answers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_in_words_is_shown_as_a_refusal_and_the_others_speak_on() {
+    let script = "[[reply]]\nagent = \"ann\"\ntext = \"I cannot help.\"\nfault = { kind = \"refused\" }\n\
+                  [default]\ntext = \"fine\"\n";
+    let world = told(script).await;
+    let lines = world.transcript().await;
+    assert_eq!(
+        lines[1..],
+        ["ann: I cannot help.", "(ann refused to answer, in these words)", "bob: fine", "cid: fine"]
+    );
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn terminal_faults_are_told_at_once() {
     for (fault, part) in [
         ("{ kind = \"status\", status = 401 }", "key"),
@@ -115,7 +128,10 @@ async fn terminal_faults_are_told_at_once() {
         ("{ kind = \"refused\" }", "refused"),
         ("{ kind = \"status\", status = 429, retry_after = 60 }", "429"),
     ] {
-        let script = format!("[[reply]]\nagent = \"ann\"\ntext = \"x\"\nfault = {fault}\n[default]\ntext = \"fine\"\n");
+        // A refusal in words is told in these words.
+        let text = if part == "refused" { "" } else { "x" };
+        let script =
+            format!("[[reply]]\nagent = \"ann\"\ntext = \"{text}\"\nfault = {fault}\n[default]\ntext = \"fine\"\n");
         let world = told(script.leak()).await;
         assert_eq!(world.asked_of("ann").len(), 1, "{fault}");
         let lines = world.transcript().await;

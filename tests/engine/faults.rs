@@ -85,12 +85,26 @@ async fn a_failing_provider_of_one_member_leaves_the_others_their_answers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_in_words_is_shown_as_a_refusal_and_the_others_speak_on() {
+    let script = "[[reply]]\nagent = \"ann\"\ntext = \"I cannot help.\"\nfault = { kind = \"refused\" }\n\
+                  [default]\ntext = \"fine\"\n";
+    let world = told(script).await;
+    let lines = world.transcript().await;
+    assert_eq!(
+        lines[1..],
+        ["ann: I cannot help.", "(ann refused to answer, in these words)", "bob: fine", "cid: fine"]
+    );
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn terminal_faults_are_told_at_once() {
     let ann = || When::agent("ann").text("x");
     for (reply, part) in [
         (ann().status(401), "key"),
         (ann().status(400), "400"),
-        (ann().ends("refused"), "refused"),
+        // A refusal in words is told in these words: see above.
+        (When::agent("ann").text("").ends("refused"), "refused"),
         (ann().status_retry_after(429, 60), "429"),
     ] {
         let world = told(Script::of([reply]).otherwise("fine")).await;

@@ -86,8 +86,7 @@ async fn a_failing_provider_of_one_member_leaves_the_others_their_answers() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_in_words_is_shown_as_a_refusal_and_the_others_speak_on() {
-    let script = "[[reply]]\nagent = \"ann\"\ntext = \"I cannot help.\"\nfault = { kind = \"refused\" }\n\
-                  [default]\ntext = \"fine\"\n";
+    let script = Script::of([When::agent("ann").text("I cannot help.").ends("refused")]).otherwise("fine");
     let world = told(script).await;
     let lines = world.transcript().await;
     assert_eq!(

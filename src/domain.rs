@@ -12,7 +12,7 @@ pub mod id;
 pub mod job;
 pub mod mail;
 mod manager_type;
-pub mod memory;
+pub mod text_edit;
 pub mod message;
 mod names;
 pub mod pattern;
@@ -28,7 +28,7 @@ pub mod trigger;
 
 pub use agent::Agent;
 pub use block::{Block, BlockOwner, Editor, Revision};
-pub use change::{Actor, Change, Commit, Conflict, Logged, Rest};
+pub use change::{Actor, Change, Commit, Conflict, LogEntry, Precondition};
 pub use group::{Group, GroupStatus, Sleeptime};
 pub use id::{AgentId, BlockId, ConversationId, GroupId, Ids, JobId, MailId, MessageId, RunId, StepId};
 pub use job::{Cursor, Job, JobOutcome, JobState};

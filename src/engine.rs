@@ -47,9 +47,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::domain::state::Desk;
+use crate::domain::state::StoreMeta;
 use crate::domain::{
-    Actor, AgentId, Change, Commit, Conflict, Content, ConversationId, GroupId, JobId, Logged, Message, MessageId, Run,
+    Actor, AgentId, Change, Commit, Conflict, Content, ConversationId, GroupId, JobId, LogEntry, Message, MessageId, Run,
     RunId,
 };
 use crate::llm::Models;
@@ -152,7 +152,7 @@ impl Engine {
         tools: Toolbox,
         options: Options,
     ) -> Result<Arc<Self>, Trouble> {
-        let epoch = store.row::<Desk>(Desk::KEY).await?.unwrap_or_default().epoch + 1;
+        let epoch = store.row::<StoreMeta>(StoreMeta::KEY).await?.unwrap_or_default().epoch + 1;
         let dice = options.seed.map_or_else(StdRng::from_os_rng, StdRng::seed_from_u64);
         let engine = Arc::new(Self {
             store,
@@ -224,7 +224,7 @@ impl Engine {
         self.dice.lock().unwrap_or_else(PoisonError::into_inner).random_range(Duration::ZERO..=most)
     }
 
-    async fn commit(&self, lane: Lane, commit: Commit) -> Result<Vec<Logged>, Trouble> {
+    async fn commit(&self, lane: Lane, commit: Commit) -> Result<Vec<LogEntry>, Trouble> {
         self.store.commit(lane, commit).await.map_err(|fault| match fault {
             CommitError::Conflict(Conflict::Refused { text }) => Trouble::Refused(text),
             CommitError::Conflict(_) => Trouble::Moved,

@@ -57,7 +57,7 @@ use error::Fault;
 use reader::Readers;
 use writer::Lanes;
 
-use crate::domain::{Commit, Ids, Logged};
+use crate::domain::{Commit, Ids, LogEntry};
 
 /// The threads on which commits and reads run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -197,7 +197,7 @@ impl Store {
     /// # Errors
     /// [`CommitError::Conflict`] if the commit is rejected, [`CommitError::Store`] if it cannot be written. In both
     /// cases nothing was changed.
-    pub async fn commit(&self, lane: Lane, commit: Commit) -> Result<Vec<Logged>, CommitError> {
+    pub async fn commit(&self, lane: Lane, commit: Commit) -> Result<Vec<LogEntry>, CommitError> {
         match &self.0.lanes {
             Some(lanes) => lanes.commit(lane, commit).await,
             None => Err(StoreError::ReadOnly { path: self.0.path.clone() }.into()),

@@ -26,7 +26,7 @@ use crate::support::fixtures::{self, BLOCK, TALK, by_person, edit, newsroom, sai
 use crate::support::fold::assert_folds;
 use jiff::Timestamp;
 use nightdesk::domain::{
-    Actor, Block, Change, Commit, Conflict, Content, Job, JobState, Message, NoticeKind, Rest, RunState, StopReason,
+    Actor, Block, Change, Commit, Conflict, Content, Job, JobState, Message, NoticeKind, Precondition, RunState, StopReason,
     Trigger,
 };
 use nightdesk::store::{
@@ -285,7 +285,7 @@ fn claim(job: &Job, epoch: u64) -> Commit {
 }
 
 /// A turn with one speech of one step, from its message to its end.
-async fn whole_turn(store: &Store, name: &str) -> Vec<nightdesk::domain::Logged> {
+async fn whole_turn(store: &Store, name: &str) -> Vec<nightdesk::domain::LogEntry> {
     let speech = format!("{name}-speech");
     let ended = || RunState::Finished { stop_reason: StopReason::EndTurn, error: None };
     let changes = vec![
@@ -317,14 +317,14 @@ async fn j1_a_job_is_logged_with_its_cause_and_j4_a_stale_fence_is_refused() {
     store.commit(Lane::Background, yielded).await.unwrap();
     store.commit(Lane::Background, claim(&jobs[0], 1)).await.unwrap();
     let effect = |fence| {
-        Commit::new(Actor::Engine, vec![edit(BLOCK, 2, "by a job")]).on(Rest::JobFence(jobs[0].id.clone(), fence))
+        Commit::new(Actor::Engine, vec![edit(BLOCK, 2, "by a job")]).requiring(Precondition::JobFence(jobs[0].id.clone(), fence))
     };
     let stale = store.commit(Lane::Background, effect(1)).await.unwrap_err();
     assert_eq!(stale, CommitError::Conflict(Conflict::Fenced { job: jobs[0].id.clone() }));
     assert_eq!(store.row::<Block>(BLOCK).await.unwrap().unwrap().version, 1, "nothing of it happened");
     store.commit(Lane::Background, effect(2)).await.unwrap();
 
-    let again = by_person(vec![said(TALK, None, "x")]).on(Rest::RunRunning("run-1".into()));
+    let again = by_person(vec![said(TALK, None, "x")]).requiring(Precondition::RunRunning("run-1".into()));
     let over = store.commit(Lane::Foreground, again).await.unwrap_err();
     assert_eq!(over, CommitError::Conflict(Conflict::Run { run: "run-1".into() }));
     assert_folds(&store).await;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::memory::{Merge, merge};
+use super::text_edit::{Merge, merge};
 use super::{AgentId, BlockId, GroupId, JobId, RunId, StepId};
 
 /// The label of the block that describes an agent to itself.

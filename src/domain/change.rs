@@ -7,7 +7,7 @@ use super::state::Kind;
 use super::{
     Agent, AgentId, Block, BlockId, BlockOwner, Choice, Conversation, ConversationId, Group, GroupId, Job, JobId,
     JobState, Mail, MailId, MailStatus, Message, PendingCall, Revision, Run, RunId, RunState, Step, StepId, Trigger,
-    run::Answer,
+    run::CallResult,
 };
 
 /// One durable change, implemented by [`super::state::apply`].
@@ -98,7 +98,7 @@ pub enum Change {
         /// The call's index in the step, from 0.
         ordinal: u32,
         /// The result.
-        answer: Answer,
+        answer: CallResult,
     },
     /// Sends mail.
     MailSent(Mail),
@@ -250,7 +250,7 @@ pub enum Actor {
 /// A precondition of a commit. If it does not hold, the commit is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Rest {
+pub enum Precondition {
     /// The run is running.
     RunRunning(RunId),
     /// The job is running under this fence (J4).
@@ -265,7 +265,7 @@ pub struct Commit {
     /// The number of the logged change that caused it, if any.
     pub cause: Option<u64>,
     /// The preconditions.
-    pub rests_on: Vec<Rest>,
+    pub preconditions: Vec<Precondition>,
     /// The changes, in order.
     pub changes: Vec<Change>,
 }
@@ -274,20 +274,20 @@ impl Commit {
     /// A commit without preconditions.
     #[must_use]
     pub fn new(by: Actor, changes: Vec<Change>) -> Self {
-        Self { by, cause: None, rests_on: Vec::new(), changes }
+        Self { by, cause: None, preconditions: Vec::new(), changes }
     }
 
     /// Adds a precondition.
     #[must_use]
-    pub fn on(mut self, rest: Rest) -> Self {
-        self.rests_on.push(rest);
+    pub fn requiring(mut self, rest: Precondition) -> Self {
+        self.preconditions.push(rest);
         self
     }
 }
 
 /// One log entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Logged {
+pub struct LogEntry {
     /// Its number, from 1 without gaps: the total order of all changes.
     pub n: u64,
     /// The change, with the fields the store filled in.

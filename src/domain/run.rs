@@ -264,12 +264,12 @@ pub struct PendingCall {
     /// When it times out with an error result, if ever.
     pub until: Option<Timestamp>,
     /// The result; set once.
-    pub answer: Option<Answer>,
+    pub answer: Option<CallResult>,
 }
 
 /// The result of a pending call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Answer {
+pub struct CallResult {
     /// False if it was rejected, failed or timed out.
     pub ok: bool,
     /// The result text for the agent.

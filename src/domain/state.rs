@@ -13,47 +13,47 @@ mod waits;
 
 use jiff::Timestamp;
 
-use super::{Agent, Block, BlockId, BlockOwner, Change, Conflict, Conversation, Group, Rest, Revision, Run, RunState};
+use super::{Agent, Block, BlockId, BlockOwner, Change, Conflict, Conversation, Group, Precondition, Revision, Run, RunState};
 use super::{Job, JobState, block::Editor};
 
-pub use memory_rows::Memory;
+pub use memory_rows::InMemoryRows;
 pub(crate) use rows::row_kinds;
 #[cfg(test)]
 pub use rows::sample;
-pub use rows::{Desk, Kind, Postage, Row, RowFault, Rows};
+pub use rows::{StoreMeta, Kind, MailRate, Row, RowFault, Rows};
 
 /// Why [`apply`] failed: the change was rejected, or the rows could not be read or written.
 #[derive(Debug)]
-pub enum Halt<F> {
+pub enum ApplyError<F> {
     /// Rejected: the whole commit must be rolled back.
     Conflict(Conflict),
     /// The rows could not be read or written.
     Fault(F),
 }
 
-impl<F> From<F> for Halt<F> {
+impl<F> From<F> for ApplyError<F> {
     fn from(fault: F) -> Self {
         Self::Fault(fault)
     }
 }
 
-pub(super) fn refuse<T, F>(text: impl Into<String>) -> Result<T, Halt<F>> {
-    Err(Halt::Conflict(Conflict::refused(text)))
+pub(super) fn reject<T, F>(text: impl Into<String>) -> Result<T, ApplyError<F>> {
+    Err(ApplyError::Conflict(Conflict::refused(text)))
 }
 
 /// Checks a precondition of a commit.
 ///
 /// # Errors
 /// [`Halt::Conflict`] if it does not hold.
-pub fn check<R: Rows>(rows: &mut R, rest: &Rest) -> Result<(), Halt<R::Fault>> {
+pub fn check<R: Rows>(rows: &mut R, rest: &Precondition) -> Result<(), ApplyError<R::Fault>> {
     match rest {
-        Rest::RunRunning(id) => match rows.get::<Run>(id.as_str())? {
+        Precondition::RunRunning(id) => match rows.get::<Run>(id.as_str())? {
             Some(Run { state: RunState::Running, .. }) => Ok(()),
-            _ => Err(Halt::Conflict(Conflict::Run { run: id.clone() })),
+            _ => Err(ApplyError::Conflict(Conflict::Run { run: id.clone() })),
         },
-        Rest::JobFence(id, fence) => match rows.get::<Job>(id.as_str())? {
+        Precondition::JobFence(id, fence) => match rows.get::<Job>(id.as_str())? {
             Some(Job { state: JobState::Running { .. }, fence: now, .. }) if now == *fence => Ok(()),
-            _ => Err(Halt::Conflict(Conflict::Fenced { job: id.clone() })),
+            _ => Err(ApplyError::Conflict(Conflict::Fenced { job: id.clone() })),
         },
     }
 }
@@ -65,14 +65,14 @@ pub fn check<R: Rows>(rows: &mut R, rest: &Rest) -> Result<(), Halt<R::Fault>> {
 ///
 /// # Errors
 /// [`Halt::Conflict`] if the change is not allowed in the current state; it may then be partly applied.
-pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Result<(), Halt<R::Fault>> {
+pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
     match change {
         Change::EpochRaised { epoch } => {
-            let desk: Desk = rows.get(Desk::KEY)?.unwrap_or_default();
+            let desk: StoreMeta = rows.get(StoreMeta::KEY)?.unwrap_or_default();
             if *epoch != desk.epoch + 1 {
-                return refuse(format!("the store is in epoch {}, and {epoch} is not the next one", desk.epoch));
+                return reject(format!("the store is in epoch {}, and {epoch} is not the next one", desk.epoch));
             }
-            Ok(rows.put(&Desk { epoch: *epoch })?)
+            Ok(rows.put(&StoreMeta { epoch: *epoch })?)
         }
         Change::AgentPut(agent) => members::put_agent(rows, agent),
         Change::AgentDeleted { id } => members::delete_agent(rows, id),
@@ -81,10 +81,10 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
         Change::BlockCreated(block) => create_block(rows, block, at),
         Change::BlockDeleted { id } => delete_block(rows, id),
         Change::BlockConfigured { id, description, limit, read_only, tags, owner, from_file } => {
-            let mut block = must::<Block, R>(rows, id.as_str(), "block")?;
+            let mut block = require::<Block, R>(rows, id.as_str(), "block")?;
             let length = block.value.chars().count();
             if length > *limit as usize {
-                return refuse(format!(
+                return reject(format!(
                     "block {}: the limit {limit} is below its {length} characters; shorten it first",
                     block.label
                 ));
@@ -103,61 +103,61 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
         Change::BlockEdited(revision) => edit_block(rows, revision, at),
         Change::ConversationOpened(conversation) => {
             if rows.get::<Conversation>(conversation.id.as_str())?.is_some() {
-                return refuse(format!("conversation {} exists already", conversation.id));
+                return reject(format!("conversation {} exists already", conversation.id));
             }
             if conversation.head != 0 {
-                return refuse("a new conversation must be empty");
+                return reject("a new conversation must be empty");
             }
             if !rows.find::<Conversation>(conversation.owner.key())?.is_empty() {
-                return refuse(format!("{} has a conversation already", conversation.owner.key()));
+                return reject(format!("{} has a conversation already", conversation.owner.key()));
             }
             Ok(rows.put(conversation)?)
         }
         Change::MessageAppended(message) => {
-            let mut conversation = must::<Conversation, R>(rows, message.conversation.as_str(), "conversation")?;
+            let mut conversation = require::<Conversation, R>(rows, message.conversation.as_str(), "conversation")?;
             conversation.head += 1;
             if message.seq != 0 && message.seq != conversation.head {
-                return refuse(format!("message {} is not the next one of its conversation", message.seq));
+                return reject(format!("message {} is not the next one of its conversation", message.seq));
             }
             message.seq = conversation.head;
             message.at = at;
             Ok(rows.put(&conversation)?)
         }
         Change::RunCreated(run) => runs::create(rows, run, at),
-        Change::RunMoved { id, to } => runs::shift(rows, id, to, at),
+        Change::RunMoved { id, to } => runs::transition(rows, id, to, at),
         Change::RunChosen { id, choice } => runs::choose(rows, id, choice),
         Change::RunSignalled { id, word } => runs::signal(rows, id, word),
         Change::StepFinished(step) => runs::step(rows, step, at),
         Change::CallPending(call) => runs::park(rows, call),
         Change::CallAnswered { step, ordinal, answer } => runs::answer(rows, step, *ordinal, answer),
         Change::MailSent(mail) => mail::send(rows, mail, at),
-        Change::MailMoved { id, to, run, error } => mail::shift(rows, id, *to, run.as_ref(), error.as_deref()),
+        Change::MailMoved { id, to, run, error } => mail::transition(rows, id, *to, run.as_ref(), error.as_deref()),
         Change::JobCreated(job) => jobs::create(rows, job, at),
         Change::JobCaused { id, cause } => jobs::cause(rows, id, cause),
         Change::JobClaimed { id, epoch, run, conversation, upto } => {
             let job = jobs::claim(rows, id, *epoch, *upto)?;
             jobs::begin(rows, job, run, conversation, at)
         }
-        Change::JobYielded { id } => jobs::give_way(rows, id),
+        Change::JobYielded { id } => jobs::preempt(rows, id),
         Change::JobRecovered { id } => jobs::recover(rows, id, at),
-        Change::JobMoved { id, to } => jobs::shift(rows, id, to, at),
+        Change::JobMoved { id, to } => jobs::transition(rows, id, to, at),
     }
 }
 
 /// The row with this key; rejects the change if there is none.
-pub(super) fn must<T: Row, R: Rows>(rows: &mut R, key: &str, noun: &str) -> Result<T, Halt<R::Fault>> {
+pub(super) fn require<T: Row, R: Rows>(rows: &mut R, key: &str, noun: &str) -> Result<T, ApplyError<R::Fault>> {
     match rows.get(key)? {
         Some(row) => Ok(row),
-        None => refuse(format!("there is no {noun} {key}")),
+        None => reject(format!("there is no {noun} {key}")),
     }
 }
 
-fn create_block<R: Rows>(rows: &mut R, block: &mut Block, at: Timestamp) -> Result<(), Halt<R::Fault>> {
+fn create_block<R: Rows>(rows: &mut R, block: &mut Block, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
     if rows.get::<Block>(block.id.as_str())?.is_some() {
-        return refuse(format!("block {} exists already", block.id));
+        return reject(format!("block {} exists already", block.id));
     }
     if let Err(text) = super::block::check_label(&block.label) {
-        return refuse(text);
+        return reject(text);
     }
     check_length(block, &block.value)?;
     block.version = 1;
@@ -166,13 +166,13 @@ fn create_block<R: Rows>(rows: &mut R, block: &mut Block, at: Timestamp) -> Resu
     Ok(rows.put(block)?)
 }
 
-fn edit_block<R: Rows>(rows: &mut R, revision: &Revision, at: Timestamp) -> Result<(), Halt<R::Fault>> {
-    let mut block = must::<Block, R>(rows, revision.block.as_str(), "block")?;
+fn edit_block<R: Rows>(rows: &mut R, revision: &Revision, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
+    let mut block = require::<Block, R>(rows, revision.block.as_str(), "block")?;
     if revision.version != block.version + 1 {
-        return Err(Halt::Conflict(Conflict::Block { current: Box::new(block) }));
+        return Err(ApplyError::Conflict(Conflict::Block { current: Box::new(block) }));
     }
     if block.read_only && matches!(revision.editor, Editor::Agent { .. }) {
-        return refuse(format!("block {} is read-only", block.label));
+        return reject(format!("block {} is read-only", block.label));
     }
     check_length(&block, &revision.value)?;
     block.value.clone_from(&revision.value);
@@ -184,15 +184,15 @@ fn edit_block<R: Rows>(rows: &mut R, revision: &Revision, at: Timestamp) -> Resu
     }
     rows.put(&block)?;
     if let Some(id) = revision.editor.job() {
-        let mut job = must::<Job, R>(rows, id.as_str(), "job")?;
+        let mut job = require::<Job, R>(rows, id.as_str(), "job")?;
         job.edits += 1;
         rows.put(&job)?;
     }
     Ok(())
 }
 
-fn delete_block<R: Rows>(rows: &mut R, id: &BlockId) -> Result<(), Halt<R::Fault>> {
-    let block = must::<Block, R>(rows, id.as_str(), "block")?;
+fn delete_block<R: Rows>(rows: &mut R, id: &BlockId) -> Result<(), ApplyError<R::Fault>> {
+    let block = require::<Block, R>(rows, id.as_str(), "block")?;
     let mut reaches: Vec<String> = Vec::new();
     for agent in rows.all::<Agent>()? {
         if agent.blocks.contains(id) {
@@ -205,15 +205,15 @@ fn delete_block<R: Rows>(rows: &mut R, id: &BlockId) -> Result<(), Halt<R::Fault
         }
     }
     if !reaches.is_empty() {
-        return refuse(format!("block {} is in use by {}", block.label, reaches.join(", ")));
+        return reject(format!("block {} is in use by {}", block.label, reaches.join(", ")));
     }
     Ok(rows.delete::<Block>(id.as_str())?)
 }
 
-fn check_length<F>(block: &Block, value: &str) -> Result<(), Halt<F>> {
+fn check_length<F>(block: &Block, value: &str) -> Result<(), ApplyError<F>> {
     let length = value.chars().count();
     if length > block.limit as usize {
-        return refuse(format!(
+        return reject(format!(
             "block {}: {length} characters are over its limit of {}; shorten the text or raise the limit",
             block.label, block.limit
         ));
@@ -222,14 +222,14 @@ fn check_length<F>(block: &Block, value: &str) -> Result<(), Halt<F>> {
 }
 
 /// Rejects a block whose owner has another block with the same label, regardless of case.
-fn free_label<R: Rows>(rows: &mut R, block: &Block) -> Result<(), Halt<R::Fault>> {
+fn free_label<R: Rows>(rows: &mut R, block: &Block) -> Result<(), ApplyError<R::Fault>> {
     let key = block.lookup().unwrap_or_default();
     if rows.find::<Block>(&key)?.iter().any(|other| other.id != block.id) {
         let owner = match &block.owner {
             BlockOwner::Group(_) => "the group",
             BlockOwner::Agent(_) => "the agent",
         };
-        return refuse(format!("{owner} has a block with the label {:?} already", block.label));
+        return reject(format!("{owner} has a block with the label {:?} already", block.label));
     }
     Ok(())
 }

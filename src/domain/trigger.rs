@@ -19,7 +19,7 @@ pub use cause::Trigger;
 ///
 /// # Errors
 /// If the rows cannot be read.
-pub fn follow<R: Rows>(rows: &mut R, change: &Change, ids: &Ids) -> Result<Vec<Change>, R::Fault> {
+pub fn derived_changes<R: Rows>(rows: &mut R, change: &Change, ids: &Ids) -> Result<Vec<Change>, R::Fault> {
     let mut made = triggered(rows, change, ids)?;
     match change {
         Change::RunMoved { id, to: RunState::Finished { stop_reason, error } } => {
@@ -30,11 +30,11 @@ pub fn follow<R: Rows>(rows: &mut R, change: &Change, ids: &Ids) -> Result<Vec<C
             made.extend(mail_returned(rows, id, ids)?);
         }
         Change::JobMoved { id, to: JobState::Completed { .. } | JobState::Failed { .. } } => {
-            made.extend(rest_of(rows, id, ids)?);
+            made.extend(follow_up_job(rows, id, ids)?);
         }
         // Recovered too often, the job has failed as poison.
         Change::JobRecovered { id } if rows.get::<Job>(id.as_str())?.is_some_and(|job| job.state.is_final()) => {
-            made.extend(rest_of(rows, id, ids)?);
+            made.extend(follow_up_job(rows, id, ids)?);
         }
         _ => {}
     }
@@ -106,7 +106,7 @@ fn triggered<R: Rows>(rows: &mut R, change: &Change, ids: &Ids) -> Result<Vec<Ch
 }
 
 /// Creates the job that reads the rest of a window that was cut to fit.
-fn rest_of<R: Rows>(rows: &mut R, id: &JobId, ids: &Ids) -> Result<Vec<Change>, R::Fault> {
+fn follow_up_job<R: Rows>(rows: &mut R, id: &JobId, ids: &Ids) -> Result<Vec<Change>, R::Fault> {
     let Some(job) = rows.get::<Job>(id.as_str())?.filter(|job: &Job| job.cut) else { return Ok(Vec::new()) };
     let Some(cause) = job.causes.last() else { return Ok(Vec::new()) };
     let next = Job::new(JobId::fresh(ids), job.agent.clone(), job.group.clone(), cause.clone());
@@ -118,12 +118,12 @@ fn rest_of<R: Rows>(rows: &mut R, id: &JobId, ids: &Ids) -> Result<Vec<Change>, 
 /// # Errors
 /// If the rows cannot be read.
 pub fn cause_job<R: Rows>(rows: &mut R, job: &Job) -> Result<Change, R::Fault> {
-    Ok(join(rows.find::<Job>(&Job::pair_key(&job.agent, &job.group))?, job.clone()))
+    Ok(coalesce(rows.find::<Job>(&Job::pair_key(&job.agent, &job.group))?, job.clone()))
 }
 
 /// Like [`cause_job`], with the unfinished jobs of the agent for the group given by the caller.
 #[must_use]
-pub fn join(unfinished: Vec<Job>, job: Job) -> Change {
+pub fn coalesce(unfinished: Vec<Job>, job: Job) -> Change {
     // A job with a window does not read later messages, so its causes are complete.
     let open = unfinished.into_iter().find(|other| other.state.waits() && other.window.is_none());
     match (open, job.causes.last()) {
@@ -164,12 +164,12 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::state::Memory;
+    use crate::domain::state::InMemoryRows;
     use crate::domain::{AgentId, ConversationId, Group, GroupId, ManagerType, RunKind, Sleeptime};
 
     #[test]
     fn a_trigger_that_is_added_makes_jobs_and_says_why() {
-        let mut rows = Memory::default();
+        let mut rows = InMemoryRows::default();
         let policy = Sleeptime { agents: vec![AgentId::from("agent-1")], every_turns: None };
         let group = Group::new(GroupId::from("group-1"), "desk", ManagerType::RoundRobin);
         let group = Group { sleeptime: Some(policy.clone()), ..group };
@@ -179,9 +179,9 @@ mod tests {
         let Ok(()) = rows.put(&group).and_then(|()| rows.put(&run));
         let said = |word: &str| Change::RunSignalled { id: run.id.clone(), word: word.to_owned() };
         let ids = Ids::default();
-        let Ok(none) = follow(&mut rows, &said("go on"), &ids);
+        let Ok(none) = derived_changes(&mut rows, &said("go on"), &ids);
         assert_eq!(none, []);
-        let Ok(made) = follow(&mut rows, &said("sleep"), &ids);
+        let Ok(made) = derived_changes(&mut rows, &said("sleep"), &ids);
         let [Change::JobCreated(job)] = &made[..] else { panic!("{made:?}") };
         assert_eq!((&job.agent, &job.group), (&policy.agents[0], &group.id));
         let cause = &job.causes[0];
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!((cause.text(), cause.is_asked_for()), ("told to sleep".to_owned(), false));
         assert_eq!(cause.after().as_deref(), Some("after it was told to sleep"));
         let Ok(()) = rows.put(&Group { status: GroupStatus::Paused, ..group });
-        let Ok(paused) = follow(&mut rows, &said("sleep"), &ids);
+        let Ok(paused) = derived_changes(&mut rows, &said("sleep"), &ids);
         assert_eq!(paused, [], "nothing starts in a group that takes no turns");
     }
 

@@ -10,8 +10,8 @@ use super::read::{self, Reader};
 use super::wire::{Address, Fault, Reply, Request};
 use super::{Engine, Trouble};
 use crate::config::Config;
-use crate::domain::memory::Merge;
-use crate::domain::run::Answer;
+use crate::domain::text_edit::Merge;
+use crate::domain::run::CallResult;
 use crate::domain::trigger;
 use crate::domain::{
     Actor, Agent, AgentId, Block, BlockId, Change, Commit, Conflict, Content, Conversation, ConversationId,
@@ -63,7 +63,7 @@ impl Engine {
             Request::RetryJob { id } => self.retry_job(&id).await,
             Request::RunJob { agent, group, instruction } => self.run_job(&agent, &group, instruction).await,
             Request::Decide { step, ordinal, approve, for_run, reason } => {
-                self.decide(step, ordinal, Answer { ok: approve, text: reason, for_run }).await
+                self.decide(step, ordinal, CallResult { ok: approve, text: reason, for_run }).await
             }
             Request::Signal { conversation, word } => self.signal(&conversation, &word).await,
             Request::CreateGroup { form } => self.create_group(*form).await,
@@ -320,7 +320,7 @@ impl Engine {
     /// The change that creates the job, or adds its cause to one that is waiting already (J3).
     async fn joined(&self, job: Job) -> Result<Change, Fault> {
         let unfinished = self.store.find::<Job>(&Job::pair_key(&job.agent, &job.group)).await?;
-        Ok(trigger::join(unfinished, job))
+        Ok(trigger::coalesce(unfinished, job))
     }
 
     async fn queue(&self, change: Change) -> Result<Reply, Fault> {
@@ -333,7 +333,7 @@ impl Engine {
         Ok(Reply::Job(Box::new(self.must::<Job>(id.as_str(), "job").await?)))
     }
 
-    async fn decide(&self, step: StepId, ordinal: u32, answer: Answer) -> Result<Reply, Fault> {
+    async fn decide(&self, step: StepId, ordinal: u32, answer: CallResult) -> Result<Reply, Fault> {
         self.person(vec![Change::CallAnswered { step, ordinal, answer }]).await?;
         Ok(Reply::Done)
     }

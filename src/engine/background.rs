@@ -11,7 +11,7 @@ use super::{AFTER_TROUBLE, Engine, Trouble, step};
 use crate::domain::job::{JobFault, MAX_ATTEMPTS, MAX_CRASHES};
 use crate::domain::{
     Actor, Change, Commit, Conversation, ConversationId, ConversationOwner, Cursor, Job, JobId, JobOutcome, JobState,
-    Rest, Run, RunId, RunKind, RunState, StopReason, Trigger,
+    Precondition, Run, RunId, RunKind, RunState, StopReason, Trigger,
 };
 use crate::llm::{ErrorClass, ModelError};
 use crate::store::{Lane, StoreError};
@@ -150,7 +150,7 @@ fn over(run: &RunId, stop_reason: StopReason, error: Option<String>) -> Change {
 
 /// Commits under the job's fence; a job that is not ours any more is left alone (J4).
 async fn held(engine: &Engine, job: &Job, changes: Vec<Change>) -> Result<(), Trouble> {
-    let commit = Commit::new(Actor::Engine, changes).on(Rest::JobFence(job.id.clone(), job.fence));
+    let commit = Commit::new(Actor::Engine, changes).requiring(Precondition::JobFence(job.id.clone(), job.fence));
     loop {
         match engine.commit(Lane::Background, commit.clone()).await {
             Ok(_) | Err(Trouble::Moved) => return Ok(()),

@@ -4,7 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::pending::{mails_of, unprocessed};
 use super::{Engine, Trouble};
-use crate::domain::run::Answer;
+use crate::domain::run::CallResult;
 use crate::domain::{
     Actor, Agent, Change, Commit, Content, MailStatus, PendingCall, PendingKind, Run, RunId, RunState,
 };
@@ -145,7 +145,7 @@ async fn unmade(engine: &Engine, run: &Run, call: &PendingCall, to: &RunState) -
     let text = format!("not done: {why}");
     let mut changes = Vec::new();
     if call.answer.is_none() {
-        let answer = Answer { ok: false, text: text.clone(), for_run: false };
+        let answer = CallResult { ok: false, text: text.clone(), for_run: false };
         changes.push(Change::CallAnswered { step: call.step.clone(), ordinal: call.ordinal, answer });
     }
     let Some(agent) = run.agent() else { return Ok(changes) };

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::wire::{LiveUpdate, RowUpdate, Update};
 use crate::domain::{
-    Agent, AgentId, Change, Content, ConversationId, Logged, Mail, MailId, MailKind, MailStatus, Message, PendingCall,
+    Agent, AgentId, Change, Content, ConversationId, LogEntry, Mail, MailId, MailKind, MailStatus, Message, PendingCall,
     PendingKind, Priority, Run, RunId, RunState, StepId,
 };
 
@@ -225,7 +225,7 @@ impl Events {
 
     fn committed(
         &mut self,
-        logged: &Logged,
+        logged: &LogEntry,
         rows: &[RowUpdate],
         only: Option<&ConversationId>,
         events: &mut Vec<Event>,
@@ -384,7 +384,7 @@ mod tests {
     use crate::domain::{Actor, GroupId, RunKind};
 
     fn committed(n: u64, change: Change, row: Mail) -> Update {
-        let logged = Logged { n, change, by: Actor::Engine, at: Timestamp::UNIX_EPOCH, cause: None };
+        let logged = LogEntry { n, change, by: Actor::Engine, at: Timestamp::UNIX_EPOCH, cause: None };
         Update::Committed { upto: n, changes: vec![logged], rows: vec![RowUpdate::Mail(row)] }
     }
 

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::live::{Live, Seen};
 use super::wire::{Fault, RowUpdate, Update};
 use crate::domain::state::Kind;
-use crate::domain::{Agent, Block, Change, Conversation, Group, Job, Logged, Mail, PendingCall, Run, StepId};
+use crate::domain::{Agent, Block, Change, Conversation, Group, Job, LogEntry, Mail, PendingCall, Run, StepId};
 use crate::store::Store;
 
 /// Most changes in one update; bounds the size of an update for a subscriber that is behind.
@@ -129,7 +129,7 @@ macro_rules! define_row {
 crate::domain::state::row_kinds!(define_row);
 
 /// The step whose text this change commits, complete or cut short.
-fn told(logged: &Logged) -> Option<&StepId> {
+fn told(logged: &LogEntry) -> Option<&StepId> {
     match &logged.change {
         Change::StepFinished(step) => Some(&step.id),
         Change::MessageAppended(message) => message.step.as_ref(),

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::pending::{mails_of, replies_to};
 use super::{Engine, Trouble, ending};
-use crate::domain::run::Answer;
+use crate::domain::run::CallResult;
 use crate::domain::status::Work;
 use crate::domain::{
     Agent, AgentId, Change, Content, Mail, MailStatus, Message, NoticeKind, PendingCall, PendingKind, Run, RunId,
@@ -93,7 +93,7 @@ pub fn until(since: Timestamp, seconds: u32) -> Timestamp {
 }
 
 /// The result of a call whose answers are all there: who said what, in the order they were asked.
-pub async fn gather(engine: &Engine, call: &PendingCall) -> Result<Answer, Trouble> {
+pub async fn gather(engine: &Engine, call: &PendingCall) -> Result<CallResult, Trouble> {
     let mut answers = Vec::new();
     if call.kind == PendingKind::Workers {
         let runs = engine.store.runs_of(&call.run).await?;
@@ -122,7 +122,7 @@ pub async fn gather(engine: &Engine, call: &PendingCall) -> Result<Answer, Troub
         Ok(words) => format!("{name} answered: {words}"),
         Err(why) => format!("{name} did not answer: {why}"),
     });
-    Ok(Answer { ok, text: lines.collect::<Vec<_>>().join("\n\n"), for_run: false })
+    Ok(CallResult { ok, text: lines.collect::<Vec<_>>().join("\n\n"), for_run: false })
 }
 
 /// What a run that is over came to.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::state::{Kind, Row as _, RowFault};
 use crate::domain::status::Work;
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, Change, Conflict, Conversation, ConversationId, Group, GroupId, Job, JobId, Logged,
+    Agent, AgentId, Block, BlockId, Change, Conflict, Conversation, ConversationId, Group, GroupId, Job, JobId, LogEntry,
     Mail, MailId, MailStatus, Message, PendingCall, Priority, Revision, Run, RunId, Step, StepId,
 };
 
@@ -441,7 +441,7 @@ pub enum Update {
         /// The number of the last of them.
         upto: u64,
         /// The changes, in order.
-        changes: Vec<Logged>,
+        changes: Vec<LogEntry>,
         /// The current state of the rows they touched.
         rows: Vec<RowUpdate>,
     },

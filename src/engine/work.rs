@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 use super::gates::Side;
 use super::{Engine, Trouble};
 use crate::domain::{
-    Actor, AgentId, Change, Commit, Job, JobId, JobOutcome, JobState, Rest, RunId, RunState, StopReason,
+    Actor, AgentId, Change, Commit, Job, JobId, JobOutcome, JobState, Precondition, RunId, RunState, StopReason,
 };
 use crate::llm::ModelError;
 use crate::store::Lane;
@@ -76,7 +76,7 @@ impl Work {
         changes: Vec<Change>,
         outcome: Outcome,
     ) -> Result<Outcome, Trouble> {
-        let commit = Commit::new(self.actor(agent), changes).on(Rest::RunRunning(self.run.clone()));
+        let commit = Commit::new(self.actor(agent), changes).requiring(Precondition::RunRunning(self.run.clone()));
         match engine.commit(self.lane(), commit).await {
             Ok(_) => Ok(outcome),
             Err(Trouble::Moved) => Ok(Outcome::Finished),

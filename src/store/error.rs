@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::domain::Conflict;
-use crate::domain::state::{Halt, RowFault};
+use crate::domain::state::{ApplyError, RowFault};
 
 /// An error of the store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -85,7 +85,7 @@ impl From<rusqlite::Error> for Fault {
     }
 }
 
-impl From<rusqlite::Error> for Halt<Fault> {
+impl From<rusqlite::Error> for ApplyError<Fault> {
     fn from(error: rusqlite::Error) -> Self {
         Self::Fault(Fault::Sql(error))
     }

@@ -6,7 +6,7 @@ use super::connection::Sql;
 use super::error::Fault;
 use super::tables::lossy;
 use super::{Store, StoreError, log};
-use crate::domain::state::{Kind, Memory};
+use crate::domain::state::{Kind, InMemoryRows};
 
 /// The result of a replay check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Store {
 
 fn check(sql: &Sql) -> Result<FoldReport, Fault> {
     let mut differences = Vec::new();
-    let mut folded = Memory::default();
+    let mut folded = InMemoryRows::default();
     let mut changes = 0;
     loop {
         let page = log::since(sql, changes, PAGE)?;
@@ -63,7 +63,7 @@ fn check(sql: &Sql) -> Result<FoldReport, Fault> {
 /// A row to compare: its lookup and its body.
 type Pair = (Option<String>, String);
 
-fn compare(sql: &Sql, folded: &Memory, differences: &mut Vec<String>) -> Result<usize, Fault> {
+fn compare(sql: &Sql, folded: &InMemoryRows, differences: &mut Vec<String>) -> Result<usize, Fault> {
     let mut compared = 0;
     for &kind in Kind::ALL {
         let mut expected: BTreeMap<&str, (Option<&str>, &str)> =

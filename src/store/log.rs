@@ -6,14 +6,14 @@ use super::connection::Sql;
 use super::error::Fault;
 use super::tables::{json, lossy, parse};
 use super::{Store, StoreError, memory, messages, runs};
-use crate::domain::{Change, Logged, Revision};
+use crate::domain::{Change, LogEntry, Revision};
 
 impl Store {
     /// At most `limit` log entries with numbers above `after`, in order and without gaps.
     ///
     /// # Errors
     /// [`StoreError`] if the query fails or an entry is unreadable.
-    pub async fn log(&self, after: u64, limit: usize) -> Result<Vec<Logged>, StoreError> {
+    pub async fn log(&self, after: u64, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
         self.read(move |sql| since(sql, after, limit)).await
     }
 
@@ -32,7 +32,7 @@ pub(super) fn last(sql: &Sql) -> Result<u64, Fault> {
 }
 
 /// Inserts a log entry, and the message, step or revision of the change into its own table.
-pub(super) fn insert(sql: &Sql, logged: &Logged) -> Result<(), Fault> {
+pub(super) fn insert(sql: &Sql, logged: &LogEntry) -> Result<(), Fault> {
     let body = match &logged.change {
         Change::MessageAppended(_) | Change::StepFinished(_) | Change::BlockEdited(_) => None,
         other => Some(json(other)?),
@@ -71,12 +71,12 @@ pub(super) fn insert(sql: &Sql, logged: &Logged) -> Result<(), Fault> {
 }
 
 /// The log entries with numbers above `after`. Log rows never change, so bodies in other tables may be read later.
-pub(super) fn since(sql: &Sql, after: u64, limit: usize) -> Result<Vec<Logged>, Fault> {
+pub(super) fn since(sql: &Sql, after: u64, limit: usize) -> Result<Vec<LogEntry>, Fault> {
     let query = "SELECT n, kind, who, at, cause, body FROM changes WHERE n > ?1 ORDER BY n LIMIT ?2";
     sql.list(query, (after, limit), |row| Ok(read(sql, row)))?.into_iter().collect()
 }
 
-fn read(sql: &Sql, row: &Row<'_>) -> Result<Logged, Fault> {
+fn read(sql: &Sql, row: &Row<'_>) -> Result<LogEntry, Fault> {
     let n: u64 = row.get(0)?;
     let kind = lossy(row, 1)?;
     let fault = |why: String| Fault::Row(format!("change {n} ({kind}) cannot be read: {why}"));
@@ -88,5 +88,5 @@ fn read(sql: &Sql, row: &Row<'_>) -> Result<Logged, Fault> {
         "block_edited" => Change::BlockEdited(memory::numbered(sql, n)?.ok_or_else(missing)?),
         _ => parse(row, 5).map_err(fault)?,
     };
-    Ok(Logged { n, change, by: parse(row, 2).map_err(fault)?, at, cause: row.get(4)? })
+    Ok(LogEntry { n, change, by: parse(row, 2).map_err(fault)?, at, cause: row.get(4)? })
 }

@@ -18,9 +18,9 @@ use super::error::Fault;
 use super::file::{Identity, identity, refused};
 use super::tables::Tables;
 use super::{Clock, CommitError, Lane, Mode, Options, StoreError, log, probe};
-use crate::domain::state::{Halt, apply, check};
-use crate::domain::trigger::follow;
-use crate::domain::{Actor, Change, Commit, Ids, Logged};
+use crate::domain::state::{ApplyError, apply, check};
+use crate::domain::trigger::derived_changes;
+use crate::domain::{Actor, Change, Commit, Ids, LogEntry};
 
 /// The maximum number of foreground commits per transaction.
 const FOREGROUND_BATCH: usize = 256;
@@ -33,7 +33,7 @@ const CHECKPOINT_AT_REST: u32 = 1_000;
 /// The length at which a checkpoint runs even if commits wait, because a long log slows every read.
 const CHECKPOINT_AT_LAST: u32 = 16_000;
 
-type Answer = Result<Vec<Logged>, CommitError>;
+type Answer = Result<Vec<LogEntry>, CommitError>;
 
 /// The entry of commits.
 pub(super) enum Lanes {
@@ -294,9 +294,9 @@ impl Writer {
                     last = work.last;
                     Ok(work.logged)
                 }
-                Err(Halt::Conflict(conflict)) => Err(conflict.into()),
-                Err(Halt::Fault(fault)) if fault.is_of_a_row() => Err(fault.saving().into()),
-                Err(Halt::Fault(fault)) => return Err(fault),
+                Err(ApplyError::Conflict(conflict)) => Err(conflict.into()),
+                Err(ApplyError::Fault(fault)) if fault.is_of_a_row() => Err(fault.saving().into()),
+                Err(ApplyError::Fault(fault)) => return Err(fault),
             };
             if answer.is_err() {
                 self.sql.run("ROLLBACK TO one", [])?;
@@ -344,12 +344,12 @@ struct Work<'a> {
     ids: &'a Ids,
     at: jiff::Timestamp,
     last: u64,
-    logged: Vec<Logged>,
+    logged: Vec<LogEntry>,
 }
 
 impl Work<'_> {
-    fn commit(&mut self, commit: &Commit) -> Result<(), Halt<Fault>> {
-        for rest in &commit.rests_on {
+    fn commit(&mut self, commit: &Commit) -> Result<(), ApplyError<Fault>> {
+        for rest in &commit.preconditions {
             check(&mut Tables(self.sql), rest)?;
         }
         for change in &commit.changes {
@@ -359,13 +359,13 @@ impl Work<'_> {
     }
 
     /// Applies and logs a change, then the changes derived from it.
-    fn change(&mut self, mut change: Change, by: &Actor, cause: Option<u64>) -> Result<(), Halt<Fault>> {
+    fn change(&mut self, mut change: Change, by: &Actor, cause: Option<u64>) -> Result<(), ApplyError<Fault>> {
         apply(&mut Tables(self.sql), &mut change, self.at)?;
         self.last += 1;
         let n = self.last;
-        let logged = Logged { n, change, by: by.clone(), at: self.at, cause };
+        let logged = LogEntry { n, change, by: by.clone(), at: self.at, cause };
         log::insert(self.sql, &logged)?;
-        let next = follow(&mut Tables(self.sql), &logged.change, self.ids)?;
+        let next = derived_changes(&mut Tables(self.sql), &logged.change, self.ids)?;
         self.logged.push(logged);
         for change in next {
             self.change(change, &Actor::Engine, Some(n))?;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Desk, Effect, StagedBlock, Tool, arguments};
 use crate::domain::block::folded;
-use crate::domain::memory::{EditFault, Merge, insert, merge, replace};
+use crate::domain::text_edit::{EditFault, Merge, insert, merge, replace};
 use crate::llm::ToolSpec;
 
 /// `memory_replace`: replaces an exact text.

@@ -4,7 +4,7 @@ use crate::support::app_harness::{self, Desk, overview, said};
 use crate::support::waiting::{
     self, asking, bridge, call, calls, chosen, gathered, id, mails, post, stream, supervisor,
 };
-use nightdesk::domain::run::Answer;
+use nightdesk::domain::run::CallResult;
 use nightdesk::domain::{GroupStatus, ManagerType, PendingCall, PendingKind, Priority, RunState};
 use nightdesk::engine::wire::{Address, Fault, Phase, Request, RowUpdate};
 use nightdesk::tui::effect::{Effect, Msg};
@@ -34,7 +34,7 @@ fn toast(desk: &Desk) -> &str {
 
 /// A call is answered: what the engine tells once a decision is committed.
 fn decided(desk: &mut Desk, call: PendingCall) {
-    let answer = Answer { ok: true, text: String::new(), for_run: false };
+    let answer = CallResult { ok: true, text: String::new(), for_run: false };
     desk.committed(Vec::new(), vec![RowUpdate::Call(PendingCall { answer: Some(answer), ..call })]);
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use nightdesk::agentfile::team::{self, Existing, Plan, Surroundings, TeamError, TeamFile};
-use nightdesk::domain::state::{Memory, Rows};
+use nightdesk::domain::state::{InMemoryRows, Rows};
 use nightdesk::domain::{
     Agent, AgentId, Block, BlockId, BlockOwner, Change, Editor, Group, GroupStatus, Ids, ManagerType, Revision, Rule,
     TerminationCondition,
@@ -26,13 +26,13 @@ fn parse(text: &str) -> Result<TeamFile, TeamError> {
 
 /// A store in memory to which files are applied.
 struct Desk {
-    rows: Memory,
+    rows: InMemoryRows,
     ids: Ids,
 }
 
 impl Desk {
     fn new() -> Self {
-        Self { rows: Memory::default(), ids: Ids::seeded(1) }
+        Self { rows: InMemoryRows::default(), ids: Ids::seeded(1) }
     }
 
     fn plan(&mut self, file: &TeamFile, overwrite: bool) -> Result<Plan, TeamError> {

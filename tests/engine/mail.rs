@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::support::script::{Script, When};
 use nightdesk::domain::mail::MAX_DEPTH;
 use nightdesk::domain::{
-    Actor, Agent, Change, Commit, Conflict, Conversation, ConversationId, Group, GroupStatus, Logged, Mail, MailId,
+    Actor, Agent, Change, Commit, Conflict, Conversation, ConversationId, Group, GroupStatus, LogEntry, Mail, MailId,
     MailKind, MailStatus, ManagerType, Priority, RunKind, RunState, StepId, StopReason,
 };
 use nightdesk::engine::wire::{Address, Reply, Request};
@@ -39,7 +39,7 @@ fn from(sender: &str, to: &str, text: &str) -> Mail {
     }
 }
 
-async fn try_post(world: &World, mails: Vec<Mail>) -> Result<Vec<Logged>, CommitError> {
+async fn try_post(world: &World, mails: Vec<Mail>) -> Result<Vec<LogEntry>, CommitError> {
     let changes = mails.into_iter().map(Change::MailSent).collect();
     world.store().commit(Lane::Foreground, Commit::new(Actor::Engine, changes)).await
 }

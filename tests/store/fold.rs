@@ -10,13 +10,13 @@ use crate::support::fold;
 use jiff::Timestamp;
 use nightdesk::domain::block::Editor;
 use nightdesk::domain::job::JobFault;
-use nightdesk::domain::run::{Answer, PendingKind};
-use nightdesk::domain::state::{Desk, Halt, Memory, Postage, Row, Rows as _, check};
-use nightdesk::domain::trigger::follow;
+use nightdesk::domain::run::{CallResult, PendingKind};
+use nightdesk::domain::state::{StoreMeta, ApplyError, InMemoryRows, MailRate, Row, Rows as _, check};
+use nightdesk::domain::trigger::derived_changes;
 use nightdesk::domain::{
     Actor, Agent, AgentId, Block, BlockOwner, Change, Choice, Commit, Conflict, Conversation, ConversationOwner,
-    Cursor, Group, Ids, Job, JobId, JobOutcome, JobState, Logged, Mail, MailId, MailKind, MailStatus, PendingCall,
-    Priority, Rest, Run, RunId, RunKind, RunState, StepId, StopReason, Trigger,
+    Cursor, Group, Ids, Job, JobId, JobOutcome, JobState, LogEntry, Mail, MailId, MailKind, MailStatus, PendingCall,
+    Priority, Precondition, Run, RunId, RunKind, RunState, StepId, StopReason, Trigger,
 };
 use nightdesk::store::{Clock as _, CommitError, Lane, ManualClock, Mode, Options, Store, Synchronous};
 use proptest::collection::vec;
@@ -69,13 +69,13 @@ fn job_state(variant: u8, text: &str) -> JobState {
 }
 
 /// The jobs there are, made by triggers or by hand; one that is not where there are none.
-fn some_job(state: &mut Memory, at: usize) -> Job {
+fn some_job(state: &mut InMemoryRows, at: usize) -> Job {
     let Ok(jobs) = state.all::<Job>();
     let none = Job::new("job-none".into(), agent_id(0), fixtures::GROUP.into(), Trigger::Turn { turn: 1 });
     jobs.get(at % jobs.len().max(1)).cloned().unwrap_or(none)
 }
 
-fn block_change(state: &mut Memory, op: &Op) -> Change {
+fn block_change(state: &mut InMemoryRows, op: &Op) -> Change {
     let id = format!("block-{}", op.which);
     let Ok(block) = state.get::<Block>(&id);
     match op.kind {
@@ -125,7 +125,7 @@ fn people_change(op: &Op) -> Change {
     Change::GroupPut(group)
 }
 
-fn run_change(state: &mut Memory, op: &Op) -> Change {
+fn run_change(state: &mut InMemoryRows, op: &Op) -> Change {
     let id = format!("run-{}", op.which);
     let Ok(run) = state.get::<Run>(&id);
     let steps = run.map_or(0, |run| run.steps);
@@ -150,13 +150,13 @@ fn run_change(state: &mut Memory, op: &Op) -> Change {
         }),
         _ => {
             let (step, ordinal) = waited_for(state).unwrap_or((StepId(format!("step-{id}-1")), u32::from(op.variant)));
-            Change::CallAnswered { step, ordinal, answer: Answer { ok: true, text: op.text.clone(), for_run: false } }
+            Change::CallAnswered { step, ordinal, answer: CallResult { ok: true, text: op.text.clone(), for_run: false } }
         }
     }
 }
 
 /// A call that a parked run waits for, where there is one.
-fn waited_for(state: &mut Memory) -> Option<(StepId, u32)> {
+fn waited_for(state: &mut InMemoryRows) -> Option<(StepId, u32)> {
     let Ok(calls) = state.all::<PendingCall>();
     let waits = |call: &&PendingCall| {
         let Ok(run) = state.get::<Run>(call.run.as_str());
@@ -165,7 +165,7 @@ fn waited_for(state: &mut Memory) -> Option<(StepId, u32)> {
     calls.iter().find(waits).map(|call| (call.step.clone(), call.ordinal))
 }
 
-fn job_change(state: &mut Memory, op: &Op) -> Change {
+fn job_change(state: &mut InMemoryRows, op: &Op) -> Change {
     let job = some_job(state, op.which);
     match op.kind {
         17 => {
@@ -193,12 +193,12 @@ fn job_change(state: &mut Memory, op: &Op) -> Change {
 }
 
 /// Mail there is; one that is not where there is none.
-fn some_mail(state: &mut Memory, at: usize) -> MailId {
+fn some_mail(state: &mut InMemoryRows, at: usize) -> MailId {
     let Ok(mails) = state.all::<Mail>();
     mails.get(at % mails.len().max(1)).map_or("mail-none".into(), |mail| mail.id.clone())
 }
 
-fn mail_change(state: &mut Memory, op: &Op) -> Change {
+fn mail_change(state: &mut InMemoryRows, op: &Op) -> Change {
     if op.kind >= 27 {
         let to = MailStatus::ALL[op.variant as usize % MailStatus::ALL.len()];
         let run = (op.variant == 1).then(|| RunId(format!("run-{}", op.other)));
@@ -248,11 +248,11 @@ fn other_change(op: &Op) -> Change {
     }
 }
 
-fn change(state: &mut Memory, op: &Op) -> Change {
+fn change(state: &mut InMemoryRows, op: &Op) -> Change {
     match op.kind {
         0..=3 => block_change(state, op),
         4 => {
-            let Ok(desk) = state.get::<Desk>(Desk::KEY);
+            let Ok(desk) = state.get::<StoreMeta>(StoreMeta::KEY);
             Change::EpochRaised { epoch: desk.unwrap_or_default().epoch + u64::from(op.variant > 1) }
         }
         5..=6 => people_change(op),
@@ -273,29 +273,29 @@ fn change(state: &mut Memory, op: &Op) -> Change {
     }
 }
 
-fn rest(state: &mut Memory, op: &Op) -> Rest {
+fn rest(state: &mut InMemoryRows, op: &Op) -> Precondition {
     if op.variant.is_multiple_of(2) {
-        return Rest::RunRunning(RunId(format!("run-{}", op.which)));
+        return Precondition::RunRunning(RunId(format!("run-{}", op.which)));
     }
     let job = some_job(state, op.which);
-    Rest::JobFence(job.id, job.fence - u64::from(op.variant == 5 && job.fence > 0))
+    Precondition::JobFence(job.id, job.fence - u64::from(op.variant == 5 && job.fence > 0))
 }
 
 /// The reference: the same commit on maps.
 struct Reference {
-    state: Memory,
-    log: Vec<Logged>,
+    state: InMemoryRows,
+    log: Vec<LogEntry>,
     ids: Ids,
 }
 
 impl Reference {
-    fn commit(&mut self, commit: &Commit, at: Timestamp) -> Result<Vec<Logged>, Conflict> {
+    fn commit(&mut self, commit: &Commit, at: Timestamp) -> Result<Vec<LogEntry>, Conflict> {
         let mut trial = self.state.clone();
-        for rest in &commit.rests_on {
+        for rest in &commit.preconditions {
             match check(&mut trial, rest) {
                 Ok(()) => {}
-                Err(Halt::Conflict(conflict)) => return Err(conflict),
-                Err(Halt::Fault(never)) => match never {},
+                Err(ApplyError::Conflict(conflict)) => return Err(conflict),
+                Err(ApplyError::Fault(never)) => match never {},
             }
         }
         let mut made = Vec::new();
@@ -306,9 +306,9 @@ impl Reference {
         while let Some((change, by, cause)) = todo.pop() {
             let n = (self.log.len() + made.len() + 1) as u64;
             let change = trial.apply(change, at)?;
-            let Ok(next) = follow(&mut trial, &change, &self.ids);
+            let Ok(next) = derived_changes(&mut trial, &change, &self.ids);
             todo.extend(next.into_iter().rev().map(|change| (change, Actor::Engine, Some(n))));
-            made.push(Logged { n, change, by, at, cause });
+            made.push(LogEntry { n, change, by, at, cause });
         }
         self.state = trial;
         self.log.extend(made.iter().cloned());
@@ -316,7 +316,7 @@ impl Reference {
     }
 }
 
-async fn same_rows<T: Row + PartialEq + std::fmt::Debug + Send + 'static>(store: &Store, state: &mut Memory) {
+async fn same_rows<T: Row + PartialEq + std::fmt::Debug + Send + 'static>(store: &Store, state: &mut InMemoryRows) {
     let mut listed = store.all::<T>().await.unwrap();
     assert_eq!(listed.faults, []);
     listed.rows.sort_by_key(Row::key);
@@ -326,7 +326,7 @@ async fn same_rows<T: Row + PartialEq + std::fmt::Debug + Send + 'static>(store:
 
 async fn same_state(store: &Store, reference: &mut Reference) {
     let state = &mut reference.state;
-    same_rows::<Desk>(store, state).await;
+    same_rows::<StoreMeta>(store, state).await;
     same_rows::<Agent>(store, state).await;
     same_rows::<Group>(store, state).await;
     same_rows::<Block>(store, state).await;
@@ -336,7 +336,7 @@ async fn same_state(store: &Store, reference: &mut Reference) {
     same_rows::<Job>(store, state).await;
     same_rows::<Cursor>(store, state).await;
     same_rows::<Mail>(store, state).await;
-    same_rows::<Postage>(store, state).await;
+    same_rows::<MailRate>(store, state).await;
     assert_eq!(store.log(0, usize::MAX >> 1).await.unwrap(), reference.log);
     fold::assert_folds(store).await;
 }
@@ -358,7 +358,7 @@ async fn play(commits: Vec<(Vec<Op>, Option<Op>)>) -> Outcome {
         page_limit: None,
     };
     let store = Store::open(&dir.path().join("desk.db"), options).unwrap();
-    let mut reference = Reference { state: Memory::default(), log: Vec::new(), ids: Ids::seeded(7) };
+    let mut reference = Reference { state: InMemoryRows::default(), log: Vec::new(), ids: Ids::seeded(7) };
     let mut refused = 0;
     let opening = fixtures::newsroom();
     reference.commit(&opening, clock.now()).unwrap();
@@ -368,7 +368,7 @@ async fn play(commits: Vec<(Vec<Op>, Option<Op>)>) -> Outcome {
         let changes = ops.iter().map(|op| change(&mut reference.state, op)).collect();
         let mut commit = Commit::new(Actor::Person, changes);
         if let Some(on) = on {
-            commit = commit.on(rest(&mut reference.state, &on));
+            commit = commit.requiring(rest(&mut reference.state, &on));
         }
         match (reference.commit(&commit, clock.now()), store.commit(Lane::Foreground, commit).await) {
             (Ok(expected), Ok(made)) => {

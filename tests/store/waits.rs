@@ -3,7 +3,7 @@
 
 use crate::support::fixtures;
 use jiff::Timestamp;
-use nightdesk::domain::state::Memory;
+use nightdesk::domain::state::InMemoryRows;
 use nightdesk::domain::{
     AgentId, Change, Conflict, Conversation, ConversationId, ConversationOwner, PendingCall, PendingKind, Run, RunId,
     RunKind, RunState, StepId,
@@ -17,8 +17,8 @@ fn id(at: usize) -> AgentId {
 }
 
 /// Six agents, each at work in a talk of its own.
-fn desk() -> Memory {
-    let mut state = Memory::default();
+fn desk() -> InMemoryRows {
+    let mut state = InMemoryRows::default();
     let mut put = |change| state.apply(change, Timestamp::UNIX_EPOCH).map(drop).unwrap();
     for (at, name) in NAMES.iter().enumerate() {
         put(Change::AgentPut(fixtures::agent(name)));
@@ -35,7 +35,7 @@ fn desk() -> Memory {
 }
 
 /// One agent parks its run on others.
-fn wait(state: &mut Memory, who: usize, whom: &[usize], kind: PendingKind) -> Result<(), Conflict> {
+fn wait(state: &mut InMemoryRows, who: usize, whom: &[usize], kind: PendingKind) -> Result<(), Conflict> {
     let run = RunId(format!("run-{}-speech", NAMES[who]));
     let call = PendingCall {
         run: run.clone(),

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use nightdesk::domain::group::Sleeptime;
 use nightdesk::domain::{
     Actor, Agent, AgentId, Block, BlockId, BlockOwner, Change, Content, Conversation, ConversationId,
-    ConversationOwner, Editor, Group, GroupId, Job, JobId, JobOutcome, JobState, Logged, ManagerType, Message,
+    ConversationOwner, Editor, Group, GroupId, Job, JobId, JobOutcome, JobState, LogEntry, ManagerType, Message,
     MessageId, Revision, Run, RunId, RunKind, RunState, StepId, Trigger,
 };
 use nightdesk::engine::wire::{Fault, LiveUpdate, Overview, Phase, Reply, Request, RowUpdate, Update};
@@ -179,7 +179,7 @@ impl Desk {
             .into_iter()
             .map(|change| {
                 self.n += 1;
-                Logged { n: self.n, change, by: Actor::Engine, at: self.now, cause: None }
+                LogEntry { n: self.n, change, by: Actor::Engine, at: self.now, cause: None }
             })
             .collect();
         self.send(Msg::Update(Box::new(Update::Committed { upto: self.n, changes, rows })));

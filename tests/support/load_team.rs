@@ -15,7 +15,7 @@ use nightdesk::domain::block::DEFAULT_LIMIT;
 use nightdesk::domain::mail::MAX_DEPTH;
 use nightdesk::domain::{
     Actor, Agent, AgentId, Block, BlockId, BlockOwner, Change, Commit, Content, Conversation, Editor, Group, GroupId,
-    Logged, Mail, MailId, MailStatus, ManagerType, RunId, RunKind, RunState,
+    LogEntry, Mail, MailId, MailStatus, ManagerType, RunId, RunKind, RunState,
 };
 use nightdesk::engine::wire::{Address, Reply, Request, Update};
 use nightdesk::engine::{Engine, Handle, Options};
@@ -191,7 +191,7 @@ impl Crowd {
                     _ => continue,
                 };
                 let now = Timestamp::now();
-                for Logged { change, at, .. } in changes {
+                for LogEntry { change, at, .. } in changes {
                     match change {
                         Change::BlockEdited(_) => seen.visible.push(now.duration_since(at)),
                         Change::RunCreated(run) if matches!(run.kind, RunKind::Turn { .. }) => {
@@ -229,7 +229,7 @@ impl Crowd {
             let page = self.store().log(cursor, 2_000).await.unwrap();
             let Some(last) = page.last() else { break };
             cursor = last.n;
-            for Logged { change, at, .. } in page {
+            for LogEntry { change, at, .. } in page {
                 match change {
                     Change::MailSent(mail) => {
                         assert!(mails.insert(mail.id.clone(), (at, mail)).is_none());

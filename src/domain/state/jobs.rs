@@ -2,29 +2,29 @@
 
 use jiff::Timestamp;
 
-use super::{Halt, Row, Rows, must, refuse};
+use super::{ApplyError, Row, Rows, require, reject};
 use crate::domain::job::{JobFault, MAX_CRASHES};
 use crate::domain::{Conversation, ConversationId, Cursor, Job, JobId, JobState, RunId, Trigger};
 
-pub(super) fn create<R: Rows>(rows: &mut R, job: &mut Job, at: Timestamp) -> Result<(), Halt<R::Fault>> {
+pub(super) fn create<R: Rows>(rows: &mut R, job: &mut Job, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
     if rows.get::<Job>(job.id.as_str())?.is_some() {
-        return refuse(format!("job {} exists already", job.id));
+        return reject(format!("job {} exists already", job.id));
     }
     // A retry has the window of the job it retries, so it is never merged with another job.
     if job.window.is_none() {
         let unfinished = rows.find::<Job>(&Job::pair_key(&job.agent, &job.group))?;
         if unfinished.iter().any(|other| other.state.waits() && other.window.is_none()) {
-            return refuse("the agent already has a waiting job; add the cause to that one");
+            return reject("the agent already has a waiting job; add the cause to that one");
         }
     }
     job.created_at = at;
     Ok(rows.put(job)?)
 }
 
-pub(super) fn cause<R: Rows>(rows: &mut R, id: &JobId, cause: &Trigger) -> Result<(), Halt<R::Fault>> {
-    let mut job = must::<Job, R>(rows, id.as_str(), "job")?;
+pub(super) fn cause<R: Rows>(rows: &mut R, id: &JobId, cause: &Trigger) -> Result<(), ApplyError<R::Fault>> {
+    let mut job = require::<Job, R>(rows, id.as_str(), "job")?;
     if !job.state.waits() {
-        return refuse(format!("job {id} is no longer waiting"));
+        return reject(format!("job {id} is no longer waiting"));
     }
     job.causes.push(cause.clone());
     if let (Trigger::Person { .. }, JobState::Retryable { .. }) = (cause, &job.state) {
@@ -34,11 +34,11 @@ pub(super) fn cause<R: Rows>(rows: &mut R, id: &JobId, cause: &Trigger) -> Resul
     Ok(rows.put(&job)?)
 }
 
-pub(super) fn claim<R: Rows>(rows: &mut R, id: &JobId, epoch: u64, upto: Option<u64>) -> Result<Job, Halt<R::Fault>> {
-    let mut job = must::<Job, R>(rows, id.as_str(), "job")?;
+pub(super) fn claim<R: Rows>(rows: &mut R, id: &JobId, epoch: u64, upto: Option<u64>) -> Result<Job, ApplyError<R::Fault>> {
+    let mut job = require::<Job, R>(rows, id.as_str(), "job")?;
     let parked = job.state == JobState::Parked;
     if !job.state.waits() && !parked {
-        return Err(Halt::Conflict(crate::domain::Conflict::Fenced { job: id.clone() }));
+        return Err(ApplyError::Conflict(crate::domain::Conflict::Fenced { job: id.clone() }));
     }
     if job.window.is_none() {
         let cursor = rows.get::<Cursor>(&Cursor::pair_key(&job.agent, &job.group))?;
@@ -47,7 +47,7 @@ pub(super) fn claim<R: Rows>(rows: &mut R, id: &JobId, epoch: u64, upto: Option<
         // failed job's retry is already behind the cursor.
         let unfinished = rows.find::<Job>(&Job::pair_key(&job.agent, &job.group))?;
         if unfinished.iter().any(|other| other.window.is_some_and(|(_, upto)| upto > after)) {
-            return refuse("an earlier job of the agent is not finished");
+            return reject("an earlier job of the agent is not finished");
         }
         let talk = rows.find::<Conversation>(job.group.as_str())?;
         let head = talk.first().map_or(0, |conversation| conversation.head).max(after);
@@ -68,7 +68,7 @@ pub(super) fn begin<R: Rows>(
     run: &RunId,
     conversation: &ConversationId,
     at: Timestamp,
-) -> Result<(), Halt<R::Fault>> {
+) -> Result<(), ApplyError<R::Fault>> {
     if job.run.is_none() {
         job.run = Some(run.clone());
         job.conversation = Some(conversation.clone());
@@ -77,7 +77,7 @@ pub(super) fn begin<R: Rows>(
     Ok(rows.put(&job)?)
 }
 
-pub(super) fn give_way<R: Rows>(rows: &mut R, id: &JobId) -> Result<(), Halt<R::Fault>> {
+pub(super) fn preempt<R: Rows>(rows: &mut R, id: &JobId) -> Result<(), ApplyError<R::Fault>> {
     let mut job = running(rows, id)?;
     job.attempt = job.attempt.saturating_sub(1);
     job.yields += 1;
@@ -85,7 +85,7 @@ pub(super) fn give_way<R: Rows>(rows: &mut R, id: &JobId) -> Result<(), Halt<R::
     Ok(rows.put(&job)?)
 }
 
-pub(super) fn recover<R: Rows>(rows: &mut R, id: &JobId, at: Timestamp) -> Result<(), Halt<R::Fault>> {
+pub(super) fn recover<R: Rows>(rows: &mut R, id: &JobId, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
     let mut job = running(rows, id)?;
     job.crashes += 1;
     if job.crashes < MAX_CRASHES {
@@ -96,8 +96,8 @@ pub(super) fn recover<R: Rows>(rows: &mut R, id: &JobId, at: Timestamp) -> Resul
     finish(rows, job, JobState::Failed { class: JobFault::Poison, error }, at)
 }
 
-pub(super) fn shift<R: Rows>(rows: &mut R, id: &JobId, to: &JobState, at: Timestamp) -> Result<(), Halt<R::Fault>> {
-    let job = must::<Job, R>(rows, id.as_str(), "job")?;
+pub(super) fn transition<R: Rows>(rows: &mut R, id: &JobId, to: &JobState, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
+    let job = require::<Job, R>(rows, id.as_str(), "job")?;
     let ends = matches!(
         to,
         JobState::Retryable { .. } | JobState::Parked | JobState::Completed { .. } | JobState::Failed { .. }
@@ -105,13 +105,13 @@ pub(super) fn shift<R: Rows>(rows: &mut R, id: &JobId, to: &JobState, at: Timest
     let cancels = matches!(to, JobState::Cancelled { .. });
     let allowed = !job.state.is_final() && (cancels || ends && matches!(job.state, JobState::Running { .. }));
     if !allowed {
-        return refuse(format!("the job is {} and cannot become {}", job.state.as_str(), to.as_str()));
+        return reject(format!("the job is {} and cannot become {}", job.state.as_str(), to.as_str()));
     }
     finish(rows, job, to.clone(), at)
 }
 
 /// Changes the state of the job. If it completed or failed, moves its agent's cursor past the window (J5).
-fn finish<R: Rows>(rows: &mut R, mut job: Job, to: JobState, at: Timestamp) -> Result<(), Halt<R::Fault>> {
+fn finish<R: Rows>(rows: &mut R, mut job: Job, to: JobState, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
     if let (JobState::Completed { .. } | JobState::Failed { .. }, Some((_, upto))) = (&to, job.window) {
         let key = Cursor::pair_key(&job.agent, &job.group);
         let seq = rows.get::<Cursor>(&key)?.map_or(0, |cursor| cursor.seq).max(upto);
@@ -124,10 +124,10 @@ fn finish<R: Rows>(rows: &mut R, mut job: Job, to: JobState, at: Timestamp) -> R
     Ok(rows.put(&job)?)
 }
 
-fn running<R: Rows>(rows: &mut R, id: &JobId) -> Result<Job, Halt<R::Fault>> {
-    let job = must::<Job, R>(rows, id.as_str(), "job")?;
+fn running<R: Rows>(rows: &mut R, id: &JobId) -> Result<Job, ApplyError<R::Fault>> {
+    let job = require::<Job, R>(rows, id.as_str(), "job")?;
     match job.state {
         JobState::Running { .. } => Ok(job),
-        _ => Err(Halt::Conflict(crate::domain::Conflict::Fenced { job: id.clone() })),
+        _ => Err(ApplyError::Conflict(crate::domain::Conflict::Fenced { job: id.clone() })),
     }
 }

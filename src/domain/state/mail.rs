@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Halt, Postage, Rows, must, refuse};
+use super::{ApplyError, MailRate, Rows, require, reject};
 use crate::domain::group::DEFAULT_MAIL_PER_MINUTE;
 use crate::domain::mail::MAX_DEPTH;
 use crate::domain::{Agent, Conflict, Group, Mail, MailId, MailStatus, RunId};
@@ -10,29 +10,29 @@ use crate::domain::{Agent, Conflict, Group, Mail, MailId, MailStatus, RunId};
 /// The period of the mail limit, in seconds.
 const WINDOW: i64 = 60;
 
-pub(super) fn send<R: Rows>(rows: &mut R, mail: &mut Mail, at: Timestamp) -> Result<(), Halt<R::Fault>> {
+pub(super) fn send<R: Rows>(rows: &mut R, mail: &mut Mail, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
     if rows.get::<Mail>(mail.id.as_str())?.is_some() {
-        return refuse(format!("mail {} exists already", mail.id));
+        return reject(format!("mail {} exists already", mail.id));
     }
     if mail.text.trim().is_empty() {
-        return refuse("mail needs a text");
+        return reject("mail needs a text");
     }
     for agent in mail.from.iter().chain(&mail.to) {
-        must::<Agent, R>(rows, agent.as_str(), "agent")?;
+        require::<Agent, R>(rows, agent.as_str(), "agent")?;
     }
     if let Some((step, ordinal)) = &mail.sent_by {
         let sent = rows.find::<Mail>(step.as_str())?;
         let twin = |other: &Mail| other.to == mail.to && other.sent_by.as_ref().is_some_and(|(_, at)| at == ordinal);
         if sent.iter().any(twin) {
-            return refuse("this call has sent its mail already");
+            return reject("this call has sent its mail already");
         }
-        let told = |text: String| Err(Halt::Conflict(Conflict::Call { ordinal: *ordinal, text }));
+        let told = |text: String| Err(ApplyError::Conflict(Conflict::Call { ordinal: *ordinal, text }));
         if mail.depth > MAX_DEPTH {
             return told(format!(
                 "not sent: {MAX_DEPTH} turns have caused each other by mail already; answer with what you have"
             ));
         }
-        if let Some(wait) = frank(rows, mail, at)? {
+        if let Some(wait) = count_against_rate(rows, mail, at)? {
             return told(format!(
                 "not sent: the group has sent its {} messages of this minute; try again in {wait} s",
                 limit(rows, mail)?
@@ -50,10 +50,10 @@ fn limit<R: Rows>(rows: &mut R, mail: &Mail) -> Result<u32, R::Fault> {
 }
 
 /// Counts the mail against its group's limit. Returns the seconds to wait if the limit is reached.
-fn frank<R: Rows>(rows: &mut R, mail: &Mail, at: Timestamp) -> Result<Option<i64>, R::Fault> {
+fn count_against_rate<R: Rows>(rows: &mut R, mail: &Mail, at: Timestamp) -> Result<Option<i64>, R::Fault> {
     let Some(group) = &mail.group else { return Ok(None) };
     let now = at.as_second();
-    let mut postage = rows.get::<Postage>(group.as_str())?.unwrap_or_default();
+    let mut postage = rows.get::<MailRate>(group.as_str())?.unwrap_or_default();
     group.as_str().clone_into(&mut postage.group);
     // After the clock was set back there are seconds in the future; they count if they are less than a minute away.
     postage.sent.retain(|(second, _)| (*second - now).abs() < WINDOW);
@@ -70,14 +70,14 @@ fn frank<R: Rows>(rows: &mut R, mail: &Mail, at: Timestamp) -> Result<Option<i64
     Ok(None)
 }
 
-pub(super) fn shift<R: Rows>(
+pub(super) fn transition<R: Rows>(
     rows: &mut R,
     id: &MailId,
     to: MailStatus,
     run: Option<&RunId>,
     error: Option<&str>,
-) -> Result<(), Halt<R::Fault>> {
-    let mut mail = must::<Mail, R>(rows, id.as_str(), "mail")?;
+) -> Result<(), ApplyError<R::Fault>> {
+    let mut mail = require::<Mail, R>(rows, id.as_str(), "mail")?;
     let allowed = match (mail.status, to) {
         (MailStatus::Pending, to) => to != MailStatus::Pending,
         (MailStatus::Delivered, to) => matches!(to, MailStatus::Read | MailStatus::Failed),
@@ -85,7 +85,7 @@ pub(super) fn shift<R: Rows>(
         (MailStatus::Expired | MailStatus::Failed, _) => false,
     };
     if !allowed {
-        return refuse(format!("the mail is {} and cannot become {}", mail.status.as_str(), to.as_str()));
+        return reject(format!("the mail is {} and cannot become {}", mail.status.as_str(), to.as_str()));
     }
     mail.status = to;
     if let Some(run) = run {

@@ -5,12 +5,12 @@ use std::convert::Infallible;
 
 use jiff::Timestamp;
 
-use super::{Halt, Kind, Row, Rows, apply};
-use crate::domain::{Change, Conflict, Logged};
+use super::{ApplyError, Kind, Row, Rows, apply};
+use crate::domain::{Change, Conflict, LogEntry};
 
 /// The whole state in memory, each row as the JSON text that the store has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Memory {
+pub struct InMemoryRows {
     rows: BTreeMap<(Kind, String), (Option<String>, String)>,
     /// The keys of the rows that are [`Row::is_open`].
     open: BTreeSet<(Kind, String)>,
@@ -18,12 +18,12 @@ pub struct Memory {
     index: BTreeMap<(Kind, String), BTreeSet<String>>,
 }
 
-impl Memory {
+impl InMemoryRows {
     /// Replays logged changes on this state.
     ///
     /// # Errors
     /// The number and the conflict of the first change that does not apply.
-    pub fn fold(mut self, log: impl IntoIterator<Item = Logged>) -> Result<Self, (u64, Conflict)> {
+    pub fn replay(mut self, log: impl IntoIterator<Item = LogEntry>) -> Result<Self, (u64, Conflict)> {
         for logged in log {
             let n = logged.n;
             self.apply(logged.change, logged.at).map_err(|conflict| (n, conflict))?;
@@ -38,8 +38,8 @@ impl Memory {
     pub fn apply(&mut self, mut change: Change, at: Timestamp) -> Result<Change, Conflict> {
         match apply(self, &mut change, at) {
             Ok(()) => Ok(change),
-            Err(Halt::Conflict(conflict)) => Err(conflict),
-            Err(Halt::Fault(never)) => match never {},
+            Err(ApplyError::Conflict(conflict)) => Err(conflict),
+            Err(ApplyError::Fault(never)) => match never {},
         }
     }
 
@@ -76,7 +76,7 @@ impl Memory {
     }
 }
 
-impl Rows for Memory {
+impl Rows for InMemoryRows {
     type Fault = Infallible;
 
     fn get<T: Row>(&mut self, key: &str) -> Result<Option<T>, Infallible> {

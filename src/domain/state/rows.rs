@@ -152,17 +152,17 @@ pub trait Rows {
 
 /// Store-wide metadata: a single row.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Desk {
+pub struct StoreMeta {
     /// Incremented each time a program takes the store (J6).
     pub epoch: u64,
 }
 
-impl Desk {
+impl StoreMeta {
     /// The key of the only row.
     pub const KEY: &'static str = "desk";
 }
 
-impl Row for Desk {
+impl Row for StoreMeta {
     const KIND: Kind = Kind::Desk;
 
     fn key(&self) -> String {
@@ -334,14 +334,14 @@ impl Row for Mail {
 
 /// How much mail a group has sent in the last minute, counted per second.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Postage {
+pub struct MailRate {
     /// The group.
     pub group: String,
     /// (seconds since the Unix epoch, number of messages), in order.
     pub sent: Vec<(i64, u32)>,
 }
 
-impl Row for Postage {
+impl Row for MailRate {
     const KIND: Kind = Kind::Postage;
 
     fn key(&self) -> String {

@@ -2,23 +2,23 @@
 
 use jiff::Timestamp;
 
-use super::{Halt, Rows, must, refuse, waits};
-use crate::domain::run::Answer;
+use super::{ApplyError, Rows, require, reject, waits};
+use crate::domain::run::CallResult;
 use crate::domain::{Choice, Conversation, Job, PendingCall, Run, RunId, RunKind, RunState, Step, StepId};
 
-pub(super) fn create<R: Rows>(rows: &mut R, run: &mut Run, at: Timestamp) -> Result<(), Halt<R::Fault>> {
+pub(super) fn create<R: Rows>(rows: &mut R, run: &mut Run, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
     if rows.get::<Run>(run.id.as_str())?.is_some() {
-        return refuse(format!("run {} exists already", run.id));
+        return reject(format!("run {} exists already", run.id));
     }
     run.created_at = at;
     run.moved_at = at;
-    let mut conversation = must::<Conversation, R>(rows, run.conversation.as_str(), "conversation")?;
+    let mut conversation = require::<Conversation, R>(rows, run.conversation.as_str(), "conversation")?;
     if run.kind.is_turn() {
         if matches!(run.state, RunState::Queued) != run.queued.is_some() {
-            return refuse("only a queued turn carries its text; another one has it as a message");
+            return reject("only a queued turn carries its text; another one has it as a message");
         }
         if run.queued.is_none() && !rows.find::<Run>(conversation.id.as_str())?.is_empty() {
-            return refuse("the conversation has an unfinished turn; another one has to be queued");
+            return reject("the conversation has an unfinished turn; another one has to be queued");
         }
         conversation.asked += 1;
         run.turn = conversation.asked;
@@ -38,8 +38,8 @@ pub(super) fn create<R: Rows>(rows: &mut R, run: &mut Run, at: Timestamp) -> Res
     Ok(rows.put(run)?)
 }
 
-pub(super) fn shift<R: Rows>(rows: &mut R, id: &RunId, to: &RunState, at: Timestamp) -> Result<(), Halt<R::Fault>> {
-    let mut run = must::<Run, R>(rows, id.as_str(), "run")?;
+pub(super) fn transition<R: Rows>(rows: &mut R, id: &RunId, to: &RunState, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
+    let mut run = require::<Run, R>(rows, id.as_str(), "run")?;
     let allowed = match (&run.state, to) {
         (RunState::Finished { .. }, _)
         | (_, RunState::Queued)
@@ -48,26 +48,26 @@ pub(super) fn shift<R: Rows>(rows: &mut R, id: &RunId, to: &RunState, at: Timest
         (_, RunState::Running | RunState::Parked | RunState::Finished { .. }) => true,
     };
     if !allowed {
-        return Err(Halt::Conflict(crate::domain::Conflict::Run { run: id.clone() }));
+        return Err(ApplyError::Conflict(crate::domain::Conflict::Run { run: id.clone() }));
     }
     run.state = to.clone();
     run.moved_at = at;
     if run.queued.is_some() && *to == RunState::Running {
-        let conversation = must::<Conversation, R>(rows, run.conversation.as_str(), "conversation")?;
+        let conversation = require::<Conversation, R>(rows, run.conversation.as_str(), "conversation")?;
         run.queued = None;
         run.input = conversation.head + 1;
     }
     rows.put(&run)?;
     if run.kind.is_turn() && run.is_finished() && run.steps > 0 {
         // A turn counts when a step of it was committed.
-        let mut conversation = must::<Conversation, R>(rows, run.conversation.as_str(), "conversation")?;
+        let mut conversation = require::<Conversation, R>(rows, run.conversation.as_str(), "conversation")?;
         conversation.turns += 1;
         rows.put(&conversation)?;
     }
     Ok(())
 }
 
-pub(super) fn step<R: Rows>(rows: &mut R, step: &Step, at: Timestamp) -> Result<(), Halt<R::Fault>> {
+pub(super) fn step<R: Rows>(rows: &mut R, step: &Step, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
     let tokens = step.tokens_in + step.tokens_out;
     let count = |run: &mut Run| {
         run.steps += 1;
@@ -75,7 +75,7 @@ pub(super) fn step<R: Rows>(rows: &mut R, step: &Step, at: Timestamp) -> Result<
     };
     let run = touch(rows, &step.run, at, count)?;
     if step.index != run.steps {
-        return refuse(format!("step {} of run {} is not the next", step.index, run.id));
+        return reject(format!("step {} of run {} is not the next", step.index, run.id));
     }
     // Tokens count for all ancestors. Steps count for the turn, but not for the speech of a manager.
     let mut above = run.parent.clone();
@@ -87,7 +87,7 @@ pub(super) fn step<R: Rows>(rows: &mut R, step: &Step, at: Timestamp) -> Result<
         above = touch(rows, &parent, at, count)?.parent;
     }
     if let Some((job, _)) = run.kind.job() {
-        let mut job = must::<Job, R>(rows, job.as_str(), "job")?;
+        let mut job = require::<Job, R>(rows, job.as_str(), "job")?;
         job.tokens += tokens;
         job.crashes = 0;
         rows.put(&job)?;
@@ -95,28 +95,28 @@ pub(super) fn step<R: Rows>(rows: &mut R, step: &Step, at: Timestamp) -> Result<
     Ok(())
 }
 
-pub(super) fn park<R: Rows>(rows: &mut R, call: &PendingCall) -> Result<(), Halt<R::Fault>> {
-    let run = must::<Run, R>(rows, call.run.as_str(), "run")?;
+pub(super) fn park<R: Rows>(rows: &mut R, call: &PendingCall) -> Result<(), ApplyError<R::Fault>> {
+    let run = require::<Run, R>(rows, call.run.as_str(), "run")?;
     waits::check(rows, call, &run)?;
     Ok(rows.put(call)?)
 }
 
-pub(super) fn choose<R: Rows>(rows: &mut R, id: &RunId, choice: &Choice) -> Result<(), Halt<R::Fault>> {
-    let mut run = must::<Run, R>(rows, id.as_str(), "run")?;
-    let RunKind::Choice { among, .. } = &run.kind else { return refuse(format!("run {id} is not a choice")) };
+pub(super) fn choose<R: Rows>(rows: &mut R, id: &RunId, choice: &Choice) -> Result<(), ApplyError<R::Fault>> {
+    let mut run = require::<Run, R>(rows, id.as_str(), "run")?;
+    let RunKind::Choice { among, .. } = &run.kind else { return reject(format!("run {id} is not a choice")) };
     if let Choice::Member(agent) = choice
         && !among.contains(agent)
     {
-        return refuse(format!("{agent} is not a candidate"));
+        return reject(format!("{agent} is not a candidate"));
     }
     run.chosen = Some(choice.clone());
     Ok(rows.put(&run)?)
 }
 
-pub(super) fn signal<R: Rows>(rows: &mut R, id: &RunId, word: &str) -> Result<(), Halt<R::Fault>> {
-    let mut run = must::<Run, R>(rows, id.as_str(), "run")?;
+pub(super) fn signal<R: Rows>(rows: &mut R, id: &RunId, word: &str) -> Result<(), ApplyError<R::Fault>> {
+    let mut run = require::<Run, R>(rows, id.as_str(), "run")?;
     if !run.kind.is_turn() || run.is_finished() {
-        return refuse(format!("run {id} is not an unfinished turn"));
+        return reject(format!("run {id} is not an unfinished turn"));
     }
     if !run.signals.iter().any(|known| known == word) {
         run.signals.push(word.to_owned());
@@ -128,22 +128,22 @@ pub(super) fn answer<R: Rows>(
     rows: &mut R,
     step: &StepId,
     ordinal: u32,
-    answer: &Answer,
-) -> Result<(), Halt<R::Fault>> {
-    let mut call = must::<PendingCall, R>(rows, &PendingCall::place_key(step, ordinal), "pending call")?;
-    let run = must::<Run, R>(rows, call.run.as_str(), "run")?;
+    answer: &CallResult,
+) -> Result<(), ApplyError<R::Fault>> {
+    let mut call = require::<PendingCall, R>(rows, &PendingCall::place_key(step, ordinal), "pending call")?;
+    let run = require::<Run, R>(rows, call.run.as_str(), "run")?;
     if run.state != RunState::Parked {
-        return refuse(format!("the run no longer waits for {}", call.name));
+        return reject(format!("the run no longer waits for {}", call.name));
     }
     if call.answer.is_some() {
-        return refuse(format!("{} has been answered already", call.name));
+        return reject(format!("{} has been answered already", call.name));
     }
     call.answer = Some(answer.clone());
     Ok(rows.put(&call)?)
 }
 
-fn touch<R: Rows>(rows: &mut R, id: &RunId, at: Timestamp, with: impl FnOnce(&mut Run)) -> Result<Run, Halt<R::Fault>> {
-    let mut run = must::<Run, R>(rows, id.as_str(), "run")?;
+fn touch<R: Rows>(rows: &mut R, id: &RunId, at: Timestamp, with: impl FnOnce(&mut Run)) -> Result<Run, ApplyError<R::Fault>> {
+    let mut run = require::<Run, R>(rows, id.as_str(), "run")?;
     with(&mut run);
     run.moved_at = at;
     rows.put(&run)?;

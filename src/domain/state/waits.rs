@@ -6,23 +6,23 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{Halt, Rows, must};
+use super::{ApplyError, Rows, require};
 use crate::domain::{Agent, AgentId, Conflict, PendingCall, Run, RunState};
 
 /// Rejects a call if an agent it waits for already waits, directly or indirectly, for the calling agent.
-pub(super) fn check<R: Rows>(rows: &mut R, call: &PendingCall, run: &Run) -> Result<(), Halt<R::Fault>> {
+pub(super) fn check<R: Rows>(rows: &mut R, call: &PendingCall, run: &Run) -> Result<(), ApplyError<R::Fault>> {
     let Some(me) = run.agent().filter(|_| !call.whom.is_empty()) else { return Ok(()) };
     let Some(path) = path(rows, me, &call.whom)? else { return Ok(()) };
     let mut names = Vec::with_capacity(path.len() + 2);
     for agent in [me].into_iter().chain(&path).chain([me]) {
-        names.push(must::<Agent, R>(rows, agent.as_str(), "agent")?.name);
+        names.push(require::<Agent, R>(rows, agent.as_str(), "agent")?.name);
     }
     let circle = names.windows(2).map(|pair| format!("{} for {}", pair[0], pair[1])).collect::<Vec<_>>().join(", ");
     let text = format!(
         "not done: you would wait for each other for ever ({circle}); answer with what you have, or write without \
          waiting (send_message_to_agent_async)"
     );
-    Err(Halt::Conflict(Conflict::Call { ordinal: call.ordinal, text }))
+    Err(ApplyError::Conflict(Conflict::Call { ordinal: call.ordinal, text }))
 }
 
 /// The agents on the shortest cycle from `me` to `me` that starts with one of `first`, without `me`.

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::domain::run::Answer;
+use crate::domain::run::CallResult;
 use crate::domain::{GroupId, ManagerType, Priority, Trigger};
 use crate::domain::{MailId, MailKind, StepId, Task};
 
@@ -103,7 +103,7 @@ fn what_an_agent_does_is_told_by_one_word_for_the_same_rows() {
 
     type Case = (&'static str, Vec<Run>, Vec<PendingCall>, Vec<Mail>, Vec<Job>, &'static str);
     let answered = |call: PendingCall| {
-        let answer = Answer { ok: true, text: String::new(), for_run: false };
+        let answer = CallResult { ok: true, text: String::new(), for_run: false };
         PendingCall { answer: Some(answer), ..call }
     };
     let two = || vec![worker("ben", "ann", RUNNING), worker("cleo", "ann", QUEUED)];

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 
 use super::commit::StepCommit;
 use super::draft::{Draft, Known, Ran};
-use crate::domain::{Block, Commit, Conflict, ConversationId, Message, Rest};
+use crate::domain::{Block, Commit, Conflict, ConversationId, Message, Precondition};
 use crate::engine::directory::Colleagues;
 use crate::engine::live::LiveGuard;
 use crate::engine::wire::Phase;
@@ -37,10 +37,10 @@ pub(super) async fn commit(
         let mut commit = Commit::new(work.actor(&view.agent.id), step.changes());
         // The calls of a step that waited begin with the move that says so: it fails where the run is not parked.
         if draft.row.is_some() {
-            commit = commit.on(Rest::RunRunning(work.run.clone()));
+            commit = commit.requiring(Precondition::RunRunning(work.run.clone()));
         }
         if let Some((job, fence)) = &work.job {
-            commit = commit.on(Rest::JobFence(job.clone(), *fence));
+            commit = commit.requiring(Precondition::JobFence(job.clone(), *fence));
         }
         match engine.store.commit(work.lane(), commit).await {
             Ok(_) => return Ok(outcome),

@@ -37,7 +37,7 @@ pub async fn resume(engine: &Engine, work: &Work) -> Result<Outcome, Trouble> {
                 known.insert(ordinal, Known::Result(denied(&answer.text)));
             }
             (PendingKind::Behind, _) => {
-                let answer = run::Answer { ok: true, text: String::new(), for_run: false };
+                let answer = run::CallResult { ok: true, text: String::new(), for_run: false };
                 begin.push(Change::CallAnswered { step, ordinal, answer });
             }
             (_, Some(answer)) => {

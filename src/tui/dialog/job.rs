@@ -9,7 +9,7 @@ use ratatui::layout::Rect;
 use super::call::scrolled;
 use super::confirm::{Choice, Confirm};
 use super::{Modal, frame_box};
-use crate::domain::memory::{Merge, merge};
+use crate::domain::text_edit::{Merge, merge};
 use crate::domain::{BlockId, Job, JobId, JobState};
 use crate::engine::wire::{Address, Fault, JobDetail, JobEdit, Reply, Request, RowUpdate, Update};
 use crate::tui::command::{Command, When};

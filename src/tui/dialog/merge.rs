@@ -7,7 +7,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::{Modal, frame_box};
-use crate::domain::memory::{Merge, Piece};
+use crate::domain::text_edit::{Merge, Piece};
 use crate::domain::{Block, BlockId, Conflict};
 use crate::engine::wire::{Fault, Reply, Request};
 use crate::tui::command::{Command, When};

@@ -8,7 +8,7 @@ use crate::support::script::{Script, When};
 use futures::future::BoxFuture;
 use nightdesk::domain::job::JobFault;
 use nightdesk::domain::{
-    Actor, Change, Commit, Conflict, Editor, JobOutcome, JobState, Rest, Revision, Run, RunState, StopReason,
+    Actor, Change, Commit, Conflict, Editor, JobOutcome, JobState, Precondition, Revision, Run, RunState, StopReason,
 };
 use nightdesk::llm::ToolSpec;
 use nightdesk::store::{CommitError, Lane};
@@ -43,7 +43,7 @@ async fn a_stale_fence_is_refused_and_its_effects_with_it() {
     };
     let done = JobState::Completed { outcome: JobOutcome::Changed };
     let changes = vec![Change::BlockEdited(revision), Change::JobMoved { id: job.id.clone(), to: done }];
-    let stale = Commit::new(Actor::Engine, changes).on(Rest::JobFence(job.id.clone(), first.fence));
+    let stale = Commit::new(Actor::Engine, changes).requiring(Precondition::JobFence(job.id.clone(), first.fence));
     let refused = world.store().commit(Lane::Background, stale).await.unwrap_err();
     assert_eq!(refused, CommitError::Conflict(Conflict::Fenced { job: job.id.clone() }));
     assert_eq!(world.block(&story()).await.version, 1);

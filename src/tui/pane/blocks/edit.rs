@@ -4,7 +4,7 @@ use crossterm::event::KeyEvent;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use crate::domain::memory::{Merge, Piece, merge};
+use crate::domain::text_edit::{Merge, Piece, merge};
 use crate::domain::{Block, BlockId, Conflict};
 use crate::engine::wire::{Fault, Reply, Request};
 use crate::tui::dialog::merge::{Clash, too_long};

@@ -1,6 +1,6 @@
 //! The version history of a block, browsed one version at a time.
 
-use crate::domain::{Block, BlockId, Logged, Revision};
+use crate::domain::{Block, BlockId, LogEntry, Revision};
 use crate::engine::wire::{Dated, Request};
 use crate::tui::dialog::confirm::{Choice, Confirm};
 use crate::tui::effect::{Act, Cx, Owner};
@@ -54,7 +54,7 @@ impl History {
     }
 
     /// Adds a version that was just committed.
-    pub fn append(&mut self, logged: &Logged, revision: &Revision) {
+    pub fn append(&mut self, logged: &LogEntry, revision: &Revision) {
         if let Some(revisions) = self.revisions.as_mut().filter(|_| revision.block == self.block) {
             revisions.insert(0, Dated { n: logged.n, at: logged.at, what: revision.clone() });
             // The shown version stays the same.

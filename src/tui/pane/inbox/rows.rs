@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::domain::memory::{EditFault, insert, replace};
+use crate::domain::text_edit::{EditFault, insert, replace};
 use crate::domain::{Block, ConversationOwner, PendingCall, Run};
 use crate::engine::wire::Address;
 use crate::tui::effect::Decision;

@@ -32,7 +32,7 @@ use clap::{Parser, Subcommand};
 
 use crate::agentfile::team::TeamError;
 use crate::config::ConfigError;
-use crate::engine::session::{Held, OpenError};
+use crate::engine::session::{LockHeldBy, OpenError};
 use crate::engine::wire::{Fault, Reply};
 use desk::Places;
 use print::Out;
@@ -109,7 +109,7 @@ pub enum Failure {
     Said(String),
     /// Another process owns the store and does not accept connections.
     #[error(transparent)]
-    Held(#[from] Held),
+    Held(#[from] LockHeldBy),
     /// Writing to standard output failed.
     #[error("writing the output: {0}")]
     Output(#[from] std::io::Error),

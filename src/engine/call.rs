@@ -15,7 +15,7 @@ use super::{Engine, Trouble, termination};
 use crate::domain::agent::DEFAULT_MAX_STEPS;
 use crate::domain::{Change, Content, NoticeKind, RunState, Step, StepId, StopReason};
 use crate::llm::{Delta, Done, ErrorClass, ModelError, ModelHandle, Prompt, Stop, ToolCall};
-use crate::store::StepView;
+use crate::store::StepInput;
 
 mod stop;
 
@@ -53,7 +53,7 @@ struct Answer {
 }
 
 /// What the next step is made from; breaks off where the run is not running, or is to end before that step.
-pub async fn snapshot(engine: &Engine, work: &Work) -> Result<ControlFlow<Outcome, StepView>, Trouble> {
+pub async fn snapshot(engine: &Engine, work: &Work) -> Result<ControlFlow<Outcome, StepInput>, Trouble> {
     let view = engine.store.step_view(&work.run, CONTEXT_BYTES).await?;
     if view.run.state != RunState::Running {
         return Ok(ControlFlow::Break(Outcome::Finished));
@@ -74,8 +74,8 @@ pub async fn snapshot(engine: &Engine, work: &Work) -> Result<ControlFlow<Outcom
 pub async fn ask(
     engine: &Engine,
     work: &Work,
-    view: &mut StepView,
-    prompt: impl Fn(&StepView, &str, u32) -> Prompt,
+    view: &mut StepInput,
+    prompt: impl Fn(&StepInput, &str, u32) -> Prompt,
 ) -> Result<ControlFlow<Outcome, Answered>, Trouble> {
     let queued_at = engine.store.clock().now();
     let named = view.agent.model.clone().unwrap_or_else(|| engine.default_model());
@@ -137,7 +137,7 @@ pub async fn ask(
 }
 
 /// What the screens show of a step of this view.
-pub(super) fn about(view: &StepView) -> About {
+pub(super) fn about(view: &StepInput) -> About {
     About {
         run: view.run.id.clone(),
         root: view.run.root.clone(),
@@ -163,10 +163,10 @@ async fn provider_place(engine: &Engine, work: &Work, model: &ModelHandle) -> Op
 async fn converse(
     engine: &Engine,
     work: &Work,
-    view: &StepView,
+    view: &StepInput,
     model: &ModelHandle,
     live: &LiveGuard,
-    prompt: &impl Fn(&StepView, &str, u32) -> Prompt,
+    prompt: &impl Fn(&StepInput, &str, u32) -> Prompt,
     answer: &mut Answer,
 ) -> Result<(), Outcome> {
     let since = Instant::now();
@@ -250,7 +250,7 @@ async fn listen(
 }
 
 /// The steps of the run are spent: it ends, and says so.
-async fn out_of_steps(engine: &Engine, work: &Work, view: &StepView, most: u32) -> Result<Outcome, Trouble> {
+async fn out_of_steps(engine: &Engine, work: &Work, view: &StepInput, most: u32) -> Result<Outcome, Trouble> {
     let mut changes = Vec::new();
     if !work.is_background() {
         let text = format!("{} stopped after {most} steps, its limit (max_steps)", view.agent.name);
@@ -267,7 +267,7 @@ async fn out_of_steps(engine: &Engine, work: &Work, view: &StepView, most: u32) 
 async fn cancelled(
     engine: &Engine,
     work: &Work,
-    view: &StepView,
+    view: &StepInput,
     step: &StepId,
     answer: Answer,
 ) -> Result<Outcome, Trouble> {

@@ -7,7 +7,7 @@ use crate::domain::block::folded;
 use crate::domain::pattern::dynamic::{CHOOSE, DONE};
 use crate::domain::{AgentId, Choice, RunKind};
 use crate::llm::ToolCall;
-use crate::store::StepView;
+use crate::store::StepInput;
 use crate::tools::turn::NextSpeaker;
 
 /// Most characters quoted of a reason or a wrong name.
@@ -49,7 +49,7 @@ pub enum Verdict {
 impl Offer {
     /// The candidates of a choice run; `None` for other runs.
     #[must_use]
-    pub fn of(view: &StepView) -> Option<Self> {
+    pub fn of(view: &StepInput) -> Option<Self> {
         let (RunKind::Choice { index, among, .. }, Some(group)) = (&view.run.kind, &view.group) else { return None };
         let mut offer = Self { open: Vec::new(), shut: Vec::new(), others: Vec::new(), done: *index > 0, token: None };
         offer.token = group.token().map(str::to_owned);

@@ -16,7 +16,7 @@ use super::{Engine, Trouble, context, speech};
 use crate::domain::pattern::{Part, dynamic};
 use crate::domain::{Agent, AgentId, Change, Choice, Content, Group, NoticeKind, Run, RunKind, StepId, StopReason};
 use crate::llm::ModelError;
-use crate::store::StepView;
+use crate::store::StepInput;
 
 /// Most tries of one choice; a smaller `max_steps` of the manager lowers it.
 pub const TRIES: u32 = 3;
@@ -61,7 +61,7 @@ async fn ask(engine: &Engine, work: &Work) -> Result<Outcome, Trouble> {
     let Some(offer) = Offer::of(&view) else {
         return Err(Trouble::Refused(format!("run {} has no group to choose in", work.run)));
     };
-    let prompt = |view: &StepView, model: &str, attempt| context::choice_prompt(view, &offer, model, attempt);
+    let prompt = |view: &StepInput, model: &str, attempt| context::choice_prompt(view, &offer, model, attempt);
     match call::ask(engine, work, &mut view, prompt).await? {
         ControlFlow::Continue(answered) => settle(engine, work, &view, &offer, answered).await,
         ControlFlow::Break(outcome) => Ok(outcome),
@@ -72,7 +72,7 @@ async fn ask(engine: &Engine, work: &Work) -> Result<Outcome, Trouble> {
 async fn settle(
     engine: &Engine,
     work: &Work,
-    view: &StepView,
+    view: &StepInput,
     offer: &Offer,
     answered: Answered,
 ) -> Result<Outcome, Trouble> {
@@ -108,7 +108,7 @@ async fn settle(
 }
 
 /// Replaces the verdict if the chosen member has left the group meanwhile.
-async fn still_here(engine: &Engine, view: &StepView, verdict: Verdict) -> Result<Verdict, Trouble> {
+async fn still_here(engine: &Engine, view: &StepInput, verdict: Verdict) -> Result<Verdict, Trouble> {
     let Verdict::Chosen { choice: Choice::Member(agent), .. } = &verdict else { return Ok(verdict) };
     let Some(id) = view.run.group() else { return Ok(verdict) };
     if engine.store.row::<Group>(id.as_str()).await?.is_some_and(|group| group.members.contains(agent)) {
@@ -152,7 +152,7 @@ fn told(offer: &Offer, choice: &Choice, reason: &str, from_words: bool) -> Strin
 }
 
 /// Sentence that names who speaks if nobody was chosen.
-async fn instead(engine: &Engine, view: &StepView) -> Result<String, Trouble> {
+async fn instead(engine: &Engine, view: &StepInput) -> Result<String, Trouble> {
     let children = match &view.run.parent {
         Some(turn) => engine.store.runs_of(turn).await?,
         None => Vec::new(),
@@ -167,7 +167,7 @@ async fn instead(engine: &Engine, view: &StepView) -> Result<String, Trouble> {
 }
 
 /// The change that appends content in the manager's name.
-fn said(engine: &Engine, view: &StepView, step: Option<&StepId>, content: Content) -> Change {
+fn said(engine: &Engine, view: &StepInput, step: Option<&StepId>, content: Content) -> Change {
     let message = engine.message(&view.run, content).by(&view.agent.id, &view.agent.name);
     Change::MessageAppended(match step {
         Some(step) => message.in_step(step),

@@ -16,7 +16,7 @@ use crate::domain::{
     TerminationCondition, Trigger,
 };
 use crate::llm::{Entry, MemoryBlock, Place, Prompt, ToolCall, ToolSpec};
-use crate::store::StepView;
+use crate::store::StepInput;
 use crate::tools::turn::choose_next_speaker;
 
 /// The most bytes of conversation one prompt quotes: some 24,000 tokens, which every current model takes.
@@ -25,18 +25,18 @@ pub const CONTEXT_BYTES: usize = 96 * 1024;
 
 /// The prompt of the next step of a speech or a job.
 #[must_use]
-pub fn prompt(view: &StepView, model: &str, tools: Vec<ToolSpec>, attempt: u32) -> Prompt {
+pub fn prompt(view: &StepInput, model: &str, tools: Vec<ToolSpec>, attempt: u32) -> Prompt {
     let entries = if is_background(view) { job_entries(view) } else { speech_entries(view) };
     framed(view, model, entries, tools, attempt)
 }
 
 /// The prompt of the next try of a choice.
 #[must_use]
-pub fn choice_prompt(view: &StepView, offer: &Offer, model: &str, attempt: u32) -> Prompt {
+pub fn choice_prompt(view: &StepInput, offer: &Offer, model: &str, attempt: u32) -> Prompt {
     framed(view, model, choice_entries(view, offer), vec![choose_next_speaker(&offer.names())], attempt)
 }
 
-fn framed(view: &StepView, model: &str, entries: Vec<Entry>, tools: Vec<ToolSpec>, attempt: u32) -> Prompt {
+fn framed(view: &StepInput, model: &str, entries: Vec<Entry>, tools: Vec<ToolSpec>, attempt: u32) -> Prompt {
     let background = is_background(view);
     Prompt {
         agent: view.agent.name.clone(),
@@ -52,13 +52,13 @@ fn framed(view: &StepView, model: &str, entries: Vec<Entry>, tools: Vec<ToolSpec
     }
 }
 
-fn is_background(view: &StepView) -> bool {
+fn is_background(view: &StepInput) -> bool {
     matches!(view.run.kind, RunKind::Job { .. })
 }
 
 /// What providers want back with the agent's own calls, by the place of the entry that holds them: entries and
 /// messages are in one order, so each entry has the next step whose first call is its own.
-fn kept(view: &StepView, entries: &[Entry]) -> BTreeMap<usize, Kept> {
+fn kept(view: &StepInput, entries: &[Entry]) -> BTreeMap<usize, Kept> {
     let mut kept = BTreeMap::new();
     if view.kept.is_empty() {
         return kept;
@@ -81,7 +81,7 @@ fn kept(view: &StepView, entries: &[Entry]) -> BTreeMap<usize, Kept> {
 
 /// True when this step is the manager's in a turn of its supervisor group, so that it may delegate.
 #[must_use]
-pub fn manages(view: &StepView) -> bool {
+pub fn manages(view: &StepInput) -> bool {
     let speaks = matches!(view.run.kind, RunKind::Speech { .. }) && view.run.task.is_none();
     let group = view.group.as_ref().filter(|group| !group.manager_type.pattern().manager_tools.is_empty());
     speaks && group.is_some_and(|group| group.manager_agent.as_ref() == Some(&view.agent.id))
@@ -89,7 +89,7 @@ pub fn manages(view: &StepView) -> bool {
 
 /// The names of the tools the agent has in this step: its own, and those its place in the group gives it.
 #[must_use]
-pub fn tool_names(view: &StepView) -> Vec<String> {
+pub fn tool_names(view: &StepInput) -> Vec<String> {
     let background = is_background(view);
     let mut names = view.agent.tool_names(background);
     let group = view.group.as_ref().filter(|_| manages(view));
@@ -107,7 +107,7 @@ fn may_return(group: &Group) -> bool {
     group.terminate.as_ref().is_some_and(TerminationCondition::has_return)
 }
 
-fn system(view: &StepView, background: bool) -> String {
+fn system(view: &StepInput, background: bool) -> String {
     let agent = &view.agent;
     let mut text = match &agent.system {
         Some(own) => own.clone(),
@@ -193,7 +193,7 @@ fn memory(agent: &AgentId, blocks: &[Block], seen: &[(BlockId, u64)]) -> Vec<Mem
         .collect()
 }
 
-fn speech_entries(view: &StepView) -> Vec<Entry> {
+fn speech_entries(view: &StepInput) -> Vec<Entry> {
     match (&view.run.task, &view.mail) {
         (Some(task), _) => worker_entries(view, task),
         (None, Some(mail)) => mail_entries(view, mail),
@@ -202,7 +202,7 @@ fn speech_entries(view: &StepView) -> Vec<Entry> {
 }
 
 /// These messages as the agent hears them, and that there are earlier ones.
-fn heard(view: &StepView, messages: &[Message]) -> Vec<Entry> {
+fn heard(view: &StepInput, messages: &[Message]) -> Vec<Entry> {
     let mut entries = Vec::new();
     if view.earlier > 0 {
         entries.push(Entry::Note {
@@ -214,7 +214,7 @@ fn heard(view: &StepView, messages: &[Message]) -> Vec<Entry> {
 }
 
 /// A worker hears the conversation, then what its manager asks, then what it has done so far.
-fn worker_entries(view: &StepView, task: &Task) -> Vec<Entry> {
+fn worker_entries(view: &StepInput, task: &Task) -> Vec<Entry> {
     let own = |message: &Message| message.run.as_ref() == Some(&view.run.id);
     let begun = view.messages.iter().position(own).unwrap_or(view.messages.len());
     let mut entries = heard(view, &view.messages[..begun]);
@@ -226,7 +226,7 @@ fn worker_entries(view: &StepView, task: &Task) -> Vec<Entry> {
 }
 
 /// Mail stands after what was said before it, with a note on what it is.
-fn mail_entries(view: &StepView, mail: &Mail) -> Vec<Entry> {
+fn mail_entries(view: &StepInput, mail: &Mail) -> Vec<Entry> {
     let at = view.messages.partition_point(|message| message.seq < view.run.input);
     let (before, from_here) = view.messages.split_at(at);
     let mut entries = heard(view, before);
@@ -237,7 +237,7 @@ fn mail_entries(view: &StepView, mail: &Mail) -> Vec<Entry> {
 }
 
 /// A manager that chooses reads the conversation, what its tries so far came to, and whom it may choose.
-fn choice_entries(view: &StepView, offer: &Offer) -> Vec<Entry> {
+fn choice_entries(view: &StepInput, offer: &Offer) -> Vec<Entry> {
     let tries = |message: &Message| message.run.as_ref() == Some(&view.run.id);
     let begun = view.messages.iter().position(tries).unwrap_or(view.messages.len());
     let mut entries = heard(view, &view.messages[..begun]);
@@ -282,7 +282,7 @@ fn about_mail(mail: &Mail, sender: &str) -> String {
 }
 
 /// A job reads its window, then what it has done so far.
-fn job_entries(view: &StepView) -> Vec<Entry> {
+fn job_entries(view: &StepInput) -> Vec<Entry> {
     let mut entries = said(&view.messages, None);
     let causes = view.job.iter().flat_map(|job| &job.causes);
     let asked: Vec<&str> = causes.filter_map(Trigger::instruction).collect();

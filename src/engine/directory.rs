@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use super::wait::Standing;
 use crate::domain::status::AgentStatus;
 use crate::domain::{Agent, AgentId, Group, GroupId, GroupStatus};
-use crate::store::{StepView, Store, StoreError};
+use crate::store::{StepInput, Store, StoreError};
 use crate::tools::{Colleague, Directory};
 
 /// The directory of one step.
@@ -15,7 +15,7 @@ pub struct Colleagues<'a> {
     /// The store that is read.
     pub store: &'a Store,
     /// The step of the agent that asks.
-    pub view: &'a StepView,
+    pub view: &'a StepInput,
 }
 
 impl Directory for Colleagues<'_> {

@@ -212,7 +212,7 @@ async fn due(store: &Store) -> Result<bool, StoreError> {
 async fn check(store: &Store, deep: bool) -> Result<StoreCheck, StoreError> {
     let faults = store.integrity().await?;
     let log = if deep {
-        let report = store.fold_check().await?;
+        let report = store.verify_replay().await?;
         Some(LogCheck { changes: report.changes, rows: report.rows, differences: report.differences })
     } else {
         None

@@ -9,10 +9,10 @@ use super::wire::Fault;
 use super::{Engine, Handle, Options};
 use crate::config::Config;
 use crate::llm::Models;
-use crate::store::{self, Owner, OwnerError, Store};
+use crate::store::{self, StoreLock, OwnerError, Store};
 use crate::tools::Toolbox;
 
-pub use crate::store::Held;
+pub use crate::store::LockHeldBy;
 
 /// How long to wait for an owner that does not listen to release the store.
 const PATIENCE: Duration = Duration::from_millis(700);
@@ -26,7 +26,7 @@ const CALL: Duration = Duration::from_millis(200);
 pub enum OpenError {
     /// Another program owns it and does not listen.
     #[error(transparent)]
-    Held(#[from] Held),
+    Held(#[from] LockHeldBy),
     /// The store or its engine does not start.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -41,9 +41,9 @@ pub struct Session {
 
 enum Place {
     /// The engine runs in this program.
-    Owner(Arc<Engine>, Owner),
+    Owner(Arc<Engine>, StoreLock),
     /// The engine runs in this other program.
-    Attached(Held),
+    Attached(LockHeldBy),
 }
 
 impl Session {
@@ -64,7 +64,7 @@ impl Session {
     ) -> Result<Self, E> {
         let begun = Instant::now();
         let owner = loop {
-            let held = match Owner::take(path) {
+            let held = match StoreLock::take(path) {
                 Ok(owner) => break owner,
                 Err(OwnerError::Store(fault)) => return Err(OpenError::Fault(fault.into()).into()),
                 Err(OwnerError::Held(held)) => held,
@@ -83,7 +83,7 @@ impl Session {
 
     async fn own(
         path: &Path,
-        owner: Owner,
+        owner: StoreLock,
         config: &Config,
         models: Models,
         options: Options,
@@ -103,7 +103,7 @@ impl Session {
 
     /// The program that runs the engine; `None` if it is this one.
     #[must_use]
-    pub fn owner_elsewhere(&self) -> Option<&Held> {
+    pub fn owner_elsewhere(&self) -> Option<&LockHeldBy> {
         match &self.place {
             Place::Owner(..) => None,
             Place::Attached(held) => Some(held),

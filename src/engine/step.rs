@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use super::work::{Outcome, Work};
 use super::{Engine, Trouble, call, context};
-use crate::store::StepView;
+use crate::store::StepInput;
 
 mod calls;
 mod commit;
@@ -33,7 +33,7 @@ pub async fn make(engine: &Engine, work: &Work) -> Result<Outcome, Trouble> {
         ControlFlow::Continue(view) => view,
         ControlFlow::Break(outcome) => return Ok(outcome),
     };
-    let prompt = |view: &StepView, model: &str, attempt| {
+    let prompt = |view: &StepInput, model: &str, attempt| {
         context::prompt(view, model, engine.tools.specs(&context::tool_names(view)), attempt)
     };
     let answered = match call::ask(engine, work, &mut view, prompt).await? {

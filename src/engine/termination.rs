@@ -7,7 +7,7 @@ use super::candidates::line;
 use super::{Engine, Trouble};
 use crate::domain::terminate::{RETURN_TO_USER, TerminationCondition, TurnProgress, Why};
 use crate::domain::{Content, Group, Message, Run, RunKind, RunState, StopReason};
-use crate::store::StepView;
+use crate::store::StepInput;
 
 /// The condition that ends a turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Ending {
 ///
 /// # Errors
 /// [`Trouble`] if the store fails.
-pub async fn before_step(engine: &Engine, view: &StepView) -> Result<Option<Ending>, Trouble> {
+pub async fn before_step(engine: &Engine, view: &StepInput) -> Result<Option<Ending>, Trouble> {
     let background = matches!(view.run.kind, RunKind::Job { .. });
     let Some(group) = view.group.as_ref().filter(|group| has_any(group) && !background) else { return Ok(None) };
     let mut turn = view.run.clone();

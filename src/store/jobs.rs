@@ -1,7 +1,7 @@
 //! Queries for jobs.
 
 use super::filter;
-use super::rows::{Listed, readable};
+use super::rows::{RowsWithErrors, readable};
 use super::tables::row_of;
 use super::{Store, StoreError};
 use crate::domain::job::JobStateName;
@@ -13,7 +13,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] if the query fails.
-    pub async fn jobs(&self, group: Option<&GroupId>, limit: usize) -> Result<Listed<Job>, StoreError> {
+    pub async fn jobs(&self, group: Option<&GroupId>, limit: usize) -> Result<RowsWithErrors<Job>, StoreError> {
         let group = group.cloned();
         // Any number is a limit; SQLite's are signed.
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -27,7 +27,7 @@ impl Store {
                 }
                 None => sql.list("SELECT key, body FROM job ORDER BY place DESC LIMIT ?1", [limit], read)?,
             };
-            Listed::of(rows)
+            RowsWithErrors::of(rows)
         })
         .await
     }

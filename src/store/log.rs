@@ -5,7 +5,7 @@ use rusqlite::Row;
 use super::connection::Sql;
 use super::error::Fault;
 use super::tables::{json, lossy, parse};
-use super::{Store, StoreError, memory, messages, runs};
+use super::{Store, StoreError, revisions, messages, runs};
 use crate::domain::{Change, LogEntry, Revision};
 
 impl Store {
@@ -52,7 +52,7 @@ pub(super) fn insert(sql: &Sql, logged: &LogEntry) -> Result<(), Fault> {
     match &logged.change {
         Change::MessageAppended(message) => messages::insert(sql, logged.n, message),
         Change::StepFinished(step) => runs::insert_step(sql, logged.n, step),
-        Change::BlockEdited(revision) => memory::insert(sql, logged.n, revision),
+        Change::BlockEdited(revision) => revisions::insert(sql, logged.n, revision),
         // The history of every block starts with version 1, so creating a block inserts a revision.
         Change::BlockCreated(block) => {
             let revision = Revision {
@@ -64,7 +64,7 @@ pub(super) fn insert(sql: &Sql, logged: &LogEntry) -> Result<(), Fault> {
                 step: None,
                 reason: "created".to_owned(),
             };
-            memory::insert(sql, logged.n, &revision)
+            revisions::insert(sql, logged.n, &revision)
         }
         _ => Ok(()),
     }
@@ -85,7 +85,7 @@ fn read(sql: &Sql, row: &Row<'_>) -> Result<LogEntry, Fault> {
     let change = match kind.as_str() {
         "message_appended" => Change::MessageAppended(messages::numbered(sql, n)?.ok_or_else(missing)?),
         "step_finished" => Change::StepFinished(runs::step_numbered(sql, n)?.ok_or_else(missing)?),
-        "block_edited" => Change::BlockEdited(memory::numbered(sql, n)?.ok_or_else(missing)?),
+        "block_edited" => Change::BlockEdited(revisions::numbered(sql, n)?.ok_or_else(missing)?),
         _ => parse(row, 5).map_err(fault)?,
     };
     Ok(LogEntry { n, change, by: parse(row, 2).map_err(fault)?, at, cause: row.get(4)? })

@@ -10,7 +10,7 @@ use rusqlite::types::Value;
 
 use super::connection::Sql;
 use super::error::Fault;
-use super::rows::{Listed, readable};
+use super::rows::{RowsWithErrors, readable};
 use super::tables::{get, row_of};
 use super::{Store, StoreError};
 use crate::domain::state::Kind;
@@ -120,7 +120,7 @@ impl Store {
         agent: Option<&AgentId>,
         status: Option<MailStatus>,
         limit: usize,
-    ) -> Result<Listed<Mail>, StoreError> {
+    ) -> Result<RowsWithErrors<Mail>, StoreError> {
         let mut wanted = Vec::new();
         let mut values: Vec<Value> = Vec::new();
         if let Some(agent) = agent {
@@ -137,7 +137,7 @@ impl Store {
         let query = format!("SELECT key, body FROM mail {wanted} ORDER BY place DESC LIMIT ?{}", values.len());
         self.read(move |sql| {
             let params = rusqlite::params_from_iter(values);
-            Listed::of(sql.list(&query, params, |row| Ok(row_of(Kind::Mail, row)))?)
+            RowsWithErrors::of(sql.list(&query, params, |row| Ok(row_of(Kind::Mail, row)))?)
         })
         .await
     }

@@ -17,14 +17,14 @@ use super::{Clock as _, StoreError, SystemClock};
 
 /// The right to write to a store, released by dropping it or by the end of the process.
 #[derive(Debug)]
-pub struct Owner {
+pub struct StoreLock {
     /// Holds the lock while it is open.
     _lock: File,
 }
 
 /// Another program owns the store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct Held {
+pub struct LockHeldBy {
     /// The id of its process.
     pub pid: u32,
     /// When it took the lock.
@@ -33,7 +33,7 @@ pub struct Held {
     pub socket: PathBuf,
 }
 
-impl fmt::Display for Held {
+impl fmt::Display for LockHeldBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -49,7 +49,7 @@ impl fmt::Display for Held {
 pub enum OwnerError {
     /// Another program owns it.
     #[error(transparent)]
-    Held(#[from] Held),
+    Held(#[from] LockHeldBy),
     /// The lock file cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -59,7 +59,7 @@ pub enum OwnerError {
 const ASKS: u32 = 20;
 const BETWEEN: Duration = Duration::from_millis(20);
 
-impl Owner {
+impl StoreLock {
     /// Takes the lock of a store. Blocks for at most half a second.
     ///
     /// # Errors
@@ -92,7 +92,7 @@ impl Owner {
             // A new owner has not written its id yet, or the kernel has not yet released the lock of a dead one.
             std::thread::sleep(BETWEEN);
         }
-        Err(Held { pid: told.0, since: told.1, socket: socket_path(store) }.into())
+        Err(LockHeldBy { pid: told.0, since: told.1, socket: socket_path(store) }.into())
     }
 }
 
@@ -137,12 +137,12 @@ mod tests {
     fn a_lock_goes_to_one_and_comes_back_when_dropped() {
         let dir = tempfile::tempdir().unwrap();
         let store = dir.path().join("new").join("desk.db");
-        let owner = Owner::take(&store).unwrap();
-        let Err(OwnerError::Held(held)) = Owner::take(&store) else { panic!("two owners") };
+        let owner = StoreLock::take(&store).unwrap();
+        let Err(OwnerError::Held(held)) = StoreLock::take(&store) else { panic!("two owners") };
         assert_eq!(held.pid, std::process::id());
         assert_eq!(held.socket, dir.path().join("new").join("desk.db.sock"));
         drop(owner);
-        Owner::take(&store).unwrap();
+        StoreLock::take(&store).unwrap();
     }
 
     #[test]
@@ -150,7 +150,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = dir.path().join("desk.db");
         std::fs::write(dir.path().join("desk.db.lock"), "1 1970-01-01T00:00:00Z\n").unwrap();
-        Owner::take(&store).unwrap();
+        StoreLock::take(&store).unwrap();
         let signed = std::fs::read_to_string(dir.path().join("desk.db.lock")).unwrap();
         assert!(signed.starts_with(&format!("{} ", std::process::id())), "{signed}");
     }
@@ -159,7 +159,7 @@ mod tests {
     fn an_unusable_place_is_a_sentence() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("file"), "").unwrap();
-        let error = Owner::take(&dir.path().join("file").join("desk.db")).unwrap_err().to_string();
+        let error = StoreLock::take(&dir.path().join("file").join("desk.db")).unwrap_err().to_string();
         assert!(error.contains("opening the store"), "{error}");
     }
 }

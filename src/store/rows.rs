@@ -1,20 +1,20 @@
 //! Queries for state rows of any kind: by key, by lookup, and all.
 
 use super::error::Fault;
-use super::tables::{get, row_of, several};
+use super::tables::{get, row_of, get_many};
 use super::{Store, StoreError};
 use crate::domain::state::{Row, RowFault};
 
 /// The rows of a query, and the unreadable ones among them (F14).
 #[derive(Debug, Clone, PartialEq)]
-pub struct Listed<T> {
+pub struct RowsWithErrors<T> {
     /// The readable rows, in the order of the query.
     pub rows: Vec<T>,
     /// The unreadable rows.
     pub faults: Vec<RowFault>,
 }
 
-impl<T> Listed<T> {
+impl<T> RowsWithErrors<T> {
     pub(super) fn of(read: Vec<Result<T, Fault>>) -> Result<Self, Fault> {
         let mut listed = Self { rows: Vec::with_capacity(read.len()), faults: Vec::new() };
         for row in read {
@@ -63,7 +63,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the query fails.
     pub async fn rows<T: Row + Send + 'static>(&self, keys: Vec<String>) -> Result<Vec<T>, StoreError> {
-        self.read(move |sql| Ok(readable(several(sql, &keys)?))).await
+        self.read(move |sql| Ok(readable(get_many(sql, &keys)?))).await
     }
 
     /// The rows with this lookup, in order of creation. Unreadable rows are left out and logged.
@@ -80,8 +80,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] if the query fails.
-    pub async fn all<T: Row + Send + 'static>(&self) -> Result<Listed<T>, StoreError> {
+    pub async fn all<T: Row + Send + 'static>(&self) -> Result<RowsWithErrors<T>, StoreError> {
         let query = format!("SELECT key, body FROM {} ORDER BY place", T::KIND.table());
-        self.read(move |sql| Listed::of(sql.list(&query, [], |row| Ok(row_of(T::KIND, row)))?)).await
+        self.read(move |sql| RowsWithErrors::of(sql.list(&query, [], |row| Ok(row_of(T::KIND, row)))?)).await
     }
 }

@@ -7,7 +7,7 @@ use rusqlite::Row;
 use super::connection::Sql;
 use super::error::Fault;
 use super::filter;
-use super::rows::{Listed, readable};
+use super::rows::{RowsWithErrors, readable};
 use super::tables::{json, lossy, parse, row_of, with, without};
 use super::{Store, StoreError};
 use crate::domain::run::RunStateName;
@@ -41,9 +41,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] if the query fails.
-    pub async fn list_open_runs(&self) -> Result<Listed<Run>, StoreError> {
+    pub async fn list_open_runs(&self) -> Result<RowsWithErrors<Run>, StoreError> {
         let query = format!("SELECT key, body FROM run WHERE {} ORDER BY place", filter::open_runs(|_| true));
-        self.read(move |sql| Listed::of(sql.list(&query, [], |row| Ok(row_of(Kind::Run, row)))?)).await
+        self.read(move |sql| RowsWithErrors::of(sql.list(&query, [], |row| Ok(row_of(Kind::Run, row)))?)).await
     }
 
     /// The unfinished runs, in order of creation, without queued turns behind another turn of their conversation, so
@@ -83,7 +83,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] if the query fails.
-    pub async fn list_waiting_calls(&self) -> Result<Listed<PendingCall>, StoreError> {
+    pub async fn list_waiting_calls(&self) -> Result<RowsWithErrors<PendingCall>, StoreError> {
         self.read(waiting).await
     }
 
@@ -138,12 +138,12 @@ fn standing(sql: &Sql) -> Result<Vec<Run>, Fault> {
 }
 
 /// The open calls of the parked runs.
-fn waiting(sql: &Sql) -> Result<Listed<PendingCall>, Fault> {
+fn waiting(sql: &Sql) -> Result<RowsWithErrors<PendingCall>, Fault> {
     let parked = filter::runs(|_| true, |state| state == RunStateName::Parked);
     let query = format!(
         "SELECT key, body FROM pending_call WHERE lookup IN (SELECT key FROM run WHERE {parked}) ORDER BY place"
     );
-    let mut calls: Listed<PendingCall> = Listed::of(sql.list(&query, [], |row| Ok(row_of(Kind::Call, row)))?)?;
+    let mut calls: RowsWithErrors<PendingCall> = RowsWithErrors::of(sql.list(&query, [], |row| Ok(row_of(Kind::Call, row)))?)?;
     calls.rows.retain(PendingCall::is_open);
     Ok(calls)
 }

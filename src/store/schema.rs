@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::connection::Sql;
 use super::error::sentence;
 use super::file::refused;
-use super::{StoreError, probe};
+use super::{StoreError, failpoint};
 
 /// The `application_id` of a store: `DESK`.
 const APPLICATION: i64 = 0x4445_534B;
@@ -82,7 +82,7 @@ fn step(sql: &Sql, path: &Path, at: usize, migration: &str, latest: usize) -> Re
     let failed = |error: rusqlite::Error| refused(path, sentence(&error));
     if accept(&told(sql, path)?, latest, path)? == at {
         sql.conn().execute_batch(migration).map_err(failed)?;
-        probe::pass(probe::MIGRATION);
+        failpoint::pass(failpoint::MIGRATION);
         sql.conn().pragma_update(None, "application_id", APPLICATION).map_err(failed)?;
         sql.conn().pragma_update(None, "user_version", at + 1).map_err(failed)?;
     }
@@ -197,7 +197,7 @@ mod tests {
         let killed = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["store::schema::tests::role_upgrader", "--exact"])
             .env("NIGHTDESK_TEST_UPGRADE", &path)
-            .env(probe::VARIABLE, format!("{}:1", probe::MIGRATION))
+            .env(failpoint::VARIABLE, format!("{}:1", failpoint::MIGRATION))
             .output()
             .unwrap();
         assert!(!killed.status.success(), "it was not killed");
@@ -264,7 +264,7 @@ mod tests {
             Tables(&writing(&path)).put(&sample).unwrap();
             assert_eq!(opened.row::<Sample>("a").await.unwrap(), Some(sample.clone()));
             assert_eq!(opened.find::<Sample>("b").await.unwrap(), [sample]);
-            let differences = opened.fold_check().await.unwrap().differences;
+            let differences = opened.verify_replay().await.unwrap().differences;
             assert_eq!(differences, ["sample a is in its table and not in the log"], "the fold looks at it, too");
         }
     }

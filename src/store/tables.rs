@@ -67,7 +67,7 @@ pub(super) fn get<T: Row>(sql: &Sql, key: &str) -> Result<Option<T>, Fault> {
 }
 
 /// The existing rows with these keys, in the order of the keys, by one statement.
-pub(super) fn several<T: Row>(sql: &Sql, keys: &[String]) -> Result<Vec<Result<T, Fault>>, Fault> {
+pub(super) fn get_many<T: Row>(sql: &Sql, keys: &[String]) -> Result<Vec<Result<T, Fault>>, Fault> {
     let query = format!(
         "SELECT {table}.key, body FROM json_each(?1) AS wanted CROSS JOIN {table} ON {table}.key = wanted.value
          ORDER BY wanted.id",

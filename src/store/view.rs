@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::connection::Sql;
 use super::error::Fault;
-use super::tables::{get, row_of, several};
+use super::tables::{get, row_of, get_many};
 use super::{Store, StoreError, messages, runs};
 use crate::domain::state::Row;
 use crate::domain::{
@@ -13,7 +13,7 @@ use crate::domain::{
 
 /// The input of the next step of a run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct StepView {
+pub struct StepInput {
     /// The run.
     pub run: Run,
     /// The agent that makes the step.
@@ -51,14 +51,14 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Row`] if the run is a turn, which makes no steps, or if a row is missing or unreadable.
-    pub async fn step_view(&self, run: &RunId, context_bytes: usize) -> Result<StepView, StoreError> {
+    pub async fn step_view(&self, run: &RunId, context_bytes: usize) -> Result<StepInput, StoreError> {
         let run = run.clone();
         self.read(move |sql| sql.snapshot(|sql| view(sql, &run, context_bytes))).await
     }
 }
 
 /// The messages of a step input.
-struct Heard {
+struct Transcript {
     conversation: Conversation,
     messages: Vec<Message>,
     window_cut: Option<u64>,
@@ -67,7 +67,7 @@ struct Heard {
     job: Option<Job>,
 }
 
-fn view(sql: &Sql, id: &RunId, context_bytes: usize) -> Result<StepView, Fault> {
+fn view(sql: &Sql, id: &RunId, context_bytes: usize) -> Result<StepInput, Fault> {
     let run: Run = must(sql, id.as_str())?;
     let Some(agent) = run.agent() else {
         return Err(Fault::Row(format!("run {id} is a turn: its speeches make the steps")));
@@ -88,15 +88,15 @@ fn view(sql: &Sql, id: &RunId, context_bytes: usize) -> Result<StepView, Fault> 
                 Ok(row_of(Conversation::KIND, row))
             })?;
             let talk = talk.unwrap_or_else(|| Err(Fault::Row(format!("group {group} has no conversation"))))?;
-            worked(sql, job, talk, &run.conversation, context_bytes)?
+            job_transcript(sql, job, talk, &run.conversation, context_bytes)?
         }
-        None => spoken(sql, &run, context_bytes)?,
+        None => speech_transcript(sql, &run, context_bytes)?,
     };
     let mail = mail(sql, &run)?;
     let seen = runs::last_step(sql, &agent.id)?.map(|step| step.saw).unwrap_or_default();
     let kept = kept(sql, &agent, heard.messages.iter().chain(&heard.notes))?;
-    let Heard { conversation, messages, window_cut, earlier, notes, job } = heard;
-    Ok(StepView {
+    let Transcript { conversation, messages, window_cut, earlier, notes, job } = heard;
+    Ok(StepInput {
         run,
         agent,
         group,
@@ -148,7 +148,7 @@ fn mail(sql: &Sql, run: &Run) -> Result<Option<Mail>, Fault> {
 }
 
 /// The transcript for a speech: the newest messages of its conversation.
-fn spoken(sql: &Sql, run: &Run, context_bytes: usize) -> Result<Heard, Fault> {
+fn speech_transcript(sql: &Sql, run: &Run, context_bytes: usize) -> Result<Transcript, Fault> {
     let conversation: Conversation = must(sql, run.conversation.as_str())?;
     // A worker reads the messages before its task, and its own; not those of other workers.
     let upto = if run.task.is_some() { run.input } else { conversation.head };
@@ -158,23 +158,23 @@ fn spoken(sql: &Sql, run: &Run, context_bytes: usize) -> Result<Heard, Fault> {
         messages.extend(later.into_iter().filter(|message| message.run.as_ref() == Some(&run.id)));
     }
     let earlier = messages.first().map_or(0, |first| first.seq - 1);
-    Ok(Heard { conversation, messages, window_cut: None, earlier, notes: Vec::new(), job: None })
+    Ok(Transcript { conversation, messages, window_cut: None, earlier, notes: Vec::new(), job: None })
 }
 
 /// The transcript for a job: its window from the start, and its notes.
-fn worked(
+fn job_transcript(
     sql: &Sql,
     job: Job,
     conversation: Conversation,
     notes: &ConversationId,
     context_bytes: usize,
-) -> Result<Heard, Fault> {
+) -> Result<Transcript, Fault> {
     let (after, to) = job.window.unwrap_or((0, 0));
     let messages = messages::between(sql, &conversation.id, after + 1, to, context_bytes)?;
     let last = messages.last().map_or(to, |last| last.seq);
     let window_cut = (last < to).then_some(last);
     let notes = messages::between(sql, notes, 1, u64::MAX, usize::MAX)?;
-    Ok(Heard { conversation, messages, window_cut, earlier: after, notes, job: Some(job) })
+    Ok(Transcript { conversation, messages, window_cut, earlier: after, notes, job: Some(job) })
 }
 
 fn must<T: Row>(sql: &Sql, key: &str) -> Result<T, Fault> {
@@ -183,7 +183,7 @@ fn must<T: Row>(sql: &Sql, key: &str) -> Result<T, Fault> {
 
 /// All rows with these keys, in order, by one statement: a step of a large group reads 100 blocks and 50 agents.
 fn must_all<T: Row>(sql: &Sql, keys: Vec<String>) -> Result<Vec<T>, Fault> {
-    let found = several(sql, &keys)?.into_iter().collect::<Result<Vec<T>, Fault>>()?;
+    let found = get_many(sql, &keys)?.into_iter().collect::<Result<Vec<T>, Fault>>()?;
     if found.len() == keys.len() {
         return Ok(found);
     }

@@ -17,7 +17,7 @@ use super::connection::Sql;
 use super::error::Fault;
 use super::file::{Identity, identity, refused};
 use super::tables::Tables;
-use super::{Clock, CommitError, Lane, Mode, Options, StoreError, log, probe};
+use super::{Clock, CommitError, Lane, Mode, Options, StoreError, log, failpoint};
 use crate::domain::state::{ApplyError, apply, check};
 use crate::domain::trigger::derived_changes;
 use crate::domain::{Actor, Change, Commit, Ids, LogEntry};
@@ -76,8 +76,8 @@ impl Lanes {
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
             let served = Served(served);
             while let Some(batch) = served.0.next() {
-                writer.serve(batch);
-                writer.tidy(served.0.is_empty());
+                writer.process(batch);
+                writer.maybe_checkpoint(served.0.is_empty());
             }
         });
         let thread = thread.map_err(|error| refused(path, format!("its thread cannot be started: {error}")))?;
@@ -88,8 +88,8 @@ impl Lanes {
         let queue = match self {
             Self::Inline(writer) => {
                 let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-                let answer = writer.alone(&commit);
-                writer.tidy(true);
+                let answer = writer.commit_one(&commit);
+                writer.maybe_checkpoint(true);
                 return answer;
             }
             Self::Threads { queue, .. } => queue,
@@ -236,14 +236,14 @@ impl Writer {
     }
 
     /// Runs a batch and replies to each caller.
-    fn serve(&mut self, batch: Vec<Queued>) {
+    fn process(&mut self, batch: Vec<Queued>) {
         let commits: Vec<&Commit> = batch.iter().map(|queued| &queued.commit).collect();
-        let answers = match self.together(&commits) {
+        let answers = match self.commit_batch(&commits) {
             Ok(answers) => answers,
             Err(error) if commits.len() == 1 => vec![Err(error.into())],
             Err(error) => {
                 tracing::warn!(%error, commits = commits.len(), "a batch failed; its commits are run one by one");
-                commits.iter().map(|commit| self.alone(commit)).collect()
+                commits.iter().map(|commit| self.commit_one(commit)).collect()
             }
         };
         for (queued, answer) in batch.into_iter().zip(answers) {
@@ -253,16 +253,16 @@ impl Writer {
     }
 
     /// Runs one commit in its own transaction.
-    fn alone(&mut self, commit: &Commit) -> Answer {
-        match self.together(&[commit]) {
+    fn commit_one(&mut self, commit: &Commit) -> Answer {
+        match self.commit_batch(&[commit]) {
             Ok(mut answers) => answers.pop().unwrap_or_else(|| Err(StoreError::Closed.into())),
             Err(error) => Err(error.into()),
         }
     }
 
     /// Runs commits in one transaction and returns a result for each. On an error, none of them was applied.
-    fn together(&mut self, commits: &[&Commit]) -> Result<Vec<Answer>, StoreError> {
-        probe::pass("before_begin");
+    fn commit_batch(&mut self, commits: &[&Commit]) -> Result<Vec<Answer>, StoreError> {
+        failpoint::pass("before_begin");
         // SQLite would keep writing into a deleted file.
         if self.opened.is_none() || identity(&self.path) != self.opened {
             return Err(StoreError::Vanished { path: self.path.clone() });
@@ -272,18 +272,18 @@ impl Writer {
             self.sql.run("ROLLBACK", []).map_err(|error| Fault::Sql(error).saving())?;
         }
         let (answers, last) = done.map_err(Fault::saving)?;
-        probe::pass("after_commit");
+        failpoint::pass("after_commit");
         if answers.iter().any(Result::is_ok) {
             self.sql.counts().transaction();
         }
         self.bell.send_if_modified(|head| last > std::mem::replace(head, last));
-        probe::pass("before_ack");
+        failpoint::pass("before_ack");
         Ok(answers)
     }
 
     fn transaction(&mut self, commits: &[&Commit]) -> Result<(Vec<Answer>, u64), Fault> {
         self.sql.run("BEGIN IMMEDIATE", [])?;
-        probe::pass("after_begin");
+        failpoint::pass("after_begin");
         let mut last = log::last(&self.sql)?;
         let mut answers = Vec::with_capacity(commits.len());
         for commit in commits {
@@ -303,15 +303,15 @@ impl Writer {
             }
             self.sql.run("RELEASE one", [])?;
             answers.push(answer);
-            probe::pass("after_apply");
+            failpoint::pass("after_apply");
         }
-        probe::pass("before_commit");
+        failpoint::pass("before_commit");
         self.sql.run("COMMIT", [])?;
         Ok((answers, last))
     }
 
     /// Runs a checkpoint if the write-ahead log is long and no commit waits, or if it is very long.
-    fn tidy(&mut self, at_rest: bool) {
+    fn maybe_checkpoint(&mut self, at_rest: bool) {
         let pages = self.pages.load(Ordering::Relaxed);
         if (at_rest && pages >= CHECKPOINT_AT_REST) || pages >= CHECKPOINT_AT_LAST {
             self.checkpoint("PASSIVE");

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::support::fixtures::{BLOCK, TALK, by_person, edit, newsroom, said};
 use crate::support::{child, fold};
 use nightdesk::domain::{Block, Ids, Message};
-use nightdesk::store::{Lane, ManualClock, Options, Owner, OwnerError, POINTS, Store, VARIABLE};
+use nightdesk::store::{Lane, ManualClock, Options, StoreLock, OwnerError, POINTS, Store, VARIABLE};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use tempfile::TempDir;
@@ -163,7 +163,7 @@ async fn f2_killed_at_random_a_thousand_times() {
 #[test]
 fn role_owner() {
     let (Some(path), Err(_)) = (std::env::var_os(STORE), std::env::var(COMMITS)) else { return };
-    let _owner = Owner::take(Path::new(&path)).unwrap();
+    let _owner = StoreLock::take(Path::new(&path)).unwrap();
     child::say("ack 1");
     let _ = std::io::stdin().read_line(&mut String::new());
 }
@@ -175,7 +175,7 @@ fn f8_a_second_program_is_told_who_owns_the_store_and_takes_it_once_that_is_dead
         let (mut owner, mut lines) = start("role_owner", &desk(&dir), &[]);
         assert_eq!(acknowledged(&mut lines, |_| true), Some(1));
         let asked = Instant::now();
-        let Err(OwnerError::Held(held)) = Owner::take(&desk(&dir)) else { panic!("two owners") };
+        let Err(OwnerError::Held(held)) = StoreLock::take(&desk(&dir)) else { panic!("two owners") };
         assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
         assert_eq!(held.pid, owner.id());
         assert!(held.to_string().contains(&format!("process {}", owner.id())), "{held}");
@@ -185,7 +185,7 @@ fn f8_a_second_program_is_told_who_owns_the_store_and_takes_it_once_that_is_dead
             owner.kill().unwrap();
         }
         owner.wait().unwrap();
-        let taken = Owner::take(&desk(&dir)).expect("the dead keep nothing");
+        let taken = StoreLock::take(&desk(&dir)).expect("the dead keep nothing");
         drop(taken);
     }
 }

@@ -13,7 +13,7 @@ use nightdesk::domain::{Group, Ids};
 use nightdesk::engine::wire::{Request, Update};
 use nightdesk::engine::{Engine, Handle, Options};
 use nightdesk::llm::Models;
-use nightdesk::store::{self, Owner, Store};
+use nightdesk::store::{self, StoreLock, Store};
 use nightdesk::tools::Toolbox;
 
 use super::child;
@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A session in the process that plays it.
 pub struct Session {
-    _owner: Owner,
+    _owner: StoreLock,
     pub engine: Arc<Engine>,
     pub handle: Handle,
 }
@@ -42,7 +42,7 @@ impl Session {
     /// there is none yet.
     pub async fn open(place: &Path, plan: &Plan) -> Self {
         let path = place.join("desk.db");
-        let owner = Owner::take(&path).unwrap();
+        let owner = StoreLock::take(&path).unwrap();
         let store = Store::open(&path, store::Options::default()).unwrap();
         let script = place.join("script.toml");
         std::fs::write(&script, plan.script.to_toml()).unwrap();

@@ -2,11 +2,11 @@
 
 use crate::domain::RunKind;
 use crate::llm::{Done, ErrorClass, ModelError, Stop, raise};
-use crate::store::StepView;
+use crate::store::StepInput;
 
 /// Why an answer counts as none; `None` where it stands. Nobody reads the words of a job, so for one that was cut
 /// there are none.
-pub(super) fn fault(view: &StepView, text: &str, done: &Done, provider: &str) -> Option<ModelError> {
+pub(super) fn fault(view: &StepInput, text: &str, done: &Done, provider: &str) -> Option<ModelError> {
     let background = matches!(view.run.kind, RunKind::Job { .. });
     let wordless = text.trim().is_empty();
     if !done.calls.is_empty() || !(wordless || background) {
@@ -40,7 +40,7 @@ pub(super) fn fault(view: &StepView, text: &str, done: &Done, provider: &str) ->
 }
 
 /// What is told where the words are not all that would have been said.
-pub(super) fn notice(view: &StepView, done: &Done) -> Option<String> {
+pub(super) fn notice(view: &StepInput, done: &Done) -> Option<String> {
     if !done.calls.is_empty() {
         return None;
     }

@@ -14,7 +14,7 @@ use crate::engine::wire::Phase;
 use crate::engine::work::{Outcome, Work};
 use crate::engine::{Engine, Trouble, context};
 use crate::llm::ModelError;
-use crate::store::{CommitError, StepView, Store};
+use crate::store::{CommitError, StepInput, Store};
 use crate::tools::{Desk, Effect, Library, StagedBlock, Tool, Wait, fitted};
 
 /// How often a step whose blocks moved on is committed again.
@@ -24,7 +24,7 @@ const COMMIT_TRIES: u32 = 5;
 pub(super) async fn commit(
     engine: &Engine,
     work: &Work,
-    mut view: StepView,
+    mut view: StepInput,
     mut draft: Draft,
     live: &LiveGuard,
 ) -> Result<Outcome, Trouble> {
@@ -76,7 +76,7 @@ pub(super) async fn commit(
 }
 
 /// Runs the calls in order on a fresh desk, up to the first that needs somebody.
-async fn run_calls(engine: &Engine, view: &StepView, draft: &Draft, live: &LiveGuard) -> Ran {
+async fn run_calls(engine: &Engine, view: &StepInput, draft: &Draft, live: &LiveGuard) -> Ran {
     let as_shown = |block: &Block| {
         let found = draft.shown.iter().find(|(id, _)| *id == block.id);
         found.map_or_else(|| block.value.clone(), |(_, value)| value.clone())

@@ -7,7 +7,7 @@ use crate::domain::{
 };
 use crate::engine::work::{self, Outcome, Work};
 use crate::engine::{Engine, wait};
-use crate::store::StepView;
+use crate::store::StepInput;
 use crate::tools::{Effect, Post, Wait};
 
 /// How the run goes on.
@@ -22,14 +22,14 @@ enum Next {
 pub(super) struct StepCommit<'a> {
     engine: &'a Engine,
     work: &'a Work,
-    view: &'a StepView,
+    view: &'a StepInput,
     draft: &'a Draft,
     ran: Ran,
     next: Next,
 }
 
 impl<'a> StepCommit<'a> {
-    pub(super) fn new(engine: &'a Engine, work: &'a Work, view: &'a StepView, draft: &'a Draft, ran: Ran) -> Self {
+    pub(super) fn new(engine: &'a Engine, work: &'a Work, view: &'a StepInput, draft: &'a Draft, ran: Ran) -> Self {
         let passed = ran.effects.contains(&Effect::Pass);
         let finished = ran.effects.iter().any(|effect| matches!(effect, Effect::Finish { .. }));
         let waits = ran.effects.iter().any(|effect| matches!(effect, Effect::Wait(_)));

@@ -6,7 +6,7 @@ use crate::domain::group::DEFAULT_MAX_ROUNDS;
 use crate::domain::{BlockId, Change, PendingCall, PendingKind, Step, StepId};
 use crate::engine::{Engine, Trouble, context};
 use crate::llm::ToolCall;
-use crate::store::StepView;
+use crate::store::StepInput;
 use crate::tools::delegate::Delegation;
 use crate::tools::{Effect, Post, StagedBlock};
 
@@ -57,7 +57,7 @@ pub(super) struct May {
 
 impl May {
     /// Derived from the calls the run has waited on, so that a wait and a restart forget nothing.
-    pub(super) async fn know(engine: &Engine, view: &StepView) -> Result<Self, Trouble> {
+    pub(super) async fn know(engine: &Engine, view: &StepInput) -> Result<Self, Trouble> {
         let manages = context::manages(view);
         let mut may = Self { delegate: Delegation::No, granted: BTreeSet::new() };
         if !manages && view.agent.rules.is_empty() {

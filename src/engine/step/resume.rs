@@ -11,7 +11,7 @@ use crate::engine::wire::Phase;
 use crate::engine::work::{Outcome, Work};
 use crate::engine::{Engine, Trouble, pending, wait};
 use crate::llm::ToolCall;
-use crate::store::StepView;
+use crate::store::StepInput;
 use crate::tools::Effect;
 
 /// Goes on with the calls of a run that is parked, without asking the model: what was answered has its result, what
@@ -111,7 +111,7 @@ async fn taken(engine: &Engine, call: &PendingCall) -> Result<Vec<Change>, Troub
 }
 
 /// The blocks' values as the model saw them when it made the calls.
-async fn shown_to(engine: &Engine, view: &StepView, row: &Step) -> Result<Vec<(BlockId, String)>, Trouble> {
+async fn shown_to(engine: &Engine, view: &StepInput, row: &Step) -> Result<Vec<(BlockId, String)>, Trouble> {
     let mut shown = Vec::new();
     for (id, version) in &row.saw {
         let current = view.blocks.iter().find(|block| block.id == *id && block.version == *version);

@@ -10,7 +10,7 @@ use crate::domain::state::{Kind, InMemoryRows};
 
 /// The result of a replay check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoldReport {
+pub struct ReplayReport {
     /// The number of replayed changes.
     pub changes: u64,
     /// The number of compared rows.
@@ -27,12 +27,12 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] if the log or a table cannot be read.
-    pub async fn fold_check(&self) -> Result<FoldReport, StoreError> {
+    pub async fn verify_replay(&self) -> Result<ReplayReport, StoreError> {
         self.read(|sql| sql.snapshot(check)).await
     }
 }
 
-fn check(sql: &Sql) -> Result<FoldReport, Fault> {
+fn check(sql: &Sql) -> Result<ReplayReport, Fault> {
     let mut differences = Vec::new();
     let mut folded = InMemoryRows::default();
     let mut changes = 0;
@@ -57,7 +57,7 @@ fn check(sql: &Sql) -> Result<FoldReport, Fault> {
     }
     let rows = compare(sql, &folded, &mut differences)?;
     dense(sql, &mut differences)?;
-    Ok(FoldReport { changes, rows, differences })
+    Ok(ReplayReport { changes, rows, differences })
 }
 
 /// A row to compare: its lookup and its body.

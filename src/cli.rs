@@ -33,7 +33,7 @@ use clap::{Parser, Subcommand};
 use crate::agentfile::team::TeamError;
 use crate::config::ConfigError;
 use crate::engine::session::{LockHeldBy, OpenError};
-use crate::engine::wire::{Fault, Reply};
+use crate::engine::protocol::{RequestError, Reply};
 use desk::Places;
 use print::Out;
 
@@ -125,7 +125,7 @@ macro_rules! said {
     )*};
 }
 
-said!(Fault, ConfigError, TeamError);
+said!(RequestError, ConfigError, TeamError);
 
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {

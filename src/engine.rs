@@ -8,18 +8,18 @@
 //! Each of these modules imports only modules listed before it: [`work`], [`candidates`], [`context`],
 //! [`termination`], [`call`], [`step`], [`speech`], [`choice`], [`turn`], [`driver`].
 
-pub mod answer;
+pub mod requests;
 pub mod background;
 pub mod call;
 pub mod candidates;
-pub mod choice;
+pub mod speaker_selection;
 pub mod context;
 pub mod directory;
-pub mod driver;
-pub mod ending;
+pub mod scheduler;
+pub mod cancellation;
 pub mod event;
 pub mod follow;
-pub mod gates;
+pub mod limits;
 pub mod handle;
 pub mod live;
 pub mod mail;
@@ -32,7 +32,7 @@ pub mod step;
 pub mod termination;
 pub mod turn;
 pub mod wait;
-pub mod wire;
+pub mod protocol;
 pub mod work;
 
 use std::collections::HashMap;
@@ -55,14 +55,14 @@ use crate::domain::{
 use crate::llm::Models;
 use crate::store::{CommitError, Lane, Store, StoreError};
 use crate::tools::Toolbox;
-use follow::Follower;
-use gates::{Gates, Place};
-use live::Live;
+use follow::Subscriber;
+use limits::{KeyedSemaphore, Permit};
+use live::StreamingSteps;
 
 pub use handle::Handle;
 
 /// Delay before work is tried again after a store error.
-const AFTER_TROUBLE: Duration = Duration::from_secs(10);
+const RETRY_DELAY: Duration = Duration::from_secs(10);
 
 /// How an engine is started.
 #[derive(Debug, Clone)]
@@ -101,12 +101,12 @@ pub struct Engine {
     store: Store,
     models: Models,
     tools: Toolbox,
-    live: Live,
-    agents: Gates<AgentId>,
-    providers: Gates<String>,
+    live: StreamingSteps,
+    agents: KeyedSemaphore<AgentId>,
+    providers: KeyedSemaphore<String>,
     tasks: Mutex<Tasks>,
     handles: Mutex<Vec<JoinHandle<()>>>,
-    dice: Mutex<StdRng>,
+    rng: Mutex<StdRng>,
     default_model: RwLock<String>,
     /// Held from reading groups and agents until their new rows are committed, because a row is replaced as a whole.
     roster: tokio::sync::Mutex<()>,
@@ -123,12 +123,12 @@ struct Tasks {
     workers: HashMap<RunId, CancellationToken>,
     jobs: HashMap<JobId, CancellationToken>,
     /// Agents kept by parked speeches: a parked run has no task, but its agent must not speak elsewhere.
-    kept: HashMap<RunId, Place<AgentId>>,
+    kept: HashMap<RunId, Permit<AgentId>>,
 }
 
 /// Why the engine could not continue an operation.
 #[derive(Debug, thiserror::Error)]
-pub enum Trouble {
+pub enum EngineError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -151,19 +151,19 @@ impl Engine {
         models: Models,
         tools: Toolbox,
         options: Options,
-    ) -> Result<Arc<Self>, Trouble> {
+    ) -> Result<Arc<Self>, EngineError> {
         let epoch = store.row::<StoreMeta>(StoreMeta::KEY).await?.unwrap_or_default().epoch + 1;
         let dice = options.seed.map_or_else(StdRng::from_os_rng, StdRng::seed_from_u64);
         let engine = Arc::new(Self {
             store,
             models,
             tools,
-            live: Live::default(),
-            agents: Gates::default(),
-            providers: Gates::default(),
+            live: StreamingSteps::default(),
+            agents: KeyedSemaphore::default(),
+            providers: KeyedSemaphore::default(),
             tasks: Mutex::default(),
             handles: Mutex::default(),
-            dice: Mutex::new(dice),
+            rng: Mutex::new(dice),
             default_model: RwLock::new(config.model.clone()),
             roster: tokio::sync::Mutex::default(),
             options,
@@ -171,10 +171,10 @@ impl Engine {
             wake: Notify::new(),
             stop: CancellationToken::new(),
         });
-        engine.commit_here(vec![Change::EpochRaised { epoch }]).await?;
-        driver::recover(&engine).await?;
-        let driver = tokio::spawn(driver::drive(Arc::clone(&engine)));
-        engine.keep(driver);
+        engine.commit_as_engine(vec![Change::EpochRaised { epoch }]).await?;
+        scheduler::recover(&engine).await?;
+        let driver = tokio::spawn(scheduler::run(Arc::clone(&engine)));
+        engine.track(driver);
         Ok(engine)
     }
 
@@ -203,8 +203,8 @@ impl Engine {
 
     /// Returns a subscriber that receives every change after number `after`.
     #[must_use]
-    pub fn follow(&self, after: u64) -> Follower {
-        Follower::new(self.store.clone(), self.live.clone(), after)
+    pub fn follow(&self, after: u64) -> Subscriber {
+        Subscriber::new(self.store.clone(), self.live.clone(), after)
     }
 
     /// True when this program is running no turn, worker or job.
@@ -221,28 +221,28 @@ impl Engine {
     /// Exponential backoff with full jitter: a random delay from 0 to `first · 2^(attempt - 1)`.
     fn backoff(&self, first: Duration, attempt: u32) -> Duration {
         let most = first.saturating_mul(1u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX));
-        self.dice.lock().unwrap_or_else(PoisonError::into_inner).random_range(Duration::ZERO..=most)
+        self.rng.lock().unwrap_or_else(PoisonError::into_inner).random_range(Duration::ZERO..=most)
     }
 
-    async fn commit(&self, lane: Lane, commit: Commit) -> Result<Vec<LogEntry>, Trouble> {
+    async fn commit(&self, lane: Lane, commit: Commit) -> Result<Vec<LogEntry>, EngineError> {
         self.store.commit(lane, commit).await.map_err(|fault| match fault {
-            CommitError::Conflict(Conflict::Refused { text }) => Trouble::Refused(text),
-            CommitError::Conflict(_) => Trouble::Moved,
-            CommitError::Store(fault) => Trouble::Store(fault),
+            CommitError::Conflict(Conflict::Refused { text }) => EngineError::Refused(text),
+            CommitError::Conflict(_) => EngineError::Moved,
+            CommitError::Store(fault) => EngineError::Store(fault),
         })
     }
 
     /// Commits `changes` as the engine. Returns `Ok` without committing if another commit came first.
-    async fn commit_here(&self, changes: Vec<Change>) -> Result<(), Trouble> {
+    async fn commit_as_engine(&self, changes: Vec<Change>) -> Result<(), EngineError> {
         match self.commit(Lane::Foreground, Commit::new(Actor::Engine, changes)).await {
-            Ok(_) | Err(Trouble::Moved) => Ok(()),
+            Ok(_) | Err(EngineError::Moved) => Ok(()),
             Err(other) => Err(other),
         }
     }
 
-    async fn must_run(&self, id: &RunId) -> Result<Run, Trouble> {
+    async fn must_run(&self, id: &RunId) -> Result<Run, EngineError> {
         let run = self.store.row::<Run>(id.as_str()).await?;
-        run.ok_or_else(|| Trouble::Refused(format!("run {id} no longer exists")))
+        run.ok_or_else(|| EngineError::Refused(format!("run {id} no longer exists")))
     }
 
     /// Creates the next message of the run's conversation, with a new id and the current time.
@@ -251,16 +251,16 @@ impl Engine {
     }
 
     /// Logs an engine error and shows it to every subscriber.
-    fn tell(&self, trouble: &Trouble) {
+    fn report(&self, trouble: &EngineError) {
         tracing::error!("{trouble}");
         self.live.trouble(trouble.to_string());
     }
 
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.keep(tokio::spawn(work));
+        self.track(tokio::spawn(work));
     }
 
-    fn keep(&self, handle: JoinHandle<()>) {
+    fn track(&self, handle: JoinHandle<()>) {
         let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
         handles.retain(|handle| !handle.is_finished());
         handles.push(handle);

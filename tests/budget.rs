@@ -27,7 +27,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nightdesk::config::{Config, Glyphs};
 use nightdesk::domain::{Agent, AgentId, Block, BlockId, Change, Group, GroupId, ManagerType};
-use nightdesk::engine::wire::Request;
+use nightdesk::engine::protocol::Request;
 use nightdesk::engine::{self, Engine, Handle};
 use nightdesk::llm::Models;
 use nightdesk::store::{self, Mode, Store};
@@ -166,7 +166,7 @@ impl Desk {
         let (config, options) = (Config::default(), engine::Options { jobs: false, ..engine::Options::default() });
         let models = Models::new(config.clone(), |_| None);
         let engine = Engine::start(store, &config, models, Toolbox::default(), options).await.unwrap();
-        let overview = Handle::here(Arc::clone(&engine)).overview().await.unwrap();
+        let overview = Handle::local(Arc::clone(&engine)).overview().await.unwrap();
         let look = Look {
             theme: Theme::terminal(),
             glyphs: GlyphSet::of(Glyphs::Unicode),
@@ -193,7 +193,7 @@ impl Desk {
             }
             for effect in std::mem::take(&mut effects) {
                 if let Effect::Ask(ticket, request) = effect {
-                    let reply = self.engine.answer(request).await;
+                    let reply = self.engine.handle(request).await;
                     effects.extend(self.app.update(Msg::Answered(ticket, reply), now()).effects);
                 }
             }

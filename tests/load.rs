@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::fold;
 use crate::support::load_team::{Crowd, MAILS_A_SEED, Seen, Size, forget_peak, group_id, peak, percentile};
-use nightdesk::engine::wire::Address;
+use nightdesk::engine::protocol::Recipient;
 use tokio::sync::Mutex;
 
 /// One at a time: each measures the whole program.
@@ -135,7 +135,7 @@ async fn fifty_workers_answer_at_once_and_each_is_heard() {
     let crowd = Crowd::supervised(50).await;
     for turn in 1..=2 {
         let before = crowd.store().counters();
-        let (begun, took) = crowd.turn(Address::Group(group_id(0)), "all hands").await;
+        let (begun, took) = crowd.turn(Recipient::Group(group_id(0)), "all hands").await;
         let after = crowd.store().counters();
         println!(
             "50 workers at once: a turn of 52 steps in {:.0} ms, begun after {:.1} ms; {} transactions, {} statements a \
@@ -161,14 +161,14 @@ async fn a_thousand_groups_in_one_store_start_and_answer_at_once() {
         forget_peak();
         let crowd = Crowd::of(Size { groups, agents: 2 * groups, blocks: groups }).await;
         // What a store that is used has: a conversation.
-        crowd.turn(Address::Group(group_id(0)), "hello").await;
+        crowd.turn(Recipient::Group(group_id(0)), "hello").await;
         let (crowd, start) = crowd.again().await;
         let before = Instant::now();
         let overview = crowd.handle.overview().await.unwrap();
         let shown = before.elapsed();
         assert_eq!((overview.groups.len(), overview.agents.len()), (groups, 2 * groups));
         let before = crowd.store().counters();
-        let (begun, took) = crowd.turn(Address::Group(group_id(groups / 2)), "hello").await;
+        let (begun, took) = crowd.turn(Recipient::Group(group_id(groups / 2)), "hello").await;
         let after = crowd.store().counters();
         println!(
             "{groups} groups: opened and started in {:.1} ms, overview {:.1} ms; sent to begun {:.1} ms, to the end of \

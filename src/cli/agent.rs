@@ -13,7 +13,7 @@ use super::{Exit, Failure, setting, unexpected};
 use crate::domain::block::{PERSONA, folded};
 use crate::domain::setting::Kind;
 use crate::domain::{Agent, AgentId, Block, BlockOwner, Configurable as _, Rule};
-use crate::engine::wire::{Address, Overview, Reply, Request};
+use crate::engine::protocol::{Recipient, Overview, Reply, Request};
 
 /// Subcommands of `agent`.
 #[derive(Debug, clap::Subcommand)]
@@ -80,7 +80,7 @@ pub async fn agent(places: &Places, command: Command, out: &mut Out) -> Result<E
         }
         Command::Delete(which) => {
             let id = Roster::read(&places.look()?).await?.agent(&which.name)?.id.clone();
-            deletion::delete(places, Address::Agent(id), &which, out).await?;
+            deletion::delete(places, Recipient::Agent(id), &which, out).await?;
         }
     }
     Ok(Exit::Done)

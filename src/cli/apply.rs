@@ -7,7 +7,7 @@ use super::print::Out;
 use super::{Exit, Failure};
 use crate::agentfile::team::{self, Existing, Plan, TeamFile};
 use crate::domain::{Conflict, Ids};
-use crate::engine::wire::Request;
+use crate::engine::protocol::Request;
 use crate::engine::{Handle, Scope};
 use crate::tools::Toolbox;
 

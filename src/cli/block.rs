@@ -13,7 +13,7 @@ use crate::domain::block::folded;
 use crate::domain::state::Kind;
 use crate::domain::{Block, BlockId, BlockOwner, Conflict};
 use crate::engine::Scope;
-use crate::engine::wire::{Overview, Reply, Request};
+use crate::engine::protocol::{Overview, Reply, Request};
 
 /// Subcommands of `block`.
 #[derive(Debug, clap::Subcommand)]

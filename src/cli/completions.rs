@@ -16,7 +16,7 @@ use super::desk::Places;
 use super::print::Out;
 use super::{Cli, Exit, Failure};
 use crate::domain::{Agent, Block, BlockOwner, Job, Mail, PendingKind};
-use crate::engine::wire::Overview;
+use crate::engine::protocol::Overview;
 use crate::tui::text::clean::clean_line;
 
 /// Environment variable that makes the program complete instead of run. Its value is the name of the shell.

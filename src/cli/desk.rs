@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 use super::{Failure, print};
 use crate::config::{Config, Paths};
 use crate::engine::session::Session;
-use crate::engine::wire::{Reply, Request};
+use crate::engine::protocol::{Reply, Request};
 use crate::engine::{Handle, Options, Scope};
 use crate::llm::Models;
 

@@ -12,7 +12,7 @@ use super::roster::Roster;
 use super::{Exit, Failure, unexpected};
 use crate::config::Config;
 use crate::engine::Handle;
-use crate::engine::wire::{Reply, Request};
+use crate::engine::protocol::{Reply, Request};
 use crate::llm::{KeyState, Models};
 
 /// Arguments of `doctor`.

@@ -9,7 +9,7 @@ use super::print::{self, Out};
 use super::roster::{Roster, conversation};
 use super::{Exit, Failure, unexpected};
 use crate::domain::{Group, GroupStatus};
-use crate::engine::wire::{Address, Reply, Request};
+use crate::engine::protocol::{Recipient, Reply, Request};
 
 /// Subcommands of `group`.
 #[derive(Debug, clap::Subcommand)]
@@ -71,7 +71,7 @@ pub async fn group(places: &Places, command: Command, out: &mut Out) -> Result<E
         }
         Command::Delete(which) => {
             let id = Roster::read(&places.look()?).await?.group(&which.name)?.id.clone();
-            deletion::delete(places, Address::Group(id), &which, out).await?;
+            deletion::delete(places, Recipient::Group(id), &which, out).await?;
         }
         Command::Signal { group, word } => signal(places, &group, word).await?,
     }
@@ -103,7 +103,7 @@ async fn tell(places: &Places, group: &Group, json: bool, out: &mut Out) -> Resu
 async fn signal(places: &Places, group: &str, word: String) -> Result<(), Failure> {
     let now = places.look()?.overview().await?;
     let id = Roster::of(&now).group(group)?.id.clone();
-    let Some(talk) = conversation(&now, &Address::Group(id)) else {
+    let Some(talk) = conversation(&now, &Recipient::Group(id)) else {
         return Err(Failure::Said(format!("{group} has no conversation yet; there is no turn to signal")));
     };
     match places.ask(Request::Signal { conversation: talk.id.clone(), word }).await? {

@@ -11,7 +11,7 @@ use super::{Exit, Failure, unexpected};
 use crate::domain::state::Kind;
 use crate::domain::{PendingCall, PendingKind, Run, RunId};
 use crate::engine::Scope;
-use crate::engine::wire::{Overview, Reply, Request};
+use crate::engine::protocol::{Overview, Reply, Request};
 
 /// Longest call in the list, in characters. `show` prints the whole call.
 const CALL_WIDTH: usize = 72;

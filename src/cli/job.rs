@@ -10,7 +10,7 @@ use super::{Exit, Failure, unexpected};
 use crate::domain::state::RowFault;
 use crate::domain::{GroupId, Job, JobId, JobOutcome, JobState, Trigger};
 use crate::engine::Handle;
-use crate::engine::wire::{Reply, Request};
+use crate::engine::protocol::{Reply, Request};
 
 /// Most jobs in the list, newest first.
 const SHOWN: usize = 10_000;

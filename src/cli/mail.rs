@@ -10,7 +10,7 @@ use crate::domain::mail::{check_text, expiry_seconds};
 use crate::domain::state::RowFault;
 use crate::domain::{AgentId, Group, GroupStatus, Mail, MailId, MailStatus, Priority};
 use crate::engine::event::MailRow;
-use crate::engine::wire::{Reply, Request};
+use crate::engine::protocol::{Reply, Request};
 use crate::engine::{Handle, Scope};
 
 /// Most pieces of mail in the list, newest first.

@@ -6,7 +6,7 @@ use super::{Failure, print};
 use crate::domain::state::Kind;
 use crate::domain::{Agent, AgentId, Block, BlockId, Conversation, ConversationOwner, Group, GroupId};
 use crate::engine::Handle;
-use crate::engine::wire::{Address, Overview};
+use crate::engine::protocol::{Recipient, Overview};
 
 /// All readable groups, agents and blocks.
 #[derive(Debug, Clone, Default)]
@@ -100,10 +100,10 @@ impl Roster {
     ///
     /// # Errors
     /// Neither is given, or it does not exist.
-    pub fn address(&self, whose: &Whose) -> Result<Address, Failure> {
+    pub fn address(&self, whose: &Whose) -> Result<Recipient, Failure> {
         match (&whose.group, &whose.agent) {
-            (_, Some(agent)) => Ok(Address::Agent(self.agent(agent)?.id.clone())),
-            (Some(group), None) => Ok(Address::Group(self.group(group)?.id.clone())),
+            (_, Some(agent)) => Ok(Recipient::Agent(self.agent(agent)?.id.clone())),
+            (Some(group), None) => Ok(Recipient::Group(self.group(group)?.id.clone())),
             (None, None) => Err(Failure::Said("name a group, or an agent with --agent NAME".to_owned())),
         }
     }
@@ -145,10 +145,10 @@ impl Roster {
 
 /// Returns the conversation with a group or an agent. `None` before the first message.
 #[must_use]
-pub fn conversation<'a>(overview: &'a Overview, with: &Address) -> Option<&'a Conversation> {
+pub fn conversation<'a>(overview: &'a Overview, with: &Recipient) -> Option<&'a Conversation> {
     let owner = match with {
-        Address::Group(id) => ConversationOwner::Group(id.clone()),
-        Address::Agent(id) => ConversationOwner::Agent(id.clone()),
+        Recipient::Group(id) => ConversationOwner::Group(id.clone()),
+        Recipient::Agent(id) => ConversationOwner::Agent(id.clone()),
     };
     overview.conversations.iter().find(|conversation| conversation.owner == owner)
 }

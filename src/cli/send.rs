@@ -13,9 +13,9 @@ use super::{Exit, Failure, unexpected};
 use crate::domain::{Change, ConversationId, PendingCall, PendingKind, RunId, RunState, StopReason};
 use crate::engine::Scope;
 use crate::engine::event::{Event, Events};
-use crate::engine::handle::Following;
+use crate::engine::handle::Subscription;
 use crate::engine::session::Session;
-use crate::engine::wire::{Address, Reply, Request, Update};
+use crate::engine::protocol::{Recipient, Reply, Request, Update};
 use text::Speeches;
 
 /// Arguments of `send`.
@@ -59,8 +59,8 @@ pub async fn send(places: &Places, args: Args, out: &mut Out) -> Result<Exit, Fa
     };
     let to = Roster::read(&places.look()?).await?.address(&whose)?;
     let scope = match &to {
-        Address::Group(id) => Scope::Group(id.clone()),
-        Address::Agent(id) => Scope::Agent(id.clone()),
+        Recipient::Group(id) => Scope::Group(id.clone()),
+        Recipient::Agent(id) => Scope::Agent(id.clone()),
     };
     let options = places.options(false, scope);
     let mut desk = places.open(options.clone(), false).await?;
@@ -85,7 +85,7 @@ pub async fn send(places: &Places, args: Args, out: &mut Out) -> Result<Exit, Fa
 
 /// The state of one followed turn.
 struct Turn {
-    to: Address,
+    to: Recipient,
     json: bool,
     /// Run of the turn; `None` before the message is sent.
     run: Option<RunId>,
@@ -138,7 +138,7 @@ impl Turn {
         &mut self,
         desk: &Session,
         run: &RunId,
-        mut following: Following,
+        mut following: Subscription,
         out: &mut Out,
     ) -> Result<Exit, Failure> {
         let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());

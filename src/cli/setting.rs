@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json};
 use super::roster::Roster;
 use crate::domain::setting::{Kind, NONE, Reference};
 use crate::domain::{Agent, AgentId, BlockId, Configurable, Group, GroupId, ManagerType, Setting, Value, nearest};
-use crate::engine::wire::Changes;
+use crate::engine::protocol::Changes;
 
 /// The options that change the settings of a group or an agent, one per row of its table.
 #[derive(Debug, Clone)]

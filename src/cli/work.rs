@@ -13,7 +13,7 @@ use super::roster::Roster;
 use super::{Exit, Failure, job, unexpected};
 use crate::domain::{Job, JobState};
 use crate::engine::session::Session;
-use crate::engine::wire::{Reply, Request, RowUpdate, Update};
+use crate::engine::protocol::{Reply, Request, RowUpdate, Update};
 use crate::engine::{Options, Scope};
 
 /// Delay before the next attempt to open a store whose owner does not accept connections.

@@ -6,8 +6,8 @@ use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
 use super::context::CONTEXT_BYTES;
-use super::work::{Outcome, Work};
-use super::{AFTER_TROUBLE, Engine, Trouble, step};
+use super::work::{Outcome, RunContext};
+use super::{RETRY_DELAY, Engine, EngineError, step};
 use crate::domain::job::{JobFault, MAX_ATTEMPTS, MAX_CRASHES};
 use crate::domain::{
     Actor, Change, Commit, Conversation, ConversationId, ConversationOwner, Cursor, Job, JobId, JobOutcome, JobState,
@@ -27,24 +27,24 @@ pub async fn work_off(
     job: &Job,
     cancel: CancellationToken,
     give_way: CancellationToken,
-) -> Result<(), Trouble> {
+) -> Result<(), EngineError> {
     let Some(job) = claim(engine, job).await? else { return Ok(()) };
     let Some(run) = job.run.clone() else { return Ok(()) };
     // Its run says where it stands, not its former state: one that gave way, or whose program ended, between the
     // answer and the step that takes it is available again, and its run is still parked.
     let mut parked = engine.must_run(&run).await?.state == RunState::Parked;
-    let work = Work {
+    let work = RunContext {
         run,
         turn: None,
         job: Some((job.id.clone(), job.fence)),
         cancel,
-        give_way,
+        preempt: give_way,
         attempts_before: job.attempt.saturating_sub(1),
         yields: true,
     };
     let outcome = loop {
         let outcome = step::run(engine, &work, parked).await.unwrap_or_else(|trouble| {
-            engine.tell(&trouble);
+            engine.report(&trouble);
             Outcome::Failed(ModelError::transient(trouble.to_string()))
         });
         let Outcome::Failed(ModelError { class: ErrorClass::Down, retry_after: Some(wait), .. }) = outcome else {
@@ -56,7 +56,7 @@ pub async fn work_off(
         tokio::select! {
             biased;
             () = work.cancel.cancelled() => break Outcome::Cancelled,
-            () = work.give_way.cancelled() => break Outcome::Preempted,
+            () = work.preempt.cancelled() => break Outcome::Preempted,
             () = tokio::time::sleep(wait) => {}
         }
     };
@@ -68,7 +68,7 @@ pub async fn work_off(
 }
 
 /// Takes the job: its fence rises; at the first claim its window is fixed and it gets its run and its notes.
-async fn claim(engine: &Engine, job: &Job) -> Result<Option<Job>, Trouble> {
+async fn claim(engine: &Engine, job: &Job) -> Result<Option<Job>, EngineError> {
     let ids = engine.store.ids();
     let (run, notes) = (RunId::fresh(ids), ConversationId::fresh(ids));
     let upto = match job.window {
@@ -89,7 +89,7 @@ async fn claim(engine: &Engine, job: &Job) -> Result<Option<Job>, Trouble> {
     }
     match engine.commit(Lane::Background, Commit::new(Actor::Engine, changes)).await {
         Ok(_) => {}
-        Err(Trouble::Moved | Trouble::Refused(_)) => return Ok(None),
+        Err(EngineError::Moved | EngineError::Refused(_)) => return Ok(None),
         Err(other) => return Err(other),
     }
     let Some(claimed) = engine.store.row::<Job>(job.id.as_str()).await? else { return Ok(None) };
@@ -108,7 +108,7 @@ async fn claim(engine: &Engine, job: &Job) -> Result<Option<Job>, Trouble> {
 }
 
 /// The last message that still fits one context, where not all of the backlog does.
-async fn window_end(engine: &Engine, job: &Job) -> Result<Option<u64>, Trouble> {
+async fn window_end(engine: &Engine, job: &Job) -> Result<Option<u64>, EngineError> {
     let Some(talk) = engine.store.find::<Conversation>(job.group.as_str()).await?.into_iter().next() else {
         return Ok(None);
     };
@@ -117,14 +117,14 @@ async fn window_end(engine: &Engine, job: &Job) -> Result<Option<u64>, Trouble> 
     Ok(engine.store.window_end(&talk.id, after, CONTEXT_BYTES).await?)
 }
 
-async fn run_of(engine: &Engine, job: &Job, id: RunId, notes: ConversationId) -> Result<Run, Trouble> {
+async fn run_of(engine: &Engine, job: &Job, id: RunId, notes: ConversationId) -> Result<Run, EngineError> {
     let talk = engine.store.find::<Conversation>(job.group.as_str()).await?.into_iter().next();
     let kind = RunKind::Job { agent: job.agent.clone(), group: job.group.clone(), job: job.id.clone() };
     let run = Run::new(id, notes, kind, RunState::Running);
     Ok(Run { turn: talk.map_or(0, |talk| talk.asked), ..run })
 }
 
-async fn failed(engine: &Engine, job: &Job, work: &Work, fault: &ModelError) -> Result<(), Trouble> {
+async fn failed(engine: &Engine, job: &Job, work: &RunContext, fault: &ModelError) -> Result<(), EngineError> {
     tracing::warn!(job = %job.id, run = %work.run, attempt = job.attempt, "{fault}");
     let error = fault.text.clone();
     if fault.class == ErrorClass::Transient && job.attempt < MAX_ATTEMPTS {
@@ -149,16 +149,16 @@ fn over(run: &RunId, stop_reason: StopReason, error: Option<String>) -> Change {
 }
 
 /// Commits under the job's fence; a job that is not ours any more is left alone (J4).
-async fn held(engine: &Engine, job: &Job, changes: Vec<Change>) -> Result<(), Trouble> {
+async fn held(engine: &Engine, job: &Job, changes: Vec<Change>) -> Result<(), EngineError> {
     let commit = Commit::new(Actor::Engine, changes).requiring(Precondition::JobFence(job.id.clone(), job.fence));
     loop {
         match engine.commit(Lane::Background, commit.clone()).await {
-            Ok(_) | Err(Trouble::Moved) => return Ok(()),
-            Err(trouble @ Trouble::Store(StoreError::Closed)) => return Err(trouble),
+            Ok(_) | Err(EngineError::Moved) => return Ok(()),
+            Err(trouble @ EngineError::Store(StoreError::Closed)) => return Err(trouble),
             // Left as it is, the job would run with nobody at work on it: it is held until the store has room.
-            Err(trouble @ Trouble::Store(_)) => {
-                engine.tell(&trouble);
-                tokio::time::sleep(AFTER_TROUBLE).await;
+            Err(trouble @ EngineError::Store(_)) => {
+                engine.report(&trouble);
+                tokio::time::sleep(RETRY_DELAY).await;
             }
             Err(other) => return Err(other),
         }
@@ -167,7 +167,7 @@ async fn held(engine: &Engine, job: &Job, changes: Vec<Change>) -> Result<(), Tr
 
 /// The job's owner is gone, with its program or by a panic: it is available again, or has failed as poison and
 /// its run with it (J6, J7).
-pub async fn recover(engine: &Engine, id: &JobId) -> Result<(), Trouble> {
+pub async fn recover(engine: &Engine, id: &JobId) -> Result<(), EngineError> {
     let Some(job) = engine.store.row::<Job>(id.as_str()).await? else { return Ok(()) };
     let mut changes = vec![Change::JobRecovered { id: id.clone() }];
     if job.crashes + 1 >= MAX_CRASHES {

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::context::CONTEXT_BYTES;
-use super::gates::{Place, Room};
-use super::live::{About, LiveGuard};
-use super::wire::Phase;
-use super::work::{self, Outcome, Work};
-use super::{Engine, Trouble, termination};
+use super::limits::{Permit, Capacity};
+use super::live::{StepMeta, LiveGuard};
+use super::protocol::Phase;
+use super::work::{self, Outcome, RunContext};
+use super::{Engine, EngineError, termination};
 use crate::domain::agent::DEFAULT_MAX_STEPS;
 use crate::domain::{Change, Content, NoticeKind, RunState, Step, StepId, StopReason};
 use crate::llm::{Delta, Done, ErrorClass, ModelError, ModelHandle, Prompt, Stop, ToolCall};
@@ -53,7 +53,7 @@ struct Answer {
 }
 
 /// What the next step is made from; breaks off where the run is not running, or is to end before that step.
-pub async fn snapshot(engine: &Engine, work: &Work) -> Result<ControlFlow<Outcome, StepInput>, Trouble> {
+pub async fn snapshot(engine: &Engine, work: &RunContext) -> Result<ControlFlow<Outcome, StepInput>, EngineError> {
     let view = engine.store.step_view(&work.run, CONTEXT_BYTES).await?;
     if view.run.state != RunState::Running {
         return Ok(ControlFlow::Break(Outcome::Finished));
@@ -73,10 +73,10 @@ pub async fn snapshot(engine: &Engine, work: &Work) -> Result<ControlFlow<Outcom
 /// breaks off where there is no whole answer. The view is read again where the model holds less of the conversation.
 pub async fn ask(
     engine: &Engine,
-    work: &Work,
+    work: &RunContext,
     view: &mut StepInput,
     prompt: impl Fn(&StepInput, &str, u32) -> Prompt,
-) -> Result<ControlFlow<Outcome, Answered>, Trouble> {
+) -> Result<ControlFlow<Outcome, Answered>, EngineError> {
     let queued_at = engine.store.clock().now();
     let named = view.agent.model.clone().unwrap_or_else(|| engine.default_model());
     let model = match engine.models.get(&named) {
@@ -95,7 +95,7 @@ pub async fn ask(
     };
     let mut answer = Answer::default();
     let asked = loop {
-        match converse(engine, work, view, &model, &live, &prompt, &mut answer).await {
+        match call_with_retries(engine, work, view, &model, &live, &prompt, &mut answer).await {
             // The same step with less of the conversation; what fits is kept for the next ones.
             Err(Outcome::Failed(fault)) if fault.class == ErrorClass::TooLong && model.window.shrink(budget) => {
                 budget = model.window.conversation_bytes(CONTEXT_BYTES);
@@ -137,8 +137,8 @@ pub async fn ask(
 }
 
 /// What the screens show of a step of this view.
-pub(super) fn about(view: &StepInput) -> About {
-    About {
+pub(super) fn about(view: &StepInput) -> StepMeta {
+    StepMeta {
         run: view.run.id.clone(),
         root: view.run.root.clone(),
         conversation: view.run.conversation.clone(),
@@ -148,21 +148,21 @@ pub(super) fn about(view: &StepInput) -> About {
 }
 
 /// A slot of the provider, unless the work is called off while it waits.
-async fn provider_place(engine: &Engine, work: &Work, model: &ModelHandle) -> Option<Place<String>> {
-    let room = Room::of_provider(model.max_parallel);
+async fn provider_place(engine: &Engine, work: &RunContext, model: &ModelHandle) -> Option<Permit<String>> {
+    let room = Capacity::of_provider(model.max_parallel);
     tokio::select! {
         biased;
         () = work.cancel.cancelled() => None,
-        () = work.give_way.cancelled() => None,
-        place = engine.providers.enter(&model.provider, room, work.side()) => Some(place),
+        () = work.preempt.cancelled() => None,
+        place = engine.providers.acquire(&model.provider, room, work.side()) => Some(place),
     }
 }
 
 /// Asks the model until it has answered, as often as the class of the fault allows; `answer` is what the last
 /// attempt brought.
-async fn converse(
+async fn call_with_retries(
     engine: &Engine,
-    work: &Work,
+    work: &RunContext,
     view: &StepInput,
     model: &ModelHandle,
     live: &LiveGuard,
@@ -174,7 +174,7 @@ async fn converse(
         live.restart();
         *answer = Answer { retries: attempt - 1, ..Answer::default() };
         let ask = prompt(view, &model.model_name, attempt + work.attempts_before);
-        let fault = match listen(engine, work, model, ask, live, answer).await {
+        let fault = match stream(engine, work, model, ask, live, answer).await {
             Ok(()) => match stop::fault(view, &answer.text, &answer.done, &model.provider) {
                 Some(fault) => fault,
                 None => return Ok(()),
@@ -205,9 +205,9 @@ async fn converse(
 }
 
 /// One model call, to its end.
-async fn listen(
+async fn stream(
     engine: &Engine,
-    work: &Work,
+    work: &RunContext,
     model: &ModelHandle,
     ask: Prompt,
     live: &LiveGuard,
@@ -219,7 +219,7 @@ async fn listen(
         let next = tokio::select! {
             biased;
             () = work.cancel.cancelled() => return Err(Outcome::Cancelled),
-            () = work.give_way.cancelled() => return Err(Outcome::Preempted),
+            () = work.preempt.cancelled() => return Err(Outcome::Preempted),
             next = stream.next() => next,
         };
         let delta = next.map_err(Outcome::Failed)?;
@@ -250,7 +250,7 @@ async fn listen(
 }
 
 /// The steps of the run are spent: it ends, and says so.
-async fn out_of_steps(engine: &Engine, work: &Work, view: &StepInput, most: u32) -> Result<Outcome, Trouble> {
+async fn out_of_steps(engine: &Engine, work: &RunContext, view: &StepInput, most: u32) -> Result<Outcome, EngineError> {
     let mut changes = Vec::new();
     if !work.is_background() {
         let text = format!("{} stopped after {most} steps, its limit (max_steps)", view.agent.name);
@@ -266,11 +266,11 @@ async fn out_of_steps(engine: &Engine, work: &Work, view: &StepInput, most: u32)
 /// What was said until a person cancelled it stays, marked.
 async fn cancelled(
     engine: &Engine,
-    work: &Work,
+    work: &RunContext,
     view: &StepInput,
     step: &StepId,
     answer: Answer,
-) -> Result<Outcome, Trouble> {
+) -> Result<Outcome, EngineError> {
     if work.is_background() {
         // Its job was cancelled by the commit that called the work off.
         return Ok(Outcome::Cancelled);

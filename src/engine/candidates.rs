@@ -15,7 +15,7 @@ const QUOTE: usize = 300;
 
 /// Whom a manager may choose.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
+pub struct Candidates {
     /// Eligible members with their names, in the group's order.
     pub open: Vec<(AgentId, String)>,
     /// Names of members that are not eligible because they have just spoken.
@@ -30,7 +30,7 @@ pub struct Offer {
 
 /// The result of judging an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Selection {
     /// A choice.
     Chosen {
         /// The choice.
@@ -46,7 +46,7 @@ pub enum Verdict {
     Unusable(String),
 }
 
-impl Offer {
+impl Candidates {
     /// The candidates of a choice run; `None` for other runs.
     #[must_use]
     pub fn of(view: &StepInput) -> Option<Self> {
@@ -77,16 +77,16 @@ impl Offer {
 
     /// Judges an answer.
     #[must_use]
-    pub fn judge(&self, text: &str, calls: &[ToolCall]) -> Verdict {
+    pub fn judge(&self, text: &str, calls: &[ToolCall]) -> Selection {
         if self.token.as_ref().is_some_and(|token| text.contains(token.as_str())) {
-            return Verdict::Ends;
+            return Selection::Ends;
         }
         let judged = if calls.is_empty() { self.read(text) } else { self.called(calls) };
-        judged.unwrap_or_else(Verdict::Unusable)
+        judged.unwrap_or_else(Selection::Unusable)
     }
 
     /// Judges tool calls; all of them must name the same agent.
-    fn called(&self, calls: &[ToolCall]) -> Result<Verdict, String> {
+    fn called(&self, calls: &[ToolCall]) -> Result<Selection, String> {
         if let Some(other) = calls.iter().find(|call| call.name != CHOOSE) {
             return Err(format!("it called {}, and only {CHOOSE} can be called now", quoted(&other.name)));
         }
@@ -96,7 +96,7 @@ impl Offer {
             return Err(format!("it chose {one} and {other}, and one speaks at a time"));
         }
         let NextSpeaker { agent, reason } = wanted.swap_remove(0);
-        Ok(Verdict::Chosen { choice: self.exactly(&agent)?, reason: line(&reason), from_words: false })
+        Ok(Selection::Chosen { choice: self.exactly(&agent)?, reason: line(&reason), from_words: false })
     }
 
     /// Matches a name exactly, apart from case and surrounding whitespace.
@@ -129,9 +129,9 @@ impl Offer {
     }
 
     /// Finds the one name in the manager's text.
-    fn read(&self, text: &str) -> Result<Verdict, String> {
+    fn read(&self, text: &str) -> Result<Selection, String> {
         let words = line(text);
-        let chosen = |choice| Ok(Verdict::Chosen { choice, reason: String::new(), from_words: true });
+        let chosen = |choice| Ok(Selection::Chosen { choice, reason: String::new(), from_words: true });
         let bare = words.trim_matches(|c: char| !c.is_alphanumeric());
         let open: Vec<&str> = self.open.iter().map(|(_, name)| name.as_str()).collect();
         let rest = self.shut.iter().chain(&self.others).map(String::as_str);
@@ -203,9 +203,9 @@ mod tests {
 
     use super::*;
 
-    fn offer() -> Offer {
+    fn offer() -> Candidates {
         let open = |name: &str| (AgentId(format!("agent-{name}")), name.to_owned());
-        Offer {
+        Candidates {
             open: vec![open("ann"), open("ann-marie"), open("Engineer"), open("anna")],
             shut: vec!["bob".to_owned()],
             others: vec!["chair".to_owned()],
@@ -227,8 +227,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn unusable(verdict: &Verdict) -> &str {
-        let Verdict::Unusable(why) = verdict else { panic!("{verdict:?}") };
+    fn unusable(verdict: &Selection) -> &str {
+        let Selection::Unusable(why) = verdict else { panic!("{verdict:?}") };
         why
     }
 
@@ -236,12 +236,12 @@ mod tests {
     fn a_call_names_one_that_may_speak_exactly_but_for_capitals() {
         for name in ["Engineer", "engineer", " ENGINEER "] {
             let reason = "it is its field".to_owned();
-            let expected = Verdict::Chosen { choice: member("Engineer"), reason, from_words: false };
+            let expected = Selection::Chosen { choice: member("Engineer"), reason, from_words: false };
             assert_eq!(offer().judge("", &named(name)), expected, "{name:?}");
         }
         assert!(matches!(
             offer().judge("ann should be glad", &named("anna")),
-            Verdict::Chosen { choice, .. } if choice == member("anna")
+            Selection::Chosen { choice, .. } if choice == member("anna")
         ));
     }
 
@@ -257,7 +257,7 @@ mod tests {
             let verdict = offer().judge("", &named(name));
             assert!(unusable(&verdict).contains(why), "{name:?}: {verdict:?}");
         }
-        let early = Offer { done: false, ..offer() };
+        let early = Candidates { done: false, ..offer() };
         assert!(unusable(&early.judge("", &named("done"))).contains("nobody has spoken yet"));
         assert!(unusable(&offer().judge("", &call(json!({"name": "ann"})))).contains("do not fit"));
         assert!(unusable(&offer().judge(" \n", &[])).contains("said nothing"));
@@ -278,7 +278,7 @@ mod tests {
             ("bob was clear; now the engineer, as the engineer built it", "Engineer"),
             ("{\"agent\": \"anna\"}", "anna"),
         ] {
-            let expected = Verdict::Chosen { choice: member(name), reason: String::new(), from_words: true };
+            let expected = Selection::Chosen { choice: member(name), reason: String::new(), from_words: true };
             assert_eq!(read(text), expected, "{text:?}");
         }
         for (text, why) in [
@@ -289,21 +289,21 @@ mod tests {
         ] {
             assert!(unusable(&read(text)).contains(why), "{text:?}: {:?}", read(text));
         }
-        let done = Verdict::Chosen { choice: Choice::Done, reason: String::new(), from_words: true };
+        let done = Selection::Chosen { choice: Choice::Done, reason: String::new(), from_words: true };
         assert_eq!(read("Done."), done);
-        assert!(matches!(read("The work is done as far as I see"), Verdict::Unusable(_)));
+        assert!(matches!(read("The work is done as far as I see"), Selection::Unusable(_)));
     }
 
     #[test]
     fn the_word_that_ends_the_turn_ends_it_whatever_else_is_said() {
-        assert_eq!(offer().judge("Thank you all. DONE!", &[]), Verdict::Ends);
-        assert_eq!(offer().judge("DONE!", &named("ann")), Verdict::Ends);
-        assert!(matches!(offer().judge("", &named("DONE!")), Verdict::Chosen { choice: Choice::Done, .. }));
+        assert_eq!(offer().judge("Thank you all. DONE!", &[]), Selection::Ends);
+        assert_eq!(offer().judge("DONE!", &named("ann")), Selection::Ends);
+        assert!(matches!(offer().judge("", &named("DONE!")), Selection::Chosen { choice: Choice::Done, .. }));
     }
 
     #[test]
     fn done_is_offered_once_somebody_has_spoken() {
         assert_eq!(offer().names(), ["ann", "ann-marie", "Engineer", "anna", "done"]);
-        assert_eq!(Offer { done: false, ..offer() }.names().last(), Some(&"anna"));
+        assert_eq!(Candidates { done: false, ..offer() }.names().last(), Some(&"anna"));
     }
 }

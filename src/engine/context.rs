@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::candidates::Offer;
+use super::candidates::Candidates;
 use crate::domain::pattern::Seat;
 use crate::domain::pattern::dynamic::CHOOSE;
 use crate::domain::terminate::RETURN_TO_USER;
@@ -32,7 +32,7 @@ pub fn prompt(view: &StepInput, model: &str, tools: Vec<ToolSpec>, attempt: u32)
 
 /// The prompt of the next try of a choice.
 #[must_use]
-pub fn choice_prompt(view: &StepInput, offer: &Offer, model: &str, attempt: u32) -> Prompt {
+pub fn choice_prompt(view: &StepInput, offer: &Candidates, model: &str, attempt: u32) -> Prompt {
     framed(view, model, choice_entries(view, offer), vec![choose_next_speaker(&offer.names())], attempt)
 }
 
@@ -237,7 +237,7 @@ fn mail_entries(view: &StepInput, mail: &Mail) -> Vec<Entry> {
 }
 
 /// A manager that chooses reads the conversation, what its tries so far came to, and whom it may choose.
-fn choice_entries(view: &StepInput, offer: &Offer) -> Vec<Entry> {
+fn choice_entries(view: &StepInput, offer: &Candidates) -> Vec<Entry> {
     let tries = |message: &Message| message.run.as_ref() == Some(&view.run.id);
     let begun = view.messages.iter().position(tries).unwrap_or(view.messages.len());
     let mut entries = heard(view, &view.messages[..begun]);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::BoxFuture;
 
-use super::wait::Standing;
+use super::wait::OpenRuns;
 use crate::domain::status::AgentStatus;
 use crate::domain::{Agent, AgentId, Group, GroupId, GroupStatus};
 use crate::store::{StepInput, Store, StoreError};
@@ -39,7 +39,7 @@ impl Colleagues<'_> {
         let homes: BTreeSet<&GroupId> = agents.iter().map(|agent| &agent.group).collect();
         let homes = self.store.rows::<Group>(homes.into_iter().map(|id| id.0.clone()).collect()).await?;
         let homes: BTreeMap<GroupId, Group> = homes.into_iter().map(|home| (home.id.clone(), home)).collect();
-        let standing = Standing::read(self.store).await?;
+        let standing = OpenRuns::read(self.store).await?;
         let jobs = self.store.unfinished_jobs().await?;
         let doing: BTreeMap<AgentId, AgentStatus> =
             agents.iter().map(|agent| (agent.id.clone(), standing.work().agent(&agent.id, &jobs))).collect();

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::wire::{LiveUpdate, RowUpdate, Update};
+use super::protocol::{LiveUpdate, RowUpdate, Update};
 use crate::domain::{
     Agent, AgentId, Change, Content, ConversationId, LogEntry, Mail, MailId, MailKind, MailStatus, Message, PendingCall,
     PendingKind, Priority, Run, RunId, RunState, StepId,

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, VecDeque};
 
 use tokio::sync::watch;
 
-use super::live::{Live, Seen};
-use super::wire::{Fault, RowUpdate, Update};
+use super::live::{StreamingSteps, StreamCursor};
+use super::protocol::{RequestError, RowUpdate, Update};
 use crate::domain::state::Kind;
 use crate::domain::{Agent, Block, Change, Conversation, Group, Job, LogEntry, Mail, PendingCall, Run, StepId};
 use crate::store::Store;
@@ -14,13 +14,13 @@ use crate::store::Store;
 const BATCH: usize = 256;
 
 /// One subscriber.
-pub struct Follower {
+pub struct Subscriber {
     store: Store,
-    live: Live,
+    live: StreamingSteps,
     cursor: u64,
     head: watch::Receiver<u64>,
     bell: watch::Receiver<u64>,
-    seen: Seen,
+    seen: StreamCursor,
     ready: VecDeque<Update>,
     /// Live updates that are delivered after the log has been read up to this change number.
     held: Option<(u64, Vec<Update>)>,
@@ -28,12 +28,12 @@ pub struct Follower {
     told: BTreeSet<StepId>,
 }
 
-impl Follower {
+impl Subscriber {
     /// Creates a subscriber that receives every change after number `after`.
     #[must_use]
-    pub fn new(store: Store, live: Live, after: u64) -> Self {
+    pub fn new(store: Store, live: StreamingSteps, after: u64) -> Self {
         let (head, bell) = (store.head(), live.bell());
-        let (seen, ready) = (Seen::default(), VecDeque::new());
+        let (seen, ready) = (StreamCursor::default(), VecDeque::new());
         Self { store, live, cursor: after, head, bell, seen, ready, held: None, told: BTreeSet::new() }
     }
 
@@ -41,12 +41,12 @@ impl Follower {
     ///
     /// # Errors
     /// [`Fault`] if the store cannot be read or the engine has stopped.
-    pub async fn next(&mut self) -> Result<Update, Fault> {
+    pub async fn next(&mut self) -> Result<Update, RequestError> {
         loop {
             if let Some(update) = self.ready.pop_front() {
                 return Ok(update);
             }
-            let upto = self.hold();
+            let upto = self.snapshot();
             if self.cursor < upto {
                 match self.committed().await? {
                     Some(committed) => self.ready.push_back(committed),
@@ -68,7 +68,7 @@ impl Follower {
                 rung = self.bell.changed() => rung.is_err(),
             };
             if gone {
-                return Err(Fault::new("the engine has stopped"));
+                return Err(RequestError::new("the engine has stopped"));
             }
         }
     }
@@ -78,18 +78,18 @@ impl Follower {
     ///
     /// Live steps are read before the log and delivered after it, so that live text disappears only after its
     /// message is known, however far behind this subscriber is.
-    fn hold(&mut self) -> u64 {
+    fn snapshot(&mut self) -> u64 {
         if let Some((upto, _)) = &self.held {
             return *upto;
         }
         self.bell.borrow_and_update();
-        let news = self.seen.news(&self.live);
+        let news = self.seen.poll(&self.live);
         let upto = *self.head.borrow_and_update();
         self.held = Some((upto, news));
         upto
     }
 
-    async fn committed(&mut self) -> Result<Option<Update>, Fault> {
+    async fn committed(&mut self) -> Result<Option<Update>, RequestError> {
         let changes = self.store.log(self.cursor, BATCH).await?;
         let Some(last) = changes.last() else { return Ok(None) };
         let upto = last.n;

@@ -7,33 +7,33 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::read::Reader;
-use super::wire::{Fault, Overview, Reply, Request, Update};
+use super::protocol::{RequestError, Overview, Reply, Request, Update};
 use super::{Engine, socket::Client};
 use crate::domain::{ConversationId, Message};
 use crate::store::{self, Store};
 
 /// A handle to the engine of a store. Cheap to clone.
 #[derive(Clone)]
-pub struct Handle(Way);
+pub struct Handle(Backend);
 
 #[derive(Clone)]
-enum Way {
-    Here(Arc<Engine>),
-    There(Arc<Client>),
+enum Backend {
+    Local(Arc<Engine>),
+    Remote(Arc<Client>),
     ReadOnly(Arc<Reader>),
 }
 
 impl Handle {
     /// Creates a handle to the engine of this program.
     #[must_use]
-    pub fn here(engine: Arc<Engine>) -> Self {
-        Self(Way::Here(engine))
+    pub fn local(engine: Arc<Engine>) -> Self {
+        Self(Backend::Local(engine))
     }
 
     /// Creates a handle to the engine of the program that owns the store.
     #[must_use]
-    pub fn there(client: Client) -> Self {
-        Self(Way::There(Arc::new(client)))
+    pub fn remote(client: Client) -> Self {
+        Self(Backend::Remote(Arc::new(client)))
     }
 
     /// Creates a handle that only reads the store and needs no lock. `default_model` is the model of agents that have
@@ -41,26 +41,26 @@ impl Handle {
     ///
     /// # Errors
     /// [`Fault`] if the store does not exist or cannot be read.
-    pub fn read_only(store: &Path, default_model: String) -> Result<Self, Fault> {
+    pub fn read_only(store: &Path, default_model: String) -> Result<Self, RequestError> {
         let store = Store::open_read_only(store, store::Options::default())?;
-        Ok(Self(Way::ReadOnly(Arc::new(Reader::new(store, default_model)))))
+        Ok(Self(Backend::ReadOnly(Arc::new(Reader::new(store, default_model)))))
     }
 
     /// True when the engine runs in another program.
     #[must_use]
     pub fn is_attached(&self) -> bool {
-        matches!(self.0, Way::There(_))
+        matches!(self.0, Backend::Remote(_))
     }
 
     /// Sends a request and waits for its reply.
     ///
     /// # Errors
     /// [`Fault`] if the request is refused or fails, or the owner cannot be reached.
-    pub async fn ask(&self, request: Request) -> Result<Reply, Fault> {
+    pub async fn ask(&self, request: Request) -> Result<Reply, RequestError> {
         match &self.0 {
-            Way::Here(engine) => engine.answer(request).await,
-            Way::There(client) => client.ask(request).await,
-            Way::ReadOnly(reader) => reader.answer(request).await,
+            Backend::Local(engine) => engine.handle(request).await,
+            Backend::Remote(client) => client.ask(request).await,
+            Backend::ReadOnly(reader) => reader.answer(request).await,
         }
     }
 
@@ -68,7 +68,7 @@ impl Handle {
     ///
     /// # Errors
     /// As [`Handle::ask`].
-    pub async fn overview(&self) -> Result<Overview, Fault> {
+    pub async fn overview(&self) -> Result<Overview, RequestError> {
         match self.ask(Request::Overview).await? {
             Reply::Overview(overview) => Ok(*overview),
             other => Err(unexpected(&other)),
@@ -79,7 +79,7 @@ impl Handle {
     ///
     /// # Errors
     /// As [`Handle::ask`].
-    pub async fn messages(&self, conversation: ConversationId, from: u64, to: u64) -> Result<Vec<Message>, Fault> {
+    pub async fn messages(&self, conversation: ConversationId, from: u64, to: u64) -> Result<Vec<Message>, RequestError> {
         match self.ask(Request::Messages { conversation, from, to }).await? {
             Reply::Messages { messages } => Ok(messages),
             other => Err(unexpected(&other)),
@@ -90,33 +90,33 @@ impl Handle {
     ///
     /// # Errors
     /// [`Fault`] if the owner cannot be reached or the handle is read-only.
-    pub async fn follow(&self, after: u64) -> Result<Following, Fault> {
+    pub async fn follow(&self, after: u64) -> Result<Subscription, RequestError> {
         match &self.0 {
-            Way::Here(engine) => Ok(Following::Here(Box::new(engine.follow(after)))),
-            Way::There(client) => Ok(Following::There(client.follow(after).await?)),
-            Way::ReadOnly(_) => Err(Fault::new("a store opened read-only cannot be followed")),
+            Backend::Local(engine) => Ok(Subscription::Here(Box::new(engine.follow(after)))),
+            Backend::Remote(client) => Ok(Subscription::There(client.follow(after).await?)),
+            Backend::ReadOnly(_) => Err(RequestError::new("a store opened read-only cannot be followed")),
         }
     }
 }
 
-fn unexpected(reply: &Reply) -> Fault {
-    Fault::new(format!("unexpected reply from the engine: {reply:?}"))
+fn unexpected(reply: &Reply) -> RequestError {
+    RequestError::new(format!("unexpected reply from the engine: {reply:?}"))
 }
 
 /// A stream of updates.
-pub enum Following {
+pub enum Subscription {
     /// From the engine of this program.
-    Here(Box<super::follow::Follower>),
+    Here(Box<super::follow::Subscriber>),
     /// From the owner's socket.
     There(super::socket::Updates),
 }
 
-impl Following {
+impl Subscription {
     /// Waits for the next update. Cancel-safe: dropping the future loses nothing.
     ///
     /// # Errors
     /// [`Fault`] if the engine has stopped or the connection is lost.
-    pub async fn next(&mut self) -> Result<Update, Fault> {
+    pub async fn next(&mut self) -> Result<Update, RequestError> {
         match self {
             Self::Here(follower) => follower.next().await,
             Self::There(updates) => updates.next().await,

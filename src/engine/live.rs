@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-use super::wire::{LiveUpdate, Phase, Update};
+use super::protocol::{LiveUpdate, Phase, Update};
 use crate::domain::{AgentId, ConversationId, RunId, StepId};
 
 /// The steps in progress. Cheap to clone.
 #[derive(Clone)]
-pub struct Live {
+pub struct StreamingSteps {
     state: Arc<Mutex<State>>,
     bell: Arc<watch::Sender<u64>>,
 }
@@ -26,7 +26,7 @@ struct State {
 }
 
 struct LiveStep {
-    about: About,
+    about: StepMeta,
     phase: Phase,
     text: String,
     reasoning: String,
@@ -38,7 +38,7 @@ struct LiveStep {
 
 /// The facts about a step that do not change while it is in progress.
 #[derive(Debug, Clone)]
-pub struct About {
+pub struct StepMeta {
     /// Its run.
     pub run: RunId,
     /// The turn or job the run belongs to.
@@ -53,20 +53,20 @@ pub struct About {
 
 /// A step in progress; dropping it removes the step from the screens.
 pub struct LiveGuard {
-    live: Live,
+    live: StreamingSteps,
     step: StepId,
 }
 
-impl Default for Live {
+impl Default for StreamingSteps {
     fn default() -> Self {
         Self { state: Arc::default(), bell: Arc::new(watch::Sender::new(0)) }
     }
 }
 
-impl Live {
+impl StreamingSteps {
     /// Adds a step.
     #[must_use]
-    pub fn begin(&self, step: StepId, about: About, phase: Phase) -> LiveGuard {
+    pub fn begin(&self, step: StepId, about: StepMeta, phase: Phase) -> LiveGuard {
         self.with(|state| {
             let fresh = LiveStep { about, phase, text: String::new(), reasoning: String::new(), asked: 0, version: 1 };
             state.steps.insert(step.clone(), fresh);
@@ -167,7 +167,7 @@ impl Drop for LiveGuard {
 
 /// What one subscriber has seen of the steps in progress.
 #[derive(Default)]
-pub struct Seen {
+pub struct StreamCursor {
     steps: BTreeMap<StepId, SeenStep>,
     troubles: u64,
 }
@@ -180,9 +180,9 @@ struct SeenStep {
     reasoning: usize,
 }
 
-impl Seen {
+impl StreamCursor {
     /// The updates this subscriber has not seen, ended steps first.
-    pub fn news(&mut self, live: &Live) -> Vec<Update> {
+    pub fn poll(&mut self, live: &StreamingSteps) -> Vec<Update> {
         let state = live.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut news = Vec::new();
         self.steps.retain(|step, seen| {
@@ -197,7 +197,7 @@ impl Seen {
             if seen.version == step.version {
                 continue;
             }
-            let About { run, root, conversation, agent, name } = step.about.clone();
+            let StepMeta { run, root, conversation, agent, name } = step.about.clone();
             news.push(Update::Live(LiveUpdate {
                 step: id.clone(),
                 run,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::time::Instant;
 
-use super::{Engine, Scope, Trouble};
+use super::{Engine, Scope, EngineError};
 use crate::domain::{
     Agent, Change, Content, Conversation, ConversationId, ConversationOwner, Mail, MailStatus, Run, RunId, RunKind,
     RunState,
@@ -21,7 +21,7 @@ use crate::store::DueMail;
 ///
 /// # Errors
 /// [`Trouble`] if the store fails.
-pub async fn deliver(engine: &Engine) -> Result<Option<Instant>, Trouble> {
+pub async fn deliver(engine: &Engine) -> Result<Option<Instant>, EngineError> {
     if engine.options.scope == Scope::Nobody || !engine.store.has_pending_mail().await? {
         return Ok(None);
     }
@@ -38,7 +38,7 @@ pub async fn deliver(engine: &Engine) -> Result<Option<Instant>, Trouble> {
 }
 
 /// The root runs whose mail this engine delivers; `None` means all mail, including a person's.
-async fn roots(engine: &Engine) -> Result<Option<BTreeSet<RunId>>, Trouble> {
+async fn roots(engine: &Engine) -> Result<Option<BTreeSet<RunId>>, EngineError> {
     let scope = &engine.options.scope;
     if *scope == Scope::All {
         return Ok(None);
@@ -53,7 +53,7 @@ async fn roots(engine: &Engine) -> Result<Option<BTreeSet<RunId>>, Trouble> {
 }
 
 /// Expires overdue mail, whatever the state of its recipient. Returns when the next mail expires.
-async fn expire(engine: &Engine) -> Result<Option<Instant>, Trouble> {
+async fn expire(engine: &Engine) -> Result<Option<Instant>, EngineError> {
     let now = engine.store.clock().now();
     let expiring = engine.store.expiring_mail(now).await?;
     if !expiring.over.is_empty() {
@@ -67,7 +67,7 @@ fn expired(mail: &Mail) -> Change {
     Change::MailMoved { id: mail.id.clone(), to: MailStatus::Expired, run: None, error: None }
 }
 
-async fn deliver_one(engine: &Engine, due: DueMail) -> Result<(), Trouble> {
+async fn deliver_one(engine: &Engine, due: DueMail) -> Result<(), EngineError> {
     let DueMail { mail, to, conversation } = due;
     let Some(to) = to else {
         let error = Some("its recipient is gone".to_owned());
@@ -107,9 +107,9 @@ async fn deliver_one(engine: &Engine, due: DueMail) -> Result<(), Trouble> {
 }
 
 /// Commits; if another commit came first, that one has woken the driver, which tries again.
-async fn commit(engine: &Engine, changes: Vec<Change>) -> Result<(), Trouble> {
-    match engine.commit_here(changes).await {
-        Err(Trouble::Refused(why)) => {
+async fn commit(engine: &Engine, changes: Vec<Change>) -> Result<(), EngineError> {
+    match engine.commit_as_engine(changes).await {
+        Err(EngineError::Refused(why)) => {
             tracing::info!(why, "mail stays where it is");
             Ok(())
         }

@@ -1,6 +1,6 @@
 //! Queries on the calls of parked runs: which are still to be made, the mail they sent, and its replies.
 
-use super::{Engine, Trouble};
+use super::{Engine, EngineError};
 use crate::domain::{Mail, MailKind, PendingCall, PendingKind};
 
 /// The calls a parked run still has to make: the one it waits on, and those after it in the step.
@@ -19,7 +19,7 @@ pub fn unprocessed(calls: &[PendingCall]) -> Vec<&PendingCall> {
 ///
 /// # Errors
 /// [`Trouble`] if the store cannot be read.
-pub async fn mails_of(engine: &Engine, call: &PendingCall) -> Result<Vec<Mail>, Trouble> {
+pub async fn mails_of(engine: &Engine, call: &PendingCall) -> Result<Vec<Mail>, EngineError> {
     if call.kind != PendingKind::Reply {
         return Ok(Vec::new());
     }
@@ -32,7 +32,7 @@ pub async fn mails_of(engine: &Engine, call: &PendingCall) -> Result<Vec<Mail>, 
 ///
 /// # Errors
 /// [`Trouble`] if the store cannot be read.
-pub async fn replies_to(engine: &Engine, mail: &Mail) -> Result<Vec<Mail>, Trouble> {
+pub async fn replies_to(engine: &Engine, mail: &Mail) -> Result<Vec<Mail>, EngineError> {
     let about = engine.store.find::<Mail>(mail.id.as_str()).await?;
     Ok(about.into_iter().filter(|reply| reply.kind == MailKind::Reply).collect())
 }

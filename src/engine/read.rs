@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::wait::Standing;
-use super::wire::{Dated, Fault, JobDetail, JobEdit, LogCheck, Overview, Reply, Request, StoreCheck};
+use super::wait::OpenRuns;
+use super::protocol::{Timestamped, RequestError, JobDetail, JobEdit, LogCheck, Overview, Reply, Request, StoreCheck};
 use crate::domain::state::Row;
 use crate::domain::{
     Agent, AgentId, Block, BlockId, Conversation, ConversationOwner, Cursor, Group, GroupId, Job, JobId, Message, Run,
@@ -34,7 +34,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`Fault`] if the request writes, names a row that does not exist, or the store cannot be read.
-    pub async fn answer(&self, request: Request) -> Result<Reply, Fault> {
+    pub async fn answer(&self, request: Request) -> Result<Reply, RequestError> {
         let store = &self.store;
         match request {
             Request::Overview => overview(store, &self.default_model).await,
@@ -79,7 +79,7 @@ impl Reader {
             | Request::ReadMail { .. }
             | Request::Probe { .. }
             | Request::Reconfigure => {
-                Err(Fault::new(format!("the store {} is open for reading only", store.path().display())))
+                Err(RequestError::new(format!("the store {} is open for reading only", store.path().display())))
             }
         }
     }
@@ -92,12 +92,12 @@ pub(super) async fn cursors(store: &Store, jobs: &[Job]) -> Result<Vec<Cursor>, 
     if keys.is_empty() { Ok(Vec::new()) } else { store.rows(keys).await }
 }
 
-async fn revisions(store: &Store, block: &BlockId, limit: usize, wanted: impl Fn(u64) -> bool) -> Result<Reply, Fault> {
+async fn revisions(store: &Store, block: &BlockId, limit: usize, wanted: impl Fn(u64) -> bool) -> Result<Reply, RequestError> {
     let found = store.revisions(block, limit).await?.into_iter().filter(|(_, _, revision)| wanted(revision.version));
-    Ok(Reply::Revisions { revisions: found.map(|(n, at, what)| Dated { n, at, what }).collect() })
+    Ok(Reply::Revisions { revisions: found.map(|(n, at, what)| Timestamped { n, at, what }).collect() })
 }
 
-async fn overview(store: &Store, default_model: &str) -> Result<Reply, Fault> {
+async fn overview(store: &Store, default_model: &str) -> Result<Reply, RequestError> {
     // Taken first, so that changes committed while the rows are read are delivered again, not missed.
     let upto = *store.head().borrow();
     let groups = store.all::<Group>().await?;
@@ -160,7 +160,7 @@ async fn overview(store: &Store, default_model: &str) -> Result<Reply, Fault> {
     })))
 }
 
-async fn job_detail(store: &Store, id: &JobId) -> Result<Reply, Fault> {
+async fn job_detail(store: &Store, id: &JobId) -> Result<Reply, RequestError> {
     let job: Job = must(store, id.as_str(), "job").await?;
     let steps = match &job.run {
         Some(run) => store.steps(run).await?,
@@ -183,9 +183,9 @@ async fn job_detail(store: &Store, id: &JobId) -> Result<Reply, Fault> {
     Ok(Reply::JobDetail(Box::new(JobDetail { job, steps, notes, edits })))
 }
 
-async fn held(store: &Store, run: &RunId) -> Result<Reply, Fault> {
+async fn held(store: &Store, run: &RunId) -> Result<Reply, RequestError> {
     let run: Run = must(store, run.as_str(), "run").await?;
-    let standing = Standing::read(store).await?;
+    let standing = OpenRuns::read(store).await?;
     let queued = run.state == RunState::Queued;
     // A queued turn waits for the first turn of its conversation.
     let first = standing.work().first_turns().into_iter().find(|turn| turn.conversation == run.conversation);
@@ -201,7 +201,7 @@ async fn due(store: &Store) -> Result<bool, StoreError> {
     if store.has_pending_mail().await? && !store.due_mail(None).await?.is_empty() {
         return Ok(true);
     }
-    let standing = Standing::read(store).await?;
+    let standing = OpenRuns::read(store).await?;
     let jobs = store.unfinished_jobs().await?;
     let cursors = cursors(store, &jobs).await?;
     let groups = store.all::<Group>().await?.rows;
@@ -224,8 +224,8 @@ async fn check(store: &Store, deep: bool) -> Result<StoreCheck, StoreError> {
 ///
 /// # Errors
 /// [`Fault`] if there is no such row or it cannot be read.
-pub(super) async fn must<T: Row + Send + 'static>(store: &Store, key: &str, noun: &str) -> Result<T, Fault> {
-    store.row::<T>(key).await?.ok_or_else(|| Fault::new(format!("there is no {noun} {key}")))
+pub(super) async fn must<T: Row + Send + 'static>(store: &Store, key: &str, noun: &str) -> Result<T, RequestError> {
+    store.row::<T>(key).await?.ok_or_else(|| RequestError::new(format!("there is no {noun} {key}")))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::socket::{self, Client};
-use super::wire::Fault;
+use super::protocol::RequestError;
 use super::{Engine, Handle, Options};
 use crate::config::Config;
 use crate::llm::Models;
@@ -29,14 +29,14 @@ pub enum OpenError {
     Held(#[from] LockHeldBy),
     /// The store or its engine does not start.
     #[error(transparent)]
-    Fault(#[from] Fault),
+    Fault(#[from] RequestError),
 }
 
 /// An open store with its engine, here or in another program. End it with [`Session::close`].
 pub struct Session {
     handle: Handle,
     place: Place,
-    unheard: Option<Fault>,
+    unheard: Option<RequestError>,
 }
 
 enum Place {
@@ -70,7 +70,7 @@ impl Session {
                 Err(OwnerError::Held(held)) => held,
             };
             if let Ok(Ok(client)) = tokio::time::timeout(CALL, Client::connect(&held.socket)).await {
-                return Ok(Self { handle: Handle::there(client), place: Place::Attached(held), unheard: None });
+                return Ok(Self { handle: Handle::remote(client), place: Place::Attached(held), unheard: None });
             }
             if begun.elapsed() >= PATIENCE {
                 return Err(OpenError::Held(held).into());
@@ -88,11 +88,11 @@ impl Session {
         models: Models,
         options: Options,
         listen: bool,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, RequestError> {
         let store = Store::open(path, store::Options::default())?;
         let engine = Engine::start(store, config, models, Toolbox::default(), options).await?;
         let unheard = if listen { socket::listen(&engine, store::socket_path(path)).err() } else { None };
-        Ok(Self { handle: Handle::here(Arc::clone(&engine)), place: Place::Owner(engine, owner), unheard })
+        Ok(Self { handle: Handle::local(Arc::clone(&engine)), place: Place::Owner(engine, owner), unheard })
     }
 
     /// The handle to the engine.
@@ -112,7 +112,7 @@ impl Session {
 
     /// Why no other program can join this one although it was to listen. Everything else works.
     #[must_use]
-    pub fn unheard(&self) -> Option<&Fault> {
+    pub fn unheard(&self) -> Option<&RequestError> {
         self.unheard.as_ref()
     }
 

@@ -14,7 +14,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Mutex;
 
 use super::Engine;
-use super::wire::{Fault, Reply, Request, Update};
+use super::protocol::{RequestError, Reply, Request, Update};
 
 /// What a client sends.
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ enum Call {
 #[serde(rename_all = "snake_case")]
 enum Answer {
     Ok(Reply),
-    Fault(Fault),
+    Fault(RequestError),
 }
 
 /// Spawns a task that listens at `path` until the engine stops. Removes the socket file of a dead owner first.
@@ -38,9 +38,9 @@ enum Answer {
 ///
 /// # Errors
 /// [`Fault`] if the socket cannot be created.
-pub fn listen(engine: &Arc<Engine>, path: PathBuf) -> Result<(), Fault> {
+pub fn listen(engine: &Arc<Engine>, path: PathBuf) -> Result<(), RequestError> {
     let failed = |error: std::io::Error| {
-        Fault::new(format!("opening the socket {}: {error}; other programs cannot join this one", path.display()))
+        RequestError::new(format!("opening the socket {}: {error}; other programs cannot join this one", path.display()))
     };
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
@@ -90,11 +90,11 @@ async fn serve(engine: &Arc<Engine>, stream: UnixStream) -> std::io::Result<()> 
     while let Some(line) = lines.next_line().await? {
         let answer = match serde_json::from_str::<Call>(&line) {
             Ok(Call::Follow { follow }) => return relay(engine, follow, lines, write).await,
-            Ok(Call::Ask(request)) => match engine.answer(request).await {
+            Ok(Call::Ask(request)) => match engine.handle(request).await {
                 Ok(reply) => Answer::Ok(reply),
                 Err(fault) => Answer::Fault(fault),
             },
-            Err(error) => Answer::Fault(Fault::new(format!("the request cannot be read: {error}"))),
+            Err(error) => Answer::Fault(RequestError::new(format!("the request cannot be read: {error}"))),
         };
         send(&mut write, &answer).await?;
     }
@@ -146,7 +146,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Fault`] if the connection fails.
-    pub async fn connect(path: &Path) -> Result<Self, Fault> {
+    pub async fn connect(path: &Path) -> Result<Self, RequestError> {
         Ok(Self { path: path.to_owned(), line: Mutex::new(dial(path).await?) })
     }
 
@@ -154,7 +154,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Fault`] if the request fails or the connection is lost.
-    pub async fn ask(&self, request: Request) -> Result<Reply, Fault> {
+    pub async fn ask(&self, request: Request) -> Result<Reply, RequestError> {
         let mut line = self.line.lock().await;
         send(&mut line.write, &Call::Ask(request)).await.map_err(|_| gone())?;
         match next::<Answer>(&mut line.lines).await? {
@@ -167,7 +167,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Fault`] if the connection fails.
-    pub async fn follow(&self, after: u64) -> Result<Updates, Fault> {
+    pub async fn follow(&self, after: u64) -> Result<Updates, RequestError> {
         let mut line = dial(&self.path).await?;
         send(&mut line.write, &Call::Follow { follow: after }).await.map_err(|_| gone())?;
         Ok(Updates(line))
@@ -182,25 +182,25 @@ impl Updates {
     ///
     /// # Errors
     /// [`Fault`] if the connection is lost or the line is not a known update.
-    pub async fn next(&mut self) -> Result<Update, Fault> {
+    pub async fn next(&mut self) -> Result<Update, RequestError> {
         next(&mut self.0.lines).await
     }
 }
 
-async fn dial(path: &Path) -> Result<Line, Fault> {
+async fn dial(path: &Path) -> Result<Line, RequestError> {
     let stream = UnixStream::connect(path).await.map_err(|error| {
-        Fault::new(format!("reaching the program that owns the store at {}: {error}", path.display()))
+        RequestError::new(format!("reaching the program that owns the store at {}: {error}", path.display()))
     })?;
     let (read, write) = stream.into_split();
     Ok(Line { lines: BufReader::new(read).lines(), write })
 }
 
-async fn next<T: for<'de> Deserialize<'de>>(lines: &mut Lines<BufReader<OwnedReadHalf>>) -> Result<T, Fault> {
+async fn next<T: for<'de> Deserialize<'de>>(lines: &mut Lines<BufReader<OwnedReadHalf>>) -> Result<T, RequestError> {
     let line = lines.next_line().await.map_err(|_| gone())?.ok_or_else(gone)?;
     serde_json::from_str(&line)
-        .map_err(|error| Fault::new(format!("the program that owns the store uses another protocol version: {error}")))
+        .map_err(|error| RequestError::new(format!("the program that owns the store uses another protocol version: {error}")))
 }
 
-fn gone() -> Fault {
-    Fault::new("the program that owned the store has ended; start again")
+fn gone() -> RequestError {
+    RequestError::new("the program that owned the store has ended; start again")
 }

@@ -2,9 +2,9 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::gates::{Place, Room, Side};
-use super::work::{Outcome, Work};
-use super::{Engine, Trouble, step};
+use super::limits::{Permit, Capacity, Priority};
+use super::work::{Outcome, RunContext};
+use super::{Engine, EngineError, step};
 use crate::domain::{Agent, AgentId, Change, Content, NoticeKind, Run, RunId, RunKind, RunState, StopReason};
 use crate::llm::ModelError;
 
@@ -19,15 +19,15 @@ pub async fn speak(
     unfinished: Option<&Run>,
     index: u32,
     cancel: &CancellationToken,
-) -> Result<Outcome, Trouble> {
+) -> Result<Outcome, EngineError> {
     let kind = RunKind::Speech { agent: agent.clone(), group: turn.group().cloned(), index };
     let side = side(engine, turn).await?;
     let Some((run, place)) = begin(engine, turn, agent, kind, unfinished, &side, cancel).await? else {
         return Ok(Outcome::Cancelled);
     };
-    let mut work = Work { turn: Some(turn.id.clone()), ..Work::of_speech(run, cancel) };
-    if let Side::Background(give_way) = side {
-        work = Work { give_way, yields: true, ..work };
+    let mut work = RunContext { turn: Some(turn.id.clone()), ..RunContext::of_speech(run, cancel) };
+    if let Priority::Background(give_way) = side {
+        work = RunContext { preempt: give_way, yields: true, ..work };
     }
     let parked = unfinished.is_some_and(|run| run.state == RunState::Parked);
     let outcome = steps(engine, &work, parked, agent).await?;
@@ -38,33 +38,33 @@ pub async fn speak(
 }
 
 /// The priority of a turn. One that answers mail of a job is background work, like the job itself.
-pub(super) async fn side(engine: &Engine, run: &Run) -> Result<Side, Trouble> {
+pub(super) async fn side(engine: &Engine, run: &Run) -> Result<Priority, EngineError> {
     if run.depth > 0 {
         let root = engine.store.row::<Run>(run.root.as_str()).await?;
         if root.is_some_and(|root| matches!(root.kind, RunKind::Job { .. })) {
-            return Ok(Side::Background(CancellationToken::new()));
+            return Ok(Priority::Background(CancellationToken::new()));
         }
     }
-    Ok(Side::Foreground)
+    Ok(Priority::Foreground)
 }
 
 /// Runs or resumes the speech of a worker, whose manager is parked until it has finished.
 ///
 /// # Errors
 /// [`Trouble`] if the store fails or the state does not allow a commit.
-pub async fn work(engine: &Engine, run: &Run, cancel: &CancellationToken) -> Result<(), Trouble> {
+pub async fn work(engine: &Engine, run: &Run, cancel: &CancellationToken) -> Result<(), EngineError> {
     let (Some(parent), Some(agent)) = (&run.parent, run.agent()) else { return Ok(()) };
     let manager = engine.must_run(parent).await?;
     if manager.is_finished() {
         let to = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
-        return engine.commit_here(vec![Change::RunMoved { id: run.id.clone(), to }]).await;
+        return engine.commit_as_engine(vec![Change::RunMoved { id: run.id.clone(), to }]).await;
     }
     let Some((id, place)) =
-        begin(engine, &manager, agent, run.kind.clone(), Some(run), &Side::Foreground, cancel).await?
+        begin(engine, &manager, agent, run.kind.clone(), Some(run), &Priority::Foreground, cancel).await?
     else {
         return Ok(());
     };
-    let work = Work::of_speech(id, cancel);
+    let work = RunContext::of_speech(id, cancel);
     if steps(engine, &work, run.state == RunState::Parked, agent).await? == Outcome::Parked {
         engine.lock_tasks().kept.insert(work.run, place);
     }
@@ -72,7 +72,7 @@ pub async fn work(engine: &Engine, run: &Run, cancel: &CancellationToken) -> Res
 }
 
 /// Runs steps until the speech ends or parks; a failed model call is committed as its end.
-async fn steps(engine: &Engine, work: &Work, parked: bool, agent: &AgentId) -> Result<Outcome, Trouble> {
+async fn steps(engine: &Engine, work: &RunContext, parked: bool, agent: &AgentId) -> Result<Outcome, EngineError> {
     match step::run(engine, work, parked).await? {
         Outcome::Failed(fault) => {
             fail(engine, work, agent, &fault).await?;
@@ -90,11 +90,11 @@ pub(super) async fn begin(
     agent: &AgentId,
     kind: RunKind,
     unfinished: Option<&Run>,
-    side: &Side,
+    side: &Priority,
     cancel: &CancellationToken,
-) -> Result<Option<(RunId, Place<AgentId>)>, Trouble> {
+) -> Result<Option<(RunId, Permit<AgentId>)>, EngineError> {
     let kept = unfinished.and_then(|run| engine.lock_tasks().kept.remove(&run.id));
-    let free = kept.or_else(|| engine.agents.try_enter(agent, Room::ONE, side));
+    let free = kept.or_else(|| engine.agents.try_enter(agent, Capacity::ONE, side));
     let state = if free.is_some() { RunState::Running } else { RunState::Queued };
     let (id, created) = if let Some(run) = unfinished {
         (run.id.clone(), run.state.clone())
@@ -102,7 +102,7 @@ pub(super) async fn begin(
         let run =
             Run::new(RunId::fresh(engine.store.ids()), turn.conversation.clone(), kind, state.clone()).under(turn);
         let id = run.id.clone();
-        engine.commit_here(vec![Change::RunCreated(run)]).await?;
+        engine.commit_as_engine(vec![Change::RunCreated(run)]).await?;
         (id, state)
     };
     let place = if let Some(place) = free {
@@ -112,20 +112,20 @@ pub(super) async fn begin(
             biased;
             () = cancel.cancelled() => {
                 let to = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
-                engine.commit_here(vec![Change::RunMoved { id, to }]).await?;
+                engine.commit_as_engine(vec![Change::RunMoved { id, to }]).await?;
                 return Ok(None);
             }
-            place = engine.agents.enter(agent, Room::ONE, side.clone()) => place,
+            place = engine.agents.acquire(agent, Capacity::ONE, side.clone()) => place,
         }
     };
     if created == RunState::Queued {
-        engine.commit_here(vec![Change::RunMoved { id: id.clone(), to: RunState::Running }]).await?;
+        engine.commit_as_engine(vec![Change::RunMoved { id: id.clone(), to: RunState::Running }]).await?;
     }
     Ok(Some((id, place)))
 }
 
 /// Finishes a failed speech with a notice in the agent's name; the pattern continues.
-async fn fail(engine: &Engine, work: &Work, agent: &AgentId, fault: &ModelError) -> Result<(), Trouble> {
+async fn fail(engine: &Engine, work: &RunContext, agent: &AgentId, fault: &ModelError) -> Result<(), EngineError> {
     let run = engine.must_run(&work.run).await?;
     let name = engine.store.row::<Agent>(agent.as_str()).await?.map_or_else(|| agent.to_string(), |agent| agent.name);
     tracing::warn!(run = %work.run, agent = %name, "{fault}");
@@ -133,5 +133,5 @@ async fn fail(engine: &Engine, work: &Work, agent: &AgentId, fault: &ModelError)
     let notice = engine.message(&run, Content::notice(NoticeKind::Error, text)).by(agent, name);
     let mut changes = vec![Change::MessageAppended(notice)];
     changes.extend(work.finish(StopReason::Error, Some(fault.text.clone())));
-    engine.commit_here(changes).await
+    engine.commit_as_engine(changes).await
 }

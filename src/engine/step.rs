@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use super::work::{Outcome, Work};
-use super::{Engine, Trouble, call, context};
+use super::work::{Outcome, RunContext};
+use super::{Engine, EngineError, call, context};
 use crate::store::StepInput;
 
 mod calls;
@@ -15,20 +15,20 @@ mod commit;
 mod draft;
 mod resume;
 
-use draft::{Draft, May};
+use draft::{StagedStep, Permissions};
 pub use resume::resume;
 
 /// Makes steps until one of them ends the work, with the calls of the step it is parked on first.
-pub async fn run(engine: &Engine, work: &Work, parked: bool) -> Result<Outcome, Trouble> {
-    let mut outcome = if parked { resume(engine, work).await? } else { make(engine, work).await? };
+pub async fn run(engine: &Engine, work: &RunContext, parked: bool) -> Result<Outcome, EngineError> {
+    let mut outcome = if parked { resume(engine, work).await? } else { run_step(engine, work).await? };
     while outcome == Outcome::Continue || outcome == Outcome::Preempted && !work.yields {
-        outcome = make(engine, work).await?;
+        outcome = run_step(engine, work).await?;
     }
     Ok(outcome)
 }
 
 /// Makes the next step of this work.
-pub async fn make(engine: &Engine, work: &Work) -> Result<Outcome, Trouble> {
+pub async fn run_step(engine: &Engine, work: &RunContext) -> Result<Outcome, EngineError> {
     let mut view = match call::snapshot(engine, work).await? {
         ControlFlow::Continue(view) => view,
         ControlFlow::Break(outcome) => return Ok(outcome),
@@ -40,7 +40,7 @@ pub async fn make(engine: &Engine, work: &Work) -> Result<Outcome, Trouble> {
         ControlFlow::Continue(answered) => answered,
         ControlFlow::Break(outcome) => return Ok(outcome),
     };
-    let draft = Draft {
+    let draft = StagedStep {
         step: answered.step.id.clone(),
         row: Some(answered.step),
         text: answered.text,
@@ -52,7 +52,7 @@ pub async fn make(engine: &Engine, work: &Work) -> Result<Outcome, Trouble> {
         known: BTreeMap::new(),
         begin: Vec::new(),
         shown: view.blocks.iter().map(|block| (block.id.clone(), block.value.clone())).collect(),
-        may: May::know(engine, &view).await?,
+        may: Permissions::know(engine, &view).await?,
     };
     calls::commit(engine, work, view, draft, &answered.live).await
 }

@@ -4,7 +4,7 @@
 //! query.
 
 use super::candidates::line;
-use super::{Engine, Trouble};
+use super::{Engine, EngineError};
 use crate::domain::terminate::{RETURN_TO_USER, TerminationCondition, TurnProgress, Why};
 use crate::domain::{Content, Group, Message, Run, RunKind, RunState, StopReason};
 use crate::store::StepInput;
@@ -22,7 +22,7 @@ pub struct Ending {
 ///
 /// # Errors
 /// [`Trouble`] if the store fails.
-pub async fn before_step(engine: &Engine, view: &StepInput) -> Result<Option<Ending>, Trouble> {
+pub async fn before_step(engine: &Engine, view: &StepInput) -> Result<Option<Ending>, EngineError> {
     let background = matches!(view.run.kind, RunKind::Job { .. });
     let Some(group) = view.group.as_ref().filter(|group| has_any(group) && !background) else { return Ok(None) };
     let mut turn = view.run.clone();
@@ -36,7 +36,7 @@ pub async fn before_step(engine: &Engine, view: &StepInput) -> Result<Option<End
 ///
 /// # Errors
 /// [`Trouble`] if the store fails.
-pub async fn met(engine: &Engine, turn: &Run, group: &Group) -> Result<Option<Ending>, Trouble> {
+pub async fn met(engine: &Engine, turn: &Run, group: &Group) -> Result<Option<Ending>, EngineError> {
     if !has_any(group) {
         return Ok(None);
     }
@@ -60,7 +60,7 @@ fn has_any(group: &Group) -> bool {
 }
 
 /// The progress of the turn, as far as the group's conditions need it.
-async fn so_far(engine: &Engine, turn: &Run, group: &Group, messages: &[Message]) -> Result<TurnProgress, Trouble> {
+async fn so_far(engine: &Engine, turn: &Run, group: &Group, messages: &[Message]) -> Result<TurnProgress, EngineError> {
     let mut so_far = TurnProgress {
         tokens: turn.tokens,
         signals: turn.signals.clone(),

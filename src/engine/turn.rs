@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::termination::{self, Ending};
 use super::work::Outcome;
-use super::{Engine, Trouble, choice, speech, wait};
+use super::{Engine, EngineError, speaker_selection, speech, wait};
 use crate::domain::pattern::{self, Config, Move, Part};
 use crate::domain::{
     Agent, AgentId, Change, Content, Group, Mail, MailId, MailKind, NoticeKind, Run, RunId, RunKind, RunState,
@@ -21,10 +21,10 @@ const LOOK_BACK_BYTES: usize = 4 * 1024;
 ///
 /// # Errors
 /// [`Trouble`] if the store fails or the state does not allow a move.
-pub async fn perform(engine: &Engine, id: &RunId, cancel: &CancellationToken) -> Result<(), Trouble> {
+pub async fn perform(engine: &Engine, id: &RunId, cancel: &CancellationToken) -> Result<(), EngineError> {
     let Some(mut turn) = engine.store.row::<Run>(id.as_str()).await? else { return Ok(()) };
     if turn.state == RunState::Queued {
-        engine.commit_here(start(engine, &turn)).await?;
+        engine.commit_as_engine(start(engine, &turn)).await?;
         turn = engine.must_run(id).await?;
     }
     loop {
@@ -49,10 +49,10 @@ pub async fn perform(engine: &Engine, id: &RunId, cancel: &CancellationToken) ->
         let outcome = match next {
             Move::Finish(stop) => return finish(engine, &turn, stop, why(&config, stop)).await,
             Move::Choose { manager, among } => {
-                let Some(kind) = choice::kind(&turn, &manager, among, index) else {
-                    return Err(Trouble::Refused(format!("turn {id} has no group to choose in")));
+                let Some(kind) = speaker_selection::kind(&turn, &manager, among, index) else {
+                    return Err(EngineError::Refused(format!("turn {id} has no group to choose in")));
                 };
-                choice::choose(engine, &turn, &manager, kind, unfinished, cancel).await?
+                speaker_selection::choose(engine, &turn, &manager, kind, unfinished, cancel).await?
             }
             Move::Speak(agent) => speech::speak(engine, &turn, &agent, unfinished, index, cancel).await?,
         };
@@ -79,21 +79,21 @@ pub fn notice(engine: &Engine, turn: &Run, notice: NoticeKind, text: String) -> 
     Change::MessageAppended(engine.message(turn, Content::notice(notice, text)))
 }
 
-async fn config(engine: &Engine, turn: &Run) -> Result<Config, Trouble> {
+async fn config(engine: &Engine, turn: &Run) -> Result<Config, EngineError> {
     match &turn.kind {
         RunKind::Turn { only: Some(agent), .. } => Ok(Config::Only(agent.clone())),
         RunKind::Turn { group: Some(group), .. } => {
             let group = engine.store.row::<Group>(group.as_str()).await?;
-            let group = group.ok_or_else(|| Trouble::Refused("the group of the turn is gone".to_owned()))?;
+            let group = group.ok_or_else(|| EngineError::Refused("the group of the turn is gone".to_owned()))?;
             let after = if group.continue_order { spoke_before(engine, turn, &group).await? } else { None };
             Ok(Config::Group { group: Box::new(group), after })
         }
-        _ => Err(Trouble::Refused(format!("run {} is no turn", turn.id))),
+        _ => Err(EngineError::Refused(format!("run {} is no turn", turn.id))),
     }
 }
 
 /// The member of the group that spoke last before this turn, if any.
-async fn spoke_before(engine: &Engine, turn: &Run, group: &Group) -> Result<Option<AgentId>, Trouble> {
+async fn spoke_before(engine: &Engine, turn: &Run, group: &Group) -> Result<Option<AgentId>, EngineError> {
     let before = turn.input.saturating_sub(1);
     let mut bytes = LOOK_BACK_BYTES;
     loop {
@@ -110,7 +110,7 @@ async fn spoke_before(engine: &Engine, turn: &Run, group: &Group) -> Result<Opti
 }
 
 /// The condition that ends the turn before its next move, if one holds.
-async fn ending(engine: &Engine, turn: &Run, config: &Config) -> Result<Option<Ending>, Trouble> {
+async fn ending(engine: &Engine, turn: &Run, config: &Config) -> Result<Option<Ending>, EngineError> {
     match config {
         Config::Group { group, .. } => termination::met(engine, turn, group).await,
         Config::Only(_) => Ok(None),
@@ -127,17 +127,17 @@ fn why(config: &Config, stop: StopReason) -> Option<String> {
     own.or_else(|| stop.is_condition().then(|| stop.sentence().to_owned()))
 }
 
-async fn finish(engine: &Engine, turn: &Run, stop_reason: StopReason, why: Option<String>) -> Result<(), Trouble> {
+async fn finish(engine: &Engine, turn: &Run, stop_reason: StopReason, why: Option<String>) -> Result<(), EngineError> {
     let error = if stop_reason == StopReason::Error { Some(unanswered(engine, turn).await?) } else { None };
     let to = RunState::Finished { stop_reason, error };
     let mut changes: Vec<Change> = why.map(|why| notice(engine, turn, NoticeKind::Ended, why)).into_iter().collect();
     changes.extend(reply(engine, turn, stop_reason).await?);
     changes.push(Change::RunMoved { id: turn.id.clone(), to });
-    engine.commit_here(changes).await
+    engine.commit_as_engine(changes).await
 }
 
 /// Error text of a failed turn. Names the agent if only one spoke, because its workers may have answered.
-async fn unanswered(engine: &Engine, turn: &Run) -> Result<String, Trouble> {
+async fn unanswered(engine: &Engine, turn: &Run) -> Result<String, EngineError> {
     let spoke = engine.store.runs_of(&turn.id).await?;
     let mut agents = spoke.iter().filter(|run| run.kind.is_speech()).filter_map(Run::agent);
     let (Some(one), None) = (agents.next(), agents.next()) else { return Ok("nobody could answer".to_owned()) };
@@ -146,7 +146,7 @@ async fn unanswered(engine: &Engine, turn: &Run) -> Result<String, Trouble> {
 }
 
 /// The reply of a turn that answers mail: its last text. `None` if nobody waits for it or the turn failed.
-async fn reply(engine: &Engine, turn: &Run, stop_reason: StopReason) -> Result<Option<Change>, Trouble> {
+async fn reply(engine: &Engine, turn: &Run, stop_reason: StopReason) -> Result<Option<Change>, EngineError> {
     let Some(id) = &turn.mail else { return Ok(None) };
     let Some(mail) = engine.store.row::<Mail>(id.as_str()).await? else { return Ok(None) };
     if stop_reason == StopReason::Error || !mail.waited_for && mail.from.is_some() {
@@ -160,22 +160,22 @@ async fn reply(engine: &Engine, turn: &Run, stop_reason: StopReason) -> Result<O
 }
 
 /// Finishes a cancelled turn together with its unfinished speeches.
-async fn call_off(engine: &Engine, turn: &Run, children: &[Run]) -> Result<(), Trouble> {
+async fn call_off(engine: &Engine, turn: &Run, children: &[Run]) -> Result<(), EngineError> {
     let to = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
-    engine.commit_here(end_all(turn, children, &to)).await
+    engine.commit_as_engine(end_all(turn, children, &to)).await
 }
 
 /// Ends a turn whose task panicked: finishes it with an error and appends a notice.
 ///
 /// # Errors
 /// [`Trouble`] if the store fails.
-pub async fn crashed(engine: &Engine, turn: &Run) -> Result<(), Trouble> {
+pub async fn crashed(engine: &Engine, turn: &Run) -> Result<(), EngineError> {
     let children = engine.store.runs_of(&turn.id).await?;
     let error = "a fault inside Nightdesk ended the turn; the log says where".to_owned();
     let mut changes = vec![notice(engine, turn, NoticeKind::Stopped, error.clone())];
     let to = RunState::Finished { stop_reason: StopReason::Error, error: Some(error) };
     changes.extend(end_all(turn, &children, &to));
-    engine.commit_here(changes).await
+    engine.commit_as_engine(changes).await
 }
 
 fn end_all(turn: &Run, children: &[Run], to: &RunState) -> Vec<Change> {

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::pending::{mails_of, replies_to};
-use super::{Engine, Trouble, ending};
+use super::{Engine, EngineError, cancellation};
 use crate::domain::run::CallResult;
 use crate::domain::status::Work;
 use crate::domain::{
@@ -16,14 +16,14 @@ use crate::domain::{
 use crate::store::{Store, StoreError};
 
 /// The runs that are on or come next, and what those of them wait for that are parked.
-pub struct Standing {
+pub struct OpenRuns {
     /// In order of creation.
     pub open: Vec<Run>,
     calls: Vec<PendingCall>,
     mails: Vec<Mail>,
 }
 
-impl Standing {
+impl OpenRuns {
     /// As the store has it now.
     pub async fn read(store: &Store) -> Result<Self, StoreError> {
         let (open, calls, mails) = store.standing_work().await?;
@@ -37,7 +37,7 @@ impl Standing {
     }
 
     /// Ends what has been waited for too long; answers when the next wait is over.
-    pub async fn expire(&self, engine: &Engine) -> Result<Option<Instant>, Trouble> {
+    pub async fn expire(&self, engine: &Engine) -> Result<Option<Instant>, EngineError> {
         let now = engine.store.clock().now();
         let (over, next) = self.work().expired(now);
         for call in over {
@@ -47,7 +47,7 @@ impl Standing {
     }
 
     /// Whoever has not answered by now is called off, and the call goes on with what there is.
-    async fn time_out(&self, engine: &Engine, call: &PendingCall) -> Result<(), Trouble> {
+    async fn time_out(&self, engine: &Engine, call: &PendingCall) -> Result<(), EngineError> {
         let seconds = call.until.map_or(0, |until| until.duration_since(call.since).as_secs());
         let words = format!("no answer within {seconds} s");
         tracing::warn!(run = %call.run, tool = %call.name, "{words}");
@@ -72,14 +72,14 @@ impl Standing {
             late.into_iter().partition(|run| self.work().waits_for_a_person(run));
         if !held.is_empty() {
             let why = format!("it needs the user's approval, which did not come within {seconds} s");
-            ending::end(engine, &held, &over(why), ending::Manner::AtOnce, Vec::new()).await?;
+            cancellation::end(engine, &held, &over(why), cancellation::Mode::Immediate, Vec::new()).await?;
         }
-        ending::end(engine, &late, &over(words), ending::Manner::AtOnce, changes).await
+        cancellation::end(engine, &late, &over(words), cancellation::Mode::Immediate, changes).await
     }
 }
 
 /// True when everybody this call waits for has answered, failed or was called off, as the store has it now.
-pub async fn is_answered(engine: &Engine, call: &PendingCall) -> Result<bool, Trouble> {
+pub async fn is_answered(engine: &Engine, call: &PendingCall) -> Result<bool, EngineError> {
     // The mail first: a turn that takes it after that is among the runs.
     let mails = mails_of(engine, call).await?;
     let runs = engine.store.standing_runs().await?;
@@ -93,7 +93,7 @@ pub fn until(since: Timestamp, seconds: u32) -> Timestamp {
 }
 
 /// The result of a call whose answers are all there: who said what, in the order they were asked.
-pub async fn gather(engine: &Engine, call: &PendingCall) -> Result<CallResult, Trouble> {
+pub async fn collect_results(engine: &Engine, call: &PendingCall) -> Result<CallResult, EngineError> {
     let mut answers = Vec::new();
     if call.kind == PendingKind::Workers {
         let runs = engine.store.runs_of(&call.run).await?;
@@ -140,7 +140,7 @@ fn outcome(run: &Run, said: Option<String>) -> Result<String, String> {
 }
 
 /// The last words of each run.
-async fn said(engine: &Engine, runs: &[&Run]) -> Result<Vec<Option<String>>, Trouble> {
+async fn said(engine: &Engine, runs: &[&Run]) -> Result<Vec<Option<String>>, EngineError> {
     let Some(first) = runs.first() else { return Ok(Vec::new()) };
     let from = runs.iter().map(|run| run.input).min().unwrap_or(0) + 1;
     let messages = engine.store.messages(&first.conversation, from, u64::MAX).await?;
@@ -165,7 +165,7 @@ pub fn last_words(messages: &[Message], run: &RunId) -> Option<String> {
     })
 }
 
-async fn name(engine: &Engine, agent: Option<&AgentId>) -> Result<String, Trouble> {
+async fn name(engine: &Engine, agent: Option<&AgentId>) -> Result<String, EngineError> {
     let Some(id) = agent else { return Ok("the user".to_owned()) };
     Ok(engine.store.row::<Agent>(id.as_str()).await?.map_or_else(|| id.to_string(), |agent| agent.name))
 }

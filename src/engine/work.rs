@@ -2,8 +2,8 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::gates::Side;
-use super::{Engine, Trouble};
+use super::limits::Priority;
+use super::{Engine, EngineError};
 use crate::domain::{
     Actor, AgentId, Change, Commit, Job, JobId, JobOutcome, JobState, Precondition, RunId, RunState, StopReason,
 };
@@ -12,7 +12,7 @@ use crate::store::Lane;
 
 /// The run whose steps are being made, with its cancellation.
 #[derive(Debug, Clone)]
-pub struct Work {
+pub struct RunContext {
     /// The speech's or job's run.
     pub run: RunId,
     /// The turn that parks with the speech; `None` for a worker, whose manager is parked already, and for a job.
@@ -22,19 +22,19 @@ pub struct Work {
     /// Cancelled when a person cancels the run.
     pub cancel: CancellationToken,
     /// Cancelled when the foreground needs the agent or the provider's slot.
-    pub give_way: CancellationToken,
+    pub preempt: CancellationToken,
     /// Earlier attempts of the job; 0 for a speech.
     pub attempts_before: u32,
     /// True if the foreground preempts it: a job, and a speech that answers mail of a job.
     pub yields: bool,
 }
 
-impl Work {
+impl RunContext {
     /// A foreground speech with which no turn parks.
     #[must_use]
     pub fn of_speech(run: RunId, cancel: &CancellationToken) -> Self {
-        let give_way = CancellationToken::new();
-        Self { run, turn: None, job: None, cancel: cancel.clone(), give_way, attempts_before: 0, yields: false }
+        let preempt = CancellationToken::new();
+        Self { run, turn: None, job: None, cancel: cancel.clone(), preempt, attempts_before: 0, yields: false }
     }
 
     /// True for a job.
@@ -51,8 +51,8 @@ impl Work {
 
     /// The priority with which it takes places.
     #[must_use]
-    pub fn side(&self) -> Side {
-        if self.yields { Side::Background(self.give_way.clone()) } else { Side::Foreground }
+    pub fn side(&self) -> Priority {
+        if self.yields { Priority::Background(self.preempt.clone()) } else { Priority::Foreground }
     }
 
     /// The actor of its commits.
@@ -75,11 +75,11 @@ impl Work {
         agent: &AgentId,
         changes: Vec<Change>,
         outcome: Outcome,
-    ) -> Result<Outcome, Trouble> {
+    ) -> Result<Outcome, EngineError> {
         let commit = Commit::new(self.actor(agent), changes).requiring(Precondition::RunRunning(self.run.clone()));
         match engine.commit(self.lane(), commit).await {
             Ok(_) => Ok(outcome),
-            Err(Trouble::Moved) => Ok(Outcome::Finished),
+            Err(EngineError::Moved) => Ok(Outcome::Finished),
             Err(other) => Err(other),
         }
     }

@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use ratatui::layout::{Position, Rect, Size};
 
 use crate::domain::{Group, GroupStatus};
-use crate::engine::wire::{Address, Fault, Overview, Reply, RowUpdate, Update};
+use crate::engine::protocol::{Recipient, RequestError, Overview, Reply, RowUpdate, Update};
 
 use super::command::{Command, When};
 use super::composer::Composer;
@@ -106,7 +106,7 @@ impl App {
         };
         let groups = &app.model.groups;
         let first = groups.iter().find(|group| group.status == GroupStatus::Active).or(groups.first());
-        if let Some(address) = first.map(|group| Address::Group(group.id.clone())) {
+        if let Some(address) = first.map(|group| Recipient::Group(group.id.clone())) {
             app.show(address);
         }
         app
@@ -295,7 +295,7 @@ impl App {
         }
         if self.model.place.address.is_none() && !self.model.groups.is_empty() {
             let first = self.model.groups[0].id.clone();
-            self.show(Address::Group(first));
+            self.show(Recipient::Group(first));
         }
         self.leave_what_is_gone(update);
         for id in PaneId::ALL {
@@ -321,12 +321,12 @@ impl App {
         let group = place.group.filter(|_| !group_gone).or(first);
         self.model.place = Place::default();
         match group {
-            Some(group) => self.show(Address::Group(group)),
+            Some(group) => self.show(Recipient::Group(group)),
             None => self.moved(),
         }
     }
 
-    fn answered(&mut self, ticket: Ticket, reply: Result<Reply, Fault>) {
+    fn answered(&mut self, ticket: Ticket, reply: Result<Reply, RequestError>) {
         match ticket.owner {
             Owner::App => match reply {
                 Ok(Reply::Overview(overview)) => self.model.default_model = overview.default_model,

@@ -10,7 +10,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui_textarea::{CursorMove, TextArea, WrapMode};
 
-use crate::engine::wire::{Fault, Reply, Request};
+use crate::engine::protocol::{RequestError, Reply, Request};
 
 use super::command::Command;
 use super::effect::{Act, Cx};
@@ -212,7 +212,7 @@ impl Composer {
     }
 
     /// Handles the reply to a request. A rejected message returns to the input.
-    pub fn answered(&mut self, serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+    pub fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
         let sent = self.sent.iter().position(|(known, _)| *known == serial).map(|at| self.sent.remove(at).1);
         if let Err(fault) = reply {
             if let Some(text) = sent {

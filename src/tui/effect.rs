@@ -15,7 +15,7 @@ use ratatui::layout::{Rect, Size};
 
 use crate::config::{Config, ConfigError, Provider, save_provider};
 use crate::domain::{AgentId, ConversationId, MailId, Priority};
-use crate::engine::wire::{Address, Fault, Overview, Reply, Request, Update};
+use crate::engine::protocol::{Recipient, RequestError, Overview, Reply, Request, Update};
 
 use super::command::{Command, When};
 use super::model::Model;
@@ -41,7 +41,7 @@ pub enum Msg {
     /// A new overview, because the subscription to updates was interrupted.
     Renewed(Box<Overview>),
     /// The reply to a request.
-    Answered(Ticket, Result<Reply, Fault>),
+    Answered(Ticket, Result<Reply, RequestError>),
     /// The external editor has exited: the text, or the error text.
     Edited(Owner, Result<String, String>),
     /// The outcome of an effect, to be shown as a toast.
@@ -154,7 +154,7 @@ pub enum Act {
     /// Closes the top dialog.
     Close,
     /// Shows the conversation of a group or an agent.
-    Show(Address),
+    Show(Recipient),
     /// Selects an agent, so that its own blocks are shown; `None` selects the group only.
     Select(Option<AgentId>),
     /// Scrolls to the message with this `seq` in a conversation.
@@ -286,7 +286,7 @@ pub trait Modal: fmt::Debug + Send {
     fn command(&mut self, command: Command, cx: &mut Cx<'_>);
 
     /// Handles the reply to a request sent with [`Cx::ask`].
-    fn answered(&mut self, _serial: u64, _reply: Result<Reply, Fault>, _cx: &mut Cx<'_>) {}
+    fn answered(&mut self, _serial: u64, _reply: Result<Reply, RequestError>, _cx: &mut Cx<'_>) {}
 
     /// Handles the text returned by the external editor.
     fn edited(&mut self, _text: String, _cx: &mut Cx<'_>) {}

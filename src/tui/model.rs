@@ -18,7 +18,7 @@ use crate::domain::{
     Agent, AgentId, Block, BlockId, Change, Conversation, ConversationId, Group, GroupId, Job, Mail, PendingCall,
     Revision, Run, RunId, StepId,
 };
-use crate::engine::wire::{Address, LiveUpdate, Overview, Phase, RowUpdate, Update};
+use crate::engine::protocol::{Recipient, LiveUpdate, Overview, Phase, RowUpdate, Update};
 
 /// Maximum number of jobs kept; the oldest are dropped.
 pub const MAX_JOBS: usize = 1_000;
@@ -68,7 +68,7 @@ pub struct Model {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
     /// Owner of the shown conversation; `None` in an empty store.
-    pub address: Option<Address>,
+    pub address: Option<Recipient>,
     /// Group whose agents, blocks and jobs are shown.
     pub group: Option<GroupId>,
     /// Agent whose own blocks are shown in addition to the group's.

@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use crate::engine::wire::{Fault, Reply, Update};
+use crate::engine::protocol::{RequestError, Reply, Update};
 
 use super::command::{Command, When};
 use super::effect::Cx;
@@ -57,7 +57,7 @@ pub trait Pane {
     fn moved(&mut self, _cx: &mut Cx<'_>) {}
 
     /// Handles the reply to the request of [`Cx::ask`] with this serial number.
-    fn answered(&mut self, _serial: u64, _reply: Result<Reply, Fault>, _cx: &mut Cx<'_>) {}
+    fn answered(&mut self, _serial: u64, _reply: Result<Reply, RequestError>, _cx: &mut Cx<'_>) {}
 
     /// Handles the text returned by the external editor.
     fn edited(&mut self, _text: String, _cx: &mut Cx<'_>) {}

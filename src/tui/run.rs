@@ -23,8 +23,8 @@ use super::term::sequence::{self, Modes};
 use super::term::tty::{Tty, TtyEvent};
 use super::term::{Environment, TermError};
 use crate::engine::Handle;
-use crate::engine::handle::Following;
-use crate::engine::wire::{Fault, Request, Update};
+use crate::engine::handle::Subscription;
+use crate::engine::protocol::{RequestError, Request, Update};
 
 /// Maximum time spent on engine updates before the terminal is polled again.
 const BATCH: Duration = Duration::from_millis(2);
@@ -61,7 +61,7 @@ pub enum TuiError {
     Terminal(#[from] TermError),
     /// The engine failed.
     #[error(transparent)]
-    Engine(#[from] Fault),
+    Engine(#[from] RequestError),
 }
 
 /// Runs the workbench until the user quits or the terminal is closed.
@@ -139,7 +139,7 @@ fn is_here(input: &Input) -> bool {
 impl Bench {
     async fn turn(
         &mut self,
-        mut following: Following,
+        mut following: Subscription,
         mut answered: mpsc::UnboundedReceiver<Msg>,
     ) -> Result<Leave, TuiError> {
         loop {
@@ -277,7 +277,7 @@ impl Bench {
     }
 
     /// Handles this update and those already queued behind it, for at most [`BATCH`].
-    async fn updates(&mut self, first: Result<Update, Fault>, following: &mut Following) -> Result<(), TuiError> {
+    async fn updates(&mut self, first: Result<Update, RequestError>, following: &mut Subscription) -> Result<(), TuiError> {
         let until = Instant::now() + BATCH;
         let mut update = first?;
         loop {
@@ -350,8 +350,8 @@ impl Bench {
             let saved = tokio::task::spawn_blocking(move || connect.save(&config).map_err(|error| error.to_string()));
             let reply = match saved.await {
                 Ok(Ok(_)) => handle.ask(Request::Reconfigure).await,
-                Ok(Err(sentence)) => Err(Fault::new(sentence)),
-                Err(error) => Err(Fault::new(format!("cannot write the configuration: {error}"))),
+                Ok(Err(sentence)) => Err(RequestError::new(sentence)),
+                Err(error) => Err(RequestError::new(format!("cannot write the configuration: {error}"))),
             };
             let _ = answers.send(Msg::Answered(ticket, reply));
         });

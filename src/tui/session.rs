@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::pane::id::PaneId;
 use crate::domain::BlockId;
-use crate::engine::wire::Address;
+use crate::engine::protocol::Recipient;
 
 /// Maximum number of sent messages kept.
 pub const HISTORY: usize = 100;
@@ -39,7 +39,7 @@ pub struct Session {
     /// Whether the focused pane fills the body.
     pub zoom: bool,
     /// Owner of the shown conversation.
-    pub address: Option<Address>,
+    pub address: Option<Recipient>,
     /// `seq` of the first visible message and its first visible row; `None` while the end is followed.
     pub anchor: Option<(u64, usize)>,
     /// The `seq` up to which each conversation was read, by conversation id.

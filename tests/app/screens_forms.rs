@@ -3,7 +3,7 @@
 use crate::support::app_harness::{Desk, overview, said, story};
 use nightdesk::domain::ManagerType;
 use nightdesk::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Editor, Group};
-use nightdesk::engine::wire::{Fault, Overview, Reply};
+use nightdesk::engine::protocol::{RequestError, Overview, Reply};
 use nightdesk::tui::effect::Msg;
 use nightdesk::tui::glyph;
 
@@ -56,7 +56,7 @@ fn at_both_sizes(name: &str, keys: &str, play: impl Fn(&mut Desk)) {
     }
 }
 
-fn answer(desk: &mut Desk, reply: Result<Reply, Fault>) {
+fn answer(desk: &mut Desk, reply: Result<Reply, RequestError>) {
     let (ticket, _) = desk.asked.pop().expect("nothing was asked");
     desk.send(Msg::Answered(ticket, reply));
 }
@@ -95,7 +95,7 @@ fn a_fault_stands_below_its_field() {
     at_both_sizes("fault", "N<Tab>panel<Tab><Tab>ghost<Enter><C-s>", |desk| {
         let text = "members names \"ghost/writer\", but there is no group ghost; there are newsroom and review: name one \
                     of their agents, or write a name without a stroke for a new one";
-        answer(desk, Err(Fault::new(text)));
+        answer(desk, Err(RequestError::new(text)));
     });
 }
 

@@ -7,7 +7,7 @@ use nightdesk::domain::{
     Agent, AgentId, Block, BlockId, BlockOwner, Conflict, Content, Editor, Job, JobId, JobOutcome, JobState, Message,
     Revision, Step, StepId, Trigger,
 };
-use nightdesk::engine::wire::{Address, Dated, Fault, JobDetail, JobEdit, Overview, Phase, Reply, Request, RowUpdate};
+use nightdesk::engine::protocol::{Recipient, Timestamped, RequestError, JobDetail, JobEdit, Overview, Phase, Reply, Request, RowUpdate};
 use nightdesk::tui::effect::{Effect, Msg};
 use nightdesk::tui::glyph;
 use nightdesk::tui::pane::PaneId;
@@ -98,7 +98,7 @@ fn asked(desk: &mut Desk) -> Request {
 }
 
 /// Answers the last request.
-fn answer(desk: &mut Desk, reply: Result<Reply, Fault>) {
+fn answer(desk: &mut Desk, reply: Result<Reply, RequestError>) {
     let (ticket, _) = desk.asked.pop().expect("nothing was asked");
     desk.send(Msg::Answered(ticket, reply));
 }
@@ -121,16 +121,16 @@ fn the_roster_tells_what_each_agent_does() {
 fn enter_on_an_agent_opens_the_talk_with_it_and_escape_goes_back() {
     let mut desk = rich((120, 40));
     desk.keys("<Esc>1j<Enter>");
-    assert_eq!(desk.app.model.place.address, Some(Address::Agent("agent-reporter".into())));
+    assert_eq!(desk.app.model.place.address, Some(Recipient::Agent("agent-reporter".into())));
     desk.keys("<Esc>1<Esc>");
-    assert_eq!(desk.app.model.place.address, Some(Address::Group("group-1".into())));
+    assert_eq!(desk.app.model.place.address, Some(Recipient::Group("group-1".into())));
 }
 
 #[test]
 fn enter_on_another_group_shows_its_conversation_and_unfolds_it() {
     let mut desk = rich((120, 40));
     desk.keys("<Esc>1G<Enter>");
-    assert_eq!(desk.app.model.place.address, Some(Address::Group("group-2".into())));
+    assert_eq!(desk.app.model.place.address, Some(Recipient::Group("group-2".into())));
     assert!(desk.text().contains("○ second"));
 }
 
@@ -303,7 +303,7 @@ fn a_settled_clash_closes_the_editor_only_when_it_is_saved() {
     assert!(desk.app.panes.blocks.draft().is_some());
     let current = story(14, "The story so far\n- Launch: 5 May\n- Mira keeps bees in Lucerne");
     let conflict = Some(Box::new(Conflict::Block { current: Box::new(current) }));
-    answer(&mut desk, Err(Fault { text: "it moved on".into(), conflict }));
+    answer(&mut desk, Err(RequestError { text: "it moved on".into(), conflict }));
     assert!(desk.text().contains("once more"), "{}", desk.text());
     desk.keys("y<Enter>");
     assert!(matches!(&desk.asked.last().unwrap().1, Request::EditBlock { base: 14, .. }));
@@ -318,7 +318,7 @@ fn a_clash_the_engine_finds_first_opens_the_same_dialog() {
     desk.keys("<Esc>3e<Down><End> by me<C-s>");
     let current = story(13, "The story so far\n- Launch: 4 May\n- Mira keeps bees in Lucerne");
     let conflict = Some(Box::new(Conflict::Block { current: Box::new(current) }));
-    answer(&mut desk, Err(Fault { text: "block story is at version 13 now".into(), conflict }));
+    answer(&mut desk, Err(RequestError { text: "block story is at version 13 now".into(), conflict }));
     assert!(desk.text().contains("clash 1 of 1"), "{}", desk.text());
 }
 
@@ -330,13 +330,13 @@ fn a_piece_can_be_edited_by_hand() {
     assert!(value.contains("- Launch: in May"), "{value}");
 }
 
-fn revisions() -> Vec<Dated<Revision>> {
+fn revisions() -> Vec<Timestamped<Revision>> {
     let value = [
         "The story so far",
         "The story so far\n- Launch: spring",
         "The story so far\n- Launch: 3 May, decided\n- Mira keeps bees in Lucerne",
     ];
-    let revision = |(at, value): (usize, &&str)| Dated {
+    let revision = |(at, value): (usize, &&str)| Timestamped {
         n: at as u64,
         at: nine() - SignedDuration::from_hours(30 - 10 * i64::try_from(at).unwrap()),
         what: Revision {
@@ -557,7 +557,7 @@ fn a_model_is_written_tested_and_offered_to_agents_that_are_set_to_offline() {
     assert_eq!(desk.asked.last().map(|(_, request)| request), Some(&Request::Reconfigure));
     answer(&mut desk, Ok(Reply::Done));
     assert_eq!(desk.asked.last().unwrap().1, Request::Probe { model: "openai/gpt-4.1-mini".into() });
-    answer(&mut desk, Err(Fault::new("OPENAI_API_KEY is not set: set it and start again")));
+    answer(&mut desk, Err(RequestError::new("OPENAI_API_KEY is not set: set it and start again")));
     assert_screen!("models_failed_120x40", desk.text());
     desk.keys("<C-s>");
     let Some(Effect::Connect(ticket, connect)) = desk.effects.pop() else { panic!("nothing is written") };
@@ -729,7 +729,7 @@ fn what_a_job_says_to_itself_is_no_new_message() {
 fn stepping_through_the_agents_goes_on_into_the_next_group_and_back() {
     let mut desk = calm((120, 40));
     desk.keys("<Esc>1gjjjjj<Enter>");
-    assert_eq!(desk.app.model.place.address, Some(Address::Group("group-2".into())));
+    assert_eq!(desk.app.model.place.address, Some(Recipient::Group("group-2".into())));
     desk.keys("kk<Enter>");
     assert_eq!(desk.app.model.place.group, Some("group-1".into()));
 }

@@ -6,7 +6,7 @@ use crate::support::waiting::{
 };
 use nightdesk::domain::run::CallResult;
 use nightdesk::domain::{GroupStatus, ManagerType, PendingCall, PendingKind, Priority, RunState};
-use nightdesk::engine::wire::{Address, Fault, Phase, Request, RowUpdate};
+use nightdesk::engine::protocol::{Recipient, RequestError, Phase, Request, RowUpdate};
 use nightdesk::tui::effect::{Effect, Msg};
 use nightdesk::tui::glyph;
 use nightdesk::tui::pane::PaneId;
@@ -116,7 +116,7 @@ fn workers_stream_below_each_other_and_nothing_moves_while_they_type() {
     let after = [rows_with(&desk, "engineer  │"), rows_with(&desk, "critic    │"), rows_with(&desk, "clerk     │")];
     assert_eq!(before, after, "{}", desk.text());
     // A step is over and the next one not begun: its place is kept.
-    desk.send(Msg::Update(Box::new(nightdesk::engine::wire::Update::Over { step: "step-critic".into() })));
+    desk.send(Msg::Update(Box::new(nightdesk::engine::protocol::Update::Over { step: "step-critic".into() })));
     assert_eq!(rows_with(&desk, "critic    │"), before[1], "{}", desk.text());
 }
 
@@ -238,7 +238,7 @@ fn a_decision_the_engine_refuses_is_told_and_its_reason_comes_back() {
     let mut desk = asking(USUAL);
     desk.keys("<Esc>5dtoo early<Enter>");
     let (ticket, _) = desk.asked.pop().unwrap();
-    desk.send(Msg::Answered(ticket, Err(Fault::new("the disk is full; free some space"))));
+    desk.send(Msg::Answered(ticket, Err(RequestError::new("the disk is full; free some space"))));
     assert!(toast(&desk).contains("the disk is full"));
     assert!(desk.text().contains("too early"), "{}", desk.text());
     desk.keys("<Enter>");
@@ -279,7 +279,7 @@ fn a_call_of_a_background_job_waits_in_the_inbox_too() {
     desk.keys("<Esc>5G<Enter>");
     assert!(desk.text().contains("in the background of newsroom"), "{}", desk.text());
     desk.keys("<Enter>");
-    assert_eq!(desk.app.model.place.address, Some(Address::Group("group-1".into())));
+    assert_eq!(desk.app.model.place.address, Some(Recipient::Group("group-1".into())));
 }
 
 // Mail.
@@ -330,7 +330,7 @@ fn mail_that_is_refused_comes_back_and_unsent_mail_is_not_thrown_away_by_escape(
     desk.keys("<Esc>1jwTidy up<Enter>");
     let (ticket, request) = desk.asked.pop().unwrap();
     assert!(matches!(request, Request::SendMail { to, .. } if to == id("reporter")));
-    desk.send(Msg::Answered(ticket, Err(Fault::new("reporter is archived"))));
+    desk.send(Msg::Answered(ticket, Err(RequestError::new("reporter is archived"))));
     assert!(desk.text().contains("Tidy up") && toast(&desk).contains("archived"), "{}", desk.text());
     desk.keys("<Esc>");
     assert!(desk.text().contains("This mail is not sent."));
@@ -429,7 +429,7 @@ fn a_letter_in_an_agents_own_conversation_bears_its_writers_name() {
     overview.conversations.push(Conversation { id: "conversation-talk".into(), owner, head: 1, asked: 1, turns: 0 });
     let mut desk = Desk::new(overview, said, USUAL);
     desk.keys("<Esc>1jj<Enter>");
-    assert_eq!(desk.app.model.place.address, Some(Address::Agent(id("critic"))));
+    assert_eq!(desk.app.model.place.address, Some(Recipient::Agent(id("critic"))));
     let line = desk.lines().into_iter().find(|line| line.contains("Who told the printers?")).unwrap();
     assert!(line.contains("09:41 ■ reporter"), "{line}");
 }
@@ -597,7 +597,7 @@ fn rows_that_cannot_be_read_are_told_on_the_status_line_and_in_their_lists() {
     use nightdesk::domain::state::{Kind, RowFault};
 
     let damaged = |kind: Kind, key: &str| RowFault { kind, key: key.into(), why: "expected value at line 1".into() };
-    let overview = nightdesk::engine::wire::Overview {
+    let overview = nightdesk::engine::protocol::Overview {
         faults: vec![
             damaged(Kind::Agent, "agent-lost"),
             damaged(Kind::Block, "block-lost"),

@@ -4,7 +4,7 @@ use crate::support::app_harness::{self, Desk};
 use nightdesk::domain::StopReason;
 use nightdesk::domain::message::NoticeKind;
 use nightdesk::domain::{Change, Content, RunState};
-use nightdesk::engine::wire::{Fault, Phase, Reply, Request, RowUpdate};
+use nightdesk::engine::protocol::{RequestError, Phase, Reply, Request, RowUpdate};
 use nightdesk::tui::effect::{Effect, Leave, Msg};
 use nightdesk::tui::pane::PaneId;
 use ratatui::layout::Size;
@@ -37,7 +37,7 @@ fn enter_sends_and_what_the_engine_refuses_comes_back() {
     assert_eq!(desk.app.composer.text(), "");
     let (ticket, _) = desk.asked.pop().unwrap();
     desk.keys("more");
-    desk.send(Msg::Answered(ticket, Err(Fault::new("the disk is full; free some space"))));
+    desk.send(Msg::Answered(ticket, Err(RequestError::new("the disk is full; free some space"))));
     assert_eq!(desk.app.composer.text(), "Who prints it?\nmore");
     assert!(desk.text().contains("the disk is full; free some space"));
 }
@@ -147,7 +147,7 @@ fn an_answer_is_shown_once_while_it_streams_and_once_when_it_is_committed() {
     assert!(desk.text().contains("It is settled. ▌"));
     desk.say(Some("critic"), "It is settled.");
     let step = nightdesk::domain::StepId::from("step-critic");
-    desk.send(Msg::Update(Box::new(nightdesk::engine::wire::Update::Over { step })));
+    desk.send(Msg::Update(Box::new(nightdesk::engine::protocol::Update::Over { step })));
     assert_eq!(rows_with(&desk, "It is settled.").len(), 1);
     assert!(!desk.text().contains('▌'));
 }

@@ -6,7 +6,7 @@ use nightdesk::domain::state::Kind;
 use std::collections::BTreeMap;
 
 use nightdesk::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Editor, Group, GroupId, Rule};
-use nightdesk::engine::wire::{Address, AgentForm, Fault, GroupForm, Overview, Reply, Request, RowUpdate};
+use nightdesk::engine::protocol::{Recipient, AgentForm, RequestError, GroupForm, Overview, Reply, Request, RowUpdate};
 use nightdesk::tui::effect::{Effect, Msg};
 
 const USUAL: (u16, u16) = (120, 40);
@@ -56,7 +56,7 @@ fn asked(desk: &mut Desk) -> Request {
     desk.asked.pop().unwrap().1
 }
 
-fn answer(desk: &mut Desk, reply: Result<Reply, Fault>) {
+fn answer(desk: &mut Desk, reply: Result<Reply, RequestError>) {
     let (ticket, _) = desk.asked.pop().expect("nothing was asked");
     desk.send(Msg::Answered(ticket, reply));
 }
@@ -181,7 +181,7 @@ fn the_new_group_is_shown_once_it_is_there() {
     desk.committed(Vec::new(), vec![RowUpdate::Group(group.clone())]);
     answer(&mut desk, Ok(Reply::Group(Box::new(group))));
     assert!(desk.app.dialogs.is_empty());
-    assert_eq!(desk.app.model.place.address, Some(Address::Group("group-9".into())));
+    assert_eq!(desk.app.model.place.address, Some(Recipient::Group("group-9".into())));
     assert_eq!(toast(&desk), "panel is made");
 }
 
@@ -271,7 +271,7 @@ fn a_fault_stands_at_the_field_it_speaks_of_and_keeps_what_was_typed() {
     for (text, label) in faults {
         let mut desk = desk();
         desk.keys("N<Tab>panel<Tab>weighs plans<Tab>ghost<Enter><C-s>");
-        answer(&mut desk, Err(Fault::new(text)));
+        answer(&mut desk, Err(RequestError::new(text)));
         assert_eq!(field(&desk), label, "{text}");
         assert!(desk.text().contains(&text[..20]), "{}", desk.text());
         assert!(desk.text().contains("weighs plans"), "{}", desk.text());
@@ -286,7 +286,7 @@ fn a_fault_stands_at_the_field_it_speaks_of_and_keeps_what_was_typed() {
 fn a_fault_of_no_field_is_told_below_the_form() {
     let mut desk = desk();
     desk.keys("N<Tab>panel<Tab><Tab>ghost<Enter><C-s>");
-    answer(&mut desk, Err(Fault::new("the disk is full; free some space")));
+    answer(&mut desk, Err(RequestError::new("the disk is full; free some space")));
     assert!(desk.text().contains("✗ the disk is full; free some space"), "{}", desk.text());
 }
 
@@ -390,7 +390,7 @@ fn a_persona_is_saved_on_the_version_it_was_opened_at_and_before_the_rest() {
 fn a_persona_that_cannot_be_merged_stays_in_the_form_and_nothing_else_is_sent() {
     let mut desk = desk();
     desk.keys("jje<Tab>doubts<Tab>Kindly, <C-s>");
-    answer(&mut desk, Err(Fault::new("persona was changed by critic meanwhile")));
+    answer(&mut desk, Err(RequestError::new("persona was changed by critic meanwhile")));
     assert_eq!(field(&desk), "Persona");
     assert!(desk.asked.is_empty());
     assert!(desk.text().contains("Kindly, I doubt what I am told."), "{}", desk.text());
@@ -416,7 +416,7 @@ fn plus_adds_an_agent_there_is_by_its_full_name() {
     desk.keys("+third<Enter>");
     let form = GroupForm { add: vec!["review/third".into()], ..GroupForm::default() };
     assert_eq!(desk.asked.last().unwrap().1, update("group-1", form));
-    answer(&mut desk, Err(Fault::new("review/third manages review")));
+    answer(&mut desk, Err(RequestError::new("review/third manages review")));
     assert!(desk.text().contains("review/third manages review"), "{}", desk.text());
     desk.keys("<Enter>");
     let group = Group::new("group-1".into(), "newsroom", ManagerType::RoundRobin);
@@ -465,7 +465,7 @@ fn a_manager_agent_is_not_taken_out_but_replaced() {
 fn a_deletion_is_shown_before_it_happens() {
     let mut desk = desk();
     desk.keys("D");
-    let what = Address::Group("group-1".into());
+    let what = Recipient::Group("group-1".into());
     assert_eq!(desk.asked.last().unwrap().1, Request::Delete { what: what.clone(), really: false });
     let lines = vec!["4 messages go".to_owned(), "agent critic goes with 1 block".to_owned()];
     answer(&mut desk, Ok(Reply::Deletion { lines: lines.clone(), done: false }));
@@ -487,7 +487,7 @@ fn what_was_deleted_is_left_for_what_there_is() {
     let mut desk = desk();
     let gone = |kind, key: &str| RowUpdate::Gone { kind, key: key.into() };
     desk.committed(Vec::new(), vec![gone(Kind::Group, "group-1")]);
-    assert_eq!(desk.app.model.place.address, Some(Address::Group("group-2".into())));
+    assert_eq!(desk.app.model.place.address, Some(Recipient::Group("group-2".into())));
     assert!(!desk.text().contains("newsroom"), "{}", desk.text());
     desk.keys("Gk<Enter>");
     desk.committed(Vec::new(), vec![gone(Kind::Group, "group-2")]);

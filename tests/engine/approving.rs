@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::script::{Script, When};
 use nightdesk::domain::{ManagerType, PendingCall, PendingKind, Rule, RunState, StopReason};
-use nightdesk::engine::wire::Request;
+use nightdesk::engine::protocol::Request;
 use nightdesk::llm::Entry;
 
 use crate::stop;

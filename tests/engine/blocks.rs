@@ -2,7 +2,7 @@
 
 use crate::support::script::{Script, When};
 use nightdesk::domain::Editor;
-use nightdesk::engine::wire::{Reply, Request};
+use nightdesk::engine::protocol::{Reply, Request};
 use nightdesk::llm::Entry;
 use serde_json::json;
 

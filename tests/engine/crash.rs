@@ -13,7 +13,7 @@ use crate::support::kill::{End, PLACE, Session, play, rounds, runtime, store_of}
 use crate::support::script::{Script, When};
 use nightdesk::domain::{Conversation, Job};
 use nightdesk::engine::Engine;
-use nightdesk::engine::wire::{Address, Request};
+use nightdesk::engine::protocol::{Recipient, Request};
 use nightdesk::store::{self};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -52,7 +52,7 @@ async fn child() {
     for (turn, text) in [(1, "the launch is in spring"), (2, "now it is the 9th of May")] {
         let talk = engine.store().find::<Conversation>(group_id().as_str()).await.unwrap().pop();
         if talk.is_none_or(|talk| talk.asked < turn) {
-            let to = Address::Group(group_id());
+            let to = Recipient::Group(group_id());
             handle.ask(Request::Send { to, text: text.to_owned() }).await.unwrap();
         }
     }

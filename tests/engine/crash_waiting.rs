@@ -8,7 +8,7 @@ use crate::support::engine_harness::{Plan, agent_id, group_id, lines, story};
 use crate::support::kill::{End, PLACE, SESSION, Session, play, rounds, runtime, store_of};
 use crate::support::script::{Script, When};
 use nightdesk::domain::{Conversation, MailStatus, ManagerType, PendingCall, PendingKind, Rule};
-use nightdesk::engine::wire::{Address, Request};
+use nightdesk::engine::protocol::{Recipient, Request};
 use nightdesk::engine::{Engine, Handle};
 use nightdesk::store::{self};
 
@@ -84,7 +84,7 @@ async fn child() {
     let session = Session::open(Path::new(&place), &plan(&std::env::var(SESSION).unwrap())).await;
     let (engine, handle) = (&session.engine, &session.handle);
     if engine.store().find::<Conversation>(group_id().as_str()).await.unwrap().is_empty() {
-        let to = Address::Group(group_id());
+        let to = Recipient::Group(group_id());
         handle.ask(Request::Send { to, text: "go on".to_owned() }).await.unwrap();
     }
     session.end(async |engine, handle| over(engine, handle).await).await;

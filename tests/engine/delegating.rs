@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::script::{Script, When};
 use nightdesk::domain::{Group, ManagerType, RunState, StopReason};
-use nightdesk::engine::wire::{Address, GroupForm, Reply, Request};
+use nightdesk::engine::protocol::{Recipient, GroupForm, Reply, Request};
 use nightdesk::llm::Entry;
 
 use crate::stop;
@@ -211,7 +211,7 @@ async fn a_second_supervisor_group_works_like_the_first() {
     let form = form.set("members", vec!["test/ann".to_owned(), "test/bob".to_owned()]);
     let made = world.ask(Request::CreateGroup { form: Box::new(form) }).await.unwrap();
     let Reply::Group(second) = made else { panic!("{made:?}") };
-    let to = Address::Group(second.id.clone());
+    let to = Recipient::Group(second.id.clone());
     let sent = world.ask(Request::Send { to, text: "a leaflet, please".to_owned() }).await.unwrap();
     let Reply::Sent { run, conversation, .. } = sent else { panic!("{sent:?}") };
     assert_eq!(stop(&world.finished(&run).await), StopReason::EndTurn);
@@ -260,7 +260,7 @@ async fn a_manager_whose_worker_already_waits_for_it_elsewhere_is_told_the_cycle
     let run = world.post("the leaflet").await;
     world.live(|live| live.name == "boss").await;
     // In a talk of her own ann asks boss, who is at work: her mail queues, and she is parked on it.
-    let to = Address::Agent(agent_id("ann"));
+    let to = Recipient::Agent(agent_id("ann"));
     let sent = world.ask(Request::Send { to, text: "ask boss".to_owned() }).await.unwrap();
     let Reply::Sent { run: talk, .. } = sent else { panic!("{sent:?}") };
     world.in_state(&talk, RunState::Parked).await;

@@ -6,7 +6,7 @@ use crate::support::script::{Script, When};
 use nightdesk::domain::{
     Block, Change, Content, Group, ManagerType, Message, NoticeKind, Run, RunKind, RunState, StopReason,
 };
-use nightdesk::engine::wire::{Address, Reply, Request};
+use nightdesk::engine::protocol::{Recipient, Reply, Request};
 use nightdesk::llm::{Entry, Prompt};
 use serde_json::json;
 
@@ -392,7 +392,7 @@ async fn a_choice_is_cancelled_like_a_speech() {
 async fn a_manager_at_work_elsewhere_is_waited_for_visibly() {
     let script = Script::of([When::agent("chair").text("ann").first_delay_ms(1_000)]).otherwise("{agent} speaks");
     let world = World::new(Plan { max_turns: Some(1), ..plan(script) }).await;
-    let to = Address::Agent(agent_id("chair"));
+    let to = Recipient::Agent(agent_id("chair"));
     let Reply::Sent { run: direct, .. } = world.ask(Request::Send { to, text: "hi".to_owned() }).await.unwrap() else {
         panic!("it was not sent")
     };

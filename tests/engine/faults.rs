@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::script::{Script, When};
 use nightdesk::domain::{RunState, StopReason};
-use nightdesk::engine::wire::{Phase, Update};
+use nightdesk::engine::protocol::{Phase, Update};
 use serde_json::json;
 
 use crate::stop;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::support::script::{Script, When};
 use nightdesk::domain::{Change, Content, StepId};
-use nightdesk::engine::handle::Following;
-use nightdesk::engine::wire::Update;
+use nightdesk::engine::handle::Subscription;
+use nightdesk::engine::protocol::Update;
 use nightdesk::store::Mode;
 
 use crate::support::engine_harness::{Plan, World};
@@ -61,7 +61,7 @@ impl Screen {
     }
 }
 
-async fn watch(mut following: Following, upto: u64, pause: Duration) -> Screen {
+async fn watch(mut following: Subscription, upto: u64, pause: Duration) -> Screen {
     let mut screen = Screen::default();
     while screen.last < upto {
         screen.take(following.next().await.unwrap());

@@ -12,7 +12,7 @@ mod windows;
 mod yielding;
 
 use nightdesk::domain::{Job, JobId, JobState, Trigger};
-use nightdesk::engine::wire::{Fault, Reply, Request};
+use nightdesk::engine::protocol::{RequestError, Reply, Request};
 
 use crate::support::engine_harness::{Plan, World, agent_id, group_id};
 use crate::support::script::Script;
@@ -26,22 +26,22 @@ fn turns(job: &Job) -> Vec<u64> {
     job.causes.iter().filter_map(|cause| if let Trigger::Turn { turn } = cause { Some(*turn) } else { None }).collect()
 }
 
-async fn asked_for(world: &World, request: Request) -> Result<Job, Fault> {
+async fn asked_for(world: &World, request: Request) -> Result<Job, RequestError> {
     match world.ask(request).await? {
         Reply::Job(job) => Ok(*job),
         other => panic!("{other:?}"),
     }
 }
 
-async fn cancel(world: &World, id: &JobId) -> Result<Job, Fault> {
+async fn cancel(world: &World, id: &JobId) -> Result<Job, RequestError> {
     asked_for(world, Request::CancelJob { id: id.clone() }).await
 }
 
-async fn retry(world: &World, id: &JobId) -> Result<Job, Fault> {
+async fn retry(world: &World, id: &JobId) -> Result<Job, RequestError> {
     asked_for(world, Request::RetryJob { id: id.clone() }).await
 }
 
-async fn run_now(world: &World, agent: &str, instruction: Option<&str>) -> Result<Job, Fault> {
+async fn run_now(world: &World, agent: &str, instruction: Option<&str>) -> Result<Job, RequestError> {
     let instruction = instruction.map(str::to_owned);
     asked_for(world, Request::RunJob { agent: agent_id(agent), group: group_id(), instruction }).await
 }

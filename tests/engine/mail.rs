@@ -8,7 +8,7 @@ use nightdesk::domain::{
     Actor, Agent, Change, Commit, Conflict, Conversation, ConversationId, Group, GroupStatus, LogEntry, Mail, MailId,
     MailKind, MailStatus, ManagerType, Priority, RunKind, RunState, StepId, StopReason,
 };
-use nightdesk::engine::wire::{Address, Reply, Request};
+use nightdesk::engine::protocol::{Recipient, Reply, Request};
 use nightdesk::engine::{Options, Scope};
 use nightdesk::llm::Entry;
 use nightdesk::store::{CommitError, Lane};
@@ -133,7 +133,7 @@ async fn the_most_urgent_goes_first_and_then_what_was_sent_first_j11() {
 async fn a_busy_recipient_queues_and_takes_mail_when_its_talk_is_free() {
     let script = Script::of([]).or(When::any().text("{agent} heard {last}").first_delay_ms(20_000));
     let world = World::new(Plan { script, ..Plan::default() }).await;
-    let to = Address::Agent(agent_id("bob"));
+    let to = Recipient::Agent(agent_id("bob"));
     let sent = world.ask(Request::Send { to, text: "first me".to_owned() }).await.unwrap();
     let Reply::Sent { run, .. } = sent else { panic!("{sent:?}") };
     post(&world, vec![from("ann", "bob", "then me")]).await;

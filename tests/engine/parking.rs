@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::support::script::{Script, When};
 use futures::future::BoxFuture;
 use nightdesk::domain::{Content, PendingKind, Rule, RunState, StopReason};
-use nightdesk::engine::wire::{Address, Phase, Reply, Request};
+use nightdesk::engine::protocol::{Recipient, Phase, Reply, Request};
 use nightdesk::llm::{Entry, ToolSpec};
 use nightdesk::tools::{Desk, Effect, Tool, Toolbox};
 use serde_json::{Value, json};
@@ -120,7 +120,7 @@ async fn a_parked_run_keeps_its_agent_over_a_restart_and_a_cancel_gives_it_back(
     let run = world.post("go on").await;
     world.in_state(&run, RunState::Parked).await;
     let world = world.restart_after(Duration::from_mins(1)).await;
-    let to = Address::Agent(agent_id("ann"));
+    let to = Recipient::Agent(agent_id("ann"));
     let sent = world.ask(Request::Send { to, text: "and here?".to_owned() }).await.unwrap();
     let Reply::Sent { run: talk, .. } = sent else { panic!("{sent:?}") };
     let queued = async |world: &World| {
@@ -252,9 +252,9 @@ async fn a_cancel_while_the_agent_speaks_elsewhere_ends_what_queues_for_it() {
     let world = World::new(Plan { script: slow(), members: &["ann"], ..Plan::default() }).await;
     let run = world.post("talk").await;
     world.speaking("ann").await;
-    let to = nightdesk::engine::wire::Address::Agent(crate::support::engine_harness::agent_id("ann"));
+    let to = nightdesk::engine::protocol::Recipient::Agent(crate::support::engine_harness::agent_id("ann"));
     let sent = world.ask(Request::Send { to, text: "just you".to_owned() }).await.unwrap();
-    let nightdesk::engine::wire::Reply::Sent { run: direct, conversation, .. } = sent else { panic!("{sent:?}") };
+    let nightdesk::engine::protocol::Reply::Sent { run: direct, conversation, .. } = sent else { panic!("{sent:?}") };
     world.when(async |world| world.store().runs_of(&direct).await.unwrap().into_iter().next()).await;
     world.ask(Request::Cancel { conversation }).await.unwrap();
     assert_eq!(stop(&world.finished(&direct).await), StopReason::Cancelled);
@@ -284,9 +284,9 @@ async fn a_tool_that_panics_fails_its_call_and_leaves_nothing_half_done() {
 async fn a_cancel_while_the_step_waits_for_its_provider_ends_the_speech_too() {
     let plan = Plan { script: slow(), members: &["ann", "bob"], max_parallel: 1, ..Plan::default() };
     let world = World::new(plan).await;
-    let to = nightdesk::engine::wire::Address::Agent(crate::support::engine_harness::agent_id("bob"));
+    let to = nightdesk::engine::protocol::Recipient::Agent(crate::support::engine_harness::agent_id("bob"));
     let sent = world.ask(Request::Send { to, text: "just you".to_owned() }).await.unwrap();
-    let nightdesk::engine::wire::Reply::Sent { run: direct, .. } = sent else { panic!("{sent:?}") };
+    let nightdesk::engine::protocol::Reply::Sent { run: direct, .. } = sent else { panic!("{sent:?}") };
     world.speaking("bob").await;
     let run = world.post("@ann and you?").await;
     world.live(|live| live.name == "ann" && live.phase == Phase::Waiting).await;

@@ -7,7 +7,7 @@ use nightdesk::domain::{
     Agent, Change, Group, Mail, MailKind, MailStatus, ManagerType, PendingKind, Priority, Rule, Run, RunState,
     StopReason,
 };
-use nightdesk::engine::wire::{Address, Reply, Request};
+use nightdesk::engine::protocol::{Recipient, Reply, Request};
 use nightdesk::llm::Entry;
 use serde_json::json;
 
@@ -126,7 +126,7 @@ async fn busy_bob(expires_in: Option<&str>) -> (World, nightdesk::domain::RunId)
         When::agent("bob").text("busy").first_delay_ms(30_000),
     ]);
     let world = World::new(plan(script)).await;
-    let to = Address::Agent(agent_id("bob"));
+    let to = Recipient::Agent(agent_id("bob"));
     world.ask(Request::Send { to, text: "me first".to_owned() }).await.unwrap();
     let turn = world.post("@ann go").await;
     world.in_state(&turn, RunState::Parked).await;

@@ -7,19 +7,19 @@ use nightdesk::domain::{
     Agent, AgentId, Block, BlockOwner, Change, Conversation, Group, GroupId, JobState, ManagerType, RunState,
     StopReason, TerminationCondition,
 };
-use nightdesk::engine::wire::{Address, AgentForm, Fault, GroupForm, Reply, Request};
+use nightdesk::engine::protocol::{Recipient, AgentForm, RequestError, GroupForm, Reply, Request};
 
 use crate::stop;
 use crate::support::engine_harness::{Plan, World, agent_id, group_id, story};
 
-async fn update(world: &World, form: GroupForm) -> Result<Group, Fault> {
+async fn update(world: &World, form: GroupForm) -> Result<Group, RequestError> {
     match world.ask(Request::UpdateGroup { id: group_id(), form: Box::new(form) }).await? {
         Reply::Group(group) => Ok(*group),
         other => panic!("{other:?}"),
     }
 }
 
-async fn create(world: &World, form: GroupForm) -> Result<Group, Fault> {
+async fn create(world: &World, form: GroupForm) -> Result<Group, RequestError> {
     match world.ask(Request::CreateGroup { form: Box::new(form) }).await? {
         Reply::Group(group) => Ok(*group),
         other => panic!("{other:?}"),
@@ -35,7 +35,7 @@ async fn hire(world: &World, name: &str) -> Agent {
     }
 }
 
-async fn delete(world: &World, what: Address, really: bool) -> Result<Vec<String>, Fault> {
+async fn delete(world: &World, what: Recipient, really: bool) -> Result<Vec<String>, RequestError> {
     match world.ask(Request::Delete { what, really }).await? {
         Reply::Deletion { lines, done } => {
             assert_eq!(done, really);
@@ -187,7 +187,7 @@ async fn shared_blocks_reach_a_member_added_later_and_are_taken_back_when_it_lea
     };
     assert_eq!(labels(&world), ["story"]);
     update(&world, GroupForm { remove: names(&["dee"]), ..GroupForm::default() }).await.unwrap();
-    let to = Address::Agent(dee.id);
+    let to = Recipient::Agent(dee.id);
     let Reply::Sent { run, .. } = world.ask(Request::Send { to, text: "and now?".to_owned() }).await.unwrap() else {
         panic!("not sent")
     };
@@ -239,7 +239,7 @@ async fn a_delete_says_what_goes_and_takes_exactly_that() {
     let panel = entangle(&world).await;
     world.send("hello").await;
     let before = world.overview().await;
-    let told = delete(&world, Address::Agent(agent_id("ann")), false).await.unwrap();
+    let told = delete(&world, Recipient::Agent(agent_id("ann")), false).await.unwrap();
     let expected = [
         "the agent test/ann is deleted",
         "test/ann leaves test",
@@ -256,7 +256,7 @@ async fn a_delete_says_what_goes_and_takes_exactly_that() {
     };
     assert_eq!(sorted(&told), sorted(&names(&expected)));
     assert_eq!(world.overview().await, before, "it only looked");
-    assert_eq!(delete(&world, Address::Agent(agent_id("ann")), true).await.unwrap(), told);
+    assert_eq!(delete(&world, Recipient::Agent(agent_id("ann")), true).await.unwrap(), told);
 
     let after = world.overview().await;
     let mut wanted = before.clone();
@@ -274,7 +274,7 @@ async fn a_delete_says_what_goes_and_takes_exactly_that() {
     assert_eq!(after, wanted);
     assert!(world.transcript().await.contains(&"ann: ann heard hello".to_owned()), "what was said stays");
     let dee = after.groups.iter().find(|group| group.id == panel).unwrap().members[0].clone();
-    let fault = delete(&world, Address::Agent(dee), true).await.unwrap_err();
+    let fault = delete(&world, Recipient::Agent(dee), true).await.unwrap_err();
     assert!(fault.text.contains("panel would be left without members"), "{fault}");
     world.close().await;
 }
@@ -292,7 +292,7 @@ async fn a_group_goes_with_its_agents_blocks_and_jobs_and_nothing_lists_it_any_m
     };
     let job = world.when(running).await;
     let talk = world.conversation().await;
-    let fault = delete(&world, Address::Group(group_id()), true).await;
+    let fault = delete(&world, Recipient::Group(group_id()), true).await;
     let lines = fault.unwrap();
     let has = |part: &str| assert!(lines.iter().any(|line| line.contains(part)), "{part}: {lines:?}");
     has("the group test is deleted");
@@ -321,13 +321,13 @@ async fn nobody_is_deleted_while_its_group_answers() {
     let world = World::new(Plan { script: slow(), ..Plan::default() }).await;
     let run = world.post("hello").await;
     world.speaking("ann").await;
-    for what in [Address::Agent(agent_id("ann")), Address::Agent(agent_id("cid")), Address::Group(group_id())] {
+    for what in [Recipient::Agent(agent_id("ann")), Recipient::Agent(agent_id("cid")), Recipient::Group(group_id())] {
         let fault = delete(&world, what, true).await.unwrap_err();
         assert!(fault.text.contains("is answering; wait for it, or cancel it"), "{fault}");
     }
     assert_eq!(world.store().row::<Agent>("agent-ann").await.unwrap().map(|agent| agent.name).as_deref(), Some("ann"));
     world.finished(&run).await;
-    delete(&world, Address::Agent(agent_id("ann")), true).await.unwrap();
+    delete(&world, Recipient::Agent(agent_id("ann")), true).await.unwrap();
     world.close().await;
 }
 
@@ -375,7 +375,7 @@ async fn a_job_that_waits_for_a_person_goes_with_its_agent_and_its_call_has_its_
     world.send("hello").await;
     let waiting = async |world: &World| world.jobs().await.into_iter().find(|job| job.state == JobState::Parked);
     let job = world.when(waiting).await;
-    let lines = delete(&world, Address::Agent(agent_id("keeper")), true).await.unwrap();
+    let lines = delete(&world, Recipient::Agent(agent_id("keeper")), true).await.unwrap();
     assert!(lines.contains(&"1 job is cancelled".to_owned()), "{lines:?}");
     assert_eq!(world.store().waiting_calls().await.unwrap(), [], "nobody is asked for it any more");
     let calls = world.store().calls(job.run.as_ref().unwrap()).await.unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::script::{Script, When};
 use nightdesk::domain::{Conversation, RunState, StopReason};
-use nightdesk::engine::wire::{Address, Reply, Request};
+use nightdesk::engine::protocol::{Recipient, Reply, Request};
 use nightdesk::llm::Entry;
 
 use crate::stop;
@@ -83,7 +83,7 @@ async fn a_queued_turn_starts_after_the_first_and_carries_its_text() {
     let script = Script::of([]).or(When::any().text("{agent} on {turn}").first_delay_ms(1_000));
     let world = World::new(Plan { script, members: &["ann", "bob"], ..Plan::default() }).await;
     let first = world.post("one").await;
-    let to = Address::Group(group_id());
+    let to = Recipient::Group(group_id());
     let Reply::Sent { run: second, queued, .. } =
         world.ask(Request::Send { to, text: "two".to_owned() }).await.unwrap()
     else {
@@ -126,7 +126,7 @@ async fn at_name_makes_a_turn_only_that_member_answers() {
 async fn at_nobody_and_empty_words_are_refused_with_a_sentence_and_make_no_turn() {
     let world = World::new(Plan::default()).await;
     for (text, part) in [("@dan hi", "ann, bob, cid"), ("@bob", "say something to bob"), (" ", "nothing to send")] {
-        let to = Address::Group(group_id());
+        let to = Recipient::Group(group_id());
         let fault = world.ask(Request::Send { to, text: text.to_owned() }).await.unwrap_err();
         assert!(fault.text.contains(part), "{text:?}: {fault}");
     }
@@ -138,7 +138,7 @@ async fn at_nobody_and_empty_words_are_refused_with_a_sentence_and_make_no_turn(
 async fn a_direct_talk_is_a_conversation_of_its_own_with_the_same_memory() {
     let world = World::new(Plan { script: Script::always("{agent} speaks"), ..Plan::default() }).await;
     world.send("to all").await;
-    let to = Address::Agent(agent_id("bob"));
+    let to = Recipient::Agent(agent_id("bob"));
     let Reply::Sent { run, conversation, .. } =
         world.ask(Request::Send { to, text: "just you".to_owned() }).await.unwrap()
     else {
@@ -159,7 +159,7 @@ async fn an_agent_that_speaks_elsewhere_is_waited_for_and_speaks_once_at_a_time(
     let script = Script::of([]).or(When::any().text("{agent} speaks").first_delay_ms(1_000));
     let world = World::new(Plan { script, members: &["ann"], ..Plan::default() }).await;
     let group = world.post("to all").await;
-    let to = Address::Agent(agent_id("ann"));
+    let to = Recipient::Agent(agent_id("ann"));
     let Reply::Sent { run: direct, .. } = world.ask(Request::Send { to, text: "just you".to_owned() }).await.unwrap()
     else {
         panic!("it was not sent")

@@ -2,7 +2,7 @@
 
 use crate::support::script::{Script, When};
 use nightdesk::domain::{Group, ManagerType, StopReason, TerminationCondition};
-use nightdesk::engine::wire::Request;
+use nightdesk::engine::protocol::Request;
 use serde_json::json;
 
 use crate::stop;

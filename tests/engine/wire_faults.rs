@@ -13,7 +13,7 @@ use nightdesk::config::ProviderKind;
 use nightdesk::domain::{
     Content, Conversation, Job, JobOutcome, JobState, ManagerType, Run, RunId, RunState, StopReason,
 };
-use nightdesk::engine::wire::{Phase, Update};
+use nightdesk::engine::protocol::{Phase, Update};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 

@@ -15,7 +15,7 @@ use nightdesk::domain::{
     ConversationOwner, Editor, Group, GroupId, Job, JobId, JobOutcome, JobState, LogEntry, ManagerType, Message,
     MessageId, Revision, Run, RunId, RunKind, RunState, StepId, Trigger,
 };
-use nightdesk::engine::wire::{Fault, LiveUpdate, Overview, Phase, Reply, Request, RowUpdate, Update};
+use nightdesk::engine::protocol::{RequestError, LiveUpdate, Overview, Phase, Reply, Request, RowUpdate, Update};
 use nightdesk::tui::app::{App, view::view};
 use nightdesk::tui::effect::{Effect, Msg, Ticket};
 use nightdesk::tui::glyph;
@@ -131,7 +131,7 @@ impl Desk {
                     Some(reply) => {
                         let failed = self.fail && matches!(request, Request::Messages { .. });
                         self.failures += usize::from(failed);
-                        let reply = if failed { Err(Fault::new("the file cannot be read")) } else { Ok(reply) };
+                        let reply = if failed { Err(RequestError::new("the file cannot be read")) } else { Ok(reply) };
                         let outcome = self.app.update(Msg::Answered(ticket, reply), self.now);
                         self.carry_out(outcome.effects);
                     }

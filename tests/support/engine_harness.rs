@@ -14,7 +14,7 @@ use nightdesk::domain::{
     Agent, AgentId, Block, BlockId, BlockOwner, Change, Content, Conversation, ConversationId, Editor, Group, GroupId,
     Ids, Job, JobId, ManagerType, Message, NoticeKind, Rule, Run, RunId, RunState, Sleeptime,
 };
-use nightdesk::engine::wire::{Address, Fault, LiveUpdate, Overview, Reply, Request, Update};
+use nightdesk::engine::protocol::{Recipient, RequestError, LiveUpdate, Overview, Reply, Request, Update};
 use nightdesk::engine::{Engine, Handle, Options};
 use nightdesk::llm::scripted::Scripted;
 use nightdesk::llm::{ChatModel, Delta, ModelError, Models, Prompt};
@@ -183,7 +183,7 @@ impl World {
         models.bring(&format!("scripted/{}", path.display()), Arc::new(recorder), setting.max_parallel);
         let engine =
             Engine::start(store, &config, models, setting.toolbox.clone(), setting.options.clone()).await.unwrap();
-        let handle = Handle::here(Arc::clone(&engine));
+        let handle = Handle::local(Arc::clone(&engine));
         Self { setting, engine, handle }
     }
 
@@ -238,7 +238,7 @@ impl World {
         self.engine.store()
     }
 
-    pub async fn ask(&self, request: Request) -> Result<Reply, Fault> {
+    pub async fn ask(&self, request: Request) -> Result<Reply, RequestError> {
         self.handle.ask(request).await
     }
 
@@ -250,7 +250,7 @@ impl World {
 
     /// Sends to the group.
     pub async fn post(&self, text: &str) -> RunId {
-        let to = Address::Group(group_id());
+        let to = Recipient::Group(group_id());
         match self.ask(Request::Send { to, text: text.to_owned() }).await.unwrap() {
             Reply::Sent { run, .. } => run,
             other => panic!("{other:?}"),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nightdesk::config::Config;
 use nightdesk::domain::{Group, Ids};
-use nightdesk::engine::wire::{Request, Update};
+use nightdesk::engine::protocol::{Request, Update};
 use nightdesk::engine::{Engine, Handle, Options};
 use nightdesk::llm::Models;
 use nightdesk::store::{self, StoreLock, Store};
@@ -50,7 +50,7 @@ impl Session {
         let models = Models::new(config.clone(), |_| None);
         let known = *store.head().borrow();
         let engine = Engine::start(store, &config, models, Toolbox::default(), Options::default()).await.unwrap();
-        let handle = Handle::here(engine.clone());
+        let handle = Handle::local(engine.clone());
         print_acks(&handle, known).await;
         if engine.store().row::<Group>(group_id().as_str()).await.unwrap().is_none() {
             let changes = team(plan, &script, engine.store().clock().now());

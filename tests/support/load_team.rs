@@ -17,7 +17,7 @@ use nightdesk::domain::{
     Actor, Agent, AgentId, Block, BlockId, BlockOwner, Change, Commit, Content, Conversation, Editor, Group, GroupId,
     LogEntry, Mail, MailId, MailStatus, ManagerType, RunId, RunKind, RunState,
 };
-use nightdesk::engine::wire::{Address, Reply, Request, Update};
+use nightdesk::engine::protocol::{Recipient, Reply, Request, Update};
 use nightdesk::engine::{Engine, Handle, Options};
 use nightdesk::llm::Models;
 use nightdesk::llm::scripted::Scripted;
@@ -106,7 +106,7 @@ impl Crowd {
         let models = Models::new(config.clone(), |_| None);
         models.bring(MODEL, Arc::new(Scripted::parse(&script.to_toml(), "crowd").unwrap()), 1_000);
         let engine = Engine::start(store, &config, models, Toolbox::default(), Options::default()).await.unwrap();
-        let handle = Handle::here(Arc::clone(&engine));
+        let handle = Handle::local(Arc::clone(&engine));
         Self { size, engine, handle, dir }
     }
 
@@ -124,7 +124,7 @@ impl Crowd {
         self.engine.store()
     }
 
-    pub async fn say(&self, to: Address, text: &str) -> RunId {
+    pub async fn say(&self, to: Recipient, text: &str) -> RunId {
         match self.handle.ask(Request::Send { to, text: text.to_owned() }).await.unwrap() {
             Reply::Sent { run, .. } => run,
             other => panic!("{other:?}"),
@@ -132,7 +132,7 @@ impl Crowd {
     }
 
     /// Waits until this turn is over; how long it took from the word that began it to the first run, and to its end.
-    pub async fn turn(&self, to: Address, text: &str) -> (Duration, Duration) {
+    pub async fn turn(&self, to: Recipient, text: &str) -> (Duration, Duration) {
         let mut following = self.handle.follow(*self.store().head().borrow()).await.unwrap();
         let before = Instant::now();
         let turn = self.say(to, text).await;
@@ -179,7 +179,7 @@ impl Crowd {
             while read < seeds * MAILS_A_SEED || !open.is_empty() {
                 // The mail of `at_once` beginnings may be unread, and no more.
                 while begun < seeds && begun * MAILS_A_SEED <= read + (at_once - 1) * MAILS_A_SEED {
-                    let (handle, to) = (self.handle.clone(), Address::Agent(agent_id(begun % self.size.agents)));
+                    let (handle, to) = (self.handle.clone(), Recipient::Agent(agent_id(begun % self.size.agents)));
                     tokio::spawn(async move {
                         handle.ask(Request::Send { to, text: "begin.".to_owned() }).await.unwrap();
                     });

@@ -8,7 +8,7 @@ use nightdesk::domain::{
     Agent, AgentId, Content, GroupId, Mail, MailId, MailKind, MailStatus, ManagerType, Message, NoticeKind,
     PendingCall, PendingKind, Priority, Run, RunId, RunKind, RunState, StepId,
 };
-use nightdesk::engine::wire::{LiveUpdate, Overview, Phase, Update};
+use nightdesk::engine::protocol::{LiveUpdate, Overview, Phase, Update};
 use nightdesk::tui::effect::Msg;
 
 use super::app_harness::{self, Desk, ROOM, message, nine, overview, run, turn};

@@ -3,7 +3,7 @@
 use crate::cli::Failure;
 use crate::cli::setting::Options;
 use crate::domain::Agent;
-use crate::engine::wire::AgentForm;
+use crate::engine::protocol::AgentForm;
 
 /// Arguments of `agent create`.
 #[derive(Debug, clap::Args)]

@@ -2,7 +2,7 @@
 
 use crate::cli::setting::{self, Options};
 use crate::domain::{Group, ManagerType};
-use crate::engine::wire::GroupForm;
+use crate::engine::protocol::GroupForm;
 
 /// Arguments of `group create`.
 #[derive(Debug, clap::Args)]

@@ -8,7 +8,7 @@ use std::collections::{HashSet, VecDeque};
 use super::super::Failure;
 use super::super::print::{self, Out};
 use crate::domain::{Change, Content, ConversationId, Message, StepId};
-use crate::engine::wire::{LiveUpdate, Update};
+use crate::engine::protocol::{LiveUpdate, Update};
 
 /// Mark after the text of a discarded attempt.
 const TAKEN_BACK: &str = " … (discarded)\n";
@@ -168,7 +168,7 @@ mod tests {
 
     use super::*;
     use crate::domain::{AgentId, MessageId, RunId};
-    use crate::engine::wire::Phase;
+    use crate::engine::protocol::Phase;
 
     /// Keeps the written bytes.
     #[derive(Clone, Default)]

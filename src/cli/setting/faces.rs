@@ -17,7 +17,7 @@ use crate::domain::setting::{Kind, NONE};
 use crate::domain::{Agent, Configurable, Group, ManagerType, Setting, TerminationCondition, Value};
 use crate::engine::Scope;
 use crate::engine::session::Session;
-use crate::engine::wire::Overview;
+use crate::engine::protocol::Overview;
 use crate::tui::dialog::form::Form;
 use crate::tui::model::Model;
 

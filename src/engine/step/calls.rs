@@ -6,13 +6,13 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use super::commit::StepCommit;
-use super::draft::{Draft, Known, Ran};
+use super::draft::{StagedStep, CallResolution, CallResults};
 use crate::domain::{Block, Commit, Conflict, ConversationId, Message, Precondition};
 use crate::engine::directory::Colleagues;
 use crate::engine::live::LiveGuard;
-use crate::engine::wire::Phase;
-use crate::engine::work::{Outcome, Work};
-use crate::engine::{Engine, Trouble, context};
+use crate::engine::protocol::Phase;
+use crate::engine::work::{Outcome, RunContext};
+use crate::engine::{Engine, EngineError, context};
 use crate::llm::ModelError;
 use crate::store::{CommitError, StepInput, Store};
 use crate::tools::{Desk, Effect, Library, StagedBlock, Tool, Wait, fitted};
@@ -23,11 +23,11 @@ const COMMIT_TRIES: u32 = 5;
 /// Runs the calls, commits the step; where a block has moved on, again on current values.
 pub(super) async fn commit(
     engine: &Engine,
-    work: &Work,
+    work: &RunContext,
     mut view: StepInput,
-    mut draft: Draft,
+    mut draft: StagedStep,
     live: &LiveGuard,
-) -> Result<Outcome, Trouble> {
+) -> Result<Outcome, EngineError> {
     let mut refused = None;
     let mut tries = 0;
     while tries < COMMIT_TRIES {
@@ -46,9 +46,9 @@ pub(super) async fn commit(
             Ok(_) => return Ok(outcome),
             // One call asks for what cannot be: it has that as its result, the others are as they were.
             Err(CommitError::Conflict(Conflict::Call { ordinal, text })) => {
-                let result = Known::Result(Effect::refused(text.clone()));
+                let result = CallResolution::Result(Effect::refused(text.clone()));
                 if draft.known.insert(ordinal, result).is_some() {
-                    return Err(Trouble::Refused(text));
+                    return Err(EngineError::Refused(text));
                 }
             }
             Err(CommitError::Conflict(Conflict::Block { current })) => {
@@ -76,7 +76,7 @@ pub(super) async fn commit(
 }
 
 /// Runs the calls in order on a fresh desk, up to the first that needs somebody.
-async fn run_calls(engine: &Engine, view: &StepInput, draft: &Draft, live: &LiveGuard) -> Ran {
+async fn run_calls(engine: &Engine, view: &StepInput, draft: &StagedStep, live: &LiveGuard) -> CallResults {
     let as_shown = |block: &Block| {
         let found = draft.shown.iter().find(|(id, _)| *id == block.id);
         found.map_or_else(|| block.value.clone(), |(_, value)| value.clone())
@@ -92,7 +92,7 @@ async fn run_calls(engine: &Engine, view: &StepInput, draft: &Draft, live: &Live
         posts: Vec::new(),
     };
     let allowed = context::tool_names(view);
-    let mut ran = Ran { effects: Vec::new(), posts: Vec::new(), blocks: Vec::new() };
+    let mut ran = CallResults { effects: Vec::new(), posts: Vec::new(), blocks: Vec::new() };
     for (at, call) in draft.calls.iter().enumerate() {
         let ordinal = draft.ordinal(at);
         if ran.effects.iter().any(|effect| matches!(effect, Effect::Wait(_))) {
@@ -103,7 +103,7 @@ async fn run_calls(engine: &Engine, view: &StepInput, draft: &Draft, live: &Live
             continue;
         }
         let known = draft.known.get(&ordinal);
-        if let Some(Known::Result(effect)) = known {
+        if let Some(CallResolution::Result(effect)) = known {
             ran.effects.push(effect.clone());
             continue;
         }

@@ -1,11 +1,11 @@
 //! What a step commits: edits, the step, its messages, and where its run goes.
 
-use super::draft::{Draft, Ran};
+use super::draft::{StagedStep, CallResults};
 use crate::domain::{
     AgentId, Block, Change, Content, Editor, JobState, Mail, MailId, MailStatus, NoticeKind, PendingCall, PendingKind,
     Revision, Run, RunId, RunKind, RunState, StopReason, Task,
 };
-use crate::engine::work::{self, Outcome, Work};
+use crate::engine::work::{self, Outcome, RunContext};
 use crate::engine::{Engine, wait};
 use crate::store::StepInput;
 use crate::tools::{Effect, Post, Wait};
@@ -21,15 +21,15 @@ enum Next {
 /// A step with what its calls came to, ready to be committed.
 pub(super) struct StepCommit<'a> {
     engine: &'a Engine,
-    work: &'a Work,
+    work: &'a RunContext,
     view: &'a StepInput,
-    draft: &'a Draft,
-    ran: Ran,
+    draft: &'a StagedStep,
+    ran: CallResults,
     next: Next,
 }
 
 impl<'a> StepCommit<'a> {
-    pub(super) fn new(engine: &'a Engine, work: &'a Work, view: &'a StepInput, draft: &'a Draft, ran: Ran) -> Self {
+    pub(super) fn new(engine: &'a Engine, work: &'a RunContext, view: &'a StepInput, draft: &'a StagedStep, ran: CallResults) -> Self {
         let passed = ran.effects.contains(&Effect::Pass);
         let finished = ran.effects.iter().any(|effect| matches!(effect, Effect::Finish { .. }));
         let waits = ran.effects.iter().any(|effect| matches!(effect, Effect::Wait(_)));

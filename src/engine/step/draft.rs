@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::group::DEFAULT_MAX_ROUNDS;
 use crate::domain::{BlockId, Change, PendingCall, PendingKind, Step, StepId};
-use crate::engine::{Engine, Trouble, context};
+use crate::engine::{Engine, EngineError, context};
 use crate::llm::ToolCall;
 use crate::store::StepInput;
 use crate::tools::delegate::Delegation;
 use crate::tools::{Effect, Post, StagedBlock};
 
 /// A step to be committed: one the model has just answered, or the calls of one that waited.
-pub(super) struct Draft {
+pub(super) struct StagedStep {
     pub(super) step: StepId,
     /// The step's row; `None` when it was committed before its calls waited.
     pub(super) row: Option<Step>,
@@ -25,15 +25,15 @@ pub(super) struct Draft {
     /// The place in the step of the first of these calls.
     pub(super) first: u32,
     /// What is known of calls by their place: they were decided on, or answered.
-    pub(super) known: BTreeMap<u32, Known>,
+    pub(super) known: BTreeMap<u32, CallResolution>,
     /// What comes first in the commit.
     pub(super) begin: Vec<Change>,
     /// The blocks' values as the model was shown them.
     pub(super) shown: Vec<(BlockId, String)>,
-    pub(super) may: May,
+    pub(super) may: Permissions,
 }
 
-impl Draft {
+impl StagedStep {
     /// The place in its step of one of the calls here.
     pub(super) fn ordinal(&self, at: usize) -> u32 {
         self.first + u32::try_from(at).unwrap_or(u32::MAX)
@@ -41,7 +41,7 @@ impl Draft {
 }
 
 /// What is known of a call before it is made.
-pub(super) enum Known {
+pub(super) enum CallResolution {
     /// A person said yes.
     Approved,
     /// It has its result already.
@@ -49,15 +49,15 @@ pub(super) enum Known {
 }
 
 /// What the agent may do in this step beyond having a tool.
-pub(super) struct May {
+pub(super) struct Permissions {
     pub(super) delegate: Delegation,
     /// Tools a person said yes to for the whole run.
     pub(super) granted: BTreeSet<String>,
 }
 
-impl May {
+impl Permissions {
     /// Derived from the calls the run has waited on, so that a wait and a restart forget nothing.
-    pub(super) async fn know(engine: &Engine, view: &StepInput) -> Result<Self, Trouble> {
+    pub(super) async fn know(engine: &Engine, view: &StepInput) -> Result<Self, EngineError> {
         let manages = context::manages(view);
         let mut may = Self { delegate: Delegation::No, granted: BTreeSet::new() };
         if !manages && view.agent.rules.is_empty() {
@@ -77,7 +77,7 @@ impl May {
 }
 
 /// What the calls of a step came to.
-pub(super) struct Ran {
+pub(super) struct CallResults {
     /// One effect a call, up to the first that waits.
     pub(super) effects: Vec<Effect>,
     /// Mail that is sent and not waited for, by the place of its call.

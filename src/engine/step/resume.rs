@@ -3,20 +3,20 @@
 use std::collections::BTreeMap;
 
 use super::calls::commit;
-use super::draft::{Draft, Known, May};
+use super::draft::{StagedStep, CallResolution, Permissions};
 use crate::domain::{BlockId, Change, MailStatus, PendingCall, PendingKind, RunState, Step, StepId, run};
 use crate::engine::call::about;
 use crate::engine::context::CONTEXT_BYTES;
-use crate::engine::wire::Phase;
-use crate::engine::work::{Outcome, Work};
-use crate::engine::{Engine, Trouble, pending, wait};
+use crate::engine::protocol::Phase;
+use crate::engine::work::{Outcome, RunContext};
+use crate::engine::{Engine, EngineError, pending, wait};
 use crate::llm::ToolCall;
 use crate::store::StepInput;
 use crate::tools::Effect;
 
 /// Goes on with the calls of a run that is parked, without asking the model: what was answered has its result, what
 /// was approved is made now, and what stood behind it, too. One of them may have to wait again.
-pub async fn resume(engine: &Engine, work: &Work) -> Result<Outcome, Trouble> {
+pub async fn resume(engine: &Engine, work: &RunContext) -> Result<Outcome, EngineError> {
     let view = engine.store.step_view(&work.run, CONTEXT_BYTES).await?;
     if view.run.state != RunState::Parked {
         return Ok(if view.run.state == RunState::Running { Outcome::Continue } else { Outcome::Finished });
@@ -31,17 +31,17 @@ pub async fn resume(engine: &Engine, work: &Work) -> Result<Outcome, Trouble> {
         let (step, ordinal) = (call.step.clone(), call.ordinal);
         match (call.kind, &call.answer) {
             (PendingKind::Approval, Some(answer)) if answer.ok => {
-                known.insert(ordinal, Known::Approved);
+                known.insert(ordinal, CallResolution::Approved);
             }
             (PendingKind::Approval, Some(answer)) => {
-                known.insert(ordinal, Known::Result(denied(&answer.text)));
+                known.insert(ordinal, CallResolution::Result(denied(&answer.text)));
             }
             (PendingKind::Behind, _) => {
                 let answer = run::CallResult { ok: true, text: String::new(), for_run: false };
                 begin.push(Change::CallAnswered { step, ordinal, answer });
             }
             (_, Some(answer)) => {
-                known.insert(ordinal, Known::Result(Effect::Result { ok: answer.ok, text: answer.text.clone() }));
+                known.insert(ordinal, CallResolution::Result(Effect::Result { ok: answer.ok, text: answer.text.clone() }));
             }
             (PendingKind::Approval | PendingKind::Group, None) => return Ok(Outcome::Parked),
             (PendingKind::Workers | PendingKind::Reply, None) => {
@@ -49,8 +49,8 @@ pub async fn resume(engine: &Engine, work: &Work) -> Result<Outcome, Trouble> {
                 if !wait::is_answered(engine, call).await? {
                     return Ok(Outcome::Parked);
                 }
-                let answer = wait::gather(engine, call).await?;
-                known.insert(ordinal, Known::Result(Effect::Result { ok: answer.ok, text: answer.text.clone() }));
+                let answer = wait::collect_results(engine, call).await?;
+                known.insert(ordinal, CallResolution::Result(Effect::Result { ok: answer.ok, text: answer.text.clone() }));
                 begin.push(Change::CallAnswered { step, ordinal, answer });
                 begin.extend(taken(engine, call).await?);
             }
@@ -63,7 +63,7 @@ pub async fn resume(engine: &Engine, work: &Work) -> Result<Outcome, Trouble> {
         begin.push(Change::RunMoved { id: turn.clone(), to: RunState::Running });
     }
     let live = engine.live.begin(StepId::fresh(engine.store.ids()), about(&view), Phase::Waiting);
-    let draft = Draft {
+    let draft = StagedStep {
         step: row.id.clone(),
         row: None,
         text: String::new(),
@@ -78,7 +78,7 @@ pub async fn resume(engine: &Engine, work: &Work) -> Result<Outcome, Trouble> {
         known,
         begin,
         shown: shown_to(engine, &view, &row).await?,
-        may: May::know(engine, &view).await?,
+        may: Permissions::know(engine, &view).await?,
     };
     commit(engine, work, view, draft, &live).await
 }
@@ -93,7 +93,7 @@ fn denied(reason: &str) -> Effect {
 }
 
 /// Replies the call takes into its agent's context: they are read.
-async fn taken(engine: &Engine, call: &PendingCall) -> Result<Vec<Change>, Trouble> {
+async fn taken(engine: &Engine, call: &PendingCall) -> Result<Vec<Change>, EngineError> {
     let mut read = Vec::new();
     if call.kind != PendingKind::Reply {
         return Ok(read);
@@ -111,7 +111,7 @@ async fn taken(engine: &Engine, call: &PendingCall) -> Result<Vec<Change>, Troub
 }
 
 /// The blocks' values as the model saw them when it made the calls.
-async fn shown_to(engine: &Engine, view: &StepInput, row: &Step) -> Result<Vec<(BlockId, String)>, Trouble> {
+async fn shown_to(engine: &Engine, view: &StepInput, row: &Step) -> Result<Vec<(BlockId, String)>, EngineError> {
     let mut shown = Vec::new();
     for (id, version) in &row.saw {
         let current = view.blocks.iter().find(|block| block.id == *id && block.version == *version);

@@ -2,7 +2,7 @@
 
 use super::{App, TOAST};
 use crate::domain::{AgentId, ConversationId, ConversationOwner};
-use crate::engine::wire::{Address, Request};
+use crate::engine::protocol::{Recipient, Request};
 use crate::tui::command::Command;
 use crate::tui::dialog::commands::Commands;
 use crate::tui::dialog::confirm::{Choice, Confirm};
@@ -159,16 +159,16 @@ impl App {
         }
     }
 
-    pub(super) fn show(&mut self, address: Address) {
+    pub(super) fn show(&mut self, address: Recipient) {
         let place = &mut self.model.place;
         match &address {
-            Address::Group(group) => {
+            Recipient::Group(group) => {
                 if place.group.as_ref() != Some(group) {
                     place.agent = None;
                 }
                 place.group = Some(group.clone());
             }
-            Address::Agent(agent) => place.agent = Some(agent.clone()),
+            Recipient::Agent(agent) => place.agent = Some(agent.clone()),
         }
         place.address = Some(address);
         self.moved();
@@ -182,8 +182,8 @@ impl App {
     fn go_to(&mut self, conversation: &ConversationId, seq: u64) {
         let owner = self.model.conversation(conversation).map(|conversation| conversation.owner.clone());
         match owner {
-            Some(ConversationOwner::Group(group)) => self.show(Address::Group(group)),
-            Some(ConversationOwner::Agent(agent)) => self.show(Address::Agent(agent)),
+            Some(ConversationOwner::Group(group)) => self.show(Recipient::Group(group)),
+            Some(ConversationOwner::Agent(agent)) => self.show(Recipient::Agent(agent)),
             Some(ConversationOwner::Job(_)) | None => return,
         }
         self.panes.conversation.go_to(seq);

@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 
 use super::App;
 use crate::domain::GroupStatus;
-use crate::engine::wire::Address;
+use crate::engine::protocol::Recipient;
 use crate::tui::command::{Command, When};
 use crate::tui::effect::Tone;
 use crate::tui::layout::{Layout, has_name};
@@ -76,7 +76,7 @@ fn push_place(app: &App, room: usize, row: &mut Row) {
     let (glyphs, model) = (app.look.glyphs, &app.model);
     let mut facts = Vec::new();
     match (&model.place.address, model.shown_group()) {
-        (Some(Address::Agent(id)), _) => {
+        (Some(Recipient::Agent(id)), _) => {
             let name = model.agent(id).map_or("", |agent| agent.name.as_str());
             row.push(Span::new(clean_line(name), Role::Title));
             facts.push("alone with you".to_owned());

@@ -1,7 +1,7 @@
 //! Saving and restoring the state that survives a restart of the workbench.
 
 use super::App;
-use crate::engine::wire::Address;
+use crate::engine::protocol::Recipient;
 use crate::tui::pane::PaneId;
 use crate::tui::pane::conversation::{Anchor, Place};
 use crate::tui::session::Session;
@@ -41,9 +41,9 @@ impl App {
         self.side = session.side.unwrap_or(self.side);
         self.lower = session.lower.filter(|id| PaneId::LOWER.contains(id)).unwrap_or(self.lower);
         self.zoom = session.zoom;
-        let there = |address: &Address| match address {
-            Address::Group(id) => self.model.groups.iter().any(|group| group.id == *id),
-            Address::Agent(id) => self.model.agents.iter().any(|agent| agent.id == *id),
+        let there = |address: &Recipient| match address {
+            Recipient::Group(id) => self.model.groups.iter().any(|group| group.id == *id),
+            Recipient::Agent(id) => self.model.agents.iter().any(|agent| agent.id == *id),
         };
         if let Some(address) = session.address.filter(there) {
             self.show(address);

@@ -8,7 +8,7 @@ use super::Modal;
 use super::form::known::{candidates, name_in};
 use super::form::{Form, pick};
 use crate::domain::GroupId;
-use crate::engine::wire::{Fault, GroupForm, Reply, Request};
+use crate::engine::protocol::{RequestError, GroupForm, Reply, Request};
 use crate::tui::command::Command;
 use crate::tui::effect::{Act, Cx};
 use crate::tui::model::Model;
@@ -91,7 +91,7 @@ impl Modal for AddMember {
 
     fn command(&mut self, _command: Command, _cx: &mut Cx<'_>) {}
 
-    fn answered(&mut self, serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
         let Some((_, name)) = self.asked.take_if(|(asked, _)| *asked == serial) else { return };
         match reply {
             Ok(_) => {

@@ -25,7 +25,7 @@ use super::Modal;
 use super::confirm::{Choice, Confirm};
 use super::models::Models;
 use crate::domain::{Agent, AgentId, Block, BlockId, Configurable as _, Group, GroupId, ManagerType, Setting};
-use crate::engine::wire::{Address, AgentForm, Fault, GroupForm, Reply, Request};
+use crate::engine::protocol::{Recipient, AgentForm, RequestError, GroupForm, Reply, Request};
 use crate::tui::command::{Command, When};
 use crate::tui::effect::{Act, Cx};
 use crate::tui::model::Model;
@@ -344,7 +344,7 @@ impl Modal for Form {
         }
     }
 
-    fn answered(&mut self, serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
         if self.saving != Some(serial) {
             return;
         }
@@ -364,7 +364,7 @@ impl Modal for Form {
                 let name = clean_line(&group.name).into_owned();
                 cx.act(Act::Close);
                 if new {
-                    cx.act(Act::Show(Address::Group(group.id.clone())));
+                    cx.act(Act::Show(Recipient::Group(group.id.clone())));
                 }
                 cx.toast(format!("{name} is {}", if new { "created" } else { "changed" }));
             }

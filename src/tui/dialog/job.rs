@@ -11,7 +11,7 @@ use super::confirm::{Choice, Confirm};
 use super::{Modal, frame_box};
 use crate::domain::text_edit::{Merge, merge};
 use crate::domain::{BlockId, Job, JobId, JobState};
-use crate::engine::wire::{Address, Fault, JobDetail, JobEdit, Reply, Request, RowUpdate, Update};
+use crate::engine::protocol::{Recipient, RequestError, JobDetail, JobEdit, Reply, Request, RowUpdate, Update};
 use crate::tui::command::{Command, When};
 use crate::tui::effect::{Act, Cx, Owner};
 use crate::tui::model::Model;
@@ -65,7 +65,7 @@ impl OpenJob {
 
     fn go(&self, cx: &mut Cx<'_>) {
         let Some(job) = self.job(cx.model) else { return };
-        let talk = cx.model.conversation_of(&Address::Group(job.group.clone()));
+        let talk = cx.model.conversation_of(&Recipient::Group(job.group.clone()));
         match (talk, job.window) {
             (Some(talk), Some((after, _))) => {
                 cx.act(Act::Close);
@@ -168,7 +168,7 @@ impl Modal for OpenJob {
         }
     }
 
-    fn answered(&mut self, _serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+    fn answered(&mut self, _serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
         match reply {
             Ok(Reply::JobDetail(detail)) if detail.job.id == self.id => {
                 self.detail = Some(Ok(detail));

@@ -7,7 +7,7 @@ use super::call::scrolled;
 use super::write::answer;
 use super::{Modal, frame_box};
 use crate::domain::{Mail, MailId};
-use crate::engine::wire::{Address, Fault, Reply, Request};
+use crate::engine::protocol::{Recipient, RequestError, Reply, Request};
 use crate::tui::command::{Command, When};
 use crate::tui::effect::{Act, Cx};
 use crate::tui::model::Model;
@@ -61,7 +61,7 @@ impl Modal for Letter {
             Command::Open => {
                 if let Some(agent) = Self::other(mail).cloned() {
                     cx.act(Act::Close);
-                    cx.act(Act::Show(Address::Agent(agent)));
+                    cx.act(Act::Show(Recipient::Agent(agent)));
                     cx.act(Act::Focus(PaneId::Conversation));
                 }
             }
@@ -69,7 +69,7 @@ impl Modal for Letter {
         }
     }
 
-    fn answered(&mut self, _serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+    fn answered(&mut self, _serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
         if let Err(fault) = reply {
             cx.fault(fault.text);
         }

@@ -9,7 +9,7 @@ use ratatui::layout::Rect;
 use super::{Modal, frame_box};
 use crate::domain::text_edit::{Merge, Piece};
 use crate::domain::{Block, BlockId, Conflict};
-use crate::engine::wire::{Fault, Reply, Request};
+use crate::engine::protocol::{RequestError, Reply, Request};
 use crate::tui::command::{Command, When};
 use crate::tui::effect::{Act, BlockAct, Cx};
 use crate::tui::field::Field;
@@ -289,7 +289,7 @@ impl Modal for Clash {
         }
     }
 
-    fn answered(&mut self, serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
         let Some((_, result)) = self.saving.take_if(|(asked, _)| *asked == serial) else { return };
         match reply {
             Ok(Reply::Block(block)) => {

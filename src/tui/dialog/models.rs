@@ -11,7 +11,7 @@ use ratatui::layout::Rect;
 use super::confirm::{Choice, Confirm};
 use super::{Modal, frame_box};
 use crate::config::{KeySource, Limits, Provider, ProviderKind};
-use crate::engine::wire::{Fault, Reply, Request};
+use crate::engine::protocol::{RequestError, Reply, Request};
 use crate::tui::command::Command;
 use crate::tui::effect::{Act, Connect, Cx, Owner};
 use crate::tui::field::Field;
@@ -252,7 +252,7 @@ impl Modal for Models {
         }
     }
 
-    fn answered(&mut self, serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
         if serial != self.serial {
             return;
         }

@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 use super::form::known;
 use super::{Modal, frame_box};
 use crate::domain::AgentId;
-use crate::engine::wire::Request;
+use crate::engine::protocol::Request;
 use crate::tui::command::Command;
 use crate::tui::effect::{Act, Cx, Owner};
 use crate::tui::field::Field;

@@ -6,7 +6,7 @@ use crate::domain::{
     Agent, AgentId, Block, BlockId, Conversation, ConversationId, ConversationOwner, Group, GroupId, Job, JobId,
     JobState, Run, RunId, RunState,
 };
-use crate::engine::wire::{Address, Phase};
+use crate::engine::protocol::{Recipient, Phase};
 
 /// An agent's current activity: its status from the rows, or the phase of its running step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,10 +78,10 @@ impl Model {
 
     /// Returns the conversation of a group, or the direct conversation with an agent.
     #[must_use]
-    pub fn conversation_of(&self, address: &Address) -> Option<&Conversation> {
+    pub fn conversation_of(&self, address: &Recipient) -> Option<&Conversation> {
         self.conversations.iter().find(|conversation| match (&conversation.owner, address) {
-            (ConversationOwner::Group(owner), Address::Group(id)) => owner == id,
-            (ConversationOwner::Agent(owner), Address::Agent(id)) => owner == id,
+            (ConversationOwner::Group(owner), Recipient::Group(id)) => owner == id,
+            (ConversationOwner::Agent(owner), Recipient::Agent(id)) => owner == id,
             (ConversationOwner::Group(_) | ConversationOwner::Agent(_) | ConversationOwner::Job(_), _) => false,
         })
     }
@@ -199,7 +199,7 @@ impl Model {
     /// Returns the next speaker of the running turn, if the group's pattern has a fixed order.
     #[must_use]
     pub fn next_speaker<'a>(&self, group: &'a Group) -> Option<&'a AgentId> {
-        let conversation = self.conversation_of(&Address::Group(group.id.clone()))?;
+        let conversation = self.conversation_of(&Recipient::Group(group.id.clone()))?;
         let turn = self.running_turn(&conversation.id)?;
         let ordered = group.manager_type.pattern().has_fixed_order && !group.members.is_empty();
         if !ordered || turn.kind.only().is_some() {

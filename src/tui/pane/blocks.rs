@@ -18,7 +18,7 @@ use super::list::{Item, List};
 use super::{Look, Pane, unreadable};
 use crate::domain::state::Kind;
 use crate::domain::{Agent, Block, BlockId, Change, Conflict};
-use crate::engine::wire::{Fault, Reply, Update};
+use crate::engine::protocol::{RequestError, Reply, Update};
 use crate::tui::command::{Command, When};
 use crate::tui::dialog::confirm::{Choice, Confirm};
 use crate::tui::effect::{Act, BlockAct, Cx};
@@ -352,7 +352,7 @@ impl Pane for Blocks {
         }
     }
 
-    fn answered(&mut self, serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
         self.stale = true;
         if let Some(edit) = self.edit.as_mut().filter(|edit| edit.waits_for(serial)) {
             if edit.answered(reply, cx) == After::Close {

@@ -27,7 +27,7 @@ use ratatui::layout::Rect;
 
 use super::{Look, Pane};
 use crate::domain::{Agent, Change, Content, ConversationId, Message, NoticeKind, StepId};
-use crate::engine::wire::{Fault, Reply, Request, Update};
+use crate::engine::protocol::{RequestError, Reply, Request, Update};
 use crate::tui::command::{Command, When};
 use crate::tui::effect::{Act, Cx};
 use crate::tui::glyph::{GlyphSet, UNICODE};
@@ -366,7 +366,7 @@ impl Conversation {
         }
     }
 
-    fn take_messages(&mut self, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+    fn take_messages(&mut self, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
         self.loading = None;
         match reply {
             Ok(Reply::Messages { messages }) if !messages.is_empty() => {
@@ -457,7 +457,7 @@ impl Pane for Conversation {
         self.follow_model(cx.model);
     }
 
-    fn answered(&mut self, serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
         if self.loading == Some(serial) {
             self.take_messages(reply, cx);
         } else if self.search.waits_for(serial) {

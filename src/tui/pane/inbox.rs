@@ -13,7 +13,7 @@ use super::list::{Item, List};
 use super::{Look, Pane, unreadable};
 use crate::domain::PendingCall;
 use crate::domain::state::Kind;
-use crate::engine::wire::{Fault, Reply};
+use crate::engine::protocol::{RequestError, Reply};
 use crate::tui::command::{Command, When};
 use crate::tui::dialog::call::OpenCall;
 use crate::tui::dialog::deny::{Deny, decide};
@@ -79,7 +79,7 @@ impl Pane for Inbox {
         }
     }
 
-    fn answered(&mut self, serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
         let at = self.decided.iter().position(|(asked, _)| *asked == serial);
         let decision = at.map(|at| self.decided.remove(at).1);
         let Err(fault) = reply else { return };

@@ -11,7 +11,7 @@ use super::list::{Item, List};
 use super::{Look, Pane, unreadable};
 use crate::domain::state::Kind;
 use crate::domain::{Job, JobId, JobState};
-use crate::engine::wire::{Fault, Reply, Request, Update};
+use crate::engine::protocol::{RequestError, Reply, Request, Update};
 use crate::tui::command::{Command, When};
 use crate::tui::dialog::confirm::{Choice, Confirm};
 use crate::tui::dialog::job::OpenJob;
@@ -127,7 +127,7 @@ impl Pane for Jobs {
     }
 
     fn updated(&mut self, update: &Update, cx: &mut Cx<'_>) {
-        use crate::engine::wire::RowUpdate;
+        use crate::engine::protocol::RowUpdate;
 
         let Update::Committed { rows, .. } = update else { return };
         for row in rows {
@@ -146,7 +146,7 @@ impl Pane for Jobs {
         self.failed.clear();
     }
 
-    fn answered(&mut self, serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
         let done = self.asked.take_if(|(asked, _)| *asked == serial).map(|(_, done)| done);
         match (reply, done) {
             (Ok(_), Some(done)) => cx.toast(done),

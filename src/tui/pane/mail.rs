@@ -12,7 +12,7 @@ use super::list::{Item, List};
 use super::{Look, Pane, unreadable};
 use crate::domain::state::Kind;
 use crate::domain::{AgentId, Mail, MailId};
-use crate::engine::wire::{Fault, Reply, RowUpdate, Update};
+use crate::engine::protocol::{RequestError, Reply, RowUpdate, Update};
 use crate::tui::command::{Command, When};
 use crate::tui::dialog::letter::Letter;
 use crate::tui::dialog::write::{Write, answer, write};
@@ -105,7 +105,7 @@ impl Pane for Mails {
         self.stale = true;
     }
 
-    fn answered(&mut self, serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
         let at = self.sent.iter().position(|(sent, _)| *sent == serial);
         let draft = at.map(|at| self.sent.remove(at).1);
         match (reply, draft) {

@@ -40,7 +40,7 @@ mod tests {
     use ratatui::layout::Size;
 
     use super::*;
-    use crate::engine::wire::Overview;
+    use crate::engine::protocol::Overview;
     use crate::tui::app::App;
     use crate::tui::app::view::view;
     use crate::tui::effect::Msg;

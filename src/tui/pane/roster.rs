@@ -15,7 +15,7 @@ use super::list::{Item, List};
 use super::{Look, Pane, put_row, unreadable};
 use crate::domain::state::Kind;
 use crate::domain::{AgentId, Conversation, ConversationOwner, Group, GroupId, GroupStatus};
-use crate::engine::wire::{Address, Fault, Reply, Request};
+use crate::engine::protocol::{Recipient, RequestError, Reply, Request};
 use crate::tui::command::{Command, When};
 use crate::tui::dialog::set_model::SetModel;
 use crate::tui::dialog::write::write;
@@ -35,7 +35,7 @@ fn explanation_rows(height: u16) -> u16 {
 }
 
 /// A deletion whose effects were requested: serial number of the request, what to delete, and its name.
-type Looked = (u64, Address, String);
+type Looked = (u64, Recipient, String);
 
 /// State of the pane.
 #[derive(Debug, Default)]
@@ -71,19 +71,19 @@ impl Roster {
     fn open(&mut self, key: Key, cx: &mut Cx<'_>) {
         let place = &cx.model.place;
         match key {
-            Key::Group(group) if place.address == Some(Address::Group(group.clone())) => {
+            Key::Group(group) if place.address == Some(Recipient::Group(group.clone())) => {
                 let folded = self.folded(&group, cx.model);
                 self.fold(&group, !folded);
             }
             Key::Group(group) => {
                 self.folds.remove(group.as_str());
-                cx.act(Act::Show(Address::Group(group)));
+                cx.act(Act::Show(Recipient::Group(group)));
             }
             Key::Agent(group, agent) => {
                 if place.group.as_ref() != Some(&group) {
-                    cx.act(Act::Show(Address::Group(group)));
+                    cx.act(Act::Show(Recipient::Group(group)));
                 }
-                cx.act(Act::Show(Address::Agent(agent)));
+                cx.act(Act::Show(Recipient::Agent(agent)));
             }
         }
     }
@@ -94,7 +94,7 @@ impl Roster {
             Some(Key::Agent(group, agent)) if cx.model.place.group.as_ref() == Some(group) => Some(agent.clone()),
             // In a direct conversation its agent stays selected.
             _ => match &cx.model.place.address {
-                Some(Address::Agent(agent)) => Some(agent.clone()),
+                Some(Recipient::Agent(agent)) => Some(agent.clone()),
                 _ => None,
             },
         };
@@ -140,8 +140,8 @@ impl Pane for Roster {
         }
         match (command, self.list.selected().cloned()) {
             (Command::Back, _) => {
-                if let (Some(Address::Agent(_)), Some(group)) = (&cx.model.place.address, &cx.model.place.group) {
-                    cx.act(Act::Show(Address::Group(group.clone())));
+                if let (Some(Recipient::Agent(_)), Some(group)) = (&cx.model.place.address, &cx.model.place.group) {
+                    cx.act(Act::Show(Recipient::Group(group.clone())));
                 }
             }
             (Command::Open, Some(key)) => self.open(key, cx),
@@ -188,7 +188,7 @@ impl Pane for Roster {
         }
     }
 
-    fn answered(&mut self, serial: u64, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
         match reply {
             Ok(Reply::Job(job)) => {
                 let name = cx.model.agent(&job.agent).map(|agent| clean_line(&agent.name).into_owned());

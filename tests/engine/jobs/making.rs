@@ -2,7 +2,7 @@
 
 use crate::support::script::{Script, When};
 use nightdesk::domain::{Change, JobOutcome, JobState, Rule, RunState, Trigger};
-use nightdesk::engine::wire::{Address, Request};
+use nightdesk::engine::protocol::{Recipient, Request};
 use nightdesk::llm::Entry;
 use serde_json::json;
 
@@ -168,7 +168,7 @@ async fn a_job_that_needs_a_person_parks_without_its_agent_and_goes_on_over_a_re
     let job = world.when(parked).await;
     assert_eq!((job.state.shown(), job.attempt), ("running", 1));
     world.idle().await;
-    let to = Address::Agent(agent_id("cleo"));
+    let to = Recipient::Agent(agent_id("cleo"));
     world.ask(Request::Send { to, text: "are you free?".to_owned() }).await.unwrap();
     world.when(async |world| (world.asked_of("cleo").len() == 2).then_some(())).await;
     let world = world.restart_after(std::time::Duration::from_hours(20)).await;

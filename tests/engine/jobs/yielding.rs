@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::script::{Script, When};
 use nightdesk::domain::{Agent, Change, Conversation, Job, JobOutcome, JobState, ManagerType};
-use nightdesk::engine::wire::Request;
+use nightdesk::engine::protocol::Request;
 use serde_json::json;
 use tokio::time::Instant;
 

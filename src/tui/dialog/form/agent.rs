@@ -4,7 +4,7 @@ use super::entry::{Entry, Key, Value};
 use super::settings::{self, Scene};
 use crate::domain::block::PERSONA;
 use crate::domain::{Agent, Block, Configurable as _, GroupId};
-use crate::engine::wire::AgentForm;
+use crate::engine::protocol::AgentForm;
 use crate::tui::field::Field;
 use crate::tui::model::Model;
 

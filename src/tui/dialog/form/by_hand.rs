@@ -6,7 +6,7 @@ use super::Form;
 use super::entry::{Entry, Key, Value};
 use super::names::Names;
 use crate::domain::setting;
-use crate::engine::wire::Request;
+use crate::engine::protocol::Request;
 
 fn press(entry: &mut Entry, code: KeyCode) {
     entry.key(KeyEvent::from(code));

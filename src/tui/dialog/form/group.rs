@@ -4,7 +4,7 @@ use super::entry::{Choice, Entry, Key, Value};
 use super::settings::{self, Scene};
 use crate::domain::pattern::Manager;
 use crate::domain::{Configurable as _, Group, GroupId, ManagerType};
-use crate::engine::wire::GroupForm;
+use crate::engine::protocol::GroupForm;
 use crate::tui::field::Field;
 use crate::tui::model::Model;
 

@@ -7,7 +7,7 @@ use super::pick::{self, Candidate};
 use crate::domain::block::{PERSONA, folded};
 use crate::domain::setting::{self, Kind};
 use crate::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Configurable, Group, GroupId, Setting};
-use crate::engine::wire::Changes;
+use crate::engine::protocol::Changes;
 use crate::tui::field::Field;
 use crate::tui::model::Model;
 

@@ -2,7 +2,7 @@
 
 use crate::domain::message::Content;
 use crate::domain::{Job, JobState, Message, Step};
-use crate::engine::wire::{JobDetail, JobEdit};
+use crate::engine::protocol::{JobDetail, JobEdit};
 use crate::tui::pane::Look;
 use crate::tui::pane::jobs::rows::{age, fault, outcome, sign, tokens};
 use crate::tui::pane::list::cut;

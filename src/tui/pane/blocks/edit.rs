@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 
 use crate::domain::text_edit::{Merge, Piece, merge};
 use crate::domain::{Block, BlockId, Conflict};
-use crate::engine::wire::{Fault, Reply, Request};
+use crate::engine::protocol::{RequestError, Reply, Request};
 use crate::tui::dialog::merge::{Clash, too_long};
 use crate::tui::effect::Cx;
 use crate::tui::field::Field;
@@ -191,7 +191,7 @@ impl Edit {
     }
 
     /// Handles the reply to the save request.
-    pub fn answered(&mut self, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) -> After {
+    pub fn answered(&mut self, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) -> After {
         let Some((_, sent)) = self.saving.take() else { return After::Stay };
         match reply {
             Ok(Reply::Block(block)) => {
@@ -200,7 +200,7 @@ impl Edit {
                 self.saved(&block, &sent)
             }
             Ok(_) => After::Close,
-            Err(Fault { text, conflict }) => {
+            Err(RequestError { text, conflict }) => {
                 match conflict.as_deref() {
                     Some(Conflict::Block { current }) => {
                         let clean = matches!(current.merge(self.base(), &sent), Merge::Clean(_));

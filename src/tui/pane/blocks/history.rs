@@ -1,7 +1,7 @@
 //! The version history of a block, browsed one version at a time.
 
 use crate::domain::{Block, BlockId, LogEntry, Revision};
-use crate::engine::wire::{Dated, Request};
+use crate::engine::protocol::{Timestamped, Request};
 use crate::tui::dialog::confirm::{Choice, Confirm};
 use crate::tui::effect::{Act, Cx, Owner};
 use crate::tui::pane::{Look, PaneId};
@@ -23,7 +23,7 @@ pub(super) struct History {
     /// Serial number of the read request.
     serial: u64,
     /// Newest first; `None` until they are read.
-    revisions: Option<Vec<Dated<Revision>>>,
+    revisions: Option<Vec<Timestamped<Revision>>>,
     /// Index of the shown version, from the newest.
     at: usize,
     /// Offer to undo the newest version when they are read.
@@ -43,7 +43,7 @@ impl History {
     }
 
     /// Handles the versions read; true if the history stays on screen.
-    pub fn take(&mut self, mut revisions: Vec<Dated<Revision>>, cx: &mut Cx<'_>) -> bool {
+    pub fn take(&mut self, mut revisions: Vec<Timestamped<Revision>>, cx: &mut Cx<'_>) -> bool {
         revisions.retain(|dated| dated.what.block == self.block);
         revisions.sort_by_key(|dated| std::cmp::Reverse(dated.what.version));
         self.revisions = Some(revisions);
@@ -56,7 +56,7 @@ impl History {
     /// Adds a version that was just committed.
     pub fn append(&mut self, logged: &LogEntry, revision: &Revision) {
         if let Some(revisions) = self.revisions.as_mut().filter(|_| revision.block == self.block) {
-            revisions.insert(0, Dated { n: logged.n, at: logged.at, what: revision.clone() });
+            revisions.insert(0, Timestamped { n: logged.n, at: logged.at, what: revision.clone() });
             // The shown version stays the same.
             self.at += 1;
         }
@@ -74,7 +74,7 @@ impl History {
         more
     }
 
-    fn shown(&self) -> Option<&Dated<Revision>> {
+    fn shown(&self) -> Option<&Timestamped<Revision>> {
         self.revisions.as_ref().and_then(|all| all.get(self.at))
     }
 

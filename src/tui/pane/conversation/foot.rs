@@ -5,7 +5,7 @@
 
 use crate::domain::status::Blocker;
 use crate::domain::{AgentId, ConversationId, PendingCall, PendingKind, Run, RunId, RunState, StepId};
-use crate::engine::wire::Phase;
+use crate::engine::protocol::Phase;
 use crate::tui::command::{Command, When};
 use crate::tui::glyph::GlyphSet;
 use crate::tui::model::{Live, Model};

@@ -3,7 +3,7 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use crate::engine::wire::Address;
+use crate::engine::protocol::Recipient;
 use crate::tui::command::{Command, When};
 use crate::tui::model::Model;
 use crate::tui::pane::{Look, put_row};
@@ -37,12 +37,12 @@ fn rows(model: &Model, cells: usize) -> Vec<Row> {
         return rows;
     };
     match model.place.address.as_ref() {
-        Some(Address::Agent(id)) => {
+        Some(Recipient::Agent(id)) => {
             let agent = model.agent(id);
             let (name, does) = agent.map_or(("", ""), |agent| (agent.name.as_str(), agent.description.as_str()));
             say(&format!("A direct conversation with {name}. {does}"), Role::Text);
         }
-        Some(Address::Group(_)) | None => {
+        Some(Recipient::Group(_)) | None => {
             let does = if group.description.is_empty() { "a group of agents" } else { &group.description };
             say(&format!("{}: {}.", group.name, does.trim_end_matches('.')), Role::Text);
             if let Some(sleeptime) = &group.sleeptime {

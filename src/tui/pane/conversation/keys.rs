@@ -2,7 +2,7 @@
 
 use super::{Anchor, Conversation, Place, Wanted};
 use crate::domain::{Content, Message, PendingKind};
-use crate::engine::wire::Request;
+use crate::engine::protocol::Request;
 use crate::tui::command::Command;
 use crate::tui::dialog::deny::decide;
 use crate::tui::effect::{Act, Cx};

@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{Anchor, Conversation, Place, Wanted};
-use crate::engine::wire::{Fault, Reply, Request};
+use crate::engine::protocol::{RequestError, Reply, Request};
 use crate::tui::effect::Cx;
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
@@ -116,7 +116,7 @@ impl Conversation {
         }
     }
 
-    pub(super) fn take_hits(&mut self, reply: Result<Reply, Fault>, cx: &mut Cx<'_>) {
+    pub(super) fn take_hits(&mut self, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
         self.search.asked = None;
         self.search.answered = true;
         match reply {

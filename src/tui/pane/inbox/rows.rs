@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::domain::text_edit::{EditFault, insert, replace};
 use crate::domain::{Block, ConversationOwner, PendingCall, Run};
-use crate::engine::wire::Address;
+use crate::engine::protocol::Recipient;
 use crate::tui::effect::Decision;
 use crate::tui::model::Model;
 use crate::tui::pane::Look;
@@ -96,11 +96,11 @@ pub fn whence(call: &PendingCall, model: &Model) -> String {
     let turn = run.map(|run| run.turn).filter(|turn| *turn > 0);
     let turn = turn.map(|turn| format!(", turn {turn}")).unwrap_or_default();
     let mut text = match place(call, model) {
-        Some(Address::Group(id)) => {
+        Some(Recipient::Group(id)) => {
             let name = model.group(&id).map_or_else(|| "a group".into(), |group| clean_line(&group.name));
             if job { format!("in the background of {name}{turn}") } else { format!("in {name}{turn}") }
         }
-        Some(Address::Agent(_)) => format!("in your direct conversation{turn}"),
+        Some(Recipient::Agent(_)) => format!("in your direct conversation{turn}"),
         None => "in an unknown run".to_owned(),
     };
     if let Some(task) = run.and_then(|run: &Run| run.task.as_ref()) {
@@ -235,12 +235,12 @@ pub(super) fn empty(cells: usize) -> Vec<Row> {
 
 /// Returns the group, or the agent of a direct conversation, that a call belongs to.
 #[must_use]
-pub fn place(call: &PendingCall, model: &Model) -> Option<Address> {
+pub fn place(call: &PendingCall, model: &Model) -> Option<Recipient> {
     let run = model.run(&call.run)?;
     match model.conversation(&run.conversation).map(|talk| talk.owner.clone()) {
-        Some(ConversationOwner::Group(id)) => Some(Address::Group(id)),
-        Some(ConversationOwner::Agent(id)) => Some(Address::Agent(id)),
-        Some(ConversationOwner::Job(_)) | None => run.group().cloned().map(Address::Group),
+        Some(ConversationOwner::Group(id)) => Some(Recipient::Group(id)),
+        Some(ConversationOwner::Agent(id)) => Some(Recipient::Agent(id)),
+        Some(ConversationOwner::Job(_)) | None => run.group().cloned().map(Recipient::Group),
     }
 }
 

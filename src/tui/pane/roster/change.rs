@@ -3,7 +3,7 @@
 use super::Roster;
 use super::rows::Key;
 use crate::domain::{AgentId, GroupId};
-use crate::engine::wire::{Address, GroupForm, Reply, Request};
+use crate::engine::protocol::{Recipient, GroupForm, Reply, Request};
 use crate::tui::command::Command;
 use crate::tui::dialog::add_member::AddMember;
 use crate::tui::dialog::confirm::{Choice, Confirm};
@@ -54,11 +54,11 @@ impl Roster {
         let (what, name) = match key {
             Key::Group(id) => {
                 let name = cx.model.group(&id).map(|group| group.name.clone());
-                (Address::Group(id), name)
+                (Recipient::Group(id), name)
             }
             Key::Agent(_, id) => {
                 let name = cx.model.agent(&id).map(|agent| name_in(None, agent, cx.model));
-                (Address::Agent(id), name)
+                (Recipient::Agent(id), name)
             }
         };
         let serial = cx.ask(Request::Delete { what: what.clone(), really: false });

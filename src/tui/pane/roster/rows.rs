@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::status::AgentStatus;
 use crate::domain::{Agent, AgentId, Group, GroupId, GroupStatus};
-use crate::engine::wire::Address;
+use crate::engine::protocol::Recipient;
 use crate::tui::glyph::GlyphSet;
 use crate::tui::model::{Doing, Model};
 use crate::tui::pane::Look;
@@ -103,7 +103,7 @@ pub(super) fn group(group: &Group, folded: bool, shape: &Shape<'_>, look: &Look,
     } else if letters > 0 {
         vec![Span::new(format!("{letters} mail"), Role::Accent)]
     } else {
-        new_messages(&Address::Group(group.id.clone()), model)
+        new_messages(&Recipient::Group(group.id.clone()), model)
     };
     let mut rows = vec![two_ends(left, right, cells, glyphs.ellipsis)];
     if !folded {
@@ -120,7 +120,7 @@ pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &Look
     let state = model.doing(&agent.id);
     let (sign, word, role) = doing(&state, model, glyphs);
     let here = model.place.group.as_ref() == Some(&group.id);
-    let talking = model.place.address == Some(Address::Agent(agent.id.clone()));
+    let talking = model.place.address == Some(Recipient::Agent(agent.id.clone()));
     let name_role = if here { Role::speaker(model.speaker_index(&agent.id)) } else { Role::Text };
     let clean_name = clean_line(&agent.name).into_owned();
     let name_wide = width(&clean_name);
@@ -147,7 +147,7 @@ pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &Look
         }
         _ if below => Vec::new(),
         Doing::Is(AgentStatus::Idle) => {
-            let new = new_messages(&Address::Agent(agent.id.clone()), model);
+            let new = new_messages(&Recipient::Agent(agent.id.clone()), model);
             let word = if next { Some("next".to_owned()) } else { stands_for(group, agent) };
             match word {
                 _ if !new.is_empty() => new,
@@ -190,7 +190,7 @@ fn stands_for(group: &Group, agent: &Agent) -> Option<String> {
     if manages(group, &agent.id) { Some("manager".to_owned()) } else { role }
 }
 
-fn new_messages(address: &Address, model: &Model) -> Vec<Span> {
+fn new_messages(address: &Recipient, model: &Model) -> Vec<Span> {
     if model.place.address.as_ref() == Some(address) {
         return Vec::new();
     }

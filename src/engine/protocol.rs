@@ -21,7 +21,7 @@ pub enum Request {
     /// Sends a message; [`Reply::Sent`] once it is committed.
     Send {
         /// The recipient.
-        to: Address,
+        to: Recipient,
         /// The text. In a group, `@name text` starts a turn that only that agent answers.
         text: String,
     },
@@ -122,7 +122,7 @@ pub enum Request {
     /// Lists what deleting a group or an agent also deletes, and deletes it if `really`; [`Reply::Deletion`].
     Delete {
         /// The group or agent.
-        what: Address,
+        what: Recipient,
         /// False only lists.
         really: bool,
     },
@@ -223,7 +223,7 @@ pub enum Request {
 /// The recipient of a message, or what is to be deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Address {
+pub enum Recipient {
     /// A group.
     Group(GroupId),
     /// One agent, directly.
@@ -308,7 +308,7 @@ pub enum Reply {
     /// Versions of a block.
     Revisions {
         /// Newest first.
-        revisions: Vec<Dated<Revision>>,
+        revisions: Vec<Timestamped<Revision>>,
     },
     /// A job with its steps, messages and edits.
     JobDetail(Box<JobDetail>),
@@ -323,7 +323,7 @@ pub enum Reply {
 
 /// An entry of the log with its time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Dated<T> {
+pub struct Timestamped<T> {
     /// The number of the change.
     pub n: u64,
     /// When it was committed.
@@ -415,7 +415,7 @@ pub struct JobEdit {
 /// Why a request failed: one sentence, and the conflict if there was one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[error("{text}")]
-pub struct Fault {
+pub struct RequestError {
     /// Sentence that says what failed and what to do.
     pub text: String,
     /// The conflict with the current state, if that was the reason.
@@ -423,7 +423,7 @@ pub struct Fault {
     pub conflict: Option<Box<Conflict>>,
 }
 
-impl Fault {
+impl RequestError {
     /// Creates a fault without a conflict.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {

@@ -12,14 +12,14 @@ use tokio_util::sync::CancellationToken;
 
 /// The priority of the work that needs a place.
 #[derive(Debug, Clone)]
-pub enum Side {
+pub enum Priority {
     /// A person or another agent waits for the result.
     Foreground,
     /// Nobody waits; the token is cancelled when the foreground needs the place.
     Background(CancellationToken),
 }
 
-impl Side {
+impl Priority {
     fn is_foreground(&self) -> bool {
         matches!(self, Self::Foreground)
     }
@@ -27,14 +27,14 @@ impl Side {
 
 /// How many places a key has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
+pub struct Capacity {
     /// Places in total.
     pub all: usize,
     /// Places that the background may hold at once.
     pub background: usize,
 }
 
-impl Room {
+impl Capacity {
     /// The places of an agent: one run at a time.
     pub const ONE: Self = Self { all: 1, background: 1 };
 
@@ -48,7 +48,7 @@ impl Room {
 
 /// Places by key: agents by id, or providers by name.
 #[derive(Debug)]
-pub struct Gates<K: Eq + Hash + Clone>(Doors<K>);
+pub struct KeyedSemaphore<K: Eq + Hash + Clone>(Doors<K>);
 
 /// The shared state; each [`Place`] holds a reference to it.
 type Doors<K> = Arc<Mutex<HashMap<K, Gate<K>>>>;
@@ -65,9 +65,9 @@ struct Gate<K: Eq + Hash + Clone> {
 
 #[derive(Debug)]
 struct Waiter<K: Eq + Hash + Clone> {
-    side: Side,
+    side: Priority,
     /// Receives a whole place, so that a waiter dropped at that moment releases it again.
-    call: oneshot::Sender<Place<K>>,
+    call: oneshot::Sender<Permit<K>>,
 }
 
 /// How the holder of a place is counted.
@@ -79,7 +79,7 @@ enum Ticket {
 
 /// A held place. Dropping it releases the place to the next waiter.
 #[derive(Debug)]
-pub struct Place<K: Eq + Hash + Clone> {
+pub struct Permit<K: Eq + Hash + Clone> {
     gates: Doors<K>,
     key: K,
     /// `None` once the place is released.
@@ -91,7 +91,7 @@ fn lock<K: Eq + Hash + Clone>(gates: &Mutex<HashMap<K, Gate<K>>>) -> MutexGuard<
     gates.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<K: Eq + Hash + Clone> Default for Gates<K> {
+impl<K: Eq + Hash + Clone> Default for KeyedSemaphore<K> {
     fn default() -> Self {
         Self(Arc::new(Mutex::new(HashMap::new())))
     }
@@ -104,33 +104,33 @@ impl<K: Eq + Hash + Clone> Default for Gate<K> {
     }
 }
 
-impl<K: Eq + Hash + Clone> Gates<K> {
+impl<K: Eq + Hash + Clone> KeyedSemaphore<K> {
     /// Takes a place if one is free now. The background also gets `None` while others wait.
     #[must_use]
-    pub fn try_enter(&self, key: &K, room: Room, side: &Side) -> Option<Place<K>> {
+    pub fn try_enter(&self, key: &K, room: Capacity, side: &Priority) -> Option<Permit<K>> {
         let mut gates = lock(&self.0);
         let gate = gates.entry(key.clone()).or_default();
         gate.resize(room);
         if !gate.queue.is_empty() && !side.is_foreground() {
             return None;
         }
-        let ticket = gate.admit(side)?;
+        let ticket = gate.try_acquire(side)?;
         Some(self.place(key, ticket))
     }
 
-    fn place(&self, key: &K, ticket: Ticket) -> Place<K> {
-        Place { gates: Arc::clone(&self.0), key: key.clone(), ticket: Some(ticket) }
+    fn place(&self, key: &K, ticket: Ticket) -> Permit<K> {
+        Permit { gates: Arc::clone(&self.0), key: key.clone(), ticket: Some(ticket) }
     }
 
     /// Waits for a place; foreground work preempts a background holder. Dropping the future leaves the queue.
-    pub async fn enter(&self, key: &K, room: Room, side: Side) -> Place<K> {
+    pub async fn acquire(&self, key: &K, room: Capacity, side: Priority) -> Permit<K> {
         loop {
             let call = {
                 let mut gates = lock(&self.0);
                 let gate = gates.entry(key.clone()).or_default();
                 gate.resize(room);
                 let first = gate.queue.iter().all(|other| side.is_foreground() && !other.side.is_foreground());
-                if first && let Some(ticket) = gate.admit(&side) {
+                if first && let Some(ticket) = gate.try_acquire(&side) {
                     return self.place(key, ticket);
                 }
                 if side.is_foreground() {
@@ -156,22 +156,22 @@ impl<K: Eq + Hash + Clone> Gates<K> {
 }
 
 impl<K: Eq + Hash + Clone> Gate<K> {
-    fn resize(&mut self, room: Room) {
+    fn resize(&mut self, room: Capacity) {
         self.room = room.all;
         self.background_room = room.background;
     }
 
     /// Takes a place if one is free.
-    fn admit(&mut self, side: &Side) -> Option<Ticket> {
+    fn try_acquire(&mut self, side: &Priority) -> Option<Ticket> {
         if self.foreground + self.background.len() >= self.room {
             return None;
         }
         match side {
-            Side::Foreground => {
+            Priority::Foreground => {
                 self.foreground += 1;
                 Some(Ticket::Foreground)
             }
-            Side::Background(give_way) => {
+            Priority::Background(give_way) => {
                 if self.background.len() >= self.background_room {
                     return None;
                 }
@@ -189,7 +189,7 @@ impl<K: Eq + Hash + Clone> Gate<K> {
         }
     }
 
-    fn let_in(&mut self, gates: &Doors<K>, key: &K) {
+    fn grant_next(&mut self, gates: &Doors<K>, key: &K) {
         loop {
             self.queue.retain(|waiter| !waiter.call.is_closed());
             let next = self
@@ -199,18 +199,18 @@ impl<K: Eq + Hash + Clone> Gate<K> {
                 .or_else(|| (!self.queue.is_empty()).then_some(0));
             let Some(at) = next else { return };
             let side = self.queue[at].side.clone();
-            let Some(ticket) = self.admit(&side) else { return };
+            let Some(ticket) = self.try_acquire(&side) else { return };
             let Some(waiter) = self.queue.remove(at) else { return };
-            let place = Place { gates: Arc::clone(gates), key: key.clone(), ticket: Some(ticket) };
+            let place = Permit { gates: Arc::clone(gates), key: key.clone(), ticket: Some(ticket) };
             if let Err(mut place) = waiter.call.send(place) {
                 // Released here because the map is locked; without a ticket the drop does nothing.
                 place.ticket = None;
-                self.leave(ticket);
+                self.release(ticket);
             }
         }
     }
 
-    fn leave(&mut self, ticket: Ticket) {
+    fn release(&mut self, ticket: Ticket) {
         match ticket {
             Ticket::Foreground => self.foreground = self.foreground.saturating_sub(1),
             Ticket::Background(ticket) => self.background.retain(|(own, _)| *own != ticket),
@@ -218,13 +218,13 @@ impl<K: Eq + Hash + Clone> Gate<K> {
     }
 }
 
-impl<K: Eq + Hash + Clone> Drop for Place<K> {
+impl<K: Eq + Hash + Clone> Drop for Permit<K> {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket.take() else { return };
         let mut gates = lock(&self.gates);
         if let Some(gate) = gates.get_mut(&self.key) {
-            gate.leave(ticket);
-            gate.let_in(&self.gates, &self.key);
+            gate.release(ticket);
+            gate.grant_next(&self.gates, &self.key);
             if gate.foreground == 0 && gate.background.is_empty() && gate.queue.is_empty() {
                 gates.remove(&self.key);
             }
@@ -238,11 +238,11 @@ mod tests {
 
     #[tokio::test]
     async fn the_foreground_makes_a_job_give_way_and_goes_first() {
-        let gates: Gates<&str> = Gates::default();
+        let gates: KeyedSemaphore<&str> = KeyedSemaphore::default();
         let give_way = CancellationToken::new();
-        let job = gates.enter(&"agent", Room::ONE, Side::Background(give_way.clone())).await;
-        let other_job = gates.enter(&"agent", Room::ONE, Side::Background(CancellationToken::new()));
-        let speech = gates.enter(&"agent", Room::ONE, Side::Foreground);
+        let job = gates.acquire(&"agent", Capacity::ONE, Priority::Background(give_way.clone())).await;
+        let other_job = gates.acquire(&"agent", Capacity::ONE, Priority::Background(CancellationToken::new()));
+        let speech = gates.acquire(&"agent", Capacity::ONE, Priority::Foreground);
         tokio::pin!(other_job, speech);
         assert!(futures::poll!(other_job.as_mut()).is_pending());
         assert!(futures::poll!(speech.as_mut()).is_pending());
@@ -257,39 +257,39 @@ mod tests {
 
     #[tokio::test]
     async fn the_background_never_takes_the_last_of_several_places() {
-        let gates: Gates<&str> = Gates::default();
-        let room = Room::of_provider(3);
-        let side = || Side::Background(CancellationToken::new());
+        let gates: KeyedSemaphore<&str> = KeyedSemaphore::default();
+        let room = Capacity::of_provider(3);
+        let side = || Priority::Background(CancellationToken::new());
         let held: Vec<_> = (0..3).filter_map(|_| gates.try_enter(&"provider", room, &side())).collect();
         assert_eq!(held.len(), 2);
-        assert!(gates.try_enter(&"provider", room, &Side::Foreground).is_some());
-        assert_eq!(Room::of_provider(1), Room { all: 1, background: 1 });
-        assert_eq!(Room::of_provider(50).background, 4);
+        assert!(gates.try_enter(&"provider", room, &Priority::Foreground).is_some());
+        assert_eq!(Capacity::of_provider(1), Capacity { all: 1, background: 1 });
+        assert_eq!(Capacity::of_provider(50).background, 4);
     }
 
     #[tokio::test]
     async fn one_who_stops_waiting_as_the_place_comes_gives_it_back() {
-        let gates: Gates<&str> = Gates::default();
-        let first = gates.enter(&"agent", Room::ONE, Side::Foreground).await;
+        let gates: KeyedSemaphore<&str> = KeyedSemaphore::default();
+        let first = gates.acquire(&"agent", Capacity::ONE, Priority::Foreground).await;
         {
-            let gone = gates.enter(&"agent", Room::ONE, Side::Foreground);
+            let gone = gates.acquire(&"agent", Capacity::ONE, Priority::Foreground);
             tokio::pin!(gone);
             assert!(futures::poll!(gone.as_mut()).is_pending());
             drop(first);
         }
-        assert!(gates.try_enter(&"agent", Room::ONE, &Side::Foreground).is_some());
+        assert!(gates.try_enter(&"agent", Capacity::ONE, &Priority::Foreground).is_some());
     }
 
     #[tokio::test]
     async fn one_who_stops_waiting_leaves_no_hole() {
-        let gates: Gates<&str> = Gates::default();
-        let first = gates.enter(&"agent", Room::ONE, Side::Foreground).await;
+        let gates: KeyedSemaphore<&str> = KeyedSemaphore::default();
+        let first = gates.acquire(&"agent", Capacity::ONE, Priority::Foreground).await;
         {
-            let gone = gates.enter(&"agent", Room::ONE, Side::Foreground);
+            let gone = gates.acquire(&"agent", Capacity::ONE, Priority::Foreground);
             tokio::pin!(gone);
             assert!(futures::poll!(gone.as_mut()).is_pending());
         }
         drop(first);
-        assert!(gates.try_enter(&"agent", Room::ONE, &Side::Foreground).is_some());
+        assert!(gates.try_enter(&"agent", Capacity::ONE, &Priority::Foreground).is_some());
     }
 }

@@ -13,10 +13,10 @@ use jiff::SignedDuration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::ending::{self, Manner};
-use super::gates::{Room, Side};
-use super::wait::Standing;
-use super::{AFTER_TROUBLE, Engine, Scope, Trouble, background, mail, read, speech, turn};
+use super::cancellation::{self, Mode};
+use super::limits::{Capacity, Priority};
+use super::wait::OpenRuns;
+use super::{RETRY_DELAY, Engine, Scope, EngineError, background, mail, read, speech, turn};
 use crate::domain::status::{self, DueJobs};
 use crate::domain::{Group, GroupId, JobState, NoticeKind, Run, RunId, RunKind, RunState, StopReason};
 use crate::store::StoreError;
@@ -24,20 +24,20 @@ use crate::store::StoreError;
 /// Most jobs that run at once.
 const MAX_JOBS: usize = 8;
 /// Yields after which a job waits until no turn is running.
-const PATIENT_YIELDS: u32 = 3;
+const MAX_YIELDS: u32 = 3;
 /// An unfinished turn that last moved longer ago than this is interrupted, not resumed, when the program starts.
 const STALE: SignedDuration = SignedDuration::from_mins(15);
 
 /// Starts due work until the engine stops.
-pub async fn drive(engine: Arc<Engine>) {
+pub async fn run(engine: Arc<Engine>) {
     let mut head = engine.store.head();
     loop {
         head.borrow_and_update();
-        let due = match look(&engine).await {
+        let due = match tick(&engine).await {
             Ok(due) => due,
             Err(trouble) => {
-                engine.tell(&trouble);
-                Some(Instant::now() + AFTER_TROUBLE)
+                engine.report(&trouble);
+                Some(Instant::now() + RETRY_DELAY)
             }
         };
         let deadline = async move {
@@ -56,9 +56,9 @@ pub async fn drive(engine: Arc<Engine>) {
 }
 
 /// Spawns every due task. Returns the next deadline, if any.
-async fn look(engine: &Arc<Engine>) -> Result<Option<Instant>, Trouble> {
+async fn tick(engine: &Arc<Engine>) -> Result<Option<Instant>, EngineError> {
     let out_of_time = mail::deliver(engine).await?;
-    let standing = Standing::read(&engine.store).await?;
+    let standing = OpenRuns::read(&engine.store).await?;
     let expiry = standing.expire(engine).await?;
     start_turns(engine, &standing).await?;
     start_workers(engine, &standing).await?;
@@ -67,7 +67,7 @@ async fn look(engine: &Arc<Engine>) -> Result<Option<Instant>, Trouble> {
 }
 
 /// Starts the first unfinished turn of each conversation.
-async fn start_turns(engine: &Arc<Engine>, standing: &Standing) -> Result<(), Trouble> {
+async fn start_turns(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<(), EngineError> {
     for run in standing.work().ready_turns().into_iter().cloned() {
         if engine.lock_tasks().turns.contains_key(&run.id) || !covers(engine, &run).await? {
             continue;
@@ -85,13 +85,13 @@ async fn start_turns(engine: &Arc<Engine>, standing: &Standing) -> Result<(), Tr
                 Err(_) => turn::crashed(&task, &run).await,
             };
             if let Err(trouble) = done {
-                task.tell(&trouble);
+                task.report(&trouble);
                 tokio::select! {
-                    () = tokio::time::sleep(AFTER_TROUBLE) => {}
+                    () = tokio::time::sleep(RETRY_DELAY) => {}
                     // Cancelled while waiting: a new task would have a new token and not know of it.
                     () = cancel.cancelled() => {
                         if let Err(trouble) = turn::perform(&task, &run.id, &cancel).await {
-                            task.tell(&trouble);
+                            task.report(&trouble);
                         }
                     }
                 }
@@ -108,7 +108,7 @@ async fn start_turns(engine: &Arc<Engine>, standing: &Standing) -> Result<(), Tr
 }
 
 /// Starts the workers of delegations in parallel: each has its own task while its manager is parked.
-async fn start_workers(engine: &Arc<Engine>, standing: &Standing) -> Result<(), Trouble> {
+async fn start_workers(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<(), EngineError> {
     for run in standing.work().ready_workers() {
         if engine.lock_tasks().workers.contains_key(&run.id) || !covers(engine, run).await? {
             continue;
@@ -123,12 +123,12 @@ async fn start_workers(engine: &Arc<Engine>, standing: &Standing) -> Result<(), 
             } else {
                 let error = "a fault inside Nightdesk ended the speech; the log says where".to_owned();
                 let to = RunState::Finished { stop_reason: StopReason::Error, error: Some(error) };
-                ending::end(&task, &[&run], &to, Manner::AtOnce, Vec::new()).await
+                cancellation::end(&task, &[&run], &to, Mode::Immediate, Vec::new()).await
             };
             if let Err(trouble) = done {
-                task.tell(&trouble);
+                task.report(&trouble);
                 tokio::select! {
-                    () = tokio::time::sleep(AFTER_TROUBLE) => {}
+                    () = tokio::time::sleep(RETRY_DELAY) => {}
                     () = cancel.cancelled() => {}
                 }
             }
@@ -146,16 +146,16 @@ async fn start_workers(engine: &Arc<Engine>, standing: &Standing) -> Result<(), 
 async fn call_off(engine: &Engine, run: &RunId) {
     let to = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
     let done = match engine.must_run(run).await {
-        Ok(run) => ending::end(engine, &[&run], &to, Manner::Gently, Vec::new()).await,
+        Ok(run) => cancellation::end(engine, &[&run], &to, Mode::Graceful, Vec::new()).await,
         Err(trouble) => Err(trouble),
     };
     if let Err(trouble) = done {
-        engine.tell(&trouble);
+        engine.report(&trouble);
     }
 }
 
 /// True when the engine's scope covers this run or the run at its root, for example the turn that sent its mail.
-async fn covers(engine: &Engine, run: &Run) -> Result<bool, Trouble> {
+async fn covers(engine: &Engine, run: &Run) -> Result<bool, EngineError> {
     if engine.options.scope == Scope::All {
         return Ok(true);
     }
@@ -174,7 +174,7 @@ async fn group_of(engine: &Engine, group: Option<&GroupId>) -> Result<Option<Gro
 }
 
 /// Starts due jobs, one per agent, groups with the fewest running jobs first. Returns the time of the next retry.
-async fn start_jobs(engine: &Arc<Engine>, standing: &Standing) -> Result<Option<Instant>, Trouble> {
+async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Option<Instant>, EngineError> {
     let jobs = engine.store.unfinished_jobs().await?;
     let now = engine.store.clock().now();
     let cursors = read::cursors(&engine.store, &jobs).await?;
@@ -187,16 +187,16 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &Standing) -> Result<Option<
     for job in due {
         let busy = {
             let tasks = engine.lock_tasks();
-            let patient = job.yields >= PATIENT_YIELDS && !tasks.turns.is_empty();
+            let patient = job.yields >= MAX_YIELDS && !tasks.turns.is_empty();
             patient || tasks.jobs.len() >= MAX_JOBS || tasks.jobs.contains_key(&job.id)
         };
         if busy || !status::is_active(group_of(engine, Some(&job.group)).await?.as_ref()) {
             continue;
         }
         let give_way = CancellationToken::new();
-        let side = Side::Background(give_way.clone());
+        let side = Priority::Background(give_way.clone());
         // A busy agent is skipped: the driver runs again when it is free.
-        let Some(place) = engine.agents.try_enter(&job.agent, Room::ONE, &side) else { continue };
+        let Some(place) = engine.agents.try_enter(&job.agent, Capacity::ONE, &side) else { continue };
         let cancel = CancellationToken::new();
         engine.lock_tasks().jobs.insert(job.id.clone(), cancel.clone());
         let (task, job) = (Arc::clone(engine), job.clone());
@@ -207,7 +207,7 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &Standing) -> Result<Option<
                 Err(_) => background::recover(&task, &job.id).await,
             };
             if let Err(trouble) = done {
-                task.tell(&trouble);
+                task.report(&trouble);
             }
             task.lock_tasks().jobs.remove(&job.id);
             drop(place);
@@ -222,14 +222,14 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &Standing) -> Result<Option<
 ///
 /// # Errors
 /// [`Trouble`] if reading or writing the store fails.
-pub async fn recover(engine: &Engine) -> Result<(), Trouble> {
+pub async fn recover(engine: &Engine) -> Result<(), EngineError> {
     for job in engine.store.unfinished_jobs().await? {
         if matches!(job.state, JobState::Running { epoch } if epoch < engine.epoch) {
             background::recover(engine, &job.id).await?;
         }
     }
     let now = engine.store.clock().now();
-    let standing = Standing::read(&engine.store).await?;
+    let standing = OpenRuns::read(&engine.store).await?;
     keep_agents(engine, &standing).await?;
     for run in standing.open.iter().filter(|run| matches!(run.kind, RunKind::Turn { .. })) {
         let waits = run.state == RunState::Parked && standing.work().waits_for_a_person(run);
@@ -240,31 +240,31 @@ pub async fn recover(engine: &Engine) -> Result<(), Trouble> {
             interrupt(engine, run).await?;
         } else {
             let text = "picked up again after the program ended".to_owned();
-            engine.commit_here(vec![turn::notice(engine, run, NoticeKind::Resumed, text)]).await?;
+            engine.commit_as_engine(vec![turn::notice(engine, run, NoticeKind::Resumed, text)]).await?;
         }
     }
     Ok(())
 }
 
 /// Takes the agents of parked speeches again: a parked speech keeps its agent across a restart.
-async fn keep_agents(engine: &Engine, standing: &Standing) -> Result<(), Trouble> {
+async fn keep_agents(engine: &Engine, standing: &OpenRuns) -> Result<(), EngineError> {
     for run in standing.open.iter().filter(|run| matches!(run.kind, RunKind::Speech { .. })) {
         let Some(agent) = run.agent().filter(|_| run.state == RunState::Parked) else { continue };
-        if !matches!(speech::side(engine, run).await?, Side::Foreground) {
+        if !matches!(speech::side(engine, run).await?, Priority::Foreground) {
             continue;
         }
-        if let Some(place) = engine.agents.try_enter(agent, Room::ONE, &Side::Foreground) {
+        if let Some(place) = engine.agents.try_enter(agent, Capacity::ONE, &Priority::Foreground) {
             engine.lock_tasks().kept.insert(run.id.clone(), place);
         }
     }
     Ok(())
 }
 
-async fn interrupt(engine: &Engine, run: &Run) -> Result<(), Trouble> {
+async fn interrupt(engine: &Engine, run: &Run) -> Result<(), EngineError> {
     let to = RunState::Finished { stop_reason: StopReason::Interrupted, error: None };
     let text = "interrupted when the program ended; say it again to go on".to_owned();
     let notice = turn::notice(engine, run, NoticeKind::Stopped, text);
-    ending::end(engine, &[run], &to, Manner::AtOnce, vec![notice]).await
+    cancellation::end(engine, &[run], &to, Mode::Immediate, vec![notice]).await
 }
 
 impl Scope {

@@ -3,7 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::pending::{mails_of, unprocessed};
-use super::{Engine, Trouble};
+use super::{Engine, EngineError};
 use crate::domain::run::CallResult;
 use crate::domain::{
     Actor, Agent, Change, Commit, Content, MailStatus, PendingCall, PendingKind, Run, RunId, RunState,
@@ -15,22 +15,22 @@ const TRIES: u32 = 5;
 
 /// How runs with a task in this program end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Manner {
+pub enum Mode {
     /// Their tasks are cancelled and commit the text streamed so far.
-    Gently,
+    Graceful,
     /// Now, with this commit; uncommitted work is discarded.
-    AtOnce,
+    Immediate,
 }
 
 /// The changes that end runs, not committed yet.
-pub struct Ending {
+pub struct CancelPlan {
     /// The changes to commit.
     pub changes: Vec<Change>,
     over: Vec<RunId>,
     tokens: Vec<CancellationToken>,
 }
 
-impl Ending {
+impl CancelPlan {
     /// Cancels the tasks of the runs and releases their agents, once the changes are committed.
     pub fn tell(self, engine: &Engine) {
         for token in self.tokens {
@@ -50,16 +50,16 @@ pub async fn end(
     engine: &Engine,
     runs: &[&Run],
     to: &RunState,
-    manner: Manner,
+    manner: Mode,
     changes: Vec<Change>,
-) -> Result<(), Trouble> {
+) -> Result<(), EngineError> {
     for _ in 0..TRIES {
         // Read again: another commit may have changed them.
         let mut now = Vec::new();
         for run in runs {
             now.extend(engine.store.row::<Run>(run.id.as_str()).await?);
         }
-        let mut ending = work_out(engine, &now.iter().collect::<Vec<_>>(), to, manner, changes.clone()).await?;
+        let mut ending = plan(engine, &now.iter().collect::<Vec<_>>(), to, manner, changes.clone()).await?;
         let commit = Commit::new(Actor::Engine, std::mem::take(&mut ending.changes));
         if commit.changes.is_empty() {
             ending.tell(engine);
@@ -70,7 +70,7 @@ pub async fn end(
                 ending.tell(engine);
                 return Ok(());
             }
-            Err(Trouble::Moved | Trouble::Refused(_)) => {}
+            Err(EngineError::Moved | EngineError::Refused(_)) => {}
             Err(other) => return Err(other),
         }
     }
@@ -82,13 +82,13 @@ pub async fn end(
 ///
 /// # Errors
 /// [`Trouble`] if the store cannot be read.
-pub async fn work_out(
+pub async fn plan(
     engine: &Engine,
     runs: &[&Run],
     to: &RunState,
-    manner: Manner,
+    manner: Mode,
     mut changes: Vec<Change>,
-) -> Result<Ending, Trouble> {
+) -> Result<CancelPlan, EngineError> {
     let mut over = Vec::new();
     let mut tokens = Vec::new();
     let mut left: Vec<Run> = runs.iter().map(|run| (*run).clone()).collect();
@@ -98,7 +98,7 @@ pub async fn work_out(
             continue;
         }
         let token = engine.token(&run.id);
-        let gently = token.is_some() && manner == Manner::Gently;
+        let gently = token.is_some() && manner == Mode::Graceful;
         tokens.extend(token);
         if gently {
             continue;
@@ -106,8 +106,8 @@ pub async fn work_out(
         left.extend(engine.store.runs_of(&run.id).await?);
         if run.state == RunState::Parked && run.agent().is_some() {
             for call in unprocessed(&engine.store.calls(&run.id).await?) {
-                left.extend(withdraw(engine, call, &mut changes).await?);
-                changes.extend(unmade(engine, &run, call, to).await?);
+                left.extend(revoke_mail(engine, call, &mut changes).await?);
+                changes.extend(void_call(engine, &run, call, to).await?);
             }
         }
         // Child runs end before their parent, so that the parent cannot resume in between.
@@ -115,11 +115,11 @@ pub async fn work_out(
         over.push(run.id);
     }
     changes.extend(moves.into_iter().rev());
-    Ok(Ending { changes, over, tokens })
+    Ok(CancelPlan { changes, over, tokens })
 }
 
 /// Fails mail of this call that is not delivered yet. Returns the turns that already handle such mail.
-async fn withdraw(engine: &Engine, call: &PendingCall, changes: &mut Vec<Change>) -> Result<Vec<Run>, Trouble> {
+async fn revoke_mail(engine: &Engine, call: &PendingCall, changes: &mut Vec<Change>) -> Result<Vec<Run>, EngineError> {
     let mut turns = Vec::new();
     if call.kind != PendingKind::Reply || call.answer.is_some() {
         return Ok(turns);
@@ -136,7 +136,7 @@ async fn withdraw(engine: &Engine, call: &PendingCall, changes: &mut Vec<Change>
 }
 
 /// The changes that give a call that will not be made its one result.
-async fn unmade(engine: &Engine, run: &Run, call: &PendingCall, to: &RunState) -> Result<Vec<Change>, Trouble> {
+async fn void_call(engine: &Engine, run: &Run, call: &PendingCall, to: &RunState) -> Result<Vec<Change>, EngineError> {
     let why = match to {
         RunState::Finished { error: Some(error), .. } => error.clone(),
         RunState::Finished { stop_reason, .. } => stop_reason.sentence().to_owned(),

@@ -16,7 +16,7 @@ use crate::store::{CommitError, Lane};
 const STAYS: &str = "what was said, and every version of the blocks, stays in the log";
 
 impl Engine {
-    pub(in crate::engine::answer) async fn delete(&self, what: &Address, really: bool) -> Result<Reply, Fault> {
+    pub(in crate::engine::requests) async fn delete(&self, what: &Address, really: bool) -> Result<Reply, Fault> {
         let _roster = self.roster.lock().await;
         for _ in 0..TRIES {
             let people = People::read(&self.store).await?;

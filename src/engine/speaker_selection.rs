@@ -9,10 +9,10 @@ use std::ops::ControlFlow;
 use tokio_util::sync::CancellationToken;
 
 use super::call::{self, Answered};
-use super::candidates::{Offer, Verdict};
-use super::gates::Side;
-use super::work::{Outcome, Work};
-use super::{Engine, Trouble, context, speech};
+use super::candidates::{Candidates, Selection};
+use super::limits::Priority;
+use super::work::{Outcome, RunContext};
+use super::{Engine, EngineError, context, speech};
 use crate::domain::pattern::{Part, dynamic};
 use crate::domain::{Agent, AgentId, Change, Choice, Content, Group, NoticeKind, Run, RunKind, StepId, StopReason};
 use crate::llm::ModelError;
@@ -32,13 +32,13 @@ pub async fn choose(
     kind: RunKind,
     unfinished: Option<&Run>,
     cancel: &CancellationToken,
-) -> Result<Outcome, Trouble> {
+) -> Result<Outcome, EngineError> {
     // The manager is held until the choice is made.
-    let Some((run, _place)) = speech::begin(engine, turn, manager, kind, unfinished, &Side::Foreground, cancel).await?
+    let Some((run, _place)) = speech::begin(engine, turn, manager, kind, unfinished, &Priority::Foreground, cancel).await?
     else {
         return Ok(Outcome::Cancelled);
     };
-    let work = Work::of_speech(run, cancel);
+    let work = RunContext::of_speech(run, cancel);
     loop {
         match ask(engine, &work).await? {
             Outcome::Continue | Outcome::Preempted => {}
@@ -53,29 +53,29 @@ pub async fn choose(
 }
 
 /// Runs one try.
-async fn ask(engine: &Engine, work: &Work) -> Result<Outcome, Trouble> {
+async fn ask(engine: &Engine, work: &RunContext) -> Result<Outcome, EngineError> {
     let mut view = match call::snapshot(engine, work).await? {
         ControlFlow::Continue(view) => view,
         ControlFlow::Break(outcome) => return Ok(outcome),
     };
-    let Some(offer) = Offer::of(&view) else {
-        return Err(Trouble::Refused(format!("run {} has no group to choose in", work.run)));
+    let Some(offer) = Candidates::of(&view) else {
+        return Err(EngineError::Refused(format!("run {} has no group to choose in", work.run)));
     };
     let prompt = |view: &StepInput, model: &str, attempt| context::choice_prompt(view, &offer, model, attempt);
     match call::ask(engine, work, &mut view, prompt).await? {
-        ControlFlow::Continue(answered) => settle(engine, work, &view, &offer, answered).await,
+        ControlFlow::Continue(answered) => commit_selection(engine, work, &view, &offer, answered).await,
         ControlFlow::Break(outcome) => Ok(outcome),
     }
 }
 
 /// Judges the answer of a try and commits it with the result.
-async fn settle(
+async fn commit_selection(
     engine: &Engine,
-    work: &Work,
+    work: &RunContext,
     view: &StepInput,
-    offer: &Offer,
+    offer: &Candidates,
     answered: Answered,
-) -> Result<Outcome, Trouble> {
+) -> Result<Outcome, EngineError> {
     // Keeps the step on the screens until it is committed.
     let Answered { step, text, reasoning, calls, live: _live, .. } = answered;
     let verdict = still_here(engine, view, offer.judge(&text, &calls)).await?;
@@ -89,17 +89,17 @@ async fn settle(
     let tries = view.agent.max_steps.unwrap_or(TRIES).min(TRIES);
     let mut outcome = Outcome::Finished;
     match verdict {
-        Verdict::Ends => changes.extend(end(work, Choice::Done, StopReason::TerminationToken)),
-        Verdict::Chosen { choice, reason, from_words } => {
-            changes.push(notice(told(offer, &choice, &reason, from_words)));
+        Selection::Ends => changes.extend(end(work, Choice::Done, StopReason::TerminationToken)),
+        Selection::Chosen { choice, reason, from_words } => {
+            changes.push(notice(describe(offer, &choice, &reason, from_words)));
             changes.extend(end(work, choice, StopReason::EndTurn));
         }
-        Verdict::Unusable(why) if index < tries => {
+        Selection::Unusable(why) if index < tries => {
             changes.push(notice(format!("the choice cannot be used: {why}; asked again")));
             outcome = Outcome::Continue;
         }
-        Verdict::Unusable(why) => {
-            let instead = instead(engine, view).await?;
+        Selection::Unusable(why) => {
+            let instead = fallback(engine, view).await?;
             changes.push(notice(format!("the choice cannot be used: {why}; {instead}")));
             changes.extend(end(work, Choice::Nobody, StopReason::EndTurn));
         }
@@ -108,36 +108,36 @@ async fn settle(
 }
 
 /// Replaces the verdict if the chosen member has left the group meanwhile.
-async fn still_here(engine: &Engine, view: &StepInput, verdict: Verdict) -> Result<Verdict, Trouble> {
-    let Verdict::Chosen { choice: Choice::Member(agent), .. } = &verdict else { return Ok(verdict) };
+async fn still_here(engine: &Engine, view: &StepInput, verdict: Selection) -> Result<Selection, EngineError> {
+    let Selection::Chosen { choice: Choice::Member(agent), .. } = &verdict else { return Ok(verdict) };
     let Some(id) = view.run.group() else { return Ok(verdict) };
     if engine.store.row::<Group>(id.as_str()).await?.is_some_and(|group| group.members.contains(agent)) {
         return Ok(verdict);
     }
     let name = view.roster.iter().find(|known| known.id == *agent).map_or(agent.as_str(), |known| known.name.as_str());
-    Ok(Verdict::Unusable(format!("{name} has left the group")))
+    Ok(Selection::Unusable(format!("{name} has left the group")))
 }
 
 /// Finishes a choice whose model call failed, with a notice; the pattern continues in order.
-async fn fail(engine: &Engine, work: &Work, fault: &ModelError) -> Result<(), Trouble> {
+async fn fail(engine: &Engine, work: &RunContext, fault: &ModelError) -> Result<(), EngineError> {
     let view = engine.store.step_view(&work.run, 1).await?;
     let name = &view.agent.name;
     tracing::warn!(run = %work.run, agent = %name, "{fault}");
-    let text = format!("{name} could not choose: {fault}; {}", instead(engine, &view).await?);
+    let text = format!("{name} could not choose: {fault}; {}", fallback(engine, &view).await?);
     let mut changes = vec![said(engine, &view, None, Content::notice(NoticeKind::Error, text))];
     changes.push(Change::RunChosen { id: work.run.clone(), choice: Choice::Nobody });
     changes.extend(work.finish(StopReason::Error, Some(fault.text.clone())));
-    engine.commit_here(changes).await
+    engine.commit_as_engine(changes).await
 }
 
-fn end(work: &Work, choice: Choice, stop: StopReason) -> Vec<Change> {
+fn end(work: &RunContext, choice: Choice, stop: StopReason) -> Vec<Change> {
     let mut changes = vec![Change::RunChosen { id: work.run.clone(), choice }];
     changes.extend(work.finish(stop, None));
     changes
 }
 
 /// Sentence for the conversation that describes a choice.
-fn told(offer: &Offer, choice: &Choice, reason: &str, from_words: bool) -> String {
+fn describe(offer: &Candidates, choice: &Choice, reason: &str, from_words: bool) -> String {
     let chosen = match choice {
         Choice::Member(id) => {
             let found = offer.open.iter().find(|(open, _)| open == id);
@@ -152,7 +152,7 @@ fn told(offer: &Offer, choice: &Choice, reason: &str, from_words: bool) -> Strin
 }
 
 /// Sentence that names who speaks if nobody was chosen.
-async fn instead(engine: &Engine, view: &StepInput) -> Result<String, Trouble> {
+async fn fallback(engine: &Engine, view: &StepInput) -> Result<String, EngineError> {
     let children = match &view.run.parent {
         Some(turn) => engine.store.runs_of(turn).await?,
         None => Vec::new(),

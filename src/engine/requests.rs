@@ -5,10 +5,10 @@ mod roster;
 
 use std::sync::PoisonError;
 
-use super::ending::{self, Manner};
+use super::cancellation::{self, Mode};
 use super::read::{self, Reader};
-use super::wire::{Address, Fault, Reply, Request};
-use super::{Engine, Trouble};
+use super::protocol::{Recipient, RequestError, Reply, Request};
+use super::{Engine, EngineError};
 use crate::config::Config;
 use crate::domain::text_edit::Merge;
 use crate::domain::run::CallResult;
@@ -23,19 +23,19 @@ use crate::store::{CommitError, Lane, StoreError};
 /// Tries of a commit when other commits come first.
 const TRIES: u32 = 5;
 
-impl From<StoreError> for Fault {
+impl From<StoreError> for RequestError {
     fn from(fault: StoreError) -> Self {
         Self::new(fault.to_string())
     }
 }
 
-impl From<Trouble> for Fault {
-    fn from(trouble: Trouble) -> Self {
+impl From<EngineError> for RequestError {
+    fn from(trouble: EngineError) -> Self {
         Self::new(trouble.to_string())
     }
 }
 
-impl From<CommitError> for Fault {
+impl From<CommitError> for RequestError {
     fn from(fault: CommitError) -> Self {
         match fault {
             CommitError::Conflict(conflict) => Self { text: conflict.to_string(), conflict: Some(Box::new(conflict)) },
@@ -49,7 +49,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Fault`] if the request is refused, conflicts with another commit, or the store fails.
-    pub async fn answer(&self, request: Request) -> Result<Reply, Fault> {
+    pub async fn handle(&self, request: Request) -> Result<Reply, RequestError> {
         match request {
             Request::Send { to, text } => self.send(&to, &text).await,
             Request::Cancel { conversation } => self.cancel(&conversation).await,
@@ -92,27 +92,27 @@ impl Engine {
     }
 
     /// Commits changes as the person.
-    async fn person(&self, changes: Vec<Change>) -> Result<(), Fault> {
+    async fn person(&self, changes: Vec<Change>) -> Result<(), RequestError> {
         self.store.commit(Lane::Foreground, Commit::new(Actor::Person, changes)).await?;
         Ok(())
     }
 
-    async fn send(&self, to: &Address, text: &str) -> Result<Reply, Fault> {
+    async fn send(&self, to: &Recipient, text: &str) -> Result<Reply, RequestError> {
         if text.trim().is_empty() {
-            return Err(Fault::new("there is nothing to send: type a message first"));
+            return Err(RequestError::new("there is nothing to send: type a message first"));
         }
         let (owner, group, only, text) = match to {
-            Address::Group(id) => {
+            Recipient::Group(id) => {
                 let group = self.must::<Group>(id.as_str(), "group").await?;
                 match group.status {
                     GroupStatus::Active => {}
-                    GroupStatus::Paused => return Err(Fault::new(format!("{} is paused", group.name))),
-                    GroupStatus::Archived => return Err(Fault::new(format!("{} is archived", group.name))),
+                    GroupStatus::Paused => return Err(RequestError::new(format!("{} is paused", group.name))),
+                    GroupStatus::Archived => return Err(RequestError::new(format!("{} is archived", group.name))),
                 }
                 let (only, text) = self.addressed(&group, text).await?;
                 (ConversationOwner::Group(id.clone()), Some(id.clone()), only, text)
             }
-            Address::Agent(id) => {
+            Recipient::Agent(id) => {
                 self.must::<Agent>(id.as_str(), "agent").await?;
                 (ConversationOwner::Agent(id.clone()), None, Some(id.clone()), text.to_owned())
             }
@@ -127,11 +127,11 @@ impl Engine {
                 Err(other) => return Err(other.into()),
             }
         }
-        Err(Fault::new("too many messages at once; send it again"))
+        Err(RequestError::new("too many messages at once; send it again"))
     }
 
     /// Parses `@name text`: returns the agent that alone answers, if any, and the text.
-    async fn addressed(&self, group: &Group, text: &str) -> Result<(Option<AgentId>, String), Fault> {
+    async fn addressed(&self, group: &Group, text: &str) -> Result<(Option<AgentId>, String), RequestError> {
         let Some((name, words)) =
             text.strip_prefix('@').map(|rest| rest.split_once(char::is_whitespace).unwrap_or((rest, "")))
         else {
@@ -142,13 +142,13 @@ impl Engine {
             let agent = self.must::<Agent>(id.as_str(), "agent").await?;
             if agent.name == name.trim_end_matches([',', ':']) {
                 if words.trim().is_empty() {
-                    return Err(Fault::new(format!("say something to {name}: @{name} and then the words")));
+                    return Err(RequestError::new(format!("say something to {name}: @{name} and then the words")));
                 }
                 return Ok((Some(agent.id), text.to_owned()));
             }
             names.push(agent.name);
         }
-        Err(Fault::new(format!("{} has no agent named {name:?}; its agents are {}", group.name, names.join(", "))))
+        Err(RequestError::new(format!("{} has no agent named {name:?}; its agents are {}", group.name, names.join(", "))))
     }
 
     /// The changes that create a turn, queued if the conversation has an unfinished one.
@@ -157,7 +157,7 @@ impl Engine {
         owner: &ConversationOwner,
         kind: RunKind,
         text: &str,
-    ) -> Result<(Vec<Change>, Reply), Fault> {
+    ) -> Result<(Vec<Change>, Reply), RequestError> {
         let ids = self.store.ids();
         let mut changes = Vec::new();
         let found = self.store.find::<Conversation>(owner.key()).await?.into_iter().next();
@@ -178,7 +178,7 @@ impl Engine {
         Ok((changes, Reply::Sent { run: id, conversation: conversation.id, queued }))
     }
 
-    async fn cancel(&self, conversation: &ConversationId) -> Result<Reply, Fault> {
+    async fn cancel(&self, conversation: &ConversationId) -> Result<Reply, RequestError> {
         let (mut running, mut texts) = (false, Vec::new());
         let to = || RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
         // Queued turns first, so that none starts when the running one ends.
@@ -197,19 +197,19 @@ impl Engine {
                 cancel.cancel();
                 continue;
             }
-            ending::end(self, &[&run], &to(), Manner::Gently, Vec::new()).await?;
+            cancellation::end(self, &[&run], &to(), Mode::Graceful, Vec::new()).await?;
         }
         texts.sort();
         Ok(Reply::Cancelled { running, queued: texts.into_iter().map(|(_, text)| text).collect() })
     }
 
-    async fn edit_block(&self, id: &BlockId, base: u64, value: String, merging: bool) -> Result<Reply, Fault> {
+    async fn edit_block(&self, id: &BlockId, base: u64, value: String, merging: bool) -> Result<Reply, RequestError> {
         for _ in 0..TRIES {
             let block = self.must::<Block>(id.as_str(), "block").await?;
             let value = if block.version == base || !merging {
                 value.clone()
             } else {
-                let conflict = || Fault::from(CommitError::from(Conflict::Block { current: Box::new(block.clone()) }));
+                let conflict = || RequestError::from(CommitError::from(Conflict::Block { current: Box::new(block.clone()) }));
                 let rested = self.store.revision(id, base).await?.ok_or_else(conflict)?;
                 match block.merge((base, &rested.value), &value) {
                     Merge::Clean(merged) => merged,
@@ -237,12 +237,12 @@ impl Engine {
                 Err(other) => return Err(other.into()),
             }
         }
-        Err(Fault::new("the block changes faster than it can be saved; try again"))
+        Err(RequestError::new("the block changes faster than it can be saved; try again"))
     }
 
-    async fn set_model(&self, agent: &AgentId, model: Option<String>) -> Result<Reply, Fault> {
+    async fn set_model(&self, agent: &AgentId, model: Option<String>) -> Result<Reply, RequestError> {
         if let Some(name) = &model {
-            self.models.get(name).map_err(|fault| Fault::new(fault.text))?;
+            self.models.get(name).map_err(|fault| RequestError::new(fault.text))?;
         }
         let _roster = self.roster.lock().await;
         let agent = self.must::<Agent>(agent.as_str(), "agent").await?;
@@ -250,10 +250,10 @@ impl Engine {
         Ok(Reply::Done)
     }
 
-    async fn cancel_job(&self, id: &JobId) -> Result<Reply, Fault> {
+    async fn cancel_job(&self, id: &JobId) -> Result<Reply, RequestError> {
         let job = self.must::<Job>(id.as_str(), "job").await?;
         if job.state.is_final() {
-            return Err(Fault::new(format!("the job is {} already", job.state.shown())));
+            return Err(RequestError::new(format!("the job is {} already", job.state.shown())));
         }
         if let Some(cancel) = self.lock_tasks().jobs.get(id) {
             cancel.cancel();
@@ -268,7 +268,7 @@ impl Engine {
         match run {
             // Also cancels what it waits for.
             Some(run) if run.state == RunState::Parked => {
-                ending::end(self, &[&run], &over, Manner::AtOnce, vec![cancelled]).await?;
+                cancellation::end(self, &[&run], &over, Mode::Immediate, vec![cancelled]).await?;
             }
             Some(run) => self.person(vec![cancelled, Change::RunMoved { id: run.id, to: over }]).await?,
             None => self.person(vec![cancelled]).await?,
@@ -276,12 +276,12 @@ impl Engine {
         self.job(id).await
     }
 
-    async fn retry_job(&self, id: &JobId) -> Result<Reply, Fault> {
+    async fn retry_job(&self, id: &JobId) -> Result<Reply, RequestError> {
         let job = self.must::<Job>(id.as_str(), "job").await?;
         if self.store.row::<Agent>(job.agent.as_str()).await?.is_none()
             || self.store.row::<Group>(job.group.as_str()).await?.is_none()
         {
-            return Err(Fault::new("the agent or the group of the job was deleted; the job cannot run again"));
+            return Err(RequestError::new("the agent or the group of the job was deleted; the job cannot run again"));
         }
         let again = Trigger::Retry { job: id.clone() };
         let change = match &job.state {
@@ -297,73 +297,73 @@ impl Engine {
             JobState::Retryable { .. } => {
                 Change::JobCaused { id: id.clone(), cause: Trigger::Person { instruction: None } }
             }
-            other => return Err(Fault::new(format!("the job is {}; there is nothing to retry", other.shown()))),
+            other => return Err(RequestError::new(format!("the job is {}; there is nothing to retry", other.shown()))),
         };
         self.queue(change).await
     }
 
-    async fn run_job(&self, agent: &AgentId, group: &GroupId, instruction: Option<String>) -> Result<Reply, Fault> {
+    async fn run_job(&self, agent: &AgentId, group: &GroupId, instruction: Option<String>) -> Result<Reply, RequestError> {
         let team = self.must::<Group>(group.as_str(), "group").await?;
         if !team.in_background(agent) {
             let agent = self.must::<Agent>(agent.as_str(), "agent").await?;
-            return Err(Fault::new(format!("{} does not work in the background of {}", agent.name, team.name)));
+            return Err(RequestError::new(format!("{} does not work in the background of {}", agent.name, team.name)));
         }
         let cause = Trigger::Person { instruction };
         let fresh = Job::new(JobId::fresh(self.store.ids()), agent.clone(), group.clone(), cause);
         if self.store.find::<Conversation>(group.as_str()).await?.is_empty() {
-            return Err(Fault::new(format!("{} has said nothing yet; there is nothing to work on", team.name)));
+            return Err(RequestError::new(format!("{} has said nothing yet; there is nothing to work on", team.name)));
         }
         let change = self.joined(fresh).await?;
         self.queue(change).await
     }
 
     /// The change that creates the job, or adds its cause to one that is waiting already (J3).
-    async fn joined(&self, job: Job) -> Result<Change, Fault> {
+    async fn joined(&self, job: Job) -> Result<Change, RequestError> {
         let unfinished = self.store.find::<Job>(&Job::pair_key(&job.agent, &job.group)).await?;
         Ok(trigger::coalesce(unfinished, job))
     }
 
-    async fn queue(&self, change: Change) -> Result<Reply, Fault> {
+    async fn queue(&self, change: Change) -> Result<Reply, RequestError> {
         let id = JobId(change.subject().to_owned());
         self.person(vec![change]).await?;
         self.job(&id).await
     }
 
-    async fn job(&self, id: &JobId) -> Result<Reply, Fault> {
+    async fn job(&self, id: &JobId) -> Result<Reply, RequestError> {
         Ok(Reply::Job(Box::new(self.must::<Job>(id.as_str(), "job").await?)))
     }
 
-    async fn decide(&self, step: StepId, ordinal: u32, answer: CallResult) -> Result<Reply, Fault> {
+    async fn decide(&self, step: StepId, ordinal: u32, answer: CallResult) -> Result<Reply, RequestError> {
         self.person(vec![Change::CallAnswered { step, ordinal, answer }]).await?;
         Ok(Reply::Done)
     }
 
-    async fn signal(&self, conversation: &ConversationId, word: &str) -> Result<Reply, Fault> {
+    async fn signal(&self, conversation: &ConversationId, word: &str) -> Result<Reply, RequestError> {
         let turns = self.store.find::<Run>(conversation.as_str()).await?;
         let Some(turn) = turns.into_iter().find(|turn| turn.queued.is_none()) else {
-            return Err(Fault::new("nothing is being answered there; there is no turn to end"));
+            return Err(RequestError::new("nothing is being answered there; there is no turn to end"));
         };
         self.person(vec![Change::RunSignalled { id: turn.id, word: word.to_owned() }]).await?;
         Ok(Reply::Done)
     }
 
-    async fn probe(&self, model: &str) -> Result<Reply, Fault> {
-        let report = self.models.probe(model).await.map_err(|fault| Fault::new(fault.text))?;
+    async fn probe(&self, model: &str) -> Result<Reply, RequestError> {
+        let report = self.models.probe(model).await.map_err(|fault| RequestError::new(fault.text))?;
         let tools = if report.tool_calling { "it calls tools" } else { "it called no tool when asked to" };
         let words = if report.said.is_empty() { String::new() } else { format!(" {:?}", report.said) };
         let text = format!("{model} answered{words} in {} ms; {tools}", report.latency.as_millis());
         Ok(Reply::Probed { text, tools: report.tool_calling })
     }
 
-    fn reconfigure(&self) -> Result<Reply, Fault> {
+    fn reconfigure(&self) -> Result<Reply, RequestError> {
         let Some(path) = &self.options.config else { return Ok(Reply::Done) };
-        let config = Config::load(path).map_err(|fault| Fault::new(fault.to_string()))?;
+        let config = Config::load(path).map_err(|fault| RequestError::new(fault.to_string()))?;
         config.model.clone_into(&mut self.default_model.write().unwrap_or_else(PoisonError::into_inner));
         self.models.replace(config);
         Ok(Reply::Done)
     }
 
-    async fn must<T: crate::domain::state::Row + Send + 'static>(&self, key: &str, noun: &str) -> Result<T, Fault> {
+    async fn must<T: crate::domain::state::Row + Send + 'static>(&self, key: &str, noun: &str) -> Result<T, RequestError> {
         read::must(&self.store, key, noun).await
     }
 }

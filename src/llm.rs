@@ -54,7 +54,7 @@ pub enum Delta {
     Alive,
     /// The model is writing a call of this tool; its arguments come with [`Delta::Done`]. It comes again
     /// for every piece of the arguments, so that a long call is not taken for a stalled answer.
-    Draft {
+    ToolCallStarted {
         /// The tool's name.
         name: String,
     },
@@ -136,7 +136,7 @@ pub struct Prompt {
     /// The agent's memory blocks as committed, in stable order.
     pub memory: Vec<MemoryBlock>,
     /// The conversation as this agent sees it, oldest first.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<PromptMessage>,
     /// What providers want back with the agent's own entries, by their place in `entries`.
     pub kept: BTreeMap<usize, Kept>,
     /// What the agent may call.
@@ -146,12 +146,12 @@ pub struct Prompt {
     /// The most tokens the answer may have.
     pub max_tokens: Option<u32>,
     /// Where this call stands; only the scripted and the offline model look at it.
-    pub place: Place,
+    pub place: CallContext,
 }
 
 /// Where a model call stands in its conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Place {
+pub struct CallContext {
     /// The conversation's turn, from 1. For a job: the turn its window ends with.
     pub turn: u64,
     /// The step within the speech or job, from 1.
@@ -183,23 +183,23 @@ pub struct MemoryBlock {
 
 /// One entry of the conversation as an agent sees it.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Entry {
+pub enum PromptMessage {
     /// Words of somebody else: a person (`None`) or an agent by its short name.
-    Said {
+    User {
         /// The speaker; `None` is the person.
         by: Option<String>,
         /// The words.
         text: String,
     },
     /// What this agent itself said and called in one step.
-    Own {
+    Assistant {
         /// Its words; may be empty when it only called tools.
         text: String,
         /// Its calls, each answered by one [`Entry::Result`] that follows.
         calls: Vec<ToolCall>,
     },
     /// The result of one of this agent's calls.
-    Result {
+    ToolResult {
         /// The id of the call.
         call: String,
         /// The tool's name.
@@ -210,7 +210,7 @@ pub enum Entry {
         text: String,
     },
     /// A note of the engine: instructions for this step, a pass, an error of another member.
-    Note {
+    System {
         /// The words.
         text: String,
     },

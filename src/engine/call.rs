@@ -235,7 +235,7 @@ async fn stream(
                 live.reasoning(&more);
                 answer.reasoning.push_str(&more);
             }
-            Delta::Draft { name } => live.phase(Phase::Calling { tool: name }),
+            Delta::ToolCallStarted { name } => live.phase(Phase::Calling { tool: name }),
             Delta::TextWasReasoning => {
                 live.text_was_reasoning();
                 answer.reasoning.push_str(&std::mem::take(&mut answer.text));

@@ -15,7 +15,7 @@ use crate::domain::{
     Agent, AgentId, Block, BlockId, Content, Group, Kept, Mail, MailKind, Message, NoticeKind, RunKind, StepId, Task,
     TerminationCondition, Trigger,
 };
-use crate::llm::{Entry, MemoryBlock, Place, Prompt, ToolCall, ToolSpec};
+use crate::llm::{PromptMessage, MemoryBlock, CallContext, Prompt, ToolCall, ToolSpec};
 use crate::store::StepInput;
 use crate::tools::turn::choose_next_speaker;
 
@@ -36,7 +36,7 @@ pub fn choice_prompt(view: &StepInput, offer: &Candidates, model: &str, attempt:
     framed(view, model, choice_entries(view, offer), vec![choose_next_speaker(&offer.names())], attempt)
 }
 
-fn framed(view: &StepInput, model: &str, entries: Vec<Entry>, tools: Vec<ToolSpec>, attempt: u32) -> Prompt {
+fn framed(view: &StepInput, model: &str, entries: Vec<PromptMessage>, tools: Vec<ToolSpec>, attempt: u32) -> Prompt {
     let background = is_background(view);
     Prompt {
         agent: view.agent.name.clone(),
@@ -48,7 +48,7 @@ fn framed(view: &StepInput, model: &str, entries: Vec<Entry>, tools: Vec<ToolSpe
         tools,
         temperature: view.agent.temperature,
         max_tokens: view.agent.max_tokens,
-        place: Place { turn: view.run.turn, step: view.run.steps + 1, attempt, background },
+        place: CallContext { turn: view.run.turn, step: view.run.steps + 1, attempt, background },
     }
 }
 
@@ -58,7 +58,7 @@ fn is_background(view: &StepInput) -> bool {
 
 /// What providers want back with the agent's own calls, by the place of the entry that holds them: entries and
 /// messages are in one order, so each entry has the next step whose first call is its own.
-fn kept(view: &StepInput, entries: &[Entry]) -> BTreeMap<usize, Kept> {
+fn kept(view: &StepInput, entries: &[PromptMessage]) -> BTreeMap<usize, Kept> {
     let mut kept = BTreeMap::new();
     if view.kept.is_empty() {
         return kept;
@@ -66,7 +66,7 @@ fn kept(view: &StepInput, entries: &[Entry]) -> BTreeMap<usize, Kept> {
     let messages = if view.job.is_some() { &view.notes } else { &view.messages };
     let mut steps = messages.iter().filter(|message| message.agent.as_ref() == Some(&view.agent.id));
     for (at, entry) in entries.iter().enumerate() {
-        let Entry::Own { calls, .. } = entry else { continue };
+        let PromptMessage::Assistant { calls, .. } = entry else { continue };
         let Some(first) = calls.first() else { continue };
         let step = steps.find_map(|message| match &message.content {
             Content::Tool { call, .. } if *call == first.id => message.step.as_ref(),
@@ -193,7 +193,7 @@ fn memory(agent: &AgentId, blocks: &[Block], seen: &[(BlockId, u64)]) -> Vec<Mem
         .collect()
 }
 
-fn speech_entries(view: &StepInput) -> Vec<Entry> {
+fn speech_entries(view: &StepInput) -> Vec<PromptMessage> {
     match (&view.run.task, &view.mail) {
         (Some(task), _) => worker_entries(view, task),
         (None, Some(mail)) => mail_entries(view, mail),
@@ -202,10 +202,10 @@ fn speech_entries(view: &StepInput) -> Vec<Entry> {
 }
 
 /// These messages as the agent hears them, and that there are earlier ones.
-fn heard(view: &StepInput, messages: &[Message]) -> Vec<Entry> {
+fn heard(view: &StepInput, messages: &[Message]) -> Vec<PromptMessage> {
     let mut entries = Vec::new();
     if view.earlier > 0 {
-        entries.push(Entry::Note {
+        entries.push(PromptMessage::System {
             text: format!("{} earlier messages are not shown; conversation_search finds them.", view.earlier),
         });
     }
@@ -214,40 +214,40 @@ fn heard(view: &StepInput, messages: &[Message]) -> Vec<Entry> {
 }
 
 /// A worker hears the conversation, then what its manager asks, then what it has done so far.
-fn worker_entries(view: &StepInput, task: &Task) -> Vec<Entry> {
+fn worker_entries(view: &StepInput, task: &Task) -> Vec<PromptMessage> {
     let own = |message: &Message| message.run.as_ref() == Some(&view.run.id);
     let begun = view.messages.iter().position(own).unwrap_or(view.messages.len());
     let mut entries = heard(view, &view.messages[..begun]);
     let by = view.roster.iter().find(|agent| agent.id == task.by);
     let by = by.map_or_else(|| task.by.to_string(), |agent| agent.name.clone());
-    entries.push(Entry::Said { by: Some(by), text: task.text.clone() });
+    entries.push(PromptMessage::User { by: Some(by), text: task.text.clone() });
     entries.extend(said(&view.messages[begun..], Some(&view.agent.id)));
     entries
 }
 
 /// Mail stands after what was said before it, with a note on what it is.
-fn mail_entries(view: &StepInput, mail: &Mail) -> Vec<Entry> {
+fn mail_entries(view: &StepInput, mail: &Mail) -> Vec<PromptMessage> {
     let at = view.messages.partition_point(|message| message.seq < view.run.input);
     let (before, from_here) = view.messages.split_at(at);
     let mut entries = heard(view, before);
     let sender = from_here.first().map_or("", |message| message.name.as_str());
-    entries.push(Entry::Note { text: about_mail(mail, sender) });
+    entries.push(PromptMessage::System { text: about_mail(mail, sender) });
     entries.extend(said(from_here, Some(&view.agent.id)));
     entries
 }
 
 /// A manager that chooses reads the conversation, what its tries so far came to, and whom it may choose.
-fn choice_entries(view: &StepInput, offer: &Candidates) -> Vec<Entry> {
+fn choice_entries(view: &StepInput, offer: &Candidates) -> Vec<PromptMessage> {
     let tries = |message: &Message| message.run.as_ref() == Some(&view.run.id);
     let begun = view.messages.iter().position(tries).unwrap_or(view.messages.len());
     let mut entries = heard(view, &view.messages[..begun]);
     for message in &view.messages[begun..] {
         match &message.content {
             Content::Text { text, .. } if tries(message) => {
-                entries.push(Entry::Own { text: text.clone(), calls: Vec::new() });
+                entries.push(PromptMessage::Assistant { text: text.clone(), calls: Vec::new() });
             }
             Content::Notice { notice: NoticeKind::Choice, text } if tries(message) => {
-                entries.push(Entry::Note { text: text.clone() });
+                entries.push(PromptMessage::System { text: text.clone() });
             }
             _ => {}
         }
@@ -257,7 +257,7 @@ fn choice_entries(view: &StepInput, offer: &Candidates) -> Vec<Entry> {
          these and nothing else.",
         offer.names().join(", ")
     );
-    entries.push(Entry::Note { text });
+    entries.push(PromptMessage::System { text });
     entries
 }
 
@@ -282,7 +282,7 @@ fn about_mail(mail: &Mail, sender: &str) -> String {
 }
 
 /// A job reads its window, then what it has done so far.
-fn job_entries(view: &StepInput) -> Vec<Entry> {
+fn job_entries(view: &StepInput) -> Vec<PromptMessage> {
     let mut entries = said(&view.messages, None);
     let causes = view.job.iter().flat_map(|job| &job.causes);
     let asked: Vec<&str> = causes.filter_map(Trigger::instruction).collect();
@@ -293,18 +293,18 @@ fn job_entries(view: &StepInput) -> Vec<Entry> {
     for instruction in asked {
         let _ = write!(note, " The user asks you in particular: {instruction}");
     }
-    entries.push(Entry::Note { text: note });
+    entries.push(PromptMessage::System { text: note });
     entries.extend(said(&view.notes, Some(&view.agent.id)));
     entries
 }
 
 /// Messages as this agent hears them; with no agent, everybody's words are somebody else's.
-fn said(messages: &[Message], me: Option<&AgentId>) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = Vec::new();
+fn said(messages: &[Message], me: Option<&AgentId>) -> Vec<PromptMessage> {
+    let mut entries: Vec<PromptMessage> = Vec::new();
     // The step whose words or calls the last own entry holds.
     let mut open: Option<StepId> = None;
     // Results of the open step: they follow its entry.
-    let mut results: Vec<Entry> = Vec::new();
+    let mut results: Vec<PromptMessage> = Vec::new();
     let own_steps: BTreeSet<&StepId> = messages
         .iter()
         .filter(|message| me.is_some() && message.agent.as_ref() == me)
@@ -324,25 +324,25 @@ fn said(messages: &[Message], me: Option<&AgentId>) -> Vec<Entry> {
             (Content::Text { text, cancelled, .. }, false) => {
                 let by = message.agent.is_some().then(|| message.name.clone());
                 let text = if *cancelled { format!("{text} [interrupted]") } else { text.clone() };
-                entries.push(Entry::Said { by, text });
+                entries.push(PromptMessage::User { by, text });
             }
             (Content::Text { text, cancelled, .. }, true) => {
                 let text = if *cancelled { format!("{text} [interrupted]") } else { text.clone() };
-                entries.push(Entry::Own { text, calls: Vec::new() });
+                entries.push(PromptMessage::Assistant { text, calls: Vec::new() });
                 open.clone_from(&message.step);
             }
             (Content::Tool { call, name, arguments, ok, text }, true) => {
                 if open.is_none() {
-                    entries.push(Entry::Own { text: String::new(), calls: Vec::new() });
+                    entries.push(PromptMessage::Assistant { text: String::new(), calls: Vec::new() });
                     open.clone_from(&message.step);
                 }
-                if let Some(Entry::Own { calls, .. }) = entries.last_mut() {
+                if let Some(PromptMessage::Assistant { calls, .. }) = entries.last_mut() {
                     calls.push(ToolCall { id: call.clone(), name: name.clone(), arguments: arguments.clone() });
                 }
-                results.push(Entry::Result { call: call.clone(), name: name.clone(), ok: *ok, text: text.clone() });
+                results.push(PromptMessage::ToolResult { call: call.clone(), name: name.clone(), ok: *ok, text: text.clone() });
             }
             (Content::Notice { notice: NoticeKind::Pass | NoticeKind::Error | NoticeKind::Incomplete, text }, _) => {
-                entries.push(Entry::Note { text: text.clone() });
+                entries.push(PromptMessage::System { text: text.clone() });
             }
             // Others' tool traffic is theirs; other notices are told to people.
             (Content::Tool { .. } | Content::Notice { .. }, _) => {}
@@ -399,10 +399,10 @@ mod tests {
         let shapes: Vec<String> = entries
             .iter()
             .map(|entry| match entry {
-                Entry::Said { by, text } => format!("{}: {text}", by.as_deref().unwrap_or("user")),
-                Entry::Own { text, calls } => format!("own {text:?} {}", calls.len()),
-                Entry::Result { call, .. } => format!("result {call}"),
-                Entry::Note { text } => format!("note {text}"),
+                PromptMessage::User { by, text } => format!("{}: {text}", by.as_deref().unwrap_or("user")),
+                PromptMessage::Assistant { text, calls } => format!("own {text:?} {}", calls.len()),
+                PromptMessage::ToolResult { call, .. } => format!("result {call}"),
+                PromptMessage::System { text } => format!("note {text}"),
             })
             .collect();
         assert_eq!(

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{Entry, ToolCall};
+use super::{PromptMessage, ToolCall};
 use crate::domain::Kept;
 
 /// One turn; turns alternate and begin and end with [`Turn::Others`].
@@ -83,7 +83,7 @@ impl Turn {
 /// Orders the entries into turns. `kept` is what providers want back, by the place of the entry; `id` makes an id
 /// that is accepted, `name` a tool's name.
 pub(super) fn turns(
-    entries: &[Entry],
+    entries: &[PromptMessage],
     kept: &BTreeMap<usize, Kept>,
     id: impl Fn(&str, Option<&Kept>) -> String,
     name: impl Fn(&str) -> String,
@@ -93,10 +93,10 @@ pub(super) fn turns(
     let mut ids = BTreeSet::new();
     for (at, entry) in entries.iter().enumerate() {
         match entry {
-            Entry::Said { by: None, text } => others(&mut turns, text),
-            Entry::Said { by: Some(name), text } => others(&mut turns, &format!("{name}: {text}")),
-            Entry::Note { text } => others(&mut turns, &note(text)),
-            Entry::Own { text, calls } => {
+            PromptMessage::User { by: None, text } => others(&mut turns, text),
+            PromptMessage::User { by: Some(name), text } => others(&mut turns, &format!("{name}: {text}")),
+            PromptMessage::System { text } => others(&mut turns, &note(text)),
+            PromptMessage::Assistant { text, calls } => {
                 let kept = kept.get(&at);
                 let mut results = results(entries, at, calls, &mut used);
                 let mut sent = Vec::with_capacity(calls.len());
@@ -116,10 +116,10 @@ pub(super) fn turns(
                     turns.push(Turn::Others { results, text: String::new() });
                 }
             }
-            Entry::Result { name, text, .. } if !used[at] => {
+            PromptMessage::ToolResult { name, text, .. } if !used[at] => {
                 others(&mut turns, &note(&format!("Result of {name}: {text}")));
             }
-            Entry::Result { .. } => {}
+            PromptMessage::ToolResult { .. } => {}
         }
     }
     if !matches!(turns.first(), Some(Turn::Others { .. })) {
@@ -194,12 +194,12 @@ fn distinct(
 
 /// The result of each call: the first later one of its id that no earlier call has taken, since providers that
 /// number their calls use the same ids in every step.
-fn results(entries: &[Entry], at: usize, calls: &[ToolCall], used: &mut [bool]) -> Vec<ToolResult> {
+fn results(entries: &[PromptMessage], at: usize, calls: &[ToolCall], used: &mut [bool]) -> Vec<ToolResult> {
     calls
         .iter()
         .map(|wanted| {
             let found = entries.iter().enumerate().skip(at + 1).find_map(|(place, entry)| match entry {
-                Entry::Result { call, ok, text, .. } if *call == wanted.id && !used[place] => Some((place, *ok, text)),
+                PromptMessage::ToolResult { call, ok, text, .. } if *call == wanted.id && !used[place] => Some((place, *ok, text)),
                 _ => None,
             });
             let (ok, text) = match found {
@@ -222,9 +222,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{Call, ToolResult, Turn};
-    use crate::llm::{Entry, ToolCall};
+    use crate::llm::{PromptMessage, ToolCall};
 
-    fn turns(entries: &[Entry]) -> Vec<Turn> {
+    fn turns(entries: &[PromptMessage]) -> Vec<Turn> {
         super::turns(entries, &std::collections::BTreeMap::new(), |id, _| id.to_owned(), str::to_owned)
     }
 
@@ -232,16 +232,16 @@ mod tests {
         Call { id: id.into(), key: id.into(), name: "look".into(), arguments: serde_json::json!({}) }
     }
 
-    fn said(by: Option<&str>, text: &str) -> Entry {
-        Entry::Said { by: by.map(str::to_owned), text: text.to_owned() }
+    fn said(by: Option<&str>, text: &str) -> PromptMessage {
+        PromptMessage::User { by: by.map(str::to_owned), text: text.to_owned() }
     }
 
     fn call(id: &str) -> ToolCall {
         ToolCall { id: id.to_owned(), name: "look".to_owned(), arguments: serde_json::json!({}) }
     }
 
-    fn result(id: &str, text: &str) -> Entry {
-        Entry::Result { call: id.to_owned(), name: "look".to_owned(), ok: true, text: text.to_owned() }
+    fn result(id: &str, text: &str) -> PromptMessage {
+        PromptMessage::ToolResult { call: id.to_owned(), name: "look".to_owned(), ok: true, text: text.to_owned() }
     }
 
     fn words(text: &str) -> Turn {
@@ -250,13 +250,13 @@ mod tests {
 
     #[test]
     fn others_are_merged_and_named_and_a_person_is_not() {
-        let entries = [said(None, "Hello"), said(Some("ada"), "Hi"), Entry::Note { text: "Be brief.".into() }];
+        let entries = [said(None, "Hello"), said(Some("ada"), "Hi"), PromptMessage::System { text: "Be brief.".into() }];
         assert_eq!(turns(&entries), [words("Hello\n\nada: Hi\n\n<note>\nBe brief.\n</note>")]);
     }
 
     #[test]
     fn a_result_follows_its_call_even_when_somebody_spoke_between() {
-        let own = Entry::Own { text: "I look.".into(), calls: vec![call("1")] };
+        let own = PromptMessage::Assistant { text: "I look.".into(), calls: vec![call("1")] };
         let entries = [said(None, "Go"), own, said(None, "Wait!"), result("1", "seen")];
         let result = ToolResult { call: "1".into(), name: "look".into(), ok: true, text: "seen".into() };
         let expected = [
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn the_same_call_id_in_two_steps_gets_each_its_own_result() {
-        let own = || Entry::Own { text: String::new(), calls: vec![call("0")] };
+        let own = || PromptMessage::Assistant { text: String::new(), calls: vec![call("0")] };
         let got = turns(&[said(None, "Go"), own(), result("0", "first"), own(), result("0", "second")]);
         let answers: Vec<(&str, &str)> = got
             .iter()
@@ -283,13 +283,13 @@ mod tests {
         assert_eq!(answers, [("0", "first"), ("0-2", "second")]);
     }
 
-    fn entry() -> impl Strategy<Value = Entry> {
+    fn entry() -> impl Strategy<Value = PromptMessage> {
         let id = || prop::sample::select(vec!["a", "b", "c"]);
         prop_oneof![
-            ("[ x]{0,2}", prop::option::of("[a-z]{1,3}")).prop_map(|(text, by)| Entry::Said { by, text }),
-            "[ x]{0,2}".prop_map(|text| Entry::Note { text }),
+            ("[ x]{0,2}", prop::option::of("[a-z]{1,3}")).prop_map(|(text, by)| PromptMessage::User { by, text }),
+            "[ x]{0,2}".prop_map(|text| PromptMessage::System { text }),
             ("[ x]{0,2}", prop::collection::vec(id(), 0..3))
-                .prop_map(|(text, ids)| Entry::Own { text, calls: ids.into_iter().map(call).collect() }),
+                .prop_map(|(text, ids)| PromptMessage::Assistant { text, calls: ids.into_iter().map(call).collect() }),
             (id(), "[ x]{0,2}").prop_map(|(id, text)| result(id, &text)),
         ]
     }

@@ -12,20 +12,20 @@
 //! `chair` chooses the next speaker, `rewrite` carries out requests to write a block, `delegate` splits work and
 //! collects the answers.
 
-mod angle;
-mod board;
-mod cast;
-mod chair;
+mod persona;
+mod block_text;
+mod members;
+mod speaker_selection;
 mod dates;
 mod delegate;
 mod evidence;
 mod frames;
-mod keeper;
+mod memory_agent;
 mod language;
 mod participant;
 mod rewrite;
 mod scene;
-mod sense;
+mod line_match;
 mod statement;
 
 use std::time::Duration;
@@ -34,7 +34,7 @@ use futures::stream::BoxStream;
 use serde_json::Value;
 
 use super::paced::{self, Pace};
-use super::{ChatModel, Delta, Done, Entry, ModelError, Prompt, Stop, ToolCall, Usage};
+use super::{ChatModel, Delta, Done, PromptMessage, ModelError, Prompt, Stop, ToolCall, Usage};
 
 /// Delay per word, so that streaming is visible.
 const PACE: Duration = Duration::from_millis(15);
@@ -71,11 +71,11 @@ impl ChatModel for Offline {
             leave_out_address(entry);
         }
         let answer = if prompt.place.background {
-            keeper::answer(&prompt)
+            memory_agent::answer(&prompt)
         } else if is_task(&mut prompt) {
             rewrite::answer(&prompt).unwrap_or_else(|| participant::answer_task(&prompt))
         } else {
-            chair::answer(&prompt)
+            speaker_selection::answer(&prompt)
                 .or_else(|| rewrite::answer(&prompt))
                 .or_else(|| delegate::answer(&prompt))
                 .unwrap_or_else(|| participant::answer(&prompt))
@@ -85,7 +85,7 @@ impl ChatModel for Offline {
         let usage = Usage { tokens_in: paced::tokens(paced::bytes_of(&prompt)), tokens_out: paced::tokens(written) };
         let mut deltas: Vec<_> =
             answer.text.split_inclusive(' ').map(|word| Ok(Delta::Text(word.to_owned()))).collect();
-        deltas.extend(calls.iter().map(|call| Ok(Delta::Draft { name: call.name.clone() })));
+        deltas.extend(calls.iter().map(|call| Ok(Delta::ToolCallStarted { name: call.name.clone() })));
         let stop = if calls.is_empty() { Stop::End } else { Stop::Calls };
         deltas.push(Ok(Delta::Done(Done { stop, calls, usage, kept: None })));
         paced::play(deltas.into_iter(), Pace { first: self.pace, between: self.pace })
@@ -95,12 +95,12 @@ impl ChatModel for Offline {
 /// Returns whether the prompt is a task of another agent, and rewrites it to look like a person's message. Managers
 /// get no tasks: the words of their workers are answers.
 fn is_task(prompt: &mut Prompt) -> bool {
-    !chair::manages(prompt) && !delegate::manages(prompt) && cast::take_task(prompt)
+    !speaker_selection::manages(prompt) && !delegate::manages(prompt) && members::take_task(prompt)
 }
 
 /// Removes the address `@name` from a person's message.
-fn leave_out_address(entry: &mut Entry) {
-    if let Entry::Said { by: None, text } = entry
+fn leave_out_address(entry: &mut PromptMessage) {
+    if let PromptMessage::User { by: None, text } = entry
         && let Some((_, words)) = text.strip_prefix('@').and_then(|rest| rest.split_once(char::is_whitespace))
     {
         *text = words.trim_start().to_owned();

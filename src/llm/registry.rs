@@ -19,7 +19,7 @@ use super::provider::Remote;
 use super::scripted::Scripted;
 use super::secret::{self, Env};
 use super::window::Window;
-use super::{ChatModel, Delta, Entry, ErrorClass, ModelError, Prompt, ToolSpec};
+use super::{ChatModel, Delta, PromptMessage, ErrorClass, ModelError, Prompt, ToolSpec};
 use crate::config::{Config, KeySource, Limits, Provider, ProviderKind};
 
 /// How many calls of one provider may run at once, where nothing says otherwise.
@@ -335,7 +335,7 @@ async fn ask(handle: &ModelHandle, offer_tool: bool) -> Result<ProbeReport, Mode
         agent: "doctor".to_owned(),
         model: handle.model_name.clone(),
         system: "You are being tried out. Be brief.".to_owned(),
-        entries: vec![Entry::Said { by: None, text: question.to_owned() }],
+        entries: vec![PromptMessage::User { by: None, text: question.to_owned() }],
         tools,
         ..Prompt::default()
     };
@@ -354,7 +354,7 @@ async fn ask(handle: &ModelHandle, offer_tool: bool) -> Result<ProbeReport, Mode
                 report.tool_calling = done.calls.iter().any(|call| call.name == "ready");
                 return Ok(report);
             }
-            Delta::Reasoning(_) | Delta::Draft { .. } | Delta::Alive => {}
+            Delta::Reasoning(_) | Delta::ToolCallStarted { .. } | Delta::Alive => {}
         }
     }
 }

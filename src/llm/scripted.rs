@@ -20,7 +20,7 @@ use futures::stream::{self, BoxStream};
 
 use self::file::{Fault, Reply, Script};
 use super::paced::{self, Pace, Pieces};
-use super::{ChatModel, Delta, Done, Entry, ErrorClass, ModelError, Prompt, Stop, ToolCall, Usage};
+use super::{ChatModel, Delta, Done, PromptMessage, ErrorClass, ModelError, Prompt, Stop, ToolCall, Usage};
 
 /// Longest replacement for `{last}`, in code points.
 const LAST: usize = 200;
@@ -89,7 +89,7 @@ fn last_said(prompt: &Prompt) -> &str {
         .entries
         .iter()
         .rev()
-        .find_map(|entry| if let Entry::Said { text, .. } = entry { Some(text.as_str()) } else { None })
+        .find_map(|entry| if let PromptMessage::User { text, .. } = entry { Some(text.as_str()) } else { None })
         .unwrap_or_default()
 }
 
@@ -140,7 +140,7 @@ fn perform(reply: &Reply, prompt: &Prompt) -> BoxStream<'static, Result<Delta, M
     let said = Pieces::new(text, reply.chunk).map(|piece| Ok(Delta::Text(piece)));
     // A stream that hangs or breaks off ends before its calls; malformed arguments come after the start of a call.
     let drafted = !hang && !matches!(reply.fault, Some(Fault::Cut(_)));
-    let drafts = calls.into_iter().filter(move |_| drafted).map(|call| Ok(Delta::Draft { name: call.name }));
+    let drafts = calls.into_iter().filter(move |_| drafted).map(|call| Ok(Delta::ToolCallStarted { name: call.name }));
     let end = (!hang).then(|| error.map_or(Ok(Delta::Done(Done { stop, calls: whole, usage, kept: None })), Err));
     let played = paced::play(reasoning.chain(said).chain(drafts).chain(end), pace);
     if hang { played.chain(stream::pending()).boxed() } else { played }

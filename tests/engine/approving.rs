@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::support::script::{Script, When};
 use nightdesk::domain::{ManagerType, PendingCall, PendingKind, Rule, RunState, StopReason};
 use nightdesk::engine::protocol::Request;
-use nightdesk::llm::Entry;
+use nightdesk::llm::PromptMessage;
 
 use crate::stop;
 use crate::support::engine_harness::{Plan, World, agent_id, story};
@@ -123,7 +123,7 @@ async fn each_call_of_a_step_is_decided_on_its_own_and_a_no_says_why() {
         .entries
         .iter()
         .filter_map(|entry| match entry {
-            Entry::Result { ok, text, .. } => Some((*ok, text.lines().next().unwrap_or_default().to_owned())),
+            PromptMessage::ToolResult { ok, text, .. } => Some((*ok, text.lines().next().unwrap_or_default().to_owned())),
             _ => None,
         })
         .collect();

@@ -3,7 +3,7 @@
 use crate::support::script::{Script, When};
 use nightdesk::domain::Editor;
 use nightdesk::engine::protocol::{Reply, Request};
-use nightdesk::llm::Entry;
+use nightdesk::llm::PromptMessage;
 use serde_json::json;
 
 use crate::support::engine_harness::{Plan, World, agent_id, story};
@@ -30,7 +30,7 @@ async fn edits_of_a_step_make_one_version_that_reaches_the_next_speaker() {
     let own = world.asked_of("ann");
     assert_eq!(own[1].memory[0].version, 2, "its own next step sees it, too");
     let results: Vec<_> =
-        own[1].entries.iter().filter(|entry| matches!(entry, Entry::Result { ok: true, .. })).collect();
+        own[1].entries.iter().filter(|entry| matches!(entry, PromptMessage::ToolResult { ok: true, .. })).collect();
     assert_eq!(results.len(), 2);
     world.close().await;
 }
@@ -69,8 +69,8 @@ async fn an_edit_of_a_person_while_the_step_runs_survives_with_the_agents_and_no
     assert_eq!(block.version, 3);
     let asked = world.asked_of("ann");
     assert_eq!(asked.len(), 2, "one call a step");
-    let Some(Entry::Result { ok: true, text, .. }) =
-        asked[1].entries.iter().find(|entry| matches!(entry, Entry::Result { .. }))
+    let Some(PromptMessage::ToolResult { ok: true, text, .. }) =
+        asked[1].entries.iter().find(|entry| matches!(entry, PromptMessage::ToolResult { .. }))
     else {
         panic!("no result: {:?}", asked[1].entries)
     };
@@ -99,7 +99,7 @@ async fn a_rethink_of_a_changed_block_is_an_error_result_with_the_current_text()
     assert_eq!((block.version, block.value.as_str()), (2, "The story so far\n- Launch: 9 May"));
     let asked = world.asked_of("ann");
     assert_eq!(asked.len(), 2);
-    let Some(Entry::Result { ok: false, text, .. }) = asked[1].entries.last() else {
+    let Some(PromptMessage::ToolResult { ok: false, text, .. }) = asked[1].entries.last() else {
         panic!("no refusal: {:?}", asked[1].entries)
     };
     assert!(text.contains("- Launch: 9 May"), "{text}");

@@ -7,7 +7,7 @@ use nightdesk::domain::{
     Block, Change, Content, Group, ManagerType, Message, NoticeKind, Run, RunKind, RunState, StopReason,
 };
 use nightdesk::engine::protocol::{Recipient, Reply, Request};
-use nightdesk::llm::{Entry, Prompt};
+use nightdesk::llm::{PromptMessage, Prompt};
 use serde_json::json;
 
 use crate::stop;
@@ -47,7 +47,7 @@ fn notes(prompt: &Prompt) -> Vec<&str> {
     prompt
         .entries
         .iter()
-        .filter_map(|entry| if let Entry::Note { text } = entry { Some(text.as_str()) } else { None })
+        .filter_map(|entry| if let PromptMessage::System { text } = entry { Some(text.as_str()) } else { None })
         .collect()
 }
 
@@ -96,7 +96,7 @@ async fn members_and_manager_are_told_who_is_here_and_what_ends_the_turn() {
     );
     assert!(chair.contains("- chair (you)") && chair.contains("You lead the talk"), "{chair}");
     let told = &world.asked_of("bob")[0].entries;
-    let said = |by: Option<&str>, text: &str| Entry::Said { by: by.map(str::to_owned), text: text.to_owned() };
+    let said = |by: Option<&str>, text: &str| PromptMessage::User { by: by.map(str::to_owned), text: text.to_owned() };
     assert_eq!(*told, [said(None, "hello"), said(Some("ann"), "ann speaks")], "choices are nobody's words");
     assert_eq!(world.asked_of("chair")[2].system, *chair, "nothing in it counts");
     world.close().await;
@@ -117,8 +117,8 @@ async fn after_a_turn_every_member_and_the_manager_read_the_whole_exchange() {
     let heard = |agent: &str| {
         let entries = world.asked_of(agent).pop().unwrap().entries;
         let words = entries.into_iter().filter_map(|entry| match entry {
-            Entry::Said { by, text } => Some(format!("{}: {text}", by.as_deref().unwrap_or("user"))),
-            Entry::Own { text, .. } => Some(format!("own: {text}")),
+            PromptMessage::User { by, text } => Some(format!("{}: {text}", by.as_deref().unwrap_or("user"))),
+            PromptMessage::Assistant { text, .. } => Some(format!("own: {text}")),
             _ => None,
         });
         words.collect::<Vec<_>>()

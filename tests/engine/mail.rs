@@ -10,7 +10,7 @@ use nightdesk::domain::{
 };
 use nightdesk::engine::protocol::{Recipient, Reply, Request};
 use nightdesk::engine::{Options, Scope};
-use nightdesk::llm::Entry;
+use nightdesk::llm::PromptMessage;
 use nightdesk::store::{CommitError, Lane};
 
 use crate::stop;
@@ -94,9 +94,9 @@ async fn x7_mail_is_durable_visible_as_a_run_and_read_with_its_first_step_j11() 
     assert_eq!(run.kind, RunKind::Turn { group: None, only: Some(agent_id("bob")) });
     assert_eq!(talk(&world, "bob").await, ["ann: check this", "bob: bob heard check this"]);
     let asked = world.asked_of("bob").remove(0);
-    let heard = Entry::Said { by: Some("ann".to_owned()), text: "check this".to_owned() };
+    let heard = PromptMessage::User { by: Some("ann".to_owned()), text: "check this".to_owned() };
     let at = asked.entries.iter().position(|entry| *entry == heard).unwrap();
-    let Entry::Note { text } = &asked.entries[at - 1] else { panic!("{:?}", asked.entries) };
+    let PromptMessage::System { text } = &asked.entries[at - 1] else { panic!("{:?}", asked.entries) };
     assert!(text.contains("mail from the agent ann, who does not wait"), "{text}");
 
     let log = world.store().log(0, 1_000).await.unwrap();
@@ -195,7 +195,7 @@ async fn a_paused_group_holds_its_mail_until_its_time_is_over_and_the_sender_is_
     assert_eq!(talk(&world, "ann").await.len(), 4, "both are read and heard");
     assert_eq!(talk(&world, "bob").await[0], "ann: tomorrow");
     let asked = world.asked_of("ann").remove(0).entries;
-    assert!(asked.iter().any(|entry| matches!(entry, Entry::Note { text } if text.contains("what became of mail"))));
+    assert!(asked.iter().any(|entry| matches!(entry, PromptMessage::System { text } if text.contains("what became of mail"))));
     world.close().await;
 }
 
@@ -303,7 +303,7 @@ async fn a_person_writes_to_an_agent_as_themselves() {
     world.at_rest().await;
     assert_eq!(talk(&world, "bob").await[..2], ["user: is it safe?", "bob: bob heard is it safe?"]);
     let heard = world.asked_of("bob").remove(0).entries;
-    assert!(heard.iter().any(|entry| matches!(entry, Entry::Note { text } if text.contains("back as your reply"))));
+    assert!(heard.iter().any(|entry| matches!(entry, PromptMessage::System { text } if text.contains("back as your reply"))));
     let fault = async |to: &str, text: &str| {
         let (to, text) = (agent_id(to), text.to_owned());
         let priority = Priority::Normal;

@@ -7,7 +7,7 @@ use crate::support::script::{Script, When};
 use futures::future::BoxFuture;
 use nightdesk::domain::{Content, PendingKind, Rule, RunState, StopReason};
 use nightdesk::engine::protocol::{Recipient, Phase, Reply, Request};
-use nightdesk::llm::{Entry, ToolSpec};
+use nightdesk::llm::{PromptMessage, ToolSpec};
 use nightdesk::tools::{Desk, Effect, Tool, Toolbox};
 use serde_json::{Value, json};
 
@@ -103,11 +103,11 @@ async fn a_call_that_needs_a_person_parks_the_run_over_a_restart_until_it_is_ans
 
     let asked = world.asked_of("ann");
     let told = &asked[1].entries;
-    let Entry::Own { calls, .. } = &told[1] else { panic!("{told:?}") };
+    let PromptMessage::Assistant { calls, .. } = &told[1] else { panic!("{told:?}") };
     let made: Vec<&str> = calls.iter().map(|call| call.id.as_str()).collect();
     let results: Vec<&str> = told
         .iter()
-        .filter_map(|entry| if let Entry::Result { call, .. } = entry { Some(call.as_str()) } else { None })
+        .filter_map(|entry| if let PromptMessage::ToolResult { call, .. } = entry { Some(call.as_str()) } else { None })
         .collect();
     assert_eq!(made, ["call-ann-1-1-1", "call-ann-1-1-2", "call-ann-1-1-3"]);
     assert_eq!(made, results, "every call has exactly one result");
@@ -220,7 +220,7 @@ async fn a_cancel_keeps_the_partial_text_and_gives_queued_texts_back() {
     assert!(world.overview().await.runs.is_empty(), "nothing is left running");
     world.send("@bob go on").await;
     let told = &world.asked_of("bob")[0].entries;
-    let interrupted = Entry::Said { by: Some("ann".to_owned()), text: "one two  [interrupted]".to_owned() };
+    let interrupted = PromptMessage::User { by: Some("ann".to_owned()), text: "one two  [interrupted]".to_owned() };
     assert!(told.contains(&interrupted), "{told:?}");
     world.close().await;
 }

@@ -10,7 +10,7 @@ use crate::support::wire::{Behaviour, Call, Protocol, Request, WireServer};
 use futures::StreamExt as _;
 use nightdesk::config::{Config, KeySource, Limits, Provider, ProviderKind};
 use nightdesk::llm::{
-    Delta, Done, Entry, ErrorClass, MemoryBlock, ModelError, Models, Prompt, Stop, ToolCall, ToolSpec, Usage,
+    Delta, Done, PromptMessage, ErrorClass, MemoryBlock, ModelError, Models, Prompt, Stop, ToolCall, ToolSpec, Usage,
 };
 use serde_json::json;
 use strum::IntoEnumIterator as _;
@@ -73,8 +73,8 @@ async fn answer(protocol: Protocol, behaviour: Behaviour) -> Answer {
     ask(&models, hello()).await
 }
 
-fn said(by: Option<&str>, text: &str) -> Entry {
-    Entry::Said { by: by.map(str::to_owned), text: text.into() }
+fn said(by: Option<&str>, text: &str) -> PromptMessage {
+    PromptMessage::User { by: by.map(str::to_owned), text: text.into() }
 }
 
 fn hello() -> Prompt {
@@ -113,7 +113,7 @@ async fn calls_are_announced_and_come_whole_and_in_order_with_the_end() {
         let calls = vec![Call::new("call-1", "look", &first), Call::new("call-2", "look", &json!({}))];
         let answer = answer(protocol, Behaviour::Calls { text: "I look.".into(), calls }).await;
         assert_eq!(answer.text(), "I look.", "{protocol:?}");
-        assert!(answer.deltas.contains(&Delta::Draft { name: "look".into() }), "{protocol:?}");
+        assert!(answer.deltas.contains(&Delta::ToolCallStarted { name: "look".into() }), "{protocol:?}");
         let done = answer.done();
         assert_eq!(done.stop, Stop::Calls, "{protocol:?}");
         let got: Vec<_> = done.calls.iter().map(|call| (call.name.as_str(), call.arguments.clone())).collect();
@@ -381,19 +381,19 @@ async fn sent(protocol: Protocol, prompt: Prompt) -> Request {
 fn rich() -> Prompt {
     let call = |id: &str| ToolCall { id: id.into(), name: "look".into(), arguments: json!({"at": "sky"}) };
     let result =
-        |id: &str, text: &str| Entry::Result { call: id.into(), name: "look".into(), ok: true, text: text.into() };
+        |id: &str, text: &str| PromptMessage::ToolResult { call: id.into(), name: "look".into(), ok: true, text: text.into() };
     let memory = MemoryBlock { label: "mood".into(), value: "calm seas".into(), ..MemoryBlock::default() };
     Prompt {
         memory: vec![memory],
         entries: vec![
-            Entry::Own { text: "Earlier words.".into(), calls: vec![] },
+            PromptMessage::Assistant { text: "Earlier words.".into(), calls: vec![] },
             said(None, "What is up?"),
             said(Some("ada"), "I wonder too."),
-            Entry::Own { text: "I look.".into(), calls: vec![call("call#1"), call("call#2")] },
+            PromptMessage::Assistant { text: "I look.".into(), calls: vec![call("call#1"), call("call#2")] },
             said(None, "Hurry!"),
             result("call#1", "it is blue"),
             result("call#2", "it is high"),
-            Entry::Note { text: "Be brief.".into() },
+            PromptMessage::System { text: "Be brief.".into() },
         ],
         tools: vec![ToolSpec {
             name: "look".into(),

@@ -8,7 +8,7 @@ use nightdesk::domain::{
     StopReason,
 };
 use nightdesk::engine::protocol::{Recipient, Reply, Request};
-use nightdesk::llm::Entry;
+use nightdesk::llm::PromptMessage;
 use serde_json::json;
 
 use crate::stop;
@@ -80,7 +80,7 @@ async fn x1_a_call_that_waits_parks_and_the_reply_is_its_result_over_a_restart()
     assert_eq!((&reply.from, &reply.to), (&Some(agent_id("bob")), &Some(agent_id("ann"))));
     assert_eq!((reply.kind, reply.status), (MailKind::Reply, MailStatus::Read));
     let heard = world.asked_of("bob").remove(0).entries;
-    assert!(heard.iter().any(|entry| matches!(entry, Entry::Note { text } if text.contains("ann, who waits"))));
+    assert!(heard.iter().any(|entry| matches!(entry, PromptMessage::System { text } if text.contains("ann, who waits"))));
     assert_eq!(world.asked_of("ann").len(), 2, "she is asked once before and once after");
     world.close().await;
 }
@@ -166,7 +166,7 @@ async fn x3_a_circle_of_waiting_through_mail_is_refused_and_named() {
     assert_eq!(told(&world).await, "bob answered: I cannot ask back.");
     let results = world.asked_of("bob").remove(1).entries;
     let refusal = results.iter().find_map(|entry| match entry {
-        Entry::Result { ok: false, text, .. } => Some(text.clone()),
+        PromptMessage::ToolResult { ok: false, text, .. } => Some(text.clone()),
         _ => None,
     });
     let refusal = refusal.unwrap();

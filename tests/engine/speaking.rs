@@ -5,13 +5,13 @@ use std::time::Duration;
 use crate::support::script::{Script, When};
 use nightdesk::domain::{Conversation, RunState, StopReason};
 use nightdesk::engine::protocol::{Recipient, Reply, Request};
-use nightdesk::llm::Entry;
+use nightdesk::llm::PromptMessage;
 
 use crate::stop;
 use crate::support::engine_harness::{Plan, World, agent_id, group_id, lines};
 
-fn said(by: Option<&str>, text: &str) -> Entry {
-    Entry::Said { by: by.map(str::to_owned), text: text.to_owned() }
+fn said(by: Option<&str>, text: &str) -> PromptMessage {
+    PromptMessage::User { by: by.map(str::to_owned), text: text.to_owned() }
 }
 
 #[tokio::test(start_paused = true)]
@@ -44,7 +44,7 @@ async fn after_a_turn_every_member_can_read_the_whole_exchange() {
     let world = World::new(Plan { script: Script::always("{agent} speaks"), ..Plan::default() }).await;
     world.send("hello").await;
     world.send("and now?").await;
-    let own = Entry::Own { text: "ann speaks".to_owned(), calls: Vec::new() };
+    let own = PromptMessage::Assistant { text: "ann speaks".to_owned(), calls: Vec::new() };
     let read = [
         said(None, "hello"),
         own,
@@ -64,7 +64,7 @@ async fn a_pass_and_a_silence_are_seen_and_spend_the_speech() {
     assert_eq!(world.transcript().await, ["user: hello", "(ann passed)", "(bob passed)", "cid: cid speaks"]);
     assert_eq!(stop(&run), StopReason::MaxTurns);
     let told = &world.asked_of("cid")[0].entries;
-    assert_eq!(told[1], Entry::Note { text: "ann passed".to_owned() });
+    assert_eq!(told[1], PromptMessage::System { text: "ann passed".to_owned() });
     world.close().await;
 }
 

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::Answer;
-use super::cast::{self, Person};
-use super::frames::{HONEST, is_framed};
+use super::members::{self, Person};
+use super::frames::{DISCLAIMER, is_framed};
 use super::language::{Terms, sentences, shorten, terms};
 use super::statement::{Kind, read};
-use crate::llm::{Entry, Prompt, ToolCall};
+use crate::llm::{PromptMessage, Prompt, ToolCall};
 
 const DELEGATE: &str = "delegate";
 const BROADCAST: &str = "send_message_to_all_agents_in_group";
@@ -35,10 +35,10 @@ pub(super) fn answer(prompt: &Prompt) -> Option<Answer> {
     if !manages(prompt) {
         return None;
     }
-    let at = prompt.entries.iter().rposition(|entry| matches!(entry, Entry::Said { by: None, .. }))?;
-    let Entry::Said { text, .. } = &prompt.entries[at] else { return None };
+    let at = prompt.entries.iter().rposition(|entry| matches!(entry, PromptMessage::User { by: None, .. }))?;
+    let PromptMessage::User { text, .. } = &prompt.entries[at] else { return None };
     let since = &prompt.entries[at + 1..];
-    let workers = cast::workers(prompt);
+    let workers = members::workers(prompt);
     if let Some(calls) = calls(since) {
         return Some(gather(prompt, since, &workers, &calls));
     }
@@ -50,15 +50,15 @@ pub(super) fn answer(prompt: &Prompt) -> Option<Answer> {
 
 /// Returns whether the agent is a supervisor: it can delegate, or has delegated in this turn.
 pub(super) fn manages(prompt: &Prompt) -> bool {
-    let since = prompt.entries.iter().rev().take_while(|entry| !matches!(entry, Entry::Said { by: None, .. }));
+    let since = prompt.entries.iter().rev().take_while(|entry| !matches!(entry, PromptMessage::User { by: None, .. }));
     prompt.tools.iter().any(|tool| tool.name == DELEGATE)
-        || since.into_iter().any(|entry| matches!(entry, Entry::Result { name, .. } if name == DELEGATE))
+        || since.into_iter().any(|entry| matches!(entry, PromptMessage::ToolResult { name, .. } if name == DELEGATE))
 }
 
 /// Returns the calls that delegated work since the person's message.
-fn calls(since: &[Entry]) -> Option<Vec<&ToolCall>> {
+fn calls(since: &[PromptMessage]) -> Option<Vec<&ToolCall>> {
     let all = since.iter().filter_map(|entry| match entry {
-        Entry::Own { calls, .. } => Some(calls),
+        PromptMessage::Assistant { calls, .. } => Some(calls),
         _ => None,
     });
     let given: Vec<&ToolCall> = all.flatten().filter(|call| call.name == DELEGATE || call.name == BROADCAST).collect();
@@ -71,7 +71,7 @@ fn split(prompt: &Prompt, text: &str, workers: &[Person]) -> (&'static str, Valu
     let mut parts: Vec<Vec<String>> = vec![Vec::new(); workers.len()];
     let mut about: Vec<String> = Vec::new();
     for sentence in sentences(text) {
-        match cast::most(&cast::fields(&sentence, workers)) {
+        match members::most(&members::fields(&sentence, workers)) {
             Some(at) => parts[at].push(sentence),
             None => about.push(sentence),
         }
@@ -97,7 +97,7 @@ fn split(prompt: &Prompt, text: &str, workers: &[Person]) -> (&'static str, Valu
 }
 
 /// Returns one line per asked worker: its main sentence, or a note that there is none.
-fn gather(prompt: &Prompt, since: &[Entry], workers: &[Person], calls: &[&ToolCall]) -> Answer {
+fn gather(prompt: &Prompt, since: &[PromptMessage], workers: &[Person], calls: &[&ToolCall]) -> Answer {
     let names: Vec<String> = workers.iter().map(|worker| worker.name.clone()).collect();
     let mut asked: Vec<(String, Terms)> = Vec::new();
     for call in calls {
@@ -114,10 +114,10 @@ fn gather(prompt: &Prompt, since: &[Entry], workers: &[Person], calls: &[&ToolCa
     let mut refused: Vec<&str> = Vec::new();
     for entry in since {
         match entry {
-            Entry::Said { by: Some(name), text } if names.contains(name) => {
+            PromptMessage::User { by: Some(name), text } if names.contains(name) => {
                 said.insert(name.clone(), text.clone());
             }
-            Entry::Result { call, ok, text, .. } if calls.iter().any(|one| one.id == *call) => {
+            PromptMessage::ToolResult { call, ok, text, .. } if calls.iter().any(|one| one.id == *call) => {
                 let found = answers(text, &names);
                 if found.is_empty() && !*ok {
                     refused.push(text);
@@ -135,14 +135,14 @@ fn gather(prompt: &Prompt, since: &[Entry], workers: &[Person], calls: &[&ToolCa
         lines.extend(asked.iter().map(|(name, task)| told(name, said.get(name).map_or("", String::as_str), task)));
     }
     if prompt.place.turn <= 1 {
-        lines.push(HONEST.to_owned());
+        lines.push(DISCLAIMER.to_owned());
     }
     Answer::saying(lines.join("\n"))
 }
 
 /// Returns the line about one worker.
 fn told(name: &str, text: &str, task: &Terms) -> String {
-    let all: Vec<String> = sentences(text).into_iter().filter(|one| !HONEST.contains(one.as_str())).collect();
+    let all: Vec<String> = sentences(text).into_iter().filter(|one| !DISCLAIMER.contains(one.as_str())).collect();
     let Some(first) = all.first() else { return format!("{name} gave no answer.") };
     let lower = first.to_lowercase();
     if FAILURES.iter().any(|failure| lower.starts_with(failure)) {
@@ -237,7 +237,7 @@ fn after_name(rest: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::llm::{Place, ToolSpec};
+    use crate::llm::{CallContext, ToolSpec};
 
     const SYSTEM: &str = "<group name=\"desk\">\n- chief (you): Plans\n- writer: Writes headlines and texts\n\
         - checker (facts): Checks names, dates and numbers\n- legal: Libel, privacy and copyright\n\
@@ -245,20 +245,20 @@ mod tests {
     const ASKED: &str =
         "The story is about Mira. Is the date of the launch right? Who owns the copyright of the picture?";
 
-    fn prompt(entries: Vec<Entry>) -> Prompt {
+    fn prompt(entries: Vec<PromptMessage>) -> Prompt {
         let tool = |name: &str| ToolSpec { name: name.to_owned(), description: String::new(), schema: json!({}) };
         Prompt {
             agent: "chief".to_owned(),
             system: SYSTEM.to_owned(),
             entries,
             tools: vec![tool(DELEGATE), tool(BROADCAST)],
-            place: Place { turn: 2, step: 1, attempt: 1, background: false },
+            place: CallContext { turn: 2, step: 1, attempt: 1, background: false },
             ..Prompt::default()
         }
     }
 
-    fn said(text: &str) -> Entry {
-        Entry::Said { by: None, text: text.to_owned() }
+    fn said(text: &str) -> PromptMessage {
+        PromptMessage::User { by: None, text: text.to_owned() }
     }
 
     /// Returns the reply after the delegation of the first step returned this result.
@@ -266,8 +266,8 @@ mod tests {
         let given = answer(&prompt(vec![said(message)])).expect("work is given");
         let calls = given.calls(&prompt(Vec::new()));
         let (call, name) = (calls[0].id.clone(), calls[0].name.clone());
-        let own = Entry::Own { text: String::new(), calls };
-        let back = Entry::Result { call, name, ok, text: result.to_owned() };
+        let own = PromptMessage::Assistant { text: String::new(), calls };
+        let back = PromptMessage::ToolResult { call, name, ok, text: result.to_owned() };
         let after = answer(&prompt(vec![said(message), own, back])).expect("an answer");
         assert_eq!(after.wanted, [], "it delegates once a turn");
         after.text

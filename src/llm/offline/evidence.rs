@@ -2,9 +2,9 @@
 
 use super::frames::is_framed;
 use super::language::{OPEN, Terms, containment, sentences, terms};
-use super::sense::{Sense, answers, changes};
+use super::line_match::{Sense, answers, changes};
 use super::statement::{Kind, read};
-use crate::llm::{Entry, Prompt};
+use crate::llm::{PromptMessage, Prompt};
 
 /// Number of newest sentences of the conversation to consider. Older ones are found by search.
 const LOOK_BACK: usize = 120;
@@ -34,7 +34,7 @@ impl Source {
 pub(super) fn visible(prompt: &Prompt, until: usize) -> Vec<Source> {
     let mut words: Vec<Source> = Vec::new();
     for entry in prompt.entries[..until].iter().rev() {
-        let Entry::Said { by, text } = entry else { continue };
+        let PromptMessage::User { by, text } = entry else { continue };
         let by = by.clone().unwrap_or_else(|| "you".to_owned());
         let said = read(text).into_iter().rev().filter(|statement| {
             matches!(statement.kind, Kind::Fact | Kind::Decision | Kind::Person | Kind::Idea)

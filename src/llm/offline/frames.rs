@@ -1,10 +1,10 @@
 //! The phrases of the offline model's own sentences, so that it does not treat them as new statements.
 
 /// Disclaimer of the offline model, said once per conversation.
-pub(super) const HONEST: &str = "(I am the offline model: I quote and sort, I do not understand.)";
+pub(super) const DISCLAIMER: &str = "(I am the offline model: I quote and sort, I do not understand.)";
 
 /// Prefixes of the sentences that the offline model says about other sentences.
-const FRAMES: &[&str] = &[
+const META_PREFIXES: &[&str] = &[
     "Noted: ",
     "Settled: ",
     "On record: ",
@@ -35,7 +35,7 @@ const FRAMES: &[&str] = &[
 
 /// Returns whether a sentence only repeats or comments on others.
 pub(super) fn is_framed(sentence: &str) -> bool {
-    FRAMES.iter().any(|frame| sentence.starts_with(frame))
+    META_PREFIXES.iter().any(|frame| sentence.starts_with(frame))
         || sentence.contains(" says \"")
         || sentence.contains(" said \"")
 }

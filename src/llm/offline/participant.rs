@@ -4,14 +4,14 @@
 use serde_json::json;
 
 use super::Answer;
-use super::angle::{self, Angle};
+use super::persona::{self, Angle};
 use super::evidence::{self, Source};
-use super::frames::HONEST;
+use super::frames::DISCLAIMER;
 use super::language::{capital, is_stop, normal, sentences, stem, terms, words};
-use super::scene::Scene;
-use super::sense::{changes, says};
+use super::scene::ReplyInput;
+use super::line_match::{changes, says};
 use super::statement::{Kind, Statement, read};
-use crate::llm::{Entry, Prompt};
+use crate::llm::{PromptMessage, Prompt};
 
 const SEARCH: &str = "conversation_search";
 const PASS: &str = "pass";
@@ -20,8 +20,8 @@ const SENTENCES: usize = 4;
 
 /// Returns the answer of one step of a speech.
 pub(super) fn answer(prompt: &Prompt) -> Answer {
-    let scene = Scene::of(prompt);
-    let angle = angle::of(prompt);
+    let scene = ReplyInput::of(prompt);
+    let angle = persona::of(prompt);
     if let Some(result) = search_result(prompt) {
         return say(prompt, &scene, from_search(&scene, result));
     }
@@ -29,7 +29,7 @@ pub(super) fn answer(prompt: &Prompt) -> Answer {
         return greet(prompt, &scene);
     }
     if !scene.stated.is_empty() {
-        return say(prompt, &scene, angle::reply(angle, &scene));
+        return say(prompt, &scene, persona::reply(angle, &scene));
     }
     if let Some(kept) = overview(prompt, &scene) {
         return say(prompt, &scene, kept);
@@ -52,7 +52,7 @@ pub(super) fn answer(prompt: &Prompt) -> Answer {
 /// Returns the answer of one step of a task. Leaves out the disclaimer, because the manager says it for all workers.
 pub(super) fn answer_task(prompt: &Prompt) -> Answer {
     let mut answer = answer(prompt);
-    if let Some(own) = answer.text.strip_suffix(HONEST) {
+    if let Some(own) = answer.text.strip_suffix(DISCLAIMER) {
         answer.text = own.trim_end().to_owned();
     }
     answer
@@ -60,14 +60,14 @@ pub(super) fn answer_task(prompt: &Prompt) -> Answer {
 
 /// Returns the result of the search since the person's last message.
 fn search_result(prompt: &Prompt) -> Option<&str> {
-    let since = prompt.entries.iter().rev().take_while(|entry| !matches!(entry, Entry::Said { by: None, .. }));
+    let since = prompt.entries.iter().rev().take_while(|entry| !matches!(entry, PromptMessage::User { by: None, .. }));
     since.into_iter().find_map(|entry| match entry {
-        Entry::Result { name, ok, text, .. } if name == SEARCH => Some(if *ok { text.as_str() } else { "" }),
+        PromptMessage::ToolResult { name, ok, text, .. } if name == SEARCH => Some(if *ok { text.as_str() } else { "" }),
         _ => None,
     })
 }
 
-fn from_search(scene: &Scene, result: &str) -> Vec<String> {
+fn from_search(scene: &ReplyInput, result: &str) -> Vec<String> {
     let found = evidence::found(result);
     let hit = scene.asked.iter().find_map(|question| evidence::answer(question, &found));
     let near = || scene.asked.iter().find_map(|question| evidence::related(question, &found));
@@ -81,7 +81,7 @@ fn from_search(scene: &Scene, result: &str) -> Vec<String> {
     }
 }
 
-fn to_question(angle: Angle, scene: &Scene) -> Vec<String> {
+fn to_question(angle: Angle, scene: &ReplyInput) -> Vec<String> {
     let mut said = Vec::new();
     for question in &scene.asked {
         let Some(source) = evidence::answer(question, &scene.visible) else { continue };
@@ -113,7 +113,7 @@ fn to_question(angle: Angle, scene: &Scene) -> Vec<String> {
 }
 
 /// Returns the lists for questions such as "What is decided?", "what is open?" or "summarise".
-fn overview(prompt: &Prompt, scene: &Scene) -> Option<Vec<String>> {
+fn overview(prompt: &Prompt, scene: &ReplyInput) -> Option<Vec<String>> {
     let about = terms(last_of_person(prompt));
     let is = |list: &[&str]| list.iter().any(|word| about.contains(&stem(word)));
     let whole = is(&["summarise", "summarize", "summary", "recap", "status", "stand"]);
@@ -154,14 +154,14 @@ fn overview(prompt: &Prompt, scene: &Scene) -> Option<Vec<String>> {
 
 fn last_of_person(prompt: &Prompt) -> &str {
     let said = prompt.entries.iter().rev().find_map(|entry| match entry {
-        Entry::Said { by: None, text } => Some(text.as_str()),
+        PromptMessage::User { by: None, text } => Some(text.as_str()),
         _ => None,
     });
     said.unwrap_or_default()
 }
 
 /// Returns the reply to a request that needs a language model.
-fn request(prompt: &Prompt, scene: &Scene) -> Vec<String> {
+fn request(prompt: &Prompt, scene: &ReplyInput) -> Vec<String> {
     let last = last_of_person(prompt);
     let about = terms(last);
     let near = evidence::related(last, &scene.earlier)
@@ -171,7 +171,7 @@ fn request(prompt: &Prompt, scene: &Scene) -> Vec<String> {
     said
 }
 
-fn greet(prompt: &Prompt, scene: &Scene) -> Answer {
+fn greet(prompt: &Prompt, scene: &ReplyInput) -> Answer {
     let first = words(last_of_person(prompt)).into_iter().next().unwrap_or_default();
     let greets = ["hello", "hi", "hey", "hallo", "good", "guten"].contains(&first.as_str());
     let said =
@@ -180,7 +180,7 @@ fn greet(prompt: &Prompt, scene: &Scene) -> Answer {
 }
 
 /// Returns the sentences that nobody has said since the person's message, or a pass if there are none.
-fn say(prompt: &Prompt, scene: &Scene, said: Vec<String>) -> Answer {
+fn say(prompt: &Prompt, scene: &ReplyInput, said: Vec<String>) -> Answer {
     let before: Vec<String> = scene.others.iter().flat_map(|text| sentences(text)).map(|text| normal(&text)).collect();
     let mut said: Vec<String> =
         said.into_iter().filter(|text| !sentences(text).iter().any(|one| before.contains(&normal(one)))).collect();
@@ -193,11 +193,11 @@ fn say(prompt: &Prompt, scene: &Scene, said: Vec<String>) -> Answer {
         };
     }
     let is_first = prompt.place.turn <= 1
-        && !prompt.entries.iter().any(|entry| matches!(entry, Entry::Said { by: Some(_), .. }))
-        && !prompt.entries.iter().any(|entry| matches!(entry, Entry::Own { text, .. } if !text.is_empty()));
+        && !prompt.entries.iter().any(|entry| matches!(entry, PromptMessage::User { by: Some(_), .. }))
+        && !prompt.entries.iter().any(|entry| matches!(entry, PromptMessage::Assistant { text, .. } if !text.is_empty()));
     if is_first {
         said.truncate(SENTENCES - 1);
-        said.push(HONEST.to_owned());
+        said.push(DISCLAIMER.to_owned());
     }
     Answer::saying(said.join(" "))
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::Answer;
 use super::language::{shorten, words};
-use crate::llm::{Entry, Prompt};
+use crate::llm::{PromptMessage, Prompt};
 
 const RETHINK: &str = "memory_rethink";
 /// First words of such a request.
@@ -15,11 +15,11 @@ const QUOTE: usize = 300;
 
 /// Returns the requested edit, or a report of its result. `None` if no edit was requested.
 pub(super) fn answer(prompt: &Prompt) -> Option<Answer> {
-    let at = prompt.entries.iter().rposition(|entry| matches!(entry, Entry::Said { by: None, .. }))?;
-    let Entry::Said { text, .. } = &prompt.entries[at] else { return None };
+    let at = prompt.entries.iter().rposition(|entry| matches!(entry, PromptMessage::User { by: None, .. }))?;
+    let PromptMessage::User { text, .. } = &prompt.entries[at] else { return None };
     let (label, value) = asked(prompt, text)?;
     let result = prompt.entries[at + 1..].iter().rev().find_map(|entry| match entry {
-        Entry::Result { name, ok, text, .. } if name == RETHINK => Some((*ok, text.as_str())),
+        PromptMessage::ToolResult { name, ok, text, .. } if name == RETHINK => Some((*ok, text.as_str())),
         _ => None,
     });
     match result {
@@ -51,8 +51,8 @@ mod tests {
 
     fn prompt(message: &str, tools: &[&str], result: Option<(bool, &str)>) -> Prompt {
         let tool = |name: &&str| ToolSpec { name: (*name).to_owned(), description: String::new(), schema: json!({}) };
-        let mut entries = vec![Entry::Said { by: None, text: message.to_owned() }];
-        entries.extend(result.map(|(ok, text)| Entry::Result {
+        let mut entries = vec![PromptMessage::User { by: None, text: message.to_owned() }];
+        entries.extend(result.map(|(ok, text)| PromptMessage::ToolResult {
             call: "1".to_owned(),
             name: RETHINK.to_owned(),
             ok,

@@ -2,12 +2,12 @@
 
 use super::evidence::{self, Source};
 use super::language::terms;
-use super::sense::changes;
+use super::line_match::changes;
 use super::statement::{Kind, Statement, read};
-use crate::llm::{Entry, Prompt};
+use crate::llm::{PromptMessage, Prompt};
 
 /// The parts of a prompt that a reply depends on.
-pub(super) struct Scene {
+pub(super) struct ReplyInput {
     /// Statements in the person's last message.
     pub stated: Vec<Statement>,
     /// Questions in the person's last message.
@@ -32,13 +32,13 @@ pub(super) struct Scene {
     pub is_empty: bool,
 }
 
-impl Scene {
+impl ReplyInput {
     /// Reads the prompt.
     pub(super) fn of(prompt: &Prompt) -> Self {
-        let last = prompt.entries.iter().rposition(|entry| matches!(entry, Entry::Said { by: None, .. }));
+        let last = prompt.entries.iter().rposition(|entry| matches!(entry, PromptMessage::User { by: None, .. }));
         let at = last.unwrap_or(prompt.entries.len());
         let text = match prompt.entries.get(at) {
-            Some(Entry::Said { text, .. }) => text.as_str(),
+            Some(PromptMessage::User { text, .. }) => text.as_str(),
             // Without a message of a person, answer the last message of another agent.
             _ => prompt.entries.iter().rev().find_map(said_by_agent).unwrap_or_default(),
         };
@@ -85,9 +85,9 @@ impl Scene {
     }
 }
 
-fn said_by_agent(entry: &Entry) -> Option<&str> {
+fn said_by_agent(entry: &PromptMessage) -> Option<&str> {
     match entry {
-        Entry::Said { by: Some(_), text } => Some(text),
+        PromptMessage::User { by: Some(_), text } => Some(text),
         _ => None,
     }
 }

@@ -3,7 +3,7 @@
 
 use super::dates;
 use super::language::{OPEN, capital, is_stop, sentences, shorten, terms, words};
-use super::sense::Sense;
+use super::line_match::Sense;
 
 /// Longest line in code points.
 const LINE: usize = 200;

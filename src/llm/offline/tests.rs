@@ -4,7 +4,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use serde_json::json;
 
 use super::*;
-use crate::llm::{Entry, MemoryBlock, Place, ToolSpec};
+use crate::llm::{PromptMessage, MemoryBlock, CallContext, ToolSpec};
 
 const EXAMPLE: &str = "We decided to launch on the third of May. Mira keeps bees in Lucerne. Who tells the printers?";
 const MEMBERS: [(&str, &str); 3] = [
@@ -17,11 +17,11 @@ fn block(label: &str, value: &str) -> MemoryBlock {
     MemoryBlock { label: label.to_owned(), value: value.to_owned(), limit: 5000, ..MemoryBlock::default() }
 }
 
-fn said(by: Option<&str>, text: &str) -> Entry {
-    Entry::Said { by: by.map(str::to_owned), text: text.to_owned() }
+fn said(by: Option<&str>, text: &str) -> PromptMessage {
+    PromptMessage::User { by: by.map(str::to_owned), text: text.to_owned() }
 }
 
-fn prompt(member: usize, blocks: &[MemoryBlock], entries: &[Entry], tools: &[&str]) -> Prompt {
+fn prompt(member: usize, blocks: &[MemoryBlock], entries: &[PromptMessage], tools: &[&str]) -> Prompt {
     let (name, persona) = MEMBERS[member];
     let mut memory = vec![block("persona", persona)];
     memory.extend_from_slice(blocks);
@@ -32,7 +32,7 @@ fn prompt(member: usize, blocks: &[MemoryBlock], entries: &[Entry], tools: &[&st
         memory,
         entries: entries.to_vec(),
         tools: tools.iter().map(tool).collect(),
-        place: Place { turn: 2, step: 1, attempt: 1, background: false },
+        place: CallContext { turn: 2, step: 1, attempt: 1, background: false },
         ..Prompt::default()
     }
 }
@@ -57,7 +57,7 @@ fn reply(prompt: Prompt) -> (String, Vec<ToolCall>) {
 }
 
 /// Runs one round, in which every member sees the replies before its own.
-fn round(blocks: &[MemoryBlock], before: &[Entry], message: &str, tools: &[&str]) -> Vec<String> {
+fn round(blocks: &[MemoryBlock], before: &[PromptMessage], message: &str, tools: &[&str]) -> Vec<String> {
     let mut entries = before.to_vec();
     entries.push(said(None, message));
     let mut spoken = Vec::new();
@@ -135,13 +135,13 @@ fn the_search_is_asked_when_nothing_in_sight_answers_and_its_result_is_quoted() 
     let (text, calls) = reply(prompt(0, &[], &entries, &["conversation_search", "pass"]));
     assert_eq!((text.as_str(), calls[0].name.as_str()), ("", "conversation_search"));
     assert_eq!(calls[0].arguments, json!({ "query": "keeps bees" }));
-    let result = |text: &str| Entry::Result {
+    let result = |text: &str| PromptMessage::ToolResult {
         call: calls[0].id.clone(),
         name: "conversation_search".to_owned(),
         ok: true,
         text: text.to_owned(),
     };
-    entries.push(Entry::Own { text: String::new(), calls: calls.clone() });
+    entries.push(PromptMessage::Assistant { text: String::new(), calls: calls.clone() });
     for (found, by) in [
         (
             "2 found\n[2026-05-03 09:40] the user: Who keeps the bees?\n[2026-05-02 10:00] the user: Mira keeps bees in Lucerne.",
@@ -214,7 +214,7 @@ fn what_is_decided_and_open_is_listed_and_a_poem_is_honestly_refused() {
 
 #[test]
 fn one_member_says_once_that_it_is_the_offline_model() {
-    let first = |member: usize, entries: &[Entry]| {
+    let first = |member: usize, entries: &[PromptMessage]| {
         let mut prompt = prompt(member, &[], entries, &["pass"]);
         prompt.place.turn = 1;
         reply(prompt).0
@@ -262,7 +262,7 @@ fn without_a_persona_the_line_about_this_agent_gives_the_angle() {
 fn worker(message: &str, task: &str, blocks: &[MemoryBlock]) -> Prompt {
     let entries = [said(None, message), said(Some("chief"), task)];
     let system = "<group name=\"desk\">\n- chief: Plans\n- critic (you): Checks\n</group>";
-    let place = Place { turn: 1, step: 1, attempt: 1, background: false };
+    let place = CallContext { turn: 1, step: 1, attempt: 1, background: false };
     Prompt { system: system.to_owned(), place, ..prompt(1, blocks, &entries, &["pass"]) }
 }
 

@@ -98,7 +98,7 @@ impl Answer {
     fn draft(&mut self, at: usize) {
         let name = self.names.original(self.calls.name(at));
         if !name.is_empty() {
-            self.out.push_back(Delta::Draft { name });
+            self.out.push_back(Delta::ToolCallStarted { name });
         }
     }
 

@@ -6,7 +6,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use tokio::time::{Instant, timeout};
 
 use super::*;
-use crate::llm::Place;
+use crate::llm::CallContext;
 
 fn model(text: &str) -> Scripted {
     Scripted::parse(text, "demo.toml").unwrap()
@@ -15,8 +15,8 @@ fn model(text: &str) -> Scripted {
 fn prompt(agent: &str, turn: u64, step: u32) -> Prompt {
     Prompt {
         agent: agent.to_owned(),
-        place: Place { turn, step, attempt: 1, background: false },
-        entries: vec![Entry::Said { by: None, text: "When do we launch? {turn}".to_owned() }],
+        place: CallContext { turn, step, attempt: 1, background: false },
+        entries: vec![PromptMessage::User { by: None, text: "When do we launch? {turn}".to_owned() }],
         ..Prompt::default()
     }
 }
@@ -78,7 +78,7 @@ fn the_first_reply_that_matches_answers() {
 #[test]
 fn last_words_are_cut_and_other_braces_stand() {
     let mut long = prompt("a", 1, 1);
-    long.entries = vec![Entry::Said { by: None, text: "ä".repeat(300) }];
+    long.entries = vec![PromptMessage::User { by: None, text: "ä".repeat(300) }];
     let said = text_of(&all(&model("[default]\ntext = \"{x} { {last}\""), long));
     assert_eq!(said, format!("{{x}} {{ {}", "ä".repeat(200)));
 }
@@ -122,7 +122,7 @@ fn reasoning_text_drafts_and_calls_come_in_order_with_ids_that_repeat() {
     assert_eq!(done.calls[0].id, "call-critic-3-2-1");
     assert_eq!(done.calls[0].arguments, serde_json::json!({ "query": "launch" }));
     assert_eq!((done.calls[1].id.as_str(), done.calls[1].arguments.is_object()), ("call-critic-3-2-2", true));
-    assert!(deltas.contains(&Ok(Delta::Draft { name: "pass".to_owned() })));
+    assert!(deltas.contains(&Ok(Delta::ToolCallStarted { name: "pass".to_owned() })));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::support::script::{Script, When};
 use nightdesk::domain::{Change, JobOutcome, JobState, Rule, RunState, Trigger};
 use nightdesk::engine::protocol::{Recipient, Request};
-use nightdesk::llm::Entry;
+use nightdesk::llm::PromptMessage;
 use serde_json::json;
 
 use super::{desk, job_over_after, run_now, runs, turns, until};
@@ -94,7 +94,7 @@ async fn causes_that_come_while_a_job_waits_join_it() {
     assert_eq!((jobs[0].window, jobs[1].window), (Some((0, 2)), Some((2, 6))));
     let told = world.asked_of("cleo").pop().unwrap();
     assert!(
-        told.entries.iter().any(|entry| matches!(entry, Entry::Note { text } if text.contains("look at the dates"))),
+        told.entries.iter().any(|entry| matches!(entry, PromptMessage::System { text } if text.contains("look at the dates"))),
         "{:?}",
         told.entries
     );

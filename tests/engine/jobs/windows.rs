@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::support::script::{Script, When};
 use nightdesk::domain::{Content, Cursor, Job, JobId, JobState, Trigger};
 use nightdesk::engine::context::CONTEXT_BYTES;
-use nightdesk::llm::Entry;
+use nightdesk::llm::PromptMessage;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::json;
@@ -121,7 +121,7 @@ async fn a_backlog_larger_than_a_context_is_read_in_chunks_in_order_and_whole() 
     for prompt in world.asked_of("cleo") {
         let mut bytes = 0;
         for entry in &prompt.entries {
-            let Entry::Said { text, .. } = entry else { continue };
+            let PromptMessage::User { text, .. } = entry else { continue };
             bytes += text.len();
             read.extend(text.split(' ').find(|word| word.starts_with("mark-")).map(str::to_owned));
         }
@@ -142,7 +142,7 @@ async fn what_is_said_while_a_job_works_is_the_next_ones() {
     assert_eq!((jobs[0].window, jobs[1].window), (Some((0, 2)), Some((2, 4))));
     let heard = |at: usize| -> Vec<String> {
         let prompt = &world.asked_of("cleo")[at];
-        let said = |entry: &Entry| if let Entry::Said { text, .. } = entry { Some(text.clone()) } else { None };
+        let said = |entry: &PromptMessage| if let PromptMessage::User { text, .. } = entry { Some(text.clone()) } else { None };
         prompt.entries.iter().filter_map(said).collect()
     };
     assert_eq!(heard(0), ["one", "ann on 1"]);
@@ -215,8 +215,8 @@ async fn system_noise_and_tool_traffic_of_others_are_not_input() {
     let messages = world.messages(&world.conversation().await.id).await;
     assert!(messages.iter().any(|message| matches!(message.content, Content::Tool { .. })));
     let read = &world.asked_of("cleo")[0].entries;
-    let said = |by: Option<&str>, text: &str| Entry::Said { by: by.map(str::to_owned), text: text.to_owned() };
+    let said = |by: Option<&str>, text: &str| PromptMessage::User { by: by.map(str::to_owned), text: text.to_owned() };
     assert_eq!(read[..3], [said(None, "one"), said(Some("ann"), "I look."), said(Some("ann"), "ann on 1")]);
-    assert!(matches!(&read[3..], [Entry::Note { .. }]), "{read:?}");
+    assert!(matches!(&read[3..], [PromptMessage::System { .. }]), "{read:?}");
     world.close().await;
 }

@@ -34,7 +34,7 @@ fn read(protocol: Protocol, pieces: Vec<Vec<u8>>) -> (String, String, Result<Don
                     reasoning.push_str(&std::mem::take(&mut text));
                     continue;
                 }
-                Ok(Delta::Alive | Delta::Draft { .. }) => continue,
+                Ok(Delta::Alive | Delta::ToolCallStarted { .. }) => continue,
                 Ok(Delta::Done(done)) => Ok(done),
                 Err(fault) => Err(fault),
             };

@@ -8,7 +8,7 @@ use strum::IntoEnumIterator as _;
 
 use crate::domain::Kept;
 use crate::llm::protocol::{Names, Options, Protocol, gemini::NO_SIGNATURE, request};
-use crate::llm::{Entry, MemoryBlock, Prompt, ToolCall, ToolSpec};
+use crate::llm::{PromptMessage, MemoryBlock, Prompt, ToolCall, ToolSpec};
 
 // What each protocol's servers refuse.
 
@@ -234,13 +234,13 @@ fn arguments() -> impl Strategy<Value = Value> {
     prop::sample::select(vec![json!({}), json!({"a": "é"}), json!(null), json!([1]), json!("{\"half\": "), json!(7)])
 }
 
-fn entry() -> impl Strategy<Value = Entry> {
+fn entry() -> impl Strategy<Value = PromptMessage> {
     let call = (call_id(), tool_name(), arguments()).prop_map(|(id, name, arguments)| ToolCall { id, name, arguments });
     prop_oneof![
-        (prop::option::of(words()), words()).prop_map(|(by, text)| Entry::Said { by, text }),
-        words().prop_map(|text| Entry::Note { text }),
-        (words(), prop::collection::vec(call, 0..4)).prop_map(|(text, calls)| Entry::Own { text, calls }),
-        (call_id(), tool_name(), any::<bool>(), words()).prop_map(|(call, name, ok, text)| Entry::Result {
+        (prop::option::of(words()), words()).prop_map(|(by, text)| PromptMessage::User { by, text }),
+        words().prop_map(|text| PromptMessage::System { text }),
+        (words(), prop::collection::vec(call, 0..4)).prop_map(|(text, calls)| PromptMessage::Assistant { text, calls }),
+        (call_id(), tool_name(), any::<bool>(), words()).prop_map(|(call, name, ok, text)| PromptMessage::ToolResult {
             call,
             name,
             ok,
@@ -298,15 +298,15 @@ proptest! {
 // What is given back, and to whom.
 
 fn talk(kept: &Kept) -> Prompt {
-    let own = |id: &str| Entry::Own {
+    let own = |id: &str| PromptMessage::Assistant {
         text: String::new(),
         calls: vec![ToolCall { id: id.into(), name: "look".into(), arguments: json!({}) }],
     };
-    let result = |id: &str| Entry::Result { call: id.into(), name: "look".into(), ok: true, text: "blue".into() };
+    let result = |id: &str| PromptMessage::ToolResult { call: id.into(), name: "look".into(), ok: true, text: "blue".into() };
     let tool = ToolSpec { name: "look".into(), description: String::new(), schema: json!({"type": "object"}) };
     Prompt {
         entries: vec![
-            Entry::Said { by: None, text: "Look.".into() },
+            PromptMessage::User { by: None, text: "Look.".into() },
             own("foreign!"),
             result("foreign!"),
             own("call_1"),
@@ -375,7 +375,7 @@ fn a_request_carries_the_limits_in_the_words_of_its_protocol() {
     let prompt = Prompt {
         max_tokens: Some(99),
         memory: vec![MemoryBlock::default()],
-        entries: vec![Entry::Said { by: None, text: "Hi".into() }],
+        entries: vec![PromptMessage::User { by: None, text: "Hi".into() }],
         ..Prompt::default()
     };
     let limit = |protocol, at: &str| body_of(protocol, &prompt, MODEL).pointer(at).cloned();

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::llm::{Place, ToolCall, ToolSpec};
+use crate::llm::{CallContext, ToolCall, ToolSpec};
 
 const TOOLS: &[&str] = &["memory_replace", "memory_insert", "memory_rethink", FINISH];
 
@@ -19,9 +19,9 @@ fn window(memory: Vec<MemoryBlock>, said: &[&str]) -> Prompt {
     Prompt {
         agent: "archivist".to_owned(),
         memory,
-        entries: said.iter().map(|text| Entry::Said { by: None, text: (*text).to_owned() }).collect(),
+        entries: said.iter().map(|text| PromptMessage::User { by: None, text: (*text).to_owned() }).collect(),
         tools: TOOLS.iter().map(tool).collect(),
-        place: Place { turn: 2, step: 1, attempt: 1, background: true },
+        place: CallContext { turn: 2, step: 1, attempt: 1, background: true },
         ..Prompt::default()
     }
 }
@@ -72,12 +72,12 @@ fn run(prompt: &mut Prompt) -> usize {
             prompt.entries = said;
             return edits;
         }
-        prompt.entries.push(Entry::Own { text: answer.text.clone(), calls: calls.clone() });
+        prompt.entries.push(PromptMessage::Assistant { text: answer.text.clone(), calls: calls.clone() });
         for call in calls {
             let done = apply(&mut prompt.memory, &call);
             edits += usize::from(done.is_ok());
             let (ok, text) = done.map_or_else(|text| (false, text), |text| (true, text));
-            prompt.entries.push(Entry::Result { call: call.id, name: call.name, ok, text });
+            prompt.entries.push(PromptMessage::ToolResult { call: call.id, name: call.name, ok, text });
         }
     }
     panic!("the job never finished");
@@ -116,7 +116,7 @@ fn a_fact_stated_five_times_stands_once() {
     let mut prompt = window(vec![block("story", "")], &said);
     prompt
         .entries
-        .push(Entry::Said { by: Some("reporter".to_owned()), text: "Mira keeps bees in Lucerne.".to_owned() });
+        .push(PromptMessage::User { by: Some("reporter".to_owned()), text: "Mira keeps bees in Lucerne.".to_owned() });
     run(&mut prompt);
     assert_eq!(prompt.memory[0].value, "The story so far\n- Mira keeps bees in Lucerne");
 }
@@ -212,13 +212,13 @@ fn a_refused_edit_is_tried_once_more_on_the_current_text_and_then_left() {
     for round in 1..=2 {
         let calls = answer(&prompt).calls(&prompt);
         assert_eq!(calls[0].name, "memory_replace", "round {round}");
-        let result = Entry::Result {
+        let result = PromptMessage::ToolResult {
             call: calls[0].id.clone(),
             name: calls[0].name.clone(),
             ok: false,
             text: "The block has moved on.".to_owned(),
         };
-        prompt.entries.extend([Entry::Own { text: String::new(), calls }, result]);
+        prompt.entries.extend([PromptMessage::Assistant { text: String::new(), calls }, result]);
         prompt.memory[0].value = "The story so far\n- Launch: in summer".to_owned();
         prompt.place.step += 1;
     }
@@ -229,13 +229,13 @@ fn a_refused_edit_is_tried_once_more_on_the_current_text_and_then_left() {
 fn an_edit_a_person_said_no_to_is_not_asked_for_again() {
     let mut prompt = window(vec![block("story", "The story so far")], &["Mira keeps bees in Lucerne."]);
     let calls = answer(&prompt).calls(&prompt);
-    let result = Entry::Result {
+    let result = PromptMessage::ToolResult {
         call: calls[0].id.clone(),
         name: calls[0].name.clone(),
         ok: false,
         text: "not called: the user said no: not yet".to_owned(),
     };
-    prompt.entries.extend([Entry::Own { text: String::new(), calls }, result]);
+    prompt.entries.extend([PromptMessage::Assistant { text: String::new(), calls }, result]);
     prompt.place.step += 1;
     assert_eq!(answer(&prompt).calls(&prompt)[0].name, FINISH);
 }
@@ -245,8 +245,8 @@ fn an_edit_already_accepted_is_not_made_twice_when_the_prompt_lags() {
     let mut prompt = window(vec![block("story", "The story so far")], &["Mira keeps bees in Lucerne."]);
     let calls = answer(&prompt).calls(&prompt);
     let result =
-        Entry::Result { call: calls[0].id.clone(), name: calls[0].name.clone(), ok: true, text: String::new() };
-    prompt.entries.extend([Entry::Own { text: String::new(), calls }, result]);
+        PromptMessage::ToolResult { call: calls[0].id.clone(), name: calls[0].name.clone(), ok: true, text: String::new() };
+    prompt.entries.extend([PromptMessage::Assistant { text: String::new(), calls }, result]);
     prompt.place.step = 2;
     assert_eq!(answer(&prompt).calls(&prompt)[0].name, FINISH);
 }
@@ -260,7 +260,7 @@ fn agents_add_facts_but_their_echoes_do_not() {
         "I will call Anna.",
         "Freight trains reach Basel at noon.",
     ] {
-        prompt.entries.push(Entry::Said { by: Some("reporter".to_owned()), text: text.to_owned() });
+        prompt.entries.push(PromptMessage::User { by: Some("reporter".to_owned()), text: text.to_owned() });
     }
     run(&mut prompt);
     assert_eq!(

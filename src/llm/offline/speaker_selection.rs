@@ -4,11 +4,11 @@
 use serde_json::{Value, json};
 
 use super::Answer;
-use super::cast::{self, Person};
+use super::members::{self, Person};
 use super::evidence;
 use super::frames::is_framed;
 use super::language::{sentences, words};
-use crate::llm::{Entry, Prompt};
+use crate::llm::{PromptMessage, Prompt};
 
 /// Tool that selects the next speaker.
 const CHOOSE: &str = "choose_next_speaker";
@@ -28,7 +28,7 @@ pub(super) fn answer(prompt: &Prompt) -> Option<Answer> {
     let mut names: Vec<String> = listed.iter().filter_map(Value::as_str).map(str::to_owned).collect();
     let may_end = names.iter().any(|name| name == DONE);
     names.retain(|name| name != DONE);
-    let (name, reason) = choose(prompt, &cast::named(prompt, &names), may_end)?;
+    let (name, reason) = choose(prompt, &members::named(prompt, &names), may_end)?;
     Some(Answer::calling(vec![(CHOOSE, json!({ "agent": name, "reason": reason }))]))
 }
 
@@ -42,10 +42,10 @@ fn choose(prompt: &Prompt, open: &[Person], may_end: bool) -> Option<(String, St
     let best = |text: &str, source: &str| {
         let fields: Vec<Vec<String>> = open
             .iter()
-            .zip(cast::fields(text, open))
+            .zip(members::fields(text, open))
             .map(|(person, field)| if turn.has_spoken(&person.name) { Vec::new() } else { field })
             .collect();
-        cast::most(&fields).map(|at| (open[at].name.clone(), reason(&open[at].name, source, &fields[at])))
+        members::most(&fields).map(|at| (open[at].name.clone(), reason(&open[at].name, source, &fields[at])))
     };
     let found = best(&turn.message, "the message").or_else(|| best(&turn.last, "what was said last"));
     if found.is_some() {
@@ -91,20 +91,20 @@ struct Turn {
 
 impl Turn {
     fn of(prompt: &Prompt) -> Self {
-        let at = prompt.entries.iter().rposition(|entry| matches!(entry, Entry::Said { by: None, .. }));
+        let at = prompt.entries.iter().rposition(|entry| matches!(entry, PromptMessage::User { by: None, .. }));
         let message = match at.and_then(|at| prompt.entries.get(at)) {
-            Some(Entry::Said { text, .. }) => text.clone(),
+            Some(PromptMessage::User { text, .. }) => text.clone(),
             _ => String::new(),
         };
         let mut turn = Self { message, last: String::new(), spoke: Vec::new(), notes: Vec::new(), anybody: false };
         for entry in &prompt.entries[at.map_or(0, |at| at + 1)..] {
             match entry {
-                Entry::Said { by: Some(name), text } => {
+                PromptMessage::User { by: Some(name), text } => {
                     turn.spoke.push(name.clone());
                     turn.last = sentences(text).into_iter().filter(|one| !is_framed(one)).collect::<Vec<_>>().join(" ");
                     turn.anybody = true;
                 }
-                Entry::Note { text } => turn.notes.push(text.clone()),
+                PromptMessage::System { text } => turn.notes.push(text.clone()),
                 _ => {}
             }
         }
@@ -128,7 +128,7 @@ mod tests {
 
     fn prompt(entries: &[(Option<&str>, &str)], names: &[&str]) -> Prompt {
         let said =
-            |(by, text): &(Option<&str>, &str)| Entry::Said { by: by.map(str::to_owned), text: (*text).to_owned() };
+            |(by, text): &(Option<&str>, &str)| PromptMessage::User { by: by.map(str::to_owned), text: (*text).to_owned() };
         Prompt {
             agent: "chair".to_owned(),
             system: SYSTEM.to_owned(),
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn who_passed_has_had_its_turn() {
         let mut prompt = prompt(&[(None, "Is that legal under privacy law?")], &["engineer", "lawyer", DONE]);
-        prompt.entries.push(Entry::Note { text: "lawyer passed".to_owned() });
+        prompt.entries.push(PromptMessage::System { text: "lawyer passed".to_owned() });
         let call = answer(&prompt).expect("a choice").wanted.remove(0).1;
         assert_eq!(call["agent"], "engineer");
     }

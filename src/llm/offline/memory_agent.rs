@@ -4,12 +4,12 @@
 //! none. A second run over the same window therefore changes nothing.
 
 use super::Answer;
-use super::board::{Board, Edit, Editing};
+use super::block_text::{Board, Edit, Editing};
 use super::frames::is_framed;
 use super::language::{Terms, containment, terms, words};
-use super::sense::{Sense, answers};
+use super::line_match::{Sense, answers};
 use super::statement::{Kind, Statement, read};
-use crate::llm::{Entry, MemoryBlock, Prompt};
+use crate::llm::{PromptMessage, MemoryBlock, Prompt};
 
 /// Most steps with edits per job.
 const STEPS: usize = 4;
@@ -44,14 +44,14 @@ const DENIED: &str = "not called: the user said no";
 /// Returns whether the job must end: it used all its steps, an edit was refused twice, or a person denied one.
 fn is_spent(prompt: &Prompt) -> bool {
     let own =
-        prompt.entries.iter().filter(|entry| matches!(entry, Entry::Own { calls, .. } if !calls.is_empty())).count();
+        prompt.entries.iter().filter(|entry| matches!(entry, PromptMessage::Assistant { calls, .. } if !calls.is_empty())).count();
     let mut refused = 0;
     let mut step_refused = false;
     for entry in &prompt.entries {
         match entry {
-            Entry::Own { .. } => step_refused = false,
-            Entry::Result { ok: false, text, .. } if text.starts_with(DENIED) => return true,
-            Entry::Result { ok: false, .. } if !step_refused => {
+            PromptMessage::Assistant { .. } => step_refused = false,
+            PromptMessage::ToolResult { ok: false, text, .. } if text.starts_with(DENIED) => return true,
+            PromptMessage::ToolResult { ok: false, .. } if !step_refused => {
                 step_refused = true;
                 refused += 1;
             }
@@ -64,10 +64,10 @@ fn is_spent(prompt: &Prompt) -> bool {
 /// Returns whether this exact edit was already accepted, because the blocks of the prompt may not show it yet.
 fn was_done(prompt: &Prompt, (name, arguments): &Edit) -> bool {
     let accepted = |id: &str| {
-        prompt.entries.iter().any(|entry| matches!(entry, Entry::Result { call, ok: true, .. } if call == id))
+        prompt.entries.iter().any(|entry| matches!(entry, PromptMessage::ToolResult { call, ok: true, .. } if call == id))
     };
     prompt.entries.iter().any(|entry| match entry {
-        Entry::Own { calls, .. } => {
+        PromptMessage::Assistant { calls, .. } => {
             calls.iter().any(|call| call.name == *name && call.arguments == *arguments && accepted(&call.id))
         }
         _ => false,
@@ -136,7 +136,7 @@ fn statements(prompt: &Prompt) -> Vec<Statement> {
     let mut kept: Vec<Statement> = Vec::new();
     let known: Vec<Terms> = prompt.memory.iter().flat_map(|block| block.value.lines()).map(terms).collect();
     for entry in &prompt.entries {
-        let Entry::Said { by, text } = entry else { continue };
+        let PromptMessage::User { by, text } = entry else { continue };
         for statement in read(text) {
             let keep = match (&statement.kind, by) {
                 (Kind::Talk | Kind::Request | Kind::Idea, _) => false,

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::language::{Terms, is_stop, stem, terms, words};
-use crate::llm::{Entry, Prompt};
+use crate::llm::{PromptMessage, Prompt};
 
 /// Marks behind a name that are not roles.
 const MARKS: [&str; 4] = ["you", "in the background", "manager", "the manager"];
@@ -76,7 +76,7 @@ pub(super) fn take_task(prompt: &mut Prompt) -> bool {
         return false;
     }
     let last = prompt.entries.iter_mut().rev().find_map(|entry| match entry {
-        Entry::Said { by, .. } => Some(by),
+        PromptMessage::User { by, .. } => Some(by),
         _ => None,
     });
     last.and_then(Option::take).is_some()

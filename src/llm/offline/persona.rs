@@ -1,8 +1,8 @@
 //! Replies to statements by persona: looking for facts, for gaps, or for settled points.
 
 use super::language::{OPEN, Terms, capital, shorten, terms};
-use super::scene::Scene;
-use super::sense::{names, says};
+use super::scene::ReplyInput;
+use super::line_match::{names, says};
 use super::statement::{Kind, Statement};
 use super::{dates, evidence, statement};
 use crate::llm::Prompt;
@@ -52,7 +52,7 @@ fn instructions(system: &str) -> String {
 }
 
 /// Returns the sentences of a reply to statements. The last one is a question.
-pub(super) fn reply(angle: Angle, scene: &Scene) -> Vec<String> {
+pub(super) fn reply(angle: Angle, scene: &ReplyInput) -> Vec<String> {
     match angle {
         Angle::Facts => facts(scene),
         Angle::Critic => critic(scene),
@@ -79,7 +79,7 @@ fn list(statements: &[&Statement]) -> String {
     statements.iter().take(3).map(|statement| told(statement)).collect::<Vec<_>>().join("; ")
 }
 
-fn facts(scene: &Scene) -> Vec<String> {
+fn facts(scene: &ReplyInput) -> Vec<String> {
     let known = |statement: &Statement| scene.blocks.iter().find(|source| says(&source.line, &statement.sense));
     let new: Vec<&Statement> = scene.stated.iter().filter(|statement| known(statement).is_none()).collect();
     let mut said = Vec::new();
@@ -109,7 +109,7 @@ fn facts(scene: &Scene) -> Vec<String> {
     said
 }
 
-fn critic(scene: &Scene) -> Vec<String> {
+fn critic(scene: &ReplyInput) -> Vec<String> {
     let mut said = scene.contradiction().into_iter().collect::<Vec<_>>();
     if let Some(question) = scene.unanswered.first() {
         said.push(format!("I see no answer yet to \"{question}\"."));
@@ -135,7 +135,7 @@ fn critic(scene: &Scene) -> Vec<String> {
     said
 }
 
-fn editor(scene: &Scene) -> Vec<String> {
+fn editor(scene: &ReplyInput) -> Vec<String> {
     let of = |kind: Kind| scene.stated.iter().filter(|statement| statement.kind == kind).collect::<Vec<_>>();
     let mut said = Vec::new();
     let (decided, facts) = (of(Kind::Decision), of(Kind::Fact));
@@ -164,7 +164,7 @@ fn lower(question: &str) -> String {
     statement::read(question).first().map_or_else(String::new, |asked| asked.line.trim_start_matches(OPEN).to_owned())
 }
 
-fn plain(scene: &Scene) -> Vec<String> {
+fn plain(scene: &ReplyInput) -> Vec<String> {
     let mut said = scene.contradiction().into_iter().collect::<Vec<_>>();
     let Some(first) = scene.stated.iter().find(|statement| !scene.was_told(&statement.line)).or(scene.stated.first())
     else {

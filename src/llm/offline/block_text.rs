@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::language::OPEN;
-use super::sense::{Sense, answers, changes, says};
+use super::line_match::{Sense, answers, changes, says};
 use crate::llm::MemoryBlock;
 
 /// Heading for an empty block.

@@ -54,7 +54,7 @@ use crate::domain::{
 };
 use crate::llm::Models;
 use crate::store::{CommitError, Lane, Store, StoreError};
-use crate::tools::Toolbox;
+use crate::tools::ToolRegistry;
 use follow::Subscriber;
 use limits::{KeyedSemaphore, Permit};
 use live::StreamingSteps;
@@ -100,7 +100,7 @@ pub enum Scope {
 pub struct Engine {
     store: Store,
     models: Models,
-    tools: Toolbox,
+    tools: ToolRegistry,
     live: StreamingSteps,
     agents: KeyedSemaphore<AgentId>,
     providers: KeyedSemaphore<String>,
@@ -149,7 +149,7 @@ impl Engine {
         store: Store,
         config: &Config,
         models: Models,
-        tools: Toolbox,
+        tools: ToolRegistry,
         options: Options,
     ) -> Result<Arc<Self>, EngineError> {
         let epoch = store.row::<StoreMeta>(StoreMeta::KEY).await?.unwrap_or_default().epoch + 1;

@@ -26,12 +26,12 @@ pub trait Tool: Send + Sync {
     fn spec(&self) -> ToolSpec;
 
     /// Runs one call. Arguments are a JSON object that [`fitted`] has made fit the schema.
-    fn call<'a>(&'a self, arguments: &'a Value, desk: &'a mut Desk<'_>) -> BoxFuture<'a, Effect>;
+    fn call<'a>(&'a self, arguments: &'a Value, desk: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome>;
 }
 
 /// The outcome of a call.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Effect {
+pub enum ToolOutcome {
     /// The call is done; the agent continues.
     Result {
         /// False if the tool refused or failed.
@@ -56,7 +56,7 @@ pub enum Wait {
     /// A person's approval; then the call is made or refused.
     Approval,
     /// The replies to this mail, which is sent with the step.
-    Replies(Vec<Post>),
+    Replies(Vec<OutgoingMail>),
     /// The answers of these workers, each with its task. They speak in the group's conversation.
     Workers(Vec<(AgentId, String)>),
 }
@@ -85,7 +85,7 @@ impl Wait {
 
 /// Mail written by a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Post {
+pub struct OutgoingMail {
     /// The recipient.
     pub to: AgentId,
     /// Its kind.
@@ -98,7 +98,7 @@ pub struct Post {
     pub expires_in: Option<u64>,
 }
 
-impl Effect {
+impl ToolOutcome {
     /// The result of a successful call.
     #[must_use]
     pub fn done(text: impl Into<String>) -> Self {
@@ -113,19 +113,19 @@ impl Effect {
 }
 
 /// The state the tools of one step work on.
-pub struct Desk<'a> {
+pub struct ToolContext<'a> {
     /// The agent's short name.
     pub agent: &'a str,
     /// The blocks the agent sees.
     pub blocks: Vec<StagedBlock>,
     /// Searches conversations.
-    pub library: &'a dyn Library,
+    pub library: &'a dyn MessageSearch,
     /// Lists the agents that can be reached.
     pub directory: &'a dyn Directory,
     /// Whether the agent may delegate.
     pub delegates: delegate::Delegation,
     /// Mail to send with the step that no call waits for.
-    pub posts: Vec<Post>,
+    pub posts: Vec<OutgoingMail>,
 }
 
 /// An agent that another agent can reach.
@@ -200,7 +200,7 @@ impl StagedBlock {
 }
 
 /// Searches conversations; implemented by the engine over the store.
-pub trait Library: Send + Sync {
+pub trait MessageSearch: Send + Sync {
     /// At most `limit` messages of the agent's conversation that match `query`, newest first.
     ///
     /// # Errors
@@ -210,9 +210,9 @@ pub trait Library: Send + Sync {
 
 /// All tools.
 #[derive(Clone)]
-pub struct Toolbox(Vec<Arc<dyn Tool>>);
+pub struct ToolRegistry(Vec<Arc<dyn Tool>>);
 
-impl Default for Toolbox {
+impl Default for ToolRegistry {
     fn default() -> Self {
         Self(vec![
             Arc::new(conversation::Search),
@@ -232,7 +232,7 @@ impl Default for Toolbox {
     }
 }
 
-impl Toolbox {
+impl ToolRegistry {
     /// Adds a tool.
     #[must_use]
     pub fn with(mut self, tool: Arc<dyn Tool>) -> Self {
@@ -260,12 +260,12 @@ impl Toolbox {
 }
 
 /// The arguments of a call as the schema wants them, or the effect that refuses the call.
-pub fn fitted(tool: &ToolSpec, value: &Value) -> Result<Value, Effect> {
+pub fn fitted(tool: &ToolSpec, value: &Value) -> Result<Value, ToolOutcome> {
     arguments::fit(&tool.schema, value)
-        .map_err(|why| Effect::refused(format!("{}: the arguments do not fit: {why}", tool.name)))
+        .map_err(|why| ToolOutcome::refused(format!("{}: the arguments do not fit: {why}", tool.name)))
 }
 
 /// The arguments as this tool wants them, or the sentence that refuses the call.
-fn arguments<T: DeserializeOwned>(tool: &str, value: &Value) -> Result<T, Effect> {
-    T::deserialize(value).map_err(|fault| Effect::refused(format!("{tool}: the arguments do not fit: {fault}")))
+fn arguments<T: DeserializeOwned>(tool: &str, value: &Value) -> Result<T, ToolOutcome> {
+    T::deserialize(value).map_err(|fault| ToolOutcome::refused(format!("{tool}: the arguments do not fit: {fault}")))
 }

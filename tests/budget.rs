@@ -31,7 +31,7 @@ use nightdesk::engine::protocol::Request;
 use nightdesk::engine::{self, Engine, Handle};
 use nightdesk::llm::Models;
 use nightdesk::store::{self, Mode, Store};
-use nightdesk::tools::Toolbox;
+use nightdesk::tools::ToolRegistry;
 use nightdesk::tui::app::{App, view};
 use nightdesk::tui::effect::{Effect, Msg};
 use nightdesk::tui::glyph::GlyphSet;
@@ -165,7 +165,7 @@ impl Desk {
         let store = Store::open(path, store::Options { mode: Mode::Inline, ..store::Options::default() }).unwrap();
         let (config, options) = (Config::default(), engine::Options { jobs: false, ..engine::Options::default() });
         let models = Models::new(config.clone(), |_| None);
-        let engine = Engine::start(store, &config, models, Toolbox::default(), options).await.unwrap();
+        let engine = Engine::start(store, &config, models, ToolRegistry::default(), options).await.unwrap();
         let overview = Handle::local(Arc::clone(&engine)).overview().await.unwrap();
         let look = Look {
             theme: Theme::terminal(),

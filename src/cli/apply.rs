@@ -9,7 +9,7 @@ use crate::agentfile::team::{self, Existing, Plan, TeamFile};
 use crate::domain::{Conflict, Ids};
 use crate::engine::protocol::Request;
 use crate::engine::{Handle, Scope};
-use crate::tools::Toolbox;
+use crate::tools::ToolRegistry;
 
 /// How many plans are computed at most when concurrent edits invalidate them.
 const TRIES: u32 = 5;
@@ -33,7 +33,7 @@ pub struct Args {
 /// # Errors
 /// The file cannot be read, has faults or does not fit the store; otherwise as [`put`].
 pub async fn apply(places: &Places, args: &Args, out: &mut Out) -> Result<Exit, Failure> {
-    let tools = Toolbox::default().names();
+    let tools = ToolRegistry::default().names();
     let tools: Vec<&str> = tools.iter().map(String::as_str).collect();
     let file = team::load(&args.file, &tools)?;
     let plan = if args.dry_run {

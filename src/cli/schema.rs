@@ -3,14 +3,14 @@
 use super::print::Out;
 use super::{Exit, Failure};
 use crate::agentfile::team;
-use crate::tools::Toolbox;
+use crate::tools::ToolRegistry;
 
 /// Prints the schema.
 ///
 /// # Errors
 /// Standard output cannot be written.
 pub fn schema(out: &mut Out) -> Result<Exit, Failure> {
-    let tools = Toolbox::default().names();
+    let tools = ToolRegistry::default().names();
     let tools: Vec<&str> = tools.iter().map(String::as_str).collect();
     out.line(&format!("{:#}", team::schema(&tools)))?;
     Ok(Exit::Done)

@@ -10,7 +10,7 @@ use super::{Engine, Handle, Options};
 use crate::config::Config;
 use crate::llm::Models;
 use crate::store::{self, StoreLock, OwnerError, Store};
-use crate::tools::Toolbox;
+use crate::tools::ToolRegistry;
 
 pub use crate::store::LockHeldBy;
 
@@ -90,7 +90,7 @@ impl Session {
         listen: bool,
     ) -> Result<Self, RequestError> {
         let store = Store::open(path, store::Options::default())?;
-        let engine = Engine::start(store, config, models, Toolbox::default(), options).await?;
+        let engine = Engine::start(store, config, models, ToolRegistry::default(), options).await?;
         let unheard = if listen { socket::listen(&engine, store::socket_path(path)).err() } else { None };
         Ok(Self { handle: Handle::local(Arc::clone(&engine)), place: Place::Owner(engine, owner), unheard })
     }

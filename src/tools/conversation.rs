@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Desk, Effect, Tool, arguments};
+use super::{ToolContext, ToolOutcome, Tool, arguments};
 use crate::domain::Content;
 use crate::llm::ToolSpec;
 
@@ -44,19 +44,19 @@ impl Tool for Search {
         }
     }
 
-    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
+    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
         Box::pin(async move {
             let Arguments { query, limit } = match arguments("conversation_search", value) {
                 Ok(arguments) => arguments,
                 Err(refused) => return refused,
             };
             if query.trim().is_empty() {
-                return Effect::refused("conversation_search: query is empty; give the words to look for");
+                return ToolOutcome::refused("conversation_search: query is empty; give the words to look for");
             }
             let limit = limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
             let found = match desk.library.search(&query, limit).await {
                 Ok(found) => found,
-                Err(fault) => return Effect::refused(format!("conversation_search: {fault}")),
+                Err(fault) => return ToolOutcome::refused(format!("conversation_search: {fault}")),
             };
             let lines: Vec<String> = found
                 .iter()
@@ -70,9 +70,9 @@ impl Tool for Search {
                 })
                 .collect();
             if lines.is_empty() {
-                return Effect::done("0 found");
+                return ToolOutcome::done("0 found");
             }
-            Effect::done(format!("{} found\n{}", lines.len(), lines.join("\n")))
+            ToolOutcome::done(format!("{} found\n{}", lines.len(), lines.join("\n")))
         })
     }
 }

@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Colleague, Desk, Effect, Tool, Wait, arguments};
+use super::{Colleague, ToolContext, ToolOutcome, Tool, Wait, arguments};
 use crate::domain::group::MAX_MEMBERS;
 use crate::llm::ToolSpec;
 
@@ -63,7 +63,7 @@ impl Tool for Delegate {
         }
     }
 
-    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
+    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
         Box::pin(async move {
             let asked = match arguments::<DelegateArguments>("delegate", value) {
                 Ok(asked) => asked,
@@ -77,43 +77,43 @@ impl Tool for Delegate {
             for TaskArguments { agent, task } in asked.tasks {
                 let Some(worker) = workers.iter().find(|worker| worker.answers_to(&agent)) else {
                     let names: Vec<&str> = workers.iter().map(|worker| worker.name.as_str()).collect();
-                    return Effect::refused(format!("delegate: no worker {agent:?}; yours are {}", names.join(", ")));
+                    return ToolOutcome::refused(format!("delegate: no worker {agent:?}; yours are {}", names.join(", ")));
                 };
                 if task.trim().is_empty() {
-                    return Effect::refused(format!("delegate: the task for {} has no words", worker.name));
+                    return ToolOutcome::refused(format!("delegate: the task for {} has no words", worker.name));
                 }
                 tasks.push((worker.id.clone(), task));
             }
             match tasks.len() {
-                0 => Effect::refused("delegate: there is no task; give one worker a task at least"),
-                1..=MAX_MEMBERS => Effect::Wait(Wait::Workers(tasks)),
-                more => Effect::refused(format!("delegate: {more} tasks are over the limit of {MAX_MEMBERS}")),
+                0 => ToolOutcome::refused("delegate: there is no task; give one worker a task at least"),
+                1..=MAX_MEMBERS => ToolOutcome::Wait(Wait::Workers(tasks)),
+                more => ToolOutcome::refused(format!("delegate: {more} tasks are over the limit of {MAX_MEMBERS}")),
             }
         })
     }
 }
 
 /// Gives the same task to every worker of the group.
-pub async fn to_all(desk: &Desk<'_>, message: &str) -> Effect {
+pub async fn to_all(desk: &ToolContext<'_>, message: &str) -> ToolOutcome {
     match workers(desk).await {
         Ok(workers) => {
-            Effect::Wait(Wait::Workers(workers.into_iter().map(|worker| (worker.id, message.to_owned())).collect()))
+            ToolOutcome::Wait(Wait::Workers(workers.into_iter().map(|worker| (worker.id, message.to_owned())).collect()))
         }
         Err(refused) => refused,
     }
 }
 
-async fn workers(desk: &Desk<'_>) -> Result<Vec<Colleague>, Effect> {
+async fn workers(desk: &ToolContext<'_>) -> Result<Vec<Colleague>, ToolOutcome> {
     match desk.delegates {
-        Delegation::No => return Err(Effect::refused("only the manager of a supervisor group delegates")),
+        Delegation::No => return Err(ToolOutcome::refused("only the manager of a supervisor group delegates")),
         Delegation::Spent(rounds) => {
-            return Err(Effect::refused(format!(
+            return Err(ToolOutcome::refused(format!(
                 "you have delegated {rounds} times in this turn, as often as the group allows (max_rounds); answer \
                  the user now with what you have"
             )));
         }
         Delegation::Open => {}
     }
-    let colleagues = desk.directory.colleagues().await.map_err(Effect::refused)?;
+    let colleagues = desk.directory.colleagues().await.map_err(ToolOutcome::refused)?;
     Ok(colleagues.into_iter().filter(|colleague| colleague.member).collect())
 }

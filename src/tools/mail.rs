@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::delegate::{self, Delegation};
-use super::{Colleague, Desk, Effect, Post, Tool, Wait, arguments};
+use super::{Colleague, ToolContext, ToolOutcome, OutgoingMail, Tool, Wait, arguments};
 use crate::domain::mail::{check_text, expiry_seconds};
 use crate::domain::{MailKind, Priority};
 use crate::llm::ToolSpec;
@@ -31,7 +31,7 @@ const LIST: &str = "list_agents";
 
 /// The arguments all four tools share.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Letter {
+pub struct MailArguments {
     /// The text.
     pub message: String,
     /// `low`, `normal` or `high`.
@@ -46,7 +46,7 @@ pub struct Letter {
 struct ToOne {
     other_agent_id: String,
     #[serde(flatten)]
-    letter: Letter,
+    letter: MailArguments,
 }
 
 #[derive(Deserialize)]
@@ -56,7 +56,7 @@ struct ToTagged {
     #[serde(default)]
     match_some: Vec<String>,
     #[serde(flatten)]
-    letter: Letter,
+    letter: MailArguments,
 }
 
 #[derive(Deserialize)]
@@ -67,12 +67,12 @@ struct Asked {
     tags: Vec<String>,
 }
 
-impl Letter {
+impl MailArguments {
     /// Creates the mail to this agent.
     ///
     /// # Errors
     /// A sentence if text, priority or expiry is not allowed.
-    pub fn to(&self, colleague: &Colleague, kind: MailKind) -> Result<Post, String> {
+    pub fn to(&self, colleague: &Colleague, kind: MailKind) -> Result<OutgoingMail, String> {
         check_text(&self.message)?;
         let priority = match self.priority.as_deref().map(str::trim) {
             None | Some("") => Priority::default(),
@@ -85,7 +85,7 @@ impl Letter {
             None | Some("") => None,
             Some(time) => Some(expiry_seconds(time).map_err(|why| format!("expires_in: {why}"))?),
         };
-        Ok(Post { to: colleague.id.clone(), kind, priority, text: self.message.clone(), expires_in })
+        Ok(OutgoingMail { to: colleague.id.clone(), kind, priority, text: self.message.clone(), expires_in })
     }
 }
 
@@ -118,7 +118,7 @@ impl Tool for SendAsync {
         }
     }
 
-    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
+    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
         Box::pin(async move {
             let found = match to_one(ASYNC, value, desk, MailKind::Notice).await {
                 Ok(found) => found,
@@ -126,7 +126,7 @@ impl Tool for SendAsync {
             };
             let (post, colleague) = found;
             desk.posts.push(post);
-            Effect::done(match &colleague.holds_mail {
+            ToolOutcome::done(match &colleague.holds_mail {
                 Some(why) => format!("sent to {}, queued: {why}", colleague.name),
                 None => format!("sent to {}", colleague.name),
             })
@@ -145,10 +145,10 @@ impl Tool for SendAndWait {
         }
     }
 
-    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
+    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
         Box::pin(async move {
             match to_one(AND_WAIT, value, desk, MailKind::Request).await {
-                Ok((post, _)) => Effect::Wait(Wait::Replies(vec![post])),
+                Ok((post, _)) => ToolOutcome::Wait(Wait::Replies(vec![post])),
                 Err(refused) => refused,
             }
         })
@@ -169,7 +169,7 @@ impl Tool for SendToTags {
         }
     }
 
-    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
+    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
         Box::pin(async move {
             let ToTagged { match_all, match_some, letter } = match arguments(TO_TAGS, value) {
                 Ok(arguments) => arguments,
@@ -207,9 +207,9 @@ impl Tool for SendToGroup {
         }
     }
 
-    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
+    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
         Box::pin(async move {
-            let letter: Letter = match arguments(TO_GROUP, value) {
+            let letter: MailArguments = match arguments(TO_GROUP, value) {
                 Ok(arguments) => arguments,
                 Err(refused) => return refused,
             };
@@ -251,7 +251,7 @@ impl Tool for ListAgents {
         }
     }
 
-    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
+    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
         Box::pin(async move {
             let asked: Asked = match arguments(LIST, value) {
                 Ok(arguments) => arguments,
@@ -274,7 +274,7 @@ impl Tool for ListAgents {
                 })
                 .map(line)
                 .collect();
-            Effect::done(match (found.len(), colleagues.len()) {
+            ToolOutcome::done(match (found.len(), colleagues.len()) {
                 (_, 0) => "there is nobody you can write to".to_owned(),
                 (0, all) => format!("0 of the {all} agents you can write to match: {}", names(&colleagues)),
                 (some, _) => format!("{some} agent{}\n{}", if some == 1 { "" } else { "s" }, found.join("\n")),
@@ -303,17 +303,17 @@ fn line(colleague: &Colleague) -> String {
 
 /// Sends the same mail to each of these agents, in this order, and waits; the result has all replies and failures.
 #[must_use]
-pub fn broadcast(tool: &str, letter: &Letter, whom: Vec<&Colleague>) -> Effect {
-    let posts: Result<Vec<Post>, String> =
+pub fn broadcast(tool: &str, letter: &MailArguments, whom: Vec<&Colleague>) -> ToolOutcome {
+    let posts: Result<Vec<OutgoingMail>, String> =
         whom.into_iter().map(|colleague| letter.to(colleague, MailKind::Broadcast)).collect();
     match posts {
-        Ok(posts) => Effect::Wait(Wait::Replies(posts)),
+        Ok(posts) => ToolOutcome::Wait(Wait::Replies(posts)),
         Err(why) => refuse(tool, &why),
     }
 }
 
 /// Parses a call that writes to one agent; returns the mail and the recipient.
-async fn to_one(tool: &str, value: &Value, desk: &Desk<'_>, kind: MailKind) -> Result<(Post, Colleague), Effect> {
+async fn to_one(tool: &str, value: &Value, desk: &ToolContext<'_>, kind: MailKind) -> Result<(OutgoingMail, Colleague), ToolOutcome> {
     let ToOne { other_agent_id, letter } = arguments(tool, value)?;
     let colleagues = desk.directory.colleagues().await.map_err(|fault| refuse(tool, &fault))?;
     let colleague = find(&colleagues, &other_agent_id, desk.agent).map_err(|why| refuse(tool, &why))?;
@@ -344,19 +344,19 @@ fn names(colleagues: &[Colleague]) -> String {
     named.collect::<Vec<_>>().join(", ")
 }
 
-fn refuse(tool: &str, why: &str) -> Effect {
-    Effect::refused(format!("{tool}: {why}"))
+fn refuse(tool: &str, why: &str) -> ToolOutcome {
+    ToolOutcome::refused(format!("{tool}: {why}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Library;
+    use super::super::MessageSearch;
     use super::*;
     use crate::domain::{AgentId, Message};
 
     struct Nothing;
 
-    impl Library for Nothing {
+    impl MessageSearch for Nothing {
         fn search<'a>(&'a self, _: &'a str, _: usize) -> BoxFuture<'a, Result<Vec<Message>, String>> {
             Box::pin(async { Ok(Vec::new()) })
         }
@@ -397,8 +397,8 @@ mod tests {
         Known(std::iter::once(busy).chain(others).collect())
     }
 
-    async fn call(tool: &dyn Tool, known: &Known, arguments: Value) -> (Effect, Vec<Post>) {
-        let mut desk = Desk {
+    async fn call(tool: &dyn Tool, known: &Known, arguments: Value) -> (ToolOutcome, Vec<OutgoingMail>) {
+        let mut desk = ToolContext {
             agent: "ann",
             blocks: Vec::new(),
             library: &Nothing,
@@ -410,21 +410,21 @@ mod tests {
         (effect, desk.posts)
     }
 
-    fn refusal(effect: Effect) -> String {
+    fn refusal(effect: ToolOutcome) -> String {
         match effect {
-            Effect::Result { ok: false, text } => text,
+            ToolOutcome::Result { ok: false, text } => text,
             other => panic!("{other:?}"),
         }
     }
 
-    fn waits(effect: Effect) -> Vec<Post> {
+    fn waits(effect: ToolOutcome) -> Vec<OutgoingMail> {
         match effect {
-            Effect::Wait(Wait::Replies(posts)) => posts,
+            ToolOutcome::Wait(Wait::Replies(posts)) => posts,
             other => panic!("{other:?}"),
         }
     }
 
-    fn whom(posts: &[Post]) -> Vec<&str> {
+    fn whom(posts: &[OutgoingMail]) -> Vec<&str> {
         posts.iter().map(|post| post.to.as_str()).collect()
     }
 
@@ -433,8 +433,8 @@ mod tests {
         let known = newsroom();
         let arguments = json!({"message": "Look at this", "other_agent_id": "cid"});
         let (effect, posts) = call(&SendAsync, &known, arguments).await;
-        assert_eq!(effect, Effect::done("sent to cid"));
-        let expected = Post {
+        assert_eq!(effect, ToolOutcome::done("sent to cid"));
+        let expected = OutgoingMail {
             to: AgentId::from("agent-news-cid"),
             kind: MailKind::Notice,
             priority: Priority::Normal,
@@ -446,7 +446,7 @@ mod tests {
             "message": "Now", "other_agent_id": "news/critic", "priority": "high", "expires_in": "10m"
         });
         let (effect, posts) = call(&SendAsync, &known, urgent).await;
-        assert_eq!(effect, Effect::done("sent to critic, queued: critic is speaking"));
+        assert_eq!(effect, ToolOutcome::done("sent to critic, queued: critic is speaking"));
         assert_eq!((posts[0].priority, posts[0].expires_in), (Priority::High, Some(600)));
     }
 
@@ -459,7 +459,7 @@ mod tests {
             ("sport/bob", "agent-sport-bob"),
         ] {
             let (effect, posts) = call(&SendAsync, &known, json!({"message": "hi", "other_agent_id": called})).await;
-            assert!(matches!(effect, Effect::Result { ok: true, .. }), "{effect:?}");
+            assert!(matches!(effect, ToolOutcome::Result { ok: true, .. }), "{effect:?}");
             assert_eq!(whom(&posts), [id]);
         }
         for tool in [&SendAsync as &dyn Tool, &SendAndWait] {
@@ -533,7 +533,7 @@ mod tests {
     async fn a_message_to_the_group_goes_to_everybody_here() {
         let (effect, _) = call(&SendToGroup, &newsroom(), json!({"message": "hi"})).await;
         assert_eq!(whom(&waits(effect)), ["agent-news-critic", "agent-news-bob", "agent-news-cid"]);
-        let mut desk = Desk {
+        let mut desk = ToolContext {
             agent: "ann",
             blocks: Vec::new(),
             library: &Nothing,
@@ -541,7 +541,7 @@ mod tests {
             delegates: Delegation::Open,
             posts: Vec::new(),
         };
-        let Effect::Wait(Wait::Workers(tasks)) = SendToGroup.call(&json!({"message": "hi"}), &mut desk).await else {
+        let ToolOutcome::Wait(Wait::Workers(tasks)) = SendToGroup.call(&json!({"message": "hi"}), &mut desk).await else {
             panic!("a supervisor's workers answer in the group")
         };
         assert_eq!(tasks.len(), 4);
@@ -554,7 +554,7 @@ mod tests {
     async fn the_list_tells_who_they_are_what_they_do_and_whether_they_are_free() {
         let known = newsroom();
         let list = async |arguments: Value| match call(&ListAgents, &known, arguments).await.0 {
-            Effect::Result { ok: true, text } => text,
+            ToolOutcome::Result { ok: true, text } => text,
             other => panic!("{other:?}"),
         };
         let all = list(json!({})).await;

@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Desk, Effect, StagedBlock, Tool, arguments};
+use super::{ToolContext, ToolOutcome, StagedBlock, Tool, arguments};
 use crate::domain::block::folded;
 use crate::domain::text_edit::{EditFault, Merge, insert, merge, replace};
 use crate::llm::ToolSpec;
@@ -70,7 +70,7 @@ impl Tool for Replace {
         }
     }
 
-    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
+    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
         Box::pin(async move {
             match arguments::<ReplaceArguments>("memory_replace", value) {
                 Ok(a) => edit(desk, "memory_replace", &a.label, |block| replace(&block.value, &a.old_str, &a.new_str)),
@@ -98,7 +98,7 @@ impl Tool for Insert {
         }
     }
 
-    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
+    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
         Box::pin(async move {
             match arguments::<InsertArguments>("memory_insert", value) {
                 Ok(a) => edit(desk, "memory_insert", &a.label, |block| place(block, &a)),
@@ -139,7 +139,7 @@ impl Tool for Rethink {
         }
     }
 
-    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
+    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
         Box::pin(async move {
             match arguments::<RethinkArguments>("memory_rethink", value) {
                 Ok(a) => edit(desk, "memory_rethink", &a.label, |block| {
@@ -166,41 +166,41 @@ impl Tool for FinishEdits {
         }
     }
 
-    fn call<'a>(&'a self, _: &'a Value, _: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
-        Box::pin(async { Effect::Finish { text: "done".to_owned() } })
+    fn call<'a>(&'a self, _: &'a Value, _: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
+        Box::pin(async { ToolOutcome::Finish { text: "done".to_owned() } })
     }
 }
 
 /// Stages an edit of the block with this label, after the checks all edit tools share.
 fn edit(
-    desk: &mut Desk<'_>,
+    desk: &mut ToolContext<'_>,
     tool: &str,
     label: &str,
     change: impl FnOnce(&StagedBlock) -> Result<String, EditFault>,
-) -> Effect {
+) -> ToolOutcome {
     let Some(at) = desk.blocks.iter().position(|block| folded(&block.current.label) == folded(label)) else {
         let labels: Vec<&str> = desk.blocks.iter().map(|block| block.current.label.as_str()).collect();
-        return Effect::refused(format!("{tool}: you have no block {label:?}; your blocks: {}", labels.join(", ")));
+        return ToolOutcome::refused(format!("{tool}: you have no block {label:?}; your blocks: {}", labels.join(", ")));
     };
     let block = &mut desk.blocks[at];
     let label = &block.current.label;
     if block.current.read_only {
-        return Effect::refused(format!("{tool}: block {label} is read-only"));
+        return ToolOutcome::refused(format!("{tool}: block {label} is read-only"));
     }
     let value = match change(block) {
         Ok(value) => value,
         Err(fault) => {
-            return Effect::refused(format!("{tool}: {fault}. Block {label} now reads:\n{}", block.value));
+            return ToolOutcome::refused(format!("{tool}: {fault}. Block {label} now reads:\n{}", block.value));
         }
     };
     let (length, limit) = (value.chars().count(), block.current.limit as usize);
     if length > limit {
-        return Effect::refused(format!(
+        return ToolOutcome::refused(format!(
             "{tool}: block {label} would have {length} characters, its limit is {limit}; shorten it first"
         ));
     }
     block.value = value;
     block.edited_by = Some(tool.to_owned());
     // All edits of a step become one version.
-    Effect::done(format!("Block {label}, version {}, now reads:\n{}", block.current.version + 1, block.value))
+    ToolOutcome::done(format!("Block {label}, version {}, now reads:\n{}", block.current.version + 1, block.value))
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::arguments::lenient;
-use super::{Desk, Effect, Tool, arguments};
+use super::{ToolContext, ToolOutcome, Tool, arguments};
 use crate::domain::pattern::dynamic::CHOOSE;
 use crate::domain::terminate::RETURN_TO_USER;
 use crate::llm::ToolSpec;
@@ -23,8 +23,8 @@ impl Tool for Pass {
         }
     }
 
-    fn call<'a>(&'a self, _: &'a Value, _: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
-        Box::pin(async { Effect::Pass })
+    fn call<'a>(&'a self, _: &'a Value, _: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
+        Box::pin(async { ToolOutcome::Pass })
     }
 }
 
@@ -54,16 +54,16 @@ impl Tool for ReturnToUser {
         }
     }
 
-    fn call<'a>(&'a self, value: &'a Value, _: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
+    fn call<'a>(&'a self, value: &'a Value, _: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
         Box::pin(async move {
             let Return { reason } = match arguments(RETURN_TO_USER, value) {
                 Ok(arguments) => arguments,
                 Err(refused) => return refused,
             };
             if reason.trim().is_empty() {
-                return Effect::refused("return_to_user: reason is empty; say what the user is to do");
+                return ToolOutcome::refused("return_to_user: reason is empty; say what the user is to do");
             }
-            Effect::Finish { text: "the user is next".to_owned() }
+            ToolOutcome::Finish { text: "the user is next".to_owned() }
         })
     }
 }

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use nightdesk::domain::{Content, PendingKind, Rule, RunState, StopReason};
 use nightdesk::engine::protocol::{Recipient, Phase, Reply, Request};
 use nightdesk::llm::{PromptMessage, ToolSpec};
-use nightdesk::tools::{Desk, Effect, Tool, Toolbox};
+use nightdesk::tools::{ToolContext, ToolOutcome, Tool, ToolRegistry};
 use serde_json::{Value, json};
 
 use crate::stop;
@@ -26,8 +26,8 @@ impl Tool for AskPerson {
         }
     }
 
-    fn call<'a>(&'a self, _: &'a Value, _: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
-        Box::pin(async { Effect::done("It is done.") })
+    fn call<'a>(&'a self, _: &'a Value, _: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
+        Box::pin(async { ToolOutcome::done("It is done.") })
     }
 }
 
@@ -39,7 +39,7 @@ impl Tool for Broken {
         ToolSpec { name: "ask_person".to_owned(), description: String::new(), schema: json!({"type": "object"}) }
     }
 
-    fn call<'a>(&'a self, _: &'a Value, desk: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
+    fn call<'a>(&'a self, _: &'a Value, desk: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
         Box::pin(async move {
             "half done".clone_into(&mut desk.blocks[0].value);
             panic!("the tool falls over")
@@ -58,7 +58,7 @@ fn asking() -> Script {
 }
 
 fn asks() -> Plan {
-    let toolbox = Toolbox::default().with(Arc::new(AskPerson));
+    let toolbox = ToolRegistry::default().with(Arc::new(AskPerson));
     let rules = vec![Rule::RequiresApproval { tool_name: "ask_person".to_owned() }];
     Plan { script: asking(), members: &["ann", "bob"], toolbox, rules, ..Plan::default() }
 }
@@ -267,7 +267,7 @@ async fn a_cancel_while_the_agent_speaks_elsewhere_ends_what_queues_for_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_tool_that_panics_fails_its_call_and_leaves_nothing_half_done() {
-    let toolbox = Toolbox::default().with(Arc::new(Broken));
+    let toolbox = ToolRegistry::default().with(Arc::new(Broken));
     let world = World::new(Plan { toolbox, rules: Vec::new(), ..asks() }).await;
     let run = world.send("go on").await;
     assert_eq!(stop(&run), StopReason::MaxTurns);

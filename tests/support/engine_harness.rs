@@ -19,7 +19,7 @@ use nightdesk::engine::{Engine, Handle, Options};
 use nightdesk::llm::scripted::Scripted;
 use nightdesk::llm::{ChatModel, Delta, ModelError, Models, Prompt};
 use nightdesk::store::{self, Clock, Mode, Store};
-use nightdesk::tools::Toolbox;
+use nightdesk::tools::ToolRegistry;
 
 /// Wall time that moves with the runtime's clock, so that a paused test pauses both.
 pub struct RuntimeClock {
@@ -52,7 +52,7 @@ pub struct Setting {
     pub dir: Arc<tempfile::TempDir>,
     clock: Arc<dyn Clock>,
     ids: Ids,
-    toolbox: Toolbox,
+    toolbox: ToolRegistry,
     options: Options,
     max_parallel: u32,
     mode: Mode,
@@ -89,7 +89,7 @@ pub struct Plan {
     pub background: &'static [&'static str],
     pub every_turns: Option<u32>,
     pub max_turns: Option<u32>,
-    pub toolbox: Toolbox,
+    pub toolbox: ToolRegistry,
     pub options: Options,
     /// What every agent asks for.
     pub tools: &'static [&'static str],
@@ -117,7 +117,7 @@ impl Default for Plan {
             background: &[],
             every_turns: None,
             max_turns: None,
-            toolbox: Toolbox::default(),
+            toolbox: ToolRegistry::default(),
             options: Options { seed: Some(1), ..Options::default() },
             tools: &["ask_person"],
             rules: Vec::new(),

@@ -14,7 +14,7 @@ use nightdesk::engine::protocol::{Request, Update};
 use nightdesk::engine::{Engine, Handle, Options};
 use nightdesk::llm::Models;
 use nightdesk::store::{self, StoreLock, Store};
-use nightdesk::tools::Toolbox;
+use nightdesk::tools::ToolRegistry;
 
 use super::child;
 use super::engine_harness::{Plan, group_id, team};
@@ -49,7 +49,7 @@ impl Session {
         let config = Config::default();
         let models = Models::new(config.clone(), |_| None);
         let known = *store.head().borrow();
-        let engine = Engine::start(store, &config, models, Toolbox::default(), Options::default()).await.unwrap();
+        let engine = Engine::start(store, &config, models, ToolRegistry::default(), Options::default()).await.unwrap();
         let handle = Handle::local(engine.clone());
         print_acks(&handle, known).await;
         if engine.store().row::<Group>(group_id().as_str()).await.unwrap().is_none() {

@@ -22,7 +22,7 @@ use nightdesk::engine::{Engine, Handle, Options};
 use nightdesk::llm::Models;
 use nightdesk::llm::scripted::Scripted;
 use nightdesk::store::{self, Lane, Store};
-use nightdesk::tools::Toolbox;
+use nightdesk::tools::ToolRegistry;
 use serde_json::json;
 
 use super::script::{Script, When};
@@ -105,7 +105,7 @@ impl Crowd {
         let config = Config::default();
         let models = Models::new(config.clone(), |_| None);
         models.bring(MODEL, Arc::new(Scripted::parse(&script.to_toml(), "crowd").unwrap()), 1_000);
-        let engine = Engine::start(store, &config, models, Toolbox::default(), Options::default()).await.unwrap();
+        let engine = Engine::start(store, &config, models, ToolRegistry::default(), Options::default()).await.unwrap();
         let handle = Handle::local(Arc::clone(&engine));
         Self { size, engine, handle, dir }
     }

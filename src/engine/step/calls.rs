@@ -15,7 +15,7 @@ use crate::engine::work::{Outcome, RunContext};
 use crate::engine::{Engine, EngineError, context};
 use crate::llm::ModelError;
 use crate::store::{CommitError, StepInput, Store};
-use crate::tools::{Desk, Effect, Library, StagedBlock, Tool, Wait, fitted};
+use crate::tools::{ToolContext, ToolOutcome, MessageSearch, StagedBlock, Tool, Wait, fitted};
 
 /// How often a step whose blocks moved on is committed again.
 const COMMIT_TRIES: u32 = 5;
@@ -46,7 +46,7 @@ pub(super) async fn commit(
             Ok(_) => return Ok(outcome),
             // One call asks for what cannot be: it has that as its result, the others are as they were.
             Err(CommitError::Conflict(Conflict::Call { ordinal, text })) => {
-                let result = CallResolution::Result(Effect::refused(text.clone()));
+                let result = CallResolution::Result(ToolOutcome::refused(text.clone()));
                 if draft.known.insert(ordinal, result).is_some() {
                     return Err(EngineError::Refused(text));
                 }
@@ -83,7 +83,7 @@ async fn run_calls(engine: &Engine, view: &StepInput, draft: &StagedStep, live: 
     };
     let library = Conversations { store: &engine.store, conversation: &view.conversation.id };
     let directory = Colleagues { store: &engine.store, view };
-    let mut desk = Desk {
+    let mut desk = ToolContext {
         agent: &view.agent.name,
         blocks: view.blocks.iter().map(|block| StagedBlock::new(block.clone(), as_shown(block))).collect(),
         library: &library,
@@ -95,11 +95,11 @@ async fn run_calls(engine: &Engine, view: &StepInput, draft: &StagedStep, live: 
     let mut ran = CallResults { effects: Vec::new(), posts: Vec::new(), blocks: Vec::new() };
     for (at, call) in draft.calls.iter().enumerate() {
         let ordinal = draft.ordinal(at);
-        if ran.effects.iter().any(|effect| matches!(effect, Effect::Wait(_))) {
+        if ran.effects.iter().any(|effect| matches!(effect, ToolOutcome::Wait(_))) {
             break;
         }
-        if ran.effects.iter().any(|effect| matches!(effect, Effect::Finish { .. } | Effect::Pass)) {
-            ran.effects.push(Effect::refused("not called: you had finished"));
+        if ran.effects.iter().any(|effect| matches!(effect, ToolOutcome::Finish { .. } | ToolOutcome::Pass)) {
+            ran.effects.push(ToolOutcome::refused("not called: you had finished"));
             continue;
         }
         let known = draft.known.get(&ordinal);
@@ -113,12 +113,12 @@ async fn run_calls(engine: &Engine, view: &StepInput, draft: &StagedStep, live: 
             && !draft.may.granted.contains(&call.name)
             && known.is_none();
         ran.effects.push(match tool {
-            Some(_) if asks => Effect::Wait(Wait::Approval),
+            Some(_) if asks => ToolOutcome::Wait(Wait::Approval),
             Some(tool) => match fitted(&tool.spec(), &call.arguments) {
                 Ok(arguments) => guarded(tool.as_ref(), &arguments, &mut desk).await,
                 Err(refused) => refused,
             },
-            None => Effect::refused(format!("you have no tool {:?}; your tools: {}", call.name, allowed.join(", "))),
+            None => ToolOutcome::refused(format!("you have no tool {:?}; your tools: {}", call.name, allowed.join(", "))),
         });
         ran.posts.extend(std::mem::take(&mut desk.posts).into_iter().map(|post| (ordinal, post)));
     }
@@ -127,13 +127,13 @@ async fn run_calls(engine: &Engine, view: &StepInput, draft: &StagedStep, live: 
 }
 
 /// A tool that panics fails its own call; everything else goes on.
-async fn guarded(tool: &dyn Tool, arguments: &serde_json::Value, desk: &mut Desk<'_>) -> Effect {
+async fn guarded(tool: &dyn Tool, arguments: &serde_json::Value, desk: &mut ToolContext<'_>) -> ToolOutcome {
     let before = desk.blocks.clone();
     let called = AssertUnwindSafe(tool.call(arguments, desk)).catch_unwind().await;
     called.unwrap_or_else(|_| {
         desk.blocks = before;
         desk.posts.clear();
-        Effect::refused(format!("{} failed inside; this is a fault of the tool, not of the call", tool.spec().name))
+        ToolOutcome::refused(format!("{} failed inside; this is a fault of the tool, not of the call", tool.spec().name))
     })
 }
 
@@ -143,7 +143,7 @@ struct Conversations<'a> {
     conversation: &'a ConversationId,
 }
 
-impl Library for Conversations<'_> {
+impl MessageSearch for Conversations<'_> {
     fn search<'a>(&'a self, query: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<Message>, String>> {
         Box::pin(async move {
             self.store.search(Some(self.conversation), query, limit).await.map_err(|fault| fault.to_string())

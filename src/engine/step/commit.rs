@@ -8,7 +8,7 @@ use crate::domain::{
 use crate::engine::work::{self, Outcome, RunContext};
 use crate::engine::{Engine, wait};
 use crate::store::StepInput;
-use crate::tools::{Effect, Post, Wait};
+use crate::tools::{ToolOutcome, OutgoingMail, Wait};
 
 /// How the run goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,9 +30,9 @@ pub(super) struct StepCommit<'a> {
 
 impl<'a> StepCommit<'a> {
     pub(super) fn new(engine: &'a Engine, work: &'a RunContext, view: &'a StepInput, draft: &'a StagedStep, ran: CallResults) -> Self {
-        let passed = ran.effects.contains(&Effect::Pass);
-        let finished = ran.effects.iter().any(|effect| matches!(effect, Effect::Finish { .. }));
-        let waits = ran.effects.iter().any(|effect| matches!(effect, Effect::Wait(_)));
+        let passed = ran.effects.contains(&ToolOutcome::Pass);
+        let finished = ran.effects.iter().any(|effect| matches!(effect, ToolOutcome::Finish { .. }));
+        let waits = ran.effects.iter().any(|effect| matches!(effect, ToolOutcome::Wait(_)));
         // What stood before the calls that waited was said when they were committed.
         let wordless = draft.row.is_some() && draft.text.trim().is_empty();
         let silent = wordless && draft.calls.is_empty() && !work.is_background();
@@ -75,9 +75,9 @@ impl<'a> StepCommit<'a> {
         }
         for (call, effect) in self.draft.calls.iter().zip(&self.ran.effects) {
             let (ok, text) = match effect {
-                Effect::Result { ok, text } => (*ok, text.clone()),
-                Effect::Finish { text } => (true, text.clone()),
-                Effect::Pass | Effect::Wait(_) => continue,
+                ToolOutcome::Result { ok, text } => (*ok, text.clone()),
+                ToolOutcome::Finish { text } => (true, text.clone()),
+                ToolOutcome::Pass | ToolOutcome::Wait(_) => continue,
             };
             let (call, name, arguments) = (call.id.clone(), call.name.clone(), call.arguments.clone());
             changes.push(self.message(Content::Tool { call, name, arguments, ok, text }));
@@ -123,8 +123,8 @@ impl<'a> StepCommit<'a> {
 
     /// The call that waits and those behind it, what it asks of others, and the run parked with what waits on it.
     fn park(&self) -> Vec<Change> {
-        let first = self.ran.effects.iter().position(|effect| matches!(effect, Effect::Wait(_))).unwrap_or_default();
-        let Some(Effect::Wait(wait)) = self.ran.effects.get(first) else { return Vec::new() };
+        let first = self.ran.effects.iter().position(|effect| matches!(effect, ToolOutcome::Wait(_))).unwrap_or_default();
+        let Some(ToolOutcome::Wait(wait)) = self.ran.effects.get(first) else { return Vec::new() };
         let since = self.engine.store.clock().now();
         let mut changes = Vec::new();
         for (at, call) in self.draft.calls.iter().enumerate().skip(first) {
@@ -196,7 +196,7 @@ impl<'a> StepCommit<'a> {
         changes
     }
 
-    fn mail(&self, ordinal: u32, post: &Post, waited_for: bool) -> Change {
+    fn mail(&self, ordinal: u32, post: &OutgoingMail, waited_for: bool) -> Change {
         let now = self.engine.store.clock().now();
         let expiry = post.expires_in.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
         let group = self.view.group.as_ref().map_or(&self.view.agent.group, |group| &group.id);

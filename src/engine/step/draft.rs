@@ -8,7 +8,7 @@ use crate::engine::{Engine, EngineError, context};
 use crate::llm::ToolCall;
 use crate::store::StepInput;
 use crate::tools::delegate::Delegation;
-use crate::tools::{Effect, Post, StagedBlock};
+use crate::tools::{ToolOutcome, OutgoingMail, StagedBlock};
 
 /// A step to be committed: one the model has just answered, or the calls of one that waited.
 pub(super) struct StagedStep {
@@ -45,7 +45,7 @@ pub(super) enum CallResolution {
     /// A person said yes.
     Approved,
     /// It has its result already.
-    Result(Effect),
+    Result(ToolOutcome),
 }
 
 /// What the agent may do in this step beyond having a tool.
@@ -79,9 +79,9 @@ impl Permissions {
 /// What the calls of a step came to.
 pub(super) struct CallResults {
     /// One effect a call, up to the first that waits.
-    pub(super) effects: Vec<Effect>,
+    pub(super) effects: Vec<ToolOutcome>,
     /// Mail that is sent and not waited for, by the place of its call.
-    pub(super) posts: Vec<(u32, Post)>,
+    pub(super) posts: Vec<(u32, OutgoingMail)>,
     /// The blocks as staged.
     pub(super) blocks: Vec<StagedBlock>,
 }

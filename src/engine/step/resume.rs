@@ -12,7 +12,7 @@ use crate::engine::work::{Outcome, RunContext};
 use crate::engine::{Engine, EngineError, pending, wait};
 use crate::llm::ToolCall;
 use crate::store::StepInput;
-use crate::tools::Effect;
+use crate::tools::ToolOutcome;
 
 /// Goes on with the calls of a run that is parked, without asking the model: what was answered has its result, what
 /// was approved is made now, and what stood behind it, too. One of them may have to wait again.
@@ -41,7 +41,7 @@ pub async fn resume(engine: &Engine, work: &RunContext) -> Result<Outcome, Engin
                 begin.push(Change::CallAnswered { step, ordinal, answer });
             }
             (_, Some(answer)) => {
-                known.insert(ordinal, CallResolution::Result(Effect::Result { ok: answer.ok, text: answer.text.clone() }));
+                known.insert(ordinal, CallResolution::Result(ToolOutcome::Result { ok: answer.ok, text: answer.text.clone() }));
             }
             (PendingKind::Approval | PendingKind::Group, None) => return Ok(Outcome::Parked),
             (PendingKind::Workers | PendingKind::Reply, None) => {
@@ -50,7 +50,7 @@ pub async fn resume(engine: &Engine, work: &RunContext) -> Result<Outcome, Engin
                     return Ok(Outcome::Parked);
                 }
                 let answer = wait::collect_results(engine, call).await?;
-                known.insert(ordinal, CallResolution::Result(Effect::Result { ok: answer.ok, text: answer.text.clone() }));
+                known.insert(ordinal, CallResolution::Result(ToolOutcome::Result { ok: answer.ok, text: answer.text.clone() }));
                 begin.push(Change::CallAnswered { step, ordinal, answer });
                 begin.extend(taken(engine, call).await?);
             }
@@ -83,12 +83,12 @@ pub async fn resume(engine: &Engine, work: &RunContext) -> Result<Outcome, Engin
     commit(engine, work, view, draft, &live).await
 }
 
-fn denied(reason: &str) -> Effect {
+fn denied(reason: &str) -> ToolOutcome {
     let reason = reason.trim();
     if reason.is_empty() {
-        Effect::refused("not called: the user said no")
+        ToolOutcome::refused("not called: the user said no")
     } else {
-        Effect::refused(format!("not called: the user said no: {reason}"))
+        ToolOutcome::refused(format!("not called: the user said no: {reason}"))
     }
 }
 

@@ -12,7 +12,7 @@ use nightdesk::domain::{
 };
 use nightdesk::llm::ToolSpec;
 use nightdesk::store::{CommitError, Lane};
-use nightdesk::tools::{Desk, Effect, Tool, Toolbox};
+use nightdesk::tools::{ToolContext, ToolOutcome, Tool, ToolRegistry};
 use serde_json::{Value, json};
 
 use super::{desk, is_over, job_after, run_now, runs, until};
@@ -147,15 +147,15 @@ impl Tool for Falls {
         ToolSpec { name: "ask_person".to_owned(), description: String::new(), schema: json!({"type": "object"}) }
     }
 
-    fn call<'a>(&'a self, _: &'a Value, _: &'a mut Desk<'_>) -> BoxFuture<'a, Effect> {
-        Box::pin(async { Effect::done("") })
+    fn call<'a>(&'a self, _: &'a Value, _: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
+        Box::pin(async { ToolOutcome::done("") })
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_a_job_counts_as_a_crash_and_one_in_a_turn_fails_it_visibly() {
     let falls = Arc::new(AtomicBool::new(false));
-    let toolbox = Toolbox::default().with(Arc::new(Falls(Arc::clone(&falls))));
+    let toolbox = ToolRegistry::default().with(Arc::new(Falls(Arc::clone(&falls))));
     let script = Script::of([When::in_job().finishes()]).otherwise("{agent} speaks");
     let world = World::new(Plan { toolbox, every_turns: Some(2), ..desk(script) }).await;
     world.send("one").await;

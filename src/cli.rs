@@ -9,7 +9,7 @@ pub mod apply;
 pub mod block;
 pub mod completions;
 pub mod deletion;
-pub mod desk;
+pub mod paths;
 pub mod doctor;
 pub mod group;
 pub mod inbox;
@@ -34,7 +34,7 @@ use crate::agentfile::team::TeamError;
 use crate::config::ConfigError;
 use crate::engine::session::{LockHeldBy, OpenError};
 use crate::engine::protocol::{RequestError, Reply};
-use desk::Places;
+use paths::Paths;
 use print::Out;
 
 /// A terminal workbench for groups of agents that keep thinking while you are away.
@@ -103,10 +103,10 @@ pub enum Exit {
 
 /// Why a command could not be carried out, as one sentence for the user.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum CliError {
     /// Any error without a variant of its own.
     #[error("{0}")]
-    Said(String),
+    Message(String),
     /// Another process owns the store and does not accept connections.
     #[error(transparent)]
     Held(#[from] LockHeldBy),
@@ -127,7 +127,7 @@ macro_rules! said {
 
 said!(RequestError, ConfigError, TeamError);
 
-impl From<OpenError> for Failure {
+impl From<OpenError> for CliError {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Held(held) => held.into(),
@@ -137,9 +137,9 @@ impl From<OpenError> for Failure {
 }
 
 /// The error for a reply that does not fit its request: the owner of the store is another version of the program.
-fn unexpected(reply: &Reply) -> Failure {
+fn unexpected(reply: &Reply) -> CliError {
     tracing::error!(?reply, "unexpected reply");
-    Failure::Said(
+    CliError::Message(
         "the program that owns the store sent an unexpected reply; it may be another version of nightdesk".into(),
     )
 }
@@ -155,15 +155,15 @@ pub async fn run(cli: Cli) -> ExitCode {
 
 /// Reports a failure on standard error and in the log. Returns the exit code 1.
 #[must_use]
-pub fn fail(failure: &Failure) -> ExitCode {
+pub fn fail(failure: &CliError) -> ExitCode {
     tracing::error!("{failure}");
     print::note(&failure.to_string());
     ExitCode::FAILURE
 }
 
-async fn carry_out(cli: Cli) -> Result<Exit, Failure> {
+async fn carry_out(cli: Cli) -> Result<Exit, CliError> {
     let env = |name: &str| std::env::var(name).ok();
-    let places = Places::new(cli.store, cli.config, env)?;
+    let places = Paths::new(cli.store, cli.config, env)?;
     places.keep_log(env);
     let mut out = Out::standard();
     match cli.command {

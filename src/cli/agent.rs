@@ -6,10 +6,10 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
 use super::deletion::{self, Deletion};
-use super::desk::Places;
+use super::paths::Paths;
 use super::print::Out;
 use super::roster::Roster;
-use super::{Exit, Failure, setting, unexpected};
+use super::{Exit, CliError, setting, unexpected};
 use crate::domain::block::{PERSONA, folded};
 use crate::domain::setting::Kind;
 use crate::domain::{Agent, AgentId, Block, BlockOwner, Configurable as _, Rule};
@@ -61,7 +61,7 @@ struct Row<'a> {
 ///
 /// # Errors
 /// A name is unknown or ambiguous, or the engine refuses the request.
-pub async fn agent(places: &Places, command: Command, out: &mut Out) -> Result<Exit, Failure> {
+pub async fn agent(places: &Paths, command: Command, out: &mut Out) -> Result<Exit, CliError> {
     match command {
         Command::List { group, json } => list(places, group.as_deref(), json, out).await?,
         Command::Show { agent, json } => one(places, &agent, json, out).await?,
@@ -86,14 +86,14 @@ pub async fn agent(places: &Places, command: Command, out: &mut Out) -> Result<E
     Ok(Exit::Done)
 }
 
-fn changed(reply: Reply) -> Result<Box<Agent>, Failure> {
+fn changed(reply: Reply) -> Result<Box<Agent>, CliError> {
     match reply {
         Reply::Agent(agent) => Ok(agent),
         other => Err(unexpected(&other)),
     }
 }
 
-async fn list(places: &Places, group: Option<&str>, json: bool, out: &mut Out) -> Result<(), Failure> {
+async fn list(places: &Paths, group: Option<&str>, json: bool, out: &mut Out) -> Result<(), CliError> {
     let now = places.look()?.overview().await?;
     let roster = Roster::of(&now);
     let default = places.configuration()?.model;
@@ -118,7 +118,7 @@ async fn list(places: &Places, group: Option<&str>, json: bool, out: &mut Out) -
 }
 
 /// Prints the agent with this name or id.
-async fn one(places: &Places, name: &str, json: bool, out: &mut Out) -> Result<(), Failure> {
+async fn one(places: &Paths, name: &str, json: bool, out: &mut Out) -> Result<(), CliError> {
     let now = places.look()?.overview().await?;
     let roster = Roster::of(&now);
     let default = places.configuration()?.model;
@@ -159,7 +159,7 @@ fn given(roster: &Roster, agent: &Agent) -> Agent {
     given
 }
 
-fn show(row: &Row<'_>, agent: &Agent, roster: &Roster, out: &mut Out) -> Result<(), Failure> {
+fn show(row: &Row<'_>, agent: &Agent, roster: &Roster, out: &mut Out) -> Result<(), CliError> {
     let text = |key: &str| row.in_effect[key].as_str().unwrap_or_default().to_owned();
     let tools: Vec<&str> = row.in_effect["tools"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
     let mut card = vec![

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::desk::Places;
+use super::paths::Paths;
 use super::print::Out;
-use super::{Exit, Failure};
+use super::{Exit, CliError};
 use crate::agentfile::team::{self, Existing, Plan, TeamFile};
 use crate::domain::{Conflict, Ids};
 use crate::engine::protocol::Request;
@@ -32,7 +32,7 @@ pub struct Args {
 ///
 /// # Errors
 /// The file cannot be read, has faults or does not fit the store; otherwise as [`put`].
-pub async fn apply(places: &Places, args: &Args, out: &mut Out) -> Result<Exit, Failure> {
+pub async fn apply(places: &Paths, args: &Args, out: &mut Out) -> Result<Exit, CliError> {
     let tools = ToolRegistry::default().names();
     let tools: Vec<&str> = tools.iter().map(String::as_str).collect();
     let file = team::load(&args.file, &tools)?;
@@ -60,7 +60,7 @@ pub async fn apply(places: &Places, args: &Args, out: &mut Out) -> Result<Exit, 
 ///
 /// # Errors
 /// The file does not fit the store, the engine refuses the changes, or the blocks change on every attempt.
-pub async fn put(handle: &Handle, file: &TeamFile, overwrite_blocks: bool) -> Result<Plan, Failure> {
+pub async fn put(handle: &Handle, file: &TeamFile, overwrite_blocks: bool) -> Result<Plan, CliError> {
     for _ in 0..TRIES {
         let now = handle.overview().await?;
         let existing = Existing::of(&file.group.name, &now.groups, now.agents, now.blocks);
@@ -74,7 +74,7 @@ pub async fn put(handle: &Handle, file: &TeamFile, overwrite_blocks: bool) -> Re
             Err(fault) => return Err(fault.into()),
         }
     }
-    Err(Failure::Said(format!(
+    Err(CliError::Message(format!(
         "the blocks of {} change faster than the file can be applied; try again",
         file.group.name
     )))

@@ -5,10 +5,10 @@ use std::io::Read as _;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::desk::Places;
+use super::paths::Paths;
 use super::print::{self, Out};
 use super::roster::Roster;
-use super::{Exit, Failure, unexpected};
+use super::{Exit, CliError, unexpected};
 use crate::domain::block::folded;
 use crate::domain::state::Kind;
 use crate::domain::{Block, BlockId, BlockOwner, Conflict};
@@ -87,7 +87,7 @@ struct Row<'a> {
 ///
 /// # Errors
 /// A name or label is unknown, standard input cannot be read, or the engine refuses the edit.
-pub async fn block(places: &Places, command: Command, out: &mut Out) -> Result<Exit, Failure> {
+pub async fn block(places: &Paths, command: Command, out: &mut Out) -> Result<Exit, CliError> {
     let now = places.look()?.overview().await?;
     let roster = Roster::of(&now);
     match command {
@@ -109,7 +109,7 @@ pub async fn block(places: &Places, command: Command, out: &mut Out) -> Result<E
     Ok(Exit::Done)
 }
 
-fn list(now: Overview, roster: &Roster, group: Option<&str>, json: bool, out: &mut Out) -> Result<(), Failure> {
+fn list(now: Overview, roster: &Roster, group: Option<&str>, json: bool, out: &mut Out) -> Result<(), CliError> {
     print::unreadable(now.faults.iter().filter(|fault| fault.kind == Kind::Block));
     let mut blocks = now.blocks;
     if let Some(name) = group {
@@ -141,7 +141,7 @@ fn list(now: Overview, roster: &Roster, group: Option<&str>, json: bool, out: &m
     Ok(())
 }
 
-fn find(now: Overview, roster: &Roster, which: &Which) -> Result<Block, Failure> {
+fn find(now: Overview, roster: &Roster, which: &Which) -> Result<Block, CliError> {
     let (home, owner, label) = match (&which.agent, &which.second) {
         (Some(name), _) => {
             let agent = roster.agent(name)?;
@@ -155,24 +155,24 @@ fn find(now: Overview, roster: &Roster, which: &Which) -> Result<Block, Failure>
     let mut here: Vec<Block> = now.blocks.into_iter().filter(|block| block.owner == owner).collect();
     match here.iter().position(|block| folded(&block.label) == folded(label)) {
         Some(at) => Ok(here.swap_remove(at)),
-        None if here.is_empty() => Err(Failure::Said(format!("{home} has no blocks of its own"))),
+        None if here.is_empty() => Err(CliError::Message(format!("{home} has no blocks of its own"))),
         None => {
             let labels: Vec<&str> = here.iter().map(|block| block.label.as_str()).collect();
-            Err(Failure::Said(format!("{home} has no block {label:?}; it has {}", labels.join(", "))))
+            Err(CliError::Message(format!("{home} has no block {label:?}; it has {}", labels.join(", "))))
         }
     }
 }
 
 async fn set(
-    places: &Places,
+    places: &Paths,
     roster: &Roster,
     block: &Block,
     base: Option<u64>,
     json: bool,
     out: &mut Out,
-) -> Result<Exit, Failure> {
+) -> Result<Exit, CliError> {
     let value = std::io::read_to_string(std::io::stdin().lock().by_ref())
-        .map_err(|error| Failure::Said(format!("reading the new text from standard input: {error}")))?;
+        .map_err(|error| CliError::Message(format!("reading the new text from standard input: {error}")))?;
     let value = value.strip_suffix('\n').unwrap_or(&value).to_owned();
     let base = base.unwrap_or(block.version);
     let desk = places.open(places.options(false, Scope::Nobody), false).await?;
@@ -196,7 +196,7 @@ async fn set(
 }
 
 /// Reports a write to an outdated version: the reason on standard error, the current block on standard output.
-fn clash(roster: &Roster, current: &Block, base: u64, json: bool, out: &mut Out) -> Result<(), Failure> {
+fn clash(roster: &Roster, current: &Block, base: u64, json: bool, out: &mut Out) -> Result<(), CliError> {
     print::note(&format!(
         "{} is at version {} by {}, your text is based on version {base}: nothing is written; \
          merge it with the text below and use --expect-version {}",

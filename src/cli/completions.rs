@@ -12,9 +12,9 @@ use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::Shells;
 
-use super::desk::Places;
+use super::paths::Paths;
 use super::print::Out;
-use super::{Cli, Exit, Failure};
+use super::{Cli, Exit, CliError};
 use crate::domain::{Agent, Block, BlockOwner, Job, Mail, PendingKind};
 use crate::engine::protocol::Overview;
 use crate::tui::text::clean::clean_line;
@@ -34,10 +34,10 @@ pub struct Args {
 ///
 /// # Errors
 /// Standard output cannot be written.
-pub fn completions(args: &Args, out: &mut Out) -> Result<Exit, Failure> {
+pub fn completions(args: &Args, out: &mut Out) -> Result<Exit, CliError> {
     let shells = Shells::builtins();
     let shell = shells.completer(&args.shell);
-    let shell = shell.ok_or_else(|| Failure::Said(format!("there is no script for {}", args.shell)))?;
+    let shell = shell.ok_or_else(|| CliError::Message(format!("there is no script for {}", args.shell)))?;
     let name = Cli::command().get_name().to_owned();
     let mut script = Vec::new();
     shell.write_registration(VARIABLE, &name, &name, &program(&name), &mut script)?;
@@ -146,7 +146,7 @@ impl Typed {
 /// Returns the names in the store that fit this argument. `None` if the store cannot be read.
 fn candidates(noun: Noun, typed: &Typed, current: &str) -> Option<Vec<CompletionCandidate>> {
     let file = |option: &str| typed.value(option).map(PathBuf::from);
-    let places = Places::new(file("--store"), file("--config"), |name| std::env::var(name).ok()).ok()?;
+    let places = Paths::new(file("--store"), file("--config"), |name| std::env::var(name).ok()).ok()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     let now = runtime.block_on(read(&places)).ok()?;
     let fits = |(name, about): (String, String)| {
@@ -157,7 +157,7 @@ fn candidates(noun: Noun, typed: &Typed, current: &str) -> Option<Vec<Completion
 }
 
 /// Reads all rows with names. Unreadable rows are left out.
-async fn read(places: &Places) -> Result<Overview, Failure> {
+async fn read(places: &Paths) -> Result<Overview, CliError> {
     Ok(places.look()?.overview().await?)
 }
 

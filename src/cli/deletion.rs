@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::desk::Places;
+use super::paths::Paths;
 use super::print::{self, Out};
-use super::{Failure, unexpected};
+use super::{CliError, unexpected};
 use crate::engine::protocol::{Recipient, Reply, Request};
 
 /// Arguments of `group delete` and `agent delete`.
@@ -31,7 +31,7 @@ struct Row<'a> {
 ///
 /// # Errors
 /// The engine refuses the deletion.
-pub async fn delete(places: &Places, what: Recipient, which: &Deletion, out: &mut Out) -> Result<(), Failure> {
+pub async fn delete(places: &Paths, what: Recipient, which: &Deletion, out: &mut Out) -> Result<(), CliError> {
     let reply = places.ask(Request::Delete { what, really: which.yes }).await?;
     let Reply::Deletion { lines, done } = reply else { return Err(unexpected(&reply)) };
     if which.json {

@@ -6,10 +6,10 @@ use std::io::IsTerminal as _;
 use futures::future::join_all;
 use serde::Serialize;
 
-use super::desk::Places;
+use super::paths::Paths;
 use super::print::Out;
 use super::roster::Roster;
-use super::{Exit, Failure, unexpected};
+use super::{Exit, CliError, unexpected};
 use crate::config::Config;
 use crate::engine::Handle;
 use crate::engine::protocol::{Reply, Request};
@@ -43,7 +43,7 @@ struct Check {
 ///
 /// # Errors
 /// Standard output cannot be written.
-pub async fn doctor(places: &Places, args: &Args, out: &mut Out) -> Result<Exit, Failure> {
+pub async fn doctor(places: &Paths, args: &Args, out: &mut Out) -> Result<Exit, CliError> {
     let mut checks = vec![terminal(std::env::var("TERM").ok().as_deref())];
     let config = places.configuration();
     checks.push(match &config {
@@ -111,7 +111,7 @@ fn terminal(term: Option<&str>) -> Check {
 }
 
 /// Checks the store file and, with `deep`, its log.
-async fn store_checks(places: &Places, handle: &Handle, deep: bool) -> Vec<Check> {
+async fn store_checks(places: &Paths, handle: &Handle, deep: bool) -> Vec<Check> {
     let path = places.store.display();
     let check = match handle.ask(Request::CheckStore { deep }).await {
         Ok(Reply::StoreChecked(check)) => check,
@@ -131,7 +131,7 @@ async fn store_checks(places: &Places, handle: &Handle, deep: bool) -> Vec<Check
 
 /// Checks the models in use and the configured providers without a model in use. Calls every real model in use once.
 async fn answers(config: &Config, names: &BTreeSet<String>) -> Vec<Check> {
-    let models = Places::models(config);
+    let models = Paths::models(config);
     let mut checks = join_all(names.iter().map(|name| answer(&models, name))).await;
     for known in models.list() {
         let used = names.iter().any(|name| name.split_once('/').is_some_and(|(provider, _)| provider == known.name));

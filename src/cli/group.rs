@@ -4,10 +4,10 @@ mod edit;
 mod show;
 
 use super::deletion::{self, Deletion};
-use super::desk::Places;
+use super::paths::Paths;
 use super::print::{self, Out};
 use super::roster::{Roster, conversation};
-use super::{Exit, Failure, unexpected};
+use super::{Exit, CliError, unexpected};
 use crate::domain::{Group, GroupStatus};
 use crate::engine::protocol::{Recipient, Reply, Request};
 
@@ -51,7 +51,7 @@ pub enum Command {
 ///
 /// # Errors
 /// A name is unknown, or the engine refuses the request.
-pub async fn group(places: &Places, command: Command, out: &mut Out) -> Result<Exit, Failure> {
+pub async fn group(places: &Paths, command: Command, out: &mut Out) -> Result<Exit, CliError> {
     match command {
         Command::List { all, json } => list(&Roster::read(&places.look()?).await?, all, json, out)?,
         Command::Show { group, json } => {
@@ -78,7 +78,7 @@ pub async fn group(places: &Places, command: Command, out: &mut Out) -> Result<E
     Ok(Exit::Done)
 }
 
-fn list(roster: &Roster, all: bool, json: bool, out: &mut Out) -> Result<(), Failure> {
+fn list(roster: &Roster, all: bool, json: bool, out: &mut Out) -> Result<(), CliError> {
     let shown = |group: &&Group| all || group.status != GroupStatus::Archived;
     let groups: Vec<&Group> = roster.groups.iter().filter(shown).collect();
     let hidden = roster.groups.len() - groups.len();
@@ -89,22 +89,22 @@ fn list(roster: &Roster, all: bool, json: bool, out: &mut Out) -> Result<(), Fai
     Ok(())
 }
 
-fn changed(reply: Reply) -> Result<Box<Group>, Failure> {
+fn changed(reply: Reply) -> Result<Box<Group>, CliError> {
     match reply {
         Reply::Group(group) => Ok(group),
         other => Err(unexpected(&other)),
     }
 }
 
-async fn tell(places: &Places, group: &Group, json: bool, out: &mut Out) -> Result<(), Failure> {
+async fn tell(places: &Paths, group: &Group, json: bool, out: &mut Out) -> Result<(), CliError> {
     show::one(&Roster::read(&places.look()?).await?, group, json, out)
 }
 
-async fn signal(places: &Places, group: &str, word: String) -> Result<(), Failure> {
+async fn signal(places: &Paths, group: &str, word: String) -> Result<(), CliError> {
     let now = places.look()?.overview().await?;
     let id = Roster::of(&now).group(group)?.id.clone();
     let Some(talk) = conversation(&now, &Recipient::Group(id)) else {
-        return Err(Failure::Said(format!("{group} has no conversation yet; there is no turn to signal")));
+        return Err(CliError::Message(format!("{group} has no conversation yet; there is no turn to signal")));
     };
     match places.ask(Request::Signal { conversation: talk.id.clone(), word }).await? {
         Reply::Done => Ok(()),

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::desk::Places;
+use super::paths::Paths;
 use super::print::{self, Out};
 use super::roster::Roster;
-use super::{Exit, Failure, unexpected};
+use super::{Exit, CliError, unexpected};
 use crate::domain::state::Kind;
 use crate::domain::{PendingCall, PendingKind, Run, RunId};
 use crate::engine::Scope;
@@ -84,7 +84,7 @@ struct Decided<'a> {
 ///
 /// # Errors
 /// The id is unknown or ambiguous, or the engine refuses the decision.
-pub async fn inbox(places: &Places, command: &Command, out: &mut Out) -> Result<Exit, Failure> {
+pub async fn inbox(places: &Paths, command: &Command, out: &mut Out) -> Result<Exit, CliError> {
     let now = places.look()?.overview().await?;
     if matches!(command, Command::List { .. }) {
         print::unreadable(now.faults.iter().filter(|fault| matches!(fault.kind, Kind::Run | Kind::Call)));
@@ -132,7 +132,7 @@ fn rows(now: Overview) -> Vec<Row> {
 }
 
 /// Returns the row whose id starts with `id`, with or without the prefix `approval-`.
-fn find<'a>(rows: &'a [Row], id: &str) -> Result<&'a Row, Failure> {
+fn find<'a>(rows: &'a [Row], id: &str) -> Result<&'a Row, CliError> {
     if let Some(whole) = rows.iter().find(|row| row.id == id) {
         return Ok(whole);
     }
@@ -140,12 +140,12 @@ fn find<'a>(rows: &'a [Row], id: &str) -> Result<&'a Row, Failure> {
     let begins = |row: &&Row| !bare.is_empty() && row.id.trim_start_matches("approval-").starts_with(bare);
     match rows.iter().filter(begins).collect::<Vec<_>>().as_slice() {
         [one] => Ok(one),
-        [] => Err(Failure::Said(format!("no call {id} waits for you; `nightdesk inbox list` shows the waiting calls"))),
-        several => Err(Failure::Said(format!("{} ids start with {id}; write more of the id", several.len()))),
+        [] => Err(CliError::Message(format!("no call {id} waits for you; `nightdesk inbox list` shows the waiting calls"))),
+        several => Err(CliError::Message(format!("{} ids start with {id}; write more of the id", several.len()))),
     }
 }
 
-fn list(rows: &[Row], out: &mut Out) -> Result<(), Failure> {
+fn list(rows: &[Row], out: &mut Out) -> Result<(), CliError> {
     let cells = |row: &Row| {
         let short = row.id.get(.."approval-".len() + 8).unwrap_or(&row.id).to_owned();
         let group = row.group.clone().unwrap_or_default();
@@ -158,7 +158,7 @@ fn list(rows: &[Row], out: &mut Out) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show(row: &Row, out: &mut Out) -> Result<(), Failure> {
+fn show(row: &Row, out: &mut Out) -> Result<(), CliError> {
     let arguments = serde_json::to_string_pretty(&row.arguments).unwrap_or_else(|_| row.arguments.to_string());
     out.card(&[
         ("id", row.id.clone()),
@@ -177,7 +177,7 @@ enum Answer<'a> {
     No { reason: &'a str },
 }
 
-async fn decide(places: &Places, row: &Row, answer: Answer<'_>, json: bool, out: &mut Out) -> Result<(), Failure> {
+async fn decide(places: &Paths, row: &Row, answer: Answer<'_>, json: bool, out: &mut Out) -> Result<(), CliError> {
     let (approve, for_run, reason) = match answer {
         Answer::Yes { for_run } => (true, for_run, ""),
         Answer::No { reason } => (false, false, reason),

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::desk::Places;
+use super::paths::Paths;
 use super::print::{self, Out};
 use super::roster::Roster;
-use super::{Exit, Failure, unexpected};
+use super::{Exit, CliError, unexpected};
 use crate::domain::state::RowFault;
 use crate::domain::{GroupId, Job, JobId, JobOutcome, JobState, Trigger};
 use crate::engine::Handle;
@@ -61,7 +61,7 @@ struct Row<'a> {
 ///
 /// # Errors
 /// A name or id is unknown, or the engine refuses the request.
-pub async fn job(places: &Places, command: &Command, out: &mut Out) -> Result<Exit, Failure> {
+pub async fn job(places: &Paths, command: &Command, out: &mut Out) -> Result<Exit, CliError> {
     let handle = places.look()?;
     let roster = Roster::read(&handle).await?;
     match command {
@@ -88,7 +88,7 @@ pub async fn job(places: &Places, command: &Command, out: &mut Out) -> Result<Ex
     Ok(Exit::Done)
 }
 
-async fn list(handle: &Handle, roster: &Roster, group: Option<&str>, json: bool, out: &mut Out) -> Result<(), Failure> {
+async fn list(handle: &Handle, roster: &Roster, group: Option<&str>, json: bool, out: &mut Out) -> Result<(), CliError> {
     let group = group.map(|name| roster.group(name)).transpose()?.map(|group| group.id.clone());
     let (jobs, faults) = jobs(handle, group, SHOWN).await?;
     print::unreadable(&faults);
@@ -108,7 +108,7 @@ async fn list(handle: &Handle, roster: &Roster, group: Option<&str>, json: bool,
 }
 
 /// Returns up to `limit` jobs, newest first, and the unreadable rows.
-async fn jobs(handle: &Handle, group: Option<GroupId>, limit: usize) -> Result<(Vec<Job>, Vec<RowFault>), Failure> {
+async fn jobs(handle: &Handle, group: Option<GroupId>, limit: usize) -> Result<(Vec<Job>, Vec<RowFault>), CliError> {
     match handle.ask(Request::Jobs { group, limit }).await? {
         Reply::Jobs { jobs, faults } => Ok((jobs, faults)),
         other => Err(unexpected(&other)),
@@ -116,13 +116,13 @@ async fn jobs(handle: &Handle, group: Option<GroupId>, limit: usize) -> Result<(
 }
 
 /// Returns the only job whose id starts with `id`.
-async fn find(handle: &Handle, id: &str) -> Result<Job, Failure> {
+async fn find(handle: &Handle, id: &str) -> Result<Job, CliError> {
     let (mut found, faults) = jobs(handle, None, usize::MAX).await?;
     if let Some(at) = found.iter().position(|job| job.id.as_str() == id) {
         return Ok(found.swap_remove(at));
     }
     if let Some(fault) = faults.iter().find(|fault| fault.key == id) {
-        return Err(Failure::Said(fault.to_string()));
+        return Err(CliError::Message(fault.to_string()));
     }
     let bare = id.strip_prefix(JobId::PREFIX).and_then(|rest| rest.strip_prefix('-')).unwrap_or(id);
     let begins = |job: &Job| {
@@ -132,19 +132,19 @@ async fn find(handle: &Handle, id: &str) -> Result<Job, Failure> {
     found.retain(begins);
     match found.len() {
         1 => Ok(found.swap_remove(0)),
-        0 => Err(Failure::Said(format!("there is no job {id}; `nightdesk job list` shows all jobs"))),
-        several => Err(Failure::Said(format!("the ids of {several} jobs start with {id}; write more of the id"))),
+        0 => Err(CliError::Message(format!("there is no job {id}; `nightdesk job list` shows all jobs"))),
+        several => Err(CliError::Message(format!("the ids of {several} jobs start with {id}; write more of the id"))),
     }
 }
 
-async fn ask(places: &Places, request: Request) -> Result<Job, Failure> {
+async fn ask(places: &Paths, request: Request) -> Result<Job, CliError> {
     match places.ask(request).await? {
         Reply::Job(job) => Ok(*job),
         other => Err(unexpected(&other)),
     }
 }
 
-fn tell(roster: &Roster, which: &Which, job: &Job, then: &str, out: &mut Out) -> Result<(), Failure> {
+fn tell(roster: &Roster, which: &Which, job: &Job, then: &str, out: &mut Out) -> Result<(), CliError> {
     if which.json {
         out.json(&row(roster, job))?;
     } else {
@@ -182,7 +182,7 @@ pub fn outcome(job: &Job) -> String {
     }
 }
 
-async fn show(handle: &Handle, roster: &Roster, job: &Job, out: &mut Out) -> Result<(), Failure> {
+async fn show(handle: &Handle, roster: &Roster, job: &Job, out: &mut Out) -> Result<(), CliError> {
     let detail = match handle.ask(Request::JobDetail { id: job.id.clone() }).await? {
         Reply::JobDetail(detail) => detail,
         other => return Err(unexpected(&other)),

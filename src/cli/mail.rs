@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::desk::Places;
+use super::paths::Paths;
 use super::print::{self, Out};
 use super::roster::Roster;
-use super::{Exit, Failure, unexpected};
+use super::{Exit, CliError, unexpected};
 use crate::domain::mail::{check_text, expiry_seconds};
 use crate::domain::state::RowFault;
 use crate::domain::{AgentId, Group, GroupStatus, Mail, MailId, MailStatus, Priority};
@@ -70,7 +70,7 @@ pub struct Which {
 ///
 /// # Errors
 /// A name or id is unknown, an option is invalid, or the engine refuses the request.
-pub async fn mail(places: &Places, command: Command, out: &mut Out) -> Result<Exit, Failure> {
+pub async fn mail(places: &Paths, command: Command, out: &mut Out) -> Result<Exit, CliError> {
     let handle = places.look()?;
     let roster = Roster::read(&handle).await?;
     match command {
@@ -107,11 +107,11 @@ async fn list(
     status: Option<&str>,
     json: bool,
     out: &mut Out,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let agent = agent.map(|name| roster.agent(name)).transpose()?.map(|agent| agent.id.clone());
     let status = status.map(|name| {
         let names: Vec<&str> = MailStatus::ALL.iter().map(|status| status.as_str()).collect();
-        let unknown = || Failure::Said(format!("there is no status {name:?}; use one of {}", names.join(", ")));
+        let unknown = || CliError::Message(format!("there is no status {name:?}; use one of {}", names.join(", ")));
         MailStatus::named(name).ok_or_else(unknown)
     });
     let (mails, faults) = mails(handle, agent, status.transpose()?, SHOWN).await?;
@@ -134,18 +134,18 @@ async fn list(
     Ok(())
 }
 
-fn letter(roster: &Roster, to: &str, text: String, priority: &str, expires: Option<&str>) -> Result<Request, Failure> {
+fn letter(roster: &Roster, to: &str, text: String, priority: &str, expires: Option<&str>) -> Result<Request, CliError> {
     let to = roster.agent(to)?.id.clone();
-    let unknown = || Failure::Said(format!("there is no priority {priority:?}; use low, normal or high"));
+    let unknown = || CliError::Message(format!("there is no priority {priority:?}; use low, normal or high"));
     let priority = Priority::named(priority).ok_or_else(unknown)?;
     let expires_in =
-        expires.map(expiry_seconds).transpose().map_err(|why| Failure::Said(format!("--expires: {why}")))?;
+        expires.map(expiry_seconds).transpose().map_err(|why| CliError::Message(format!("--expires: {why}")))?;
     let text = match text.as_str() {
         "-" => std::io::read_to_string(std::io::stdin().lock())
-            .map_err(|error| Failure::Said(format!("reading the text from standard input: {error}")))?,
+            .map_err(|error| CliError::Message(format!("reading the text from standard input: {error}")))?,
         _ => text,
     };
-    check_text(&text).map_err(Failure::Said)?;
+    check_text(&text).map_err(CliError::Message)?;
     Ok(Request::SendMail { to, text, priority, expires_in, in_reply_to: None })
 }
 
@@ -169,7 +169,7 @@ async fn mails(
     agent: Option<AgentId>,
     status: Option<MailStatus>,
     limit: usize,
-) -> Result<(Vec<Mail>, Vec<RowFault>), Failure> {
+) -> Result<(Vec<Mail>, Vec<RowFault>), CliError> {
     match handle.ask(Request::Mails { agent, status, limit }).await? {
         Reply::Mails { mails, faults } => Ok((mails, faults)),
         other => Err(unexpected(&other)),
@@ -177,28 +177,28 @@ async fn mails(
 }
 
 /// Returns the only piece of mail whose id starts with `id`.
-async fn find(handle: &Handle, id: &str) -> Result<Mail, Failure> {
+async fn find(handle: &Handle, id: &str) -> Result<Mail, CliError> {
     let (mut found, faults) = mails(handle, None, None, usize::MAX).await?;
     if let Some(at) = found.iter().position(|mail| mail.id.as_str() == id) {
         return Ok(found.swap_remove(at));
     }
     if let Some(fault) = faults.iter().find(|fault| fault.key == id) {
-        return Err(Failure::Said(fault.to_string()));
+        return Err(CliError::Message(fault.to_string()));
     }
     let bare = |id: &str| id.strip_prefix(MailId::PREFIX).and_then(|rest| rest.strip_prefix('-')).map(str::to_owned);
     let wanted = bare(id).unwrap_or_else(|| id.to_owned());
     found.retain(|mail| !wanted.is_empty() && bare(mail.id.as_str()).is_some_and(|uuid| uuid.starts_with(&wanted)));
     match found.len() {
         1 => Ok(found.swap_remove(0)),
-        0 => Err(Failure::Said(format!("there is no mail {id}; `nightdesk mail list` shows all mail"))),
+        0 => Err(CliError::Message(format!("there is no mail {id}; `nightdesk mail list` shows all mail"))),
         several => {
-            Err(Failure::Said(format!("the ids of {several} pieces of mail start with {id}; write more of the id")))
+            Err(CliError::Message(format!("the ids of {several} pieces of mail start with {id}; write more of the id")))
         }
     }
 }
 
 /// Sends a request. Returns the mail, and true if no other process runs an engine that could deliver it.
-async fn ask(places: &Places, request: Request) -> Result<(Mail, bool), Failure> {
+async fn ask(places: &Paths, request: Request) -> Result<(Mail, bool), CliError> {
     let desk = places.open(places.options(false, Scope::Nobody), false).await?;
     let alone = desk.owner_elsewhere().is_none();
     let reply = desk.handle().ask(request).await;
@@ -209,7 +209,7 @@ async fn ask(places: &Places, request: Request) -> Result<(Mail, bool), Failure>
     }
 }
 
-fn tell(roster: &Roster, mail: &Mail, json: bool, out: &mut Out) -> Result<(), Failure> {
+fn tell(roster: &Roster, mail: &Mail, json: bool, out: &mut Out) -> Result<(), CliError> {
     if json {
         out.json(&row(roster, mail))?;
         return Ok(());

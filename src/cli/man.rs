@@ -6,7 +6,7 @@ use clap::CommandFactory as _;
 use clap_mangen::Man;
 
 use super::print::Out;
-use super::{Cli, Exit, Failure};
+use super::{Cli, Exit, CliError};
 
 /// Arguments of `man`.
 #[derive(Debug, clap::Args)]
@@ -20,10 +20,10 @@ pub struct Args {
 ///
 /// # Errors
 /// Standard output or the directory cannot be written.
-pub fn man(args: &Args, out: &mut Out) -> Result<Exit, Failure> {
+pub fn man(args: &Args, out: &mut Out) -> Result<Exit, CliError> {
     let command = Cli::command();
     if let Some(dir) = &args.dir {
-        let failed = |error| Failure::Said(format!("writing the manual to {}: {error}", dir.display()));
+        let failed = |error| CliError::Message(format!("writing the manual to {}: {error}", dir.display()));
         std::fs::create_dir_all(dir).map_err(failed)?;
         clap_mangen::generate_to(command, dir).map_err(failed)?;
         return Ok(Exit::Done);

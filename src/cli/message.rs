@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::desk::Places;
+use super::paths::Paths;
 use super::print::Out;
 use super::roster::{Roster, Whose, conversation};
-use super::{Exit, Failure};
+use super::{Exit, CliError};
 use crate::domain::{AgentId, Content, Message, MessageId, RunId};
 
 /// Subcommands of `message`.
@@ -42,7 +42,7 @@ struct Row<'a> {
 ///
 /// # Errors
 /// The group or agent is unknown, or the store cannot be read.
-pub async fn message(places: &Places, command: &Command, out: &mut Out) -> Result<Exit, Failure> {
+pub async fn message(places: &Paths, command: &Command, out: &mut Out) -> Result<Exit, CliError> {
     let Command::List { whose, since, json } = command;
     let handle = places.look()?;
     let now = handle.overview().await?;

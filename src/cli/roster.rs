@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Failure, print};
+use super::{CliError, print};
 use crate::domain::state::Kind;
 use crate::domain::{Agent, AgentId, Block, BlockId, Conversation, ConversationOwner, Group, GroupId};
 use crate::engine::Handle;
@@ -40,7 +40,7 @@ impl Roster {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn read(handle: &Handle) -> Result<Self, Failure> {
+    pub async fn read(handle: &Handle) -> Result<Self, CliError> {
         Ok(Self::of(&handle.overview().await?))
     }
 
@@ -63,11 +63,11 @@ impl Roster {
     ///
     /// # Errors
     /// There is no such group.
-    pub fn group(&self, name: &str) -> Result<&Group, Failure> {
+    pub fn group(&self, name: &str) -> Result<&Group, CliError> {
         let found = self.groups.iter().find(|group| group.name == name || group.id.as_str() == name);
         found.ok_or_else(|| {
             let names: Vec<String> = self.groups.iter().map(|group| group.name.clone()).collect();
-            Failure::Said(format!("there is no group named {name:?}; {}", there_are("groups", &names)))
+            CliError::Message(format!("there is no group named {name:?}; {}", there_are("groups", &names)))
         })
     }
 
@@ -75,7 +75,7 @@ impl Roster {
     ///
     /// # Errors
     /// There is no such agent, or several agents have this short name.
-    pub fn agent(&self, name: &str) -> Result<&Agent, Failure> {
+    pub fn agent(&self, name: &str) -> Result<&Agent, CliError> {
         let found: Vec<&Agent> = match name.split_once('/') {
             Some((group, short)) => {
                 let home = self.group(group)?;
@@ -87,11 +87,11 @@ impl Roster {
             [one] => Ok(one),
             [] => {
                 let names: Vec<String> = self.agents.iter().map(|agent| self.full_name(&agent.id)).collect();
-                Err(Failure::Said(format!("there is no agent named {name:?}; {}", there_are("agents", &names))))
+                Err(CliError::Message(format!("there is no agent named {name:?}; {}", there_are("agents", &names))))
             }
             several => {
                 let names: Vec<String> = several.iter().map(|agent| self.full_name(&agent.id)).collect();
-                Err(Failure::Said(format!("{name} is ambiguous; use one of {}", names.join(", "))))
+                Err(CliError::Message(format!("{name} is ambiguous; use one of {}", names.join(", "))))
             }
         }
     }
@@ -100,11 +100,11 @@ impl Roster {
     ///
     /// # Errors
     /// Neither is given, or it does not exist.
-    pub fn address(&self, whose: &Whose) -> Result<Recipient, Failure> {
+    pub fn address(&self, whose: &Whose) -> Result<Recipient, CliError> {
         match (&whose.group, &whose.agent) {
             (_, Some(agent)) => Ok(Recipient::Agent(self.agent(agent)?.id.clone())),
             (Some(group), None) => Ok(Recipient::Group(self.group(group)?.id.clone())),
-            (None, None) => Err(Failure::Said("name a group, or an agent with --agent NAME".to_owned())),
+            (None, None) => Err(CliError::Message("name a group, or an agent with --agent NAME".to_owned())),
         }
     }
 

@@ -1,7 +1,7 @@
 //! `nightdesk schema`: prints the JSON schema of team files.
 
 use super::print::Out;
-use super::{Exit, Failure};
+use super::{Exit, CliError};
 use crate::agentfile::team;
 use crate::tools::ToolRegistry;
 
@@ -9,7 +9,7 @@ use crate::tools::ToolRegistry;
 ///
 /// # Errors
 /// Standard output cannot be written.
-pub fn schema(out: &mut Out) -> Result<Exit, Failure> {
+pub fn schema(out: &mut Out) -> Result<Exit, CliError> {
     let tools = ToolRegistry::default().names();
     let tools: Vec<&str> = tools.iter().map(String::as_str).collect();
     out.line(&format!("{:#}", team::schema(&tools)))?;

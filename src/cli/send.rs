@@ -6,10 +6,10 @@
 
 mod text;
 
-use super::desk::Places;
+use super::paths::Paths;
 use super::print::{self, Out};
 use super::roster::{Roster, Whose};
-use super::{Exit, Failure, unexpected};
+use super::{Exit, CliError, unexpected};
 use crate::domain::{Change, ConversationId, PendingCall, PendingKind, RunId, RunState, StopReason};
 use crate::engine::Scope;
 use crate::engine::event::{Event, Events};
@@ -49,12 +49,12 @@ impl Args {
 ///
 /// # Errors
 /// The group or agent is unknown, the engine refuses the message, or the connection to the engine is lost.
-pub async fn send(places: &Places, args: Args, out: &mut Out) -> Result<Exit, Failure> {
+pub async fn send(places: &Paths, args: Args, out: &mut Out) -> Result<Exit, CliError> {
     let json = args.json;
     let (whose, text) = args.parts();
     let text = match text.as_str() {
         "-" => std::io::read_to_string(std::io::stdin().lock())
-            .map_err(|error| Failure::Said(format!("reading the text from standard input: {error}")))?,
+            .map_err(|error| CliError::Message(format!("reading the text from standard input: {error}")))?,
         _ => text,
     };
     let to = Roster::read(&places.look()?).await?.address(&whose)?;
@@ -105,7 +105,7 @@ enum Shown {
 
 impl Turn {
     /// Sends the message unless it is already sent, and prints updates until the turn ends or waits for a person.
-    async fn follow(&mut self, desk: &Session, text: &str, out: &mut Out) -> Result<Exit, Failure> {
+    async fn follow(&mut self, desk: &Session, text: &str, out: &mut Out) -> Result<Exit, CliError> {
         if self.shown.is_none() {
             let now = desk.handle().overview().await?;
             self.seen = now.upto;
@@ -121,12 +121,12 @@ impl Turn {
         }
         match self.run.clone() {
             Some(run) => self.listen(desk, &run, following, out).await,
-            None => Err(Failure::Said("the engine did not accept the message".to_owned())),
+            None => Err(CliError::Message("the engine did not accept the message".to_owned())),
         }
     }
 
     /// Sends the message. Returns the calls that wait for a person if they block the turn, as [`held`].
-    async fn say(&mut self, desk: &Session, text: &str) -> Result<Option<(Vec<PendingCall>, bool)>, Failure> {
+    async fn say(&mut self, desk: &Session, text: &str) -> Result<Option<(Vec<PendingCall>, bool)>, CliError> {
         let reply = desk.handle().ask(Request::Send { to: self.to.clone(), text: text.to_owned() }).await?;
         let Reply::Sent { run, conversation, queued } = reply else { return Err(unexpected(&reply)) };
         self.run = Some(run.clone());
@@ -140,7 +140,7 @@ impl Turn {
         run: &RunId,
         mut following: Subscription,
         out: &mut Out,
-    ) -> Result<Exit, Failure> {
+    ) -> Result<Exit, CliError> {
         let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
         let mut cancelled = false;
         loop {
@@ -171,14 +171,14 @@ impl Turn {
                     }
                 }
                 Update::Trouble { text } if desk.owner_elsewhere().is_none() => {
-                    return Err(Failure::Said(text.clone()));
+                    return Err(CliError::Message(text.clone()));
                 }
                 _ => {}
             }
         }
     }
 
-    fn show(&mut self, update: &Update, out: &mut Out) -> Result<(), Failure> {
+    fn show(&mut self, update: &Update, out: &mut Out) -> Result<(), CliError> {
         let Some(conversation) = &self.conversation else { return Ok(()) };
         match &mut self.shown {
             Some(Shown::Text(speeches)) => speeches.show(update, conversation, out)?,
@@ -211,7 +211,7 @@ impl Turn {
     }
 
     /// Prints the calls that block the turn, as the last output.
-    fn waits(&mut self, calls: &[PendingCall], queued: bool, out: &mut Out) -> Result<(), Failure> {
+    fn waits(&mut self, calls: &[PendingCall], queued: bool, out: &mut Out) -> Result<(), CliError> {
         let ids: Vec<String> = calls.iter().map(PendingCall::inbox_id).collect();
         if let Some(Shown::Text(speeches)) = &mut self.shown {
             speeches.close(out)?;
@@ -241,7 +241,7 @@ fn may_rest(change: &Change) -> bool {
 
 /// Returns the calls that need a decision before this turn continues, and whether the turn is queued behind the turn
 /// that made them. `None` if the turn continues by itself.
-async fn held(desk: &Session, turn: &RunId) -> Result<Option<(Vec<PendingCall>, bool)>, Failure> {
+async fn held(desk: &Session, turn: &RunId) -> Result<Option<(Vec<PendingCall>, bool)>, CliError> {
     match desk.handle().ask(Request::Held { run: turn.clone() }).await? {
         Reply::Held { calls, queued } => Ok((!calls.is_empty()).then_some((calls, queued))),
         other => Err(unexpected(&other)),

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::desk::Places;
+use super::paths::Paths;
 use super::print::{self, Out};
 use super::roster::Roster;
-use super::{Exit, Failure, job, unexpected};
+use super::{Exit, CliError, job, unexpected};
 use crate::domain::{Job, JobState};
 use crate::engine::session::Session;
 use crate::engine::protocol::{Reply, Request, RowUpdate, Update};
@@ -31,7 +31,7 @@ pub struct Args {
 ///
 /// # Errors
 /// The store cannot be opened, another process owns it (without `--drain`), or the engine fails.
-pub async fn work(places: &Places, args: &Args, out: &mut Out) -> Result<Exit, Failure> {
+pub async fn work(places: &Paths, args: &Args, out: &mut Out) -> Result<Exit, CliError> {
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
     let options = places.options(true, Scope::All);
@@ -57,7 +57,7 @@ pub async fn work(places: &Places, args: &Args, out: &mut Out) -> Result<Exit, F
     }
 }
 
-async fn enter(places: &Places, options: &Options, drain: bool) -> Result<Session, Failure> {
+async fn enter(places: &Paths, options: &Options, drain: bool) -> Result<Session, CliError> {
     loop {
         match places.open(options.clone(), true).await {
             Ok(desk) => match desk.owner_elsewhere().filter(|_| !drain) {
@@ -65,14 +65,14 @@ async fn enter(places: &Places, options: &Options, drain: bool) -> Result<Sessio
                 None => return Ok(desk),
             },
             // An owner that does not listen runs a single command and ends soon.
-            Err(Failure::Held(_)) if drain => tokio::time::sleep(BETWEEN).await,
+            Err(CliError::Held(_)) if drain => tokio::time::sleep(BETWEEN).await,
             Err(failure) => return Err(failure),
         }
     }
 }
 
 /// Prints a line for every finished or failed job. With `drain`, returns when nothing is due.
-async fn watch(places: &Places, desk: &Session, drain: bool, out: &mut Out) -> Result<(), Failure> {
+async fn watch(places: &Paths, desk: &Session, drain: bool, out: &mut Out) -> Result<(), CliError> {
     let now = desk.handle().overview().await?;
     let mut following = desk.handle().follow(now.upto).await?;
     if !drain {
@@ -86,7 +86,7 @@ async fn watch(places: &Places, desk: &Session, drain: bool, out: &mut Out) -> R
                     break;
                 }
                 Update::Trouble { text } if drain && desk.owner_elsewhere().is_none() => {
-                    return Err(Failure::Said(text));
+                    return Err(CliError::Message(text));
                 }
                 Update::Trouble { text } => print::note(&text),
                 Update::Live(_) | Update::Over { .. } => {}
@@ -96,7 +96,7 @@ async fn watch(places: &Places, desk: &Session, drain: bool, out: &mut Out) -> R
     Ok(())
 }
 
-async fn tell(session: &Session, rows: &[RowUpdate], out: &mut Out) -> Result<(), Failure> {
+async fn tell(session: &Session, rows: &[RowUpdate], out: &mut Out) -> Result<(), CliError> {
     let jobs: Vec<&Job> = rows
         .iter()
         .filter_map(|row| match row {
@@ -116,7 +116,7 @@ async fn tell(session: &Session, rows: &[RowUpdate], out: &mut Out) -> Result<()
 }
 
 /// Returns whether nothing is due.
-async fn is_drained(session: &Session) -> Result<bool, Failure> {
+async fn is_drained(session: &Session) -> Result<bool, CliError> {
     match session.handle().ask(Request::Due).await? {
         Reply::Due { due } => Ok(!due),
         other => Err(unexpected(&other)),

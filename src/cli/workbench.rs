@@ -7,8 +7,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::desk::Places;
-use super::{Exit, Failure, apply};
+use super::paths::Paths;
+use super::{Exit, CliError, apply};
 use crate::agentfile::team;
 use crate::config::Config;
 use crate::engine::Scope;
@@ -25,14 +25,14 @@ use crate::tui::theme::{Depth, Source, Theme};
 ///
 /// # Errors
 /// The terminal is unsuitable, the configuration has faults, or the store cannot be opened.
-pub async fn workbench(places: &Places) -> Result<Exit, Failure> {
+pub async fn workbench(places: &Paths) -> Result<Exit, CliError> {
     let environment = Environment::from_vars(|name| std::env::var(name).ok());
     // An unsuitable terminal is reported before a store is created.
-    environment.check().map_err(|fault| Failure::Said(fault.to_string()))?;
+    environment.check().map_err(|fault| CliError::Message(fault.to_string()))?;
     let options = options(places, &places.configuration()?, environment)?;
     let desk = places.open(places.options(true, Scope::All), true).await?;
     let shown = match begin(&desk).await {
-        Ok(()) => run::run(desk.handle().clone(), options).await.map_err(Failure::from),
+        Ok(()) => run::run(desk.handle().clone(), options).await.map_err(CliError::from),
         Err(failure) => Err(failure),
     };
     let guest = desk.owner_elsewhere().is_some();
@@ -43,14 +43,14 @@ pub async fn workbench(places: &Places) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-async fn begin(desk: &Session) -> Result<(), Failure> {
+async fn begin(desk: &Session) -> Result<(), CliError> {
     if desk.handle().overview().await?.groups.is_empty() {
         apply::put(desk.handle(), &team::starter()?, false).await?;
     }
     Ok(())
 }
 
-fn options(places: &Places, config: &Config, environment: Environment) -> Result<Options, Failure> {
+fn options(places: &Paths, config: &Config, environment: Environment) -> Result<Options, CliError> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let over_ssh = environment.over_ssh;
     Ok(Options {
@@ -72,13 +72,13 @@ fn options(places: &Places, config: &Config, environment: Environment) -> Result
 }
 
 /// Loads the configured theme in the colours that the terminal supports.
-fn theme(places: &Places, config: &Config, environment: &Environment) -> Result<Theme, Failure> {
+fn theme(places: &Paths, config: &Config, environment: &Environment) -> Result<Theme, CliError> {
     let own = |name: &str| {
         let path = places.dirs.as_ref()?.themes_dir().join(format!("{name}.toml"));
         let text = std::fs::read_to_string(&path).ok()?;
         Some(Source { file: path.display().to_string(), text })
     };
-    let theme = Theme::load(&config.theme, own).map_err(|fault| Failure::Said(fault.to_string()))?;
+    let theme = Theme::load(&config.theme, own).map_err(|fault| CliError::Message(fault.to_string()))?;
     Ok(theme.at(depth(environment.no_color, environment.term.as_deref(), std::env::var("COLORTERM").ok().as_deref())))
 }
 
@@ -95,9 +95,9 @@ fn depth(no_color: bool, term: Option<&str>, colorterm: Option<&str>) -> Depth {
 }
 
 /// Starts `nightdesk work` on the same store, without a terminal and in a process group of its own.
-fn keep_working(places: &Places) -> Result<(), Failure> {
+fn keep_working(places: &Paths) -> Result<(), CliError> {
     let failed =
-        |error: std::io::Error| Failure::Said(format!("continuing without a screen: {error}; run `nightdesk work`"));
+        |error: std::io::Error| CliError::Message(format!("continuing without a screen: {error}; run `nightdesk work`"));
     let program = std::env::current_exe().map_err(failed)?;
     let mut work = std::process::Command::new(program);
     work.arg("--store").arg(&places.store).arg("--config").arg(&places.config).arg("work");
@@ -106,9 +106,9 @@ fn keep_working(places: &Places) -> Result<(), Failure> {
     Ok(())
 }
 
-impl From<TuiError> for Failure {
+impl From<TuiError> for CliError {
     fn from(fault: TuiError) -> Self {
-        Self::Said(fault.to_string())
+        Self::Message(fault.to_string())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Arguments of `agent create` and `agent update`.
 
-use crate::cli::Failure;
+use crate::cli::CliError;
 use crate::cli::setting::Options;
 use crate::domain::Agent;
 use crate::engine::protocol::AgentForm;
@@ -49,10 +49,10 @@ impl Create {
     ///
     /// # Errors
     /// The name is not GROUP/NAME.
-    pub fn form(self) -> Result<(String, AgentForm), Failure> {
+    pub fn form(self) -> Result<(String, AgentForm), CliError> {
         let Some((group, name)) = self.name.split_once('/').filter(|(group, _)| !group.is_empty()) else {
             let text = format!("write GROUP/{}: every agent belongs to a group", self.name.trim_start_matches('/'));
-            return Err(Failure::Said(text));
+            return Err(CliError::Message(text));
         };
         Ok((group.to_owned(), AgentForm { name: Some(name.to_owned()), ..self.common.form() }))
     }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
-use crate::cli::Failure;
+use crate::cli::CliError;
 use crate::cli::print::Out;
 use crate::cli::roster::Roster;
 use crate::cli::setting;
@@ -23,7 +23,7 @@ struct Row<'a> {
 }
 
 /// Prints one group as a card or a JSON object.
-pub(super) fn one(roster: &Roster, group: &Group, json: bool, out: &mut Out) -> Result<(), Failure> {
+pub(super) fn one(roster: &Roster, group: &Group, json: bool, out: &mut Out) -> Result<(), CliError> {
     if json {
         out.json(&row(roster, group))?;
         return Ok(());
@@ -44,7 +44,7 @@ pub(super) fn one(roster: &Roster, group: &Group, json: bool, out: &mut Out) -> 
 }
 
 /// Prints groups as a table or a JSON array.
-pub(super) fn all(roster: &Roster, groups: &[&Group], json: bool, out: &mut Out) -> Result<(), Failure> {
+pub(super) fn all(roster: &Roster, groups: &[&Group], json: bool, out: &mut Out) -> Result<(), CliError> {
     if json {
         out.json(&groups.iter().map(|group| row(roster, group)).collect::<Vec<_>>())?;
         return Ok(());

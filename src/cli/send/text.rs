@@ -5,7 +5,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::super::Failure;
+use super::super::CliError;
 use super::super::print::{self, Out};
 use crate::domain::{Change, Content, ConversationId, Message, StepId};
 use crate::engine::protocol::{LiveUpdate, Update};
@@ -31,7 +31,7 @@ impl Speeches {
     ///
     /// # Errors
     /// Standard output cannot be written.
-    pub fn show(&mut self, update: &Update, of: &ConversationId, out: &mut Out) -> Result<(), Failure> {
+    pub fn show(&mut self, update: &Update, of: &ConversationId, out: &mut Out) -> Result<(), CliError> {
         match update {
             Update::Live(live) if live.conversation == *of => self.live(live, out)?,
             Update::Live(_) => {}
@@ -58,7 +58,7 @@ impl Speeches {
     ///
     /// # Errors
     /// Standard output cannot be written.
-    pub fn begin_anew(&mut self, out: &mut Out) -> Result<(), Failure> {
+    pub fn begin_anew(&mut self, out: &mut Out) -> Result<(), CliError> {
         self.settled.clear();
         self.behind.clear();
         if self.open.take().is_some() {
@@ -67,7 +67,7 @@ impl Speeches {
         self.catch_up(out)
     }
 
-    fn live(&mut self, live: &LiveUpdate, out: &mut Out) -> Result<(), Failure> {
+    fn live(&mut self, live: &LiveUpdate, out: &mut Out) -> Result<(), CliError> {
         if live.text.is_empty() || self.settled.contains(&live.step) {
             return Ok(());
         }
@@ -88,7 +88,7 @@ impl Speeches {
         Ok(())
     }
 
-    fn committed(&mut self, change: &Change, of: &ConversationId, out: &mut Out) -> Result<(), Failure> {
+    fn committed(&mut self, change: &Change, of: &ConversationId, out: &mut Out) -> Result<(), CliError> {
         match change {
             Change::StepFinished(step) => {
                 self.settled.insert(step.id.clone());
@@ -100,7 +100,7 @@ impl Speeches {
         Ok(())
     }
 
-    fn message(&mut self, message: &Message, out: &mut Out) -> Result<(), Failure> {
+    fn message(&mut self, message: &Message, out: &mut Out) -> Result<(), CliError> {
         match &message.content {
             Content::Text { .. } if message.agent.is_none() => Ok(()),
             Content::Text { text, cancelled, .. } => self.speech(message, text, *cancelled, out),
@@ -117,7 +117,7 @@ impl Speeches {
         }
     }
 
-    fn speech(&mut self, message: &Message, text: &str, cancelled: bool, out: &mut Out) -> Result<(), Failure> {
+    fn speech(&mut self, message: &Message, text: &str, cancelled: bool, out: &mut Out) -> Result<(), CliError> {
         let mark = if cancelled { " (cancelled)" } else { "" };
         let whole = format!("{}: {}{mark}\n", message.name, text.trim_end());
         match self.open.take() {
@@ -146,14 +146,14 @@ impl Speeches {
     ///
     /// # Errors
     /// Standard output cannot be written.
-    pub fn close(&mut self, out: &mut Out) -> Result<(), Failure> {
+    pub fn close(&mut self, out: &mut Out) -> Result<(), CliError> {
         if self.open.take().is_some() {
             out.text("\n")?;
         }
         self.catch_up(out)
     }
 
-    fn catch_up(&mut self, out: &mut Out) -> Result<(), Failure> {
+    fn catch_up(&mut self, out: &mut Out) -> Result<(), CliError> {
         for speech in self.waiting.drain(..) {
             out.text(&speech)?;
         }

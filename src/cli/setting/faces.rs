@@ -10,7 +10,7 @@ use clap::Parser as _;
 use serde_json::Value as Json;
 
 use crate::agentfile::team::{self, Plan, Surroundings};
-use crate::cli::desk::Places;
+use crate::cli::paths::Paths;
 use crate::cli::print::Out;
 use crate::cli::{Cli, Command, agent, apply, group};
 use crate::domain::setting::{Kind, NONE};
@@ -154,7 +154,7 @@ impl Write for Printed {
 
 /// A store with a running engine, and the paths for commands that connect to it.
 struct World {
-    places: Places,
+    places: Paths,
     desk: Session,
     _dir: tempfile::TempDir,
 }
@@ -163,7 +163,7 @@ impl World {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| Some(dir.path().join(name));
-        let places = Places::new(at("desk.db"), at("config.toml"), |_| None).unwrap();
+        let places = Paths::new(at("desk.db"), at("config.toml"), |_| None).unwrap();
         let desk = places.open(places.options(false, Scope::Nobody), true).await.unwrap();
         let world = Self { places, desk, _dir: dir };
         let crew = "[group]\nname = \"crew\"\nmembers = [\"eve\"]\n[[agent]]\nname = \"eve\"\n";

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::EnvFilter;
 
-use super::{Failure, print};
+use super::{CliError, print};
 use crate::config::{Config, Paths};
 use crate::engine::session::Session;
 use crate::engine::protocol::{Reply, Request};
@@ -25,7 +25,7 @@ const LOGGED: &str = "warn,nightdesk=info";
 
 /// Paths of the program's files.
 #[derive(Debug, Clone)]
-pub struct Places {
+pub struct Paths {
     /// Store file.
     pub store: PathBuf,
     /// Configuration file.
@@ -34,7 +34,7 @@ pub struct Places {
     pub dirs: Option<Paths>,
 }
 
-impl Places {
+impl Paths {
     /// Takes the files from the command line and, if not given, from the XDG directories.
     ///
     /// # Errors
@@ -43,14 +43,14 @@ impl Places {
         store: Option<PathBuf>,
         config: Option<PathBuf>,
         env: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CliError> {
         let dirs = Paths::new(env);
         let (store, config) = match (store, config, &dirs) {
             (Some(store), Some(config), _) => (store, config),
             (store, config, Ok(dirs)) => {
                 (store.unwrap_or_else(|| dirs.store_file()), config.unwrap_or_else(|| dirs.config_file()))
             }
-            (_, _, Err(_)) => return Err(dirs.err().map_or_else(|| Failure::Said(String::new()), Failure::from)),
+            (_, _, Err(_)) => return Err(dirs.err().map_or_else(|| CliError::Message(String::new()), CliError::from)),
         };
         Ok(Self { store, config, dirs: dirs.ok() })
     }
@@ -80,7 +80,7 @@ impl Places {
     ///
     /// # Errors
     /// The file cannot be read or has faults.
-    pub fn configuration(&self) -> Result<Config, Failure> {
+    pub fn configuration(&self) -> Result<Config, CliError> {
         Ok(Config::load(&self.config)?)
     }
 
@@ -100,13 +100,13 @@ impl Places {
     ///
     /// # Errors
     /// The store does not exist or cannot be opened.
-    pub fn look(&self) -> Result<Handle, Failure> {
+    pub fn look(&self) -> Result<Handle, CliError> {
         if !self.has_store() {
             let path = self.store.display();
             let text = format!(
                 "there is no store {path} yet; start `nightdesk`, or apply a team: `nightdesk apply TEAM.toml`"
             );
-            return Err(Failure::Said(text));
+            return Err(CliError::Message(text));
         }
         // A broken configuration is no error here: commands that show models read it themselves.
         let default_model = self.configuration().map(|config| config.model).unwrap_or_default();
@@ -123,7 +123,7 @@ impl Places {
     ///
     /// # Errors
     /// The configuration has faults, the store cannot be opened, or its owner does not accept connections.
-    pub async fn open(&self, options: Options, listen: bool) -> Result<Session, Failure> {
+    pub async fn open(&self, options: Options, listen: bool) -> Result<Session, CliError> {
         let setup = || self.configuration().map(|config| (config.clone(), Self::models(&config)));
         let session = Session::open(&self.store, options, listen, setup).await?;
         if let Some(fault) = session.unheard() {
@@ -137,7 +137,7 @@ impl Places {
     ///
     /// # Errors
     /// As [`Places::open`], or the engine refuses the request.
-    pub async fn ask(&self, request: Request) -> Result<Reply, Failure> {
+    pub async fn ask(&self, request: Request) -> Result<Reply, CliError> {
         let desk = self.open(self.options(false, Scope::Nobody), false).await?;
         let reply = desk.handle().ask(request).await;
         desk.close().await;

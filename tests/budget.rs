@@ -35,7 +35,7 @@ use nightdesk::tools::ToolRegistry;
 use nightdesk::tui::app::{App, view};
 use nightdesk::tui::effect::{Effect, Msg};
 use nightdesk::tui::glyph::GlyphSet;
-use nightdesk::tui::pane::Look;
+use nightdesk::tui::pane::RenderContext;
 use nightdesk::tui::term::screen::{Caps, Screen};
 use nightdesk::tui::theme::Theme;
 use ratatui::layout::Size;
@@ -167,7 +167,7 @@ impl Desk {
         let models = Models::new(config.clone(), |_| None);
         let engine = Engine::start(store, &config, models, ToolRegistry::default(), options).await.unwrap();
         let overview = Handle::local(Arc::clone(&engine)).overview().await.unwrap();
-        let look = Look {
+        let look = RenderContext {
             theme: Theme::terminal(),
             glyphs: GlyphSet::of(Glyphs::Unicode),
             over_ssh: false,

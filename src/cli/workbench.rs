@@ -13,9 +13,9 @@ use crate::agentfile::team;
 use crate::config::Config;
 use crate::engine::Scope;
 use crate::engine::session::Session;
-use crate::tui::effect::Leave;
+use crate::tui::effect::ExitMode;
 use crate::tui::glyph::GlyphSet;
-use crate::tui::pane::Look;
+use crate::tui::pane::RenderContext;
 use crate::tui::run::{self, Options, TuiError};
 use crate::tui::session;
 use crate::tui::term::Environment;
@@ -37,7 +37,7 @@ pub async fn workbench(places: &Paths) -> Result<Exit, CliError> {
     };
     let guest = desk.owner_elsewhere().is_some();
     desk.close().await;
-    if shown? == Leave::KeepWorking && !guest {
+    if shown? == ExitMode::KeepWorking && !guest {
         keep_working(places)?;
     }
     Ok(Exit::Done)
@@ -54,7 +54,7 @@ fn options(places: &Paths, config: &Config, environment: Environment) -> Result<
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let over_ssh = environment.over_ssh;
     Ok(Options {
-        look: Look {
+        look: RenderContext {
             theme: theme(places, config, &environment)?,
             glyphs: GlyphSet::of(config.glyphs),
             over_ssh,

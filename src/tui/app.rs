@@ -5,9 +5,9 @@
 //! [`Effect`]s. [`App::prepare`] lays out the next frame and [`view::view`] draws it. An `App` owns nothing
 //! process-wide: several can run side by side.
 
-mod act;
+mod actions;
 pub mod chrome;
-pub mod keep;
+pub mod persistence;
 pub mod panes;
 pub mod view;
 
@@ -18,12 +18,12 @@ use ratatui::layout::{Position, Rect, Size};
 use crate::domain::{Group, GroupStatus};
 use crate::engine::protocol::{Recipient, RequestError, Overview, Reply, RowUpdate, Update};
 
-use super::command::{Command, When};
+use super::command::{Command, KeyContext};
 use super::composer::Composer;
-use super::effect::{Act, Cx, Effect, Mailbox, Modal, Msg, Owner, Ticket, Toast};
-use super::layout::{self, Layout, Wish, inside};
-use super::model::{Model, Place};
-use super::pane::{Look, Pane, PaneId};
+use super::effect::{AppAction, Context, Effect, Mailbox, Modal, Msg, Requester, RequestId, Toast};
+use super::layout::{self, Layout, LayoutInput, inside};
+use super::model::{Model, Selection};
+use super::pane::{RenderContext, Pane, PaneId};
 use panes::Panes;
 
 /// Display time of a toast.
@@ -55,7 +55,7 @@ pub struct App {
     /// Whether the terminal window has the focus.
     pub window: bool,
     /// Theme, glyphs, time and time zone used for drawing.
-    pub look: Look,
+    pub look: RenderContext,
     /// The toast shown in the status line, and the time it expires.
     pub toast: Option<(Toast, Timestamp)>,
     layout: Option<Layout>,
@@ -86,7 +86,7 @@ pub enum Draw {
 impl App {
     /// Creates a workbench that shows the first active group, with the composer focused.
     #[must_use]
-    pub fn new(overview: Overview, look: Look, size: Size) -> Self {
+    pub fn new(overview: Overview, look: RenderContext, size: Size) -> Self {
         let mut app = Self {
             model: Model::new(overview),
             panes: Panes::default(),
@@ -128,14 +128,14 @@ impl App {
             Msg::Focus(window) => self.window = window,
             Msg::Update(update) => self.updated(&update),
             Msg::Renewed(overview) => {
-                self.model.renew(*overview);
+                self.model.replace(*overview);
                 self.dialogs.retain(|dialog| !dialog.is_over(&self.model));
                 self.moved();
             }
             Msg::Answered(ticket, reply) => self.answered(ticket, reply),
             Msg::Edited(owner, Ok(text)) => self.edited(owner, text),
-            Msg::Edited(_, Err(why)) => self.mailbox.push(Act::Toast(Toast::error(why))),
-            Msg::Told(toast) => self.mailbox.push(Act::Toast(toast)),
+            Msg::Edited(_, Err(why)) => self.mailbox.push(AppAction::Toast(Toast::error(why))),
+            Msg::Told(toast) => self.mailbox.push(AppAction::Toast(toast)),
             Msg::Tick => {}
         }
         if self.toast.as_ref().is_some_and(|(_, until)| *until <= now) {
@@ -147,7 +147,7 @@ impl App {
     /// Lays out the next frame. The returned effects request the data it needs.
     pub fn prepare(&mut self, now: Timestamp) -> Vec<Effect> {
         self.look.now = now;
-        self.layout = layout::layout(&Wish {
+        self.layout = layout::layout(&LayoutInput {
             size: self.size,
             focus: self.pane,
             side: self.side,
@@ -188,10 +188,10 @@ impl App {
 
     /// The current key context.
     #[must_use]
-    pub fn context(&self) -> When {
+    pub fn context(&self) -> KeyContext {
         match self.dialogs.last() {
             Some(dialog) => dialog.context(),
-            None if self.composing => When::COMPOSER,
+            None if self.composing => KeyContext::COMPOSER,
             None => self.panes.get(self.pane).context(),
         }
     }
@@ -206,31 +206,31 @@ impl App {
         self.layout.as_ref().and_then(|layout| layout.pane(id))
     }
 
-    fn with_pane<T>(&mut self, id: PaneId, f: impl FnOnce(&mut dyn Pane, &mut Cx<'_>) -> T) -> T {
+    fn with_pane<T>(&mut self, id: PaneId, f: impl FnOnce(&mut dyn Pane, &mut Context<'_>) -> T) -> T {
         self.with_pane_looked_at(id, |pane, _, cx| f(pane, cx))
     }
 
-    fn with_pane_looked_at<T>(&mut self, id: PaneId, f: impl FnOnce(&mut dyn Pane, &Look, &mut Cx<'_>) -> T) -> T {
-        let mut cx = Cx { model: &self.model, now: self.look.now, owner: Owner::Pane(id), mailbox: &mut self.mailbox };
+    fn with_pane_looked_at<T>(&mut self, id: PaneId, f: impl FnOnce(&mut dyn Pane, &RenderContext, &mut Context<'_>) -> T) -> T {
+        let mut cx = Context { model: &self.model, now: self.look.now, owner: Requester::Pane(id), mailbox: &mut self.mailbox };
         f(self.panes.get_mut(id), &self.look, &mut cx)
     }
 
-    fn with_composer<T>(&mut self, f: impl FnOnce(&mut Composer, &mut Cx<'_>) -> T) -> T {
-        let mut cx = Cx { model: &self.model, now: self.look.now, owner: Owner::Composer, mailbox: &mut self.mailbox };
+    fn with_composer<T>(&mut self, f: impl FnOnce(&mut Composer, &mut Context<'_>) -> T) -> T {
+        let mut cx = Context { model: &self.model, now: self.look.now, owner: Requester::Composer, mailbox: &mut self.mailbox };
         f(&mut self.composer, &mut cx)
     }
 
-    fn with_dialog<T>(&mut self, f: impl FnOnce(&mut dyn Modal, &mut Cx<'_>) -> T) -> Option<T> {
-        let mut cx = Cx { model: &self.model, now: self.look.now, owner: Owner::Dialog, mailbox: &mut self.mailbox };
+    fn with_dialog<T>(&mut self, f: impl FnOnce(&mut dyn Modal, &mut Context<'_>) -> T) -> Option<T> {
+        let mut cx = Context { model: &self.model, now: self.look.now, owner: Requester::Dialog, mailbox: &mut self.mailbox };
         self.dialogs.last_mut().map(|dialog| f(dialog.as_mut(), &mut cx))
     }
 
     /// Calls `f` on every dialog. Replies and updates also concern dialogs below the top one.
-    fn each_dialog(&mut self, mut f: impl FnMut(&mut dyn Modal, &mut Cx<'_>)) {
+    fn each_dialog(&mut self, mut f: impl FnMut(&mut dyn Modal, &mut Context<'_>)) {
         let mut dialogs = std::mem::take(&mut self.dialogs);
         for dialog in &mut dialogs {
             let mut cx =
-                Cx { model: &self.model, now: self.look.now, owner: Owner::Dialog, mailbox: &mut self.mailbox };
+                Context { model: &self.model, now: self.look.now, owner: Requester::Dialog, mailbox: &mut self.mailbox };
             f(dialog.as_mut(), &mut cx);
         }
         self.dialogs = dialogs;
@@ -253,7 +253,7 @@ impl App {
             return;
         }
         // Where the pane has no text input, pasted text goes to the composer.
-        let typing = When::EDITOR.or(When::SEARCH).has(self.context());
+        let typing = KeyContext::EDITOR.or(KeyContext::SEARCH).has(self.context());
         if typing {
             self.with_pane(self.pane, |pane, cx| pane.paste(text, cx));
         } else {
@@ -291,7 +291,7 @@ impl App {
     fn updated(&mut self, update: &Update) {
         self.model.apply(update, self.look.now);
         if let Update::Trouble { text } = update {
-            self.mailbox.push(Act::Toast(Toast::error(text)));
+            self.mailbox.push(AppAction::Toast(Toast::error(text)));
         }
         if self.model.place.address.is_none() && !self.model.groups.is_empty() {
             let first = self.model.groups[0].id.clone();
@@ -319,36 +319,36 @@ impl App {
         }
         let first = model.groups.first().map(|group| group.id.clone());
         let group = place.group.filter(|_| !group_gone).or(first);
-        self.model.place = Place::default();
+        self.model.place = Selection::default();
         match group {
             Some(group) => self.show(Recipient::Group(group)),
             None => self.moved(),
         }
     }
 
-    fn answered(&mut self, ticket: Ticket, reply: Result<Reply, RequestError>) {
+    fn answered(&mut self, ticket: RequestId, reply: Result<Reply, RequestError>) {
         match ticket.owner {
-            Owner::App => match reply {
+            Requester::App => match reply {
                 Ok(Reply::Overview(overview)) => self.model.default_model = overview.default_model,
-                Err(fault) => self.mailbox.push(Act::Toast(Toast::error(fault.text))),
+                Err(fault) => self.mailbox.push(AppAction::Toast(Toast::error(fault.text))),
                 Ok(Reply::Cancelled { queued, .. }) if !queued.is_empty() => {
-                    self.mailbox.push(Act::Draft(queued.join("\n")));
+                    self.mailbox.push(AppAction::Draft(queued.join("\n")));
                 }
                 Ok(_) => {}
             },
-            Owner::Composer => self.with_composer(|composer, cx| composer.answered(ticket.serial, reply, cx)),
-            Owner::Pane(id) => self.with_pane(id, |pane, cx| pane.answered(ticket.serial, reply, cx)),
-            Owner::Dialog => {
+            Requester::Composer => self.with_composer(|composer, cx| composer.answered(ticket.serial, reply, cx)),
+            Requester::Pane(id) => self.with_pane(id, |pane, cx| pane.answered(ticket.serial, reply, cx)),
+            Requester::Dialog => {
                 self.each_dialog(|dialog, cx| dialog.answered(ticket.serial, reply.clone(), cx));
             }
         }
     }
 
-    fn edited(&mut self, owner: Owner, text: String) {
+    fn edited(&mut self, owner: Requester, text: String) {
         match owner {
-            Owner::App | Owner::Composer => self.composer.set_text(text.trim_end_matches('\n')),
-            Owner::Pane(id) => self.with_pane(id, |pane, cx| pane.edited(text, cx)),
-            Owner::Dialog => {
+            Requester::App | Requester::Composer => self.composer.set_text(text.trim_end_matches('\n')),
+            Requester::Pane(id) => self.with_pane(id, |pane, cx| pane.edited(text, cx)),
+            Requester::Dialog => {
                 self.with_dialog(|dialog, cx| dialog.edited(text, cx));
             }
         }

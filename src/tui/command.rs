@@ -5,39 +5,39 @@
 
 mod key;
 mod table;
-mod when;
+mod context;
 
 pub use key::Key;
 pub use table::{COMMANDS, Command, Entry};
-pub use when::When;
+pub use context::KeyContext;
 
 use crossterm::event::KeyEvent;
 
 impl Command {
     /// Returns the command bound to a key in a context.
     #[must_use]
-    pub fn of(key: &KeyEvent, context: When) -> Option<Self> {
+    pub fn of(key: &KeyEvent, context: KeyContext) -> Option<Self> {
         COMMANDS.iter().find(|entry| entry.keys_in(context).any(|known| known.is(key))).map(|entry| entry.command)
     }
 
     /// Returns the table entry of the command, if it applies in the context.
     #[must_use]
-    pub fn entry(self, context: When) -> Option<&'static Entry> {
+    pub fn entry(self, context: KeyContext) -> Option<&'static Entry> {
         COMMANDS.iter().find(|entry| entry.command == self && entry.when.has(context))
     }
 
     /// Returns the command's first key in a context as display text, for example `Ctrl-P`.
     #[must_use]
-    pub fn key_text(self, context: When) -> Option<String> {
+    pub fn key_text(self, context: KeyContext) -> Option<String> {
         self.entry(context).and_then(|entry| entry.keys_in(context).next()).map(ToString::to_string)
     }
 }
 
 impl Entry {
     /// Returns the keys in a context, the displayed one first; empty where the command does not apply.
-    pub fn keys_in(&self, context: When) -> impl Iterator<Item = &'static Key> {
+    pub fn keys_in(&self, context: KeyContext) -> impl Iterator<Item = &'static Key> {
         let here = self.when.has(context);
-        let pane_keys = if here && When::PANES.has(context) { self.pane_keys } else { &[] };
+        let pane_keys = if here && KeyContext::PANES.has(context) { self.pane_keys } else { &[] };
         let keys = if here { self.keys } else { &[] };
         pane_keys.iter().chain(keys)
     }
@@ -54,7 +54,7 @@ impl Entry {
 }
 
 /// Returns the commands that apply in a context, in table order.
-pub fn applying(context: When) -> impl Iterator<Item = &'static Entry> {
+pub fn applying(context: KeyContext) -> impl Iterator<Item = &'static Entry> {
     COMMANDS.iter().filter(move |entry| entry.when.has(context))
 }
 
@@ -73,22 +73,22 @@ pub fn readme_table() -> String {
 mod tests {
     use super::*;
 
-    const SINGLE: [When; 15] = [
-        When::COMPOSER,
-        When::ROSTER,
-        When::CONVERSATION,
-        When::BLOCKS,
-        When::JOBS,
-        When::EDITOR,
-        When::SEARCH,
-        When::DIALOG,
-        When::MERGE,
-        When::JOB,
-        When::FORM,
-        When::INBOX,
-        When::MAIL,
-        When::CALL,
-        When::LETTER,
+    const SINGLE: [KeyContext; 15] = [
+        KeyContext::COMPOSER,
+        KeyContext::ROSTER,
+        KeyContext::CONVERSATION,
+        KeyContext::BLOCKS,
+        KeyContext::JOBS,
+        KeyContext::EDITOR,
+        KeyContext::SEARCH,
+        KeyContext::DIALOG,
+        KeyContext::MERGE,
+        KeyContext::JOB,
+        KeyContext::FORM,
+        KeyContext::INBOX,
+        KeyContext::MAIL,
+        KeyContext::CALL,
+        KeyContext::LETTER,
     ];
 
     #[test]
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn where_text_is_typed_no_plain_letter_is_a_command() {
-        for context in [When::COMPOSER, When::EDITOR, When::SEARCH] {
+        for context in [KeyContext::COMPOSER, KeyContext::EDITOR, KeyContext::SEARCH] {
             for letter in ('a'..='z').chain('A'..='Z').chain('0'..='9').chain(" ?:/@[]".chars()) {
                 let typed = KeyEvent::from(crossterm::event::KeyCode::Char(letter));
                 assert_eq!(Command::of(&typed, context), None, "{letter:?} in {}", context.text());
@@ -130,7 +130,7 @@ mod tests {
         use crossterm::event::{KeyCode, KeyModifiers};
         for modifiers in [KeyModifiers::NONE, KeyModifiers::SHIFT] {
             let typed = KeyEvent::new(KeyCode::Char('G'), modifiers);
-            assert_eq!(Command::of(&typed, When::CONVERSATION), Some(Command::End));
+            assert_eq!(Command::of(&typed, KeyContext::CONVERSATION), Some(Command::End));
         }
     }
 }

@@ -13,8 +13,8 @@ use ratatui_textarea::{CursorMove, TextArea, WrapMode};
 use crate::engine::protocol::{RequestError, Reply, Request};
 
 use super::command::Command;
-use super::effect::{Act, Cx};
-use super::pane::{Look, put};
+use super::effect::{AppAction, Context};
+use super::pane::{RenderContext, put};
 use super::session::HISTORY;
 use super::text::clean::clean_for_copy;
 use super::text::wrap::{Breaks, Mode};
@@ -107,7 +107,7 @@ impl Composer {
     }
 
     /// Performs a command.
-    pub fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+    pub fn command(&mut self, command: Command, cx: &mut Context<'_>) {
         match command {
             Command::NewLine => self.area.insert_newline(),
             Command::Send => self.submit(cx),
@@ -141,7 +141,7 @@ impl Composer {
         fits
     }
 
-    fn submit(&mut self, cx: &mut Cx<'_>) {
+    fn submit(&mut self, cx: &mut Context<'_>) {
         let text = self.text();
         if text.trim().is_empty() {
             return;
@@ -158,12 +158,12 @@ impl Composer {
         }
         self.sent.push((serial, text));
         // Scroll to the end, so that the message and the reply are visible.
-        cx.act(Act::Follow);
+        cx.act(AppAction::Follow);
         self.set_text("");
     }
 
     /// Handles a key that is not bound to a command.
-    pub fn key(&mut self, key: KeyEvent, _cx: &mut Cx<'_>) {
+    pub fn key(&mut self, key: KeyEvent, _cx: &mut Context<'_>) {
         match (key.code, key.modifiers) {
             (KeyCode::Up, KeyModifiers::NONE) if self.at_top() => self.recall(true),
             (KeyCode::Down, KeyModifiers::NONE) if self.at_bottom() => self.recall(false),
@@ -212,7 +212,7 @@ impl Composer {
     }
 
     /// Handles the reply to a request. A rejected message returns to the input.
-    pub fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
+    pub fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Context<'_>) {
         let sent = self.sent.iter().position(|(known, _)| *known == serial).map(|at| self.sent.remove(at).1);
         if let Err(fault) = reply {
             if let Some(text) = sent {
@@ -223,7 +223,7 @@ impl Composer {
     }
 
     /// Draws the composer; if focused, places the frame's cursor at the caret.
-    pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, focused: bool) {
+    pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext, focused: bool) {
         let role = if focused { Role::Focus } else { Role::Dim };
         put(frame.buffer_mut(), (area.x + 1, area.y), 1, look.glyphs.prompt, role, &look.theme);
         let text = text_area(area);

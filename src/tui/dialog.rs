@@ -10,20 +10,20 @@ pub mod confirm;
 pub mod deny;
 pub mod form;
 pub mod job;
-pub mod letter;
+pub mod mail_view;
 pub mod merge;
 pub mod models;
 pub mod set_model;
-pub mod write;
+pub mod compose_mail;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
 pub use super::effect::Modal;
-use super::render::Look;
+use super::render::RenderContext;
 
 /// Clears a box of the given size centred on `screen`, draws its border and title, and returns its inner area.
-pub fn frame_box(frame: &mut Frame<'_>, screen: Rect, (width, height): (u16, u16), title: &str, look: &Look) -> Rect {
+pub fn frame_box(frame: &mut Frame<'_>, screen: Rect, (width, height): (u16, u16), title: &str, look: &RenderContext) -> Rect {
     use ratatui::widgets::{Block, BorderType, Clear};
 
     use super::theme::Role;

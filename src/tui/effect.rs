@@ -17,11 +17,11 @@ use crate::config::{Config, ConfigError, Provider, save_provider};
 use crate::domain::{AgentId, ConversationId, MailId, Priority};
 use crate::engine::protocol::{Recipient, RequestError, Overview, Reply, Request, Update};
 
-use super::command::{Command, When};
+use super::command::{Command, KeyContext};
 use super::model::Model;
 use super::model::waiting::CallKey;
 use super::pane::id::PaneId;
-use super::render::Look;
+use super::render::RenderContext;
 
 /// An input of the workbench.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,9 +41,9 @@ pub enum Msg {
     /// A new overview, because the subscription to updates was interrupted.
     Renewed(Box<Overview>),
     /// The reply to a request.
-    Answered(Ticket, Result<Reply, RequestError>),
+    Answered(RequestId, Result<Reply, RequestError>),
     /// The external editor has exited: the text, or the error text.
-    Edited(Owner, Result<String, String>),
+    Edited(Requester, Result<String, String>),
     /// The outcome of an effect, to be shown as a toast.
     Told(Toast),
     /// The deadline of [`super::app::App::wake_at`] has passed.
@@ -52,7 +52,7 @@ pub enum Msg {
 
 /// The component that issued a request and receives its reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Owner {
+pub enum Requester {
     /// The workbench itself.
     App,
     /// The message input.
@@ -65,9 +65,9 @@ pub enum Owner {
 
 /// Identifies a request and the component that receives its reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Ticket {
+pub struct RequestId {
     /// Component that issued the request.
-    pub owner: Owner,
+    pub owner: Requester,
     /// Serial number, unique over all requests; the highest is the newest.
     pub serial: u64,
 }
@@ -76,10 +76,10 @@ pub struct Ticket {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Sends a request to the engine; the reply is [`Msg::Answered`].
-    Ask(Ticket, Request),
+    Ask(RequestId, Request),
     /// Writes a provider and a model to the configuration ([`Connect::save`]) and reloads it; the reply is
     /// [`Msg::Answered`] with [`Reply::Done`] or a fault.
-    Connect(Ticket, Box<Connect>),
+    Connect(RequestId, Box<Connect>),
     /// Copies text to the clipboard.
     Copy {
         /// Text to copy.
@@ -90,7 +90,7 @@ pub enum Effect {
     /// Opens the text in `$EDITOR`; the result is [`Msg::Edited`].
     Editor {
         /// Component that receives the edited text.
-        owner: Owner,
+        owner: Requester,
         /// Initial text.
         text: String,
     },
@@ -99,7 +99,7 @@ pub enum Effect {
     /// Rings the terminal bell.
     Bell,
     /// Ends the workbench.
-    Quit(Leave),
+    Quit(ExitMode),
 }
 
 /// A provider to write to the configuration.
@@ -129,7 +129,7 @@ impl Connect {
 
 /// What happens to unfinished work when the workbench ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leave {
+pub enum ExitMode {
     /// It stops until the next start.
     Stop,
     /// It continues in this process without a screen.
@@ -138,7 +138,7 @@ pub enum Leave {
 
 /// An action that a pane, a dialog or the composer requests from the workbench.
 #[derive(Debug)]
-pub enum Act {
+pub enum AppAction {
     /// Shows a toast.
     Toast(Toast),
     /// Moves the focus to a pane.
@@ -164,7 +164,7 @@ pub enum Act {
     /// Returns an effect to the event loop.
     Effect(Effect),
     /// Sends a request to the engine; the reply goes to the owner.
-    Ask(Owner, Box<Request>),
+    Ask(Requester, Box<Request>),
     /// Tells the block editor the outcome of a dialog.
     Block(BlockAct),
     /// Decides a call that awaits approval; the inbox pane handles the reply.
@@ -173,7 +173,7 @@ pub enum Act {
     Post(Box<Draft>),
 }
 
-impl Act {
+impl AppAction {
     /// Creates an [`Act::Open`].
     #[must_use]
     pub fn open(dialog: impl Modal + 'static) -> Self {
@@ -270,29 +270,29 @@ impl Toast {
 /// A dialog. The workbench keeps a stack of dialogs; the top one receives all keys first.
 pub trait Modal: fmt::Debug + Send {
     /// Returns the dialog's key context.
-    fn context(&self) -> When {
-        When::DIALOG
+    fn context(&self) -> KeyContext {
+        KeyContext::DIALOG
     }
 
     /// Handles a key before the command table is consulted. Returns true if the key was handled.
-    fn key(&mut self, _key: KeyEvent, _cx: &mut Cx<'_>) -> bool {
+    fn key(&mut self, _key: KeyEvent, _cx: &mut Context<'_>) -> bool {
         false
     }
 
     /// Handles pasted text.
-    fn paste(&mut self, _text: &str, _cx: &mut Cx<'_>) {}
+    fn paste(&mut self, _text: &str, _cx: &mut Context<'_>) {}
 
     /// Performs a command that applies in [`Modal::context`], except [`Command::Close`], which the workbench performs.
-    fn command(&mut self, command: Command, cx: &mut Cx<'_>);
+    fn command(&mut self, command: Command, cx: &mut Context<'_>);
 
     /// Handles the reply to a request sent with [`Cx::ask`].
-    fn answered(&mut self, _serial: u64, _reply: Result<Reply, RequestError>, _cx: &mut Cx<'_>) {}
+    fn answered(&mut self, _serial: u64, _reply: Result<Reply, RequestError>, _cx: &mut Context<'_>) {}
 
     /// Handles the text returned by the external editor.
-    fn edited(&mut self, _text: String, _cx: &mut Cx<'_>) {}
+    fn edited(&mut self, _text: String, _cx: &mut Context<'_>) {}
 
     /// Handles an engine update, already applied to the model.
-    fn updated(&mut self, _update: &Update, _cx: &mut Cx<'_>) {}
+    fn updated(&mut self, _update: &Update, _cx: &mut Context<'_>) {}
 
     /// Whether the subject of the dialog no longer exists; the workbench then closes it.
     fn is_over(&self, _model: &Model) -> bool {
@@ -315,7 +315,7 @@ pub trait Modal: fmt::Debug + Send {
     }
 
     /// Lays out the dialog for the next frame.
-    fn prepare(&mut self, _screen: Rect, _look: &Look, _cx: &mut Cx<'_>) {}
+    fn prepare(&mut self, _screen: Rect, _look: &RenderContext, _cx: &mut Context<'_>) {}
 
     /// Time of the next change of the display that needs no message.
     fn wake(&self) -> Option<Timestamp> {
@@ -323,54 +323,54 @@ pub trait Modal: fmt::Debug + Send {
     }
 
     /// Draws the dialog; `screen` is the whole screen.
-    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, model: &Model);
+    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &RenderContext, model: &Model);
 }
 
 /// FIFO queue of actions for the workbench.
 #[derive(Debug, Default)]
 pub struct Mailbox {
-    queue: VecDeque<Act>,
+    queue: VecDeque<AppAction>,
     /// Serial of the last request.
     serial: u64,
 }
 
 impl Mailbox {
     /// Appends an action.
-    pub fn push(&mut self, act: Act) {
+    pub fn push(&mut self, act: AppAction) {
         self.queue.push_back(act);
     }
 
     /// Removes and returns the oldest action.
-    pub fn take(&mut self) -> Option<Act> {
+    pub fn take(&mut self) -> Option<AppAction> {
         self.queue.pop_front()
     }
 
     /// Queues a request to the engine on behalf of `owner`. Returns its serial.
-    pub fn ask(&mut self, owner: Owner, request: Request) -> u64 {
+    pub fn ask(&mut self, owner: Requester, request: Request) -> u64 {
         let ticket = self.ticket(owner);
-        self.push(Act::Effect(Effect::Ask(ticket, request)));
+        self.push(AppAction::Effect(Effect::Ask(ticket, request)));
         ticket.serial
     }
 
-    fn ticket(&mut self, owner: Owner) -> Ticket {
+    fn ticket(&mut self, owner: Requester) -> RequestId {
         self.serial += 1;
-        Ticket { owner, serial: self.serial }
+        RequestId { owner, serial: self.serial }
     }
 }
 
 /// Context passed to a pane, a dialog or the composer while it handles a message.
-pub struct Cx<'a> {
+pub struct Context<'a> {
     /// Mirror of the engine's state.
     pub model: &'a Model,
     /// Current time.
     pub now: Timestamp,
     /// The component being called.
-    pub owner: Owner,
+    pub owner: Requester,
     /// Queue for actions and requests.
     pub mailbox: &'a mut Mailbox,
 }
 
-impl Cx<'_> {
+impl Context<'_> {
     /// Sends a request to the engine. The reply is passed to the caller's `answered`, with the serial returned here.
     pub fn ask(&mut self, request: Request) -> u64 {
         self.mailbox.ask(self.owner, request)
@@ -379,42 +379,42 @@ impl Cx<'_> {
     /// Writes a provider to the configuration; the reply arrives as for [`Cx::ask`].
     pub fn connect(&mut self, connect: Connect) -> u64 {
         let ticket = self.mailbox.ticket(self.owner);
-        self.act(Act::Effect(Effect::Connect(ticket, Box::new(connect))));
+        self.act(AppAction::Effect(Effect::Connect(ticket, Box::new(connect))));
         ticket.serial
     }
 
     /// Queues an action.
-    pub fn act(&mut self, act: Act) {
+    pub fn act(&mut self, act: AppAction) {
         self.mailbox.push(act);
     }
 
     /// Queues several actions, in order.
-    pub fn acts(&mut self, acts: impl IntoIterator<Item = Act>) {
+    pub fn acts(&mut self, acts: impl IntoIterator<Item = AppAction>) {
         acts.into_iter().for_each(|act| self.act(act));
     }
 
     /// Opens a dialog above the others.
     pub fn open(&mut self, dialog: impl Modal + 'static) {
-        self.act(Act::open(dialog));
+        self.act(AppAction::open(dialog));
     }
 
     /// Shows a toast for a success.
     pub fn toast(&mut self, text: impl Into<String>) {
-        self.act(Act::Toast(Toast::plain(text)));
+        self.act(AppAction::Toast(Toast::plain(text)));
     }
 
     /// Shows a toast for an error.
     pub fn fault(&mut self, text: impl Into<String>) {
-        self.act(Act::Toast(Toast::error(text)));
+        self.act(AppAction::Toast(Toast::error(text)));
     }
 
     /// Copies text to the clipboard; `what` describes it in the toast.
     pub fn copy(&mut self, text: impl Into<String>, what: impl Into<String>) {
-        self.act(Act::Effect(Effect::Copy { text: text.into(), what: what.into() }));
+        self.act(AppAction::Effect(Effect::Copy { text: text.into(), what: what.into() }));
     }
 
     /// Opens text in `$EDITOR`; the result is passed to the caller's `edited`.
     pub fn editor(&mut self, text: impl Into<String>) {
-        self.act(Act::Effect(Effect::Editor { owner: self.owner, text: text.into() }));
+        self.act(AppAction::Effect(Effect::Editor { owner: self.owner, text: text.into() }));
     }
 }

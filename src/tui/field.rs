@@ -10,7 +10,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui_textarea::{CursorMove, TextArea, WrapMode};
 
-use super::pane::Look;
+use super::pane::RenderContext;
 use super::text::clean::{clean_for_copy, clean_line};
 use super::theme::Role;
 
@@ -107,7 +107,7 @@ impl Field {
     }
 
     /// Draws like [`Field::draw`], but leaves the area untouched if the field is empty, so that a placeholder shows.
-    pub fn draw_bare(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, focused: bool) {
+    pub fn draw_bare(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext, focused: bool) {
         if !self.area.is_empty() {
             self.draw(frame, area, look, focused, false);
         } else if focused {
@@ -116,7 +116,7 @@ impl Field {
     }
 
     /// Draws the field; if focused, places the frame's cursor at the caret. `numbers` shows line numbers.
-    pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, focused: bool, numbers: bool) {
+    pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext, focused: bool, numbers: bool) {
         if area.is_empty() {
             return;
         }

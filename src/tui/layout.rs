@@ -32,7 +32,7 @@ const ROOMY: u16 = 30;
 
 /// Input of [`layout`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wish {
+pub struct LayoutInput {
     /// Screen size in cells.
     pub size: Size,
     /// The focused pane, or the last focused one.
@@ -87,7 +87,7 @@ pub fn inside(area: Rect) -> Rect {
 
 /// Computes the layout; `None` if the screen is smaller than [`LEAST`].
 #[must_use]
-pub fn layout(wish: &Wish) -> Option<Layout> {
+pub fn layout(wish: &LayoutInput) -> Option<Layout> {
     let Size { width, height } = wish.size;
     if width < LEAST.width || height < LEAST.height {
         return None;
@@ -109,7 +109,7 @@ pub fn layout(wish: &Wish) -> Option<Layout> {
     Some(found)
 }
 
-fn place_panes(found: &mut Layout, wish: &Wish) {
+fn place_panes(found: &mut Layout, wish: &LayoutInput) {
     let body = found.body;
     let column = |x: u16, end: u16| Rect::new(x, body.y, end - x, body.height);
     let width = body.width;
@@ -175,10 +175,10 @@ mod tests {
 
     use super::*;
 
-    fn wish(width: u16, height: u16) -> Wish {
+    fn wish(width: u16, height: u16) -> LayoutInput {
         let size = Size { width, height };
         let (focus, lower) = (PaneId::Conversation, PaneId::Jobs);
-        Wish { size, focus, side: PaneId::Blocks, lower, zoom: false, composer: 1 }
+        LayoutInput { size, focus, side: PaneId::Blocks, lower, zoom: false, composer: 1 }
     }
 
     #[test]
@@ -191,12 +191,12 @@ mod tests {
         assert_eq!(shown(wish(40, 12)), Some(1));
         assert_eq!(shown(wish(39, 12)), None);
         assert_eq!(shown(wish(40, 9)), None);
-        assert_eq!(shown(Wish { zoom: true, ..wish(200, 60) }), Some(1));
+        assert_eq!(shown(LayoutInput { zoom: true, ..wish(200, 60) }), Some(1));
     }
 
     #[test]
     fn a_narrow_screen_shows_the_pane_that_has_the_focus() {
-        let found = layout(&Wish { focus: PaneId::Jobs, ..wish(50, 20) }).unwrap();
+        let found = layout(&LayoutInput { focus: PaneId::Jobs, ..wish(50, 20) }).unwrap();
         assert_eq!(found.pane(PaneId::Jobs), Some(found.body));
         assert_eq!(found.pane(PaneId::Conversation), None);
     }
@@ -206,7 +206,7 @@ mod tests {
         const THREE: [PaneId; 3] = [PaneId::Jobs, PaneId::Inbox, PaneId::Mail];
         for width in 100..240 {
             for lower in THREE {
-                let found = layout(&Wish { lower, ..wish(width, 40) }).unwrap();
+                let found = layout(&LayoutInput { lower, ..wish(width, 40) }).unwrap();
                 let place = found.pane(lower).unwrap();
                 assert_eq!(PaneId::LOWER.iter().filter(|id| found.pane(**id).is_some()).count(), 1);
                 let least = |id: PaneId| id.name().len() as u16 + 5;
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn where_the_titles_are_too_many_the_open_one_has_its_name_and_the_others_their_numbers() {
         for lower in PaneId::LOWER {
-            let titles = layout(&Wish { lower, ..wish(100, 40) }).unwrap().tabs;
+            let titles = layout(&LayoutInput { lower, ..wish(100, 40) }).unwrap().tabs;
             assert_eq!(titles.len(), 4, "one more than there is room for");
             for (id, at) in titles {
                 assert_eq!(has_name(id, at), id == lower);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     /// Panics where rectangles overlap, are empty or leave the screen.
-    fn assert_whole(wish: &Wish) {
+    fn assert_whole(wish: &LayoutInput) {
         let found = layout(wish).unwrap();
         let screen = Rect { x: 0, y: 0, width: wish.size.width, height: wish.size.height };
         let mut all = vec![found.title, found.composer, found.status];
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn four_panes_on_the_fewest_rows_with_a_tall_composer_are_whole() {
         for side in [PaneId::Roster, PaneId::Blocks] {
-            assert_whole(&Wish { focus: PaneId::ALL[0], side, composer: 2, ..wish(100, 10) });
+            assert_whole(&LayoutInput { focus: PaneId::ALL[0], side, composer: 2, ..wish(100, 10) });
         }
     }
 
@@ -259,7 +259,7 @@ mod tests {
             focus in 0..PaneId::COUNT, lower in prop::sample::select(PaneId::LOWER.to_vec()),
             side in prop::sample::select(PaneId::ALL.into_iter().filter(|id| *id != PaneId::Conversation).collect::<Vec<_>>()),
         ) {
-            assert_whole(&Wish { size: Size { width, height }, focus: PaneId::ALL[focus], side, lower, zoom, composer });
+            assert_whole(&LayoutInput { size: Size { width, height }, focus: PaneId::ALL[focus], side, lower, zoom, composer });
         }
     }
 }

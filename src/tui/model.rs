@@ -7,7 +7,7 @@
 mod lookup;
 pub mod waiting;
 
-pub use lookup::Doing;
+pub use lookup::AgentActivity;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -59,14 +59,14 @@ pub struct Model {
     /// The last finished turn of each conversation.
     pub last_turns: HashMap<ConversationId, Run>,
     /// The current selection.
-    pub place: Place,
+    pub place: Selection,
     /// The `seq` up to which each conversation was read, by conversation id.
     pub seen: BTreeMap<String, u64>,
 }
 
 /// The current selection: the shown conversation and the selected roster row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct Selection {
     /// Owner of the shown conversation; `None` in an empty store.
     pub address: Option<Recipient>,
     /// Group whose agents, blocks and jobs are shown.
@@ -143,7 +143,7 @@ impl Model {
     }
 
     /// Replaces the rows with a new overview; keeps selection, read positions, block changes and last turns.
-    pub fn renew(&mut self, overview: Overview) {
+    pub fn replace(&mut self, overview: Overview) {
         let old = std::mem::replace(self, Self::new(overview));
         self.place = old.place;
         self.changes = old.changes;

@@ -25,45 +25,45 @@ use ratatui::layout::Rect;
 
 use crate::engine::protocol::{RequestError, Reply, Update};
 
-use super::command::{Command, When};
-use super::effect::Cx;
+use super::command::{Command, KeyContext};
+use super::effect::Context;
 use super::model::Model;
 use super::text::Span;
 
-pub use super::render::{Look, put, put_row};
+pub use super::render::{RenderContext, put, put_row};
 pub use id::PaneId;
 
 /// A pane. `context`, `command` and `draw` are required; every other method has a default that does nothing.
 pub trait Pane {
     /// Returns the current key context: the pane's own, or that of an editor or search line inside it.
-    fn context(&self) -> When;
+    fn context(&self) -> KeyContext;
 
     /// Executes a command of [`Pane::context`].
-    fn command(&mut self, command: Command, cx: &mut Cx<'_>);
+    fn command(&mut self, command: Command, cx: &mut Context<'_>);
 
     /// Handles a key without a command: typing into a search line or an editor inside the pane.
-    fn key(&mut self, _key: KeyEvent, _cx: &mut Cx<'_>) {}
+    fn key(&mut self, _key: KeyEvent, _cx: &mut Context<'_>) {}
 
     /// Handles text pasted while the pane has the focus.
-    fn paste(&mut self, _text: &str, _cx: &mut Cx<'_>) {}
+    fn paste(&mut self, _text: &str, _cx: &mut Context<'_>) {}
 
     /// Handles a mouse event inside `area`, the pane's area without the title row.
-    fn mouse(&mut self, _event: MouseEvent, _area: Rect, _cx: &mut Cx<'_>) {}
+    fn mouse(&mut self, _event: MouseEvent, _area: Rect, _cx: &mut Context<'_>) {}
 
     /// Handles an engine update, after the model has applied it.
-    fn updated(&mut self, _update: &Update, _cx: &mut Cx<'_>) {}
+    fn updated(&mut self, _update: &Update, _cx: &mut Context<'_>) {}
 
     /// Called after the selection (`cx.model.place`) changed or the model was rebuilt.
-    fn moved(&mut self, _cx: &mut Cx<'_>) {}
+    fn moved(&mut self, _cx: &mut Context<'_>) {}
 
     /// Handles the reply to the request of [`Cx::ask`] with this serial number.
-    fn answered(&mut self, _serial: u64, _reply: Result<Reply, RequestError>, _cx: &mut Cx<'_>) {}
+    fn answered(&mut self, _serial: u64, _reply: Result<Reply, RequestError>, _cx: &mut Context<'_>) {}
 
     /// Handles the text returned by the external editor.
-    fn edited(&mut self, _text: String, _cx: &mut Cx<'_>) {}
+    fn edited(&mut self, _text: String, _cx: &mut Context<'_>) {}
 
     /// Called before a frame is drawn in `area`: lays out what `draw` shows.
-    fn prepare(&mut self, _area: Rect, _look: &Look, _cx: &mut Cx<'_>) {}
+    fn prepare(&mut self, _area: Rect, _look: &RenderContext, _cx: &mut Context<'_>) {}
 
     /// Returns true if the focused pane takes the whole body: while an editor is open in it.
     fn fills_screen(&self) -> bool {
@@ -76,7 +76,7 @@ pub trait Pane {
     }
 
     /// Returns when the pane must be redrawn without an event: an age changes, a highlight ends.
-    fn wake(&self, _look: &Look, _model: &Model) -> Option<Timestamp> {
+    fn wake(&self, _look: &RenderContext, _model: &Model) -> Option<Timestamp> {
         None
     }
 
@@ -86,16 +86,16 @@ pub trait Pane {
     }
 
     /// Returns the text at the right end of the title row.
-    fn note(&self, _look: &Look, _model: &Model) -> Vec<Span> {
+    fn note(&self, _look: &RenderContext, _model: &Model) -> Vec<Span> {
         Vec::new()
     }
 
     /// Returns an indicator of a few cells, shown while the pane is hidden.
-    fn badge(&self, _look: &Look, _model: &Model) -> Option<Span> {
+    fn badge(&self, _look: &RenderContext, _model: &Model) -> Option<Span> {
         None
     }
 
     /// Draws the pane into `area`, the pane's area without the title row. A focused pane with a text input sets
     /// the frame's cursor.
-    fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, model: &Model, focused: bool);
+    fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext, model: &Model, focused: bool);
 }

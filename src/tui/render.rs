@@ -10,7 +10,7 @@ use super::theme::Theme;
 
 /// Parameters of drawing.
 #[derive(Debug, Clone)]
-pub struct Look {
+pub struct RenderContext {
     /// Maps roles to styles.
     pub theme: Theme,
     /// Glyph set.
@@ -25,7 +25,7 @@ pub struct Look {
     pub zone: TimeZone,
 }
 
-impl Look {
+impl RenderContext {
     /// Formats the local time of day as `HH:MM`.
     #[must_use]
     pub fn clock(&self, at: Timestamp) -> String {

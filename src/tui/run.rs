@@ -13,11 +13,11 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::app::{App, Draw, view};
-use super::effect::{Connect, Effect, Leave, Msg, Owner, Ticket, Toast};
-use super::pane::Look;
+use super::effect::{Connect, Effect, ExitMode, Msg, Requester, RequestId, Toast};
+use super::pane::RenderContext;
 use super::session::Session;
 use super::term::input::Input;
-use super::term::pacer::{Gaps, Pacer};
+use super::term::pacer::{FrameIntervals, Pacer};
 use super::term::screen::Screen;
 use super::term::sequence::{self, Modes};
 use super::term::tty::{Tty, TtyEvent};
@@ -40,7 +40,7 @@ pub struct Options {
     /// Environment of the terminal.
     pub environment: Environment,
     /// Theme, glyphs and time zone.
-    pub look: Look,
+    pub look: RenderContext,
     /// Whether to enable mouse reporting.
     pub mouse: bool,
     /// Path of the session file.
@@ -68,18 +68,18 @@ pub enum TuiError {
 ///
 /// # Errors
 /// Fails if the terminal cannot be opened or written to, or if the connection to the engine fails.
-pub async fn run(handle: Handle, options: Options) -> Result<Leave, TuiError> {
+pub async fn run(handle: Handle, options: Options) -> Result<ExitMode, TuiError> {
     let overview = handle.overview().await?;
     let following = handle.follow(overview.upto).await?;
     let modes = Modes { mouse: options.mouse };
     let tty = Tty::open(&options.environment, modes)?;
     let mut app = App::new(overview, options.look.clone(), tty.size());
     app.restore(Session::load(&options.session));
-    let gaps = if options.environment.over_ssh { Gaps::OVER_SSH } else { Gaps::LOCAL };
+    let gaps = if options.environment.over_ssh { FrameIntervals::OVER_SSH } else { FrameIntervals::LOCAL };
     let screen = Screen::new(tty.size(), options.environment.caps());
     let (answers, answered) = mpsc::unbounded_channel();
     let saved = app.session();
-    let mut bench = Bench {
+    let mut bench = EventLoop {
         options,
         tty,
         screen,
@@ -101,7 +101,7 @@ pub async fn run(handle: Handle, options: Options) -> Result<Leave, TuiError> {
 }
 
 /// Spawns a task that sends requests to the engine one at a time, in order. It ends when the sender is dropped.
-fn send_in_order(handle: Handle, answers: mpsc::UnboundedSender<Msg>) -> mpsc::UnboundedSender<(Ticket, Request)> {
+fn send_in_order(handle: Handle, answers: mpsc::UnboundedSender<Msg>) -> mpsc::UnboundedSender<(RequestId, Request)> {
     let (said, mut queue) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         while let Some((ticket, request)) = queue.recv().await {
@@ -113,7 +113,7 @@ fn send_in_order(handle: Handle, answers: mpsc::UnboundedSender<Msg>) -> mpsc::U
 }
 
 /// State of the event loop.
-struct Bench {
+struct EventLoop {
     handle: Handle,
     options: Options,
     tty: Tty,
@@ -122,26 +122,26 @@ struct Bench {
     pacer: Pacer,
     answers: mpsc::UnboundedSender<Msg>,
     /// Queue of user messages to the engine, sent in order.
-    said: mpsc::UnboundedSender<(Ticket, Request)>,
+    said: mpsc::UnboundedSender<(RequestId, Request)>,
     /// The session as last written to disk.
     saved: Session,
     /// Deadline for writing the changed session.
     save_at: Option<Instant>,
-    leave: Option<Leave>,
+    leave: Option<ExitMode>,
     /// Status requests that the terminal has not answered yet.
     unanswered: u32,
 }
 
 fn is_here(input: &Input) -> bool {
-    matches!(input, Input::Reply(reply) if reply == sequence::HERE)
+    matches!(input, Input::Reply(reply) if reply == sequence::DSR_OK)
 }
 
-impl Bench {
+impl EventLoop {
     async fn turn(
         &mut self,
         mut following: Subscription,
         mut answered: mpsc::UnboundedReceiver<Msg>,
-    ) -> Result<Leave, TuiError> {
+    ) -> Result<ExitMode, TuiError> {
         loop {
             if let Some(leave) = self.leave {
                 return Ok(leave);
@@ -154,7 +154,7 @@ impl Bench {
                 event = self.tty.next() => self.terminal(event).await?,
                 Some(msg) = answered.recv() => self.handle_msg(msg).await?,
                 update = following.next() => self.updates(update, &mut following).await?,
-                () = tokio::time::sleep_until(at), if due.is_some() => self.woken().await?,
+                () = tokio::time::sleep_until(at), if due.is_some() => self.on_deadline().await?,
             }
         }
     }
@@ -185,7 +185,7 @@ impl Bench {
             return;
         }
         if self.options.environment.over_ssh && frame.len() > LARGE {
-            frame.extend(sequence::ARE_YOU_THERE);
+            frame.extend(sequence::DSR_STATUS);
             self.unanswered += 1;
         }
         self.pacer.sent(frame.len(), now);
@@ -229,7 +229,7 @@ impl Bench {
         [frame, wake, self.save_at].into_iter().flatten().min()
     }
 
-    async fn woken(&mut self) -> Result<(), TuiError> {
+    async fn on_deadline(&mut self) -> Result<(), TuiError> {
         if self.save_at.is_some_and(|at| at <= Instant::now()) {
             self.save();
         }
@@ -265,7 +265,7 @@ impl Bench {
                 self.resized(size).await?;
             }
             // Committed work is kept; due work continues in the next process that opens the store.
-            TtyEvent::Hangup | TtyEvent::Terminate => self.leave = Some(Leave::Stop),
+            TtyEvent::Hangup | TtyEvent::Terminate => self.leave = Some(ExitMode::Stop),
             TtyEvent::Drained => {}
         }
         Ok(())
@@ -329,7 +329,7 @@ impl Bench {
     }
 
     /// Sends a request in a separate task, so that a slow reply blocks nothing. User messages are sent in order.
-    fn ask(&self, ticket: Ticket, request: Request) {
+    fn ask(&self, ticket: RequestId, request: Request) {
         if let Request::Send { .. } = request {
             // The receiving task ends with the runtime only.
             let _ = self.said.send((ticket, request));
@@ -344,7 +344,7 @@ impl Bench {
     }
 
     /// Writes a provider to the configuration and makes the engine reload it.
-    fn connect(&self, ticket: Ticket, connect: Connect) {
+    fn connect(&self, ticket: RequestId, connect: Connect) {
         let (handle, answers, config) = (self.handle.clone(), self.answers.clone(), self.options.config.clone());
         tokio::spawn(async move {
             let saved = tokio::task::spawn_blocking(move || connect.save(&config).map_err(|error| error.to_string()));
@@ -375,7 +375,7 @@ impl Bench {
     }
 
     /// Runs the external editor in the terminal, on a temporary file that only this user can read.
-    async fn edit(&mut self, owner: Owner, text: &str) -> Result<(), TuiError> {
+    async fn edit(&mut self, owner: Requester, text: &str) -> Result<(), TuiError> {
         let edited = match &self.options.editor {
             None => Err("set VISUAL or EDITOR to the editor you want, then try again".to_owned()),
             Some(editor) => match Scratch::new(text) {

@@ -704,9 +704,9 @@ fn a_question_that_is_longer_than_the_screen_is_wide_is_wrapped() {
 fn only_the_conversation_offers_a_search() {
     let mut desk = rich((120, 40));
     desk.keys("<Esc>3/");
-    assert_eq!(desk.app.context(), nightdesk::tui::command::When::BLOCKS);
+    assert_eq!(desk.app.context(), nightdesk::tui::command::KeyContext::BLOCKS);
     desk.keys("2/");
-    assert_eq!(desk.app.context(), nightdesk::tui::command::When::SEARCH);
+    assert_eq!(desk.app.context(), nightdesk::tui::command::KeyContext::SEARCH);
     desk.keys("<Esc>3?");
     assert!(!desk.text().contains("Searches"), "{}", desk.text());
 }

@@ -5,7 +5,7 @@ use nightdesk::domain::StopReason;
 use nightdesk::domain::message::NoticeKind;
 use nightdesk::domain::{Change, Content, RunState};
 use nightdesk::engine::protocol::{RequestError, Phase, Reply, Request, RowUpdate};
-use nightdesk::tui::effect::{Effect, Leave, Msg};
+use nightdesk::tui::effect::{Effect, ExitMode, Msg};
 use nightdesk::tui::pane::PaneId;
 use ratatui::layout::Size;
 
@@ -112,7 +112,7 @@ fn ctrl_c_at_rest_asks_and_a_second_one_quits() {
     desk.keys("<Esc>");
     assert!(!desk.text().contains("Quit?"));
     desk.keys("<C-c><C-c>");
-    assert_eq!(desk.effects, [Effect::Quit(Leave::Stop)]);
+    assert_eq!(desk.effects, [Effect::Quit(ExitMode::Stop)]);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn a_job_that_is_due_can_go_on_without_a_screen() {
     overview.runs.clear();
     let mut desk = Desk::new(overview, app_harness::said(), USUAL);
     desk.keys("<C-c>w");
-    assert_eq!(desk.effects, [Effect::Quit(Leave::KeepWorking)]);
+    assert_eq!(desk.effects, [Effect::Quit(ExitMode::KeepWorking)]);
 }
 
 #[test]

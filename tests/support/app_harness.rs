@@ -17,9 +17,9 @@ use nightdesk::domain::{
 };
 use nightdesk::engine::protocol::{RequestError, LiveUpdate, Overview, Phase, Reply, Request, RowUpdate, Update};
 use nightdesk::tui::app::{App, view::view};
-use nightdesk::tui::effect::{Effect, Msg, Ticket};
+use nightdesk::tui::effect::{Effect, Msg, RequestId};
 use nightdesk::tui::glyph;
-use nightdesk::tui::pane::Look;
+use nightdesk::tui::pane::RenderContext;
 use nightdesk::tui::term::screen::{Caps, Screen};
 use nightdesk::tui::theme::Theme;
 use ratatui::layout::Size;
@@ -33,8 +33,8 @@ pub fn nine() -> Timestamp {
 }
 
 /// How it looks in tests: the terminal's own colours, Unicode, nothing moves, UTC.
-pub fn look() -> Look {
-    Look {
+pub fn look() -> RenderContext {
+    RenderContext {
         theme: Theme::terminal(),
         glyphs: &glyph::UNICODE,
         over_ssh: false,
@@ -51,7 +51,7 @@ pub struct Desk {
     /// What the room has said, by `seq` from 1.
     pub said: Vec<Message>,
     /// Requests that were not answered here.
-    pub asked: Vec<(Ticket, Request)>,
+    pub asked: Vec<(RequestId, Request)>,
     /// Searches are kept for the test to answer.
     pub hold: bool,
     /// Reading messages fails.

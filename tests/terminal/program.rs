@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossterm::event::{KeyCode, KeyModifiers};
 use nightdesk::tui::term::Environment;
 use nightdesk::tui::term::input::Input;
-use nightdesk::tui::term::pacer::{Gaps, Pacer};
+use nightdesk::tui::term::pacer::{FrameIntervals, Pacer};
 use nightdesk::tui::term::screen::Screen;
 use nightdesk::tui::term::sequence::Modes;
 use nightdesk::tui::term::tty::{Tty, TtyEvent};
@@ -61,7 +61,7 @@ async fn run() -> Result<(), nightdesk::tui::term::TermError> {
     let mut tty = Tty::open(&environment, Modes::default())?;
     let mut app = App {
         screen: Screen::new(tty.size(), environment.caps()),
-        pacer: Pacer::new(Gaps::LOCAL),
+        pacer: Pacer::new(FrameIntervals::LOCAL),
         line: String::new(),
         last: String::new(),
         note: String::new(),

@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 use super::App;
 use crate::domain::GroupStatus;
 use crate::engine::protocol::Recipient;
-use crate::tui::command::{Command, When};
+use crate::tui::command::{Command, KeyContext};
 use crate::tui::effect::Tone;
 use crate::tui::layout::{Layout, has_name};
 use crate::tui::pane::{PaneId, put_row};
@@ -140,7 +140,7 @@ fn model_notice(app: &App, whole: bool) -> Row {
     }
     names.sort_unstable();
     names.dedup();
-    let key = Command::Models.key_text(When::COMPOSER).unwrap_or_default();
+    let key = Command::Models.key_text(KeyContext::COMPOSER).unwrap_or_default();
     let dot = app.look.glyphs.dot;
     let (text, role) = match names.as_slice() {
         ["offline"] if whole => (format!("offline model, no language model connected {dot} {key}"), Role::Warning),
@@ -251,26 +251,26 @@ fn hints(app: &App, room: usize, row: &mut Row) {
 }
 
 /// Returns the commands hinted in a context, the most useful first.
-fn hinted(context: When) -> &'static [Command] {
+fn hinted(context: KeyContext) -> &'static [Command] {
     use Command as C;
 
-    const CONTEXTS: [(When, &[Command]); 12] = [
-        (When::COMPOSER, &[C::Send, C::NewLine, C::NextPane, C::Palette, C::Help]),
-        (When::ROSTER, &[C::Open, C::EditSelected, C::NewAgent, C::NewGroup, C::SetModel, C::Compose, C::Help]),
-        (When::CONVERSATION, &[C::Compose, C::Search, C::Earlier, C::Open, C::Copy, C::Zoom, C::Help]),
-        (When::BLOCKS, &[C::Edit, C::Open, C::Earlier, C::Undo, C::Copy, C::Compose, C::Help]),
-        (When::JOBS, &[C::Open, C::Cancel, C::Retry, C::RunNow, C::Compose, C::Help]),
-        (When::INBOX, &[C::Open, C::Approve, C::ApproveRun, C::Deny, C::Compose, C::Help]),
-        (When::MAIL, &[C::Open, C::WriteMail, C::Answer, C::Filter, C::Compose, C::Help]),
-        (When::EDITOR, &[C::Save, C::LeaveEditor, C::Editor]),
-        (When::SEARCH, &[C::KeepSearch, C::DropSearch]),
-        (When::MERGE, &[C::Theirs, C::Yours, C::Both, C::EditPiece, C::UndoPiece, C::Close]),
-        (When::FORM, &[C::NextField, C::Save, C::LeaveEditor]),
-        (When::DIALOG, &[C::Open, C::Close]),
+    const CONTEXTS: [(KeyContext, &[Command]); 12] = [
+        (KeyContext::COMPOSER, &[C::Send, C::NewLine, C::NextPane, C::Palette, C::Help]),
+        (KeyContext::ROSTER, &[C::Open, C::EditSelected, C::NewAgent, C::NewGroup, C::SetModel, C::Compose, C::Help]),
+        (KeyContext::CONVERSATION, &[C::Compose, C::Search, C::Earlier, C::Open, C::Copy, C::Zoom, C::Help]),
+        (KeyContext::BLOCKS, &[C::Edit, C::Open, C::Earlier, C::Undo, C::Copy, C::Compose, C::Help]),
+        (KeyContext::JOBS, &[C::Open, C::Cancel, C::Retry, C::RunNow, C::Compose, C::Help]),
+        (KeyContext::INBOX, &[C::Open, C::Approve, C::ApproveRun, C::Deny, C::Compose, C::Help]),
+        (KeyContext::MAIL, &[C::Open, C::WriteMail, C::Answer, C::Filter, C::Compose, C::Help]),
+        (KeyContext::EDITOR, &[C::Save, C::LeaveEditor, C::Editor]),
+        (KeyContext::SEARCH, &[C::KeepSearch, C::DropSearch]),
+        (KeyContext::MERGE, &[C::Theirs, C::Yours, C::Both, C::EditPiece, C::UndoPiece, C::Close]),
+        (KeyContext::FORM, &[C::NextField, C::Save, C::LeaveEditor]),
+        (KeyContext::DIALOG, &[C::Open, C::Close]),
     ];
     const PANE: &[Command] = &[C::Compose, C::Help];
     let known = CONTEXTS.iter().find(|(when, _)| *when == context).map(|(_, commands)| *commands);
-    known.unwrap_or(if When::PANES.has(context) { PANE } else { &[] })
+    known.unwrap_or(if KeyContext::PANES.has(context) { PANE } else { &[] })
 }
 
 fn doing(app: &App) -> Row {
@@ -314,19 +314,19 @@ mod tests {
     #[test]
     fn every_context_has_hints_and_every_hint_a_key_there() {
         for context in [
-            When::COMPOSER,
-            When::ROSTER,
-            When::CONVERSATION,
-            When::BLOCKS,
-            When::JOBS,
-            When::INBOX,
-            When::MAIL,
-            When::EDITOR,
-            When::SEARCH,
-            When::DIALOG,
-            When::MERGE,
-            When::FORM,
-            When::pane(PaneId::Probe),
+            KeyContext::COMPOSER,
+            KeyContext::ROSTER,
+            KeyContext::CONVERSATION,
+            KeyContext::BLOCKS,
+            KeyContext::JOBS,
+            KeyContext::INBOX,
+            KeyContext::MAIL,
+            KeyContext::EDITOR,
+            KeyContext::SEARCH,
+            KeyContext::DIALOG,
+            KeyContext::MERGE,
+            KeyContext::FORM,
+            KeyContext::pane(PaneId::Probe),
         ] {
             assert!(!hinted(context).is_empty());
             for command in hinted(context) {

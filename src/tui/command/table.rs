@@ -3,7 +3,7 @@
 use crossterm::event::KeyCode;
 
 use super::key::Key;
-use super::when::When;
+use super::context::KeyContext;
 use crate::tui::pane::id::{PaneId, panes};
 
 /// One row of the table.
@@ -20,7 +20,7 @@ pub struct Entry {
     /// Additional keys that apply in panes only, where no text is typed.
     pub pane_keys: &'static [Key],
     /// Contexts in which the command applies.
-    pub when: When,
+    pub when: KeyContext,
 }
 
 macro_rules! commands {
@@ -82,96 +82,96 @@ const fn listed() -> [Entry; FIRST.len() + PANES.len() + REST.len()] {
     all
 }
 
-const LISTS: When = When::PANES.or(When::DIALOG).or(When::MERGE).or(When::JOB).or(When::CALL).or(When::LETTER);
+const LISTS: KeyContext = KeyContext::PANES.or(KeyContext::DIALOG).or(KeyContext::MERGE).or(KeyContext::JOB).or(KeyContext::CALL).or(KeyContext::LETTER);
 /// Contexts in which a call that awaits approval can be decided.
-const DECIDING: When = When::INBOX.or(When::CONVERSATION).or(When::CALL);
+const DECIDING: KeyContext = KeyContext::INBOX.or(KeyContext::CONVERSATION).or(KeyContext::CALL);
 
 commands! {
 FIRST {
-    Send: When::COMPOSER, [Key::code(KeyCode::Enter)], "send",
+    Send: KeyContext::COMPOSER, [Key::code(KeyCode::Enter)], "send",
         "Send the message; `@name` at its start addresses only that agent";
-    NewLine: When::COMPOSER, [Key::ctrl('j'), Key::alt(KeyCode::Enter)], "new line", "Start a new line";
-    LeaveComposer: When::COMPOSER, [Key::code(KeyCode::Esc)], "panes", "Leave the composer for the panes";
-    Compose: When::PANES, [Key::char('i')], "write", "Return to the composer";
-    Editor: When::COMPOSER.or(When::PANES).or(When::EDITOR).or(When::FORM), [Key::ctrl('g')], "$EDITOR",
+    NewLine: KeyContext::COMPOSER, [Key::ctrl('j'), Key::alt(KeyCode::Enter)], "new line", "Start a new line";
+    LeaveComposer: KeyContext::COMPOSER, [Key::code(KeyCode::Esc)], "panes", "Leave the composer for the panes";
+    Compose: KeyContext::PANES, [Key::char('i')], "write", "Return to the composer";
+    Editor: KeyContext::COMPOSER.or(KeyContext::PANES).or(KeyContext::EDITOR).or(KeyContext::FORM), [Key::ctrl('g')], "$EDITOR",
         "Open the message, block or form text in `$EDITOR`";
-    NextPane: When::COMPOSER.or(When::PANES), [Key::code(KeyCode::Tab)], "panes",
+    NextPane: KeyContext::COMPOSER.or(KeyContext::PANES), [Key::code(KeyCode::Tab)], "panes",
         "Go to the next pane; after `@na` in the composer, complete the name";
-    PreviousPane: When::COMPOSER.or(When::PANES), [Key::code(KeyCode::BackTab)], "previous pane",
+    PreviousPane: KeyContext::COMPOSER.or(KeyContext::PANES), [Key::code(KeyCode::BackTab)], "previous pane",
         "Go to the previous pane";
 }
 REST {
-    Zoom: When::PANES, [Key::char('z')], "zoom", "Enlarge the pane to the whole screen, or restore it";
+    Zoom: KeyContext::PANES, [Key::char('z')], "zoom", "Enlarge the pane to the whole screen, or restore it";
 
-    Up: LISTS.or(When::FORM), [Key::code(KeyCode::Up), Key::char('k')], "up", "Go up";
-    Down: LISTS.or(When::FORM), [Key::code(KeyCode::Down), Key::char('j')], "down", "Go down";
-    Fold: When::PANES, [Key::code(KeyCode::Left), Key::char('h')], "fold", "Fold the selected item";
-    Unfold: When::PANES, [Key::code(KeyCode::Right), Key::char('l')], "unfold", "Unfold the selected item";
+    Up: LISTS.or(KeyContext::FORM), [Key::code(KeyCode::Up), Key::char('k')], "up", "Go up";
+    Down: LISTS.or(KeyContext::FORM), [Key::code(KeyCode::Down), Key::char('j')], "down", "Go down";
+    Fold: KeyContext::PANES, [Key::code(KeyCode::Left), Key::char('h')], "fold", "Fold the selected item";
+    Unfold: KeyContext::PANES, [Key::code(KeyCode::Right), Key::char('l')], "unfold", "Unfold the selected item";
     HalfUp: LISTS, [Key::ctrl('u')], "half a page up", "Go up half a page";
     HalfDown: LISTS, [Key::ctrl('d')], "half a page down", "Go down half a page";
-    PageUp: LISTS.or(When::COMPOSER), [Key::code(KeyCode::PageUp)], "page up", "Go up a page";
-    PageDown: LISTS.or(When::COMPOSER), [Key::code(KeyCode::PageDown)], "page down", "Go down a page";
+    PageUp: LISTS.or(KeyContext::COMPOSER), [Key::code(KeyCode::PageUp)], "page up", "Go up a page";
+    PageDown: LISTS.or(KeyContext::COMPOSER), [Key::code(KeyCode::PageDown)], "page down", "Go down a page";
     Top: LISTS, [Key::char('g'), Key::code(KeyCode::Home)], "top", "Go to the first item";
     End: LISTS, [Key::char('G'), Key::code(KeyCode::End)], "end", "Go to the last item and follow new ones";
     Open: LISTS, [Key::code(KeyCode::Enter)], "open", "Open, fold or choose the selected item";
-    Search: When::CONVERSATION, [Key::char('/')], "search", "Search the messages";
-    NextMatch: When::CONVERSATION, [Key::char('n')], "next match", "Go to the next match";
-    PreviousMatch: When::CONVERSATION, [Key::char('N')], "previous match", "Go to the previous match";
-    KeepSearch: When::SEARCH, [Key::code(KeyCode::Enter)], "keep", "Keep the search and leave the search line";
-    DropSearch: When::SEARCH, [Key::code(KeyCode::Esc)], "leave", "Drop the search and return";
-    Back: When::PANES, [Key::code(KeyCode::Esc)], "back", "Close the open item, end the search or the zoom";
-    Earlier: When::CONVERSATION.or(When::BLOCKS), [Key::char('[')], "earlier",
+    Search: KeyContext::CONVERSATION, [Key::char('/')], "search", "Search the messages";
+    NextMatch: KeyContext::CONVERSATION, [Key::char('n')], "next match", "Go to the next match";
+    PreviousMatch: KeyContext::CONVERSATION, [Key::char('N')], "previous match", "Go to the previous match";
+    KeepSearch: KeyContext::SEARCH, [Key::code(KeyCode::Enter)], "keep", "Keep the search and leave the search line";
+    DropSearch: KeyContext::SEARCH, [Key::code(KeyCode::Esc)], "leave", "Drop the search and return";
+    Back: KeyContext::PANES, [Key::code(KeyCode::Esc)], "back", "Close the open item, end the search or the zoom";
+    Earlier: KeyContext::CONVERSATION.or(KeyContext::BLOCKS), [Key::char('[')], "earlier",
         "Go to the previous turn; for a block, to the previous version";
-    Later: When::CONVERSATION.or(When::BLOCKS), [Key::char(']')], "later",
+    Later: KeyContext::CONVERSATION.or(KeyContext::BLOCKS), [Key::char(']')], "later",
         "Go to the next turn; for a block, to the next version";
 
-    Copy: When::PANES, [Key::char('y')], "copy", "Copy the selected message, block, job, call or mail";
-    CopyCode: When::CONVERSATION, [Key::char('Y')], "copy code", "Copy the code fence under the cursor line";
-    Edit: When::CONVERSATION.or(When::BLOCKS), [Key::char('e')], "edit",
+    Copy: KeyContext::PANES, [Key::char('y')], "copy", "Copy the selected message, block, job, call or mail";
+    CopyCode: KeyContext::CONVERSATION, [Key::char('Y')], "copy code", "Copy the code fence under the cursor line";
+    Edit: KeyContext::CONVERSATION.or(KeyContext::BLOCKS), [Key::char('e')], "edit",
         "Edit the block in place; in the conversation, put your message back into the composer";
-    Cancel: When::CONVERSATION.or(When::JOBS).or(When::JOB), [Key::char('x')], "cancel", "Cancel the reply or the job";
-    Retry: When::CONVERSATION.or(When::JOBS).or(When::JOB), [Key::char('r')], "retry",
+    Cancel: KeyContext::CONVERSATION.or(KeyContext::JOBS).or(KeyContext::JOB), [Key::char('x')], "cancel", "Cancel the reply or the job";
+    Retry: KeyContext::CONVERSATION.or(KeyContext::JOBS).or(KeyContext::JOB), [Key::char('r')], "retry",
         "Run the job again; in the conversation, send your last message again";
-    RunNow: When::ROSTER.or(When::JOBS), [Key::char('R')], "run now", "Make the background agent work now";
-    Undo: When::BLOCKS.or(When::JOBS).or(When::JOB), [Key::char('u')], "undo",
+    RunNow: KeyContext::ROSTER.or(KeyContext::JOBS), [Key::char('R')], "run now", "Make the background agent work now";
+    Undo: KeyContext::BLOCKS.or(KeyContext::JOBS).or(KeyContext::JOB), [Key::char('u')], "undo",
         "Restore the block's previous value; for a job, undo all its edits";
-    SetModel: When::ROSTER, [Key::char('m')], "model", "Set the agent's model";
-    NewAgent: When::ROSTER, [Key::char('n')], "new agent", "Create an agent in the selected group with a form";
-    NewGroup: When::ROSTER, [Key::char('N')], "new group", "Create a group with a form";
-    EditSelected: When::ROSTER, [Key::char('e')], "edit selected", "Edit the selected group or agent in a form";
-    AddMember: When::ROSTER, [Key::char('+')], "add member", "Add a member to the selected group";
-    RemoveMember: When::ROSTER, [Key::char('-')], "remove member", "Remove the selected agent from its group; asks first";
-    Delete: When::ROSTER, [Key::char('D')], "delete",
+    SetModel: KeyContext::ROSTER, [Key::char('m')], "model", "Set the agent's model";
+    NewAgent: KeyContext::ROSTER, [Key::char('n')], "new agent", "Create an agent in the selected group with a form";
+    NewGroup: KeyContext::ROSTER, [Key::char('N')], "new group", "Create a group with a form";
+    EditSelected: KeyContext::ROSTER, [Key::char('e')], "edit selected", "Edit the selected group or agent in a form";
+    AddMember: KeyContext::ROSTER, [Key::char('+')], "add member", "Add a member to the selected group";
+    RemoveMember: KeyContext::ROSTER, [Key::char('-')], "remove member", "Remove the selected agent from its group; asks first";
+    Delete: KeyContext::ROSTER, [Key::char('D')], "delete",
         "Delete the selected group or agent; shows first what is deleted with it";
-    Save: When::EDITOR.or(When::FORM), [Key::ctrl('s')], "save",
+    Save: KeyContext::EDITOR.or(KeyContext::FORM), [Key::ctrl('s')], "save",
         "Save the block, merging with edits made meanwhile; save the form";
-    LeaveEditor: When::EDITOR.or(When::FORM), [Key::code(KeyCode::Esc)], "leave",
+    LeaveEditor: KeyContext::EDITOR.or(KeyContext::FORM), [Key::code(KeyCode::Esc)], "leave",
         "Leave the block or the form; asks if there are changes";
 
-    NextField: When::FORM, [Key::code(KeyCode::Tab), Key::code(KeyCode::Enter)], "next field", "Go to the next field";
-    PreviousField: When::FORM, [Key::code(KeyCode::BackTab)], "previous field", "Go to the previous field";
-    RemoveName: When::FORM, [Key::ctrl('x')], "remove", "Remove the name under the caret from the list";
-    MoveUp: When::FORM, [Key::alt(KeyCode::Up)], "move up", "Move the name under the caret up";
-    MoveDown: When::FORM, [Key::alt(KeyCode::Down)], "move down", "Move the name under the caret down";
+    NextField: KeyContext::FORM, [Key::code(KeyCode::Tab), Key::code(KeyCode::Enter)], "next field", "Go to the next field";
+    PreviousField: KeyContext::FORM, [Key::code(KeyCode::BackTab)], "previous field", "Go to the previous field";
+    RemoveName: KeyContext::FORM, [Key::ctrl('x')], "remove", "Remove the name under the caret from the list";
+    MoveUp: KeyContext::FORM, [Key::alt(KeyCode::Up)], "move up", "Move the name under the caret up";
+    MoveDown: KeyContext::FORM, [Key::alt(KeyCode::Down)], "move down", "Move the name under the caret down";
     Approve: DECIDING, [Key::char('a')], "approve", "Approve the call";
     ApproveRun: DECIDING, [Key::char('A')], "approve for run",
         "Approve the call, and this tool for the rest of the run";
     Deny: DECIDING, [Key::char('d')], "deny", "Deny the call, with an optional reason for the agent";
-    WriteMail: When::ROSTER.or(When::MAIL), [Key::char('w')], "write mail", "Write mail to the selected agent";
-    Answer: When::MAIL.or(When::LETTER), [Key::char('r')], "answer", "Answer the mail";
-    Filter: When::MAIL, [Key::char('f')], "filter", "Show only the mail of the selected agent, or all mail again";
+    WriteMail: KeyContext::ROSTER.or(KeyContext::MAIL), [Key::char('w')], "write mail", "Write mail to the selected agent";
+    Answer: KeyContext::MAIL.or(KeyContext::LETTER), [Key::char('r')], "answer", "Answer the mail";
+    Filter: KeyContext::MAIL, [Key::char('f')], "filter", "Show only the mail of the selected agent, or all mail again";
 
-    Theirs: When::MERGE, [Key::char('t')], "theirs", "Take their side of the conflict";
-    Yours: When::MERGE, [Key::char('y')], "yours", "Take your side of the conflict";
-    Both: When::MERGE, [Key::char('b')], "both", "Take both sides of the conflict";
-    EditPiece: When::MERGE, [Key::char('e')], "edit", "Edit the result by hand";
-    UndoPiece: When::MERGE, [Key::char('u')], "undo", "Reopen the last resolved conflict";
-    Close: When::DIALOG.or(When::MERGE).or(When::JOB).or(When::CALL).or(When::LETTER), [Key::code(KeyCode::Esc)], "close", "Close the dialog";
+    Theirs: KeyContext::MERGE, [Key::char('t')], "theirs", "Take their side of the conflict";
+    Yours: KeyContext::MERGE, [Key::char('y')], "yours", "Take your side of the conflict";
+    Both: KeyContext::MERGE, [Key::char('b')], "both", "Take both sides of the conflict";
+    EditPiece: KeyContext::MERGE, [Key::char('e')], "edit", "Edit the result by hand";
+    UndoPiece: KeyContext::MERGE, [Key::char('u')], "undo", "Reopen the last resolved conflict";
+    Close: KeyContext::DIALOG.or(KeyContext::MERGE).or(KeyContext::JOB).or(KeyContext::CALL).or(KeyContext::LETTER), [Key::code(KeyCode::Esc)], "close", "Close the dialog";
 
-    Palette: When::ANYWHERE, [Key::ctrl('p')] + [Key::char(':')], "commands", "List all commands";
-    Help: When::ANYWHERE, [Key::f(1)] + [Key::char('?')], "help", "Show the commands and keys that apply here";
-    Models: When::ANYWHERE, [Key::f(2)], "models", "Connect a language model";
-    Interrupt: When::ANYWHERE, [Key::ctrl('c')], "cancel or quit", "Cancel the running reply, else ask to quit";
-    Suspend: When::ANYWHERE, [Key::ctrl('z')], "suspend", "Suspend the workbench; `fg` brings it back";
+    Palette: KeyContext::ANYWHERE, [Key::ctrl('p')] + [Key::char(':')], "commands", "List all commands";
+    Help: KeyContext::ANYWHERE, [Key::f(1)] + [Key::char('?')], "help", "Show the commands and keys that apply here";
+    Models: KeyContext::ANYWHERE, [Key::f(2)], "models", "Connect a language model";
+    Interrupt: KeyContext::ANYWHERE, [Key::ctrl('c')], "cancel or quit", "Cancel the running reply, else ask to quit";
+    Suspend: KeyContext::ANYWHERE, [Key::ctrl('z')], "suspend", "Suspend the workbench; `fg` brings it back";
 }
 }

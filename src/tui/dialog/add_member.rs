@@ -10,9 +10,9 @@ use super::form::{Form, pick};
 use crate::domain::GroupId;
 use crate::engine::protocol::{RequestError, GroupForm, Reply, Request};
 use crate::tui::command::Command;
-use crate::tui::effect::{Act, Cx};
+use crate::tui::effect::{AppAction, Context};
 use crate::tui::model::Model;
-use crate::tui::pane::Look;
+use crate::tui::pane::RenderContext;
 use crate::tui::text::clean::clean_line;
 
 use pick::{Picked, Picker};
@@ -50,10 +50,10 @@ impl AddMember {
         Ok(Self { group: id.clone(), picker, asked: None, fault: None })
     }
 
-    fn add(&mut self, name: String, cx: &mut Cx<'_>) {
+    fn add(&mut self, name: String, cx: &mut Context<'_>) {
         if !self.picker.knows(&name) && !name.contains('/') {
             // A new agent becomes a member when it is created.
-            cx.act(Act::Close);
+            cx.act(AppAction::Close);
             if let Some(form) = Form::new_agent(cx.model, &self.group, &name) {
                 cx.open(form);
             }
@@ -66,7 +66,7 @@ impl AddMember {
 }
 
 impl Modal for AddMember {
-    fn key(&mut self, key: KeyEvent, cx: &mut Cx<'_>) -> bool {
+    fn key(&mut self, key: KeyEvent, cx: &mut Context<'_>) -> bool {
         let context = self.context();
         if matches!(Command::of(&key, context), Some(Command::Interrupt | Command::Suspend)) {
             return false;
@@ -76,7 +76,7 @@ impl Modal for AddMember {
         }
         match self.picker.key(key) {
             Picked::Still => {}
-            Picked::Left => cx.act(Act::Close),
+            Picked::Left => cx.act(AppAction::Close),
             Picked::Name(name) => {
                 self.fault = None;
                 self.add(name, cx);
@@ -85,25 +85,25 @@ impl Modal for AddMember {
         true
     }
 
-    fn paste(&mut self, text: &str, _cx: &mut Cx<'_>) {
+    fn paste(&mut self, text: &str, _cx: &mut Context<'_>) {
         self.picker.paste(text);
     }
 
-    fn command(&mut self, _command: Command, _cx: &mut Cx<'_>) {}
+    fn command(&mut self, _command: Command, _cx: &mut Context<'_>) {}
 
-    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
+    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Context<'_>) {
         let Some((_, name)) = self.asked.take_if(|(asked, _)| *asked == serial) else { return };
         match reply {
             Ok(_) => {
                 let group = cx.model.group(&self.group).map(|group| clean_line(&group.name).into_owned());
-                cx.act(Act::Close);
+                cx.act(AppAction::Close);
                 cx.toast(format!("{} joins {}", clean_line(&name), group.unwrap_or_default()));
             }
             Err(fault) => self.fault = Some(fault.text),
         }
     }
 
-    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, _model: &Model) {
+    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &RenderContext, _model: &Model) {
         self.picker.draw(frame, screen, look, self.fault.as_deref());
     }
 }

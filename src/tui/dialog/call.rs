@@ -7,12 +7,12 @@ use ratatui::layout::Rect;
 
 use super::deny::decide;
 use super::{Modal, frame_box};
-use crate::tui::command::{Command, When};
-use crate::tui::effect::{Act, Cx};
+use crate::tui::command::{Command, KeyContext};
+use crate::tui::effect::{AppAction, Context};
 use crate::tui::model::Model;
 use crate::tui::model::waiting::CallKey;
 use crate::tui::pane::inbox::rows::{self, caller, place};
-use crate::tui::pane::{Look, PaneId, put, put_row};
+use crate::tui::pane::{RenderContext, PaneId, put, put_row};
 use crate::tui::text::Row;
 use crate::tui::text::clean::clean_line;
 use crate::tui::theme::Role;
@@ -59,11 +59,11 @@ pub fn scrolled(command: Command, top: usize, rows: usize, height: usize) -> Opt
 }
 
 impl Modal for OpenCall {
-    fn context(&self) -> When {
-        When::CALL
+    fn context(&self) -> KeyContext {
+        KeyContext::CALL
     }
 
-    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+    fn command(&mut self, command: Command, cx: &mut Context<'_>) {
         if let Some(top) = scrolled(command, self.top, self.rows.len(), self.height) {
             self.top = top;
             return;
@@ -72,9 +72,9 @@ impl Modal for OpenCall {
         match command {
             Command::Open => {
                 if let Some(address) = place(call, cx.model) {
-                    cx.act(Act::Close);
-                    cx.act(Act::Show(address));
-                    cx.act(Act::Focus(PaneId::Conversation));
+                    cx.act(AppAction::Close);
+                    cx.act(AppAction::Show(address));
+                    cx.act(AppAction::Focus(PaneId::Conversation));
                 }
             }
             // The dialog closes once the decision is committed.
@@ -86,7 +86,7 @@ impl Modal for OpenCall {
         model.call(&self.call).is_none()
     }
 
-    fn prepare(&mut self, screen: Rect, look: &Look, cx: &mut Cx<'_>) {
+    fn prepare(&mut self, screen: Rect, look: &RenderContext, cx: &mut Context<'_>) {
         let (width, height) = Self::size(screen);
         self.height = usize::from(height).saturating_sub(4);
         let cells = usize::from(width).saturating_sub(4);
@@ -95,7 +95,7 @@ impl Modal for OpenCall {
         self.top = self.top.min(self.rows.len().saturating_sub(self.height));
     }
 
-    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, model: &Model) {
+    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &RenderContext, model: &Model) {
         let call = model.call(&self.call);
         let who = call.map(|call| format!("{}: {}", caller(call, model), clean_line(&call.name)));
         let title = who.unwrap_or_else(|| "decided".to_owned());

@@ -10,12 +10,12 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::{Modal, frame_box};
-use crate::tui::command::{COMMANDS, Command, Entry, When};
-use crate::tui::effect::{Act, Cx};
+use crate::tui::command::{COMMANDS, Command, Entry, KeyContext};
+use crate::tui::effect::{AppAction, Context};
 use crate::tui::field::Field;
 use crate::tui::model::Model;
 use crate::tui::pane::list::cut;
-use crate::tui::pane::{Look, PaneId, put, put_row};
+use crate::tui::pane::{RenderContext, PaneId, put, put_row};
 use crate::tui::text::Span;
 use crate::tui::text::width::{fit, pad};
 use crate::tui::theme::Role;
@@ -26,7 +26,7 @@ const COLUMNS: (usize, usize) = (16, 18);
 /// The dialog's state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Commands {
-    context: When,
+    context: KeyContext,
     help: bool,
     typed: Field,
     selected: usize,
@@ -42,13 +42,13 @@ struct Line {
 impl Commands {
     /// Creates the help for a context.
     #[must_use]
-    pub fn help(context: When) -> Self {
+    pub fn help(context: KeyContext) -> Self {
         Self { context, help: true, typed: Field::line(""), selected: 0 }
     }
 
     /// Creates the palette: the commands of the context first, then those of the panes.
     #[must_use]
-    pub fn palette(context: When) -> Self {
+    pub fn palette(context: KeyContext) -> Self {
         Self { help: false, ..Self::help(context) }
     }
 
@@ -56,8 +56,8 @@ impl Commands {
         let here = COMMANDS.iter().filter(|entry| entry.when.has(self.context)).map(|entry| Line { entry, pane: None });
         let mut lines: Vec<Line> = here.collect();
         // Panes behind a dialog cannot be reached.
-        if !self.help && When::OUTSIDE.has(self.context) {
-            for (pane, when) in PaneId::ALL.into_iter().map(|pane| (pane, When::pane(pane))) {
+        if !self.help && KeyContext::OUTSIDE.has(self.context) {
+            for (pane, when) in PaneId::ALL.into_iter().map(|pane| (pane, KeyContext::pane(pane))) {
                 let new = |entry: &&Entry| !lines.iter().any(|line| line.entry.command == entry.command);
                 let more = COMMANDS.iter().filter(|entry| entry.when.has(when)).filter(new);
                 let more: Vec<Line> = more.map(|entry| Line { entry, pane: Some(pane) }).collect();
@@ -68,13 +68,13 @@ impl Commands {
         if typed.trim().is_empty() { lines } else { ranked(lines, typed.trim()) }
     }
 
-    fn run(&self, cx: &mut Cx<'_>) {
+    fn run(&self, cx: &mut Context<'_>) {
         let Some(line) = self.lines().get(self.selected).copied() else { return };
-        cx.act(Act::Close);
+        cx.act(AppAction::Close);
         if let Some(pane) = line.pane {
-            cx.act(Act::Focus(pane));
+            cx.act(AppAction::Focus(pane));
         }
-        cx.act(Act::Do(line.entry.command));
+        cx.act(AppAction::Do(line.entry.command));
     }
 }
 
@@ -98,7 +98,7 @@ impl Modal for Commands {
         true
     }
 
-    fn key(&mut self, key: KeyEvent, _cx: &mut Cx<'_>) -> bool {
+    fn key(&mut self, key: KeyEvent, _cx: &mut Context<'_>) -> bool {
         let takes = self.typed.takes(&key);
         if takes && self.typed.key(key) {
             self.selected = 0;
@@ -106,12 +106,12 @@ impl Modal for Commands {
         takes
     }
 
-    fn paste(&mut self, text: &str, _cx: &mut Cx<'_>) {
+    fn paste(&mut self, text: &str, _cx: &mut Context<'_>) {
         self.typed.paste(text);
         self.selected = 0;
     }
 
-    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+    fn command(&mut self, command: Command, cx: &mut Context<'_>) {
         let last = self.lines().len().saturating_sub(1);
         match command {
             Command::Up => self.selected = self.selected.saturating_sub(1),
@@ -123,7 +123,7 @@ impl Modal for Commands {
         }
     }
 
-    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, _model: &Model) {
+    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &RenderContext, _model: &Model) {
         let lines = self.lines();
         let size = (screen.width.saturating_sub(4).min(96), screen.height.saturating_sub(2).min(32));
         let title = if self.help { format!("Help: {}", self.context.text()) } else { "Commands".to_owned() };
@@ -137,7 +137,7 @@ impl Modal for Commands {
         let rows = usize::from(inside.height.saturating_sub(4));
         let skip = self.selected.saturating_sub(rows.saturating_sub(1));
         for ((at, line), y) in lines.iter().enumerate().skip(skip).take(rows).zip(inside.y + 2..) {
-            let context = line.pane.map_or(self.context, When::pane);
+            let context = line.pane.map_or(self.context, KeyContext::pane);
             let mut keys: Vec<String> = line.entry.keys_in(context).map(ToString::to_string).collect();
             keys.truncate(2);
             let place = line.pane.map(|pane| format!("{}: ", pane.noun())).unwrap_or_default();
@@ -176,23 +176,23 @@ mod tests {
 
     #[test]
     fn help_shows_what_applies_here_and_nothing_else() {
-        let here = found(Commands::help(When::JOBS), "");
+        let here = found(Commands::help(KeyContext::JOBS), "");
         assert!(here.contains(&Command::Retry) && here.contains(&Command::Models));
         assert!(!here.contains(&Command::SetModel) && !here.contains(&Command::Send));
     }
 
     #[test]
     fn the_palette_reaches_every_command_of_every_pane() {
-        let all = found(Commands::palette(When::COMPOSER), "");
-        for entry in COMMANDS.iter().filter(|entry| When::PANES.or(When::COMPOSER).has(entry.when)) {
+        let all = found(Commands::palette(KeyContext::COMPOSER), "");
+        for entry in COMMANDS.iter().filter(|entry| KeyContext::PANES.or(KeyContext::COMPOSER).has(entry.when)) {
             assert_eq!(all.iter().filter(|command| **command == entry.command).count(), 1, "{:?}", entry.command);
         }
     }
 
     #[test]
     fn a_few_letters_find_a_command_by_its_name_first() {
-        assert_eq!(found(Commands::palette(When::COMPOSER), "zom").first(), Some(&Command::Zoom));
-        assert_eq!(found(Commands::help(When::BLOCKS), "undo").first(), Some(&Command::Undo));
-        assert_eq!(found(Commands::palette(When::COMPOSER), "qqq"), []);
+        assert_eq!(found(Commands::palette(KeyContext::COMPOSER), "zom").first(), Some(&Command::Zoom));
+        assert_eq!(found(Commands::help(KeyContext::BLOCKS), "undo").first(), Some(&Command::Undo));
+        assert_eq!(found(Commands::palette(KeyContext::COMPOSER), "qqq"), []);
     }
 }

@@ -6,9 +6,9 @@ use ratatui::layout::Rect;
 
 use super::{Modal, frame_box};
 use crate::tui::command::Command;
-use crate::tui::effect::{Act, Cx, Effect};
+use crate::tui::effect::{AppAction, Context, Effect};
 use crate::tui::model::Model;
-use crate::tui::pane::{Look, put, put_row};
+use crate::tui::pane::{RenderContext, put, put_row};
 use crate::tui::text::Span;
 use crate::tui::text::width::width;
 use crate::tui::text::wrap::{Shape, wrap};
@@ -33,7 +33,7 @@ pub struct Choice {
     /// Label.
     pub text: String,
     /// Actions performed after the dialog has closed.
-    pub acts: Vec<Act>,
+    pub acts: Vec<AppAction>,
 }
 
 impl Confirm {
@@ -43,8 +43,8 @@ impl Confirm {
         Self { question: question.into(), choices, selected: 0 }
     }
 
-    fn choose(&mut self, at: usize, cx: &mut Cx<'_>) {
-        cx.act(Act::Close);
+    fn choose(&mut self, at: usize, cx: &mut Context<'_>) {
+        cx.act(AppAction::Close);
         if let Some(choice) = self.choices.get_mut(at) {
             cx.acts(std::mem::take(&mut choice.acts));
         }
@@ -54,18 +54,18 @@ impl Confirm {
 impl Choice {
     /// Creates a choice.
     #[must_use]
-    pub fn new(key: char, text: impl Into<String>, acts: Vec<Act>) -> Self {
+    pub fn new(key: char, text: impl Into<String>, acts: Vec<AppAction>) -> Self {
         Self { key, text: text.into(), acts }
     }
 }
 
 impl Modal for Confirm {
     fn asks_to_quit(&self) -> bool {
-        let quits = |act: &Act| matches!(act, Act::Effect(Effect::Quit(_)));
+        let quits = |act: &AppAction| matches!(act, AppAction::Effect(Effect::Quit(_)));
         self.choices.iter().any(|choice| choice.acts.iter().any(quits))
     }
 
-    fn key(&mut self, key: KeyEvent, cx: &mut Cx<'_>) -> bool {
+    fn key(&mut self, key: KeyEvent, cx: &mut Context<'_>) -> bool {
         let KeyCode::Char(letter) = key.code else { return false };
         let chosen = self.choices.iter().position(|choice| choice.key == letter && key.modifiers.is_empty());
         if let Some(at) = chosen {
@@ -74,7 +74,7 @@ impl Modal for Confirm {
         chosen.is_some()
     }
 
-    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+    fn command(&mut self, command: Command, cx: &mut Context<'_>) {
         match command {
             Command::Up => self.selected = self.selected.saturating_sub(1),
             Command::Down => self.selected = (self.selected + 1).min(self.choices.len().saturating_sub(1)),
@@ -83,7 +83,7 @@ impl Modal for Confirm {
         }
     }
 
-    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, _model: &Model) {
+    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &RenderContext, _model: &Model) {
         let longest = self.choices.iter().map(|choice| width(&choice.text) + 4).max().unwrap_or(0);
         let lines = self.question.lines().map(width).max().unwrap_or(0);
         let wide = (longest.max(lines) + 4).min(usize::from(screen.width));

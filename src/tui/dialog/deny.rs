@@ -7,12 +7,12 @@ use ratatui::layout::Rect;
 use super::{Modal, frame_box};
 use crate::domain::PendingCall;
 use crate::tui::command::Command;
-use crate::tui::effect::{Act, Cx, Decision};
+use crate::tui::effect::{AppAction, Context, Decision};
 use crate::tui::field::Field;
 use crate::tui::model::Model;
 use crate::tui::model::waiting::{CallKey, key};
 use crate::tui::pane::inbox::rows::caller;
-use crate::tui::pane::{Look, put};
+use crate::tui::pane::{RenderContext, put};
 use crate::tui::text::clean::clean_line;
 use crate::tui::theme::Role;
 
@@ -39,19 +39,19 @@ impl Deny {
 
 /// Returns the action of an approve or deny command; `None` for other commands. Denying opens the dialog first.
 #[must_use]
-pub fn decide(command: Command, call: &PendingCall, model: &Model) -> Option<Act> {
+pub fn decide(command: Command, call: &PendingCall, model: &Model) -> Option<AppAction> {
     let yes =
-        |for_run| Act::Decide(Box::new(Decision { call: key(call), approve: true, for_run, reason: String::new() }));
+        |for_run| AppAction::Decide(Box::new(Decision { call: key(call), approve: true, for_run, reason: String::new() }));
     match command {
         Command::Approve => Some(yes(false)),
         Command::ApproveRun => Some(yes(true)),
-        Command::Deny => Some(Act::open(Deny::new(call, model, ""))),
+        Command::Deny => Some(AppAction::open(Deny::new(call, model, ""))),
         _ => None,
     }
 }
 
 impl Modal for Deny {
-    fn key(&mut self, key: KeyEvent, _cx: &mut Cx<'_>) -> bool {
+    fn key(&mut self, key: KeyEvent, _cx: &mut Context<'_>) -> bool {
         let takes = self.reason.takes(&key);
         if takes {
             self.reason.key(key);
@@ -59,16 +59,16 @@ impl Modal for Deny {
         takes
     }
 
-    fn paste(&mut self, text: &str, _cx: &mut Cx<'_>) {
+    fn paste(&mut self, text: &str, _cx: &mut Context<'_>) {
         self.reason.paste(text);
     }
 
-    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+    fn command(&mut self, command: Command, cx: &mut Context<'_>) {
         if command == Command::Open {
             let reason = self.reason.text().trim().to_owned();
-            cx.act(Act::Close);
+            cx.act(AppAction::Close);
             let decision = Decision { call: self.call.clone(), approve: false, for_run: false, reason };
-            cx.act(Act::Decide(Box::new(decision)));
+            cx.act(AppAction::Decide(Box::new(decision)));
         }
     }
 
@@ -76,7 +76,7 @@ impl Modal for Deny {
         model.call(&self.call).is_none()
     }
 
-    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, _model: &Model) {
+    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &RenderContext, _model: &Model) {
         let inside = frame_box(frame, screen, SIZE, &self.title, look);
         let (x, room) = (inside.x + 1, inside.width.saturating_sub(2));
         let buffer = frame.buffer_mut();

@@ -26,10 +26,10 @@ use super::confirm::{Choice, Confirm};
 use super::models::Models;
 use crate::domain::{Agent, AgentId, Block, BlockId, Configurable as _, Group, GroupId, ManagerType, Setting};
 use crate::engine::protocol::{Recipient, AgentForm, RequestError, GroupForm, Reply, Request};
-use crate::tui::command::{Command, When};
-use crate::tui::effect::{Act, Cx};
+use crate::tui::command::{Command, KeyContext};
+use crate::tui::effect::{AppAction, Context};
 use crate::tui::model::Model;
-use crate::tui::pane::Look;
+use crate::tui::pane::RenderContext;
 use crate::tui::text::clean::clean_line;
 
 use draw::Laid;
@@ -197,7 +197,7 @@ impl Form {
         }
     }
 
-    fn save(&mut self, cx: &mut Cx<'_>) {
+    fn save(&mut self, cx: &mut Context<'_>) {
         if self.saving.is_some() {
             return;
         }
@@ -206,11 +206,11 @@ impl Form {
             Ok(Some(request)) => self.saving = Some(cx.ask(request)),
             Ok(None) if self.begun => {
                 cx.toast(format!("{} is changed", self.title));
-                cx.act(Act::Close);
+                cx.act(AppAction::Close);
             }
             Ok(None) => {
                 cx.toast("nothing was changed");
-                cx.act(Act::Close);
+                cx.act(AppAction::Close);
             }
             Err((key, text)) => self.tell(Some(key), text),
         }
@@ -268,14 +268,14 @@ impl Form {
         }
     }
 
-    fn leave(&self, cx: &mut Cx<'_>) {
+    fn leave(&self, cx: &mut Context<'_>) {
         if !self.is_changed() {
-            return cx.act(Act::Close);
+            return cx.act(AppAction::Close);
         }
         let choices = vec![
             Choice::new('g', "go on editing", Vec::new()),
-            Choice::new('s', "save", vec![Act::Do(Command::Save)]),
-            Choice::new('l', "leave; the changes are lost", vec![Act::Close]),
+            Choice::new('s', "save", vec![AppAction::Do(Command::Save)]),
+            Choice::new('l', "leave; the changes are lost", vec![AppAction::Close]),
         ];
         let question = format!("Leave \"{}\" without saving?", self.title);
         cx.open(Confirm::new(question, choices));
@@ -283,16 +283,16 @@ impl Form {
 }
 
 impl Modal for Form {
-    fn context(&self) -> When {
-        When::FORM
+    fn context(&self) -> KeyContext {
+        KeyContext::FORM
     }
 
     fn unsaved_note(&self) -> Option<&'static str> {
         self.is_changed().then_some("The open form is not saved.")
     }
 
-    fn key(&mut self, key: KeyEvent, _cx: &mut Cx<'_>) -> bool {
-        if matches!(Command::of(&key, When::FORM), Some(Command::Interrupt | Command::Suspend)) {
+    fn key(&mut self, key: KeyEvent, _cx: &mut Context<'_>) -> bool {
+        if matches!(Command::of(&key, KeyContext::FORM), Some(Command::Interrupt | Command::Suspend)) {
             return false;
         }
         if self.saving.is_some() {
@@ -304,7 +304,7 @@ impl Modal for Form {
         typed != Typed::No
     }
 
-    fn paste(&mut self, text: &str, _cx: &mut Cx<'_>) {
+    fn paste(&mut self, text: &str, _cx: &mut Context<'_>) {
         if self.saving.is_none() {
             let at = self.at;
             if let Some(entry) = self.entry_mut(at) {
@@ -314,7 +314,7 @@ impl Modal for Form {
         }
     }
 
-    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+    fn command(&mut self, command: Command, cx: &mut Context<'_>) {
         match command {
             Command::Save => self.save(cx),
             Command::LeaveEditor => self.leave(cx),
@@ -344,7 +344,7 @@ impl Modal for Form {
         }
     }
 
-    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
+    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Context<'_>) {
         if self.saving != Some(serial) {
             return;
         }
@@ -362,22 +362,22 @@ impl Modal for Form {
             Ok(Reply::Group(group)) => {
                 let new = self.subject == Subject::NewGroup;
                 let name = clean_line(&group.name).into_owned();
-                cx.act(Act::Close);
+                cx.act(AppAction::Close);
                 if new {
-                    cx.act(Act::Show(Recipient::Group(group.id.clone())));
+                    cx.act(AppAction::Show(Recipient::Group(group.id.clone())));
                 }
                 cx.toast(format!("{name} is {}", if new { "created" } else { "changed" }));
             }
             Ok(Reply::Agent(agent)) => {
                 let new = matches!(self.subject, Subject::NewAgent(_));
-                cx.act(Act::Close);
+                cx.act(AppAction::Close);
                 cx.toast(format!("{} is {}", clean_line(&agent.name), if new { "created" } else { "changed" }));
             }
-            Ok(_) => cx.act(Act::Close),
+            Ok(_) => cx.act(AppAction::Close),
         }
     }
 
-    fn edited(&mut self, text: String, _cx: &mut Cx<'_>) {
+    fn edited(&mut self, text: String, _cx: &mut Context<'_>) {
         let at = self.at;
         if let Some(Value::Text(field)) = self.entry_mut(at).map(|entry| &mut entry.value) {
             // Editors end every file with a line break.
@@ -387,11 +387,11 @@ impl Modal for Form {
         }
     }
 
-    fn prepare(&mut self, screen: Rect, look: &Look, _cx: &mut Cx<'_>) {
+    fn prepare(&mut self, screen: Rect, look: &RenderContext, _cx: &mut Context<'_>) {
         self.lay_out(screen, look);
     }
 
-    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, _model: &Model) {
+    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &RenderContext, _model: &Model) {
         self.paint(frame, screen, look);
     }
 }

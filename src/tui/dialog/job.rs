@@ -12,11 +12,11 @@ use super::{Modal, frame_box};
 use crate::domain::text_edit::{Merge, merge};
 use crate::domain::{BlockId, Job, JobId, JobState};
 use crate::engine::protocol::{Recipient, RequestError, JobDetail, JobEdit, Reply, Request, RowUpdate, Update};
-use crate::tui::command::{Command, When};
-use crate::tui::effect::{Act, Cx, Owner};
+use crate::tui::command::{Command, KeyContext};
+use crate::tui::effect::{AppAction, Context, Requester};
 use crate::tui::model::Model;
 use crate::tui::pane::jobs::rows::{changes_at, trigger};
-use crate::tui::pane::{Look, PaneId, put, put_row};
+use crate::tui::pane::{RenderContext, PaneId, put, put_row};
 use crate::tui::text::Row;
 use crate::tui::text::clean::clean_line;
 use crate::tui::theme::Role;
@@ -49,9 +49,9 @@ impl OpenJob {
 
     /// Returns the actions that open the dialog and request its details.
     #[must_use]
-    pub fn acts(self) -> [Act; 2] {
+    pub fn acts(self) -> [AppAction; 2] {
         let request = Request::JobDetail { id: self.id.clone() };
-        [Act::open(self), Act::Ask(Owner::Dialog, Box::new(request))]
+        [AppAction::open(self), AppAction::Ask(Requester::Dialog, Box::new(request))]
     }
 
     fn job<'a>(&'a self, model: &'a Model) -> Option<&'a Job> {
@@ -63,20 +63,20 @@ impl OpenJob {
         (screen.width.saturating_sub(4).min(100), screen.height.saturating_sub(2).min(36))
     }
 
-    fn go(&self, cx: &mut Cx<'_>) {
+    fn go(&self, cx: &mut Context<'_>) {
         let Some(job) = self.job(cx.model) else { return };
         let talk = cx.model.conversation_of(&Recipient::Group(job.group.clone()));
         match (talk, job.window) {
             (Some(talk), Some((after, _))) => {
-                cx.act(Act::Close);
-                cx.act(Act::Goto(talk.id.clone(), (after + 1).min(talk.head)));
+                cx.act(AppAction::Close);
+                cx.act(AppAction::Goto(talk.id.clone(), (after + 1).min(talk.head)));
             }
             _ => cx.fault("the job has not started, so it has no place in the conversation yet"),
         }
     }
 
     /// Asks whether to undo the job's edits: one new version of each block, keeping edits others made meanwhile.
-    fn ask_undo(&self, cx: &mut Cx<'_>) {
+    fn ask_undo(&self, cx: &mut Context<'_>) {
         let Some(Ok(detail)) = &self.detail else { return };
         if detail.edits.is_empty() {
             return cx.fault("the job changed nothing: there is nothing to undo");
@@ -91,7 +91,7 @@ impl OpenJob {
                 ));
             };
             let request = Request::EditBlock { id: block, base, value, merge: true };
-            asked.push(Act::Ask(Owner::Pane(PaneId::Blocks), Box::new(request)));
+            asked.push(AppAction::Ask(Requester::Pane(PaneId::Blocks), Box::new(request)));
             labels.push(label);
         }
         let edits = if detail.edits.len() == 1 { "edit" } else { "edits" };
@@ -101,8 +101,8 @@ impl OpenJob {
         cx.open(Confirm::new(question, choices));
     }
 
-    fn ask_jobs(request: Request, cx: &mut Cx<'_>) {
-        cx.act(Act::Ask(Owner::Pane(PaneId::Jobs), Box::new(request)));
+    fn ask_jobs(request: Request, cx: &mut Context<'_>) {
+        cx.act(AppAction::Ask(Requester::Pane(PaneId::Jobs), Box::new(request)));
     }
 }
 
@@ -136,11 +136,11 @@ fn undone(edits: &[&JobEdit]) -> Option<(u64, String)> {
 }
 
 impl Modal for OpenJob {
-    fn context(&self) -> When {
-        When::JOB
+    fn context(&self) -> KeyContext {
+        KeyContext::JOB
     }
 
-    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+    fn command(&mut self, command: Command, cx: &mut Context<'_>) {
         if let Some(top) = scrolled(command, self.top, self.rows.len(), self.height) {
             self.top = top;
             return;
@@ -160,7 +160,7 @@ impl Modal for OpenJob {
         }
     }
 
-    fn updated(&mut self, update: &Update, cx: &mut Cx<'_>) {
+    fn updated(&mut self, update: &Update, cx: &mut Context<'_>) {
         let Update::Committed { rows, .. } = update else { return };
         let mut touched = rows.iter();
         if touched.any(|row| matches!(row, RowUpdate::Job(job) if job.id == self.id)) {
@@ -168,7 +168,7 @@ impl Modal for OpenJob {
         }
     }
 
-    fn answered(&mut self, _serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
+    fn answered(&mut self, _serial: u64, reply: Result<Reply, RequestError>, cx: &mut Context<'_>) {
         match reply {
             Ok(Reply::JobDetail(detail)) if detail.job.id == self.id => {
                 self.detail = Some(Ok(detail));
@@ -181,7 +181,7 @@ impl Modal for OpenJob {
         }
     }
 
-    fn prepare(&mut self, screen: Rect, look: &Look, cx: &mut Cx<'_>) {
+    fn prepare(&mut self, screen: Rect, look: &RenderContext, cx: &mut Context<'_>) {
         let (width, height) = Self::size(screen);
         let cells = usize::from(width).saturating_sub(4);
         self.height = usize::from(height).saturating_sub(4);
@@ -196,7 +196,7 @@ impl Modal for OpenJob {
         self.until
     }
 
-    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, model: &Model) {
+    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &RenderContext, model: &Model) {
         let name = self.job(model).map(|job| clean_line(model.name_of(&job.agent))).unwrap_or_default();
         let cause = self.job(model).map(trigger).unwrap_or_default();
         let title = format!("Job: {name}, {cause}");

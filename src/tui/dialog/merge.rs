@@ -10,11 +10,11 @@ use super::{Modal, frame_box};
 use crate::domain::text_edit::{Merge, Piece};
 use crate::domain::{Block, BlockId, Conflict};
 use crate::engine::protocol::{RequestError, Reply, Request};
-use crate::tui::command::{Command, When};
-use crate::tui::effect::{Act, BlockAct, Cx};
+use crate::tui::command::{Command, KeyContext};
+use crate::tui::effect::{AppAction, BlockAct, Context};
 use crate::tui::field::Field;
 use crate::tui::model::Model;
-use crate::tui::pane::{Look, put, put_row};
+use crate::tui::pane::{RenderContext, put, put_row};
 use crate::tui::text::clean::{clean, clean_line};
 use crate::tui::text::width::fit;
 use crate::tui::text::wrap::{Shape, wrap};
@@ -26,7 +26,7 @@ const WHOSE: usize = 9;
 
 /// The dialog's state.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Clash {
+pub struct MergeConflict {
     id: BlockId,
     label: String,
     limit: u32,
@@ -49,7 +49,7 @@ pub struct Clash {
     trouble: Option<String>,
 }
 
-impl Clash {
+impl MergeConflict {
     /// Creates the dialog for an edit to `mine` that started from the value `base` at `version`, against the block's
     /// current value. `None` if the edits do not conflict.
     #[must_use]
@@ -134,7 +134,7 @@ impl Clash {
     }
 
     /// Goes to the next unresolved conflict; saves when all are resolved.
-    fn next(&mut self, cx: &mut Cx<'_>) {
+    fn next(&mut self, cx: &mut Context<'_>) {
         if self.saving.is_some() {
             return;
         }
@@ -150,7 +150,7 @@ impl Clash {
         }
     }
 
-    fn save(&mut self, value: String, cx: &mut Cx<'_>) {
+    fn save(&mut self, value: String, cx: &mut Context<'_>) {
         self.trouble = too_long(&self.label, &value, self.limit, "");
         if self.trouble.is_none() {
             let request =
@@ -160,7 +160,7 @@ impl Clash {
     }
 
     /// The block changed again before the result was saved: merges the result with the newer version.
-    fn again(&mut self, current: &Block, result: &str, cx: &mut Cx<'_>) {
+    fn again(&mut self, current: &Block, result: &str, cx: &mut Context<'_>) {
         match Self::new(current, &self.theirs.1, self.theirs.0, result) {
             Some(clash) => {
                 let trouble =
@@ -176,7 +176,7 @@ impl Clash {
         }
     }
 
-    fn rows(&self, cells: usize, height: usize, look: &Look) -> Vec<Row> {
+    fn rows(&self, cells: usize, height: usize, look: &RenderContext) -> Vec<Row> {
         let (base, theirs, mine) = self.sides();
         let gone = |text: &str| {
             if text.trim().is_empty() { "(lines deleted)".to_owned() } else { text.to_owned() }
@@ -216,13 +216,13 @@ fn lined(text: &str) -> String {
 }
 
 /// Formats a context line before or after the conflict.
-fn around(text: &str, cells: usize, look: &Look) -> Row {
+fn around(text: &str, cells: usize, look: &RenderContext) -> Row {
     let text = format!("{}{}", " ".repeat(WHOSE), clean_line(text));
     Row { spans: vec![Span::new(fit(&text, cells, look.glyphs.ellipsis), Role::Dim)], fence: None }
 }
 
 /// Formats one side, in at most `most` rows.
-fn part(whose: &str, text: &str, role: Role, (cells, most): (usize, usize), look: &Look) -> Vec<Row> {
+fn part(whose: &str, text: &str, role: Role, (cells, most): (usize, usize), look: &RenderContext) -> Vec<Row> {
     let shape = Shape {
         first: vec![Span::new(fit(whose, WHOSE, ""), Role::Strong)],
         rest: vec![Span::new(" ".repeat(WHOSE), role)],
@@ -247,12 +247,12 @@ pub(in crate::tui) fn too_long(label: &str, value: &str, limit: u32, why: &str) 
     Some(format!("{label} holds {limit} characters and {why}this has {count}: shorten it by {over}"))
 }
 
-impl Modal for Clash {
-    fn context(&self) -> When {
-        When::MERGE
+impl Modal for MergeConflict {
+    fn context(&self) -> KeyContext {
+        KeyContext::MERGE
     }
 
-    fn key(&mut self, key: KeyEvent, _cx: &mut Cx<'_>) -> bool {
+    fn key(&mut self, key: KeyEvent, _cx: &mut Context<'_>) -> bool {
         let Some(field) = &mut self.editing else { return false };
         match key.code {
             KeyCode::Esc => self.close_piece(false),
@@ -265,13 +265,13 @@ impl Modal for Clash {
         true
     }
 
-    fn paste(&mut self, text: &str, _cx: &mut Cx<'_>) {
+    fn paste(&mut self, text: &str, _cx: &mut Context<'_>) {
         if let Some(field) = &mut self.editing {
             field.paste(text);
         }
     }
 
-    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+    fn command(&mut self, command: Command, cx: &mut Context<'_>) {
         if self.saving.is_some() {
             return;
         }
@@ -289,15 +289,15 @@ impl Modal for Clash {
         }
     }
 
-    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
+    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Context<'_>) {
         let Some((_, result)) = self.saving.take_if(|(asked, _)| *asked == serial) else { return };
         match reply {
             Ok(Reply::Block(block)) => {
-                cx.act(Act::Close);
-                cx.act(Act::Block(BlockAct::Saved));
+                cx.act(AppAction::Close);
+                cx.act(AppAction::Block(BlockAct::Saved));
                 cx.toast(format!("{} saved as v{}, both edits merged", self.label, block.version));
             }
-            Ok(_) => cx.act(Act::Close),
+            Ok(_) => cx.act(AppAction::Close),
             Err(fault) => match fault.conflict.as_deref() {
                 Some(Conflict::Block { current }) => self.again(current, &result, cx),
                 _ => self.trouble = Some(fault.text),
@@ -305,7 +305,7 @@ impl Modal for Clash {
         }
     }
 
-    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, _model: &Model) {
+    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &RenderContext, _model: &Model) {
         let size = (screen.width.saturating_sub(4).min(100), screen.height.saturating_sub(2).min(28));
         let title = format!("{}: conflict {} of {}", self.label, self.at + 1, self.clashes.len());
         let inside = frame_box(frame, screen, size, &title, look);
@@ -363,8 +363,8 @@ mod tests {
     fn what_does_not_clash_of_either_side_is_in_every_result() {
         let base = "one\ntwo\nthree\nfour\nfive";
         let mut clash =
-            Clash::new(&block("ONE\ntwo\ntheirs\nfour\nfive"), base, 1, "one\ntwo\nmine\nfour\nFIVE").unwrap();
-        let whole = |clash: &Clash| clash.result();
+            MergeConflict::new(&block("ONE\ntwo\ntheirs\nfour\nfive"), base, 1, "one\ntwo\nmine\nfour\nFIVE").unwrap();
+        let whole = |clash: &MergeConflict| clash.result();
         clash.settle("theirs\n".to_owned());
         assert_eq!(whole(&clash), "ONE\ntwo\ntheirs\nfour\nFIVE");
         clash.undo();
@@ -379,7 +379,7 @@ mod tests {
         fn taking_one_side_everywhere_keeps_all_of_that_sides_lines(
             base in "([abc]\n){0,6}", theirs in "([abc]\n){0,6}", mine in "([abc]\n){0,6}",
         ) {
-            if let Some(mut clash) = Clash::new(&block(&theirs), &base, 1, &mine) {
+            if let Some(mut clash) = MergeConflict::new(&block(&theirs), &base, 1, &mine) {
                 for at in 0..clash.clashes.len() {
                     clash.at = at;
                     let (_, theirs, mine) = clash.sides();

@@ -13,10 +13,10 @@ use super::{Modal, frame_box};
 use crate::config::{KeySource, Limits, Provider, ProviderKind};
 use crate::engine::protocol::{RequestError, Reply, Request};
 use crate::tui::command::Command;
-use crate::tui::effect::{Act, Connect, Cx, Owner};
+use crate::tui::effect::{AppAction, Connect, Context, Requester};
 use crate::tui::field::Field;
 use crate::tui::model::Model;
-use crate::tui::pane::{Look, put, put_row};
+use crate::tui::pane::{RenderContext, put, put_row};
 use crate::tui::text::Span;
 use crate::tui::text::clean::clean;
 use crate::tui::text::wrap::{Shape, wrap};
@@ -30,7 +30,7 @@ const LABEL: u16 = 11;
 const LABELS: [&str; 5] = ["Provider", "Address", "Key", "Model", "Name"];
 
 /// Preset values for a provider.
-struct Offer {
+struct Preset {
     title: &'static str,
     kind: ProviderKind,
     /// Provider name in the configuration.
@@ -40,18 +40,18 @@ struct Offer {
     example: &'static str,
 }
 
-const OFFERS: [Offer; 5] = [
-    Offer { title: "OpenAI", kind: ProviderKind::OpenAi, name: "openai", address: "", example: "gpt-4.1-mini" },
-    Offer {
+const OFFERS: [Preset; 5] = [
+    Preset { title: "OpenAI", kind: ProviderKind::OpenAi, name: "openai", address: "", example: "gpt-4.1-mini" },
+    Preset {
         title: "Anthropic",
         kind: ProviderKind::Anthropic,
         name: "anthropic",
         address: "",
         example: "claude-sonnet-4-5",
     },
-    Offer { title: "Gemini", kind: ProviderKind::Gemini, name: "gemini", address: "", example: "gemini-2.5-flash" },
-    Offer { title: "Ollama", kind: ProviderKind::Ollama, name: "ollama", address: "", example: "llama3.2" },
-    Offer {
+    Preset { title: "Gemini", kind: ProviderKind::Gemini, name: "gemini", address: "", example: "gemini-2.5-flash" },
+    Preset { title: "Ollama", kind: ProviderKind::Ollama, name: "ollama", address: "", example: "llama3.2" },
+    Preset {
         title: "another server with an OpenAI-compatible API",
         kind: ProviderKind::OpenAi,
         name: "local",
@@ -66,15 +66,15 @@ enum Stage {
     /// The user fills in the form.
     Form,
     /// The configuration is being written, to test or to use the model.
-    Writing(Aim),
+    Writing(Purpose),
     /// The engine is reloading the configuration.
-    Reading(Aim),
+    Reading(Purpose),
     /// The model is being probed.
     Testing,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Aim {
+enum Purpose {
     Test,
     Use,
 }
@@ -135,7 +135,7 @@ impl Models {
     }
 
     /// Returns the provider to write, or an error text naming the missing field.
-    fn connect(&self, aim: Aim) -> Result<Connect, String> {
+    fn connect(&self, aim: Purpose) -> Result<Connect, String> {
         let (address, key, model, name) = (self.value(1), self.value(2), self.value(3), self.value(4));
         if model.is_empty() {
             return Err(format!("the model is missing: name one, for example {}", OFFERS[self.offer].example));
@@ -154,10 +154,10 @@ impl Models {
             max_parallel: None,
             limits: Limits::default(),
         };
-        Ok(Connect { name, provider, model: (aim == Aim::Use).then(|| self.model_name()) })
+        Ok(Connect { name, provider, model: (aim == Purpose::Use).then(|| self.model_name()) })
     }
 
-    fn begin(&mut self, aim: Aim, cx: &mut Cx<'_>) {
+    fn begin(&mut self, aim: Purpose, cx: &mut Context<'_>) {
         if self.stage != Stage::Form {
             return;
         }
@@ -172,10 +172,10 @@ impl Models {
     }
 
     /// The model is now the default: closes the dialog and offers to set it for the agents that are set to `offline`.
-    fn finish(&self, cx: &mut Cx<'_>) {
+    fn finish(&self, cx: &mut Context<'_>) {
         let name = self.model_name();
-        cx.act(Act::Close);
-        cx.act(Act::Ask(Owner::App, Box::new(Request::Overview)));
+        cx.act(AppAction::Close);
+        cx.act(AppAction::Ask(Requester::App, Box::new(Request::Overview)));
         cx.toast(format!("agents without a model of their own now use {name}"));
         let offline: Vec<_> =
             cx.model.agents.iter().filter(|agent| agent.model.as_deref() == Some("offline")).collect();
@@ -184,7 +184,7 @@ impl Models {
         }
         let set = offline.iter().map(|agent| {
             let request = Request::SetModel { agent: agent.id.clone(), model: Some(name.clone()) };
-            Act::Ask(Owner::App, Box::new(request))
+            AppAction::Ask(Requester::App, Box::new(request))
         });
         let (agents, are) = if offline.len() == 1 { ("agent", "is") } else { ("agents", "are") };
         let question = format!("{} {agents} {are} set to offline, which is not a language model.", offline.len());
@@ -217,11 +217,11 @@ impl Models {
 }
 
 impl Modal for Models {
-    fn key(&mut self, key: KeyEvent, cx: &mut Cx<'_>) -> bool {
+    fn key(&mut self, key: KeyEvent, cx: &mut Context<'_>) -> bool {
         match key.code {
             KeyCode::Tab => self.row = (self.row + 1) % LABELS.len(),
             KeyCode::BackTab => self.row = (self.row + LABELS.len() - 1) % LABELS.len(),
-            KeyCode::Char('s') if key.modifiers == KeyModifiers::CONTROL => self.begin(Aim::Use, cx),
+            KeyCode::Char('s') if key.modifiers == KeyModifiers::CONTROL => self.begin(Purpose::Use, cx),
             KeyCode::Left | KeyCode::Right if self.row == 0 && self.stage == Stage::Form => {
                 self.turn(key.code == KeyCode::Right);
             }
@@ -235,24 +235,24 @@ impl Modal for Models {
         true
     }
 
-    fn paste(&mut self, text: &str, _cx: &mut Cx<'_>) {
+    fn paste(&mut self, text: &str, _cx: &mut Context<'_>) {
         if let Some(field) = self.row.checked_sub(1).and_then(|at| self.fields.get_mut(at)) {
             field.paste(text.trim());
             self.verdict = None;
         }
     }
 
-    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+    fn command(&mut self, command: Command, cx: &mut Context<'_>) {
         match command {
             Command::Up => self.row = self.row.saturating_sub(1),
             Command::Down => self.row = (self.row + 1).min(LABELS.len() - 1),
-            Command::Open if self.tested() => self.begin(Aim::Use, cx),
-            Command::Open => self.begin(Aim::Test, cx),
+            Command::Open if self.tested() => self.begin(Purpose::Use, cx),
+            Command::Open => self.begin(Purpose::Test, cx),
             _ => {}
         }
     }
 
-    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
+    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Context<'_>) {
         if serial != self.serial {
             return;
         }
@@ -265,11 +265,11 @@ impl Modal for Models {
                 self.stage = Stage::Reading(aim);
                 self.serial = cx.ask(Request::Reconfigure);
             }
-            (Stage::Reading(Aim::Test), Ok(_)) => {
+            (Stage::Reading(Purpose::Test), Ok(_)) => {
                 self.stage = Stage::Testing;
                 self.serial = cx.ask(Request::Probe { model: self.model_name() });
             }
-            (Stage::Reading(Aim::Use), Ok(_)) => self.finish(cx),
+            (Stage::Reading(Purpose::Use), Ok(_)) => self.finish(cx),
             (Stage::Testing, Ok(reply)) => {
                 self.stage = Stage::Form;
                 self.verdict = match reply {
@@ -284,7 +284,7 @@ impl Modal for Models {
         }
     }
 
-    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, model: &Model) {
+    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &RenderContext, model: &Model) {
         let inside = frame_box(frame, screen, SIZE, "Connect a language model", look);
         let (theme, glyphs) = (&look.theme, look.glyphs);
         let (x, room) = (inside.x + 1, inside.width.saturating_sub(2));
@@ -322,7 +322,7 @@ impl Modal for Models {
 }
 
 impl Models {
-    fn draw_verdict(&self, frame: &mut Frame<'_>, area: Rect, look: &Look) {
+    fn draw_verdict(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext) {
         let glyphs = look.glyphs;
         let (sign, role, text) = match (&self.stage, &self.verdict) {
             (Stage::Writing(_) | Stage::Reading(_), _) => {

@@ -9,10 +9,10 @@ use super::{Modal, frame_box};
 use crate::domain::AgentId;
 use crate::engine::protocol::Request;
 use crate::tui::command::Command;
-use crate::tui::effect::{Act, Cx, Owner};
+use crate::tui::effect::{AppAction, Context, Requester};
 use crate::tui::field::Field;
 use crate::tui::model::Model;
-use crate::tui::pane::{Look, put};
+use crate::tui::pane::{RenderContext, put};
 use crate::tui::text::clean::clean_line;
 use crate::tui::text::width::fit;
 use crate::tui::theme::Role;
@@ -64,7 +64,7 @@ impl SetModel {
         default.into_iter().chain(self.known.iter().filter(fits).map(|name| Choice::Named(name))).collect()
     }
 
-    fn choose(&self, cx: &mut Cx<'_>) {
+    fn choose(&self, cx: &mut Context<'_>) {
         let typed = self.typed.text().trim().to_owned();
         let model = match self.choices().get(self.selected) {
             Some(Choice::Default) => None,
@@ -74,13 +74,13 @@ impl SetModel {
         if let Some(text) = model.as_deref().and_then(known::unusable) {
             return cx.fault(text);
         }
-        cx.act(Act::Close);
-        cx.act(Act::Ask(Owner::App, Box::new(Request::SetModel { agent: self.agent.clone(), model })));
+        cx.act(AppAction::Close);
+        cx.act(AppAction::Ask(Requester::App, Box::new(Request::SetModel { agent: self.agent.clone(), model })));
     }
 }
 
 impl Modal for SetModel {
-    fn key(&mut self, key: KeyEvent, _cx: &mut Cx<'_>) -> bool {
+    fn key(&mut self, key: KeyEvent, _cx: &mut Context<'_>) -> bool {
         let takes = self.typed.takes(&key);
         if takes && self.typed.key(key) {
             self.selected = 0;
@@ -88,26 +88,26 @@ impl Modal for SetModel {
         takes
     }
 
-    fn paste(&mut self, text: &str, _cx: &mut Cx<'_>) {
+    fn paste(&mut self, text: &str, _cx: &mut Context<'_>) {
         self.typed.paste(text.trim());
         self.selected = 0;
     }
 
-    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+    fn command(&mut self, command: Command, cx: &mut Context<'_>) {
         let last = self.choices().len().saturating_sub(1);
         match command {
             Command::Up => self.selected = self.selected.saturating_sub(1),
             Command::Down => self.selected = (self.selected + 1).min(last),
             Command::Open => self.choose(cx),
             Command::Models => {
-                cx.act(Act::Close);
-                cx.act(Act::Do(Command::Models));
+                cx.act(AppAction::Close);
+                cx.act(AppAction::Do(Command::Models));
             }
             _ => {}
         }
     }
 
-    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, _model: &Model) {
+    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &RenderContext, _model: &Model) {
         let title = format!("Model of {}", clean_line(&self.name));
         let inside = frame_box(frame, screen, SIZE, &title, look);
         let theme = &look.theme;

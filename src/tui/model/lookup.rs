@@ -10,7 +10,7 @@ use crate::engine::protocol::{Recipient, Phase};
 
 /// An agent's current activity: its status from the rows, or the phase of its running step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Doing {
+pub enum AgentActivity {
     /// Status derived from the rows.
     Is(AgentStatus),
     /// The model is thinking or writing.
@@ -153,17 +153,17 @@ impl Model {
 
     /// Returns an agent's current activity.
     #[must_use]
-    pub fn doing(&self, agent: &AgentId) -> Doing {
+    pub fn doing(&self, agent: &AgentId) -> AgentActivity {
         let status = self.work().agent(agent, &self.jobs);
         let is_own = |live: &&Live| live.agent == *agent && !self.is_job_run(&live.run);
         match self.live.iter().find(is_own).map(|live| &live.phase) {
             // A running step may be ahead of the rows, which arrive with the next update.
             Some(phase) if status != AgentStatus::WaitingForApproval => match phase {
-                Phase::Waiting | Phase::Retrying { .. } => Doing::Provider,
-                Phase::Thinking | Phase::Speaking => Doing::Thinking,
-                Phase::Calling { tool } => Doing::Tool(tool.clone()),
+                Phase::Waiting | Phase::Retrying { .. } => AgentActivity::Provider,
+                Phase::Thinking | Phase::Speaking => AgentActivity::Thinking,
+                Phase::Calling { tool } => AgentActivity::Tool(tool.clone()),
             },
-            _ => Doing::Is(status),
+            _ => AgentActivity::Is(status),
         }
     }
 

@@ -15,13 +15,13 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::list::{Item, List};
-use super::{Look, Pane, unreadable};
+use super::{RenderContext, Pane, unreadable};
 use crate::domain::state::Kind;
 use crate::domain::{Agent, Block, BlockId, Change, Conflict};
 use crate::engine::protocol::{RequestError, Reply, Update};
-use crate::tui::command::{Command, When};
+use crate::tui::command::{Command, KeyContext};
 use crate::tui::dialog::confirm::{Choice, Confirm};
-use crate::tui::effect::{Act, BlockAct, Cx};
+use crate::tui::effect::{AppAction, BlockAct, Context};
 use crate::tui::model::Model;
 use crate::tui::session::Unsaved;
 use crate::tui::text::clean::clean_line;
@@ -106,14 +106,14 @@ impl Blocks {
         self.list.selected().and_then(|id| model.block(id))
     }
 
-    fn start_edit(&mut self, cx: &mut Cx<'_>) {
+    fn start_edit(&mut self, cx: &mut Context<'_>) {
         match self.block(cx.model) {
             Some(block) => self.edit = Some(Edit::new(block)),
             None => cx.fault("there is no block to edit: blocks are defined in a team file"),
         }
     }
 
-    fn command_in_editor(&mut self, command: Command, cx: &mut Cx<'_>) {
+    fn command_in_editor(&mut self, command: Command, cx: &mut Context<'_>) {
         let Some(edit) = &mut self.edit else { return };
         match command {
             Command::Save if edit.save(cx) == After::Close => self.edit = None,
@@ -122,8 +122,8 @@ impl Blocks {
             Command::LeaveEditor => {
                 let name = cx.model.block(&edit.id).map(|block| clean_line(&block.label).into_owned());
                 let choices = vec![
-                    Choice::new('s', "save them", vec![Act::Do(Command::Save)]),
-                    Choice::new('d', "discard them", vec![Act::Block(BlockAct::Discard)]),
+                    Choice::new('s', "save them", vec![AppAction::Do(Command::Save)]),
+                    Choice::new('d', "discard them", vec![AppAction::Block(BlockAct::Discard)]),
                     Choice::new('k', "keep editing", Vec::new()),
                 ];
                 let question = format!("Your changes to {} are not saved.", name.unwrap_or_default());
@@ -133,7 +133,7 @@ impl Blocks {
         }
     }
 
-    fn step_history(&mut self, earlier: bool, cx: &mut Cx<'_>) {
+    fn step_history(&mut self, earlier: bool, cx: &mut Context<'_>) {
         let Some(id) = self.list.selected().cloned() else { return };
         match self.history.as_mut().filter(|history| history.block == id) {
             Some(history) => {
@@ -149,7 +149,7 @@ impl Blocks {
         self.list.reveal(&id);
     }
 
-    fn undo(&mut self, cx: &mut Cx<'_>) {
+    fn undo(&mut self, cx: &mut Context<'_>) {
         let Some(id) = self.list.selected().cloned() else { return };
         match self.history.as_ref().filter(|history| history.block == id) {
             Some(history) => history.restore(cx),
@@ -157,7 +157,7 @@ impl Blocks {
         }
     }
 
-    fn copy(&self, cx: &mut Cx<'_>) {
+    fn copy(&self, cx: &mut Context<'_>) {
         let Some(block) = self.block(cx.model) else { return };
         let label = clean_line(&block.label);
         let old = self.history.as_ref().filter(|history| history.block == block.id).and_then(History::value);
@@ -202,7 +202,7 @@ impl Blocks {
         shared: bool,
         sizes: usize,
         cells: usize,
-        look: &Look,
+        look: &RenderContext,
         model: &Model,
     ) -> Item<BlockId> {
         let folded = self.folded(block, shared);
@@ -234,7 +234,7 @@ impl Blocks {
         Item { key: Some(block.id.clone()), rows }
     }
 
-    fn lay_out(&mut self, area: Rect, look: &Look, model: &Model) {
+    fn lay_out(&mut self, area: Rect, look: &RenderContext, model: &Model) {
         let cells = usize::from(area.width);
         let shared: Vec<&Block> = model.shown_group().map(|group| model.shared_blocks(group)).unwrap_or_default();
         let agent: Option<&Agent> = model.place.agent.as_ref().and_then(|id| model.agent(id));
@@ -262,11 +262,11 @@ impl Blocks {
 }
 
 impl Pane for Blocks {
-    fn context(&self) -> When {
-        if self.edit.is_some() { When::EDITOR } else { When::BLOCKS }
+    fn context(&self) -> KeyContext {
+        if self.edit.is_some() { KeyContext::EDITOR } else { KeyContext::BLOCKS }
     }
 
-    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+    fn command(&mut self, command: Command, cx: &mut Context<'_>) {
         self.stale = true;
         self.used = Some(cx.now);
         if self.edit.is_some() {
@@ -296,7 +296,7 @@ impl Pane for Blocks {
         }
     }
 
-    fn key(&mut self, key: KeyEvent, cx: &mut Cx<'_>) {
+    fn key(&mut self, key: KeyEvent, cx: &mut Context<'_>) {
         self.used = Some(cx.now);
         if let Some(edit) = &mut self.edit {
             edit.key(key, cx.model);
@@ -306,13 +306,13 @@ impl Pane for Blocks {
         }
     }
 
-    fn paste(&mut self, text: &str, cx: &mut Cx<'_>) {
+    fn paste(&mut self, text: &str, cx: &mut Context<'_>) {
         if let Some(edit) = &mut self.edit {
             edit.paste(text, cx.model);
         }
     }
 
-    fn mouse(&mut self, event: MouseEvent, area: Rect, cx: &mut Cx<'_>) {
+    fn mouse(&mut self, event: MouseEvent, area: Rect, cx: &mut Context<'_>) {
         if self.edit.is_some() {
             return;
         }
@@ -332,7 +332,7 @@ impl Pane for Blocks {
         }
     }
 
-    fn updated(&mut self, update: &Update, cx: &mut Cx<'_>) {
+    fn updated(&mut self, update: &Update, cx: &mut Context<'_>) {
         let Update::Committed { changes, .. } = update else { return };
         self.stale = true;
         for logged in changes {
@@ -345,14 +345,14 @@ impl Pane for Blocks {
         }
     }
 
-    fn moved(&mut self, cx: &mut Cx<'_>) {
+    fn moved(&mut self, cx: &mut Context<'_>) {
         self.stale = true;
         if let Some(edit) = &mut self.edit {
             edit.compare(cx.model);
         }
     }
 
-    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
+    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Context<'_>) {
         self.stale = true;
         if let Some(edit) = self.edit.as_mut().filter(|edit| edit.waits_for(serial)) {
             if edit.answered(reply, cx) == After::Close {
@@ -387,13 +387,13 @@ impl Pane for Blocks {
         }
     }
 
-    fn edited(&mut self, text: String, cx: &mut Cx<'_>) {
+    fn edited(&mut self, text: String, cx: &mut Context<'_>) {
         if let Some(edit) = &mut self.edit {
             edit.set(&text, cx.model);
         }
     }
 
-    fn prepare(&mut self, area: Rect, look: &Look, cx: &mut Cx<'_>) {
+    fn prepare(&mut self, area: Rect, look: &RenderContext, cx: &mut Context<'_>) {
         if let Some(edit) = &mut self.edit {
             self.laid = Some(area);
             return edit.prepare(area, look);
@@ -410,7 +410,7 @@ impl Pane for Blocks {
         }
     }
 
-    fn wake(&self, _look: &Look, _model: &Model) -> Option<Timestamp> {
+    fn wake(&self, _look: &RenderContext, _model: &Model) -> Option<Timestamp> {
         self.flashes.values().map(|flash| flash.until).min()
     }
 
@@ -427,7 +427,7 @@ impl Pane for Blocks {
         self.edit.as_ref().map(Edit::title)
     }
 
-    fn note(&self, look: &Look, _model: &Model) -> Vec<Span> {
+    fn note(&self, look: &RenderContext, _model: &Model) -> Vec<Span> {
         let cells = self.laid.map_or(0, |area| area.width);
         match &self.edit {
             Some(edit) => edit.note(cells.into()),
@@ -438,12 +438,12 @@ impl Pane for Blocks {
         }
     }
 
-    fn badge(&self, look: &Look, model: &Model) -> Option<Span> {
+    fn badge(&self, look: &RenderContext, model: &Model) -> Option<Span> {
         let new = model.changes.back().is_some_and(|change| change.n > self.shown);
         new.then(|| Span::new(look.glyphs.changed, Role::Accent))
     }
 
-    fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, _model: &Model, focused: bool) {
+    fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext, _model: &Model, focused: bool) {
         match &self.edit {
             Some(edit) => edit.draw(frame, area, look, focused),
             None => self.list.draw(frame.buffer_mut(), area, &look.theme, focused),

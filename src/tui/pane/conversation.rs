@@ -9,15 +9,15 @@
 //! [`Pane::prepare`] computes the rows of the next frame and requests missing messages; drawing paints the rows.
 
 mod draw;
-mod foot;
+mod live_tail;
 mod greeting;
 mod keys;
-mod laid;
-mod places;
+mod rendered;
+mod anchors;
 mod search;
 mod window;
 
-pub use places::{Anchor, Place};
+pub use anchors::{Anchor, Place};
 
 use std::collections::BTreeSet;
 
@@ -25,18 +25,18 @@ use crossterm::event::{KeyEvent, MouseEvent, MouseEventKind};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use super::{Look, Pane};
+use super::{RenderContext, Pane};
 use crate::domain::{Agent, Change, Content, ConversationId, Message, NoticeKind, StepId};
 use crate::engine::protocol::{RequestError, Reply, Request, Update};
-use crate::tui::command::{Command, When};
-use crate::tui::effect::{Act, Cx};
+use crate::tui::command::{Command, KeyContext};
+use crate::tui::effect::{AppAction, Context};
 use crate::tui::glyph::{GlyphSet, UNICODE};
 use crate::tui::model::Model;
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
 
-use foot::Foot;
-use laid::Cache;
+use live_tail::LiveTail;
+use rendered::Cache;
 use search::Search;
 use window::Window;
 
@@ -54,7 +54,7 @@ pub struct Conversation {
     /// `seq` of the last message; 0 if there is none.
     head: u64,
     window: Window,
-    foot: Foot,
+    foot: LiveTail,
     cache: Cache,
     /// Unfolded messages, by `seq`.
     open: BTreeSet<u64>,
@@ -130,7 +130,7 @@ impl Default for Conversation {
             id: None,
             head: 0,
             window: Window::default(),
-            foot: Foot::default(),
+            foot: LiveTail::default(),
             cache: Cache::default(),
             open: BTreeSet::new(),
             anchor: Anchor::Tail,
@@ -186,7 +186,7 @@ impl Conversation {
 
     /// Returns the number of rows of a message or part, including the empty row before it; `None` if not loaded.
     fn rows_of(&mut self, at: u64) -> Option<usize> {
-        let lead = usize::from(self.leads(at));
+        let lead = usize::from(self.has_gap_before(at));
         if at > self.head {
             let part = usize::try_from(at - self.head - 1).ok()?;
             return self.foot.parts.get(part).map(|part| part.len().max(1) + lead);
@@ -198,7 +198,7 @@ impl Conversation {
     }
 
     /// Returns true if an empty row precedes it: at the start of a speech.
-    fn leads(&self, at: u64) -> bool {
+    fn has_gap_before(&self, at: u64) -> bool {
         at > 1 && !self.continues(at) && !self.belongs_to_before(at)
     }
 
@@ -268,7 +268,7 @@ impl Conversation {
         *self = Self { id, cells, height, names, glyphs, counters, ..Self::default() };
     }
 
-    fn measure(&mut self, area: Rect, look: &Look, model: &Model) {
+    fn measure(&mut self, area: Rect, look: &RenderContext, model: &Model) {
         let group = model.shown_group();
         let agents = group.map(|group| model.agents_of(group)).unwrap_or_default();
         let cells = |agent: &&Agent| crate::tui::text::width::width(&agent.name);
@@ -309,7 +309,7 @@ impl Conversation {
     fn arrive(&mut self) {
         let Some(wanted) = self.wanted else { return };
         let found = match wanted {
-            Wanted::Message(seq) => self.window.get(seq).map(|_| Place { at: seq, row: usize::from(self.leads(seq)) }),
+            Wanted::Message(seq) => self.window.get(seq).map(|_| Place { at: seq, row: usize::from(self.has_gap_before(seq)) }),
             Wanted::Match(seq) => self.match_in(seq),
             Wanted::TurnBefore(seq) => self.turn_before(seq),
             Wanted::TurnAfter(seq) => self.turn_after(seq),
@@ -357,7 +357,7 @@ impl Conversation {
         (last < self.head && bottom + MARGIN > last).then(|| page(last + 1))
     }
 
-    fn read_missing(&mut self, cx: &mut Cx<'_>) {
+    fn read_missing(&mut self, cx: &mut Context<'_>) {
         if self.loading.is_some() || self.stuck {
             return;
         }
@@ -366,7 +366,7 @@ impl Conversation {
         }
     }
 
-    fn take_messages(&mut self, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
+    fn take_messages(&mut self, reply: Result<Reply, RequestError>, cx: &mut Context<'_>) {
         self.loading = None;
         match reply {
             Ok(Reply::Messages { messages }) if !messages.is_empty() => {
@@ -392,27 +392,27 @@ fn page_before(first: u64) -> (u64, u64) {
 }
 
 impl Pane for Conversation {
-    fn context(&self) -> When {
-        if self.search.typing() { When::SEARCH } else { When::CONVERSATION }
+    fn context(&self) -> KeyContext {
+        if self.search.typing() { KeyContext::SEARCH } else { KeyContext::CONVERSATION }
     }
 
-    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+    fn command(&mut self, command: Command, cx: &mut Context<'_>) {
         self.stuck = false;
         self.do_command(command, cx);
     }
 
-    fn key(&mut self, key: KeyEvent, cx: &mut Cx<'_>) {
+    fn key(&mut self, key: KeyEvent, cx: &mut Context<'_>) {
         if self.search.typing() && self.search.key(key) {
             self.ask_search(cx);
         }
     }
 
-    fn paste(&mut self, text: &str, cx: &mut Cx<'_>) {
+    fn paste(&mut self, text: &str, cx: &mut Context<'_>) {
         self.search.paste(text);
         self.ask_search(cx);
     }
 
-    fn mouse(&mut self, event: MouseEvent, area: Rect, _cx: &mut Cx<'_>) {
+    fn mouse(&mut self, event: MouseEvent, area: Rect, _cx: &mut Context<'_>) {
         match event.kind {
             MouseEventKind::ScrollUp => {
                 self.leave_tail();
@@ -427,7 +427,7 @@ impl Pane for Conversation {
         }
     }
 
-    fn updated(&mut self, update: &Update, cx: &mut Cx<'_>) {
+    fn updated(&mut self, update: &Update, cx: &mut Context<'_>) {
         let shown = cx.model.shown_conversation().map(|conversation| conversation.id.clone());
         if shown != self.id {
             self.begin(shown);
@@ -449,7 +449,7 @@ impl Pane for Conversation {
         self.follow_model(cx.model);
     }
 
-    fn moved(&mut self, cx: &mut Cx<'_>) {
+    fn moved(&mut self, cx: &mut Context<'_>) {
         let shown = cx.model.shown_conversation().map(|conversation| conversation.id.clone());
         if shown != self.id {
             self.begin(shown);
@@ -457,14 +457,14 @@ impl Pane for Conversation {
         self.follow_model(cx.model);
     }
 
-    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
+    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Context<'_>) {
         if self.loading == Some(serial) {
             self.take_messages(reply, cx);
         } else if self.search.waits_for(serial) {
             self.take_hits(reply, cx);
         } else if self.cancelling.take_if(|cancelling| *cancelling == serial).is_some() {
             match reply {
-                Ok(Reply::Cancelled { queued, .. }) if !queued.is_empty() => cx.act(Act::Draft(queued.join("\n"))),
+                Ok(Reply::Cancelled { queued, .. }) if !queued.is_empty() => cx.act(AppAction::Draft(queued.join("\n"))),
                 Ok(_) => {}
                 Err(fault) => cx.fault(fault.text),
             }
@@ -473,7 +473,7 @@ impl Pane for Conversation {
         }
     }
 
-    fn prepare(&mut self, area: Rect, look: &Look, cx: &mut Cx<'_>) {
+    fn prepare(&mut self, area: Rect, look: &RenderContext, cx: &mut Context<'_>) {
         self.measure(area, look, cx.model);
         self.follow_model(cx.model);
         self.arrive();
@@ -485,7 +485,7 @@ impl Pane for Conversation {
         self.read_missing(cx);
     }
 
-    fn note(&self, _look: &Look, _model: &Model) -> Vec<Span> {
+    fn note(&self, _look: &RenderContext, _model: &Model) -> Vec<Span> {
         match (self.anchor, self.shown.first()) {
             (Anchor::Top(_), Some(top)) => {
                 vec![Span::new(format!("{} of {}", top.at.min(self.head), self.head), Role::Dim)]
@@ -494,12 +494,12 @@ impl Pane for Conversation {
         }
     }
 
-    fn badge(&self, look: &Look, model: &Model) -> Option<Span> {
+    fn badge(&self, look: &RenderContext, model: &Model) -> Option<Span> {
         let unread = model.shown_conversation().map_or(0, |conversation| model.unread(conversation));
         (unread > 0).then(|| Span::new(format!("{}{unread}", look.glyphs.changed), Role::Accent))
     }
 
-    fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, model: &Model, focused: bool) {
+    fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext, model: &Model, focused: bool) {
         self.draw_into(frame, area, look, model, focused);
     }
 }

@@ -10,14 +10,14 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::list::{Item, List};
-use super::{Look, Pane, unreadable};
+use super::{RenderContext, Pane, unreadable};
 use crate::domain::PendingCall;
 use crate::domain::state::Kind;
 use crate::engine::protocol::{RequestError, Reply};
-use crate::tui::command::{Command, When};
+use crate::tui::command::{Command, KeyContext};
 use crate::tui::dialog::call::OpenCall;
 use crate::tui::dialog::deny::{Deny, decide};
-use crate::tui::effect::{Cx, Decision};
+use crate::tui::effect::{Context, Decision};
 use crate::tui::model::Model;
 use crate::tui::model::waiting::{CallKey, key};
 use crate::tui::text::Span;
@@ -51,11 +51,11 @@ impl Inbox {
 }
 
 impl Pane for Inbox {
-    fn context(&self) -> When {
-        When::INBOX
+    fn context(&self) -> KeyContext {
+        KeyContext::INBOX
     }
 
-    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+    fn command(&mut self, command: Command, cx: &mut Context<'_>) {
         if self.list.command(command) {
             return;
         }
@@ -73,13 +73,13 @@ impl Pane for Inbox {
         }
     }
 
-    fn mouse(&mut self, event: MouseEvent, area: Rect, cx: &mut Cx<'_>) {
+    fn mouse(&mut self, event: MouseEvent, area: Rect, cx: &mut Context<'_>) {
         if self.list.mouse(event, area).is_some() {
             self.command(Command::Open, cx);
         }
     }
 
-    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
+    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Context<'_>) {
         let at = self.decided.iter().position(|(asked, _)| *asked == serial);
         let decision = at.map(|at| self.decided.remove(at).1);
         let Err(fault) = reply else { return };
@@ -92,7 +92,7 @@ impl Pane for Inbox {
         }
     }
 
-    fn prepare(&mut self, area: Rect, look: &Look, cx: &mut Cx<'_>) {
+    fn prepare(&mut self, area: Rect, look: &RenderContext, cx: &mut Context<'_>) {
         let cells = usize::from(area.width);
         let waiting = cx.model.approvals();
         let decided = |call: &PendingCall| {
@@ -110,12 +110,12 @@ impl Pane for Inbox {
         self.list.set(items, area.height);
     }
 
-    fn badge(&self, look: &Look, model: &Model) -> Option<Span> {
+    fn badge(&self, look: &RenderContext, model: &Model) -> Option<Span> {
         let waiting = model.needs_you(None);
         (waiting > 0).then(|| Span::new(format!("{}{waiting}", look.glyphs.needs_you), Role::Warning))
     }
 
-    fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, _model: &Model, focused: bool) {
+    fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext, _model: &Model, focused: bool) {
         self.list.draw(frame.buffer_mut(), area, &look.theme, focused);
     }
 }

@@ -8,14 +8,14 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::list::{Item, List};
-use super::{Look, Pane, unreadable};
+use super::{RenderContext, Pane, unreadable};
 use crate::domain::state::Kind;
 use crate::domain::{Job, JobId, JobState};
 use crate::engine::protocol::{RequestError, Reply, Request, Update};
-use crate::tui::command::{Command, When};
+use crate::tui::command::{Command, KeyContext};
 use crate::tui::dialog::confirm::{Choice, Confirm};
 use crate::tui::dialog::job::OpenJob;
-use crate::tui::effect::{Act, Cx, Owner};
+use crate::tui::effect::{AppAction, Context, Requester};
 use crate::tui::model::Model;
 use crate::tui::pane::PaneId;
 use crate::tui::text::Span;
@@ -44,11 +44,11 @@ impl Jobs {
         self.list.selected()
     }
 
-    fn ask(&mut self, request: Request, done: String, cx: &mut Cx<'_>) {
+    fn ask(&mut self, request: Request, done: String, cx: &mut Context<'_>) {
         self.asked = Some((cx.ask(request), done));
     }
 
-    fn about(&mut self, command: Command, job: &Job, cx: &mut Cx<'_>) {
+    fn about(&mut self, command: Command, job: &Job, cx: &mut Context<'_>) {
         let name = agent_name(cx.model, job);
         let id = job.id.clone();
         match command {
@@ -59,7 +59,7 @@ impl Jobs {
                 cx.fault(format!("this job of {name} is finished; r runs it again"));
             }
             Command::Cancel if matches!(job.state, JobState::Running { .. }) => {
-                let cancel = Act::Ask(Owner::Pane(PaneId::Jobs), Box::new(Request::CancelJob { id }));
+                let cancel = AppAction::Ask(Requester::Pane(PaneId::Jobs), Box::new(Request::CancelJob { id }));
                 let choices = vec![
                     Choice::new('y', "cancel it; what it committed stays", vec![cancel]),
                     Choice::new('n', "let it run", Vec::new()),
@@ -88,7 +88,7 @@ impl Jobs {
     }
 
     /// Starts a job of the shown group's first background agent, without a selected job.
-    fn run_first(&mut self, cx: &mut Cx<'_>) {
+    fn run_first(&mut self, cx: &mut Context<'_>) {
         let group = cx.model.shown_group();
         let agent = group.and_then(|group| group.sleeptime.as_ref()?.agents.first().cloned());
         match (agent, group.map(|group| group.id.clone())) {
@@ -105,11 +105,11 @@ fn agent_name(model: &Model, job: &Job) -> String {
 }
 
 impl Pane for Jobs {
-    fn context(&self) -> When {
-        When::JOBS
+    fn context(&self) -> KeyContext {
+        KeyContext::JOBS
     }
 
-    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+    fn command(&mut self, command: Command, cx: &mut Context<'_>) {
         if self.list.command(command) {
             return;
         }
@@ -120,13 +120,13 @@ impl Pane for Jobs {
         }
     }
 
-    fn mouse(&mut self, event: MouseEvent, area: Rect, cx: &mut Cx<'_>) {
+    fn mouse(&mut self, event: MouseEvent, area: Rect, cx: &mut Context<'_>) {
         if self.list.mouse(event, area).is_some() {
             self.command(Command::Open, cx);
         }
     }
 
-    fn updated(&mut self, update: &Update, cx: &mut Cx<'_>) {
+    fn updated(&mut self, update: &Update, cx: &mut Context<'_>) {
         use crate::engine::protocol::RowUpdate;
 
         let Update::Committed { rows, .. } = update else { return };
@@ -141,12 +141,12 @@ impl Pane for Jobs {
         }
     }
 
-    fn moved(&mut self, _cx: &mut Cx<'_>) {
+    fn moved(&mut self, _cx: &mut Context<'_>) {
         self.stale = true;
         self.failed.clear();
     }
 
-    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
+    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Context<'_>) {
         let done = self.asked.take_if(|(asked, _)| *asked == serial).map(|(_, done)| done);
         match (reply, done) {
             (Ok(_), Some(done)) => cx.toast(done),
@@ -155,7 +155,7 @@ impl Pane for Jobs {
         }
     }
 
-    fn prepare(&mut self, area: Rect, look: &Look, cx: &mut Cx<'_>) {
+    fn prepare(&mut self, area: Rect, look: &RenderContext, cx: &mut Context<'_>) {
         self.failed.clear();
         let same = self.laid.is_some_and(|(laid, _)| laid == area);
         if same && !self.stale && self.until.is_none_or(|until| look.now < until) {
@@ -181,11 +181,11 @@ impl Pane for Jobs {
         self.until = here.iter().chain(&elsewhere).filter_map(|job| rows::changes_at(job, look)).min();
     }
 
-    fn wake(&self, _look: &Look, _model: &Model) -> Option<Timestamp> {
+    fn wake(&self, _look: &RenderContext, _model: &Model) -> Option<Timestamp> {
         self.until
     }
 
-    fn note(&self, _look: &Look, model: &Model) -> Vec<Span> {
+    fn note(&self, _look: &RenderContext, model: &Model) -> Vec<Span> {
         let (running, next) = (model.jobs_running(), model.jobs_waiting());
         let role = |count: usize| if count > 0 { Role::Accent } else { Role::Dim };
         vec![
@@ -194,7 +194,7 @@ impl Pane for Jobs {
         ]
     }
 
-    fn badge(&self, look: &Look, model: &Model) -> Option<Span> {
+    fn badge(&self, look: &RenderContext, model: &Model) -> Option<Span> {
         if !self.failed.is_empty() {
             return Some(Span::new(look.glyphs.failed, Role::Error));
         }
@@ -202,7 +202,7 @@ impl Pane for Jobs {
         (running > 0).then(|| Span::new(format!("{}{running}", look.glyphs.thinking), Role::Accent))
     }
 
-    fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, _model: &Model, focused: bool) {
+    fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext, _model: &Model, focused: bool) {
         self.list.draw(frame.buffer_mut(), area, &look.theme, focused);
     }
 }

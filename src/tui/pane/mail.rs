@@ -9,14 +9,14 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::list::{Item, List};
-use super::{Look, Pane, unreadable};
+use super::{RenderContext, Pane, unreadable};
 use crate::domain::state::Kind;
 use crate::domain::{AgentId, Mail, MailId};
 use crate::engine::protocol::{RequestError, Reply, RowUpdate, Update};
-use crate::tui::command::{Command, When};
-use crate::tui::dialog::letter::Letter;
-use crate::tui::dialog::write::{Write, answer, write};
-use crate::tui::effect::{Cx, Draft};
+use crate::tui::command::{Command, KeyContext};
+use crate::tui::dialog::mail_view::MailView;
+use crate::tui::dialog::compose_mail::{ComposeMail, answer, write};
+use crate::tui::effect::{Context, Draft};
 use crate::tui::model::Model;
 use crate::tui::text::Span;
 use crate::tui::text::clean::clean_for_copy;
@@ -54,18 +54,18 @@ impl Mails {
 }
 
 impl Pane for Mails {
-    fn context(&self) -> When {
-        When::MAIL
+    fn context(&self) -> KeyContext {
+        KeyContext::MAIL
     }
 
-    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+    fn command(&mut self, command: Command, cx: &mut Context<'_>) {
         if self.list.command(command) {
             return;
         }
         let mail = self.list.selected().and_then(|id| cx.model.mail(id));
         match (command, mail) {
             (Command::Open, Some(mail)) => {
-                cx.open(Letter::new(mail.id.clone()));
+                cx.open(MailView::new(mail.id.clone()));
             }
             (Command::Answer, Some(mail)) => answer(mail, cx),
             (Command::Copy, Some(mail)) => cx.copy(clean_for_copy(&mail.text), "mail"),
@@ -88,24 +88,24 @@ impl Pane for Mails {
         }
     }
 
-    fn mouse(&mut self, event: MouseEvent, area: Rect, cx: &mut Cx<'_>) {
+    fn mouse(&mut self, event: MouseEvent, area: Rect, cx: &mut Context<'_>) {
         if self.list.mouse(event, area).is_some() {
             self.command(Command::Open, cx);
         }
     }
 
-    fn updated(&mut self, update: &Update, _cx: &mut Cx<'_>) {
+    fn updated(&mut self, update: &Update, _cx: &mut Context<'_>) {
         let Update::Committed { rows, .. } = update else { return };
         let touches =
             |row: &RowUpdate| matches!(row, RowUpdate::Mail(_) | RowUpdate::Agent(_) | RowUpdate::Gone { .. });
         self.stale |= rows.iter().any(touches);
     }
 
-    fn moved(&mut self, _cx: &mut Cx<'_>) {
+    fn moved(&mut self, _cx: &mut Context<'_>) {
         self.stale = true;
     }
 
-    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
+    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Context<'_>) {
         let at = self.sent.iter().position(|(sent, _)| *sent == serial);
         let draft = at.map(|at| self.sent.remove(at).1);
         match (reply, draft) {
@@ -117,13 +117,13 @@ impl Pane for Mails {
                 cx.fault(fault.text);
                 // Restore the text.
                 if let Some(draft) = draft {
-                    cx.open(Write::new(&draft));
+                    cx.open(ComposeMail::new(&draft));
                 }
             }
         }
     }
 
-    fn prepare(&mut self, area: Rect, look: &Look, cx: &mut Cx<'_>) {
+    fn prepare(&mut self, area: Rect, look: &RenderContext, cx: &mut Context<'_>) {
         if self.laid == Some(area) && !self.stale {
             return;
         }
@@ -145,12 +145,12 @@ impl Pane for Mails {
         self.laid = Some(area);
     }
 
-    fn badge(&self, look: &Look, model: &Model) -> Option<Span> {
+    fn badge(&self, look: &RenderContext, model: &Model) -> Option<Span> {
         let new = model.new_mail();
         (new > 0).then(|| Span::new(format!("{}{new}", look.glyphs.changed), Role::Accent))
     }
 
-    fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, _model: &Model, focused: bool) {
+    fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext, _model: &Model, focused: bool) {
         self.list.draw(frame.buffer_mut(), area, &look.theme, focused);
     }
 }

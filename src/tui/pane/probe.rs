@@ -3,9 +3,9 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use super::{Look, Pane, PaneId, put};
-use crate::tui::command::{Command, When};
-use crate::tui::effect::Cx;
+use super::{RenderContext, Pane, PaneId, put};
+use crate::tui::command::{Command, KeyContext};
+use crate::tui::effect::Context;
 use crate::tui::model::Model;
 use crate::tui::text::Role;
 
@@ -16,15 +16,15 @@ pub struct Probe {
 }
 
 impl Pane for Probe {
-    fn context(&self) -> When {
-        When::pane(PaneId::Probe)
+    fn context(&self) -> KeyContext {
+        KeyContext::pane(PaneId::Probe)
     }
 
-    fn command(&mut self, _command: Command, _cx: &mut Cx<'_>) {
+    fn command(&mut self, _command: Command, _cx: &mut Context<'_>) {
         self.commands += 1;
     }
 
-    fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, _model: &Model, _focused: bool) {
+    fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext, _model: &Model, _focused: bool) {
         let text = format!("{} commands", self.commands);
         put(frame.buffer_mut(), (area.x, area.y), area.width, &text, Role::Text, &look.theme);
     }
@@ -50,7 +50,7 @@ mod tests {
     const SIZE: Size = Size { width: 200, height: 40 };
 
     fn app() -> App {
-        let look = Look {
+        let look = RenderContext {
             theme: Theme::terminal(),
             glyphs: &crate::tui::glyph::UNICODE,
             over_ssh: false,
@@ -103,8 +103,8 @@ mod tests {
 
     #[test]
     fn a_pane_of_the_table_is_in_the_help_the_palette_and_the_readme() {
-        assert_eq!(When::pane(PaneId::Probe).text(), "probe");
-        assert!(When::PANES.has(When::pane(PaneId::Probe)));
+        assert_eq!(KeyContext::pane(PaneId::Probe).text(), "probe");
+        assert!(KeyContext::PANES.has(KeyContext::pane(PaneId::Probe)));
         let table = crate::tui::command::readme_table();
         assert!(table.contains("| `Alt-7`, in panes `7` | outside dialogs | Go to the test pane |"), "{table}");
         let mut app = app();

@@ -12,14 +12,14 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::list::{Item, List};
-use super::{Look, Pane, put_row, unreadable};
+use super::{RenderContext, Pane, put_row, unreadable};
 use crate::domain::state::Kind;
 use crate::domain::{AgentId, Conversation, ConversationOwner, Group, GroupId, GroupStatus};
 use crate::engine::protocol::{Recipient, RequestError, Reply, Request};
-use crate::tui::command::{Command, When};
+use crate::tui::command::{Command, KeyContext};
 use crate::tui::dialog::set_model::SetModel;
-use crate::tui::dialog::write::write;
-use crate::tui::effect::{Act, Cx};
+use crate::tui::dialog::compose_mail::write;
+use crate::tui::effect::{AppAction, Context};
 use crate::tui::model::Model;
 use crate::tui::text::Span;
 use crate::tui::text::clean::clean_line;
@@ -68,7 +68,7 @@ impl Roster {
         }
     }
 
-    fn open(&mut self, key: Key, cx: &mut Cx<'_>) {
+    fn open(&mut self, key: Key, cx: &mut Context<'_>) {
         let place = &cx.model.place;
         match key {
             Key::Group(group) if place.address == Some(Recipient::Group(group.clone())) => {
@@ -77,19 +77,19 @@ impl Roster {
             }
             Key::Group(group) => {
                 self.folds.remove(group.as_str());
-                cx.act(Act::Show(Recipient::Group(group)));
+                cx.act(AppAction::Show(Recipient::Group(group)));
             }
             Key::Agent(group, agent) => {
                 if place.group.as_ref() != Some(&group) {
-                    cx.act(Act::Show(Recipient::Group(group)));
+                    cx.act(AppAction::Show(Recipient::Group(group)));
                 }
-                cx.act(Act::Show(Recipient::Agent(agent)));
+                cx.act(AppAction::Show(Recipient::Agent(agent)));
             }
         }
     }
 
     /// Selects the agent whose own blocks the blocks pane shows.
-    fn point(&self, cx: &mut Cx<'_>) {
+    fn point(&self, cx: &mut Context<'_>) {
         let wanted = match self.list.selected() {
             Some(Key::Agent(group, agent)) if cx.model.place.group.as_ref() == Some(group) => Some(agent.clone()),
             // In a direct conversation its agent stays selected.
@@ -99,11 +99,11 @@ impl Roster {
             },
         };
         if cx.model.place.agent != wanted {
-            cx.act(Act::Select(wanted));
+            cx.act(AppAction::Select(wanted));
         }
     }
 
-    fn run_now(group: GroupId, agent: AgentId, cx: &mut Cx<'_>) {
+    fn run_now(group: GroupId, agent: AgentId, cx: &mut Context<'_>) {
         let background = cx.model.group(&group).is_some_and(|group| group.in_background(&agent));
         if background {
             cx.ask(Request::RunJob { agent, group, instruction: None });
@@ -113,7 +113,7 @@ impl Roster {
         }
     }
 
-    fn about_agent(command: Command, group: GroupId, agent: AgentId, cx: &mut Cx<'_>) {
+    fn about_agent(command: Command, group: GroupId, agent: AgentId, cx: &mut Context<'_>) {
         match command {
             Command::SetModel => {
                 if let Some(dialog) = SetModel::new(cx.model, &agent) {
@@ -127,11 +127,11 @@ impl Roster {
 }
 
 impl Pane for Roster {
-    fn context(&self) -> When {
-        When::ROSTER
+    fn context(&self) -> KeyContext {
+        KeyContext::ROSTER
     }
 
-    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+    fn command(&mut self, command: Command, cx: &mut Context<'_>) {
         if self.list.command(command) {
             return self.point(cx);
         }
@@ -141,7 +141,7 @@ impl Pane for Roster {
         match (command, self.list.selected().cloned()) {
             (Command::Back, _) => {
                 if let (Some(Recipient::Agent(_)), Some(group)) = (&cx.model.place.address, &cx.model.place.group) {
-                    cx.act(Act::Show(Recipient::Group(group.clone())));
+                    cx.act(AppAction::Show(Recipient::Group(group.clone())));
                 }
             }
             (Command::Open, Some(key)) => self.open(key, cx),
@@ -166,7 +166,7 @@ impl Pane for Roster {
         }
     }
 
-    fn mouse(&mut self, event: MouseEvent, area: Rect, cx: &mut Cx<'_>) {
+    fn mouse(&mut self, event: MouseEvent, area: Rect, cx: &mut Context<'_>) {
         let opened = self.list.mouse(event, area);
         self.point(cx);
         if let Some(key) = opened {
@@ -174,7 +174,7 @@ impl Pane for Roster {
         }
     }
 
-    fn moved(&mut self, cx: &mut Cx<'_>) {
+    fn moved(&mut self, cx: &mut Context<'_>) {
         // The selection follows to another shown group, unless it is already there. While the shown group stays
         // the same, the selection may be in any group.
         if self.shown == cx.model.place.group {
@@ -188,7 +188,7 @@ impl Pane for Roster {
         }
     }
 
-    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
+    fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Context<'_>) {
         match reply {
             Ok(Reply::Job(job)) => {
                 let name = cx.model.agent(&job.agent).map(|agent| clean_line(&agent.name).into_owned());
@@ -201,7 +201,7 @@ impl Pane for Roster {
         }
     }
 
-    fn prepare(&mut self, area: Rect, look: &Look, cx: &mut Cx<'_>) {
+    fn prepare(&mut self, area: Rect, look: &RenderContext, cx: &mut Context<'_>) {
         let cells = usize::from(area.width);
         let mut items = unreadable::items(&[Kind::Group, Kind::Agent, Kind::Conversation], cells, look, cx.model);
         let archived = |group: &&Group| group.status == GroupStatus::Archived;
@@ -225,7 +225,7 @@ impl Pane for Roster {
         self.list.set(items, area.height - explanation_rows(area.height));
     }
 
-    fn badge(&self, look: &Look, model: &Model) -> Option<Span> {
+    fn badge(&self, look: &RenderContext, model: &Model) -> Option<Span> {
         let shown = model.shown_conversation().map(|shown| &shown.id);
         // The conversation of a background job is not addressed to the user.
         let to_you = |talk: &Conversation| !matches!(talk.owner, ConversationOwner::Job(_));
@@ -234,7 +234,7 @@ impl Pane for Roster {
         new.then(|| Span::new(look.glyphs.changed, Role::Accent))
     }
 
-    fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, model: &Model, focused: bool) {
+    fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext, model: &Model, focused: bool) {
         let list = Rect { height: area.height - explanation_rows(area.height), ..area };
         self.list.draw(frame.buffer_mut(), list, &look.theme, focused);
         if !focused {

@@ -1,6 +1,6 @@
 //! List items for unreadable rows of the store.
 
-use super::Look;
+use super::RenderContext;
 use super::list::Item;
 use crate::domain::state::{Kind, RowFault};
 use crate::tui::model::Model;
@@ -11,7 +11,7 @@ use crate::tui::theme::Role;
 
 /// Returns an item for each unreadable row of these kinds, with the error and advice.
 #[must_use]
-pub fn items<K>(kinds: &[Kind], cells: usize, look: &Look, model: &Model) -> Vec<Item<K>> {
+pub fn items<K>(kinds: &[Kind], cells: usize, look: &RenderContext, model: &Model) -> Vec<Item<K>> {
     let cells = cells.saturating_sub(1);
     let item = |fault: &RowFault| {
         let indent = || vec![Span::new("   ", Role::Text)];

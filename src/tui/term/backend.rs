@@ -29,13 +29,13 @@ const VISIBLE_ON_BLANK: Modifier =
 
 /// The terminal's current style.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Pen {
+struct CellStyle {
     fg: Color,
     bg: Color,
     modifier: Modifier,
 }
 
-impl Pen {
+impl CellStyle {
     const PLAIN: Self = Self { fg: Color::Reset, bg: Color::Reset, modifier: Modifier::empty() };
 
     /// Returns true if a blank looks the same in both styles.
@@ -47,7 +47,7 @@ impl Pen {
 
 /// A pending run of default blanks, printed or erased when it ends.
 #[derive(Debug, Clone, Copy)]
-struct Blanks {
+struct BlankRun {
     start: Position,
     count: u16,
 }
@@ -58,12 +58,12 @@ pub struct FrameBackend {
     size: Size,
     caps: Caps,
     frame: Vec<u8>,
-    pen: Pen,
+    pen: CellStyle,
     /// Position of the terminal's cursor, if known.
     at: Option<Position>,
     /// Visibility of the terminal's cursor, if known.
     shown: Option<bool>,
-    blanks: Option<Blanks>,
+    blanks: Option<BlankRun>,
     /// Positions at which the terminal shows glyphs of two columns.
     wide: HashSet<Position>,
 }
@@ -76,7 +76,7 @@ impl FrameBackend {
             size,
             caps,
             frame: Vec::new(),
-            pen: Pen::PLAIN,
+            pen: CellStyle::PLAIN,
             at: None,
             shown: None,
             blanks: None,
@@ -106,23 +106,23 @@ impl FrameBackend {
         [SYNC_BEGIN, &body, SYNC_END].concat()
     }
 
-    fn pen_of(&self, cell: &Cell, glyph: &str) -> Pen {
-        let mut pen = Pen { fg: cell.fg, bg: cell.bg, modifier: cell.modifier };
+    fn pen_of(&self, cell: &Cell, glyph: &str) -> CellStyle {
+        let mut pen = CellStyle { fg: cell.fg, bg: cell.bg, modifier: cell.modifier };
         if !self.caps.color {
             pen.fg = Color::Reset;
             pen.bg = Color::Reset;
         }
-        if glyph == " " && pen.same_blank(Pen { bg: pen.bg, ..Pen::PLAIN }) {
-            pen = Pen { bg: pen.bg, ..Pen::PLAIN };
+        if glyph == " " && pen.same_blank(CellStyle { bg: pen.bg, ..CellStyle::PLAIN }) {
+            pen = CellStyle { bg: pen.bg, ..CellStyle::PLAIN };
         }
         pen
     }
 
-    fn print(&mut self, to: Position, pen: Pen, glyph: &str) {
+    fn print(&mut self, to: Position, pen: CellStyle, glyph: &str) {
         let columns = glyph.width() as u16;
         if !self.wide.is_empty() {
             let last = Position { x: to.x + columns.saturating_sub(1), y: to.y };
-            if self.wide.remove(&last) && !Pen::PLAIN.same_blank(pen) {
+            if self.wide.remove(&last) && !CellStyle::PLAIN.same_blank(pen) {
                 self.clear_wide(last);
             }
             self.wide.remove(&to);
@@ -142,7 +142,7 @@ impl FrameBackend {
     /// fill the freed column with the current style, and ratatui's difference does not contain that cell.
     fn clear_wide(&mut self, at: Position) {
         self.move_to(at);
-        self.set_pen(Pen::PLAIN);
+        self.set_pen(CellStyle::PLAIN);
         self.frame.extend(b"  ");
         self.at = (at.x + 2 < self.size.width).then_some(Position { x: at.x + 2, y: at.y });
     }
@@ -164,33 +164,33 @@ impl FrameBackend {
             return;
         }
         self.flush_blanks();
-        self.blanks = Some(Blanks { start: at, count: 1 });
+        self.blanks = Some(BlankRun { start: at, count: 1 });
     }
 
     fn flush_blanks(&mut self) {
-        let Some(Blanks { start, count }) = self.blanks.take() else { return };
+        let Some(BlankRun { start, count }) = self.blanks.take() else { return };
         if count < ERASE_FROM {
             for step in 0..count {
-                self.print(Position { x: start.x + step, y: start.y }, Pen::PLAIN, " ");
+                self.print(Position { x: start.x + step, y: start.y }, CellStyle::PLAIN, " ");
             }
             return;
         }
         self.move_to(start);
         // Erased cells take the current background, in some terminals also reverse and underline.
-        if !Pen::PLAIN.same_blank(self.pen) {
-            self.set_pen(Pen::PLAIN);
+        if !CellStyle::PLAIN.same_blank(self.pen) {
+            self.set_pen(CellStyle::PLAIN);
         }
         self.put(format_args!("\x1b[{count}X"));
     }
 
-    fn set_pen(&mut self, to: Pen) {
+    fn set_pen(&mut self, to: CellStyle) {
         if to == self.pen {
             return;
         }
         let mut change = Vec::new();
         push_difference(&mut change, self.pen, to);
         let mut afresh = vec![0];
-        push_difference(&mut afresh, Pen::PLAIN, to);
+        push_difference(&mut afresh, CellStyle::PLAIN, to);
         let (change, afresh) = (sgr(&change), sgr(&afresh));
         self.frame.extend(if afresh.len() < change.len() { afresh } else { change });
         self.pen = to;
@@ -267,7 +267,7 @@ const ATTRIBUTES: [(Modifier, u16, u16); 9] = [
 ];
 
 /// Appends the SGR codes that change style `from` to style `to`.
-fn push_difference(codes: &mut Vec<u16>, from: Pen, to: Pen) {
+fn push_difference(codes: &mut Vec<u16>, from: CellStyle, to: CellStyle) {
     let mut held = from.modifier;
     for (attribute, _, clear) in ATTRIBUTES {
         if held.contains(attribute) && !to.modifier.contains(attribute) {
@@ -346,7 +346,7 @@ impl Backend for FrameBackend {
         for (x, y, cell) in content {
             let glyph = glyph(cell);
             let pen = self.pen_of(cell, glyph);
-            if glyph == " " && pen == Pen::PLAIN {
+            if glyph == " " && pen == CellStyle::PLAIN {
                 self.hold_blank(Position { x, y });
             } else {
                 self.flush_blanks();
@@ -354,7 +354,7 @@ impl Backend for FrameBackend {
             }
         }
         self.flush_blanks();
-        self.set_pen(Pen::PLAIN);
+        self.set_pen(CellStyle::PLAIN);
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 /// Minimum time between frames, per reason to draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gaps {
+pub struct FrameIntervals {
     /// Between frames for user input, after two have followed each other directly.
     pub keys: Duration,
     /// From any frame to one for engine updates.
@@ -24,7 +24,7 @@ pub struct Gaps {
     pub trusted: Option<u32>,
 }
 
-impl Gaps {
+impl FrameIntervals {
     /// For a local terminal: 60, 30 and 4 frames per second.
     pub const LOCAL: Self = Self {
         keys: Duration::from_micros(16_667),
@@ -39,7 +39,7 @@ impl Gaps {
 /// Schedules frames; see the module documentation.
 #[derive(Debug)]
 pub struct Pacer {
-    gaps: Gaps,
+    gaps: FrameIntervals,
     /// From then on, user input is drawn immediately: when the token bucket of two frames is full again, less one
     /// gap.
     key_free: Option<Instant>,
@@ -54,7 +54,7 @@ pub struct Pacer {
 impl Pacer {
     /// Creates a pacer without pending requests.
     #[must_use]
-    pub fn new(gaps: Gaps) -> Self {
+    pub fn new(gaps: FrameIntervals) -> Self {
         Self { gaps, key_free: None, drawn: None, busy: None, key: None, delta: None, animation: None }
     }
 
@@ -127,7 +127,7 @@ mod tests {
 
     /// Calls `request` and polls the pacer once per millisecond for `until` milliseconds. Returns the
     /// milliseconds at which frames were drawn.
-    fn frames(gaps: Gaps, until: u32, mut request: impl FnMut(u32, Instant, &mut Pacer)) -> Vec<u32> {
+    fn frames(gaps: FrameIntervals, until: u32, mut request: impl FnMut(u32, Instant, &mut Pacer)) -> Vec<u32> {
         let start = Instant::now();
         let mut pacer = Pacer::new(gaps);
         let mut drawn = Vec::new();
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn over_ssh_what_the_engine_does_waits_for_the_link_and_a_key_does_not() {
         let start = Instant::now();
-        let mut pacer = Pacer::new(Gaps::OVER_SSH);
+        let mut pacer = Pacer::new(FrameIntervals::OVER_SSH);
         pacer.drew(start);
         pacer.sent(3_000, start);
         pacer.delta(start);
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn nothing_to_draw_is_no_deadline() {
         let now = Instant::now();
-        let mut pacer = Pacer::new(Gaps::LOCAL);
+        let mut pacer = Pacer::new(FrameIntervals::LOCAL);
         assert_eq!(pacer.next(), None);
         pacer.key(now);
         pacer.delta(now);
@@ -175,20 +175,20 @@ mod tests {
 
     #[test]
     fn keys_draw_at_once_two_in_a_row_then_sixty_a_second() {
-        let spaced = frames(Gaps::LOCAL, 1000, |at, now, pacer| {
+        let spaced = frames(FrameIntervals::LOCAL, 1000, |at, now, pacer| {
             if at % 100 < 2 {
                 pacer.key(now);
             }
         });
         assert_eq!(spaced[..4], [0, 1, 100, 101]);
-        let flood = frames(Gaps::LOCAL, 1000, |_, now, pacer| pacer.key(now));
+        let flood = frames(FrameIntervals::LOCAL, 1000, |_, now, pacer| pacer.key(now));
         assert_eq!(flood[..2], [0, 1]);
         assert!((60..=61).contains(&flood.len()), "{}", flood.len());
     }
 
     #[test]
     fn the_engine_draws_at_once_after_quiet_and_then_holds_the_cap() {
-        let local = frames(Gaps::LOCAL, 1000, |at, now, pacer| {
+        let local = frames(FrameIntervals::LOCAL, 1000, |at, now, pacer| {
             if at >= 500 {
                 pacer.delta(now);
             }
@@ -196,14 +196,14 @@ mod tests {
         assert_eq!(local[0], 500);
         assert!(local.windows(2).all(|pair| pair[1] - pair[0] >= 33), "{local:?}");
         assert!((14..=15).contains(&local.len()), "{}", local.len());
-        let remote = frames(Gaps::OVER_SSH, 1000, |_, now, pacer| pacer.delta(now));
+        let remote = frames(FrameIntervals::OVER_SSH, 1000, |_, now, pacer| pacer.delta(now));
         assert_eq!(remote.len(), 10);
     }
 
     #[test]
     fn a_key_never_waits_for_the_stream() {
         let mut keys = Vec::new();
-        let drawn = frames(Gaps::OVER_SSH, 1000, |at, now, pacer| {
+        let drawn = frames(FrameIntervals::OVER_SSH, 1000, |at, now, pacer| {
             pacer.delta(now);
             if at % 70 == 35 {
                 pacer.key(now);
@@ -215,13 +215,13 @@ mod tests {
 
     #[test]
     fn animation_is_four_a_second_and_only_when_asked_for() {
-        let asked = frames(Gaps::LOCAL, 2000, |at, now, pacer| {
+        let asked = frames(FrameIntervals::LOCAL, 2000, |at, now, pacer| {
             if at < 1000 {
                 pacer.animate(now);
             }
         });
         assert_eq!(asked, [0, 250, 500, 750, 1000]);
-        let beside = frames(Gaps::LOCAL, 1000, |at, now, pacer| {
+        let beside = frames(FrameIntervals::LOCAL, 1000, |at, now, pacer| {
             pacer.animate(now);
             if at % 100 == 0 {
                 pacer.delta(now);
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn a_request_does_not_move_the_deadline_of_an_earlier_one() {
         let start = Instant::now();
-        let mut pacer = Pacer::new(Gaps::LOCAL);
+        let mut pacer = Pacer::new(FrameIntervals::LOCAL);
         pacer.delta(start);
         pacer.drew(start);
         pacer.delta(start + MS);
@@ -241,6 +241,6 @@ mod tests {
         pacer.delta(start + MS * 20);
         pacer.animate(start + MS * 20);
         assert_eq!(pacer.next(), due);
-        assert_eq!(due, Some(start + Gaps::LOCAL.deltas));
+        assert_eq!(due, Some(start + FrameIntervals::LOCAL.deltas));
     }
 }

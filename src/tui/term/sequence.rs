@@ -13,11 +13,11 @@ pub const SYNC_END: &[u8] = b"\x1b[?2026l";
 /// Rings the terminal's bell.
 pub const BELL: &[u8] = b"\x07";
 /// Device status report (DSR): the terminal replies [`HERE`] after it has processed all bytes before this one.
-pub const ARE_YOU_THERE: &[u8] = b"\x1b[5n";
+pub const DSR_STATUS: &[u8] = b"\x1b[5n";
 /// The terminal's reply to [`ARE_YOU_THERE`].
-pub const HERE: &[u8] = b"\x1b[0n";
+pub const DSR_OK: &[u8] = b"\x1b[0n";
 /// Cancels an incomplete escape sequence or synchronised update, and resets the style.
-pub const ABANDON: &[u8] = b"\x18\x1b[?2026l\x1b[m";
+pub const CANCEL_SEQUENCE: &[u8] = b"\x18\x1b[?2026l\x1b[m";
 
 /// Longest text that [`copy`] accepts, in bytes: common terminals silently drop longer requests.
 pub const COPY_LIMIT: usize = 74_994;

@@ -306,7 +306,7 @@ impl Tty {
         self.writer = None;
         let mut bytes = Vec::new();
         if !std::mem::take(&mut self.unsent).is_empty() {
-            bytes.extend(sequence::ABANDON);
+            bytes.extend(sequence::CANCEL_SEQUENCE);
         }
         bytes.extend(sequence::enter(self.modes));
         if !std::mem::replace(&mut self.entered, true) {

@@ -6,10 +6,10 @@ use ratatui::layout::Rect;
 use super::Form;
 use super::entry::{Choice, Entry, Value};
 use super::names::Names;
-use crate::tui::command::{Command, When};
+use crate::tui::command::{Command, KeyContext};
 use crate::tui::dialog::frame_box;
 use crate::tui::pane::list::cut;
-use crate::tui::pane::{Look, put, put_row};
+use crate::tui::pane::{RenderContext, put, put_row};
 use crate::tui::text::clean::{clean, clean_line};
 use crate::tui::text::width::{fit, pad, width};
 use crate::tui::text::wrap::{Breaks, Mode, Shape, wrap};
@@ -99,7 +99,7 @@ fn option_rows(choice: &Choice, mark: &str, role: Role, cells: usize) -> Vec<Row
 
 impl Form {
     /// Lays out the form and scrolls the focused field into view.
-    pub(super) fn lay_out(&mut self, screen: Rect, look: &Look) {
+    pub(super) fn lay_out(&mut self, screen: Rect, look: &RenderContext) {
         let (wide, high) = size(screen);
         let inside = Rect::new(0, 0, wide.saturating_sub(2), high.saturating_sub(2));
         let (body, told, _) = places(inside);
@@ -123,7 +123,7 @@ impl Form {
         self.laid = Laid { parts, top, told };
     }
 
-    fn part(&self, at: usize, entry: &Entry, y: usize, cells: usize, look: &Look) -> Part {
+    fn part(&self, at: usize, entry: &Entry, y: usize, cells: usize, look: &RenderContext) -> Part {
         let here = entry.key == self.at;
         let (mut fixed, mut hand) = (Vec::new(), (0, 1));
         match &entry.value {
@@ -166,7 +166,7 @@ impl Form {
     }
 
     /// Returns the explanation of the focused field, or the error that has no field.
-    fn told(&self, cells: usize, look: &Look) -> Vec<Row> {
+    fn told(&self, cells: usize, look: &RenderContext) -> Vec<Row> {
         if let Some((None, text)) = &self.fault {
             return fault_rows(text, cells, look);
         }
@@ -175,7 +175,7 @@ impl Form {
     }
 
     /// Draws the form as laid out by [`Form::lay_out`].
-    pub(super) fn paint(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look) {
+    pub(super) fn paint(&self, frame: &mut Frame<'_>, screen: Rect, look: &RenderContext) {
         let inside = frame_box(frame, screen, size(screen), &self.title, look);
         let (body, told, keys) = places(inside);
         for part in &self.laid.parts {
@@ -203,11 +203,11 @@ impl Form {
     }
 
     /// Returns the row of key hints.
-    fn keys(&self, look: &Look, room: usize) -> Row {
+    fn keys(&self, look: &RenderContext, room: usize) -> Row {
         if self.saving.is_some() {
             return cut(vec![Span::new(format!("{} saving", look.glyphs.waiting), Role::Dim)], room, "");
         }
-        let key = |command: Command| command.key_text(When::FORM).unwrap_or_default();
+        let key = |command: Command| command.key_text(KeyContext::FORM).unwrap_or_default();
         let mut all =
             vec![(key(Command::NextField), "next"), (key(Command::Save), "save"), (key(Command::LeaveEditor), "leave")];
         let arrows = || format!("{} {}", look.glyphs.left, look.glyphs.right);
@@ -237,7 +237,7 @@ impl Form {
         row
     }
 
-    fn paint_part(&self, frame: &mut Frame<'_>, body: Rect, part: &Part, look: &Look) {
+    fn paint_part(&self, frame: &mut Frame<'_>, body: Rect, part: &Part, look: &RenderContext) {
         let Some(entry) = self.entries.get(part.at) else { return };
         let here = entry.key == self.at;
         let top = self.laid.top;
@@ -310,7 +310,7 @@ impl Form {
 }
 
 /// Formats an error with its glyph.
-fn fault_rows(text: &str, cells: usize, look: &Look) -> Vec<Row> {
+fn fault_rows(text: &str, cells: usize, look: &RenderContext) -> Vec<Row> {
     let shape = Shape {
         first: vec![Span::new(format!("{} ", look.glyphs.failed), Role::Error)],
         rest: vec![Span::new("  ", Role::Error)],
@@ -347,7 +347,7 @@ fn paint_name(
     (entry, names, nth): (&Entry, &Names, usize),
     cells: usize,
     (caret, typing): (bool, bool),
-    look: &Look,
+    look: &RenderContext,
 ) {
     let (theme, ellipsis) = (&look.theme, look.glyphs.ellipsis);
     let Some(item) = names.items.get(nth) else {

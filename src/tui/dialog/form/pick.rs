@@ -8,7 +8,7 @@ use crate::domain::agent::is_name;
 use crate::tui::dialog::frame_box;
 use crate::tui::field::Field;
 use crate::tui::pane::list::cut;
-use crate::tui::pane::{Look, put, put_row};
+use crate::tui::pane::{RenderContext, put, put_row};
 use crate::tui::text::Span;
 use crate::tui::text::clean::clean_line;
 use crate::tui::text::width::{pad, width};
@@ -146,7 +146,7 @@ impl Picker {
     }
 
     /// Draws the picker centred on `screen`; `fault` is the error of the last attempt.
-    pub fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, fault: Option<&str>) {
+    pub fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &RenderContext, fault: Option<&str>) {
         let inside = frame_box(frame, screen, SIZE, &clean_line(&self.title), look);
         let (theme, ellipsis) = (&look.theme, look.glyphs.ellipsis);
         let (x, room) = (inside.x + 1, inside.width.saturating_sub(2));

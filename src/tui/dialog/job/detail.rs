@@ -3,7 +3,7 @@
 use crate::domain::message::Content;
 use crate::domain::{Job, JobState, Message, Step};
 use crate::engine::protocol::{JobDetail, JobEdit};
-use crate::tui::pane::Look;
+use crate::tui::pane::RenderContext;
 use crate::tui::pane::jobs::rows::{age, fault, outcome, sign, tokens};
 use crate::tui::pane::list::cut;
 use crate::tui::text::clean::{clean, clean_line};
@@ -24,7 +24,7 @@ pub(super) fn rows(
     job: Option<&Job>,
     detail: Option<&Result<Box<JobDetail>, String>>,
     cells: usize,
-    look: &Look,
+    look: &RenderContext,
 ) -> Vec<Row> {
     let mut rows = Vec::new();
     if let Some(job) = job {
@@ -60,7 +60,7 @@ fn told(text: &str, role: Role, cells: usize) -> Vec<Row> {
 }
 
 /// Returns the summary line: state, attempt, tokens, duration, preemptions.
-fn facts(job: &Job, look: &Look) -> Vec<Span> {
+fn facts(job: &Job, look: &RenderContext) -> Vec<Span> {
     let glyphs = look.glyphs;
     let (sign, role) = sign(&job.state, glyphs);
     let word = match &job.state {
@@ -93,7 +93,7 @@ fn duration(took: jiff::SignedDuration) -> String {
     }
 }
 
-fn steps(detail: &JobDetail, cells: usize, look: &Look, rows: &mut Vec<Row>) {
+fn steps(detail: &JobDetail, cells: usize, look: &RenderContext, rows: &mut Vec<Row>) {
     let mut left: Vec<&JobEdit> = detail.edits.iter().collect();
     for step in &detail.steps {
         let notes = detail.notes.iter().filter(|note| note.step.as_ref() == Some(&step.id));
@@ -110,7 +110,7 @@ fn one_step<'a>(
     notes: impl Iterator<Item = &'a Message>,
     mut edits: Vec<&JobEdit>,
     cells: usize,
-    look: &Look,
+    look: &RenderContext,
     rows: &mut Vec<Row>,
 ) {
     let mut head = Some(format!("step {:<w$}", step.index, w = INDENT - 5));
@@ -167,7 +167,7 @@ fn note_rows(text: &str, role: Role, cells: usize) -> Vec<Row> {
     wrap(&[Span::new(clean(text.trim()), role)], &Shape { first: indent(), rest: indent(), ..Shape::plain(cells) })
 }
 
-fn change(edit: &JobEdit, cells: usize, look: &Look) -> Vec<Row> {
+fn change(edit: &JobEdit, cells: usize, look: &RenderContext) -> Vec<Row> {
     let rows = diff::rows(&edit.before, &edit.revision.value, CONTEXT, cells.saturating_sub(INDENT), look.glyphs);
     let indented = |row: Row| {
         let mut spans = vec![Span::new(" ".repeat(INDENT), Role::Text)];

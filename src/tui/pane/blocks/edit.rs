@@ -7,11 +7,11 @@ use ratatui::layout::Rect;
 use crate::domain::text_edit::{Merge, Piece, merge};
 use crate::domain::{Block, BlockId, Conflict};
 use crate::engine::protocol::{RequestError, Reply, Request};
-use crate::tui::dialog::merge::{Clash, too_long};
-use crate::tui::effect::Cx;
+use crate::tui::dialog::merge::{MergeConflict, too_long};
+use crate::tui::effect::Context;
 use crate::tui::field::Field;
 use crate::tui::model::Model;
-use crate::tui::pane::{Look, put_row};
+use crate::tui::pane::{RenderContext, put_row};
 use crate::tui::session::Unsaved;
 use crate::tui::text::clean::clean_line;
 use crate::tui::text::width::width;
@@ -140,7 +140,7 @@ impl Edit {
     }
 
     /// Saves the text, merged with changes by others; conflicts open the merge dialog first.
-    pub fn save(&mut self, cx: &mut Cx<'_>) -> After {
+    pub fn save(&mut self, cx: &mut Context<'_>) -> After {
         let mine = self.field.text();
         let Some(block) = cx.model.block(&self.id) else {
             cx.fault(format!("block {} was deleted; y in the blocks copies what you wrote", self.label));
@@ -173,14 +173,14 @@ impl Edit {
         After::Stay
     }
 
-    fn send(&mut self, mine: String, cx: &mut Cx<'_>) {
+    fn send(&mut self, mine: String, cx: &mut Context<'_>) {
         let request = Request::EditBlock { id: self.id.clone(), base: self.base.0, value: mine.clone(), merge: true };
         self.saving = Some((cx.ask(request), mine));
     }
 
     /// Opens the merge dialog. The editor keeps its text until the result is saved.
-    fn settle(&self, current: &Block, mine: &str, cx: &mut Cx<'_>) {
-        if let Some(clash) = Clash::new(current, &self.base.1, self.base.0, mine) {
+    fn settle(&self, current: &Block, mine: &str, cx: &mut Context<'_>) {
+        if let Some(clash) = MergeConflict::new(current, &self.base.1, self.base.0, mine) {
             cx.open(clash);
         }
     }
@@ -191,7 +191,7 @@ impl Edit {
     }
 
     /// Handles the reply to the save request.
-    pub fn answered(&mut self, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) -> After {
+    pub fn answered(&mut self, reply: Result<Reply, RequestError>, cx: &mut Context<'_>) -> After {
         let Some((_, sent)) = self.saving.take() else { return After::Stay };
         match reply {
             Ok(Reply::Block(block)) => {
@@ -261,7 +261,7 @@ impl Edit {
     }
 
     /// Lays out the changes by others.
-    pub fn prepare(&mut self, area: Rect, look: &Look) {
+    pub fn prepare(&mut self, area: Rect, look: &RenderContext) {
         let (_, beside) = self.places(area);
         let cells = usize::from(beside.width).saturating_sub(2);
         let mut rows = Vec::new();
@@ -298,7 +298,7 @@ impl Edit {
     }
 
     /// Draws the editor.
-    pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, focused: bool) {
+    pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext, focused: bool) {
         let (text, beside) = self.places(area);
         let text = Rect { x: text.x + 1, width: text.width.saturating_sub(2), ..text };
         self.field.draw(frame, text, look, focused, area.width >= 60);

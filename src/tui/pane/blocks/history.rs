@@ -3,8 +3,8 @@
 use crate::domain::{Block, BlockId, LogEntry, Revision};
 use crate::engine::protocol::{Timestamped, Request};
 use crate::tui::dialog::confirm::{Choice, Confirm};
-use crate::tui::effect::{Act, Cx, Owner};
-use crate::tui::pane::{Look, PaneId};
+use crate::tui::effect::{AppAction, Context, Requester};
+use crate::tui::pane::{RenderContext, PaneId};
 use crate::tui::text::clean::clean_line;
 use crate::tui::text::wrap::{Shape, wrap};
 use crate::tui::text::{Row, Span, diff};
@@ -32,7 +32,7 @@ pub(super) struct History {
 
 impl History {
     /// Requests the versions of a block. With `undo`, the reply opens the confirmation that undoes the newest one.
-    pub fn read(block: &BlockId, undo: bool, cx: &mut Cx<'_>) -> Self {
+    pub fn read(block: &BlockId, undo: bool, cx: &mut Context<'_>) -> Self {
         let serial = cx.ask(Request::Revisions { block: block.clone(), limit: LIMIT });
         Self { block: block.clone(), serial, revisions: None, at: 0, undo }
     }
@@ -43,7 +43,7 @@ impl History {
     }
 
     /// Handles the versions read; true if the history stays on screen.
-    pub fn take(&mut self, mut revisions: Vec<Timestamped<Revision>>, cx: &mut Cx<'_>) -> bool {
+    pub fn take(&mut self, mut revisions: Vec<Timestamped<Revision>>, cx: &mut Context<'_>) -> bool {
         revisions.retain(|dated| dated.what.block == self.block);
         revisions.sort_by_key(|dated| std::cmp::Reverse(dated.what.version));
         self.revisions = Some(revisions);
@@ -84,7 +84,7 @@ impl History {
     }
 
     /// Opens the confirmation that restores the shown version; on the newest, the one before it.
-    pub fn restore(&self, cx: &mut Cx<'_>) {
+    pub fn restore(&self, cx: &mut Context<'_>) {
         let Some(block) = cx.model.block(&self.block) else { return };
         let label = clean_line(&block.label);
         let wanted = self.revisions.as_ref().and_then(|all| {
@@ -100,7 +100,7 @@ impl History {
             Choice::new(
                 'y',
                 format!("yes, as v{}; v{} stays in its history", block.version + 1, block.version),
-                vec![Act::Ask(Owner::Pane(PaneId::Blocks), Box::new(request))],
+                vec![AppAction::Ask(Requester::Pane(PaneId::Blocks), Box::new(request))],
             ),
             Choice::new('n', "no", Vec::new()),
         ];
@@ -108,7 +108,7 @@ impl History {
     }
 
     /// Returns the rows below the block's header.
-    pub fn rows(&self, block: &Block, cells: usize, look: &Look) -> Vec<Row> {
+    pub fn rows(&self, block: &Block, cells: usize, look: &RenderContext) -> Vec<Row> {
         let indent = || vec![Span::new("   ", Role::Dim)];
         let shape = Shape { first: indent(), rest: indent(), ..Shape::plain(cells) };
         let say = |text: String, role: Role| wrap(&[Span::new(text, role)], &shape);

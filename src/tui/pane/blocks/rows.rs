@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::domain::{Block, Trigger};
 use crate::tui::model::Model;
-use crate::tui::pane::Look;
+use crate::tui::pane::RenderContext;
 use crate::tui::pane::list::{cut, two_ends};
 use crate::tui::text::clean::{clean, clean_line};
 use crate::tui::text::width::width;
@@ -18,7 +18,7 @@ const WHOLE: usize = 24;
 const CONTEXT: usize = 2;
 
 /// Formats a time: the time of day, with the date if it is not today; of other years only the date.
-pub(super) fn moment(at: Timestamp, look: &Look) -> String {
+pub(super) fn moment(at: Timestamp, look: &RenderContext) -> String {
     let (then, now) = (at.to_zoned(look.zone.clone()), look.now.to_zoned(look.zone.clone()));
     if then.date() == now.date() {
         return then.strftime("%H:%M").to_string();
@@ -40,7 +40,7 @@ pub(super) fn size_cells<'a>(blocks: impl Iterator<Item = &'a Block>) -> usize {
 }
 
 /// Returns the first row of a block.
-pub(super) fn header(block: &Block, folded: bool, changed: bool, sizes: usize, cells: usize, look: &Look) -> Row {
+pub(super) fn header(block: &Block, folded: bool, changed: bool, sizes: usize, cells: usize, look: &RenderContext) -> Row {
     let glyphs = look.glyphs;
     let sign = if folded { glyphs.folded } else { glyphs.open };
     let mut left = vec![Span::new(format!(" {sign} "), Role::Dim), Span::new(clean_line(&block.label), Role::Strong)];
@@ -62,7 +62,7 @@ pub(super) fn header(block: &Block, folded: bool, changed: bool, sizes: usize, c
 }
 
 /// Returns the row with the editor of the value, the cause, and the time.
-pub(super) fn editor(block: &Block, cells: usize, look: &Look, model: &Model) -> Row {
+pub(super) fn editor(block: &Block, cells: usize, look: &RenderContext, model: &Model) -> Row {
     let mut text = format!("   {}", clean_line(block.editor.name()));
     let job = block.editor.job().and_then(|id| model.job(id));
     let after = job.and_then(|job| job.causes.iter().rev().find_map(Trigger::after));
@@ -94,7 +94,7 @@ pub(super) fn value(block: &Block, cells: usize) -> Vec<Row> {
 }
 
 /// Returns the value as a difference to `before`.
-pub(super) fn changed(block: &Block, before: &str, cells: usize, look: &Look) -> Vec<Row> {
+pub(super) fn changed(block: &Block, before: &str, cells: usize, look: &RenderContext) -> Vec<Row> {
     let rows = |context| diff::rows(before, &block.value, context, cells.saturating_sub(2), look.glyphs);
     let whole = rows(usize::from(u16::MAX));
     let shown = if whole.len() > WHOLE { rows(CONTEXT) } else { whole };
@@ -102,7 +102,7 @@ pub(super) fn changed(block: &Block, before: &str, cells: usize, look: &Look) ->
 }
 
 /// Returns a heading between blocks.
-pub(super) fn heading(text: &str, cells: usize, look: &Look) -> Vec<Row> {
+pub(super) fn heading(text: &str, cells: usize, look: &RenderContext) -> Vec<Row> {
     vec![cut(vec![Span::new(format!(" {text}"), Role::Dim)], cells, look.glyphs.ellipsis), Row::default()]
 }
 

@@ -3,11 +3,11 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use super::laid::{bar, barred};
+use super::rendered::{bar, barred};
 use super::{Conversation, Gutter, Line, Place, greeting, search};
 use crate::domain::{AgentId, Content, NoticeKind};
 use crate::tui::model::Model;
-use crate::tui::pane::{Look, put, put_row};
+use crate::tui::pane::{RenderContext, put, put_row};
 use crate::tui::text::clean::clean_line;
 use crate::tui::text::width::{truncate, width};
 use crate::tui::text::{Row, Span};
@@ -24,13 +24,13 @@ pub fn text_column(names: usize) -> usize {
 
 impl Conversation {
     /// Builds the lines of the visible rows.
-    pub(super) fn paint_lines(&mut self, look: &Look, model: &Model) {
+    pub(super) fn paint_lines(&mut self, look: &RenderContext, model: &Model) {
         let shown = std::mem::take(&mut self.shown);
         let words = self.search.words();
         let mut lines = Vec::with_capacity(shown.len());
         for run in shown.chunk_by(|one, other| one.at == other.at) {
             let first = run[0];
-            let lead = usize::from(self.leads(first.at));
+            let lead = usize::from(self.has_gap_before(first.at));
             let speaks = !self.continues(first.at) || first.at == 1;
             let rows = self.rows_at(first, run.len(), lead);
             for (place, row) in run.iter().zip(rows) {
@@ -67,7 +67,7 @@ impl Conversation {
         rows
     }
 
-    fn gutter(&self, at: u64, look: &Look, model: &Model) -> Option<Gutter> {
+    fn gutter(&self, at: u64, look: &RenderContext, model: &Model) -> Option<Gutter> {
         let fit = |name: &str| truncate(&clean_line(name), self.names, look.glyphs.ellipsis).into_owned();
         if at > self.head {
             let part = self.foot.parts.get(usize::try_from(at - self.head - 1).ok()?)?;
@@ -95,7 +95,7 @@ impl Conversation {
         Some(Gutter { time: look.clock(message.at), mark, name: fit(name), role })
     }
 
-    pub(super) fn draw_into(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, model: &Model, focused: bool) {
+    pub(super) fn draw_into(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext, model: &Model, focused: bool) {
         let theme = &look.theme;
         if self.head == 0 && self.foot.parts.is_empty() {
             greeting::draw(frame, area, look, model);
@@ -126,7 +126,7 @@ impl Conversation {
     }
 
     /// Draws the number of new messages below the view.
-    fn draw_chip(&self, frame: &mut Frame<'_>, area: Rect, look: &Look) {
+    fn draw_chip(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext) {
         let new = self.head.saturating_sub(self.left_at);
         if self.at_tail() || new == 0 {
             return;
@@ -138,7 +138,7 @@ impl Conversation {
         put(frame.buffer_mut(), (x, y), wide, &chip, Role::Selection, &look.theme);
     }
 
-    fn draw_search(&self, frame: &mut Frame<'_>, area: Rect, look: &Look) {
+    fn draw_search(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext) {
         let Some((query, count)) = self.search.line() else { return };
         let theme = &look.theme;
         let y = area.bottom().saturating_sub(1);
@@ -158,7 +158,7 @@ impl Conversation {
 }
 
 /// Returns the mark and role of a speaker; `None` is the user.
-fn speaker(agent: Option<&AgentId>, look: &Look, model: &Model) -> (&'static str, Role) {
+fn speaker(agent: Option<&AgentId>, look: &RenderContext, model: &Model) -> (&'static str, Role) {
     match agent {
         None => (look.glyphs.prompt, Role::Strong),
         Some(agent) => {

@@ -4,16 +4,16 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use crate::engine::protocol::Recipient;
-use crate::tui::command::{Command, When};
+use crate::tui::command::{Command, KeyContext};
 use crate::tui::model::Model;
-use crate::tui::pane::{Look, put_row};
+use crate::tui::pane::{RenderContext, put_row};
 use crate::tui::text::clean::clean;
 use crate::tui::text::wrap::{Shape, wrap};
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
 
 /// Draws the greeting.
-pub fn draw(frame: &mut Frame<'_>, area: Rect, look: &Look, model: &Model) {
+pub fn draw(frame: &mut Frame<'_>, area: Rect, look: &RenderContext, model: &Model) {
     let wide = usize::from(area.width.saturating_sub(3)).min(72);
     for (row, y) in rows(model, wide).iter().zip(area.y..area.bottom()) {
         put_row(frame.buffer_mut(), (area.x + 2, y), area.width.saturating_sub(3), row, &look.theme);
@@ -25,7 +25,7 @@ fn rows(model: &Model, cells: usize) -> Vec<Row> {
     let mut say = |text: &str, role: Role| {
         rows.extend(wrap(&[Span::new(clean(text), role)], &Shape::plain(cells)));
     };
-    let key = |command: Command| command.key_text(When::COMPOSER).unwrap_or_default();
+    let key = |command: Command| command.key_text(KeyContext::COMPOSER).unwrap_or_default();
     say("Nightdesk: groups of agents that keep thinking while you are away.", Role::Strong);
     say("What they know is in blocks of shared memory, which you watch and edit while you talk.", Role::Text);
     say("", Role::Text);

@@ -5,12 +5,12 @@ use crate::domain::{Content, Message, PendingKind};
 use crate::engine::protocol::Request;
 use crate::tui::command::Command;
 use crate::tui::dialog::deny::decide;
-use crate::tui::effect::{Act, Cx};
+use crate::tui::effect::{AppAction, Context};
 use crate::tui::text::clean::clean_for_copy;
 use crate::tui::text::markdown::fences;
 
 impl Conversation {
-    pub(super) fn do_command(&mut self, command: Command, cx: &mut Cx<'_>) {
+    pub(super) fn do_command(&mut self, command: Command, cx: &mut Context<'_>) {
         let page = isize::try_from(self.height.saturating_sub(2).max(1)).unwrap_or(1);
         let half = (page / 2).max(1);
         match command {
@@ -91,7 +91,7 @@ impl Conversation {
         }
         if let Some(cursor) = self.cursor {
             // Folding may have removed its row.
-            self.cursor = Some(Place { row: usize::from(self.leads(seq)), ..cursor });
+            self.cursor = Some(Place { row: usize::from(self.has_gap_before(seq)), ..cursor });
         }
     }
 
@@ -104,7 +104,7 @@ impl Conversation {
             None if self.window.first() == 1 => 1,
             None => return None,
         };
-        Some(Place { at, row: usize::from(self.leads(at)) })
+        Some(Place { at, row: usize::from(self.has_gap_before(at)) })
     }
 
     /// Returns the start of the turn after a message, or the last message if there is no such turn; `None` if it is
@@ -116,15 +116,15 @@ impl Conversation {
             None if self.window.last() >= self.head && self.head > 0 => self.head,
             None => return None,
         };
-        Some(Place { at, row: usize::from(self.leads(at)) })
+        Some(Place { at, row: usize::from(self.has_gap_before(at)) })
     }
 
-    fn copy(&self, cx: &mut Cx<'_>) {
+    fn copy(&self, cx: &mut Context<'_>) {
         let Some(message) = self.selected() else { return cx.toast("there is no message here yet") };
         cx.copy(clean_for_copy(message.text()), format!("message {}", message.seq));
     }
 
-    fn copy_code(&self, cx: &mut Cx<'_>) {
+    fn copy_code(&self, cx: &mut Context<'_>) {
         let Some(message) = self.selected() else { return cx.toast("there is no message here yet") };
         let mut fences = fences(message.text());
         let under = self.cursor.and_then(|cursor| {
@@ -143,14 +143,14 @@ impl Conversation {
         selected.or_else(|| self.window.iter().rev().find(|message| begins(message)))
     }
 
-    fn take_back(&self, cx: &mut Cx<'_>) {
+    fn take_back(&self, cx: &mut Context<'_>) {
         match self.own() {
-            Some(message) => cx.act(Act::Draft(message.text().to_owned())),
+            Some(message) => cx.act(AppAction::Draft(message.text().to_owned())),
             None => cx.toast("you have sent no message here yet"),
         }
     }
 
-    fn send_again(&mut self, cx: &mut Cx<'_>) {
+    fn send_again(&mut self, cx: &mut Context<'_>) {
         match (self.own().map(|message| message.text().to_owned()), cx.model.place.address.clone()) {
             (Some(text), Some(to)) => {
                 cx.ask(Request::Send { to, text });
@@ -161,7 +161,7 @@ impl Conversation {
     }
 
     /// Applies a decision to the call that has waited longest in this conversation.
-    fn decide(&self, command: Command, cx: &mut Cx<'_>) {
+    fn decide(&self, command: Command, cx: &mut Context<'_>) {
         let waiting = self.id.as_ref().map(|id| cx.model.waiting_in(id)).unwrap_or_default();
         match waiting.into_iter().find(|call| call.kind == PendingKind::Approval) {
             Some(call) => cx.acts(decide(command, call, cx.model)),
@@ -169,7 +169,7 @@ impl Conversation {
         }
     }
 
-    fn cancel(&mut self, cx: &mut Cx<'_>) {
+    fn cancel(&mut self, cx: &mut Context<'_>) {
         let answering =
             self.id.clone().filter(|id| cx.model.running_turn(id).is_some() || cx.model.queued(id).next().is_some());
         match answering {

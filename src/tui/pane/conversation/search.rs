@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{Anchor, Conversation, Place, Wanted};
 use crate::engine::protocol::{RequestError, Reply, Request};
-use crate::tui::effect::Cx;
+use crate::tui::effect::Context;
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
 
@@ -105,7 +105,7 @@ impl Conversation {
         !self.search.query.is_empty()
     }
 
-    pub(super) fn ask_search(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn ask_search(&mut self, cx: &mut Context<'_>) {
         self.search.hits.clear();
         self.search.answered = false;
         self.search.asked = None;
@@ -116,7 +116,7 @@ impl Conversation {
         }
     }
 
-    pub(super) fn take_hits(&mut self, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
+    pub(super) fn take_hits(&mut self, reply: Result<Reply, RequestError>, cx: &mut Context<'_>) {
         self.search.asked = None;
         self.search.answered = true;
         match reply {
@@ -153,7 +153,7 @@ impl Conversation {
     /// Returns the first row of a message that contains a word of the query, else its first row; `None` if the
     /// message is not loaded.
     pub(super) fn match_in(&mut self, seq: u64) -> Option<Place> {
-        let lead = usize::from(self.leads(seq));
+        let lead = usize::from(self.has_gap_before(seq));
         let words = self.search.words();
         let message = self.window.get(seq)?;
         let told = self.window.gathered(message);

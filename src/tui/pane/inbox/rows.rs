@@ -10,7 +10,7 @@ use crate::domain::{Block, ConversationOwner, PendingCall, Run};
 use crate::engine::protocol::Recipient;
 use crate::tui::effect::Decision;
 use crate::tui::model::Model;
-use crate::tui::pane::Look;
+use crate::tui::pane::RenderContext;
 use crate::tui::pane::list::{cut, two_ends};
 use crate::tui::text::clean::{clean, clean_line};
 use crate::tui::text::diff;
@@ -29,7 +29,7 @@ pub(super) fn call(
     call: &PendingCall,
     decided: Option<&Decision>,
     cells: usize,
-    look: &Look,
+    look: &RenderContext,
     model: &Model,
 ) -> Vec<Row> {
     let (glyphs, cells) = (look.glyphs, cells.saturating_sub(1));
@@ -112,7 +112,7 @@ pub fn whence(call: &PendingCall, model: &Model) -> String {
 
 /// Returns the complete details of a call, for the decision.
 #[must_use]
-pub fn opened(call: &PendingCall, cells: usize, look: &Look, model: &Model) -> Vec<Row> {
+pub fn opened(call: &PendingCall, cells: usize, look: &RenderContext, model: &Model) -> Vec<Row> {
     let glyphs = look.glyphs;
     let told = |text: &str, role: Role| wrap(&[Span::new(clean(text), role)], &Shape::plain(cells));
     let head = vec![
@@ -142,7 +142,7 @@ pub fn opened(call: &PendingCall, cells: usize, look: &Look, model: &Model) -> V
 }
 
 /// Returns what the call would do: for a block edit the difference, otherwise all arguments.
-fn would_run(call: &PendingCall, cells: usize, look: &Look, model: &Model) -> Vec<Row> {
+fn would_run(call: &PendingCall, cells: usize, look: &RenderContext, model: &Model) -> Vec<Row> {
     let told = |text: &str, role: Role| wrap(&[Span::new(clean(text), role)], &Shape::plain(cells));
     let edit = model.block_of_call(call).and_then(|block| Some((block, edited(call, block)?)));
     match edit {

@@ -6,7 +6,7 @@ use crate::domain::job::MAX_ATTEMPTS;
 use crate::domain::{Job, JobOutcome, JobState};
 use crate::tui::glyph::GlyphSet;
 use crate::tui::model::Model;
-use crate::tui::pane::Look;
+use crate::tui::pane::RenderContext;
 use crate::tui::pane::list::two_ends;
 use crate::tui::text::clean::clean_line;
 use crate::tui::text::width::{fit, width};
@@ -75,7 +75,7 @@ pub fn tokens(count: u64) -> String {
 
 /// Formats the time since `since`: to the second, or to the minute over SSH or without motion.
 #[must_use]
-pub fn age(since: Timestamp, look: &Look) -> String {
+pub fn age(since: Timestamp, look: &RenderContext) -> String {
     let seconds = look.now.duration_since(since).as_secs().max(0);
     let (minutes, hours) = (seconds / 60, seconds / 3_600);
     match seconds {
@@ -88,7 +88,7 @@ pub fn age(since: Timestamp, look: &Look) -> String {
 }
 
 /// Like [`age`], in at most six cells.
-fn short_age(since: Timestamp, look: &Look) -> String {
+fn short_age(since: Timestamp, look: &RenderContext) -> String {
     let seconds = look.now.duration_since(since).as_secs().max(0);
     match seconds {
         0..60 if coarse(look) => "<1 min".to_owned(),
@@ -98,13 +98,13 @@ fn short_age(since: Timestamp, look: &Look) -> String {
     }
 }
 
-fn coarse(look: &Look) -> bool {
+fn coarse(look: &RenderContext) -> bool {
     look.over_ssh || !look.motion
 }
 
 /// Returns when the rows of a job change without an event: an age, a countdown.
 #[must_use]
-pub fn changes_at(job: &Job, look: &Look) -> Option<Timestamp> {
+pub fn changes_at(job: &Job, look: &RenderContext) -> Option<Timestamp> {
     let step = if coarse(look) { 60 } else { 1 };
     match &job.state {
         JobState::Running { .. } => {
@@ -124,7 +124,7 @@ pub fn changes_at(job: &Job, look: &Look) -> Option<Timestamp> {
 }
 
 /// Formats the time of the next attempt.
-fn next_try(run_at: Timestamp, look: &Look) -> String {
+fn next_try(run_at: Timestamp, look: &RenderContext) -> String {
     if run_at <= look.now {
         return "next try now".to_owned();
     }
@@ -137,7 +137,7 @@ fn next_try(run_at: Timestamp, look: &Look) -> String {
 
 /// Returns the error of a job and what follows, without a full stop; `None` if it has no error.
 #[must_use]
-pub fn fault(job: &Job, look: &Look) -> Option<String> {
+pub fn fault(job: &Job, look: &RenderContext) -> Option<String> {
     let error = clean_line(job.state.error()?).trim_end_matches('.').to_owned();
     Some(match &job.state {
         JobState::Retryable { run_at, .. } => {
@@ -177,7 +177,7 @@ impl Columns {
     }
 
     /// Returns the rows of a job: one, and after an error its text and the available keys.
-    pub(super) fn job(&self, job: &Job, look: &Look, model: &Model) -> Vec<Row> {
+    pub(super) fn job(&self, job: &Job, look: &RenderContext, model: &Model) -> Vec<Row> {
         let glyphs = look.glyphs;
         let (sign, role) = sign(&job.state, glyphs);
         let name = clean_line(model.name_of(&job.agent));
@@ -210,7 +210,7 @@ impl Columns {
     }
 
     /// Returns the outcome or the running time, and the tokens used.
-    fn right(&self, job: &Job, look: &Look) -> (String, String) {
+    fn right(&self, job: &Job, look: &RenderContext) -> (String, String) {
         let wide = self.cells >= WIDE;
         let outcome = match (&job.state, job.started_at) {
             (JobState::Running { .. }, Some(since)) if wide => age(since, look),

@@ -3,7 +3,7 @@
 use crate::domain::{AgentId, Mail, MailKind, MailStatus, Priority};
 use crate::tui::model::Model;
 use crate::tui::model::waiting::is_new;
-use crate::tui::pane::Look;
+use crate::tui::pane::RenderContext;
 use crate::tui::pane::list::{cut, two_ends};
 use crate::tui::text::clean::{clean, clean_line};
 use crate::tui::text::wrap::{Shape, wrap};
@@ -24,13 +24,13 @@ pub fn name(agent: Option<&AgentId>, model: &Model) -> String {
 
 /// Returns the sender and the recipient.
 #[must_use]
-pub fn ends(mail: &Mail, look: &Look, model: &Model) -> String {
+pub fn ends(mail: &Mail, look: &RenderContext, model: &Model) -> String {
     let [from, to] = [&mail.from, &mail.to].map(|end| name(end.as_ref(), model));
     format!("{from} {} {to}", look.glyphs.right)
 }
 
 /// Returns the status as a sign, a word and a role.
-fn status(mail: &Mail, look: &Look) -> (&'static str, &'static str, Role) {
+fn status(mail: &Mail, look: &RenderContext) -> (&'static str, &'static str, Role) {
     let glyphs = look.glyphs;
     match mail.status {
         _ if is_new(mail) => (glyphs.changed, "new", Role::Accent),
@@ -48,13 +48,13 @@ fn gist(text: &str) -> String {
 }
 
 /// Returns the expiry time of undelivered mail.
-fn until(mail: &Mail, look: &Look) -> Option<String> {
+fn until(mail: &Mail, look: &RenderContext) -> Option<String> {
     let at = mail.expires_at.filter(|_| mail.status == MailStatus::Pending)?;
     Some(format!("until {}", look.clock(at)))
 }
 
 /// Returns the two rows of a mail: sender, recipient and time, then the text and the status.
-pub(super) fn mail(mail: &Mail, cells: usize, look: &Look, model: &Model) -> Vec<Row> {
+pub(super) fn mail(mail: &Mail, cells: usize, look: &RenderContext, model: &Model) -> Vec<Row> {
     let ellipsis = look.glyphs.ellipsis;
     let cells = cells.saturating_sub(1);
     let (sign, word, role) = status(mail, look);
@@ -76,7 +76,7 @@ pub(super) fn mail(mail: &Mail, cells: usize, look: &Look, model: &Model) -> Vec
 
 /// Returns the rows of the whole mail.
 #[must_use]
-pub fn opened(mail: &Mail, cells: usize, look: &Look, model: &Model) -> Vec<Row> {
+pub fn opened(mail: &Mail, cells: usize, look: &RenderContext, model: &Model) -> Vec<Row> {
     let told = |text: &str, role: Role| wrap(&[Span::new(clean(text), role)], &Shape::plain(cells));
     let (sign, word, role) = status(mail, look);
     let kind = match mail.kind {
@@ -110,7 +110,7 @@ pub fn opened(mail: &Mail, cells: usize, look: &Look, model: &Model) -> Vec<Row>
 }
 
 /// Returns the heading of a list filtered by agent.
-pub(super) fn heading(agent: &AgentId, cells: usize, look: &Look, model: &Model) -> Vec<Row> {
+pub(super) fn heading(agent: &AgentId, cells: usize, look: &RenderContext, model: &Model) -> Vec<Row> {
     let left = vec![Span::new(format!(" mail of {} only", name(Some(agent), model)), Role::Accent)];
     let right = vec![Span::new("f shows all", Role::Dim)];
     vec![two_ends(left, right, cells.saturating_sub(1), look.glyphs.ellipsis)]

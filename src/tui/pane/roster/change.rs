@@ -9,14 +9,14 @@ use crate::tui::dialog::add_member::AddMember;
 use crate::tui::dialog::confirm::{Choice, Confirm};
 use crate::tui::dialog::form::Form;
 use crate::tui::dialog::form::known::name_in;
-use crate::tui::effect::{Act, Cx, Owner};
+use crate::tui::effect::{AppAction, Context, Requester};
 use crate::tui::model::Model;
 use crate::tui::pane::PaneId;
 use crate::tui::text::clean::clean_line;
 
 impl Roster {
     /// Executes a command that creates, changes or deletes; false if `command` is none.
-    pub(super) fn change(&mut self, command: Command, cx: &mut Cx<'_>) -> bool {
+    pub(super) fn change(&mut self, command: Command, cx: &mut Context<'_>) -> bool {
         let selected = self.list.selected().cloned();
         match (command, selected) {
             (Command::NewGroup, _) => open(Form::new_group(cx.model), cx),
@@ -50,7 +50,7 @@ impl Roster {
     }
 
     /// Requests the effects of a deletion; the reply opens the confirmation.
-    fn look_at_deletion(&mut self, key: Key, cx: &mut Cx<'_>) {
+    fn look_at_deletion(&mut self, key: Key, cx: &mut Context<'_>) {
         let (what, name) = match key {
             Key::Group(id) => {
                 let name = cx.model.group(&id).map(|group| group.name.clone());
@@ -66,14 +66,14 @@ impl Roster {
     }
 
     /// Handles a reply to a request of this file.
-    pub(super) fn change_answered(&mut self, serial: u64, reply: &Reply, cx: &mut Cx<'_>) {
+    pub(super) fn change_answered(&mut self, serial: u64, reply: &Reply, cx: &mut Context<'_>) {
         match reply {
             Reply::Deletion { lines, done: false } => {
                 let Some((_, what, name)) = self.looked.take_if(|(asked, ..)| *asked == serial) else { return };
                 let lines: Vec<String> = lines.iter().map(|line| clean_line(line).into_owned()).collect();
                 let question = format!("Delete {name}?\n{}", lines.join("\n"));
                 let request = Request::Delete { what, really: true };
-                let really = vec![Act::Ask(Owner::Pane(PaneId::Roster), Box::new(request))];
+                let really = vec![AppAction::Ask(Requester::Pane(PaneId::Roster), Box::new(request))];
                 let choices =
                     vec![Choice::new('k', "keep it", Vec::new()), Choice::new('d', "delete it permanently", really)];
                 cx.open(Confirm::new(question.trim_end(), choices));
@@ -85,21 +85,21 @@ impl Roster {
     }
 }
 
-fn open(form: impl Into<Option<Form>>, cx: &mut Cx<'_>) {
+fn open(form: impl Into<Option<Form>>, cx: &mut Context<'_>) {
     if let Some(form) = form.into() {
         cx.open(form);
     }
 }
 
 /// Opens the confirmation for removing an agent from a group.
-fn remove(id: &GroupId, agent: &AgentId, cx: &mut Cx<'_>) {
+fn remove(id: &GroupId, agent: &AgentId, cx: &mut Context<'_>) {
     let Some((group, form, name)) = leaving(cx.model, id, agent) else { return };
     let Some(form) = form else {
         return cx.fault(format!("{name} is the manager agent of {group}: e chooses another one"));
     };
     let request = Request::UpdateGroup { id: id.clone(), form: Box::new(form) };
     let choices = vec![
-        Choice::new('y', "remove it", vec![Act::Ask(Owner::Pane(PaneId::Roster), Box::new(request))]),
+        Choice::new('y', "remove it", vec![AppAction::Ask(Requester::Pane(PaneId::Roster), Box::new(request))]),
         Choice::new('n', "keep it", Vec::new()),
     ];
     let question = format!("Remove {name} from {group}? Its memory is kept; + adds it again.");

@@ -6,8 +6,8 @@ use crate::domain::status::AgentStatus;
 use crate::domain::{Agent, AgentId, Group, GroupId, GroupStatus};
 use crate::engine::protocol::Recipient;
 use crate::tui::glyph::GlyphSet;
-use crate::tui::model::{Doing, Model};
-use crate::tui::pane::Look;
+use crate::tui::model::{AgentActivity, Model};
+use crate::tui::pane::RenderContext;
 use crate::tui::pane::list::{cut, packed, two_ends};
 use crate::tui::text::clean::clean_line;
 use crate::tui::text::width::{pad, truncate, width};
@@ -34,13 +34,13 @@ pub enum Key {
 }
 
 /// Returns the state of an agent as a sign, a few words and a role.
-pub(super) fn doing(doing: &Doing, model: &Model, glyphs: &GlyphSet) -> (&'static str, String, Role) {
+pub(super) fn doing(doing: &AgentActivity, model: &Model, glyphs: &GlyphSet) -> (&'static str, String, Role) {
     let words = |status: &AgentStatus| status.words(|id| clean_line(model.name_of(id)).into_owned());
     match doing {
-        Doing::Thinking => (glyphs.thinking, "thinking".to_owned(), Role::Accent),
-        Doing::Tool(tool) => (glyphs.tool, format!("calling {}", clean_line(tool)), Role::Accent),
-        Doing::Provider => (glyphs.waiting, "waiting".to_owned(), Role::Warning),
-        Doing::Is(status) => {
+        AgentActivity::Thinking => (glyphs.thinking, "thinking".to_owned(), Role::Accent),
+        AgentActivity::Tool(tool) => (glyphs.tool, format!("calling {}", clean_line(tool)), Role::Accent),
+        AgentActivity::Provider => (glyphs.waiting, "waiting".to_owned(), Role::Warning),
+        AgentActivity::Is(status) => {
             let (sign, role) = match status {
                 AgentStatus::Idle => (glyphs.idle, Role::Dim),
                 AgentStatus::Speaking => (glyphs.thinking, Role::Accent),
@@ -81,7 +81,7 @@ fn manages(group: &Group, agent: &AgentId) -> bool {
 }
 
 /// Returns the rows of a group: its name with an indicator, and if unfolded its pattern.
-pub(super) fn group(group: &Group, folded: bool, shape: &Shape<'_>, look: &Look, model: &Model) -> Vec<Row> {
+pub(super) fn group(group: &Group, folded: bool, shape: &Shape<'_>, look: &RenderContext, model: &Model) -> Vec<Row> {
     let glyphs = look.glyphs;
     let cells = shape.cells.saturating_sub(1);
     let here = model.place.group.as_ref() == Some(&group.id);
@@ -114,7 +114,7 @@ pub(super) fn group(group: &Group, folded: bool, shape: &Shape<'_>, look: &Look,
 }
 
 /// Returns the row of an agent, and more rows if its state does not fit next to the name.
-pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &Look, model: &Model) -> Vec<Row> {
+pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &RenderContext, model: &Model) -> Vec<Row> {
     let glyphs = look.glyphs;
     let (cells, names) = (shape.cells, shape.names);
     let state = model.doing(&agent.id);
@@ -135,18 +135,18 @@ pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &Look
     let room = cells.saturating_sub(name_wide + 7);
     let below = match &state {
         // The sign before the name shows it too.
-        Doing::Is(AgentStatus::Idle | AgentStatus::Speaking) | Doing::Thinking | Doing::Tool(_) | Doing::Provider => {
+        AgentActivity::Is(AgentStatus::Idle | AgentStatus::Speaking) | AgentActivity::Thinking | AgentActivity::Tool(_) | AgentActivity::Provider => {
             false
         }
-        Doing::Is(AgentStatus::Queued | AgentStatus::OnJob) => !wide && width(&word) > room,
-        Doing::Is(AgentStatus::WaitingFor(_) | AgentStatus::WaitingForApproval) => wide || width(&word) > room,
+        AgentActivity::Is(AgentStatus::Queued | AgentStatus::OnJob) => !wide && width(&word) > room,
+        AgentActivity::Is(AgentStatus::WaitingFor(_) | AgentStatus::WaitingForApproval) => wide || width(&word) > room,
     };
     let right = match state {
         _ if shape.mail.contains_key(&agent.id) => {
             vec![Span::new(format!("{} mail", shape.mail[&agent.id]), Role::Accent)]
         }
         _ if below => Vec::new(),
-        Doing::Is(AgentStatus::Idle) => {
+        AgentActivity::Is(AgentStatus::Idle) => {
             let new = new_messages(&Recipient::Agent(agent.id.clone()), model);
             let word = if next { Some("next".to_owned()) } else { stands_for(group, agent) };
             match word {
@@ -165,7 +165,7 @@ pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &Look
         }
         _ if wide => vec![Span::new(truncate(&word, cells / 2, glyphs.ellipsis), role)],
         // Only a tool's state is useful when truncated; for others the sign before the name is enough.
-        Doing::Tool(_) if room >= LEAST_WORD => vec![Span::new(truncate(&word, room, glyphs.ellipsis), role)],
+        AgentActivity::Tool(_) if room >= LEAST_WORD => vec![Span::new(truncate(&word, room, glyphs.ellipsis), role)],
         _ if width(&word) > room => Vec::new(),
         _ => vec![Span::new(word.clone(), role)],
     };
@@ -201,7 +201,7 @@ fn new_messages(address: &Recipient, model: &Model) -> Vec<Span> {
 }
 
 /// Returns the explanation of a selected row and the available keys, `cells` wide and at most `room` rows.
-pub(super) fn explanation(key: &Key, (cells, room): (usize, usize), look: &Look, model: &Model) -> Vec<Row> {
+pub(super) fn explanation(key: &Key, (cells, room): (usize, usize), look: &RenderContext, model: &Model) -> Vec<Row> {
     let mut said: Vec<(String, Role)> = Vec::new();
     let mut can = Vec::new();
     match key {

@@ -4,22 +4,22 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::call::scrolled;
-use super::write::answer;
+use super::compose_mail::answer;
 use super::{Modal, frame_box};
 use crate::domain::{Mail, MailId};
 use crate::engine::protocol::{Recipient, RequestError, Reply, Request};
-use crate::tui::command::{Command, When};
-use crate::tui::effect::{Act, Cx};
+use crate::tui::command::{Command, KeyContext};
+use crate::tui::effect::{AppAction, Context};
 use crate::tui::model::Model;
 use crate::tui::model::waiting::is_new;
 use crate::tui::pane::mail::rows;
-use crate::tui::pane::{Look, PaneId, put, put_row};
+use crate::tui::pane::{RenderContext, PaneId, put, put_row};
 use crate::tui::text::Row;
 use crate::tui::theme::Role;
 
 /// The dialog's state.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Letter {
+pub struct MailView {
     id: MailId,
     rows: Vec<Row>,
     top: usize,
@@ -28,7 +28,7 @@ pub struct Letter {
     told: bool,
 }
 
-impl Letter {
+impl MailView {
     /// Creates the dialog for a mail.
     #[must_use]
     pub fn new(id: MailId) -> Self {
@@ -45,12 +45,12 @@ impl Letter {
     }
 }
 
-impl Modal for Letter {
-    fn context(&self) -> When {
-        When::LETTER
+impl Modal for MailView {
+    fn context(&self) -> KeyContext {
+        KeyContext::LETTER
     }
 
-    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+    fn command(&mut self, command: Command, cx: &mut Context<'_>) {
         if let Some(top) = scrolled(command, self.top, self.rows.len(), self.height) {
             self.top = top;
             return;
@@ -60,22 +60,22 @@ impl Modal for Letter {
             Command::Answer => answer(mail, cx),
             Command::Open => {
                 if let Some(agent) = Self::other(mail).cloned() {
-                    cx.act(Act::Close);
-                    cx.act(Act::Show(Recipient::Agent(agent)));
-                    cx.act(Act::Focus(PaneId::Conversation));
+                    cx.act(AppAction::Close);
+                    cx.act(AppAction::Show(Recipient::Agent(agent)));
+                    cx.act(AppAction::Focus(PaneId::Conversation));
                 }
             }
             _ => {}
         }
     }
 
-    fn answered(&mut self, _serial: u64, reply: Result<Reply, RequestError>, cx: &mut Cx<'_>) {
+    fn answered(&mut self, _serial: u64, reply: Result<Reply, RequestError>, cx: &mut Context<'_>) {
         if let Err(fault) = reply {
             cx.fault(fault.text);
         }
     }
 
-    fn prepare(&mut self, screen: Rect, look: &Look, cx: &mut Cx<'_>) {
+    fn prepare(&mut self, screen: Rect, look: &RenderContext, cx: &mut Context<'_>) {
         let (width, height) = Self::size(screen);
         self.height = usize::from(height).saturating_sub(4);
         let mail = cx.model.mail(&self.id);
@@ -87,7 +87,7 @@ impl Modal for Letter {
         self.top = self.top.min(self.rows.len().saturating_sub(self.height));
     }
 
-    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, model: &Model) {
+    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &RenderContext, model: &Model) {
         let mail = model.mail(&self.id);
         let title = mail.map_or_else(|| "Mail".to_owned(), |mail| format!("Mail: {}", rows::ends(mail, look, model)));
         let inside = frame_box(frame, screen, Self::size(screen), &title, look);

@@ -6,7 +6,7 @@
 use crate::domain::status::Blocker;
 use crate::domain::{AgentId, ConversationId, PendingCall, PendingKind, Run, RunId, RunState, StepId};
 use crate::engine::protocol::Phase;
-use crate::tui::command::{Command, When};
+use crate::tui::command::{Command, KeyContext};
 use crate::tui::glyph::GlyphSet;
 use crate::tui::model::{Live, Model};
 use crate::tui::pane::PaneId;
@@ -18,7 +18,7 @@ use crate::tui::text::wrap::{Shape, wrap};
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
 
-use super::laid::{BAR, bar, barred};
+use super::rendered::{BAR, bar, barred};
 
 /// Rows of each worker, if a delegation has several.
 const BESIDE: usize = 3;
@@ -32,7 +32,7 @@ const SENTENCE: usize = 2;
 
 /// The parts below the last message of one conversation.
 #[derive(Debug, Default)]
-pub struct Foot {
+pub struct LiveTail {
     /// In the order shown.
     pub parts: Vec<Part>,
     streams: Vec<Streaming>,
@@ -117,7 +117,7 @@ impl Part {
     }
 }
 
-impl Foot {
+impl LiveTail {
     /// Updates the parts from the model: appends new text to the streams and removes finished ones. Returns the
     /// number of rows laid out.
     pub fn follow(
@@ -339,12 +339,12 @@ fn waits(call: &PendingCall, first: bool, cells: usize, model: &Model, glyphs: &
 /// Returns the keys for the decision, and the key that opens the inbox.
 fn keys(cells: usize) -> Vec<Row> {
     let can = [
-        (Command::Focus(PaneId::Inbox), When::COMPOSER, "look"),
-        (Command::Approve, When::CONVERSATION, "approve"),
-        (Command::ApproveRun, When::CONVERSATION, "for this run"),
-        (Command::Deny, When::CONVERSATION, "deny"),
+        (Command::Focus(PaneId::Inbox), KeyContext::COMPOSER, "look"),
+        (Command::Approve, KeyContext::CONVERSATION, "approve"),
+        (Command::ApproveRun, KeyContext::CONVERSATION, "for this run"),
+        (Command::Deny, KeyContext::CONVERSATION, "deny"),
     ];
-    let one = |(command, when, what): (Command, When, &str)| {
+    let one = |(command, when, what): (Command, KeyContext, &str)| {
         let key = command.key_text(when).unwrap_or_default();
         (Span::new(key, Role::Accent), Span::new(format!(" {what}"), Role::Dim))
     };

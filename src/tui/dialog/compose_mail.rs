@@ -8,23 +8,23 @@ use super::confirm::{Choice, Confirm};
 use super::{Modal, frame_box};
 use crate::domain::{AgentId, Mail, MailId, Priority};
 use crate::tui::command::Command;
-use crate::tui::effect::{Act, Cx, Draft};
+use crate::tui::effect::{AppAction, Context, Draft};
 use crate::tui::field::Field;
 use crate::tui::model::Model;
 use crate::tui::pane::mail::rows::name;
-use crate::tui::pane::{Look, put};
+use crate::tui::pane::{RenderContext, put};
 use crate::tui::theme::Role;
 
 /// The dialog's state.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Write {
+pub struct ComposeMail {
     to: AgentId,
     in_reply_to: Option<MailId>,
     priority: Priority,
     text: Field,
 }
 
-impl Write {
+impl ComposeMail {
     /// Creates the dialog, filled with a draft.
     #[must_use]
     pub fn new(draft: &Draft) -> Self {
@@ -45,36 +45,36 @@ impl Write {
     }
 
     /// Closes the dialog; asks first if there is text.
-    fn leave(&self, cx: &mut Cx<'_>) {
+    fn leave(&self, cx: &mut Context<'_>) {
         if self.text.text().trim().is_empty() {
-            return cx.act(Act::Close);
+            return cx.act(AppAction::Close);
         }
         let choices =
-            vec![Choice::new('k', "keep writing", Vec::new()), Choice::new('t', "throw it away", vec![Act::Close])];
+            vec![Choice::new('k', "keep writing", Vec::new()), Choice::new('t', "throw it away", vec![AppAction::Close])];
         cx.open(Confirm::new("This mail has not been sent.", choices));
     }
 }
 
 /// Opens the dialog for new mail to an agent.
-pub fn write(to: AgentId, cx: &mut Cx<'_>) {
+pub fn write(to: AgentId, cx: &mut Context<'_>) {
     let draft = Draft { to, text: String::new(), priority: Priority::Normal, in_reply_to: None };
-    cx.open(Write::new(&draft));
+    cx.open(ComposeMail::new(&draft));
 }
 
 /// Opens the dialog for an answer to mail addressed to the user.
-pub fn answer(mail: &Mail, cx: &mut Cx<'_>) {
+pub fn answer(mail: &Mail, cx: &mut Context<'_>) {
     match (&mail.from, &mail.to) {
         (Some(from), None) => {
             let (to, in_reply_to) = (from.clone(), Some(mail.id.clone()));
             let draft = Draft { to, text: String::new(), priority: mail.priority, in_reply_to };
-            cx.open(Write::new(&draft));
+            cx.open(ComposeMail::new(&draft));
         }
         _ => cx.fault("this mail is not addressed to you; w writes mail to the selected agent"),
     }
 }
 
-impl Modal for Write {
-    fn key(&mut self, key: KeyEvent, cx: &mut Cx<'_>) -> bool {
+impl Modal for ComposeMail {
+    fn key(&mut self, key: KeyEvent, cx: &mut Context<'_>) -> bool {
         let held = key.modifiers;
         match key.code {
             KeyCode::Esc => self.leave(cx),
@@ -99,11 +99,11 @@ impl Modal for Write {
         true
     }
 
-    fn paste(&mut self, text: &str, _cx: &mut Cx<'_>) {
+    fn paste(&mut self, text: &str, _cx: &mut Context<'_>) {
         self.text.paste(text);
     }
 
-    fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+    fn command(&mut self, command: Command, cx: &mut Context<'_>) {
         if command != Command::Open {
             return;
         }
@@ -111,11 +111,11 @@ impl Modal for Write {
         if draft.text.trim().is_empty() {
             return cx.fault("the mail is empty: write something, or leave with Esc");
         }
-        cx.act(Act::Close);
-        cx.act(Act::Post(Box::new(draft)));
+        cx.act(AppAction::Close);
+        cx.act(AppAction::Post(Box::new(draft)));
     }
 
-    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &Look, model: &Model) {
+    fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &RenderContext, model: &Model) {
         let what = if self.in_reply_to.is_some() { "Answer to" } else { "Mail to" };
         let title = format!("{what} {}", name(Some(&self.to), model));
         let inside = frame_box(frame, screen, Self::size(screen), &title, look);

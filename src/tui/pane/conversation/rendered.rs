@@ -22,7 +22,7 @@ const KEPT: usize = 256;
 
 /// A message laid out at one width.
 #[derive(Debug)]
-pub struct Laid {
+pub struct RenderedMessage {
     head: Vec<Row>,
     body: Body,
     foot: Vec<Row>,
@@ -47,7 +47,7 @@ pub fn barred(row: Row, bar: Span) -> Row {
     Row { spans, fence: row.fence }
 }
 
-impl Laid {
+impl RenderedMessage {
     /// Lays out a message in `cells` cells. `open` shows its folded parts; `told` replaces the line of a folded,
     /// successful tool call.
     #[must_use]
@@ -222,12 +222,12 @@ struct Entry {
     cells: usize,
     open: bool,
     used: u64,
-    laid: Laid,
+    laid: RenderedMessage,
 }
 
 impl Cache {
     /// Returns the laid-out message, from the cache if the width and the folding match.
-    pub fn get(&mut self, message: &Message, told: Option<&str>, open: bool, cells: usize, glyphs: &GlyphSet) -> &Laid {
+    pub fn get(&mut self, message: &Message, told: Option<&str>, open: bool, cells: usize, glyphs: &GlyphSet) -> &RenderedMessage {
         self.clock += 1;
         if self.entries.len() >= 2 * KEPT {
             self.forget();
@@ -235,7 +235,7 @@ impl Cache {
         let clock = self.clock;
         let fresh = |entry: &Entry| entry.cells == cells && entry.open == open;
         if !self.entries.get(&message.seq).is_some_and(fresh) {
-            let laid = Laid::new(message, told, open, cells, glyphs);
+            let laid = RenderedMessage::new(message, told, open, cells, glyphs);
             self.rows_wrapped += laid.len() as u64;
             self.entries.insert(message.seq, Entry { cells, open, used: clock, laid });
         }
@@ -243,7 +243,7 @@ impl Cache {
             cells,
             open,
             used: clock,
-            laid: Laid::new(message, told, open, cells, glyphs),
+            laid: RenderedMessage::new(message, told, open, cells, glyphs),
         });
         entry.used = clock;
         &entry.laid
@@ -279,7 +279,7 @@ mod tests {
     }
 
     fn lines(content: Content, open: bool, cells: usize) -> Vec<String> {
-        let laid = Laid::new(&message(1, content), None, open, cells, &UNICODE);
+        let laid = RenderedMessage::new(&message(1, content), None, open, cells, &UNICODE);
         let rows = laid.rows(0..laid.len());
         let single: Vec<_> = (0..laid.len()).flat_map(|at| laid.rows(at..at + 1)).collect();
         assert_eq!(rows, single, "a page is a slice of all rows");

@@ -7,9 +7,9 @@ const PANE_BITS: u32 = 16;
 
 /// A set of key contexts. Exactly one context is active at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct When(u32);
+pub struct KeyContext(u32);
 
-impl When {
+impl KeyContext {
     /// The composer has the focus.
     pub const COMPOSER: Self = Self(1);
     /// The roster has the focus.

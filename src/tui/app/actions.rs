@@ -7,7 +7,7 @@ use crate::tui::command::Command;
 use crate::tui::dialog::commands::Commands;
 use crate::tui::dialog::confirm::{Choice, Confirm};
 use crate::tui::dialog::models::Models;
-use crate::tui::effect::{Act, Effect, Leave, Owner, Toast};
+use crate::tui::effect::{AppAction, Effect, ExitMode, Requester, Toast};
 use crate::tui::pane::PaneId;
 use crate::tui::text::clean::clean_line;
 
@@ -16,7 +16,7 @@ impl App {
     pub(super) fn command(&mut self, command: Command) {
         match command {
             Command::Interrupt => self.interrupt(),
-            Command::Suspend => self.mailbox.push(Act::Effect(Effect::Suspend)),
+            Command::Suspend => self.mailbox.push(AppAction::Effect(Effect::Suspend)),
             Command::Close => {
                 self.dialogs.pop();
             }
@@ -52,7 +52,7 @@ impl App {
             [] => false,
             [_] => true,
             several => {
-                self.mailbox.push(Act::Toast(Toast::plain(clean_line(&several.join("  ")).into_owned())));
+                self.mailbox.push(AppAction::Toast(Toast::plain(clean_line(&several.join("  ")).into_owned())));
                 true
             }
         }
@@ -85,12 +85,12 @@ impl App {
             self.model.running_turn(&conversation.id).is_some() || self.model.queued(&conversation.id).next().is_some()
         });
         if let Some(conversation) = running.map(|conversation| conversation.id.clone()) {
-            self.mailbox.ask(Owner::App, Request::Cancel { conversation });
+            self.mailbox.ask(Requester::App, Request::Cancel { conversation });
             return;
         }
-        let quit = |leave| vec![Act::Effect(Effect::Quit(leave))];
+        let quit = |leave| vec![AppAction::Effect(Effect::Quit(leave))];
         if self.dialogs.iter().any(|dialog| dialog.asks_to_quit()) {
-            self.mailbox.push(Act::Effect(Effect::Quit(Leave::Stop)));
+            self.mailbox.push(AppAction::Effect(Effect::Quit(ExitMode::Stop)));
             return;
         }
         let at_work = self.model.jobs_running() + self.model.jobs_waiting() + self.model.live.len();
@@ -104,9 +104,9 @@ impl App {
         let dialogs = self.dialogs.iter().filter_map(|dialog| dialog.unsaved_note()).map(ToOwned::to_owned);
         let question: Vec<String> = std::iter::once(format!("Quit?{work}")).chain(panes).chain(dialogs).collect();
         let plain = if due > 0 { "quit; unfinished work waits for the next start" } else { "quit" };
-        let mut choices = vec![Choice::new('q', plain, quit(Leave::Stop))];
+        let mut choices = vec![Choice::new('q', plain, quit(ExitMode::Stop))];
         if due > 0 {
-            choices.push(Choice::new('w', "quit, and keep working without a screen", quit(Leave::KeepWorking)));
+            choices.push(Choice::new('w', "quit, and keep working without a screen", quit(ExitMode::KeepWorking)));
         }
         choices.push(Choice::new('s', "stay", Vec::new()));
         self.dialogs.push(Box::new(Confirm::new(question.join(" "), choices)));
@@ -121,39 +121,39 @@ impl App {
         effects
     }
 
-    fn act(&mut self, act: Act, effects: &mut Vec<Effect>) {
+    fn act(&mut self, act: AppAction, effects: &mut Vec<Effect>) {
         match act {
-            Act::Toast(toast) => self.toast = Some((toast, self.look.now + TOAST)),
-            Act::Focus(id) => self.focus(id),
-            Act::Compose => self.composing = true,
-            Act::Follow => self.panes.conversation.follow_tail(),
-            Act::Draft(text) => {
+            AppAction::Toast(toast) => self.toast = Some((toast, self.look.now + TOAST)),
+            AppAction::Focus(id) => self.focus(id),
+            AppAction::Compose => self.composing = true,
+            AppAction::Follow => self.panes.conversation.follow_tail(),
+            AppAction::Draft(text) => {
                 self.composer.prepend(&text);
                 self.composing = true;
             }
-            Act::Open(dialog) => self.dialogs.push(dialog),
-            Act::Close => {
+            AppAction::Open(dialog) => self.dialogs.push(dialog),
+            AppAction::Close => {
                 self.dialogs.pop();
             }
-            Act::Show(address) => self.show(address),
-            Act::Select(agent) => self.select(agent),
-            Act::Goto(conversation, seq) => self.go_to(&conversation, seq),
-            Act::Do(command) => self.command(command),
-            Act::Effect(effect) => effects.push(effect),
-            Act::Ask(owner, request) => {
+            AppAction::Show(address) => self.show(address),
+            AppAction::Select(agent) => self.select(agent),
+            AppAction::Goto(conversation, seq) => self.go_to(&conversation, seq),
+            AppAction::Do(command) => self.command(command),
+            AppAction::Effect(effect) => effects.push(effect),
+            AppAction::Ask(owner, request) => {
                 self.mailbox.ask(owner, *request);
             }
-            Act::Block(act) => self.panes.blocks.told(&act),
-            Act::Decide(decision) if self.panes.inbox.is_decided(&decision.call) => {
+            AppAction::Block(act) => self.panes.blocks.told(&act),
+            AppAction::Decide(decision) if self.panes.inbox.is_decided(&decision.call) => {
                 self.mailbox
-                    .push(Act::Toast(Toast::error("this call is already decided; the decision is being saved")));
+                    .push(AppAction::Toast(Toast::error("this call is already decided; the decision is being saved")));
             }
-            Act::Decide(decision) => {
-                let serial = self.mailbox.ask(Owner::Pane(PaneId::Inbox), decision.request());
+            AppAction::Decide(decision) => {
+                let serial = self.mailbox.ask(Requester::Pane(PaneId::Inbox), decision.request());
                 self.panes.inbox.asked(serial, *decision);
             }
-            Act::Post(draft) => {
-                let serial = self.mailbox.ask(Owner::Pane(PaneId::Mail), draft.request());
+            AppAction::Post(draft) => {
+                let serial = self.mailbox.ask(Requester::Pane(PaneId::Mail), draft.request());
                 self.panes.mail.asked(serial, *draft);
             }
         }

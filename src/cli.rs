@@ -9,7 +9,6 @@ pub mod apply;
 pub mod block;
 pub mod completions;
 pub mod deletion;
-pub mod paths;
 pub mod doctor;
 pub mod group;
 pub mod inbox;
@@ -17,6 +16,7 @@ pub mod job;
 pub mod mail;
 pub mod man;
 pub mod message;
+pub mod paths;
 pub mod print;
 pub mod roster;
 pub mod schema;
@@ -32,8 +32,8 @@ use clap::{Parser, Subcommand};
 
 use crate::agentfile::team::TeamError;
 use crate::config::ConfigError;
+use crate::engine::protocol::{Reply, RequestError};
 use crate::engine::session::{LockHeldBy, OpenError};
-use crate::engine::protocol::{RequestError, Reply};
 use paths::Paths;
 use print::Out;
 
@@ -117,9 +117,9 @@ pub enum CliError {
 
 macro_rules! said {
     ($($error:ty),*) => {$(
-        impl From<$error> for Failure {
+        impl From<$error> for CliError {
             fn from(error: $error) -> Self {
-                Self::Said(error.to_string())
+                Self::Message(error.to_string())
             }
         }
     )*};

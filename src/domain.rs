@@ -12,7 +12,6 @@ pub mod id;
 pub mod job;
 pub mod mail;
 mod manager_type;
-pub mod text_edit;
 pub mod message;
 mod names;
 pub mod pattern;
@@ -24,6 +23,7 @@ pub mod state;
 pub mod status;
 mod stop_reason;
 pub mod terminate;
+pub mod text_edit;
 pub mod trigger;
 
 pub use agent::Agent;

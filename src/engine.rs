@@ -8,31 +8,31 @@
 //! Each of these modules imports only modules listed before it: [`work`], [`candidates`], [`context`],
 //! [`termination`], [`call`], [`step`], [`speech`], [`choice`], [`turn`], [`driver`].
 
-pub mod requests;
 pub mod background;
 pub mod call;
+pub mod cancellation;
 pub mod candidates;
-pub mod speaker_selection;
 pub mod context;
 pub mod directory;
-pub mod scheduler;
-pub mod cancellation;
 pub mod event;
 pub mod follow;
-pub mod limits;
 pub mod handle;
+pub mod limits;
 pub mod live;
 pub mod mail;
 pub mod pending;
+pub mod protocol;
 pub mod read;
+pub mod requests;
+pub mod scheduler;
 pub mod session;
 pub mod socket;
+pub mod speaker_selection;
 pub mod speech;
 pub mod step;
 pub mod termination;
 pub mod turn;
 pub mod wait;
-pub mod protocol;
 pub mod work;
 
 use std::collections::HashMap;
@@ -49,8 +49,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::domain::state::StoreMeta;
 use crate::domain::{
-    Actor, AgentId, Change, Commit, Conflict, Content, ConversationId, GroupId, JobId, LogEntry, Message, MessageId, Run,
-    RunId,
+    Actor, AgentId, Change, Commit, Conflict, Content, ConversationId, GroupId, JobId, LogEntry, Message, MessageId,
+    Run, RunId,
 };
 use crate::llm::Models;
 use crate::store::{CommitError, Lane, Store, StoreError};

@@ -14,6 +14,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime.block_on(cli::run(cli)),
-        Err(error) => cli::fail(&cli::CliError::Message(format!("starting: {error}; close some programs and try again"))),
+        Err(error) => {
+            cli::fail(&cli::CliError::Message(format!("starting: {error}; close some programs and try again")))
+        }
     }
 }

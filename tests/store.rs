@@ -26,8 +26,8 @@ use crate::support::fixtures::{self, BLOCK, TALK, by_person, edit, newsroom, sai
 use crate::support::fold::assert_folds;
 use jiff::Timestamp;
 use nightdesk::domain::{
-    Actor, Block, Change, Commit, Conflict, Content, Job, JobState, Message, NoticeKind, Precondition, RunState, StopReason,
-    Trigger,
+    Actor, Block, Change, Commit, Conflict, Content, Job, JobState, Message, NoticeKind, Precondition, RunState,
+    StopReason, Trigger,
 };
 use nightdesk::store::{
     Clock, CommitError, Lane, ManualClock, Mode, Options, Store, StoreError, Synchronous, SystemClock,
@@ -317,7 +317,8 @@ async fn j1_a_job_is_logged_with_its_cause_and_j4_a_stale_fence_is_refused() {
     store.commit(Lane::Background, yielded).await.unwrap();
     store.commit(Lane::Background, claim(&jobs[0], 1)).await.unwrap();
     let effect = |fence| {
-        Commit::new(Actor::Engine, vec![edit(BLOCK, 2, "by a job")]).requiring(Precondition::JobFence(jobs[0].id.clone(), fence))
+        Commit::new(Actor::Engine, vec![edit(BLOCK, 2, "by a job")])
+            .requiring(Precondition::JobFence(jobs[0].id.clone(), fence))
     };
     let stale = store.commit(Lane::Background, effect(1)).await.unwrap_err();
     assert_eq!(stale, CommitError::Conflict(Conflict::Fenced { job: jobs[0].id.clone() }));

@@ -9,11 +9,11 @@ use super::deletion::{self, Deletion};
 use super::paths::Paths;
 use super::print::Out;
 use super::roster::Roster;
-use super::{Exit, CliError, setting, unexpected};
+use super::{CliError, Exit, setting, unexpected};
 use crate::domain::block::{PERSONA, folded};
 use crate::domain::setting::Kind;
 use crate::domain::{Agent, AgentId, Block, BlockOwner, Configurable as _, Rule};
-use crate::engine::protocol::{Recipient, Overview, Reply, Request};
+use crate::engine::protocol::{Overview, Recipient, Reply, Request};
 
 /// Subcommands of `agent`.
 #[derive(Debug, clap::Subcommand)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::paths::Paths;
 use super::print::Out;
-use super::{Exit, CliError};
+use super::{CliError, Exit};
 use crate::agentfile::team::{self, Existing, Plan, TeamFile};
 use crate::domain::{Conflict, Ids};
 use crate::engine::protocol::Request;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::paths::Paths;
 use super::print::{self, Out};
 use super::roster::Roster;
-use super::{Exit, CliError, unexpected};
+use super::{CliError, Exit, unexpected};
 use crate::domain::block::folded;
 use crate::domain::state::Kind;
 use crate::domain::{Block, BlockId, BlockOwner, Conflict};

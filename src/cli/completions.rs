@@ -14,7 +14,7 @@ use clap_complete::env::Shells;
 
 use super::paths::Paths;
 use super::print::Out;
-use super::{Cli, Exit, CliError};
+use super::{Cli, CliError, Exit};
 use crate::domain::{Agent, Block, BlockOwner, Job, Mail, PendingKind};
 use crate::engine::protocol::Overview;
 use crate::tui::text::clean::clean_line;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::paths::Paths;
 use super::print::Out;
 use super::roster::Roster;
-use super::{Exit, CliError, unexpected};
+use super::{CliError, Exit, unexpected};
 use crate::config::Config;
 use crate::engine::Handle;
 use crate::engine::protocol::{Reply, Request};

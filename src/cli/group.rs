@@ -7,7 +7,7 @@ use super::deletion::{self, Deletion};
 use super::paths::Paths;
 use super::print::{self, Out};
 use super::roster::{Roster, conversation};
-use super::{Exit, CliError, unexpected};
+use super::{CliError, Exit, unexpected};
 use crate::domain::{Group, GroupStatus};
 use crate::engine::protocol::{Recipient, Reply, Request};
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::paths::Paths;
 use super::print::{self, Out};
 use super::roster::Roster;
-use super::{Exit, CliError, unexpected};
+use super::{CliError, Exit, unexpected};
 use crate::domain::state::Kind;
 use crate::domain::{PendingCall, PendingKind, Run, RunId};
 use crate::engine::Scope;
@@ -140,7 +140,9 @@ fn find<'a>(rows: &'a [Row], id: &str) -> Result<&'a Row, CliError> {
     let begins = |row: &&Row| !bare.is_empty() && row.id.trim_start_matches("approval-").starts_with(bare);
     match rows.iter().filter(begins).collect::<Vec<_>>().as_slice() {
         [one] => Ok(one),
-        [] => Err(CliError::Message(format!("no call {id} waits for you; `nightdesk inbox list` shows the waiting calls"))),
+        [] => Err(CliError::Message(format!(
+            "no call {id} waits for you; `nightdesk inbox list` shows the waiting calls"
+        ))),
         several => Err(CliError::Message(format!("{} ids start with {id}; write more of the id", several.len()))),
     }
 }

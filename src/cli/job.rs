@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::paths::Paths;
 use super::print::{self, Out};
 use super::roster::Roster;
-use super::{Exit, CliError, unexpected};
+use super::{CliError, Exit, unexpected};
 use crate::domain::state::RowFault;
 use crate::domain::{GroupId, Job, JobId, JobOutcome, JobState, Trigger};
 use crate::engine::Handle;
@@ -88,7 +88,13 @@ pub async fn job(places: &Paths, command: &Command, out: &mut Out) -> Result<Exi
     Ok(Exit::Done)
 }
 
-async fn list(handle: &Handle, roster: &Roster, group: Option<&str>, json: bool, out: &mut Out) -> Result<(), CliError> {
+async fn list(
+    handle: &Handle,
+    roster: &Roster,
+    group: Option<&str>,
+    json: bool,
+    out: &mut Out,
+) -> Result<(), CliError> {
     let group = group.map(|name| roster.group(name)).transpose()?.map(|group| group.id.clone());
     let (jobs, faults) = jobs(handle, group, SHOWN).await?;
     print::unreadable(&faults);

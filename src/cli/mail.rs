@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::paths::Paths;
 use super::print::{self, Out};
 use super::roster::Roster;
-use super::{Exit, CliError, unexpected};
+use super::{CliError, Exit, unexpected};
 use crate::domain::mail::{check_text, expiry_seconds};
 use crate::domain::state::RowFault;
 use crate::domain::{AgentId, Group, GroupStatus, Mail, MailId, MailStatus, Priority};

@@ -6,7 +6,7 @@ use clap::CommandFactory as _;
 use clap_mangen::Man;
 
 use super::print::Out;
-use super::{Cli, Exit, CliError};
+use super::{Cli, CliError, Exit};
 
 /// Arguments of `man`.
 #[derive(Debug, clap::Args)]

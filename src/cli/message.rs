@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::paths::Paths;
 use super::print::Out;
 use super::roster::{Roster, Whose, conversation};
-use super::{Exit, CliError};
+use super::{CliError, Exit};
 use crate::domain::{AgentId, Content, Message, MessageId, RunId};
 
 /// Subcommands of `message`.

@@ -12,9 +12,9 @@ use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::EnvFilter;
 
 use super::{CliError, print};
-use crate::config::{Config, Paths};
-use crate::engine::session::Session;
+use crate::config::{self, Config};
 use crate::engine::protocol::{Reply, Request};
+use crate::engine::session::Session;
 use crate::engine::{Handle, Options, Scope};
 use crate::llm::Models;
 
@@ -31,7 +31,7 @@ pub struct Paths {
     /// Configuration file.
     pub config: PathBuf,
     /// XDG directories; `None` if the environment does not define them.
-    pub dirs: Option<Paths>,
+    pub dirs: Option<config::Paths>,
 }
 
 impl Paths {
@@ -44,7 +44,7 @@ impl Paths {
         config: Option<PathBuf>,
         env: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, CliError> {
-        let dirs = Paths::new(env);
+        let dirs = config::Paths::new(env);
         let (store, config) = match (store, config, &dirs) {
             (Some(store), Some(config), _) => (store, config),
             (store, config, Ok(dirs)) => {
@@ -58,7 +58,7 @@ impl Paths {
     /// Starts logging to one file per day in the state directory, never to the terminal. Does nothing if the directory
     /// cannot be created.
     pub fn keep_log(&self, env: impl Fn(&str) -> Option<String>) {
-        let Some(dir) = self.dirs.as_ref().map(Paths::log_dir) else { return };
+        let Some(dir) = self.dirs.as_ref().map(config::Paths::log_dir) else { return };
         if DirBuilder::new().recursive(true).mode(0o700).create(&dir).is_err() {
             return;
         }

@@ -6,7 +6,7 @@ use super::{CliError, print};
 use crate::domain::state::Kind;
 use crate::domain::{Agent, AgentId, Block, BlockId, Conversation, ConversationOwner, Group, GroupId};
 use crate::engine::Handle;
-use crate::engine::protocol::{Recipient, Overview};
+use crate::engine::protocol::{Overview, Recipient};
 
 /// All readable groups, agents and blocks.
 #[derive(Debug, Clone, Default)]

@@ -1,7 +1,7 @@
 //! `nightdesk schema`: prints the JSON schema of team files.
 
 use super::print::Out;
-use super::{Exit, CliError};
+use super::{CliError, Exit};
 use crate::agentfile::team;
 use crate::tools::ToolRegistry;
 

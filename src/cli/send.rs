@@ -9,13 +9,13 @@ mod text;
 use super::paths::Paths;
 use super::print::{self, Out};
 use super::roster::{Roster, Whose};
-use super::{Exit, CliError, unexpected};
+use super::{CliError, Exit, unexpected};
 use crate::domain::{Change, ConversationId, PendingCall, PendingKind, RunId, RunState, StopReason};
 use crate::engine::Scope;
 use crate::engine::event::{Event, Events};
 use crate::engine::handle::Subscription;
-use crate::engine::session::Session;
 use crate::engine::protocol::{Recipient, Reply, Request, Update};
+use crate::engine::session::Session;
 use text::Speeches;
 
 /// Arguments of `send`.

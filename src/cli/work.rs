@@ -10,10 +10,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::paths::Paths;
 use super::print::{self, Out};
 use super::roster::Roster;
-use super::{Exit, CliError, job, unexpected};
+use super::{CliError, Exit, job, unexpected};
 use crate::domain::{Job, JobState};
-use crate::engine::session::Session;
 use crate::engine::protocol::{Reply, Request, RowUpdate, Update};
+use crate::engine::session::Session;
 use crate::engine::{Options, Scope};
 
 /// Delay before the next attempt to open a store whose owner does not accept connections.

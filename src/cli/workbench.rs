@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::paths::Paths;
-use super::{Exit, CliError, apply};
+use super::{CliError, Exit, apply};
 use crate::agentfile::team;
 use crate::config::Config;
 use crate::engine::Scope;
@@ -96,8 +96,9 @@ fn depth(no_color: bool, term: Option<&str>, colorterm: Option<&str>) -> Depth {
 
 /// Starts `nightdesk work` on the same store, without a terminal and in a process group of its own.
 fn keep_working(places: &Paths) -> Result<(), CliError> {
-    let failed =
-        |error: std::io::Error| CliError::Message(format!("continuing without a screen: {error}; run `nightdesk work`"));
+    let failed = |error: std::io::Error| {
+        CliError::Message(format!("continuing without a screen: {error}; run `nightdesk work`"))
+    };
     let program = std::env::current_exe().map_err(failed)?;
     let mut work = std::process::Command::new(program);
     work.arg("--store").arg(&places.store).arg("--config").arg(&places.config).arg("work");

@@ -13,14 +13,16 @@ mod waits;
 
 use jiff::Timestamp;
 
-use super::{Agent, Block, BlockId, BlockOwner, Change, Conflict, Conversation, Group, Precondition, Revision, Run, RunState};
+use super::{
+    Agent, Block, BlockId, BlockOwner, Change, Conflict, Conversation, Group, Precondition, Revision, Run, RunState,
+};
 use super::{Job, JobState, block::Editor};
 
 pub use memory_rows::InMemoryRows;
 pub(crate) use rows::row_kinds;
 #[cfg(test)]
 pub use rows::sample;
-pub use rows::{StoreMeta, Kind, MailRate, Row, RowFault, Rows};
+pub use rows::{Kind, MailRate, Row, RowFault, Rows, StoreMeta};
 
 /// Why [`apply`] failed: the change was rejected, or the rows could not be read or written.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::CONTEXT_BYTES;
 use super::work::{Outcome, RunContext};
-use super::{RETRY_DELAY, Engine, EngineError, step};
+use super::{Engine, EngineError, RETRY_DELAY, step};
 use crate::domain::job::{JobFault, MAX_ATTEMPTS, MAX_CRASHES};
 use crate::domain::{
     Actor, Change, Commit, Conversation, ConversationId, ConversationOwner, Cursor, Job, JobId, JobOutcome, JobState,

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::context::CONTEXT_BYTES;
-use super::limits::{Permit, Capacity};
-use super::live::{StepMeta, LiveGuard};
+use super::limits::{Capacity, Permit};
+use super::live::{LiveGuard, StepMeta};
 use super::protocol::Phase;
 use super::work::{self, Outcome, RunContext};
 use super::{Engine, EngineError, termination};

@@ -15,7 +15,7 @@ use crate::domain::{
     Agent, AgentId, Block, BlockId, Content, Group, Kept, Mail, MailKind, Message, NoticeKind, RunKind, StepId, Task,
     TerminationCondition, Trigger,
 };
-use crate::llm::{PromptMessage, MemoryBlock, CallContext, Prompt, ToolCall, ToolSpec};
+use crate::llm::{CallContext, MemoryBlock, Prompt, PromptMessage, ToolCall, ToolSpec};
 use crate::store::StepInput;
 use crate::tools::turn::choose_next_speaker;
 
@@ -339,7 +339,12 @@ fn said(messages: &[Message], me: Option<&AgentId>) -> Vec<PromptMessage> {
                 if let Some(PromptMessage::Assistant { calls, .. }) = entries.last_mut() {
                     calls.push(ToolCall { id: call.clone(), name: name.clone(), arguments: arguments.clone() });
                 }
-                results.push(PromptMessage::ToolResult { call: call.clone(), name: name.clone(), ok: *ok, text: text.clone() });
+                results.push(PromptMessage::ToolResult {
+                    call: call.clone(),
+                    name: name.clone(),
+                    ok: *ok,
+                    text: text.clone(),
+                });
             }
             (Content::Notice { notice: NoticeKind::Pass | NoticeKind::Error | NoticeKind::Incomplete, text }, _) => {
                 entries.push(PromptMessage::System { text: text.clone() });

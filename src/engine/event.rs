@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::protocol::{LiveUpdate, RowUpdate, Update};
 use crate::domain::{
-    Agent, AgentId, Change, Content, ConversationId, LogEntry, Mail, MailId, MailKind, MailStatus, Message, PendingCall,
-    PendingKind, Priority, Run, RunId, RunState, StepId,
+    Agent, AgentId, Change, Content, ConversationId, LogEntry, Mail, MailId, MailKind, MailStatus, Message,
+    PendingCall, PendingKind, Priority, Run, RunId, RunState, StepId,
 };
 
 /// One event.

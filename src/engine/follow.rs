@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use tokio::sync::watch;
 
-use super::live::{StreamingSteps, StreamCursor};
+use super::live::{StreamCursor, StreamingSteps};
 use super::protocol::{RequestError, RowUpdate, Update};
 use crate::domain::state::Kind;
 use crate::domain::{Agent, Block, Change, Conversation, Group, Job, LogEntry, Mail, PendingCall, Run, StepId};
@@ -117,7 +117,7 @@ macro_rules! define_row {
         internal { $($(#[doc = $internal_doc:literal])* $(#[cfg($cfg:meta)])? $internal:ident($i:ty) $t:literal $n:literal;)* }
     ) => {
         /// Reads the row with this key as an update; `None` if rows of its kind are not followed.
-        async fn row(store: &Store, kind: Kind, key: &str) -> Result<Option<RowUpdate>, Fault> {
+        async fn row(store: &Store, kind: Kind, key: &str) -> Result<Option<RowUpdate>, RequestError> {
             let row = match kind {
                 $(Kind::$kind => store.row::<$row>(key).await?.map(RowUpdate::$kind),)*
                 $($(#[cfg($cfg)])? Kind::$internal => return Ok(None),)*

@@ -6,8 +6,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::protocol::{Overview, Reply, Request, RequestError, Update};
 use super::read::Reader;
-use super::protocol::{RequestError, Overview, Reply, Request, Update};
 use super::{Engine, socket::Client};
 use crate::domain::{ConversationId, Message};
 use crate::store::{self, Store};
@@ -79,7 +79,12 @@ impl Handle {
     ///
     /// # Errors
     /// As [`Handle::ask`].
-    pub async fn messages(&self, conversation: ConversationId, from: u64, to: u64) -> Result<Vec<Message>, RequestError> {
+    pub async fn messages(
+        &self,
+        conversation: ConversationId,
+        from: u64,
+        to: u64,
+    ) -> Result<Vec<Message>, RequestError> {
         match self.ask(Request::Messages { conversation, from, to }).await? {
             Reply::Messages { messages } => Ok(messages),
             other => Err(unexpected(&other)),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::time::Instant;
 
-use super::{Engine, Scope, EngineError};
+use super::{Engine, EngineError, Scope};
 use crate::domain::{
     Agent, Change, Content, Conversation, ConversationId, ConversationOwner, Mail, MailStatus, Run, RunId, RunKind,
     RunState,

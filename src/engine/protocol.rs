@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::state::{Kind, Row as _, RowFault};
 use crate::domain::status::Work;
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, Change, Conflict, Conversation, ConversationId, Group, GroupId, Job, JobId, LogEntry,
-    Mail, MailId, MailStatus, Message, PendingCall, Priority, Revision, Run, RunId, Step, StepId,
+    Agent, AgentId, Block, BlockId, Change, Conflict, Conversation, ConversationId, Group, GroupId, Job, JobId,
+    LogEntry, Mail, MailId, MailStatus, Message, PendingCall, Priority, Revision, Run, RunId, Step, StepId,
 };
 
 mod form;

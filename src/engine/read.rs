@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
+use super::protocol::{JobDetail, JobEdit, LogCheck, Overview, Reply, Request, RequestError, StoreCheck, Timestamped};
 use super::wait::OpenRuns;
-use super::protocol::{Timestamped, RequestError, JobDetail, JobEdit, LogCheck, Overview, Reply, Request, StoreCheck};
 use crate::domain::state::Row;
 use crate::domain::{
     Agent, AgentId, Block, BlockId, Conversation, ConversationOwner, Cursor, Group, GroupId, Job, JobId, Message, Run,
@@ -92,7 +92,12 @@ pub(super) async fn cursors(store: &Store, jobs: &[Job]) -> Result<Vec<Cursor>, 
     if keys.is_empty() { Ok(Vec::new()) } else { store.rows(keys).await }
 }
 
-async fn revisions(store: &Store, block: &BlockId, limit: usize, wanted: impl Fn(u64) -> bool) -> Result<Reply, RequestError> {
+async fn revisions(
+    store: &Store,
+    block: &BlockId,
+    limit: usize,
+    wanted: impl Fn(u64) -> bool,
+) -> Result<Reply, RequestError> {
     let found = store.revisions(block, limit).await?.into_iter().filter(|(_, _, revision)| wanted(revision.version));
     Ok(Reply::Revisions { revisions: found.map(|(n, at, what)| Timestamped { n, at, what }).collect() })
 }

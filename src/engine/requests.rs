@@ -6,12 +6,12 @@ mod roster;
 use std::sync::PoisonError;
 
 use super::cancellation::{self, Mode};
+use super::protocol::{Recipient, Reply, Request, RequestError};
 use super::read::{self, Reader};
-use super::protocol::{Recipient, RequestError, Reply, Request};
 use super::{Engine, EngineError};
 use crate::config::Config;
-use crate::domain::text_edit::Merge;
 use crate::domain::run::CallResult;
+use crate::domain::text_edit::Merge;
 use crate::domain::trigger;
 use crate::domain::{
     Actor, Agent, AgentId, Block, BlockId, Change, Commit, Conflict, Content, Conversation, ConversationId,
@@ -148,7 +148,11 @@ impl Engine {
             }
             names.push(agent.name);
         }
-        Err(RequestError::new(format!("{} has no agent named {name:?}; its agents are {}", group.name, names.join(", "))))
+        Err(RequestError::new(format!(
+            "{} has no agent named {name:?}; its agents are {}",
+            group.name,
+            names.join(", ")
+        )))
     }
 
     /// The changes that create a turn, queued if the conversation has an unfinished one.
@@ -209,7 +213,8 @@ impl Engine {
             let value = if block.version == base || !merging {
                 value.clone()
             } else {
-                let conflict = || RequestError::from(CommitError::from(Conflict::Block { current: Box::new(block.clone()) }));
+                let conflict =
+                    || RequestError::from(CommitError::from(Conflict::Block { current: Box::new(block.clone()) }));
                 let rested = self.store.revision(id, base).await?.ok_or_else(conflict)?;
                 match block.merge((base, &rested.value), &value) {
                     Merge::Clean(merged) => merged,
@@ -302,7 +307,12 @@ impl Engine {
         self.queue(change).await
     }
 
-    async fn run_job(&self, agent: &AgentId, group: &GroupId, instruction: Option<String>) -> Result<Reply, RequestError> {
+    async fn run_job(
+        &self,
+        agent: &AgentId,
+        group: &GroupId,
+        instruction: Option<String>,
+    ) -> Result<Reply, RequestError> {
         let team = self.must::<Group>(group.as_str(), "group").await?;
         if !team.in_background(agent) {
             let agent = self.must::<Agent>(agent.as_str(), "agent").await?;
@@ -363,7 +373,11 @@ impl Engine {
         Ok(Reply::Done)
     }
 
-    async fn must<T: crate::domain::state::Row + Send + 'static>(&self, key: &str, noun: &str) -> Result<T, RequestError> {
+    async fn must<T: crate::domain::state::Row + Send + 'static>(
+        &self,
+        key: &str,
+        noun: &str,
+    ) -> Result<T, RequestError> {
         read::must(&self.store, key, noun).await
     }
 }

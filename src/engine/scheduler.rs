@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::cancellation::{self, Mode};
 use super::limits::{Capacity, Priority};
 use super::wait::OpenRuns;
-use super::{RETRY_DELAY, Engine, Scope, EngineError, background, mail, read, speech, turn};
+use super::{Engine, EngineError, RETRY_DELAY, Scope, background, mail, read, speech, turn};
 use crate::domain::status::{self, DueJobs};
 use crate::domain::{Group, GroupId, JobState, NoticeKind, Run, RunId, RunKind, RunState, StopReason};
 use crate::store::StoreError;

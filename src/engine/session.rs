@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::socket::{self, Client};
 use super::protocol::RequestError;
+use super::socket::{self, Client};
 use super::{Engine, Handle, Options};
 use crate::config::Config;
 use crate::llm::Models;
-use crate::store::{self, StoreLock, OwnerError, Store};
+use crate::store::{self, OwnerError, Store, StoreLock};
 use crate::tools::ToolRegistry;
 
 pub use crate::store::LockHeldBy;

@@ -14,7 +14,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Mutex;
 
 use super::Engine;
-use super::protocol::{RequestError, Reply, Request, Update};
+use super::protocol::{Reply, Request, RequestError, Update};
 
 /// What a client sends.
 #[derive(Debug, Serialize, Deserialize)]
@@ -40,7 +40,10 @@ enum Answer {
 /// [`Fault`] if the socket cannot be created.
 pub fn listen(engine: &Arc<Engine>, path: PathBuf) -> Result<(), RequestError> {
     let failed = |error: std::io::Error| {
-        RequestError::new(format!("opening the socket {}: {error}; other programs cannot join this one", path.display()))
+        RequestError::new(format!(
+            "opening the socket {}: {error}; other programs cannot join this one",
+            path.display()
+        ))
     };
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
@@ -197,8 +200,9 @@ async fn dial(path: &Path) -> Result<Line, RequestError> {
 
 async fn next<T: for<'de> Deserialize<'de>>(lines: &mut Lines<BufReader<OwnedReadHalf>>) -> Result<T, RequestError> {
     let line = lines.next_line().await.map_err(|_| gone())?.ok_or_else(gone)?;
-    serde_json::from_str(&line)
-        .map_err(|error| RequestError::new(format!("the program that owns the store uses another protocol version: {error}")))
+    serde_json::from_str(&line).map_err(|error| {
+        RequestError::new(format!("the program that owns the store uses another protocol version: {error}"))
+    })
 }
 
 fn gone() -> RequestError {

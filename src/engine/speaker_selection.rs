@@ -34,7 +34,8 @@ pub async fn choose(
     cancel: &CancellationToken,
 ) -> Result<Outcome, EngineError> {
     // The manager is held until the choice is made.
-    let Some((run, _place)) = speech::begin(engine, turn, manager, kind, unfinished, &Priority::Foreground, cancel).await?
+    let Some((run, _place)) =
+        speech::begin(engine, turn, manager, kind, unfinished, &Priority::Foreground, cancel).await?
     else {
         return Ok(Outcome::Cancelled);
     };

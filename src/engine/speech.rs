@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::limits::{Permit, Capacity, Priority};
+use super::limits::{Capacity, Permit, Priority};
 use super::work::{Outcome, RunContext};
 use super::{Engine, EngineError, step};
 use crate::domain::{Agent, AgentId, Change, Content, NoticeKind, Run, RunId, RunKind, RunState, StopReason};

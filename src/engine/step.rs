@@ -15,7 +15,7 @@ mod commit;
 mod draft;
 mod resume;
 
-use draft::{StagedStep, Permissions};
+use draft::{Permissions, StagedStep};
 pub use resume::resume;
 
 /// Makes steps until one of them ends the work, with the calls of the step it is parked on first.

@@ -199,7 +199,9 @@ fn results(entries: &[PromptMessage], at: usize, calls: &[ToolCall], used: &mut 
         .iter()
         .map(|wanted| {
             let found = entries.iter().enumerate().skip(at + 1).find_map(|(place, entry)| match entry {
-                PromptMessage::ToolResult { call, ok, text, .. } if *call == wanted.id && !used[place] => Some((place, *ok, text)),
+                PromptMessage::ToolResult { call, ok, text, .. } if *call == wanted.id && !used[place] => {
+                    Some((place, *ok, text))
+                }
                 _ => None,
             });
             let (ok, text) = match found {
@@ -250,7 +252,8 @@ mod tests {
 
     #[test]
     fn others_are_merged_and_named_and_a_person_is_not() {
-        let entries = [said(None, "Hello"), said(Some("ada"), "Hi"), PromptMessage::System { text: "Be brief.".into() }];
+        let entries =
+            [said(None, "Hello"), said(Some("ada"), "Hi"), PromptMessage::System { text: "Be brief.".into() }];
         assert_eq!(turns(&entries), [words("Hello\n\nada: Hi\n\n<note>\nBe brief.\n</note>")]);
     }
 

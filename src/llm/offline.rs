@@ -12,20 +12,20 @@
 //! `chair` chooses the next speaker, `rewrite` carries out requests to write a block, `delegate` splits work and
 //! collects the answers.
 
-mod persona;
 mod block_text;
-mod members;
-mod speaker_selection;
 mod dates;
 mod delegate;
 mod evidence;
 mod frames;
-mod memory_agent;
 mod language;
+mod line_match;
+mod members;
+mod memory_agent;
 mod participant;
+mod persona;
 mod rewrite;
 mod scene;
-mod line_match;
+mod speaker_selection;
 mod statement;
 
 use std::time::Duration;
@@ -34,7 +34,7 @@ use futures::stream::BoxStream;
 use serde_json::Value;
 
 use super::paced::{self, Pace};
-use super::{ChatModel, Delta, Done, PromptMessage, ModelError, Prompt, Stop, ToolCall, Usage};
+use super::{ChatModel, Delta, Done, ModelError, Prompt, PromptMessage, Stop, ToolCall, Usage};
 
 /// Delay per word, so that streaming is visible.
 const PACE: Duration = Duration::from_millis(15);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 
-use super::{Delta, PromptMessage, ModelError, Prompt};
+use super::{Delta, ModelError, Prompt, PromptMessage};
 
 /// How long a prepared answer takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -73,7 +73,9 @@ pub(super) fn bytes_of(prompt: &Prompt) -> usize {
         .entries
         .iter()
         .map(|entry| match entry {
-            PromptMessage::User { text, .. } | PromptMessage::ToolResult { text, .. } | PromptMessage::System { text } => text.len(),
+            PromptMessage::User { text, .. }
+            | PromptMessage::ToolResult { text, .. }
+            | PromptMessage::System { text } => text.len(),
             PromptMessage::Assistant { text, calls } => {
                 text.len() + calls.iter().map(|call| call.name.len() + call.arguments.to_string().len()).sum::<usize>()
             }

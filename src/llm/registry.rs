@@ -19,7 +19,7 @@ use super::provider::Remote;
 use super::scripted::Scripted;
 use super::secret::{self, Env};
 use super::window::Window;
-use super::{ChatModel, Delta, PromptMessage, ErrorClass, ModelError, Prompt, ToolSpec};
+use super::{ChatModel, Delta, ErrorClass, ModelError, Prompt, PromptMessage, ToolSpec};
 use crate::config::{Config, KeySource, Limits, Provider, ProviderKind};
 
 /// How many calls of one provider may run at once, where nothing says otherwise.

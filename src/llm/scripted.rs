@@ -20,7 +20,7 @@ use futures::stream::{self, BoxStream};
 
 use self::file::{Fault, Reply, Script};
 use super::paced::{self, Pace, Pieces};
-use super::{ChatModel, Delta, Done, PromptMessage, ErrorClass, ModelError, Prompt, Stop, ToolCall, Usage};
+use super::{ChatModel, Delta, Done, ErrorClass, ModelError, Prompt, PromptMessage, Stop, ToolCall, Usage};
 
 /// Longest replacement for `{last}`, in code points.
 const LAST: usize = 200;

@@ -5,7 +5,7 @@ use rusqlite::Row;
 use super::connection::Sql;
 use super::error::Fault;
 use super::tables::{json, lossy, parse};
-use super::{Store, StoreError, revisions, messages, runs};
+use super::{Store, StoreError, messages, revisions, runs};
 use crate::domain::{Change, LogEntry, Revision};
 
 impl Store {

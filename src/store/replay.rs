@@ -6,7 +6,7 @@ use super::connection::Sql;
 use super::error::Fault;
 use super::tables::lossy;
 use super::{Store, StoreError, log};
-use crate::domain::state::{Kind, InMemoryRows};
+use crate::domain::state::{InMemoryRows, Kind};
 
 /// The result of a replay check.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Queries for state rows of any kind: by key, by lookup, and all.
 
 use super::error::Fault;
-use super::tables::{get, row_of, get_many};
+use super::tables::{get, get_many, row_of};
 use super::{Store, StoreError};
 use crate::domain::state::{Row, RowFault};
 

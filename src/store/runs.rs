@@ -143,7 +143,8 @@ fn waiting(sql: &Sql) -> Result<RowsWithErrors<PendingCall>, Fault> {
     let query = format!(
         "SELECT key, body FROM pending_call WHERE lookup IN (SELECT key FROM run WHERE {parked}) ORDER BY place"
     );
-    let mut calls: RowsWithErrors<PendingCall> = RowsWithErrors::of(sql.list(&query, [], |row| Ok(row_of(Kind::Call, row)))?)?;
+    let mut calls: RowsWithErrors<PendingCall> =
+        RowsWithErrors::of(sql.list(&query, [], |row| Ok(row_of(Kind::Call, row)))?)?;
     calls.rows.retain(PendingCall::is_open);
     Ok(calls)
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::connection::Sql;
 use super::error::Fault;
-use super::tables::{get, row_of, get_many};
+use super::tables::{get, get_many, row_of};
 use super::{Store, StoreError, messages, runs};
 use crate::domain::state::Row;
 use crate::domain::{

@@ -17,7 +17,7 @@ use super::connection::Sql;
 use super::error::Fault;
 use super::file::{Identity, identity, refused};
 use super::tables::Tables;
-use super::{Clock, CommitError, Lane, Mode, Options, StoreError, log, failpoint};
+use super::{Clock, CommitError, Lane, Mode, Options, StoreError, failpoint, log};
 use crate::domain::state::{ApplyError, apply, check};
 use crate::domain::trigger::derived_changes;
 use crate::domain::{Actor, Change, Commit, Ids, LogEntry};

@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ToolContext, ToolOutcome, Tool, arguments};
+use super::{Tool, ToolContext, ToolOutcome, arguments};
 use crate::domain::Content;
 use crate::llm::ToolSpec;
 

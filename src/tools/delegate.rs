@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Colleague, ToolContext, ToolOutcome, Tool, Wait, arguments};
+use super::{Colleague, Tool, ToolContext, ToolOutcome, Wait, arguments};
 use crate::domain::group::MAX_MEMBERS;
 use crate::llm::ToolSpec;
 
@@ -77,7 +77,10 @@ impl Tool for Delegate {
             for TaskArguments { agent, task } in asked.tasks {
                 let Some(worker) = workers.iter().find(|worker| worker.answers_to(&agent)) else {
                     let names: Vec<&str> = workers.iter().map(|worker| worker.name.as_str()).collect();
-                    return ToolOutcome::refused(format!("delegate: no worker {agent:?}; yours are {}", names.join(", ")));
+                    return ToolOutcome::refused(format!(
+                        "delegate: no worker {agent:?}; yours are {}",
+                        names.join(", ")
+                    ));
                 };
                 if task.trim().is_empty() {
                     return ToolOutcome::refused(format!("delegate: the task for {} has no words", worker.name));
@@ -96,9 +99,9 @@ impl Tool for Delegate {
 /// Gives the same task to every worker of the group.
 pub async fn to_all(desk: &ToolContext<'_>, message: &str) -> ToolOutcome {
     match workers(desk).await {
-        Ok(workers) => {
-            ToolOutcome::Wait(Wait::Workers(workers.into_iter().map(|worker| (worker.id, message.to_owned())).collect()))
-        }
+        Ok(workers) => ToolOutcome::Wait(Wait::Workers(
+            workers.into_iter().map(|worker| (worker.id, message.to_owned())).collect(),
+        )),
         Err(refused) => refused,
     }
 }

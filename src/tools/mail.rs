@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::delegate::{self, Delegation};
-use super::{Colleague, ToolContext, ToolOutcome, OutgoingMail, Tool, Wait, arguments};
+use super::{Colleague, OutgoingMail, Tool, ToolContext, ToolOutcome, Wait, arguments};
 use crate::domain::mail::{check_text, expiry_seconds};
 use crate::domain::{MailKind, Priority};
 use crate::llm::ToolSpec;
@@ -313,7 +313,12 @@ pub fn broadcast(tool: &str, letter: &MailArguments, whom: Vec<&Colleague>) -> T
 }
 
 /// Parses a call that writes to one agent; returns the mail and the recipient.
-async fn to_one(tool: &str, value: &Value, desk: &ToolContext<'_>, kind: MailKind) -> Result<(OutgoingMail, Colleague), ToolOutcome> {
+async fn to_one(
+    tool: &str,
+    value: &Value,
+    desk: &ToolContext<'_>,
+    kind: MailKind,
+) -> Result<(OutgoingMail, Colleague), ToolOutcome> {
     let ToOne { other_agent_id, letter } = arguments(tool, value)?;
     let colleagues = desk.directory.colleagues().await.map_err(|fault| refuse(tool, &fault))?;
     let colleague = find(&colleagues, &other_agent_id, desk.agent).map_err(|why| refuse(tool, &why))?;
@@ -541,7 +546,8 @@ mod tests {
             delegates: Delegation::Open,
             posts: Vec::new(),
         };
-        let ToolOutcome::Wait(Wait::Workers(tasks)) = SendToGroup.call(&json!({"message": "hi"}), &mut desk).await else {
+        let ToolOutcome::Wait(Wait::Workers(tasks)) = SendToGroup.call(&json!({"message": "hi"}), &mut desk).await
+        else {
             panic!("a supervisor's workers answer in the group")
         };
         assert_eq!(tasks.len(), 4);

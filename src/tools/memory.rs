@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ToolContext, ToolOutcome, StagedBlock, Tool, arguments};
+use super::{StagedBlock, Tool, ToolContext, ToolOutcome, arguments};
 use crate::domain::block::folded;
 use crate::domain::text_edit::{EditFault, Merge, insert, merge, replace};
 use crate::llm::ToolSpec;
@@ -180,7 +180,10 @@ fn edit(
 ) -> ToolOutcome {
     let Some(at) = desk.blocks.iter().position(|block| folded(&block.current.label) == folded(label)) else {
         let labels: Vec<&str> = desk.blocks.iter().map(|block| block.current.label.as_str()).collect();
-        return ToolOutcome::refused(format!("{tool}: you have no block {label:?}; your blocks: {}", labels.join(", ")));
+        return ToolOutcome::refused(format!(
+            "{tool}: you have no block {label:?}; your blocks: {}",
+            labels.join(", ")
+        ));
     };
     let block = &mut desk.blocks[at];
     let label = &block.current.label;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::arguments::lenient;
-use super::{ToolContext, ToolOutcome, Tool, arguments};
+use super::{Tool, ToolContext, ToolOutcome, arguments};
 use crate::domain::pattern::dynamic::CHOOSE;
 use crate::domain::terminate::RETURN_TO_USER;
 use crate::llm::ToolSpec;

@@ -7,8 +7,8 @@
 
 mod actions;
 pub mod chrome;
-pub mod persistence;
 pub mod panes;
+pub mod persistence;
 pub mod view;
 
 use crossterm::event::KeyEvent;
@@ -16,14 +16,14 @@ use jiff::{SignedDuration, Timestamp};
 use ratatui::layout::{Position, Rect, Size};
 
 use crate::domain::{Group, GroupStatus};
-use crate::engine::protocol::{Recipient, RequestError, Overview, Reply, RowUpdate, Update};
+use crate::engine::protocol::{Overview, Recipient, Reply, RequestError, RowUpdate, Update};
 
 use super::command::{Command, KeyContext};
 use super::composer::Composer;
-use super::effect::{AppAction, Context, Effect, Mailbox, Modal, Msg, Requester, RequestId, Toast};
+use super::effect::{AppAction, Context, Effect, Mailbox, Modal, Msg, RequestId, Requester, Toast};
 use super::layout::{self, Layout, LayoutInput, inside};
 use super::model::{Model, Selection};
-use super::pane::{RenderContext, Pane, PaneId};
+use super::pane::{Pane, PaneId, RenderContext};
 use panes::Panes;
 
 /// Display time of a toast.
@@ -210,18 +210,25 @@ impl App {
         self.with_pane_looked_at(id, |pane, _, cx| f(pane, cx))
     }
 
-    fn with_pane_looked_at<T>(&mut self, id: PaneId, f: impl FnOnce(&mut dyn Pane, &RenderContext, &mut Context<'_>) -> T) -> T {
-        let mut cx = Context { model: &self.model, now: self.look.now, owner: Requester::Pane(id), mailbox: &mut self.mailbox };
+    fn with_pane_looked_at<T>(
+        &mut self,
+        id: PaneId,
+        f: impl FnOnce(&mut dyn Pane, &RenderContext, &mut Context<'_>) -> T,
+    ) -> T {
+        let mut cx =
+            Context { model: &self.model, now: self.look.now, owner: Requester::Pane(id), mailbox: &mut self.mailbox };
         f(self.panes.get_mut(id), &self.look, &mut cx)
     }
 
     fn with_composer<T>(&mut self, f: impl FnOnce(&mut Composer, &mut Context<'_>) -> T) -> T {
-        let mut cx = Context { model: &self.model, now: self.look.now, owner: Requester::Composer, mailbox: &mut self.mailbox };
+        let mut cx =
+            Context { model: &self.model, now: self.look.now, owner: Requester::Composer, mailbox: &mut self.mailbox };
         f(&mut self.composer, &mut cx)
     }
 
     fn with_dialog<T>(&mut self, f: impl FnOnce(&mut dyn Modal, &mut Context<'_>) -> T) -> Option<T> {
-        let mut cx = Context { model: &self.model, now: self.look.now, owner: Requester::Dialog, mailbox: &mut self.mailbox };
+        let mut cx =
+            Context { model: &self.model, now: self.look.now, owner: Requester::Dialog, mailbox: &mut self.mailbox };
         self.dialogs.last_mut().map(|dialog| f(dialog.as_mut(), &mut cx))
     }
 
@@ -229,8 +236,12 @@ impl App {
     fn each_dialog(&mut self, mut f: impl FnMut(&mut dyn Modal, &mut Context<'_>)) {
         let mut dialogs = std::mem::take(&mut self.dialogs);
         for dialog in &mut dialogs {
-            let mut cx =
-                Context { model: &self.model, now: self.look.now, owner: Requester::Dialog, mailbox: &mut self.mailbox };
+            let mut cx = Context {
+                model: &self.model,
+                now: self.look.now,
+                owner: Requester::Dialog,
+                mailbox: &mut self.mailbox,
+            };
             f(dialog.as_mut(), &mut cx);
         }
         self.dialogs = dialogs;

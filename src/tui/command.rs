@@ -3,13 +3,13 @@
 //! Key dispatch, the help (`?`), the palette, the hints of the status line and the key table in the README are
 //! derived from it. A key that is not in the table is text input.
 
+mod context;
 mod key;
 mod table;
-mod context;
 
+pub use context::KeyContext;
 pub use key::Key;
 pub use table::{COMMANDS, Command, Entry};
-pub use context::KeyContext;
 
 use crossterm::event::KeyEvent;
 

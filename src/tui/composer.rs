@@ -10,7 +10,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui_textarea::{CursorMove, TextArea, WrapMode};
 
-use crate::engine::protocol::{RequestError, Reply, Request};
+use crate::engine::protocol::{Reply, Request, RequestError};
 
 use super::command::Command;
 use super::effect::{AppAction, Context};

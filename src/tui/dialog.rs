@@ -6,6 +6,7 @@
 pub mod add_member;
 pub mod call;
 pub mod commands;
+pub mod compose_mail;
 pub mod confirm;
 pub mod deny;
 pub mod form;
@@ -14,7 +15,6 @@ pub mod mail_view;
 pub mod merge;
 pub mod models;
 pub mod set_model;
-pub mod compose_mail;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -23,7 +23,13 @@ pub use super::effect::Modal;
 use super::render::RenderContext;
 
 /// Clears a box of the given size centred on `screen`, draws its border and title, and returns its inner area.
-pub fn frame_box(frame: &mut Frame<'_>, screen: Rect, (width, height): (u16, u16), title: &str, look: &RenderContext) -> Rect {
+pub fn frame_box(
+    frame: &mut Frame<'_>,
+    screen: Rect,
+    (width, height): (u16, u16),
+    title: &str,
+    look: &RenderContext,
+) -> Rect {
     use ratatui::widgets::{Block, BorderType, Clear};
 
     use super::theme::Role;

@@ -15,7 +15,7 @@ use ratatui::layout::{Rect, Size};
 
 use crate::config::{Config, ConfigError, Provider, save_provider};
 use crate::domain::{AgentId, ConversationId, MailId, Priority};
-use crate::engine::protocol::{Recipient, RequestError, Overview, Reply, Request, Update};
+use crate::engine::protocol::{Overview, Recipient, Reply, Request, RequestError, Update};
 
 use super::command::{Command, KeyContext};
 use super::model::Model;

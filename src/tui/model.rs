@@ -18,7 +18,7 @@ use crate::domain::{
     Agent, AgentId, Block, BlockId, Change, Conversation, ConversationId, Group, GroupId, Job, Mail, PendingCall,
     Revision, Run, RunId, StepId,
 };
-use crate::engine::protocol::{Recipient, LiveUpdate, Overview, Phase, RowUpdate, Update};
+use crate::engine::protocol::{LiveUpdate, Overview, Phase, Recipient, RowUpdate, Update};
 
 /// Maximum number of jobs kept; the oldest are dropped.
 pub const MAX_JOBS: usize = 1_000;

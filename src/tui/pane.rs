@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use crate::engine::protocol::{RequestError, Reply, Update};
+use crate::engine::protocol::{Reply, RequestError, Update};
 
 use super::command::{Command, KeyContext};
 use super::effect::Context;

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::app::{App, Draw, view};
-use super::effect::{Connect, Effect, ExitMode, Msg, Requester, RequestId, Toast};
+use super::effect::{Connect, Effect, ExitMode, Msg, RequestId, Requester, Toast};
 use super::pane::RenderContext;
 use super::session::Session;
 use super::term::input::Input;
@@ -24,7 +24,7 @@ use super::term::tty::{Tty, TtyEvent};
 use super::term::{Environment, TermError};
 use crate::engine::Handle;
 use crate::engine::handle::Subscription;
-use crate::engine::protocol::{RequestError, Request, Update};
+use crate::engine::protocol::{Request, RequestError, Update};
 
 /// Maximum time spent on engine updates before the terminal is polled again.
 const BATCH: Duration = Duration::from_millis(2);
@@ -277,7 +277,11 @@ impl EventLoop {
     }
 
     /// Handles this update and those already queued behind it, for at most [`BATCH`].
-    async fn updates(&mut self, first: Result<Update, RequestError>, following: &mut Subscription) -> Result<(), TuiError> {
+    async fn updates(
+        &mut self,
+        first: Result<Update, RequestError>,
+        following: &mut Subscription,
+    ) -> Result<(), TuiError> {
         let until = Instant::now() + BATCH;
         let mut update = first?;
         loop {

@@ -3,7 +3,7 @@
 use crate::support::app_harness::{Desk, overview, said, story};
 use nightdesk::domain::ManagerType;
 use nightdesk::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Editor, Group};
-use nightdesk::engine::protocol::{RequestError, Overview, Reply};
+use nightdesk::engine::protocol::{Overview, Reply, RequestError};
 use nightdesk::tui::effect::Msg;
 use nightdesk::tui::glyph;
 

@@ -7,7 +7,9 @@ use nightdesk::domain::{
     Agent, AgentId, Block, BlockId, BlockOwner, Conflict, Content, Editor, Job, JobId, JobOutcome, JobState, Message,
     Revision, Step, StepId, Trigger,
 };
-use nightdesk::engine::protocol::{Recipient, Timestamped, RequestError, JobDetail, JobEdit, Overview, Phase, Reply, Request, RowUpdate};
+use nightdesk::engine::protocol::{
+    JobDetail, JobEdit, Overview, Phase, Recipient, Reply, Request, RequestError, RowUpdate, Timestamped,
+};
 use nightdesk::tui::effect::{Effect, Msg};
 use nightdesk::tui::glyph;
 use nightdesk::tui::pane::PaneId;

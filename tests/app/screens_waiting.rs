@@ -6,7 +6,7 @@ use crate::support::waiting::{
 };
 use nightdesk::domain::run::CallResult;
 use nightdesk::domain::{GroupStatus, ManagerType, PendingCall, PendingKind, Priority, RunState};
-use nightdesk::engine::protocol::{Recipient, RequestError, Phase, Request, RowUpdate};
+use nightdesk::engine::protocol::{Phase, Recipient, Request, RequestError, RowUpdate};
 use nightdesk::tui::effect::{Effect, Msg};
 use nightdesk::tui::glyph;
 use nightdesk::tui::pane::PaneId;

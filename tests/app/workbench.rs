@@ -4,7 +4,7 @@ use crate::support::app_harness::{self, Desk};
 use nightdesk::domain::StopReason;
 use nightdesk::domain::message::NoticeKind;
 use nightdesk::domain::{Change, Content, RunState};
-use nightdesk::engine::protocol::{RequestError, Phase, Reply, Request, RowUpdate};
+use nightdesk::engine::protocol::{Phase, Reply, Request, RequestError, RowUpdate};
 use nightdesk::tui::effect::{Effect, ExitMode, Msg};
 use nightdesk::tui::pane::PaneId;
 use ratatui::layout::Size;

@@ -6,7 +6,7 @@ use nightdesk::domain::state::Kind;
 use std::collections::BTreeMap;
 
 use nightdesk::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Editor, Group, GroupId, Rule};
-use nightdesk::engine::protocol::{Recipient, AgentForm, RequestError, GroupForm, Overview, Reply, Request, RowUpdate};
+use nightdesk::engine::protocol::{AgentForm, GroupForm, Overview, Recipient, Reply, Request, RequestError, RowUpdate};
 use nightdesk::tui::effect::{Effect, Msg};
 
 const USUAL: (u16, u16) = (120, 40);

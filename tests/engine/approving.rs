@@ -123,7 +123,9 @@ async fn each_call_of_a_step_is_decided_on_its_own_and_a_no_says_why() {
         .entries
         .iter()
         .filter_map(|entry| match entry {
-            PromptMessage::ToolResult { ok, text, .. } => Some((*ok, text.lines().next().unwrap_or_default().to_owned())),
+            PromptMessage::ToolResult { ok, text, .. } => {
+                Some((*ok, text.lines().next().unwrap_or_default().to_owned()))
+            }
             _ => None,
         })
         .collect();

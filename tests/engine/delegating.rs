@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::script::{Script, When};
 use nightdesk::domain::{Group, ManagerType, RunState, StopReason};
-use nightdesk::engine::protocol::{Recipient, GroupForm, Reply, Request};
+use nightdesk::engine::protocol::{GroupForm, Recipient, Reply, Request};
 use nightdesk::llm::PromptMessage;
 
 use crate::stop;
@@ -54,7 +54,9 @@ async fn the_manager_gets_every_workers_answer_and_then_answers() {
     assert_eq!(transcript[5..], ["boss delegate ok: ann answered: Written.", "boss: Here it is."],);
     assert_eq!(run.steps, 4, "the workers' steps are the turn's");
     let asked = world.asked_of("boss");
-    let Some(PromptMessage::ToolResult { text, ok: true, .. }) = asked[1].entries.last() else { panic!("{:?}", asked[1]) };
+    let Some(PromptMessage::ToolResult { text, ok: true, .. }) = asked[1].entries.last() else {
+        panic!("{:?}", asked[1])
+    };
     assert_eq!(text, "ann answered: Written.\n\nbob answered: Checked.");
     let heard = |entry: &&PromptMessage| matches!(entry, PromptMessage::User { by: Some(by), .. } if by != "boss");
     assert_eq!(asked[1].entries.iter().filter(heard).count(), 0, "answers are not told twice");
@@ -92,7 +94,8 @@ async fn a_worker_that_fails_or_hangs_or_passes_does_not_fail_the_rest() {
     let world = World::new(Plan { members, group: Some(group), ..plan(script) }).await;
     let run = world.send("go").await;
     assert_eq!(stop(&run), StopReason::EndTurn);
-    let Some(PromptMessage::ToolResult { text, ok: true, .. }) = world.asked_of("boss")[1].entries.last().cloned() else {
+    let Some(PromptMessage::ToolResult { text, ok: true, .. }) = world.asked_of("boss")[1].entries.last().cloned()
+    else {
         panic!("no result")
     };
     let lines: Vec<&str> = text.split("\n\n").collect();
@@ -162,7 +165,9 @@ async fn fifty_workers_answer_at_once_and_one_that_fails_does_not_fail_the_rest(
     let before = tokio::time::Instant::now();
     let run = world.send("go").await;
     assert!(before.elapsed() < Duration::from_secs(2), "side by side: {:?}", before.elapsed());
-    let Some(PromptMessage::ToolResult { text, .. }) = world.asked_of("boss")[1].entries.last().cloned() else { panic!() };
+    let Some(PromptMessage::ToolResult { text, .. }) = world.asked_of("boss")[1].entries.last().cloned() else {
+        panic!()
+    };
     let lines: Vec<&str> = text.split("\n\n").collect();
     assert_eq!(lines.len(), 50);
     for (at, line) in lines.iter().enumerate() {
@@ -239,10 +244,14 @@ async fn a_worker_that_would_wait_for_its_manager_is_told_the_cycle_at_once() {
     world.send("the leaflet").await;
     assert!(before.elapsed() < Duration::from_secs(1), "told at once: {:?}", before.elapsed());
     let told = world.asked_of("ann").pop().unwrap();
-    let Some(PromptMessage::ToolResult { ok: false, text, .. }) = told.entries.last() else { panic!("{:?}", told.entries) };
+    let Some(PromptMessage::ToolResult { ok: false, text, .. }) = told.entries.last() else {
+        panic!("{:?}", told.entries)
+    };
     assert!(text.contains("(ann for boss, boss for ann)"), "{text}");
     let gathered = world.asked_of("boss").pop().unwrap();
-    let Some(PromptMessage::ToolResult { text, ok: true, .. }) = gathered.entries.last() else { panic!("{:?}", gathered.entries) };
+    let Some(PromptMessage::ToolResult { text, ok: true, .. }) = gathered.entries.last() else {
+        panic!("{:?}", gathered.entries)
+    };
     assert_eq!(text, "ann answered: ann goes on\n\nbob answered: bob goes on");
     assert!(world.store().mails(None, None, 10).await.unwrap().is_empty(), "what was refused was not sent");
     world.close().await;

@@ -7,7 +7,7 @@ use nightdesk::domain::{
     Block, Change, Content, Group, ManagerType, Message, NoticeKind, Run, RunKind, RunState, StopReason,
 };
 use nightdesk::engine::protocol::{Recipient, Reply, Request};
-use nightdesk::llm::{PromptMessage, Prompt};
+use nightdesk::llm::{Prompt, PromptMessage};
 use serde_json::json;
 
 use crate::stop;

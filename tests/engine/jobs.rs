@@ -12,7 +12,7 @@ mod windows;
 mod yielding;
 
 use nightdesk::domain::{Job, JobId, JobState, Trigger};
-use nightdesk::engine::protocol::{RequestError, Reply, Request};
+use nightdesk::engine::protocol::{Reply, Request, RequestError};
 
 use crate::support::engine_harness::{Plan, World, agent_id, group_id};
 use crate::support::script::Script;

@@ -195,7 +195,11 @@ async fn a_paused_group_holds_its_mail_until_its_time_is_over_and_the_sender_is_
     assert_eq!(talk(&world, "ann").await.len(), 4, "both are read and heard");
     assert_eq!(talk(&world, "bob").await[0], "ann: tomorrow");
     let asked = world.asked_of("ann").remove(0).entries;
-    assert!(asked.iter().any(|entry| matches!(entry, PromptMessage::System { text } if text.contains("what became of mail"))));
+    assert!(
+        asked
+            .iter()
+            .any(|entry| matches!(entry, PromptMessage::System { text } if text.contains("what became of mail")))
+    );
     world.close().await;
 }
 
@@ -303,7 +307,11 @@ async fn a_person_writes_to_an_agent_as_themselves() {
     world.at_rest().await;
     assert_eq!(talk(&world, "bob").await[..2], ["user: is it safe?", "bob: bob heard is it safe?"]);
     let heard = world.asked_of("bob").remove(0).entries;
-    assert!(heard.iter().any(|entry| matches!(entry, PromptMessage::System { text } if text.contains("back as your reply"))));
+    assert!(
+        heard
+            .iter()
+            .any(|entry| matches!(entry, PromptMessage::System { text } if text.contains("back as your reply")))
+    );
     let fault = async |to: &str, text: &str| {
         let (to, text) = (agent_id(to), text.to_owned());
         let priority = Priority::Normal;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::support::script::{Script, When};
 use futures::future::BoxFuture;
 use nightdesk::domain::{Content, PendingKind, Rule, RunState, StopReason};
-use nightdesk::engine::protocol::{Recipient, Phase, Reply, Request};
+use nightdesk::engine::protocol::{Phase, Recipient, Reply, Request};
 use nightdesk::llm::{PromptMessage, ToolSpec};
-use nightdesk::tools::{ToolContext, ToolOutcome, Tool, ToolRegistry};
+use nightdesk::tools::{Tool, ToolContext, ToolOutcome, ToolRegistry};
 use serde_json::{Value, json};
 
 use crate::stop;

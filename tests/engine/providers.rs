@@ -10,7 +10,7 @@ use crate::support::wire::{Behaviour, Call, Protocol, Request, WireServer};
 use futures::StreamExt as _;
 use nightdesk::config::{Config, KeySource, Limits, Provider, ProviderKind};
 use nightdesk::llm::{
-    Delta, Done, PromptMessage, ErrorClass, MemoryBlock, ModelError, Models, Prompt, Stop, ToolCall, ToolSpec, Usage,
+    Delta, Done, ErrorClass, MemoryBlock, ModelError, Models, Prompt, PromptMessage, Stop, ToolCall, ToolSpec, Usage,
 };
 use serde_json::json;
 use strum::IntoEnumIterator as _;
@@ -380,8 +380,12 @@ async fn sent(protocol: Protocol, prompt: Prompt) -> Request {
 
 fn rich() -> Prompt {
     let call = |id: &str| ToolCall { id: id.into(), name: "look".into(), arguments: json!({"at": "sky"}) };
-    let result =
-        |id: &str, text: &str| PromptMessage::ToolResult { call: id.into(), name: "look".into(), ok: true, text: text.into() };
+    let result = |id: &str, text: &str| PromptMessage::ToolResult {
+        call: id.into(),
+        name: "look".into(),
+        ok: true,
+        text: text.into(),
+    };
     let memory = MemoryBlock { label: "mood".into(), value: "calm seas".into(), ..MemoryBlock::default() };
     Prompt {
         memory: vec![memory],

@@ -80,7 +80,9 @@ async fn x1_a_call_that_waits_parks_and_the_reply_is_its_result_over_a_restart()
     assert_eq!((&reply.from, &reply.to), (&Some(agent_id("bob")), &Some(agent_id("ann"))));
     assert_eq!((reply.kind, reply.status), (MailKind::Reply, MailStatus::Read));
     let heard = world.asked_of("bob").remove(0).entries;
-    assert!(heard.iter().any(|entry| matches!(entry, PromptMessage::System { text } if text.contains("ann, who waits"))));
+    assert!(
+        heard.iter().any(|entry| matches!(entry, PromptMessage::System { text } if text.contains("ann, who waits")))
+    );
     assert_eq!(world.asked_of("ann").len(), 2, "she is asked once before and once after");
     world.close().await;
 }

@@ -7,7 +7,7 @@ use nightdesk::domain::{
     Agent, AgentId, Block, BlockOwner, Change, Conversation, Group, GroupId, JobState, ManagerType, RunState,
     StopReason, TerminationCondition,
 };
-use nightdesk::engine::protocol::{Recipient, AgentForm, RequestError, GroupForm, Reply, Request};
+use nightdesk::engine::protocol::{AgentForm, GroupForm, Recipient, Reply, Request, RequestError};
 
 use crate::stop;
 use crate::support::engine_harness::{Plan, World, agent_id, group_id, story};

@@ -11,12 +11,12 @@ use jiff::Timestamp;
 use nightdesk::domain::block::Editor;
 use nightdesk::domain::job::JobFault;
 use nightdesk::domain::run::{CallResult, PendingKind};
-use nightdesk::domain::state::{StoreMeta, ApplyError, InMemoryRows, MailRate, Row, Rows as _, check};
+use nightdesk::domain::state::{ApplyError, InMemoryRows, MailRate, Row, Rows as _, StoreMeta, check};
 use nightdesk::domain::trigger::derived_changes;
 use nightdesk::domain::{
     Actor, Agent, AgentId, Block, BlockOwner, Change, Choice, Commit, Conflict, Conversation, ConversationOwner,
     Cursor, Group, Ids, Job, JobId, JobOutcome, JobState, LogEntry, Mail, MailId, MailKind, MailStatus, PendingCall,
-    Priority, Precondition, Run, RunId, RunKind, RunState, StepId, StopReason, Trigger,
+    Precondition, Priority, Run, RunId, RunKind, RunState, StepId, StopReason, Trigger,
 };
 use nightdesk::store::{Clock as _, CommitError, Lane, ManualClock, Mode, Options, Store, Synchronous};
 use proptest::collection::vec;
@@ -150,7 +150,11 @@ fn run_change(state: &mut InMemoryRows, op: &Op) -> Change {
         }),
         _ => {
             let (step, ordinal) = waited_for(state).unwrap_or((StepId(format!("step-{id}-1")), u32::from(op.variant)));
-            Change::CallAnswered { step, ordinal, answer: CallResult { ok: true, text: op.text.clone(), for_run: false } }
+            Change::CallAnswered {
+                step,
+                ordinal,
+                answer: CallResult { ok: true, text: op.text.clone(), for_run: false },
+            }
         }
     }
 }

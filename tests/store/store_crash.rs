@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::support::fixtures::{BLOCK, TALK, by_person, edit, newsroom, said};
 use crate::support::{child, fold};
 use nightdesk::domain::{Block, Ids, Message};
-use nightdesk::store::{Lane, ManualClock, Options, StoreLock, OwnerError, POINTS, Store, VARIABLE};
+use nightdesk::store::{Lane, ManualClock, Options, OwnerError, POINTS, Store, StoreLock, VARIABLE};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use tempfile::TempDir;

@@ -15,7 +15,7 @@ use nightdesk::domain::{
     ConversationOwner, Editor, Group, GroupId, Job, JobId, JobOutcome, JobState, LogEntry, ManagerType, Message,
     MessageId, Revision, Run, RunId, RunKind, RunState, StepId, Trigger,
 };
-use nightdesk::engine::protocol::{RequestError, LiveUpdate, Overview, Phase, Reply, Request, RowUpdate, Update};
+use nightdesk::engine::protocol::{LiveUpdate, Overview, Phase, Reply, Request, RequestError, RowUpdate, Update};
 use nightdesk::tui::app::{App, view::view};
 use nightdesk::tui::effect::{Effect, Msg, RequestId};
 use nightdesk::tui::glyph;

@@ -14,7 +14,7 @@ use nightdesk::domain::{
     Agent, AgentId, Block, BlockId, BlockOwner, Change, Content, Conversation, ConversationId, Editor, Group, GroupId,
     Ids, Job, JobId, ManagerType, Message, NoticeKind, Rule, Run, RunId, RunState, Sleeptime,
 };
-use nightdesk::engine::protocol::{Recipient, RequestError, LiveUpdate, Overview, Reply, Request, Update};
+use nightdesk::engine::protocol::{LiveUpdate, Overview, Recipient, Reply, Request, RequestError, Update};
 use nightdesk::engine::{Engine, Handle, Options};
 use nightdesk::llm::scripted::Scripted;
 use nightdesk::llm::{ChatModel, Delta, ModelError, Models, Prompt};

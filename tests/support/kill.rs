@@ -13,7 +13,7 @@ use nightdesk::domain::{Group, Ids};
 use nightdesk::engine::protocol::{Request, Update};
 use nightdesk::engine::{Engine, Handle, Options};
 use nightdesk::llm::Models;
-use nightdesk::store::{self, StoreLock, Store};
+use nightdesk::store::{self, Store, StoreLock};
 use nightdesk::tools::ToolRegistry;
 
 use super::child;

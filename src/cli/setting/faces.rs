@@ -16,8 +16,8 @@ use crate::cli::{Cli, Command, agent, apply, group};
 use crate::domain::setting::{Kind, NONE};
 use crate::domain::{Agent, Configurable, Group, ManagerType, Setting, TerminationCondition, Value};
 use crate::engine::Scope;
-use crate::engine::session::Session;
 use crate::engine::protocol::Overview;
+use crate::engine::session::Session;
 use crate::tui::dialog::form::Form;
 use crate::tui::model::Model;
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{ApplyError, Row, Rows, require, reject};
+use super::{ApplyError, Row, Rows, reject, require};
 use crate::domain::job::{JobFault, MAX_CRASHES};
 use crate::domain::{Conversation, ConversationId, Cursor, Job, JobId, JobState, RunId, Trigger};
 
@@ -34,7 +34,12 @@ pub(super) fn cause<R: Rows>(rows: &mut R, id: &JobId, cause: &Trigger) -> Resul
     Ok(rows.put(&job)?)
 }
 
-pub(super) fn claim<R: Rows>(rows: &mut R, id: &JobId, epoch: u64, upto: Option<u64>) -> Result<Job, ApplyError<R::Fault>> {
+pub(super) fn claim<R: Rows>(
+    rows: &mut R,
+    id: &JobId,
+    epoch: u64,
+    upto: Option<u64>,
+) -> Result<Job, ApplyError<R::Fault>> {
     let mut job = require::<Job, R>(rows, id.as_str(), "job")?;
     let parked = job.state == JobState::Parked;
     if !job.state.waits() && !parked {
@@ -96,7 +101,12 @@ pub(super) fn recover<R: Rows>(rows: &mut R, id: &JobId, at: Timestamp) -> Resul
     finish(rows, job, JobState::Failed { class: JobFault::Poison, error }, at)
 }
 
-pub(super) fn transition<R: Rows>(rows: &mut R, id: &JobId, to: &JobState, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
+pub(super) fn transition<R: Rows>(
+    rows: &mut R,
+    id: &JobId,
+    to: &JobState,
+    at: Timestamp,
+) -> Result<(), ApplyError<R::Fault>> {
     let job = require::<Job, R>(rows, id.as_str(), "job")?;
     let ends = matches!(
         to,

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{ApplyError, MailRate, Rows, require, reject};
+use super::{ApplyError, MailRate, Rows, reject, require};
 use crate::domain::group::DEFAULT_MAIL_PER_MINUTE;
 use crate::domain::mail::MAX_DEPTH;
 use crate::domain::{Agent, Conflict, Group, Mail, MailId, MailStatus, RunId};

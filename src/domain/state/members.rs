@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ApplyError, Row, Rows, require, reject};
+use super::{ApplyError, Row, Rows, reject, require};
 use crate::domain::agent::is_name;
 use crate::domain::block::folded;
 use crate::domain::group::{MAX_MEMBERS, MAX_SHARED_BLOCKS};

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{ApplyError, Rows, require, reject, waits};
+use super::{ApplyError, Rows, reject, require, waits};
 use crate::domain::run::CallResult;
 use crate::domain::{Choice, Conversation, Job, PendingCall, Run, RunId, RunKind, RunState, Step, StepId};
 
@@ -38,7 +38,12 @@ pub(super) fn create<R: Rows>(rows: &mut R, run: &mut Run, at: Timestamp) -> Res
     Ok(rows.put(run)?)
 }
 
-pub(super) fn transition<R: Rows>(rows: &mut R, id: &RunId, to: &RunState, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
+pub(super) fn transition<R: Rows>(
+    rows: &mut R,
+    id: &RunId,
+    to: &RunState,
+    at: Timestamp,
+) -> Result<(), ApplyError<R::Fault>> {
     let mut run = require::<Run, R>(rows, id.as_str(), "run")?;
     let allowed = match (&run.state, to) {
         (RunState::Finished { .. }, _)
@@ -142,7 +147,12 @@ pub(super) fn answer<R: Rows>(
     Ok(rows.put(&call)?)
 }
 
-fn touch<R: Rows>(rows: &mut R, id: &RunId, at: Timestamp, with: impl FnOnce(&mut Run)) -> Result<Run, ApplyError<R::Fault>> {
+fn touch<R: Rows>(
+    rows: &mut R,
+    id: &RunId,
+    at: Timestamp,
+    with: impl FnOnce(&mut Run),
+) -> Result<Run, ApplyError<R::Fault>> {
     let mut run = require::<Run, R>(rows, id.as_str(), "run")?;
     with(&mut run);
     run.moved_at = at;

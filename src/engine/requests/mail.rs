@@ -3,7 +3,7 @@
 use crate::domain::mail::check_text;
 use crate::domain::{Agent, AgentId, Change, Mail, MailId, MailKind, MailStatus, Priority};
 use crate::engine::Engine;
-use crate::engine::wire::{Fault, Reply};
+use crate::engine::protocol::{Reply, RequestError};
 
 impl Engine {
     /// Sends mail from the person; the answer comes back as a reply. Mail to an agent of a paused group waits.
@@ -14,8 +14,8 @@ impl Engine {
         priority: Priority,
         expires_in: Option<u64>,
         in_reply_to: Option<MailId>,
-    ) -> Result<Reply, Fault> {
-        check_text(&text).map_err(Fault::new)?;
+    ) -> Result<Reply, RequestError> {
+        check_text(&text).map_err(RequestError::new)?;
         self.must::<Agent>(to.as_str(), "agent").await?;
         if let Some(about) = &in_reply_to {
             self.must::<Mail>(about.as_str(), "mail").await?;
@@ -26,7 +26,7 @@ impl Engine {
             Some(seconds) => {
                 let after = i64::try_from(seconds).ok().map(jiff::SignedDuration::from_secs);
                 let at = after.and_then(|after| now.checked_add(after).ok());
-                Some(at.ok_or_else(|| Fault::new(format!("an expiry of {seconds} s is too far in the future")))?)
+                Some(at.ok_or_else(|| RequestError::new(format!("an expiry of {seconds} s is too far in the future")))?)
             }
         };
         let mail = Mail {
@@ -54,7 +54,7 @@ impl Engine {
     }
 
     /// Marks mail to the person as read, or takes pending mail from an agent.
-    pub(super) async fn read_mail(&self, id: &MailId) -> Result<Reply, Fault> {
+    pub(super) async fn read_mail(&self, id: &MailId) -> Result<Reply, RequestError> {
         let mail = self.must::<Mail>(id.as_str(), "mail").await?;
         let to = match &mail.to {
             None => "you".to_owned(),
@@ -63,19 +63,19 @@ impl Engine {
         match (mail.status, &mail.to) {
             (MailStatus::Pending, _) | (MailStatus::Delivered, None) => {}
             (MailStatus::Delivered, Some(_)) => {
-                return Err(Fault::new(format!(
+                return Err(RequestError::new(format!(
                     "{to} has this mail in its conversation already and reads it with its next step"
                 )));
             }
-            (MailStatus::Read, _) => return Err(Fault::new("this mail has been read already")),
+            (MailStatus::Read, _) => return Err(RequestError::new("this mail has been read already")),
             (MailStatus::Expired, _) => {
-                return Err(Fault::new(format!(
+                return Err(RequestError::new(format!(
                     "this mail expired before {to} could read it; it cannot be marked as read"
                 )));
             }
             (MailStatus::Failed, _) => {
                 let why = mail.error.as_deref().unwrap_or("its turn failed");
-                return Err(Fault::new(format!("this mail failed: {why}; there is nothing left to read")));
+                return Err(RequestError::new(format!("this mail failed: {why}; there is nothing left to read")));
             }
         }
         let read = Change::MailMoved { id: id.clone(), to: MailStatus::Read, run: None, error: None };
@@ -83,7 +83,7 @@ impl Engine {
         self.mail(id).await
     }
 
-    async fn mail(&self, id: &MailId) -> Result<Reply, Fault> {
+    async fn mail(&self, id: &MailId) -> Result<Reply, RequestError> {
         Ok(Reply::Mail(Box::new(self.must::<Mail>(id.as_str(), "mail").await?)))
     }
 }

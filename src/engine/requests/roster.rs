@@ -12,41 +12,44 @@ mod settings;
 use super::TRIES;
 use crate::domain::{Actor, Agent, AgentId, Change, Commit, Group, GroupId};
 use crate::engine::Engine;
-use crate::engine::wire::{AgentForm, Fault, GroupForm, Reply};
+use crate::engine::protocol::{AgentForm, GroupForm, Reply, RequestError};
 use crate::store::{CommitError, Lane};
-use people::People;
+use people::RosterSnapshot;
 
 /// The error after [`TRIES`] tries.
 const TOO_FAST: &str = "groups and agents change faster than this can be done; try again";
 
 impl Engine {
-    pub(super) async fn create_group(&self, form: GroupForm) -> Result<Reply, Fault> {
+    pub(super) async fn create_group(&self, form: GroupForm) -> Result<Reply, RequestError> {
         let id = GroupId::fresh(self.store.ids());
         self.settle(|people| group::created(people, self.store.ids(), &id, &form)).await?;
         self.group_reply(&id).await
     }
 
-    pub(super) async fn update_group(&self, id: &GroupId, form: GroupForm) -> Result<Reply, Fault> {
+    pub(super) async fn update_group(&self, id: &GroupId, form: GroupForm) -> Result<Reply, RequestError> {
         self.settle(|people| group::updated(people, id, &form)).await?;
         self.group_reply(id).await
     }
 
-    pub(super) async fn create_agent(&self, group: &GroupId, form: AgentForm) -> Result<Reply, Fault> {
+    pub(super) async fn create_agent(&self, group: &GroupId, form: AgentForm) -> Result<Reply, RequestError> {
         let id = AgentId::fresh(self.store.ids());
         self.settle(|people| agent::created(self, people, group, &id, &form)).await?;
         self.agent_reply(&id).await
     }
 
-    pub(super) async fn update_agent(&self, id: &AgentId, form: AgentForm) -> Result<Reply, Fault> {
+    pub(super) async fn update_agent(&self, id: &AgentId, form: AgentForm) -> Result<Reply, RequestError> {
         self.settle(|people| agent::updated(self, people, id, &form)).await?;
         self.agent_reply(id).await
     }
 
     /// Computes changes from the current rows and commits them; no changes are no commit.
-    async fn settle(&self, work_out: impl Fn(&People) -> Result<Vec<Change>, Fault>) -> Result<(), Fault> {
+    async fn settle(
+        &self,
+        work_out: impl Fn(&RosterSnapshot) -> Result<Vec<Change>, RequestError>,
+    ) -> Result<(), RequestError> {
         let _roster = self.roster.lock().await;
         for _ in 0..TRIES {
-            let people = People::read(&self.store).await?;
+            let people = RosterSnapshot::read(&self.store).await?;
             let changes = work_out(&people)?;
             if changes.is_empty() {
                 return Ok(());
@@ -58,14 +61,14 @@ impl Engine {
                 Err(other) => return Err(other.into()),
             }
         }
-        Err(Fault::new(TOO_FAST))
+        Err(RequestError::new(TOO_FAST))
     }
 
-    async fn group_reply(&self, id: &GroupId) -> Result<Reply, Fault> {
+    async fn group_reply(&self, id: &GroupId) -> Result<Reply, RequestError> {
         Ok(Reply::Group(Box::new(self.must::<Group>(id.as_str(), "group").await?)))
     }
 
-    async fn agent_reply(&self, id: &AgentId) -> Result<Reply, Fault> {
+    async fn agent_reply(&self, id: &AgentId) -> Result<Reply, RequestError> {
         Ok(Reply::Agent(Box::new(self.must::<Agent>(id.as_str(), "agent").await?)))
     }
 }

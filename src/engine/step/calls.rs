@@ -6,7 +6,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use super::commit::StepCommit;
-use super::draft::{StagedStep, CallResolution, CallResults};
+use super::draft::{CallResolution, CallResults, StagedStep};
 use crate::domain::{Block, Commit, Conflict, ConversationId, Message, Precondition};
 use crate::engine::directory::Colleagues;
 use crate::engine::live::LiveGuard;
@@ -15,7 +15,7 @@ use crate::engine::work::{Outcome, RunContext};
 use crate::engine::{Engine, EngineError, context};
 use crate::llm::ModelError;
 use crate::store::{CommitError, StepInput, Store};
-use crate::tools::{ToolContext, ToolOutcome, MessageSearch, StagedBlock, Tool, Wait, fitted};
+use crate::tools::{MessageSearch, StagedBlock, Tool, ToolContext, ToolOutcome, Wait, fitted};
 
 /// How often a step whose blocks moved on is committed again.
 const COMMIT_TRIES: u32 = 5;
@@ -118,7 +118,9 @@ async fn run_calls(engine: &Engine, view: &StepInput, draft: &StagedStep, live: 
                 Ok(arguments) => guarded(tool.as_ref(), &arguments, &mut desk).await,
                 Err(refused) => refused,
             },
-            None => ToolOutcome::refused(format!("you have no tool {:?}; your tools: {}", call.name, allowed.join(", "))),
+            None => {
+                ToolOutcome::refused(format!("you have no tool {:?}; your tools: {}", call.name, allowed.join(", ")))
+            }
         });
         ran.posts.extend(std::mem::take(&mut desk.posts).into_iter().map(|post| (ordinal, post)));
     }
@@ -133,7 +135,10 @@ async fn guarded(tool: &dyn Tool, arguments: &serde_json::Value, desk: &mut Tool
     called.unwrap_or_else(|_| {
         desk.blocks = before;
         desk.posts.clear();
-        ToolOutcome::refused(format!("{} failed inside; this is a fault of the tool, not of the call", tool.spec().name))
+        ToolOutcome::refused(format!(
+            "{} failed inside; this is a fault of the tool, not of the call",
+            tool.spec().name
+        ))
     })
 }
 

@@ -1,6 +1,6 @@
 //! What a step commits: edits, the step, its messages, and where its run goes.
 
-use super::draft::{StagedStep, CallResults};
+use super::draft::{CallResults, StagedStep};
 use crate::domain::{
     AgentId, Block, Change, Content, Editor, JobState, Mail, MailId, MailStatus, NoticeKind, PendingCall, PendingKind,
     Revision, Run, RunId, RunKind, RunState, StopReason, Task,
@@ -8,7 +8,7 @@ use crate::domain::{
 use crate::engine::work::{self, Outcome, RunContext};
 use crate::engine::{Engine, wait};
 use crate::store::StepInput;
-use crate::tools::{ToolOutcome, OutgoingMail, Wait};
+use crate::tools::{OutgoingMail, ToolOutcome, Wait};
 
 /// How the run goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,13 @@ pub(super) struct StepCommit<'a> {
 }
 
 impl<'a> StepCommit<'a> {
-    pub(super) fn new(engine: &'a Engine, work: &'a RunContext, view: &'a StepInput, draft: &'a StagedStep, ran: CallResults) -> Self {
+    pub(super) fn new(
+        engine: &'a Engine,
+        work: &'a RunContext,
+        view: &'a StepInput,
+        draft: &'a StagedStep,
+        ran: CallResults,
+    ) -> Self {
         let passed = ran.effects.contains(&ToolOutcome::Pass);
         let finished = ran.effects.iter().any(|effect| matches!(effect, ToolOutcome::Finish { .. }));
         let waits = ran.effects.iter().any(|effect| matches!(effect, ToolOutcome::Wait(_)));
@@ -123,7 +129,8 @@ impl<'a> StepCommit<'a> {
 
     /// The call that waits and those behind it, what it asks of others, and the run parked with what waits on it.
     fn park(&self) -> Vec<Change> {
-        let first = self.ran.effects.iter().position(|effect| matches!(effect, ToolOutcome::Wait(_))).unwrap_or_default();
+        let first =
+            self.ran.effects.iter().position(|effect| matches!(effect, ToolOutcome::Wait(_))).unwrap_or_default();
         let Some(ToolOutcome::Wait(wait)) = self.ran.effects.get(first) else { return Vec::new() };
         let since = self.engine.store.clock().now();
         let mut changes = Vec::new();

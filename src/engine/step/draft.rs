@@ -8,7 +8,7 @@ use crate::engine::{Engine, EngineError, context};
 use crate::llm::ToolCall;
 use crate::store::StepInput;
 use crate::tools::delegate::Delegation;
-use crate::tools::{ToolOutcome, OutgoingMail, StagedBlock};
+use crate::tools::{OutgoingMail, StagedBlock, ToolOutcome};
 
 /// A step to be committed: one the model has just answered, or the calls of one that waited.
 pub(super) struct StagedStep {

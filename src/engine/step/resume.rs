@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::calls::commit;
-use super::draft::{StagedStep, CallResolution, Permissions};
+use super::draft::{CallResolution, Permissions, StagedStep};
 use crate::domain::{BlockId, Change, MailStatus, PendingCall, PendingKind, RunState, Step, StepId, run};
 use crate::engine::call::about;
 use crate::engine::context::CONTEXT_BYTES;
@@ -41,7 +41,10 @@ pub async fn resume(engine: &Engine, work: &RunContext) -> Result<Outcome, Engin
                 begin.push(Change::CallAnswered { step, ordinal, answer });
             }
             (_, Some(answer)) => {
-                known.insert(ordinal, CallResolution::Result(ToolOutcome::Result { ok: answer.ok, text: answer.text.clone() }));
+                known.insert(
+                    ordinal,
+                    CallResolution::Result(ToolOutcome::Result { ok: answer.ok, text: answer.text.clone() }),
+                );
             }
             (PendingKind::Approval | PendingKind::Group, None) => return Ok(Outcome::Parked),
             (PendingKind::Workers | PendingKind::Reply, None) => {
@@ -50,7 +53,10 @@ pub async fn resume(engine: &Engine, work: &RunContext) -> Result<Outcome, Engin
                     return Ok(Outcome::Parked);
                 }
                 let answer = wait::collect_results(engine, call).await?;
-                known.insert(ordinal, CallResolution::Result(ToolOutcome::Result { ok: answer.ok, text: answer.text.clone() }));
+                known.insert(
+                    ordinal,
+                    CallResolution::Result(ToolOutcome::Result { ok: answer.ok, text: answer.text.clone() }),
+                );
                 begin.push(Change::CallAnswered { step, ordinal, answer });
                 begin.extend(taken(engine, call).await?);
             }

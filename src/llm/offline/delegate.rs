@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::Answer;
-use super::members::{self, Person};
 use super::frames::{DISCLAIMER, is_framed};
 use super::language::{Terms, sentences, shorten, terms};
+use super::members::{self, Person};
 use super::statement::{Kind, read};
-use crate::llm::{PromptMessage, Prompt, ToolCall};
+use crate::llm::{Prompt, PromptMessage, ToolCall};
 
 const DELEGATE: &str = "delegate";
 const BROADCAST: &str = "send_message_to_all_agents_in_group";

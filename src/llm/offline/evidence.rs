@@ -4,7 +4,7 @@ use super::frames::is_framed;
 use super::language::{OPEN, Terms, containment, sentences, terms};
 use super::line_match::{Sense, answers, changes};
 use super::statement::{Kind, read};
-use crate::llm::{PromptMessage, Prompt};
+use crate::llm::{Prompt, PromptMessage};
 
 /// Number of newest sentences of the conversation to consider. Older ones are found by search.
 const LOOK_BACK: usize = 120;

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::language::{Terms, is_stop, stem, terms, words};
-use crate::llm::{PromptMessage, Prompt};
+use crate::llm::{Prompt, PromptMessage};
 
 /// Marks behind a name that are not roles.
 const MARKS: [&str; 4] = ["you", "in the background", "manager", "the manager"];

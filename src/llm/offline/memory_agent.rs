@@ -9,7 +9,7 @@ use super::frames::is_framed;
 use super::language::{Terms, containment, terms, words};
 use super::line_match::{Sense, answers};
 use super::statement::{Kind, Statement, read};
-use crate::llm::{PromptMessage, MemoryBlock, Prompt};
+use crate::llm::{MemoryBlock, Prompt, PromptMessage};
 
 /// Most steps with edits per job.
 const STEPS: usize = 4;
@@ -43,8 +43,11 @@ const DENIED: &str = "not called: the user said no";
 
 /// Returns whether the job must end: it used all its steps, an edit was refused twice, or a person denied one.
 fn is_spent(prompt: &Prompt) -> bool {
-    let own =
-        prompt.entries.iter().filter(|entry| matches!(entry, PromptMessage::Assistant { calls, .. } if !calls.is_empty())).count();
+    let own = prompt
+        .entries
+        .iter()
+        .filter(|entry| matches!(entry, PromptMessage::Assistant { calls, .. } if !calls.is_empty()))
+        .count();
     let mut refused = 0;
     let mut step_refused = false;
     for entry in &prompt.entries {
@@ -64,7 +67,10 @@ fn is_spent(prompt: &Prompt) -> bool {
 /// Returns whether this exact edit was already accepted, because the blocks of the prompt may not show it yet.
 fn was_done(prompt: &Prompt, (name, arguments): &Edit) -> bool {
     let accepted = |id: &str| {
-        prompt.entries.iter().any(|entry| matches!(entry, PromptMessage::ToolResult { call, ok: true, .. } if call == id))
+        prompt
+            .entries
+            .iter()
+            .any(|entry| matches!(entry, PromptMessage::ToolResult { call, ok: true, .. } if call == id))
     };
     prompt.entries.iter().any(|entry| match entry {
         PromptMessage::Assistant { calls, .. } => {

@@ -4,14 +4,14 @@
 use serde_json::json;
 
 use super::Answer;
-use super::persona::{self, Angle};
 use super::evidence::{self, Source};
 use super::frames::DISCLAIMER;
 use super::language::{capital, is_stop, normal, sentences, stem, terms, words};
-use super::scene::ReplyInput;
 use super::line_match::{changes, says};
+use super::persona::{self, Angle};
+use super::scene::ReplyInput;
 use super::statement::{Kind, Statement, read};
-use crate::llm::{PromptMessage, Prompt};
+use crate::llm::{Prompt, PromptMessage};
 
 const SEARCH: &str = "conversation_search";
 const PASS: &str = "pass";
@@ -62,7 +62,9 @@ pub(super) fn answer_task(prompt: &Prompt) -> Answer {
 fn search_result(prompt: &Prompt) -> Option<&str> {
     let since = prompt.entries.iter().rev().take_while(|entry| !matches!(entry, PromptMessage::User { by: None, .. }));
     since.into_iter().find_map(|entry| match entry {
-        PromptMessage::ToolResult { name, ok, text, .. } if name == SEARCH => Some(if *ok { text.as_str() } else { "" }),
+        PromptMessage::ToolResult { name, ok, text, .. } if name == SEARCH => {
+            Some(if *ok { text.as_str() } else { "" })
+        }
         _ => None,
     })
 }
@@ -194,7 +196,10 @@ fn say(prompt: &Prompt, scene: &ReplyInput, said: Vec<String>) -> Answer {
     }
     let is_first = prompt.place.turn <= 1
         && !prompt.entries.iter().any(|entry| matches!(entry, PromptMessage::User { by: Some(_), .. }))
-        && !prompt.entries.iter().any(|entry| matches!(entry, PromptMessage::Assistant { text, .. } if !text.is_empty()));
+        && !prompt
+            .entries
+            .iter()
+            .any(|entry| matches!(entry, PromptMessage::Assistant { text, .. } if !text.is_empty()));
     if is_first {
         said.truncate(SENTENCES - 1);
         said.push(DISCLAIMER.to_owned());

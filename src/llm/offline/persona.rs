@@ -1,8 +1,8 @@
 //! Replies to statements by persona: looking for facts, for gaps, or for settled points.
 
 use super::language::{OPEN, Terms, capital, shorten, terms};
-use super::scene::ReplyInput;
 use super::line_match::{names, says};
+use super::scene::ReplyInput;
 use super::statement::{Kind, Statement};
 use super::{dates, evidence, statement};
 use crate::llm::Prompt;

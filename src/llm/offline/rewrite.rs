@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::Answer;
 use super::language::{shorten, words};
-use crate::llm::{PromptMessage, Prompt};
+use crate::llm::{Prompt, PromptMessage};
 
 const RETHINK: &str = "memory_rethink";
 /// First words of such a request.

@@ -4,7 +4,7 @@ use super::evidence::{self, Source};
 use super::language::terms;
 use super::line_match::changes;
 use super::statement::{Kind, Statement, read};
-use crate::llm::{PromptMessage, Prompt};
+use crate::llm::{Prompt, PromptMessage};
 
 /// The parts of a prompt that a reply depends on.
 pub(super) struct ReplyInput {

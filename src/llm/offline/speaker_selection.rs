@@ -4,11 +4,11 @@
 use serde_json::{Value, json};
 
 use super::Answer;
-use super::members::{self, Person};
 use super::evidence;
 use super::frames::is_framed;
 use super::language::{sentences, words};
-use crate::llm::{PromptMessage, Prompt};
+use super::members::{self, Person};
+use crate::llm::{Prompt, PromptMessage};
 
 /// Tool that selects the next speaker.
 const CHOOSE: &str = "choose_next_speaker";
@@ -127,8 +127,10 @@ mod tests {
         - lawyer (reviewer): Contracts, privacy, liability, what the law allows\n</group>";
 
     fn prompt(entries: &[(Option<&str>, &str)], names: &[&str]) -> Prompt {
-        let said =
-            |(by, text): &(Option<&str>, &str)| PromptMessage::User { by: by.map(str::to_owned), text: (*text).to_owned() };
+        let said = |(by, text): &(Option<&str>, &str)| PromptMessage::User {
+            by: by.map(str::to_owned),
+            text: (*text).to_owned(),
+        };
         Prompt {
             agent: "chair".to_owned(),
             system: SYSTEM.to_owned(),

@@ -4,7 +4,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use serde_json::json;
 
 use super::*;
-use crate::llm::{PromptMessage, MemoryBlock, CallContext, ToolSpec};
+use crate::llm::{CallContext, MemoryBlock, PromptMessage, ToolSpec};
 
 const EXAMPLE: &str = "We decided to launch on the third of May. Mira keeps bees in Lucerne. Who tells the printers?";
 const MEMBERS: [(&str, &str); 3] = [

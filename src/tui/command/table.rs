@@ -2,8 +2,8 @@
 
 use crossterm::event::KeyCode;
 
-use super::key::Key;
 use super::context::KeyContext;
+use super::key::Key;
 use crate::tui::pane::id::{PaneId, panes};
 
 /// One row of the table.
@@ -56,7 +56,7 @@ macro_rules! pane_commands {
                 doc: $goes,
                 keys: &[Key::alt(KeyCode::Char(PaneId::$id.digit()))],
                 pane_keys: &[Key::char(PaneId::$id.digit())],
-                when: When::OUTSIDE,
+                when: KeyContext::OUTSIDE,
             },)*
         ];
     };
@@ -82,7 +82,12 @@ const fn listed() -> [Entry; FIRST.len() + PANES.len() + REST.len()] {
     all
 }
 
-const LISTS: KeyContext = KeyContext::PANES.or(KeyContext::DIALOG).or(KeyContext::MERGE).or(KeyContext::JOB).or(KeyContext::CALL).or(KeyContext::LETTER);
+const LISTS: KeyContext = KeyContext::PANES
+    .or(KeyContext::DIALOG)
+    .or(KeyContext::MERGE)
+    .or(KeyContext::JOB)
+    .or(KeyContext::CALL)
+    .or(KeyContext::LETTER);
 /// Contexts in which a call that awaits approval can be decided.
 const DECIDING: KeyContext = KeyContext::INBOX.or(KeyContext::CONVERSATION).or(KeyContext::CALL);
 

@@ -8,7 +8,7 @@ use super::Modal;
 use super::form::known::{candidates, name_in};
 use super::form::{Form, pick};
 use crate::domain::GroupId;
-use crate::engine::protocol::{RequestError, GroupForm, Reply, Request};
+use crate::engine::protocol::{GroupForm, Reply, Request, RequestError};
 use crate::tui::command::Command;
 use crate::tui::effect::{AppAction, Context};
 use crate::tui::model::Model;

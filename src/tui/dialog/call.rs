@@ -12,7 +12,7 @@ use crate::tui::effect::{AppAction, Context};
 use crate::tui::model::Model;
 use crate::tui::model::waiting::CallKey;
 use crate::tui::pane::inbox::rows::{self, caller, place};
-use crate::tui::pane::{RenderContext, PaneId, put, put_row};
+use crate::tui::pane::{PaneId, RenderContext, put, put_row};
 use crate::tui::text::Row;
 use crate::tui::text::clean::clean_line;
 use crate::tui::theme::Role;

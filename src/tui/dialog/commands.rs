@@ -15,7 +15,7 @@ use crate::tui::effect::{AppAction, Context};
 use crate::tui::field::Field;
 use crate::tui::model::Model;
 use crate::tui::pane::list::cut;
-use crate::tui::pane::{RenderContext, PaneId, put, put_row};
+use crate::tui::pane::{PaneId, RenderContext, put, put_row};
 use crate::tui::text::Span;
 use crate::tui::text::width::{fit, pad};
 use crate::tui::theme::Role;

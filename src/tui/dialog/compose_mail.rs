@@ -49,8 +49,10 @@ impl ComposeMail {
         if self.text.text().trim().is_empty() {
             return cx.act(AppAction::Close);
         }
-        let choices =
-            vec![Choice::new('k', "keep writing", Vec::new()), Choice::new('t', "throw it away", vec![AppAction::Close])];
+        let choices = vec![
+            Choice::new('k', "keep writing", Vec::new()),
+            Choice::new('t', "throw it away", vec![AppAction::Close]),
+        ];
         cx.open(Confirm::new("This mail has not been sent.", choices));
     }
 }

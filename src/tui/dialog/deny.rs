@@ -40,8 +40,9 @@ impl Deny {
 /// Returns the action of an approve or deny command; `None` for other commands. Denying opens the dialog first.
 #[must_use]
 pub fn decide(command: Command, call: &PendingCall, model: &Model) -> Option<AppAction> {
-    let yes =
-        |for_run| AppAction::Decide(Box::new(Decision { call: key(call), approve: true, for_run, reason: String::new() }));
+    let yes = |for_run| {
+        AppAction::Decide(Box::new(Decision { call: key(call), approve: true, for_run, reason: String::new() }))
+    };
     match command {
         Command::Approve => Some(yes(false)),
         Command::ApproveRun => Some(yes(true)),

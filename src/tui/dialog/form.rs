@@ -25,7 +25,7 @@ use super::Modal;
 use super::confirm::{Choice, Confirm};
 use super::models::Models;
 use crate::domain::{Agent, AgentId, Block, BlockId, Configurable as _, Group, GroupId, ManagerType, Setting};
-use crate::engine::protocol::{Recipient, AgentForm, RequestError, GroupForm, Reply, Request};
+use crate::engine::protocol::{AgentForm, GroupForm, Recipient, Reply, Request, RequestError};
 use crate::tui::command::{Command, KeyContext};
 use crate::tui::effect::{AppAction, Context};
 use crate::tui::model::Model;

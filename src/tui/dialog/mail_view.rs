@@ -7,13 +7,13 @@ use super::call::scrolled;
 use super::compose_mail::answer;
 use super::{Modal, frame_box};
 use crate::domain::{Mail, MailId};
-use crate::engine::protocol::{Recipient, RequestError, Reply, Request};
+use crate::engine::protocol::{Recipient, Reply, Request, RequestError};
 use crate::tui::command::{Command, KeyContext};
 use crate::tui::effect::{AppAction, Context};
 use crate::tui::model::Model;
 use crate::tui::model::waiting::is_new;
 use crate::tui::pane::mail::rows;
-use crate::tui::pane::{RenderContext, PaneId, put, put_row};
+use crate::tui::pane::{PaneId, RenderContext, put, put_row};
 use crate::tui::text::Row;
 use crate::tui::theme::Role;
 

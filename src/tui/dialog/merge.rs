@@ -9,7 +9,7 @@ use ratatui::layout::Rect;
 use super::{Modal, frame_box};
 use crate::domain::text_edit::{Merge, Piece};
 use crate::domain::{Block, BlockId, Conflict};
-use crate::engine::protocol::{RequestError, Reply, Request};
+use crate::engine::protocol::{Reply, Request, RequestError};
 use crate::tui::command::{Command, KeyContext};
 use crate::tui::effect::{AppAction, BlockAct, Context};
 use crate::tui::field::Field;

@@ -11,7 +11,7 @@ use ratatui::layout::Rect;
 use super::confirm::{Choice, Confirm};
 use super::{Modal, frame_box};
 use crate::config::{KeySource, Limits, Provider, ProviderKind};
-use crate::engine::protocol::{RequestError, Reply, Request};
+use crate::engine::protocol::{Reply, Request, RequestError};
 use crate::tui::command::Command;
 use crate::tui::effect::{AppAction, Connect, Context, Requester};
 use crate::tui::field::Field;

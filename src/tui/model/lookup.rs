@@ -6,7 +6,7 @@ use crate::domain::{
     Agent, AgentId, Block, BlockId, Conversation, ConversationId, ConversationOwner, Group, GroupId, Job, JobId,
     JobState, Run, RunId, RunState,
 };
-use crate::engine::protocol::{Recipient, Phase};
+use crate::engine::protocol::{Phase, Recipient};
 
 /// An agent's current activity: its status from the rows, or the phase of its running step.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,10 +15,10 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::list::{Item, List};
-use super::{RenderContext, Pane, unreadable};
+use super::{Pane, RenderContext, unreadable};
 use crate::domain::state::Kind;
 use crate::domain::{Agent, Block, BlockId, Change, Conflict};
-use crate::engine::protocol::{RequestError, Reply, Update};
+use crate::engine::protocol::{Reply, RequestError, Update};
 use crate::tui::command::{Command, KeyContext};
 use crate::tui::dialog::confirm::{Choice, Confirm};
 use crate::tui::effect::{AppAction, BlockAct, Context};

@@ -8,12 +8,12 @@
 //! Streaming answers, waiting calls and queued turns are shown below the last message ([`foot`]).
 //! [`Pane::prepare`] computes the rows of the next frame and requests missing messages; drawing paints the rows.
 
+mod anchors;
 mod draw;
-mod live_tail;
 mod greeting;
 mod keys;
+mod live_tail;
 mod rendered;
-mod anchors;
 mod search;
 mod window;
 
@@ -25,9 +25,9 @@ use crossterm::event::{KeyEvent, MouseEvent, MouseEventKind};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use super::{RenderContext, Pane};
+use super::{Pane, RenderContext};
 use crate::domain::{Agent, Change, Content, ConversationId, Message, NoticeKind, StepId};
-use crate::engine::protocol::{RequestError, Reply, Request, Update};
+use crate::engine::protocol::{Reply, Request, RequestError, Update};
 use crate::tui::command::{Command, KeyContext};
 use crate::tui::effect::{AppAction, Context};
 use crate::tui::glyph::{GlyphSet, UNICODE};
@@ -309,7 +309,9 @@ impl Conversation {
     fn arrive(&mut self) {
         let Some(wanted) = self.wanted else { return };
         let found = match wanted {
-            Wanted::Message(seq) => self.window.get(seq).map(|_| Place { at: seq, row: usize::from(self.has_gap_before(seq)) }),
+            Wanted::Message(seq) => {
+                self.window.get(seq).map(|_| Place { at: seq, row: usize::from(self.has_gap_before(seq)) })
+            }
             Wanted::Match(seq) => self.match_in(seq),
             Wanted::TurnBefore(seq) => self.turn_before(seq),
             Wanted::TurnAfter(seq) => self.turn_after(seq),
@@ -464,7 +466,9 @@ impl Pane for Conversation {
             self.take_hits(reply, cx);
         } else if self.cancelling.take_if(|cancelling| *cancelling == serial).is_some() {
             match reply {
-                Ok(Reply::Cancelled { queued, .. }) if !queued.is_empty() => cx.act(AppAction::Draft(queued.join("\n"))),
+                Ok(Reply::Cancelled { queued, .. }) if !queued.is_empty() => {
+                    cx.act(AppAction::Draft(queued.join("\n")))
+                }
                 Ok(_) => {}
                 Err(fault) => cx.fault(fault.text),
             }

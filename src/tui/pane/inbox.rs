@@ -10,10 +10,10 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::list::{Item, List};
-use super::{RenderContext, Pane, unreadable};
+use super::{Pane, RenderContext, unreadable};
 use crate::domain::PendingCall;
 use crate::domain::state::Kind;
-use crate::engine::protocol::{RequestError, Reply};
+use crate::engine::protocol::{Reply, RequestError};
 use crate::tui::command::{Command, KeyContext};
 use crate::tui::dialog::call::OpenCall;
 use crate::tui::dialog::deny::{Deny, decide};

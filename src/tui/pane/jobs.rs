@@ -8,10 +8,10 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::list::{Item, List};
-use super::{RenderContext, Pane, unreadable};
+use super::{Pane, RenderContext, unreadable};
 use crate::domain::state::Kind;
 use crate::domain::{Job, JobId, JobState};
-use crate::engine::protocol::{RequestError, Reply, Request, Update};
+use crate::engine::protocol::{Reply, Request, RequestError, Update};
 use crate::tui::command::{Command, KeyContext};
 use crate::tui::dialog::confirm::{Choice, Confirm};
 use crate::tui::dialog::job::OpenJob;

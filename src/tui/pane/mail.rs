@@ -9,13 +9,13 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::list::{Item, List};
-use super::{RenderContext, Pane, unreadable};
+use super::{Pane, RenderContext, unreadable};
 use crate::domain::state::Kind;
 use crate::domain::{AgentId, Mail, MailId};
-use crate::engine::protocol::{RequestError, Reply, RowUpdate, Update};
+use crate::engine::protocol::{Reply, RequestError, RowUpdate, Update};
 use crate::tui::command::{Command, KeyContext};
-use crate::tui::dialog::mail_view::MailView;
 use crate::tui::dialog::compose_mail::{ComposeMail, answer, write};
+use crate::tui::dialog::mail_view::MailView;
 use crate::tui::effect::{Context, Draft};
 use crate::tui::model::Model;
 use crate::tui::text::Span;

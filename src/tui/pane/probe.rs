@@ -3,7 +3,7 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use super::{RenderContext, Pane, PaneId, put};
+use super::{Pane, PaneId, RenderContext, put};
 use crate::tui::command::{Command, KeyContext};
 use crate::tui::effect::Context;
 use crate::tui::model::Model;

@@ -12,13 +12,13 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::list::{Item, List};
-use super::{RenderContext, Pane, put_row, unreadable};
+use super::{Pane, RenderContext, put_row, unreadable};
 use crate::domain::state::Kind;
 use crate::domain::{AgentId, Conversation, ConversationOwner, Group, GroupId, GroupStatus};
-use crate::engine::protocol::{Recipient, RequestError, Reply, Request};
+use crate::engine::protocol::{Recipient, Reply, Request, RequestError};
 use crate::tui::command::{Command, KeyContext};
-use crate::tui::dialog::set_model::SetModel;
 use crate::tui::dialog::compose_mail::write;
+use crate::tui::dialog::set_model::SetModel;
 use crate::tui::effect::{AppAction, Context};
 use crate::tui::model::Model;
 use crate::tui::text::Span;

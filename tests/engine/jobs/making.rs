@@ -94,7 +94,9 @@ async fn causes_that_come_while_a_job_waits_join_it() {
     assert_eq!((jobs[0].window, jobs[1].window), (Some((0, 2)), Some((2, 6))));
     let told = world.asked_of("cleo").pop().unwrap();
     assert!(
-        told.entries.iter().any(|entry| matches!(entry, PromptMessage::System { text } if text.contains("look at the dates"))),
+        told.entries
+            .iter()
+            .any(|entry| matches!(entry, PromptMessage::System { text } if text.contains("look at the dates"))),
         "{:?}",
         told.entries
     );

@@ -12,7 +12,7 @@ use nightdesk::domain::{
 };
 use nightdesk::llm::ToolSpec;
 use nightdesk::store::{CommitError, Lane};
-use nightdesk::tools::{ToolContext, ToolOutcome, Tool, ToolRegistry};
+use nightdesk::tools::{Tool, ToolContext, ToolOutcome, ToolRegistry};
 use serde_json::{Value, json};
 
 use super::{desk, is_over, job_after, run_now, runs, until};

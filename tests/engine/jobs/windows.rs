@@ -142,7 +142,9 @@ async fn what_is_said_while_a_job_works_is_the_next_ones() {
     assert_eq!((jobs[0].window, jobs[1].window), (Some((0, 2)), Some((2, 4))));
     let heard = |at: usize| -> Vec<String> {
         let prompt = &world.asked_of("cleo")[at];
-        let said = |entry: &PromptMessage| if let PromptMessage::User { text, .. } = entry { Some(text.clone()) } else { None };
+        let said = |entry: &PromptMessage| {
+            if let PromptMessage::User { text, .. } = entry { Some(text.clone()) } else { None }
+        };
         prompt.entries.iter().filter_map(said).collect()
     };
     assert_eq!(heard(0), ["one", "ann on 1"]);

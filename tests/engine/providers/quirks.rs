@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use nightdesk::llm::{Delta, PromptMessage, ErrorClass, Models, Prompt, Stop};
+use nightdesk::llm::{Delta, ErrorClass, Models, Prompt, PromptMessage, Stop};
 use serde_json::{Value, json};
 
 use super::{Answer, answer, ask, hello, said, transient};
@@ -79,7 +79,12 @@ async fn what_came_with_a_call_comes_back_with_it() {
     let done = first.done().clone();
     let mut prompt = hello();
     prompt.entries.push(PromptMessage::Assistant { text: String::new(), calls: done.calls });
-    prompt.entries.push(PromptMessage::ToolResult { call: "call_1".into(), name: "look".into(), ok: true, text: "blue".into() });
+    prompt.entries.push(PromptMessage::ToolResult {
+        call: "call_1".into(),
+        name: "look".into(),
+        ok: true,
+        text: "blue".into(),
+    });
     prompt.kept.insert(1, done.kept.unwrap());
     assert!(ask(&models, prompt).await.end.is_ok());
     let request = server.requests().pop().unwrap();

@@ -1,22 +1,22 @@
 //! Computes the changes of a form for an agent.
 
-use super::people::{People, guess};
+use super::people::{RosterSnapshot, guess};
 use super::settings;
 use crate::domain::block::{DEFAULT_LIMIT, PERSONA, PERSONA_IS_FOR};
 use crate::domain::setting::Kind;
 use crate::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Change, Editor, GroupId, Revision, Value};
 use crate::engine::Engine;
-use crate::engine::wire::{AgentForm, Fault};
+use crate::engine::protocol::{AgentForm, RequestError};
 
 /// The changes that create the agent. It joins the members, or the background agents if the pattern has no members.
 pub(super) fn created(
     engine: &Engine,
-    people: &People,
+    people: &RosterSnapshot,
     home: &GroupId,
     id: &AgentId,
     form: &AgentForm,
-) -> Result<Vec<Change>, Fault> {
-    let name = form.name.as_deref().ok_or_else(|| Fault::new("an agent needs a name"))?;
+) -> Result<Vec<Change>, RequestError> {
+    let name = form.name.as_deref().ok_or_else(|| RequestError::new("an agent needs a name"))?;
     let mut group = people.group(home)?.clone();
     let mut agent = Agent::new(id.clone(), name, home.clone());
     fill(engine, people, &mut agent, form)?;
@@ -31,7 +31,12 @@ pub(super) fn created(
 }
 
 /// The changes that apply the form to the agent; empty if nothing changes.
-pub(super) fn updated(engine: &Engine, people: &People, id: &AgentId, form: &AgentForm) -> Result<Vec<Change>, Fault> {
+pub(super) fn updated(
+    engine: &Engine,
+    people: &RosterSnapshot,
+    id: &AgentId,
+    form: &AgentForm,
+) -> Result<Vec<Change>, RequestError> {
     let old = people.agent(id)?;
     let mut agent = old.clone();
     fill(engine, people, &mut agent, form)?;
@@ -42,7 +47,7 @@ pub(super) fn updated(engine: &Engine, people: &People, id: &AgentId, form: &Age
     Ok(changes)
 }
 
-fn fill(engine: &Engine, people: &People, agent: &mut Agent, form: &AgentForm) -> Result<(), Fault> {
+fn fill(engine: &Engine, people: &RosterSnapshot, agent: &mut Agent, form: &AgentForm) -> Result<(), RequestError> {
     if let Some(name) = &form.name {
         agent.name.clone_from(name);
     }
@@ -52,7 +57,7 @@ fn fill(engine: &Engine, people: &People, agent: &mut Agent, form: &AgentForm) -
     let resolve = |agent: &Agent, kind: Kind, value: Value| match kind {
         Kind::Model => {
             let Value::Text(name) = &value else { return Ok(value) };
-            engine.models.get(name).map_err(|fault| Fault::new(fault.text))?;
+            engine.models.get(name).map_err(|fault| RequestError::new(fault.text))?;
             Ok(value)
         }
         Kind::Tools | Kind::Approvals => {
@@ -66,7 +71,9 @@ fn fill(engine: &Engine, people: &People, agent: &mut Agent, form: &AgentForm) -
         Kind::Contacts => value.try_map_names(&mut |name| {
             let id = &people.by_full_name(&name)?.id;
             if *id == agent.id {
-                return Err(Fault::new(format!("{name} is the agent itself; a contact is an agent of another group")));
+                return Err(RequestError::new(format!(
+                    "{name} is the agent itself; a contact is an agent of another group"
+                )));
             }
             Ok(id.0.clone())
         }),
@@ -83,16 +90,16 @@ fn fill(engine: &Engine, people: &People, agent: &mut Agent, form: &AgentForm) -
     Ok(())
 }
 
-fn known(engine: &Engine, tool: &str) -> Result<(), Fault> {
+fn known(engine: &Engine, tool: &str) -> Result<(), RequestError> {
     let names = engine.tools.names();
     if names.iter().any(|name| name == tool) {
         return Ok(());
     }
-    Err(Fault::new(format!("there is no tool {tool:?}; {}", guess(tool, &names))))
+    Err(RequestError::new(format!("there is no tool {tool:?}; {}", guess(tool, &names))))
 }
 
 /// The change that sets the persona: a new block, or a new version of the existing one. `None` if nothing changes.
-fn persona(engine: &Engine, people: &People, agent: &mut Agent, form: &AgentForm) -> Option<Change> {
+fn persona(engine: &Engine, people: &RosterSnapshot, agent: &mut Agent, form: &AgentForm) -> Option<Change> {
     let value = form.persona.clone()?;
     if let Some(block) = people.block(agent, PERSONA) {
         if !agent.blocks.contains(&block.id) {

@@ -1,26 +1,30 @@
 //! Deletes a group or an agent in one commit; lists the consequences first.
 
 use super::super::TRIES;
-use super::people::People;
+use super::people::RosterSnapshot;
 use super::{TOO_FAST, group};
 use crate::domain::{
     Actor, Agent, AgentId, Block, BlockOwner, Change, Commit, Conversation, Group, GroupId, Job, JobState, MailStatus,
     Run, RunState, StopReason,
 };
 use crate::engine::Engine;
-use crate::engine::ending::{self, Ending, Manner};
-use crate::engine::wire::{Address, Fault, Reply};
+use crate::engine::cancellation::{self, CancelPlan, Mode};
+use crate::engine::protocol::{Recipient, Reply, RequestError};
 use crate::store::{CommitError, Lane};
 
 /// The last line of every list.
 const STAYS: &str = "what was said, and every version of the blocks, stays in the log";
 
 impl Engine {
-    pub(in crate::engine::requests) async fn delete(&self, what: &Address, really: bool) -> Result<Reply, Fault> {
+    pub(in crate::engine::requests) async fn delete(
+        &self,
+        what: &Recipient,
+        really: bool,
+    ) -> Result<Reply, RequestError> {
         let _roster = self.roster.lock().await;
         for _ in 0..TRIES {
-            let people = People::read(&self.store).await?;
-            let going = Going::of(&people, what)?;
+            let people = RosterSnapshot::read(&self.store).await?;
+            let going = DeletionTarget::of(&people, what)?;
             let removal = self.removal(&going).await?;
             if !really {
                 return Ok(Reply::Deletion { lines: removal.lines, done: false });
@@ -41,12 +45,12 @@ impl Engine {
                 Err(other) => return Err(other.into()),
             }
         }
-        Err(Fault::new(TOO_FAST))
+        Err(RequestError::new(TOO_FAST))
     }
 
-    async fn removal(&self, going: &Going<'_>) -> Result<Removal, Fault> {
+    async fn removal(&self, going: &DeletionTarget<'_>) -> Result<DeletionPlan, RequestError> {
         self.refuse_at_work(going).await?;
-        let mut removal = Removal::default();
+        let mut removal = DeletionPlan::default();
         if let Some(group) = going.group {
             removal.line(format!("the group {} is deleted", group.name));
             if let Some(talk) = self.talk(group.id.as_str()).await? {
@@ -87,7 +91,7 @@ impl Engine {
     }
 
     /// Cancels the jobs and what they wait for.
-    async fn cancel_jobs(&self, removal: &mut Removal) -> Result<(), Fault> {
+    async fn cancel_jobs(&self, removal: &mut DeletionPlan) -> Result<(), RequestError> {
         for job in &removal.jobs {
             let to = JobState::Cancelled { why: "its agent or its group was deleted".to_owned() };
             removal.changes.push(Change::JobMoved { id: job.id.clone(), to });
@@ -95,19 +99,19 @@ impl Engine {
             let run = self.must::<Run>(run.as_str(), "run").await?;
             let over = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
             let changes = std::mem::take(&mut removal.changes);
-            let mut ending = ending::work_out(self, &[&run], &over, Manner::AtOnce, changes).await?;
+            let mut ending = cancellation::plan(self, &[&run], &over, Mode::Immediate, changes).await?;
             removal.changes = std::mem::take(&mut ending.changes);
             removal.endings.push(ending);
         }
         Ok(())
     }
 
-    async fn talk(&self, owner: &str) -> Result<Option<Conversation>, Fault> {
+    async fn talk(&self, owner: &str) -> Result<Option<Conversation>, RequestError> {
         Ok(self.store.find::<Conversation>(owner).await?.into_iter().next())
     }
 
     /// Refuses the deletion while one of the agents or groups is in a turn.
-    async fn refuse_at_work(&self, going: &Going<'_>) -> Result<(), Fault> {
+    async fn refuse_at_work(&self, going: &DeletionTarget<'_>) -> Result<(), RequestError> {
         for run in self.store.open_runs().await? {
             if run.kind.is_job() {
                 continue;
@@ -115,10 +119,10 @@ impl Engine {
             if let Some(group) = run.group().and_then(|id| going.people.group(id).ok())
                 && (going.is(&group.id) || going.agents.iter().any(|agent| group.agents().contains(&&agent.id)))
             {
-                return Err(Fault::new(format!("{} is answering; wait for it, or cancel it", group.name)));
+                return Err(RequestError::new(format!("{} is answering; wait for it, or cancel it", group.name)));
             }
             if let Some(agent) = going.agents.iter().find(|agent| speaks(&run, &agent.id)) {
-                return Err(Fault::new(format!("{} is answering; wait for it, or cancel it", agent.name)));
+                return Err(RequestError::new(format!("{} is answering; wait for it, or cancel it", agent.name)));
             }
         }
         Ok(())
@@ -126,18 +130,18 @@ impl Engine {
 }
 
 /// What is to be deleted.
-struct Going<'a> {
-    people: &'a People,
+struct DeletionTarget<'a> {
+    people: &'a RosterSnapshot,
     group: Option<&'a Group>,
     /// The agent, or all agents whose home is the group.
     agents: Vec<&'a Agent>,
 }
 
-impl<'a> Going<'a> {
-    fn of(people: &'a People, what: &Address) -> Result<Self, Fault> {
+impl<'a> DeletionTarget<'a> {
+    fn of(people: &'a RosterSnapshot, what: &Recipient) -> Result<Self, RequestError> {
         Ok(match what {
-            Address::Agent(id) => Self { people, group: None, agents: vec![people.agent(id)?] },
-            Address::Group(id) => Self {
+            Recipient::Agent(id) => Self { people, group: None, agents: vec![people.agent(id)?] },
+            Recipient::Group(id) => Self {
                 people,
                 group: Some(people.group(id)?),
                 agents: people.agents.iter().filter(|agent| agent.group == *id).collect(),
@@ -177,20 +181,20 @@ impl<'a> Going<'a> {
 
 /// The consequences in words, and the changes.
 #[derive(Default)]
-struct Removal {
+struct DeletionPlan {
     lines: Vec<String>,
     changes: Vec<Change>,
     jobs: Vec<Job>,
-    endings: Vec<Ending>,
+    endings: Vec<CancelPlan>,
 }
 
-impl Removal {
+impl DeletionPlan {
     fn line(&mut self, line: String) {
         self.lines.push(line);
     }
 
     /// Removes the agents from the groups that stay; refuses if such a group needs one of them.
-    fn leave_groups(&mut self, going: &Going<'_>) -> Result<(), Fault> {
+    fn leave_groups(&mut self, going: &DeletionTarget<'_>) -> Result<(), RequestError> {
         for old in going.people.groups.iter().filter(|group| !going.is(&group.id)) {
             let leaving: Vec<&AgentId> = old.agents().into_iter().filter(|id| going.goes(id)).collect();
             let Some(first) = leaving.first() else { continue };
@@ -203,20 +207,20 @@ impl Removal {
             let (group, who) = (&old.name, going.people.full_name(first));
             if old.manager_agent.as_ref().is_some_and(|id| going.goes(id)) {
                 let text = format!("{who} is the manager agent of {group}; give it another one first");
-                return Err(Fault::new(text));
+                return Err(RequestError::new(text));
             }
             if left.members.is_empty() && !old.members.is_empty() {
                 let text = format!("{group} would be left without members; add another first, or delete {group}");
-                return Err(Fault::new(text));
+                return Err(RequestError::new(text));
             }
             if left.sleeptime.as_ref().is_some_and(|policy| policy.agents.is_empty()) {
                 if left.manager_type.needs_background() {
                     let text = format!("{group} would be left without background agents; name another first");
-                    return Err(Fault::new(text));
+                    return Err(RequestError::new(text));
                 }
                 left.sleeptime = None;
             }
-            group::sound(&left, &|id| going.people.full_name(id)).map_err(Fault::new)?;
+            group::sound(&left, &|id| going.people.full_name(id)).map_err(RequestError::new)?;
             let names: Vec<String> = leaving.iter().map(|id| going.people.full_name(id)).collect();
             let leave = if names.len() == 1 { "leaves" } else { "leave" };
             self.line(format!("{} {leave} {group}", names.join(", ")));
@@ -225,7 +229,7 @@ impl Removal {
         Ok(())
     }
 
-    fn leave_contacts(&mut self, going: &Going<'_>) {
+    fn leave_contacts(&mut self, going: &DeletionTarget<'_>) {
         for agent in going.people.agents.iter().filter(|agent| !going.goes(&agent.id)) {
             if agent.contacts.iter().any(|id| going.goes(id)) {
                 let mut left = agent.clone();
@@ -248,7 +252,7 @@ impl Removal {
         }
     }
 
-    fn take_blocks(&mut self, going: &Going<'_>) {
+    fn take_blocks(&mut self, going: &DeletionTarget<'_>) {
         for block in going.people.blocks.iter().filter(|block| going.owns(block)) {
             let of = match &block.owner {
                 BlockOwner::Agent(id) => format!(" of {}", going.people.full_name(id)),

@@ -3,16 +3,21 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use super::people::People;
+use super::people::RosterSnapshot;
 use super::settings;
 use crate::domain::setting::{Kind, Reference};
 use crate::domain::{Agent, AgentId, Change, Group, GroupId, Ids, Value};
-use crate::engine::wire::{Fault, GroupForm};
+use crate::engine::protocol::{GroupForm, RequestError};
 
 /// The changes that create the group and those of its agents that do not exist yet.
-pub(super) fn created(people: &People, ids: &Ids, id: &GroupId, form: &GroupForm) -> Result<Vec<Change>, Fault> {
-    let name = form.name.as_deref().ok_or_else(|| Fault::new("a group needs a name"))?;
-    let kind = form.manager_type.ok_or_else(|| Fault::new(format!("group {name} needs a manager type")))?;
+pub(super) fn created(
+    people: &RosterSnapshot,
+    ids: &Ids,
+    id: &GroupId,
+    form: &GroupForm,
+) -> Result<Vec<Change>, RequestError> {
+    let name = form.name.as_deref().ok_or_else(|| RequestError::new("a group needs a name"))?;
+    let kind = form.manager_type.ok_or_else(|| RequestError::new(format!("group {name} needs a manager type")))?;
     let mut group = Group::new(id.clone(), name, kind);
     let made: RefCell<BTreeMap<String, AgentId>> = RefCell::default();
     let who = |name: &str| {
@@ -33,7 +38,7 @@ pub(super) fn created(people: &People, ids: &Ids, id: &GroupId, form: &GroupForm
 }
 
 /// The changes that apply the form to the group; empty if nothing changes.
-pub(super) fn updated(people: &People, id: &GroupId, form: &GroupForm) -> Result<Vec<Change>, Fault> {
+pub(super) fn updated(people: &RosterSnapshot, id: &GroupId, form: &GroupForm) -> Result<Vec<Change>, RequestError> {
     let old = people.group(id)?;
     let mut group = old.clone();
     let made = RefCell::default();
@@ -44,17 +49,21 @@ pub(super) fn updated(people: &People, id: &GroupId, form: &GroupForm) -> Result
 
 /// The names of existing agents and of those being created.
 struct Names<'a> {
-    people: &'a People,
+    people: &'a RosterSnapshot,
     made: &'a RefCell<BTreeMap<String, AgentId>>,
 }
 
 impl Names<'_> {
     /// Finds an agent of the group by name.
-    fn here(&self, group: &Group, name: &str) -> Result<AgentId, Fault> {
+    fn here(&self, group: &Group, name: &str) -> Result<AgentId, RequestError> {
         let made = self.made.borrow().get(name).filter(|id| group.agents().contains(id)).cloned();
         made.or_else(|| self.people.find_in(group, name)).ok_or_else(|| {
             let names: Vec<String> = group.agents().into_iter().map(|id| self.name(id)).collect();
-            Fault::new(format!("{} has no agent named {name:?}; its agents are {}", group.name, names.join(", ")))
+            RequestError::new(format!(
+                "{} has no agent named {name:?}; its agents are {}",
+                group.name,
+                names.join(", ")
+            ))
         })
     }
 
@@ -68,8 +77,8 @@ fn fill(
     names: &Names<'_>,
     group: &mut Group,
     form: &GroupForm,
-    who: &dyn Fn(&str) -> Result<AgentId, Fault>,
-) -> Result<(), Fault> {
+    who: &dyn Fn(&str) -> Result<AgentId, RequestError>,
+) -> Result<(), RequestError> {
     settings::known::<Group>(&form.settings)?;
     if let Some(name) = &form.name {
         group.name.clone_from(name);
@@ -98,17 +107,17 @@ fn fill(
     settings::change(group, &form.settings, |kind| !kind.is_membership(), &resolve)?;
     let agents: Vec<AgentId> = group.agents().into_iter().cloned().collect();
     group.roles.retain(|id, _| agents.contains(id));
-    sound(group, &|id| names.name(id)).map_err(Fault::new)
+    sound(group, &|id| names.name(id)).map_err(RequestError::new)
 }
 
-fn leave(names: &Names<'_>, group: &mut Group, name: &str) -> Result<(), Fault> {
+fn leave(names: &Names<'_>, group: &mut Group, name: &str) -> Result<(), RequestError> {
     let id = names.here(group, name)?;
     if !group.members.contains(&id) {
         let (what, instead) = match &group.manager_agent {
             Some(manager) if *manager == id => ("is the manager agent", "name another manager agent instead"),
             _ => ("works in the background", "set the background agents without it instead"),
         };
-        return Err(Fault::new(format!("{name} {what} of {} and is not a member; {instead}", group.name)));
+        return Err(RequestError::new(format!("{name} {what} of {} and is not a member; {instead}", group.name)));
     }
     group.members.retain(|member| *member != id);
     Ok(())

@@ -2,11 +2,11 @@
 
 use crate::domain::block::folded;
 use crate::domain::{Agent, AgentId, Block, BlockOwner, Group, GroupId, nearest};
-use crate::engine::wire::Fault;
+use crate::engine::protocol::RequestError;
 use crate::store::Store;
 
 /// The rows from which the changes of a request are computed.
-pub(super) struct People {
+pub(super) struct RosterSnapshot {
     pub groups: Vec<Group>,
     pub agents: Vec<Agent>,
     pub blocks: Vec<Block>,
@@ -14,8 +14,8 @@ pub(super) struct People {
     read_at: u64,
 }
 
-impl People {
-    pub async fn read(store: &Store) -> Result<Self, Fault> {
+impl RosterSnapshot {
+    pub async fn read(store: &Store) -> Result<Self, RequestError> {
         let read_at = *store.head().borrow();
         Ok(Self {
             groups: store.all::<Group>().await?.rows,
@@ -30,14 +30,14 @@ impl People {
         *store.head().borrow() != self.read_at
     }
 
-    pub fn group(&self, id: &GroupId) -> Result<&Group, Fault> {
+    pub fn group(&self, id: &GroupId) -> Result<&Group, RequestError> {
         let found = self.groups.iter().find(|group| group.id == *id);
-        found.ok_or_else(|| Fault::new(format!("group {id} no longer exists")))
+        found.ok_or_else(|| RequestError::new(format!("group {id} no longer exists")))
     }
 
-    pub fn agent(&self, id: &AgentId) -> Result<&Agent, Fault> {
+    pub fn agent(&self, id: &AgentId) -> Result<&Agent, RequestError> {
         let found = self.agents.iter().find(|agent| agent.id == *id);
-        found.ok_or_else(|| Fault::new(format!("agent {id} no longer exists")))
+        found.ok_or_else(|| RequestError::new(format!("agent {id} no longer exists")))
     }
 
     pub fn block(&self, agent: &Agent, label: &str) -> Option<&Block> {
@@ -47,7 +47,7 @@ impl People {
     }
 
     /// Finds a block by label among those the group may share: shared already, its own, or of an agent at home there.
-    pub fn shareable(&self, group: &Group, label: &str) -> Result<&Block, Fault> {
+    pub fn shareable(&self, group: &Group, label: &str) -> Result<&Block, RequestError> {
         let rank = |block: &Block| match &block.owner {
             _ if group.shared_blocks.contains(&block.id) => Some(0),
             BlockOwner::Group(id) => (*id == group.id).then_some(1),
@@ -58,7 +58,7 @@ impl People {
 
     /// Finds a block by label among those the agent may have: attached already, its own, of its home group, or of
     /// another agent at home there.
-    pub fn readable(&self, agent: &Agent, label: &str) -> Result<&Block, Fault> {
+    pub fn readable(&self, agent: &Agent, label: &str) -> Result<&Block, RequestError> {
         let rank = |block: &Block| match &block.owner {
             _ if agent.blocks.contains(&block.id) => Some(0),
             BlockOwner::Agent(id) if *id == agent.id => Some(1),
@@ -74,7 +74,7 @@ impl People {
     }
 
     /// Finds the block with this label that has the lowest rank.
-    fn labelled(&self, label: &str, group: &str, rank: impl Fn(&Block) -> Option<u8>) -> Result<&Block, Fault> {
+    fn labelled(&self, label: &str, group: &str, rank: impl Fn(&Block) -> Option<u8>) -> Result<&Block, RequestError> {
         let ranked: Vec<(u8, &Block)> =
             self.blocks.iter().filter_map(|block| rank(block).map(|rank| (rank, block))).collect();
         let wanted = folded(label);
@@ -85,7 +85,7 @@ impl People {
         let mut labels: Vec<String> = ranked.iter().map(|(_, block)| block.label.clone()).collect();
         labels.sort_unstable();
         labels.dedup();
-        Err(Fault::new(format!("{group} has no block {label:?}; {}", guess(label, &labels))))
+        Err(RequestError::new(format!("{group} has no block {label:?}; {}", guess(label, &labels))))
     }
 
     /// `group/name`.
@@ -96,19 +96,19 @@ impl People {
     }
 
     /// Finds an agent by full name or id.
-    pub fn by_full_name(&self, name: &str) -> Result<&Agent, Fault> {
+    pub fn by_full_name(&self, name: &str) -> Result<&Agent, RequestError> {
         if let Some(agent) = self.agents.iter().find(|agent| agent.id.as_str() == name) {
             return Ok(agent);
         }
         let found = self.agents.iter().find(|agent| self.full_name(&agent.id) == name);
         found.ok_or_else(|| {
             let names: Vec<String> = self.agents.iter().map(|agent| self.full_name(&agent.id)).collect();
-            Fault::new(format!("there is no agent {name:?}; {}", guess(name, &names)))
+            RequestError::new(format!("there is no agent {name:?}; {}", guess(name, &names)))
         })
     }
 
     /// Finds an agent that may join this group: by short name if it is at home there, else by full name.
-    pub fn candidate(&self, group: &Group, name: &str) -> Result<AgentId, Fault> {
+    pub fn candidate(&self, group: &Group, name: &str) -> Result<AgentId, RequestError> {
         if name.contains('/') {
             return self.by_full_name(name).map(|agent| agent.id.clone());
         }
@@ -120,7 +120,7 @@ impl People {
             return Ok(agent.id.clone());
         }
         let names: Vec<String> = home().map(|agent| agent.name.clone()).collect();
-        Err(Fault::new(format!(
+        Err(RequestError::new(format!(
             "{} has no agent named {name:?}; {}; create it first, or name an agent of another group as group/name",
             group.name,
             guess(name, &names)

@@ -244,8 +244,12 @@ fn an_edit_a_person_said_no_to_is_not_asked_for_again() {
 fn an_edit_already_accepted_is_not_made_twice_when_the_prompt_lags() {
     let mut prompt = window(vec![block("story", "The story so far")], &["Mira keeps bees in Lucerne."]);
     let calls = answer(&prompt).calls(&prompt);
-    let result =
-        PromptMessage::ToolResult { call: calls[0].id.clone(), name: calls[0].name.clone(), ok: true, text: String::new() };
+    let result = PromptMessage::ToolResult {
+        call: calls[0].id.clone(),
+        name: calls[0].name.clone(),
+        ok: true,
+        text: String::new(),
+    };
     prompt.entries.extend([PromptMessage::Assistant { text: String::new(), calls }, result]);
     prompt.place.step = 2;
     assert_eq!(answer(&prompt).calls(&prompt)[0].name, FINISH);

@@ -8,7 +8,7 @@ use strum::IntoEnumIterator as _;
 
 use crate::domain::Kept;
 use crate::llm::protocol::{Names, Options, Protocol, gemini::NO_SIGNATURE, request};
-use crate::llm::{PromptMessage, MemoryBlock, Prompt, ToolCall, ToolSpec};
+use crate::llm::{MemoryBlock, Prompt, PromptMessage, ToolCall, ToolSpec};
 
 // What each protocol's servers refuse.
 
@@ -302,7 +302,8 @@ fn talk(kept: &Kept) -> Prompt {
         text: String::new(),
         calls: vec![ToolCall { id: id.into(), name: "look".into(), arguments: json!({}) }],
     };
-    let result = |id: &str| PromptMessage::ToolResult { call: id.into(), name: "look".into(), ok: true, text: "blue".into() };
+    let result =
+        |id: &str| PromptMessage::ToolResult { call: id.into(), name: "look".into(), ok: true, text: "blue".into() };
     let tool = ToolSpec { name: "look".into(), description: String::new(), schema: json!({"type": "object"}) };
     Prompt {
         entries: vec![

@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 
 use crate::domain::text_edit::{Merge, Piece, merge};
 use crate::domain::{Block, BlockId, Conflict};
-use crate::engine::protocol::{RequestError, Reply, Request};
+use crate::engine::protocol::{Reply, Request, RequestError};
 use crate::tui::dialog::merge::{MergeConflict, too_long};
 use crate::tui::effect::Context;
 use crate::tui::field::Field;

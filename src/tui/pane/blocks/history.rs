@@ -1,10 +1,10 @@
 //! The version history of a block, browsed one version at a time.
 
 use crate::domain::{Block, BlockId, LogEntry, Revision};
-use crate::engine::protocol::{Timestamped, Request};
+use crate::engine::protocol::{Request, Timestamped};
 use crate::tui::dialog::confirm::{Choice, Confirm};
 use crate::tui::effect::{AppAction, Context, Requester};
-use crate::tui::pane::{RenderContext, PaneId};
+use crate::tui::pane::{PaneId, RenderContext};
 use crate::tui::text::clean::clean_line;
 use crate::tui::text::wrap::{Shape, wrap};
 use crate::tui::text::{Row, Span, diff};

@@ -40,7 +40,14 @@ pub(super) fn size_cells<'a>(blocks: impl Iterator<Item = &'a Block>) -> usize {
 }
 
 /// Returns the first row of a block.
-pub(super) fn header(block: &Block, folded: bool, changed: bool, sizes: usize, cells: usize, look: &RenderContext) -> Row {
+pub(super) fn header(
+    block: &Block,
+    folded: bool,
+    changed: bool,
+    sizes: usize,
+    cells: usize,
+    look: &RenderContext,
+) -> Row {
     let glyphs = look.glyphs;
     let sign = if folded { glyphs.folded } else { glyphs.open };
     let mut left = vec![Span::new(format!(" {sign} "), Role::Dim), Span::new(clean_line(&block.label), Role::Strong)];

@@ -95,7 +95,14 @@ impl Conversation {
         Some(Gutter { time: look.clock(message.at), mark, name: fit(name), role })
     }
 
-    pub(super) fn draw_into(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext, model: &Model, focused: bool) {
+    pub(super) fn draw_into(
+        &self,
+        frame: &mut Frame<'_>,
+        area: Rect,
+        look: &RenderContext,
+        model: &Model,
+        focused: bool,
+    ) {
         let theme = &look.theme;
         if self.head == 0 && self.foot.parts.is_empty() {
             greeting::draw(frame, area, look, model);

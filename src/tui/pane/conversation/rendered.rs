@@ -227,7 +227,14 @@ struct Entry {
 
 impl Cache {
     /// Returns the laid-out message, from the cache if the width and the folding match.
-    pub fn get(&mut self, message: &Message, told: Option<&str>, open: bool, cells: usize, glyphs: &GlyphSet) -> &RenderedMessage {
+    pub fn get(
+        &mut self,
+        message: &Message,
+        told: Option<&str>,
+        open: bool,
+        cells: usize,
+        glyphs: &GlyphSet,
+    ) -> &RenderedMessage {
         self.clock += 1;
         if self.entries.len() >= 2 * KEPT {
             self.forget();

@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{Anchor, Conversation, Place, Wanted};
-use crate::engine::protocol::{RequestError, Reply, Request};
+use crate::engine::protocol::{Reply, Request, RequestError};
 use crate::tui::effect::Context;
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;

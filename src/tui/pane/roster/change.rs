@@ -3,7 +3,7 @@
 use super::Roster;
 use super::rows::Key;
 use crate::domain::{AgentId, GroupId};
-use crate::engine::protocol::{Recipient, GroupForm, Reply, Request};
+use crate::engine::protocol::{GroupForm, Recipient, Reply, Request};
 use crate::tui::command::Command;
 use crate::tui::dialog::add_member::AddMember;
 use crate::tui::dialog::confirm::{Choice, Confirm};

@@ -135,9 +135,10 @@ pub(super) fn agent(group: &Group, agent: &Agent, shape: &Shape<'_>, look: &Rend
     let room = cells.saturating_sub(name_wide + 7);
     let below = match &state {
         // The sign before the name shows it too.
-        AgentActivity::Is(AgentStatus::Idle | AgentStatus::Speaking) | AgentActivity::Thinking | AgentActivity::Tool(_) | AgentActivity::Provider => {
-            false
-        }
+        AgentActivity::Is(AgentStatus::Idle | AgentStatus::Speaking)
+        | AgentActivity::Thinking
+        | AgentActivity::Tool(_)
+        | AgentActivity::Provider => false,
         AgentActivity::Is(AgentStatus::Queued | AgentStatus::OnJob) => !wide && width(&word) > room,
         AgentActivity::Is(AgentStatus::WaitingFor(_) | AgentStatus::WaitingForApproval) => wide || width(&word) > room,
     };

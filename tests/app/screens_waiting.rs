@@ -333,7 +333,7 @@ fn mail_that_is_refused_comes_back_and_unsent_mail_is_not_thrown_away_by_escape(
     desk.send(Msg::Answered(ticket, Err(Fault::new("reporter is archived"))));
     assert!(desk.text().contains("Tidy up") && toast(&desk).contains("archived"), "{}", desk.text());
     desk.keys("<Esc>");
-    assert!(desk.text().contains("This mail is not sent."));
+    assert!(desk.text().contains("This mail has not been sent."));
     desk.keys("<Esc>!<Enter>");
     assert!(matches!(asked(&mut desk), Request::SendMail { text, .. } if text == "Tidy up!"));
     desk.keys("wx<Esc>t");

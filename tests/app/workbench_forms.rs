@@ -100,7 +100,7 @@ fn a_round_robin_of_two_new_agents_is_one_request_with_exactly_that() {
 fn what_can_be_no_name_is_not_taken_for_a_new_agent() {
     let mut desk = desk();
     desk.keys("N<Tab>panel<Tab>weighs plans<Tab>knows the law<Enter>");
-    assert!(desk.text().contains("That is no name: use letters, digits, - and _."), "{}", desk.text());
+    assert!(desk.text().contains("Not a valid name: use letters, digits, - and _."), "{}", desk.text());
     desk.keys("<Esc>optimist<Enter><C-s>");
     let Request::CreateGroup { form } = asked(&mut desk) else { panic!("it asks for something else") };
     assert_eq!(form.settings.get("members"), Some(Some(&vec!["optimist".to_owned()].into())));
@@ -165,9 +165,9 @@ fn a_number_that_is_none_is_told_at_its_field_and_not_sent() {
     desk.keys("N<Tab>panel<Tab><Tab>a<Enter><Tab><Tab><Tab>many<C-s>");
     assert!(desk.asked.is_empty());
     assert_eq!(field(&desk), "Max turns");
-    assert!(desk.text().contains("many is no number here"), "{}", desk.text());
+    assert!(desk.text().contains("many is not a valid number"), "{}", desk.text());
     desk.keys("<C-u>4");
-    assert!(!desk.text().contains("is no number here"), "typing takes the fault away");
+    assert!(!desk.text().contains("is not a valid number"), "typing takes the fault away");
     desk.keys("<C-s>");
     let Request::CreateGroup { form } = asked(&mut desk) else { panic!() };
     assert_eq!(form.settings.get("max_turns"), Some(Some(&4.into())));
@@ -182,7 +182,7 @@ fn the_new_group_is_shown_once_it_is_there() {
     answer(&mut desk, Ok(Reply::Group(Box::new(group))));
     assert!(desk.app.dialogs.is_empty());
     assert_eq!(desk.app.model.place.address, Some(Address::Group("group-9".into())));
-    assert_eq!(toast(&desk), "panel is made");
+    assert_eq!(toast(&desk), "panel is created");
 }
 
 #[test]

@@ -131,7 +131,7 @@ impl Connect {
 pub enum Leave {
     /// It stops until the next start.
     Stop,
-    /// It continues in this process without a screen.
+    /// It continues in a separate process without a screen.
     KeepWorking,
 }
 

@@ -321,7 +321,7 @@ fn an_answer_names_the_mail_it_answers_and_keeps_its_priority() {
     assert_eq!((to, text.as_str(), in_reply_to), (id("editor"), "The fourth.", Some("mail-1".into())));
     assert_eq!(priority, Priority::Low, "high is what it answered, Tab goes round");
     desk.keys("jr");
-    assert!(desk.app.dialogs.is_empty() && toast(&desk).contains("not to you"), "{}", toast(&desk));
+    assert!(desk.app.dialogs.is_empty() && toast(&desk).contains("not addressed to you"), "{}", toast(&desk));
 }
 
 #[test]

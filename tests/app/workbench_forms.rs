@@ -243,7 +243,7 @@ fn members_are_removed_moved_and_added_and_roles_change_with_them() {
 fn where_nobody_new_can_be_made_no_new_name_is_offered() {
     let mut desk = desk();
     desk.keys("e<Tab><Tab>nobody");
-    assert!(desk.text().contains("n in the agents makes an agent"), "{}", desk.text());
+    assert!(desk.text().contains("n in the agents creates one"), "{}", desk.text());
     desk.keys("<Enter>");
     assert!(desk.text().contains("Find or type: nobody"), "{}", desk.text());
     desk.keys("<Esc><C-s>");
@@ -329,7 +329,7 @@ fn the_question_can_save_too() {
 fn quitting_tells_of_a_form_that_is_filled_in() {
     let mut desk = Desk::new(Overview { default_model: "offline".into(), ..Overview::default() }, Vec::new(), USUAL);
     desk.keys("<Esc>1N<Tab>first<C-c>");
-    assert!(desk.text().contains("What you filled in is not saved."), "{}", desk.text());
+    assert!(desk.text().contains("The open form is not saved."), "{}", desk.text());
     assert!(!desk.effects.iter().any(|effect| matches!(effect, Effect::Quit(_))));
 }
 

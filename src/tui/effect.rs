@@ -132,7 +132,7 @@ impl Connect {
 pub enum ExitMode {
     /// It stops until the next start.
     Stop,
-    /// It continues in this process without a screen.
+    /// It continues in a separate process without a screen.
     KeepWorking,
 }
 

@@ -96,7 +96,7 @@ impl Field {
         self.area.cursor().0 != before.0
     }
 
-    /// Inserts pasted text at the caret, without control characters.
+    /// Inserts pasted text at the caret, sanitised.
     pub fn paste(&mut self, text: &str) {
         let safe = clean_for_copy(text);
         if self.many {
@@ -139,7 +139,7 @@ impl Field {
     }
 }
 
-/// Removes control and format characters from the cells.
+/// Sanitises the text of the cells, so that no control sequence reaches the terminal.
 fn neutralise(buffer: &mut Buffer, area: Rect) {
     for position in area.positions() {
         let Some(cell) = buffer.cell_mut(position) else { continue };

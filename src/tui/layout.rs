@@ -230,7 +230,7 @@ mod tests {
         assert!(wide.iter().all(|(id, at)| has_name(*id, *at)));
     }
 
-    /// Panics where rectangles overlap, are empty or leave the screen.
+    /// Panics if rectangles overlap, are empty or leave the screen.
     fn assert_whole(wish: &LayoutInput) {
         let found = layout(wish).unwrap();
         let screen = Rect { x: 0, y: 0, width: wish.size.width, height: wish.size.height };

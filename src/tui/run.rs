@@ -264,7 +264,7 @@ impl EventLoop {
                 self.screen.invalidate();
                 self.resized(size).await?;
             }
-            // Committed work is kept; due work continues in the next process that opens the store.
+            // Committed work is kept; due work continues in whichever process owns the store.
             TtyEvent::Hangup | TtyEvent::Terminate => self.leave = Some(ExitMode::Stop),
             TtyEvent::Drained => {}
         }

@@ -99,7 +99,7 @@ mod tests {
             for role in Role::all() {
                 let style = theme.style(role);
                 let reached = contrast(style.fg.unwrap(), style.bg.unwrap_or(theme.background));
-                // Lines are seen, not read.
+                // A lower contrast is enough for lines than for text.
                 let wanted = if role == Role::Border { 3.0 } else { 4.5 };
                 assert!(reached >= wanted, "{} {role:?}: {reached:.2}", theme.name);
             }

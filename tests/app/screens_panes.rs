@@ -306,7 +306,7 @@ fn a_settled_clash_closes_the_editor_only_when_it_is_saved() {
     let current = story(14, "The story so far\n- Launch: 5 May\n- Mira keeps bees in Lucerne");
     let conflict = Some(Box::new(Conflict::Block { current: Box::new(current) }));
     answer(&mut desk, Err(RequestError { text: "it moved on".into(), conflict }));
-    assert!(desk.text().contains("once more"), "{}", desk.text());
+    assert!(desk.text().contains("changed it again"), "{}", desk.text());
     desk.keys("y<Enter>");
     assert!(matches!(&desk.asked.last().unwrap().1, Request::EditBlock { base: 14, .. }));
     answer(&mut desk, Ok(Reply::Block(Box::new(story(15, "settled")))));
@@ -321,7 +321,7 @@ fn a_clash_the_engine_finds_first_opens_the_same_dialog() {
     let current = story(13, "The story so far\n- Launch: 4 May\n- Mira keeps bees in Lucerne");
     let conflict = Some(Box::new(Conflict::Block { current: Box::new(current) }));
     answer(&mut desk, Err(RequestError { text: "block story is at version 13 now".into(), conflict }));
-    assert!(desk.text().contains("clash 1 of 1"), "{}", desk.text());
+    assert!(desk.text().contains("conflict 1 of 1"), "{}", desk.text());
 }
 
 #[test]

@@ -321,7 +321,7 @@ fn an_answer_names_the_mail_it_answers_and_keeps_its_priority() {
     assert_eq!((to, text.as_str(), in_reply_to), (id("editor"), "The fourth.", Some("mail-1".into())));
     assert_eq!(priority, Priority::Low, "high is what it answered, Tab goes round");
     desk.keys("jr");
-    assert!(desk.app.dialogs.is_empty() && toast(&desk).contains("not to you"), "{}", toast(&desk));
+    assert!(desk.app.dialogs.is_empty() && toast(&desk).contains("not addressed to you"), "{}", toast(&desk));
 }
 
 #[test]
@@ -333,7 +333,7 @@ fn mail_that_is_refused_comes_back_and_unsent_mail_is_not_thrown_away_by_escape(
     desk.send(Msg::Answered(ticket, Err(RequestError::new("reporter is archived"))));
     assert!(desk.text().contains("Tidy up") && toast(&desk).contains("archived"), "{}", desk.text());
     desk.keys("<Esc>");
-    assert!(desk.text().contains("This mail is not sent."));
+    assert!(desk.text().contains("This mail has not been sent."));
     desk.keys("<Esc>!<Enter>");
     assert!(matches!(asked(&mut desk), Request::SendMail { text, .. } if text == "Tidy up!"));
     desk.keys("wx<Esc>t");

@@ -100,7 +100,7 @@ fn a_round_robin_of_two_new_agents_is_one_request_with_exactly_that() {
 fn what_can_be_no_name_is_not_taken_for_a_new_agent() {
     let mut desk = desk();
     desk.keys("N<Tab>panel<Tab>weighs plans<Tab>knows the law<Enter>");
-    assert!(desk.text().contains("That is no name: use letters, digits, - and _."), "{}", desk.text());
+    assert!(desk.text().contains("Not a valid name: use letters, digits, - and _."), "{}", desk.text());
     desk.keys("<Esc>optimist<Enter><C-s>");
     let Request::CreateGroup { form } = asked(&mut desk) else { panic!("it asks for something else") };
     assert_eq!(form.settings.get("members"), Some(Some(&vec!["optimist".to_owned()].into())));
@@ -165,9 +165,9 @@ fn a_number_that_is_none_is_told_at_its_field_and_not_sent() {
     desk.keys("N<Tab>panel<Tab><Tab>a<Enter><Tab><Tab><Tab>many<C-s>");
     assert!(desk.asked.is_empty());
     assert_eq!(field(&desk), "Max turns");
-    assert!(desk.text().contains("many is no number here"), "{}", desk.text());
+    assert!(desk.text().contains("many is not a valid number"), "{}", desk.text());
     desk.keys("<C-u>4");
-    assert!(!desk.text().contains("is no number here"), "typing takes the fault away");
+    assert!(!desk.text().contains("is not a valid number"), "typing takes the fault away");
     desk.keys("<C-s>");
     let Request::CreateGroup { form } = asked(&mut desk) else { panic!() };
     assert_eq!(form.settings.get("max_turns"), Some(Some(&4.into())));
@@ -182,7 +182,7 @@ fn the_new_group_is_shown_once_it_is_there() {
     answer(&mut desk, Ok(Reply::Group(Box::new(group))));
     assert!(desk.app.dialogs.is_empty());
     assert_eq!(desk.app.model.place.address, Some(Recipient::Group("group-9".into())));
-    assert_eq!(toast(&desk), "panel is made");
+    assert_eq!(toast(&desk), "panel is created");
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn members_are_removed_moved_and_added_and_roles_change_with_them() {
 fn where_nobody_new_can_be_made_no_new_name_is_offered() {
     let mut desk = desk();
     desk.keys("e<Tab><Tab>nobody");
-    assert!(desk.text().contains("n in the agents makes an agent"), "{}", desk.text());
+    assert!(desk.text().contains("n in the agents creates one"), "{}", desk.text());
     desk.keys("<Enter>");
     assert!(desk.text().contains("Find or type: nobody"), "{}", desk.text());
     desk.keys("<Esc><C-s>");
@@ -329,7 +329,7 @@ fn the_question_can_save_too() {
 fn quitting_tells_of_a_form_that_is_filled_in() {
     let mut desk = Desk::new(Overview { default_model: "offline".into(), ..Overview::default() }, Vec::new(), USUAL);
     desk.keys("<Esc>1N<Tab>first<C-c>");
-    assert!(desk.text().contains("What you filled in is not saved."), "{}", desk.text());
+    assert!(desk.text().contains("The open form is not saved."), "{}", desk.text());
     assert!(!desk.effects.iter().any(|effect| matches!(effect, Effect::Quit(_))));
 }
 

@@ -79,7 +79,7 @@ fn push_place(app: &App, room: usize, row: &mut Row) {
         (Some(Recipient::Agent(id)), _) => {
             let name = model.agent(id).map_or("", |agent| agent.name.as_str());
             row.push(Span::new(clean_line(name), Role::Title));
-            facts.push("alone with you".to_owned());
+            facts.push("direct conversation".to_owned());
         }
         (_, Some(group)) => {
             row.push(Span::new(clean_line(&group.name), Role::Title));

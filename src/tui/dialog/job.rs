@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn undoing_a_job_keeps_what_others_wrote_between_its_edits() {
         let first = edit(2, "a\nb\nc\nd\ne", "A\nb\nc\nd\ne");
-        // Version 3 is somebody else's: the c became theirs.
+        // Version 3 is an edit by another editor, which replaced the line "c" with "theirs".
         let second = edit(4, "A\nb\ntheirs\nd\ne", "A\nb\ntheirs\nd\nE");
         assert_eq!(undone(&[&first, &second]), Some((4, "a\nb\ntheirs\nd\ne".to_owned())));
     }

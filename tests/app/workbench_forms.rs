@@ -190,7 +190,7 @@ fn a_group_can_be_made_in_an_empty_store() {
     let mut desk = Desk::new(Overview { default_model: "offline".into(), ..Overview::default() }, Vec::new(), USUAL);
     assert!(desk.text().contains("N creates one here"), "{}", desk.text());
     desk.keys("<Esc>1e");
-    assert!(toast(&desk).contains("N makes one"));
+    assert!(toast(&desk).contains("N creates one"));
     desk.keys("N<Tab>first<Tab><Tab>a<Enter><C-s>");
     assert!(matches!(asked(&mut desk), Request::CreateGroup { .. }));
 }

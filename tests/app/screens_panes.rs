@@ -366,7 +366,7 @@ fn versions_are_stepped_through_and_an_old_one_restored_as_a_new_one() {
     answer(&mut desk, Ok(Reply::Revisions { revisions: revisions() }));
     assert!(desk.text().contains("v12 of 12"));
     desk.keys("[u");
-    assert!(desk.text().contains("value of v11 again"), "{}", desk.text());
+    assert!(desk.text().contains("Restore story to v11"), "{}", desk.text());
     assert!(desk.asked.is_empty(), "it asks first");
     desk.keys("y");
     let Request::EditBlock { base: 12, value, merge: false, .. } = asked(&mut desk) else { panic!("another request") };
@@ -380,7 +380,7 @@ fn the_last_change_is_undone_without_looking_for_it() {
     let mut desk = rich((120, 40));
     desk.keys("<Esc>3u");
     answer(&mut desk, Ok(Reply::Revisions { revisions: revisions() }));
-    assert!(desk.text().contains("value of v11 again"), "{}", desk.text());
+    assert!(desk.text().contains("Restore story to v11"), "{}", desk.text());
 }
 
 #[test]
@@ -541,7 +541,7 @@ fn help_and_palette_list_search_and_run_commands() {
     assert!(desk.app.zoom && !desk.app.composing && desk.app.dialogs.is_empty());
     desk.keys("z4?retry<Enter>");
     assert!(desk.app.dialogs.is_empty());
-    assert!(toast(&desk).contains("at it already"), "{}", toast(&desk));
+    assert!(toast(&desk).contains("already running this job"), "{}", toast(&desk));
 }
 
 #[test]
@@ -680,7 +680,7 @@ fn calm(size: (u16, u16)) -> Desk {
 fn quitting_tells_of_unsaved_changes_and_the_next_start_opens_them_on_their_version() {
     let mut desk = calm((120, 40));
     desk.keys("<Esc>3ex<C-c>");
-    assert!(desk.text().contains("changes of story are not saved"), "{}", desk.text());
+    assert!(desk.text().contains("changes to story are not saved"), "{}", desk.text());
     let kept = serde_json::to_string(&desk.app.session()).unwrap();
     let mut next = rich((120, 40));
     let (change, row) = story_edited(13, "The story so far\n- Launch: 3 May, decided\n- Mira keeps bees in Bern");

@@ -188,9 +188,9 @@ fn the_new_group_is_shown_once_it_is_there() {
 #[test]
 fn a_group_can_be_made_in_an_empty_store() {
     let mut desk = Desk::new(Overview { default_model: "offline".into(), ..Overview::default() }, Vec::new(), USUAL);
-    assert!(desk.text().contains("N makes one here"), "{}", desk.text());
+    assert!(desk.text().contains("N creates one here"), "{}", desk.text());
     desk.keys("<Esc>1e");
-    assert!(toast(&desk).contains("N makes one"));
+    assert!(toast(&desk).contains("N creates one"));
     desk.keys("N<Tab>first<Tab><Tab>a<Enter><C-s>");
     assert!(matches!(asked(&mut desk), Request::CreateGroup { .. }));
 }
@@ -439,7 +439,7 @@ fn plus_with_a_new_name_opens_the_form_of_a_new_agent() {
 fn minus_asks_and_takes_the_member_out_of_this_group() {
     let mut desk = desk();
     desk.keys("jj-");
-    assert!(desk.text().contains("Does critic leave newsroom?"), "{}", desk.text());
+    assert!(desk.text().contains("Remove critic from newsroom?"), "{}", desk.text());
     desk.keys("<Esc>");
     assert!(desk.asked.is_empty());
     desk.keys("-y");
@@ -492,7 +492,7 @@ fn what_was_deleted_is_left_for_what_there_is() {
     desk.keys("Gk<Enter>");
     desk.committed(Vec::new(), vec![gone(Kind::Group, "group-2")]);
     assert_eq!(desk.app.model.place.address, None);
-    assert!(desk.text().contains("N makes one here"), "{}", desk.text());
+    assert!(desk.text().contains("N creates one here"), "{}", desk.text());
 }
 
 #[test]

@@ -202,7 +202,7 @@ async fn decide(places: &Paths, row: &Row, answer: Answer<'_>, json: bool, out: 
     let scope = if for_run { ", and so may all further calls of this tool in the run" } else { "" };
     out.line(&format!("{decision}: {} {may} call {}{scope}", row.agent, call(row)))?;
     print::note(&match elsewhere {
-        Some(pid) => format!("the process that owns the store ({pid}) continues the run"),
+        Some(pid) => format!("the program that owns the store (process {pid}) continues the run"),
         None => "the workbench or `nightdesk work` continues the run".to_owned(),
     });
     Ok(())

@@ -80,7 +80,7 @@ fn what_is_approved_runs_and_the_turn_goes_on() {
     assert!(ended.out.starts_with("approved: ann may call memory_replace"), "{ended:?}");
     assert!(ended.err.contains("nightdesk work"), "{ended:?}");
     assert_eq!(inbox(&shell), json!([]));
-    assert!(shell.refused(&["inbox", "approve", &id]).contains("nothing named"));
+    assert!(shell.refused(&["inbox", "approve", &id]).contains("no call"));
     shell.ok(&["work", "--drain"]);
     assert_eq!(persona(&shell), "I note.\n");
     let said = shell.ok(&["message", "list", "desk"]);

@@ -1,7 +1,7 @@
 //! Patterns: who speaks next, as a pure function of the finished parts of a turn.
 //!
 //! `next(turn) -> Move`. A pattern keeps no state between moves, so a turn continues after a restart. A new pattern is
-//! one file here and one line in [`patterns`]: other modules loop over the list or read the [`Pattern`] of a manager
+//! one file here and one line in `patterns!`: other modules loop over the list or read the [`Pattern`] of a manager
 //! type.
 
 pub mod dynamic;

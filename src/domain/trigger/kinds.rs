@@ -1,6 +1,6 @@
 //! The causes of jobs: triggers of the group's background policy, or a person.
 //!
-//! A new trigger is one file beside this one and one line in [`triggers`]. The file has: `KEY`, its setting in
+//! A new trigger is one file beside this one and one line in `triggers!`. The file has: `KEY`, its setting in
 //! `[group.sleeptime]`; `fires`, the cause if a change fires it; `text` and `after`, that cause in a few words;
 //! `schedule` and `prose`, when it fires, for a table and for a sentence.
 

@@ -1,6 +1,6 @@
 //! Names of fieldless enums on the wire, in the store and in files.
 //!
-//! An enum derives the names with `strum` in snake case, like `serde`, and is listed in [`named_enums`].
+//! An enum derives the names with `strum` in snake case, like `serde`, and is listed in `named_enums!`.
 
 /// Implements `ALL`, `as_str` and `named` for each of these enums.
 macro_rules! named_enums {

@@ -1,6 +1,6 @@
 //! Termination conditions of turns, as data. Every group may have one, whatever its pattern.
 //!
-//! A new condition is one file here, which holds its [`Condition`], and one line in [`termination_conditions`]. The
+//! A new condition is one file here, which holds its [`Condition`], and one line in `termination_conditions!`. The
 //! form in the store and in team files is that of the enum: `{"tokens": 20000}`.
 
 mod external;

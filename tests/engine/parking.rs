@@ -195,7 +195,7 @@ async fn a_parked_run_can_be_cancelled_and_its_answer_is_refused_then() {
         .ask(Request::Decide { step, ordinal, approve: true, for_run: false, reason: "Yes".to_owned() })
         .await
         .unwrap_err();
-    assert!(fault.text.contains("not waited for"), "{fault}");
+    assert!(fault.text.contains("no longer waits for"), "{fault}");
     assert!(world.overview().await.runs.is_empty());
     world.send("@bob and you?").await;
     world.close().await;

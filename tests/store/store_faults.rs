@@ -45,7 +45,7 @@ fn f5_a_place_that_cannot_be_has_a_sentence() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("file"), "").unwrap();
     let sentence = refusal(&dir.path().join("file").join("desk.db"));
-    assert!(sentence.contains("choose another place"), "{sentence}");
+    assert!(sentence.contains("choose another path"), "{sentence}");
     let sentence = Store::open(dir.path(), quick()).unwrap_err().to_string();
     assert!(sentence.contains("check the path"), "{sentence}");
 }
@@ -97,7 +97,7 @@ async fn files_of_others_and_of_the_future_are_refused_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let text = dir.path().join("letter.txt");
     std::fs::write(&text, "Dear all,\n".repeat(100)).unwrap();
-    assert!(refusal(&text).contains("no Nightdesk store"));
+    assert!(refusal(&text).contains("not a Nightdesk store"));
     let other = dir.path().join("other.db");
     by_sql(&other, "CREATE TABLE theirs (a)");
     assert!(refusal(&other).contains("another program's database"));

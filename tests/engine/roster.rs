@@ -172,7 +172,7 @@ async fn a_member_that_leaves_while_a_turn_runs_does_not_speak_and_loses_its_rol
     world.finished(&run).await;
     assert_eq!(world.transcript().await, ["user: hello", "ann: ann speaks", "bob: bob speaks"]);
     let fault = update(&world, GroupForm::default().set("roles", role("cid"))).await.unwrap_err();
-    assert!(fault.text.contains("nobody named \"cid\"; here are ann, bob"), "{fault}");
+    assert!(fault.text.contains("no agent named \"cid\"; its agents are ann, bob"), "{fault}");
     world.close().await;
 }
 

@@ -30,10 +30,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::agentfile::team::TeamError;
 use crate::config::ConfigError;
 use crate::engine::protocol::{Reply, RequestError};
 use crate::engine::session::{LockHeldBy, OpenError};
+use crate::team_file::TeamError;
 use paths::Paths;
 use print::Out;
 

@@ -7,7 +7,7 @@
 //!                 \     /   \
 //!    engine        engine    \            runs · steps · jobs · mail
 //!               /    |    \   \
-//!     ports  store  llm ◀ tools  agentfile
+//!     ports  store  llm ◀ tools  team_file
 //!               \          /     /
 //!    domain        domain                 nouns, rules and patterns; no I/O, no async, no clock
 //! ```
@@ -32,7 +32,7 @@
 //! - [`store`]: the `SQLite` file and the only SQL: one writer thread with two lanes, parallel readers, the owner lock.
 //! - [`llm`]: the model port; the four protocols spoken directly, the offline model, the scripted model.
 //! - [`tools`]: what agents may call; effects are staged and committed with the step.
-//! - [`agentfile`]: reads team files and plans the changes they ask for.
+//! - [`team_file`]: reads team files and plans the changes they ask for.
 //! - [`config`]: reads, checks and writes `config.toml`.
 //! - [`toml_file`]: what the readers of team files, configuration and themes share.
 //! - [`engine`]: runs turns, steps and jobs over the store.
@@ -143,13 +143,13 @@
 //!   conversation shows one line for it.
 //! - A job that waits for its next try keeps its window. Causes that occur after that window create a further job.
 
-pub mod agentfile;
 pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod llm;
 pub mod store;
+pub mod team_file;
 pub mod toml_file;
 pub mod tools;
 pub mod tui;

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use super::paths::Paths;
 use super::print::Out;
 use super::{CliError, Exit};
-use crate::agentfile::team::{self, Existing, Plan, TeamFile};
 use crate::domain::{Conflict, Ids};
 use crate::engine::protocol::Request;
 use crate::engine::{Handle, Scope};
+use crate::team_file::{self, Existing, Plan, TeamFile};
 use crate::tools::ToolRegistry;
 
 /// How many plans are computed at most when concurrent edits invalidate them.
@@ -35,7 +35,7 @@ pub struct Args {
 pub async fn apply(places: &Paths, args: &Args, out: &mut Out) -> Result<Exit, CliError> {
     let tools = ToolRegistry::default().names();
     let tools: Vec<&str> = tools.iter().map(String::as_str).collect();
-    let file = team::load(&args.file, &tools)?;
+    let file = team_file::load(&args.file, &tools)?;
     let plan = if args.dry_run {
         let existing = if places.has_store() {
             let now = places.look()?.overview().await?;
@@ -43,7 +43,7 @@ pub async fn apply(places: &Paths, args: &Args, out: &mut Out) -> Result<Exit, C
         } else {
             Existing::default()
         };
-        team::plan(&file, &existing, &Ids::random(), args.overwrite_blocks)?
+        team_file::plan(&file, &existing, &Ids::random(), args.overwrite_blocks)?
     } else {
         let desk = places.open(places.options(false, Scope::Nobody), false).await?;
         let plan = put(desk.handle(), &file, args.overwrite_blocks).await;
@@ -64,7 +64,7 @@ pub async fn put(handle: &Handle, file: &TeamFile, overwrite_blocks: bool) -> Re
     for _ in 0..TRIES {
         let now = handle.overview().await?;
         let existing = Existing::of(&file.group.name, &now.groups, now.agents, now.blocks);
-        let plan = team::plan(file, &existing, &Ids::random(), overwrite_blocks)?;
+        let plan = team_file::plan(file, &existing, &Ids::random(), overwrite_blocks)?;
         if plan.changes.is_empty() {
             return Ok(plan);
         }

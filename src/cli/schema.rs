@@ -2,7 +2,7 @@
 
 use super::print::Out;
 use super::{CliError, Exit};
-use crate::agentfile::team;
+use crate::team_file;
 use crate::tools::ToolRegistry;
 
 /// Prints the schema.
@@ -12,6 +12,6 @@ use crate::tools::ToolRegistry;
 pub fn schema(out: &mut Out) -> Result<Exit, CliError> {
     let tools = ToolRegistry::default().names();
     let tools: Vec<&str> = tools.iter().map(String::as_str).collect();
-    out.line(&format!("{:#}", team::schema(&tools)))?;
+    out.line(&format!("{:#}", team_file::schema(&tools)))?;
     Ok(Exit::Done)
 }

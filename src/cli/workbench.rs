@@ -9,10 +9,10 @@ use jiff::tz::TimeZone;
 
 use super::paths::Paths;
 use super::{CliError, Exit, apply};
-use crate::agentfile::team;
 use crate::config::Config;
 use crate::engine::Scope;
 use crate::engine::session::Session;
+use crate::team_file;
 use crate::tui::effect::ExitMode;
 use crate::tui::glyph::GlyphSet;
 use crate::tui::pane::RenderContext;
@@ -45,7 +45,7 @@ pub async fn workbench(places: &Paths) -> Result<Exit, CliError> {
 
 async fn begin(desk: &Session) -> Result<(), CliError> {
     if desk.handle().overview().await?.groups.is_empty() {
-        apply::put(desk.handle(), &team::starter()?, false).await?;
+        apply::put(desk.handle(), &team_file::starter()?, false).await?;
     }
     Ok(())
 }

@@ -63,11 +63,11 @@ fn imports_run_downwards_only() {
         ("store", &["crate::engine", "crate::llm", "crate::tools", "crate::tui", "crate::cli"]),
         ("llm", &["rusqlite", "crate::engine", "crate::store", "crate::tui", "crate::cli"]),
         ("tools", &["rusqlite", "crate::engine", "crate::store", "crate::tui", "crate::cli"]),
-        ("agentfile", &["rusqlite", "crate::engine", "crate::store", "crate::tui", "crate::cli"]),
+        ("team_file", &["rusqlite", "crate::engine", "crate::store", "crate::tui", "crate::cli"]),
         ("engine", &["rusqlite", "reqwest::", "ratatui", "crossterm", "crate::tui", "crate::cli"]),
         (
             "tui",
-            &["rusqlite", "reqwest::", "crate::store", "crate::llm", "crate::tools", "crate::agentfile", "crate::cli"],
+            &["rusqlite", "reqwest::", "crate::store", "crate::llm", "crate::tools", "crate::team_file", "crate::cli"],
         ),
         ("cli", &["rusqlite", "reqwest::", "ratatui", "crossterm", "crate::store"]),
     ];

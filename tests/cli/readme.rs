@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use nightdesk::agentfile::team::{self, Surroundings};
 use nightdesk::config::Config;
+use nightdesk::team_file::{self, ParseContext};
 
 const README: &str = include_str!("../../README.md");
 
@@ -18,8 +18,8 @@ fn toml_after(heading: &str) -> &str {
 #[test]
 fn its_team_file_is_one() {
     let read = |_: &Path| Err(std::io::Error::from(std::io::ErrorKind::NotFound));
-    let around = Surroundings { file: "README.md", base: Path::new("/"), tools: &[], read: &read };
-    let file = team::parse(toml_after("## A team file"), &around).unwrap();
+    let around = ParseContext { file: "README.md", base: Path::new("/"), tools: &[], read: &read };
+    let file = team_file::parse(toml_after("## A team file"), &around).unwrap();
     assert_eq!((file.agents.len(), file.warnings.as_slice()), (3, &[][..]));
 }
 

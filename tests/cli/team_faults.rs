@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use nightdesk::agentfile::team::{self, Surroundings};
+use nightdesk::team_file::{self, ParseContext};
 
 /// A team without a fault; tests change one line of it.
 const GOOD: &str = r#"[group]
@@ -47,8 +47,8 @@ fn faults(text: &str) -> Vec<String> {
             _ => io::Error::from(io::ErrorKind::NotFound),
         })
     };
-    let around = Surroundings { file: "team.toml", base: Path::new("/desk"), tools: &["web_search"], read: &read };
-    match team::parse(text, &around) {
+    let around = ParseContext { file: "team.toml", base: Path::new("/desk"), tools: &["web_search"], read: &read };
+    match team_file::parse(text, &around) {
         Ok(_) => Vec::new(),
         Err(error) => error.to_string().lines().map(str::to_owned).collect(),
     }

@@ -2,18 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use nightdesk::agentfile::team::{self, Existing, Plan, Surroundings, TeamError, TeamFile};
 use nightdesk::domain::state::{InMemoryRows, Rows};
 use nightdesk::domain::{
     Agent, AgentId, Block, BlockId, BlockOwner, Change, Editor, Group, GroupStatus, Ids, ManagerType, Revision, Rule,
     TerminationCondition,
 };
+use nightdesk::team_file::{self, Existing, ParseContext, Plan, TeamError, TeamFile};
 
 const FIXTURES: [&str; 7] = ["approvals", "bureau", "newsroom", "pair", "panel", "review", "scripted"];
 
 fn fixture(name: &str) -> TeamFile {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/teams").join(format!("{name}.toml"));
-    team::load(&path, &[]).unwrap_or_else(|error| panic!("{error}"))
+    team_file::load(&path, &[]).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn parse(text: &str) -> Result<TeamFile, TeamError> {
@@ -21,7 +21,7 @@ fn parse(text: &str) -> Result<TeamFile, TeamError> {
         Some("/desk/prompts/plain.md") => Ok("Answer plainly.\n".to_owned()),
         _ => Err(std::io::Error::from(std::io::ErrorKind::NotFound)),
     };
-    team::parse(text, &Surroundings { file: "team.toml", base: Path::new("/desk/teams"), tools: &[], read: &read })
+    team_file::parse(text, &ParseContext { file: "team.toml", base: Path::new("/desk/teams"), tools: &[], read: &read })
 }
 
 /// A store in memory to which files are applied.
@@ -37,7 +37,7 @@ impl Desk {
 
     fn plan(&mut self, file: &TeamFile, overwrite: bool) -> Result<Plan, TeamError> {
         let existing = Existing::read(&mut self.rows, &file.group.name).unwrap();
-        team::plan(file, &existing, &self.ids, overwrite)
+        team_file::plan(file, &existing, &self.ids, overwrite)
     }
 
     fn put(&mut self, change: Change) {
@@ -150,7 +150,7 @@ fn applying_a_team_twice_says_that_there_is_nothing_to_change() {
 
 #[test]
 fn the_starter_team_is_a_round_robin_of_three_with_an_archivist_behind_it() {
-    let file = team::starter().unwrap();
+    let file = team_file::starter().unwrap();
     let mut desk = Desk::new();
     let lines = desk.apply_file(&file, false);
     assert_eq!(
@@ -403,7 +403,7 @@ fn plain(text: &str) -> serde_json::Value {
 
 #[test]
 fn the_schema_takes_every_fixture_and_what_is_wrong_it_refuses() {
-    let schema = team::schema(&[]);
+    let schema = team_file::schema(&[]);
     assert!(jsonschema::draft202012::meta::is_valid(&schema));
     let schema = jsonschema::draft202012::new(&schema).unwrap();
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/teams");
@@ -601,13 +601,13 @@ fn paths_in_a_file_are_relative_to_it() {
     std::fs::write(at("prompt.md"), "Be kind.\n").unwrap();
     let agent = "model = \"scripted/../models/x.toml\"\nsystem_file = \"../prompt.md\"";
     std::fs::write(at("teams/t.toml"), small(SHARED, "", agent)).unwrap();
-    let bob = team::load(&at("teams/t.toml"), &[]).unwrap().agents.remove(1);
+    let bob = team_file::load(&at("teams/t.toml"), &[]).unwrap().agents.remove(1);
     let script = dir.path().canonicalize().unwrap().join("models/x.toml");
     assert_eq!(bob.settings.value("model"), Some(&format!("scripted/{}", script.display()).into()));
     assert_eq!(bob.settings.value("system"), Some(&"Be kind.".into()));
 
     let missing = at("none.toml");
-    let error = team::load(&missing, &[]).unwrap_err().to_string();
+    let error = team_file::load(&missing, &[]).unwrap_err().to_string();
     assert_eq!(error, format!("{}: cannot be read: there is no such file", missing.display()));
 }
 

@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
-use nightdesk::agentfile::team;
 use nightdesk::domain::{
     Actor, Change, Commit, Content, Conversation, ConversationId, ConversationOwner, Group, Ids, Message, MessageId,
 };
 use nightdesk::store::{Lane, Mode, Options, Store, Synchronous};
+use nightdesk::team_file;
 
 /// Messages a commit while filling.
 const BATCH: u64 = 1_000;
@@ -17,7 +17,7 @@ pub async fn make(path: &Path, messages: u64) {
     let options = Options { mode: Mode::Inline, synchronous: Synchronous::Normal, ..Options::default() };
     let store = Store::open(path, options).unwrap();
     let ids = Ids::seeded(9);
-    let plan = team::plan(&team::starter().unwrap(), &team::Existing::default(), &ids, false).unwrap();
+    let plan = team_file::plan(&team_file::starter().unwrap(), &team_file::Existing::default(), &ids, false).unwrap();
     let group = plan
         .changes
         .iter()

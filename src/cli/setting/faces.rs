@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex};
 use clap::Parser as _;
 use serde_json::Value as Json;
 
-use crate::agentfile::team::{self, Plan, Surroundings};
 use crate::cli::paths::Paths;
 use crate::cli::print::Out;
 use crate::cli::{Cli, Command, agent, apply, group};
@@ -18,6 +17,7 @@ use crate::domain::{Agent, Configurable, Group, ManagerType, Setting, Terminatio
 use crate::engine::Scope;
 use crate::engine::protocol::Overview;
 use crate::engine::session::Session;
+use crate::team_file::{self, ParseContext, Plan};
 use crate::tui::dialog::form::Form;
 use crate::tui::model::Model;
 
@@ -177,8 +177,8 @@ impl World {
     async fn apply(&self, file: &toml::Table) -> Plan {
         let text = toml::to_string(file).unwrap();
         let read = |_: &Path| Err(std::io::Error::from(std::io::ErrorKind::NotFound));
-        let around = Surroundings { file: "team.toml", base: Path::new("/"), tools: &[], read: &read };
-        let file = team::parse(&text, &around).unwrap_or_else(|faults| panic!("{faults}\n{text}"));
+        let around = ParseContext { file: "team.toml", base: Path::new("/"), tools: &[], read: &read };
+        let file = team_file::parse(&text, &around).unwrap_or_else(|faults| panic!("{faults}\n{text}"));
         apply::put(self.desk.handle(), &file, false).await.unwrap()
     }
 

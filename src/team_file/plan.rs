@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{AgentSpec, Existing, Fault, TeamError, TeamFile, tell};
+use super::{AgentSpec, Existing, Fault, TeamError, TeamFile, describe};
 use crate::domain::block::{DEFAULT_LIMIT, PERSONA, PERSONA_IS_FOR, folded};
 use crate::domain::setting::{self, Kind, Reference};
 use crate::domain::{
@@ -46,7 +46,7 @@ pub fn plan(file: &TeamFile, existing: &Existing, ids: &Ids, overwrite_blocks: b
 }
 
 /// The desired state of a block.
-struct Wanted<'a> {
+struct DesiredBlock<'a> {
     label: &'a str,
     owner: BlockOwner,
     description: &'a str,
@@ -62,7 +62,7 @@ struct Wanted<'a> {
 /// Owner and folded label of a block: its identity in a plan.
 type Place = (BlockOwner, String);
 
-impl Wanted<'_> {
+impl DesiredBlock<'_> {
     fn place(&self) -> Place {
         (self.owner.clone(), folded(self.label))
     }
@@ -70,7 +70,7 @@ impl Wanted<'_> {
 
 /// The ids of the resulting blocks: all by place, and those of `[[block]]` by label.
 #[derive(Default)]
-struct Placed {
+struct ResolvedBlocks {
     by_place: BTreeMap<Place, BlockId>,
     by_label: BTreeMap<String, BlockId>,
 }
@@ -143,7 +143,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns all blocks of the file. A block that only one agent names belongs to that agent, others to the group.
-    fn wanted(&self) -> Vec<Wanted<'a>> {
+    fn wanted(&self) -> Vec<DesiredBlock<'a>> {
         let mut wanted = Vec::new();
         for spec in &self.file.blocks {
             let namers = self.file.namers(&spec.label);
@@ -152,7 +152,7 @@ impl<'a> Planner<'a> {
                 [one] if !self.file.group.shares(&spec.label) => BlockOwner::Agent(self.agent_id(&one.name)),
                 _ => BlockOwner::Group(self.group_id.clone()),
             };
-            wanted.push(Wanted {
+            wanted.push(DesiredBlock {
                 label: &spec.label,
                 owner,
                 description: &spec.description,
@@ -165,7 +165,7 @@ impl<'a> Planner<'a> {
             });
         }
         for spec in &self.file.agents {
-            wanted.extend(spec.persona.as_deref().map(|persona| Wanted {
+            wanted.extend(spec.persona.as_deref().map(|persona| DesiredBlock {
                 label: PERSONA,
                 owner: BlockOwner::Agent(self.agent_id(&spec.name)),
                 description: PERSONA_IS_FOR,
@@ -186,13 +186,13 @@ impl<'a> Planner<'a> {
     }
 
     /// Creates, moves and updates the blocks. Returns their ids.
-    fn blocks(&mut self, wanted: &[Wanted<'a>]) -> Placed {
+    fn blocks(&mut self, wanted: &[DesiredBlock<'a>]) -> ResolvedBlocks {
         let at = |place: &Place| {
             self.existing.blocks.iter().find(|block| block.owner == place.0 && folded(&block.label) == place.1)
         };
         let here: Vec<Option<&Block>> = wanted.iter().map(|one| at(&one.place())).collect();
         let taken: BTreeSet<&BlockId> = here.iter().flatten().map(|block| &block.id).collect();
-        let mut placed = Placed::default();
+        let mut placed = ResolvedBlocks::default();
         for (one, here) in wanted.iter().zip(&here) {
             let found = here.or_else(|| self.elsewhere(one, &taken));
             let id = match found {
@@ -211,7 +211,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns the block of this label with another owner in the group, which changes its owner.
-    fn elsewhere(&self, wanted: &Wanted<'a>, taken: &BTreeSet<&BlockId>) -> Option<&'a Block> {
+    fn elsewhere(&self, wanted: &DesiredBlock<'a>, taken: &BTreeSet<&BlockId>) -> Option<&'a Block> {
         if wanted.persona {
             return None;
         }
@@ -228,7 +228,7 @@ impl<'a> Planner<'a> {
         self.existing.blocks.iter().filter(open).min_by_key(rank)
     }
 
-    fn create_block(&mut self, wanted: &Wanted<'a>) -> BlockId {
+    fn create_block(&mut self, wanted: &DesiredBlock<'a>) -> BlockId {
         let id = BlockId::fresh(self.ids);
         let value = wanted.value.unwrap_or_default();
         self.changes.push(Change::BlockCreated(Block {
@@ -257,9 +257,9 @@ impl<'a> Planner<'a> {
     }
 
     /// Updates a block where it differs from the file. Keeps and reports a value that somebody else wrote.
-    fn set_block(&mut self, wanted: &Wanted<'a>, block: &Block) {
+    fn set_block(&mut self, wanted: &DesiredBlock<'a>, block: &Block) {
         let name = self.block_name(wanted.label, &wanted.owner);
-        let mut told = tell::block(block, wanted.description, wanted.limit, wanted.read_only, wanted.tags);
+        let mut told = describe::block(block, wanted.description, wanted.limit, wanted.read_only, wanted.tags);
         if block.owner != wanted.owner {
             told.push(format!("was {} before", self.block_name(&block.label, &block.owner)));
         }
@@ -299,7 +299,7 @@ impl<'a> Planner<'a> {
 
     /// Returns the value of the file as the next revision. Returns `None` if it is unchanged, or if an edit by somebody
     /// else is kept, which is reported.
-    fn revision(&mut self, wanted: &Wanted<'a>, block: &Block, name: &str) -> Option<Revision> {
+    fn revision(&mut self, wanted: &DesiredBlock<'a>, block: &Block, name: &str) -> Option<Revision> {
         let value = wanted.value.filter(|value| *value != block.value)?;
         if !self.overwrite && block.from_file.as_ref() != Some(&block.value) {
             let (editor, version) = (block.editor.name(), block.version);
@@ -318,7 +318,7 @@ impl<'a> Planner<'a> {
         })
     }
 
-    fn refuse_limit(&mut self, wanted: &Wanted<'a>, block: &Block, name: &str) {
+    fn refuse_limit(&mut self, wanted: &DesiredBlock<'a>, block: &Block, name: &str) {
         let shorten = match wanted.value {
             Some(_) => "shorten the block, or use --overwrite-blocks",
             None => "or shorten the block",
@@ -334,7 +334,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns the desired state of an agent.
-    fn agent(&mut self, spec: &AgentSpec, placed: &Placed) -> Agent {
+    fn agent(&mut self, spec: &AgentSpec, placed: &ResolvedBlocks) -> Agent {
         let id = self.agent_id(&spec.name);
         let persona = placed.by_place.get(&(BlockOwner::Agent(id.clone()), PERSONA.to_owned()));
         let persona = persona.filter(|_| spec.persona.is_some());
@@ -355,7 +355,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns the desired state of the group.
-    fn group(&mut self, placed: &Placed) -> Group {
+    fn group(&mut self, placed: &ResolvedBlocks) -> Group {
         let spec = &self.file.group;
         let shared = spec.shared_blocks().iter().filter_map(|name| placed.by_label.get(&folded(&name.text)));
         let shared = setting::listed(shared);
@@ -415,7 +415,8 @@ impl<'a> Planner<'a> {
                 }
                 Some(old) if *old == agent => continue,
                 Some(old) => {
-                    let mut told = tell::settings(old, &agent, &|id| self.agent_name(id), &|id| self.block_label(id));
+                    let mut told =
+                        describe::settings(old, &agent, &|id| self.agent_name(id), &|id| self.block_label(id));
                     if old.name != agent.name {
                         told.insert(0, format!("name {} → {}", old.name, agent.name));
                     }
@@ -428,14 +429,14 @@ impl<'a> Planner<'a> {
 
     fn put_group(&mut self, group: Group) {
         let Some(old) = &self.existing.group else {
-            self.told[2].push(tell::new_group(&group, &|id| self.agent_name(id)));
+            self.told[2].push(describe::new_group(&group, &|id| self.agent_name(id)));
             self.changes.push(Change::GroupPut(group));
             return;
         };
         if *old == group {
             return;
         }
-        let told = tell::settings(old, &group, &|id| self.agent_name(id), &|id| self.block_label(id));
+        let told = describe::settings(old, &group, &|id| self.agent_name(id), &|id| self.block_label(id));
         self.told[2].push(format!("~ group {}: {}", group.name, told.join(", ")));
         for id in old.agents() {
             if !group.agents().contains(&id) {
@@ -462,7 +463,7 @@ impl<'a> Planner<'a> {
     fn agent_name(&self, id: &AgentId) -> String {
         let old = self.existing.agents.iter().find(|agent| agent.id == *id).map(|agent| agent.name.as_str());
         let new = self.agent_ids.iter().find(|(_, one)| *one == id).map(|(name, _)| *name);
-        let other = || self.existing.neighbours.iter().find(|one| one.id == *id).map(super::Neighbour::full_name);
+        let other = || self.existing.neighbours.iter().find(|one| one.id == *id).map(super::ForeignAgent::full_name);
         new.or(old).map(str::to_owned).or_else(other).unwrap_or_else(|| id.to_string())
     }
 
@@ -484,7 +485,7 @@ impl<'a> Planner<'a> {
 }
 
 /// Returns the change that sets all fields of a block except its value.
-fn configured_as(wanted: &Wanted<'_>, block: &Block, from_file: Option<String>) -> Change {
+fn configured_as(wanted: &DesiredBlock<'_>, block: &Block, from_file: Option<String>) -> Change {
     Change::BlockConfigured {
         id: block.id.clone(),
         description: wanted.description.to_owned(),

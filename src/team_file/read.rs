@@ -5,7 +5,7 @@ use toml::de::DeValue;
 
 use super::keys::{Table, nearest};
 use super::table::{Reader, Section};
-use super::{AgentSpec, BlockSpec, GroupSpec, Name, Surroundings, TeamFile, settings};
+use super::{AgentSpec, BlockSpec, GroupSpec, Name, ParseContext, TeamFile, settings};
 use crate::domain::agent::is_name;
 use crate::domain::block::{DEFAULT_LIMIT, check_label};
 use crate::domain::{Agent, Configurable as _, Group, ManagerType, Trigger};
@@ -15,7 +15,7 @@ use crate::toml_file;
 const LATER: [&str; 2] = ["handoff", "voice_sleeptime"];
 
 /// Parses all tables and adds faults to the reader. Returns `None` without a usable `[group]`.
-pub(super) fn file(reader: &mut Reader<'_>, text: &str, around: &Surroundings<'_>) -> Option<TeamFile> {
+pub(super) fn file(reader: &mut Reader<'_>, text: &str, around: &ParseContext<'_>) -> Option<TeamFile> {
     let root = match toml_file::parse(text) {
         Ok(root) => root,
         Err(fault) => {
@@ -38,7 +38,7 @@ fn tables<'t>(reader: &mut Reader<'_>, top: &Section<'t>, key: &str, table: Tabl
     found.into_iter().map(|(map, span)| Section::open(reader, table, map, &span)).collect()
 }
 
-fn group(reader: &mut Reader<'_>, top: &Section<'_>, around: &Surroundings<'_>) -> Option<GroupSpec> {
+fn group(reader: &mut Reader<'_>, top: &Section<'_>, around: &ParseContext<'_>) -> Option<GroupSpec> {
     let section = match top.get("group").map(|value| (value.get_ref(), value.span())) {
         Some((DeValue::Table(map), span)) => Section::open(reader, Table::Group, map, &span),
         Some(_) => {
@@ -175,7 +175,7 @@ fn fits(reader: &mut Reader<'_>, section: &Section<'_>, key: &str, value: &str, 
     }
 }
 
-fn agent(reader: &mut Reader<'_>, section: &Section<'_>, around: &Surroundings<'_>) -> AgentSpec {
+fn agent(reader: &mut Reader<'_>, section: &Section<'_>, around: &ParseContext<'_>) -> AgentSpec {
     let persona = section.text(reader, "persona");
     if let Some(persona) = &persona {
         fits(reader, section, "persona", persona, DEFAULT_LIMIT);

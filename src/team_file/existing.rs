@@ -16,12 +16,12 @@ pub struct Existing {
     /// All blocks owned by the group or by these agents.
     pub blocks: Vec<Block>,
     /// Agents that belong to other groups.
-    pub neighbours: Vec<Neighbour>,
+    pub neighbours: Vec<ForeignAgent>,
 }
 
 /// An agent of another group, which a file may name by its full name.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Neighbour {
+pub struct ForeignAgent {
     /// Id of the agent.
     pub id: AgentId,
     /// Name of the group it belongs to.
@@ -32,7 +32,7 @@ pub struct Neighbour {
     pub labels: Vec<String>,
 }
 
-impl Neighbour {
+impl ForeignAgent {
     /// Returns `group/name`.
     #[must_use]
     pub fn full_name(&self) -> String {
@@ -52,7 +52,7 @@ impl Existing {
         let neighbour = |agent: Agent| {
             let group = groups.iter().find(|group| group.id == agent.group)?.name.clone();
             let labels = agent.blocks.iter().filter_map(label).collect();
-            Some(Neighbour { id: agent.id, group, name: agent.name, labels })
+            Some(ForeignAgent { id: agent.id, group, name: agent.name, labels })
         };
         let neighbours = others.into_iter().filter_map(neighbour).collect();
         blocks.retain(|block| match &block.owner {
@@ -86,9 +86,9 @@ impl Existing {
     ///
     /// # Errors
     /// The end of a sentence that says why there is none.
-    pub(super) fn neighbour(&self, full: &Name) -> Result<&Neighbour, String> {
+    pub(super) fn neighbour(&self, full: &Name) -> Result<&ForeignAgent, String> {
         let (group, name) = full.text.split_once('/').unwrap_or(("", &full.text));
-        let there: Vec<&Neighbour> = self.neighbours.iter().filter(|one| one.group == group).collect();
+        let there: Vec<&ForeignAgent> = self.neighbours.iter().filter(|one| one.group == group).collect();
         if let Some(found) = there.iter().find(|one| folded(&one.name) == folded(name)) {
             return Ok(found);
         }

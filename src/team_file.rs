@@ -5,6 +5,7 @@
 //! each. Neither writes anything.
 
 mod check;
+mod describe;
 mod existing;
 mod keys;
 mod plan;
@@ -13,7 +14,6 @@ mod rules;
 mod schema;
 mod settings;
 mod table;
-mod tell;
 mod terminate;
 
 use std::fmt;
@@ -22,10 +22,13 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::ManagerType;
 
-pub use existing::{Existing, Neighbour};
+pub use existing::{Existing, ForeignAgent};
 pub use plan::{Plan, plan};
 pub use schema::schema;
 pub use settings::{Given, Settings};
+
+/// Team file for a new store: three members and an archivist that works in the background.
+pub const STARTER: &str = include_str!("../fixtures/teams/newsroom.toml");
 
 /// A checked team file: every name in it is defined, or is the full name of an agent of another group.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,7 +103,7 @@ pub struct Name {
 
 /// The context that a team file is parsed in.
 #[derive(Clone, Copy)]
-pub struct Surroundings<'a> {
+pub struct ParseContext<'a> {
     /// File name for faults.
     pub file: &'a str,
     /// Absolute directory of the file. `scripted/FILE` and `system_file` are relative to it.
@@ -143,7 +146,7 @@ impl fmt::Display for Fault {
 ///
 /// # Errors
 /// All faults of the text.
-pub fn parse(text: &str, around: &Surroundings<'_>) -> Result<TeamFile, TeamError> {
+pub fn parse(text: &str, around: &ParseContext<'_>) -> Result<TeamFile, TeamError> {
     let mut reader = table::Reader::new(text, around.file);
     let mut file = read::file(&mut reader, text, around);
     // References are checked only in a well-formed file; otherwise one mistake would be reported twice.
@@ -170,7 +173,7 @@ pub fn load(path: &Path, tools: &[&str]) -> Result<TeamFile, TeamError> {
     // Resolve symbolic links, so that `..` in the paths of the file means the same as for the system.
     let base = path.canonicalize().map_err(unreadable)?.parent().map_or_else(PathBuf::new, Path::to_path_buf);
     let read = |path: &Path| std::fs::read_to_string(path);
-    parse(&text, &Surroundings { file: &file, base: &base, tools, read: &read })
+    parse(&text, &ParseContext { file: &file, base: &base, tools, read: &read })
 }
 
 /// Parses the starter team for a new store.
@@ -179,8 +182,8 @@ pub fn load(path: &Path, tools: &[&str]) -> Result<TeamFile, TeamError> {
 /// Never in practice: the file is compiled in, and tests parse it.
 pub fn starter() -> Result<TeamFile, TeamError> {
     let read = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
-    let around = Surroundings { file: "starter team", base: Path::new("/"), tools: &[], read: &read };
-    parse(super::STARTER, &around)
+    let around = ParseContext { file: "starter team", base: Path::new("/"), tools: &[], read: &read };
+    parse(STARTER, &around)
 }
 
 /// Describes an I/O error in plain words.

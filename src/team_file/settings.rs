@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use super::keys::nearest;
 use super::table::{Reader, Section};
-use super::{Name, Surroundings, cause, rules, terminate};
+use super::{Name, ParseContext, cause, rules, terminate};
 use crate::domain::agent::{BACKGROUND_TOOLS, DEFAULT_TOOLS};
 use crate::domain::setting::{Kind, Reference};
 use crate::domain::terminate::RETURN_TO_USER;
@@ -69,7 +69,7 @@ pub(super) fn read<T: Configurable>(
     reader: &mut Reader<'_>,
     section: &Section<'_>,
     table: Option<&str>,
-    around: &Surroundings<'_>,
+    around: &ParseContext<'_>,
 ) -> Settings {
     let mut settings = Settings::default();
     for row in T::settings() {
@@ -86,7 +86,7 @@ fn one<T>(
     reader: &mut Reader<'_>,
     section: &Section<'_>,
     row: &Setting<T>,
-    around: &Surroundings<'_>,
+    around: &ParseContext<'_>,
 ) -> Option<Given> {
     let key = row.key_there();
     let line = section.line_of(reader, key);
@@ -223,7 +223,7 @@ fn whole_text(
     section: &Section<'_>,
     key: &str,
     file_key: Option<&str>,
-    around: &Surroundings<'_>,
+    around: &ParseContext<'_>,
 ) -> Option<Name> {
     let Some(file_key) = file_key else { return section.name(reader, key) };
     let file = section.name(reader, file_key);

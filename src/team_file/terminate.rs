@@ -141,7 +141,7 @@ fn tool(reader: &mut Reader<'_>, section: &Section<'_>, key: &str, known: &[&str
 mod tests {
     use std::path::Path;
 
-    use super::super::{Surroundings, parse};
+    use super::super::{ParseContext, parse};
     use crate::domain::ManagerType;
 
     const RACE: &str = "[group]\nname = \"race\"\nmanager_type = \"relay\"\nmembers = [\"ann\"]\nmax_rounds = 2\n\
@@ -151,7 +151,7 @@ mod tests {
 
     fn read(text: &str) -> Result<super::super::TeamFile, super::super::TeamError> {
         let read = |_: &Path| Err(std::io::Error::from(std::io::ErrorKind::NotFound));
-        parse(text, &Surroundings { file: "team.toml", base: Path::new("/"), tools: &[], read: &read })
+        parse(text, &ParseContext { file: "team.toml", base: Path::new("/"), tools: &[], read: &read })
     }
 
     #[test]

@@ -7,7 +7,8 @@ use futures::stream::{BoxStream, StreamExt as _};
 use tokio::time::timeout;
 
 use super::health::{Health, Ticket};
-use super::{Delta, ErrorClass, ModelError, ModelHandle, Prompt};
+use super::window::Window;
+use super::{ChatModel, Delta, ErrorClass, ModelError, Prompt};
 
 /// How long a provider may be silent. Every byte it sends, a comment too, begins the wait anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,31 @@ impl Patience {
     pub(super) const AWAY: Self = Self { first: Duration::from_mins(5), idle: Duration::from_mins(2) };
     /// For a server on this machine, which may have to load the model and reads a long prompt for minutes.
     pub(super) const HERE: Self = Self { first: Duration::from_mins(15), idle: Duration::from_mins(5) };
+}
+
+/// A model ready to be asked.
+#[derive(Clone)]
+pub struct ModelHandle {
+    /// Answers prompts.
+    pub model: Arc<dyn ChatModel>,
+    /// The part of the name before the slash; `offline` and `scripted` are providers too.
+    pub provider: String,
+    /// The part behind it: what [`Prompt::model`] should say.
+    pub model_name: String,
+    /// How many calls of this provider may run at once.
+    pub max_parallel: u32,
+    /// How long it may be silent.
+    pub patience: Patience,
+    /// How much the model holds.
+    pub window: Arc<Window>,
+    /// How the provider has been doing; `None` for what is built in.
+    pub(super) health: Option<Arc<Health>>,
+}
+
+impl std::fmt::Debug for ModelHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ModelHandle({}/{}, {} at once)", self.provider, self.model_name, self.max_parallel)
+    }
 }
 
 /// A model call that is on.

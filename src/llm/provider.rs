@@ -11,7 +11,7 @@ use super::http::{Address, Client, off_thread};
 use super::protocol::read::Reading;
 use super::protocol::{self, Names, Options};
 use super::secret::{self, Env, Key};
-use super::window::Window;
+use super::window::{Server, Window};
 use super::{ChatModel, Delta, ModelError, Prompt};
 use crate::config::{KeySource, ProviderKind};
 use crate::domain::Kept;
@@ -81,13 +81,20 @@ impl Remote {
         let key = off_thread(move || secret::read(&source, &env)).await?;
         let model = if prompt.model.is_empty() { &self.model } else { &prompt.model };
         let names = Names::of(&prompt.tools);
-        self.window.learn(self, prompt, key.as_ref()).await;
+        let server = Server {
+            kind: self.kind,
+            address: &self.address,
+            client: &self.client,
+            model: &self.model,
+            key: key.as_ref(),
+        };
+        self.window.learn(&server, prompt).await;
         let options = Options {
             provider: &self.provider,
             model,
             official: self.address.is_official(),
             num_ctx: match self.kind {
-                ProviderKind::Ollama => Some(self.window.to_ask_for(self, prompt, key.as_ref()).await),
+                ProviderKind::Ollama => Some(self.window.to_ask_for(&server, prompt).await),
                 _ => None,
             },
             names: names.clone(),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use strum::{IntoEnumIterator as _, VariantNames as _};
 use tokio::time::Instant;
 
-use super::asking::Patience;
+use super::asking::{ModelHandle, Patience};
 use super::health::Health;
 use super::http::{Address, Client};
 use super::offline::Offline;
@@ -48,31 +48,6 @@ struct Shared {
     client: Arc<Client>,
     health: Arc<Health>,
     windows: Mutex<HashMap<String, Arc<Window>>>,
-}
-
-/// A model ready to be asked.
-#[derive(Clone)]
-pub struct ModelHandle {
-    /// Answers prompts.
-    pub model: Arc<dyn ChatModel>,
-    /// The part of the name before the slash; `offline` and `scripted` are providers too.
-    pub provider: String,
-    /// The part behind it: what [`Prompt::model`] should say.
-    pub model_name: String,
-    /// How many calls of this provider may run at once.
-    pub max_parallel: u32,
-    /// How long it may be silent.
-    pub patience: Patience,
-    /// How much the model holds.
-    pub window: Arc<Window>,
-    /// How the provider has been doing; `None` for what is built in.
-    pub(super) health: Option<Arc<Health>>,
-}
-
-impl std::fmt::Debug for ModelHandle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ModelHandle({}/{}, {} at once)", self.provider, self.model_name, self.max_parallel)
-    }
 }
 
 /// A provider as the model dialog and `doctor` show it.

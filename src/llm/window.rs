@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use super::Prompt;
+use super::http::{Address, Client};
 use super::paced::bytes_of;
-use super::provider::Remote;
 use super::secret::Key;
 use crate::config::{Limits, ProviderKind};
 
@@ -45,6 +45,15 @@ pub struct Window {
     reserved: AtomicU32,
     /// How many bytes of conversation the last refusal left; 0 where there was none.
     learned: AtomicUsize,
+}
+
+/// Where a model is served, to ask how much it holds.
+pub(super) struct Server<'a> {
+    pub kind: ProviderKind,
+    pub address: &'a Address,
+    pub client: &'a Client,
+    pub model: &'a str,
+    pub key: Option<&'a Key>,
 }
 
 impl Window {
@@ -89,23 +98,23 @@ impl Window {
     }
 
     /// How many tokens Ollama has to hold for this prompt, asking it once how many the model can.
-    pub(super) async fn to_ask_for(&self, remote: &Remote, prompt: &Prompt, key: Option<&Key>) -> u32 {
+    pub(super) async fn to_ask_for(&self, server: &Server<'_>, prompt: &Prompt) -> u32 {
         if let Some(tokens) = self.configured {
             return tokens;
         }
         let needed = tokens_of(prompt).saturating_add(prompt.max_tokens.unwrap_or(ANSWER));
-        self.learn(remote, prompt, key).await;
+        self.learn(server, prompt).await;
         let most = self.asked.get().copied().flatten().unwrap_or(u32::MAX);
         let wanted = needed.max(LEAST_ASKED).checked_next_power_of_two().unwrap_or(u32::MAX).min(most);
         self.reserved.fetch_max(wanted, Ordering::Relaxed).max(wanted)
     }
 
     /// Asks a server that can tell how much its model holds, once, and only for a prompt that might not fit.
-    pub(super) async fn learn(&self, remote: &Remote, prompt: &Prompt, key: Option<&Key>) {
+    pub(super) async fn learn(&self, server: &Server<'_>, prompt: &Prompt) {
         let tells =
-            remote.kind == ProviderKind::Ollama || remote.kind == ProviderKind::OpenAi && remote.address.is_local();
+            server.kind == ProviderKind::Ollama || server.kind == ProviderKind::OpenAi && server.address.is_local();
         if self.configured.is_none() && tells && tokens_of(prompt) > ALWAYS_FITS {
-            self.asked.get_or_init(|| ask(remote, key)).await;
+            self.asked.get_or_init(|| ask(server)).await;
         }
     }
 }
@@ -115,13 +124,13 @@ fn tokens_of(prompt: &Prompt) -> u32 {
     u32::try_from((bytes_of(prompt) + tools) / BYTES_PER_TOKEN).unwrap_or(u32::MAX)
 }
 
-async fn ask(remote: &Remote, key: Option<&Key>) -> Option<u32> {
-    let key = key.map(Key::expose);
-    let address = &remote.address;
+async fn ask(server: &Server<'_>) -> Option<u32> {
+    let key = server.key.map(Key::expose);
+    let address = server.address;
     let question =
-        async |url: String, body: Option<Value>| remote.client.question(address, &url, body.as_ref(), key).await;
-    if remote.kind == ProviderKind::Ollama {
-        let shown = question(address.below("api/show"), Some(json!({"model": remote.model}))).await?;
+        async |url: String, body: Option<Value>| server.client.question(address, &url, body.as_ref(), key).await;
+    if server.kind == ProviderKind::Ollama {
+        let shown = question(address.below("api/show"), Some(json!({"model": server.model}))).await?;
         let info = shown.get("model_info")?.as_object()?;
         let length = info.iter().find(|(name, _)| name.ends_with(".context_length"))?;
         return length.1.as_u64().and_then(|tokens| u32::try_from(tokens).ok());
@@ -135,7 +144,7 @@ async fn ask(remote: &Remote, key: Option<&Key>) -> Option<u32> {
     }
     let models = question(address.below("models"), None).await?;
     let listed = models.get("data")?.as_array()?;
-    let own = listed.iter().find(|model| model["id"] == remote.model.as_str());
+    let own = listed.iter().find(|model| model["id"] == server.model);
     let model = own.or_else(|| listed.first().filter(|_| listed.len() == 1))?;
     let places = ["/meta/n_ctx", "/max_model_len", "/context_length", "/context_window", "/meta/n_ctx_train"];
     let tokens = places.iter().find_map(|place| model.pointer(place).and_then(Value::as_u64))?;

@@ -14,9 +14,9 @@
 //!
 //! [`config`] imports the domain and [`toml_file`], which imports nothing; several layers use both. Imports run
 //! downwards only, and no files import each other in a circle, except that a parent may use its own submodules.
-//! `tests/cli/architecture.rs` checks both; circles that are still to be removed are listed in `tests/cli/cycles.rs`.
+//! `tests/cli/architecture.rs` checks both.
 //!
-//! The terminal imports the engine's [`engine::handle`] and [`engine::wire`] and the domain, never the store, a model
+//! The terminal imports the engine's [`engine::handle`] and [`engine::protocol`] and the domain, never the store, a model
 //! or a tool. The command line also opens the store's [`engine::session`], reads team files, lists tools and checks
 //! models; it does not import the store either. The engine knows no face.
 //!
@@ -28,7 +28,7 @@
 //!     loops over these rows.
 //!   - [`domain::status`]: what agents do, what blocks a run and what is due, computed from rows alone; used by the
 //!     engine and both faces.
-//!   - [`domain::memory`]: how block texts are edited and merged.
+//!   - [`domain::text_edit`]: how block texts are edited and merged.
 //! - [`store`]: the `SQLite` file and the only SQL: one writer thread with two lanes, parallel readers, the owner lock.
 //! - [`llm`]: the model port; the four protocols spoken directly, the offline model, the scripted model.
 //! - [`tools`]: what agents may call; effects are staged and committed with the step.
@@ -36,10 +36,10 @@
 //! - [`config`]: reads, checks and writes `config.toml`.
 //! - [`toml_file`]: what the readers of team files, configuration and themes share.
 //! - [`engine`]: runs turns, steps and jobs over the store.
-//!   - [`engine::handle`] and [`engine::wire`]: what a face calls, and the values it exchanges with the engine.
+//!   - [`engine::handle`] and [`engine::protocol`]: what a face calls, and the values it exchanges with the engine.
 //!   - [`engine::session`]: becomes the owner of a store, or joins the program that owns it.
-//!   - [`engine::answer`]: the requests that write; [`engine::read`]: the requests that only read.
-//!   - [`engine::driver`]: starts what is due; [`engine::turn`], [`engine::speech`], [`engine::choice`] and
+//!   - [`engine::requests`]: the requests that write; [`engine::read`]: the requests that only read.
+//!   - [`engine::scheduler`]: starts what is due; [`engine::turn`], [`engine::speech`], [`engine::speaker_selection`] and
 //!     [`engine::background`] are what it starts.
 //!   - [`engine::work`]: a run in progress and how it ends; [`engine::call`]: one model call; [`engine::step`]: its
 //!     tool calls and its commit.
@@ -68,8 +68,8 @@
 //!
 //! # Flows
 //!
-//! *A message.* A face calls [`engine::Handle`]; [`engine::answer`] commits the message with its run; the store
-//! signals the [`engine::driver`], which starts [`engine::turn::perform`]; the pattern names a speaker;
+//! *A message.* A face calls [`engine::Handle`]; [`engine::requests`] commits the message with its run; the store
+//! signals the [`engine::scheduler`], which starts [`engine::turn::perform`]; the pattern names a speaker;
 //! [`engine::speech`] acquires the agent and runs its steps. The text of a step is in [`engine::live`] until its commit
 //! replaces it. Faces receive both through [`engine::follow`].
 //!
@@ -77,7 +77,7 @@
 //! worker, and its own run as parked. The driver starts the workers in parallel ([`engine::speech::work`]). When the
 //! last one has finished, the call has its result and the manager resumes.
 //!
-//! *A choice.* The manager of a dynamic group is asked who speaks next ([`engine::choice`]) in a run of its own below
+//! *A choice.* The manager of a dynamic group is asked who speaks next ([`engine::speaker_selection`]) in a run of its own below
 //! the turn. An unusable answer is asked for again; after the last try the next member in order speaks.
 //!
 //! *Mail.* A call sends it with its step. [`engine::mail`] delivers it into the recipient's own conversation as a
@@ -100,7 +100,7 @@
 //! # Invariants
 //!
 //! - Nothing acknowledged is lost and nothing is applied twice, whenever the program is killed.
-//! - The foreground never waits for the background: [`engine::gates`].
+//! - The foreground never waits for the background: [`engine::limits`].
 //! - What is on screen is committed, or is marked as still streaming.
 //! - Text from models, tools and people is neutralised before it reaches a cell ([`tui::text::clean`]); keys
 //!   live in a type that does not print ([`llm::secret`]).

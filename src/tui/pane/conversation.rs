@@ -467,7 +467,7 @@ impl Pane for Conversation {
         } else if self.cancelling.take_if(|cancelling| *cancelling == serial).is_some() {
             match reply {
                 Ok(Reply::Cancelled { queued, .. }) if !queued.is_empty() => {
-                    cx.act(AppAction::Draft(queued.join("\n")))
+                    cx.act(AppAction::Draft(queued.join("\n")));
                 }
                 Ok(_) => {}
                 Err(fault) => cx.fault(fault.text),

@@ -1,6 +1,6 @@
 //! The command line: access to the engine without the screen.
 //!
-//! One file per subcommand. [`desk`] locates the files and opens the engine, [`roster`] maps names to ids and back,
+//! One file per subcommand. [`paths`] locates the files and opens the engine, [`roster`] maps names to ids and back,
 //! [`mod@print`] writes text for people and JSON for programs. Results go to standard output; explanations and
 //! errors go to standard error. A closed pipe is not an error.
 

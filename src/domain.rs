@@ -1,7 +1,7 @@
 //! The domain types and their rules: no I/O, no async, no clock.
 //!
 //! Every durable change is a [`Change`] in a [`Commit`]. [`state::apply`] is the only implementation of a change. It
-//! works on any [`Rows`](state::Rows): the store's tables, or [`Memory`](state::Memory), which replays the log to
+//! works on any [`Rows`](state::Rows): the store's tables, or [`InMemoryRows`](state::InMemoryRows), which replays the log to
 //! compare it with the tables (F16).
 
 pub mod agent;

@@ -1,12 +1,12 @@
 //! The engine: runs turns, steps and jobs over the store.
 //!
 //! Requests come in and updates go out through the [`handle`]; everything durable is a commit. After each commit the
-//! [`driver`] starts what is due: a [`turn`] performs the moves of its pattern; a [`speech`] and a manager's
-//! [`choice`] run [`step`]s of their agent until a condition of [`termination`] holds; a job runs in the
+//! [`scheduler`] starts what is due: a [`turn`] performs the moves of its pattern; a [`speech`] and a manager's
+//! [`speaker_selection`] run [`step`]s of their agent until a condition of [`termination`] holds; a job runs in the
 //! [`background`]. The engine knows no face.
 //!
 //! Each of these modules imports only modules listed before it: [`work`], [`candidates`], [`context`],
-//! [`termination`], [`call`], [`step`], [`speech`], [`choice`], [`turn`], [`driver`].
+//! [`termination`], [`call`], [`step`], [`speech`], [`speaker_selection`], [`turn`], [`scheduler`].
 
 pub mod background;
 pub mod call;
@@ -71,7 +71,7 @@ pub struct Options {
     pub jobs: bool,
     /// Whose turns the engine performs.
     pub scope: Scope,
-    /// The file that [`wire::Request::Reconfigure`] reads again; `None` ignores that request.
+    /// The file that [`protocol::Request::Reconfigure`] reads again; `None` ignores that request.
     pub config: Option<PathBuf>,
     /// Seed of the backoff delays; `None` seeds from the operating system.
     pub seed: Option<u64>,
@@ -144,7 +144,7 @@ impl Engine {
     /// Starts a new epoch of the store, recovers the runs and jobs of the previous owner, and spawns the driver.
     ///
     /// # Errors
-    /// [`Trouble`] if reading or writing the store fails.
+    /// [`EngineError`] if reading or writing the store fails.
     pub async fn start(
         store: Store,
         config: &Config,

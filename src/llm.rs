@@ -195,7 +195,7 @@ pub enum PromptMessage {
     Assistant {
         /// Its words; may be empty when it only called tools.
         text: String,
-        /// Its calls, each answered by one [`Entry::Result`] that follows.
+        /// Its calls, each answered by one [`PromptMessage::ToolResult`] that follows.
         calls: Vec<ToolCall>,
     },
     /// The result of one of this agent's calls.

@@ -11,7 +11,7 @@
 //! Invariants:
 //! - The semantics of a commit are in [`domain::state`](crate::domain::state); the store runs them on its tables.
 //! - [`Store::commit`] returns after `COMMIT` and after [`Store::head`] shows the changes: they are then durable.
-//! - Change numbers have no gaps. Replaying the log gives the contents of the tables ([`Store::fold_check`]).
+//! - Change numbers have no gaps. Replaying the log gives the contents of the tables ([`Store::verify_replay`]).
 //! - Stored JSON has the version of the schema: `user_version`, one for the whole file.
 //! - An idle store uses no CPU: no timers; threads wait for work and end with the last handle.
 
@@ -134,7 +134,7 @@ struct Shared {
 impl Store {
     /// Opens the store for writing. Creates it if it is missing, and upgrades an older schema.
     ///
-    /// Takes no [`Owner`] lock: a program that writes has to take it first.
+    /// Takes no [`StoreLock`] lock: a program that writes has to take it first.
     ///
     /// # Errors
     /// [`StoreError::Open`] for a store of a newer Nightdesk, a file that is not a store, a network file system, or a

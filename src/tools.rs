@@ -1,6 +1,6 @@
 //! Tools: what an agent may call. One file per family.
 //!
-//! A tool runs against the [`Desk`] of one step: a snapshot of the agent's blocks, on which edits are staged. Nothing
+//! A tool runs against the [`ToolContext`] of one step: a snapshot of the agent's blocks, on which edits are staged. Nothing
 //! here commits. The engine commits the staged edits with the step; if a block has changed meanwhile, it runs the
 //! calls again on a new snapshot, without calling the model.
 

@@ -136,7 +136,7 @@ impl Paths {
     /// Opens a session, sends one request and closes the session. Starts no other work.
     ///
     /// # Errors
-    /// As [`Places::open`], or the engine refuses the request.
+    /// As [`Paths::open`], or the engine refuses the request.
     pub async fn ask(&self, request: Request) -> Result<Reply, CliError> {
         let desk = self.open(self.options(false, Scope::Nobody), false).await?;
         let reply = desk.handle().ask(request).await;

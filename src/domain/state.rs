@@ -1,6 +1,6 @@
 //! The semantics of changes: [`check`] tests the preconditions of a commit, [`apply`] applies a change to the rows.
 //!
-//! Both work on any [`Rows`]. The store runs them on its tables, inside the transaction. [`Memory`] runs them on maps,
+//! Both work on any [`Rows`]. The store runs them on its tables, inside the transaction. [`InMemoryRows`] runs them on maps,
 //! to replay the log and compare (F16), and as the reference model in tests with random commits.
 
 mod jobs;
@@ -46,7 +46,7 @@ pub(super) fn reject<T, F>(text: impl Into<String>) -> Result<T, ApplyError<F>> 
 /// Checks a precondition of a commit.
 ///
 /// # Errors
-/// [`Halt::Conflict`] if it does not hold.
+/// [`ApplyError::Conflict`] if it does not hold.
 pub fn check<R: Rows>(rows: &mut R, rest: &Precondition) -> Result<(), ApplyError<R::Fault>> {
     match rest {
         Precondition::RunRunning(id) => match rows.get::<Run>(id.as_str())? {
@@ -66,7 +66,7 @@ pub fn check<R: Rows>(rows: &mut R, rest: &Precondition) -> Result<(), ApplyErro
 /// logged change on the same rows gives exactly the same result.
 ///
 /// # Errors
-/// [`Halt::Conflict`] if the change is not allowed in the current state; it may then be partly applied.
+/// [`ApplyError::Conflict`] if the change is not allowed in the current state; it may then be partly applied.
 pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
     match change {
         Change::EpochRaised { epoch } => {

@@ -45,7 +45,7 @@ impl CancelPlan {
 /// Tries again if another commit came first.
 ///
 /// # Errors
-/// [`Trouble`] if the store fails.
+/// [`EngineError`] if the store fails.
 pub async fn end(
     engine: &Engine,
     runs: &[&Run],
@@ -81,7 +81,7 @@ pub async fn end(
 /// Computes the changes that end these runs, the runs they caused and what they wait for, after `changes`.
 ///
 /// # Errors
-/// [`Trouble`] if the store cannot be read.
+/// [`EngineError`] if the store cannot be read.
 pub async fn plan(
     engine: &Engine,
     runs: &[&Run],

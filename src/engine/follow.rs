@@ -40,7 +40,7 @@ impl Subscriber {
     /// Waits for the next update. Cancel-safe.
     ///
     /// # Errors
-    /// [`Fault`] if the store cannot be read or the engine has stopped.
+    /// [`RequestError`] if the store cannot be read or the engine has stopped.
     pub async fn next(&mut self) -> Result<Update, RequestError> {
         loop {
             if let Some(update) = self.ready.pop_front() {

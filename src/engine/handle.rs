@@ -40,7 +40,7 @@ impl Handle {
     /// none.
     ///
     /// # Errors
-    /// [`Fault`] if the store does not exist or cannot be read.
+    /// [`RequestError`] if the store does not exist or cannot be read.
     pub fn read_only(store: &Path, default_model: String) -> Result<Self, RequestError> {
         let store = Store::open_read_only(store, store::Options::default())?;
         Ok(Self(Backend::ReadOnly(Arc::new(Reader::new(store, default_model)))))
@@ -55,7 +55,7 @@ impl Handle {
     /// Sends a request and waits for its reply.
     ///
     /// # Errors
-    /// [`Fault`] if the request is refused or fails, or the owner cannot be reached.
+    /// [`RequestError`] if the request is refused or fails, or the owner cannot be reached.
     pub async fn ask(&self, request: Request) -> Result<Reply, RequestError> {
         match &self.0 {
             Backend::Local(engine) => engine.handle(request).await,
@@ -94,7 +94,7 @@ impl Handle {
     /// Subscribes to every change after number `after`.
     ///
     /// # Errors
-    /// [`Fault`] if the owner cannot be reached or the handle is read-only.
+    /// [`RequestError`] if the owner cannot be reached or the handle is read-only.
     pub async fn follow(&self, after: u64) -> Result<Subscription, RequestError> {
         match &self.0 {
             Backend::Local(engine) => Ok(Subscription::Here(Box::new(engine.follow(after)))),
@@ -120,7 +120,7 @@ impl Subscription {
     /// Waits for the next update. Cancel-safe: dropping the future loses nothing.
     ///
     /// # Errors
-    /// [`Fault`] if the engine has stopped or the connection is lost.
+    /// [`RequestError`] if the engine has stopped or the connection is lost.
     pub async fn next(&mut self) -> Result<Update, RequestError> {
         match self {
             Self::Here(follower) => follower.next().await,

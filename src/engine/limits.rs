@@ -50,7 +50,7 @@ impl Capacity {
 #[derive(Debug)]
 pub struct KeyedSemaphore<K: Eq + Hash + Clone>(Doors<K>);
 
-/// The shared state; each [`Place`] holds a reference to it.
+/// The shared state; each [`Permit`] holds a reference to it.
 type Doors<K> = Arc<Mutex<HashMap<K, Gate<K>>>>;
 
 #[derive(Debug)]

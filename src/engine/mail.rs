@@ -20,7 +20,7 @@ use crate::store::DueMail;
 /// Expires overdue mail and delivers what can be delivered. Returns when the next mail expires, if any.
 ///
 /// # Errors
-/// [`Trouble`] if the store fails.
+/// [`EngineError`] if the store fails.
 pub async fn deliver(engine: &Engine) -> Result<Option<Instant>, EngineError> {
     if engine.options.scope == Scope::Nobody || !engine.store.has_pending_mail().await? {
         return Ok(None);

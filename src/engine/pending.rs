@@ -18,7 +18,7 @@ pub fn unprocessed(calls: &[PendingCall]) -> Vec<&PendingCall> {
 /// The mail a call sent, in order of sending; empty for calls of other kinds.
 ///
 /// # Errors
-/// [`Trouble`] if the store cannot be read.
+/// [`EngineError`] if the store cannot be read.
 pub async fn mails_of(engine: &Engine, call: &PendingCall) -> Result<Vec<Mail>, EngineError> {
     if call.kind != PendingKind::Reply {
         return Ok(Vec::new());
@@ -31,7 +31,7 @@ pub async fn mails_of(engine: &Engine, call: &PendingCall) -> Result<Vec<Mail>, 
 /// The replies to this mail: one or none.
 ///
 /// # Errors
-/// [`Trouble`] if the store cannot be read.
+/// [`EngineError`] if the store cannot be read.
 pub async fn replies_to(engine: &Engine, mail: &Mail) -> Result<Vec<Mail>, EngineError> {
     let about = engine.store.find::<Mail>(mail.id.as_str()).await?;
     Ok(about.into_iter().filter(|reply| reply.kind == MailKind::Reply).collect())

@@ -33,7 +33,7 @@ impl Reader {
     /// Answers a request that only reads.
     ///
     /// # Errors
-    /// [`Fault`] if the request writes, names a row that does not exist, or the store cannot be read.
+    /// [`RequestError`] if the request writes, names a row that does not exist, or the store cannot be read.
     pub async fn answer(&self, request: Request) -> Result<Reply, RequestError> {
         let store = &self.store;
         match request {
@@ -228,7 +228,7 @@ async fn check(store: &Store, deep: bool) -> Result<StoreCheck, StoreError> {
 /// The row with this key.
 ///
 /// # Errors
-/// [`Fault`] if there is no such row or it cannot be read.
+/// [`RequestError`] if there is no such row or it cannot be read.
 pub(super) async fn must<T: Row + Send + 'static>(store: &Store, key: &str, noun: &str) -> Result<T, RequestError> {
     store.row::<T>(key).await?.ok_or_else(|| RequestError::new(format!("there is no {noun} {key}")))
 }

@@ -48,7 +48,7 @@ impl Engine {
     /// Handles a request and returns its reply.
     ///
     /// # Errors
-    /// [`Fault`] if the request is refused, conflicts with another commit, or the store fails.
+    /// [`RequestError`] if the request is refused, conflicts with another commit, or the store fails.
     pub async fn handle(&self, request: Request) -> Result<Reply, RequestError> {
         match request {
             Request::Send { to, text } => self.send(&to, &text).await,

@@ -221,7 +221,7 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Option<
 /// Recovers what the previous owner left: makes its running jobs available, interrupts stale turns, resumes the rest.
 ///
 /// # Errors
-/// [`Trouble`] if reading or writing the store fails.
+/// [`EngineError`] if reading or writing the store fails.
 pub async fn recover(engine: &Engine) -> Result<(), EngineError> {
     for job in engine.store.unfinished_jobs().await? {
         if matches!(job.state, JobState::Running { epoch } if epoch < engine.epoch) {

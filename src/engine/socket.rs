@@ -37,7 +37,7 @@ enum Answer {
 /// The caller holds the owner lock, so no other program listens there.
 ///
 /// # Errors
-/// [`Fault`] if the socket cannot be created.
+/// [`RequestError`] if the socket cannot be created.
 pub fn listen(engine: &Arc<Engine>, path: PathBuf) -> Result<(), RequestError> {
     let failed = |error: std::io::Error| {
         RequestError::new(format!(
@@ -148,7 +148,7 @@ impl Client {
     /// Connects to the owner's socket.
     ///
     /// # Errors
-    /// [`Fault`] if the connection fails.
+    /// [`RequestError`] if the connection fails.
     pub async fn connect(path: &Path) -> Result<Self, RequestError> {
         Ok(Self { path: path.to_owned(), line: Mutex::new(dial(path).await?) })
     }
@@ -156,7 +156,7 @@ impl Client {
     /// Sends a request and waits for its reply. Not cancel-safe: run it in a task of its own.
     ///
     /// # Errors
-    /// [`Fault`] if the request fails or the connection is lost.
+    /// [`RequestError`] if the request fails or the connection is lost.
     pub async fn ask(&self, request: Request) -> Result<Reply, RequestError> {
         let mut line = self.line.lock().await;
         send(&mut line.write, &Call::Ask(request)).await.map_err(|_| gone())?;
@@ -169,7 +169,7 @@ impl Client {
     /// Opens another connection that delivers the updates after change number `after`.
     ///
     /// # Errors
-    /// [`Fault`] if the connection fails.
+    /// [`RequestError`] if the connection fails.
     pub async fn follow(&self, after: u64) -> Result<Updates, RequestError> {
         let mut line = dial(&self.path).await?;
         send(&mut line.write, &Call::Follow { follow: after }).await.map_err(|_| gone())?;
@@ -184,7 +184,7 @@ impl Updates {
     /// Waits for the next update. Cancel-safe.
     ///
     /// # Errors
-    /// [`Fault`] if the connection is lost or the line is not a known update.
+    /// [`RequestError`] if the connection is lost or the line is not a known update.
     pub async fn next(&mut self) -> Result<Update, RequestError> {
         next(&mut self.0.lines).await
     }

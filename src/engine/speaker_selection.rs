@@ -24,7 +24,7 @@ pub const TRIES: u32 = 3;
 /// Runs a new choice of this turn, or resumes one that a restart left unfinished.
 ///
 /// # Errors
-/// [`Trouble`] if the store fails or the state does not allow a commit.
+/// [`EngineError`] if the store fails or the state does not allow a commit.
 pub async fn choose(
     engine: &Engine,
     turn: &Run,

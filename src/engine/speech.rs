@@ -11,7 +11,7 @@ use crate::llm::ModelError;
 /// Runs a new speech of this turn, or resumes one that a restart or a wait left unfinished.
 ///
 /// # Errors
-/// [`Trouble`] if the store fails or the state does not allow a commit.
+/// [`EngineError`] if the store fails or the state does not allow a commit.
 pub async fn speak(
     engine: &Engine,
     turn: &Run,
@@ -51,7 +51,7 @@ pub(super) async fn side(engine: &Engine, run: &Run) -> Result<Priority, EngineE
 /// Runs or resumes the speech of a worker, whose manager is parked until it has finished.
 ///
 /// # Errors
-/// [`Trouble`] if the store fails or the state does not allow a commit.
+/// [`EngineError`] if the store fails or the state does not allow a commit.
 pub async fn work(engine: &Engine, run: &Run, cancel: &CancellationToken) -> Result<(), EngineError> {
     let (Some(parent), Some(agent)) = (&run.parent, run.agent()) else { return Ok(()) };
     let manager = engine.must_run(parent).await?;

@@ -21,7 +21,7 @@ pub struct Ending {
 /// The condition that ends a speech or a choice before its next step; `None` if the step may be made.
 ///
 /// # Errors
-/// [`Trouble`] if the store fails.
+/// [`EngineError`] if the store fails.
 pub async fn before_step(engine: &Engine, view: &StepInput) -> Result<Option<Ending>, EngineError> {
     let background = matches!(view.run.kind, RunKind::Job { .. });
     let Some(group) = view.group.as_ref().filter(|group| has_any(group) && !background) else { return Ok(None) };
@@ -35,7 +35,7 @@ pub async fn before_step(engine: &Engine, view: &StepInput) -> Result<Option<End
 /// The condition that ends this turn now, if any.
 ///
 /// # Errors
-/// [`Trouble`] if the store fails.
+/// [`EngineError`] if the store fails.
 pub async fn met(engine: &Engine, turn: &Run, group: &Group) -> Result<Option<Ending>, EngineError> {
     if !has_any(group) {
         return Ok(None);

@@ -20,7 +20,7 @@ const LOOK_BACK_BYTES: usize = 4 * 1024;
 /// Performs the turn until it finishes or parks.
 ///
 /// # Errors
-/// [`Trouble`] if the store fails or the state does not allow a move.
+/// [`EngineError`] if the store fails or the state does not allow a move.
 pub async fn perform(engine: &Engine, id: &RunId, cancel: &CancellationToken) -> Result<(), EngineError> {
     let Some(mut turn) = engine.store.row::<Run>(id.as_str()).await? else { return Ok(()) };
     if turn.state == RunState::Queued {
@@ -168,7 +168,7 @@ async fn call_off(engine: &Engine, turn: &Run, children: &[Run]) -> Result<(), E
 /// Ends a turn whose task panicked: finishes it with an error and appends a notice.
 ///
 /// # Errors
-/// [`Trouble`] if the store fails.
+/// [`EngineError`] if the store fails.
 pub async fn crashed(engine: &Engine, turn: &Run) -> Result<(), EngineError> {
     let children = engine.store.runs_of(&turn.id).await?;
     let error = "a fault inside Nightdesk ended the turn; the log says where".to_owned();

@@ -1,7 +1,7 @@
 //! The workbench as plain data: one message in, effects out. It does no I/O and reads no clock.
 //!
 //! [`App::update`] dispatches each message: to the top dialog, else to the composer or the focused pane. These
-//! queue [`Act`]s in a [`Mailbox`], which the workbench performs before `update` returns; I/O is returned as
+//! queue [`AppAction`]s in a [`Mailbox`], which the workbench performs before `update` returns; I/O is returned as
 //! [`Effect`]s. [`App::prepare`] lays out the next frame and [`view::view`] draws it. An `App` owns nothing
 //! process-wide: several can run side by side.
 

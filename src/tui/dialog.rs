@@ -1,6 +1,6 @@
 //! Dialogs, drawn above the panes; the top one receives keys first.
 //!
-//! Each dialog is a submodule with a type that implements [`Modal`]; [`super::effect::Cx::open`] pushes it onto the
+//! Each dialog is a submodule with a type that implements [`Modal`]; [`super::effect::Context::open`] pushes it onto the
 //! stack.
 
 pub mod add_member;

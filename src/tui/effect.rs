@@ -1,7 +1,7 @@
 //! Messages, effects and actions of the workbench, and the [`Modal`] trait of dialogs.
 //!
 //! The event loop passes [`Msg`]s in and performs the returned [`Effect`]s. Both are plain values: every screen can
-//! be reproduced from a list of messages. Panes, [`Modal`]s and the composer queue [`Act`]s in one [`Mailbox`]; the
+//! be reproduced from a list of messages. Panes, [`Modal`]s and the composer queue [`AppAction`]s in one [`Mailbox`]; the
 //! workbench performs them in order and returns the effects among them.
 
 use std::collections::VecDeque;
@@ -174,7 +174,7 @@ pub enum AppAction {
 }
 
 impl AppAction {
-    /// Creates an [`Act::Open`].
+    /// Creates an [`AppAction::Open`].
     #[must_use]
     pub fn open(dialog: impl Modal + 'static) -> Self {
         Self::Open(Box::new(dialog))
@@ -285,7 +285,7 @@ pub trait Modal: fmt::Debug + Send {
     /// Performs a command that applies in [`Modal::context`], except [`Command::Close`], which the workbench performs.
     fn command(&mut self, command: Command, cx: &mut Context<'_>);
 
-    /// Handles the reply to a request sent with [`Cx::ask`].
+    /// Handles the reply to a request sent with [`Context::ask`].
     fn answered(&mut self, _serial: u64, _reply: Result<Reply, RequestError>, _cx: &mut Context<'_>) {}
 
     /// Handles the text returned by the external editor.
@@ -376,7 +376,7 @@ impl Context<'_> {
         self.mailbox.ask(self.owner, request)
     }
 
-    /// Writes a provider to the configuration; the reply arrives as for [`Cx::ask`].
+    /// Writes a provider to the configuration; the reply arrives as for [`Context::ask`].
     pub fn connect(&mut self, connect: Connect) -> u64 {
         let ticket = self.mailbox.ticket(self.owner);
         self.act(AppAction::Effect(Effect::Connect(ticket, Box::new(connect))));

@@ -1,6 +1,6 @@
 //! A mirror of the engine's state: the rows the panes show, kept current by the engine's updates.
 //!
-//! Built from an [`Overview`] and updated by [`Model::apply`]; apart from that, only the selection ([`Place`]) and
+//! Built from an [`Overview`] and updated by [`Model::apply`]; apart from that, only the selection ([`Selection`]) and
 //! the read positions change. Message texts are not part of it: the conversation pane loads the messages it shows.
 //! Lookups are linear, because the tables are small (agents, blocks, unfinished runs).
 

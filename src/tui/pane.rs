@@ -4,7 +4,7 @@
 //!
 //! The workbench ([`super::app`]) draws each pane's title row and passes the rest of the area to the pane. Only the
 //! trait methods with `&mut self` change a pane's state; `draw` and the other methods with `&self` do not. A pane
-//! requests effects through [`Cx`].
+//! requests effects through [`Context`].
 
 pub mod blocks;
 pub mod conversation;
@@ -56,7 +56,7 @@ pub trait Pane {
     /// Called after the selection (`cx.model.place`) changed or the model was rebuilt.
     fn moved(&mut self, _cx: &mut Context<'_>) {}
 
-    /// Handles the reply to the request of [`Cx::ask`] with this serial number.
+    /// Handles the reply to the request of [`Context::ask`] with this serial number.
     fn answered(&mut self, _serial: u64, _reply: Result<Reply, RequestError>, _cx: &mut Context<'_>) {}
 
     /// Handles the text returned by the external editor.

@@ -11,7 +11,7 @@
 //!
 //! Invariants:
 //! - Terminal capabilities are never queried. The only query ever sent is the status report
-//!   [`sequence::ARE_YOU_THERE`], after a large frame over SSH; [`input`] delivers its reply as
+//!   [`sequence::DSR_STATUS`], after a large frame over SSH; [`input`] delivers its reply as
 //!   [`input::Input::Reply`], never as typing.
 //! - The terminal size is passed in, never queried while drawing.
 //! - There is no interval timer.

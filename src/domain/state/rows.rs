@@ -126,7 +126,7 @@ pub trait Row: Serialize + DeserializeOwned {
     }
 }
 
-/// Storage of state rows: the store's tables inside a transaction, or [`super::Memory`].
+/// Storage of state rows: the store's tables inside a transaction, or [`super::InMemoryRows`].
 pub trait Rows {
     /// The error of the storage.
     type Fault;

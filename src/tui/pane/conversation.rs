@@ -2,10 +2,10 @@
 //!
 //! Messages are numbered by `seq` without gaps, so a position (a [`Place`]) is a message and a row in it, and all
 //! movement goes from a row to its neighbours. Only the messages around the view are loaded ([`window`]), and only
-//! visible ones are laid out ([`laid`]). There is no index of the whole transcript: the cost of a key press does
+//! visible ones are laid out ([`rendered`]). There is no index of the whole transcript: the cost of a key press does
 //! not depend on its length.
 //!
-//! Streaming answers, waiting calls and queued turns are shown below the last message ([`foot`]).
+//! Streaming answers, waiting calls and queued turns are shown below the last message ([`live_tail`]).
 //! [`Pane::prepare`] computes the rows of the next frame and requests missing messages; drawing paints the rows.
 
 mod anchors;

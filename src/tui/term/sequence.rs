@@ -1,6 +1,6 @@
 //! The escape sequences sent besides frames: enter, leave, bell, clipboard, status report.
 //!
-//! Only [`ARE_YOU_THERE`] makes the terminal reply. It is sent over SSH only, to learn when a large frame has
+//! Only [`DSR_STATUS`] makes the terminal reply. It is sent over SSH only, to learn when a large frame has
 //! arrived; all other sequences here produce no reply.
 
 use base64::Engine as _;
@@ -12,9 +12,9 @@ pub const SYNC_BEGIN: &[u8] = b"\x1b[?2026h";
 pub const SYNC_END: &[u8] = b"\x1b[?2026l";
 /// Rings the terminal's bell.
 pub const BELL: &[u8] = b"\x07";
-/// Device status report (DSR): the terminal replies [`HERE`] after it has processed all bytes before this one.
+/// Device status report (DSR): the terminal replies [`DSR_OK`] after it has processed all bytes before this one.
 pub const DSR_STATUS: &[u8] = b"\x1b[5n";
-/// The terminal's reply to [`ARE_YOU_THERE`].
+/// The terminal's reply to [`DSR_STATUS`].
 pub const DSR_OK: &[u8] = b"\x1b[0n";
 /// Cancels an incomplete escape sequence or synchronised update, and resets the style.
 pub const CANCEL_SEQUENCE: &[u8] = b"\x18\x1b[?2026l\x1b[m";

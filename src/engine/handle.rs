@@ -46,12 +46,6 @@ impl Handle {
         Ok(Self(Backend::ReadOnly(Arc::new(Reader::new(store, default_model)))))
     }
 
-    /// True when the engine runs in another program.
-    #[must_use]
-    pub fn is_attached(&self) -> bool {
-        matches!(self.0, Backend::Remote(_))
-    }
-
     /// Sends a request and waits for its reply.
     ///
     /// # Errors

@@ -148,6 +148,7 @@ impl<K: Eq + Hash + Clone> KeyedSemaphore<K> {
 
     /// True when no place of this key is held and nothing waits for one.
     #[must_use]
+    #[cfg(test)]
     pub fn is_quiet(&self, key: &K) -> bool {
         lock(&self.0)
             .get(key)

@@ -101,12 +101,6 @@ impl StreamingSteps {
 }
 
 impl LiveGuard {
-    /// The step's id.
-    #[must_use]
-    pub fn step(&self) -> &StepId {
-        &self.step
-    }
-
     /// Discards the text, because the model is called again.
     pub fn restart(&self) {
         self.change(|live| {

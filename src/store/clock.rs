@@ -32,11 +32,6 @@ impl ManualClock {
         Self(Mutex::new(at))
     }
 
-    /// Sets the time, forward or back.
-    pub fn set(&self, at: Timestamp) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
-    }
-
     /// Advances the time, at most to the maximum timestamp.
     pub fn advance(&self, by: Duration) {
         let mut at = self.0.lock().unwrap_or_else(PoisonError::into_inner);

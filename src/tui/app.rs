@@ -15,7 +15,7 @@ use crossterm::event::KeyEvent;
 use jiff::{SignedDuration, Timestamp};
 use ratatui::layout::{Position, Rect, Size};
 
-use crate::domain::{Group, GroupStatus};
+use crate::domain::GroupStatus;
 use crate::engine::protocol::{Overview, Recipient, Reply, RequestError, RowUpdate, Update};
 
 use super::command::{Command, KeyContext};
@@ -369,11 +369,5 @@ impl App {
         for id in PaneId::ALL {
             self.with_pane(id, |pane, cx| pane.moved(cx));
         }
-    }
-
-    /// The group named in the title line.
-    #[must_use]
-    pub fn group(&self) -> Option<&Group> {
-        self.model.shown_group()
     }
 }

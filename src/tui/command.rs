@@ -54,6 +54,7 @@ impl Entry {
 }
 
 /// Returns the commands that apply in a context, in table order.
+#[cfg(test)]
 pub fn applying(context: KeyContext) -> impl Iterator<Item = &'static Entry> {
     COMMANDS.iter().filter(move |entry| entry.when.has(context))
 }

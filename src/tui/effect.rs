@@ -96,8 +96,6 @@ pub enum Effect {
     },
     /// Suspends the process, as Ctrl-Z does in a shell.
     Suspend,
-    /// Rings the terminal bell.
-    Bell,
     /// Ends the workbench.
     Quit(ExitMode),
 }
@@ -143,8 +141,6 @@ pub enum AppAction {
     Toast(Toast),
     /// Moves the focus to a pane.
     Focus(PaneId),
-    /// Moves the focus to the composer.
-    Compose,
     /// Scrolls the conversation to its end and follows new messages.
     Follow,
     /// Inserts text into the composer before its current text, and focuses it.

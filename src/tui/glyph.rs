@@ -27,6 +27,7 @@ macro_rules! glyphs {
 
         impl GlyphSet {
             /// Returns every glyph of the set with its name, the speakers' last.
+            #[cfg(test)]
             pub fn all(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
                 [$((stringify!($name), self.$name),)*].into_iter().chain(self.speakers.map(|sign| ("speakers", sign)))
             }

@@ -326,7 +326,6 @@ impl EventLoop {
                     Box::pin(self.terminal(event)).await?;
                 }
             }
-            Effect::Bell => self.tty.send(sequence::BELL.as_ref()),
             Effect::Quit(leave) => self.leave = Some(leave),
         }
         Ok(())

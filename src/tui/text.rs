@@ -84,6 +84,7 @@ impl Role {
     }
 
     /// Returns all roles, including each speaker once.
+    #[cfg(test)]
     pub fn all() -> impl Iterator<Item = Self> {
         NAMED.iter().map(|(_, role)| *role).chain((0..SPEAKERS).map(Self::speaker))
     }

@@ -11,10 +11,8 @@ pub use depth::Depth;
 pub use file::{Source, ThemeError};
 
 use ratatui::style::{Color, Modifier, Style};
-use ratatui::text::{Line, Span as Painted};
 
 pub use crate::tui::text::{Role, SPEAKERS};
-use crate::tui::text::{Row, Span};
 
 /// A set of styles, one per role.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,18 +35,6 @@ impl Theme {
     #[must_use]
     pub fn base(&self) -> Style {
         self.style(Role::Text).bg(self.background)
-    }
-
-    /// Converts a span to a ratatui span.
-    #[must_use]
-    pub fn paint<'a>(&self, span: &'a Span) -> Painted<'a> {
-        Painted::styled(span.text.as_str(), self.style(span.role).add_modifier(span.modifier))
-    }
-
-    /// Converts a row to a ratatui line.
-    #[must_use]
-    pub fn line<'a>(&self, row: &'a Row) -> Line<'a> {
-        Line::from(row.spans.iter().map(|span| self.paint(span)).collect::<Vec<_>>())
     }
 
     /// Returns the theme without colours, for `NO_COLOR`. Modifiers are kept; a role with a background colour is
@@ -147,14 +133,5 @@ mod tests {
                 assert_ne!(mono.style(told), mono.style(Role::Text), "{} {told:?}", theme.name);
             }
         }
-    }
-
-    #[test]
-    fn a_span_keeps_the_themes_style_and_its_own_modifier() {
-        let theme = Theme::terminal();
-        let span = Span::new("x", Role::Link).with(Modifier::BOLD);
-        let painted = theme.paint(&span);
-        assert!(painted.style.add_modifier.contains(Modifier::BOLD | Modifier::UNDERLINED));
-        assert_eq!(painted.style.fg, theme.style(Role::Link).fg);
     }
 }

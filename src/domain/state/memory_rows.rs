@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use jiff::Timestamp;
 
 use super::{ApplyError, Kind, Row, Rows, apply};
-use crate::domain::{Change, Conflict, LogEntry};
+use crate::domain::{Change, Conflict};
 
 /// The whole state in memory, each row as the JSON text that the store has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,18 +19,6 @@ pub struct InMemoryRows {
 }
 
 impl InMemoryRows {
-    /// Replays logged changes on this state.
-    ///
-    /// # Errors
-    /// The number and the conflict of the first change that does not apply.
-    pub fn replay(mut self, log: impl IntoIterator<Item = LogEntry>) -> Result<Self, (u64, Conflict)> {
-        for logged in log {
-            let n = logged.n;
-            self.apply(logged.change, logged.at).map_err(|conflict| (n, conflict))?;
-        }
-        Ok(self)
-    }
-
     /// Applies one change. Returns it with the fields that were filled in.
     ///
     /// # Errors
@@ -41,11 +29,6 @@ impl InMemoryRows {
             Err(ApplyError::Conflict(conflict)) => Err(conflict),
             Err(ApplyError::Fault(never)) => match never {},
         }
-    }
-
-    /// All rows as (kind, key, body), in order.
-    pub fn rows(&self) -> impl Iterator<Item = (Kind, &str, &str)> {
-        self.rows.iter().map(|((kind, key), (_, body))| (*kind, key.as_str(), body.as_str()))
     }
 
     /// All rows as (kind, key, lookup, body), in order.

@@ -125,7 +125,6 @@ impl App {
         match act {
             AppAction::Toast(toast) => self.toast = Some((toast, self.look.now + TOAST)),
             AppAction::Focus(id) => self.focus(id),
-            AppAction::Compose => self.composing = true,
             AppAction::Follow => self.panes.conversation.follow_tail(),
             AppAction::Draft(text) => {
                 self.composer.prepend(&text);

@@ -1,6 +1,6 @@
 //! Queries on the model.
 
-use super::{BlockChange, Live, Model};
+use super::{Live, Model};
 use crate::domain::status::{AgentStatus, Work};
 use crate::domain::{
     Agent, AgentId, Block, BlockId, Conversation, ConversationId, ConversationOwner, Group, GroupId, Job, JobId,
@@ -104,11 +104,6 @@ impl Model {
         agent.blocks.iter().filter_map(|id| self.block(id)).collect()
     }
 
-    /// Returns the jobs of a group, newest first.
-    pub fn jobs_of<'a>(&'a self, group: &'a GroupId) -> impl Iterator<Item = &'a Job> {
-        self.jobs.iter().filter(move |job| job.group == *group)
-    }
-
     /// Returns the number of running jobs.
     #[must_use]
     pub fn jobs_running(&self) -> usize {
@@ -131,12 +126,6 @@ impl Model {
     #[must_use]
     pub fn model_of<'a>(&'a self, agent: &'a Agent) -> &'a str {
         agent.model.as_deref().unwrap_or(&self.default_model)
-    }
-
-    /// Returns the newest recorded change of a block.
-    #[must_use]
-    pub fn last_change(&self, block: &BlockId) -> Option<&BlockChange> {
-        self.changes.iter().rev().find(|change| change.block == *block)
     }
 
     /// Whether a run belongs to a job.

@@ -63,12 +63,6 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// Returns the selected block.
-    #[must_use]
-    pub fn selected(&self) -> Option<&BlockId> {
-        self.list.selected()
-    }
-
     /// Returns the text in the editor, if one is open.
     #[must_use]
     pub fn draft(&self) -> Option<String> {

@@ -38,12 +38,6 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// Returns the selected job.
-    #[must_use]
-    pub fn selected(&self) -> Option<&JobId> {
-        self.list.selected()
-    }
-
     fn ask(&mut self, request: Request, done: String, cx: &mut Context<'_>) {
         self.asked = Some((cx.ask(request), done));
     }

@@ -36,12 +36,6 @@ pub struct Mails {
 }
 
 impl Mails {
-    /// Returns the selected mail.
-    #[must_use]
-    pub fn selected(&self) -> Option<&MailId> {
-        self.list.selected()
-    }
-
     /// Records mail that was sent to the engine.
     pub fn asked(&mut self, serial: u64, draft: Draft) {
         self.sent.push((serial, draft));

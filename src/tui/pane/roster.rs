@@ -50,12 +50,6 @@ pub struct Roster {
 }
 
 impl Roster {
-    /// Returns the key of the selected row.
-    #[must_use]
-    pub fn selected(&self) -> Option<&Key> {
-        self.list.selected()
-    }
-
     fn folded(&self, group: &GroupId, model: &Model) -> bool {
         let shown = model.place.group.as_ref() == Some(group);
         self.folds.get(group.as_str()).copied().unwrap_or(!shown)

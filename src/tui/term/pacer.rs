@@ -69,6 +69,7 @@ impl Pacer {
     }
 
     /// Requests one animation frame; must be called again after each frame.
+    #[cfg(test)]
     pub fn animate(&mut self, now: Instant) {
         self.animation.get_or_insert(now);
     }

@@ -10,8 +10,6 @@ use base64::engine::general_purpose::STANDARD;
 pub const SYNC_BEGIN: &[u8] = b"\x1b[?2026h";
 /// Ends a synchronised update.
 pub const SYNC_END: &[u8] = b"\x1b[?2026l";
-/// Rings the terminal's bell.
-pub const BELL: &[u8] = b"\x07";
 /// Device status report (DSR): the terminal replies [`DSR_OK`] after it has processed all bytes before this one.
 pub const DSR_STATUS: &[u8] = b"\x1b[5n";
 /// The terminal's reply to [`DSR_STATUS`].

@@ -44,6 +44,7 @@ impl Paged {
     }
 
     /// Measures the text again at another width. Linear; no effect if the width is unchanged.
+    #[cfg(test)]
     pub fn resize(&mut self, cells: usize) {
         if cells != self.cells {
             self.cells = cells;
@@ -68,12 +69,6 @@ impl Paged {
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
-    }
-
-    /// Always false: an empty text is one empty row.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
     }
 
     /// Returns the rows of `range`; omits rows past the end.

@@ -89,6 +89,7 @@ impl Stream {
     }
 
     /// Marks the text as complete; the rows then equal those of [`super::markdown::render`].
+    #[cfg(test)]
     pub fn finish(&mut self) {
         self.finished = true;
         self.changed = true;
@@ -109,12 +110,14 @@ impl Stream {
 
     /// Returns the number of bytes parsed so far: at most 64 per received byte, plus 64 KiB, plus the last tail.
     #[must_use]
+    #[cfg(test)]
     pub fn bytes_parsed(&self) -> u64 {
         self.parsed
     }
 
     /// Returns the number of bytes received so far.
     #[must_use]
+    #[cfg(test)]
     pub fn bytes_received(&self) -> u64 {
         self.received
     }

@@ -143,13 +143,19 @@
 //!   conversation shows one line for it.
 //! - A job that waits for its next try keeps its window. Causes that occur after that window create a further job.
 
-pub mod cli;
-pub mod config;
-pub mod domain;
-pub mod engine;
-pub mod llm;
-pub mod store;
-pub mod team_file;
-pub mod toml_file;
-pub mod tools;
-pub mod tui;
+mod cli;
+mod config;
+mod domain;
+mod engine;
+mod llm;
+mod store;
+mod team_file;
+mod toml_file;
+mod tools;
+mod tui;
+
+#[doc(hidden)]
+pub mod testing;
+
+pub use cli::completions::answer_shell;
+pub use cli::{Cli, CliError, fail, run};

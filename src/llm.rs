@@ -28,9 +28,9 @@ use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Kept;
-pub use asking::{Asking, ModelHandle, Patience};
+pub use asking::ModelHandle;
 pub(crate) use fault::raise;
-pub use registry::{KeyState, Known, Models, ProbeReport};
+pub use registry::{KeyState, Models};
 
 /// Something that answers a [`Prompt`] with a stream of [`Delta`]s.
 pub trait ChatModel: Send + Sync {

@@ -3,19 +3,19 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use nightdesk::cli::{self, Cli};
+use nightdesk::Cli;
 
 fn main() -> ExitCode {
-    match cli::completions::answer_shell() {
+    match nightdesk::answer_shell() {
         Ok(true) => return ExitCode::SUCCESS,
         Ok(false) => {}
         Err(error) => error.exit(),
     }
     let cli = Cli::parse();
     match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime.block_on(cli::run(cli)),
-        Err(error) => {
-            cli::fail(&cli::CliError::Message(format!("starting: {error}; close some programs and try again")))
-        }
+        Ok(runtime) => runtime.block_on(nightdesk::run(cli)),
+        Err(error) => nightdesk::fail(&nightdesk::CliError::Message(format!(
+            "starting: {error}; close some programs and try again"
+        ))),
     }
 }

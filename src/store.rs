@@ -46,10 +46,8 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use connection::Counters;
 pub use error::{CommitError, StoreError};
 pub use failpoint::{POINTS, VARIABLE};
-pub use mail::{DueMail, Expiring};
+pub use mail::DueMail;
 pub use owner::{LockHeldBy, OwnerError, StoreLock, socket_path};
-pub use replay::ReplayReport;
-pub use rows::RowsWithErrors;
 pub use view::StepInput;
 
 use connection::{Counts, Sql};

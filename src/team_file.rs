@@ -25,7 +25,7 @@ use crate::domain::ManagerType;
 pub use existing::{Existing, ForeignAgent};
 pub use plan::{Plan, plan};
 pub use schema::schema;
-pub use settings::{Given, Settings};
+pub use settings::Settings;
 
 /// Team file for a new store: three members and an archivist that works in the background.
 pub const STARTER: &str = include_str!("../fixtures/teams/newsroom.toml");

@@ -56,7 +56,7 @@ mod wire_faults;
 #[path = "engine/wire_patterns.rs"]
 mod wire_patterns;
 
-use nightdesk::domain::{Run, RunState, StopReason};
+use nightdesk::testing::domain::{Run, RunState, StopReason};
 
 /// The stop reason of a run that is over.
 fn stop(run: &Run) -> StopReason {

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::fold;
 use crate::support::load_team::{Crowd, MAILS_A_SEED, Seen, Size, forget_peak, group_id, peak, percentile};
-use nightdesk::engine::protocol::Recipient;
+use nightdesk::testing::engine::protocol::Recipient;
 use tokio::sync::Mutex;
 
 /// One at a time: each measures the whole program.

@@ -25,11 +25,11 @@ use crate::support::child;
 use crate::support::fixtures::{self, BLOCK, TALK, by_person, edit, newsroom, said};
 use crate::support::fold::assert_folds;
 use jiff::Timestamp;
-use nightdesk::domain::{
+use nightdesk::testing::domain::{
     Actor, Block, Change, Commit, Conflict, Content, Job, JobState, Message, NoticeKind, Precondition, RunState,
     StopReason, Trigger,
 };
-use nightdesk::store::{
+use nightdesk::testing::store::{
     Clock, CommitError, Lane, ManualClock, Mode, Options, Store, StoreError, Synchronous, SystemClock,
 };
 use tempfile::TempDir;
@@ -285,7 +285,7 @@ fn claim(job: &Job, epoch: u64) -> Commit {
 }
 
 /// A turn with one speech of one step, from its message to its end.
-async fn whole_turn(store: &Store, name: &str) -> Vec<nightdesk::domain::LogEntry> {
+async fn whole_turn(store: &Store, name: &str) -> Vec<nightdesk::testing::domain::LogEntry> {
     let speech = format!("{name}-speech");
     let ended = || RunState::Finished { stop_reason: StopReason::EndTurn, error: None };
     let changes = vec![
@@ -357,10 +357,10 @@ async fn queries_answer_in_order_of_creation() {
         .unwrap();
     // A row keeps its place when it changes.
     store.commit(Lane::Foreground, by_person(vec![fixtures::moved("run-2", RunState::Parked)])).await.unwrap();
-    let ids = |runs: Vec<nightdesk::domain::Run>| runs.into_iter().map(|run| run.id.0).collect::<Vec<_>>();
+    let ids = |runs: Vec<nightdesk::testing::domain::Run>| runs.into_iter().map(|run| run.id.0).collect::<Vec<_>>();
     assert_eq!(ids(store.turn_runs().await.unwrap()), ["run-2", "run-1"]);
     assert_eq!(ids(store.runs_of(&"run-5".into()).await.unwrap()), ["run-5-speech"]);
-    let all = store.all::<nightdesk::domain::Agent>().await.unwrap();
+    let all = store.all::<nightdesk::testing::domain::Agent>().await.unwrap();
     assert_eq!(all.rows.iter().map(|agent| agent.name.as_str()).collect::<Vec<_>>(), ["ann", "ben", "cleo"]);
     let steps = store.steps(&"run-5-speech".into()).await.unwrap();
     assert_eq!(steps.iter().map(|step| (step.index, step.tokens_in)).collect::<Vec<_>>(), [(1, 10)]);
@@ -456,7 +456,7 @@ async fn a_speech_is_made_from_the_newest_messages_and_every_block_once() {
 
 #[tokio::test]
 async fn a_job_is_made_from_its_window_from_the_start_and_its_own_notes() {
-    use nightdesk::domain::{Conversation, ConversationOwner, RunKind};
+    use nightdesk::testing::domain::{Conversation, ConversationOwner, RunKind};
     let dir = tempfile::tempdir().unwrap();
     let store = opened(&dir, manual()).await;
     whole_turn(&store, "run-1").await;

@@ -24,7 +24,7 @@ mod program;
 use std::time::Duration;
 
 use crate::support::pty::{self, CommandBuilder, Meter};
-use nightdesk::tui::term::sequence::{self, Modes};
+use nightdesk::testing::tui::term::sequence::{self, Modes};
 use rustix::process::Signal;
 
 /// The program on a terminal of its own.

@@ -119,7 +119,10 @@ impl Models {
         self.inner.brought.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), brought);
     }
 
-    /// Finds the model of this name. The error is terminal and says what is missing, a key's variable by its name.
+    /// Finds the model of this name.
+    ///
+    /// # Errors
+    /// A terminal [`ModelError`] that says what is missing: the provider, its key (by the name of the variable), the script.
     pub fn get(&self, name: &str) -> Result<ModelHandle, ModelError> {
         if let Some(brought) = self.inner.brought.read().unwrap_or_else(PoisonError::into_inner).get(name) {
             return Ok(brought.clone());
@@ -196,6 +199,9 @@ impl Models {
 
     /// Asks the model one short question and offers it one tool, over the network and at the user's cost, exactly as
     /// a step would: streaming, by the same request, with the same patience.
+    ///
+    /// # Errors
+    /// The [`ModelError`] of the call, or that of [`Models::get`].
     pub async fn probe(&self, name: &str) -> Result<ProbeReport, ModelError> {
         let handle = self.get(name)?;
         let report = match ask(&handle, true).await {

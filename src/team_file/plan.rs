@@ -346,7 +346,7 @@ impl<'a> Planner<'a> {
         let mut agent = Agent::new(id, spec.name.clone(), self.group_id.clone());
         for row in Agent::settings() {
             let value = match row.kind {
-                Kind::Blocks => blocks.clone(),
+                Kind::Blocks => Some(blocks.clone()),
                 _ => spec.settings.value(row.key).map(|value| self.with_ids(row.kind, value)),
             };
             self.put(row, &mut agent, spec.settings.get(row.key).map_or(spec.line, |given| given.line), value);
@@ -363,7 +363,7 @@ impl<'a> Planner<'a> {
         for row in Group::settings() {
             let given = spec.settings.get(row.key);
             let value = match (row.kind, given) {
-                (Kind::Blocks, _) => shared.clone(),
+                (Kind::Blocks, _) => Some(shared.clone()),
                 (_, Some(given)) => Some(self.with_ids(row.kind, &given.value)),
                 // A sticky setting, such as a pause, keeps its value unless the file sets it.
                 (_, None) if row.sticky => self.existing.group.as_ref().and_then(|group| (row.get)(group)),

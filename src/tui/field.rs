@@ -66,7 +66,7 @@ impl Field {
 
     /// Whether the field handles this key as text input or editing.
     #[must_use]
-    pub fn takes(&self, key: &KeyEvent) -> bool {
+    pub fn takes(key: &KeyEvent) -> bool {
         let held = key.modifiers.difference(KeyModifiers::SHIFT);
         match key.code {
             KeyCode::Char(letter) if held == KeyModifiers::CONTROL => "uwaekhbf".contains(letter),

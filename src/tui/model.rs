@@ -51,6 +51,7 @@ pub struct Model {
     /// Unreadable rows.
     pub faults: Vec<RowFault>,
     /// Model used by agents without one of their own.
+    #[expect(clippy::struct_field_names, reason = "a language model, not this one")]
     pub default_model: String,
     /// Running steps, in start order.
     pub live: Vec<Live>,

@@ -8,7 +8,7 @@ mod depth;
 mod file;
 
 pub use depth::Depth;
-pub use file::{Source, ThemeError};
+pub use file::Source;
 
 use ratatui::style::{Color, Modifier, Style};
 

@@ -1,7 +1,7 @@
 //! What a terminal shows, at every size we promise: text, styles and cursor.
 
 use crate::support::app_harness::{self, Desk};
-use nightdesk::engine::protocol::Phase;
+use nightdesk::testing::engine::protocol::Phase;
 
 fn at_work(size: (u16, u16)) -> Desk {
     let mut desk = Desk::newsroom(size);

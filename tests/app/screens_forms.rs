@@ -1,11 +1,11 @@
 //! What the forms of groups and agents look like.
 
 use crate::support::app_harness::{Desk, overview, said, story};
-use nightdesk::domain::ManagerType;
-use nightdesk::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Editor, Group};
-use nightdesk::engine::protocol::{Overview, Reply, RequestError};
-use nightdesk::tui::effect::Msg;
-use nightdesk::tui::glyph;
+use nightdesk::testing::domain::ManagerType;
+use nightdesk::testing::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Editor, Group};
+use nightdesk::testing::engine::protocol::{Overview, Reply, RequestError};
+use nightdesk::testing::tui::effect::Msg;
+use nightdesk::testing::tui::glyph;
 
 const SIZES: [(&str, (u16, u16)); 2] = [("80x24", (80, 24)), ("120x40", (120, 40))];
 

@@ -2,17 +2,17 @@
 
 use crate::support::app_harness::{self, Desk, look, nine, overview, said, story, story_edited};
 use jiff::SignedDuration;
-use nightdesk::domain::job::JobFault;
-use nightdesk::domain::{
+use nightdesk::testing::domain::job::JobFault;
+use nightdesk::testing::domain::{
     Agent, AgentId, Block, BlockId, BlockOwner, Conflict, Content, Editor, Job, JobId, JobOutcome, JobState, Message,
     Revision, Step, StepId, Trigger,
 };
-use nightdesk::engine::protocol::{
+use nightdesk::testing::engine::protocol::{
     JobDetail, JobEdit, Overview, Phase, Recipient, Reply, Request, RequestError, RowUpdate, Timestamped,
 };
-use nightdesk::tui::effect::{Effect, Msg};
-use nightdesk::tui::glyph;
-use nightdesk::tui::pane::PaneId;
+use nightdesk::testing::tui::effect::{Effect, Msg};
+use nightdesk::testing::tui::glyph;
+use nightdesk::testing::tui::pane::PaneId;
 
 const SIZES: [(&str, (u16, u16)); 2] = [("80x24", (80, 24)), ("120x40", (120, 40))];
 
@@ -52,7 +52,7 @@ fn rich_overview(head: u64) -> Overview {
             agent.model = Some("openai/gpt-4.1-mini".into());
         }
     }
-    let review = nightdesk::domain::Group {
+    let review = nightdesk::testing::domain::Group {
         id: "group-2".into(),
         name: "review".into(),
         members: vec![AgentId::from("agent-second")],
@@ -583,8 +583,8 @@ fn models_at_80x24() {
 
 #[test]
 fn what_the_configuration_says_of_parallel_calls_survives_connecting() {
-    use nightdesk::config::{Config, KeySource, Limits, Provider, ProviderKind};
-    use nightdesk::tui::effect::Connect;
+    use nightdesk::testing::config::{Config, KeySource, Limits, Provider, ProviderKind};
+    use nightdesk::testing::tui::effect::Connect;
 
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("config.toml");
@@ -706,16 +706,16 @@ fn a_question_that_is_longer_than_the_screen_is_wide_is_wrapped() {
 fn only_the_conversation_offers_a_search() {
     let mut desk = rich((120, 40));
     desk.keys("<Esc>3/");
-    assert_eq!(desk.app.context(), nightdesk::tui::command::KeyContext::BLOCKS);
+    assert_eq!(desk.app.context(), nightdesk::testing::tui::command::KeyContext::BLOCKS);
     desk.keys("2/");
-    assert_eq!(desk.app.context(), nightdesk::tui::command::KeyContext::SEARCH);
+    assert_eq!(desk.app.context(), nightdesk::testing::tui::command::KeyContext::SEARCH);
     desk.keys("<Esc>3?");
     assert!(!desk.text().contains("Searches"), "{}", desk.text());
 }
 
 #[test]
 fn what_a_job_says_to_itself_is_no_new_message() {
-    use nightdesk::domain::{Conversation, ConversationOwner};
+    use nightdesk::testing::domain::{Conversation, ConversationOwner};
     let mut desk = rich((80, 24));
     let owner = ConversationOwner::Job(JobId::from("job-1"));
     let inner = Conversation { id: "conv-job".into(), owner, head: 3, asked: 0, turns: 0 };

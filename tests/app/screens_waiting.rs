@@ -4,12 +4,12 @@ use crate::support::app_harness::{self, Desk, overview, said};
 use crate::support::waiting::{
     self, asking, bridge, call, calls, chosen, gathered, id, mails, post, stream, supervisor,
 };
-use nightdesk::domain::run::CallResult;
-use nightdesk::domain::{GroupStatus, ManagerType, PendingCall, PendingKind, Priority, RunState};
-use nightdesk::engine::protocol::{Phase, Recipient, Request, RequestError, RowUpdate};
-use nightdesk::tui::effect::{Effect, Msg};
-use nightdesk::tui::glyph;
-use nightdesk::tui::pane::PaneId;
+use nightdesk::testing::domain::run::CallResult;
+use nightdesk::testing::domain::{GroupStatus, ManagerType, PendingCall, PendingKind, Priority, RunState};
+use nightdesk::testing::engine::protocol::{Phase, Recipient, Request, RequestError, RowUpdate};
+use nightdesk::testing::tui::effect::{Effect, Msg};
+use nightdesk::testing::tui::glyph;
+use nightdesk::testing::tui::pane::PaneId;
 
 const USUAL: (u16, u16) = (120, 40);
 const SIZES: [(&str, (u16, u16)); 2] = [("80x24", (80, 24)), ("120x40", USUAL)];
@@ -116,7 +116,7 @@ fn workers_stream_below_each_other_and_nothing_moves_while_they_type() {
     let after = [rows_with(&desk, "engineer  │"), rows_with(&desk, "critic    │"), rows_with(&desk, "clerk     │")];
     assert_eq!(before, after, "{}", desk.text());
     // A step is over and the next one not begun: its place is kept.
-    desk.send(Msg::Update(Box::new(nightdesk::engine::protocol::Update::Over { step: "step-critic".into() })));
+    desk.send(Msg::Update(Box::new(nightdesk::testing::engine::protocol::Update::Over { step: "step-critic".into() })));
     assert_eq!(rows_with(&desk, "critic    │"), before[1], "{}", desk.text());
 }
 
@@ -145,7 +145,7 @@ fn choices_passes_and_the_end_of_a_turn_are_quiet_lines() {
 #[test]
 fn a_turn_that_is_over_leaves_no_worker_behind() {
     let mut desk = supervisor(USUAL);
-    let over = || RunState::Finished { stop_reason: nightdesk::domain::StopReason::EndTurn, error: None };
+    let over = || RunState::Finished { stop_reason: nightdesk::testing::domain::StopReason::EndTurn, error: None };
     for name in ["engineer", "critic", "clerk"] {
         desk.committed(Vec::new(), vec![RowUpdate::Run(waiting::worker(name, over()))]);
     }
@@ -270,10 +270,10 @@ fn an_edit_that_would_be_refused_says_so_before_it_is_approved() {
 #[test]
 fn a_call_of_a_background_job_waits_in_the_inbox_too() {
     let mut desk = asking(USUAL);
-    let group = nightdesk::domain::GroupId::from("group-1");
-    let kind = nightdesk::domain::RunKind::Job { agent: id("archivist"), group, job: "job-2".into() };
+    let group = nightdesk::testing::domain::GroupId::from("group-1");
+    let kind = nightdesk::testing::domain::RunKind::Job { agent: id("archivist"), group, job: "job-2".into() };
     let run = app_harness::run("run-archivist-9", kind, RunState::Parked);
-    let run = nightdesk::domain::Run { conversation: "conversation-job".into(), ..run };
+    let run = nightdesk::testing::domain::Run { conversation: "conversation-job".into(), ..run };
     let call = call("archivist", 2, PendingKind::Approval, "print_paper", serde_json::json!({}));
     desk.committed(Vec::new(), vec![RowUpdate::Run(run), RowUpdate::Call(call)]);
     desk.keys("<Esc>5G<Enter>");
@@ -304,7 +304,8 @@ fn opening_mail_to_the_person_marks_it_read_once_and_other_mail_never() {
     assert!(desk.asked.is_empty());
     desk.keys("<Esc>j<Enter>");
     assert!(desk.asked.is_empty(), "it is for the critic");
-    let read = nightdesk::domain::Mail { status: nightdesk::domain::MailStatus::Read, ..mails()[0].clone() };
+    let read =
+        nightdesk::testing::domain::Mail { status: nightdesk::testing::domain::MailStatus::Read, ..mails()[0].clone() };
     desk.keys("<Esc>");
     assert!(desk.lines()[23].contains("6 Mail ●2"), "{}", desk.lines()[23]);
     desk.committed(Vec::new(), vec![RowUpdate::Mail(read)]);
@@ -418,7 +419,7 @@ fn nothing_in_arguments_mail_or_roles_reaches_the_terminal_as_a_command() {
 
 #[test]
 fn a_letter_in_an_agents_own_conversation_bears_its_writers_name() {
-    use nightdesk::domain::{Conversation, ConversationOwner, Message};
+    use nightdesk::testing::domain::{Conversation, ConversationOwner, Message};
 
     let said = vec![Message {
         conversation: "conversation-talk".into(),
@@ -452,11 +453,11 @@ fn tab_completes_a_name_behind_an_at_sign_and_else_goes_to_the_panes() {
 
 /// A store in which each agent is in a state of its own; what each of them is to be called.
 async fn everybody_at_something(path: &std::path::Path) -> Vec<(&'static str, &'static str)> {
-    use nightdesk::domain::{
+    use nightdesk::testing::domain::{
         Actor, Agent, Change, Commit, Conversation, ConversationId, ConversationOwner, Group, GroupId, Job, JobId,
         JobState, Run, RunId, RunKind, StepId, Task, Trigger,
     };
-    use nightdesk::store::{Lane, Options, Store};
+    use nightdesk::testing::store::{Lane, Options, Store};
 
     let store = Store::open(path, Options::default()).unwrap();
     let told = vec![
@@ -510,9 +511,9 @@ async fn everybody_at_something(path: &std::path::Path) -> Vec<(&'static str, &'
     let none = serde_json::json!({});
     let workers = call("manager", 0, PendingKind::Workers, "delegate", none.clone());
     changes.extend(parked("manager", PendingCall { whom: ["hand", "latecomer"].map(id).into(), ..workers }));
-    let letter = nightdesk::domain::Mail {
-        status: nightdesk::domain::MailStatus::Pending,
-        kind: nightdesk::domain::MailKind::Request,
+    let letter = nightdesk::testing::domain::Mail {
+        status: nightdesk::testing::domain::MailStatus::Pending,
+        kind: nightdesk::testing::domain::MailKind::Request,
         from: Some(id("asker")),
         to: Some(id("speaker")),
         sent_by: Some((StepId::from("step-asker"), 0)),
@@ -539,10 +540,10 @@ async fn everybody_at_something(path: &std::path::Path) -> Vec<(&'static str, &'
 
 #[tokio::test]
 async fn a_tool_the_command_line_and_the_screen_have_the_same_word_for_the_same_rows() {
-    use nightdesk::engine::Handle;
-    use nightdesk::engine::directory::Colleagues;
-    use nightdesk::store::{Options, Store};
-    use nightdesk::tools::Directory as _;
+    use nightdesk::testing::engine::Handle;
+    use nightdesk::testing::engine::directory::Colleagues;
+    use nightdesk::testing::store::{Options, Store};
+    use nightdesk::testing::tools::Directory as _;
 
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("desk.db");
@@ -579,7 +580,7 @@ async fn a_tool_the_command_line_and_the_screen_have_the_same_word_for_the_same_
 
 #[test]
 fn a_worker_whose_agent_speaks_elsewhere_is_told_to_wait_for_that() {
-    use nightdesk::domain::Run;
+    use nightdesk::testing::domain::Run;
 
     let mut desk = supervisor(USUAL);
     assert!(desk.text().contains("◔ queued ") && !desk.text().contains("busy elsewhere"), "{}", desk.text());
@@ -594,10 +595,10 @@ fn a_worker_whose_agent_speaks_elsewhere_is_told_to_wait_for_that() {
 
 #[test]
 fn rows_that_cannot_be_read_are_told_on_the_status_line_and_in_their_lists() {
-    use nightdesk::domain::state::{Kind, RowFault};
+    use nightdesk::testing::domain::state::{Kind, RowFault};
 
     let damaged = |kind: Kind, key: &str| RowFault { kind, key: key.into(), why: "expected value at line 1".into() };
-    let overview = nightdesk::engine::protocol::Overview {
+    let overview = nightdesk::testing::engine::protocol::Overview {
         faults: vec![
             damaged(Kind::Agent, "agent-lost"),
             damaged(Kind::Block, "block-lost"),
@@ -626,6 +627,9 @@ fn rows_that_cannot_be_read_are_told_on_the_status_line_and_in_their_lists() {
     }
     // Written anew it can be read again.
     let block = app_harness::story(9, "whole");
-    desk.committed(Vec::new(), vec![RowUpdate::Block(nightdesk::domain::Block { id: "block-lost".into(), ..block })]);
+    desk.committed(
+        Vec::new(),
+        vec![RowUpdate::Block(nightdesk::testing::domain::Block { id: "block-lost".into(), ..block })],
+    );
     assert!(desk.lines().last().unwrap().contains("4 unreadable"), "{}", desk.text());
 }

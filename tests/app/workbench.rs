@@ -1,12 +1,12 @@
 //! The workbench as plain data: keys in, state and effects out.
 
 use crate::support::app_harness::{self, Desk};
-use nightdesk::domain::StopReason;
-use nightdesk::domain::message::NoticeKind;
-use nightdesk::domain::{Change, Content, RunState};
-use nightdesk::engine::protocol::{Phase, Reply, Request, RequestError, RowUpdate};
-use nightdesk::tui::effect::{Effect, ExitMode, Msg};
-use nightdesk::tui::pane::PaneId;
+use nightdesk::testing::domain::StopReason;
+use nightdesk::testing::domain::message::NoticeKind;
+use nightdesk::testing::domain::{Change, Content, RunState};
+use nightdesk::testing::engine::protocol::{Phase, Reply, Request, RequestError, RowUpdate};
+use nightdesk::testing::tui::effect::{Effect, ExitMode, Msg};
+use nightdesk::testing::tui::pane::PaneId;
 use ratatui::layout::Size;
 
 const USUAL: (u16, u16) = (120, 40);
@@ -146,8 +146,8 @@ fn an_answer_is_shown_once_while_it_streams_and_once_when_it_is_committed() {
     desk.stream("critic", Phase::Speaking, "settled.");
     assert!(desk.text().contains("It is settled. ▌"));
     desk.say(Some("critic"), "It is settled.");
-    let step = nightdesk::domain::StepId::from("step-critic");
-    desk.send(Msg::Update(Box::new(nightdesk::engine::protocol::Update::Over { step })));
+    let step = nightdesk::testing::domain::StepId::from("step-critic");
+    desk.send(Msg::Update(Box::new(nightdesk::testing::engine::protocol::Update::Over { step })));
     assert_eq!(rows_with(&desk, "It is settled.").len(), 1);
     assert!(!desk.text().contains('▌'));
 }
@@ -157,7 +157,8 @@ fn a_queued_turn_stands_at_the_foot_until_it_starts() {
     let mut desk = Desk::newsroom(USUAL);
     desk.committed(Vec::new(), vec![RowUpdate::Run(app_harness::waiting("and the printers?"))]);
     assert_eq!(rows_with(&desk, "and the printers?").len(), 1);
-    let started = nightdesk::domain::Run { queued: None, state: RunState::Running, ..app_harness::waiting("") };
+    let started =
+        nightdesk::testing::domain::Run { queued: None, state: RunState::Running, ..app_harness::waiting("") };
     desk.committed(Vec::new(), vec![RowUpdate::Run(started)]);
     assert_eq!(rows_with(&desk, "and the printers?").len(), 0);
 }
@@ -166,7 +167,7 @@ fn a_queued_turn_stands_at_the_foot_until_it_starts() {
 fn the_title_keeps_the_tokens_of_the_turn_that_is_over() {
     let mut desk = Desk::newsroom(USUAL);
     let over = RunState::Finished { stop_reason: StopReason::EndTurn, error: None };
-    let turn = nightdesk::domain::Run { tokens: 34_567, ..app_harness::turn(over) };
+    let turn = nightdesk::testing::domain::Run { tokens: 34_567, ..app_harness::turn(over) };
     desk.committed(Vec::new(), vec![RowUpdate::Run(turn)]);
     assert!(desk.lines()[0].contains("turn 7 ·  34 k tokens"), "{}", desk.lines()[0]);
 }
@@ -250,10 +251,12 @@ fn a_new_size_keeps_the_message_at_the_top() {
     let mut desk = Desk::long(300, USUAL);
     desk.keys("<Esc>2<PgUp><PgUp><PgUp>");
     let top = |desk: &Desk| desk.app.panes.conversation.anchor();
-    let nightdesk::tui::pane::conversation::Anchor::Top(before) = top(&desk) else { panic!("not at the end") };
+    let nightdesk::testing::tui::pane::conversation::Anchor::Top(before) = top(&desk) else { panic!("not at the end") };
     for (width, height) in [(100, 40), (200, 60), (80, 24), (120, 40)] {
         desk.resize(Size { width, height });
-        let nightdesk::tui::pane::conversation::Anchor::Top(after) = top(&desk) else { panic!("not at the end") };
+        let nightdesk::testing::tui::pane::conversation::Anchor::Top(after) = top(&desk) else {
+            panic!("not at the end")
+        };
         assert_eq!(after.at, before.at);
     }
 }

@@ -1,13 +1,15 @@
 //! Groups and agents made, changed and deleted from the workbench: keys in, requests out.
 
 use crate::support::app_harness::{Desk, overview, said, story};
-use nightdesk::domain::ManagerType;
-use nightdesk::domain::state::Kind;
+use nightdesk::testing::domain::ManagerType;
+use nightdesk::testing::domain::state::Kind;
 use std::collections::BTreeMap;
 
-use nightdesk::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Editor, Group, GroupId, Rule};
-use nightdesk::engine::protocol::{AgentForm, GroupForm, Overview, Recipient, Reply, Request, RequestError, RowUpdate};
-use nightdesk::tui::effect::{Effect, Msg};
+use nightdesk::testing::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Editor, Group, GroupId, Rule};
+use nightdesk::testing::engine::protocol::{
+    AgentForm, GroupForm, Overview, Recipient, Reply, Request, RequestError, RowUpdate,
+};
+use nightdesk::testing::tui::effect::{Effect, Msg};
 
 const USUAL: (u16, u16) = (120, 40);
 const HOSTILE: &str = "\u{1b}]52;c;aGk=\u{7}\u{1b}[2J\u{202e}evil\u{9b}31m";

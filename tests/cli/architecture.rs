@@ -107,7 +107,11 @@ fn the_readme_has_the_table_of_commands_as_it_is() {
     let readme = include_str!("../../README.md");
     let (_, rest) = readme.split_once("<!-- keys -->").expect("README has a place for the keys");
     let (table, _) = rest.split_once("<!-- /keys -->").expect("README has an end of the keys");
-    assert_eq!(table.trim(), nightdesk::tui::command::readme_table().trim(), "paste the right side into README.md");
+    assert_eq!(
+        table.trim(),
+        nightdesk::testing::tui::command::readme_table().trim(),
+        "paste the right side into README.md"
+    );
 }
 
 #[test]
@@ -115,5 +119,9 @@ fn the_readme_has_the_tables_of_settings_as_they_are() {
     let readme = include_str!("../../README.md");
     let (_, rest) = readme.split_once("<!-- settings -->").expect("README has a place for the settings");
     let (tables, _) = rest.split_once("<!-- /settings -->").expect("README has an end of the settings");
-    assert_eq!(tables.trim(), nightdesk::cli::setting::readme_tables().trim(), "paste the right side into README.md");
+    assert_eq!(
+        tables.trim(),
+        nightdesk::testing::cli::setting::readme_tables().trim(),
+        "paste the right side into README.md"
+    );
 }

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use nightdesk::config::Config;
-use nightdesk::team_file::{self, ParseContext};
+use nightdesk::testing::config::Config;
+use nightdesk::testing::team_file::{self, ParseContext};
 
 const README: &str = include_str!("../../README.md");
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use nightdesk::team_file::{self, ParseContext};
+use nightdesk::testing::team_file::{self, ParseContext};
 
 /// A team without a fault; tests change one line of it.
 const GOOD: &str = r#"[group]

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use nightdesk::domain::state::{InMemoryRows, Rows};
-use nightdesk::domain::{
+use nightdesk::testing::domain::state::{InMemoryRows, Rows};
+use nightdesk::testing::domain::{
     Agent, AgentId, Block, BlockId, BlockOwner, Change, Editor, Group, GroupStatus, Ids, ManagerType, Revision, Rule,
     TerminationCondition,
 };
-use nightdesk::team_file::{self, Existing, ParseContext, Plan, TeamError, TeamFile};
+use nightdesk::testing::team_file::{self, Existing, ParseContext, Plan, TeamError, TeamFile};
 
 const FIXTURES: [&str; 7] = ["approvals", "bureau", "newsroom", "pair", "panel", "review", "scripted"];
 
@@ -381,7 +381,7 @@ fn what_changes_of_an_agent_or_the_group_is_told_with_old_and_new() {
 fn a_paused_group_stays_paused() {
     let mut desk = Desk::new();
     desk.apply(&small(SHARED, "", ""));
-    let paused = Group { status: nightdesk::domain::GroupStatus::Paused, ..desk.group("desk") };
+    let paused = Group { status: nightdesk::testing::domain::GroupStatus::Paused, ..desk.group("desk") };
     desk.put(Change::GroupPut(paused.clone()));
     desk.apply(&small("description = \"Now described\"\nmembers = [\"ann\"]", "", ""));
     assert_eq!(desk.group("desk").status, paused.status);

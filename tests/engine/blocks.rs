@@ -1,9 +1,9 @@
 //! Blocks edited in a turn: versions, conflicts, and what the next speaker sees.
 
 use crate::support::script::{Script, When};
-use nightdesk::domain::Editor;
-use nightdesk::engine::protocol::{Reply, Request};
-use nightdesk::llm::PromptMessage;
+use nightdesk::testing::domain::Editor;
+use nightdesk::testing::engine::protocol::{Reply, Request};
+use nightdesk::testing::llm::PromptMessage;
 use serde_json::json;
 
 use crate::support::engine_harness::{Plan, World, agent_id, story};
@@ -128,7 +128,7 @@ async fn a_block_made_read_only_while_the_step_runs_refuses_the_edit_and_the_tur
     let run = world.post("note it").await;
     world.speaking("ann").await;
     let block = world.block(&story()).await;
-    let locked = nightdesk::domain::Change::BlockConfigured {
+    let locked = nightdesk::testing::domain::Change::BlockConfigured {
         id: block.id,
         description: block.description,
         limit: block.limit,

@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::support::engine_harness::{Plan, group_id, lines, story};
 use crate::support::kill::{End, PLACE, Session, play, rounds, runtime, store_of};
 use crate::support::script::{Script, When};
-use nightdesk::domain::{Conversation, Job};
-use nightdesk::engine::Engine;
-use nightdesk::engine::protocol::{Recipient, Request};
-use nightdesk::store::{self};
+use nightdesk::testing::domain::{Conversation, Job};
+use nightdesk::testing::engine::Engine;
+use nightdesk::testing::engine::protocol::{Recipient, Request};
+use nightdesk::testing::store::{self};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::json;
@@ -97,7 +97,7 @@ async fn outcome(place: &Path, acks: &[String]) -> Outcome {
     for job in all {
         let notes = store.messages(job.conversation.as_ref().unwrap(), 1, u64::MAX).await.unwrap();
         jobs.push((serde_json::to_string(&job.state).unwrap(), job.edits, lines(&notes)));
-        let run = store.row::<nightdesk::domain::Run>(job.run.unwrap().as_str()).await.unwrap().unwrap();
+        let run = store.row::<nightdesk::testing::domain::Run>(job.run.unwrap().as_str()).await.unwrap().unwrap();
         assert!(run.is_finished(), "{run:?}");
     }
     Outcome { transcript, revisions, jobs, turns: talk.turns }

@@ -7,10 +7,10 @@ use std::sync::Mutex;
 use crate::support::engine_harness::{Plan, agent_id, group_id, lines, story};
 use crate::support::kill::{End, PLACE, SESSION, Session, play, rounds, runtime, store_of};
 use crate::support::script::{Script, When};
-use nightdesk::domain::{Conversation, MailStatus, ManagerType, PendingCall, PendingKind, Rule};
-use nightdesk::engine::protocol::{Recipient, Request};
-use nightdesk::engine::{Engine, Handle};
-use nightdesk::store::{self};
+use nightdesk::testing::domain::{Conversation, MailStatus, ManagerType, PendingCall, PendingKind, Rule};
+use nightdesk::testing::engine::protocol::{Recipient, Request};
+use nightdesk::testing::engine::{Engine, Handle};
+use nightdesk::testing::store::{self};
 
 fn delegation() -> Script {
     Script::of([
@@ -138,7 +138,7 @@ async fn outcome(place: &Path, acks: &[String]) -> Outcome {
         let end = conversation.iter().rposition(workers).unwrap();
         conversation[first..=end].sort();
     }
-    let block = store.row::<nightdesk::domain::Block>(story().as_str()).await.unwrap().unwrap();
+    let block = store.row::<nightdesk::testing::domain::Block>(story().as_str()).await.unwrap().unwrap();
     let mut block: Vec<String> = block.value.lines().map(str::to_owned).collect();
     block.sort();
     let mails = store.mails(None, None, 100).await.unwrap();
@@ -147,7 +147,7 @@ async fn outcome(place: &Path, acks: &[String]) -> Outcome {
         .map(|mail| format!("{:?}→{:?} {:?} {} {}", mail.from, mail.to, mail.kind, mail.status.as_str(), mail.text))
         .collect();
     mails.sort();
-    let runs: Vec<_> = store.all::<nightdesk::domain::Run>().await.unwrap().rows;
+    let runs: Vec<_> = store.all::<nightdesk::testing::domain::Run>().await.unwrap().rows;
     let steps = runs.iter().filter(|run| run.parent.is_none()).map(|run| run.steps).sum();
     let direct = said(agent_id("bob").as_str()).await;
     Outcome { conversation, direct, block, mails, steps, runs: runs.len() }

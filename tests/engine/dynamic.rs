@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::support::script::{Script, When};
-use nightdesk::domain::{
+use nightdesk::testing::domain::{
     Block, Change, Content, Group, ManagerType, Message, NoticeKind, Run, RunKind, RunState, StopReason,
 };
-use nightdesk::engine::protocol::{Recipient, Reply, Request};
-use nightdesk::llm::{Prompt, PromptMessage};
+use nightdesk::testing::engine::protocol::{Recipient, Reply, Request};
+use nightdesk::testing::llm::{Prompt, PromptMessage};
 use serde_json::json;
 
 use crate::stop;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::support::script::{Script, When};
-use nightdesk::domain::{RunState, StopReason};
-use nightdesk::engine::protocol::{Phase, Update};
+use nightdesk::testing::domain::{RunState, StopReason};
+use nightdesk::testing::engine::protocol::{Phase, Update};
 use serde_json::json;
 
 use crate::stop;
@@ -52,7 +52,9 @@ async fn a_retry_replaces_the_partial_text_on_screen() {
     let run = world.post("hello").await;
     let (mut screen, mut screens) = (String::new(), Vec::new());
     let mut retries = Vec::new();
-    while world.store().row::<nightdesk::domain::Run>(run.as_str()).await.unwrap().unwrap().state == RunState::Running {
+    while world.store().row::<nightdesk::testing::domain::Run>(run.as_str()).await.unwrap().unwrap().state
+        == RunState::Running
+    {
         match following.next().await.unwrap() {
             Update::Live(live) => {
                 if let Phase::Retrying { text } = live.phase {

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::support::script::{Script, When};
-use nightdesk::domain::{Change, Content, StepId};
-use nightdesk::engine::handle::Subscription;
-use nightdesk::engine::protocol::Update;
-use nightdesk::store::Mode;
+use nightdesk::testing::domain::{Change, Content, StepId};
+use nightdesk::testing::engine::handle::Subscription;
+use nightdesk::testing::engine::protocol::Update;
+use nightdesk::testing::store::Mode;
 
 use crate::support::engine_harness::{Plan, World};
 
@@ -140,7 +140,8 @@ async fn a_wait_that_is_dropped_loses_nothing() {
         if let Ok(update) = tokio::time::timeout(Duration::from_millis(1), following.next()).await {
             screen.take(update.unwrap());
         }
-        let over = world.store().row::<nightdesk::domain::Run>(run.as_str()).await.unwrap().unwrap().is_finished();
+        let over =
+            world.store().row::<nightdesk::testing::domain::Run>(run.as_str()).await.unwrap().unwrap().is_finished();
         if over && screen.last == *world.store().head().borrow() {
             break;
         }

@@ -11,8 +11,8 @@ mod windows;
 #[path = "jobs/yielding.rs"]
 mod yielding;
 
-use nightdesk::domain::{Job, JobId, JobState, Trigger};
-use nightdesk::engine::protocol::{Reply, Request, RequestError};
+use nightdesk::testing::domain::{Job, JobId, JobState, Trigger};
+use nightdesk::testing::engine::protocol::{Reply, Request, RequestError};
 
 use crate::support::engine_harness::{Plan, World, agent_id, group_id};
 use crate::support::script::Script;

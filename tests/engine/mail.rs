@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use crate::support::script::{Script, When};
-use nightdesk::domain::mail::MAX_DEPTH;
-use nightdesk::domain::{
+use nightdesk::testing::domain::mail::MAX_DEPTH;
+use nightdesk::testing::domain::{
     Actor, Agent, Change, Commit, Conflict, Conversation, ConversationId, Group, GroupStatus, LogEntry, Mail, MailId,
     MailKind, MailStatus, ManagerType, Priority, RunKind, RunState, StepId, StopReason,
 };
-use nightdesk::engine::protocol::{Recipient, Reply, Request};
-use nightdesk::engine::{Options, Scope};
-use nightdesk::llm::PromptMessage;
-use nightdesk::store::{CommitError, Lane};
+use nightdesk::testing::engine::protocol::{Recipient, Reply, Request};
+use nightdesk::testing::engine::{Options, Scope};
+use nightdesk::testing::llm::PromptMessage;
+use nightdesk::testing::store::{CommitError, Lane};
 
 use crate::stop;
 use crate::support::engine_harness::{Plan, World, agent_id, group_id, lines};

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::support::script::{Script, When};
 use futures::future::BoxFuture;
-use nightdesk::domain::{Content, PendingKind, Rule, RunState, StopReason};
-use nightdesk::engine::protocol::{Phase, Recipient, Reply, Request};
-use nightdesk::llm::{PromptMessage, ToolSpec};
-use nightdesk::tools::{Tool, ToolContext, ToolOutcome, ToolRegistry};
+use nightdesk::testing::domain::{Content, PendingKind, Rule, RunState, StopReason};
+use nightdesk::testing::engine::protocol::{Phase, Recipient, Reply, Request};
+use nightdesk::testing::llm::{PromptMessage, ToolSpec};
+use nightdesk::testing::tools::{Tool, ToolContext, ToolOutcome, ToolRegistry};
 use serde_json::{Value, json};
 
 use crate::stop;
@@ -242,7 +242,7 @@ async fn a_cancel_between_steps_during_a_retry_and_in_a_tool_ends_the_speech_too
     assert!(world.cancel().await.0);
     assert_eq!(stop(&world.finished(&run).await), StopReason::Cancelled);
     let children = world.store().runs_of(&run).await.unwrap();
-    assert!(children.iter().all(nightdesk::domain::Run::is_finished), "{children:?}");
+    assert!(children.iter().all(nightdesk::testing::domain::Run::is_finished), "{children:?}");
     assert_eq!(world.cancel().await, (false, vec![]), "nothing is left to cancel");
     world.close().await;
 }
@@ -252,15 +252,17 @@ async fn a_cancel_while_the_agent_speaks_elsewhere_ends_what_queues_for_it() {
     let world = World::new(Plan { script: slow(), members: &["ann"], ..Plan::default() }).await;
     let run = world.post("talk").await;
     world.speaking("ann").await;
-    let to = nightdesk::engine::protocol::Recipient::Agent(crate::support::engine_harness::agent_id("ann"));
+    let to = nightdesk::testing::engine::protocol::Recipient::Agent(crate::support::engine_harness::agent_id("ann"));
     let sent = world.ask(Request::Send { to, text: "just you".to_owned() }).await.unwrap();
-    let nightdesk::engine::protocol::Reply::Sent { run: direct, conversation, .. } = sent else { panic!("{sent:?}") };
+    let nightdesk::testing::engine::protocol::Reply::Sent { run: direct, conversation, .. } = sent else {
+        panic!("{sent:?}")
+    };
     world.when(async |world| world.store().runs_of(&direct).await.unwrap().into_iter().next()).await;
     world.ask(Request::Cancel { conversation }).await.unwrap();
     assert_eq!(stop(&world.finished(&direct).await), StopReason::Cancelled);
     assert_eq!(stop(&world.finished(&run).await), StopReason::MaxTurns, "the other talk goes on");
     let children = world.store().runs_of(&direct).await.unwrap();
-    assert!(children.iter().all(nightdesk::domain::Run::is_finished), "{children:?}");
+    assert!(children.iter().all(nightdesk::testing::domain::Run::is_finished), "{children:?}");
     world.send("once more").await;
     world.close().await;
 }
@@ -284,16 +286,16 @@ async fn a_tool_that_panics_fails_its_call_and_leaves_nothing_half_done() {
 async fn a_cancel_while_the_step_waits_for_its_provider_ends_the_speech_too() {
     let plan = Plan { script: slow(), members: &["ann", "bob"], max_parallel: 1, ..Plan::default() };
     let world = World::new(plan).await;
-    let to = nightdesk::engine::protocol::Recipient::Agent(crate::support::engine_harness::agent_id("bob"));
+    let to = nightdesk::testing::engine::protocol::Recipient::Agent(crate::support::engine_harness::agent_id("bob"));
     let sent = world.ask(Request::Send { to, text: "just you".to_owned() }).await.unwrap();
-    let nightdesk::engine::protocol::Reply::Sent { run: direct, .. } = sent else { panic!("{sent:?}") };
+    let nightdesk::testing::engine::protocol::Reply::Sent { run: direct, .. } = sent else { panic!("{sent:?}") };
     world.speaking("bob").await;
     let run = world.post("@ann and you?").await;
     world.live(|live| live.name == "ann" && live.phase == Phase::Waiting).await;
     assert!(world.cancel().await.0);
     assert_eq!(stop(&world.finished(&run).await), StopReason::Cancelled);
     let children = world.store().runs_of(&run).await.unwrap();
-    assert!(children.iter().all(nightdesk::domain::Run::is_finished), "{children:?}");
+    assert!(children.iter().all(nightdesk::testing::domain::Run::is_finished), "{children:?}");
     assert!(world.asked_of("ann").is_empty());
     world.finished(&direct).await;
     world.send("@ann now?").await;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::support::child;
 use crate::support::wire::{Behaviour, Call, Protocol, Request, WireServer};
 use futures::StreamExt as _;
-use nightdesk::config::{Config, KeySource, Limits, Provider, ProviderKind};
-use nightdesk::llm::{
+use nightdesk::testing::config::{Config, KeySource, Limits, Provider, ProviderKind};
+use nightdesk::testing::llm::{
     Delta, Done, ErrorClass, MemoryBlock, ModelError, Models, Prompt, PromptMessage, Stop, ToolCall, ToolSpec, Usage,
 };
 use serde_json::json;

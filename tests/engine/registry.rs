@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::support::wire::{Behaviour, Protocol, WireServer};
-use nightdesk::config::{Config, KeySource, Limits, Provider, ProviderKind};
-use nightdesk::llm::{ErrorClass, KeyState, Models};
+use nightdesk::testing::config::{Config, KeySource, Limits, Provider, ProviderKind};
+use nightdesk::testing::llm::{ErrorClass, KeyState, Models};
 use serde_json::json;
 
 fn env(pairs: &[(&'static str, &str)]) -> impl Fn(&str) -> Option<String> + Send + Sync + 'static {
@@ -160,7 +160,7 @@ async fn nothing_is_asked_before_a_person_wants_it() {
     let server = WireServer::start(Protocol::OpenAi, |_| Behaviour::say("ready")).await;
     let models = Models::new(server.config("local"), env(&[]));
     let handle = models.get("local/m").unwrap();
-    drop(handle.model.stream(nightdesk::llm::Prompt::default()));
+    drop(handle.model.stream(nightdesk::testing::llm::Prompt::default()));
     assert_eq!(models.list().len(), 6);
     assert!(server.requests().is_empty());
 }

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use crate::support::script::{Script, When};
-use nightdesk::domain::{
+use nightdesk::testing::domain::{
     Agent, Change, Group, Mail, MailKind, MailStatus, ManagerType, PendingKind, Priority, Rule, Run, RunState,
     StopReason,
 };
-use nightdesk::engine::protocol::{Recipient, Reply, Request};
-use nightdesk::llm::PromptMessage;
+use nightdesk::testing::engine::protocol::{Recipient, Reply, Request};
+use nightdesk::testing::llm::PromptMessage;
 use serde_json::json;
 
 use crate::stop;
@@ -40,7 +40,7 @@ async fn told(world: &World) -> String {
     let talk = world.conversation().await.id;
     let messages = world.messages(&talk).await;
     let results: Vec<&str> =
-        messages.iter().filter(|it| it.role() == "tool").map(nightdesk::domain::Message::text).collect();
+        messages.iter().filter(|it| it.role() == "tool").map(nightdesk::testing::domain::Message::text).collect();
     results.join("\n")
 }
 
@@ -117,7 +117,7 @@ async fn every_kind_of_silence_is_told_apart() {
 }
 
 /// Bob is busy in his own talk, with what ann asks behind it.
-async fn busy_bob(expires_in: Option<&str>) -> (World, nightdesk::domain::RunId) {
+async fn busy_bob(expires_in: Option<&str>) -> (World, nightdesk::testing::domain::RunId) {
     let mut asked = json!({ "other_agent_id": "bob", "message": "Is it true?" });
     if let Some(expires_in) = expires_in {
         asked["expires_in"] = json!(expires_in);

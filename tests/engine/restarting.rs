@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::script::{Script, When};
-use nightdesk::domain::{Content, NoticeKind, RunState, StopReason};
+use nightdesk::testing::domain::{Content, NoticeKind, RunState, StopReason};
 
 use crate::stop;
 use crate::support::engine_harness::{Plan, World, story};
@@ -63,7 +63,7 @@ async fn a_turn_unfinished_for_more_than_a_quarter_of_an_hour_ends_interrupted_a
     world.speaking("ann").await;
     let world = world.restart_after(Duration::from_mins(16)).await;
     assert_eq!(stop(&world.finished(&run).await), StopReason::Interrupted);
-    assert!(world.store().runs_of(&run).await.unwrap().iter().all(nightdesk::domain::Run::is_finished));
+    assert!(world.store().runs_of(&run).await.unwrap().iter().all(nightdesk::testing::domain::Run::is_finished));
     assert_eq!(stop(&world.finished(&queued).await), StopReason::MaxTurns);
     let expected = [
         "user: hello",

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::support::script::{Script, When};
-use nightdesk::domain::{
+use nightdesk::testing::domain::{
     Agent, AgentId, Block, BlockOwner, Change, Conversation, Group, GroupId, JobState, ManagerType, RunState,
     StopReason, TerminationCondition,
 };
-use nightdesk::engine::protocol::{AgentForm, GroupForm, Recipient, Reply, Request, RequestError};
+use nightdesk::testing::engine::protocol::{AgentForm, GroupForm, Recipient, Reply, Request, RequestError};
 
 use crate::stop;
 use crate::support::engine_harness::{Plan, World, agent_id, group_id, story};

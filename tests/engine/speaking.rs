@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::support::script::{Script, When};
-use nightdesk::domain::{Conversation, RunState, StopReason};
-use nightdesk::engine::protocol::{Recipient, Reply, Request};
-use nightdesk::llm::PromptMessage;
+use nightdesk::testing::domain::{Conversation, RunState, StopReason};
+use nightdesk::testing::engine::protocol::{Recipient, Reply, Request};
+use nightdesk::testing::llm::PromptMessage;
 
 use crate::stop;
 use crate::support::engine_harness::{Plan, World, agent_id, group_id, lines};

@@ -1,8 +1,8 @@
 //! Conditions end a turn, whatever its pattern: each by its key, with a sentence, and from committed rows alone.
 
 use crate::support::script::{Script, When};
-use nightdesk::domain::{Group, ManagerType, StopReason, TerminationCondition};
-use nightdesk::engine::protocol::Request;
+use nightdesk::testing::domain::{Group, ManagerType, StopReason, TerminationCondition};
+use nightdesk::testing::engine::protocol::Request;
 use serde_json::json;
 
 use crate::stop;

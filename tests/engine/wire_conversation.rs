@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::support::engine_harness::{Plan, World, agent_id, story};
 use crate::support::wire::{Behaviour, Call, Request, WireServer};
-use nightdesk::config::ProviderKind;
-use nightdesk::domain::{Editor, JobOutcome, JobState, RunState, StopReason};
-use nightdesk::store::Mode;
+use nightdesk::testing::config::ProviderKind;
+use nightdesk::testing::domain::{Editor, JobOutcome, JobState, RunState, StopReason};
+use nightdesk::testing::store::Mode;
 use serde_json::json;
 use strum::IntoEnumIterator as _;
 

@@ -9,11 +9,11 @@ use std::time::Duration;
 use crate::support::engine_harness::{Plan, World, agent_id, lines, story};
 use crate::support::order::assert_in_order;
 use crate::support::wire::{Behaviour, Call, Request, WireServer};
-use nightdesk::config::ProviderKind;
-use nightdesk::domain::{
+use nightdesk::testing::config::ProviderKind;
+use nightdesk::testing::domain::{
     Content, Conversation, Job, JobOutcome, JobState, ManagerType, Run, RunId, RunState, StopReason,
 };
-use nightdesk::engine::protocol::{Phase, Update};
+use nightdesk::testing::engine::protocol::{Phase, Update};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 

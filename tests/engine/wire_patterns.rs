@@ -7,9 +7,9 @@ use std::time::Duration;
 use crate::support::engine_harness::{Plan, World, story};
 use crate::support::order::{Who, assert_in_order, messages};
 use crate::support::wire::{Behaviour, Call, Request, WireServer};
-use nightdesk::config::ProviderKind;
-use nightdesk::domain::{Content, ManagerType, Run, RunState, StopReason};
-use nightdesk::store::Mode;
+use nightdesk::testing::config::ProviderKind;
+use nightdesk::testing::domain::{Content, ManagerType, Run, RunState, StopReason};
+use nightdesk::testing::store::Mode;
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 

@@ -8,17 +8,17 @@ use std::time::Duration;
 use crate::support::fixtures;
 use crate::support::fold;
 use jiff::Timestamp;
-use nightdesk::domain::block::Editor;
-use nightdesk::domain::job::JobFault;
-use nightdesk::domain::run::{CallResult, PendingKind};
-use nightdesk::domain::state::{ApplyError, InMemoryRows, MailRate, Row, Rows as _, StoreMeta, check};
-use nightdesk::domain::trigger::derived_changes;
-use nightdesk::domain::{
+use nightdesk::testing::domain::block::Editor;
+use nightdesk::testing::domain::job::JobFault;
+use nightdesk::testing::domain::run::{CallResult, PendingKind};
+use nightdesk::testing::domain::state::{ApplyError, InMemoryRows, MailRate, Row, Rows as _, StoreMeta, check};
+use nightdesk::testing::domain::trigger::derived_changes;
+use nightdesk::testing::domain::{
     Actor, Agent, AgentId, Block, BlockOwner, Change, Choice, Commit, Conflict, Conversation, ConversationOwner,
     Cursor, Group, Ids, Job, JobId, JobOutcome, JobState, LogEntry, Mail, MailId, MailKind, MailStatus, PendingCall,
     Precondition, Priority, Run, RunId, RunKind, RunState, StepId, StopReason, Trigger,
 };
-use nightdesk::store::{Clock as _, CommitError, Lane, ManualClock, Mode, Options, Store, Synchronous};
+use nightdesk::testing::store::{Clock as _, CommitError, Lane, ManualClock, Mode, Options, Store, Synchronous};
 use proptest::collection::vec;
 use proptest::prelude::*;
 

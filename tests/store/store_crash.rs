@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::fixtures::{BLOCK, TALK, by_person, edit, newsroom, said};
 use crate::support::{child, fold};
-use nightdesk::domain::{Block, Ids, Message};
-use nightdesk::store::{Lane, ManualClock, Options, OwnerError, POINTS, Store, StoreLock, VARIABLE};
+use nightdesk::testing::domain::{Block, Ids, Message};
+use nightdesk::testing::store::{Lane, ManualClock, Options, OwnerError, POINTS, Store, StoreLock, VARIABLE};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use tempfile::TempDir;

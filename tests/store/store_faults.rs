@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::support::fixtures::{self, BLOCK, TALK, by_person, edit, newsroom, said};
 use crate::support::fold;
-use nightdesk::domain::{Agent, Block, Content, Conversation, Group, Job, JobId, NoticeKind, Trigger};
-use nightdesk::domain::{Change, Message};
-use nightdesk::store::{CommitError, Lane, Options, Store, StoreError, Synchronous};
+use nightdesk::testing::domain::{Agent, Block, Content, Conversation, Group, Job, JobId, NoticeKind, Trigger};
+use nightdesk::testing::domain::{Change, Message};
+use nightdesk::testing::store::{CommitError, Lane, Options, Store, StoreError, Synchronous};
 use tempfile::TempDir;
 
 fn desk(dir: &TempDir) -> PathBuf {

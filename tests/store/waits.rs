@@ -3,8 +3,8 @@
 
 use crate::support::fixtures;
 use jiff::Timestamp;
-use nightdesk::domain::state::InMemoryRows;
-use nightdesk::domain::{
+use nightdesk::testing::domain::state::InMemoryRows;
+use nightdesk::testing::domain::{
     AgentId, Change, Conflict, Conversation, ConversationId, ConversationOwner, PendingCall, PendingKind, Run, RunId,
     RunKind, RunState, StepId,
 };

@@ -9,19 +9,21 @@ use std::num::NonZeroU16;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use nightdesk::domain::group::Sleeptime;
-use nightdesk::domain::{
+use nightdesk::testing::domain::group::Sleeptime;
+use nightdesk::testing::domain::{
     Actor, Agent, AgentId, Block, BlockId, BlockOwner, Change, Content, Conversation, ConversationId,
     ConversationOwner, Editor, Group, GroupId, Job, JobId, JobOutcome, JobState, LogEntry, ManagerType, Message,
     MessageId, Revision, Run, RunId, RunKind, RunState, StepId, Trigger,
 };
-use nightdesk::engine::protocol::{LiveUpdate, Overview, Phase, Reply, Request, RequestError, RowUpdate, Update};
-use nightdesk::tui::app::{App, view::view};
-use nightdesk::tui::effect::{Effect, Msg, RequestId};
-use nightdesk::tui::glyph;
-use nightdesk::tui::pane::RenderContext;
-use nightdesk::tui::term::screen::{Caps, Screen};
-use nightdesk::tui::theme::Theme;
+use nightdesk::testing::engine::protocol::{
+    LiveUpdate, Overview, Phase, Reply, Request, RequestError, RowUpdate, Update,
+};
+use nightdesk::testing::tui::app::{App, view::view};
+use nightdesk::testing::tui::effect::{Effect, Msg, RequestId};
+use nightdesk::testing::tui::glyph;
+use nightdesk::testing::tui::pane::RenderContext;
+use nightdesk::testing::tui::term::screen::{Caps, Screen};
+use nightdesk::testing::tui::theme::Theme;
 use ratatui::layout::Size;
 
 /// The newsroom's conversation.

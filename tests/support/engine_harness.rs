@@ -8,18 +8,18 @@ use super::fold;
 use super::script::Script;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
-use nightdesk::config::Config;
-use nightdesk::domain::block::DEFAULT_LIMIT;
-use nightdesk::domain::{
+use nightdesk::testing::config::Config;
+use nightdesk::testing::domain::block::DEFAULT_LIMIT;
+use nightdesk::testing::domain::{
     Agent, AgentId, Block, BlockId, BlockOwner, Change, Content, Conversation, ConversationId, Editor, Group, GroupId,
     Ids, Job, JobId, ManagerType, Message, NoticeKind, Rule, Run, RunId, RunState, Sleeptime,
 };
-use nightdesk::engine::protocol::{LiveUpdate, Overview, Recipient, Reply, Request, RequestError, Update};
-use nightdesk::engine::{Engine, Handle, Options};
-use nightdesk::llm::scripted::Scripted;
-use nightdesk::llm::{ChatModel, Delta, ModelError, Models, Prompt};
-use nightdesk::store::{self, Clock, Mode, Store};
-use nightdesk::tools::ToolRegistry;
+use nightdesk::testing::engine::protocol::{LiveUpdate, Overview, Recipient, Reply, Request, RequestError, Update};
+use nightdesk::testing::engine::{Engine, Handle, Options};
+use nightdesk::testing::llm::scripted::Scripted;
+use nightdesk::testing::llm::{ChatModel, Delta, ModelError, Models, Prompt};
+use nightdesk::testing::store::{self, Clock, Mode, Store};
+use nightdesk::testing::tools::ToolRegistry;
 
 /// Wall time that moves with the runtime's clock, so that a paused test pauses both.
 pub struct RuntimeClock {

@@ -1,8 +1,8 @@
 //! Small nouns to test a store with: one newsroom.
 
 use jiff::Timestamp;
-use nightdesk::domain::run::RunKind;
-use nightdesk::domain::{
+use nightdesk::testing::domain::run::RunKind;
+use nightdesk::testing::domain::{
     Actor, Agent, AgentId, Block, BlockId, BlockOwner, Change, Commit, Content, Conversation, ConversationId,
     ConversationOwner, Editor, Group, GroupId, ManagerType, Message, MessageId, Revision, Run, RunId, RunState,
     Sleeptime, Step, StepId,

@@ -1,6 +1,6 @@
 //! F16, at the end of every integration test: the log, folded from nothing, equals the tables.
 
-use nightdesk::store::Store;
+use nightdesk::testing::store::Store;
 
 /// Fails with every difference between the log and the tables, and with what is wrong with the file.
 pub async fn assert_folds(store: &Store) {

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use nightdesk::config::Config;
-use nightdesk::domain::{Group, Ids};
-use nightdesk::engine::protocol::{Request, Update};
-use nightdesk::engine::{Engine, Handle, Options};
-use nightdesk::llm::Models;
-use nightdesk::store::{self, Store, StoreLock};
-use nightdesk::tools::ToolRegistry;
+use nightdesk::testing::config::Config;
+use nightdesk::testing::domain::{Group, Ids};
+use nightdesk::testing::engine::protocol::{Request, Update};
+use nightdesk::testing::engine::{Engine, Handle, Options};
+use nightdesk::testing::llm::Models;
+use nightdesk::testing::store::{self, Store, StoreLock};
+use nightdesk::testing::tools::ToolRegistry;
 
 use super::child;
 use super::engine_harness::{Plan, group_id, team};

@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
-use nightdesk::domain::{
+use nightdesk::testing::domain::{
     Actor, Change, Commit, Content, Conversation, ConversationId, ConversationOwner, Group, Ids, Message, MessageId,
 };
-use nightdesk::store::{Lane, Mode, Options, Store, Synchronous};
-use nightdesk::team_file;
+use nightdesk::testing::store::{Lane, Mode, Options, Store, Synchronous};
+use nightdesk::testing::team_file;
 
 /// Messages a commit while filling.
 const BATCH: u64 = 1_000;

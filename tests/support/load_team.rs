@@ -10,19 +10,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use nightdesk::config::Config;
-use nightdesk::domain::block::DEFAULT_LIMIT;
-use nightdesk::domain::mail::MAX_DEPTH;
-use nightdesk::domain::{
+use nightdesk::testing::config::Config;
+use nightdesk::testing::domain::block::DEFAULT_LIMIT;
+use nightdesk::testing::domain::mail::MAX_DEPTH;
+use nightdesk::testing::domain::{
     Actor, Agent, AgentId, Block, BlockId, BlockOwner, Change, Commit, Content, Conversation, Editor, Group, GroupId,
     LogEntry, Mail, MailId, MailStatus, ManagerType, RunId, RunKind, RunState,
 };
-use nightdesk::engine::protocol::{Recipient, Reply, Request, Update};
-use nightdesk::engine::{Engine, Handle, Options};
-use nightdesk::llm::Models;
-use nightdesk::llm::scripted::Scripted;
-use nightdesk::store::{self, Lane, Store};
-use nightdesk::tools::ToolRegistry;
+use nightdesk::testing::engine::protocol::{Recipient, Reply, Request, Update};
+use nightdesk::testing::engine::{Engine, Handle, Options};
+use nightdesk::testing::llm::Models;
+use nightdesk::testing::llm::scripted::Scripted;
+use nightdesk::testing::store::{self, Lane, Store};
+use nightdesk::testing::tools::ToolRegistry;
 use serde_json::json;
 
 use super::script::{Script, When};

@@ -1,4 +1,4 @@
-//! Files of the scripted model, built in code. Names and defaults are those of the file (`nightdesk::llm::scripted`).
+//! Files of the scripted model, built in code. Names and defaults are those of the file (`nightdesk::testing::llm::scripted`).
 
 use serde::Serialize;
 use serde_json::{Value, json};

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
-use nightdesk::domain::run::Task;
-use nightdesk::domain::{
+use nightdesk::testing::domain::run::Task;
+use nightdesk::testing::domain::{
     Agent, AgentId, Content, GroupId, Mail, MailId, MailKind, MailStatus, ManagerType, Message, NoticeKind,
     PendingCall, PendingKind, Priority, Run, RunId, RunKind, RunState, StepId,
 };
-use nightdesk::engine::protocol::{LiveUpdate, Overview, Phase, Update};
-use nightdesk::tui::effect::Msg;
+use nightdesk::testing::engine::protocol::{LiveUpdate, Overview, Phase, Update};
+use nightdesk::testing::tui::effect::Msg;
 
 use super::app_harness::{self, Desk, ROOM, message, nine, overview, run, turn};
 

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nightdesk::config::{Config, KeySource, Limits, Provider, ProviderKind};
+use nightdesk::testing::config::{Config, KeySource, Limits, Provider, ProviderKind};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU16;
 
-use nightdesk::tui::term::screen::{Caps, Screen};
+use nightdesk::testing::tui::term::screen::{Caps, Screen};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use ratatui::buffer::Buffer;

@@ -5,12 +5,12 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use crossterm::event::{KeyCode, KeyModifiers};
-use nightdesk::tui::term::Environment;
-use nightdesk::tui::term::input::Input;
-use nightdesk::tui::term::pacer::{FrameIntervals, Pacer};
-use nightdesk::tui::term::screen::Screen;
-use nightdesk::tui::term::sequence::Modes;
-use nightdesk::tui::term::tty::{Tty, TtyEvent};
+use nightdesk::testing::tui::term::Environment;
+use nightdesk::testing::tui::term::input::Input;
+use nightdesk::testing::tui::term::pacer::{FrameIntervals, Pacer};
+use nightdesk::testing::tui::term::screen::Screen;
+use nightdesk::testing::tui::term::sequence::Modes;
+use nightdesk::testing::tui::term::tty::{Tty, TtyEvent};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
@@ -56,7 +56,7 @@ struct App {
     quit: bool,
 }
 
-async fn run() -> Result<(), nightdesk::tui::term::TermError> {
+async fn run() -> Result<(), nightdesk::testing::tui::term::TermError> {
     let environment = Environment::from_vars(|name| std::env::var(name).ok());
     let mut tty = Tty::open(&environment, Modes::default())?;
     let mut app = App {
@@ -100,7 +100,7 @@ async fn run() -> Result<(), nightdesk::tui::term::TermError> {
 }
 
 impl App {
-    async fn on(&mut self, event: TtyEvent, tty: &mut Tty) -> Result<(), nightdesk::tui::term::TermError> {
+    async fn on(&mut self, event: TtyEvent, tty: &mut Tty) -> Result<(), nightdesk::testing::tui::term::TermError> {
         self.pacer.key(Instant::now());
         match event {
             TtyEvent::Input(inputs) => {
@@ -120,7 +120,7 @@ impl App {
         Ok(())
     }
 
-    async fn input(&mut self, input: Input, tty: &mut Tty) -> Result<(), nightdesk::tui::term::TermError> {
+    async fn input(&mut self, input: Input, tty: &mut Tty) -> Result<(), nightdesk::testing::tui::term::TermError> {
         let key = match input {
             Input::Key(key) => key,
             Input::Paste(text) => {

@@ -50,7 +50,7 @@ pub const SETTINGS: &[Setting<Agent>] = &[
             "blocks",
             "Blocks",
             Kind::Blocks,
-            |agent| listed(&agent.blocks),
+            |agent| Some(listed(&agent.blocks)),
             |agent, value| {
                 agent.blocks = once(value)?.iter().map(|id| id.as_str().into()).collect();
                 Ok(())
@@ -64,7 +64,7 @@ pub const SETTINGS: &[Setting<Agent>] = &[
             "tools",
             "Tools",
             Kind::Tools,
-            |agent| listed(&agent.tools),
+            |agent| Some(listed(&agent.tools)),
             |agent, value| {
                 agent.tools = names(value)?;
                 Ok(())
@@ -82,7 +82,7 @@ pub const SETTINGS: &[Setting<Agent>] = &[
             "require_approval",
             "Needs approval",
             Kind::Approvals,
-            |agent| listed(agent.rules.iter().map(|Rule::RequiresApproval { tool_name }| tool_name)),
+            |agent| Some(listed(agent.rules.iter().map(|Rule::RequiresApproval { tool_name }| tool_name))),
             |agent, value| {
                 let asked = once(value)?;
                 agent.rules.retain(|rule| !matches!(rule, Rule::RequiresApproval { .. }));
@@ -98,7 +98,7 @@ pub const SETTINGS: &[Setting<Agent>] = &[
             "contacts",
             "Contacts",
             Kind::Contacts,
-            |agent| listed(&agent.contacts),
+            |agent| Some(listed(&agent.contacts)),
             |agent, value| {
                 agent.contacts = once(value)?.into_iter().map(AgentId).collect();
                 Ok(())
@@ -111,7 +111,7 @@ pub const SETTINGS: &[Setting<Agent>] = &[
             "tags",
             "Tags",
             Kind::Labels,
-            |agent| listed(&agent.tags),
+            |agent| Some(listed(&agent.tags)),
             |agent, value| {
                 agent.tags = names(value)?;
                 Ok(())

@@ -45,7 +45,7 @@ pub const SETTINGS: &[Setting<Group>] = &[
             "members",
             "Members",
             Kind::Agents,
-            |group| listed(&group.members),
+            |group| Some(listed(&group.members)),
             |group, value| {
                 group.members = names(value)?.into_iter().map(AgentId).collect();
                 Ok(())
@@ -62,7 +62,7 @@ pub const SETTINGS: &[Setting<Group>] = &[
             "background",
             "Background",
             Kind::Agents,
-            |group| listed(group.sleeptime.iter().flat_map(|policy| &policy.agents)),
+            |group| Some(listed(group.sleeptime.iter().flat_map(|policy| &policy.agents))),
             background,
         )
     },
@@ -218,7 +218,7 @@ pub const SETTINGS: &[Setting<Group>] = &[
             "shared_blocks",
             "Shared blocks",
             Kind::Blocks,
-            |group| listed(&group.shared_blocks),
+            |group| Some(listed(&group.shared_blocks)),
             |group, value| {
                 group.shared_blocks = once(value)?.iter().map(|id| id.as_str().into()).collect();
                 Ok(())

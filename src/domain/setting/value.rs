@@ -218,6 +218,6 @@ pub(super) fn once(value: Option<Value>) -> Result<Vec<String>, String> {
 
 /// The value with these ids as names.
 #[must_use]
-pub fn listed<'a>(ids: impl IntoIterator<Item = &'a (impl ToString + 'a)>) -> Option<Value> {
-    Some(Value::Names(ids.into_iter().map(ToString::to_string).collect()))
+pub fn listed<'a>(ids: impl IntoIterator<Item = &'a (impl ToString + 'a)>) -> Value {
+    Value::Names(ids.into_iter().map(ToString::to_string).collect())
 }

@@ -132,21 +132,39 @@ pub trait Rows {
     type Fault;
 
     /// The row with this key.
+    ///
+    /// # Errors
+    /// [`Self::Fault`] if the storage cannot be read or a row cannot be parsed.
     fn get<T: Row>(&mut self, key: &str) -> Result<Option<T>, Self::Fault>;
 
     /// All rows with this [`Row::lookup`], in key order.
+    ///
+    /// # Errors
+    /// [`Self::Fault`] if the storage cannot be read or a row cannot be parsed.
     fn find<T: Row>(&mut self, lookup: &str) -> Result<Vec<T>, Self::Fault>;
 
     /// All rows of the kind, in key order.
+    ///
+    /// # Errors
+    /// [`Self::Fault`] if the storage cannot be read or a row cannot be parsed.
     fn all<T: Row>(&mut self) -> Result<Vec<T>, Self::Fault>;
 
     /// All rows of the kind that are [`Row::is_open`], in key order.
+    ///
+    /// # Errors
+    /// [`Self::Fault`] if the storage cannot be read or a row cannot be parsed.
     fn open<T: Row>(&mut self) -> Result<Vec<T>, Self::Fault>;
 
     /// Inserts the row, or replaces the one with its key.
+    ///
+    /// # Errors
+    /// [`Self::Fault`] if the storage cannot be written.
     fn put<T: Row>(&mut self, row: &T) -> Result<(), Self::Fault>;
 
     /// Removes the row with this key, if there is one.
+    ///
+    /// # Errors
+    /// [`Self::Fault`] if the storage cannot be written.
     fn delete<T: Row>(&mut self, key: &str) -> Result<(), Self::Fault>;
 }
 

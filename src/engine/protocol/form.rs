@@ -20,8 +20,9 @@ impl Changes {
         self.0.insert(key.to_owned(), value);
     }
 
-    /// The change of this setting; the outer `None` keeps its value.
+    /// The change of this setting; the outer `None` keeps its value, the inner one clears it.
     #[must_use]
+    #[expect(clippy::option_option, reason = "keep, clear and set are three cases, and the map holds the inner two")]
     pub fn get(&self, key: &str) -> Option<Option<&Value>> {
         self.0.get(key).map(Option::as_ref)
     }

@@ -99,7 +99,7 @@ impl Modal for Commands {
     }
 
     fn key(&mut self, key: KeyEvent, _cx: &mut Context<'_>) -> bool {
-        let takes = self.typed.takes(&key);
+        let takes = Field::takes(&key);
         if takes && self.typed.key(key) {
             self.selected = 0;
         }

@@ -93,7 +93,7 @@ impl Modal for ComposeMail {
             KeyCode::Up | KeyCode::Down => {
                 self.text.key(key);
             }
-            _ if self.text.takes(&key) => {
+            _ if Field::takes(&key) => {
                 self.text.key(key);
             }
             _ => return false,

@@ -53,7 +53,7 @@ pub fn decide(command: Command, call: &PendingCall, model: &Model) -> Option<App
 
 impl Modal for Deny {
     fn key(&mut self, key: KeyEvent, _cx: &mut Context<'_>) -> bool {
-        let takes = self.reason.takes(&key);
+        let takes = Field::takes(&key);
         if takes {
             self.reason.key(key);
         }

@@ -225,7 +225,7 @@ impl Modal for Models {
             KeyCode::Left | KeyCode::Right if self.row == 0 && self.stage == Stage::Form => {
                 self.turn(key.code == KeyCode::Right);
             }
-            _ if self.row > 0 && self.stage == Stage::Form && self.fields[self.row - 1].takes(&key) => {
+            _ if self.row > 0 && self.stage == Stage::Form && Field::takes(&key) => {
                 if self.fields[self.row - 1].key(key) {
                     self.verdict = None;
                 }

@@ -81,7 +81,7 @@ impl SetModel {
 
 impl Modal for SetModel {
     fn key(&mut self, key: KeyEvent, _cx: &mut Context<'_>) -> bool {
-        let takes = self.typed.takes(&key);
+        let takes = Field::takes(&key);
         if takes && self.typed.key(key) {
             self.selected = 0;
         }

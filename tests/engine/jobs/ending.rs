@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::support::script::{Script, When};
-use nightdesk::domain::job::JobFault;
-use nightdesk::domain::{JobOutcome, JobState, Run, RunState, StopReason};
+use nightdesk::testing::domain::job::JobFault;
+use nightdesk::testing::domain::{JobOutcome, JobState, Run, RunState, StopReason};
 
 use super::{cancel, desk, is_over, job_after, job_over_after, retry, runs, until};
 use crate::support::engine_harness::{Plan, World, story};

@@ -1,9 +1,9 @@
 //! What makes a job, and that it is there exactly when its cause is (J1, J3, J9).
 
 use crate::support::script::{Script, When};
-use nightdesk::domain::{Change, JobOutcome, JobState, Rule, RunState, Trigger};
-use nightdesk::engine::protocol::{Recipient, Request};
-use nightdesk::llm::PromptMessage;
+use nightdesk::testing::domain::{Change, JobOutcome, JobState, Rule, RunState, Trigger};
+use nightdesk::testing::engine::protocol::{Recipient, Request};
+use nightdesk::testing::llm::PromptMessage;
 use serde_json::json;
 
 use super::{desk, job_over_after, run_now, runs, turns, until};
@@ -121,7 +121,8 @@ async fn a_job_with_nothing_new_asks_no_model() {
     assert_eq!(jobs[1].state, JobState::Completed { outcome: JobOutcome::NothingToDo });
     assert_eq!((jobs[1].tokens, jobs[1].window), (0, Some((3, 3))));
     assert_eq!(world.asked_of("cleo").len(), 1);
-    let run = world.store().row::<nightdesk::domain::Run>(jobs[1].run.clone().unwrap().as_str()).await.unwrap();
+    let run =
+        world.store().row::<nightdesk::testing::domain::Run>(jobs[1].run.clone().unwrap().as_str()).await.unwrap();
     assert!(run.unwrap().is_finished());
     world.close().await;
 }

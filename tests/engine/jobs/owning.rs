@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use crate::support::script::{Script, When};
 use futures::future::BoxFuture;
-use nightdesk::domain::job::JobFault;
-use nightdesk::domain::{
+use nightdesk::testing::domain::job::JobFault;
+use nightdesk::testing::domain::{
     Actor, Change, Commit, Conflict, Editor, JobOutcome, JobState, Precondition, Revision, Run, RunState, StopReason,
 };
-use nightdesk::llm::ToolSpec;
-use nightdesk::store::{CommitError, Lane};
-use nightdesk::tools::{Tool, ToolContext, ToolOutcome, ToolRegistry};
+use nightdesk::testing::llm::ToolSpec;
+use nightdesk::testing::store::{CommitError, Lane};
+use nightdesk::testing::tools::{Tool, ToolContext, ToolOutcome, ToolRegistry};
 use serde_json::{Value, json};
 
 use super::{desk, is_over, job_after, run_now, runs, until};

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::support::script::{Script, When};
-use nightdesk::domain::{Content, Cursor, Job, JobId, JobState, Trigger};
-use nightdesk::engine::context::CONTEXT_BYTES;
-use nightdesk::llm::PromptMessage;
+use nightdesk::testing::domain::{Content, Cursor, Job, JobId, JobState, Trigger};
+use nightdesk::testing::engine::context::CONTEXT_BYTES;
+use nightdesk::testing::llm::PromptMessage;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::json;

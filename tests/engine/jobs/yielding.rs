@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::support::script::{Script, When};
-use nightdesk::domain::{Agent, Change, Conversation, Job, JobOutcome, JobState, ManagerType};
-use nightdesk::engine::protocol::Request;
+use nightdesk::testing::domain::{Agent, Change, Conversation, Job, JobOutcome, JobState, ManagerType};
+use nightdesk::testing::engine::protocol::Request;
 use serde_json::json;
 use tokio::time::Instant;
 

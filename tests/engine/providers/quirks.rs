@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use nightdesk::llm::{Delta, ErrorClass, Models, Prompt, PromptMessage, Stop};
+use nightdesk::testing::llm::{Delta, ErrorClass, Models, Prompt, PromptMessage, Stop};
 use serde_json::{Value, json};
 
 use super::{Answer, answer, ask, hello, said, transient};

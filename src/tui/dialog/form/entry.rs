@@ -88,7 +88,7 @@ impl Entry {
     /// Handles a key. Returns [`Typed::No`] if the field does not use it.
     pub fn key(&mut self, key: KeyEvent) -> Typed {
         match &mut self.value {
-            Value::Line(field) | Value::Number(field) if field.takes(&key) => typed(field.key(key)),
+            Value::Line(field) | Value::Number(field) if Field::takes(&key) => typed(field.key(key)),
             Value::Text(field) => text_key(field, key),
             Value::Switch(on) => match key.code {
                 KeyCode::Left | KeyCode::Right | KeyCode::Char(' ') => {
@@ -153,7 +153,7 @@ fn text_key(field: &mut Field, key: KeyEvent) -> Typed {
                 Typed::No
             }
         }
-        _ if field.takes(&key) => typed(field.key(key)),
+        _ if Field::takes(&key) => typed(field.key(key)),
         _ => Typed::No,
     }
 }

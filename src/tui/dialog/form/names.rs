@@ -153,14 +153,14 @@ impl Names {
         }
         let adds = self.at >= self.items.len();
         if let Some(item) = self.items.get_mut(self.at).filter(|_| self.kind.roles) {
-            if !item.role.takes(&key) {
+            if !Field::takes(&key) {
                 return Typed::No;
             }
             return if item.role.key(key) { Typed::Changed } else { Typed::Moved };
         }
         match key.code {
             KeyCode::Enter if adds => self.open(),
-            KeyCode::Char(_) if Field::line("").takes(&key) && key.modifiers.difference(SHIFT).is_empty() => {
+            KeyCode::Char(_) if Field::takes(&key) && key.modifiers.difference(SHIFT).is_empty() => {
                 self.open();
                 self.key(key);
             }

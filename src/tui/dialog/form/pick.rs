@@ -131,7 +131,7 @@ impl Picker {
                 return name.map_or(Picked::Still, Picked::Name);
             }
             _ => {
-                if self.typed.takes(&key) && self.typed.key(key) {
+                if Field::takes(&key) && self.typed.key(key) {
                     self.selected = 0;
                 }
             }

@@ -1,0 +1,131 @@
+//! What the tests in `tests/` name, item by item. Not part of the interface.
+
+pub mod cli {
+    pub mod setting {
+        pub use crate::cli::setting::readme_tables;
+    }
+}
+pub mod config {
+    pub use crate::config::{
+        Choice, Config, ConfigError, Glyphs, KeySource, Limits, Paths, Provider, ProviderKind, save_choice,
+        save_provider,
+    };
+}
+pub mod domain {
+    pub use crate::domain::{
+        Actor, Agent, AgentId, Block, BlockId, BlockOwner, Change, Choice, Commit, Conflict, Content, Conversation,
+        ConversationId, ConversationOwner, Cursor, Editor, Group, GroupId, GroupStatus, Ids, Job, JobId, JobOutcome,
+        JobState, LogEntry, Mail, MailId, MailKind, MailStatus, ManagerType, Message, MessageId, NoticeKind,
+        PendingCall, PendingKind, Precondition, Priority, Revision, Rule, Run, RunId, RunKind, RunState, Sleeptime,
+        Step, StepId, StopReason, Task, TerminationCondition, Trigger,
+    };
+    pub mod block {
+        pub use crate::domain::block::{DEFAULT_LIMIT, Editor};
+    }
+    pub mod group {
+        pub use crate::domain::group::Sleeptime;
+    }
+    pub mod job {
+        pub use crate::domain::job::JobFault;
+    }
+    pub mod mail {
+        pub use crate::domain::mail::MAX_DEPTH;
+    }
+    pub mod message {
+        pub use crate::domain::message::NoticeKind;
+    }
+    pub mod run {
+        pub use crate::domain::run::{CallResult, PendingKind, RunKind, Task};
+    }
+    pub mod state {
+        pub use crate::domain::state::{
+            ApplyError, InMemoryRows, Kind, MailRate, Row, RowFault, Rows, StoreMeta, check,
+        };
+    }
+    pub mod trigger {
+        pub use crate::domain::trigger::derived_changes;
+    }
+}
+pub mod engine {
+    pub use crate::engine::{Engine, Handle, Options, Scope};
+    pub mod context {
+        pub use crate::engine::context::CONTEXT_BYTES;
+    }
+    pub mod directory {
+        pub use crate::engine::directory::Colleagues;
+    }
+    pub mod handle {
+        pub use crate::engine::handle::Subscription;
+    }
+    pub mod protocol {
+        pub use crate::engine::protocol::{
+            AgentForm, GroupForm, JobDetail, JobEdit, LiveUpdate, Overview, Phase, Recipient, Reply, Request,
+            RequestError, RowUpdate, Timestamped, Update,
+        };
+    }
+}
+pub mod llm {
+    pub use crate::llm::{
+        ChatModel, Delta, Done, ErrorClass, KeyState, MemoryBlock, ModelError, Models, Prompt, PromptMessage, Stop,
+        ToolCall, ToolSpec, Usage,
+    };
+    pub mod scripted {
+        pub use crate::llm::scripted::Scripted;
+    }
+}
+pub mod store {
+    pub use crate::store::{
+        Clock, CommitError, Lane, ManualClock, Mode, Options, OwnerError, POINTS, Store, StoreError, StoreLock,
+        Synchronous, SystemClock, VARIABLE,
+    };
+}
+pub mod team_file {
+    pub use crate::team_file::{Existing, ParseContext, Plan, TeamError, TeamFile, load, parse, plan, schema, starter};
+}
+pub mod tools {
+    pub use crate::tools::{Directory, Tool, ToolContext, ToolOutcome, ToolRegistry};
+}
+pub mod tui {
+    pub mod app {
+        pub use crate::tui::app::App;
+        pub mod view {
+            pub use crate::tui::app::view::view;
+        }
+    }
+    pub mod command {
+        pub use crate::tui::command::{KeyContext, readme_table};
+    }
+    pub mod effect {
+        pub use crate::tui::effect::{Connect, Effect, ExitMode, Msg, RequestId};
+    }
+    pub mod glyph {
+        pub use crate::tui::glyph::{ASCII, GlyphSet, UNICODE};
+    }
+    pub mod pane {
+        pub use crate::tui::pane::{PaneId, RenderContext};
+        pub mod conversation {
+            pub use crate::tui::pane::conversation::Anchor;
+        }
+    }
+    pub mod term {
+        pub use crate::tui::term::{Environment, TermError};
+        pub mod input {
+            pub use crate::tui::term::input::Input;
+        }
+        pub mod pacer {
+            pub use crate::tui::term::pacer::{FrameIntervals, Pacer};
+        }
+        pub mod screen {
+            pub use crate::tui::term::screen::{Caps, Screen};
+        }
+        pub mod sequence {
+            pub use crate::tui::term::sequence::{Modes, enter, leave};
+        }
+        pub mod tty {
+            pub use crate::tui::term::tty::{Tty, TtyEvent};
+        }
+    }
+    pub mod theme {
+        pub use crate::tui::theme::Theme;
+    }
+}

@@ -40,6 +40,13 @@ fn no_source_file_grows_over_its_bound() {
 }
 
 #[test]
+fn the_crate_is_closed_so_that_rustc_sees_dead_code() {
+    let lib = include_str!("../../src/lib.rs");
+    let open: Vec<&str> = lib.lines().filter(|line| line.starts_with("pub mod")).collect();
+    assert_eq!(open, ["pub mod testing;"], "only main.rs and the tests use the library");
+}
+
+#[test]
 fn imports_run_downwards_only() {
     // Who may not be named by whom, as (where, what).
     let walls = [

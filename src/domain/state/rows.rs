@@ -36,11 +36,11 @@ macro_rules! row_kinds {
             }
             internal {
                 /// Store-wide metadata: a single row.
-                Desk(Desk) "desk" "desk";
+                Desk(StoreMeta) "desk" "desk";
                 /// How far a background agent has read.
                 Cursor(Cursor) "cursor" "cursor";
                 /// How much mail a group has sent in the last minute.
-                Postage(Postage) "postage" "postage";
+                Postage(MailRate) "postage" "postage";
                 /// Only in tests.
                 #[cfg(test)]
                 Sample(sample::Sample) "sample" "sample";

@@ -1,10 +1,9 @@
-//! Models: what a step asks, and the stream that answers.
+//! Models: the prompt of a step and the stream that answers it.
 //!
-//! [`ChatModel`] is the one port. Behind it stand the real providers ([`provider`], whose four protocols are spoken
-//! in `protocol` and travel by [`http`]), the deterministic [`offline`] model and the [`scripted`] model of tests and
-//! demos. [`ModelHandle::ask`] is how a model is asked, by a step and by a probe alike: it measures silence and
-//! leaves alone a provider that is down.
-//! A model is cancelled by dropping its stream. Retries are not made here: an error carries its
+//! [`ChatModel`] is the one port. It is implemented by the real providers ([`provider`]; their four protocols are in
+//! `protocol`, their transport in [`http`]), the deterministic [`offline`] model, and the [`scripted`] model for tests
+//! and demos. Steps and probes both call a model through [`ModelHandle::ask`], which limits silence and skips a
+//! provider that is down. Dropping its stream cancels a call. This module makes no retries: an error carries its
 //! [`ErrorClass`], and the engine decides (J7).
 
 mod asking;
@@ -32,46 +31,46 @@ pub use asking::ModelHandle;
 pub(crate) use fault::raise;
 pub use registry::{KeyState, Models};
 
-/// Something that answers a [`Prompt`] with a stream of [`Delta`]s.
+/// A model: returns a stream of [`Delta`]s for a [`Prompt`].
 pub trait ChatModel: Send + Sync {
     /// Starts one model call.
     ///
     /// The stream ends after exactly one [`Delta::Done`] or one `Err`; nothing follows either.
-    /// Dropping the stream cancels the call. No time-out is applied here, except on connecting.
+    /// Dropping the stream cancels the call. The only time-out applied here is for connecting.
     fn stream(&self, prompt: Prompt) -> BoxStream<'static, Result<Delta, ModelError>>;
 }
 
 /// One piece of an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Delta {
-    /// More of the text.
+    /// The next piece of the text.
     Text(String),
-    /// More of the reasoning.
+    /// The next piece of the reasoning.
     Reasoning(String),
-    /// Every word given so far was reasoning: the model closed a thought whose beginning the server had taken off.
+    /// All text sent so far was reasoning: the model wrote a closing thought tag whose opening tag the server removed.
     TextWasReasoning,
-    /// The connection lives and has nothing to tell: a comment, a ping, a part of something.
+    /// The connection is alive but sent no content: a comment, a ping or an incomplete part.
     Alive,
-    /// The model is writing a call of this tool; its arguments come with [`Delta::Done`]. It comes again
-    /// for every piece of the arguments, so that a long call is not taken for a stalled answer.
+    /// The model is writing a call of this tool; [`Delta::Done`] carries the arguments. Sent again for every piece of
+    /// the arguments, so that a long call does not look like a stalled answer.
     ToolCallStarted {
         /// The tool's name.
         name: String,
     },
-    /// The answer is whole.
+    /// The answer is complete.
     Done(Done),
 }
 
-/// The end of a whole answer.
+/// The end of a complete answer.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Done {
     /// Why the model stopped.
     pub stop: Stop,
-    /// The tool calls, in order. Arguments are JSON objects: anything else was an error before.
+    /// The tool calls, in order. Arguments are JSON objects: anything else has already become an error.
     pub calls: Vec<ToolCall>,
-    /// Tokens read and written, as the provider counts them.
+    /// Tokens read and written, as counted by the provider.
     pub usage: Usage,
-    /// What the provider wants back with this answer, where it wants anything.
+    /// Data the provider wants back with this answer; `None` if it wants none.
     pub kept: Option<Kept>,
 }
 
@@ -79,28 +78,28 @@ pub struct Done {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stop {
-    /// It had said all.
+    /// The model finished its answer.
     #[default]
     End,
-    /// It wants tools to be called.
+    /// The model requests tool calls.
     Calls,
-    /// The token limit cut it.
+    /// The answer reached the token limit.
     Length,
-    /// The model's window is full.
+    /// The model's context window is full.
     Window,
-    /// The model refused; its words, if there are any, say so.
+    /// The model refused; its text, if any, says so.
     Refused,
-    /// The provider's filter cut it.
+    /// The provider's filter cut the answer.
     Filtered,
-    /// It paused and is to be asked to go on.
+    /// The model paused and must be called again to continue.
     Paused,
-    /// It stopped as if it had said all, and had said nothing.
+    /// The model reported a normal end without any content.
     Empty,
-    /// The provider did not say.
+    /// The provider gave no known reason.
     Unknown,
 }
 
-/// Tokens of one call, as the provider counts them.
+/// Tokens of one call, as counted by the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Usage {
     /// Tokens read.
@@ -109,7 +108,7 @@ pub struct Usage {
     pub tokens_out: u64,
 }
 
-/// A tool call as a model wrote it.
+/// A tool call as the model wrote it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ToolCall {
     /// The provider's id of the call, unique within the step.
@@ -120,11 +119,10 @@ pub struct ToolCall {
     pub arguments: serde_json::Value,
 }
 
-/// Everything a model is told for one step.
+/// Everything a model receives for one step.
 ///
-/// It is structured so that the offline model reads it without parsing; real providers get
-/// [`Prompt::system_text`] and the entries. The order is made for provider caches: what does not
-/// change stands first, blocks last.
+/// Structured, so that the offline model reads it without parsing; real providers get [`Prompt::system_text`] and the
+/// entries. The order suits provider caches: unchanging parts first, blocks last.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Prompt {
     /// The speaking agent's short name.
@@ -133,26 +131,26 @@ pub struct Prompt {
     pub model: String,
     /// Instructions, group framing and tool guidance.
     pub system: String,
-    /// The agent's memory blocks as committed, in stable order.
+    /// The agent's committed memory blocks, in stable order.
     pub memory: Vec<MemoryBlock>,
     /// The conversation as this agent sees it, oldest first.
     pub entries: Vec<PromptMessage>,
-    /// What providers want back with the agent's own entries, by their place in `entries`.
+    /// Data providers want back with the agent's own entries, by index in `entries`.
     pub kept: BTreeMap<usize, Kept>,
-    /// What the agent may call.
+    /// The tools the agent may call.
     pub tools: Vec<ToolSpec>,
-    /// Sampling temperature, where the agent sets one.
+    /// Sampling temperature; `None` if the agent sets none.
     pub temperature: Option<f64>,
-    /// The most tokens the answer may have.
+    /// The maximum number of tokens in the answer; `None` for no limit.
     pub max_tokens: Option<u32>,
-    /// Where this call stands; only the scripted and the offline model look at it.
+    /// The position of this call; used only by the scripted and the offline model.
     pub place: CallContext,
 }
 
-/// Where a model call stands in its conversation.
+/// The position of a model call in its conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CallContext {
-    /// The conversation's turn, from 1. For a job: the turn its window ends with.
+    /// The conversation's turn, from 1. For a job: the last turn of its window.
     pub turn: u64,
     /// The step within the speech or job, from 1.
     pub step: u32,
@@ -162,40 +160,40 @@ pub struct CallContext {
     pub background: bool,
 }
 
-/// A block as a prompt shows it.
+/// A memory block as the prompt shows it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MemoryBlock {
     /// The block's label.
     pub label: String,
-    /// What it is for.
+    /// Its purpose.
     pub description: String,
     /// Its committed value.
     pub value: String,
     /// Its limit in code points.
     pub limit: u32,
-    /// True when edit tools refuse it.
+    /// True if edit tools reject it.
     pub read_only: bool,
     /// The committed version.
     pub version: u64,
-    /// Who changed it since this agent last spoke, if anybody did.
+    /// Who changed it since this agent last spoke; `None` if nobody did.
     pub changed_by: Option<String>,
 }
 
 /// One entry of the conversation as an agent sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PromptMessage {
-    /// Words of somebody else: a person (`None`) or an agent by its short name.
+    /// Text from someone else: a person (`None`) or an agent by its short name.
     User {
         /// The speaker; `None` is the person.
         by: Option<String>,
-        /// The words.
+        /// The text.
         text: String,
     },
     /// What this agent itself said and called in one step.
     Assistant {
-        /// Its words; may be empty when it only called tools.
+        /// Its text; may be empty if it only called tools.
         text: String,
-        /// Its calls, each answered by one [`PromptMessage::ToolResult`] that follows.
+        /// Its calls, each answered by one later [`PromptMessage::ToolResult`].
         calls: Vec<ToolCall>,
     },
     /// The result of one of this agent's calls.
@@ -204,19 +202,19 @@ pub enum PromptMessage {
         call: String,
         /// The tool's name.
         name: String,
-        /// False when the tool refused or failed.
+        /// False if the tool refused or failed.
         ok: bool,
-        /// What the tool says.
+        /// The tool's output.
         text: String,
     },
-    /// A note of the engine: instructions for this step, a pass, an error of another member.
+    /// A note from the engine: instructions for this step, a pass, an error of another member.
     System {
-        /// The words.
+        /// The text.
         text: String,
     },
 }
 
-/// A tool as a model is told of it.
+/// A tool as described to the model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToolSpec {
     /// Its name.
@@ -228,7 +226,7 @@ pub struct ToolSpec {
 }
 
 impl Prompt {
-    /// The system text a real provider is sent: [`Prompt::system`], then the blocks.
+    /// Returns the system text for a real provider: [`Prompt::system`], then the blocks.
     #[must_use]
     pub fn system_text(&self) -> String {
         use std::fmt::Write as _;
@@ -264,41 +262,40 @@ impl Prompt {
     }
 }
 
-/// What kind of fault an error is, and so what the engine does about it (J7).
+/// The kind of an error, which determines what the engine does about it (J7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorClass {
-    /// 429, 5xx, time-out, cut stream: worth trying again.
+    /// 429, 5xx, time-out, broken stream: worth retrying.
     Transient,
-    /// Bad key, bad request, refusal, unknown model: trying again changes nothing.
+    /// Bad key, bad request, refusal, unknown model: a retry fails the same way.
     Terminal,
-    /// The prompt is longer than the model holds: worth trying again with a shorter one.
+    /// The prompt exceeds the model's window: worth retrying with a shorter one.
     TooLong,
-    /// The provider failed too often and was not asked: worth trying again after [`ModelError::retry_after`].
+    /// The provider failed too often and was not called: worth retrying after [`ModelError::retry_after`].
     Down,
 }
 
-/// A failed model call, as a sentence a person can act on. Never carries a key.
+/// A failed model call, as a sentence a person can act on. Never contains a key.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{text}")]
 pub struct ModelError {
-    /// What the engine does about it.
+    /// The kind of the error.
     pub class: ErrorClass,
-    /// One sentence: what happened and, where there is something, what to do. For example
-    /// "429 from openai: too many requests".
+    /// One sentence: what happened and, if possible, what to do. For example "429 from openai: too many requests".
     pub text: String,
-    /// How long the provider asks to wait.
+    /// How long the provider asks to wait; `None` if it does not say.
     pub retry_after: Option<Duration>,
 }
 
 impl ModelError {
-    /// A fault worth trying again.
+    /// Creates an error that is worth retrying.
     #[must_use]
     pub fn transient(text: impl Into<String>) -> Self {
         Self { class: ErrorClass::Transient, text: text.into(), retry_after: None }
     }
 
-    /// A fault that stays.
+    /// Creates an error that a retry cannot fix.
     #[must_use]
     pub fn terminal(text: impl Into<String>) -> Self {
         Self { class: ErrorClass::Terminal, text: text.into(), retry_after: None }

@@ -1,4 +1,4 @@
-//! Jobs: claimed, worked off below the foreground, ended exactly once (J2 to J9).
+//! Claims jobs, runs them below foreground priority, ends each once (J2 to J9).
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ use crate::domain::{
 use crate::llm::{ErrorClass, ModelError};
 use crate::store::{Lane, StoreError};
 
-/// The first backoff of a job (J7).
+/// The first retry delay (J7).
 const FIRST_BACKOFF: Duration = Duration::from_secs(2);
-/// The longest backoff of a job (J7).
+/// The longest retry delay (J7).
 const LONGEST_BACKOFF: Duration = Duration::from_mins(15);
 
-/// Claims the job and makes its steps until it is over or makes way. Its agent's place is held by the caller.
+/// Claims the job and runs its steps until it ends or is preempted. The caller holds the agent's slot.
 pub async fn work_off(
     engine: &Engine,
     job: &Job,
@@ -30,8 +30,8 @@ pub async fn work_off(
 ) -> Result<(), EngineError> {
     let Some(job) = claim(engine, job).await? else { return Ok(()) };
     let Some(run) = job.run.clone() else { return Ok(()) };
-    // Its run says where it stands, not its former state: one that gave way, or whose program ended, between the
-    // answer and the step that takes it is available again, and its run is still parked.
+    // Use the run's state, not the job's: a job preempted or crashed after the answer and before the step that
+    // takes it is available again, but its run is still parked.
     let mut parked = engine.must_run(&run).await?.state == RunState::Parked;
     let work = RunContext {
         run,
@@ -50,8 +50,8 @@ pub async fn work_off(
         let Outcome::Failed(ModelError { class: ErrorClass::Down, retry_after: Some(wait), .. }) = outcome else {
             break outcome;
         };
-        // A provider that is down is waited for: nothing was asked, so no attempt is spent. The calls of a parked
-        // step were committed before the model was asked.
+        // The provider is down: wait and retry without spending an attempt. The calls of a parked step are
+        // already committed, so the run is no longer parked.
         parked = false;
         tokio::select! {
             biased;
@@ -67,7 +67,7 @@ pub async fn work_off(
     }
 }
 
-/// Takes the job: its fence rises; at the first claim its window is fixed and it gets its run and its notes.
+/// Claims the job and raises its fence; the first claim sets its window and creates its run and notes.
 async fn claim(engine: &Engine, job: &Job) -> Result<Option<Job>, EngineError> {
     let ids = engine.store.ids();
     let (run, notes) = (RunId::fresh(ids), ConversationId::fresh(ids));
@@ -95,7 +95,7 @@ async fn claim(engine: &Engine, job: &Job) -> Result<Option<Job>, EngineError> {
     let Some(claimed) = engine.store.row::<Job>(job.id.as_str()).await? else { return Ok(None) };
     let asked = claimed.causes.iter().any(Trigger::is_asked_for);
     if !asked && claimed.window.is_some_and(|(after, upto)| after == upto) {
-        // J9: nothing was said since it last looked; no model is asked.
+        // J9: no new messages, so complete without a model call.
         let mut changes = vec![Change::JobMoved {
             id: claimed.id.clone(),
             to: JobState::Completed { outcome: JobOutcome::NothingToDo },
@@ -107,7 +107,7 @@ async fn claim(engine: &Engine, job: &Job) -> Result<Option<Job>, EngineError> {
     Ok(Some(claimed))
 }
 
-/// The last message that still fits one context, where not all of the backlog does.
+/// Returns the last message that fits one context; `None` if all fit.
 async fn window_end(engine: &Engine, job: &Job) -> Result<Option<u64>, EngineError> {
     let Some(talk) = engine.store.find::<Conversation>(job.group.as_str()).await?.into_iter().next() else {
         return Ok(None);
@@ -148,14 +148,14 @@ fn over(run: &RunId, stop_reason: StopReason, error: Option<String>) -> Change {
     Change::RunMoved { id: run.clone(), to: RunState::Finished { stop_reason, error } }
 }
 
-/// Commits under the job's fence; a job that is not ours any more is left alone (J4).
+/// Commits under the job's fence; does nothing if the fence has changed (J4).
 async fn held(engine: &Engine, job: &Job, changes: Vec<Change>) -> Result<(), EngineError> {
     let commit = Commit::new(Actor::Engine, changes).requiring(Precondition::JobFence(job.id.clone(), job.fence));
     loop {
         match engine.commit(Lane::Background, commit.clone()).await {
             Ok(_) | Err(EngineError::Moved) => return Ok(()),
             Err(trouble @ EngineError::Store(StoreError::Closed)) => return Err(trouble),
-            // Left as it is, the job would run with nobody at work on it: it is held until the store has room.
+            // Giving up would leave the job running without a worker: retry until the store accepts.
             Err(trouble @ EngineError::Store(_)) => {
                 engine.report(&trouble);
                 tokio::time::sleep(RETRY_DELAY).await;
@@ -165,8 +165,8 @@ async fn held(engine: &Engine, job: &Job, changes: Vec<Change>) -> Result<(), En
     }
 }
 
-/// The job's owner is gone, with its program or by a panic: it is available again, or has failed as poison and
-/// its run with it (J6, J7).
+/// Recovers a job whose worker crashed or panicked: makes it available again, or after too many crashes fails
+/// it and its run (J6, J7).
 pub async fn recover(engine: &Engine, id: &JobId) -> Result<(), EngineError> {
     let Some(job) = engine.store.row::<Job>(id.as_str()).await? else { return Ok(()) };
     let mut changes = vec![Change::JobRecovered { id: id.clone() }];

@@ -1,4 +1,4 @@
-//! One model call of a step: a snapshot, what ends the work before it, the prompt of the caller, the answer.
+//! One model call of a step: reads a snapshot, checks if the run ends, sends the prompt, reads the answer.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -19,30 +19,30 @@ use crate::store::StepInput;
 
 mod stop;
 
-/// Tries of one model call in the foreground, the first included.
+/// Maximum foreground attempts of a model call.
 const FOREGROUND_TRIES: u32 = 4;
-/// How long the foreground goes on retrying.
+/// Maximum time of foreground retries.
 const FOREGROUND_PATIENCE: Duration = Duration::from_secs(30);
 
-/// A model's whole answer, not committed yet.
+/// A complete, uncommitted answer.
 pub struct Answered {
-    /// The row of the step it makes.
+    /// The row of its step.
     pub step: Step,
-    /// The words.
+    /// The text.
     pub text: String,
-    /// What the model thought before, if it told.
+    /// The reasoning; empty if none was sent.
     pub reasoning: String,
-    /// Why the words are not all that would have been said.
+    /// Why the text is cut; `None` if complete.
     pub incomplete: Option<String>,
-    /// The model paused and is to be asked to go on.
+    /// True if the model paused mid-answer.
     pub paused: bool,
-    /// The calls it asks for.
+    /// The requested calls.
     pub calls: Vec<ToolCall>,
-    /// The step on the screens, until this is dropped.
+    /// Shows the step live until dropped.
     pub live: LiveGuard,
 }
 
-/// An answer as it comes in.
+/// A streaming answer.
 #[derive(Default)]
 struct Answer {
     text: String,
@@ -52,7 +52,7 @@ struct Answer {
     retries: u32,
 }
 
-/// What the next step is made from; breaks off where the run is not running, or is to end before that step.
+/// Reads the input of the next step. Breaks if the run is not running or must end before that step.
 pub async fn snapshot(engine: &Engine, work: &RunContext) -> Result<ControlFlow<Outcome, StepInput>, EngineError> {
     let view = engine.store.step_view(&work.run, CONTEXT_BYTES).await?;
     if view.run.state != RunState::Running {
@@ -69,8 +69,8 @@ pub async fn snapshot(engine: &Engine, work: &RunContext) -> Result<ControlFlow<
     Ok(ControlFlow::Continue(view))
 }
 
-/// Asks the agent's model for the next step, with the prompt made from the view, the model's name and the attempt;
-/// breaks off where there is no whole answer. The view is read again where the model holds less of the conversation.
+/// Calls the agent's model, with `prompt` given the view, the model's name and the attempt. Breaks without a complete
+/// answer. Reads the view again if the model's window holds less of the conversation.
 pub async fn ask(
     engine: &Engine,
     work: &RunContext,
@@ -96,7 +96,7 @@ pub async fn ask(
     let mut answer = Answer::default();
     let asked = loop {
         match call_with_retries(engine, work, view, &model, &live, &prompt, &mut answer).await {
-            // The same step with less of the conversation; what fits is kept for the next ones.
+            // Retry with less of the conversation; the smaller budget also applies later.
             Err(Outcome::Failed(fault)) if fault.class == ErrorClass::TooLong && model.window.shrink(budget) => {
                 budget = model.window.conversation_bytes(CONTEXT_BYTES);
                 tracing::warn!(run = %view.run.id, agent = %view.agent.name, budget, "{fault}; again with less");
@@ -136,7 +136,7 @@ pub async fn ask(
     Ok(ControlFlow::Continue(Answered { step, text, reasoning, incomplete, paused, calls: done.calls, live }))
 }
 
-/// What the screens show of a step of this view.
+/// Returns the step's live metadata.
 pub(super) fn about(view: &StepInput) -> StepMeta {
     StepMeta {
         run: view.run.id.clone(),
@@ -147,7 +147,7 @@ pub(super) fn about(view: &StepInput) -> StepMeta {
     }
 }
 
-/// A slot of the provider, unless the work is called off while it waits.
+/// Acquires a provider slot; `None` if cancelled or preempted first.
 async fn provider_place(engine: &Engine, work: &RunContext, model: &ModelHandle) -> Option<Permit<String>> {
     let room = Capacity::of_provider(model.max_parallel);
     tokio::select! {
@@ -158,8 +158,8 @@ async fn provider_place(engine: &Engine, work: &RunContext, model: &ModelHandle)
     }
 }
 
-/// Asks the model until it has answered, as often as the class of the fault allows; `answer` is what the last
-/// attempt brought.
+/// Calls the model until it answers; retries transient faults in the foreground only. `answer` holds the last
+/// attempt.
 async fn call_with_retries(
     engine: &Engine,
     work: &RunContext,
@@ -193,7 +193,7 @@ async fn call_with_retries(
         let tries = format!("next try in {} s ({} of {FOREGROUND_TRIES})", wait.as_secs().max(1), attempt + 1);
         tracing::warn!(run = %view.run.id, agent = %view.agent.name, "{fault}; {tries}");
         live.phase(Phase::Retrying { text: format!("{fault}, {tries}") });
-        // What a broken attempt said is void.
+        // Drop the failed attempt.
         *answer = Answer::default();
         tokio::select! {
             biased;
@@ -204,7 +204,7 @@ async fn call_with_retries(
     Err(Outcome::Failed(ModelError::transient("the model was asked too often")))
 }
 
-/// One model call, to its end.
+/// Streams one model call.
 async fn stream(
     engine: &Engine,
     work: &RunContext,
@@ -249,7 +249,7 @@ async fn stream(
     }
 }
 
-/// The steps of the run are spent: it ends, and says so.
+/// Ends a run at `max_steps`, with a foreground notice.
 async fn out_of_steps(engine: &Engine, work: &RunContext, view: &StepInput, most: u32) -> Result<Outcome, EngineError> {
     let mut changes = Vec::new();
     if !work.is_background() {
@@ -263,7 +263,7 @@ async fn out_of_steps(engine: &Engine, work: &RunContext, view: &StepInput, most
     work.commit(engine, &view.agent.id, changes, Outcome::Finished).await
 }
 
-/// What was said until a person cancelled it stays, marked.
+/// Commits the partial answer, marked as cancelled.
 async fn cancelled(
     engine: &Engine,
     work: &RunContext,
@@ -272,7 +272,7 @@ async fn cancelled(
     answer: Answer,
 ) -> Result<Outcome, EngineError> {
     if work.is_background() {
-        // Its job was cancelled by the commit that called the work off.
+        // The cancelling commit already ended its job.
         return Ok(Outcome::Cancelled);
     }
     let mut changes = Vec::new();

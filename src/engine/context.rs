@@ -1,8 +1,8 @@
-//! What an agent is told: the prompt of one step, built from committed rows.
+//! Builds the prompt of one step from committed rows.
 //!
-//! An agent's context is a query over the conversation: others' words attributed, its own calls with their
-//! results. The prompt is ordered for provider caches: instructions, group and tools first, blocks last, no
-//! clock and no running counters.
+//! The context is a query over the conversation: others' text with names, the agent's own calls with their
+//! results. The order suits provider caches: instructions, group and tools first, blocks last, no clock or
+//! counters.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -19,18 +19,18 @@ use crate::llm::{CallContext, MemoryBlock, Prompt, PromptMessage, ToolCall, Tool
 use crate::store::StepInput;
 use crate::tools::turn::choose_next_speaker;
 
-/// The most bytes of conversation one prompt quotes: some 24,000 tokens, which every current model takes.
-/// Older messages stay in the conversation and in its search.
+/// Maximum bytes of conversation in a prompt: about 24,000 tokens, which fits every current model.
+/// Older messages stay stored and searchable.
 pub const CONTEXT_BYTES: usize = 96 * 1024;
 
-/// The prompt of the next step of a speech or a job.
+/// Builds the prompt of a speech or job step.
 #[must_use]
 pub fn prompt(view: &StepInput, model: &str, tools: Vec<ToolSpec>, attempt: u32) -> Prompt {
     let entries = if is_background(view) { job_entries(view) } else { speech_entries(view) };
     framed(view, model, entries, tools, attempt)
 }
 
-/// The prompt of the next try of a choice.
+/// Builds the prompt of a choice.
 #[must_use]
 pub fn choice_prompt(view: &StepInput, offer: &Candidates, model: &str, attempt: u32) -> Prompt {
     framed(view, model, choice_entries(view, offer), vec![choose_next_speaker(&offer.names())], attempt)
@@ -56,8 +56,8 @@ fn is_background(view: &StepInput) -> bool {
     matches!(view.run.kind, RunKind::Job { .. })
 }
 
-/// What providers want back with the agent's own calls, by the place of the entry that holds them: entries and
-/// messages are in one order, so each entry has the next step whose first call is its own.
+/// Returns the provider data to send back with the agent's calls, by entry index. Entries and messages share one
+/// order, so each entry matches the next step with the same first call.
 fn kept(view: &StepInput, entries: &[PromptMessage]) -> BTreeMap<usize, Kept> {
     let mut kept = BTreeMap::new();
     if view.kept.is_empty() {
@@ -79,7 +79,7 @@ fn kept(view: &StepInput, entries: &[PromptMessage]) -> BTreeMap<usize, Kept> {
     kept
 }
 
-/// True when this step is the manager's in a turn of its supervisor group, so that it may delegate.
+/// Returns true if the manager of a supervisor group takes this step and may delegate.
 #[must_use]
 pub fn manages(view: &StepInput) -> bool {
     let speaks = matches!(view.run.kind, RunKind::Speech { .. }) && view.run.task.is_none();
@@ -87,7 +87,7 @@ pub fn manages(view: &StepInput) -> bool {
     speaks && group.is_some_and(|group| group.manager_agent.as_ref() == Some(&view.agent.id))
 }
 
-/// The names of the tools the agent has in this step: its own, and those its place in the group gives it.
+/// Returns the agent's tools in this step: its own and those its role in the group adds.
 #[must_use]
 pub fn tool_names(view: &StepInput) -> Vec<String> {
     let background = is_background(view);
@@ -136,7 +136,7 @@ const BACKGROUND: &str = "You are {name}, a background agent. You review a conve
                           already says; correct what has changed. Call memory_finish_edits when nothing more is \
                           worth changing, at once if nothing is.";
 
-/// Who is here, what the group is for, how to take part.
+/// Describes purpose, members and how to take part.
 fn framing(agent: &Agent, group: &Group, roster: &[Agent], background: bool) -> String {
     let mut text = format!("<group name=\"{}\">\n", group.name);
     if !group.description.is_empty() {
@@ -161,7 +161,7 @@ fn framing(agent: &Agent, group: &Group, roster: &[Agent], background: bool) -> 
     text
 }
 
-/// How this agent takes part, by the pattern.
+/// Returns the pattern's text for this agent.
 fn part(agent: &Agent, group: &Group, roster: &[Agent]) -> String {
     let leads = group.manager_agent.as_ref() == Some(&agent.id);
     let manager = roster.iter().find(|other| group.manager_agent.as_ref() == Some(&other.id));
@@ -169,7 +169,7 @@ fn part(agent: &Agent, group: &Group, roster: &[Agent]) -> String {
     (group.manager_type.pattern().framing)(&Seat { group, leads, manager })
 }
 
-/// The blocks that reach the agent, and who changed them since it last spoke.
+/// Returns the agent's blocks and who else changed them since it last spoke.
 fn memory(agent: &AgentId, blocks: &[Block], seen: &[(BlockId, u64)]) -> Vec<MemoryBlock> {
     let seen: BTreeMap<&BlockId, u64> = seen.iter().map(|(id, version)| (id, *version)).collect();
     blocks
@@ -201,7 +201,7 @@ fn speech_entries(view: &StepInput) -> Vec<PromptMessage> {
     }
 }
 
-/// These messages as the agent hears them, and that there are earlier ones.
+/// Returns the messages' entries, after a note on omitted ones.
 fn heard(view: &StepInput, messages: &[Message]) -> Vec<PromptMessage> {
     let mut entries = Vec::new();
     if view.earlier > 0 {
@@ -213,7 +213,7 @@ fn heard(view: &StepInput, messages: &[Message]) -> Vec<PromptMessage> {
     entries
 }
 
-/// A worker hears the conversation, then what its manager asks, then what it has done so far.
+/// A worker's entries: the conversation, the manager's task, the worker's own messages.
 fn worker_entries(view: &StepInput, task: &Task) -> Vec<PromptMessage> {
     let own = |message: &Message| message.run.as_ref() == Some(&view.run.id);
     let begun = view.messages.iter().position(own).unwrap_or(view.messages.len());
@@ -225,7 +225,7 @@ fn worker_entries(view: &StepInput, task: &Task) -> Vec<PromptMessage> {
     entries
 }
 
-/// Mail stands after what was said before it, with a note on what it is.
+/// Entries of a mail turn: earlier messages, a note, the mail.
 fn mail_entries(view: &StepInput, mail: &Mail) -> Vec<PromptMessage> {
     let at = view.messages.partition_point(|message| message.seq < view.run.input);
     let (before, from_here) = view.messages.split_at(at);
@@ -236,7 +236,7 @@ fn mail_entries(view: &StepInput, mail: &Mail) -> Vec<PromptMessage> {
     entries
 }
 
-/// A manager that chooses reads the conversation, what its tries so far came to, and whom it may choose.
+/// Entries of a choice: the conversation, the manager's earlier attempts, the candidates.
 fn choice_entries(view: &StepInput, offer: &Candidates) -> Vec<PromptMessage> {
     let tries = |message: &Message| message.run.as_ref() == Some(&view.run.id);
     let begun = view.messages.iter().position(tries).unwrap_or(view.messages.len());
@@ -261,7 +261,7 @@ fn choice_entries(view: &StepInput, offer: &Candidates) -> Vec<PromptMessage> {
     entries
 }
 
-/// What the recipient is told of the mail that follows: who waits for what.
+/// Returns the note before a mail: its sender, who awaits a reply.
 fn about_mail(mail: &Mail, sender: &str) -> String {
     if mail.from.is_none() && mail.kind != MailKind::Notice {
         return "The next message is mail from the user. Your final words go back as your reply.".to_owned();
@@ -281,7 +281,7 @@ fn about_mail(mail: &Mail, sender: &str) -> String {
     )
 }
 
-/// A job reads its window, then what it has done so far.
+/// A job's entries: its window, a note, its own work.
 fn job_entries(view: &StepInput) -> Vec<PromptMessage> {
     let mut entries = said(&view.messages, None);
     let causes = view.job.iter().flat_map(|job| &job.causes);
@@ -298,12 +298,12 @@ fn job_entries(view: &StepInput) -> Vec<PromptMessage> {
     entries
 }
 
-/// Messages as this agent hears them; with no agent, everybody's words are somebody else's.
+/// Returns the entries as `me` sees them; with `None`, every message is another's.
 fn said(messages: &[Message], me: Option<&AgentId>) -> Vec<PromptMessage> {
     let mut entries: Vec<PromptMessage> = Vec::new();
-    // The step whose words or calls the last own entry holds.
+    // The step of the last own entry.
     let mut open: Option<StepId> = None;
-    // Results of the open step: they follow its entry.
+    // The open step's results, after its entry.
     let mut results: Vec<PromptMessage> = Vec::new();
     let own_steps: BTreeSet<&StepId> = messages
         .iter()
@@ -311,7 +311,7 @@ fn said(messages: &[Message], me: Option<&AgentId>) -> Vec<PromptMessage> {
         .filter_map(|message| message.step.as_ref())
         .collect();
     for message in messages {
-        // What its workers answered, a manager reads in the result of the call that asked them.
+        // The result of the delegating call already holds the workers' answers.
         if message.answers.as_ref().is_some_and(|step| own_steps.contains(step)) {
             continue;
         }
@@ -349,7 +349,7 @@ fn said(messages: &[Message], me: Option<&AgentId>) -> Vec<PromptMessage> {
             (Content::Notice { notice: NoticeKind::Pass | NoticeKind::Error | NoticeKind::Incomplete, text }, _) => {
                 entries.push(PromptMessage::System { text: text.clone() });
             }
-            // Others' tool traffic is theirs; other notices are told to people.
+            // Skip others' tool calls and notices for people.
             (Content::Tool { .. } | Content::Notice { .. }, _) => {}
         }
     }

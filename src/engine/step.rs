@@ -1,7 +1,7 @@
-//! One step: a snapshot, a model call, the calls that need nobody else, one commit.
+//! One step: a snapshot, a model call, the calls that need no wait, one commit.
 //!
-//! Killed at any instant, the step has happened wholly or not at all. Where a block it edited has moved on, its
-//! calls are run again on current values and committed again, without asking the model.
+//! A step is atomic: a crash leaves all of it or nothing. If a block it edited has changed meanwhile, its calls
+//! are run again on current values and committed, without a model call.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -18,7 +18,7 @@ mod resume;
 use draft::{Permissions, StagedStep};
 pub use resume::resume;
 
-/// Makes steps until one of them ends the work, with the calls of the step it is parked on first.
+/// Runs steps until one ends the work; a parked run first resumes its pending calls.
 pub async fn run(engine: &Engine, work: &RunContext, parked: bool) -> Result<Outcome, EngineError> {
     let mut outcome = if parked { resume(engine, work).await? } else { run_step(engine, work).await? };
     while outcome == Outcome::Continue || outcome == Outcome::Preempted && !work.yields {
@@ -27,7 +27,7 @@ pub async fn run(engine: &Engine, work: &RunContext, parked: bool) -> Result<Out
     Ok(outcome)
 }
 
-/// Makes the next step of this work.
+/// Runs the next step.
 pub async fn run_step(engine: &Engine, work: &RunContext) -> Result<Outcome, EngineError> {
     let mut view = match call::snapshot(engine, work).await? {
         ControlFlow::Continue(view) => view,

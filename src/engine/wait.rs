@@ -1,4 +1,4 @@
-//! What a parked run waits for, and what has come of it: derived from committed rows, so a restart knows the same.
+//! What a parked run waits for and which answers it has, derived from committed rows so that it survives restarts.
 
 use std::time::Duration;
 
@@ -15,28 +15,28 @@ use crate::domain::{
 };
 use crate::store::{Store, StoreError};
 
-/// The runs that are on or come next, and what those of them wait for that are parked.
+/// All unfinished runs, with the unanswered calls of each parked run.
 pub struct OpenRuns {
-    /// In order of creation.
+    /// Sorted by creation.
     pub open: Vec<Run>,
     calls: Vec<PendingCall>,
     mails: Vec<Mail>,
 }
 
 impl OpenRuns {
-    /// As the store has it now.
+    /// Reads the store.
     pub async fn read(store: &Store) -> Result<Self, StoreError> {
         let (open, calls, mails) = store.standing_work().await?;
         Ok(Self { open, calls, mails })
     }
 
-    /// What can be told from these rows.
+    /// Returns a view of these rows.
     #[must_use]
     pub fn work(&self) -> Work<'_> {
         Work { runs: &self.open, calls: &self.calls, mails: &self.mails }
     }
 
-    /// Ends what has been waited for too long; answers when the next wait is over.
+    /// Times out overdue calls. Returns the next deadline; `None` without one.
     pub async fn expire(&self, engine: &Engine) -> Result<Option<Instant>, EngineError> {
         let now = engine.store.clock().now();
         let (over, next) = self.work().expired(now);
@@ -46,7 +46,7 @@ impl OpenRuns {
         Ok(next.map(|at| Instant::now() + Duration::try_from(at.duration_since(now)).unwrap_or_default()))
     }
 
-    /// Whoever has not answered by now is called off, and the call goes on with what there is.
+    /// Cancels the runs and fails the mail that have not answered the call in time.
     async fn time_out(&self, engine: &Engine, call: &PendingCall) -> Result<(), EngineError> {
         let seconds = call.until.map_or(0, |until| until.duration_since(call.since).as_secs());
         let words = format!("no answer within {seconds} s");
@@ -67,7 +67,7 @@ impl OpenRuns {
             }
         }
         let over = |error: String| RunState::Finished { stop_reason: StopReason::Cancelled, error: Some(error) };
-        // Whose silence is a person's: who asked is to know that.
+        // Runs blocked on the user get their own error text.
         let (held, late): (Vec<&Run>, Vec<&Run>) =
             late.into_iter().partition(|run| self.work().waits_for_a_person(run));
         if !held.is_empty() {
@@ -78,21 +78,21 @@ impl OpenRuns {
     }
 }
 
-/// True when everybody this call waits for has answered, failed or was called off, as the store has it now.
+/// Reads the store; returns true if all that the call waits for has answered, failed or been cancelled.
 pub async fn is_answered(engine: &Engine, call: &PendingCall) -> Result<bool, EngineError> {
-    // The mail first: a turn that takes it after that is among the runs.
+    // Read mail first, so that a run that takes it later is in `runs`.
     let mails = mails_of(engine, call).await?;
     let runs = engine.store.standing_runs().await?;
     Ok(Work { runs: &runs, calls: &[], mails: &mails }.is_settled(call))
 }
 
-/// When waiting for this ends.
+/// Returns `since + seconds`.
 #[must_use]
 pub fn until(since: Timestamp, seconds: u32) -> Timestamp {
     since.saturating_add(SignedDuration::from_secs(i64::from(seconds))).unwrap_or(Timestamp::MAX)
 }
 
-/// The result of a call whose answers are all there: who said what, in the order they were asked.
+/// Returns the result of a settled call: the answers with names, in the order asked.
 pub async fn collect_results(engine: &Engine, call: &PendingCall) -> Result<CallResult, EngineError> {
     let mut answers = Vec::new();
     if call.kind == PendingKind::Workers {
@@ -125,7 +125,7 @@ pub async fn collect_results(engine: &Engine, call: &PendingCall) -> Result<Call
     Ok(CallResult { ok, text: lines.collect::<Vec<_>>().join("\n\n"), for_run: false })
 }
 
-/// What a run that is over came to.
+/// Returns a run's outcome.
 fn outcome(run: &Run, said: Option<String>) -> Result<String, String> {
     match (&run.state, said) {
         (RunState::Finished { stop_reason: StopReason::Passed, .. }, _) => Ok("(had nothing to say)".to_owned()),
@@ -139,7 +139,7 @@ fn outcome(run: &Run, said: Option<String>) -> Result<String, String> {
     }
 }
 
-/// The last words of each run.
+/// The last text of each run.
 async fn said(engine: &Engine, runs: &[&Run]) -> Result<Vec<Option<String>>, EngineError> {
     let Some(first) = runs.first() else { return Ok(Vec::new()) };
     let from = runs.iter().map(|run| run.input).min().unwrap_or(0) + 1;
@@ -147,7 +147,7 @@ async fn said(engine: &Engine, runs: &[&Run]) -> Result<Vec<Option<String>>, Eng
     Ok(runs.iter().map(|run| last_words(&messages, &run.id)).collect())
 }
 
-/// The last words of this run among these messages.
+/// Returns the run's last text; `None` without one.
 #[must_use]
 pub fn last_words(messages: &[Message], run: &RunId) -> Option<String> {
     let mut why = None;

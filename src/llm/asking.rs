@@ -1,4 +1,4 @@
-//! One model call as whoever waits for it sees it: silence has an end, and a provider that is down is not asked.
+//! One model call as seen by its caller: limits silence and does not call a provider that is down.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,40 +10,40 @@ use super::health::{Health, Ticket};
 use super::window::Window;
 use super::{ChatModel, Delta, ErrorClass, ModelError, Prompt};
 
-/// How long a provider may be silent. Every byte it sends, a comment too, begins the wait anew.
+/// How long a provider may be silent. Every byte it sends, even a comment, restarts the wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// Until the first piece of the answer.
+    /// Before the first piece of the answer.
     pub first: Duration,
-    /// Within the answer.
+    /// Between later pieces of the answer.
     pub idle: Duration,
 }
 
 impl Patience {
-    /// For what is built in.
+    /// For built-in models.
     pub(super) const BUILT_IN: Self = Self { first: Duration::from_mins(2), idle: Duration::from_mins(1) };
-    /// For a server elsewhere: a model may think for minutes before it says a word.
+    /// For a remote server: a model may think for minutes before its first word.
     pub(super) const AWAY: Self = Self { first: Duration::from_mins(5), idle: Duration::from_mins(2) };
-    /// For a server on this machine, which may have to load the model and reads a long prompt for minutes.
+    /// For a server on this machine, which may load the model first and may read a long prompt for minutes.
     pub(super) const HERE: Self = Self { first: Duration::from_mins(15), idle: Duration::from_mins(5) };
 }
 
-/// A model ready to be asked.
+/// A model ready to be called.
 #[derive(Clone)]
 pub struct ModelHandle {
-    /// Answers prompts.
+    /// The model.
     pub model: Arc<dyn ChatModel>,
     /// The part of the name before the slash; `offline` and `scripted` are providers too.
     pub provider: String,
-    /// The part behind it: what [`Prompt::model`] should say.
+    /// The part after the slash: the value for [`Prompt::model`].
     pub model_name: String,
-    /// How many calls of this provider may run at once.
+    /// The maximum number of concurrent calls to this provider.
     pub max_parallel: u32,
-    /// How long it may be silent.
+    /// How long the provider may be silent.
     pub patience: Patience,
-    /// How much the model holds.
+    /// The model's context window.
     pub window: Arc<Window>,
-    /// How the provider has been doing; `None` for what is built in.
+    /// The provider's health; `None` for built-in models.
     pub(super) health: Option<Arc<Health>>,
 }
 
@@ -53,9 +53,9 @@ impl std::fmt::Debug for ModelHandle {
     }
 }
 
-/// A model call that is on.
+/// A running model call.
 pub struct Asking {
-    /// `None` where the provider is not asked.
+    /// `None` if the provider is not called.
     stream: Option<BoxStream<'static, Result<Delta, ModelError>>>,
     refused: Option<ModelError>,
     provider: String,
@@ -83,7 +83,7 @@ impl ModelHandle {
         )
     }
 
-    /// Starts one model call even where the provider is down: a person wants to know.
+    /// Starts one model call even if the provider is down, because a person asked for it.
     pub(super) fn ask_anyway(&self, prompt: Prompt) -> Asking {
         self.asking(prompt, Ok(None))
     }
@@ -98,14 +98,14 @@ impl ModelHandle {
         Asking { stream, refused, provider, patience, configurable: self.health.is_some(), ticket, begun: false }
     }
 
-    /// Notes that the provider answers.
+    /// Records that the provider answers.
     pub(super) fn is_well(&self) {
         self.health.iter().for_each(|health: &Arc<Health>| health.well());
     }
 }
 
 impl Asking {
-    /// The next delta, never [`Delta::Alive`]. The answer ends after one [`Delta::Done`] or one error.
+    /// Returns the next delta, never [`Delta::Alive`]. The answer ends after one [`Delta::Done`] or one error.
     pub async fn next(&mut self) -> Result<Delta, ModelError> {
         if let Some(refused) = self.refused.take() {
             return Err(refused);
@@ -119,11 +119,11 @@ impl Asking {
                 }
             }
             Err(fault) => {
-                // What comes in the middle of an answer is no sign of a provider that is down.
+                // An error in the middle of an answer does not count as a failure of the provider.
                 let ticket = self.ticket.take().filter(|_| !self.begun);
                 match ticket {
                     Some(ticket) if fault.class == ErrorClass::Transient => ticket.failed(&fault.text),
-                    // It answers, if only to refuse.
+                    // A refusal is an answer too.
                     Some(ticket) if fault.class == ErrorClass::Terminal => ticket.answered(),
                     _ => {}
                 }

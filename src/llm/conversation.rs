@@ -1,8 +1,8 @@
-//! A prompt's entries as the turns every chat protocol accepts.
+//! Converts a prompt's entries to turns that every chat protocol accepts.
 //!
-//! The protocols agree on little: turns alternate, a person's turn comes first and last, and each call is
-//! answered in the turn right after it. Entries promise none of that (somebody may speak between a call
-//! and its result, a window may begin in the middle), so the order is made here, once, for all of them.
+//! The protocols share these rules: turns alternate, the first and last turns are a person's, and each call is answered
+//! in the next turn. Entries guarantee none of that (another member may speak between a call and its result, a window
+//! may begin in the middle), so this module orders them once for all protocols.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,28 +11,28 @@ use serde_json::{Map, Value};
 use super::{PromptMessage, ToolCall};
 use crate::domain::Kept;
 
-/// One turn; turns alternate and begin and end with [`Turn::Others`].
+/// One turn; turns alternate, and the first and the last are [`Turn::Others`].
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Turn {
-    /// What reaches the agent: first the results of its calls, then words.
+    /// Input for the agent: first the results of its calls, then text.
     Others {
-        /// The results of every call of the turn before.
+        /// The results of every call of the previous turn.
         results: Vec<ToolResult>,
-        /// The words; may be empty only where there are results.
+        /// The text; may be empty only if there are results.
         text: String,
     },
     /// What the agent said and called.
     Own {
-        /// Its words; may be empty only where there are calls.
+        /// Its text; may be empty only if there are calls.
         text: String,
         /// Its calls.
         calls: Vec<Call>,
-        /// What the provider that made it wants back with it.
+        /// Data that the provider of this turn wants back with it.
         kept: Option<Kept>,
     },
 }
 
-/// A call as it is sent.
+/// A call as sent.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Call {
     /// The id, unique in the request.
@@ -48,18 +48,18 @@ pub(super) struct Call {
 /// The result of one call.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ToolResult {
-    /// The id of the call, as it is sent.
+    /// The id of the call, as sent.
     pub call: String,
     /// The tool's name.
     pub name: String,
-    /// False when the tool refused or failed.
+    /// False if the tool refused or failed.
     pub ok: bool,
-    /// What the tool says; never blank.
+    /// The tool's output; never blank.
     pub text: String,
 }
 
 impl Turn {
-    /// The same turn with its calls and results told in words.
+    /// Returns the same turn with its calls and results written as text.
     pub(super) fn told_in_words(self) -> Self {
         match self {
             Self::Own { mut text, calls, .. } => {
@@ -80,8 +80,8 @@ impl Turn {
     }
 }
 
-/// Orders the entries into turns. `kept` is what providers want back, by the place of the entry; `id` makes an id
-/// that is accepted, `name` a tool's name.
+/// Orders the entries into turns. `kept` is data providers want back, by index of the entry; `id` makes an accepted id,
+/// `name` an accepted tool name.
 pub(super) fn turns(
     entries: &[PromptMessage],
     kept: &BTreeMap<usize, Kept>,
@@ -131,7 +131,7 @@ pub(super) fn turns(
     turns
 }
 
-/// Arguments as every protocol takes them.
+/// Converts arguments to the object every protocol requires.
 fn object(arguments: &Value) -> Value {
     match arguments {
         Value::Object(_) => arguments.clone(),
@@ -175,8 +175,8 @@ fn join(text: &mut String, more: &str) {
     text.push_str(more.trim());
 }
 
-/// This id as it is accepted, or one made from it where an earlier call has it: who asks for unique ids refuses what
-/// others, who count the calls of each step anew, have left in the conversation.
+/// Returns the id in accepted form, or one derived from it if an earlier call has it: some providers number the calls
+/// of each step anew, while others reject the repeated ids this leaves in the conversation.
 fn distinct(
     own: &str,
     kept: Option<&Kept>,
@@ -192,8 +192,8 @@ fn distinct(
     sent
 }
 
-/// The result of each call: the first later one of its id that no earlier call has taken, since providers that
-/// number their calls use the same ids in every step.
+/// Returns the result of each call: the first later one with its id that no earlier call has taken, since providers
+/// that number their calls repeat ids in every step.
 fn results(entries: &[PromptMessage], at: usize, calls: &[ToolCall], used: &mut [bool]) -> Vec<ToolResult> {
     calls
         .iter()

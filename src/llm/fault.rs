@@ -1,6 +1,6 @@
-//! What goes wrong between us and a provider, as one sentence each.
+//! Turns provider errors into one sentence each.
 //!
-//! Every text a server chose passes [`clean`] before it becomes part of a sentence.
+//! Every text from a server passes [`clean`] before it becomes part of a sentence.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use super::secret::{Key, clean};
 use super::{ErrorClass, ModelError};
 use crate::config::ProviderKind;
 
-/// Whom a call went to; what the sentences are made from.
+/// The target of a call; provides the details for the sentences.
 #[derive(Debug, Clone)]
 pub(super) struct Callee {
-    /// Which protocol it speaks.
+    /// Its protocol.
     pub kind: ProviderKind,
     /// The provider's name.
     pub provider: String,
@@ -23,17 +23,17 @@ pub(super) struct Callee {
     pub model: String,
     /// Its address.
     pub address: String,
-    /// Where the key lies, in words; `None` when none is sent.
+    /// Where the key is stored, in words; `None` if none is sent.
     pub key_place: Option<String>,
-    /// Whose answer it is, to say whose setting to change.
+    /// The agent that called, to name the setting to change.
     pub agent: String,
-    /// The most tokens the answer may have, where a limit was sent.
+    /// The maximum number of tokens in the answer; `None` if no limit was sent.
     pub limit: Option<u32>,
     /// The key that was sent, to keep it out of the sentences.
     pub key: Option<Key>,
 }
 
-/// What servers call a prompt that is longer than the model holds, in lower case.
+/// Phrases servers use for a prompt that exceeds the model's window, in lower case.
 const TOO_LONG: [&str; 19] = [
     "context_length_exceeded",
     "context length",
@@ -56,25 +56,25 @@ const TOO_LONG: [&str; 19] = [
     "tokens too many",
 ];
 
-/// True where a refusal says that the prompt is longer than the model holds.
+/// Returns true if an error body says that the prompt exceeds the model's window.
 fn is_too_long(body: &str) -> bool {
     let body = body.to_lowercase();
     TOO_LONG.iter().any(|words| body.contains(words))
 }
 
 impl Callee {
-    /// Foreign text, fit for a sentence.
+    /// Makes a server's text safe for a sentence.
     pub fn clean(&self, text: &str) -> String {
         clean(text, self.key.as_ref())
     }
 
-    /// The server answered with another status than success.
+    /// Builds the error for a non-success status.
     pub fn status(&self, status: u16, reason: &str, wait: Option<Duration>, body: &str) -> ModelError {
         let (name, body_says) = (&self.provider, self.body_says(body));
         let says = |fallback: &str| if body_says.is_empty() { fallback.to_owned() } else { body_says.clone() };
         let and = if body_says.is_empty() { String::new() } else { format!(": {body_says}") };
         let text = match (status, &self.key_place) {
-            // The body of a refused key often quotes a part of it, so it is not told.
+            // The body of a 401 often quotes part of the key, so it is left out.
             (401, Some(place)) => format!("{name} refused the key in {place} (401)"),
             (401, None) => format!("{name} wants a key (401); name one with key_env in [provider.{name}]"),
             (403, _) => format!("{name} does not allow this (403){and}"),
@@ -93,14 +93,14 @@ impl Callee {
         ModelError { class, text, retry_after: wait }
     }
 
-    /// The prompt is longer than the model holds.
+    /// Builds the error for a prompt that exceeds the model's window.
     fn too_long(&self, told: &str) -> ModelError {
         let (name, model) = (&self.provider, &self.model);
         let advice = format!("say in [provider.{name}] how many tokens {model} holds: context = N");
         ModelError { class: ErrorClass::TooLong, text: format!("{told}; {advice}"), retry_after: None }
     }
 
-    /// Why an answer is none, as a sentence.
+    /// Builds the error for a [`Fault`].
     pub fn fault(&self, fault: Fault) -> ModelError {
         let name = &self.provider;
         match fault {
@@ -135,7 +135,7 @@ impl Callee {
         }
     }
 
-    /// The server told of an error in the middle of its answer.
+    /// Builds the error that the server reported inside its answer.
     pub fn event(&self, body: &Value) -> ModelError {
         let error = body.get("error").filter(|error| !error.is_null()).unwrap_or(body);
         let word = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -169,32 +169,32 @@ impl Callee {
         if is_too_long(&body) { self.too_long(&text) } else { ModelError { class, text, retry_after: None } }
     }
 
-    /// No connection came about.
+    /// Builds the error for a failed connection.
     pub fn unreachable(&self, why: &str) -> ModelError {
         ModelError::transient(format!("could not reach {}: {}", self.address, self.clean(why)))
     }
 
-    /// The connection broke, or what came over it cannot be read.
+    /// Builds the error for a broken connection or unreadable data.
     pub fn broken(&self, why: &str) -> ModelError {
         ModelError::transient(format!("the answer of {} was cut short: {}", self.provider, self.clean(why)))
     }
 
-    /// The answer ended before its end.
+    /// Builds the error for an incomplete answer.
     pub fn cut_short(&self) -> ModelError {
         ModelError::transient(format!("the answer of {} was cut short", self.provider))
     }
 
-    /// The answer is whole but the calls in it cannot be used.
+    /// Builds the error for a complete answer with unusable calls.
     pub fn malformed(&self, what: &str) -> ModelError {
         ModelError::transient(format!("{} sent a malformed tool call: {}", self.provider, self.clean(what)))
     }
 
-    /// The call could not even be put into words the protocol knows.
+    /// Builds the error for a call the protocol cannot express.
     pub fn unsendable(&self, why: &str) -> ModelError {
         ModelError::terminal(format!("cannot ask {}: {}", self.provider, self.clean(why)))
     }
 
-    /// The message in an error body: the usual places in JSON, else the text unless it is a web page.
+    /// Returns the message in an error body: from the usual JSON fields, else the text unless it is HTML.
     fn body_says(&self, body: &str) -> String {
         let Ok(value) = serde_json::from_str::<Value>(body) else {
             let page = body.trim_start().starts_with('<');
@@ -203,14 +203,14 @@ impl Callee {
         let first = value.get(0).unwrap_or(&value);
         let places = ["/error/message", "/error", "/message", "/detail"];
         let found = places.iter().find_map(|place| first.pointer(place).and_then(Value::as_str));
-        // A gateway tells the words of the provider behind it apart.
+        // A gateway reports the underlying provider's message separately.
         let behind = first.pointer("/error/metadata/raw").and_then(Value::as_str);
         let both = behind.map(|behind| format!("{}: {behind}", found.unwrap_or_default()));
         self.clean(both.as_deref().or(found).unwrap_or_default()).trim_end_matches('.').to_owned()
     }
 }
 
-/// What to do where the token limit ended an answer.
+/// Returns the advice for an answer cut by the token limit.
 pub(crate) fn raise(agent: &str) -> String {
     if agent.is_empty() { "raise max_tokens".to_owned() } else { format!("raise max_tokens of {agent}") }
 }
@@ -223,7 +223,7 @@ fn asks_to_wait(wait: Option<Duration>) -> String {
     wait.map_or(String::new(), |wait| format!(", it asks to wait {} s", wait.as_millis().div_ceil(1000)))
 }
 
-/// Which statuses are worth trying again (J7).
+/// Returns which statuses are worth retrying (J7).
 fn class_of(status: u16) -> ErrorClass {
     match status {
         408 | 425 | 429 | 500.. => ErrorClass::Transient,
@@ -231,8 +231,8 @@ fn class_of(status: u16) -> ErrorClass {
     }
 }
 
-/// How long the server asks to wait: `retry-after-ms`, or `retry-after` in seconds or as a date. A date is measured
-/// from the server's own `date` where it gives one, because its clock need not be ours (`now`).
+/// Returns how long the server asks to wait: `retry-after-ms`, or `retry-after` in seconds or as a date. A date is
+/// relative to the server's `date` header if present, else to `now`, because the two clocks may differ.
 pub(super) fn retry_after<'a>(header: impl Fn(&str) -> Option<&'a str>, now: Timestamp) -> Option<Duration> {
     if let Some(millis) = header("retry-after-ms").and_then(|text| text.trim().parse().ok()) {
         return Some(Duration::from_millis(millis));

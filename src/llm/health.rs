@@ -1,17 +1,17 @@
-//! A provider that fails again and again is left alone, and looked at by one call at a time (J7).
+//! Pauses calls to a provider that fails repeatedly, then probes it with one call at a time (J7).
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How many failures in a row mark a provider as down.
+/// The number of consecutive failures that mark a provider as down.
 const FAILURES: u32 = 5;
-/// How long it is left alone at first, and at most.
+/// The first and the longest pause of a provider that is down.
 const FIRST_PAUSE: Duration = Duration::from_secs(15);
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
-/// How a provider has been doing.
+/// The health of a provider.
 #[derive(Debug, Default)]
 pub(super) struct Health(Mutex<State>);
 
@@ -29,19 +29,19 @@ struct Down {
     why: String,
 }
 
-/// Leave to ask. What came of it has to be told; one that is only dropped counts as neither.
+/// Permission for one call. The caller reports the outcome; a dropped ticket counts as neither success nor failure.
 #[derive(Debug)]
 pub(super) struct Ticket {
     health: Arc<Health>,
     is_probe: bool,
 }
 
-/// Why a provider is not asked.
+/// Why a provider is not called.
 #[derive(Debug)]
 pub(super) struct Refusal {
-    /// How long it is left alone yet.
+    /// The remaining pause, at least 1 s.
     pub wait: Duration,
-    /// What it failed with.
+    /// Its last error.
     pub why: String,
 }
 
@@ -50,7 +50,7 @@ impl Health {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Leave to ask, unless the provider is down and has been asked lately or is being asked.
+    /// Returns a ticket, unless the provider is down and is paused or being probed.
     pub fn enter(self: &Arc<Self>) -> Result<Ticket, Refusal> {
         let is_probe = self.with(|state| match &mut state.down {
             None => Ok(false),
@@ -66,26 +66,26 @@ impl Health {
         Ok(Ticket { health: Arc::clone(self), is_probe })
     }
 
-    /// It answers: whatever was before is forgotten.
+    /// Records that the provider answers; resets its state.
     pub fn well(&self) {
         self.with(|state| *state = State::default());
     }
 }
 
 impl Ticket {
-    /// The provider answers.
+    /// Records that the provider answered.
     pub fn answered(self) {
         self.health.well();
     }
 
-    /// The provider failed before it said anything.
+    /// Records that the provider failed before it sent anything.
     pub fn failed(self, why: &str) {
         self.health.with(|state| {
             state.failures += 1;
             let pause = match &state.down {
                 Some(down) if self.is_probe => (down.pause * 2).min(LONGEST_PAUSE),
                 None if state.failures >= FAILURES => FIRST_PAUSE,
-                // Calls that were on their way when it went down tell nothing new.
+                // Calls started before it went down add no information.
                 Some(_) | None => return,
             };
             state.down = Some(Down { pause, until: Instant::now() + pause, probed: false, why: why.to_owned() });

@@ -1,8 +1,8 @@
 //! HTTP to providers. The only file that names reqwest or rustls.
 //!
-//! Redirects are not followed (a key in a header would follow them), a server on this machine is never asked
-//! through a proxy, nothing is decompressed, and certificates are loaded only for an address that begins with
-//! `https://`, at its first call and off the threads that draw.
+//! Redirects are not followed (a header with a key would be sent along), a server on this machine is never called
+//! through a proxy, nothing is decompressed, and certificates are loaded only for an `https://` address, at its first
+//! call and off the drawing threads.
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -20,13 +20,13 @@ use super::secret;
 use super::{ErrorClass, ModelError};
 use crate::config::ProviderKind;
 
-/// How long a connection may take to come about.
+/// The time limit for connecting.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long a question about a model may take, and how much of its answer is read.
+/// The time limit for a query about a model, and the most bytes read of its answer.
 const QUESTION: Duration = Duration::from_secs(5);
 const QUESTION_BYTES: usize = 2 << 20;
 
-/// Where a provider listens.
+/// The address of a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     url: String,
@@ -35,8 +35,8 @@ pub struct Address {
 }
 
 impl Address {
-    /// The address of a provider of this kind: `base_url`, or the provider's own. A `base_url` without a path gets
-    /// the usual one (`/v1/`, Gemini `/v1beta/`); Ollama's may carry `/v1` or `/api`, which are taken off.
+    /// Parses `base_url`, or uses the default of this kind. A `base_url` without a path gets the usual one (`/v1/`,
+    /// Gemini `/v1beta/`); a trailing `/v1` or `/api` is removed from Ollama's.
     pub fn new(kind: ProviderKind, base_url: Option<&str>) -> Result<Self, ModelError> {
         let text = base_url.unwrap_or(match kind {
             ProviderKind::OpenAi => "https://api.openai.com/v1/",
@@ -62,25 +62,25 @@ impl Address {
         Ok(Self { url: url.to_string(), local, official: host == "api.openai.com" })
     }
 
-    /// True for a server on this machine.
+    /// Returns true for a server on this machine.
     #[must_use]
     pub fn is_local(&self) -> bool {
         self.local
     }
 
-    /// True for `OpenAI`'s own server.
+    /// Returns true for `OpenAI`'s own server.
     #[must_use]
     pub fn is_official(&self) -> bool {
         self.official
     }
 
-    /// The address without its last slash, to be read by people.
+    /// Returns the address without its final slash, for display.
     #[must_use]
     pub fn shown(&self) -> &str {
         self.url.trim_end_matches('/')
     }
 
-    /// The address of this path below it.
+    /// Returns the URL of a path below this address.
     #[must_use]
     pub fn below(&self, path: &str) -> String {
         format!("{}{path}", self.url)
@@ -94,11 +94,11 @@ pub struct Client(OnceCell<reqwest::Client>);
 impl Client {
     async fn get(&self, address: &Address) -> Result<&reqwest::Client, ModelError> {
         let (local, plain) = (address.local, address.url.starts_with("http://"));
-        // Loading the root certificates takes tens of milliseconds: not on a thread that also draws.
+        // Loading the root certificates takes tens of milliseconds, too long for a drawing thread.
         self.0.get_or_try_init(|| off_thread(move || build(local, plain))).await
     }
 
-    /// Sends a request and returns the bytes of its answer, once its status is known to be good.
+    /// Sends a request, checks that the status is a success, and returns the body as a stream of bytes.
     pub(super) async fn send(
         &self,
         address: &Address,
@@ -144,7 +144,7 @@ impl Client {
         Ok(chunks.boxed())
     }
 
-    /// Asks a server something about itself; whatever goes wrong, there is no answer.
+    /// Queries a server about itself; returns `None` on any failure.
     pub(super) async fn question(
         &self,
         address: &Address,
@@ -168,7 +168,7 @@ impl Client {
     }
 }
 
-/// Runs blocking work beside the threads that draw.
+/// Runs blocking work off the drawing threads.
 pub(super) async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ModelError> + Send + 'static,
 ) -> Result<T, ModelError> {
@@ -179,7 +179,7 @@ pub(super) async fn off_thread<T: Send + 'static>(
 fn build(local: bool, plain: bool) -> Result<reqwest::Client, ModelError> {
     static RING: OnceLock<()> = OnceLock::new();
     RING.get_or_init(|| {
-        // An error says that one is installed already, which is all that is wanted.
+        // An error only means that a provider is already installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
     let mut builder = reqwest::Client::builder()
@@ -189,7 +189,7 @@ fn build(local: bool, plain: bool) -> Result<reqwest::Client, ModelError> {
     if local {
         builder = builder.no_proxy();
     }
-    // An address without TLS needs no certificates, unless a proxy on the way wants them.
+    // An `http://` address needs no certificates, unless a proxy requires them.
     if plain && (local || !proxy_wants_tls()) {
         let none = rustls::RootCertStore::empty();
         builder = builder.tls_backend_preconfigured(
@@ -206,7 +206,7 @@ fn proxy_wants_tls() -> bool {
     names.iter().any(|name| std::env::var(name).is_ok_and(|proxy| proxy.starts_with("https")))
 }
 
-/// At most so many bytes of a body.
+/// Reads at most `most` bytes of a body.
 async fn bounded(response: &mut reqwest::Response, most: usize) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Some(bytes)) = response.chunk().await {

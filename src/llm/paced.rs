@@ -1,7 +1,6 @@
-//! A prepared answer, played at a pace: what the built-in models share.
+//! Plays a prepared answer at a given pace, for the built-in models.
 //!
-//! It owns when a delta leaves. Time is tokio's, so a paused clock drives it; a zero pace never
-//! touches the timer.
+//! Decides when each delta is sent. Uses tokio's time, so tests can pause the clock; a zero pace uses no timer.
 
 use std::time::Duration;
 
@@ -10,16 +9,16 @@ use futures::stream::{self, BoxStream};
 
 use super::{Delta, ModelError, Prompt, PromptMessage};
 
-/// How long a prepared answer takes.
+/// The timing of a prepared answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Pace {
-    /// Before the first delta.
+    /// The delay before the first delta.
     pub first: Duration,
-    /// Between one delta and the next.
+    /// The delay between deltas.
     pub between: Duration,
 }
 
-/// Plays `deltas` at `pace`; the stream ends with them.
+/// Returns a stream of `deltas` at `pace`; it ends after the last one.
 pub(super) fn play(
     deltas: impl Iterator<Item = Result<Delta, ModelError>> + Send + 'static,
     pace: Pace,
@@ -34,7 +33,7 @@ pub(super) fn play(
     .boxed()
 }
 
-/// A text cut into pieces of `size` code points.
+/// A text split into pieces of `size` code points.
 pub(super) struct Pieces {
     text: String,
     at: usize,
@@ -42,7 +41,7 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    /// Cuts `text`; a `size` of 0 counts as 1.
+    /// Splits `text`; a `size` of 0 counts as 1.
     pub(super) fn new(text: String, size: usize) -> Self {
         Self { text, at: 0, size: size.max(1) }
     }
@@ -62,12 +61,12 @@ impl Iterator for Pieces {
     }
 }
 
-/// Tokens as the built-in models count them: four bytes each, rounded up.
+/// Returns the token count of the built-in models: one per four bytes, rounded up.
 pub(super) fn tokens(bytes: usize) -> u64 {
     bytes.div_ceil(4) as u64
 }
 
-/// The bytes a provider would be sent for `prompt`, tool schemas not counted.
+/// Returns the bytes a provider would receive for `prompt`, without tool schemas.
 pub(super) fn bytes_of(prompt: &Prompt) -> usize {
     let entries: usize = prompt
         .entries

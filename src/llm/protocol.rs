@@ -1,13 +1,12 @@
-//! The four chat protocols, one file each, and what they share.
+//! The four chat protocols, one file each, and their shared parts.
 //!
-//! Each file holds a pure function that makes the body of a request, valid for its protocol whatever the
-//! conversation holds, and a pure reader of the frames of an answer. Neither touches a network, so both are tested
-//! by property. They are spoken directly, with reqwest and an SSE parser and nothing between: what servers do beside
-//! the letter of a protocol is what conversations die of, and a client library for many providers drops it.
+//! Each file has a pure function that builds a request body, valid for any conversation, and a pure reader of answer
+//! frames. Neither uses the network, so both have property tests. No client library is used, only reqwest and an SSE
+//! parser: conversations fail on servers' deviations from a protocol, and general libraries drop that data.
 //!
-//! - `conversation`: entries as turns that alternate, each call with its result, ids and names that are accepted;
-//! - [`read`]: bytes to frames to deltas, with their bounds;
-//! - [`answer`]: what the frames of any protocol are put together in; [`calls`], [`thoughts`], [`json`] beside it.
+//! - `conversation`: entries as alternating turns, each call with its result, with accepted ids and names;
+//! - [`read`]: bytes to frames to deltas, with limits;
+//! - [`answer`]: assembles the frames of any protocol, with the help of [`calls`], [`thoughts`] and [`json`].
 
 mod answer;
 mod anthropic;
@@ -29,21 +28,21 @@ use crate::config::ProviderKind as Protocol;
 use crate::domain::Kept;
 use answer::Answer;
 
-/// What a request is made for, beside the prompt.
+/// Request settings besides the prompt.
 pub(super) struct Options<'a> {
-    /// The provider's name, to know what it wants back.
+    /// The provider's name, to select the data it wants back.
     pub provider: &'a str,
-    /// The model's name, sent as it is.
+    /// The model's name, sent unchanged.
     pub model: &'a str,
-    /// True at the vendor's own address.
+    /// True for the vendor's own address.
     pub official: bool,
-    /// How many tokens Ollama is asked to hold.
+    /// The window requested from Ollama, in tokens; `None` for other protocols.
     pub num_ctx: Option<u32>,
     /// The names of the tools.
     pub names: Names,
 }
 
-/// The body of a request, valid for the protocol whatever the prompt holds.
+/// Builds the body of a request, valid for the protocol for any prompt.
 pub(super) fn request(protocol: Protocol, prompt: &Prompt, options: &Options<'_>) -> Value {
     match protocol {
         Protocol::OpenAi => openai::request(prompt, options),
@@ -53,7 +52,7 @@ pub(super) fn request(protocol: Protocol, prompt: &Prompt, options: &Options<'_>
     }
 }
 
-/// Where a request goes, below the provider's address.
+/// Returns the request path below the provider's address.
 pub(super) fn path(protocol: Protocol, model: &str) -> String {
     match protocol {
         Protocol::OpenAi => "chat/completions".to_owned(),
@@ -63,7 +62,7 @@ pub(super) fn path(protocol: Protocol, model: &str) -> String {
     }
 }
 
-/// The most tokens an answer may have, where a limit is sent.
+/// Returns the maximum number of tokens in an answer; `None` if no limit is sent.
 pub(super) fn answer_limit(protocol: Protocol, prompt: &Prompt, model: &str) -> Option<u32> {
     match protocol {
         Protocol::Anthropic => Some(anthropic::max_tokens(prompt, model)),
@@ -89,10 +88,10 @@ impl Reader {
         }
     }
 
-    /// Takes one frame; `event` is its name in the stream, empty where it has none.
+    /// Reads one frame; `event` is its name in the stream, empty if it has none.
     fn frame(&mut self, answer: &mut Answer, event: &str, frame: &Value) -> Result<(), Fault> {
         match (self, frame) {
-            // A whole answer may come as the list of its frames.
+            // A whole answer may be a list of its frames.
             (reader, Value::Array(frames)) => frames.iter().try_for_each(|frame| reader.frame(answer, event, frame)),
             (Self::OpenAi, _) => openai::frame(answer, event, frame),
             (Self::Anthropic(blocks), _) => blocks.frame(answer, event, frame),
@@ -102,39 +101,39 @@ impl Reader {
     }
 }
 
-/// Why an answer is none. The sentence is made where the provider's name is known.
+/// Why an answer is unusable. The caller that knows the provider's name builds the sentence.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{self:?}")]
 pub(super) enum Fault {
-    /// The server told of an error, in JSON.
+    /// The server reported an error, in JSON.
     Told(Value),
-    /// The server said something that is no answer.
+    /// The server sent text that is not an answer.
     Words(String),
-    /// The server sent a web page with this title or these words.
+    /// The server sent a web page with this title or text.
     Page(String),
     /// The prompt was blocked, for this reason.
     Blocked(String),
-    /// A call cannot be used.
+    /// A call is unusable.
     Malformed(String),
-    /// The token limit came inside a call of this tool.
+    /// The answer reached the token limit inside a call of this tool.
     Limit {
         /// The tool.
         call: String,
     },
-    /// The answer is longer than is read.
+    /// The answer exceeds a size or time limit.
     Endless(&'static str),
-    /// The connection broke, or what came over it cannot be read.
+    /// The connection broke, or its data is unreadable.
     Broken(String),
-    /// The answer ended before its end.
+    /// The answer ended early.
     Cut,
 }
 
-/// The names of the tools of a request: as the program knows them and as they are sent.
+/// The tool names of a request: as the program knows them and as sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Names(Vec<(String, String)>);
 
 impl Names {
-    /// Names that every protocol accepts, each another.
+    /// Makes distinct names that every protocol accepts.
     pub fn of(tools: &[ToolSpec]) -> Self {
         let mut names: Vec<(String, String)> = Vec::with_capacity(tools.len());
         for tool in tools {
@@ -150,13 +149,13 @@ impl Names {
         Self(names)
     }
 
-    /// The name as it is sent; one that is no tool's is only made acceptable.
+    /// Returns the name as sent; an unknown name is only made valid.
     fn sent_for(&self, name: &str) -> String {
         let known = self.0.iter().find(|(original, _)| original == name);
         known.map_or_else(|| clean_name(name), |(_, sent)| sent.clone())
     }
 
-    /// The name as the program knows it; one that was not sent stays as it is.
+    /// Returns the name as the program knows it; an unknown name stays unchanged.
     fn original(&self, sent: &str) -> String {
         let known = self.0.iter().find(|(_, name)| name == sent);
         known.map_or(sent, |(original, _)| original).to_owned()
@@ -167,7 +166,7 @@ impl Names {
     }
 }
 
-/// A name as every protocol takes it: `[a-zA-Z_][a-zA-Z0-9_-]{0,63}`.
+/// Converts a name to the form every protocol accepts: `[a-zA-Z_][a-zA-Z0-9_-]{0,63}`.
 fn clean_name(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
     let mut clean: String = name.chars().take(63).map(plain).collect();
@@ -180,10 +179,10 @@ fn clean_name(name: &str) -> String {
     clean
 }
 
-/// Nine letters and digits that stand for an id: the one form that every server of `OpenAI`'s protocol takes.
+/// Hashes an id to nine letters and digits, the one form every server of `OpenAI`'s protocol accepts.
 fn short_id(id: &str) -> String {
     const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    // FNV-1a: the same id has the same form in every request, so that a provider's cache holds.
+    // FNV-1a: an id has the same form in every request, so that provider caches stay valid.
     let mut hash =
         id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
     let digit = |_| {
@@ -194,13 +193,13 @@ fn short_id(id: &str) -> String {
     (0..9).map(digit).collect()
 }
 
-/// The system text; `None` where it is blank.
+/// Returns the system text; `None` if it is blank.
 fn system(prompt: &Prompt) -> Option<String> {
     let system = prompt.system_text().trim().to_owned();
     (!system.is_empty()).then_some(system)
 }
 
-/// The prompt's entries as turns whose ids and names the protocol accepts.
+/// Converts the prompt's entries to turns with ids and names the protocol accepts.
 fn turns_of(prompt: &Prompt, options: &Options<'_>, protocol: Protocol) -> Vec<Turn> {
     let id = |id: &str, kept: Option<&Kept>| match protocol {
         Protocol::OpenAi => openai::id(id, kept.is_some_and(|kept| kept.is_of(protocol.into(), options.provider))),
@@ -210,7 +209,7 @@ fn turns_of(prompt: &Prompt, options: &Options<'_>, protocol: Protocol) -> Vec<T
     turns(&prompt.entries, &prompt.kept, id, |name| options.names.sent_for(name))
 }
 
-/// A constant of a protocol, in words.
+/// Returns a protocol constant as words.
 fn in_words(word: &str) -> String {
     word.to_lowercase().replace('_', " ")
 }

@@ -1,6 +1,6 @@
-//! A model behind a provider: its request is made and sent, its answer read, its faults put into sentences.
+//! A model behind a provider: builds and sends the request, reads the answer, turns faults into sentences.
 //!
-//! What is said stands in [`super::protocol`], how it travels in [`super::http`].
+//! Message formats are in [`super::protocol`], transport in [`super::http`].
 
 use std::sync::Arc;
 
@@ -19,21 +19,21 @@ use crate::domain::Kept;
 /// A model behind a provider.
 #[derive(Clone)]
 pub struct Remote {
-    /// The provider's name, as sentences call it.
+    /// The provider's name, as used in sentences.
     pub provider: String,
-    /// Which protocol it speaks.
+    /// Its protocol.
     pub kind: ProviderKind,
-    /// Where it listens.
+    /// Its address.
     pub address: Address,
-    /// Where its key lies; read at every call.
+    /// Where its key is stored; read at every call.
     pub key: KeySource,
-    /// The model asked when the prompt names none.
+    /// The model used if the prompt names none.
     pub model: String,
-    /// The environment the key is read from.
+    /// The environment for reading the key.
     pub env: Env,
     /// The provider's HTTP client.
     pub client: Arc<Client>,
-    /// How much the model holds.
+    /// The model's context window.
     pub window: Arc<Window>,
 }
 
@@ -43,7 +43,7 @@ impl ChatModel for Remote {
     }
 }
 
-/// Where a call stands. After `Over` nothing is given.
+/// The state of a call. The stream ends at `Over`.
 enum Step {
     Ask(Box<(Remote, Prompt)>),
     Read(Box<(Reading, Callee)>),
@@ -117,7 +117,7 @@ impl Remote {
     }
 }
 
-/// The headers of the protocol; the key stands in one of them and nowhere else.
+/// Returns the headers of the protocol; no other part of the request contains the key.
 fn headers(kind: ProviderKind, key: Option<&Key>) -> Vec<(&'static str, String)> {
     let version = (kind == ProviderKind::Anthropic).then(|| ("anthropic-version", "2023-06-01".to_owned()));
     let key = key.map(|key| match kind {

@@ -1,7 +1,7 @@
 //! Finds the model behind a name such as `openai/gpt-4.1-mini`, `local/qwen3`, `scripted//path/replies.toml` or
 //! `offline`.
 //!
-//! Nothing is asked of any network here, except by [`Models::probe`] when a person wants to know.
+//! Only [`Models::probe`], which a person starts, uses the network.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -22,10 +22,10 @@ use super::window::Window;
 use super::{ChatModel, Delta, ErrorClass, ModelError, Prompt, PromptMessage, ToolSpec};
 use crate::config::{Config, KeySource, Limits, Provider, ProviderKind};
 
-/// How many calls of one provider may run at once, where nothing says otherwise.
+/// The default maximum of concurrent calls to one provider.
 const MAX_PARALLEL: u32 = 50;
 
-/// The models that can be named. Cheap to clone; all clones see the same configuration.
+/// The models available by name. Cheap to clone; all clones share one configuration.
 #[derive(Clone)]
 pub struct Models {
     inner: Arc<Inner>,
@@ -34,15 +34,15 @@ pub struct Models {
 struct Inner {
     env: Env,
     config: RwLock<Config>,
-    /// What is shared by all handles of a provider, by its name.
+    /// State shared by all handles of a provider, by provider name.
     providers: Mutex<HashMap<String, Arc<Shared>>>,
     offline: Arc<dyn ChatModel>,
     scripts: Mutex<HashMap<PathBuf, Arc<dyn ChatModel>>>,
-    /// Models the caller brought, by their whole names.
+    /// Models supplied by the caller, by full name.
     brought: RwLock<HashMap<String, ModelHandle>>,
 }
 
-/// What all handles of one provider share.
+/// State shared by all handles of one provider.
 #[derive(Default)]
 struct Shared {
     client: Arc<Client>,
@@ -50,48 +50,48 @@ struct Shared {
     windows: Mutex<HashMap<String, Arc<Window>>>,
 }
 
-/// A provider as the model dialog and `doctor` show it.
+/// A provider as shown by the model dialog and `doctor`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
     /// Its name.
     pub name: String,
     /// Its protocol; `None` for the offline model.
     pub kind: Option<ProviderKind>,
-    /// Where it listens; empty for the offline model.
+    /// Its address; empty for the offline model.
     pub address: String,
-    /// True when the server is on this machine.
+    /// True if the server runs on this machine.
     pub local: bool,
-    /// True when it has an entry in the configuration.
+    /// True if it has an entry in the configuration.
     pub configured: bool,
-    /// Whether it could be asked now.
+    /// Whether its key is available.
     pub key: KeyState,
 }
 
-/// Whether a provider's key is there. The key itself is not told.
+/// Whether a provider's key is available. Does not contain the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyState {
-    /// The server wants none.
+    /// The server needs none.
     NotNeeded,
-    /// It lies there: the variable's name or the file.
+    /// The key exists here: the variable's name or the file.
     There(String),
-    /// It is missing; the sentence says what to do.
+    /// The key is missing; the sentence says what to do.
     Missing(String),
 }
 
-/// What a tiny real call showed.
+/// The result of a small real call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeReport {
-    /// From the question to the first piece of the answer.
+    /// The time from the request to the first piece of the answer.
     pub latency: Duration,
-    /// What the model said, if it used words.
+    /// The model's text; empty if it wrote none.
     pub said: String,
-    /// True when it called the tool it was offered.
+    /// True if it called the offered tool.
     pub tool_calling: bool,
 }
 
 impl Models {
-    /// The models of this configuration. `env` answers the value of an environment variable; keys are read through
-    /// it at every call.
+    /// Creates the models of a configuration. `env` returns the value of an environment variable and is used to read
+    /// keys at every call.
     #[must_use]
     pub fn new(config: Config, env: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
         let inner = Inner {
@@ -105,24 +105,24 @@ impl Models {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Takes another configuration from now on. Handles given out before stay as they are.
+    /// Replaces the configuration. Existing handles stay unchanged.
     pub fn replace(&self, config: Config) {
         *self.inner.config.write().unwrap_or_else(PoisonError::into_inner) = config;
         self.inner.providers.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Answers to this name, `provider/model`, with a model of the caller's own, before any configuration. At most
-    /// `max_parallel` calls of its provider run at once.
+    /// Registers the caller's own model under the name `provider/model`; it overrides the configuration. At most
+    /// `max_parallel` calls to its provider run concurrently.
     pub fn bring(&self, name: &str, model: Arc<dyn ChatModel>, max_parallel: u32) {
         let (provider, model_name) = name.split_once('/').unwrap_or((name, name));
         let brought = handle(model, provider, model_name, max_parallel);
         self.inner.brought.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), brought);
     }
 
-    /// Finds the model of this name.
+    /// Returns the model of this name.
     ///
     /// # Errors
-    /// A terminal [`ModelError`] that says what is missing: the provider, its key (by the name of the variable), the script.
+    /// A terminal [`ModelError`] that names what is missing: the provider, its key (by variable name), the script.
     pub fn get(&self, name: &str) -> Result<ModelHandle, ModelError> {
         if let Some(brought) = self.inner.brought.read().unwrap_or_else(PoisonError::into_inner).get(name) {
             return Ok(brought.clone());
@@ -166,7 +166,7 @@ impl Models {
         Ok(ModelHandle { patience, window, health: Some(Arc::clone(&shared.health)), ..built_in })
     }
 
-    /// Every provider that has an entry or needs none, by name, and the offline model first. Reads the key files.
+    /// Returns the offline model, then every configured or built-in provider by name. Reads the key files.
     #[must_use]
     pub fn list(&self) -> Vec<Known> {
         let mut entries: BTreeMap<String, (Provider, bool)> =
@@ -197,15 +197,15 @@ impl Models {
         Known { name, kind: Some(entry.kind), address, local, configured, key }
     }
 
-    /// Asks the model one short question and offers it one tool, over the network and at the user's cost, exactly as
-    /// a step would: streaming, by the same request, with the same patience.
+    /// Sends the model one short question and offers one tool, over the network and at the user's cost, exactly like a
+    /// step: streaming, same request, same patience.
     ///
     /// # Errors
-    /// The [`ModelError`] of the call, or that of [`Models::get`].
+    /// The [`ModelError`] of the call or of [`Models::get`].
     pub async fn probe(&self, name: &str) -> Result<ProbeReport, ModelError> {
         let handle = self.get(name)?;
         let report = match ask(&handle, true).await {
-            // A model that knows no tools is refused by its server, and may still be good for talking.
+            // A server may reject tools for a model that still works without them.
             Err(error) if error.class == ErrorClass::Terminal && error.text.contains("tool") => {
                 ask(&handle, false).await
             }
@@ -249,7 +249,7 @@ impl Models {
         })
     }
 
-    /// What stands for `[provider.KIND]` when the file has none: the variables the provider's own tools use.
+    /// Returns the default for a missing `[provider.KIND]`: the variables the provider's own tools use.
     fn usual(&self, kind: ProviderKind) -> Provider {
         let env = |name: &str| (self.inner.env)(name).map(|value| value.trim().to_owned()).filter(|v| !v.is_empty());
         let base_url = match kind {
@@ -258,7 +258,7 @@ impl Models {
             ProviderKind::Anthropic | ProviderKind::Gemini => None,
         };
         let key = match kind.usual_key() {
-            // A server of one's own may want no key; where the variable is set, it is sent.
+            // A custom server may need no key; if the variable is set, the key is sent.
             Some(name) if base_url.is_none() || env(name).is_some() => KeySource::Env(name.to_owned()),
             _ => KeySource::None,
         };
@@ -291,7 +291,7 @@ fn patience(limits: &Limits, local: bool) -> Patience {
     Patience { first: seconds(limits.first_token_timeout, usual.first), idle: seconds(limits.idle_timeout, usual.idle) }
 }
 
-/// `OLLAMA_HOST` as Ollama reads it: scheme and port may be missing, and the address of all interfaces is this machine.
+/// Parses `OLLAMA_HOST` like Ollama: scheme and port are optional, and `0.0.0.0` means this machine.
 fn ollama_host(host: &str) -> String {
     let (scheme, rest) = host.split_once("://").unwrap_or(("http", host));
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));

@@ -1,7 +1,7 @@
-//! Keys: where they come from, and that they never come out again.
+//! Keys: reads them and keeps them out of all output.
 //!
-//! A [`Key`] is read when a call starts and dropped when it ends. It has no `Display`, its `Debug` is
-//! `***`, and every text that may repeat it passes [`clean`].
+//! A [`Key`] is read when a call starts and dropped when it ends. It has no `Display`, its `Debug` is `***`, and every
+//! text that may contain it passes [`clean`].
 
 use std::fmt;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -11,10 +11,10 @@ use std::sync::Arc;
 use super::ModelError;
 use crate::config::KeySource;
 
-/// The environment: answers the value of a variable.
+/// The environment: returns the value of a variable.
 pub type Env = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// A key that does not print.
+/// A key that cannot be printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key(String);
 
@@ -24,29 +24,29 @@ impl fmt::Debug for Key {
     }
 }
 
-/// The longest first line of a key file that is read, in bytes; no provider's key is near it.
+/// The most bytes read of a key file's first line, far above the length of any provider's key.
 const LONGEST_KEY: u64 = 16 * 1024;
 
-/// Beginnings by which providers make their keys known; a word that begins so is blotted out even when it is not
-/// the key we sent, because servers answer with neighbours of it.
+/// Prefixes of providers' keys. [`clean`] masks any word of at least 8 characters with such a prefix, because servers
+/// may quote keys similar to the one sent.
 const KEY_BEGINNINGS: [&str; 6] = ["sk-", "sk_", "AIza", "gsk_", "xai-", "hf_"];
 
 impl Key {
-    /// Takes a key from text, without the space around it; `None` when nothing is left.
+    /// Takes a key from text, trimmed; `None` if nothing is left.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         let text = text.trim();
         (!text.is_empty()).then(|| Self(text.to_owned()))
     }
 
-    /// The key itself, for the one place that sends it.
+    /// Returns the key itself; only for sending it.
     #[must_use]
     pub(super) fn expose(&self) -> &str {
         &self.0
     }
 }
 
-/// Reads the key now. `Ok(None)` when the server wants none.
+/// Reads the key now. Returns `Ok(None)` if the server needs none.
 ///
 /// The error is terminal and names the variable or the file. A file is read synchronously.
 pub fn read(source: &KeySource, env: &Env) -> Result<Option<Key>, ModelError> {
@@ -81,7 +81,7 @@ fn expand(path: &Path, env: &Env) -> PathBuf {
     }
 }
 
-/// Where a key lies, in words: the variable's name or the file.
+/// Returns where a key is stored, in words: the variable's name or the file.
 #[must_use]
 pub fn place(source: &KeySource) -> String {
     match source {
@@ -91,7 +91,7 @@ pub fn place(source: &KeySource) -> String {
     }
 }
 
-/// Makes foreign text fit for a sentence: no key, no control or direction characters, one line, at most 300
+/// Makes foreign text safe for a sentence: no key, no control or direction characters, one line, at most 300
 /// characters.
 #[must_use]
 pub fn clean(text: &str, key: Option<&Key>) -> String {
@@ -107,7 +107,7 @@ pub fn clean(text: &str, key: Option<&Key>) -> String {
     line.chars().take(299).chain(['…']).collect()
 }
 
-/// A short key could be a part of any word, so it is blotted out only where it stands alone.
+/// Masks the key. A key under 6 bytes may be part of any word, so only whole words are masked.
 fn blot(text: &str, key: &str) -> String {
     if key.len() >= 6 {
         return text.replace(key, "***");

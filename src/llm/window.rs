@@ -1,4 +1,4 @@
-//! How much a model holds: told in the configuration, asked of its server, known, or learned from a refusal.
+//! A model's context window: from the configuration, its server, a built-in list, or a refusal.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -11,7 +11,7 @@ use super::paced::bytes_of;
 use super::secret::Key;
 use crate::config::{Limits, ProviderKind};
 
-/// Windows that are smaller than most, or well known, by the beginning of the model's name.
+/// Windows that are well known or unusually small, by prefix of the model's name.
 const KNOWN: [(&str, u32); 8] = [
     ("gpt-4o", 128_000),
     ("gpt-4.1", 1_000_000),
@@ -22,32 +22,32 @@ const KNOWN: [(&str, u32); 8] = [
     ("claude-", 200_000),
     ("gemini-", 1_000_000),
 ];
-/// Bytes of a token, to be on the safe side: English has four, other scripts and JSON fewer.
+/// A cautious estimate of bytes per token: English has four, other scripts and JSON fewer.
 const BYTES_PER_TOKEN: usize = 3;
-/// A prompt up to this size fits every window, so nothing is asked for its sake.
+/// In tokens: a prompt up to this size fits every window, so the server is not queried.
 const ALWAYS_FITS: u32 = 4_096;
-/// The least that Ollama is asked to hold. Each change makes it load the model anew, so it goes in large steps.
+/// The smallest window requested from Ollama, in tokens. Each change reloads the model, so it grows in large steps.
 const LEAST_ASKED: u32 = 8_192;
-/// Room for an answer, where its length has no limit.
+/// Tokens reserved for an answer without a limit.
 const ANSWER: u32 = 2_048;
-/// Room for instructions, blocks and tools beside the conversation.
+/// Bytes reserved for instructions, blocks and tools.
 const FRAME_BYTES: usize = 8 << 10;
-/// A conversation is never cut below this.
+/// The minimum length of a conversation after cutting, in bytes.
 const LEAST_BYTES: usize = 4 << 10;
 
-/// How much one model holds. One for all handles of the model.
+/// The context window of one model, shared by all its handles.
 #[derive(Debug, Default)]
 pub struct Window {
     configured: Option<u32>,
     known: Option<u32>,
     asked: OnceCell<Option<u32>>,
-    /// The most tokens Ollama was asked to hold.
+    /// The largest window requested from Ollama so far, in tokens.
     reserved: AtomicU32,
-    /// How many bytes of conversation the last refusal left; 0 where there was none.
+    /// The limit in bytes of conversation after the last refusal; 0 if there was none.
     learned: AtomicUsize,
 }
 
-/// Where a model is served, to ask how much it holds.
+/// The server of a model, to query its window.
 pub(super) struct Server<'a> {
     pub kind: ProviderKind,
     pub address: &'a Address,
@@ -57,7 +57,7 @@ pub(super) struct Server<'a> {
 }
 
 impl Window {
-    /// The window of this model as far as it is known without asking anybody.
+    /// Creates the window from the configuration and the built-in list, without a query.
     #[must_use]
     pub fn new(limits: &Limits, model: &str) -> Self {
         let configured = limits.contexts.get(model).copied().or(limits.context);
@@ -66,13 +66,13 @@ impl Window {
         Self { configured, known, ..Self::default() }
     }
 
-    /// How many tokens it holds, where that is known.
+    /// Returns the window in tokens; `None` if unknown.
     #[must_use]
     pub fn tokens(&self) -> Option<u32> {
         self.configured.or_else(|| self.asked.get().copied().flatten()).or(self.known)
     }
 
-    /// How many bytes of conversation a prompt may quote, `usual` at most.
+    /// Returns how many bytes of conversation a prompt may quote, at most `usual`.
     #[must_use]
     pub fn conversation_bytes(&self, usual: usize) -> usize {
         let holds = self.tokens().map_or(usual, |tokens| {
@@ -85,8 +85,8 @@ impl Window {
         usual.min(holds).min(learned)
     }
 
-    /// A prompt with so many bytes of conversation was too long: half of that is quoted from now on. False where
-    /// nothing is left to leave out.
+    /// Halves the limit after a prompt with `bytes` of conversation was too long. Returns false if nothing more can be
+    /// cut.
     #[must_use]
     pub fn shrink(&self, bytes: usize) -> bool {
         let less = bytes / 2;
@@ -97,7 +97,7 @@ impl Window {
         true
     }
 
-    /// How many tokens Ollama has to hold for this prompt, asking it once how many the model can.
+    /// Returns the window to request from Ollama for this prompt, in tokens; queries the model's maximum once.
     pub(super) async fn to_ask_for(&self, server: &Server<'_>, prompt: &Prompt) -> u32 {
         if let Some(tokens) = self.configured {
             return tokens;
@@ -109,7 +109,7 @@ impl Window {
         self.reserved.fetch_max(wanted, Ordering::Relaxed).max(wanted)
     }
 
-    /// Asks a server that can tell how much its model holds, once, and only for a prompt that might not fit.
+    /// Queries the window once, if the server supports it and the prompt might not fit.
     pub(super) async fn learn(&self, server: &Server<'_>, prompt: &Prompt) {
         let tells =
             server.kind == ProviderKind::Ollama || server.kind == ProviderKind::OpenAi && server.address.is_local();
@@ -135,7 +135,7 @@ async fn ask(server: &Server<'_>) -> Option<u32> {
         let length = info.iter().find(|(name, _)| name.ends_with(".context_length"))?;
         return length.1.as_u64().and_then(|tokens| u32::try_from(tokens).ok());
     }
-    // llama.cpp tells at its root; it and others tell beside the model's name.
+    // llama.cpp reports it at its root; it and others also report it in the model list.
     let root = address.shown().trim_end_matches("/v1");
     let props = question(format!("{root}/props"), None).await;
     let told = props.as_ref().and_then(|props| props.pointer("/default_generation_settings/n_ctx"));

@@ -1,11 +1,11 @@
-//! Why a model stopped, before what it said: an answer that was cut or refused is no pass and no silent end.
+//! Checks the stop reason before the text, so that a cut or refused answer is not taken for a pass.
 
 use crate::domain::RunKind;
 use crate::llm::{Done, ErrorClass, ModelError, Stop, raise};
 use crate::store::StepInput;
 
-/// Why an answer counts as none; `None` where it stands. Nobody reads the words of a job, so for one that was cut
-/// there are none.
+/// Returns why an answer is unusable; `None` if usable. Nobody reads the text of a job, so its cut answers are
+/// unusable.
 pub(super) fn fault(view: &StepInput, text: &str, done: &Done, provider: &str) -> Option<ModelError> {
     let background = matches!(view.run.kind, RunKind::Job { .. });
     let wordless = text.trim().is_empty();
@@ -31,7 +31,7 @@ pub(super) fn fault(view: &StepInput, text: &str, done: &Done, provider: &str) -
         Stop::Paused if wordless => {
             Some(ModelError::transient(format!("{provider} paused its answer before a word was said")))
         }
-        // Behind calls a model may well have nothing to add.
+        // After tool calls an empty answer is fine.
         Stop::Empty | Stop::Unknown if wordless && view.run.steps == 0 => {
             Some(ModelError::transient(format!("{provider} sent an empty answer")))
         }
@@ -39,7 +39,7 @@ pub(super) fn fault(view: &StepInput, text: &str, done: &Done, provider: &str) -
     }
 }
 
-/// What is told where the words are not all that would have been said.
+/// Returns the notice for a cut answer; `None` if complete.
 pub(super) fn notice(view: &StepInput, done: &Done) -> Option<String> {
     if !done.calls.is_empty() {
         return None;

@@ -1,4 +1,4 @@
-//! The calls of a step, made in order and committed with it; where a block has moved on, made again on current values.
+//! Runs a step's calls in order and commits them with it; runs them again if a block has changed meanwhile.
 
 use std::panic::AssertUnwindSafe;
 
@@ -17,10 +17,10 @@ use crate::llm::ModelError;
 use crate::store::{CommitError, StepInput, Store};
 use crate::tools::{MessageSearch, StagedBlock, Tool, ToolContext, ToolOutcome, Wait, fitted};
 
-/// How often a step whose blocks moved on is committed again.
+/// Failed commits after which a step gives up.
 const COMMIT_TRIES: u32 = 5;
 
-/// Runs the calls, commits the step; where a block has moved on, again on current values.
+/// Runs the calls and commits the step; retries on current values if a block changed.
 pub(super) async fn commit(
     engine: &Engine,
     work: &RunContext,
@@ -35,7 +35,7 @@ pub(super) async fn commit(
         let step = StepCommit::new(engine, work, &view, &draft, ran);
         let outcome = step.outcome();
         let mut commit = Commit::new(work.actor(&view.agent.id), step.changes());
-        // The calls of a step that waited begin with the move that says so: it fails where the run is not parked.
+        // A resumed step needs no precondition: its own commit fails unless the run is parked.
         if draft.row.is_some() {
             commit = commit.requiring(Precondition::RunRunning(work.run.clone()));
         }
@@ -44,7 +44,7 @@ pub(super) async fn commit(
         }
         match engine.store.commit(work.lane(), commit).await {
             Ok(_) => return Ok(outcome),
-            // One call asks for what cannot be: it has that as its result, the others are as they were.
+            // One call is invalid: refuse that call and keep the others.
             Err(CommitError::Conflict(Conflict::Call { ordinal, text })) => {
                 let result = CallResolution::Result(ToolOutcome::refused(text.clone()));
                 if draft.known.insert(ordinal, result).is_some() {
@@ -57,7 +57,7 @@ pub(super) async fn commit(
                 view.blocks = engine.store.step_view(&work.run, 1).await?.blocks;
             }
             Err(CommitError::Conflict(Conflict::Run { .. } | Conflict::Fenced { .. })) => return Ok(Outcome::Finished),
-            // A block may have become read-only or smaller meanwhile: the tools will say so to the agent.
+            // A block may now be read-only or have a lower limit: on retry the tools tell the agent.
             Err(CommitError::Conflict(Conflict::Refused { text })) => {
                 tries += 1;
                 tracing::warn!(run = %work.run, step = %draft.step, "{text}; again");
@@ -75,7 +75,7 @@ pub(super) async fn commit(
     }))
 }
 
-/// Runs the calls in order on a fresh desk, up to the first that needs somebody.
+/// Runs the calls in order in a new context, up to the first that waits.
 async fn run_calls(engine: &Engine, view: &StepInput, draft: &StagedStep, live: &LiveGuard) -> CallResults {
     let as_shown = |block: &Block| {
         let found = draft.shown.iter().find(|(id, _)| *id == block.id);
@@ -128,7 +128,7 @@ async fn run_calls(engine: &Engine, view: &StepInput, draft: &StagedStep, live: 
     ran
 }
 
-/// A tool that panics fails its own call; everything else goes on.
+/// Calls the tool; a panic refuses only that call.
 async fn guarded(tool: &dyn Tool, arguments: &serde_json::Value, desk: &mut ToolContext<'_>) -> ToolOutcome {
     let before = desk.blocks.clone();
     let called = AssertUnwindSafe(tool.call(arguments, desk)).catch_unwind().await;
@@ -142,7 +142,7 @@ async fn guarded(tool: &dyn Tool, arguments: &serde_json::Value, desk: &mut Tool
     })
 }
 
-/// The agent's conversation, searched in the store.
+/// Searches the agent's conversation.
 struct Conversations<'a> {
     store: &'a Store,
     conversation: &'a ConversationId,

@@ -1,4 +1,4 @@
-//! What a step commits: edits, the step, its messages, and where its run goes.
+//! Builds a step's commit: edits, step row, messages, the run's next state.
 
 use super::draft::{CallResults, StagedStep};
 use crate::domain::{
@@ -10,7 +10,7 @@ use crate::engine::{Engine, wait};
 use crate::store::StepInput;
 use crate::tools::{OutgoingMail, ToolOutcome, Wait};
 
-/// How the run goes on.
+/// The run's next move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
     Step,
@@ -18,7 +18,7 @@ enum Next {
     Park,
 }
 
-/// A step with what its calls came to, ready to be committed.
+/// A step and its call results, ready to commit.
 pub(super) struct StepCommit<'a> {
     engine: &'a Engine,
     work: &'a RunContext,
@@ -39,7 +39,7 @@ impl<'a> StepCommit<'a> {
         let passed = ran.effects.contains(&ToolOutcome::Pass);
         let finished = ran.effects.iter().any(|effect| matches!(effect, ToolOutcome::Finish { .. }));
         let waits = ran.effects.iter().any(|effect| matches!(effect, ToolOutcome::Wait(_)));
-        // What stood before the calls that waited was said when they were committed.
+        // A resumed step committed its text before it waited.
         let wordless = draft.row.is_some() && draft.text.trim().is_empty();
         let silent = wordless && draft.calls.is_empty() && !work.is_background();
         let next = if waits {
@@ -56,7 +56,7 @@ impl<'a> StepCommit<'a> {
         Self { engine, work, view, draft, ran, next }
     }
 
-    /// How the step ends once it is committed.
+    /// Returns the outcome after commit.
     pub(super) fn outcome(&self) -> Outcome {
         match self.next {
             Next::Step => Outcome::Continue,
@@ -65,7 +65,7 @@ impl<'a> StepCommit<'a> {
         }
     }
 
-    /// What is committed.
+    /// Lists the changes.
     pub(super) fn changes(&self) -> Vec<Change> {
         let mut changes = self.draft.begin.clone();
         let begun = changes.len();
@@ -127,7 +127,7 @@ impl<'a> StepCommit<'a> {
         Change::MessageAppended(message.by(&self.view.agent.id, &self.view.agent.name).in_step(&self.draft.step))
     }
 
-    /// The call that waits and those behind it, what it asks of others, and the run parked with what waits on it.
+    /// Parks the run, its turn and job: the waiting call, those after it, the requests to others.
     fn park(&self) -> Vec<Change> {
         let first =
             self.ran.effects.iter().position(|effect| matches!(effect, ToolOutcome::Wait(_))).unwrap_or_default();
@@ -169,14 +169,14 @@ impl<'a> StepCommit<'a> {
         changes
     }
 
-    /// A person is waited for as long as it takes.
+    /// Returns the deadline; `None` for approvals.
     fn until(&self, wait: &Wait, since: jiff::Timestamp) -> Option<jiff::Timestamp> {
         let group = self.view.group.as_ref().and_then(|group| group.wait_seconds);
         let seconds = group.unwrap_or(crate::domain::group::DEFAULT_WAIT_SECONDS);
         (*wait != Wait::Approval).then(|| wait::until(since, seconds))
     }
 
-    /// The speeches of the workers, and a word to everybody on who is asked what.
+    /// Creates the workers' runs and a notice of who is asked what.
     fn workers(&self, ordinal: u32, tasks: &[(AgentId, String)]) -> Vec<Change> {
         let name = |id: &AgentId| {
             let known = self.view.roster.iter().find(|agent| agent.id == *id);

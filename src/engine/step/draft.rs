@@ -1,4 +1,4 @@
-//! A step before its commit: what it is made of, what is known of its calls, what they came to.
+//! An uncommitted step: its parts, the known outcomes of its calls, their results.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,53 +10,53 @@ use crate::store::StepInput;
 use crate::tools::delegate::Delegation;
 use crate::tools::{OutgoingMail, StagedBlock, ToolOutcome};
 
-/// A step to be committed: one the model has just answered, or the calls of one that waited.
+/// A step to commit: a new model answer, or the pending calls of a parked step.
 pub(super) struct StagedStep {
     pub(super) step: StepId,
-    /// The step's row; `None` when it was committed before its calls waited.
+    /// The step's row; `None` if already committed.
     pub(super) row: Option<Step>,
     pub(super) text: String,
     pub(super) reasoning: String,
-    /// Why the text is not all that would have been said.
+    /// Why the text is cut; `None` if complete.
     pub(super) incomplete: Option<String>,
-    /// The model paused and is to be asked to go on.
+    /// True if the model paused mid-answer.
     pub(super) paused: bool,
     pub(super) calls: Vec<ToolCall>,
-    /// The place in the step of the first of these calls.
+    /// The ordinal of the first of these calls.
     pub(super) first: u32,
-    /// What is known of calls by their place: they were decided on, or answered.
+    /// Approvals and results known before the calls run, by ordinal.
     pub(super) known: BTreeMap<u32, CallResolution>,
-    /// What comes first in the commit.
+    /// The commit's first changes.
     pub(super) begin: Vec<Change>,
-    /// The blocks' values as the model was shown them.
+    /// The block values the model saw.
     pub(super) shown: Vec<(BlockId, String)>,
     pub(super) may: Permissions,
 }
 
 impl StagedStep {
-    /// The place in its step of one of the calls here.
+    /// Returns the ordinal of `calls[at]`.
     pub(super) fn ordinal(&self, at: usize) -> u32 {
         self.first + u32::try_from(at).unwrap_or(u32::MAX)
     }
 }
 
-/// What is known of a call before it is made.
+/// A decision made before a call runs.
 pub(super) enum CallResolution {
-    /// A person said yes.
+    /// The user approved.
     Approved,
-    /// It has its result already.
+    /// It already has a result.
     Result(ToolOutcome),
 }
 
-/// What the agent may do in this step beyond having a tool.
+/// The agent's delegation and approval rights.
 pub(super) struct Permissions {
     pub(super) delegate: Delegation,
-    /// Tools a person said yes to for the whole run.
+    /// Tools approved for the whole run.
     pub(super) granted: BTreeSet<String>,
 }
 
 impl Permissions {
-    /// Derived from the calls the run has waited on, so that a wait and a restart forget nothing.
+    /// Derives them from the run's committed calls, so they survive waits and restarts.
     pub(super) async fn know(engine: &Engine, view: &StepInput) -> Result<Self, EngineError> {
         let manages = context::manages(view);
         let mut may = Self { delegate: Delegation::No, granted: BTreeSet::new() };
@@ -76,12 +76,12 @@ impl Permissions {
     }
 }
 
-/// What the calls of a step came to.
+/// The results of a step's calls.
 pub(super) struct CallResults {
-    /// One effect a call, up to the first that waits.
+    /// One per call, up to the first wait.
     pub(super) effects: Vec<ToolOutcome>,
-    /// Mail that is sent and not waited for, by the place of its call.
+    /// Mail sent without waiting, with its call's ordinal.
     pub(super) posts: Vec<(u32, OutgoingMail)>,
-    /// The blocks as staged.
+    /// The staged blocks.
     pub(super) blocks: Vec<StagedBlock>,
 }

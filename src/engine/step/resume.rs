@@ -1,4 +1,4 @@
-//! A step whose calls waited, gone on with.
+//! Resumes a step parked on its calls.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,8 @@ use crate::llm::ToolCall;
 use crate::store::StepInput;
 use crate::tools::ToolOutcome;
 
-/// Goes on with the calls of a run that is parked, without asking the model: what was answered has its result, what
-/// was approved is made now, and what stood behind it, too. One of them may have to wait again.
+/// Resumes the pending calls of a parked run without a model call: answered calls take their result, approved calls
+/// and those queued behind them run now. One of them may park the run again.
 pub async fn resume(engine: &Engine, work: &RunContext) -> Result<Outcome, EngineError> {
     let view = engine.store.step_view(&work.run, CONTEXT_BYTES).await?;
     if view.run.state != RunState::Parked {
@@ -48,7 +48,7 @@ pub async fn resume(engine: &Engine, work: &RunContext) -> Result<Outcome, Engin
             }
             (PendingKind::Approval | PendingKind::Group, None) => return Ok(Outcome::Parked),
             (PendingKind::Workers | PendingKind::Reply, None) => {
-                // Who called may know less than the store does by now.
+                // The caller's rows may be stale: check the store.
                 if !wait::is_answered(engine, call).await? {
                     return Ok(Outcome::Parked);
                 }
@@ -98,7 +98,7 @@ fn denied(reason: &str) -> ToolOutcome {
     }
 }
 
-/// Replies the call takes into its agent's context: they are read.
+/// Marks the delivered replies to the call as read.
 async fn taken(engine: &Engine, call: &PendingCall) -> Result<Vec<Change>, EngineError> {
     let mut read = Vec::new();
     if call.kind != PendingKind::Reply {
@@ -116,7 +116,7 @@ async fn taken(engine: &Engine, call: &PendingCall) -> Result<Vec<Change>, Engin
     Ok(read)
 }
 
-/// The blocks' values as the model saw them when it made the calls.
+/// Returns the block values the model saw for these calls.
 async fn shown_to(engine: &Engine, view: &StepInput, row: &Step) -> Result<Vec<(BlockId, String)>, EngineError> {
     let mut shown = Vec::new();
     for (id, version) in &row.saw {

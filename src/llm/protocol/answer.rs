@@ -1,4 +1,4 @@
-//! What an answer comes to, while it is put together from frames: the part of reading that all protocols share.
+//! Assembles an answer from frames: the part of reading shared by all protocols.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -10,20 +10,20 @@ use super::{Fault, Names};
 use crate::domain::Kept;
 use crate::llm::{Delta, Done, Stop, Usage};
 
-/// An answer that is being put together. Protocols put in what a frame holds; deltas come out.
+/// An answer under construction. Protocols add the content of frames; deltas come out.
 pub(super) struct Answer {
     out: VecDeque<Delta>,
     thoughts: Thoughts,
     calls: Calls,
-    /// The names of the tools, sent and original.
+    /// The tool names, sent and original.
     names: Names,
     stop: Option<Stop>,
     closed: bool,
     usage: Usage,
     said: bool,
-    /// What the provider wants back, by its own words.
+    /// Data the provider wants back, by its own key.
     kept: Map<String, Value>,
-    /// What it wants back with single calls, by their place.
+    /// Data it wants back with single calls, by index of the call.
     with_calls: BTreeMap<usize, Value>,
 }
 
@@ -43,19 +43,19 @@ impl Answer {
         }
     }
 
-    /// The next delta that is ready.
+    /// Removes and returns the next ready delta.
     pub fn pop(&mut self) -> Option<Delta> {
         self.out.pop_front()
     }
 
-    /// More content, which may hold thoughts.
+    /// Adds content, which may contain thoughts.
     pub fn text(&mut self, more: &str) {
         let mut pieces = Vec::new();
         self.thoughts.push(more, &mut pieces);
         self.give(pieces);
     }
 
-    /// More reasoning.
+    /// Adds reasoning.
     pub fn reasoning(&mut self, more: &str) {
         if !more.is_empty() {
             self.out.push_back(Delta::Reasoning(more.to_owned()));
@@ -75,20 +75,20 @@ impl Answer {
         }
     }
 
-    /// A call begins that comes apart from others. Returns its place.
+    /// Starts a separate call. Returns its index.
     pub fn begin_call(&mut self, id: &str, name: &str) -> usize {
         let at = self.calls.begin(id, name);
         self.draft(at);
         at
     }
 
-    /// More of the arguments of the call at this place.
+    /// Adds arguments to the call at this index.
     pub fn call_arguments(&mut self, at: usize, arguments: &Value) {
         self.calls.arguments(at, arguments);
         self.draft(at);
     }
 
-    /// A piece of some call. Returns the place of its call.
+    /// Adds a piece of any call. Returns the index of its call.
     pub fn call_piece(&mut self, piece: &Piece<'_>) -> usize {
         let at = self.calls.take(piece);
         self.draft(at);
@@ -102,12 +102,12 @@ impl Answer {
         }
     }
 
-    /// What the provider wants back with the call at this place.
+    /// Stores data the provider wants back with the call at this index.
     pub fn keep_with_call(&mut self, at: usize, value: Value) {
         self.with_calls.insert(at, value);
     }
 
-    /// What the provider wants back with the answer. Text is added to text, a list to a list.
+    /// Stores data the provider wants back with the answer. Appends text to text and a list to a list.
     pub fn keep(&mut self, key: &str, value: Value) {
         match (self.kept.get_mut(key), value) {
             (Some(Value::String(all)), Value::String(more)) => all.push_str(&more),
@@ -118,25 +118,25 @@ impl Answer {
         }
     }
 
-    /// Why the model stopped. The answer is whole with that, though more of it may come.
+    /// Sets why the model stopped. This completes the answer, although more may follow.
     pub fn stop(&mut self, stop: Stop) {
-        // A refusal that was written out ends with the reason of an ordinary end.
+        // A refusal sent as text ends with the reason of a normal end.
         if self.stop != Some(Stop::Refused) {
             self.stop = Some(stop);
         }
     }
 
-    /// The protocol's end: nothing follows.
+    /// Marks the protocol's end: nothing follows.
     pub fn close(&mut self) {
         self.closed = true;
     }
 
-    /// Tokens read, the latest count.
+    /// Sets the tokens read; `None` keeps the last count.
     pub fn tokens_in(&mut self, tokens: Option<u64>) {
         self.usage.tokens_in = tokens.unwrap_or(self.usage.tokens_in);
     }
 
-    /// Tokens written, the latest count.
+    /// Sets the tokens written; `None` keeps the last count.
     pub fn tokens_out(&mut self, tokens: Option<u64>) {
         self.usage.tokens_out = tokens.unwrap_or(self.usage.tokens_out);
     }
@@ -145,29 +145,29 @@ impl Answer {
         self.closed
     }
 
-    /// True where no delta is ready and the end has not come.
+    /// Returns true if no delta is ready and the end was not received.
     pub fn has_nothing_new(&self) -> bool {
         self.out.is_empty() && !self.closed
     }
 
-    /// True once it is known why the model stopped.
+    /// Returns true if the reason for the stop is known.
     pub fn has_stopped(&self) -> bool {
         self.stop.is_some()
     }
 
-    /// True where neither words nor calls have come.
+    /// Returns true if neither text nor calls were received.
     pub fn is_empty(&self) -> bool {
         !self.said && self.calls.is_empty()
     }
 
-    /// No more content comes: what was held back as the beginning of a tag is words.
+    /// Ends the content: a held-back possible tag becomes text.
     pub fn flush(&mut self) {
         let mut pieces = Vec::new();
         self.thoughts.finish(&mut pieces);
         self.give(pieces);
     }
 
-    /// The whole answer, or why it is none. What is kept does not say yet whose it is.
+    /// Returns the whole answer, or why it is unusable. The caller adds the origin of the kept data.
     pub fn finish(&mut self) -> Result<Done, Fault> {
         if !self.closed && self.stop.is_none() {
             return Err(Fault::Cut);

@@ -1,11 +1,11 @@
-//! Anthropic's messages.
+//! Anthropic's messages protocol.
 //!
-//! Spoken directly, because thinking blocks and their signatures have to come back as they were, blocks may come
-//! interleaved or whole, and a model's name is sent as it is written.
+//! Implemented directly, because thinking blocks and their signatures must be returned unchanged, blocks may be
+//! interleaved or whole, and a model's name must be sent unchanged.
 //!
-//! Rules of a request: roles alternate and begin and end with the user; each `tool_use` has its `tool_result` first
-//! in the next message; ids are `[a-zA-Z0-9_-]+`; no text block is empty or ends in white space; a request without
-//! tools holds no calls (Bedrock refuses them); `max_tokens` is always there.
+//! Rules of a request: roles alternate, the first and last are the user; each `tool_use` has its `tool_result` first in
+//! the next message; ids are `[a-zA-Z0-9_-]+`; no text block is empty or ends in white space; a request without tools
+//! has no calls (Bedrock rejects them); `max_tokens` is always set.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +16,10 @@ use super::json::{count, list, text, there};
 use super::{Call, Fault, Options, Protocol, ToolResult, Turn, turns_of};
 use crate::llm::{Prompt, Stop};
 
-/// What is asked for when the prompt sets no limit: enough for a call that writes the largest block (40,000
-/// characters, some 10,000 tokens).
+/// The default limit in tokens: enough for a call that writes the largest block (40,000 characters, about 10,000
+/// tokens).
 pub(super) const MAX_TOKENS: u32 = 16_384;
-/// Older models refuse to be asked for more than this, by the beginning of their names.
+/// Limits of older models, which reject a higher one, by prefix of the name.
 const OLDER: [(&str, u32); 5] = [
     ("claude-3-5", 8_192),
     ("claude-3-haiku", 4_096),
@@ -28,13 +28,13 @@ const OLDER: [(&str, u32); 5] = [
     ("claude-2", 4_096),
 ];
 
-/// The most tokens this model is asked for.
+/// Returns the maximum number of tokens to request from this model.
 pub(super) fn max_tokens(prompt: &Prompt, model: &str) -> u32 {
     let older = OLDER.iter().find(|(name, _)| model.starts_with(name));
     prompt.max_tokens.unwrap_or(older.map_or(MAX_TOKENS, |(_, most)| *most))
 }
 
-/// The body of a request.
+/// Builds the body of a request.
 pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
     let mut turns = turns_of(prompt, options, Protocol::Anthropic);
     if prompt.tools.is_empty() {
@@ -93,7 +93,7 @@ fn result(result: &ToolResult) -> Value {
     part
 }
 
-/// The id as it is sent; most punctuation is refused.
+/// Returns the id as sent; most punctuation is rejected.
 pub(super) fn id(id: &str) -> String {
     if id.is_empty() || id.chars().count() > 64 {
         return super::short_id(id);
@@ -101,7 +101,7 @@ pub(super) fn id(id: &str) -> String {
     id.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
 }
 
-/// Where each block that is being written belongs.
+/// Maps each unfinished block to its place in the answer.
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
     calls: BTreeMap<u64, usize>,
@@ -109,7 +109,7 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    /// Reads one frame of the answer, or a whole answer in one.
+    /// Reads one frame of the answer, or a whole answer in one frame.
     pub fn frame(&mut self, answer: &mut Answer, event: &str, frame: &Value) -> Result<(), Fault> {
         let index = count(frame, "index").unwrap_or(0);
         match text(frame, "type").unwrap_or(event) {
@@ -198,7 +198,7 @@ impl Blocks {
 
     fn end_thought(&mut self, answer: &mut Answer, index: u64) {
         if let Some(block) = self.thoughts.remove(&index) {
-            // A thought without its signature is refused when it comes back.
+            // The server rejects a returned thought without a signature.
             if text(&block, "signature").is_some() || text(&block, "data").is_some() {
                 answer.keep("thinking", json!([block]));
             }

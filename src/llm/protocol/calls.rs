@@ -1,23 +1,23 @@
-//! Tool calls, put together from the pieces in which servers send them.
+//! Assembles tool calls from the pieces that servers send.
 //!
-//! A piece says which call it belongs to by its id, by its number, by its name or by standing behind it. Servers
-//! leave out any of these, number every call 0, or repeat name and id in every piece.
+//! A piece identifies its call by id, by number, by name or by following it. Servers may omit any of these, number
+//! every call 0, or repeat name and id in every piece.
 
 use serde_json::{Map, Value};
 
 use super::{Fault, json};
 use crate::llm::{Stop, ToolCall};
 
-/// One piece of a call. What is absent, `null` or empty is `None`.
+/// One piece of a call. Absent, `null` and empty values are `None`.
 #[derive(Debug, Default)]
 pub(super) struct Piece<'a> {
-    /// Its number among the calls of the answer.
+    /// Its call's number in the answer.
     pub index: Option<u64>,
     /// The id of its call.
     pub id: Option<&'a str>,
-    /// The tool, or a part of its name.
+    /// The tool's name or a part of it.
     pub name: Option<&'a str>,
-    /// Text is a part of the arguments, anything else is the whole of them.
+    /// Text is a part of the arguments, any other value all of them.
     pub arguments: Option<&'a Value>,
 }
 
@@ -25,7 +25,7 @@ pub(super) struct Piece<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     calls: Vec<Building>,
-    /// The names that were offered, as they were sent.
+    /// The names of the offered tools, as sent.
     offered: Vec<String>,
 }
 
@@ -45,7 +45,7 @@ impl Building {
 }
 
 impl Calls {
-    /// No calls yet, of a model that was offered tools of these names.
+    /// Creates an empty list for a model that was offered these tools.
     pub fn new(offered: Vec<String>) -> Self {
         Self { calls: Vec::new(), offered }
     }
@@ -54,13 +54,13 @@ impl Calls {
         self.calls.is_empty()
     }
 
-    /// A call begins. Returns its place.
+    /// Starts a call. Returns its index.
     pub fn begin(&mut self, id: &str, name: &str) -> usize {
         self.calls.push(Building { id: id.to_owned(), name: name.to_owned(), ..Building::default() });
         self.calls.len() - 1
     }
 
-    /// More of the arguments of the call at this place: text is a part, anything else the whole.
+    /// Adds arguments to the call at this index: text is a part, any other value all of them.
     pub fn arguments(&mut self, at: usize, arguments: &Value) {
         let Some(call) = self.calls.get_mut(at) else { return };
         match arguments {
@@ -70,7 +70,7 @@ impl Calls {
         }
     }
 
-    /// Takes a piece. Returns the place of its call.
+    /// Adds a piece. Returns the index of its call.
     pub fn take(&mut self, piece: &Piece<'_>) -> usize {
         let at = self.place(piece).unwrap_or_else(|| self.begin("", ""));
         let call = &mut self.calls[at];
@@ -87,7 +87,7 @@ impl Calls {
         at
     }
 
-    /// The call a piece goes on with; `None` where it begins one.
+    /// Returns the call that a piece continues; `None` if it starts a new one.
     fn place(&self, piece: &Piece<'_>) -> Option<usize> {
         let last = self.calls.len().checked_sub(1);
         let numbered = |index: u64| self.calls.iter().rposition(|call| call.index == Some(index));
@@ -96,7 +96,7 @@ impl Calls {
             let other = |at: usize| piece.index.is_some_and(|index| self.calls[at].index.is_some_and(|i| i != index));
             return match (same, piece.name) {
                 (Some(at), _) if !other(at) => Some(at),
-                // A new id makes a new call, whatever its number, unless it names no tool.
+                // A new id starts a new call, whatever its number, unless it names no tool.
                 (_, Some(_)) => piece.index.and_then(numbered).filter(|at| self.calls[*at].id.is_empty()),
                 (_, None) => piece.index.and_then(numbered).or(if piece.index.is_none() { last } else { None }),
             };
@@ -109,7 +109,7 @@ impl Calls {
         candidate.filter(|at| self.goes_on(*at, name))
     }
 
-    /// True when a name without an id repeats or continues the name of an unfinished call.
+    /// Returns true if a name without an id repeats or continues the name of an unfinished call.
     fn goes_on(&self, at: usize, name: &str) -> bool {
         let call = &self.calls[at];
         if call.is_complete() {
@@ -121,19 +121,19 @@ impl Calls {
         call.text.is_empty() && !self.offered.contains(&call.name)
     }
 
-    /// The name of the call at this place.
+    /// Returns the name of the call at this index.
     pub fn name(&self, at: usize) -> &str {
         self.calls.get(at).map_or("", |call| call.name.as_str())
     }
 
-    /// The id the call at this place will have.
+    /// Returns the final id of the call at this index.
     pub fn id(&self, at: usize) -> String {
         let id = self.calls.get(at).map_or("", |call| call.id.as_str());
         let taken = self.calls.iter().take(at).any(|call| call.id == id);
         if id.is_empty() || taken { format!("{id}#{at}") } else { id.to_owned() }
     }
 
-    /// The whole calls; `original` gives the name of a tool by the name that was sent.
+    /// Returns the complete calls; `original` maps a sent tool name to the program's.
     pub fn finish(&self, stop: Stop, original: impl Fn(&str) -> String) -> Result<Vec<ToolCall>, Fault> {
         let whole = |(at, call): (usize, &Building)| {
             if call.name.is_empty() {
@@ -153,7 +153,7 @@ impl Calls {
     }
 }
 
-/// The arguments as an object: none at all are an empty one, and some servers wrap the object in a string.
+/// Parses arguments to an object: missing ones become an empty one, and some servers wrap the object in a string.
 fn object(arguments: Value) -> Option<Value> {
     match arguments {
         Value::Object(_) => Some(arguments),
@@ -175,7 +175,7 @@ mod tests {
     use super::{Calls, Piece};
     use crate::llm::Stop;
 
-    /// What the pieces come to: names with arguments.
+    /// Returns the assembled calls: names with arguments.
     fn calls(pieces: &[Value]) -> Vec<(String, Value)> {
         let mut calls = Calls::new(vec!["look".into(), "note".into()]);
         for piece in pieces {
@@ -195,7 +195,7 @@ mod tests {
         let two = vec![("look".to_owned(), json!({"a": 1})), ("note".to_owned(), json!({"b": 2}))];
         let (a, b) = (r#"{"a": 1}"#, r#"{"b": 2}"#);
         for pieces in [
-            // As OpenAI does it.
+            // OpenAI's form.
             json!([{"index": 0, "id": "x", "name": "look", "arguments": ""}, {"index": 0, "arguments": a},
                    {"index": 1, "id": "y", "name": "note", "arguments": ""}, {"index": 1, "arguments": b}]),
             // Interleaved.

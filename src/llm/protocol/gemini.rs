@@ -1,10 +1,10 @@
-//! Google's Gemini (`generateContent`).
+//! Google's Gemini protocol (`generateContent`).
 //!
-//! Spoken directly, because the signature beside a function call has to come back beside it, a blocked prompt is
-//! told in a frame without candidates, and a model's name is sent as it is written.
+//! Implemented directly, because the signature of a function call must be returned with it, a blocked prompt is
+//! reported in a frame without candidates, and a model's name must be sent unchanged.
 //!
-//! Rules of a request: contents begin and end with the user; a call is answered in the next content, one response
-//! a call, in order; no part is empty; a response is an object; a schema holds only the words of the `OpenAPI` subset.
+//! Rules of a request: the first and last contents are the user's; the next content answers each call with one
+//! response, in order; no part is empty; a response is an object; a schema uses only keywords of the `OpenAPI` subset.
 
 use serde_json::{Map, Value, json};
 
@@ -13,11 +13,11 @@ use super::json::{count, list, text, there};
 use super::{Call, Fault, Options, Protocol, ToolResult, Turn, in_words, turns_of};
 use crate::llm::{Prompt, Stop};
 
-/// Stands for the signature of a call that another model made; Google's own word for that.
+/// Google's placeholder for the signature of a call made by another model.
 pub(super) const NO_SIGNATURE: &str = "skip_thought_signature_validator";
-/// Models that refuse a call without a signature, by a part of the name.
+/// Models that reject a call without a signature, by a part of the name.
 const WANT_SIGNATURES: [&str; 2] = ["gemini-3", "-latest"];
-/// The words of a schema that are understood.
+/// The supported schema keywords.
 const SCHEMA_WORDS: [&str; 13] = [
     "type",
     "description",
@@ -34,7 +34,7 @@ const SCHEMA_WORDS: [&str; 13] = [
     "title",
 ];
 
-/// The body of a request.
+/// Builds the body of a request.
 pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
     let turns = turns_of(prompt, options, Protocol::Gemini);
     let wants = WANT_SIGNATURES.iter().any(|name| options.model.contains(name))
@@ -51,7 +51,7 @@ pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
                 for (at, Call { key, name, arguments, .. }) in calls.iter().enumerate() {
                     let mut part = json!({"functionCall": {"name": name, "args": arguments}});
                     let signature = signed.and_then(|signed| super::json::text(signed, key));
-                    // The first call of a step stands for those beside it.
+                    // Only the first call of a step needs a signature.
                     let stand_in = (wants && at == 0 && signed.is_none()).then_some(NO_SIGNATURE);
                     if let Some(signature) = signature.or(stand_in) {
                         part["thoughtSignature"] = json!(signature);
@@ -81,7 +81,7 @@ pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
             .iter()
             .map(|tool| {
                 let mut declared = json!({"name": options.names.sent_for(&tool.name), "description": tool.description});
-                // An object without members is refused; no parameters at all are not.
+                // An object without members is rejected; absent parameters are not.
                 if tool.schema["properties"].as_object().is_some_and(|members| !members.is_empty()) {
                     declared["parameters"] = schema(&tool.schema);
                 }
@@ -103,7 +103,7 @@ pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
     body
 }
 
-/// The signatures of the calls of a turn by their own ids, where this model made them.
+/// Returns the signatures of a turn's calls by their own ids; `None` if another model made them.
 fn signatures<'a>(turn: &'a Turn, options: &Options<'_>) -> Option<&'a Value> {
     let Turn::Own { kept: Some(kept), .. } = turn else { return None };
     let same = kept.is_of(Protocol::Gemini.into(), options.provider) && kept.model == options.model;
@@ -115,7 +115,7 @@ fn result(result: &ToolResult) -> Value {
     json!({"functionResponse": {"name": result.name, "response": {key: result.text}}})
 }
 
-/// A JSON schema in the words that are understood here.
+/// Reduces a JSON schema to the supported keywords.
 fn schema(value: &Value) -> Value {
     let Value::Object(members) = value else { return value.clone() };
     let mut out = Map::new();
@@ -132,7 +132,7 @@ fn schema(value: &Value) -> Value {
             ("enum", Value::Array(words)) if !words.iter().all(|word| word.as_str().is_some_and(|w| !w.is_empty())) => {
                 continue;
             }
-            // Several types are one that may be null.
+            // A list of types becomes one type, nullable if the list has `null`.
             ("type", Value::Array(types)) => {
                 if types.iter().any(|name| name == "null") {
                     out.insert("nullable".to_owned(), json!(true));
@@ -146,7 +146,7 @@ fn schema(value: &Value) -> Value {
     Value::Object(out)
 }
 
-/// Reads one frame of the answer, or a whole answer in one.
+/// Reads one frame of the answer, or a whole answer in one frame.
 pub(super) fn frame(answer: &mut Answer, event: &str, frame: &Value) -> Result<(), Fault> {
     if event == "error" || there(frame, "error").is_some() {
         return Err(Fault::Told(frame.clone()));

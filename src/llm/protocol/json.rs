@@ -1,8 +1,8 @@
-//! JSON as servers write it: a surrogate without its other half costs one character and not the answer.
+//! Parses JSON from servers: an unpaired surrogate costs one character instead of the whole answer.
 
 use serde_json::Value;
 
-/// Parses a text. Half a surrogate pair, which is no character, becomes U+FFFD.
+/// Parses a text. An unpaired surrogate becomes U+FFFD.
 pub(super) fn parse(text: &str) -> Result<Value, serde_json::Error> {
     serde_json::from_str(text).or_else(|error| match mended(text) {
         Some(mended) => serde_json::from_str(&mended),
@@ -10,7 +10,7 @@ pub(super) fn parse(text: &str) -> Result<Value, serde_json::Error> {
     })
 }
 
-/// The text with `\ufffd` for every escaped half of a pair that stands alone; `None` where none does.
+/// Replaces every escaped unpaired surrogate with `\ufffd`; `None` if there is none.
 fn mended(text: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -32,28 +32,28 @@ fn mended(text: &str) -> Option<String> {
     changed.then_some(out)
 }
 
-/// The code unit of the escape `text` begins with.
+/// Returns the code unit of the escape at the start of `text`.
 fn unit(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u16::from_str_radix(digits, 16).ok())?
 }
 
-/// A member that is text and not empty.
+/// Returns a non-empty text member.
 pub(super) fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
-/// A member that is there and not `null`.
+/// Returns a member that is not `null`.
 pub(super) fn there<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
     value.get(key).filter(|value| !value.is_null())
 }
 
-/// A member that is a list; an absent one is empty.
+/// Returns a list member; empty if absent.
 pub(super) fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-/// A count; `None` where it is absent or no whole number.
+/// Returns a count; `None` if absent or not a whole number.
 pub(super) fn count(value: &Value, key: &str) -> Option<u64> {
     value.get(key).and_then(Value::as_u64)
 }

@@ -1,9 +1,9 @@
-//! Ollama's chat.
+//! Ollama's chat protocol.
 //!
-//! Spoken directly, because without `num_ctx` Ollama reads 4,096 tokens of a prompt and drops the rest in silence,
-//! and because an error, an answer that only loaded the model and one that was cut all come in an ordinary line.
+//! Implemented directly, because without `num_ctx` Ollama reads 4,096 tokens of a prompt and silently drops the rest,
+//! and because errors, answers that only loaded the model and cut answers all arrive in ordinary lines.
 //!
-//! Rules of a request: arguments are objects; a result follows its calls in their order and names its tool.
+//! Rules of a request: arguments are objects; results follow their calls in order and name their tools.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use super::openai::tool_of;
 use super::{Call, Fault, Options, Protocol, Turn, turns_of};
 use crate::llm::{Prompt, Stop};
 
-/// The body of a request.
+/// Builds the body of a request.
 pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
     let mut messages = Vec::new();
     if let Some(system) = super::system(prompt) {
@@ -66,7 +66,7 @@ pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
     body
 }
 
-/// Reads one line of the answer, or a whole answer in one.
+/// Reads one line of the answer, or a whole answer in one line.
 pub(super) fn frame(answer: &mut Answer, frame: &Value) -> Result<(), Fault> {
     if there(frame, "error").is_some() {
         return Err(Fault::Told(frame.clone()));
@@ -84,7 +84,7 @@ pub(super) fn frame(answer: &mut Answer, frame: &Value) -> Result<(), Fault> {
         }
         for call in list(message, "tool_calls") {
             let function = there(call, "function").unwrap_or(call);
-            // Each comes whole.
+            // Each call arrives complete.
             let (id, name) = (text(call, "id").unwrap_or_default(), text(function, "name").unwrap_or_default());
             let at = answer.begin_call(id, name);
             answer.call_arguments(at, function.get("arguments").unwrap_or(&Value::Null));

@@ -1,12 +1,12 @@
-//! `OpenAI`'s chat completions, and all that speak them.
+//! `OpenAI`'s chat completions, for all servers of this protocol.
 //!
-//! Spoken directly, because what servers of this protocol do beside its letter is what a conversation dies of:
-//! `reasoning_content`, `reasoning_details` and `extra_content` that have to come back with the calls they came
-//! with, calls without numbers, arguments as objects, errors in a 200. A general client drops these.
+//! Implemented directly, because conversations fail on servers' deviations from this protocol: `reasoning_content`,
+//! `reasoning_details` and `extra_content` that must be returned with their calls, calls without numbers, arguments as
+//! objects, errors in a 200. General client libraries drop these.
 //!
-//! Rules of a request: a tool's name is `[a-zA-Z0-9_-]{1,64}`; each call has its result right behind it; no user
-//! message stands behind a result (Mistral and many chat templates refuse it); content is never empty; an id from
-//! elsewhere becomes nine letters and digits, which is all Mistral takes.
+//! Rules of a request: a tool's name is `[a-zA-Z0-9_-]{1,64}`; results directly follow their calls; no user message
+//! follows a result (Mistral and many chat templates reject it); content is never empty; a foreign id becomes nine
+//! letters and digits, the only form Mistral accepts.
 
 use serde_json::{Map, Value, json};
 
@@ -16,12 +16,12 @@ use super::json::{count, list, text, there};
 use super::{Call, Fault, Options, Protocol, ToolResult, Turn, in_words, short_id, turns_of};
 use crate::llm::{Prompt, Stop};
 
-/// Stands between a result and the words that follow it, where the model itself said nothing.
+/// Sent between a result and the text that follows it, if the model itself said nothing.
 const BETWEEN: &str = "I have read the results.";
-/// Models that refuse a call without the reasoning it came with, by a part of the name.
+/// Models that reject a call without its reasoning, by a part of the name.
 const WANT_REASONING: [&str; 3] = ["deepseek-reasoner", "kimi-k2-thinking", "kimi-thinking"];
 
-/// The body of a request.
+/// Builds the body of a request.
 pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
     let turns = turns_of(prompt, options, Protocol::OpenAi);
     let wants_reasoning = WANT_REASONING.iter().any(|name| options.model.to_lowercase().contains(name))
@@ -58,13 +58,13 @@ pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
         body["temperature"] = json!(temperature);
     }
     if let Some(most) = prompt.max_tokens {
-        // OpenAI's thinking models refuse the old word, most other servers know no other.
+        // OpenAI's thinking models reject `max_tokens`; most other servers know only that.
         body[if options.official { "max_completion_tokens" } else { "max_tokens" }] = json!(most);
     }
     body
 }
 
-/// A tool, in the form that Ollama takes, too.
+/// Builds a tool, in a form that Ollama accepts too.
 pub(super) fn tool_of(tool: &crate::llm::ToolSpec, names: &super::Names) -> Value {
     json!({"type": "function", "function": {
         "name": names.sent_for(&tool.name),
@@ -115,13 +115,13 @@ fn own(turn: &Turn, options: &Options<'_>, wants_reasoning: bool) -> Value {
     Value::Object(message)
 }
 
-/// The id as it is sent: a provider's own as it is, another's as nine letters and digits.
+/// Returns the id as sent: a provider's own unchanged, a foreign one as nine letters and digits.
 pub(super) fn id(id: &str, from_here: bool) -> String {
     let plain = (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
     if from_here && plain && !id.contains('#') { id.to_owned() } else { short_id(id) }
 }
 
-/// Reads one frame of the answer, or a whole answer in one.
+/// Reads one frame of the answer, or a whole answer in one frame.
 pub(super) fn frame(answer: &mut Answer, event: &str, frame: &Value) -> Result<(), Fault> {
     if event == "error" || there(frame, "error").is_some() {
         return Err(Fault::Told(frame.clone()));
@@ -192,7 +192,7 @@ fn delta(answer: &mut Answer, delta: &Value) {
     }
 }
 
-/// One part of content that comes as a list, as Mistral's thinking models send it.
+/// Reads one part of list content, the form of Mistral's thinking models.
 fn content(answer: &mut Answer, part: &Value) {
     match (part, part.get("thinking")) {
         (Value::String(words), _) => answer.text(words),

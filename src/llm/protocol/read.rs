@@ -1,8 +1,8 @@
-//! Bytes to frames to deltas: how an answer is read, and its bounds.
+//! Reads an answer, with limits: bytes to frames to deltas.
 //!
-//! A stream of events is read by `sse-stream`, which is a decoder and nothing else (no reconnecting, strict UTF-8,
-//! no bound). So bytes pass [`Source`] first: it counts them, makes one U+FFFD of what is no UTF-8, ends the last
-//! event where a server forgot to, and marks every sign of life, comments included.
+//! `sse-stream` decodes event streams and does nothing else (no reconnecting, strict UTF-8, no limits). So bytes pass
+//! [`Source`] first: it counts them, replaces invalid UTF-8 with U+FFFD, ends an unfinished last event, and records
+//! every sign of life, including comments.
 
 use std::io::Cursor;
 use std::pin::Pin;
@@ -20,23 +20,23 @@ use super::answer::Answer;
 use super::{Fault, Names, Protocol, Reader, json};
 use crate::llm::Delta;
 
-/// The most bytes of an answer, as they come over the wire; a model that goes round in circles ends here.
+/// The most bytes of an answer as received; stops a model that repeats itself endlessly.
 const ANSWER_BYTES: usize = 64 << 20;
-/// The most bytes of one line: a whole answer of the longest call fits many times.
+/// The most bytes of one line: many times a whole answer with the longest call.
 const LINE_BYTES: usize = 8 << 20;
-/// The most bytes of something that is no answer; the rest is not read.
+/// The most bytes read of anything that is not an answer.
 pub(in crate::llm) const ERROR_BYTES: usize = 64 << 10;
-/// The longest an answer may take in all, however lively it is.
+/// The time limit for a whole answer, even an active one.
 const LONGEST: Duration = Duration::from_hours(1);
-/// How long the rest is waited for once it is known why the model stopped: counts of tokens come then.
+/// How long to wait for the rest, such as token counts, once the reason for the stop is known.
 const AFTER_STOP: Duration = Duration::from_secs(2);
-/// How much of the beginning is kept, to be told where nothing of it was an answer.
+/// How many bytes of the beginning are kept, to quote them if no answer was found.
 const HEAD_BYTES: usize = 2 << 10;
 
-/// Bytes as they come, or why no more do.
+/// Bytes as received, or the fault that ended them.
 pub(in crate::llm) type Incoming = Pin<Box<dyn Stream<Item = Result<Vec<u8>, Fault>> + Send>>;
 
-/// What a source tells of itself while a decoder owns it.
+/// State of a source, readable while a decoder owns it.
 #[derive(Default)]
 struct Watch {
     alive: AtomicBool,
@@ -44,10 +44,10 @@ struct Watch {
     head: Mutex<String>,
 }
 
-/// Bytes, bounded and made UTF-8.
+/// Bytes, limited and converted to UTF-8.
 struct Source {
     incoming: Incoming,
-    /// Read already, to be given first.
+    /// Text already read, to be returned first.
     ahead: Option<String>,
     decoder: encoding_rs::Decoder,
     all: usize,
@@ -72,7 +72,7 @@ impl Source {
         }
         let mut text = String::new();
         text.reserve(self.decoder.max_utf8_buffer_length(bytes.len()).unwrap_or(bytes.len() * 3 + 3));
-        // The room is enough, so all is read.
+        // The buffer is large enough to decode everything.
         let _ = self.decoder.decode_to_string(bytes, &mut text, last);
         let mut head = self.watch.head.lock().unwrap_or_else(PoisonError::into_inner);
         let room = HEAD_BYTES.saturating_sub(head.len());
@@ -95,7 +95,7 @@ impl Source {
             Some(Err(fault)) => Poll::Ready(Some(Err(fault))),
             None => {
                 self.watch.ended.store(true, Ordering::Relaxed);
-                // An event whose empty line is missing is an event.
+                // An event without its final empty line still counts.
                 Poll::Ready(Some(self.decode(&[], true).map(|rest| rest + "\n\n")))
             }
         }
@@ -114,7 +114,7 @@ impl Stream for Source {
     }
 }
 
-/// How the bytes are cut into frames, once their beginning is known.
+/// How bytes are split into frames; depends on the first character.
 enum Frames {
     Unknown(Source, String),
     Events(SseByteStream<Source>),
@@ -158,7 +158,7 @@ impl Frames {
                 let data: String = buffer.drain(..=end).collect();
                 let text = data.trim_start_matches('\u{feff}').trim();
                 if first && text.starts_with('{') && json::parse(text).is_err_and(|error| error.is_eof()) {
-                    // It is written over several lines.
+                    // The JSON spans several lines.
                     let rest = std::mem::take(buffer);
                     let Self::Lines(source, _) = std::mem::replace(self, Self::Over) else { return Ok(Got::End) };
                     *self = Self::Whole(source, data + &rest);
@@ -199,7 +199,7 @@ impl Frames {
     }
 }
 
-/// The next event, or a sign of life where bytes came that made none.
+/// Returns the next event, or a sign of life if bytes arrived without completing one.
 async fn events_next(events: &mut SseByteStream<Source>, watch: &Watch) -> Result<Got, Fault> {
     let next = std::future::poll_fn(|cx| match events.poll_next_unpin(cx) {
         Poll::Ready(item) => Poll::Ready(Some(item)),
@@ -223,7 +223,7 @@ async fn events_next(events: &mut SseByteStream<Source>, watch: &Watch) -> Resul
     })
 }
 
-/// The words of a web page: its title, or its text without the tags.
+/// Returns the title of a web page, or its text without tags.
 fn page_words(page: &str) -> String {
     let title = page.find("<title>").map(|at| &page[at + 7..]);
     let title = title.and_then(|rest| rest.split('<').next()).map(str::trim).filter(|title| !title.is_empty());
@@ -246,7 +246,7 @@ fn page_words(page: &str) -> String {
     words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// An answer that is being read.
+/// An answer being read.
 pub(in crate::llm) struct Reading {
     protocol: Protocol,
     frames: Frames,
@@ -254,7 +254,7 @@ pub(in crate::llm) struct Reading {
     answer: Answer,
     watch: Arc<Watch>,
     begun: Instant,
-    /// When the rest is not waited for any longer.
+    /// The deadline for the rest; `None` before the stop.
     until: Option<Instant>,
     seen: bool,
     ended: bool,
@@ -286,7 +286,7 @@ impl Reading {
         }
     }
 
-    /// The next delta. Exactly one [`Delta::Done`] or one fault ends the answer; after it there is nothing.
+    /// Returns the next delta. Exactly one [`Delta::Done`] or one fault ends the answer; then returns `None`.
     pub async fn next(&mut self) -> Option<Result<Delta, Fault>> {
         while !self.over {
             if let Some(delta) = self.answer.pop() {
@@ -317,7 +317,7 @@ impl Reading {
         self.ended = true;
     }
 
-    /// Reads on. Returns true where all that came was a sign of life.
+    /// Reads one step. Returns true if it brought only a sign of life.
     async fn read(&mut self) -> Result<bool, Fault> {
         tokio::task::coop::consume_budget().await;
         let next = self.frames.next(self.protocol == Protocol::Ollama, !self.seen, &self.watch);
@@ -339,14 +339,14 @@ impl Reading {
                 }
                 self.end();
             }
-            // It is whole already: only what might have followed is lost.
+            // The answer is already complete: only optional data is lost.
             Err(_) if self.answer.has_stopped() => self.end(),
             Err(fault) => return Err(fault),
         }
         if self.answer.has_stopped() && self.until.is_none() {
             self.until = Some(Instant::now() + AFTER_STOP);
         }
-        // A frame that tells nothing, as a ping does, is a sign of life.
+        // A frame without content, such as a ping, is a sign of life.
         Ok(!self.ended && self.answer.has_nothing_new())
     }
 

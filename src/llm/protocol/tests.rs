@@ -1,4 +1,4 @@
-//! What the protocols promise, over all of them.
+//! Properties that hold for all protocols.
 
 mod answers;
 mod requests;

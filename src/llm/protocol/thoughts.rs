@@ -1,41 +1,41 @@
-//! Thoughts that a model writes into its words.
+//! Separates thoughts that a model writes into its text.
 //!
-//! A server without a reasoning parser passes on what the model wrote: `<think>…</think>` and then the answer, or
-//! only the closing tag where the chat template wrote the opening one. An opening tag counts at the beginning of
-//! a line and outside of code; a closing tag without an opening one turns everything before it into reasoning.
+//! A server without a reasoning parser forwards the raw output: `<think>…</think>` and then the answer, or only the
+//! closing tag if the chat template wrote the opening one. An opening tag counts only at the start of a line and
+//! outside code; a closing tag without an opening one turns everything before it into reasoning.
 
-/// The names of tags whose content is reasoning.
+/// The names of tags that enclose reasoning.
 const TAGS: [&str; 5] = ["think", "thinking", "thought", "thoughts", "reasoning"];
-/// The longest tag, `</reasoning>` and `</thoughts>` included, in bytes.
+/// The length of the longest tag, `</reasoning>`, in bytes.
 const LONGEST_TAG: usize = 12;
 
-/// One piece of content, told apart.
+/// One classified piece of content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Piece {
-    /// Words.
+    /// Text.
     Text(String),
     /// Reasoning.
     Reasoning(String),
-    /// Every word so far was reasoning.
+    /// All text so far was reasoning.
     TextWasReasoning,
 }
 
-/// Splits content, however it is cut into pieces.
+/// Classifies content, however it is split into pieces.
 #[derive(Debug, Default)]
 pub(super) struct Thoughts {
-    /// The name of the open tag.
+    /// The name of the open tag; `None` outside a thought.
     open: Option<&'static str>,
-    /// The beginning of what may become a tag.
+    /// Held-back text that may become a tag.
     held: String,
-    /// The line so far, where words are written; only its blankness counts.
+    /// The current line of text.
     line: Line,
-    /// Inside a fenced block of code.
+    /// True inside a fenced code block.
     fenced: bool,
-    /// A pair of tags has been seen, so a lone closing tag is words.
+    /// True after a thought was closed; a lone closing tag is then text.
     paired: bool,
-    /// Words have been given.
+    /// True if text was returned.
     said: bool,
-    /// Space after a closing tag is no part of the words.
+    /// True after a closing tag: drops the white space that follows.
     trims: bool,
 }
 
@@ -47,7 +47,7 @@ struct Line {
 }
 
 impl Thoughts {
-    /// Takes more content.
+    /// Adds content.
     pub fn push(&mut self, more: &str, out: &mut Vec<Piece>) {
         let text = std::mem::take(&mut self.held) + more;
         let mut rest = text.as_str();
@@ -84,13 +84,13 @@ impl Thoughts {
         self.give(rest, out);
     }
 
-    /// The content is over: what looked like the beginning of a tag was none.
+    /// Ends the content: a held-back possible tag becomes text.
     pub fn finish(&mut self, out: &mut Vec<Piece>) {
         let held = std::mem::take(&mut self.held);
         self.give(&held, out);
     }
 
-    /// True where a closing tag belongs to an opening one of the chat template.
+    /// Returns true if a closing tag matches an opening one of the chat template.
     fn is_lone(&self) -> bool {
         self.open.is_none() && !self.paired && !self.fenced && !matches!(self.line.last, Some('`' | '"' | '\''))
     }
@@ -132,7 +132,7 @@ enum Tag {
     None,
 }
 
-/// The tag `text` begins with; `text` begins with `<`.
+/// Parses the tag at the start of `text`, which starts with `<`.
 fn tag(text: &str) -> Tag {
     let body = &text[1..];
     let (closes, body) = body.strip_prefix('/').map_or((false, body), |rest| (true, rest));

@@ -14,9 +14,9 @@ use nightdesk::testing::domain::run::{CallResult, PendingKind};
 use nightdesk::testing::domain::state::{ApplyError, InMemoryRows, MailRate, Row, Rows as _, StoreMeta, check};
 use nightdesk::testing::domain::trigger::derived_changes;
 use nightdesk::testing::domain::{
-    Actor, Agent, AgentId, Block, BlockId, BlockOwner, Change, Choice, Commit, Conflict, Conversation, ConversationOwner,
-    Cursor, Group, Ids, Job, JobId, JobOutcome, JobState, LogEntry, Mail, MailId, MailKind, MailStatus, PendingCall,
-    Precondition, Priority, Run, RunId, RunKind, RunState, StepId, StopReason, Trigger,
+    Actor, Agent, AgentId, Block, BlockId, BlockOwner, Change, Choice, Commit, Conflict, Conversation,
+    ConversationOwner, Cursor, Group, Ids, Job, JobId, JobOutcome, JobState, LogEntry, Mail, MailId, MailKind,
+    MailStatus, PendingCall, Precondition, Priority, Run, RunId, RunKind, RunState, StepId, StopReason, Trigger,
 };
 use nightdesk::testing::store::{Clock as _, CommitError, Lane, ManualClock, Mode, Options, Store, Synchronous};
 use proptest::collection::vec;

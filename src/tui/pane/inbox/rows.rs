@@ -226,8 +226,8 @@ fn arguments(arguments: &Value, without: &[&str], cells: usize) -> Vec<Row> {
 
 /// Returns the text of the empty inbox.
 pub(super) fn empty(cells: usize) -> Vec<Row> {
-    let text = "Nothing waits for you. An agent's call appears here if it needs your approval: \"Needs your \
-                yes\" in the agent's form (1, e), requires_approval in a team file. The run waits until you decide.";
+    let text = "Nothing waits for you. An agent's call appears here if it needs your approval: \"Needs \
+                approval\" in the agent's form (1, e), requires_approval in a team file. The run waits until you decide.";
     let indent = || vec![Span::new(" ", Role::Dim)];
     let cells = cells.saturating_sub(1);
     wrap(&[Span::new(text, Role::Dim)], &Shape { first: indent(), rest: indent(), ..Shape::plain(cells) })

@@ -42,6 +42,8 @@ pub enum Selection {
     },
     /// The answer contains the text that ends the turn.
     Ends,
+    /// The member of this name, which is not eligible because it has just spoken.
+    Repeated(String),
     /// Unusable, with the reason.
     Unusable(String),
 }
@@ -96,6 +98,9 @@ impl Candidates {
             return Err(format!("it chose {one} and {other}, and one speaks at a time"));
         }
         let NextSpeaker { agent, reason } = wanted.swap_remove(0);
+        if let Some(repeated) = self.repeated(agent.trim()) {
+            return Ok(repeated);
+        }
         Ok(Selection::Chosen { choice: self.exactly(&agent)?, reason: line(&reason), from_words: false })
     }
 
@@ -119,13 +124,15 @@ impl Candidates {
         Err(self.why_not(&wanted).unwrap_or_else(|| format!("{} is nobody here", quoted(name))))
     }
 
-    /// Why an agent of the group is not eligible; `None` for an unknown name.
+    /// The selection of a member that has just spoken; `None` for other names.
+    fn repeated(&self, name: &str) -> Option<Selection> {
+        self.shut.iter().find(|shut| folded(shut) == folded(name)).cloned().map(Selection::Repeated)
+    }
+
+    /// Why an agent of the group that is no member is not eligible; `None` for an unknown name.
     fn why_not(&self, name: &str) -> Option<String> {
-        let known = |names: &[String]| names.iter().find(|known| folded(known) == name).cloned();
-        if let Some(shut) = known(&self.shut) {
-            return Some(format!("{shut} has just spoken, and others are there"));
-        }
-        known(&self.others).map(|other| format!("{other} is no member, and members speak"))
+        let other = self.others.iter().find(|other| folded(other) == name)?;
+        Some(format!("{other} is no member, and members speak"))
     }
 
     /// Finds the one name in the manager's text.
@@ -143,7 +150,10 @@ impl Candidates {
             ([], _) if folded(bare) == DONE => chosen(self.exactly(DONE)?),
             ([], []) if words.is_empty() => Err("it said nothing".to_owned()),
             ([], []) => Err("it named nobody".to_owned()),
-            ([], [other, ..]) => Err(self.why_not(&folded(all[*other])).unwrap_or_default()),
+            ([], [other, ..]) => match self.repeated(all[*other]) {
+                Some(repeated) => Ok(repeated),
+                None => Err(self.why_not(&folded(all[*other])).unwrap_or_default()),
+            },
             (several, _) => Err(format!("it named {}, and one speaks at a time", several.join(" and "))),
         }
     }
@@ -250,13 +260,13 @@ mod tests {
         for (name, why) in [
             ("marketing", "\"marketing\" is nobody here"),
             ("engin", "\"engin\" is nobody here"),
-            ("bob", "bob has just spoken"),
             ("chair", "chair is no member"),
             (" ", "it named nobody"),
         ] {
             let verdict = offer().judge("", &named(name));
             assert!(unusable(&verdict).contains(why), "{name:?}: {verdict:?}");
         }
+        assert_eq!(offer().judge("", &named(" BOB")), Selection::Repeated("bob".to_owned()));
         let early = Candidates { done: false, ..offer() };
         assert!(unusable(&early.judge("", &named("done"))).contains("nobody has spoken yet"));
         assert!(unusable(&offer().judge("", &call(json!({"name": "ann"})))).contains("do not fit"));
@@ -284,11 +294,12 @@ mod tests {
         for (text, why) in [
             ("annabel, an engineering matter", "it named nobody"),
             ("ann or anna", "it named ann and anna"),
-            ("bob again", "bob has just spoken"),
             ("I, the chair, will answer", "chair is no member"),
         ] {
             assert!(unusable(&read(text)).contains(why), "{text:?}: {:?}", read(text));
         }
+        assert_eq!(read("**Bob** again"), Selection::Repeated("bob".to_owned()));
+        assert_eq!(read("bob, not the chair"), Selection::Repeated("bob".to_owned()));
         let done = Selection::Chosen { choice: Choice::Done, reason: String::new(), from_words: true };
         assert_eq!(read("Done."), done);
         assert!(matches!(read("The work is done as far as I see"), Selection::Unusable(_)));

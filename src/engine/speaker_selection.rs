@@ -2,7 +2,8 @@
 //!
 //! It is a run below the turn, like a speech: it takes the manager, every try is a committed step, and earlier tries
 //! are read from rows. An unusable try is shown in the conversation and told to the manager; after the last try nobody
-//! is chosen, and the pattern continues in order.
+//! is chosen, and the pattern continues in order. So it does, without another try, where the manager chooses the member
+//! that has just spoken and the group does not allow that.
 
 use std::ops::ControlFlow;
 
@@ -94,6 +95,12 @@ async fn commit_selection(
         Selection::Chosen { choice, reason, from_words } => {
             changes.push(notice(describe(offer, &choice, &reason, from_words)));
             changes.extend(end(work, choice, StopReason::EndTurn));
+        }
+        // Understood, but the group does not allow it: another call would only be asked for another name.
+        Selection::Repeated(name) => {
+            let instead = fallback(engine, view).await?;
+            changes.push(notice(format!("chose {name}, who has just spoken; {instead}")));
+            changes.extend(end(work, Choice::Nobody, StopReason::EndTurn));
         }
         Selection::Unusable(why) if index < tries => {
             changes.push(notice(format!("the choice cannot be used: {why}; asked again")));

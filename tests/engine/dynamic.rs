@@ -248,15 +248,20 @@ async fn a_manager_with_few_steps_has_as_few_tries() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_previous_speaker_is_not_kept_silently_and_may_be_kept_where_the_group_allows_it() {
+async fn choosing_the_previous_speaker_lets_the_next_in_order_speak_visibly_and_costs_no_other_call() {
     let script = Script::of([When::agent("chair").chooses("bob", "always bob")]).otherwise("{agent} speaks");
     let world = World::new(Plan { max_turns: Some(2), ..plan(script.clone()) }).await;
     world.send("hello").await;
     let lines = world.transcript().await;
-    let again = "(the choice cannot be used: bob has just spoken, and others are there; asked again)";
-    assert_eq!(lines[1..5], ["(chose bob: always bob)", "bob: bob speaks", again, again]);
-    assert!(lines[5].ends_with("; cid speaks, the next in order)"), "{lines:?}");
-    assert_eq!(lines[6], "cid: cid speaks");
+    let again = "(chose bob, who has just spoken; cid speaks, the next in order)";
+    assert_eq!(lines[1..5], ["(chose bob: always bob)", "bob: bob speaks", again, "cid: cid speaks"]);
+    assert_eq!(world.asked_of("chair").len(), 2);
+    world.close().await;
+
+    let words = Script::of([When::agent("chair").text("Bob, please.")]).otherwise("{agent} speaks");
+    let world = World::new(Plan { max_turns: Some(2), ..plan(words) }).await;
+    world.send("hello").await;
+    assert_eq!(world.transcript().await[5..7], [again, "cid: cid speaks"], "also where it is said in words");
     world.close().await;
 
     let world = World::new(set(Plan { max_turns: Some(2), ..plan(script) }, |group| group.allow_repeat = true)).await;

@@ -18,6 +18,7 @@ pub mod pattern;
 pub mod rule;
 pub mod run;
 pub mod setting;
+pub mod span;
 pub mod spelling;
 pub mod state;
 pub mod status;

@@ -27,6 +27,7 @@ pub mod requests;
 pub mod scheduler;
 pub mod session;
 pub mod socket;
+pub mod span_clock;
 pub mod speaker_selection;
 pub mod speech;
 pub mod step;
@@ -37,6 +38,7 @@ pub mod work;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -58,6 +60,7 @@ use crate::tools::ToolRegistry;
 use follow::Subscriber;
 use limits::{KeyedSemaphore, Permit};
 use live::StreamingSteps;
+use span_clock::SpanClock;
 
 pub use handle::Handle;
 
@@ -75,11 +78,13 @@ pub struct Options {
     pub config: Option<PathBuf>,
     /// Seed of the backoff delays; `None` seeds from the operating system.
     pub seed: Option<u64>,
+    /// The previous owner of the store ended without releasing it: a job that it left running counts a crash (J7).
+    pub after_crash: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { jobs: true, scope: Scope::All, config: None, seed: None }
+        Self { jobs: true, scope: Scope::All, config: None, seed: None, after_crash: true }
     }
 }
 
@@ -99,6 +104,7 @@ pub enum Scope {
 /// The engine of a store. There is one per store: the caller holds the store's owner lock.
 pub struct Engine {
     store: Store,
+    spans: SpanClock,
     models: Models,
     tools: ToolRegistry,
     live: StreamingSteps,
@@ -114,6 +120,8 @@ pub struct Engine {
     epoch: u64,
     wake: Notify,
     stop: CancellationToken,
+    /// True once it was reported that another program owns the store.
+    is_lost: AtomicBool,
 }
 
 /// The tasks of this program, with the tokens that cancel them.
@@ -121,9 +129,17 @@ pub struct Engine {
 struct Tasks {
     turns: HashMap<RunId, (ConversationId, CancellationToken)>,
     workers: HashMap<RunId, CancellationToken>,
-    jobs: HashMap<JobId, CancellationToken>,
+    jobs: HashMap<JobId, JobTask>,
     /// Agents kept by parked speeches: a parked run has no task, but its agent must not speak elsewhere.
     kept: HashMap<RunId, Permit<AgentId>>,
+}
+
+/// A job that runs in this program.
+#[derive(Debug)]
+struct JobTask {
+    cancel: CancellationToken,
+    /// The provider of its agent's model; empty for a model that is not configured.
+    provider: String,
 }
 
 /// Why the engine could not continue an operation.
@@ -155,6 +171,7 @@ impl Engine {
         let epoch = store.row::<StoreMeta>(StoreMeta::KEY).await?.unwrap_or_default().epoch + 1;
         let dice = options.seed.map_or_else(StdRng::from_os_rng, StdRng::seed_from_u64);
         let engine = Arc::new(Self {
+            spans: SpanClock::new(Arc::clone(store.clock())),
             store,
             models,
             tools,
@@ -170,6 +187,7 @@ impl Engine {
             epoch,
             wake: Notify::new(),
             stop: CancellationToken::new(),
+            is_lost: AtomicBool::new(false),
         });
         engine.commit_as_engine(vec![Change::EpochRaised { epoch }]).await?;
         scheduler::recover(&engine).await?;
@@ -178,8 +196,17 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Aborts all tasks and waits for them. Uncommitted work is lost; the next owner of the store repeats it.
+    /// Aborts all tasks, waits for them and hands their jobs back. Uncommitted work is lost; the next owner of the store
+    /// repeats it.
     pub async fn stop(&self) {
+        self.abort().await;
+        if let Err(trouble) = background::hand_back_all(self).await {
+            tracing::warn!("{trouble}; its jobs are not handed back");
+        }
+    }
+
+    /// Aborts all tasks and waits for them, as a crash would: nothing is handed back.
+    pub async fn abort(&self) {
         self.stop.cancel();
         loop {
             let handles = std::mem::take(&mut *self.handles.lock().unwrap_or_else(PoisonError::into_inner));
@@ -252,6 +279,11 @@ impl Engine {
 
     /// Logs an engine error and shows it to every subscriber.
     fn report(&self, trouble: &EngineError) {
+        let is_lost = matches!(trouble, EngineError::Store(StoreError::NotOwner));
+        if is_lost && self.is_lost.swap(true, Ordering::Relaxed) {
+            // Every task meets it; once is enough.
+            return;
+        }
         tracing::error!("{trouble}");
         self.live.trouble(trouble.to_string());
     }

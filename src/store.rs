@@ -140,6 +140,7 @@ impl Store {
     pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
         file::make_parent(path)?;
         drop(file::make(path)?);
+        let path = &owner::real_path(path)?;
         file::refuse_network(path)?;
         let counts = Arc::new(Counts::default());
         let writing = Sql::writing(path, &options, &counts)?;
@@ -152,6 +153,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Open`] if the file is missing, is not a store, or has another schema version.
     pub fn open_read_only(path: &Path, options: Options) -> Result<Self, StoreError> {
+        let path = &owner::real_path(path)?;
         file::refuse_network(path)?;
         Self::assemble(path, options, Arc::new(Counts::default()), None)
     }

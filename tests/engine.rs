@@ -17,6 +17,8 @@ mod support {
 mod approving;
 #[path = "engine/blocks.rs"]
 mod blocks;
+#[path = "engine/clocks.rs"]
+mod clocks;
 #[path = "engine/crash.rs"]
 mod crash;
 #[path = "engine/crash_waiting.rs"]
@@ -33,6 +35,8 @@ mod following;
 mod jobs;
 #[path = "engine/mail.rs"]
 mod mail;
+#[path = "engine/owners.rs"]
+mod owners;
 #[path = "engine/parking.rs"]
 mod parking;
 #[path = "engine/providers.rs"]
@@ -45,6 +49,8 @@ mod replies;
 mod restarting;
 #[path = "engine/roster.rs"]
 mod roster;
+#[path = "engine/slots.rs"]
+mod slots;
 #[path = "engine/speaking.rs"]
 mod speaking;
 #[path = "engine/terminating.rs"]

@@ -11,6 +11,7 @@ use crate::domain::state::RowFault;
 use crate::domain::{GroupId, Job, JobId, JobOutcome, JobState, Trigger};
 use crate::engine::Handle;
 use crate::engine::protocol::{Reply, Request};
+use crate::engine::session::Session;
 
 /// Most jobs in the list, newest first.
 const SHOWN: usize = 10_000;
@@ -62,16 +63,17 @@ struct Row<'a> {
 /// # Errors
 /// A name or id is unknown, or the engine refuses the request.
 pub async fn job(places: &Paths, command: &Command, out: &mut Out) -> Result<Exit, CliError> {
+    let owned = Session::owner(&places.store).is_some();
     let handle = places.look()?;
     let roster = Roster::read(&handle).await?;
     match command {
-        Command::List { group, json } => list(&handle, &roster, group.as_deref(), *json, out).await?,
+        Command::List { group, json } => list(&handle, &roster, owned, group.as_deref(), *json, out).await?,
         Command::Show(which) => {
-            let job = find(&handle, &which.id).await?;
+            let job = as_it_is(find(&handle, &which.id).await?, owned);
             if which.json {
-                out.json(&row(&roster, &job))?;
+                out.json(&row(&roster, &job, owned))?;
             } else {
-                show(&handle, &roster, &job, out).await?;
+                show(&handle, &roster, &job, owned, out).await?;
             }
         }
         Command::Cancel(which) => {
@@ -91,19 +93,21 @@ pub async fn job(places: &Paths, command: &Command, out: &mut Out) -> Result<Exi
 async fn list(
     handle: &Handle,
     roster: &Roster,
+    owned: bool,
     group: Option<&str>,
     json: bool,
     out: &mut Out,
 ) -> Result<(), CliError> {
     let group = group.map(|name| roster.group(name)).transpose()?.map(|group| group.id.clone());
     let (jobs, faults) = jobs(handle, group, SHOWN).await?;
+    let jobs: Vec<Job> = jobs.into_iter().map(|job| as_it_is(job, owned)).collect();
     print::unreadable(&faults);
     if json {
-        out.json(&jobs.iter().map(|job| row(roster, job)).collect::<Vec<_>>())?;
+        out.json(&jobs.iter().map(|job| row(roster, job, owned)).collect::<Vec<_>>())?;
         return Ok(());
     }
     let cells = |job: &Job| {
-        let row = row(roster, job);
+        let row = row(roster, job, owned);
         let short = job.id.as_str().get(..JobId::PREFIX.len() + 9).unwrap_or(job.id.as_str()).to_owned();
         let (agent, group) = (row.agent.to_owned(), row.group.to_owned());
         [short, agent, group, row.trigger, row.status.to_owned(), outcome(job), format!("{:.0}", row.created_at)]
@@ -111,6 +115,16 @@ async fn list(
     let rows: Vec<_> = jobs.iter().map(cells).collect();
     out.table(["ID", "AGENT", "GROUP", "TRIGGER", "STATUS", "OUTCOME", "CREATED"], &rows)?;
     Ok(())
+}
+
+/// Returns the job as it is where no process may own the store: what a process that ended was running waits for the
+/// next one.
+fn as_it_is(job: Job, owned: bool) -> Job {
+    let state = match job.state {
+        JobState::Running { .. } if !owned => JobState::Available,
+        other => other,
+    };
+    Job { state, ..job }
 }
 
 /// Returns up to `limit` jobs, newest first, and the unreadable rows.
@@ -152,20 +166,22 @@ async fn ask(places: &Paths, request: Request) -> Result<Job, CliError> {
 
 fn tell(roster: &Roster, which: &Which, job: &Job, then: &str, out: &mut Out) -> Result<(), CliError> {
     if which.json {
-        out.json(&row(roster, job))?;
+        out.json(&row(roster, job, true))?;
     } else {
         out.line(&format!("{} {}{then}", job.id, job.state.shown()))?;
     }
     Ok(())
 }
 
-fn row<'a>(roster: &'a Roster, job: &'a Job) -> Row<'a> {
+fn row<'a>(roster: &'a Roster, job: &'a Job, owned: bool) -> Row<'a> {
+    // A parked job is shown as running, which it is only beside a process.
+    let status = if owned || job.state.is_final() { job.state.shown() } else { JobState::Available.shown() };
     Row {
         id: &job.id,
         agent: roster.name(&job.agent),
         group: roster.group_name(&job.group),
         trigger: job.causes.iter().map(Trigger::text).collect::<Vec<_>>().join(", "),
-        status: job.state.shown(),
+        status,
         state: job.state.as_str(),
         attempt: job.attempt,
         error: job.state.error(),
@@ -181,21 +197,21 @@ pub fn outcome(job: &Job) -> String {
         JobState::Completed { .. } if job.edits == 0 => "changed nothing".to_owned(),
         JobState::Completed { .. } => format!("{} edit{}", job.edits, if job.edits == 1 { "" } else { "s" }),
         JobState::Failed { error, .. } => error.clone(),
-        JobState::Retryable { run_at, error } => format!("{error}, next try at {run_at:.0}"),
+        JobState::Retryable { run_at, error, .. } => format!("{error}, next try at {run_at:.0}"),
         JobState::Cancelled { why } => why.clone(),
         JobState::Parked => "waits for an answer".to_owned(),
         JobState::Available | JobState::Running { .. } => String::new(),
     }
 }
 
-async fn show(handle: &Handle, roster: &Roster, job: &Job, out: &mut Out) -> Result<(), CliError> {
+async fn show(handle: &Handle, roster: &Roster, job: &Job, owned: bool, out: &mut Out) -> Result<(), CliError> {
     let detail = match handle.ask(Request::JobDetail { id: job.id.clone() }).await? {
         Reply::JobDetail(detail) => detail,
         other => return Err(unexpected(&other)),
     };
     let edits: Vec<String> =
         detail.edits.iter().map(|edit| format!("{} v{}", edit.label, edit.revision.version)).collect();
-    let row = row(roster, job);
+    let row = row(roster, job, owned);
     let at = |time: Option<Timestamp>| time.map(|time| format!("{time:.0}")).unwrap_or_default();
     out.card(&[
         ("id", job.id.to_string()),

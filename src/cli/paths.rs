@@ -116,7 +116,7 @@ impl Paths {
     /// Returns the options for an engine on these files. `jobs` enables background jobs.
     #[must_use]
     pub fn options(&self, jobs: bool, scope: Scope) -> Options {
-        Options { jobs, scope, config: Some(self.config.clone()), seed: None }
+        Options { jobs, scope, config: Some(self.config.clone()), ..Options::default() }
     }
 
     /// Becomes the owner of the store and starts an engine, or connects to the owner; see [`Session::open`].

@@ -140,6 +140,13 @@ pub enum Change {
         /// The job.
         id: JobId,
     },
+    /// A job goes back without its attempt being counted: its program ends in order, or its provider is down.
+    JobHandedBack {
+        /// The job.
+        id: JobId,
+        /// [`JobState::Available`] or [`JobState::Retryable`].
+        to: JobState,
+    },
     /// The owner of a job died: the job is available again, or failed as poison (J6, J7).
     JobRecovered {
         /// The job.
@@ -186,6 +193,7 @@ impl Change {
             Self::JobCaused { id, .. }
             | Self::JobClaimed { id, .. }
             | Self::JobYielded { id }
+            | Self::JobHandedBack { id, .. }
             | Self::JobRecovered { id }
             | Self::JobMoved { id, .. } => id.as_str(),
         }
@@ -224,6 +232,7 @@ impl Change {
             | Self::JobCaused { .. }
             | Self::JobClaimed { .. }
             | Self::JobYielded { .. }
+            | Self::JobHandedBack { .. }
             | Self::JobRecovered { .. }
             | Self::JobMoved { .. } => vec![(Kind::Job, subject)],
         }

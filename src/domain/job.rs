@@ -3,7 +3,7 @@
 //! ```text
 //! available ─claim─▶ running ─last step─▶ completed
 //!     ▲  ▲              │ ├─ terminal, attempts spent, poison ─▶ failed
-//!     │  └── yield ─────┘ ├─ transient ─▶ retryable ─run_at─▶ (claimed again)
+//!     │  └ yield, stop ──┘ ├─ transient, provider down ─▶ retryable ─run_at─▶ (claimed again)
 //!     └── owner died ─────┘ ├─ a person ─▶ cancelled
 //!                           └─ its run waits ─▶ parked ─answered─▶ (claimed again)
 //! ```
@@ -11,7 +11,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AgentId, ConversationId, GroupId, JobId, RunId, Trigger};
+use super::{AgentId, ConversationId, GroupId, JobId, RunId, Trigger, span};
 
 /// The number of attempts after which a transient fault is final (J7).
 pub const MAX_ATTEMPTS: u32 = 8;
@@ -78,6 +78,9 @@ pub enum JobState {
     Available,
     /// The last attempt failed; the next one starts at `run_at`.
     Retryable {
+        /// When the wait for the next attempt began; `None` in stores of older versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<Timestamp>,
         /// When the next attempt may start.
         run_at: Timestamp,
         /// Why the attempt failed.
@@ -166,6 +169,15 @@ impl JobState {
     pub fn error(&self) -> Option<&str> {
         match self {
             Self::Retryable { error, .. } | Self::Failed { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+
+    /// When its next attempt may start, seen at `now`; `None` unless it waits for one.
+    #[must_use]
+    pub fn next_try(&self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Retryable { since, run_at, .. } => Some(span::over_at(since.unwrap_or(now), *run_at, now)),
             _ => None,
         }
     }

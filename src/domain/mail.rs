@@ -13,7 +13,7 @@
 use jiff::{Span, SpanRelativeTo, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{AgentId, GroupId, MailId, RunId, StepId};
+use super::{AgentId, GroupId, MailId, RunId, StepId, span};
 
 /// One piece of mail.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,9 +49,9 @@ pub struct Mail {
     pub depth: u32,
     /// Why it failed.
     pub error: Option<String>,
-    /// When it was sent.
+    /// When it was sent, on the clock of spans of the program that sent it; the Unix epoch until the store sets it.
     pub created_at: Timestamp,
-    /// When it expires, if ever.
+    /// When it expires, if ever, on the same clock.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -198,6 +198,7 @@ impl Mail {
             waited_for: false,
             run: None,
             error: None,
+            created_at: Timestamp::UNIX_EPOCH,
             expires_at: None,
             id,
             ..self
@@ -207,7 +208,7 @@ impl Mail {
     /// True when its expiry time has passed at `now`.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
-        self.expires_at.is_some_and(|at| at <= now)
+        self.expires_at.is_some_and(|at| span::is_over(self.created_at, at, now))
     }
 
     /// True when it has expired or failed.

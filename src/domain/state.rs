@@ -141,6 +141,7 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
             jobs::begin(rows, job, run, conversation, at)
         }
         Change::JobYielded { id } => jobs::preempt(rows, id),
+        Change::JobHandedBack { id, to } => jobs::hand_back(rows, id, to),
         Change::JobRecovered { id } => jobs::recover(rows, id, at),
         Change::JobMoved { id, to } => jobs::transition(rows, id, to, at),
     }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::{
     AgentId, ConversationId, Cursor, Group, GroupStatus, Job, JobId, JobState, Mail, MailStatus, PendingCall,
-    PendingKind, Run, RunId, RunKind, RunState,
+    PendingKind, Run, RunId, RunKind, RunState, span,
 };
 
 /// What an agent is doing.
@@ -235,9 +235,10 @@ impl<'a> Work<'a> {
     #[must_use]
     pub fn expired(&self, now: Timestamp) -> (Vec<&'a PendingCall>, Option<Timestamp>) {
         let waiting = self.calls.iter().filter(|call| call.is_open() && !self.is_settled(call));
-        let (over, later): (Vec<_>, Vec<_>) =
-            waiting.filter_map(|call| Some((call, call.until?))).partition(|(_, until)| *until <= now);
-        (over.into_iter().map(|(call, _)| call).collect(), later.into_iter().map(|(_, until)| until).min())
+        let (over, later): (Vec<_>, Vec<_>) = waiting
+            .filter_map(|call| Some((call, span::over_at(call.since, call.until?, now))))
+            .partition(|(_, at)| *at <= now);
+        (over.into_iter().map(|(call, _)| call).collect(), later.into_iter().map(|(_, at)| at).min())
     }
 
     /// The jobs that can run at `now`. `cursors` are those of the jobs' agents and groups.
@@ -249,13 +250,14 @@ impl<'a> Work<'a> {
             // The window of a job starts where the previous one ends, so the previous job goes first.
             let pair = |other: &&Job| other.agent == job.agent && other.group == job.group;
             let behind = job.window.is_none() && jobs.iter().filter(pair).any(|other| ahead.contains(&&other.id));
-            match &job.state {
-                JobState::Available if !behind => due.now.push(job),
-                JobState::Retryable { run_at, .. } if !behind && *run_at <= now => due.now.push(job),
-                JobState::Retryable { run_at, .. } if !behind => {
-                    due.next = Some(due.next.map_or(*run_at, |at| at.min(*run_at)));
-                }
-                _ => {}
+            if behind {
+                continue;
+            }
+            match job.state.next_try(now) {
+                Some(at) if at > now => due.next = Some(due.next.map_or(at, |next| next.min(at))),
+                Some(_) => due.now.push(job),
+                None if job.state == JobState::Available => due.now.push(job),
+                None => {}
             }
         }
         let is_answered = |job: &&Job| {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
 use super::context::CONTEXT_BYTES;
@@ -32,7 +31,7 @@ pub async fn work_off(
     let Some(run) = job.run.clone() else { return Ok(()) };
     // Use the run's state, not the job's: a job preempted or crashed after the answer and before the step that
     // takes it is available again, but its run is still parked.
-    let mut parked = engine.must_run(&run).await?.state == RunState::Parked;
+    let parked = engine.must_run(&run).await?.state == RunState::Parked;
     let work = RunContext {
         run,
         turn: None,
@@ -42,27 +41,18 @@ pub async fn work_off(
         attempts_before: job.attempt.saturating_sub(1),
         yields: true,
     };
-    let outcome = loop {
-        let outcome = step::run(engine, &work, parked).await.unwrap_or_else(|trouble| {
-            engine.report(&trouble);
-            Outcome::Failed(ModelError::transient(trouble.to_string()))
-        });
-        let Outcome::Failed(ModelError { class: ErrorClass::Down, retry_after: Some(wait), .. }) = outcome else {
-            break outcome;
-        };
-        // The provider is down: wait and retry without spending an attempt. The calls of a parked step are
-        // already committed, so the run is no longer parked.
-        parked = false;
-        tokio::select! {
-            biased;
-            () = work.cancel.cancelled() => break Outcome::Cancelled,
-            () = work.preempt.cancelled() => break Outcome::Preempted,
-            () = tokio::time::sleep(wait) => {}
-        }
-    };
+    let outcome = step::run(engine, &work, parked).await.unwrap_or_else(|trouble| {
+        engine.report(&trouble);
+        Outcome::Failed(ModelError::transient(trouble.to_string()))
+    });
     match outcome {
         Outcome::Continue | Outcome::Finished | Outcome::Parked | Outcome::Cancelled => Ok(()),
         Outcome::Preempted => held(engine, &job, vec![Change::JobYielded { id: job.id.clone() }]).await,
+        // The provider is down: give the places back and try later, without spending an attempt.
+        Outcome::Failed(ModelError { class: ErrorClass::Down, retry_after: Some(wait), text }) => {
+            let to = try_after(engine, wait, text);
+            held(engine, &job, vec![Change::JobHandedBack { id: job.id.clone(), to }]).await
+        }
         Outcome::Failed(fault) => failed(engine, &job, &work, &fault).await,
     }
 }
@@ -130,9 +120,7 @@ async fn failed(engine: &Engine, job: &Job, work: &RunContext, fault: &ModelErro
     if fault.class == ErrorClass::Transient && job.attempt < MAX_ATTEMPTS {
         let wait =
             engine.backoff(FIRST_BACKOFF, job.attempt).min(LONGEST_BACKOFF).max(fault.retry_after.unwrap_or_default());
-        let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::ZERO);
-        let run_at = engine.store.clock().now().saturating_add(wait).unwrap_or(jiff::Timestamp::MAX);
-        let to = JobState::Retryable { run_at, error };
+        let to = try_after(engine, wait, error);
         return held(engine, job, vec![Change::JobMoved { id: job.id.clone(), to }]).await;
     }
     let class = match fault.class {
@@ -142,6 +130,11 @@ async fn failed(engine: &Engine, job: &Job, work: &RunContext, fault: &ModelErro
     let to = JobState::Failed { class, error: error.clone() };
     let changes = vec![over(&work.run, StopReason::Error, Some(error)), Change::JobMoved { id: job.id.clone(), to }];
     held(engine, job, changes).await
+}
+
+/// The state of a job whose next attempt starts after `wait`.
+fn try_after(engine: &Engine, wait: Duration, error: String) -> JobState {
+    JobState::Retryable { since: Some(engine.spans.now()), run_at: engine.spans.after(wait), error }
 }
 
 fn over(run: &RunId, stop_reason: StopReason, error: Option<String>) -> Change {
@@ -154,7 +147,7 @@ async fn held(engine: &Engine, job: &Job, changes: Vec<Change>) -> Result<(), En
     loop {
         match engine.commit(Lane::Background, commit.clone()).await {
             Ok(_) | Err(EngineError::Moved) => return Ok(()),
-            Err(trouble @ EngineError::Store(StoreError::Closed)) => return Err(trouble),
+            Err(trouble @ EngineError::Store(StoreError::Closed | StoreError::NotOwner)) => return Err(trouble),
             // Giving up would leave the job running without a worker: retry until the store accepts.
             Err(trouble @ EngineError::Store(_)) => {
                 engine.report(&trouble);
@@ -162,6 +155,28 @@ async fn held(engine: &Engine, job: &Job, changes: Vec<Change>) -> Result<(), En
             }
             Err(other) => return Err(other),
         }
+    }
+}
+
+/// Makes the jobs that run in this program available again as it stops, without counting anything.
+pub async fn hand_back_all(engine: &Engine) -> Result<(), EngineError> {
+    // Behind the commits that aborted tasks have sent off: one of them may be a claim.
+    engine.commit(Lane::Background, Commit::new(Actor::Engine, Vec::new())).await?;
+    for job in engine.store.unfinished_jobs().await? {
+        if matches!(job.state, JobState::Running { epoch } if epoch == engine.epoch) {
+            hand_back(engine, &job).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a running job available again without counting anything.
+pub async fn hand_back(engine: &Engine, job: &Job) -> Result<(), EngineError> {
+    let back = Change::JobHandedBack { id: job.id.clone(), to: JobState::Available };
+    let commit = Commit::new(Actor::Engine, vec![back]).requiring(Precondition::JobFence(job.id.clone(), job.fence));
+    match engine.commit(Lane::Background, commit).await {
+        Ok(_) | Err(EngineError::Moved) => Ok(()),
+        Err(other) => Err(other),
     }
 }
 

@@ -54,7 +54,16 @@ struct Answer {
 
 /// Reads the input of the next step. Breaks if the run is not running or must end before that step.
 pub async fn snapshot(engine: &Engine, work: &RunContext) -> Result<ControlFlow<Outcome, StepInput>, EngineError> {
-    let view = engine.store.step_view(&work.run, CONTEXT_BYTES).await?;
+    snapshot_of(engine, work, CONTEXT_BYTES).await
+}
+
+/// The same, with at most `bytes` of the conversation.
+async fn snapshot_of(
+    engine: &Engine,
+    work: &RunContext,
+    bytes: usize,
+) -> Result<ControlFlow<Outcome, StepInput>, EngineError> {
+    let view = engine.store.step_view(&work.run, bytes).await?;
     if view.run.state != RunState::Running {
         return Ok(ControlFlow::Break(Outcome::Finished));
     }
@@ -77,25 +86,30 @@ pub async fn ask(
     view: &mut StepInput,
     prompt: impl Fn(&StepInput, &str, u32) -> Prompt,
 ) -> Result<ControlFlow<Outcome, Answered>, EngineError> {
-    let queued_at = engine.store.clock().now();
+    let queued_at = engine.spans.now();
     let named = view.agent.model.clone().unwrap_or_else(|| engine.default_model());
     let model = match engine.models.get(&named) {
         Ok(model) => model,
         Err(fault) => return Ok(ControlFlow::Break(Outcome::Failed(fault))),
     };
-    let mut budget = model.window.conversation_bytes(CONTEXT_BYTES);
-    if budget < CONTEXT_BYTES {
-        *view = engine.store.step_view(&work.run, budget).await?;
-    }
     let id = StepId::fresh(engine.store.ids());
     let live = engine.live.begin(id.clone(), about(view), Phase::Waiting);
-    let Some(place) = provider_place(engine, work, &model).await else {
-        let cancelled = work.cancel.is_cancelled();
-        return Ok(ControlFlow::Break(if cancelled { Outcome::Cancelled } else { Outcome::Preempted }));
+    let (place, waited) = match provider_place(engine, work, &model).await {
+        Ok((place, waited)) => (place, waited),
+        Err(outcome) => return Ok(ControlFlow::Break(outcome)),
     };
+    let mut budget = model.window.conversation_bytes(CONTEXT_BYTES);
+    // What changed while it waited for the slot is in the prompt.
+    if waited || budget < CONTEXT_BYTES {
+        match snapshot_of(engine, work, budget).await? {
+            ControlFlow::Continue(fresh) => *view = fresh,
+            ControlFlow::Break(outcome) => return Ok(ControlFlow::Break(outcome)),
+        }
+    }
+    let mut tries = Tries { engine, work, model: &model, live: &live, place: Some(place) };
     let mut answer = Answer::default();
     let asked = loop {
-        match call_with_retries(engine, work, view, &model, &live, &prompt, &mut answer).await {
+        match tries.call(view, budget, &prompt, &mut answer).await? {
             // Retry with less of the conversation; the smaller budget also applies later.
             Err(Outcome::Failed(fault)) if fault.class == ErrorClass::TooLong && model.window.shrink(budget) => {
                 budget = model.window.conversation_bytes(CONTEXT_BYTES);
@@ -106,7 +120,7 @@ pub async fn ask(
             other => break other,
         }
     };
-    drop(place);
+    drop(tries);
     match asked {
         Ok(()) => {}
         Err(Outcome::Cancelled) => {
@@ -122,7 +136,7 @@ pub async fn ask(
         model: named,
         queued_at,
         first_token_at: answer.first_token_at,
-        done_at: engine.store.clock().now(),
+        done_at: engine.spans.now(),
         tokens_in: answer.done.usage.tokens_in,
         tokens_out: answer.done.usage.tokens_out,
         retries: answer.retries,
@@ -147,61 +161,110 @@ pub(super) fn about(view: &StepInput) -> StepMeta {
     }
 }
 
-/// Acquires a provider slot; `None` if cancelled or preempted first.
-async fn provider_place(engine: &Engine, work: &RunContext, model: &ModelHandle) -> Option<Permit<String>> {
+/// Acquires a provider slot. Returns it and whether it had to be waited for, or how the wait ended first.
+async fn provider_place(
+    engine: &Engine,
+    work: &RunContext,
+    model: &ModelHandle,
+) -> Result<(Permit<String>, bool), Outcome> {
     let room = Capacity::of_provider(model.max_parallel);
+    if work.cancel.is_cancelled() {
+        return Err(Outcome::Cancelled);
+    }
+    if let Some(place) = engine.providers.try_enter(&model.provider, room, &work.side()) {
+        return Ok((place, false));
+    }
     tokio::select! {
         biased;
-        () = work.cancel.cancelled() => None,
-        () = work.preempt.cancelled() => None,
-        place = engine.providers.acquire(&model.provider, room, work.side()) => Some(place),
+        () = work.cancel.cancelled() => Err(Outcome::Cancelled),
+        () = work.preempt.cancelled() => Err(Outcome::Preempted),
+        place = engine.providers.acquire(&model.provider, room, work.side()) => Ok((place, true)),
     }
 }
 
-/// Calls the model until it answers; retries transient faults in the foreground only. `answer` holds the last
-/// attempt.
-async fn call_with_retries(
-    engine: &Engine,
-    work: &RunContext,
-    view: &StepInput,
-    model: &ModelHandle,
-    live: &LiveGuard,
-    prompt: &impl Fn(&StepInput, &str, u32) -> Prompt,
-    answer: &mut Answer,
-) -> Result<(), Outcome> {
-    let since = Instant::now();
-    for attempt in 1.. {
-        live.restart();
-        *answer = Answer { retries: attempt - 1, ..Answer::default() };
-        let ask = prompt(view, &model.model_name, attempt + work.attempts_before);
-        let fault = match stream(engine, work, model, ask, live, answer).await {
-            Ok(()) => match stop::fault(view, &answer.text, &answer.done, &model.provider) {
-                Some(fault) => fault,
-                None => return Ok(()),
-            },
-            Err(Outcome::Failed(fault)) => fault,
-            other => return other,
-        };
-        let wait = fault.retry_after.unwrap_or_else(|| engine.backoff(Duration::from_millis(500), attempt));
-        let again = fault.class == ErrorClass::Transient
-            && !work.is_background()
-            && attempt < FOREGROUND_TRIES
-            && since.elapsed() + wait < FOREGROUND_PATIENCE;
-        if !again {
-            return Err(Outcome::Failed(fault));
+/// The tries of one model call.
+struct Tries<'a> {
+    engine: &'a Engine,
+    work: &'a RunContext,
+    model: &'a ModelHandle,
+    live: &'a LiveGuard,
+    /// The provider's slot; given back while the call waits for its next try.
+    place: Option<Permit<String>>,
+}
+
+impl Tries<'_> {
+    /// Calls the model until it answers; retries transient faults in the foreground only, and reads at most `budget`
+    /// bytes of the conversation again if the slot had to be waited for. `answer` holds the last attempt.
+    async fn call(
+        &mut self,
+        view: &mut StepInput,
+        budget: usize,
+        prompt: &impl Fn(&StepInput, &str, u32) -> Prompt,
+        answer: &mut Answer,
+    ) -> Result<Result<(), Outcome>, EngineError> {
+        let Self { engine, work, model, live, .. } = *self;
+        let since = Instant::now();
+        for attempt in 1.. {
+            live.restart();
+            *answer = Answer { retries: attempt - 1, ..Answer::default() };
+            let ask = prompt(view, &model.model_name, attempt + work.attempts_before);
+            let fault = match stream(engine, work, model, ask, live, answer).await {
+                Ok(()) => match stop::fault(view, &answer.text, &answer.done, &model.provider) {
+                    Some(fault) => fault,
+                    None => return Ok(Ok(())),
+                },
+                Err(Outcome::Failed(fault)) => fault,
+                Err(other) => return Ok(Err(other)),
+            };
+            let wait = fault.retry_after.unwrap_or_else(|| engine.backoff(Duration::from_millis(500), attempt));
+            let again = fault.class == ErrorClass::Transient
+                && !work.is_background()
+                && attempt < FOREGROUND_TRIES
+                && since.elapsed() + wait < FOREGROUND_PATIENCE;
+            if !again {
+                return Ok(Err(Outcome::Failed(fault)));
+            }
+            let tries = format!("next try in {} s ({} of {FOREGROUND_TRIES})", wait.as_secs().max(1), attempt + 1);
+            tracing::warn!(run = %view.run.id, agent = %view.agent.name, "{fault}; {tries}");
+            live.phase(Phase::Retrying { text: format!("{fault}, {tries}") });
+            // Drop the failed attempt.
+            *answer = Answer::default();
+            if let ControlFlow::Break(outcome) = self.pause(wait, view, budget).await? {
+                return Ok(Err(outcome));
+            }
         }
-        let tries = format!("next try in {} s ({} of {FOREGROUND_TRIES})", wait.as_secs().max(1), attempt + 1);
-        tracing::warn!(run = %view.run.id, agent = %view.agent.name, "{fault}; {tries}");
-        live.phase(Phase::Retrying { text: format!("{fault}, {tries}") });
-        // Drop the failed attempt.
-        *answer = Answer::default();
+        Ok(Err(Outcome::Failed(ModelError::transient("the model was asked too often"))))
+    }
+
+    /// Waits without the slot, then acquires one again.
+    async fn pause(
+        &mut self,
+        wait: Duration,
+        view: &mut StepInput,
+        budget: usize,
+    ) -> Result<ControlFlow<Outcome>, EngineError> {
+        self.place = None;
         tokio::select! {
             biased;
-            () = work.cancel.cancelled() => return Err(Outcome::Cancelled),
-            () = tokio::time::sleep(wait) => {}
+            () = self.work.cancel.cancelled() => return Ok(ControlFlow::Break(Outcome::Cancelled)),
+            () = self.work.preempt.cancelled() => return Ok(ControlFlow::Break(Outcome::Preempted)),
+            () = self.engine.store.clock().sleep(wait) => {}
         }
+        let waited = match provider_place(self.engine, self.work, self.model).await {
+            Ok((place, waited)) => {
+                self.place = Some(place);
+                waited
+            }
+            Err(outcome) => return Ok(ControlFlow::Break(outcome)),
+        };
+        if waited {
+            match snapshot_of(self.engine, self.work, budget).await? {
+                ControlFlow::Continue(fresh) => *view = fresh,
+                ControlFlow::Break(outcome) => return Ok(ControlFlow::Break(outcome)),
+            }
+        }
+        Ok(ControlFlow::Continue(()))
     }
-    Err(Outcome::Failed(ModelError::transient("the model was asked too often")))
 }
 
 /// Streams one model call.
@@ -224,7 +287,7 @@ async fn stream(
         };
         let delta = next.map_err(Outcome::Failed)?;
         if !matches!(delta, Delta::Done(_)) && answer.first_token_at.is_none() {
-            answer.first_token_at = Some(engine.store.clock().now());
+            answer.first_token_at = Some(engine.spans.now());
         }
         match delta {
             Delta::Text(more) => {

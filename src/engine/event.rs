@@ -281,6 +281,7 @@ impl Events {
             Change::JobCreated(_)
             | Change::JobClaimed { .. }
             | Change::JobYielded { .. }
+            | Change::JobHandedBack { .. }
             | Change::JobRecovered { .. }
             | Change::JobMoved { .. } => events.extend(job(logged.change.subject(), rows)),
             _ => {}

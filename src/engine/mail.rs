@@ -5,10 +5,9 @@
 //! mail nor delivers it twice.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use futures::future::join_all;
-use tokio::time::Instant;
+use jiff::Timestamp;
 
 use super::{Engine, EngineError, Scope};
 use crate::domain::{
@@ -21,7 +20,7 @@ use crate::store::DueMail;
 ///
 /// # Errors
 /// [`EngineError`] if the store fails.
-pub async fn deliver(engine: &Engine) -> Result<Option<Instant>, EngineError> {
+pub async fn deliver(engine: &Engine) -> Result<Option<Timestamp>, EngineError> {
     if engine.options.scope == Scope::Nobody || !engine.store.has_pending_mail().await? {
         return Ok(None);
     }
@@ -53,14 +52,23 @@ async fn roots(engine: &Engine) -> Result<Option<BTreeSet<RunId>>, EngineError> 
 }
 
 /// Expires overdue mail, whatever the state of its recipient. Returns when the next mail expires.
-async fn expire(engine: &Engine) -> Result<Option<Instant>, EngineError> {
-    let now = engine.store.clock().now();
-    let expiring = engine.store.expiring_mail(now).await?;
+async fn expire(engine: &Engine) -> Result<Option<Timestamp>, EngineError> {
+    let expiring = engine.store.expiring_mail(engine.spans.now()).await?;
     if !expiring.over.is_empty() {
         commit(engine, expiring.over.iter().map(expired).collect()).await?;
     }
-    let wait = expiring.next.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
-    Ok(wait.map(|wait| Instant::now() + wait))
+    Ok(expiring.next)
+}
+
+/// Expires mail of an earlier program whose time lies farther ahead than it was meant to wait: the clock was set back.
+///
+/// # Errors
+/// [`EngineError`] if the store fails.
+pub async fn recover(engine: &Engine) -> Result<(), EngineError> {
+    let now = engine.spans.now();
+    let mut ahead = engine.store.mail_ahead(now).await?;
+    ahead.retain(|mail| mail.is_expired(now));
+    if ahead.is_empty() { Ok(()) } else { commit(engine, ahead.iter().map(expired).collect()).await }
 }
 
 fn expired(mail: &Mail) -> Change {
@@ -74,7 +82,7 @@ async fn deliver_one(engine: &Engine, due: DueMail) -> Result<(), EngineError> {
         let failed = Change::MailMoved { id: mail.id, to: MailStatus::Failed, run: None, error };
         return commit(engine, vec![failed]).await;
     };
-    if mail.is_expired(engine.store.clock().now()) {
+    if mail.is_expired(engine.spans.now()) {
         return commit(engine, vec![expired(&mail)]).await;
     }
     let sender = match &mail.from {

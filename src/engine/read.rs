@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use jiff::Timestamp;
+
 use super::protocol::{JobDetail, JobEdit, LogCheck, Overview, Reply, Request, RequestError, StoreCheck, Timestamped};
 use super::wait::OpenRuns;
 use crate::domain::state::Row;
@@ -58,7 +60,7 @@ impl Reader {
                 Ok(Reply::Mails { mails: mails.rows, faults: mails.faults })
             }
             Request::Held { run } => held(store, &run).await,
-            Request::Due => Ok(Reply::Due { due: due(store).await? }),
+            Request::Due => Ok(Reply::Due { due: due(store, store.clock().now()).await? }),
             Request::CheckStore { deep } => Ok(Reply::StoreChecked(check(store, deep).await?)),
             Request::Send { .. }
             | Request::Cancel { .. }
@@ -199,9 +201,9 @@ async fn held(store: &Store, run: &RunId) -> Result<Reply, RequestError> {
     Ok(Reply::Held { calls, queued })
 }
 
-/// True when mail, a turn or a job would proceed now. The rows are read in several queries; a commit between them
+/// True when mail, a turn or a job would proceed at `now`. The rows are read in several queries; a commit between them
 /// makes them inconsistent and counts as due.
-async fn due(store: &Store) -> Result<bool, StoreError> {
+pub(super) async fn due(store: &Store, now: Timestamp) -> Result<bool, StoreError> {
     let before = store.last_change().await?;
     if store.has_pending_mail().await? && !store.due_mail(None).await?.is_empty() {
         return Ok(true);
@@ -210,7 +212,7 @@ async fn due(store: &Store) -> Result<bool, StoreError> {
     let jobs = store.unfinished_jobs().await?;
     let cursors = cursors(store, &jobs).await?;
     let groups = store.all::<Group>().await?.rows;
-    let rests = standing.work().is_at_rest(&jobs, &cursors, &groups, store.clock().now());
+    let rests = standing.work().is_at_rest(&jobs, &cursors, &groups, now);
     Ok(!rests || store.last_change().await? != before)
 }
 

@@ -77,6 +77,7 @@ impl Engine {
             Request::ReadMail { id } => self.read_mail(&id).await,
             Request::Probe { model } => self.probe(&model).await,
             Request::Reconfigure => self.reconfigure(),
+            Request::Due => Ok(Reply::Due { due: read::due(&self.store, self.spans.now()).await? }),
             read @ (Request::Mails { .. }
             | Request::Overview
             | Request::Messages { .. }
@@ -86,7 +87,6 @@ impl Engine {
             | Request::Jobs { .. }
             | Request::JobDetail { .. }
             | Request::Held { .. }
-            | Request::Due
             | Request::CheckStore { .. }) => Reader::new(self.store.clone(), self.default_model()).answer(read).await,
         }
     }
@@ -260,8 +260,8 @@ impl Engine {
         if job.state.is_final() {
             return Err(RequestError::new(format!("the job is {} already", job.state.shown())));
         }
-        if let Some(cancel) = self.lock_tasks().jobs.get(id) {
-            cancel.cancel();
+        if let Some(task) = self.lock_tasks().jobs.get(id) {
+            task.cancel.cancel();
         }
         let to = JobState::Cancelled { why: "you cancelled it".to_owned() };
         let cancelled = Change::JobMoved { id: id.clone(), to };

@@ -6,24 +6,23 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 use futures::FutureExt as _;
-use jiff::SignedDuration;
-use tokio::time::Instant;
+use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::cancellation::{self, Mode};
 use super::limits::{Capacity, Priority};
 use super::wait::OpenRuns;
-use super::{Engine, EngineError, RETRY_DELAY, Scope, background, mail, read, speech, turn};
+use super::{Engine, EngineError, JobTask, RETRY_DELAY, Scope, background, mail, read, speech, turn};
 use crate::domain::status::{self, DueJobs};
-use crate::domain::{Group, GroupId, JobState, NoticeKind, Run, RunId, RunKind, RunState, StopReason};
+use crate::domain::{Agent, AgentId, Group, GroupId, JobState, NoticeKind, Run, RunId, RunKind, RunState, StopReason};
+use crate::llm::ModelHandle;
 use crate::store::StoreError;
 
-/// Most jobs that run at once.
+/// Most jobs that run at once at one provider, so that a slow provider holds up no job of another.
 const MAX_JOBS: usize = 8;
-/// Yields after which a job waits until no turn is running.
+/// Yields after which a job waits until no turn wants its agent or its provider's slot.
 const MAX_YIELDS: u32 = 3;
 /// An unfinished turn that last moved longer ago than this is interrupted, not resumed, when the program starts.
 const STALE: SignedDuration = SignedDuration::from_mins(15);
@@ -37,12 +36,16 @@ pub async fn run(engine: Arc<Engine>) {
             Ok(due) => due,
             Err(trouble) => {
                 engine.report(&trouble);
-                Some(Instant::now() + RETRY_DELAY)
+                if matches!(trouble, EngineError::Store(StoreError::NotOwner)) {
+                    // Another program does the work now.
+                    return engine.stop.cancel();
+                }
+                Some(engine.spans.after(RETRY_DELAY))
             }
         };
-        let deadline = async move {
+        let deadline = async {
             match due {
-                Some(due) => tokio::time::sleep_until(due).await,
+                Some(due) => engine.spans.sleep_until(due).await,
                 None => std::future::pending().await,
             }
         };
@@ -56,9 +59,10 @@ pub async fn run(engine: Arc<Engine>) {
 }
 
 /// Spawns every due task. Returns the next deadline, if any.
-async fn tick(engine: &Arc<Engine>) -> Result<Option<Instant>, EngineError> {
+async fn tick(engine: &Arc<Engine>) -> Result<Option<Timestamp>, EngineError> {
     let out_of_time = mail::deliver(engine).await?;
     let standing = OpenRuns::read(&engine.store).await?;
+    engine.spans.keep(|turn| standing.open.iter().any(|run| run.id == *turn));
     let expiry = standing.expire(engine).await?;
     start_turns(engine, &standing).await?;
     start_workers(engine, &standing).await?;
@@ -174,23 +178,33 @@ async fn group_of(engine: &Engine, group: Option<&GroupId>) -> Result<Option<Gro
 }
 
 /// Starts due jobs, one per agent, groups with the fewest running jobs first. Returns the time of the next retry.
-async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Option<Instant>, EngineError> {
+async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Option<Timestamp>, EngineError> {
     let jobs = engine.store.unfinished_jobs().await?;
-    let now = engine.store.clock().now();
+    let now = engine.spans.now();
     let cursors = read::cursors(&engine.store, &jobs).await?;
-    let DueJobs { now: mut due, next } = standing.work().due_jobs(&jobs, &cursors, now);
+    let DueJobs { now: mut due, mut next } = standing.work().due_jobs(&jobs, &cursors, now);
     let mut running: BTreeMap<&str, usize> = BTreeMap::new();
     for job in jobs.iter().filter(|job| matches!(job.state, JobState::Running { .. })) {
         *running.entry(job.group.as_str()).or_default() += 1;
     }
     due.sort_by_key(|job| running.get(job.group.as_str()).copied().unwrap_or_default());
     for job in due {
-        let busy = {
-            let tasks = engine.lock_tasks();
-            let patient = job.yields >= MAX_YIELDS && !tasks.turns.is_empty();
-            patient || tasks.jobs.len() >= MAX_JOBS || tasks.jobs.contains_key(&job.id)
-        };
-        if busy || !status::is_active(group_of(engine, Some(&job.group)).await?.as_ref()) {
+        if engine.lock_tasks().jobs.contains_key(&job.id)
+            || !status::is_active(group_of(engine, Some(&job.group)).await?.as_ref())
+        {
+            continue;
+        }
+        let model = model_of(engine, &job.agent).await?;
+        let provider = model.as_ref().map_or_else(String::new, |model| model.provider.clone());
+        if engine.lock_tasks().jobs.values().filter(|task| task.provider == provider).count() >= MAX_JOBS {
+            continue;
+        }
+        if let Some(wait) = model.as_ref().and_then(ModelHandle::paused_for) {
+            let again = engine.spans.after(wait);
+            next = Some(next.map_or(again, |next| next.min(again)));
+            continue;
+        }
+        if job.yields >= MAX_YIELDS && is_wanted(engine, standing, &job.agent, model.as_ref()).await? {
             continue;
         }
         let give_way = CancellationToken::new();
@@ -198,7 +212,7 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Option<
         // A busy agent is skipped: the driver runs again when it is free.
         let Some(place) = engine.agents.try_enter(&job.agent, Capacity::ONE, &side) else { continue };
         let cancel = CancellationToken::new();
-        engine.lock_tasks().jobs.insert(job.id.clone(), cancel.clone());
+        engine.lock_tasks().jobs.insert(job.id.clone(), JobTask { cancel: cancel.clone(), provider });
         let (task, job) = (Arc::clone(engine), job.clone());
         engine.spawn(async move {
             let worked = AssertUnwindSafe(background::work_off(&task, &job, cancel, give_way)).catch_unwind().await;
@@ -214,8 +228,45 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Option<
             task.wake.notify_one();
         });
     }
-    let wait = next.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
-    Ok(wait.map(|wait| Instant::now() + wait))
+    Ok(next)
+}
+
+/// The model of an agent; `None` if the agent is gone or its model is not configured.
+async fn model_of(engine: &Engine, agent: &AgentId) -> Result<Option<ModelHandle>, StoreError> {
+    let Some(agent) = engine.store.row::<Agent>(agent.as_str()).await? else { return Ok(None) };
+    Ok(engine.models.get(&agent.model.unwrap_or_else(|| engine.default_model())).ok())
+}
+
+/// True while a running turn can want this agent, or a slot of its provider that is not free beside all that run.
+async fn is_wanted(
+    engine: &Engine,
+    standing: &OpenRuns,
+    agent: &AgentId,
+    model: Option<&ModelHandle>,
+) -> Result<bool, StoreError> {
+    let (turns, running): (Vec<RunId>, usize) = {
+        let tasks = engine.lock_tasks();
+        (tasks.turns.keys().cloned().collect(), tasks.turns.len() + tasks.workers.len())
+    };
+    let mut speakers: Vec<AgentId> = Vec::new();
+    for turn in standing.open.iter().filter(|run| turns.contains(&run.id)) {
+        speakers.extend(turn.kind.only().cloned());
+        if let Some(group) = group_of(engine, turn.group()).await? {
+            speakers.extend(group.members.into_iter().chain(group.manager_agent));
+        }
+    }
+    if speakers.contains(agent) {
+        return Ok(true);
+    }
+    let Some(model) = model.filter(|model| Capacity::of_provider(model.max_parallel).all <= running) else {
+        return Ok(false);
+    };
+    for speaker in &speakers {
+        if model_of(engine, speaker).await?.is_some_and(|other| other.provider == model.provider) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Recovers what the previous owner left: makes its running jobs available, interrupts stale turns, resumes the rest.
@@ -225,9 +276,14 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Option<
 pub async fn recover(engine: &Engine) -> Result<(), EngineError> {
     for job in engine.store.unfinished_jobs().await? {
         if matches!(job.state, JobState::Running { epoch } if epoch < engine.epoch) {
-            background::recover(engine, &job.id).await?;
+            if engine.options.after_crash {
+                background::recover(engine, &job.id).await?;
+            } else {
+                background::hand_back(engine, &job).await?;
+            }
         }
     }
+    mail::recover(engine).await?;
     let now = engine.store.clock().now();
     let standing = OpenRuns::read(&engine.store).await?;
     keep_agents(engine, &standing).await?;

@@ -78,20 +78,26 @@ impl Session {
             tokio::time::sleep(BETWEEN).await;
         };
         let (config, models) = setup()?;
-        Ok(Self::own(path, owner, &config, models, options, listen).await.map_err(OpenError::Fault)?)
+        Ok(Self::own(owner, &config, models, options, listen).await.map_err(OpenError::Fault)?)
+    }
+
+    /// The program that owns a store now; `None` if no program does.
+    #[must_use]
+    pub fn owner(path: &Path) -> Option<LockHeldBy> {
+        StoreLock::owner(path)
     }
 
     async fn own(
-        path: &Path,
         owner: StoreLock,
         config: &Config,
         models: Models,
         options: Options,
         listen: bool,
     ) -> Result<Self, RequestError> {
-        let store = Store::open(path, store::Options::default())?;
+        let store = Store::open(owner.path(), store::Options::default())?;
+        let options = Options { after_crash: owner.after_crash(), ..options };
         let engine = Engine::start(store, config, models, ToolRegistry::default(), options).await?;
-        let unheard = if listen { socket::listen(&engine, store::socket_path(path)).err() } else { None };
+        let unheard = if listen { socket::listen(&engine, store::socket_path(owner.path())).err() } else { None };
         Ok(Self { handle: Handle::local(Arc::clone(&engine)), place: Place::Owner(engine, owner), unheard })
     }
 

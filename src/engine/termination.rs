@@ -64,7 +64,7 @@ async fn so_far(engine: &Engine, turn: &Run, group: &Group, messages: &[Message]
     let mut so_far = TurnProgress {
         tokens: turn.tokens,
         signals: turn.signals.clone(),
-        seconds: seconds(engine, messages),
+        seconds: seconds(engine, turn, messages),
         handed_back: handed_back(messages),
         ..TurnProgress::default()
     };
@@ -98,10 +98,8 @@ async fn so_far(engine: &Engine, turn: &Run, group: &Group, messages: &[Message]
 }
 
 /// Whole seconds since the message the turn answers; 0 if there is none.
-fn seconds(engine: &Engine, messages: &[Message]) -> u64 {
-    let began = messages.first().map(|message| message.at);
-    let since = began.map(|began| engine.store.clock().now().duration_since(began).as_secs());
-    since.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or_default()
+fn seconds(engine: &Engine, turn: &Run, messages: &[Message]) -> u64 {
+    messages.first().map_or(0, |message| engine.spans.since_begin(&turn.id, message.at).as_secs())
 }
 
 /// The sentence of the condition that holds, with its value.

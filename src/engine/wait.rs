@@ -1,9 +1,6 @@
 //! What a parked run waits for and which answers it has, derived from committed rows so that it survives restarts.
 
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
-use tokio::time::Instant;
 
 use super::pending::{mails_of, replies_to};
 use super::{Engine, EngineError, cancellation};
@@ -37,13 +34,13 @@ impl OpenRuns {
     }
 
     /// Times out overdue calls. Returns the next deadline; `None` without one.
-    pub async fn expire(&self, engine: &Engine) -> Result<Option<Instant>, EngineError> {
-        let now = engine.store.clock().now();
+    pub async fn expire(&self, engine: &Engine) -> Result<Option<Timestamp>, EngineError> {
+        let now = engine.spans.now();
         let (over, next) = self.work().expired(now);
         for call in over {
             self.time_out(engine, call).await?;
         }
-        Ok(next.map(|at| Instant::now() + Duration::try_from(at.duration_since(now)).unwrap_or_default()))
+        Ok(next)
     }
 
     /// Cancels the runs and fails the mail that have not answered the call in time.

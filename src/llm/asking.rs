@@ -47,6 +47,14 @@ pub struct ModelHandle {
     pub(super) health: Option<Arc<Health>>,
 }
 
+impl ModelHandle {
+    /// How long its provider is not to be called, at least 1 s; `None` if it can be called now.
+    #[must_use]
+    pub fn paused_for(&self) -> Option<Duration> {
+        self.health.as_ref().and_then(|health| health.paused_for())
+    }
+}
+
 impl std::fmt::Debug for ModelHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "ModelHandle({}/{}, {} at once)", self.provider, self.model_name, self.max_parallel)

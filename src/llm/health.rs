@@ -54,21 +54,32 @@ impl Health {
     pub fn enter(self: &Arc<Self>) -> Result<Ticket, Refusal> {
         let is_probe = self.with(|state| match &mut state.down {
             None => Ok(false),
-            Some(down) if down.probed || Instant::now() < down.until => {
-                let wait = down.until.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
-                Err(Refusal { wait, why: down.why.clone() })
-            }
-            Some(down) => {
-                down.probed = true;
-                Ok(true)
-            }
+            Some(down) => match down.paused_for() {
+                Some(wait) => Err(Refusal { wait, why: down.why.clone() }),
+                None => {
+                    down.probed = true;
+                    Ok(true)
+                }
+            },
         })?;
         Ok(Ticket { health: Arc::clone(self), is_probe })
+    }
+
+    /// The remaining pause, at least 1 s, while the provider is paused or being probed.
+    pub fn paused_for(&self) -> Option<Duration> {
+        self.with(|state| state.down.as_ref().and_then(Down::paused_for))
     }
 
     /// Records that the provider answers; resets its state.
     pub fn well(&self) {
         self.with(|state| *state = State::default());
+    }
+}
+
+impl Down {
+    fn paused_for(&self) -> Option<Duration> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        (self.probed || !left.is_zero()).then(|| left.max(Duration::from_secs(1)))
     }
 }
 

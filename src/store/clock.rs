@@ -1,41 +1,96 @@
-//! The wall clock as a parameter of the store and of everything above it.
+//! Time as a parameter of the store and of everything above it.
+//!
+//! There are two times. The wall clock dates what happens, and people set it. Elapsed time measures how long something
+//! takes or waits: no setting of the wall clock changes it, and it goes on while the machine sleeps.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 
-/// A source of wall time.
+/// A source of wall time and of elapsed time.
 pub trait Clock: Send + Sync {
     /// The current wall time.
     fn now(&self) -> Timestamp;
+
+    /// The time since a fixed moment in the past, also while the machine slept.
+    fn elapsed(&self) -> Duration;
+
+    /// Waits until this much time has elapsed.
+    fn sleep(&self, span: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(span))
+    }
 }
 
-/// The operating system's clock.
+/// The operating system's clocks.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
+
+/// The clock that goes on while the machine sleeps. Elsewhere than on Linux, the monotonic clock does.
+#[cfg(target_os = "linux")]
+const ELAPSED: rustix::time::ClockId = rustix::time::ClockId::Boottime;
+#[cfg(not(target_os = "linux"))]
+const ELAPSED: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
+
+    fn elapsed(&self) -> Duration {
+        let time = rustix::time::clock_gettime(ELAPSED);
+        let (seconds, nanos) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+        Duration::new(seconds.unwrap_or_default(), nanos.unwrap_or_default())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn sleep(&self, span: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            // The runtime's own timers stop while the machine sleeps.
+            if let Err(error) = timer(span).await {
+                tracing::warn!(%error, "no timer that goes on while the machine sleeps");
+                tokio::time::sleep(span).await;
+            }
+        })
+    }
+}
+
+/// Waits on a timer of the kernel that counts the time in which the machine sleeps.
+#[cfg(target_os = "linux")]
+async fn timer(span: Duration) -> std::io::Result<()> {
+    use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
+
+    // A timer set to zero never rings.
+    let span = span.max(Duration::from_nanos(1));
+    let timer = rustix::time::timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+    let once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let after = Timespec {
+        // Some thousand years, so that the kernel's arithmetic does not overflow.
+        tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX).min(1 << 37),
+        tv_nsec: span.subsec_nanos().into(),
+    };
+    let spec = Itimerspec { it_interval: once, it_value: after };
+    rustix::time::timerfd_settime(&timer, TimerfdTimerFlags::empty(), &spec)?;
+    // A pipe's reading end is the runtime's safe type for a descriptor that becomes readable once.
+    tokio::net::unix::pipe::Receiver::from_owned_fd_unchecked(timer)?.readable().await
 }
 
 /// A clock that changes only when it is set, for tests.
-pub struct ManualClock(Mutex<Timestamp>);
+pub struct ManualClock(Mutex<(Timestamp, Duration)>);
 
 impl ManualClock {
     /// A clock set to this time.
     #[must_use]
     pub fn new(at: Timestamp) -> Self {
-        Self(Mutex::new(at))
+        Self(Mutex::new((at, Duration::ZERO)))
     }
 
-    /// Advances the time, at most to the maximum timestamp.
+    /// Lets time elapse. The wall time advances at most to the maximum timestamp.
     pub fn advance(&self, by: Duration) {
-        let mut at = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *at = at.saturating_add(by).unwrap_or(Timestamp::MAX);
+        let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *times = (times.0.saturating_add(by).unwrap_or(Timestamp::MAX), times.1.saturating_add(by));
     }
 }
 
@@ -47,12 +102,32 @@ impl Default for ManualClock {
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 }
 
 impl fmt::Debug for ManualClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ManualClock({})", self.now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_sleep_lasts_as_long_as_it_is_told_and_none_lasts_for_ever() {
+        let begun = SystemClock.elapsed();
+        SystemClock.sleep(Duration::ZERO).await;
+        SystemClock.sleep(Duration::from_millis(20)).await;
+        assert!(SystemClock.elapsed() - begun >= Duration::from_millis(20));
+        let long = SystemClock.sleep(Duration::MAX);
+        tokio::pin!(long);
+        assert!(futures::poll!(long).is_pending());
     }
 }

@@ -52,6 +52,9 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// Another program has raised the epoch: it is the owner now.
+    #[error("saving: another program has become the owner of the store, so this one no longer writes to it; close it")]
+    NotOwner,
     /// The thread of the store has ended.
     #[error("the store is closed")]
     Closed,
@@ -77,6 +80,8 @@ pub(super) enum Fault {
     Row(String),
     /// An unreadable state row.
     Damaged(RowFault),
+    /// Another program is the owner.
+    NotOwner,
 }
 
 impl From<rusqlite::Error> for Fault {
@@ -103,6 +108,7 @@ impl Fault {
             Self::Sql(error) => StoreError::Read { what: sentence(&error) },
             Self::Row(what) => StoreError::Row { what },
             Self::Damaged(fault) => StoreError::Row { what: fault.to_string() },
+            Self::NotOwner => StoreError::NotOwner,
         }
     }
 
@@ -113,6 +119,7 @@ impl Fault {
             Self::Sql(error) => StoreError::Save { what: sentence(&error) },
             Self::Row(what) => StoreError::Row { what },
             Self::Damaged(fault) => StoreError::Row { what: fault.to_string() },
+            Self::NotOwner => StoreError::NotOwner,
         }
     }
 }

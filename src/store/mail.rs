@@ -33,6 +33,8 @@ const RECIPIENTS: &str = "WITH RECURSIVE waiting (agent) AS (
 const QUEUE: &str = "SELECT key, body FROM mail WHERE status = 'pending' AND recipient = ?1 ORDER BY rank, place";
 /// Pending mail that expires before a time, in order.
 const OVER: &str = "SELECT key, body FROM mail WHERE status = 'pending' AND expires < ?1 ORDER BY expires LIMIT ?2";
+/// All pending mail that expires.
+const EXPIRING: &str = "SELECT key, body FROM mail WHERE status = 'pending' AND expires IS NOT NULL";
 /// The earliest expiry time of the other mail.
 const NEXT: &str = "SELECT min(expires) FROM mail WHERE status = 'pending' AND expires >= ?1";
 
@@ -94,6 +96,19 @@ impl Store {
     /// [`StoreError`] if a query fails.
     pub async fn expiring_mail(&self, now: Timestamp) -> Result<Expiring, StoreError> {
         self.read(move |sql| sql.snapshot(|sql| expiring(sql, now))).await
+    }
+
+    /// Pending mail with an expiry time that was sent after `now`. Reads all mail that expires.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
+    pub async fn mail_ahead(&self, now: Timestamp) -> Result<Vec<Mail>, StoreError> {
+        self.read(move |sql| {
+            let mut ahead: Vec<Mail> = readable(sql.list(EXPIRING, [], |row| Ok(row_of(Kind::Mail, row)))?);
+            ahead.retain(|mail| mail.created_at > now);
+            Ok(ahead)
+        })
+        .await
     }
 
     /// At most `limit` pieces of mail to or from an agent, or of all agents, newest first. Unreadable rows are left out

@@ -1,31 +1,38 @@
-//! The lock that makes one program at a time the owner of a store (F8).
+//! The lock that makes one program at a time the owner of a store, whatever name it gives the store (F8).
 //!
-//! It is a kernel lock on the file `STORE.lock`, released when the process ends in any way. The file names the process
-//! that holds it, for error messages; an entry of a dead process is ignored.
+//! It is two kernel locks, released when the process ends in any way: one on the file `STORE.lock`, one on the file of
+//! the store itself, which other names and mounts of it share. The lock file names the process that holds it, until that
+//! process releases it in order; the store file carries the owner in an extended attribute, so that a program that
+//! reaches it by another name finds the owner's socket, and the name beside which `SQLite` keeps its log.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, XattrFlags, flock};
 
+use super::file::{self, refused};
 use super::{Clock as _, StoreError, SystemClock};
 
 /// The right to write to a store, released by dropping it or by the end of the process.
 #[derive(Debug)]
 pub struct StoreLock {
-    /// Holds the lock while it is open.
-    _lock: File,
+    path: PathBuf,
+    /// Each holds its lock while it is open.
+    lock: File,
+    _store: File,
+    after_crash: bool,
 }
 
 /// Another program owns the store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct LockHeldBy {
-    /// The id of its process.
+    /// The id of its process; 0 if unknown.
     pub pid: u32,
     /// When it took the lock.
     pub since: Timestamp,
@@ -35,12 +42,12 @@ pub struct LockHeldBy {
 
 impl fmt::Display for LockHeldBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "another program has the store open: process {} since {}; close it, or connect to it",
-            self.pid,
-            self.since.strftime("%Y-%m-%d %H:%M:%S UTC")
-        )
+        let since = self.since.strftime("%Y-%m-%d %H:%M:%S UTC");
+        f.write_str("another program has the store open")?;
+        if self.pid > 0 {
+            write!(f, ": process {} since {since}", self.pid)?;
+        }
+        f.write_str("; close it, or connect to it")
     }
 }
 
@@ -59,44 +66,133 @@ pub enum OwnerError {
 const ASKS: u32 = 20;
 const BETWEEN: Duration = Duration::from_millis(20);
 
+/// The extended attribute of a store file: the process, the time and the path of its last owner.
+const ATTRIBUTE: &str = "user.nightdesk.owner";
+/// The maximum size of the attribute, and of the lock file, in bytes.
+const RECORD_BYTES: usize = 8 * 1024;
+
+/// What a lock file or a store file says about the owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Record {
+    pid: u32,
+    since: Timestamp,
+    /// The path under which it opened the store; only in the attribute.
+    path: Option<PathBuf>,
+}
+
 impl StoreLock {
-    /// Takes the lock of a store. Blocks for at most half a second.
+    /// Takes the lock of a store, which is created empty if it is missing. Blocks for at most half a second.
     ///
     /// # Errors
-    /// [`OwnerError::Held`] if another program has it, [`OwnerError::Store`] if the lock file cannot be used.
+    /// [`OwnerError::Held`] if another program has it, [`OwnerError::Store`] if the lock file cannot be used or the
+    /// store has several names (hard links) and it is not known which one its log belongs to.
     pub fn take(store: &Path) -> Result<Self, OwnerError> {
-        let path = beside(store, "lock");
-        let failed = |error: &dyn fmt::Display| {
-            let what = format!("its lock {} cannot be used: {error}; check the permissions", path.display());
-            StoreError::Open { path: store.to_owned(), what }
-        };
-        super::file::make_parent(store)?;
-        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let mut lock = opened.map_err(|error| failed(&error))?;
-        let mut told = (0, Timestamp::UNIX_EPOCH);
+        file::make_parent(store)?;
+        if !store.exists() {
+            drop(file::make(store)?);
+        }
+        let path = real_path(store)?;
+        let lock_path = beside(&path, "lock");
+        let mut told = None;
         for _ in 0..ASKS {
-            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => {
-                    sign(&mut lock).map_err(|error| failed(&error))?;
-                    return Ok(Self { _lock: lock });
+            let opened =
+                OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&lock_path);
+            let mut lock = opened.map_err(|error| unusable(store, &lock_path, &error))?;
+            if flocked(&lock, FlockOperation::NonBlockingLockExclusive)
+                .map_err(|error| unusable(store, &lock_path, &error))?
+            {
+                if !is_at(&lock, &lock_path) {
+                    // The file was removed meanwhile: the lock is on one that nobody else can find.
+                    continue;
                 }
-                Err(rustix::io::Errno::WOULDBLOCK) => {}
-                Err(error) => return Err(failed(&error).into()),
+                let file = file::make(&path)?;
+                if store_flocked(&file).map_err(|error| unusable(store, &path, &error))? {
+                    let after_crash = in_lock_file(&mut lock).is_some();
+                    let record = Record { pid: std::process::id(), since: SystemClock.now(), path: Some(path.clone()) };
+                    sign(&mut lock, &record).map_err(|error| unusable(store, &lock_path, &error))?;
+                    // File systems without attributes have no other names of a store either: they are refused.
+                    let _ = mark(&file, &record);
+                    return Ok(Self { path, lock, _store: file, after_crash });
+                }
+                // Its owner has no lock file any more, or uses another one.
+                told = in_attribute(&path);
+            } else {
+                told = in_lock_file(&mut lock).or(told);
             }
-            if let Some(holder) = holder(&mut lock) {
-                told = holder;
-                if alive(holder.0) {
-                    break;
-                }
+            if told.as_ref().is_some_and(|holder| alive(holder.pid)) {
+                break;
             }
             // A new owner has not written its id yet, or the kernel has not yet released the lock of a dead one.
             std::thread::sleep(BETWEEN);
         }
-        Err(LockHeldBy { pid: told.0, since: told.1, socket: socket_path(store) }.into())
+        Err(held_by(told, &path).into())
+    }
+
+    /// The program that owns a store now; `None` if there is none or the lock cannot be read.
+    #[must_use]
+    pub fn owner(store: &Path) -> Option<LockHeldBy> {
+        let path = real_path(store).ok()?;
+        if let Ok(mut lock) = File::open(beside(&path, "lock"))
+            && flocked(&lock, FlockOperation::NonBlockingLockShared).is_ok_and(|free| !free)
+        {
+            return Some(held_by(in_lock_file(&mut lock), &path));
+        }
+        let file = File::open(&path).ok()?;
+        let free = store_flocked(&file).unwrap_or(true);
+        if free { None } else { Some(held_by(in_attribute(&path), &path)) }
+    }
+
+    /// The real path of the store: the one to open, and beside which the socket is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// True if the previous owner ended without releasing the lock.
+    #[must_use]
+    pub fn after_crash(&self) -> bool {
+        self.after_crash
     }
 }
 
-/// The path of the socket on which the owner of a store listens.
+impl Drop for StoreLock {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // If it stays, the next owner takes this for a crash, which costs no more than a counted attempt.
+            let _ = self.lock.set_len(0);
+        }
+    }
+}
+
+/// The real path of an existing store: symbolic links resolved and, of several names of one file, the one under which
+/// it was last owned, because `SQLite` keeps its log beside the name it is given.
+///
+/// # Errors
+/// [`StoreError::Open`] if the path cannot be resolved, or the file has several names and none of them is known to be
+/// the one.
+pub(super) fn real_path(store: &Path) -> Result<PathBuf, StoreError> {
+    let given = store.canonicalize().map_err(|error| refused(store, format!("{error}; check the path")))?;
+    let last = in_attribute(&given).and_then(|record| record.path);
+    if let Some(last) = last
+        && last != given
+        && last.canonicalize().is_ok_and(|real| real == last)
+        && file::identity(&last) == file::identity(&given)
+    {
+        return Ok(last);
+    }
+    let names = std::fs::metadata(&given).map_or(1, |meta| meta.nlink());
+    let known = || in_attribute(&given).is_some_and(|record| record.path.as_deref() == Some(&given));
+    if names > 1 && !known() {
+        let what = format!(
+            "the file has {names} names (hard links), and which one its log belongs to is not known; make a copy with cp \
+             and open that, or remove the other names"
+        );
+        return Err(refused(store, what));
+    }
+    Ok(given)
+}
+
+/// The path of the socket on which the owner of a store listens; `store` is its real path.
 #[must_use]
 pub fn socket_path(store: &Path) -> PathBuf {
     beside(store, "sock")
@@ -109,18 +205,75 @@ fn beside(store: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn sign(lock: &mut File) -> std::io::Result<()> {
-    lock.set_len(0)?;
-    lock.rewind()?;
-    lock.write_all(format!("{} {}\n", std::process::id(), SystemClock.now()).as_bytes())
+fn unusable(store: &Path, lock: &Path, error: &dyn fmt::Display) -> StoreError {
+    refused(store, format!("its lock {} cannot be used: {error}; check the permissions", lock.display()))
 }
 
-fn holder(lock: &mut File) -> Option<(u32, Timestamp)> {
-    let mut text = String::new();
+/// Tries to lock a file. Returns false if another program has the lock.
+fn flocked(file: &File, how: FlockOperation) -> rustix::io::Result<bool> {
+    match flock(file, how) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Tries to lock the file of the store. On Linux this lock and `SQLite`'s own are independent.
+#[cfg(target_os = "linux")]
+fn store_flocked(file: &File) -> rustix::io::Result<bool> {
+    flocked(file, FlockOperation::NonBlockingLockExclusive)
+}
+
+/// On other systems the lock would keep `SQLite` out.
+#[cfg(not(target_os = "linux"))]
+fn store_flocked(_file: &File) -> rustix::io::Result<bool> {
+    Ok(true)
+}
+
+/// True if this open file is the one at `path`.
+fn is_at(file: &File, path: &Path) -> bool {
+    let (own, there) = (file.metadata(), std::fs::metadata(path));
+    matches!((own, there), (Ok(own), Ok(there)) if own.dev() == there.dev() && own.ino() == there.ino())
+}
+
+fn held_by(holder: Option<Record>, path: &Path) -> LockHeldBy {
+    let (pid, since) = holder.as_ref().map_or((0, Timestamp::UNIX_EPOCH), |holder| (holder.pid, holder.since));
+    let own = holder.and_then(|holder| holder.path).filter(|own| !socket_path(path).exists() && own.exists());
+    LockHeldBy { pid, since, socket: socket_path(own.as_deref().unwrap_or(path)) }
+}
+
+fn sign(lock: &mut File, record: &Record) -> std::io::Result<()> {
+    lock.set_len(0)?;
+    lock.rewind()?;
+    lock.write_all(format!("{} {}\n", record.pid, record.since).as_bytes())
+}
+
+fn mark(store: &File, record: &Record) -> rustix::io::Result<()> {
+    let mut text = format!("{} {}\n", record.pid, record.since).into_bytes();
+    text.extend(record.path.iter().flat_map(|path| path.as_os_str().as_bytes()));
+    rustix::fs::fsetxattr(store, ATTRIBUTE, &text, XattrFlags::empty())
+}
+
+fn in_lock_file(lock: &mut File) -> Option<Record> {
+    let mut text = Vec::new();
     lock.rewind().ok()?;
-    lock.read_to_string(&mut text).ok()?;
-    let (pid, since) = text.strip_suffix('\n')?.split_once(' ')?;
-    Some((pid.parse().ok()?, since.parse().ok()?))
+    lock.take(RECORD_BYTES as u64).read_to_end(&mut text).ok()?;
+    read(&text)
+}
+
+fn in_attribute(store: &Path) -> Option<Record> {
+    let mut text = vec![0; RECORD_BYTES];
+    let length = rustix::fs::getxattr(store, ATTRIBUTE, text.as_mut_slice()).ok()?;
+    text.truncate(length);
+    read(&text)
+}
+
+fn read(text: &[u8]) -> Option<Record> {
+    let end = text.iter().position(|byte| *byte == b'\n')?;
+    let (pid, since) = std::str::from_utf8(&text[..end]).ok()?.split_once(' ')?;
+    let rest = &text[end + 1..];
+    let path = (!rest.is_empty()).then(|| PathBuf::from(std::ffi::OsString::from_vec(rest.to_vec())));
+    Some(Record { pid: pid.parse().ok()?, since: since.parse().ok()?, path })
 }
 
 /// True if the process exists, also for another user.
@@ -133,26 +286,89 @@ fn alive(pid: u32) -> bool {
 mod tests {
     use super::*;
 
+    fn held(store: &Path) -> LockHeldBy {
+        match StoreLock::take(store) {
+            Err(OwnerError::Held(held)) => held,
+            other => panic!("two owners, or none: {other:?}"),
+        }
+    }
+
     #[test]
     fn a_lock_goes_to_one_and_comes_back_when_dropped() {
         let dir = tempfile::tempdir().unwrap();
         let store = dir.path().join("new").join("desk.db");
         let owner = StoreLock::take(&store).unwrap();
-        let Err(OwnerError::Held(held)) = StoreLock::take(&store) else { panic!("two owners") };
+        let held = held(&store);
         assert_eq!(held.pid, std::process::id());
         assert_eq!(held.socket, dir.path().join("new").join("desk.db.sock"));
+        assert_eq!(StoreLock::owner(&store), Some(held));
         drop(owner);
+        assert_eq!(StoreLock::owner(&store), None);
         StoreLock::take(&store).unwrap();
     }
 
     #[test]
-    fn what_a_dead_owner_left_does_not_keep_the_store() {
+    fn what_a_dead_owner_left_does_not_keep_the_store_and_counts_as_a_crash() {
         let dir = tempfile::tempdir().unwrap();
         let store = dir.path().join("desk.db");
         std::fs::write(dir.path().join("desk.db.lock"), "1 1970-01-01T00:00:00Z\n").unwrap();
-        StoreLock::take(&store).unwrap();
+        let owner = StoreLock::take(&store).unwrap();
+        assert!(owner.after_crash());
         let signed = std::fs::read_to_string(dir.path().join("desk.db.lock")).unwrap();
         assert!(signed.starts_with(&format!("{} ", std::process::id())), "{signed}");
+        drop(owner);
+        assert!(!StoreLock::take(&store).unwrap().after_crash(), "it was released");
+    }
+
+    #[test]
+    fn one_store_has_one_owner_by_whatever_name_and_its_socket_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let owner = StoreLock::take(&at("desk.db")).unwrap();
+        std::os::unix::fs::symlink(at("desk.db"), at("link.db")).unwrap();
+        std::fs::hard_link(at("desk.db"), at("hard.db")).unwrap();
+        for other in ["link.db", "hard.db"] {
+            assert_eq!(held(&at(other)).socket, at("desk.db.sock"), "{other}");
+        }
+        drop(owner);
+        // Its log is beside the name under which it was owned.
+        assert_eq!(StoreLock::take(&at("hard.db")).unwrap().path(), at("desk.db"));
+    }
+
+    #[test]
+    fn a_link_to_a_store_that_is_missing_yet_makes_the_store_where_it_points() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(dir.path().join("desk.db"), dir.path().join("link.db")).unwrap();
+        let owner = StoreLock::take(&dir.path().join("link.db")).unwrap();
+        assert_eq!(owner.path(), dir.path().join("desk.db"));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn without_its_lock_file_a_store_still_has_one_owner() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = dir.path().join("desk.db");
+        let _owner = StoreLock::take(&store).unwrap();
+        std::fs::remove_file(dir.path().join("desk.db.lock")).unwrap();
+        let held = held(&store);
+        assert_eq!((held.pid, held.socket), (std::process::id(), dir.path().join("desk.db.sock")));
+    }
+
+    #[test]
+    fn of_several_names_none_of_which_is_known_to_have_the_log_each_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::write(at("desk.db"), "").unwrap();
+        std::fs::hard_link(at("desk.db"), at("hard.db")).unwrap();
+        for name in ["desk.db", "hard.db"] {
+            let error = StoreLock::take(&at(name)).unwrap_err().to_string();
+            assert!(error.contains("2 names (hard links)") && error.contains("with cp"), "{error}");
+        }
+        std::fs::remove_file(at("hard.db")).unwrap();
+        let owner = StoreLock::take(&at("desk.db")).unwrap();
+        std::fs::rename(at("desk.db"), at("moved.db")).unwrap();
+        drop(owner);
+        assert_eq!(StoreLock::take(&at("moved.db")).unwrap().path(), at("moved.db"), "a store may be renamed");
     }
 
     #[test]

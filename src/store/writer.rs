@@ -16,9 +16,9 @@ use tokio::sync::{oneshot, watch};
 use super::connection::Sql;
 use super::error::Fault;
 use super::file::{Identity, identity, refused};
-use super::tables::Tables;
+use super::tables::{self, Tables};
 use super::{Clock, CommitError, Lane, Mode, Options, StoreError, failpoint, log};
-use crate::domain::state::{ApplyError, apply, check};
+use crate::domain::state::{ApplyError, StoreMeta, apply, check};
 use crate::domain::trigger::derived_changes;
 use crate::domain::{Actor, Change, Commit, Ids, LogEntry};
 
@@ -220,6 +220,10 @@ pub(super) struct Writer {
     bell: watch::Sender<u64>,
     /// The length of the write-ahead log, in pages.
     pages: Arc<AtomicU32>,
+    /// The number of the last change this writer knows of; a higher one in the log is of another program.
+    seen: u64,
+    /// The epoch this program has raised; `None` before that.
+    epoch: Option<u64>,
 }
 
 impl Writer {
@@ -232,7 +236,8 @@ impl Writer {
         };
         sql.conn_mut().wal_hook(Some(hook)).map_err(|error| Fault::Sql(error).reading())?;
         let (clock, ids) = (Arc::clone(&options.clock), options.ids.clone());
-        Ok(Self { sql, path: path.to_owned(), opened: identity(path), clock, ids, bell, pages })
+        let seen = *bell.borrow();
+        Ok(Self { sql, path: path.to_owned(), opened: identity(path), clock, ids, bell, pages, seen, epoch: None })
     }
 
     /// Runs a batch and replies to each caller.
@@ -285,6 +290,9 @@ impl Writer {
         self.sql.run("BEGIN IMMEDIATE", [])?;
         failpoint::pass("after_begin");
         let mut last = log::last(&self.sql)?;
+        if last != self.seen {
+            self.check_epoch()?;
+        }
         let mut answers = Vec::with_capacity(commits.len());
         for commit in commits {
             self.sql.run("SAVEPOINT one", [])?;
@@ -307,7 +315,21 @@ impl Writer {
         }
         failpoint::pass("before_commit");
         self.sql.run("COMMIT", [])?;
+        self.seen = last;
+        let logged = answers.iter().flatten().flatten();
+        let raised = logged.filter_map(|logged| match logged.change {
+            Change::EpochRaised { epoch } => Some(epoch),
+            _ => None,
+        });
+        self.epoch = raised.last().or(self.epoch);
         Ok((answers, last))
+    }
+
+    /// Refuses to write once another program has raised the epoch (F8).
+    fn check_epoch(&self) -> Result<(), Fault> {
+        let Some(own) = self.epoch else { return Ok(()) };
+        let stored = tables::get::<StoreMeta>(&self.sql, StoreMeta::KEY)?;
+        if stored.is_some_and(|stored| stored.epoch == own) { Ok(()) } else { Err(Fault::NotOwner) }
     }
 
     /// Runs a checkpoint if the write-ahead log is long and no commit waits, or if it is very long.

@@ -86,7 +86,7 @@ fn jobs() -> Vec<Job> {
     let completed = |outcome| JobState::Completed { outcome };
     vec![
         job("job-6", 12, JobState::Running { epoch: 1 }),
-        job("job-5", 10, JobState::Retryable { run_at, error }),
+        job("job-5", 10, JobState::Retryable { since: None, run_at, error }),
         job("job-4", 8, JobState::Failed { class: JobFault::Terminal, error: lost }),
         Job { edits: 3, tokens: 1_234, ended_at: ended, ..job("job-2", 6, completed(JobOutcome::Changed)) },
         Job { tokens: 812, ended_at: ended, ..job("job-3", 4, completed(JobOutcome::Unchanged)) },

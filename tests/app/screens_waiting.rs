@@ -530,7 +530,7 @@ async fn everybody_at_something(path: &std::path::Path) -> Vec<(&'static str, &'
     changes.extend(parked("careful", call("careful", 0, PendingKind::Approval, "print_paper", none)));
     changes.extend(job("sleeper"));
     changes.extend(job("patient"));
-    let later = JobState::Retryable { run_at: app_harness::nine(), error: "busy".into() };
+    let later = JobState::Retryable { since: None, run_at: app_harness::nine(), error: "busy".into() };
     changes.push(Change::JobMoved { id: JobId::from("job-patient"), to: later });
     for change in changes {
         store.commit(Lane::Foreground, Commit::new(Actor::Engine, vec![change])).await.unwrap();

@@ -59,7 +59,7 @@ fn run_state(variant: u8) -> RunState {
 
 fn job_state(variant: u8, text: &str) -> JobState {
     match variant {
-        0 => JobState::Retryable { run_at: Timestamp::UNIX_EPOCH, error: text.to_owned() },
+        0 => JobState::Retryable { since: None, run_at: Timestamp::UNIX_EPOCH, error: text.to_owned() },
         1 => JobState::Completed { outcome: JobOutcome::Changed },
         2 => JobState::Completed { outcome: JobOutcome::NothingToDo },
         3 => JobState::Failed { class: JobFault::Terminal, error: text.to_owned() },
@@ -190,6 +190,7 @@ fn job_change(state: &mut InMemoryRows, op: &Op) -> Change {
             conversation: format!("conversation-{}", op.other).as_str().into(),
             upto: (op.variant < 2).then_some(u64::from(op.variant)),
         },
+        21 if op.variant == 0 => Change::JobHandedBack { id: job.id, to: JobState::Available },
         21 => Change::JobYielded { id: job.id },
         22 => Change::JobRecovered { id: job.id },
         _ => Change::JobMoved { id: job.id, to: job_state(op.variant, &op.text) },

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::fold;
 use super::script::Script;
 use futures::stream::BoxStream;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nightdesk::testing::config::Config;
 use nightdesk::testing::domain::block::DEFAULT_LIMIT;
 use nightdesk::testing::domain::{
@@ -21,21 +21,31 @@ use nightdesk::testing::llm::{ChatModel, Delta, ModelError, Models, Prompt};
 use nightdesk::testing::store::{self, Clock, Mode, Store};
 use nightdesk::testing::tools::ToolRegistry;
 
-/// Wall time that moves with the runtime's clock, so that a paused test pauses both.
+/// Time that moves with the runtime's clock, so that a paused test pauses both; the wall clock can be set besides.
 pub struct RuntimeClock {
-    base: Timestamp,
+    base: Mutex<Timestamp>,
     start: tokio::time::Instant,
 }
 
 impl RuntimeClock {
     pub fn new() -> Self {
-        Self { base: "2026-05-01T09:00:00Z".parse().unwrap(), start: tokio::time::Instant::now() }
+        let base = Mutex::new("2026-05-01T09:00:00Z".parse().unwrap());
+        Self { base, start: tokio::time::Instant::now() }
+    }
+
+    /// Sets the wall clock forward, or back.
+    pub fn set(&self, by: SignedDuration) {
+        *self.base.lock().unwrap() += by;
     }
 }
 
 impl Clock for RuntimeClock {
     fn now(&self) -> Timestamp {
-        self.base + self.start.elapsed()
+        *self.base.lock().unwrap() + self.start.elapsed()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.start.elapsed()
     }
 }
 
@@ -50,7 +60,7 @@ pub struct World {
 #[derive(Clone)]
 pub struct Setting {
     pub dir: Arc<tempfile::TempDir>,
-    clock: Arc<dyn Clock>,
+    pub clock: Arc<RuntimeClock>,
     ids: Ids,
     toolbox: ToolRegistry,
     options: Options,
@@ -148,7 +158,7 @@ impl World {
     pub async fn new(plan: Plan) -> Self {
         let dir = Arc::new(tempfile::tempdir().unwrap());
         std::fs::write(dir.path().join("script.toml"), plan.script.to_toml()).unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(RuntimeClock::new());
+        let clock = Arc::new(RuntimeClock::new());
         let changes = team(&plan, &dir.path().join("script.toml"), clock.now());
         let setting = Setting {
             dir,
@@ -171,7 +181,7 @@ impl World {
             mode: setting.mode,
             // Nothing here cuts the power.
             synchronous: store::Synchronous::Normal,
-            clock: Arc::clone(&setting.clock),
+            clock: Arc::<RuntimeClock>::clone(&setting.clock),
             ids: setting.ids.clone(),
             ..store::Options::default()
         };
@@ -195,10 +205,36 @@ impl World {
     /// The same, with some time in between.
     pub async fn restart_after(self, pause: Duration) -> Self {
         let Self { setting, engine, handle } = self;
-        engine.stop().await;
+        engine.abort().await;
         drop((engine, handle));
         tokio::time::advance(pause).await;
         Self::open(setting).await
+    }
+
+    /// Ends the engine in order, as a person does, and starts another on the same store.
+    pub async fn stop_and_start(self) -> Self {
+        let Self { mut setting, engine, handle } = self;
+        engine.stop().await;
+        drop((engine, handle));
+        setting.options.after_crash = false;
+        let world = Self::open(setting).await;
+        Self {
+            setting: Setting {
+                options: Options { after_crash: true, ..world.setting.options.clone() },
+                ..world.setting
+            },
+            ..world
+        }
+    }
+
+    /// Another engine on the same store, as a program that found no lock would start it.
+    pub async fn beside(&self) -> Self {
+        Self::open(self.setting.clone()).await
+    }
+
+    /// Sets the wall clock forward, or back.
+    pub fn set_clock(&self, by: SignedDuration) {
+        self.setting.clock.set(by);
     }
 
     /// The end of every test: nothing is left half done, and the log folds to the tables (F16).

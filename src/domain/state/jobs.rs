@@ -90,6 +90,16 @@ pub(super) fn preempt<R: Rows>(rows: &mut R, id: &JobId) -> Result<(), ApplyErro
     Ok(rows.put(&job)?)
 }
 
+pub(super) fn hand_back<R: Rows>(rows: &mut R, id: &JobId, to: &JobState) -> Result<(), ApplyError<R::Fault>> {
+    let mut job = running(rows, id)?;
+    if !to.waits() {
+        return reject(format!("a job that is handed back cannot become {}", to.as_str()));
+    }
+    job.attempt = job.attempt.saturating_sub(1);
+    job.state = to.clone();
+    Ok(rows.put(&job)?)
+}
+
 pub(super) fn recover<R: Rows>(rows: &mut R, id: &JobId, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
     let mut job = running(rows, id)?;
     job.crashes += 1;

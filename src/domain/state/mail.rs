@@ -11,6 +11,10 @@ use crate::domain::{Agent, Conflict, Group, Mail, MailId, MailStatus, RunId};
 const WINDOW: i64 = 60;
 
 pub(super) fn send<R: Rows>(rows: &mut R, mail: &mut Mail, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
+    // The clock of spans, on which mail expires and its rate is counted, does not follow the settings of the wall clock.
+    if mail.created_at == Timestamp::UNIX_EPOCH {
+        mail.created_at = at;
+    }
     if rows.get::<Mail>(mail.id.as_str())?.is_some() {
         return reject(format!("mail {} exists already", mail.id));
     }
@@ -32,14 +36,13 @@ pub(super) fn send<R: Rows>(rows: &mut R, mail: &mut Mail, at: Timestamp) -> Res
                 "not sent: {MAX_DEPTH} turns have caused each other by mail already; answer with what you have"
             ));
         }
-        if let Some(wait) = count_against_rate(rows, mail, at)? {
+        if let Some(wait) = count_against_rate(rows, mail)? {
             return told(format!(
                 "not sent: the group has sent its {} messages of this minute; try again in {wait} s",
                 limit(rows, mail)?
             ));
         }
     }
-    mail.created_at = at;
     Ok(rows.put(mail)?)
 }
 
@@ -50,17 +53,17 @@ fn limit<R: Rows>(rows: &mut R, mail: &Mail) -> Result<u32, R::Fault> {
 }
 
 /// Counts the mail against its group's limit. Returns the seconds to wait if the limit is reached.
-fn count_against_rate<R: Rows>(rows: &mut R, mail: &Mail, at: Timestamp) -> Result<Option<i64>, R::Fault> {
+fn count_against_rate<R: Rows>(rows: &mut R, mail: &Mail) -> Result<Option<i64>, R::Fault> {
     let Some(group) = &mail.group else { return Ok(None) };
-    let now = at.as_second();
+    let now = mail.created_at.as_second();
     let mut postage = rows.get::<MailRate>(group.as_str())?.unwrap_or_default();
     group.as_str().clone_into(&mut postage.group);
-    // After the clock was set back there are seconds in the future; they count if they are less than a minute away.
+    // After a restart with the clock set back there are seconds in the future; they count if less than a minute away.
     postage.sent.retain(|(second, _)| (*second - now).abs() < WINDOW);
     let count: u32 = postage.sent.iter().map(|(_, pieces)| pieces).sum();
     if count >= limit(rows, mail)? {
         let first = postage.sent.first().map_or(now, |(second, _)| *second);
-        return Ok(Some((first + WINDOW - now).max(1)));
+        return Ok(Some((first + WINDOW - now).clamp(1, WINDOW)));
     }
     match postage.sent.last_mut() {
         Some((second, pieces)) if *second == now => *pieces += 1,

@@ -94,7 +94,7 @@ fn running() -> JobState {
 }
 
 fn retryable(second: i64) -> JobState {
-    JobState::Retryable { run_at: at(second), error: "busy".into() }
+    JobState::Retryable { since: None, run_at: at(second), error: "busy".into() }
 }
 
 #[test]

@@ -20,7 +20,7 @@ impl Engine {
         if let Some(about) = &in_reply_to {
             self.must::<Mail>(about.as_str(), "mail").await?;
         }
-        let now = self.store.clock().now();
+        let now = self.spans.now();
         let expires_at = match expires_in {
             None => None,
             Some(seconds) => {

@@ -132,7 +132,7 @@ impl<'a> StepCommit<'a> {
         let first =
             self.ran.effects.iter().position(|effect| matches!(effect, ToolOutcome::Wait(_))).unwrap_or_default();
         let Some(ToolOutcome::Wait(wait)) = self.ran.effects.get(first) else { return Vec::new() };
-        let since = self.engine.store.clock().now();
+        let since = self.engine.spans.now();
         let mut changes = Vec::new();
         for (at, call) in self.draft.calls.iter().enumerate().skip(first) {
             let (kind, mut whom, until) = if at == first {
@@ -204,7 +204,7 @@ impl<'a> StepCommit<'a> {
     }
 
     fn mail(&self, ordinal: u32, post: &OutgoingMail, waited_for: bool) -> Change {
-        let now = self.engine.store.clock().now();
+        let now = self.engine.spans.now();
         let expiry = post.expires_in.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
         let group = self.view.group.as_ref().map_or(&self.view.agent.group, |group| &group.id);
         Change::MailSent(Mail {

@@ -40,7 +40,7 @@ async fn between_attempts_it_waits_where_it_can_be_seen_and_retry_after_is_heede
     let world = World::new(desk(script)).await;
     let job = job_after(&world, "one").await;
     let waiting = until(&world, &job.id, |job| matches!(job.state, JobState::Retryable { .. })).await;
-    let JobState::Retryable { run_at, error } = &waiting.state else { panic!("{waiting:?}") };
+    let JobState::Retryable { run_at, error, .. } = &waiting.state else { panic!("{waiting:?}") };
     assert!(error.contains("429"), "{error}");
     let wait = run_at.duration_since(world.store().clock().now());
     assert!(wait.as_secs() >= 99, "{wait}");

@@ -76,6 +76,38 @@ async fn a_job_that_ends_the_program_three_times_is_poison_and_the_others_go_on(
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_orderly_stop_hands_the_job_back_and_counts_nothing() {
+    let mut world = World::new(desk(slow())).await;
+    let job = job_after(&world, "one").await;
+    for stops in 0..4 {
+        let running = until(&world, &job.id, runs).await;
+        assert_eq!((running.attempt, running.crashes, running.yields, running.fence), (1, 0, 0, stops + 1));
+        world.speaking("cleo").await;
+        world.engine.stop().await;
+        let left = world.job(&job.id).await;
+        assert_eq!((left.state, left.attempt), (JobState::Available, 0), "nobody runs it, so it does not say so");
+        world = world.stop_and_start().await;
+    }
+    let job = until(&world, &job.id, is_over).await;
+    assert_eq!(job.state, JobState::Completed { outcome: JobOutcome::Unchanged });
+    assert_eq!((job.attempt, job.crashes), (1, 0));
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_an_orderly_stop_could_not_hand_back_counts_no_crash() {
+    let world = World::new(desk(slow())).await;
+    let job = job_after(&world, "one").await;
+    until(&world, &job.id, runs).await;
+    world.speaking("cleo").await;
+    world.engine.abort().await;
+    let world = world.stop_and_start().await;
+    let job = until(&world, &job.id, runs).await;
+    assert_eq!((job.attempt, job.crashes, job.fence), (1, 0, 2));
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_poisoned_window_that_was_cut_leaves_its_rest_to_the_next_job() {
     let mut world = World::new(Plan { every_turns: Some(3), ..desk(slow()) }).await;
     for _ in 0..3 {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::support::script::{Script, When};
-use nightdesk::testing::domain::{Agent, Change, Conversation, Job, JobOutcome, JobState, ManagerType};
-use nightdesk::testing::engine::protocol::Request;
+use nightdesk::testing::domain::{Agent, Change, Conversation, Job, JobOutcome, JobState, ManagerType, Run};
+use nightdesk::testing::engine::protocol::{Recipient, Reply, Request};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -78,7 +78,7 @@ async fn a_step_that_wants_the_last_slot_of_the_provider_makes_the_job_give_way(
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_three_yields_a_job_waits_until_no_turn_is_on() {
+async fn after_three_yields_a_job_waits_until_no_turn_wants_its_slot() {
     let plan = || Plan { max_parallel: 1, members: &["ann", "bob"], max_turns: Some(8), ..desk(long()) };
     let world = World::new(Plan { every_turns: Some(1), ..plan() }).await;
     let job = first_job(&world).await;
@@ -94,6 +94,50 @@ async fn after_three_yields_a_job_waits_until_no_turn_is_on() {
     assert_eq!((job.yields, job.attempt), (3, 1));
     assert_eq!(job.state, JobState::Completed { outcome: JobOutcome::Changed });
     world.jobs_over(2).await;
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_three_yields_a_job_does_not_wait_for_a_turn_that_wants_neither_its_agent_nor_its_slot() {
+    let script =
+        Script::of([When::agent("dan").contains("slowly").text("there").first_delay_ms(3_600_000)]).then(long());
+    let plan = Plan { members: &["ann", "cleo"], background: &["cleo", "dan"], every_turns: Some(1), ..desk(script) };
+    let world = World::new(plan).await;
+    let to = Recipient::Agent(agent_id("dan"));
+    let Reply::Sent { run: other, .. } = world.ask(Request::Send { to, text: "slowly".to_owned() }).await.unwrap()
+    else {
+        panic!()
+    };
+    world.send("one").await;
+    let jobs = world.jobs().await;
+    let job = jobs.into_iter().find(|job| job.agent == agent_id("cleo")).unwrap();
+    for _ in 0..3 {
+        until(&world, &job.id, runs).await;
+        world.speaking("cleo").await;
+        world.send("go on").await;
+    }
+    let job = until(&world, &job.id, is_over).await;
+    assert_eq!((job.yields, job.attempt), (3, 1));
+    assert!(!world.store().row::<Run>(other.as_str()).await.unwrap().unwrap().is_finished());
+    world.finished(&other).await;
+    world.when(async |world| world.jobs().await.iter().all(is_over).then_some(())).await;
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_at_a_hanging_provider_hold_up_no_job_of_another() {
+    const TEN: [&str; 10] = ["b1", "b2", "b3", "b4", "b5", "b6", "b7", "b8", "b9", "zoe"];
+    let script = Script::of([When::in_job().hang_after(0)]).otherwise("{agent} speaks");
+    let world = World::new(Plan { background: &TEN, every_turns: Some(1), ..desk(script) }).await;
+    let zoe = world.store().row::<Agent>(agent_id("zoe").as_str()).await.unwrap().unwrap();
+    let elsewhere = Agent { model: Some("offline".to_owned()), ..zoe };
+    world.ask(Request::Apply { changes: vec![Change::AgentPut(elsewhere)] }).await.unwrap();
+    let start = Instant::now();
+    world.send("one").await;
+    let jobs = world.jobs_over(1).await;
+    let over: Vec<_> = jobs.iter().filter(|job| is_over(job)).map(|job| job.agent.clone()).collect();
+    assert_eq!(over, [agent_id("zoe")]);
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
     world.close().await;
 }
 

@@ -33,7 +33,7 @@ impl Engine {
                 Ok(_) => {
                     for job in &removal.jobs {
                         if let Some(running) = self.lock_tasks().jobs.get(&job.id) {
-                            running.cancel();
+                            running.cancel.cancel();
                         }
                     }
                     for ending in removal.endings {

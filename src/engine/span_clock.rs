@@ -1,0 +1,78 @@
+//! The clock on which the engine measures spans: time-outs, waits, backoff, expiry, rates and time limits.
+//!
+//! It shows the wall time at which the engine started, plus what has elapsed since. So in one program a span lasts as
+//! long as it is meant to, whatever is done to the wall clock, also across a sleep of the machine. A row stores the
+//! moments at which its span begins and ends, both on this clock. The next program begins with the wall time again and
+//! takes the moments as they are, except that a span that begins after its `now` is over
+//! ([`span`](crate::domain::span)): nothing waits longer than it was meant to.
+//!
+//! What dates something (a message, a revision, the log) has wall time, and no span is computed from it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::domain::RunId;
+use crate::store::Clock;
+
+/// The clock of one engine.
+pub struct SpanClock {
+    clock: Arc<dyn Clock>,
+    /// The wall time and the elapsed time at the start.
+    start: (Timestamp, Duration),
+    /// When the turns with a time limit began, on this clock.
+    begun: Mutex<HashMap<RunId, Timestamp>>,
+}
+
+impl SpanClock {
+    /// A clock that starts now.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        let start = (clock.now(), clock.elapsed());
+        Self { clock, start, begun: Mutex::default() }
+    }
+
+    /// The current moment.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        let (wall, elapsed) = self.start;
+        after(wall, self.clock.elapsed().saturating_sub(elapsed))
+    }
+
+    /// The moment at which a span that begins now ends.
+    #[must_use]
+    pub fn after(&self, span: Duration) -> Timestamp {
+        after(self.now(), span)
+    }
+
+    /// Waits until that moment.
+    pub async fn sleep_until(&self, moment: Timestamp) {
+        let left = Duration::try_from(moment.duration_since(self.now())).unwrap_or_default();
+        self.clock.sleep(left).await;
+    }
+
+    /// The time since a turn began, at the wall time `at`. For a turn of an earlier program it includes the time before
+    /// this one started, as far as the wall clock shows it.
+    #[must_use]
+    pub fn since_begin(&self, turn: &RunId, at: Timestamp) -> Duration {
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.now();
+        let began = *begun.entry(turn.clone()).or_insert_with(|| {
+            let before = self.clock.now().duration_since(at);
+            now.saturating_sub(before.max(jiff::SignedDuration::ZERO)).unwrap_or(now)
+        });
+        Duration::try_from(now.duration_since(began)).unwrap_or_default()
+    }
+
+    /// Forgets the begin of all turns but these.
+    pub fn keep(&self, is_open: impl Fn(&RunId) -> bool) {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).retain(|turn, _| is_open(turn));
+    }
+}
+
+/// `moment + span`, at most the maximum timestamp.
+fn after(moment: Timestamp, span: Duration) -> Timestamp {
+    moment.saturating_add(span).unwrap_or(Timestamp::MAX)
+}

@@ -43,6 +43,7 @@
 //!     [`engine::background`] are what it starts.
 //!   - [`engine::work`]: a run in progress and how it ends; [`engine::call`]: one model call; [`engine::step`]: its
 //!     tool calls and its commit.
+//!   - [`engine::span_clock`]: the clock of time-outs, waits, expiry and limits.
 //!   - [`engine::candidates`]: whom a manager may choose, and what its answer means.
 //!   - [`engine::pending`] and [`engine::wait`]: the calls a parked run waits on, and their results.
 //! - [`tui`]: the workbench: plain data, a pure update, a view, one event loop.
@@ -93,8 +94,8 @@
 //! *An edit.* A person's save names the version it started from and is merged by lines. A step's edits are applied
 //! again to the current values. Where lines conflict, both texts are kept and shown.
 //!
-//! *Two programs.* The first takes the lock beside the store and listens on a socket; the others use the same handle
-//! over it ([`engine::session`]). A command that only reads gets a handle that only reads ([`engine::read`]) and needs
+//! *Two programs.* The first takes the locks of the store, one of them on the file itself, and listens on a socket; the
+//! others, by whatever name of the store, use the same handle over it ([`engine::session`]). A command that only reads gets a handle that only reads ([`engine::read`]) and needs
 //! no lock, whichever program owns the store.
 //!
 //! # Invariants
@@ -139,6 +140,7 @@
 //! - The wait-for graph is over agents, not over runs: a run queued for an agent waits for the run that holds that
 //!   agent, so a queue adds no edges of its own.
 //! - A job that waits for a person also parks and releases its agent: the foreground never waits for it.
+//! - Spans run on elapsed time and are stored as two moments, so that a restart takes them up: [`engine::span_clock`].
 //! - A manager's choice is a run with an outcome, not a tool result: another try needs no new run, and the
 //!   conversation shows one line for it.
 //! - A job that waits for its next try keeps its window. Causes that occur after that window create a further job.

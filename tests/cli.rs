@@ -15,6 +15,8 @@ mod architecture;
 mod cli_inbox;
 #[path = "cli/cli_mail.rs"]
 mod cli_mail;
+#[path = "cli/cli_owner.rs"]
+mod cli_owner;
 #[path = "cli/cli_roster.rs"]
 mod cli_roster;
 #[path = "cli/config.rs"]

@@ -57,13 +57,13 @@ impl SpanClock {
     /// this one started, as far as the wall clock shows it.
     #[must_use]
     pub fn since_begin(&self, turn: &RunId, at: Timestamp) -> Duration {
-        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.now();
-        let began = *begun.entry(turn.clone()).or_insert_with(|| {
+        let mut turns = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = *turns.entry(turn.clone()).or_insert_with(|| {
             let before = self.clock.now().duration_since(at);
             now.saturating_sub(before.max(jiff::SignedDuration::ZERO)).unwrap_or(now)
         });
-        Duration::try_from(now.duration_since(began)).unwrap_or_default()
+        Duration::try_from(now.duration_since(since)).unwrap_or_default()
     }
 
     /// Forgets the begin of all turns but these.

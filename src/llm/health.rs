@@ -54,13 +54,13 @@ impl Health {
     pub fn enter(self: &Arc<Self>) -> Result<Ticket, Refusal> {
         let is_probe = self.with(|state| match &mut state.down {
             None => Ok(false),
-            Some(down) => match down.paused_for() {
-                Some(wait) => Err(Refusal { wait, why: down.why.clone() }),
-                None => {
-                    down.probed = true;
-                    Ok(true)
+            Some(down) => {
+                if let Some(wait) = down.paused_for() {
+                    return Err(Refusal { wait, why: down.why.clone() });
                 }
-            },
+                down.probed = true;
+                Ok(true)
+            }
         })?;
         Ok(Ticket { health: Arc::clone(self), is_probe })
     }

@@ -38,7 +38,7 @@ type Answer = Result<Vec<LogEntry>, CommitError>;
 /// The entry of commits.
 pub(super) enum Lanes {
     Threads { queue: Arc<Queue>, thread: Option<JoinHandle<()>> },
-    Inline(Mutex<Writer>),
+    Inline(Box<Mutex<Writer>>),
 }
 
 #[derive(Default)]
@@ -69,7 +69,7 @@ impl Lanes {
     ) -> Result<Self, StoreError> {
         let mut writer = Writer::new(sql, path, options, bell)?;
         if options.mode == Mode::Inline {
-            return Ok(Self::Inline(Mutex::new(writer)));
+            return Ok(Self::Inline(Box::new(Mutex::new(writer))));
         }
         let queue = Arc::new(Queue::default());
         let served = Arc::clone(&queue);
@@ -321,7 +321,7 @@ impl Writer {
             Change::EpochRaised { epoch } => Some(epoch),
             _ => None,
         });
-        self.epoch = raised.last().or(self.epoch);
+        self.epoch = raised.max().or(self.epoch);
         Ok((answers, last))
     }
 

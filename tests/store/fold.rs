@@ -443,6 +443,6 @@ fn random_commits_reach_every_kind_of_change_and_are_refused_too() {
     let outcome = run_async(play(deletions.into_iter().map(|op| (vec![op], None)).collect()));
     assert_eq!(outcome.refused, 0);
     all.kinds.extend(outcome.kinds);
-    assert_eq!(all.kinds.len(), 26, "{:?}", all.kinds);
+    assert_eq!(all.kinds.len(), 27, "{:?}", all.kinds);
     assert!(all.refused > 100, "{} refused", all.refused);
 }

@@ -171,14 +171,19 @@ pub trait Directory: Send + Sync {
     fn colleagues(&self) -> BoxFuture<'_, Result<Vec<Colleague>, String>>;
 }
 
-/// A block with staged edits.
+/// A block with the edits that the calls of one step have made so far.
+///
+/// The calls of a step were written in one breath, with one text in view. So each of them is made on [`own`](Self::own):
+/// the text that was shown, with the edits of this step's earlier calls. Its line numbers count the lines of that text,
+/// and `old_str` is sought there. What others have changed since is merged in by lines and never moves a line number, so
+/// that a step makes the same edits whether or not somebody else edited the block meanwhile.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StagedBlock {
     /// The block as committed when the snapshot was taken.
     pub current: Block,
-    /// The value shown to the model; differs from `current.value` after a conflict.
-    pub shown: String,
-    /// The value with the staged edits.
+    /// The value shown to the model, with this step's edits only.
+    pub own: String,
+    /// The committed value with this step's edits.
     pub value: String,
     /// The tool that last edited it in this step.
     pub edited_by: Option<String>,
@@ -189,7 +194,7 @@ impl StagedBlock {
     #[must_use]
     pub fn new(current: Block, shown: String) -> Self {
         let value = current.value.clone();
-        Self { current, shown, value, edited_by: None }
+        Self { current, own: shown, value, edited_by: None }
     }
 
     /// True if the staged value differs from the committed one.

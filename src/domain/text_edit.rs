@@ -1,7 +1,29 @@
-//! Text edits of a block: the operations of the memory tools, and the merge of two concurrent edits.
+//! Text edits of a block: the operations of the memory tools, the merge of concurrent edits, and excerpts.
 //!
-//! The checks are Letta's (release 0.15): an edit quotes its old text exactly, and line numbers are rejected.
-//! Letta's defects are not copied: tabs stay tabs, an empty block gets no blank first line.
+//! The checks are Letta's (release 0.15): an edit quotes its old text, which has to be in the block exactly once. Letta
+//! also refuses text with line numbers, because it shows them; nothing here shows any, so a line that begins with
+//! `1→` is a line like others. Letta's defects are not copied: tabs stay tabs, an empty block gets no blank first line.
+//!
+//! Models quote text as it looks. Where `old_str` is not in the block to the byte, the only text that looks like it is
+//! taken for it: see [`replace`]. A block keeps its own line ends and Unicode form outside the edited place.
+
+mod excerpt;
+mod fold;
+mod merge;
+
+use std::ops::Range;
+
+use similar::{Algorithm, DiffTag, capture_diff_slices};
+use unicode_segmentation::UnicodeSegmentation as _;
+
+pub use excerpt::excerpt;
+use fold::{Fold, Folded, is_boundary, occurrences};
+pub use merge::{Merge, Piece, merge};
+
+/// Most places of an ambiguous text that are named.
+const PLACES: usize = 10;
+/// Most characters quoted of a text that was matched.
+const QUOTE: usize = 160;
 
 /// Why an edit was rejected: one sentence for the agent or the person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,34 +34,162 @@ fn fault<T>(text: impl Into<String>) -> Result<T, EditFault> {
     Err(EditFault(text.into()))
 }
 
+/// A text after [`replace`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// The new text.
+    pub value: String,
+    /// A sentence that says which text was replaced, if it is not `old` to the byte.
+    pub note: Option<String>,
+}
+
 /// Replaces the only occurrence of `old` by `new`.
 ///
+/// If `old` does not occur, the only text that looks like it is replaced: with other line ends, another Unicode normal
+/// form, other spaces, quotes or dashes, without invisible characters; then with another amount of space; then without
+/// line numbers in front of the lines of `old`. What `old` and `new` begin or end with alike keeps its form.
+///
 /// # Errors
-/// If `old` is empty, does not occur exactly once, or a text contains displayed line numbers.
-pub fn replace(value: &str, old: &str, new: &str) -> Result<String, EditFault> {
-    refuse_line_numbers(old)?;
-    refuse_line_numbers(new)?;
+/// If `old` is empty, or if no text or several texts match.
+pub fn replace(value: &str, old: &str, new: &str) -> Result<Replaced, EditFault> {
     if old.is_empty() {
         return fault("old_str is empty; give the exact text to replace, or use memory_insert to add");
     }
-    let lines: Vec<String> =
-        value.match_indices(old).map(|(at, _)| (value[..at].matches('\n').count() + 1).to_string()).collect();
-    match lines.len() {
-        0 => fault("old_str does not occur verbatim in the block; quote the text exactly as the block has it"),
-        1 => Ok(value.replacen(old, new, 1)),
-        n => fault(format!(
-            "old_str occurs {n} times in the block, on lines {}; quote more of it so that it is unique",
-            lines.join(", ")
-        )),
+    let is_whole = |at: &Range<usize>| is_boundary(value, at.start) && is_boundary(value, at.end);
+    let whole: Vec<Range<usize>> = occurrences(value, old).filter(is_whole).take(PLACES + 1).collect();
+    if !whole.is_empty() {
+        return Ok(Replaced { value: spliced(value, only(value, &whole)?, new), note: None });
     }
+    if let Some(replaced) = replace_lookalike(value, old, new, false)? {
+        return Ok(replaced);
+    }
+    // Part of a grapheme, such as the LF of a CRLF, is meant only if nothing else can be.
+    let parts: Vec<Range<usize>> = occurrences(value, old).take(PLACES + 1).collect();
+    if !parts.is_empty() {
+        return Ok(Replaced { value: spliced(value, only(value, &parts)?, new), note: None });
+    }
+    if let Some(bare_old) = without_numbers(old) {
+        let bare_new = without_numbers(new);
+        let bare_new = bare_new.as_deref().unwrap_or(new);
+        if let Some(replaced) = replace_lookalike(value, &bare_old, bare_new, true)? {
+            return Ok(replaced);
+        }
+    }
+    fault("old_str does not occur verbatim in the block; quote the text exactly as the block has it")
+}
+
+/// Replaces the only text that looks like `old`; `None` if none does.
+fn replace_lookalike(value: &str, old: &str, new: &str, numbered: bool) -> Result<Option<Replaced>, EditFault> {
+    for fold in [Fold::Form, Fold::Spaces] {
+        let folded = Folded::new(value, fold);
+        let sought = Folded::new(old, fold);
+        if sought.text().trim().is_empty() {
+            continue;
+        }
+        let places = folded.places(sought.text(), PLACES + 1);
+        if places.is_empty() {
+            continue;
+        }
+        let at = only(value, &places)?;
+        let matched = &value[at.clone()];
+        let mut quoted: String = matched.chars().take(QUOTE).collect();
+        if quoted.len() < matched.len() {
+            quoted.push('…');
+        }
+        let without = if numbered { "Without its line numbers, old_str" } else { "old_str" };
+        let note = if numbered && matched == old {
+            format!("{without} is this text: {quoted:?}")
+        } else {
+            format!(
+                "{without} is not in the block verbatim; it was taken for the only text that looks like it: {quoted:?}"
+            )
+        };
+        let (at, new) = narrowed(value, at, old, new, fold);
+        return Ok(Some(Replaced { value: spliced(value, at, new), note: Some(note) }));
+    }
+    Ok(None)
+}
+
+/// Leaves out of a replacement what both texts begin with and what both end with, so that it keeps its form.
+fn narrowed<'a>(value: &str, at: Range<usize>, old: &str, new: &'a str, fold: Fold) -> (Range<usize>, &'a str) {
+    let looks = |text: &str| Folded::new(text, fold).text().to_owned();
+    let matched = &value[at.clone()];
+    let (mut old_left, mut new_left, mut start) = (old, new, at.start);
+    let mut kept = matched.graphemes(true);
+    let mut olds = old.graphemes(true);
+    let mut news = new.graphemes(true);
+    while let (Some(a), Some(b), Some(c)) = (kept.next(), olds.next(), news.next()) {
+        if b != c || looks(a) != looks(b) {
+            break;
+        }
+        (start, old_left, new_left) = (start + a.len(), olds.as_str(), news.as_str());
+    }
+    let mut end = at.end;
+    let mut kept = value[start..at.end].graphemes(true);
+    let (mut olds, mut news) = (old_left.graphemes(true), new_left.graphemes(true));
+    while let (Some(a), Some(b), Some(c)) = (kept.next_back(), olds.next_back(), news.next_back()) {
+        if b != c || looks(a) != looks(b) {
+            break;
+        }
+        (end, new_left) = (end - a.len(), news.as_str());
+    }
+    (start..end, new_left)
+}
+
+/// The only place, or why there is not one.
+fn only(value: &str, places: &[Range<usize>]) -> Result<Range<usize>, EditFault> {
+    if let [place] = places {
+        return Ok(place.clone());
+    }
+    let lines = places.iter().take(PLACES).map(|at| (value[..at.start].matches('\n').count() + 1).to_string());
+    let lines: Vec<String> = lines.collect();
+    let (count, more) = if places.len() > PLACES {
+        (format!("more than {PLACES}"), " and others")
+    } else {
+        (places.len().to_string(), "")
+    };
+    fault(format!(
+        "old_str occurs {count} times in the block, on lines {}{more}; quote more of it so that it is unique",
+        lines.join(", ")
+    ))
+}
+
+fn spliced(value: &str, at: Range<usize>, new: &str) -> String {
+    format!("{}{}{}", &value[..at.start], ended_as(value, new), &value[at.end..])
+}
+
+/// The line end of a text: CRLF if all its lines end with it.
+#[must_use]
+pub fn line_end(text: &str) -> &'static str {
+    let crlf = text.matches("\r\n").count();
+    if crlf > 0 && crlf == text.matches('\n').count() { "\r\n" } else { "\n" }
+}
+
+/// `new` with the line ends of `value`.
+fn ended_as(value: &str, new: &str) -> String {
+    if line_end(value) == "\r\n" { new.replace("\r\n", "\n").replace('\n', "\r\n") } else { new.to_owned() }
+}
+
+/// The lines without the numbers in front of them; `None` if a line has none. Some programs show text so, and models
+/// then quote it so: `12→text`, `12<tab>text`, `12: text`, `12| text`.
+fn without_numbers(text: &str) -> Option<String> {
+    let bare = |line: &str| -> Option<String> {
+        let line = line.trim_start_matches([' ', '\t']);
+        let rest = line.trim_start_matches(|c: char| c.is_ascii_digit());
+        let mark = rest.chars().next().filter(|c| rest.len() < line.len() && "→\t:|".contains(*c))?;
+        let rest = &rest[mark.len_utf8()..];
+        Some(if mark == '\t' { rest } else { rest.strip_prefix(' ').unwrap_or(rest) }.to_owned())
+    };
+    let (text, end) = text.strip_suffix('\n').map_or((text, ""), |text| (text, "\n"));
+    let lines = text.split('\n').map(bare).collect::<Option<Vec<_>>>()?;
+    Some(lines.join("\n") + end)
 }
 
 /// Inserts `new` after line `after`: 0 is the top, -1 the end.
 ///
 /// # Errors
-/// If `new` is empty or contains displayed line numbers, or if there is no such line.
+/// If `new` is empty, or if there is no such line.
 pub fn insert(value: &str, new: &str, after: i64) -> Result<String, EditFault> {
-    refuse_line_numbers(new)?;
     if new.is_empty() {
         return fault("new_str is empty; there is nothing to insert");
     }
@@ -63,159 +213,45 @@ pub fn insert(value: &str, new: &str, after: i64) -> Result<String, EditFault> {
     };
     // A value that ends with a newline has an empty last line; text added at the end goes before it.
     let at = if at == count && count > 1 && lines[count - 1].is_empty() { count - 1 } else { at };
-    lines.splice(at..at, new.trim_end_matches('\n').split('\n'));
-    Ok(lines.join("\n"))
-}
-
-/// Letta shows numbered lines to some models; a model that quotes the numbers would write them into the block.
-fn refuse_line_numbers(text: &str) -> Result<(), EditFault> {
-    let numbered = |line: &str| {
-        let digits = line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit());
-        digits.len() < line.trim_start().len() && digits.starts_with('→')
-    };
-    if text.lines().any(numbered) {
-        return fault("a line begins with a line number and an arrow; leave the numbers out");
+    let new = new.replace("\r\n", "\n");
+    let new = new.trim_end_matches('\n');
+    if line_end(value) == "\n" {
+        lines.splice(at..at, new.split('\n'));
+        return Ok(lines.join("\n"));
     }
-    Ok(())
+    let mut lines: Vec<&str> = lines.into_iter().map(|line| line.strip_suffix('\r').unwrap_or(line)).collect();
+    lines.splice(at..at, new.split('\n'));
+    Ok(lines.join("\r\n"))
 }
 
-/// The result of merging two edits of one base.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Merge {
-    /// The edits touch different lines or agree: the merged text.
-    Clean(String),
-    /// The edits conflict: the whole text in pieces, in order.
-    Clash(Vec<Piece>),
-}
-
-/// A piece of a text with conflicting edits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Piece {
-    /// Lines without a conflict.
-    Same(String),
-    /// Lines that both edits changed, with their line ends.
-    Clash {
-        /// The lines before both edits.
-        base: String,
-        /// The current lines.
-        theirs: String,
-        /// The lines of this edit.
-        mine: String,
-    },
-}
-
-/// The length of a conflict marker, chosen so that no line of a block looks like one by accident.
-const MARKER: usize = 31;
-
-/// Merges two edits of one base line by line. `theirs` is the current text, `mine` the new edit.
+/// Returns the line of `theirs` after which an insertion after line `after` of `own` belongs; `None` if others changed
+/// the lines on both sides of that place together. -1, the end, stays the end.
 #[must_use]
-pub fn merge(base: &str, theirs: &str, mine: &str) -> Merge {
-    if theirs == mine || base == mine {
-        return Merge::Clean(theirs.to_owned());
+pub fn carried(own: &str, theirs: &str, after: i64) -> Option<i64> {
+    let [old, new] = [own, theirs].map(|text| text.split('\n').collect::<Vec<_>>());
+    let Ok(at) = usize::try_from(after) else { return Some(after) };
+    if at >= old.len() {
+        return Some(-1);
     }
-    if base == theirs {
-        return Merge::Clean(mine.to_owned());
-    }
-    // Every line needs its end: a last line without one would conflict with any line added after it.
-    let [lined_base, lined_theirs, lined_mine] = [base, theirs, mine].map(lined);
-    let mut options = diffy::MergeOptions::new();
-    options.set_conflict_marker_length(MARKER).set_conflict_style(diffy::ConflictStyle::Diff3);
-    match options.merge(&lined_base, &lined_theirs, &lined_mine) {
-        Ok(text) if theirs.ends_with('\n') || mine.ends_with('\n') => Merge::Clean(text),
-        Ok(mut text) => {
-            text.truncate(text.trim_end_matches('\n').len());
-            Merge::Clean(text)
+    let mut carried = at;
+    for op in capture_diff_slices(Algorithm::Myers, &old, &new) {
+        let (tag, was, is) = op.as_tag_tuple();
+        if was.start > at || was.start == at && at > 0 && tag != DiffTag::Insert {
+            break;
         }
-        Err(text) => Merge::Clash(pieces(&text)),
-    }
-}
-
-fn lined(text: &str) -> String {
-    if text.is_empty() || text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") }
-}
-
-fn pieces(marked: &str) -> Vec<Piece> {
-    let [ours, original, middle, end] = ["<", "|", "=", ">"].map(|sign| sign.repeat(MARKER));
-    let mut pieces = Vec::new();
-    let mut same = String::new();
-    // While inside a conflict: theirs, base, mine, and the index of the one being read.
-    let mut clash: Option<([String; 3], usize)> = None;
-    for line in marked.split_inclusive('\n') {
-        if line.starts_with(&ours) {
-            if !same.is_empty() {
-                pieces.push(Piece::Same(std::mem::take(&mut same)));
-            }
-            clash = Some((Default::default(), 0));
-        } else if let Some((parts, reading)) = &mut clash {
-            if line.starts_with(&original) {
-                *reading = 1;
-            } else if line.starts_with(&middle) {
-                *reading = 2;
-            } else if line.starts_with(&end) {
-                let [theirs, base, mine] = std::mem::take(parts);
-                pieces.push(Piece::Clash { base, theirs, mine });
-                clash = None;
-            } else {
-                parts[*reading].push_str(line);
-            }
-        } else {
-            same.push_str(line);
+        carried = match tag {
+            DiffTag::Equal if at <= was.end => is.start + (at - was.start),
+            // At the top, text goes above what others wrote there; elsewhere below.
+            _ if at == 0 => 0,
+            _ if was.end <= at => is.end,
+            _ => return None,
+        };
+        if at == 0 {
+            break;
         }
     }
-    if !same.is_empty() {
-        pieces.push(Piece::Same(same));
-    }
-    pieces
+    i64::try_from(carried).ok()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn replace_wants_its_old_text_exactly_once() {
-        assert_eq!(replace("a b c", "b", "x"), Ok("a x c".to_owned()));
-        assert!(replace("a b c", "z", "x").unwrap_err().0.contains("verbatim"));
-        assert!(replace("b\na\nb", "b", "x").unwrap_err().0.contains("lines 1, 3"));
-        assert!(replace("abc", "", "x").is_err(), "an empty old text would match everywhere");
-        assert!(replace("abc", "2→ abc", "x").is_err());
-    }
-
-    #[test]
-    fn insert_counts_lines_and_adds_no_blank_ones() {
-        assert_eq!(insert("", "new", -1), Ok("new".to_owned()));
-        assert_eq!(insert("a\nb", "x", 0), Ok("x\na\nb".to_owned()));
-        assert_eq!(insert("a\nb", "x\ny", 1), Ok("a\nx\ny\nb".to_owned()));
-        assert_eq!(insert("a\nb", "x", -1), Ok("a\nb\nx".to_owned()));
-        assert_eq!(insert("a\nb\n", "x", -1), Ok("a\nb\nx\n".to_owned()));
-        assert!(insert("a\nb", "x", 3).unwrap_err().0.contains("0 to 2"));
-        assert!(insert("a\nb", "x", -2).is_err());
-    }
-
-    #[test]
-    fn edits_of_different_lines_merge() {
-        let merged = merge("a\nb\nc\nd", "a\nB\nc\nd", "a\nb\nc\nd\ne");
-        assert_eq!(merged, Merge::Clean("a\nB\nc\nd\ne".to_owned()));
-    }
-
-    #[test]
-    fn edits_of_one_line_clash_and_nothing_is_lost() {
-        let Merge::Clash(pieces) = merge("a\nb\nc", "a\ntheirs\nc", "a\nmine\nc") else { panic!("it merged") };
-        assert_eq!(
-            pieces,
-            [
-                Piece::Same("a\n".into()),
-                Piece::Clash { base: "b\n".into(), theirs: "theirs\n".into(), mine: "mine\n".into() },
-                Piece::Same("c\n".into()),
-            ]
-        );
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn one_sided_edits_always_merge_to_that_side(base in "[ab\n]{0,12}", other in "[ab\n]{0,12}") {
-            proptest::prop_assert_eq!(merge(&base, &other, &base), Merge::Clean(other.clone()));
-            proptest::prop_assert_eq!(merge(&base, &base, &other), Merge::Clean(other));
-        }
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{StagedBlock, Tool, ToolContext, ToolOutcome, arguments};
 use crate::domain::block::folded;
-use crate::domain::text_edit::{EditFault, Merge, insert, merge, replace};
+use crate::domain::text_edit::{EditFault, Merge, carried, excerpt, insert, merge, replace};
 use crate::llm::ToolSpec;
 
 /// `memory_replace`: replaces an exact text.
@@ -73,7 +73,7 @@ impl Tool for Replace {
     fn call<'a>(&'a self, value: &'a Value, desk: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
         Box::pin(async move {
             match arguments::<ReplaceArguments>("memory_replace", value) {
-                Ok(a) => edit(desk, "memory_replace", &a.label, |block| replace(&block.value, &a.old_str, &a.new_str)),
+                Ok(a) => edit(desk, "memory_replace", &a.label, |block| replaced(block, &a)),
                 Err(refused) => refused,
             }
         })
@@ -101,23 +101,47 @@ impl Tool for Insert {
     fn call<'a>(&'a self, value: &'a Value, desk: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
         Box::pin(async move {
             match arguments::<InsertArguments>("memory_insert", value) {
-                Ok(a) => edit(desk, "memory_insert", &a.label, |block| place(block, &a)),
+                Ok(a) => edit(desk, "memory_insert", &a.label, |block| inserted(block, &a)),
                 Err(refused) => refused,
             }
         })
     }
 }
 
-/// Inserts at a line of the text the model was shown; merges by lines if the block has changed since.
-fn place(block: &StagedBlock, a: &InsertArguments) -> Result<String, EditFault> {
-    if a.insert_line == -1 || block.shown == block.current.value {
-        return insert(&block.value, &a.new_str, a.insert_line);
+/// What an edit makes of both texts of a block.
+struct Edited {
+    own: String,
+    value: String,
+    note: Option<String>,
+}
+
+fn moved_on() -> EditFault {
+    EditFault("others changed these lines meanwhile".to_owned())
+}
+
+/// Replaces in the step's own text; what others changed is merged by lines, or within a line if the text is still there.
+fn replaced(block: &StagedBlock, a: &ReplaceArguments) -> Result<Edited, EditFault> {
+    let own = replace(&block.own, &a.old_str, &a.new_str)?;
+    let value = match merge(&block.own, &block.value, &own.value) {
+        Merge::Clean(text) => text,
+        Merge::Clash(_) => replace(&block.value, &a.old_str, &a.new_str).map_err(|_| moved_on())?.value,
+    };
+    Ok(Edited { own: own.value, value, note: own.note })
+}
+
+/// Inserts at a line of the step's own text, and at the same place of the text that others may have changed.
+fn inserted(block: &StagedBlock, a: &InsertArguments) -> Result<Edited, EditFault> {
+    let own = insert(&block.own, &a.new_str, a.insert_line)?;
+    let line = carried(&block.own, &block.value, a.insert_line).ok_or_else(moved_on)?;
+    Ok(Edited { own, value: insert(&block.value, &a.new_str, line)?, note: None })
+}
+
+/// Takes the whole new text, unless others changed what it was made from.
+fn rethought(block: &StagedBlock, text: &str) -> Result<Edited, EditFault> {
+    if block.own != block.value {
+        return Err(EditFault("others changed the block meanwhile; rethink it from what it says now".to_owned()));
     }
-    let meant = insert(&block.shown, &a.new_str, a.insert_line)?;
-    match merge(&block.shown, &block.value, &meant) {
-        Merge::Clean(text) => Ok(text),
-        Merge::Clash(_) => Err(EditFault("others changed the lines around that place meanwhile".to_owned())),
-    }
+    Ok(Edited { own: text.to_owned(), value: text.to_owned(), note: None })
 }
 
 impl Tool for Rethink {
@@ -142,13 +166,7 @@ impl Tool for Rethink {
     fn call<'a>(&'a self, value: &'a Value, desk: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
         Box::pin(async move {
             match arguments::<RethinkArguments>("memory_rethink", value) {
-                Ok(a) => edit(desk, "memory_rethink", &a.label, |block| {
-                    if block.shown == block.current.value {
-                        Ok(a.new_memory.clone())
-                    } else {
-                        Err(EditFault("others changed the block meanwhile; rethink it from the text below".to_owned()))
-                    }
-                }),
+                Ok(a) => edit(desk, "memory_rethink", &a.label, |block| rethought(block, &a.new_memory)),
                 Err(refused) => refused,
             }
         })
@@ -176,7 +194,7 @@ fn edit(
     desk: &mut ToolContext<'_>,
     tool: &str,
     label: &str,
-    change: impl FnOnce(&StagedBlock) -> Result<String, EditFault>,
+    change: impl FnOnce(&StagedBlock) -> Result<Edited, EditFault>,
 ) -> ToolOutcome {
     let Some(at) = desk.blocks.iter().position(|block| folded(&block.current.label) == folded(label)) else {
         let labels: Vec<&str> = desk.blocks.iter().map(|block| block.current.label.as_str()).collect();
@@ -190,20 +208,34 @@ fn edit(
     if block.current.read_only {
         return ToolOutcome::refused(format!("{tool}: block {label} is read-only"));
     }
-    let value = match change(block) {
-        Ok(value) => value,
-        Err(fault) => {
-            return ToolOutcome::refused(format!("{tool}: {fault}. Block {label} now reads:\n{}", block.value));
-        }
+    let edited = match change(block) {
+        Ok(edited) => edited,
+        // What the model did not see is shown with the refusal.
+        Err(fault) => return ToolOutcome::refused(format!("{tool}: {fault}. {}", state(block, &block.own))),
     };
-    let (length, limit) = (value.chars().count(), block.current.limit as usize);
+    let (length, limit) = (edited.value.chars().count(), block.current.limit as usize);
     if length > limit {
         return ToolOutcome::refused(format!(
             "{tool}: block {label} would have {length} characters, its limit is {limit}; shorten it first"
         ));
     }
-    block.value = value;
+    let before = std::mem::replace(&mut block.value, edited.value);
+    block.own = edited.own;
     block.edited_by = Some(tool.to_owned());
+    let note = edited.note.map(|note| format!("\n{note}.")).unwrap_or_default();
+    ToolOutcome::done(format!("{}{note}", state(block, &before)))
+}
+
+/// The version and the size of a block, and the lines that differ from `before`.
+fn state(block: &StagedBlock, before: &str) -> String {
     // All edits of a step become one version.
-    ToolOutcome::done(format!("Block {label}, version {}, now reads:\n{}", block.current.version + 1, block.value))
+    let version = block.current.version + u64::from(block.is_edited());
+    let (label, length, limit) = (&block.current.label, block.value.chars().count(), block.current.limit);
+    let head = format!("Block {label}, version {version}, {length} of {limit} characters");
+    match excerpt(before, &block.value) {
+        Some(part) if part.first == part.last => format!("{head}; line {} now reads:\n{}", part.first, part.text),
+        Some(part) => format!("{head}; lines {} to {} now read:\n{}", part.first, part.last, part.text),
+        None if block.value.is_empty() => format!("{head}; it is empty"),
+        None => format!("{head}; it reads as before"),
+    }
 }

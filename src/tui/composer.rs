@@ -7,8 +7,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
-use ratatui_textarea::{CursorMove, TextArea, WrapMode};
+use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::engine::protocol::{Reply, Request, RequestError};
 
@@ -16,8 +15,10 @@ use super::command::Command;
 use super::effect::{AppAction, Context};
 use super::pane::{RenderContext, put};
 use super::session::HISTORY;
-use super::text::clean::clean_for_copy;
+use super::text::clean::clean_line;
+use super::text::plain::plain;
 use super::text::wrap::{Breaks, Mode};
+use super::text_box::{Look, TextBox};
 use super::theme::Role;
 
 /// Maximum height in rows.
@@ -28,7 +29,7 @@ const PROMPT: u16 = 3;
 /// State of the composer.
 #[derive(Debug)]
 pub struct Composer {
-    area: TextArea<'static>,
+    area: TextBox,
     /// Sent messages, oldest first.
     history: Vec<String>,
     /// Index of the shown history entry, and the draft it temporarily replaces.
@@ -43,13 +44,8 @@ impl Default for Composer {
     }
 }
 
-fn empty_area() -> TextArea<'static> {
-    let mut area = TextArea::default();
-    area.set_wrap_mode(WrapMode::WordOrGlyph);
-    area.set_cursor_line_style(Style::new());
-    // The terminal's cursor is placed at the caret; a drawn one would be a second cursor.
-    area.set_cursor_style(Style::new());
-    area
+fn empty_area() -> TextBox {
+    TextBox::new(vec![String::new()], true)
 }
 
 impl Composer {
@@ -70,7 +66,7 @@ impl Composer {
     /// Replaces the text; the caret moves to its end.
     pub fn set_text(&mut self, text: &str) {
         self.area = empty_area();
-        self.area.insert_str(clean_for_copy(text));
+        self.area.insert(&plain(text));
         self.recalled = None;
     }
 
@@ -101,7 +97,7 @@ impl Composer {
         let most = usize::from(MAX_ROWS);
         let mut rows = 0;
         for line in self.area.lines().iter().take(most) {
-            rows += Breaks::new(line, cells, cells, Mode::Words).take(most).count().max(1);
+            rows += Breaks::new(&clean_line(line), cells, cells, Mode::Words).take(most).count().max(1);
         }
         rows.clamp(1, most) as u16
     }
@@ -119,7 +115,7 @@ impl Composer {
     /// Completes the name after a leading `@` to the longest unambiguous prefix. Returns the matching names; empty
     /// if the caret does not follow such a prefix.
     pub fn complete<'a>(&mut self, names: &[&'a str]) -> Vec<&'a str> {
-        let cursor = self.area.cursor();
+        let cursor = self.area.caret();
         let line = self.area.lines().first().map(String::as_str).unwrap_or_default();
         let (head, rest): (String, String) =
             (line.chars().take(cursor.1).collect(), line.chars().skip(cursor.1).collect());
@@ -130,13 +126,13 @@ impl Composer {
         let fits: Vec<&str> = names.iter().copied().filter(|name| name.to_lowercase().starts_with(&typed)).collect();
         let Some(first) = fits.first() else { return fits };
         let shared = |at: &usize| fits.iter().all(|name| name.get(..*at) == first.get(..*at));
-        let ends = first.char_indices().map(|(at, char)| at + char.len_utf8());
+        let ends = first.grapheme_indices(true).map(|(at, grapheme)| at + grapheme.len());
         let clear = ends.take_while(shared).last().unwrap_or(0);
         let blank = if fits.len() == 1 && !rest.starts_with(' ') { " " } else { "" };
         // The match is at least as long as the typed text, but may differ in case.
         if first[..clear].to_lowercase().starts_with(&typed) {
-            self.area.delete_line_by_head();
-            self.area.insert_str(clean_for_copy(&format!("@{}{blank}", &first[..clear])));
+            self.area.delete_to_line_start();
+            self.area.insert(&plain(&format!("@{}{blank}", &first[..clear])));
         }
         fits
     }
@@ -167,27 +163,21 @@ impl Composer {
         match (key.code, key.modifiers) {
             (KeyCode::Up, KeyModifiers::NONE) if self.at_top() => self.recall(true),
             (KeyCode::Down, KeyModifiers::NONE) if self.at_bottom() => self.recall(false),
-            // The text area binds this to undo; readline deletes to the start of the line.
-            (KeyCode::Char('u'), KeyModifiers::CONTROL) => {
-                self.area.delete_line_by_head();
-            }
             (KeyCode::Char('_' | '7' | '/'), KeyModifiers::CONTROL) => {
                 self.area.undo();
             }
             _ => {
-                self.area.input(key);
+                self.area.key(key);
             }
         }
     }
 
     fn at_top(&self) -> bool {
-        self.area.screen_cursor().row == 0
+        self.area.is_at_edge(false)
     }
 
     fn at_bottom(&self) -> bool {
-        let cursor = self.area.cursor();
-        let below = self.area.screen_cursor().row + 1;
-        cursor.0 + 1 == self.area.lines().len() && self.area.screen_to_data(below, 0).1 <= cursor.1
+        self.area.is_at_edge(true)
     }
 
     /// Shows the next older or newer history entry; after the newest, the draft.
@@ -195,7 +185,7 @@ impl Composer {
         let (at, draft) = match self.recalled.take() {
             Some((at, draft)) => (at, draft),
             None if older => (self.history.len(), self.text()),
-            None => return self.area.move_cursor(CursorMove::End),
+            None => return self.area.go_to_line_end(),
         };
         let to = if older { at.checked_sub(1).unwrap_or(at) } else { at + 1 };
         if let Some(text) = self.history.get(to).cloned() {
@@ -208,7 +198,7 @@ impl Composer {
 
     /// Inserts pasted text; never sends it.
     pub fn paste(&mut self, text: &str) {
-        self.area.insert_str(clean_for_copy(text));
+        self.area.insert(&plain(text));
     }
 
     /// Handles the reply to a request. A rejected message returns to the input.
@@ -226,13 +216,9 @@ impl Composer {
     pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext, focused: bool) {
         let role = if focused { Role::Focus } else { Role::Dim };
         put(frame.buffer_mut(), (area.x + 1, area.y), 1, look.glyphs.prompt, role, &look.theme);
-        let text = text_area(area);
-        frame.render_widget(&self.area, text);
+        let caret = self.area.draw(frame, text_area(area), &Look::default());
         if focused {
-            let caret = self.area.screen_cursor();
-            let row = (caret.row as u16).saturating_sub(self.area.scroll_offset().0);
-            let (x, y) = (text.x + caret.col as u16, text.y + row.min(text.height.saturating_sub(1)));
-            frame.set_cursor_position((x.min(text.right()), y));
+            frame.set_cursor_position(caret);
         }
     }
 }

@@ -1,30 +1,31 @@
 //! Text input for panes and dialogs: single-line or multi-line.
 //!
-//! Wraps a textarea. The text is stored unchanged and sanitised cell by cell when drawn, so that an escape sequence
-//! in a block can be edited but never reaches the terminal.
+//! The text is stored unchanged and drawn cleaned, so that an escape sequence in a block can be edited but never reaches
+//! the terminal. A text whose lines all end with CRLF keeps these line ends; new lines get them, too.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Frame;
-use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
-use ratatui::style::Style;
-use ratatui_textarea::{CursorMove, TextArea, WrapMode};
+use ratatui::layout::{Position, Rect};
 
 use super::pane::RenderContext;
-use super::text::clean::{clean_for_copy, clean_line};
+use super::text::plain::{plain, plain_line};
+use super::text_box::{Look, TextBox};
 use super::theme::Role;
+use crate::domain::text_edit::line_end;
 
 /// A text input.
 #[derive(Debug, Clone)]
 pub struct Field {
-    area: TextArea<'static>,
+    area: TextBox,
     many: bool,
+    /// The line end of the text; the lines are kept without it.
+    end: &'static str,
 }
 
 /// Fields are equal if their kind and text are equal; the caret is ignored.
 impl PartialEq for Field {
     fn eq(&self, other: &Self) -> bool {
-        self.many == other.many && self.area.lines() == other.area.lines()
+        self.many == other.many && self.end == other.end && self.area.lines() == other.area.lines()
     }
 }
 
@@ -32,7 +33,7 @@ impl Field {
     /// Creates a single-line field; line breaks become spaces.
     #[must_use]
     pub fn line(text: &str) -> Self {
-        let mut field = Self::over(TextArea::default(), false, WrapMode::None);
+        let mut field = Self { area: TextBox::new(vec![String::new()], false), many: false, end: "\n" };
         field.paste(text);
         field
     }
@@ -40,28 +41,28 @@ impl Field {
     /// Creates a multi-line field with wrapping, the caret at the start.
     #[must_use]
     pub fn lines(text: &str) -> Self {
-        let area = TextArea::new(text.split('\n').map(str::to_owned).collect());
-        Self::over(area, true, WrapMode::WordOrGlyph)
-    }
-
-    fn over(mut area: TextArea<'static>, many: bool, wrap: WrapMode) -> Self {
-        area.set_wrap_mode(wrap);
-        area.set_cursor_line_style(Style::new());
-        area.set_cursor_style(Style::new());
-        Self { area, many }
+        let end = line_end(text);
+        let area = TextBox::new(text.split(end).map(str::to_owned).collect(), true);
+        Self { area, many: true, end }
     }
 
     /// Returns the text.
     #[must_use]
     pub fn text(&self) -> String {
-        self.area.lines().join("\n")
+        self.area.lines().join(self.end)
     }
 
-    /// Replaces the text; undo restores the previous one.
+    /// Replaces the text; undo restores the previous one, except after a text with line ends of both kinds.
     pub fn set(&mut self, text: &str) {
-        self.area.select_all();
-        self.area.insert_str(text);
-        self.area.move_cursor(CursorMove::Top);
+        let end = line_end(text);
+        let lined = text.replace(end, "\n");
+        if self.many && lined.contains('\r') {
+            // Typing would turn these into other line ends.
+            *self = Self::lines(text);
+        } else {
+            self.end = end;
+            self.area.replace_all(&lined);
+        }
     }
 
     /// Whether the field handles this key as text input or editing.
@@ -80,30 +81,21 @@ impl Field {
 
     /// Handles a key. Returns true if the text changed.
     pub fn key(&mut self, key: KeyEvent) -> bool {
-        let held = key.modifiers.difference(KeyModifiers::SHIFT);
         match key.code {
             KeyCode::Enter | KeyCode::Tab if !self.many => false,
-            // As in a shell; the textarea binds this to undo.
-            KeyCode::Char('u') if held == KeyModifiers::CONTROL => self.area.delete_line_by_head(),
-            _ => self.area.input(key),
+            _ => self.area.key(key),
         }
     }
 
-    /// Moves the caret a line up or down. Returns false if there is no such line.
+    /// Moves the caret a row up or down. Returns false if there is no such row.
     pub fn step(&mut self, down: bool) -> bool {
-        let before = self.area.cursor();
-        self.area.move_cursor(if down { CursorMove::Down } else { CursorMove::Up });
-        self.area.cursor().0 != before.0
+        self.area.step(down)
     }
 
-    /// Inserts pasted text at the caret, sanitised.
+    /// Inserts pasted text at the caret, without control characters.
     pub fn paste(&mut self, text: &str) {
-        let safe = clean_for_copy(text);
-        if self.many {
-            self.area.insert_str(safe.as_ref());
-        } else {
-            self.area.insert_str(safe.replace('\n', " "));
-        }
+        let safe = if self.many { plain(text) } else { plain_line(text) };
+        self.area.insert(&safe);
     }
 
     /// Draws like [`Field::draw`], but leaves the area untouched if the field is empty, so that a placeholder shows.
@@ -120,35 +112,15 @@ impl Field {
         if area.is_empty() {
             return;
         }
-        let mut shown = self.area.clone();
-        shown.set_style(look.theme.style(Role::Text));
-        shown.set_selection_style(look.theme.style(Role::Selection));
-        if numbers {
-            shown.set_line_number_style(look.theme.style(Role::Dim));
-        }
-        frame.render_widget(&shown, area);
-        neutralise(frame.buffer_mut(), area);
+        let style = |role| look.theme.style(role);
+        let drawn = Look {
+            text: style(Role::Text),
+            selection: style(Role::Selection),
+            numbers: numbers.then(|| style(Role::Dim)),
+        };
+        let caret = self.area.draw(frame, area, &drawn);
         if focused {
-            let (caret, (top, left)) = (shown.screen_cursor(), shown.scroll_offset());
-            let (row, column) = (caret.row.saturating_sub(top.into()), caret.col.saturating_sub(left.into()));
-            let margin = if numbers { shown.line_number_width() } else { 0 };
-            let x = area.x.saturating_add(margin).saturating_add(column as u16).min(area.right() - 1);
-            let y = area.y.saturating_add(row as u16).min(area.bottom() - 1);
-            frame.set_cursor_position((x, y));
-        }
-    }
-}
-
-/// Sanitises the text of the cells, so that no control sequence reaches the terminal.
-fn neutralise(buffer: &mut Buffer, area: Rect) {
-    for position in area.positions() {
-        let Some(cell) = buffer.cell_mut(position) else { continue };
-        if cell.symbol().is_ascii() {
-            continue;
-        }
-        let safe = clean_line(cell.symbol()).into_owned();
-        if safe != cell.symbol() {
-            cell.set_symbol(if safe.is_empty() { " " } else { &safe });
+            frame.set_cursor_position(Position { x: caret.x.min(area.right() - 1), ..caret });
         }
     }
 }
@@ -161,18 +133,41 @@ mod tests {
     fn a_line_stays_one_line_whatever_is_pasted() {
         let mut field = Field::line("one");
         field.paste(" two\nthree\u{1b}[2J");
-        assert_eq!(field.text(), "one two three^[[2J");
+        assert_eq!(field.text(), "one two three");
         field.key(KeyEvent::from(KeyCode::Enter));
-        assert_eq!(field.text(), "one two three^[[2J");
+        assert_eq!(field.text(), "one two three");
     }
 
     #[test]
     fn a_text_is_kept_as_it_is_to_the_byte() {
-        for text in ["", "a", "a\n", "a\n\nb\u{1b}[31m\tc", "\n"] {
+        for text in ["", "a", "a\n", "a\n\nb\u{1b}[31m\tc", "\n", "a\r\nb\r\n", "a\r\nb\nc", "می\u{200c}خواهم\u{ad}"]
+        {
             assert_eq!(Field::lines(text).text(), text);
+            let mut field = Field::lines("old\ntext");
+            field.set(text);
+            assert_eq!(field.text(), text, "set");
         }
         let mut field = Field::lines("old\ntext");
         field.set("new\n");
         assert_eq!(field.text(), "new\n");
+    }
+
+    #[test]
+    fn lines_added_to_a_text_with_crlf_end_with_crlf() {
+        let mut field = Field::lines("a\r\nb");
+        field.key(KeyEvent::from(KeyCode::End));
+        field.key(KeyEvent::from(KeyCode::Enter));
+        field.paste("x\ny");
+        assert_eq!(field.text(), "a\r\nx\r\ny\r\nb");
+    }
+
+    #[test]
+    fn pasted_text_keeps_what_does_not_show() {
+        let said = "می\u{200c}خواهم ❤\u{fe0f} 1\u{fe0f}\u{20e3} 👩\u{200d}🚀 क्\u{200d}ष soft\u{ad}hyphen \u{200f}x";
+        let (mut line, mut lines) = (Field::line(""), Field::lines(""));
+        for field in [&mut line, &mut lines] {
+            field.paste(said);
+            assert_eq!(field.text(), said);
+        }
     }
 }

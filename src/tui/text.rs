@@ -8,6 +8,7 @@ pub mod clean;
 pub mod diff;
 pub mod markdown;
 pub mod paged;
+pub mod plain;
 pub mod stream;
 pub mod width;
 pub mod wrap;

@@ -81,6 +81,74 @@ async fn an_edit_of_a_person_while_the_step_runs_survives_with_the_agents_and_no
 }
 
 #[tokio::test(start_paused = true)]
+async fn insertions_of_one_step_make_the_same_block_whether_or_not_somebody_edits_it_meanwhile() {
+    let mut values = Vec::new();
+    for meanwhile in ["", "first", "four", "six"] {
+        let at = |line: i64, text: &str| json!({ "label": "story", "new_str": text, "insert_line": line });
+        let calls = |ann: When| ann.call("memory_insert", at(1, "X")).call("memory_insert", at(3, "Y"));
+        let speech = When::agent("ann").step(1).text("Let me write that down.").chunk(8).delay_ms(1_000);
+        let script = Script::of([calls(speech)]).otherwise("{agent} speaks");
+        let world = World::new(Plan { script, members: &["ann"], ..Plan::default() }).await;
+        world.edit(|_| "first\ntwo\nthree\nfour\nfive\nsix".to_owned()).await;
+        let run = world.post("note it").await;
+        world.speaking("ann").await;
+        if !meanwhile.is_empty() {
+            world.edit(|value| value.replace(meanwhile, &meanwhile.to_uppercase())).await;
+        }
+        world.finished(&run).await;
+        values.push(world.block(&story()).await.value.to_lowercase());
+        world.close().await;
+    }
+    // Line 3 is the third line with X among them.
+    assert_eq!(values, ["first\nx\ntwo\ny\nthree\nfour\nfive\nsix"; 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_result_of_an_edit_is_bounded_and_says_version_size_and_changed_lines() {
+    let script = Script::of([When::agent("ann")
+        .step(1)
+        .call("memory_insert", json!({ "label": "story", "new_str": "- noted", "insert_line": 400 }))
+        .replaces("story", "line 7\n", "")
+        .rethinks("story", &"new ".repeat(4_000))])
+    .otherwise("{agent} speaks");
+    let plan = Plan { script, members: &["ann"], tools: &["memory_rethink"], ..Plan::default() };
+    let world = World::new(plan).await;
+    let lines: Vec<String> = (1..=1_000).map(|n| format!("line {n}")).collect();
+    world.edit(|_| lines.join("\n")).await;
+    world.send("note it").await;
+    let asked = world.asked_of("ann");
+    let text = |entry: &PromptMessage| match entry {
+        PromptMessage::ToolResult { ok: true, text, .. } => Some(text.clone()),
+        _ => None,
+    };
+    let results: Vec<String> = asked[1].entries.iter().filter_map(text).collect();
+    let head = "Block story, version 3, 8900 of 20000 characters; lines 399 to 403 now read:";
+    assert_eq!(results[0], format!("{head}\nline 399\nline 400\n- noted\nline 401\nline 402"));
+    assert!(results[1].contains("8893 of 20000 characters"), "{}", results[1]);
+    assert!(results[1].ends_with("line 5\nline 6\nline 8\nline 9\nline 10"), "{}", results[1]);
+    let head = "Block story, version 3, 16000 of 20000 characters; line 1 now reads:\nnew new";
+    assert!(results[2].starts_with(head), "{}", results[2]);
+    assert!(results.iter().all(|text| text.len() < 2_000), "{results:?}");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_text_is_found_as_the_model_sees_it_and_the_block_keeps_its_line_ends() {
+    let told = When::agent("ann").step(1).replaces("story", "line one\nline\u{a0}two", "lines 1 and 2");
+    let script = Script::of([told]).otherwise("{agent} speaks");
+    let world = World::new(Plan { script, members: &["ann"], ..Plan::default() }).await;
+    world.edit(|_| "line one\r\nline two\r\nline three\r\n".to_owned()).await;
+    world.send("join them").await;
+    assert_eq!(world.block(&story()).await.value, "lines 1 and 2\r\nline three\r\n");
+    let asked = world.asked_of("ann");
+    let Some(PromptMessage::ToolResult { ok: true, text, .. }) = asked[1].entries.last() else {
+        panic!("no result: {:?}", asked[1].entries)
+    };
+    assert!(text.contains("the only text that looks like it: \"line one\\r\\nline two\""), "{text}");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rethink_of_a_changed_block_is_an_error_result_with_the_current_text() {
     let script = Script::of([When::agent("ann")
         .step(1)

@@ -134,7 +134,7 @@ fn unended() -> (Outcome, u64) {
     let expected = [
         "user: the launch is in spring",
         "ann: I note it.",
-        "ann memory_insert ok: Block story, version 2, now reads:",
+        "ann memory_insert ok: Block story, version 2, 62 of 20000 characters; lines 1 to 3 now read:",
         "ann conversation_search ok: 1 found",
         "ann: ann heard the launch is in spring",
         "(bob passed)",

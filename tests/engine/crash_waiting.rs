@@ -194,13 +194,13 @@ fn f1_ended_at_every_point_of_a_delegation_the_conversation_is_the_one_nobody_en
     let expected = [
         "user: go on",
         "boss: Let me ask.",
-        "boss memory_insert ok: Block story, version 2, now reads:",
+        "boss memory_insert ok: Block story, version 2, 54 of 20000 characters; lines 1 to 3 now read:",
         "(asks ann: write it\nasks bob: check it)",
         "ann: Written.",
-        "bob memory_insert ok: Block story, version 3, now reads:",
+        "bob memory_insert ok: Block story, version 3, 64 of 20000 characters; lines 1 to 4 now read:",
         "bob: Checked.",
         "boss delegate ok: ann answered: Written.",
-        "boss memory_insert ok: Block story, version 4, now reads:",
+        "boss memory_insert ok: Block story, version 4, 75 of 20000 characters; lines 2 to 5 now read:",
         "boss: Here it is.",
     ];
     assert_eq!(outcome.conversation, expected);
@@ -211,8 +211,8 @@ fn f1_ended_at_every_point_of_an_approval_the_conversation_is_the_one_nobody_end
     let outcome = f1("approval", 6);
     let expected = [
         "user: go on",
-        "ann memory_insert ok: Block story, version 2, now reads:",
-        "ann memory_rethink ok: Block story, version 2, now reads:",
+        "ann memory_insert ok: Block story, version 2, 19 of 20000 characters; lines 1 to 2 now read:",
+        "ann memory_rethink ok: Block story, version 2, 8 of 20000 characters; line 1 now reads:",
         "ann: May I?",
         "ann: ann is done",
         "bob: bob is done",

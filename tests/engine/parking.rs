@@ -64,6 +64,31 @@ fn asks() -> Plan {
 }
 
 #[tokio::test(start_paused = true)]
+async fn line_numbers_of_calls_behind_a_wait_count_the_edits_before_it_and_no_others() {
+    let insert = |line: i64, text: &str| json!({ "label": "story", "new_str": text, "insert_line": line });
+    let script = Script::of([When::agent("ann")
+        .step(1)
+        .call("memory_insert", insert(1, "X"))
+        .call("ask_person", json!({ "question": "May I?" }))
+        .call("memory_insert", insert(3, "Y"))])
+    .otherwise("{agent} speaks");
+    for others in ["", "others above\n"] {
+        let world = World::new(Plan { script: script.clone(), ..asks() }).await;
+        world.edit(|_| "one\ntwo\nthree\nfour".to_owned()).await;
+        let run = world.post("go on").await;
+        world.in_state(&run, RunState::Parked).await;
+        world.edit(|value| format!("{others}{value}")).await;
+        let call = world.overview().await.calls.into_iter().find(|call| call.kind == PendingKind::Approval).unwrap();
+        let (step, ordinal) = (call.step, call.ordinal);
+        let yes = Request::Decide { step, ordinal, approve: true, for_run: false, reason: String::new() };
+        world.ask(yes).await.unwrap();
+        world.finished(&run).await;
+        assert_eq!(world.block(&story()).await.value, format!("{others}one\nX\ntwo\nY\nthree\nfour"));
+        world.close().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_that_needs_a_person_parks_the_run_over_a_restart_until_it_is_answered() {
     let world = World::new(asks()).await;
     let run = world.post("go on").await;
@@ -93,9 +118,9 @@ async fn a_call_that_needs_a_person_parks_the_run_over_a_restart_until_it_is_ans
     let expected = [
         "user: go on",
         "ann: I have to ask.",
-        "ann memory_insert ok: Block story, version 2, now reads:",
+        "ann memory_insert ok: Block story, version 2, 54 of 20000 characters; lines 1 to 3 now read:",
         "ann ask_person ok: It is done.",
-        "ann memory_insert ok: Block story, version 3, now reads:",
+        "ann memory_insert ok: Block story, version 3, 63 of 20000 characters; lines 1 to 4 now read:",
         "ann: ann speaks",
         "bob: bob speaks",
     ];

@@ -80,8 +80,8 @@ async fn conversation(protocol: ProviderKind) {
     let expected = [
         "user: a first question",
         "ann: I note that.",
-        "ann memory_insert ok: Block story, version 2, now reads:",
-        "ann memory_replace ok: Block story, version 2, now reads:",
+        "ann memory_insert ok: Block story, version 2, 63 of 20000 characters; lines 1 to 3 now read:",
+        "ann memory_replace ok: Block story, version 2, 49 of 20000 characters; lines 1 to 3 now read:",
         "ann: Noted: Zoë.",
         "bob: I agree with ann.",
         "(cid passed)",
@@ -102,7 +102,7 @@ async fn conversation(protocol: ProviderKind) {
     assert_eq!(asked, 4 + 4 + 2, "{protocol:?}");
     let with_results = &requests[1];
     let sent = with_results.text();
-    assert!(sent.contains("now reads"), "the results go back: {sent}");
+    assert!(sent.contains("now read:"), "the results go back: {sent}");
     let tools = requests[0].tools();
     assert!(tools.contains(&"memory_insert") && tools.contains(&"pass"), "{tools:?}");
     world.close().await;

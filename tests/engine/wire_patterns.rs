@@ -120,9 +120,10 @@ async fn supervisor(protocol: ProviderKind) {
     // They answer at once: who is heard first is open.
     lines[4..6].sort();
     let inserted = |line: &str, version: u32| {
-        let so_far = if line == "- asked" { "- asked" } else { "- asked\n- answered" };
+        let (size, last, so_far) = if line == "- asked" { (54, 3, "- asked") } else { (65, 4, "- asked\n- answered") };
         format!(
-            "boss memory_insert true: Block story, version {version}, now reads:\n\
+            "boss memory_insert true: Block story, version {version}, {size} of 20000 characters; lines 1 to {last} now \
+             read:\n\
              The story so far\n- Launch: some time in spring\n{so_far}"
         )
     };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::calls::commit;
 use super::draft::{CallResolution, Permissions, StagedStep};
+use crate::domain::text_edit::{Merge, merge};
 use crate::domain::{BlockId, Change, MailStatus, PendingCall, PendingKind, RunState, Step, StepId, run};
 use crate::engine::call::about;
 use crate::engine::context::CONTEXT_BYTES;
@@ -116,16 +117,32 @@ async fn taken(engine: &Engine, call: &PendingCall) -> Result<Vec<Change>, Engin
     Ok(read)
 }
 
-/// Returns the block values the model saw for these calls.
+/// Most versions of a block that are searched for this step's own edits.
+const VERSIONS: u64 = 1_000;
+
+/// Returns the block values the model saw for these calls, with the edits that this step has committed since.
 async fn shown_to(engine: &Engine, view: &StepInput, row: &Step) -> Result<Vec<(BlockId, String)>, EngineError> {
     let mut shown = Vec::new();
     for (id, version) in &row.saw {
-        let current = view.blocks.iter().find(|block| block.id == *id && block.version == *version);
-        let value = match current {
-            Some(block) => Some(block.value.clone()),
-            None => engine.store.revision(id, *version).await?.map(|revision| revision.value),
-        };
-        shown.extend(value.map(|value| (id.clone(), value)));
+        let Some(block) = view.blocks.iter().find(|block| block.id == *id) else { continue };
+        if block.version == *version {
+            shown.push((id.clone(), block.value.clone()));
+            continue;
+        }
+        let Some(saw) = engine.store.revision(id, *version).await? else { continue };
+        let mut own = saw.value;
+        let newer = usize::try_from(block.version.saturating_sub(*version).min(VERSIONS)).unwrap_or(usize::MAX);
+        for (_, _, edit) in engine.store.revisions(id, newer).await?.into_iter().rev() {
+            if edit.step.as_ref() != Some(&row.id) {
+                continue;
+            }
+            let Some(before) = engine.store.revision(id, edit.version - 1).await? else { continue };
+            own = match merge(&before.value, &own, &edit.value) {
+                Merge::Clean(both) => both,
+                Merge::Clash(_) => edit.value,
+            };
+        }
+        shown.push((id.clone(), own));
     }
     Ok(shown)
 }

@@ -19,7 +19,7 @@ use crate::tui::dialog::mail_view::MailView;
 use crate::tui::effect::{Context, Draft};
 use crate::tui::model::Model;
 use crate::tui::text::Span;
-use crate::tui::text::clean::clean_for_copy;
+use crate::tui::text::plain::plain;
 use crate::tui::theme::Role;
 
 /// State of the pane.
@@ -62,7 +62,7 @@ impl Pane for Mails {
                 cx.open(MailView::new(mail.id.clone()));
             }
             (Command::Answer, Some(mail)) => answer(mail, cx),
-            (Command::Copy, Some(mail)) => cx.copy(clean_for_copy(&mail.text), "mail"),
+            (Command::Copy, Some(mail)) => cx.copy(plain(&mail.text), "mail"),
             (Command::WriteMail, mail) => {
                 // If no agent is selected in the roster, use the other end of the selected mail.
                 let other = || mail.and_then(|mail| mail.from.clone().or_else(|| mail.to.clone()));

@@ -1,4 +1,4 @@
-//! Sanitises text for display. Stored text stays unchanged; only drawn text passes through here.
+//! Sanitises text for display. Stored, edited and copied text stays as it is; only drawn text passes through here.
 //!
 //! Invariants of cleaned text, on which all drawing relies:
 //! - The only control character is `\n`, so no text can send commands to the terminal.
@@ -34,9 +34,9 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     pass(text, Tabs::Expanded)
 }
 
-/// Like [`clean`], but keeps tabs: for text to be copied.
+/// Like [`clean`], but keeps tabs.
 #[must_use]
-pub fn clean_for_copy(text: &str) -> Cow<'_, str> {
+pub fn clean_with_tabs(text: &str) -> Cow<'_, str> {
     pass(text, Tabs::Kept)
 }
 

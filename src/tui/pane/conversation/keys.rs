@@ -6,8 +6,8 @@ use crate::engine::protocol::Request;
 use crate::tui::command::Command;
 use crate::tui::dialog::deny::decide;
 use crate::tui::effect::{AppAction, Context};
-use crate::tui::text::clean::clean_for_copy;
 use crate::tui::text::markdown::fences;
+use crate::tui::text::plain::plain;
 
 impl Conversation {
     pub(super) fn do_command(&mut self, command: Command, cx: &mut Context<'_>) {
@@ -121,7 +121,7 @@ impl Conversation {
 
     fn copy(&self, cx: &mut Context<'_>) {
         let Some(message) = self.selected() else { return cx.toast("there is no message here yet") };
-        cx.copy(clean_for_copy(message.text()), format!("message {}", message.seq));
+        cx.copy(plain(message.text()), format!("message {}", message.seq));
     }
 
     fn copy_code(&self, cx: &mut Context<'_>) {

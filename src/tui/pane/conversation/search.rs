@@ -1,10 +1,13 @@
 //! Search in the conversation: each key sends a new query to the engine; replies to older queries are ignored.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::{Anchor, Conversation, Place, Wanted};
 use crate::engine::protocol::{Reply, Request, RequestError};
 use crate::tui::effect::Context;
+use crate::tui::text::clean::clean_line;
+use crate::tui::text::plain::plain_line;
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
 
@@ -45,7 +48,11 @@ impl Search {
         let held = key.modifiers.difference(KeyModifiers::SHIFT);
         match (key.code, held) {
             (KeyCode::Char(char), KeyModifiers::NONE) => self.query.push(char),
-            (KeyCode::Backspace, _) => return self.query.pop().is_some(),
+            (KeyCode::Backspace, _) => {
+                let last = self.query.grapheme_indices(true).next_back().map(|(at, _)| at);
+                self.query.truncate(last.unwrap_or(0));
+                return last.is_some();
+            }
             (KeyCode::Char('u' | 'w'), KeyModifiers::CONTROL) => self.query.clear(),
             _ => return false,
         }
@@ -54,7 +61,7 @@ impl Search {
 
     /// Appends pasted text to the query.
     pub fn paste(&mut self, text: &str) {
-        self.query.push_str(&crate::tui::text::clean::clean_line(text));
+        self.query.push_str(&plain_line(text));
     }
 
     /// Returns the query and the number of matches as text; `None` if there is no search.
@@ -73,10 +80,10 @@ impl Search {
         Some((self.query.clone(), count))
     }
 
-    /// Returns the words of the query in lower case.
+    /// Returns the words of the query in lower case, as they are drawn.
     #[must_use]
     pub fn words(&self) -> Vec<String> {
-        self.query.split_whitespace().map(str::to_lowercase).collect()
+        clean_line(&self.query).split_whitespace().map(str::to_lowercase).collect()
     }
 }
 
@@ -200,6 +207,16 @@ fn first_match<'a>(lower: &str, from: usize, words: &'a [String]) -> Option<(usi
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_query_keeps_what_does_not_show_and_loses_a_whole_grapheme() {
+        let mut search = Search::default();
+        search.paste("می\u{200c}خواهم\n👩\u{200d}🚀");
+        assert_eq!(search.query, "می\u{200c}خواهم 👩\u{200d}🚀");
+        assert_eq!(search.words(), ["میخواهم", "👩🚀"], "found in what is drawn");
+        assert!(search.key(KeyEvent::from(KeyCode::Backspace)));
+        assert_eq!(search.query, "می\u{200c}خواهم ");
+    }
 
     #[test]
     fn every_match_is_marked_and_the_text_stays_the_same() {

@@ -85,7 +85,7 @@ pub fn gist(arguments: &Value) -> String {
 #[must_use]
 pub fn whole(call: &PendingCall) -> String {
     let arguments = serde_json::to_string_pretty(&call.arguments).unwrap_or_default();
-    crate::tui::text::clean::clean_for_copy(&format!("{} {arguments}", call.name)).into_owned()
+    crate::tui::text::plain::plain(&format!("{} {arguments}", call.name)).into_owned()
 }
 
 /// Describes the context of a call: its group or direct conversation, the turn, and the delegating agent.
@@ -192,7 +192,7 @@ fn edited(call: &PendingCall, block: &Block) -> Option<Result<String, EditFault>
         "memory_rethink" => Some(Ok(text(&["new_memory"])?.to_owned())),
         "memory_replace" => {
             let (old, new) = (text(&["old_str", "old_string"])?, text(&["new_str", "new_string"])?);
-            Some(replace(&block.value, old, new))
+            Some(replace(&block.value, old, new).map(|replaced| replaced.value))
         }
         "memory_insert" => {
             let after = call.arguments.get("insert_line").map_or(Some(-1), Value::as_i64)?;

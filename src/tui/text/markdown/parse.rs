@@ -4,7 +4,7 @@ use pulldown_cmark::{Alignment, CodeBlockKind, Event, HeadingLevel, LinkType, Op
 use ratatui::style::Modifier;
 
 use crate::tui::glyph::GlyphSet;
-use crate::tui::text::clean::{clean_for_copy, clean_line};
+use crate::tui::text::clean::clean_line;
 use crate::tui::text::{Role, Span, push_joined, width};
 
 /// Levels of quotes and lists shown by indent; deeper ones share the last level. Bounds the cost of hostile
@@ -161,7 +161,7 @@ impl<'g> Builder<'g> {
                 self.end(tag);
             }
             Event::Text(text) => match &mut self.code {
-                Some((_, code)) => code.push_str(&clean_for_copy(&text)),
+                Some((_, code)) => code.push_str(&text),
                 None => self.text(&text),
             },
             Event::Code(text) => self.push(&text, Some(Role::Code)),

@@ -14,6 +14,7 @@ pub mod mail;
 mod manager_type;
 pub mod message;
 mod names;
+pub mod naming;
 pub mod pattern;
 pub mod rule;
 pub mod run;

@@ -11,6 +11,7 @@ mod conversation;
 mod fault;
 mod health;
 pub mod http;
+pub(crate) mod marks;
 pub mod offline;
 mod paced;
 mod protocol;
@@ -226,39 +227,14 @@ pub struct ToolSpec {
 }
 
 impl Prompt {
-    /// Returns the system text for a real provider: [`Prompt::system`], then the blocks.
+    /// Returns the system text for a real provider: [`Prompt::system`], the format of the conversation, the blocks; empty
+    /// if there are neither instructions nor blocks.
     #[must_use]
     pub fn system_text(&self) -> String {
-        use std::fmt::Write as _;
-        let mut text = self.system.clone();
-        if self.memory.is_empty() {
-            return text;
-        }
-        text.push_str("\n\n<memory_blocks>\nYour memory. Other agents and people may share and change these blocks.\n");
-        for block in &self.memory {
-            let _ = write!(
-                text,
-                "\n<{label}>\n<description>{}</description>\n<metadata>",
-                block.description,
-                label = block.label
-            );
-            if block.read_only {
-                text.push_str("\n- read_only=true");
-            }
-            let _ = write!(
-                text,
-                "\n- chars_current={}\n- chars_limit={}\n- version={}",
-                block.value.chars().count(),
-                block.limit,
-                block.version
-            );
-            if let Some(name) = &block.changed_by {
-                let _ = write!(text, "\n- changed since you last spoke by {name}");
-            }
-            let _ = write!(text, "\n</metadata>\n<value>\n{}\n</value>\n</{}>\n", block.value, block.label);
-        }
-        text.push_str("</memory_blocks>");
-        text
+        let (system, memory) = (self.system.trim(), marks::memory(&self.memory));
+        let format = if system.is_empty() && memory.is_empty() { "" } else { marks::FORMAT };
+        let parts = [system, format, &memory];
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
     }
 }
 

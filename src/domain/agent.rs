@@ -62,7 +62,8 @@ pub const DEFAULT_TOOLS: [&str; 6] =
 /// Additional tools of an agent that runs in the background.
 pub const BACKGROUND_TOOLS: [&str; 2] = ["memory_rethink", "memory_finish_edits"];
 
-/// True for a valid name of an agent or group: no whitespace, no `/` and no `@`, which separate and mark names.
+/// True for a name that an agent or group can have: no whitespace, no `/` and no `@`, which separate and mark names. A
+/// new name is checked further: [`super::naming`].
 #[must_use]
 pub fn is_name(text: &str) -> bool {
     !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "/@".contains(c))

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::spelling::{LONGEST_NAME, shown};
 use super::text_edit::{Merge, merge};
 use super::{AgentId, BlockId, GroupId, JobId, RunId, StepId};
 
@@ -153,15 +154,21 @@ pub fn folded(label: &str) -> String {
     label.nfc().collect::<String>().to_lowercase()
 }
 
-/// Checks that a label can be an element name in a prompt and an argument on a command line.
+/// Checks that a label can be an argument on a command line. A new label is checked further:
+/// [`super::naming::check_new_label`].
 ///
 /// # Errors
 /// A sentence that says what a label looks like.
 pub fn check_label(label: &str) -> Result<(), String> {
     use unicode_normalization::is_nfc;
     let bad = |c: char| c.is_whitespace() || c.is_control() || "<>/&\"'".contains(c);
-    if label.is_empty() || label.chars().count() > 64 || label.contains(bad) || !is_nfc(label) {
-        return Err(format!("{label:?} is not a valid block label: use up to 64 letters, digits, - and _, no spaces"));
+    if label.is_empty() || label.chars().count() > LONGEST_NAME || label.contains(bad) || !is_nfc(label) {
+        return Err(invalid_label(label));
     }
     Ok(())
+}
+
+/// The sentence about a label that is not allowed.
+pub(super) fn invalid_label(label: &str) -> String {
+    format!("{} is not a valid block label: use up to {LONGEST_NAME} letters, digits, - and _, no spaces", shown(label))
 }

@@ -1,4 +1,16 @@
-//! Suggestions for misspelled names.
+//! Wrong names in errors: quotations and suggestions.
+
+/// The most characters of a name or a label.
+pub const LONGEST_NAME: usize = 64;
+
+/// Returns a name as an error shows it: quoted, and cut if it is too long.
+#[must_use]
+pub fn shown(name: &str) -> String {
+    match name.char_indices().nth(LONGEST_NAME) {
+        Some((end, _)) => format!("{:?}…", &name[..end]),
+        None => format!("{name:?}"),
+    }
+}
 
 /// The most similar candidate, if at most a third of its letters differ. Ignores case.
 #[must_use]

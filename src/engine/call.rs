@@ -14,6 +14,7 @@ use super::work::{self, Outcome, RunContext};
 use super::{Engine, EngineError, termination};
 use crate::domain::agent::DEFAULT_MAX_STEPS;
 use crate::domain::{Change, Content, NoticeKind, RunState, Step, StepId, StopReason};
+use crate::llm::marks::{OwnWords, own_words};
 use crate::llm::{Delta, Done, ErrorClass, ModelError, ModelHandle, Prompt, Stop, ToolCall};
 use crate::store::StepInput;
 
@@ -46,6 +47,7 @@ pub struct Answered {
 #[derive(Default)]
 struct Answer {
     text: String,
+    shown: OwnWords,
     reasoning: String,
     done: Done,
     first_token_at: Option<Timestamp>,
@@ -277,6 +279,7 @@ async fn stream(
     answer: &mut Answer,
 ) -> Result<(), Outcome> {
     live.phase(Phase::Thinking);
+    let name = ask.agent.clone();
     let mut stream = model.ask(ask);
     loop {
         let next = tokio::select! {
@@ -291,8 +294,8 @@ async fn stream(
         }
         match delta {
             Delta::Text(more) => {
-                live.text(&more);
                 answer.text.push_str(&more);
+                live.text(answer.shown.next(&name, &answer.text));
             }
             Delta::Reasoning(more) => {
                 live.reasoning(&more);
@@ -301,10 +304,12 @@ async fn stream(
             Delta::ToolCallStarted { name } => live.phase(Phase::Calling { tool: name }),
             Delta::TextWasReasoning => {
                 live.text_was_reasoning();
+                answer.shown = OwnWords::default();
                 answer.reasoning.push_str(&std::mem::take(&mut answer.text));
             }
             Delta::Alive => {}
             Delta::Done(done) => {
+                answer.text = own_words(&name, &answer.text).into();
                 answer.done = done;
                 return Ok(());
             }
@@ -340,6 +345,7 @@ async fn cancelled(
     }
     let mut changes = Vec::new();
     let Answer { text, reasoning, .. } = answer;
+    let text = own_words(&view.agent.name, &text).to_owned();
     if !text.is_empty() || !reasoning.is_empty() {
         let said = engine.message(&view.run, Content::Text { text, reasoning, cancelled: true });
         changes.push(Change::MessageAppended(said.by(&view.agent.id, &view.agent.name).in_step(step)));

@@ -15,7 +15,7 @@ use crate::domain::{
     Agent, AgentId, Block, BlockId, Content, Group, Kept, Mail, MailKind, Message, NoticeKind, RunKind, StepId, Task,
     TerminationCondition, Trigger,
 };
-use crate::llm::{CallContext, MemoryBlock, Prompt, PromptMessage, ToolCall, ToolSpec};
+use crate::llm::{CallContext, MemoryBlock, Prompt, PromptMessage, ToolCall, ToolSpec, marks};
 use crate::store::StepInput;
 use crate::tools::turn::choose_next_speaker;
 
@@ -110,7 +110,7 @@ fn may_return(group: &Group) -> bool {
 fn system(view: &StepInput, background: bool) -> String {
     let agent = &view.agent;
     let mut text = match &agent.system {
-        Some(own) => own.clone(),
+        Some(own) => marks::shield(own).into_owned(),
         None if background => BACKGROUND.replace("{name}", &agent.name),
         None => FOREGROUND.replace("{name}", &agent.name),
     };
@@ -138,27 +138,32 @@ const BACKGROUND: &str = "You are {name}, a background agent. You review a conve
 
 /// Describes purpose, members and how to take part.
 fn framing(agent: &Agent, group: &Group, roster: &[Agent], background: bool) -> String {
-    let mut text = format!("<group name=\"{}\">\n", group.name);
+    let mut text = String::new();
     if !group.description.is_empty() {
-        let _ = writeln!(text, "Purpose: {}", group.description);
+        let _ = writeln!(text, "Purpose: {}", marks::line(&group.description));
     }
     for other in roster {
-        let role = group.roles.get(&other.id).map(|role| format!(" ({role})")).unwrap_or_default();
+        let role = group.roles.get(&other.id).map(|role| format!(" ({})", in_brackets(role))).unwrap_or_default();
         let you = if other.id == agent.id { " (you)" } else { "" };
         let place = if group.in_background(&other.id) { " (in the background)" } else { "" };
         let colon = if other.description.is_empty() { "" } else { ": " };
-        let _ = writeln!(text, "- {}{role}{you}{place}{colon}{}", other.name, other.description);
+        let does = marks::line(&other.description);
+        let _ = writeln!(text, "- {}{role}{you}{place}{colon}{does}", other.name);
     }
     if background {
         text.push_str("The others see the blocks you share with them; that is how you reach them.\n");
     } else {
-        text.push_str(&part(agent, group, roster));
+        text.push_str(&marks::shield(&part(agent, group, roster)));
         if may_return(group) {
             let _ = writeln!(text, "When only the user can go on, call `{RETURN_TO_USER}`: that ends the turn.");
         }
     }
-    text.push_str("</group>");
-    text
+    marks::group(&group.name, &text)
+}
+
+/// Returns a text for the brackets behind a name: on one line, without brackets of its own.
+fn in_brackets(text: &str) -> String {
+    marks::line(&text.split_whitespace().collect::<Vec<_>>().join(" ").replace('(', "[").replace(')', "]"))
 }
 
 /// Returns the pattern's text for this agent.
@@ -232,7 +237,15 @@ fn mail_entries(view: &StepInput, mail: &Mail) -> Vec<PromptMessage> {
     let mut entries = heard(view, before);
     let sender = from_here.first().map_or("", |message| message.name.as_str());
     entries.push(PromptMessage::System { text: about_mail(mail, sender) });
-    entries.extend(said(from_here, Some(&view.agent.id)));
+    let mut turn = said(from_here, Some(&view.agent.id));
+    if mail.kind == MailKind::Notice
+        && mail.sent_by.is_none()
+        && let Some(PromptMessage::User { text, .. }) = turn.first()
+    {
+        // The program wrote it, in nobody's name.
+        turn[0] = PromptMessage::System { text: text.clone() };
+    }
+    entries.extend(turn);
     entries
 }
 
@@ -291,11 +304,17 @@ fn job_entries(view: &StepInput) -> Vec<PromptMessage> {
          other agents'. Review it and update memory.",
     );
     for instruction in asked {
-        let _ = write!(note, " The user asks you in particular: {instruction}");
+        let _ = write!(note, " The user asks you in particular: {}", marks::line(instruction));
     }
     entries.push(PromptMessage::System { text: note });
     entries.extend(said(&view.notes, Some(&view.agent.id)));
     entries
+}
+
+/// Returns the note behind words that were cut; `None` is this agent.
+fn interrupted(who: Option<&str>) -> PromptMessage {
+    let who = who.map_or_else(|| "you were".to_owned(), |name| format!("{name} was"));
+    PromptMessage::System { text: format!("Here {who} interrupted by the user.") }
 }
 
 /// Returns the entries as `me` sees them; with `None`, every message is another's.
@@ -323,13 +342,13 @@ fn said(messages: &[Message], me: Option<&AgentId>) -> Vec<PromptMessage> {
         match (&message.content, own) {
             (Content::Text { text, cancelled, .. }, false) => {
                 let by = message.agent.is_some().then(|| message.name.clone());
-                let text = if *cancelled { format!("{text} [interrupted]") } else { text.clone() };
-                entries.push(PromptMessage::User { by, text });
+                entries.push(PromptMessage::User { by, text: text.clone() });
+                entries.extend(cancelled.then(|| interrupted(Some(&message.name))));
             }
             (Content::Text { text, cancelled, .. }, true) => {
-                let text = if *cancelled { format!("{text} [interrupted]") } else { text.clone() };
-                entries.push(PromptMessage::Assistant { text, calls: Vec::new() });
-                open.clone_from(&message.step);
+                entries.push(PromptMessage::Assistant { text: text.clone(), calls: Vec::new() });
+                entries.extend(cancelled.then(|| interrupted(None)));
+                open = message.step.clone().filter(|_| !cancelled);
             }
             (Content::Tool { call, name, arguments, ok, text }, true) => {
                 if open.is_none() {

@@ -55,10 +55,7 @@ impl Engine {
             Request::Cancel { conversation } => self.cancel(&conversation).await,
             Request::EditBlock { id, base, value, merge } => self.edit_block(&id, base, value, merge).await,
             Request::SetModel { agent, model } => self.set_model(&agent, model).await,
-            Request::Apply { changes } => {
-                let _roster = self.roster.lock().await;
-                self.person(changes).await.map(|()| Reply::Done)
-            }
+            Request::Apply { changes } => self.apply(changes).await,
             Request::CancelJob { id } => self.cancel_job(&id).await,
             Request::RetryJob { id } => self.retry_job(&id).await,
             Request::RunJob { agent, group, instruction } => self.run_job(&agent, &group, instruction).await,

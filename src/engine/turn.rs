@@ -149,7 +149,9 @@ async fn unanswered(engine: &Engine, turn: &Run) -> Result<String, EngineError> 
 async fn reply(engine: &Engine, turn: &Run, stop_reason: StopReason) -> Result<Option<Change>, EngineError> {
     let Some(id) = &turn.mail else { return Ok(None) };
     let Some(mail) = engine.store.row::<Mail>(id.as_str()).await? else { return Ok(None) };
-    if stop_reason == StopReason::Error || !mail.waited_for && mail.from.is_some() {
+    // A notice whose sender is gone has no `from`, as the person's mail has.
+    let expected = mail.waited_for || mail.from.is_none() && mail.kind != MailKind::Notice;
+    if stop_reason == StopReason::Error || !expected {
         return Ok(None);
     }
     let said = engine.store.messages(&turn.conversation, turn.input, u64::MAX).await?;

@@ -10,6 +10,7 @@ use crate::domain::{
     Agent, AgentId, Change, Content, Mail, MailStatus, Message, NoticeKind, PendingCall, PendingKind, Run, RunId,
     RunState, StopReason,
 };
+use crate::llm::marks;
 use crate::store::{Store, StoreError};
 
 /// All unfinished runs, with the unanswered calls of each parked run.
@@ -89,7 +90,8 @@ pub fn until(since: Timestamp, seconds: u32) -> Timestamp {
     since.saturating_add(SignedDuration::from_secs(i64::from(seconds))).unwrap_or(Timestamp::MAX)
 }
 
-/// Returns the result of a settled call: the answers with names, in the order asked.
+/// Returns the result of a settled call: the answers with names, in the order asked. Only the name of an answer stands
+/// at the beginning of a line.
 pub async fn collect_results(engine: &Engine, call: &PendingCall) -> Result<CallResult, EngineError> {
     let mut answers = Vec::new();
     if call.kind == PendingKind::Workers {
@@ -116,8 +118,8 @@ pub async fn collect_results(engine: &Engine, call: &PendingCall) -> Result<Call
     }
     let ok = answers.iter().any(|(_, outcome)| outcome.is_ok());
     let lines = answers.into_iter().map(|(name, outcome)| match outcome {
-        Ok(words) => format!("{name} answered: {words}"),
-        Err(why) => format!("{name} did not answer: {why}"),
+        Ok(words) => format!("{name} answered: {}", marks::line(&words)),
+        Err(why) => format!("{name} did not answer: {}", marks::line(&why)),
     });
     Ok(CallResult { ok, text: lines.collect::<Vec<_>>().join("\n\n"), for_run: false })
 }

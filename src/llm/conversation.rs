@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{PromptMessage, ToolCall};
+use super::{PromptMessage, ToolCall, marks};
 use crate::domain::Kept;
 
 /// One turn; turns alternate, and the first and the last are [`Turn::Others`].
@@ -71,7 +71,7 @@ impl Turn {
             Self::Others { results, text } => {
                 let mut words = String::new();
                 for result in results {
-                    join(&mut words, &note(&format!("Result of {}: {}", result.name, result.text)));
+                    join(&mut words, &marks::result(&result.name, &result.text));
                 }
                 join(&mut words, &text);
                 Self::Others { results: Vec::new(), text: words }
@@ -93,9 +93,9 @@ pub(super) fn turns(
     let mut ids = BTreeSet::new();
     for (at, entry) in entries.iter().enumerate() {
         match entry {
-            PromptMessage::User { by: None, text } => others(&mut turns, text),
-            PromptMessage::User { by: Some(name), text } => others(&mut turns, &format!("{name}: {text}")),
-            PromptMessage::System { text } => others(&mut turns, &note(text)),
+            PromptMessage::User { text, .. } | PromptMessage::System { text } if text.trim().is_empty() => {}
+            PromptMessage::User { by, text } => others(&mut turns, &marks::message(by.as_deref(), text)),
+            PromptMessage::System { text } => others(&mut turns, &marks::note(text)),
             PromptMessage::Assistant { text, calls } => {
                 let kept = kept.get(&at);
                 let mut results = results(entries, at, calls, &mut used);
@@ -117,16 +117,16 @@ pub(super) fn turns(
                 }
             }
             PromptMessage::ToolResult { name, text, .. } if !used[at] => {
-                others(&mut turns, &note(&format!("Result of {name}: {text}")));
+                others(&mut turns, &marks::result(name, text));
             }
             PromptMessage::ToolResult { .. } => {}
         }
     }
     if !matches!(turns.first(), Some(Turn::Others { .. })) {
-        turns.insert(0, Turn::Others { results: Vec::new(), text: note("What was said before is not shown.") });
+        turns.insert(0, Turn::Others { results: Vec::new(), text: marks::note("What was said before is not shown.") });
     }
     if matches!(turns.last(), Some(Turn::Own { .. })) {
-        others(&mut turns, &note("It is your turn again."));
+        others(&mut turns, &marks::note("It is your turn again."));
     }
     turns
 }
@@ -140,14 +140,7 @@ fn object(arguments: &Value) -> Value {
     }
 }
 
-fn note(text: &str) -> String {
-    format!("<note>\n{text}\n</note>")
-}
-
 fn others(turns: &mut Vec<Turn>, more: &str) {
-    if more.trim().is_empty() {
-        return;
-    }
     match turns.last_mut() {
         Some(Turn::Others { text, .. }) => join(text, more),
         _ => turns.push(Turn::Others { results: Vec::new(), text: more.to_owned() }),
@@ -158,13 +151,14 @@ fn own(turns: &mut Vec<Turn>, more: &str, new: Vec<Call>, new_kept: Option<&Kept
     if more.trim().is_empty() && new.is_empty() {
         return;
     }
+    let more = marks::escape(more.trim());
     match turns.last_mut() {
         Some(Turn::Own { text, calls, kept }) => {
-            join(text, more);
+            join(text, &more);
             calls.extend(new);
             *kept = new_kept.cloned();
         }
-        _ => turns.push(Turn::Own { text: more.trim().to_owned(), calls: new, kept: new_kept.cloned() }),
+        _ => turns.push(Turn::Own { text: more.into_owned(), calls: new, kept: new_kept.cloned() }),
     }
 }
 
@@ -224,7 +218,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{Call, ToolResult, Turn};
-    use crate::llm::{PromptMessage, ToolCall};
+    use crate::llm::{PromptMessage, ToolCall, marks};
 
     fn turns(entries: &[PromptMessage]) -> Vec<Turn> {
         super::turns(entries, &std::collections::BTreeMap::new(), |id, _| id.to_owned(), str::to_owned)
@@ -251,10 +245,12 @@ mod tests {
     }
 
     #[test]
-    fn others_are_merged_and_named_and_a_person_is_not() {
+    fn others_are_merged_and_marked_with_their_names() {
         let entries =
             [said(None, "Hello"), said(Some("ada"), "Hi"), PromptMessage::System { text: "Be brief.".into() }];
-        assert_eq!(turns(&entries), [words("Hello\n\nada: Hi\n\n<note>\nBe brief.\n</note>")]);
+        let expected = "<message from=\"user\">\nHello\n</message>\n\n<message from=\"ada\">\nHi\n</message>\n\n\
+                        <note>\nBe brief.\n</note>";
+        assert_eq!(turns(&entries), [words(expected)]);
     }
 
     #[test]
@@ -263,9 +259,9 @@ mod tests {
         let entries = [said(None, "Go"), own, said(None, "Wait!"), result("1", "seen")];
         let result = ToolResult { call: "1".into(), name: "look".into(), ok: true, text: "seen".into() };
         let expected = [
-            words("Go"),
+            words(&marks::message(None, "Go")),
             Turn::Own { text: "I look.".into(), calls: vec![sent("1")], kept: None },
-            Turn::Others { results: vec![result], text: "Wait!".into() },
+            Turn::Others { results: vec![result], text: marks::message(None, "Wait!") },
         ];
         assert_eq!(turns(&entries), expected);
     }

@@ -6,8 +6,9 @@ use toml::de::DeValue;
 use super::keys::{Table, nearest};
 use super::table::{Reader, Section};
 use super::{AgentSpec, BlockSpec, GroupSpec, Name, ParseContext, TeamFile, settings};
-use crate::domain::agent::is_name;
-use crate::domain::block::{DEFAULT_LIMIT, check_label};
+use crate::domain::block::DEFAULT_LIMIT;
+use crate::domain::naming::{check_agent_name, check_name, check_new_label};
+use crate::domain::spelling::shown;
 use crate::domain::{Agent, Configurable as _, Group, ManagerType, Trigger};
 use crate::toml_file;
 
@@ -127,8 +128,9 @@ fn called(reader: &mut Reader<'_>, section: &Section<'_>, noun: &str) -> String 
         }
         return String::new();
     };
-    if !is_name(&text) {
-        reader.fault(line, format!("{text:?} is no name for {} {noun}: use letters, digits, - and _", article(noun)));
+    let checked = if noun == "agent" { check_agent_name(&text) } else { check_name(&text) };
+    if let Err(why) = checked {
+        reader.fault(line, format!("{} is no name for {} {noun}: {why}", shown(&text), article(noun)));
     }
     text
 }
@@ -141,7 +143,7 @@ fn block(reader: &mut Reader<'_>, section: &Section<'_>) -> BlockSpec {
     let label = section.name(reader, "label");
     match &label {
         Some(label) => {
-            if let Err(text) = check_label(&label.text) {
+            if let Err(text) = check_new_label(&label.text) {
                 reader.fault(label.line, text);
             }
         }

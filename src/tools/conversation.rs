@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Tool, ToolContext, ToolOutcome, arguments};
 use crate::domain::Content;
-use crate::llm::ToolSpec;
+use crate::llm::{ToolSpec, marks};
 
 /// Results if the call names no limit (Letta's default).
 const DEFAULT_LIMIT: usize = 5;
@@ -64,7 +64,7 @@ impl Tool for Search {
                     Content::Text { text, .. } => {
                         let name = if message.agent.is_some() { &message.name } else { "the user" };
                         let quote: String = text.chars().take(QUOTE).collect();
-                        Some(format!("[{}] {name}: {quote}", message.at.strftime("%Y-%m-%d %H:%M")))
+                        Some(format!("[{}] {name}: {}", message.at.strftime("%Y-%m-%d %H:%M"), marks::line(&quote)))
                     }
                     _ => None,
                 })

@@ -103,6 +103,8 @@ fn what_can_be_no_name_is_not_taken_for_a_new_agent() {
     let mut desk = desk();
     desk.keys("N<Tab>panel<Tab>weighs plans<Tab>knows the law<Enter>");
     assert!(desk.text().contains("Not a valid name: use letters, digits, - and _."), "{}", desk.text());
+    desk.keys("<Esc>You<Enter>");
+    assert!(desk.text().contains("Not a valid name: this name means the user"), "{}", desk.text());
     desk.keys("<Esc>optimist<Enter><C-s>");
     let Request::CreateGroup { form } = asked(&mut desk) else { panic!("it asks for something else") };
     assert_eq!(form.settings.get("members"), Some(Some(&vec!["optimist".to_owned()].into())));

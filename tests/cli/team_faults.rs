@@ -204,6 +204,11 @@ fn names_and_labels_have_a_form_and_stand_once_regardless_of_case() {
         ),
         (
             "[[agent]]\nname = \"cid\"",
+            "[[agent]]\nname = \"cid\"\n[[agent]]\nname = \"You\"",
+            "33: \"You\" is no name for an agent: this name means the user, so an agent cannot have it",
+        ),
+        (
+            "[[agent]]\nname = \"cid\"",
             "[[agent]]\nname = \"cid\"\n[[agent]]\nname = \"Ann\"",
             "32: agent \"Ann\" is already defined on line 20; give this one another name",
         ),

@@ -245,8 +245,15 @@ async fn a_cancel_keeps_the_partial_text_and_gives_queued_texts_back() {
     assert!(world.overview().await.runs.is_empty(), "nothing is left running");
     world.send("@bob go on").await;
     let told = &world.asked_of("bob")[0].entries;
-    let interrupted = PromptMessage::User { by: Some("ann".to_owned()), text: "one two  [interrupted]".to_owned() };
-    assert!(told.contains(&interrupted), "{told:?}");
+    let words = PromptMessage::User { by: Some("ann".to_owned()), text: "one two ".to_owned() };
+    let note = PromptMessage::System { text: "Here ann was interrupted by the user.".to_owned() };
+    assert!(told.windows(2).any(|pair| pair == [words.clone(), note.clone()]), "{told:?}");
+    world.send("@ann go on").await;
+    let asked = world.asked_of("ann");
+    let told = &asked.last().unwrap().entries;
+    let words = PromptMessage::Assistant { text: "one two ".to_owned(), calls: Vec::new() };
+    let note = PromptMessage::System { text: "Here you were interrupted by the user.".to_owned() };
+    assert!(told.windows(2).any(|pair| pair == [words.clone(), note.clone()]), "{told:?}");
     world.close().await;
 }
 

@@ -421,9 +421,16 @@ async fn the_conversation_is_sent_in_the_roles_the_protocol_wants() {
         assert_eq!(request.roles().join(" "), roles, "{protocol:?}");
         assert_eq!(request.tools(), ["look"], "{protocol:?}");
         let text = request.text();
-        for part in
-            ["Be kind.", "calm seas", "ada: I wonder too.", "it is blue", "it is high", "Hurry!", "<note>", "sky"]
-        {
+        for part in [
+            "Be kind.",
+            "calm seas",
+            "from=\\\"ada\\\">\\nI wonder too.",
+            "it is blue",
+            "it is high",
+            "Hurry!",
+            "<note>",
+            "sky",
+        ] {
             assert!(text.contains(part), "{protocol:?} lacks {part}: {text}");
         }
         assert!(text.contains("0.5"), "{protocol:?}: the temperature");

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::support::script::{Script, When};
 use nightdesk::testing::domain::{
-    Agent, AgentId, Block, BlockOwner, Change, Conversation, Group, GroupId, JobState, ManagerType, RunState,
-    StopReason, TerminationCondition,
+    Actor, Agent, AgentId, Block, BlockOwner, Change, Commit, Conversation, Group, GroupId, JobState, ManagerType,
+    RunState, StopReason, TerminationCondition,
 };
 use nightdesk::testing::engine::protocol::{AgentForm, GroupForm, Recipient, Reply, Request, RequestError};
+use nightdesk::testing::store::Lane;
 
 use crate::stop;
 use crate::support::engine_harness::{Plan, World, agent_id, group_id, story};
@@ -81,6 +82,62 @@ async fn an_empty_group_and_one_of_nobody_known_are_refused_and_leave_nothing() 
     let fault = update(&world, all).await.unwrap_err();
     assert!(fault.text.contains("needs at least one member"), "{fault}");
     assert_eq!(*world.store().head().borrow(), head, "nothing was committed");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_is_the_persons_or_against_the_rule_is_refused_wherever_it_is_given() {
+    let world = World::new(Plan::default()).await;
+    let head = *world.store().head().borrow();
+    let group = |name: &str, member: &str| {
+        GroupForm { name: Some(name.to_owned()), manager_type: Some(ManagerType::Dynamic), ..GroupForm::default() }
+            .set("members", names(&[member, "dan"]))
+            .set("manager_agent", "host")
+    };
+    let long = "x".repeat(300);
+    for (name, why) in [
+        ("you", "means the user"),
+        ("User", "means the user"),
+        ("done", "ends the turn"),
+        ("a:b", "use letters, digits, - and _"),
+        ("ann.", "use letters, digits, - and _"),
+        ("DONE!", "use letters, digits, - and _"),
+        (long.as_str(), "it has 300 characters, and 64 are the most"),
+    ] {
+        let form = AgentForm { name: Some(name.to_owned()), ..AgentForm::default() };
+        let made = world.ask(Request::CreateAgent { group: group_id(), form: Box::new(form.clone()) }).await;
+        let renamed = world.ask(Request::UpdateAgent { id: agent_id("ann"), form: Box::new(form) }).await;
+        let agent = Agent::new(AgentId::from("agent-new"), name, group_id());
+        let applied = world.ask(Request::Apply { changes: vec![Change::AgentPut(agent)] }).await;
+        for fault in [made.unwrap_err(), renamed.unwrap_err(), applied.unwrap_err()] {
+            assert!(fault.text.contains(why) && fault.text.len() < 200, "{name}: {fault}");
+        }
+        let fault = create(&world, group("panel", name)).await.unwrap_err();
+        assert!(fault.text.contains(why), "{name}: {fault}");
+    }
+    let fault = create(&world, group("a:b", "dee")).await.unwrap_err();
+    assert!(fault.text.contains("is not a valid name for a group"), "{fault}");
+    let fault = create(&world, group("panel", "READY").set("termination_token", "READY")).await.unwrap_err();
+    assert!(fault.text.contains("\"READY\" ends the turn of group panel"), "{fault}");
+    assert_eq!(*world.store().head().borrow(), head, "nothing was committed");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_of_an_older_store_keeps_its_name_and_can_be_changed() {
+    let world = World::new(Plan::default()).await;
+    let ann = world.store().row::<Agent>(agent_id("ann").as_str()).await.unwrap().unwrap();
+    let older = [("ann", "a:b"), ("bob", "you")];
+    let older =
+        older.map(|(id, name)| Change::AgentPut(Agent { id: agent_id(id), name: name.to_owned(), ..ann.clone() }));
+    world.store().commit(Lane::Foreground, Commit::new(Actor::Person, older.to_vec())).await.unwrap();
+    world.send("hello").await;
+    let form = AgentForm::default().set("description", "asks");
+    assert!(world.ask(Request::UpdateAgent { id: agent_id("bob"), form: Box::new(form) }).await.is_ok());
+    let form = GroupForm::default().set("description", "talks");
+    assert_eq!(update(&world, form).await.unwrap().description, "talks");
+    let form = AgentForm { name: Some("a.b".to_owned()), ..AgentForm::default() };
+    assert!(world.ask(Request::UpdateAgent { id: agent_id("ann"), form: Box::new(form) }).await.is_err());
     world.close().await;
 }
 

@@ -57,6 +57,31 @@ async fn after_a_turn_every_member_can_read_the_whole_exchange() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_begins_with_its_own_name_is_shown_and_kept_without_it() {
+    let script = Script::of([
+        When::agent("ann").text("**ann (critic):** It is late.").chunk(3).delay_ms(100),
+        When::agent("bob").text("<message from=\"bob\">\nSo it is.\n</message>").chunk(3).delay_ms(100),
+        When::agent("cid").text("bob: I would wait.\n\nann: No."),
+    ]);
+    let world = World::new(Plan { script, ..Plan::default() }).await;
+    let run = world.post("hello").await;
+    for (name, words) in [("ann", "It is late."), ("bob", "So it is.")] {
+        world
+            .live(|live| {
+                assert!(live.name != name || words.contains(live.text.trim_end()), "{name} shows {:?}", live.text);
+                live.name == name && !live.text.is_empty()
+            })
+            .await;
+    }
+    world.finished(&run).await;
+    let expected = ["user: hello", "ann: It is late.", "bob: So it is.", "cid: bob: I would wait.\n\nann: No."];
+    assert_eq!(world.transcript().await, expected);
+    let told = &world.asked_of("cid")[0].entries;
+    assert_eq!(told[1..], [said(Some("ann"), "It is late."), said(Some("bob"), "So it is.")]);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pass_and_a_silence_are_seen_and_spend_the_speech() {
     let script = Script::of([When::agent("ann").passes(), When::agent("bob").text("")]).otherwise("{agent} speaks");
     let world = World::new(Plan { script, ..Plan::default() }).await;

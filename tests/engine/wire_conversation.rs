@@ -52,7 +52,7 @@ fn newsroom(request: &Request, refusals: &AtomicU32) -> Behaviour {
                 body: "{\"error\":{\"message\":\"slow down\"}}".to_owned(),
             };
         }
-        assert!(sent.contains("ann: "), "bob is told who spoke: {sent}");
+        assert!(sent.contains("<message from=\\\"ann\\\">"), "bob is told who spoke: {sent}");
         return pieces(&["I agree ", "with ann."]);
     }
     assert!(sent.contains("You are cid."), "{sent}");

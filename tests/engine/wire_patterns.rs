@@ -72,6 +72,11 @@ fn last_words(protocol: ProviderKind, request: &Request) -> String {
     last.words
 }
 
+/// A speech as a prompt has it.
+fn said(by: &str, text: &str) -> String {
+    format!("<message from=\"{by}\">\n{text}\n</message>")
+}
+
 /// The names a call may give, wherever the protocol keeps the schema.
 fn choices(value: &Value) -> Option<Vec<&str>> {
     match value {
@@ -155,7 +160,7 @@ async fn supervisor(protocol: ProviderKind) {
     }
     let of = |agent: &str| requests.iter().filter(|request| request.is_of(agent)).collect::<Vec<_>>();
     for (agent, task) in TASKS {
-        assert!(last_words(protocol, of(agent)[0]).ends_with(&format!("boss: {task}")), "{protocol:?}");
+        assert!(last_words(protocol, of(agent)[0]).ends_with(&said("boss", task)), "{protocol:?}");
     }
     let boss = of("boss");
     let told = messages(protocol, boss[1]);
@@ -230,7 +235,7 @@ async fn every_call_has_its_one_result_over_rounds_and_after_a_cancel_in_every_p
         }
         let of = |agent: &str| requests.iter().filter(|request| request.is_of(agent)).collect::<Vec<_>>();
         let [first, second] = of("ann")[..] else { panic!("{protocol:?}: {requests:?}") };
-        assert!(last_words(protocol, first).ends_with("boss: look it up"), "{protocol:?}");
+        assert!(last_words(protocol, first).ends_with(&said("boss", "look it up")), "{protocol:?}");
         let told = messages(protocol, second);
         let results: Vec<&String> = told.last().unwrap().results.iter().map(|(_, text)| text).collect();
         assert!(matches!(results[..], [result] if result.contains("- seen")), "{protocol:?}: {told:?}");
@@ -239,7 +244,7 @@ async fn every_call_has_its_one_result_over_rounds_and_after_a_cancel_in_every_p
         let [answered, cancelled] = results[..] else { panic!("{protocol:?}: {last:?}") };
         assert!(answered.contains("ann answered: Seen and noted."), "{protocol:?}: {answered}");
         assert!(cancelled.contains("Failed: not done: you cancelled it"), "{protocol:?}: {cancelled}");
-        assert!(last.last().unwrap().words.ends_with("do without"), "{protocol:?}: {last:?}");
+        assert!(last.last().unwrap().words.ends_with(&said("user", "do without")), "{protocol:?}: {last:?}");
         world.close().await;
     }
 }

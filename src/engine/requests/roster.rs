@@ -6,6 +6,7 @@
 mod agent;
 mod delete;
 mod group;
+mod names;
 mod people;
 mod settings;
 
@@ -42,6 +43,13 @@ impl Engine {
         self.agent_reply(id).await
     }
 
+    /// Commits the changes of a team file.
+    pub(super) async fn apply(&self, changes: Vec<Change>) -> Result<Reply, RequestError> {
+        let _roster = self.roster.lock().await;
+        names::check(&RosterSnapshot::read(&self.store).await?, &changes)?;
+        self.person(changes).await.map(|()| Reply::Done)
+    }
+
     /// Computes changes from the current rows and commits them; no changes are no commit.
     async fn settle(
         &self,
@@ -54,6 +62,7 @@ impl Engine {
             if changes.is_empty() {
                 return Ok(());
             }
+            names::check(&people, &changes)?;
             match self.store.commit(Lane::Foreground, Commit::new(Actor::Person, changes)).await {
                 Ok(_) => return Ok(()),
                 // Another commit came first and may be the cause of the conflict: try again.

@@ -11,7 +11,7 @@ use crate::engine::context::CONTEXT_BYTES;
 use crate::engine::protocol::Phase;
 use crate::engine::work::{Outcome, RunContext};
 use crate::engine::{Engine, EngineError, pending, wait};
-use crate::llm::ToolCall;
+use crate::llm::{ToolCall, marks};
 use crate::store::StepInput;
 use crate::tools::ToolOutcome;
 
@@ -95,7 +95,7 @@ fn denied(reason: &str) -> ToolOutcome {
     if reason.is_empty() {
         ToolOutcome::refused("not called: the user said no")
     } else {
-        ToolOutcome::refused(format!("not called: the user said no: {reason}"))
+        ToolOutcome::refused(format!("not called: the user said no: {}", marks::line(reason)))
     }
 }
 

@@ -1,4 +1,5 @@
 //! Properties that hold for all protocols.
 
 mod answers;
+mod marks;
 mod requests;

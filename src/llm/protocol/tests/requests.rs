@@ -29,7 +29,7 @@ fn role(message: &Value) -> &str {
     message["role"].as_str().unwrap_or_default()
 }
 
-fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+pub(super) fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value[key].as_array().map_or(&[], Vec::as_slice)
 }
 
@@ -277,7 +277,7 @@ fn prompt() -> impl Strategy<Value = Prompt> {
         .prop_map(|(system, entries, kept, tools)| Prompt { system, entries, kept, tools, ..Prompt::default() })
 }
 
-fn body_of(protocol: Protocol, prompt: &Prompt, model: &str) -> Value {
+pub(super) fn body_of(protocol: Protocol, prompt: &Prompt, model: &str) -> Value {
     let names = Names::of(&prompt.tools);
     let options = Options { provider: PROVIDER, model, official: false, num_ctx: Some(8_192), names };
     request(protocol, prompt, &options)

@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use crate::domain::agent::is_name;
+use crate::domain::naming::check_agent_name;
 use crate::tui::dialog::frame_box;
 use crate::tui::field::Field;
 use crate::tui::pane::list::cut;
@@ -109,7 +109,9 @@ impl Picker {
     /// Whether the typed text can be chosen as a new name.
     fn offers_typed(&self) -> bool {
         let wanted = self.wanted();
-        self.other.is_some() && is_name(&wanted) && !self.candidates.iter().any(|one| one.name == wanted)
+        self.other.is_some()
+            && check_agent_name(&wanted).is_ok()
+            && !self.candidates.iter().any(|one| one.name == wanted)
     }
 
     /// Whether a name is a candidate.
@@ -176,7 +178,10 @@ impl Picker {
         if found.is_empty() && !self.offers_typed() {
             let text = match self.other {
                 Some(_) if self.wanted().is_empty() => "Type a name.",
-                Some(_) => "Not a valid name: use letters, digits, - and _.",
+                Some(_) => match check_agent_name(&self.wanted()) {
+                    Err(why) => &format!("Not a valid name: {why}."),
+                    Ok(()) => "",
+                },
                 None => self.missing,
             };
             put(buffer, (x, inside.y + 2), room, text, Role::Dim, theme);

@@ -1,0 +1,93 @@
+//! The names that new agents, groups and blocks may have.
+//!
+//! Older stores may hold others, so the state accepts more than this ([`super::agent::is_name`],
+//! [`super::block::check_label`]); requests, team files and forms check new names with these rules.
+
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
+
+use super::block::folded;
+use super::pattern::dynamic::DONE;
+use super::spelling::LONGEST_NAME;
+
+/// Names of the person, in prompts and on screens.
+const PERSON: [&str; 3] = ["you", "user", "the-user"];
+
+/// Checks the name of a new agent.
+///
+/// # Errors
+/// What is wrong with it, to follow the name and a colon.
+pub fn check_agent_name(name: &str) -> Result<(), String> {
+    check_name(name)?;
+    // A name in full-width letters looks the same.
+    let plain: String = folded(&name.nfkc().collect::<String>());
+    if PERSON.contains(&plain.as_str()) {
+        return Err("this name means the user, so an agent cannot have it".to_owned());
+    }
+    if plain == DONE {
+        return Err("choosing this name ends the turn of a dynamic group, so an agent cannot have it".to_owned());
+    }
+    Ok(())
+}
+
+/// Checks the name of a new group.
+///
+/// # Errors
+/// What is wrong with it, to follow the name and a colon.
+pub fn check_name(name: &str) -> Result<(), String> {
+    let length = name.chars().count();
+    if length > LONGEST_NAME {
+        return Err(format!("it has {length} characters, and {LONGEST_NAME} are the most"));
+    }
+    let plain = |c: char| c.is_alphanumeric() || is_combining_mark(c) || matches!(c, '-' | '_');
+    if !name.chars().all(plain) || !name.contains(char::is_alphanumeric) {
+        return Err("use letters, digits, - and _".to_owned());
+    }
+    Ok(())
+}
+
+/// Checks the label of a new block.
+///
+/// # Errors
+/// A sentence that says what a label looks like.
+pub fn check_new_label(label: &str) -> Result<(), String> {
+    super::block::check_label(label)?;
+    check_name(label).map_err(|_| super::block::invalid_label(label))
+}
+
+/// Returns true if the text that ends a turn of a group would be said with this name.
+#[must_use]
+pub fn holds_token(name: &str, token: &str) -> bool {
+    !token.is_empty() && (name.contains(token) || folded(name) == folded(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_letters_of_any_script_digits_hyphens_and_underscores() {
+        for name in ["ann", "Ann-Marie_2", "李雷", "Zoë", "Zoe\u{308}", "नमस्ते", "2nd", "users", "-x"] {
+            assert_eq!(check_agent_name(name), Ok(()), "{name}");
+        }
+        for name in
+            ["", "a b", "a:b", "ann.", "DONE!", "<b>", "a\"", "a\u{200b}n", "a\nb", "-", "__", "🙂", "a/b", "@a"]
+        {
+            assert_eq!(check_agent_name(name).unwrap_err(), "use letters, digits, - and _", "{name}");
+            assert!(check_new_label(name).unwrap_err().contains("is not a valid block label"), "{name}");
+        }
+        assert_eq!(check_name(&"é".repeat(64)), Ok(()));
+        assert_eq!(check_name(&"é".repeat(65)).unwrap_err(), "it has 65 characters, and 64 are the most");
+    }
+
+    #[test]
+    fn names_of_the_person_and_of_the_end_of_a_turn_are_no_names_of_agents() {
+        for name in ["you", "You", "USER", "user", "ｙｏｕ", "the-user"] {
+            assert!(check_agent_name(name).unwrap_err().contains("means the user"), "{name}");
+            assert_eq!(check_name(name), Ok(()), "a group may have it");
+        }
+        assert!(check_agent_name("Done").unwrap_err().contains("ends the turn"));
+        assert!(holds_token("READY", "READY") && holds_token("ready", "READY") && holds_token("notREADY", "READY"));
+        assert!(!holds_token("ann", "READY") && !holds_token("ann", ""));
+    }
+}

@@ -1,0 +1,63 @@
+//! Checks the names that a commit of a person gives. Names that rows already have stay, so that older stores work.
+
+use super::people::RosterSnapshot;
+use crate::domain::naming::{check_agent_name, check_name, check_new_label, holds_token};
+use crate::domain::spelling::shown;
+use crate::domain::{Agent, AgentId, Change, Group, GroupId};
+use crate::engine::protocol::RequestError;
+
+/// Refuses changes that give a name or a label against its rule, or an agent the text that ends a turn of its group.
+pub(super) fn check(people: &RosterSnapshot, changes: &[Change]) -> Result<(), RequestError> {
+    let refused = |what: &str, name: &str, why: &str| {
+        Err(RequestError::new(format!("{} is not a valid name for {what}: {why}", shown(name))))
+    };
+    let (mut groups, mut agents) = (people.groups.clone(), people.agents.clone());
+    for change in changes {
+        match change {
+            Change::AgentPut(agent) => {
+                let old = people.agents.iter().find(|old| old.id == agent.id);
+                if let Err(why) = check_agent_name(&agent.name)
+                    && old.is_none_or(|old| old.name != agent.name)
+                {
+                    return refused("an agent", &agent.name, &why);
+                }
+                agents.retain(|old| old.id != agent.id);
+                agents.push(agent.clone());
+            }
+            Change::GroupPut(group) => {
+                let old = people.groups.iter().find(|old| old.id == group.id);
+                if let Err(why) = check_name(&group.name)
+                    && old.is_none_or(|old| old.name != group.name)
+                {
+                    return refused("a group", &group.name, &why);
+                }
+                groups.retain(|old| old.id != group.id);
+                groups.push(group.clone());
+            }
+            Change::BlockCreated(block) => check_new_label(&block.label).map_err(RequestError::new)?,
+            _ => {}
+        }
+    }
+    let known = clashes(&people.groups, &people.agents);
+    match clashes(&groups, &agents).into_iter().find(|clash| !known.contains(clash)) {
+        None => Ok(()),
+        Some((group, agent, token)) => {
+            let name = |id: &AgentId| agents.iter().find(|one| one.id == *id).map_or("", |one| one.name.as_str());
+            let group = groups.iter().find(|one| one.id == group).map_or("", |one| one.name.as_str());
+            let why = format!("{token:?} ends the turn of group {group}; change the name or termination_token");
+            refused("an agent", name(&agent), &why)
+        }
+    }
+}
+
+/// Returns the agents whose name ends the turn of a group of theirs, with the text that does.
+fn clashes(groups: &[Group], agents: &[Agent]) -> Vec<(GroupId, AgentId, String)> {
+    let mut found = Vec::new();
+    for group in groups {
+        let Some(token) = group.token() else { continue };
+        let of_group = group.agents();
+        let named = agents.iter().filter(|agent| of_group.contains(&&agent.id) && holds_token(&agent.name, token));
+        found.extend(named.map(|agent| (group.id.clone(), agent.id.clone(), token.to_owned())));
+    }
+    found
+}

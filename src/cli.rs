@@ -28,7 +28,7 @@ pub mod workbench;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::ConfigError;
 use crate::engine::protocol::{Reply, RequestError};
@@ -49,8 +49,28 @@ pub struct Cli {
     /// Use this configuration instead of config.toml in the configuration directory.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    mouse: Mouse,
     #[command(subcommand)]
     command: Option<Command>,
+}
+
+/// Whether the workbench takes the mouse.
+#[derive(Debug, Default, clap::Args)]
+struct Mouse {
+    /// Take the mouse in the workbench, whatever the configuration says.
+    #[arg(long, overrides_with = "no_mouse")]
+    mouse: bool,
+    /// Leave the mouse to the terminal, so that it selects text.
+    #[arg(long, overrides_with = "mouse")]
+    no_mouse: bool,
+}
+
+impl Mouse {
+    /// Returns what was asked for, if anything.
+    fn asked(&self) -> Option<bool> {
+        (self.mouse || self.no_mouse).then_some(self.mouse)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -162,12 +182,16 @@ pub fn fail(failure: &CliError) -> ExitCode {
 }
 
 async fn carry_out(cli: Cli) -> Result<Exit, CliError> {
+    if cli.mouse.asked().is_some() && cli.command.is_some() {
+        let text = "--mouse and --no-mouse apply to the workbench only; leave them out with a command";
+        Cli::command().error(clap::error::ErrorKind::ArgumentConflict, text).exit();
+    }
     let env = |name: &str| std::env::var(name).ok();
     let places = Paths::new(cli.store, cli.config, env)?;
     places.keep_log(env);
     let mut out = Out::standard();
     match cli.command {
-        None => workbench::workbench(&places).await,
+        None => workbench::workbench(&places, cli.mouse.asked()).await,
         Some(Command::Apply(args)) => apply::apply(&places, &args, &mut out).await,
         Some(Command::Send(args)) => send::send(&places, args, &mut out).await,
         Some(Command::Message(command)) => message::message(&places, &command, &mut out).await,

@@ -27,6 +27,8 @@ pub struct Config {
     pub theme: String,
     /// The glyph set of the screen.
     pub glyphs: Glyphs,
+    /// Whether the workbench takes the mouse; `None` means yes, except over SSH.
+    pub mouse: Option<bool>,
     /// The providers by name.
     pub provider: BTreeMap<String, Provider>,
 }
@@ -102,6 +104,7 @@ impl Default for Config {
             model: "offline".to_owned(),
             theme: "terminal".to_owned(),
             glyphs: Glyphs::default(),
+            mouse: None,
             provider: BTreeMap::new(),
         }
     }

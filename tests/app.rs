@@ -28,3 +28,5 @@ mod screens_waiting;
 mod workbench;
 #[path = "app/workbench_forms.rs"]
 mod workbench_forms;
+#[path = "app/workbench_screen.rs"]
+mod workbench_screen;

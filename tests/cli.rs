@@ -4,6 +4,7 @@
 
 #[path = "support"]
 mod support {
+    pub mod real_model;
     #[allow(dead_code, reason = "a part of it; tests/engine.rs uses the whole, and there rustc sees what is dead")]
     pub mod script;
     pub mod shell;
@@ -21,8 +22,12 @@ mod cli_owner;
 mod cli_roster;
 #[path = "cli/config.rs"]
 mod config;
+#[path = "cli/doctor.rs"]
+mod doctor;
 #[path = "cli/readme.rs"]
 mod readme;
+#[path = "cli/real_model.rs"]
+mod real_model;
 #[path = "cli/team_faults.rs"]
 mod team_faults;
 #[path = "cli/team_files.rs"]

@@ -18,6 +18,8 @@ mod cli_terminal;
 mod drawing;
 #[path = "terminal/hostile.rs"]
 mod hostile;
+#[path = "terminal/mouse.rs"]
+mod mouse;
 #[path = "terminal/program.rs"]
 mod program;
 

@@ -14,6 +14,7 @@ use crate::domain::block::{PERSONA, folded};
 use crate::domain::setting::Kind;
 use crate::domain::{Agent, AgentId, Block, BlockOwner, Configurable as _, Rule};
 use crate::engine::protocol::{Overview, Recipient, Reply, Request};
+use crate::engine::session::Session;
 
 /// Subcommands of `agent`.
 #[derive(Debug, clap::Subcommand)]
@@ -104,7 +105,8 @@ async fn list(places: &Paths, group: Option<&str>, json: bool, out: &mut Out) ->
             roster.agents.iter().filter(|agent| group.agents().contains(&&agent.id)).collect()
         }
     };
-    let rows: Vec<Row<'_>> = agents.into_iter().map(|agent| row(&roster, &now, &default, agent)).collect();
+    let owned = Session::owner(&places.store).is_some();
+    let rows: Vec<Row<'_>> = agents.into_iter().map(|agent| row(&roster, (&now, owned), &default, agent)).collect();
     if json {
         out.json(&rows)?;
     } else {
@@ -123,7 +125,8 @@ async fn one(places: &Paths, name: &str, json: bool, out: &mut Out) -> Result<()
     let roster = Roster::of(&now);
     let default = places.configuration()?.model;
     let agent = roster.agent(name)?;
-    let row = row(&roster, &now, &default, agent);
+    let owned = Session::owner(&places.store).is_some();
+    let row = row(&roster, (&now, owned), &default, agent);
     if json {
         out.json(&row)?;
     } else {
@@ -132,8 +135,10 @@ async fn one(places: &Paths, name: &str, json: bool, out: &mut Out) -> Result<()
     Ok(())
 }
 
-fn row<'a>(roster: &'a Roster, now: &Overview, default: &'a str, agent: &'a Agent) -> Row<'a> {
+/// `owned` is false if no program runs turns and jobs.
+fn row<'a>(roster: &'a Roster, (now, owned): (&Overview, bool), default: &'a str, agent: &'a Agent) -> Row<'a> {
     let status = now.work().agent(&agent.id, &now.jobs);
+    let status = if owned { status } else { status.without_owner() };
     let agent_set = given(roster, agent);
     let mut in_effect = setting::in_effect(&agent_set, roster, &agent.group);
     // The effective values of these depend on the configuration and on the agent's place in its groups.

@@ -1,7 +1,10 @@
-//! `nightdesk doctor`: checks the terminal, the configuration, the store and the models.
+//! `nightdesk doctor`: checks the terminal, the configuration, the themes, the store and the models.
+
+mod terminal;
+mod themes;
+mod tmux;
 
 use std::collections::BTreeSet;
-use std::io::IsTerminal as _;
 
 use futures::future::join_all;
 use serde::Serialize;
@@ -13,7 +16,13 @@ use super::{CliError, Exit, unexpected};
 use crate::config::Config;
 use crate::engine::Handle;
 use crate::engine::protocol::{Reply, Request};
+use crate::engine::session::{self, Session};
 use crate::llm::{KeyState, Models};
+use crate::tui::term::Environment;
+use crate::tui::text::clean::clean_line;
+
+/// Longest part of a command line that is shown, in bytes.
+const COMMAND: u64 = 200;
 
 /// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
@@ -44,13 +53,20 @@ struct Check {
 /// # Errors
 /// Standard output cannot be written.
 pub async fn doctor(places: &Paths, args: &Args, out: &mut Out) -> Result<Exit, CliError> {
-    let mut checks = vec![terminal(std::env::var("TERM").ok().as_deref())];
+    let environment = Environment::from_vars(|name| std::env::var(name).ok());
+    let mut checks = vec![terminal::screen(&environment)];
+    let tmux = if environment.in_tmux { Some(tmux::ask().await) } else { None };
+    checks.extend(tmux.iter().map(tmux::check));
+    checks.push(terminal::clipboard(&environment, tmux.as_ref()));
     let config = places.configuration();
     checks.push(match &config {
         Ok(_) if places.config.exists() => good("configuration", format!("{} is valid", places.config.display())),
         Ok(_) => good("configuration", format!("{} does not exist; defaults are used", places.config.display())),
         Err(failure) => bad("configuration", failure.to_string()),
     });
+    if let Ok(config) = &config {
+        checks.extend(themes::checks(places, config, &environment));
+    }
     let handle = if places.has_store() { Some(places.look()) } else { None };
     let mut models = BTreeSet::new();
     match handle {
@@ -63,6 +79,7 @@ pub async fn doctor(places: &Paths, args: &Args, out: &mut Out) -> Result<Exit, 
         Some(Err(failure)) => checks.push(bad("store", failure.to_string())),
         Some(Ok(handle)) => {
             checks.extend(store_checks(places, &handle, args.deep).await);
+            checks.push(owner(places).await);
             match Roster::read(&handle).await {
                 Ok(roster) => models.extend(roster.agents.into_iter().filter_map(|agent| agent.model)),
                 Err(failure) => checks.push(bad("store", failure.to_string())),
@@ -92,22 +109,33 @@ fn bad(name: impl Into<String>, text: impl Into<String>) -> Check {
     Check { name: name.into(), ok: false, text: text.into() }
 }
 
-fn terminal(term: Option<&str>) -> Check {
-    let name = "terminal";
-    if !std::io::stdout().is_terminal() {
-        return good(name, "standard output is not a terminal; only the workbench needs one");
-    }
-    if term.is_none_or(|term| term.is_empty() || term == "dumb") {
-        return bad(name, "TERM does not say what this terminal can do; set it, for example TERM=xterm-256color");
-    }
-    let size = rustix::termios::tcgetwinsize(std::io::stdout()).map(|size| (size.ws_col, size.ws_row));
-    match size {
-        Ok((columns, rows)) if columns < 40 || rows < 10 => {
-            bad(name, format!("{columns}x{rows} is too small for the workbench; make it at least 40x10"))
-        }
-        Ok((columns, rows)) => good(name, format!("{}, {columns}x{rows}", term.unwrap_or_default())),
-        Err(error) => bad(name, format!("its size cannot be read ({error}); the workbench needs it")),
-    }
+/// Names the program that owns the store.
+async fn owner(places: &Paths) -> Check {
+    let Some(owner) = Session::owner(&places.store) else {
+        return good("owner", "no program has the store open");
+    };
+    let since = owner.since.strftime("%Y-%m-%d %H:%M:%S UTC");
+    let program = command_of(owner.pid).map(|command| format!(" ({command})")).unwrap_or_default();
+    let joins = if session::listens(&owner).await {
+        "other programs join it"
+    } else {
+        "it takes no other program in; one that writes waits for its end"
+    };
+    good("owner", format!("process {}{program} since {since}; {joins}", owner.pid))
+}
+
+/// Returns the command line of a process, at most [`COMMAND`] bytes of it; `None` where the system does not tell.
+fn command_of(pid: u32) -> Option<String> {
+    use std::io::Read as _;
+
+    let mut bytes = Vec::new();
+    std::fs::File::open(format!("/proc/{pid}/cmdline")).ok()?.take(COMMAND).read_to_end(&mut bytes).ok()?;
+    let words: Vec<String> =
+        bytes.split(|byte| *byte == 0).map(|word| clean_line(&String::from_utf8_lossy(word)).into_owned()).collect();
+    let (program, rest) = words.split_first()?;
+    let name = program.rsplit('/').next().unwrap_or(program);
+    let command = std::iter::once(name).chain(rest.iter().map(String::as_str)).collect::<Vec<_>>().join(" ");
+    Some(command.trim().to_owned()).filter(|command| !command.is_empty())
 }
 
 /// Checks the store file and, with `deep`, its log.

@@ -8,9 +8,10 @@ use super::print::{self, Out};
 use super::roster::Roster;
 use super::{CliError, Exit, unexpected};
 use crate::domain::state::RowFault;
+use crate::domain::status::job_word;
 use crate::domain::{GroupId, Job, JobId, JobOutcome, JobState, Trigger};
-use crate::engine::Handle;
 use crate::engine::protocol::{Reply, Request};
+use crate::engine::Handle;
 use crate::engine::session::Session;
 
 /// Most jobs in the list, newest first.
@@ -63,17 +64,17 @@ struct Row<'a> {
 /// # Errors
 /// A name or id is unknown, or the engine refuses the request.
 pub async fn job(places: &Paths, command: &Command, out: &mut Out) -> Result<Exit, CliError> {
-    let owned = Session::owner(&places.store).is_some();
     let handle = places.look()?;
     let roster = Roster::read(&handle).await?;
+    let owned = Session::owner(&places.store).is_some();
     match command {
-        Command::List { group, json } => list(&handle, &roster, owned, group.as_deref(), *json, out).await?,
+        Command::List { group, json } => list(&handle, (&roster, owned), group.as_deref(), *json, out).await?,
         Command::Show(which) => {
-            let job = as_it_is(find(&handle, &which.id).await?, owned);
+            let job = find(&handle, &which.id).await?;
             if which.json {
                 out.json(&row(&roster, &job, owned))?;
             } else {
-                show(&handle, &roster, &job, owned, out).await?;
+                show(&handle, (&roster, owned), &job, out).await?;
             }
         }
         Command::Cancel(which) => {
@@ -92,15 +93,13 @@ pub async fn job(places: &Paths, command: &Command, out: &mut Out) -> Result<Exi
 
 async fn list(
     handle: &Handle,
-    roster: &Roster,
-    owned: bool,
+    (roster, owned): (&Roster, bool),
     group: Option<&str>,
     json: bool,
     out: &mut Out,
 ) -> Result<(), CliError> {
     let group = group.map(|name| roster.group(name)).transpose()?.map(|group| group.id.clone());
     let (jobs, faults) = jobs(handle, group, SHOWN).await?;
-    let jobs: Vec<Job> = jobs.into_iter().map(|job| as_it_is(job, owned)).collect();
     print::unreadable(&faults);
     if json {
         out.json(&jobs.iter().map(|job| row(roster, job, owned)).collect::<Vec<_>>())?;
@@ -110,21 +109,19 @@ async fn list(
         let row = row(roster, job, owned);
         let short = job.id.as_str().get(..JobId::PREFIX.len() + 9).unwrap_or(job.id.as_str()).to_owned();
         let (agent, group) = (row.agent.to_owned(), row.group.to_owned());
-        [short, agent, group, row.trigger, row.status.to_owned(), outcome(job), format!("{:.0}", row.created_at)]
+        [
+            short,
+            agent,
+            group,
+            row.trigger,
+            row.status.to_owned(),
+            outcome_now(job, owned),
+            format!("{:.0}", row.created_at),
+        ]
     };
     let rows: Vec<_> = jobs.iter().map(cells).collect();
     out.table(["ID", "AGENT", "GROUP", "TRIGGER", "STATUS", "OUTCOME", "CREATED"], &rows)?;
     Ok(())
-}
-
-/// Returns the job as it is where no process may own the store: what a process that ended was running waits for the
-/// next one.
-fn as_it_is(job: Job, owned: bool) -> Job {
-    let state = match job.state {
-        JobState::Running { .. } if !owned => JobState::Available,
-        other => other,
-    };
-    Job { state, ..job }
 }
 
 /// Returns up to `limit` jobs, newest first, and the unreadable rows.
@@ -166,6 +163,7 @@ async fn ask(places: &Paths, request: Request) -> Result<Job, CliError> {
 
 fn tell(roster: &Roster, which: &Which, job: &Job, then: &str, out: &mut Out) -> Result<(), CliError> {
     if which.json {
+        // The engine that answered ends with this command, unless another program owns the store.
         out.json(&row(roster, job, true))?;
     } else {
         out.line(&format!("{} {}{then}", job.id, job.state.shown()))?;
@@ -173,20 +171,32 @@ fn tell(roster: &Roster, which: &Which, job: &Job, then: &str, out: &mut Out) ->
     Ok(())
 }
 
+/// `owned` is false if no program runs jobs.
 fn row<'a>(roster: &'a Roster, job: &'a Job, owned: bool) -> Row<'a> {
-    // A parked job is shown as running, which it is only beside a process.
-    let status = if owned || job.state.is_final() { job.state.shown() } else { JobState::Available.shown() };
     Row {
         id: &job.id,
         agent: roster.name(&job.agent),
         group: roster.group_name(&job.group),
         trigger: job.causes.iter().map(Trigger::text).collect::<Vec<_>>().join(", "),
-        status,
-        state: job.state.as_str(),
+        status: job_word(&job.state, owned),
+        state: if is_left(job, owned) { JobState::Available.as_str() } else { job.state.as_str() },
         attempt: job.attempt,
         error: job.state.error(),
         created_at: job.created_at,
     }
+}
+
+/// Whether a crash left the job: it is marked as running, and no program runs it.
+fn is_left(job: &Job, owned: bool) -> bool {
+    !owned && matches!(job.state, JobState::Running { .. })
+}
+
+/// Like [`outcome`], and says of a job that a crash left what happened and what follows.
+fn outcome_now(job: &Job, owned: bool) -> String {
+    if is_left(job, owned) {
+        return "its program ended; the next start runs it again".to_owned();
+    }
+    outcome(job)
 }
 
 /// Returns the result of a job so far, in a few words. Empty while the job is due or runs.
@@ -204,7 +214,7 @@ pub fn outcome(job: &Job) -> String {
     }
 }
 
-async fn show(handle: &Handle, roster: &Roster, job: &Job, owned: bool, out: &mut Out) -> Result<(), CliError> {
+async fn show(handle: &Handle, (roster, owned): (&Roster, bool), job: &Job, out: &mut Out) -> Result<(), CliError> {
     let detail = match handle.ask(Request::JobDetail { id: job.id.clone() }).await? {
         Reply::JobDetail(detail) => detail,
         other => return Err(unexpected(&other)),
@@ -219,7 +229,7 @@ async fn show(handle: &Handle, roster: &Roster, job: &Job, owned: bool, out: &mu
         ("group", row.group.to_owned()),
         ("trigger", row.trigger.clone()),
         ("status", row.status.to_owned()),
-        ("outcome", outcome(job)),
+        ("outcome", outcome_now(job, owned)),
         ("attempt", job.attempt.to_string()),
         ("window", job.window.map(|(after, to)| format!("messages {} to {to}", after + 1)).unwrap_or_default()),
         ("edits", edits.join(", ")),

@@ -1,6 +1,9 @@
 //! `nightdesk` without a command: opens the workbench.
 
+use std::cell::RefCell;
+use std::io::Read as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -21,15 +24,19 @@ use crate::tui::session;
 use crate::tui::term::Environment;
 use crate::tui::theme::{Depth, Source, Theme};
 
-/// Opens the workbench. Applies the starter team to a store without groups.
+/// Largest theme file that is read, in bytes.
+const LARGEST_THEME: u64 = 1 << 20;
+
+/// Opens the workbench. Applies the starter team to a store without groups. `mouse` takes precedence over the
+/// configuration.
 ///
 /// # Errors
 /// The terminal is unsuitable, the configuration has faults, or the store cannot be opened.
-pub async fn workbench(places: &Paths) -> Result<Exit, CliError> {
+pub async fn workbench(places: &Paths, mouse: Option<bool>) -> Result<Exit, CliError> {
     let environment = Environment::from_vars(|name| std::env::var(name).ok());
     // An unsuitable terminal is reported before a store is created.
     environment.check().map_err(|fault| CliError::Message(fault.to_string()))?;
-    let options = options(places, &places.configuration()?, environment)?;
+    let options = options(places, &places.configuration()?, environment, mouse)?;
     let desk = places.open(places.options(true, Scope::All), true).await?;
     let shown = match begin(&desk).await {
         Ok(()) => run::run(desk.handle().clone(), options).await.map_err(CliError::from),
@@ -50,19 +57,24 @@ async fn begin(desk: &Session) -> Result<(), CliError> {
     Ok(())
 }
 
-fn options(places: &Paths, config: &Config, environment: Environment) -> Result<Options, CliError> {
+fn options(
+    places: &Paths,
+    config: &Config,
+    environment: Environment,
+    mouse: Option<bool>,
+) -> Result<Options, CliError> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let over_ssh = environment.over_ssh;
     Ok(Options {
         look: RenderContext {
-            theme: theme(places, config, &environment)?,
+            theme: theme(places, &config.theme, &environment)?,
             glyphs: GlyphSet::of(config.glyphs),
             over_ssh,
             motion: !over_ssh,
             now: Timestamp::now(),
             zone: TimeZone::system(),
         },
-        mouse: !over_ssh,
+        mouse: mouse.or(config.mouse).unwrap_or(!over_ssh),
         environment,
         session: session::Session::path(&places.store),
         config: places.config.clone(),
@@ -71,15 +83,48 @@ fn options(places: &Paths, config: &Config, environment: Environment) -> Result<
     })
 }
 
-/// Loads the configured theme in the colours that the terminal supports.
-fn theme(places: &Paths, config: &Config, environment: &Environment) -> Result<Theme, CliError> {
+/// Loads a theme in the colours that the terminal supports.
+///
+/// # Errors
+/// There is no such theme, or its file cannot be read or has faults.
+pub(super) fn theme(places: &Paths, name: &str, environment: &Environment) -> Result<Theme, CliError> {
+    let unread = RefCell::new(None);
     let own = |name: &str| {
         let path = places.dirs.as_ref()?.themes_dir().join(format!("{name}.toml"));
-        let text = std::fs::read_to_string(&path).ok()?;
-        Some(Source { file: path.display().to_string(), text })
+        match theme_text(&path) {
+            Ok(text) => Some(Source { file: path.display().to_string(), text }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => {
+                *unread.borrow_mut() = Some(format!("cannot read the theme {}: {error}", path.display()));
+                None
+            }
+        }
     };
-    let theme = Theme::load(&config.theme, own).map_err(|fault| CliError::Message(fault.to_string()))?;
-    Ok(theme.at(depth(environment.no_color, environment.term.as_deref(), std::env::var("COLORTERM").ok().as_deref())))
+    let theme = Theme::load(name, own);
+    if let Some(fault) = unread.take() {
+        return Err(CliError::Message(fault));
+    }
+    let theme = theme.map_err(|fault| CliError::Message(fault.to_string()))?;
+    Ok(theme.at(depth_here(environment)))
+}
+
+/// Reads a theme file of at most [`LARGEST_THEME`] bytes.
+fn theme_text(path: &Path) -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is no file"));
+    }
+    file.take(LARGEST_THEME + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST_THEME {
+        return Err(std::io::Error::other("it is larger than a megabyte"));
+    }
+    String::from_utf8(bytes).map_err(|_| std::io::Error::other("it is not UTF-8 text"))
+}
+
+/// Returns the colour depth of this terminal.
+pub(super) fn depth_here(environment: &Environment) -> Depth {
+    depth(environment.no_color, environment.term.as_deref(), std::env::var("COLORTERM").ok().as_deref())
 }
 
 /// Returns the colour depth that the environment of the terminal declares.

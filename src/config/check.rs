@@ -17,7 +17,7 @@ use crate::toml_file::{self, Fault, in_order, noun};
 
 type Checked<T> = Result<T, Fault>;
 
-const TOP: [&str; 4] = ["glyphs", "model", "provider", "theme"];
+const TOP: [&str; 5] = ["glyphs", "model", "mouse", "provider", "theme"];
 const PROVIDER: [&str; 8] =
     ["base_url", "context", "first_token_timeout", "idle_timeout", "key_env", "key_file", "kind", "max_parallel"];
 /// The least and most tokens a model may be said to hold.
@@ -41,6 +41,7 @@ pub(super) fn config(text: &str) -> Checked<Config> {
             }
             "theme" => config.theme = theme(value)?,
             "glyphs" => config.glyphs = glyphs(value)?,
+            "mouse" => config.mouse = Some(switch("mouse", value)?),
             "provider" => config.provider = providers(value)?,
             other => return Err(unknown(other, &key.span(), &TOP)),
         }
@@ -88,6 +89,13 @@ fn glyphs(value: &Spanned<DeValue<'_>>) -> Checked<Glyphs> {
     let word = words("glyphs", value)?;
     let unknown = |_| fault(&value.span(), format!("glyphs is \"unicode\" or \"ascii\", not \"{word}\""));
     word.parse().or_else(unknown)
+}
+
+fn switch(key: &str, value: &Spanned<DeValue<'_>>) -> Checked<bool> {
+    match value.get_ref() {
+        DeValue::Boolean(on) => Ok(*on),
+        other => fault(&value.span(), format!("{key} is true or false without quotes, not {}", noun(other))),
+    }
 }
 
 /// The default model must be one that can be found: its provider has an entry or needs none.

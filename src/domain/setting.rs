@@ -14,6 +14,7 @@ pub mod value;
 
 use super::{Agent, Group, ManagerType};
 
+pub use agent::REQUIRE_APPROVAL;
 pub use kind::{Kind, Reference};
 pub use value::{NONE, Value, listed};
 

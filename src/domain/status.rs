@@ -31,6 +31,15 @@ pub enum AgentStatus {
 }
 
 impl AgentStatus {
+    /// The status where no program owns the store: what was going on waits for the next owner.
+    #[must_use]
+    pub fn without_owner(self) -> Self {
+        match self {
+            Self::Speaking | Self::OnJob => Self::Queued,
+            other => other,
+        }
+    }
+
     /// The status in words, with agents named by `name`.
     #[must_use]
     pub fn words(&self, name: impl Fn(&AgentId) -> String) -> String {
@@ -46,6 +55,16 @@ impl AgentStatus {
             Self::WaitingForApproval => "waiting for approval".to_owned(),
             Self::OnJob => "on a job".to_owned(),
         }
+    }
+}
+
+/// The displayed name of a job's state: one of Letta's five. Only the owner of the store runs jobs; without one
+/// (`owned` is false) nothing runs, and what a crash left unfinished starts again with the next owner.
+#[must_use]
+pub fn job_word(state: &JobState, owned: bool) -> &'static str {
+    match state {
+        JobState::Running { .. } | JobState::Parked if !owned => JobState::Available.shown(),
+        state => state.shown(),
     }
 }
 

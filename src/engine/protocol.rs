@@ -345,7 +345,7 @@ pub struct Overview {
     pub blocks: Vec<Block>,
     /// Conversations of groups, and direct conversations of agents.
     pub conversations: Vec<Conversation>,
-    /// Unfinished turns with all runs below them, and the runs of unfinished jobs.
+    /// Unfinished turns with all runs below them, the runs of unfinished jobs, and the last turn of each conversation.
     pub runs: Vec<Run>,
     /// The newest jobs, newest first, then older unfinished ones.
     pub jobs: Vec<Job>,

@@ -134,6 +134,7 @@ async fn overview(store: &Store, default_model: &str) -> Result<Reply, RequestEr
         runs.extend(store.runs_of(&run).await?);
         at += 1;
     }
+    runs.extend(store.last_turns().await?);
     let calls = store.list_waiting_calls().await?;
     let mut mails = store.list_mail(None, None, SHOWN_MAILS).await?;
     for mail in store.mail_waited_for(&calls.rows).await? {

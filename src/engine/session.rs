@@ -46,6 +46,11 @@ enum Place {
     Attached(LockHeldBy),
 }
 
+/// True if the owner of a store takes connections of other programs.
+pub async fn listens(owner: &LockHeldBy) -> bool {
+    matches!(tokio::time::timeout(CALL, Client::connect(&owner.socket)).await, Ok(Ok(_)))
+}
+
 impl Session {
     /// Becomes the owner and starts an engine, or joins the program that is the owner. `setup` is called only if the
     /// engine runs here.

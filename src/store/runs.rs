@@ -55,6 +55,29 @@ impl Store {
         self.read(standing).await
     }
 
+    /// The turn that the last message of each conversation belongs to, if it has finished. Unreadable rows are left out
+    /// and logged.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
+    pub async fn last_turns(&self) -> Result<Vec<Run>, StoreError> {
+        // A message belongs to a speech of the turn, to one of a worker, or to the turn itself.
+        let query = format!(
+            "WITH RECURSIVE above (conversation, key, steps) AS (
+               SELECT message.conversation, message.run, 0 FROM conversation CROSS JOIN message
+                 ON message.conversation = conversation.key AND message.seq = conversation.body ->> '$.head'
+                 WHERE json_valid(conversation.body)
+               UNION ALL
+               SELECT above.conversation, run.body ->> '$.parent', steps + 1 FROM above CROSS JOIN run
+                 ON run.key = above.key WHERE kind != '{turn}' AND steps < 8)
+             SELECT run.key, body FROM above CROSS JOIN run ON run.key = above.key
+               WHERE {} AND body ->> '$.conversation' = above.conversation ORDER BY place",
+            filter::runs(|kind| kind == RunKindName::Turn, RunStateName::is_finished),
+            turn = <&str>::from(RunKindName::Turn),
+        );
+        self.read(move |sql| Ok(readable(sql.list(&query, [], |row| Ok(row_of(Kind::Run, row)))?))).await
+    }
+
     /// The child runs of a run, in order of creation.
     ///
     /// # Errors

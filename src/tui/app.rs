@@ -7,6 +7,7 @@
 
 mod actions;
 pub mod chrome;
+mod dividers;
 pub mod panes;
 pub mod persistence;
 pub mod view;
@@ -21,7 +22,7 @@ use crate::engine::protocol::{Overview, Recipient, Reply, RequestError, RowUpdat
 use super::command::{Command, KeyContext};
 use super::composer::Composer;
 use super::effect::{AppAction, Context, Effect, Mailbox, Modal, Msg, RequestId, Requester, Toast};
-use super::layout::{self, Layout, LayoutInput, inside};
+use super::layout::{self, Divider, Dividers, Layout, LayoutInput, inside};
 use super::model::{Model, Selection};
 use super::pane::{Pane, PaneId, RenderContext};
 use panes::Panes;
@@ -50,6 +51,10 @@ pub struct App {
     pub lower: PaneId,
     /// True if the focused pane fills the body.
     pub zoom: bool,
+    /// Where the user moved the lines between panes to.
+    pub dividers: Dividers,
+    /// Whether the terminal reports the mouse.
+    pub mouse: bool,
     /// Screen size in cells.
     pub size: Size,
     /// Whether the terminal window has the focus.
@@ -59,6 +64,8 @@ pub struct App {
     /// The toast shown in the status line, and the time it expires.
     pub toast: Option<(Toast, Timestamp)>,
     layout: Option<Layout>,
+    /// The line that the mouse holds.
+    dragged: Option<Divider>,
     mailbox: Mailbox,
 }
 
@@ -97,11 +104,14 @@ impl App {
             side: PaneId::UPPER,
             lower: PaneId::LOWER[0],
             zoom: false,
+            dividers: Dividers::default(),
+            mouse: true,
             size,
             window: true,
             look,
             toast: None,
             layout: None,
+            dragged: None,
             mailbox: Mailbox::default(),
         };
         let groups = &app.model.groups;
@@ -147,14 +157,8 @@ impl App {
     /// Lays out the next frame. The returned effects request the data it needs.
     pub fn prepare(&mut self, now: Timestamp) -> Vec<Effect> {
         self.look.now = now;
-        self.layout = layout::layout(&LayoutInput {
-            size: self.size,
-            focus: self.pane,
-            side: self.side,
-            lower: self.lower,
-            zoom: self.zoom || (!self.composing && self.panes.get(self.pane).fills_screen()),
-            composer: self.composer.rows(self.size.width),
-        });
+        self.layout = self.lay_out();
+        self.panes.roster.set_focused(!self.composing && self.pane == PaneId::Roster);
         for id in PaneId::ALL {
             let Some(area) = self.layout.as_ref().and_then(|layout| layout.pane(id)) else { continue };
             self.with_pane_looked_at(id, |pane, look, cx| pane.prepare(inside(area), look, cx));
@@ -165,6 +169,19 @@ impl App {
         }
         self.mark_seen();
         self.settle()
+    }
+
+    /// Computes the layout of the current state.
+    fn lay_out(&self) -> Option<Layout> {
+        layout::layout(&LayoutInput {
+            size: self.size,
+            focus: self.pane,
+            side: self.side,
+            lower: self.lower,
+            zoom: self.zoom || (!self.composing && self.panes.get(self.pane).fills_screen()),
+            composer: self.composer.rows(self.size.width),
+            dividers: self.dividers,
+        })
     }
 
     /// Marks the shown conversation as read if the next frame shows its end.
@@ -276,6 +293,9 @@ impl App {
     fn mouse(&mut self, event: crossterm::event::MouseEvent) {
         use crossterm::event::MouseEventKind;
 
+        if self.drag(event) {
+            return;
+        }
         let at = (event.column, event.row).into();
         let tabs = self.layout.as_ref().map(|layout| layout.tabs.clone()).unwrap_or_default();
         if let Some((id, _)) = tabs.into_iter().find(|(_, tab)| tab.contains(at) && self.dialogs.is_empty()) {

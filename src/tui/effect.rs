@@ -94,6 +94,8 @@ pub enum Effect {
         /// Initial text.
         text: String,
     },
+    /// Turns mouse reporting of the terminal on or off.
+    Mouse(bool),
     /// Suspends the process, as Ctrl-Z does in a shell.
     Suspend,
     /// Ends the workbench.

@@ -13,9 +13,10 @@
 //!
 //! Jobs, inbox and mail share the area below the blocks: their titles form a row of tabs, and one pane is open. On
 //! a narrower screen, all panes except the conversation share one area beside it; on the narrowest, only the
-//! focused pane is shown.
+//! focused pane is shown. The user can move the lines between panes ([`Dividers`]).
 
-use ratatui::layout::{Rect, Size};
+use ratatui::layout::{Position, Rect, Size};
+use serde::{Deserialize, Serialize};
 
 use super::pane::id::PaneId;
 
@@ -29,6 +30,58 @@ const STACKED: u16 = 10;
 const TWO_COLUMNS: u16 = 64;
 /// Minimum height, in rows, for an empty line above the status line.
 const ROOMY: u16 = 30;
+
+/// Minimum width of the first, the second and the third column, in cells.
+const LEAST_COLUMNS: (u16, u16, u16) = (16, 30, 24);
+/// Minimum height, in rows, of the two areas of the third column.
+const LEAST_AREA: u16 = 3;
+
+/// A line between panes that can be moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Divider {
+    /// Between the first and the second of three columns.
+    Left,
+    /// Between the second and the third of three columns.
+    Right,
+    /// Between the conversation and the pane beside it, in two columns.
+    Side,
+    /// Between the blocks and the panes below them.
+    Split,
+}
+
+/// Where the user moved the lines between panes to, in thousandths of the body's width or height, so that a place is
+/// kept when the screen changes its size. `None` for the default place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Dividers {
+    /// Place of [`Divider::Left`].
+    pub left: Option<u16>,
+    /// Place of [`Divider::Right`].
+    pub right: Option<u16>,
+    /// Place of [`Divider::Side`].
+    pub side: Option<u16>,
+    /// Place of [`Divider::Split`].
+    pub split: Option<u16>,
+}
+
+impl Dividers {
+    /// Sets the place of a divider to `at` of `whole` cells.
+    pub fn set(&mut self, divider: Divider, at: u16, whole: u16) {
+        let share = (u32::from(at) * 1_000 + u32::from(whole) / 2) / u32::from(whole.max(1));
+        let place = match divider {
+            Divider::Left => &mut self.left,
+            Divider::Right => &mut self.right,
+            Divider::Side => &mut self.side,
+            Divider::Split => &mut self.split,
+        };
+        *place = Some(share.min(1_000) as u16);
+    }
+}
+
+/// Returns the cell, of `whole` cells, at a place in thousandths.
+fn cell_of(share: u16, whole: u16) -> u16 {
+    ((u32::from(share) * u32::from(whole) + 500) / 1_000) as u16
+}
 
 /// Input of [`layout`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +98,8 @@ pub struct LayoutInput {
     pub zoom: bool,
     /// Requested composer height in rows.
     pub composer: u16,
+    /// Where the user moved the lines between panes to.
+    pub dividers: Dividers,
 }
 
 /// Screen areas.
@@ -75,6 +130,37 @@ impl Layout {
     #[must_use]
     pub fn pane(&self, id: PaneId) -> Option<Rect> {
         self.panes[id as usize]
+    }
+
+    /// Returns the movable line at a position; `None` if there is none.
+    #[must_use]
+    pub fn divider_at(&self, at: Position) -> Option<Divider> {
+        if !self.body.contains(at) {
+            return None;
+        }
+        let column = self.columns.iter().position(|x| *x == at.x);
+        let right_of_all = self.columns.last().is_some_and(|x| at.x > *x);
+        match (column, self.columns.len()) {
+            (Some(_), 1) => Some(Divider::Side),
+            (Some(0), _) => Some(Divider::Left),
+            (Some(_), _) => Some(Divider::Right),
+            (None, _) => (self.split == Some(at.y) && right_of_all).then_some(Divider::Split),
+        }
+    }
+
+    /// Returns where a movable line is, as cells from the left or upper edge of the body, and the size of the body in
+    /// that direction; `None` if it is not shown.
+    #[must_use]
+    pub fn place_of(&self, divider: Divider) -> Option<(u16, u16)> {
+        let three = self.columns.len() == 2;
+        let column = |at: usize| self.columns.get(at).map(|x| (*x, self.body.width));
+        match divider {
+            Divider::Left if three => column(0),
+            Divider::Right if three => column(1),
+            Divider::Side if !three => column(0),
+            Divider::Split => self.split.map(|y| (y - self.body.y, self.body.height)),
+            Divider::Left | Divider::Right | Divider::Side => None,
+        }
     }
 }
 
@@ -118,20 +204,33 @@ fn place_panes(found: &mut Layout, wish: &LayoutInput) {
         return;
     }
     if width < THREE_COLUMNS || body.height < STACKED {
-        let line = width - width.saturating_mul(7) / 20;
+        let (_, centre, side) = LEAST_COLUMNS;
+        let line = wish.dividers.side.map(|share| cell_of(share, width).clamp(centre, width - side - 1));
+        let line = line.unwrap_or_else(|| width - width.saturating_mul(7) / 20);
         found.columns = vec![line];
         found.panes[PaneId::CENTRE as usize] = Some(column(0, line));
         found.panes[wish.side as usize] = Some(column(line + 1, width));
         return;
     }
-    let first = (width / 6 + 1).clamp(20, 30);
-    let second = width - (width.saturating_mul(31) / 100).clamp(30, 64) - 1;
+    let (left, centre, side) = LEAST_COLUMNS;
+    let place = |moved: Option<u16>, usual: u16| moved.map_or(usual, |share| cell_of(share, width));
+    // The second line gives way to the first only where the third column would become too narrow.
+    let first = place(wish.dividers.left, (width / 6 + 1).clamp(20, 30)).clamp(left, width - side - centre - 2);
+    let second = place(wish.dividers.right, width - (width.saturating_mul(31) / 100).clamp(30, 64) - 1)
+        .clamp(first + centre + 1, width - side - 1);
     found.columns = vec![first, second];
     found.panes[PaneId::LEFT as usize] = Some(column(0, first));
     found.panes[PaneId::CENTRE as usize] = Some(column(first + 1, second));
     let right = column(second + 1, width);
     let jobs = (right.height.saturating_mul(2) / 5).max(3).min(right.height.saturating_sub(2));
-    let split = right.bottom() - jobs - 1;
+    let split = match wish.dividers.split {
+        Some(share) => {
+            let least = LEAST_AREA.min((right.height - 1) / 2);
+            right.y + cell_of(share, right.height).clamp(least, right.height - least - 1)
+        }
+        None => right.bottom() - jobs - 1,
+    };
+    let jobs = right.bottom() - split - 1;
     found.split = Some(split);
     found.panes[PaneId::UPPER as usize] = Some(Rect { height: split - right.y, ..right });
     let lower = Rect { y: split + 1, height: jobs, ..right };
@@ -178,7 +277,8 @@ mod tests {
     fn wish(width: u16, height: u16) -> LayoutInput {
         let size = Size { width, height };
         let (focus, lower) = (PaneId::Conversation, PaneId::Jobs);
-        LayoutInput { size, focus, side: PaneId::Blocks, lower, zoom: false, composer: 1 }
+        let dividers = Dividers::default();
+        LayoutInput { size, focus, side: PaneId::Blocks, lower, zoom: false, composer: 1, dividers }
     }
 
     #[test]
@@ -252,14 +352,41 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_line_that_was_moved_is_where_it_was_moved_to_at_every_size() {
+        for width in 100..400 {
+            let mut dividers = Dividers::default();
+            dividers.set(Divider::Left, 24, width);
+            dividers.set(Divider::Right, width - 36, width);
+            dividers.set(Divider::Split, 5, 35);
+            let found = layout(&LayoutInput { dividers, ..wish(width, 40) }).unwrap();
+            assert_eq!(found.columns, [24, width - 36]);
+            assert_eq!(found.place_of(Divider::Left), Some((24, width)));
+            assert_eq!(found.place_of(Divider::Split), Some((5, 35)));
+            assert_eq!(found.divider_at((24, 10).into()), Some(Divider::Left));
+            assert_eq!(found.divider_at((width - 36, 10).into()), Some(Divider::Right));
+            assert_eq!(found.divider_at((width - 1, 7).into()), Some(Divider::Split));
+            assert_eq!(found.divider_at((30, 10).into()), None);
+        }
+        let mut dividers = Dividers::default();
+        dividers.set(Divider::Side, 40, 80);
+        let found = layout(&LayoutInput { dividers, ..wish(80, 24) }).unwrap();
+        assert_eq!((found.columns.as_slice(), found.place_of(Divider::Side)), (&[40][..], Some((40, 80))));
+        assert_eq!(found.divider_at((40, 10).into()), Some(Divider::Side));
+    }
+
     proptest! {
         #[test]
         fn nothing_overlaps_and_nothing_leaves_the_screen(
             width in 40u16..400, height in 10u16..200, composer in 0u16..9, zoom: bool,
             focus in 0..PaneId::COUNT, lower in prop::sample::select(PaneId::LOWER.to_vec()),
+            places in prop::array::uniform4(prop::option::of(0u16..=1_000)),
             side in prop::sample::select(PaneId::ALL.into_iter().filter(|id| *id != PaneId::Conversation).collect::<Vec<_>>()),
         ) {
-            assert_whole(&LayoutInput { size: Size { width, height }, focus: PaneId::ALL[focus], side, lower, zoom, composer });
+            let [left, right, beside, split] = places;
+            let dividers = Dividers { left, right, side: beside, split };
+            let (size, focus) = (Size { width, height }, PaneId::ALL[focus]);
+            assert_whole(&LayoutInput { size, focus, side, lower, zoom, composer, dividers });
         }
     }
 }

@@ -41,7 +41,7 @@ pub struct Options {
     pub environment: Environment,
     /// Theme, glyphs and time zone.
     pub look: RenderContext,
-    /// Whether to enable mouse reporting.
+    /// Whether to enable mouse reporting at the start.
     pub mouse: bool,
     /// Path of the session file.
     pub session: PathBuf,
@@ -74,6 +74,7 @@ pub async fn run(handle: Handle, options: Options) -> Result<ExitMode, TuiError>
     let modes = Modes { mouse: options.mouse };
     let tty = Tty::open(&options.environment, modes)?;
     let mut app = App::new(overview, options.look.clone(), tty.size());
+    app.mouse = options.mouse;
     app.restore(Session::load(&options.session));
     let gaps = if options.environment.over_ssh { FrameIntervals::OVER_SSH } else { FrameIntervals::LOCAL };
     let screen = Screen::new(tty.size(), options.environment.caps());
@@ -321,6 +322,7 @@ impl EventLoop {
             Effect::Copy { text, what } => self.copy(&text, &what),
             Effect::Editor { owner, text } => self.edit(owner, &text).await?,
             Effect::Connect(ticket, connect) => self.connect(ticket, *connect),
+            Effect::Mouse(on) => self.tty.set_mouse(on),
             Effect::Suspend => {
                 if let event @ TtyEvent::Resumed(_) = self.tty.suspend().await? {
                     Box::pin(self.terminal(event)).await?;
@@ -364,7 +366,7 @@ impl EventLoop {
         let toast = match sequence::copy(text, self.options.environment.in_tmux) {
             Ok(bytes) => {
                 self.tty.send(bytes.as_ref());
-                let route = if self.options.environment.in_tmux { "OSC 52 through tmux" } else { "OSC 52" };
+                let route = self.options.environment.copy_route();
                 Toast::plain(format!("{what} sent to the clipboard by {route}; terminals do not confirm it"))
             }
             Err(too_large) => Toast::error(too_large.to_string()),

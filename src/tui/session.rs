@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::layout::Dividers;
 use super::pane::id::PaneId;
 use crate::domain::BlockId;
 use crate::engine::protocol::Recipient;
@@ -38,6 +39,8 @@ pub struct Session {
     pub lower: Option<PaneId>,
     /// Whether the focused pane fills the body.
     pub zoom: bool,
+    /// Where the user moved the lines between panes to.
+    pub dividers: Dividers,
     /// Owner of the shown conversation.
     pub address: Option<Recipient>,
     /// `seq` of the first visible message and its first visible row; `None` while the end is followed.

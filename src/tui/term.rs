@@ -38,7 +38,7 @@ pub struct Caps {
 /// Terminal settings from environment variables, read once and passed in as data.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment {
-    /// The terminal is connected over SSH: lower frame rates, a longer escape timeout, no mouse.
+    /// The terminal is connected over SSH: lower frame rates, a longer escape timeout, no mouse unless asked for.
     pub over_ssh: bool,
     /// The terminal is inside tmux.
     pub in_tmux: bool,
@@ -71,6 +71,12 @@ impl Environment {
     #[must_use]
     pub fn caps(&self) -> Caps {
         Caps { sync: true, color: !self.no_color }
+    }
+
+    /// Returns the route of copied text to the clipboard.
+    #[must_use]
+    pub fn copy_route(&self) -> &'static str {
+        if self.in_tmux { "OSC 52 through tmux" } else { "OSC 52" }
     }
 
     /// Checks that the terminal supports full-screen drawing.

@@ -542,7 +542,7 @@ async fn everybody_at_something(path: &std::path::Path) -> Vec<(&'static str, &'
 async fn a_tool_the_command_line_and_the_screen_have_the_same_word_for_the_same_rows() {
     use nightdesk::testing::engine::Handle;
     use nightdesk::testing::engine::directory::Colleagues;
-    use nightdesk::testing::store::{Options, Store};
+    use nightdesk::testing::store::{Options, Store, StoreLock};
     use nightdesk::testing::tools::Directory as _;
 
     let dir = tempfile::tempdir().unwrap();
@@ -553,6 +553,8 @@ async fn a_tool_the_command_line_and_the_screen_have_the_same_word_for_the_same_
     let view = store.step_view(&"run-watcher-9".into(), 1_000).await.unwrap();
     let colleagues = Colleagues { store: &store, view: &view }.colleagues().await.unwrap();
 
+    // The screen has a program that owns the store.
+    let _owner = StoreLock::take(&path).unwrap();
     let mut listing = std::process::Command::new(env!("CARGO_BIN_EXE_nightdesk"));
     listing.env_clear().env("HOME", dir.path()).arg("--store").arg(&path).args(["agent", "list", "--json"]);
     let listed: serde_json::Value = serde_json::from_slice(&listing.output().unwrap().stdout).unwrap();

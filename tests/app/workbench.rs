@@ -169,7 +169,7 @@ fn the_title_keeps_the_tokens_of_the_turn_that_is_over() {
     let over = RunState::Finished { stop_reason: StopReason::EndTurn, error: None };
     let turn = nightdesk::testing::domain::Run { tokens: 34_567, ..app_harness::turn(over) };
     desk.committed(Vec::new(), vec![RowUpdate::Run(turn)]);
-    assert!(desk.lines()[0].contains("turn 7 ·  34 k tokens"), "{}", desk.lines()[0]);
+    assert!(desk.lines()[0].contains(" 34 k tokens · turn 7"), "{}", desk.lines()[0]);
 }
 
 #[test]

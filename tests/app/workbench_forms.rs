@@ -369,11 +369,27 @@ fn an_agents_edit_sends_only_what_changed_and_clears_what_was_emptied() {
 }
 
 #[test]
-fn a_model_that_can_be_none_is_refused_in_the_form() {
+fn a_model_that_can_be_none_is_refused_where_it_is_typed() {
     let mut desk = desk();
-    desk.keys("n<Tab><Tab><Tab>gpt<Down><Enter><BackTab><BackTab><BackTab>scout<C-s>");
-    assert!(desk.asked.is_empty(), "{:?}", desk.asked);
-    assert!(desk.text().contains("a model is named provider/model"), "{}", desk.text());
+    desk.keys("n<Tab><Tab><Tab>gpt-9<Enter>");
+    assert!(desk.text().contains("A model is named provider/model"), "{}", desk.text());
+    desk.keys("<C-u>openai/gpt-4.1<Enter><BackTab><BackTab><BackTab>scout<C-s>");
+    let Request::CreateAgent { form, .. } = asked(&mut desk) else { panic!() };
+    let model = form.settings.get("model").flatten();
+    assert_eq!(model, Some(&"openai/gpt-4.1".into()), "although openai/gpt-4.1-mini is known");
+}
+
+#[test]
+fn a_tag_with_blanks_is_sent_as_it_was_typed() {
+    let mut desk = desk();
+    desk.keys("n");
+    (0..9).for_each(|_| desk.keys("<Tab>"));
+    assert_eq!(field(&desk), "Tags");
+    desk.keys("asks why<Enter><BackTab>");
+    (0..8).for_each(|_| desk.keys("<BackTab>"));
+    desk.keys("scout<C-s>");
+    let Request::CreateAgent { form, .. } = asked(&mut desk) else { panic!() };
+    assert_eq!(form.settings.get("tags").flatten(), Some(&vec!["asks why".to_owned()].into()));
 }
 
 #[test]

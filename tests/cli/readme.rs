@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use nightdesk::testing::config::Config;
+use nightdesk::testing::config::{Config, KeySource};
 use nightdesk::testing::team_file::{self, ParseContext};
 
 const README: &str = include_str!("../../README.md");
@@ -27,6 +27,15 @@ fn its_team_file_is_one() {
 fn its_configuration_is_one() {
     let config = Config::parse(toml_after("## A real model"), "README.md").unwrap();
     assert!(config.provider.contains_key("local"));
+}
+
+#[test]
+fn its_two_lines_for_a_server_on_this_machine_are_a_configuration() {
+    let lines = toml_after("### Everything on this machine");
+    assert_eq!(lines.trim().lines().count(), 2);
+    let config = Config::parse(lines, "README.md").unwrap();
+    let (provider, _) = config.model.split_once('/').unwrap();
+    assert_eq!(config.provider[provider].key, KeySource::None, "it needs no key");
 }
 
 #[test]

@@ -61,6 +61,7 @@ pub fn command(dir: &std::path::Path) -> CommandBuilder {
 pub fn run(dir: &std::path::Path, arguments: &[&str]) -> String {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_nightdesk"))
         .envs(places(dir))
+        .env_remove("TMUX")
         .arg("--store")
         .arg(dir.join("desk.db"))
         .args(arguments)

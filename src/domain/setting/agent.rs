@@ -4,6 +4,9 @@ use super::value::{Value, count, line, listed, names, number, once, text};
 use super::{Kind, Setting, row};
 use crate::domain::{Agent, AgentId, Rule};
 
+/// The key of the setting that makes tools wait for a person.
+pub const REQUIRE_APPROVAL: &str = "require_approval";
+
 /// All settings of an agent, in display order.
 pub const SETTINGS: &[Setting<Agent>] = &[
     Setting {
@@ -79,7 +82,7 @@ pub const SETTINGS: &[Setting<Agent>] = &[
         doc: "Tools it may call only with your approval.",
         default: "no tool",
         ..row(
-            "require_approval",
+            REQUIRE_APPROVAL,
             "Needs approval",
             Kind::Approvals,
             |agent| Some(listed(agent.rules.iter().map(|Rule::RequiresApproval { tool_name }| tool_name))),

@@ -3,7 +3,7 @@
 use super::{App, TOAST};
 use crate::domain::{AgentId, ConversationId, ConversationOwner};
 use crate::engine::protocol::{Recipient, Request};
-use crate::tui::command::Command;
+use crate::tui::command::{Command, KeyContext};
 use crate::tui::dialog::commands::Commands;
 use crate::tui::dialog::confirm::{Choice, Confirm};
 use crate::tui::dialog::models::Models;
@@ -11,12 +11,18 @@ use crate::tui::effect::{AppAction, Effect, ExitMode, Requester, Toast};
 use crate::tui::pane::PaneId;
 use crate::tui::text::clean::clean_line;
 
+/// Returns the key of a command that applies anywhere.
+fn command_key(command: Command) -> String {
+    command.key_text(KeyContext::COMPOSER).unwrap_or_default()
+}
+
 impl App {
     /// Performs a command, or passes it to the dialog, composer or pane that handles it.
     pub(super) fn command(&mut self, command: Command) {
         match command {
             Command::Interrupt => self.interrupt(),
             Command::Suspend => self.mailbox.push(AppAction::Effect(Effect::Suspend)),
+            Command::Mouse => self.switch_mouse(),
             Command::Close => {
                 self.dialogs.pop();
             }
@@ -32,6 +38,9 @@ impl App {
             Command::NextPane => self.focus(self.pane.step(1)),
             Command::PreviousPane => self.focus(self.pane.step(PaneId::COUNT - 1)),
             Command::Focus(id) => self.focus(id),
+            Command::Wider | Command::Narrower | Command::Higher | Command::Lower | Command::EvenSizes => {
+                self.resize_pane(command);
+            }
             Command::Zoom => self.zoom = !self.zoom,
             Command::Back if self.zoom => self.zoom = false,
             Command::PageUp | Command::PageDown if self.composing => {
@@ -40,6 +49,19 @@ impl App {
             _ if self.composing => self.with_composer(|composer, cx| composer.command(command, cx)),
             _ => self.with_pane(self.pane, |pane, cx| pane.command(command, cx)),
         }
+    }
+
+    /// Turns mouse reporting on or off until the workbench ends.
+    fn switch_mouse(&mut self) {
+        self.mouse = !self.mouse;
+        self.mailbox.push(AppAction::Effect(Effect::Mouse(self.mouse)));
+        let key = command_key(Command::Mouse);
+        let text = if self.mouse {
+            format!("the mouse works here: click, wheel, drag a line between panes; {key} turns it off")
+        } else {
+            format!("the mouse is off here: it selects text of the terminal; {key} turns it on")
+        };
+        self.mailbox.push(AppAction::Toast(Toast::plain(text)));
     }
 
     /// Completes the name after an `@` in the composer. Returns false if there is nothing to complete.

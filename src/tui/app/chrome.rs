@@ -21,7 +21,11 @@ const WIDE: u16 = 100;
 /// Separator between two groups of facts.
 const GAP: &str = "   ";
 /// Cells of the title line reserved for the group or agent.
-const PLACE: usize = 24;
+const PLACE: usize = 23;
+/// Cells reserved for the badge of a hidden pane: a sign and a digit.
+const BADGE: usize = 2;
+/// Cells reserved for the number of the turn.
+const TURN: usize = "turn 9999".len();
 
 /// Draws the lines between title, panes and composer.
 pub fn lines(app: &App, buffer: &mut Buffer, layout: &Layout) {
@@ -90,24 +94,31 @@ fn push_place(app: &App, room: usize, row: &mut Row) {
         }
         (_, None) => row.push(Span::new("no group yet", Role::Title)),
     }
+    let mut figures = Vec::new();
     if let Some(conversation) = model.shown_conversation().filter(|conversation| conversation.asked > 0) {
         let turn = model.running_turn(&conversation.id).or_else(|| model.last_turns.get(&conversation.id));
-        facts.push(format!("turn {}", turn.map_or(conversation.asked, |turn| turn.turn)));
-        if let Some(tokens) = turn.map(|turn| turn.tokens).filter(|tokens| *tokens > 0) {
-            facts.push(format!("{} tokens", count(tokens)));
+        if let Some(tokens) = turn.map(|turn| turn.tokens) {
+            figures.push(format!("{} tokens", count(tokens)));
         }
+        // The last of all, because it has no fixed width.
+        figures.push(format!("turn {}", turn.map_or(conversation.asked, |turn| turn.turn)));
     }
     let wide = |facts: &[String]| facts.iter().map(|fact| width(fact) + 3).sum::<usize>();
-    // The pattern is constant and is dropped first; turn and tokens change.
-    if facts.len() > 1 && row.width() + wide(&facts) > room {
-        facts.remove(0);
+    // What is dropped depends on no figure: the turn may have any number of digits up to `TURN`.
+    let last = if figures.is_empty() { 0 } else { TURN + 3 };
+    let rest = figures.len().saturating_sub(1);
+    let (whole, room) = (room, room.saturating_sub(row.width() + last));
+    if wide(&facts) + wide(&figures[..rest]) > room {
+        facts.clear();
     }
-    for fact in facts {
+    if rest > 0 && wide(&figures[..rest]) > room {
+        figures.drain(..rest);
+    }
+    for fact in facts.into_iter().chain(figures) {
         let fact = format!(" {} {fact}", glyphs.dot);
-        if row.width() + width(&fact) > room {
-            return;
+        if row.width() + width(&fact) <= whole {
+            row.push(Span::new(fact, Role::Dim));
         }
-        row.push(Span::new(fact, Role::Dim));
     }
 }
 
@@ -158,30 +169,32 @@ fn model_notice(app: &App, whole: bool) -> Row {
     row
 }
 
-/// Lists the hidden panes with their badges; where there is not enough room, only those with a badge.
+/// Lists the hidden panes with their badges. Each has room for its badge, so that none moves when a badge comes or
+/// grows. Where there is not enough room, the model or the names are left out.
 fn hidden_panes(app: &App, layout: &Layout) -> Row {
-    let hidden = || PaneId::ALL.into_iter().filter(|id| layout.pane(*id).is_none());
-    let badge = |id: PaneId| app.panes.get(id).badge(&app.look, &app.model);
-    let notice = || if app.size.width >= 60 { model_notice(app, false) } else { Row::default() };
-    let all = |whole: bool, names: bool, mut row: Row| {
-        for id in hidden().filter(|id| whole || badge(*id).is_some()) {
+    let all = |names: bool, mut row: Row| {
+        let hidden = PaneId::ALL.into_iter().filter(|id| layout.pane(*id).is_none());
+        for (count, id) in hidden.enumerate() {
             if !row.spans.is_empty() {
-                row.push(Span::new("  ", Role::Dim));
+                // A wider gap after the model; the room for a badge is a gap between panes.
+                row.push(Span::new(if count == 0 { "  " } else { " " }, Role::Dim));
             }
-            let name = if names { format!("{} {}", id.number(), id.name()) } else { id.number().to_string() };
+            let name = if names { format!("{} {} ", id.number(), id.name()) } else { format!("{} ", id.number()) };
             row.push(Span::new(name, Role::Dim));
-            if let Some(badge) = badge(id) {
-                row.push(Span::new(" ", Role::Dim));
+            let badge = app.panes.get(id).badge(&app.look, &app.model);
+            let wide = badge.as_ref().map_or(0, |badge| width(&badge.text));
+            if let Some(badge) = badge {
                 row.push(badge);
             }
+            row.push(Span::new(" ".repeat(BADGE.saturating_sub(wide)), Role::Dim));
         }
         row
     };
+    let notice = || if app.size.width >= 60 { model_notice(app, false) } else { Row::default() };
     let room = usize::from(app.size.width).saturating_sub(PLACE).max(PLACE);
-    let forms = [all(true, true, notice()), all(false, true, notice()), all(false, true, Row::default())];
-    let whole = app.size.width >= 60;
-    let fits = forms.into_iter().skip(usize::from(!whole)).find(|row| row.width() <= room);
-    fits.unwrap_or_else(|| all(false, false, Row::default()))
+    let forms = [(true, true), (true, false), (false, true)];
+    let mut whole = forms.into_iter().map(|(names, with)| all(names, if with { notice() } else { Row::default() }));
+    whole.find(|row| row.width() <= room).unwrap_or_else(|| all(false, Row::default()))
 }
 
 /// Draws the tabs of the panes that share an area, each with its badge. The open one is highlighted and shows its

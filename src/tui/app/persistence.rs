@@ -18,6 +18,7 @@ impl App {
             side: Some(self.side),
             lower: Some(self.lower),
             zoom: self.zoom,
+            dividers: self.dividers,
             address: self.model.place.address.clone(),
             anchor: match self.panes.conversation.anchor() {
                 Anchor::Top(top) => Some((top.at, top.row)),
@@ -41,6 +42,7 @@ impl App {
         self.side = session.side.unwrap_or(self.side);
         self.lower = session.lower.filter(|id| PaneId::LOWER.contains(id)).unwrap_or(self.lower);
         self.zoom = session.zoom;
+        self.dividers = session.dividers;
         let there = |address: &Recipient| match address {
             Recipient::Group(id) => self.model.groups.iter().any(|group| group.id == *id),
             Recipient::Agent(id) => self.model.agents.iter().any(|agent| agent.id == *id),

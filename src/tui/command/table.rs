@@ -108,6 +108,12 @@ FIRST {
 REST {
     Zoom: KeyContext::PANES, [Key::char('z')], "zoom", "Enlarge the pane to the whole screen, or restore it";
 
+    Narrower: KeyContext::PANES, [Key::char('<')], "narrower", "Make the pane narrower";
+    Wider: KeyContext::PANES, [Key::char('>')], "wider", "Make the pane wider";
+    Lower: KeyContext::PANES, [Key::char('{')], "lower", "Make the pane lower";
+    Higher: KeyContext::PANES, [Key::char('}')], "higher", "Make the pane higher";
+    EvenSizes: KeyContext::PANES, [Key::char('=')], "usual sizes", "Restore the usual sizes of the panes";
+
     Up: LISTS.or(KeyContext::FORM), [Key::code(KeyCode::Up), Key::char('k')], "up", "Go up";
     Down: LISTS.or(KeyContext::FORM), [Key::code(KeyCode::Down), Key::char('j')], "down", "Go down";
     Fold: KeyContext::PANES, [Key::code(KeyCode::Left), Key::char('h')], "fold", "Fold the selected item";
@@ -176,6 +182,8 @@ REST {
     Palette: KeyContext::ANYWHERE, [Key::ctrl('p')] + [Key::char(':')], "commands", "List all commands";
     Help: KeyContext::ANYWHERE, [Key::f(1)] + [Key::char('?')], "help", "Show the commands and keys that apply here";
     Models: KeyContext::ANYWHERE, [Key::f(2)], "models", "Connect a language model";
+    Mouse: KeyContext::ANYWHERE, [Key::alt(KeyCode::Char('m'))], "mouse",
+        "Turn the mouse off, so that the terminal selects text with it, or on again";
     Interrupt: KeyContext::ANYWHERE, [Key::ctrl('c')], "cancel or quit", "Cancel the running reply, else ask to quit";
     Suspend: KeyContext::ANYWHERE, [Key::ctrl('z')], "suspend", "Suspend the workbench; `fg` brings it back";
 }

@@ -15,7 +15,7 @@ use crate::tui::model::Model;
 use crate::tui::pane::RenderContext;
 use crate::tui::text::clean::clean_line;
 
-use pick::{Picked, Picker};
+use pick::{Other, Picked, Picker};
 
 /// The dialog's state.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +46,7 @@ impl AddMember {
             .map(|agent| name_in(Some(id), agent, model))
             .collect();
         let free = candidates(Some(id), model).into_iter().filter(|one| !taken.contains(&one.name)).collect();
-        let picker = Picker::new(format!("Add a member to {name}"), Some("new agent"), free);
+        let picker = Picker::new(format!("Add a member to {name}"), Some(Other::Agent), free);
         Ok(Self { group: id.clone(), picker, asked: None, fault: None })
     }
 

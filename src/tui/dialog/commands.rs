@@ -17,11 +17,16 @@ use crate::tui::model::Model;
 use crate::tui::pane::list::cut;
 use crate::tui::pane::{PaneId, RenderContext, put, put_row};
 use crate::tui::text::Span;
-use crate::tui::text::width::{fit, pad};
+use crate::tui::text::width::{fit, width};
+use crate::tui::text::wrap::{Shape, wrap};
 use crate::tui::theme::Role;
 
-/// Widths of the key column and the name column, in cells.
-const COLUMNS: (usize, usize) = (16, 18);
+/// Maximum width of the columns of keys and of names, in cells.
+const MAX_COLUMN: usize = 20;
+/// Cells between two columns.
+const GAP: usize = 2;
+/// Rows for the description of the selected command where the column of descriptions is too narrow.
+const DESCRIPTION: u16 = 2;
 
 /// The dialog's state.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,6 +71,12 @@ impl Commands {
         }
         let typed = self.typed.text();
         if typed.trim().is_empty() { lines } else { ranked(lines, typed.trim()) }
+    }
+
+    /// Returns the keys of a line as text, at most two.
+    fn keys(&self, line: &Line) -> String {
+        let context = line.pane.map_or(self.context, KeyContext::pane);
+        line.entry.keys_in(context).take(2).map(ToString::to_string).collect::<Vec<_>>().join(" ")
     }
 
     fn run(&self, cx: &mut Context<'_>) {
@@ -134,22 +145,34 @@ impl Modal for Commands {
         let typing = Rect { x: end, y: inside.y, width: inside.right().saturating_sub(end), height: 1 };
         self.typed.draw(frame, typing, look, true, false);
         let buffer = frame.buffer_mut();
-        let rows = usize::from(inside.height.saturating_sub(4));
+        let widest = |of: &dyn Fn(&Line) -> usize| lines.iter().map(of).max().unwrap_or(0).min(MAX_COLUMN);
+        let keys = widest(&|line| width(&self.keys(line)));
+        let titles = widest(&|line| width(line.entry.title));
+        let place = |line: &Line| line.pane.map(|pane| format!("{}: ", pane.noun())).unwrap_or_default();
+        let doc = |line: &Line| line.entry.doc.replace('`', "");
+        let room = usize::from(inside.width).saturating_sub(2 + keys + titles + 2 * GAP);
+        let is_cut = lines.iter().any(|line| width(&place(line)) + width(&doc(line)) > room);
+        let below = if is_cut { DESCRIPTION + 1 } else { 0 };
+        let rows = usize::from(inside.height.saturating_sub(4 + below));
         let skip = self.selected.saturating_sub(rows.saturating_sub(1));
         for ((at, line), y) in lines.iter().enumerate().skip(skip).take(rows).zip(inside.y + 2..) {
-            let context = line.pane.map_or(self.context, KeyContext::pane);
-            let mut keys: Vec<String> = line.entry.keys_in(context).map(ToString::to_string).collect();
-            keys.truncate(2);
-            let place = line.pane.map(|pane| format!("{}: ", pane.noun())).unwrap_or_default();
             let spans = vec![
-                Span::new(format!(" {}", fit(&keys.join(" "), COLUMNS.0 - 1, ellipsis)), Role::Accent),
-                Span::new(pad(line.entry.title, COLUMNS.1), Role::Strong),
-                Span::new(place, Role::Dim),
-                Span::new(line.entry.doc.replace('`', ""), Role::Text),
+                Span::new(format!(" {}{}", fit(&self.keys(line), keys, ellipsis), " ".repeat(GAP)), Role::Accent),
+                Span::new(format!("{}{}", fit(line.entry.title, titles, ellipsis), " ".repeat(GAP)), Role::Strong),
+                Span::new(place(line), Role::Dim),
+                Span::new(doc(line), Role::Text),
             ];
             put_row(buffer, (inside.x, y), inside.width, &cut(spans, usize::from(inside.width) - 1, ellipsis), theme);
             if at == self.selected {
                 buffer.set_style(Rect { y, height: 1, ..inside }, theme.style(Role::Selection));
+            }
+        }
+        if let Some(line) = lines.get(self.selected).filter(|_| is_cut) {
+            let first = inside.bottom().saturating_sub(1 + DESCRIPTION);
+            let told =
+                wrap(&[Span::new(doc(line), Role::Dim)], &Shape::plain(usize::from(inside.width).saturating_sub(2)));
+            for (row, y) in told.iter().zip(first..first + DESCRIPTION) {
+                put_row(buffer, (x, y), inside.width, row, theme);
             }
         }
         if lines.is_empty() {

@@ -4,7 +4,7 @@ use crossterm::event::KeyEvent;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use super::form::known;
+use super::form::{known, pick};
 use super::{Modal, frame_box};
 use crate::domain::AgentId;
 use crate::engine::protocol::Request;
@@ -36,6 +36,8 @@ pub struct SetModel {
 enum Choice<'a> {
     Default,
     Named(&'a str),
+    /// The typed name of a model that no agent has yet.
+    Typed,
 }
 
 impl SetModel {
@@ -57,21 +59,32 @@ impl SetModel {
         Some(dialog)
     }
 
-    fn choices(&self) -> Vec<Choice<'_>> {
-        let typed = self.typed.text();
-        let fits = |name: &&String| name.to_lowercase().contains(&typed.trim().to_lowercase());
-        let default = typed.trim().is_empty().then_some(Choice::Default);
-        default.into_iter().chain(self.known.iter().filter(fits).map(|name| Choice::Named(name))).collect()
+    /// Returns the choices. What was typed comes before what only resembles it.
+    fn choices<'a>(&'a self) -> Vec<Choice<'a>> {
+        let typed = self.typed();
+        let (same, fits): (Vec<&String>, Vec<&String>) = self
+            .known
+            .iter()
+            .filter(|name| name.to_lowercase().contains(&typed.to_lowercase()))
+            .partition(|name| **name == typed);
+        let default = typed.is_empty().then_some(Choice::Default);
+        let new = (same.is_empty() && pick::unusable(&typed).is_none()).then_some(Choice::Typed);
+        let named = |names: Vec<&'a String>| names.into_iter().map(|name| Choice::Named(name));
+        default.into_iter().chain(named(same)).chain(new).chain(named(fits)).collect()
+    }
+
+    /// Returns the typed text, trimmed.
+    fn typed(&self) -> String {
+        self.typed.text().trim().to_owned()
     }
 
     fn choose(&self, cx: &mut Context<'_>) {
-        let typed = self.typed.text().trim().to_owned();
         let model = match self.choices().get(self.selected) {
             Some(Choice::Default) => None,
             Some(Choice::Named(name)) => Some((*name).to_owned()),
-            None => Some(typed),
+            Some(Choice::Typed) | None => Some(self.typed()),
         };
-        if let Some(text) = model.as_deref().and_then(known::unusable) {
+        if let Some(text) = model.as_deref().and_then(pick::unusable) {
             return cx.fault(text);
         }
         cx.act(AppAction::Close);
@@ -123,6 +136,7 @@ impl Modal for SetModel {
             let (text, now) = match choice {
                 Choice::Default => (format!("the configuration's: {}", clean_line(&self.default)), self.now.is_none()),
                 Choice::Named(name) => (clean_line(name).into_owned(), self.now.as_deref() == Some(name)),
+                Choice::Typed => (format!("use: {}", clean_line(&self.typed())), false),
             };
             let mark = if now { look.glyphs.done } else { " " };
             let role = if at == self.selected { Role::Selection } else { Role::Text };
@@ -130,8 +144,7 @@ impl Modal for SetModel {
             put(buffer, (inside.x, y), inside.width, &line, role, theme);
         }
         if choices.is_empty() {
-            let text = format!("Enter sets {}", clean_line(self.typed.text().trim()));
-            put(buffer, (x, inside.y + 2), room, &text, Role::Accent, theme);
+            put(buffer, (x, inside.y + 2), room, "A model is named provider/model.", Role::Dim, theme);
         }
         let hint = "Enter set   Esc leave   F2 connects more models";
         put(buffer, (x, inside.bottom().saturating_sub(1)), room, hint, Role::Dim, theme);

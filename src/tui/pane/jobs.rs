@@ -184,7 +184,7 @@ impl Pane for Jobs {
         let role = |count: usize| if count > 0 { Role::Accent } else { Role::Dim };
         vec![
             Span::new(format!("running {running:<2}"), role(running)),
-            Span::new(format!(" next {next}"), if next > 0 { Role::Text } else { Role::Dim }),
+            Span::new(format!(" next {next:<2}"), if next > 0 { Role::Text } else { Role::Dim }),
         ]
     }
 

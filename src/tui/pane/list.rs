@@ -7,7 +7,7 @@ use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::put_row;
+use super::{RenderContext, put_row};
 use crate::tui::command::Command;
 use crate::tui::text::width::{truncate, width};
 use crate::tui::text::{Row, Span};
@@ -95,15 +95,23 @@ pub struct List<K> {
     /// First row shown, counted over all items.
     top: usize,
     height: usize,
+    /// Whether the first and the last row tell how many items are hidden, where some are.
+    counted: bool,
 }
 
 impl<K> Default for List<K> {
     fn default() -> Self {
-        Self { items: Vec::new(), selected: None, place: 0, top: 0, height: 0 }
+        Self { items: Vec::new(), selected: None, place: 0, top: 0, height: 0, counted: false }
     }
 }
 
 impl<K: Clone + PartialEq> List<K> {
+    /// Creates a list whose first and last row tell how many items are hidden, where some are.
+    #[must_use]
+    pub fn counted() -> Self {
+        Self { counted: true, ..Self::default() }
+    }
+
     /// Returns the key of the selected item.
     #[must_use]
     pub fn selected(&self) -> Option<&K> {
@@ -185,7 +193,9 @@ impl<K: Clone + PartialEq> List<K> {
     pub fn scroll(&mut self, rows: isize) {
         self.top = self.top.saturating_add_signed(rows);
         self.clamp();
-        let here = |at: &usize| self.start(*at) >= self.top && self.start(*at) < self.top + self.height;
+        let (above, below) = self.margins();
+        let (from, to) = (self.top + above, (self.top + self.height).saturating_sub(below));
+        let here = |at: &usize| self.start(*at) >= from && self.start(*at) < to;
         if !here(&self.place) {
             let all: Vec<usize> = self.selectable().collect();
             let inside = all.iter().copied().filter(here);
@@ -292,11 +302,48 @@ impl<K: Clone + PartialEq> List<K> {
 
     fn show(&mut self, at: usize) {
         let (start, end) = (self.start(at), self.start(at + 1));
-        if end > self.top + self.height {
-            self.top = end.saturating_sub(self.height).min(start);
+        // The first and the last row may tell what is hidden.
+        let above = usize::from(self.counted && start > 0);
+        let below = usize::from(self.counted && end < self.start(self.items.len()));
+        if end + below > self.top + self.height {
+            self.top = (end + below).saturating_sub(self.height).min(start.saturating_sub(above));
         }
-        if start < self.top {
-            self.top = start;
+        if start < self.top + above {
+            self.top = start.saturating_sub(above);
+        }
+    }
+
+    /// Returns 1 for each end at which a row tells what is hidden, else 0.
+    fn margins(&self) -> (usize, usize) {
+        (usize::from(self.counted && self.top > 0), usize::from(self.counted && self.below() > 0))
+    }
+
+    /// Returns how many items are hidden above and below the visible ones: those that `counts` names, or where none of
+    /// them is hidden, all that can be selected.
+    fn hidden(&self, counts: impl Fn(&K) -> bool) -> (usize, usize) {
+        let (above, below) = self.margins();
+        let (from, to) = (self.top + above, (self.top + self.height).saturating_sub(below));
+        let count = |is_hidden: &dyn Fn(usize) -> bool| {
+            let hidden = || self.selectable().filter(|at| is_hidden(self.start(*at)));
+            let counted = hidden().filter(|at| self.items[*at].key.as_ref().is_some_and(&counts)).count();
+            if counted > 0 { counted } else { hidden().count() }
+        };
+        (count(&|start| start < from), count(&|start| start >= to))
+    }
+
+    /// Draws over the first and the last row how many items are hidden, where some are: those that `counts` names.
+    pub fn draw_hidden(&self, buffer: &mut Buffer, area: Rect, look: &RenderContext, counts: impl Fn(&K) -> bool) {
+        let (above, below) = self.hidden(counts);
+        let last = area.bottom().saturating_sub(1);
+        for (count, y, arrow) in [(above, area.y, look.glyphs.up), (below, last, look.glyphs.down)] {
+            if count == 0 || area.height < 3 {
+                continue;
+            }
+            let text = format!("   {} {count} more {arrow}", look.glyphs.ellipsis);
+            let row = cut(vec![Span::new(text, Role::Dim)], area.width.into(), look.glyphs.ellipsis);
+            buffer.set_stringn(area.x, y, " ".repeat(area.width.into()), area.width.into(), look.theme.base());
+            buffer.set_style(Rect { y, height: 1, ..area }, look.theme.base());
+            put_row(buffer, (area.x, y), area.width, &row, &look.theme);
         }
     }
 

@@ -38,7 +38,7 @@ fn explanation_rows(height: u16) -> u16 {
 type Looked = (u64, Recipient, String);
 
 /// State of the pane.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Roster {
     list: List<Key>,
     /// Groups that the user folded (true) or unfolded (false); of the others only the shown group is unfolded.
@@ -47,6 +47,16 @@ pub struct Roster {
     shown: Option<GroupId>,
     /// The last requested deletion.
     looked: Option<Looked>,
+    /// The agent that was last scrolled to because it began to speak.
+    speaker: Option<AgentId>,
+    /// Whether the pane has the focus and explains the selection below the list.
+    focused: bool,
+}
+
+impl Default for Roster {
+    fn default() -> Self {
+        Self { list: List::counted(), folds: BTreeMap::new(), shown: None, looked: None, speaker: None, focused: false }
+    }
 }
 
 impl Roster {
@@ -60,6 +70,37 @@ impl Roster {
         if fold {
             self.list.select(Key::Group(group.clone()));
         }
+    }
+
+    /// Tells the pane whether it has the focus; called before [`Pane::prepare`].
+    pub fn set_focused(&mut self, focused: bool) {
+        self.focused = focused;
+    }
+
+    /// Returns the area of the list: without the explanation, which is shown with the focus only.
+    fn list_area(&self, area: Rect) -> Rect {
+        let below = if self.focused { explanation_rows(area.height) } else { 0 };
+        Rect { height: area.height - below, ..area }
+    }
+
+    /// Scrolls to the agent of the shown conversation that began to speak last. While the pane has the focus, the user
+    /// scrolls.
+    fn follow_speaker(&mut self, model: &Model) {
+        if self.focused {
+            return;
+        }
+        let talk = model.shown_conversation().map(|talk| &talk.id);
+        let speaker = talk.and_then(|talk| model.live_in(talk).last()).map(|live| live.agent.clone());
+        if speaker.is_none() || speaker == self.speaker {
+            return;
+        }
+        self.speaker = speaker;
+        let (Some(group), Some(agent)) = (model.shown_group(), &self.speaker) else { return };
+        // With the first agent, the name of the group is shown too.
+        if rows::in_order(group, model).first().is_some_and(|first| first.id == *agent) {
+            self.list.reveal(&Key::Group(group.id.clone()));
+        }
+        self.list.reveal(&Key::Agent(group.id.clone(), agent.clone()));
     }
 
     fn open(&mut self, key: Key, cx: &mut Context<'_>) {
@@ -216,7 +257,8 @@ impl Pane for Roster {
         if items.is_empty() {
             items.push(Item::rest(rows::empty(cells)));
         }
-        self.list.set(items, area.height - explanation_rows(area.height));
+        self.list.set(items, self.list_area(area).height);
+        self.follow_speaker(cx.model);
     }
 
     fn badge(&self, look: &RenderContext, model: &Model) -> Option<Span> {
@@ -229,8 +271,9 @@ impl Pane for Roster {
     }
 
     fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext, model: &Model, focused: bool) {
-        let list = Rect { height: area.height - explanation_rows(area.height), ..area };
+        let list = self.list_area(area);
         self.list.draw(frame.buffer_mut(), list, &look.theme, focused);
+        self.list.draw_hidden(frame.buffer_mut(), list, look, |key| matches!(key, Key::Agent(..)));
         if !focused {
             return;
         }

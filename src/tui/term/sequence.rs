@@ -59,6 +59,13 @@ pub fn leave(modes: Modes) -> Vec<u8> {
     bytes
 }
 
+/// Returns the sequence that turns the mouse modes on or off while the workbench runs.
+#[must_use]
+pub fn mouse(on: bool) -> Vec<u8> {
+    let action = if on { 'h' } else { 'l' };
+    MOUSE_MODES.iter().flat_map(|mode| format!("\x1b[?{mode}{action}").into_bytes()).collect()
+}
+
 /// The text exceeds [`COPY_LIMIT`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{bytes} bytes are too many for the terminal's clipboard (at most {COPY_LIMIT}): copy less, or export it")]
@@ -110,6 +117,7 @@ mod tests {
             undone.reverse();
             assert_eq!(settings(&leave(Modes { mouse })), undone);
             assert_eq!(entered.contains(&(1006, true)), mouse);
+            assert_eq!(settings(&super::mouse(mouse)), MOUSE_MODES.map(|mode| (mode, mouse)));
         }
     }
 

@@ -162,6 +162,12 @@ impl Tty {
         }
     }
 
+    /// Turns mouse reporting on or off.
+    pub fn set_mouse(&mut self, on: bool) {
+        self.modes.mouse = on;
+        self.send(&sequence::mouse(on));
+    }
+
     /// Waits for the next event. Cancel-safe: dropping the future loses nothing.
     pub async fn next(&mut self) -> TtyEvent {
         loop {

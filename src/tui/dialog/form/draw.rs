@@ -263,7 +263,13 @@ impl Form {
                     if entry.text().is_empty() {
                         put(frame.buffer_mut(), (x, y), room, &clean_line(&entry.empty), Role::Dim, theme);
                     }
-                    field.draw_bare(frame, Rect::new(x, y, room, 1), look, typing);
+                    if here {
+                        field.draw_bare(frame, Rect::new(x, y, room, 1), look, typing);
+                    } else {
+                        // Without the caret the text is shown from its start.
+                        let text = fit(&clean_line(&field.text()), room.into(), look.glyphs.ellipsis);
+                        put(frame.buffer_mut(), (x, y), room, text.trim_end(), Role::Text, theme);
+                    }
                 }
             }
             Value::Text(field) => {

@@ -1,13 +1,13 @@
 //! Names known in the store, of agents, models and tools, offered as candidates.
 
-use super::pick::{Candidate, Kind};
+use super::pick::{Candidate, Kind, Other};
 use crate::domain::agent::{BACKGROUND_TOOLS, DEFAULT_TOOLS};
 use crate::domain::{Agent, GroupId};
 use crate::tui::model::Model;
 
 /// A list of agents with their roles.
 pub(super) const AGENTS: Kind =
-    Kind { roles: true, title: "Add an agent", other: Some("new agent"), unknown: "new", ..Kind::LIST };
+    Kind { roles: true, title: "Add an agent", other: Some(Other::Agent), unknown: "new", ..Kind::LIST };
 
 /// Returns the name of an agent as used in a group: `agent` in its home group, else `home/agent`.
 pub(in crate::tui) fn name_in(group: Option<&GroupId>, agent: &Agent, model: &Model) -> String {
@@ -31,12 +31,6 @@ pub(in crate::tui::dialog) fn models(model: &Model) -> Vec<String> {
     known.sort_unstable();
     known.dedup();
     known
-}
-
-/// Returns an error text if `name` is not a valid model name.
-pub(in crate::tui::dialog) fn unusable(name: &str) -> Option<&'static str> {
-    let said = "a model is named provider/model, for example openai/gpt-4.1-mini; offline needs no provider";
-    (name != "offline" && !name.contains('/')).then_some(said)
 }
 
 /// Returns the known tools: the agent's first, then the built-in ones, then those of other agents.

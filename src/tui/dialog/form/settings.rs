@@ -3,7 +3,7 @@
 use super::entry::{Choice, Entry, Key, Value};
 use super::known;
 use super::names::Names;
-use super::pick::{self, Candidate};
+use super::pick::{self, Candidate, Other};
 use crate::domain::block::{PERSONA, folded};
 use crate::domain::setting::{self, Kind};
 use crate::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Configurable, Group, GroupId, Setting};
@@ -11,7 +11,7 @@ use crate::engine::protocol::Changes;
 use crate::tui::field::Field;
 use crate::tui::model::Model;
 
-const NAMES: pick::Kind = pick::Kind { title: "", other: Some("use"), ..pick::Kind::LIST };
+const NAMES: pick::Kind = pick::Kind { title: "", other: Some(Other::Tool), ..pick::Kind::LIST };
 /// Text shown in the picker if no block matches.
 const NO_BLOCK: &str = "No block has this label; team files create blocks.";
 
@@ -54,11 +54,11 @@ pub(super) fn entry<T: Configurable>(row: &'static Setting<T>, owner: &T, scene:
             Value::Choice { options, at }
         }
         Kind::Model => {
-            let kind = pick::Kind { one: true, title: row.title, ..NAMES };
+            let kind = pick::Kind { one: true, title: row.title, other: Some(Other::Model), ..NAMES };
             Value::Names(Names::new(kind, plain(names()), bare(known::models(scene.model))))
         }
         Kind::Labels => {
-            let kind = pick::Kind { title: "Add a tag", ..NAMES };
+            let kind = pick::Kind { title: "Add a tag", other: Some(Other::Tag), ..NAMES };
             Value::Names(Names::new(kind, plain(names()), bare(scene.tags())))
         }
         Kind::Tools => {
@@ -91,7 +91,7 @@ pub(super) fn entry<T: Configurable>(row: &'static Setting<T>, owner: &T, scene:
         }
         Kind::Agents | Kind::Agent => {
             // Only the form of a new group creates agents.
-            let kind = pick::Kind { other: Some("new agent").filter(|_| !scene.exists), ..known::AGENTS };
+            let kind = pick::Kind { other: Some(Other::Agent).filter(|_| !scene.exists), ..known::AGENTS };
             let one = matches!(row.kind, Kind::Agent);
             let kind = if one { pick::Kind { one, title: row.title, ..kind } } else { kind };
             let items = names().into_iter().filter_map(|id| scene.with_role(&AgentId(id))).collect();
@@ -222,7 +222,7 @@ fn listed<T>(row: &Setting<T>, names: &Names) -> Result<Option<setting::Value>, 
         return Ok(Some(all.into()));
     }
     let name = all.into_iter().next().unwrap_or_default();
-    if let Some(text) = known::unusable(&name).filter(|_| matches!(row.kind, Kind::Model)) {
+    if let Some(text) = pick::unusable(&name).filter(|_| matches!(row.kind, Kind::Model)) {
         return Err((Key::Setting(row.key), text.to_owned()));
     }
     Ok(Some(name.into()))

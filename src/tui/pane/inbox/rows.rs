@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::domain::setting::REQUIRE_APPROVAL;
 use crate::domain::text_edit::{EditFault, insert, replace};
-use crate::domain::{Block, ConversationOwner, PendingCall, Run};
+use crate::domain::{Agent, Block, Configurable as _, ConversationOwner, PendingCall, Run};
 use crate::engine::protocol::Recipient;
 use crate::tui::effect::Decision;
 use crate::tui::model::Model;
@@ -226,8 +227,11 @@ fn arguments(arguments: &Value, without: &[&str], cells: usize) -> Vec<Row> {
 
 /// Returns the text of the empty inbox.
 pub(super) fn empty(cells: usize) -> Vec<Row> {
-    let text = "Nothing waits for you. An agent's call appears here if it needs your approval: \"Needs \
-                approval\" in the agent's form (1, e), requires_approval in a team file. The run waits until you decide.";
+    let title = Agent::setting(REQUIRE_APPROVAL).map_or(REQUIRE_APPROVAL, |row| row.title);
+    let text = format!(
+        "Nothing waits for you. An agent's call appears here if it needs your approval: \"{title}\" in the agent's form \
+         (1, e), requires_approval in a team file. The run waits until you decide."
+    );
     let indent = || vec![Span::new(" ", Role::Dim)];
     let cells = cells.saturating_sub(1);
     wrap(&[Span::new(text, Role::Dim)], &Shape { first: indent(), rest: indent(), ..Shape::plain(cells) })

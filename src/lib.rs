@@ -29,7 +29,8 @@
 //!   - [`domain::status`]: what agents do, what blocks a run and what is due, computed from rows alone; used by the
 //!     engine and both faces.
 //!   - [`domain::text_edit`]: how block texts are edited and merged.
-//! - [`store`]: the `SQLite` file and the only SQL: one writer thread with two lanes, parallel readers, the owner lock.
+//! - [`store`]: the `SQLite` file and the only SQL: a writer and readers, each with a lane for the
+//!   foreground and one for the background, the owner lock.
 //! - [`llm`]: the model port; the four protocols spoken directly, the offline model, the scripted model.
 //! - [`tools`]: what agents may call; effects are staged and committed with the step.
 //! - [`team_file`]: reads team files and plans the changes they ask for.
@@ -101,7 +102,8 @@
 //! # Invariants
 //!
 //! - Nothing acknowledged is lost and nothing is applied twice, whenever the program is killed.
-//! - The foreground never waits for the background: [`engine::limits`].
+//! - The foreground never waits for the background: [`engine::limits`] for agents and models, [`store::Lane`] for commits
+//!   and reads.
 //! - What is on screen is committed, or is marked as still streaming.
 //! - Text from models, tools and people is neutralised before it reaches a cell ([`tui::text::clean`]); keys
 //!   live in a type that does not print ([`llm::secret`]).

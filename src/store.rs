@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! commit ──▶ lane (foreground, background) ──▶ writer: check · apply · log · follow ──▶ COMMIT ──▶ head ──▶ answer
-//! query  ──▶ readers, each with a connection of its own, in parallel to the writer
+//! query  ──▶ lane (foreground, background) ──▶ readers with connections of their own, in parallel to the writer
 //! ```
 //!
 //! Invariants:
@@ -13,6 +13,8 @@
 //! - [`Store::commit`] returns after `COMMIT` and after [`Store::head`] shows the changes: they are then durable.
 //! - Change numbers have no gaps. Replaying the log gives the contents of the tables ([`Store::verify_replay`]).
 //! - Stored JSON has the version of the schema: `user_version`, one for the whole file.
+//! - A read of the foreground never waits for one of the background; which lane a query uses is in the type of the handle
+//!   ([`Store`]`<Background>` for searches, overviews and checks).
 //! - An idle store uses no CPU: no timers; threads wait for work and end with the last handle.
 
 mod clock;
@@ -22,9 +24,11 @@ mod failpoint;
 mod file;
 mod filter;
 mod jobs;
+mod lane;
 mod log;
 mod mail;
 mod messages;
+mod overview;
 mod owner;
 mod reader;
 mod replay;
@@ -34,9 +38,11 @@ mod runs;
 mod schema;
 mod search;
 mod tables;
+mod terms;
 mod view;
 mod writer;
 
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,6 +52,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use connection::Counters;
 pub use error::{CommitError, StoreError};
 pub use failpoint::{POINTS, VARIABLE};
+pub use lane::{Background, Foreground, Lane, Observer, ReadLane};
 pub use mail::DueMail;
 pub use owner::{LockHeldBy, OwnerError, StoreLock, socket_path};
 pub use view::StepInput;
@@ -77,15 +84,6 @@ pub enum Synchronous {
     Normal,
 }
 
-/// The priority of a commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lane {
-    /// A person waits for it.
-    Foreground,
-    /// It runs when no foreground commit waits.
-    Background,
-}
-
 /// Options for opening a store.
 #[derive(Clone)]
 pub struct Options {
@@ -99,6 +97,8 @@ pub struct Options {
     pub synchronous: Synchronous,
     /// The maximum size of the file in pages of 4 KiB; `None` means no limit.
     pub page_limit: Option<u32>,
+    /// Sees each commit and read.
+    pub observer: Arc<dyn Observer>,
 }
 
 impl Default for Options {
@@ -109,18 +109,20 @@ impl Default for Options {
             ids: Ids::random(),
             synchronous: Synchronous::default(),
             page_limit: None,
+            observer: Arc::new(lane::Unobserved),
         }
     }
 }
 
-/// A handle to an open store. Clones share it; dropping the last one closes it.
+/// A handle to an open store, whose reads run in one lane. Clones share the store; dropping the last handle closes it.
 #[derive(Clone)]
-pub struct Store(Arc<Shared>);
+pub struct Store<L: ReadLane = Foreground>(Arc<Shared>, PhantomData<L>);
 
 struct Shared {
     path: PathBuf,
     clock: Arc<dyn Clock>,
     ids: Ids,
+    observer: Arc<dyn Observer>,
     counts: Arc<Counts>,
     head: watch::Receiver<u64>,
     // Dropped before the writer, so that no reader blocks its last checkpoint.
@@ -168,9 +170,16 @@ impl Store {
             Some(sql) => Some(Lanes::start(sql, path, &options, bell)?),
             None => None,
         };
-        let readers = Readers::start(reading, path, options.mode, &counts)?;
-        let path = path.to_owned();
-        Ok(Self(Arc::new(Shared { path, clock, ids: options.ids, counts, head, readers, lanes })))
+        let readers = Readers::start(reading, path, &options, &counts)?;
+        let (path, ids, observer) = (path.to_owned(), options.ids, options.observer);
+        let shared = Shared { path, clock, ids, observer, counts, head, readers, lanes };
+        Ok(Self(Arc::new(shared), PhantomData))
+    }
+
+    /// The same store, with reads in the background.
+    #[must_use]
+    pub fn background(&self) -> Store<Background> {
+        Store(Arc::clone(&self.0), PhantomData)
     }
 
     /// The clock given at opening.
@@ -198,6 +207,7 @@ impl Store {
     /// [`CommitError::Conflict`] if the commit is rejected, [`CommitError::Store`] if it cannot be written. In both
     /// cases nothing was changed.
     pub async fn commit(&self, lane: Lane, commit: Commit) -> Result<Vec<LogEntry>, CommitError> {
+        self.0.observer.commit(lane, &commit);
         match &self.0.lanes {
             Some(lanes) => lanes.commit(lane, commit).await,
             None => Err(StoreError::ReadOnly { path: self.0.path.clone() }.into()),
@@ -217,15 +227,19 @@ impl Store {
         let waiting = self.0.lanes.as_ref().map_or(0, Lanes::waiting);
         self.0.counts.read(waiting)
     }
+}
 
-    /// Runs a query on a reader. Several statements that must see the same state need [`Sql::snapshot`].
+impl<L: ReadLane> Store<L> {
+    /// Runs a query on a reader of the lane. Several statements that must see the same state need [`Sql::snapshot`].
     async fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Sql) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.0.readers.run(query).await?.map_err(Fault::reading)
+        self.0.readers.run(L::LANE, query).await?.map_err(Fault::reading)
     }
+}
 
+impl Store<Background> {
     /// Checks the whole file with `PRAGMA quick_check`. Returns a sentence per defect; empty if there is none.
     ///
     /// # Errors
@@ -235,7 +249,7 @@ impl Store {
     }
 }
 
-impl std::fmt::Debug for Store {
+impl<L: ReadLane> std::fmt::Debug for Store<L> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Store({})", self.0.path.display())
     }

@@ -16,8 +16,8 @@ pub mod domain {
         Actor, Agent, AgentId, Block, BlockId, BlockOwner, Change, Choice, Commit, Conflict, Content, Conversation,
         ConversationId, ConversationOwner, Cursor, Editor, Group, GroupId, GroupStatus, Ids, Job, JobId, JobOutcome,
         JobState, LogEntry, Mail, MailId, MailKind, MailStatus, ManagerType, Message, MessageId, NoticeKind,
-        PendingCall, PendingKind, Precondition, Priority, Revision, Rule, Run, RunId, RunKind, RunState, Sleeptime,
-        Step, StepId, StopReason, Task, TerminationCondition, Trigger,
+        PendingCall, PendingKind, Precondition, Priority, Revision, Rule, Run, RunId, RunKind, RunState, SearchResult,
+        Sleeptime, Step, StepId, StopReason, Task, TerminationCondition, Trigger,
     };
     pub mod block {
         pub use crate::domain::block::{DEFAULT_LIMIT, Editor};
@@ -75,8 +75,8 @@ pub mod llm {
 }
 pub mod store {
     pub use crate::store::{
-        Clock, CommitError, Lane, ManualClock, Mode, Options, OwnerError, POINTS, Store, StoreError, StoreLock,
-        Synchronous, SystemClock, VARIABLE,
+        Clock, CommitError, Lane, ManualClock, Mode, Observer, Options, OwnerError, POINTS, Store, StoreError,
+        StoreLock, Synchronous, SystemClock, VARIABLE,
     };
 }
 pub mod team_file {

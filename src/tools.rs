@@ -17,7 +17,7 @@ use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::domain::{AgentId, Block, MailKind, Message, PendingKind, Priority};
+use crate::domain::{AgentId, Block, MailKind, PendingKind, Priority, SearchResult};
 use crate::llm::ToolSpec;
 
 /// A tool an agent may call.
@@ -206,11 +206,12 @@ impl StagedBlock {
 
 /// Searches conversations; implemented by the engine over the store.
 pub trait MessageSearch: Send + Sync {
-    /// At most `limit` messages of the agent's conversation that match `query`, newest first.
+    /// At most `limit` messages of the agent's conversation that match `query`, newest first. Dropping the future stops the
+    /// search.
     ///
     /// # Errors
     /// A sentence if the store cannot be read.
-    fn search<'a>(&'a self, query: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<Message>, String>>;
+    fn search<'a>(&'a self, query: &'a str, limit: usize) -> BoxFuture<'a, Result<SearchResult, String>>;
 }
 
 /// All tools.

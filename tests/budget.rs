@@ -26,8 +26,10 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nightdesk::testing::config::{Config, Glyphs};
-use nightdesk::testing::domain::{Agent, AgentId, Block, BlockId, Change, Group, GroupId, ManagerType};
-use nightdesk::testing::engine::protocol::Request;
+use nightdesk::testing::domain::{
+    Agent, AgentId, Block, BlockId, Change, Group, GroupId, ManagerType, Priority, Rule, RunState,
+};
+use nightdesk::testing::engine::protocol::{Recipient, Reply, Request};
 use nightdesk::testing::engine::{self, Engine, Handle};
 use nightdesk::testing::llm::Models;
 use nightdesk::testing::store::{self, Mode, Store};
@@ -41,6 +43,7 @@ use nightdesk::testing::tui::theme::Theme;
 use ratatui::layout::Size;
 
 use crate::support::engine_harness::{self, Plan, World};
+use crate::support::script::{Script, When};
 
 fn budget(what: &str, figure: u64, limit: u64) {
     println!("{what}: {figure} (limit {limit})");
@@ -124,6 +127,33 @@ async fn a_step_costs_the_same_statements_in_a_large_group_with_many_blocks() {
         each.push(world.store().counters().statements - before);
     }
     println!("statements a turn of one speech, with 3 agents and 1 block, with 40 and 81: {each:?}");
+    assert!(each[0].abs_diff(each[1]) <= SOME_LOOKS, "{each:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_costs_the_same_statements_beside_runs_that_are_parked_and_mail_that_waits_for_them() {
+    let script = Script::of([When::any().contains("park").step(1).inserts("story", "x")]).otherwise("{agent} speaks");
+    let rules = vec![Rule::RequiresApproval { tool_name: "memory_insert".to_owned() }];
+    let world = World::new(Plan { members: &NAMES, script, rules, ..Plan::default() }).await;
+    let mut each = Vec::new();
+    for parked in [0, 20] {
+        for name in &NAMES[..parked] {
+            let to = engine_harness::agent_id(name);
+            let asked = Request::Send { to: Recipient::Agent(to.clone()), text: "park".to_owned() };
+            let Reply::Sent { run, .. } = world.ask(asked).await.unwrap() else { panic!("it was not sent") };
+            world.in_state(&run, RunState::Parked).await;
+            let (text, priority) = ("later".to_owned(), Priority::Normal);
+            let mail = Request::SendMail { to, text, priority, expires_in: None, in_reply_to: None };
+            world.ask(mail).await.unwrap();
+        }
+        world.idle().await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let before = world.store().counters().statements;
+        world.edit(|value| format!("{value}.")).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        each.push(world.store().counters().statements - before);
+    }
+    println!("statements a commit, alone and beside 20 parked runs with mail: {each:?}");
     assert!(each[0].abs_diff(each[1]) <= SOME_LOOKS, "{each:?}");
 }
 

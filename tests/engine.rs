@@ -33,6 +33,8 @@ mod faults;
 mod following;
 #[path = "engine/jobs.rs"]
 mod jobs;
+#[path = "engine/lanes.rs"]
+mod lanes;
 #[path = "engine/mail.rs"]
 mod mail;
 #[path = "engine/owners.rs"]

@@ -271,7 +271,7 @@ async fn a_stale_edit_is_a_conflict_that_carries_the_block_as_it_stands() {
     let CommitError::Conflict(Conflict::Block { current }) = stale else { panic!("{stale}") };
     assert_eq!((current.value.as_str(), current.version), ("second", 2));
 
-    let revisions = store.revisions(&BLOCK.into(), 10).await.unwrap();
+    let revisions = store.revisions(&BLOCK.into(), None, 10).await.unwrap();
     let values: Vec<_> = revisions.iter().map(|(_, _, rev)| (rev.version, rev.value.as_str())).collect();
     assert_eq!(values, [(2, "second"), (1, "first")], "newest first, from version 1 on");
     assert_eq!(store.revision(&BLOCK.into(), 1).await.unwrap().unwrap().reason, "created");
@@ -412,8 +412,9 @@ async fn search_takes_any_text_for_words_and_gives_the_newest_first() {
     });
     store.commit(Lane::Foreground, by_person(vec![notice])).await.unwrap();
     let find = async |query: &str, limit| {
-        let found = store.search(Some(&TALK.into()), query, limit).await.unwrap();
-        found.iter().map(|message| message.seq).collect::<Vec<_>>()
+        let found = store.background().search(Some(&TALK.into()), query, limit).await.unwrap();
+        assert_eq!(found.stopped_after, None);
+        found.messages.iter().map(|message| message.seq).collect::<Vec<_>>()
     };
     assert_eq!(find("cafe", 10).await, [4, 2], "accents and case do not matter, the last word is a beginning");
     assert_eq!(find("CAFÉ noon", 10).await, [2]);
@@ -425,8 +426,9 @@ async fn search_takes_any_text_for_words_and_gives_the_newest_first() {
     assert_eq!(find("記憶", 10).await, [3]);
     assert_eq!(find("-->", 10).await, [5]);
     assert_eq!(find("  ", 10).await, Vec::<u64>::new());
-    assert_eq!(store.search(Some(&"conversation-other".into()), "cafe", 10).await.unwrap(), []);
-    assert_eq!(store.search(None, "記憶", 10).await.unwrap().len(), 1);
+    let other = "conversation-other".into();
+    assert_eq!(store.background().search(Some(&other), "cafe", 10).await.unwrap().messages, []);
+    assert_eq!(store.background().search(None, "記憶", 10).await.unwrap().messages.len(), 1);
 }
 
 #[tokio::test]
@@ -481,6 +483,8 @@ async fn a_job_is_made_from_its_window_from_the_start_and_its_own_notes() {
     assert_eq!((all.window_cut, all.earlier), (None, 0));
     assert_eq!(all.notes.iter().map(Message::text).collect::<Vec<_>>(), ["my note"]);
     assert_eq!(all.conversation.id.as_str(), TALK);
+    let shown = store.background().owned_conversations().await.unwrap().rows;
+    assert_eq!(shown.iter().map(|talk| talk.id.as_str()).collect::<Vec<_>>(), [TALK], "an overview reads no job's");
     assert!(matches!(all.job.unwrap().state, JobState::Running { epoch: 1 }));
     let cut = store.step_view(&"run-work".into(), "question run-1".len() + "answer run-1".len() + 3).await.unwrap();
     assert_eq!(cut.messages.iter().map(|message| message.seq).collect::<Vec<_>>(), [1, 2]);
@@ -513,12 +517,26 @@ async fn files_are_for_their_owner_alone_and_the_log_is_folded_in_at_the_end() {
     assert!(!beside("-wal").exists(), "the last handle folds the write-ahead log in");
 }
 
+#[tokio::test]
+async fn the_write_ahead_log_is_folded_in_while_the_store_is_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = opened(&dir, Options { synchronous: Synchronous::Normal, ..manual() }).await;
+    let text = "x".repeat(500_000);
+    let mut longest = 0;
+    for _ in 0..48 {
+        say(&store, &text).await;
+        longest = longest.max(std::fs::metadata(dir.path().join("desk.db-wal")).unwrap().len());
+    }
+    assert!(longest < 12_000_000, "24 MB were written, and the log grew to {longest} bytes");
+    assert!(longest > 4_000_000, "a checkpoint comes when it is worth its cost, not at {longest} bytes");
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn at_rest_no_thread_of_the_store_wakes() {
     let dir = tempfile::tempdir().unwrap();
     let store = opened(&dir, Options::default()).await;
-    store.integrity().await.unwrap();
+    store.background().integrity().await.unwrap();
     let wakes = || -> Vec<String> {
         let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
         let own = tasks.filter(|task| {

@@ -79,11 +79,17 @@ impl Subscriber {
     /// Live steps are read before the log and delivered after it, so that live text disappears only after its
     /// message is known, however far behind this subscriber is.
     fn snapshot(&mut self) -> u64 {
+        self.snapshot_around(|| {})
+    }
+
+    /// `between` runs between the two reads: a test commits there.
+    fn snapshot_around(&mut self, between: impl FnOnce()) -> u64 {
         if let Some((upto, _)) = &self.held {
             return *upto;
         }
         self.bell.borrow_and_update();
         let news = self.seen.poll(&self.live);
+        between();
         let upto = *self.head.borrow_and_update();
         self.held = Some((upto, news));
         upto
@@ -134,5 +140,44 @@ fn told(logged: &LogEntry) -> Option<&StepId> {
         Change::StepFinished(step) => Some(&step.id),
         Change::MessageAppended(message) => message.step.as_ref(),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::executor::block_on;
+
+    use super::*;
+    use crate::domain::{Actor, Commit};
+    use crate::engine::live::StepMeta;
+    use crate::engine::protocol::Phase;
+    use crate::store::{Lane, Mode, Options};
+
+    #[tokio::test]
+    async fn live_text_is_read_before_the_log_so_that_a_step_ends_only_after_its_commit() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options { mode: Mode::Inline, ..Options::default() };
+        let store = Store::open(&dir.path().join("desk.db"), options).unwrap();
+        let live = StreamingSteps::default();
+        let about = StepMeta {
+            run: "run-1".into(),
+            root: "run-1".into(),
+            conversation: "conversation-1".into(),
+            agent: "agent-ann".into(),
+            name: "ann".to_owned(),
+        };
+        let step = live.begin("step-1".into(), about, Phase::Speaking);
+        step.text("spoken");
+        let mut watcher = Subscriber::new(store.clone(), live, 0);
+        assert!(matches!(watcher.next().await.unwrap(), Update::Live(live) if live.text == "spoken"));
+
+        let commit = Commit::new(Actor::Engine, vec![Change::EpochRaised { epoch: 1 }]);
+        let upto = watcher.snapshot_around(|| {
+            block_on(store.commit(Lane::Foreground, commit)).unwrap();
+            drop(step);
+        });
+        assert_eq!(upto, 1, "the commit comes before the end of the step");
+        assert!(matches!(watcher.next().await.unwrap(), Update::Committed { upto: 1, .. }));
+        assert!(matches!(watcher.next().await.unwrap(), Update::Over { .. }));
     }
 }

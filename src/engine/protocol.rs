@@ -7,7 +7,8 @@ use crate::domain::state::{Kind, Row as _, RowFault};
 use crate::domain::status::Work;
 use crate::domain::{
     Agent, AgentId, Block, BlockId, Change, Conflict, Conversation, ConversationId, Group, GroupId, Job, JobId,
-    LogEntry, Mail, MailId, MailStatus, Message, PendingCall, Priority, Revision, Run, RunId, Step, StepId,
+    LogEntry, Mail, MailId, MailStatus, Message, PendingCall, Priority, Revision, Run, RunId, SearchResult, Step,
+    StepId,
 };
 
 mod form;
@@ -155,7 +156,7 @@ pub enum Request {
     },
     /// All state rows the panes show, without messages; [`Reply::Overview`].
     Overview,
-    /// Messages of a conversation, `from..=to` by `seq`; [`Reply::Messages`].
+    /// Messages of a conversation, `from..=to` by `seq`, at most 1,000; [`Reply::Messages`].
     Messages {
         /// The conversation.
         conversation: ConversationId,
@@ -164,7 +165,7 @@ pub enum Request {
         /// The last `seq`.
         to: u64,
     },
-    /// Messages that match these words, newest first; [`Reply::Messages`].
+    /// Messages that match these words, newest first; [`Reply::Found`].
     Search {
         /// In this conversation; `None` for all.
         conversation: Option<ConversationId>,
@@ -177,7 +178,10 @@ pub enum Request {
     Revisions {
         /// The block.
         block: BlockId,
-        /// Most results.
+        /// Only versions below this one; `None` for the newest.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<u64>,
+        /// Most results; at most 500.
         limit: usize,
     },
     /// One version of a block; [`Reply::Revisions`] with none or one.
@@ -300,6 +304,8 @@ pub enum Reply {
     },
     /// All state rows the panes show.
     Overview(Box<Overview>),
+    /// Messages that were searched for.
+    Found(SearchResult),
     /// Messages.
     Messages {
         /// In the order of the request.

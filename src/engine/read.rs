@@ -1,22 +1,21 @@
 //! Requests that only read, for the owner of the store and for programs that open it read-only.
 
-use std::collections::HashSet;
-
 use jiff::Timestamp;
 
 use super::protocol::{JobDetail, JobEdit, LogCheck, Overview, Reply, Request, RequestError, StoreCheck, Timestamped};
 use super::wait::OpenRuns;
 use crate::domain::state::Row;
-use crate::domain::{
-    Agent, AgentId, Block, BlockId, Conversation, ConversationOwner, Cursor, Group, GroupId, Job, JobId, Message, Run,
-    RunId, RunState,
-};
-use crate::store::{Store, StoreError};
+use crate::domain::{Agent, Block, BlockId, Cursor, Group, Job, JobId, Message, Revision, Run, RunId, RunState};
+use crate::store::{Background, ReadLane, Store, StoreError};
 
 /// Jobs in an overview, besides unfinished ones.
 const SHOWN_JOBS: usize = 300;
 /// Mails in an overview, besides those a call waits for.
 const SHOWN_MAILS: usize = 300;
+/// Messages in a reply.
+const PAGE: u64 = 1_000;
+/// Block versions in a reply.
+const REVISIONS: usize = 500;
 
 /// Answers read requests from a store.
 #[derive(Debug)]
@@ -41,27 +40,31 @@ impl Reader {
         match request {
             Request::Overview => overview(store, &self.default_model).await,
             Request::Messages { conversation, from, to } => {
+                let to = to.min(from.saturating_add(PAGE - 1));
                 Ok(Reply::Messages { messages: store.messages(&conversation, from, to).await? })
             }
             Request::Search { conversation, query, limit } => {
-                Ok(Reply::Messages { messages: store.search(conversation.as_ref(), &query, limit).await? })
+                Ok(Reply::Found(store.background().search(conversation.as_ref(), &query, limit).await?))
             }
-            Request::Revisions { block, limit } => revisions(store, &block, limit, |_| true).await,
+            Request::Revisions { block, before, limit } => revisions(store, &block, before, limit).await,
+            // The first one before the next version, if it is that version.
             Request::Revision { block, version } => {
-                revisions(store, &block, usize::MAX, |other| other == version).await
+                let mut found = store.revisions(&block, Some(version.saturating_add(1)), 1).await?;
+                found.retain(|(_, _, revision)| revision.version == version);
+                Ok(timestamped(found))
             }
             Request::Jobs { group, limit } => {
-                let jobs = store.jobs(group.as_ref(), limit).await?;
+                let jobs = store.background().jobs(group.as_ref(), limit).await?;
                 Ok(Reply::Jobs { jobs: jobs.rows, faults: jobs.faults })
             }
-            Request::JobDetail { id } => job_detail(store, &id).await,
+            Request::JobDetail { id } => job_detail(&store.background(), &id).await,
             Request::Mails { agent, status, limit } => {
                 let mails = store.list_mail(agent.as_ref(), status, limit).await?;
                 Ok(Reply::Mails { mails: mails.rows, faults: mails.faults })
             }
             Request::Held { run } => held(store, &run).await,
             Request::Due => Ok(Reply::Due { due: due(store, store.clock().now()).await? }),
-            Request::CheckStore { deep } => Ok(Reply::StoreChecked(check(store, deep).await?)),
+            Request::CheckStore { deep } => Ok(Reply::StoreChecked(check(&store.background(), deep).await?)),
             Request::Send { .. }
             | Request::Cancel { .. }
             | Request::EditBlock { .. }
@@ -94,19 +97,18 @@ pub(super) async fn cursors(store: &Store, jobs: &[Job]) -> Result<Vec<Cursor>, 
     if keys.is_empty() { Ok(Vec::new()) } else { store.rows(keys).await }
 }
 
-async fn revisions(
-    store: &Store,
-    block: &BlockId,
-    limit: usize,
-    wanted: impl Fn(u64) -> bool,
-) -> Result<Reply, RequestError> {
-    let found = store.revisions(block, limit).await?.into_iter().filter(|(_, _, revision)| wanted(revision.version));
-    Ok(Reply::Revisions { revisions: found.map(|(n, at, what)| Timestamped { n, at, what }).collect() })
+async fn revisions(store: &Store, block: &BlockId, before: Option<u64>, limit: usize) -> Result<Reply, RequestError> {
+    Ok(timestamped(store.revisions(block, before, limit.min(REVISIONS)).await?))
+}
+
+fn timestamped(found: Vec<(u64, jiff::Timestamp, Revision)>) -> Reply {
+    Reply::Revisions { revisions: found.into_iter().map(|(n, at, what)| Timestamped { n, at, what }).collect() }
 }
 
 async fn overview(store: &Store, default_model: &str) -> Result<Reply, RequestError> {
     // Taken first, so that changes committed while the rows are read are delivered again, not missed.
     let upto = *store.head().borrow();
+    let store = store.background();
     let groups = store.all::<Group>().await?;
     let agents = store.all::<Agent>().await?;
     let blocks = store.all::<Block>().await?;
@@ -116,24 +118,8 @@ async fn overview(store: &Store, default_model: &str) -> Result<Reply, RequestEr
             jobs.rows.push(job);
         }
     }
-    let mut conversations = store.all::<Conversation>().await?;
-    // Conversations of deleted groups and agents stay in the store without an owner.
-    let known_groups: HashSet<&GroupId> = groups.rows.iter().map(|group| &group.id).collect();
-    let known_agents: HashSet<&AgentId> = agents.rows.iter().map(|agent| &agent.id).collect();
-    conversations.rows.retain(|talk| match &talk.owner {
-        ConversationOwner::Group(id) => known_groups.contains(id),
-        ConversationOwner::Agent(id) => known_agents.contains(id),
-        ConversationOwner::Job(_) => false,
-    });
-    let open = store.list_open_runs().await?;
-    let mut runs = open.rows;
-    runs.retain(|run| run.kind.name().is_outermost());
-    // Adds the speeches below each turn, and the workers below each speech.
-    let mut at = 0;
-    while let Some(run) = runs.get(at).map(|run| run.id.clone()) {
-        runs.extend(store.runs_of(&run).await?);
-        at += 1;
-    }
+    let conversations = store.owned_conversations().await?;
+    let mut runs = store.open_run_trees().await?;
     runs.extend(store.last_turns().await?);
     let calls = store.list_waiting_calls().await?;
     let mut mails = store.list_mail(None, None, SHOWN_MAILS).await?;
@@ -148,7 +134,7 @@ async fn overview(store: &Store, default_model: &str) -> Result<Reply, RequestEr
         blocks.faults,
         jobs.faults,
         conversations.faults,
-        open.faults,
+        runs.faults,
         calls.faults,
         mails.faults,
     ]
@@ -159,7 +145,7 @@ async fn overview(store: &Store, default_model: &str) -> Result<Reply, RequestEr
         agents: agents.rows,
         blocks: blocks.rows,
         conversations: conversations.rows,
-        runs,
+        runs: runs.rows,
         jobs: jobs.rows,
         calls: calls.rows,
         mails: mails.rows,
@@ -168,7 +154,7 @@ async fn overview(store: &Store, default_model: &str) -> Result<Reply, RequestEr
     })))
 }
 
-async fn job_detail(store: &Store, id: &JobId) -> Result<Reply, RequestError> {
+async fn job_detail(store: &Store<Background>, id: &JobId) -> Result<Reply, RequestError> {
     let job: Job = must(store, id.as_str(), "job").await?;
     let steps = match &job.run {
         Some(run) => store.steps(run).await?,
@@ -217,7 +203,7 @@ pub(super) async fn due(store: &Store, now: Timestamp) -> Result<bool, StoreErro
     Ok(!rests || store.last_change().await? != before)
 }
 
-async fn check(store: &Store, deep: bool) -> Result<StoreCheck, StoreError> {
+async fn check(store: &Store<Background>, deep: bool) -> Result<StoreCheck, StoreError> {
     let faults = store.integrity().await?;
     let log = if deep {
         let report = store.verify_replay().await?;
@@ -232,8 +218,12 @@ async fn check(store: &Store, deep: bool) -> Result<StoreCheck, StoreError> {
 ///
 /// # Errors
 /// [`RequestError`] if there is no such row or it cannot be read.
-pub(super) async fn must<T: Row + Send + 'static>(store: &Store, key: &str, noun: &str) -> Result<T, RequestError> {
-    store.row::<T>(key).await?.ok_or_else(|| RequestError::new(format!("there is no {noun} {key}")))
+pub(super) async fn must<T: Row + Send + 'static, L: ReadLane>(
+    store: &Store<L>,
+    key: &str,
+    noun: &str,
+) -> Result<T, RequestError> {
+    store.row(key).await?.ok_or_else(|| RequestError::new(format!("there is no {noun} {key}")))
 }
 
 #[cfg(test)]

@@ -140,9 +140,7 @@ fn outcome(run: &Run, said: Option<String>) -> Result<String, String> {
 
 /// The last text of each run.
 async fn said(engine: &Engine, runs: &[&Run]) -> Result<Vec<Option<String>>, EngineError> {
-    let Some(first) = runs.first() else { return Ok(Vec::new()) };
-    let from = runs.iter().map(|run| run.input).min().unwrap_or(0) + 1;
-    let messages = engine.store.messages(&first.conversation, from, u64::MAX).await?;
+    let messages = engine.store.messages_of(runs.iter().map(|run| run.id.clone()).collect()).await?;
     Ok(runs.iter().map(|run| last_words(&messages, &run.id)).collect())
 }
 

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
+use rusqlite::functions::FunctionFlags;
 use rusqlite::{CachedStatement, Connection, OpenFlags, OptionalExtension as _, Params, Row};
 
 use super::error::{Fault, sentence};
 use super::file::refused;
+use super::terms::Terms;
 use super::{Options, StoreError, Synchronous};
 
 /// Work done by a store since it was opened.
@@ -51,6 +53,8 @@ pub(super) struct Sql {
 
 /// The number of prepared statements cached per connection; the store has about fifty.
 const PREPARED: usize = 64;
+/// The number of instructions of `SQLite`'s machine between two checks for an interrupt: well below a millisecond.
+const BETWEEN_CHECKS: i32 = 10_000;
 /// How long to wait for a lock of another program.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -61,6 +65,7 @@ impl Sql {
         let open = || -> rusqlite::Result<Connection> {
             let conn = Connection::open_with_flags(path, flags)?;
             common(&conn)?;
+            search_functions(&conn)?;
             let level = match options.synchronous {
                 Synchronous::Full => "FULL",
                 Synchronous::Normal => "NORMAL",
@@ -95,6 +100,11 @@ impl Sql {
 
     pub(super) fn conn_mut(&mut self) -> &mut Connection {
         &mut self.conn
+    }
+
+    /// Interrupts each statement that runs while this returns true.
+    pub(super) fn interrupt_when(&mut self, stops: impl FnMut() -> bool + Send + 'static) -> rusqlite::Result<()> {
+        self.conn.progress_handler(BETWEEN_CHECKS, Some(stops))
     }
 
     pub(super) fn counts(&self) -> &Counts {
@@ -169,4 +179,36 @@ fn common(conn: &Connection) -> rusqlite::Result<()> {
     conn.pragma_update(None, "trusted_schema", false)?;
     conn.pragma_update(None, "cell_size_check", true)?;
     conn.pragma_update(None, "temp_store", "MEMORY")
+}
+
+/// Adds the functions with which migrations fill the search index.
+fn search_functions(conn: &Connection) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
+    let terms =
+        |row: &rusqlite::functions::Context<'_>| -> rusqlite::Result<Terms> { Ok(Terms::of(&row.get::<String>(0)?)) };
+    conn.create_scalar_function("search_words", 1, flags, move |row| Ok(terms(row)?.words))?;
+    conn.create_scalar_function("search_pairs", 1, flags, move |row| Ok(terms(row)?.pairs))?;
+    conn.create_scalar_function("search_signs", 1, flags, move |row| Ok(terms(row)?.signs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durability_is_full_unless_asked_otherwise_and_checkpoints_are_the_writers() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("desk.db");
+        drop(crate::store::Store::open(&path, Options::default()).unwrap());
+        let pragma = |options: &Options, name: &str| {
+            let sql = Sql::writing(&path, options, &Arc::default()).unwrap();
+            sql.conn().query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, rusqlite::types::Value>(0)).unwrap()
+        };
+        let full = Options::default();
+        let normal = Options { synchronous: Synchronous::Normal, ..Options::default() };
+        assert_eq!(pragma(&full, "synchronous"), 2.into());
+        assert_eq!(pragma(&normal, "synchronous"), 1.into());
+        assert_eq!(pragma(&full, "journal_mode"), "wal".to_owned().into());
+        assert_eq!(pragma(&full, "wal_autocheckpoint"), 0.into());
+    }
 }

@@ -3,12 +3,12 @@
 use super::filter;
 use super::rows::{RowsWithErrors, readable};
 use super::tables::row_of;
-use super::{Store, StoreError};
+use super::{ReadLane, Store, StoreError};
 use crate::domain::job::JobStateName;
 use crate::domain::state::Kind;
 use crate::domain::{GroupId, Job};
 
-impl Store {
+impl<L: ReadLane> Store<L> {
     /// At most `limit` jobs of a group or of all groups, newest first. Damaged rows are listed for every group.
     ///
     /// # Errors

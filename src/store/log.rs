@@ -5,10 +5,10 @@ use rusqlite::Row;
 use super::connection::Sql;
 use super::error::Fault;
 use super::tables::{json, lossy, parse};
-use super::{Store, StoreError, messages, revisions, runs};
+use super::{ReadLane, Store, StoreError, messages, revisions, runs};
 use crate::domain::{Change, LogEntry, Revision};
 
-impl Store {
+impl<L: ReadLane> Store<L> {
     /// At most `limit` log entries with numbers above `after`, in order and without gaps.
     ///
     /// # Errors

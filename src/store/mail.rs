@@ -11,8 +11,8 @@ use rusqlite::types::Value;
 use super::connection::Sql;
 use super::error::Fault;
 use super::rows::{RowsWithErrors, readable};
-use super::tables::{get, row_of};
-use super::{Store, StoreError};
+use super::tables::{row_from, row_of};
+use super::{ReadLane, Store, StoreError};
 use crate::domain::state::Kind;
 use crate::domain::{Agent, AgentId, Conversation, Group, GroupStatus, Mail, MailStatus, RunId};
 
@@ -21,14 +21,21 @@ const BATCH: usize = 64;
 
 /// Whether any mail is pending.
 const PENDING: &str = "SELECT 1 FROM mail WHERE status = 'pending' LIMIT 1";
-/// The recipients of pending mail: a loose index scan with one lookup per recipient, however long the queues are.
+/// The recipients of pending mail whose own conversation has no unfinished turn, each with its row, its home group and
+/// that conversation: a loose index scan with a few lookups per recipient, however long the queues are.
 const RECIPIENTS: &str = "WITH RECURSIVE waiting (agent) AS (
          SELECT min(recipient) FROM mail WHERE status = 'pending'
          UNION ALL
          SELECT (SELECT min(recipient) FROM mail WHERE status = 'pending' AND recipient > agent)
          FROM waiting WHERE agent IS NOT NULL
      )
-     SELECT agent FROM waiting WHERE agent IS NOT NULL";
+     SELECT waiting.agent, recipient.key, recipient.body, home.key, home.body, talk.key, talk.body
+     FROM waiting
+     LEFT JOIN agent AS recipient ON recipient.key = waiting.agent
+     LEFT JOIN team AS home
+         ON home.key = CASE WHEN json_valid(recipient.body) THEN recipient.body ->> '$.group' END
+     LEFT JOIN conversation AS talk ON talk.lookup = waiting.agent
+     WHERE waiting.agent IS NOT NULL AND NOT EXISTS (SELECT 1 FROM run WHERE run.lookup = talk.key)";
 /// The pending mail of one recipient, in order of delivery.
 const QUEUE: &str = "SELECT key, body FROM mail WHERE status = 'pending' AND recipient = ?1 ORDER BY rank, place";
 /// Pending mail that expires before a time, in order.
@@ -58,7 +65,7 @@ pub struct Expiring {
     pub next: Option<Timestamp>,
 }
 
-impl Store {
+impl<L: ReadLane> Store<L> {
     /// True when any mail is pending.
     ///
     /// # Errors
@@ -160,26 +167,43 @@ impl Store {
 
 fn due(sql: &Sql, roots: Option<&BTreeSet<RunId>>) -> Result<Vec<DueMail>, Fault> {
     let mut due = Vec::new();
-    for recipient in sql.list(RECIPIENTS, [], |row| row.get::<_, String>(0))? {
-        let to: Option<Agent> = get(sql, &recipient)?;
-        let home: Option<Group> = to.as_ref().map(|to| get(sql, to.group.as_str())).transpose()?.flatten();
-        if home.is_some_and(|home| home.status != GroupStatus::Active) {
-            continue;
-        }
-        let talk = "SELECT key, body FROM conversation WHERE lookup = ?1";
-        let talk = sql.one(talk, [&recipient], |row| Ok(row_of::<Conversation>(Kind::Conversation, row)))?;
-        let conversation = talk.transpose()?;
-        if let Some(conversation) = &conversation {
-            let turn = "SELECT 1 FROM run WHERE lookup = ?1 LIMIT 1";
-            if sql.one(turn, [conversation.id.as_str()], |_| Ok(()))?.is_some() {
+    let recipients = sql.list(RECIPIENTS, [], |row| Ok((row.get::<_, String>(0)?, recipient(row))))?;
+    for (id, found) in recipients {
+        let (to, conversation) = match found {
+            Ok(Some(found)) => found,
+            Ok(None) => continue,
+            // A damaged row must not hold up the mail of others.
+            Err(fault) if fault.is_of_a_row() => {
+                tracing::warn!("{}; the mail for it waits", fault.reading());
                 continue;
             }
-        }
-        if let Some(mail) = first(sql, &recipient, roots)? {
+            Err(other) => return Err(other),
+        };
+        if let Some(mail) = first(sql, &id, roots)? {
             due.push(DueMail { mail, to, conversation });
         }
     }
     Ok(due)
+}
+
+/// A recipient that was not deleted, and its own conversation, if it exists.
+type Recipient = (Option<Agent>, Option<Conversation>);
+
+/// Reads a recipient from a row of [`RECIPIENTS`]; `None` if its home group is not active.
+fn recipient(row: &rusqlite::Row<'_>) -> Result<Option<Recipient>, Fault> {
+    let home: Option<Group> = joined(Kind::Group, row, 3)?;
+    if home.is_some_and(|home| home.status != GroupStatus::Active) {
+        return Ok(None);
+    }
+    Ok(Some((joined(Kind::Agent, row, 1)?, joined(Kind::Conversation, row, 5)?)))
+}
+
+/// A row of an outer join, whose key is in the column `at`; `None` if there is none.
+fn joined<T: serde::de::DeserializeOwned>(kind: Kind, row: &rusqlite::Row<'_>, at: usize) -> Result<Option<T>, Fault> {
+    match row.get_ref(at)? {
+        rusqlite::types::ValueRef::Null => Ok(None),
+        _ => row_from(kind, row, at).map(Some),
+    }
 }
 
 /// The first piece of mail of a queue that may be delivered.

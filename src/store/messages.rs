@@ -5,14 +5,15 @@ use rusqlite::Row;
 use super::connection::Sql;
 use super::error::Fault;
 use super::tables::{json, lossy, parse};
-use super::{Store, StoreError};
+use super::terms::Terms;
+use super::{ReadLane, Store, StoreError};
 use crate::domain::{AgentId, Content, ConversationId, Message, MessageId, NoticeKind, RunId, StepId};
 
 /// The columns for [`read`], from `message` and `changes`.
 pub(super) const COLUMNS: &str = "message.n, message.id, message.conversation, message.seq, message.run, message.step, \
      message.agent, message.name, message.body, changes.at, message.answers";
 
-impl Store {
+impl<L: ReadLane> Store<L> {
     /// The messages with `seq` in `from..=to`, in order.
     ///
     /// # Errors
@@ -25,6 +26,18 @@ impl Store {
     ) -> Result<Vec<Message>, StoreError> {
         let conversation = conversation.clone();
         self.read(move |sql| between(sql, &conversation, from, to, usize::MAX)).await
+    }
+
+    /// The messages of these runs of one conversation, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
+    pub async fn messages_of(&self, runs: Vec<RunId>) -> Result<Vec<Message>, StoreError> {
+        let query = format!(
+            "SELECT {COLUMNS} FROM json_each(?1) AS wanted CROSS JOIN message ON message.run = wanted.value
+             CROSS JOIN changes USING (n) ORDER BY message.seq"
+        );
+        self.read(move |sql| sql.list(&query, [json(&runs)?], |row| Ok(read(row)))?.into_iter().collect()).await
     }
 
     /// The newest messages up to `seq` `upto` whose texts and call arguments fit into `max_bytes`, in order; at least
@@ -82,7 +95,11 @@ pub(super) fn insert(sql: &Sql, n: u64, message: &Message) -> Result<(), Fault> 
         ),
     )?;
     if let Content::Text { text, .. } = &message.content {
-        sql.run("INSERT INTO words (rowid, text) VALUES (?1, ?2)", (n, text))?;
+        let terms = Terms::of(text);
+        sql.run(
+            "INSERT INTO message_search (rowid, words, pairs, signs, conversation) VALUES (?1, ?2, ?3, ?4, hex(?5))",
+            (n, terms.words, terms.pairs, terms.signs, message.conversation.as_str()),
+        )?;
     }
     Ok(())
 }

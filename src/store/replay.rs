@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::connection::Sql;
 use super::error::Fault;
 use super::tables::lossy;
-use super::{Store, StoreError, log};
+use super::{Background, Store, StoreError, log};
 use crate::domain::state::{InMemoryRows, Kind};
 
 /// The result of a replay check.
@@ -22,7 +22,7 @@ pub struct ReplayReport {
 /// Changes read at a time.
 const PAGE: usize = 1_000;
 
-impl Store {
+impl Store<Background> {
     /// Replays the whole log and compares the result with all rows of the state tables, in one snapshot.
     ///
     /// # Errors

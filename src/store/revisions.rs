@@ -7,26 +7,29 @@ use super::connection::Sql;
 use super::error::Fault;
 use super::rows::readable;
 use super::tables::{lossy, with, without};
-use super::{Store, StoreError};
+use super::{ReadLane, Store, StoreError};
 use crate::domain::{BlockId, JobId, Revision};
 
-impl Store {
-    /// At most `limit` revisions of a block, newest first, each with its change number and commit time. Unreadable rows
-    /// are left out and logged.
+impl<L: ReadLane> Store<L> {
+    /// At most `limit` revisions of a block, newest first, each with its change number and commit time; with `before`,
+    /// only versions below it. Unreadable rows are left out and logged.
     ///
     /// # Errors
     /// [`StoreError`] if the query fails.
     pub async fn revisions(
         &self,
         block: &BlockId,
+        before: Option<u64>,
         limit: usize,
     ) -> Result<Vec<(u64, Timestamp, Revision)>, StoreError> {
         let block = block.clone();
         // Any number is a limit; SQLite's are signed.
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let before = before.and_then(|before| i64::try_from(before).ok()).unwrap_or(i64::MAX);
         let query = "SELECT block, version, revision.body, n, at FROM revision JOIN changes USING (n) \
-             WHERE block = ?1 ORDER BY version DESC LIMIT ?2";
-        self.read(move |sql| Ok(readable(sql.list(query, (block.as_str(), limit), |row| Ok(dated(row)))?))).await
+             WHERE block = ?1 AND version < ?2 ORDER BY version DESC LIMIT ?3";
+        self.read(move |sql| Ok(readable(sql.list(query, (block.as_str(), before, limit), |row| Ok(dated(row)))?)))
+            .await
     }
 
     /// One version of a block, if it exists.

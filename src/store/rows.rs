@@ -2,7 +2,7 @@
 
 use super::error::Fault;
 use super::tables::{get, get_many, row_of};
-use super::{Store, StoreError};
+use super::{ReadLane, Store, StoreError};
 use crate::domain::state::{Row, RowFault};
 
 /// The rows of a query, and the unreadable ones among them (F14).
@@ -48,7 +48,7 @@ pub(super) fn readable<T>(read: Vec<Result<T, Fault>>) -> Vec<T> {
     rows
 }
 
-impl Store {
+impl<L: ReadLane> Store<L> {
     /// The row with this key, if it exists.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use super::error::Fault;
 use super::filter;
 use super::rows::{RowsWithErrors, readable};
 use super::tables::{json, lossy, parse, row_of, with, without};
-use super::{Store, StoreError};
+use super::{ReadLane, Store, StoreError};
 use crate::domain::run::RunStateName;
 use crate::domain::state::Kind;
 use crate::domain::{AgentId, Kept, Mail, PendingCall, PendingKind, Run, RunId, RunKindName, Step, StepId};
@@ -18,7 +18,7 @@ use crate::domain::{AgentId, Kept, Mail, PendingCall, PendingKind, Run, RunId, R
 const SENT: &str = "SELECT mail.key, body FROM json_each(?1) AS step CROSS JOIN mail ON mail.lookup = step.value \
      ORDER BY step.id, place";
 
-impl Store {
+impl<L: ReadLane> Store<L> {
     /// The unfinished turns of all conversations, in order of creation. Unreadable rows are left out and logged.
     ///
     /// # Errors

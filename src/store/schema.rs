@@ -20,6 +20,7 @@ const APPLICATION: i64 = 0x4445_534B;
 pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
+    include_str!("migrations/0004.sql"),
     #[cfg(test)]
     include_str!("migrations/sample.sql"),
 ];
@@ -255,6 +256,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_texts_of_an_older_store_are_found_after_its_upgrade() {
+        let (_dir, path) = released();
+        let old = writing(&path);
+        for (n, body) in [
+            (1, r#"{"kind":"text","text":"the launch"}"#),
+            (2, r#"{"kind":"text","text":"私の記憶"}"#),
+            (3, r#"{"kind":"notice","notice":"error","text":"no launch"}"#),
+            (4, "damaged"),
+        ] {
+            let change = "INSERT INTO changes VALUES (?1, 'message_appended', 'x', '\"engine\"', ?2, NULL, NULL)";
+            old.run(change, (n, "2026-05-01T09:00:00Z")).unwrap();
+            let message =
+                "INSERT INTO message (n, id, conversation, seq, name, body) VALUES (?1, 'm', 'talk', ?1, '', ?2)";
+            old.run(message, (n, body)).unwrap();
+        }
+        drop(old);
+        let opened = Store::open(&path, Options::default()).unwrap();
+        for (query, expected) in [("launch", 1), ("記憶", 2), ("憶", 2)] {
+            let found = opened.background().search(Some(&"talk".into()), query, 9).await.unwrap().messages;
+            assert_eq!(found.iter().map(|message| message.seq).collect::<Vec<_>>(), [expected], "{query}");
+        }
+        assert!(backup_path(&path, RELEASED).exists(), "the store was copied first");
+    }
+
+    #[tokio::test]
     async fn a_new_row_kind_with_its_migration_opens_a_new_store_and_an_old_one() {
         let (_dir, new) = store();
         let (_older, old) = released();
@@ -264,7 +290,7 @@ mod tests {
             Tables(&writing(&path)).put(&sample).unwrap();
             assert_eq!(opened.row::<Sample>("a").await.unwrap(), Some(sample.clone()));
             assert_eq!(opened.find::<Sample>("b").await.unwrap(), [sample]);
-            let differences = opened.verify_replay().await.unwrap().differences;
+            let differences = opened.background().verify_replay().await.unwrap().differences;
             assert_eq!(differences, ["sample a is in its table and not in the log"], "the fold looks at it, too");
         }
     }

@@ -3,15 +3,23 @@
 use super::connection::Sql;
 use super::error::Fault;
 use super::messages::{COLUMNS, read};
-use super::{Store, StoreError};
-use crate::domain::{Content, ConversationId, Message};
+use super::terms::{condition, fold, unspaced};
+use super::{Background, Store, StoreError};
+use crate::domain::{Content, ConversationId, SearchResult};
 
-impl Store {
-    /// At most `limit` messages that contain the query, newest first, in one conversation or in all.
+/// The most results of a search.
+const RESULTS: usize = 1_000;
+/// The most messages that one search reads. It reads more than it returns only to compare parts of texts.
+const READS: usize = 10_000;
+/// The most terms of a query that count.
+const TERMS: usize = 32;
+
+impl Store<Background> {
+    /// At most `limit` messages (and at most 1,000) that contain the query, newest first, in one conversation or in all.
     ///
-    /// The words must be in the text, the last one as a prefix; case and accents are ignored. Every text is a valid
-    /// query. A query in a script without spaces between words, or of punctuation only, matches any part of a text,
-    /// which needs a scan of all messages.
+    /// The words must be in the text, the last one as a prefix; case and accents are ignored. A word in a script without
+    /// spaces between words matches any part of a text; case and width are ignored. So does a query of signs only;
+    /// beside words, signs do not count. Every text is a valid query; its first 32 words count.
     ///
     /// # Errors
     /// [`StoreError`] if the query fails.
@@ -20,102 +28,208 @@ impl Store {
         conversation: Option<&ConversationId>,
         query: &str,
         limit: usize,
-    ) -> Result<Vec<Message>, StoreError> {
-        let conversation = conversation.cloned();
-        let terms: Vec<String> = query.split(|c: char| c.is_whitespace() || c == '\0').map(str::to_owned).collect();
-        let terms: Vec<String> = terms.into_iter().filter(|term| !term.is_empty()).collect();
-        if terms.is_empty() || limit == 0 {
-            return Ok(Vec::new());
-        }
-        self.read(move |sql| match phrase(&terms) {
-            Some(phrase) => by_words(sql, conversation.as_ref(), &phrase, limit),
-            None => by_parts(sql, conversation.as_ref(), &terms, limit),
-        })
-        .await
+    ) -> Result<SearchResult, StoreError> {
+        let Some(query) = Query::parse(conversation, query) else { return Ok(SearchResult::default()) };
+        self.read(move |sql| query.run(sql, limit.min(RESULTS), READS)).await
     }
 }
 
-/// The terms as a query of the word index; `None` if the index cannot find them.
-fn phrase(terms: &[String]) -> Option<String> {
-    if terms.iter().any(|term| term.chars().any(unspaced)) {
-        return None;
-    }
-    // A term without a letter or digit is not a word and would match nothing.
-    let words: Vec<String> = terms
-        .iter()
-        .filter(|term| term.chars().any(char::is_alphanumeric))
-        .map(|term| format!("\"{}\"", term.replace('"', "\"\"")))
-        .collect();
-    (!words.is_empty()).then(|| words.join(" ") + "*")
+/// A search: a query of the index, and the parts that the texts it finds must contain.
+#[derive(Debug, PartialEq, Eq)]
+struct Query {
+    matches: String,
+    /// Folded.
+    parts: Vec<String>,
 }
 
-/// True for letters of scripts without spaces between words: Thai to Khmer, Chinese, Japanese, Korean.
-fn unspaced(c: char) -> bool {
-    matches!(u32::from(c),
-        0x0E00..=0x0EFF | 0x1000..=0x109F | 0x1780..=0x17FF | 0x2E80..=0x30FF | 0x3100..=0x31FF
-        | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xAC00..=0xD7AF | 0xF900..=0xFAFF | 0xFF66..=0xFF9F
-        | 0x20000..=0x3FFFF)
-}
-
-fn by_words(
-    sql: &Sql,
-    conversation: Option<&ConversationId>,
-    phrase: &str,
-    limit: usize,
-) -> Result<Vec<Message>, Fault> {
-    let query = format!(
-        "SELECT {COLUMNS} FROM words CROSS JOIN message ON message.n = words.rowid CROSS JOIN changes USING (n)
-         WHERE words MATCH ?1 AND (?2 IS NULL OR conversation = ?2) ORDER BY words.rowid DESC LIMIT ?3"
-    );
-    let conversation = conversation.map(ConversationId::as_str);
-    sql.list(&query, (phrase, conversation, limit), |row| Ok(read(row)))?.into_iter().collect()
-}
-
-fn by_parts(
-    sql: &Sql,
-    conversation: Option<&ConversationId>,
-    terms: &[String],
-    limit: usize,
-) -> Result<Vec<Message>, Fault> {
-    let place = if conversation.is_some() { "WHERE conversation = ?1 ORDER BY seq DESC" } else { "ORDER BY n DESC" };
-    let query = format!("SELECT {COLUMNS} FROM message CROSS JOIN changes USING (n) {place}");
-    let wanted: Vec<String> = terms.iter().map(|term| term.to_lowercase()).collect();
-    let mut found = Vec::new();
-    let keep = |row: &rusqlite::Row<'_>| {
-        let message = read(row)?;
-        if let Content::Text { text, .. } = &message.content {
-            let text = text.to_lowercase();
-            if wanted.iter().all(|term| text.contains(term)) {
-                found.push(message);
+impl Query {
+    /// `None` if there is nothing to look for.
+    fn parse(conversation: Option<&ConversationId>, query: &str) -> Option<Self> {
+        let terms = query.split(|c: char| c.is_whitespace() || c == '\0').filter(|term| !term.is_empty());
+        let (mut words, mut parts, mut signs) = (Vec::new(), Vec::new(), Vec::new());
+        for term in terms.take(TERMS) {
+            if term.chars().any(unspaced) {
+                parts.push(fold(term));
+            } else if term.chars().any(char::is_alphanumeric) {
+                words.push(format!("\"{}\"", term.replace('"', "\"\"")));
+            } else {
+                // A term without a letter or digit is not a word and would match nothing.
+                signs.push(fold(term));
             }
         }
-        Ok(found.len() < limit)
-    };
-    match conversation {
-        Some(conversation) => sql.each(&query, [conversation.as_str()], keep)?,
-        None => sql.each(&query, [], keep)?,
+        if words.is_empty() && parts.is_empty() {
+            parts = signs;
+        }
+        let mut matches: Vec<String> = parts.iter().filter_map(|part| condition(part)).collect();
+        if !words.is_empty() {
+            matches.push(format!("words : ({}*)", words.join(" ")));
+        }
+        if matches.is_empty() {
+            return None;
+        }
+        // The id as one token of the index.
+        matches.extend(conversation.map(|id| format!("conversation : \"{}\"", hex(id))));
+        Some(Self { matches: matches.join(" AND "), parts })
     }
-    Ok(found)
+
+    fn run(&self, sql: &Sql, limit: usize, reads: usize) -> Result<SearchResult, Fault> {
+        let query = format!(
+            "SELECT {COLUMNS} FROM message_search AS found CROSS JOIN message ON message.n = found.rowid
+             CROSS JOIN changes USING (n) WHERE message_search MATCH ?1 ORDER BY found.rowid DESC"
+        );
+        let mut result = SearchResult::default();
+        if limit == 0 {
+            return Ok(result);
+        }
+        let mut count = 0;
+        sql.each(&query, [&self.matches], |row| {
+            if count == reads {
+                result.stopped_after = Some(reads);
+                return Ok(false);
+            }
+            count += 1;
+            let message = read(row)?;
+            if self.parts.is_empty() || self.is_in(&message.content) {
+                result.messages.push(message);
+            }
+            Ok(result.messages.len() < limit)
+        })?;
+        Ok(result)
+    }
+
+    fn is_in(&self, content: &Content) -> bool {
+        let Content::Text { text, .. } = content else { return false };
+        let text = fold(text);
+        self.parts.iter().all(|part| text.contains(part))
+    }
+}
+
+/// The id as one token of the index, as `SQLite`'s `hex` writes it.
+fn hex(id: &ConversationId) -> String {
+    use std::fmt::Write as _;
+    id.as_str().bytes().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02X}");
+        hex
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+
+    use super::super::{Options, log};
     use super::*;
+    use crate::domain::{Actor, Change, LogEntry, Message, MessageId};
 
-    fn phrase_of(query: &str) -> Option<String> {
-        phrase(&query.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    fn matches(query: &str) -> Option<String> {
+        Query::parse(None, query).map(|query| query.matches)
     }
 
     #[test]
-    fn every_term_is_quoted_and_the_last_is_a_prefix() {
-        assert_eq!(phrase_of("agent-loop foo\"-bar("), Some("\"agent-loop\" \"foo\"\"-bar(\"*".to_owned()));
-        assert_eq!(phrase_of("one - two"), Some("\"one\" \"two\"*".to_owned()), "a dash is no word");
+    fn every_word_is_quoted_and_the_last_is_a_prefix() {
+        let expected = "words : (\"agent-loop\" \"foo\"\"-bar(\"*)";
+        assert_eq!(matches("agent-loop foo\"-bar("), Some(expected.to_owned()));
+        assert_eq!(matches("one - two"), Some("words : (\"one\" \"two\"*)".to_owned()), "a dash is no word");
     }
 
     #[test]
-    fn signs_and_scripts_without_spaces_are_no_words() {
-        assert_eq!(phrase_of("-->"), None);
-        assert_eq!(phrase_of("記憶"), None);
-        assert_eq!(phrase_of("memory 記憶"), None);
+    fn signs_and_scripts_without_spaces_are_looked_up_by_their_pairs() {
+        assert_eq!(matches("-->"), Some("pairs : \"00002d00002d 00002d00003e\"".to_owned()));
+        assert_eq!(matches("memory 記憶"), Some("pairs : \"008a180061b6\" AND words : (\"memory\"*)".to_owned()));
+        assert_eq!(matches(" \0 "), None);
+    }
+
+    /// A store with these messages, each in a conversation.
+    fn store(messages: &[(&str, &str)]) -> (tempfile::TempDir, Sql) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("desk.db");
+        drop(Store::open(&path, Options::default()).unwrap());
+        let sql = Sql::writing(&path, &Options::default(), &Arc::default()).unwrap();
+        for (at, (talk, text)) in messages.iter().enumerate() {
+            let n = at as u64 + 1;
+            let change = Change::MessageAppended(Message {
+                id: MessageId(format!("message-{n}")),
+                conversation: ConversationId::from(*talk),
+                seq: n,
+                run: None,
+                step: None,
+                answers: None,
+                agent: None,
+                name: String::new(),
+                content: Content::Text { text: (*text).to_owned(), reasoning: String::new(), cancelled: false },
+                at: Timestamp::UNIX_EPOCH,
+            });
+            let entry = LogEntry { n, change, by: Actor::Engine, at: Timestamp::UNIX_EPOCH, cause: None };
+            log::insert(&sql, &entry).unwrap();
+        }
+        (dir, sql)
+    }
+
+    /// The places of what is found, and after how many messages the search stopped.
+    fn found(sql: &Sql, talk: Option<&str>, query: &str, reads: usize) -> (Vec<u64>, Option<usize>) {
+        let query = Query::parse(talk.map(ConversationId::from).as_ref(), query).unwrap();
+        let found = query.run(sql, 100, reads).unwrap();
+        (found.messages.iter().map(|message| message.seq).collect(), found.stopped_after)
+    }
+
+    #[test]
+    fn a_search_in_one_conversation_reads_only_what_it_finds_there() {
+        let mut said = vec![("talk-1", "the launch 記憶")];
+        said.extend([("talk-2", "another launch 記憶"); 50]);
+        let (_dir, sql) = store(&said);
+        for query in ["launch", "laun", "記憶", "記", "launch 記憶"] {
+            assert_eq!(found(&sql, Some("talk-1"), query, 1), (vec![1], None), "{query}");
+            assert_eq!(found(&sql, None, query, 100).0.len(), 51, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_search_that_reads_too_much_stops_and_says_so() {
+        // The pairs of the query are in these texts next to each other, the query is not.
+        let mut said = vec![("talk-1", "長い記憶")];
+        said.extend([("talk-1", "い記 記憶"); 5]);
+        let (_dir, sql) = store(&said);
+        assert_eq!(found(&sql, None, "い記憶", 6), (vec![1], None));
+        assert_eq!(found(&sql, None, "い記憶", 5), (vec![], Some(5)));
+        let note = SearchResult { messages: Vec::new(), stopped_after: Some(5) }.note().unwrap();
+        assert!(note.starts_with("the search stopped after reading 5 messages"), "{note}");
+    }
+
+    #[test]
+    fn any_part_of_a_text_without_spaces_is_found_and_words_beside_it_are_words() {
+        let (_dir, sql) = store(&[
+            ("talk", "私の記憶は長い。GPTを使う"),
+            ("talk", "ภาษาไทยไม่มีช่องว่าง"),
+            ("talk", "한국어는 붙여 쓴다"),
+            ("talk", "a party 🎉 and x->y"),
+            ("talk", "ｶﾞｲﾄﾞ"),
+        ]);
+        let places = |query: &str| found(&sql, Some("talk"), query, 100).0;
+        for (query, expected) in [
+            ("長", vec![1]),
+            ("憶は", vec![1]),
+            ("私の記憶は長い。", vec![1]),
+            ("gpt", vec![1]),
+            ("gpt 記憶", vec![1]),
+            ("GPTを", vec![1]),
+            ("Tを使", vec![1]),
+            ("憶長", vec![]),
+            ("ไทย", vec![2]),
+            ("ไม่มี", vec![2]),
+            ("국어", vec![3]),
+            ("🎉", vec![4]),
+            ("->", vec![4]),
+            ("ガイド", vec![5]),
+        ] {
+            assert_eq!(places(query), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_conversation_is_one_token() {
+        let query = Query::parse(Some(&ConversationId::from("talk-1")), "a").unwrap();
+        assert_eq!(query.matches, "words : (\"a\"*) AND conversation : \"74616C6B2D31\"");
     }
 }

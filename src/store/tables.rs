@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 use super::connection::Sql;
 use super::error::Fault;
 use super::filter;
+use crate::domain::run::RunStateName;
 use crate::domain::state::{Kind, Row, RowFault, Rows};
+use crate::domain::{AgentId, Run};
 
 /// The tables, inside the open transaction of this connection.
 pub(super) struct Tables<'a>(pub(super) &'a Sql);
@@ -42,6 +44,12 @@ impl Rows for Tables<'_> {
         rows.into_iter().filter(|row| !row.as_ref().is_err_and(Fault::is_of_a_row)).collect()
     }
 
+    /// All readable ones: as for [`Self::all`].
+    fn parked(&mut self, agent: &AgentId) -> Result<Vec<Run>, Fault> {
+        let rows = self.0.list(&parked(), [agent.as_str()], |row| Ok(row_of(Kind::Run, row)))?;
+        rows.into_iter().filter(|row| !row.as_ref().is_err_and(Fault::is_of_a_row)).collect()
+    }
+
     fn delete<T: Row>(&mut self, key: &str) -> Result<(), Fault> {
         self.0.run(&format!("DELETE FROM {} WHERE key = ?1", T::KIND.table()), [key])?;
         Ok(())
@@ -58,6 +66,12 @@ impl Rows for Tables<'_> {
         self.0.run(&statement, (row.key(), row.lookup(), body))?;
         Ok(())
     }
+}
+
+/// The query for the parked runs of an agent, in the form the index has.
+fn parked() -> String {
+    let parked = <&str>::from(RunStateName::Parked);
+    format!("SELECT key, body FROM run WHERE agent = ?1 AND state = '{parked}' ORDER BY key")
 }
 
 /// The row with this key.
@@ -78,8 +92,13 @@ pub(super) fn get_many<T: Row>(sql: &Sql, keys: &[String]) -> Result<Vec<Result<
 
 /// Parses a row from the columns (key, body).
 pub(super) fn row_of<T: DeserializeOwned>(kind: Kind, row: &rusqlite::Row<'_>) -> Result<T, Fault> {
-    let key = lossy(row, 0)?;
-    parse(row, 1).map_err(|why| Fault::Damaged(RowFault { kind, key, why }))
+    row_from(kind, row, 0)
+}
+
+/// Parses a row whose key is in the column `at`, and whose body is in the next one.
+pub(super) fn row_from<T: DeserializeOwned>(kind: Kind, row: &rusqlite::Row<'_>, at: usize) -> Result<T, Fault> {
+    let key = lossy(row, at)?;
+    parse(row, at + 1).map_err(|why| Fault::Damaged(RowFault { kind, key, why }))
 }
 
 /// Parses a column of JSON text.
@@ -118,4 +137,23 @@ pub(super) fn with<T: DeserializeOwned>(
     let mut fields: Map<String, Value> = parse(row, column)?;
     fields.extend(columns.into_iter().map(|(name, value)| (name.to_owned(), value)));
     serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::{Options, Store};
+    use super::*;
+
+    #[test]
+    fn the_parked_runs_of_an_agent_are_looked_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("desk.db");
+        drop(Store::open(&path, Options::default()).unwrap());
+        let sql = Sql::reading(&path, &Arc::default()).unwrap();
+        let plan = format!("EXPLAIN QUERY PLAN {}", parked());
+        let steps = sql.list(&plan, ["agent-ann"], |row| row.get::<_, String>(3)).unwrap();
+        assert!(steps[0].contains("USING INDEX run_parked (agent=?)"), "{steps:?}");
+    }
 }

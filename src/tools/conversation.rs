@@ -59,6 +59,7 @@ impl Tool for Search {
                 Err(fault) => return ToolOutcome::refused(format!("conversation_search: {fault}")),
             };
             let lines: Vec<String> = found
+                .messages
                 .iter()
                 .filter_map(|message| match &message.content {
                     Content::Text { text, .. } => {
@@ -69,10 +70,9 @@ impl Tool for Search {
                     _ => None,
                 })
                 .collect();
-            if lines.is_empty() {
-                return ToolOutcome::done("0 found");
-            }
-            ToolOutcome::done(format!("{} found\n{}", lines.len(), lines.join("\n")))
+            let count = format!("{} found", lines.len());
+            let all = std::iter::once(count).chain(lines).chain(found.note().map(|note| format!("({note})")));
+            ToolOutcome::done(all.collect::<Vec<_>>().join("\n"))
         })
     }
 }

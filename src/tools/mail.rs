@@ -357,13 +357,13 @@ fn refuse(tool: &str, why: &str) -> ToolOutcome {
 mod tests {
     use super::super::MessageSearch;
     use super::*;
-    use crate::domain::{AgentId, Message};
+    use crate::domain::{AgentId, SearchResult};
 
     struct Nothing;
 
     impl MessageSearch for Nothing {
-        fn search<'a>(&'a self, _: &'a str, _: usize) -> BoxFuture<'a, Result<Vec<Message>, String>> {
-            Box::pin(async { Ok(Vec::new()) })
+        fn search<'a>(&'a self, _: &'a str, _: usize) -> BoxFuture<'a, Result<SearchResult, String>> {
+            Box::pin(async { Ok(SearchResult::default()) })
         }
     }
 

@@ -376,6 +376,26 @@ fn versions_are_stepped_through_and_an_old_one_restored_as_a_new_one() {
 }
 
 #[test]
+fn a_long_history_is_read_page_by_page() {
+    let dated = revisions().remove(0);
+    let page = |versions: std::ops::RangeInclusive<u64>| {
+        let one = |version| Timestamped { what: Revision { version, ..dated.what.clone() }, ..dated.clone() };
+        Ok(Reply::Revisions { revisions: versions.rev().map(one).collect() })
+    };
+    let mut desk = rich((120, 40));
+    desk.keys("<Esc>3[");
+    answer(&mut desk, page(4..=53));
+    desk.keys(&"[".repeat(47));
+    assert!(desk.asked.is_empty(), "a page is enough so far");
+    desk.keys("[[");
+    let Some((_, Request::Revisions { before: Some(4), .. })) = desk.asked.last() else { panic!("{:?}", desk.asked) };
+    answer(&mut desk, page(1..=3));
+    desk.keys("[[[[");
+    assert!(desk.text().contains("v1 of"), "{}", desk.text());
+    assert!(desk.asked.is_empty(), "there is nothing before the first");
+}
+
+#[test]
 fn the_last_change_is_undone_without_looking_for_it() {
     let mut desk = rich((120, 40));
     desk.keys("<Esc>3u");

@@ -143,7 +143,7 @@ async fn an_approved_rethink_of_a_block_that_was_changed_meanwhile_overwrites_no
     world.ask(edit).await.unwrap();
     decide(&world, &call, true, true, "").await;
     world.finished(&run).await;
-    let revisions = world.store().revisions(&story(), 10).await.unwrap();
+    let revisions = world.store().revisions(&story(), None, 10).await.unwrap();
     let mut values: Vec<_> = revisions.into_iter().map(|(_, _, revision)| revision.value).collect();
     values.reverse();
     assert_eq!(values[1..], ["mine", "three"], "`one` was refused; the later step saw `mine`");

@@ -223,5 +223,10 @@ async fn one_version_of_a_block_is_found_among_many() {
     let found: Vec<(u64, bool)> =
         revisions.iter().map(|dated| (dated.what.version, dated.what.value.ends_with(" more"))).collect();
     assert_eq!(found, [(2, true)]);
+    let none = world.ask(Request::Revision { block: story(), version: 9 }).await.unwrap();
+    assert_eq!(none, Reply::Revisions { revisions: Vec::new() });
+    let page = world.ask(Request::Revisions { block: story(), before: Some(3), limit: 1 }).await.unwrap();
+    let Reply::Revisions { revisions } = page else { panic!("{page:?}") };
+    assert_eq!(revisions.iter().map(|dated| dated.what.version).collect::<Vec<_>>(), [2], "the page before a version");
     world.close().await;
 }

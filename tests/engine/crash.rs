@@ -87,7 +87,7 @@ async fn outcome(place: &Path, acks: &[String]) -> Outcome {
     let store = store_of(place, acks).await;
     let talk = store.find::<Conversation>(group_id().as_str()).await.unwrap().remove(0);
     let transcript = lines(&store.messages(&talk.id, 1, u64::MAX).await.unwrap());
-    let mut revisions: Vec<_> = store.revisions(&story(), 100).await.unwrap();
+    let mut revisions: Vec<_> = store.revisions(&story(), None, 100).await.unwrap();
     revisions.reverse();
     let revisions =
         revisions.into_iter().map(|(_, _, r)| (r.version, r.editor.name().to_owned(), r.reason, r.value)).collect();

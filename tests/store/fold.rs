@@ -361,6 +361,7 @@ async fn play(commits: Vec<(Vec<Op>, Option<Op>)>) -> Outcome {
         ids: Ids::seeded(7),
         synchronous: Synchronous::Normal,
         page_limit: None,
+        ..Options::default()
     };
     let store = Store::open(&dir.path().join("desk.db"), options).unwrap();
     let mut reference = Reference { state: InMemoryRows::default(), log: Vec::new(), ids: Ids::seeded(7) };

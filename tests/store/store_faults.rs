@@ -156,7 +156,7 @@ async fn f14_a_damaged_row_shows_its_fault_and_the_lists_still_open() {
     let touching = keep(&store, vec![edit(BLOCK, 2, "second")]).await.unwrap_err().to_string();
     assert!(touching.contains("block block-style cannot be read"), "{touching}");
     keep(&store, vec![edit("block-2", 2, "more"), said(TALK, None, "four")]).await.unwrap();
-    let differences = store.verify_replay().await.unwrap().differences;
+    let differences = store.background().verify_replay().await.unwrap().differences;
     assert!(differences.iter().any(|sentence| sentence.contains("block-style")), "F16 sees it: {differences:?}");
     assert!(!differences.iter().any(|sentence| sentence.contains("block-2")), "{differences:?}");
 }
@@ -183,7 +183,7 @@ async fn f16_the_fold_finds_a_row_that_was_changed_added_or_removed() {
          INSERT INTO desk (key, body) VALUES ('desk', '{\"epoch\":3}');
          DELETE FROM agent WHERE key = 'agent-ben';",
     );
-    let report = store.verify_replay().await.unwrap();
+    let report = store.background().verify_replay().await.unwrap();
     assert_eq!((report.changes, report.differences.len()), (6, 4), "{:?}", report.differences);
 }
 

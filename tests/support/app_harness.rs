@@ -13,7 +13,7 @@ use nightdesk::testing::domain::group::Sleeptime;
 use nightdesk::testing::domain::{
     Actor, Agent, AgentId, Block, BlockId, BlockOwner, Change, Content, Conversation, ConversationId,
     ConversationOwner, Editor, Group, GroupId, Job, JobId, JobOutcome, JobState, LogEntry, ManagerType, Message,
-    MessageId, Revision, Run, RunId, RunKind, RunState, StepId, Trigger,
+    MessageId, Revision, Run, RunId, RunKind, RunState, SearchResult, StepId, Trigger,
 };
 use nightdesk::testing::engine::protocol::{
     LiveUpdate, Overview, Phase, Reply, Request, RequestError, RowUpdate, Update,
@@ -153,7 +153,8 @@ impl Desk {
             Request::Search { query, limit, .. } if !self.hold => {
                 let query = query.to_lowercase();
                 let found = self.said.iter().rev().filter(|message| message.text().to_lowercase().contains(&query));
-                Some(Reply::Messages { messages: found.take(*limit).cloned().collect() })
+                let messages = found.take(*limit).cloned().collect();
+                Some(Reply::Found(SearchResult { messages, ..SearchResult::default() }))
             }
             _ => None,
         }

@@ -18,7 +18,7 @@ use nightdesk::testing::engine::protocol::{LiveUpdate, Overview, Recipient, Repl
 use nightdesk::testing::engine::{Engine, Handle, Options};
 use nightdesk::testing::llm::scripted::Scripted;
 use nightdesk::testing::llm::{ChatModel, Delta, ModelError, Models, Prompt};
-use nightdesk::testing::store::{self, Clock, Mode, Store};
+use nightdesk::testing::store::{self, Clock, Mode, Observer, Store};
 use nightdesk::testing::tools::ToolRegistry;
 
 /// Time that moves with the runtime's clock, so that a paused test pauses both; the wall clock can be set besides.
@@ -67,6 +67,7 @@ pub struct Setting {
     max_parallel: u32,
     mode: Mode,
     config: Config,
+    observer: Option<Arc<dyn Observer>>,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
@@ -115,6 +116,8 @@ pub struct Plan {
     /// Every agent's model; `None` means the script.
     pub model: Option<&'static str>,
     pub config: Config,
+    /// Sees the commits and reads of the store.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 impl Default for Plan {
@@ -137,6 +140,7 @@ impl Default for Plan {
             mode: Mode::Inline,
             model: None,
             config: Config::default(),
+            observer: None,
         }
     }
 }
@@ -169,6 +173,7 @@ impl World {
             max_parallel: plan.max_parallel,
             mode: plan.mode,
             config: plan.config,
+            observer: plan.observer,
             asked: Arc::default(),
         };
         let world = Self::open(setting).await;
@@ -177,7 +182,7 @@ impl World {
     }
 
     async fn open(setting: Setting) -> Self {
-        let opened = store::Options {
+        let mut opened = store::Options {
             mode: setting.mode,
             // Nothing here cuts the power.
             synchronous: store::Synchronous::Normal,
@@ -185,6 +190,9 @@ impl World {
             ids: setting.ids.clone(),
             ..store::Options::default()
         };
+        if let Some(observer) = &setting.observer {
+            opened.observer = Arc::clone(observer);
+        }
         let store = Store::open(&setting.dir.path().join("desk.db"), opened).unwrap();
         let config = setting.config.clone();
         let models = Models::new(config.clone(), |_| None);

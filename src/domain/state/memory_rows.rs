@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use jiff::Timestamp;
 
 use super::{ApplyError, Kind, Row, Rows, apply};
-use crate::domain::{Change, Conflict};
+use crate::domain::{AgentId, Change, Conflict, Run, RunState};
 
 /// The whole state in memory, each row as the JSON text that the store has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,6 +82,11 @@ impl Rows for InMemoryRows {
         let keys = self.open.range((T::KIND, String::new())..).take_while(|(kind, _)| *kind == T::KIND);
         let found = keys.filter_map(|place| self.rows.get(place));
         Ok(found.filter_map(|(_, body)| serde_json::from_str(body).ok()).collect())
+    }
+
+    fn parked(&mut self, agent: &AgentId) -> Result<Vec<Run>, Infallible> {
+        let runs = self.open::<Run>()?.into_iter();
+        Ok(runs.filter(|run| run.state == RunState::Parked && run.agent() == Some(agent)).collect())
     }
 
     fn delete<T: Row>(&mut self, key: &str) -> Result<(), Infallible> {

@@ -155,6 +155,12 @@ pub trait Rows {
     /// [`Self::Fault`] if the storage cannot be read or a row cannot be parsed.
     fn open<T: Row>(&mut self) -> Result<Vec<T>, Self::Fault>;
 
+    /// The parked runs of an agent, in key order.
+    ///
+    /// # Errors
+    /// [`Self::Fault`] if the storage cannot be read.
+    fn parked(&mut self, agent: &AgentId) -> Result<Vec<Run>, Self::Fault>;
+
     /// Inserts the row, or replaces the one with its key.
     ///
     /// # Errors

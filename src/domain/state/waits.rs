@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{ApplyError, Rows, require};
-use crate::domain::{Agent, AgentId, Conflict, PendingCall, Run, RunState};
+use crate::domain::{Agent, AgentId, Conflict, PendingCall, Run};
 
 /// Rejects a call if an agent it waits for already waits, directly or indirectly, for the calling agent.
 pub(super) fn check<R: Rows>(rows: &mut R, call: &PendingCall, run: &Run) -> Result<(), ApplyError<R::Fault>> {
@@ -27,7 +27,6 @@ pub(super) fn check<R: Rows>(rows: &mut R, call: &PendingCall, run: &Run) -> Res
 
 /// The agents on the shortest cycle from `me` to `me` that starts with one of `first`, without `me`.
 fn path<R: Rows>(rows: &mut R, me: &AgentId, first: &[AgentId]) -> Result<Option<Vec<AgentId>>, R::Fault> {
-    let parked: Vec<Run> = rows.open::<Run>()?.into_iter().filter(|run| run.state == RunState::Parked).collect();
     let mut came_from: BTreeMap<AgentId, Option<AgentId>> = BTreeMap::new();
     let mut next: VecDeque<AgentId> = VecDeque::new();
     for agent in first {
@@ -38,7 +37,7 @@ fn path<R: Rows>(rows: &mut R, me: &AgentId, first: &[AgentId]) -> Result<Option
         if agent == *me {
             return Ok(Some(walk_back(&came_from, &agent)));
         }
-        for other in waits_for(rows, &parked, &agent)? {
+        for other in waits_for(rows, &agent)? {
             if !came_from.contains_key(&other) {
                 came_from.insert(other.clone(), Some(agent.clone()));
                 next.push_back(other);
@@ -61,13 +60,11 @@ fn walk_back(came_from: &BTreeMap<AgentId, Option<AgentId>>, to: &AgentId) -> Ve
 }
 
 /// The agents for which the run that holds this agent waits.
-fn waits_for<R: Rows>(rows: &mut R, parked: &[Run], agent: &AgentId) -> Result<BTreeSet<AgentId>, R::Fault> {
+fn waits_for<R: Rows>(rows: &mut R, agent: &AgentId) -> Result<BTreeSet<AgentId>, R::Fault> {
     let mut whom = BTreeSet::new();
-    for run in parked {
-        if run.agent() == Some(agent) && !run.kind.is_job() {
-            let calls = rows.find::<PendingCall>(run.id.as_str())?;
-            whom.extend(calls.into_iter().filter(PendingCall::is_open).flat_map(|call| call.whom));
-        }
+    for run in rows.parked(agent)?.iter().filter(|run| !run.kind.is_job()) {
+        let calls = rows.find::<PendingCall>(run.id.as_str())?;
+        whom.extend(calls.into_iter().filter(PendingCall::is_open).flat_map(|call| call.whom));
     }
     Ok(whom)
 }

@@ -4,17 +4,18 @@ use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
 
 use super::commit::StepCommit;
 use super::draft::{CallResolution, CallResults, StagedStep};
-use crate::domain::{Block, Commit, Conflict, ConversationId, Message, Precondition};
+use crate::domain::{Block, Commit, Conflict, ConversationId, Precondition, SearchResult};
 use crate::engine::directory::Colleagues;
 use crate::engine::live::LiveGuard;
 use crate::engine::protocol::Phase;
 use crate::engine::work::{Outcome, RunContext};
 use crate::engine::{Engine, EngineError, context};
 use crate::llm::ModelError;
-use crate::store::{CommitError, StepInput, Store};
+use crate::store::{Background, CommitError, StepInput, Store};
 use crate::tools::{MessageSearch, StagedBlock, Tool, ToolContext, ToolOutcome, Wait, fitted};
 
 /// Failed commits after which a step gives up.
@@ -31,7 +32,7 @@ pub(super) async fn commit(
     let mut refused = None;
     let mut tries = 0;
     while tries < COMMIT_TRIES {
-        let ran = run_calls(engine, &view, &draft, live).await;
+        let ran = run_calls(engine, work, &view, &draft, live).await;
         let step = StepCommit::new(engine, work, &view, &draft, ran);
         let outcome = step.outcome();
         let mut commit = Commit::new(work.actor(&view.agent.id), step.changes());
@@ -76,12 +77,19 @@ pub(super) async fn commit(
 }
 
 /// Runs the calls in order in a new context, up to the first that waits.
-async fn run_calls(engine: &Engine, view: &StepInput, draft: &StagedStep, live: &LiveGuard) -> CallResults {
+async fn run_calls(
+    engine: &Engine,
+    work: &RunContext,
+    view: &StepInput,
+    draft: &StagedStep,
+    live: &LiveGuard,
+) -> CallResults {
     let as_shown = |block: &Block| {
         let found = draft.shown.iter().find(|(id, _)| *id == block.id);
         found.map_or_else(|| block.value.clone(), |(_, value)| value.clone())
     };
-    let library = Conversations { store: &engine.store, conversation: &view.conversation.id };
+    let (store, conversation) = (engine.store.background(), &view.conversation.id);
+    let library = Conversations { store, conversation, cancel: &work.cancel };
     let directory = Colleagues { store: &engine.store, view };
     let mut desk = ToolContext {
         agent: &view.agent.name,
@@ -144,14 +152,22 @@ async fn guarded(tool: &dyn Tool, arguments: &serde_json::Value, desk: &mut Tool
 
 /// Searches the agent's conversation.
 struct Conversations<'a> {
-    store: &'a Store,
+    store: Store<Background>,
     conversation: &'a ConversationId,
+    /// Cancelled with the run.
+    cancel: &'a CancellationToken,
 }
 
 impl MessageSearch for Conversations<'_> {
-    fn search<'a>(&'a self, query: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<Message>, String>> {
+    fn search<'a>(&'a self, query: &'a str, limit: usize) -> BoxFuture<'a, Result<SearchResult, String>> {
         Box::pin(async move {
-            self.store.search(Some(self.conversation), query, limit).await.map_err(|fault| fault.to_string())
+            tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => Err("cancelled".to_owned()),
+                found = self.store.search(Some(self.conversation), query, limit) => {
+                    found.map_err(|fault| fault.to_string())
+                }
+            }
         })
     }
 }

@@ -131,7 +131,7 @@ impl Blocks {
         let Some(id) = self.list.selected().cloned() else { return };
         match self.history.as_mut().filter(|history| history.block == id) {
             Some(history) => {
-                let still = history.step(earlier);
+                let still = history.step(earlier, cx);
                 self.history.take_if(|_| !still);
             }
             None if earlier => {

@@ -10,8 +10,8 @@ use crate::tui::text::wrap::{Shape, wrap};
 use crate::tui::text::{Row, Span, diff};
 use crate::tui::theme::Role;
 
-/// Maximum number of versions read.
-const LIMIT: usize = 500;
+/// Versions read at a time.
+const PAGE: usize = 50;
 /// Unchanged lines shown around a change.
 const CONTEXT: usize = 2;
 
@@ -20,8 +20,10 @@ const CONTEXT: usize = 2;
 pub(super) struct History {
     /// The block.
     pub block: BlockId,
-    /// Serial number of the read request.
-    serial: u64,
+    /// Serial number of the read request that is not answered yet.
+    serial: Option<u64>,
+    /// True if there may be versions before the earliest one read.
+    more: bool,
     /// Newest first; `None` until they are read.
     revisions: Option<Vec<Timestamped<Revision>>>,
     /// Index of the shown version, from the newest.
@@ -33,20 +35,24 @@ pub(super) struct History {
 impl History {
     /// Requests the versions of a block. With `undo`, the reply opens the confirmation that undoes the newest one.
     pub fn read(block: &BlockId, undo: bool, cx: &mut Context<'_>) -> Self {
-        let serial = cx.ask(Request::Revisions { block: block.clone(), limit: LIMIT });
-        Self { block: block.clone(), serial, revisions: None, at: 0, undo }
+        let serial = Some(cx.ask(Request::Revisions { block: block.clone(), before: None, limit: PAGE }));
+        Self { block: block.clone(), serial, more: false, revisions: None, at: 0, undo }
     }
 
     /// Returns true if `serial` is its read request.
     pub fn waits_for(&self, serial: u64) -> bool {
-        self.serial == serial
+        self.serial == Some(serial)
     }
 
     /// Handles the versions read; true if the history stays on screen.
     pub fn take(&mut self, mut revisions: Vec<Timestamped<Revision>>, cx: &mut Context<'_>) -> bool {
         revisions.retain(|dated| dated.what.block == self.block);
-        revisions.sort_by_key(|dated| std::cmp::Reverse(dated.what.version));
-        self.revisions = Some(revisions);
+        self.serial = None;
+        self.more = revisions.len() >= PAGE;
+        let known = self.revisions.get_or_insert_default();
+        known.extend(revisions);
+        known.sort_by_key(|dated| std::cmp::Reverse(dated.what.version));
+        known.dedup_by_key(|dated| dated.what.version);
         if self.undo {
             self.restore(cx);
         }
@@ -62,11 +68,18 @@ impl History {
         }
     }
 
-    /// Moves to an earlier or a later version; false if there is no later one.
-    pub fn step(&mut self, earlier: bool) -> bool {
+    /// Moves to an earlier or a later version; false if there is no later one. Requests the versions before the earliest
+    /// one that is read when it comes close.
+    pub fn step(&mut self, earlier: bool, cx: &mut Context<'_>) -> bool {
         let last = self.revisions.as_ref().map_or(0, |all| all.len().saturating_sub(1));
         if earlier {
             self.at = (self.at + 1).min(last);
+            let earliest = self.revisions.as_ref().and_then(|all| all.last()).map(|dated| dated.what.version);
+            let close = self.more && self.serial.is_none() && self.at + 1 >= last;
+            if let Some(before) = earliest.filter(|_| close) {
+                let request = Request::Revisions { block: self.block.clone(), before: Some(before), limit: PAGE };
+                self.serial = Some(cx.ask(request));
+            }
             return true;
         }
         let more = self.at > 0;

@@ -127,8 +127,11 @@ impl Conversation {
         self.search.asked = None;
         self.search.answered = true;
         match reply {
-            Ok(Reply::Messages { messages }) => {
-                self.search.hits = messages.iter().map(|message| message.seq).collect();
+            Ok(Reply::Found(found)) => {
+                if let Some(note) = found.note() {
+                    cx.toast(note);
+                }
+                self.search.hits = found.messages.iter().map(|message| message.seq).collect();
                 // Start at the nearest match at or above the position before the search.
                 let from = match self.search.from {
                     Some((_, Some(cursor))) => cursor.at,

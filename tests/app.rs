@@ -26,6 +26,8 @@ mod screens_panes;
 mod screens_waiting;
 #[path = "app/workbench.rs"]
 mod workbench;
+#[path = "app/workbench_conversation.rs"]
+mod workbench_conversation;
 #[path = "app/workbench_forms.rs"]
 mod workbench_forms;
 #[path = "app/workbench_screen.rs"]

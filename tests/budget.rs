@@ -17,6 +17,9 @@ mod support {
     pub mod script;
 }
 
+#[path = "budget/streaming.rs"]
+mod streaming;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -139,6 +139,14 @@ pub enum NoticeKind {
     Incomplete,
 }
 
+impl NoticeKind {
+    /// Whether prompts contain it; the others are for people.
+    #[must_use]
+    pub fn is_read_by_agents(self) -> bool {
+        matches!(self, Self::Pass | Self::Error | Self::Incomplete)
+    }
+}
+
 impl Content {
     /// A complete text without reasoning.
     #[must_use]

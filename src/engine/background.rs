@@ -9,8 +9,8 @@ use super::work::{Outcome, RunContext};
 use super::{Engine, EngineError, RETRY_DELAY, step};
 use crate::domain::job::{JobFault, MAX_ATTEMPTS, MAX_CRASHES};
 use crate::domain::{
-    Actor, Change, Commit, Conversation, ConversationId, ConversationOwner, Cursor, Job, JobId, JobOutcome, JobState,
-    Precondition, Run, RunId, RunKind, RunState, StopReason, Trigger,
+    Actor, Change, Commit, Content, Conversation, ConversationId, ConversationOwner, Cursor, Job, JobId, JobOutcome,
+    JobState, Message, Precondition, Run, RunId, RunKind, RunState, StopReason, Trigger,
 };
 use crate::llm::{ErrorClass, ModelError};
 use crate::store::{Lane, StoreError};
@@ -84,7 +84,7 @@ async fn claim(engine: &Engine, job: &Job) -> Result<Option<Job>, EngineError> {
     }
     let Some(claimed) = engine.store.row::<Job>(job.id.as_str()).await? else { return Ok(None) };
     let asked = claimed.causes.iter().any(Trigger::is_asked_for);
-    if !asked && claimed.window.is_some_and(|(after, upto)| after == upto) {
+    if !asked && !has_news(engine, &claimed).await? {
         // J9: no new messages, so complete without a model call.
         let mut changes = vec![Change::JobMoved {
             id: claimed.id.clone(),
@@ -95,6 +95,23 @@ async fn claim(engine: &Engine, job: &Job) -> Result<Option<Job>, EngineError> {
         return Ok(None);
     }
     Ok(Some(claimed))
+}
+
+/// Returns true if the job's window holds a message that its agent would read.
+async fn has_news(engine: &Engine, job: &Job) -> Result<bool, EngineError> {
+    let Some((after, upto)) = job.window else { return Ok(true) };
+    if after == upto {
+        return Ok(false);
+    }
+    let Some(talk) = engine.store.find::<Conversation>(job.group.as_str()).await?.into_iter().next() else {
+        return Ok(true);
+    };
+    let messages = engine.store.messages(&talk.id, after + 1, upto).await?;
+    let unread = |message: &Message| match &message.content {
+        Content::Notice { notice, .. } => !notice.is_read_by_agents(),
+        Content::Text { .. } | Content::Tool { .. } => false,
+    };
+    Ok(messages.is_empty() || !messages.iter().all(unread))
 }
 
 /// Returns the last message that fits one context; `None` if all fit.

@@ -365,7 +365,7 @@ fn said(messages: &[Message], me: Option<&AgentId>) -> Vec<PromptMessage> {
                     text: text.clone(),
                 });
             }
-            (Content::Notice { notice: NoticeKind::Pass | NoticeKind::Error | NoticeKind::Incomplete, text }, _) => {
+            (Content::Notice { notice, text }, _) if notice.is_read_by_agents() => {
                 entries.push(PromptMessage::System { text: text.clone() });
             }
             // Skip others' tool calls and notices for people.

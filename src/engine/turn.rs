@@ -164,7 +164,35 @@ async fn reply(engine: &Engine, turn: &Run, stop_reason: StopReason) -> Result<O
 /// Finishes a cancelled turn together with its unfinished speeches.
 async fn call_off(engine: &Engine, turn: &Run, children: &[Run]) -> Result<(), EngineError> {
     let to = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
-    engine.commit_as_engine(end_all(turn, children, &to)).await
+    let mut changes: Vec<Change> = interrupted(engine, turn, children).await?.into_iter().collect();
+    changes.extend(end_all(turn, children, &to));
+    engine.commit_as_engine(changes).await
+}
+
+/// The notice of what a cancel interrupted; `None` if a text that was cut shows it.
+async fn interrupted(engine: &Engine, turn: &Run, children: &[Run]) -> Result<Option<Change>, EngineError> {
+    let said = engine.store.messages(&turn.conversation, turn.input, u64::MAX).await?;
+    if said.iter().any(|message| matches!(message.content, Content::Text { cancelled: true, .. })) {
+        return Ok(None);
+    }
+    let cut = |run: &&Run| match &run.state {
+        RunState::Finished { stop_reason, .. } => *stop_reason == StopReason::Cancelled,
+        RunState::Queued | RunState::Running | RunState::Parked => true,
+    };
+    let text = match children.iter().filter(cut).find_map(|run| Some((run, run.agent()?))) {
+        Some((run, agent)) => {
+            let name = engine.store.row::<Agent>(agent.as_str()).await?.map_or_else(|| agent.to_string(), |it| it.name);
+            let begun = said.iter().any(|message| message.run.as_ref() == Some(&run.id));
+            match (&run.kind, begun) {
+                (RunKind::Choice { .. }, _) => format!("cancelled before {name} chose who speaks"),
+                (_, true) => format!("cancelled before {name} had finished"),
+                (_, false) => format!("cancelled before {name} answered"),
+            }
+        }
+        None if children.is_empty() => "cancelled before anyone answered".to_owned(),
+        None => "cancelled before anyone else answered".to_owned(),
+    };
+    Ok(Some(notice(engine, turn, NoticeKind::Stopped, text)))
 }
 
 /// Ends a turn whose task panicked: finishes it with an error and appends a notice.

@@ -12,6 +12,8 @@ pub mod panes;
 pub mod persistence;
 pub mod view;
 
+use std::time::Instant;
+
 use crossterm::event::KeyEvent;
 use jiff::{SignedDuration, Timestamp};
 use ratatui::layout::{Position, Rect, Size};
@@ -25,6 +27,7 @@ use super::effect::{AppAction, Context, Effect, Mailbox, Modal, Msg, RequestId, 
 use super::layout::{self, Divider, Dividers, Layout, LayoutInput, inside};
 use super::model::{Model, Selection};
 use super::pane::{Pane, PaneId, RenderContext};
+use super::term::pacer::Pacer;
 use panes::Panes;
 
 /// Display time of a toast.
@@ -67,6 +70,8 @@ pub struct App {
     /// The line that the mouse holds.
     dragged: Option<Divider>,
     mailbox: Mailbox,
+    /// Cancel requests that are not answered yet, with the owners of their conversations.
+    cancelling: Vec<(u64, Recipient)>,
 }
 
 /// Result of handling a message.
@@ -84,10 +89,24 @@ pub enum Draw {
     /// Nothing changed.
     #[default]
     Nothing,
+    /// An answer grew by so many bytes.
+    Text(usize),
     /// The engine's state changed.
     Delta,
     /// The user did something or waits for this frame.
     Key,
+}
+
+impl Draw {
+    /// Requests the frame.
+    pub fn request(self, pacer: &mut Pacer, now: Instant) {
+        match self {
+            Self::Nothing => {}
+            Self::Text(bytes) => pacer.text(bytes, now),
+            Self::Delta => pacer.delta(now),
+            Self::Key => pacer.key(now),
+        }
+    }
 }
 
 impl App {
@@ -113,6 +132,7 @@ impl App {
             layout: None,
             dragged: None,
             mailbox: Mailbox::default(),
+            cancelling: Vec::new(),
         };
         let groups = &app.model.groups;
         let first = groups.iter().find(|group| group.status == GroupStatus::Active).or(groups.first());
@@ -126,7 +146,8 @@ impl App {
     pub fn update(&mut self, msg: Msg, now: Timestamp) -> Outcome {
         self.look.now = now;
         let draw = match &msg {
-            Msg::Update(_) | Msg::Renewed(_) | Msg::Answered(..) | Msg::Tick => Draw::Delta,
+            Msg::Update(update) => self.urgency(update),
+            Msg::Renewed(_) | Msg::Answered(..) | Msg::Tick => Draw::Delta,
             Msg::Focus(_) => Draw::Nothing,
             Msg::Key(_) | Msg::Paste(_) | Msg::Mouse(_) | Msg::Resize(_) | Msg::Edited(..) | Msg::Told(_) => Draw::Key,
         };
@@ -154,11 +175,24 @@ impl App {
         Outcome { effects: self.settle(), draw }
     }
 
+    /// Returns how soon an update must be shown. Only more of an answer that has begun can wait for more.
+    fn urgency(&self, update: &Update) -> Draw {
+        let Update::Live(update) = update else { return Draw::Delta };
+        let begun = self.model.live.iter().any(|live| {
+            live.step == update.step
+                && live.phase == update.phase
+                && !(live.text.is_empty() && live.reasoning.is_empty())
+        });
+        if begun { Draw::Text(update.text.len() + update.reasoning.len()) } else { Draw::Delta }
+    }
+
     /// Lays out the next frame. The returned effects request the data it needs.
     pub fn prepare(&mut self, now: Timestamp) -> Vec<Effect> {
         self.look.now = now;
         self.layout = self.lay_out();
         self.panes.roster.set_focused(!self.composing && self.pane == PaneId::Roster);
+        let focus = if self.composing { KeyContext::COMPOSER } else { self.panes.get(self.pane).context() };
+        self.panes.conversation.set_focus(focus);
         for id in PaneId::ALL {
             let Some(area) = self.layout.as_ref().and_then(|layout| layout.pane(id)) else { continue };
             self.with_pane_looked_at(id, |pane, look, cx| pane.prepare(inside(area), look, cx));
@@ -286,7 +320,10 @@ impl App {
             self.with_pane(self.pane, |pane, cx| pane.paste(text, cx));
         } else {
             self.composing = true;
-            self.composer.paste(text);
+            if let Some(label) = self.composer.paste(text) {
+                let key = Command::UnfoldPaste.key_text(KeyContext::COMPOSER).unwrap_or_default();
+                self.mailbox.push(AppAction::Toast(Toast::plain(format!("{label} is sent whole; {key} unfolds it"))));
+            }
         }
     }
 
@@ -361,11 +398,12 @@ impl App {
         match ticket.owner {
             Requester::App => match reply {
                 Ok(Reply::Overview(overview)) => self.model.default_model = overview.default_model,
-                Err(fault) => self.mailbox.push(AppAction::Toast(Toast::error(fault.text))),
-                Ok(Reply::Cancelled { queued, .. }) if !queued.is_empty() => {
-                    self.mailbox.push(AppAction::Draft(queued.join("\n")));
-                }
+                Ok(Reply::Cancelled { queued, .. }) => self.cancelled(ticket.serial, &queued),
                 Ok(_) => {}
+                Err(fault) => {
+                    self.cancelling.retain(|(serial, _)| *serial != ticket.serial);
+                    self.mailbox.push(AppAction::Toast(Toast::error(fault.text)));
+                }
             },
             Requester::Composer => self.with_composer(|composer, cx| composer.answered(ticket.serial, reply, cx)),
             Requester::Pane(id) => self.with_pane(id, |pane, cx| pane.answered(ticket.serial, reply, cx)),
@@ -373,6 +411,17 @@ impl App {
                 self.each_dialog(|dialog, cx| dialog.answered(ticket.serial, reply.clone(), cx));
             }
         }
+    }
+
+    /// Returns the texts of cancelled queued turns to the draft of their conversation.
+    fn cancelled(&mut self, serial: u64, queued: &[String]) {
+        let Some(at) = self.cancelling.iter().position(|(known, _)| *known == serial) else { return };
+        let (_, to) = self.cancelling.remove(at);
+        if queued.is_empty() {
+            return;
+        }
+        self.composer.give_back(&to, &queued.join("\n"));
+        self.composing |= self.model.place.address.as_ref() == Some(&to);
     }
 
     fn edited(&mut self, owner: Requester, text: String) {
@@ -386,6 +435,7 @@ impl App {
     }
 
     fn moved(&mut self) {
+        self.composer.address(self.model.place.address.as_ref());
         for id in PaneId::ALL {
             self.with_pane(id, |pane, cx| pane.moved(cx));
         }

@@ -1,22 +1,30 @@
 //! The composer: the message input, with a history of sent messages.
 //!
 //! Keys bound in the command table take precedence; all others go to the text area, which has readline's keys.
-//! Pasting never sends. A sent message is kept until the engine has committed it; if it is rejected, it returns to
-//! the input.
+//! Pasting never sends; long pasted texts are folded ([`pastes`]). A sent message is kept until the engine has committed
+//! it; if it is rejected, it returns to the input. Each conversation has its own draft.
+
+pub mod pastes;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use crate::engine::protocol::{Reply, Request, RequestError};
+use pastes::Pastes;
+
+use crate::domain::AgentId;
+use crate::engine::protocol::{Recipient, Reply, Request, RequestError};
 
 use super::command::Command;
 use super::effect::{AppAction, Context};
+use super::model::Model;
 use super::pane::{RenderContext, put};
 use super::session::HISTORY;
 use super::text::clean::clean_line;
 use super::text::plain::plain;
+use super::text::width::truncate;
 use super::text::wrap::{Breaks, Mode};
 use super::text_box::{Look, TextBox};
 use super::theme::Role;
@@ -34,13 +42,39 @@ pub struct Composer {
     history: Vec<String>,
     /// Index of the shown history entry, and the draft it temporarily replaces.
     recalled: Option<(usize, String)>,
+    /// Texts folded to labels in the area.
+    pastes: Pastes,
+    /// Recipient of the shown draft; `None` in an empty store.
+    to: Option<Recipient>,
+    /// Drafts of the other conversations.
+    others: Vec<Draft>,
     /// Messages sent but not yet committed, by request serial.
-    sent: Vec<(u64, String)>,
+    sent: Vec<(u64, Recipient, String)>,
+}
+
+/// An unsent message to one recipient.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draft {
+    /// Group or agent.
+    pub to: Recipient,
+    /// What the composer shows.
+    pub text: String,
+    /// Texts folded to labels in `text`.
+    #[serde(default, skip_serializing_if = "Pastes::is_empty")]
+    pub pastes: Pastes,
 }
 
 impl Default for Composer {
     fn default() -> Self {
-        Self { area: empty_area(), history: Vec::new(), recalled: None, sent: Vec::new() }
+        Self {
+            area: empty_area(),
+            history: Vec::new(),
+            recalled: None,
+            pastes: Pastes::default(),
+            to: None,
+            others: Vec::new(),
+            sent: Vec::new(),
+        }
     }
 }
 
@@ -49,32 +83,95 @@ fn empty_area() -> TextBox {
 }
 
 impl Composer {
-    /// Returns the current text.
+    /// Returns the current text, with folded texts whole.
     #[must_use]
     pub fn text(&self) -> String {
+        self.pastes.expand(&self.written())
+    }
+
+    /// Returns the current text as shown.
+    fn written(&self) -> String {
         self.area.lines().join("\n")
     }
 
-    /// Returns the text to save: uncommitted sent messages, then the current text.
+    /// Returns the text and the folded texts to save for the shown conversation: uncommitted sent messages, then the
+    /// current text.
     #[must_use]
-    pub fn draft(&self) -> String {
-        let written = self.text();
-        let sent = self.sent.iter().map(|(_, text)| text.as_str());
-        sent.chain((!written.is_empty()).then_some(written.as_str())).collect::<Vec<_>>().join("\n")
+    pub fn draft(&self) -> (String, Pastes) {
+        (self.with_sent(self.to.as_ref(), self.written()), self.pastes.clone())
+    }
+
+    /// Returns the drafts to save for the other conversations.
+    #[must_use]
+    pub fn other_drafts(&self) -> Vec<Draft> {
+        let mut drafts = self.others.clone();
+        for (_, to, _) in &self.sent {
+            if self.to.as_ref() != Some(to) && !drafts.iter().any(|draft| draft.to == *to) {
+                drafts.push(Draft { to: to.clone(), text: String::new(), pastes: Pastes::default() });
+            }
+        }
+        for draft in &mut drafts {
+            draft.text = self.with_sent(Some(&draft.to), std::mem::take(&mut draft.text));
+        }
+        drafts
+    }
+
+    fn with_sent(&self, to: Option<&Recipient>, written: String) -> String {
+        let sent = self.sent.iter().filter(|(_, whom, _)| Some(whom) == to).map(|(_, _, text)| text.clone());
+        sent.chain((!written.is_empty()).then_some(written)).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Restores the drafts of an earlier session: of the shown conversation, and of the others.
+    pub fn restore(&mut self, (text, pastes): (&str, Pastes), others: Vec<Draft>) {
+        self.others = others;
+        self.set_text(text);
+        self.pastes = pastes;
+    }
+
+    /// Shows the draft to this recipient; keeps the one shown so far.
+    pub fn address(&mut self, to: Option<&Recipient>) {
+        if self.to.as_ref() == to {
+            return;
+        }
+        // An entry of the history is not a draft; the draft it stands for is.
+        let recalled = self.recalled.take().map(|(_, draft)| draft);
+        let text = recalled.unwrap_or_else(|| self.written());
+        let pastes = std::mem::take(&mut self.pastes);
+        if let Some(before) = self.to.take().filter(|_| !text.is_empty()) {
+            self.others.push(Draft { to: before, text, pastes });
+        }
+        self.to = to.cloned();
+        let kept = self.others.iter().position(|draft| Some(&draft.to) == to).map(|at| self.others.remove(at));
+        let (text, pastes) = kept.map_or_else(Default::default, |draft| (draft.text, draft.pastes));
+        self.set_text(&text);
+        self.pastes = pastes;
     }
 
     /// Replaces the text; the caret moves to its end.
     pub fn set_text(&mut self, text: &str) {
         self.area = empty_area();
         self.area.insert(&plain(text));
+        self.pastes = Pastes::default();
         self.recalled = None;
     }
 
     /// Inserts text before the current text, on lines of its own.
     pub fn prepend(&mut self, text: &str) {
-        let after = self.text();
-        let between = if after.is_empty() { "" } else { "\n" };
-        self.set_text(&format!("{text}{between}{after}"));
+        let after = self.written();
+        let pastes = std::mem::take(&mut self.pastes);
+        self.set_text(&joined(text, &after));
+        self.pastes = pastes;
+    }
+
+    /// Inserts text before the draft to `to`, which may be of another conversation than the shown one.
+    pub fn give_back(&mut self, to: &Recipient, text: &str) {
+        if self.to.as_ref() == Some(to) {
+            return self.prepend(text);
+        }
+        match self.others.iter_mut().find(|draft| draft.to == *to) {
+            Some(draft) => draft.text = joined(text, &draft.text),
+            None => self.others.push(Draft { to: to.clone(), text: text.to_owned(), pastes: Pastes::default() }),
+        }
     }
 
     /// Returns the sent messages, oldest first.
@@ -108,8 +205,50 @@ impl Composer {
             Command::NewLine => self.area.insert_newline(),
             Command::Send => self.submit(cx),
             Command::Editor => cx.editor(self.text()),
+            Command::UnfoldPaste => self.unfold_paste(cx),
             _ => {}
         }
+    }
+
+    /// Replaces the last folded text before the caret, or else the last one, by its lines.
+    fn unfold_paste(&mut self, cx: &mut Context<'_>) {
+        let before = self.before_caret();
+        let found = self.pastes.take_last(&before).or_else(|| self.pastes.take_last(&self.written()));
+        match found {
+            Some(paste) => {
+                let pastes = std::mem::take(&mut self.pastes);
+                let whole = self.written().replacen(&paste.label, &paste.text, 1);
+                self.set_text(&whole);
+                self.pastes = pastes;
+            }
+            None => cx.toast("no folded text is here"),
+        }
+    }
+
+    /// Returns the text before the caret, as shown.
+    fn before_caret(&self) -> String {
+        let (row, column) = self.area.caret();
+        let lines = self.area.lines();
+        let mut text: String = lines.iter().take(row).flat_map(|line| [line.as_str(), "\n"]).collect();
+        text.extend(lines.get(row).into_iter().flat_map(|line| line.chars().take(column)));
+        text
+    }
+
+    /// Describes to whom the message goes: the shown group or agent, or the member that a leading `@` names.
+    #[must_use]
+    pub fn recipient(&self, model: &Model) -> Option<String> {
+        let name = |id: &AgentId| model.agent(id).map(|agent| clean_line(&agent.name).into_owned());
+        let group = match self.to.as_ref()? {
+            Recipient::Agent(id) => return name(id),
+            Recipient::Group(id) => model.group(id)?,
+        };
+        let first = self.area.lines().first().map(String::as_str).unwrap_or_default();
+        let called = first.strip_prefix('@').and_then(|rest| rest.split_whitespace().next());
+        let answering = group.members.iter().chain(&group.manager_agent);
+        let member =
+            answering.filter_map(name).find(|name| called.is_some_and(|called| name.eq_ignore_ascii_case(called)));
+        let group = clean_line(&group.name);
+        Some(member.map_or_else(|| group.into_owned(), |member| format!("{member} only")))
     }
 
     /// Completes the name after a leading `@` to the longest unambiguous prefix. Returns the matching names; empty
@@ -147,12 +286,12 @@ impl Composer {
                 "there is no group to send to: create one with N in the agents (Alt-1), or with `nightdesk apply TEAM.toml`",
             );
         };
-        let serial = cx.ask(Request::Send { to, text: text.clone() });
+        let serial = cx.ask(Request::Send { to: to.clone(), text: text.clone() });
         if self.history.last() != Some(&text) {
             self.history.push(text.clone());
             self.history.drain(..self.history.len().saturating_sub(HISTORY));
         }
-        self.sent.push((serial, text));
+        self.sent.push((serial, to, text));
         // Scroll to the end, so that the message and the reply are visible.
         cx.act(AppAction::Follow);
         self.set_text("");
@@ -165,6 +304,13 @@ impl Composer {
             (KeyCode::Down, KeyModifiers::NONE) if self.at_bottom() => self.recall(false),
             (KeyCode::Char('_' | '7' | '/'), KeyModifiers::CONTROL) => {
                 self.area.undo();
+            }
+            // A folded text is deleted as a whole; undo restores it.
+            (KeyCode::Backspace, KeyModifiers::NONE) => {
+                let label = self.pastes.ending(&self.before_caret()).map(|paste| paste.label.graphemes(true).count());
+                for _ in 0..label.unwrap_or(1) {
+                    self.area.key(key);
+                }
             }
             _ => {
                 self.area.key(key);
@@ -197,23 +343,41 @@ impl Composer {
     }
 
     /// Inserts pasted text; never sends it.
-    pub fn paste(&mut self, text: &str) {
-        self.area.insert(&plain(text));
+    ///
+    /// Returns the label it was folded to, if it is long.
+    pub fn paste(&mut self, text: &str) -> Option<String> {
+        let text = plain(text);
+        let label = self.pastes.fold(&text, &self.written());
+        self.area.insert(label.as_deref().unwrap_or(&text));
+        label
     }
 
     /// Handles the reply to a request. A rejected message returns to the input.
     pub fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Context<'_>) {
-        let sent = self.sent.iter().position(|(known, _)| *known == serial).map(|at| self.sent.remove(at).1);
+        let sent = self.sent.iter().position(|(known, ..)| *known == serial).map(|at| self.sent.remove(at));
         if let Err(fault) = reply {
-            if let Some(text) = sent {
-                self.prepend(&text);
+            if let Some((_, to, text)) = sent {
+                self.give_back(&to, &text);
             }
             cx.fault(fault.text);
         }
     }
 
-    /// Draws the composer; if focused, places the frame's cursor at the caret.
-    pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext, focused: bool) {
+    /// Draws the composer, and on the line above it to whom the message goes; if focused, places the frame's cursor at
+    /// the caret. `room` is the width in cells of the free part of that line.
+    pub fn draw(
+        &self,
+        frame: &mut Frame<'_>,
+        area: Rect,
+        look: &RenderContext,
+        model: &Model,
+        (room, focused): (u16, bool),
+    ) {
+        if let (Some(to), Some(y)) = (self.recipient(model), area.y.checked_sub(1)) {
+            let label = format!(" to {to} ");
+            let label = truncate(&label, usize::from(room.saturating_sub(2)), look.glyphs.ellipsis);
+            put(frame.buffer_mut(), (area.x + 1, y), room, &label, Role::Dim, &look.theme);
+        }
         let role = if focused { Role::Focus } else { Role::Dim };
         put(frame.buffer_mut(), (area.x + 1, area.y), 1, look.glyphs.prompt, role, &look.theme);
         let caret = self.area.draw(frame, text_area(area), &Look::default());
@@ -221,6 +385,11 @@ impl Composer {
             frame.set_cursor_position(caret);
         }
     }
+}
+
+fn joined(before: &str, after: &str) -> String {
+    let between = if after.is_empty() { "" } else { "\n" };
+    format!("{before}{between}{after}")
 }
 
 /// Returns the part of the composer's area that holds the text.

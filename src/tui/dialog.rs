@@ -14,6 +14,7 @@ pub mod job;
 pub mod mail_view;
 pub mod merge;
 pub mod models;
+pub mod save_text;
 pub mod set_model;
 
 use ratatui::Frame;

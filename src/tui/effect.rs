@@ -87,6 +87,16 @@ pub enum Effect {
         /// Description for the toast: `message`, `code`, `block story`.
         what: String,
     },
+    /// Writes text to a new file at a path as typed (`~/` is the home directory); the reply is [`Msg::Answered`] with
+    /// [`Reply::Done`] or a fault.
+    WriteFile {
+        /// Request that the reply belongs to.
+        ticket: RequestId,
+        /// Path of the file, which must not exist.
+        path: String,
+        /// Contents.
+        text: String,
+    },
     /// Opens the text in `$EDITOR`; the result is [`Msg::Edited`].
     Editor {
         /// Component that receives the edited text.
@@ -147,6 +157,8 @@ pub enum AppAction {
     Follow,
     /// Inserts text into the composer before its current text, and focuses it.
     Draft(String),
+    /// Cancels the running and queued turns of a conversation; the queued texts return to its draft.
+    CancelReply(ConversationId),
     /// Opens a dialog above the others.
     Open(Box<dyn Modal>),
     /// Closes the top dialog.
@@ -409,6 +421,13 @@ impl Context<'_> {
     /// Copies text to the clipboard; `what` describes it in the toast.
     pub fn copy(&mut self, text: impl Into<String>, what: impl Into<String>) {
         self.act(AppAction::Effect(Effect::Copy { text: text.into(), what: what.into() }));
+    }
+
+    /// Writes text to a new file; the reply arrives as for [`Context::ask`].
+    pub fn write_file(&mut self, path: String, text: String) -> u64 {
+        let ticket = self.mailbox.ticket(self.owner);
+        self.act(AppAction::Effect(Effect::WriteFile { ticket, path, text }));
+        ticket.serial
     }
 
     /// Opens text in `$EDITOR`; the result is passed to the caller's `edited`.

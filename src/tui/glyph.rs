@@ -82,6 +82,8 @@ glyphs! {
     bullet = "•" "*",
     /// Times, as in "3 times".
     times = "×" "x",
+    /// Before the continuation of a line of code that is wider than its room.
+    wrapped = "↳" "\\",
     /// A vertical line; a quote's bar.
     vertical = "│" "|",
     /// A horizontal line.

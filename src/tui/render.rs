@@ -29,8 +29,14 @@ impl RenderContext {
     /// Formats the local time of day as `HH:MM`.
     #[must_use]
     pub fn clock(&self, at: Timestamp) -> String {
-        at.to_zoned(self.zone.clone()).strftime("%H:%M").to_string()
+        clock(at, &self.zone)
     }
+}
+
+/// Formats a time of day in `zone` as `HH:MM`.
+#[must_use]
+pub fn clock(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%H:%M").to_string()
 }
 
 /// Writes a row at `(x, y)`, truncated to `width` cells. Does nothing outside the buffer.

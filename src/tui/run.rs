@@ -24,7 +24,7 @@ use super::term::tty::{Tty, TtyEvent};
 use super::term::{Environment, TermError};
 use crate::engine::Handle;
 use crate::engine::handle::Subscription;
-use crate::engine::protocol::{Request, RequestError, Update};
+use crate::engine::protocol::{Reply, Request, RequestError, Update};
 
 /// Maximum time spent on engine updates before the terminal is polled again.
 const BATCH: Duration = Duration::from_millis(2);
@@ -300,15 +300,9 @@ impl EventLoop {
 
     async fn handle_msg(&mut self, msg: Msg) -> Result<(), TuiError> {
         let outcome = self.app.update(msg, (self.options.now)());
-        match outcome.draw {
-            Draw::Nothing => {}
-            Draw::Delta => self.pacer.delta(Instant::now()),
-            Draw::Key => {
-                self.pacer.key(Instant::now());
-                if self.save_at.is_none() && self.app.session() != self.saved {
-                    self.save_at = Some(Instant::now() + SAVE_AFTER);
-                }
-            }
+        outcome.draw.request(&mut self.pacer, Instant::now());
+        if outcome.draw == Draw::Key && self.save_at.is_none() && self.app.session() != self.saved {
+            self.save_at = Some(Instant::now() + SAVE_AFTER);
         }
         for effect in outcome.effects {
             self.effect(effect).await?;
@@ -320,6 +314,7 @@ impl EventLoop {
         match effect {
             Effect::Ask(ticket, request) => self.ask(ticket, request),
             Effect::Copy { text, what } => self.copy(&text, &what),
+            Effect::WriteFile { ticket, path, text } => self.write_file(ticket, path, text),
             Effect::Editor { owner, text } => self.edit(owner, &text).await?,
             Effect::Connect(ticket, connect) => self.connect(ticket, *connect),
             Effect::Mouse(on) => self.tty.set_mouse(on),
@@ -358,6 +353,22 @@ impl EventLoop {
                 Ok(Err(sentence)) => Err(RequestError::new(sentence)),
                 Err(error) => Err(RequestError::new(format!("cannot write the configuration: {error}"))),
             };
+            let _ = answers.send(Msg::Answered(ticket, reply));
+        });
+    }
+
+    /// Writes a text to a new file in a separate task.
+    fn write_file(&self, ticket: RequestId, path: String, text: String) {
+        let answers = self.answers.clone();
+        tokio::task::spawn_blocking(move || {
+            let reply = match write_new(&path, &text) {
+                Ok(()) => Ok(Reply::Done),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                    Err(RequestError::new(format!("{path} exists already; give another name")))
+                }
+                Err(error) => Err(RequestError::new(format!("cannot write {path}: {error}; give another path"))),
+            };
+            // Fails only after the workbench has ended.
             let _ = answers.send(Msg::Answered(ticket, reply));
         });
     }
@@ -408,6 +419,22 @@ impl EventLoop {
             self.saved = session;
         }
     }
+}
+
+/// Creates a file at a path as typed and writes `text` to it; on failure no part of it is left.
+fn write_new(path: &str, text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+
+    let home = std::env::home_dir();
+    let path = match (path.strip_prefix("~/"), home) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(path),
+    };
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).inspect_err(|_| {
+        // The half-written file is of no use; the error is what counts.
+        let _ = std::fs::remove_file(&path);
+    })
 }
 
 /// A temporary file for the external editor, in its own directory. Dropping it deletes both.

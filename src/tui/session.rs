@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::composer::Draft;
+use super::composer::pastes::Pastes;
 use super::layout::Dividers;
 use super::pane::id::PaneId;
 use crate::domain::BlockId;
@@ -22,13 +24,15 @@ pub const HISTORY: usize = 100;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Session {
-    /// Text of the composer.
+    /// Text of the composer for the shown conversation.
     pub draft: String,
+    /// Texts folded to labels in `draft`.
+    pub pastes: Pastes,
+    /// Texts of the composer for other conversations.
+    pub drafts: Vec<Draft>,
     /// Sent messages, oldest first, at most [`HISTORY`].
     pub history: Vec<String>,
-    /// True if a pane has the focus, false if the composer has it.
-    pub in_panes: bool,
-    /// The focused pane, or the last focused one.
+    /// The last focused pane.
     #[serde(deserialize_with = "known")]
     pub pane: Option<PaneId>,
     /// The pane shown beside the conversation in the two-column layout.
@@ -121,14 +125,9 @@ mod tests {
     fn a_pane_of_another_build_is_none_and_all_else_is_kept() {
         let dir = tempfile::tempdir().unwrap();
         let path = Session::path(&dir.path().join("desk.db"));
-        let text = r#"{"draft":"half a thought","pane":"calendar","side":7,"lower":"inbox","in_panes":true}"#;
+        let text = r#"{"draft":"half a thought","pane":"calendar","side":7,"lower":"inbox"}"#;
         std::fs::write(&path, text).unwrap();
-        let wanted = Session {
-            draft: "half a thought".into(),
-            in_panes: true,
-            lower: Some(PaneId::Inbox),
-            ..Session::default()
-        };
+        let wanted = Session { draft: "half a thought".into(), lower: Some(PaneId::Inbox), ..Session::default() };
         assert_eq!(Session::load(&path), wanted);
     }
 }

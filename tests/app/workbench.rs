@@ -294,6 +294,8 @@ fn draft_history_focus_and_place_survive_a_restart() {
     let mut next = Desk::long(300, USUAL);
     next.app.restore(serde_json::from_str(&kept).unwrap());
     next.draw();
+    assert!(next.app.composing, "what is typed is never a command");
+    next.keys("<Esc>");
     assert_eq!(next.text(), desk.text());
     next.keys("zi<C-u><Up>");
     assert_eq!(next.app.composer.text(), "sent before");

@@ -268,6 +268,8 @@ async fn a_cancel_between_steps_during_a_retry_and_in_a_tool_ends_the_speech_too
     world.live(|live| matches!(live.phase, Phase::Retrying { .. })).await;
     assert!(world.cancel().await.0);
     assert_eq!(stop(&world.finished(&run).await), StopReason::Cancelled);
+    let lines = world.transcript().await;
+    assert!(lines.last().is_some_and(|line| line.contains("cancelled before ann answered")), "{lines:?}");
 
     let run = world.post("work").await;
     world.when(async |world| (world.block(&story()).await.version == 3).then_some(())).await;
@@ -276,6 +278,8 @@ async fn a_cancel_between_steps_during_a_retry_and_in_a_tool_ends_the_speech_too
     let children = world.store().runs_of(&run).await.unwrap();
     assert!(children.iter().all(nightdesk::testing::domain::Run::is_finished), "{children:?}");
     assert_eq!(world.cancel().await, (false, vec![]), "nothing is left to cancel");
+    let lines = world.transcript().await;
+    assert!(lines.last().is_some_and(|line| line.contains("cancelled before ann had finished")), "{lines:?}");
     world.close().await;
 }
 
@@ -329,6 +333,8 @@ async fn a_cancel_while_the_step_waits_for_its_provider_ends_the_speech_too() {
     let children = world.store().runs_of(&run).await.unwrap();
     assert!(children.iter().all(nightdesk::testing::domain::Run::is_finished), "{children:?}");
     assert!(world.asked_of("ann").is_empty());
+    let lines = world.transcript().await;
+    assert_eq!(lines.last().map(String::as_str), Some("(cancelled before ann answered)"), "{lines:?}");
     world.finished(&direct).await;
     world.send("@ann now?").await;
     world.close().await;

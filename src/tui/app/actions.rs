@@ -1,7 +1,7 @@
 //! Commands handled by the workbench itself, and the actions queued by panes, dialogs and the composer.
 
 use super::{App, TOAST};
-use crate::domain::{AgentId, ConversationId, ConversationOwner};
+use crate::domain::{AgentId, ConversationId, ConversationOwner, PendingKind};
 use crate::engine::protocol::{Recipient, Request};
 use crate::tui::command::{Command, KeyContext};
 use crate::tui::dialog::commands::Commands;
@@ -43,6 +43,8 @@ impl App {
             }
             Command::Zoom => self.zoom = !self.zoom,
             Command::Back if self.zoom => self.zoom = false,
+            Command::ApproveWaiting => self.approve_waiting(),
+            Command::Latest => self.panes.conversation.follow_tail(),
             Command::PageUp | Command::PageDown if self.composing => {
                 self.with_pane(PaneId::Conversation, |pane, cx| pane.command(command, cx));
             }
@@ -107,8 +109,7 @@ impl App {
             self.model.running_turn(&conversation.id).is_some() || self.model.queued(&conversation.id).next().is_some()
         });
         if let Some(conversation) = running.map(|conversation| conversation.id.clone()) {
-            self.mailbox.ask(Requester::App, Request::Cancel { conversation });
-            return;
+            return self.cancel_reply(conversation);
         }
         let quit = |leave| vec![AppAction::Effect(Effect::Quit(leave))];
         if self.dialogs.iter().any(|dialog| dialog.asks_to_quit()) {
@@ -134,6 +135,33 @@ impl App {
         self.dialogs.push(Box::new(Confirm::new(question.join(" "), choices)));
     }
 
+    fn cancel_reply(&mut self, conversation: ConversationId) {
+        let to = match self.model.conversation(&conversation).map(|known| known.owner.clone()) {
+            Some(ConversationOwner::Group(group)) => Recipient::Group(group),
+            Some(ConversationOwner::Agent(agent)) => Recipient::Agent(agent),
+            Some(ConversationOwner::Job(_)) | None => return,
+        };
+        let serial = self.mailbox.ask(Requester::App, Request::Cancel { conversation });
+        self.cancelling.push((serial, to));
+    }
+
+    /// Approves the call that has waited longest in the shown conversation, if it is on the screen; else shows it.
+    fn approve_waiting(&mut self) {
+        let shown = self.model.shown_conversation().map(|conversation| &conversation.id);
+        let waits =
+            shown.is_some_and(|id| self.model.waiting_in(id).iter().any(|call| call.kind == PendingKind::Approval));
+        let visible = self.area_of(PaneId::Conversation).is_some() && self.panes.conversation.shows_approval();
+        if waits && !visible {
+            self.panes.conversation.follow_tail();
+            let key = Command::Focus(PaneId::Inbox).key_text(KeyContext::COMPOSER).unwrap_or_default();
+            let text = format!(
+                "look at the call before you approve it: it is at the end of the conversation, and {key} shows it whole"
+            );
+            return self.mailbox.push(AppAction::Toast(Toast::error(text)));
+        }
+        self.with_pane(PaneId::Conversation, |pane, cx| pane.command(Command::Approve, cx));
+    }
+
     /// Performs the queued actions until the queue is empty. Returns their effects, in order.
     pub(super) fn settle(&mut self) -> Vec<Effect> {
         let mut effects = Vec::new();
@@ -152,6 +180,7 @@ impl App {
                 self.composer.prepend(&text);
                 self.composing = true;
             }
+            AppAction::CancelReply(conversation) => self.cancel_reply(conversation),
             AppAction::Open(dialog) => self.dialogs.push(dialog),
             AppAction::Close => {
                 self.dialogs.pop();

@@ -10,10 +10,12 @@ impl App {
     /// Returns the state to restore at the next start.
     #[must_use]
     pub fn session(&self) -> Session {
+        let (draft, pastes) = self.composer.draft();
         Session {
-            draft: self.composer.draft(),
+            draft,
+            pastes,
+            drafts: self.composer.other_drafts(),
             history: self.composer.history().to_vec(),
-            in_panes: !self.composing,
             pane: Some(self.pane),
             side: Some(self.side),
             lower: Some(self.lower),
@@ -29,15 +31,15 @@ impl App {
         }
     }
 
-    /// Restores a saved session; ignores groups, agents and blocks that no longer exist.
+    /// Restores a saved session; ignores groups, agents and blocks that no longer exist. The composer has the focus,
+    /// whatever had it before: what is typed before the first frame must not become commands.
     pub fn restore(&mut self, session: Session) {
-        self.composer.set_text(&session.draft);
         self.composer.set_history(session.history);
         // Messages since the last start are unread. A conversation unknown to that start counts as read.
         for (conversation, seen) in &mut self.model.seen {
             *seen = session.seen.get(conversation).map_or(*seen, |known| *known.min(seen));
         }
-        self.composing = !session.in_panes;
+        self.composing = true;
         self.pane = session.pane.unwrap_or(self.pane);
         self.side = session.side.unwrap_or(self.side);
         self.lower = session.lower.filter(|id| PaneId::LOWER.contains(id)).unwrap_or(self.lower);
@@ -53,6 +55,7 @@ impl App {
                 self.panes.conversation.restore(Anchor::Top(Place { at, row }));
             }
         }
+        self.composer.restore((&session.draft, session.pastes), session.drafts);
         if let Some(unsaved) = session.unsaved {
             self.panes.blocks.reopen(unsaved, &self.model);
         }

@@ -27,7 +27,8 @@ pub fn view(app: &App, frame: &mut Frame<'_>) {
         }
     }
     let composing = app.composing && app.dialogs.is_empty();
-    app.composer.draw(frame, layout.composer, &app.look, composing);
+    let room = layout.columns.first().map_or(layout.body.width / 2, |column| column.saturating_sub(1)).max(18);
+    app.composer.draw(frame, layout.composer, &app.look, &app.model, (room, composing));
     chrome::status_line(app, frame, layout);
     for dialog in &app.dialogs {
         dialog.draw(frame, screen, &app.look, &app.model);

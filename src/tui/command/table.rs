@@ -96,6 +96,9 @@ FIRST {
     Send: KeyContext::COMPOSER, [Key::code(KeyCode::Enter)], "send",
         "Send the message; `@name` at its start addresses only that agent";
     NewLine: KeyContext::COMPOSER, [Key::ctrl('j'), Key::alt(KeyCode::Enter)], "new line", "Start a new line";
+    UnfoldPaste: KeyContext::COMPOSER, [Key::ctrl('t')], "unfold paste", "Show the lines of the last folded paste";
+    ApproveWaiting: KeyContext::COMPOSER, [Key::ctrl('o')], "approve", "Approve the call at the end of the conversation";
+    Latest: KeyContext::COMPOSER, [Key::ctrl('l')], "latest", "Go to the end of the conversation and follow it";
     LeaveComposer: KeyContext::COMPOSER, [Key::code(KeyCode::Esc)], "panes", "Leave the composer for the panes";
     Compose: KeyContext::PANES, [Key::char('i')], "write", "Return to the composer";
     Editor: KeyContext::COMPOSER.or(KeyContext::PANES).or(KeyContext::EDITOR).or(KeyContext::FORM), [Key::ctrl('g')], "$EDITOR",
@@ -138,11 +141,12 @@ REST {
 
     Copy: KeyContext::PANES, [Key::char('y')], "copy", "Copy the selected message, block, job, call or mail";
     CopyCode: KeyContext::CONVERSATION, [Key::char('Y')], "copy code", "Copy the code fence under the cursor line";
+    SaveText: KeyContext::CONVERSATION, [Key::char('s')], "write to file", "Write the selected message to a file; asks for the path";
     Edit: KeyContext::CONVERSATION.or(KeyContext::BLOCKS), [Key::char('e')], "edit",
         "Edit the block in place; in the conversation, put your message back into the composer";
     Cancel: KeyContext::CONVERSATION.or(KeyContext::JOBS).or(KeyContext::JOB), [Key::char('x')], "cancel", "Cancel the reply or the job";
     Retry: KeyContext::CONVERSATION.or(KeyContext::JOBS).or(KeyContext::JOB), [Key::char('r')], "retry",
-        "Run the job again; in the conversation, send your last message again";
+        "Run the job again; in the conversation, send your last message again; asks first";
     RunNow: KeyContext::ROSTER.or(KeyContext::JOBS), [Key::char('R')], "run now", "Make the background agent work now";
     Undo: KeyContext::BLOCKS.or(KeyContext::JOBS).or(KeyContext::JOB), [Key::char('u')], "undo",
         "Restore the block's previous value; for a job, undo all its edits";

@@ -22,6 +22,7 @@ pub use anchors::{Anchor, Place};
 use std::collections::BTreeSet;
 
 use crossterm::event::{KeyEvent, MouseEvent, MouseEventKind};
+use jiff::tz::TimeZone;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
@@ -29,13 +30,13 @@ use super::{Pane, RenderContext};
 use crate::domain::{Agent, Change, Content, ConversationId, Message, NoticeKind, StepId};
 use crate::engine::protocol::{Reply, Request, RequestError, Update};
 use crate::tui::command::{Command, KeyContext};
-use crate::tui::effect::{AppAction, Context};
+use crate::tui::effect::Context;
 use crate::tui::glyph::{GlyphSet, UNICODE};
 use crate::tui::model::Model;
 use crate::tui::text::{Row, Span};
 use crate::tui::theme::Role;
 
-use live_tail::LiveTail;
+use live_tail::{LiveTail, TailLayout};
 use rendered::Cache;
 use search::Search;
 use window::Window;
@@ -59,6 +60,8 @@ pub struct Conversation {
     /// Unfolded messages, by `seq`.
     open: BTreeSet<u64>,
     anchor: Anchor,
+    /// The top row while the tail is followed and an answer streams; see [`Conversation::fill`].
+    held: Option<Place>,
     /// The cursor line; `None` until the user moves it, and while the tail is followed.
     cursor: Option<Place>,
     /// `seq` of the last message when the view left the tail.
@@ -69,8 +72,6 @@ pub struct Conversation {
     loading: Option<u64>,
     /// Reading failed; retried at the next command or commit.
     stuck: bool,
-    /// Serial number of the pending cancel request.
-    cancelling: Option<u64>,
     search: Search,
     /// Width of the text column in cells.
     cells: usize,
@@ -78,6 +79,9 @@ pub struct Conversation {
     /// Width of the name column in cells.
     names: usize,
     glyphs: &'static GlyphSet,
+    zone: TimeZone,
+    /// Where keys go.
+    focus: KeyContext,
     shown: Vec<Place>,
     lines: Vec<Line>,
     counters: Counters,
@@ -134,17 +138,19 @@ impl Default for Conversation {
             cache: Cache::default(),
             open: BTreeSet::new(),
             anchor: Anchor::Tail,
+            held: None,
             cursor: None,
             left_at: 0,
             wanted: None,
             loading: None,
             stuck: false,
-            cancelling: None,
             search: Search::default(),
             cells: 40,
             height: 20,
             names: 8,
             glyphs: &UNICODE,
+            zone: TimeZone::UTC,
+            focus: KeyContext::COMPOSER,
             shown: Vec::new(),
             lines: Vec::new(),
             counters: Counters::default(),
@@ -170,6 +176,18 @@ impl Conversation {
     pub fn restore(&mut self, anchor: Anchor) {
         self.anchor = anchor;
         self.left_at = self.head;
+    }
+
+    /// Sets where keys go, for the keys that the pane names.
+    pub fn set_focus(&mut self, focus: KeyContext) {
+        self.focus = focus;
+    }
+
+    /// Returns true if the call that has waited longest for approval is on the screen.
+    #[must_use]
+    pub fn shows_approval(&self) -> bool {
+        let part = self.foot.parts.iter().position(|part| part.asks_approval);
+        part.is_some_and(|part| self.shown.iter().any(|place| place.at == self.head + 1 + part as u64))
     }
 
     /// Returns true if the view follows new messages.
@@ -258,14 +276,23 @@ impl Conversation {
         let conversation = model.shown_conversation();
         self.head = conversation.map_or(0, |conversation| conversation.head);
         let id = conversation.map(|conversation| &conversation.id);
-        self.counters.rows_wrapped += self.foot.follow(model, id, self.cells, self.glyphs);
+        let layout = TailLayout { cells: self.cells, glyphs: self.glyphs, zone: self.zone.clone(), focus: self.focus };
+        self.counters.rows_wrapped += self.foot.follow(model, id, &layout);
     }
 
     /// Resets the pane to another conversation, at its tail.
     fn begin(&mut self, id: Option<ConversationId>) {
-        let (counters, cells, height, names, glyphs) =
-            (self.counters(), self.cells, self.height, self.names, self.glyphs);
-        *self = Self { id, cells, height, names, glyphs, counters, ..Self::default() };
+        *self = Self {
+            id,
+            cells: self.cells,
+            height: self.height,
+            names: self.names,
+            glyphs: self.glyphs,
+            zone: self.zone.clone(),
+            focus: self.focus,
+            counters: self.counters(),
+            ..Self::default()
+        };
     }
 
     fn measure(&mut self, area: Rect, look: &RenderContext, model: &Model) {
@@ -283,14 +310,20 @@ impl Conversation {
             self.keep_place(cells);
         }
         self.glyphs = look.glyphs;
+        self.zone.clone_from(&look.zone);
         let typing = usize::from(self.search.line().is_some());
-        self.height = usize::from(area.height).saturating_sub(typing).max(1);
+        let height = usize::from(area.height).saturating_sub(typing).max(1);
+        if height != self.height {
+            self.held = None;
+        }
+        self.height = height;
     }
 
     /// Sets another width; the top row and the cursor stay in the same message, at about the same part of it.
     fn keep_place(&mut self, cells: usize) {
         let tops = [self.cursor, if let Anchor::Top(top) = self.anchor { Some(top) } else { None }];
         let before = tops.map(|place| place.and_then(|place| self.rows_of(place.at)));
+        self.held = None;
         self.cells = cells;
         let after = tops.map(|place| place.and_then(|place| self.rows_of(place.at)));
         let moved = |at: usize| match (tops[at], before[at], after[at]) {
@@ -464,14 +497,6 @@ impl Pane for Conversation {
             self.take_messages(reply, cx);
         } else if self.search.waits_for(serial) {
             self.take_hits(reply, cx);
-        } else if self.cancelling.take_if(|cancelling| *cancelling == serial).is_some() {
-            match reply {
-                Ok(Reply::Cancelled { queued, .. }) if !queued.is_empty() => {
-                    cx.act(AppAction::Draft(queued.join("\n")));
-                }
-                Ok(_) => {}
-                Err(fault) => cx.fault(fault.text),
-            }
         } else if let Err(fault) = reply {
             cx.fault(fault.text);
         }

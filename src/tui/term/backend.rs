@@ -1,7 +1,7 @@
 //! A ratatui backend that encodes each frame into a byte buffer.
 //!
 //! The size is set by the caller, never queried. An unchanged frame produces no bytes, an unchanged cursor no
-//! cursor sequence. Every frame starts and ends in the default style. Control characters and bidirectional
+//! cursor sequence; a few unchanged cells between changed ones are printed again. Every frame starts and ends in the default style. Control characters and bidirectional
 //! overrides in cells are never sent, even if the layers above let them through.
 //!
 //! crossterm's backend is not used because it resets four attributes per frame, flushes at each cursor change,
@@ -22,6 +22,9 @@ use super::sequence::{SYNC_BEGIN, SYNC_END};
 
 /// Runs of at least this many default blanks are erased, which is shorter than printing them.
 const ERASE_FROM: u16 = 10;
+
+/// At most so many unchanged columns are printed again rather than skipped: the sequence that skips them is longer.
+const REPRINTED: u16 = 3;
 
 /// Attributes that are visible on a blank cell.
 const VISIBLE_ON_BLANK: Modifier =
@@ -45,6 +48,9 @@ impl CellStyle {
     }
 }
 
+/// A cell that was erased, or printed as a blank in the default style.
+const BLANK: (u8, CellStyle) = (b' ', CellStyle::PLAIN);
+
 /// A pending run of default blanks, printed or erased when it ends.
 #[derive(Debug, Clone, Copy)]
 struct BlankRun {
@@ -64,6 +70,9 @@ pub struct FrameBackend {
     /// Visibility of the terminal's cursor, if known.
     shown: Option<bool>,
     blanks: Option<BlankRun>,
+    /// What the terminal shows, by row and column: a printable ASCII character and its style; `None` if unknown or
+    /// something else.
+    known: Vec<Option<(u8, CellStyle)>>,
     /// Positions at which the terminal shows glyphs of two columns.
     wide: HashSet<Position>,
 }
@@ -80,20 +89,23 @@ impl FrameBackend {
             at: None,
             shown: None,
             blanks: None,
+            known: vec![Some(BLANK); usize::from(size.width) * usize::from(size.height)],
             wide: HashSet::new(),
         }
     }
 
-    /// Sets a new size and discards the known cursor state.
+    /// Sets a new size and discards what is known of the terminal.
     pub fn set_size(&mut self, size: Size) {
         self.size = size;
+        self.known = vec![None; usize::from(size.width) * usize::from(size.height)];
         self.forget();
     }
 
-    /// Discards the known cursor state, because another program has written to the terminal.
+    /// Discards what is known of the terminal, because another program has written to it.
     pub fn forget(&mut self) {
         self.at = None;
         self.shown = None;
+        self.known.fill(None);
     }
 
     /// Returns the bytes since the last call, as one synchronised update if [`Caps::sync`] is set; empty if
@@ -126,6 +138,10 @@ impl FrameBackend {
                 self.clear_wide(last);
             }
             self.wide.remove(&to);
+            // What the terminal makes of the other half of a wide glyph is its own affair.
+            for x in [to.x.checked_sub(1), last.x.checked_add(1)].into_iter().flatten() {
+                self.learn(Position { x, y: to.y }, None);
+            }
         }
         if columns > 1 {
             self.wide.insert(to);
@@ -135,7 +151,31 @@ impl FrameBackend {
             self.set_pen(pen);
         }
         self.frame.extend(glyph.as_bytes());
+        let ascii = match glyph.as_bytes() {
+            [one @ b' '..=b'~'] => Some((*one, pen)),
+            _ => None,
+        };
+        for x in to.x..to.x.saturating_add(columns.max(1)) {
+            self.learn(Position { x, y: to.y }, ascii);
+        }
         self.at = self.after(to, glyph);
+    }
+
+    fn index(&self, at: Position) -> Option<usize> {
+        (at.x < self.size.width).then(|| usize::from(at.y) * usize::from(self.size.width) + usize::from(at.x))
+    }
+
+    fn learn(&mut self, at: Position, shows: Option<(u8, CellStyle)>) {
+        if let Some(cell) = self.index(at).and_then(|index| self.known.get_mut(index)) {
+            *cell = shows;
+        }
+    }
+
+    /// Returns what the terminal shows in a row from the column `from` to before `to`; `None` if some of it is unknown.
+    fn shows(&self, y: u16, from: u16, to: u16) -> Option<impl Iterator<Item = (u8, CellStyle)>> {
+        let start = self.index(Position { x: from, y })?;
+        let cells = self.known.get(start..start + usize::from(to.checked_sub(from)?))?;
+        cells.iter().all(Option::is_some).then(|| cells.iter().flatten().copied())
     }
 
     /// Blanks a wide glyph of which only the first column is about to be overwritten in a visible style: terminals
@@ -144,6 +184,9 @@ impl FrameBackend {
         self.move_to(at);
         self.set_pen(CellStyle::PLAIN);
         self.frame.extend(b"  ");
+        for x in [at.x, at.x + 1] {
+            self.learn(Position { x, y: at.y }, Some(BLANK));
+        }
         self.at = (at.x + 2 < self.size.width).then_some(Position { x: at.x + 2, y: at.y });
     }
 
@@ -156,12 +199,17 @@ impl FrameBackend {
     }
 
     fn hold_blank(&mut self, at: Position) {
-        if let Some(blanks) = &mut self.blanks
-            && blanks.start.y == at.y
-            && blanks.start.x + blanks.count == at.x
-        {
-            blanks.count += 1;
-            return;
+        if let Some(BlankRun { start, count }) = self.blanks.filter(|blanks| blanks.start.y == at.y) {
+            // Blanks between two runs are as good as erased.
+            let end = start.x + count;
+            let gap = at.x.saturating_sub(end);
+            let short = gap <= REPRINTED || count + gap + 1 >= ERASE_FROM;
+            let blank =
+                gap == 0 || self.shows(at.y, end, at.x).is_some_and(|mut cells| cells.all(|cell| cell == BLANK));
+            if at.x >= end && short && blank {
+                self.blanks = Some(BlankRun { start, count: count + gap + 1 });
+                return;
+            }
         }
         self.flush_blanks();
         self.blanks = Some(BlankRun { start: at, count: 1 });
@@ -181,6 +229,9 @@ impl FrameBackend {
             self.set_pen(CellStyle::PLAIN);
         }
         self.put(format_args!("\x1b[{count}X"));
+        for x in start.x..start.x + count {
+            self.learn(Position { x, y: start.y }, Some(BLANK));
+        }
     }
 
     fn set_pen(&mut self, to: CellStyle) {
@@ -200,6 +251,9 @@ impl FrameBackend {
         if self.at == Some(to) {
             return;
         }
+        if self.reprint(to) {
+            return;
+        }
         let mut best = absolute(to);
         if let Some(relative) = self.at.and_then(|from| relative(from, to))
             && relative.len() < best.len()
@@ -208,6 +262,24 @@ impl FrameBackend {
         }
         self.frame.extend(best.as_bytes());
         self.at = Some(to);
+    }
+
+    /// Moves a few columns to the right by printing what is there already, which is shorter than a sequence. Returns
+    /// false if it is not known or has another style.
+    fn reprint(&mut self, to: Position) -> bool {
+        let Some(from) = self.at.filter(|from| from.y == to.y && from.x < to.x && to.x - from.x <= REPRINTED) else {
+            return false;
+        };
+        let pen = self.pen;
+        let same = |(byte, style): (u8, CellStyle)| style == pen || byte == b' ' && style.same_blank(pen);
+        let Some(cells) = self.shows(to.y, from.x, to.x) else { return false };
+        let cells: Vec<(u8, CellStyle)> = cells.collect();
+        let found = cells.iter().all(|cell| same(*cell));
+        if found {
+            self.frame.extend(cells.iter().map(|(byte, _)| byte));
+            self.at = Some(to);
+        }
+        found
     }
 
     fn put(&mut self, text: std::fmt::Arguments<'_>) {
@@ -398,6 +470,7 @@ impl Backend for FrameBackend {
         if clear_type == ClearType::All {
             self.wide.clear();
         }
+        self.known.fill((clear_type == ClearType::All).then_some(BLANK));
         self.frame.extend(erase);
         Ok(())
     }

@@ -5,11 +5,16 @@
 //! - Engine updates are drawn immediately after a pause, then at most 30 times per second (10 over SSH). Over
 //!   SSH they also wait until the link has had time to transmit the last frame, or the terminal has confirmed
 //!   it: at most one frame is queued on a slow link, which keeps the delay of the next key short.
+//! - Streamed text is drawn like other engine updates once a frame of it is worth its cost: every frame costs some
+//!   forty bytes beside the text it shows. Fewer bytes of text wait a little for more.
 //! - Animation is drawn at most 4 times per second, one frame per request.
 //!
 //! A frame shows the whole state, so it satisfies every pending request.
 
 use std::time::{Duration, Instant};
+
+/// Bytes of streamed text that are drawn without waiting for more.
+const WORTH_A_FRAME: usize = 32;
 
 /// Minimum time between frames, per reason to draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +23,8 @@ pub struct FrameIntervals {
     pub keys: Duration,
     /// From any frame to one for engine updates.
     pub deltas: Duration,
+    /// How long streamed text waits for more, if there is less of it than [`WORTH_A_FRAME`].
+    pub text: Duration,
     /// From any frame to one for animation only.
     pub animation: Duration,
     /// Assumed link speed in bytes per second; `None` for a local terminal.
@@ -29,6 +36,7 @@ impl FrameIntervals {
     pub const LOCAL: Self = Self {
         keys: Duration::from_micros(16_667),
         deltas: Duration::from_micros(33_334),
+        text: Duration::from_millis(500),
         animation: Duration::from_millis(250),
         trusted: None,
     };
@@ -48,6 +56,8 @@ pub struct Pacer {
     busy: Option<Instant>,
     key: Option<Instant>,
     delta: Option<Instant>,
+    /// When the first of the streamed text that is not drawn yet arrived, and its bytes.
+    text: Option<(Instant, usize)>,
     animation: Option<Instant>,
 }
 
@@ -55,7 +65,7 @@ impl Pacer {
     /// Creates a pacer without pending requests.
     #[must_use]
     pub fn new(gaps: FrameIntervals) -> Self {
-        Self { gaps, key_free: None, drawn: None, busy: None, key: None, delta: None, animation: None }
+        Self { gaps, key_free: None, drawn: None, busy: None, key: None, delta: None, text: None, animation: None }
     }
 
     /// Requests a frame for user input: a key, a paste, the mouse, a new size.
@@ -66,6 +76,11 @@ impl Pacer {
     /// Requests a frame for an engine update.
     pub fn delta(&mut self, now: Instant) {
         self.delta.get_or_insert(now);
+    }
+
+    /// Requests a frame for so many more bytes of streamed text.
+    pub fn text(&mut self, bytes: usize, now: Instant) {
+        self.text.get_or_insert((now, 0)).1 += bytes;
     }
 
     /// Requests one animation frame; must be called again after each frame.
@@ -84,8 +99,12 @@ impl Pacer {
         };
         let key = self.key.map(|asked| self.key_free.map_or(asked, |free| asked.max(free)));
         let delta = self.delta.map(|asked| after_frame(asked, self.gaps.deltas));
+        let text = self.text.map(|(asked, bytes)| {
+            let wait = if bytes < WORTH_A_FRAME { self.gaps.text } else { Duration::ZERO };
+            after_frame(asked + wait, self.gaps.deltas)
+        });
         let animation = self.animation.map(|asked| after_frame(asked, self.gaps.animation));
-        [key, delta, animation].into_iter().flatten().min()
+        [key, delta, text, animation].into_iter().flatten().min()
     }
 
     /// Returns true if a frame is due at `now`.
@@ -116,6 +135,7 @@ impl Pacer {
         self.drawn = Some(now);
         self.key = None;
         self.delta = None;
+        self.text = None;
         self.animation = None;
     }
 }
@@ -212,6 +232,31 @@ mod tests {
             }
         });
         assert!(keys.iter().all(|key| drawn.contains(key)));
+    }
+
+    #[test]
+    fn streamed_text_waits_until_it_is_worth_a_frame_and_never_for_long() {
+        let fast = frames(FrameIntervals::LOCAL, 2000, |at, now, pacer| {
+            if at % 25 == 0 {
+                pacer.text(8, now);
+            }
+        });
+        assert!(fast.windows(2).all(|pair| pair[1] - pair[0] == 100), "32 bytes each: {fast:?}");
+        let slow = frames(FrameIntervals::LOCAL, 2000, |at, now, pacer| {
+            if at % 1000 == 0 {
+                pacer.text(4, now);
+            }
+        });
+        assert_eq!(slow, [500, 1500]);
+        let with_a_key = frames(FrameIntervals::LOCAL, 400, |at, now, pacer| {
+            if at == 0 {
+                pacer.text(4, now);
+            }
+            if at == 10 {
+                pacer.key(now);
+            }
+        });
+        assert_eq!(with_a_key, [10], "a frame for a key shows the text too");
     }
 
     #[test]

@@ -138,6 +138,27 @@ mod tests {
     }
 
     #[test]
+    fn a_few_unchanged_cells_are_printed_again_rather_than_skipped() {
+        let mut screen = Screen::new(Size::new(40, 1), PLAIN);
+        line(&mut screen, "one two three four", Style::new());
+        assert_eq!(line(&mut screen, "six two seven four", Style::new()), "\rsix\x1b[5Cseven");
+        assert_eq!(line(&mut screen, "ten two eight four", Style::new()), "\rten\x1b[5Ceight");
+        assert_eq!(line(&mut screen, "tan twa eight fwur", Style::new()), "\x1b[8D\x1b[1;2Han twa\x1b[8Cwu");
+        // Not where the cells between have another style, or are not known to have this one.
+        let red = Style::new().fg(Color::Red);
+        let mixed = |screen: &mut Screen, ends: &str| {
+            text(&screen.draw(|frame| {
+                let (first, last) = ends.split_at(1);
+                frame.buffer_mut().set_string(0, 0, first, Style::new());
+                frame.buffer_mut().set_string(1, 0, "x", red);
+                frame.buffer_mut().set_string(2, 0, last, Style::new());
+            }))
+        };
+        mixed(&mut screen, "ab");
+        assert_eq!(mixed(&mut screen, "cd"), "\rc\x1b[Cd");
+    }
+
+    #[test]
     fn no_cell_can_send_a_control_or_an_override() {
         let mut screen = Screen::new(Size::new(8, 1), PLAIN);
         let bytes = screen.draw(|frame| {

@@ -68,7 +68,9 @@ pub fn mouse(on: bool) -> Vec<u8> {
 
 /// The text exceeds [`COPY_LIMIT`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{bytes} bytes are too many for the terminal's clipboard (at most {COPY_LIMIT}): copy less, or export it")]
+#[error(
+    "{bytes} bytes are too many for the terminal's clipboard (at most {COPY_LIMIT}): copy less; in the conversation, s writes it to a file"
+)]
 pub struct CopyTooLarge {
     /// Length of the text in bytes.
     pub bytes: usize,

@@ -8,7 +8,7 @@ use ratatui::style::Modifier;
 use similar::{Algorithm, DiffOp, DiffTag, capture_diff_slices, group_diff_ops};
 
 use super::clean::clean;
-use super::wrap::{Mode, Shape, wrap};
+use super::wrap::{Shape, wrap};
 use super::{Role, Row, Span, push_joined};
 use crate::tui::glyph::GlyphSet;
 
@@ -87,12 +87,8 @@ pub fn rows(old: &str, new: &str, context: usize, cells: usize, glyphs: &GlyphSe
                 continue;
             }
         };
-        let shape = Shape {
-            width: cells,
-            first: vec![Span::new(sign, role)],
-            rest: vec![Span::new("  ", role)],
-            mode: Mode::Words,
-        };
+        let shape =
+            Shape { first: vec![Span::new(sign, role)], rest: vec![Span::new("  ", role)], ..Shape::plain(cells) };
         rows.extend(wrap(&line.spans, &shape));
     }
     rows

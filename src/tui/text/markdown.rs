@@ -8,7 +8,7 @@
 mod layout;
 mod parse;
 
-pub(crate) use layout::layout;
+pub(crate) use layout::{layout, layout_growing};
 pub(crate) use parse::{Block, Body, Carry, parse};
 
 use super::Row;

@@ -13,7 +13,7 @@
 //! end of its block until budget is available again.
 
 use super::clean::clean;
-use super::markdown::{Block, Body, Carry, layout, parse};
+use super::markdown::{Block, Body, Carry, layout, layout_growing, parse};
 use super::{Role, Row, Span, push_joined};
 use crate::tui::glyph::GlyphSet;
 
@@ -130,7 +130,9 @@ impl Stream {
             self.settle();
             current = shown.is_empty();
         }
-        let text = [self.tail.as_str(), shown].concat();
+        let (lines, shown) = if self.finished { (self.tail.len(), shown) } else { self.without_half_rows(shown) };
+        current &= lines + shown.len() == self.covered;
+        let text = [&self.tail[..lines], shown].concat();
         if !current && (self.finished || self.may_parse(text.len())) {
             self.parsed += text.len() as u64;
             self.open = parse(&text, &self.glyphs, self.carry).blocks;
@@ -141,12 +143,37 @@ impl Stream {
         layout(&self.settled[self.frozen.1..], self.width, &self.glyphs, &mut self.rows);
         self.frozen = (self.rows.len(), self.settled.len());
         if plain.is_empty() {
+            let layout = if self.finished { layout } else { layout_growing };
             layout(&self.open, self.width, &self.glyphs, &mut self.rows);
         } else {
             let mut open = self.open.clone();
             append_plain(&mut open, plain, self.carry);
             layout(&open, self.width, &self.glyphs, &mut self.rows);
         }
+    }
+
+    /// Leaves out what is half a row of a table: the incomplete line, and a heading without the line below it. Returns
+    /// the bytes of the tail and the part of the incomplete line to show.
+    fn without_half_rows<'a>(&self, partial: &'a str) -> (usize, &'a str) {
+        let whole = (self.tail.len(), partial);
+        let before = self.tail.trim_end_matches('\n');
+        let ended = self.tail.len() - before.len() > 1;
+        let last = if ended { "" } else { before.rsplit('\n').next().unwrap_or_default() };
+        let body = self.open.last().map(|block| &block.body);
+        let fence = last.trim_start_matches([' ', '>']).starts_with(['`', '~']);
+        if matches!(body, Some(Body::Verbatim { .. })) && !fence {
+            return whole;
+        }
+        let line = partial.trim_start_matches([' ', '>']);
+        let in_table = matches!(body, Some(Body::Table { .. })) && !last.is_empty();
+        if in_table {
+            return (self.tail.len(), "");
+        }
+        let rules_below = line.chars().all(|c| matches!(c, '|' | '-' | ':' | ' '));
+        if last.contains('|') && rules_below {
+            return (before.len() - last.len(), "");
+        }
+        if line.starts_with('|') { (self.tail.len(), "") } else { whole }
     }
 
     fn may_parse(&self, bytes: usize) -> bool {
@@ -284,6 +311,35 @@ mod tests {
             stream.push(delta);
             assert_eq!(text(stream.rows(60)), shown, "after {delta:?}");
         }
+    }
+
+    #[test]
+    fn a_table_keeps_its_form_while_it_streams() {
+        let whole = "Who knows:\n\n| who | what they know |\n|:--|---|\n| reporter | the printers were told on the third \
+                     of May, in writing |\n| a | b |\n";
+        let mut stream = Stream::new(&UNICODE);
+        let (mut bars, mut seen) = (Vec::new(), 0);
+        for char in whole.chars() {
+            stream.push(char.encode_utf8(&mut [0; 4]));
+            let rows = text(stream.rows(40));
+            assert!(rows.iter().all(|row| !row.contains('|')), "no half row is text: {rows:?}");
+            let table: Vec<&String> = rows.iter().filter(|row| row.contains(['│', '┼'])).collect();
+            assert!(table.len() >= seen, "no row goes away: {rows:?}");
+            seen = table.len();
+            bars.extend(table.iter().filter_map(|row| row.chars().position(|char| "│┼".contains(char))));
+        }
+        bars.dedup();
+        assert_eq!(bars.len(), 1, "the columns stay where they are: {bars:?}");
+        assert_eq!(seen, 6, "rows are shown as they are complete");
+        stream.push("\nThat is all.");
+        assert!(text(stream.rows(40)).concat().ends_with("That is all."));
+    }
+
+    #[test]
+    fn what_only_looks_like_a_table_is_shown() {
+        let mut stream = Stream::new(&UNICODE);
+        stream.push("Use a | b\nto pipe.\n```\n| x |\n| y");
+        assert_eq!(text(stream.rows(40)), ["Use a | b", "to pipe.", "", "  | x |", "  | y"]);
     }
 
     #[test]

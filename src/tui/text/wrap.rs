@@ -32,6 +32,8 @@ pub struct Shape {
     pub first: Vec<Span>,
     /// Prefix of the other rows: a hanging indent, the bar of a quote.
     pub rest: Vec<Span>,
+    /// Prefix of a row that continues the line before it, as wide as `rest`; `None` is `rest`.
+    pub continued: Option<Vec<Span>>,
     /// Where a row may end.
     pub mode: Mode,
 }
@@ -40,7 +42,7 @@ impl Shape {
     /// Returns a layout by words in `width` cells, without prefixes.
     #[must_use]
     pub fn plain(width: usize) -> Self {
-        Self { width, first: Vec::new(), rest: Vec::new(), mode: Mode::Words }
+        Self { width, first: Vec::new(), rest: Vec::new(), continued: None, mode: Mode::Words }
     }
 }
 
@@ -51,6 +53,7 @@ pub fn wrap(spans: &[Span], shape: &Shape) -> Vec<Row> {
     let max = (cells / 2).min(cells - MIN_WIDTH);
     let first = cut_prefix(&shape.first, max);
     let rest = cut_prefix(&shape.rest, max);
+    let continued = shape.continued.as_ref().map(|prefix| cut_prefix(prefix, max));
     let room = |prefix: &[Span]| cells - prefix.iter().map(|span| width::width(&span.text)).sum::<usize>();
     let text: Cow<'_, str> = match spans {
         [only] => Cow::Borrowed(&only.text),
@@ -59,7 +62,13 @@ pub fn wrap(spans: &[Span], shape: &Shape) -> Vec<Row> {
     let mut slicer = Slicer { spans, index: 0, start: 0 };
     let mut rows = Vec::new();
     for range in Breaks::new(&text, room(&first), room(&rest), shape.mode) {
-        let mut row = Row { spans: if rows.is_empty() { first.clone() } else { rest.clone() }, fence: None };
+        let in_line = range.start > 0 && text.as_bytes()[range.start - 1] != b'\n';
+        let prefix = match &continued {
+            Some(continued) if in_line => continued,
+            _ if rows.is_empty() => &first,
+            _ => &rest,
+        };
+        let mut row = Row { spans: prefix.clone(), fence: None };
         slicer.slice_into(range, &mut row.spans);
         rows.push(row);
     }

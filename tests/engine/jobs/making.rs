@@ -119,7 +119,7 @@ async fn a_job_with_nothing_new_asks_no_model() {
     world.finished(&run).await;
     let jobs = world.jobs_over(2).await;
     assert_eq!(jobs[1].state, JobState::Completed { outcome: JobOutcome::NothingToDo });
-    assert_eq!((jobs[1].tokens, jobs[1].window), (0, Some((3, 3))));
+    assert_eq!((jobs[1].tokens, jobs[1].window), (0, Some((3, 4))), "a notice for people is no news");
     assert_eq!(world.asked_of("cleo").len(), 1);
     let run =
         world.store().row::<nightdesk::testing::domain::Run>(jobs[1].run.clone().unwrap().as_str()).await.unwrap();

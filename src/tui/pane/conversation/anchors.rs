@@ -72,21 +72,47 @@ impl Conversation {
     /// anchor to the tail.
     pub(super) fn fill(&mut self, height: usize) -> Vec<Place> {
         if let Anchor::Top(top) = self.anchor {
-            let rows = self.rows_of(top.at);
-            if rows.is_none() && top.at <= self.head {
+            if self.rows_of(top.at).is_none() && top.at <= self.head {
                 return Vec::new();
             }
-            let mut places = Vec::with_capacity(height);
-            let mut next = rows.map(|rows| Place { row: top.row.min(rows - 1), ..top });
-            while let Some(place) = next.filter(|_| places.len() < height) {
-                places.push(place);
-                next = self.after(place);
-            }
-            let short = places.len() < height && places.last().is_none_or(|last| last.at >= self.total());
-            if !short {
+            let (places, ends) = self.rows_from(top, height);
+            if !ends || places.len() == height {
                 return places;
             }
             self.anchor = Anchor::Tail;
+            self.held = None;
+        }
+        self.tail(height)
+    }
+
+    /// Returns the rows from `top` on, at most `height`, and whether the last of them is the end.
+    fn rows_from(&mut self, top: Place, height: usize) -> (Vec<Place>, bool) {
+        let mut places = Vec::with_capacity(height);
+        let mut next = self.rows_of(top.at).map(|rows| Place { row: top.row.min(rows - 1), ..top });
+        while let Some(place) = next.filter(|_| places.len() < height) {
+            places.push(place);
+            next = self.after(place);
+        }
+        (places, next.is_none() && self.rows_of(self.total()).is_some())
+    }
+
+    /// Returns the last rows. While an answer streams, the rows above it stay where they are until the pane is full;
+    /// then most of them leave at once. A terminal cannot scroll a part of its width: moving the rows up for each new
+    /// one would send the whole pane for every line of the answer.
+    fn tail(&mut self, height: usize) -> Vec<Place> {
+        let streaming = self.foot.is_streaming();
+        if let Some(top) = self.held.take() {
+            let (places, ends) = self.rows_from(top, height);
+            if ends {
+                self.held = Some(top);
+                return places;
+            }
+            if let Some(last) = self.last_place().filter(|_| streaming) {
+                let kept = isize::try_from(height / 3).unwrap_or(0);
+                let top = self.moved_by(last, -kept);
+                self.held = Some(top);
+                return self.rows_from(top, height).0;
+            }
         }
         let mut places = Vec::with_capacity(height);
         let mut next = self.last_place();
@@ -95,6 +121,7 @@ impl Conversation {
             next = self.before(place);
         }
         places.reverse();
+        self.held = places.first().copied().filter(|_| streaming);
         places
     }
 

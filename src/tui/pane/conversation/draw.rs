@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 use super::rendered::{bar, barred};
 use super::{Conversation, Gutter, Line, Place, greeting, search};
 use crate::domain::{AgentId, Content, NoticeKind};
+use crate::tui::command::Command;
 use crate::tui::model::Model;
 use crate::tui::pane::{RenderContext, put, put_row};
 use crate::tui::text::clean::clean_line;
@@ -132,13 +133,18 @@ impl Conversation {
         self.draw_search(frame, area, look);
     }
 
-    /// Draws the number of new messages below the view.
+    /// Draws the number of new messages below the view, with answers that stream there, and the key that goes to them.
     fn draw_chip(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext) {
-        let new = self.head.saturating_sub(self.left_at);
+        let last = self.shown.last().map_or(0, |last| last.at);
+        let parts = (self.head + 1..).zip(&self.foot.parts);
+        let streaming = parts.filter(|(at, part)| *at >= last && part.streams()).count() as u64;
+        let new = self.head.saturating_sub(self.left_at) + streaming;
         if self.at_tail() || new == 0 {
             return;
         }
-        let chip = format!(" {new} new {} ", look.glyphs.down);
+        let key = [Command::Latest, Command::End].into_iter().find_map(|command| command.key_text(self.focus));
+        let key = key.map(|key| format!("{key} ")).unwrap_or_default();
+        let chip = format!(" {new} new {} {key}", look.glyphs.down);
         let wide = width(&chip) as u16;
         let y = area.y + (self.height as u16).saturating_sub(1);
         let x = area.right().saturating_sub(wide + 1);

@@ -1,13 +1,22 @@
 //! The commands of the conversation pane.
 
+use super::rendered::folds;
 use super::{Anchor, Conversation, Place, Wanted};
 use crate::domain::{Content, Message, PendingKind};
 use crate::engine::protocol::Request;
 use crate::tui::command::Command;
+use crate::tui::dialog::confirm::{Choice, Confirm};
 use crate::tui::dialog::deny::decide;
+use crate::tui::dialog::save_text::SaveText;
 use crate::tui::effect::{AppAction, Context};
+use crate::tui::term::sequence::COPY_LIMIT;
+use crate::tui::text::clean::clean_line;
 use crate::tui::text::markdown::fences;
 use crate::tui::text::plain::plain;
+use crate::tui::text::width::truncate;
+
+/// Cells of the message shown when asking whether to send it again.
+const SHOWN_AGAIN: usize = 120;
 
 impl Conversation {
     pub(super) fn do_command(&mut self, command: Command, cx: &mut Context<'_>) {
@@ -38,6 +47,7 @@ impl Conversation {
             Command::PreviousMatch => self.next_hit(false),
             Command::Back => self.back(),
             Command::Copy => self.copy(cx),
+            Command::SaveText => self.save_text(cx),
             Command::CopyCode => self.copy_code(cx),
             Command::Edit => self.take_back(cx),
             Command::Retry => self.send_again(cx),
@@ -68,6 +78,7 @@ impl Conversation {
     /// Goes to the end and follows it.
     pub fn follow_tail(&mut self) {
         self.anchor = Anchor::Tail;
+        self.held = None;
         self.cursor = None;
         self.wanted = None;
     }
@@ -119,9 +130,23 @@ impl Conversation {
         Some(Place { at, row: usize::from(self.has_gap_before(at)) })
     }
 
+    /// Copies the message, or asks for a file if it is too long for a terminal's clipboard.
     fn copy(&self, cx: &mut Context<'_>) {
         let Some(message) = self.selected() else { return cx.toast("there is no message here yet") };
-        cx.copy(plain(message.text()), format!("message {}", message.seq));
+        let (text, what) = (plain(message.text()).into_owned(), format!("message {}", message.seq));
+        if text.len() > COPY_LIMIT {
+            let why = format!(
+                "Its {} bytes are too many for the terminal's clipboard (at most {COPY_LIMIT}); it can go to a file.",
+                text.len()
+            );
+            return cx.open(SaveText::new(what, text, Some(why)));
+        }
+        cx.copy(text, what);
+    }
+
+    fn save_text(&self, cx: &mut Context<'_>) {
+        let Some(message) = self.selected() else { return cx.toast("there is no message here yet") };
+        cx.open(SaveText::new(format!("message {}", message.seq), plain(message.text()).into_owned(), None));
     }
 
     fn copy_code(&self, cx: &mut Context<'_>) {
@@ -150,11 +175,23 @@ impl Conversation {
         }
     }
 
-    fn send_again(&mut self, cx: &mut Context<'_>) {
+    /// Asks whether to send the user's message again, which costs a turn.
+    fn send_again(&self, cx: &mut Context<'_>) {
         match (self.own().map(|message| message.text().to_owned()), cx.model.place.address.clone()) {
             (Some(text), Some(to)) => {
-                cx.ask(Request::Send { to, text });
-                self.follow_tail();
+                let again = vec![
+                    AppAction::Follow,
+                    AppAction::Ask(cx.owner, Box::new(Request::Send { to, text: text.clone() })),
+                ];
+                let line = clean_line(&text);
+                let shown = truncate(&line, SHOWN_AGAIN, self.glyphs.ellipsis);
+                cx.open(Confirm::new(
+                    format!("Send your message again? It starts another turn: {shown}"),
+                    vec![
+                        Choice::new('s', "send it again", again),
+                        Choice::new('k', "keep things as they are", Vec::new()),
+                    ],
+                ));
             }
             _ => cx.toast("you have sent no message here yet"),
         }
@@ -169,11 +206,11 @@ impl Conversation {
         }
     }
 
-    fn cancel(&mut self, cx: &mut Context<'_>) {
+    fn cancel(&self, cx: &mut Context<'_>) {
         let answering =
             self.id.clone().filter(|id| cx.model.running_turn(id).is_some() || cx.model.queued(id).next().is_some());
         match answering {
-            Some(conversation) => self.cancelling = Some(cx.ask(Request::Cancel { conversation })),
+            Some(conversation) => cx.act(AppAction::CancelReply(conversation)),
             None => cx.toast("nothing is being answered here"),
         }
     }
@@ -182,13 +219,4 @@ impl Conversation {
 /// Returns true if a message starts a turn: the user sent it.
 fn begins(message: &Message) -> bool {
     message.agent.is_none() && matches!(message.content, Content::Text { .. })
-}
-
-/// Returns true if a message has parts that can be folded.
-fn folds(message: &Message) -> bool {
-    match &message.content {
-        Content::Text { reasoning, .. } => !reasoning.is_empty(),
-        Content::Tool { .. } => true,
-        Content::Notice { .. } => false,
-    }
 }

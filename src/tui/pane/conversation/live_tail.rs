@@ -3,6 +3,8 @@
 //! The workers of a delegation are shown one below the other in the order of the delegation, each in a fixed number
 //! of rows from the delegation until its answer is committed, so that rows do not move while they stream.
 
+use jiff::tz::TimeZone;
+
 use crate::domain::status::Blocker;
 use crate::domain::{AgentId, ConversationId, PendingCall, PendingKind, Run, RunId, RunState, StepId};
 use crate::engine::protocol::Phase;
@@ -12,6 +14,7 @@ use crate::tui::model::{Live, Model};
 use crate::tui::pane::PaneId;
 use crate::tui::pane::inbox::rows::{caller, what};
 use crate::tui::pane::list::{cut, packed};
+use crate::tui::render::clock;
 use crate::tui::text::clean::{clean, clean_line};
 use crate::tui::text::stream::Stream;
 use crate::tui::text::wrap::{Shape, wrap};
@@ -27,8 +30,21 @@ const BESIDE_MANY: usize = 1;
 /// Largest number of workers that get [`BESIDE`] rows each.
 const MANY: usize = 5;
 
-/// Maximum number of rows for the sentence about a waiting call.
-const SENTENCE: usize = 2;
+/// Maximum number of rows for the sentence about a call that needs approval.
+const SENTENCE: usize = 4;
+
+/// What the layout of the tail depends on, beside the model.
+#[derive(Debug, Clone)]
+pub struct TailLayout {
+    /// Width of the text column in cells.
+    pub cells: usize,
+    /// Glyph set.
+    pub glyphs: &'static GlyphSet,
+    /// Time zone of the times shown.
+    pub zone: TimeZone,
+    /// Where keys go: only keys that work there are named.
+    pub focus: KeyContext,
+}
 
 /// The parts below the last message of one conversation.
 #[derive(Debug, Default)]
@@ -60,6 +76,8 @@ pub struct Part {
     pub queued: bool,
     /// True for a statement of the workbench, which has no speaker.
     pub stated: bool,
+    /// True for a call that needs approval.
+    pub asks_approval: bool,
     /// Manager's step whose delegation it is part of.
     pub within: Option<StepId>,
     /// Fixed number of rows, if set; the last rows of the content are shown.
@@ -91,6 +109,7 @@ impl Part {
             run,
             queued: false,
             stated: false,
+            asks_approval: false,
             within: None,
             fixed: None,
             stream: None,
@@ -112,6 +131,12 @@ impl Part {
         self.within.as_ref().filter(|_| self.fixed.is_some())
     }
 
+    /// Returns true if it is an answer whose text streams.
+    #[must_use]
+    pub fn streams(&self) -> bool {
+        self.stream.is_some() && self.streamed > 0
+    }
+
     fn whole(&self) -> usize {
         self.head.len() + self.streamed + self.tail.len()
     }
@@ -120,13 +145,8 @@ impl Part {
 impl LiveTail {
     /// Updates the parts from the model: appends new text to the streams and removes finished ones. Returns the
     /// number of rows laid out.
-    pub fn follow(
-        &mut self,
-        model: &Model,
-        conversation: Option<&ConversationId>,
-        cells: usize,
-        glyphs: &GlyphSet,
-    ) -> u64 {
+    pub fn follow(&mut self, model: &Model, conversation: Option<&ConversationId>, layout: &TailLayout) -> u64 {
+        let cells = layout.cells;
         self.parts.clear();
         let Some(conversation) = conversation else {
             self.streams.clear();
@@ -137,14 +157,14 @@ impl LiveTail {
         self.streams.retain(|known| model.live.iter().any(|live| live.step == known.step));
         let workers = model.workers_in(conversation);
         for live in model.live_in(conversation).filter(|live| !workers.iter().any(|run| run.id == live.run)) {
-            let (part, rows) = self.stream(live, cells, glyphs);
+            let (part, rows) = self.stream(live, model, cells, layout.glyphs);
             made += rows;
             self.parts.push(part);
         }
-        made += self.workers(model, &workers, cells, glyphs);
+        made += self.workers(model, &workers, cells, layout.glyphs);
         let mut first = true;
         for call in model.waiting_in(conversation) {
-            self.parts.push(waits(call, std::mem::take(&mut first), cells, model, glyphs));
+            self.parts.push(waits(call, std::mem::take(&mut first), model, layout));
         }
         self.waiting.retain(|known| model.queued(conversation).any(|(run, _)| run.id == known.run));
         for (run, text) in model.queued(conversation) {
@@ -175,23 +195,31 @@ impl LiveTail {
                 _ => Some(BESIDE_MANY),
             };
             let part = if let Some(live) = model.live.iter().find(|live| live.run == run.id) {
-                let (part, rows) = self.stream(live, cells, glyphs);
+                let (part, rows) = self.stream(live, model, cells, glyphs);
                 made += rows;
                 part
             } else {
                 let agent = run.agent().and_then(|id| model.agent(id));
                 let name = agent.map_or("", |agent| agent.name.as_str());
                 let mut part = Part::new(run.id.clone(), run.agent().cloned(), name);
-                part.tail.push(resting(run, model, glyphs));
+                part.tail = resting(run, model, cells, glyphs);
                 part
             };
+            // A reason to wait is shown in full.
+            let fixed = fixed.map(|rows| rows.max(part.tail.len()));
             self.parts.push(Part { within: Some(task.step.clone()), fixed, ..part });
         }
         made
     }
 
+    /// Returns true while the text of an answer streams.
+    #[must_use]
+    pub fn is_streaming(&self) -> bool {
+        self.parts.iter().any(Part::streams)
+    }
+
     /// Returns the part of a streaming step, and the number of rows laid out for it.
-    fn stream(&mut self, live: &Live, cells: usize, glyphs: &GlyphSet) -> (Part, u64) {
+    fn stream(&mut self, live: &Live, model: &Model, cells: usize, glyphs: &GlyphSet) -> (Part, u64) {
         let at = self.streams.iter().position(|known| known.step == live.step).unwrap_or_else(|| {
             let stream = Stream::new(glyphs);
             let step = live.step.clone();
@@ -215,7 +243,7 @@ impl LiveTail {
             stream: Some(live.step.clone()),
             streamed: known.rows + sign,
             head: if live.reasoning.is_empty() { Vec::new() } else { vec![thinking(live, glyphs)] },
-            tail: doing(live, glyphs).into_iter().collect(),
+            tail: doing(live, model, cells, glyphs),
             ..Part::new(live.run.clone(), Some(live.agent.clone()), live.name.clone())
         };
         (part, made)
@@ -247,7 +275,8 @@ fn content(part: &Part, streams: &mut [Streaming], waiting: &[Waiting], at: usiz
     let mut row = streaming.stream.rows(streaming.cells).get(at).cloned().unwrap_or_default();
     if at + 1 == part.streamed {
         let before = if row.spans.is_empty() { "" } else { " " };
-        row.push(Span::new(format!("{before}{}", glyphs.cursor), Role::Accent));
+        // In the style of the text: another one would be sent with every frame.
+        row.push(Span::new(format!("{before}{}", glyphs.cursor), Role::Text));
     }
     Some(row)
 }
@@ -259,10 +288,10 @@ fn thinking(live: &Live, glyphs: &GlyphSet) -> Row {
     row
 }
 
-/// Returns the phase of an answer, if its text does not show it.
-fn doing(live: &Live, glyphs: &GlyphSet) -> Option<Row> {
+/// Returns the phase of an answer, if its text does not show it. A reason to wait is wrapped, never cut.
+fn doing(live: &Live, model: &Model, cells: usize, glyphs: &GlyphSet) -> Vec<Row> {
     let (text, role) = match &live.phase {
-        Phase::Waiting => (format!("{} queued for the model", glyphs.waiting), Role::Dim),
+        Phase::Waiting => (format!("{} {}", glyphs.waiting, queued(live, model)), Role::Dim),
         Phase::Thinking if live.text.is_empty() => {
             (format!("{} thinking {}", glyphs.thinking, glyphs.cursor), Role::Dim)
         }
@@ -271,15 +300,32 @@ fn doing(live: &Live, glyphs: &GlyphSet) -> Option<Row> {
         Phase::Speaking if live.text.is_empty() && live.reasoning.is_empty() => {
             (glyphs.cursor.to_owned(), Role::Accent)
         }
-        Phase::Thinking | Phase::Speaking => return None,
+        Phase::Thinking | Phase::Speaking => return Vec::new(),
     };
-    let mut row = Row::default();
-    row.push(Span::new(text, role));
-    Some(row)
+    sentence(text, role, cells)
+}
+
+/// Says why a step has not called its model yet.
+fn queued(live: &Live, model: &Model) -> String {
+    let name = model.agent(&live.agent).map(|agent| clean_line(model.model_of(agent)));
+    match name.as_deref().and_then(|name| name.split_once('/')) {
+        Some((provider, _)) => {
+            format!(
+                "queued: {provider} has as many calls as it may have at once (max_parallel); the next free place is taken"
+            )
+        }
+        None => "queued for the model".to_owned(),
+    }
+}
+
+/// Wraps a sentence that begins with a sign; further rows are indented below its words.
+fn sentence(text: String, role: Role, cells: usize) -> Vec<Row> {
+    let rest = vec![Span::new("  ", Role::Dim)];
+    wrap(&[Span::new(text, role)], &Shape { rest, ..Shape::plain(cells) })
 }
 
 /// Returns the state of a worker without a running step.
-fn resting(run: &Run, model: &Model, glyphs: &GlyphSet) -> Row {
+fn resting(run: &Run, model: &Model, cells: usize, glyphs: &GlyphSet) -> Vec<Row> {
     let blockers = model.work().blockers(run);
     let (sign, text) = match (blockers.first(), &run.state) {
         _ if blockers.iter().any(|blocker| matches!(blocker, Blocker::Approval(_))) => {
@@ -290,17 +336,17 @@ fn resting(run: &Run, model: &Model, glyphs: &GlyphSet) -> Row {
         (None, RunState::Queued | RunState::Parked) => (glyphs.waiting, "queued"),
         (None, RunState::Running | RunState::Finished { .. }) => (glyphs.thinking, "working"),
     };
-    let mut row = Row::default();
-    row.push(Span::new(format!("{sign} {text}"), Role::Dim));
-    row
+    sentence(format!("{sign} {text}"), Role::Dim, cells)
 }
 
-/// Returns the part of a waiting call: the keys if it waits for the user, otherwise the agents it waits for.
-fn waits(call: &PendingCall, first: bool, cells: usize, model: &Model, glyphs: &GlyphSet) -> Part {
+/// Returns the part of a waiting call: the keys if it waits for the user, otherwise whom it waits for and until when.
+fn waits(call: &PendingCall, first: bool, model: &Model, layout: &TailLayout) -> Part {
+    let (cells, glyphs) = (layout.cells, layout.glyphs);
     let name = caller(call, model);
     let mut part = Part::new(call.run.clone(), None, "");
     part.stated = true;
-    if call.kind == PendingKind::Approval {
+    part.asks_approval = call.kind == PendingKind::Approval;
+    if part.asks_approval {
         let mut spans = vec![
             Span::new(format!("{} {name}", glyphs.needs_you), Role::Warning),
             Span::new(" wants to call ", Role::Text),
@@ -319,7 +365,7 @@ fn waits(call: &PendingCall, first: bool, cells: usize, model: &Model, glyphs: &
         }
         part.head = rows;
         if first {
-            part.tail = keys(cells);
+            part.tail = keys(cells, layout.focus);
         }
     } else {
         let names: Vec<String> = model
@@ -330,23 +376,27 @@ fn waits(call: &PendingCall, first: bool, cells: usize, model: &Model, glyphs: &
             .map(|agent| clean_line(&agent.name).into_owned())
             .collect();
         let whom = if names.is_empty() { "an answer".to_owned() } else { names.join(", ") };
-        let text = format!("{} {name} waits for {whom}", glyphs.waiting);
-        part.head.push(cut(vec![Span::new(text, Role::Dim)], cells, glyphs.ellipsis));
+        let until = call.until.map(|at| format!(", until {} at the latest", clock(at, &layout.zone)));
+        let text = format!("{} {name} waits for {whom}{}", glyphs.waiting, until.unwrap_or_default());
+        part.head = sentence(text, Role::Dim, cells);
     }
     part
 }
 
-/// Returns the keys for the decision, and the key that opens the inbox.
-fn keys(cells: usize) -> Vec<Row> {
+/// Returns the keys that decide the call or lead to where it can be decided; only keys that work in `focus`.
+fn keys(cells: usize, focus: KeyContext) -> Vec<Row> {
     let can = [
-        (Command::Focus(PaneId::Inbox), KeyContext::COMPOSER, "look"),
-        (Command::Approve, KeyContext::CONVERSATION, "approve"),
-        (Command::ApproveRun, KeyContext::CONVERSATION, "for this run"),
-        (Command::Deny, KeyContext::CONVERSATION, "deny"),
+        (Command::ApproveWaiting, "approve"),
+        (Command::Approve, "approve"),
+        (Command::ApproveRun, "for this run"),
+        (Command::Deny, "deny"),
+        (Command::Focus(PaneId::Inbox), "look"),
     ];
-    let one = |(command, when, what): (Command, KeyContext, &str)| {
-        let key = command.key_text(when).unwrap_or_default();
-        (Span::new(key, Role::Accent), Span::new(format!(" {what}"), Role::Dim))
+    let elsewhere = [(Command::Focus(PaneId::Conversation), "decide here"), (Command::Focus(PaneId::Inbox), "look")];
+    let here = KeyContext::COMPOSER.or(KeyContext::CONVERSATION).has(focus);
+    let one = |(command, what): &(Command, &str)| {
+        let key = command.key_text(focus)?;
+        Some((Span::new(key, Role::Accent), Span::new(format!(" {what}"), Role::Dim)))
     };
-    packed(can.into_iter().map(one), 2, cells)
+    packed(if here { &can[..] } else { &elsewhere[..] }.iter().filter_map(one), 2, cells)
 }

@@ -20,11 +20,18 @@ const GIVEN_LEAST: usize = 6;
 /// Messages that survive an eviction of the cache: the most recently used.
 const KEPT: usize = 256;
 
+/// Lines and bytes of a person's message above which it is folded.
+const LONG: (usize, usize) = (12, 1_500);
+/// Rows that a folded message shows of itself.
+const FOLDED: usize = 6;
+
 /// A message laid out at one width.
 #[derive(Debug)]
 pub struct RenderedMessage {
     head: Vec<Row>,
     body: Body,
+    /// Number of rows of `body` that are shown.
+    shown: usize,
     foot: Vec<Row>,
     /// Prefix of every row, if the message is part of a delegation.
     bar: Option<Span>,
@@ -100,19 +107,26 @@ impl RenderedMessage {
         if head.is_empty() && body.is_empty() && foot.is_empty() {
             head = one("said nothing", Role::Dim);
         }
-        Self { head, body, foot, bar }
+        let mut shown = body.len();
+        // Folding one or two rows would save none.
+        if !open && is_long(message) && shown > FOLDED + 2 {
+            let text = format!("{} {} more lines", glyphs.folded, shown - FOLDED);
+            foot.extend(one(&text, Role::Dim));
+            shown = FOLDED;
+        }
+        Self { head, body, shown, foot, bar }
     }
 
     /// Returns the number of rows; at least one.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.head.len() + self.body.len() + self.foot.len()
+        self.head.len() + self.shown + self.foot.len()
     }
 
     /// Returns the rows of a range; omits rows past the end.
     #[must_use]
     pub fn rows(&self, range: Range<usize>) -> Vec<Row> {
-        let (head, body) = (self.head.len(), self.body.len());
+        let (head, body) = (self.head.len(), self.shown);
         let part = |from: usize, len: usize| {
             let start = range.start.clamp(from, from + len) - from;
             start..(range.end.clamp(from, from + len) - from).max(start)
@@ -128,6 +142,24 @@ impl RenderedMessage {
             None => rows,
         }
     }
+}
+
+/// Returns true if a message has parts that can be folded.
+#[must_use]
+pub fn folds(message: &Message) -> bool {
+    match &message.content {
+        Content::Text { reasoning, .. } => !reasoning.is_empty() || is_long(message),
+        Content::Tool { .. } => true,
+        Content::Notice { .. } => false,
+    }
+}
+
+/// Returns true for a long message of a person: a pasted file, mostly.
+#[must_use]
+pub fn is_long(message: &Message) -> bool {
+    let (lines, bytes) = LONG;
+    let Content::Text { text, .. } = &message.content else { return false };
+    message.agent.is_none() && (text.len() > bytes || text.lines().nth(lines).is_some())
 }
 
 fn one(text: &str, role: Role) -> Vec<Row> {
@@ -327,6 +359,17 @@ mod tests {
             || Content::Text { text: "Yes.".into(), reasoning: "I weigh\nboth sides".into(), cancelled: true };
         assert_eq!(lines(content(), false, 40), ["▸ thought, 4 words", "Yes.", "cancelled"]);
         assert_eq!(lines(content(), true, 40)[1..3], ["  I weigh", "  both sides"]);
+    }
+
+    #[test]
+    fn a_long_message_of_a_person_is_folded_and_opens() {
+        let text = (1..=40).map(|at| format!("line {at}\n")).collect::<Vec<_>>().concat();
+        let content = || Content::Text { text: text.clone(), reasoning: String::new(), cancelled: false };
+        let folded = lines(content(), false, 40);
+        assert_eq!((folded.len(), folded[0].as_str(), folded[6].as_str()), (7, "line 1", "▸ 34 more lines"));
+        assert_eq!(lines(content(), true, 40).len(), 40);
+        let by_agent = Message { agent: Some("agent-1".into()), ..message(1, content()) };
+        assert_eq!(RenderedMessage::new(&by_agent, None, false, 40, &UNICODE).len(), 40);
     }
 
     #[test]

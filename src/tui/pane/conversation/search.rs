@@ -3,6 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use unicode_segmentation::UnicodeSegmentation as _;
 
+use super::rendered::is_long;
 use super::{Anchor, Conversation, Place, Wanted};
 use crate::engine::protocol::{Reply, Request, RequestError};
 use crate::tui::effect::Context;
@@ -164,15 +165,25 @@ impl Conversation {
     /// message is not loaded.
     pub(super) fn match_in(&mut self, seq: u64) -> Option<Place> {
         let lead = usize::from(self.has_gap_before(seq));
+        let long = is_long(self.window.get(seq)?);
+        let mut found = self.row_with_match(seq);
+        if found.is_none() && long && self.open.insert(seq) {
+            // It is in the folded part.
+            found = self.row_with_match(seq);
+        }
+        Some(Place { at: seq, row: lead + found.unwrap_or(0) })
+    }
+
+    /// Returns the first shown row of a loaded message that contains a word of the query.
+    fn row_with_match(&mut self, seq: u64) -> Option<usize> {
         let words = self.search.words();
         let message = self.window.get(seq)?;
         let told = self.window.gathered(message);
         let laid = self.cache.get(message, told.as_deref(), self.open.contains(&seq), self.cells, self.glyphs);
-        let found = laid.rows(0..laid.len()).iter().position(|row| {
+        laid.rows(0..laid.len()).iter().position(|row| {
             let text = row.text().to_lowercase();
             words.iter().any(|word| text.contains(word.as_str()))
-        });
-        Some(Place { at: seq, row: lead + found.unwrap_or(0) })
+        })
     }
 }
 

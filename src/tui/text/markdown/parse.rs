@@ -12,7 +12,7 @@ use crate::tui::text::{Role, Span, push_joined, width};
 const MAX_DEPTH: usize = 12;
 
 /// Indent of code blocks.
-const CODE_INDENT: &str = "  ";
+pub(super) const CODE_INDENT: &str = "  ";
 
 /// The cells of one table row.
 pub(crate) type TableRow = Vec<Vec<Span>>;

@@ -72,7 +72,7 @@ fn code_is_verbatim_and_only_cut_where_the_row_ends() {
     let text = "```rust title\nfn main() {\n    let x = \"*not*  emphasis\";\n\n}\n```";
     assert_eq!(
         shown(text, 22),
-        ["  rust title", "  fn main() {", "      let x = \"*not*", "  emphasis\";", "", "  }",]
+        ["  rust title", "  fn main() {", "      let x = \"*not*", "↳ emphasis\";", "", "  }",]
     );
     let code = render(text, 60, &UNICODE);
     assert_eq!(code[2].spans, [Span::new("  ", Role::Text), Span::new("    let x = \"*not*  emphasis\";", Role::Code)]);
@@ -121,6 +121,28 @@ fn a_table_that_does_not_fit_becomes_a_list() {
         shown(text, 20),
         ["• reporter", "  found: the launch", "    is on 3 May", "• critic", "  found: a", "    contradiction",]
     );
+}
+
+#[test]
+fn a_table_that_is_a_little_too_wide_wraps_its_cells() {
+    let text = "| agent | found |\n|---|---|\n| reporter | the launch is on 3 May |\n| critic | nothing |";
+    assert_eq!(
+        shown(text, 28),
+        [
+            "agent    │ found",
+            "─────────┼──────────────────",
+            "reporter │ the launch is on",
+            "         │ 3 May",
+            "critic   │ nothing",
+        ]
+    );
+}
+
+#[test]
+fn a_wrapped_line_of_code_has_a_mark_at_the_wrap() {
+    assert_eq!(shown("```\nlet one = 1;\nx\n```", 10), ["  let one", "↳ = 1;", "  x"]);
+    assert_eq!(shown("> - ```\n>   let one = 1;\n>   ```", 14), ["│ •   let one", "│   ↳ = 1;"]);
+    assert_eq!(fences("```\nlet one = 1;\n```"), ["let one = 1;"], "what is copied has none");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod block;
 pub mod change;
+pub mod excerpt;
 pub mod group;
 pub mod id;
 pub mod job;

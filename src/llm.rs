@@ -24,6 +24,7 @@ pub mod window;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +40,12 @@ pub trait ChatModel: Send + Sync {
     /// The stream ends after exactly one [`Delta::Done`] or one `Err`; nothing follows either.
     /// Dropping the stream cancels the call. The only time-out applied here is for connecting.
     fn stream(&self, prompt: Prompt) -> BoxStream<'static, Result<Delta, ModelError>>;
+
+    /// Queries the server for the model's context window; `None` if it cannot tell, or was queried before. To be called
+    /// before a prompt of more than [`window::ALWAYS_FITS`] tokens.
+    fn learn_window(&self) -> Option<BoxFuture<'_, ()>> {
+        None
+    }
 }
 
 /// One piece of an answer.

@@ -11,13 +11,14 @@ pub mod mail;
 pub mod memory;
 pub mod turn;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::domain::{AgentId, Block, MailKind, PendingKind, Priority, SearchResult};
+use crate::domain::{AgentId, Block, MailKind, PendingKind, Priority, SearchResult, excerpt};
 use crate::llm::ToolSpec;
 
 /// A tool an agent may call.
@@ -27,7 +28,15 @@ pub trait Tool: Send + Sync {
 
     /// Runs one call. Arguments are a JSON object that [`fitted`] has made fit the schema.
     fn call<'a>(&'a self, arguments: &'a Value, desk: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome>;
+
+    /// The most code points of its result; a longer one is cut in the middle, with a note.
+    fn return_char_limit(&self) -> usize {
+        RETURN_CHAR_LIMIT
+    }
 }
+
+/// The most code points of a tool's result, unless the tool has a limit of its own (Letta's default).
+pub const RETURN_CHAR_LIMIT: usize = 50_000;
 
 /// The outcome of a call.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,6 +112,20 @@ impl ToolOutcome {
     #[must_use]
     pub fn done(text: impl Into<String>) -> Self {
         Self::Result { ok: true, text: text.into() }
+    }
+
+    /// The same with its result cut to this many code points.
+    #[must_use]
+    pub fn limited(self, most: usize) -> Self {
+        let limit = |text: String| match excerpt::to_chars(&text, most) {
+            Cow::Owned(cut) => cut,
+            Cow::Borrowed(_) => text,
+        };
+        match self {
+            Self::Result { ok, text } => Self::Result { ok, text: limit(text) },
+            Self::Finish { text } => Self::Finish { text: limit(text) },
+            Self::Pass | Self::Wait(_) => self,
+        }
     }
 
     /// The result of a call that was refused or failed.

@@ -29,6 +29,8 @@ mod delegating;
 mod dynamic;
 #[path = "engine/faults.rs"]
 mod faults;
+#[path = "engine/fitting.rs"]
+mod fitting;
 #[path = "engine/following.rs"]
 mod following;
 #[path = "engine/jobs.rs"]
@@ -63,6 +65,8 @@ mod wire_conversation;
 mod wire_faults;
 #[path = "engine/wire_patterns.rs"]
 mod wire_patterns;
+#[path = "engine/wire_window.rs"]
+mod wire_window;
 
 use nightdesk::testing::domain::{Run, RunState, StopReason};
 

@@ -448,7 +448,7 @@ async fn a_speech_is_made_from_the_newest_messages_and_every_block_once() {
     store.commit(Lane::Foreground, by_person(changes)).await.unwrap();
     let view = store.step_view(&"run-2-speech".into(), "again".len() + "answer run-1".len()).await.unwrap();
     assert_eq!(view.messages.iter().map(Message::text).collect::<Vec<_>>(), ["answer run-1", "again"]);
-    assert_eq!((view.earlier, view.window_cut, view.run.steps), (1, None, 0));
+    assert_eq!((view.earlier, view.turn_cut, view.run.steps), (1, false, 0));
     assert_eq!(view.blocks.iter().map(|block| block.label.as_str()).collect::<Vec<_>>(), ["own", "style"]);
     assert_eq!(view.roster.iter().map(|agent| agent.name.as_str()).collect::<Vec<_>>(), ["ann", "ben", "cleo"]);
     assert_eq!(view.seen, [(BLOCK.into(), 1)], "what the agent saw in another run");
@@ -480,15 +480,15 @@ async fn a_job_is_made_from_its_window_from_the_start_and_its_own_notes() {
 
     let all = store.step_view(&"run-work".into(), 10_000).await.unwrap();
     assert_eq!(all.messages.iter().map(|message| message.seq).collect::<Vec<_>>(), [1, 2, 3, 4]);
-    assert_eq!((all.window_cut, all.earlier), (None, 0));
+    assert_eq!((all.turn_cut, all.earlier), (false, 0));
     assert_eq!(all.notes.iter().map(Message::text).collect::<Vec<_>>(), ["my note"]);
     assert_eq!(all.conversation.id.as_str(), TALK);
     let shown = store.background().owned_conversations().await.unwrap().rows;
     assert_eq!(shown.iter().map(|talk| talk.id.as_str()).collect::<Vec<_>>(), [TALK], "an overview reads no job's");
     assert!(matches!(all.job.unwrap().state, JobState::Running { epoch: 1 }));
-    let cut = store.step_view(&"run-work".into(), "question run-1".len() + "answer run-1".len() + 3).await.unwrap();
-    assert_eq!(cut.messages.iter().map(|message| message.seq).collect::<Vec<_>>(), [1, 2]);
-    assert_eq!(cut.window_cut, Some(2));
+    let cut = store.step_view(&"run-work".into(), 1).await.unwrap();
+    assert_eq!(cut.messages.len(), 4, "a window is read whole");
+    assert_eq!((cut.notes.len(), cut.turn_cut), (1, false));
     assert_folds(&store).await;
 }
 

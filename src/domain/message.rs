@@ -140,9 +140,9 @@ pub enum NoticeKind {
 }
 
 impl NoticeKind {
-    /// Whether prompts contain it; the others are for people.
+    /// True if agents are told, too.
     #[must_use]
-    pub fn is_read_by_agents(self) -> bool {
+    pub fn is_for_agents(self) -> bool {
         matches!(self, Self::Pass | Self::Error | Self::Incomplete)
     }
 }
@@ -189,6 +189,24 @@ impl Message {
     #[must_use]
     pub fn in_step(self, step: &StepId) -> Self {
         Self { step: Some(step.clone()), ..self }
+    }
+
+    /// True if it began a turn: a person's message or mail, which no step made.
+    #[must_use]
+    pub fn opens_turn(&self) -> bool {
+        self.step.is_none() && matches!(self.content, Content::Text { .. })
+    }
+
+    /// True if the prompts of `me` contain it; `None` is a reader without messages of its own in the conversation.
+    /// Others' tool calls and notices for people are not part of a prompt.
+    #[must_use]
+    pub fn is_seen_by(&self, me: Option<&AgentId>) -> bool {
+        let own = me.is_some() && self.agent.as_ref() == me;
+        match &self.content {
+            Content::Text { text, .. } => own || self.opens_turn() || !text.trim().is_empty(),
+            Content::Tool { .. } => own,
+            Content::Notice { notice, .. } => notice.is_for_agents(),
+        }
     }
 
     /// The role on the wire: `user`, `assistant` or `system`; a tool's result is `tool`.

@@ -4,21 +4,27 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::context::CONTEXT_BYTES;
+use super::context::{self, CONTEXT_BYTES};
 use super::work::{Outcome, RunContext};
 use super::{Engine, EngineError, RETRY_DELAY, step};
 use crate::domain::job::{JobFault, MAX_ATTEMPTS, MAX_CRASHES};
 use crate::domain::{
-    Actor, Change, Commit, Content, Conversation, ConversationId, ConversationOwner, Cursor, Job, JobId, JobOutcome,
-    JobState, Message, Precondition, Run, RunId, RunKind, RunState, StopReason, Trigger,
+    Actor, Agent, Block, Change, Commit, Content, Conversation, ConversationId, ConversationOwner, Cursor, Group, Job, JobId,
+    JobOutcome, JobState, Message, Precondition, Run, RunId, RunKind, RunState, StopReason, Trigger,
 };
-use crate::llm::{ErrorClass, ModelError};
+use crate::llm::window::{self, MOST_BYTES_PER_TOKEN};
+use crate::llm::{ErrorClass, ModelError, Prompt};
 use crate::store::{Lane, StoreError};
 
 /// The first retry delay (J7).
 const FIRST_BACKOFF: Duration = Duration::from_secs(2);
 /// The longest retry delay (J7).
 const LONGEST_BACKOFF: Duration = Duration::from_mins(15);
+
+/// A job's window of so many tokens fits every model.
+const SMALL_WINDOW: usize = 1_024;
+/// Tokens for the instructions, the group's members and the frames of blocks.
+const FRAME_TOKENS: usize = 1_024;
 
 /// Claims the job and runs its steps until it ends or is preempted. The caller holds the agent's slot.
 pub async fn work_off(
@@ -108,20 +114,54 @@ async fn has_news(engine: &Engine, job: &Job) -> Result<bool, EngineError> {
     };
     let messages = engine.store.messages(&talk.id, after + 1, upto).await?;
     let unread = |message: &Message| match &message.content {
-        Content::Notice { notice, .. } => !notice.is_read_by_agents(),
+        Content::Notice { notice, .. } => !notice.is_for_agents(),
         Content::Text { .. } | Content::Tool { .. } => false,
     };
     Ok(messages.is_empty() || !messages.iter().all(unread))
 }
 
-/// Returns the last message that fits one context; `None` if all fit.
+/// Returns the last message that fits the window of a job, half of what its agent's model holds: the rest is for the
+/// job's own work. `None` if all fit.
 async fn window_end(engine: &Engine, job: &Job) -> Result<Option<u64>, EngineError> {
     let Some(talk) = engine.store.find::<Conversation>(job.group.as_str()).await?.into_iter().next() else {
         return Ok(None);
     };
     let cursor = engine.store.row::<Cursor>(&Cursor::pair_key(&job.agent, &job.group)).await?;
     let after = cursor.map_or(0, |cursor| cursor.seq);
-    Ok(engine.store.window_end(&talk.id, after, CONTEXT_BYTES).await?)
+    let (messages, more) = engine.store.seen_from(&talk.id, after + 1, talk.head, CONTEXT_BYTES).await?;
+    // Most windows are small, and fit whatever else the prompt holds.
+    if !more && context::window_end(&messages, more, SMALL_WINDOW).is_none() {
+        return Ok(None);
+    }
+    let room = room(engine, job).await? / 2;
+    let (messages, more) = match room * MOST_BYTES_PER_TOKEN {
+        bytes if more && bytes > CONTEXT_BYTES => engine.store.seen_from(&talk.id, after + 1, talk.head, bytes).await?,
+        _ => (messages, more),
+    };
+    Ok(context::window_end(&messages, more, room))
+}
+
+/// Returns the tokens that the prompts of this job have for its window and its own work.
+async fn room(engine: &Engine, job: &Job) -> Result<usize, EngineError> {
+    let Some(agent) = engine.store.row::<Agent>(job.agent.as_str()).await? else { return Ok(window::USUAL) };
+    let group = engine.store.row::<Group>(job.group.as_str()).await?;
+    let shared = group.iter().flat_map(|group| &group.shared_blocks);
+    let blocks = agent.blocks.iter().chain(shared).map(|id| id.0.clone()).collect();
+    let blocks: Vec<Block> = engine.store.rows(blocks).await?;
+    let tools = engine.tools.specs(&agent.tool_names(true));
+    let memory: usize =
+        blocks.iter().map(|block| window::tokens(&block.value) + window::tokens(&block.description)).sum();
+    let fixed = window::prompt_tokens(&Prompt { tools, ..Prompt::default() })
+        + agent.system.as_deref().map_or(0, window::tokens)
+        + memory
+        + FRAME_TOKENS;
+    let named = agent.model.clone().unwrap_or_else(|| engine.default_model());
+    // A model that does not exist fails the job when it is called.
+    let Ok(model) = engine.models.get(&named) else { return Ok(window::USUAL) };
+    if let Some(learning) = model.model.learn_window() {
+        learning.await;
+    }
+    Ok(model.window.budget(agent.max_tokens).beside(fixed))
 }
 
 async fn run_of(engine: &Engine, job: &Job, id: RunId, notes: ConversationId) -> Result<Run, EngineError> {

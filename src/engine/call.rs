@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::context::CONTEXT_BYTES;
+use super::context::{CONTEXT_BYTES, PromptRequest};
 use super::limits::{Capacity, Permit};
 use super::live::{LiveGuard, StepMeta};
 use super::protocol::Phase;
@@ -15,6 +15,7 @@ use super::{Engine, EngineError, termination};
 use crate::domain::agent::DEFAULT_MAX_STEPS;
 use crate::domain::{Change, Content, NoticeKind, RunState, Step, StepId, StopReason};
 use crate::llm::marks::{OwnWords, own_words};
+use crate::llm::window;
 use crate::llm::{Delta, Done, ErrorClass, ModelError, ModelHandle, Prompt, Stop, ToolCall};
 use crate::store::StepInput;
 
@@ -80,13 +81,13 @@ async fn snapshot_of(
     Ok(ControlFlow::Continue(view))
 }
 
-/// Calls the agent's model, with `prompt` given the view, the model's name and the attempt. Breaks without a complete
-/// answer. Reads the view again if the model's window holds less of the conversation.
+/// Calls the agent's model with what `prompt` builds. Breaks without a complete answer. Reads the view again if the
+/// model holds more of the conversation than usual; asks with less of it if the prompt was too long.
 pub async fn ask(
     engine: &Engine,
     work: &RunContext,
     view: &mut StepInput,
-    prompt: impl Fn(&StepInput, &str, u32) -> Prompt,
+    prompt: impl Fn(&StepInput, &PromptRequest<'_>) -> Prompt,
 ) -> Result<ControlFlow<Outcome, Answered>, EngineError> {
     let queued_at = engine.spans.now();
     let named = view.agent.model.clone().unwrap_or_else(|| engine.default_model());
@@ -100,24 +101,40 @@ pub async fn ask(
         Ok((place, waited)) => (place, waited),
         Err(outcome) => return Ok(ControlFlow::Break(outcome)),
     };
-    let mut budget = model.window.conversation_bytes(CONTEXT_BYTES);
+    let bytes = model.window.budget(view.agent.max_tokens).bytes().max(CONTEXT_BYTES);
     // What changed while it waited for the slot is in the prompt.
-    if waited || budget < CONTEXT_BYTES {
-        match snapshot_of(engine, work, budget).await? {
+    if waited || bytes > CONTEXT_BYTES {
+        match snapshot_of(engine, work, bytes).await? {
             ControlFlow::Continue(fresh) => *view = fresh,
             ControlFlow::Break(outcome) => return Ok(ControlFlow::Break(outcome)),
+        }
+    }
+    let build = |view: &StepInput, attempt| {
+        let budget = model.window.budget(view.agent.max_tokens);
+        prompt(view, &PromptRequest { model: &model.model_name, budget, attempt })
+    };
+    let size = |view: &StepInput| window::prompt_tokens(&build(view, 1));
+    if let Some(learning) = model.model.learn_window()
+        && size(view) > window::ALWAYS_FITS
+    {
+        tokio::select! {
+            biased;
+            () = work.cancel.cancelled() => {}
+            () = learning => {}
         }
     }
     let mut tries = Tries { engine, work, model: &model, live: &live, place: Some(place) };
     let mut answer = Answer::default();
     let asked = loop {
-        match tries.call(view, budget, &prompt, &mut answer).await? {
+        match tries.call(view, bytes, &build, &mut answer).await? {
             // Retry with less of the conversation; the smaller budget also applies later.
-            Err(Outcome::Failed(fault)) if fault.class == ErrorClass::TooLong && model.window.shrink(budget) => {
-                budget = model.window.conversation_bytes(CONTEXT_BYTES);
-                tracing::warn!(run = %view.run.id, agent = %view.agent.name, budget, "{fault}; again with less");
+            Err(Outcome::Failed(fault)) if fault.class == ErrorClass::TooLong => {
+                let sent = size(view);
+                if !model.window.shrink(sent) || size(view) >= sent {
+                    break Err(Outcome::Failed(fault));
+                }
+                tracing::warn!(run = %view.run.id, agent = %view.agent.name, sent, "{fault}; again with less");
                 live.phase(Phase::Retrying { text: format!("{fault}, asked again with less of the conversation") });
-                *view = engine.store.step_view(&work.run, budget).await?;
             }
             other => break other,
         }
@@ -195,13 +212,13 @@ struct Tries<'a> {
 }
 
 impl Tries<'_> {
-    /// Calls the model until it answers; retries transient faults in the foreground only, and reads at most `budget`
+    /// Calls the model until it answers; retries transient faults in the foreground only, and reads at most `bytes`
     /// bytes of the conversation again if the slot had to be waited for. `answer` holds the last attempt.
     async fn call(
         &mut self,
         view: &mut StepInput,
-        budget: usize,
-        prompt: &impl Fn(&StepInput, &str, u32) -> Prompt,
+        bytes: usize,
+        prompt: &impl Fn(&StepInput, u32) -> Prompt,
         answer: &mut Answer,
     ) -> Result<Result<(), Outcome>, EngineError> {
         let Self { engine, work, model, live, .. } = *self;
@@ -209,7 +226,7 @@ impl Tries<'_> {
         for attempt in 1.. {
             live.restart();
             *answer = Answer { retries: attempt - 1, ..Answer::default() };
-            let ask = prompt(view, &model.model_name, attempt + work.attempts_before);
+            let ask = prompt(view, attempt + work.attempts_before);
             let fault = match stream(engine, work, model, ask, live, answer).await {
                 Ok(()) => match stop::fault(view, &answer.text, &answer.done, &model.provider) {
                     Some(fault) => fault,
@@ -231,7 +248,7 @@ impl Tries<'_> {
             live.phase(Phase::Retrying { text: format!("{fault}, {tries}") });
             // Drop the failed attempt.
             *answer = Answer::default();
-            if let ControlFlow::Break(outcome) = self.pause(wait, view, budget).await? {
+            if let ControlFlow::Break(outcome) = self.pause(wait, view, bytes).await? {
                 return Ok(Err(outcome));
             }
         }
@@ -243,7 +260,7 @@ impl Tries<'_> {
         &mut self,
         wait: Duration,
         view: &mut StepInput,
-        budget: usize,
+        bytes: usize,
     ) -> Result<ControlFlow<Outcome>, EngineError> {
         self.place = None;
         tokio::select! {
@@ -260,7 +277,7 @@ impl Tries<'_> {
             Err(outcome) => return Ok(ControlFlow::Break(outcome)),
         };
         if waited {
-            match snapshot_of(self.engine, self.work, budget).await? {
+            match snapshot_of(self.engine, self.work, bytes).await? {
                 ControlFlow::Continue(fresh) => *view = fresh,
                 ControlFlow::Break(outcome) => return Ok(ControlFlow::Break(outcome)),
             }

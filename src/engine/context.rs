@@ -1,8 +1,8 @@
 //! Builds the prompt of one step from committed rows.
 //!
 //! The context is a query over the conversation: others' text with names, the agent's own calls with their
-//! results. The order suits provider caches: instructions, group and tools first, blocks last, no clock or
-//! counters.
+//! results, as much as [`fit`] finds room for. The order suits provider caches: instructions, group and tools first,
+//! blocks last, no clock or counters.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -15,68 +15,101 @@ use crate::domain::{
     Agent, AgentId, Block, BlockId, Content, Group, Kept, Mail, MailKind, Message, NoticeKind, RunKind, StepId, Task,
     TerminationCondition, Trigger,
 };
+use crate::llm::window::{self, Budget};
 use crate::llm::{CallContext, MemoryBlock, Prompt, PromptMessage, ToolCall, ToolSpec, marks};
 use crate::store::StepInput;
+use crate::tools::conversation::CONVERSATION_SEARCH;
 use crate::tools::turn::choose_next_speaker;
 
-/// Maximum bytes of conversation in a prompt: about 24,000 tokens, which fits every current model.
-/// Older messages stay stored and searchable.
-pub const CONTEXT_BYTES: usize = 96 * 1024;
+pub mod fit;
+
+use fit::Shown;
+
+/// Bytes of conversation that a step reads; a model that is configured to hold more reads more.
+pub const CONTEXT_BYTES: usize = window::USUAL * window::MOST_BYTES_PER_TOKEN;
+
+/// The call that a prompt is built for.
+#[derive(Debug, Clone, Copy)]
+pub struct PromptRequest<'a> {
+    /// The model's name behind its provider.
+    pub model: &'a str,
+    /// What it holds.
+    pub budget: Budget,
+    /// The attempt at this step, from 1.
+    pub attempt: u32,
+}
 
 /// Builds the prompt of a speech or job step.
 #[must_use]
-pub fn prompt(view: &StepInput, model: &str, tools: Vec<ToolSpec>, attempt: u32) -> Prompt {
+pub fn prompt(view: &StepInput, request: &PromptRequest<'_>, tools: Vec<ToolSpec>) -> Prompt {
     let entries = if is_background(view) { job_entries(view) } else { speech_entries(view) };
-    framed(view, model, entries, tools, attempt)
+    framed(view, request, entries, tools)
 }
 
 /// Builds the prompt of a choice.
 #[must_use]
-pub fn choice_prompt(view: &StepInput, offer: &Candidates, model: &str, attempt: u32) -> Prompt {
-    framed(view, model, choice_entries(view, offer), vec![choose_next_speaker(&offer.names())], attempt)
+pub fn choice_prompt(view: &StepInput, offer: &Candidates, request: &PromptRequest<'_>) -> Prompt {
+    framed(view, request, choice_entries(view, offer), vec![choose_next_speaker(&offer.names())])
 }
 
-fn framed(view: &StepInput, model: &str, entries: Vec<PromptMessage>, tools: Vec<ToolSpec>, attempt: u32) -> Prompt {
+fn framed(view: &StepInput, request: &PromptRequest<'_>, entries: Vec<Shown>, tools: Vec<ToolSpec>) -> Prompt {
     let background = is_background(view);
-    Prompt {
+    let mut prompt = Prompt {
         agent: view.agent.name.clone(),
-        model: model.to_owned(),
+        model: request.model.to_owned(),
         system: system(view, background),
         memory: memory(&view.agent.id, &view.blocks, &view.seen),
-        kept: kept(view, &entries),
-        entries,
+        kept: BTreeMap::new(),
+        entries: Vec::new(),
         tools,
         temperature: view.agent.temperature,
         max_tokens: view.agent.max_tokens,
-        place: CallContext { turn: view.run.turn, step: view.run.steps + 1, attempt, background },
-    }
+        place: CallContext { turn: view.run.turn, step: view.run.steps + 1, attempt: request.attempt, background },
+    };
+    let conversation = fit::Conversation {
+        entries,
+        earlier: view.earlier > 0 && !background,
+        turn_cut: view.turn_cut,
+        searches: !background && prompt.tools.iter().any(|tool| tool.name == CONVERSATION_SEARCH),
+    };
+    let room = request.budget.beside(window::prompt_tokens(&prompt));
+    let shown = fit::fit(conversation, &request.budget, room);
+    prompt.kept = kept(view, &shown);
+    prompt.entries = shown.into_iter().map(|shown| shown.entry).collect();
+    prompt
 }
 
 fn is_background(view: &StepInput) -> bool {
     matches!(view.run.kind, RunKind::Job { .. })
 }
 
-/// Returns the provider data to send back with the agent's calls, by entry index. Entries and messages share one
-/// order, so each entry matches the next step with the same first call.
-fn kept(view: &StepInput, entries: &[PromptMessage]) -> BTreeMap<usize, Kept> {
-    let mut kept = BTreeMap::new();
-    if view.kept.is_empty() {
-        return kept;
-    }
-    let messages = if view.job.is_some() { &view.notes } else { &view.messages };
-    let mut steps = messages.iter().filter(|message| message.agent.as_ref() == Some(&view.agent.id));
-    for (at, entry) in entries.iter().enumerate() {
-        let PromptMessage::Assistant { calls, .. } = entry else { continue };
-        let Some(first) = calls.first() else { continue };
-        let step = steps.find_map(|message| match &message.content {
-            Content::Tool { call, .. } if *call == first.id => message.step.as_ref(),
-            _ => None,
-        });
-        if let Some(found) = step.and_then(|step| view.kept.get(step)) {
-            kept.insert(at, found.clone());
+/// Returns the provider data to send back with the agent's calls, by entry index.
+fn kept(view: &StepInput, shown: &[Shown]) -> BTreeMap<usize, Kept> {
+    let calls = |shown: &Shown| matches!(&shown.entry, PromptMessage::Assistant { calls, .. } if !calls.is_empty());
+    let own = shown.iter().enumerate().filter(|(_, shown)| calls(shown));
+    own.filter_map(|(at, shown)| Some((at, view.kept.get(shown.step.as_ref()?)?.clone()))).collect()
+}
+
+/// Returns where a job's window ends, so that what an agent sees of it takes at most `room` tokens: before a turn where
+/// one ends in it. `more` says that there are messages after these. `None` if the window has all.
+#[must_use]
+pub fn window_end(messages: &[Message], more: bool, room: usize) -> Option<u64> {
+    let mut left = room;
+    let over = messages.iter().position(|message| {
+        let size: usize =
+            said(std::slice::from_ref(message), None).iter().map(|s| window::entry_tokens(&s.entry)).sum();
+        let over = size > left;
+        left = left.saturating_sub(size);
+        over
+    });
+    match over.map(|at| at.max(1)).filter(|at| *at < messages.len()) {
+        None if more => messages.last().map(|last| last.seq),
+        None => None,
+        Some(over) => {
+            let turn = (1..=over).rev().find(|at| messages[*at].opens_turn());
+            Some(messages[turn.unwrap_or(over)].seq - 1)
         }
     }
-    kept
 }
 
 /// Returns true if the manager of a supervisor group takes this step and may delegate.
@@ -198,79 +231,75 @@ fn memory(agent: &AgentId, blocks: &[Block], seen: &[(BlockId, u64)]) -> Vec<Mem
         .collect()
 }
 
-fn speech_entries(view: &StepInput) -> Vec<PromptMessage> {
-    match (&view.run.task, &view.mail) {
+fn speech_entries(view: &StepInput) -> Vec<Shown> {
+    let mut entries = match (&view.run.task, &view.mail) {
         (Some(task), _) => worker_entries(view, task),
         (None, Some(mail)) => mail_entries(view, mail),
-        (None, None) => heard(view, &view.messages),
-    }
-}
-
-/// Returns the messages' entries, after a note on omitted ones.
-fn heard(view: &StepInput, messages: &[Message]) -> Vec<PromptMessage> {
-    let mut entries = Vec::new();
-    if view.earlier > 0 {
-        entries.push(PromptMessage::System {
-            text: format!("{} earlier messages are not shown; conversation_search finds them.", view.earlier),
-        });
-    }
-    entries.extend(said(messages, Some(&view.agent.id)));
+        (None, None) => said(&view.messages, Some(&view.agent.id)),
+    };
+    pin_input(view, &mut entries);
     entries
 }
 
+/// Pins the message that the turn answers.
+fn pin_input(view: &StepInput, entries: &mut [Shown]) {
+    let input = entries.iter_mut().rev().find(|shown| shown.opens && shown.seq <= view.run.input);
+    input.into_iter().for_each(|input| input.pinned = true);
+}
+
 /// A worker's entries: the conversation, the manager's task, the worker's own messages.
-fn worker_entries(view: &StepInput, task: &Task) -> Vec<PromptMessage> {
+fn worker_entries(view: &StepInput, task: &Task) -> Vec<Shown> {
     let own = |message: &Message| message.run.as_ref() == Some(&view.run.id);
     let begun = view.messages.iter().position(own).unwrap_or(view.messages.len());
-    let mut entries = heard(view, &view.messages[..begun]);
+    let mut entries = said(&view.messages[..begun], Some(&view.agent.id));
     let by = view.roster.iter().find(|agent| agent.id == task.by);
     let by = by.map_or_else(|| task.by.to_string(), |agent| agent.name.clone());
-    entries.push(PromptMessage::User { by: Some(by), text: task.text.clone() });
+    entries.push(Shown::pinned(PromptMessage::User { by: Some(by), text: task.text.clone() }));
     entries.extend(said(&view.messages[begun..], Some(&view.agent.id)));
     entries
 }
 
 /// Entries of a mail turn: earlier messages, a note, the mail.
-fn mail_entries(view: &StepInput, mail: &Mail) -> Vec<PromptMessage> {
+fn mail_entries(view: &StepInput, mail: &Mail) -> Vec<Shown> {
     let at = view.messages.partition_point(|message| message.seq < view.run.input);
     let (before, from_here) = view.messages.split_at(at);
-    let mut entries = heard(view, before);
+    let mut entries = said(before, Some(&view.agent.id));
     let sender = from_here.first().map_or("", |message| message.name.as_str());
-    entries.push(PromptMessage::System { text: about_mail(mail, sender) });
+    entries.push(Shown::instruction(about_mail(mail, sender)));
     let mut turn = said(from_here, Some(&view.agent.id));
     if mail.kind == MailKind::Notice
         && mail.sent_by.is_none()
-        && let Some(PromptMessage::User { text, .. }) = turn.first()
+        && let Some(PromptMessage::User { text, .. }) = turn.first().map(|shown| &shown.entry)
     {
         // The program wrote it, in nobody's name.
-        turn[0] = PromptMessage::System { text: text.clone() };
+        turn[0].entry = PromptMessage::System { text: text.clone() };
     }
     entries.extend(turn);
     entries
 }
 
 /// Entries of a choice: the conversation, the manager's earlier attempts, the candidates.
-fn choice_entries(view: &StepInput, offer: &Candidates) -> Vec<PromptMessage> {
+fn choice_entries(view: &StepInput, offer: &Candidates) -> Vec<Shown> {
     let tries = |message: &Message| message.run.as_ref() == Some(&view.run.id);
     let begun = view.messages.iter().position(tries).unwrap_or(view.messages.len());
-    let mut entries = heard(view, &view.messages[..begun]);
-    for message in &view.messages[begun..] {
+    let mut entries = said(&view.messages[..begun], Some(&view.agent.id));
+    pin_input(view, &mut entries);
+    for message in view.messages[begun..].iter().filter(|message| tries(message)) {
         match &message.content {
-            Content::Text { text, .. } if tries(message) => {
-                entries.push(PromptMessage::Assistant { text: text.clone(), calls: Vec::new() });
+            Content::Text { text, .. } => {
+                entries.push(Shown::of(message, PromptMessage::Assistant { text: text.clone(), calls: Vec::new() }));
             }
-            Content::Notice { notice: NoticeKind::Choice, text } if tries(message) => {
-                entries.push(PromptMessage::System { text: text.clone() });
+            Content::Notice { notice: NoticeKind::Choice, text } => {
+                entries.push(Shown::of(message, PromptMessage::System { text: text.clone() }));
             }
             _ => {}
         }
     }
-    let text = format!(
+    entries.push(Shown::instruction(format!(
         "Choose now: {}. Call `{CHOOSE}` with exactly one of these. If you cannot call tools, write exactly one of \
          these and nothing else.",
         offer.names().join(", ")
-    );
-    entries.push(PromptMessage::System { text });
+    )));
     entries
 }
 
@@ -295,8 +324,9 @@ fn about_mail(mail: &Mail, sender: &str) -> String {
 }
 
 /// A job's entries: its window, a note, its own work.
-fn job_entries(view: &StepInput) -> Vec<PromptMessage> {
+fn job_entries(view: &StepInput) -> Vec<Shown> {
     let mut entries = said(&view.messages, None);
+    entries.iter_mut().for_each(|shown| shown.pinned = true);
     let causes = view.job.iter().flat_map(|job| &job.causes);
     let asked: Vec<&str> = causes.filter_map(Trigger::instruction).collect();
     let mut note = String::from(
@@ -306,7 +336,7 @@ fn job_entries(view: &StepInput) -> Vec<PromptMessage> {
     for instruction in asked {
         let _ = write!(note, " The user asks you in particular: {}", marks::line(instruction));
     }
-    entries.push(PromptMessage::System { text: note });
+    entries.push(Shown::instruction(note));
     entries.extend(said(&view.notes, Some(&view.agent.id)));
     entries
 }
@@ -318,18 +348,18 @@ fn interrupted(who: Option<&str>) -> PromptMessage {
 }
 
 /// Returns the entries as `me` sees them; with `None`, every message is another's.
-fn said(messages: &[Message], me: Option<&AgentId>) -> Vec<PromptMessage> {
-    let mut entries: Vec<PromptMessage> = Vec::new();
+fn said(messages: &[Message], me: Option<&AgentId>) -> Vec<Shown> {
+    let mut entries: Vec<Shown> = Vec::new();
     // The step of the last own entry.
     let mut open: Option<StepId> = None;
     // The open step's results, after its entry.
-    let mut results: Vec<PromptMessage> = Vec::new();
+    let mut results: Vec<Shown> = Vec::new();
     let own_steps: BTreeSet<&StepId> = messages
         .iter()
         .filter(|message| me.is_some() && message.agent.as_ref() == me)
         .filter_map(|message| message.step.as_ref())
         .collect();
-    for message in messages {
+    for message in messages.iter().filter(|message| message.is_seen_by(me)) {
         // The result of the delegating call already holds the workers' answers.
         if message.answers.as_ref().is_some_and(|step| own_steps.contains(step)) {
             continue;
@@ -339,37 +369,36 @@ fn said(messages: &[Message], me: Option<&AgentId>) -> Vec<PromptMessage> {
             entries.append(&mut results);
             open = None;
         }
+        let step = message.step.clone().filter(|_| own);
+        let shown = |entry| Shown { step: step.clone(), ..Shown::of(message, entry) };
         match (&message.content, own) {
-            (Content::Text { text, cancelled, .. }, false) => {
+            (Content::Text { text, cancelled, .. }, own) => {
                 let by = message.agent.is_some().then(|| message.name.clone());
-                entries.push(PromptMessage::User { by, text: text.clone() });
-                entries.extend(cancelled.then(|| interrupted(Some(&message.name))));
+                entries.push(shown(if own {
+                    open = message.step.clone().filter(|_| !cancelled);
+                    PromptMessage::Assistant { text: text.clone(), calls: Vec::new() }
+                } else {
+                    PromptMessage::User { by, text: text.clone() }
+                }));
+                let who = (!own).then_some(message.name.as_str());
+                entries.extend(cancelled.then(|| Shown { opens: false, ..shown(interrupted(who)) }));
             }
-            (Content::Text { text, cancelled, .. }, true) => {
-                entries.push(PromptMessage::Assistant { text: text.clone(), calls: Vec::new() });
-                entries.extend(cancelled.then(|| interrupted(None)));
-                open = message.step.clone().filter(|_| !cancelled);
-            }
-            (Content::Tool { call, name, arguments, ok, text }, true) => {
+            (Content::Tool { call, name, arguments, ok, text }, _) => {
                 if open.is_none() {
-                    entries.push(PromptMessage::Assistant { text: String::new(), calls: Vec::new() });
+                    entries.push(shown(PromptMessage::Assistant { text: String::new(), calls: Vec::new() }));
                     open.clone_from(&message.step);
                 }
-                if let Some(PromptMessage::Assistant { calls, .. }) = entries.last_mut() {
+                if let Some(PromptMessage::Assistant { calls, .. }) = entries.last_mut().map(|shown| &mut shown.entry) {
                     calls.push(ToolCall { id: call.clone(), name: name.clone(), arguments: arguments.clone() });
                 }
-                results.push(PromptMessage::ToolResult {
+                results.push(shown(PromptMessage::ToolResult {
                     call: call.clone(),
                     name: name.clone(),
                     ok: *ok,
                     text: text.clone(),
-                });
+                }));
             }
-            (Content::Notice { notice, text }, _) if notice.is_read_by_agents() => {
-                entries.push(PromptMessage::System { text: text.clone() });
-            }
-            // Skip others' tool calls and notices for people.
-            (Content::Tool { .. } | Content::Notice { .. }, _) => {}
+            (Content::Notice { text, .. }, _) => entries.push(shown(PromptMessage::System { text: text.clone() })),
         }
     }
     entries.append(&mut results);
@@ -422,7 +451,7 @@ mod tests {
         let entries = said(&log, Some(&AgentId::from("me")));
         let shapes: Vec<String> = entries
             .iter()
-            .map(|entry| match entry {
+            .map(|shown| match &shown.entry {
                 PromptMessage::User { by, text } => format!("{}: {text}", by.as_deref().unwrap_or("user")),
                 PromptMessage::Assistant { text, calls } => format!("own {text:?} {}", calls.len()),
                 PromptMessage::ToolResult { call, .. } => format!("result {call}"),

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::call::{self, Answered};
 use super::candidates::{Candidates, Selection};
+use super::context::PromptRequest;
 use super::limits::Priority;
 use super::work::{Outcome, RunContext};
 use super::{Engine, EngineError, context, speech};
@@ -63,7 +64,7 @@ async fn ask(engine: &Engine, work: &RunContext) -> Result<Outcome, EngineError>
     let Some(offer) = Candidates::of(&view) else {
         return Err(EngineError::Refused(format!("run {} has no group to choose in", work.run)));
     };
-    let prompt = |view: &StepInput, model: &str, attempt| context::choice_prompt(view, &offer, model, attempt);
+    let prompt = |view: &StepInput, request: &PromptRequest<'_>| context::choice_prompt(view, &offer, request);
     match call::ask(engine, work, &mut view, prompt).await? {
         ControlFlow::Continue(answered) => commit_selection(engine, work, &view, &offer, answered).await,
         ControlFlow::Break(outcome) => Ok(outcome),

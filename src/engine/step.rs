@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use super::context::PromptRequest;
 use super::work::{Outcome, RunContext};
 use super::{Engine, EngineError, call, context};
 use crate::store::StepInput;
@@ -33,8 +34,8 @@ pub async fn run_step(engine: &Engine, work: &RunContext) -> Result<Outcome, Eng
         ControlFlow::Continue(view) => view,
         ControlFlow::Break(outcome) => return Ok(outcome),
     };
-    let prompt = |view: &StepInput, model: &str, attempt| {
-        context::prompt(view, model, engine.tools.specs(&context::tool_names(view)), attempt)
+    let prompt = |view: &StepInput, request: &PromptRequest<'_>| {
+        context::prompt(view, request, engine.tools.specs(&context::tool_names(view)))
     };
     let answered = match call::ask(engine, work, &mut view, prompt).await? {
         ControlFlow::Continue(answered) => answered,

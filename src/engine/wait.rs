@@ -8,7 +8,7 @@ use crate::domain::run::CallResult;
 use crate::domain::status::Work;
 use crate::domain::{
     Agent, AgentId, Change, Content, Mail, MailStatus, Message, NoticeKind, PendingCall, PendingKind, Run, RunId,
-    RunState, StopReason,
+    RunState, StopReason, excerpt,
 };
 use crate::llm::marks;
 use crate::store::{Store, StoreError};
@@ -91,8 +91,9 @@ pub fn until(since: Timestamp, seconds: u32) -> Timestamp {
 }
 
 /// Returns the result of a settled call: the answers with names, in the order asked. Only the name of an answer stands
-/// at the beginning of a line.
-pub async fn collect_results(engine: &Engine, call: &PendingCall) -> Result<CallResult, EngineError> {
+/// at the beginning of a line. If they have more than `most` bytes together, the longest are cut in the middle, each to
+/// the same size.
+pub async fn collect_results(engine: &Engine, call: &PendingCall, most: usize) -> Result<CallResult, EngineError> {
     let mut answers = Vec::new();
     if call.kind == PendingKind::Workers {
         let runs = engine.store.runs_of(&call.run).await?;
@@ -117,9 +118,11 @@ pub async fn collect_results(engine: &Engine, call: &PendingCall) -> Result<Call
         }
     }
     let ok = answers.iter().any(|(_, outcome)| outcome.is_ok());
+    let words = |outcome: &Result<String, String>| outcome.as_ref().map_or_else(String::len, String::len);
+    let share = excerpt::fair_share(answers.iter().map(|(_, outcome)| words(outcome)), most);
     let lines = answers.into_iter().map(|(name, outcome)| match outcome {
-        Ok(words) => format!("{name} answered: {}", marks::line(&words)),
-        Err(why) => format!("{name} did not answer: {}", marks::line(&why)),
+        Ok(words) => format!("{name} answered: {}", marks::line(&excerpt::to_bytes(&words, share))),
+        Err(why) => format!("{name} did not answer: {}", marks::line(&excerpt::to_bytes(&why, share))),
     });
     Ok(CallResult { ok, text: lines.collect::<Vec<_>>().join("\n\n"), for_run: false })
 }

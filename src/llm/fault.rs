@@ -56,6 +56,26 @@ const TOO_LONG: [&str; 19] = [
     "tokens too many",
 ];
 
+/// What servers call the limit of an answer, in lower case.
+const LIMIT: [&str; 7] = [
+    "max_tokens",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "maxoutputtokens",
+    "num_predict",
+    "output tokens",
+    "completion tokens",
+];
+/// The smallest limit of an answer that a refusal leads to, in tokens.
+const LEAST_LIMIT: u32 = 256;
+
+/// The numbers in a sentence, without those in names such as `claude-3-5-haiku-20241022`; `8,192` is one number.
+fn numbers(words: &str) -> impl Iterator<Item = u32> {
+    words
+        .split(|c: char| !(c.is_alphanumeric() || "-_.,/".contains(c)))
+        .filter_map(|word| word.trim_matches(['.', ',']).replace(',', "").parse().ok())
+}
+
 /// Returns true if an error body says that the prompt exceeds the model's window.
 fn is_too_long(body: &str) -> bool {
     let body = body.to_lowercase();
@@ -98,6 +118,25 @@ impl Callee {
         let (name, model) = (&self.provider, &self.model);
         let advice = format!("say in [provider.{name}] how many tokens {model} holds: context = N");
         ModelError { class: ErrorClass::TooLong, text: format!("{told}; {advice}"), retry_after: None }
+    }
+
+    /// Returns the limit of the answer to ask for instead, in tokens, if an error body says that the one sent is too
+    /// high: the one it names, else half.
+    pub fn lower_limit(&self, status: u16, body: &str) -> Option<u32> {
+        let sent = self.limit.filter(|sent| *sent > LEAST_LIMIT && matches!(status, 400 | 422))?;
+        let told = self.body_says(body);
+        let words = told.to_lowercase();
+        if !LIMIT.iter().any(|name| words.contains(name)) {
+            return None;
+        }
+        if is_too_long(body) {
+            // "1000 + 16384 > 8192": a shorter prompt helps only if the limit leaves room for one.
+            let window = numbers(told.split_once('>')?.1).next()?;
+            return (sent > window / 2).then_some((window / 4).max(LEAST_LIMIT));
+        }
+        let named = numbers(&words).filter(|number| (LEAST_LIMIT..sent).contains(number)).max();
+        let exclusive = u32::from(words.contains("exclusive"));
+        Some(named.map_or(sent / 2, |named| named - exclusive).max(LEAST_LIMIT))
     }
 
     /// Builds the error for a [`Fault`].
@@ -321,6 +360,30 @@ mod tests {
             let told = callee(None).event(&serde_json::from_str(words).unwrap());
             assert_eq!(told.class, ErrorClass::TooLong, "{words}");
         }
+    }
+
+    #[test]
+    fn a_refused_limit_of_the_answer_is_lowered_to_the_one_that_is_named_or_halved() {
+        let lower = |words: &str| {
+            let callee = Callee { limit: Some(16_384), ..callee(None) };
+            callee.lower_limit(400, &json!({"error": {"message": words}, "request": 900}).to_string())
+        };
+        let named =
+            "max_tokens: 16384 > 8192, which is the maximum allowed number of output tokens for claude-3-5-1024";
+        assert_eq!(lower(named), Some(8_192));
+        assert_eq!(
+            lower("max_tokens is too large: 16384. This model supports at most 4,096 completion tokens."),
+            Some(4_096)
+        );
+        assert_eq!(
+            lower("maxOutputTokens: the supported range is from 1 (inclusive) to 8193 (exclusive)."),
+            Some(8_192)
+        );
+        assert_eq!(lower("Invalid value for max_tokens."), Some(8_192));
+        assert_eq!(lower("input length and `max_tokens` exceed context limit: 900 + 16384 > 8192"), Some(2_048));
+        assert_eq!(lower("input length and `max_tokens` exceed context limit: 190000 + 16384 > 200000"), None);
+        assert_eq!(lower("temperature: range 0..1"), None);
+        assert_eq!(callee(None).lower_limit(400, "max_tokens"), None, "no limit was sent");
     }
 
     #[test]

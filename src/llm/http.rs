@@ -87,6 +87,20 @@ impl Address {
     }
 }
 
+/// A call without an answer.
+pub(super) struct Refusal {
+    /// Why.
+    pub error: ModelError,
+    /// The limit of the answer to ask for instead, in tokens, if the server refused the one it was sent.
+    pub lower_limit: Option<u32>,
+}
+
+impl From<ModelError> for Refusal {
+    fn from(error: ModelError) -> Self {
+        Self { error, lower_limit: None }
+    }
+}
+
 /// The HTTP client of one provider, built at its first call.
 #[derive(Default)]
 pub struct Client(OnceCell<reqwest::Client>);
@@ -106,7 +120,7 @@ impl Client {
         headers: &[(&'static str, String)],
         body: &Value,
         callee: &Callee,
-    ) -> Result<Incoming, ModelError> {
+    ) -> Result<Incoming, Refusal> {
         let body = serde_json::to_vec(body).map_err(|error| callee.unsendable(&error.to_string()))?;
         let mut map = HeaderMap::new();
         map.insert("content-type", HeaderValue::from_static("application/json"));
@@ -123,11 +137,14 @@ impl Client {
             let body = String::from_utf8_lossy(&bounded(&mut response, ERROR_BYTES).await).into_owned();
             let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
             let wait = retry_after(header, jiff::Timestamp::now());
-            return Err(callee.status(status.as_u16(), status.canonical_reason().unwrap_or("no reason"), wait, &body));
+            let error = callee.status(status.as_u16(), status.canonical_reason().unwrap_or("no reason"), wait, &body);
+            return Err(Refusal { error, lower_limit: callee.lower_limit(status.as_u16(), &body) });
         }
         if let Some(coding) = response.headers().get("content-encoding").filter(|coding| *coding != "identity") {
             let coding = coding.to_str().unwrap_or_default();
-            return Err(callee.unsendable(&format!("it answers compressed ({coding}), which was not asked for")));
+            return Err(callee
+                .unsendable(&format!("it answers compressed ({coding}), which was not asked for"))
+                .into());
         }
         let callee = Arc::new(callee.clone());
         let chunks = stream::unfold(Some(response), move |response| {

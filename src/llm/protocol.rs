@@ -38,6 +38,8 @@ pub(super) struct Options<'a> {
     pub official: bool,
     /// The window requested from Ollama, in tokens; `None` for other protocols.
     pub num_ctx: Option<u32>,
+    /// The maximum number of tokens in the answer; `None` for no limit.
+    pub max_tokens: Option<u32>,
     /// The names of the tools.
     pub names: Names,
 }
@@ -62,7 +64,7 @@ pub(super) fn path(protocol: Protocol, model: &str) -> String {
     }
 }
 
-/// Returns the maximum number of tokens in an answer; `None` if no limit is sent.
+/// Returns the maximum number of tokens in an answer to ask for; `None` for no limit.
 pub(super) fn answer_limit(protocol: Protocol, prompt: &Prompt, model: &str) -> Option<u32> {
     match protocol {
         Protocol::Anthropic => Some(anthropic::max_tokens(prompt, model)),

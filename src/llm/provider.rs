@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use futures::future::{BoxFuture, FutureExt as _};
 use futures::stream::{self, BoxStream, StreamExt as _};
 
 use super::fault::Callee;
@@ -15,6 +16,9 @@ use super::window::{Server, Window};
 use super::{ChatModel, Delta, ModelError, Prompt};
 use crate::config::{KeySource, ProviderKind};
 use crate::domain::Kept;
+
+/// How often a refused limit of the answer is lowered within one call.
+const LOWERED: u32 = 3;
 
 /// A model behind a provider.
 #[derive(Clone)]
@@ -40,6 +44,18 @@ pub struct Remote {
 impl ChatModel for Remote {
     fn stream(&self, prompt: Prompt) -> BoxStream<'static, Result<Delta, ModelError>> {
         stream::unfold(Step::Ask(Box::new((self.clone(), prompt))), advance).boxed()
+    }
+
+    fn learn_window(&self) -> Option<BoxFuture<'_, ()>> {
+        self.window.is_asked_for(self.kind, &self.address).then(|| {
+            async {
+                // A missing key is reported by the call itself.
+                if let Ok(key) = self.key().await {
+                    self.window.learn(&self.server(key.as_ref())).await;
+                }
+            }
+            .boxed()
+        })
     }
 }
 
@@ -76,44 +92,60 @@ async fn advance(step: Step) -> Option<(Result<Delta, ModelError>, Step)> {
 }
 
 impl Remote {
-    async fn open(&self, prompt: &Prompt) -> Result<(Reading, Callee), ModelError> {
+    async fn key(&self) -> Result<Option<Key>, ModelError> {
         let (source, env) = (self.key.clone(), Arc::clone(&self.env));
-        let key = off_thread(move || secret::read(&source, &env)).await?;
+        off_thread(move || secret::read(&source, &env)).await
+    }
+
+    fn server<'a>(&'a self, key: Option<&'a Key>) -> Server<'a> {
+        Server { kind: self.kind, address: &self.address, client: &self.client, model: &self.model, key }
+    }
+
+    /// Sends the request; asks again with a lower limit of the answer where the server refuses the limit.
+    async fn open(&self, prompt: &Prompt) -> Result<(Reading, Callee), ModelError> {
+        let key = self.key().await?;
         let model = if prompt.model.is_empty() { &self.model } else { &prompt.model };
         let names = Names::of(&prompt.tools);
-        let server = Server {
-            kind: self.kind,
-            address: &self.address,
-            client: &self.client,
-            model: &self.model,
-            key: key.as_ref(),
+        let num_ctx = match self.kind {
+            ProviderKind::Ollama => Some(self.window.to_ask_for(&self.server(key.as_ref()), prompt).await),
+            _ => None,
         };
-        self.window.learn(&server, prompt).await;
-        let options = Options {
+        let url = self.address.below(&protocol::path(self.kind, model));
+        let headers = headers(self.kind, key.as_ref());
+        let mut options = Options {
             provider: &self.provider,
             model,
             official: self.address.is_official(),
-            num_ctx: match self.kind {
-                ProviderKind::Ollama => Some(self.window.to_ask_for(&server, prompt).await),
-                _ => None,
-            },
+            num_ctx,
+            max_tokens: None,
             names: names.clone(),
         };
-        let body = protocol::request(self.kind, prompt, &options);
-        let callee = Callee {
+        let mut callee = Callee {
             kind: self.kind,
             provider: self.provider.clone(),
             model: model.clone(),
             address: self.address.shown().to_owned(),
             key_place: key.as_ref().map(|_| secret::place(&self.key)),
             agent: prompt.agent.clone(),
-            limit: protocol::answer_limit(self.kind, prompt, model),
+            limit: None,
             key,
         };
-        let url = self.address.below(&protocol::path(self.kind, model));
-        let headers = headers(self.kind, callee.key.as_ref());
-        let incoming = self.client.send(&self.address, &url, &headers, &body, &callee).await?;
-        Ok((Reading::new(self.kind, names, incoming), callee))
+        let needed = protocol::answer_limit(self.kind, prompt, model);
+        let mut lowered = 0;
+        loop {
+            callee.limit = self.window.answer_limit(prompt.max_tokens, needed);
+            options.max_tokens = callee.limit;
+            let body = protocol::request(self.kind, prompt, &options);
+            let refusal = match self.client.send(&self.address, &url, &headers, &body, &callee).await {
+                Ok(incoming) => return Ok((Reading::new(self.kind, names, incoming), callee)),
+                Err(refusal) => refusal,
+            };
+            match refusal.lower_limit.filter(|_| lowered < LOWERED) {
+                Some(limit) => self.window.lower_answer(limit),
+                None => return Err(refusal.error),
+            }
+            lowered += 1;
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Messages: each is stored once, with its change number and its place in the conversation.
 
+use std::collections::BTreeSet;
+
 use rusqlite::Row;
 
 use super::connection::Sql;
@@ -12,6 +14,9 @@ use crate::domain::{AgentId, Content, ConversationId, Message, MessageId, Notice
 /// The columns for [`read`], from `message` and `changes`.
 pub(super) const COLUMNS: &str = "message.n, message.id, message.conversation, message.seq, message.run, message.step, \
      message.agent, message.name, message.body, changes.at, message.answers";
+
+/// Most rows looked at for one prompt, most of which the reader may not see.
+const MOST_ROWS: u64 = 20_000;
 
 impl<L: ReadLane> Store<L> {
     /// The messages with `seq` in `from..=to`, in order.
@@ -55,24 +60,20 @@ impl<L: ReadLane> Store<L> {
         self.read(move |sql| tail(sql, &conversation, upto, max_bytes)).await
     }
 
-    /// The `seq` of the last message after `after` that still fits into `max_bytes`; `None` if all of them fit.
+    /// The messages with `seq` in `from..=to` that a background agent sees, in order, until their texts exceed
+    /// `max_bytes`; at least one. True if messages up to `to` were left out.
     ///
     /// # Errors
     /// [`StoreError`] if the query fails.
-    pub async fn window_end(
+    pub async fn seen_from(
         &self,
         conversation: &ConversationId,
-        after: u64,
+        from: u64,
+        to: u64,
         max_bytes: usize,
-    ) -> Result<Option<u64>, StoreError> {
+    ) -> Result<(Vec<Message>, bool), StoreError> {
         let conversation = conversation.clone();
-        self.read(move |sql| {
-            let last = between(sql, &conversation, after + 1, u64::MAX, max_bytes)?.last().map(|last| last.seq);
-            let query = "SELECT max(seq) FROM message WHERE conversation = ?1";
-            let head = sql.one(query, [conversation.as_str()], |row| row.get::<_, Option<u64>>(0))?.flatten();
-            Ok(last.filter(|last| head.is_some_and(|head| *last < head)))
-        })
-        .await
+        self.read(move |sql| seen_from(sql, &conversation, from, to, max_bytes)).await
     }
 }
 
@@ -124,7 +125,7 @@ pub(super) fn between(
     );
     // Places are stored as signed integers, so larger limits are clamped.
     let to = to.min(i64::MAX.unsigned_abs());
-    fitting(sql, &query, (conversation.as_str(), from, to), max_bytes)
+    Ok(fitting(sql, &query, (conversation.as_str(), from, to), max_bytes, |_| true)?.0)
 }
 
 /// The newest messages up to a place that fit, in order; at least one.
@@ -139,33 +140,123 @@ pub(super) fn tail(
          WHERE conversation = ?1 AND seq <= ?2 ORDER BY seq DESC"
     );
     let upto = upto.min(i64::MAX.unsigned_abs());
-    let mut found = fitting(sql, &query, (conversation.as_str(), upto), max_bytes)?;
+    let mut found = fitting(sql, &query, (conversation.as_str(), upto), max_bytes, |_| true)?.0;
     found.reverse();
     Ok(found)
 }
 
-fn fitting(sql: &Sql, query: &str, params: impl rusqlite::Params, max_bytes: usize) -> Result<Vec<Message>, Fault> {
-    let mut found: Vec<Message> = Vec::new();
-    let mut bytes = 0_usize;
-    sql.each(query, params, |row| {
-        let message = read(row)?;
-        bytes = bytes.saturating_add(size(&message));
-        let fits = bytes <= max_bytes || found.is_empty();
-        if fits {
-            found.push(message);
+/// Which messages [`seen_before`] reads.
+pub(super) struct Sight<'a> {
+    /// The reader.
+    pub me: &'a AgentId,
+    /// The run whose step reads: a choice is told of its own earlier tries.
+    pub run: &'a RunId,
+    /// True for the messages of that run only.
+    pub own: bool,
+    /// The first and the last `seq`.
+    pub range: (u64, u64),
+    /// The size of the prompt, in bytes.
+    pub max_bytes: usize,
+}
+
+/// The newest messages that the reader sees and that fit, in order; at least one. True if older ones were left out.
+///
+/// What the reader does not see takes no room: others' tool calls, notices for people, and workers' answers that the
+/// result of its own delegating call repeats.
+pub(super) fn seen_before(
+    sql: &Sql,
+    conversation: &ConversationId,
+    sight: &Sight<'_>,
+) -> Result<(Vec<Message>, bool), Fault> {
+    // Rust decides what is seen; the condition only saves loading others' tool calls.
+    let query = format!(
+        "SELECT {COLUMNS} FROM message JOIN changes USING (n)
+         WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3 AND (?5 IS NULL OR run = ?5)
+           AND seq > (SELECT max(seq) FROM message WHERE conversation = ?1 AND seq <= ?3) - {MOST_ROWS}
+           AND (agent IS ?4 OR substr(body, 1, 14) <> '{{\"kind\":\"tool\"') ORDER BY seq DESC"
+    );
+    let (from, to) = (sight.range.0, sight.range.1.min(i64::MAX.unsigned_abs()));
+    let mut own_steps: BTreeSet<StepId> = BTreeSet::new();
+    let seen = |message: &Message| {
+        if message.agent.as_ref() == Some(sight.me) {
+            own_steps.extend(message.step.clone());
         }
-        Ok(fits)
+        let choice = matches!(message.content, Content::Notice { notice: NoticeKind::Choice, .. });
+        let tried = choice && message.run.as_ref() == Some(sight.run);
+        let seen = tried || message.is_seen_by(Some(sight.me));
+        seen && !message.answers.as_ref().is_some_and(|step| own_steps.contains(step))
+    };
+    let params = (conversation.as_str(), from, to, sight.me.as_str(), sight.own.then(|| sight.run.as_str()));
+    let (mut found, cut) = fitting(sql, &query, params, sight.max_bytes, seen)?;
+    found.reverse();
+    Ok((found, cut))
+}
+
+/// The messages from a place on that a background agent sees and that fit, in order; at least one. True if messages up
+/// to `to` were left out.
+pub(super) fn seen_from(
+    sql: &Sql,
+    conversation: &ConversationId,
+    from: u64,
+    to: u64,
+    max_bytes: usize,
+) -> Result<(Vec<Message>, bool), Fault> {
+    let query = format!(
+        "SELECT {COLUMNS} FROM message JOIN changes USING (n)
+         WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3
+           AND substr(body, 1, 14) <> '{{\"kind\":\"tool\"' ORDER BY seq"
+    );
+    let to = to.min(i64::MAX.unsigned_abs());
+    fitting(sql, &query, (conversation.as_str(), from, to), max_bytes, |message| message.is_seen_by(None))
+}
+
+/// The message that the turn at this place answers: the last one up to it that opened a turn.
+pub(super) fn input(sql: &Sql, conversation: &ConversationId, upto: u64) -> Result<Option<Message>, Fault> {
+    let query = format!(
+        "SELECT {COLUMNS} FROM message JOIN changes USING (n)
+         WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3 AND step IS NULL ORDER BY seq DESC"
+    );
+    let upto = upto.min(i64::MAX.unsigned_abs());
+    let mut found = None;
+    sql.each(&query, (conversation.as_str(), upto.saturating_sub(MOST_ROWS), upto), |row| {
+        found = Some(read(row)?).filter(Message::opens_turn);
+        Ok(found.is_none())
     })?;
     Ok(found)
 }
 
-/// The size of a message in a context, in bytes: its text, and the arguments of a call.
-fn size(message: &Message) -> usize {
-    let arguments = match &message.content {
-        Content::Tool { arguments, .. } => arguments.to_string().len(),
-        Content::Text { .. } | Content::Notice { .. } => 0,
-    };
-    message.text().len() + arguments
+/// The rows that pass `seen`, until one does not fit; the first always does. True if there was such a one.
+fn fitting(
+    sql: &Sql,
+    query: &str,
+    params: impl rusqlite::Params,
+    max_bytes: usize,
+    mut seen: impl FnMut(&Message) -> bool,
+) -> Result<(Vec<Message>, bool), Fault> {
+    let mut found: Vec<Message> = Vec::new();
+    let (mut bytes, mut cut) = (0_usize, false);
+    sql.each(query, params, |row| {
+        let message = read(row)?;
+        if !seen(&message) {
+            return Ok(true);
+        }
+        bytes = bytes.saturating_add(size(&message, max_bytes));
+        cut = bytes > max_bytes && !found.is_empty();
+        if !cut {
+            found.push(message);
+        }
+        Ok(!cut)
+    })?;
+    Ok((found, cut))
+}
+
+/// The size of a message in a context, in bytes: its text, and the arguments of a call. A prompt of `max_bytes` shows
+/// at most a third of them of one result.
+fn size(message: &Message, max_bytes: usize) -> usize {
+    match &message.content {
+        Content::Tool { arguments, text, .. } => text.len().min(max_bytes / 3) + arguments.to_string().len(),
+        Content::Text { text, .. } | Content::Notice { text, .. } => text.len(),
+    }
 }
 
 /// Reads the message from a row of [`COLUMNS`]. Unreadable content becomes an error notice.

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::connection::Sql;
 use super::error::Fault;
+use super::messages::Sight;
 use super::tables::{get, get_many, row_of};
 use super::{Store, StoreError, messages, runs};
 use crate::domain::state::Row;
 use crate::domain::{
-    Agent, Block, BlockId, Content, Conversation, ConversationId, Group, Job, Kept, Mail, Message, Run, RunId, StepId,
+    Agent, AgentId, Block, BlockId, Content, Conversation, Group, Job, Kept, Mail, Message, Run, RunId, StepId,
 };
 
 /// The input of the next step of a run.
@@ -27,14 +28,15 @@ pub struct StepInput {
     pub blocks: Vec<Block>,
     /// The conversation of the messages; for a job, the group's.
     pub conversation: Conversation,
-    /// For a speech the newest messages that fit, for a job the start of its window; in order.
+    /// The messages that the agent sees, in order: for a speech the newest that fit and the one its turn answers, for
+    /// a job its window.
     pub messages: Vec<Message>,
-    /// If a job's window did not fit: the `seq` of the last message in `messages`.
-    pub window_cut: Option<u64>,
     /// The number of messages of the conversation before `messages`.
     pub earlier: u64,
-    /// The working notes of a job. Empty for a speech.
+    /// The newest working notes of a job that fit. Empty for a speech.
     pub notes: Vec<Message>,
+    /// True if parts of the turn, or of the job's notes, did not fit.
+    pub turn_cut: bool,
     /// The job, if the run belongs to one.
     pub job: Option<Job>,
     /// The mail that the turn of a speech answers, if any.
@@ -46,8 +48,9 @@ pub struct StepInput {
 }
 
 impl Store {
-    /// The input of the next step of a run, from one snapshot. The messages have at most `context_bytes` bytes of text
-    /// (but at least one message).
+    /// The input of the next step of a run, from one snapshot. The messages, and the notes of a job, have at most
+    /// `context_bytes` bytes of text (but at least one message); the message that the turn answers, and the window of a
+    /// job, are read whatever their size.
     ///
     /// # Errors
     /// [`StoreError::Row`] if the run is a turn, which makes no steps, or if a row is missing or unreadable.
@@ -61,9 +64,9 @@ impl Store {
 struct Transcript {
     conversation: Conversation,
     messages: Vec<Message>,
-    window_cut: Option<u64>,
     earlier: u64,
     notes: Vec<Message>,
+    turn_cut: bool,
     job: Option<Job>,
 }
 
@@ -88,14 +91,14 @@ fn view(sql: &Sql, id: &RunId, context_bytes: usize) -> Result<StepInput, Fault>
                 Ok(row_of(Conversation::KIND, row))
             })?;
             let talk = talk.unwrap_or_else(|| Err(Fault::Row(format!("group {group} has no conversation"))))?;
-            job_transcript(sql, job, talk, &run.conversation, context_bytes)?
+            job_transcript(sql, job, talk, &run, context_bytes)?
         }
-        None => speech_transcript(sql, &run, context_bytes)?,
+        None => speech_transcript(sql, &run, &agent.id, context_bytes)?,
     };
     let mail = mail(sql, &run)?;
     let seen = runs::last_step(sql, &agent.id)?.map(|step| step.saw).unwrap_or_default();
     let kept = kept(sql, &agent, heard.messages.iter().chain(&heard.notes))?;
-    let Transcript { conversation, messages, window_cut, earlier, notes, job } = heard;
+    let Transcript { conversation, messages, earlier, notes, turn_cut, job } = heard;
     Ok(StepInput {
         run,
         agent,
@@ -104,9 +107,9 @@ fn view(sql: &Sql, id: &RunId, context_bytes: usize) -> Result<StepInput, Fault>
         blocks,
         conversation,
         messages,
-        window_cut,
         earlier,
         notes,
+        turn_cut,
         job,
         mail,
         seen,
@@ -147,34 +150,47 @@ fn mail(sql: &Sql, run: &Run) -> Result<Option<Mail>, Fault> {
     turn.mail.map(|id| must(sql, id.as_str())).transpose()
 }
 
-/// The transcript for a speech: the newest messages of its conversation.
-fn speech_transcript(sql: &Sql, run: &Run, context_bytes: usize) -> Result<Transcript, Fault> {
+/// The transcript for a speech: the newest messages of its conversation that its agent sees.
+fn speech_transcript(sql: &Sql, run: &Run, me: &AgentId, max_bytes: usize) -> Result<Transcript, Fault> {
     let conversation: Conversation = must(sql, run.conversation.as_str())?;
     // A worker reads the messages before its task, and its own; not those of other workers.
     let upto = if run.task.is_some() { run.input } else { conversation.head };
-    let mut messages = messages::tail(sql, &conversation.id, upto, context_bytes)?;
-    if run.task.is_some() {
-        let later = messages::between(sql, &conversation.id, upto + 1, conversation.head, usize::MAX)?;
-        messages.extend(later.into_iter().filter(|message| message.run.as_ref() == Some(&run.id)));
+    let sight = Sight { me, run: &run.id, own: false, range: (1, upto), max_bytes };
+    let (mut messages, _) = messages::seen_before(sql, &conversation.id, &sight)?;
+    let mut earlier = messages.first().map_or(0, |first| first.seq - 1);
+    let mut turn_cut = false;
+    if !messages.iter().any(|message| message.opens_turn() && message.seq <= run.input)
+        && let Some(input) = messages::input(sql, &conversation.id, run.input)?
+    {
+        earlier = input.seq - 1;
+        turn_cut = true;
+        messages.insert(0, input);
     }
-    let earlier = messages.first().map_or(0, |first| first.seq - 1);
-    Ok(Transcript { conversation, messages, window_cut: None, earlier, notes: Vec::new(), job: None })
+    if run.task.is_some() {
+        let sight = Sight { range: (upto + 1, conversation.head), own: true, ..sight };
+        let (own, cut) = messages::seen_before(sql, &conversation.id, &sight)?;
+        messages.extend(own);
+        turn_cut |= cut;
+    }
+    Ok(Transcript { conversation, messages, earlier, notes: Vec::new(), turn_cut, job: None })
 }
 
-/// The transcript for a job: its window from the start, and its notes.
+/// Most bytes of text read of a job's window, which fits a prompt unless the model's window has shrunk since.
+const WINDOW_BYTES: usize = 4 << 20;
+
+/// The transcript for a job: its window, and its newest notes.
 fn job_transcript(
     sql: &Sql,
     job: Job,
     conversation: Conversation,
-    notes: &ConversationId,
-    context_bytes: usize,
+    run: &Run,
+    max_bytes: usize,
 ) -> Result<Transcript, Fault> {
     let (after, to) = job.window.unwrap_or((0, 0));
-    let messages = messages::between(sql, &conversation.id, after + 1, to, context_bytes)?;
-    let last = messages.last().map_or(to, |last| last.seq);
-    let window_cut = (last < to).then_some(last);
-    let notes = messages::between(sql, notes, 1, u64::MAX, usize::MAX)?;
-    Ok(Transcript { conversation, messages, window_cut, earlier: after, notes, job: Some(job) })
+    let (messages, _) = messages::seen_from(sql, &conversation.id, after + 1, to, WINDOW_BYTES)?;
+    let sight = Sight { me: &job.agent, run: &run.id, own: false, range: (1, u64::MAX), max_bytes };
+    let (notes, turn_cut) = messages::seen_before(sql, &run.conversation, &sight)?;
+    Ok(Transcript { conversation, messages, earlier: after, notes, turn_cut, job: Some(job) })
 }
 
 fn must<T: Row>(sql: &Sql, key: &str) -> Result<T, Fault> {

@@ -15,6 +15,9 @@ const MAX_LIMIT: usize = 20;
 /// Most characters quoted of one message.
 const QUOTE: usize = 600;
 
+/// The name of the tool.
+pub const CONVERSATION_SEARCH: &str = "conversation_search";
+
 /// `conversation_search`: finds earlier messages by words, newest first.
 pub struct Search;
 
@@ -28,7 +31,7 @@ struct Arguments {
 impl Tool for Search {
     fn spec(&self) -> ToolSpec {
         ToolSpec {
-            name: "conversation_search".to_owned(),
+            name: CONVERSATION_SEARCH.to_owned(),
             description: "Search the whole conversation for words, newest first. Use it when what you need was said \
                           earlier than you can see."
                 .to_owned(),
@@ -46,7 +49,7 @@ impl Tool for Search {
 
     fn call<'a>(&'a self, value: &'a Value, desk: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
         Box::pin(async move {
-            let Arguments { query, limit } = match arguments("conversation_search", value) {
+            let Arguments { query, limit } = match arguments(CONVERSATION_SEARCH, value) {
                 Ok(arguments) => arguments,
                 Err(refused) => return refused,
             };

@@ -123,7 +123,7 @@ async fn run_calls(
         ran.effects.push(match tool {
             Some(_) if asks => ToolOutcome::Wait(Wait::Approval),
             Some(tool) => match fitted(&tool.spec(), &call.arguments) {
-                Ok(arguments) => guarded(tool.as_ref(), &arguments, &mut desk).await,
+                Ok(arguments) => guarded(tool.as_ref(), &arguments, &mut desk).await.limited(tool.return_char_limit()),
                 Err(refused) => refused,
             },
             None => {

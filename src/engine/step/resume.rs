@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::calls::commit;
 use super::draft::{CallResolution, Permissions, StagedStep};
 use crate::domain::text_edit::{Merge, merge};
-use crate::domain::{BlockId, Change, MailStatus, PendingCall, PendingKind, RunState, Step, StepId, run};
+use crate::domain::{Agent, BlockId, Change, MailStatus, PendingCall, PendingKind, RunState, Step, StepId, run};
 use crate::engine::call::about;
 use crate::engine::context::CONTEXT_BYTES;
 use crate::engine::protocol::Phase;
@@ -13,7 +13,7 @@ use crate::engine::work::{Outcome, RunContext};
 use crate::engine::{Engine, EngineError, pending, wait};
 use crate::llm::{ToolCall, marks};
 use crate::store::StepInput;
-use crate::tools::ToolOutcome;
+use crate::tools::{RETURN_CHAR_LIMIT, ToolOutcome};
 
 /// Resumes the pending calls of a parked run without a model call: answered calls take their result, approved calls
 /// and those queued behind them run now. One of them may park the run again.
@@ -53,7 +53,7 @@ pub async fn resume(engine: &Engine, work: &RunContext) -> Result<Outcome, Engin
                 if !wait::is_answered(engine, call).await? {
                     return Ok(Outcome::Parked);
                 }
-                let answer = wait::collect_results(engine, call).await?;
+                let answer = wait::collect_results(engine, call, result_bytes(engine, &view.agent)).await?;
                 known.insert(
                     ordinal,
                     CallResolution::Result(ToolOutcome::Result { ok: answer.ok, text: answer.text.clone() }),
@@ -88,6 +88,14 @@ pub async fn resume(engine: &Engine, work: &RunContext) -> Result<Outcome, Engin
         may: Permissions::know(engine, &view).await?,
     };
     commit(engine, work, view, draft, &live).await
+}
+
+/// Returns the most bytes of gathered answers that the agent's prompts show as one result.
+fn result_bytes(engine: &Engine, agent: &Agent) -> usize {
+    let named = agent.model.clone().unwrap_or_else(|| engine.default_model());
+    let budget = engine.models.get(&named).map(|model| model.window.budget(agent.max_tokens));
+    // Two bytes a token hold in every script.
+    budget.map_or(RETURN_CHAR_LIMIT, |budget| RETURN_CHAR_LIMIT.min(budget.result() * 2))
 }
 
 fn denied(reason: &str) -> ToolOutcome {
@@ -132,7 +140,7 @@ async fn shown_to(engine: &Engine, view: &StepInput, row: &Step) -> Result<Vec<(
         let Some(saw) = engine.store.revision(id, *version).await? else { continue };
         let mut own = saw.value;
         let newer = usize::try_from(block.version.saturating_sub(*version).min(VERSIONS)).unwrap_or(usize::MAX);
-        for (_, _, edit) in engine.store.revisions(id, newer).await?.into_iter().rev() {
+        for (_, _, edit) in engine.store.revisions(id, None, newer).await?.into_iter().rev() {
             if edit.step.as_ref() != Some(&row.id) {
                 continue;
             }

@@ -65,7 +65,7 @@ pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
         .collect();
     let mut body = json!({
         "model": options.model,
-        "max_tokens": max_tokens(prompt, options.model),
+        "max_tokens": options.max_tokens.unwrap_or_else(|| max_tokens(prompt, options.model)),
         "messages": messages,
         "stream": true,
     });

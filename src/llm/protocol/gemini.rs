@@ -94,7 +94,7 @@ pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
     if let Some(temperature) = prompt.temperature {
         config.insert("temperature".to_owned(), json!(temperature));
     }
-    if let Some(most) = prompt.max_tokens {
+    if let Some(most) = options.max_tokens {
         config.insert("maxOutputTokens".to_owned(), json!(most));
     }
     if !config.is_empty() {

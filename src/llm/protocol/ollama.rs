@@ -57,7 +57,7 @@ pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
     if let Some(temperature) = prompt.temperature {
         settings.insert("temperature".to_owned(), json!(temperature));
     }
-    if let Some(most) = prompt.max_tokens {
+    if let Some(most) = options.max_tokens {
         settings.insert("num_predict".to_owned(), json!(most));
     }
     if !settings.is_empty() {

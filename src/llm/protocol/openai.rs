@@ -57,7 +57,7 @@ pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
     if let Some(temperature) = prompt.temperature {
         body["temperature"] = json!(temperature);
     }
-    if let Some(most) = prompt.max_tokens {
+    if let Some(most) = options.max_tokens {
         // OpenAI's thinking models reject `max_tokens`; most other servers know only that.
         body[if options.official { "max_completion_tokens" } else { "max_tokens" }] = json!(most);
     }

@@ -137,6 +137,48 @@ async fn ollama_is_asked_to_hold_the_whole_prompt_up_to_what_the_model_can() {
     assert_eq!(asked(30).await, json!(12_288));
 }
 
+#[tokio::test]
+async fn a_refused_limit_of_the_answer_is_lowered_asked_once_more_and_kept() {
+    let limit = |request: &crate::support::wire::Request| {
+        let places = ["/max_tokens", "/options/num_predict", "/generationConfig/maxOutputTokens"];
+        places.iter().find_map(|place| request.body.pointer(place)).and_then(serde_json::Value::as_u64)
+    };
+    for (protocol, words, asked) in [
+        (
+            Protocol::Anthropic,
+            "max_tokens: 16384 > 8192, which is the maximum allowed number of output tokens",
+            vec![16_384, 8_192, 8_192],
+        ),
+        (Protocol::Anthropic, "max_tokens is not valid for this model", vec![16_384, 8_192, 8_192]),
+        (
+            Protocol::OpenAi,
+            "max_tokens is too large: 20000. This model supports at most 8192 completion tokens.",
+            vec![20_000, 8_192, 8_192],
+        ),
+        (
+            Protocol::Gemini,
+            "max_output_tokens: the range is from 1 (inclusive) to 8193 (exclusive)",
+            vec![20_000, 8_192, 8_192],
+        ),
+    ] {
+        let server = WireServer::start(protocol, move |request| {
+            if limit(request).unwrap() > 8_192 {
+                return Behaviour::status(400, &json!({"error": {"message": words}}).to_string());
+            }
+            Behaviour::say("ok")
+        })
+        .await;
+        let models = Models::new(server.config("local"), |_| None);
+        let max_tokens = (protocol != Protocol::Anthropic).then_some(20_000);
+        for _ in 0..2 {
+            let answer = ask(&models, Prompt { max_tokens, ..hello() }).await;
+            assert!(answer.end.is_ok(), "{protocol:?}: {}", answer.error());
+        }
+        let limits: Vec<u64> = server.requests().iter().filter_map(limit).collect();
+        assert_eq!(limits, asked, "{protocol:?}: {words}");
+    }
+}
+
 // Time.
 
 /// What whoever waits is told, with comments every so often and then nothing.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use strum::IntoEnumIterator as _;
 
 use crate::domain::Kept;
-use crate::llm::protocol::{Names, Options, Protocol, gemini::NO_SIGNATURE, request};
+use crate::llm::protocol::{Names, Options, Protocol, answer_limit, gemini::NO_SIGNATURE, request};
 use crate::llm::{MemoryBlock, Prompt, PromptMessage, ToolCall, ToolSpec};
 
 // What each protocol's servers refuse.
@@ -279,7 +279,8 @@ fn prompt() -> impl Strategy<Value = Prompt> {
 
 pub(super) fn body_of(protocol: Protocol, prompt: &Prompt, model: &str) -> Value {
     let names = Names::of(&prompt.tools);
-    let options = Options { provider: PROVIDER, model, official: false, num_ctx: Some(8_192), names };
+    let max_tokens = answer_limit(protocol, prompt, model);
+    let options = Options { provider: PROVIDER, model, official: false, num_ctx: Some(8_192), max_tokens, names };
     request(protocol, prompt, &options)
 }
 
@@ -385,6 +386,7 @@ fn a_request_carries_the_limits_in_the_words_of_its_protocol() {
     assert_eq!(limit(Protocol::Gemini, "/generationConfig/maxOutputTokens"), Some(json!(99)));
     assert_eq!(limit(Protocol::Ollama, "/options/num_predict"), Some(json!(99)));
     assert_eq!(limit(Protocol::Ollama, "/options/num_ctx"), Some(json!(8_192)));
-    let options = Options { provider: PROVIDER, model: MODEL, official: true, num_ctx: None, names: Names::default() };
+    let (max_tokens, names) = (prompt.max_tokens, Names::default());
+    let options = Options { provider: PROVIDER, model: MODEL, official: true, num_ctx: None, max_tokens, names };
     assert_eq!(request(Protocol::OpenAi, &prompt, &options)["max_completion_tokens"], 99);
 }

@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod block;
+mod call;
 pub mod change;
 pub mod excerpt;
 pub mod group;
@@ -17,6 +18,7 @@ pub mod message;
 mod names;
 pub mod naming;
 pub mod pattern;
+mod person;
 pub mod rule;
 pub mod run;
 mod search;
@@ -32,13 +34,15 @@ pub mod trigger;
 
 pub use agent::Agent;
 pub use block::{Block, BlockOwner, Editor, Revision};
+pub use call::Call;
 pub use change::{Actor, Change, Commit, Conflict, LogEntry, Precondition};
 pub use group::{Group, GroupStatus, Sleeptime};
-pub use id::{AgentId, BlockId, ConversationId, GroupId, Ids, JobId, MailId, MessageId, RunId, StepId};
+pub use id::{AgentId, BlockId, ConversationId, GroupId, Ids, JobId, MailId, MessageId, PersonId, RunId, StepId};
 pub use job::{Cursor, Job, JobOutcome, JobState};
 pub use mail::{Mail, MailKind, MailStatus, Priority};
 pub use manager_type::ManagerType;
 pub use message::{Content, Conversation, ConversationOwner, Message, NoticeKind};
+pub use person::Person;
 pub use rule::Rule;
 pub use run::{Choice, Kept, PendingCall, PendingKind, Run, RunKind, RunKindName, RunState, Step, Task};
 pub use search::SearchResult;

@@ -52,7 +52,7 @@ use crate::config::Config;
 use crate::domain::state::StoreMeta;
 use crate::domain::{
     Actor, AgentId, Change, Commit, Conflict, Content, ConversationId, GroupId, JobId, LogEntry, Message, MessageId,
-    Run, RunId,
+    Person, PersonId, Run, RunId, RunState,
 };
 use crate::llm::Models;
 use crate::store::{CommitError, Lane, Store, StoreError};
@@ -76,6 +76,8 @@ pub struct Options {
     pub scope: Scope,
     /// The file that [`protocol::Request::Reconfigure`] reads again; `None` ignores that request.
     pub config: Option<PathBuf>,
+    /// The name of the person at this login, for a store that has nobody yet.
+    pub person: String,
     /// Seed of the backoff delays; `None` seeds from the operating system.
     pub seed: Option<u64>,
     /// The previous owner of the store ended without releasing it: a job that it left running counts a crash (J7).
@@ -84,7 +86,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { jobs: true, scope: Scope::All, config: None, seed: None, after_crash: true }
+        Self {
+            jobs: true,
+            scope: Scope::All,
+            config: None,
+            person: "user".to_owned(),
+            seed: None,
+            after_crash: true,
+        }
     }
 }
 
@@ -132,6 +141,8 @@ struct Tasks {
     jobs: HashMap<JobId, JobTask>,
     /// Agents kept by parked speeches: a parked run has no task, but its agent must not speak elsewhere.
     kept: HashMap<RunId, Permit<AgentId>>,
+    /// Cancelled runs that end when the tasks below them have ended, with the state they end in.
+    ending: HashMap<RunId, RunState>,
 }
 
 /// A job that runs in this program.
@@ -189,7 +200,12 @@ impl Engine {
             stop: CancellationToken::new(),
             is_lost: AtomicBool::new(false),
         });
-        engine.commit_as_engine(vec![Change::EpochRaised { epoch }]).await?;
+        let mut changes = vec![Change::EpochRaised { epoch }];
+        let id = PersonId::local();
+        if engine.store.row::<Person>(id.as_str()).await?.is_none() {
+            changes.push(Change::PersonPut(Person { id, name: engine.options.person.clone() }));
+        }
+        engine.commit_as_engine(changes).await?;
         scheduler::recover(&engine).await?;
         let driver = tokio::spawn(scheduler::run(Arc::clone(&engine)));
         engine.track(driver);
@@ -238,7 +254,7 @@ impl Engine {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         let tasks = self.lock_tasks();
-        tasks.turns.is_empty() && tasks.workers.is_empty() && tasks.jobs.is_empty()
+        tasks.turns.is_empty() && tasks.workers.is_empty() && tasks.jobs.is_empty() && tasks.ending.is_empty()
     }
 
     fn default_model(&self) -> String {

@@ -11,12 +11,15 @@
 //! Invariants:
 //! - The semantics of a commit are in [`domain::state`](crate::domain::state); the store runs them on its tables.
 //! - [`Store::commit`] returns after `COMMIT` and after [`Store::head`] shows the changes: they are then durable.
-//! - Change numbers have no gaps. Replaying the log gives the contents of the tables ([`Store::verify_replay`]).
+//! - Change numbers have no gaps. Replaying the log from the base gives the contents of the tables
+//!   ([`Store::verify_replay`]).
 //! - Stored JSON has the version of the schema: `user_version`, one for the whole file.
 //! - A read of the foreground never waits for one of the background; which lane a query uses is in the type of the handle
 //!   ([`Store`]`<Background>` for searches, overviews and checks).
 //! - An idle store uses no CPU: no timers; threads wait for work and end with the last handle.
 
+mod base;
+mod calls;
 mod clock;
 mod connection;
 mod error;

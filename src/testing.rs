@@ -13,11 +13,11 @@ pub mod config {
 }
 pub mod domain {
     pub use crate::domain::{
-        Actor, Agent, AgentId, Block, BlockId, BlockOwner, Change, Choice, Commit, Conflict, Content, Conversation,
-        ConversationId, ConversationOwner, Cursor, Editor, Group, GroupId, GroupStatus, Ids, Job, JobId, JobOutcome,
-        JobState, LogEntry, Mail, MailId, MailKind, MailStatus, ManagerType, Message, MessageId, NoticeKind,
-        PendingCall, PendingKind, Precondition, Priority, Revision, Rule, Run, RunId, RunKind, RunState, SearchResult,
-        Sleeptime, Step, StepId, StopReason, Task, TerminationCondition, Trigger,
+        Actor, Agent, AgentId, Block, BlockId, BlockOwner, Call, Change, Choice, Commit, Conflict, Content,
+        Conversation, ConversationId, ConversationOwner, Cursor, Editor, Group, GroupId, GroupStatus, Ids, Job, JobId,
+        JobOutcome, JobState, LogEntry, Mail, MailId, MailKind, MailStatus, ManagerType, Message, MessageId,
+        NoticeKind, PendingCall, PendingKind, Person, PersonId, Precondition, Priority, Revision, Rule, Run, RunId,
+        RunKind, RunState, SearchResult, Sleeptime, Step, StepId, StopReason, Task, TerminationCondition, Trigger,
     };
     pub mod block {
         pub use crate::domain::block::{DEFAULT_LIMIT, Editor};
@@ -39,7 +39,7 @@ pub mod domain {
     }
     pub mod state {
         pub use crate::domain::state::{
-            ApplyError, InMemoryRows, Kind, MailRate, Row, RowFault, Rows, StoreMeta, check,
+            ApplyError, DeletedBlock, InMemoryRows, Kind, MailRate, Row, RowFault, Rows, StoreMeta, check,
         };
     }
     pub mod trigger {

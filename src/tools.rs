@@ -208,7 +208,7 @@ pub struct StagedBlock {
     pub own: String,
     /// The committed value with this step's edits.
     pub value: String,
-    /// The tool that last edited it in this step.
+    /// The tool that edited it in this call.
     pub edited_by: Option<String>,
 }
 

@@ -1,6 +1,7 @@
 //! The command line: the real program, run as a person or a script runs it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "what a real model said is read by a person")]
 
 #[path = "support"]
 mod support {

@@ -10,6 +10,8 @@ mod support {
 
 #[path = "store/fold.rs"]
 mod fold;
+#[path = "store/migrating.rs"]
+mod migrating;
 #[path = "store/store_crash.rs"]
 mod store_crash;
 #[path = "store/store_faults.rs"]
@@ -520,7 +522,9 @@ async fn files_are_for_their_owner_alone_and_the_log_is_folded_in_at_the_end() {
 #[tokio::test]
 async fn the_write_ahead_log_is_folded_in_while_the_store_is_open() {
     let dir = tempfile::tempdir().unwrap();
-    let store = opened(&dir, Options { synchronous: Synchronous::Normal, ..manual() }).await;
+    // Inline, each commit is followed by rest.
+    let options = Options { mode: Mode::Inline, synchronous: Synchronous::Normal, ..manual() };
+    let store = opened(&dir, options).await;
     let text = "x".repeat(500_000);
     let mut longest = 0;
     for _ in 0..48 {

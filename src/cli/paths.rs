@@ -116,7 +116,7 @@ impl Paths {
     /// Returns the options for an engine on these files. `jobs` enables background jobs.
     #[must_use]
     pub fn options(&self, jobs: bool, scope: Scope) -> Options {
-        Options { jobs, scope, config: Some(self.config.clone()), ..Options::default() }
+        Options { jobs, scope, config: Some(self.config.clone()), person: login(), ..Options::default() }
     }
 
     /// Becomes the owner of the store and starts an engine, or connects to the owner; see [`Session::open`].
@@ -143,4 +143,10 @@ impl Paths {
         desk.close().await;
         Ok(reply?)
     }
+}
+
+/// The name of the login; `user` where it has none.
+fn login() -> String {
+    let names = ["USER", "LOGNAME"].into_iter().filter_map(|variable| std::env::var(variable).ok());
+    names.map(|name| name.trim().to_owned()).find(|name| !name.is_empty()).unwrap_or_else(|| "user".to_owned())
 }

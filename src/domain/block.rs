@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::spelling::{LONGEST_NAME, shown};
 use super::text_edit::{Merge, merge};
-use super::{AgentId, BlockId, GroupId, JobId, RunId, StepId};
+use super::{AgentId, BlockId, Conflict, GroupId, JobId, PersonId, RunId, StepId};
 
 /// The label of the block that describes an agent to itself.
 pub const PERSONA: &str = "persona";
@@ -62,7 +62,7 @@ pub enum BlockOwner {
 #[serde(rename_all = "snake_case")]
 pub enum Editor {
     /// A person.
-    Person,
+    Person(PersonId),
     /// A team file.
     File,
     /// An agent, in a run.
@@ -92,7 +92,7 @@ impl Editor {
     #[must_use]
     pub fn name_elsewhere(&self) -> &str {
         match self {
-            Self::Person => "you, elsewhere,",
+            Self::Person(_) => "you, elsewhere,",
             other => other.name(),
         }
     }
@@ -101,7 +101,7 @@ impl Editor {
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
-            Self::Person => "you",
+            Self::Person(_) => "you",
             Self::File => "team file",
             Self::Agent { name, .. } => name,
         }
@@ -143,8 +143,22 @@ pub struct Revision {
     /// The step it was written in.
     #[serde(default)]
     pub step: Option<StepId>,
+    /// The indexes of the step's calls that made it, in order; empty if no call did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<u32>,
     /// The reason in a few words: the tool's name, `edited`, `team file`.
     pub reason: String,
+}
+
+impl Revision {
+    /// The conflict that refuses it: of its last call if calls made it, so that the others are committed without it.
+    #[must_use]
+    pub fn refusal(&self, text: String) -> Conflict {
+        match self.calls.last() {
+            Some(&ordinal) => Conflict::Call { ordinal, text: format!("not done: {text}") },
+            None => Conflict::Refused { text },
+        }
+    }
 }
 
 /// Normalizes a label or name for comparison: NFC, lowercase.

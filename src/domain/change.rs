@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::state::Kind;
 use super::{
-    Agent, AgentId, Block, BlockId, BlockOwner, Choice, Conversation, ConversationId, Group, GroupId, Job, JobId,
-    JobState, Mail, MailId, MailStatus, Message, PendingCall, Revision, Run, RunId, RunState, Step, StepId, Trigger,
-    run::CallResult,
+    Agent, AgentId, Block, BlockId, BlockOwner, Call, Choice, Conversation, ConversationId, Group, GroupId, Job, JobId,
+    JobState, Mail, MailId, MailStatus, Message, PendingCall, Person, PersonId, Revision, Run, RunId, RunState, Step,
+    StepId, Trigger, run::CallResult,
 };
 
 /// One durable change, implemented by [`super::state::apply`].
@@ -20,6 +20,8 @@ pub enum Change {
         /// The previous epoch plus one.
         epoch: u64,
     },
+    /// Creates or replaces a person.
+    PersonPut(Person),
     /// Creates or replaces an agent.
     AgentPut(Agent),
     /// Deletes an agent that is in no group. Its messages stay.
@@ -89,6 +91,8 @@ pub enum Change {
     },
     /// Records a finished step. Insert-only.
     StepFinished(Step),
+    /// Records a tool call that has its result. Insert-only.
+    CallMade(Call),
     /// Records a tool call that waits for a person or an agent.
     CallPending(PendingCall),
     /// Sets the result of a pending call.
@@ -173,6 +177,7 @@ impl Change {
     pub fn subject(&self) -> &str {
         match self {
             Self::EpochRaised { .. } => "desk",
+            Self::PersonPut(person) => person.id.as_str(),
             Self::AgentPut(agent) => agent.id.as_str(),
             Self::AgentDeleted { id } => id.as_str(),
             Self::GroupPut(group) => group.id.as_str(),
@@ -185,6 +190,7 @@ impl Change {
             Self::RunCreated(run) => run.id.as_str(),
             Self::RunMoved { id, .. } | Self::RunChosen { id, .. } | Self::RunSignalled { id, .. } => id.as_str(),
             Self::StepFinished(step) => step.id.as_str(),
+            Self::CallMade(call) => call.step.as_str(),
             Self::CallPending(call) => call.step.as_str(),
             Self::CallAnswered { step, .. } => step.as_str(),
             Self::MailSent(mail) => mail.id.as_str(),
@@ -206,7 +212,9 @@ impl Change {
     pub fn touches(&self) -> Vec<(Kind, String)> {
         let subject = self.subject().to_owned();
         match self {
-            Self::EpochRaised { .. } => vec![(Kind::Desk, subject)],
+            Self::EpochRaised { .. } => vec![(Kind::StoreMeta, subject)],
+            Self::CallMade(_) => Vec::new(),
+            Self::PersonPut(_) => vec![(Kind::Person, subject)],
             Self::AgentPut(_) | Self::AgentDeleted { .. } => vec![(Kind::Agent, subject)],
             Self::GroupPut(_) | Self::GroupDeleted { .. } => vec![(Kind::Group, subject)],
             Self::BlockCreated(_) | Self::BlockConfigured { .. } | Self::BlockDeleted { .. } => {
@@ -244,7 +252,7 @@ impl Change {
 #[serde(rename_all = "snake_case")]
 pub enum Actor {
     /// A person, through any interface.
-    Person,
+    Person(PersonId),
     /// An agent in a run.
     Agent {
         /// The agent.
@@ -331,8 +339,8 @@ pub enum Conflict {
         /// The job.
         job: JobId,
     },
-    /// One call of the step is not allowed: it would close a wait cycle, or exceeds the mail limit. The call fails
-    /// with this text; the other calls of the step are committed.
+    /// One call of the step is not allowed: it would close a wait cycle, exceeds the mail limit, or edits a block it may
+    /// not edit. The call fails with this text; the other calls of the step are committed.
     #[error("{text}")]
     Call {
         /// The call's index in the step, from 0.

@@ -59,6 +59,8 @@ ids! {
     JobId "job";
     /// A piece of mail.
     MailId "mail";
+    /// A person.
+    PersonId "person";
 }
 
 /// The source of new ids: the operating system's randomness, or a seed in tests.

@@ -13,17 +13,23 @@
 use jiff::{Span, SpanRelativeTo, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{AgentId, GroupId, MailId, RunId, StepId, span};
+use super::{AgentId, GroupId, MailId, PersonId, RunId, StepId, span};
 
 /// One piece of mail.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mail {
     /// Its id.
     pub id: MailId,
-    /// The sender; `None` is a person.
+    /// The sender, if it is an agent.
     pub from: Option<AgentId>,
+    /// The sender, if it is a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_person: Option<PersonId>,
     /// The recipient; `None` is a person.
     pub to: Option<AgentId>,
+    /// The recipient, if it is a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_person: Option<PersonId>,
     /// The kind.
     #[serde(rename = "type")]
     pub kind: MailKind,
@@ -188,7 +194,9 @@ impl Mail {
         let priority = if kind == MailKind::Reply { self.priority } else { Priority::Normal };
         Self {
             from: self.to,
+            from_person: self.to_person,
             to: self.from,
+            to_person: self.from_person,
             kind,
             status,
             priority,

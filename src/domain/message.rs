@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AgentId, ConversationId, GroupId, JobId, MessageId, Run, RunId, StepId};
+use super::{AgentId, ConversationId, GroupId, JobId, MessageId, PersonId, Run, RunId, StepId};
 
 /// An ordered list of messages with `seq` from 1 without gaps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,8 +69,11 @@ pub struct Message {
     /// For a worker's message: the manager's step that delegated to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<StepId>,
-    /// The author; `None` is a person.
+    /// The author, if it is an agent.
     pub agent: Option<AgentId>,
+    /// The author, if it is a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<PersonId>,
     /// The author's short name at the time; empty for a person.
     #[serde(default)]
     pub name: String,
@@ -162,7 +165,8 @@ impl Content {
 }
 
 impl Message {
-    /// The next message of the run's conversation, by a person unless [`Message::by`] sets an agent.
+    /// The next message of the run's conversation. A text is by the person who began the run, unless [`Message::by`]
+    /// sets an agent.
     #[must_use]
     pub fn new(id: MessageId, run: &Run, content: Content, at: Timestamp) -> Self {
         Self {
@@ -173,16 +177,17 @@ impl Message {
             step: None,
             answers: run.task.as_ref().map(|task| task.step.clone()),
             agent: None,
+            person: run.person.clone().filter(|_| matches!(content, Content::Text { .. })),
             name: String::new(),
             content,
             at,
         }
     }
 
-    /// Sets the author and its current short name.
+    /// Sets the author to an agent with this current short name.
     #[must_use]
     pub fn by(self, agent: &AgentId, name: impl Into<String>) -> Self {
-        Self { agent: Some(agent.clone()), name: name.into(), ..self }
+        Self { agent: Some(agent.clone()), person: None, name: name.into(), ..self }
     }
 
     /// Sets the step.

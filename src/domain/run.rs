@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 mod kind;
 
-use super::{AgentId, BlockId, ConversationId, GroupId, MailId, RunId, StepId, StopReason};
+use super::{AgentId, BlockId, ConversationId, GroupId, MailId, PersonId, RunId, StepId, StopReason};
 
 pub use kind::{RunKind, RunKindName};
 
@@ -33,6 +33,9 @@ pub struct Run {
     pub root: RunId,
     /// The `seq` of the message it answers; 0 for a job and while queued.
     pub input: u64,
+    /// For a turn: the person who began it, if a person did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<PersonId>,
     /// The text of a queued turn; it becomes a message when the turn starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queued: Option<String>,
@@ -142,6 +145,7 @@ impl Run {
             state,
             parent: None,
             input: 0,
+            person: None,
             queued: None,
             turn: 0,
             depth: 0,
@@ -277,6 +281,9 @@ pub struct CallResult {
     /// For an approval: the tool needs no further approval in this run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub for_run: bool,
+    /// The person who decided, if a person did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<PersonId>,
 }
 
 /// What a pending call waits for.

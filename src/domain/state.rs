@@ -22,7 +22,14 @@ pub use memory_rows::InMemoryRows;
 pub(crate) use rows::row_kinds;
 #[cfg(test)]
 pub use rows::sample;
-pub use rows::{Kind, MailRate, Row, RowFault, Rows, StoreMeta};
+pub use rows::{DeletedBlock, Kind, MailRate, Row, RowFault, Rows, StoreMeta};
+
+/// The version of the rules of [`apply`]. A rule that becomes stricter raises it: the store then starts its replay from
+/// the state at that time, so that no rule is applied to changes that were logged before it.
+///
+/// 1: the first rules. 2: no run ends over open children or unanswered calls, none begins under a finished one, and
+/// the id of a deleted block is not used again.
+pub const RULES: u32 = 2;
 
 /// Why [`apply`] failed: the change was rejected, or the rows could not be read or written.
 #[derive(Debug)]
@@ -75,6 +82,12 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
                 return reject(format!("the store is in epoch {}, and {epoch} is not the next one", desk.epoch));
             }
             Ok(rows.put(&StoreMeta { epoch: *epoch })?)
+        }
+        Change::PersonPut(person) => {
+            if person.name.trim().is_empty() {
+                return reject("a person needs a name");
+            }
+            Ok(rows.put(person)?)
         }
         Change::AgentPut(agent) => members::put_agent(rows, agent),
         Change::AgentDeleted { id } => members::delete_agent(rows, id),
@@ -130,6 +143,7 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
         Change::RunChosen { id, choice } => runs::choose(rows, id, choice),
         Change::RunSignalled { id, word } => runs::signal(rows, id, word),
         Change::StepFinished(step) => runs::step(rows, step, at),
+        Change::CallMade(call) => runs::call(rows, call, at),
         Change::CallPending(call) => runs::park(rows, call),
         Change::CallAnswered { step, ordinal, answer } => runs::answer(rows, step, *ordinal, answer),
         Change::MailSent(mail) => mail::send(rows, mail, at),
@@ -159,10 +173,13 @@ fn create_block<R: Rows>(rows: &mut R, block: &mut Block, at: Timestamp) -> Resu
     if rows.get::<Block>(block.id.as_str())?.is_some() {
         return reject(format!("block {} exists already", block.id));
     }
+    if rows.get::<DeletedBlock>(block.id.as_str())?.is_some() {
+        return reject(format!("block {} was deleted, and its id cannot be used again", block.id));
+    }
     if let Err(text) = super::block::check_label(&block.label) {
         return reject(text);
     }
-    check_length(block, &block.value)?;
+    check_length(block, &block.value).or_else(reject)?;
     block.version = 1;
     block.edited_at = at;
     free_label(rows, block)?;
@@ -174,10 +191,9 @@ fn edit_block<R: Rows>(rows: &mut R, revision: &Revision, at: Timestamp) -> Resu
     if revision.version != block.version + 1 {
         return Err(ApplyError::Conflict(Conflict::Block { current: Box::new(block) }));
     }
-    if block.read_only && matches!(revision.editor, Editor::Agent { .. }) {
-        return reject(format!("block {} is read-only", block.label));
+    if let Err(text) = check_editor(&block, &revision.editor).and_then(|()| check_length(&block, &revision.value)) {
+        return Err(ApplyError::Conflict(revision.refusal(text)));
     }
-    check_length(&block, &revision.value)?;
     block.value.clone_from(&revision.value);
     block.version = revision.version;
     block.editor = revision.editor.clone();
@@ -210,13 +226,22 @@ fn delete_block<R: Rows>(rows: &mut R, id: &BlockId) -> Result<(), ApplyError<R:
     if !reaches.is_empty() {
         return reject(format!("block {} is in use by {}", block.label, reaches.join(", ")));
     }
-    Ok(rows.delete::<Block>(id.as_str())?)
+    rows.delete::<Block>(id.as_str())?;
+    Ok(rows.put(&DeletedBlock { id: id.clone() })?)
 }
 
-fn check_length<F>(block: &Block, value: &str) -> Result<(), ApplyError<F>> {
+/// Checks the editor's right to edit the block.
+fn check_editor(block: &Block, editor: &Editor) -> Result<(), String> {
+    match editor {
+        Editor::Agent { .. } if block.read_only => Err(format!("block {} is read-only", block.label)),
+        Editor::Person(_) | Editor::File | Editor::Agent { .. } => Ok(()),
+    }
+}
+
+fn check_length(block: &Block, value: &str) -> Result<(), String> {
     let length = value.chars().count();
     if length > block.limit as usize {
-        return reject(format!(
+        return Err(format!(
             "block {}: {length} characters are over its limit of {}; shorten the text or raise the limit",
             block.label, block.limit
         ));

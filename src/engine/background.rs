@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::cancellation::{self, Mode};
 use super::context::{self, CONTEXT_BYTES};
 use super::work::{Outcome, RunContext};
 use super::{Engine, EngineError, RETRY_DELAY, step};
@@ -185,13 +186,21 @@ async fn failed(engine: &Engine, job: &Job, work: &RunContext, fault: &ModelErro
         ErrorClass::Terminal | ErrorClass::TooLong => JobFault::Terminal,
     };
     let to = JobState::Failed { class, error: error.clone() };
-    let changes = vec![over(&work.run, StopReason::Error, Some(error)), Change::JobMoved { id: job.id.clone(), to }];
+    let mut changes = end_run(engine, &work.run, error).await?;
+    changes.push(Change::JobMoved { id: job.id.clone(), to });
     held(engine, job, changes).await
 }
 
 /// The state of a job whose next attempt starts after `wait`.
 fn try_after(engine: &Engine, wait: Duration, error: String) -> JobState {
     JobState::Retryable { since: Some(engine.spans.now()), run_at: engine.spans.after(wait), error }
+}
+
+/// The changes that end the run of a failed job, with the calls it waits for.
+async fn end_run(engine: &Engine, run: &RunId, error: String) -> Result<Vec<Change>, EngineError> {
+    let run = engine.must_run(run).await?;
+    let to = RunState::Finished { stop_reason: StopReason::Error, error: Some(error) };
+    Ok(cancellation::plan(engine, &[&run], &to, Mode::Immediate, Vec::new()).await?.changes)
 }
 
 fn over(run: &RunId, stop_reason: StopReason, error: Option<String>) -> Change {
@@ -244,7 +253,9 @@ pub async fn recover(engine: &Engine, id: &JobId) -> Result<(), EngineError> {
     let mut changes = vec![Change::JobRecovered { id: id.clone() }];
     if job.crashes + 1 >= MAX_CRASHES {
         let error = "it ended the program too often".to_owned();
-        changes.extend(job.run.iter().map(|run| over(run, StopReason::Error, Some(error.clone()))));
+        if let Some(run) = &job.run {
+            changes.extend(end_run(engine, run, error).await?);
+        }
     }
     held(engine, &job, changes).await
 }

@@ -1,12 +1,14 @@
 //! Ends runs early: a cancel, a time-out or an interruption also ends every run they caused.
 
+use std::collections::BTreeSet;
+
 use tokio_util::sync::CancellationToken;
 
 use super::pending::{mails_of, unprocessed};
 use super::{Engine, EngineError};
 use crate::domain::run::CallResult;
 use crate::domain::{
-    Actor, Agent, Change, Commit, Content, MailStatus, PendingCall, PendingKind, Run, RunId, RunState,
+    Actor, Agent, Call, Change, Commit, Content, MailStatus, PendingCall, PendingKind, Run, RunId, RunState,
 };
 use crate::store::Lane;
 
@@ -28,6 +30,9 @@ pub struct CancelPlan {
     pub changes: Vec<Change>,
     over: Vec<RunId>,
     tokens: Vec<CancellationToken>,
+    /// Runs that wait for the tasks below them to end first.
+    later: Vec<RunId>,
+    to: RunState,
 }
 
 impl CancelPlan {
@@ -36,7 +41,9 @@ impl CancelPlan {
         for token in self.tokens {
             token.cancel();
         }
-        engine.lock_tasks().kept.retain(|run, _| !self.over.contains(run));
+        let mut tasks = engine.lock_tasks();
+        tasks.kept.retain(|run, _| !self.over.contains(run));
+        tasks.ending.extend(self.later.into_iter().map(|run| (run, self.to.clone())));
     }
 }
 
@@ -78,7 +85,31 @@ pub async fn end(
     Ok(())
 }
 
-/// Computes the changes that end these runs, the runs they caused and what they wait for, after `changes`.
+/// Ends what [`end`] had to leave because of the tasks below it. The scheduler calls it when a task has ended.
+///
+/// # Errors
+/// [`EngineError`] if the store fails.
+pub async fn end_rest(engine: &Engine) -> Result<(), EngineError> {
+    let rest = std::mem::take(&mut engine.lock_tasks().ending);
+    for (id, to) in rest {
+        let Some(run) = engine.store.row::<Run>(id.as_str()).await? else { continue };
+        if let Err(trouble) = end(engine, &[&run], &to, Mode::Graceful, Vec::new()).await {
+            engine.lock_tasks().ending.insert(id, to);
+            return Err(trouble);
+        }
+    }
+    Ok(())
+}
+
+/// A run to end, its task if it has one, and the changes that go before its end.
+struct Doomed {
+    run: Run,
+    token: Option<CancellationToken>,
+    changes: Vec<Change>,
+}
+
+/// Computes the changes that end these runs, the runs they caused and what they wait for, after `changes`. A run ends
+/// after those it started: one with a task below that has to end first is left to [`end_rest`].
 ///
 /// # Errors
 /// [`EngineError`] if the store cannot be read.
@@ -89,33 +120,41 @@ pub async fn plan(
     manner: Mode,
     mut changes: Vec<Change>,
 ) -> Result<CancelPlan, EngineError> {
-    let mut over = Vec::new();
-    let mut tokens = Vec::new();
+    let mut found: Vec<Doomed> = Vec::new();
     let mut left: Vec<Run> = runs.iter().map(|run| (*run).clone()).collect();
-    let mut moves = Vec::new();
     while let Some(run) = left.pop() {
-        if run.is_finished() || over.contains(&run.id) {
+        if run.is_finished() || found.iter().any(|known| known.run.id == run.id) {
             continue;
         }
         let token = engine.token(&run.id);
-        let gently = token.is_some() && manner == Mode::Graceful;
-        tokens.extend(token);
-        if gently {
-            continue;
-        }
-        left.extend(engine.store.runs_of(&run.id).await?);
-        if run.state == RunState::Parked && run.agent().is_some() {
-            for call in unprocessed(&engine.store.calls(&run.id).await?) {
-                left.extend(revoke_mail(engine, call, &mut changes).await?);
-                changes.extend(void_call(engine, &run, call, to).await?);
+        let mut doomed = Doomed { run, token, changes: Vec::new() };
+        let run = &doomed.run;
+        if doomed.token.is_none() || manner == Mode::Immediate {
+            left.extend(engine.store.runs_of(&run.id).await?);
+            if run.state == RunState::Parked && run.agent().is_some() {
+                for call in unprocessed(&engine.store.calls(&run.id).await?) {
+                    left.extend(revoke_mail(engine, call, &mut doomed.changes).await?);
+                    doomed.changes.extend(void_call(engine, run, call, to).await?);
+                }
             }
         }
-        // Child runs end before their parent, so that the parent cannot resume in between.
-        moves.push(Change::RunMoved { id: run.id.clone(), to: to.clone() });
-        over.push(run.id);
+        found.push(doomed);
     }
-    changes.extend(moves.into_iter().rev());
-    Ok(CancelPlan { changes, over, tokens })
+    let (mut over, mut tokens, mut held) = (Vec::new(), Vec::new(), BTreeSet::new());
+    // Found before the runs they started, so the last ones end first.
+    for doomed in found.into_iter().rev() {
+        let waits = manner == Mode::Graceful && doomed.token.is_some() || held.contains(&doomed.run.id);
+        tokens.extend(doomed.token);
+        if waits {
+            held.extend(doomed.run.parent);
+            continue;
+        }
+        changes.extend(doomed.changes);
+        changes.push(Change::RunMoved { id: doomed.run.id.clone(), to: to.clone() });
+        over.push(doomed.run.id);
+    }
+    let later = runs.iter().map(|run| run.id.clone()).filter(|run| held.contains(run)).collect();
+    Ok(CancelPlan { changes, over, tokens, later, to: to.clone() })
 }
 
 /// Fails mail of this call that is not delivered yet. Returns the turns that already handle such mail.
@@ -145,10 +184,11 @@ async fn void_call(engine: &Engine, run: &Run, call: &PendingCall, to: &RunState
     let text = format!("not done: {why}");
     let mut changes = Vec::new();
     if call.answer.is_none() {
-        let answer = CallResult { ok: false, text: text.clone(), for_run: false };
+        let answer = CallResult { ok: false, text: text.clone(), for_run: false, by: None };
         changes.push(Change::CallAnswered { step: call.step.clone(), ordinal: call.ordinal, answer });
     }
     let Some(agent) = run.agent() else { return Ok(changes) };
+    changes.push(Change::CallMade(Call::new(run, agent, (&call.step, call.ordinal), &call.name, false)));
     let name = engine.store.row::<Agent>(agent.as_str()).await?.map(|agent| agent.name).unwrap_or_default();
     let content = Content::Tool {
         call: call.call.clone(),

@@ -421,6 +421,7 @@ mod tests {
             step: step.map(StepId::from),
             answers: None,
             agent: agent.map(AgentId::from),
+            person: None,
             name: agent.unwrap_or_default().to_owned(),
             content,
             at: jiff::Timestamp::UNIX_EPOCH,

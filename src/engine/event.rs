@@ -399,7 +399,9 @@ mod tests {
         let mail = Mail {
             id: MailId::from("mail-1"),
             from: Some(ann.id.clone()),
+            from_person: None,
             to: None,
+            to_person: None,
             kind: MailKind::Reply,
             status: MailStatus::Delivered,
             priority: Priority::High,

@@ -102,7 +102,7 @@ async fn deliver_one(engine: &Engine, due: DueMail) -> Result<(), EngineError> {
     let kind = RunKind::Turn { group: None, only: Some(to.id) };
     let fresh = Run::new(RunId::fresh(engine.store.ids()), conversation.id, kind, RunState::Running);
     let root = mail.root.unwrap_or_else(|| fresh.id.clone());
-    let run = Run { mail: Some(mail.id.clone()), depth: mail.depth, root, ..fresh };
+    let run = Run { person: mail.from_person, mail: Some(mail.id.clone()), depth: mail.depth, root, ..fresh };
     let said = engine.message(&run, Content::said(mail.text));
     let message = match &mail.from {
         Some(from) => said.by(from, sender),

@@ -351,8 +351,11 @@ pub struct Overview {
     pub blocks: Vec<Block>,
     /// Conversations of groups, and direct conversations of agents.
     pub conversations: Vec<Conversation>,
-    /// Unfinished turns with all runs below them, the runs of unfinished jobs, and the last turn of each conversation.
+    /// Unfinished turns with all runs below them, and the runs of unfinished jobs.
     pub runs: Vec<Run>,
+    /// The last turn of each conversation, where it has finished.
+    #[serde(default)]
+    pub last_turns: Vec<Run>,
     /// The newest jobs, newest first, then older unfinished ones.
     pub jobs: Vec<Job>,
     /// Calls that wait for an answer.

@@ -119,8 +119,8 @@ async fn overview(store: &Store, default_model: &str) -> Result<Reply, RequestEr
         }
     }
     let conversations = store.owned_conversations().await?;
-    let mut runs = store.open_run_trees().await?;
-    runs.rows.extend(store.last_turns().await?);
+    let runs = store.open_run_trees().await?;
+    let last_turns = store.last_turns().await?;
     let calls = store.list_waiting_calls().await?;
     let mut mails = store.list_mail(None, None, SHOWN_MAILS).await?;
     for mail in store.mail_waited_for(&calls.rows).await? {
@@ -146,6 +146,7 @@ async fn overview(store: &Store, default_model: &str) -> Result<Reply, RequestEr
         blocks: blocks.rows,
         conversations: conversations.rows,
         runs: runs.rows,
+        last_turns,
         jobs: jobs.rows,
         calls: calls.rows,
         mails: mails.rows,

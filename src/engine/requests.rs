@@ -15,8 +15,8 @@ use crate::domain::text_edit::Merge;
 use crate::domain::trigger;
 use crate::domain::{
     Actor, Agent, AgentId, Block, BlockId, Change, Commit, Conflict, Content, Conversation, ConversationId,
-    ConversationOwner, Editor, Group, GroupId, GroupStatus, Job, JobId, JobState, Revision, Run, RunId, RunKind,
-    RunState, StepId, StopReason, Trigger,
+    ConversationOwner, Editor, Group, GroupId, GroupStatus, Job, JobId, JobState, PersonId, Revision, Run, RunId,
+    RunKind, RunState, StepId, StopReason, Trigger,
 };
 use crate::store::{CommitError, Lane, StoreError};
 
@@ -60,7 +60,8 @@ impl Engine {
             Request::RetryJob { id } => self.retry_job(&id).await,
             Request::RunJob { agent, group, instruction } => self.run_job(&agent, &group, instruction).await,
             Request::Decide { step, ordinal, approve, for_run, reason } => {
-                self.decide(step, ordinal, CallResult { ok: approve, text: reason, for_run }).await
+                let by = Some(PersonId::local());
+                self.decide(step, ordinal, CallResult { ok: approve, text: reason, for_run, by }).await
             }
             Request::Signal { conversation, word } => self.signal(&conversation, &word).await,
             Request::CreateGroup { form } => self.create_group(*form).await,
@@ -88,9 +89,14 @@ impl Engine {
         }
     }
 
+    /// The person who asks: every request comes from the person at whose login the store is.
+    pub(super) fn asker() -> Actor {
+        Actor::Person(PersonId::local())
+    }
+
     /// Commits changes as the person.
     async fn person(&self, changes: Vec<Change>) -> Result<(), RequestError> {
-        self.store.commit(Lane::Foreground, Commit::new(Actor::Person, changes)).await?;
+        self.store.commit(Lane::Foreground, Commit::new(Self::asker(), changes)).await?;
         Ok(())
     }
 
@@ -117,7 +123,7 @@ impl Engine {
         let kind = RunKind::Turn { group, only };
         for _ in 0..TRIES {
             let (changes, reply) = self.turn_of(&owner, kind.clone(), &text).await?;
-            match self.store.commit(Lane::Foreground, Commit::new(Actor::Person, changes)).await {
+            match self.store.commit(Lane::Foreground, Commit::new(Self::asker(), changes)).await {
                 Ok(_) => return Ok(reply),
                 // Another turn, or the conversation itself, was created in between: read again.
                 Err(CommitError::Conflict(Conflict::Refused { .. })) => {}
@@ -171,7 +177,7 @@ impl Engine {
         let id = RunId::fresh(ids);
         let state = if queued { RunState::Queued } else { RunState::Running };
         let run = Run::new(id.clone(), conversation.id.clone(), kind, state);
-        let run = Run { queued: queued.then(|| text.to_owned()), ..run };
+        let run = Run { person: Some(PersonId::local()), queued: queued.then(|| text.to_owned()), ..run };
         changes.push(Change::RunCreated(run.clone()));
         if !queued {
             changes.push(Change::MessageAppended(self.message(&run, Content::said(text))));
@@ -226,12 +232,13 @@ impl Engine {
                 block: id.clone(),
                 version,
                 value,
-                editor: Editor::Person,
+                editor: Editor::Person(PersonId::local()),
                 run: None,
                 step: None,
+                calls: Vec::new(),
                 reason: "edited".to_owned(),
             };
-            let commit = Commit::new(Actor::Person, vec![Change::BlockEdited(revision)]);
+            let commit = Commit::new(Self::asker(), vec![Change::BlockEdited(revision)]);
             match self.store.commit(Lane::Foreground, commit).await {
                 Ok(_) => return Ok(Reply::Block(Box::new(self.must::<Block>(id.as_str(), "block").await?))),
                 // Edited in between: merge with that edit as well.

@@ -60,6 +60,7 @@ pub async fn run(engine: Arc<Engine>) {
 
 /// Spawns every due task. Returns the next deadline, if any.
 async fn tick(engine: &Arc<Engine>) -> Result<Option<Timestamp>, EngineError> {
+    cancellation::end_rest(engine).await?;
     let out_of_time = mail::deliver(engine).await?;
     let standing = OpenRuns::read(&engine.store).await?;
     engine.spans.keep(|turn| standing.open.iter().any(|run| run.id == *turn));

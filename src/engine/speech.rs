@@ -2,11 +2,15 @@
 
 use tokio_util::sync::CancellationToken;
 
+use super::cancellation::{self, Mode};
 use super::limits::{Capacity, Permit, Priority};
 use super::work::{Outcome, RunContext};
 use super::{Engine, EngineError, step};
 use crate::domain::{Agent, AgentId, Change, Content, NoticeKind, Run, RunId, RunKind, RunState, StopReason};
 use crate::llm::ModelError;
+
+/// The state of a run that a person or its turn cancelled.
+const CANCELLED: RunState = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
 
 /// Runs a new speech of this turn, or resumes one that a restart or a wait left unfinished.
 ///
@@ -56,8 +60,7 @@ pub async fn work(engine: &Engine, run: &Run, cancel: &CancellationToken) -> Res
     let (Some(parent), Some(agent)) = (&run.parent, run.agent()) else { return Ok(()) };
     let manager = engine.must_run(parent).await?;
     if manager.is_finished() {
-        let to = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
-        return engine.commit_as_engine(vec![Change::RunMoved { id: run.id.clone(), to }]).await;
+        return cancellation::end(engine, &[run], &CANCELLED, Mode::Immediate, Vec::new()).await;
     }
     let Some((id, place)) =
         begin(engine, &manager, agent, run.kind.clone(), Some(run), &Priority::Foreground, cancel).await?
@@ -111,8 +114,8 @@ pub(super) async fn begin(
         tokio::select! {
             biased;
             () = cancel.cancelled() => {
-                let to = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
-                engine.commit_as_engine(vec![Change::RunMoved { id, to }]).await?;
+                let run = engine.must_run(&id).await?;
+                cancellation::end(engine, &[&run], &CANCELLED, Mode::Immediate, Vec::new()).await?;
                 return Ok(None);
             }
             place = engine.agents.acquire(agent, Capacity::ONE, side.clone()) => place,
@@ -131,7 +134,6 @@ async fn fail(engine: &Engine, work: &RunContext, agent: &AgentId, fault: &Model
     tracing::warn!(run = %work.run, agent = %name, "{fault}");
     let text = format!("{name} could not answer: {fault}");
     let notice = engine.message(&run, Content::notice(NoticeKind::Error, text)).by(agent, name);
-    let mut changes = vec![Change::MessageAppended(notice)];
-    changes.extend(work.finish(StopReason::Error, Some(fault.text.clone())));
-    engine.commit_as_engine(changes).await
+    let to = RunState::Finished { stop_reason: StopReason::Error, error: Some(fault.text.clone()) };
+    cancellation::end(engine, &[&run], &to, Mode::Immediate, vec![Change::MessageAppended(notice)]).await
 }

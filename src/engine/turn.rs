@@ -5,6 +5,7 @@
 
 use tokio_util::sync::CancellationToken;
 
+use super::cancellation::{self, Mode};
 use super::termination::{self, Ending};
 use super::work::Outcome;
 use super::{Engine, EngineError, speaker_selection, speech, wait};
@@ -35,7 +36,7 @@ pub async fn perform(engine: &Engine, id: &RunId, cancel: &CancellationToken) ->
         let children = engine.store.runs_of(id).await?;
         let unfinished = children.iter().find(|child| !child.is_finished());
         if cancel.is_cancelled() {
-            return call_off(engine, &turn, &children).await;
+            return call_off(engine, &turn).await;
         }
         let so_far: Vec<Part> = children.iter().filter_map(Part::of).collect();
         let next = match unfinished.and_then(Move::again) {
@@ -162,11 +163,11 @@ async fn reply(engine: &Engine, turn: &Run, stop_reason: StopReason) -> Result<O
 }
 
 /// Finishes a cancelled turn together with its unfinished speeches.
-async fn call_off(engine: &Engine, turn: &Run, children: &[Run]) -> Result<(), EngineError> {
+async fn call_off(engine: &Engine, turn: &Run) -> Result<(), EngineError> {
     let to = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
-    let mut changes: Vec<Change> = interrupted(engine, turn, children).await?.into_iter().collect();
-    changes.extend(end_all(turn, children, &to));
-    engine.commit_as_engine(changes).await
+    let children = engine.store.runs_of(&turn.id).await?;
+    let notice: Vec<Change> = interrupted(engine, turn, &children).await?.into_iter().collect();
+    cancellation::end(engine, &[turn], &to, Mode::Immediate, notice).await
 }
 
 /// The notice of what a cancel interrupted; `None` if a text that was cut shows it.
@@ -200,15 +201,8 @@ async fn interrupted(engine: &Engine, turn: &Run, children: &[Run]) -> Result<Op
 /// # Errors
 /// [`EngineError`] if the store fails.
 pub async fn crashed(engine: &Engine, turn: &Run) -> Result<(), EngineError> {
-    let children = engine.store.runs_of(&turn.id).await?;
     let error = "a fault inside Nightdesk ended the turn; the log says where".to_owned();
-    let mut changes = vec![notice(engine, turn, NoticeKind::Stopped, error.clone())];
+    let notice = notice(engine, turn, NoticeKind::Stopped, error.clone());
     let to = RunState::Finished { stop_reason: StopReason::Error, error: Some(error) };
-    changes.extend(end_all(turn, &children, &to));
-    engine.commit_as_engine(changes).await
-}
-
-fn end_all(turn: &Run, children: &[Run], to: &RunState) -> Vec<Change> {
-    let open = children.iter().filter(|child| !child.is_finished()).chain([turn]);
-    open.map(|run| Change::RunMoved { id: run.id.clone(), to: to.clone() }).collect()
+    cancellation::end(engine, &[turn], &to, Mode::Immediate, vec![notice]).await
 }

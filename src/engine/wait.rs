@@ -124,7 +124,7 @@ pub async fn collect_results(engine: &Engine, call: &PendingCall, most: usize) -
         Ok(words) => format!("{name} answered: {}", marks::line(&excerpt::to_bytes(&words, share))),
         Err(why) => format!("{name} did not answer: {}", marks::line(&excerpt::to_bytes(&why, share))),
     });
-    Ok(CallResult { ok, text: lines.collect::<Vec<_>>().join("\n\n"), for_run: false })
+    Ok(CallResult { ok, text: lines.collect::<Vec<_>>().join("\n\n"), for_run: false, by: None })
 }
 
 /// Returns a run's outcome.

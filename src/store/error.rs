@@ -1,6 +1,6 @@
 //! The errors of the store: one sentence each, with advice.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::domain::Conflict;
 use crate::domain::state::{ApplyError, RowFault};
@@ -100,6 +100,17 @@ impl Fault {
     /// True when only one row is unreadable and the store works.
     pub(super) fn is_of_a_row(&self) -> bool {
         matches!(self, Self::Row(_) | Self::Damaged(_))
+    }
+
+    /// The public error of opening the store at this path.
+    pub(super) fn opening(self, path: &Path) -> StoreError {
+        let what = match self {
+            Self::Sql(error) => sentence(&error),
+            Self::Row(what) => what,
+            Self::Damaged(fault) => fault.to_string(),
+            Self::NotOwner => return StoreError::NotOwner,
+        };
+        StoreError::Open { path: path.to_owned(), what }
     }
 
     /// The public error of a read.

@@ -22,10 +22,10 @@ impl<L: ReadLane> Store<L> {
             let rows = match group {
                 Some(group) => {
                     let query =
-                        "SELECT key, body FROM job WHERE team = ?1 OR team IS NULL ORDER BY place DESC LIMIT ?2";
+                        "SELECT key, body FROM job WHERE group_id = ?1 OR group_id IS NULL ORDER BY position DESC LIMIT ?2";
                     sql.list(query, (group.as_str(), limit), read)?
                 }
-                None => sql.list("SELECT key, body FROM job ORDER BY place DESC LIMIT ?1", [limit], read)?,
+                None => sql.list("SELECT key, body FROM job ORDER BY position DESC LIMIT ?1", [limit], read)?,
             };
             RowsWithErrors::of(rows)
         })
@@ -38,7 +38,7 @@ impl<L: ReadLane> Store<L> {
     /// [`StoreError`] if the query fails.
     pub async fn unfinished_jobs(&self) -> Result<Vec<Job>, StoreError> {
         let open = filter::names(|state: JobStateName| !state.is_final());
-        let query = format!("SELECT key, body FROM job WHERE state IN ({open}) ORDER BY place");
+        let query = format!("SELECT key, body FROM job WHERE state IN ({open}) ORDER BY position");
         self.read(move |sql| Ok(readable(sql.list(&query, [], |row| Ok(row_of(Kind::Job, row)))?))).await
     }
 }

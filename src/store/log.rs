@@ -5,7 +5,7 @@ use rusqlite::Row;
 use super::connection::Sql;
 use super::error::Fault;
 use super::tables::{json, lossy, parse};
-use super::{ReadLane, Store, StoreError, messages, revisions, runs};
+use super::{ReadLane, Store, StoreError, calls, messages, revisions, runs};
 use crate::domain::{Change, LogEntry, Revision};
 
 impl<L: ReadLane> Store<L> {
@@ -31,10 +31,10 @@ pub(super) fn last(sql: &Sql) -> Result<u64, Fault> {
     Ok(sql.one("SELECT max(n) FROM changes", [], |row| row.get::<_, Option<u64>>(0))?.flatten().unwrap_or(0))
 }
 
-/// Inserts a log entry, and the message, step or revision of the change into its own table.
+/// Inserts a log entry, and the message, step, call or revision of the change into its own table.
 pub(super) fn insert(sql: &Sql, logged: &LogEntry) -> Result<(), Fault> {
     let body = match &logged.change {
-        Change::MessageAppended(_) | Change::StepFinished(_) | Change::BlockEdited(_) => None,
+        Change::MessageAppended(_) | Change::StepFinished(_) | Change::CallMade(_) | Change::BlockEdited(_) => None,
         other => Some(json(other)?),
     };
     sql.run(
@@ -52,6 +52,7 @@ pub(super) fn insert(sql: &Sql, logged: &LogEntry) -> Result<(), Fault> {
     match &logged.change {
         Change::MessageAppended(message) => messages::insert(sql, logged.n, message),
         Change::StepFinished(step) => runs::insert_step(sql, logged.n, step),
+        Change::CallMade(call) => calls::insert(sql, logged.n, call),
         Change::BlockEdited(revision) => revisions::insert(sql, logged.n, revision),
         // The history of every block starts with version 1, so creating a block inserts a revision.
         Change::BlockCreated(block) => {
@@ -62,6 +63,7 @@ pub(super) fn insert(sql: &Sql, logged: &LogEntry) -> Result<(), Fault> {
                 editor: block.editor.clone(),
                 run: None,
                 step: None,
+                calls: Vec::new(),
                 reason: "created".to_owned(),
             };
             revisions::insert(sql, logged.n, &revision)
@@ -85,6 +87,7 @@ fn read(sql: &Sql, row: &Row<'_>) -> Result<LogEntry, Fault> {
     let change = match kind.as_str() {
         "message_appended" => Change::MessageAppended(messages::numbered(sql, n)?.ok_or_else(missing)?),
         "step_finished" => Change::StepFinished(runs::step_numbered(sql, n)?.ok_or_else(missing)?),
+        "call_made" => Change::CallMade(calls::numbered(sql, n)?.ok_or_else(missing)?),
         "block_edited" => Change::BlockEdited(revisions::numbered(sql, n)?.ok_or_else(missing)?),
         _ => parse(row, 5).map_err(fault)?,
     };

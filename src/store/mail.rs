@@ -37,7 +37,7 @@ const RECIPIENTS: &str = "WITH RECURSIVE waiting (agent) AS (
      LEFT JOIN conversation AS talk ON talk.lookup = waiting.agent
      WHERE waiting.agent IS NOT NULL AND NOT EXISTS (SELECT 1 FROM run WHERE run.lookup = talk.key)";
 /// The pending mail of one recipient, in order of delivery.
-const QUEUE: &str = "SELECT key, body FROM mail WHERE status = 'pending' AND recipient = ?1 ORDER BY rank, place";
+const QUEUE: &str = "SELECT key, body FROM mail WHERE status = 'pending' AND recipient = ?1 ORDER BY rank, position";
 /// Pending mail that expires before a time, in order.
 const OVER: &str = "SELECT key, body FROM mail WHERE status = 'pending' AND expires < ?1 ORDER BY expires LIMIT ?2";
 /// All pending mail that expires.
@@ -156,7 +156,7 @@ impl<L: ReadLane> Store<L> {
         // Any number is a limit; SQLite's are signed.
         values.push(i64::try_from(limit).unwrap_or(i64::MAX).into());
         let wanted = if wanted.is_empty() { String::new() } else { format!("WHERE {}", wanted.join(" AND ")) };
-        let query = format!("SELECT key, body FROM mail {wanted} ORDER BY place DESC LIMIT ?{}", values.len());
+        let query = format!("SELECT key, body FROM mail {wanted} ORDER BY position DESC LIMIT ?{}", values.len());
         self.read(move |sql| {
             let params = rusqlite::params_from_iter(values);
             RowsWithErrors::of(sql.list(&query, params, |row| Ok(row_of(Kind::Mail, row)))?)

@@ -9,11 +9,11 @@ use super::error::Fault;
 use super::tables::{json, lossy, parse};
 use super::terms::Terms;
 use super::{ReadLane, Store, StoreError};
-use crate::domain::{AgentId, Content, ConversationId, Message, MessageId, NoticeKind, RunId, StepId};
+use crate::domain::{AgentId, Content, ConversationId, Message, MessageId, NoticeKind, PersonId, RunId, StepId};
 
 /// The columns for [`read`], from `message` and `changes`.
 pub(super) const COLUMNS: &str = "message.n, message.id, message.conversation, message.seq, message.run, message.step, \
-     message.agent, message.name, message.body, changes.at, message.answers";
+     message.agent, message.name, message.body, changes.at, message.answers, message.person";
 
 /// Most rows looked at for one prompt, most of which the reader may not see.
 const MOST_ROWS: u64 = 20_000;
@@ -80,8 +80,8 @@ impl<L: ReadLane> Store<L> {
 /// Inserts a message and its search index entry.
 pub(super) fn insert(sql: &Sql, n: u64, message: &Message) -> Result<(), Fault> {
     sql.run(
-        "INSERT INTO message (n, id, conversation, seq, run, step, agent, name, body, answers)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO message (n, id, conversation, seq, run, step, agent, name, body, answers, person)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         (
             n,
             message.id.as_str(),
@@ -93,6 +93,7 @@ pub(super) fn insert(sql: &Sql, n: u64, message: &Message) -> Result<(), Fault> 
             &message.name,
             json(&message.content)?,
             message.answers.as_ref().map(StepId::as_str),
+            message.person.as_ref().map(PersonId::as_str),
         ),
     )?;
     if let Content::Text { text, .. } = &message.content {
@@ -276,6 +277,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Message, Fault> {
         step: text(5)?.map(StepId),
         answers: text(10)?.map(StepId),
         agent: text(6)?.map(AgentId),
+        person: text(11)?.map(PersonId),
         name: lossy(row, 7)?,
         content,
         at: at.parse().map_err(|error| Fault::Row(format!("the time of message {seq} cannot be read: {error}")))?,

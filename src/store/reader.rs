@@ -4,6 +4,7 @@
 //! A query whose caller has gone does not run. In the background, a running one is interrupted, too.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -162,7 +163,8 @@ impl Pool {
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             while let Some(query) = queue.next(lane) {
                 queue.observer.read(lane);
-                (query.run)(&sql);
+                // A query that panics fails only for its caller: the lane goes on.
+                let _ = catch_unwind(AssertUnwindSafe(|| (query.run)(&sql)));
             }
         });
         thread.map_err(|error| refused(&self.path, format!("its thread cannot be started: {error}")))
@@ -226,6 +228,16 @@ mod tests {
     async fn endless(store: &Store<Background>) -> Result<(), StoreError> {
         let query = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
         store.read(move |sql| sql.one(query, [], |_| Ok(())).map(drop)).await
+    }
+
+    #[tokio::test]
+    async fn a_query_that_panics_fails_only_for_its_caller() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("desk.db"), Options::default()).unwrap().background();
+        let failed = store.read(|_| -> Result<(), Fault> { panic!("a fault of the query") }).await;
+        assert_eq!(failed, Err(StoreError::Closed));
+        let next = timeout(Duration::from_mins(1), store.last_change()).await.expect("the lane goes on");
+        assert_eq!(next.unwrap(), 0);
     }
 
     #[tokio::test]

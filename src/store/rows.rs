@@ -72,7 +72,7 @@ impl<L: ReadLane> Store<L> {
     /// [`StoreError`] if the query fails.
     pub async fn find<T: Row + Send + 'static>(&self, lookup: &str) -> Result<Vec<T>, StoreError> {
         let lookup = lookup.to_owned();
-        let query = format!("SELECT key, body FROM {} WHERE lookup = ?1 ORDER BY place", T::KIND.table());
+        let query = format!("SELECT key, body FROM {} WHERE lookup = ?1 ORDER BY position", T::KIND.table());
         self.read(move |sql| Ok(readable(sql.list(&query, [lookup], |row| Ok(row_of(T::KIND, row)))?))).await
     }
 
@@ -81,7 +81,7 @@ impl<L: ReadLane> Store<L> {
     /// # Errors
     /// [`StoreError`] if the query fails.
     pub async fn all<T: Row + Send + 'static>(&self) -> Result<RowsWithErrors<T>, StoreError> {
-        let query = format!("SELECT key, body FROM {} ORDER BY place", T::KIND.table());
+        let query = format!("SELECT key, body FROM {} ORDER BY position", T::KIND.table());
         self.read(move |sql| RowsWithErrors::of(sql.list(&query, [], |row| Ok(row_of(T::KIND, row)))?)).await
     }
 }

@@ -16,7 +16,7 @@ use crate::domain::{AgentId, Kept, Mail, PendingCall, PendingKind, Run, RunId, R
 
 /// The mail these steps sent.
 const SENT: &str = "SELECT mail.key, body FROM json_each(?1) AS step CROSS JOIN mail ON mail.lookup = step.value \
-     ORDER BY step.id, place";
+     ORDER BY step.id, position";
 
 impl<L: ReadLane> Store<L> {
     /// The unfinished turns of all conversations, in order of creation. Unreadable rows are left out and logged.
@@ -25,7 +25,7 @@ impl<L: ReadLane> Store<L> {
     /// [`StoreError`] if the query fails.
     pub async fn turn_runs(&self) -> Result<Vec<Run>, StoreError> {
         let open = filter::open_runs(|kind| kind == RunKindName::Turn);
-        let query = format!("SELECT key, body FROM run WHERE {open} ORDER BY place");
+        let query = format!("SELECT key, body FROM run WHERE {open} ORDER BY position");
         self.read(move |sql| Ok(readable(sql.list(&query, [], |row| Ok(row_of(Kind::Run, row)))?))).await
     }
 
@@ -42,7 +42,7 @@ impl<L: ReadLane> Store<L> {
     /// # Errors
     /// [`StoreError`] if the query fails.
     pub async fn list_open_runs(&self) -> Result<RowsWithErrors<Run>, StoreError> {
-        let query = format!("SELECT key, body FROM run WHERE {} ORDER BY place", filter::open_runs(|_| true));
+        let query = format!("SELECT key, body FROM run WHERE {} ORDER BY position", filter::open_runs(|_| true));
         self.read(move |sql| RowsWithErrors::of(sql.list(&query, [], |row| Ok(row_of(Kind::Run, row)))?)).await
     }
 
@@ -142,7 +142,7 @@ impl<L: ReadLane> Store<L> {
     /// [`StoreError`] if the query fails.
     pub async fn steps(&self, run: &RunId) -> Result<Vec<Step>, StoreError> {
         let run = run.clone();
-        let query = "SELECT id, run, agent, place, body FROM step WHERE run = ?1 ORDER BY place";
+        let query = "SELECT id, run, agent, number, body FROM step WHERE run = ?1 ORDER BY number";
         self.read(move |sql| Ok(readable(sql.list(query, [run.as_str()], |row| Ok(read(row)))?))).await
     }
 }
@@ -152,7 +152,7 @@ fn standing(sql: &Sql) -> Result<Vec<Run>, Fault> {
     // keeps SQLite from using another index.
     let query = format!(
         "SELECT key, body FROM run AS open WHERE {} AND (kind != '{turn}' OR state != '{queued}' \
-         OR place = (SELECT min(place) FROM run WHERE lookup = open.lookup AND +kind = '{turn}')) ORDER BY place",
+         OR position = (SELECT min(position) FROM run WHERE lookup = open.lookup AND +kind = '{turn}')) ORDER BY position",
         filter::open_runs(|_| true),
         turn = <&str>::from(RunKindName::Turn),
         queued = <&str>::from(RunStateName::Queued),
@@ -164,7 +164,7 @@ fn standing(sql: &Sql) -> Result<Vec<Run>, Fault> {
 fn waiting(sql: &Sql) -> Result<RowsWithErrors<PendingCall>, Fault> {
     let parked = filter::runs(|_| true, |state| state == RunStateName::Parked);
     let query = format!(
-        "SELECT key, body FROM pending_call WHERE lookup IN (SELECT key FROM run WHERE {parked}) ORDER BY place"
+        "SELECT key, body FROM pending_call WHERE lookup IN (SELECT key FROM run WHERE {parked}) ORDER BY position"
     );
     let mut calls: RowsWithErrors<PendingCall> =
         RowsWithErrors::of(sql.list(&query, [], |row| Ok(row_of(Kind::Call, row)))?)?;
@@ -184,7 +184,7 @@ fn waited_for(sql: &Sql, calls: &[PendingCall]) -> Result<Vec<Mail>, Fault> {
 pub(super) fn insert_step(sql: &Sql, n: u64, step: &Step) -> Result<(), Fault> {
     let body = without(step, &["id", "run", "agent", "index"])?;
     sql.run(
-        "INSERT INTO step (n, id, run, agent, place, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO step (n, id, run, agent, number, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         (n, step.id.as_str(), step.run.as_str(), step.agent.as_str(), step.index, body),
     )?;
     Ok(())
@@ -192,7 +192,7 @@ pub(super) fn insert_step(sql: &Sql, n: u64, step: &Step) -> Result<(), Fault> {
 
 /// The step of a change.
 pub(super) fn step_numbered(sql: &Sql, n: u64) -> Result<Option<Step>, Fault> {
-    sql.one("SELECT id, run, agent, place, body FROM step WHERE n = ?1", [n], |row| Ok(read(row)))?.transpose()
+    sql.one("SELECT id, run, agent, number, body FROM step WHERE n = ?1", [n], |row| Ok(read(row)))?.transpose()
 }
 
 /// What providers want back with the steps of these runs. One that cannot be read costs what it kept, and nothing
@@ -206,7 +206,7 @@ pub(super) fn kept(sql: &Sql, runs: &[String]) -> Result<BTreeMap<StepId, Kept>,
 
 /// The last step of an agent, in any run.
 pub(super) fn last_step(sql: &Sql, agent: &AgentId) -> Result<Option<Step>, Fault> {
-    let query = "SELECT id, run, agent, place, body FROM step WHERE agent = ?1 ORDER BY n DESC LIMIT 1";
+    let query = "SELECT id, run, agent, number, body FROM step WHERE agent = ?1 ORDER BY n DESC LIMIT 1";
     sql.one(query, [agent.as_str()], |row| Ok(read(row)))?.transpose()
 }
 

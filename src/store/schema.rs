@@ -1,6 +1,6 @@
 //! The schema, its migrations, and the check of a file's version.
 //!
-//! State rows are JSON text in one table per kind; `place` counts them in order of creation. Fields that queries need
+//! State rows are JSON text in one table per kind; `position` counts them in order of creation. Fields that queries need
 //! are generated columns, which are NULL if the JSON is damaged, so that a damaged row is listed with its fault and
 //! breaks no query. Insert-only records (messages, steps, revisions) are stored once, in their own tables under their
 //! change number; their log entries have no body.
@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use super::connection::Sql;
 use super::error::sentence;
 use super::file::refused;
-use super::{StoreError, failpoint};
+use super::{StoreError, base, failpoint};
+use crate::domain::state::RULES;
 
 /// The `application_id` of a store: `DESK`.
 const APPLICATION: i64 = 0x4445_534B;
@@ -20,6 +21,7 @@ const APPLICATION: i64 = 0x4445_534B;
 pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
     include_str!("migrations/0004.sql"),
     #[cfg(test)]
     include_str!("migrations/sample.sql"),
@@ -68,26 +70,48 @@ pub(super) fn migrate(sql: &Sql, path: &Path, migrations: &[&str]) -> Result<(),
         back_up(sql, path, from)?;
     }
     for (at, migration) in migrations.iter().enumerate().skip(from) {
-        sql.conn().execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
-        let moved = step(sql, path, at, migration, migrations.len());
-        if moved.is_err() && !sql.conn().is_autocommit() {
-            sql.conn().execute_batch("ROLLBACK").map_err(failed)?;
-        }
-        moved?;
+        transaction(sql, path, || step(sql, path, at, migration, migrations.len()))?;
+    }
+    // No change was logged under older rules since, so they end here.
+    if rules(sql, path)?.is_some_and(|rules| rules < RULES) {
+        transaction(sql, path, || base::write(sql).map_err(|fault| fault.opening(path)))?;
     }
     Ok(())
 }
 
-/// Runs one migration inside its transaction, unless another program has just done it.
+/// Runs `work` in one transaction.
+fn transaction(sql: &Sql, path: &Path, work: impl FnOnce() -> Result<(), StoreError>) -> Result<(), StoreError> {
+    let run = |statement| sql.conn().execute_batch(statement).map_err(|error| refused(path, sentence(&error)));
+    run("BEGIN IMMEDIATE")?;
+    let done = work().and_then(|()| run("COMMIT"));
+    if done.is_err() && !sql.conn().is_autocommit() {
+        run("ROLLBACK")?;
+    }
+    done
+}
+
+/// The version of the rules of the base; `None` before there is one. Rejects rules newer than this program's.
+fn rules(sql: &Sql, path: &Path) -> Result<Option<u32>, StoreError> {
+    match base::rules(sql).map_err(|fault| fault.opening(path))? {
+        Some(rules) if rules > RULES => Err(refused(
+            path,
+            format!("it was written by a newer Nightdesk (rules {rules}, this one knows {RULES}); update Nightdesk"),
+        )),
+        rules => Ok(rules),
+    }
+}
+
+/// Runs one migration inside its transaction, unless another program has just done it, and makes its result the base.
 fn step(sql: &Sql, path: &Path, at: usize, migration: &str, latest: usize) -> Result<(), StoreError> {
     let failed = |error: rusqlite::Error| refused(path, sentence(&error));
     if accept(&told(sql, path)?, latest, path)? == at {
         sql.conn().execute_batch(migration).map_err(failed)?;
+        base::write(sql).map_err(|fault| fault.opening(path))?;
         failpoint::pass(failpoint::MIGRATION);
         sql.conn().pragma_update(None, "application_id", APPLICATION).map_err(failed)?;
         sql.conn().pragma_update(None, "user_version", at + 1).map_err(failed)?;
     }
-    sql.conn().execute_batch("COMMIT").map_err(failed)
+    Ok(())
 }
 
 /// The path of the copy made before a store of this version is upgraded.
@@ -111,10 +135,10 @@ fn back_up(sql: &Sql, path: &Path, version: usize) -> Result<(), StoreError> {
     std::fs::rename(&part, &backup).map_err(|error| failed(error.to_string()))
 }
 
-/// Rejects a file whose schema version is not the current one.
+/// Rejects a file whose schema or rules are not the current ones.
 pub(super) fn verify(sql: &Sql, path: &Path) -> Result<(), StoreError> {
     match accept(&told(sql, path)?, MIGRATIONS.len(), path)? {
-        version if version == MIGRATIONS.len() => Ok(()),
+        version if version == MIGRATIONS.len() && rules(sql, path)? == Some(RULES) => Ok(()),
         _ => Err(refused(path, "it is from an older Nightdesk; open it for writing once to upgrade it")),
     }
 }
@@ -129,10 +153,11 @@ mod tests {
     use super::*;
     use crate::domain::state::{Kind, Rows as _, sample::Sample};
 
-    const LATER: &str = "CREATE TABLE later (a TEXT) STRICT; INSERT INTO later VALUES ('made'); DROP INDEX job_team;";
+    const LATER: &str = "CREATE TABLE later (a TEXT) STRICT; INSERT INTO later VALUES ('made'); DROP INDEX job_group;";
     const BROKEN: &str = "CREATE TABLE later (a TEXT) STRICT; CREATE nonsense";
-    /// The number of released versions, without the one for tests.
-    const RELEASED: usize = 2;
+    /// The schema of each released version from the second on.
+    const SCHEMAS: [(usize, &str); 2] =
+        [(2, include_str!("migrations/0002.schema.txt")), (3, include_str!("migrations/0003.schema.txt"))];
     const LATEST: usize = MIGRATIONS.len();
 
     /// All migrations, followed by this one.
@@ -195,16 +220,22 @@ mod tests {
     #[test]
     fn f13_killed_half_way_through_a_migration_the_store_is_old_and_can_be_upgraded_again() {
         let (_dir, path) = store();
-        let killed = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["store::schema::tests::role_upgrader", "--exact"])
-            .env("NIGHTDESK_TEST_UPGRADE", &path)
-            .env(failpoint::VARIABLE, format!("{}:1", failpoint::MIGRATION))
-            .output()
-            .unwrap();
-        assert!(!killed.status.success(), "it was not killed");
-        assert_eq!(version(&path), (LATEST, 0));
-        migrate(&writing(&path), &path, &and(LATER)).unwrap();
-        assert_eq!(version(&path), (LATEST + 1, 1));
+        let (_first, first) = released(1);
+        let (_second, second) = released(2);
+        // Each is killed in a step of its upgrade.
+        for (path, from, step) in [(path, LATEST, 1), (first, 1, 2), (second, 2, 1)] {
+            let killed = std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["store::schema::tests::role_upgrader", "--exact"])
+                .env("NIGHTDESK_TEST_UPGRADE", &path)
+                .env(failpoint::VARIABLE, format!("{}:{step}", failpoint::MIGRATION))
+                .output()
+                .unwrap();
+            assert!(!killed.status.success(), "it was not killed");
+            assert_eq!(version(&path), (from + step - 1, 0));
+            assert_eq!(version(&backup_path(&path, from)), (from, 0));
+            migrate(&writing(&path), &path, &and(LATER)).unwrap();
+            assert_eq!(version(&path), (LATEST + 1, 1));
+        }
     }
 
     #[test]
@@ -220,12 +251,12 @@ mod tests {
         });
     }
 
-    /// A store as the released program creates it.
-    fn released() -> (tempfile::TempDir, PathBuf) {
+    /// A store as the program of this version creates it.
+    fn released(version: usize) -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("old.db");
         drop(super::super::file::make(&path).unwrap());
-        migrate(&writing(&path), &path, &MIGRATIONS[..RELEASED]).unwrap();
+        migrate(&writing(&path), &path, &MIGRATIONS[..version]).unwrap();
         (dir, path)
     }
 
@@ -239,8 +270,10 @@ mod tests {
 
     #[test]
     fn the_released_migrations_make_the_schema_they_always_made() {
-        let (_dir, path) = released();
-        assert_eq!(schema(&path), include_str!("migrations/0002.schema.txt"));
+        for (version, text) in SCHEMAS {
+            let (_dir, path) = released(version);
+            assert_eq!(schema(&path), text, "version {version}");
+        }
     }
 
     #[test]
@@ -249,7 +282,7 @@ mod tests {
         let sql = writing(&path);
         for kind in Kind::ALL {
             let columns = format!("SELECT count(*) FROM pragma_table_info('{}') WHERE name IN ", kind.table());
-            let columns = columns + "('place', 'key', 'lookup', 'body')";
+            let columns = columns + "('position', 'key', 'lookup', 'body')";
             let found: i64 = sql.conn().query_row(&columns, [], |row| row.get(0)).unwrap();
             assert_eq!(found, 4, "{kind:?}");
         }
@@ -283,8 +316,9 @@ mod tests {
     #[tokio::test]
     async fn a_new_row_kind_with_its_migration_opens_a_new_store_and_an_old_one() {
         let (_dir, new) = store();
-        let (_older, old) = released();
-        for path in [new, old] {
+        let (_first, first) = released(1);
+        let (_second, second) = released(2);
+        for path in [new, first, second] {
             let opened = Store::open(&path, Options::default()).unwrap();
             let sample = Sample { key: "a".to_owned(), word: "b".to_owned() };
             Tables(&writing(&path)).put(&sample).unwrap();

@@ -314,6 +314,7 @@ impl<'a> Planner<'a> {
             editor: Editor::File,
             run: None,
             step: None,
+            calls: Vec::new(),
             reason: REASON.to_owned(),
         })
     }

@@ -4,14 +4,15 @@
 //! Pasting never sends; long pasted texts are folded ([`pastes`]). A sent message is kept until the engine has committed
 //! it; if it is rejected, it returns to the input. Each conversation has its own draft.
 
+pub mod draft;
 pub mod pastes;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation as _;
 
+use draft::Draft;
 use pastes::Pastes;
 
 use crate::domain::AgentId;
@@ -50,18 +51,6 @@ pub struct Composer {
     others: Vec<Draft>,
     /// Messages sent but not yet committed, by request serial.
     sent: Vec<(u64, Recipient, String)>,
-}
-
-/// An unsent message to one recipient.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Draft {
-    /// Group or agent.
-    pub to: Recipient,
-    /// What the composer shows.
-    pub text: String,
-    /// Texts folded to labels in `text`.
-    #[serde(default, skip_serializing_if = "Pastes::is_empty")]
-    pub pastes: Pastes,
 }
 
 impl Default for Composer {

@@ -358,11 +358,11 @@ mod tests {
             let mut dividers = Dividers::default();
             dividers.set(Divider::Left, 24, width);
             dividers.set(Divider::Right, width - 36, width);
-            dividers.set(Divider::Split, 5, 35);
+            dividers.set(Divider::Split, 5, 34);
             let found = layout(&LayoutInput { dividers, ..wish(width, 40) }).unwrap();
             assert_eq!(found.columns, [24, width - 36]);
             assert_eq!(found.place_of(Divider::Left), Some((24, width)));
-            assert_eq!(found.place_of(Divider::Split), Some((5, 35)));
+            assert_eq!(found.place_of(Divider::Split), Some((5, 34)));
             assert_eq!(found.divider_at((24, 10).into()), Some(Divider::Left));
             assert_eq!(found.divider_at((width - 36, 10).into()), Some(Divider::Right));
             assert_eq!(found.divider_at((width - 1, 7).into()), Some(Divider::Split));

@@ -133,7 +133,7 @@ impl Model {
             default_model: overview.default_model,
             ..Self::default()
         };
-        for run in overview.runs {
+        for run in overview.runs.into_iter().chain(overview.last_turns) {
             model.put_run(run);
         }
         model.jobs.truncate(MAX_JOBS);

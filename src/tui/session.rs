@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::composer::Draft;
+use super::composer::draft::Draft;
 use super::composer::pastes::Pastes;
 use super::layout::Dividers;
 use super::pane::id::PaneId;

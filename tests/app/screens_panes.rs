@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use nightdesk::testing::domain::job::JobFault;
 use nightdesk::testing::domain::{
     Agent, AgentId, Block, BlockId, BlockOwner, Conflict, Content, Editor, Job, JobId, JobOutcome, JobState, Message,
-    Revision, Step, StepId, Trigger,
+    PersonId, Revision, Step, StepId, Trigger,
 };
 use nightdesk::testing::engine::protocol::{
     JobDetail, JobEdit, Overview, Phase, Recipient, Reply, Request, RequestError, RowUpdate, Timestamped,
@@ -345,9 +345,10 @@ fn revisions() -> Vec<Timestamped<Revision>> {
             block: "block-story".into(),
             version: 10 + at as u64,
             value: (*value).to_owned(),
-            editor: if at == 1 { Editor::Person } else { story(1, "").editor },
+            editor: if at == 1 { Editor::Person(PersonId::local()) } else { story(1, "").editor },
             run: None,
             step: None,
+            calls: Vec::new(),
             reason: if at == 1 { "edited" } else { "memory_replace" }.into(),
         },
     };
@@ -496,6 +497,7 @@ fn detail() -> JobDetail {
             editor: story(1, "").editor,
             run: None,
             step: Some(StepId(format!("step-{step}"))),
+            calls: Vec::new(),
             reason: "memory_replace".into(),
         },
     };

@@ -34,7 +34,7 @@ fn toast(desk: &Desk) -> &str {
 
 /// A call is answered: what the engine tells once a decision is committed.
 fn decided(desk: &mut Desk, call: PendingCall) {
-    let answer = CallResult { ok: true, text: String::new(), for_run: false };
+    let answer = CallResult { ok: true, text: String::new(), for_run: false, by: None };
     desk.committed(Vec::new(), vec![RowUpdate::Call(PendingCall { answer: Some(answer), ..call })]);
 }
 

@@ -3,7 +3,7 @@
 use crate::support::app_harness::{self, Desk};
 use nightdesk::testing::domain::StopReason;
 use nightdesk::testing::domain::message::NoticeKind;
-use nightdesk::testing::domain::{Change, Content, RunState};
+use nightdesk::testing::domain::{Change, Content, RunState, SearchResult};
 use nightdesk::testing::engine::protocol::{Phase, Reply, Request, RequestError, RowUpdate};
 use nightdesk::testing::tui::effect::{Effect, ExitMode, Msg};
 use nightdesk::testing::tui::pane::PaneId;
@@ -193,13 +193,14 @@ fn the_newest_question_wins() {
     desk.hold = true;
     desk.keys("<Esc>2/la");
     let old = desk.asked.remove(0).0;
-    let hits = vec![desk.said[3].clone()];
-    desk.send(Msg::Answered(old, Ok(Reply::Messages { messages: hits })));
+    let hits = SearchResult { messages: vec![desk.said[3].clone()], stopped_after: None };
+    desk.send(Msg::Answered(old, Ok(Reply::Found(hits))));
     assert!(!desk.text().contains("1 of 1"), "the answer to an older question is dropped");
     let new = desk.asked.remove(0).0;
-    let hits = vec![desk.said[0].clone()];
-    desk.send(Msg::Answered(new, Ok(Reply::Messages { messages: hits })));
+    let hits = SearchResult { messages: vec![desk.said[0].clone()], stopped_after: Some(10_000) };
+    desk.send(Msg::Answered(new, Ok(Reply::Found(hits))));
     assert!(desk.text().contains("1 of 1"));
+    assert!(desk.text().contains("the search stopped after"), "{}", desk.text());
 }
 
 #[test]

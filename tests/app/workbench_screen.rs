@@ -172,7 +172,8 @@ fn after_a_restart_the_title_line_has_the_figures_it_had() {
     desk.committed(Vec::new(), vec![RowUpdate::Run(app_harness::turn(ended.clone()))]);
     let before = desk.lines()[0].clone();
     assert!(before.contains("1.2 k tokens"), "{before}");
-    let overview = Overview { runs: vec![app_harness::turn(ended)], ..app_harness::overview(4) };
+    let overview =
+        Overview { runs: Vec::new(), last_turns: vec![app_harness::turn(ended)], ..app_harness::overview(4) };
     assert_eq!(Desk::new(overview, app_harness::said(), USUAL).lines()[0], before);
 }
 

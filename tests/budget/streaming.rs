@@ -53,12 +53,13 @@ fn reply() -> String {
             let some: Vec<&str> = (0..count).map(|_| WORDS[usize::try_from(next(24)).unwrap()]).collect();
             some.join(" ")
         };
-        match piece % 6 {
-            3 => text.extend((1..6).map(|at| format!("- **{}**: {}\n", words(2), words(4 + at)))),
-            4 => text.push_str(&format!("```rust\nlet {} = 1;\n// {}\n```\n", words(1), words(6))),
-            5 => text.push_str(&format!("| who | what |\n|---|---|\n| {} | {} |\n", words(1), words(2))),
-            _ => text.push_str(&format!("{}. *{}*, {}.\n", words(40), words(1), words(30))),
-        }
+        let block = match piece % 6 {
+            3 => (1..6).map(|at| format!("- **{}**: {}\n", words(2), words(4 + at))).collect::<Vec<_>>().concat(),
+            4 => format!("```rust\nlet {} = 1;\n// {}\n```\n", words(1), words(6)),
+            5 => format!("| who | what |\n|---|---|\n| {} | {} |\n", words(1), words(2)),
+            _ => format!("{}. *{}*, {}.\n", words(40), words(1), words(30)),
+        };
+        text.push_str(&block);
         text.push('\n');
         piece += 1;
     }
@@ -67,7 +68,7 @@ fn reply() -> String {
 
 impl Desk {
     /// Streams the reply in pieces of so many characters at so many characters a second. Returns the bytes written.
-    async fn stream(&mut self, gaps: FrameIntervals, piece: usize, speed: u64) -> (u64, u64) {
+    fn stream(&mut self, gaps: FrameIntervals, piece: usize, speed: u64) -> (u64, u64) {
         let model = &self.app.model;
         let group = model.shown_group().unwrap();
         let (agent, conversation) = (group.members[0].clone(), model.shown_conversation().unwrap().id.clone());
@@ -116,7 +117,7 @@ async fn a_streamed_reply_costs_at_most_four_times_its_text() {
     for (piece, speed) in [(4, 60), (4, 160), (3, 320), (8, 320), (4, 1_200)] {
         for gaps in [FrameIntervals::LOCAL, FrameIntervals::OVER_SSH] {
             let mut desk = Desk::make(200).await;
-            let (bytes, frames) = desk.stream(gaps, piece, speed).await;
+            let (bytes, frames) = desk.stream(gaps, piece, speed);
             let link = if gaps.trusted.is_some() { " over SSH" } else { "" };
             println!("{frames} frames");
             let what =

@@ -18,7 +18,7 @@ fn checks(report: &Value) -> Vec<(String, bool, String)> {
 
 fn said(report: &Value, name: &str) -> (bool, String) {
     let found = checks(report).into_iter().find(|(known, ..)| known == name);
-    found.map(|(_, ok, text)| (ok, text)).unwrap_or_else(|| panic!("no {name}: {report}"))
+    found.map_or_else(|| panic!("no {name}: {report}"), |(_, ok, text)| (ok, text))
 }
 
 fn report(shell: &Shell) -> (Option<i32>, Value) {

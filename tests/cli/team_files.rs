@@ -101,6 +101,7 @@ impl Desk {
             editor,
             run: None,
             step: None,
+            calls: Vec::new(),
             reason: "memory_rethink".to_owned(),
         }));
     }

@@ -1,12 +1,13 @@
 //! Blocks edited in a turn: versions, conflicts, and what the next speaker sees.
 
 use crate::support::script::{Script, When};
-use nightdesk::testing::domain::Editor;
+use nightdesk::testing::domain::{Actor, Change, Editor, Person, PersonId};
+use nightdesk::testing::engine::Options;
 use nightdesk::testing::engine::protocol::{Reply, Request};
 use nightdesk::testing::llm::PromptMessage;
 use serde_json::json;
 
-use crate::support::engine_harness::{Plan, World, agent_id, story};
+use crate::support::engine_harness::{Plan, World, agent_id, group_id, story};
 
 fn notes() -> Script {
     Script::of([When::agent("ann").step(1).inserts("story", "- noted on {turn}").replaces(
@@ -32,6 +33,46 @@ async fn edits_of_a_step_make_one_version_that_reaches_the_next_speaker() {
     let results: Vec<_> =
         own[1].entries.iter().filter(|entry| matches!(entry, PromptMessage::ToolResult { ok: true, .. })).collect();
     assert_eq!(results.len(), 2);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_carries_its_calls_and_every_call_is_logged_with_its_step_and_its_group() {
+    let world = World::new(Plan { script: notes(), members: &["ann"], ..Plan::default() }).await;
+    world.send("note it").await;
+    let revision = world.store().revision(&story(), 2).await.unwrap().unwrap();
+    assert_eq!((revision.calls, revision.reason.as_str()), (vec![0, 1], "memory_replace"));
+    let log = world.store().log(0, 1_000).await.unwrap();
+    let calls = log.iter().filter_map(|logged| match &logged.change {
+        Change::CallMade(call) => Some((call, &logged.by)),
+        _ => None,
+    });
+    let mut made = Vec::new();
+    for (call, by) in calls {
+        assert_eq!(*by, Actor::Agent { agent: agent_id("ann"), run: call.run.clone() });
+        assert_eq!((&call.agent, call.group.as_ref()), (&agent_id("ann"), Some(&group_id())));
+        assert_eq!(Some(&call.step), revision.step.as_ref());
+        made.push((call.ordinal, call.tool.as_str(), call.ok));
+    }
+    assert_eq!(made, [(0, "memory_insert", true), (1, "memory_replace", true)]);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_person_does_carries_the_persons_id() {
+    let world = World::new(Plan { script: notes(), members: &["ann"], ..Plan::default() }).await;
+    let you = PersonId::local();
+    let person = world.store().row::<Person>(you.as_str()).await.unwrap().unwrap();
+    assert_eq!(person.name, Options::default().person);
+    let run = world.send("note it").await;
+    assert_eq!(run.person.as_ref(), Some(&you));
+    let messages = world.store().messages(&run.conversation, 1, 100).await.unwrap();
+    let by: Vec<bool> = messages.iter().map(|message| message.person.as_ref() == Some(&you)).collect();
+    assert!(by[0] && !by[1..].contains(&true), "{by:?}");
+    world.edit(|value| format!("{value} more")).await;
+    assert_eq!(world.block(&story()).await.editor, Editor::Person(you.clone()));
+    let edited = world.store().log(0, 1_000).await.unwrap().pop().unwrap();
+    assert_eq!(edited.by, Actor::Person(you));
     world.close().await;
 }
 
@@ -209,6 +250,8 @@ async fn a_block_made_read_only_while_the_step_runs_refuses_the_edit_and_the_tur
     world.finished(&run).await;
     assert_eq!(world.block(&story()).await.version, 1);
     assert_eq!(world.asked_of("ann").len(), 2);
+    let refused = world.transcript().await.into_iter().filter(|line| line.contains("read-only")).count();
+    assert_eq!(refused, 2, "each call is answered with the refusal");
     assert!(world.transcript().await.contains(&"bob: bob speaks".to_owned()));
     world.close().await;
 }

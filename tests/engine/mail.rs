@@ -21,7 +21,9 @@ fn from(sender: &str, to: &str, text: &str) -> Mail {
     Mail {
         id: MailId(format!("mail-{text}")),
         from: Some(agent_id(sender)),
+        from_person: None,
         to: Some(agent_id(to)),
+        to_person: None,
         kind: MailKind::Notice,
         status: MailStatus::Pending,
         priority: Priority::Normal,

@@ -87,3 +87,15 @@ async fn a_queued_turn_stays_queued_over_a_restart() {
     assert_eq!(world.transcript().await, ["user: one", "ann: ann heard one", "user: two", "ann: ann heard two"]);
     world.close().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_overview_has_the_last_turn_of_each_conversation_also_after_a_restart() {
+    let world = World::new(Plan { script: script(), ..Plan::default() }).await;
+    world.send("hello").await;
+    let last = world.send("once more").await;
+    assert_eq!(world.overview().await.last_turns, std::slice::from_ref(&last));
+    let world = world.restart().await;
+    assert_eq!(world.overview().await.last_turns, std::slice::from_ref(&last));
+    assert!(last.tokens > 0, "its figures are in the row");
+    world.close().await;
+}

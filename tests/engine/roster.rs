@@ -365,8 +365,8 @@ async fn a_group_goes_with_its_agents_blocks_and_jobs_and_nothing_lists_it_any_m
     assert_eq!(after.jobs.len(), 1, "the job stays in the list");
     assert_eq!(world.store().row::<Conversation>(talk.id.as_str()).await.unwrap(), Some(talk.clone()));
     let found = world.ask(Request::Search { conversation: None, query: "speaks".to_owned(), limit: 9 }).await.unwrap();
-    let Reply::Messages { messages } = found else { panic!("{found:?}") };
-    assert!(messages.iter().any(|message| message.name == "ann"), "what was said is found, with the name");
+    let Reply::Found(found) = found else { panic!("{found:?}") };
+    assert!(found.messages.iter().any(|message| message.name == "ann"), "what was said is found, with the name");
     assert!(world.ask(Request::JobDetail { id: job.id.clone() }).await.is_ok());
     let fault = world.ask(Request::RetryJob { id: job.id }).await.unwrap_err();
     assert!(fault.text.contains("deleted"), "{fault}");

@@ -179,8 +179,8 @@ async fn f16_the_fold_finds_a_row_that_was_changed_added_or_removed() {
     by_sql(
         &desk(&dir),
         "UPDATE block SET body = replace(body, 'first', 'First');
-         UPDATE team SET lookup = 'other';
-         INSERT INTO desk (key, body) VALUES ('desk', '{\"epoch\":3}');
+         UPDATE groups SET lookup = 'other';
+         INSERT INTO store_meta (key, body) VALUES ('desk', '{\"epoch\":3}');
          DELETE FROM agent WHERE key = 'agent-ben';",
     );
     let report = store.background().verify_replay().await.unwrap();

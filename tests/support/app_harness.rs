@@ -327,6 +327,7 @@ pub fn message(seq: u64, speaker: Option<&str>, minute: i64, content: Content) -
         step: None,
         answers: None,
         agent: speaker.map(|name| AgentId(format!("agent-{name}"))),
+        person: None,
         name: speaker.unwrap_or_default().to_owned(),
         content,
         at: at(minute),
@@ -403,6 +404,7 @@ pub fn story_edited(version: u64, value: &str) -> (Change, RowUpdate) {
         editor: archivist(),
         run: None,
         step: None,
+        calls: Vec::new(),
         reason: "memory_replace".into(),
     };
     (Change::BlockEdited(revision), RowUpdate::Block(story(version, value)))
@@ -505,6 +507,7 @@ pub fn overview(head: u64) -> Overview {
         } else {
             vec![job("job-2", "archivist", 6, JobState::Running { epoch: 1 }), job("job-1", "archivist", 4, done)]
         },
+        last_turns: Vec::new(),
         calls: Vec::new(),
         mails: Vec::new(),
         faults: Vec::new(),

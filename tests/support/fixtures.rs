@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use nightdesk::testing::domain::run::RunKind;
 use nightdesk::testing::domain::{
     Actor, Agent, AgentId, Block, BlockId, BlockOwner, Change, Commit, Content, Conversation, ConversationId,
-    ConversationOwner, Editor, Group, GroupId, ManagerType, Message, MessageId, Revision, Run, RunId, RunState,
-    Sleeptime, Step, StepId,
+    ConversationOwner, Editor, Group, GroupId, ManagerType, Message, MessageId, PersonId, Revision, Run, RunId,
+    RunState, Sleeptime, Step, StepId,
 };
 
 pub const GROUP: &str = "group-newsroom";
@@ -37,7 +37,7 @@ pub fn block(id: &str, label: &str, value: &str) -> Block {
         tags: Vec::new(),
         owner: BlockOwner::Group(GroupId::from(GROUP)),
         version: 0,
-        editor: Editor::Person,
+        editor: Editor::Person(PersonId::local()),
         edited_at: Timestamp::UNIX_EPOCH,
         from_file: None,
     }
@@ -56,6 +56,7 @@ pub fn said(conversation: &str, agent: Option<&str>, text: &str) -> Change {
         step: None,
         answers: None,
         agent: agent.map(|name| AgentId(format!("agent-{name}"))),
+        person: None,
         name: agent.unwrap_or_default().to_owned(),
         content: Content::Text { text: text.to_owned(), reasoning: String::new(), cancelled: false },
         at: Timestamp::UNIX_EPOCH,
@@ -67,9 +68,10 @@ pub fn edit(block: &str, version: u64, value: &str) -> Change {
         block: BlockId::from(block),
         version,
         value: value.to_owned(),
-        editor: Editor::Person,
+        editor: Editor::Person(PersonId::local()),
         run: None,
         step: None,
+        calls: Vec::new(),
         reason: "edited".to_owned(),
     })
 }
@@ -123,7 +125,7 @@ pub fn step(run: &str, agent: &str, index: u32, saw: Vec<(BlockId, u64)>) -> Cha
 }
 
 pub fn by_person(changes: Vec<Change>) -> Commit {
-    Commit::new(Actor::Person, changes)
+    Commit::new(Actor::Person(PersonId::local()), changes)
 }
 
 /// The newsroom: writers ann and ben, archivist cleo in the background at every turn, one shared block, a talk.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use nightdesk::testing::domain::{
     Actor, Change, Commit, Content, Conversation, ConversationId, ConversationOwner, Group, Ids, Message, MessageId,
+    PersonId,
 };
 use nightdesk::testing::store::{Lane, Mode, Options, Store, Synchronous};
 use nightdesk::testing::team_file;
@@ -29,7 +30,7 @@ pub async fn make(path: &Path, messages: u64) {
     let talk = Conversation::new(ConversationId::fresh(&ids), ConversationOwner::Group(group));
     let mut changes = plan.changes;
     changes.push(Change::ConversationOpened(talk.clone()));
-    store.commit(Lane::Foreground, Commit::new(Actor::Person, changes)).await.unwrap();
+    store.commit(Lane::Foreground, Commit::new(Actor::Person(PersonId::local()), changes)).await.unwrap();
     let mut made = 0;
     while made < messages {
         let upto = (made + BATCH).min(messages);
@@ -52,6 +53,7 @@ fn message(ids: &Ids, talk: &ConversationId, from_end: u64) -> Message {
         step: None,
         answers: None,
         agent: None,
+        person: None,
         name: String::new(),
         content: Content::Text { text: text.join(" "), reasoning: String::new(), cancelled: false },
         at: "2026-05-01T09:00:00Z".parse().unwrap(),

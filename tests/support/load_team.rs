@@ -15,7 +15,7 @@ use nightdesk::testing::domain::block::DEFAULT_LIMIT;
 use nightdesk::testing::domain::mail::MAX_DEPTH;
 use nightdesk::testing::domain::{
     Actor, Agent, AgentId, Block, BlockId, BlockOwner, Change, Commit, Content, Conversation, Editor, Group, GroupId,
-    LogEntry, Mail, MailId, MailStatus, ManagerType, RunId, RunKind, RunState,
+    LogEntry, Mail, MailId, MailStatus, ManagerType, PersonId, RunId, RunKind, RunState,
 };
 use nightdesk::testing::engine::protocol::{Recipient, Reply, Request, Update};
 use nightdesk::testing::engine::{Engine, Handle, Options};
@@ -318,7 +318,7 @@ pub async fn fill(path: &Path, changes: &[Change]) {
     let options = store::Options { synchronous: store::Synchronous::Normal, ..store::Options::default() };
     let store = Store::open(path, options).unwrap();
     for part in changes.chunks(500) {
-        store.commit(Lane::Foreground, Commit::new(Actor::Person, part.to_vec())).await.unwrap();
+        store.commit(Lane::Foreground, Commit::new(Actor::Person(PersonId::local()), part.to_vec())).await.unwrap();
     }
 }
 
@@ -362,7 +362,7 @@ fn block(at: usize, group: usize) -> Block {
         tags: Vec::new(),
         owner: BlockOwner::Group(group_id(group)),
         version: 1,
-        editor: Editor::Person,
+        editor: Editor::Person(PersonId::local()),
         edited_at: Timestamp::UNIX_EPOCH,
         from_file: None,
     }

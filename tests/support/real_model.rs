@@ -1,4 +1,4 @@
-//! A real model on a server with OpenAI's protocol, for whoever has one; see `.github/CONTRIBUTING.md`.
+//! A real model on a server with `OpenAI`'s protocol, for whoever has one; see `.github/CONTRIBUTING.md`.
 
 /// Names the server's address and the model, with a blank between them.
 pub const VARIABLE: &str = "NIGHTDESK_REAL_MODEL";

@@ -192,7 +192,9 @@ pub fn mail(at: i64, from: Option<&str>, to: Option<&str>, status: MailStatus, t
     Mail {
         id: MailId(format!("mail-{at}")),
         from: from.map(id),
+        from_person: None,
         to: to.map(id),
+        to_person: None,
         kind: MailKind::Request,
         status,
         priority: Priority::Normal,

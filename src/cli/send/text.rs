@@ -210,6 +210,7 @@ mod tests {
             step: Some(StepId(format!("step-{name}"))),
             answers: None,
             agent: Some(AgentId::from("agent-1")),
+            person: None,
             name: name.to_owned(),
             content: Content::Text { text: text.to_owned(), reasoning: String::new(), cancelled: false },
             at: jiff::Timestamp::UNIX_EPOCH,

@@ -36,6 +36,15 @@ impl InMemoryRows {
         self.rows.iter().map(|((kind, key), (lookup, body))| (*kind, key.as_str(), lookup.as_deref(), body.as_str()))
     }
 
+    /// Inserts a row as the store has it.
+    pub fn restore(&mut self, kind: Kind, key: String, lookup: Option<String>, body: String) {
+        let place = (kind, key);
+        if kind.is_open(&body) {
+            self.open.insert(place.clone());
+        }
+        self.insert(place, lookup, body);
+    }
+
     fn insert(&mut self, place: (Kind, String), lookup: Option<String>, body: String) {
         let (kind, key) = place.clone();
         if let Some(lookup) = &lookup {

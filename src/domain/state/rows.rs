@@ -6,7 +6,8 @@ pub mod sample;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::domain::{
-    Agent, AgentId, Block, BlockOwner, Conversation, Cursor, Group, GroupId, Job, Mail, PendingCall, Run, StepId,
+    Agent, AgentId, Block, BlockId, BlockOwner, Conversation, Cursor, Group, GroupId, Job, Mail, PendingCall, Person,
+    Run, StepId,
 };
 
 /// The kinds of state rows, one line each: `Kind(Type) "table" "noun"`. Rows of `followed` kinds are sent to
@@ -20,7 +21,7 @@ macro_rules! row_kinds {
                 /// An agent.
                 Agent(Agent) "agent" "agent";
                 /// A group.
-                Group(Group) "team" "group";
+                Group(Group) "groups" "group";
                 /// A block.
                 Block(Block) "block" "block";
                 /// A conversation.
@@ -36,11 +37,15 @@ macro_rules! row_kinds {
             }
             internal {
                 /// Store-wide metadata: a single row.
-                Desk(StoreMeta) "desk" "desk";
+                StoreMeta(StoreMeta) "store_meta" "store metadata";
+                /// A person.
+                Person(Person) "person" "person";
                 /// How far a background agent has read.
                 Cursor(Cursor) "cursor" "cursor";
                 /// How much mail a group has sent in the last minute.
-                Postage(MailRate) "postage" "postage";
+                MailRate(MailRate) "mail_rate" "mail rate";
+                /// The id of a deleted block.
+                DeletedBlock(DeletedBlock) "deleted_block" "deleted block";
                 /// Only in tests.
                 #[cfg(test)]
                 Sample(sample::Sample) "sample" "sample";
@@ -76,6 +81,14 @@ macro_rules! define_kinds {
                 }
             }
 
+            /// True if the row of this kind with this JSON text is open; false if it cannot be parsed.
+            pub(super) fn is_open(self, body: &str) -> bool {
+                match self {
+                    $(Self::$followed => open::<$f>(body),)*
+                    $($(#[cfg($cfg)])? Self::$kind => open::<$i>(body),)*
+                }
+            }
+
             /// The noun for such a row in messages.
             #[must_use]
             pub fn noun(self) -> &'static str {
@@ -88,6 +101,10 @@ macro_rules! define_kinds {
     };
 }
 row_kinds!(define_kinds);
+
+fn open<T: Row>(body: &str) -> bool {
+    serde_json::from_str::<T>(body).is_ok_and(|row| row.is_open())
+}
 
 /// A row that cannot be read: damaged, or written by another version of Nightdesk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -187,10 +204,18 @@ impl StoreMeta {
 }
 
 impl Row for StoreMeta {
-    const KIND: Kind = Kind::Desk;
+    const KIND: Kind = Kind::StoreMeta;
 
     fn key(&self) -> String {
         Self::KEY.to_owned()
+    }
+}
+
+impl Row for Person {
+    const KIND: Kind = Kind::Person;
+
+    fn key(&self) -> String {
+        self.id.0.clone()
     }
 }
 
@@ -366,9 +391,24 @@ pub struct MailRate {
 }
 
 impl Row for MailRate {
-    const KIND: Kind = Kind::Postage;
+    const KIND: Kind = Kind::MailRate;
 
     fn key(&self) -> String {
         self.group.clone()
+    }
+}
+
+/// The id of a deleted block, which is never used again: the block's revisions stay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletedBlock {
+    /// The id.
+    pub id: BlockId,
+}
+
+impl Row for DeletedBlock {
+    const KIND: Kind = Kind::DeletedBlock;
+
+    fn key(&self) -> String {
+        self.id.0.clone()
     }
 }

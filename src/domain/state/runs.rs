@@ -4,7 +4,9 @@ use jiff::Timestamp;
 
 use super::{ApplyError, Rows, reject, require, waits};
 use crate::domain::run::CallResult;
-use crate::domain::{Choice, Conversation, Job, PendingCall, Run, RunId, RunKind, RunState, Step, StepId};
+use crate::domain::{
+    Call, Choice, Conflict, Conversation, Job, PendingCall, Run, RunId, RunKind, RunState, Step, StepId,
+};
 
 pub(super) fn create<R: Rows>(rows: &mut R, run: &mut Run, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
     if rows.get::<Run>(run.id.as_str())?.is_some() {
@@ -32,8 +34,10 @@ pub(super) fn create<R: Rows>(rows: &mut R, run: &mut Run, at: Timestamp) -> Res
         // A worker reads the conversation up to here, without the answers of the other workers.
         run.input = conversation.head;
     }
-    if let Some(parent) = &run.parent {
-        touch(rows, parent, at, |_| ())?;
+    if let Some(parent) = &run.parent
+        && touch(rows, parent, at, |_| ())?.is_finished()
+    {
+        return Err(ApplyError::Conflict(Conflict::Run { run: parent.clone() }));
     }
     Ok(rows.put(run)?)
 }
@@ -53,7 +57,10 @@ pub(super) fn transition<R: Rows>(
         (_, RunState::Running | RunState::Parked | RunState::Finished { .. }) => true,
     };
     if !allowed {
-        return Err(ApplyError::Conflict(crate::domain::Conflict::Run { run: id.clone() }));
+        return Err(ApplyError::Conflict(Conflict::Run { run: id.clone() }));
+    }
+    if matches!(to, RunState::Finished { .. }) {
+        check_complete(rows, id)?;
     }
     run.state = to.clone();
     run.moved_at = at;
@@ -68,6 +75,17 @@ pub(super) fn transition<R: Rows>(
         let mut conversation = require::<Conversation, R>(rows, run.conversation.as_str(), "conversation")?;
         conversation.turns += 1;
         rows.put(&conversation)?;
+    }
+    Ok(())
+}
+
+/// Rejects the end of a run while a run it started is not finished, or one of its calls has no result.
+fn check_complete<R: Rows>(rows: &mut R, id: &RunId) -> Result<(), ApplyError<R::Fault>> {
+    if let Some(child) = rows.find::<Run>(id.as_str())?.into_iter().find(|child| !child.is_finished()) {
+        return reject(format!("run {id} cannot end before {}, which it started", child.id));
+    }
+    if let Some(call) = rows.find::<PendingCall>(id.as_str())?.into_iter().find(|call| call.answer.is_none()) {
+        return reject(format!("run {id} cannot end before its call of {} has a result", call.name));
     }
     Ok(())
 }
@@ -97,6 +115,19 @@ pub(super) fn step<R: Rows>(rows: &mut R, step: &Step, at: Timestamp) -> Result<
         job.crashes = 0;
         rows.put(&job)?;
     }
+    Ok(())
+}
+
+pub(super) fn call<R: Rows>(rows: &mut R, call: &mut Call, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
+    let run = require::<Run, R>(rows, call.run.as_str(), "run")?;
+    if run.agent() != Some(&call.agent) {
+        return reject(format!("{} makes no calls in run {}", call.agent, run.id));
+    }
+    if run.is_finished() {
+        return Err(ApplyError::Conflict(Conflict::Run { run: run.id }));
+    }
+    call.group = run.group().cloned();
+    call.at = at;
     Ok(())
 }
 

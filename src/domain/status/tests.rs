@@ -63,7 +63,9 @@ fn mail(from: &str, to: &str, status: MailStatus, taken: Option<&str>) -> Mail {
     Mail {
         id: MailId(format!("mail-{from}-{to}")),
         from: Some(id(from)),
+        from_person: None,
         to: Some(id(to)),
+        to_person: None,
         kind: MailKind::Request,
         status,
         priority: Priority::Normal,
@@ -103,7 +105,7 @@ fn what_an_agent_does_is_told_by_one_word_for_the_same_rows() {
 
     type Case = (&'static str, Vec<Run>, Vec<PendingCall>, Vec<Mail>, Vec<Job>, &'static str);
     let answered = |call: PendingCall| {
-        let answer = CallResult { ok: true, text: String::new(), for_run: false };
+        let answer = CallResult { ok: true, text: String::new(), for_run: false, by: None };
         PendingCall { answer: Some(answer), ..call }
     };
     let two = || vec![worker("ben", "ann", RUNNING), worker("cleo", "ann", QUEUED)];

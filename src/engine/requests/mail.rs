@@ -1,7 +1,7 @@
 //! Requests of a person to send and read mail.
 
 use crate::domain::mail::check_text;
-use crate::domain::{Agent, AgentId, Change, Mail, MailId, MailKind, MailStatus, Priority};
+use crate::domain::{Agent, AgentId, Change, Mail, MailId, MailKind, MailStatus, PersonId, Priority};
 use crate::engine::Engine;
 use crate::engine::protocol::{Reply, RequestError};
 
@@ -32,7 +32,9 @@ impl Engine {
         let mail = Mail {
             id: MailId::fresh(self.store.ids()),
             from: None,
+            from_person: Some(PersonId::local()),
             to: Some(to.clone()),
+            to_person: None,
             kind: MailKind::Request,
             status: MailStatus::Pending,
             priority,

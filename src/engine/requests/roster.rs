@@ -11,7 +11,7 @@ mod people;
 mod settings;
 
 use super::TRIES;
-use crate::domain::{Actor, Agent, AgentId, Change, Commit, Group, GroupId};
+use crate::domain::{Agent, AgentId, Change, Commit, Group, GroupId};
 use crate::engine::Engine;
 use crate::engine::protocol::{AgentForm, GroupForm, Reply, RequestError};
 use crate::store::{CommitError, Lane};
@@ -63,7 +63,7 @@ impl Engine {
                 return Ok(());
             }
             names::check(&people, &changes)?;
-            match self.store.commit(Lane::Foreground, Commit::new(Actor::Person, changes)).await {
+            match self.store.commit(Lane::Foreground, Commit::new(Self::asker(), changes)).await {
                 Ok(_) => return Ok(()),
                 // Another commit came first and may be the cause of the conflict: try again.
                 Err(CommitError::Conflict(_)) if people.is_outdated(&self.store) => {}

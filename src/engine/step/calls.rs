@@ -1,5 +1,6 @@
 //! Runs a step's calls in order and commits them with it; runs them again if a block has changed meanwhile.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
@@ -48,9 +49,10 @@ pub(super) async fn commit(
             // One call is invalid: refuse that call and keep the others.
             Err(CommitError::Conflict(Conflict::Call { ordinal, text })) => {
                 let result = CallResolution::Result(ToolOutcome::refused(text.clone()));
-                if draft.known.insert(ordinal, result).is_some() {
+                if let Some(CallResolution::Result(_)) = draft.known.insert(ordinal, result) {
                     return Err(EngineError::Refused(text));
                 }
+                view.blocks = engine.store.step_view(&work.run, 1).await?.blocks;
             }
             Err(CommitError::Conflict(Conflict::Block { current })) => {
                 tries += 1;
@@ -100,7 +102,7 @@ async fn run_calls(
         posts: Vec::new(),
     };
     let allowed = context::tool_names(view);
-    let mut ran = CallResults { effects: Vec::new(), posts: Vec::new(), blocks: Vec::new() };
+    let mut ran = CallResults { effects: Vec::new(), posts: Vec::new(), blocks: Vec::new(), edits: BTreeMap::new() };
     for (at, call) in draft.calls.iter().enumerate() {
         let ordinal = draft.ordinal(at);
         if ran.effects.iter().any(|effect| matches!(effect, ToolOutcome::Wait(_))) {
@@ -130,6 +132,13 @@ async fn run_calls(
                 ToolOutcome::refused(format!("you have no tool {:?}; your tools: {}", call.name, allowed.join(", ")))
             }
         });
+        for block in &mut desk.blocks {
+            if let Some(tool) = block.edited_by.take() {
+                let (calls, last) = ran.edits.entry(block.current.id.clone()).or_default();
+                calls.push(ordinal);
+                *last = tool;
+            }
+        }
         ran.posts.extend(std::mem::take(&mut desk.posts).into_iter().map(|post| (ordinal, post)));
     }
     ran.blocks = desk.blocks;

@@ -2,8 +2,8 @@
 
 use super::draft::{CallResults, StagedStep};
 use crate::domain::{
-    AgentId, Block, Change, Content, Editor, JobState, Mail, MailId, MailStatus, NoticeKind, PendingCall, PendingKind,
-    Revision, Run, RunId, RunKind, RunState, StopReason, Task,
+    AgentId, Block, Call, Change, Content, Editor, JobState, Mail, MailId, MailStatus, NoticeKind, PendingCall,
+    PendingKind, Revision, Run, RunId, RunKind, RunState, StopReason, Task,
 };
 use crate::engine::work::{self, Outcome, RunContext};
 use crate::engine::{Engine, wait};
@@ -79,12 +79,16 @@ impl<'a> StepCommit<'a> {
         if let Some(text) = self.draft.incomplete.clone() {
             changes.push(self.message(Content::Notice { notice: NoticeKind::Incomplete, text }));
         }
-        for (call, effect) in self.draft.calls.iter().zip(&self.ran.effects) {
+        for (at, (call, effect)) in self.draft.calls.iter().zip(&self.ran.effects).enumerate() {
             let (ok, text) = match effect {
-                ToolOutcome::Result { ok, text } => (*ok, text.clone()),
-                ToolOutcome::Finish { text } => (true, text.clone()),
-                ToolOutcome::Pass | ToolOutcome::Wait(_) => continue,
+                ToolOutcome::Result { ok, text } => (*ok, Some(text.clone())),
+                ToolOutcome::Finish { text } => (true, Some(text.clone())),
+                ToolOutcome::Pass => (true, None),
+                ToolOutcome::Wait(_) => continue,
             };
+            let place = (&self.draft.step, self.draft.ordinal(at));
+            changes.push(Change::CallMade(Call::new(&self.view.run, &self.view.agent.id, place, &call.name, ok)));
+            let Some(text) = text else { continue };
             let (call, name, arguments) = (call.id.clone(), call.name.clone(), call.arguments.clone());
             changes.push(self.message(Content::Tool { call, name, arguments, ok, text }));
         }
@@ -110,6 +114,7 @@ impl<'a> StepCommit<'a> {
         let editor = Editor::Agent { id: agent.id.clone(), name: agent.name.clone(), job };
         self.ran.blocks.iter().filter(|block| block.is_edited()).map(move |block| {
             let Block { id, version, .. } = &block.current;
+            let (calls, tool) = self.ran.edits.get(id).cloned().unwrap_or_default();
             Change::BlockEdited(Revision {
                 block: id.clone(),
                 version: version + 1,
@@ -117,7 +122,8 @@ impl<'a> StepCommit<'a> {
                 editor: editor.clone(),
                 run: Some(self.work.run.clone()),
                 step: Some(self.draft.step.clone()),
-                reason: block.edited_by.clone().unwrap_or_default(),
+                calls,
+                reason: tool,
             })
         })
     }
@@ -210,7 +216,9 @@ impl<'a> StepCommit<'a> {
         Change::MailSent(Mail {
             id: MailId::fresh(self.engine.store.ids()),
             from: Some(self.view.agent.id.clone()),
+            from_person: None,
             to: Some(post.to.clone()),
+            to_person: None,
             kind: post.kind,
             status: MailStatus::Pending,
             priority: post.priority,

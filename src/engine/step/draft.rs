@@ -84,4 +84,6 @@ pub(super) struct CallResults {
     pub(super) posts: Vec<(u32, OutgoingMail)>,
     /// The staged blocks.
     pub(super) blocks: Vec<StagedBlock>,
+    /// The edits of each block: the ordinals of the calls, and the tool of the last one.
+    pub(super) edits: BTreeMap<BlockId, (Vec<u32>, String)>,
 }

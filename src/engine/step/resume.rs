@@ -38,7 +38,7 @@ pub async fn resume(engine: &Engine, work: &RunContext) -> Result<Outcome, Engin
                 known.insert(ordinal, CallResolution::Result(denied(&answer.text)));
             }
             (PendingKind::Behind, _) => {
-                let answer = run::CallResult { ok: true, text: String::new(), for_run: false };
+                let answer = run::CallResult { ok: true, text: String::new(), for_run: false, by: None };
                 begin.push(Change::CallAnswered { step, ordinal, answer });
             }
             (_, Some(answer)) => {

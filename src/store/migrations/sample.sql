@@ -1,4 +1,4 @@
 CREATE TABLE sample (
-    place INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, lookup TEXT, body TEXT NOT NULL
+    position INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, lookup TEXT, body TEXT NOT NULL
 ) STRICT;
 CREATE INDEX sample_lookup ON sample (lookup) WHERE lookup IS NOT NULL;

@@ -233,16 +233,17 @@ fn retries(job: &Job) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Editor, Revision};
+    use crate::domain::{Editor, PersonId, Revision};
 
     fn edit(version: u64, before: &str, value: &str) -> JobEdit {
         let revision = Revision {
             block: "block-1".into(),
             version,
             value: value.to_owned(),
-            editor: Editor::Person,
+            editor: Editor::Person(PersonId::local()),
             run: None,
             step: None,
+            calls: Vec::new(),
             reason: String::new(),
         };
         JobEdit { label: "story".to_owned(), before: before.to_owned(), revision }

@@ -340,7 +340,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{BlockOwner, Editor};
+    use crate::domain::{BlockOwner, Editor, PersonId};
 
     fn block(value: &str) -> Block {
         Block {
@@ -353,7 +353,7 @@ mod tests {
             tags: Vec::new(),
             owner: BlockOwner::Group("group-1".into()),
             version: 2,
-            editor: Editor::Person,
+            editor: Editor::Person(PersonId::local()),
             edited_at: jiff::Timestamp::UNIX_EPOCH,
             from_file: None,
         }

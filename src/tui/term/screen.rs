@@ -143,7 +143,7 @@ mod tests {
         line(&mut screen, "one two three four", Style::new());
         assert_eq!(line(&mut screen, "six two seven four", Style::new()), "\rsix\x1b[5Cseven");
         assert_eq!(line(&mut screen, "ten two eight four", Style::new()), "\rten\x1b[5Ceight");
-        assert_eq!(line(&mut screen, "tan twa eight fwur", Style::new()), "\x1b[8D\x1b[1;2Han twa\x1b[8Cwu");
+        assert_eq!(line(&mut screen, "tan uwo eight four", Style::new()), "\x1b[12Dan u");
         // Not where the cells between have another style, or are not known to have this one.
         let red = Style::new().fg(Color::Red);
         let mixed = |screen: &mut Screen, ends: &str| {

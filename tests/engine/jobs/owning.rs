@@ -39,6 +39,7 @@ async fn a_stale_fence_is_refused_and_its_effects_with_it() {
         editor: Editor::Agent { id: agent_id("cleo"), name: "cleo".to_owned(), job: Some(job.id.clone()) },
         run: job.run.clone(),
         step: None,
+        calls: Vec::new(),
         reason: "memory_insert".to_owned(),
     };
     let done = JobState::Completed { outcome: JobOutcome::Changed };

@@ -4,7 +4,7 @@ use super::people::{RosterSnapshot, guess};
 use super::settings;
 use crate::domain::block::{DEFAULT_LIMIT, PERSONA, PERSONA_IS_FOR};
 use crate::domain::setting::Kind;
-use crate::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Change, Editor, GroupId, Revision, Value};
+use crate::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Change, Editor, GroupId, PersonId, Revision, Value};
 use crate::engine::Engine;
 use crate::engine::protocol::{AgentForm, RequestError};
 
@@ -110,9 +110,10 @@ fn persona(engine: &Engine, people: &RosterSnapshot, agent: &mut Agent, form: &A
                 block: block.id.clone(),
                 version: block.version + 1,
                 value,
-                editor: Editor::Person,
+                editor: Editor::Person(PersonId::local()),
                 run: None,
                 step: None,
+                calls: Vec::new(),
                 reason: "edited".to_owned(),
             })
         });
@@ -129,7 +130,7 @@ fn persona(engine: &Engine, people: &RosterSnapshot, agent: &mut Agent, form: &A
         tags: Vec::new(),
         owner: BlockOwner::Agent(agent.id.clone()),
         version: 1,
-        editor: Editor::Person,
+        editor: Editor::Person(PersonId::local()),
         edited_at: engine.store.clock().now(),
         from_file: None,
     }))

@@ -4,8 +4,8 @@ use super::super::TRIES;
 use super::people::RosterSnapshot;
 use super::{TOO_FAST, group};
 use crate::domain::{
-    Actor, Agent, AgentId, Block, BlockOwner, Change, Commit, Conversation, Group, GroupId, Job, JobState, MailStatus,
-    Run, RunState, StopReason,
+    Agent, AgentId, Block, BlockOwner, Change, Commit, Conversation, Group, GroupId, Job, JobState, MailStatus, Run,
+    RunState, StopReason,
 };
 use crate::engine::Engine;
 use crate::engine::cancellation::{self, CancelPlan, Mode};
@@ -29,7 +29,7 @@ impl Engine {
             if !really {
                 return Ok(Reply::Deletion { lines: removal.lines, done: false });
             }
-            match self.store.commit(Lane::Foreground, Commit::new(Actor::Person, removal.changes)).await {
+            match self.store.commit(Lane::Foreground, Commit::new(Self::asker(), removal.changes)).await {
                 Ok(_) => {
                     for job in &removal.jobs {
                         if let Some(running) = self.lock_tasks().jobs.get(&job.id) {

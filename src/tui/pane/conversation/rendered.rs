@@ -311,6 +311,7 @@ mod tests {
             step: None,
             answers: None,
             agent: None,
+            person: None,
             name: String::new(),
             content,
             at: jiff::Timestamp::UNIX_EPOCH,

@@ -173,6 +173,7 @@ mod tests {
                 step: None,
                 answers: None,
                 agent: None,
+                person: None,
                 name: String::new(),
                 content: Content::Text { text: format!("{seq}"), reasoning: String::new(), cancelled: false },
                 at: jiff::Timestamp::UNIX_EPOCH,

@@ -1,0 +1,5 @@
+-- What the second released program wrote besides: mail of a person.
+INSERT INTO changes (n, kind, id, who, at, cause, body) VALUES
+(19, 'mail_sent', 'mail-1', '"person"', '2026-01-01T00:00:11Z', NULL, '{"change":"mail_sent","id":"mail-1","from":null,"to":"agent-ann","type":"request","status":"pending","priority":"normal","text":"hello","in_reply_to":null,"sent_by":null,"waited_for":false,"group":null,"run":null,"root":null,"depth":0,"error":null,"created_at":"2026-01-01T00:00:11Z","expires_at":null}'),
+(20, 'mail_sent', 'mail-2', '"engine"', '2026-01-01T00:00:12Z', NULL, '{"change":"mail_sent","id":"mail-2","from":"agent-ann","to":null,"type":"reply","status":"delivered","priority":"normal","text":"hello back","in_reply_to":"mail-1","sent_by":null,"waited_for":false,"group":null,"run":null,"root":null,"depth":0,"error":null,"created_at":"2026-01-01T00:00:12Z","expires_at":null}');
+INSERT INTO mail (key, lookup, body) SELECT id, NULLIF(json_extract(body, '$.in_reply_to'), ''), json_remove(body, '$.change') FROM changes WHERE kind = 'mail_sent';

@@ -86,14 +86,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            jobs: true,
-            scope: Scope::All,
-            config: None,
-            person: "user".to_owned(),
-            seed: None,
-            after_crash: true,
-        }
+        Self { jobs: true, scope: Scope::All, config: None, person: "user".to_owned(), seed: None, after_crash: true }
     }
 }
 

@@ -29,7 +29,7 @@ use crate::support::fixtures::{self, BLOCK, TALK, by_person, edit, newsroom, sai
 use crate::support::fold::assert_folds;
 use jiff::Timestamp;
 use nightdesk::testing::domain::{
-    Actor, Block, Change, Commit, Conflict, Content, Job, JobState, Message, NoticeKind, Precondition, RunState,
+    Actor, Block, Change, Commit, Conflict, Content, Job, JobState, Message, NoticeKind, Precondition, Run, RunState,
     StopReason, Trigger,
 };
 use nightdesk::testing::store::{
@@ -461,6 +461,36 @@ async fn a_speech_is_made_from_the_newest_messages_and_every_block_once() {
     assert!(turn.to_string().contains("speeches make the steps"), "{turn}");
     let none = store.step_view(&"run-none".into(), 100).await.unwrap_err();
     assert_eq!(none.to_string(), "there is no run run-none");
+}
+
+#[tokio::test]
+async fn what_an_agent_does_not_see_takes_no_room_and_the_message_it_answers_is_always_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = opened(&dir, manual()).await;
+    whole_turn(&store, "run-1").await;
+    let called = |agent: &str, text: String| {
+        let Change::MessageAppended(message) = said(TALK, Some(agent), &text[..9]) else { unreachable!() };
+        let (call, name, arguments) = (text[..9].to_owned(), "look".to_owned(), serde_json::json!({}));
+        Change::MessageAppended(Message { content: Content::Tool { call, name, arguments, ok: true, text }, ..message })
+    };
+    let Change::RunCreated(speech) = fixtures::speech("run-2-speech", "run-2", "ann") else { unreachable!() };
+    let turn = vec![
+        fixtures::turn("run-2"),
+        said(TALK, None, "again"),
+        Change::RunCreated(Run { input: 3, ..speech }),
+        called("ann", "ann looks ".repeat(9)),
+        called("ben", "ben looks ".repeat(9_000)),
+        said(TALK, Some("ben"), "ben answers"),
+    ];
+    store.commit(Lane::Foreground, by_person(turn)).await.unwrap();
+    let seen = async |bytes: usize| {
+        let view = store.step_view(&"run-2-speech".into(), bytes).await.unwrap();
+        (view.messages.iter().map(|message| message.seq).collect::<Vec<_>>(), view.earlier, view.turn_cut)
+    };
+    assert_eq!(seen(1_000).await, (vec![1, 2, 3, 4, 6], 0, false), "ben's call is ben's");
+    assert_eq!(seen(110).await, (vec![1, 2, 3, 4, 6], 0, false), "of a result a third is shown");
+    assert_eq!(seen(1).await, (vec![3, 6], 2, true), "what the turn answers is read in any case");
+    assert_folds(&store).await;
 }
 
 #[tokio::test]

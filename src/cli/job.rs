@@ -10,8 +10,8 @@ use super::{CliError, Exit, unexpected};
 use crate::domain::state::RowFault;
 use crate::domain::status::job_word;
 use crate::domain::{GroupId, Job, JobId, JobOutcome, JobState, Trigger};
-use crate::engine::protocol::{Reply, Request};
 use crate::engine::Handle;
+use crate::engine::protocol::{Reply, Request};
 use crate::engine::session::Session;
 
 /// Most jobs in the list, newest first.

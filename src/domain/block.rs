@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::spelling::{LONGEST_NAME, shown};
 use super::text_edit::{Merge, merge};
-use super::{AgentId, BlockId, Conflict, GroupId, JobId, PersonId, RunId, StepId};
+use super::{AgentId, BlockId, GroupId, JobId, PersonId, RunId, StepId};
 
 /// The label of the block that describes an agent to itself.
 pub const PERSONA: &str = "persona";
@@ -148,17 +148,6 @@ pub struct Revision {
     pub calls: Vec<u32>,
     /// The reason in a few words: the tool's name, `edited`, `team file`.
     pub reason: String,
-}
-
-impl Revision {
-    /// The conflict that refuses it: of its last call if calls made it, so that the others are committed without it.
-    #[must_use]
-    pub fn refusal(&self, text: String) -> Conflict {
-        match self.calls.last() {
-            Some(&ordinal) => Conflict::Call { ordinal, text: format!("not done: {text}") },
-            None => Conflict::Refused { text },
-        }
-    }
 }
 
 /// Normalizes a label or name for comparison: NFC, lowercase.

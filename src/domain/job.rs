@@ -3,7 +3,7 @@
 //! ```text
 //! available ─claim─▶ running ─last step─▶ completed
 //!     ▲  ▲              │ ├─ terminal, attempts spent, poison ─▶ failed
-//!     │  └ yield, stop ──┘ ├─ transient, provider down ─▶ retryable ─run_at─▶ (claimed again)
+//!     │  └─ yield, stop ┘ ├─ transient, provider down ─▶ retryable ─run_at─▶ (claimed again)
 //!     └── owner died ─────┘ ├─ a person ─▶ cancelled
 //!                           └─ its run waits ─▶ parked ─answered─▶ (claimed again)
 //! ```

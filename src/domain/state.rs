@@ -192,7 +192,7 @@ fn edit_block<R: Rows>(rows: &mut R, revision: &Revision, at: Timestamp) -> Resu
         return Err(ApplyError::Conflict(Conflict::Block { current: Box::new(block) }));
     }
     if let Err(text) = check_editor(&block, &revision.editor).and_then(|()| check_length(&block, &revision.value)) {
-        return Err(ApplyError::Conflict(revision.refusal(text)));
+        return Err(ApplyError::Conflict(refusal(revision, text)));
     }
     block.value.clone_from(&revision.value);
     block.version = revision.version;
@@ -228,6 +228,14 @@ fn delete_block<R: Rows>(rows: &mut R, id: &BlockId) -> Result<(), ApplyError<R:
     }
     rows.delete::<Block>(id.as_str())?;
     Ok(rows.put(&DeletedBlock { id: id.clone() })?)
+}
+
+/// The conflict that refuses an edit: of its last call if calls made it, so that the others are committed without it.
+fn refusal(revision: &Revision, text: String) -> Conflict {
+    match revision.calls.last() {
+        Some(&ordinal) => Conflict::Call { ordinal, text: format!("not done: {text}") },
+        None => Conflict::Refused { text },
+    }
 }
 
 /// Checks the editor's right to edit the block.

@@ -10,8 +10,8 @@ use super::work::{Outcome, RunContext};
 use super::{Engine, EngineError, RETRY_DELAY, step};
 use crate::domain::job::{JobFault, MAX_ATTEMPTS, MAX_CRASHES};
 use crate::domain::{
-    Actor, Agent, Block, Change, Commit, Content, Conversation, ConversationId, ConversationOwner, Cursor, Group, Job, JobId,
-    JobOutcome, JobState, Message, Precondition, Run, RunId, RunKind, RunState, StopReason, Trigger,
+    Actor, Agent, Block, Change, Commit, Content, Conversation, ConversationId, ConversationOwner, Cursor, Group, Job,
+    JobId, JobOutcome, JobState, Message, Precondition, Run, RunId, RunKind, RunState, StopReason, Trigger,
 };
 use crate::llm::window::{self, MOST_BYTES_PER_TOKEN};
 use crate::llm::{ErrorClass, ModelError, Prompt};

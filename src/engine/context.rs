@@ -244,7 +244,9 @@ fn speech_entries(view: &StepInput) -> Vec<Shown> {
 /// Pins the message that the turn answers.
 fn pin_input(view: &StepInput, entries: &mut [Shown]) {
     let input = entries.iter_mut().rev().find(|shown| shown.opens && shown.seq <= view.run.input);
-    input.into_iter().for_each(|input| input.pinned = true);
+    if let Some(input) = input {
+        input.pinned = true;
+    }
 }
 
 /// A worker's entries: the conversation, the manager's task, the worker's own messages.
@@ -326,7 +328,9 @@ fn about_mail(mail: &Mail, sender: &str) -> String {
 /// A job's entries: its window, a note, its own work.
 fn job_entries(view: &StepInput) -> Vec<Shown> {
     let mut entries = said(&view.messages, None);
-    entries.iter_mut().for_each(|shown| shown.pinned = true);
+    for shown in &mut entries {
+        shown.pinned = true;
+    }
     let causes = view.job.iter().flat_map(|job| &job.causes);
     let asked: Vec<&str> = causes.filter_map(Trigger::instruction).collect();
     let mut note = String::from(

@@ -305,6 +305,10 @@ mod tests {
         window.lower_answer(5);
         assert_eq!((window.answer_limit(None, Some(9)), window.answer_limit(Some(3), None)), (Some(5), Some(3)));
         let told = Limits { context: Some(8_192), ..Limits::default() };
-        assert_eq!(Window::new(&told, "m").answer_limit(None, Some(16_384)), Some(2_048), "it leaves room for a prompt");
+        assert_eq!(
+            Window::new(&told, "m").answer_limit(None, Some(16_384)),
+            Some(2_048),
+            "it leaves room for a prompt"
+        );
     }
 }

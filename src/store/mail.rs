@@ -32,7 +32,7 @@ const RECIPIENTS: &str = "WITH RECURSIVE waiting (agent) AS (
      SELECT waiting.agent, recipient.key, recipient.body, home.key, home.body, talk.key, talk.body
      FROM waiting
      LEFT JOIN agent AS recipient ON recipient.key = waiting.agent
-     LEFT JOIN team AS home
+     LEFT JOIN groups AS home
          ON home.key = CASE WHEN json_valid(recipient.body) THEN recipient.body ->> '$.group' END
      LEFT JOIN conversation AS talk ON talk.lookup = waiting.agent
      WHERE waiting.agent IS NOT NULL AND NOT EXISTS (SELECT 1 FROM run WHERE run.lookup = talk.key)";

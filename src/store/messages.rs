@@ -126,7 +126,7 @@ pub(super) fn between(
     );
     // Places are stored as signed integers, so larger limits are clamped.
     let to = to.min(i64::MAX.unsigned_abs());
-    Ok(fitting(sql, &query, (conversation.as_str(), from, to), max_bytes, |_| true)?.0)
+    Ok(fitting(sql, &query, (conversation.as_str(), from, to), (max_bytes, usize::MAX), |_| true)?.0)
 }
 
 /// The newest messages up to a place that fit, in order; at least one.
@@ -141,7 +141,7 @@ pub(super) fn tail(
          WHERE conversation = ?1 AND seq <= ?2 ORDER BY seq DESC"
     );
     let upto = upto.min(i64::MAX.unsigned_abs());
-    let mut found = fitting(sql, &query, (conversation.as_str(), upto), max_bytes, |_| true)?.0;
+    let mut found = fitting(sql, &query, (conversation.as_str(), upto), (max_bytes, usize::MAX), |_| true)?.0;
     found.reverse();
     Ok(found)
 }
@@ -172,9 +172,9 @@ pub(super) fn seen_before(
     // Rust decides what is seen; the condition only saves loading others' tool calls.
     let query = format!(
         "SELECT {COLUMNS} FROM message JOIN changes USING (n)
-         WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3 AND (?5 IS NULL OR run = ?5)
+         WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3 AND (?5 IS NULL OR message.run = ?5)
            AND seq > (SELECT max(seq) FROM message WHERE conversation = ?1 AND seq <= ?3) - {MOST_ROWS}
-           AND (agent IS ?4 OR substr(body, 1, 14) <> '{{\"kind\":\"tool\"') ORDER BY seq DESC"
+           AND (message.agent IS ?4 OR substr(message.body, 1, 14) <> '{{\"kind\":\"tool\"') ORDER BY seq DESC"
     );
     let (from, to) = (sight.range.0, sight.range.1.min(i64::MAX.unsigned_abs()));
     let mut own_steps: BTreeSet<StepId> = BTreeSet::new();
@@ -188,7 +188,7 @@ pub(super) fn seen_before(
         seen && !message.answers.as_ref().is_some_and(|step| own_steps.contains(step))
     };
     let params = (conversation.as_str(), from, to, sight.me.as_str(), sight.own.then(|| sight.run.as_str()));
-    let (mut found, cut) = fitting(sql, &query, params, sight.max_bytes, seen)?;
+    let (mut found, cut) = fitting(sql, &query, params, (sight.max_bytes, sight.max_bytes), seen)?;
     found.reverse();
     Ok((found, cut))
 }
@@ -205,10 +205,10 @@ pub(super) fn seen_from(
     let query = format!(
         "SELECT {COLUMNS} FROM message JOIN changes USING (n)
          WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3
-           AND substr(body, 1, 14) <> '{{\"kind\":\"tool\"' ORDER BY seq"
+           AND substr(message.body, 1, 14) <> '{{\"kind\":\"tool\"' ORDER BY seq"
     );
     let to = to.min(i64::MAX.unsigned_abs());
-    fitting(sql, &query, (conversation.as_str(), from, to), max_bytes, |message| message.is_seen_by(None))
+    fitting(sql, &query, (conversation.as_str(), from, to), (max_bytes, usize::MAX), |message| message.is_seen_by(None))
 }
 
 /// The message that the turn at this place answers: the last one up to it that opened a turn.
@@ -226,12 +226,13 @@ pub(super) fn input(sql: &Sql, conversation: &ConversationId, upto: u64) -> Resu
     Ok(found)
 }
 
-/// The rows that pass `seen`, until one does not fit; the first always does. True if there was such a one.
+/// The rows that pass `seen`, until one does not fit; the first always does. True if there was such a one. They have at
+/// most `max_bytes`, where texts are counted as a prompt of `shown` bytes cuts them.
 fn fitting(
     sql: &Sql,
     query: &str,
     params: impl rusqlite::Params,
-    max_bytes: usize,
+    (max_bytes, shown): (usize, usize),
     mut seen: impl FnMut(&Message) -> bool,
 ) -> Result<(Vec<Message>, bool), Fault> {
     let mut found: Vec<Message> = Vec::new();
@@ -241,7 +242,7 @@ fn fitting(
         if !seen(&message) {
             return Ok(true);
         }
-        bytes = bytes.saturating_add(size(&message, max_bytes));
+        bytes = bytes.saturating_add(size(&message, shown));
         cut = bytes > max_bytes && !found.is_empty();
         if !cut {
             found.push(message);
@@ -251,12 +252,12 @@ fn fitting(
     Ok((found, cut))
 }
 
-/// The size of a message in a context, in bytes: its text, and the arguments of a call. A prompt of `max_bytes` shows
-/// at most a third of them of one result.
-fn size(message: &Message, max_bytes: usize) -> usize {
+/// The size of a message in a context, in bytes: its text, and the arguments of a call. A prompt of `shown` bytes shows
+/// at most a third of them of one result, and half of them of another text.
+fn size(message: &Message, shown: usize) -> usize {
     match &message.content {
-        Content::Tool { arguments, text, .. } => text.len().min(max_bytes / 3) + arguments.to_string().len(),
-        Content::Text { text, .. } | Content::Notice { text, .. } => text.len(),
+        Content::Tool { arguments, text, .. } => text.len().min(shown / 3) + arguments.to_string().len(),
+        Content::Text { text, .. } | Content::Notice { text, .. } => text.len().min(shown / 2),
     }
 }
 

@@ -15,7 +15,7 @@ impl Store<Background> {
     pub async fn owned_conversations(&self) -> Result<RowsWithErrors<Conversation>, StoreError> {
         let query = format!(
             "SELECT talk.key, talk.body FROM (SELECT key FROM {} UNION ALL SELECT key FROM {}) AS owner
-             CROSS JOIN {} AS talk ON talk.lookup = owner.key ORDER BY talk.place",
+             CROSS JOIN {} AS talk ON talk.lookup = owner.key ORDER BY talk.position",
             Kind::Group.table(),
             Kind::Agent.table(),
             Kind::Conversation.table()
@@ -30,12 +30,12 @@ impl Store<Background> {
     /// [`StoreError`] if the query fails.
     pub async fn open_run_trees(&self) -> Result<RowsWithErrors<Run>, StoreError> {
         let query = format!(
-            "WITH RECURSIVE tree (place, key, body) AS (
-                 SELECT place, key, body FROM run WHERE {}
+            "WITH RECURSIVE tree (position, key, body) AS (
+                 SELECT position, key, body FROM run WHERE {}
                  UNION ALL
-                 SELECT run.place, run.key, run.body FROM tree CROSS JOIN run ON run.lookup = tree.key
+                 SELECT run.position, run.key, run.body FROM tree CROSS JOIN run ON run.lookup = tree.key
              )
-             SELECT key, body FROM tree ORDER BY place",
+             SELECT key, body FROM tree ORDER BY position",
             filter::open_runs(RunKindName::is_outermost)
         );
         self.read(move |sql| RowsWithErrors::of(sql.list(&query, [], |row| Ok(row_of(Kind::Run, row)))?)).await

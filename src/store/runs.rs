@@ -71,7 +71,7 @@ impl<L: ReadLane> Store<L> {
                SELECT above.conversation, run.body ->> '$.parent', steps + 1 FROM above CROSS JOIN run
                  ON run.key = above.key WHERE kind != '{turn}' AND steps < 8)
              SELECT run.key, body FROM above CROSS JOIN run ON run.key = above.key
-               WHERE {} AND body ->> '$.conversation' = above.conversation ORDER BY place",
+               WHERE {} AND body ->> '$.conversation' = above.conversation ORDER BY position",
             filter::runs(|kind| kind == RunKindName::Turn, RunStateName::is_finished),
             turn = <&str>::from(RunKindName::Turn),
         );

@@ -157,6 +157,7 @@ mod tests {
                 step: None,
                 answers: None,
                 agent: None,
+                person: None,
                 name: String::new(),
                 content: Content::Text { text: (*text).to_owned(), reasoning: String::new(), cancelled: false },
                 at: Timestamp::UNIX_EPOCH,

@@ -12,18 +12,27 @@ const LARGE: usize = 130_000;
 
 /// The texts of others in the prompt.
 fn heard(prompt: &Prompt) -> Vec<&str> {
-    let text = |entry| if let &PromptMessage::User { ref text, .. } = entry { Some(text.as_str()) } else { None };
-    prompt.entries.iter().filter_map(text).collect()
+    let texts = prompt.entries.iter().filter_map(|entry| match entry {
+        PromptMessage::User { text, .. } => Some(text.as_str()),
+        _ => None,
+    });
+    texts.collect()
 }
 
 fn notes(prompt: &Prompt) -> Vec<&str> {
-    let text = |entry| if let &PromptMessage::System { ref text } = entry { Some(text.as_str()) } else { None };
-    prompt.entries.iter().filter_map(text).collect()
+    let texts = prompt.entries.iter().filter_map(|entry| match entry {
+        PromptMessage::System { text } => Some(text.as_str()),
+        _ => None,
+    });
+    texts.collect()
 }
 
 fn results(prompt: &Prompt) -> Vec<&str> {
-    let text = |entry| if let &PromptMessage::ToolResult { ref text, .. } = entry { Some(text.as_str()) } else { None };
-    prompt.entries.iter().filter_map(text).collect()
+    let texts = prompt.entries.iter().filter_map(|entry| match entry {
+        PromptMessage::ToolResult { text, .. } => Some(text.as_str()),
+        _ => None,
+    });
+    texts.collect()
 }
 
 /// The prompt as a provider's cache compares it.
@@ -113,8 +122,11 @@ async fn a_long_job_and_a_long_speech_shorten_what_their_first_steps_got() {
             let size = whole(prompt).len();
             assert!(size < LARGE, "{agent}: {size}");
             assert!(heard(prompt).contains(&"GO ON"), "{agent}");
-            let calls = |entry| if let &PromptMessage::Assistant { ref calls, .. } = entry { calls.len() } else { 0 };
-            assert_eq!(results(prompt).len(), prompt.entries.iter().map(calls).sum::<usize>(), "{agent}");
+            let calls = prompt.entries.iter().map(|entry| match entry {
+                PromptMessage::Assistant { calls, .. } => calls.len(),
+                _ => 0,
+            });
+            assert_eq!(results(prompt).len(), calls.sum::<usize>(), "{agent}");
         }
         assert!(prompts.last().unwrap().entries.len() > 8, "{agent}: short results leave room for its steps");
     }
@@ -172,8 +184,8 @@ async fn the_next_prompt_begins_with_the_last_one_but_for_a_few_moves_of_the_win
         .collect();
     println!("percent of the last prompt that begins the next: {shares:?}");
     let moves: Vec<usize> = (0..shares.len()).filter(|at| shares[*at] < 99).collect();
-    assert!((1..=14).contains(&moves.len()), "the window moves at {moves:?}");
-    assert!(moves.windows(2).all(|pair| pair[1] - pair[0] > 3), "{moves:?}");
+    assert!((1..=12).contains(&moves.len()), "the window moves at {moves:?}");
+    assert!(shares.iter().sum::<usize>() >= 90 * shares.len(), "{moves:?}");
     let sizes: Vec<usize> = prompts.iter().skip(moves[0] + 1).map(String::len).collect();
     assert!(sizes.iter().all(|size| (50_000..LARGE).contains(size)), "{sizes:?}");
     world.close().await;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::support::script::{Script, When};
 use nightdesk::testing::domain::{
     Actor, Agent, AgentId, Block, BlockOwner, Change, Commit, Conversation, Group, GroupId, JobState, ManagerType,
-    RunState, StopReason, TerminationCondition,
+    PersonId, RunState, StopReason, TerminationCondition,
 };
 use nightdesk::testing::engine::protocol::{AgentForm, GroupForm, Recipient, Reply, Request, RequestError};
 use nightdesk::testing::store::Lane;
@@ -130,7 +130,11 @@ async fn an_agent_of_an_older_store_keeps_its_name_and_can_be_changed() {
     let older = [("ann", "a:b"), ("bob", "you")];
     let older =
         older.map(|(id, name)| Change::AgentPut(Agent { id: agent_id(id), name: name.to_owned(), ..ann.clone() }));
-    world.store().commit(Lane::Foreground, Commit::new(Actor::Person, older.to_vec())).await.unwrap();
+    world
+        .store()
+        .commit(Lane::Foreground, Commit::new(Actor::Person(PersonId::local()), older.to_vec()))
+        .await
+        .unwrap();
     world.send("hello").await;
     let form = AgentForm::default().set("description", "asks");
     assert!(world.ask(Request::UpdateAgent { id: agent_id("bob"), form: Box::new(form) }).await.is_ok());

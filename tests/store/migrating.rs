@@ -65,7 +65,7 @@ async fn a_store_of_each_earlier_schema_opens_with_its_whole_history() {
         let copy = Connection::open(path.with_added_extension(format!("v{version}"))).unwrap();
         let kept: i64 = copy.query_row("SELECT count(*) FROM team", [], |row| row.get(0)).unwrap();
         assert_eq!(kept, 1, "the copy is the store as it was");
-        assert_eq!(store.search(None, "know", 10).await.unwrap().len(), 1);
+        assert_eq!(store.background().search(None, "know", 10).await.unwrap().messages.len(), 1);
         assert_eq!(store.steps(&RunId::from("run-2")).await.unwrap().len(), 1);
 
         // It can be written, and the replay follows.
@@ -132,7 +132,7 @@ async fn a_stricter_rule_judges_what_comes_and_nothing_that_was_logged_before_it
     // Without the base the same log is refused: the rules have become stricter.
     Connection::open(&path).unwrap().execute_batch("DELETE FROM base_row; UPDATE base SET n = 0").unwrap();
     let store = Store::open(&path, Options::default()).unwrap();
-    let differences = store.verify_replay().await.unwrap().differences;
+    let differences = store.background().verify_replay().await.unwrap().differences;
     assert!(
         differences.iter().any(|sentence| sentence.starts_with("change 16 does not apply: run run-1 cannot end")),
         "{differences:?}"

@@ -80,7 +80,9 @@ impl Other {
     /// Returns the text shown for a name that cannot be chosen.
     fn rule(self, name: &str) -> String {
         match self {
-            Self::Agent => check_agent_name(name).err().map_or_else(String::new, |why| format!("Not a valid name: {why}.")),
+            Self::Agent => {
+                check_agent_name(name).err().map_or_else(String::new, |why| format!("Not a valid name: {why}."))
+            }
             Self::Tool => "Not a valid name: use letters, digits, - and _.".to_owned(),
             Self::Tag => "Not a valid tag: write it without commas.".to_owned(),
             Self::Model => "A model is named provider/model.".to_owned(),

@@ -166,7 +166,7 @@ fn unexpected(reply: &Reply) -> CliError {
 
 /// Carries out the command line and reports errors. Returns the exit code.
 pub async fn run(cli: Cli) -> ExitCode {
-    match carry_out(cli).await {
+    match Box::pin(carry_out(cli)).await {
         Ok(Exit::Done) => ExitCode::SUCCESS,
         Ok(Exit::Failed) => ExitCode::FAILURE,
         Err(failure) => fail(&failure),

@@ -5,6 +5,8 @@
 //! [`speaker_selection`] run [`step`]s of their agent until a condition of [`termination`] holds; a job runs in the
 //! [`background`]. The engine knows no face.
 //!
+//! After an error that is no model's, work goes on as [`errors`] decides.
+//!
 //! Each of these modules imports only modules listed before it: [`work`], [`candidates`], [`context`],
 //! [`termination`], [`call`], [`step`], [`speech`], [`speaker_selection`], [`turn`], [`scheduler`].
 
@@ -14,6 +16,7 @@ pub mod cancellation;
 pub mod candidates;
 pub mod context;
 pub mod directory;
+pub mod errors;
 pub mod event;
 pub mod follow;
 pub mod handle;
@@ -36,9 +39,9 @@ pub mod turn;
 pub mod wait;
 pub mod work;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -55,17 +58,16 @@ use crate::domain::{
     Person, PersonId, Run, RunId, RunState,
 };
 use crate::llm::Models;
-use crate::store::{CommitError, Lane, Store, StoreError};
+use crate::store::{CommitError, Lane, Store};
 use crate::tools::ToolRegistry;
+use errors::Told;
 use follow::Subscriber;
 use limits::{KeyedSemaphore, Permit};
 use live::StreamingSteps;
 use span_clock::SpanClock;
 
+pub use errors::EngineError;
 pub use handle::Handle;
-
-/// Delay before work is tried again after a store error.
-const RETRY_DELAY: Duration = Duration::from_secs(10);
 
 /// How an engine is started.
 #[derive(Debug, Clone)]
@@ -124,6 +126,7 @@ pub struct Engine {
     stop: CancellationToken,
     /// True once it was reported that another program owns the store.
     is_lost: AtomicBool,
+    told: Told,
 }
 
 /// The tasks of this program, with the tokens that cancel them.
@@ -136,6 +139,11 @@ struct Tasks {
     kept: HashMap<RunId, Permit<AgentId>>,
     /// Cancelled runs that end when the tasks below them have ended, with the state they end in.
     ending: HashMap<RunId, RunState>,
+    /// Runs and jobs, by id, whose end cannot be committed: nothing is tried with them until the program starts again.
+    given_up: HashSet<String>,
+    /// Jobs whose claim was refused, with the number of the last change at that time: a claim is tried again after
+    /// another commit only.
+    refused: HashMap<JobId, u64>,
 }
 
 /// A job that runs in this program.
@@ -144,20 +152,6 @@ struct JobTask {
     cancel: CancellationToken,
     /// The provider of its agent's model; empty for a model that is not configured.
     provider: String,
-}
-
-/// Why the engine could not continue an operation.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A precondition of the commit no longer held: another commit came first.
-    #[error("another commit came first")]
-    Moved,
-    /// The current state does not allow the commit; the text says why.
-    #[error("{0}")]
-    Refused(String),
 }
 
 impl Engine {
@@ -192,6 +186,7 @@ impl Engine {
             wake: Notify::new(),
             stop: CancellationToken::new(),
             is_lost: AtomicBool::new(false),
+            told: Told::default(),
         });
         let mut changes = vec![Change::EpochRaised { epoch }];
         let id = PersonId::local();
@@ -199,7 +194,7 @@ impl Engine {
             changes.push(Change::PersonPut(Person { id, name: engine.options.person.clone() }));
         }
         engine.commit_as_engine(changes).await?;
-        scheduler::recover(&engine).await?;
+        Box::pin(scheduler::recover(&engine)).await?;
         let driver = tokio::spawn(scheduler::run(Arc::clone(&engine)));
         engine.track(driver);
         Ok(engine)
@@ -284,17 +279,6 @@ impl Engine {
     /// Creates the next message of the run's conversation, with a new id and the current time.
     fn message(&self, run: &Run, content: Content) -> Message {
         Message::new(MessageId::fresh(self.store.ids()), run, content, self.store.clock().now())
-    }
-
-    /// Logs an engine error and shows it to every subscriber.
-    fn report(&self, trouble: &EngineError) {
-        let is_lost = matches!(trouble, EngineError::Store(StoreError::NotOwner));
-        if is_lost && self.is_lost.swap(true, Ordering::Relaxed) {
-            // Every task meets it; once is enough.
-            return;
-        }
-        tracing::error!("{trouble}");
-        self.live.trouble(trouble.to_string());
     }
 
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {

@@ -44,6 +44,7 @@
 //!     [`engine::background`] are what it starts.
 //!   - [`engine::work`]: a run in progress and how it ends; [`engine::call`]: one model call; [`engine::step`]: its
 //!     tool calls and its commit.
+//!   - [`engine::errors`]: what happens after an error that is no model's.
 //!   - [`engine::span_clock`]: the clock of time-outs, waits, expiry and limits.
 //!   - [`engine::candidates`]: whom a manager may choose, and what its answer means.
 //!   - [`engine::pending`] and [`engine::wait`]: the calls a parked run waits on, and their results.

@@ -27,6 +27,8 @@ mod crash_waiting;
 mod delegating;
 #[path = "engine/dynamic.rs"]
 mod dynamic;
+#[path = "engine/errors.rs"]
+mod errors;
 #[path = "engine/faults.rs"]
 mod faults;
 #[path = "engine/fitting.rs"]
@@ -59,6 +61,8 @@ mod slots;
 mod speaking;
 #[path = "engine/terminating.rs"]
 mod terminating;
+#[path = "engine/tools.rs"]
+mod tools;
 #[path = "engine/wire_conversation.rs"]
 mod wire_conversation;
 #[path = "engine/wire_faults.rs"]

@@ -33,7 +33,7 @@ pub fn derived_changes<R: Rows>(rows: &mut R, change: &Change, ids: &Ids) -> Res
             made.extend(follow_up_job(rows, id, ids)?);
         }
         // Recovered too often, the job has failed as poison.
-        Change::JobRecovered { id } if rows.get::<Job>(id.as_str())?.is_some_and(|job| job.state.is_final()) => {
+        Change::JobRecovered { id } if rows.readable::<Job>(id.as_str())?.is_some_and(|job| job.state.is_final()) => {
             made.extend(follow_up_job(rows, id, ids)?);
         }
         _ => {}
@@ -43,10 +43,10 @@ pub fn derived_changes<R: Rows>(rows: &mut R, change: &Change, ids: &Ids) -> Res
 
 /// Marks mail as read by the first step of the turn that answers it (J11).
 fn mail_read<R: Rows>(rows: &mut R, run: &RunId) -> Result<Option<Change>, R::Fault> {
-    let Some(speech) = rows.get::<Run>(run.as_str())? else { return Ok(None) };
+    let Some(speech) = rows.readable::<Run>(run.as_str())? else { return Ok(None) };
     let Some(turn) = speech.parent else { return Ok(None) };
-    let Some(id) = rows.get::<Run>(turn.as_str())?.and_then(|turn| turn.mail) else { return Ok(None) };
-    let mail = rows.get::<Mail>(id.as_str())?.filter(|mail| mail.status == MailStatus::Delivered);
+    let Some(id) = rows.readable::<Run>(turn.as_str())?.and_then(|turn| turn.mail) else { return Ok(None) };
+    let mail = rows.readable::<Mail>(id.as_str())?.filter(|mail| mail.status == MailStatus::Delivered);
     Ok(mail.map(|_| Change::MailMoved { id, to: MailStatus::Read, run: None, error: None }))
 }
 
@@ -60,8 +60,8 @@ fn mail_unanswered<R: Rows>(
     if !matches!(stop_reason, StopReason::Error | StopReason::Cancelled | StopReason::Interrupted) {
         return Ok(None);
     }
-    let Some(id) = rows.get::<Run>(run.as_str())?.and_then(|turn| turn.mail) else { return Ok(None) };
-    let mail = rows.get::<Mail>(id.as_str())?.filter(|mail| !mail.is_settled());
+    let Some(id) = rows.readable::<Run>(run.as_str())?.and_then(|turn| turn.mail) else { return Ok(None) };
+    let mail = rows.readable::<Mail>(id.as_str())?.filter(|mail| !mail.is_settled());
     // The error of a failed speech says more than that of its turn.
     let inside = rows.find::<Run>(run.as_str())?.into_iter().rev().find_map(|speech| match speech.state {
         RunState::Finished { stop_reason: StopReason::Error, error } => error,
@@ -74,16 +74,16 @@ fn mail_unanswered<R: Rows>(
 
 /// Expired or failed mail that no call waits for is returned to the sending agent as a notice (J11).
 fn mail_returned<R: Rows>(rows: &mut R, id: &MailId, ids: &Ids) -> Result<Vec<Change>, R::Fault> {
-    let Some(mail) = rows.get::<Mail>(id.as_str())? else { return Ok(Vec::new()) };
+    let Some(mail) = rows.readable::<Mail>(id.as_str())? else { return Ok(Vec::new()) };
     // Mail of the engine was sent by no call; a notice never causes another one.
     if mail.sent_by.is_none() || mail.waited_for {
         return Ok(Vec::new());
     }
-    if rows.get::<Agent>(mail.from.as_ref().map_or("", |from| from.as_str()))?.is_none() {
+    if rows.readable::<Agent>(mail.from.as_ref().map_or("", |from| from.as_str()))?.is_none() {
         return Ok(Vec::new());
     }
     // A deleted recipient cannot be the sender of the notice.
-    let recipient = mail.to.as_ref().map(|to| rows.get::<Agent>(to.as_str())).transpose()?.flatten();
+    let recipient = mail.to.as_ref().map(|to| rows.readable::<Agent>(to.as_str())).transpose()?.flatten();
     let why = match mail.status {
         MailStatus::Expired => "it expired before it could be delivered".to_owned(),
         _ => mail.error.clone().unwrap_or_else(|| "it failed".to_owned()),
@@ -107,7 +107,7 @@ fn triggered<R: Rows>(rows: &mut R, change: &Change, ids: &Ids) -> Result<Vec<Ch
 
 /// Creates the job that reads the rest of a window that was cut to fit.
 fn follow_up_job<R: Rows>(rows: &mut R, id: &JobId, ids: &Ids) -> Result<Vec<Change>, R::Fault> {
-    let Some(job) = rows.get::<Job>(id.as_str())?.filter(|job: &Job| job.cut) else { return Ok(Vec::new()) };
+    let Some(job) = rows.readable::<Job>(id.as_str())?.filter(|job: &Job| job.cut) else { return Ok(Vec::new()) };
     let Some(cause) = job.causes.last() else { return Ok(Vec::new()) };
     let next = Job::new(JobId::fresh(ids), job.agent.clone(), job.group.clone(), cause.clone());
     Ok(vec![cause_job(rows, &next)?])

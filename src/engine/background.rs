@@ -6,8 +6,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::cancellation::{self, Mode};
 use super::context::{self, CONTEXT_BYTES};
+use super::errors::Retries;
 use super::work::{Outcome, RunContext};
-use super::{Engine, EngineError, RETRY_DELAY, step};
+use super::{Engine, EngineError, step};
 use crate::domain::job::{JobFault, MAX_ATTEMPTS, MAX_CRASHES};
 use crate::domain::{
     Actor, Agent, Block, Change, Commit, Content, Conversation, ConversationId, ConversationOwner, Cursor, Group, Job,
@@ -15,7 +16,7 @@ use crate::domain::{
 };
 use crate::llm::window::{self, MOST_BYTES_PER_TOKEN};
 use crate::llm::{ErrorClass, ModelError, Prompt};
-use crate::store::{Lane, StoreError};
+use crate::store::Lane;
 
 /// The first retry delay (J7).
 const FIRST_BACKOFF: Duration = Duration::from_secs(2);
@@ -38,7 +39,7 @@ pub async fn work_off(
     let Some(run) = job.run.clone() else { return Ok(()) };
     // Use the run's state, not the job's: a job preempted or crashed after the answer and before the step that
     // takes it is available again, but its run is still parked.
-    let parked = engine.must_run(&run).await?.state == RunState::Parked;
+    let mut parked = engine.must_run(&run).await?.state == RunState::Parked;
     let work = RunContext {
         run,
         turn: None,
@@ -48,10 +49,28 @@ pub async fn work_off(
         attempts_before: job.attempt.saturating_sub(1),
         yields: true,
     };
-    let outcome = step::run(engine, &work, parked).await.unwrap_or_else(|trouble| {
-        engine.report(&trouble);
-        Outcome::Failed(ModelError::transient(trouble.to_string()))
-    });
+    let mut retries = Retries::new(engine);
+    let outcome = loop {
+        let trouble = match step::run(engine, &work, parked).await {
+            Ok(outcome) => break outcome,
+            Err(trouble) if trouble.is_final() => return Err(trouble),
+            Err(trouble) if trouble.is_temporary() => trouble,
+            Err(trouble) => break Outcome::Failed(ModelError::terminal(trouble.to_string())),
+        };
+        // Waits with its claim: it gives its agent back, but spends no attempt.
+        tokio::select! {
+            () = retries.pause(&trouble) => {}
+            () = work.preempt.cancelled() => break Outcome::Preempted,
+            () = work.cancel.cancelled() => break Outcome::Cancelled,
+        }
+        parked = engine
+            .readable::<Run>(work.run.as_str())
+            .await
+            .ok()
+            .flatten()
+            .map_or(parked, |run| run.state == RunState::Parked);
+    };
+    drop(retries);
     match outcome {
         Outcome::Continue | Outcome::Finished | Outcome::Parked | Outcome::Cancelled => Ok(()),
         Outcome::Preempted => held(engine, &job, vec![Change::JobYielded { id: job.id.clone() }]).await,
@@ -84,11 +103,18 @@ async fn claim(engine: &Engine, job: &Job) -> Result<Option<Job>, EngineError> {
             .push(Change::ConversationOpened(Conversation::new(notes.clone(), ConversationOwner::Job(job.id.clone()))));
         changes.push(Change::RunCreated(run_of(engine, job, run, notes).await?));
     }
+    let head = *engine.store.head().borrow();
     match engine.commit(Lane::Background, Commit::new(Actor::Engine, changes)).await {
         Ok(_) => {}
-        Err(EngineError::Moved | EngineError::Refused(_)) => return Ok(None),
+        Err(EngineError::Moved) => return Ok(None),
+        Err(EngineError::Refused(why)) => {
+            tracing::info!(job = %job.id, why, "not claimed");
+            engine.lock_tasks().refused.insert(job.id.clone(), head);
+            return Ok(None);
+        }
         Err(other) => return Err(other),
     }
+    engine.lock_tasks().refused.remove(&job.id);
     let Some(claimed) = engine.store.row::<Job>(job.id.as_str()).await? else { return Ok(None) };
     let asked = claimed.causes.iter().any(Trigger::is_asked_for);
     if !asked && !has_news(engine, &claimed).await? {
@@ -144,8 +170,9 @@ async fn window_end(engine: &Engine, job: &Job) -> Result<Option<u64>, EngineErr
 
 /// Returns the tokens that the prompts of this job have for its window and its own work.
 async fn room(engine: &Engine, job: &Job) -> Result<usize, EngineError> {
-    let Some(agent) = engine.store.row::<Agent>(job.agent.as_str()).await? else { return Ok(window::USUAL) };
-    let group = engine.store.row::<Group>(job.group.as_str()).await?;
+    // What cannot be read fails the job at its first step.
+    let Some(agent) = engine.readable::<Agent>(job.agent.as_str()).await? else { return Ok(window::USUAL) };
+    let group = engine.readable::<Group>(job.group.as_str()).await?;
     let shared = group.iter().flat_map(|group| &group.shared_blocks);
     let blocks = agent.blocks.iter().chain(shared).map(|id| id.0.clone()).collect();
     let blocks: Vec<Block> = engine.store.rows(blocks).await?;
@@ -210,18 +237,34 @@ fn over(run: &RunId, stop_reason: StopReason, error: Option<String>) -> Change {
 /// Commits under the job's fence; does nothing if the fence has changed (J4).
 async fn held(engine: &Engine, job: &Job, changes: Vec<Change>) -> Result<(), EngineError> {
     let commit = Commit::new(Actor::Engine, changes).requiring(Precondition::JobFence(job.id.clone(), job.fence));
+    let mut retries = Retries::new(engine);
     loop {
         match engine.commit(Lane::Background, commit.clone()).await {
             Ok(_) | Err(EngineError::Moved) => return Ok(()),
-            Err(trouble @ EngineError::Store(StoreError::Closed | StoreError::NotOwner)) => return Err(trouble),
+            Err(trouble) if trouble.is_final() || !trouble.is_temporary() => return Err(trouble),
             // Giving up would leave the job running without a worker: retry until the store accepts.
-            Err(trouble @ EngineError::Store(_)) => {
-                engine.report(&trouble);
-                tokio::time::sleep(RETRY_DELAY).await;
-            }
-            Err(other) => return Err(other),
+            Err(trouble) => retries.pause(&trouble).await,
         }
     }
+}
+
+/// Cancels a job that can neither be claimed nor ended in another way, with this sentence: its window is left to the
+/// next job.
+///
+/// # Errors
+/// [`EngineError`] if this cannot be committed either.
+pub async fn abandon(engine: &Engine, id: &JobId, why: String) -> Result<(), EngineError> {
+    let Some(job) = engine.store.row::<Job>(id.as_str()).await?.filter(|job| !job.state.is_final()) else {
+        return Ok(());
+    };
+    tracing::warn!(job = %id, "{why}");
+    let cancelled = Change::JobMoved { id: id.clone(), to: JobState::Cancelled { why: why.clone() } };
+    let mut changes = match &job.run {
+        Some(run) => end_run(engine, run, why).await?,
+        None => Vec::new(),
+    };
+    changes.push(cancelled);
+    engine.commit(Lane::Background, Commit::new(Actor::Engine, changes)).await.map(drop)
 }
 
 /// Makes the jobs that run in this program available again as it stops, without counting anything.

@@ -7,9 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::pending::{mails_of, unprocessed};
 use super::{Engine, EngineError};
 use crate::domain::run::CallResult;
-use crate::domain::{
-    Actor, Agent, Call, Change, Commit, Content, MailStatus, PendingCall, PendingKind, Run, RunId, RunState,
-};
+use crate::domain::{Actor, Call, Change, Commit, Content, MailStatus, PendingCall, PendingKind, Run, RunId, RunState};
 use crate::store::Lane;
 
 /// Tries when other commits come first.
@@ -52,7 +50,7 @@ impl CancelPlan {
 /// Tries again if another commit came first.
 ///
 /// # Errors
-/// [`EngineError`] if the store fails.
+/// [`EngineError`] if the store fails, or if it is still refused after several tries.
 pub async fn end(
     engine: &Engine,
     runs: &[&Run],
@@ -60,6 +58,7 @@ pub async fn end(
     manner: Mode,
     changes: Vec<Change>,
 ) -> Result<(), EngineError> {
+    let mut refused = EngineError::Moved;
     for _ in 0..TRIES {
         // Read again: another commit may have changed them.
         let mut now = Vec::new();
@@ -77,12 +76,11 @@ pub async fn end(
                 ending.tell(engine);
                 return Ok(());
             }
-            Err(EngineError::Moved | EngineError::Refused(_)) => {}
+            Err(trouble @ (EngineError::Moved | EngineError::Refused(_))) => refused = trouble,
             Err(other) => return Err(other),
         }
     }
-    // The commits that came first have woken the driver, which handles what is still due.
-    Ok(())
+    Err(refused)
 }
 
 /// Ends what [`end`] had to leave because of the tasks below it. The scheduler calls it when a task has ended.
@@ -91,14 +89,19 @@ pub async fn end(
 /// [`EngineError`] if the store fails.
 pub async fn end_rest(engine: &Engine) -> Result<(), EngineError> {
     let rest = std::mem::take(&mut engine.lock_tasks().ending);
+    let mut failed = None;
     for (id, to) in rest {
-        let Some(run) = engine.store.row::<Run>(id.as_str()).await? else { continue };
-        if let Err(trouble) = end(engine, &[&run], &to, Mode::Graceful, Vec::new()).await {
+        let done = match engine.store.row::<Run>(id.as_str()).await {
+            Ok(Some(run)) => end(engine, &[&run], &to, Mode::Graceful, Vec::new()).await,
+            Ok(None) => Ok(()),
+            Err(fault) => Err(fault.into()),
+        };
+        if let Err(trouble) = engine.each(id.as_str(), done) {
             engine.lock_tasks().ending.insert(id, to);
-            return Err(trouble);
+            failed = Some(trouble);
         }
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
 /// A run to end, its task if it has one, and the changes that go before its end.
@@ -189,7 +192,7 @@ async fn void_call(engine: &Engine, run: &Run, call: &PendingCall, to: &RunState
     }
     let Some(agent) = run.agent() else { return Ok(changes) };
     changes.push(Change::CallMade(Call::new(run, agent, (&call.step, call.ordinal), &call.name, false)));
-    let name = engine.store.row::<Agent>(agent.as_str()).await?.map(|agent| agent.name).unwrap_or_default();
+    let name = engine.agent_name(agent).await?;
     let content = Content::Tool {
         call: call.call.clone(),
         name: call.name.clone(),

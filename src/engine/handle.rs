@@ -52,7 +52,8 @@ impl Handle {
     /// [`RequestError`] if the request is refused or fails, or the owner cannot be reached.
     pub async fn ask(&self, request: Request) -> Result<Reply, RequestError> {
         match &self.0 {
-            Backend::Local(engine) => engine.handle(request).await,
+            // On the heap: every caller would carry the largest of the requests.
+            Backend::Local(engine) => Box::pin(engine.handle(request)).await,
             Backend::Remote(client) => client.ask(request).await,
             Backend::ReadOnly(reader) => reader.answer(request).await,
         }

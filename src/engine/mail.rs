@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::{Engine, EngineError, Scope};
 use crate::domain::{
-    Agent, Change, Content, Conversation, ConversationId, ConversationOwner, Mail, MailStatus, Run, RunId, RunKind,
+    Change, Content, Conversation, ConversationId, ConversationOwner, Mail, MailId, MailStatus, Run, RunId, RunKind,
     RunState,
 };
 use crate::store::DueMail;
@@ -29,8 +29,16 @@ pub async fn deliver(engine: &Engine) -> Result<Option<Timestamp>, EngineError> 
     if roots.as_ref().is_none_or(|roots| !roots.is_empty()) {
         // In parallel, since each has another recipient: their commits share one write to disk.
         let due = engine.store.due_mail(roots).await?;
-        for delivered in join_all(due.into_iter().map(|due| deliver_one(engine, due))).await {
-            delivered?;
+        let delivered = join_all(due.into_iter().map(async |due| {
+            let id = due.mail.id.clone();
+            let delivered = match deliver_one(engine, due).await {
+                Err(trouble) if !trouble.is_temporary() => fail(engine, &id, &trouble).await,
+                other => other,
+            };
+            (id, delivered)
+        }));
+        for (id, delivered) in delivered.await {
+            engine.each(id.as_str(), delivered)?;
         }
     }
     Ok(next)
@@ -44,7 +52,7 @@ async fn roots(engine: &Engine) -> Result<Option<BTreeSet<RunId>>, EngineError> 
     }
     let mut ours = BTreeSet::new();
     for id in engine.store.pending_mail_roots().await? {
-        if engine.store.row::<Run>(id.as_str()).await?.is_some_and(|root| scope.covers(&root)) {
+        if engine.readable::<Run>(id.as_str()).await?.is_some_and(|root| scope.covers(&root)) {
             ours.insert(id);
         }
     }
@@ -54,10 +62,23 @@ async fn roots(engine: &Engine) -> Result<Option<BTreeSet<RunId>>, EngineError> 
 /// Expires overdue mail, whatever the state of its recipient. Returns when the next mail expires.
 async fn expire(engine: &Engine) -> Result<Option<Timestamp>, EngineError> {
     let expiring = engine.store.expiring_mail(engine.spans.now()).await?;
-    if !expiring.over.is_empty() {
-        commit(engine, expiring.over.iter().map(expired).collect()).await?;
-    }
+    expire_all(engine, &expiring.over).await?;
     Ok(expiring.next)
+}
+
+/// Expires mail in one commit; where that is not possible, each piece in its own.
+async fn expire_all(engine: &Engine, over: &[Mail]) -> Result<(), EngineError> {
+    if over.is_empty() {
+        return Ok(());
+    }
+    match engine.commit_as_engine(over.iter().map(expired).collect()).await {
+        Err(trouble) if !trouble.is_temporary() => {}
+        other => return other,
+    }
+    for mail in over {
+        engine.each(mail.id.as_str(), commit(engine, vec![expired(mail)]).await)?;
+    }
+    Ok(())
 }
 
 /// Expires mail of an earlier program whose time lies farther ahead than it was meant to wait: the clock was set back.
@@ -68,7 +89,7 @@ pub async fn recover(engine: &Engine) -> Result<(), EngineError> {
     let now = engine.spans.now();
     let mut ahead = engine.store.mail_ahead(now).await?;
     ahead.retain(|mail| mail.is_expired(now));
-    if ahead.is_empty() { Ok(()) } else { commit(engine, ahead.iter().map(expired).collect()).await }
+    expire_all(engine, &ahead).await
 }
 
 fn expired(mail: &Mail) -> Change {
@@ -86,10 +107,7 @@ async fn deliver_one(engine: &Engine, due: DueMail) -> Result<(), EngineError> {
         return commit(engine, vec![expired(&mail)]).await;
     }
     let sender = match &mail.from {
-        Some(from) => {
-            let name = engine.store.row::<Agent>(from.as_str()).await?.map(|agent| agent.name);
-            name.unwrap_or_else(|| from.to_string())
-        }
+        Some(from) => engine.agent_name(from).await?,
         None => String::new(),
     };
     let mut changes = Vec::with_capacity(4);
@@ -112,6 +130,13 @@ async fn deliver_one(engine: &Engine, due: DueMail) -> Result<(), EngineError> {
     changes.push(Change::RunCreated(run));
     changes.push(Change::MessageAppended(message));
     commit(engine, changes).await
+}
+
+/// Fails a piece of mail that cannot be delivered.
+async fn fail(engine: &Engine, id: &MailId, trouble: &EngineError) -> Result<(), EngineError> {
+    let error = Some(format!("it could not be delivered: {trouble}"));
+    let failed = Change::MailMoved { id: id.clone(), to: MailStatus::Failed, run: None, error };
+    engine.commit_as_engine(vec![failed]).await
 }
 
 /// Commits; if another commit came first, that one has woken the driver, which tries again.

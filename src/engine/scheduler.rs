@@ -12,11 +12,14 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::cancellation::{self, Mode};
+use super::errors::Retries;
 use super::limits::{Capacity, Priority};
 use super::wait::OpenRuns;
-use super::{Engine, EngineError, JobTask, RETRY_DELAY, Scope, background, mail, read, speech, turn};
+use super::{Engine, EngineError, JobTask, Scope, background, mail, read, speech, turn};
 use crate::domain::status::{self, DueJobs};
-use crate::domain::{Agent, AgentId, Group, GroupId, JobState, NoticeKind, Run, RunId, RunKind, RunState, StopReason};
+use crate::domain::{
+    Agent, AgentId, Group, GroupId, Job, JobId, JobState, NoticeKind, Run, RunId, RunKind, RunState, StopReason,
+};
 use crate::llm::ModelHandle;
 use crate::store::StoreError;
 
@@ -30,18 +33,15 @@ const STALE: SignedDuration = SignedDuration::from_mins(15);
 /// Starts due work until the engine stops.
 pub async fn run(engine: Arc<Engine>) {
     let mut head = engine.store.head();
+    let mut retries = Retries::new(&engine);
     loop {
         head.borrow_and_update();
         let due = match tick(&engine).await {
-            Ok(due) => due,
-            Err(trouble) => {
-                engine.report(&trouble);
-                if matches!(trouble, EngineError::Store(StoreError::NotOwner)) {
-                    // Another program does the work now.
-                    return engine.stop.cancel();
-                }
-                Some(engine.spans.after(RETRY_DELAY))
+            Ok(due) => {
+                retries.succeeded();
+                due
             }
+            Err(trouble) => Some(engine.spans.after(retries.failed(&trouble))),
         };
         let deadline = async {
             match due {
@@ -58,7 +58,8 @@ pub async fn run(engine: Arc<Engine>) {
     }
 }
 
-/// Spawns every due task. Returns the next deadline, if any.
+/// Spawns every due task. Returns the next deadline, if any. Only an error of the store ends it: any other is of one
+/// item, and the others are started.
 async fn tick(engine: &Arc<Engine>) -> Result<Option<Timestamp>, EngineError> {
     cancellation::end_rest(engine).await?;
     let out_of_time = mail::deliver(engine).await?;
@@ -73,41 +74,16 @@ async fn tick(engine: &Arc<Engine>) -> Result<Option<Timestamp>, EngineError> {
 
 /// Starts the first unfinished turn of each conversation.
 async fn start_turns(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<(), EngineError> {
-    for run in standing.work().ready_turns().into_iter().cloned() {
-        if engine.lock_tasks().turns.contains_key(&run.id) || !covers(engine, &run).await? {
+    for run in standing.work().ready_turns() {
+        if engine.lock_tasks().turns.contains_key(&run.id) || !is_ours(engine, run).await? {
             continue;
         }
-        if run.state == RunState::Queued && !status::may_start(&run, group_of(engine, run.group()).await?.as_ref()) {
+        if run.state == RunState::Queued && !status::may_start(run, group_of(engine, run.group()).await?.as_ref()) {
             continue;
         }
         let cancel = CancellationToken::new();
         engine.lock_tasks().turns.insert(run.id.clone(), (run.conversation.clone(), cancel.clone()));
-        let (engine, task) = (Arc::clone(engine), Arc::clone(engine));
-        engine.spawn(async move {
-            let performed = AssertUnwindSafe(turn::perform(&task, &run.id, &cancel)).catch_unwind().await;
-            let done = match performed {
-                Ok(done) => done,
-                Err(_) => turn::crashed(&task, &run).await,
-            };
-            if let Err(trouble) = done {
-                task.report(&trouble);
-                tokio::select! {
-                    () = tokio::time::sleep(RETRY_DELAY) => {}
-                    // Cancelled while waiting: a new task would have a new token and not know of it.
-                    () = cancel.cancelled() => {
-                        if let Err(trouble) = turn::perform(&task, &run.id, &cancel).await {
-                            task.report(&trouble);
-                        }
-                    }
-                }
-            }
-            task.lock_tasks().turns.remove(&run.id);
-            // Cancelled just as it parked, after its task last checked the token.
-            if cancel.is_cancelled() {
-                call_off(&task, &run.id).await;
-            }
-            task.wake.notify_one();
-        });
+        spawn(engine, run.clone(), cancel);
     }
     Ok(())
 }
@@ -115,36 +91,69 @@ async fn start_turns(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<(), En
 /// Starts the workers of delegations in parallel: each has its own task while its manager is parked.
 async fn start_workers(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<(), EngineError> {
     for run in standing.work().ready_workers() {
-        if engine.lock_tasks().workers.contains_key(&run.id) || !covers(engine, run).await? {
+        if engine.lock_tasks().workers.contains_key(&run.id) || !is_ours(engine, run).await? {
             continue;
         }
         let cancel = CancellationToken::new();
         engine.lock_tasks().workers.insert(run.id.clone(), cancel.clone());
-        let (task, run) = (Arc::clone(engine), run.clone());
-        engine.spawn(async move {
-            let worked = AssertUnwindSafe(speech::work(&task, &run, &cancel)).catch_unwind().await;
-            let done = if let Ok(done) = worked {
-                done
-            } else {
-                let error = "a fault inside Nightdesk ended the speech; the log says where".to_owned();
-                let to = RunState::Finished { stop_reason: StopReason::Error, error: Some(error) };
-                cancellation::end(&task, &[&run], &to, Mode::Immediate, Vec::new()).await
-            };
-            if let Err(trouble) = done {
-                task.report(&trouble);
-                tokio::select! {
-                    () = tokio::time::sleep(RETRY_DELAY) => {}
-                    () = cancel.cancelled() => {}
-                }
-            }
-            task.lock_tasks().workers.remove(&run.id);
-            if cancel.is_cancelled() {
-                call_off(&task, &run.id).await;
-            }
-            task.wake.notify_one();
-        });
+        spawn(engine, run.clone(), cancel);
     }
     Ok(())
+}
+
+/// Spawns the task of a turn or worker.
+fn spawn(engine: &Arc<Engine>, run: Run, cancel: CancellationToken) {
+    let task = Arc::clone(engine);
+    engine.spawn(async move {
+        perform(&task, &run, &cancel).await;
+        {
+            let mut tasks = task.lock_tasks();
+            tasks.turns.remove(&run.id);
+            tasks.workers.remove(&run.id);
+        }
+        // Cancelled just as it parked, after its task last checked the token.
+        if cancel.is_cancelled() {
+            call_off(&task, &run.id).await;
+        }
+        task.wake.notify_one();
+    });
+}
+
+/// Performs a turn or a worker's speech until it finishes or parks: waits while the store fails; any other error fails
+/// it with its sentence.
+async fn perform(engine: &Engine, run: &Run, cancel: &CancellationToken) {
+    let mut retries = Retries::new(engine);
+    loop {
+        let work = async {
+            if run.task.is_some() {
+                speech::work(engine, &run.id, cancel).await
+            } else {
+                turn::perform(engine, &run.id, cancel).await
+            }
+        };
+        let done = match AssertUnwindSafe(work).catch_unwind().await {
+            Ok(Err(trouble)) if !trouble.is_temporary() => turn::fail(engine, run, trouble.to_string()).await,
+            Ok(done) => done,
+            Err(_) => {
+                let what = if run.task.is_some() { "speech" } else { "turn" };
+                let text = format!("a fault inside Nightdesk ended the {what}; the log says where");
+                turn::fail(engine, run, text).await
+            }
+        };
+        match done {
+            Ok(()) => return,
+            Err(trouble) if trouble.is_final() => return engine.report(&trouble),
+            Err(trouble) if trouble.is_temporary() => {
+                // One that was cancelled before has had its try.
+                let waits = !cancel.is_cancelled();
+                tokio::select! {
+                    () = retries.pause(&trouble) => {}
+                    () = cancel.cancelled(), if waits => {}
+                }
+            }
+            Err(trouble) => return engine.give_up(run.id.as_str(), &trouble).await,
+        }
+    }
 }
 
 /// Finishes a run that a cancelled task left unfinished.
@@ -154,9 +163,22 @@ async fn call_off(engine: &Engine, run: &RunId) {
         Ok(run) => cancellation::end(engine, &[&run], &to, Mode::Graceful, Vec::new()).await,
         Err(trouble) => Err(trouble),
     };
-    if let Err(trouble) = done {
-        engine.report(&trouble);
+    match done {
+        Ok(()) => {}
+        // The scheduler tries again.
+        Err(trouble) if trouble.is_temporary() => {
+            engine.lock_tasks().ending.insert(run.clone(), to);
+        }
+        Err(trouble) => engine.report_of(run.as_str(), &trouble),
     }
+}
+
+/// True for a run of this engine's scope that can be ended.
+async fn is_ours(engine: &Engine, run: &Run) -> Result<bool, EngineError> {
+    if engine.lock_tasks().given_up.contains(run.id.as_str()) {
+        return Ok(false);
+    }
+    Ok(engine.each(run.id.as_str(), covers(engine, run).await)?.unwrap_or(false))
 }
 
 /// True when the engine's scope covers this run or the run at its root, for example the turn that sent its mail.
@@ -171,9 +193,10 @@ async fn covers(engine: &Engine, run: &Run) -> Result<bool, EngineError> {
     Ok(root.is_some_and(|root| engine.options.scope.covers(&root)))
 }
 
+/// The group; `None` without one, or if it cannot be read: what starts then fails with that.
 async fn group_of(engine: &Engine, group: Option<&GroupId>) -> Result<Option<Group>, StoreError> {
     match group {
-        Some(id) => engine.store.row(id.as_str()).await,
+        Some(id) => engine.readable(id.as_str()).await,
         None => Ok(None),
     }
 }
@@ -189,8 +212,9 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Option<
         *running.entry(job.group.as_str()).or_default() += 1;
     }
     due.sort_by_key(|job| running.get(job.group.as_str()).copied().unwrap_or_default());
+    let head = *engine.store.head().borrow();
     for job in due {
-        if engine.lock_tasks().jobs.contains_key(&job.id)
+        if !is_open_to_claim(engine, &job.id, head)
             || !status::is_active(group_of(engine, Some(&job.group)).await?.as_ref())
         {
             continue;
@@ -216,14 +240,7 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Option<
         engine.lock_tasks().jobs.insert(job.id.clone(), JobTask { cancel: cancel.clone(), provider });
         let (task, job) = (Arc::clone(engine), job.clone());
         engine.spawn(async move {
-            let worked = AssertUnwindSafe(background::work_off(&task, &job, cancel, give_way)).catch_unwind().await;
-            let done = match worked {
-                Ok(done) => done,
-                Err(_) => background::recover(&task, &job.id).await,
-            };
-            if let Err(trouble) = done {
-                task.report(&trouble);
-            }
+            work_off(&task, &job, &cancel, &give_way).await;
             task.lock_tasks().jobs.remove(&job.id);
             drop(place);
             task.wake.notify_one();
@@ -232,9 +249,45 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Option<
     Ok(next)
 }
 
-/// The model of an agent; `None` if the agent is gone or its model is not configured.
+/// True for a job that has no task, was not given up, and was not refused in this state of the store.
+fn is_open_to_claim(engine: &Engine, job: &JobId, head: u64) -> bool {
+    let tasks = engine.lock_tasks();
+    !tasks.jobs.contains_key(job)
+        && !tasks.given_up.contains(job.as_str())
+        && tasks.refused.get(job).is_none_or(|refused| *refused < head)
+}
+
+/// Works a job off until it ends, parks or is preempted: waits while the store fails; any other error ends it.
+async fn work_off(engine: &Engine, job: &Job, cancel: &CancellationToken, give_way: &CancellationToken) {
+    let mut retries = Retries::new(engine);
+    loop {
+        let work = background::work_off(engine, job, cancel.clone(), give_way.clone());
+        let done = match AssertUnwindSafe(work).catch_unwind().await {
+            Ok(Err(trouble)) if !trouble.is_temporary() => {
+                background::abandon(engine, &job.id, trouble.to_string()).await
+            }
+            Ok(done) => done,
+            Err(_) => background::recover(engine, &job.id).await,
+        };
+        match done {
+            Ok(()) => return,
+            Err(trouble) if trouble.is_final() => return engine.report(&trouble),
+            Err(trouble) if trouble.is_temporary() => {
+                tokio::select! {
+                    () = retries.pause(&trouble) => {}
+                    // Its agent is wanted.
+                    () = give_way.cancelled() => return,
+                    () = cancel.cancelled() => return,
+                }
+            }
+            Err(trouble) => return engine.give_up(job.id.as_str(), &trouble).await,
+        }
+    }
+}
+
+/// The model of an agent; `None` if the agent is gone or unreadable, or its model is not configured.
 async fn model_of(engine: &Engine, agent: &AgentId) -> Result<Option<ModelHandle>, StoreError> {
-    let Some(agent) = engine.store.row::<Agent>(agent.as_str()).await? else { return Ok(None) };
+    let Some(agent) = engine.readable::<Agent>(agent.as_str()).await? else { return Ok(None) };
     Ok(engine.models.get(&agent.model.unwrap_or_else(|| engine.default_model())).ok())
 }
 
@@ -277,11 +330,12 @@ async fn is_wanted(
 pub async fn recover(engine: &Engine) -> Result<(), EngineError> {
     for job in engine.store.unfinished_jobs().await? {
         if matches!(job.state, JobState::Running { epoch } if epoch < engine.epoch) {
-            if engine.options.after_crash {
-                background::recover(engine, &job.id).await?;
+            let recovered = if engine.options.after_crash {
+                background::recover(engine, &job.id).await
             } else {
-                background::hand_back(engine, &job).await?;
-            }
+                background::hand_back(engine, &job).await
+            };
+            engine.each(job.id.as_str(), recovered)?;
         }
     }
     mail::recover(engine).await?;
@@ -290,15 +344,16 @@ pub async fn recover(engine: &Engine) -> Result<(), EngineError> {
     keep_agents(engine, &standing).await?;
     for run in standing.open.iter().filter(|run| matches!(run.kind, RunKind::Turn { .. })) {
         let waits = run.state == RunState::Parked && standing.work().waits_for_a_person(run);
-        if run.state == RunState::Queued || waits || !covers(engine, run).await? {
+        if run.state == RunState::Queued || waits || !is_ours(engine, run).await? {
             continue;
         }
-        if now.duration_since(run.moved_at) > STALE {
-            interrupt(engine, run).await?;
+        let recovered = if now.duration_since(run.moved_at) > STALE {
+            interrupt(engine, run).await
         } else {
             let text = "picked up again after the program ended".to_owned();
-            engine.commit_as_engine(vec![turn::notice(engine, run, NoticeKind::Resumed, text)]).await?;
-        }
+            engine.commit_as_engine(vec![turn::notice(engine, run, NoticeKind::Resumed, text)]).await
+        };
+        engine.each(run.id.as_str(), recovered)?;
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use super::limits::Priority;
 use super::work::{Outcome, RunContext};
 use super::{Engine, EngineError, context, speech};
 use crate::domain::pattern::{Part, dynamic};
-use crate::domain::{Agent, AgentId, Change, Choice, Content, Group, NoticeKind, Run, RunKind, StepId, StopReason};
+use crate::domain::{AgentId, Change, Choice, Content, Group, NoticeKind, Run, RunKind, StepId, StopReason};
 use crate::llm::ModelError;
 use crate::store::StepInput;
 
@@ -43,12 +43,16 @@ pub async fn choose(
     };
     let work = RunContext::of_speech(run, cancel);
     loop {
-        match ask(engine, &work).await? {
+        let outcome = match ask(engine, &work).await {
+            Err(trouble) if !trouble.is_temporary() => Outcome::Failed(ModelError::terminal(trouble.to_string())),
+            done => done?,
+        };
+        match outcome {
             Outcome::Continue | Outcome::Preempted => {}
             Outcome::Finished | Outcome::Parked => return Ok(Outcome::Finished),
             Outcome::Cancelled => return Ok(Outcome::Cancelled),
             Outcome::Failed(fault) => {
-                fail(engine, &work, &fault).await?;
+                fail(engine, &work, manager, &fault).await?;
                 return Ok(Outcome::Finished);
             }
         }
@@ -83,7 +87,7 @@ async fn commit_selection(
     let Answered { step, text, reasoning, calls, live: _live, .. } = answered;
     let verdict = still_here(engine, view, offer.judge(&text, &calls)).await?;
     let (id, index) = (step.id.clone(), step.index);
-    let say = |content| said(engine, view, Some(&id), content);
+    let say = |content| said(engine, view, &id, content);
     let notice = |text: String| say(Content::notice(NoticeKind::Choice, text));
     let mut changes = vec![Change::StepFinished(step)];
     if !text.trim().is_empty() || !reasoning.is_empty() {
@@ -99,7 +103,7 @@ async fn commit_selection(
         }
         // Understood, but the group does not allow it: another call would only be asked for another name.
         Selection::Repeated(name) => {
-            let instead = fallback(engine, view).await?;
+            let instead = fallback(engine, &view.run).await?;
             changes.push(notice(format!("chose {name}, who has just spoken; {instead}")));
             changes.extend(end(work, Choice::Nobody, StopReason::EndTurn));
         }
@@ -108,7 +112,7 @@ async fn commit_selection(
             outcome = Outcome::Continue;
         }
         Selection::Unusable(why) => {
-            let instead = fallback(engine, view).await?;
+            let instead = fallback(engine, &view.run).await?;
             changes.push(notice(format!("the choice cannot be used: {why}; {instead}")));
             changes.extend(end(work, Choice::Nobody, StopReason::EndTurn));
         }
@@ -128,12 +132,13 @@ async fn still_here(engine: &Engine, view: &StepInput, verdict: Selection) -> Re
 }
 
 /// Finishes a choice whose model call failed, with a notice; the pattern continues in order.
-async fn fail(engine: &Engine, work: &RunContext, fault: &ModelError) -> Result<(), EngineError> {
-    let view = engine.store.step_view(&work.run, 1).await?;
-    let name = &view.agent.name;
+async fn fail(engine: &Engine, work: &RunContext, manager: &AgentId, fault: &ModelError) -> Result<(), EngineError> {
+    let run = engine.must_run(&work.run).await?;
+    let name = engine.agent_name(manager).await?;
     tracing::warn!(run = %work.run, agent = %name, "{fault}");
-    let text = format!("{name} could not choose: {fault}; {}", fallback(engine, &view).await?);
-    let mut changes = vec![said(engine, &view, None, Content::notice(NoticeKind::Error, text))];
+    let text = format!("{name} could not choose: {fault}; {}", fallback(engine, &run).await?);
+    let notice = engine.message(&run, Content::notice(NoticeKind::Error, text)).by(manager, name);
+    let mut changes = vec![Change::MessageAppended(notice)];
     changes.push(Change::RunChosen { id: work.run.clone(), choice: Choice::Nobody });
     changes.extend(work.finish(StopReason::Error, Some(fault.text.clone())));
     engine.commit_as_engine(changes).await
@@ -161,27 +166,26 @@ fn describe(offer: &Candidates, choice: &Choice, reason: &str, from_words: bool)
 }
 
 /// Sentence that names who speaks if nobody was chosen.
-async fn fallback(engine: &Engine, view: &StepInput) -> Result<String, EngineError> {
-    let children = match &view.run.parent {
+async fn fallback(engine: &Engine, run: &Run) -> Result<String, EngineError> {
+    let children = match &run.parent {
         Some(turn) => engine.store.runs_of(turn).await?,
         None => Vec::new(),
     };
     let so_far: Vec<Part> = children.iter().filter_map(Part::of).collect();
-    let next = view.group.as_ref().and_then(|group| dynamic::in_order(group, &so_far));
-    let named = view.roster.iter().find(|agent| Some(&agent.id) == next);
-    Ok(match named {
-        Some(Agent { name, .. }) => format!("{name} speaks, the next in order"),
+    let group = match run.group() {
+        Some(group) => engine.readable::<Group>(group.as_str()).await?,
+        None => None,
+    };
+    Ok(match group.as_ref().and_then(|group| dynamic::in_order(group, &so_far)) {
+        Some(next) => format!("{} speaks, the next in order", engine.agent_name(next).await?),
         None => "nobody is there to speak".to_owned(),
     })
 }
 
 /// The change that appends content in the manager's name.
-fn said(engine: &Engine, view: &StepInput, step: Option<&StepId>, content: Content) -> Change {
+fn said(engine: &Engine, view: &StepInput, step: &StepId, content: Content) -> Change {
     let message = engine.message(&view.run, content).by(&view.agent.id, &view.agent.name);
-    Change::MessageAppended(match step {
-        Some(step) => message.in_step(step),
-        None => message,
-    })
+    Change::MessageAppended(message.in_step(step))
 }
 
 /// The kind of a choice run of this turn; `None` if the turn has no group.

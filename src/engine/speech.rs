@@ -6,7 +6,7 @@ use super::cancellation::{self, Mode};
 use super::limits::{Capacity, Permit, Priority};
 use super::work::{Outcome, RunContext};
 use super::{Engine, EngineError, step};
-use crate::domain::{Agent, AgentId, Change, Content, NoticeKind, Run, RunId, RunKind, RunState, StopReason};
+use crate::domain::{AgentId, Change, Content, NoticeKind, Run, RunId, RunKind, RunState, StopReason};
 use crate::llm::ModelError;
 
 /// The state of a run that a person or its turn cancelled.
@@ -34,17 +34,32 @@ pub async fn speak(
         work = RunContext { preempt: give_way, yields: true, ..work };
     }
     let parked = unfinished.is_some_and(|run| run.state == RunState::Parked);
-    let outcome = steps(engine, &work, parked, agent).await?;
-    if outcome == Outcome::Parked && !work.yields {
-        engine.lock_tasks().kept.insert(work.run, place);
+    let outcome = steps(engine, &work, parked, agent).await;
+    if !work.yields {
+        keep(engine, work.run, place, &outcome);
     }
-    Ok(outcome)
+    outcome
+}
+
+/// Keeps the agent of a speech that has parked, or goes on when the store works again.
+fn keep(engine: &Engine, run: RunId, place: Permit<AgentId>, outcome: &Result<Outcome, EngineError>) {
+    if matches!(outcome, Ok(Outcome::Parked) | Err(_)) {
+        engine.lock_tasks().kept.insert(run, place);
+    }
+}
+
+/// Releases the agents of speeches that have finished while the store did not say so.
+pub(super) fn release(engine: &Engine, runs: &[Run]) {
+    let mut tasks = engine.lock_tasks();
+    if !tasks.kept.is_empty() {
+        tasks.kept.retain(|kept, _| !runs.iter().any(|run| run.id == *kept && run.is_finished()));
+    }
 }
 
 /// The priority of a turn. One that answers mail of a job is background work, like the job itself.
 pub(super) async fn side(engine: &Engine, run: &Run) -> Result<Priority, EngineError> {
     if run.depth > 0 {
-        let root = engine.store.row::<Run>(run.root.as_str()).await?;
+        let root = engine.readable::<Run>(run.root.as_str()).await?;
         if root.is_some_and(|root| matches!(root.kind, RunKind::Job { .. })) {
             return Ok(Priority::Background(CancellationToken::new()));
         }
@@ -56,27 +71,36 @@ pub(super) async fn side(engine: &Engine, run: &Run) -> Result<Priority, EngineE
 ///
 /// # Errors
 /// [`EngineError`] if the store fails or the state does not allow a commit.
-pub async fn work(engine: &Engine, run: &Run, cancel: &CancellationToken) -> Result<(), EngineError> {
-    let (Some(parent), Some(agent)) = (&run.parent, run.agent()) else { return Ok(()) };
+pub async fn work(engine: &Engine, id: &RunId, cancel: &CancellationToken) -> Result<(), EngineError> {
+    let run = engine.must_run(id).await?;
+    release(engine, std::slice::from_ref(&run));
+    let (Some(parent), Some(agent), false) = (&run.parent, run.agent(), run.is_finished()) else { return Ok(()) };
     let manager = engine.must_run(parent).await?;
     if manager.is_finished() {
-        return cancellation::end(engine, &[run], &CANCELLED, Mode::Immediate, Vec::new()).await;
+        return cancellation::end(engine, &[&run], &CANCELLED, Mode::Immediate, Vec::new()).await;
     }
     let Some((id, place)) =
-        begin(engine, &manager, agent, run.kind.clone(), Some(run), &Priority::Foreground, cancel).await?
+        begin(engine, &manager, agent, run.kind.clone(), Some(&run), &Priority::Foreground, cancel).await?
     else {
         return Ok(());
     };
     let work = RunContext::of_speech(id, cancel);
-    if steps(engine, &work, run.state == RunState::Parked, agent).await? == Outcome::Parked {
-        engine.lock_tasks().kept.insert(work.run, place);
+    let outcome = steps(engine, &work, run.state == RunState::Parked, agent).await;
+    keep(engine, work.run.clone(), place, &outcome);
+    if outcome? == Outcome::Finished && !engine.must_run(&work.run).await?.is_finished() {
+        return Err(EngineError::Refused("the speech neither ends nor waits".to_owned()));
     }
     Ok(())
 }
 
-/// Runs steps until the speech ends or parks; a failed model call is committed as its end.
+/// Runs steps until the speech ends or parks. A failed model call, a row that cannot be read and a refusal are committed
+/// as its end.
 async fn steps(engine: &Engine, work: &RunContext, parked: bool, agent: &AgentId) -> Result<Outcome, EngineError> {
-    match step::run(engine, work, parked).await? {
+    let outcome = match step::run(engine, work, parked).await {
+        Err(trouble) if !trouble.is_temporary() => Outcome::Failed(ModelError::terminal(trouble.to_string())),
+        done => done?,
+    };
+    match outcome {
         Outcome::Failed(fault) => {
             fail(engine, work, agent, &fault).await?;
             Ok(Outcome::Finished)
@@ -130,7 +154,7 @@ pub(super) async fn begin(
 /// Finishes a failed speech with a notice in the agent's name; the pattern continues.
 async fn fail(engine: &Engine, work: &RunContext, agent: &AgentId, fault: &ModelError) -> Result<(), EngineError> {
     let run = engine.must_run(&work.run).await?;
-    let name = engine.store.row::<Agent>(agent.as_str()).await?.map_or_else(|| agent.to_string(), |agent| agent.name);
+    let name = engine.agent_name(agent).await?;
     tracing::warn!(run = %work.run, agent = %name, "{fault}");
     let text = format!("{name} could not answer: {fault}");
     let notice = engine.message(&run, Content::notice(NoticeKind::Error, text)).by(agent, name);

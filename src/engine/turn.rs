@@ -11,8 +11,7 @@ use super::work::Outcome;
 use super::{Engine, EngineError, speaker_selection, speech, wait};
 use crate::domain::pattern::{self, Config, Move, Part};
 use crate::domain::{
-    Agent, AgentId, Change, Content, Group, Mail, MailId, MailKind, NoticeKind, Run, RunId, RunKind, RunState,
-    StopReason,
+    AgentId, Change, Content, Group, Mail, MailId, MailKind, NoticeKind, Run, RunId, RunKind, RunState, StopReason,
 };
 
 /// Bytes of messages read first when searching for the last speaker; grows fourfold per try.
@@ -28,15 +27,25 @@ pub async fn perform(engine: &Engine, id: &RunId, cancel: &CancellationToken) ->
         engine.commit_as_engine(start(engine, &turn)).await?;
         turn = engine.must_run(id).await?;
     }
+    let mut before = None;
     loop {
         if turn.is_finished() {
             return Ok(());
         }
+        if cancel.is_cancelled() {
+            return call_off(engine, &turn).await;
+        }
         let config = config(engine, &turn).await?;
         let children = engine.store.runs_of(id).await?;
         let unfinished = children.iter().find(|child| !child.is_finished());
-        if cancel.is_cancelled() {
-            return call_off(engine, &turn).await;
+        speech::release(engine, &children);
+        let state = unfinished.map(|run| (run.id.clone(), run.state.clone(), run.steps, run.moved_at));
+        if before.is_some() && before == state {
+            return Err(EngineError::Refused("it does not go on: its speech neither ends nor waits".to_owned()));
+        }
+        if unfinished.is_none() && turn.state == RunState::Parked {
+            // The speech it was parked with has failed.
+            engine.commit_as_engine(vec![Change::RunMoved { id: id.clone(), to: RunState::Running }]).await?;
         }
         let so_far: Vec<Part> = children.iter().filter_map(Part::of).collect();
         let next = match unfinished.and_then(Move::again) {
@@ -60,6 +69,7 @@ pub async fn perform(engine: &Engine, id: &RunId, cancel: &CancellationToken) ->
         if outcome == Outcome::Parked {
             return Ok(());
         }
+        before = state.filter(|_| outcome == Outcome::Finished);
         // Limits, members or the status may have changed meanwhile, so everything is read again.
         turn = engine.must_run(id).await?;
     }
@@ -142,8 +152,7 @@ async fn unanswered(engine: &Engine, turn: &Run) -> Result<String, EngineError> 
     let spoke = engine.store.runs_of(&turn.id).await?;
     let mut agents = spoke.iter().filter(|run| run.kind.is_speech()).filter_map(Run::agent);
     let (Some(one), None) = (agents.next(), agents.next()) else { return Ok("nobody could answer".to_owned()) };
-    let name = engine.store.row::<Agent>(one.as_str()).await?.map_or_else(|| one.to_string(), |agent| agent.name);
-    Ok(format!("{name} could not answer"))
+    Ok(format!("{} could not answer", engine.agent_name(one).await?))
 }
 
 /// The reply of a turn that answers mail: its last text. `None` if nobody waits for it or the turn failed.
@@ -182,7 +191,7 @@ async fn interrupted(engine: &Engine, turn: &Run, children: &[Run]) -> Result<Op
     };
     let text = match children.iter().filter(cut).find_map(|run| Some((run, run.agent()?))) {
         Some((run, agent)) => {
-            let name = engine.store.row::<Agent>(agent.as_str()).await?.map_or_else(|| agent.to_string(), |it| it.name);
+            let name = engine.agent_name(agent).await?;
             let begun = said.iter().any(|message| message.run.as_ref() == Some(&run.id));
             match (&run.kind, begun) {
                 (RunKind::Choice { .. }, _) => format!("cancelled before {name} chose who speaks"),
@@ -196,13 +205,18 @@ async fn interrupted(engine: &Engine, turn: &Run, children: &[Run]) -> Result<Op
     Ok(Some(notice(engine, turn, NoticeKind::Stopped, text)))
 }
 
-/// Ends a turn whose task panicked: finishes it with an error and appends a notice.
+/// Finishes a turn, or a worker's speech, that cannot go on with an error; a turn also gets a notice.
 ///
 /// # Errors
-/// [`EngineError`] if the store fails.
-pub async fn crashed(engine: &Engine, turn: &Run) -> Result<(), EngineError> {
-    let error = "a fault inside Nightdesk ended the turn; the log says where".to_owned();
-    let notice = notice(engine, turn, NoticeKind::Stopped, error.clone());
+/// [`EngineError`] if the end cannot be committed.
+pub async fn fail(engine: &Engine, run: &Run, error: String) -> Result<(), EngineError> {
+    tracing::warn!(run = %run.id, "{error}");
+    let notices = if run.kind.is_turn() {
+        vec![notice(engine, run, NoticeKind::Stopped, error.clone())]
+    } else {
+        // Whoever gave the task is told.
+        Vec::new()
+    };
     let to = RunState::Finished { stop_reason: StopReason::Error, error: Some(error) };
-    cancellation::end(engine, &[turn], &to, Mode::Immediate, vec![notice]).await
+    cancellation::end(engine, &[run], &to, Mode::Immediate, notices).await
 }

@@ -7,8 +7,8 @@ use super::{Engine, EngineError, cancellation};
 use crate::domain::run::CallResult;
 use crate::domain::status::Work;
 use crate::domain::{
-    Agent, AgentId, Change, Content, Mail, MailStatus, Message, NoticeKind, PendingCall, PendingKind, Run, RunId,
-    RunState, StopReason, excerpt,
+    AgentId, Change, Content, Mail, MailStatus, Message, NoticeKind, PendingCall, PendingKind, Run, RunId, RunState,
+    StopReason, excerpt,
 };
 use crate::llm::marks;
 use crate::store::{Store, StoreError};
@@ -39,9 +39,29 @@ impl OpenRuns {
         let now = engine.spans.now();
         let (over, next) = self.work().expired(now);
         for call in over {
-            self.time_out(engine, call).await?;
+            let run = call.run.as_str();
+            if engine.lock_tasks().given_up.contains(run) {
+                continue;
+            }
+            match self.time_out(engine, call).await {
+                Err(trouble) if !trouble.is_temporary() => self.fail(engine, call, &trouble).await?,
+                other => other?,
+            }
         }
         Ok(next)
+    }
+
+    /// Fails the run whose call can neither be answered nor timed out.
+    async fn fail(&self, engine: &Engine, call: &PendingCall, trouble: &EngineError) -> Result<(), EngineError> {
+        let caller: Vec<&Run> = self.open.iter().filter(|run| run.id == call.run).collect();
+        let to = RunState::Finished { stop_reason: StopReason::Error, error: Some(trouble.to_string()) };
+        match cancellation::end(engine, &caller, &to, cancellation::Mode::Immediate, Vec::new()).await {
+            Err(trouble) if !trouble.is_temporary() => {
+                engine.give_up(call.run.as_str(), &trouble).await;
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     /// Cancels the runs and fails the mail that have not answered the call in time.
@@ -117,6 +137,10 @@ pub async fn collect_results(engine: &Engine, call: &PendingCall, most: usize) -
             answers.push((name(engine, mail.to.as_ref()).await?, outcome));
         }
     }
+    if answers.is_empty() {
+        let text = "the answers cannot be read".to_owned();
+        return Ok(CallResult { ok: false, text, for_run: false, by: None });
+    }
     let ok = answers.iter().any(|(_, outcome)| outcome.is_ok());
     let words = |outcome: &Result<String, String>| outcome.as_ref().map_or_else(String::len, String::len);
     let share = excerpt::fair_share(answers.iter().map(|(_, outcome)| words(outcome)), most);
@@ -167,5 +191,5 @@ pub fn last_words(messages: &[Message], run: &RunId) -> Option<String> {
 
 async fn name(engine: &Engine, agent: Option<&AgentId>) -> Result<String, EngineError> {
     let Some(id) = agent else { return Ok("the user".to_owned()) };
-    Ok(engine.store.row::<Agent>(id.as_str()).await?.map_or_else(|| id.to_string(), |agent| agent.name))
+    Ok(engine.agent_name(id).await?)
 }

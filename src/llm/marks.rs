@@ -12,7 +12,7 @@
 //! <result of="look">          the result of a tool, where a protocol has no message for it
 //! …
 //! </result>
-//! <group name="desk">         in the system text: purpose and members, one line each, see [`line`]
+//! <group name="desk">         in the system text: purpose and members, one line each, see [`line()`]
 //! …
 //! </group>
 //! <memory_blocks>             in the system text, after all else
@@ -98,7 +98,7 @@ pub(super) fn memory(blocks: &[MemoryBlock]) -> String {
     text
 }
 
-/// Renders the section of a group around its lines, which must come from [`line`] or [`shield`].
+/// Renders the section of a group around its lines, which must come from [`line()`] or [`shield`].
 pub(crate) fn group(name: &str, lines: &str) -> String {
     format!("<group name=\"{}\">\n{}\n</group>", attribute(name), lines.trim_end())
 }

@@ -86,13 +86,25 @@ pub(super) enum Fault {
 
 impl From<rusqlite::Error> for Fault {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Sql(error)
+        use rusqlite::{Error, ErrorCode};
+        // A value that does not fit its column is a matter of its row, and would fail again.
+        let of_a_row = match &error {
+            Error::FromSqlConversionFailure(..)
+            | Error::IntegralValueOutOfRange(..)
+            | Error::Utf8Error(..)
+            | Error::InvalidColumnType(..) => true,
+            error => matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig)
+            ),
+        };
+        if of_a_row { Self::Row(format!("a row cannot be read or written: {error}")) } else { Self::Sql(error) }
     }
 }
 
 impl From<rusqlite::Error> for ApplyError<Fault> {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Fault(Fault::Sql(error))
+        Self::Fault(error.into())
     }
 }
 

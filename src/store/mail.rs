@@ -89,7 +89,7 @@ impl<L: ReadLane> Store<L> {
     /// # Errors
     /// [`StoreError`] if the query fails.
     pub async fn pending_mail_roots(&self) -> Result<Vec<RunId>, StoreError> {
-        let query = "SELECT DISTINCT body ->> '$.root' FROM mail WHERE status = 'pending'";
+        let query = "SELECT DISTINCT body ->> '$.root' FROM mail WHERE status = 'pending' AND json_valid(body)";
         self.read(move |sql| {
             let roots = sql.list(query, [], |row| row.get::<_, Option<String>>(0))?;
             Ok(roots.into_iter().flatten().map(RunId).collect())

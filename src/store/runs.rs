@@ -94,6 +94,17 @@ impl<L: ReadLane> Store<L> {
         self.find(run.as_str()).await
     }
 
+    /// Like [`Store::calls`], with unreadable rows as faults.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
+    pub async fn list_calls(&self, run: &RunId) -> Result<RowsWithErrors<PendingCall>, StoreError> {
+        let run = run.clone();
+        let query = "SELECT key, body FROM pending_call WHERE lookup = ?1 ORDER BY position";
+        self.read(move |sql| RowsWithErrors::of(sql.list(query, [run.as_str()], |row| Ok(row_of(Kind::Call, row)))?))
+            .await
+    }
+
     /// The open calls of all parked runs, in order of creation. Unreadable rows are left out and logged.
     ///
     /// # Errors

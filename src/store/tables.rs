@@ -20,10 +20,19 @@ impl Rows for Tables<'_> {
         get(self.0, key)
     }
 
+    fn readable<T: Row>(&mut self, key: &str) -> Result<Option<T>, Fault> {
+        match get(self.0, key) {
+            Err(fault) if fault.is_of_a_row() => Ok(None),
+            other => other,
+        }
+    }
+
+    /// All readable ones: as for [`Self::all`].
     fn find<T: Row>(&mut self, lookup: &str) -> Result<Vec<T>, Fault> {
         let table = T::KIND.table();
         let query = format!("SELECT key, body FROM {table} WHERE lookup = ?1 ORDER BY key");
-        self.0.list(&query, [lookup], |row| Ok(row_of(T::KIND, row)))?.into_iter().collect()
+        let rows = self.0.list(&query, [lookup], |row| Ok(row_of(T::KIND, row)))?;
+        rows.into_iter().filter(|row| !row.as_ref().is_err_and(Fault::is_of_a_row)).collect()
     }
 
     /// All readable rows: a damaged row must not fail every commit that reads its kind.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::connection::Sql;
 use super::error::Fault;
 use super::messages::Sight;
+use super::rows::readable;
 use super::tables::{get, get_many, row_of};
 use super::{Store, StoreError, messages, runs};
 use crate::domain::state::Row;
@@ -21,7 +22,7 @@ pub struct StepInput {
     pub agent: Agent,
     /// The group it speaks in or works for.
     pub group: Option<Group>,
-    /// All agents of the group, in its order.
+    /// All agents of the group whose rows can be read, in its order.
     pub roster: Vec<Agent>,
     /// The agent's blocks, then the shared blocks of the group (in a direct conversation, of its home group),
     /// without repetitions.
@@ -78,7 +79,8 @@ fn view(sql: &Sql, id: &RunId, context_bytes: usize) -> Result<StepInput, Fault>
     let agent: Agent = must(sql, agent.as_str())?;
     let group: Option<Group> = run.group().map(|group| must(sql, group.as_str())).transpose()?;
     let members = group.as_ref().map(Group::agents).unwrap_or_default();
-    let roster = must_all(sql, members.into_iter().map(|id| id.0.clone()).collect())?;
+    // Others speak on without a member whose row cannot be read.
+    let roster = readable(get_many(sql, &members.into_iter().map(|id| id.0.clone()).collect::<Vec<_>>())?);
     // In a direct conversation the agent has the shared blocks of its home group.
     let home: Option<Group> = if group.is_none() { get(sql, agent.group.as_str())? } else { None };
     // An agent that has left its home group has lost its shared blocks.
@@ -96,7 +98,11 @@ fn view(sql: &Sql, id: &RunId, context_bytes: usize) -> Result<StepInput, Fault>
         None => speech_transcript(sql, &run, &agent.id, context_bytes)?,
     };
     let mail = mail(sql, &run)?;
-    let seen = runs::last_step(sql, &agent.id)?.map(|step| step.saw).unwrap_or_default();
+    let seen = match runs::last_step(sql, &agent.id) {
+        // Without it, the prompt says less of what has changed.
+        Err(fault) if fault.is_of_a_row() => Vec::new(),
+        last => last?.map(|step| step.saw).unwrap_or_default(),
+    };
     let kept = kept(sql, &agent, heard.messages.iter().chain(&heard.notes))?;
     let Transcript { conversation, messages, earlier, notes, turn_cut, job } = heard;
     Ok(StepInput {

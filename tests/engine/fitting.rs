@@ -135,7 +135,7 @@ async fn a_long_job_and_a_long_speech_shorten_what_their_first_steps_got() {
 
 #[tokio::test(start_paused = true)]
 async fn a_choice_a_task_and_a_mail_keep_their_words_behind_a_long_conversation() {
-    let long = || When::any().text("{agent} says a word. ").repeat(1_200).chunk(40_000);
+    let long = || When::any().text("{agent} says a word. ").repeat(2_400).chunk(40_000);
     let script = Script::of([
         When::agent("chair").contains("begin").chooses("ann", "first"),
         When::agent("chair").contains("ann says").chooses("bob", "then"),

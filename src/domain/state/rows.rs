@@ -154,6 +154,14 @@ pub trait Rows {
     /// [`Self::Fault`] if the storage cannot be read or a row cannot be parsed.
     fn get<T: Row>(&mut self, key: &str) -> Result<Option<T>, Self::Fault>;
 
+    /// The same, without a row that cannot be parsed: what follows from a change must not prevent it.
+    ///
+    /// # Errors
+    /// [`Self::Fault`] if the storage cannot be read.
+    fn readable<T: Row>(&mut self, key: &str) -> Result<Option<T>, Self::Fault> {
+        self.get(key)
+    }
+
     /// All rows with this [`Row::lookup`], in key order.
     ///
     /// # Errors

@@ -9,9 +9,9 @@ pub const KEY: &str = "on_signal";
 /// Fires when the signal is sent to a turn of the group.
 pub fn fires<R: Rows>(rows: &mut R, change: &Change) -> Result<Option<(Group, Trigger)>, R::Fault> {
     let Change::RunSignalled { id, word } = change else { return Ok(None) };
-    let Some(run) = rows.get::<Run>(id.as_str())?.filter(|_| word == "sleep") else { return Ok(None) };
+    let Some(run) = rows.readable::<Run>(id.as_str())?.filter(|_| word == "sleep") else { return Ok(None) };
     let Some(group) = run.group() else { return Ok(None) };
-    Ok(rows.get::<Group>(group.as_str())?.map(|group| (group, Trigger::Signal { word: word.clone() })))
+    Ok(rows.readable::<Group>(group.as_str())?.map(|group| (group, Trigger::Signal { word: word.clone() })))
 }
 
 /// `told to sleep`.

@@ -15,13 +15,13 @@ pub const KEY: &str = "every_turns";
 /// Fires when a turn with at least one step finishes as the Nth.
 pub fn fires<R: Rows>(rows: &mut R, change: &Change) -> Result<Option<(Group, Trigger)>, R::Fault> {
     let Change::RunMoved { id, to: RunState::Finished { .. } } = change else { return Ok(None) };
-    let Some(run) = rows.get::<Run>(id.as_str())? else { return Ok(None) };
+    let Some(run) = rows.readable::<Run>(id.as_str())? else { return Ok(None) };
     let RunKind::Turn { group: Some(group), .. } = &run.kind else { return Ok(None) };
     if run.steps == 0 {
         return Ok(None);
     }
-    let Some(group) = rows.get::<Group>(group.as_str())? else { return Ok(None) };
-    let Some(conversation) = rows.get::<Conversation>(run.conversation.as_str())? else { return Ok(None) };
+    let Some(group) = rows.readable::<Group>(group.as_str())? else { return Ok(None) };
+    let Some(conversation) = rows.readable::<Conversation>(run.conversation.as_str())? else { return Ok(None) };
     let turn = conversation.turns;
     let due = group.sleeptime.as_ref().is_some_and(|policy| turn.is_multiple_of(policy.every()));
     Ok(due.then_some((group, Trigger::Turn { turn })))

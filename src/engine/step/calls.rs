@@ -5,7 +5,6 @@ use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use tokio_util::sync::CancellationToken;
 
 use super::commit::StepCommit;
 use super::draft::{CallResolution, CallResults, StagedStep};
@@ -33,7 +32,7 @@ pub(super) async fn commit(
     let mut refused = None;
     let mut tries = 0;
     while tries < COMMIT_TRIES {
-        let ran = run_calls(engine, work, &view, &draft, live).await;
+        let Some(ran) = run_calls(engine, work, &view, &draft, live).await else { return Ok(Outcome::Preempted) };
         let step = StepCommit::new(engine, work, &view, &draft, ran);
         let outcome = step.outcome();
         let mut commit = Commit::new(work.actor(&view.agent.id), step.changes());
@@ -78,20 +77,21 @@ pub(super) async fn commit(
     }))
 }
 
-/// Runs the calls in order in a new context, up to the first that waits.
+/// Runs the calls in order in a new context, up to the first that waits. `None` if the foreground needed the run's
+/// places meanwhile.
 async fn run_calls(
     engine: &Engine,
     work: &RunContext,
     view: &StepInput,
     draft: &StagedStep,
     live: &LiveGuard,
-) -> CallResults {
+) -> Option<CallResults> {
     let as_shown = |block: &Block| {
         let found = draft.shown.iter().find(|(id, _)| *id == block.id);
         found.map_or_else(|| block.value.clone(), |(_, value)| value.clone())
     };
     let (store, conversation) = (engine.store.background(), &view.conversation.id);
-    let library = Conversations { store, conversation, cancel: &work.cancel };
+    let library = Conversations { store, conversation };
     let directory = Colleagues { store: &engine.store, view };
     let mut desk = ToolContext {
         agent: &view.agent.name,
@@ -125,7 +125,10 @@ async fn run_calls(
         ran.effects.push(match tool {
             Some(_) if asks => ToolOutcome::Wait(Wait::Approval),
             Some(tool) => match fitted(&tool.spec(), &call.arguments) {
-                Ok(arguments) => guarded(tool.as_ref(), &arguments, &mut desk).await.limited(tool.return_char_limit()),
+                Ok(arguments) => {
+                    let effect = guarded(engine, work, tool.as_ref(), &arguments, &mut desk).await?;
+                    effect.limited(tool.return_char_limit())
+                }
                 Err(refused) => refused,
             },
             None => {
@@ -142,41 +145,48 @@ async fn run_calls(
         ran.posts.extend(std::mem::take(&mut desk.posts).into_iter().map(|post| (ordinal, post)));
     }
     ran.blocks = desk.blocks;
-    ran
+    Some(ran)
 }
 
-/// Calls the tool; a panic refuses only that call.
-async fn guarded(tool: &dyn Tool, arguments: &serde_json::Value, desk: &mut ToolContext<'_>) -> ToolOutcome {
+/// Calls the tool. A panic, the tool's time-out and a cancel of the run refuse only that call; `None` if the foreground
+/// needs the run's places.
+async fn guarded(
+    engine: &Engine,
+    work: &RunContext,
+    tool: &dyn Tool,
+    arguments: &serde_json::Value,
+    desk: &mut ToolContext<'_>,
+) -> Option<ToolOutcome> {
     let before = desk.blocks.clone();
-    let called = AssertUnwindSafe(tool.call(arguments, desk)).catch_unwind().await;
-    called.unwrap_or_else(|_| {
-        desk.blocks = before;
-        desk.posts.clear();
-        ToolOutcome::refused(format!(
-            "{} failed inside; this is a fault of the tool, not of the call",
-            tool.spec().name
-        ))
-    })
+    let why = tokio::select! {
+        // A call that is done counts, whatever happens at the same moment.
+        biased;
+        called = AssertUnwindSafe(tool.call(arguments, desk)).catch_unwind() => match called {
+            Ok(effect) => return Some(effect),
+            Err(_) => "failed inside; this is a fault of the tool, not of the call".to_owned(),
+        },
+        () = work.cancel.cancelled() => "was stopped: the run is cancelled".to_owned(),
+        () = work.preempt.cancelled() => return None,
+        () = engine.store.clock().sleep(tool.timeout()) => {
+            format!("was stopped: it did not answer within {} s", tool.timeout().as_secs())
+        }
+    };
+    desk.blocks = before;
+    desk.posts.clear();
+    Some(ToolOutcome::refused(format!("{} {why}", tool.spec().name)))
 }
 
 /// Searches the agent's conversation.
 struct Conversations<'a> {
     store: Store<Background>,
     conversation: &'a ConversationId,
-    /// Cancelled with the run.
-    cancel: &'a CancellationToken,
 }
 
 impl MessageSearch for Conversations<'_> {
     fn search<'a>(&'a self, query: &'a str, limit: usize) -> BoxFuture<'a, Result<SearchResult, String>> {
         Box::pin(async move {
-            tokio::select! {
-                biased;
-                () = self.cancel.cancelled() => Err("cancelled".to_owned()),
-                found = self.store.search(Some(self.conversation), query, limit) => {
-                    found.map_err(|fault| fault.to_string())
-                }
-            }
+            let found = self.store.search(Some(self.conversation), query, limit).await;
+            found.map_err(|fault| fault.to_string())
         })
     }
 }

@@ -11,7 +11,7 @@ use crate::engine::context::CONTEXT_BYTES;
 use crate::engine::protocol::Phase;
 use crate::engine::work::{Outcome, RunContext};
 use crate::engine::{Engine, EngineError, pending, wait};
-use crate::llm::{ToolCall, marks};
+use crate::llm::{ModelError, ToolCall, marks};
 use crate::store::StepInput;
 use crate::tools::{RETURN_CHAR_LIMIT, ToolOutcome};
 
@@ -22,10 +22,18 @@ pub async fn resume(engine: &Engine, work: &RunContext) -> Result<Outcome, Engin
     if view.run.state != RunState::Parked {
         return Ok(if view.run.state == RunState::Running { Outcome::Continue } else { Outcome::Finished });
     }
-    let rows = engine.store.calls(&work.run).await?;
-    let waited = pending::unprocessed(&rows);
-    let Some(first) = waited.first() else { return Ok(Outcome::Finished) };
-    let Some(row) = engine.store.steps(&work.run).await?.pop() else { return Ok(Outcome::Finished) };
+    let calls = engine.store.list_calls(&work.run).await?;
+    // Without one of its calls, another would be taken for the one it waits on.
+    if let Some(fault) = calls.faults.first() {
+        return Ok(Outcome::Failed(ModelError::terminal(fault.to_string())));
+    }
+    let waited = pending::unprocessed(&calls.rows);
+    let Some(first) = waited.first() else {
+        return Ok(Outcome::Failed(ModelError::terminal("it waits, and the call it waits on is not there")));
+    };
+    let Some(row) = engine.store.steps(&work.run).await?.into_iter().find(|step| step.id == first.step) else {
+        return Ok(Outcome::Failed(ModelError::terminal("the step whose call it waits on cannot be read")));
+    };
     let mut known = BTreeMap::new();
     let mut begin = Vec::new();
     for call in &waited {

@@ -248,7 +248,13 @@ impl Store<Background> {
     /// # Errors
     /// [`StoreError`] if the check cannot run.
     pub async fn integrity(&self) -> Result<Vec<String>, StoreError> {
-        self.read(|sql| sql.list("PRAGMA quick_check", [], |row| row.get::<_, String>(0)).map(sound)).await
+        let check = |sql: &Sql| {
+            // A query makes the connection read anew what the index of texts is made of. The check does not: it would
+            // look in the file for what was there at the connection's last search.
+            let _ = sql.list("SELECT rowid FROM message_search LIMIT 1", [], |row| row.get::<_, i64>(0));
+            sql.list("PRAGMA quick_check", [], |row| row.get::<_, String>(0)).map(sound)
+        };
+        self.read(move |sql| sql.snapshot(check)).await
     }
 }
 

@@ -8,8 +8,10 @@ mod support {
     pub mod engine_harness;
     pub mod fold;
     pub mod kill;
+    pub mod misbehaviour;
     pub mod order;
     pub mod script;
+    pub mod valid;
     pub mod wire;
 }
 
@@ -63,6 +65,8 @@ mod speaking;
 mod terminating;
 #[path = "engine/tools.rs"]
 mod tools;
+#[path = "engine/wire_campaign.rs"]
+mod wire_campaign;
 #[path = "engine/wire_conversation.rs"]
 mod wire_conversation;
 #[path = "engine/wire_faults.rs"]

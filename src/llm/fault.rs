@@ -110,7 +110,16 @@ impl Callee {
             400 | 413 | 422 | 500 if is_too_long(body) => return self.too_long(&text),
             _ => class_of(status),
         };
-        ModelError { class, text, retry_after: wait }
+        let advice = match status {
+            403 => format!("; does the key cover {}?", self.model),
+            404 => format!("; choose a model it has, or correct base_url in [provider.{name}]"),
+            429 if class == ErrorClass::Terminal => "; add credit, or choose another provider's model".to_owned(),
+            400 | 405..=499 if class == ErrorClass::Terminal => {
+                format!("; choose another model, or correct [provider.{name}]")
+            }
+            _ => String::new(),
+        };
+        ModelError { class, text: text + &advice, retry_after: wait }
     }
 
     /// Builds the error for a prompt that exceeds the model's window.
@@ -321,14 +330,20 @@ mod tests {
         let waiting = callee(None).status(429, "", wait, "").text;
         assert_eq!(waiting, "429 from openai: too many requests, it asks to wait 12 s");
         assert_eq!(of(401, body), (false, "openai refused the key in OPENAI_API_KEY (401)".into()));
-        assert_eq!(of(403, body), (false, "openai does not allow this (403): The server is sad".into()));
+        assert_eq!(
+            of(403, body),
+            (false, "openai does not allow this (403): The server is sad; does the key cover gpt-4.1-mini?".into())
+        );
         assert_eq!(of(503, body), (true, "503 from openai: The server is sad".into()));
         assert_eq!(of(503, "<html>a page</html>"), (true, "503 from openai: some reason".into()));
-        assert_eq!(of(400, "plain\nwords"), (false, "400 from openai: plain words".into()));
+        let plain = "400 from openai: plain words; choose another model, or correct [provider.openai]";
+        assert_eq!(of(400, "plain\nwords"), (false, plain.into()));
         assert_eq!(of(529, "[{\"error\":{\"message\":\"in a list\"}}]"), (true, "529 from openai: in a list".into()));
         let none_left = r#"{"error":{"message":"Buy some.","code":"insufficient_quota"}}"#;
-        assert_eq!(of(429, none_left), (false, "429 from openai: the account has no credit left: Buy some".into()));
-        let missing = "openai knows no model \"gpt-4.1-mini\" at https://api.openai.com/v1/ (404)";
+        let none_told = "the account has no credit left: Buy some; add credit, or choose another provider's model";
+        assert_eq!(of(429, none_left), (false, format!("429 from openai: {none_told}")));
+        let missing = "openai knows no model \"gpt-4.1-mini\" at https://api.openai.com/v1/ (404); choose a model it \
+                       has, or correct base_url in [provider.openai]";
         assert_eq!(of(404, ""), (false, missing.into()));
         let elsewhere = "307 from openai: https://api.openai.com/v1/ sends us elsewhere; correct base_url";
         assert_eq!(of(307, ""), (false, elsewhere.into()));

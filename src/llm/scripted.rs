@@ -21,6 +21,7 @@ use futures::stream::{self, BoxStream};
 use self::file::{Fault, Reply, Script};
 use super::paced::{self, Pace, Pieces};
 use super::{ChatModel, Delta, Done, ErrorClass, ModelError, Prompt, PromptMessage, Stop, ToolCall, Usage};
+use crate::domain::Kept;
 
 /// Longest replacement for `{last}`, in code points.
 const LAST: usize = 200;
@@ -136,12 +137,18 @@ fn perform(reply: &Reply, prompt: &Prompt) -> BoxStream<'static, Result<Delta, M
     }
     // A refused or truncated answer has no complete calls.
     let whole = if matches!(stop, Stop::Refused | Stop::Length) { Vec::new() } else { calls.clone() };
+    let kept = (!reply.reasoning.is_empty()).then(|| Kept {
+        protocol: "scripted".to_owned(),
+        provider: "scripted".to_owned(),
+        model: prompt.model.clone(),
+        value: serde_json::Value::from(reply.reasoning.clone()),
+    });
     let reasoning = Pieces::new(reply.reasoning.clone(), reply.chunk).map(|piece| Ok(Delta::Reasoning(piece)));
     let said = Pieces::new(text, reply.chunk).map(|piece| Ok(Delta::Text(piece)));
     // A stream that hangs or breaks off ends before its calls; malformed arguments come after the start of a call.
     let drafted = !hang && !matches!(reply.fault, Some(Fault::Cut(_)));
     let drafts = calls.into_iter().filter(move |_| drafted).map(|call| Ok(Delta::ToolCallStarted { name: call.name }));
-    let end = (!hang).then(|| error.map_or(Ok(Delta::Done(Done { stop, calls: whole, usage, kept: None })), Err));
+    let end = (!hang).then(|| error.map_or(Ok(Delta::Done(Done { stop, calls: whole, usage, kept })), Err));
     let played = paced::play(reasoning.chain(said).chain(drafts).chain(end), pace);
     if hang { played.chain(stream::pending()).boxed() } else { played }
 }

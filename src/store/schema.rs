@@ -222,11 +222,10 @@ mod tests {
 
     #[test]
     fn f13_killed_half_way_through_a_migration_the_store_is_old_and_can_be_upgraded_again() {
-        let (_dir, path) = store();
-        let (_first, first) = released(1);
-        let (_second, second) = released(2);
-        // Each is killed in a step of its upgrade.
-        for (path, from, step) in [(path, LATEST, 1), (first, 1, 2), (second, 2, 1)] {
+        // Of every version, each is killed in one of the steps of its upgrade.
+        let steps = |from| (1..=LATEST + 1 - from).map(move |step| (from, step));
+        for (from, step) in (1..=LATEST).flat_map(steps) {
+            let (_dir, path) = released(from);
             let killed = std::process::Command::new(std::env::current_exe().unwrap())
                 .args(["store::schema::tests::role_upgrader", "--exact"])
                 .env("NIGHTDESK_TEST_UPGRADE", &path)

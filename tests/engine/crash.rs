@@ -24,6 +24,7 @@ fn replies() -> Script {
         When::agent("ann")
             .step(1)
             .text("I note it.")
+            .reasoning("They will want to find it.")
             .inserts("story", "- a note of ann")
             .call("conversation_search", json!({ "query": "launch" })),
         When::agent("bob").turn(2).step(1).replaces("story", "some time in spring", "9 May"),
@@ -80,13 +81,27 @@ struct Outcome {
     revisions: Vec<(u64, String, String, String)>,
     jobs: Vec<(String, u32, Vec<String>)>,
     turns: u64,
+    /// What goes back to a provider with its steps, in order.
+    kept: Vec<String>,
 }
 
 /// Reads the outcome; checks that the log folds, and has every acknowledged change in its place.
 async fn outcome(place: &Path, acks: &[String]) -> Outcome {
     let store = store_of(place, acks).await;
     let talk = store.find::<Conversation>(group_id().as_str()).await.unwrap().remove(0);
-    let transcript = lines(&store.messages(&talk.id, 1, u64::MAX).await.unwrap());
+    let messages = store.messages(&talk.id, 1, u64::MAX).await.unwrap();
+    let transcript = lines(&messages);
+    let mut runs = Vec::new();
+    for run in messages.iter().filter_map(|message| message.run.clone()) {
+        if !runs.contains(&run) {
+            runs.push(run);
+        }
+    }
+    let mut kept = Vec::new();
+    for run in runs {
+        let steps = store.steps(&run).await.unwrap();
+        kept.extend(steps.into_iter().filter_map(|step| Some(step.kept?.value.to_string())));
+    }
     let mut revisions: Vec<_> = store.revisions(&story(), None, 100).await.unwrap();
     revisions.reverse();
     let revisions =
@@ -100,7 +115,7 @@ async fn outcome(place: &Path, acks: &[String]) -> Outcome {
         let run = store.row::<nightdesk::testing::domain::Run>(job.run.unwrap().as_str()).await.unwrap().unwrap();
         assert!(run.is_finished(), "{run:?}");
     }
-    Outcome { transcript, revisions, jobs, turns: talk.turns }
+    Outcome { transcript, revisions, jobs, turns: talk.turns, kept }
 }
 
 /// Plays a session that ends in these ways one after the other, then to its end; true when the first end was hit.
@@ -144,6 +159,7 @@ fn unended() -> (Outcome, u64) {
     assert_eq!(outcome.revisions.len(), 6, "{:?}", outcome.revisions);
     assert_eq!((outcome.jobs.len(), outcome.turns), (1, 2));
     assert!(outcome.jobs[0].0.contains("changed"), "{:?}", outcome.jobs);
+    assert_eq!(outcome.kept, ["\"They will want to find it.\""; 2], "in each turn");
     (outcome, heard.acks.len() as u64)
 }
 

@@ -237,3 +237,14 @@ async fn f3_a_torn_or_flipped_log_opens_as_the_state_after_some_commit() {
     assert_eq!(store.all::<Group>().await.unwrap().rows.len(), 1);
     assert_eq!(store.all::<Conversation>().await.unwrap().rows.len(), 1);
 }
+
+#[tokio::test]
+async fn a_sound_file_is_called_sound_however_much_was_written_since_the_last_search() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = opened(&dir).await;
+    for number in 1..=40 {
+        keep(&store, vec![said(TALK, None, &format!("message {number}"))]).await.unwrap();
+        assert_eq!(store.background().integrity().await.unwrap(), [""; 0], "message {number}");
+        store.background().search(None, "message", 10).await.unwrap();
+    }
+}

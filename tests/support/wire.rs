@@ -120,8 +120,8 @@ pub enum Behaviour {
     Raw { kind: &'static str, body: Vec<u8> },
     /// These very bytes, and then nothing more until the client leaves.
     Held { body: Vec<u8> },
-    /// So many comments at this pace, words, and then nothing more until the client leaves.
-    Patient { comments: u32, every: Duration },
+    /// These very bytes, each piece after its pause, and then nothing more until the client leaves.
+    Paced { pieces: Vec<(Duration, Vec<u8>)> },
     /// A whole answer, sent one byte at a time.
     ByteByByte { text: String },
     /// A whole answer among comments, empty events and pings.
@@ -412,11 +412,9 @@ fn acts(protocol: Protocol, behaviour: Behaviour) -> Vec<Act> {
         }
         Behaviour::Raw { body, .. } => acts = vec![Act::Send(body)],
         Behaviour::Held { body } => acts = vec![Act::Send(body), Act::Stall],
-        Behaviour::Patient { comments, every } => {
-            for _ in 0..comments {
-                acts.extend([Act::Pause(every), Act::Send(wire.noise())]);
-            }
-            acts.extend([Act::Send(wire.text("At last.")), Act::Stall]);
+        Behaviour::Paced { pieces } => {
+            acts.extend(pieces.into_iter().flat_map(|(pause, bytes)| [Act::Pause(pause), Act::Send(bytes)]));
+            acts.push(Act::Stall);
         }
         Behaviour::Silent => acts = vec![Act::Stall],
         Behaviour::Status { .. } => unreachable!("answered without a stream"),
@@ -430,14 +428,14 @@ fn half_call() -> Call {
 }
 
 #[derive(Clone, Copy)]
-enum Reason {
+pub enum Reason {
     End,
     Calls,
     Length,
 }
 
 /// How a protocol writes things.
-struct Wire(Protocol);
+pub struct Wire(pub Protocol);
 
 impl Wire {
     fn raw(&self, event: &str, data: &[u8]) -> Vec<u8> {
@@ -448,11 +446,11 @@ impl Wire {
         }
     }
 
-    fn frame(&self, event: &str, data: &Value) -> Vec<u8> {
+    pub fn frame(&self, event: &str, data: &Value) -> Vec<u8> {
         self.raw(event, data.to_string().as_bytes())
     }
 
-    fn start(&self) -> Vec<u8> {
+    pub fn start(&self) -> Vec<u8> {
         match self.0 {
             Protocol::Anthropic => {
                 let usage = json!({"input_tokens": 11, "output_tokens": 1});
@@ -462,7 +460,7 @@ impl Wire {
         }
     }
 
-    fn delta(&self, delta: &Value) -> Vec<u8> {
+    pub fn delta(&self, delta: &Value) -> Vec<u8> {
         match self.0 {
             Protocol::OpenAi => {
                 self.frame("", &json!({"choices": [{"index": 0, "delta": delta, "finish_reason": null}]}))
@@ -485,7 +483,7 @@ impl Wire {
         self.frame("content_block_stop", &json!({"type": "content_block_stop", "index": 0}))
     }
 
-    fn text(&self, text: &str) -> Vec<u8> {
+    pub fn text(&self, text: &str) -> Vec<u8> {
         match self.0 {
             Protocol::OpenAi | Protocol::Ollama => self.delta(&json!({"role": "assistant", "content": text})),
             Protocol::Gemini => self.delta(&json!({"text": text})),
@@ -496,7 +494,7 @@ impl Wire {
         }
     }
 
-    fn reasoning(&self, text: &str) -> Vec<u8> {
+    pub fn reasoning(&self, text: &str) -> Vec<u8> {
         match self.0 {
             Protocol::OpenAi => self.delta(&json!({"reasoning_content": text})),
             Protocol::Ollama => self.delta(&json!({"role": "assistant", "content": "", "thinking": text})),
@@ -509,7 +507,7 @@ impl Wire {
     }
 
     /// A call in small pieces; without its end when it is not `whole`.
-    fn call(&self, index: usize, call: &Call, whole: bool) -> Vec<Vec<u8>> {
+    pub fn call(&self, index: usize, call: &Call, whole: bool) -> Vec<Vec<u8>> {
         let pieces: Vec<String> =
             call.arguments.chars().collect::<Vec<_>>().chunks(5).map(|piece| piece.iter().collect()).collect();
         match self.0 {
@@ -544,7 +542,7 @@ impl Wire {
         }
     }
 
-    fn end(&self, reason: Option<Reason>) -> Vec<u8> {
+    pub fn end(&self, reason: Option<Reason>) -> Vec<u8> {
         let word = |words: [&'static str; 3]| reason.map(|reason| words[reason as usize]);
         match self.0 {
             Protocol::OpenAi => {
@@ -586,7 +584,7 @@ impl Wire {
         }
     }
 
-    fn noise(&self) -> Vec<u8> {
+    pub fn noise(&self) -> Vec<u8> {
         match self.0 {
             Protocol::Ollama => b"\n\n".to_vec(),
             Protocol::Anthropic => {

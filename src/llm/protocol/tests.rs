@@ -3,3 +3,5 @@
 mod answers;
 mod marks;
 mod requests;
+#[path = "../../../tests/support/valid.rs"]
+mod valid;

@@ -8,7 +8,7 @@ use nightdesk::testing::llm::{Delta, ErrorClass, Models, Prompt, PromptMessage, 
 use serde_json::{Value, json};
 
 use super::{Answer, answer, ask, hello, said, transient};
-use crate::support::wire::{Behaviour, Protocol, WireServer};
+use crate::support::wire::{Behaviour, Protocol, Wire, WireServer};
 use strum::IntoEnumIterator as _;
 
 async fn raw(protocol: Protocol, kind: &'static str, body: &str) -> Answer {
@@ -185,9 +185,13 @@ async fn a_refused_limit_of_the_answer_is_lowered_asked_once_more_and_kept() {
 #[tokio::test]
 async fn a_comment_is_a_sign_of_life_and_silence_has_the_length_that_is_set() {
     for protocol in Protocol::iter() {
-        let server =
-            WireServer::start(protocol, |_| Behaviour::Patient { comments: 12, every: Duration::from_millis(250) })
-                .await;
+        let server = WireServer::start(protocol, move |_| {
+            let wire = Wire(protocol);
+            let mut pieces = vec![(Duration::from_millis(250), wire.noise()); 12];
+            pieces.push((Duration::ZERO, wire.text("At last.")));
+            Behaviour::Paced { pieces }
+        })
+        .await;
         let mut config = server.config("local");
         let limits = &mut config.provider.get_mut("local").unwrap().limits;
         (limits.first_token_timeout, limits.idle_timeout) = (Some(1), Some(1));

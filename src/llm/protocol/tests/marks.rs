@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use strum::IntoEnumIterator as _;
 
-use super::requests::{body_of, list};
+use super::requests::body_of;
+use super::valid::list;
 use crate::llm::marks::{Mark, blocks, escape, fragments, shield};
 use crate::llm::protocol::Protocol;
 use crate::llm::{MemoryBlock, Prompt, PromptMessage, ToolSpec};

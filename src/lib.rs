@@ -32,6 +32,8 @@
 //! - [`store`]: the `SQLite` file and the only SQL: a writer and readers, each with a lane for the
 //!   foreground and one for the background, the owner lock.
 //! - [`llm`]: the model port; the four protocols spoken directly, the offline model, the scripted model.
+//!   - [`llm::marks`]: how a prompt says who said what, so that no text can pass for another's.
+//!   - [`llm::window`]: how much a model holds; [`engine::context`] fits what an agent sees into it.
 //! - [`tools`]: what agents may call; effects are staged and committed with the step.
 //! - [`team_file`]: reads team files and plans the changes they ask for.
 //! - [`config`]: reads, checks and writes `config.toml`.
@@ -97,8 +99,8 @@
 //! again to the current values. Where lines conflict, both texts are kept and shown.
 //!
 //! *Two programs.* The first takes the locks of the store, one of them on the file itself, and listens on a socket; the
-//! others, by whatever name of the store, use the same handle over it ([`engine::session`]). A command that only reads gets a handle that only reads ([`engine::read`]) and needs
-//! no lock, whichever program owns the store.
+//! others, by whatever name of the store, use the same handle over it ([`engine::session`]). A command that only reads
+//! gets a handle that only reads ([`engine::read`]) and needs no lock, whichever program owns the store.
 //!
 //! # Invariants
 //!
@@ -146,6 +148,8 @@
 //! - Spans run on elapsed time and are stored as two moments, so that a restart takes them up: [`engine::span_clock`].
 //! - A manager's choice is a run with an outcome, not a tool result: another try needs no new run, and the
 //!   conversation shows one line for it.
+//! - The log is replayed from a base: the rows as the last migration, or stricter rules, found them. So a rule can become
+//!   stricter without refusing what was lawful when it was logged.
 //! - A job that waits for its next try keeps its window. Causes that occur after that window create a further job.
 
 mod cli;

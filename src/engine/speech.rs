@@ -7,7 +7,7 @@ use super::limits::{Capacity, Permit, Priority};
 use super::work::{Outcome, RunContext};
 use super::{Engine, EngineError, step};
 use crate::domain::{AgentId, Change, Content, NoticeKind, Run, RunId, RunKind, RunState, StopReason};
-use crate::llm::ModelError;
+use crate::llm::{ErrorClass, ModelError};
 
 /// The state of a run that a person or its turn cancelled.
 const CANCELLED: RunState = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
@@ -156,8 +156,17 @@ async fn fail(engine: &Engine, work: &RunContext, agent: &AgentId, fault: &Model
     let run = engine.must_run(&work.run).await?;
     let name = engine.agent_name(agent).await?;
     tracing::warn!(run = %work.run, agent = %name, "{fault}");
-    let text = format!("{name} could not answer: {fault}");
+    let text = format!("{name} could not answer: {}", with_advice(fault));
     let notice = engine.message(&run, Content::notice(NoticeKind::Error, text)).by(agent, name);
     let to = RunState::Finished { stop_reason: StopReason::Error, error: Some(fault.text.clone()) };
     cancellation::end(engine, &[&run], &to, Mode::Immediate, vec![Change::MessageAppended(notice)]).await
+}
+
+/// Returns the sentence of a fault. One that may pass says what to do, too; the others do already.
+fn with_advice(fault: &ModelError) -> String {
+    let text = &fault.text;
+    if fault.class == ErrorClass::Transient && !text.contains("; ") {
+        return format!("{text}; send the message again to try once more");
+    }
+    text.clone()
 }

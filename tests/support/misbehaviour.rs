@@ -103,18 +103,18 @@ impl Quirk {
         match self {
             Self::CallWithoutNumber | Self::CallWithObject | Self::TwoCallsOneId => only(&[Protocol::OpenAi]),
             Self::Pause => only(&[Protocol::Anthropic]),
-            Self::Refusal => only(&[Protocol::OpenAi, Protocol::Anthropic]),
+            Self::Refusal | Self::CallsNone | Self::NoDone | Self::CallToLimit => {
+                only(&[Protocol::OpenAi, Protocol::Anthropic])
+            }
             Self::Filtered => only(&[Protocol::OpenAi, Protocol::Gemini]),
-            Self::CallsNone => only(&[Protocol::OpenAi, Protocol::Anthropic]),
-            Self::NoDone => only(&[Protocol::OpenAi, Protocol::Anthropic]),
             Self::NoReason => protocol != Protocol::Gemini,
-            Self::CallToLimit => only(&[Protocol::OpenAi, Protocol::Anthropic]),
             Self::Crlf => protocol != Protocol::Ollama,
             _ => true,
         }
     }
 
     /// What it sends.
+    #[expect(clippy::too_many_lines, reason = "one arm for each")]
     pub fn behaviour(self, protocol: Protocol, marks: &Marks, dice: &mut StdRng) -> Behaviour {
         let wire = Wire(protocol);
         let text = format!("I say {}.", marks.word);
@@ -259,23 +259,6 @@ impl Quirk {
             Self::Stall => Behaviour::Stall { text },
             Self::Silent => Behaviour::Silent,
         }
-    }
-
-    /// True for what may be well a moment later: all there is to do is to send the words again.
-    pub fn may_pass(self) -> bool {
-        !matches!(
-            self,
-            Self::ThoughtToLimit
-                | Self::CallToLimit
-                | Self::Refusal
-                | Self::Filtered
-                | Self::EndlessLine
-                | Self::NoSuchModel
-                | Self::BadRequest
-                | Self::TooLong
-                | Self::Stall
-                | Self::Silent
-        )
     }
 
     /// What a sentence about it says, one of these.

@@ -264,9 +264,6 @@ impl Engine {
         if job.state.is_final() {
             return Err(RequestError::new(format!("the job is {} already", job.state.shown())));
         }
-        if let Some(task) = self.lock_tasks().jobs.get(id) {
-            task.cancel.cancel();
-        }
         let to = JobState::Cancelled { why: "you cancelled it".to_owned() };
         let cancelled = Change::JobMoved { id: id.clone(), to };
         let over = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
@@ -281,6 +278,10 @@ impl Engine {
             }
             Some(run) => self.person(vec![cancelled, Change::RunMoved { id: run.id, to: over }]).await?,
             None => self.person(vec![cancelled]).await?,
+        }
+        // Only now: a task stopped before a commit that fails would leave a running job with nobody at it.
+        if let Some(task) = self.lock_tasks().jobs.get(id) {
+            task.cancel.cancel();
         }
         self.job(id).await
     }

@@ -273,3 +273,20 @@ async fn one_version_of_a_block_is_found_among_many() {
     assert_eq!(revisions.iter().map(|dated| dated.what.version).collect::<Vec<_>>(), [2], "the page before a version");
     world.close().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_persons_save_made_on_an_older_version_keeps_what_others_changed_since() {
+    let world = World::new(Plan::default()).await;
+    world.edit(|_| "one\ntwo\nthree\nfour".to_owned()).await;
+    let base = world.block(&story()).await.version;
+    world.edit(|value| value.replace("four", "four, by somebody")).await;
+    let value = "one, by me\ntwo\nthree\nfour".to_owned();
+    world.ask(Request::EditBlock { id: story(), base, value, merge: true }).await.unwrap();
+    let block = world.block(&story()).await;
+    assert_eq!((block.version, block.value.as_str()), (base + 2, "one, by me\ntwo\nthree\nfour, by somebody"));
+    let value = "ONE\ntwo\nthree\nfour".to_owned();
+    let refused = world.ask(Request::EditBlock { id: story(), base, value, merge: false }).await.unwrap_err();
+    assert!(refused.text.contains("version"), "{refused:?}");
+    assert_eq!(world.block(&story()).await, block, "a save that is not to merge changes nothing");
+    world.close().await;
+}

@@ -146,6 +146,22 @@ async fn cancelled_a_job_that_runs_or_waits_ends_at_once_and_a_finished_one_says
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cancel_that_cannot_be_saved_leaves_the_job_running_to_its_end() {
+    let world = World::new(Plan { max_steps: Some(1), ..desk(slow()) }).await;
+    world.send("one").await;
+    world.speaking("cleo").await;
+    let id = world.jobs().await[0].id.clone();
+    let (desk, aside) = (world.setting.dir.path().join("desk.db"), world.setting.dir.path().join("aside.db"));
+    std::fs::rename(&desk, &aside).unwrap();
+    let refused = cancel(&world, &id).await.unwrap_err();
+    assert!(refused.text.contains("put it back"), "{refused}");
+    std::fs::rename(&aside, &desk).unwrap();
+    let job = until(&world, &id, is_over).await;
+    assert_eq!(job.state.as_str(), "completed", "{:?}", job.state);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_job_stops_at_its_last_step() {
     let script = Script::of([When::in_job().inserts("story", "- more")]).otherwise("x");
     let world = World::new(Plan { max_steps: Some(3), ..desk(script) }).await;

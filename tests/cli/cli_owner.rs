@@ -31,6 +31,20 @@ fn by_whatever_name_of_the_store_a_second_program_joins_the_first() {
 }
 
 #[test]
+fn the_socket_and_the_lock_of_an_owner_are_for_its_user_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let shell = desk();
+    let work = shell.work();
+    for end in ["sock", "lock"] {
+        let path = format!("{}.{end}", shell.store().display());
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{path}");
+    }
+    drop(work);
+    shell.folds();
+}
+
+#[test]
 fn no_job_is_said_to_run_where_no_program_runs_it_and_an_orderly_stop_counts_nothing() {
     let shell = desk_with(&Script::of([When::agent("keeper").text("hm").hang_after(0)]).then(script()));
     let job = |shell: &Shell| shell.json(&["job", "list", "--json"])[0].clone();

@@ -66,6 +66,28 @@ async fn the_manager_gets_every_workers_answer_and_then_answers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_worker_does_not_hear_what_the_others_answer_meanwhile() {
+    let script = Script::of([
+        When::agent("boss").step(1).text("Let me ask.").delegates(&[("ann", "write it"), ("bob", "check it")]),
+        When::agent("boss").text("Here it is."),
+        When::agent("ann").text("Written."),
+        When::agent("bob").step(1).inserts("story", "- checked").first_delay_ms(2_000),
+        When::agent("bob").text("Checked."),
+    ]);
+    let world = World::new(Plan { tools: &["memory_insert"], ..plan(script) }).await;
+    world.send("a leaflet, please").await;
+    let transcript = world.transcript().await;
+    let at = |line: &str| transcript.iter().position(|said| said.starts_with(line)).unwrap();
+    assert!(at("ann: Written.") < at("bob: Checked."), "{transcript:?}");
+    let asked = world.asked_of("bob");
+    assert_eq!(asked.len(), 2);
+    let heard = format!("{:?}", asked[1].entries);
+    assert!(heard.contains("a leaflet, please") && heard.contains("check it"), "{heard}");
+    assert!(!heard.contains("Written.") && !heard.contains("write it"), "{heard}");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn killed_while_the_workers_speak_it_ends_as_it_would_have() {
     let world = World::new(plan(slow())).await;
     let run = world.post("a leaflet, please").await;

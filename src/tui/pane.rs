@@ -41,6 +41,11 @@ pub trait Pane {
     /// Executes a command of [`Pane::context`].
     fn command(&mut self, command: Command, cx: &mut Context<'_>);
 
+    /// Returns false for a command that has nothing to act on now; the status line does not offer it.
+    fn can(&self, _command: Command, _model: &Model) -> bool {
+        true
+    }
+
     /// Handles a key without a command: typing into a search line or an editor inside the pane.
     fn key(&mut self, _key: KeyEvent, _cx: &mut Context<'_>) {}
 

@@ -755,7 +755,7 @@ fn stepping_through_the_agents_goes_on_into_the_next_group_and_back() {
     let mut desk = calm((120, 40));
     desk.keys("<Esc>1gjjjjj<Enter>");
     assert_eq!(desk.app.model.place.address, Some(Recipient::Group("group-2".into())));
-    desk.keys("kk<Enter>");
+    desk.keys("<Esc>1kk<Enter>");
     assert_eq!(desk.app.model.place.group, Some("group-1".into()));
 }
 
@@ -768,4 +768,12 @@ fn the_notice_of_a_scripted_model_leaves_the_turn_its_place_on_a_narrow_screen()
     desk.draw();
     let title = &desk.lines()[0];
     assert!(title.contains("scripted · F2") && title.contains("turn 4"), "{title}");
+}
+
+#[test]
+fn beside_an_open_editor_its_keys_are_whole_or_left_out() {
+    let mut desk = calm((120, 40));
+    desk.keys("<Esc>3e<A-1>");
+    let text = desk.text();
+    assert!(text.contains("Esc leave") && !text.contains("Ctrl-G $"), "{text}");
 }

@@ -179,6 +179,14 @@ fn the_inbox_lists_what_waits_oldest_first_and_opens_what_would_run() {
     at_both_sizes("inbox_open_other", asking, "<Esc>5j<Enter>");
     at_both_sizes("inbox_deny", asking, "<Esc>5dtoo early");
     at_both_sizes("inbox_empty", Desk::newsroom, "<Esc>5");
+    let mut empty = Desk::newsroom((80, 24));
+    for pane in ["<Esc>5", "<Esc>6"] {
+        empty.keys(pane);
+        let lines = empty.lines();
+        let hints = lines.last().unwrap();
+        let without = ["Enter", "approve", "deny", "answer"];
+        assert!(hints.contains("? help") && without.iter().all(|key| !hints.contains(key)), "{hints}");
+    }
 }
 
 #[test]

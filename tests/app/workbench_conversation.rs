@@ -26,7 +26,7 @@ fn two_groups() -> Desk {
 
 fn show(desk: &mut Desk, group: &str) {
     let at = desk.app.model.groups.iter().position(|known| known.name == group).unwrap();
-    let keys = if at == 0 { "<Esc>1g<Enter>i" } else { "<Esc>1G<Enter>i" };
+    let keys = if at == 0 { "<Esc>1g<Enter>" } else { "<Esc>1G<Enter>" };
     desk.keys(keys);
     let shown = desk.app.model.shown_group().map(|group| group.name.clone());
     assert_eq!(shown.as_deref(), Some(group), "{}", desk.text());
@@ -88,6 +88,18 @@ fn what_comes_back_returns_to_the_draft_of_its_own_conversation() {
     assert_eq!(desk.app.composer.text(), "mine");
     show(&mut desk, "newsroom");
     assert_eq!(desk.app.composer.text(), "queued before\nto the newsroom");
+}
+
+#[test]
+fn what_is_typed_after_a_conversation_was_chosen_is_a_message_and_no_command() {
+    let mut desk = two_groups();
+    desk.keys("<Esc>1G<Enter>new eRNe<Enter>");
+    assert!(desk.app.dialogs.is_empty());
+    assert_eq!(sends(&desk).len(), 1);
+    assert_eq!(sends(&desk)[0].1, "new eRNe");
+    desk.keys("<Esc>1g<Enter>");
+    desk.keys("<Esc>1<Enter>");
+    assert!(!desk.app.composing, "the group that is shown folds");
 }
 
 #[test]

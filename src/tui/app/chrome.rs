@@ -250,7 +250,9 @@ pub fn status_line(app: &App, frame: &mut Frame<'_>, layout: &Layout) {
 
 fn hints(app: &App, room: usize, row: &mut Row) {
     let context = app.context();
-    for command in hinted(context) {
+    let pane = app.panes.get(app.pane);
+    let can = |command: Command| context != pane.context() || pane.can(command, &app.model);
+    for command in hinted(context).iter().filter(|command| can(**command)) {
         let Some((entry, key)) = command.entry(context).zip(command.key_text(context)) else { continue };
         let before = if row.spans.is_empty() { String::new() } else { format!(" {} ", app.look.glyphs.dot) };
         let wide = width(&before) + key.len() + 1 + entry.title.len();

@@ -55,6 +55,12 @@ impl Pane for Inbox {
         KeyContext::INBOX
     }
 
+    fn can(&self, command: Command, model: &Model) -> bool {
+        use Command as C;
+        !matches!(command, C::Open | C::Approve | C::ApproveRun | C::Deny)
+            || self.list.selected().is_some_and(|id| model.call(id).is_some())
+    }
+
     fn command(&mut self, command: Command, cx: &mut Context<'_>) {
         if self.list.command(command) {
             return;

@@ -103,6 +103,20 @@ impl Pane for Jobs {
         KeyContext::JOBS
     }
 
+    fn can(&self, command: Command, model: &Model) -> bool {
+        let job = self.list.selected().and_then(|id| model.job(id));
+        let again = |job: &Job| {
+            let state = &job.state;
+            matches!(state, JobState::Retryable { .. } | JobState::Failed { .. } | JobState::Cancelled { .. })
+        };
+        match command {
+            Command::Open => job.is_some(),
+            Command::Cancel => job.is_some_and(|job| !job.state.is_final()),
+            Command::Retry => job.is_some_and(again),
+            _ => true,
+        }
+    }
+
     fn command(&mut self, command: Command, cx: &mut Context<'_>) {
         if self.list.command(command) {
             return;

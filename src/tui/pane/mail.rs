@@ -52,6 +52,11 @@ impl Pane for Mails {
         KeyContext::MAIL
     }
 
+    fn can(&self, command: Command, model: &Model) -> bool {
+        !matches!(command, Command::Open | Command::Answer)
+            || self.list.selected().is_some_and(|id| model.mail(id).is_some())
+    }
+
     fn command(&mut self, command: Command, cx: &mut Context<'_>) {
         if self.list.command(command) {
             return;

@@ -103,6 +103,7 @@ impl Roster {
         self.list.reveal(&Key::Agent(group.id.clone(), agent.clone()));
     }
 
+    /// Shows the conversation, where the next thing to do is to write; folds the group that is already shown.
     fn open(&mut self, key: Key, cx: &mut Context<'_>) {
         let place = &cx.model.place;
         match key {
@@ -113,12 +114,14 @@ impl Roster {
             Key::Group(group) => {
                 self.folds.remove(group.as_str());
                 cx.act(AppAction::Show(Recipient::Group(group)));
+                cx.act(AppAction::Do(Command::Compose));
             }
             Key::Agent(group, agent) => {
                 if place.group.as_ref() != Some(&group) {
                     cx.act(AppAction::Show(Recipient::Group(group)));
                 }
                 cx.act(AppAction::Show(Recipient::Agent(agent)));
+                cx.act(AppAction::Do(Command::Compose));
             }
         }
     }

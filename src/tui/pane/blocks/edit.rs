@@ -243,7 +243,7 @@ impl Edit {
     pub fn note(&self, cells: usize) -> Vec<Span> {
         let mut note = vec![self.size()];
         if self.keys_fit(cells) {
-            note.extend(keys());
+            note.extend(keys(cells));
         }
         note
     }
@@ -256,7 +256,7 @@ impl Edit {
     }
 
     fn keys_fit(&self, cells: usize) -> bool {
-        let keys: usize = keys().iter().map(|span| width(&span.text)).sum();
+        let keys: usize = keys(usize::MAX).iter().map(|span| width(&span.text)).sum();
         width(&self.title()) + width(&self.size().text) + keys + 6 <= cells
     }
 
@@ -310,19 +310,25 @@ impl Edit {
             put_row(buffer, (beside.x + 2, y), beside.width.saturating_sub(2), row, &look.theme);
         }
         if !self.keys_fit(area.width.into()) {
-            let row = Row { spans: keys(), fence: None };
+            let row = Row { spans: keys(area.width.into()), fence: None };
             let y = area.bottom().saturating_sub(1);
             put_row(buffer, (area.x, y), area.width, &row, &look.theme);
         }
     }
 }
 
-fn keys() -> Vec<Span> {
+/// Returns the keys that fit into so many cells.
+fn keys(cells: usize) -> Vec<Span> {
     let mut spans = Vec::new();
-    for (at, (key, what)) in KEYS.iter().enumerate() {
-        let gap = if at == 0 { "  " } else { "   " };
+    let mut used = 0;
+    for (key, what) in KEYS {
+        let gap = if spans.is_empty() { "  " } else { "   " };
+        used += gap.len() + key.len() + 1 + what.len();
+        if used > cells {
+            break;
+        }
         spans.push(Span::new(gap, Role::Dim));
-        spans.push(Span::new(*key, Role::Accent));
+        spans.push(Span::new(key, Role::Accent));
         spans.push(Span::new(format!(" {what}"), Role::Dim));
     }
     spans

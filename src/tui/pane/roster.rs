@@ -103,27 +103,21 @@ impl Roster {
         self.list.reveal(&Key::Agent(group.id.clone(), agent.clone()));
     }
 
-    /// Shows the conversation, where the next thing to do is to write; folds the group that is already shown.
+    /// Shows the conversation, where the next thing to do is to write.
     fn open(&mut self, key: Key, cx: &mut Context<'_>) {
-        let place = &cx.model.place;
         match key {
-            Key::Group(group) if place.address == Some(Recipient::Group(group.clone())) => {
-                let folded = self.folded(&group, cx.model);
-                self.fold(&group, !folded);
-            }
             Key::Group(group) => {
                 self.folds.remove(group.as_str());
                 cx.act(AppAction::Show(Recipient::Group(group)));
-                cx.act(AppAction::Do(Command::Compose));
             }
             Key::Agent(group, agent) => {
-                if place.group.as_ref() != Some(&group) {
+                if cx.model.place.group.as_ref() != Some(&group) {
                     cx.act(AppAction::Show(Recipient::Group(group)));
                 }
                 cx.act(AppAction::Show(Recipient::Agent(agent)));
-                cx.act(AppAction::Do(Command::Compose));
             }
         }
+        cx.act(AppAction::Do(Command::Compose));
     }
 
     /// Selects the agent whose own blocks the blocks pane shows.

@@ -217,13 +217,7 @@ pub(super) fn explanation(key: &Key, (cells, room): (usize, usize), look: &Rende
             said.push((clean_line(&group.description).into_owned(), Role::Text));
             let title = group.manager_type.title();
             said.push((format!("{title}: {}", group.manager_type.best_for()), Role::Dim));
-            can.extend([
-                ("Enter", "show or fold"),
-                ("e", "edit"),
-                ("n", "new agent"),
-                ("+", "member"),
-                ("D", "delete"),
-            ]);
+            can.extend([("Enter", "talk"), ("e", "edit"), ("n", "new agent"), ("+", "member"), ("D", "delete")]);
         }
         Key::Agent(group, id) => {
             let (Some(agent), Some(group)) = (model.agent(id), model.group(group)) else { return Vec::new() };

@@ -11,6 +11,7 @@ pub mod change;
 pub mod excerpt;
 pub mod group;
 pub mod id;
+pub mod invisible;
 pub mod job;
 pub mod mail;
 mod manager_type;

@@ -7,6 +7,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
 use super::block::folded;
+use super::invisible::is_invisible;
 use super::pattern::dynamic::DONE;
 use super::spelling::LONGEST_NAME;
 
@@ -39,7 +40,8 @@ pub fn check_name(name: &str) -> Result<(), String> {
     if length > LONGEST_NAME {
         return Err(format!("it has {length} characters, and {LONGEST_NAME} are the most"));
     }
-    let plain = |c: char| c.is_alphanumeric() || is_combining_mark(c) || matches!(c, '-' | '_');
+    // Some letters and combining marks do not show: two names that look alike would differ.
+    let plain = |c: char| (c.is_alphanumeric() || is_combining_mark(c) || matches!(c, '-' | '_')) && !is_invisible(c);
     if !name.chars().all(plain) || !name.contains(char::is_alphanumeric) {
         return Err("use letters, digits, - and _".to_owned());
     }
@@ -70,9 +72,26 @@ mod tests {
         for name in ["ann", "Ann-Marie_2", "李雷", "Zoë", "Zoe\u{308}", "नमस्ते", "2nd", "users", "-x"] {
             assert_eq!(check_agent_name(name), Ok(()), "{name}");
         }
-        for name in
-            ["", "a b", "a:b", "ann.", "DONE!", "<b>", "a\"", "a\u{200b}n", "a\nb", "-", "__", "🙂", "a/b", "@a"]
-        {
+        for name in [
+            "",
+            "a b",
+            "a:b",
+            "ann.",
+            "DONE!",
+            "<b>",
+            "a\"",
+            "a\u{200b}n",
+            "a\nb",
+            "-",
+            "__",
+            "🙂",
+            "a/b",
+            "@a",
+            "ann\u{fe0f}",
+            "an\u{34f}n",
+            "\u{3164}",
+            "a\u{1160}",
+        ] {
             assert_eq!(check_agent_name(name).unwrap_err(), "use letters, digits, - and _", "{name}");
             assert!(check_new_label(name).unwrap_err().contains("is not a valid block label"), "{name}");
         }

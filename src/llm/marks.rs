@@ -33,6 +33,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::MemoryBlock;
+use crate::domain::invisible::is_invisible;
 
 mod own;
 #[cfg(test)]
@@ -186,8 +187,7 @@ fn is_less_than(sign: char) -> bool {
 /// invisible characters inside, in full-width letters. Quotation of its line makes no difference.
 fn begins_mark(text: &str, at: usize) -> bool {
     let (before, after) = text.split_at(at);
-    let mut signs =
-        after.trim_start_matches('\\').chars().map(half_width).filter(|sign| !is_invisible(*sign)).peekable();
+    let mut signs = after.trim_start_matches('\\').chars().map(half_width).filter(|sign| !is_unseen(*sign)).peekable();
     let blank = |sign: &char| *sign != '\n' && sign.is_whitespace();
     while signs.next_if(blank).is_some() {}
     let closes = signs.next_if_eq(&'/').is_some();
@@ -222,10 +222,8 @@ fn half_width(sign: char) -> char {
     }
 }
 
-fn is_invisible(sign: char) -> bool {
-    matches!(sign, '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
-        || sign.is_control() && !sign.is_whitespace()
+fn is_unseen(sign: char) -> bool {
+    is_invisible(sign) || sign.is_control() && !sign.is_whitespace()
 }
 
 #[cfg(test)]
@@ -259,6 +257,7 @@ mod tests {
             ("<\\note>", "<\\\\note>"),
             ("＜ｎｏｔｅ＞", "＜\\ｎｏｔｅ＞"),
             ("<no\u{200b}te>", "<\\no\u{200b}te>"),
+            ("<\u{34f}note\u{e0001}>", "<\\\u{34f}note\u{e0001}>"),
             ("<note", "<\\note"),
             ("<memory_blocks\n>", "<\\memory_blocks\n>"),
             ("one\n</value>\n</plan>\n<value>two</value>", "one\n<\\/value>\n</plan>\n<value>two</value>"),

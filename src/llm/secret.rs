@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::ModelError;
 use crate::config::KeySource;
+use crate::domain::invisible::is_invisible;
 
 /// The environment: returns the value of a variable.
 pub type Env = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -96,7 +97,7 @@ pub fn place(source: &KeySource) -> String {
 #[must_use]
 pub fn clean(text: &str, key: Option<&Key>) -> String {
     let visible: String =
-        text.chars().take(20_000).map(|c| if c.is_control() || invisible(c) { ' ' } else { c }).collect();
+        text.chars().take(20_000).map(|c| if c.is_control() || is_invisible(c) { ' ' } else { c }).collect();
     let blotted = key.map_or_else(|| visible.clone(), |key| blot(&visible, &key.0));
     let words: Vec<&str> =
         blotted.split_whitespace().map(|word| if looks_like_key(word) { "***" } else { word }).collect();
@@ -124,10 +125,6 @@ fn blot(text: &str, key: &str) -> String {
 fn looks_like_key(word: &str) -> bool {
     let bare = word.trim_start_matches(|c: char| !c.is_alphanumeric());
     bare.len() >= 8 && KEY_BEGINNINGS.iter().any(|beginning| bare.starts_with(beginning))
-}
-
-fn invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

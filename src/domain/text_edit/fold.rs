@@ -5,6 +5,8 @@ use std::ops::Range;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation as _};
 
+use crate::domain::invisible::is_invisible;
+
 /// How much is folded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fold {
@@ -93,7 +95,7 @@ pub fn is_boundary(text: &str, at: usize) -> bool {
     text.is_char_boundary(at) && GraphemeCursor::new(at, text.len(), true).is_boundary(text, 0).unwrap_or(false)
 }
 
-/// A grapheme as it looks; empty if it does not show.
+/// A grapheme as it looks, without what models leave out; empty if it does not show.
 fn shown(grapheme: &str) -> String {
     if grapheme.len() == 1 && grapheme != "\r" {
         return grapheme.to_owned();
@@ -102,13 +104,6 @@ fn shown(grapheme: &str) -> String {
         return "\n".to_owned();
     }
     grapheme.nfkd().filter(|c| !is_invisible(*c)).map(lookalike).collect()
-}
-
-/// True for the marks that join, split and direct text, and for variation selectors: models leave them out.
-fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{2069}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
 }
 
 /// The plain character for a typographic one.

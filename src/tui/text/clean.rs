@@ -13,6 +13,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthChar;
 
 use super::width;
+use crate::domain::invisible::is_invisible;
 
 /// Cells between tab stops, as in `CommonMark`.
 pub const TAB_STOP: usize = 4;
@@ -98,7 +99,7 @@ fn filter(text: &str) -> String {
             }
             '\u{ff9e}' => out.push('\u{3099}'),
             '\u{ff9f}' => out.push('\u{309a}'),
-            c if is_invisible(c) => {}
+            c if is_invisible(c) || is_modifier(c) => {}
             c if c == '\u{fffd}' || c.width().unwrap_or(0) > 2 => out.push(REPLACEMENT),
             c => out.push(c),
         }
@@ -115,15 +116,9 @@ fn colour_sequence(after_escape: &str) -> Option<usize> {
     (parameters.as_bytes().get(len) == Some(&b'm')).then_some(len + 2)
 }
 
-/// Returns true for characters that are invisible, control the bidi algorithm, or only modify another character:
-/// Unicode's default-ignorable ones, annotation marks, the keycap and skin tones.
-fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{20e3}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-        | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-        | '\u{1f3fb}'..='\u{1f3ff}' | '\u{e0000}'..='\u{e0fff}')
+/// Returns true for the keycap and skin tones, which only modify the character before them.
+fn is_modifier(c: char) -> bool {
+    matches!(c, '\u{20e3}' | '\u{1f3fb}'..='\u{1f3ff}')
 }
 
 /// Second pass, by grapheme over one line: expands tabs and replaces graphemes of ambiguous width.

@@ -2,20 +2,21 @@
 
 use std::borrow::Cow;
 
+use unicode_segmentation::GraphemeCursor;
+
 /// Returns `text` if it has at most `most` bytes, else its head and tail with at most that many bytes together, and a
-/// sentence between them.
+/// sentence between them. No grapheme is cut.
 #[must_use]
 pub fn to_bytes(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most {
         return Cow::Borrowed(text);
     }
     let tail = most / 3;
-    let head = text.floor_char_boundary(most - tail);
-    cut(text, head, text.ceil_char_boundary(text.len() - tail))
+    cut(text, floor(text, most - tail), ceil(text, text.len() - tail))
 }
 
-/// Returns `text` if it has at most `most` code points, else its head and tail with that many code points together, and
-/// a sentence between them.
+/// Returns `text` if it has at most `most` code points, else its head and tail with at most that many code points
+/// together, and a sentence between them. No grapheme is cut.
 #[must_use]
 pub fn to_chars(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most || text.chars().count() <= most {
@@ -24,7 +25,7 @@ pub fn to_chars(text: &str, most: usize) -> Cow<'_, str> {
     let tail = most / 3;
     let head = text.char_indices().nth(most - tail).map_or(text.len(), |(at, _)| at);
     let from = tail.checked_sub(1).and_then(|last| text.char_indices().nth_back(last)).map_or(text.len(), |(at, _)| at);
-    cut(text, head, from)
+    cut(text, floor(text, head), ceil(text, from))
 }
 
 fn cut(text: &str, head: usize, tail: usize) -> Cow<'_, str> {
@@ -49,9 +50,36 @@ pub fn fair_share(sizes: impl IntoIterator<Item = usize>, room: usize) -> usize 
     sizes.last().copied().unwrap_or(room).max(room)
 }
 
+/// The nearest place at or before `at` that cuts no grapheme.
+pub(super) fn floor(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    let mut cursor = GraphemeCursor::new(at, text.len(), true);
+    match cursor.is_boundary(text, 0) {
+        Ok(true) => at,
+        _ => cursor.prev_boundary(text, 0).ok().flatten().unwrap_or(0),
+    }
+}
+
+/// The nearest place at or behind `at` that cuts no grapheme.
+pub(super) fn ceil(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at += 1;
+    }
+    let mut cursor = GraphemeCursor::new(at, text.len(), true);
+    match cursor.is_boundary(text, 0) {
+        Ok(true) => at,
+        _ => cursor.next_boundary(text, 0).ok().flatten().unwrap_or(text.len()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use unicode_segmentation::UnicodeSegmentation as _;
 
     use super::{fair_share, to_bytes, to_chars};
 
@@ -84,6 +112,17 @@ mod tests {
             prop_assert!(!plain || bytes.len() <= most + extra(&bytes));
             let chars = to_chars(&text, most);
             prop_assert!(!plain || chars.chars().count() <= most + extra(&chars));
+        }
+
+        #[test]
+        fn no_grapheme_is_cut(text in "[a👩é\u{301}\u{200d}🇨🇭]{0,60}", most in 0_usize..90) {
+            let edges: Vec<usize> = text.grapheme_indices(true).map(|(at, _)| at).chain([text.len()]).collect();
+            for cut in [to_bytes(&text, most), to_chars(&text, most)] {
+                let Some((head, rest)) = cut.split_once("\n[") else { continue };
+                let (_, tail) = rest.split_once("]\n").unwrap();
+                prop_assert!(text.starts_with(head) && edges.contains(&head.len()), "{head:?}");
+                prop_assert!(text.ends_with(tail) && edges.contains(&(text.len() - tail.len())), "{tail:?}");
+            }
         }
 
         #[test]

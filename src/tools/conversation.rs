@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Tool, ToolContext, ToolOutcome, arguments};
-use crate::domain::Content;
+use crate::domain::{Content, excerpt};
 use crate::llm::{ToolSpec, marks};
 
 /// Results if the call names no limit (Letta's default).
@@ -54,12 +54,14 @@ impl Tool for Search {
                 Err(refused) => return refused,
             };
             if query.trim().is_empty() {
-                return ToolOutcome::refused("conversation_search: query is empty; give the words to look for");
+                return ToolOutcome::refused(format!(
+                    "{CONVERSATION_SEARCH}: query is empty; give the words to look for"
+                ));
             }
             let limit = limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
             let found = match desk.library.search(&query, limit).await {
                 Ok(found) => found,
-                Err(fault) => return ToolOutcome::refused(format!("conversation_search: {fault}")),
+                Err(fault) => return ToolOutcome::refused(format!("{CONVERSATION_SEARCH}: {fault}")),
             };
             let lines: Vec<String> = found
                 .messages
@@ -67,8 +69,8 @@ impl Tool for Search {
                 .filter_map(|message| match &message.content {
                     Content::Text { text, .. } => {
                         let name = if message.agent.is_some() { &message.name } else { "the user" };
-                        let quote: String = text.chars().take(QUOTE).collect();
-                        Some(format!("[{}] {name}: {}", message.at.strftime("%Y-%m-%d %H:%M"), marks::line(&quote)))
+                        let quote = marks::line(&excerpt::to_chars(text, QUOTE));
+                        Some(format!("[{}] {name}: {quote}", message.at.strftime("%Y-%m-%d %H:%M")))
                     }
                     _ => None,
                 })

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{StagedBlock, Tool, ToolContext, ToolOutcome, arguments};
 use crate::domain::block::folded;
-use crate::domain::text_edit::{EditFault, Merge, carried, excerpt, insert, merge, replace};
+use crate::domain::text_edit::{EditFault, Merge, carried, changed_lines, insert, merge, replace};
 use crate::llm::ToolSpec;
 
 /// `memory_replace`: replaces an exact text.
@@ -232,7 +232,7 @@ fn state(block: &StagedBlock, before: &str) -> String {
     let version = block.current.version + u64::from(block.is_edited());
     let (label, length, limit) = (&block.current.label, block.value.chars().count(), block.current.limit);
     let head = format!("Block {label}, version {version}, {length} of {limit} characters");
-    match excerpt(before, &block.value) {
+    match changed_lines(before, &block.value) {
         Some(part) if part.first == part.last => format!("{head}; line {} now reads:\n{}", part.first, part.text),
         Some(part) => format!("{head}; lines {} to {} now read:\n{}", part.first, part.last, part.text),
         None if block.value.is_empty() => format!("{head}; it is empty"),

@@ -1,30 +1,28 @@
-//! The changed part of a text with a little context: bounded, whatever the edit.
+//! The changed lines of a text with a little context: bounded, whatever the edit.
 
-use std::fmt::Write as _;
-
-use unicode_segmentation::GraphemeCursor;
+use crate::domain::excerpt::{ceil, floor, to_bytes};
 
 /// Unchanged lines shown before and after the change.
 const CONTEXT_LINES: usize = 2;
 /// Most bytes of unchanged text on each side.
 const CONTEXT: usize = 200;
-/// Most bytes of changed text shown at its start and at its end, if it is longer than both.
-const SHOWN: usize = 500;
+/// Most bytes of changed text.
+const CHANGED: usize = 1_000;
 
-/// The changed part of a text.
+/// The changed lines of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Excerpt {
+pub struct ChangedLines {
     /// Number of its first line in the text, from 1.
     pub first: usize,
     /// Number of its last line.
     pub last: usize,
-    /// The lines, without the last line end; cut where it says so with `…`.
+    /// The lines, without the last line end; unchanged text is cut where it says so with `…`.
     pub text: String,
 }
 
 /// Returns the part of `after` that differs from `before`; `None` if nothing does, or if `after` is empty.
 #[must_use]
-pub fn excerpt(before: &str, after: &str) -> Option<Excerpt> {
+pub fn changed_lines(before: &str, after: &str) -> Option<ChangedLines> {
     if before == after || after.is_empty() {
         return None;
     }
@@ -39,20 +37,14 @@ pub fn excerpt(before: &str, after: &str) -> Option<Excerpt> {
     let mut text = String::new();
     text.push_str(if cut_start { "…" } else { "" });
     text.push_str(&after[start..from]);
-    if to - from > 2 * SHOWN {
-        let (head, tail) = (floor(after, from + SHOWN), ceil(after, to - SHOWN));
-        let left_out = after[head..tail].chars().count();
-        let _ = write!(text, "{}… {left_out} characters …{}", &after[from..head], &after[tail..to]);
-    } else {
-        text.push_str(&after[from..to]);
-    }
+    text.push_str(&to_bytes(&after[from..to], CHANGED));
     text.push_str(&after[to..end]);
     text.push_str(if cut_end { "…" } else { "" });
     let line = |at: usize| after[..at].matches('\n').count() + 1;
     let last = line(end - usize::from(end > start && after[..end].ends_with('\n')));
     let text = text.replace("\r\n", "\n");
     let text = text.strip_suffix('\n').unwrap_or(&text).to_owned();
-    Some(Excerpt { first: line(start), last, text })
+    Some(ChangedLines { first: line(start), last, text })
 }
 
 /// Where the context before a place begins, and whether that is within a line.
@@ -69,35 +61,12 @@ fn end_of_context(text: &str, at: usize) -> (usize, bool) {
     if end - at <= CONTEXT { (end, false) } else { (floor(text, at + CONTEXT).max(at), true) }
 }
 
-/// The nearest place at or before `at` that cuts no grapheme.
-fn floor(text: &str, at: usize) -> usize {
-    let mut at = at.min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    let mut cursor = GraphemeCursor::new(at, text.len(), true);
-    match cursor.is_boundary(text, 0) {
-        Ok(true) => at,
-        _ => cursor.prev_boundary(text, 0).ok().flatten().unwrap_or(0),
-    }
-}
-
-/// The nearest place at or behind `at` that cuts no grapheme.
-fn ceil(text: &str, at: usize) -> usize {
-    let mut at = at.min(text.len());
-    while !text.is_char_boundary(at) {
-        at += 1;
-    }
-    let mut cursor = GraphemeCursor::new(at, text.len(), true);
-    match cursor.is_boundary(text, 0) {
-        Ok(true) => at,
-        _ => cursor.next_boundary(text, 0).ok().flatten().unwrap_or(text.len()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
+    use unicode_segmentation::UnicodeSegmentation as _;
 
     use super::*;
 
@@ -106,7 +75,7 @@ mod tests {
     }
 
     fn of(before: &str, after: &str) -> (usize, usize, String) {
-        let Excerpt { first, last, text } = excerpt(before, after).unwrap();
+        let ChangedLines { first, last, text } = changed_lines(before, after).unwrap();
         (first, last, text)
     }
 
@@ -117,23 +86,26 @@ mod tests {
         assert_eq!(of(&text, &text.replace("10\n", "")), (8, 12, "8\n9\n11\n12\n13".to_owned()));
         assert_eq!(of("", "new\n"), (1, 1, "new".to_owned()));
         assert_eq!(of("a\r\nb\r\n", "a\r\nB\r\n"), (1, 2, "a\nB".to_owned()));
-        assert_eq!(excerpt("a", "a"), None);
-        assert_eq!(excerpt("a", ""), None);
+        assert_eq!(changed_lines("a", "a"), None);
+        assert_eq!(changed_lines("a", ""), None);
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1_000))]
 
         #[test]
-        fn an_excerpt_is_bounded_whatever_changes(
+        fn they_are_bounded_and_cut_no_grapheme_whatever_changes(
             head in "[a\n é]{0,40}", old in "[b\n é]{0,40}", new in "[c\n é👩\u{200d}]{0,40}", times in 1usize..90,
         ) {
             let [head, old, new] = [head, old, new].map(|text| text.repeat(times));
             let (before, after) = (format!("{head}{old}{head}"), format!("{head}{new}{head}"));
-            if let Some(excerpt) = excerpt(&before, &after) {
-                prop_assert!(excerpt.text.len() <= 2 * (CONTEXT + SHOWN) + 200, "{}", excerpt.text.len());
-                prop_assert!(1 <= excerpt.first && excerpt.first <= excerpt.last);
-                prop_assert!(excerpt.last <= after.matches('\n').count() + 1);
+            if let Some(lines) = changed_lines(&before, &after) {
+                prop_assert!(lines.text.len() <= 2 * CONTEXT + CHANGED + 200, "{}", lines.text.len());
+                prop_assert!(1 <= lines.first && lines.first <= lines.last);
+                prop_assert!(lines.last <= after.matches('\n').count() + 1);
+                let whole: BTreeSet<&str> = after.graphemes(true).collect();
+                let cut = lines.text.graphemes(true).find(|part| part.contains('\u{200d}') && !whole.contains(part));
+                prop_assert_eq!(cut, None);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The store as a file: its directory, permissions and identity, and the file systems it must not be on.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -15,8 +15,16 @@ pub(super) struct Identity {
 
 /// The identity of the file at this path, if there is one.
 pub(super) fn identity(path: &Path) -> Option<Identity> {
-    let meta = std::fs::metadata(path).ok()?;
-    Some(Identity { device: meta.dev(), inode: meta.ino() })
+    std::fs::metadata(path).ok().map(|meta| of(&meta))
+}
+
+/// The identity of an open file.
+pub(super) fn identity_of(file: &File) -> Option<Identity> {
+    file.metadata().ok().map(|meta| of(&meta))
+}
+
+fn of(meta: &Metadata) -> Identity {
+    Identity { device: meta.dev(), inode: meta.ino() }
 }
 
 /// Creates the directory of a store if it is missing, with access only for its owner.

@@ -2,7 +2,7 @@
 
 use super::filter;
 use super::rows::{RowsWithErrors, readable};
-use super::tables::row_of;
+use super::tables::{row_of, signed};
 use super::{ReadLane, Store, StoreError};
 use crate::domain::job::JobStateName;
 use crate::domain::state::Kind;
@@ -15,8 +15,7 @@ impl<L: ReadLane> Store<L> {
     /// [`StoreError`] if the query fails.
     pub async fn jobs(&self, group: Option<&GroupId>, limit: usize) -> Result<RowsWithErrors<Job>, StoreError> {
         let group = group.cloned();
-        // Any number is a limit; SQLite's are signed.
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let limit = signed(limit);
         self.read(move |sql| {
             let read = |row: &rusqlite::Row<'_>| Ok(row_of(Kind::Job, row));
             let rows = match group {

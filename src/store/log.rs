@@ -4,7 +4,7 @@ use rusqlite::Row;
 
 use super::connection::Sql;
 use super::error::Fault;
-use super::tables::{json, lossy, parse};
+use super::tables::{json, lossy, parse, signed};
 use super::{ReadLane, Store, StoreError, calls, messages, revisions, runs};
 use crate::domain::{Change, LogEntry, Revision};
 
@@ -75,7 +75,7 @@ pub(super) fn insert(sql: &Sql, logged: &LogEntry) -> Result<(), Fault> {
 /// The log entries with numbers above `after`. Log rows never change, so bodies in other tables may be read later.
 pub(super) fn since(sql: &Sql, after: u64, limit: usize) -> Result<Vec<LogEntry>, Fault> {
     let query = "SELECT n, kind, who, at, cause, body FROM changes WHERE n > ?1 ORDER BY n LIMIT ?2";
-    sql.list(query, (after, limit), |row| Ok(read(sql, row)))?.into_iter().collect()
+    sql.list(query, (signed(after), signed(limit)), |row| Ok(read(sql, row)))?.into_iter().collect()
 }
 
 fn read(sql: &Sql, row: &Row<'_>) -> Result<LogEntry, Fault> {

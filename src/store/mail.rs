@@ -11,7 +11,7 @@ use rusqlite::types::Value;
 use super::connection::Sql;
 use super::error::Fault;
 use super::rows::{RowsWithErrors, readable};
-use super::tables::{row_from, row_of};
+use super::tables::{row_from, row_of, signed};
 use super::{ReadLane, Store, StoreError};
 use crate::domain::state::Kind;
 use crate::domain::{Agent, AgentId, Conversation, Group, GroupStatus, Mail, MailStatus, RunId};
@@ -153,8 +153,7 @@ impl<L: ReadLane> Store<L> {
             values.push(status.as_str().to_owned().into());
             wanted.push(format!("status = ?{}", values.len()));
         }
-        // Any number is a limit; SQLite's are signed.
-        values.push(i64::try_from(limit).unwrap_or(i64::MAX).into());
+        values.push(signed(limit).into());
         let wanted = if wanted.is_empty() { String::new() } else { format!("WHERE {}", wanted.join(" AND ")) };
         let query = format!("SELECT key, body FROM mail {wanted} ORDER BY position DESC LIMIT ?{}", values.len());
         self.read(move |sql| {

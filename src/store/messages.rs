@@ -6,7 +6,7 @@ use rusqlite::Row;
 
 use super::connection::Sql;
 use super::error::Fault;
-use super::tables::{json, lossy, parse};
+use super::tables::{json, lossy, parse, signed};
 use super::terms::Terms;
 use super::{ReadLane, Store, StoreError};
 use crate::domain::{AgentId, Content, ConversationId, Message, MessageId, NoticeKind, PersonId, RunId, StepId};
@@ -14,6 +14,9 @@ use crate::domain::{AgentId, Content, ConversationId, Message, MessageId, Notice
 /// The columns for [`read`], from `message` and `changes`.
 pub(super) const COLUMNS: &str = "message.n, message.id, message.conversation, message.seq, message.run, message.step, \
      message.agent, message.name, message.body, changes.at, message.answers, message.person";
+
+/// The condition for what is no tool call, by the beginning of its body.
+const NO_CALL: &str = "substr(message.body, 1, 14) <> '{\"kind\":\"tool\"'";
 
 /// Most rows looked at for one prompt, most of which the reader may not see.
 const MOST_ROWS: u64 = 20_000;
@@ -30,7 +33,15 @@ impl<L: ReadLane> Store<L> {
         to: u64,
     ) -> Result<Vec<Message>, StoreError> {
         let conversation = conversation.clone();
-        self.read(move |sql| between(sql, &conversation, from, to, usize::MAX)).await
+        let query = format!(
+            "SELECT {COLUMNS} FROM message JOIN changes USING (n)
+             WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq"
+        );
+        self.read(move |sql| {
+            let params = (conversation.as_str(), signed(from), signed(to));
+            sql.list(&query, params, |row| Ok(read(row)))?.into_iter().collect()
+        })
+        .await
     }
 
     /// The messages of these runs of one conversation, in order.
@@ -57,7 +68,17 @@ impl<L: ReadLane> Store<L> {
         max_bytes: usize,
     ) -> Result<Vec<Message>, StoreError> {
         let conversation = conversation.clone();
-        self.read(move |sql| tail(sql, &conversation, upto, max_bytes)).await
+        let query = format!(
+            "SELECT {COLUMNS} FROM message JOIN changes USING (n)
+             WHERE conversation = ?1 AND seq <= ?2 ORDER BY seq DESC"
+        );
+        self.read(move |sql| {
+            let params = (conversation.as_str(), signed(upto));
+            let mut found = fitting(sql, &query, params, (max_bytes, usize::MAX), |_| true)?.0;
+            found.reverse();
+            Ok(found)
+        })
+        .await
     }
 
     /// The messages with `seq` in `from..=to` that a background agent sees, in order, until their texts exceed
@@ -112,40 +133,6 @@ pub(super) fn numbered(sql: &Sql, n: u64) -> Result<Option<Message>, Fault> {
     sql.one(&query, [n], |row| Ok(read(row)))?.transpose()
 }
 
-/// The messages with `seq` in `from..=to`, cut before the first that does not fit; at least one.
-pub(super) fn between(
-    sql: &Sql,
-    conversation: &ConversationId,
-    from: u64,
-    to: u64,
-    max_bytes: usize,
-) -> Result<Vec<Message>, Fault> {
-    let query = format!(
-        "SELECT {COLUMNS} FROM message JOIN changes USING (n)
-         WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq"
-    );
-    // Places are stored as signed integers, so larger limits are clamped.
-    let to = to.min(i64::MAX.unsigned_abs());
-    Ok(fitting(sql, &query, (conversation.as_str(), from, to), (max_bytes, usize::MAX), |_| true)?.0)
-}
-
-/// The newest messages up to a place that fit, in order; at least one.
-pub(super) fn tail(
-    sql: &Sql,
-    conversation: &ConversationId,
-    upto: u64,
-    max_bytes: usize,
-) -> Result<Vec<Message>, Fault> {
-    let query = format!(
-        "SELECT {COLUMNS} FROM message JOIN changes USING (n)
-         WHERE conversation = ?1 AND seq <= ?2 ORDER BY seq DESC"
-    );
-    let upto = upto.min(i64::MAX.unsigned_abs());
-    let mut found = fitting(sql, &query, (conversation.as_str(), upto), (max_bytes, usize::MAX), |_| true)?.0;
-    found.reverse();
-    Ok(found)
-}
-
 /// Which messages [`seen_before`] reads.
 pub(super) struct Sight<'a> {
     /// The reader.
@@ -174,9 +161,9 @@ pub(super) fn seen_before(
         "SELECT {COLUMNS} FROM message JOIN changes USING (n)
          WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3 AND (?5 IS NULL OR message.run = ?5)
            AND seq > (SELECT max(seq) FROM message WHERE conversation = ?1 AND seq <= ?3) - {MOST_ROWS}
-           AND (message.agent IS ?4 OR substr(message.body, 1, 14) <> '{{\"kind\":\"tool\"') ORDER BY seq DESC"
+           AND (message.agent IS ?4 OR {NO_CALL}) ORDER BY seq DESC"
     );
-    let (from, to) = (sight.range.0, sight.range.1.min(i64::MAX.unsigned_abs()));
+    let (from, to) = (signed(sight.range.0), signed(sight.range.1));
     let mut own_steps: BTreeSet<StepId> = BTreeSet::new();
     let seen = |message: &Message| {
         if message.agent.as_ref() == Some(sight.me) {
@@ -205,10 +192,10 @@ pub(super) fn seen_from(
     let query = format!(
         "SELECT {COLUMNS} FROM message JOIN changes USING (n)
          WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3
-           AND substr(message.body, 1, 14) <> '{{\"kind\":\"tool\"' ORDER BY seq"
+           AND {NO_CALL} ORDER BY seq"
     );
-    let to = to.min(i64::MAX.unsigned_abs());
-    fitting(sql, &query, (conversation.as_str(), from, to), (max_bytes, usize::MAX), |message| message.is_seen_by(None))
+    let params = (conversation.as_str(), signed(from), signed(to));
+    fitting(sql, &query, params, (max_bytes, usize::MAX), |message| message.is_seen_by(None))
 }
 
 /// The message that the turn at this place answers: the last one up to it that opened a turn.
@@ -217,9 +204,9 @@ pub(super) fn input(sql: &Sql, conversation: &ConversationId, upto: u64) -> Resu
         "SELECT {COLUMNS} FROM message JOIN changes USING (n)
          WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3 AND step IS NULL ORDER BY seq DESC"
     );
-    let upto = upto.min(i64::MAX.unsigned_abs());
     let mut found = None;
-    sql.each(&query, (conversation.as_str(), upto.saturating_sub(MOST_ROWS), upto), |row| {
+    let params = (conversation.as_str(), signed(upto.saturating_sub(MOST_ROWS)), signed(upto));
+    sql.each(&query, params, |row| {
         found = Some(read(row)?).filter(Message::opens_turn);
         Ok(found.is_none())
     })?;
@@ -283,4 +270,35 @@ pub(super) fn read(row: &Row<'_>) -> Result<Message, Fault> {
         content,
         at: at.parse().map_err(|error| Fault::Row(format!("the time of message {seq} cannot be read: {error}")))?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::{Options, Store};
+    use super::*;
+
+    #[test]
+    fn a_prompt_is_read_from_a_bounded_number_of_rows() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("desk.db");
+        drop(Store::open(&path, Options::default()).unwrap());
+        let sql = Sql::writing(&path, &Options::default(), &Arc::default()).unwrap();
+        sql.conn()
+            .execute_batch(&format!(
+                r#"CREATE TEMP TABLE row AS WITH RECURSIVE row (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM row WHERE n <= {MOST_ROWS})
+                   SELECT n, iif(n = 1, '{{"kind":"text","text":"seen"}}', '{{"kind":"notice","notice":"resumed","text":""}}') AS body
+                   FROM row;
+                   INSERT INTO changes SELECT n, 'message_appended', n, '"engine"', '2026-05-01T09:00:00Z', NULL, NULL FROM row;
+                   INSERT INTO message (n, id, conversation, seq, name, body) SELECT n, n, 'talk', n, '', body FROM row"#
+            ))
+            .unwrap();
+        let (me, run, talk) = ("agent-ann".into(), "run-1".into(), "talk".into());
+        let seen = |to| {
+            let sight = Sight { me: &me, run: &run, own: false, range: (1, to), max_bytes: 1_000 };
+            seen_before(&sql, &talk, &sight).unwrap().0.len()
+        };
+        assert_eq!([seen(MOST_ROWS), seen(MOST_ROWS + 1)], [1, 0]);
+    }
 }

@@ -101,7 +101,7 @@ impl StoreLock {
             if flocked(&lock, FlockOperation::NonBlockingLockExclusive)
                 .map_err(|error| unusable(store, &lock_path, &error))?
             {
-                if !is_at(&lock, &lock_path) {
+                if file::identity_of(&lock) != file::identity(&lock_path) {
                     // The file was removed meanwhile: the lock is on one that nobody else can find.
                     continue;
                 }
@@ -173,16 +173,15 @@ impl Drop for StoreLock {
 pub(super) fn real_path(store: &Path) -> Result<PathBuf, StoreError> {
     let given = store.canonicalize().map_err(|error| refused(store, format!("{error}; check the path")))?;
     let last = in_attribute(&given).and_then(|record| record.path);
-    if let Some(last) = last
-        && last != given
-        && last.canonicalize().is_ok_and(|real| real == last)
-        && file::identity(&last) == file::identity(&given)
+    if let Some(last) = &last
+        && *last != given
+        && last.canonicalize().is_ok_and(|real| real == *last)
+        && file::identity(last) == file::identity(&given)
     {
-        return Ok(last);
+        return Ok(last.clone());
     }
     let names = std::fs::metadata(&given).map_or(1, |meta| meta.nlink());
-    let known = || in_attribute(&given).is_some_and(|record| record.path.as_deref() == Some(&given));
-    if names > 1 && !known() {
+    if names > 1 && last.as_ref() != Some(&given) {
         let what = format!(
             "the file has {names} names (hard links), and which one its log belongs to is not known; make a copy with cp \
              and open that, or remove the other names"
@@ -228,12 +227,6 @@ fn store_flocked(file: &File) -> rustix::io::Result<bool> {
 #[cfg(not(target_os = "linux"))]
 fn store_flocked(_file: &File) -> rustix::io::Result<bool> {
     Ok(true)
-}
-
-/// True if this open file is the one at `path`.
-fn is_at(file: &File, path: &Path) -> bool {
-    let (own, there) = (file.metadata(), std::fs::metadata(path));
-    matches!((own, there), (Ok(own), Ok(there)) if own.dev() == there.dev() && own.ino() == there.ino())
 }
 
 fn held_by(holder: Option<Record>, path: &Path) -> LockHeldBy {

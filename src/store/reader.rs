@@ -241,6 +241,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_query_whose_caller_has_gone_before_its_turn_does_not_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("desk.db"), Options::default()).unwrap().background();
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let mut first = Box::pin(store.read(move |_| {
+            let _ = wait.recv();
+            Ok(())
+        }));
+        assert!(poll!(&mut first).is_pending());
+        let ran = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&ran);
+        let mut gone = Box::pin(store.read(move |_| {
+            told.store(true, Ordering::Relaxed);
+            Ok(())
+        }));
+        assert!(poll!(&mut gone).is_pending());
+        drop((gone, go));
+        first.await.unwrap();
+        store.last_change().await.unwrap();
+        assert!(!ran.load(Ordering::Relaxed));
+    }
+
+    #[tokio::test]
     async fn a_read_of_the_background_ends_when_its_caller_has_gone_and_holds_up_nothing_in_the_foreground() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("desk.db"), Options::default()).unwrap();

@@ -6,7 +6,7 @@ use rusqlite::Row;
 use super::connection::Sql;
 use super::error::Fault;
 use super::rows::readable;
-use super::tables::{lossy, with, without};
+use super::tables::{lossy, signed, with, without};
 use super::{ReadLane, Store, StoreError};
 use crate::domain::{BlockId, JobId, Revision};
 
@@ -23,9 +23,7 @@ impl<L: ReadLane> Store<L> {
         limit: usize,
     ) -> Result<Vec<(u64, Timestamp, Revision)>, StoreError> {
         let block = block.clone();
-        // Any number is a limit; SQLite's are signed.
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let before = before.and_then(|before| i64::try_from(before).ok()).unwrap_or(i64::MAX);
+        let (before, limit) = (before.map_or(i64::MAX, signed), signed(limit));
         let query = "SELECT block, version, revision.body, n, at FROM revision JOIN changes USING (n) \
              WHERE block = ?1 AND version < ?2 ORDER BY version DESC LIMIT ?3";
         self.read(move |sql| Ok(readable(sql.list(query, (block.as_str(), before, limit), |row| Ok(dated(row)))?)))

@@ -34,16 +34,8 @@ impl<L: ReadLane> Store<L> {
     /// # Errors
     /// [`StoreError`] if the query fails.
     pub async fn open_runs(&self) -> Result<Vec<Run>, StoreError> {
-        Ok(self.list_open_runs().await?.logged())
-    }
-
-    /// Like [`Store::open_runs`], with unreadable rows as faults. A row with a damaged state is not found.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the query fails.
-    pub async fn list_open_runs(&self) -> Result<RowsWithErrors<Run>, StoreError> {
         let query = format!("SELECT key, body FROM run WHERE {} ORDER BY position", filter::open_runs(|_| true));
-        self.read(move |sql| RowsWithErrors::of(sql.list(&query, [], |row| Ok(row_of(Kind::Run, row)))?)).await
+        self.read(move |sql| Ok(readable(sql.list(&query, [], |row| Ok(row_of(Kind::Run, row)))?))).await
     }
 
     /// The unfinished runs, in order of creation, without queued turns behind another turn of their conversation, so

@@ -2,7 +2,7 @@
 //!
 //! State rows are JSON text in one table per kind; `position` counts them in order of creation. Fields that queries need
 //! are generated columns, which are NULL if the JSON is damaged, so that a damaged row is listed with its fault and
-//! breaks no query. Insert-only records (messages, steps, revisions) are stored once, in their own tables under their
+//! breaks no query. Insert-only records (messages, steps, calls, revisions) are stored once, in their own tables under their
 //! change number; their log entries have no body.
 
 use std::path::{Path, PathBuf};

@@ -121,7 +121,7 @@ mod tests {
 
     use super::super::{Options, log};
     use super::*;
-    use crate::domain::{Actor, Change, LogEntry, Message, MessageId};
+    use crate::domain::{Actor, Change, LogEntry, Message, MessageId, Run, RunKind, RunState};
 
     fn matches(query: &str) -> Option<String> {
         Query::parse(None, query).map(|query| query.matches)
@@ -149,19 +149,11 @@ mod tests {
         let sql = Sql::writing(&path, &Options::default(), &Arc::default()).unwrap();
         for (at, (talk, text)) in messages.iter().enumerate() {
             let n = at as u64 + 1;
-            let change = Change::MessageAppended(Message {
-                id: MessageId(format!("message-{n}")),
-                conversation: ConversationId::from(*talk),
-                seq: n,
-                run: None,
-                step: None,
-                answers: None,
-                agent: None,
-                person: None,
-                name: String::new(),
-                content: Content::Text { text: (*text).to_owned(), reasoning: String::new(), cancelled: false },
-                at: Timestamp::UNIX_EPOCH,
-            });
+            let run =
+                Run::new("run".into(), (*talk).into(), RunKind::Turn { group: None, only: None }, RunState::Running);
+            let said =
+                Message::new(MessageId(format!("message-{n}")), &run, Content::said(*text), Timestamp::UNIX_EPOCH);
+            let change = Change::MessageAppended(Message { seq: n, ..said });
             let entry = LogEntry { n, change, by: Actor::Engine, at: Timestamp::UNIX_EPOCH, cause: None };
             log::insert(&sql, &entry).unwrap();
         }

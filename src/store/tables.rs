@@ -27,20 +27,13 @@ impl Rows for Tables<'_> {
         }
     }
 
-    /// All readable ones: as for [`Self::all`].
     fn find<T: Row>(&mut self, lookup: &str) -> Result<Vec<T>, Fault> {
         let table = T::KIND.table();
-        let query = format!("SELECT key, body FROM {table} WHERE lookup = ?1 ORDER BY key");
-        let rows = self.0.list(&query, [lookup], |row| Ok(row_of(T::KIND, row)))?;
-        rows.into_iter().filter(|row| !row.as_ref().is_err_and(Fault::is_of_a_row)).collect()
+        list(self.0, &format!("SELECT key, body FROM {table} WHERE lookup = ?1 ORDER BY key"), [lookup])
     }
 
-    /// All readable rows: a damaged row must not fail every commit that reads its kind.
     fn all<T: Row>(&mut self) -> Result<Vec<T>, Fault> {
-        let table = T::KIND.table();
-        let rows =
-            self.0.list(&format!("SELECT key, body FROM {table} ORDER BY key"), [], |row| Ok(row_of(T::KIND, row)))?;
-        rows.into_iter().filter(|row| !row.as_ref().is_err_and(Fault::is_of_a_row)).collect()
+        list(self.0, &format!("SELECT key, body FROM {} ORDER BY key", T::KIND.table()), [])
     }
 
     fn open<T: Row>(&mut self) -> Result<Vec<T>, Fault> {
@@ -49,14 +42,11 @@ impl Rows for Tables<'_> {
         }
         // There are many runs, most of them finished, so this uses the index of the open ones.
         let open = format!("SELECT key, body FROM run WHERE {} ORDER BY key", filter::open_runs(|_| true));
-        let rows = self.0.list(&open, [], |row| Ok(row_of(T::KIND, row)))?;
-        rows.into_iter().filter(|row| !row.as_ref().is_err_and(Fault::is_of_a_row)).collect()
+        list(self.0, &open, [])
     }
 
-    /// All readable ones: as for [`Self::all`].
     fn parked(&mut self, agent: &AgentId) -> Result<Vec<Run>, Fault> {
-        let rows = self.0.list(&parked(), [agent.as_str()], |row| Ok(row_of(Kind::Run, row)))?;
-        rows.into_iter().filter(|row| !row.as_ref().is_err_and(Fault::is_of_a_row)).collect()
+        list(self.0, &parked(), [agent.as_str()])
     }
 
     fn delete<T: Row>(&mut self, key: &str) -> Result<(), Fault> {
@@ -75,6 +65,12 @@ impl Rows for Tables<'_> {
         self.0.run(&statement, (row.key(), row.lookup(), body))?;
         Ok(())
     }
+}
+
+/// The readable rows of a query: a damaged row must not fail every commit that reads its kind.
+fn list<T: Row>(sql: &Sql, query: &str, params: impl rusqlite::Params) -> Result<Vec<T>, Fault> {
+    let rows = sql.list(query, params, |row| Ok(row_of(T::KIND, row)))?;
+    rows.into_iter().filter(|row| !row.as_ref().is_err_and(Fault::is_of_a_row)).collect()
 }
 
 /// The query for the parked runs of an agent, in the form the index has.
@@ -120,6 +116,11 @@ pub(super) fn parse<T: DeserializeOwned>(row: &rusqlite::Row<'_>, column: usize)
 /// A text column for people; invalid UTF-8 is replaced, and other types are empty.
 pub(super) fn lossy(row: &rusqlite::Row<'_>, column: usize) -> Result<String, Fault> {
     Ok(row.get_ref(column)?.as_bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default())
+}
+
+/// A number as `SQLite` has it, signed: any larger one is a limit that nothing reaches.
+pub(super) fn signed(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
 }
 
 /// Serializes a record as JSON text.

@@ -143,7 +143,8 @@ pub trait Row: Serialize + DeserializeOwned {
     }
 }
 
-/// Storage of state rows: the store's tables inside a transaction, or [`super::InMemoryRows`].
+/// Storage of state rows: the store's tables inside a transaction, or [`super::InMemoryRows`]. Lists omit rows that
+/// cannot be parsed.
 pub trait Rows {
     /// The error of the storage.
     type Fault;
@@ -165,19 +166,19 @@ pub trait Rows {
     /// All rows with this [`Row::lookup`], in key order.
     ///
     /// # Errors
-    /// [`Self::Fault`] if the storage cannot be read or a row cannot be parsed.
+    /// [`Self::Fault`] if the storage cannot be read.
     fn find<T: Row>(&mut self, lookup: &str) -> Result<Vec<T>, Self::Fault>;
 
     /// All rows of the kind, in key order.
     ///
     /// # Errors
-    /// [`Self::Fault`] if the storage cannot be read or a row cannot be parsed.
+    /// [`Self::Fault`] if the storage cannot be read.
     fn all<T: Row>(&mut self) -> Result<Vec<T>, Self::Fault>;
 
     /// All rows of the kind that are [`Row::is_open`], in key order.
     ///
     /// # Errors
-    /// [`Self::Fault`] if the storage cannot be read or a row cannot be parsed.
+    /// [`Self::Fault`] if the storage cannot be read.
     fn open<T: Row>(&mut self) -> Result<Vec<T>, Self::Fault>;
 
     /// The parked runs of an agent, in key order.

@@ -54,8 +54,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::domain::state::StoreMeta;
 use crate::domain::{
-    Actor, AgentId, Change, Commit, Conflict, Content, ConversationId, GroupId, JobId, LogEntry, Message, MessageId,
-    Person, PersonId, Run, RunId, RunState,
+    Actor, AgentId, Change, Commit, Conflict, Content, ConversationId, GroupId, Job, JobId, JobState, LogEntry,
+    Message, MessageId, Person, PersonId, Run, RunId, RunState,
 };
 use crate::llm::Models;
 use crate::store::{CommitError, Lane, Store};
@@ -269,6 +269,11 @@ impl Engine {
             Ok(_) | Err(EngineError::Moved) => Ok(()),
             Err(other) => Err(other),
         }
+    }
+
+    /// True for a job that this program has claimed.
+    fn runs(&self, job: &Job) -> bool {
+        job.state == JobState::Running { epoch: self.epoch }
     }
 
     async fn must_run(&self, id: &RunId) -> Result<Run, EngineError> {

@@ -11,8 +11,8 @@ use super::work::{Outcome, RunContext};
 use super::{Engine, EngineError, step};
 use crate::domain::job::{JobFault, MAX_ATTEMPTS, MAX_CRASHES};
 use crate::domain::{
-    Actor, Agent, Block, Change, Commit, Content, Conversation, ConversationId, ConversationOwner, Cursor, Group, Job,
-    JobId, JobOutcome, JobState, Message, Precondition, Run, RunId, RunKind, RunState, StopReason, Trigger,
+    Actor, Agent, Block, Change, Commit, Conversation, ConversationId, ConversationOwner, Cursor, Group, Job, JobId,
+    JobOutcome, JobState, Precondition, Run, RunId, RunKind, RunState, StopReason, Trigger,
 };
 use crate::llm::window::{self, MOST_BYTES_PER_TOKEN};
 use crate::llm::{ErrorClass, ModelError, Prompt};
@@ -106,7 +106,13 @@ async fn claim(engine: &Engine, job: &Job) -> Result<Option<Job>, EngineError> {
     let head = *engine.store.head().borrow();
     match engine.commit(Lane::Background, Commit::new(Actor::Engine, changes)).await {
         Ok(_) => {}
-        Err(EngineError::Moved) => return Ok(None),
+        Err(EngineError::Moved) => {
+            let now = engine.store.row::<Job>(job.id.as_str()).await?;
+            // An earlier try of this task can have claimed it, and then failed to read.
+            if !now.is_some_and(|job| engine.runs(&job)) {
+                return Ok(None);
+            }
+        }
         Err(EngineError::Refused(why)) => {
             tracing::info!(job = %job.id, why, "not claimed");
             engine.lock_tasks().refused.insert(job.id.clone(), head);
@@ -139,12 +145,9 @@ async fn has_news(engine: &Engine, job: &Job) -> Result<bool, EngineError> {
     let Some(talk) = engine.store.find::<Conversation>(job.group.as_str()).await?.into_iter().next() else {
         return Ok(true);
     };
-    let messages = engine.store.messages(&talk.id, after + 1, upto).await?;
-    let unread = |message: &Message| match &message.content {
-        Content::Notice { notice, .. } => !notice.is_for_agents(),
-        Content::Text { .. } | Content::Tool { .. } => false,
-    };
-    Ok(messages.is_empty() || !messages.iter().all(unread))
+    // The first one is enough.
+    let (seen, _) = engine.store.seen_from(&talk.id, after + 1, upto, 1).await?;
+    Ok(!seen.is_empty())
 }
 
 /// Returns the last message that fits the window of a job, half of what its agent's model holds: the rest is for the
@@ -272,7 +275,7 @@ pub async fn hand_back_all(engine: &Engine) -> Result<(), EngineError> {
     // Behind the commits that aborted tasks have sent off: one of them may be a claim.
     engine.commit(Lane::Background, Commit::new(Actor::Engine, Vec::new())).await?;
     for job in engine.store.unfinished_jobs().await? {
-        if matches!(job.state, JobState::Running { epoch } if epoch == engine.epoch) {
+        if engine.runs(&job) {
             hand_back(engine, &job).await?;
         }
     }

@@ -4,7 +4,7 @@
 //! error is of one row, or a rule refuses what was tried: it would come again, so it fails the speech, turn or job it
 //! belongs to with its sentence, and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -61,7 +61,7 @@ pub(super) struct Told {
     /// The errors of the store that work waits for, with the number of waiters.
     waited_out: Mutex<BTreeMap<String, usize>>,
     /// The errors of single items.
-    of_items: Mutex<std::collections::BTreeSet<String>>,
+    of_items: Mutex<BTreeSet<String>>,
 }
 
 /// The tries of one piece of work while the store fails.

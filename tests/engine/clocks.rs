@@ -151,6 +151,21 @@ async fn a_time_limit_of_a_turn_counts_what_has_elapsed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_time_limit_of_a_turn_counts_what_had_elapsed_when_a_program_starts_again() {
+    let script = Script::of([]).or(When::any().text("{agent} speaks").first_delay_ms(4_000));
+    let group = Group { terminate: Some(TerminationCondition::Seconds(30)), ..group() };
+    let world = World::new(Plan { script, max_turns: Some(100), group: Some(group), ..Plan::default() }).await;
+    let since = Instant::now();
+    let run = world.post("hello").await;
+    world.live(|live| live.name == "bob").await;
+    let world = world.restart_after(Duration::from_secs(20)).await;
+    assert_eq!(stop(&world.finished(&run).await), StopReason::Seconds);
+    // Bob speaks from 24 to 28, cid to 32.
+    lasted(since, 32, SignedDuration::ZERO);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_limit_on_mail_of_a_minute_counts_what_has_elapsed() {
     for jump in JUMPS {
         let ann = |step: u32| When::agent("ann").step(step);

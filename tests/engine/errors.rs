@@ -1,22 +1,28 @@
 //! Errors that are no model's have an end: the store's are waited out, any other fails what it belongs to, and nobody
 //! else waits for that.
 
-use std::sync::{Arc, Mutex};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use crate::support::script::{Script, When};
 use nightdesk::testing::domain::{
-    Agent, Change, Cursor, Group, GroupId, JobState, ManagerType, PendingCall, PendingKind, Rule, Run, RunId, RunState,
-    StopReason,
+    Agent, Change, Commit, Cursor, Group, GroupId, JobState, ManagerType, PendingCall, PendingKind, Rule, Run, RunId,
+    RunState, StopReason,
 };
 use nightdesk::testing::engine::protocol::{Recipient, Reply, Request, Update};
+use nightdesk::testing::store::{Lane, Observer};
 
 use crate::stop;
 use crate::support::engine_harness::{Plan, World, agent_id};
 
 /// Changes the file behind the store's back, as a damaged disk would.
 fn by_sql(world: &World, statement: &str) {
-    let path = world.setting.dir.path().join("desk.db");
+    sql(&world.setting.dir.path().join("desk.db"), statement);
+}
+
+fn sql(path: &Path, statement: &str) {
     rusqlite::Connection::open(path).unwrap().execute_batch(statement).unwrap();
 }
 
@@ -85,6 +91,18 @@ async fn approve(world: &World, call: PendingCall) {
 
 fn needs_approval(tool: &str) -> Vec<Rule> {
     vec![Rule::RequiresApproval { tool_name: tool.to_owned() }]
+}
+
+/// Ann and dee speak, and zoe has a job after every turn.
+fn with_jobs(script: Script) -> Plan {
+    Plan { script, members: &["ann", "dee"], background: &["zoe"], every_turns: Some(1), ..Plan::default() }
+}
+
+/// Once the engine has nothing to do, a talk takes what it usually does.
+async fn ends_as_usual(world: World, usual: (u64, Duration)) {
+    world.idle().await;
+    assert_usual(&world, usual).await;
+    world.engine.stop().await;
 }
 
 fn error_of(run: &Run) -> String {
@@ -191,9 +209,10 @@ async fn a_run_whose_waiting_call_cannot_be_read_fails_and_the_turn_goes_on() {
         "{lines:?}"
     );
     assert_eq!(lines[2..], ["dee: dee speaks"]);
-    world.idle().await;
-    assert_usual(&world, usual).await;
-    world.engine.stop().await;
+    let log = world.store().log(0, 100_000).await.unwrap();
+    let goes_on = |change: &Change| matches!(change, Change::RunMoved { id, to: RunState::Running } if *id == run.id);
+    assert!(log.iter().any(|logged| goes_on(&logged.change)), "it does not say that it waits while dee speaks");
+    ends_as_usual(world, usual).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -229,9 +248,7 @@ async fn a_worker_whose_waiting_call_cannot_be_read_is_told_to_its_manager() {
         lines.iter().any(|line| line.starts_with("boss delegate refused: ann did not answer: pending call ")),
         "{lines:?}"
     );
-    world.idle().await;
-    assert_usual(&world, usual).await;
-    world.engine.stop().await;
+    ends_as_usual(world, usual).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -303,14 +320,7 @@ async fn an_approved_call_that_would_close_a_circle_is_answered_with_the_refusal
 
 #[tokio::test(start_paused = true)]
 async fn a_job_whose_agent_cannot_be_read_fails_at_once() {
-    let plan = Plan {
-        script: Script::always("{agent} speaks"),
-        members: &["ann", "dee"],
-        background: &["zoe"],
-        every_turns: Some(1),
-        ..Plan::default()
-    };
-    let world = World::new(plan).await;
+    let world = World::new(with_jobs(Script::always("{agent} speaks"))).await;
     let usual = usual(&world).await;
     damage_agent(&world, "zoe");
     world.send("go").await;
@@ -319,21 +329,13 @@ async fn a_job_whose_agent_cannot_be_read_fails_at_once() {
         matches!(&job.state, JobState::Failed { error, .. } if error.contains("agent-zoe cannot be read")),
         "{job:?}"
     );
-    world.idle().await;
-    assert_usual(&world, usual).await;
-    world.engine.stop().await;
+    ends_as_usual(world, usual).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_job_that_cannot_be_claimed_is_cancelled_with_the_sentence() {
-    let plan = Plan {
-        script: Script::of([When::in_job().finishes()]).otherwise("{agent} speaks"),
-        members: &["ann", "dee"],
-        background: &["zoe"],
-        every_turns: Some(1),
-        ..Plan::default()
-    };
-    let world = World::new(plan).await;
+    let script = Script::of([When::in_job().finishes()]).otherwise("{agent} speaks");
+    let world = World::new(with_jobs(script)).await;
     let usual = usual(&world).await;
     world.send("go").await;
     let job = world.job_over().await;
@@ -347,18 +349,18 @@ async fn a_job_that_cannot_be_claimed_is_cancelled_with_the_sentence() {
         _ => None,
     });
     assert!(why.as_ref().is_some_and(|why| why.contains("cannot be read")), "{jobs:?}");
-    world.idle().await;
-    assert_usual(&world, usual).await;
-    world.engine.stop().await;
+    ends_as_usual(world, usual).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn work_waits_for_a_store_that_is_gone_with_growing_delays_and_says_so_once() {
-    let script = Script::of([When::agent("ann").text("I am here").first_delay_ms(1_000)]).otherwise("{agent} speaks");
+    // What is told at one moment is told to the screens as one, so each meets the error at a moment of its own.
+    let script = Script::of([When::agent("bob").text("I am here").first_delay_ms(3_000)])
+        .or(When::any().text("I am here").first_delay_ms(1_000));
     let world = World::new(Plan { script, members: &["ann", "bob"], ..Plan::default() }).await;
     let told = told(&world).await;
-    let one = direct(&world, "ann").await;
-    world.when(async |world| (!world.asked_of("ann").is_empty()).then_some(())).await;
+    let (one, other) = (direct(&world, "ann").await, direct(&world, "bob").await);
+    world.when(async |world| (world.asked().len() == 2).then_some(())).await;
     let (desk, aside) = (world.setting.dir.path().join("desk.db"), world.setting.dir.path().join("aside.db"));
     std::fs::rename(&desk, &aside).unwrap();
     tokio::time::sleep(Duration::from_mins(10)).await;
@@ -368,10 +370,38 @@ async fn work_waits_for_a_store_that_is_gone_with_growing_delays_and_says_so_onc
     assert_eq!(told.lock().unwrap().len(), 1, "{told:?}");
     assert!(told.lock().unwrap()[0].contains("put it back"), "{told:?}");
     std::fs::rename(&aside, &desk).unwrap();
-    assert_eq!(stop(&world.finished(&one).await), StopReason::EndTurn);
-    let talk = world.finished(&direct(&world, "bob").await).await;
-    assert_eq!(stop(&talk), StopReason::EndTurn);
+    for run in [one, other, direct(&world, "bob").await] {
+        assert_eq!(stop(&world.finished(&run).await), StopReason::EndTurn);
+    }
     world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_cannot_even_be_ended_is_left_alone_and_told_once() {
+    let script = Script::of([When::agent("ann").first_delay_ms(1_000)]).otherwise("{agent} speaks");
+    let world = World::new(Plan { script, members: &["ann", "dee"], ..Plan::default() }).await;
+    let usual = usual(&world).await;
+    let told = told(&world).await;
+    world.post("go").await;
+    world.live(|live| live.name == "ann").await;
+    let talked = world.conversation().await.id;
+    by_sql(&world, &format!("UPDATE conversation SET body = json_set(body, '$.head', 'x') WHERE key = '{talked}'"));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // No time passes: what spins goes on.
+    let settle = async || {
+        for _ in 0..2_000 {
+            tokio::task::yield_now().await;
+        }
+        world.store().counters().statements
+    };
+    let before = settle().await;
+    let spent = settle().await - before;
+    assert!(spent < 100, "{spent} statements for what cannot succeed");
+    world.idle().await;
+    talk(&world).await;
+    assert_usual(&world, usual).await;
+    assert!(matches!(&told.lock().unwrap()[..], [told] if told.contains("cannot be read")), "{told:?}");
+    world.engine.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -400,5 +430,47 @@ async fn a_parked_agent_does_not_speak_elsewhere_while_the_store_is_gone() {
     let (run, elsewhere) = (world.finished(&run).await, world.finished(&elsewhere).await);
     assert_eq!((stop(&run), stop(&elsewhere)), (StopReason::MaxTurns, StopReason::EndTurn));
     assert_eq!(world.transcript().await.len(), 3, "the call is made once");
+    world.close().await;
+}
+
+/// Lets the reads of conversations fail once a job is claimed.
+#[derive(Default)]
+struct FailsBehindAClaim {
+    store: OnceLock<PathBuf>,
+    claimed: AtomicBool,
+    failed: AtomicBool,
+}
+
+impl Observer for FailsBehindAClaim {
+    fn commit(&self, _: Lane, commit: &Commit) {
+        if commit.changes.iter().any(|change| matches!(change, Change::JobClaimed { .. })) {
+            self.claimed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn read(&self, _: Lane) {
+        if self.claimed.load(Ordering::Relaxed) && !self.failed.swap(true, Ordering::Relaxed) {
+            sql(self.store.get().unwrap(), "ALTER TABLE conversation RENAME TO away");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_whose_store_fails_behind_its_claim_is_done_when_the_store_works_again() {
+    let fails = Arc::new(FailsBehindAClaim::default());
+    let script = Script::of([When::in_job().finishes()]).otherwise("{agent} speaks");
+    let plan = Plan { observer: Some(Arc::clone(&fails) as _), ..with_jobs(script) };
+    let world = World::new(plan).await;
+    fails.store.set(world.setting.dir.path().join("desk.db")).unwrap();
+    world.post("go").await;
+    while !fails.failed.load(Ordering::Relaxed) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    assert_eq!(world.asked_of("zoe").len(), 0);
+    by_sql(&world, "ALTER TABLE away RENAME TO conversation");
+    let job = world.job_over().await;
+    assert_eq!((job.state.as_str(), job.attempt, job.crashes), ("completed", 1, 0), "{job:?}");
+    assert_eq!(world.asked_of("zoe").len(), 1);
     world.close().await;
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use nightdesk::testing::domain::StopReason;
+use nightdesk::testing::domain::{Content, StopReason};
 use nightdesk::testing::engine::protocol::{Phase, Recipient, Reply, Request};
 use nightdesk::testing::llm::ToolSpec;
 use nightdesk::testing::tools::{Tool, ToolContext, ToolOutcome, ToolRegistry};
@@ -90,5 +90,35 @@ async fn a_tool_of_a_job_makes_way_for_a_message_to_its_agent() {
     let took = direct(&world, "zoe").await;
     assert!(took < Duration::from_secs(1), "{took:?}");
     world.job_over().await;
+    world.close().await;
+}
+
+/// Answers with more than anybody can read.
+struct Floods;
+
+impl Tool for Floods {
+    fn spec(&self) -> ToolSpec {
+        ToolSpec { name: "hangs".to_owned(), description: String::new(), schema: json!({"type": "object"}) }
+    }
+
+    fn return_char_limit(&self) -> usize {
+        1_000
+    }
+
+    fn call<'a>(&'a self, _: &'a Value, _: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
+        Box::pin(async { ToolOutcome::done(format!("BEGIN {} END", "é".repeat(4 * Floods.return_char_limit()))) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_longer_than_the_limit_of_its_tool_is_kept_with_head_and_tail() {
+    let toolbox = ToolRegistry::default().with(Arc::new(Floods));
+    let world = World::new(Plan { toolbox, ..plan(When::agent("ann")) }).await;
+    world.send("go").await;
+    let messages = world.messages(&world.conversation().await.id).await;
+    let Content::Tool { text, .. } = &messages[1].content else { panic!("{messages:?}") };
+    assert!(text.starts_with("BEGIN é") && text.ends_with("é END"), "its head and its tail stay");
+    assert!(text.contains("characters are left out here"));
+    assert!(text.chars().count() < Floods.return_char_limit() + 100, "{}", text.chars().count());
     world.close().await;
 }

@@ -15,6 +15,7 @@ use std::ops::Range;
 use crate::domain::{Message, StepId, excerpt};
 use crate::llm::PromptMessage;
 use crate::llm::window::{Budget, entry_tokens, tokens};
+use crate::tools::conversation::CONVERSATION_SEARCH;
 
 /// The least part of the room that a cut conversation keeps where it can, in percent.
 const LEAST_KEPT: usize = 60;
@@ -128,7 +129,7 @@ pub fn fit(conversation: Conversation, budget: &Budget, room: usize) -> Vec<Show
 
 /// The note on omitted entries. It counts nothing, so that it stays the same.
 fn left_out(what: &str, searches: bool) -> String {
-    let advice = if searches { "; conversation_search finds them" } else { "" };
+    let advice = if searches { format!("; {CONVERSATION_SEARCH} finds them") } else { String::new() };
     format!("{what} are not shown{advice}.")
 }
 

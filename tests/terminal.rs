@@ -22,6 +22,8 @@ mod hostile;
 mod mouse;
 #[path = "terminal/program.rs"]
 mod program;
+#[path = "terminal/saving.rs"]
+mod saving;
 
 use std::time::Duration;
 

@@ -35,6 +35,9 @@ pub const MAX_ROWS: u16 = 5;
 /// Cells before the text: a space, the prompt, a space.
 const PROMPT: u16 = 3;
 
+/// A text as the composer shows it, and the texts folded to labels in it.
+type Written = (String, Pastes);
+
 /// State of the composer.
 #[derive(Debug)]
 pub struct Composer {
@@ -42,7 +45,7 @@ pub struct Composer {
     /// Sent messages, oldest first.
     history: Vec<String>,
     /// Index of the shown history entry, and the draft it temporarily replaces.
-    recalled: Option<(usize, String)>,
+    recalled: Option<(usize, Written)>,
     /// Texts folded to labels in the area.
     pastes: Pastes,
     /// Recipient of the shown draft; `None` in an empty store.
@@ -83,11 +86,20 @@ impl Composer {
         self.area.lines().join("\n")
     }
 
+    /// Returns the draft to the shown recipient. An unchanged entry of the history is none; the draft it replaces is.
+    fn own_draft(&self) -> Written {
+        match &self.recalled {
+            Some((at, draft)) if self.history.get(*at) == Some(&self.written()) => draft.clone(),
+            _ => (self.written(), self.pastes.clone()),
+        }
+    }
+
     /// Returns the text and the folded texts to save for the shown conversation: uncommitted sent messages, then the
-    /// current text.
+    /// draft.
     #[must_use]
     pub fn draft(&self) -> (String, Pastes) {
-        (self.with_sent(self.to.as_ref(), self.written()), self.pastes.clone())
+        let (text, pastes) = self.own_draft();
+        (self.with_sent(self.to.as_ref(), text), pastes)
     }
 
     /// Returns the drafts to save for the other conversations.
@@ -113,8 +125,7 @@ impl Composer {
     /// Restores the drafts of an earlier session: of the shown conversation, and of the others.
     pub fn restore(&mut self, (text, pastes): (&str, Pastes), others: Vec<Draft>) {
         self.others = others;
-        self.set_text(text);
-        self.pastes = pastes;
+        self.set_draft(text, pastes);
     }
 
     /// Shows the draft to this recipient; keeps the one shown so far.
@@ -122,34 +133,32 @@ impl Composer {
         if self.to.as_ref() == to {
             return;
         }
-        // An entry of the history is not a draft; the draft it stands for is.
-        let recalled = self.recalled.take().map(|(_, draft)| draft);
-        let text = recalled.unwrap_or_else(|| self.written());
-        let pastes = std::mem::take(&mut self.pastes);
+        let (text, pastes) = self.own_draft();
         if let Some(before) = self.to.take().filter(|_| !text.is_empty()) {
             self.others.push(Draft { to: before, text, pastes });
         }
         self.to = to.cloned();
         let kept = self.others.iter().position(|draft| Some(&draft.to) == to).map(|at| self.others.remove(at));
         let (text, pastes) = kept.map_or_else(Default::default, |draft| (draft.text, draft.pastes));
-        self.set_text(&text);
-        self.pastes = pastes;
+        self.set_draft(&text, pastes);
     }
 
     /// Replaces the text; the caret moves to its end.
     pub fn set_text(&mut self, text: &str) {
+        self.set_draft(text, Pastes::default());
+    }
+
+    fn set_draft(&mut self, text: &str, pastes: Pastes) {
         self.area = empty_area();
         self.area.insert(&plain(text));
-        self.pastes = Pastes::default();
+        self.pastes = pastes;
         self.recalled = None;
     }
 
-    /// Inserts text before the current text, on lines of its own.
+    /// Inserts text before the draft, on lines of its own.
     pub fn prepend(&mut self, text: &str) {
-        let after = self.written();
-        let pastes = std::mem::take(&mut self.pastes);
-        self.set_text(&joined(text, &after));
-        self.pastes = pastes;
+        let (after, pastes) = self.own_draft();
+        self.set_draft(&joined(text, &after), pastes);
     }
 
     /// Inserts text before the draft to `to`, which may be of another conversation than the shown one.
@@ -206,9 +215,7 @@ impl Composer {
         match found {
             Some(paste) => {
                 let pastes = std::mem::take(&mut self.pastes);
-                let whole = self.written().replacen(&paste.label, &paste.text, 1);
-                self.set_text(&whole);
-                self.pastes = pastes;
+                self.set_draft(&self.written().replacen(&paste.label, &paste.text, 1), pastes);
             }
             None => cx.toast("no folded text is here"),
         }
@@ -295,11 +302,13 @@ impl Composer {
                 self.area.undo();
             }
             // A folded text is deleted as a whole; undo restores it.
-            (KeyCode::Backspace, KeyModifiers::NONE) => {
-                let label = self.pastes.ending(&self.before_caret()).map(|paste| paste.label.graphemes(true).count());
-                for _ in 0..label.unwrap_or(1) {
-                    self.area.key(key);
-                }
+            (KeyCode::Backspace, KeyModifiers::NONE) | (KeyCode::Char('h'), KeyModifiers::CONTROL)
+                if !self.area.is_selecting() =>
+            {
+                match self.pastes.ending(&self.before_caret()).map(|paste| paste.label.chars().count()) {
+                    Some(label) => self.area.delete_before(label),
+                    None => self.area.key(key),
+                };
             }
             _ => {
                 self.area.key(key);
@@ -319,7 +328,7 @@ impl Composer {
     fn recall(&mut self, older: bool) {
         let (at, draft) = match self.recalled.take() {
             Some((at, draft)) => (at, draft),
-            None if older => (self.history.len(), self.text()),
+            None if older => (self.history.len(), (self.written(), self.pastes.clone())),
             None => return self.area.go_to_line_end(),
         };
         let to = if older { at.checked_sub(1).unwrap_or(at) } else { at + 1 };
@@ -327,7 +336,7 @@ impl Composer {
             self.set_text(&text);
             self.recalled = Some((to, draft));
         } else {
-            self.set_text(&draft);
+            self.set_draft(&draft.0, draft.1);
         }
     }
 

@@ -22,6 +22,7 @@ use super::term::screen::Screen;
 use super::term::sequence::{self, Modes};
 use super::term::tty::{Tty, TtyEvent};
 use super::term::{Environment, TermError};
+use super::write_file;
 use crate::engine::Handle;
 use crate::engine::handle::Subscription;
 use crate::engine::protocol::{Reply, Request, RequestError, Update};
@@ -361,13 +362,7 @@ impl EventLoop {
     fn write_file(&self, ticket: RequestId, path: String, text: String) {
         let answers = self.answers.clone();
         tokio::task::spawn_blocking(move || {
-            let reply = match write_new(&path, &text) {
-                Ok(()) => Ok(Reply::Done),
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                    Err(RequestError::new(format!("{path} exists already; give another name")))
-                }
-                Err(error) => Err(RequestError::new(format!("cannot write {path}: {error}; give another path"))),
-            };
+            let reply = write_file::write_new(&path, &text).map(|()| Reply::Done).map_err(RequestError::new);
             // Fails only after the workbench has ended.
             let _ = answers.send(Msg::Answered(ticket, reply));
         });
@@ -419,22 +414,6 @@ impl EventLoop {
             self.saved = session;
         }
     }
-}
-
-/// Creates a file at a path as typed and writes `text` to it; on failure no part of it is left.
-fn write_new(path: &str, text: &str) -> std::io::Result<()> {
-    use std::io::Write as _;
-
-    let home = std::env::home_dir();
-    let path = match (path.strip_prefix("~/"), home) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => PathBuf::from(path),
-    };
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).inspect_err(|_| {
-        // The half-written file is of no use; the error is what counts.
-        let _ = std::fs::remove_file(&path);
-    })
 }
 
 /// A temporary file for the external editor, in its own directory. Dropping it deletes both.

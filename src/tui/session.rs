@@ -117,6 +117,8 @@ mod tests {
         let session = Session { draft: "half a thought".into(), zoom: true, ..Session::default() };
         session.save(&path).unwrap();
         assert_eq!(Session::load(&path), session);
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600, "a draft is for its user alone");
         std::fs::write(&path, "{\"draft\": ").unwrap();
         assert_eq!(Session::load(&path), Session::default());
     }

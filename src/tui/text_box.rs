@@ -95,6 +95,18 @@ impl TextBox {
         self.area.delete_line_by_head()
     }
 
+    /// Deletes this many `char`s of the line before the caret, as one change. Returns true if the text changed.
+    pub fn delete_before(&mut self, chars: usize) -> bool {
+        let (row, col) = self.caret();
+        self.cut((row, col.saturating_sub(chars)), chars.min(col))
+    }
+
+    /// Returns true if text is selected.
+    #[must_use]
+    pub fn is_selecting(&self) -> bool {
+        self.area.is_selecting()
+    }
+
     /// Undoes the last change. Returns true if the text changed.
     pub fn undo(&mut self) -> bool {
         self.area.undo()
@@ -447,6 +459,39 @@ mod tests {
         text.key(KeyEvent::new(KeyCode::Left, KeyModifiers::SHIFT));
         assert!(pressed(&mut text, KeyCode::Backspace));
         assert_eq!(text.lines(), ["ab"]);
+    }
+
+    #[test]
+    fn a_move_without_shift_ends_the_selection() {
+        let mut text = with("abc");
+        text.key(KeyEvent::new(KeyCode::Left, KeyModifiers::SHIFT));
+        pressed(&mut text, KeyCode::Left);
+        pressed(&mut text, KeyCode::Backspace);
+        assert_eq!(text.lines(), ["bc"]);
+        let mut text = with("abc\nde");
+        text.key(KeyEvent::new(KeyCode::Left, KeyModifiers::SHIFT));
+        pressed(&mut text, KeyCode::Up);
+        pressed(&mut text, KeyCode::Backspace);
+        assert_eq!(text.lines(), ["bc", "de"]);
+    }
+
+    #[test]
+    fn a_deleted_grapheme_is_not_what_ctrl_y_inserts() {
+        let mut text = with("🇨🇭 word");
+        text.key(KeyEvent::new(KeyCode::Char('w'), KeyModifiers::CONTROL));
+        assert!(pressed(&mut text, KeyCode::Backspace) && pressed(&mut text, KeyCode::Backspace) && text.is_empty());
+        text.key(KeyEvent::new(KeyCode::Char('y'), KeyModifiers::CONTROL));
+        assert_eq!(text.lines(), ["word"]);
+    }
+
+    #[test]
+    fn a_cr_before_a_line_end_takes_no_cell() {
+        let mut text = TextBox::new(vec!["ab\r".to_owned(), "c".to_owned()], true);
+        text.go_to_line_end();
+        let mut terminal = Terminal::new(TestBackend::new(20, 2)).unwrap();
+        let mut caret = Position::default();
+        terminal.draw(|frame| caret = text.draw(frame, frame.area(), &Look::default())).unwrap();
+        assert_eq!(caret, Position { x: 2, y: 0 });
     }
 
     #[test]

@@ -168,6 +168,9 @@ fn an_agents_model_is_chosen_or_typed() {
     desk.keys("<C-u>local/jan-7b<Enter>");
     let set = Request::SetModel { agent: "agent-critic".into(), model: Some("local/jan-7b".into()) };
     assert_eq!(asked(&mut desk), set);
+    desk.app.model.agents[0].model = Some("local/jan-7b-long".into());
+    desk.keys("mlocal/jan-7b<Enter>");
+    assert_eq!(asked(&mut desk), set, "before one that only contains it");
 }
 
 // Blocks.

@@ -2,6 +2,7 @@
 
 use crate::support::app_harness::{self, Desk, overview, said};
 use crate::support::waiting::{self, asking, call};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use nightdesk::testing::domain::{Conversation, Group, GroupId, ManagerType, PendingKind};
 use nightdesk::testing::engine::protocol::{Phase, Recipient, Reply, Request, RequestError, RowUpdate};
 use nightdesk::testing::tui::effect::{Effect, Msg};
@@ -71,11 +72,51 @@ fn a_draft_belongs_to_its_conversation_and_both_survive_a_restart() {
 }
 
 #[test]
+fn an_entry_of_the_history_replaces_no_draft_until_it_is_changed() {
+    let mut desk = two_groups();
+    desk.keys("sent before<Enter>see ");
+    for (ticket, _) in std::mem::take(&mut desk.asked) {
+        desk.send(Msg::Answered(ticket, Ok(Reply::Done)));
+    }
+    desk.send(Msg::Paste(forty_lines()));
+    let draft = format!("see {}", forty_lines());
+    desk.keys("<Up>");
+    assert_eq!(desk.app.composer.text(), "sent before");
+    let kept = desk.app.session();
+    assert_eq!((kept.draft.as_str(), kept.pastes.is_empty()), ("see [pasted 40 lines]", false), "as after a restart");
+    show(&mut desk, "review");
+    show(&mut desk, "newsroom");
+    assert_eq!(desk.app.composer.text(), draft);
+    desk.keys("<Up><Down>");
+    assert!(desk.text().contains("› see [pasted 40 lines]"), "still folded: {}", desk.text());
+    assert_eq!(desk.app.composer.text(), draft);
+    desk.keys("<Up>, and more");
+    show(&mut desk, "review");
+    show(&mut desk, "newsroom");
+    assert_eq!(desk.app.composer.text(), "sent before, and more");
+}
+
+#[test]
+fn a_draft_to_whom_there_is_no_longer_is_not_kept_after_a_restart() {
+    let mut desk = two_groups();
+    desk.keys("for the newsroom");
+    show(&mut desk, "review");
+    desk.keys("for the review");
+    show(&mut desk, "newsroom");
+    let kept = desk.app.session();
+    assert_eq!(kept.drafts.len(), 1);
+    let mut next = Desk::newsroom(USUAL);
+    next.app.restore(kept);
+    assert_eq!(next.app.composer.text(), "for the newsroom");
+    assert_eq!(next.app.session().drafts, []);
+}
+
+#[test]
 fn what_comes_back_returns_to_the_draft_of_its_own_conversation() {
     let mut desk = two_groups();
     desk.keys("to the newsroom<Enter><C-c>");
     show(&mut desk, "review");
-    desk.keys("mine");
+    desk.keys("mine<Esc>");
     let asked = std::mem::take(&mut desk.asked);
     for (ticket, request) in asked {
         let reply = match request {
@@ -86,8 +127,34 @@ fn what_comes_back_returns_to_the_draft_of_its_own_conversation() {
         desk.send(Msg::Answered(ticket, reply));
     }
     assert_eq!(desk.app.composer.text(), "mine");
+    assert!(!desk.app.composing, "what comes back to another draft moves no focus");
     show(&mut desk, "newsroom");
     assert_eq!(desk.app.composer.text(), "queued before\nto the newsroom");
+}
+
+#[test]
+fn what_is_sent_and_not_committed_is_in_the_draft_of_its_conversation_after_a_restart() {
+    let mut desk = two_groups();
+    desk.keys("to the newsroom<Enter>");
+    show(&mut desk, "review");
+    desk.keys("mine");
+    let kept = serde_json::to_string(&desk.app.session()).unwrap();
+    let mut next = two_groups();
+    next.app.restore(serde_json::from_str(&kept).unwrap());
+    next.draw();
+    assert_eq!(next.app.composer.text(), "mine");
+    show(&mut next, "newsroom");
+    assert_eq!(next.app.composer.text(), "to the newsroom");
+}
+
+#[test]
+fn a_text_from_the_editor_has_no_control_characters_and_keeps_all_else() {
+    let mut desk = Desk::newsroom(USUAL);
+    let edited = "می\u{200c}خواهم \u{1b}[31mred\r\nend\n".to_owned();
+    desk.keys("<C-g>");
+    let Some(Effect::Editor { owner, .. }) = desk.effects.pop() else { panic!("{:?}", desk.effects) };
+    desk.send(Msg::Edited(owner, Ok(edited)));
+    assert_eq!(desk.app.composer.text(), "می\u{200c}خواهم red\nend");
 }
 
 #[test]
@@ -246,9 +313,18 @@ fn a_long_paste_is_a_label_that_is_sent_whole_unfolds_and_is_deleted_at_once() {
     next.draw();
     assert!(next.text().contains("[pasted 40 lines]"), "folded after a restart too: {}", next.text());
     assert_eq!(next.app.composer.text(), format!("look: {lines}"));
+    for delete in ["<Backspace>", "<C-h>"] {
+        next.keys(delete);
+        assert_eq!(next.app.composer.text(), "look: ");
+        next.keys("<C-_>");
+        assert_eq!(next.app.composer.text(), format!("look: {lines}"), "and comes back as one");
+    }
+    next.keys(" and");
+    for _ in 0..4 {
+        next.send(Msg::Key(KeyEvent::new(KeyCode::Left, KeyModifiers::SHIFT)));
+    }
     next.keys("<Backspace>");
-    assert_eq!(next.app.composer.text(), "look: ");
-    next.send(Msg::Paste(lines.clone()));
+    assert_eq!(next.app.composer.text(), format!("look: {lines}"), "only what was selected goes");
     next.keys("<C-t>");
     assert!(next.text().contains("line 40"), "{}", next.text());
     assert_eq!(next.app.composer.text(), format!("look: {lines}"));

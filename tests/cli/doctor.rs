@@ -47,6 +47,21 @@ fn the_doctor_finds_a_theme_that_the_workbench_would_refuse() {
     assert!(!ok && code == Some(1), "{text}");
     assert!(text.contains("mine.toml line 3") || text.contains("mine.toml line 2"), "what and where: {text}");
 
+    let file = shell.path("config/nightdesk/themes/mine.toml");
+    let unread: [(&dyn Fn(), &str); 3] = [
+        (&|| std::fs::write(&file, b"\xff").unwrap(), "not UTF-8 text"),
+        (&|| std::fs::write(&file, vec![b'#'; (1 << 20) + 1]).unwrap(), "larger than a megabyte"),
+        (&|| std::fs::remove_file(&file).and_then(|()| std::fs::create_dir(&file)).unwrap(), "it is no file"),
+    ];
+    for (make, why) in unread {
+        make();
+        let (code, found) = report(&shell);
+        let (ok, text) = said(&found, "theme");
+        assert!(!ok && code == Some(1) && text.contains("cannot read the theme") && text.contains(why), "{text}");
+    }
+    std::fs::remove_dir(&file).unwrap();
+    configure(&shell, "themes/mine.toml", "inherits = \"dark\"\n[styles]\ntext = \"purplish\"\n");
+
     configure(&shell, "config.toml", "theme = \"dark\"\n");
     let (code, found) = report(&shell);
     assert!(said(&found, "theme").0);

@@ -51,6 +51,11 @@ fn a_key_gives_the_mouse_to_the_terminal_and_takes_it_again() {
     meter.until_text("the mouse is off here");
     assert!(written(&meter).contains(OFF));
     let mark = meter.mark();
+    meter.type_bytes("\u{1a}");
+    meter.until_seen(|seen| seen.since(mark).contains("\u{1b}[?1049h")).unwrap();
+    meter.until_idle();
+    assert!(!meter.look(|seen| seen.since(mark)).contains(ON), "it stays off after a stop");
+    let mark = meter.mark();
     meter.type_bytes("\u{1b}m");
     meter.until_text("the mouse works here");
     assert!(meter.look(|seen| seen.since(mark)).contains(ON));

@@ -45,19 +45,23 @@ impl App {
         self.lower = session.lower.filter(|id| PaneId::LOWER.contains(id)).unwrap_or(self.lower);
         self.zoom = session.zoom;
         self.dividers = session.dividers;
-        let there = |address: &Recipient| match address {
-            Recipient::Group(id) => self.model.groups.iter().any(|group| group.id == *id),
-            Recipient::Agent(id) => self.model.agents.iter().any(|agent| agent.id == *id),
-        };
-        if let Some(address) = session.address.filter(there) {
+        if let Some(address) = session.address.filter(|address| self.is_there(address)) {
             self.show(address);
             if let Some((at, row)) = session.anchor {
                 self.panes.conversation.restore(Anchor::Top(Place { at, row }));
             }
         }
-        self.composer.restore((&session.draft, session.pastes), session.drafts);
+        let drafts = session.drafts.into_iter().filter(|draft| self.is_there(&draft.to)).collect();
+        self.composer.restore((&session.draft, session.pastes), drafts);
         if let Some(unsaved) = session.unsaved {
             self.panes.blocks.reopen(unsaved, &self.model);
+        }
+    }
+
+    fn is_there(&self, address: &Recipient) -> bool {
+        match address {
+            Recipient::Group(id) => self.model.group(id).is_some(),
+            Recipient::Agent(id) => self.model.agent(id).is_some(),
         }
     }
 }

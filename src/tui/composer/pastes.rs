@@ -106,6 +106,9 @@ mod tests {
         let two = pastes.fold(&second, &one).unwrap();
         assert_eq!((one.as_str(), two.as_str()), ("[pasted 9 lines]", "[pasted 9 lines, 2]"));
         assert_eq!(pastes.expand(&format!("{two}{one}")), format!("{second}{first}"));
+        let (written, unfolded) = (format!("{one} and {two} or"), pastes.clone().take_last(&format!("{one} and")));
+        assert_eq!(unfolded.map(|paste| paste.label), Some(one), "the last before the caret");
+        assert_eq!(pastes.clone().take_last(&written).map(|paste| paste.label), Some(two), "and the last of all");
         let typed = "[pasted 7 lines]";
         assert_eq!(pastes.fold(&"c\n".repeat(7), typed).as_deref(), Some("[pasted 7 lines, 2]"), "typed by hand");
     }

@@ -1,8 +1,9 @@
 //! A ratatui backend that encodes each frame into a byte buffer.
 //!
 //! The size is set by the caller, never queried. An unchanged frame produces no bytes, an unchanged cursor no
-//! cursor sequence; a few unchanged cells between changed ones are printed again. Every frame starts and ends in the default style. Control characters and bidirectional
-//! overrides in cells are never sent, even if the layers above let them through.
+//! cursor sequence; a few unchanged cells between changed ones are printed again. Every frame starts and ends in the
+//! default style. Control characters and bidirectional overrides in cells are never sent, even if the layers above let
+//! them through.
 //!
 //! crossterm's backend is not used because it resets four attributes per frame, flushes at each cursor change,
 //! and keeps the colour switch in process-wide state.

@@ -1,35 +1,14 @@
 //! The whole program with a real model.
 
+use super::TEAM;
 use crate::support::real_model::RealModel;
 use crate::support::shell::Shell;
 
-/// Two that speak and one in the background, who works after every turn.
-const TEAM: &str = r#"
-[group]
-name = "desk"
-manager_type = "round_robin"
-members = ["ann", "bob"]
-shared_blocks = ["notes"]
-[group.sleeptime]
-agents = ["keeper"]
-every_turns = 1
-[[block]]
-label = "notes"
-value = "The launch is on 3 May."
-[[agent]]
-name = "ann"
-persona = "I answer in one short sentence."
-max_tokens = 80
-[[agent]]
-name = "bob"
-persona = "I doubt what ann says, in one short sentence."
-max_tokens = 80
-[[agent]]
-name = "keeper"
-persona = "I keep notes in one line."
-max_steps = 2
-max_tokens = 120
-"#;
+/// The team of the other tests on the real model, with short answers and a job after every turn.
+fn team() -> String {
+    TEAM.replace("model = \"scripted/script.toml\"", "max_tokens = 80\nmax_steps = 2")
+        .replace("every_turns = 2", "every_turns = 1")
+}
 
 /// Turns of the conversation; what a small model says is not judged.
 const TURNS: usize = 5;
@@ -41,7 +20,7 @@ fn a_conversation_with_a_real_model_never_breaks() {
     let shell = Shell::new();
     std::fs::create_dir_all(shell.path("config/nightdesk")).unwrap();
     shell.write("config/nightdesk/config.toml", &model.config());
-    let team = shell.write("team.toml", TEAM);
+    let team = shell.write("team.toml", &team());
     shell.ok(&["apply", &team]);
     for turn in 1..=TURNS {
         let sent = shell.run(&["send", "desk", &format!("Question {turn}: what do we print on 3 May?")]);

@@ -1,10 +1,11 @@
-//! What the rules refuse, whoever commits it.
+//! What the rules refuse and what they set, whoever commits it.
 
-use crate::support::fixtures::{self, newsroom};
+use crate::support::fixtures::{self, BLOCK, newsroom};
 use jiff::Timestamp;
-use nightdesk::testing::domain::state::InMemoryRows;
+use nightdesk::testing::domain::state::{InMemoryRows, Rows as _};
 use nightdesk::testing::domain::{
-    Call, Change, Conflict, Job, JobId, JobOutcome, JobState, Person, PersonId, RunState, StopReason, Trigger,
+    Call, Change, Conflict, Group, Job, JobId, JobOutcome, JobState, Mail, MailKind, MailStatus, Person, PersonId,
+    Priority, Revision, RunState, StopReason, Trigger,
 };
 
 const AT: Timestamp = Timestamp::UNIX_EPOCH;
@@ -41,10 +42,93 @@ fn a_call_is_recorded_for_the_agent_of_its_run_until_the_run_ends() {
     assert_eq!(refused(&mut state, call("agent-ben")), "agent-ben makes no calls in run speech");
     let Change::CallMade(made) = state.apply(call("agent-ann"), AT).unwrap() else { unreachable!() };
     assert_eq!(made.group, Some(fixtures::GROUP.into()), "the group is that of the run");
-    let over = RunState::Finished { stop_reason: StopReason::EndTurn, error: None };
-    state.apply(fixtures::moved("speech", over), AT).unwrap();
+    state.apply(fixtures::moved("speech", over()), AT).unwrap();
     let late = state.apply(call("agent-ann"), AT).unwrap_err();
     assert_eq!(late, Conflict::Run { run: "speech".into() });
+}
+
+fn over() -> RunState {
+    RunState::Finished { stop_reason: StopReason::EndTurn, error: None }
+}
+
+#[test]
+fn a_run_starts_nothing_after_its_end() {
+    let mut state = state();
+    for run in ["speech", "run-1"] {
+        state.apply(fixtures::moved(run, over()), AT).unwrap();
+    }
+    let late = state.apply(fixtures::speech("late", "run-1", "ben"), AT).unwrap_err();
+    assert_eq!(late, Conflict::Run { run: "run-1".into() });
+}
+
+#[test]
+fn the_id_of_a_deleted_block_is_not_used_again() {
+    let mut state = state();
+    let made = || Change::BlockCreated(fixtures::block("block-x", "x", "text"));
+    state.apply(made(), AT).unwrap();
+    state.apply(Change::BlockDeleted { id: "block-x".into() }, AT).unwrap();
+    assert_eq!(refused(&mut state, made()), "block block-x was deleted, and its id cannot be used again");
+}
+
+#[test]
+fn an_edit_that_a_block_refuses_is_refused_to_its_last_call() {
+    let mut state = state();
+    let Change::BlockEdited(edit) = fixtures::edit(BLOCK, 2, &"x".repeat(1_001)) else { unreachable!() };
+    let refusal = state.apply(Change::BlockEdited(Revision { calls: vec![0, 3], ..edit.clone() }), AT).unwrap_err();
+    assert!(matches!(&refusal, Conflict::Call { ordinal: 3, text } if text.starts_with("not done: ")), "{refusal:?}");
+    let refusal = state.apply(Change::BlockEdited(edit), AT).unwrap_err();
+    assert!(matches!(&refusal, Conflict::Refused { text } if !text.starts_with("not done")), "{refusal:?}");
+}
+
+/// Mail of ann's call to ben, `seconds` after the epoch.
+fn mail(seconds: i64) -> Mail {
+    Mail {
+        id: format!("mail-{seconds}").as_str().into(),
+        from: Some("agent-ann".into()),
+        from_person: None,
+        to: Some("agent-ben".into()),
+        to_person: None,
+        kind: MailKind::Request,
+        status: MailStatus::Pending,
+        priority: Priority::Normal,
+        text: "hello".to_owned(),
+        in_reply_to: None,
+        sent_by: Some((format!("step-{seconds}").as_str().into(), 0)),
+        waited_for: false,
+        group: Some(fixtures::GROUP.into()),
+        run: None,
+        root: None,
+        depth: 0,
+        error: None,
+        created_at: Timestamp::from_second(seconds).unwrap(),
+        expires_at: None,
+    }
+}
+
+#[test]
+fn a_limit_on_mail_counts_what_lies_less_than_a_minute_away_on_either_side() {
+    let mut state = state();
+    let Ok(Some(group)) = state.get::<Group>(fixtures::GROUP) else { unreachable!() };
+    state.apply(Change::GroupPut(Group { mail_per_minute: Some(1), ..group }), AT).unwrap();
+    state.apply(Change::MailSent(mail(1_000)), AT).unwrap();
+    for near in [941, 1_059] {
+        let Conflict::Call { text, .. } = state.apply(Change::MailSent(mail(near)), AT).unwrap_err() else {
+            panic!("{near} is refused to the call")
+        };
+        assert!(text.contains("the group has sent its 1 messages of this minute"), "{text}");
+    }
+    // The clock was set back by more than a minute.
+    state.apply(Change::MailSent(mail(900)), AT).unwrap();
+}
+
+#[test]
+fn mail_that_comes_back_has_the_time_at_which_it_is_sent_back() {
+    let mut state = state();
+    state.apply(Change::MailSent(mail(1_000)), AT).unwrap();
+    let later = Timestamp::from_second(2_000).unwrap();
+    let back = mail(1_000).back("back".into(), MailKind::Reply, "hello, ann".to_owned());
+    let Change::MailSent(back) = state.apply(Change::MailSent(back), later).unwrap() else { unreachable!() };
+    assert_eq!(back.created_at, later);
 }
 
 #[test]
@@ -64,10 +148,10 @@ fn a_job_is_handed_back_to_wait_and_the_attempt_does_not_count() {
         state.apply(change, AT).unwrap();
     }
     let back = |to| Change::JobHandedBack { id: id(), to };
-    let over = JobState::Completed { outcome: JobOutcome::NothingToDo };
-    assert_eq!(refused(&mut state, back(over)), "a job that is handed back cannot become completed");
+    let done = JobState::Completed { outcome: JobOutcome::NothingToDo };
+    assert_eq!(refused(&mut state, back(done)), "a job that is handed back cannot become completed");
     state.apply(back(JobState::Available), AT).unwrap();
-    let Ok(job) = nightdesk::testing::domain::state::Rows::get::<Job>(&mut state, "job-1");
+    let Ok(job) = state.get::<Job>("job-1");
     assert_eq!(job.map(|job| (job.attempt, job.state)), Some((0, JobState::Available)));
     let twice = state.apply(back(JobState::Available), AT).unwrap_err();
     assert_eq!(twice, Conflict::Fenced { job: id() }, "it does not run");

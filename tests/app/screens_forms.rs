@@ -173,6 +173,15 @@ fn the_caret_stands_in_the_field_and_colours_tell_nothing_alone() {
 }
 
 #[test]
+fn a_field_shows_the_end_of_a_long_text_with_the_caret_and_its_start_without() {
+    let mut desk = at((80, 24), "N<Tab>panel<Tab>");
+    desk.keys(&format!("begins {} ends", "x".repeat(90)));
+    assert!(desk.text().contains("xxx ends") && !desk.text().contains("begins xxx"), "{}", desk.text());
+    desk.keys("<Tab>");
+    assert!(desk.text().contains("begins xxx") && !desk.text().contains("xxx ends"), "{}", desk.text());
+}
+
+#[test]
 fn seven_bit_signs_do() {
     let mut desk = Desk::new(rich(), said(), (80, 24));
     desk.app.look.glyphs = &glyph::ASCII;

@@ -50,8 +50,8 @@ fn lines_between_panes_follow_the_mouse_and_stay_after_a_restart() {
     assert_eq!(columns(&desk), [left + 8, right - 10]);
     assert_eq!(desk.app.layout().unwrap().split, Some(split - 6));
     assert!(desk.app.composing, "taking a line moves no focus");
-    mouse(&mut desk, MouseEventKind::Drag(MouseButton::Left), (left, 10));
-    assert_eq!(columns(&desk), [left + 8, right - 10], "a line that was dropped stays");
+    mouse(&mut desk, MouseEventKind::Drag(MouseButton::Left), (right + 5, split));
+    assert_eq!(desk.app.layout().unwrap().split, Some(split - 6), "a line that was dropped stays");
     desk.keys("<F1>");
     drag(&mut desk, (left + 8, 10), (left, 10));
     desk.keys("<Esc>");

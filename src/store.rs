@@ -40,6 +40,7 @@ mod rows;
 mod runs;
 mod schema;
 mod search;
+mod staged;
 mod tables;
 mod terms;
 mod view;

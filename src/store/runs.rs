@@ -230,7 +230,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::super::Options;
-    use super::super::tables::Tables;
+    use super::super::staged::{KnownRows, StagedRows, put};
     use super::*;
     use crate::domain::state::Rows as _;
     use crate::domain::{ConversationId, RunKind, RunState};
@@ -243,11 +243,13 @@ mod tests {
         let kind = RunKind::Sample { agent: AgentId::from("agent-1") };
         let run = Run::new(RunId::from("run-1"), ConversationId::from("conversation-1"), kind, RunState::Parked);
         let sql = Sql::writing(&path, &Options::default(), &Arc::default()).unwrap();
-        Tables(&sql).put(&run).unwrap();
+        put(&sql, &run);
+        let mut known = KnownRows::default();
+        let mut rows = StagedRows::new(&sql, &mut known);
         let runs = [run];
         assert_eq!(store.open_runs().await.unwrap(), runs);
         assert_eq!(store.standing_runs().await.unwrap(), runs);
-        assert_eq!(Tables(&sql).open::<Run>().unwrap(), runs);
+        assert_eq!(rows.open::<Run>().unwrap(), runs);
         assert!(store.turn_runs().await.unwrap().is_empty(), "it is no turn");
     }
 }

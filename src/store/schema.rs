@@ -148,10 +148,10 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
     use std::sync::Arc;
 
-    use super::super::tables::Tables;
+    use super::super::staged::put;
     use super::super::{Options, Store};
     use super::*;
-    use crate::domain::state::{Kind, Rows as _, sample::Sample};
+    use crate::domain::state::{Kind, sample::Sample};
 
     const LATER: &str = "CREATE TABLE later (a TEXT) STRICT; INSERT INTO later VALUES ('made'); DROP INDEX job_group;";
     const BROKEN: &str = "CREATE TABLE later (a TEXT) STRICT; CREATE nonsense";
@@ -323,7 +323,7 @@ mod tests {
         for path in [new, first, second] {
             let opened = Store::open(&path, Options::default()).unwrap();
             let sample = Sample { key: "a".to_owned(), word: "b".to_owned() };
-            Tables(&writing(&path)).put(&sample).unwrap();
+            put(&writing(&path), &sample);
             assert_eq!(opened.row::<Sample>("a").await.unwrap(), Some(sample.clone()));
             assert_eq!(opened.find::<Sample>("b").await.unwrap(), [sample]);
             let differences = opened.background().verify_replay().await.unwrap().differences;

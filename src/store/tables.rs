@@ -1,83 +1,11 @@
-//! The state rows in their tables: [`Rows`] for [`domain::state`](crate::domain::state) inside a transaction.
+//! The state rows in their tables: reading and parsing them.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::connection::Sql;
 use super::error::Fault;
-use super::filter;
-use crate::domain::run::RunStateName;
-use crate::domain::state::{Kind, Row, RowFault, Rows};
-use crate::domain::{AgentId, Run};
-
-/// The tables, inside the open transaction of this connection.
-pub(super) struct Tables<'a>(pub(super) &'a Sql);
-
-impl Rows for Tables<'_> {
-    type Fault = Fault;
-
-    fn get<T: Row>(&mut self, key: &str) -> Result<Option<T>, Fault> {
-        get(self.0, key)
-    }
-
-    fn readable<T: Row>(&mut self, key: &str) -> Result<Option<T>, Fault> {
-        match get(self.0, key) {
-            Err(fault) if fault.is_of_a_row() => Ok(None),
-            other => other,
-        }
-    }
-
-    fn find<T: Row>(&mut self, lookup: &str) -> Result<Vec<T>, Fault> {
-        let table = T::KIND.table();
-        list(self.0, &format!("SELECT key, body FROM {table} WHERE lookup = ?1 ORDER BY key"), [lookup])
-    }
-
-    fn all<T: Row>(&mut self) -> Result<Vec<T>, Fault> {
-        list(self.0, &format!("SELECT key, body FROM {} ORDER BY key", T::KIND.table()), [])
-    }
-
-    fn open<T: Row>(&mut self) -> Result<Vec<T>, Fault> {
-        if T::KIND != Kind::Run {
-            return Ok(self.all::<T>()?.into_iter().filter(T::is_open).collect());
-        }
-        // There are many runs, most of them finished, so this uses the index of the open ones.
-        let open = format!("SELECT key, body FROM run WHERE {} ORDER BY key", filter::open_runs(|_| true));
-        list(self.0, &open, [])
-    }
-
-    fn parked(&mut self, agent: &AgentId) -> Result<Vec<Run>, Fault> {
-        list(self.0, &parked(), [agent.as_str()])
-    }
-
-    fn delete<T: Row>(&mut self, key: &str) -> Result<(), Fault> {
-        self.0.run(&format!("DELETE FROM {} WHERE key = ?1", T::KIND.table()), [key])?;
-        Ok(())
-    }
-
-    fn put<T: Row>(&mut self, row: &T) -> Result<(), Fault> {
-        let body = json(row)?;
-        // An update keeps the place of the row, which is the order of creation.
-        let statement = format!(
-            "INSERT INTO {} (key, lookup, body) VALUES (?1, ?2, ?3)
-             ON CONFLICT (key) DO UPDATE SET lookup = excluded.lookup, body = excluded.body",
-            T::KIND.table()
-        );
-        self.0.run(&statement, (row.key(), row.lookup(), body))?;
-        Ok(())
-    }
-}
-
-/// The readable rows of a query: a damaged row must not fail every commit that reads its kind.
-fn list<T: Row>(sql: &Sql, query: &str, params: impl rusqlite::Params) -> Result<Vec<T>, Fault> {
-    let rows = sql.list(query, params, |row| Ok(row_of(T::KIND, row)))?;
-    rows.into_iter().filter(|row| !row.as_ref().is_err_and(Fault::is_of_a_row)).collect()
-}
-
-/// The query for the parked runs of an agent, in the form the index has.
-fn parked() -> String {
-    let parked = <&str>::from(RunStateName::Parked);
-    format!("SELECT key, body FROM run WHERE agent = ?1 AND state = '{parked}' ORDER BY key")
-}
+use crate::domain::state::{Kind, Row, RowFault};
 
 /// The row with this key.
 pub(super) fn get<T: Row>(sql: &Sql, key: &str) -> Result<Option<T>, Fault> {
@@ -147,23 +75,4 @@ pub(super) fn with<T: DeserializeOwned>(
     let mut fields: Map<String, Value> = parse(row, column)?;
     fields.extend(columns.into_iter().map(|(name, value)| (name.to_owned(), value)));
     serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::super::{Options, Store};
-    use super::*;
-
-    #[test]
-    fn the_parked_runs_of_an_agent_are_looked_up() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("desk.db");
-        drop(Store::open(&path, Options::default()).unwrap());
-        let sql = Sql::reading(&path, &Arc::default()).unwrap();
-        let plan = format!("EXPLAIN QUERY PLAN {}", parked());
-        let steps = sql.list(&plan, ["agent-ann"], |row| row.get::<_, String>(3)).unwrap();
-        assert!(steps[0].contains("USING INDEX run_parked (agent=?)"), "{steps:?}");
-    }
 }

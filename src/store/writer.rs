@@ -1,6 +1,6 @@
 //! The writer: the only writing connection, and the two queues of commits.
 //!
-//! It takes a batch of waiting commits, foreground first, runs them in one transaction with a savepoint each, and
+//! It takes a batch of waiting commits, foreground first, runs them in one transaction, and
 //! replies after `COMMIT` and after publishing the new head. A rejected commit does not affect the others. If the
 //! database fails, the batch is run again with one transaction per commit, so that each gets its own result.
 
@@ -16,7 +16,8 @@ use tokio::sync::{oneshot, watch};
 use super::connection::Sql;
 use super::error::Fault;
 use super::file::{Identity, identity, refused};
-use super::tables::{self, Tables};
+use super::staged::{KnownRows, StagedRows};
+use super::tables;
 use super::{Clock, CommitError, Lane, Mode, Options, StoreError, failpoint, log};
 use crate::domain::state::{ApplyError, StoreMeta, apply, check};
 use crate::domain::trigger::derived_changes;
@@ -220,6 +221,10 @@ pub(super) struct Writer {
     bell: watch::Sender<u64>,
     /// The length of the write-ahead log, in pages.
     pages: Arc<AtomicU32>,
+    /// The rows as this writer left them.
+    known: KnownRows,
+    /// `SQLite`'s number of the file's version, which another connection has changed if it has written.
+    version: i64,
     /// The number of the last change this writer knows of; a higher one in the log is of another program.
     seen: u64,
     /// The epoch this program has raised; `None` before that.
@@ -237,7 +242,8 @@ impl Writer {
         sql.conn_mut().wal_hook(Some(hook)).map_err(|error| Fault::Sql(error).reading())?;
         let (clock, ids) = (Arc::clone(&options.clock), options.ids.clone());
         let seen = *bell.borrow();
-        Ok(Self { sql, path: path.to_owned(), opened: identity(path), clock, ids, bell, pages, seen, epoch: None })
+        let (known, version) = (KnownRows::default(), i64::MIN);
+        Ok(Self { sql, path: path.to_owned(), opened: identity(path), clock, ids, bell, pages, known, version, seen, epoch: None })
     }
 
     /// Runs a batch and replies to each caller.
@@ -289,14 +295,12 @@ impl Writer {
     fn transaction(&mut self, commits: &[&Commit]) -> Result<(Vec<Answer>, u64), Fault> {
         self.sql.run("BEGIN IMMEDIATE", [])?;
         failpoint::pass("after_begin");
-        let mut last = log::last(&self.sql)?;
-        if last != self.seen {
-            self.check_epoch()?;
-        }
+        self.look_for_others()?;
+        let mut last = self.seen;
+        let mut rows = StagedRows::new(&self.sql, &mut self.known);
         let mut answers = Vec::with_capacity(commits.len());
         for commit in commits {
-            self.sql.run("SAVEPOINT one", [])?;
-            let mut work = Work { sql: &self.sql, ids: &self.ids, at: self.clock.now(), last, logged: Vec::new() };
+            let mut work = Work { rows: &mut rows, ids: &self.ids, at: self.clock.now(), last, logged: Vec::new() };
             let answer = match work.commit(commit) {
                 Ok(()) => {
                     last = work.last;
@@ -306,15 +310,17 @@ impl Writer {
                 Err(ApplyError::Fault(fault)) if fault.is_of_a_row() => Err(fault.saving().into()),
                 Err(ApplyError::Fault(fault)) => return Err(fault),
             };
-            if answer.is_err() {
-                self.sql.run("ROLLBACK TO one", [])?;
-            }
-            self.sql.run("RELEASE one", [])?;
+            rows.end(answer.is_ok());
             answers.push(answer);
             failpoint::pass("after_apply");
         }
+        for logged in answers.iter().flatten().flatten() {
+            log::insert(&self.sql, logged)?;
+        }
+        rows.write()?;
         failpoint::pass("before_commit");
         self.sql.run("COMMIT", [])?;
+        rows.committed();
         self.seen = last;
         let logged = answers.iter().flatten().flatten();
         let raised = logged.filter_map(|logged| match logged.change {
@@ -323,6 +329,21 @@ impl Writer {
         });
         self.epoch = raised.max().or(self.epoch);
         Ok((answers, last))
+    }
+
+    /// Forgets the known rows if another connection has written since the last transaction, and checks that it was no
+    /// new owner's.
+    fn look_for_others(&mut self) -> Result<(), Fault> {
+        let version = self.sql.one("PRAGMA data_version", [], |row| row.get(0))?.unwrap_or_default();
+        if version != self.version {
+            self.known.forget();
+            let last = log::last(&self.sql)?;
+            if last != self.seen {
+                self.check_epoch()?;
+            }
+            (self.version, self.seen) = (version, last);
+        }
+        Ok(())
     }
 
     /// Refuses to write once another program has raised the epoch (F8).
@@ -360,19 +381,19 @@ impl Drop for Writer {
     }
 }
 
-/// One commit in progress, inside its savepoint.
-struct Work<'a> {
-    sql: &'a Sql,
+/// One commit in progress.
+struct Work<'a, 'b> {
+    rows: &'a mut StagedRows<'b>,
     ids: &'a Ids,
     at: jiff::Timestamp,
     last: u64,
     logged: Vec<LogEntry>,
 }
 
-impl Work<'_> {
+impl Work<'_, '_> {
     fn commit(&mut self, commit: &Commit) -> Result<(), ApplyError<Fault>> {
         for rest in &commit.preconditions {
-            check(&mut Tables(self.sql), rest)?;
+            check(self.rows, rest)?;
         }
         for change in &commit.changes {
             self.change(change.clone(), &commit.by, commit.cause)?;
@@ -382,12 +403,11 @@ impl Work<'_> {
 
     /// Applies and logs a change, then the changes derived from it.
     fn change(&mut self, mut change: Change, by: &Actor, cause: Option<u64>) -> Result<(), ApplyError<Fault>> {
-        apply(&mut Tables(self.sql), &mut change, self.at)?;
+        apply(self.rows, &mut change, self.at)?;
         self.last += 1;
         let n = self.last;
         let logged = LogEntry { n, change, by: by.clone(), at: self.at, cause };
-        log::insert(self.sql, &logged)?;
-        let next = derived_changes(&mut Tables(self.sql), &logged.change, self.ids)?;
+        let next = derived_changes(self.rows, &logged.change, self.ids)?;
         self.logged.push(logged);
         for change in next {
             self.change(change, &Actor::Engine, Some(n))?;

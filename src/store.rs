@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! commit ──▶ lane (foreground, background) ──▶ writer: check · apply · log · follow ──▶ COMMIT ──▶ head ──▶ answer
-//! query  ──▶ lane (foreground, background) ──▶ readers with connections of their own, in parallel to the writer
+//! query  ──▶ lane (foreground, background) ──▶ connections of their own, in parallel to the writer
 //! ```
 //!
 //! Invariants:
@@ -71,7 +71,7 @@ use crate::domain::{Commit, Ids, LogEntry};
 /// The threads on which commits and reads run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
-    /// On the store's own threads.
+    /// In the caller where it is short and nobody else is in the way, else on the store's own threads.
     #[default]
     Threads,
     /// In the caller, one at a time: for tests with a paused clock, which would advance while a thread works.
@@ -174,7 +174,7 @@ impl Store {
             Some(sql) => Some(Lanes::start(sql, path, &options, bell)?),
             None => None,
         };
-        let readers = Readers::start(reading, path, &options, &counts)?;
+        let readers = Readers::start(reading, path, &options, &counts);
         let (path, ids, observer) = (path.to_owned(), options.ids, options.observer);
         let shared = Shared { path, clock, ids, observer, counts, head, readers, lanes };
         Ok(Self(Arc::new(shared), PhantomData))

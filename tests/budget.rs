@@ -63,7 +63,7 @@ async fn a_step_costs_few_statements_and_one_wait_for_the_disk() {
     // Three speeches of one step each: a commit for the message, three for the speeches' beginnings, three for
     // their steps, one for the end.
     budget("transactions a turn of three steps", after.transactions - before.transactions, 8);
-    budget("statements a step", (after.statements - before.statements) / 3, 80);
+    budget("statements a step", (after.statements - before.statements) / 3, 50);
 }
 
 /// Commits that come close together are looked at once or twice, as it falls out; a look is some three statements.

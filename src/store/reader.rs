@@ -1,7 +1,6 @@
-//! Readers: threads with connections of their own. The foreground has one, and a second one as soon as two of its
-//! queries overlap; the background has one, started with its first query.
-//!
-//! A query whose caller has gone does not run. In the background, a running one is interrupted, too.
+//! Readers. A query of the foreground runs in its caller, on an idle connection: such queries are short, and handing one
+//! to another thread costs more than most of them. The background has one thread, started with its first query, and each
+//! of its queries ends when nobody waits for it any more.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,29 +17,23 @@ use super::file::refused;
 use super::lane::{Lane, Observer};
 use super::{Mode, Options, StoreError};
 
-/// The maximum number of threads in the foreground.
-const FOREGROUND: usize = 2;
-/// The number of threads in the background. One, so that searches never use more than one core.
-const BACKGROUND: usize = 1;
+/// The most connections of the foreground that are kept open while idle.
+const IDLE: usize = 4;
 
 pub(super) struct Readers {
-    place: Place,
-    observer: Arc<dyn Observer>,
-}
-
-enum Place {
-    Threads { foreground: Pool, background: Pool },
-    Inline(Mutex<Sql>),
-}
-
-/// The threads of a lane.
-struct Pool {
-    lane: Lane,
     path: PathBuf,
     counts: Arc<Counts>,
+    observer: Arc<dyn Observer>,
+    /// Idle connections of the foreground.
+    idle: Mutex<Vec<Sql>>,
+    /// `None` if the queries of the background run in their callers, too.
+    background: Option<Background>,
+}
+
+/// The thread of the background.
+struct Background {
     queue: Arc<Queue>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-    most: usize,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Query {
@@ -64,56 +57,41 @@ struct Queue {
     state: Mutex<Waiting>,
     bell: Condvar,
     observer: Arc<dyn Observer>,
-    /// The caller of the query that a background thread runs.
+    /// The caller of the query that the thread runs.
     current: Mutex<Gone>,
 }
 
 #[derive(Default)]
 struct Waiting {
     queries: VecDeque<Query>,
-    /// The number of idle threads.
-    idle: usize,
     closed: bool,
 }
 
 impl Readers {
-    pub(super) fn start(first: Sql, path: &Path, options: &Options, counts: &Arc<Counts>) -> Result<Self, StoreError> {
+    pub(super) fn start(first: Sql, path: &Path, options: &Options, counts: &Arc<Counts>) -> Self {
         let observer = Arc::clone(&options.observer);
-        if options.mode == Mode::Inline {
-            return Ok(Self { place: Place::Inline(Mutex::new(first)), observer });
-        }
-        let pool = |lane, most| Pool {
-            lane,
-            path: path.to_owned(),
-            counts: Arc::clone(counts),
+        let background = (options.mode == Mode::Threads).then(|| Background {
             queue: Arc::new(Queue {
                 state: Mutex::default(),
                 bell: Condvar::new(),
                 observer: Arc::clone(&observer),
                 current: Mutex::default(),
             }),
-            threads: Mutex::default(),
-            most,
-        };
-        let (foreground, background) = (pool(Lane::Foreground, FOREGROUND), pool(Lane::Background, BACKGROUND));
-        let thread = foreground.thread(first)?;
-        foreground.lock_threads().push(thread);
-        Ok(Self { place: Place::Threads { foreground, background }, observer })
+            thread: Mutex::default(),
+        });
+        let (path, counts) = (path.to_owned(), Arc::clone(counts));
+        Self { path, counts, observer, idle: Mutex::new(vec![first]), background }
     }
 
-    /// Runs the query on a reader of the lane and returns its result.
+    /// Runs the query in its lane and returns its result.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         lane: Lane,
         query: impl FnOnce(&Sql) -> Result<T, Fault> + Send + 'static,
     ) -> Result<Result<T, Fault>, StoreError> {
-        let pool = match (&self.place, lane) {
-            (Place::Inline(sql), _) => {
-                self.observer.read(lane);
-                return Ok(query(&sql.lock().unwrap_or_else(PoisonError::into_inner)));
-            }
-            (Place::Threads { foreground, .. }, Lane::Foreground) => foreground,
-            (Place::Threads { background, .. }, Lane::Background) => background,
+        let background = match (&self.background, lane) {
+            (Some(background), Lane::Background) => background,
+            (None, _) | (_, Lane::Foreground) => return self.here(lane, query),
         };
         let (answer, answered) = oneshot::channel();
         let gone = Gone::default();
@@ -123,51 +101,60 @@ impl Readers {
                 let _ = answer.send(query(sql));
             }
         });
-        pool.push(Query { run, gone })?;
+        background.push(Query { run, gone }, &self.path, &self.counts)?;
         answered.await.map_err(|_| StoreError::Closed)
+    }
+
+    /// Runs the query in the caller. One that panics fails only for its caller.
+    fn here<T>(
+        &self,
+        lane: Lane,
+        query: impl FnOnce(&Sql) -> Result<T, Fault>,
+    ) -> Result<Result<T, Fault>, StoreError> {
+        self.observer.read(lane);
+        let idle = self.lock_idle().pop();
+        let sql = idle.map_or_else(|| Sql::reading(&self.path, &self.counts), Ok)?;
+        let result = catch_unwind(AssertUnwindSafe(|| query(&sql))).map_err(|_| StoreError::Closed)?;
+        let mut idle = self.lock_idle();
+        if idle.len() < IDLE {
+            idle.push(sql);
+        }
+        Ok(result)
+    }
+
+    fn lock_idle(&self) -> MutexGuard<'_, Vec<Sql>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Pool {
-    fn push(&self, query: Query) -> Result<(), StoreError> {
-        let crowded = {
-            let mut state = self.queue.lock();
-            state.queries.push_back(query);
-            state.queries.len() > state.idle
-        };
-        self.queue.bell.notify_one();
-        let mut threads = self.lock_threads();
-        if crowded && threads.len() < self.most {
-            match Sql::reading(&self.path, &self.counts).and_then(|sql| self.thread(sql)) {
-                Ok(thread) => threads.push(thread),
-                Err(error) if threads.is_empty() => return Err(error),
-                // The other reader runs the query later.
-                Err(error) => tracing::warn!(%error, "no further reader"),
-            }
+impl Background {
+    fn push(&self, query: Query, path: &Path, counts: &Arc<Counts>) -> Result<(), StoreError> {
+        let mut thread = self.lock_thread();
+        if thread.is_none() {
+            *thread = Some(self.thread(path, Sql::reading(path, counts)?)?);
         }
+        self.queue.lock().queries.push_back(query);
+        self.queue.bell.notify_one();
         Ok(())
     }
 
-    fn lock_threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_thread(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn thread(&self, mut sql: Sql) -> Result<JoinHandle<()>, StoreError> {
-        let (lane, queue) = (self.lane, Arc::clone(&self.queue));
-        if lane == Lane::Background {
-            let queue = Arc::clone(&queue);
-            let stops = move || queue.lock_current().load(Ordering::Relaxed);
-            sql.interrupt_when(stops).map_err(|error| Fault::Sql(error).reading())?;
-        }
-        let name = if lane == Lane::Background { "store-search" } else { "store-reader" };
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-            while let Some(query) = queue.next(lane) {
-                queue.observer.read(lane);
+    fn thread(&self, path: &Path, mut sql: Sql) -> Result<JoinHandle<()>, StoreError> {
+        let queue = Arc::clone(&self.queue);
+        let stops = move || queue.lock_current().load(Ordering::Relaxed);
+        sql.interrupt_when(stops).map_err(|error| Fault::Sql(error).reading())?;
+        let queue = Arc::clone(&self.queue);
+        let thread = std::thread::Builder::new().name("store-search".to_owned()).spawn(move || {
+            while let Some(query) = queue.next() {
+                queue.observer.read(Lane::Background);
                 // A query that panics fails only for its caller: the lane goes on.
                 let _ = catch_unwind(AssertUnwindSafe(|| (query.run)(&sql)));
             }
         });
-        thread.map_err(|error| refused(&self.path, format!("its thread cannot be started: {error}")))
+        thread.map_err(|error| refused(path, format!("its thread cannot be started: {error}")))
     }
 }
 
@@ -181,26 +168,22 @@ impl Queue {
     }
 
     /// Waits for the next query; `None` when the store is closed.
-    fn next(&self, lane: Lane) -> Option<Query> {
+    fn next(&self) -> Option<Query> {
         let mut state = self.lock();
         loop {
             if state.closed {
                 return None;
             }
             if let Some(query) = state.queries.pop_front() {
-                if lane == Lane::Background {
-                    *self.lock_current() = Arc::clone(&query.gone);
-                }
+                *self.lock_current() = Arc::clone(&query.gone);
                 return Some(query);
             }
-            state.idle += 1;
             state = self.bell.wait(state).unwrap_or_else(PoisonError::into_inner);
-            state.idle -= 1;
         }
     }
 }
 
-impl Drop for Pool {
+impl Drop for Background {
     fn drop(&mut self) {
         // Whoever waits for a query holds the store, so nobody waits any more: what runs has been interrupted.
         let mut state = self.queue.lock();
@@ -208,7 +191,7 @@ impl Drop for Pool {
         state.queries.clear();
         drop(state);
         self.queue.bell.notify_all();
-        for thread in self.lock_threads().drain(..) {
+        if let Some(thread) = self.lock_thread().take() {
             let _ = thread.join();
         }
     }
@@ -233,7 +216,11 @@ mod tests {
     #[tokio::test]
     async fn a_query_that_panics_fails_only_for_its_caller() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("desk.db"), Options::default()).unwrap().background();
+        let store = Store::open(&dir.path().join("desk.db"), Options::default()).unwrap();
+        let failed = store.read(|_| -> Result<(), Fault> { panic!("a fault of the query") }).await;
+        assert_eq!(failed, Err(StoreError::Closed));
+        assert_eq!(store.last_change().await.unwrap(), 0);
+        let store = store.background();
         let failed = store.read(|_| -> Result<(), Fault> { panic!("a fault of the query") }).await;
         assert_eq!(failed, Err(StoreError::Closed));
         let next = timeout(Duration::from_mins(1), store.last_change()).await.expect("the lane goes on");

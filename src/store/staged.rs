@@ -235,11 +235,12 @@ fn parked_runs() -> String {
 pub(super) fn put(sql: &Sql, row: &impl Row) {
     let mut known = KnownRows::default();
     let mut rows = StagedRows::new(sql, &mut known);
-    rows.put(row).and_then(|()| {
-        rows.end(true);
-        rows.write()
-    })
-    .unwrap_or_else(|fault| panic!("{}", fault.saving()));
+    rows.put(row)
+        .and_then(|()| {
+            rows.end(true);
+            rows.write()
+        })
+        .unwrap_or_else(|fault| panic!("{}", fault.saving()));
 }
 
 #[cfg(test)]

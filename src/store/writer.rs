@@ -1,8 +1,10 @@
 //! The writer: the only writing connection, and the two queues of commits.
 //!
-//! It takes a batch of waiting commits, foreground first, runs them in one transaction, and
-//! replies after `COMMIT` and after publishing the new head. A rejected commit does not affect the others. If the
-//! database fails, the batch is run again with one transaction per commit, so that each gets its own result.
+//! A batch of waiting commits, foreground first, runs in one transaction, and each caller has its answer after `COMMIT`
+//! and after the new head is published. A caller in the foreground who finds the writer idle runs the batch itself, which
+//! saves two changes of threads; whatever waits behind it, and the background, is the thread's. A rejected commit does
+//! not affect the others. If the database fails, the batch is run again with one transaction per commit, so that each
+//! gets its own result.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -38,20 +40,23 @@ type Answer = Result<Vec<LogEntry>, CommitError>;
 
 /// The entry of commits.
 pub(super) enum Lanes {
-    Threads { queue: Arc<Queue>, thread: Option<JoinHandle<()>> },
+    Threads { shared: Arc<Threads>, thread: Option<JoinHandle<()>> },
     Inline(Box<Mutex<Writer>>),
 }
 
-#[derive(Default)]
-pub(super) struct Queue {
-    state: Mutex<Waiting>,
+/// What the thread and the callers share.
+pub(super) struct Threads {
+    queue: Mutex<Waiting>,
     bell: Condvar,
+    writer: Mutex<Writer>,
 }
 
 #[derive(Default)]
 struct Waiting {
     foreground: VecDeque<Queued>,
     background: VecDeque<Queued>,
+    /// True if a checkpoint is due.
+    checkpoint: bool,
     closed: bool,
 }
 
@@ -68,35 +73,40 @@ impl Lanes {
         options: &Options,
         bell: watch::Sender<u64>,
     ) -> Result<Self, StoreError> {
-        let mut writer = Writer::new(sql, path, options, bell)?;
+        let writer = Writer::new(sql, path, options, bell)?;
         if options.mode == Mode::Inline {
             return Ok(Self::Inline(Box::new(Mutex::new(writer))));
         }
-        let queue = Arc::new(Queue::default());
-        let served = Arc::clone(&queue);
+        let (queue, bell, writer) = (Mutex::default(), Condvar::new(), Mutex::new(writer));
+        let shared = Arc::new(Threads { queue, bell, writer });
+        let served = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
-            let served = Served(served);
-            while let Some(batch) = served.0.next() {
-                writer.process(batch);
-                writer.maybe_checkpoint(served.0.is_empty());
+            while served.wait() {
+                served.work();
             }
         });
         let thread = thread.map_err(|error| refused(path, format!("its thread cannot be started: {error}")))?;
-        Ok(Self::Threads { queue, thread: Some(thread) })
+        Ok(Self::Threads { shared, thread: Some(thread) })
     }
 
     pub(super) async fn commit(&self, lane: Lane, commit: Commit) -> Answer {
-        let queue = match self {
+        let shared = match self {
             Self::Inline(writer) => {
                 let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
                 let answer = writer.commit_one(&commit);
                 writer.maybe_checkpoint(true);
                 return answer;
             }
-            Self::Threads { queue, .. } => queue,
+            Self::Threads { shared, .. } => shared,
         };
         let (answer, answered) = oneshot::channel();
-        queue.push(lane, commit, answer)?;
+        shared.push(lane, commit, answer)?;
+        if lane == Lane::Foreground {
+            let pending = Pending(shared);
+            // Commits of other tasks that are ready to run join the batch.
+            tokio::task::yield_now().await;
+            pending.0.run();
+        }
         answered.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
@@ -104,8 +114,8 @@ impl Lanes {
     pub(super) fn waiting(&self) -> u64 {
         match self {
             Self::Inline(_) => 0,
-            Self::Threads { queue, .. } => {
-                let state = queue.lock();
+            Self::Threads { shared, .. } => {
+                let state = shared.lock();
                 (state.foreground.len() + state.background.len()) as u64
             }
         }
@@ -114,9 +124,9 @@ impl Lanes {
 
 impl Drop for Lanes {
     fn drop(&mut self) {
-        if let Self::Threads { queue, thread } = self {
-            queue.lock().closed = true;
-            queue.bell.notify_all();
+        if let Self::Threads { shared, thread } = self {
+            shared.lock().closed = true;
+            shared.bell.notify_all();
             if let Some(thread) = thread.take() {
                 let _ = thread.join();
             }
@@ -124,23 +134,57 @@ impl Drop for Lanes {
     }
 }
 
-/// Held by the writer's thread. When the thread ends, also by a panic, all waiting callers get an error.
-struct Served(Arc<Queue>);
+/// Held by a caller while its commit waits. If the caller goes, the commit is the thread's.
+struct Pending<'a>(&'a Threads);
 
-impl Drop for Served {
+impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.closed = true;
-        state.foreground.clear();
-        state.background.clear();
+        if !self.0.lock().foreground.is_empty() {
+            self.0.bell.notify_one();
+        }
     }
 }
 
-impl Queue {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+/// Held while the writer works. After a panic, all waiting callers get an error, and nobody commits any more.
+struct Works<'a>(&'a Threads);
+
+impl Drop for Works<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let mut state = self.0.lock();
+            state.closed = true;
+            state.foreground.clear();
+            state.background.clear();
+        }
+    }
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.foreground.is_empty() && self.background.is_empty()
     }
 
+    /// Takes the next batch, foreground first.
+    fn next(&mut self) -> Vec<Queued> {
+        if self.foreground.is_empty() {
+            let most = background_batch(&self.background).min(self.background.len());
+            return self.background.drain(..most).collect();
+        }
+        self.next_in_front()
+    }
+
+    fn next_in_front(&mut self) -> Vec<Queued> {
+        let most = self.foreground.len().min(FOREGROUND_BATCH);
+        self.foreground.drain(..most).collect()
+    }
+}
+
+impl Threads {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a commit, and runs it if the writer is idle.
     fn push(&self, lane: Lane, commit: Commit, answer: oneshot::Sender<Answer>) -> Result<(), StoreError> {
         let bytes = if lane == Lane::Background { bytes(&commit) } else { 0 };
         let queued = Queued { commit, answer, bytes };
@@ -153,32 +197,57 @@ impl Queue {
             Lane::Background => state.background.push_back(queued),
         }
         drop(state);
-        self.bell.notify_one();
+        if lane == Lane::Background {
+            self.bell.notify_one();
+        }
         Ok(())
     }
 
-    fn is_empty(&self) -> bool {
-        let state = self.lock();
-        state.foreground.is_empty() && state.background.is_empty()
+    /// Runs the next batch of the foreground in the caller, if the writer is idle. What is left is the thread's.
+    fn run(&self) {
+        // Whoever has the writer looks at the queue once more when it is done.
+        let Ok(mut writer) = self.writer.try_lock() else { return };
+        let batch = self.lock().next_in_front();
+        let works = Works(self);
+        writer.process(batch);
+        drop(works);
+        let checkpoint = writer.wants_checkpoint(true);
+        drop(writer);
+        let mut state = self.lock();
+        state.checkpoint |= checkpoint;
+        let rings = !state.is_empty() || state.checkpoint;
+        drop(state);
+        if rings {
+            self.bell.notify_one();
+        }
     }
 
-    /// Waits for the next batch, foreground first. `None` when the store is closed and both queues are empty.
-    fn next(&self) -> Option<Vec<Queued>> {
+    /// Waits for work. False when the store is closed and both queues are empty.
+    fn wait(&self) -> bool {
         let mut state = self.lock();
         loop {
-            if !state.foreground.is_empty() {
-                let most = state.foreground.len().min(FOREGROUND_BATCH);
-                return Some(state.foreground.drain(..most).collect());
-            }
-            if !state.background.is_empty() {
-                let most = background_batch(&state.background);
-                return Some(state.background.drain(..most).collect());
+            if !state.is_empty() || state.checkpoint {
+                return true;
             }
             if state.closed {
-                return None;
+                return false;
             }
             state = self.bell.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Runs what waits, on the thread.
+    fn work(&self) {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let _works = Works(self);
+        let batch = self.lock().next();
+        writer.process(batch);
+        let at_rest = {
+            let mut state = self.lock();
+            state.checkpoint = false;
+            state.is_empty()
+        };
+        writer.maybe_checkpoint(at_rest);
     }
 }
 
@@ -243,11 +312,26 @@ impl Writer {
         let (clock, ids) = (Arc::clone(&options.clock), options.ids.clone());
         let seen = *bell.borrow();
         let (known, version) = (KnownRows::default(), i64::MIN);
-        Ok(Self { sql, path: path.to_owned(), opened: identity(path), clock, ids, bell, pages, known, version, seen, epoch: None })
+        Ok(Self {
+            sql,
+            path: path.to_owned(),
+            opened: identity(path),
+            clock,
+            ids,
+            bell,
+            pages,
+            known,
+            version,
+            seen,
+            epoch: None,
+        })
     }
 
     /// Runs a batch and replies to each caller.
     fn process(&mut self, batch: Vec<Queued>) {
+        if batch.is_empty() {
+            return;
+        }
         let commits: Vec<&Commit> = batch.iter().map(|queued| &queued.commit).collect();
         let answers = match self.commit_batch(&commits) {
             Ok(answers) => answers,
@@ -355,10 +439,14 @@ impl Writer {
 
     /// Runs a checkpoint if the write-ahead log is long and no commit waits, or if it is very long.
     fn maybe_checkpoint(&mut self, at_rest: bool) {
-        let pages = self.pages.load(Ordering::Relaxed);
-        if (at_rest && pages >= CHECKPOINT_AT_REST) || pages >= CHECKPOINT_AT_LAST {
+        if self.wants_checkpoint(at_rest) {
             self.checkpoint("PASSIVE");
         }
+    }
+
+    fn wants_checkpoint(&self, at_rest: bool) -> bool {
+        let pages = self.pages.load(Ordering::Relaxed);
+        (at_rest && pages >= CHECKPOINT_AT_REST) || pages >= CHECKPOINT_AT_LAST
     }
 
     fn checkpoint(&self, mode: &str) {

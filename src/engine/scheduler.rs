@@ -3,7 +3,7 @@
 //! It waits for a new commit, for a finished task and for at most one deadline: the next retry of a job, the next
 //! expiry of mail or the next time-out of a wait. A parked run has no task.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError};
 
@@ -88,10 +88,16 @@ async fn start_turns(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<(), En
     Ok(())
 }
 
-/// Starts the workers of delegations in parallel: each has its own task while its manager is parked.
+/// Starts the workers of delegations in parallel: each has its own task while its manager is parked. Several tasks for
+/// one agent are done in the order in which they were given.
 async fn start_workers(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<(), EngineError> {
+    let mut busy: BTreeSet<&AgentId> = BTreeSet::new();
     for run in standing.work().ready_workers() {
-        if engine.lock_tasks().workers.contains_key(&run.id) || !is_ours(engine, run).await? {
+        if run.agent().is_some_and(|agent| busy.contains(agent)) || !is_ours(engine, run).await? {
+            continue;
+        }
+        busy.extend(run.agent());
+        if engine.lock_tasks().workers.contains_key(&run.id) {
             continue;
         }
         let cancel = CancellationToken::new();

@@ -15,8 +15,8 @@ use crate::domain::text_edit::Merge;
 use crate::domain::trigger;
 use crate::domain::{
     Actor, Agent, AgentId, Block, BlockId, Change, Commit, Conflict, Content, Conversation, ConversationId,
-    ConversationOwner, Editor, Group, GroupId, GroupStatus, Job, JobId, JobState, PersonId, Revision, Run, RunId,
-    RunKind, RunState, StepId, StopReason, Trigger,
+    ConversationOwner, Editor, Group, GroupId, GroupStatus, Job, JobId, JobState, LogEntry, PersonId, Revision, Run,
+    RunId, RunKind, RunState, StepId, StopReason, Trigger,
 };
 use crate::store::{CommitError, Lane, StoreError};
 
@@ -94,10 +94,9 @@ impl Engine {
         Actor::Person(PersonId::local())
     }
 
-    /// Commits changes as the person.
-    async fn person(&self, changes: Vec<Change>) -> Result<(), RequestError> {
-        self.store.commit(Lane::Foreground, Commit::new(Self::asker(), changes)).await?;
-        Ok(())
+    /// Commits changes as the person. Returns what was logged.
+    async fn person(&self, changes: Vec<Change>) -> Result<Vec<LogEntry>, RequestError> {
+        Ok(self.store.commit(Lane::Foreground, Commit::new(Self::asker(), changes)).await?)
     }
 
     async fn send(&self, to: &Recipient, text: &str) -> Result<Reply, RequestError> {
@@ -276,8 +275,8 @@ impl Engine {
             Some(run) if run.state == RunState::Parked => {
                 cancellation::end(self, &[&run], &over, Mode::Immediate, vec![cancelled]).await?;
             }
-            Some(run) => self.person(vec![cancelled, Change::RunMoved { id: run.id, to: over }]).await?,
-            None => self.person(vec![cancelled]).await?,
+            Some(run) => drop(self.person(vec![cancelled, Change::RunMoved { id: run.id, to: over }]).await?),
+            None => drop(self.person(vec![cancelled]).await?),
         }
         // Only now: a task stopped before a commit that fails would leave a running job with nobody at it.
         if let Some(task) = self.lock_tasks().jobs.get(id) {

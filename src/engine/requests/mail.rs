@@ -50,9 +50,13 @@ impl Engine {
             created_at: now,
             expires_at,
         };
-        let id = mail.id.clone();
-        self.person(vec![Change::MailSent(mail)]).await?;
-        self.mail(&id).await
+        let sent = self.person(vec![Change::MailSent(mail.clone())]).await?;
+        // As committed: it may have been delivered since.
+        let sent = sent.into_iter().find_map(|logged| match logged.change {
+            Change::MailSent(mail) => Some(mail),
+            _ => None,
+        });
+        Ok(Reply::Mail(Box::new(sent.unwrap_or(mail))))
     }
 
     /// Marks mail to the person as read, or takes pending mail from an agent.

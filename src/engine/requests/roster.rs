@@ -47,7 +47,7 @@ impl Engine {
     pub(super) async fn apply(&self, changes: Vec<Change>) -> Result<Reply, RequestError> {
         let _roster = self.roster.lock().await;
         names::check(&RosterSnapshot::read(&self.store).await?, &changes)?;
-        self.person(changes).await.map(|()| Reply::Done)
+        self.person(changes).await.map(|_| Reply::Done)
     }
 
     /// Computes changes from the current rows and commits them; no changes are no commit.

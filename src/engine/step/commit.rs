@@ -81,14 +81,13 @@ impl<'a> StepCommit<'a> {
         }
         for (at, (call, effect)) in self.draft.calls.iter().zip(&self.ran.effects).enumerate() {
             let (ok, text) = match effect {
-                ToolOutcome::Result { ok, text } => (*ok, Some(text.clone())),
-                ToolOutcome::Finish { text } => (true, Some(text.clone())),
-                ToolOutcome::Pass => (true, None),
+                ToolOutcome::Result { ok, text } => (*ok, text.clone()),
+                ToolOutcome::Finish { text } => (true, text.clone()),
+                ToolOutcome::Pass => (true, "you passed".to_owned()),
                 ToolOutcome::Wait(_) => continue,
             };
             let place = (&self.draft.step, self.draft.ordinal(at));
             changes.push(Change::CallMade(Call::new(&self.view.run, &self.view.agent.id, place, &call.name, ok)));
-            let Some(text) = text else { continue };
             let (call, name, arguments) = (call.id.clone(), call.name.clone(), call.arguments.clone());
             changes.push(self.message(Content::Tool { call, name, arguments, ok, text }));
         }

@@ -146,6 +146,17 @@ struct Tasks {
     refused: HashMap<JobId, u64>,
 }
 
+/// The places an engine holds.
+#[derive(Debug)]
+pub struct Held {
+    /// Parked speeches, each of which keeps its agent.
+    pub kept: Vec<RunId>,
+    /// Places of agents that are held or waited for, those of parked speeches included.
+    pub agents: usize,
+    /// Model calls that are made or wait for their provider.
+    pub calls: usize,
+}
+
 /// A job that runs in this program.
 #[derive(Debug)]
 struct JobTask {
@@ -243,6 +254,13 @@ impl Engine {
     pub fn is_idle(&self) -> bool {
         let tasks = self.lock_tasks();
         tasks.turns.is_empty() && tasks.workers.is_empty() && tasks.jobs.is_empty() && tasks.ending.is_empty()
+    }
+
+    /// The places that are held now.
+    #[must_use]
+    pub fn held(&self) -> Held {
+        let kept = self.lock_tasks().kept.keys().cloned().collect();
+        Held { kept, agents: self.agents.held(), calls: self.providers.held() }
     }
 
     fn default_model(&self) -> String {

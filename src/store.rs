@@ -211,11 +211,15 @@ impl Store {
     /// [`CommitError::Conflict`] if the commit is rejected, [`CommitError::Store`] if it cannot be written. In both
     /// cases nothing was changed.
     pub async fn commit(&self, lane: Lane, commit: Commit) -> Result<Vec<LogEntry>, CommitError> {
-        self.0.observer.commit(lane, &commit);
-        match &self.0.lanes {
-            Some(lanes) => lanes.commit(lane, commit).await,
-            None => Err(StoreError::ReadOnly { path: self.0.path.clone() }.into()),
-        }
+        let Some(lanes) = &self.0.lanes else {
+            return Err(StoreError::ReadOnly { path: self.0.path.clone() }.into());
+        };
+        let observer = self.0.observer.as_ref();
+        lane::let_others_run(observer).await;
+        observer.commit(lane, &commit);
+        let answer = lanes.commit(lane, commit).await;
+        lane::let_others_run(observer).await;
+        answer
     }
 
     /// Watches the number of the last change committed through this handle. For a read-only handle it stays at the
@@ -239,7 +243,11 @@ impl<L: ReadLane> Store<L> {
         &self,
         query: impl FnOnce(&Sql) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.0.readers.run(L::LANE, query).await?.map_err(Fault::reading)
+        let observer = self.0.observer.as_ref();
+        lane::let_others_run(observer).await;
+        let answer = self.0.readers.run(L::LANE, query).await;
+        lane::let_others_run(observer).await;
+        answer?.map_err(Fault::reading)
     }
 }
 

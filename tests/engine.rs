@@ -7,6 +7,7 @@ mod support {
     pub mod child;
     pub mod engine_harness;
     pub mod fold;
+    pub mod invariants;
     pub mod kill;
     pub mod misbehaviour;
     pub mod order;

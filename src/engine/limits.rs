@@ -146,6 +146,12 @@ impl<K: Eq + Hash + Clone> KeyedSemaphore<K> {
         }
     }
 
+    /// The number of places that are held or waited for.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        lock(&self.0).values().map(|gate| gate.foreground + gate.background.len() + gate.queue.len()).sum()
+    }
+
     /// True when no place of this key is held and nothing waits for one.
     #[must_use]
     #[cfg(test)]

@@ -37,13 +37,26 @@ impl ReadLane for Background {
     const LANE: Lane = Lane::Background;
 }
 
-/// Sees commits and reads before they run. Tests use it to hold a lane and to see what goes through it.
+/// Sees commits and reads before they run. Tests use it to hold a lane, to see what goes through it, and to let other
+/// tasks run at every call of the store.
 pub trait Observer: Send + Sync {
     /// A commit is about to be queued.
     fn commit(&self, _lane: Lane, _commit: &Commit) {}
 
     /// A read is about to run, on the thread of its lane.
     fn read(&self, _lane: Lane) {}
+
+    /// How many times the caller of a commit or a read lets other tasks run; asked before and after each.
+    fn yields(&self) -> u32 {
+        0
+    }
+}
+
+/// Lets other tasks run, as often as the observer says.
+pub(super) async fn let_others_run(observer: &dyn Observer) {
+    for _ in 0..observer.yields() {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Does nothing.

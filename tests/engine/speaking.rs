@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::support::script::{Script, When};
-use nightdesk::testing::domain::{Conversation, RunState, StopReason};
-use nightdesk::testing::engine::protocol::{Recipient, Reply, Request};
+use nightdesk::testing::domain::{Change, LogEntry, RunState, StopReason};
+use nightdesk::testing::engine::protocol::{Recipient, Reply, Request, Update};
 use nightdesk::testing::llm::PromptMessage;
 
 use crate::stop;
@@ -86,7 +86,10 @@ async fn a_pass_and_a_silence_are_seen_and_spend_the_speech() {
     let script = Script::of([When::agent("ann").passes(), When::agent("bob").text("")]).otherwise("{agent} speaks");
     let world = World::new(Plan { script, ..Plan::default() }).await;
     let run = world.send("hello").await;
-    assert_eq!(world.transcript().await, ["user: hello", "(ann passed)", "(bob passed)", "cid: cid speaks"]);
+    assert_eq!(
+        world.transcript().await,
+        ["user: hello", "ann pass ok: you passed", "(ann passed)", "(bob passed)", "cid: cid speaks"]
+    );
     assert_eq!(stop(&run), StopReason::MaxTurns);
     let told = &world.asked_of("cid")[0].entries;
     assert_eq!(told[1], PromptMessage::System { text: "ann passed".to_owned() });
@@ -200,10 +203,20 @@ async fn an_agent_that_speaks_elsewhere_is_waited_for_and_speaks_once_at_a_time(
 #[tokio::test(start_paused = true)]
 async fn a_message_is_committed_before_any_model_is_asked() {
     let world = World::new(Plan::default()).await;
-    world.post("hello").await;
-    assert!(world.asked().is_empty());
-    assert_eq!(world.transcript().await, ["user: hello"]);
-    let talk = world.store().all::<Conversation>().await.unwrap().rows.remove(0);
-    assert_eq!((talk.head, talk.asked), (1, 1));
+    let mut following = world.handle.follow(*world.store().head().borrow()).await.unwrap();
+    let run = world.post("hello").await;
+    let mut committed = false;
+    loop {
+        match following.next().await.unwrap() {
+            Update::Committed { changes, .. } => {
+                let said = |logged: &LogEntry| matches!(logged.change, Change::MessageAppended(_));
+                committed |= changes.iter().any(said);
+            }
+            Update::Live(_) => break assert!(committed, "a step began before the message was committed"),
+            _ => {}
+        }
+    }
+    world.finished(&run).await;
+    assert_eq!(world.transcript().await[0], "user: hello");
     world.close().await;
 }

@@ -84,10 +84,12 @@ async fn conversation(protocol: ProviderKind) {
         "ann memory_replace ok: Block story, version 2, 49 of 20000 characters; lines 1 to 3 now read:",
         "ann: Noted: Zoë.",
         "bob: I agree with ann.",
+        "cid pass ok: you passed",
         "(cid passed)",
         "user: a second question",
         "ann: As I said.",
         "bob: I agree with ann.",
+        "cid pass ok: you passed",
         "(cid passed)",
     ];
     assert_eq!(world.transcript().await, expected, "{protocol:?}");

@@ -4,22 +4,27 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::fold;
+use super::invariants;
 use super::script::Script;
 use futures::stream::BoxStream;
 use jiff::{SignedDuration, Timestamp};
 use nightdesk::testing::config::Config;
 use nightdesk::testing::domain::block::DEFAULT_LIMIT;
 use nightdesk::testing::domain::{
-    Agent, AgentId, Block, BlockId, BlockOwner, Change, Content, Conversation, ConversationId, Editor, Group, GroupId,
-    Ids, Job, JobId, ManagerType, Message, NoticeKind, Rule, Run, RunId, RunState, Sleeptime,
+    Agent, AgentId, Block, BlockId, BlockOwner, Change, Commit, Content, Conversation, ConversationId, Editor, Group,
+    GroupId, Ids, Job, JobId, ManagerType, Message, NoticeKind, Rule, Run, RunId, RunState, Sleeptime,
 };
 use nightdesk::testing::engine::protocol::{LiveUpdate, Overview, Recipient, Reply, Request, RequestError, Update};
 use nightdesk::testing::engine::{Engine, Handle, Options};
 use nightdesk::testing::llm::scripted::Scripted;
 use nightdesk::testing::llm::{ChatModel, Delta, ModelError, Models, Prompt};
-use nightdesk::testing::store::{self, Clock, Mode, Observer, Store};
+use nightdesk::testing::store::{self, Clock, Lane, Mode, Observer, Store};
 use nightdesk::testing::tools::ToolRegistry;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+
+/// Seeds the interleaving of every test that has no seed of its own.
+const SEED: &str = "NIGHTDESK_YIELDS";
 
 /// Time that moves with the runtime's clock, so that a paused test pauses both; the wall clock can be set besides.
 pub struct RuntimeClock {
@@ -46,6 +51,36 @@ impl Clock for RuntimeClock {
 
     fn elapsed(&self) -> Duration {
         self.start.elapsed()
+    }
+}
+
+/// Lets other tasks run around every call of the store, a number of times that follows from the seed.
+struct Yields {
+    rng: Mutex<StdRng>,
+    inner: Option<Arc<dyn Observer>>,
+}
+
+impl Observer for Yields {
+    fn commit(&self, lane: Lane, commit: &Commit) {
+        if let Some(inner) = &self.inner {
+            inner.commit(lane, commit);
+        }
+    }
+
+    fn read(&self, lane: Lane) {
+        if let Some(inner) = &self.inner {
+            inner.read(lane);
+        }
+    }
+
+    fn yields(&self) -> u32 {
+        let mut rng = self.rng.lock().unwrap();
+        // Mostly a few, and now and then so many that another task makes a whole step meanwhile.
+        match rng.random_range(0..16) {
+            0..8 => 0,
+            8..15 => rng.random_range(1..4),
+            _ => rng.random_range(4..64),
+        }
     }
 }
 
@@ -118,6 +153,8 @@ pub struct Plan {
     pub config: Config,
     /// Sees the commits and reads of the store.
     pub observer: Option<Arc<dyn Observer>>,
+    /// Seeds the interleaving of tasks; `None` means that a call of the store lets no other task run.
+    pub yields: Option<u64>,
 }
 
 impl Default for Plan {
@@ -141,6 +178,7 @@ impl Default for Plan {
             model: None,
             config: Config::default(),
             observer: None,
+            yields: std::env::var(SEED).ok().map(|seed| seed.parse().expect("a number")),
         }
     }
 }
@@ -173,7 +211,13 @@ impl World {
             max_parallel: plan.max_parallel,
             mode: plan.mode,
             config: plan.config,
-            observer: plan.observer,
+            observer: match plan.yields {
+                Some(seed) => {
+                    let rng = Mutex::new(StdRng::seed_from_u64(seed));
+                    Some(Arc::new(Yields { rng, inner: plan.observer }))
+                }
+                None => plan.observer,
+            },
             asked: Arc::default(),
         };
         let world = Self::open(setting).await;
@@ -245,10 +289,12 @@ impl World {
         self.setting.clock.set(by);
     }
 
-    /// The end of every test: nothing is left half done, and the log folds to the tables (F16).
+    /// The end of every test: nothing is left half done, no place is held, and the log folds to the tables (F16).
     pub async fn close(self) {
-        fold::assert_folds(self.store()).await;
+        let was_idle = self.engine.is_idle();
         self.engine.stop().await;
+        invariants::assert_quiet(&self.engine, was_idle).await;
+        invariants::assert_sound(self.store()).await;
     }
 
     /// The model calls so far, in order.
@@ -323,12 +369,17 @@ impl World {
 
     /// Waits until no turn is unfinished and no mail is under way.
     pub async fn at_rest(&self) {
-        self.when(async |world| {
-            let pending = world.store().has_pending_mail().await.unwrap();
-            (!pending && world.store().turn_runs().await.unwrap().is_empty()).then_some(())
-        })
-        .await;
+        self.when(async |world| world.is_at_rest().await.then_some(())).await;
         self.idle().await;
+    }
+
+    /// True if no turn is unfinished and no mail under way.
+    pub async fn is_at_rest(&self) -> bool {
+        let head = *self.store().head().borrow();
+        let pending = self.store().has_pending_mail().await.unwrap();
+        let turns = self.store().turn_runs().await.unwrap();
+        // Both looks were at one state only if nothing was committed between them.
+        !pending && turns.is_empty() && head == *self.store().head().borrow()
     }
 
     /// Looks after every update until there is something.

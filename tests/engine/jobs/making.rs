@@ -45,8 +45,8 @@ async fn a_job_is_logged_with_its_cause_in_one_commit_and_never_without() {
     let world = World::new(desk(quick())).await;
     for turn in 1..=3 {
         world.send(&format!("turn {turn}")).await;
+        world.jobs_over(turn).await;
     }
-    world.jobs_over(3).await;
     let log = world.store().log(0, 10_000).await.unwrap();
     let mut made = 0;
     for (at, logged) in log.iter().enumerate() {
@@ -81,7 +81,9 @@ async fn a_turn_without_a_committed_step_counts_for_nothing() {
 async fn causes_that_come_while_a_job_waits_join_it() {
     let script = Script::of([When::in_job().first_delay_ms(100_000).finishes()]).otherwise("{agent} speaks");
     let world = World::new(desk(script)).await;
-    for turn in 1..=3 {
+    world.send("turn 1").await;
+    world.live(|live| live.name == "cleo").await;
+    for turn in 2..=3 {
         world.send(&format!("turn {turn}")).await;
     }
     let job = run_now(&world, "cleo", Some("look at the dates")).await.unwrap();

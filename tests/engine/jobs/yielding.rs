@@ -167,8 +167,11 @@ async fn background_work_uses_at_most_four_slots_and_leaves_the_last_of_several(
         let plan = Plan { max_parallel, background: &NINE, every_turns: Some(1), ..desk(long()) };
         let world = World::new(plan).await;
         world.send("one").await;
-        world.live(|live| !live.text.is_empty()).await;
-        assert_eq!(world.asked().iter().filter(|prompt| prompt.place.background).count(), most);
+        let asked = || world.asked().iter().filter(|prompt| prompt.place.background).count();
+        world.live(|live| !live.text.is_empty() && asked() >= most).await;
+        // Longer than it takes to begin, and shorter than the first of them takes.
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(asked(), most);
         world.jobs_over(9).await;
         world.close().await;
     }

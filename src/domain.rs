@@ -36,7 +36,7 @@ pub mod trigger;
 pub use agent::Agent;
 pub use block::{Block, BlockOwner, Editor, Revision};
 pub use call::Call;
-pub use change::{Actor, Change, Commit, Conflict, LogEntry, Precondition};
+pub use change::{Actor, Basis, Change, Commit, Conflict, LogEntry, Precondition};
 pub use group::{Group, GroupStatus, Sleeptime};
 pub use id::{AgentId, BlockId, ConversationId, GroupId, Ids, JobId, MailId, MessageId, PersonId, RunId, StepId};
 pub use job::{Cursor, Job, JobOutcome, JobState};

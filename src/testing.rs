@@ -13,7 +13,7 @@ pub mod config {
 }
 pub mod domain {
     pub use crate::domain::{
-        Actor, Agent, AgentId, Block, BlockId, BlockOwner, Call, Change, Choice, Commit, Conflict, Content,
+        Actor, Agent, AgentId, Basis, Block, BlockId, BlockOwner, Call, Change, Choice, Commit, Conflict, Content,
         Conversation, ConversationId, ConversationOwner, Cursor, Editor, Group, GroupId, GroupStatus, Ids, Job, JobId,
         JobOutcome, JobState, LogEntry, Mail, MailId, MailKind, MailStatus, ManagerType, Message, MessageId,
         NoticeKind, PendingCall, PendingKind, Person, PersonId, Precondition, Priority, Revision, Rule, Run, RunId,
@@ -35,7 +35,7 @@ pub mod domain {
         pub use crate::domain::message::NoticeKind;
     }
     pub mod run {
-        pub use crate::domain::run::{CallResult, PendingKind, RunKind, Task};
+        pub use crate::domain::run::{CallResult, PendingKind, RunKind, RunStateName, Task};
     }
     pub mod state {
         pub use crate::domain::state::{

@@ -10,6 +10,7 @@ mod support {
     #[allow(dead_code, reason = "a part of it; tests/engine.rs uses the whole, and there rustc sees what is dead")]
     pub mod engine_harness;
     pub mod fold;
+    pub mod invariants;
     pub mod large;
     #[allow(dead_code, reason = "a part of it; tests/terminal.rs uses the whole, and there rustc sees what is dead")]
     pub mod pty;
@@ -88,7 +89,7 @@ async fn a_turn_costs_the_same_statements_beside_a_thousand_other_groups() {
     let mut cost = [0; 2];
     for (at, cost) in cost.iter_mut().enumerate() {
         if at == 1 {
-            world.ask(Request::Apply { changes: bystanders(1_000) }).await.unwrap();
+            world.apply(bystanders(1_000)).await.unwrap();
             world.idle().await;
         }
         let before = world.store().counters().statements;
@@ -122,7 +123,7 @@ async fn a_step_costs_the_same_statements_in_a_large_group_with_many_blocks() {
     let mut each = Vec::new();
     for (members, blocks) in [(3, 0), (40, 80)] {
         let world = World::new(Plan { members: &NAMES[..members], ..Plan::default() }).await;
-        world.ask(Request::Apply { changes: more_blocks(&world, blocks).await }).await.unwrap();
+        world.apply(more_blocks(&world, blocks).await).await.unwrap();
         world.send("@a0 warm up").await;
         let before = world.store().counters().statements;
         world.send("@a0 hello").await;

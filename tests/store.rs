@@ -30,6 +30,7 @@ use std::time::Duration;
 use crate::support::fixtures::{self, BLOCK, TALK, by_person, edit, newsroom, said};
 use crate::support::fold::assert_folds;
 use jiff::Timestamp;
+use nightdesk::testing::domain::run::RunStateName;
 use nightdesk::testing::domain::{
     Actor, Block, Change, Commit, Conflict, Content, Job, JobState, Message, NoticeKind, Precondition, Run, RunState,
     StopReason, Trigger,
@@ -332,7 +333,11 @@ async fn j1_a_job_is_logged_with_its_cause_and_j4_a_stale_fence_is_refused() {
     assert_eq!(store.row::<Block>(BLOCK).await.unwrap().unwrap().version, 1, "nothing of it happened");
     store.commit(Lane::Background, effect(2)).await.unwrap();
 
-    let again = by_person(vec![said(TALK, None, "x")]).requiring(Precondition::RunRunning("run-1".into()));
+    let again = by_person(vec![said(TALK, None, "x")]).requiring(Precondition::Run {
+        id: "run-1".into(),
+        state: RunStateName::Running,
+        steps: 0,
+    });
     let over = store.commit(Lane::Foreground, again).await.unwrap_err();
     assert_eq!(over, CommitError::Conflict(Conflict::Run { run: "run-1".into() }));
     assert_folds(&store).await;

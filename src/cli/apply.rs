@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::paths::Paths;
 use super::print::Out;
 use super::{CliError, Exit};
-use crate::domain::{Conflict, Ids};
+use crate::domain::Ids;
 use crate::engine::protocol::Request;
 use crate::engine::{Handle, Scope};
 use crate::team_file::{self, Existing, Plan, TeamFile};
@@ -58,24 +58,30 @@ pub async fn apply(places: &Paths, args: &Args, out: &mut Out) -> Result<Exit, C
 
 /// Changes the group to match the file, in one commit; commits nothing if it already matches. Returns the plan.
 ///
+/// The commit rests on what the plan was computed from: if that has changed meanwhile, it is computed again.
+///
 /// # Errors
-/// The file does not fit the store, the engine refuses the changes, or the blocks change on every attempt.
+/// The file does not fit the store, the engine refuses the changes, or others change the group on every attempt.
 pub async fn put(handle: &Handle, file: &TeamFile, overwrite_blocks: bool) -> Result<Plan, CliError> {
-    for _ in 0..TRIES {
+    let read = async || {
         let now = handle.overview().await?;
-        let existing = Existing::of(&file.group.name, &now.groups, now.agents, now.blocks);
+        Ok::<_, CliError>(Existing::of(&file.group.name, &now.groups, now.agents, now.blocks))
+    };
+    let mut existing = read().await?;
+    for _ in 0..TRIES {
         let plan = team_file::plan(file, &existing, &Ids::random(), overwrite_blocks)?;
         if plan.changes.is_empty() {
             return Ok(plan);
         }
-        match handle.ask(Request::Apply { changes: plan.changes.clone() }).await {
-            Ok(_) => return Ok(plan),
-            Err(fault) if matches!(fault.conflict.as_deref(), Some(Conflict::Block { .. })) => {}
-            Err(fault) => return Err(fault.into()),
+        let request = Request::Apply { changes: plan.changes.clone(), read: plan.read.clone() };
+        let Err(fault) = handle.ask(request).await else { return Ok(plan) };
+        let before = std::mem::replace(&mut existing, read().await?);
+        if before == existing {
+            return Err(fault.into());
         }
     }
     Err(CliError::Message(format!(
-        "the blocks of {} change faster than the file can be applied; try again",
+        "the group {} changes faster than the file can be applied; try again",
         file.group.name
     )))
 }

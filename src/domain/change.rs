@@ -7,7 +7,7 @@ use super::state::Kind;
 use super::{
     Agent, AgentId, Block, BlockId, BlockOwner, Call, Choice, Conversation, ConversationId, Group, GroupId, Job, JobId,
     JobState, Mail, MailId, MailStatus, Message, PendingCall, Person, PersonId, Revision, Run, RunId, RunState, Step,
-    StepId, Trigger, run::CallResult,
+    StepId, Trigger, run::CallResult, run::RunStateName,
 };
 
 /// One durable change, implemented by [`super::state::apply`].
@@ -264,14 +264,75 @@ pub enum Actor {
     Engine,
 }
 
-/// A precondition of a commit. If it does not hold, the commit is rejected.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A precondition of a commit: what it rests on. If it does not hold, the commit is rejected.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Precondition {
-    /// The run is running.
-    RunRunning(RunId),
+    /// The run is in this state and has made this many steps.
+    Run {
+        /// The run.
+        id: RunId,
+        /// Its state.
+        state: RunStateName,
+        /// The number of its steps.
+        steps: u32,
+    },
     /// The job is running under this fence (J4).
     JobFence(JobId, u64),
+    /// The row is as it was read.
+    Unchanged(Box<Basis>),
+}
+
+impl Precondition {
+    /// The run is where it was when it was read.
+    #[must_use]
+    pub fn run(read: &Run) -> Self {
+        Self::Run { id: read.id.clone(), state: RunStateName::from(&read.state), steps: read.steps }
+    }
+
+    /// The row is as it was read.
+    #[must_use]
+    pub fn unchanged(read: Basis) -> Self {
+        Self::Unchanged(Box::new(read))
+    }
+}
+
+/// A row as it was read, on which changes rest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// A group.
+    Group(Group),
+    /// An agent.
+    Agent(Agent),
+    /// A block, with its value.
+    Block(Block),
+    /// Mail.
+    Mail(Mail),
+}
+
+impl Basis {
+    /// The id of the row.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Group(group) => group.id.as_str(),
+            Self::Agent(agent) => agent.id.as_str(),
+            Self::Block(block) => block.id.as_str(),
+            Self::Mail(mail) => mail.id.as_str(),
+        }
+    }
+
+    /// The row in words.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match self {
+            Self::Group(group) => format!("group {}", group.name),
+            Self::Agent(agent) => format!("agent {}", agent.name),
+            Self::Block(block) => format!("block {}", block.label),
+            Self::Mail(mail) => format!("mail {}", mail.id),
+        }
+    }
 }
 
 /// Changes that are applied atomically.
@@ -327,8 +388,8 @@ pub enum Conflict {
         /// The current block.
         current: Box<Block>,
     },
-    /// The run is not running.
-    #[error("run {run} is no longer running")]
+    /// The run is not where the commit expects it.
+    #[error("run {run} has gone on or ended meanwhile")]
     Run {
         /// The run.
         run: RunId,
@@ -338,6 +399,12 @@ pub enum Conflict {
     Fenced {
         /// The job.
         job: JobId,
+    },
+    /// A row that the changes rest on is not as it was read.
+    #[error("{title} was changed meanwhile")]
+    Changed {
+        /// The row in words.
+        title: String,
     },
     /// One call of the step is not allowed: it would close a wait cycle, exceeds the mail limit, or edits a block it may
     /// not edit. The call fails with this text; the other calls of the step are committed.

@@ -97,7 +97,8 @@ pub enum Choice {
 #[strum_discriminants(
     name(RunStateName),
     doc = "The states of a run by name, for queries of the store.",
-    derive(strum::VariantArray, strum::IntoStaticStr),
+    derive(strum::VariantArray, strum::IntoStaticStr, Serialize, Deserialize),
+    serde(rename_all = "snake_case"),
     strum(serialize_all = "snake_case")
 )]
 pub enum RunState {

@@ -14,9 +14,9 @@ mod waits;
 use jiff::Timestamp;
 
 use super::{
-    Agent, Block, BlockId, BlockOwner, Change, Conflict, Conversation, Group, Precondition, Revision, Run, RunState,
+    Agent, Basis, Block, BlockId, BlockOwner, Change, Conflict, Conversation, Group, Precondition, Revision, Run,
 };
-use super::{Job, JobState, block::Editor};
+use super::{Job, JobState, block::Editor, run::RunStateName};
 
 pub use memory_rows::InMemoryRows;
 pub(crate) use rows::row_kinds;
@@ -56,14 +56,23 @@ pub(super) fn reject<T, F>(text: impl Into<String>) -> Result<T, ApplyError<F>> 
 /// [`ApplyError::Conflict`] if it does not hold.
 pub fn check<R: Rows>(rows: &mut R, rest: &Precondition) -> Result<(), ApplyError<R::Fault>> {
     match rest {
-        Precondition::RunRunning(id) => match rows.get::<Run>(id.as_str())? {
-            Some(Run { state: RunState::Running, .. }) => Ok(()),
+        Precondition::Run { id, state, steps } => match rows.get::<Run>(id.as_str())? {
+            Some(run) if RunStateName::from(&run.state) == *state && run.steps == *steps => Ok(()),
             _ => Err(ApplyError::Conflict(Conflict::Run { run: id.clone() })),
         },
         Precondition::JobFence(id, fence) => match rows.get::<Job>(id.as_str())? {
             Some(Job { state: JobState::Running { .. }, fence: now, .. }) if now == *fence => Ok(()),
             _ => Err(ApplyError::Conflict(Conflict::Fenced { job: id.clone() })),
         },
+        Precondition::Unchanged(read) => {
+            let is_so = match read.as_ref() {
+                Basis::Group(group) => rows.get(group.id.as_str())?.as_ref() == Some(group),
+                Basis::Agent(agent) => rows.get(agent.id.as_str())?.as_ref() == Some(agent),
+                Basis::Block(block) => rows.get(block.id.as_str())?.as_ref() == Some(block),
+                Basis::Mail(mail) => rows.get(mail.id.as_str())?.as_ref() == Some(mail),
+            };
+            if is_so { Ok(()) } else { Err(ApplyError::Conflict(Conflict::Changed { title: read.title() })) }
+        }
     }
 }
 

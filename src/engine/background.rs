@@ -216,9 +216,8 @@ async fn failed(engine: &Engine, job: &Job, work: &RunContext, fault: &ModelErro
         ErrorClass::Terminal | ErrorClass::TooLong => JobFault::Terminal,
     };
     let to = JobState::Failed { class, error: error.clone() };
-    let mut changes = end_run(engine, &work.run, error).await?;
-    changes.push(Change::JobMoved { id: job.id.clone(), to });
-    held(engine, job, changes).await
+    let over = Change::JobMoved { id: job.id.clone(), to };
+    held_with(engine, job, Some((&work.run, &error)), vec![over]).await
 }
 
 /// The state of a job whose next attempt starts after `wait`.
@@ -226,11 +225,19 @@ fn try_after(engine: &Engine, wait: Duration, error: String) -> JobState {
     JobState::Retryable { since: Some(engine.spans.now()), run_at: engine.spans.after(wait), error }
 }
 
-/// The changes that end the run of a failed job, with the calls it waits for.
-async fn end_run(engine: &Engine, run: &RunId, error: String) -> Result<Vec<Change>, EngineError> {
+/// Changes and what they rest on.
+#[derive(Default)]
+struct Planned {
+    changes: Vec<Change>,
+    preconditions: Vec<Precondition>,
+}
+
+/// The changes that end the run of a job that has failed, with the calls it waits for.
+async fn end_run(engine: &Engine, run: &RunId, error: &str) -> Result<Planned, EngineError> {
     let run = engine.must_run(run).await?;
-    let to = RunState::Finished { stop_reason: StopReason::Error, error: Some(error) };
-    Ok(cancellation::plan(engine, &[&run], &to, Mode::Immediate, Vec::new()).await?.changes)
+    let to = RunState::Finished { stop_reason: StopReason::Error, error: Some(error.to_owned()) };
+    let plan = cancellation::plan(engine, &[&run], &to, Mode::Immediate, Vec::new()).await?;
+    Ok(Planned { changes: plan.changes, preconditions: plan.preconditions })
 }
 
 fn over(run: &RunId, stop_reason: StopReason, error: Option<String>) -> Change {
@@ -239,16 +246,39 @@ fn over(run: &RunId, stop_reason: StopReason, error: Option<String>) -> Change {
 
 /// Commits under the job's fence; does nothing if the fence has changed (J4).
 async fn held(engine: &Engine, job: &Job, changes: Vec<Change>) -> Result<(), EngineError> {
-    let commit = Commit::new(Actor::Engine, changes).requiring(Precondition::JobFence(job.id.clone(), job.fence));
+    held_with(engine, job, None, changes).await
+}
+
+/// The same after the end of this run with this error, which is planned anew for each try.
+async fn held_with(
+    engine: &Engine,
+    job: &Job,
+    run: Option<(&RunId, &str)>,
+    changes: Vec<Change>,
+) -> Result<(), EngineError> {
     let mut retries = Retries::new(engine);
     loop {
-        match engine.commit(Lane::Background, commit.clone()).await {
-            Ok(_) | Err(EngineError::Moved) => return Ok(()),
+        let mut planned = match run {
+            Some((run, error)) => end_run(engine, run, error).await?,
+            None => Planned::default(),
+        };
+        planned.changes.extend_from_slice(&changes);
+        let commit = Commit { preconditions: planned.preconditions, ..Commit::new(Actor::Engine, planned.changes) };
+        let commit = commit.requiring(Precondition::JobFence(job.id.clone(), job.fence));
+        match engine.commit(Lane::Background, commit).await {
+            Ok(_) => return Ok(()),
+            Err(EngineError::Moved) if !is_held(engine, job).await? => return Ok(()),
             Err(trouble) if trouble.is_final() || !trouble.is_temporary() => return Err(trouble),
             // Giving up would leave the job running without a worker: retry until the store accepts.
             Err(trouble) => retries.pause(&trouble).await,
         }
     }
+}
+
+/// True while the job runs under this fence.
+async fn is_held(engine: &Engine, job: &Job) -> Result<bool, EngineError> {
+    let now = engine.store.row::<Job>(job.id.as_str()).await?;
+    Ok(now.is_some_and(|now| matches!(now.state, JobState::Running { .. }) && now.fence == job.fence))
 }
 
 /// Cancels a job that can neither be claimed nor ended in another way, with this sentence: its window is left to the
@@ -262,12 +292,13 @@ pub async fn abandon(engine: &Engine, id: &JobId, why: String) -> Result<(), Eng
     };
     tracing::warn!(job = %id, "{why}");
     let cancelled = Change::JobMoved { id: id.clone(), to: JobState::Cancelled { why: why.clone() } };
-    let mut changes = match &job.run {
-        Some(run) => end_run(engine, run, why).await?,
-        None => Vec::new(),
+    let mut planned = match &job.run {
+        Some(run) => end_run(engine, run, &why).await?,
+        None => Planned::default(),
     };
-    changes.push(cancelled);
-    engine.commit(Lane::Background, Commit::new(Actor::Engine, changes)).await.map(drop)
+    planned.changes.push(cancelled);
+    let commit = Commit { preconditions: planned.preconditions, ..Commit::new(Actor::Engine, planned.changes) };
+    engine.commit(Lane::Background, commit).await.map(drop)
 }
 
 /// Makes the jobs that run in this program available again as it stops, without counting anything.
@@ -296,12 +327,7 @@ pub async fn hand_back(engine: &Engine, job: &Job) -> Result<(), EngineError> {
 /// it and its run (J6, J7).
 pub async fn recover(engine: &Engine, id: &JobId) -> Result<(), EngineError> {
     let Some(job) = engine.store.row::<Job>(id.as_str()).await? else { return Ok(()) };
-    let mut changes = vec![Change::JobRecovered { id: id.clone() }];
-    if job.crashes + 1 >= MAX_CRASHES {
-        let error = "it ended the program too often".to_owned();
-        if let Some(run) = &job.run {
-            changes.extend(end_run(engine, run, error).await?);
-        }
-    }
-    held(engine, &job, changes).await
+    let run = job.run.as_ref().filter(|_| job.crashes + 1 >= MAX_CRASHES);
+    let run = run.map(|run| (run, "it ended the program too often"));
+    held_with(engine, &job, run, vec![Change::JobRecovered { id: id.clone() }]).await
 }

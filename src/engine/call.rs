@@ -72,7 +72,7 @@ async fn snapshot_of(
     }
     if let Some(ending) = termination::before_step(engine, &view).await? {
         let changes = work.finish(ending.stop, None);
-        return Ok(ControlFlow::Break(work.commit(engine, &view.agent.id, changes, Outcome::Finished).await?));
+        return Ok(ControlFlow::Break(work.commit(engine, &view, changes, Outcome::Finished).await?));
     }
     let most = view.agent.max_steps.unwrap_or(DEFAULT_MAX_STEPS);
     if view.run.steps >= most {
@@ -345,7 +345,7 @@ async fn out_of_steps(engine: &Engine, work: &RunContext, view: &StepInput, most
     }
     changes.extend(work.finish(StopReason::MaxSteps, None));
     changes.extend(view.job.as_ref().map(|job| work::completed(job, 0)));
-    work.commit(engine, &view.agent.id, changes, Outcome::Finished).await
+    work.commit(engine, view, changes, Outcome::Finished).await
 }
 
 /// Commits the partial answer, marked as cancelled.
@@ -368,5 +368,5 @@ async fn cancelled(
         changes.push(Change::MessageAppended(said.by(&view.agent.id, &view.agent.name).in_step(step)));
     }
     changes.extend(work.finish(StopReason::Cancelled, None));
-    work.commit(engine, &view.agent.id, changes, Outcome::Cancelled).await
+    work.commit(engine, view, changes, Outcome::Cancelled).await
 }

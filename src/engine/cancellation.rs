@@ -7,7 +7,10 @@ use tokio_util::sync::CancellationToken;
 use super::pending::{mails_of, unprocessed};
 use super::{Engine, EngineError};
 use crate::domain::run::CallResult;
-use crate::domain::{Actor, Call, Change, Commit, Content, MailStatus, PendingCall, PendingKind, Run, RunId, RunState};
+use crate::domain::{
+    Actor, Basis, Call, Change, Commit, Content, MailStatus, PendingCall, PendingKind, Precondition, Run, RunId,
+    RunState,
+};
 use crate::store::Lane;
 
 /// Tries when other commits come first.
@@ -26,6 +29,8 @@ pub enum Mode {
 pub struct CancelPlan {
     /// The changes to commit.
     pub changes: Vec<Change>,
+    /// What they rest on.
+    pub preconditions: Vec<Precondition>,
     over: Vec<RunId>,
     tokens: Vec<CancellationToken>,
     /// Runs that wait for the tasks below them to end first.
@@ -58,15 +63,47 @@ pub async fn end(
     manner: Mode,
     changes: Vec<Change>,
 ) -> Result<(), EngineError> {
+    end_with(engine, runs, None, to, manner, &changes).await
+}
+
+/// The same for the runs of a call and its undelivered mail, which fails with `error`: nobody waits for it any more.
+///
+/// # Errors
+/// As [`end`].
+pub async fn end_call(
+    engine: &Engine,
+    call: &PendingCall,
+    runs: &[&Run],
+    to: &RunState,
+    error: &str,
+) -> Result<(), EngineError> {
+    end_with(engine, runs, Some((call, error)), to, Mode::Immediate, &[]).await
+}
+
+async fn end_with(
+    engine: &Engine,
+    runs: &[&Run],
+    call: Option<(&PendingCall, &str)>,
+    to: &RunState,
+    manner: Mode,
+    changes: &[Change],
+) -> Result<(), EngineError> {
     let mut refused = EngineError::Moved;
     for _ in 0..TRIES {
         // Read again: another commit may have changed them.
+        let mut found = Revoked::default();
+        if let Some((call, error)) = call {
+            revoke_mail(engine, call, error, &mut found).await?;
+        }
+        found.changes.extend_from_slice(changes);
         let mut now = Vec::new();
-        for run in runs {
+        for run in runs.iter().copied().chain(&found.turns) {
             now.extend(engine.store.row::<Run>(run.id.as_str()).await?);
         }
-        let mut ending = plan(engine, &now.iter().collect::<Vec<_>>(), to, manner, changes.clone()).await?;
-        let commit = Commit::new(Actor::Engine, std::mem::take(&mut ending.changes));
+        let mut ending = plan(engine, &now.iter().collect::<Vec<_>>(), to, manner, found.changes).await?;
+        let mut commit = Commit::new(Actor::Engine, std::mem::take(&mut ending.changes));
+        commit.preconditions = found.preconditions;
+        commit.preconditions.append(&mut ending.preconditions);
         if commit.changes.is_empty() {
             ending.tell(engine);
             return Ok(());
@@ -108,7 +145,15 @@ pub async fn end_rest(engine: &Engine) -> Result<(), EngineError> {
 struct Doomed {
     run: Run,
     token: Option<CancellationToken>,
+    before: Revoked,
+}
+
+/// What ends with the wait for it: the changes, what they rest on, and the turns that work for nobody.
+#[derive(Default)]
+struct Revoked {
+    turns: Vec<Run>,
     changes: Vec<Change>,
+    preconditions: Vec<Precondition>,
 }
 
 /// Computes the changes that end these runs, the runs they caused and what they wait for, after `changes`. A run ends
@@ -130,20 +175,23 @@ pub async fn plan(
             continue;
         }
         let token = engine.token(&run.id);
-        let mut doomed = Doomed { run, token, changes: Vec::new() };
+        let mut doomed = Doomed { run, token, before: Revoked::default() };
         let run = &doomed.run;
         if doomed.token.is_none() || manner == Mode::Immediate {
             left.extend(engine.store.runs_of(&run.id).await?);
             if run.state == RunState::Parked && run.agent().is_some() {
+                let before = &mut doomed.before;
                 for call in unprocessed(&engine.store.calls(&run.id).await?) {
-                    left.extend(revoke_mail(engine, call, &mut doomed.changes).await?);
-                    doomed.changes.extend(void_call(engine, run, call, to).await?);
+                    revoke_mail(engine, call, "the call that waited for the reply was cancelled", before).await?;
+                    left.append(&mut before.turns);
+                    before.changes.extend(void_call(engine, run, call, to).await?);
                 }
             }
         }
         found.push(doomed);
     }
     let (mut over, mut tokens, mut held) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let mut preconditions = Vec::new();
     // Found before the runs they started, so the last ones end first.
     for doomed in found.into_iter().rev() {
         let waits = manner == Mode::Graceful && doomed.token.is_some() || held.contains(&doomed.run.id);
@@ -152,29 +200,41 @@ pub async fn plan(
             held.extend(doomed.run.parent);
             continue;
         }
-        changes.extend(doomed.changes);
+        changes.extend(doomed.before.changes);
+        preconditions.extend(doomed.before.preconditions);
         changes.push(Change::RunMoved { id: doomed.run.id.clone(), to: to.clone() });
         over.push(doomed.run.id);
     }
     let later = runs.iter().map(|run| run.id.clone()).filter(|run| held.contains(run)).collect();
-    Ok(CancelPlan { changes, over, tokens, later, to: to.clone() })
+    Ok(CancelPlan { changes, preconditions, over, tokens, later, to: to.clone() })
 }
 
-/// Fails mail of this call that is not delivered yet. Returns the turns that already handle such mail.
-async fn revoke_mail(engine: &Engine, call: &PendingCall, changes: &mut Vec<Change>) -> Result<Vec<Run>, EngineError> {
-    let mut turns = Vec::new();
+/// Fails mail of this call that is not delivered yet, and finds the turns that already handle such mail.
+async fn revoke_mail(
+    engine: &Engine,
+    call: &PendingCall,
+    error: &str,
+    revoked: &mut Revoked,
+) -> Result<(), EngineError> {
     if call.kind != PendingKind::Reply || call.answer.is_some() {
-        return Ok(turns);
+        return Ok(());
     }
     for mail in mails_of(engine, call).await?.into_iter().filter(|mail| !mail.is_settled()) {
         if let Some(run) = &mail.run {
-            turns.extend(engine.store.row::<Run>(run.as_str()).await?);
+            revoked.turns.extend(engine.store.row::<Run>(run.as_str()).await?);
         } else if mail.status == MailStatus::Pending {
-            let error = Some("the call that waited for the reply was cancelled".to_owned());
-            changes.push(Change::MailMoved { id: mail.id, to: MailStatus::Failed, run: None, error });
+            let failed = Change::MailMoved {
+                id: mail.id.clone(),
+                to: MailStatus::Failed,
+                run: None,
+                error: Some(error.to_owned()),
+            };
+            revoked.changes.push(failed);
+            // It may be delivered at this moment, and then its turn has to end.
+            revoked.preconditions.push(Precondition::unchanged(Basis::Mail(mail)));
         }
     }
-    Ok(turns)
+    Ok(())
 }
 
 /// The changes that give a call that will not be made its one result.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::state::{Kind, Row as _, RowFault};
 use crate::domain::status::Work;
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, Change, Conflict, Conversation, ConversationId, Group, GroupId, Job, JobId,
+    Agent, AgentId, Basis, Block, BlockId, Change, Conflict, Conversation, ConversationId, Group, GroupId, Job, JobId,
     LogEntry, Mail, MailId, MailStatus, Message, PendingCall, Priority, Revision, Run, RunId, SearchResult, Step,
     StepId,
 };
@@ -49,10 +49,13 @@ pub enum Request {
         /// `provider/model`, or `None` for the default of the configuration.
         model: Option<String>,
     },
-    /// Applies the changes of a team file in one commit; [`Reply::Done`].
+    /// Applies the changes of a team file in one commit; [`Reply::Done`], or a fault that carries the conflict if a row
+    /// is not as it was read.
     Apply {
         /// The changes.
         changes: Vec<Change>,
+        /// The rows they replace or configure, as they were read.
+        read: Vec<Basis>,
     },
     /// Cancels an unfinished job; [`Reply::Job`].
     CancelJob {

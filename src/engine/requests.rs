@@ -15,8 +15,8 @@ use crate::domain::text_edit::Merge;
 use crate::domain::trigger;
 use crate::domain::{
     Actor, Agent, AgentId, Block, BlockId, Change, Commit, Conflict, Content, Conversation, ConversationId,
-    ConversationOwner, Editor, Group, GroupId, GroupStatus, Job, JobId, JobState, LogEntry, PersonId, Revision, Run,
-    RunId, RunKind, RunState, StepId, StopReason, Trigger,
+    ConversationOwner, Editor, Group, GroupId, GroupStatus, Job, JobId, JobState, LogEntry, PersonId, Precondition,
+    Revision, Run, RunId, RunKind, RunState, StepId, StopReason, Trigger,
 };
 use crate::store::{CommitError, Lane, StoreError};
 
@@ -55,7 +55,7 @@ impl Engine {
             Request::Cancel { conversation } => self.cancel(&conversation).await,
             Request::EditBlock { id, base, value, merge } => self.edit_block(&id, base, value, merge).await,
             Request::SetModel { agent, model } => self.set_model(&agent, model).await,
-            Request::Apply { changes } => self.apply(changes).await,
+            Request::Apply { changes, read } => self.apply(changes, read).await,
             Request::CancelJob { id } => self.cancel_job(&id).await,
             Request::RetryJob { id } => self.retry_job(&id).await,
             Request::RunJob { agent, group, instruction } => self.run_job(&agent, &group, instruction).await,
@@ -185,17 +185,15 @@ impl Engine {
     }
 
     async fn cancel(&self, conversation: &ConversationId) -> Result<Reply, RequestError> {
-        let (mut running, mut texts) = (false, Vec::new());
         let to = || RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
         // Queued turns first, so that none starts when the running one ends.
+        let queued = self.take_back(conversation, &to()).await?;
+        let mut running = false;
         for run in self.store.find::<Run>(conversation.as_str()).await? {
-            if let Some(text) = &run.queued {
-                self.person(vec![Change::RunMoved { id: run.id.clone(), to: to() }]).await?;
-                texts.push((run.turn, text.clone()));
+            if run.queued.is_some() {
+                // Sent after this request.
+                continue;
             }
-        }
-        let open = self.store.find::<Run>(conversation.as_str()).await?;
-        for run in open {
             running = true;
             let task = self.lock_tasks().turns.get(&run.id).map(|(_, cancel)| cancel.clone());
             if let Some(cancel) = task {
@@ -205,8 +203,29 @@ impl Engine {
             }
             cancellation::end(self, &[&run], &to(), Mode::Graceful, Vec::new()).await?;
         }
-        texts.sort();
-        Ok(Reply::Cancelled { running, queued: texts.into_iter().map(|(_, text)| text).collect() })
+        Ok(Reply::Cancelled { running, queued })
+    }
+
+    /// Ends the queued turns of a conversation in one commit. Returns their texts, oldest first: none of them is in the
+    /// conversation, since a turn that begins meanwhile makes the commit be tried again without it.
+    async fn take_back(&self, conversation: &ConversationId, to: &RunState) -> Result<Vec<String>, RequestError> {
+        for _ in 0..TRIES {
+            let mut queued = self.store.find::<Run>(conversation.as_str()).await?;
+            queued.retain(|run| run.queued.is_some());
+            queued.sort_by_key(|run| run.turn);
+            if queued.is_empty() {
+                return Ok(Vec::new());
+            }
+            let over = |run: &Run| Change::RunMoved { id: run.id.clone(), to: to.clone() };
+            let mut commit = Commit::new(Self::asker(), queued.iter().map(over).collect());
+            commit.preconditions = queued.iter().map(Precondition::run).collect();
+            match self.store.commit(Lane::Foreground, commit).await {
+                Ok(_) => return Ok(queued.into_iter().filter_map(|run| run.queued).collect()),
+                Err(CommitError::Conflict(Conflict::Run { .. })) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(RequestError::new("the messages that wait begin faster than they can be taken back; cancel again"))
     }
 
     async fn edit_block(&self, id: &BlockId, base: u64, value: String, merging: bool) -> Result<Reply, RequestError> {

@@ -117,7 +117,7 @@ async fn commit_selection(
             changes.extend(end(work, Choice::Nobody, StopReason::EndTurn));
         }
     }
-    work.commit(engine, &view.agent.id, changes, outcome).await
+    work.commit(engine, view, changes, outcome).await
 }
 
 /// Replaces the verdict if the chosen member has left the group meanwhile.

@@ -7,7 +7,7 @@ use super::{Engine, EngineError, cancellation};
 use crate::domain::run::CallResult;
 use crate::domain::status::Work;
 use crate::domain::{
-    AgentId, Change, Content, Mail, MailStatus, Message, NoticeKind, PendingCall, PendingKind, Run, RunId, RunState,
+    AgentId, Content, Mail, MailStatus, Message, NoticeKind, PendingCall, PendingKind, Run, RunId, RunState,
     StopReason, excerpt,
 };
 use crate::llm::marks;
@@ -69,20 +69,9 @@ impl OpenRuns {
         let seconds = call.until.map_or(0, |until| until.duration_since(call.since).as_secs());
         let words = format!("no answer within {seconds} s");
         tracing::warn!(run = %call.run, tool = %call.name, "{words}");
-        let mut changes = Vec::new();
         let mut late: Vec<&Run> = self.work().workers(call).collect();
-        if call.kind == PendingKind::Reply {
-            for mail in mails_of(engine, call).await?.into_iter().filter(|mail| !mail.is_settled()) {
-                match mail.run.as_ref() {
-                    None => changes.push(Change::MailMoved {
-                        id: mail.id,
-                        to: MailStatus::Failed,
-                        run: None,
-                        error: Some(words.clone()),
-                    }),
-                    Some(run) => late.extend(self.open.iter().filter(|open| open.id == *run)),
-                }
-            }
+        for mail in mails_of(engine, call).await?.iter().filter(|mail| !mail.is_settled()) {
+            late.extend(self.open.iter().filter(|open| mail.run.as_ref() == Some(&open.id)));
         }
         let over = |error: String| RunState::Finished { stop_reason: StopReason::Cancelled, error: Some(error) };
         // Runs blocked on the user get their own error text.
@@ -92,7 +81,7 @@ impl OpenRuns {
             let why = format!("it needs the user's approval, which did not come within {seconds} s");
             cancellation::end(engine, &held, &over(why), cancellation::Mode::Immediate, Vec::new()).await?;
         }
-        cancellation::end(engine, &late, &over(words), cancellation::Mode::Immediate, changes).await
+        cancellation::end_call(engine, call, &late, &over(words.clone()), &words).await
     }
 }
 

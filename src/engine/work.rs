@@ -8,7 +8,7 @@ use crate::domain::{
     Actor, AgentId, Change, Commit, Job, JobId, JobOutcome, JobState, Precondition, RunId, RunState, StopReason,
 };
 use crate::llm::ModelError;
-use crate::store::Lane;
+use crate::store::{Lane, StepInput};
 
 /// The run whose steps are being made, with its cancellation.
 #[derive(Debug, Clone)]
@@ -68,15 +68,15 @@ impl RunContext {
     }
 
     /// Commits `changes` as the agent and returns `outcome`; returns `Finished` without committing if the run is no
-    /// longer running.
+    /// longer where `view` shows it.
     pub(super) async fn commit(
         &self,
         engine: &Engine,
-        agent: &AgentId,
+        view: &StepInput,
         changes: Vec<Change>,
         outcome: Outcome,
     ) -> Result<Outcome, EngineError> {
-        let commit = Commit::new(self.actor(agent), changes).requiring(Precondition::RunRunning(self.run.clone()));
+        let commit = Commit::new(self.actor(&view.agent.id), changes).requiring(Precondition::run(&view.run));
         match engine.commit(self.lane(), commit).await {
             Ok(_) => Ok(outcome),
             Err(EngineError::Moved) => Ok(Outcome::Finished),

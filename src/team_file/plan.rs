@@ -8,8 +8,8 @@ use super::{AgentSpec, Existing, Fault, TeamError, TeamFile, describe};
 use crate::domain::block::{DEFAULT_LIMIT, PERSONA, PERSONA_IS_FOR, folded};
 use crate::domain::setting::{self, Kind, Reference};
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, BlockOwner, Change, Configurable as _, Editor, Group, GroupId, Ids, Revision,
-    Setting, Value,
+    Agent, AgentId, Basis, Block, BlockId, BlockOwner, Change, Configurable as _, Editor, Group, GroupId, Ids,
+    Revision, Setting, Value,
 };
 
 /// Reason stored with a revision that comes from a file.
@@ -20,6 +20,8 @@ const REASON: &str = "team file";
 pub struct Plan {
     /// Changes to commit together, in this order.
     pub changes: Vec<Change>,
+    /// The rows they replace, configure or edit, as they were read.
+    pub read: Vec<Basis>,
     /// Descriptions for a person, one line each: `+` new, `~` changed, `=` kept, `-` leaves, `!` a warning.
     pub lines: Vec<String>,
 }
@@ -458,7 +460,12 @@ impl<'a> Planner<'a> {
         if self.changes.is_empty() {
             lines.push("nothing to change".to_owned());
         }
-        Ok(Plan { changes: self.changes, lines })
+        let subjects: BTreeSet<&str> = self.changes.iter().map(Change::subject).collect();
+        let rows = self.existing.group.iter().cloned().map(Basis::Group);
+        let rows = rows.chain(self.existing.agents.iter().cloned().map(Basis::Agent));
+        let rows = rows.chain(self.existing.blocks.iter().cloned().map(Basis::Block));
+        let read = rows.filter(|row| subjects.contains(row.key())).collect();
+        Ok(Plan { changes: self.changes, read, lines })
     }
 
     fn agent_name(&self, id: &AgentId) -> String {

@@ -53,9 +53,16 @@ fn desk() -> Desk {
 }
 
 /// The only request there is, taken.
+/// What was asked, without the row that the person saw.
 fn asked(desk: &mut Desk) -> Request {
     assert_eq!(desk.asked.len(), 1, "{:?}", desk.asked);
-    desk.asked.pop().unwrap().1
+    let mut request = desk.asked.pop().unwrap().1;
+    match &mut request {
+        Request::UpdateGroup { form, .. } => form.read = None,
+        Request::UpdateAgent { form, .. } => form.read = None,
+        _ => {}
+    }
+    request
 }
 
 fn answer(desk: &mut Desk, reply: Result<Reply, RequestError>) {
@@ -212,6 +219,18 @@ fn an_edit_sends_only_what_changed_and_what_was_emptied_is_cleared() {
     desk.keys("<C-u><C-s>");
     let form = GroupForm::default().clear("max_turns");
     assert_eq!(asked(&mut desk), update("group-1", form));
+}
+
+#[test]
+fn a_form_names_the_row_it_was_opened_with_whatever_came_since() {
+    let mut desk = desk();
+    let group = desk.app.model.group(&"group-1".into()).unwrap().clone();
+    desk.keys("e!");
+    let meanwhile = Group { max_turns: Some(40), ..group.clone() };
+    desk.committed(Vec::new(), vec![RowUpdate::Group(meanwhile)]);
+    desk.keys("<C-s>");
+    let Request::UpdateGroup { form, .. } = desk.asked.pop().unwrap().1 else { panic!("another request") };
+    assert_eq!(form.read.as_deref(), Some(&group));
 }
 
 #[test]

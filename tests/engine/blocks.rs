@@ -246,7 +246,7 @@ async fn a_block_made_read_only_while_the_step_runs_refuses_the_edit_and_the_tur
         owner: block.owner,
         from_file: block.from_file,
     };
-    world.ask(Request::Apply { changes: vec![locked] }).await.unwrap();
+    world.apply(vec![locked]).await.unwrap();
     world.finished(&run).await;
     assert_eq!(world.block(&story()).await.version, 1);
     assert_eq!(world.asked_of("ann").len(), 2);

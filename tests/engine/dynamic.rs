@@ -414,7 +414,7 @@ async fn a_manager_at_work_elsewhere_is_waited_for_visibly() {
 async fn regroup(world: &World, change: impl FnOnce(&mut Group)) {
     let mut group = world.store().row::<Group>(group_id().as_str()).await.unwrap().unwrap();
     change(&mut group);
-    world.ask(Request::Apply { changes: vec![Change::GroupPut(group)] }).await.unwrap();
+    world.apply(vec![Change::GroupPut(group)]).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -175,7 +175,7 @@ async fn a_group_that_cannot_be_read_fails_its_turn_with_the_sentence() {
     let dee = Agent { id: agent_id("dee"), name: "dee".to_owned(), group: other.clone(), ..ann };
     let group = Group { members: vec![dee.id.clone()], ..Group::new(other, "other", ManagerType::RoundRobin) };
     let changes = vec![Change::AgentPut(dee), Change::GroupPut(group)];
-    world.ask(Request::Apply { changes }).await.unwrap();
+    world.apply(changes).await.unwrap();
     let usual = usual(&world).await;
     let told = told(&world).await;
     let run = world.post("go").await;
@@ -299,7 +299,7 @@ async fn an_approved_call_that_would_close_a_circle_is_answered_with_the_refusal
     // Only ann's call is guarded.
     let ann: Agent = world.store().row(agent_id("ann").as_str()).await.unwrap().unwrap();
     let guarded = Change::AgentPut(Agent { rules: needs_approval(tools[0]), ..ann });
-    world.ask(Request::Apply { changes: vec![guarded] }).await.unwrap();
+    world.apply(vec![guarded]).await.unwrap();
     let usual = usual(&world).await;
     let told = told(&world).await;
     let run = world.post("go on").await;

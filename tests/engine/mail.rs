@@ -73,7 +73,7 @@ async fn conversation(world: &World, agent: &str) -> Option<ConversationId> {
 
 async fn set_status(world: &World, status: GroupStatus) {
     let group = world.store().row::<Group>(group_id().as_str()).await.unwrap().unwrap();
-    world.ask(Request::Apply { changes: vec![Change::GroupPut(Group { status, ..group })] }).await.unwrap();
+    world.apply(vec![Change::GroupPut(Group { status, ..group })]).await.unwrap();
 }
 
 fn paused() -> Plan {
@@ -244,7 +244,7 @@ async fn mail_to_an_agent_that_goes_fails_and_its_sender_is_told() {
         Change::MailSent(from("ann", "zed", "are you there")),
         Change::AgentDeleted { id: agent_id("zed") },
     ];
-    world.ask(Request::Apply { changes }).await.unwrap();
+    world.apply(changes).await.unwrap();
     let failed = settled(&world, "are you there", MailStatus::Failed).await;
     assert_eq!(failed.error.as_deref(), Some("its recipient is gone"));
     world.at_rest().await;

@@ -196,7 +196,7 @@ async fn x2_x4_x5_a_broadcast_leaves_its_sender_out_keeps_its_order_and_one_fail
     for name in ["ann", "bob", "cid", "dan"] {
         let agent = world.store().row::<Agent>(agent_id(name).as_str()).await.unwrap().unwrap();
         let tags = vec!["facts".to_owned()];
-        world.ask(Request::Apply { changes: vec![Change::AgentPut(Agent { tags, ..agent })] }).await.unwrap();
+        world.apply(vec![Change::AgentPut(Agent { tags, ..agent })]).await.unwrap();
     }
     assert_eq!(stop(&world.send("@ann go").await), StopReason::EndTurn);
     let told = told(&world).await;

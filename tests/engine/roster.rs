@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::support::script::{Script, When};
 use nightdesk::testing::domain::{
-    Actor, Agent, AgentId, Block, BlockOwner, Change, Commit, Conversation, Group, GroupId, JobState, ManagerType,
-    PersonId, RunState, StopReason, TerminationCondition,
+    Actor, Agent, AgentId, Basis, Block, BlockOwner, Change, Commit, Conversation, Group, GroupId, JobState,
+    ManagerType, PersonId, RunState, StopReason, TerminationCondition,
 };
 use nightdesk::testing::engine::protocol::{AgentForm, GroupForm, Recipient, Reply, Request, RequestError};
 use nightdesk::testing::store::Lane;
@@ -108,7 +108,7 @@ async fn a_name_that_is_the_persons_or_against_the_rule_is_refused_wherever_it_i
         let made = world.ask(Request::CreateAgent { group: group_id(), form: Box::new(form.clone()) }).await;
         let renamed = world.ask(Request::UpdateAgent { id: agent_id("ann"), form: Box::new(form) }).await;
         let agent = Agent::new(AgentId::from("agent-new"), name, group_id());
-        let applied = world.ask(Request::Apply { changes: vec![Change::AgentPut(agent)] }).await;
+        let applied = world.apply(vec![Change::AgentPut(agent)]).await;
         for fault in [made.unwrap_err(), renamed.unwrap_err(), applied.unwrap_err()] {
             assert!(fault.text.contains(why) && fault.text.len() < 200, "{name}: {fault}");
         }
@@ -290,7 +290,7 @@ async fn entangle(world: &World) -> GroupId {
         Change::BlockCreated(Block { id, owner, ..notes }),
         Change::AgentPut(Agent { blocks: vec!["block-notes".into()], ..bob }),
     ];
-    world.ask(Request::Apply { changes }).await.unwrap();
+    world.apply(changes).await.unwrap();
     panel
 }
 
@@ -452,4 +452,51 @@ async fn hire_asking(world: &World, name: &str) {
     let form = AgentForm { name: Some(name.to_owned()), ..AgentForm::default() };
     let form = form.set("model", script).set("require_approval", names(&["memory_insert"]));
     world.ask(Request::CreateAgent { group: group_id(), form: Box::new(form) }).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_form_that_was_opened_before_another_change_is_merged_by_field_and_refused_where_both_changed_one() {
+    let world = World::new(Plan::default()).await;
+    let read: Group = world.store().row(group_id().as_str()).await.unwrap().unwrap();
+    let seen = || GroupForm { read: Some(Box::new(read.clone())), ..GroupForm::default() };
+    update(&world, GroupForm::default().set("max_turns", 7)).await.unwrap();
+    let merged = update(&world, seen().set("description", "the night desk")).await.unwrap();
+    assert_eq!((merged.max_turns, merged.description.as_str()), (Some(7), "the night desk"));
+    let refused = update(&world, seen().set("max_turns", 9)).await.unwrap_err();
+    assert_eq!(
+        refused.text,
+        "max_turns of group test was changed meanwhile by somebody else; open it again to see its new value"
+    );
+    let same = update(&world, seen().set("max_turns", 7).set("status", "paused")).await.unwrap();
+    assert_eq!((same.max_turns, same.status.as_str()), (Some(7), "paused"), "both made it the same");
+
+    let read: Agent = world.store().row(agent_id("ann").as_str()).await.unwrap().unwrap();
+    let named = |name: &str| {
+        let form =
+            AgentForm { name: Some(name.to_owned()), read: Some(Box::new(read.clone())), ..AgentForm::default() };
+        Request::UpdateAgent { id: agent_id("ann"), form: Box::new(form) }
+    };
+    world.ask(named("anna")).await.unwrap();
+    let refused = world.ask(named("hanna")).await.unwrap_err();
+    assert!(refused.text.starts_with("name of agent anna was changed meanwhile"), "{refused}");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_of_a_file_rest_on_the_rows_as_they_were_read() {
+    let world = World::new(Plan::default()).await;
+    let read: Group = world.store().row(group_id().as_str()).await.unwrap().unwrap();
+    let block = world.block(&story()).await;
+    let put = |group: Group, read: Vec<Basis>| Request::Apply { changes: vec![Change::GroupPut(group)], read };
+    let silent = world.ask(put(read.clone(), Vec::new())).await.unwrap_err();
+    assert_eq!(silent.text, "the change of group test does not say what it rests on; read it first");
+    update(&world, GroupForm::default().set("max_turns", 7)).await.unwrap();
+    let stale = world.ask(put(read.clone(), vec![Basis::Group(read)])).await.unwrap_err();
+    assert_eq!(stale.text, "group test was changed meanwhile");
+    let now: Group = world.store().row(group_id().as_str()).await.unwrap().unwrap();
+    assert_eq!(now.max_turns, Some(7));
+    world.edit(|value| format!("{value}\n- an edit")).await;
+    let stale = world.ask(put(now.clone(), vec![Basis::Group(now), Basis::Block(block)])).await.unwrap_err();
+    assert_eq!(stale.text, "block story was changed meanwhile");
+    world.close().await;
 }

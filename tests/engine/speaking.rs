@@ -202,7 +202,8 @@ async fn an_agent_that_speaks_elsewhere_is_waited_for_and_speaks_once_at_a_time(
 
 #[tokio::test(start_paused = true)]
 async fn a_message_is_committed_before_any_model_is_asked() {
-    let world = World::new(Plan::default()).await;
+    let script = Script::of([]).or(When::any().text("{agent} speaks").first_delay_ms(1_000));
+    let world = World::new(Plan { script, ..Plan::default() }).await;
     let mut following = world.handle.follow(*world.store().head().borrow()).await.unwrap();
     let run = world.post("hello").await;
     let mut committed = false;

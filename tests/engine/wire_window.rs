@@ -8,7 +8,6 @@ use crate::support::engine_harness::{Plan, World, agent_id};
 use crate::support::wire::{Behaviour, Request, WireServer};
 use nightdesk::testing::config::ProviderKind;
 use nightdesk::testing::domain::{Agent, Change, JobState, Run, RunState, StopReason};
-use nightdesk::testing::engine::protocol::Request as Ask;
 use nightdesk::testing::store::Mode;
 use serde_json::json;
 use strum::IntoEnumIterator as _;
@@ -68,7 +67,7 @@ async fn the_refusal_of_one_model_makes_no_other_models_window_smaller() {
         let world = World::new(plan).await;
         let bob: Agent = world.store().row(agent_id("bob").as_str()).await.unwrap().unwrap();
         let bob = Agent { model: Some("desk/small".to_owned()), ..bob };
-        world.ask(Ask::Apply { changes: vec![Change::AgentPut(bob)] }).await.unwrap();
+        world.apply(vec![Change::AgentPut(bob)]).await.unwrap();
         for turn in 1..=6 {
             let run = world.send(&format!("question {turn}")).await;
             assert!(answered(&run), "{protocol:?}, turn {turn}: {run:?}");

@@ -10,15 +10,16 @@ use crate::support::fold;
 use jiff::Timestamp;
 use nightdesk::testing::domain::block::Editor;
 use nightdesk::testing::domain::job::JobFault;
-use nightdesk::testing::domain::run::{CallResult, PendingKind};
+use nightdesk::testing::domain::run::{CallResult, PendingKind, RunStateName};
 use nightdesk::testing::domain::state::{
     ApplyError, DeletedBlock, InMemoryRows, MailRate, Row, Rows as _, StoreMeta, check,
 };
 use nightdesk::testing::domain::trigger::derived_changes;
 use nightdesk::testing::domain::{
-    Actor, Agent, AgentId, Block, BlockOwner, Call, Change, Choice, Commit, Conflict, Conversation, ConversationOwner,
-    Cursor, Group, Ids, Job, JobId, JobOutcome, JobState, LogEntry, Mail, MailId, MailKind, MailStatus, PendingCall,
-    Person, PersonId, Precondition, Priority, Run, RunId, RunKind, RunState, StepId, StopReason, Trigger,
+    Actor, Agent, AgentId, Basis, Block, BlockOwner, Call, Change, Choice, Commit, Conflict, Conversation,
+    ConversationOwner, Cursor, Group, Ids, Job, JobId, JobOutcome, JobState, LogEntry, Mail, MailId, MailKind,
+    MailStatus, PendingCall, Person, PersonId, Precondition, Priority, Run, RunId, RunKind, RunState, StepId,
+    StopReason, Trigger,
 };
 use nightdesk::testing::store::{Clock as _, CommitError, Lane, ManualClock, Mode, Options, Store, Synchronous};
 use proptest::collection::vec;
@@ -303,8 +304,19 @@ fn change(state: &mut InMemoryRows, op: &Op) -> Change {
 }
 
 fn rest(state: &mut InMemoryRows, op: &Op) -> Precondition {
-    if op.variant.is_multiple_of(2) {
-        return Precondition::RunRunning(RunId(format!("run-{}", op.which)));
+    match op.variant % 4 {
+        0 => {
+            let id = RunId(format!("run-{}", op.which));
+            return Precondition::Run { id, state: RunStateName::Running, steps: u32::from(op.other % 2 == 0) };
+        }
+        2 => {
+            let mut basis = state.all::<Agent>().unwrap().remove(0);
+            if op.variant == 2 {
+                basis.name = op.text.clone();
+            }
+            return Precondition::unchanged(Basis::Agent(basis));
+        }
+        _ => {}
     }
     let job = some_job(state, op.which);
     Precondition::JobFence(job.id, job.fence - u64::from(op.variant == 5 && job.fence > 0))

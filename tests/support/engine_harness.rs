@@ -11,8 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use nightdesk::testing::config::Config;
 use nightdesk::testing::domain::block::DEFAULT_LIMIT;
 use nightdesk::testing::domain::{
-    Agent, AgentId, Block, BlockId, BlockOwner, Change, Commit, Content, Conversation, ConversationId, Editor, Group,
-    GroupId, Ids, Job, JobId, ManagerType, Message, NoticeKind, Rule, Run, RunId, RunState, Sleeptime,
+    Agent, AgentId, Basis, Block, BlockId, BlockOwner, Change, Commit, Content, Conversation, ConversationId, Editor,
+    Group, GroupId, Ids, Job, JobId, ManagerType, Message, NoticeKind, Rule, Run, RunId, RunState, Sleeptime,
 };
 use nightdesk::testing::engine::protocol::{LiveUpdate, Overview, Recipient, Reply, Request, RequestError, Update};
 use nightdesk::testing::engine::{Engine, Handle, Options};
@@ -221,7 +221,7 @@ impl World {
             asked: Arc::default(),
         };
         let world = Self::open(setting).await;
-        world.ask(Request::Apply { changes }).await.unwrap();
+        world.apply(changes).await.unwrap();
         world
     }
 
@@ -330,6 +330,12 @@ impl World {
 
     pub async fn ask(&self, request: Request) -> Result<Reply, RequestError> {
         self.handle.ask(request).await
+    }
+
+    /// Applies changes that rest on the rows as they are now.
+    pub async fn apply(&self, changes: Vec<Change>) -> Result<Reply, RequestError> {
+        let read = read_by(self.store(), &changes).await;
+        self.ask(Request::Apply { changes, read }).await
     }
 
     /// Sends to the group and waits for the turn's end.
@@ -492,6 +498,21 @@ pub fn lines(messages: &[Message]) -> Vec<String> {
             Content::Notice { text, .. } => Some(format!("({text})")),
         })
         .collect()
+}
+
+/// The rows that these changes replace or configure, as they are now.
+pub async fn read_by(store: &Store, changes: &[Change]) -> Vec<Basis> {
+    let mut read = Vec::new();
+    for change in changes {
+        let key = change.subject();
+        read.extend(match change {
+            Change::GroupPut(_) => store.row(key).await.unwrap().map(Basis::Group),
+            Change::AgentPut(_) => store.row(key).await.unwrap().map(Basis::Agent),
+            Change::BlockConfigured { .. } => store.row(key).await.unwrap().map(Basis::Block),
+            _ => None,
+        });
+    }
+    read
 }
 
 /// The changes that make the team.

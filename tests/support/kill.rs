@@ -54,7 +54,7 @@ impl Session {
         print_acks(&handle, known).await;
         if engine.store().row::<Group>(group_id().as_str()).await.unwrap().is_none() {
             let changes = team(plan, &script, engine.store().clock().now());
-            handle.ask(Request::Apply { changes }).await.unwrap();
+            handle.ask(Request::Apply { changes, read: Vec::new() }).await.unwrap();
         }
         Self { _owner: owner, engine, handle }
     }

@@ -72,6 +72,6 @@ impl Update {
 
 impl Common {
     fn form(self) -> AgentForm {
-        AgentForm { name: None, persona: self.persona, settings: self.settings.changes }
+        AgentForm { name: None, persona: self.persona, settings: self.settings.changes, read: None }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{ManagerType, Value};
+use crate::domain::{Agent, Group, ManagerType, Value};
 
 /// Changes of settings by key: `Some` sets, `None` clears. A count of 0 also clears.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -42,6 +42,9 @@ pub struct GroupForm {
     pub remove: Vec<String>,
     /// Its settings. Roles are merged into the existing ones; an empty text removes a role.
     pub settings: Changes,
+    /// The group as the person saw it; `None` changes it however it is now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read: Option<Box<Group>>,
 }
 
 /// An agent to create or change.
@@ -54,6 +57,9 @@ pub struct AgentForm {
     pub persona: Option<String>,
     /// Its settings.
     pub settings: Changes,
+    /// The agent as the person saw it; `None` changes it however it is now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read: Option<Box<Agent>>,
 }
 
 macro_rules! with_settings {

@@ -11,7 +11,7 @@ mod people;
 mod settings;
 
 use super::TRIES;
-use crate::domain::{Agent, AgentId, Change, Commit, Group, GroupId};
+use crate::domain::{Agent, AgentId, Basis, Change, Commit, Group, GroupId, Precondition};
 use crate::engine::Engine;
 use crate::engine::protocol::{AgentForm, GroupForm, Reply, RequestError};
 use crate::store::{CommitError, Lane};
@@ -43,11 +43,23 @@ impl Engine {
         self.agent_reply(id).await
     }
 
-    /// Commits the changes of a team file.
-    pub(super) async fn apply(&self, changes: Vec<Change>) -> Result<Reply, RequestError> {
+    /// Commits the changes of a team file, which rest on the rows as they were read.
+    pub(super) async fn apply(&self, changes: Vec<Change>, read: Vec<Basis>) -> Result<Reply, RequestError> {
         let _roster = self.roster.lock().await;
-        names::check(&RosterSnapshot::read(&self.store).await?, &changes)?;
-        self.person(changes).await.map(|_| Reply::Done)
+        let people = RosterSnapshot::read(&self.store).await?;
+        for change in &changes {
+            if let Some(now) = people.replaced_by(change)
+                && !read.iter().any(|basis| basis.key() == now.key())
+            {
+                let text = format!("the change of {} does not say what it rests on; read it first", now.title());
+                return Err(RequestError::new(text));
+            }
+        }
+        names::check(&people, &changes)?;
+        let preconditions = read.into_iter().map(Precondition::unchanged).collect();
+        let commit = Commit { preconditions, ..Commit::new(Self::asker(), changes) };
+        self.store.commit(Lane::Foreground, commit).await?;
+        Ok(Reply::Done)
     }
 
     /// Computes changes from the current rows and commits them; no changes are no commit.

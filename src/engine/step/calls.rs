@@ -36,10 +36,7 @@ pub(super) async fn commit(
         let step = StepCommit::new(engine, work, &view, &draft, ran);
         let outcome = step.outcome();
         let mut commit = Commit::new(work.actor(&view.agent.id), step.changes());
-        // A resumed step needs no precondition: its own commit fails unless the run is parked.
-        if draft.row.is_some() {
-            commit = commit.requiring(Precondition::RunRunning(work.run.clone()));
-        }
+        commit = commit.requiring(Precondition::run(&view.run));
         if let Some((job, fence)) = &work.job {
             commit = commit.requiring(Precondition::JobFence(job.clone(), *fence));
         }
@@ -58,7 +55,9 @@ pub(super) async fn commit(
                 tracing::info!(run = %work.run, step = %draft.step, block = %current.label, "the block moved on; again");
                 view.blocks = engine.store.step_view(&work.run, 1).await?.blocks;
             }
-            Err(CommitError::Conflict(Conflict::Run { .. } | Conflict::Fenced { .. })) => return Ok(Outcome::Finished),
+            Err(CommitError::Conflict(Conflict::Run { .. } | Conflict::Fenced { .. } | Conflict::Changed { .. })) => {
+                return Ok(Outcome::Finished);
+            }
             // A block may now be read-only or have a lower limit: on retry the tools tell the agent.
             Err(CommitError::Conflict(Conflict::Refused { text })) => {
                 tries += 1;

@@ -50,6 +50,10 @@ pub struct Form {
     fault: Option<(Option<Key>, String)>,
     /// The agent's persona block, and the version the form was opened with.
     persona: Option<(BlockId, u64)>,
+    /// The group as the form was opened with it.
+    read_group: Option<Box<Group>>,
+    /// The agent as the form was opened with it.
+    read_agent: Option<Box<Agent>>,
     /// True once the persona has been saved, before the other fields.
     begun: bool,
     laid: Laid,
@@ -67,7 +71,9 @@ enum Subject {
 impl Form {
     fn over(subject: Subject, title: String, entries: Vec<Entry>, at: Key) -> Self {
         let laid = Laid::default();
-        Self { subject, title, entries, at, saving: None, fault: None, persona: None, begun: false, laid }
+        let (read_group, read_agent) = (None, None);
+        let (saving, fault, persona) = (None, None, None);
+        Self { subject, title, entries, at, saving, fault, persona, read_group, read_agent, begun: false, laid }
     }
 
     /// Creates a form for a new group.
@@ -82,7 +88,8 @@ impl Form {
         let group = model.group(id)?;
         let subject = Subject::Group(group.id.clone(), group.manager_type);
         let title = format!("Group {}", clean_line(&group.name));
-        Some(Self::over(subject, title, group::entries(Some(group), model), Key::Name))
+        let read_group = Some(Box::new(group.clone()));
+        Some(Self { read_group, ..Self::over(subject, title, group::entries(Some(group), model), Key::Name) })
     }
 
     /// Creates a form for a new agent in a group, with an initial name; `None` if there is no such group.
@@ -101,7 +108,8 @@ impl Form {
         let title = format!("Agent {}", clean_line(&known::name_in(None, agent, model)));
         let entries = agent::entries(Some(agent), &agent.group, "", model);
         let persona = agent::persona(agent, model).map(|block| (block.id.clone(), block.version));
-        Some(Self { persona, ..Self::over(Subject::Agent(id.clone()), title, entries, Key::Name) })
+        let read_agent = Some(Box::new(agent.clone()));
+        Some(Self { persona, read_agent, ..Self::over(Subject::Agent(id.clone()), title, entries, Key::Name) })
     }
 
     /// Whether the form has unsaved changes.
@@ -173,8 +181,9 @@ impl Form {
         match (&self.subject, self.kind()) {
             (Subject::Group(id, kind), _) => {
                 let form = group::form(false, *kind, shown)?;
-                let request = Request::UpdateGroup { id: id.clone(), form: Box::new(form.clone()) };
-                Ok((form != GroupForm::default()).then_some(request))
+                let is_changed = form != GroupForm::default();
+                let form = Box::new(GroupForm { read: self.read_group.clone(), ..form });
+                Ok(is_changed.then(|| Request::UpdateGroup { id: id.clone(), form }))
             }
             (Subject::NewAgent(group), _) => {
                 let form = agent::form(&self.entries, false)?;
@@ -187,8 +196,9 @@ impl Form {
                     let value = persona.text();
                     return Ok(Some(Request::EditBlock { id: block.clone(), base: *base, value, merge: true }));
                 }
-                let request = Request::UpdateAgent { id: id.clone(), form: Box::new(form.clone()) };
-                Ok((form != AgentForm::default()).then_some(request))
+                let is_changed = form != AgentForm::default();
+                let form = Box::new(AgentForm { read: self.read_agent.clone(), ..form });
+                Ok(is_changed.then(|| Request::UpdateAgent { id: id.clone(), form }))
             }
             (Subject::NewGroup, kind) => {
                 let form = group::form(true, kind.unwrap_or(ManagerType::RoundRobin), shown)?;

@@ -131,7 +131,7 @@ async fn jobs_at_a_hanging_provider_hold_up_no_job_of_another() {
     let world = World::new(Plan { background: &TEN, every_turns: Some(1), ..desk(script) }).await;
     let zoe = world.store().row::<Agent>(agent_id("zoe").as_str()).await.unwrap().unwrap();
     let elsewhere = Agent { model: Some("offline".to_owned()), ..zoe };
-    world.ask(Request::Apply { changes: vec![Change::AgentPut(elsewhere)] }).await.unwrap();
+    world.apply(vec![Change::AgentPut(elsewhere)]).await.unwrap();
     let start = Instant::now();
     world.send("one").await;
     let jobs = world.jobs_over(1).await;
@@ -183,7 +183,7 @@ async fn tagged(plan: Plan) -> World {
     for name in ["ann", "bob"] {
         if let Some(agent) = world.store().row::<Agent>(agent_id(name).as_str()).await.unwrap() {
             let tags = vec!["desk".to_owned()];
-            world.ask(Request::Apply { changes: vec![Change::AgentPut(Agent { tags, ..agent })] }).await.unwrap();
+            world.apply(vec![Change::AgentPut(Agent { tags, ..agent })]).await.unwrap();
         }
     }
     world

@@ -40,6 +40,9 @@ pub(super) fn updated(
     let old = people.agent(id)?;
     let mut agent = old.clone();
     fill(engine, people, &mut agent, form)?;
+    if let Some(read) = &form.read {
+        settings::unclashed([read.as_ref(), old, &agent], |agent| &agent.name, &form.settings)?;
+    }
     let mut changes: Vec<Change> = persona(engine, people, &mut agent, form).into_iter().collect();
     if agent != *old {
         changes.push(Change::AgentPut(agent));

@@ -4,8 +4,8 @@ use super::super::TRIES;
 use super::people::RosterSnapshot;
 use super::{TOO_FAST, group};
 use crate::domain::{
-    Agent, AgentId, Block, BlockOwner, Change, Commit, Conversation, Group, GroupId, Job, JobState, MailStatus, Run,
-    RunState, StopReason,
+    Agent, AgentId, Basis, Block, BlockOwner, Change, Commit, Conversation, Group, GroupId, Job, JobState, MailStatus,
+    Precondition, Run, RunState, StopReason,
 };
 use crate::engine::Engine;
 use crate::engine::cancellation::{self, CancelPlan, Mode};
@@ -29,7 +29,8 @@ impl Engine {
             if !really {
                 return Ok(Reply::Deletion { lines: removal.lines, done: false });
             }
-            match self.store.commit(Lane::Foreground, Commit::new(Self::asker(), removal.changes)).await {
+            let commit = Commit { preconditions: removal.preconditions, ..Commit::new(Self::asker(), removal.changes) };
+            match self.store.commit(Lane::Foreground, commit).await {
                 Ok(_) => {
                     for job in &removal.jobs {
                         if let Some(running) = self.lock_tasks().jobs.get(&job.id) {
@@ -72,7 +73,9 @@ impl Engine {
                 if mail.to.as_ref() == Some(&agent.id) && !removal.changes.iter().any(settled) {
                     mails += 1;
                     let error = Some(format!("{} was deleted before delivery", agent.name));
-                    removal.changes.push(Change::MailMoved { id: mail.id, to: MailStatus::Failed, run: None, error });
+                    let failed = Change::MailMoved { id: mail.id.clone(), to: MailStatus::Failed, run: None, error };
+                    removal.changes.push(failed);
+                    removal.preconditions.push(Precondition::unchanged(Basis::Mail(mail)));
                 }
             }
         }
@@ -101,6 +104,7 @@ impl Engine {
             let changes = std::mem::take(&mut removal.changes);
             let mut ending = cancellation::plan(self, &[&run], &over, Mode::Immediate, changes).await?;
             removal.changes = std::mem::take(&mut ending.changes);
+            removal.preconditions.append(&mut ending.preconditions);
             removal.endings.push(ending);
         }
         Ok(())
@@ -184,6 +188,7 @@ impl<'a> DeletionTarget<'a> {
 struct DeletionPlan {
     lines: Vec<String>,
     changes: Vec<Change>,
+    preconditions: Vec<Precondition>,
     jobs: Vec<Job>,
     endings: Vec<CancelPlan>,
 }

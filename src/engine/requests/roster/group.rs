@@ -44,6 +44,9 @@ pub(super) fn updated(people: &RosterSnapshot, id: &GroupId, form: &GroupForm) -
     let made = RefCell::default();
     let names = Names { people, made: &made };
     fill(&names, &mut group, form, &|name| people.candidate(old, name))?;
+    if let Some(read) = &form.read {
+        settings::unclashed([read.as_ref(), old, &group], |group| &group.name, &form.settings)?;
+    }
     Ok(if group == *old { Vec::new() } else { vec![Change::GroupPut(group)] })
 }
 

@@ -1,7 +1,7 @@
 //! A snapshot of groups, agents and blocks, with look-ups by the names people use.
 
 use crate::domain::block::folded;
-use crate::domain::{Agent, AgentId, Block, BlockOwner, Group, GroupId, nearest};
+use crate::domain::{Agent, AgentId, Basis, Block, BlockOwner, Change, Group, GroupId, nearest};
 use crate::engine::protocol::RequestError;
 use crate::store::Store;
 
@@ -28,6 +28,18 @@ impl RosterSnapshot {
     /// True if anything was committed since.
     pub fn is_outdated(&self, store: &Store) -> bool {
         *store.head().borrow() != self.read_at
+    }
+
+    /// The row that a change replaces or configures; `None` if it creates one, or is of another kind.
+    pub fn replaced_by(&self, change: &Change) -> Option<Basis> {
+        match change {
+            Change::GroupPut(new) => self.group(&new.id).ok().cloned().map(Basis::Group),
+            Change::AgentPut(new) => self.agent(&new.id).ok().cloned().map(Basis::Agent),
+            Change::BlockConfigured { id, .. } => {
+                self.blocks.iter().find(|block| block.id == *id).cloned().map(Basis::Block)
+            }
+            _ => None,
+        }
     }
 
     pub fn group(&self, id: &GroupId) -> Result<&Group, RequestError> {

@@ -38,3 +38,25 @@ pub(super) fn known<T: Configurable>(changes: &Changes) -> Result<(), RequestErr
     let all: Vec<String> = T::settings().iter().map(|row: &Setting<T>| row.key.to_owned()).collect();
     Err(RequestError::new(format!("{} has no setting {wrong:?}; {}", T::NOUN, guess(wrong, &all))))
 }
+
+/// Refuses a form that changes what somebody else has changed since the person read it, unless both made it the same.
+/// What the form does not change keeps its new value.
+///
+/// # Errors
+/// [`RequestError`] that names the first such field.
+pub(super) fn unclashed<T: Configurable>(
+    [read, now, made]: [&T; 3],
+    name: fn(&T) -> &str,
+    changes: &Changes,
+) -> Result<(), RequestError> {
+    let clash = |[read, now, made]: [Option<Value>; 3]| read != now && now != made;
+    let asked = T::settings().iter().filter(|row| changes.get(row.key).is_some());
+    let mut clashing = asked.filter(|row| clash([read, now, made].map(row.get))).map(|row| row.key);
+    let named = name(read) != name(now) && name(now) != name(made);
+    let Some(field) = named.then_some("name").or_else(|| clashing.next()) else { return Ok(()) };
+    Err(RequestError::new(format!(
+        "{field} of {} {} was changed meanwhile by somebody else; open it again to see its new value",
+        T::NOUN,
+        name(now)
+    )))
+}

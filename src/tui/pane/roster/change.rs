@@ -116,7 +116,7 @@ fn leaving(model: &Model, id: &GroupId, agent: &AgentId) -> Option<(String, Opti
     } else if let Some(policy) = group.sleeptime.as_ref().filter(|policy| policy.agents.contains(agent)) {
         let others = policy.agents.iter().filter(|other| *other != agent).filter_map(|other| model.agent(other));
         let background: Vec<String> = others.map(|other| name_in(Some(id), other, model)).collect();
-        Some(GroupForm::default().set("background", background))
+        Some(GroupForm { read: Some(Box::new(group.clone())), ..GroupForm::default().set("background", background) })
     } else {
         None
     };

@@ -50,6 +50,8 @@ mod owners;
 mod parking;
 #[path = "engine/providers.rs"]
 mod providers;
+#[path = "engine/races.rs"]
+mod races;
 #[path = "engine/registry.rs"]
 mod registry;
 #[path = "engine/replies.rs"]

@@ -13,7 +13,6 @@ pub mod turn;
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
@@ -34,15 +33,7 @@ pub trait Tool: Send + Sync {
     fn return_char_limit(&self) -> usize {
         RETURN_CHAR_LIMIT
     }
-
-    /// The longest time one call may take; then it is stopped and refused.
-    fn timeout(&self) -> Duration {
-        TIMEOUT
-    }
 }
-
-/// The longest time one call may take, unless the tool has a limit of its own.
-pub const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The most code points of a tool's result, unless the tool has a limit of its own (Letta's default).
 pub const RETURN_CHAR_LIMIT: usize = 50_000;

@@ -302,7 +302,7 @@ fn lists_and_shows_have_the_fields_they_promise() {
     assert_eq!(
         fields(&agents[0]),
         "id, name, group, state, rules, description, model, system, blocks, tools, require_approval, contacts, tags, \
-         max_steps, temperature, max_tokens, settings"
+         max_steps, temperature, max_tokens, tool_seconds, settings"
     );
     assert_eq!((&agents[0]["group"], &agents[0]["state"]), (&"desk".into(), &"idle".into()));
     assert_eq!(shell.json(&["agent", "show", "desk/bob", "--json"]), agents[1]);

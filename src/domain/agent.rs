@@ -46,6 +46,9 @@ pub struct Agent {
     /// The maximum number of tokens of one model response; `None` means the provider's default.
     #[serde(default)]
     pub max_tokens: Option<u32>,
+    /// The longest time one tool call may take, in seconds; `None` means [`DEFAULT_TOOL_SECONDS`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_seconds: Option<u32>,
     /// The value of the setting that exists only in tests.
     #[cfg(test)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,6 +57,9 @@ pub struct Agent {
 
 /// The default maximum number of steps of one speech or job.
 pub const DEFAULT_MAX_STEPS: u32 = 50;
+
+/// The longest time one tool call may take by default, in seconds.
+pub const DEFAULT_TOOL_SECONDS: u32 = 60;
 
 /// Tools of every agent that does not remove them.
 pub const DEFAULT_TOOLS: [&str; 6] =
@@ -88,6 +94,7 @@ impl Agent {
             max_steps: None,
             temperature: None,
             max_tokens: None,
+            tool_seconds: None,
             #[cfg(test)]
             probe: None,
         }

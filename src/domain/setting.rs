@@ -212,7 +212,9 @@ mod tests {
         assert_eq!(told("wait_seconds"), crate::domain::group::DEFAULT_WAIT_SECONDS.to_string());
         assert_eq!(told("mail_per_minute"), crate::domain::group::DEFAULT_MAIL_PER_MINUTE.to_string());
         assert_eq!(told("status"), crate::domain::GroupStatus::default().as_str());
-        assert_eq!(Agent::setting("max_steps").unwrap().default, crate::domain::agent::DEFAULT_MAX_STEPS.to_string());
+        let told = |key: &str| Agent::setting(key).unwrap().default;
+        assert_eq!(told("max_steps"), crate::domain::agent::DEFAULT_MAX_STEPS.to_string());
+        assert_eq!(told("tool_seconds"), crate::domain::agent::DEFAULT_TOOL_SECONDS.to_string());
     }
 
     #[test]

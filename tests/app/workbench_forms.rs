@@ -378,7 +378,7 @@ fn a_new_agent_is_one_request_with_what_was_said() {
 #[test]
 fn an_agents_edit_sends_only_what_changed_and_clears_what_was_emptied() {
     let mut desk = desk();
-    desk.keys("jje<BackTab><BackTab><BackTab>");
+    desk.keys("jje<BackTab><BackTab><BackTab><BackTab>");
     assert_eq!(field(&desk), "Max steps");
     desk.keys("<C-u><BackTab><BackTab><BackTab><Up><C-x><Up><Up><Up><Up>");
     assert_eq!(field(&desk), "Model");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use nightdesk::testing::domain::{Content, StopReason};
-use nightdesk::testing::engine::protocol::{Phase, Recipient, Reply, Request};
+use nightdesk::testing::engine::protocol::{AgentForm, Phase, Recipient, Reply, Request};
 use nightdesk::testing::llm::ToolSpec;
 use nightdesk::testing::tools::{Tool, ToolContext, ToolOutcome, ToolRegistry};
 use serde_json::{Value, json};
@@ -64,6 +64,19 @@ async fn a_tool_that_does_not_answer_in_its_time_is_refused_and_the_agent_goes_o
     let lines = world.transcript().await;
     assert_eq!(lines[1], "ann hangs refused: hangs was stopped: it did not answer within 60 s");
     assert_eq!(lines[2..], ["ann: ann speaks", "bob: bob speaks"]);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_long_a_tool_may_take_is_a_setting_of_its_agent() {
+    let world = World::new(plan(When::agent("ann"))).await;
+    let form = AgentForm::default().set("tool_seconds", 5_u32);
+    world.ask(Request::UpdateAgent { id: agent_id("ann"), form: Box::new(form) }).await.unwrap();
+    let start = Instant::now();
+    world.send("go").await;
+    assert_eq!(start.elapsed().as_secs(), 5);
+    let lines = world.transcript().await;
+    assert_eq!(lines[1], "ann hangs refused: hangs was stopped: it did not answer within 5 s");
     world.close().await;
 }
 

@@ -154,6 +154,17 @@ pub const SETTINGS: &[Setting<Agent>] = &[
             |agent, value| count(&mut agent.max_tokens, value),
         )
     },
+    Setting {
+        doc: "How long one tool call may take, in seconds; then it is stopped and refused.",
+        default: "60",
+        ..row(
+            "tool_seconds",
+            "Tool seconds",
+            Kind::Count,
+            |agent| agent.tool_seconds.map(Value::Count),
+            |agent, value| count(&mut agent.tool_seconds, value),
+        )
+    },
     #[cfg(test)]
     Setting {
         doc: "A setting of the tests only.",

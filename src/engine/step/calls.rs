@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use super::commit::StepCommit;
 use super::draft::{CallResolution, CallResults, StagedStep};
+use crate::domain::agent::DEFAULT_TOOL_SECONDS;
 use crate::domain::{Block, Commit, Conflict, ConversationId, Precondition, SearchResult};
 use crate::engine::directory::Colleagues;
 use crate::engine::live::LiveGuard;
@@ -101,6 +103,7 @@ async fn run_calls(
         posts: Vec::new(),
     };
     let allowed = context::tool_names(view);
+    let seconds = view.agent.tool_seconds.unwrap_or(DEFAULT_TOOL_SECONDS);
     let mut ran = CallResults { effects: Vec::new(), posts: Vec::new(), blocks: Vec::new(), edits: BTreeMap::new() };
     for (at, call) in draft.calls.iter().enumerate() {
         let ordinal = draft.ordinal(at);
@@ -125,7 +128,7 @@ async fn run_calls(
             Some(_) if asks => ToolOutcome::Wait(Wait::Approval),
             Some(tool) => match fitted(&tool.spec(), &call.arguments) {
                 Ok(arguments) => {
-                    let effect = guarded(engine, work, tool.as_ref(), &arguments, &mut desk).await?;
+                    let effect = guarded(engine, work, tool.as_ref(), &arguments, seconds, &mut desk).await?;
                     effect.limited(tool.return_char_limit())
                 }
                 Err(refused) => refused,
@@ -147,13 +150,14 @@ async fn run_calls(
     Some(ran)
 }
 
-/// Calls the tool. A panic, the tool's time-out and a cancel of the run refuse only that call; `None` if the foreground
+/// Calls the tool for at most `seconds`. A panic, the time-out and a cancel of the run refuse only that call; `None` if the foreground
 /// needs the run's places.
 async fn guarded(
     engine: &Engine,
     work: &RunContext,
     tool: &dyn Tool,
     arguments: &serde_json::Value,
+    seconds: u32,
     desk: &mut ToolContext<'_>,
 ) -> Option<ToolOutcome> {
     let before = desk.blocks.clone();
@@ -166,8 +170,8 @@ async fn guarded(
         },
         () = work.cancel.cancelled() => "was stopped: the run is cancelled".to_owned(),
         () = work.preempt.cancelled() => return None,
-        () = engine.store.clock().sleep(tool.timeout()) => {
-            format!("was stopped: it did not answer within {} s", tool.timeout().as_secs())
+        () = engine.store.clock().sleep(Duration::from_secs(u64::from(seconds))) => {
+            format!("was stopped: it did not answer within {seconds} s")
         }
     };
     desk.blocks = before;

@@ -55,7 +55,7 @@ use crate::config::Config;
 use crate::domain::state::StoreMeta;
 use crate::domain::{
     Actor, AgentId, Change, Commit, Conflict, Content, ConversationId, GroupId, Job, JobId, JobState, LogEntry,
-    Message, MessageId, Person, PersonId, Run, RunId, RunState,
+    Message, MessageId, Person, PersonId, Run, RunId,
 };
 use crate::llm::Models;
 use crate::store::{CommitError, Lane, Store};
@@ -137,8 +137,6 @@ struct Tasks {
     jobs: HashMap<JobId, JobTask>,
     /// Agents kept by parked speeches: a parked run has no task, but its agent must not speak elsewhere.
     kept: HashMap<RunId, Permit<AgentId>>,
-    /// Cancelled runs that end when the tasks below them have ended, with the state they end in.
-    ending: HashMap<RunId, RunState>,
     /// Runs and jobs, by id, whose end cannot be committed: nothing is tried with them until the program starts again.
     given_up: HashSet<String>,
     /// Jobs whose claim was refused, with the number of the last change at that time: a claim is tried again after
@@ -253,7 +251,7 @@ impl Engine {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         let tasks = self.lock_tasks();
-        tasks.turns.is_empty() && tasks.workers.is_empty() && tasks.jobs.is_empty() && tasks.ending.is_empty()
+        tasks.turns.is_empty() && tasks.workers.is_empty() && tasks.jobs.is_empty()
     }
 
     /// The places that are held now.

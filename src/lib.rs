@@ -150,6 +150,10 @@
 //!   conversation shows one line for it.
 //! - The log is replayed from a base: the rows as the last migration, or stricter rules, found them. So a rule can become
 //!   stricter without refusing what was lawful when it was logged.
+//! - A cancel is a mark on its turn before it is its end: what works for the turn ends first and keeps its text, and a
+//!   crash in between forgets nothing.
+//! - A commit names what it rests on: a run's state and steps, a job's fence, a row as it was read. What does not hold is
+//!   planned again from what is there now.
 //! - A job that waits for its next try keeps its window. Causes that occur after that window create a further job.
 
 mod cli;

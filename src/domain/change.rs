@@ -89,6 +89,11 @@ pub enum Change {
         /// The signal, compared with `external` conditions.
         word: String,
     },
+    /// A person cancels a turn. It ends when what works for it has ended, also if the program ends before that.
+    RunCancelled {
+        /// The turn.
+        id: RunId,
+    },
     /// Records a finished step. Insert-only.
     StepFinished(Step),
     /// Records a tool call that has its result. Insert-only.
@@ -188,7 +193,10 @@ impl Change {
             Self::ConversationOpened(conversation) => conversation.id.as_str(),
             Self::MessageAppended(message) => message.id.as_str(),
             Self::RunCreated(run) => run.id.as_str(),
-            Self::RunMoved { id, .. } | Self::RunChosen { id, .. } | Self::RunSignalled { id, .. } => id.as_str(),
+            Self::RunMoved { id, .. }
+            | Self::RunChosen { id, .. }
+            | Self::RunSignalled { id, .. }
+            | Self::RunCancelled { id } => id.as_str(),
             Self::StepFinished(step) => step.id.as_str(),
             Self::CallMade(call) => call.step.as_str(),
             Self::CallPending(call) => call.step.as_str(),
@@ -231,7 +239,9 @@ impl Change {
                 let conversation = (Kind::Conversation, run.conversation.0.clone());
                 parent.into_iter().chain([(Kind::Run, subject), conversation]).collect()
             }
-            Self::RunMoved { .. } | Self::RunChosen { .. } | Self::RunSignalled { .. } => vec![(Kind::Run, subject)],
+            Self::RunMoved { .. } | Self::RunChosen { .. } | Self::RunSignalled { .. } | Self::RunCancelled { .. } => {
+                vec![(Kind::Run, subject)]
+            }
             Self::MailSent(_) | Self::MailMoved { .. } => vec![(Kind::Mail, subject)],
             Self::StepFinished(step) => vec![(Kind::Run, step.run.0.clone())],
             Self::CallPending(call) => vec![(Kind::Call, PendingCall::place_key(&call.step, call.ordinal))],

@@ -56,6 +56,9 @@ pub struct Run {
     /// For a turn: external signals ([`super::TerminationCondition::External`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signals: Vec<String>,
+    /// For a turn: a person has cancelled it, and it ends when what works for it has ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancelled: bool,
     /// The number of committed steps; for a turn, including all runs below it.
     pub steps: u32,
     /// Input and output tokens of those steps and of the workers below it.
@@ -154,6 +157,7 @@ impl Run {
             task: None,
             chosen: None,
             signals: Vec::new(),
+            cancelled: false,
             steps: 0,
             tokens: 0,
             created_at: Timestamp::UNIX_EPOCH,

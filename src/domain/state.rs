@@ -151,6 +151,7 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
         Change::RunMoved { id, to } => runs::transition(rows, id, to, at),
         Change::RunChosen { id, choice } => runs::choose(rows, id, choice),
         Change::RunSignalled { id, word } => runs::signal(rows, id, word),
+        Change::RunCancelled { id } => runs::cancel(rows, id),
         Change::StepFinished(step) => runs::step(rows, step, at),
         Change::CallMade(call) => runs::call(rows, call, at),
         Change::CallPending(call) => runs::park(rows, call),

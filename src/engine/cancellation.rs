@@ -9,12 +9,15 @@ use super::{Engine, EngineError};
 use crate::domain::run::CallResult;
 use crate::domain::{
     Actor, Basis, Call, Change, Commit, Content, MailStatus, PendingCall, PendingKind, Precondition, Run, RunId,
-    RunState,
+    RunState, StopReason,
 };
 use crate::store::Lane;
 
 /// Tries when other commits come first.
 const TRIES: u32 = 5;
+
+/// The state of a run that a person or its turn cancelled.
+pub const CANCELLED: RunState = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
 
 /// How runs with a task in this program end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,9 +36,6 @@ pub struct CancelPlan {
     pub preconditions: Vec<Precondition>,
     over: Vec<RunId>,
     tokens: Vec<CancellationToken>,
-    /// Runs that wait for the tasks below them to end first.
-    later: Vec<RunId>,
-    to: RunState,
 }
 
 impl CancelPlan {
@@ -46,7 +46,6 @@ impl CancelPlan {
         }
         let mut tasks = engine.lock_tasks();
         tasks.kept.retain(|run, _| !self.over.contains(run));
-        tasks.ending.extend(self.later.into_iter().map(|run| (run, self.to.clone())));
     }
 }
 
@@ -120,25 +119,19 @@ async fn end_with(
     Err(refused)
 }
 
-/// Ends what [`end`] had to leave because of the tasks below it. The scheduler calls it when a task has ended.
+/// Goes on with the turns that a person has cancelled and that have no task: they wait for the tasks below them, or a
+/// task had parked or the program had ended before they were.
 ///
 /// # Errors
 /// [`EngineError`] if the store fails.
-pub async fn end_rest(engine: &Engine) -> Result<(), EngineError> {
-    let rest = std::mem::take(&mut engine.lock_tasks().ending);
-    let mut failed = None;
-    for (id, to) in rest {
-        let done = match engine.store.row::<Run>(id.as_str()).await {
-            Ok(Some(run)) => end(engine, &[&run], &to, Mode::Graceful, Vec::new()).await,
-            Ok(None) => Ok(()),
-            Err(fault) => Err(fault.into()),
-        };
-        if let Err(trouble) = engine.each(id.as_str(), done) {
-            engine.lock_tasks().ending.insert(id, to);
-            failed = Some(trouble);
+pub async fn end_cancelled(engine: &Engine, open: &[Run]) -> Result<(), EngineError> {
+    for run in open.iter().filter(|run| run.cancelled && engine.token(&run.id).is_none()) {
+        if engine.lock_tasks().given_up.contains(run.id.as_str()) {
+            continue;
         }
+        engine.each(run.id.as_str(), end(engine, &[run], &CANCELLED, Mode::Graceful, Vec::new()).await)?;
     }
-    failed.map_or(Ok(()), Err)
+    Ok(())
 }
 
 /// A run to end, its task if it has one, and the changes that go before its end.
@@ -157,7 +150,7 @@ struct Revoked {
 }
 
 /// Computes the changes that end these runs, the runs they caused and what they wait for, after `changes`. A run ends
-/// after those it started: one with a task below that has to end first is left to [`end_rest`].
+/// after those it started: one with a task below that has to end first is left to [`end_cancelled`].
 ///
 /// # Errors
 /// [`EngineError`] if the store cannot be read.
@@ -205,8 +198,7 @@ pub async fn plan(
         changes.push(Change::RunMoved { id: doomed.run.id.clone(), to: to.clone() });
         over.push(doomed.run.id);
     }
-    let later = runs.iter().map(|run| run.id.clone()).filter(|run| held.contains(run)).collect();
-    Ok(CancelPlan { changes, preconditions, over, tokens, later, to: to.clone() })
+    Ok(CancelPlan { changes, preconditions, over, tokens })
 }
 
 /// Fails mail of this call that is not delivered yet, and finds the turns that already handle such mail.

@@ -5,7 +5,7 @@ mod roster;
 
 use std::sync::PoisonError;
 
-use super::cancellation::{self, Mode};
+use super::cancellation::{self, CANCELLED, Mode};
 use super::protocol::{Recipient, Reply, Request, RequestError};
 use super::read::{self, Reader};
 use super::{Engine, EngineError};
@@ -16,7 +16,7 @@ use crate::domain::trigger;
 use crate::domain::{
     Actor, Agent, AgentId, Block, BlockId, Change, Commit, Conflict, Content, Conversation, ConversationId,
     ConversationOwner, Editor, Group, GroupId, GroupStatus, Job, JobId, JobState, LogEntry, PersonId, Precondition,
-    Revision, Run, RunId, RunKind, RunState, StepId, StopReason, Trigger,
+    Revision, Run, RunId, RunKind, RunState, StepId, Trigger,
 };
 use crate::store::{CommitError, Lane, StoreError};
 
@@ -185,9 +185,8 @@ impl Engine {
     }
 
     async fn cancel(&self, conversation: &ConversationId) -> Result<Reply, RequestError> {
-        let to = || RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
         // Queued turns first, so that none starts when the running one ends.
-        let queued = self.take_back(conversation, &to()).await?;
+        let queued = self.take_back(conversation).await?;
         let mut running = false;
         for run in self.store.find::<Run>(conversation.as_str()).await? {
             if run.queued.is_some() {
@@ -195,20 +194,26 @@ impl Engine {
                 continue;
             }
             running = true;
+            match self.person(vec![Change::RunCancelled { id: run.id.clone() }]).await {
+                Ok(_) => {}
+                // It has ended by itself.
+                Err(fault) if matches!(fault.conflict.as_deref(), Some(Conflict::Run { .. })) => continue,
+                Err(fault) => return Err(fault),
+            }
             let task = self.lock_tasks().turns.get(&run.id).map(|(_, cancel)| cancel.clone());
             if let Some(cancel) = task {
                 // Its task commits the text so far, marked as cancelled, and ends the turn.
                 cancel.cancel();
                 continue;
             }
-            cancellation::end(self, &[&run], &to(), Mode::Graceful, Vec::new()).await?;
+            cancellation::end(self, &[&run], &CANCELLED, Mode::Graceful, Vec::new()).await?;
         }
         Ok(Reply::Cancelled { running, queued })
     }
 
     /// Ends the queued turns of a conversation in one commit. Returns their texts, oldest first: none of them is in the
     /// conversation, since a turn that begins meanwhile makes the commit be tried again without it.
-    async fn take_back(&self, conversation: &ConversationId, to: &RunState) -> Result<Vec<String>, RequestError> {
+    async fn take_back(&self, conversation: &ConversationId) -> Result<Vec<String>, RequestError> {
         for _ in 0..TRIES {
             let mut queued = self.store.find::<Run>(conversation.as_str()).await?;
             queued.retain(|run| run.queued.is_some());
@@ -216,7 +221,7 @@ impl Engine {
             if queued.is_empty() {
                 return Ok(Vec::new());
             }
-            let over = |run: &Run| Change::RunMoved { id: run.id.clone(), to: to.clone() };
+            let over = |run: &Run| Change::RunMoved { id: run.id.clone(), to: CANCELLED };
             let mut commit = Commit::new(Self::asker(), queued.iter().map(over).collect());
             commit.preconditions = queued.iter().map(Precondition::run).collect();
             match self.store.commit(Lane::Foreground, commit).await {
@@ -284,7 +289,6 @@ impl Engine {
         }
         let to = JobState::Cancelled { why: "you cancelled it".to_owned() };
         let cancelled = Change::JobMoved { id: id.clone(), to };
-        let over = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
         let run = match &job.run {
             Some(run) => self.store.row::<Run>(run.as_str()).await?,
             None => None,
@@ -292,9 +296,9 @@ impl Engine {
         match run {
             // Also cancels what it waits for.
             Some(run) if run.state == RunState::Parked => {
-                cancellation::end(self, &[&run], &over, Mode::Immediate, vec![cancelled]).await?;
+                cancellation::end(self, &[&run], &CANCELLED, Mode::Immediate, vec![cancelled]).await?;
             }
-            Some(run) => drop(self.person(vec![cancelled, Change::RunMoved { id: run.id, to: over }]).await?),
+            Some(run) => drop(self.person(vec![cancelled, Change::RunMoved { id: run.id, to: CANCELLED }]).await?),
             None => drop(self.person(vec![cancelled]).await?),
         }
         // Only now: a task stopped before a commit that fails would leave a running job with nobody at it.

@@ -61,10 +61,10 @@ pub async fn run(engine: Arc<Engine>) {
 /// Spawns every due task. Returns the next deadline, if any. Only an error of the store ends it: any other is of one
 /// item, and the others are started.
 async fn tick(engine: &Arc<Engine>) -> Result<Option<Timestamp>, EngineError> {
-    cancellation::end_rest(engine).await?;
     let out_of_time = mail::deliver(engine).await?;
     let standing = OpenRuns::read(&engine.store).await?;
     engine.spans.keep(|turn| standing.open.iter().any(|run| run.id == *turn));
+    cancellation::end_cancelled(engine, &standing.open).await?;
     let expiry = standing.expire(engine).await?;
     start_turns(engine, &standing).await?;
     start_workers(engine, &standing).await?;
@@ -75,7 +75,7 @@ async fn tick(engine: &Arc<Engine>) -> Result<Option<Timestamp>, EngineError> {
 /// Starts the first unfinished turn of each conversation.
 async fn start_turns(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<(), EngineError> {
     for run in standing.work().ready_turns() {
-        if engine.lock_tasks().turns.contains_key(&run.id) || !is_ours(engine, run).await? {
+        if run.cancelled || engine.lock_tasks().turns.contains_key(&run.id) || !is_ours(engine, run).await? {
             continue;
         }
         if run.state == RunState::Queued && !status::may_start(run, group_of(engine, run.group()).await?.as_ref()) {
@@ -117,10 +117,6 @@ fn spawn(engine: &Arc<Engine>, run: Run, cancel: CancellationToken) {
             tasks.turns.remove(&run.id);
             tasks.workers.remove(&run.id);
         }
-        // Cancelled just as it parked, after its task last checked the token.
-        if cancel.is_cancelled() {
-            call_off(&task, &run.id).await;
-        }
         task.wake.notify_one();
     });
 }
@@ -159,23 +155,6 @@ async fn perform(engine: &Engine, run: &Run, cancel: &CancellationToken) {
             }
             Err(trouble) => return engine.give_up(run.id.as_str(), &trouble).await,
         }
-    }
-}
-
-/// Finishes a run that a cancelled task left unfinished.
-async fn call_off(engine: &Engine, run: &RunId) {
-    let to = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
-    let done = match engine.must_run(run).await {
-        Ok(run) => cancellation::end(engine, &[&run], &to, Mode::Graceful, Vec::new()).await,
-        Err(trouble) => Err(trouble),
-    };
-    match done {
-        Ok(()) => {}
-        // The scheduler tries again.
-        Err(trouble) if trouble.is_temporary() => {
-            engine.lock_tasks().ending.insert(run.clone(), to);
-        }
-        Err(trouble) => engine.report_of(run.as_str(), &trouble),
     }
 }
 
@@ -350,7 +329,7 @@ pub async fn recover(engine: &Engine) -> Result<(), EngineError> {
     keep_agents(engine, &standing).await?;
     for run in standing.open.iter().filter(|run| matches!(run.kind, RunKind::Turn { .. })) {
         let waits = run.state == RunState::Parked && standing.work().waits_for_a_person(run);
-        if run.state == RunState::Queued || waits || !is_ours(engine, run).await? {
+        if run.state == RunState::Queued || run.cancelled || waits || !is_ours(engine, run).await? {
             continue;
         }
         let recovered = if now.duration_since(run.moved_at) > STALE {

@@ -2,15 +2,12 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::cancellation::{self, Mode};
+use super::cancellation::{self, CANCELLED, Mode};
 use super::limits::{Capacity, Permit, Priority};
 use super::work::{Outcome, RunContext};
 use super::{Engine, EngineError, step};
 use crate::domain::{AgentId, Change, Content, NoticeKind, Run, RunId, RunKind, RunState, StopReason};
 use crate::llm::{ErrorClass, ModelError};
-
-/// The state of a run that a person or its turn cancelled.
-const CANCELLED: RunState = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
 
 /// Runs a new speech of this turn, or resumes one that a restart or a wait left unfinished.
 ///

@@ -36,7 +36,7 @@ struct Op {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    (0_u8..36, 0_usize..4, 0_usize..4, 0_u8..6, "[a-c é]{0,6}").prop_map(|(kind, which, other, variant, text)| Op {
+    (0_u8..37, 0_usize..4, 0_usize..4, 0_u8..6, "[a-c é]{0,6}").prop_map(|(kind, which, other, variant, text)| Op {
         kind,
         which,
         other,
@@ -279,6 +279,7 @@ fn call_change(state: &mut InMemoryRows, op: &Op) -> Change {
 fn change(state: &mut InMemoryRows, op: &Op) -> Change {
     match op.kind {
         32 => call_change(state, op),
+        36 => Change::RunCancelled { id: RunId(format!("run-{}", op.which)) },
         33 => Change::PersonPut(Person { id: PersonId(format!("person-{}", op.which)), name: op.text.clone() }),
         0..=3 => block_change(state, op),
         4 => {
@@ -472,6 +473,6 @@ fn random_commits_reach_every_kind_of_change_and_are_refused_too() {
     let outcome = run_async(play(deletions.into_iter().map(|op| (vec![op], None)).collect()));
     assert_eq!(outcome.refused, 0);
     all.kinds.extend(outcome.kinds);
-    assert_eq!(all.kinds.len(), 29, "{:?}", all.kinds);
+    assert_eq!(all.kinds.len(), 30, "{:?}", all.kinds);
     assert!(all.refused > 100, "{} refused", all.refused);
 }

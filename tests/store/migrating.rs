@@ -126,7 +126,7 @@ async fn a_stricter_rule_judges_what_comes_and_nothing_that_was_logged_before_it
     let again = refused(&store, Change::BlockCreated(fixtures::block("block-2", "again", ""))).await;
     assert!(again.contains("its id cannot be used again"), "{again}");
     let child = refused(&store, speech("run-3", Some("run-1"))).await;
-    assert_eq!(child, "run run-1 is no longer running");
+    assert_eq!(child, "run run-1 has gone on or ended meanwhile");
     drop(store);
 
     // Without the base the same log is refused: the rules have become stricter.

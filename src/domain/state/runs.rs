@@ -160,6 +160,15 @@ pub(super) fn signal<R: Rows>(rows: &mut R, id: &RunId, word: &str) -> Result<()
     Ok(rows.put(&run)?)
 }
 
+pub(super) fn cancel<R: Rows>(rows: &mut R, id: &RunId) -> Result<(), ApplyError<R::Fault>> {
+    let mut run = require::<Run, R>(rows, id.as_str(), "run")?;
+    if !run.kind.is_turn() || run.is_finished() || run.queued.is_some() {
+        return Err(ApplyError::Conflict(Conflict::Run { run: run.id }));
+    }
+    run.cancelled = true;
+    Ok(rows.put(&run)?)
+}
+
 pub(super) fn answer<R: Rows>(
     rows: &mut R,
     step: &StepId,

@@ -58,6 +58,8 @@ mod registry;
 mod replies;
 #[path = "engine/restarting.rs"]
 mod restarting;
+#[path = "engine/resting.rs"]
+mod resting;
 #[path = "engine/roster.rs"]
 mod roster;
 #[path = "engine/slots.rs"]

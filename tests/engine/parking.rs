@@ -57,7 +57,7 @@ fn asking() -> Script {
     .otherwise("{agent} speaks")
 }
 
-fn asks() -> Plan {
+pub fn asks() -> Plan {
     let toolbox = ToolRegistry::default().with(Arc::new(AskPerson));
     let rules = vec![Rule::RequiresApproval { tool_name: "ask_person".to_owned() }];
     Plan { script: asking(), members: &["ann", "bob"], toolbox, rules, ..Plan::default() }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::support::script::{Script, When};
 use nightdesk::testing::domain::{Agent, Change, Conversation, Job, JobOutcome, JobState, ManagerType, Run};
-use nightdesk::testing::engine::protocol::{Recipient, Reply, Request};
+use nightdesk::testing::engine::protocol::{GroupForm, Recipient, Reply, Request};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{desk, is_over, job_after, runs, until};
-use crate::support::engine_harness::{Plan, World, agent_id, story};
+use super::{desk, is_over, job_after, run_now, runs, until};
+use crate::support::engine_harness::{Plan, World, agent_id, group_id, story};
 
 /// A job whose one step takes a minute, beside speeches of a second.
 fn long() -> Script {
@@ -264,5 +264,38 @@ async fn a_turn_that_answers_mail_of_a_job_makes_way_like_the_job_and_is_finishe
         (said.len() == 2).then_some(said)
     };
     assert_eq!(world.when(read).await, ["cleo: please look at the dates", "ann: hm hm hm hm hm "]);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_most_eight_jobs_of_a_provider_run_at_once() {
+    let plan = Plan { background: &NINE, every_turns: Some(1), ..desk(long()) };
+    let world = World::new(plan).await;
+    world.send("one").await;
+    world.live(|live| !live.text.is_empty()).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let running = world.jobs().await.iter().filter(|job| matches!(job.state, JobState::Running { .. })).count();
+    assert_eq!(running, 8);
+    assert_eq!(world.jobs_over(9).await.len(), 9);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_of_a_paused_group_waits_until_the_group_is_active() {
+    let world = World::new(desk(long())).await;
+    world.send("one").await;
+    world.job_over().await;
+    let set = async |status: &str| {
+        let form = GroupForm::default().set("status", status);
+        world.ask(Request::UpdateGroup { id: group_id(), form: Box::new(form) }).await.unwrap();
+    };
+    set("paused").await;
+    let asked = world.asked().len();
+    let job = run_now(&world, "cleo", Some("look again")).await.unwrap();
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    assert_eq!((world.asked().len(), world.job(&job.id).await.state), (asked, JobState::Available));
+    set("active").await;
+    until(&world, &job.id, is_over).await;
+    assert!(world.asked().len() > asked);
     world.close().await;
 }

@@ -38,6 +38,11 @@ async fn direct(world: &World, name: &str) -> RunId {
     }
 }
 
+/// A plan without yields: how many statements a talk takes depends on the order of tasks.
+fn in_one_order() -> Plan {
+    Plan { yields: None, ..Plan::default() }
+}
+
 /// The statements and the time that a talk with `dee` takes.
 async fn talk(world: &World) -> (u64, Duration) {
     let (before, start) = (world.store().counters().statements, tokio::time::Instant::now());
@@ -116,7 +121,7 @@ fn error_of(run: &Run) -> String {
 async fn mail_for_an_agent_that_cannot_be_read_holds_up_nobody_else() {
     let script = Script::of([When::agent("ann").step(1).mails("cid", "hi")]).otherwise("{agent} speaks");
     let tools = &["send_message_to_agent_async"];
-    let world = World::new(Plan { script, members: &["ann", "cid", "dee"], tools, ..Plan::default() }).await;
+    let world = World::new(Plan { script, members: &["ann", "cid", "dee"], tools, ..in_one_order() }).await;
     let usual = usual(&world).await;
     damage_agent(&world, "cid");
     let run = direct(&world, "ann").await;
@@ -132,7 +137,7 @@ async fn mail_for_an_agent_that_cannot_be_read_holds_up_nobody_else() {
 #[tokio::test(start_paused = true)]
 async fn a_member_that_cannot_be_read_fails_its_own_speech_with_the_sentence() {
     let script = Script::always("{agent} speaks");
-    let world = World::new(Plan { script, members: &["ann", "bob", "dee"], ..Plan::default() }).await;
+    let world = World::new(Plan { script, members: &["ann", "bob", "dee"], ..in_one_order() }).await;
     let usual = usual(&world).await;
     damage_agent(&world, "ann");
     let run = world.send("go").await;
@@ -169,7 +174,7 @@ async fn a_manager_that_cannot_be_read_is_replaced_by_the_order() {
 #[tokio::test(start_paused = true)]
 async fn a_group_that_cannot_be_read_fails_its_turn_with_the_sentence() {
     let script = Script::of([When::agent("ann").first_delay_ms(1_000)]).otherwise("{agent} speaks");
-    let world = World::new(Plan { script, members: &["ann", "bob"], ..Plan::default() }).await;
+    let world = World::new(Plan { script, members: &["ann", "bob"], ..in_one_order() }).await;
     let ann: Agent = world.store().row(agent_id("ann").as_str()).await.unwrap().unwrap();
     let other = GroupId::from("group-other");
     let dee = Agent { id: agent_id("dee"), name: "dee".to_owned(), group: other.clone(), ..ann };
@@ -193,7 +198,7 @@ async fn a_group_that_cannot_be_read_fails_its_turn_with_the_sentence() {
 async fn a_run_whose_waiting_call_cannot_be_read_fails_and_the_turn_goes_on() {
     let script = Script::of([When::agent("ann").step(1).inserts("story", "x")]).otherwise("{agent} speaks");
     let rules = needs_approval("memory_insert");
-    let plan = Plan { script, members: &["ann", "dee"], rules, tools: &["memory_insert"], ..Plan::default() };
+    let plan = Plan { script, members: &["ann", "dee"], rules, tools: &["memory_insert"], ..in_one_order() };
     let world = World::new(plan).await;
     let usual = usual(&world).await;
     let run = world.post("go").await;
@@ -259,7 +264,7 @@ async fn an_approved_call_that_its_commit_refuses_is_answered_with_the_refusal()
             .otherwise("{agent} is done");
     let tools = &["send_message_to_agent_async"];
     let rules = needs_approval(tools[0]);
-    let world = World::new(Plan { script, members: &["ann", "bob", "dee"], rules, tools, ..Plan::default() }).await;
+    let world = World::new(Plan { script, members: &["ann", "bob", "dee"], rules, tools, ..in_one_order() }).await;
     let usual = usual(&world).await;
     let told = told(&world).await;
     direct(&world, "ann").await;
@@ -295,7 +300,7 @@ async fn an_approved_call_that_would_close_a_circle_is_answered_with_the_refusal
     ])
     .otherwise("{agent} speaks");
     let tools = &["send_message_to_agent_and_wait_for_reply"];
-    let world = World::new(Plan { script, members: &["ann", "bob", "dee"], tools, ..Plan::default() }).await;
+    let world = World::new(Plan { script, members: &["ann", "bob", "dee"], tools, ..in_one_order() }).await;
     // Only ann's call is guarded.
     let ann: Agent = world.store().row(agent_id("ann").as_str()).await.unwrap().unwrap();
     let guarded = Change::AgentPut(Agent { rules: needs_approval(tools[0]), ..ann });
@@ -379,7 +384,7 @@ async fn work_waits_for_a_store_that_is_gone_with_growing_delays_and_says_so_onc
 #[tokio::test(start_paused = true)]
 async fn a_turn_that_cannot_even_be_ended_is_left_alone_and_told_once() {
     let script = Script::of([When::agent("ann").first_delay_ms(1_000)]).otherwise("{agent} speaks");
-    let world = World::new(Plan { script, members: &["ann", "dee"], ..Plan::default() }).await;
+    let world = World::new(Plan { script, members: &["ann", "dee"], ..in_one_order() }).await;
     let usual = usual(&world).await;
     let told = told(&world).await;
     world.post("go").await;

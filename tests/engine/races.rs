@@ -120,7 +120,7 @@ async fn stale_applies(rounds: u32) -> u32 {
                 match world.ask(request).await {
                     Ok(_) => return,
                     Err(fault) => {
-                        assert!(matches!(fault.conflict.as_deref(), Some(Conflict::Changed { .. })), "{fault:?}")
+                        assert!(matches!(fault.conflict.as_deref(), Some(Conflict::Changed { .. })), "{fault:?}");
                     }
                 }
                 stale += 1;

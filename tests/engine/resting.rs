@@ -57,13 +57,13 @@ impl Observer for Meanwhile {
 }
 
 /// A person's edit of the block.
-fn edit(store: &Store, _: &Run) -> Option<Vec<Change>> {
+fn edit(store: &Store) -> Vec<Change> {
     let block = block_on(store.row::<Block>(story().as_str())).unwrap().unwrap();
     let (version, value) = (block.version + 1, format!("{}\n- edit {}", block.value, block.version));
     let editor = Editor::Person(PersonId::local());
     let (block, reason) = (block.id, "edited".to_owned());
     let calls = Vec::new();
-    Some(vec![Change::BlockEdited(Revision { block, version, value, editor, run: None, step: None, calls, reason })])
+    vec![Change::BlockEdited(Revision { block, version, value, editor, run: None, step: None, calls, reason })]
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,7 +107,7 @@ async fn a_step_of_a_job_that_was_taken_from_its_worker_meanwhile_is_thrown_away
 
 #[tokio::test(start_paused = true)]
 async fn a_step_whose_block_is_edited_four_times_in_a_row_is_committed_without_asking_the_model_again() {
-    let edits = Meanwhile::new(4, edit);
+    let edits = Meanwhile::new(4, |store, _| Some(edit(store)));
     let script = Script::of([When::agent("ann").step(1).inserts("story", "- from ann")]).otherwise("{agent} speaks");
     let world = edits.world(Plan { script, members: &["ann"], ..Plan::default() }).await;
     world.send("go").await;

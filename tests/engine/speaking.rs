@@ -187,6 +187,7 @@ async fn an_agent_that_speaks_elsewhere_is_waited_for_and_speaks_once_at_a_time(
     let script = Script::of([]).or(When::any().text("{agent} speaks").first_delay_ms(1_000));
     let world = World::new(Plan { script, members: &["ann"], ..Plan::default() }).await;
     let group = world.post("to all").await;
+    world.live(|live| live.name == "ann").await;
     let to = Recipient::Agent(agent_id("ann"));
     let Reply::Sent { run: direct, .. } = world.ask(Request::Send { to, text: "just you".to_owned() }).await.unwrap()
     else {

@@ -308,12 +308,16 @@ fn rest(state: &mut InMemoryRows, op: &Op) -> Precondition {
     match op.variant % 4 {
         0 => {
             let id = RunId(format!("run-{}", op.which));
-            return Precondition::Run { id, state: RunStateName::Running, steps: u32::from(op.other % 2 == 0) };
+            return Precondition::Run {
+                id,
+                state: RunStateName::Running,
+                steps: u32::from(op.other.is_multiple_of(2)),
+            };
         }
         2 => {
             let mut basis = state.all::<Agent>().unwrap().remove(0);
             if op.variant == 2 {
-                basis.name = op.text.clone();
+                basis.name.clone_from(&op.text);
             }
             return Precondition::unchanged(Basis::Agent(basis));
         }

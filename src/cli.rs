@@ -12,6 +12,7 @@ pub mod deletion;
 pub mod doctor;
 pub mod group;
 pub mod inbox;
+pub mod input;
 pub mod job;
 pub mod mail;
 pub mod man;

@@ -66,6 +66,8 @@ pub struct Limits {
     pub first_token_timeout: Option<u32>,
     /// Seconds of silence within an answer.
     pub idle_timeout: Option<u32>,
+    /// Seconds for a whole step: the model call with all its tries, and the tool calls.
+    pub step_timeout: Option<u32>,
     /// Tokens that each of its models holds, where nothing of its own is said of one.
     pub context: Option<u32>,
     /// Tokens that single models hold, by their names.

@@ -29,7 +29,7 @@ use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Kept;
-pub use asking::ModelHandle;
+pub use asking::{ModelHandle, STEP_TIMEOUT};
 pub(crate) use fault::raise;
 pub use registry::{KeyState, Models};
 

@@ -20,6 +20,8 @@ mod support {
 mod approving;
 #[path = "engine/blocks.rs"]
 mod blocks;
+#[path = "engine/bounds.rs"]
+mod bounds;
 #[path = "engine/clocks.rs"]
 mod clocks;
 #[path = "engine/crash.rs"]

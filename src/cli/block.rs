@@ -1,14 +1,12 @@
 //! `nightdesk block`: lists, shows and writes memory blocks.
 
-use std::io::Read as _;
-
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::paths::Paths;
 use super::print::{self, Out};
 use super::roster::Roster;
-use super::{CliError, Exit, unexpected};
+use super::{CliError, Exit, input, unexpected};
 use crate::domain::block::folded;
 use crate::domain::state::Kind;
 use crate::domain::{Block, BlockId, BlockOwner, Conflict};
@@ -171,8 +169,8 @@ async fn set(
     json: bool,
     out: &mut Out,
 ) -> Result<Exit, CliError> {
-    let value = std::io::read_to_string(std::io::stdin().lock().by_ref())
-        .map_err(|error| CliError::Message(format!("reading the new text from standard input: {error}")))?;
+    let too_long = |_| Err(format!("{} holds {} characters, and the new text has more", block.label, block.limit));
+    let value = input::text(block.limit as usize * 4 + 1, too_long)?;
     let value = value.strip_suffix('\n').unwrap_or(&value).to_owned();
     let base = base.unwrap_or(block.version);
     let desk = places.open(places.options(false, Scope::Nobody), false).await?;

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::paths::Paths;
 use super::print::{self, Out};
 use super::roster::Roster;
-use super::{CliError, Exit, unexpected};
-use crate::domain::mail::{check_text, expiry_seconds};
+use super::{CliError, Exit, input, unexpected};
+use crate::domain::mail::{MAX_BYTES, check_text, expiry_seconds};
 use crate::domain::state::RowFault;
 use crate::domain::{AgentId, Group, GroupStatus, Mail, MailId, MailStatus, Priority};
 use crate::engine::event::MailRow;
@@ -141,8 +141,9 @@ fn letter(roster: &Roster, to: &str, text: String, priority: &str, expires: Opti
     let expires_in =
         expires.map(expiry_seconds).transpose().map_err(|why| CliError::Message(format!("--expires: {why}")))?;
     let text = match text.as_str() {
-        "-" => std::io::read_to_string(std::io::stdin().lock())
-            .map_err(|error| CliError::Message(format!("reading the text from standard input: {error}")))?,
+        "-" => input::text(MAX_BYTES, |_| {
+            Err(format!("the message has more than the {MAX_BYTES} bytes that go into one piece of mail; shorten it"))
+        })?,
         _ => text,
     };
     check_text(&text).map_err(CliError::Message)?;

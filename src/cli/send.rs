@@ -9,7 +9,8 @@ mod text;
 use super::paths::Paths;
 use super::print::{self, Out};
 use super::roster::{Roster, Whose};
-use super::{CliError, Exit, unexpected};
+use super::{CliError, Exit, input, unexpected};
+use crate::domain::message::{MESSAGE_BYTES, check_size};
 use crate::domain::{Change, ConversationId, PendingCall, PendingKind, RunId, RunState, StopReason};
 use crate::engine::Scope;
 use crate::engine::event::{Event, Events};
@@ -53,8 +54,7 @@ pub async fn send(places: &Paths, args: Args, out: &mut Out) -> Result<Exit, Cli
     let json = args.json;
     let (whose, text) = args.parts();
     let text = match text.as_str() {
-        "-" => std::io::read_to_string(std::io::stdin().lock())
-            .map_err(|error| CliError::Message(format!("reading the text from standard input: {error}")))?,
+        "-" => input::text(MESSAGE_BYTES, check_size)?,
         _ => text,
     };
     let to = Roster::read(&places.look()?).await?.address(&whose)?;

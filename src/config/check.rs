@@ -18,11 +18,20 @@ use crate::toml_file::{self, Fault, in_order, noun};
 type Checked<T> = Result<T, Fault>;
 
 const TOP: [&str; 5] = ["glyphs", "model", "mouse", "provider", "theme"];
-const PROVIDER: [&str; 8] =
-    ["base_url", "context", "first_token_timeout", "idle_timeout", "key_env", "key_file", "kind", "max_parallel"];
+const PROVIDER: [&str; 9] = [
+    "base_url",
+    "context",
+    "first_token_timeout",
+    "idle_timeout",
+    "key_env",
+    "key_file",
+    "kind",
+    "max_parallel",
+    "step_timeout",
+];
 /// The least and most tokens a model may be said to hold.
 const CONTEXT: RangeInclusive<u32> = 1024..=100_000_000;
-/// The least and most seconds of silence.
+/// The least and most seconds of silence and of a step.
 const SILENCE: RangeInclusive<u32> = 1..=86_400;
 const KEY_ADVICE: &str = "a key does not belong in this file; keep it in a variable and name that here \
     (key_env = \"OPENAI_API_KEY\"), or in a file of its own (key_file = \"~/.config/nightdesk/openai.key\")";
@@ -170,6 +179,7 @@ fn provider(name: &str, at: usize, entry: &DeTable<'_>) -> Checked<Provider> {
             "max_parallel" => max_parallel = Some(number("max_parallel", value, &(1..=1000))?),
             "first_token_timeout" => limits.first_token_timeout = Some(seconds("first_token_timeout", value)?),
             "idle_timeout" => limits.idle_timeout = Some(seconds("idle_timeout", value)?),
+            "step_timeout" => limits.step_timeout = Some(seconds("step_timeout", value)?),
             "context" => contexts(value, &mut limits)?,
             other => return Err(unknown(other, &key.span(), &PROVIDER)),
         }

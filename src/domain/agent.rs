@@ -40,6 +40,9 @@ pub struct Agent {
     /// The maximum number of steps of one speech; `None` means [`DEFAULT_MAX_STEPS`].
     #[serde(default)]
     pub max_steps: Option<u32>,
+    /// The maximum number of calls in one step; `None` means [`DEFAULT_MAX_STEP_CALLS`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_step_calls: Option<u32>,
     /// Sampling temperature; `None` means the provider's default.
     #[serde(default)]
     pub temperature: Option<f64>,
@@ -58,8 +61,8 @@ pub struct Agent {
 /// The default maximum number of steps of one speech or job.
 pub const DEFAULT_MAX_STEPS: u32 = 50;
 
-/// The longest time one tool call may take by default, in seconds.
-pub const DEFAULT_TOOL_SECONDS: u32 = 60;
+/// The default maximum number of tool calls in one step.
+pub const DEFAULT_MAX_STEP_CALLS: u32 = 64;
 
 /// Tools of every agent that does not remove them.
 pub const DEFAULT_TOOLS: [&str; 6] =
@@ -92,6 +95,7 @@ impl Agent {
             contacts: Vec::new(),
             tags: Vec::new(),
             max_steps: None,
+            max_step_calls: None,
             temperature: None,
             max_tokens: None,
             tool_seconds: None,

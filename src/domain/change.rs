@@ -424,6 +424,9 @@ pub enum Conflict {
         ordinal: u32,
         /// What is wrong, and what to do instead.
         text: String,
+        /// True if all later mail of the step is not allowed for the same reason.
+        #[serde(default)]
+        and_later_mail: bool,
     },
     /// The change is not valid in the current state.
     #[error("{text}")]

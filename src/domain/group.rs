@@ -21,6 +21,11 @@ pub const DEFAULT_WAIT_SECONDS: u32 = 300;
 /// The default maximum of mail the agents of a group may send per minute.
 pub const DEFAULT_MAIL_PER_MINUTE: u32 = 1_000;
 
+/// The default maximum of model calls that one message leads to.
+pub const DEFAULT_MAX_CALLS: u32 = 1_000;
+/// The default maximum of model calls that one background job leads to.
+pub const DEFAULT_MAX_JOB_CALLS: u32 = 200;
+
 /// Agents that answer in one conversation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Group {
@@ -67,6 +72,12 @@ pub struct Group {
     /// The maximum of mail its agents may send per minute; `None` means [`DEFAULT_MAIL_PER_MINUTE`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mail_per_minute: Option<u32>,
+    /// The maximum of model calls that one message leads to; `None` means [`DEFAULT_MAX_CALLS`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_calls: Option<u32>,
+    /// The maximum of model calls that one background job leads to; `None` means [`DEFAULT_MAX_JOB_CALLS`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_job_calls: Option<u32>,
     /// Blocks that every agent of the group has.
     #[serde(default)]
     pub shared_blocks: Vec<BlockId>,
@@ -159,6 +170,8 @@ impl Group {
             roles: BTreeMap::new(),
             wait_seconds: None,
             mail_per_minute: None,
+            max_calls: None,
+            max_job_calls: None,
             shared_blocks: Vec::new(),
             sleeptime: None,
             status: GroupStatus::Active,

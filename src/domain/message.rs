@@ -150,6 +150,22 @@ impl NoticeKind {
     }
 }
 
+/// The most bytes of one message of a person.
+pub const MESSAGE_BYTES: usize = 1 << 20;
+
+/// Checks the size of a text that a person sends, in bytes.
+///
+/// # Errors
+/// A sentence, if it is longer than [`MESSAGE_BYTES`].
+pub fn check_size(bytes: usize) -> Result<(), String> {
+    if bytes <= MESSAGE_BYTES {
+        return Ok(());
+    }
+    Err(format!(
+        "the message has more than {MESSAGE_BYTES} bytes (1 MiB), the most one may have; shorten it or send it in parts"
+    ))
+}
+
 impl Content {
     /// A complete text without reasoning.
     #[must_use]

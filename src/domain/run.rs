@@ -63,6 +63,9 @@ pub struct Run {
     pub steps: u32,
     /// Input and output tokens of those steps and of the workers below it.
     pub tokens: u64,
+    /// For a root: the model calls of all runs it led to, with their retries.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub calls: u32,
     /// When it was created.
     pub created_at: Timestamp,
     /// When a commit last changed it.
@@ -160,6 +163,7 @@ impl Run {
             cancelled: false,
             steps: 0,
             tokens: 0,
+            calls: 0,
             created_at: Timestamp::UNIX_EPOCH,
             moved_at: Timestamp::UNIX_EPOCH,
         }

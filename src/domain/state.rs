@@ -28,8 +28,8 @@ pub use rows::{DeletedBlock, Kind, MailRate, Row, RowFault, Rows, StoreMeta};
 /// the state at that time, so that no rule is applied to changes that were logged before it.
 ///
 /// 1: the first rules. 2: no run ends over open children or unanswered calls, none begins under a finished one, and
-/// the id of a deleted block is not used again.
-pub const RULES: u32 = 2;
+/// the id of a deleted block is not used again. 3: a root run counts the model calls it led to.
+pub const RULES: u32 = 3;
 
 /// Why [`apply`] failed: the change was rejected, or the rows could not be read or written.
 #[derive(Debug)]
@@ -243,7 +243,7 @@ fn delete_block<R: Rows>(rows: &mut R, id: &BlockId) -> Result<(), ApplyError<R:
 /// The conflict that refuses an edit: of its last call if calls made it, so that the others are committed without it.
 fn refusal(revision: &Revision, text: String) -> Conflict {
     match revision.calls.last() {
-        Some(&ordinal) => Conflict::Call { ordinal, text: format!("not done: {text}") },
+        Some(&ordinal) => Conflict::Call { ordinal, text: format!("not done: {text}"), and_later_mail: false },
         None => Conflict::Refused { text },
     }
 }

@@ -42,6 +42,8 @@ pub struct Answered {
     pub calls: Vec<ToolCall>,
     /// Shows the step live until dropped.
     pub live: LiveGuard,
+    /// The end of the step's time.
+    pub until: Instant,
 }
 
 /// A streaming answer.
@@ -71,8 +73,9 @@ async fn snapshot_of(
         return Ok(ControlFlow::Break(Outcome::Finished));
     }
     if let Some(ending) = termination::before_step(engine, &view).await? {
-        let changes = work.finish(ending.stop, None);
-        return Ok(ControlFlow::Break(work.commit(engine, &view, changes, Outcome::Finished).await?));
+        let mut changes = work.finish(ending.stop, None);
+        changes.extend(view.job.as_ref().map(|job| work::completed(job, 0)));
+        return Ok(ControlFlow::Break(work.commit(engine, &view.agent.id, changes, Outcome::Finished).await?));
     }
     let most = view.agent.max_steps.unwrap_or(DEFAULT_MAX_STEPS);
     if view.run.steps >= most {
@@ -123,7 +126,8 @@ pub async fn ask(
             () = learning => {}
         }
     }
-    let mut tries = Tries { engine, work, model: &model, live: &live, place: Some(place) };
+    let until = model.deadline();
+    let mut tries = Tries { engine, work, model: &model, live: &live, place: Some(place), until };
     let mut answer = Answer::default();
     let asked = loop {
         match tries.call(view, bytes, &build, &mut answer).await? {
@@ -166,7 +170,7 @@ pub async fn ask(
     };
     let Answer { text, reasoning, done, .. } = answer;
     let (incomplete, paused) = (stop::notice(view, &done), done.stop == Stop::Paused);
-    Ok(ControlFlow::Continue(Answered { step, text, reasoning, incomplete, paused, calls: done.calls, live }))
+    Ok(ControlFlow::Continue(Answered { step, text, reasoning, incomplete, paused, calls: done.calls, live, until }))
 }
 
 /// Returns the step's live metadata.
@@ -209,6 +213,8 @@ struct Tries<'a> {
     live: &'a LiveGuard,
     /// The provider's slot; given back while the call waits for its next try.
     place: Option<Permit<String>>,
+    /// The end of the step's time.
+    until: Instant,
 }
 
 impl Tries<'_> {
@@ -221,13 +227,13 @@ impl Tries<'_> {
         prompt: &impl Fn(&StepInput, u32) -> Prompt,
         answer: &mut Answer,
     ) -> Result<Result<(), Outcome>, EngineError> {
-        let Self { engine, work, model, live, .. } = *self;
+        let Self { engine, work, model, live, until, .. } = *self;
         let since = Instant::now();
         for attempt in 1.. {
             live.restart();
             *answer = Answer { retries: attempt - 1, ..Answer::default() };
             let ask = prompt(view, attempt + work.attempts_before);
-            let fault = match stream(engine, work, model, ask, live, answer).await {
+            let fault = match stream(engine, work, (model, until), ask, live, answer).await {
                 Ok(()) => match stop::fault(view, &answer.text, &answer.done, &model.provider) {
                     Some(fault) => fault,
                     None => return Ok(Ok(())),
@@ -239,7 +245,8 @@ impl Tries<'_> {
             let again = fault.class == ErrorClass::Transient
                 && !work.is_background()
                 && attempt < FOREGROUND_TRIES
-                && since.elapsed() + wait < FOREGROUND_PATIENCE;
+                && since.elapsed() + wait < FOREGROUND_PATIENCE
+                && Instant::now() + wait < until;
             if !again {
                 return Ok(Err(Outcome::Failed(fault)));
             }
@@ -290,14 +297,14 @@ impl Tries<'_> {
 async fn stream(
     engine: &Engine,
     work: &RunContext,
-    model: &ModelHandle,
+    (model, until): (&ModelHandle, Instant),
     ask: Prompt,
     live: &LiveGuard,
     answer: &mut Answer,
 ) -> Result<(), Outcome> {
     live.phase(Phase::Thinking);
     let name = ask.agent.clone();
-    let mut stream = model.ask(ask);
+    let mut stream = model.ask(ask, until);
     loop {
         let next = tokio::select! {
             biased;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::BoxFuture;
+use tokio::sync::OnceCell;
 
 use super::wait::OpenRuns;
 use crate::domain::status::AgentStatus;
@@ -12,20 +13,32 @@ use crate::tools::{Colleague, Directory};
 
 /// The directory of one step.
 pub struct Colleagues<'a> {
-    /// The store that is read.
-    pub store: &'a Store,
+    store: &'a Store,
     /// The step of the agent that asks.
-    pub view: &'a StepInput,
+    view: &'a StepInput,
+    /// What the first call of the step has read.
+    known: OnceCell<Vec<Colleague>>,
+}
+
+impl<'a> Colleagues<'a> {
+    /// Creates the directory of a step.
+    #[must_use]
+    pub fn new(store: &'a Store, view: &'a StepInput) -> Self {
+        Self { store, view, known: OnceCell::new() }
+    }
 }
 
 impl Directory for Colleagues<'_> {
     fn colleagues(&self) -> BoxFuture<'_, Result<Vec<Colleague>, String>> {
-        Box::pin(async move { self.list().await.map_err(|fault| fault.to_string()) })
+        Box::pin(async move {
+            let known = self.known.get_or_try_init(|| self.list()).await;
+            known.cloned().map_err(|fault| fault.to_string())
+        })
     }
 }
 
 impl Colleagues<'_> {
-    /// O(1) SQL statements in the number of agents; called for every mail a step writes.
+    /// O(1) SQL statements in the number of agents; read once for all the mail a step writes.
     async fn list(&self) -> Result<Vec<Colleague>, StoreError> {
         let me = &self.view.agent;
         let here = match &self.view.group {

@@ -10,6 +10,7 @@ use super::protocol::{Recipient, Reply, Request, RequestError};
 use super::read::{self, Reader};
 use super::{Engine, EngineError};
 use crate::config::Config;
+use crate::domain::message::check_size;
 use crate::domain::run::CallResult;
 use crate::domain::text_edit::Merge;
 use crate::domain::trigger;
@@ -103,6 +104,7 @@ impl Engine {
         if text.trim().is_empty() {
             return Err(RequestError::new("there is nothing to send: type a message first"));
         }
+        check_size(text.len()).map_err(RequestError::new)?;
         let (owner, group, only, text) = match to {
             Recipient::Group(id) => {
                 let group = self.must::<Group>(id.as_str(), "group").await?;
@@ -345,6 +347,7 @@ impl Engine {
             let agent = self.must::<Agent>(agent.as_str(), "agent").await?;
             return Err(RequestError::new(format!("{} does not work in the background of {}", agent.name, team.name)));
         }
+        check_size(instruction.as_ref().map_or(0, String::len)).map_err(RequestError::new)?;
         let cause = Trigger::Person { instruction };
         let fresh = Job::new(JobId::fresh(self.store.ids()), agent.clone(), group.clone(), cause);
         if self.store.find::<Conversation>(group.as_str()).await?.is_empty() {

@@ -54,6 +54,7 @@ pub async fn run_step(engine: &Engine, work: &RunContext) -> Result<Outcome, Eng
         begin: Vec::new(),
         shown: view.blocks.iter().map(|block| (block.id.clone(), block.value.clone())).collect(),
         may: Permissions::know(engine, &view).await?,
+        until: answered.until,
     };
     calls::commit(engine, work, view, draft, &answered.live).await
 }

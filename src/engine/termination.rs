@@ -1,12 +1,14 @@
-//! Evaluates the group's termination conditions, which end a turn before its pattern does.
+//! Evaluates what ends a turn before its pattern does: the group's termination conditions, and the limit of model calls
+//! that a message or a job leads to.
 //!
 //! Checked before each step and between the moves of a turn, from committed rows. A group without conditions costs no
-//! query.
+//! query for them.
 
 use super::candidates::line;
 use super::{Engine, EngineError};
+use crate::domain::group::{DEFAULT_MAX_CALLS, DEFAULT_MAX_JOB_CALLS};
 use crate::domain::terminate::{RETURN_TO_USER, TerminationCondition, TurnProgress, Why};
-use crate::domain::{Content, Group, Message, Run, RunKind, RunState, StopReason};
+use crate::domain::{Agent, Content, Group, Message, Run, RunKind, RunState, StopReason};
 use crate::store::StepInput;
 
 /// The condition that ends a turn.
@@ -23,6 +25,9 @@ pub struct Ending {
 /// # Errors
 /// [`EngineError`] if the store fails.
 pub async fn before_step(engine: &Engine, view: &StepInput) -> Result<Option<Ending>, EngineError> {
+    if let Some(ending) = spent(engine, &view.run, view.group.as_ref()).await? {
+        return Ok(Some(ending));
+    }
     let background = matches!(view.run.kind, RunKind::Job { .. });
     let Some(group) = view.group.as_ref().filter(|group| has_any(group) && !background) else { return Ok(None) };
     let mut turn = view.run.clone();
@@ -30,6 +35,51 @@ pub async fn before_step(engine: &Engine, view: &StepInput) -> Result<Option<End
         turn = engine.must_run(&parent).await?;
     }
     met(engine, &turn, group).await
+}
+
+/// The end of a run whose message or job has led to all the model calls it may; `None` if it may go on. `group` is the
+/// run's group, if it is known.
+///
+/// # Errors
+/// [`EngineError`] if the store fails.
+pub async fn spent(engine: &Engine, run: &Run, group: Option<&Group>) -> Result<Option<Ending>, EngineError> {
+    let read;
+    let root = if run.root == run.id {
+        run
+    } else {
+        let Some(found) = engine.readable::<Run>(run.root.as_str()).await? else { return Ok(None) };
+        read = found;
+        &read
+    };
+    if root.calls == 0 {
+        return Ok(None);
+    }
+    let home = match (root.group(), root.kind.only()) {
+        (Some(group), _) => Some(group.clone()),
+        (None, Some(agent)) => engine.readable::<Agent>(agent.as_str()).await?.map(|agent| agent.group),
+        (None, None) => None,
+    };
+    let own;
+    let group = match (group, &home) {
+        (Some(group), Some(home)) if group.id == *home => Some(group),
+        (_, None) => None,
+        (_, Some(home)) => {
+            own = engine.readable::<Group>(home.as_str()).await?;
+            own.as_ref()
+        }
+    };
+    let (most, key, cause) = match root.kind.job() {
+        Some(_) => {
+            let most = group.and_then(|group| group.max_job_calls);
+            (most.unwrap_or(DEFAULT_MAX_JOB_CALLS), "max_job_calls", "job")
+        }
+        None => (group.and_then(|group| group.max_calls).unwrap_or(DEFAULT_MAX_CALLS), "max_calls", "message"),
+    };
+    let name = group.map_or(String::new(), |group| format!(" of {}", group.name));
+    Ok((root.calls >= most).then(|| Ending {
+        stop: StopReason::Budget,
+        why: format!("this {cause} has led to {} model calls, of at most {most} ({key}{name})", root.calls),
+    }))
 }
 
 /// The condition that ends this turn now, if any.

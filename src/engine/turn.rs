@@ -122,9 +122,13 @@ async fn spoke_before(engine: &Engine, turn: &Run, group: &Group) -> Result<Opti
 
 /// The condition that ends the turn before its next move, if one holds.
 async fn ending(engine: &Engine, turn: &Run, config: &Config) -> Result<Option<Ending>, EngineError> {
-    match config {
-        Config::Group { group, .. } => termination::met(engine, turn, group).await,
-        Config::Only(_) => Ok(None),
+    let group = match config {
+        Config::Group { group, .. } => Some(group.as_ref()),
+        Config::Only(_) => None,
+    };
+    match (termination::spent(engine, turn, group).await?, group) {
+        (None, Some(group)) => termination::met(engine, turn, group).await,
+        (spent, _) => Ok(spent),
     }
 }
 
@@ -167,7 +171,10 @@ async fn reply(engine: &Engine, turn: &Run, stop_reason: StopReason) -> Result<O
     let said = engine.store.messages(&turn.conversation, turn.input, u64::MAX).await?;
     let children = engine.store.runs_of(&turn.id).await?;
     let words = children.iter().rev().find_map(|child| wait::last_words(&said, &child.id));
-    let words = words.unwrap_or_else(|| "(had nothing to say)".to_owned());
+    let words = words.unwrap_or_else(|| match stop_reason {
+        StopReason::Budget => format!("(did not answer: {})", stop_reason.sentence()),
+        _ => "(had nothing to say)".to_owned(),
+    });
     Ok(Some(Change::MailSent(mail.back(MailId::fresh(engine.store.ids()), MailKind::Reply, words))))
 }
 

@@ -148,6 +148,7 @@ fn outcome(run: &Run, said: Option<String>) -> Result<String, String> {
             StopReason::Error | StopReason::Cancelled | StopReason::Interrupted => {
                 Err(error.clone().unwrap_or_else(|| stop_reason.sentence().to_owned()))
             }
+            StopReason::Budget => said.ok_or_else(|| stop_reason.sentence().to_owned()),
             _ => said.ok_or_else(|| "it ended without a word".to_owned()),
         },
         (_, _) => Err("it is not over".to_owned()),

@@ -1,31 +1,46 @@
-//! One model call as seen by its caller: limits silence and does not call a provider that is down.
+//! One model call as seen by its caller: limits silence, time and size, and does not call a provider that is down.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{BoxStream, StreamExt as _};
-use tokio::time::timeout;
+use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
 
+use super::fault::endless;
 use super::health::{Health, Ticket};
 use super::window::Window;
 use super::{ChatModel, Delta, ErrorClass, ModelError, Prompt};
 
-/// How long a provider may be silent. Every byte it sends, even a comment, restarts the wait.
+/// The most bytes of an answer: text, reasoning and the arguments of calls together.
+pub(super) const ANSWER_BYTES: usize = 2 << 20;
+/// What is told of a longer answer.
+pub(super) const TOO_LARGE: &str = "it has more than 2 MiB of text, reasoning and arguments, the limit of an answer";
+/// The longest time of a step whose model says nothing of it.
+pub const STEP_TIMEOUT: Duration = Duration::from_mins(15);
+
+/// How long a provider may be silent, and how long a step may take. Every byte it sends, even a comment, restarts the
+/// wait for a sign of life; nothing restarts the time of the step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
     /// Before the first piece of the answer.
     pub first: Duration,
     /// Between later pieces of the answer.
     pub idle: Duration,
+    /// For a whole step.
+    pub step: Duration,
 }
 
 impl Patience {
     /// For built-in models.
-    pub(super) const BUILT_IN: Self = Self { first: Duration::from_mins(2), idle: Duration::from_mins(1) };
+    pub(super) const BUILT_IN: Self =
+        Self { first: Duration::from_mins(2), idle: Duration::from_mins(1), step: STEP_TIMEOUT };
     /// For a remote server: a model may think for minutes before its first word.
-    pub(super) const AWAY: Self = Self { first: Duration::from_mins(5), idle: Duration::from_mins(2) };
+    pub(super) const AWAY: Self =
+        Self { first: Duration::from_mins(5), idle: Duration::from_mins(2), step: STEP_TIMEOUT };
     /// For a server on this machine, which may load the model first and may read a long prompt for minutes.
-    pub(super) const HERE: Self = Self { first: Duration::from_mins(15), idle: Duration::from_mins(5) };
+    pub(super) const HERE: Self =
+        Self { first: Duration::from_mins(15), idle: Duration::from_mins(5), step: Duration::from_hours(1) };
 }
 
 /// A model ready to be called.
@@ -48,6 +63,12 @@ pub struct ModelHandle {
 }
 
 impl ModelHandle {
+    /// Returns the end of a step that begins now.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + self.patience.step
+    }
+
     /// How long its provider is not to be called, at least 1 s; `None` if it can be called now.
     #[must_use]
     pub fn paused_for(&self) -> Option<Duration> {
@@ -67,19 +88,24 @@ pub struct Asking {
     stream: Option<BoxStream<'static, Result<Delta, ModelError>>>,
     refused: Option<ModelError>,
     provider: String,
+    agent: String,
     patience: Patience,
+    until: Instant,
+    /// Bytes of the answer so far.
+    size: usize,
     configurable: bool,
     ticket: Option<Ticket>,
     begun: bool,
 }
 
 impl ModelHandle {
-    /// Starts one model call. Dropping it cancels the call.
+    /// Starts one model call that ends by `until`. Dropping it cancels the call.
     #[must_use]
-    pub fn ask(&self, prompt: Prompt) -> Asking {
+    pub fn ask(&self, prompt: Prompt, until: Instant) -> Asking {
         let entered = self.health.as_ref().map(Health::enter).transpose();
         self.asking(
             prompt,
+            until,
             entered.map_err(|refusal| {
                 let secs = refusal.wait.as_secs().max(1);
                 let text = format!(
@@ -93,17 +119,18 @@ impl ModelHandle {
 
     /// Starts one model call even if the provider is down, because a person asked for it.
     pub(super) fn ask_anyway(&self, prompt: Prompt) -> Asking {
-        self.asking(prompt, Ok(None))
+        self.asking(prompt, self.deadline(), Ok(None))
     }
 
-    fn asking(&self, prompt: Prompt, entered: Result<Option<Ticket>, ModelError>) -> Asking {
+    fn asking(&self, prompt: Prompt, until: Instant, entered: Result<Option<Ticket>, ModelError>) -> Asking {
         let (ticket, refused) = match entered {
             Ok(ticket) => (ticket, None),
             Err(refused) => (None, Some(refused)),
         };
+        let agent = prompt.agent.clone();
         let stream = refused.is_none().then(|| self.model.stream(prompt));
-        let (provider, patience) = (self.provider.clone(), self.patience);
-        Asking { stream, refused, provider, patience, configurable: self.health.is_some(), ticket, begun: false }
+        let (provider, patience, configurable) = (self.provider.clone(), self.patience, self.health.is_some());
+        Asking { stream, refused, provider, agent, patience, until, size: 0, configurable, ticket, begun: false }
     }
 
     /// Records that the provider answers.
@@ -141,7 +168,7 @@ impl Asking {
     }
 
     async fn hear(&mut self) -> Result<Delta, ModelError> {
-        let Self { stream: Some(stream), provider, .. } = self else {
+        let Self { stream: Some(stream), provider, until, .. } = self else {
             return Err(ModelError::transient(format!("{} was not asked", self.provider)));
         };
         let (patience, setting) = if self.begun {
@@ -150,10 +177,15 @@ impl Asking {
             (self.patience.first, "first_token_timeout")
         };
         loop {
-            return match timeout(patience, stream.next()).await {
+            let silent_at = Instant::now() + patience;
+            return match timeout_at(silent_at.min(*until), stream.next()).await {
+                // What is always ready is never timed out.
+                Ok(Some(Ok(_))) if Instant::now() >= *until => Err(self.out_of_time()),
                 Ok(Some(Ok(Delta::Alive))) => continue,
-                Ok(Some(item)) => item,
+                Ok(Some(Ok(delta))) => self.measured(delta),
+                Ok(Some(Err(fault))) => Err(fault),
                 Ok(None) => Err(ModelError::transient(format!("the answer of {provider} was cut short"))),
+                Err(_) if *until < silent_at => Err(self.out_of_time()),
                 Err(_) => {
                     let advice = if self.configurable {
                         format!("; {setting} in [provider.{provider}] says how long it may")
@@ -165,5 +197,35 @@ impl Asking {
                 }
             };
         }
+    }
+
+    fn out_of_time(&self) -> ModelError {
+        let (provider, secs) = (&self.provider, self.patience.step.as_secs());
+        let place = if self.configurable {
+            format!("step_timeout in [provider.{provider}]")
+        } else {
+            "the limit of a step with a built-in model".to_owned()
+        };
+        ModelError::transient(format!("{provider} did not end its answer within {secs} s, {place}"))
+    }
+
+    /// Refuses an answer that becomes too large.
+    fn measured(&mut self, delta: Delta) -> Result<Delta, ModelError> {
+        self.size += match &delta {
+            Delta::Text(more) | Delta::Reasoning(more) => more.len(),
+            Delta::Done(done) => done.calls.iter().map(|call| call.name.len() + json_bytes(&call.arguments)).sum(),
+            Delta::TextWasReasoning | Delta::Alive | Delta::ToolCallStarted { .. } => 0,
+        };
+        if self.size > ANSWER_BYTES { Err(endless(&self.provider, &self.agent, TOO_LARGE)) } else { Ok(delta) }
+    }
+}
+
+/// Returns the bytes of the texts in a value, and one for each other part.
+pub(super) fn json_bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(list) => list.iter().map(|item| 1 + json_bytes(item)).sum(),
+        Value::Object(object) => object.iter().map(|(key, item)| key.len() + json_bytes(item)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 1,
     }
 }

@@ -174,10 +174,7 @@ impl Callee {
                     raise(&self.agent)
                 ))
             }
-            Fault::Endless(why) => ModelError::terminal(format!(
-                "the answer of {name} does not end: {why}; lower max_tokens of {}, or choose another model",
-                self.agent
-            )),
+            Fault::Endless(why) => endless(name, &self.agent, why),
             Fault::Broken(why) => self.broken(&why),
             Fault::Cut => self.cut_short(),
         }
@@ -256,6 +253,13 @@ impl Callee {
         let both = behind.map(|behind| format!("{}: {behind}", found.unwrap_or_default()));
         self.clean(both.as_deref().or(found).unwrap_or_default()).trim_end_matches('.').to_owned()
     }
+}
+
+/// Builds the error for an answer that exceeds a limit of size.
+pub(super) fn endless(provider: &str, agent: &str, why: &str) -> ModelError {
+    ModelError::terminal(format!(
+        "the answer of {provider} does not end: {why}; lower max_tokens of {agent}, or choose another model"
+    ))
 }
 
 /// Returns the advice for an answer cut by the token limit.

@@ -25,6 +25,10 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// The time limit for a query about a model, and the most bytes read of its answer.
 const QUESTION: Duration = Duration::from_secs(5);
 const QUESTION_BYTES: usize = 2 << 20;
+/// The time limit for the body of an error.
+const ERROR_TIME: Duration = Duration::from_secs(10);
+/// The most bytes of a request.
+const REQUEST_BYTES: usize = 32 << 20;
 
 /// The address of a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,6 +126,11 @@ impl Client {
         callee: &Callee,
     ) -> Result<Incoming, Refusal> {
         let body = serde_json::to_vec(body).map_err(|error| callee.unsendable(&error.to_string()))?;
+        if body.len() > REQUEST_BYTES {
+            let told = "the request has more than 32 MiB, the most that is sent; lower context of the provider, or \
+                        shorten the agent's blocks and instructions";
+            return Err(callee.unsendable(told).into());
+        }
         let mut map = HeaderMap::new();
         map.insert("content-type", HeaderValue::from_static("application/json"));
         map.insert("accept", HeaderValue::from_static("text/event-stream, application/x-ndjson, application/json"));
@@ -134,14 +143,17 @@ impl Client {
         let mut response = request.send().await.map_err(|error| network(callee, &error))?;
         let status = response.status();
         if !status.is_success() {
-            let body = String::from_utf8_lossy(&bounded(&mut response, ERROR_BYTES).await).into_owned();
+            // A compressed body says nothing, and is not unpacked.
+            let body = match coding(&response) {
+                Some(_) => String::new(),
+                None => String::from_utf8_lossy(&bounded(&mut response, ERROR_BYTES, ERROR_TIME).await).into_owned(),
+            };
             let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
             let wait = retry_after(header, jiff::Timestamp::now());
             let error = callee.status(status.as_u16(), status.canonical_reason().unwrap_or("no reason"), wait, &body);
             return Err(Refusal { error, lower_limit: callee.lower_limit(status.as_u16(), &body) });
         }
-        if let Some(coding) = response.headers().get("content-encoding").filter(|coding| *coding != "identity") {
-            let coding = coding.to_str().unwrap_or_default();
+        if let Some(coding) = coding(&response) {
             return Err(callee
                 .unsendable(&format!("it answers compressed ({coding}), which was not asked for"))
                 .into());
@@ -179,7 +191,7 @@ impl Client {
         }
         let asked = async {
             let mut response = request.send().await.ok().filter(|response| response.status().is_success())?;
-            serde_json::from_slice(&bounded(&mut response, QUESTION_BYTES).await).ok()
+            serde_json::from_slice(&bounded(&mut response, QUESTION_BYTES, QUESTION).await).ok()
         };
         tokio::time::timeout(QUESTION, asked).await.ok().flatten()
     }
@@ -223,10 +235,17 @@ fn proxy_wants_tls() -> bool {
     names.iter().any(|name| std::env::var(name).is_ok_and(|proxy| proxy.starts_with("https")))
 }
 
-/// Reads at most `most` bytes of a body.
-async fn bounded(response: &mut reqwest::Response, most: usize) -> Vec<u8> {
+/// Returns the compression of a body; `None` if it is plain.
+fn coding(response: &reqwest::Response) -> Option<&str> {
+    let coding = response.headers().get("content-encoding").filter(|coding| *coding != "identity")?;
+    Some(coding.to_str().unwrap_or_default())
+}
+
+/// Reads at most `most` bytes of a body, within `time`.
+async fn bounded(response: &mut reqwest::Response, most: usize, time: Duration) -> Vec<u8> {
+    let until = tokio::time::Instant::now() + time;
     let mut body = Vec::new();
-    while let Ok(Some(bytes)) = response.chunk().await {
+    while let Ok(Ok(Some(bytes))) = tokio::time::timeout_at(until, response.chunk()).await {
         body.extend(bytes.iter().take(most - body.len()));
         if body.len() >= most {
             break;

@@ -288,7 +288,11 @@ fn handle(model: Arc<dyn ChatModel>, provider: &str, model_name: &str, max_paral
 fn patience(limits: &Limits, local: bool) -> Patience {
     let usual = if local { Patience::HERE } else { Patience::AWAY };
     let seconds = |setting: Option<u32>, usual| setting.map_or(usual, |secs| Duration::from_secs(u64::from(secs)));
-    Patience { first: seconds(limits.first_token_timeout, usual.first), idle: seconds(limits.idle_timeout, usual.idle) }
+    Patience {
+        first: seconds(limits.first_token_timeout, usual.first),
+        idle: seconds(limits.idle_timeout, usual.idle),
+        step: seconds(limits.step_timeout, usual.step),
+    }
 }
 
 /// Parses `OLLAMA_HOST` like Ollama: scheme and port are optional, and `0.0.0.0` means this machine.

@@ -19,6 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use ratatui::layout::{Position, Rect, Size};
 
 use crate::domain::GroupStatus;
+use crate::domain::message::check_size;
 use crate::engine::protocol::{Overview, Recipient, Reply, RequestError, RowUpdate, Update};
 
 use super::command::{Command, KeyContext};
@@ -320,7 +321,9 @@ impl App {
             self.with_pane(self.pane, |pane, cx| pane.paste(text, cx));
         } else {
             self.composing = true;
-            if let Some(label) = self.composer.paste(text) {
+            if let Err(why) = check_size(self.composer.bytes() + text.len()) {
+                self.mailbox.push(AppAction::Toast(Toast::error(why)));
+            } else if let Some(label) = self.composer.paste(text) {
                 let key = Command::UnfoldPaste.key_text(KeyContext::COMPOSER).unwrap_or_default();
                 self.mailbox.push(AppAction::Toast(Toast::plain(format!("{label} is sent whole; {key} unfolds it"))));
             }

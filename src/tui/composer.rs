@@ -16,6 +16,7 @@ use draft::Draft;
 use pastes::Pastes;
 
 use crate::domain::AgentId;
+use crate::domain::message::check_size;
 use crate::engine::protocol::{Recipient, Reply, Request, RequestError};
 
 use super::command::Command;
@@ -79,6 +80,12 @@ impl Composer {
     #[must_use]
     pub fn text(&self) -> String {
         self.pastes.expand(&self.written())
+    }
+
+    /// Returns the size of the current text in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.text().len()
     }
 
     /// Returns the current text as shown.
@@ -282,6 +289,9 @@ impl Composer {
                 "there is no group to send to: create one with N in the agents (Alt-1), or with `nightdesk apply TEAM.toml`",
             );
         };
+        if let Err(why) = check_size(text.len()) {
+            return cx.fault(why);
+        }
         let serial = cx.ask(Request::Send { to: to.clone(), text: text.clone() });
         if self.history.last() != Some(&text) {
             self.history.push(text.clone());

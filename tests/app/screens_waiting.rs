@@ -559,7 +559,7 @@ async fn a_tool_the_command_line_and_the_screen_have_the_same_word_for_the_same_
 
     let store = Store::open_read_only(&path, Options::default()).unwrap();
     let view = store.step_view(&"run-watcher-9".into(), 1_000).await.unwrap();
-    let colleagues = Colleagues { store: &store, view: &view }.colleagues().await.unwrap();
+    let colleagues = Colleagues::new(&store, &view).colleagues().await.unwrap();
 
     // The screen has a program that owns the store.
     let _owner = StoreLock::take(&path).unwrap();

@@ -259,7 +259,7 @@ async fn the_limit_of_a_minute_is_kept_inside_the_commit_and_tells_how_long_to_w
     let world = World::new(Plan { group: Some(group), ..Plan::default() }).await;
     post(&world, vec![from("ann", "bob", "one"), from("ann", "cid", "two")]).await;
     let refusal = async |world: &World| match try_post(world, vec![from("ann", "bob", "three")]).await {
-        Err(CommitError::Conflict(Conflict::Call { ordinal: 0, text })) => text,
+        Err(CommitError::Conflict(Conflict::Call { ordinal: 0, text, .. })) => text,
         other => panic!("{other:?}"),
     };
     let text = refusal(&world).await;

@@ -77,6 +77,11 @@ fn said(by: Option<&str>, text: &str) -> PromptMessage {
     PromptMessage::User { by: by.map(str::to_owned), text: text.into() }
 }
 
+/// A time for the step that no test reaches.
+fn far() -> tokio::time::Instant {
+    tokio::time::Instant::now() + Duration::from_hours(1)
+}
+
 fn hello() -> Prompt {
     Prompt { model: "m".into(), system: "Be kind.".into(), entries: vec![said(None, "Hello")], ..Prompt::default() }
 }

@@ -75,7 +75,10 @@ fn an_edit_that_a_block_refuses_is_refused_to_its_last_call() {
     let mut state = state();
     let Change::BlockEdited(edit) = fixtures::edit(BLOCK, 2, &"x".repeat(1_001)) else { unreachable!() };
     let refusal = state.apply(Change::BlockEdited(Revision { calls: vec![0, 3], ..edit.clone() }), AT).unwrap_err();
-    assert!(matches!(&refusal, Conflict::Call { ordinal: 3, text } if text.starts_with("not done: ")), "{refusal:?}");
+    assert!(
+        matches!(&refusal, Conflict::Call { ordinal: 3, text, .. } if text.starts_with("not done: ")),
+        "{refusal:?}"
+    );
     let refusal = state.apply(Change::BlockEdited(edit), AT).unwrap_err();
     assert!(matches!(&refusal, Conflict::Refused { text } if !text.starts_with("not done")), "{refusal:?}");
 }

@@ -58,7 +58,7 @@ fn wait(state: &mut InMemoryRows, who: usize, whom: &[usize], kind: PendingKind)
 fn two_that_would_wait_for_each_other_are_told_the_cycle_by_name() {
     let mut state = desk();
     wait(&mut state, 0, &[1], PendingKind::Reply).unwrap();
-    let Err(Conflict::Call { ordinal: 0, text }) = wait(&mut state, 1, &[0], PendingKind::Reply) else { panic!() };
+    let Err(Conflict::Call { ordinal: 0, text, .. }) = wait(&mut state, 1, &[0], PendingKind::Reply) else { panic!() };
     assert!(text.contains("(ben for ann, ann for ben)"), "{text}");
 }
 

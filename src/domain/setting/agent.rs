@@ -133,6 +133,17 @@ pub const SETTINGS: &[Setting<Agent>] = &[
         )
     },
     Setting {
+        doc: "Maximum number of tool calls per step; the rest are not made, and the agent is told.",
+        default: "64",
+        ..row(
+            "max_step_calls",
+            "Max step calls",
+            Kind::Count,
+            |agent| agent.max_step_calls.map(Value::Count),
+            |agent, value| count(&mut agent.max_step_calls, value),
+        )
+    },
+    Setting {
         doc: "Sampling temperature, 0 to 2; higher values give more varied answers.",
         default: "the model's own",
         ..row(

@@ -212,6 +212,28 @@ pub const SETTINGS: &[Setting<Group>] = &[
         )
     },
     Setting {
+        doc: "Maximum number of model calls that one message leads to, over all turns, workers, choices and mail.",
+        default: "1000",
+        ..row(
+            "max_calls",
+            "Max calls",
+            Kind::Count,
+            |group| group.max_calls.map(Value::Count),
+            |group, value| count(&mut group.max_calls, value),
+        )
+    },
+    Setting {
+        doc: "Maximum number of model calls that one background job leads to.",
+        default: "200",
+        ..row(
+            "max_job_calls",
+            "Max job calls",
+            Kind::Count,
+            |group| group.max_job_calls.map(Value::Count),
+            |group, value| count(&mut group.max_job_calls, value),
+        )
+    },
+    Setting {
         doc: "Blocks that every agent of the group reads and may edit, by label.",
         default: "none",
         ..row(

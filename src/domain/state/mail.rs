@@ -30,7 +30,8 @@ pub(super) fn send<R: Rows>(rows: &mut R, mail: &mut Mail, at: Timestamp) -> Res
         if sent.iter().any(twin) {
             return reject("this call has sent its mail already");
         }
-        let told = |text: String| Err(ApplyError::Conflict(Conflict::Call { ordinal: *ordinal, text }));
+        let told =
+            |text: String| Err(ApplyError::Conflict(Conflict::Call { ordinal: *ordinal, text, and_later_mail: true }));
         if mail.depth > MAX_DEPTH {
             return told(format!(
                 "not sent: {MAX_DEPTH} turns have caused each other by mail already; answer with what you have"

@@ -92,9 +92,15 @@ fn check_complete<R: Rows>(rows: &mut R, id: &RunId) -> Result<(), ApplyError<R:
 
 pub(super) fn step<R: Rows>(rows: &mut R, step: &Step, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
     let tokens = step.tokens_in + step.tokens_out;
+    let asked = step.retries.saturating_add(1);
+    let mut root_is_above = false;
     let count = |run: &mut Run| {
         run.steps += 1;
         run.tokens += tokens;
+        if run.root == run.id {
+            root_is_above = true;
+            run.calls = run.calls.saturating_add(asked);
+        }
     };
     let run = touch(rows, &step.run, at, count)?;
     if step.index != run.steps {
@@ -106,8 +112,17 @@ pub(super) fn step<R: Rows>(rows: &mut R, step: &Step, at: Timestamp) -> Result<
         let count = |run: &mut Run| {
             run.steps += u32::from(run.kind.is_turn());
             run.tokens += tokens;
+            if run.root == run.id {
+                root_is_above = true;
+                run.calls = run.calls.saturating_add(asked);
+            }
         };
         above = touch(rows, &parent, at, count)?.parent;
+    }
+    // The root of a turn that answers mail is no ancestor, and may have been deleted.
+    if !root_is_above && let Some(mut root) = rows.get::<Run>(run.root.as_str())? {
+        root.calls = root.calls.saturating_add(asked);
+        rows.put(&root)?;
     }
     if let Some((job, _)) = run.kind.job() {
         let mut job = require::<Job, R>(rows, job.as_str(), "job")?;

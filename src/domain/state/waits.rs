@@ -22,7 +22,7 @@ pub(super) fn check<R: Rows>(rows: &mut R, call: &PendingCall, run: &Run) -> Res
         "not done: you would wait for each other for ever ({circle}); answer with what you have, or write without \
          waiting (send_message_to_agent_async)"
     );
-    Err(ApplyError::Conflict(Conflict::Call { ordinal: call.ordinal, text }))
+    Err(ApplyError::Conflict(Conflict::Call { ordinal: call.ordinal, text, and_later_mail: false }))
 }
 
 /// The agents on the shortest cycle from `me` to `me` that starts with one of `first`, without `me`.

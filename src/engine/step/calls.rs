@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use tokio::time::Instant;
 
 use super::commit::StepCommit;
 use super::draft::{CallResolution, CallResults, StagedStep};
-use crate::domain::agent::DEFAULT_TOOL_SECONDS;
+use crate::domain::agent::DEFAULT_MAX_STEP_CALLS;
 use crate::domain::{Block, Commit, Conflict, ConversationId, Precondition, SearchResult};
 use crate::engine::directory::Colleagues;
 use crate::engine::live::LiveGuard;
@@ -45,10 +46,15 @@ pub(super) async fn commit(
         match engine.store.commit(work.lane(), commit).await {
             Ok(_) => return Ok(outcome),
             // One call is invalid: refuse that call and keep the others.
-            Err(CommitError::Conflict(Conflict::Call { ordinal, text })) => {
-                let result = CallResolution::Result(ToolOutcome::refused(text.clone()));
-                if let Some(CallResolution::Result(_)) = draft.known.insert(ordinal, result) {
+            Err(CommitError::Conflict(Conflict::Call { ordinal, text, and_later_mail })) => {
+                let later = if and_later_mail { step.mail_after(ordinal) } else { Vec::new() };
+                let result = || CallResolution::Result(ToolOutcome::refused(text.clone()));
+                if let Some(CallResolution::Result(_)) = draft.known.insert(ordinal, result()) {
                     return Err(EngineError::Refused(text));
+                }
+                // The rest at once, so that the tries do not grow with the number of calls.
+                for later in later {
+                    draft.known.entry(later).or_insert_with(result);
                 }
                 view.blocks = engine.store.step_view(&work.run, 1).await?.blocks;
             }
@@ -93,7 +99,7 @@ async fn run_calls(
     };
     let (store, conversation) = (engine.store.background(), &view.conversation.id);
     let library = Conversations { store, conversation };
-    let directory = Colleagues { store: &engine.store, view };
+    let directory = Colleagues::new(&engine.store, view);
     let mut desk = ToolContext {
         agent: &view.agent.name,
         blocks: view.blocks.iter().map(|block| StagedBlock::new(block.clone(), as_shown(block))).collect(),
@@ -105,6 +111,7 @@ async fn run_calls(
     let allowed = context::tool_names(view);
     let seconds = view.agent.tool_seconds.unwrap_or(DEFAULT_TOOL_SECONDS);
     let mut ran = CallResults { effects: Vec::new(), posts: Vec::new(), blocks: Vec::new(), edits: BTreeMap::new() };
+    let most = view.agent.max_step_calls.unwrap_or(DEFAULT_MAX_STEP_CALLS);
     for (at, call) in draft.calls.iter().enumerate() {
         let ordinal = draft.ordinal(at);
         if ran.effects.iter().any(|effect| matches!(effect, ToolOutcome::Wait(_))) {
@@ -119,6 +126,11 @@ async fn run_calls(
             ran.effects.push(effect.clone());
             continue;
         }
+        if ordinal >= most {
+            let why = format!("not called: a step makes at most {most} calls (max_step_calls); call again in the next");
+            ran.effects.push(ToolOutcome::refused(why));
+            continue;
+        }
         live.phase(Phase::Calling { tool: call.name.clone() });
         let tool = engine.tools.get(&call.name).filter(|_| allowed.contains(&call.name));
         let asks = view.agent.rules.iter().any(|rule| rule.wants_approval(&call.name))
@@ -128,7 +140,7 @@ async fn run_calls(
             Some(_) if asks => ToolOutcome::Wait(Wait::Approval),
             Some(tool) => match fitted(&tool.spec(), &call.arguments) {
                 Ok(arguments) => {
-                    let effect = guarded(engine, work, tool.as_ref(), &arguments, seconds, &mut desk).await?;
+                    let effect = guarded(engine, work, (tool.as_ref(), draft.until), &arguments, &mut desk).await?;
                     effect.limited(tool.return_char_limit())
                 }
                 Err(refused) => refused,
@@ -155,7 +167,7 @@ async fn run_calls(
 async fn guarded(
     engine: &Engine,
     work: &RunContext,
-    tool: &dyn Tool,
+    (tool, until): (&dyn Tool, Instant),
     arguments: &serde_json::Value,
     seconds: u32,
     desk: &mut ToolContext<'_>,
@@ -173,6 +185,7 @@ async fn guarded(
         () = engine.store.clock().sleep(Duration::from_secs(u64::from(seconds))) => {
             format!("was stopped: it did not answer within {seconds} s")
         }
+        () = tokio::time::sleep_until(until) => "was stopped: the time of the step is over (step_timeout)".to_owned(),
     };
     desk.blocks = before;
     desk.posts.clear();

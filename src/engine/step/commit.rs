@@ -65,6 +65,11 @@ impl<'a> StepCommit<'a> {
         }
     }
 
+    /// Returns the ordinals of the calls after this one that send mail without waiting.
+    pub(super) fn mail_after(&self, ordinal: u32) -> Vec<u32> {
+        self.ran.posts.iter().map(|(sent_by, _)| *sent_by).filter(|sent_by| *sent_by > ordinal).collect()
+    }
+
     /// Lists the changes.
     pub(super) fn changes(&self) -> Vec<Change> {
         let mut changes = self.draft.begin.clone();

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tokio::time::Instant;
+
 use crate::domain::group::DEFAULT_MAX_ROUNDS;
 use crate::domain::{BlockId, Change, PendingCall, PendingKind, Step, StepId};
 use crate::engine::{Engine, EngineError, context};
@@ -31,6 +33,8 @@ pub(super) struct StagedStep {
     /// The block values the model saw.
     pub(super) shown: Vec<(BlockId, String)>,
     pub(super) may: Permissions,
+    /// The end of the step's time: calls that are not done by then are refused.
+    pub(super) until: Instant,
 }
 
 impl StagedStep {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tokio::time::Instant;
+
 use super::calls::commit;
 use super::draft::{CallResolution, Permissions, StagedStep};
 use crate::domain::text_edit::{Merge, merge};
@@ -11,7 +13,7 @@ use crate::engine::context::CONTEXT_BYTES;
 use crate::engine::protocol::Phase;
 use crate::engine::work::{Outcome, RunContext};
 use crate::engine::{Engine, EngineError, pending, wait};
-use crate::llm::{ModelError, ToolCall, marks};
+use crate::llm::{ModelError, STEP_TIMEOUT, ToolCall, marks};
 use crate::store::StepInput;
 use crate::tools::{RETURN_CHAR_LIMIT, ToolOutcome};
 
@@ -94,6 +96,7 @@ pub async fn resume(engine: &Engine, work: &RunContext) -> Result<Outcome, Engin
         begin,
         shown: shown_to(engine, &view, &row).await?,
         may: Permissions::know(engine, &view).await?,
+        until: Instant::now() + STEP_TIMEOUT,
     };
     commit(engine, work, view, draft, &live).await
 }

@@ -30,17 +30,24 @@ pub(crate) fn own_words<'a>(name: &str, answer: &'a str) -> &'a str {
     if whole && alone && closing.eq_ignore_ascii_case(CLOSING) { before.trim_end() } else { words }
 }
 
+/// The most bytes of marks that are waited for while an answer streams.
+const LONGEST_MARKS: usize = 4096;
+
 /// Follows an answer while it streams.
 #[derive(Debug, Default)]
 pub(crate) struct OwnWords {
     /// The end of what was returned, in bytes of the answer.
     given: usize,
+    /// The length of the marks at the beginning; `None` while more of the answer decides.
+    start: Option<usize>,
 }
 
 impl OwnWords {
     /// Returns the next piece that [`own_words`] will keep, given the whole answer so far.
     pub(crate) fn next<'a>(&mut self, name: &str, answer: &'a str) -> &'a str {
-        let Some(start) = opening(name, answer, false) else { return "" };
+        let start = self.start.or_else(|| opening(name, answer, answer.len() > LONGEST_MARKS));
+        self.start = start;
+        let Some(start) = start else { return "" };
         let (from, to) = (start.max(self.given), settled(answer));
         if to <= from {
             return "";

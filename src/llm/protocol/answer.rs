@@ -8,7 +8,11 @@ use super::calls::{Calls, Piece};
 use super::thoughts::{self, Thoughts};
 use super::{Fault, Names};
 use crate::domain::Kept;
+use crate::llm::asking::{ANSWER_BYTES, TOO_LARGE, json_bytes};
 use crate::llm::{Delta, Done, Stop, Usage};
+
+/// The most calls of one answer, far above what a step makes of them.
+const MOST_CALLS: usize = 4096;
 
 /// An answer under construction. Protocols add the content of frames; deltas come out.
 pub(super) struct Answer {
@@ -21,6 +25,8 @@ pub(super) struct Answer {
     closed: bool,
     usage: Usage,
     said: bool,
+    /// Bytes of what comes out at the end: arguments and data the provider wants back.
+    held: usize,
     /// Data the provider wants back, by its own key.
     kept: Map<String, Value>,
     /// Data it wants back with single calls, by index of the call.
@@ -38,6 +44,7 @@ impl Answer {
             closed: false,
             usage: Usage::default(),
             said: false,
+            held: 0,
             kept: Map::new(),
             with_calls: BTreeMap::new(),
         }
@@ -84,12 +91,14 @@ impl Answer {
 
     /// Adds arguments to the call at this index.
     pub fn call_arguments(&mut self, at: usize, arguments: &Value) {
+        self.held += json_bytes(arguments);
         self.calls.arguments(at, arguments);
         self.draft(at);
     }
 
     /// Adds a piece of any call. Returns the index of its call.
     pub fn call_piece(&mut self, piece: &Piece<'_>) -> usize {
+        self.held += piece.name.map_or(0, str::len) + piece.arguments.map_or(0, json_bytes);
         let at = self.calls.take(piece);
         self.draft(at);
         at
@@ -104,11 +113,13 @@ impl Answer {
 
     /// Stores data the provider wants back with the call at this index.
     pub fn keep_with_call(&mut self, at: usize, value: Value) {
+        self.held += json_bytes(&value);
         self.with_calls.insert(at, value);
     }
 
     /// Stores data the provider wants back with the answer. Appends text to text and a list to a list.
     pub fn keep(&mut self, key: &str, value: Value) {
+        self.held += json_bytes(&value);
         match (self.kept.get_mut(key), value) {
             (Some(Value::String(all)), Value::String(more)) => all.push_str(&more),
             (Some(Value::Array(all)), Value::Array(more)) => all.extend(more),
@@ -143,6 +154,14 @@ impl Answer {
 
     pub fn is_closed(&self) -> bool {
         self.closed
+    }
+
+    /// Checks the limits of what comes out only at the end.
+    pub fn check_size(&self) -> Result<(), Fault> {
+        if self.calls.len() > MOST_CALLS {
+            return Err(Fault::Endless("it has more than 4,096 calls"));
+        }
+        if self.held > ANSWER_BYTES { Err(Fault::Endless(TOO_LARGE)) } else { Ok(()) }
     }
 
     /// Returns true if no delta is ready and the end was not received.

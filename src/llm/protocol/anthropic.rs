@@ -190,8 +190,12 @@ impl Blocks {
                 answer.reasoning(more);
             }
             if let Some(Value::Object(block)) = self.thoughts.get_mut(&index) {
-                let all = block.get(key).and_then(Value::as_str).unwrap_or_default().to_owned() + more;
-                block.insert(key.to_owned(), Value::String(all));
+                match block.get_mut(key) {
+                    Some(Value::String(all)) => all.push_str(more),
+                    _ => {
+                        block.insert(key.to_owned(), Value::String(more.to_owned()));
+                    }
+                }
             }
         }
     }

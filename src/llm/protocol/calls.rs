@@ -36,11 +36,47 @@ struct Building {
     name: String,
     text: String,
     whole: Option<Value>,
+    /// How far the text is from a complete JSON value.
+    scan: Scan,
+}
+
+/// Follows JSON text until its first value is complete; each character is looked at once.
+#[derive(Debug, Default)]
+struct Scan {
+    depth: usize,
+    in_text: bool,
+    escaped: bool,
+    complete: bool,
+}
+
+impl Scan {
+    fn push(&mut self, more: &str) {
+        for byte in more.bytes() {
+            if self.complete {
+                return;
+            }
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' if self.in_text => self.escaped = true,
+                b'"' => {
+                    self.in_text = !self.in_text;
+                    self.complete = !self.in_text && self.depth == 0;
+                }
+                _ if self.in_text => {}
+                b'{' | b'[' => self.depth += 1,
+                b'}' | b']' => {
+                    self.depth = self.depth.saturating_sub(1);
+                    self.complete = self.depth == 0;
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 impl Building {
     fn is_complete(&self) -> bool {
-        self.whole.is_some() || (!self.text.trim().is_empty() && json::parse(&self.text).is_ok())
+        self.whole.is_some() || self.scan.complete || matches!(self.text.trim(), "null")
     }
 }
 
@@ -54,6 +90,10 @@ impl Calls {
         self.calls.is_empty()
     }
 
+    pub fn len(&self) -> usize {
+        self.calls.len()
+    }
+
     /// Starts a call. Returns its index.
     pub fn begin(&mut self, id: &str, name: &str) -> usize {
         self.calls.push(Building { id: id.to_owned(), name: name.to_owned(), ..Building::default() });
@@ -65,7 +105,10 @@ impl Calls {
         let Some(call) = self.calls.get_mut(at) else { return };
         match arguments {
             Value::Null => {}
-            Value::String(text) => call.text.push_str(text),
+            Value::String(text) => {
+                call.text.push_str(text);
+                call.scan.push(text);
+            }
             whole => call.whole = Some(whole.clone()),
         }
     }

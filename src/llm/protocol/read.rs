@@ -22,12 +22,12 @@ use crate::llm::Delta;
 
 /// The most bytes of an answer as received; stops a model that repeats itself endlessly.
 const ANSWER_BYTES: usize = 64 << 20;
-/// The most bytes of one line: many times a whole answer with the longest call.
-const LINE_BYTES: usize = 8 << 20;
+/// The most bytes of one piece: an event, a line, or an answer that is not streamed.
+const PIECE_BYTES: usize = 4 << 20;
+/// The most commas in one piece, because a parsed value takes up to 30 times the bytes of its text.
+const PIECE_PARTS: usize = 400_000;
 /// The most bytes read of anything that is not an answer.
 pub(in crate::llm) const ERROR_BYTES: usize = 64 << 10;
-/// The time limit for a whole answer, even an active one.
-const LONGEST: Duration = Duration::from_hours(1);
 /// How long to wait for the rest, such as token counts, once the reason for the stop is known.
 const AFTER_STOP: Duration = Duration::from_secs(2);
 /// How many bytes of the beginning are kept, to quote them if no answer was found.
@@ -44,6 +44,17 @@ struct Watch {
     head: Mutex<String>,
 }
 
+/// What ends a piece of an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PieceEnd {
+    /// An empty line.
+    EmptyLine,
+    /// The end of a line.
+    Line,
+    /// The end of the answer.
+    Answer,
+}
+
 /// Bytes, limited and converted to UTF-8.
 struct Source {
     incoming: Incoming,
@@ -51,21 +62,29 @@ struct Source {
     ahead: Option<String>,
     decoder: encoding_rs::Decoder,
     all: usize,
-    line: usize,
+    /// Bytes of the unfinished piece.
+    piece: usize,
+    /// What ends a piece.
+    end: PieceEnd,
+    /// True if the last character ended a line.
+    blank: bool,
     watch: Arc<Watch>,
 }
 
 impl Source {
     fn decode(&mut self, bytes: &[u8], last: bool) -> Result<String, Fault> {
         self.all += bytes.len();
-        for piece in bytes.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
-            self.line += piece.len();
-            if self.line > LINE_BYTES {
-                return Err(Fault::Endless("a line of it is longer than 8 MiB"));
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.piece += line.len();
+            if self.piece > PIECE_BYTES {
+                return Err(Fault::Endless("a piece of it is longer than 4 MiB"));
             }
-            if piece.ends_with(b"\n") || piece.ends_with(b"\r") {
-                self.line = 0;
+            let ended = line.ends_with(b"\n");
+            let empty = ended && self.blank && matches!(line, b"\n" | b"\r\n");
+            if self.end == PieceEnd::Line && ended || self.end == PieceEnd::EmptyLine && empty {
+                self.piece = 0;
             }
+            self.blank = ended || self.blank && line == b"\r";
         }
         if self.all > ANSWER_BYTES {
             return Err(Fault::Endless("it is longer than 64 MiB"));
@@ -87,7 +106,11 @@ impl Source {
         if self.watch.ended.load(Ordering::Relaxed) {
             return Poll::Ready(None);
         }
-        match futures::ready!(self.incoming.as_mut().poll_next(cx)) {
+        // A server that is always faster than the reader must not keep a thread.
+        let proceed = futures::ready!(tokio::task::coop::poll_proceed(cx));
+        let next = futures::ready!(self.incoming.as_mut().poll_next(cx));
+        proceed.made_progress();
+        match next {
             Some(Ok(bytes)) => {
                 self.watch.alive.store(true, Ordering::Relaxed);
                 Poll::Ready(Some(self.decode(&bytes, false)))
@@ -118,7 +141,8 @@ impl Stream for Source {
 enum Frames {
     Unknown(Source, String),
     Events(SseByteStream<Source>),
-    Lines(Source, String),
+    /// The text so far, and how much of it has no line end.
+    Lines(Source, String, usize),
     Whole(Source, String),
     Over,
 }
@@ -137,16 +161,18 @@ impl Frames {
                     Some(text) => begun.push_str(&text?),
                     None => return Ok(Got::End),
                 }
-                let Some(beginning) = begun.trim_start_matches(['\u{feff}', ' ', '\n', '\r', '\t']).chars().next()
-                else {
+                let start = begun.trim_start_matches(['\u{feff}', ' ', '\n', '\r', '\t']);
+                let Some(beginning) = start.chars().next() else {
+                    begun.clear();
                     return Ok(Got::Alive);
                 };
                 self.decide(beginning, lines);
                 Ok(Got::Alive)
             }
             Self::Events(events) => events_next(events, watch).await,
-            Self::Lines(source, buffer) => {
-                let Some(end) = buffer.find('\n') else {
+            Self::Lines(source, buffer, searched) => {
+                let Some(end) = buffer[*searched..].find('\n').map(|at| *searched + at) else {
+                    *searched = buffer.len();
                     return match source.text().await {
                         Some(text) => {
                             buffer.push_str(&text?);
@@ -156,11 +182,14 @@ impl Frames {
                     };
                 };
                 let data: String = buffer.drain(..=end).collect();
+                *searched = 0;
                 let text = data.trim_start_matches('\u{feff}').trim();
                 if first && text.starts_with('{') && json::parse(text).is_err_and(|error| error.is_eof()) {
                     // The JSON spans several lines.
                     let rest = std::mem::take(buffer);
-                    let Self::Lines(source, _) = std::mem::replace(self, Self::Over) else { return Ok(Got::End) };
+                    let Self::Lines(mut source, ..) = std::mem::replace(self, Self::Over) else { return Ok(Got::End) };
+                    source.end = PieceEnd::Answer;
+                    source.piece = data.len() + rest.len();
                     *self = Self::Whole(source, data + &rest);
                     return Ok(Got::Alive);
                 }
@@ -169,7 +198,7 @@ impl Frames {
             Self::Whole(source, all) => {
                 if let Some(text) = source.text().await {
                     all.push_str(&text?);
-                    if all.trim_start().starts_with('<') && all.len() > ERROR_BYTES {
+                    if all.len() > ERROR_BYTES && all.trim_start().starts_with('<') {
                         return Err(Fault::Page(page_words(all)));
                     }
                     return Ok(Got::Alive);
@@ -189,10 +218,14 @@ impl Frames {
         let Self::Unknown(mut source, begun) = std::mem::replace(self, Self::Over) else { return };
         *self = match beginning {
             '<' => Self::Whole(source, begun),
-            _ if lines => Self::Lines(source, begun),
+            _ if lines => {
+                source.end = PieceEnd::Line;
+                Self::Lines(source, begun, 0)
+            }
             '{' | '[' => Self::Whole(source, begun),
             _ => {
                 source.ahead = Some(begun);
+                source.end = PieceEnd::EmptyLine;
                 Self::Events(SseByteStream::new(source))
             }
         };
@@ -253,7 +286,6 @@ pub(in crate::llm) struct Reading {
     reader: Reader,
     answer: Answer,
     watch: Arc<Watch>,
-    begun: Instant,
     /// The deadline for the rest; `None` before the stop.
     until: Option<Instant>,
     seen: bool,
@@ -269,7 +301,9 @@ impl Reading {
             ahead: None,
             decoder: encoding_rs::UTF_8.new_decoder_without_bom_handling(),
             all: 0,
-            line: 0,
+            piece: 0,
+            end: PieceEnd::Answer,
+            blank: true,
             watch: Arc::clone(&watch),
         };
         Self {
@@ -278,7 +312,6 @@ impl Reading {
             reader: Reader::new(protocol),
             answer: Answer::new(names),
             watch,
-            begun: Instant::now(),
             until: None,
             seen: false,
             ended: false,
@@ -326,9 +359,6 @@ impl Reading {
             None => next.await,
         };
         match got {
-            Ok(Got::Alive) if self.begun.elapsed() > LONGEST => {
-                return Err(Fault::Endless("it takes more than an hour"));
-            }
             Ok(Got::Alive) => return Ok(self.until.is_none()),
             Ok(Got::Frame { event, data, whole }) => self.take(&event, &data, whole)?,
             Ok(Got::End) => {
@@ -360,6 +390,9 @@ impl Reading {
             self.answer.close();
             return Ok(());
         }
+        if data.bytes().filter(|byte| *byte == b',').count() > PIECE_PARTS {
+            return Err(Fault::Endless("a piece of it has more than 400,000 parts"));
+        }
         let frame = match json::parse(data) {
             Ok(frame) => frame,
             Err(_) if event == "error" => return Err(Fault::Words(data.to_owned())),
@@ -368,6 +401,7 @@ impl Reading {
         };
         if frame.is_object() || frame.is_array() {
             self.reader.frame(&mut self.answer, event, &frame)?;
+            self.answer.check_size()?;
         } else if event == "error" {
             return Err(Fault::Words(data.to_owned()));
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nightdesk::testing::llm::{Delta, ErrorClass, Models, Prompt, PromptMessage, Stop};
 use serde_json::{Value, json};
 
-use super::{Answer, answer, ask, hello, said, transient};
+use super::{Answer, answer, ask, far, hello, said, transient};
 use crate::support::wire::{Behaviour, Protocol, Wire, WireServer};
 use strum::IntoEnumIterator as _;
 
@@ -196,7 +196,7 @@ async fn a_comment_is_a_sign_of_life_and_silence_has_the_length_that_is_set() {
         let limits = &mut config.provider.get_mut("local").unwrap().limits;
         (limits.first_token_timeout, limits.idle_timeout) = (Some(1), Some(1));
         let models = Models::new(config, |_| None);
-        let mut asking = models.get("local/m").unwrap().ask(hello());
+        let mut asking = models.get("local/m").unwrap().ask(hello(), far());
         let mut said = String::new();
         let error = loop {
             match asking.next().await {
@@ -222,13 +222,16 @@ async fn a_provider_that_failed_five_times_in_a_row_is_left_alone_until_it_answe
     .await;
     let models = Models::new(server.config("local"), |_| None);
     for _ in 0..5 {
-        assert_eq!(models.get("local/m").unwrap().ask(hello()).next().await.unwrap_err().class, ErrorClass::Transient);
+        assert_eq!(
+            models.get("local/m").unwrap().ask(hello(), far()).next().await.unwrap_err().class,
+            ErrorClass::Transient
+        );
     }
-    let error = models.get("local/m").unwrap().ask(hello()).next().await.unwrap_err();
+    let error = models.get("local/m").unwrap().ask(hello(), far()).next().await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Down);
     assert!(error.text.contains("it burns") && error.retry_after.is_some(), "{error}");
     assert_eq!(server.requests().len(), 5, "it was not asked");
     burns.store(false, Ordering::Relaxed);
     models.probe("local/m").await.unwrap();
-    assert!(models.get("local/m").unwrap().ask(hello()).next().await.is_ok(), "a person's probe found it well");
+    assert!(models.get("local/m").unwrap().ask(hello(), far()).next().await.is_ok(), "a person's probe found it well");
 }

@@ -1,0 +1,233 @@
+//! Nothing that comes in is without end: answers, steps, calls, messages and what one message sets off.
+
+use std::time::Duration;
+
+use nightdesk::testing::domain::{Agent, Change, Content, Group, ManagerType, RunState, StopReason};
+use nightdesk::testing::engine::protocol::{Recipient, Request};
+use serde_json::json;
+
+use crate::stop;
+use crate::support::engine_harness::{Plan, World, agent_id, group_id};
+use crate::support::script::{Script, When};
+
+const MAIL: &str = "send_message_to_agent_async";
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_drips_ends_with_the_time_of_its_step_and_the_others_speak_on() {
+    let drip = When::agent("ann").text("x").repeat(20_000).chunk(1).delay_ms(100);
+    let world = World::new(Plan { script: Script::of([drip]).otherwise("fine"), ..Plan::default() }).await;
+    let begun = tokio::time::Instant::now();
+    world.send("hello").await;
+    assert_eq!(begun.elapsed().as_secs(), 900);
+    let lines = world.transcript().await;
+    let told = "scripted did not end its answer within 900 s, the limit of a step with a built-in model";
+    assert!(lines[1].starts_with(&format!("(ann could not answer: {told}")), "{lines:?}");
+    assert_eq!(lines[2..], ["bob: fine", "cid: fine"]);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_with_too_much_text_reasoning_and_arguments_fails_its_step_alone() {
+    let much = "x".repeat(800 << 10);
+    let words = When::agent("ann").text("x").repeat(3 << 20).chunk(1 << 16);
+    let all = When::agent("bob").text(&much).reasoning(&much).chunk(1 << 16).call("pass", json!({ "why": much }));
+    let world = World::new(Plan { script: Script::of([words, all]).otherwise("fine"), ..Plan::default() }).await;
+    world.send("hello").await;
+    let lines = world.transcript().await;
+    for (line, name) in lines[1..3].iter().zip(["ann", "bob"]) {
+        let told = format!(
+            "({name} could not answer: the answer of scripted does not end: it has more than 2 MiB of text, reasoning and \
+             arguments, the limit of an answer; lower max_tokens of {name}, or choose another model)"
+        );
+        assert_eq!(*line, told);
+    }
+    assert_eq!(lines[3], "cid: fine");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_makes_so_many_calls_and_the_rest_are_told_so() {
+    let many = (0..70).fold(When::agent("ann").step(1), |reply, nth| reply.inserts("story", &format!("- {nth}")));
+    let world = World::new(Plan { script: Script::of([many]).otherwise("fine"), ..Plan::default() }).await;
+    world.send("hello").await;
+    let talk = world.conversation().await;
+    let messages = world.messages(&talk.id).await;
+    let calls = messages.iter().filter_map(|message| match &message.content {
+        Content::Tool { ok, text, .. } => Some((*ok, text.as_str())),
+        _ => None,
+    });
+    let (made, refused): (Vec<_>, Vec<_>) = calls.partition(|(ok, _)| *ok);
+    assert_eq!((made.len(), refused.len()), (64, 6));
+    assert!(refused[0].1.contains("at most 64 calls (max_step_calls)"), "{refused:?}");
+    world.close().await;
+}
+
+/// The statements of a step that writes so many pieces of mail where one may be sent in a minute.
+async fn cost_of_mail(count: usize) -> u64 {
+    let many = When::agent("ann").step(1);
+    let many = (0..count).fold(many, |reply, nth| reply.mails("bob", &format!("piece {nth}")));
+    let group = Group::new(group_id(), "test", ManagerType::RoundRobin);
+    let group = Group { mail_per_minute: Some(1), ..group };
+    let plan = Plan {
+        script: Script::of([many]).otherwise("fine"),
+        group: Some(group),
+        members: &["ann", "bob"],
+        ..Plan::default()
+    };
+    let world = World::new(plan).await;
+    let ann = world.store().row::<Agent>(agent_id("ann").as_str()).await.unwrap().unwrap();
+    let changes = vec![Change::AgentPut(Agent { max_step_calls: Some(1_000), ..ann })];
+    world.ask(Request::Apply { changes }).await.unwrap();
+    let before = world.store().counters().statements;
+    world.send("hello").await;
+    world.at_rest().await;
+    let cost = world.store().counters().statements - before;
+    let refused = world.transcript().await.iter().filter(|line| line.contains("not sent: the group has sent")).count();
+    assert_eq!(refused, count - 1);
+    world.close().await;
+    cost
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_check_of_a_steps_calls_grows_no_faster_than_their_number() {
+    let (some, many) = (cost_of_mail(100).await, cost_of_mail(800).await);
+    println!("statements of a step with mail: {some} with 100 pieces, {many} with 800");
+    assert!(many <= some * 9, "{some} with 100 pieces, {many} with 800");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_sets_off_so_many_model_calls_over_turns_workers_and_mail_and_then_its_runs_end() {
+    // Each mail makes its reader write to both others: without a limit, thousands of calls.
+    let storm = |name: &str, others: [&str; 2]| {
+        let reply = When::agent(name).step(1);
+        others
+            .into_iter()
+            .fold(reply, |reply, other| reply.call(MAIL, json!({ "other_agent_id": other, "message": "go on" })))
+    };
+    let script = Script::of([storm("ann", ["bob", "cid"]), storm("bob", ["ann", "cid"]), storm("cid", ["ann", "bob"])]);
+    let group = Group { max_calls: Some(20), ..Group::new(group_id(), "test", ManagerType::RoundRobin) };
+    let world = World::new(Plan { script: script.otherwise("enough"), group: Some(group), ..Plan::default() }).await;
+    let run = world.send("hello").await;
+    world.at_rest().await;
+    let asked = world.asked().len();
+    assert!((20..=23).contains(&asked), "the three agents may be at work when it is spent: {asked}");
+    let log = world.store().log(0, 100_000).await.unwrap();
+    let spent = |change: &Change| {
+        matches!(change, Change::RunMoved { to: RunState::Finished { stop_reason: StopReason::Budget, .. }, .. })
+    };
+    assert!(log.iter().any(|logged| spent(&logged.change)), "the runs end by it");
+    let root = world.finished(&run.id).await;
+    assert_eq!(root.calls as usize, asked, "the root counts all of it");
+    // The next message has a budget of its own.
+    world.send("again").await;
+    assert!(world.asked().len() > asked);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_whose_model_calls_are_spent_says_so() {
+    let group = Group { max_calls: Some(2), ..Group::new(group_id(), "test", ManagerType::RoundRobin) };
+    let world = World::new(Plan { group: Some(group), ..Plan::default() }).await;
+    let run = world.send("hello").await;
+    assert_eq!(stop(&run), StopReason::Budget);
+    let lines = world.transcript().await;
+    let told = "(this message has led to 2 model calls, of at most 2 (max_calls of test))";
+    assert_eq!(lines.last().map(String::as_str), Some(told), "{lines:?}");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_too_long_is_refused_with_a_sentence() {
+    let world = World::new(Plan::default()).await;
+    let send = async |bytes: usize| {
+        world.ask(Request::Send { to: Recipient::Group(group_id()), text: "x".repeat(bytes) }).await
+    };
+    let refused = send((1 << 20) + 1).await.unwrap_err().text;
+    assert!(refused.contains("more than 1048576 bytes"), "{refused}");
+    assert!(world.asked().is_empty());
+    send(1 << 20).await.unwrap();
+    world.at_rest().await;
+    world.close().await;
+}
+
+/// What an endless answer of each kind is told as, and that others go on beside it.
+mod endless {
+    use std::time::Instant;
+
+    use nightdesk::testing::llm::{Delta, Models, Prompt, PromptMessage};
+    use strum::IntoEnumIterator as _;
+
+    use super::Duration;
+    use crate::support::wire::{Behaviour, Protocol, WireServer};
+
+    fn hello() -> Prompt {
+        let said = PromptMessage::User { by: None, text: "Hello".into() };
+        Prompt { agent: "ann".into(), model: "m".into(), entries: vec![said], ..Prompt::default() }
+    }
+
+    async fn told(protocol: Protocol, behaviour: Behaviour) -> String {
+        let server = WireServer::start(protocol, move |_| behaviour.clone()).await;
+        let model = Models::new(server.config("local"), |_| None).get("local/m").unwrap();
+        let mut asking = model.ask(hello(), model.deadline());
+        loop {
+            match asking.next().await {
+                Ok(Delta::Done(done)) => panic!("{protocol:?}: {done:?}"),
+                Ok(_) => {}
+                Err(error) => return error.text,
+            }
+        }
+    }
+
+    fn raw(body: Vec<u8>) -> Behaviour {
+        Behaviour::Raw { kind: "text/event-stream", body }
+    }
+
+    #[tokio::test]
+    async fn a_line_an_event_and_an_answer_without_end_are_refused_over_every_protocol() {
+        let filler = "x".repeat(5 << 20);
+        let lines = "data: 0\n".repeat(1 << 20);
+        for protocol in Protocol::iter() {
+            let line = told(protocol, raw(format!("data: {filler}").into_bytes())).await;
+            assert!(line.contains("does not end: a piece of it is longer than 4 MiB"), "{protocol:?}: {line}");
+            let whole = told(protocol, raw(format!("{{\"a\": \"{filler}").into_bytes())).await;
+            assert!(whole.contains("longer than 4 MiB"), "{protocol:?}: {whole}");
+            if protocol != Protocol::Ollama {
+                let event = told(protocol, raw(lines.clone().into_bytes())).await;
+                assert!(event.contains("longer than 4 MiB"), "{protocol:?}: {event}");
+            }
+            let parts = format!("{{\"a\": [{}0]}}\n\n", "0,".repeat(500_000));
+            let parts = if protocol == Protocol::Ollama { parts } else { format!("data: {parts}") };
+            let parts = told(protocol, raw(parts.into_bytes())).await;
+            assert!(parts.contains("more than 400,000 parts"), "{protocol:?}: {parts}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_step_has_the_time_that_is_set_and_the_setting_is_named() {
+        let server = WireServer::start(Protocol::OpenAi, |_| {
+            let pieces = vec![(Duration::from_millis(100), b": still here\n\n".to_vec()); 600];
+            Behaviour::Paced { pieces }
+        })
+        .await;
+        let mut config = server.config("local");
+        config.provider.get_mut("local").unwrap().limits.step_timeout = Some(1);
+        let model = Models::new(config, |_| None).get("local/m").unwrap();
+        let begun = Instant::now();
+        let error = model.ask(hello(), model.deadline()).next().await.unwrap_err();
+        assert_eq!(error.text, "local did not end its answer within 1 s, step_timeout in [provider.local]");
+        assert!(begun.elapsed() < Duration::from_secs(20));
+    }
+
+    #[tokio::test]
+    async fn an_error_is_read_to_its_limit_and_not_unpacked() {
+        let long = Behaviour::Status { code: 500, headers: vec![], body: "y".repeat(8 << 20) };
+        let long = told(Protocol::OpenAi, long).await;
+        assert!(long.starts_with("500 from local: yyy") && long.len() < 1_000, "{long}");
+        let packed = Behaviour::Status {
+            code: 500,
+            headers: vec![("content-encoding".into(), "gzip".into())],
+            body: "bomb".repeat(1 << 20),
+        };
+        assert_eq!(told(Protocol::OpenAi, packed).await, "500 from local: internal server error");
+    }
+}

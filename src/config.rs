@@ -13,10 +13,14 @@ use std::path::{Path, PathBuf};
 
 use strum::{EnumIter, EnumString, IntoStaticStr, VariantNames};
 
+use crate::text_file;
 use crate::toml_file::Lines;
 
 pub use paths::Paths;
 pub use write::{Choice, save_choice, save_provider};
+
+/// The most bytes of the file.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// The configuration. [`Config::default`] stands for a missing file.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,7 +122,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Read`] if the file is unreadable, [`ConfigError::Bad`] for its first fault.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        match std::fs::read_to_string(path) {
+        match text_file::read(path, MOST_BYTES) {
             Ok(text) => Self::parse(&text, &path.display().to_string()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(source) => Err(ConfigError::Read { path: path.to_owned(), source }),

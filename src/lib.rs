@@ -12,7 +12,7 @@
 //!    domain        domain                 nouns, rules and patterns; no I/O, no async, no clock
 //! ```
 //!
-//! [`config`] imports the domain and [`toml_file`], which imports nothing; several layers use both. Imports run
+//! [`config`] imports the domain, [`text_file`] and [`toml_file`]; the last two import nothing. Several layers use these. Imports run
 //! downwards only, and no files import each other in a circle, except that a parent may use its own submodules.
 //! `tests/cli/architecture.rs` checks both.
 //!
@@ -37,6 +37,7 @@
 //! - [`tools`]: what agents may call; effects are staged and committed with the step.
 //! - [`team_file`]: reads team files and plans the changes they ask for.
 //! - [`config`]: reads, checks and writes `config.toml`.
+//! - [`text_file`]: reads files that a person or a setting names: regular files only, with a limit of their size.
 //! - [`toml_file`]: what the readers of team files, configuration and themes share.
 //! - [`engine`]: runs turns, steps and jobs over the store.
 //!   - [`engine::handle`] and [`engine::protocol`]: what a face calls, and the values it exchanges with the engine.
@@ -163,6 +164,7 @@ mod engine;
 mod llm;
 mod store;
 mod team_file;
+mod text_file;
 mod toml_file;
 mod tools;
 mod tui;

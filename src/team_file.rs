@@ -21,6 +21,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::domain::ManagerType;
+use crate::text_file;
 
 pub use existing::{Existing, ForeignAgent};
 pub use plan::{Plan, plan};
@@ -160,19 +161,29 @@ pub fn parse(text: &str, around: &ParseContext<'_>) -> Result<TeamFile, TeamErro
     }
 }
 
-/// Reads and parses the team file at this path. `tools` are the available tools beyond the default ones.
+/// The most bytes of a team file, and of a file it names.
+const MOST_BYTES: u64 = 4 << 20;
+
+/// Reads and parses the team file at this path. `tools` are the available tools beyond the default ones. With
+/// `allow_outside`, the files it names may lie outside its directory.
 ///
 /// # Errors
 /// The file cannot be read, or as [`parse`].
-pub fn load(path: &Path, tools: &[&str]) -> Result<TeamFile, TeamError> {
+pub fn load(path: &Path, tools: &[&str], allow_outside: bool) -> Result<TeamFile, TeamError> {
     let file = path.display().to_string();
     let unreadable = |error: io::Error| TeamError {
         faults: vec![Fault { file: file.clone(), line: None, text: format!("cannot be read: {}", cause(&error)) }],
     };
-    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    let text = text_file::read(path, MOST_BYTES).map_err(unreadable)?;
     // Resolve symbolic links, so that `..` in the paths of the file means the same as for the system.
     let base = path.canonicalize().map_err(unreadable)?.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-    let read = |path: &Path| std::fs::read_to_string(path);
+    let read = |path: &Path| {
+        if !allow_outside && !path.canonicalize()?.starts_with(&base) {
+            let told = "it lies outside the team file's directory; to allow that once, apply with --allow-outside";
+            return Err(io::Error::other(told));
+        }
+        text_file::read(path, MOST_BYTES)
+    };
     parse(&text, &ParseContext { file: &file, base: &base, tools, read: &read })
 }
 

@@ -26,6 +26,9 @@ pub struct Args {
     /// Overwrite blocks that were edited since the last apply with the values of the file.
     #[arg(long)]
     overwrite_blocks: bool,
+    /// Read a system_file even if it lies outside the directory of the team file.
+    #[arg(long)]
+    allow_outside: bool,
 }
 
 /// Applies a team file and prints one line per change.
@@ -35,7 +38,7 @@ pub struct Args {
 pub async fn apply(places: &Paths, args: &Args, out: &mut Out) -> Result<Exit, CliError> {
     let tools = ToolRegistry::default().names();
     let tools: Vec<&str> = tools.iter().map(String::as_str).collect();
-    let file = team_file::load(&args.file, &tools)?;
+    let file = team_file::load(&args.file, &tools, args.allow_outside)?;
     let plan = if args.dry_run {
         let existing = if places.has_store() {
             let now = places.look()?.overview().await?;

@@ -1,9 +1,7 @@
 //! `nightdesk` without a command: opens the workbench.
 
 use std::cell::RefCell;
-use std::io::Read as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -16,6 +14,7 @@ use crate::config::Config;
 use crate::engine::Scope;
 use crate::engine::session::Session;
 use crate::team_file;
+use crate::text_file;
 use crate::tui::effect::ExitMode;
 use crate::tui::glyph::GlyphSet;
 use crate::tui::pane::RenderContext;
@@ -91,7 +90,7 @@ pub(super) fn theme(places: &Paths, name: &str, environment: &Environment) -> Re
     let unread = RefCell::new(None);
     let own = |name: &str| {
         let path = places.dirs.as_ref()?.themes_dir().join(format!("{name}.toml"));
-        match theme_text(&path) {
+        match text_file::read(&path, LARGEST_THEME) {
             Ok(text) => Some(Source { file: path.display().to_string(), text }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => {
@@ -106,20 +105,6 @@ pub(super) fn theme(places: &Paths, name: &str, environment: &Environment) -> Re
     }
     let theme = theme.map_err(|fault| CliError::Message(fault.to_string()))?;
     Ok(theme.at(depth_here(environment)))
-}
-
-/// Reads a theme file of at most [`LARGEST_THEME`] bytes.
-fn theme_text(path: &Path) -> std::io::Result<String> {
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(std::io::Error::other("it is no file"));
-    }
-    file.take(LARGEST_THEME + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST_THEME {
-        return Err(std::io::Error::other("it is larger than a megabyte"));
-    }
-    String::from_utf8(bytes).map_err(|_| std::io::Error::other("it is not UTF-8 text"))
 }
 
 /// Returns the colour depth of this terminal.

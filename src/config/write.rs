@@ -3,16 +3,17 @@
 //! The new text is checked, written to a temporary file beside the old one, synced, and renamed over it: a reader sees
 //! the old file or the new one. Only the owner may read the result (0600).
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use toml_edit::{DocumentMut, Item, Table, value};
 
+use crate::text_file;
 use crate::toml_file::Lines;
 
-use super::{Config, ConfigError, Glyphs, KeySource, Provider};
+use super::{Config, ConfigError, Glyphs, KeySource, MOST_BYTES, Provider};
 
 /// A single value that the interface saves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +99,7 @@ fn spelled_out(item: &mut Item) -> Option<&mut Table> {
 
 fn edit(path: &Path, change: impl FnOnce(&mut DocumentMut)) -> Result<Config, ConfigError> {
     let file = path.display().to_string();
-    let old = match fs::read_to_string(path) {
+    let old = match text_file::read(path, MOST_BYTES) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
@@ -122,19 +123,13 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let beside = dir.join(format!(".{name}.{}.new", std::process::id()));
-    let written = write_new(&beside, text).and_then(|()| fs::rename(&beside, &target));
+    let written = text_file::write_own(&beside, text.as_bytes()).and_then(|()| fs::rename(&beside, &target));
     if written.is_err() {
         // Best effort: the first error is the one to report.
         let _ = fs::remove_file(&beside);
         return written;
     }
     File::open(dir)?.sync_all()
-}
-
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
 }
 
 /// The target of a symbolic link: the configuration may be a link into a repository, and the link must stay.

@@ -188,7 +188,7 @@ async fn room(engine: &Engine, job: &Job) -> Result<usize, EngineError> {
         + FRAME_TOKENS;
     let named = agent.model.clone().unwrap_or_else(|| engine.default_model());
     // A model that does not exist fails the job when it is called.
-    let Ok(model) = engine.models.get(&named) else { return Ok(window::USUAL) };
+    let Ok(model) = engine.models.find(&named).await else { return Ok(window::USUAL) };
     if let Some(learning) = model.model.learn_window() {
         learning.await;
     }

@@ -94,7 +94,7 @@ pub async fn ask(
 ) -> Result<ControlFlow<Outcome, Answered>, EngineError> {
     let queued_at = engine.spans.now();
     let named = view.agent.model.clone().unwrap_or_else(|| engine.default_model());
-    let model = match engine.models.get(&named) {
+    let model = match engine.models.find(&named).await {
         Ok(model) => model,
         Err(fault) => return Ok(ControlFlow::Break(Outcome::Failed(fault))),
     };

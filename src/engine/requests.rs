@@ -75,7 +75,7 @@ impl Engine {
             }
             Request::ReadMail { id } => self.read_mail(&id).await,
             Request::Probe { model } => self.probe(&model).await,
-            Request::Reconfigure => self.reconfigure(),
+            Request::Reconfigure => self.reconfigure().await,
             Request::Due => Ok(Reply::Due { due: read::due(&self.store, self.spans.now()).await? }),
             read @ (Request::Mails { .. }
             | Request::Overview
@@ -276,7 +276,7 @@ impl Engine {
 
     async fn set_model(&self, agent: &AgentId, model: Option<String>) -> Result<Reply, RequestError> {
         if let Some(name) = &model {
-            self.models.get(name).map_err(|fault| RequestError::new(fault.text))?;
+            self.models.find(name).await.map_err(|fault| RequestError::new(fault.text))?;
         }
         let _roster = self.roster.lock().await;
         let agent = self.must::<Agent>(agent.as_str(), "agent").await?;
@@ -395,9 +395,11 @@ impl Engine {
         Ok(Reply::Probed { text, tools: report.tool_calling })
     }
 
-    fn reconfigure(&self) -> Result<Reply, RequestError> {
-        let Some(path) = &self.options.config else { return Ok(Reply::Done) };
-        let config = Config::load(path).map_err(|fault| RequestError::new(fault.to_string()))?;
+    async fn reconfigure(&self) -> Result<Reply, RequestError> {
+        let Some(path) = self.options.config.clone() else { return Ok(Reply::Done) };
+        let read = tokio::task::spawn_blocking(move || Config::load(&path)).await;
+        let read = read.map_err(|_| RequestError::new("the program is shutting down"))?;
+        let config = read.map_err(|fault| RequestError::new(fault.to_string()))?;
         config.model.clone_into(&mut self.default_model.write().unwrap_or_else(PoisonError::into_inner));
         self.models.replace(config);
         Ok(Reply::Done)

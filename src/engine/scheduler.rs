@@ -273,7 +273,7 @@ async fn work_off(engine: &Engine, job: &Job, cancel: &CancellationToken, give_w
 /// The model of an agent; `None` if the agent is gone or unreadable, or its model is not configured.
 async fn model_of(engine: &Engine, agent: &AgentId) -> Result<Option<ModelHandle>, StoreError> {
     let Some(agent) = engine.readable::<Agent>(agent.as_str()).await? else { return Ok(None) };
-    Ok(engine.models.get(&agent.model.unwrap_or_else(|| engine.default_model())).ok())
+    Ok(engine.models.find(&agent.model.unwrap_or_else(|| engine.default_model())).await.ok())
 }
 
 /// True while a running turn can want this agent, or a slot of its provider that is not free beside all that run.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::asking::{ModelHandle, Patience};
 use super::health::Health;
-use super::http::{Address, Client};
+use super::http::{Address, Client, off_thread};
 use super::offline::Offline;
 use super::provider::Remote;
 use super::scripted::Scripted;
@@ -166,6 +166,23 @@ impl Models {
         Ok(ModelHandle { patience, window, health: Some(Arc::clone(&shared.health)), ..built_in })
     }
 
+    /// Like [`Models::get`], but reads a script off the threads of the engine.
+    ///
+    /// # Errors
+    /// As [`Models::get`].
+    pub async fn find(&self, name: &str) -> Result<ModelHandle, ModelError> {
+        let unread = name.strip_prefix("scripted/").map(PathBuf::from).filter(|path| {
+            let scripts = self.inner.scripts.lock().unwrap_or_else(PoisonError::into_inner);
+            let brought = self.inner.brought.read().unwrap_or_else(PoisonError::into_inner);
+            !scripts.contains_key(path) && !brought.contains_key(name)
+        });
+        if let Some(path) = unread {
+            let models = self.clone();
+            off_thread(move || models.script(&path).map(drop)).await?;
+        }
+        self.get(name)
+    }
+
     /// Returns the offline model, then every configured or built-in provider by name. Reads the key files.
     #[must_use]
     pub fn list(&self) -> Vec<Known> {
@@ -203,7 +220,7 @@ impl Models {
     /// # Errors
     /// The [`ModelError`] of the call or of [`Models::get`].
     pub async fn probe(&self, name: &str) -> Result<ProbeReport, ModelError> {
-        let handle = self.get(name)?;
+        let handle = self.find(name).await?;
         let report = match ask(&handle, true).await {
             // A server may reject tools for a model that still works without them.
             Err(error) if error.class == ErrorClass::Terminal && error.text.contains("tool") => {
@@ -227,13 +244,13 @@ impl Models {
             let shown = file.display();
             return Err(ModelError::terminal(format!("scripted/{shown} wants the whole path, which begins with /")));
         }
-        let mut scripts = self.inner.scripts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(script) = scripts.get(file) {
+        let scripts = || self.inner.scripts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(script) = scripts().get(file) {
             return Ok(Arc::clone(script));
         }
+        // Not under the lock, which others wait for.
         let script: Arc<dyn ChatModel> = Arc::new(Scripted::load(file)?);
-        scripts.insert(file.to_owned(), Arc::clone(&script));
-        Ok(script)
+        Ok(Arc::clone(scripts().entry(file.to_owned()).or_insert(script)))
     }
 
     fn entry(&self, name: &str) -> Result<Provider, ModelError> {

@@ -22,7 +22,10 @@ use self::file::{Fault, Reply, Script};
 use super::paced::{self, Pace, Pieces};
 use super::{ChatModel, Delta, Done, ErrorClass, ModelError, Prompt, PromptMessage, Stop, ToolCall, Usage};
 use crate::domain::Kept;
+use crate::text_file;
 
+/// The most bytes of a script.
+const MOST_BYTES: u64 = 16 << 20;
 /// Longest replacement for `{last}`, in code points.
 const LAST: usize = 200;
 
@@ -40,7 +43,7 @@ impl Scripted {
     /// The file cannot be read, or as [`Scripted::parse`].
     pub fn load(path: &Path) -> Result<Self, ModelError> {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| {
+        let text = text_file::read(path, MOST_BYTES).map_err(|error| {
             ModelError::terminal(format!("The scripted model's file {name} cannot be read: {error}"))
         })?;
         Self::parse(&text, &name)

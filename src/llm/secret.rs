@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::ModelError;
 use crate::config::KeySource;
 use crate::domain::invisible::is_invisible;
+use crate::text_file;
 
 /// The environment: returns the value of a variable.
 pub type Env = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -67,7 +68,7 @@ pub fn read(source: &KeySource, env: &Env) -> Result<Option<Key>, ModelError> {
 
 fn from_file(path: &Path, env: &Env) -> Result<Key, ModelError> {
     let unreadable = |why: String| ModelError::terminal(format!("cannot read the key file {}: {why}", path.display()));
-    let file = std::fs::File::open(expand(path, env)).map_err(|error| unreadable(error.to_string()))?;
+    let file = text_file::open_regular(&expand(path, env)).map_err(|error| unreadable(error.to_string()))?;
     let mut line = Vec::new();
     BufReader::new(file.take(LONGEST_KEY))
         .read_until(b'\n', &mut line)

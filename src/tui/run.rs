@@ -26,6 +26,10 @@ use super::write_file;
 use crate::engine::Handle;
 use crate::engine::handle::Subscription;
 use crate::engine::protocol::{Reply, Request, RequestError, Update};
+use crate::text_file;
+
+/// The most bytes of a text that the external editor returns.
+const EDITED_BYTES: u64 = 16 << 20;
 
 /// Maximum time spent on engine updates before the terminal is polled again.
 const BATCH: Duration = Duration::from_millis(2);
@@ -446,7 +450,7 @@ impl Scratch {
     }
 
     fn read(&self) -> Result<String, String> {
-        std::fs::read_to_string(&self.file).map_err(|error| format!("cannot read the edited text: {error}"))
+        text_file::read(&self.file, EDITED_BYTES).map_err(|error| format!("cannot read the edited text: {error}"))
     }
 }
 

@@ -4,8 +4,6 @@
 //! the workbench ends. An unreadable file counts as an empty session.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -16,6 +14,10 @@ use super::layout::Dividers;
 use super::pane::id::PaneId;
 use crate::domain::BlockId;
 use crate::engine::protocol::Recipient;
+use crate::text_file;
+
+/// The most bytes of the file.
+const MOST_BYTES: u64 = 64 << 20;
 
 /// Maximum number of sent messages kept.
 pub const HISTORY: usize = 100;
@@ -85,7 +87,7 @@ impl Session {
     /// Reads a session; returns an empty one if the file is missing or invalid.
     #[must_use]
     pub fn load(path: &Path) -> Self {
-        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let text = text_file::read_own(path, MOST_BYTES).unwrap_or_default();
         serde_json::from_str(&text).unwrap_or_default()
     }
 
@@ -98,9 +100,7 @@ impl Session {
         fresh.push(".new");
         let fresh = PathBuf::from(fresh);
         let text = serde_json::to_vec(self).map_err(std::io::Error::other)?;
-        let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
+        text_file::write_own(&fresh, &text)?;
         std::fs::rename(&fresh, path)
     }
 }

@@ -13,7 +13,7 @@ const FIXTURES: [&str; 7] = ["approvals", "bureau", "newsroom", "pair", "panel",
 
 fn fixture(name: &str) -> TeamFile {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/teams").join(format!("{name}.toml"));
-    team_file::load(&path, &[]).unwrap_or_else(|error| panic!("{error}"))
+    team_file::load(&path, &[], false).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn parse(text: &str) -> Result<TeamFile, TeamError> {
@@ -602,13 +602,26 @@ fn paths_in_a_file_are_relative_to_it() {
     std::fs::write(at("prompt.md"), "Be kind.\n").unwrap();
     let agent = "model = \"scripted/../models/x.toml\"\nsystem_file = \"../prompt.md\"";
     std::fs::write(at("teams/t.toml"), small(SHARED, "", agent)).unwrap();
-    let bob = team_file::load(&at("teams/t.toml"), &[]).unwrap().agents.remove(1);
+    let bob = team_file::load(&at("teams/t.toml"), &[], true).unwrap().agents.remove(1);
     let script = dir.path().canonicalize().unwrap().join("models/x.toml");
     assert_eq!(bob.settings.value("model"), Some(&format!("scripted/{}", script.display()).into()));
     assert_eq!(bob.settings.value("system"), Some(&"Be kind.".into()));
 
+    // What is read into a prompt lies below the file's directory, unless more is allowed; a link changes nothing.
+    let outside = team_file::load(&at("teams/t.toml"), &[], false).unwrap_err().to_string();
+    assert!(
+        outside.contains("lies outside the team file's directory") && outside.contains("--allow-outside"),
+        "{outside}"
+    );
+    std::os::unix::fs::symlink(at("prompt.md"), at("teams/link.md")).unwrap();
+    std::fs::write(at("teams/t.toml"), small(SHARED, "", "system_file = \"link.md\"")).unwrap();
+    assert!(team_file::load(&at("teams/t.toml"), &[], false).is_err());
+    std::fs::write(at("teams/t.toml"), small(SHARED, "", "system_file = \"/dev/zero\"")).unwrap();
+    let device = team_file::load(&at("teams/t.toml"), &[], true).unwrap_err().to_string();
+    assert!(device.contains("it is not a regular file"), "{device}");
+
     let missing = at("none.toml");
-    let error = team_file::load(&missing, &[]).unwrap_err().to_string();
+    let error = team_file::load(&missing, &[], false).unwrap_err().to_string();
     assert_eq!(error, format!("{}: cannot be read: there is no such file", missing.display()));
 }
 

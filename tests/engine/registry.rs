@@ -105,6 +105,20 @@ fn a_script_is_read_once_and_named_when_it_is_not_there() {
     let missing = format!("scripted/{}/gone.toml", dir.path().display());
     assert!(refusal(&models, &missing).contains("gone.toml"));
     assert!(refusal(&models, "scripted/replies.toml").contains("wants the whole path"));
+    let pipe = dir.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for endless in [format!("scripted/{}", pipe.display()), "scripted//dev/zero".to_owned()] {
+        assert!(refusal(&models, &endless).ends_with("cannot be read: it is not a regular file"), "{endless}");
+    }
+    let key = KeySource::File(pipe.clone());
+    let provider =
+        Provider { kind: ProviderKind::OpenAi, base_url: None, key, max_parallel: None, limits: Limits::default() };
+    let config = Config { provider: [("local".to_owned(), provider)].into(), ..Config::default() };
+    let listed = Models::new(config, env(&[])).list();
+    let told = KeyState::Missing(format!("cannot read the key file {}: it is not a regular file", pipe.display()));
+    assert!(listed.iter().any(|known| known.key == told), "{listed:?}");
+    let read = Config::load(&pipe).unwrap_err().to_string();
+    assert!(read.contains("it is not a regular file"), "{read}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ mod people;
 mod settings;
 
 use super::TRIES;
-use crate::domain::{Agent, AgentId, Basis, Change, Commit, Group, GroupId, Precondition};
+use crate::domain::{Agent, AgentId, Change, Commit, Group, GroupId, Value};
 use crate::engine::Engine;
 use crate::engine::protocol::{AgentForm, GroupForm, Reply, RequestError};
 use crate::store::{CommitError, Lane};
@@ -34,17 +34,29 @@ impl Engine {
 
     pub(super) async fn create_agent(&self, group: &GroupId, form: AgentForm) -> Result<Reply, RequestError> {
         let id = AgentId::fresh(self.store.ids());
+        self.read_script(&form).await?;
         self.settle(|people| agent::created(self, people, group, &id, &form)).await?;
         self.agent_reply(&id).await
     }
 
     pub(super) async fn update_agent(&self, id: &AgentId, form: AgentForm) -> Result<Reply, RequestError> {
+        self.read_script(&form).await?;
         self.settle(|people| agent::updated(self, people, id, &form)).await?;
         self.agent_reply(id).await
     }
 
-    /// Commits the changes of a team file, which rest on the rows as they were read.
-    pub(super) async fn apply(&self, changes: Vec<Change>, read: Vec<Basis>) -> Result<Reply, RequestError> {
+    /// Reads the script of the form's model, which [`crate::llm::Models::get`] then finds without reading a file.
+    async fn read_script(&self, form: &AgentForm) -> Result<(), RequestError> {
+        match form.settings.get("model") {
+            Some(Some(Value::Text(name))) => {
+                self.models.find(name).await.map(drop).map_err(|fault| RequestError::new(fault.text))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Commits the changes of a team file.
+    pub(super) async fn apply(&self, changes: Vec<Change>) -> Result<Reply, RequestError> {
         let _roster = self.roster.lock().await;
         let people = RosterSnapshot::read(&self.store).await?;
         for change in &changes {

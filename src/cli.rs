@@ -14,6 +14,7 @@ pub mod group;
 pub mod inbox;
 pub mod input;
 pub mod job;
+pub mod log;
 pub mod mail;
 pub mod man;
 pub mod message;
@@ -172,6 +173,19 @@ pub async fn run(cli: Cli) -> ExitCode {
         Ok(Exit::Failed) => ExitCode::FAILURE,
         Err(failure) => fail(&failure),
     }
+}
+
+/// Prints the help that was asked for, or reports a command line that cannot be meant, which may hold anything. Returns the
+/// exit code: 0, or 2.
+#[must_use]
+pub fn misused(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        print::note(error.render().to_string().trim_end());
+    } else if error.print().is_err() {
+        // Its reader has left.
+        return ExitCode::FAILURE;
+    }
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 /// Reports a failure on standard error and in the log. Returns the exit code 1.

@@ -5,17 +5,19 @@
 //! where to find it.
 
 mod check;
+mod key_shape;
 mod paths;
 mod write;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use strum::{EnumIter, EnumString, IntoStaticStr, VariantNames};
+use strum::{EnumIter, EnumString, IntoEnumIterator as _, IntoStaticStr, VariantNames};
 
 use crate::text_file;
 use crate::toml_file::Lines;
 
+pub use key_shape::begins_like_key;
 pub use paths::Paths;
 pub use write::{Choice, save_choice, save_provider};
 
@@ -139,6 +141,19 @@ impl Config {
             line: Lines::of(text).line(fault.at),
             text: fault.text,
         })
+    }
+}
+
+impl Config {
+    /// Returns the names of all environment variables that may hold a key: the usual ones and those named here.
+    #[must_use]
+    pub fn key_variables(&self) -> Vec<String> {
+        let usual = ProviderKind::iter().filter_map(ProviderKind::usual_key).map(str::to_owned);
+        let named = self.provider.values().filter_map(|provider| match &provider.key {
+            KeySource::Env(name) => Some(name.clone()),
+            KeySource::File(_) | KeySource::None => None,
+        });
+        usual.chain(named).collect()
     }
 }
 

@@ -173,4 +173,4 @@ mod tui;
 pub mod testing;
 
 pub use cli::completions::answer_shell;
-pub use cli::{Cli, CliError, fail, run};
+pub use cli::{Cli, CliError, fail, misused, run};

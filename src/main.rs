@@ -11,7 +11,10 @@ fn main() -> ExitCode {
         Ok(false) => {}
         Err(error) => error.exit(),
     }
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return nightdesk::misused(&error),
+    };
     match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime.block_on(nightdesk::run(cli)),
         Err(error) => nightdesk::fail(&nightdesk::CliError::Message(format!(

@@ -26,7 +26,7 @@ pub struct Args {
     /// Overwrite blocks that were edited since the last apply with the values of the file.
     #[arg(long)]
     overwrite_blocks: bool,
-    /// Read a system_file even if it lies outside the directory of the team file.
+    /// Read a prompt file (`system_file`) even if it lies outside the directory of the team file.
     #[arg(long)]
     allow_outside: bool,
 }

@@ -27,8 +27,8 @@ pub enum Command {
         #[arg(long, value_name = "NAME")]
         agent: Option<String>,
         /// List only mail with this status: pending, delivered, read, expired or failed.
-        #[arg(long, value_name = "STATUS")]
-        status: Option<String>,
+        #[arg(long, value_name = "STATUS", value_parser = status)]
+        status: Option<MailStatus>,
         /// Print a JSON array.
         #[arg(long)]
         json: bool,
@@ -43,11 +43,11 @@ pub enum Command {
         /// Text of the mail; - reads standard input.
         text: String,
         /// Set the priority: low, normal or high; the recipient reads the highest first.
-        #[arg(long, value_name = "PRIORITY", default_value = "normal")]
-        priority: String,
+        #[arg(long, value_name = "PRIORITY", default_value = "normal", value_parser = priority)]
+        priority: Priority,
         /// Expire the mail after this time, for example 10m.
-        #[arg(long, value_name = "TIME")]
-        expires: Option<String>,
+        #[arg(long, value_name = "TIME", value_parser = expiry_seconds)]
+        expires: Option<u64>,
         /// Print the mail as a JSON object.
         #[arg(long)]
         json: bool,
@@ -75,14 +75,14 @@ pub async fn mail(places: &Paths, command: Command, out: &mut Out) -> Result<Exi
     let roster = Roster::read(&handle).await?;
     match command {
         Command::List { agent, status, json } => {
-            list(&handle, &roster, agent.as_deref(), status.as_deref(), json, out).await?;
+            list(&handle, &roster, agent.as_deref(), status, json, out).await?;
         }
         Command::Show(which) => {
             let mail = find(&handle, &which.id).await?;
             tell(&roster, &mail, which.json, out)?;
         }
         Command::Send { to, text, priority, expires, json } => {
-            let request = letter(&roster, &to, text, &priority, expires.as_deref())?;
+            let request = letter(&roster, &to, text, priority, expires)?;
             let (mail, alone) = ask(places, request).await?;
             if json {
                 out.json(&row(&roster, &mail))?;
@@ -104,17 +104,12 @@ async fn list(
     handle: &Handle,
     roster: &Roster,
     agent: Option<&str>,
-    status: Option<&str>,
+    status: Option<MailStatus>,
     json: bool,
     out: &mut Out,
 ) -> Result<(), CliError> {
     let agent = agent.map(|name| roster.agent(name)).transpose()?.map(|agent| agent.id.clone());
-    let status = status.map(|name| {
-        let names: Vec<&str> = MailStatus::ALL.iter().map(|status| status.as_str()).collect();
-        let unknown = || CliError::Message(format!("there is no status {name:?}; use one of {}", names.join(", ")));
-        MailStatus::named(name).ok_or_else(unknown)
-    });
-    let (mails, faults) = mails(handle, agent, status.transpose()?, SHOWN).await?;
+    let (mails, faults) = mails(handle, agent, status, SHOWN).await?;
     print::unreadable(&faults);
     if json {
         out.json(&mails.iter().map(|mail| row(roster, mail)).collect::<Vec<_>>())?;
@@ -134,12 +129,23 @@ async fn list(
     Ok(())
 }
 
-fn letter(roster: &Roster, to: &str, text: String, priority: &str, expires: Option<&str>) -> Result<Request, CliError> {
+fn priority(name: &str) -> Result<Priority, String> {
+    Priority::named(name).ok_or_else(|| "use low, normal or high".to_owned())
+}
+
+fn status(name: &str) -> Result<MailStatus, String> {
+    let names = || MailStatus::ALL.iter().map(|status| status.as_str()).collect::<Vec<_>>().join(", ");
+    MailStatus::named(name).ok_or_else(|| format!("use one of {}", names()))
+}
+
+fn letter(
+    roster: &Roster,
+    to: &str,
+    text: String,
+    priority: Priority,
+    expires_in: Option<u64>,
+) -> Result<Request, CliError> {
     let to = roster.agent(to)?.id.clone();
-    let unknown = || CliError::Message(format!("there is no priority {priority:?}; use low, normal or high"));
-    let priority = Priority::named(priority).ok_or_else(unknown)?;
-    let expires_in =
-        expires.map(expiry_seconds).transpose().map_err(|why| CliError::Message(format!("--expires: {why}")))?;
     let text = match text.as_str() {
         "-" => input::text(MAX_BYTES, |_| {
             Err(format!("the message has more than the {MAX_BYTES} bytes that go into one piece of mail; shorten it"))

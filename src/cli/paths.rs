@@ -4,24 +4,14 @@
 //! writes becomes the owner and runs an engine, or connects to the owner if there is one that accepts connections.
 //! Both take less than a second; otherwise the error names the process that owns the store.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 
-use tracing_appender::rolling::{RollingFileAppender, Rotation};
-use tracing_subscriber::EnvFilter;
-
-use super::{CliError, print};
+use super::{CliError, log, print};
 use crate::config::{self, Config};
 use crate::engine::protocol::{Reply, Request};
 use crate::engine::session::Session;
 use crate::engine::{Handle, Options, Scope};
 use crate::llm::Models;
-
-/// Number of log files to keep, one per day.
-const LOGS: usize = 7;
-/// Log filter if `NIGHTDESK_LOG` is not set.
-const LOGGED: &str = "warn,nightdesk=info";
 
 /// Paths of the program's files.
 #[derive(Debug, Clone)]
@@ -55,25 +45,11 @@ impl Paths {
         Ok(Self { store, config, dirs: dirs.ok() })
     }
 
-    /// Starts logging to one file per day in the state directory, never to the terminal. Does nothing if the directory
-    /// cannot be created.
+    /// Starts logging to the state directory.
     pub fn keep_log(&self, env: impl Fn(&str) -> Option<String>) {
-        let Some(dir) = self.dirs.as_ref().map(config::Paths::log_dir) else { return };
-        if DirBuilder::new().recursive(true).mode(0o700).create(&dir).is_err() {
-            return;
+        if let Some(dirs) = &self.dirs {
+            log::start(&dirs.log_dir(), env("NIGHTDESK_LOG"));
         }
-        let file = RollingFileAppender::builder()
-            .rotation(Rotation::DAILY)
-            .filename_prefix("nightdesk")
-            .filename_suffix("log")
-            .max_log_files(LOGS)
-            .build(dir);
-        let Ok(file) = file else { return };
-        let filter = env("NIGHTDESK_LOG").unwrap_or_else(|| LOGGED.to_owned());
-        let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new(LOGGED));
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
-        // Fails only if a logger is already installed.
-        let _ = log.with_writer(std::sync::Mutex::new(file)).try_init();
     }
 
     /// Reads the configuration.

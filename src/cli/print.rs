@@ -8,6 +8,7 @@ use std::io::{self, IsTerminal as _, Write};
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::domain::excerpt;
 use crate::domain::state::RowFault;
 use crate::tui::text::clean::{clean, clean_line};
 
@@ -128,10 +129,15 @@ fn escaped(json: &str) -> String {
     out
 }
 
-/// Writes a line to standard error. Ignores write errors, because they cannot be reported anywhere.
+/// The most bytes of a text on standard error.
+const LONGEST_NOTE: usize = 16 * 1024;
+
+/// Writes a line to standard error, cut in the middle if it is very long. Ignores write errors, because they cannot be
+/// reported anywhere.
 pub fn note(line: &str) {
     let mut err = io::stderr();
-    let line = if err.is_terminal() { clean(line) } else { line.into() };
+    let line = excerpt::to_bytes(line, LONGEST_NOTE);
+    let line = if err.is_terminal() { clean(&line) } else { line };
     let _ = writeln!(err, "{line}");
 }
 

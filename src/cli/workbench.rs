@@ -77,6 +77,7 @@ fn options(
         environment,
         session: session::Session::path(&places.store),
         config: places.config.clone(),
+        withheld: config.key_variables(),
         editor: variable("VISUAL").or_else(|| variable("EDITOR")),
         now: Arc::new(Timestamp::now),
     })

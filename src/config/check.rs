@@ -11,6 +11,7 @@ use strum::VariantNames as _;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::key_shape::is_key_rather_than_name;
 use super::{Config, Glyphs, KeySource, Limits, Provider, ProviderKind};
 use crate::domain::nearest;
 use crate::toml_file::{self, Fault, in_order, noun};
@@ -231,7 +232,8 @@ fn address(value: &Spanned<DeValue<'_>>) -> Checked<String> {
 fn variable(value: &Spanned<DeValue<'_>>) -> Checked<String> {
     let name = words("key_env", value)?;
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if name.chars().all(plain) && !name.starts_with(|c: char| c.is_ascii_digit()) {
+    let key = is_key_rather_than_name(name);
+    if name.chars().all(plain) && !name.starts_with(|c: char| c.is_ascii_digit()) && !key {
         return Ok(name.to_owned());
     }
     fault(

@@ -5,6 +5,7 @@
 
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
+use unicode_security::confusable_detection::skeleton;
 
 use super::block::folded;
 use super::invisible::is_invisible;
@@ -22,13 +23,23 @@ pub fn check_agent_name(name: &str) -> Result<(), String> {
     check_name(name)?;
     // A name in full-width letters looks the same.
     let plain: String = folded(&name.nfkc().collect::<String>());
-    if PERSON.contains(&plain.as_str()) {
+    if PERSON.iter().any(|person| looks_like(person, name)) {
         return Err("this name means the user, so an agent cannot have it".to_owned());
     }
     if plain == DONE {
         return Err("choosing this name ends the turn of a dynamic group, so an agent cannot have it".to_owned());
     }
     Ok(())
+}
+
+/// Returns true if two names look the same or nearly so, by Unicode's skeletons of confusable characters.
+#[must_use]
+pub fn looks_like(one: &str, other: &str) -> bool {
+    let look = |name: &str| {
+        let plain: String = name.nfkc().collect();
+        skeleton(&skeleton(&plain).collect::<String>().to_lowercase()).collect::<String>()
+    };
+    folded(one) == folded(other) || look(one) == look(other)
 }
 
 /// Checks the name of a new group.
@@ -100,8 +111,19 @@ mod tests {
     }
 
     #[test]
+    fn letters_of_another_script_do_not_make_another_name() {
+        for (one, other) in [("ann", "Ann"), ("ann", "\u{430}nn"), ("bob1", "bobl"), ("rn", "m"), ("İ", "i\u{307}")] {
+            assert!(looks_like(one, other), "{one} {other}");
+        }
+        for (one, other) in [("ann", "anna"), ("李雷", "李蕾"), ("bob1", "bob2"), ("Zoë", "Zoe")] {
+            assert!(!looks_like(one, other), "{one} {other}");
+        }
+    }
+
+    #[test]
     fn names_of_the_person_and_of_the_end_of_a_turn_are_no_names_of_agents() {
-        for name in ["you", "You", "USER", "user", "ｙｏｕ", "the-user"] {
+        // The last begins with a Cyrillic letter.
+        for name in ["you", "You", "USER", "user", "ｙｏｕ", "the-user", "\u{443}ou"] {
             assert!(check_agent_name(name).unwrap_err().contains("means the user"), "{name}");
             assert_eq!(check_name(name), Ok(()), "a group may have it");
         }

@@ -9,7 +9,7 @@ use super::cancellation::{self, CANCELLED, Mode};
 use super::protocol::{Recipient, Reply, Request, RequestError};
 use super::read::{self, Reader};
 use super::{Engine, EngineError};
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::domain::message::check_size;
 use crate::domain::run::CallResult;
 use crate::domain::text_edit::Merge;
@@ -397,11 +397,15 @@ impl Engine {
 
     async fn reconfigure(&self) -> Result<Reply, RequestError> {
         let Some(path) = self.options.config.clone() else { return Ok(Reply::Done) };
-        let read = tokio::task::spawn_blocking(move || Config::load(&path)).await;
-        let read = read.map_err(|_| RequestError::new("the program is shutting down"))?;
+        let models = self.models.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let config = Config::load(&path)?;
+            models.replace(config.clone());
+            Ok::<_, ConfigError>(config)
+        });
+        let read = read.await.map_err(|_| RequestError::new("the program is shutting down"))?;
         let config = read.map_err(|fault| RequestError::new(fault.to_string()))?;
-        config.model.clone_into(&mut self.default_model.write().unwrap_or_else(PoisonError::into_inner));
-        self.models.replace(config);
+        *self.default_model.write().unwrap_or_else(PoisonError::into_inner) = config.model;
         Ok(Reply::Done)
     }
 

@@ -1,5 +1,6 @@
 //! One model call as seen by its caller: limits silence, time and size, and does not call a provider that is down.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::fault::endless;
 use super::health::{Health, Ticket};
+use super::secret::{self, Blotter};
 use super::window::Window;
 use super::{ChatModel, Delta, ErrorClass, ModelError, Prompt};
 
@@ -93,6 +95,7 @@ pub struct Asking {
     until: Instant,
     /// Bytes of the answer so far.
     size: usize,
+    masks: Masks,
     configurable: bool,
     ticket: Option<Ticket>,
     begun: bool,
@@ -130,7 +133,19 @@ impl ModelHandle {
         let agent = prompt.agent.clone();
         let stream = refused.is_none().then(|| self.model.stream(prompt));
         let (provider, patience, configurable) = (self.provider.clone(), self.patience, self.health.is_some());
-        Asking { stream, refused, provider, agent, patience, until, size: 0, configurable, ticket, begun: false }
+        Asking {
+            stream,
+            refused,
+            provider,
+            agent,
+            patience,
+            until,
+            size: 0,
+            masks: Masks::new(),
+            configurable,
+            ticket,
+            begun: false,
+        }
     }
 
     /// Records that the provider answers.
@@ -145,7 +160,15 @@ impl Asking {
         if let Some(refused) = self.refused.take() {
             return Err(refused);
         }
-        let item = self.hear().await;
+        let item = loop {
+            if let Some(ready) = self.masks.ready.pop_front() {
+                break Ok(ready);
+            }
+            match self.hear().await {
+                Ok(delta) => self.masks.take(delta),
+                Err(fault) => break Err(ModelError { text: secret::blot(&fault.text), ..fault }),
+            }
+        };
         match &item {
             Ok(_) => {
                 self.begun = true;
@@ -217,6 +240,64 @@ impl Asking {
             Delta::TextWasReasoning | Delta::Alive | Delta::ToolCallStarted { .. } => 0,
         };
         if self.size > ANSWER_BYTES { Err(endless(&self.provider, &self.agent, TOO_LARGE)) } else { Ok(delta) }
+    }
+}
+
+/// Masks keys in an answer before anybody sees it; what may be the beginning of a key waits for what follows.
+struct Masks {
+    text: Blotter,
+    reasoning: Blotter,
+    ready: VecDeque<Delta>,
+}
+
+impl Masks {
+    fn new() -> Self {
+        Self { text: Blotter::new(), reasoning: Blotter::new(), ready: VecDeque::new() }
+    }
+
+    fn take(&mut self, delta: Delta) {
+        match delta {
+            Delta::Text(more) => {
+                let more = self.text.push(&more);
+                self.say(Delta::Text(more));
+            }
+            Delta::Reasoning(more) => {
+                let more = self.reasoning.push(&more);
+                self.say(Delta::Reasoning(more));
+            }
+            Delta::TextWasReasoning => {
+                self.end();
+                self.ready.push_back(Delta::TextWasReasoning);
+            }
+            Delta::ToolCallStarted { name } => {
+                self.ready.push_back(Delta::ToolCallStarted { name: secret::blot(&name) });
+            }
+            Delta::Alive => {}
+            Delta::Done(mut done) => {
+                self.end();
+                for call in &mut done.calls {
+                    (call.id, call.name) = (secret::blot(&call.id), secret::blot(&call.name));
+                    secret::blot_json(&mut call.arguments);
+                }
+                if let Some(kept) = &mut done.kept {
+                    secret::blot_json(&mut kept.value);
+                }
+                self.ready.push_back(Delta::Done(done));
+            }
+        }
+    }
+
+    /// Gives out what was held back.
+    fn end(&mut self) {
+        let (reasoning, text) = (self.reasoning.finish(), self.text.finish());
+        self.say(Delta::Reasoning(reasoning));
+        self.say(Delta::Text(text));
+    }
+
+    fn say(&mut self, delta: Delta) {
+        if !matches!(&delta, Delta::Text(more) | Delta::Reasoning(more) if more.is_empty()) {
+            self.ready.push_back(delta);
+        }
     }
 }
 

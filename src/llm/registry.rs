@@ -102,13 +102,25 @@ impl Models {
             scripts: Mutex::default(),
             brought: RwLock::default(),
         };
-        Self { inner: Arc::new(inner) }
+        let models = Self { inner: Arc::new(inner) };
+        models.read_keys();
+        models
     }
 
-    /// Replaces the configuration. Existing handles stay unchanged.
+    /// Reads all keys, so that none of them leaves the program. A key that cannot be read is reported when it is needed.
+    fn read_keys(&self) {
+        let config = self.inner.config.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let usual = ProviderKind::iter().map(|kind| self.usual(kind).key);
+        for key in config.provider.into_values().map(|provider| provider.key).chain(usual) {
+            let _ = secret::read(&key, &self.inner.env);
+        }
+    }
+
+    /// Replaces the configuration; reads the key files. Existing handles stay unchanged.
     pub fn replace(&self, config: Config) {
         *self.inner.config.write().unwrap_or_else(PoisonError::into_inner) = config;
         self.inner.providers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.read_keys();
     }
 
     /// Registers the caller's own model under the name `provider/model`; it overrides the configuration. At most

@@ -1,7 +1,9 @@
 //! Keys: reads them and keeps them out of all output.
 //!
-//! A [`Key`] is read when a call starts and dropped when it ends. It has no `Display`, its `Debug` is `***`, and every
-//! text that may contain it passes [`clean`].
+//! A [`Key`] has no `Display`, its `Debug` is `***`, and it is read when a call starts. Every text that may contain one
+//! passes [`clean`], answers and the log pass [`blot()`]: both look for all the keys that this program has read.
+
+mod blot;
 
 use std::fmt;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -9,9 +11,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::ModelError;
-use crate::config::KeySource;
+use crate::config::{KeySource, begins_like_key};
 use crate::domain::invisible::is_invisible;
 use crate::text_file;
+use blot::MASK;
+pub use blot::blot;
+pub(super) use blot::{Blotter, blot_json};
 
 /// The environment: returns the value of a variable.
 pub type Env = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -28,10 +33,6 @@ impl fmt::Debug for Key {
 
 /// The most bytes read of a key file's first line, far above the length of any provider's key.
 const LONGEST_KEY: u64 = 16 * 1024;
-
-/// Prefixes of providers' keys. [`clean`] masks any word of at least 8 characters with such a prefix, because servers
-/// may quote keys similar to the one sent.
-const KEY_BEGINNINGS: [&str; 6] = ["sk-", "sk_", "AIza", "gsk_", "xai-", "hf_"];
 
 impl Key {
     /// Takes a key from text, trimmed; `None` if nothing is left.
@@ -60,6 +61,7 @@ pub fn read(source: &KeySource, env: &Env) -> Result<Option<Key>, ModelError> {
         KeySource::File(path) => from_file(path, env)?,
     };
     if key.0.chars().all(|c| c.is_ascii_graphic()) {
+        blot::remember(&key);
         return Ok(Some(key));
     }
     let place = place(source);
@@ -97,11 +99,15 @@ pub fn place(source: &KeySource) -> String {
 /// characters.
 #[must_use]
 pub fn clean(text: &str, key: Option<&Key>) -> String {
+    // Before anything is cut or replaced.
+    let long = key.map(|key| key.0.as_str()).filter(|key| key.len() >= LEAST_ANYWHERE);
+    let blotted = blot::blot_also(text, long);
     let visible: String =
-        text.chars().take(20_000).map(|c| if c.is_control() || is_invisible(c) { ' ' } else { c }).collect();
-    let blotted = key.map_or_else(|| visible.clone(), |key| blot(&visible, &key.0));
+        blotted.chars().take(20_000).map(|c| if c.is_control() || is_invisible(c) { ' ' } else { c }).collect();
+    let short = key.filter(|key| key.0.len() < LEAST_ANYWHERE);
+    let masked = short.map_or_else(|| visible.clone(), |key| mask_word(&visible, &key.0));
     let words: Vec<&str> =
-        blotted.split_whitespace().map(|word| if looks_like_key(word) { "***" } else { word }).collect();
+        masked.split_whitespace().map(|word| if looks_like_key(word) { MASK } else { word }).collect();
     let line = words.join(" ");
     if line.chars().count() <= 300 {
         return line;
@@ -109,23 +115,23 @@ pub fn clean(text: &str, key: Option<&Key>) -> String {
     line.chars().take(299).chain(['…']).collect()
 }
 
-/// Masks the key. A key under 6 bytes may be part of any word, so only whole words are masked.
-fn blot(text: &str, key: &str) -> String {
-    if key.len() >= 6 {
-        return text.replace(key, "***");
-    }
+/// The least bytes of a key that is masked in the middle of a word; a shorter one may be part of any.
+const LEAST_ANYWHERE: usize = 6;
+
+/// Masks a short key where it is a whole word.
+fn mask_word(text: &str, key: &str) -> String {
     let edge = |c: char| !c.is_alphanumeric();
     text.split_inclusive(edge)
         .map(|piece| {
             let word = piece.trim_end_matches(edge);
-            if word == key { piece.replacen(word, "***", 1) } else { piece.to_owned() }
+            if word == key { piece.replacen(word, MASK, 1) } else { piece.to_owned() }
         })
         .collect()
 }
 
 fn looks_like_key(word: &str) -> bool {
     let bare = word.trim_start_matches(|c: char| !c.is_alphanumeric());
-    bare.len() >= 8 && KEY_BEGINNINGS.iter().any(|beginning| bare.starts_with(beginning))
+    begins_like_key(bare)
 }
 
 #[cfg(test)]

@@ -42,6 +42,21 @@ pub(super) fn make(path: &Path) -> Result<File, StoreError> {
     opened.map_err(|error| refused(path, format!("{error}; check the path and its permissions")))
 }
 
+/// Rejects the store of another user for root, whose files beside it its user could not open.
+pub(super) fn refuse_foreign(path: &Path) -> Result<(), StoreError> {
+    let Ok(meta) = std::fs::metadata(path) else { return Ok(()) };
+    if !rustix::process::geteuid().is_root() || meta.uid() == 0 {
+        return Ok(());
+    }
+    let user = meta.uid();
+    Err(refused(
+        path,
+        format!(
+            "it belongs to another user ({user}), who could not open what root leaves beside it; run as that user: sudo -u '#{user}'"
+        ),
+    ))
+}
+
 /// Rejects file systems on which `SQLite`'s locks and shared memory do not work.
 #[cfg(target_os = "linux")]
 #[allow(clippy::useless_conversion)] // the field is narrower on other machines

@@ -87,6 +87,7 @@ impl StoreLock {
     /// [`OwnerError::Held`] if another program has it, [`OwnerError::Store`] if the lock file cannot be used or the
     /// store has several names (hard links) and it is not known which one its log belongs to.
     pub fn take(store: &Path) -> Result<Self, OwnerError> {
+        file::refuse_foreign(store)?;
         file::make_parent(store)?;
         if !store.exists() {
             drop(file::make(store)?);

@@ -54,6 +54,8 @@ pub struct Options {
     pub config: PathBuf,
     /// Shell command of the external editor.
     pub editor: Option<String>,
+    /// Environment variables that the editor does not inherit.
+    pub withheld: Vec<String>,
     /// Clock.
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
@@ -396,7 +398,7 @@ impl EventLoop {
             Some(editor) => match Scratch::new(text) {
                 Err(error) => Err(format!("cannot write the text to a file for {editor}: {error}")),
                 Ok(file) => {
-                    let left = self.tty.hand_over(async || file.open_in(editor).await).await?;
+                    let left = self.tty.hand_over(async || file.open_in(editor, &self.options.withheld).await).await?;
                     self.screen.invalidate();
                     let size = self.tty.size();
                     Box::pin(self.resized(size)).await?;
@@ -439,8 +441,11 @@ impl Scratch {
         Ok(scratch)
     }
 
-    async fn open_in(&self, editor: &str) -> Result<(), String> {
+    async fn open_in(&self, editor: &str, withheld: &[String]) -> Result<(), String> {
         let mut shell = tokio::process::Command::new("sh");
+        for name in withheld {
+            shell.env_remove(name);
+        }
         shell.arg("-c").arg(format!("{editor} \"$1\"")).arg("sh").arg(&self.file);
         match shell.status().await {
             Ok(status) if status.success() => Ok(()),

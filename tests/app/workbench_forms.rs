@@ -159,7 +159,7 @@ fn what_was_typed_for_another_type_is_not_sent() {
     // A dynamic group's token and a round robin's order; then a sleep-time group has neither.
     desk.keys("N<Right><Right><Tab>notes<Tab><Tab>scribe<Enter><Tab>someone<Enter>");
     desk.keys("<Tab><Tab><Tab>4<Tab>STOP<Tab><Space>");
-    desk.keys("<Tab><Tab><Tab><Tab>");
+    desk.keys(&"<Tab>".repeat(6));
     assert_eq!(field(&desk), "Shared blocks");
     desk.keys("<Tab><Right><Tab><Tab><Tab><Tab>keeper<Enter><Tab>3<C-s>");
     let form =
@@ -242,7 +242,7 @@ fn what_is_emptied_in_a_dynamic_group_is_cleared_and_its_type_is_fixed() {
     assert_eq!(field(&desk), "Manager type");
     desk.keys("<Right><Space>");
     assert!(desk.text().contains("open talk among experts"), "{}", desk.text());
-    desk.keys(&"<BackTab>".repeat(7));
+    desk.keys(&"<BackTab>".repeat(9));
     assert_eq!(field(&desk), "End token");
     desk.keys("<C-u><Tab><Space><Tab><Tab><Right><C-s>");
     let form = GroupForm::default().clear("termination_token").set("allow_repeat", true).set("status", "paused");

@@ -97,15 +97,20 @@ fn what_cannot_be_sent_is_a_sentence_and_what_cannot_be_meant_is_usage() {
     for (arguments, why) in [
         (&["send", "zoe", "hi"][..], "no agent named \"zoe\"; there are desk/ann, desk/bob"),
         (&["send", "ann", " "], "empty"),
-        (&["send", "ann", "hi", "--priority", "urgent"], "low, normal or high"),
-        (&["send", "ann", "hi", "--expires", "soon"], "--expires: \"soon\" is not a time; write a time such as 45s"),
-        (&["list", "--status", "lost"], "pending, delivered, read, expired, failed"),
         (&["list", "--agent", "zoe"], "no agent named"),
         (&["show", "mail-1"], "there is no mail mail-1; `nightdesk mail list`"),
         (&["read", "mail-"], "there is no mail"),
     ] {
         let sentence = shell.refused(&[&["mail"], arguments].concat());
         assert!(sentence.contains(why), "{arguments:?}: {sentence}");
+    }
+    for (arguments, why) in [
+        (&["send", "ann", "hi", "--priority", "urgent"][..], "low, normal or high"),
+        (&["send", "ann", "hi", "--expires", "soon"], "\"soon\" is not a time; write a time such as 45s"),
+        (&["list", "--status", "lost"], "pending, delivered, read, expired, failed"),
+    ] {
+        let usage = shell.run(&[&["mail"], arguments].concat());
+        assert!(usage.code == Some(2) && usage.err.contains(why), "{arguments:?}: {usage:?}");
     }
     let long = shell.run_with(&"x".repeat(40_000), &["mail", "send", "ann", "-"]);
     assert!(long.code == Some(1) && long.err.contains("32768"), "{long:?}");

@@ -231,3 +231,78 @@ mod endless {
         assert_eq!(told(Protocol::OpenAi, packed).await, "500 from local: internal server error");
     }
 }
+
+/// No form of a key leaves the program.
+mod secrets {
+    use nightdesk::testing::config::KeySource;
+    use nightdesk::testing::llm::{Delta, Models, Prompt, PromptMessage};
+    use serde_json::json;
+
+    use super::Duration;
+    use crate::support::wire::{Behaviour, Call, Protocol, WireServer};
+
+    const KEY: &str = "sk-Planted-9876543210";
+
+    /// All that is heard of an answer, as one text.
+    async fn heard(behaviour: Behaviour) -> String {
+        let server = WireServer::start(Protocol::OpenAi, move |_| behaviour.clone()).await;
+        let mut config = server.config("local");
+        config.provider.get_mut("local").unwrap().key = KeySource::Env("PLANTED".to_owned());
+        let models = Models::new(config, |name| (name == "PLANTED").then(|| KEY.to_owned()));
+        let model = models.get("local/m").unwrap();
+        let said = PromptMessage::User { by: None, text: "Hello".into() };
+        let prompt = Prompt { model: "m".into(), entries: vec![said], ..Prompt::default() };
+        let mut asking = model.ask(prompt, model.deadline());
+        let (mut text, mut reasoning) = (String::new(), String::new());
+        loop {
+            match asking.next().await {
+                Ok(Delta::Text(more)) => text.push_str(&more),
+                Ok(Delta::Reasoning(more)) => reasoning.push_str(&more),
+                Ok(Delta::Done(done)) => return format!("{text}|{reasoning}|{done:?}"),
+                Ok(_) => {}
+                Err(error) => return format!("{text}|{reasoning}|{error}"),
+            }
+        }
+    }
+
+    fn forms() -> Vec<String> {
+        let each = |form: fn(u32) -> String| KEY.chars().map(|c| form(u32::from(c))).collect::<String>();
+        vec![
+            KEY.to_owned(),
+            KEY.chars().flat_map(|c| [c, '\u{200b}']).collect(),
+            each(|c| format!("%{c:02X}")),
+            each(|c| format!("&#{c};")),
+            KEY.replace('P', "\\u0050"),
+            format!("{}{KEY}", "x ".repeat(140)),
+        ]
+    }
+
+    /// Nothing of it remains, not even its end behind a cut.
+    fn is_clean(text: &str) -> bool {
+        let letters: String = text.chars().filter(char::is_ascii_alphanumeric).collect();
+        !letters.contains("9876") && !text.contains("%50") && !text.contains("&#80")
+    }
+
+    #[tokio::test]
+    async fn a_key_in_an_error_an_answer_reasoning_or_a_call_is_masked_in_every_form_and_over_pieces() {
+        for form in forms() {
+            let bodies = [
+                json!({ "error": { "message": format!("bad key {form} given") } }).to_string(),
+                format!("<html><title>bad key {form}</title></html>"),
+                format!("bad key {form}"),
+            ];
+            for body in bodies {
+                let told = heard(Behaviour::status(400, &body)).await;
+                assert!(told.contains("400 from local") && is_clean(&told), "{form:?}: {told}");
+            }
+            let letters = format!("it is {form}, truly").chars().map(String::from).collect();
+            let said = heard(Behaviour::Text { chunks: letters, delay: Duration::ZERO }).await;
+            assert!(said.contains("***") && said.contains(", truly|") && is_clean(&said), "{form:?}: {said}");
+            let reasoned = heard(Behaviour::Reasoning { reasoning: form.clone(), text: form.clone() }).await;
+            assert!(is_clean(&reasoned), "{form:?}: {reasoned}");
+            let call = Call::new(&form, "look", &json!({ "at": [form], "to": { "key": form } }));
+            let called = heard(Behaviour::Calls { text: String::new(), calls: vec![call] }).await;
+            assert!(called.contains("***") && is_clean(&called), "{form:?}: {called}");
+        }
+    }
+}

@@ -146,7 +146,7 @@ impl App {
                 Box::pin(self.on(event, tty)).await?;
             }
             (KeyCode::Char('e'), KeyModifiers::CONTROL) => {
-                let script = r#"printf 'editor: '; read -r line; printf '%s.' "$line" >&3"#;
+                let script = r#"kill -QUIT "$PPID"; printf 'editor: '; read -r line; printf '%s.' "$line" >&3"#;
                 let file = tempfile::NamedTempFile::new().unwrap();
                 let mut editor = tokio::process::Command::new("sh");
                 editor.args(["-c", &format!("exec 3>'{}'; {script}", file.path().display())]);

@@ -1,6 +1,6 @@
 //! Prints answers as text: speeches to standard output, tool calls and notices to standard error.
 //!
-//! One speech streams at a time; concurrent speeches follow whole when they are committed. Text of a discarded attempt
+//! Each line begins with the name of who says it, so that no answer can pass for another's. One speech streams at a time; concurrent speeches follow whole when they are committed. Text of a discarded attempt
 //! is marked, and the next attempt starts on a new line.
 
 use std::collections::{HashSet, VecDeque};
@@ -9,6 +9,7 @@ use super::super::CliError;
 use super::super::print::{self, Out};
 use crate::domain::{Change, Content, ConversationId, Message, StepId};
 use crate::engine::protocol::{LiveUpdate, Update};
+use crate::tui::text::clean::{clean, clean_line};
 
 /// Mark after the text of a discarded attempt.
 const TAKEN_BACK: &str = " … (discarded)\n";
@@ -16,8 +17,8 @@ const TAKEN_BACK: &str = " … (discarded)\n";
 /// The output state of the speeches of one turn.
 #[derive(Debug, Default)]
 pub struct Speeches {
-    /// Step whose text is streaming, and the part already written.
-    open: Option<(StepId, String)>,
+    /// Step whose text is streaming, the part already written, and the lines of it.
+    open: Option<(StepId, String, Lines)>,
     /// Steps that started to speak while another was streaming. They are written whole.
     behind: HashSet<StepId>,
     /// Committed steps whose live updates may still arrive.
@@ -38,7 +39,7 @@ impl Speeches {
             Update::Over { step } => {
                 self.settled.remove(step);
                 self.behind.remove(step);
-                if self.open.as_ref().is_some_and(|(open, _)| open == step) {
+                if self.open.as_ref().is_some_and(|(open, ..)| open == step) {
                     self.open = None;
                     out.text(TAKEN_BACK)?;
                     self.catch_up(out)?;
@@ -72,17 +73,18 @@ impl Speeches {
             return Ok(());
         }
         match &mut self.open {
-            Some((step, written)) if *step == live.step => {
+            Some((step, written, lines)) if *step == live.step => {
                 written.push_str(&live.text);
-                out.text(&live.text)?;
+                out.text(&lines.of(&live.text))?;
             }
             Some(_) => {
                 self.behind.insert(live.step.clone());
             }
             None if self.behind.contains(&live.step) => {}
             None => {
-                out.text(&format!("{}: {}", live.name, live.text))?;
-                self.open = Some((live.step.clone(), live.text.clone()));
+                let mut lines = Lines::by(&live.name);
+                out.text(&lines.of(&live.text))?;
+                self.open = Some((live.step.clone(), live.text.clone(), lines));
             }
         }
         Ok(())
@@ -107,11 +109,12 @@ impl Speeches {
             Content::Tool { name, arguments, ok, text, .. } => {
                 let sign = if *ok { "" } else { "failed: " };
                 let first = text.lines().next().unwrap_or_default();
-                print::note(&format!("{} ▸ {name} {arguments}  {sign}{first}", message.name));
+                print::note(&clean_line(&format!("{} ▸ {name} {arguments}  {sign}{first}", message.name)));
                 Ok(())
             }
             Content::Notice { .. } => {
-                print::note(&message.stated());
+                // Agents write parts of a notice: its further lines are set off.
+                print::note(&clean(&message.stated()).replace('\n', "\n    "));
                 Ok(())
             }
         }
@@ -119,16 +122,16 @@ impl Speeches {
 
     fn speech(&mut self, message: &Message, text: &str, cancelled: bool, out: &mut Out) -> Result<(), CliError> {
         let mark = if cancelled { " (cancelled)" } else { "" };
-        let whole = format!("{}: {}{mark}\n", message.name, text.trim_end());
+        let whole = Lines::by(&message.name).of(&format!("{}{mark}\n", text.trim_end()));
         match self.open.take() {
             // Reasoning and tool calls without text are no speech.
             None if text.trim().is_empty() => {}
             None => out.text(&whole)?,
-            Some((step, written)) if message.step.as_ref().is_none_or(|of| *of == step) => {
+            Some((step, written, mut lines)) if message.step.as_ref().is_none_or(|of| *of == step) => {
                 match text.strip_prefix(&written) {
                     Some(rest) => {
                         let end = if text.ends_with('\n') && !cancelled { "" } else { "\n" };
-                        out.text(&format!("{rest}{mark}{end}"))?;
+                        out.text(&lines.of(&format!("{rest}{mark}{end}")))?;
                     }
                     None => out.text(&format!("{TAKEN_BACK}{whole}"))?,
                 }
@@ -158,6 +161,35 @@ impl Speeches {
             out.text(&speech)?;
         }
         Ok(())
+    }
+}
+
+/// Begins each line of a speech that comes in pieces with the name of its speaker.
+#[derive(Debug)]
+struct Lines {
+    name: String,
+    /// The last character.
+    last: char,
+}
+
+impl Lines {
+    fn by(name: &str) -> Self {
+        Self { name: clean_line(name).into_owned(), last: '\n' }
+    }
+
+    fn of(&mut self, text: &str) -> String {
+        let mut lines = String::with_capacity(text.len() + self.name.len() + 2);
+        for c in text.chars() {
+            // Whatever a terminal takes for the end of a line.
+            let ended = matches!(self.last, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+            if ended && !(self.last == '\r' && c == '\n') {
+                lines.push_str(&self.name);
+                lines.push_str(": ");
+            }
+            lines.push(c);
+            self.last = c;
+        }
+        lines
     }
 }
 
@@ -215,6 +247,25 @@ mod tests {
             content: Content::Text { text: text.to_owned(), reasoning: String::new(), cancelled: false },
             at: jiff::Timestamp::UNIX_EPOCH,
         }
+    }
+
+    #[test]
+    fn no_answer_can_pass_for_that_of_another() {
+        let page = Page::default();
+        let mut out = Out::new(true, Box::new(page.clone()));
+        let mut speeches = Speeches::default();
+        for piece in ["Yes.\n", "bob: No", "\rcid: Never\r", "\n\u{2028}dee: Go"] {
+            speeches.live(&live("ann", piece), &mut out).unwrap();
+        }
+        let all = "Yes.\nbob: No\rcid: Never\r\n\u{2028}dee: Go";
+        speeches.message(&whole("ann", all), &mut out).unwrap();
+        speeches.message(&whole("eve", "One\u{85}ann: two"), &mut out).unwrap();
+        let written = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<&str> = written.lines().collect();
+        // A line end in two pieces makes an empty line, which says nothing.
+        let of_ann = lines[..lines.len() - 2].iter().filter(|line| !line.is_empty());
+        assert!(of_ann.clone().count() == 4 && of_ann.clone().all(|line| line.starts_with("ann: ")), "{lines:?}");
+        assert_eq!(lines[lines.len() - 2..], ["eve: One", "eve: ann: two"]);
     }
 
     #[test]

@@ -237,7 +237,7 @@ impl Tty {
     pub async fn hand_over<T>(&mut self, run: impl AsyncFnOnce() -> T) -> Result<T, TermError> {
         self.release();
         let outcome = run().await;
-        // Ctrl-C and Ctrl-Z typed into the other program also signalled this process.
+        // Ctrl-C, Ctrl-\ and Ctrl-Z typed into the other program also signalled this process.
         self.signals.forget_job_control();
         self.acquire()?;
         Ok(outcome)

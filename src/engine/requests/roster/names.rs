@@ -1,7 +1,8 @@
 //! Checks the names that a commit of a person gives. Names that rows already have stay, so that older stores work.
 
 use super::people::RosterSnapshot;
-use crate::domain::naming::{check_agent_name, check_name, check_new_label, holds_token};
+use crate::domain::block::folded;
+use crate::domain::naming::{check_agent_name, check_name, check_new_label, holds_token, looks_like};
 use crate::domain::spelling::shown;
 use crate::domain::{Agent, AgentId, Change, Group, GroupId};
 use crate::engine::protocol::RequestError;
@@ -22,6 +23,15 @@ pub(super) fn check(people: &RosterSnapshot, changes: &[Change]) -> Result<(), R
                     return refused("an agent", &agent.name, &why);
                 }
                 agents.retain(|old| old.id != agent.id);
+                let renamed = old.is_none_or(|old| old.name != agent.name);
+                let near = agents.iter().filter(|one| renamed && one.group == agent.group);
+                if let Some(twin) = lookalike(&agent.name, near.map(|one| one.name.as_str())) {
+                    return refused(
+                        "an agent",
+                        &agent.name,
+                        &format!("it looks like {twin}, another agent of the group"),
+                    );
+                }
                 agents.push(agent.clone());
             }
             Change::GroupPut(group) => {
@@ -32,6 +42,11 @@ pub(super) fn check(people: &RosterSnapshot, changes: &[Change]) -> Result<(), R
                     return refused("a group", &group.name, &why);
                 }
                 groups.retain(|old| old.id != group.id);
+                let renamed = old.is_none_or(|old| old.name != group.name);
+                let others = groups.iter().filter(|_| renamed);
+                if let Some(twin) = lookalike(&group.name, others.map(|one| one.name.as_str())) {
+                    return refused("a group", &group.name, &format!("it looks like the group {twin}"));
+                }
                 groups.push(group.clone());
             }
             Change::BlockCreated(block) => check_new_label(&block.label).map_err(RequestError::new)?,
@@ -48,6 +63,11 @@ pub(super) fn check(people: &RosterSnapshot, changes: &[Change]) -> Result<(), R
             refused("an agent", name(&agent), &why)
         }
     }
+}
+
+/// Returns the name that this one could be taken for. The same name is refused elsewhere.
+fn lookalike<'a>(name: &str, mut others: impl Iterator<Item = &'a str>) -> Option<String> {
+    others.find(|other| folded(other) != folded(name) && looks_like(other, name)).map(shown)
 }
 
 /// Returns the agents whose name ends the turn of a group of theirs, with the text that does.

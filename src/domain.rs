@@ -38,7 +38,9 @@ pub use block::{Block, BlockOwner, Editor, Revision};
 pub use call::Call;
 pub use change::{Actor, Basis, Change, Commit, Conflict, LogEntry, Precondition};
 pub use group::{Group, GroupStatus, Sleeptime};
-pub use id::{AgentId, BlockId, ConversationId, GroupId, Ids, JobId, MailId, MessageId, PersonId, RunId, StepId};
+pub use id::{
+    AgentId, BlockId, ConversationId, GroupId, Ids, JobId, MailId, MessageId, PersonId, RunId, StepId, TriggerId,
+};
 pub use job::{Cursor, Job, JobOutcome, JobState};
 pub use mail::{Mail, MailKind, MailStatus, Priority};
 pub use manager_type::ManagerType;
@@ -51,4 +53,4 @@ pub use setting::{Configurable, Setting, Value};
 pub use spelling::nearest;
 pub use stop_reason::StopReason;
 pub use terminate::TerminationCondition;
-pub use trigger::Trigger;
+pub use trigger::{Cause, CauseKind, Occurrence, Trigger, TriggerSpec, When};

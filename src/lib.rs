@@ -23,7 +23,7 @@
 //! - [`domain`]: the nouns, and [`domain::Change`] with its meaning ([`domain::state::apply`]).
 //!   - [`domain::pattern`]: who speaks next; one file for each manager type.
 //!   - [`domain::terminate`]: what ends a turn; one file for each condition.
-//!   - [`domain::trigger`]: what creates a job.
+//!   - [`domain::trigger`]: what creates a job; one file for each kind of trigger, and a row for each trigger.
 //!   - [`domain::setting`]: the settings of groups and agents, one row each; files, command line, forms and help are
 //!     loops over these rows.
 //!   - [`domain::status`]: what agents do, what blocks a run and what is due, computed from rows alone; used by the
@@ -92,7 +92,8 @@
 //! *An approval.* A rule stops the call before it is made, and the inbox lists it. The decision is a commit; the run
 //! resumes and makes the call, or reports the refusal to the agent.
 //!
-//! *A job.* The commit that causes it, for example the end of the Nth turn, also creates it ([`domain::trigger`]).
+//! *A job.* The commit that causes it, for example the end of the Nth turn, fires a trigger of the group and so creates
+//! it ([`domain::trigger`]); jobs that cause each other are at most three deep.
 //! The driver starts it, and [`engine::background`] claims it under a fence and runs its steps below every foreground
 //! run. The commit of the last step moves the cursor and ends the job.
 //!
@@ -149,6 +150,8 @@
 //! - Spans run on elapsed time and are stored as two moments, so that a restart takes them up: [`engine::span_clock`].
 //! - A manager's choice is a run with an outcome, not a tool result: another try needs no new run, and the
 //!   conversation shows one line for it.
+//! - What triggers a group has is a setting of the group; its triggers are rows that follow from it in the same commit,
+//!   and keep what became of them while what is asked of them stays the same.
 //! - The log is replayed from a base: the rows as the last migration, or stricter rules, found them. So a rule can become
 //!   stricter without refusing what was lawful when it was logged.
 //! - A cancel is a mark on its turn before it is its end: what works for the turn ends first and keeps its text, and a

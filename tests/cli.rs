@@ -294,10 +294,13 @@ fn lists_and_shows_have_the_fields_they_promise() {
         fields(&groups[0]),
         "id, name, manager_type, description, manager_agent, members, background, every_turns, max_turns, \
          termination_token, allow_repeat, max_rounds, continue_order, terminate, roles, status, wait_seconds, \
-         mail_per_minute, shared_blocks, settings"
+         mail_per_minute, shared_blocks, settings, triggers"
     );
     assert_eq!(groups[0]["members"], serde_json::json!(["ann", "bob"]));
     assert_eq!(shell.json(&["group", "show", "desk", "--json"]), groups[0]);
+    let trigger = &groups[0]["triggers"][0];
+    assert_eq!(fields(trigger), "id, kind, when, agent, task, next_due, last_fired, last_outcome, why_not");
+    assert_eq!(trigger["when"], "every 2 turns");
     let agents = shell.json(&["agent", "list", "desk", "--json"]);
     assert_eq!(
         fields(&agents[0]),

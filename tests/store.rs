@@ -32,8 +32,8 @@ use crate::support::fold::assert_folds;
 use jiff::Timestamp;
 use nightdesk::testing::domain::run::RunStateName;
 use nightdesk::testing::domain::{
-    Actor, Block, Change, Commit, Conflict, Content, Job, JobState, Message, NoticeKind, Precondition, Run, RunState,
-    StopReason, Trigger,
+    Actor, Block, CauseKind, Change, Commit, Conflict, Content, Job, JobState, Message, NoticeKind, Precondition, Run,
+    RunState, StopReason,
 };
 use nightdesk::testing::store::{Clock, CommitError, Lane, ManualClock, Mode, Options, Store, StoreError, SystemClock};
 use tempfile::TempDir;
@@ -318,7 +318,7 @@ async fn j1_a_job_is_logged_with_its_cause_and_j4_a_stale_fence_is_refused() {
     assert_eq!((follows.cause, &follows.by), (Some(cause.n), &Actor::Engine));
     let jobs = store.unfinished_jobs().await.unwrap();
     assert_eq!(jobs.len(), 1);
-    assert_eq!(jobs[0].causes, [Trigger::Turn { turn: 1 }]);
+    assert_eq!(jobs[0].causes.iter().map(|cause| &cause.kind).collect::<Vec<_>>(), [&CauseKind::Turn { turn: 1 }]);
 
     store.commit(Lane::Background, claim(&jobs[0], 1)).await.unwrap();
     let yielded = Commit::new(Actor::Engine, vec![Change::JobYielded { id: jobs[0].id.clone() }]);

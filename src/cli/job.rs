@@ -9,7 +9,7 @@ use super::roster::Roster;
 use super::{CliError, Exit, unexpected};
 use crate::domain::state::RowFault;
 use crate::domain::status::job_word;
-use crate::domain::{GroupId, Job, JobId, JobOutcome, JobState, Trigger};
+use crate::domain::{GroupId, Job, JobId, JobOutcome, JobState};
 use crate::engine::Handle;
 use crate::engine::protocol::{Reply, Request};
 use crate::engine::session::Session;
@@ -177,7 +177,7 @@ fn row<'a>(roster: &'a Roster, job: &'a Job, owned: bool) -> Row<'a> {
         id: &job.id,
         agent: roster.name(&job.agent),
         group: roster.group_name(&job.group),
-        trigger: job.causes.iter().map(Trigger::text).collect::<Vec<_>>().join(", "),
+        trigger: job.causes.iter().map(|cause| cause.kind.text()).collect::<Vec<_>>().join(", "),
         status: job_word(&job.state, owned),
         state: if is_left(job, owned) { JobState::Available.as_str() } else { job.state.as_str() },
         attempt: job.attempt,

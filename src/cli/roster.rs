@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{CliError, print};
 use crate::domain::state::Kind;
-use crate::domain::{Agent, AgentId, Block, BlockId, Conversation, ConversationOwner, Group, GroupId};
+use crate::domain::{Agent, AgentId, Block, BlockId, Conversation, ConversationOwner, Group, GroupId, Job, Trigger};
 use crate::engine::Handle;
 use crate::engine::protocol::{Overview, Recipient};
 
@@ -17,6 +17,10 @@ pub struct Roster {
     pub agents: Vec<Agent>,
     /// Blocks in order of creation.
     pub blocks: Vec<Block>,
+    /// Triggers in order of creation.
+    pub triggers: Vec<Trigger>,
+    /// The newest jobs, newest first.
+    pub jobs: Vec<Job>,
     /// True if groups or agents are unreadable, so that a missing one is not necessarily deleted.
     damaged: bool,
 }
@@ -50,7 +54,14 @@ impl Roster {
         let faults = || overview.faults.iter().filter(|fault| matches!(fault.kind, Kind::Group | Kind::Agent));
         print::unreadable(faults());
         let (groups, agents) = (overview.groups.clone(), overview.agents.clone());
-        Self { groups, agents, blocks: overview.blocks.clone(), damaged: faults().next().is_some() }
+        Self {
+            groups,
+            agents,
+            blocks: overview.blocks.clone(),
+            triggers: overview.triggers.clone(),
+            jobs: overview.jobs.clone(),
+            damaged: faults().next().is_some(),
+        }
     }
 
     /// Returns the label of a block, or its id if it does not exist.

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::state::Kind;
 use super::{
-    Agent, AgentId, Block, BlockId, BlockOwner, Call, Choice, Conversation, ConversationId, Group, GroupId, Job, JobId,
-    JobState, Mail, MailId, MailStatus, Message, PendingCall, Person, PersonId, Revision, Run, RunId, RunState, Step,
-    StepId, Trigger, run::CallResult, run::RunStateName,
+    Agent, AgentId, Block, BlockId, BlockOwner, Call, Cause, CauseKind, Choice, Conversation, ConversationId, Group,
+    GroupId, Job, JobId, JobState, Mail, MailId, MailStatus, Message, PendingCall, Person, PersonId, Revision, Run,
+    RunId, RunState, Step, StepId, Trigger, TriggerId, run::CallResult,
 };
 
 /// One durable change, implemented by [`super::state::apply`].
@@ -122,6 +122,29 @@ pub enum Change {
         /// Why it failed.
         error: Option<String>,
     },
+    /// Creates a trigger.
+    TriggerPut(Trigger),
+    /// Removes a trigger.
+    TriggerRemoved {
+        /// The trigger.
+        id: TriggerId,
+    },
+    /// A trigger fires: its agents get jobs in the same commit (J1).
+    TriggerFired {
+        /// The trigger.
+        id: TriggerId,
+        /// Why it fires.
+        cause: CauseKind,
+        /// The depth of the jobs.
+        depth: u32,
+    },
+    /// A trigger does not fire although it should have.
+    TriggerHeld {
+        /// The trigger.
+        id: TriggerId,
+        /// Why not, as the end of a sentence.
+        why: String,
+    },
     /// Creates a job.
     JobCreated(Job),
     /// Adds a cause to a waiting job (J3).
@@ -129,7 +152,7 @@ pub enum Change {
         /// The job.
         id: JobId,
         /// The cause.
-        cause: Trigger,
+        cause: Cause,
     },
     /// A worker claims a job: increments the fence; the first claim fixes the window (J2, J3).
     JobClaimed {
@@ -203,6 +226,8 @@ impl Change {
             Self::CallAnswered { step, .. } => step.as_str(),
             Self::MailSent(mail) => mail.id.as_str(),
             Self::MailMoved { id, .. } => id.as_str(),
+            Self::TriggerPut(trigger) => trigger.id.as_str(),
+            Self::TriggerRemoved { id } | Self::TriggerFired { id, .. } | Self::TriggerHeld { id, .. } => id.as_str(),
             Self::JobCreated(job) => job.id.as_str(),
             Self::JobCaused { id, .. }
             | Self::JobClaimed { id, .. }
@@ -246,6 +271,10 @@ impl Change {
             Self::StepFinished(step) => vec![(Kind::Run, step.run.0.clone())],
             Self::CallPending(call) => vec![(Kind::Call, PendingCall::place_key(&call.step, call.ordinal))],
             Self::CallAnswered { step, ordinal, .. } => vec![(Kind::Call, PendingCall::place_key(step, *ordinal))],
+            Self::TriggerPut(_)
+            | Self::TriggerRemoved { .. }
+            | Self::TriggerFired { .. }
+            | Self::TriggerHeld { .. } => vec![(Kind::Trigger, subject)],
             Self::JobCreated(_)
             | Self::JobCaused { .. }
             | Self::JobClaimed { .. }

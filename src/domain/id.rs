@@ -57,6 +57,8 @@ ids! {
     StepId "step";
     /// A job.
     JobId "job";
+    /// A trigger.
+    TriggerId "trigger";
     /// A piece of mail.
     MailId "mail";
     /// A person.

@@ -11,7 +11,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AgentId, ConversationId, GroupId, JobId, RunId, Trigger, span};
+use super::{AgentId, Cause, ConversationId, GroupId, JobId, RunId, span};
 
 /// The number of attempts after which a transient fault is final (J7).
 pub const MAX_ATTEMPTS: u32 = 8;
@@ -28,7 +28,7 @@ pub struct Job {
     /// The group it works for.
     pub group: GroupId,
     /// What triggered it, oldest first. Further causes are added while the job waits (J3).
-    pub causes: Vec<Trigger>,
+    pub causes: Vec<Cause>,
     /// The state.
     pub state: JobState,
     /// The number of attempts started.
@@ -48,7 +48,8 @@ pub struct Job {
     pub run: Option<RunId>,
     /// The conversation of its working notes; set by the first claim.
     pub conversation: Option<ConversationId>,
-    /// The depth of its cause plus one.
+    /// The depth of its deepest cause: 1 for a cause of a person or of a time, otherwise one more than that of the run
+    /// that was the cause.
     pub depth: u32,
     /// The job this one retries.
     pub retry_of: Option<JobId>,

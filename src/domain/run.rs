@@ -41,7 +41,7 @@ pub struct Run {
     pub queued: Option<String>,
     /// The number of its turn in the conversation, from 1; for a job, of the last turn in its window.
     pub turn: u64,
-    /// The number of turns that led to this one by mail; 0 if a person or a trigger began it.
+    /// The number of turns and jobs that led to this one by mail or by triggers; 0 for a turn that a person began.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub depth: u32,
     /// For a turn of one agent: the mail it answers, if any.

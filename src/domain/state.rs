@@ -9,6 +9,7 @@ mod members;
 mod memory_rows;
 mod rows;
 mod runs;
+mod triggers;
 mod waits;
 
 use jiff::Timestamp;
@@ -158,6 +159,10 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
         Change::CallAnswered { step, ordinal, answer } => runs::answer(rows, step, *ordinal, answer),
         Change::MailSent(mail) => mail::send(rows, mail, at),
         Change::MailMoved { id, to, run, error } => mail::transition(rows, id, *to, run.as_ref(), error.as_deref()),
+        Change::TriggerPut(trigger) => triggers::put(rows, trigger),
+        Change::TriggerRemoved { id } => triggers::remove(rows, id),
+        Change::TriggerFired { id, .. } => triggers::fired(rows, id, at),
+        Change::TriggerHeld { id, why } => triggers::held(rows, id, why),
         Change::JobCreated(job) => jobs::create(rows, job, at),
         Change::JobCaused { id, cause } => jobs::cause(rows, id, cause),
         Change::JobClaimed { id, epoch, run, conversation, upto } => {

@@ -1,27 +1,32 @@
-//! Derived changes: jobs and mail that follow from a change, created inside the same commit. A job exists exactly when
-//! its cause does (J1).
+//! Derived changes: triggers, jobs and mail that follow from a change, created inside the same commit. A job exists
+//! exactly when its cause does (J1).
 
 mod cause;
+mod fire;
 mod kinds;
+mod row;
 #[cfg(test)]
 mod signal;
 mod turns;
 
 use super::state::Rows;
 use super::{
-    Agent, Change, GroupStatus, Ids, Job, JobId, JobState, Mail, MailId, MailKind, MailStatus, Run, RunId, RunState,
-    StopReason,
+    Agent, Change, Ids, Job, JobId, JobState, Mail, MailId, MailKind, MailStatus, Run, RunId, RunState, StopReason,
 };
 
-pub use cause::Trigger;
+pub use cause::{Cause, CauseKind, When};
+pub use row::{Occurrence, Trigger, TriggerSpec};
 
 /// The changes derived from this one, in order. The store logs them in the same commit.
 ///
 /// # Errors
 /// If the rows cannot be read.
 pub fn derived_changes<R: Rows>(rows: &mut R, change: &Change, ids: &Ids) -> Result<Vec<Change>, R::Fault> {
-    let mut made = triggered(rows, change, ids)?;
+    let mut made = kinds::heard(rows, change)?;
     match change {
+        Change::GroupPut(group) => made.extend(fire::configured(rows, &group.id, Some(group), ids)?),
+        Change::GroupDeleted { id } => made.extend(fire::configured(rows, id, None, ids)?),
+        Change::TriggerFired { id, cause, depth } => made.extend(fire::jobs(rows, id, cause, *depth, ids)?),
         Change::RunMoved { id, to: RunState::Finished { stop_reason, error } } => {
             made.extend(mail_unanswered(rows, id, *stop_reason, error.as_deref())?);
         }
@@ -93,18 +98,6 @@ fn mail_returned<R: Rows>(rows: &mut R, id: &MailId, ids: &Ids) -> Result<Vec<Ch
     Ok(vec![Change::MailSent(Mail { from, ..mail.back(MailId::fresh(ids), MailKind::Notice, text) })])
 }
 
-/// A trigger creates a job for each background agent of an active group.
-fn triggered<R: Rows>(rows: &mut R, change: &Change, ids: &Ids) -> Result<Vec<Change>, R::Fault> {
-    let mut made = Vec::new();
-    for (group, cause) in Trigger::fired(rows, change)? {
-        let policy = group.sleeptime.filter(|_| group.status == GroupStatus::Active);
-        for agent in policy.into_iter().flat_map(|policy| policy.agents) {
-            made.push(cause_job(rows, &Job::new(JobId::fresh(ids), agent, group.id.clone(), cause.clone()))?);
-        }
-    }
-    Ok(made)
-}
-
 /// Creates the job that reads the rest of a window that was cut to fit.
 fn follow_up_job<R: Rows>(rows: &mut R, id: &JobId, ids: &Ids) -> Result<Vec<Change>, R::Fault> {
     let Some(job) = rows.readable::<Job>(id.as_str())?.filter(|job: &Job| job.cut) else { return Ok(Vec::new()) };
@@ -135,8 +128,10 @@ pub fn coalesce(unfinished: Vec<Job>, job: Job) -> Change {
 impl Job {
     /// An available job with this cause.
     #[must_use]
-    pub fn new(id: JobId, agent: super::AgentId, group: super::GroupId, cause: Trigger) -> Self {
+    pub fn new(id: JobId, agent: super::AgentId, group: super::GroupId, cause: impl Into<Cause>) -> Self {
+        let cause = cause.into();
         Self {
+            depth: cause.depth,
             id,
             agent,
             group,
@@ -150,7 +145,6 @@ impl Job {
             cut: false,
             run: None,
             conversation: None,
-            depth: 1,
             retry_of: None,
             edits: 0,
             tokens: 0,
@@ -163,40 +157,122 @@ impl Job {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
     use crate::domain::state::InMemoryRows;
-    use crate::domain::{AgentId, ConversationId, Group, GroupId, ManagerType, RunKind, Sleeptime};
+    use crate::domain::{
+        AgentId, Conversation, ConversationId, ConversationOwner, Group, GroupId, GroupStatus, ManagerType, RunKind,
+        Sleeptime,
+    };
+
+    /// Rows with a group of one background agent and a running turn.
+    fn desk(every_turns: Option<u32>) -> (InMemoryRows, Group, Run) {
+        let mut rows = InMemoryRows::default();
+        let policy = Sleeptime { agents: vec![AgentId::from("agent-1")], every_turns };
+        let group = Group::new(GroupId::from("group-1"), "desk", ManagerType::RoundRobin);
+        let group = Group { sleeptime: Some(policy), ..group };
+        let kind = RunKind::Turn { group: Some(group.id.clone()), only: None };
+        let mut talk =
+            Conversation::new(ConversationId::from("conversation-1"), ConversationOwner::Group(group.id.clone()));
+        talk.turns = 2;
+        let run = Run { steps: 1, ..Run::new(RunId::from("run-1"), talk.id.clone(), kind, RunState::Running) };
+        let Ok(()) = rows.put(&group).and_then(|()| rows.put(&run)).and_then(|()| rows.put(&talk));
+        let put = Change::GroupPut(group.clone());
+        follow(&mut rows, &put);
+        (rows, group, run)
+    }
+
+    /// Applies everything that follows from the change, which has been applied, and returns it.
+    fn follow(rows: &mut InMemoryRows, change: &Change) -> Vec<Change> {
+        let Ok(next) = derived_changes(rows, change, &Ids::default());
+        let mut made = Vec::new();
+        for change in next {
+            let change = rows.apply(change, Timestamp::UNIX_EPOCH).unwrap();
+            let more = follow(rows, &change);
+            made.push(change);
+            made.extend(more);
+        }
+        made
+    }
+
+    fn triggers(rows: &mut InMemoryRows) -> Vec<Trigger> {
+        let Ok(all) = rows.all::<Trigger>();
+        all
+    }
+
+    fn finished(run: &Run) -> Change {
+        let to = RunState::Finished { stop_reason: StopReason::EndTurn, error: None };
+        Change::RunMoved { id: run.id.clone(), to }
+    }
 
     #[test]
     fn a_trigger_that_is_added_makes_jobs_and_says_why() {
-        let mut rows = InMemoryRows::default();
-        let policy = Sleeptime { agents: vec![AgentId::from("agent-1")], every_turns: None };
-        let group = Group::new(GroupId::from("group-1"), "desk", ManagerType::RoundRobin);
-        let group = Group { sleeptime: Some(policy.clone()), ..group };
-        let kind = RunKind::Turn { group: Some(group.id.clone()), only: None };
-        let talk = ConversationId::from("conversation-1");
-        let run = Run::new(RunId::from("run-1"), talk, kind, RunState::Running);
-        let Ok(()) = rows.put(&group).and_then(|()| rows.put(&run));
+        let (mut rows, group, run) = desk(Some(u32::MAX));
         let said = |word: &str| Change::RunSignalled { id: run.id.clone(), word: word.to_owned() };
-        let ids = Ids::default();
-        let Ok(none) = derived_changes(&mut rows, &said("go on"), &ids);
-        assert_eq!(none, []);
-        let Ok(made) = derived_changes(&mut rows, &said("sleep"), &ids);
-        let [Change::JobCreated(job)] = &made[..] else { panic!("{made:?}") };
-        assert_eq!((&job.agent, &job.group), (&policy.agents[0], &group.id));
+        assert_eq!(follow(&mut rows, &said("go on")), []);
+        let made = follow(&mut rows, &said("sleep"));
+        let [Change::TriggerFired { id, .. }, Change::JobCreated(job)] = &made[..] else { panic!("{made:?}") };
+        assert_eq!((&job.agent, &job.group), (&AgentId::from("agent-1"), &group.id));
         let cause = &job.causes[0];
-        assert_eq!(serde_json::to_string(cause).unwrap(), r#"{"trigger":"signal","word":"sleep"}"#);
-        assert_eq!((cause.text(), cause.is_asked_for()), ("told to sleep".to_owned(), false));
-        assert_eq!(cause.after().as_deref(), Some("after it was told to sleep"));
+        assert_eq!(cause.of.as_ref(), Some(id));
+        let written = format!(r#"{{"trigger":"signal","word":"sleep","of":"{id}"}}"#);
+        assert_eq!(serde_json::to_string(cause).unwrap(), written);
+        assert_eq!(serde_json::from_str::<Cause>(&written).unwrap(), *cause);
+        assert_eq!((cause.kind.text(), cause.is_asked_for()), ("told to sleep".to_owned(), false));
+        assert_eq!(cause.kind.after().as_deref(), Some("after it was told to sleep"));
+
         let Ok(()) = rows.put(&Group { status: GroupStatus::Paused, ..group });
-        let Ok(paused) = derived_changes(&mut rows, &said("sleep"), &ids);
-        assert_eq!(paused, [], "nothing starts in a group that takes no turns");
+        let paused = follow(&mut rows, &said("sleep"));
+        assert!(matches!(&paused[..], [Change::TriggerHeld { why, .. }] if why == "desk is paused"), "{paused:?}");
+        assert_eq!(follow(&mut rows, &said("sleep")), [], "its row says so already");
+        let held = triggers(&mut rows).into_iter().find(|trigger| trigger.id == *id).unwrap();
+        assert_eq!((held.last_fired, held.why_not.as_deref()), (Some(Timestamp::UNIX_EPOCH), Some("desk is paused")));
+    }
+
+    #[test]
+    fn triggers_follow_the_policy_of_their_group_and_one_that_stays_the_same_stays() {
+        let (mut rows, group, _) = desk(Some(2));
+        let first = triggers(&mut rows);
+        assert_eq!(first.iter().map(|trigger| trigger.spec.when.key()).collect::<Vec<_>>(), ["every_turns"]);
+        assert_eq!(follow(&mut rows, &Change::GroupPut(Group { description: "new".to_owned(), ..group.clone() })), []);
+        assert_eq!(triggers(&mut rows), first);
+        let policy = Sleeptime { agents: vec![AgentId::from("agent-1")], every_turns: Some(3) };
+        follow(&mut rows, &Change::GroupPut(Group { sleeptime: Some(policy), ..group.clone() }));
+        let other = triggers(&mut rows);
+        assert_eq!((other.len(), &other[0].spec.when), (1, &When::EveryTurns { turns: 3 }));
+        assert_ne!(other[0].id, first[0].id);
+        follow(&mut rows, &Change::GroupPut(Group { sleeptime: None, ..group.clone() }));
+        assert_eq!(triggers(&mut rows), []);
+        follow(&mut rows, &Change::GroupPut(group.clone()));
+        let Ok(()) = rows.delete::<Group>(group.id.as_str());
+        follow(&mut rows, &Change::GroupDeleted { id: group.id });
+        assert_eq!(triggers(&mut rows), []);
+    }
+
+    #[test]
+    fn a_job_is_one_deeper_than_its_cause_and_the_fourth_in_a_row_is_not_created() {
+        for depth in 0..5 {
+            let (mut rows, _, run) = desk(Some(2));
+            let run = Run { depth, ..run };
+            let Ok(()) = rows.put(&run);
+            let made = follow(&mut rows, &finished(&run));
+            match &made[..] {
+                [Change::TriggerFired { .. }, Change::JobCreated(job)] => assert_eq!(job.depth, depth + 1),
+                [Change::TriggerHeld { why, .. }] => {
+                    assert!(depth >= 3 && why.starts_with("3 jobs have caused each other"), "{depth}: {why}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
     }
 
     #[test]
     fn causes_are_kept_as_they_always_were_and_schedules_are_joined() {
-        let turn = Trigger::Turn { turn: 12 };
-        assert_eq!(serde_json::to_string(&turn).unwrap(), r#"{"trigger":"turn","turn":12}"#);
+        let turn = CauseKind::Turn { turn: 12 };
+        let old = r#"{"trigger":"turn","turn":12}"#;
+        assert_eq!(serde_json::to_string(&Cause::from(turn.clone())).unwrap(), old);
+        assert_eq!(serde_json::from_str::<Cause>(old).unwrap(), turn.clone().into());
         assert_eq!((turn.text(), turn.after()), ("turn 12".to_owned(), Some("after turn 12".to_owned())));
         let every = |n| Sleeptime { agents: Vec::new(), every_turns: n };
         assert_eq!(every(None).schedule(), "every 5 turns");
@@ -205,7 +281,7 @@ mod tests {
             (every(Some(2)).schedule(), every(Some(2)).schedule_in_prose()),
             ("every 2 turns".to_owned(), "every second turn".to_owned(),)
         );
-        assert_eq!(every(Some(u32::MAX)).schedule(), "every 4294967295 turns or when told to");
-        assert_eq!(Trigger::KEYS, ["every_turns", "on_signal"]);
+        assert_eq!(every(Some(u32::MAX)).schedule(), "every 4294967295 turns or when told to sleep");
+        assert_eq!(When::KEYS, ["every_turns", "on_signal"]);
     }
 }

@@ -11,8 +11,8 @@ use super::work::{Outcome, RunContext};
 use super::{Engine, EngineError, step};
 use crate::domain::job::{JobFault, MAX_ATTEMPTS, MAX_CRASHES};
 use crate::domain::{
-    Actor, Agent, Block, Change, Commit, Conversation, ConversationId, ConversationOwner, Cursor, Group, Job, JobId,
-    JobOutcome, JobState, Precondition, Run, RunId, RunKind, RunState, StopReason, Trigger,
+    Actor, Agent, Block, Cause, Change, Commit, Conversation, ConversationId, ConversationOwner, Cursor, Group, Job,
+    JobId, JobOutcome, JobState, Precondition, Run, RunId, RunKind, RunState, StopReason,
 };
 use crate::llm::window::{self, MOST_BYTES_PER_TOKEN};
 use crate::llm::{ErrorClass, ModelError, Prompt};
@@ -122,7 +122,7 @@ async fn claim(engine: &Engine, job: &Job) -> Result<Option<Job>, EngineError> {
     }
     engine.lock_tasks().refused.remove(&job.id);
     let Some(claimed) = engine.store.row::<Job>(job.id.as_str()).await? else { return Ok(None) };
-    let asked = claimed.causes.iter().any(Trigger::is_asked_for);
+    let asked = claimed.causes.iter().any(Cause::is_asked_for);
     if !asked && !has_news(engine, &claimed).await? {
         // J9: no new messages, so complete without a model call.
         let mut changes = vec![Change::JobMoved {
@@ -199,7 +199,7 @@ async fn run_of(engine: &Engine, job: &Job, id: RunId, notes: ConversationId) ->
     let talk = engine.store.find::<Conversation>(job.group.as_str()).await?.into_iter().next();
     let kind = RunKind::Job { agent: job.agent.clone(), group: job.group.clone(), job: job.id.clone() };
     let run = Run::new(id, notes, kind, RunState::Running);
-    Ok(Run { turn: talk.map_or(0, |talk| talk.asked), ..run })
+    Ok(Run { turn: talk.map_or(0, |talk| talk.asked), depth: job.depth, ..run })
 }
 
 async fn failed(engine: &Engine, job: &Job, work: &RunContext, fault: &ModelError) -> Result<(), EngineError> {

@@ -12,8 +12,8 @@ use crate::domain::pattern::Seat;
 use crate::domain::pattern::dynamic::CHOOSE;
 use crate::domain::terminate::RETURN_TO_USER;
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, Content, Group, Kept, Mail, MailKind, Message, NoticeKind, RunKind, StepId, Task,
-    TerminationCondition, Trigger,
+    Agent, AgentId, Block, BlockId, Cause, Content, Group, Kept, Mail, MailKind, Message, NoticeKind, RunKind, StepId,
+    Task, TerminationCondition,
 };
 use crate::llm::window::{self, Budget};
 use crate::llm::{CallContext, MemoryBlock, Prompt, PromptMessage, ToolCall, ToolSpec, marks};
@@ -332,7 +332,7 @@ fn job_entries(view: &StepInput) -> Vec<Shown> {
         shown.pinned = true;
     }
     let causes = view.job.iter().flat_map(|job| &job.causes);
-    let asked: Vec<&str> = causes.filter_map(Trigger::instruction).collect();
+    let asked: Vec<&str> = causes.filter_map(Cause::instruction).collect();
     let mut note = String::from(
         "You are the background agent. The conversation above has ended for now; the lines are the user's and the \
          other agents'. Review it and update memory.",

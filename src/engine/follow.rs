@@ -7,7 +7,9 @@ use tokio::sync::watch;
 use super::live::{StreamCursor, StreamingSteps};
 use super::protocol::{RequestError, RowUpdate, Update};
 use crate::domain::state::Kind;
-use crate::domain::{Agent, Block, Change, Conversation, Group, Job, LogEntry, Mail, PendingCall, Run, StepId};
+use crate::domain::{
+    Agent, Block, Change, Conversation, Group, Job, LogEntry, Mail, PendingCall, Run, StepId, Trigger,
+};
 use crate::store::Store;
 
 /// Most changes in one update; bounds the size of an update for a subscriber that is behind.

@@ -8,7 +8,7 @@ use crate::domain::status::Work;
 use crate::domain::{
     Agent, AgentId, Basis, Block, BlockId, Change, Conflict, Conversation, ConversationId, Group, GroupId, Job, JobId,
     LogEntry, Mail, MailId, MailStatus, Message, PendingCall, Priority, Revision, Run, RunId, SearchResult, Step,
-    StepId,
+    StepId, Trigger,
 };
 
 mod form;
@@ -365,6 +365,9 @@ pub struct Overview {
     pub calls: Vec<PendingCall>,
     /// The newest mail, newest first, then older mail that a call waits for.
     pub mails: Vec<Mail>,
+    /// All triggers.
+    #[serde(default)]
+    pub triggers: Vec<Trigger>,
     /// Unreadable rows.
     #[serde(default)]
     pub faults: Vec<RowFault>,
@@ -506,6 +509,7 @@ impl RowUpdate {
             Self::Call(row) => (Kind::Call, row.key()),
             Self::Job(row) => (Kind::Job, row.key()),
             Self::Mail(row) => (Kind::Mail, row.key()),
+            Self::Trigger(row) => (Kind::Trigger, row.key()),
             Self::Gone { kind, key } => (*kind, key.clone()),
         }
     }

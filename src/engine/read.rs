@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use super::protocol::{JobDetail, JobEdit, LogCheck, Overview, Reply, Request, RequestError, StoreCheck, Timestamped};
 use super::wait::OpenRuns;
 use crate::domain::state::Row;
-use crate::domain::{Agent, Block, BlockId, Cursor, Group, Job, JobId, Message, Revision, Run, RunId, RunState};
+use crate::domain::{
+    Agent, Block, BlockId, Cursor, Group, Job, JobId, Message, Revision, Run, RunId, RunState, Trigger,
+};
 use crate::store::{Background, ReadLane, Store, StoreError};
 
 /// Jobs in an overview, besides unfinished ones.
@@ -128,6 +130,7 @@ async fn overview(store: &Store, default_model: &str) -> Result<Reply, RequestEr
             mails.rows.push(mail);
         }
     }
+    let triggers = store.all::<Trigger>().await?;
     let faults = [
         groups.faults,
         agents.faults,
@@ -137,6 +140,7 @@ async fn overview(store: &Store, default_model: &str) -> Result<Reply, RequestEr
         runs.faults,
         calls.faults,
         mails.faults,
+        triggers.faults,
     ]
     .concat();
     Ok(Reply::Overview(Box::new(Overview {
@@ -150,6 +154,7 @@ async fn overview(store: &Store, default_model: &str) -> Result<Reply, RequestEr
         jobs: jobs.rows,
         calls: calls.rows,
         mails: mails.rows,
+        triggers: triggers.rows,
         faults,
         default_model: default_model.to_owned(),
     })))

@@ -15,9 +15,9 @@ use crate::domain::run::CallResult;
 use crate::domain::text_edit::Merge;
 use crate::domain::trigger;
 use crate::domain::{
-    Actor, Agent, AgentId, Block, BlockId, Change, Commit, Conflict, Content, Conversation, ConversationId,
-    ConversationOwner, Editor, Group, GroupId, GroupStatus, Job, JobId, JobState, LogEntry, PersonId, Precondition,
-    Revision, Run, RunId, RunKind, RunState, StepId, Trigger,
+    Actor, Agent, AgentId, Block, BlockId, CauseKind, Change, Commit, Conflict, Content, Conversation, ConversationId,
+    ConversationOwner, Editor, Group, GroupId, GroupStatus, Job, JobId, JobState, PersonId, Revision, Run, RunId,
+    RunKind, RunState, StepId, StopReason,
 };
 use crate::store::{CommitError, Lane, StoreError};
 
@@ -317,7 +317,7 @@ impl Engine {
         {
             return Err(RequestError::new("the agent or the group of the job was deleted; the job cannot run again"));
         }
-        let again = Trigger::Retry { job: id.clone() };
+        let again = CauseKind::Retry { job: id.clone() };
         let change = match &job.state {
             JobState::Failed { .. } | JobState::Cancelled { .. } => {
                 let mut fresh = Job::new(JobId::fresh(self.store.ids()), job.agent, job.group, again);
@@ -329,7 +329,7 @@ impl Engine {
                 if fresh.window.is_none() { self.joined(fresh).await? } else { Change::JobCreated(fresh) }
             }
             JobState::Retryable { .. } => {
-                Change::JobCaused { id: id.clone(), cause: Trigger::Person { instruction: None } }
+                Change::JobCaused { id: id.clone(), cause: CauseKind::Person { instruction: None }.into() }
             }
             other => return Err(RequestError::new(format!("the job is {}; there is nothing to retry", other.shown()))),
         };
@@ -347,8 +347,7 @@ impl Engine {
             let agent = self.must::<Agent>(agent.as_str(), "agent").await?;
             return Err(RequestError::new(format!("{} does not work in the background of {}", agent.name, team.name)));
         }
-        check_size(instruction.as_ref().map_or(0, String::len)).map_err(RequestError::new)?;
-        let cause = Trigger::Person { instruction };
+        let cause = CauseKind::Person { instruction };
         let fresh = Job::new(JobId::fresh(self.store.ids()), agent.clone(), group.clone(), cause);
         if self.store.find::<Conversation>(group.as_str()).await?.is_empty() {
             return Err(RequestError::new(format!("{} has said nothing yet; there is nothing to work on", team.name)));

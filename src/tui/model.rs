@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use crate::domain::state::{Kind, RowFault};
 use crate::domain::{
     Agent, AgentId, Block, BlockId, Change, Conversation, ConversationId, Group, GroupId, Job, Mail, PendingCall,
-    Revision, Run, RunId, StepId,
+    Revision, Run, RunId, StepId, Trigger,
 };
 use crate::engine::protocol::{LiveUpdate, Overview, Phase, Recipient, RowUpdate, Update};
 
@@ -48,6 +48,8 @@ pub struct Model {
     pub calls: Vec<PendingCall>,
     /// Mail, newest first, at most [`MAX_MAILS`].
     pub mails: Vec<Mail>,
+    /// All triggers.
+    pub triggers: Vec<Trigger>,
     /// Unreadable rows.
     pub faults: Vec<RowFault>,
     /// Model used by agents without one of their own.
@@ -129,6 +131,7 @@ impl Model {
             jobs: overview.jobs,
             calls: overview.calls.into_iter().filter(|call| call.answer.is_none()).collect(),
             mails: overview.mails,
+            triggers: overview.triggers,
             faults: overview.faults,
             default_model: overview.default_model,
             ..Self::default()
@@ -205,6 +208,7 @@ impl Model {
                 upsert(&mut self.conversations, conversation, |conversation| &conversation.id);
             }
             RowUpdate::Run(run) => self.put_run(run),
+            RowUpdate::Trigger(trigger) => upsert(&mut self.triggers, trigger, |trigger| &trigger.id),
             RowUpdate::Call(call) => {
                 self.calls.retain(|known| known.step != call.step || known.ordinal != call.ordinal);
                 if call.answer.is_none() {
@@ -223,6 +227,7 @@ impl Model {
                 Kind::Agent => self.agents.retain(|known| known.id.as_str() != key),
                 Kind::Group => self.groups.retain(|known| known.id.as_str() != key),
                 Kind::Block => self.blocks.retain(|known| known.id.as_str() != key),
+                Kind::Trigger => self.triggers.retain(|known| known.id.as_str() != key),
                 _ => {}
             },
             RowUpdate::Job(job) => {

@@ -4,8 +4,8 @@ use crate::support::app_harness::{self, Desk, look, nine, overview, said, story,
 use jiff::SignedDuration;
 use nightdesk::testing::domain::job::JobFault;
 use nightdesk::testing::domain::{
-    Agent, AgentId, Block, BlockId, BlockOwner, Conflict, Content, Editor, Job, JobId, JobOutcome, JobState, Message,
-    PersonId, Revision, Step, StepId, Trigger,
+    Agent, AgentId, Block, BlockId, BlockOwner, CauseKind, Conflict, Content, Editor, Job, JobId, JobOutcome, JobState,
+    Message, PersonId, Revision, Step, StepId,
 };
 use nightdesk::testing::engine::protocol::{
     JobDetail, JobEdit, Overview, Phase, Recipient, Reply, Request, RequestError, RowUpdate, Timestamped,
@@ -73,7 +73,7 @@ fn rich_overview(head: u64) -> Overview {
 }
 
 fn job(id: &str, turn: u64, state: JobState) -> Job {
-    let made = Job::new(id.into(), "agent-archivist".into(), "group-1".into(), Trigger::Turn { turn });
+    let made = Job::new(id.into(), "agent-archivist".into(), "group-1".into(), CauseKind::Turn { turn });
     let start = nine() - SignedDuration::from_secs(64);
     Job { state, attempt: 1, window: Some((30, 44)), created_at: start, started_at: Some(start), ..made }
 }

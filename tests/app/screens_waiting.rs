@@ -462,8 +462,8 @@ fn tab_completes_a_name_behind_an_at_sign_and_else_goes_to_the_panes() {
 /// A store in which each agent is in a state of its own; what each of them is to be called.
 async fn everybody_at_something(path: &std::path::Path) -> Vec<(&'static str, &'static str)> {
     use nightdesk::testing::domain::{
-        Actor, Agent, Change, Commit, Conversation, ConversationId, ConversationOwner, Group, GroupId, Job, JobId,
-        JobState, Run, RunId, RunKind, StepId, Task, Trigger,
+        Actor, Agent, CauseKind, Change, Commit, Conversation, ConversationId, ConversationOwner, Group, GroupId, Job,
+        JobId, JobState, Run, RunId, RunKind, StepId, Task,
     };
     use nightdesk::testing::store::{Lane, Options, Store};
 
@@ -500,7 +500,7 @@ async fn everybody_at_something(path: &std::path::Path) -> Vec<(&'static str, &'
         [Change::CallPending(call), Change::RunMoved { id: RunId(format!("run-{name}-9")), to: RunState::Parked }]
     };
     let job = |name: &str| {
-        let fresh = Job::new(JobId(format!("job-{name}")), id(name), home.clone(), Trigger::Turn { turn: 1 });
+        let fresh = Job::new(JobId(format!("job-{name}")), id(name), home.clone(), CauseKind::Turn { turn: 1 });
         let (run, conversation) = (RunId(format!("run-{name}-work")), ConversationId(format!("notes-{name}")));
         let claim = Change::JobClaimed { id: fresh.id.clone(), epoch: 1, run, conversation, upto: None };
         [Change::JobCreated(fresh), claim]

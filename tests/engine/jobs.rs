@@ -11,7 +11,7 @@ mod windows;
 #[path = "jobs/yielding.rs"]
 mod yielding;
 
-use nightdesk::testing::domain::{Job, JobId, JobState, Trigger};
+use nightdesk::testing::domain::{CauseKind, Job, JobId, JobState};
 use nightdesk::testing::engine::protocol::{Reply, Request, RequestError};
 
 use crate::support::engine_harness::{Plan, World, agent_id, group_id};
@@ -22,8 +22,15 @@ fn desk(script: Script) -> Plan {
     Plan { script, members: &["ann"], background: &["cleo"], every_turns: Some(1), ..Plan::default() }
 }
 
+fn kinds(job: &Job) -> Vec<CauseKind> {
+    job.causes.iter().map(|cause| cause.kind.clone()).collect()
+}
+
 fn turns(job: &Job) -> Vec<u64> {
-    job.causes.iter().filter_map(|cause| if let Trigger::Turn { turn } = cause { Some(*turn) } else { None }).collect()
+    kinds(job)
+        .into_iter()
+        .filter_map(|kind| if let CauseKind::Turn { turn } = kind { Some(turn) } else { None })
+        .collect()
 }
 
 async fn asked_for(world: &World, request: Request) -> Result<Job, RequestError> {

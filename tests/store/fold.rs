@@ -16,10 +16,10 @@ use nightdesk::testing::domain::state::{
 };
 use nightdesk::testing::domain::trigger::derived_changes;
 use nightdesk::testing::domain::{
-    Actor, Agent, AgentId, Basis, Block, BlockOwner, Call, Change, Choice, Commit, Conflict, Conversation,
+    Actor, Agent, AgentId, Block, BlockOwner, Call, CauseKind, Change, Choice, Commit, Conflict, Conversation,
     ConversationOwner, Cursor, Group, Ids, Job, JobId, JobOutcome, JobState, LogEntry, Mail, MailId, MailKind,
-    MailStatus, PendingCall, Person, PersonId, Precondition, Priority, Run, RunId, RunKind, RunState, StepId,
-    StopReason, Trigger,
+    MailStatus, Occurrence, PendingCall, Person, PersonId, Precondition, Priority, Run, RunId, RunKind, RunState,
+    StepId, StopReason, Trigger, When,
 };
 use nightdesk::testing::store::{Clock as _, CommitError, Lane, ManualClock, Mode, Options, Store, Synchronous};
 use proptest::collection::vec;
@@ -36,7 +36,7 @@ struct Op {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    (0_u8..37, 0_usize..4, 0_usize..4, 0_u8..6, "[a-c é]{0,6}").prop_map(|(kind, which, other, variant, text)| Op {
+    (0_u8..38, 0_usize..4, 0_usize..4, 0_u8..6, "[a-c é]{0,6}").prop_map(|(kind, which, other, variant, text)| Op {
         kind,
         which,
         other,
@@ -74,7 +74,7 @@ fn job_state(variant: u8, text: &str) -> JobState {
 /// The jobs there are, made by triggers or by hand; one that is not where there are none.
 fn some_job(state: &mut InMemoryRows, at: usize) -> Job {
     let Ok(jobs) = state.all::<Job>();
-    let none = Job::new("job-none".into(), agent_id(0), fixtures::GROUP.into(), Trigger::Turn { turn: 1 });
+    let none = Job::new("job-none".into(), agent_id(0), fixtures::GROUP.into(), CauseKind::Turn { turn: 1 });
     jobs.get(at % jobs.len().max(1)).cloned().unwrap_or(none)
 }
 
@@ -180,12 +180,12 @@ fn job_change(state: &mut InMemoryRows, op: &Op) -> Change {
                 JobId(format!("job-{}", op.which)),
                 agent_id(op.other),
                 fixtures::GROUP.into(),
-                Trigger::Person { instruction: Some(op.text.clone()) },
+                CauseKind::Person { instruction: Some(op.text.clone()) },
             );
             job.window = (op.variant == 0).then_some((0, 1));
             Change::JobCreated(job)
         }
-        18 => Change::JobCaused { id: job.id, cause: Trigger::Person { instruction: None } },
+        18 => Change::JobCaused { id: job.id, cause: CauseKind::Person { instruction: None }.into() },
         19..=20 => Change::JobClaimed {
             id: job.id,
             epoch: 1,
@@ -276,6 +276,20 @@ fn call_change(state: &mut InMemoryRows, op: &Op) -> Change {
     })
 }
 
+/// A trigger there is, mostly; what a person cannot ask for is refused or applied alike.
+fn trigger_change(state: &mut InMemoryRows, op: &Op) -> Change {
+    let Ok(all) = state.all::<Trigger>();
+    let none = Trigger::new(&Ids::seeded(1), fixtures::GROUP.into(), When::EveryTurns { turns: 7 }.into());
+    let some = all.get(op.which % all.len().max(1)).cloned().unwrap_or(none);
+    let id = some.id.clone();
+    match op.variant {
+        0 => Change::TriggerPut(Trigger { id: format!("trigger-{}", op.other).as_str().into(), ..some }),
+        1 => Change::TriggerRemoved { id },
+        2..=3 => Change::TriggerFired { id, cause: CauseKind::Turn { turn: 1 }, depth: 2 },
+        _ => Change::TriggerHeld { id, why: op.text.clone() },
+    }
+}
+
 fn change(state: &mut InMemoryRows, op: &Op) -> Change {
     match op.kind {
         32 => call_change(state, op),
@@ -297,7 +311,8 @@ fn change(state: &mut InMemoryRows, op: &Op) -> Change {
             message.seq = if op.variant == 0 { 3 } else { 0 };
             Change::MessageAppended(message)
         }
-        9..=16 | 34.. => run_change(state, op),
+        9..=16 | 34..=35 => run_change(state, op),
+        36.. => trigger_change(state, op),
         17..=24 => job_change(state, op),
         25..=28 => mail_change(state, op),
         _ => other_change(op),
@@ -385,6 +400,8 @@ async fn same_state(store: &Store, reference: &mut Reference) {
     same_rows::<Cursor>(store, state).await;
     same_rows::<Mail>(store, state).await;
     same_rows::<MailRate>(store, state).await;
+    same_rows::<Trigger>(store, state).await;
+    same_rows::<Occurrence>(store, state).await;
     assert_eq!(store.log(0, usize::MAX).await.unwrap(), reference.log);
     fold::assert_folds(store).await;
 }
@@ -465,7 +482,7 @@ fn random_commits_reach_every_kind_of_change_and_are_refused_too() {
     let mut runner = TestRunner::deterministic();
     let strategy = vec((vec(op(), 1..3), proptest::option::weighted(0.15, op())), 300);
     let mut all = Outcome { kinds: BTreeSet::new(), refused: 0 };
-    for _ in 0..4 {
+    for _ in 0..8 {
         let commits = strategy.new_tree(&mut runner).unwrap().current();
         let outcome = run_async(play(commits));
         all.kinds.extend(outcome.kinds);
@@ -477,6 +494,6 @@ fn random_commits_reach_every_kind_of_change_and_are_refused_too() {
     let outcome = run_async(play(deletions.into_iter().map(|op| (vec![op], None)).collect()));
     assert_eq!(outcome.refused, 0);
     all.kinds.extend(outcome.kinds);
-    assert_eq!(all.kinds.len(), 30, "{:?}", all.kinds);
+    assert_eq!(all.kinds.len(), 33, "{:?}", all.kinds);
     assert!(all.refused > 100, "{} refused", all.refused);
 }

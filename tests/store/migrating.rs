@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::support::fixtures;
 use crate::support::fold::assert_folds;
 use nightdesk::testing::domain::{
-    Actor, Block, Change, Editor, Mail, PendingCall, PersonId, Run, RunId, RunState, StopReason,
+    Actor, Block, Change, Editor, Group, Mail, PendingCall, PersonId, Run, RunId, RunState, StopReason, Trigger,
+    TriggerSpec, When,
 };
 use nightdesk::testing::store::{CommitError, Lane, Options, Store};
 use rusqlite::Connection;
@@ -155,6 +156,28 @@ async fn no_run_ends_over_an_open_child_or_a_call_without_a_result() {
     let text = refused(&store, fixtures::moved("run-5", over())).await;
     assert_eq!(text, "run run-5 cannot end before its call of memory_insert has a result");
     assert_folds(&store).await;
+}
+
+#[tokio::test]
+async fn a_group_of_an_earlier_store_gets_the_trigger_it_always_had_and_keeps_it() {
+    for (version, every, turns) in [(1, "3", 3), (2, "null", 5)] {
+        let (_dir, path) = old(version);
+        let policy = format!(r#"{{"agents":["agent-ann"],"every_turns":{every}}}"#);
+        let put = "UPDATE team SET body = json_set(body, '$.sleeptime', json(?1))";
+        Connection::open(&path).unwrap().execute(put, [policy]).unwrap();
+        let store = Store::open(&path, Options::default()).unwrap();
+        assert_folds(&store).await;
+        let triggers = store.all::<Trigger>().await.unwrap().rows;
+        let specs: Vec<&TriggerSpec> = triggers.iter().map(|trigger| &trigger.spec).collect();
+        assert_eq!(specs, [&When::EveryTurns { turns }.into()]);
+        let uuid = triggers[0].id.as_str().strip_prefix("trigger-").map(uuid::Uuid::parse_str).unwrap().unwrap();
+        assert_eq!(uuid.get_version_num(), 4);
+
+        let group = store.row::<Group>("group-1").await.unwrap().unwrap();
+        store.commit(Lane::Foreground, fixtures::by_person(vec![Change::GroupPut(group)])).await.unwrap();
+        assert_eq!(store.all::<Trigger>().await.unwrap().rows, triggers);
+        assert_folds(&store).await;
+    }
 }
 
 #[test]

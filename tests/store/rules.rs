@@ -4,8 +4,8 @@ use crate::support::fixtures::{self, BLOCK, newsroom};
 use jiff::Timestamp;
 use nightdesk::testing::domain::state::{InMemoryRows, Rows as _};
 use nightdesk::testing::domain::{
-    Call, Change, Conflict, Group, Job, JobId, JobOutcome, JobState, Mail, MailKind, MailStatus, Person, PersonId,
-    Priority, Revision, RunState, StopReason, Trigger,
+    Call, CauseKind, Change, Conflict, Group, Job, JobId, JobOutcome, JobState, Mail, MailKind, MailStatus, Person,
+    PersonId, Priority, Revision, RunState, StopReason,
 };
 
 const AT: Timestamp = Timestamp::UNIX_EPOCH;
@@ -145,7 +145,7 @@ fn a_person_has_a_name() {
 fn a_job_is_handed_back_to_wait_and_the_attempt_does_not_count() {
     let mut state = state();
     let id = || JobId::from("job-1");
-    let job = Job::new(id(), "agent-cleo".into(), fixtures::GROUP.into(), Trigger::Turn { turn: 1 });
+    let job = Job::new(id(), "agent-cleo".into(), fixtures::GROUP.into(), CauseKind::Turn { turn: 1 });
     let claim = Change::JobClaimed { id: id(), epoch: 1, run: "work".into(), conversation: "notes".into(), upto: None };
     for change in [Change::JobCreated(job), claim] {
         state.apply(change, AT).unwrap();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::support::fixtures::{self, BLOCK, TALK, by_person, edit, newsroom, said};
 use crate::support::fold;
-use nightdesk::testing::domain::{Agent, Block, Content, Conversation, Group, Job, JobId, NoticeKind, Trigger};
+use nightdesk::testing::domain::{Agent, Block, CauseKind, Content, Conversation, Group, Job, JobId, NoticeKind};
 use nightdesk::testing::domain::{Change, Message};
 use nightdesk::testing::store::{CommitError, Lane, Options, Store, StoreError, Synchronous};
 use tempfile::TempDir;
@@ -119,7 +119,7 @@ async fn f14_a_damaged_row_shows_its_fault_and_the_lists_still_open() {
     let mut changes = vec![Change::BlockCreated(fixtures::block("block-2", "second", "whole"))];
     for agent in ["ann", "ben", "cleo"] {
         let (id, agent) = (JobId(format!("job-{agent}")), fixtures::agent(agent).id);
-        changes.push(Change::JobCreated(Job::new(id, agent, fixtures::GROUP.into(), Trigger::Turn { turn: 1 })));
+        changes.push(Change::JobCreated(Job::new(id, agent, fixtures::GROUP.into(), CauseKind::Turn { turn: 1 })));
     }
     changes.extend(["one", "two", "three"].map(|text| said(TALK, None, text)));
     keep(&store, changes).await.unwrap();
@@ -168,7 +168,7 @@ async fn f14_a_change_nobody_understands_names_its_number() {
     by_sql(&desk(&dir), "UPDATE changes SET body = '{\"change\":\"moon_raised\"}' WHERE n = 3");
     let fault = store.log(0, 100).await.unwrap_err().to_string();
     assert!(fault.starts_with("change 3 (agent_put) cannot be read: "), "{fault}");
-    assert_eq!(store.log(3, 100).await.unwrap().len(), 3, "what comes after it can be followed");
+    assert_eq!(store.log(3, 100).await.unwrap().len(), 4, "what comes after it can be followed");
 }
 
 #[tokio::test]
@@ -184,7 +184,7 @@ async fn f16_the_fold_finds_a_row_that_was_changed_added_or_removed() {
          DELETE FROM agent WHERE key = 'agent-ben';",
     );
     let report = store.background().verify_replay().await.unwrap();
-    assert_eq!((report.changes, report.differences.len()), (6, 4), "{:?}", report.differences);
+    assert_eq!((report.changes, report.differences.len()), (7, 4), "{:?}", report.differences);
 }
 
 /// Every page of the write-ahead log has a header of 24 bytes, behind one of 32 for the whole.

@@ -11,9 +11,9 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use nightdesk::testing::domain::group::Sleeptime;
 use nightdesk::testing::domain::{
-    Actor, Agent, AgentId, Block, BlockId, BlockOwner, Change, Content, Conversation, ConversationId,
+    Actor, Agent, AgentId, Block, BlockId, BlockOwner, CauseKind, Change, Content, Conversation, ConversationId,
     ConversationOwner, Editor, Group, GroupId, Job, JobId, JobOutcome, JobState, LogEntry, ManagerType, Message,
-    MessageId, Revision, Run, RunId, RunKind, RunState, SearchResult, StepId, Trigger,
+    MessageId, Revision, Run, RunId, RunKind, RunState, SearchResult, StepId,
 };
 use nightdesk::testing::engine::protocol::{
     LiveUpdate, Overview, Phase, Reply, Request, RequestError, RowUpdate, Update,
@@ -459,7 +459,7 @@ fn live(agent: &str, phase: Phase, text: &str) -> LiveUpdate {
 }
 
 fn job(id: &str, agent: &str, cause: u64, state: JobState) -> Job {
-    let cause = Trigger::Turn { turn: cause };
+    let cause = CauseKind::Turn { turn: cause };
     let made = Job::new(JobId::from(id), AgentId(format!("agent-{agent}")), GroupId::from("group-1"), cause);
     Job {
         state,
@@ -510,6 +510,7 @@ pub fn overview(head: u64) -> Overview {
         last_turns: Vec::new(),
         calls: Vec::new(),
         mails: Vec::new(),
+        triggers: Vec::new(),
         faults: Vec::new(),
         default_model: "offline".into(),
     }

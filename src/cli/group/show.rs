@@ -1,5 +1,6 @@
 //! Prints groups as a card, a table row or JSON.
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
@@ -8,7 +9,7 @@ use crate::cli::print::Out;
 use crate::cli::roster::Roster;
 use crate::cli::setting;
 use crate::domain::setting::Kind;
-use crate::domain::{AgentId, Configurable as _, Group, GroupId, ManagerType, Value};
+use crate::domain::{AgentId, Configurable as _, Group, GroupId, ManagerType, Trigger, TriggerId, Value};
 
 #[derive(Serialize)]
 struct Row<'a> {
@@ -20,6 +21,24 @@ struct Row<'a> {
     in_effect: Map<String, Json>,
     /// Explicitly set values only.
     settings: Map<String, Json>,
+    triggers: Vec<TriggerRow<'a>>,
+}
+
+/// What becomes of a trigger.
+#[derive(Serialize)]
+struct TriggerRow<'a> {
+    id: &'a TriggerId,
+    kind: &'static str,
+    /// When it fires, in words.
+    when: String,
+    /// The short name of its only agent.
+    agent: Option<String>,
+    task: Option<&'a str>,
+    next_due: Option<Timestamp>,
+    last_fired: Option<Timestamp>,
+    /// The displayed state of the newest job it caused.
+    last_outcome: Option<&'static str>,
+    why_not: Option<&'a str>,
 }
 
 /// Prints one group as a card or a JSON object.
@@ -37,6 +56,7 @@ pub(super) fn one(roster: &Roster, group: &Group, json: bool, out: &mut Out) -> 
         ("manager agent", group.manager_agent.iter().map(|id| with_role(roster, group, id)).collect()),
         ("members", members.join(", ")),
         ("background", background(roster, group)),
+        ("triggers", history(roster, group)),
         ("settings", settings(roster, group).join("\n")),
         ("id", group.id.to_string()),
     ])?;
@@ -69,14 +89,46 @@ pub(super) fn all(roster: &Roster, groups: &[&Group], json: bool, out: &mut Out)
     Ok(())
 }
 
-fn row<'a>(roster: &Roster, group: &'a Group) -> Row<'a> {
+fn row<'a>(roster: &'a Roster, group: &'a Group) -> Row<'a> {
     Row {
         id: &group.id,
         name: &group.name,
         manager_type: group.manager_type,
         in_effect: setting::in_effect(group, roster, &group.id),
         settings: setting::as_set(group, roster, &group.id),
+        triggers: triggers(roster, group),
     }
+}
+
+fn triggers<'a>(roster: &'a Roster, group: &Group) -> Vec<TriggerRow<'a>> {
+    let row = |trigger: &'a Trigger| TriggerRow {
+        id: &trigger.id,
+        kind: trigger.spec.when.key(),
+        when: trigger.spec.when.schedule(),
+        agent: trigger.spec.agent.as_ref().map(|id| roster.name_in(&group.id, id)),
+        task: trigger.spec.task.as_deref(),
+        next_due: trigger.next_due,
+        last_fired: trigger.last_fired,
+        last_outcome: trigger.last_job(&roster.jobs).map(|job| job.state.shown()),
+        why_not: trigger.why_not.as_deref(),
+    };
+    roster.triggers.iter().filter(|trigger| trigger.group == group.id).map(row).collect()
+}
+
+/// Returns a line for each trigger: when it fires, and what became of it.
+fn history(roster: &Roster, group: &Group) -> String {
+    let line = |row: TriggerRow<'_>| {
+        let mut parts = vec![row.when];
+        parts.extend(row.agent.map(|agent| format!("only {agent}")));
+        parts.extend(row.next_due.map(|at| format!("next due {at}")));
+        parts.extend(row.last_fired.map(|at| {
+            let outcome = row.last_outcome.map(|outcome| format!(" ({outcome})")).unwrap_or_default();
+            format!("last fired {at}{outcome}")
+        }));
+        parts.extend(row.why_not.map(|why| format!("not since: {why}")));
+        parts.join(", ")
+    };
+    triggers(roster, group).into_iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn with_role(roster: &Roster, group: &Group, id: &AgentId) -> String {

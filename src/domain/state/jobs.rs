@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{ApplyError, Row, Rows, reject, require};
 use crate::domain::job::{JobFault, MAX_CRASHES};
-use crate::domain::{Conversation, ConversationId, Cursor, Job, JobId, JobState, RunId, Trigger};
+use crate::domain::{Cause, CauseKind, Conversation, ConversationId, Cursor, Job, JobId, JobState, RunId};
 
 pub(super) fn create<R: Rows>(rows: &mut R, job: &mut Job, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
     if rows.get::<Job>(job.id.as_str())?.is_some() {
@@ -21,13 +21,14 @@ pub(super) fn create<R: Rows>(rows: &mut R, job: &mut Job, at: Timestamp) -> Res
     Ok(rows.put(job)?)
 }
 
-pub(super) fn cause<R: Rows>(rows: &mut R, id: &JobId, cause: &Trigger) -> Result<(), ApplyError<R::Fault>> {
+pub(super) fn cause<R: Rows>(rows: &mut R, id: &JobId, cause: &Cause) -> Result<(), ApplyError<R::Fault>> {
     let mut job = require::<Job, R>(rows, id.as_str(), "job")?;
     if !job.state.waits() {
         return reject(format!("job {id} is no longer waiting"));
     }
     job.causes.push(cause.clone());
-    if let (Trigger::Person { .. }, JobState::Retryable { .. }) = (cause, &job.state) {
+    job.depth = job.depth.max(cause.depth);
+    if let (CauseKind::Person { .. }, JobState::Retryable { .. }) = (&cause.kind, &job.state) {
         // A request by a person skips the backoff.
         job.state = JobState::Available;
     }

@@ -3,11 +3,12 @@
 #[cfg(test)]
 pub mod sample;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, BlockOwner, Conversation, Cursor, Group, GroupId, Job, Mail, PendingCall, Person,
-    Run, StepId,
+    Agent, AgentId, Block, BlockId, BlockOwner, Conversation, Cursor, Group, GroupId, Job, Mail, Occurrence,
+    PendingCall, Person, Run, StepId, Trigger, TriggerId,
 };
 
 /// The kinds of state rows, one line each: `Kind(Type) "table" "noun"`. Rows of `followed` kinds are sent to
@@ -34,6 +35,8 @@ macro_rules! row_kinds {
                 Job(Job) "job" "job";
                 /// Mail.
                 Mail(Mail) "mail" "mail";
+                /// A trigger.
+                Trigger(Trigger) "triggers" "trigger";
             }
             internal {
                 /// Store-wide metadata: a single row.
@@ -44,6 +47,8 @@ macro_rules! row_kinds {
                 Cursor(Cursor) "cursor" "cursor";
                 /// How much mail a group has sent in the last minute.
                 MailRate(MailRate) "mail_rate" "mail rate";
+                /// A time at which a trigger was due.
+                Occurrence(Occurrence) "occurrence" "occurrence";
                 /// The id of a deleted block.
                 DeletedBlock(DeletedBlock) "deleted_block" "deleted block";
                 /// Only in tests.
@@ -387,6 +392,39 @@ impl Row for Mail {
             (None, Some(about)) => Some(about.0.clone()),
             (None, None) => None,
         }
+    }
+}
+
+impl Row for Trigger {
+    const KIND: Kind = Kind::Trigger;
+
+    fn key(&self) -> String {
+        self.id.0.clone()
+    }
+
+    /// What the trigger listens to.
+    fn lookup(&self) -> Option<String> {
+        Some(self.topic())
+    }
+}
+
+impl Row for Occurrence {
+    const KIND: Kind = Kind::Occurrence;
+
+    fn key(&self) -> String {
+        Self::time_key(&self.trigger, self.scheduled_at)
+    }
+
+    fn lookup(&self) -> Option<String> {
+        Some(self.trigger.0.clone())
+    }
+}
+
+impl Occurrence {
+    /// The key of this trigger's occurrence at this time.
+    #[must_use]
+    pub fn time_key(trigger: &TriggerId, scheduled_at: Timestamp) -> String {
+        format!("{trigger}@{scheduled_at}")
     }
 }
 

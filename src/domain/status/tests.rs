@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::domain::run::CallResult;
-use crate::domain::{GroupId, ManagerType, Priority, Trigger};
+use crate::domain::{CauseKind, GroupId, ManagerType, Priority};
 use crate::domain::{MailId, MailKind, StepId, Task};
 
 fn id(name: &str) -> AgentId {
@@ -37,7 +37,7 @@ fn job_run(name: &str, state: RunState) -> Run {
 }
 
 fn job(name: &str, state: JobState) -> Job {
-    let fresh = Job::new(JobId(format!("job-{name}")), id(name), GroupId::from("group"), Trigger::Turn { turn: 1 });
+    let fresh = Job::new(JobId(format!("job-{name}")), id(name), GroupId::from("group"), CauseKind::Turn { turn: 1 });
     Job { state, run: Some(RunId(format!("work-{name}"))), ..fresh }
 }
 

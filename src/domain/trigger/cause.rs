@@ -1,24 +1,37 @@
-//! The cause of a job: the list of triggers, and what each of them records. What a trigger does is in its file.
+//! The list of trigger kinds, and what each of them stores: what fires it ([`When`]) and what it records in the job
+//! ([`CauseKind`]). What a kind does is in its file.
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::JobId;
+use crate::domain::{JobId, TriggerId};
 
-/// The list of triggers, one line each: the cause with its fields, and the module of the trigger.
+/// The list of trigger kinds, one line each: the module, the variant of [`When`], the variant of [`CauseKind`].
 macro_rules! triggers {
     ($with:ident) => {
         $with! {
-            /// The group finished its Nth turn.
-            Turn {
-                /// The number of the turn.
-                turn: u64
-            } => turns;
-            /// Only in tests.
+            turns:
+                /// After every Nth turn of the group.
+                EveryTurns {
+                    /// N, at least 1.
+                    turns: u32
+                }
+                /// The group finished its Nth turn.
+                => Turn {
+                    /// The number of the turn.
+                    turn: u64
+                };
             #[cfg(test)]
-            Signal {
-                /// The signal.
-                word: String
-            } => signal;
+            signal:
+                /// Only in tests.
+                OnSignal {
+                    /// The signal.
+                    word: String
+                }
+                /// Only in tests.
+                => Signal {
+                    /// The signal.
+                    word: String
+                };
         }
     };
 }
@@ -26,13 +39,25 @@ pub(crate) use triggers;
 
 macro_rules! define_trigger {
     ($(
-        $(#[doc = $doc:literal])* $(#[cfg($cfg:meta)])?
-        $variant:ident { $($(#[doc = $field_doc:literal])* $field:ident: $type:ty),* } => $module:ident;
+        $(#[cfg($cfg:meta)])? $module:ident:
+        $(#[doc = $when_doc:literal])*
+        $when:ident { $($(#[doc = $when_field_doc:literal])* $when_field:ident: $when_type:ty),* $(,)? }
+        $(#[doc = $doc:literal])*
+        => $variant:ident { $($(#[doc = $field_doc:literal])* $field:ident: $type:ty),* $(,)? };
     )*) => {
-        /// The cause of a job.
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        /// What fires a trigger.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(tag = "kind", rename_all = "snake_case")]
+        pub enum When {
+            $($(#[doc = $when_doc])* $(#[cfg($cfg)])? $when {
+                $($(#[doc = $when_field_doc])* $when_field: $when_type),*
+            },)*
+        }
+
+        /// Why there is a job.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(tag = "trigger", rename_all = "snake_case")]
-        pub enum Trigger {
+        pub enum CauseKind {
             $($(#[doc = $doc])* $(#[cfg($cfg)])? $variant { $($(#[doc = $field_doc])* $field: $type),* },)*
             /// A person asked for it.
             Person {
@@ -42,10 +67,43 @@ macro_rules! define_trigger {
             },
             /// A retry of a failed or cancelled job.
             Retry {
-            /// That job.
+                /// That job.
                 job: JobId,
             },
         }
     };
 }
 triggers!(define_trigger);
+
+/// A cause of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// Why there is a job.
+    #[serde(flatten)]
+    pub kind: CauseKind,
+    /// The trigger that fired; `None` for a person, a retry, and in stores of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<TriggerId>,
+    /// What the trigger asks its agents to do, if it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// The depth of a job with this cause: one more than that of the run that fired the trigger.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub depth: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// Omits the depth of most causes in JSON.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_one(depth: &u32) -> bool {
+    *depth == 1
+}
+
+impl From<CauseKind> for Cause {
+    fn from(kind: CauseKind) -> Self {
+        Self { kind, of: None, task: None, depth: 1 }
+    }
+}

@@ -1,25 +1,55 @@
-//! The causes of jobs: triggers of the group's background policy, or a person.
+//! What the kinds of triggers do.
 //!
-//! A new trigger is one file beside this one and one line in the list of [`super::cause`]. The file has: `KEY`, its setting in
-//! `[group.sleeptime]`; `fires`, the cause if a change fires it; `text` and `after`, that cause in a few words;
-//! `schedule` and `prose`, when it fires, for a table and for a sentence.
+//! A new kind is one file beside this one and one line in the list of [`super::cause`]. The file has: `KEY`, its name in a
+//! team file; `of`, the triggers of this kind that a group's background policy asks for; `heard`, the changes that follow
+//! from a change, such as its firing; `text` and `after`, its cause in a few words; `schedule` and `prose`, when it
+//! fires, for a table and for a sentence.
 
 use super::cause::triggers;
 #[cfg(test)]
 use super::signal;
-use super::turns;
+use super::{Cause, CauseKind, TriggerSpec, When, turns};
 use crate::domain::state::Rows;
-use crate::domain::{Change, Group, Sleeptime, Trigger};
+use crate::domain::{Change, Group, Sleeptime};
 
 macro_rules! define_behaviour {
     ($(
-        $(#[doc = $doc:literal])* $(#[cfg($cfg:meta)])?
-        $variant:ident { $($(#[doc = $field_doc:literal])* $field:ident: $type:ty),* } => $module:ident;
+        $(#[cfg($cfg:meta)])? $module:ident:
+        $(#[doc = $when_doc:literal])*
+        $when:ident { $($(#[doc = $when_field_doc:literal])* $when_field:ident: $when_type:ty),* $(,)? }
+        $(#[doc = $doc:literal])*
+        => $variant:ident { $($(#[doc = $field_doc:literal])* $field:ident: $type:ty),* $(,)? };
     )*) => {
-        impl Trigger {
-            /// The keys of the triggers in a group's background policy.
+        impl When {
+            /// The names of the kinds in a team file.
             pub const KEYS: &[&str] = &[$($(#[cfg($cfg)])? $module::KEY),*];
 
+            /// The name of the kind in a team file.
+            #[must_use]
+            pub fn key(&self) -> &'static str {
+                match self {
+                    $($(#[cfg($cfg)])? Self::$when { .. } => $module::KEY,)*
+                }
+            }
+
+            /// When it fires: `every 5 turns`.
+            #[must_use]
+            pub fn schedule(&self) -> String {
+                match self {
+                    $($(#[cfg($cfg)])? Self::$when { $($when_field),* } => $module::schedule($($when_field),*),)*
+                }
+            }
+
+            /// [`Self::schedule`] for use in a sentence: `every second turn`.
+            #[must_use]
+            pub fn prose(&self) -> String {
+                match self {
+                    $($(#[cfg($cfg)])? Self::$when { $($when_field),* } => $module::prose($($when_field),*),)*
+                }
+            }
+        }
+
+        impl CauseKind {
             /// The cause in a few words: `turn 12`.
             #[must_use]
             pub fn text(&self) -> String {
@@ -38,48 +68,65 @@ macro_rules! define_behaviour {
                     Self::Person { .. } | Self::Retry { .. } => None,
                 }
             }
-
-            /// What the person asked for, if given.
-            #[must_use]
-            pub fn instruction(&self) -> Option<&str> {
-                if let Self::Person { instruction } = self { instruction.as_deref() } else { None }
-            }
-
-            /// True when a person asked for the job: it runs even if there are no new messages.
-            #[must_use]
-            pub fn is_asked_for(&self) -> bool {
-                match self {
-                    $($(#[cfg($cfg)])? Self::$variant { .. } => false,)*
-                    Self::Person { .. } | Self::Retry { .. } => true,
-                }
-            }
-
-            /// The triggers this change fires, each with the group whose background agents get a job.
-            pub(super) fn fired<R: Rows>(rows: &mut R, change: &Change) -> Result<Vec<(Group, Self)>, R::Fault> {
-                let mut fired = Vec::new();
-                $($(#[cfg($cfg)])? fired.extend($module::fires(rows, change)?);)*
-                Ok(fired)
-            }
         }
 
         impl Sleeptime {
-            /// When jobs are created: `every 5 turns`.
+            /// The triggers it asks for.
             #[must_use]
-            pub fn schedule(&self) -> String {
-                either([$($(#[cfg($cfg)])? $module::schedule(self)),*])
+            pub fn triggers(&self) -> Vec<TriggerSpec> {
+                let mut specs = Vec::new();
+                $($(#[cfg($cfg)])? specs.extend($module::of(self));)*
+                specs
             }
+        }
 
-            /// [`Self::schedule`] for use in a sentence: `every second turn`.
-            #[must_use]
-            pub fn schedule_in_prose(&self) -> String {
-                either([$($(#[cfg($cfg)])? $module::prose(self)),*])
-            }
+        /// What follows from the change for all triggers.
+        pub(super) fn heard<R: Rows>(rows: &mut R, change: &Change) -> Result<Vec<Change>, R::Fault> {
+            let mut made = Vec::new();
+            $($(#[cfg($cfg)])? made.extend($module::heard(rows, change)?);)*
+            Ok(made)
         }
     };
 }
 triggers!(define_behaviour);
 
+impl Cause {
+    /// What a person asked for, if given.
+    #[must_use]
+    pub fn instruction(&self) -> Option<&str> {
+        if let CauseKind::Person { instruction } = &self.kind { instruction.as_deref() } else { None }
+    }
+
+    /// True when the job runs even if there are no new messages (J9).
+    #[must_use]
+    pub fn is_asked_for(&self) -> bool {
+        matches!(self.kind, CauseKind::Person { .. } | CauseKind::Retry { .. })
+    }
+}
+
+impl Sleeptime {
+    /// When jobs are created: `every 5 turns`.
+    #[must_use]
+    pub fn schedule(&self) -> String {
+        either(self.triggers().iter().map(|spec| spec.when.schedule()))
+    }
+
+    /// [`Self::schedule`] for use in a sentence: `every second turn`.
+    #[must_use]
+    pub fn schedule_in_prose(&self) -> String {
+        either(self.triggers().iter().map(|spec| spec.when.prose()))
+    }
+}
+
+impl Group {
+    /// The triggers of its background policy.
+    #[must_use]
+    pub fn triggers(&self) -> Vec<TriggerSpec> {
+        self.sleeptime.as_ref().map(Sleeptime::triggers).unwrap_or_default()
+    }
+}
+
 /// Joins the schedules with "or".
-fn either<const N: usize>(schedules: [Option<String>; N]) -> String {
-    schedules.into_iter().flatten().collect::<Vec<_>>().join(" or ")
+fn either(schedules: impl Iterator<Item = String>) -> String {
+    schedules.collect::<Vec<_>>().join(" or ")
 }

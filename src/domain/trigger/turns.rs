@@ -6,25 +6,32 @@
     reason = "all kinds of triggers have the same signatures"
 )]
 
+use super::fire::{finished_turn, fire};
+use super::{CauseKind, Trigger, TriggerSpec, When};
 use crate::domain::state::Rows;
-use crate::domain::{Change, Conversation, Group, Run, RunKind, RunState, Sleeptime, Trigger};
+use crate::domain::{Change, Conversation, Sleeptime};
 
-/// The setting.
+/// The name in a team file.
 pub const KEY: &str = "every_turns";
 
+/// The one trigger of `every_turns`.
+pub fn of(policy: &Sleeptime) -> Option<TriggerSpec> {
+    let turns = u32::try_from(policy.every()).unwrap_or(u32::MAX);
+    Some(When::EveryTurns { turns }.into())
+}
+
 /// Fires when a turn with at least one step finishes as the Nth.
-pub fn fires<R: Rows>(rows: &mut R, change: &Change) -> Result<Option<(Group, Trigger)>, R::Fault> {
-    let Change::RunMoved { id, to: RunState::Finished { .. } } = change else { return Ok(None) };
-    let Some(run) = rows.readable::<Run>(id.as_str())? else { return Ok(None) };
-    let RunKind::Turn { group: Some(group), .. } = &run.kind else { return Ok(None) };
-    if run.steps == 0 {
-        return Ok(None);
-    }
-    let Some(group) = rows.readable::<Group>(group.as_str())? else { return Ok(None) };
-    let Some(conversation) = rows.readable::<Conversation>(run.conversation.as_str())? else { return Ok(None) };
+pub fn heard<R: Rows>(rows: &mut R, change: &Change) -> Result<Vec<Change>, R::Fault> {
+    let Some((run, group)) = finished_turn(rows, change)? else { return Ok(Vec::new()) };
+    let Some(conversation) = rows.readable::<Conversation>(run.conversation.as_str())? else { return Ok(Vec::new()) };
     let turn = conversation.turns;
-    let due = group.sleeptime.as_ref().is_some_and(|policy| turn.is_multiple_of(policy.every()));
-    Ok(due.then_some((group, Trigger::Turn { turn })))
+    let mut made = Vec::new();
+    for trigger in rows.find::<Trigger>(group.as_str())? {
+        if matches!(trigger.spec.when, When::EveryTurns { turns } if turn.is_multiple_of(turns.max(1).into())) {
+            made.extend(fire(rows, &trigger, CauseKind::Turn { turn }, run.depth)?);
+        }
+    }
+    Ok(made)
 }
 
 /// `turn 12`.
@@ -38,14 +45,14 @@ pub fn after(turn: &u64) -> String {
 }
 
 /// `every 2 turns`.
-pub fn schedule(policy: &Sleeptime) -> Option<String> {
-    Some(match policy.every() {
+pub fn schedule(turns: &u32) -> String {
+    match turns {
         1 => "every turn".to_owned(),
         n => format!("every {n} turns"),
-    })
+    }
 }
 
 /// `every second turn`.
-pub fn prose(policy: &Sleeptime) -> Option<String> {
-    if policy.every() == 2 { Some("every second turn".to_owned()) } else { schedule(policy) }
+pub fn prose(turns: &u32) -> String {
+    if *turns == 2 { "every second turn".to_owned() } else { schedule(turns) }
 }

@@ -1,12 +1,12 @@
 //! What makes a job, and that it is there exactly when its cause is (J1, J3, J9).
 
 use crate::support::script::{Script, When};
-use nightdesk::testing::domain::{Change, JobOutcome, JobState, Rule, RunState, Trigger};
+use nightdesk::testing::domain::{CauseKind, Change, JobOutcome, JobState, Rule, RunState};
 use nightdesk::testing::engine::protocol::{Recipient, Request};
 use nightdesk::testing::llm::PromptMessage;
 use serde_json::json;
 
-use super::{desk, job_over_after, run_now, runs, turns, until};
+use super::{desk, job_over_after, kinds, run_now, runs, turns, until};
 use crate::support::engine_harness::{Plan, World, agent_id, story};
 
 fn quick() -> Script {
@@ -53,11 +53,13 @@ async fn a_job_is_logged_with_its_cause_in_one_commit_and_never_without() {
         let ends = matches!(&logged.change, Change::RunMoved { id, to: RunState::Finished { .. } }
             if log.iter().any(|other| matches!(&other.change, Change::RunCreated(run)
                 if run.id == *id && run.parent.is_none() && run.agent().is_none())));
-        let follows =
-            log.get(at + 1).filter(|next| matches!(next.change, Change::JobCreated(_) | Change::JobCaused { .. }));
-        assert_eq!(ends, follows.is_some(), "{logged:?}");
-        if let Some(follows) = follows {
-            assert_eq!((follows.cause, follows.at), (Some(logged.n), logged.at));
+        let fired = log.get(at + 1).filter(|next| matches!(next.change, Change::TriggerFired { .. }));
+        assert_eq!(ends, fired.is_some(), "{logged:?}");
+        if let Some(fired) = fired {
+            let job = &log[at + 2];
+            assert!(matches!(job.change, Change::JobCreated(_) | Change::JobCaused { .. }), "{job:?}");
+            assert_eq!((fired.cause, fired.at), (Some(logged.n), logged.at));
+            assert_eq!((job.cause, job.at), (Some(fired.n), logged.at));
             made += 1;
         }
     }
@@ -90,8 +92,8 @@ async fn causes_that_come_while_a_job_waits_join_it() {
     let jobs = world.jobs_over(2).await;
     assert_eq!(jobs.len(), 2, "one runs, one waits");
     assert_eq!(turns(&jobs[0]), [1]);
-    let person = Trigger::Person { instruction: Some("look at the dates".to_owned()) };
-    assert_eq!(jobs[1].causes, [Trigger::Turn { turn: 2 }, Trigger::Turn { turn: 3 }, person]);
+    let person = CauseKind::Person { instruction: Some("look at the dates".to_owned()) };
+    assert_eq!(kinds(&jobs[1]), [CauseKind::Turn { turn: 2 }, CauseKind::Turn { turn: 3 }, person]);
     assert_eq!(job.id, jobs[1].id);
     assert_eq!((jobs[0].window, jobs[1].window), (Some((0, 2)), Some((2, 6))));
     let told = world.asked_of("cleo").pop().unwrap();

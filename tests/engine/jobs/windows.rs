@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::support::script::{Script, When};
-use nightdesk::testing::domain::{Content, Cursor, Job, JobId, JobState, Trigger};
+use nightdesk::testing::domain::{CauseKind, Content, Cursor, Job, JobId, JobState};
 use nightdesk::testing::engine::context::CONTEXT_BYTES;
 use nightdesk::testing::llm::PromptMessage;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::json;
 
-use super::{cancel, desk, is_over, job_after, job_over_after, retry, run_now, runs, until};
+use super::{cancel, desk, is_over, job_after, job_over_after, kinds, retry, run_now, runs, until};
 use crate::support::engine_harness::{Plan, World, agent_id, group_id};
 
 /// The windows an agent's jobs worked off or gave up, those of retries of failed jobs aside: without gap or overlap,
@@ -169,7 +169,7 @@ async fn the_retry_of_a_failed_job_owns_its_window_and_that_of_a_cancelled_one_d
 
     let again = retry(&world, &failed.id).await.unwrap();
     assert_eq!((again.retry_of.as_ref(), again.window), (Some(&failed.id), Some((0, 2))));
-    assert_eq!(again.causes, [Trigger::Turn { turn: 1 }, Trigger::Retry { job: failed.id.clone() }]);
+    assert_eq!(kinds(&again), [CauseKind::Turn { turn: 1 }, CauseKind::Retry { job: failed.id.clone() }]);
     let third = job_after(&world, "three").await;
     assert_eq!(until(&world, &third.id, is_over).await.window, Some((2, 6)), "what the cancelled one left is in it");
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::domain::{Block, Trigger};
+use crate::domain::Block;
 use crate::tui::model::Model;
 use crate::tui::pane::RenderContext;
 use crate::tui::pane::list::{cut, two_ends};
@@ -72,7 +72,7 @@ pub(super) fn header(
 pub(super) fn editor(block: &Block, cells: usize, look: &RenderContext, model: &Model) -> Row {
     let mut text = format!("   {}", clean_line(block.editor.name()));
     let job = block.editor.job().and_then(|id| model.job(id));
-    let after = job.and_then(|job| job.causes.iter().rev().find_map(Trigger::after));
+    let after = job.and_then(|job| job.causes.iter().rev().find_map(|cause| cause.kind.after()));
     let mut more = after.map(|after| format!(", {after}")).into_iter().collect::<Vec<_>>();
     if block.read_only {
         more.push(", read only for agents".to_owned());

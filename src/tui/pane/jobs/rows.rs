@@ -36,7 +36,7 @@ pub fn sign(state: &JobState, glyphs: &GlyphSet) -> (&'static str, Role) {
 /// Returns the newest cause of a job and the number of other causes.
 #[must_use]
 pub fn trigger(job: &Job) -> String {
-    let newest = job.causes.last().map(|cause| clean_line(&cause.text()).into_owned()).unwrap_or_default();
+    let newest = job.causes.last().map(|cause| clean_line(&cause.kind.text()).into_owned()).unwrap_or_default();
     match job.causes.len() {
         0 | 1 => newest,
         more => format!("{newest} +{}", more - 1),

@@ -1,0 +1,80 @@
+//! Triggers as rows: what fires them, for whom, and what became of it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::When;
+use crate::domain::{AgentId, GroupId, Ids, Job, TriggerId};
+
+/// What a group asks for: what fires the trigger, and who then does what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TriggerSpec {
+    /// What fires it.
+    pub when: When,
+    /// The background agent that gets the job; `None` means every background agent of the group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentId>,
+    /// What the agent is to do, besides what a background agent does anyway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+}
+
+impl From<When> for TriggerSpec {
+    fn from(when: When) -> Self {
+        Self { when, agent: None, task: None }
+    }
+}
+
+/// A trigger of a group. The commit that changes the group's policy creates and removes it; one whose
+/// [`TriggerSpec`] stays the same stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trigger {
+    /// Its id.
+    pub id: TriggerId,
+    /// The group.
+    pub group: GroupId,
+    /// What fires it, for whom.
+    pub spec: TriggerSpec,
+    /// For one that waits for a time: when it fires next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_due: Option<Timestamp>,
+    /// When it last fired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_fired: Option<Timestamp>,
+    /// Why it did not fire when it last should have; `None` once it fires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_not: Option<String>,
+}
+
+impl Trigger {
+    /// A trigger that has not fired yet.
+    #[must_use]
+    pub fn new(ids: &Ids, group: GroupId, spec: TriggerSpec) -> Self {
+        let id = TriggerId::fresh(ids);
+        Self { id, group, spec, next_due: None, last_fired: None, why_not: None }
+    }
+
+    /// The job that it caused last, of `jobs`, newest first.
+    #[must_use]
+    pub fn last_job<'j>(&self, jobs: &'j [Job]) -> Option<&'j Job> {
+        jobs.iter().find(|job| job.causes.iter().any(|cause| cause.of.as_ref() == Some(&self.id)))
+    }
+
+    /// What it listens to, by which it is looked up: its group.
+    #[must_use]
+    pub fn topic(&self) -> String {
+        self.group.0.clone()
+    }
+}
+
+/// A time at which a trigger was due. There is one for each trigger and time, whoever looks at the clock, so that it
+/// fires at most once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Occurrence {
+    /// The trigger.
+    pub trigger: TriggerId,
+    /// When it was due.
+    pub scheduled_at: Timestamp,
+    /// When it was seen to be due.
+    pub at: Timestamp,
+}

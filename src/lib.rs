@@ -45,6 +45,7 @@
 //!   - [`engine::requests`]: the requests that write; [`engine::read`]: the requests that only read.
 //!   - [`engine::scheduler`]: starts what is due; [`engine::turn`], [`engine::speech`], [`engine::speaker_selection`] and
 //!     [`engine::background`] are what it starts.
+//!   - [`engine::timers`]: takes triggers whose time has come, each time once.
 //!   - [`engine::work`]: a run in progress and how it ends; [`engine::call`]: one model call; [`engine::step`]: its
 //!     tool calls and its commit.
 //!   - [`engine::errors`]: what happens after an error that is no model's.

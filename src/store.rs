@@ -43,6 +43,7 @@ mod search;
 mod staged;
 mod tables;
 mod terms;
+mod triggers;
 mod view;
 mod writer;
 

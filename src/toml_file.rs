@@ -86,6 +86,20 @@ pub fn number(value: &DeValue<'_>) -> Option<f64> {
     }
 }
 
+/// Returns the texts, numbers and switches of a table as JSON; anything else in it is null.
+#[must_use]
+pub fn plain(table: &DeTable<'_>) -> serde_json::Map<String, serde_json::Value> {
+    let value = |value: &DeValue<'_>| match value {
+        DeValue::String(text) => text.as_ref().into(),
+        DeValue::Boolean(truth) => (*truth).into(),
+        other => match whole(other) {
+            Some(count) => count.into(),
+            None => number(other).into(),
+        },
+    };
+    in_order(table).into_iter().map(|(key, one)| (key.get_ref().to_string(), value(one.get_ref()))).collect()
+}
+
 /// Names the kind of a value for an error text. Never contains the value itself, which could be a secret.
 #[must_use]
 pub fn noun(value: &DeValue<'_>) -> &'static str {

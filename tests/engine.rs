@@ -72,6 +72,8 @@ mod speaking;
 mod terminating;
 #[path = "engine/tools.rs"]
 mod tools;
+#[path = "engine/triggers.rs"]
+mod triggers;
 #[path = "engine/wire_campaign.rs"]
 mod wire_campaign;
 #[path = "engine/wire_conversation.rs"]

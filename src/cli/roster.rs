@@ -40,7 +40,7 @@ pub struct Whose {
 }
 
 impl Roster {
-    /// Reads the roster. Reports unreadable groups and agents on standard error and leaves them out.
+    /// Reads the roster. Reports unreadable groups, agents and triggers on standard error and leaves them out.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -48,11 +48,11 @@ impl Roster {
         Ok(Self::of(&handle.overview().await?))
     }
 
-    /// Takes the roster from an overview. Reports unreadable groups and agents on standard error and leaves them out.
+    /// Takes the roster from an overview. Reports unreadable groups, agents and triggers on standard error and leaves them out.
     #[must_use]
     pub fn of(overview: &Overview) -> Self {
         let faults = || overview.faults.iter().filter(|fault| matches!(fault.kind, Kind::Group | Kind::Agent));
-        print::unreadable(faults());
+        print::unreadable(faults().chain(overview.faults.iter().filter(|fault| fault.kind == Kind::Trigger)));
         let (groups, agents) = (overview.groups.clone(), overview.agents.clone());
         Self {
             groups,

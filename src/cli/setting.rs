@@ -164,6 +164,7 @@ fn readme_table<T: Configurable>() -> String {
     for row in T::settings() {
         let mut place = match (row.kind, row.place) {
             (Kind::Approvals, _) => "`[[agent.rule]]`".to_owned(),
+            (Kind::Triggers, _) => "`[[group.trigger]]`".to_owned(),
             (_, Some((inside, key))) => format!("`{key}` of `[{}.{inside}]`", T::NOUN),
             (_, None) => format!("`{}`", row.key),
         };

@@ -129,6 +129,20 @@ pub enum Change {
         /// The trigger.
         id: TriggerId,
     },
+    /// A trigger begins to wait for a span of time.
+    TriggerArmed {
+        /// The trigger.
+        id: TriggerId,
+        /// The span, in seconds.
+        seconds: u32,
+    },
+    /// A trigger is due. It is recorded as an occurrence, so that it is taken once.
+    TriggerDue {
+        /// The trigger.
+        id: TriggerId,
+        /// The time at which it was due.
+        scheduled_at: Timestamp,
+    },
     /// A trigger fires: its agents get jobs in the same commit (J1).
     TriggerFired {
         /// The trigger.
@@ -227,7 +241,11 @@ impl Change {
             Self::MailSent(mail) => mail.id.as_str(),
             Self::MailMoved { id, .. } => id.as_str(),
             Self::TriggerPut(trigger) => trigger.id.as_str(),
-            Self::TriggerRemoved { id } | Self::TriggerFired { id, .. } | Self::TriggerHeld { id, .. } => id.as_str(),
+            Self::TriggerRemoved { id }
+            | Self::TriggerArmed { id, .. }
+            | Self::TriggerDue { id, .. }
+            | Self::TriggerFired { id, .. }
+            | Self::TriggerHeld { id, .. } => id.as_str(),
             Self::JobCreated(job) => job.id.as_str(),
             Self::JobCaused { id, .. }
             | Self::JobClaimed { id, .. }
@@ -273,6 +291,8 @@ impl Change {
             Self::CallAnswered { step, ordinal, .. } => vec![(Kind::Call, PendingCall::place_key(step, *ordinal))],
             Self::TriggerPut(_)
             | Self::TriggerRemoved { .. }
+            | Self::TriggerArmed { .. }
+            | Self::TriggerDue { .. }
             | Self::TriggerFired { .. }
             | Self::TriggerHeld { .. } => vec![(Kind::Trigger, subject)],
             Self::JobCreated(_)

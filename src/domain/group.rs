@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgentId, BlockId, GroupId, ManagerType, TerminationCondition};
+use super::{AgentId, BlockId, GroupId, ManagerType, TerminationCondition, TriggerSpec};
 
 /// The maximum number of members.
 pub const MAX_MEMBERS: usize = 50;
@@ -137,16 +137,29 @@ impl GroupStatus {
 pub struct Sleeptime {
     /// The background agents, at least one.
     pub agents: Vec<AgentId>,
-    /// Every agent gets a job after turns N, 2N, 3N; `None` means [`DEFAULT_EVERY_TURNS`].
+    /// Every agent gets a job after turns N, 2N, 3N; `None` means [`DEFAULT_EVERY_TURNS`], or off beside other triggers.
     #[serde(default)]
     pub every_turns: Option<u32>,
+    /// Every agent gets a job when nothing was said for so many seconds after a turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<u32>,
+    /// Further triggers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub triggers: Vec<TriggerSpec>,
 }
 
 impl Sleeptime {
-    /// The number of turns between jobs, at least 1.
+    /// A policy with the default trigger.
     #[must_use]
-    pub fn every(&self) -> u64 {
-        u64::from(self.every_turns.unwrap_or(DEFAULT_EVERY_TURNS)).max(1)
+    pub fn new(agents: Vec<AgentId>) -> Self {
+        Self { agents, every_turns: None, idle: None, triggers: Vec::new() }
+    }
+
+    /// The number of turns between jobs, at least 1; `None` if turns create no jobs.
+    #[must_use]
+    pub fn every(&self) -> Option<u32> {
+        let alone = self.idle.is_none() && self.triggers.is_empty();
+        self.every_turns.or(alone.then_some(DEFAULT_EVERY_TURNS)).map(|turns| turns.max(1))
     }
 }
 

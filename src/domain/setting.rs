@@ -206,7 +206,8 @@ mod tests {
     #[test]
     fn the_defaults_that_are_told_are_those_that_hold() {
         let told = |key: &str| Group::setting(key).unwrap().default;
-        assert_eq!(told("every_turns"), crate::domain::group::DEFAULT_EVERY_TURNS.to_string());
+        let every = format!("{}, or none beside other triggers", crate::domain::group::DEFAULT_EVERY_TURNS);
+        assert_eq!(told("every_turns"), every);
         assert_eq!(told("termination_token"), crate::domain::group::DEFAULT_TERMINATION_TOKEN);
         assert_eq!(told("max_rounds"), crate::domain::group::DEFAULT_MAX_ROUNDS.to_string());
         assert_eq!(told("wait_seconds"), crate::domain::group::DEFAULT_WAIT_SECONDS.to_string());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// How far a span may begin in the future: small corrections of a clock do not end it.
 const TOLERANCE: Duration = Duration::from_secs(10);
@@ -27,9 +27,35 @@ pub fn is_over(since: Timestamp, until: Timestamp, now: Timestamp) -> bool {
     over_at(since, until, now) <= now
 }
 
+/// Reads a time such as `5m` or `1h 30m`, at least a second.
+///
+/// # Errors
+/// The end of a sentence that says what to write.
+pub fn seconds(text: &str) -> Result<u32, String> {
+    let read = text.trim().parse::<SignedDuration>().ok().map(|span| span.as_secs());
+    let whole = read.and_then(|seconds| u32::try_from(seconds).ok()).filter(|seconds| *seconds > 0);
+    whole.ok_or_else(|| "is a time such as 5m or 1h 30m, at least 1s".to_owned())
+}
+
+/// A time as [`seconds`] reads it.
+#[must_use]
+pub fn written(seconds: u32) -> String {
+    format!("{:#}", SignedDuration::from_secs(seconds.into()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_written_as_it_is_read() {
+        for (text, count) in [("5m", 300), ("1h 30m", 5_400), ("1s", 1), ("36h", 129_600)] {
+            assert_eq!((seconds(text), written(count).as_str()), (Ok(count), text));
+        }
+        for text in ["", "0s", "-5m", "5", "soon", "500ms", "999999999h"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_span_ends_after_its_length_and_one_that_lies_farther_ahead_is_over() {

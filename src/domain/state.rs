@@ -161,6 +161,8 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
         Change::MailMoved { id, to, run, error } => mail::transition(rows, id, *to, run.as_ref(), error.as_deref()),
         Change::TriggerPut(trigger) => triggers::put(rows, trigger),
         Change::TriggerRemoved { id } => triggers::remove(rows, id),
+        Change::TriggerArmed { id, seconds } => triggers::arm(rows, id, *seconds, at),
+        Change::TriggerDue { id, scheduled_at } => triggers::due(rows, id, *scheduled_at, at),
         Change::TriggerFired { id, .. } => triggers::fired(rows, id, at),
         Change::TriggerHeld { id, why } => triggers::held(rows, id, why),
         Change::JobCreated(job) => jobs::create(rows, job, at),

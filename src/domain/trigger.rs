@@ -1,12 +1,15 @@
 //! Derived changes: triggers, jobs and mail that follow from a change, created inside the same commit. A job exists
 //! exactly when its cause does (J1).
 
+mod block_changed;
 mod cause;
 mod fire;
+mod idle;
 mod kinds;
 mod row;
 #[cfg(test)]
 mod signal;
+pub mod table;
 mod turns;
 
 use super::state::Rows;
@@ -15,7 +18,7 @@ use super::{
 };
 
 pub use cause::{Cause, CauseKind, When};
-pub use row::{Occurrence, Trigger, TriggerSpec};
+pub use row::{MAX_TRIGGERS, Occurrence, Trigger, TriggerSpec};
 
 /// The changes derived from this one, in order. The store logs them in the same commit.
 ///
@@ -169,7 +172,7 @@ mod tests {
     /// Rows with a group of one background agent and a running turn.
     fn desk(every_turns: Option<u32>) -> (InMemoryRows, Group, Run) {
         let mut rows = InMemoryRows::default();
-        let policy = Sleeptime { agents: vec![AgentId::from("agent-1")], every_turns };
+        let policy = Sleeptime { every_turns, ..Sleeptime::new(vec![AgentId::from("agent-1")]) };
         let group = Group::new(GroupId::from("group-1"), "desk", ManagerType::RoundRobin);
         let group = Group { sleeptime: Some(policy), ..group };
         let kind = RunKind::Turn { group: Some(group.id.clone()), only: None };
@@ -219,7 +222,7 @@ mod tests {
         let written = format!(r#"{{"trigger":"signal","word":"sleep","of":"{id}"}}"#);
         assert_eq!(serde_json::to_string(cause).unwrap(), written);
         assert_eq!(serde_json::from_str::<Cause>(&written).unwrap(), *cause);
-        assert_eq!((cause.kind.text(), cause.is_asked_for()), ("told to sleep".to_owned(), false));
+        assert_eq!((cause.kind.text(), cause.kind.has_input()), ("told to sleep".to_owned(), false));
         assert_eq!(cause.kind.after().as_deref(), Some("after it was told to sleep"));
 
         let Ok(()) = rows.put(&Group { status: GroupStatus::Paused, ..group });
@@ -237,7 +240,7 @@ mod tests {
         assert_eq!(first.iter().map(|trigger| trigger.spec.when.key()).collect::<Vec<_>>(), ["every_turns"]);
         assert_eq!(follow(&mut rows, &Change::GroupPut(Group { description: "new".to_owned(), ..group.clone() })), []);
         assert_eq!(triggers(&mut rows), first);
-        let policy = Sleeptime { agents: vec![AgentId::from("agent-1")], every_turns: Some(3) };
+        let policy = Sleeptime { every_turns: Some(3), ..Sleeptime::new(vec![AgentId::from("agent-1")]) };
         follow(&mut rows, &Change::GroupPut(Group { sleeptime: Some(policy), ..group.clone() }));
         let other = triggers(&mut rows);
         assert_eq!((other.len(), &other[0].spec.when), (1, &When::EveryTurns { turns: 3 }));
@@ -274,7 +277,7 @@ mod tests {
         assert_eq!(serde_json::to_string(&Cause::from(turn.clone())).unwrap(), old);
         assert_eq!(serde_json::from_str::<Cause>(old).unwrap(), turn.clone().into());
         assert_eq!((turn.text(), turn.after()), ("turn 12".to_owned(), Some("after turn 12".to_owned())));
-        let every = |n| Sleeptime { agents: Vec::new(), every_turns: n };
+        let every = |n| Sleeptime { every_turns: n, ..Sleeptime::new(Vec::new()) };
         assert_eq!(every(None).schedule(), "every 5 turns");
         assert_eq!(every(Some(1)).schedule(), "every turn");
         assert_eq!(
@@ -282,6 +285,10 @@ mod tests {
             ("every 2 turns".to_owned(), "every second turn".to_owned(),)
         );
         assert_eq!(every(Some(u32::MAX)).schedule(), "every 4294967295 turns or when told to sleep");
-        assert_eq!(When::KEYS, ["every_turns", "on_signal"]);
+        let quiet = Sleeptime { idle: Some(5_400), ..every(None) };
+        assert_eq!(quiet.schedule(), "1h 30m of silence", "beside another trigger, every_turns is off by itself");
+        let both = Sleeptime { every_turns: Some(2), ..quiet };
+        assert_eq!(both.schedule_in_prose(), "every second turn or 1h 30m of silence");
+        assert_eq!(When::KEYS, ["every_turns", "idle", "block_changed", "on_signal"]);
     }
 }

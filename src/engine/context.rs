@@ -7,7 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use similar::TextDiff;
+
 use super::candidates::Candidates;
+use crate::domain::excerpt;
 use crate::domain::pattern::Seat;
 use crate::domain::pattern::dynamic::CHOOSE;
 use crate::domain::terminate::RETURN_TO_USER;
@@ -325,6 +328,9 @@ fn about_mail(mail: &Mail, sender: &str) -> String {
     )
 }
 
+/// The most characters of a change of a block in a job's note.
+const LONGEST_DIFF: usize = 4_000;
+
 /// A job's entries: its window, a note, its own work.
 fn job_entries(view: &StepInput) -> Vec<Shown> {
     let mut entries = said(&view.messages, None);
@@ -339,6 +345,22 @@ fn job_entries(view: &StepInput) -> Vec<Shown> {
     );
     for instruction in asked {
         let _ = write!(note, " The user asks you in particular: {}", marks::line(instruction));
+    }
+    let mut tasks: Vec<&str> =
+        view.job.iter().flat_map(|job| &job.causes).filter_map(|cause| cause.task.as_deref()).collect();
+    tasks.sort_unstable();
+    tasks.dedup();
+    for task in tasks {
+        let _ = write!(note, " Your task: {}", marks::line(task));
+    }
+    for change in &view.block_changes {
+        let (label, by) = (marks::line(&change.label), marks::line(&change.by.join(", ")));
+        let diff = TextDiff::from_lines(&change.before, &change.after).unified_diff().context_radius(1).to_string();
+        let _ = write!(
+            note,
+            "\nThe block {label} was changed by {by}:\n{}",
+            marks::line(&excerpt::to_chars(&diff, LONGEST_DIFF))
+        );
     }
     entries.push(Shown::instruction(note));
     entries.extend(said(&view.notes, Some(&view.agent.id)));

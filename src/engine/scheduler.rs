@@ -1,7 +1,7 @@
 //! The driver: after every commit it spawns a task for each turn, worker and job that is due.
 //!
 //! It waits for a new commit, for a finished task and for at most one deadline: the next retry of a job, the next
-//! expiry of mail or the next time-out of a wait. A parked run has no task.
+//! expiry of mail, the next time-out of a wait or the next trigger that is due. A parked run has no task.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
@@ -15,7 +15,7 @@ use super::cancellation::{self, Mode};
 use super::errors::Retries;
 use super::limits::{Capacity, Priority};
 use super::wait::OpenRuns;
-use super::{Engine, EngineError, JobTask, Scope, background, mail, read, speech, turn};
+use super::{Engine, EngineError, JobTask, Scope, background, mail, read, speech, timers, turn};
 use crate::domain::status::{self, DueJobs};
 use crate::domain::{
     Agent, AgentId, Group, GroupId, Job, JobId, JobState, NoticeKind, Run, RunId, RunKind, RunState, StopReason,
@@ -63,13 +63,16 @@ pub async fn run(engine: Arc<Engine>) {
 async fn tick(engine: &Arc<Engine>) -> Result<Option<Timestamp>, EngineError> {
     let out_of_time = mail::deliver(engine).await?;
     let standing = OpenRuns::read(&engine.store).await?;
-    engine.spans.keep(|turn| standing.open.iter().any(|run| run.id == *turn));
-    cancellation::end_cancelled(engine, &standing.open).await?;
+    let timers = if engine.options.jobs { engine.store.timers().await? } else { Vec::new() };
+    engine.spans.keep(|name| {
+        standing.open.iter().any(|run| run.id.as_str() == name) || timers.iter().any(|timer| timers::key(timer) == name)
+    });
     let expiry = standing.expire(engine).await?;
     start_turns(engine, &standing).await?;
     start_workers(engine, &standing).await?;
+    let timer = timers::fire_due(engine, &timers).await?;
     let job = if engine.options.jobs { start_jobs(engine, &standing).await? } else { None };
-    Ok([out_of_time, expiry, job].into_iter().flatten().min())
+    Ok([out_of_time, expiry, timer, job].into_iter().flatten().min())
 }
 
 /// Starts the first unfinished turn of each conversation.

@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::domain::RunId;
 use crate::store::Clock;
 
 /// The clock of one engine.
@@ -22,8 +21,8 @@ pub struct SpanClock {
     clock: Arc<dyn Clock>,
     /// The wall time and the elapsed time at the start.
     start: (Timestamp, Duration),
-    /// When the turns with a time limit began, on this clock.
-    begun: Mutex<HashMap<RunId, Timestamp>>,
+    /// When the spans that rows know by wall time began, on this clock: of turns with a time limit, of triggers.
+    begun: Mutex<HashMap<String, Timestamp>>,
 }
 
 impl SpanClock {
@@ -53,22 +52,22 @@ impl SpanClock {
         self.clock.sleep(left).await;
     }
 
-    /// The time since a turn began, at the wall time `at`. For a turn of an earlier program it includes the time before
-    /// this one started, as far as the wall clock shows it.
+    /// The time since the span with this name began, at the wall time `at`. For one of an earlier program it includes the
+    /// time before this one started, as far as the wall clock shows it.
     #[must_use]
-    pub fn since_begin(&self, turn: &RunId, at: Timestamp) -> Duration {
+    pub fn since_begin(&self, name: &str, at: Timestamp) -> Duration {
         let now = self.now();
-        let mut turns = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = *turns.entry(turn.clone()).or_insert_with(|| {
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = *begun.entry(name.to_owned()).or_insert_with(|| {
             let before = self.clock.now().duration_since(at);
             now.saturating_sub(before.max(jiff::SignedDuration::ZERO)).unwrap_or(now)
         });
         Duration::try_from(now.duration_since(since)).unwrap_or_default()
     }
 
-    /// Forgets the begin of all turns but these.
-    pub fn keep(&self, is_open: impl Fn(&RunId) -> bool) {
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner).retain(|turn, _| is_open(turn));
+    /// Forgets the begin of all spans but these.
+    pub fn keep(&self, is_open: impl Fn(&str) -> bool) {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| is_open(name));
     }
 }
 

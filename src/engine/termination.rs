@@ -149,7 +149,7 @@ async fn so_far(engine: &Engine, turn: &Run, group: &Group, messages: &[Message]
 
 /// Whole seconds since the message the turn answers; 0 if there is none.
 fn seconds(engine: &Engine, turn: &Run, messages: &[Message]) -> u64 {
-    messages.first().map_or(0, |message| engine.spans.since_begin(&turn.id, message.at).as_secs())
+    messages.first().map_or(0, |message| engine.spans.since_begin(turn.id.as_str(), message.at).as_secs())
 }
 
 /// The sentence of the condition that holds, with its value.

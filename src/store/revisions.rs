@@ -36,8 +36,7 @@ impl<L: ReadLane> Store<L> {
     /// [`StoreError`] if the query fails or the row is unreadable.
     pub async fn revision(&self, block: &BlockId, version: u64) -> Result<Option<Revision>, StoreError> {
         let block = block.clone();
-        let query = "SELECT block, version, body FROM revision WHERE block = ?1 AND version = ?2";
-        self.read(move |sql| sql.one(query, (block.as_str(), version), |row| Ok(read(row)))?.transpose()).await
+        self.read(move |sql| at_version(sql, &block, version)).await
     }
 
     /// The revisions committed by a job, in order. Unreadable rows are left out and logged.
@@ -59,6 +58,12 @@ pub(super) fn insert(sql: &Sql, n: u64, revision: &Revision) -> Result<(), Fault
         (n, revision.block.as_str(), revision.version, job, body),
     )?;
     Ok(())
+}
+
+/// One version of a block, if it exists.
+pub(super) fn at_version(sql: &Sql, block: &BlockId, version: u64) -> Result<Option<Revision>, Fault> {
+    let query = "SELECT block, version, body FROM revision WHERE block = ?1 AND version = ?2";
+    sql.one(query, (block.as_str(), version), |row| Ok(read(row)))?.transpose()
 }
 
 /// The revision of a change.

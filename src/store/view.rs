@@ -7,10 +7,11 @@ use super::error::Fault;
 use super::messages::Sight;
 use super::rows::readable;
 use super::tables::{get, get_many, row_of};
-use super::{Store, StoreError, messages, runs};
+use super::{Store, StoreError, messages, revisions, runs};
 use crate::domain::state::Row;
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, Content, Conversation, Group, Job, Kept, Mail, Message, Run, RunId, StepId,
+    Agent, AgentId, Block, BlockId, Cause, CauseKind, Content, Conversation, Group, Job, Kept, Mail, Message, Run,
+    RunId, StepId,
 };
 
 /// The input of the next step of a run.
@@ -40,12 +41,29 @@ pub struct StepInput {
     pub turn_cut: bool,
     /// The job, if the run belongs to one.
     pub job: Option<Job>,
+    /// The changes of blocks that are causes of the job.
+    pub block_changes: Vec<BlockChange>,
     /// The mail that the turn of a speech answers, if any.
     pub mail: Option<Mail>,
     /// The block versions in the prompt of the agent's last committed step, in any run.
     pub seen: Vec<(BlockId, u64)>,
     /// What providers want back with the agent's calls among the messages and notes, by their steps.
     pub kept: BTreeMap<StepId, Kept>,
+}
+
+/// A change of a block that is a cause of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockChange {
+    /// The block.
+    pub block: BlockId,
+    /// Its label.
+    pub label: String,
+    /// The names of those who changed it.
+    pub by: Vec<String>,
+    /// Its value before the first of the changes.
+    pub before: String,
+    /// Its value after the last of them.
+    pub after: String,
 }
 
 impl Store {
@@ -97,6 +115,7 @@ fn view(sql: &Sql, id: &RunId, context_bytes: usize) -> Result<StepInput, Fault>
         }
         None => speech_transcript(sql, &run, &agent.id, context_bytes)?,
     };
+    let block_changes = block_changes(sql, heard.job.iter().flat_map(|job| &job.causes))?;
     let mail = mail(sql, &run)?;
     let seen = match runs::last_step(sql, &agent.id) {
         // Without it, the prompt says less of what has changed.
@@ -117,10 +136,34 @@ fn view(sql: &Sql, id: &RunId, context_bytes: usize) -> Result<StepInput, Fault>
         notes,
         turn_cut,
         job,
+        block_changes,
         mail,
         seen,
         kept,
     })
+}
+
+/// The changes of blocks among the causes of a job, one for each block. Versions that cannot be read are left out.
+fn block_changes<'a>(sql: &Sql, causes: impl Iterator<Item = &'a Cause>) -> Result<Vec<BlockChange>, Fault> {
+    let value = |block: &BlockId, version: u64| match revisions::at_version(sql, block, version) {
+        Err(fault) if fault.is_of_a_row() => Ok(None),
+        other => other.map(|revision| revision.map(|revision| revision.value)),
+    };
+    let mut changes: Vec<BlockChange> = Vec::new();
+    for cause in causes {
+        let CauseKind::BlockChanged { block, label, before, version, by } = &cause.kind else { continue };
+        let (Some(old), Some(after)) = (value(block, *before)?, value(block, *version)?) else { continue };
+        if let Some(known) = changes.iter_mut().find(|known| known.block == *block) {
+            known.after = after;
+            if !known.by.contains(by) {
+                known.by.push(by.clone());
+            }
+        } else {
+            let (block, label, by) = (block.clone(), label.clone(), vec![by.clone()]);
+            changes.push(BlockChange { block, label, by, before: old, after });
+        }
+    }
+    Ok(changes)
 }
 
 /// What providers want back with this agent's calls.

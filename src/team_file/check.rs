@@ -135,6 +135,19 @@ fn short(name: &str) -> &str {
     name.split_once('/').map_or(name, |(_, name)| name)
 }
 
+/// Reports triggers of agents that do not work in the background.
+fn in_background(reader: &mut Reader<'_>, group: &GroupSpec) {
+    let background = group.background();
+    let has_it = |name: &&Name| background.iter().any(|other| other.text == name.text);
+    // Names that there are not are reported already.
+    for Name { text, line } in group.settings.names("trigger").iter().filter(|name| !has_it(name)) {
+        if group.all().any(|name| name.text == *text) {
+            let said = "has a trigger and does not work in the background; add it to agents of [group.sleeptime]";
+            reader.fault(*line, format!("{text} {said}"));
+        }
+    }
+}
+
 /// Reports roles of agents that are not in the group.
 fn in_group(reader: &mut Reader<'_>, group: &GroupSpec) {
     let here: Vec<&str> = group.all().map(|name| name.text.as_str()).collect();
@@ -181,13 +194,16 @@ fn references(reader: &mut Reader<'_>, file: &TeamFile) {
         let names = group.settings.names(row.key);
         match row.kind {
             // A speaker may be in several conditions.
-            Kind::Conditions => names.chunks(1).for_each(|one| listed(reader, word(row), one, "agent", &agents)),
+            Kind::Conditions | Kind::Triggers => {
+                names.chunks(1).for_each(|one| listed(reader, word(row), one, "agent", &agents));
+            }
             Kind::Agents | Kind::Agent => listed(reader, word(row), names, "agent", &agents),
             Kind::Blocks => listed(reader, word(row), names, "block", &labels),
             _ => {}
         }
     }
     in_group(reader, group);
+    in_background(reader, group);
     for agent in &file.agents {
         for row in Agent::settings() {
             let names = agent.settings.names(row.key);
@@ -202,7 +218,11 @@ fn references(reader: &mut Reader<'_>, file: &TeamFile) {
 
 /// Returns the key for faults about the names in a setting.
 fn word<T>(row: &Setting<T>) -> &'static str {
-    if matches!(row.kind, Kind::Conditions) { "speaker" } else { row.key_there() }
+    match row.kind {
+        Kind::Conditions => "speaker",
+        Kind::Triggers => "agent of a trigger",
+        _ => row.key_there(),
+    }
 }
 
 fn listed(reader: &mut Reader<'_>, key: &str, names: &[Name], noun: &str, known: &[&str]) {

@@ -3,7 +3,7 @@
 pub(super) use crate::domain::nearest;
 use crate::domain::setting::Kind;
 use crate::domain::terminate::ArgumentKind;
-use crate::domain::{Agent, Configurable, Group, TerminationCondition};
+use crate::domain::{Agent, Configurable, Group, TerminationCondition, TriggerSpec};
 
 /// The tables of a team file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +11,7 @@ pub(super) enum Table {
     Top,
     Group,
     Sleeptime,
+    Trigger,
     Terminate,
     Block,
     Agent,
@@ -76,8 +77,8 @@ fn condition(key: &'static str) -> Field {
 }
 
 impl Table {
-    pub const ALL: [Self; 7] =
-        [Self::Top, Self::Group, Self::Sleeptime, Self::Terminate, Self::Block, Self::Agent, Self::Rule];
+    pub const ALL: [Self; 8] =
+        [Self::Top, Self::Group, Self::Sleeptime, Self::Trigger, Self::Terminate, Self::Block, Self::Agent, Self::Rule];
 
     /// Name as written in the file.
     pub fn title(self) -> &'static str {
@@ -85,6 +86,7 @@ impl Table {
             Self::Top => "a team file",
             Self::Group => "[group]",
             Self::Sleeptime => "[group.sleeptime]",
+            Self::Trigger => "[[group.trigger]]",
             Self::Terminate => "terminate",
             Self::Block => "[[block]]",
             Self::Agent => "[[agent]]",
@@ -98,6 +100,7 @@ impl Table {
             Self::Top => "team",
             Self::Group => "group",
             Self::Sleeptime => "sleeptime",
+            Self::Trigger => "trigger",
             Self::Terminate => "condition",
             Self::Block => "block",
             Self::Agent => "agent",
@@ -132,6 +135,9 @@ impl Table {
                 with_settings::<Group>(first, None)
             }
             Self::Sleeptime => with_settings::<Group>([], Some("sleeptime")),
+            Self::Trigger => {
+                TriggerSpec::fields().into_iter().map(|one| field(one.key, Value(one.kind), one.doc)).collect()
+            }
             Self::Terminate => TerminationCondition::KEYS.iter().map(|key| condition(key)).collect(),
             Self::Block => vec![
                 field("label", Label, "Label of the block, used by agents and the group to refer to it."),
@@ -176,6 +182,7 @@ impl Table {
             Self::Top => TOP,
             Self::Group => GROUP,
             Self::Sleeptime => SLEEPTIME,
+            Self::Trigger => &[],
             Self::Terminate => TERMINATE,
             Self::Block => BLOCK,
             Self::Agent => AGENT,

@@ -9,7 +9,7 @@ use super::{AgentSpec, BlockSpec, GroupSpec, Name, ParseContext, TeamFile, setti
 use crate::domain::block::DEFAULT_LIMIT;
 use crate::domain::naming::{check_agent_name, check_name, check_new_label};
 use crate::domain::spelling::shown;
-use crate::domain::{Agent, Configurable as _, Group, ManagerType, When};
+use crate::domain::{Agent, Configurable as _, Group, ManagerType};
 use crate::toml_file;
 
 /// Manager types of Letta that are not supported yet.
@@ -86,12 +86,8 @@ fn belongings(reader: &mut Reader<'_>, section: &Section<'_>, kind: ManagerType)
 fn sleeptime<'t>(reader: &mut Reader<'_>, group: &Section<'t>) -> Option<Section<'t>> {
     let value = group.get("sleeptime")?;
     let DeValue::Table(map) = value.get_ref() else {
-        let triggers = When::KEYS.join(" or ");
-        group.fault(
-            reader,
-            "sleeptime",
-            format!("is a table of its own: [group.sleeptime], with agents and {triggers}"),
-        );
+        let keys = Table::Sleeptime.keys().join(", ");
+        group.fault(reader, "sleeptime", format!("is a table of its own: [group.sleeptime], with {keys}"));
         return None;
     };
     Some(Section::open(reader, Table::Sleeptime, map, &value.span()))

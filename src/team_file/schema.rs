@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 use super::keys::{Shape, Table};
 use super::settings::{ROLE, mentioned, requested};
 use crate::domain::setting::Kind;
-use crate::domain::{Configurable as _, Group, ManagerType};
+use crate::domain::{Configurable as _, Group, ManagerType, When};
 
 /// Pattern of the short name of a group or an agent.
 const NAME: &str = r"^[^\s/@]+$";
@@ -48,6 +48,10 @@ fn table(table: Table, tools: &[&str]) -> Json {
         Table::Top => json!({ "required": ["group"] }),
         Table::Group => json!({ "required": ["name"], "allOf": ManagerType::ALL.map(belongings) }),
         Table::Sleeptime => json!({ "required": ["agents"] }),
+        Table::Trigger => {
+            let one = |key: &&str| json!({ "required": [key] });
+            json!({ "oneOf": When::KEYS.iter().map(one).collect::<Vec<_>>() })
+        }
         Table::Terminate => json!({ "minProperties": 1, "maxProperties": 1 }),
         Table::Block => json!({ "required": ["label"] }),
         Table::Agent => json!({ "required": ["name"], "not": { "required": ["system", "system_file"] } }),
@@ -101,7 +105,7 @@ fn value(kind: Kind, tools: &[&str]) -> Json {
     match kind {
         Kind::Count => json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX }),
         Kind::Number { from, to } => json!({ "type": "number", "minimum": from, "maximum": to }),
-        Kind::Word => json!({ "type": "string", "pattern": WORDS }),
+        Kind::Word | Kind::Span => json!({ "type": "string", "pattern": WORDS }),
         Kind::Sentence | Kind::Text | Kind::Agent => json!({ "type": "string" }),
         Kind::Model => json!({ "type": "string", "pattern": MODEL }),
         Kind::Switch => json!({ "type": "boolean" }),
@@ -121,6 +125,7 @@ fn value(kind: Kind, tools: &[&str]) -> Json {
         Kind::Blocks => list(&json!({ "type": "string" })),
         Kind::Agents => json!({ "type": "array", "uniqueItems": true, "minItems": 1, "items": { "type": "string" } }),
         Kind::Conditions => reference(Table::Terminate),
+        Kind::Triggers => json!({ "type": "array", "items": reference(Table::Trigger) }),
         Kind::Roles => {
             let role = json!({ "type": "string", "pattern": WORDS, "maxLength": ROLE });
             json!({ "type": "object", "additionalProperties": role })

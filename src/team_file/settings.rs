@@ -5,13 +5,14 @@ use std::path::{Component, Path, PathBuf};
 
 use toml::de::DeValue;
 
-use super::keys::nearest;
+use super::keys::{Table, nearest};
 use super::table::{Reader, Section};
 use super::{Name, ParseContext, cause, rules, terminate};
 use crate::domain::agent::{BACKGROUND_TOOLS, DEFAULT_TOOLS};
 use crate::domain::setting::{Kind, Reference};
 use crate::domain::terminate::RETURN_TO_USER;
-use crate::domain::{Configurable, ManagerType, Setting, Value};
+use crate::domain::{Configurable, ManagerType, Setting, TriggerSpec, Value};
+use crate::toml_file;
 
 /// Longest role in characters; a role is shown behind a name.
 pub(super) const ROLE: usize = 60;
@@ -98,6 +99,8 @@ fn one<T>(
         Kind::Switch => plain(section.truth(reader, key)?.into()),
         Kind::Sentence => text(section.name(reader, key)?),
         Kind::Text => text(whole_text(reader, section, key, row.file_key, around)?),
+        Kind::Span => text(span(reader, section, key)?),
+        Kind::Triggers => triggers(reader, section, key)?,
         Kind::Word => text(word(reader, section, key, row.default)?),
         Kind::Model => text(model(reader, section, key, around.base)?),
         Kind::Choice(all) => text(choice(reader, section, key, &all())?),
@@ -132,6 +135,40 @@ fn word(reader: &mut Reader<'_>, section: &Section<'_>, key: &str, default: &str
         return None;
     }
     Some(name)
+}
+
+fn span(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) -> Option<Name> {
+    let name = section.name(reader, key)?;
+    match Kind::Span.check(&Value::Text(name.text.clone())) {
+        Ok(()) => Some(name),
+        Err(text) => {
+            reader.fault(name.line, format!("{key} {text}"));
+            None
+        }
+    }
+}
+
+/// Parses the tables of triggers. The names are those of their agents.
+fn triggers(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) -> Option<Given> {
+    section.get(key)?;
+    let (mut all, mut names) = (Vec::new(), Vec::new());
+    let title = Table::Trigger.title();
+    for (map, span) in section.tables(reader, key, title) {
+        let line = reader.line(&span);
+        match TriggerSpec::from_table(&toml_file::plain(map)) {
+            Ok(spec) => {
+                names.extend(spec.agent.as_ref().map(|agent| Name { text: agent.0.clone(), line }));
+                all.push(spec);
+            }
+            Err(text) => reader.fault(line, format!("{title}: {text}")),
+        }
+    }
+    let line = section.line_of(reader, key);
+    let value = Value::Triggers(all);
+    if let Err(text) = Kind::Triggers.check(&value) {
+        reader.fault(line, format!("{title} {text}"));
+    }
+    Some(Given { line, value, names })
 }
 
 fn choice(reader: &mut Reader<'_>, section: &Section<'_>, key: &str, all: &[(&str, &str)]) -> Option<Name> {

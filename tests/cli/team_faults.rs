@@ -139,11 +139,15 @@ fn lettas_keys_are_answered_with_ours() {
 fn an_unknown_key_is_answered_with_the_nearest_its_place_or_all_there_are() {
     answered(&[
         (TURNS, "max_turn = 2", "5: unknown key \"max_turn\" in [group]; did you mean max_turns?"),
-        (TURNS, "every_turns = 2", "5: unknown key \"every_turns\" in [group]; it belongs in [group.sleeptime]"),
+        (
+            TURNS,
+            "every_turns = 2",
+            "5: unknown key \"every_turns\" in [group]; it belongs in [group.sleeptime] or [[group.trigger]]",
+        ),
         (
             "every_turns = 2",
             "colour = 2",
-            "10: unknown key \"colour\" in [group.sleeptime]; allowed are agents, every_turns",
+            "10: unknown key \"colour\" in [group.sleeptime]; allowed are agents, every_turns, idle",
         ),
         ("limit = 100", "model = \"offline\"", "15: unknown key \"model\" in [[block]]; it belongs in [[agent]]"),
         ("[group]\n", "members = []\n[group]\n", "1: unknown key \"members\" before any table; it belongs in [group]"),
@@ -172,6 +176,23 @@ fn a_wrong_kind_or_a_value_out_of_range_says_what_it_may_be() {
             "every_turns = 2",
             "every_turns = 0",
             "10: every_turns of [group.sleeptime] is a whole number from 1 to 4294967295; found 0",
+        ),
+        ("every_turns = 2", "idle = \"soon\"", "10: idle is a time such as 5m or 1h 30m, at least 1s"),
+        ("every_turns = 2", "idle = 5", "10: idle of [group.sleeptime] is a text in quotes; found 5"),
+        (
+            "every_turns = 2",
+            "[[group.trigger]]\nidle = \"5m\"\nfrom = \"any\"",
+            "10: [[group.trigger]]: from is no key of a trigger with idle; allowed are idle, agent, task",
+        ),
+        (
+            "every_turns = 2",
+            "[[group.trigger]]\nblock_changed = \"story\"\nagent = \"cit\"",
+            "10: agent of a trigger names \"cit\", but this file has no such [[agent]]; did you mean cid?",
+        ),
+        (
+            "every_turns = 2",
+            "[[group.trigger]]\nblock_changed = \"story\"\nagent = \"ann\"",
+            "10: ann has a trigger and does not work in the background; add it to agents of [group.sleeptime]",
         ),
         ("limit = 100", "read_only = \"yes\"", "15: read_only of [[block]] is true or false; found the text \"yes\""),
         (MODEL, "model = 4", "22: model of [[agent]] is a text in quotes; found 4"),

@@ -285,7 +285,9 @@ fn trigger_change(state: &mut InMemoryRows, op: &Op) -> Change {
     match op.variant {
         0 => Change::TriggerPut(Trigger { id: format!("trigger-{}", op.other).as_str().into(), ..some }),
         1 => Change::TriggerRemoved { id },
-        2..=3 => Change::TriggerFired { id, cause: CauseKind::Turn { turn: 1 }, depth: 2 },
+        2 => Change::TriggerFired { id, cause: CauseKind::Turn { turn: 1 }, depth: 2 },
+        3 => Change::TriggerArmed { id, seconds: 60 },
+        4 => Change::TriggerDue { id, scheduled_at: some.next_due.unwrap_or_default() },
         _ => Change::TriggerHeld { id, why: op.text.clone() },
     }
 }
@@ -494,6 +496,6 @@ fn random_commits_reach_every_kind_of_change_and_are_refused_too() {
     let outcome = run_async(play(deletions.into_iter().map(|op| (vec![op], None)).collect()));
     assert_eq!(outcome.refused, 0);
     all.kinds.extend(outcome.kinds);
-    assert_eq!(all.kinds.len(), 33, "{:?}", all.kinds);
+    assert_eq!(all.kinds.len(), 35, "{:?}", all.kinds);
     assert!(all.refused > 100, "{} refused", all.refused);
 }

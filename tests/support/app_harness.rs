@@ -480,7 +480,7 @@ pub fn overview(head: u64) -> Overview {
         members: ["reporter", "critic", "editor"].map(|name| AgentId(format!("agent-{name}"))).into(),
         max_turns: Some(3),
         shared_blocks: vec![BlockId::from("block-story"), BlockId::from("block-human")],
-        sleeptime: Some(Sleeptime { agents: vec![AgentId::from("agent-archivist")], every_turns: Some(2) }),
+        sleeptime: Some(Sleeptime { every_turns: Some(2), ..Sleeptime::new(vec![AgentId::from("agent-archivist")]) }),
         ..Group::new(GroupId::from("group-1"), "newsroom", ManagerType::RoundRobin)
     };
     let done = JobState::Completed { outcome: JobOutcome::Changed };

@@ -11,8 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use nightdesk::testing::config::Config;
 use nightdesk::testing::domain::block::DEFAULT_LIMIT;
 use nightdesk::testing::domain::{
-    Agent, AgentId, Basis, Block, BlockId, BlockOwner, Change, Commit, Content, Conversation, ConversationId, Editor,
-    Group, GroupId, Ids, Job, JobId, ManagerType, Message, NoticeKind, Rule, Run, RunId, RunState, Sleeptime,
+    Agent, AgentId, Block, BlockId, BlockOwner, Change, Content, Conversation, ConversationId, Editor, Group, GroupId,
+    Ids, Job, JobId, ManagerType, Message, NoticeKind, Rule, Run, RunId, RunState, Sleeptime, TriggerSpec,
 };
 use nightdesk::testing::engine::protocol::{LiveUpdate, Overview, Recipient, Reply, Request, RequestError, Update};
 use nightdesk::testing::engine::{Engine, Handle, Options};
@@ -134,6 +134,8 @@ pub struct Plan {
     pub manager: Option<&'static str>,
     pub background: &'static [&'static str],
     pub every_turns: Option<u32>,
+    pub idle: Option<u32>,
+    pub triggers: Vec<TriggerSpec>,
     pub max_turns: Option<u32>,
     pub toolbox: ToolRegistry,
     pub options: Options,
@@ -166,6 +168,8 @@ impl Default for Plan {
             manager: None,
             background: &[],
             every_turns: None,
+            idle: None,
+            triggers: Vec::new(),
             max_turns: None,
             toolbox: ToolRegistry::default(),
             options: Options { seed: Some(1), ..Options::default() },
@@ -547,8 +551,10 @@ pub fn team(plan: &Plan, script: &Path, now: Timestamp) -> Vec<Change> {
         max_turns: plan.max_turns,
         shared_blocks: vec![story()],
         sleeptime: (!plan.background.is_empty()).then(|| Sleeptime {
-            agents: plan.background.iter().map(|name| agent_id(name)).collect(),
             every_turns: plan.every_turns,
+            idle: plan.idle,
+            triggers: plan.triggers.clone(),
+            ..Sleeptime::new(plan.background.iter().map(|name| agent_id(name)).collect())
         }),
         ..plan.group.clone().unwrap_or_else(|| Group::new(group_id(), "test", plan.manager_type))
     }));

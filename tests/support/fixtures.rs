@@ -18,7 +18,7 @@ pub fn agent(name: &str) -> Agent {
 
 pub fn group(members: &[&str], background: &[&str], every_turns: u32) -> Group {
     let ids = |names: &[&str]| names.iter().map(|name| AgentId(format!("agent-{name}"))).collect::<Vec<_>>();
-    let sleeptime = Sleeptime { agents: ids(background), every_turns: Some(every_turns) };
+    let sleeptime = Sleeptime { every_turns: Some(every_turns), ..Sleeptime::new(ids(background)) };
     Group {
         members: ids(members),
         sleeptime: (!background.is_empty()).then_some(sleeptime),

@@ -13,7 +13,7 @@ use crate::cli::paths::Paths;
 use crate::cli::print::Out;
 use crate::cli::{Cli, Command, agent, apply, group};
 use crate::domain::setting::{Kind, NONE};
-use crate::domain::{Agent, Configurable, Group, ManagerType, Setting, TerminationCondition, Value};
+use crate::domain::{Agent, Configurable, Group, ManagerType, Setting, TerminationCondition, TriggerSpec, Value, When};
 use crate::engine::Scope;
 use crate::engine::protocol::Overview;
 use crate::engine::session::Session;
@@ -97,6 +97,12 @@ fn sample(kind: Kind) -> Value {
         Kind::Count => 7.into(),
         Kind::Number { from, to } => (from + (to - from) / 4.0).into(),
         Kind::Word => "OVER".into(),
+        Kind::Span => "7m".into(),
+        Kind::Triggers => {
+            let spec = TriggerSpec::from(When::BlockChanged { label: "notes".to_owned(), any: true });
+            let task = Some("Look at the dates.".to_owned());
+            Value::Triggers(vec![TriggerSpec { agent: Some("zoe".into()), task, ..spec }])
+        }
         Kind::Sentence | Kind::Text => "It is kind.".into(),
         Kind::Model => "offline".into(),
         Kind::Switch => true.into(),

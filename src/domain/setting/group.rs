@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::value::{Put, Value, count, line, listed, names, once, switch, text};
 use super::{Kind, Setting, row};
 use crate::domain::AgentId;
-use crate::domain::group::{DEFAULT_EVERY_TURNS, Group, GroupStatus, Sleeptime};
+use crate::domain::group::{Group, GroupStatus, Sleeptime};
+use crate::domain::span;
 
 /// All settings of a group, in display order.
 pub const SETTINGS: &[Setting<Group>] = &[
@@ -69,17 +70,41 @@ pub const SETTINGS: &[Setting<Group>] = &[
     Setting {
         place: Some(("sleeptime", "every_turns")),
         doc: "Number of turns between two jobs of the background agents.",
-        default: "5",
-        in_effect: |group| {
-            let policy = group.sleeptime.as_ref()?;
-            Some(policy.every_turns.unwrap_or(DEFAULT_EVERY_TURNS).into())
-        },
+        default: "5, or none beside other triggers",
+        in_effect: |group| group.sleeptime.as_ref()?.every().map(Value::Count),
         ..row(
             "every_turns",
             "Every turns",
             Kind::Count,
             |group| group.sleeptime.as_ref()?.every_turns.map(Value::Count),
-            every_turns,
+            |group, value| in_policy(group, value, |policy, value| count(&mut policy.every_turns, value)),
+        )
+    },
+    Setting {
+        place: Some(("sleeptime", "idle")),
+        doc: "Time without a word after a turn, such as 5m, after which the background agents get a job.",
+        default: "never",
+        ..row(
+            "idle",
+            "Idle",
+            Kind::Span,
+            |group| group.sleeptime.as_ref()?.idle.map(|seconds| span::written(seconds).into()),
+            |group, value| in_policy(group, value, idle),
+        )
+    },
+    Setting {
+        doc: "Further triggers of the background agents, each with its own task or agent: \
+              [{ block_changed = \"story\", agent = \"critic\", task = \"Look for contradictions.\" }].",
+        default: "none",
+        ..row(
+            "trigger",
+            "Triggers",
+            Kind::Triggers,
+            |group| {
+                let triggers = &group.sleeptime.as_ref()?.triggers;
+                (!triggers.is_empty()).then(|| Value::Triggers(triggers.clone()))
+            },
+            |group, value| in_policy(group, value, triggers),
         )
     },
     Setting {
@@ -262,14 +287,31 @@ pub const SETTINGS: &[Setting<Group>] = &[
 
 fn background(group: &mut Group, value: Option<Value>) -> Put {
     let agents: Vec<AgentId> = names(value)?.into_iter().map(AgentId).collect();
-    let every_turns = group.sleeptime.take().and_then(|policy| policy.every_turns);
-    group.sleeptime = (!agents.is_empty()).then_some(Sleeptime { agents, every_turns });
+    let policy = group.sleeptime.take().unwrap_or_else(|| Sleeptime::new(Vec::new()));
+    group.sleeptime = (!agents.is_empty()).then_some(Sleeptime { agents, ..policy });
     Ok(())
 }
 
-fn every_turns(group: &mut Group, value: Option<Value>) -> Put {
+fn idle(policy: &mut Sleeptime, value: Option<Value>) -> Put {
+    let mut written = None;
+    text(&mut written, value)?;
+    policy.idle = written.map(|written| span::seconds(&written)).transpose()?;
+    Ok(())
+}
+
+fn triggers(policy: &mut Sleeptime, value: Option<Value>) -> Put {
+    policy.triggers = match value {
+        None => Vec::new(),
+        Some(Value::Triggers(all)) => all,
+        Some(other) => return Err(format!("{other} is not a list of triggers")),
+    };
+    Ok(())
+}
+
+/// Sets a value of the background policy; refuses one for a group that has no background agents.
+fn in_policy(group: &mut Group, value: Option<Value>, put: impl FnOnce(&mut Sleeptime, Option<Value>) -> Put) -> Put {
     match (&mut group.sleeptime, value) {
-        (Some(policy), value) => count(&mut policy.every_turns, value),
+        (Some(policy), value) => put(policy, value),
         (None, None) => Ok(()),
         (None, Some(_)) => Err(format!("{} has no background agents; name some, too", group.name)),
     }

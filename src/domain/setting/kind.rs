@@ -3,7 +3,8 @@
 use serde::Deserialize;
 
 use super::value::Value;
-use crate::domain::TerminationCondition;
+use crate::domain::trigger::MAX_TRIGGERS;
+use crate::domain::{TerminationCondition, TriggerSpec, span};
 
 /// The kind of values a setting accepts.
 #[derive(Clone, Copy)]
@@ -45,6 +46,10 @@ pub enum Kind {
     Agent,
     /// A termination condition.
     Conditions,
+    /// A time such as `5m`.
+    Span,
+    /// Triggers of background work.
+    Triggers,
     /// A role for each agent of the group, in a word or two.
     Roles,
 }
@@ -68,7 +73,7 @@ impl Kind {
     pub fn refers_to(self) -> Option<Reference> {
         match self {
             Self::Agents | Self::Agent => Some(Reference::Joining),
-            Self::Conditions | Self::Roles => Some(Reference::Inside),
+            Self::Conditions | Self::Triggers | Self::Roles => Some(Reference::Inside),
             Self::Contacts => Some(Reference::Contact),
             Self::Blocks => Some(Reference::Block),
             _ => None,
@@ -107,6 +112,8 @@ impl Kind {
             Self::Agents => "a list of agents".to_owned(),
             Self::Agent => "the name of an agent".to_owned(),
             Self::Conditions => "a condition, such as { tokens = 20000 }".to_owned(),
+            Self::Span => "a time such as 5m or 1h 30m".to_owned(),
+            Self::Triggers => "a list of triggers, such as [{ idle = \"5m\" }]".to_owned(),
             Self::Roles => "a table of agents, each with a word or two".to_owned(),
         }
     }
@@ -124,7 +131,8 @@ impl Kind {
             Self::Choice(all) => all().into_iter().map(|(name, _)| name).collect::<Vec<_>>().join("|"),
             Self::Labels | Self::Tools | Self::Approvals | Self::Contacts | Self::Blocks => "LIST|none".to_owned(),
             Self::Agents | Self::Agent => "AGENT".to_owned(),
-            Self::Conditions => "TOML|none".to_owned(),
+            Self::Span => "TIME|none".to_owned(),
+            Self::Conditions | Self::Triggers => "TOML|none".to_owned(),
             Self::Roles => "AGENT=ROLE".to_owned(),
         }
     }
@@ -138,6 +146,8 @@ impl Kind {
             (Self::Count, Value::Count(0)) => return Err("is 1 or more".to_owned()),
             (Self::Word, Value::Text(text)) if text.trim().is_empty() => return Err("needs a word".to_owned()),
             (Self::Conditions, Value::Conditions(all)) => return all.check(),
+            (Self::Span, Value::Text(text)) => return span::seconds(text).map(|_| ()),
+            (Self::Triggers, Value::Triggers(all)) => return sound(all),
             (Self::Number { from, to }, Value::Number(number)) => (from..=to).contains(number),
             (Self::Number { from, to }, Value::Count(count)) => (from..=to).contains(&f64::from(*count)),
             (Self::Choice(all), Value::Text(name)) => all().iter().any(|(one, _)| one == name),
@@ -168,7 +178,7 @@ impl Kind {
             }
             Self::Word | Self::Sentence | Self::Text | Self::Model | Self::Agent => Value::Text(text.to_owned()),
             Self::Switch => Value::Switch(text.trim().parse().map_err(|_| "write true or false".to_owned())?),
-            Self::Choice(_) => Value::Text(text.trim().to_owned()),
+            Self::Span | Self::Choice(_) => Value::Text(text.trim().to_owned()),
             Self::Labels | Self::Tools | Self::Approvals | Self::Contacts | Self::Blocks | Self::Agents => {
                 let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
                 if names.iter().any(String::is_empty) {
@@ -177,6 +187,7 @@ impl Kind {
                 Value::Names(names)
             }
             Self::Conditions => Value::Conditions(conditions(text)?),
+            Self::Triggers => Value::Triggers(triggers(text)?),
             Self::Roles => {
                 let parts = text.split_once('=').filter(|(agent, _)| !agent.trim().is_empty());
                 let (agent, role) = parts.ok_or_else(|| "write AGENT=ROLE, for example ann=\"asks why\"".to_owned())?;
@@ -188,6 +199,28 @@ impl Kind {
             self.check(&value)?;
         }
         Ok(value)
+    }
+}
+
+/// Parses a list of triggers, written as in a team file.
+fn triggers(text: &str) -> Result<Vec<TriggerSpec>, String> {
+    const FORM: &str =
+        "write the triggers as in a team file, for example [{ block_changed = \"story\", agent = \"critic\" }]";
+    let held: toml::Table = format!("trigger = {text}").parse().map_err(|_| FORM.to_owned())?;
+    let (1, Ok(serde_json::Value::Array(all))) = (held.len(), serde_json::to_value(held.get("trigger"))) else {
+        return Err(FORM.to_owned());
+    };
+    all.iter().map(|one| TriggerSpec::from_table(one.as_object().ok_or(FORM)?)).collect()
+}
+
+/// Checks the triggers against each other. The error is the end of a sentence that begins with the key.
+fn sound(all: &[TriggerSpec]) -> Result<(), String> {
+    if all.len() > MAX_TRIGGERS {
+        return Err(format!("has {} entries and may have {MAX_TRIGGERS}; leave some out", all.len()));
+    }
+    match all.iter().enumerate().find(|(at, one)| all[..*at].contains(one)) {
+        Some((_, twice)) => Err(format!("has {twice} twice; once is enough")),
+        None => Ok(()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{AgentId, TerminationCondition};
+use crate::domain::{AgentId, TerminationCondition, TriggerSpec};
 
 /// The text that clears a setting.
 pub const NONE: &str = "none";
@@ -26,6 +26,8 @@ pub enum Value {
     Names(Vec<String>),
     /// A termination condition.
     Conditions(TerminationCondition),
+    /// Triggers.
+    Triggers(Vec<TriggerSpec>),
     /// A text for each name. As a change, an empty text removes the name.
     Texts(BTreeMap<String, String>),
 }
@@ -38,6 +40,7 @@ impl Value {
             Self::Text(text) => text.is_empty(),
             Self::Switch(on) => !on,
             Self::Names(names) => names.is_empty(),
+            Self::Triggers(all) => all.is_empty(),
             Self::Texts(texts) => texts.is_empty(),
             Self::Count(_) | Self::Number(_) | Self::Conditions(_) => false,
         }
@@ -57,6 +60,14 @@ impl Value {
             }
             Self::Conditions(all) => {
                 Self::Conditions(all.try_with_speakers(&mut |AgentId(name)| f(name).map(AgentId))?)
+            }
+            Self::Triggers(all) => {
+                let mut named = Vec::new();
+                for one in all {
+                    let agent = one.agent.map(|AgentId(name)| f(name).map(AgentId)).transpose()?;
+                    named.push(TriggerSpec { agent, ..one });
+                }
+                Self::Triggers(named)
             }
             other => other,
         })
@@ -79,6 +90,7 @@ impl Value {
             Self::Names(names) => names.iter().map(String::as_str).collect(),
             Self::Texts(texts) => texts.keys().map(String::as_str).collect(),
             Self::Conditions(all) => all.speakers().map(AgentId::as_str).collect(),
+            Self::Triggers(all) => all.iter().filter_map(|one| one.agent.as_ref()).map(AgentId::as_str).collect(),
             Self::Count(_) | Self::Number(_) | Self::Switch(_) => Vec::new(),
         }
     }
@@ -93,6 +105,7 @@ impl Value {
             Self::Switch(on) => (*on).into(),
             Self::Names(names) => names.as_slice().into(),
             Self::Conditions(all) => serde_json::to_value(all).unwrap_or_default(),
+            Self::Triggers(all) => all.iter().map(TriggerSpec::to_table).collect(),
             Self::Texts(texts) => serde_json::to_value(texts).unwrap_or_default(),
         }
     }
@@ -112,6 +125,10 @@ impl fmt::Display for Value {
                 Ok(written) => written.fmt(f),
                 Err(error) => error.fmt(f),
             },
+            Self::Triggers(all) => {
+                let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+                write!(f, "[{}]", all.join(", "))
+            }
             Self::Texts(texts) if texts.is_empty() => f.write_str(NONE),
             Self::Texts(texts) => {
                 let all: Vec<String> = texts.iter().map(|(name, text)| format!("{name} = {text:?}")).collect();

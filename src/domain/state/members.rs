@@ -146,6 +146,12 @@ fn settings<F>(group: &Group) -> Result<(), ApplyError<F>> {
             ));
         }
     }
+    let triggers = group.sleeptime.iter().flat_map(|policy| &policy.triggers);
+    if let Some(id) = triggers.filter_map(|spec| spec.agent.as_ref()).find(|id| !group.in_background(id)) {
+        return reject(format!(
+            "group {name}: a trigger names {id}, which does not work in the background of the group"
+        ));
+    }
     let agents = group.agents();
     if let Some(id) = group.roles.keys().find(|id| !agents.contains(id)) {
         return reject(format!("group {name}: {id} has a role and is not in the group"));

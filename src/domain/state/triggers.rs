@@ -1,9 +1,9 @@
 //! The rules of triggers.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{ApplyError, Rows, reject, require};
-use crate::domain::{Group, Trigger, TriggerId};
+use super::{ApplyError, Row as _, Rows, reject, require};
+use crate::domain::{Group, Occurrence, Trigger, TriggerId};
 
 pub(super) fn put<R: Rows>(rows: &mut R, trigger: &Trigger) -> Result<(), ApplyError<R::Fault>> {
     require::<Group, R>(rows, trigger.group.as_str(), "group")?;
@@ -16,6 +16,45 @@ pub(super) fn put<R: Rows>(rows: &mut R, trigger: &Trigger) -> Result<(), ApplyE
 pub(super) fn remove<R: Rows>(rows: &mut R, id: &TriggerId) -> Result<(), ApplyError<R::Fault>> {
     require::<Trigger, R>(rows, id.as_str(), "trigger")?;
     Ok(rows.delete::<Trigger>(id.as_str())?)
+}
+
+/// How many occurrences of a trigger are kept: a later one is never as old as these.
+const KEPT: usize = 100;
+
+pub(super) fn arm<R: Rows>(
+    rows: &mut R,
+    id: &TriggerId,
+    seconds: u32,
+    at: Timestamp,
+) -> Result<(), ApplyError<R::Fault>> {
+    let trigger = require::<Trigger, R>(rows, id.as_str(), "trigger")?;
+    let due = at.saturating_add(SignedDuration::from_secs(seconds.into())).unwrap_or(Timestamp::MAX);
+    Ok(rows.put(&Trigger { since: Some(at), next_due: Some(due), ..trigger })?)
+}
+
+/// Takes the occurrence: the trigger has no other time, and this one was not taken before.
+pub(super) fn due<R: Rows>(
+    rows: &mut R,
+    id: &TriggerId,
+    scheduled_at: Timestamp,
+    at: Timestamp,
+) -> Result<(), ApplyError<R::Fault>> {
+    let trigger = require::<Trigger, R>(rows, id.as_str(), "trigger")?;
+    if trigger.next_due != Some(scheduled_at) {
+        return reject(format!("trigger {id} is not due at {scheduled_at}"));
+    }
+    let occurrence = Occurrence { trigger: id.clone(), scheduled_at, at };
+    if rows.get::<Occurrence>(&occurrence.key())?.is_some() {
+        return reject(format!("the time {scheduled_at} of trigger {id} was taken before"));
+    }
+    let mut taken = rows.find::<Occurrence>(id.as_str())?;
+    taken.sort_by_key(|occurrence| occurrence.scheduled_at);
+    let surplus = (taken.len() + 1).saturating_sub(KEPT);
+    for old in taken.iter().take(surplus) {
+        rows.delete::<Occurrence>(&old.key())?;
+    }
+    rows.put(&occurrence)?;
+    Ok(rows.put(&Trigger { since: None, next_due: None, ..trigger })?)
 }
 
 pub(super) fn fired<R: Rows>(rows: &mut R, id: &TriggerId, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {

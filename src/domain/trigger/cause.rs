@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{JobId, TriggerId};
+use crate::domain::{BlockId, JobId, TriggerId};
 
 /// The list of trigger kinds, one line each: the module, the variant of [`When`], the variant of [`CauseKind`].
 macro_rules! triggers {
@@ -19,6 +19,38 @@ macro_rules! triggers {
                 => Turn {
                     /// The number of the turn.
                     turn: u64
+                };
+            idle:
+                /// When nothing was said for some time after a turn.
+                Idle {
+                    /// The time, in seconds, at least 1.
+                    seconds: u32
+                }
+                /// Nothing was said for some time after a turn.
+                => Idle {
+                    /// The time, in seconds.
+                    seconds: u32
+                };
+            block_changed:
+                /// When a block of the group is edited.
+                BlockChanged {
+                    /// The label of the block.
+                    label: String,
+                    /// True if edits of jobs count, too.
+                    any: bool
+                }
+                /// A block was edited.
+                => BlockChanged {
+                    /// The block.
+                    block: BlockId,
+                    /// Its label at that time.
+                    label: String,
+                    /// The version before the edit.
+                    before: u64,
+                    /// The version after it.
+                    version: u64,
+                    /// The editor's name.
+                    by: String
                 };
             #[cfg(test)]
             signal:

@@ -2,7 +2,9 @@
 
 use super::{Cause, CauseKind, Trigger, cause_job};
 use crate::domain::state::Rows;
-use crate::domain::{AgentId, Change, Group, GroupId, GroupStatus, Ids, Job, JobId, Run, RunKind, RunState, TriggerId};
+use crate::domain::{
+    AgentId, Change, Conversation, Group, GroupId, GroupStatus, Ids, Job, JobId, Run, RunKind, RunState, TriggerId,
+};
 
 /// A job deeper than this is not created: triggers that fire each other come to an end.
 pub const MAX_DEPTH: u32 = 3;
@@ -44,11 +46,13 @@ pub(super) fn fire<R: Rows>(
     depth: u32,
 ) -> Result<Option<Change>, R::Fault> {
     let depth = depth + 1;
+    let talk = rows.find::<Conversation>(trigger.group.as_str())?;
     let why = match rows.readable::<Group>(trigger.group.as_str())? {
         None => Some("its group cannot be read".to_owned()),
         Some(group) if group.status != GroupStatus::Active => {
             Some(format!("{} is {}", group.name, group.status.as_str()))
         }
+        Some(group) if talk.is_empty() => Some(format!("{} has said nothing yet", group.name)),
         Some(_) if depth > MAX_DEPTH => {
             Some(format!("{MAX_DEPTH} jobs have caused each other already; the next would be the same again"))
         }

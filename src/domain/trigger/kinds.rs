@@ -1,16 +1,19 @@
 //! What the kinds of triggers do.
 //!
 //! A new kind is one file beside this one and one line in the list of [`super::cause`]. The file has: `KEY`, its name in a
-//! team file; `of`, the triggers of this kind that a group's background policy asks for; `heard`, the changes that follow
-//! from a change, such as its firing; `text` and `after`, its cause in a few words; `schedule` and `prose`, when it
-//! fires, for a table and for a sentence.
+//! team file; `FIELDS`, the keys of its table, with `read` and `write` for their values; `of`, the triggers of this kind
+//! that the settings of a group ask for; `topic`, by which they are looked up; `heard`, the changes that follow from a
+//! change, such as its firing; `HAS_INPUT`, whether its job has something to do without new messages; `text` and
+//! `after`, its cause in a few words; `schedule` and `prose`, when it fires, for a table and for a sentence.
 
 use super::cause::triggers;
 #[cfg(test)]
 use super::signal;
-use super::{Cause, CauseKind, TriggerSpec, When, turns};
+use super::table::{Field, Values};
+use super::{Cause, CauseKind, TriggerSpec, When, block_changed, idle, turns};
+use crate::domain::setting::Value;
 use crate::domain::state::Rows;
-use crate::domain::{Change, Group, Sleeptime};
+use crate::domain::{Change, Group, GroupId, Sleeptime};
 
 macro_rules! define_behaviour {
     ($(
@@ -29,6 +32,39 @@ macro_rules! define_behaviour {
             pub fn key(&self) -> &'static str {
                 match self {
                     $($(#[cfg($cfg)])? Self::$when { .. } => $module::KEY,)*
+                }
+            }
+
+            /// The keys of the tables of all kinds.
+            #[must_use]
+            pub fn fields() -> Vec<Field> {
+                [$($(#[cfg($cfg)])? $module::FIELDS),*].concat()
+            }
+
+            /// The keys of the table of the kind with this name.
+            pub(super) fn fields_of(key: &str) -> &'static [Field] {
+                $($(#[cfg($cfg)])? if key == $module::KEY { return $module::FIELDS; })*
+                &[]
+            }
+
+            /// Reads the checked values of the table of the kind with this name.
+            pub(super) fn read(key: &str, values: &Values) -> Result<Self, String> {
+                $($(#[cfg($cfg)])? if key == $module::KEY { return $module::read(values); })*
+                Err(format!("there is no trigger {key}"))
+            }
+
+            /// The values of its table.
+            pub(super) fn write(&self) -> Vec<(&'static str, Value)> {
+                match self {
+                    $($(#[cfg($cfg)])? Self::$when { $($when_field),* } => $module::write($($when_field),*),)*
+                }
+            }
+
+            /// What a trigger of the group listens to.
+            #[must_use]
+            pub fn topic(&self, group: &GroupId) -> String {
+                match self {
+                    $($(#[cfg($cfg)])? Self::$when { $($when_field),* } => $module::topic(group, $($when_field),*),)*
                 }
             }
 
@@ -60,6 +96,15 @@ macro_rules! define_behaviour {
                 }
             }
 
+            /// True when its job has something to do without new messages (J9).
+            #[must_use]
+            pub fn has_input(&self) -> bool {
+                match self {
+                    $($(#[cfg($cfg)])? Self::$variant { .. } => $module::HAS_INPUT,)*
+                    Self::Person { .. } | Self::Retry { .. } => true,
+                }
+            }
+
             /// The time of the cause, to follow a result: `after turn 12`; `None` if a person was the cause.
             #[must_use]
             pub fn after(&self) -> Option<String> {
@@ -73,9 +118,10 @@ macro_rules! define_behaviour {
         impl Sleeptime {
             /// The triggers it asks for.
             #[must_use]
-            pub fn triggers(&self) -> Vec<TriggerSpec> {
+            pub fn all_triggers(&self) -> Vec<TriggerSpec> {
                 let mut specs = Vec::new();
                 $($(#[cfg($cfg)])? specs.extend($module::of(self));)*
+                specs.extend(self.triggers.iter().cloned());
                 specs
             }
         }
@@ -96,25 +142,19 @@ impl Cause {
     pub fn instruction(&self) -> Option<&str> {
         if let CauseKind::Person { instruction } = &self.kind { instruction.as_deref() } else { None }
     }
-
-    /// True when the job runs even if there are no new messages (J9).
-    #[must_use]
-    pub fn is_asked_for(&self) -> bool {
-        matches!(self.kind, CauseKind::Person { .. } | CauseKind::Retry { .. })
-    }
 }
 
 impl Sleeptime {
     /// When jobs are created: `every 5 turns`.
     #[must_use]
     pub fn schedule(&self) -> String {
-        either(self.triggers().iter().map(|spec| spec.when.schedule()))
+        either(self.all_triggers().iter().map(|spec| spec.when.schedule()))
     }
 
     /// [`Self::schedule`] for use in a sentence: `every second turn`.
     #[must_use]
     pub fn schedule_in_prose(&self) -> String {
-        either(self.triggers().iter().map(|spec| spec.when.prose()))
+        either(self.all_triggers().iter().map(|spec| spec.when.prose()))
     }
 }
 
@@ -122,7 +162,7 @@ impl Group {
     /// The triggers of its background policy.
     #[must_use]
     pub fn triggers(&self) -> Vec<TriggerSpec> {
-        self.sleeptime.as_ref().map(Sleeptime::triggers).unwrap_or_default()
+        self.sleeptime.as_ref().map(Sleeptime::all_triggers).unwrap_or_default()
     }
 }
 

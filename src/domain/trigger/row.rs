@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::When;
 use crate::domain::{AgentId, GroupId, Ids, Job, TriggerId};
 
+/// The most triggers of a group in tables of their own.
+pub const MAX_TRIGGERS: usize = 50;
+
 /// What a group asks for: what fires the trigger, and who then does what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TriggerSpec {
@@ -35,6 +38,9 @@ pub struct Trigger {
     pub group: GroupId,
     /// What fires it, for whom.
     pub spec: TriggerSpec,
+    /// For one that waits for a span: when it began to wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// For one that waits for a time: when it fires next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_due: Option<Timestamp>,
@@ -51,7 +57,7 @@ impl Trigger {
     #[must_use]
     pub fn new(ids: &Ids, group: GroupId, spec: TriggerSpec) -> Self {
         let id = TriggerId::fresh(ids);
-        Self { id, group, spec, next_due: None, last_fired: None, why_not: None }
+        Self { id, group, spec, since: None, next_due: None, last_fired: None, why_not: None }
     }
 
     /// The job that it caused last, of `jobs`, newest first.
@@ -60,10 +66,10 @@ impl Trigger {
         jobs.iter().find(|job| job.causes.iter().any(|cause| cause.of.as_ref() == Some(&self.id)))
     }
 
-    /// What it listens to, by which it is looked up: its group.
+    /// What it listens to, by which it is looked up.
     #[must_use]
     pub fn topic(&self) -> String {
-        self.group.0.clone()
+        self.spec.when.topic(&self.group)
     }
 }
 

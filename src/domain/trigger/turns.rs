@@ -7,17 +7,38 @@
 )]
 
 use super::fire::{finished_turn, fire};
+use super::table::{Field, Values};
 use super::{CauseKind, Trigger, TriggerSpec, When};
+use crate::domain::setting::{Kind, Value};
 use crate::domain::state::Rows;
-use crate::domain::{Change, Conversation, Sleeptime};
+use crate::domain::{Change, Conversation, GroupId, Sleeptime};
 
 /// The name in a team file.
 pub const KEY: &str = "every_turns";
 
-/// The one trigger of `every_turns`.
+/// The keys in a table of its own.
+pub const FIELDS: &[Field] = &[Field { key: KEY, kind: Kind::Count, doc: "Fires after turns N, 2N, 3N." }];
+/// Its job runs only if there is something to read.
+pub const HAS_INPUT: bool = false;
+
+/// Reads the checked values of a table.
+pub fn read(values: &Values) -> Result<When, String> {
+    Ok(When::EveryTurns { turns: values.count(KEY) })
+}
+
+/// Writes them.
+pub fn write(turns: &u32) -> Vec<(&'static str, Value)> {
+    vec![(KEY, (*turns).into())]
+}
+
+/// It listens to its group.
+pub fn topic(group: &GroupId, _turns: &u32) -> String {
+    group.0.clone()
+}
+
+/// The one of the setting `every_turns`.
 pub fn of(policy: &Sleeptime) -> Option<TriggerSpec> {
-    let turns = u32::try_from(policy.every()).unwrap_or(u32::MAX);
-    Some(When::EveryTurns { turns }.into())
+    policy.every().map(|turns| When::EveryTurns { turns }.into())
 }
 
 /// Fires when a turn with at least one step finishes as the Nth.

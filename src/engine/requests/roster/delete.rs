@@ -208,6 +208,7 @@ impl DeletionPlan {
             left.roles.retain(|id, _| !going.goes(id));
             if let Some(policy) = &mut left.sleeptime {
                 policy.agents.retain(|id| !going.goes(id));
+                policy.triggers.retain(|spec| !spec.agent.as_ref().is_some_and(|id| going.goes(id)));
             }
             let (group, who) = (&old.name, going.people.full_name(first));
             if old.manager_agent.as_ref().is_some_and(|id| going.goes(id)) {

@@ -128,6 +128,15 @@ fn leave(names: &Names<'_>, group: &mut Group, name: &str) -> Result<(), Request
 
 /// Checks what the domain also checks, with names in place of ids.
 pub(super) fn sound(group: &Group, name: &dyn Fn(&AgentId) -> String) -> Result<(), String> {
+    let policy = group.sleeptime.iter();
+    let named = policy.flat_map(|policy| &policy.triggers).filter_map(|spec| spec.agent.as_ref());
+    if let Some(id) = named.into_iter().find(|id| !group.in_background(id)) {
+        return Err(format!(
+            "group {}: a trigger names {}, which does not work in the background of the group; change the trigger first",
+            group.name,
+            name(id)
+        ));
+    }
     let agents = group.agents();
     let gone = group.terminate.as_ref().and_then(|terminate| terminate.speakers().find(|id| !agents.contains(id)));
     match gone {

@@ -1,0 +1,180 @@
+//! Triggers: when they fire, for whom, with what, and what their rows tell, on the scripted model and a paused clock.
+
+use std::time::Duration;
+
+use crate::support::engine_harness::{Plan, World, agent_id, story};
+use crate::support::script::{Script, When};
+use jiff::SignedDuration;
+use nightdesk::testing::domain::{
+    Block, Cause, CauseKind, Editor, Job, Occurrence, RunState, Trigger, TriggerSpec, When as Fires,
+};
+use nightdesk::testing::llm::PromptMessage;
+use tokio::time::Instant;
+
+/// One speaker, one in the background, who looks after five minutes of silence.
+fn silent(script: Script) -> Plan {
+    Plan { script, members: &["ann"], background: &["cleo"], idle: Some(300), ..Plan::default() }
+}
+
+/// One speaker, two in the background, with a trigger on the shared block.
+fn watching(script: Script, any: bool, agent: Option<&str>) -> Plan {
+    let when = Fires::BlockChanged { label: "Story".to_owned(), any };
+    let task = Some("Look for contradictions.".to_owned());
+    let triggers = vec![TriggerSpec { when, agent: agent.map(agent_id), task }];
+    Plan { script, members: &["ann"], background: &["cleo", "dan"], triggers, ..Plan::default() }
+}
+
+fn quick() -> Script {
+    Script::of([When::in_job().finishes()]).otherwise("{agent} speaks")
+}
+
+fn kinds(job: &Job) -> Vec<&CauseKind> {
+    job.causes.iter().map(|cause| &cause.kind).collect()
+}
+
+async fn trigger(world: &World) -> Trigger {
+    world.store().all::<Trigger>().await.unwrap().rows.remove(0)
+}
+
+/// Waits until the row of the trigger says why it did not fire.
+async fn held(world: &World) -> String {
+    world.when(async |world| trigger(world).await.why_not).await
+}
+
+#[track_caller]
+fn lasted(since: Instant, seconds: u64) {
+    let took = since.elapsed();
+    assert!(took >= Duration::from_secs(seconds) && took < Duration::from_secs(seconds + 2), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silence_after_a_turn_creates_one_job_whatever_is_done_to_the_clock() {
+    for hours in [-24, -1, 0, 1, 24] {
+        let world = World::new(silent(quick())).await;
+        assert_eq!(trigger(&world).await.next_due, None, "nothing was said yet");
+        world.send("hello").await;
+        let since = Instant::now();
+        let armed = trigger(&world).await;
+        assert_eq!(armed.next_due.unwrap().duration_since(armed.since.unwrap()), SignedDuration::from_mins(5));
+        world.set_clock(SignedDuration::from_hours(hours));
+        let job = world.job_over().await;
+        lasted(since, 300);
+        assert_eq!(kinds(&job), [&CauseKind::Idle { seconds: 300 }]);
+        assert_eq!((job.causes[0].of.as_ref(), job.depth), (Some(&armed.id), 1));
+        let fired = trigger(&world).await;
+        assert_eq!((fired.next_due, fired.why_not, fired.last_fired.is_some()), (None, None, true));
+        let taken = world.store().all::<Occurrence>().await.unwrap().rows;
+        assert_eq!(taken.iter().map(|taken| taken.scheduled_at).collect::<Vec<_>>(), [armed.next_due.unwrap()]);
+
+        // The silence goes on, and nothing more comes of it.
+        tokio::time::sleep(Duration::from_hours(3)).await;
+        assert_eq!(world.jobs().await.len(), 1);
+        world.send("again").await;
+        assert_eq!(world.jobs_over(2).await.len(), 2);
+        world.close().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silence_begins_at_the_end_of_the_last_turn_and_never_ends_in_one() {
+    let script = Script::of([When::in_job().finishes()]).or(When::any().text("slow").first_delay_ms(80_000));
+    let world = World::new(Plan { idle: Some(60), ..silent(script) }).await;
+    let since = Instant::now();
+    world.send("one").await;
+    world.post("two").await;
+    assert_eq!(held(&world).await, "a turn is in progress");
+    lasted(since, 140);
+    world.job_over().await;
+    lasted(since, 220);
+    assert_eq!((world.jobs().await.len(), trigger(&world).await.why_not), (1, None));
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silence_goes_on_while_no_program_runs_and_is_taken_once() {
+    for (away, left) in [(200, 100), (1_000, 0)] {
+        let world = World::new(silent(quick())).await;
+        world.send("hello").await;
+        let world = world.restart_after(Duration::from_secs(away)).await;
+        let since = Instant::now();
+        world.job_over().await;
+        lasted(since, left);
+        let world = world.restart_after(Duration::from_hours(1)).await;
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        assert_eq!(world.jobs().await.len(), 1);
+        world.close().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_block_gives_its_agent_the_task_and_the_change() {
+    let script = Script::of([When::in_job().step(1).inserts("story", "- by a job"), When::in_job().finishes()])
+        .otherwise("{agent} speaks");
+    let world = World::new(watching(script, false, Some("dan"))).await;
+    world.edit(|text| text.replace("some time", "early")).await;
+    assert_eq!(held(&world).await, "test has said nothing yet");
+    world.send("hello").await;
+    assert_eq!(world.jobs().await, [], "beside another trigger, every_turns is off");
+    world.edit(|text| text.replace("early in spring", "3 May")).await;
+    let job = world.job_over().await;
+    assert_eq!(job.agent, agent_id("dan"));
+    let [Cause { kind: CauseKind::BlockChanged { before, version, by, .. }, task, .. }] = &job.causes[..] else {
+        panic!("{job:?}")
+    };
+    assert_eq!((*before, *version, by.as_str(), task.as_deref()), (2, 3, "you", Some("Look for contradictions.")));
+    let told = world.asked_of("dan").remove(0).entries;
+    let note = told.iter().find_map(|entry| match entry {
+        PromptMessage::System { text } if text.contains("background agent") => Some(text.clone()),
+        _ => None,
+    });
+    let note = note.unwrap();
+    for part in [
+        "Your task: Look for contradictions.",
+        "The block story was changed by you",
+        "-- Launch: early in spring",
+        "+- Launch: 3 May",
+    ] {
+        assert!(note.contains(part), "{part}: {note}");
+    }
+    let block = world.block(&story()).await;
+    assert!(matches!(block.editor, Editor::Agent { job: Some(_), .. }), "{block:?}");
+    world.idle().await;
+    assert_eq!(world.jobs().await.len(), 1, "the edit of a job fires nothing");
+    let row = trigger(&world).await;
+    assert_eq!((row.last_fired.is_some(), row.why_not), (true, None));
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_that_cause_each_other_by_a_block_come_to_an_end_and_the_trigger_says_why() {
+    let script = Script::of([When::in_job().step(1).inserts("story", "- by a job"), When::in_job().finishes()])
+        .otherwise("{agent} speaks");
+    let world = World::new(watching(script, true, Some("cleo"))).await;
+    world.send("hello").await;
+    world.edit(|text| format!("{text}\n- by you")).await;
+    let why = held(&world).await;
+    assert!(why.starts_with("3 jobs have caused each other already"), "{why}");
+    let mut depths: Vec<u32> = world.jobs_over(3).await.iter().map(|job| job.depth).collect();
+    depths.sort_unstable();
+    assert_eq!(depths, [1, 2, 3]);
+    world.idle().await;
+    assert_eq!(world.jobs().await.len(), 3);
+    let block = world.store().row::<Block>(story().as_str()).await.unwrap().unwrap();
+    assert_eq!(block.version, 5, "one edit by a person, three by jobs");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_ends_although_its_group_has_every_kind_of_trigger() {
+    let plan = Plan { every_turns: Some(1), idle: Some(60), ..watching(quick(), true, None) };
+    let world = World::new(plan).await;
+    let run = world.send("hello").await;
+    assert!(matches!(run.state, RunState::Finished { .. }));
+    world.edit(|text| format!("{text}\n- by you")).await;
+    let jobs = world.jobs_over(2).await;
+    let causes: Vec<&CauseKind> = jobs.iter().flat_map(kinds).collect();
+    assert!(causes.iter().any(|kind| matches!(kind, CauseKind::Turn { turn: 1 })), "{causes:?}");
+    assert!(causes.iter().any(|kind| matches!(kind, CauseKind::BlockChanged { .. })), "{causes:?}");
+    assert_eq!(world.store().all::<Trigger>().await.unwrap().rows.len(), 3);
+    world.close().await;
+}

@@ -10,6 +10,7 @@ pub mod block;
 pub mod completions;
 pub mod deletion;
 pub mod doctor;
+pub mod event;
 pub mod group;
 pub mod inbox;
 pub mod input;
@@ -101,6 +102,8 @@ enum Command {
     /// List, show, cancel and retry background jobs.
     #[command(subcommand)]
     Job(job::Command),
+    /// Report an event to the background agents whose triggers listen to it; print their jobs.
+    Event(event::Args),
     /// List, show, send and read mail.
     #[command(subcommand)]
     Mail(mail::Command),
@@ -216,6 +219,7 @@ async fn carry_out(cli: Cli) -> Result<Exit, CliError> {
         Some(Command::Inbox(command)) => inbox::inbox(&places, &command, &mut out).await,
         Some(Command::Block(command)) => block::block(&places, command, &mut out).await,
         Some(Command::Job(command)) => job::job(&places, &command, &mut out).await,
+        Some(Command::Event(args)) => event::event(&places, args, &mut out).await,
         Some(Command::Mail(command)) => mail::mail(&places, command, &mut out).await,
         Some(Command::Schema) => schema::schema(&mut out),
         Some(Command::Doctor(args)) => doctor::doctor(&places, &args, &mut out).await,

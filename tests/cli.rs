@@ -21,6 +21,8 @@ mod cli_mail;
 mod cli_owner;
 #[path = "cli/cli_roster.rs"]
 mod cli_roster;
+#[path = "cli/cli_trigger.rs"]
+mod cli_trigger;
 #[path = "cli/config.rs"]
 mod config;
 #[path = "cli/doctor.rs"]

@@ -129,6 +129,15 @@ pub enum Change {
         /// The trigger.
         id: TriggerId,
     },
+    /// A named event is reported to the triggers that listen to it.
+    EventReported {
+        /// The name.
+        name: String,
+        /// What is reported with it; may be empty.
+        text: String,
+        /// The group it is for; `None` means all.
+        group: Option<GroupId>,
+    },
     /// A trigger begins to wait for a span of time.
     TriggerArmed {
         /// The trigger.
@@ -240,6 +249,7 @@ impl Change {
             Self::CallAnswered { step, .. } => step.as_str(),
             Self::MailSent(mail) => mail.id.as_str(),
             Self::MailMoved { id, .. } => id.as_str(),
+            Self::EventReported { name, .. } => name,
             Self::TriggerPut(trigger) => trigger.id.as_str(),
             Self::TriggerRemoved { id }
             | Self::TriggerArmed { id, .. }
@@ -264,7 +274,7 @@ impl Change {
         let subject = self.subject().to_owned();
         match self {
             Self::EpochRaised { .. } => vec![(Kind::StoreMeta, subject)],
-            Self::CallMade(_) => Vec::new(),
+            Self::CallMade(_) | Self::EventReported { .. } => Vec::new(),
             Self::PersonPut(_) => vec![(Kind::Person, subject)],
             Self::AgentPut(_) | Self::AgentDeleted { .. } => vec![(Kind::Agent, subject)],
             Self::GroupPut(_) | Self::GroupDeleted { .. } => vec![(Kind::Group, subject)],

@@ -161,6 +161,7 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
         Change::MailMoved { id, to, run, error } => mail::transition(rows, id, *to, run.as_ref(), error.as_deref()),
         Change::TriggerPut(trigger) => triggers::put(rows, trigger),
         Change::TriggerRemoved { id } => triggers::remove(rows, id),
+        Change::EventReported { name, text, .. } => triggers::report(name, text),
         Change::TriggerArmed { id, seconds } => triggers::arm(rows, id, *seconds, at),
         Change::TriggerDue { id, scheduled_at } => triggers::due(rows, id, *scheduled_at, at),
         Change::TriggerFired { id, .. } => triggers::fired(rows, id, at),

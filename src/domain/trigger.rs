@@ -3,6 +3,7 @@
 
 mod block_changed;
 mod cause;
+mod event;
 mod fire;
 mod idle;
 mod kinds;
@@ -18,7 +19,7 @@ use super::{
 };
 
 pub use cause::{Cause, CauseKind, When};
-pub use row::{MAX_TRIGGERS, Occurrence, Trigger, TriggerSpec};
+pub use row::{LONGEST_EVENT, MAX_TRIGGERS, Occurrence, Trigger, TriggerSpec};
 
 /// The changes derived from this one, in order. The store logs them in the same commit.
 ///
@@ -289,6 +290,6 @@ mod tests {
         assert_eq!(quiet.schedule(), "1h 30m of silence", "beside another trigger, every_turns is off by itself");
         let both = Sleeptime { every_turns: Some(2), ..quiet };
         assert_eq!(both.schedule_in_prose(), "every second turn or 1h 30m of silence");
-        assert_eq!(When::KEYS, ["every_turns", "idle", "block_changed", "on_signal"]);
+        assert_eq!(When::KEYS, ["every_turns", "idle", "block_changed", "event", "on_signal"]);
     }
 }

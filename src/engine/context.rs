@@ -15,8 +15,8 @@ use crate::domain::pattern::Seat;
 use crate::domain::pattern::dynamic::CHOOSE;
 use crate::domain::terminate::RETURN_TO_USER;
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, Cause, Content, Group, Kept, Mail, MailKind, Message, NoticeKind, RunKind, StepId,
-    Task, TerminationCondition,
+    Agent, AgentId, Block, BlockId, Cause, CauseKind, Content, Group, Kept, Mail, MailKind, Message, NoticeKind,
+    RunKind, StepId, Task, TerminationCondition,
 };
 use crate::llm::window::{self, Budget};
 use crate::llm::{CallContext, MemoryBlock, Prompt, PromptMessage, ToolCall, ToolSpec, marks};
@@ -352,6 +352,11 @@ fn job_entries(view: &StepInput) -> Vec<Shown> {
     tasks.dedup();
     for task in tasks {
         let _ = write!(note, " Your task: {}", marks::line(task));
+    }
+    for cause in view.job.iter().flat_map(|job| &job.causes) {
+        if let CauseKind::Event { name, text } = &cause.kind {
+            let _ = write!(note, "\nThe event {} was reported. {}", marks::line(name), marks::line(text));
+        }
     }
     for change in &view.block_changes {
         let (label, by) = (marks::line(&change.label), marks::line(&change.by.join(", ")));

@@ -76,6 +76,15 @@ pub enum Request {
         /// Instruction for the agent, if any.
         instruction: Option<String>,
     },
+    /// Reports a named event to the triggers that listen to it; [`Reply::EventReported`].
+    ReportEvent {
+        /// The name.
+        name: String,
+        /// What is reported with it; may be empty.
+        text: String,
+        /// The group it is for; `None` means all.
+        group: Option<GroupId>,
+    },
     /// Decides on a call that waits for approval; [`Reply::Done`].
     Decide {
         /// The step that made the call.
@@ -263,6 +272,13 @@ pub enum Reply {
     Block(Box<Block>),
     /// A job as committed.
     Job(Box<Job>),
+    /// An event as committed.
+    EventReported {
+        /// The jobs that have it as a cause.
+        jobs: Vec<JobId>,
+        /// Why triggers that listen to it did not fire, one sentence each.
+        held: Vec<String>,
+    },
     /// A group as committed.
     Group(Box<Group>),
     /// An agent as committed.

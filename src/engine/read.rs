@@ -75,6 +75,7 @@ impl Reader {
             | Request::CancelJob { .. }
             | Request::RetryJob { .. }
             | Request::RunJob { .. }
+            | Request::ReportEvent { .. }
             | Request::Decide { .. }
             | Request::Signal { .. }
             | Request::CreateGroup { .. }

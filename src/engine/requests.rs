@@ -1,5 +1,6 @@
 //! Handles the requests of faces: writes here, reads in [`super::read`].
 
+mod event;
 mod mail;
 mod roster;
 
@@ -60,6 +61,7 @@ impl Engine {
             Request::CancelJob { id } => self.cancel_job(&id).await,
             Request::RetryJob { id } => self.retry_job(&id).await,
             Request::RunJob { agent, group, instruction } => self.run_job(&agent, &group, instruction).await,
+            Request::ReportEvent { name, text, group } => self.report_event(name, text, group).await,
             Request::Decide { step, ordinal, approve, for_run, reason } => {
                 let by = Some(PersonId::local());
                 self.decide(step, ordinal, CallResult { ok: approve, text: reason, for_run, by }).await

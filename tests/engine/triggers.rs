@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use nightdesk::testing::domain::{
     Block, Cause, CauseKind, Editor, Job, Occurrence, RunState, Trigger, TriggerSpec, When as Fires,
 };
+use nightdesk::testing::engine::protocol::{Reply, Request};
 use nightdesk::testing::llm::PromptMessage;
 use tokio::time::Instant;
 
@@ -161,6 +162,40 @@ async fn jobs_that_cause_each_other_by_a_block_come_to_an_end_and_the_trigger_sa
     assert_eq!(world.jobs().await.len(), 3);
     let block = world.store().row::<Block>(story().as_str()).await.unwrap().unwrap();
     assert_eq!(block.version, 5, "one edit by a person, three by jobs");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_gives_its_text_to_the_agents_that_listen_to_its_name() {
+    let spec = |name: &str, agent: &str| TriggerSpec {
+        agent: Some(agent_id(agent)),
+        ..Fires::Event { name: name.to_owned() }.into()
+    };
+    let triggers = vec![spec("deploy", "cleo"), spec("alarm", "dan")];
+    let plan = Plan { script: quick(), members: &["ann"], background: &["cleo", "dan"], triggers, ..Plan::default() };
+    let world = World::new(plan).await;
+    let report = async |name: &str, text: &str| {
+        let (name, text) = (name.to_owned(), text.to_owned());
+        world.ask(Request::ReportEvent { name, text, group: None }).await
+    };
+    let early = report("deploy", "").await.unwrap();
+    assert_eq!(early, Reply::EventReported { jobs: Vec::new(), held: vec!["test has said nothing yet".to_owned()] });
+    world.send("hello").await;
+    let Reply::EventReported { jobs, held } = report("deploy", "version 7 is out").await.unwrap() else { panic!() };
+    let job = world.job_over().await;
+    assert_eq!((jobs, held, job.agent.as_str()), (vec![job.id.clone()], Vec::new(), "agent-cleo"));
+    let told = format!("{:?}", world.asked_of("cleo")[0].entries);
+    assert!(told.contains("The event deploy was reported. version 7 is out"), "{told}");
+
+    // Nothing was said since, and there is still something to look at.
+    report("deploy", "version 8 is out").await.unwrap();
+    let again = world.jobs_over(2).await.remove(1);
+    assert_eq!(kinds(&again), [&CauseKind::Event { name: "deploy".to_owned(), text: "version 8 is out".to_owned() }]);
+    assert_eq!(world.asked_of("cleo").len(), 2);
+    let unknown = report("deplyo", "").await.unwrap_err().text;
+    assert_eq!(unknown, "no trigger listens to the event \"deplyo\"; there are alarm, deploy");
+    let long = report("deploy", &"x".repeat(20_001)).await.unwrap_err().text;
+    assert!(long.starts_with("event deploy: its text has 20001 characters and may have 20000"), "{long}");
     world.close().await;
 }
 

@@ -283,6 +283,7 @@ fn trigger_change(state: &mut InMemoryRows, op: &Op) -> Change {
     let some = all.get(op.which % all.len().max(1)).cloned().unwrap_or(none);
     let id = some.id.clone();
     match op.variant {
+        0 if op.other == 0 => Change::EventReported { name: op.text.clone(), text: op.text.clone(), group: None },
         0 => Change::TriggerPut(Trigger { id: format!("trigger-{}", op.other).as_str().into(), ..some }),
         1 => Change::TriggerRemoved { id },
         2 => Change::TriggerFired { id, cause: CauseKind::Turn { turn: 1 }, depth: 2 },
@@ -496,6 +497,6 @@ fn random_commits_reach_every_kind_of_change_and_are_refused_too() {
     let outcome = run_async(play(deletions.into_iter().map(|op| (vec![op], None)).collect()));
     assert_eq!(outcome.refused, 0);
     all.kinds.extend(outcome.kinds);
-    assert_eq!(all.kinds.len(), 35, "{:?}", all.kinds);
+    assert_eq!(all.kinds.len(), 36, "{:?}", all.kinds);
     assert!(all.refused > 100, "{} refused", all.refused);
 }

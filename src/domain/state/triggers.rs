@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{ApplyError, Row as _, Rows, reject, require};
+use crate::domain::trigger::LONGEST_EVENT;
 use crate::domain::{Group, Occurrence, Trigger, TriggerId};
 
 pub(super) fn put<R: Rows>(rows: &mut R, trigger: &Trigger) -> Result<(), ApplyError<R::Fault>> {
@@ -16,6 +17,19 @@ pub(super) fn put<R: Rows>(rows: &mut R, trigger: &Trigger) -> Result<(), ApplyE
 pub(super) fn remove<R: Rows>(rows: &mut R, id: &TriggerId) -> Result<(), ApplyError<R::Fault>> {
     require::<Trigger, R>(rows, id.as_str(), "trigger")?;
     Ok(rows.delete::<Trigger>(id.as_str())?)
+}
+
+pub(super) fn report<F>(name: &str, text: &str) -> Result<(), ApplyError<F>> {
+    if name.trim().is_empty() {
+        return reject("an event needs a name");
+    }
+    let length = text.chars().count();
+    if length > LONGEST_EVENT {
+        return reject(format!(
+            "event {name}: its text has {length} characters and may have {LONGEST_EVENT}; shorten it, or name a file in it"
+        ));
+    }
+    Ok(())
 }
 
 /// How many occurrences of a trigger are kept: a later one is never as old as these.

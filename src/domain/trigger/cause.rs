@@ -52,6 +52,19 @@ macro_rules! triggers {
                     /// The editor's name.
                     by: String
                 };
+            event:
+                /// When a named event is reported.
+                Event {
+                    /// The name.
+                    name: String
+                }
+                /// A named event was reported.
+                => Event {
+                    /// The name.
+                    name: String,
+                    /// What was reported with it; may be empty.
+                    text: String
+                };
             #[cfg(test)]
             signal:
                 /// Only in tests.

@@ -10,7 +10,7 @@ use super::cause::triggers;
 #[cfg(test)]
 use super::signal;
 use super::table::{Field, Values};
-use super::{Cause, CauseKind, TriggerSpec, When, block_changed, idle, turns};
+use super::{Cause, CauseKind, TriggerSpec, When, block_changed, event, idle, turns};
 use crate::domain::setting::Value;
 use crate::domain::state::Rows;
 use crate::domain::{Change, Group, GroupId, Sleeptime};

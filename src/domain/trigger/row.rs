@@ -9,6 +9,9 @@ use crate::domain::{AgentId, GroupId, Ids, Job, TriggerId};
 /// The most triggers of a group in tables of their own.
 pub const MAX_TRIGGERS: usize = 50;
 
+/// The most characters of the text of an event.
+pub const LONGEST_EVENT: usize = 20_000;
+
 /// What a group asks for: what fires the trigger, and who then does what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TriggerSpec {

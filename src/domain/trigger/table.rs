@@ -133,6 +133,7 @@ mod tests {
         for text in [
             r#"{ every_turns = 3, agent = "critic", task = "Look at the dates." }"#,
             r#"{ idle = "1h 30m" }"#,
+            r#"{ event = "deploy" }"#,
             r#"{ block_changed = "story", from = "any", agent = "critic" }"#,
         ] {
             assert_eq!(read(&text[1..text.len() - 1].replace(", ", "\n")).unwrap().to_string(), text);
@@ -142,7 +143,7 @@ mod tests {
     #[test]
     fn a_table_that_is_no_trigger_is_refused_with_what_is_allowed() {
         for (text, said) in [
-            ("task = \"x\"", "a trigger needs one of every_turns, idle, block_changed"),
+            ("task = \"x\"", "a trigger needs one of every_turns, idle, block_changed, event"),
             ("idle = \"5m\"\nevery_turns = 2", "every_turns and idle are in one trigger; write two"),
             ("idle = \"5m\"\nfrom = \"any\"", "from is no key of a trigger with idle; allowed are idle, agent, task"),
             ("idle = \"soon\"", "idle is a time such as 5m or 1h 30m"),

@@ -156,6 +156,7 @@ impl From<OpenError> for CliError {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Held(held) => held.into(),
+            OpenError::Silent(silent) => Self::Message(silent.to_string()),
             OpenError::Fault(fault) => fault.into(),
         }
     }

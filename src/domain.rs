@@ -47,7 +47,7 @@ pub use manager_type::ManagerType;
 pub use message::{Content, Conversation, ConversationOwner, Message, NoticeKind};
 pub use person::Person;
 pub use rule::Rule;
-pub use run::{Choice, Kept, PendingCall, PendingKind, Run, RunKind, RunKindName, RunState, Step, Task};
+pub use run::{Choice, Kept, PendingCall, PendingKind, Run, RunKind, RunKindName, RunState, Step, Stop, Task};
 pub use search::SearchResult;
 pub use setting::{Configurable, Setting, Value};
 pub use spelling::nearest;

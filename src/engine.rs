@@ -65,6 +65,7 @@ use errors::Told;
 use follow::Subscriber;
 use limits::{KeyedSemaphore, Permit};
 use live::StreamingSteps;
+use protocol::Filter;
 use span_clock::SpanClock;
 
 pub use errors::EngineError;
@@ -242,10 +243,10 @@ impl Engine {
         &self.store
     }
 
-    /// Returns a subscriber that receives every change after number `after`.
+    /// Returns a subscriber that receives what `filter` lets through of the changes after number `after`.
     #[must_use]
-    pub fn follow(&self, after: u64) -> Subscriber {
-        Subscriber::new(self.store.clone(), self.live.clone(), after)
+    pub fn follow(&self, after: u64, filter: Filter) -> Subscriber {
+        Subscriber::new(self.store.clone(), self.live.clone(), after, filter)
     }
 
     /// True when this program is running no turn, worker or job.

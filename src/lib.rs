@@ -78,7 +78,8 @@
 //! *A message.* A face calls [`engine::Handle`]; [`engine::requests`] commits the message with its run; the store
 //! signals the [`engine::scheduler`], which starts [`engine::turn::perform`]; the pattern names a speaker;
 //! [`engine::speech`] acquires the agent and runs its steps. The text of a step is in [`engine::live`] until its commit
-//! replaces it. Faces receive both through [`engine::follow`].
+//! replaces it. Faces receive both through [`engine::follow`]: commits with their rows from the store's tail in memory,
+//! by a cursor.
 //!
 //! *A delegation.* The manager of a supervisor group calls `delegate`: its step commits the call, a run for each
 //! worker, and its own run as parked. The driver starts the workers in parallel ([`engine::speech::work`]). When the
@@ -102,7 +103,8 @@
 //! again to the current values. Where lines conflict, both texts are kept and shown.
 //!
 //! *Two programs.* The first takes the locks of the store, one of them on the file itself, and listens on a socket; the
-//! others, by whatever name of the store, use the same handle over it ([`engine::session`]). A command that only reads
+//! others, by whatever name of the store, use the same handle over it ([`engine::session`]). A suspended owner is told
+//! from a dead one, and keeps the store: the others name it and say how to bring it back. A command that only reads
 //! gets a handle that only reads ([`engine::read`]) and needs no lock, whichever program owns the store.
 //!
 //! # Invariants

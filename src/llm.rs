@@ -29,7 +29,8 @@ use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Kept;
-pub use asking::{ModelHandle, STEP_TIMEOUT};
+pub use crate::domain::Stop;
+pub use asking::ModelHandle;
 pub(crate) use fault::raise;
 pub use registry::{KeyState, Models};
 
@@ -82,31 +83,6 @@ pub struct Done {
     pub kept: Option<Kept>,
 }
 
-/// Why a model stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stop {
-    /// The model finished its answer.
-    #[default]
-    End,
-    /// The model requests tool calls.
-    Calls,
-    /// The answer reached the token limit.
-    Length,
-    /// The model's context window is full.
-    Window,
-    /// The model refused; its text, if any, says so.
-    Refused,
-    /// The provider's filter cut the answer.
-    Filtered,
-    /// The model paused and must be called again to continue.
-    Paused,
-    /// The model reported a normal end without any content.
-    Empty,
-    /// The provider gave no known reason.
-    Unknown,
-}
-
 /// Tokens of one call, as counted by the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Usage {
@@ -114,6 +90,10 @@ pub struct Usage {
     pub tokens_in: u64,
     /// Tokens written.
     pub tokens_out: u64,
+    /// Those of the tokens read that came from the provider's cache; 0 if it does not tell.
+    pub cached: u64,
+    /// Those of the tokens written that are reasoning; 0 if the provider does not tell.
+    pub reasoning: u64,
 }
 
 /// A tool call as the model wrote it.

@@ -4,7 +4,7 @@
 //! at a time; each query is a method named after what it returns.
 //!
 //! ```text
-//! commit ──▶ lane (foreground, background) ──▶ writer: check · apply · log · follow ──▶ COMMIT ──▶ head ──▶ answer
+//! commit ──▶ lane (foreground, background) ──▶ writer: check · apply · log · follow ──▶ COMMIT ──▶ tail, head ──▶ answer
 //! query  ──▶ lane (foreground, background) ──▶ connections of their own, in parallel to the writer
 //! ```
 //!
@@ -42,6 +42,7 @@ mod schema;
 mod search;
 mod staged;
 mod tables;
+mod tail;
 mod terms;
 mod triggers;
 mod view;
@@ -60,11 +61,13 @@ pub use failpoint::{POINTS, VARIABLE};
 pub use lane::{Background, Foreground, Lane, Observer, ReadLane};
 pub use mail::DueMail;
 pub use owner::{LockHeldBy, OwnerError, StoreLock, socket_path};
+pub use tail::{Page, RowImage, TailReader};
 pub use view::StepInput;
 
 use connection::{Counts, Sql};
 use error::Fault;
 use reader::Readers;
+use tail::Tail;
 use writer::Lanes;
 
 use crate::domain::{Commit, Ids, LogEntry};
@@ -130,6 +133,7 @@ struct Shared {
     observer: Arc<dyn Observer>,
     counts: Arc<Counts>,
     head: watch::Receiver<u64>,
+    tail: Tail,
     // Dropped before the writer, so that no reader blocks its last checkpoint.
     readers: Readers,
     /// `None` for a read-only store.
@@ -170,14 +174,15 @@ impl Store {
         schema::verify(&reading, path)?;
         let last = log::last(&reading).map_err(Fault::reading)?;
         let (bell, head) = watch::channel(last);
+        let tail = Tail::after(last);
         let clock = Arc::clone(&options.clock);
         let lanes = match writing {
-            Some(sql) => Some(Lanes::start(sql, path, &options, bell)?),
+            Some(sql) => Some(Lanes::start(sql, path, &options, bell, tail.clone())?),
             None => None,
         };
         let readers = Readers::start(reading, path, &options, &counts);
         let (path, ids, observer) = (path.to_owned(), options.ids, options.observer);
-        let shared = Shared { path, clock, ids, observer, counts, head, readers, lanes };
+        let shared = Shared { path, clock, ids, observer, counts, head, tail, readers, lanes };
         Ok(Self(Arc::new(shared), PhantomData))
     }
 

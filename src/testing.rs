@@ -23,6 +23,9 @@ pub mod domain {
     pub mod block {
         pub use crate::domain::block::{DEFAULT_LIMIT, Editor};
     }
+    pub mod change {
+        pub use crate::domain::change::ChangeKind;
+    }
     pub mod group {
         pub use crate::domain::group::Sleeptime;
     }
@@ -60,7 +63,7 @@ pub mod engine {
     }
     pub mod protocol {
         pub use crate::engine::protocol::{
-            AgentForm, GroupForm, JobDetail, JobEdit, LiveUpdate, Overview, Phase, Recipient, Reply, Request,
+            AgentForm, Filter, GroupForm, JobDetail, JobEdit, LiveUpdate, Overview, Phase, Recipient, Reply, Request,
             RequestError, RowUpdate, Timestamped, Update,
         };
     }

@@ -18,6 +18,8 @@ mod support {
     pub mod script;
 }
 
+#[path = "budget/following.rs"]
+mod following;
 #[path = "budget/streaming.rs"]
 mod streaming;
 

@@ -31,6 +31,8 @@ mod doctor;
 mod readme;
 #[path = "cli/real_model.rs"]
 mod real_model;
+#[path = "cli/socket.rs"]
+mod socket;
 #[path = "cli/team_faults.rs"]
 mod team_faults;
 #[path = "cli/team_files.rs"]

@@ -16,7 +16,7 @@ use super::{CliError, Exit, unexpected};
 use crate::config::Config;
 use crate::engine::Handle;
 use crate::engine::protocol::{Reply, Request};
-use crate::engine::session::{self, Session};
+use crate::engine::session::{self, JoinError, Session};
 use crate::llm::{KeyState, Models};
 use crate::tui::term::Environment;
 use crate::tui::text::clean::clean_line;
@@ -116,10 +116,10 @@ async fn owner(places: &Paths) -> Check {
     };
     let since = owner.since.strftime("%Y-%m-%d %H:%M:%S UTC");
     let program = command_of(owner.pid).map(|command| format!(" ({command})")).unwrap_or_default();
-    let joins = if session::listens(&owner).await {
-        "other programs join it"
-    } else {
-        "it takes no other program in; one that writes waits for its end"
+    let joins = match session::join(&owner).await {
+        Ok(_) => "other programs join it",
+        Err(JoinError::Absent) => "it takes no other program in; one that writes waits for its end",
+        Err(fault) => return bad("owner", fault.to_string()),
     };
     good("owner", format!("process {}{program} since {since}; {joins}", owner.pid))
 }

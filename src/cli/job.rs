@@ -9,7 +9,7 @@ use super::roster::Roster;
 use super::{CliError, Exit, unexpected};
 use crate::domain::state::RowFault;
 use crate::domain::status::job_word;
-use crate::domain::{GroupId, Job, JobId, JobOutcome, JobState};
+use crate::domain::{GroupId, Job, JobId, JobOutcome, JobState, Step, Trigger};
 use crate::engine::Handle;
 use crate::engine::protocol::{Reply, Request};
 use crate::engine::session::Session;
@@ -233,11 +233,22 @@ async fn show(handle: &Handle, (roster, owned): (&Roster, bool), job: &Job, out:
         ("attempt", job.attempt.to_string()),
         ("window", job.window.map(|(after, to)| format!("messages {} to {to}", after + 1)).unwrap_or_default()),
         ("edits", edits.join(", ")),
-        ("tokens", job.tokens.to_string()),
+        ("tokens", tokens(job, &detail.steps)),
         ("retry of", job.retry_of.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("created", format!("{:.0}", row.created_at)),
         ("started", at(job.started_at)),
         ("ended", at(job.ended_at)),
     ])?;
     Ok(())
+}
+
+/// The tokens of a job and, as far as its providers tell, how many came from a cache and how many are reasoning.
+fn tokens(job: &Job, steps: &[Step]) -> String {
+    let cached = steps.iter().map(|step| step.tokens_cached).sum::<u64>();
+    let reasoning = steps.iter().map(|step| step.tokens_reasoning).sum::<u64>();
+    let told = [(cached, "cached"), (reasoning, "reasoning")].into_iter().filter(|(count, _)| *count > 0);
+    std::iter::once(job.tokens.to_string())
+        .chain(told.map(|(count, what)| format!("{count} {what}")))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

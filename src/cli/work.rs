@@ -11,8 +11,9 @@ use super::paths::Paths;
 use super::print::{self, Out};
 use super::roster::Roster;
 use super::{CliError, Exit, job, unexpected};
+use crate::domain::change::ChangeKind;
 use crate::domain::{Job, JobState};
-use crate::engine::protocol::{Reply, Request, RowUpdate, Update};
+use crate::engine::protocol::{Filter, Reply, Request, RowUpdate, Update};
 use crate::engine::session::Session;
 use crate::engine::{Options, Scope};
 
@@ -74,16 +75,25 @@ async fn enter(places: &Paths, options: &Options, drain: bool) -> Result<Session
 /// Prints a line for every finished or failed job. With `drain`, returns when nothing is due.
 async fn watch(places: &Paths, desk: &Session, drain: bool, out: &mut Out) -> Result<(), CliError> {
     let now = desk.handle().overview().await?;
-    let mut following = desk.handle().follow(now.upto).await?;
+    let mut following = desk.handle().follow_some(now.upto, wanted(drain)).await?;
     if !drain {
         print::note(&format!("working on {}; Ctrl-C stops", places.store.display()));
     }
-    while !(drain && is_drained(desk).await?) {
+    let mut seen = now.upto;
+    loop {
+        // What ended before nothing was due is told, too.
+        let last = if drain && is_drained(desk).await? { Some(desk.handle().overview().await?.upto) } else { None };
+        if last.is_some_and(|last| seen >= last) {
+            return Ok(());
+        }
         loop {
             match following.next().await? {
-                Update::Committed { rows, .. } => {
+                Update::Committed { upto, rows, .. } => {
+                    seen = upto;
                     tell(desk, &rows, out).await?;
-                    break;
+                    if last.is_none_or(|last| seen >= last) {
+                        break;
+                    }
                 }
                 Update::Trouble { text } if drain && desk.owner_elsewhere().is_none() => {
                     return Err(CliError::Message(text));
@@ -93,7 +103,12 @@ async fn watch(places: &Paths, desk: &Session, drain: bool, out: &mut Out) -> Re
             }
         }
     }
-    Ok(())
+}
+
+/// What [`watch`] has to see: every commit to find out whether anything is due, otherwise those that end jobs.
+fn wanted(drain: bool) -> Filter {
+    let ends = [ChangeKind::JobMoved, ChangeKind::JobHandedBack, ChangeKind::JobRecovered];
+    Filter { kinds: if drain { Vec::new() } else { ends.into() }, live: false, ..Filter::default() }
 }
 
 async fn tell(session: &Session, rows: &[RowUpdate], out: &mut Out) -> Result<(), CliError> {

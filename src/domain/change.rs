@@ -11,9 +11,15 @@ use super::{
 };
 
 /// One durable change, implemented by [`super::state::apply`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumDiscriminants)]
 #[serde(tag = "change", rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
+#[strum_discriminants(
+    name(ChangeKind),
+    doc = "The kinds of changes, by their names in the log.",
+    derive(Serialize, Deserialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum Change {
     /// A program took the store. Running jobs of older epochs have lost their owner.
     EpochRaised {

@@ -11,10 +11,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 mod kind;
+mod stop;
 
 use super::{AgentId, BlockId, ConversationId, GroupId, MailId, PersonId, RunId, StepId, StopReason};
 
 pub use kind::{RunKind, RunKindName};
+pub use stop::Stop;
 
 /// The processing of one input, from the message to its stop reason.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -140,6 +142,12 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
+/// Omits counts of zero in JSON.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_none_of_them(count: &u64) -> bool {
+    *count == 0
+}
+
 impl Run {
     /// A run without steps, as its own root.
     #[must_use]
@@ -218,6 +226,15 @@ pub struct Step {
     pub tokens_in: u64,
     /// Output tokens.
     pub tokens_out: u64,
+    /// Input tokens that came from the provider's cache, as far as it tells.
+    #[serde(default, skip_serializing_if = "is_none_of_them")]
+    pub tokens_cached: u64,
+    /// Output tokens that are reasoning, as far as the provider tells.
+    #[serde(default, skip_serializing_if = "is_none_of_them")]
+    pub tokens_reasoning: u64,
+    /// Why the model stopped; `None` for a step of an older version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Stop>,
     /// The number of failed model calls before the successful one.
     pub retries: u32,
     /// The block versions its prompt was built from.

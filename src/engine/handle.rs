@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::protocol::{Overview, Reply, Request, RequestError, Update};
+use super::protocol::{Filter, Overview, Reply, Request, RequestError, Update};
 use super::read::Reader;
 use super::{Engine, socket::Client};
 use crate::domain::{ConversationId, Message};
@@ -86,14 +86,22 @@ impl Handle {
         }
     }
 
-    /// Subscribes to every change after number `after`.
+    /// Subscribes to every change after number `after`, and to live text.
     ///
     /// # Errors
     /// [`RequestError`] if the owner cannot be reached or the handle is read-only.
     pub async fn follow(&self, after: u64) -> Result<Subscription, RequestError> {
+        self.follow_some(after, Filter::default()).await
+    }
+
+    /// Subscribes to what `filter` lets through of the changes after number `after` and of live text.
+    ///
+    /// # Errors
+    /// As [`Handle::follow`].
+    pub async fn follow_some(&self, after: u64, filter: Filter) -> Result<Subscription, RequestError> {
         match &self.0 {
-            Backend::Local(engine) => Ok(Subscription::Here(Box::new(engine.follow(after)))),
-            Backend::Remote(client) => Ok(Subscription::There(client.follow(after).await?)),
+            Backend::Local(engine) => Ok(Subscription::Here(Box::new(engine.follow(after, filter)))),
+            Backend::Remote(client) => Ok(Subscription::There(Box::new(client.follow(after, filter).await?))),
             Backend::ReadOnly(_) => Err(RequestError::new("a store opened read-only cannot be followed")),
         }
     }
@@ -108,7 +116,7 @@ pub enum Subscription {
     /// From the engine of this program.
     Here(Box<super::follow::Subscriber>),
     /// From the owner's socket.
-    There(super::socket::Updates),
+    There(Box<super::socket::Updates>),
 }
 
 impl Subscription {

@@ -12,14 +12,13 @@ use crate::llm::Models;
 use crate::store::{self, OwnerError, Store, StoreLock};
 use crate::tools::ToolRegistry;
 
+pub use super::socket::{JoinError, Silent};
 pub use crate::store::LockHeldBy;
 
 /// How long to wait for an owner that does not listen to release the store.
 const PATIENCE: Duration = Duration::from_millis(700);
 /// Interval between two tries to take the lock.
 const BETWEEN: Duration = Duration::from_millis(25);
-/// How long a connection to the owner may take.
-const CALL: Duration = Duration::from_millis(200);
 
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +26,9 @@ pub enum OpenError {
     /// Another program owns it and does not listen.
     #[error(transparent)]
     Held(#[from] LockHeldBy),
+    /// Another program owns it and does not answer.
+    #[error(transparent)]
+    Silent(#[from] Silent),
     /// The store or its engine does not start.
     #[error(transparent)]
     Fault(#[from] RequestError),
@@ -46,9 +48,20 @@ enum Place {
     Attached(LockHeldBy),
 }
 
-/// True if the owner of a store takes connections of other programs.
-pub async fn listens(owner: &LockHeldBy) -> bool {
-    matches!(tokio::time::timeout(CALL, Client::connect(&owner.socket)).await, Ok(Ok(_)))
+/// Connects to the owner of a store.
+///
+/// # Errors
+/// [`JoinError`] if it takes no connections of other programs, does not answer, or refuses.
+pub async fn join(owner: &LockHeldBy) -> Result<Client, JoinError> {
+    match Client::connect(&owner.socket).await {
+        Err(JoinError::Silent(Silent { pid: 0, .. })) => Err(silent(owner).into()),
+        Err(JoinError::Absent) if socket::is_suspended(owner.pid) => Err(silent(owner).into()),
+        joined => joined,
+    }
+}
+
+fn silent(owner: &LockHeldBy) -> Silent {
+    Silent { pid: owner.pid, suspended: socket::is_suspended(owner.pid) }
 }
 
 impl Session {
@@ -59,8 +72,8 @@ impl Session {
     /// have finished.
     ///
     /// # Errors
-    /// [`OpenError::Held`] if another program holds the store for 700 ms and does not listen; otherwise the error of
-    /// the store, of `setup` or of the engine.
+    /// [`OpenError::Held`] if another program holds the store for 700 ms and does not listen, [`OpenError::Silent`] if
+    /// it does not answer within a second; otherwise the error of the store, of `setup` or of the engine.
     pub async fn open<E: From<OpenError>>(
         path: &Path,
         options: Options,
@@ -74,8 +87,13 @@ impl Session {
                 Err(OwnerError::Store(fault)) => return Err(OpenError::Fault(fault.into()).into()),
                 Err(OwnerError::Held(held)) => held,
             };
-            if let Ok(Ok(client)) = tokio::time::timeout(CALL, Client::connect(&held.socket)).await {
-                return Ok(Self { handle: Handle::remote(client), place: Place::Attached(held), unheard: None });
+            match join(&held).await {
+                Ok(client) => {
+                    return Ok(Self { handle: Handle::remote(client), place: Place::Attached(held), unheard: None });
+                }
+                Err(JoinError::Silent(silent)) => return Err(OpenError::Silent(silent).into()),
+                Err(JoinError::Refused(fault)) => return Err(OpenError::Fault(fault).into()),
+                Err(JoinError::Absent) => {}
             }
             if begun.elapsed() >= PATIENCE {
                 return Err(OpenError::Held(held).into());
@@ -102,7 +120,7 @@ impl Session {
         let store = Store::open(owner.path(), store::Options::default())?;
         let options = Options { after_crash: owner.after_crash(), ..options };
         let engine = Engine::start(store, config, models, ToolRegistry::default(), options).await?;
-        let unheard = if listen { socket::listen(&engine, store::socket_path(owner.path())).err() } else { None };
+        let unheard = if listen { socket::listen(&engine, &store::socket_path(owner.path())).err() } else { None };
         Ok(Self { handle: Handle::local(Arc::clone(&engine)), place: Place::Owner(engine, owner), unheard })
     }
 

@@ -82,7 +82,11 @@ impl ChatModel for Offline {
         };
         let calls = answer.calls(&prompt);
         let written = answer.text.len() + calls.iter().map(|call| call.arguments.to_string().len()).sum::<usize>();
-        let usage = Usage { tokens_in: paced::tokens(paced::bytes_of(&prompt)), tokens_out: paced::tokens(written) };
+        let usage = Usage {
+            tokens_in: paced::tokens(paced::bytes_of(&prompt)),
+            tokens_out: paced::tokens(written),
+            ..Usage::default()
+        };
         let mut deltas: Vec<_> =
             answer.text.split_inclusive(' ').map(|word| Ok(Delta::Text(word.to_owned()))).collect();
         deltas.extend(calls.iter().map(|call| Ok(Delta::ToolCallStarted { name: call.name.clone() })));

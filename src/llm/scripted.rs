@@ -114,6 +114,7 @@ fn perform(reply: &Reply, prompt: &Prompt) -> BoxStream<'static, Result<Delta, M
     let usage = Usage {
         tokens_in: reply.tokens_in.unwrap_or_else(|| paced::tokens(paced::bytes_of(prompt))),
         tokens_out: reply.tokens_out.unwrap_or_else(|| paced::tokens(text.len() + reply.reasoning.len())),
+        ..Usage::default()
     };
     let calls = calls(reply, prompt);
     let mut stop = if calls.is_empty() { Stop::End } else { Stop::Calls };

@@ -74,8 +74,23 @@ pub(super) fn insert(sql: &Sql, logged: &LogEntry) -> Result<(), Fault> {
 
 /// The log entries with numbers above `after`. Log rows never change, so bodies in other tables may be read later.
 pub(super) fn since(sql: &Sql, after: u64, limit: usize) -> Result<Vec<LogEntry>, Fault> {
+    let mut entries = Vec::new();
+    each_since(sql, after, limit, |entry| {
+        entries.push(entry);
+        true
+    })?;
+    Ok(entries)
+}
+
+/// Passes the log entries with numbers above `after`, at most `limit`, to `keep` until it returns false.
+pub(super) fn each_since(
+    sql: &Sql,
+    after: u64,
+    limit: usize,
+    mut keep: impl FnMut(LogEntry) -> bool,
+) -> Result<(), Fault> {
     let query = "SELECT n, kind, who, at, cause, body FROM changes WHERE n > ?1 ORDER BY n LIMIT ?2";
-    sql.list(query, (signed(after), signed(limit)), |row| Ok(read(sql, row)))?.into_iter().collect()
+    sql.each(query, (signed(after), signed(limit)), |row| Ok(keep(read(sql, row)?)))
 }
 
 fn read(sql: &Sql, row: &Row<'_>) -> Result<LogEntry, Fault> {

@@ -192,10 +192,10 @@ pub(super) fn real_path(store: &Path) -> Result<PathBuf, StoreError> {
     Ok(given)
 }
 
-/// The path of the socket on which the owner of a store listens; `store` is its real path.
+/// The path of the socket, in a directory of its own, on which the owner of a store listens; `store` is its real path.
 #[must_use]
 pub fn socket_path(store: &Path) -> PathBuf {
-    beside(store, "sock")
+    beside(store, "sock").join("owner")
 }
 
 fn beside(store: &Path, ending: &str) -> PathBuf {
@@ -294,7 +294,7 @@ mod tests {
         let owner = StoreLock::take(&store).unwrap();
         let held = held(&store);
         assert_eq!(held.pid, std::process::id());
-        assert_eq!(held.socket, dir.path().join("new").join("desk.db.sock"));
+        assert_eq!(held.socket, dir.path().join("new").join("desk.db.sock/owner"));
         assert_eq!(StoreLock::owner(&store), Some(held));
         drop(owner);
         assert_eq!(StoreLock::owner(&store), None);
@@ -322,7 +322,7 @@ mod tests {
         std::os::unix::fs::symlink(at("desk.db"), at("link.db")).unwrap();
         std::fs::hard_link(at("desk.db"), at("hard.db")).unwrap();
         for other in ["link.db", "hard.db"] {
-            assert_eq!(held(&at(other)).socket, at("desk.db.sock"), "{other}");
+            assert_eq!(held(&at(other)).socket, at("desk.db.sock/owner"), "{other}");
         }
         drop(owner);
         // Its log is beside the name under which it was owned.
@@ -345,7 +345,7 @@ mod tests {
         let _owner = StoreLock::take(&store).unwrap();
         std::fs::remove_file(dir.path().join("desk.db.lock")).unwrap();
         let held = held(&store);
-        assert_eq!((held.pid, held.socket), (std::process::id(), dir.path().join("desk.db.sock")));
+        assert_eq!((held.pid, held.socket), (std::process::id(), dir.path().join("desk.db.sock/owner")));
     }
 
     #[test]

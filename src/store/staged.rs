@@ -102,6 +102,11 @@ impl<'a> StagedRows<'a> {
         Ok(())
     }
 
+    /// What was kept: each row's place and its JSON text, `None` for a deleted one.
+    pub(super) fn kept(&self) -> impl Iterator<Item = (&Place, Option<&str>)> {
+        self.kept.iter().map(|(place, staged)| (place, staged.put.as_ref().map(|(_, body)| body.as_str())))
+    }
+
     /// Remembers what was written, once it is committed.
     pub(super) fn committed(self) {
         for (place, staged) in self.kept {

@@ -20,6 +20,7 @@ use super::error::Fault;
 use super::file::{Identity, identity, refused};
 use super::staged::{KnownRows, StagedRows};
 use super::tables;
+use super::tail::{Page, RowImage, Tail, images, json_bytes};
 use super::{Clock, CommitError, Lane, Mode, Options, StoreError, failpoint, log};
 use crate::domain::state::{ApplyError, StoreMeta, apply, check};
 use crate::domain::trigger::derived_changes;
@@ -37,6 +38,8 @@ const CHECKPOINT_AT_REST: u32 = 1_000;
 const CHECKPOINT_AT_LAST: u32 = 16_000;
 
 type Answer = Result<Vec<LogEntry>, CommitError>;
+/// What a transaction comes to: the results, the number of the last change and, if somebody follows, the rows written.
+type Done = (Vec<Answer>, u64, Option<Vec<RowImage>>);
 
 /// The entry of commits.
 pub(super) enum Lanes {
@@ -72,8 +75,9 @@ impl Lanes {
         path: &Path,
         options: &Options,
         bell: watch::Sender<u64>,
+        tail: Tail,
     ) -> Result<Self, StoreError> {
-        let writer = Writer::new(sql, path, options, bell)?;
+        let writer = Writer::new(sql, path, options, bell, tail)?;
         if options.mode == Mode::Inline {
             return Ok(Self::Inline(Box::new(Mutex::new(writer))));
         }
@@ -186,7 +190,7 @@ impl Threads {
 
     /// Queues a commit, and runs it if the writer is idle.
     fn push(&self, lane: Lane, commit: Commit, answer: oneshot::Sender<Answer>) -> Result<(), StoreError> {
-        let bytes = if lane == Lane::Background { bytes(&commit) } else { 0 };
+        let bytes = if lane == Lane::Background { json_bytes(&commit) } else { 0 };
         let queued = Queued { commit, answer, bytes };
         let mut state = self.lock();
         if state.closed {
@@ -261,25 +265,6 @@ fn background_batch(waiting: &VecDeque<Queued>) -> usize {
     fits.count().max(1)
 }
 
-/// The size of a commit as JSON, in bytes.
-fn bytes(commit: &Commit) -> usize {
-    struct Meter(usize);
-    impl std::io::Write for Meter {
-        fn write(&mut self, part: &[u8]) -> std::io::Result<usize> {
-            self.0 += part.len();
-            Ok(part.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut meter = Meter(0);
-    match serde_json::to_writer(&mut meter, commit) {
-        Ok(()) => meter.0,
-        Err(_) => BACKGROUND_BYTES,
-    }
-}
-
 /// The writing connection, and what a commit needs besides.
 pub(super) struct Writer {
     sql: Sql,
@@ -288,6 +273,7 @@ pub(super) struct Writer {
     clock: Arc<dyn Clock>,
     ids: Ids,
     bell: watch::Sender<u64>,
+    tail: Tail,
     /// The length of the write-ahead log, in pages.
     pages: Arc<AtomicU32>,
     /// The rows as this writer left them.
@@ -301,7 +287,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    fn new(mut sql: Sql, path: &Path, options: &Options, bell: watch::Sender<u64>) -> Result<Self, StoreError> {
+    fn new(
+        mut sql: Sql,
+        path: &Path,
+        options: &Options,
+        bell: watch::Sender<u64>,
+        tail: Tail,
+    ) -> Result<Self, StoreError> {
         let pages = Arc::new(AtomicU32::new(0));
         let told = Arc::clone(&pages);
         let hook = move |_: &mut rusqlite::hooks::Wal, pages: i32| {
@@ -319,6 +311,7 @@ impl Writer {
             clock,
             ids,
             bell,
+            tail,
             pages,
             known,
             version,
@@ -366,17 +359,21 @@ impl Writer {
         if done.is_err() && !self.sql.conn().is_autocommit() {
             self.sql.run("ROLLBACK", []).map_err(|error| Fault::Sql(error).saving())?;
         }
-        let (answers, last) = done.map_err(Fault::saving)?;
+        let (answers, last, rows) = done.map_err(Fault::saving)?;
         failpoint::pass("after_commit");
         if answers.iter().any(Result::is_ok) {
             self.sql.counts().transaction();
+        }
+        if answers.iter().flatten().any(|entries| !entries.is_empty()) {
+            let entries = || answers.iter().flatten().flatten().cloned().collect();
+            self.tail.push(rows.map(|rows| Page { entries: entries(), rows, as_of: last }), last);
         }
         self.bell.send_if_modified(|head| last > std::mem::replace(head, last));
         failpoint::pass("before_ack");
         Ok(answers)
     }
 
-    fn transaction(&mut self, commits: &[&Commit]) -> Result<(Vec<Answer>, u64), Fault> {
+    fn transaction(&mut self, commits: &[&Commit]) -> Result<Done, Fault> {
         self.sql.run("BEGIN IMMEDIATE", [])?;
         failpoint::pass("after_begin");
         self.look_for_others()?;
@@ -402,6 +399,7 @@ impl Writer {
             log::insert(&self.sql, logged)?;
         }
         rows.write()?;
+        let images = self.tail.is_followed().then(|| images(rows.kept()));
         failpoint::pass("before_commit");
         self.sql.run("COMMIT", [])?;
         rows.committed();
@@ -412,7 +410,7 @@ impl Writer {
             _ => None,
         });
         self.epoch = raised.max().or(self.epoch);
-        Ok((answers, last))
+        Ok((answers, last, images))
     }
 
     /// Forgets the known rows if another connection has written since the last transaction, and checks that it was no

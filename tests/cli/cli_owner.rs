@@ -35,10 +35,10 @@ fn the_socket_and_the_lock_of_an_owner_are_for_its_user_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let shell = desk();
     let work = shell.work();
-    for end in ["sock", "lock"] {
+    for (end, expected) in [("sock", 0o700), ("sock/owner", 0o600), ("lock", 0o600)] {
         let path = format!("{}.{end}", shell.store().display());
         let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode, 0o600, "{path}");
+        assert_eq!(mode, expected, "{path}");
     }
     drop(work);
     shell.folds();

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::support::script::{Script, When};
-use nightdesk::testing::domain::{Change, Content, StepId};
+use nightdesk::testing::domain::change::ChangeKind;
+use nightdesk::testing::domain::{Change, Content, LogEntry, Run, RunId, RunState, StepId};
 use nightdesk::testing::engine::handle::Subscription;
-use nightdesk::testing::engine::protocol::Update;
+use nightdesk::testing::engine::protocol::{Filter, Recipient, Reply, Request, Update};
 use nightdesk::testing::store::Mode;
 
-use crate::support::engine_harness::{Plan, World};
+use crate::support::engine_harness::{Plan, World, agent_id, group_id};
 
 fn script() -> Script {
     Script::of([When::agent("bob")
@@ -185,5 +186,140 @@ async fn on_real_threads_no_text_shows_beside_its_message() {
     for watcher in watching {
         assert!(watcher.await.unwrap().said.len() >= 30);
     }
+    world.close().await;
+}
+
+/// The changes a filter lets through, of all up to `head`, and the agents whose live text came.
+async fn filtered(mut following: Subscription, last: u64) -> (Vec<LogEntry>, BTreeSet<String>) {
+    let (mut entries, mut live) = (Vec::new(), BTreeSet::new());
+    while entries.last().is_none_or(|entry: &LogEntry| entry.n < last) {
+        match following.next().await.unwrap() {
+            Update::Committed { changes, rows, upto } => {
+                assert!(!changes.is_empty() && changes.last().unwrap().n <= upto);
+                let touched: BTreeSet<_> = changes.iter().flat_map(|entry| entry.change.touches()).collect();
+                assert!(rows.iter().all(|row| touched.contains(&row.key())), "a row of what was left out");
+                entries.extend(changes);
+            }
+            Update::Live(update) => {
+                live.insert(update.name);
+            }
+            Update::Over { .. } => {}
+            Update::Trouble { text } => panic!("{text}"),
+        }
+    }
+    (entries, live)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watcher_with_a_filter_gets_what_it_asked_for_and_nothing_else() {
+    let world = World::new(Plan { script: script(), ..Plan::default() }).await;
+    let first = world.send("one").await;
+    let to = Recipient::Agent(agent_id("cid"));
+    let Reply::Sent { run: direct, .. } = world.ask(Request::Send { to, text: "you alone".into() }).await.unwrap()
+    else {
+        panic!("not sent");
+    };
+    world.finished(&direct).await;
+    let talk = world.conversation().await.id;
+    let filters = |run: &RunId| {
+        [
+            Filter { conversation: Some(talk.clone()), ..Filter::default() },
+            Filter { group: Some(group_id()), ..Filter::default() },
+            Filter { run: Some(run.clone()), ..Filter::default() },
+            Filter {
+                run: Some(run.clone()),
+                kinds: vec![ChangeKind::MessageAppended],
+                live: false,
+                ..Filter::default()
+            },
+        ]
+    };
+    let mut early = Vec::new();
+    for filter in filters(&first.id) {
+        early.push(world.handle.follow_some(0, filter).await.unwrap());
+    }
+    let log = world.store().log(0, 10_000).await.unwrap();
+    let mut of_runs = BTreeMap::new();
+    for entry in &log {
+        if let Change::RunCreated(run) = &entry.change {
+            of_runs.insert(run.id.clone(), run.clone());
+        }
+    }
+    let place = |entry: &LogEntry| -> Option<(Option<Run>, Option<bool>)> {
+        let run = |id: &RunId| of_runs.get(id).cloned();
+        Some(match &entry.change {
+            Change::RunCreated(created) => (run(&created.id), None),
+            Change::RunMoved { id, .. } => (run(id), None),
+            Change::StepFinished(step) => (run(&step.run), None),
+            Change::CallMade(call) => (run(&call.run), None),
+            Change::MessageAppended(message) => {
+                (message.run.as_ref().and_then(run), Some(message.conversation == talk))
+            }
+            _ => return None,
+        })
+    };
+    let expected = |keeps: &dyn Fn(&Run) -> bool| -> Vec<u64> {
+        log.iter()
+            .filter(|entry| place(entry).is_some_and(|(run, _)| run.is_some_and(|run| keeps(&run))))
+            .map(|e| e.n)
+            .collect()
+    };
+    let of_talk = expected(&|run| run.conversation == talk);
+    let of_run = expected(&|run| run.root == first.id);
+    let messages: Vec<u64> = log
+        .iter()
+        .filter(|e| of_run.contains(&e.n) && matches!(e.change, Change::MessageAppended(_)))
+        .map(|e| e.n)
+        .collect();
+    assert!(of_run.len() >= 14 && messages.len() == 6, "{of_run:?} {messages:?}");
+    let mut got = Vec::new();
+    for (following, last) in early.into_iter().zip([of_talk.last(), of_talk.last(), of_run.last(), messages.last()]) {
+        let (entries, _) = filtered(following, *last.unwrap()).await;
+        got.push(entries);
+    }
+    let numbers = |entries: &[LogEntry]| entries.iter().map(|entry| entry.n).collect::<Vec<_>>();
+    let with_runs = |entries: &[LogEntry]| {
+        entries.iter().filter(|entry| place(entry).is_some()).map(|entry| entry.n).collect::<Vec<_>>()
+    };
+    assert_eq!((with_runs(&got[0]), with_runs(&got[1])), (of_talk.clone(), of_talk));
+    assert_eq!((numbers(&got[2]), numbers(&got[3])), (of_run, messages));
+    assert!(got[1].iter().any(|entry| matches!(entry.change, Change::GroupPut(_))), "the group itself, too");
+
+    // The same from the tail, as it happens, beside another conversation.
+    let head = *world.store().head().borrow();
+    let second = world.post("two").await;
+    let mut watching = Vec::new();
+    for filter in filters(&second).into_iter().take(3) {
+        let mut following = world.handle.follow_some(head, filter).await.unwrap();
+        let wanted = second.clone();
+        watching.push(tokio::spawn(async move {
+            let mut live = BTreeSet::new();
+            loop {
+                match following.next().await.unwrap() {
+                    Update::Live(update) => {
+                        live.insert((update.name, update.run != wanted, update.root == wanted));
+                    }
+                    Update::Committed { changes, .. } => {
+                        let ends = |entry: &LogEntry| {
+                            matches!(&entry.change,
+                            Change::RunMoved { id, to: RunState::Finished { .. } } if *id == wanted)
+                        };
+                        if changes.iter().any(ends) {
+                            return live;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }));
+    }
+    let to = Recipient::Agent(agent_id("cid"));
+    world.ask(Request::Send { to, text: "and again".into() }).await.unwrap();
+    for watcher in watching {
+        let live = watcher.await.unwrap();
+        let expected = ["ann", "bob", "cid"].map(|name| (name.to_owned(), true, true));
+        assert_eq!(live, expected.into(), "the live text of the turn, and not of the direct one");
+    }
+    world.at_rest().await;
     world.close().await;
 }

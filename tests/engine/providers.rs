@@ -98,7 +98,7 @@ async fn an_answer_comes_piece_by_piece_and_ends_with_what_it_cost() {
         let answer = answer(protocol, Behaviour::Text { chunks, delay: Duration::ZERO }).await;
         let pieces = ["Good ", "evening", "."].map(|text| Delta::Text(text.into()));
         assert_eq!(answer.deltas, pieces, "{protocol:?}");
-        let usage = Usage { tokens_in: 11, tokens_out: 7 };
+        let usage = Usage { tokens_in: 11, tokens_out: 7, ..Usage::default() };
         assert_eq!(answer.done(), &Done { stop: Stop::End, calls: vec![], usage, kept: None }, "{protocol:?}");
     }
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::support::script::{Script, When};
-use nightdesk::testing::domain::{Change, LogEntry, RunState, StopReason};
-use nightdesk::testing::engine::protocol::{Recipient, Reply, Request, Update};
-use nightdesk::testing::llm::PromptMessage;
+use nightdesk::testing::domain::{Change, Conversation, RunState, StopReason};
+use nightdesk::testing::engine::protocol::{Recipient, Reply, Request};
+use nightdesk::testing::llm::{PromptMessage, Stop};
+use serde_json::json;
 
 use crate::stop;
 use crate::support::engine_harness::{Plan, World, agent_id, group_id, lines};
@@ -220,5 +221,22 @@ async fn a_message_is_committed_before_any_model_is_asked() {
     }
     world.finished(&run).await;
     assert_eq!(world.transcript().await[0], "user: hello");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_says_why_its_model_stopped() {
+    let script =
+        Script::of([When::agent("ann").step(1).text("I look.").call("conversation_search", json!({ "query": "x" }))])
+            .or(When::any().text("Done."));
+    let world =
+        World::new(Plan { script, members: &["ann"], tools: &["conversation_search"], ..Plan::default() }).await;
+    world.send("hello").await;
+    let log = world.store().log(0, 10_000).await.unwrap();
+    let stops: Vec<_> = log
+        .iter()
+        .filter_map(|entry| if let Change::StepFinished(step) = &entry.change { step.stop } else { None })
+        .collect();
+    assert_eq!(stops, [Stop::Calls, Stop::End]);
     world.close().await;
 }

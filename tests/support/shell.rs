@@ -90,17 +90,7 @@ impl Shell {
 
     /// Starts it and leaves it running.
     pub fn start(&self, arguments: &[&str]) -> Running {
-        let mut child = self.command(arguments).spawn().unwrap();
-        let (sender, lines) = channel();
-        let out = child.stdout.take().unwrap();
-        std::thread::spawn(move || {
-            for line in BufReader::new(out).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        Running { child, lines }
+        Running::start(self.command(arguments))
     }
 
     /// Waits until this holds.
@@ -121,10 +111,15 @@ impl Shell {
         lock.split_once(' ')?.0.parse().ok()
     }
 
+    /// Where the owner of the store listens.
+    pub fn socket(&self) -> PathBuf {
+        PathBuf::from(format!("{}.sock/owner", self.store().display()))
+    }
+
     /// Starts `work` and waits until it listens.
     pub fn work(&self) -> Running {
         let work = self.start(&["work"]);
-        let socket = PathBuf::from(format!("{}.sock", self.store().display()));
+        let socket = self.socket();
         self.until("work listens", |_| std::os::unix::net::UnixStream::connect(&socket).ok());
         assert_eq!(self.signed_owner(), Some(work.child.id()));
         work
@@ -156,6 +151,22 @@ pub struct Running {
 }
 
 impl Running {
+    /// Starts the command and leaves it running.
+    pub fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (sender, lines) = channel();
+        let out = child.stdout.take().unwrap();
+        std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, lines }
+    }
+
     /// The next line it prints with this in it.
     pub fn line_with(&self, part: &str) -> String {
         loop {

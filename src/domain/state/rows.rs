@@ -77,6 +77,15 @@ macro_rules! define_kinds {
             /// Every kind.
             pub const ALL: &[Self] = &[$(Self::$followed,)* $($(#[cfg($cfg)])? Self::$kind,)*];
 
+            /// True if rows of this kind are sent to subscribers of the engine.
+            #[must_use]
+            pub fn is_followed(self) -> bool {
+                match self {
+                    $(Self::$followed => true,)*
+                    $($(#[cfg($cfg)])? Self::$kind => false,)*
+                }
+            }
+
             /// The name of the table.
             #[must_use]
             pub fn table(self) -> &'static str {

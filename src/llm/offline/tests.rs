@@ -236,7 +236,10 @@ fn the_answer_streams_word_by_word_and_counts_its_tokens() {
     assert_eq!(all[0], Delta::Text("Noted: ".to_owned()));
     let Some(Delta::Done(done)) = all.last() else { panic!("no end: {all:?}") };
     let text: usize = all.iter().map(|delta| if let Delta::Text(text) = delta { text.len() } else { 0 }).sum();
-    assert_eq!(done.usage, Usage { tokens_in: bytes.div_ceil(4) as u64, tokens_out: text.div_ceil(4) as u64 });
+    assert_eq!(
+        done.usage,
+        Usage { tokens_in: bytes.div_ceil(4) as u64, tokens_out: text.div_ceil(4) as u64, ..Usage::default() }
+    );
     assert_eq!(done.stop, Stop::End);
 }
 

@@ -152,6 +152,16 @@ impl Answer {
         self.usage.tokens_out = tokens.unwrap_or(self.usage.tokens_out);
     }
 
+    /// Sets how many of the tokens read came from the cache; `None` keeps the last count.
+    pub fn tokens_cached(&mut self, tokens: Option<u64>) {
+        self.usage.cached = tokens.unwrap_or(self.usage.cached);
+    }
+
+    /// Sets how many of the tokens written are reasoning; `None` keeps the last count.
+    pub fn tokens_reasoning(&mut self, tokens: Option<u64>) {
+        self.usage.reasoning = tokens.unwrap_or(self.usage.reasoning);
+    }
+
     pub fn is_closed(&self) -> bool {
         self.closed
     }

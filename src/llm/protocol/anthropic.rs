@@ -223,6 +223,8 @@ fn usage(answer: &mut Answer, holder: &Value) {
     let cached: u64 = cached.iter().filter_map(|key| count(usage, key)).sum();
     answer.tokens_in(count(usage, "input_tokens").filter(|tokens| *tokens > 0).map(|tokens| tokens + cached));
     answer.tokens_out(count(usage, "output_tokens"));
+    // Thinking is not counted apart.
+    answer.tokens_cached(count(usage, "cache_read_input_tokens"));
 }
 
 fn stop(word: &str) -> Stop {

@@ -153,8 +153,10 @@ pub(super) fn frame(answer: &mut Answer, event: &str, frame: &Value) -> Result<(
     }
     if let Some(usage) = there(frame, "usageMetadata") {
         answer.tokens_in(count(usage, "promptTokenCount"));
-        let thought = count(usage, "thoughtsTokenCount").unwrap_or(0);
-        answer.tokens_out(count(usage, "candidatesTokenCount").map(|tokens| tokens + thought));
+        let thought = count(usage, "thoughtsTokenCount");
+        answer.tokens_out(count(usage, "candidatesTokenCount").map(|tokens| tokens + thought.unwrap_or(0)));
+        answer.tokens_reasoning(thought);
+        answer.tokens_cached(count(usage, "cachedContentTokenCount"));
     }
     if let Some(reason) = frame.get("promptFeedback").and_then(|feedback| text(feedback, "blockReason")) {
         let says = frame["promptFeedback"].get("blockReasonMessage").and_then(Value::as_str).unwrap_or_default();

@@ -90,6 +90,7 @@ pub(super) fn frame(answer: &mut Answer, frame: &Value) -> Result<(), Fault> {
             answer.call_arguments(at, function.get("arguments").unwrap_or(&Value::Null));
         }
     }
+    // Neither what came from its cache nor the reasoning is counted apart.
     answer.tokens_in(count(frame, "prompt_eval_count"));
     answer.tokens_out(count(frame, "eval_count"));
     let done = frame.get("done").and_then(Value::as_bool).unwrap_or(false);

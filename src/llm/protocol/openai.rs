@@ -157,6 +157,10 @@ fn tokens(answer: &mut Answer, usage: Option<&Value>) {
     if let Some(usage) = usage {
         answer.tokens_in(count(usage, "prompt_tokens"));
         answer.tokens_out(count(usage, "completion_tokens"));
+        let detail = |of: &str, key: &str| there(usage, of).and_then(|details| count(details, key));
+        let cached = detail("prompt_tokens_details", "cached_tokens");
+        answer.tokens_cached(cached.or_else(|| count(usage, "prompt_cache_hit_tokens"))); // the second is DeepSeek's
+        answer.tokens_reasoning(detail("completion_tokens_details", "reasoning_tokens"));
     }
 }
 

@@ -118,7 +118,7 @@ fn reasoning_text_drafts_and_calls_come_in_order_with_ids_that_repeat() {
     assert_eq!(deltas[2], Ok(Delta::Text("I lo".to_owned())));
     assert_eq!(text_of(&deltas), "I look it up.");
     let done = done(&deltas);
-    assert_eq!((done.stop, done.usage), (Stop::Calls, Usage { tokens_in: 70, tokens_out: 9 }));
+    assert_eq!((done.stop, done.usage), (Stop::Calls, Usage { tokens_in: 70, tokens_out: 9, ..Usage::default() }));
     assert_eq!(done.calls[0].id, "call-critic-3-2-1");
     assert_eq!(done.calls[0].arguments, serde_json::json!({ "query": "launch" }));
     assert_eq!((done.calls[1].id.as_str(), done.calls[1].arguments.is_object()), ("call-critic-3-2-2", true));
@@ -128,7 +128,7 @@ fn reasoning_text_drafts_and_calls_come_in_order_with_ids_that_repeat() {
 #[test]
 fn tokens_are_a_quarter_of_the_bytes_where_the_file_says_nothing() {
     let deltas = all(&model("[default]\ntext = \"12345678\"\nrepeat = 100"), prompt("a", 1, 1));
-    assert_eq!(done(&deltas).usage, Usage { tokens_in: 7, tokens_out: 200 });
+    assert_eq!(done(&deltas).usage, Usage { tokens_in: 7, tokens_out: 200, ..Usage::default() });
     assert_eq!(text_of(&deltas).len(), 800);
 }
 

@@ -9,7 +9,7 @@ use strum::IntoEnumIterator as _;
 
 use crate::llm::protocol::read::Reading;
 use crate::llm::protocol::{Fault, Names, Protocol};
-use crate::llm::{Delta, Done, Stop, ToolSpec};
+use crate::llm::{Delta, Done, Stop, ToolSpec, Usage};
 
 /// What bytes in these pieces come to.
 fn read(protocol: Protocol, pieces: Vec<Vec<u8>>) -> (String, String, Result<Done, Fault>) {
@@ -284,4 +284,47 @@ fn an_answer_without_end_is_bounded() {
     assert!(matches!(read(Protocol::OpenAi, endless).2, Err(Fault::Endless(_))));
     let line = vec![b"data: ".repeat(200_000); 8];
     assert!(matches!(read(Protocol::OpenAi, line).2, Err(Fault::Endless(_))));
+}
+
+#[test]
+fn cached_and_reasoning_tokens_are_told_by_whom_counts_them() {
+    let openai = events(&[
+        chunk(&json!({"content": "Yes."}), Some("stop")),
+        json!({"choices": [], "usage": {"prompt_tokens": 50, "completion_tokens": 30,
+            "prompt_tokens_details": {"cached_tokens": 40}, "completion_tokens_details": {"reasoning_tokens": 20}}}),
+    ]);
+    let deepseek = events(&[
+        chunk(&json!({"content": "Yes."}), Some("stop")),
+        json!({"choices": [], "usage": {"prompt_tokens": 50, "completion_tokens": 30, "prompt_cache_hit_tokens": 40,
+            "prompt_cache_miss_tokens": 10, "completion_tokens_details": {"reasoning_tokens": 20}}}),
+    ]);
+    let anthropic = [
+        (
+            "message_start",
+            json!({"message": {"usage": {"input_tokens": 4, "cache_read_input_tokens": 40,
+            "cache_creation_input_tokens": 6}}}),
+        ),
+        ("content_block_start", json!({"index": 0, "content_block": {"type": "text", "text": "Yes."}})),
+        ("message_delta", json!({"delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 30}})),
+    ]
+    .map(|(event, data)| format!("event: {event}\ndata: {data}\n\n"))
+    .concat();
+    let gemini = events(&[json!({
+        "candidates": [{"content": {"parts": [{"text": "Yes."}]}, "finishReason": "STOP"}],
+        "usageMetadata": {"promptTokenCount": 50, "candidatesTokenCount": 10, "thoughtsTokenCount": 20,
+            "cachedContentTokenCount": 40},
+    })]);
+    let ollama = json!({"message": {"content": "Yes."}, "done": true, "done_reason": "stop", "prompt_eval_count": 50,
+        "eval_count": 30})
+    .to_string();
+    for (protocol, body, cached, reasoning) in [
+        (Protocol::OpenAi, openai, 40, 20),
+        (Protocol::OpenAi, deepseek, 40, 20),
+        (Protocol::Anthropic, anthropic, 40, 0),
+        (Protocol::Gemini, gemini, 40, 20),
+        (Protocol::Ollama, ollama, 0, 0),
+    ] {
+        let done = whole(protocol, &body).2.unwrap();
+        assert_eq!(done.usage, Usage { tokens_in: 50, tokens_out: 30, cached, reasoning }, "{protocol:?}");
+    }
 }

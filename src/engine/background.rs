@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::cancellation::{self, Mode};
 use super::context::{self, CONTEXT_BYTES};
 use super::errors::Retries;
+use super::wait::OpenRuns;
 use super::work::{Outcome, RunContext};
 use super::{Engine, EngineError, step};
 use crate::domain::job::{JobFault, MAX_ATTEMPTS, MAX_CRASHES};
@@ -35,6 +36,10 @@ pub async fn work_off(
     cancel: CancellationToken,
     give_way: CancellationToken,
 ) -> Result<(), EngineError> {
+    // It may have parked after the driver had read what its calls wait for.
+    if job.state == JobState::Parked && !is_answered(engine, job).await? {
+        return Ok(());
+    }
     let Some(job) = claim(engine, job).await? else { return Ok(()) };
     let Some(run) = job.run.clone() else { return Ok(()) };
     // Use the run's state, not the job's: a job preempted or crashed after the answer and before the step that
@@ -81,6 +86,13 @@ pub async fn work_off(
         }
         Outcome::Failed(fault) => failed(engine, &job, &work, &fault).await,
     }
+}
+
+/// True if the calls that the run of a parked job waits for have their answers.
+async fn is_answered(engine: &Engine, job: &Job) -> Result<bool, EngineError> {
+    let standing = OpenRuns::read(&engine.store).await?;
+    let own = standing.open.iter().find(|run| job.run.as_ref() == Some(&run.id));
+    Ok(own.is_some_and(|run| standing.work().is_ready(run)))
 }
 
 /// Claims the job and raises its fence; the first claim sets its window and creates its run and notes.

@@ -33,15 +33,19 @@ pub async fn speak(
     let parked = unfinished.is_some_and(|run| run.state == RunState::Parked);
     let outcome = steps(engine, &work, parked, agent).await;
     if !work.yields {
-        keep(engine, work.run, place, &outcome);
+        keep(engine, work, place, &outcome);
     }
     outcome
 }
 
 /// Keeps the agent of a speech that has parked, or goes on when the store works again.
-fn keep(engine: &Engine, run: RunId, place: Permit<AgentId>, outcome: &Result<Outcome, EngineError>) {
+fn keep(engine: &Engine, work: RunContext, place: Permit<AgentId>, outcome: &Result<Outcome, EngineError>) {
     if matches!(outcome, Ok(Outcome::Parked) | Err(_)) {
-        engine.lock_tasks().kept.insert(run, place);
+        let mut tasks = engine.lock_tasks();
+        // A run that was ended since it parked has released its agent already: nobody would do so again.
+        if !work.cancel.is_cancelled() {
+            tasks.kept.insert(work.run, place);
+        }
     }
 }
 
@@ -83,8 +87,9 @@ pub async fn work(engine: &Engine, id: &RunId, cancel: &CancellationToken) -> Re
     };
     let work = RunContext::of_speech(id, cancel);
     let outcome = steps(engine, &work, run.state == RunState::Parked, agent).await;
-    keep(engine, work.run.clone(), place, &outcome);
-    if outcome? == Outcome::Finished && !engine.must_run(&work.run).await?.is_finished() {
+    let run = work.run.clone();
+    keep(engine, work, place, &outcome);
+    if outcome? == Outcome::Finished && !engine.must_run(&run).await?.is_finished() {
         return Err(EngineError::Refused("the speech neither ends nor waits".to_owned()));
     }
     Ok(())

@@ -1,6 +1,8 @@
 //! Decisions that are made while what they rest on changes: none is lost, none is done twice, none is stuck. The order
 //! of tasks around every store call follows from seeds.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -9,9 +11,11 @@ use rand::{Rng as _, SeedableRng as _};
 use crate::support::engine_harness::{Plan, World, agent_id, group_id};
 use crate::support::script::{Script, When};
 use nightdesk::testing::domain::{
-    Basis, Change, Conflict, Content, Group, Mail, MailStatus, ManagerType, Message, Run, RunId, RunState, StopReason,
+    Basis, Change, Commit, Conflict, Content, Group, JobState, Mail, MailStatus, ManagerType, Message, Rule, Run,
+    RunId, RunState, StopReason,
 };
 use nightdesk::testing::engine::protocol::{GroupForm, Recipient, Reply, Request};
+use nightdesk::testing::store::{Lane, Observer};
 
 use crate::stop;
 
@@ -65,8 +69,8 @@ async fn cancels(rounds: u32) -> u32 {
     begun
 }
 
-/// Times a worker out as it parks. Returns how often its mail had been sent.
-async fn time_outs(rounds: u32) -> u32 {
+/// A supervisor whose worker asks a colleague as its time ends.
+fn late() -> Plan {
     let script = Script::of([
         When::agent("boss").step(1).contains("go").delegates(&[("ann", "find out")]),
         When::agent("ann").contains("find out").step(1).asks("bob", "what?").first_delay_ms(1_000),
@@ -74,28 +78,36 @@ async fn time_outs(rounds: u32) -> u32 {
     ])
     .otherwise("{agent} speaks");
     let group = Group { wait_seconds: Some(1), ..Group::new(group_id(), "test", ManagerType::Supervisor) };
+    Plan {
+        script,
+        manager_type: ManagerType::Supervisor,
+        manager: Some("boss"),
+        members: &["ann", "bob"],
+        group: Some(group),
+        tools: &["send_message_to_agent_and_wait_for_reply"],
+        ..Plan::default()
+    }
+}
+
+/// Lets the turn end, and then asks its worker, which is free.
+async fn ends_and_ann_is_free(world: &World, round: u32) {
+    let run = world.send("go").await;
+    assert_eq!(stop(&run), StopReason::EndTurn, "round {round}");
+    world.at_rest().await;
+    assert_eq!(world.engine.held().kept, [], "round {round}: an agent is kept for nothing");
+    let to = Recipient::Agent(agent_id("ann"));
+    let Reply::Sent { run: direct, .. } = world.ask(Request::Send { to, text: "there?".into() }).await.unwrap() else {
+        panic!("it was not sent")
+    };
+    assert_eq!(stop(&world.finished(&direct).await), StopReason::EndTurn, "round {round}: ann is stuck");
+}
+
+/// Times a worker out as it parks. Returns how often its mail had been sent.
+async fn time_outs(rounds: u32) -> u32 {
     let mut sent = 0;
     for round in 0..rounds {
-        let plan = Plan {
-            script: script.clone(),
-            manager_type: ManagerType::Supervisor,
-            manager: Some("boss"),
-            members: &["ann", "bob"],
-            group: Some(group.clone()),
-            tools: &["send_message_to_agent_and_wait_for_reply"],
-            yields: Some(u64::from(round)),
-            ..Plan::default()
-        };
-        let world = World::new(plan).await;
-        let run = world.send("go").await;
-        assert_eq!(stop(&run), StopReason::EndTurn, "round {round}");
-        world.at_rest().await;
-        let to = Recipient::Agent(agent_id("ann"));
-        let Reply::Sent { run: direct, .. } = world.ask(Request::Send { to, text: "there?".into() }).await.unwrap()
-        else {
-            panic!("it was not sent")
-        };
-        assert_eq!(stop(&world.finished(&direct).await), StopReason::EndTurn, "round {round}: ann is stuck");
+        let world = World::new(Plan { yields: Some(u64::from(round)), ..late() }).await;
+        ends_and_ann_is_free(&world, round).await;
         let mails = world.store().all::<Mail>().await.unwrap().rows;
         assert!(mails.iter().all(|mail| mail.status != MailStatus::Pending), "round {round}: {mails:?}");
         let runs = world.store().all::<Run>().await.unwrap().rows;
@@ -104,6 +116,22 @@ async fn time_outs(rounds: u32) -> u32 {
         world.close().await;
     }
     sent
+}
+
+/// Lets others run for long after the commit with which a speech parks on mail.
+#[derive(Default)]
+struct SlowToPark(AtomicBool);
+
+impl Observer for SlowToPark {
+    fn commit(&self, _: Lane, commit: &Commit) {
+        if commit.changes.iter().any(|change| matches!(change, Change::MailSent(mail) if mail.waited_for)) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn yields(&self) -> u32 {
+        if self.0.swap(false, Ordering::Relaxed) { 2_000 } else { 0 }
+    }
 }
 
 /// Changes a group through a form and through a file at the same time. Returns how often the file's change was stale.
@@ -149,9 +177,62 @@ async fn a_cancelled_text_is_in_the_composer_or_in_the_conversation_and_never_in
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_texts_that_are_taken_back_come_in_the_order_in_which_they_were_sent() {
+    for seed in 0..5 {
+        let script = Script::of([]).or(When::any().text("answer").first_delay_ms(1_000));
+        let world = World::new(Plan { script, yields: Some(seed), ..Plan::default() }).await;
+        for text in ["one", "two", "three", "four", "five"] {
+            world.post(text).await;
+        }
+        assert_eq!(world.cancel().await, (true, ["two", "three", "four", "five"].map(str::to_owned).to_vec()));
+        world.at_rest().await;
+        world.close().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_time_out_as_the_worker_parks_leaves_no_call_open_no_mail_pending_and_no_agent_kept() {
     let sent = time_outs(20).await;
     assert!((1..20).contains(&sent), "{sent}: it is no race");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_is_ended_between_its_commit_and_its_rest_gives_its_agent_back() {
+    let world = World::new(Plan { observer: Some(Arc::new(SlowToPark::default())), yields: None, ..late() }).await;
+    ends_and_ann_is_free(&world, 0).await;
+    assert_eq!(world.store().all::<Mail>().await.unwrap().rows.len(), 1, "it had parked");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_parks_is_taken_up_when_its_call_has_its_answer_and_not_before() {
+    for seed in 0..20 {
+        let script = Script::of([When::in_job().step(1).rethinks("story", "All of it anew.").finishes()])
+            .otherwise("{agent} speaks");
+        let rules = vec![Rule::RequiresApproval { tool_name: "memory_rethink".to_owned() }];
+        let (members, background, every_turns) = (&["ann"], &["cleo"], Some(1));
+        let plan = Plan { script, rules, members, background, every_turns, yields: Some(seed), ..Plan::default() };
+        let world = World::new(plan).await;
+        world.send("hello").await;
+        let calls = async |world: &World| {
+            let open = world.store().waiting_calls().await.unwrap();
+            (!open.is_empty()).then_some(open)
+        };
+        let call = world.when(calls).await.remove(0);
+        world.idle().await;
+        let job = world.jobs().await.remove(0);
+        assert_eq!((&job.state, job.fence), (&JobState::Parked, 1), "seed {seed}");
+        let yes = Request::Decide {
+            step: call.step,
+            ordinal: call.ordinal,
+            approve: true,
+            for_run: false,
+            reason: String::new(),
+        };
+        world.ask(yes).await.unwrap();
+        assert!(matches!(world.job_over().await.state, JobState::Completed { .. }), "seed {seed}");
+        world.close().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

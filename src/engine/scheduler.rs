@@ -189,19 +189,28 @@ async fn group_of(engine: &Engine, group: Option<&GroupId>) -> Result<Option<Gro
     }
 }
 
-/// Starts due jobs, one per agent, groups with the fewest running jobs first. Returns the time of the next retry.
+/// Starts due jobs, one per agent; free slots go round the groups, those with the fewest running jobs first. Returns the
+/// time of the next retry.
 async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Option<Timestamp>, EngineError> {
     let jobs = engine.store.unfinished_jobs().await?;
     let now = engine.spans.now();
     let cursors = read::cursors(&engine.store, &jobs).await?;
-    let DueJobs { now: mut due, mut next } = standing.work().due_jobs(&jobs, &cursors, now);
+    let DueJobs { now: due, mut next } = standing.work().due_jobs(&jobs, &cursors, now);
     let mut running: BTreeMap<&str, usize> = BTreeMap::new();
     for job in jobs.iter().filter(|job| matches!(job.state, JobState::Running { .. })) {
         *running.entry(job.group.as_str()).or_default() += 1;
     }
-    due.sort_by_key(|job| running.get(job.group.as_str()).copied().unwrap_or_default());
+    let mut due: Vec<(usize, &Job)> = due
+        .into_iter()
+        .map(|job| {
+            let before = running.entry(job.group.as_str()).or_default();
+            *before += 1;
+            (*before, job)
+        })
+        .collect();
+    due.sort_by_key(|(nth_of_its_group, _)| *nth_of_its_group);
     let head = *engine.store.head().borrow();
-    for job in due {
+    for (_, job) in due {
         if !is_open_to_claim(engine, &job.id, head)
             || !status::is_active(group_of(engine, Some(&job.group)).await?.as_ref())
         {

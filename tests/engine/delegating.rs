@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::script::{Script, When};
-use nightdesk::testing::domain::{Group, ManagerType, RunState, StopReason};
+use nightdesk::testing::domain::{Change, Group, ManagerType, Run, RunState, StopReason};
 use nightdesk::testing::engine::protocol::{GroupForm, Recipient, Reply, Request};
 use nightdesk::testing::llm::PromptMessage;
 
@@ -221,6 +221,28 @@ async fn two_tasks_for_one_worker_are_done_one_after_the_other() {
     world.finished(&run).await;
     assert_eq!(world.waits_of("ann"), [Duration::from_secs(1)]);
     world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn tasks_for_one_worker_are_done_in_the_order_in_which_they_were_given() {
+    for seed in 0..20 {
+        let script = Script::of([
+            When::agent("boss").step(1).delegates(&[("ann", "first"), ("ann", "second"), ("ann", "third")]),
+            When::agent("boss").text("All done."),
+        ])
+        .or(When::any().text("done").first_delay_ms(10));
+        let world = World::new(Plan { yields: Some(seed), ..plan(script) }).await;
+        world.send("go").await;
+        let runs = world.store().all::<Run>().await.unwrap().rows;
+        let log = world.store().log(0, usize::MAX >> 1).await.unwrap();
+        let steps = log.iter().filter_map(|logged| match &logged.change {
+            Change::StepFinished(step) => runs.iter().find(|run| run.id == step.run)?.task.as_ref(),
+            _ => None,
+        });
+        let done: Vec<&str> = steps.map(|task| task.text.as_str()).collect();
+        assert_eq!(done, ["first", "second", "third"], "seed {seed}");
+        world.close().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

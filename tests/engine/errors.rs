@@ -340,7 +340,7 @@ async fn a_job_whose_agent_cannot_be_read_fails_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_job_that_cannot_be_claimed_is_cancelled_with_the_sentence() {
     let script = Script::of([When::in_job().finishes()]).otherwise("{agent} speaks");
-    let world = World::new(with_jobs(script)).await;
+    let world = World::new(Plan { yields: None, ..with_jobs(script) }).await;
     let usual = usual(&world).await;
     world.send("go").await;
     let job = world.job_over().await;

@@ -57,6 +57,8 @@ async fn a_silence_after_a_turn_creates_one_job_whatever_is_done_to_the_clock() 
         let since = Instant::now();
         let armed = trigger(&world).await;
         assert_eq!(armed.next_due.unwrap().duration_since(armed.since.unwrap()), SignedDuration::from_mins(5));
+        // The time moves on once nothing is left to do: the engine then waits for the silence.
+        tokio::time::sleep(Duration::from_secs(1)).await;
         world.set_clock(SignedDuration::from_hours(hours));
         let job = world.job_over().await;
         lasted(since, 300);

@@ -286,6 +286,7 @@ mod tests {
         for (id, name) in [("c", "cats"), ("a", "ants"), ("b", "bees")] {
             rows.put(&group(id, name)).unwrap();
         }
+        rows.put(&group("c", "cats")).unwrap();
         rows.end(true);
         rows.put(&group("a", "apes")).unwrap();
         rows.delete::<Group>("b").unwrap();

@@ -309,6 +309,7 @@ mod tests {
         let text = |page: &Page| page.rows[0].body.clone().unwrap();
         assert!(text(&one).contains("one") && text(&two).contains("two"), "{one:?} {two:?}");
         drop(tail);
+        assert_eq!(store.tail().next(1), None, "the last follower's commits go with it");
         put(&store, "three", "").await;
         assert_eq!(store.tail().next(3), None, "while nobody follows, nothing is kept");
     }
@@ -322,6 +323,7 @@ mod tests {
         for at in 0..100 {
             put(&store, &format!("g{at}"), &text).await;
         }
+        assert!(tail.next(0).is_none() && tail.next(99).is_some(), "the newest are kept");
         put(&store, "large", &"x".repeat(2 * PAGE_BYTES)).await;
         put(&store, "last", "").await;
         assert_eq!((tail.next(0), tail.next(100)), (None, None), "too much to keep, and too large");
@@ -333,6 +335,17 @@ mod tests {
             assert!(size(page) <= 2 * PAGE_BYTES + 1_000 || page.entries.len() == 1, "{} bytes", size(page));
             assert_eq!((page.as_of, page.rows.len()), (102, page.entries.len()));
         }
+    }
+
+    #[tokio::test]
+    async fn entries_without_rows_are_read_in_pages_of_bounded_size_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(&dir.path().join("desk.db"));
+        let event = Change::EventReported { name: "deploy".to_owned(), text: "x".repeat(20_000), group: None };
+        store.commit(Lane::Foreground, Commit::new(Actor::Engine, vec![event; 30])).await.unwrap();
+        let pages = pages(&store, 0).await;
+        assert!(pages.iter().all(|page| size(page) <= PAGE_BYTES), "{:?}", pages.iter().map(size).collect::<Vec<_>>());
+        assert_eq!(pages.iter().map(|page| page.entries.len()).sum::<usize>(), 30);
     }
 
     #[tokio::test]

@@ -137,6 +137,18 @@ async fn a_turn_whose_model_calls_are_spent_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_is_tried_again_counts_each_time() {
+    let script = Script::of([When::agent("ann").attempt(1).status(503), When::agent("ann").attempt(2).status(503)])
+        .otherwise("{agent} speaks");
+    let group = Group { max_calls: Some(3), ..Group::new(group_id(), "test", ManagerType::RoundRobin) };
+    let world = World::new(Plan { script, group: Some(group), ..Plan::default() }).await;
+    let run = world.send("hello").await;
+    assert_eq!((run.calls, stop(&run)), (3, StopReason::Budget), "{:?}", world.transcript().await);
+    assert!(world.asked_of("bob").is_empty());
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_message_that_is_too_long_is_refused_with_a_sentence() {
     let world = World::new(Plan::default()).await;
     let send = async |bytes: usize| {

@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::stop;
-use crate::support::engine_harness::{Plan, World, agent_id};
+use crate::support::engine_harness::{Plan, World, agent_id, story};
 use crate::support::script::{Script, When};
 
-/// Never answers.
+/// Edits the first block and never answers.
 struct Hangs;
 
 impl Tool for Hangs {
@@ -23,8 +23,14 @@ impl Tool for Hangs {
         ToolSpec { name: "hangs".to_owned(), description: String::new(), schema: json!({"type": "object"}) }
     }
 
-    fn call<'a>(&'a self, _: &'a Value, _: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
-        Box::pin(std::future::pending())
+    fn call<'a>(&'a self, _: &'a Value, desk: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
+        Box::pin(async {
+            if let Some(block) = desk.blocks.first_mut() {
+                block.value.push_str("\n- half");
+                block.edited_by = Some("hangs".to_owned());
+            }
+            std::future::pending().await
+        })
     }
 }
 
@@ -64,6 +70,7 @@ async fn a_tool_that_does_not_answer_in_its_time_is_refused_and_the_agent_goes_o
     let lines = world.transcript().await;
     assert_eq!(lines[1], "ann hangs refused: hangs was stopped: it did not answer within 60 s");
     assert_eq!(lines[2..], ["ann: ann speaks", "bob: bob speaks"]);
+    assert_eq!(world.block(&story()).await.version, 1, "what it had done by then is undone");
     world.close().await;
 }
 

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::support::engine_harness::{Plan, World, agent_id, story};
+use crate::support::engine_harness::{Plan, World, agent_id, group_id, story};
 use crate::support::script::{Script, When};
 use jiff::SignedDuration;
 use nightdesk::testing::domain::{
-    Block, Cause, CauseKind, Editor, Job, Occurrence, RunState, Trigger, TriggerSpec, When as Fires,
+    Agent, Block, BlockOwner, Cause, CauseKind, Change, Editor, Group, GroupId, Job, ManagerType, Occurrence, RunState,
+    Sleeptime, Trigger, TriggerSpec, When as Fires,
 };
-use nightdesk::testing::engine::protocol::{Reply, Request};
+use nightdesk::testing::engine::protocol::{Recipient, Reply, Request};
 use nightdesk::testing::llm::PromptMessage;
 use tokio::time::Instant;
 
@@ -94,6 +95,19 @@ async fn a_silence_begins_at_the_end_of_the_last_turn_and_never_ends_in_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_turn_in_a_silence_begins_it_anew() {
+    let world = World::new(Plan { idle: Some(60), ..silent(quick()) }).await;
+    world.send("one").await;
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    world.send("two").await;
+    let since = Instant::now();
+    world.job_over().await;
+    lasted(since, 60);
+    assert_eq!(world.jobs().await.len(), 1);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_silence_goes_on_while_no_program_runs_and_is_taken_once() {
     for (away, left) in [(200, 100), (1_000, 0)] {
         let world = World::new(silent(quick())).await;
@@ -145,6 +159,72 @@ async fn a_changed_block_gives_its_agent_the_task_and_the_change() {
     assert_eq!(world.jobs().await.len(), 1, "the edit of a job fires nothing");
     let row = trigger(&world).await;
     assert_eq!((row.last_fired.is_some(), row.why_not), (true, None));
+    world.close().await;
+}
+
+/// Gives the world another group with a block of its own and triggers like those of the first.
+async fn add_group(world: &World) -> (GroupId, Block) {
+    let first: Group = world.store().row(group_id().as_str()).await.unwrap().unwrap();
+    let ann: Agent = world.store().row(agent_id("ann").as_str()).await.unwrap().unwrap();
+    let id = GroupId::from("group-other");
+    let hire = |name: &str| {
+        let (id, name, group) = (agent_id(name), name.to_owned(), id.clone());
+        Change::AgentPut(Agent { id, name, group, ..ann.clone() })
+    };
+    let own = Block { id: "block-other".into(), owner: BlockOwner::Group(id.clone()), ..world.block(&story()).await };
+    let policy = Sleeptime { agents: vec![agent_id("eve")], ..first.sleeptime.unwrap() };
+    let group = Group {
+        members: vec![agent_id("dee")],
+        sleeptime: Some(policy),
+        shared_blocks: vec![own.id.clone()],
+        ..Group::new(id.clone(), "other", ManagerType::RoundRobin)
+    };
+    let changes = vec![Change::BlockCreated(own.clone()), hire("dee"), hire("eve"), Change::GroupPut(group)];
+    world.apply(changes).await.unwrap();
+    let to = Recipient::Group(id.clone());
+    let Reply::Sent { run, .. } = world.ask(Request::Send { to, text: "hello".to_owned() }).await.unwrap() else {
+        panic!("it was not sent")
+    };
+    world.finished(&run).await;
+    (id, own)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_block_fires_the_triggers_of_the_group_that_has_it_and_no_others() {
+    let world = World::new(watching(quick(), false, None)).await;
+    world.send("hello").await;
+    let (other, own) = add_group(&world).await;
+    let edit = Request::EditBlock { id: own.id, base: own.version, value: "anew".to_owned(), merge: true };
+    world.ask(edit).await.unwrap();
+    let job = world.job_over().await;
+    assert_eq!(job.group, other);
+    world.idle().await;
+    assert_eq!(world.jobs().await.len(), 1, "the first group has another block of this label");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_for_one_group_fires_the_triggers_of_that_group_alone() {
+    let triggers = vec![Fires::Event { name: "deploy".to_owned() }.into()];
+    let plan = Plan { script: quick(), members: &["ann"], background: &["cleo"], triggers, ..Plan::default() };
+    let world = World::new(plan).await;
+    world.send("hello").await;
+    let (other, _) = add_group(&world).await;
+    let report = async |group: Option<GroupId>| {
+        let event = Request::ReportEvent { name: "deploy".to_owned(), text: String::new(), group };
+        let Reply::EventReported { jobs, .. } = world.ask(event).await.unwrap() else { panic!("it was not reported") };
+        let mut groups = Vec::new();
+        for job in &jobs {
+            groups.push(world.job(job).await.group);
+        }
+        groups
+    };
+    assert_eq!(report(Some(other.clone())).await, [other.clone()]);
+    world.jobs_over(1).await;
+    let mut both = report(None).await;
+    both.sort();
+    assert_eq!(both, [other, group_id()]);
+    world.jobs_over(3).await;
     world.close().await;
 }
 

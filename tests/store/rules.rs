@@ -1,11 +1,11 @@
 //! What the rules refuse and what they set, whoever commits it.
 
 use crate::support::fixtures::{self, BLOCK, newsroom};
-use jiff::Timestamp;
-use nightdesk::testing::domain::state::{InMemoryRows, Rows as _};
+use jiff::{SignedDuration, Timestamp};
+use nightdesk::testing::domain::state::{ApplyError, InMemoryRows, Rows as _, check};
 use nightdesk::testing::domain::{
-    Call, CauseKind, Change, Conflict, Group, Job, JobId, JobOutcome, JobState, Mail, MailKind, MailStatus, Person,
-    PersonId, Priority, Revision, RunState, StopReason,
+    Call, CauseKind, Change, Conflict, Group, Ids, Job, JobId, JobOutcome, JobState, Mail, MailKind, MailStatus,
+    Occurrence, Person, PersonId, Precondition, Priority, Revision, Run, RunState, StopReason, Trigger, When,
 };
 
 const AT: Timestamp = Timestamp::UNIX_EPOCH;
@@ -158,4 +158,41 @@ fn a_job_is_handed_back_to_wait_and_the_attempt_does_not_count() {
     assert_eq!(job.map(|job| (job.attempt, job.state)), Some((0, JobState::Available)));
     let twice = state.apply(back(JobState::Available), AT).unwrap_err();
     assert_eq!(twice, Conflict::Fenced { job: id() }, "it does not run");
+}
+
+#[test]
+fn a_time_of_a_trigger_is_taken_once_and_the_last_hundred_are_remembered() {
+    let mut state = state();
+    let trigger = Trigger::new(&Ids::seeded(1), fixtures::GROUP.into(), When::Idle { seconds: 60 }.into());
+    let id = trigger.id.clone();
+    state.apply(Change::TriggerPut(trigger), AT).unwrap();
+    let at = |minute: i64| AT + SignedDuration::from_mins(minute);
+    let due = |minute: i64| Change::TriggerDue { id: id.clone(), scheduled_at: at(minute) };
+    let arm = || Change::TriggerArmed { id: id.clone(), seconds: 60 };
+    state.apply(arm(), AT).unwrap();
+    assert_eq!(refused(&mut state, due(2)), format!("trigger {id} is not due at {}", at(2)));
+    state.apply(due(1), at(1)).unwrap();
+    state.apply(arm(), AT).unwrap();
+    assert_eq!(refused(&mut state, due(1)), format!("the time {} of trigger {id} was taken before", at(1)));
+    for minute in 1..150 {
+        state.apply(arm(), at(minute)).unwrap();
+        state.apply(due(minute + 1), at(minute + 1)).unwrap();
+    }
+    let Ok(taken) = state.find::<Occurrence>(id.as_str());
+    let oldest = taken.iter().map(|occurrence| occurrence.scheduled_at).min();
+    assert_eq!((taken.len(), oldest), (100, Some(at(51))));
+}
+
+#[test]
+fn a_commit_that_rests_on_a_run_is_refused_when_the_run_has_moved_or_made_a_step() {
+    let mut state = state();
+    let Ok(Some(run)) = state.get::<Run>("speech") else { unreachable!() };
+    check(&mut state, &Precondition::run(&run)).unwrap();
+    let stepped = Run { steps: run.steps + 1, ..run.clone() };
+    let parked = Run { state: RunState::Parked, ..run.clone() };
+    for now in [stepped, parked] {
+        let Ok(()) = state.put(&now);
+        let moved = check(&mut state, &Precondition::run(&run)).unwrap_err();
+        assert!(matches!(moved, ApplyError::Conflict(Conflict::Run { .. })), "{moved:?}");
+    }
 }

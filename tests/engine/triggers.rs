@@ -219,7 +219,7 @@ async fn an_event_for_one_group_fires_the_triggers_of_that_group_alone() {
         }
         groups
     };
-    assert_eq!(report(Some(other.clone())).await, [other.clone()]);
+    assert_eq!(report(Some(other.clone())).await, std::slice::from_ref(&other));
     world.jobs_over(1).await;
     let mut both = report(None).await;
     both.sort();

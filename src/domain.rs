@@ -18,6 +18,7 @@ mod manager_type;
 pub mod message;
 mod names;
 pub mod naming;
+pub mod new_names;
 pub mod pattern;
 mod person;
 pub mod rule;

@@ -113,6 +113,8 @@ pub struct ParseContext<'a> {
     pub tools: &'a [&'a str],
     /// Reads a `system_file`.
     pub read: &'a dyn Fn(&Path) -> io::Result<String>,
+    /// True if the files it names may lie outside `base`.
+    pub allow_outside: bool,
 }
 
 /// All faults of a team file or of its application, in line order. Displays one sentence per line.
@@ -161,6 +163,8 @@ pub fn parse(text: &str, around: &ParseContext<'_>) -> Result<TeamFile, TeamErro
     }
 }
 
+/// Why a file that a team file names is not used.
+const OUTSIDE: &str = "it lies outside the team file's directory; to allow that once, apply with --allow-outside";
 /// The most bytes of a team file, and of a file it names.
 const MOST_BYTES: u64 = 4 << 20;
 
@@ -179,12 +183,11 @@ pub fn load(path: &Path, tools: &[&str], allow_outside: bool) -> Result<TeamFile
     let base = path.canonicalize().map_err(unreadable)?.parent().map_or_else(PathBuf::new, Path::to_path_buf);
     let read = |path: &Path| {
         if !allow_outside && !path.canonicalize()?.starts_with(&base) {
-            let told = "it lies outside the team file's directory; to allow that once, apply with --allow-outside";
-            return Err(io::Error::other(told));
+            return Err(io::Error::other(OUTSIDE));
         }
         text_file::read(path, MOST_BYTES)
     };
-    parse(&text, &ParseContext { file: &file, base: &base, tools, read: &read })
+    parse(&text, &ParseContext { file: &file, base: &base, tools, read: &read, allow_outside })
 }
 
 /// Parses the starter team for a new store.
@@ -193,7 +196,8 @@ pub fn load(path: &Path, tools: &[&str], allow_outside: bool) -> Result<TeamFile
 /// Never in practice: the file is compiled in, and tests parse it.
 pub fn starter() -> Result<TeamFile, TeamError> {
     let read = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
-    let around = ParseContext { file: "starter team", base: Path::new("/"), tools: &[], read: &read };
+    let around =
+        ParseContext { file: "starter team", base: Path::new("/"), tools: &[], read: &read, allow_outside: false };
     parse(STARTER, &around)
 }
 

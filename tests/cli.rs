@@ -122,6 +122,28 @@ fn a_team_is_applied_once_and_a_dry_run_changes_nothing() {
 }
 
 #[test]
+fn a_dry_run_refuses_names_and_labels_that_look_like_others_as_apply_does() {
+    let shell = desk();
+    // Each has a Cyrillic letter.
+    let group = TEAM.replace("name = \"desk\"", "name = \"d\u{435}sk\"");
+    let agents = TEAM.replace("\"bob\"", "\"\u{430}nn\"");
+    let labels = TEAM
+        .replace("[\"notes\"]", "[\"notes\", \"n\u{43e}tes\"]")
+        .replace("value = \"begun\"", "value = \"begun\"\n[[block]]\nlabel = \"n\u{43e}tes\"");
+    for (text, looks) in [
+        (group, "looks like the group \"desk\""),
+        (agents, "looks like \"ann\""),
+        (labels, "looks like the block \"notes\""),
+    ] {
+        let team = shell.write("twin.toml", &text);
+        let dry = shell.refused(&["apply", &team, "--dry-run"]);
+        assert!(dry.contains(looks), "{dry}");
+        assert_eq!(shell.refused(&["apply", &team]), dry);
+    }
+    shell.folds();
+}
+
+#[test]
 fn a_value_edited_since_is_kept_unless_told_otherwise() {
     let shell = desk();
     let team = shell.path("team.toml").display().to_string();

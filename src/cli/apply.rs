@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::paths::Paths;
 use super::print::Out;
 use super::{CliError, Exit};
-use crate::domain::Ids;
-use crate::engine::protocol::Request;
+use crate::domain::{Ids, new_names};
+use crate::engine::protocol::{Overview, Request};
 use crate::engine::{Handle, Scope};
 use crate::team_file::{self, Existing, Plan, TeamFile};
 use crate::tools::ToolRegistry;
@@ -26,7 +26,7 @@ pub struct Args {
     /// Overwrite blocks that were edited since the last apply with the values of the file.
     #[arg(long)]
     overwrite_blocks: bool,
-    /// Read a prompt file (`system_file`) even if it lies outside the directory of the team file.
+    /// Use a prompt file (`system_file`) or a script (`scripted/FILE`) even if it lies outside the directory of the team file.
     #[arg(long)]
     allow_outside: bool,
 }
@@ -40,13 +40,11 @@ pub async fn apply(places: &Paths, args: &Args, out: &mut Out) -> Result<Exit, C
     let tools: Vec<&str> = tools.iter().map(String::as_str).collect();
     let file = team_file::load(&args.file, &tools, args.allow_outside)?;
     let plan = if args.dry_run {
-        let existing = if places.has_store() {
-            let now = places.look()?.overview().await?;
-            Existing::of(&file.group.name, &now.groups, now.agents, now.blocks)
-        } else {
-            Existing::default()
-        };
-        team_file::plan(&file, &existing, &Ids::random(), args.overwrite_blocks)?
+        let now = if places.has_store() { places.look()?.overview().await? } else { Overview::default() };
+        let existing = Existing::of(&file.group.name, &now.groups, now.agents.clone(), now.blocks.clone());
+        let plan = team_file::plan(&file, &existing, &Ids::random(), args.overwrite_blocks)?;
+        new_names::check(&now.groups, &now.agents, &now.blocks, &plan.changes).map_err(CliError::Message)?;
+        plan
     } else {
         let desk = places.open(places.options(false, Scope::Nobody), false).await?;
         let plan = put(desk.handle(), &file, args.overwrite_blocks).await;

@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use super::keys::{Table, nearest};
 use super::table::{Reader, Section};
-use super::{Name, ParseContext, cause, rules, terminate};
+use super::{Name, OUTSIDE, ParseContext, cause, rules, terminate};
 use crate::domain::agent::{BACKGROUND_TOOLS, DEFAULT_TOOLS};
 use crate::domain::setting::{Kind, Reference};
 use crate::domain::terminate::RETURN_TO_USER;
@@ -102,7 +102,7 @@ fn one<T>(
         Kind::Span => text(span(reader, section, key)?),
         Kind::Triggers => triggers(reader, section, key)?,
         Kind::Word => text(word(reader, section, key, row.default)?),
-        Kind::Model => text(model(reader, section, key, around.base)?),
+        Kind::Model => text(model(reader, section, key, around)?),
         Kind::Choice(all) => text(choice(reader, section, key, &all())?),
         Kind::Labels => listed(line, labels(reader, section, key)?),
         Kind::Tools => listed(line, tools(reader, section, key, around.tools)?),
@@ -222,7 +222,7 @@ pub(super) fn labels(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) 
     Some(labels)
 }
 
-fn model(reader: &mut Reader<'_>, section: &Section<'_>, key: &str, base: &Path) -> Option<Name> {
+fn model(reader: &mut Reader<'_>, section: &Section<'_>, key: &str, around: &ParseContext<'_>) -> Option<Name> {
     let Name { text, line } = section.name(reader, key)?;
     let formed = text.split_once('/').is_some_and(|(provider, model)| {
         !provider.is_empty() && !model.is_empty() && !provider.contains(char::is_whitespace)
@@ -233,7 +233,17 @@ fn model(reader: &mut Reader<'_>, section: &Section<'_>, key: &str, base: &Path)
         return None;
     }
     let text = match text.strip_prefix("scripted/") {
-        Some(file) => format!("scripted/{}", plain(&base.join(file)).display()),
+        Some(file) => {
+            let path = plain(&around.base.join(file));
+            // Links are resolved where the file exists already.
+            let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+            let inside = path.starts_with(around.base) && real.starts_with(around.base);
+            if !around.allow_outside && !inside {
+                reader.fault(line, format!("{text:?} cannot be used: {OUTSIDE}"));
+                return None;
+            }
+            format!("scripted/{}", path.display())
+        }
         None => text,
     };
     Some(Name { text, line })

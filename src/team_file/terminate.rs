@@ -151,7 +151,10 @@ mod tests {
 
     fn read(text: &str) -> Result<super::super::TeamFile, super::super::TeamError> {
         let read = |_: &Path| Err(std::io::Error::from(std::io::ErrorKind::NotFound));
-        parse(text, &ParseContext { file: "team.toml", base: Path::new("/"), tools: &[], read: &read })
+        parse(
+            text,
+            &ParseContext { file: "team.toml", base: Path::new("/"), tools: &[], read: &read, allow_outside: false },
+        )
     }
 
     #[test]

@@ -47,7 +47,13 @@ fn faults(text: &str) -> Vec<String> {
             _ => io::Error::from(io::ErrorKind::NotFound),
         })
     };
-    let around = ParseContext { file: "team.toml", base: Path::new("/desk"), tools: &["web_search"], read: &read };
+    let around = ParseContext {
+        file: "team.toml",
+        base: Path::new("/desk"),
+        tools: &["web_search"],
+        read: &read,
+        allow_outside: true,
+    };
     match team_file::parse(text, &around) {
         Ok(_) => Vec::new(),
         Err(error) => error.to_string().lines().map(str::to_owned).collect(),

@@ -21,7 +21,16 @@ fn parse(text: &str) -> Result<TeamFile, TeamError> {
         Some("/desk/prompts/plain.md") => Ok("Answer plainly.\n".to_owned()),
         _ => Err(std::io::Error::from(std::io::ErrorKind::NotFound)),
     };
-    team_file::parse(text, &ParseContext { file: "team.toml", base: Path::new("/desk/teams"), tools: &[], read: &read })
+    team_file::parse(
+        text,
+        &ParseContext {
+            file: "team.toml",
+            base: Path::new("/desk/teams"),
+            tools: &[],
+            read: &read,
+            allow_outside: true,
+        },
+    )
 }
 
 /// A store in memory to which files are applied.
@@ -186,7 +195,8 @@ fn the_shipped_teams_are_a_round_robin_a_sleeptime_pair_and_one_for_a_real_model
     let review = fixture("review");
     assert!(review.agents.iter().all(|agent| agent.settings.value("model") == Some(&"openai/gpt-4.1-mini".into())));
     let model = fixture("scripted").agents[0].settings.value("model").unwrap().to_string();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).canonicalize().unwrap().join("fixtures/models/newsroom.toml");
+    let script =
+        Path::new(env!("CARGO_MANIFEST_DIR")).canonicalize().unwrap().join("fixtures/teams/scripts/newsroom.toml");
     assert_eq!(model, format!("scripted/{}", script.display()));
     assert!(script.is_file(), "the script lies where the team looks for it");
 }
@@ -619,6 +629,15 @@ fn paths_in_a_file_are_relative_to_it() {
     std::fs::write(at("teams/t.toml"), small(SHARED, "", "system_file = \"/dev/zero\"")).unwrap();
     let device = team_file::load(&at("teams/t.toml"), &[], true).unwrap_err().to_string();
     assert!(device.contains("it is not a regular file"), "{device}");
+
+    for model in ["scripted/../x.toml", "scripted//etc/x.toml", "scripted/link.md"] {
+        std::fs::write(at("teams/t.toml"), small(SHARED, "", &format!("model = {model:?}"))).unwrap();
+        let outside = team_file::load(&at("teams/t.toml"), &[], false).unwrap_err().to_string();
+        assert!(outside.contains(&format!("{model:?} cannot be used: it lies outside")), "{outside}");
+        assert!(team_file::load(&at("teams/t.toml"), &[], true).is_ok());
+    }
+    std::fs::write(at("teams/t.toml"), small(SHARED, "", "model = \"scripted/x/y.toml\"")).unwrap();
+    assert!(team_file::load(&at("teams/t.toml"), &[], false).is_ok(), "a script may be written later");
 
     let missing = at("none.toml");
     let error = team_file::load(&missing, &[], false).unwrap_err().to_string();

@@ -183,7 +183,8 @@ impl World {
     async fn apply(&self, file: &toml::Table) -> Plan {
         let text = toml::to_string(file).unwrap();
         let read = |_: &Path| Err(std::io::Error::from(std::io::ErrorKind::NotFound));
-        let around = ParseContext { file: "team.toml", base: Path::new("/"), tools: &[], read: &read };
+        let around =
+            ParseContext { file: "team.toml", base: Path::new("/"), tools: &[], read: &read, allow_outside: false };
         let file = team_file::parse(&text, &around).unwrap_or_else(|faults| panic!("{faults}\n{text}"));
         apply::put(self.desk.handle(), &file, false).await.unwrap()
     }

@@ -6,7 +6,6 @@
 mod agent;
 mod delete;
 mod group;
-mod names;
 mod people;
 mod settings;
 
@@ -67,7 +66,7 @@ impl Engine {
                 return Err(RequestError::new(text));
             }
         }
-        names::check(&people, &changes)?;
+        people.check_names(&changes)?;
         let preconditions = read.into_iter().map(Precondition::unchanged).collect();
         let commit = Commit { preconditions, ..Commit::new(Self::asker(), changes) };
         self.store.commit(Lane::Foreground, commit).await?;
@@ -86,7 +85,7 @@ impl Engine {
             if changes.is_empty() {
                 return Ok(());
             }
-            names::check(&people, &changes)?;
+            people.check_names(&changes)?;
             match self.store.commit(Lane::Foreground, Commit::new(Self::asker(), changes)).await {
                 Ok(_) => return Ok(()),
                 // Another commit came first and may be the cause of the conflict: try again.

@@ -190,8 +190,8 @@ fn a_missing_file_is_a_sentence() {
 #[test]
 fn the_fixtures_parse_and_keep_their_word() {
     let fixture =
-        |name: &str| Scripted::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/models").join(name)).unwrap();
-    let newsroom = fixture("newsroom.toml");
+        |name: &str| Scripted::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)).unwrap();
+    let newsroom = fixture("teams/scripts/newsroom.toml");
     for turn in 1..=4 {
         for agent in ["reporter", "critic", "editor"] {
             assert!(!text_of(&all_in_no_time(&newsroom, &prompt(agent, turn, 1))).is_empty(), "{agent} at turn {turn}");
@@ -200,11 +200,11 @@ fn the_fixtures_parse_and_keep_their_word() {
         job.place.background = true;
         assert_eq!(done(&all_in_no_time(&newsroom, &job)).calls[0].name, "memory_finish_edits");
     }
-    let hostile = fixture("hostile.toml");
+    let hostile = fixture("models/hostile.toml");
     let megabyte = text_of(&all_in_no_time(&hostile, &prompt("a", 5, 1)));
     assert!(megabyte.len() >= 1 << 20 && !megabyte.contains('\n'));
     assert!(text_of(&all_in_no_time(&hostile, &prompt("a", 1, 1))).contains('\u{1b}'));
-    fixture("faults.toml");
+    fixture("models/faults.toml");
 }
 
 /// Returns all deltas, with the delays removed.

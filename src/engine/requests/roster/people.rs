@@ -1,7 +1,7 @@
 //! A snapshot of groups, agents and blocks, with look-ups by the names people use.
 
 use crate::domain::block::folded;
-use crate::domain::{Agent, AgentId, Basis, Block, BlockOwner, Change, Group, GroupId, nearest};
+use crate::domain::{Agent, AgentId, Basis, Block, BlockOwner, Change, Group, GroupId, nearest, new_names};
 use crate::engine::protocol::RequestError;
 use crate::store::Store;
 
@@ -28,6 +28,11 @@ impl RosterSnapshot {
     /// True if anything was committed since.
     pub fn is_outdated(&self, store: &Store) -> bool {
         *store.head().borrow() != self.read_at
+    }
+
+    /// Refuses changes that give a name or a label against its rule.
+    pub fn check_names(&self, changes: &[Change]) -> Result<(), RequestError> {
+        new_names::check(&self.groups, &self.agents, &self.blocks, changes).map_err(RequestError::new)
     }
 
     /// The row that a change replaces or configures; `None` if it creates one, or is of another kind.

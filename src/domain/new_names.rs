@@ -1,22 +1,24 @@
 //! Checks the names that a commit of a person gives. Names that rows already have stay, so that older stores work.
 
-use super::people::RosterSnapshot;
-use crate::domain::block::folded;
-use crate::domain::naming::{check_agent_name, check_name, check_new_label, holds_token, looks_like};
-use crate::domain::spelling::shown;
-use crate::domain::{Agent, AgentId, Change, Group, GroupId};
-use crate::engine::protocol::RequestError;
+use super::block::folded;
+use super::naming::{check_agent_name, check_name, check_new_label, holds_token, looks_like};
+use super::spelling::shown;
+use super::{Agent, AgentId, Block, Change, Group, GroupId};
 
-/// Refuses changes that give a name or a label against its rule, or an agent the text that ends a turn of its group.
-pub(super) fn check(people: &RosterSnapshot, changes: &[Change]) -> Result<(), RequestError> {
-    let refused = |what: &str, name: &str, why: &str| {
-        Err(RequestError::new(format!("{} is not a valid name for {what}: {why}", shown(name))))
-    };
-    let (mut groups, mut agents) = (people.groups.clone(), people.agents.clone());
+/// Refuses changes that give a name or a label against its rule, that could be taken for another of the same place, or
+/// an agent the text that ends a turn of its group. The rows are those before the changes.
+///
+/// # Errors
+/// A sentence that names what is refused.
+pub fn check(old_groups: &[Group], old_agents: &[Agent], blocks: &[Block], changes: &[Change]) -> Result<(), String> {
+    let refused =
+        |what: &str, name: &str, why: &str| Err(format!("{} is not a valid name for {what}: {why}", shown(name)));
+    let (mut groups, mut agents) = (old_groups.to_vec(), old_agents.to_vec());
+    let mut labels: Vec<(_, &str)> = blocks.iter().map(|block| (&block.owner, block.label.as_str())).collect();
     for change in changes {
         match change {
             Change::AgentPut(agent) => {
-                let old = people.agents.iter().find(|old| old.id == agent.id);
+                let old = old_agents.iter().find(|old| old.id == agent.id);
                 if let Err(why) = check_agent_name(&agent.name)
                     && old.is_none_or(|old| old.name != agent.name)
                 {
@@ -35,7 +37,7 @@ pub(super) fn check(people: &RosterSnapshot, changes: &[Change]) -> Result<(), R
                 agents.push(agent.clone());
             }
             Change::GroupPut(group) => {
-                let old = people.groups.iter().find(|old| old.id == group.id);
+                let old = old_groups.iter().find(|old| old.id == group.id);
                 if let Err(why) = check_name(&group.name)
                     && old.is_none_or(|old| old.name != group.name)
                 {
@@ -49,11 +51,18 @@ pub(super) fn check(people: &RosterSnapshot, changes: &[Change]) -> Result<(), R
                 }
                 groups.push(group.clone());
             }
-            Change::BlockCreated(block) => check_new_label(&block.label).map_err(RequestError::new)?,
+            Change::BlockCreated(block) => {
+                check_new_label(&block.label)?;
+                let near = labels.iter().filter(|(owner, _)| **owner == block.owner);
+                if let Some(twin) = lookalike(&block.label, near.map(|(_, label)| *label)) {
+                    return refused("a block", &block.label, &format!("it looks like the block {twin} beside it"));
+                }
+                labels.push((&block.owner, &block.label));
+            }
             _ => {}
         }
     }
-    let known = clashes(&people.groups, &people.agents);
+    let known = clashes(old_groups, old_agents);
     match clashes(&groups, &agents).into_iter().find(|clash| !known.contains(clash)) {
         None => Ok(()),
         Some((group, agent, token)) => {

@@ -42,8 +42,7 @@ pub mod work;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -127,7 +126,8 @@ pub struct Engine {
     wake: Notify,
     stop: CancellationToken,
     /// True once it was reported that another program owns the store.
-    is_lost: AtomicBool,
+    /// Why this program may not write to the store any more.
+    lost: OnceLock<String>,
     told: Told,
 }
 
@@ -196,7 +196,7 @@ impl Engine {
             epoch,
             wake: Notify::new(),
             stop: CancellationToken::new(),
-            is_lost: AtomicBool::new(false),
+            lost: OnceLock::new(),
             told: Told::default(),
         });
         let mut changes = vec![Change::EpochRaised { epoch }];
@@ -302,6 +302,24 @@ impl Engine {
     /// Creates the next message of the run's conversation, with a new id and the current time.
     fn message(&self, run: &Run, content: Content) -> Message {
         Message::new(MessageId::fresh(self.store.ids()), run, content, self.store.clock().now())
+    }
+
+    /// Spawns a task that looks at the files beside the store when something happens to one of them, so that what was
+    /// saved is not lost with a removed file even if nothing more is committed.
+    fn watch_ground(self: &Arc<Self>) {
+        let Ok(watch) = self.store.watch_ground() else { return };
+        let engine = Arc::clone(self);
+        self.spawn(async move {
+            while watch.changed().await.is_ok() {
+                let nothing = Commit::new(Actor::Engine, Vec::new());
+                if let Err(CommitError::Store(fault)) = engine.store.commit(Lane::Foreground, nothing).await {
+                    engine.report(&fault.into());
+                    if engine.stop.is_cancelled() {
+                        return;
+                    }
+                }
+            }
+        });
     }
 
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {

@@ -104,7 +104,7 @@
 //!
 //! *Two programs.* The first takes the locks of the store, one of them on the file itself, and listens on a socket; the
 //! others, by whatever name of the store, use the same handle over it ([`engine::session`]). A suspended owner is told
-//! from a dead one, and keeps the store: the others name it and say how to bring it back. A command that only reads
+//! from a dead one, and keeps the store; one whose log or lock is removed saves what it has and ends: the others name it and say how to bring it back. A command that only reads
 //! gets a handle that only reads ([`engine::read`]) and needs no lock, whichever program owns the store.
 //!
 //! # Invariants

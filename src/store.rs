@@ -26,6 +26,7 @@ mod error;
 mod failpoint;
 mod file;
 mod filter;
+mod ground;
 mod jobs;
 mod lane;
 mod log;
@@ -58,6 +59,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use connection::Counters;
 pub use error::{CommitError, StoreError};
 pub use failpoint::{POINTS, VARIABLE};
+pub use ground::{KnownFile, Watch};
 pub use lane::{Background, Foreground, Lane, Observer, ReadLane};
 pub use mail::DueMail;
 pub use owner::{LockHeldBy, OwnerError, StoreLock, socket_path};
@@ -107,6 +109,8 @@ pub struct Options {
     pub page_limit: Option<u32>,
     /// Sees each commit and read.
     pub observer: Arc<dyn Observer>,
+    /// The lock under which this program writes: without it, nothing more is written.
+    pub lock: Option<KnownFile>,
 }
 
 impl Default for Options {
@@ -118,6 +122,7 @@ impl Default for Options {
             synchronous: Synchronous::default(),
             page_limit: None,
             observer: Arc::new(lane::Unobserved),
+            lock: None,
         }
     }
 }
@@ -138,6 +143,8 @@ struct Shared {
     readers: Readers,
     /// `None` for a read-only store.
     lanes: Option<Lanes>,
+    /// The files beside the store without which nothing is written.
+    ground: Vec<KnownFile>,
 }
 
 impl Store {
@@ -149,14 +156,27 @@ impl Store {
     /// [`StoreError::Open`] for a store of a newer Nightdesk, a file that is not a store, a network file system, or a
     /// path that cannot be written.
     pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
+        file::refuse_irregular(path)?;
         file::make_parent(path)?;
         drop(file::make(path)?);
         let path = &owner::real_path(path)?;
         file::refuse_network(path)?;
+        ground::refuse_links(path)?;
         let counts = Arc::new(Counts::default());
         let writing = Sql::writing(path, &options, &counts)?;
         schema::migrate(&writing, path, schema::MIGRATIONS)?;
         Self::assemble(path, options, counts, Some(writing))
+    }
+
+    /// Upgrades a store of an older schema, after a copy is made beside it. Blocks for as long as that takes.
+    ///
+    /// # Errors
+    /// [`OwnerError::Held`] if another program has it open; otherwise as [`Store::open`].
+    pub fn upgrade(path: &Path) -> Result<(), OwnerError> {
+        let lock = StoreLock::take(path)?;
+        drop(Self::open(lock.path(), Options { lock: lock.file(), ..Options::default() })?);
+        lock.release_as_found();
+        Ok(())
     }
 
     /// Opens an existing store for reading only. Its owner can keep writing.
@@ -164,8 +184,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Open`] if the file is missing, is not a store, or has another schema version.
     pub fn open_read_only(path: &Path, options: Options) -> Result<Self, StoreError> {
+        file::refuse_irregular(path)?;
         let path = &owner::real_path(path)?;
         file::refuse_network(path)?;
+        ground::refuse_links(path)?;
         Self::assemble(path, options, Arc::new(Counts::default()), None)
     }
 
@@ -176,13 +198,15 @@ impl Store {
         let (bell, head) = watch::channel(last);
         let tail = Tail::after(last);
         let clock = Arc::clone(&options.clock);
+        // The log is there: both connections have read.
+        let ground: Vec<KnownFile> = KnownFile::beside(path, "-wal").into_iter().chain(options.lock.clone()).collect();
         let lanes = match writing {
-            Some(sql) => Some(Lanes::start(sql, path, &options, bell, tail.clone())?),
+            Some(sql) => Some(Lanes::start(sql, path, &options, &ground, bell, tail.clone())?),
             None => None,
         };
         let readers = Readers::start(reading, path, &options, &counts);
         let (path, ids, observer) = (path.to_owned(), options.ids, options.observer);
-        let shared = Shared { path, clock, ids, observer, counts, head, tail, readers, lanes };
+        let shared = Shared { path, clock, ids, observer, counts, head, tail, readers, lanes, ground };
         Ok(Self(Arc::new(shared), PhantomData))
     }
 
@@ -233,6 +257,15 @@ impl Store {
     #[must_use]
     pub fn head(&self) -> watch::Receiver<u64> {
         self.0.head.clone()
+    }
+
+    /// Watches the files beside the store without which nothing is written. When one of them changes, an empty commit
+    /// tells whether it is gone.
+    ///
+    /// # Errors
+    /// The system cannot watch them; each commit looks all the same.
+    pub fn watch_ground(&self) -> std::io::Result<Watch> {
+        Watch::start(&self.0.ground)
     }
 
     /// Counters of the work since opening.

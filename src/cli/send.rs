@@ -146,6 +146,7 @@ impl Turn {
         loop {
             let update = tokio::select! {
                 update = following.next() => update?,
+                why = desk.lost() => return Err(CliError::Message(why)),
                 // In another process, the turn continues without this command.
                 _ = &mut interrupted, if !cancelled => match &self.conversation {
                     Some(conversation) if desk.owner_elsewhere().is_none() => {

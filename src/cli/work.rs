@@ -44,6 +44,7 @@ pub async fn work(places: &Paths, args: &Args, out: &mut Out) -> Result<Exit, Cl
         };
         let ended = tokio::select! {
             ended = watch(places, &desk, args.drain, out) => ended,
+            why = desk.lost() => Err(CliError::Message(why)),
             _ = terminated.recv() => Ok(()),
             _ = interrupted.recv() => Ok(()),
         };

@@ -5,7 +5,6 @@
 //! belongs to with its sentence, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -51,7 +50,7 @@ impl EngineError {
     /// True when this program can never write again.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Store(StoreError::NotOwner))
+        matches!(self, Self::Store(StoreError::NotOwner | StoreError::Uprooted { .. }))
     }
 }
 
@@ -185,11 +184,12 @@ impl Engine {
         Ok(self.readable::<Agent>(id.as_str()).await?.map_or_else(|| id.to_string(), |agent| agent.name))
     }
 
-    /// Logs an error of the engine and shows it to every subscriber. Stops if another program owns the store.
+    /// Logs an error of the engine and shows it to every subscriber. Stops if this program may not write any more.
     pub(super) fn report(&self, trouble: &EngineError) {
         if trouble.is_final() {
+            let met = self.lost.set(trouble.to_string());
             self.stop.cancel();
-            if self.is_lost.swap(true, Ordering::Relaxed) {
+            if met.is_err() {
                 // Every task meets it; once is enough.
                 return;
             }

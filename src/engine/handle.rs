@@ -10,7 +10,7 @@ use super::protocol::{Filter, Overview, Reply, Request, RequestError, Update};
 use super::read::Reader;
 use super::{Engine, socket::Client};
 use crate::domain::{ConversationId, Message};
-use crate::store::{self, Store};
+use crate::store::{self, OwnerError, Store, StoreError};
 
 /// A handle to the engine of a store. Cheap to clone.
 #[derive(Clone)]
@@ -37,12 +37,24 @@ impl Handle {
     }
 
     /// Creates a handle that only reads the store and needs no lock. `default_model` is the model of agents that have
-    /// none.
+    /// none. A store of an older version is upgraded first, with a copy beside it.
     ///
     /// # Errors
-    /// [`RequestError`] if the store does not exist or cannot be read.
+    /// [`RequestError`] if the store does not exist, cannot be read, or cannot be upgraded because another program has
+    /// it open.
     pub fn read_only(store: &Path, default_model: String) -> Result<Self, RequestError> {
-        let store = Store::open_read_only(store, store::Options::default())?;
+        let open = || Store::open_read_only(store, store::Options::default());
+        let store = match open() {
+            Err(StoreError::Older { .. }) => {
+                match Store::upgrade(store) {
+                    Ok(()) => {}
+                    Err(OwnerError::Store(fault)) => return Err(fault.into()),
+                    Err(OwnerError::Held(held)) => return Err(RequestError::new(held.to_string())),
+                }
+                open()?
+            }
+            opened => opened?,
+        };
         Ok(Self(Backend::ReadOnly(Arc::new(Reader::new(store, default_model)))))
     }
 

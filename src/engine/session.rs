@@ -117,9 +117,10 @@ impl Session {
         options: Options,
         listen: bool,
     ) -> Result<Self, RequestError> {
-        let store = Store::open(owner.path(), store::Options::default())?;
+        let store = Store::open(owner.path(), store::Options { lock: owner.file(), ..store::Options::default() })?;
         let options = Options { after_crash: owner.after_crash(), ..options };
         let engine = Engine::start(store, config, models, ToolRegistry::default(), options).await?;
+        engine.watch_ground();
         let unheard = if listen { socket::listen(&engine, &store::socket_path(owner.path())).err() } else { None };
         Ok(Self { handle: Handle::local(Arc::clone(&engine)), place: Place::Owner(engine, owner), unheard })
     }
@@ -143,6 +144,18 @@ impl Session {
     #[must_use]
     pub fn unheard(&self) -> Option<&RequestError> {
         self.unheard.as_ref()
+    }
+
+    /// Waits until the engine of this program may not write to the store any more, and returns why. Does not return
+    /// while it may, or if the engine runs in another program.
+    pub async fn lost(&self) -> String {
+        if let Place::Owner(engine, _) = &self.place {
+            engine.stop.cancelled().await;
+            if let Some(why) = engine.lost.get() {
+                return why.clone();
+            }
+        }
+        std::future::pending().await
     }
 
     /// Stops the engine, closes the store and releases the lock, in this order.

@@ -16,6 +16,12 @@ pub enum StoreError {
         /// Why, and what to do.
         what: String,
     },
+    /// The store has an older schema, which is upgraded by opening it for writing.
+    #[error("opening the store {}: it is from an older Nightdesk; open it for writing once to upgrade it", .path.display())]
+    Older {
+        /// The file.
+        path: PathBuf,
+    },
     /// The disk is full. Nothing of the commit was written.
     #[error("disk full while saving: free some space and do it again, nothing that was saved is lost")]
     Full,
@@ -46,6 +52,18 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// The write-ahead log or the lock was removed or replaced while the store was open: nothing more is written.
+    #[error(
+        "saving: {} was removed or replaced while the store was open, so this program no longer writes to it; {}; start \
+         it again",
+        .path.display(), what_is_kept(*.kept)
+    )]
+    Uprooted {
+        /// The file that is gone.
+        path: PathBuf,
+        /// True if all that was saved is in the store's file.
+        kept: bool,
+    },
     /// A commit on a read-only handle.
     #[error("saving: the store {} is open for reading only", .path.display())]
     ReadOnly {
@@ -58,6 +76,10 @@ pub enum StoreError {
     /// The thread of the store has ended.
     #[error("the store is closed")]
     Closed,
+}
+
+fn what_is_kept(kept: bool) -> &'static str {
+    if kept { "nothing that was saved is lost" } else { "what was saved last may be lost" }
 }
 
 /// Why a commit failed. Nothing of it was applied.

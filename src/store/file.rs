@@ -18,6 +18,11 @@ pub(super) fn identity(path: &Path) -> Option<Identity> {
     std::fs::metadata(path).ok().map(|meta| of(&meta))
 }
 
+/// The identity of what is at this path, which may be a symbolic link.
+pub(super) fn identity_here(path: &Path) -> Option<Identity> {
+    std::fs::symlink_metadata(path).ok().map(|meta| of(&meta))
+}
+
 /// The identity of an open file.
 pub(super) fn identity_of(file: &File) -> Option<Identity> {
     file.metadata().ok().map(|meta| of(&meta))
@@ -40,6 +45,14 @@ pub(super) fn make_parent(path: &Path) -> Result<(), StoreError> {
 pub(super) fn make(path: &Path) -> Result<File, StoreError> {
     let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
     opened.map_err(|error| refused(path, format!("{error}; check the path and its permissions")))
+}
+
+/// Rejects what is there and no regular file: opening a pipe may wait for ever, and a device may have no end.
+pub(super) fn refuse_irregular(path: &Path) -> Result<(), StoreError> {
+    match std::fs::metadata(path) {
+        Ok(meta) if !meta.is_file() => Err(refused(path, "it is not a regular file; check the path")),
+        _ => Ok(()),
+    }
 }
 
 /// Rejects the store of another user for root, whose files beside it its user could not open.

@@ -14,10 +14,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rustix::fs::{FlockOperation, XattrFlags, flock};
+use rustix::fs::{FlockOperation, OFlags, XattrFlags, flock};
 
 use super::file::{self, refused};
+use super::ground::KnownFile;
 use super::{Clock as _, StoreError, SystemClock};
+use crate::text_file;
 
 /// The right to write to a store, released by dropping it or by the end of the process.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub struct StoreLock {
     lock: File,
     _store: File,
     after_crash: bool,
+    /// True if the next owner is to find whether the previous one released it, as this one did.
+    as_found: bool,
 }
 
 /// Another program owns the store.
@@ -87,6 +91,7 @@ impl StoreLock {
     /// [`OwnerError::Held`] if another program has it, [`OwnerError::Store`] if the lock file cannot be used or the
     /// store has several names (hard links) and it is not known which one its log belongs to.
     pub fn take(store: &Path) -> Result<Self, OwnerError> {
+        file::refuse_irregular(store)?;
         file::refuse_foreign(store)?;
         file::make_parent(store)?;
         if !store.exists() {
@@ -96,13 +101,11 @@ impl StoreLock {
         let lock_path = beside(&path, "lock");
         let mut told = None;
         for _ in 0..ASKS {
-            let opened =
-                OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&lock_path);
-            let mut lock = opened.map_err(|error| unusable(store, &lock_path, &error))?;
+            let mut lock = open_lock(store, &lock_path)?;
             if flocked(&lock, FlockOperation::NonBlockingLockExclusive)
                 .map_err(|error| unusable(store, &lock_path, &error))?
             {
-                if file::identity_of(&lock) != file::identity(&lock_path) {
+                if file::identity_of(&lock) != file::identity_here(&lock_path) {
                     // The file was removed meanwhile: the lock is on one that nobody else can find.
                     continue;
                 }
@@ -113,7 +116,7 @@ impl StoreLock {
                     sign(&mut lock, &record).map_err(|error| unusable(store, &lock_path, &error))?;
                     // File systems without attributes have no other names of a store either: they are refused.
                     let _ = mark(&file, &record);
-                    return Ok(Self { path, lock, _store: file, after_crash });
+                    return Ok(Self { path, lock, _store: file, after_crash, as_found: false });
                 }
                 // Its owner has no lock file any more, or uses another one.
                 told = in_attribute(&path);
@@ -133,12 +136,12 @@ impl StoreLock {
     #[must_use]
     pub fn owner(store: &Path) -> Option<LockHeldBy> {
         let path = real_path(store).ok()?;
-        if let Ok(mut lock) = File::open(beside(&path, "lock"))
+        if let Ok(mut lock) = text_file::open_regular(&beside(&path, "lock"))
             && flocked(&lock, FlockOperation::NonBlockingLockShared).is_ok_and(|free| !free)
         {
             return Some(held_by(in_lock_file(&mut lock), &path));
         }
-        let file = File::open(&path).ok()?;
+        let file = text_file::open_regular(&path).ok()?;
         let free = store_flocked(&file).unwrap_or(true);
         if free { None } else { Some(held_by(in_attribute(&path), &path)) }
     }
@@ -147,6 +150,17 @@ impl StoreLock {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Releases it without a trace: after a crash, the next owner still finds one.
+    pub fn release_as_found(mut self) {
+        self.as_found = true;
+    }
+
+    /// The lock file, for [`Options::lock`](super::Options::lock).
+    #[must_use]
+    pub fn file(&self) -> Option<KnownFile> {
+        file::identity_of(&self.lock).map(|identity| KnownFile::new(beside(&self.path, "lock"), identity))
     }
 
     /// True if the previous owner ended without releasing the lock.
@@ -158,7 +172,8 @@ impl StoreLock {
 
 impl Drop for StoreLock {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        let leaves = self.as_found && self.after_crash;
+        if !std::thread::panicking() && !leaves {
             // If it stays, the next owner takes this for a crash, which costs no more than a counted attempt.
             let _ = self.lock.set_len(0);
         }
@@ -203,6 +218,19 @@ fn beside(store: &Path, ending: &str) -> PathBuf {
     name.push(".");
     name.push(ending);
     PathBuf::from(name)
+}
+
+/// Opens or creates a lock file. A link in its place is not followed, and a pipe is not waited for.
+fn open_lock(store: &Path, path: &Path) -> Result<File, StoreError> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags.bits().cast_signed());
+    let opened = options.open(path);
+    if std::fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        let what = format!("its lock {} is a link, or no regular file; remove it", path.display());
+        return Err(refused(store, what));
+    }
+    opened.map_err(|error| unusable(store, path, &error))
 }
 
 fn unusable(store: &Path, lock: &Path, error: &dyn fmt::Display) -> StoreError {
@@ -310,7 +338,11 @@ mod tests {
         assert!(owner.after_crash());
         let signed = std::fs::read_to_string(dir.path().join("desk.db.lock")).unwrap();
         assert!(signed.starts_with(&format!("{} ", std::process::id())), "{signed}");
+        owner.release_as_found();
+        let owner = StoreLock::take(&store).unwrap();
+        assert!(owner.after_crash(), "nobody has looked after what the dead owner left");
         drop(owner);
+        StoreLock::take(&store).unwrap().release_as_found();
         assert!(!StoreLock::take(&store).unwrap().after_crash(), "it was released");
     }
 
@@ -363,6 +395,37 @@ mod tests {
         std::fs::rename(at("desk.db"), at("moved.db")).unwrap();
         drop(owner);
         assert_eq!(StoreLock::take(&at("moved.db")).unwrap().path(), at("moved.db"), "a store may be renamed");
+    }
+
+    #[test]
+    fn a_link_or_a_pipe_in_the_place_of_the_lock_is_refused_and_its_target_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, lock, target) =
+            (dir.path().join("desk.db"), dir.path().join("desk.db.lock"), dir.path().join("mine"));
+        std::fs::write(&target, "kept").unwrap();
+        std::os::unix::fs::symlink(&target, &lock).unwrap();
+        let error = StoreLock::take(&store).unwrap_err().to_string();
+        assert!(error.contains("desk.db.lock is a link, or no regular file; remove it"), "{error}");
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "kept");
+        std::fs::remove_file(&lock).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, &lock, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+        let error = StoreLock::take(&store).unwrap_err().to_string();
+        assert!(error.contains("desk.db.lock is a link, or no regular file; remove it"), "{error}");
+        assert_eq!(StoreLock::owner(&store), None);
+    }
+
+    #[test]
+    fn root_leaves_no_lock_beside_the_store_of_another_user() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = dir.path().join("desk.db");
+        std::fs::write(&store, "").unwrap();
+        if std::os::unix::fs::chown(&store, Some(1_234), None).is_err() {
+            // Only root can give a file away, and only root is refused.
+            return;
+        }
+        let error = StoreLock::take(&store).unwrap_err().to_string();
+        assert!(error.contains("it belongs to another user (1234)") && error.contains("sudo -u '#1234'"), "{error}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

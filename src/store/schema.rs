@@ -140,7 +140,7 @@ fn back_up(sql: &Sql, path: &Path, version: usize) -> Result<(), StoreError> {
 pub(super) fn verify(sql: &Sql, path: &Path) -> Result<(), StoreError> {
     match accept(&told(sql, path)?, MIGRATIONS.len(), path)? {
         version if version == MIGRATIONS.len() && rules(sql, path)? == Some(RULES) => Ok(()),
-        _ => Err(refused(path, "it is from an older Nightdesk; open it for writing once to upgrade it")),
+        _ => Err(StoreError::Older { path: path.to_owned() }),
     }
 }
 

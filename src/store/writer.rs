@@ -18,6 +18,7 @@ use tokio::sync::{oneshot, watch};
 use super::connection::Sql;
 use super::error::Fault;
 use super::file::{Identity, identity, refused};
+use super::ground::KnownFile;
 use super::staged::{KnownRows, StagedRows};
 use super::tables;
 use super::tail::{Page, RowImage, Tail, images, json_bytes};
@@ -74,10 +75,11 @@ impl Lanes {
         sql: Sql,
         path: &Path,
         options: &Options,
+        ground: &[KnownFile],
         bell: watch::Sender<u64>,
         tail: Tail,
     ) -> Result<Self, StoreError> {
-        let writer = Writer::new(sql, path, options, bell, tail)?;
+        let writer = Writer::new(sql, path, options, ground, bell, tail)?;
         if options.mode == Mode::Inline {
             return Ok(Self::Inline(Box::new(Mutex::new(writer))));
         }
@@ -270,6 +272,9 @@ pub(super) struct Writer {
     sql: Sql,
     path: PathBuf,
     opened: Option<Identity>,
+    ground: Vec<KnownFile>,
+    /// Set once a file of `ground` is gone.
+    uprooted: Option<StoreError>,
     clock: Arc<dyn Clock>,
     ids: Ids,
     bell: watch::Sender<u64>,
@@ -291,6 +296,7 @@ impl Writer {
         mut sql: Sql,
         path: &Path,
         options: &Options,
+        ground: &[KnownFile],
         bell: watch::Sender<u64>,
         tail: Tail,
     ) -> Result<Self, StoreError> {
@@ -308,6 +314,8 @@ impl Writer {
             sql,
             path: path.to_owned(),
             opened: identity(path),
+            ground: ground.to_vec(),
+            uprooted: None,
             clock,
             ids,
             bell,
@@ -355,12 +363,16 @@ impl Writer {
         if self.opened.is_none() || identity(&self.path) != self.opened {
             return Err(StoreError::Vanished { path: self.path.clone() });
         }
+        self.check_ground()?;
         let done = self.transaction(commits);
         if done.is_err() && !self.sql.conn().is_autocommit() {
             self.sql.run("ROLLBACK", []).map_err(|error| Fault::Sql(error).saving())?;
         }
         let (answers, last, rows) = done.map_err(Fault::saving)?;
         failpoint::pass("after_commit");
+        if let Err(StoreError::Uprooted { path, kept: false }) = self.check_ground() {
+            return Err(StoreError::Uprooted { path, kept: false });
+        }
         if answers.iter().any(Result::is_ok) {
             self.sql.counts().transaction();
         }
@@ -371,6 +383,17 @@ impl Writer {
         self.bell.send_if_modified(|head| last > std::mem::replace(head, last));
         failpoint::pass("before_ack");
         Ok(answers)
+    }
+
+    /// Refuses to write once a file beside the store is gone. What only that file holds is moved into the store first.
+    fn check_ground(&mut self) -> Result<(), StoreError> {
+        if self.uprooted.is_none()
+            && let Some(gone) = self.ground.iter().find(|file| !file.is_there())
+        {
+            let path = gone.path().to_owned();
+            self.uprooted = Some(StoreError::Uprooted { path, kept: self.checkpoint("FULL") });
+        }
+        self.uprooted.clone().map_or(Ok(()), Err)
     }
 
     fn transaction(&mut self, commits: &[&Commit]) -> Result<Done, Fault> {
@@ -447,12 +470,22 @@ impl Writer {
         (at_rest && pages >= CHECKPOINT_AT_REST) || pages >= CHECKPOINT_AT_LAST
     }
 
-    fn checkpoint(&self, mode: &str) {
-        let done = self.sql.conn().query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()));
-        match done {
-            Ok(()) => self.pages.store(0, Ordering::Relaxed),
-            // Nothing is lost: the log keeps what was not moved into the file.
-            Err(error) => tracing::warn!(%error, "the checkpoint of the write-ahead log failed"),
+    /// Returns whether all of the log is in the file now.
+    fn checkpoint(&self, mode: &str) -> bool {
+        let whole = |row: &rusqlite::Row<'_>| {
+            let (busy, log, moved): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok(busy == 0 && log == moved)
+        };
+        match self.sql.conn().query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], whole) {
+            Ok(whole) => {
+                self.pages.store(0, Ordering::Relaxed);
+                whole
+            }
+            Err(error) => {
+                // Nothing is lost: the log keeps what was not moved into the file.
+                tracing::warn!(%error, "the checkpoint of the write-ahead log failed");
+                false
+            }
         }
     }
 }

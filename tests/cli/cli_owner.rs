@@ -1,10 +1,12 @@
 //! Who owns a store, by whatever name it is given, and what an owner leaves when it ends (F8, J6).
 
+use std::io::Read as _;
+
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::script::{Script, When};
-use crate::support::shell::Shell;
+use crate::support::shell::{Ended, Shell};
 use crate::{desk, desk_with, script};
 
 #[test]
@@ -42,6 +44,90 @@ fn the_socket_and_the_lock_of_an_owner_are_for_its_user_alone() {
     }
     drop(work);
     shell.folds();
+}
+
+#[test]
+fn an_owner_whose_log_or_lock_is_removed_says_so_and_ends_and_what_was_acknowledged_is_kept() {
+    for ending in ["-wal", ".lock"] {
+        let shell = desk();
+        let mut work = shell.work();
+        shell.ok(&["send", "desk", "hello"]);
+        let gone = format!("{}{ending}", shell.store().display());
+        std::fs::remove_file(&gone).unwrap();
+        let mut told = String::new();
+        work.child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+        assert_eq!(work.wait().0, Some(1), "it ends by itself");
+        let sentence = format!(
+            "saving: {gone} was removed or replaced while the store was open, so this program no longer writes to it; \
+             nothing that was saved is lost; start it again"
+        );
+        assert!(told.contains(&sentence), "{told}");
+        assert!(shell.ok(&["message", "list", "desk"]).contains("Ann heard: hello"));
+        assert!(shell.ok(&["send", "desk", "more"]).contains("Ann heard: more"));
+        shell.folds();
+    }
+}
+
+#[test]
+fn messages_that_were_acknowledged_before_and_after_their_log_was_removed_outlive_a_kill() {
+    let shell = desk();
+    let work = shell.work();
+    let mut acknowledged = vec!["zero".to_owned()];
+    shell.ok(&["send", "desk", "zero"]);
+    std::fs::remove_file(format!("{}-wal", shell.store().display())).unwrap();
+    for text in ["one", "two", "three"] {
+        if shell.run(&["send", "desk", text]).code == Some(0) {
+            acknowledged.push(text.to_owned());
+        }
+    }
+    drop(work);
+    let kept = shell.ok(&["message", "list", "desk"]);
+    for text in acknowledged {
+        assert!(kept.contains(&format!("Ann heard: {text}")), "{text}: {kept}");
+    }
+    shell.folds();
+}
+
+#[test]
+fn a_command_that_only_reads_upgrades_an_older_store_and_leaves_a_copy() {
+    let shell = Shell::new();
+    let store = shell.path("old.db");
+    let sql = rusqlite::Connection::open(&store).unwrap();
+    sql.pragma_update(None, "journal_mode", "WAL").unwrap();
+    sql.execute_batch(include_str!("../../src/store/migrations/0001.sql")).unwrap();
+    sql.execute_batch(include_str!("../store/old.sql")).unwrap();
+    sql.pragma_update(None, "application_id", 0x4445_534B).unwrap();
+    sql.pragma_update(None, "user_version", 1).unwrap();
+    drop(sql);
+    let path = store.display().to_string();
+    assert_eq!(shell.json(&["--store", &path, "group", "list", "--json"]).as_array().unwrap().len(), 1);
+    assert!(store.with_added_extension("v1").exists(), "the copy");
+}
+
+#[test]
+fn a_message_from_standard_input_without_end_is_refused() {
+    let shell = desk();
+    let endless = std::fs::File::open("/dev/zero").unwrap();
+    let ended = Ended::from(shell.command(&["send", "desk", "-"]).stdin(endless).output().unwrap());
+    assert!(ended.code == Some(1) && ended.err.contains("more than 1048576 bytes"), "{ended:?}");
+    assert!(!shell.ok(&["message", "list", "desk"]).contains("heard"));
+}
+
+#[test]
+fn a_directory_that_may_not_be_written_is_named_with_what_to_do() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let shell = Shell::new();
+    let locked = shell.path("locked");
+    std::fs::create_dir(&locked).unwrap();
+    std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0o500)).unwrap();
+    // Root may write everywhere, but not below /proc.
+    let dirs = if rustix::process::geteuid().is_root() { vec!["/proc/1".into()] } else { vec![locked] };
+    for dir in dirs {
+        let store = dir.join("new/desk.db").display().to_string();
+        let team = shell.write("team.toml", crate::TEAM);
+        let told = shell.refused(&["--store", &store, "apply", &team]);
+        assert!(told.contains("cannot be created") && told.ends_with("choose another path"), "{told}");
+    }
 }
 
 #[test]

@@ -48,6 +48,15 @@ fn f5_a_place_that_cannot_be_has_a_sentence() {
     assert!(sentence.contains("choose another path"), "{sentence}");
     let sentence = Store::open(dir.path(), quick()).unwrap_err().to_string();
     assert!(sentence.contains("check the path"), "{sentence}");
+    // A pipe would be waited for, and a device has no end.
+    let pipe = dir.path().join("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+    for path in [pipe.as_path(), Path::new("/dev/zero")] {
+        for refused in [Store::open(path, quick()), Store::open_read_only(path, quick())] {
+            let sentence = refused.unwrap_err().to_string();
+            assert!(sentence.contains("it is not a regular file; check the path"), "{sentence}");
+        }
+    }
 }
 
 #[test]
@@ -90,6 +99,47 @@ async fn f5_a_vanished_store_is_told_at_the_next_commit_and_no_new_one_appears()
     std::fs::remove_file(desk(&dir)).unwrap();
     drop(store);
     assert!(!desk(&dir).exists(), "closing makes no new one either");
+}
+
+#[tokio::test]
+async fn f5_a_removed_log_loses_nothing_and_nothing_more_is_written() {
+    for replaced in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = opened(&dir).await;
+        keep(&store, vec![edit(BLOCK, 2, "second")]).await.unwrap();
+        let wal = dir.path().join("desk.db-wal");
+        std::fs::remove_file(&wal).unwrap();
+        if replaced {
+            std::fs::write(&wal, "").unwrap();
+        }
+        for _ in 0..2 {
+            let gone = keep(&store, vec![edit(BLOCK, 3, "third")]).await.unwrap_err();
+            assert_eq!(gone, CommitError::Store(StoreError::Uprooted { path: wal.clone(), kept: true }));
+            assert!(gone.to_string().contains("nothing that was saved is lost; start it again"), "{gone}");
+        }
+        // What a kill would leave is the file alone.
+        let copy = dir.path().join("copy.db");
+        std::fs::copy(desk(&dir), &copy).unwrap();
+        let left = Store::open(&copy, quick()).unwrap();
+        assert_eq!(left.row::<Block>(BLOCK).await.unwrap().unwrap().value, "second");
+        fold::assert_folds(&left).await;
+        drop(store);
+        let again = Store::open(&desk(&dir), quick()).unwrap();
+        keep(&again, vec![edit(BLOCK, 3, "third")]).await.unwrap();
+        fold::assert_folds(&again).await;
+    }
+}
+
+#[tokio::test]
+async fn f5_a_link_in_the_place_of_the_log_is_refused_and_its_target_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(opened(&dir).await);
+    std::fs::write(dir.path().join("mine"), "kept").unwrap();
+    std::os::unix::fs::symlink(dir.path().join("mine"), dir.path().join("desk.db-wal")).unwrap();
+    assert!(refusal(&desk(&dir)).contains("desk.db-wal is a symbolic link; remove it"));
+    let reading = Store::open_read_only(&desk(&dir), quick()).unwrap_err().to_string();
+    assert!(reading.contains("desk.db-wal is a symbolic link; remove it"), "{reading}");
+    assert_eq!(std::fs::read_to_string(dir.path().join("mine")).unwrap(), "kept");
 }
 
 #[tokio::test]

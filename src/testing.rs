@@ -61,6 +61,9 @@ pub mod engine {
     pub mod handle {
         pub use crate::engine::handle::Subscription;
     }
+    pub mod session {
+        pub use crate::engine::session::{OpenError, Session};
+    }
     pub mod protocol {
         pub use crate::engine::protocol::{
             AgentForm, Filter, GroupForm, JobDetail, JobEdit, LiveUpdate, Overview, Phase, Recipient, Reply, Request,

@@ -11,9 +11,18 @@
 mod support {
     pub mod fold;
     pub mod load_team;
+    #[allow(dead_code, reason = "a part of it; tests/engine.rs uses the whole")]
+    pub mod misbehaviour;
     #[allow(dead_code, reason = "a part of it; tests/engine.rs uses the whole, and there rustc sees what is dead")]
     pub mod script;
+    #[allow(dead_code, reason = "a part of it; tests/cli.rs uses the whole")]
+    pub mod shell;
+    #[allow(dead_code, reason = "a part of it; tests/engine.rs uses the whole")]
+    pub mod wire;
 }
+
+#[path = "load/siege.rs"]
+mod siege;
 
 use std::time::{Duration, Instant};
 

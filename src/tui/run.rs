@@ -465,3 +465,21 @@ impl Drop for Scratch {
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_editor_inherits_the_environment_without_what_is_withheld() {
+        let dir = tempfile::tempdir().unwrap();
+        let seen = dir.path().join("seen");
+        let scratch = Scratch::new("text").unwrap();
+        // Cargo sets both for a test.
+        let withheld = ["CARGO_PKG_NAME".to_owned()];
+        scratch.open_in(&format!("env > {}; true", seen.display()), &withheld).await.unwrap();
+        let seen = std::fs::read_to_string(seen).unwrap();
+        assert!(seen.contains("\nCARGO_PKG_VERSION=") && !seen.contains("CARGO_PKG_NAME="), "{seen}");
+        assert_eq!(scratch.read().unwrap(), "text");
+    }
+}

@@ -137,14 +137,19 @@ async fn a_turn_whose_model_calls_are_spent_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_is_tried_again_counts_each_time() {
-    let script = Script::of([When::agent("ann").attempt(1).status(503), When::agent("ann").attempt(2).status(503)])
-        .otherwise("{agent} speaks");
-    let group = Group { max_calls: Some(3), ..Group::new(group_id(), "test", ManagerType::RoundRobin) };
-    let world = World::new(Plan { script, group: Some(group), ..Plan::default() }).await;
-    let run = world.send("hello").await;
-    assert_eq!((run.calls, stop(&run)), (3, StopReason::Budget), "{:?}", world.transcript().await);
-    assert!(world.asked_of("bob").is_empty());
+async fn a_job_makes_so_many_model_calls_and_ends_when_they_are_spent() {
+    let group = Group { max_job_calls: Some(3), ..Group::new(group_id(), "test", ManagerType::RoundRobin) };
+    let script = Script::of([When::in_job().inserts("story", "- more")]).otherwise("fine");
+    let plan = Plan { script, group: Some(group), background: &["cleo"], every_turns: Some(1), ..Plan::default() };
+    let world = World::new(plan).await;
+    world.send("hello").await;
+    let jobs = world.jobs_over(1).await;
+    assert_eq!(world.asked().iter().filter(|prompt| prompt.agent == "cleo").count(), 3);
+    let log = world.store().log(0, 100_000).await.unwrap();
+    let spent = |change: &Change| {
+        matches!(change, Change::RunMoved { to: RunState::Finished { stop_reason: StopReason::Budget, .. }, .. })
+    };
+    assert!(log.iter().any(|logged| spent(&logged.change)), "{:?}", jobs[0].state);
     world.close().await;
 }
 
@@ -170,7 +175,7 @@ mod endless {
     use strum::IntoEnumIterator as _;
 
     use super::Duration;
-    use crate::support::wire::{Behaviour, Protocol, WireServer};
+    use crate::support::wire::{Behaviour, Protocol, Wire, WireServer};
 
     fn hello() -> Prompt {
         let said = PromptMessage::User { by: None, text: "Hello".into() };
@@ -211,6 +216,20 @@ mod endless {
             let parts = if protocol == Protocol::Ollama { parts } else { format!("data: {parts}") };
             let parts = told(protocol, raw(parts.into_bytes())).await;
             assert!(parts.contains("more than 400,000 parts"), "{protocol:?}: {parts}");
+        }
+    }
+
+    #[tokio::test]
+    async fn text_and_error_bodies_without_end_are_left_at_their_limits_over_every_protocol() {
+        for protocol in Protocol::iter() {
+            let piece = Wire(protocol).text(&"x".repeat(4_096));
+            let text = Behaviour::Endless { begin: vec![], piece, pause: Duration::ZERO };
+            let text = told(protocol, text).await;
+            assert!(text.contains("it has more than 2 MiB of text"), "{protocol:?}: {text}");
+            let piece = b"it burns ".repeat(1_000);
+            let body = Behaviour::EndlessStatus { code: 400, headers: vec![], begin: vec![], piece };
+            let body = told(protocol, body).await;
+            assert!(body.starts_with("400 from local: it burns") && body.len() < 1_000, "{protocol:?}: {body}");
         }
     }
 

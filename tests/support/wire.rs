@@ -122,6 +122,10 @@ pub enum Behaviour {
     Held { body: Vec<u8> },
     /// These very bytes, each piece after its pause, and then nothing more until the client leaves.
     Paced { pieces: Vec<(Duration, Vec<u8>)> },
+    /// The beginning of a good answer, and then this piece again and again, after a pause, until the client leaves.
+    Endless { begin: Vec<u8>, piece: Vec<u8>, pause: Duration },
+    /// Another status than 200, and a body of this piece again and again until the client leaves.
+    EndlessStatus { code: u16, headers: Vec<(String, String)>, begin: Vec<u8>, piece: Vec<u8> },
     /// A whole answer, sent one byte at a time.
     ByteByByte { text: String },
     /// A whole answer among comments, empty events and pings.
@@ -239,6 +243,7 @@ enum Act {
     Send(Vec<u8>),
     Pause(Duration),
     Meet(Arc<Barrier>),
+    Repeat(Duration, Vec<u8>),
     Stall,
     TearDown,
 }
@@ -252,6 +257,18 @@ async fn serve(
     let Some(request) = read_request(&mut socket).await else { return Ended::ClientLeft };
     let behaviour = script(&request);
     record.lock().unwrap().push(request);
+    if let Behaviour::EndlessStatus { code, headers, begin, piece } = behaviour {
+        let mut head = format!("HTTP/1.1 {code} Reason\r\nconnection: close\r\n");
+        for (name, value) in headers {
+            head.extend([&name, ": ", &value, "\r\n"]);
+        }
+        let mut sent = socket.write_all(&[head.as_bytes(), b"\r\n", &begin].concat()).await;
+        while sent.is_ok() {
+            sent = socket.write_all(&piece).await;
+            tokio::task::yield_now().await;
+        }
+        return Ended::ClientLeft;
+    }
     if let Behaviour::Status { code, headers, body } = behaviour {
         let mut head = format!("HTTP/1.1 {code} Reason\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
         for (name, value) in headers {
@@ -287,6 +304,15 @@ async fn serve(
                 Act::Pause(time) => tokio::time::sleep(time).await,
                 Act::Meet(party) => {
                     party.wait().await;
+                }
+                Act::Repeat(pause, piece) => {
+                    let mut chunk = format!("{:x}\r\n", piece.len()).into_bytes();
+                    chunk.extend(piece);
+                    chunk.extend(b"\r\n");
+                    while to.write_all(&chunk).await.is_ok() {
+                        tokio::time::sleep(pause).await;
+                    }
+                    return Ended::ClientLeft;
                 }
                 Act::Stall => std::future::pending().await,
                 Act::TearDown => return Ended::Done,
@@ -416,8 +442,9 @@ fn acts(protocol: Protocol, behaviour: Behaviour) -> Vec<Act> {
             acts.extend(pieces.into_iter().flat_map(|(pause, bytes)| [Act::Pause(pause), Act::Send(bytes)]));
             acts.push(Act::Stall);
         }
+        Behaviour::Endless { begin, piece, pause } => acts.extend([Act::Send(begin), Act::Repeat(pause, piece)]),
         Behaviour::Silent => acts = vec![Act::Stall],
-        Behaviour::Status { .. } => unreachable!("answered without a stream"),
+        Behaviour::Status { .. } | Behaviour::EndlessStatus { .. } => unreachable!("answered without a stream"),
     }
     acts.retain(|act| !matches!(act, Act::Send(bytes) if bytes.is_empty()));
     acts

@@ -6,6 +6,7 @@
 //! provider that is down. Dropping its stream cancels a call. This module makes no retries: an error carries its
 //! [`ErrorClass`], and the engine decides (J7).
 
+mod answer_size;
 mod asking;
 mod conversation;
 mod fault;
@@ -30,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::Kept;
 pub use crate::domain::Stop;
-pub use asking::ModelHandle;
+pub use asking::{ModelHandle, STEP_TIMEOUT};
 pub(crate) use fault::raise;
 pub use registry::{KeyState, Models};
 

@@ -5,19 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{BoxStream, StreamExt as _};
-use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
+use super::answer_size::{ANSWER_BYTES, TOO_LARGE, json_bytes};
 use super::fault::endless;
 use super::health::{Health, Ticket};
 use super::secret::{self, Blotter};
 use super::window::Window;
 use super::{ChatModel, Delta, ErrorClass, ModelError, Prompt};
 
-/// The most bytes of an answer: text, reasoning and the arguments of calls together.
-pub(super) const ANSWER_BYTES: usize = 2 << 20;
-/// What is told of a longer answer.
-pub(super) const TOO_LARGE: &str = "it has more than 2 MiB of text, reasoning and arguments, the limit of an answer";
 /// The longest time of a step whose model says nothing of it.
 pub const STEP_TIMEOUT: Duration = Duration::from_mins(15);
 
@@ -298,15 +294,5 @@ impl Masks {
         if !matches!(&delta, Delta::Text(more) | Delta::Reasoning(more) if more.is_empty()) {
             self.ready.push_back(delta);
         }
-    }
-}
-
-/// Returns the bytes of the texts in a value, and one for each other part.
-pub(super) fn json_bytes(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len(),
-        Value::Array(list) => list.iter().map(|item| 1 + json_bytes(item)).sum(),
-        Value::Object(object) => object.iter().map(|(key, item)| key.len() + json_bytes(item)).sum(),
-        Value::Null | Value::Bool(_) | Value::Number(_) => 1,
     }
 }

@@ -8,7 +8,7 @@ use super::calls::{Calls, Piece};
 use super::thoughts::{self, Thoughts};
 use super::{Fault, Names};
 use crate::domain::Kept;
-use crate::llm::asking::{ANSWER_BYTES, TOO_LARGE, json_bytes};
+use crate::llm::answer_size::{ANSWER_BYTES, TOO_LARGE, json_bytes};
 use crate::llm::{Delta, Done, Stop, Usage};
 
 /// The most calls of one answer, far above what a step makes of them.

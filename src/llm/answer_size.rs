@@ -1,0 +1,18 @@
+//! How large an answer may be: one limit for what every protocol reads and what every model says.
+
+use serde_json::Value;
+
+/// The most bytes of an answer: text, reasoning and the arguments of calls together.
+pub(super) const ANSWER_BYTES: usize = 2 << 20;
+/// What is told of a longer answer.
+pub(super) const TOO_LARGE: &str = "it has more than 2 MiB of text, reasoning and arguments, the limit of an answer";
+
+/// Returns the bytes of the texts in a value, and one for each other part.
+pub(super) fn json_bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(list) => list.iter().map(|item| 1 + json_bytes(item)).sum(),
+        Value::Object(object) => object.iter().map(|(key, item)| key.len() + json_bytes(item)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 1,
+    }
+}

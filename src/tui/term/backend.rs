@@ -153,7 +153,7 @@ impl FrameBackend {
         }
         self.frame.extend(glyph.as_bytes());
         let ascii = match glyph.as_bytes() {
-            [one @ b' '..=b'~'] => Some((*one, pen)),
+            [one @ (b' '..=b'~')] => Some((*one, pen)),
             _ => None,
         };
         for x in to.x..to.x.saturating_add(columns.max(1)) {
@@ -395,7 +395,7 @@ fn push_color(codes: &mut Vec<u16>, color: Color, base: u16) {
 fn glyph(cell: &Cell) -> &str {
     let symbol = cell.symbol();
     match symbol.as_bytes() {
-        [b' '..=b'~'] => symbol,
+        [(b' '..=b'~')] => symbol,
         _ if symbol.chars().any(hostile) => "\u{fffd}",
         _ if symbol.width() == 0 => " ",
         _ => symbol,

@@ -124,7 +124,7 @@ impl Tokeniser {
         let wait = match (&self.mode, self.pending.as_slice()) {
             (Mode::Paste(_), _) => PASTE_STALL,
             (Mode::Ground, [ESC]) => self.escape_wait,
-            (Mode::Ground, [ESC, b' '..=b'~']) => self.escape_wait * PATIENCE,
+            (Mode::Ground, [ESC, (b' '..=b'~')]) => self.escape_wait * PATIENCE,
             _ => STALL,
         };
         self.touched.map(|touched| touched + wait)
@@ -146,7 +146,7 @@ impl Tokeniser {
                 self.late_until = self.touched.map(|touched| touched + self.escape_wait * PATIENCE);
                 vec![key(KeyCode::Esc, KeyModifiers::NONE)]
             }
-            (Mode::Ground, [ESC, typed @ b' '..=b'~']) => {
+            (Mode::Ground, [ESC, typed @ (b' '..=b'~')]) => {
                 let shift = if typed.is_ascii_uppercase() { KeyModifiers::SHIFT } else { KeyModifiers::NONE };
                 let alt = if late { KeyModifiers::NONE } else { KeyModifiers::ALT };
                 vec![key(KeyCode::Char((*typed).into()), shift | alt)]
@@ -264,8 +264,8 @@ fn token(bytes: &[u8]) -> Token {
         [ESC, b'[', ..] => control(bytes),
         [ESC, b'O', rest @ ..] => match rest {
             [] => Token::Incomplete,
-            [b'A'..=b'D' | b'F' | b'H' | b'P'..=b'S', ..] => Token::Event(3),
-            [b'@'..=b'~', ..] => Token::Junk(3),
+            [(b'A'..=b'D') | b'F' | b'H' | (b'P'..=b'S'), ..] => Token::Event(3),
+            [(b'@'..=b'~'), ..] => Token::Junk(3),
             _ => Token::Event(2),
         },
         [ESC, b']' | b'P' | b'_' | b'^', rest @ ..] => string(rest),
@@ -282,10 +282,10 @@ fn token(bytes: &[u8]) -> Token {
 fn character(bytes: &[u8]) -> Token {
     let len = match bytes {
         [] => return Token::Incomplete,
-        [..=0x7f, ..] => return Token::Event(1),
-        [0xc2..=0xdf, ..] => 2,
-        [0xe0..=0xef, ..] => 3,
-        [0xf0..=0xf4, ..] => 4,
+        [(..=0x7f), ..] => return Token::Event(1),
+        [(0xc2..=0xdf), ..] => 2,
+        [(0xe0..=0xef), ..] => 3,
+        [(0xf0..=0xf4), ..] => 4,
         _ => return Token::Junk(1),
     };
     let valid = bytes.iter().take(len).skip(1).take_while(|byte| **byte & 0xc0 == 0x80).count() + 1;
@@ -303,7 +303,7 @@ fn control(bytes: &[u8]) -> Token {
     match &bytes[2..] {
         [] | [b'['] => return Token::Incomplete,
         // The Linux console's F1 to F5.
-        [b'[', b'A'..=b'E', ..] => return Token::Event(4),
+        [b'[', (b'A'..=b'E'), ..] => return Token::Event(4),
         [b'[', ..] => return Token::Junk(3),
         // A click in the X10 encoding: three bytes of any value follow.
         [b'M', rest @ ..] if rest.len() < 3 => return Token::Incomplete,
@@ -322,7 +322,7 @@ fn control(bytes: &[u8]) -> Token {
     match (parameters, bytes[last]) {
         (b"200", b'~') => Token::PasteStart(len),
         // F3 with a modifier looks like a cursor position in the first row.
-        ([b'1', b';', b'2'..=b'9'] | [b'1', b';', b'1', b'0'..=b'6'] | [], b'R') => Token::Event(len),
+        ([b'1', b';', (b'2'..=b'9')] | [b'1', b';', b'1', (b'0'..=b'6')] | [], b'R') => Token::Event(len),
         ([b'?' | b'>' | b'=', ..], _) | (_, b'y' | b't' | b'n' | b'c' | b'R') => Token::Reply(len),
         _ if parameters.iter().any(|byte| *byte < b'0') => Token::Junk(len),
         _ => Token::Event(len),

@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// A received signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice {
-    /// Request to exit: `SIGTERM`, or `SIGINT` or `SIGQUIT` from another process (in raw mode Ctrl-C and Ctrl-\ are keys).
+    /// Request to exit: `SIGTERM`, or `SIGINT` from another process (in raw mode Ctrl-C is a key).
     Terminate,
     /// The terminal was closed (`SIGHUP`).
     Hangup,
@@ -23,7 +23,8 @@ pub enum Notice {
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    quit: Signal,
+    /// Never read: Ctrl-\ typed into another program signals this one, too, and must not end it.
+    _quit: Signal,
     hangup: Signal,
     continued: Signal,
     resized: Signal,
@@ -38,7 +39,7 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            quit: signal(SignalKind::quit())?,
+            _quit: signal(SignalKind::quit())?,
             hangup: signal(SignalKind::hangup())?,
             continued: signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
             resized: signal(SignalKind::window_change())?,
@@ -52,7 +53,6 @@ impl Signals {
             _ = self.hangup.recv() => Notice::Hangup,
             _ = self.terminate.recv() => Notice::Terminate,
             _ = self.interrupt.recv() => Notice::Terminate,
-            _ = self.quit.recv() => Notice::Terminate,
             _ = self.continued.recv() => Notice::Continued,
             _ = self.resized.recv() => Notice::Resized,
         }
@@ -60,7 +60,7 @@ impl Signals {
 
     /// Discards pending interrupts, continuations and resizes, because the caller measures and redraws next.
     pub fn forget_job_control(&mut self) {
-        for pending in [&mut self.interrupt, &mut self.quit, &mut self.continued, &mut self.resized] {
+        for pending in [&mut self.interrupt, &mut self.continued, &mut self.resized] {
             while pending.recv().now_or_never().is_some() {}
         }
     }

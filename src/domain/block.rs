@@ -175,3 +175,16 @@ pub fn check_label(label: &str) -> Result<(), String> {
 pub(super) fn invalid_label(label: &str) -> String {
     format!("{} is not a valid block label: use up to {LONGEST_NAME} letters, digits, - and _, no spaces", shown(label))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_one_word_that_passes_for_no_mark() {
+        for label in ["", "two words", "a\u{7}", "a/b", "<b>", "a&b", "a\"", "a'", "Zoe\u{308}"] {
+            assert_eq!(check_label(label).unwrap_err(), invalid_label(label), "{label:?}");
+        }
+        assert_eq!(check_label("notes_2-a.b"), Ok(()));
+    }
+}

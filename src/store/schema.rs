@@ -191,6 +191,15 @@ mod tests {
     }
 
     #[test]
+    fn a_new_store_and_one_that_is_up_to_date_are_not_copied() {
+        let (dir, path) = store();
+        drop(Store::open(&path, Options::default()).unwrap());
+        let names = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+        let files: Vec<String> = std::fs::read_dir(dir.path()).unwrap().map(names).collect();
+        assert_eq!(files, ["desk.db"]);
+    }
+
+    #[test]
     fn an_older_store_is_copied_and_upgraded_and_the_older_program_refuses_it() {
         let (_dir, path) = store();
         migrate(&writing(&path), &path, &and(LATER)).unwrap();

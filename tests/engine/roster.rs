@@ -205,6 +205,16 @@ async fn nought_and_none_take_a_setting_away_and_what_is_not_named_stays() {
     world.close().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_agent_gets_no_tool_that_there_is_not() {
+    let world = World::new(Plan::default()).await;
+    let form = AgentForm::default().set("tools", names(&["memory_insrt"]));
+    let asked = Request::UpdateAgent { id: agent_id("ann"), form: Box::new(form) };
+    let refused = world.ask(asked).await.unwrap_err().text;
+    assert_eq!(refused, "there is no tool \"memory_insrt\"; did you mean memory_insert?");
+    world.close().await;
+}
+
 fn slow() -> Script {
     Script::of([]).or(When::any().text("{agent} speaks").chunk(4).delay_ms(1_000))
 }

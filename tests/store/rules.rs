@@ -125,6 +125,18 @@ fn a_limit_on_mail_counts_what_lies_less_than_a_minute_away_on_either_side() {
 }
 
 #[test]
+fn a_limit_on_mail_forgets_each_second_by_itself() {
+    let mut state = state();
+    let Ok(Some(group)) = state.get::<Group>(fixtures::GROUP) else { unreachable!() };
+    state.apply(Change::GroupPut(Group { mail_per_minute: Some(2), ..group }), AT).unwrap();
+    for second in [1_000, 1_050, 1_065] {
+        state.apply(Change::MailSent(mail(second)), AT).unwrap();
+    }
+    let refused = state.apply(Change::MailSent(mail(1_066)), AT).unwrap_err();
+    assert!(refused.to_string().contains("the group has sent its 2 messages of this minute"), "{refused}");
+}
+
+#[test]
 fn mail_that_comes_back_has_the_time_at_which_it_is_sent_back() {
     let mut state = state();
     state.apply(Change::MailSent(mail(1_000)), AT).unwrap();

@@ -84,6 +84,8 @@ mod tests {
         let text = numbers(20);
         assert_eq!(of(&text, &text.replace("10", "ten")), (8, 12, "8\n9\nten\n11\n12".to_owned()));
         assert_eq!(of(&text, &text.replace("10\n", "")), (8, 12, "8\n9\n11\n12\n13".to_owned()));
+        let inserted = text.replace("10\n", "10\nnew\n");
+        assert_eq!(of(&text, &inserted), (9, 13, "9\n10\nnew\n11\n12".to_owned()));
         assert_eq!(of("", "new\n"), (1, 1, "new".to_owned()));
         assert_eq!(of("a\r\nb\r\n", "a\r\nB\r\n"), (1, 2, "a\nB".to_owned()));
         assert_eq!(changed_lines("a", "a"), None);

@@ -68,7 +68,8 @@ fn open(path: &Path, more: OFlags) -> io::Result<File> {
 
 fn text(bytes: Vec<u8>, most: u64) -> io::Result<String> {
     if bytes.len() as u64 > most {
-        return Err(io::Error::other(format!("it is larger than {most} bytes")));
+        let most = if most >> 20 > 0 { format!("{} MiB", most >> 20) } else { format!("{most} bytes") };
+        return Err(io::Error::other(format!("it is larger than {most}")));
     }
     String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
 }

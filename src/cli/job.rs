@@ -9,7 +9,7 @@ use super::roster::Roster;
 use super::{CliError, Exit, unexpected};
 use crate::domain::state::RowFault;
 use crate::domain::status::job_word;
-use crate::domain::{GroupId, Job, JobId, JobOutcome, JobState, Step, Trigger};
+use crate::domain::{GroupId, Job, JobId, JobOutcome, JobState, Step};
 use crate::engine::Handle;
 use crate::engine::protocol::{Reply, Request};
 use crate::engine::session::Session;

@@ -115,15 +115,18 @@ fn triggers<'a>(roster: &'a Roster, group: &Group) -> Vec<TriggerRow<'a>> {
     roster.triggers.iter().filter(|trigger| trigger.group == group.id).map(row).collect()
 }
 
+/// How a moment is written for people.
+const MOMENT: &str = "%Y-%m-%d %H:%M:%S UTC";
+
 /// Returns a line for each trigger: when it fires, and what became of it.
 fn history(roster: &Roster, group: &Group) -> String {
     let line = |row: TriggerRow<'_>| {
         let mut parts = vec![row.when];
         parts.extend(row.agent.map(|agent| format!("only {agent}")));
-        parts.extend(row.next_due.map(|at| format!("next due {at}")));
+        parts.extend(row.next_due.map(|at| format!("next due {}", at.strftime(MOMENT))));
         parts.extend(row.last_fired.map(|at| {
             let outcome = row.last_outcome.map(|outcome| format!(" ({outcome})")).unwrap_or_default();
-            format!("last fired {at}{outcome}")
+            format!("last fired {}{outcome}", at.strftime(MOMENT))
         }));
         parts.extend(row.why_not.map(|why| format!("not since: {why}")));
         parts.join(", ")

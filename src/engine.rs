@@ -35,7 +35,7 @@ pub mod speaker_selection;
 pub mod speech;
 pub mod step;
 pub mod termination;
-mod timers;
+pub mod timers;
 pub mod turn;
 pub mod wait;
 pub mod work;

@@ -12,9 +12,9 @@
 //!    domain        domain                 nouns, rules and patterns; no I/O, no async, no clock
 //! ```
 //!
-//! [`config`] imports the domain, [`text_file`] and [`toml_file`]; the last two import nothing. Several layers use these. Imports run
-//! downwards only, and no files import each other in a circle, except that a parent may use its own submodules.
-//! `tests/cli/architecture.rs` checks both.
+//! [`config`] imports the domain, [`text_file`] and [`toml_file`]; the last two import nothing. Several layers use these.
+//! Imports run downwards only, and no files import each other in a circle, except that a parent may use its own
+//! submodules. `tests/cli/architecture.rs` checks both.
 //!
 //! The terminal imports the engine's [`engine::handle`] and [`engine::protocol`] and the domain, never the store, a model
 //! or a tool. The command line also opens the store's [`engine::session`], reads team files, lists tools and checks
@@ -29,8 +29,8 @@
 //!   - [`domain::status`]: what agents do, what blocks a run and what is due, computed from rows alone; used by the
 //!     engine and both faces.
 //!   - [`domain::text_edit`]: how block texts are edited and merged.
-//! - [`store`]: the `SQLite` file and the only SQL: a writer and readers, each with a lane for the
-//!   foreground and one for the background, the owner lock.
+//! - [`store`]: the `SQLite` file and the only SQL: a writer and readers, each with a lane for the foreground and one for
+//!   the background; the tail of the log in memory, the owner lock.
 //! - [`llm`]: the model port; the four protocols spoken directly, the offline model, the scripted model.
 //!   - [`llm::marks`]: how a prompt says who said what, so that no text can pass for another's.
 //!   - [`llm::window`]: how much a model holds; [`engine::context`] fits what an agent sees into it.
@@ -137,6 +137,8 @@
 //!
 //! # Design decisions
 //!
+//! - A query of the foreground and a commit that finds the writer idle run in their caller: two changes of threads cost
+//!   more than either. A transaction writes each row once, whatever its changes did to it ([`store`]).
 //! - State rows are JSON bodies in one table per noun, with generated columns for what is queried: each fact is stored
 //!   once, and a replay compares bodies byte for byte.
 //! - The transcript has no index of heights: messages are dense in `seq`, so a position is (message, row) and paging

@@ -13,10 +13,10 @@ pub mod config {
 }
 pub mod domain {
     pub use crate::domain::{
-        Actor, Agent, AgentId, Block, BlockId, BlockOwner, Call, Cause, CauseKind, Change, Choice, Commit, Conflict,
-        Content, Conversation, ConversationId, ConversationOwner, Cursor, Editor, Group, GroupId, GroupStatus, Ids,
-        Job, JobId, JobOutcome, JobState, LogEntry, Mail, MailId, MailKind, MailStatus, ManagerType, Message,
-        MessageId, NoticeKind, Occurrence, PendingCall, PendingKind, Person, PersonId, Precondition, Priority,
+        Actor, Agent, AgentId, Basis, Block, BlockId, BlockOwner, Call, Cause, CauseKind, Change, Choice, Commit,
+        Conflict, Content, Conversation, ConversationId, ConversationOwner, Cursor, Editor, Group, GroupId,
+        GroupStatus, Ids, Job, JobId, JobOutcome, JobState, LogEntry, Mail, MailId, MailKind, MailStatus, ManagerType,
+        Message, MessageId, NoticeKind, Occurrence, PendingCall, PendingKind, Person, PersonId, Precondition, Priority,
         Revision, Rule, Run, RunId, RunKind, RunState, SearchResult, Sleeptime, Step, StepId, StopReason, Task,
         TerminationCondition, Trigger, TriggerSpec, When,
     };

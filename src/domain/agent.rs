@@ -61,6 +61,9 @@ pub struct Agent {
 /// The default maximum number of steps of one speech or job.
 pub const DEFAULT_MAX_STEPS: u32 = 50;
 
+/// The longest time one tool call may take by default, in seconds.
+pub const DEFAULT_TOOL_SECONDS: u32 = 60;
+
 /// The default maximum number of tool calls in one step.
 pub const DEFAULT_MAX_STEP_CALLS: u32 = 64;
 

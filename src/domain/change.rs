@@ -7,7 +7,7 @@ use super::state::Kind;
 use super::{
     Agent, AgentId, Block, BlockId, BlockOwner, Call, Cause, CauseKind, Choice, Conversation, ConversationId, Group,
     GroupId, Job, JobId, JobState, Mail, MailId, MailStatus, Message, PendingCall, Person, PersonId, Revision, Run,
-    RunId, RunState, Step, StepId, Trigger, TriggerId, run::CallResult,
+    RunId, RunState, Step, StepId, Trigger, TriggerId, run::CallResult, run::RunStateName,
 };
 
 /// One durable change, implemented by [`super::state::apply`].

@@ -75,7 +75,7 @@ async fn snapshot_of(
     if let Some(ending) = termination::before_step(engine, &view).await? {
         let mut changes = work.finish(ending.stop, None);
         changes.extend(view.job.as_ref().map(|job| work::completed(job, 0)));
-        return Ok(ControlFlow::Break(work.commit(engine, &view.agent.id, changes, Outcome::Finished).await?));
+        return Ok(ControlFlow::Break(work.commit(engine, &view, changes, Outcome::Finished).await?));
     }
     let most = view.agent.max_steps.unwrap_or(DEFAULT_MAX_STEPS);
     if view.run.steps >= most {

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::domain::state::RowFault;
 use crate::domain::status::Work;
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, Change, Conflict, Conversation, ConversationId, Group, GroupId, Job, JobId, Mail,
-    MailId, MailStatus, Message, PendingCall, Priority, Revision, Run, RunId, SearchResult, Step, StepId,
+    Agent, AgentId, Basis, Block, BlockId, Change, Conflict, Conversation, ConversationId, Group, GroupId, Job, JobId,
+    Mail, MailId, MailStatus, Message, PendingCall, Priority, Revision, Run, RunId, SearchResult, Step, StepId,
+    Trigger,
 };
 
 mod filter;

@@ -17,8 +17,8 @@ use crate::domain::text_edit::Merge;
 use crate::domain::trigger;
 use crate::domain::{
     Actor, Agent, AgentId, Block, BlockId, CauseKind, Change, Commit, Conflict, Content, Conversation, ConversationId,
-    ConversationOwner, Editor, Group, GroupId, GroupStatus, Job, JobId, JobState, PersonId, Revision, Run, RunId,
-    RunKind, RunState, StepId, StopReason,
+    ConversationOwner, Editor, Group, GroupId, GroupStatus, Job, JobId, JobState, LogEntry, PersonId, Precondition,
+    Revision, Run, RunId, RunKind, RunState, StepId,
 };
 use crate::store::{CommitError, Lane, StoreError};
 
@@ -349,6 +349,7 @@ impl Engine {
             let agent = self.must::<Agent>(agent.as_str(), "agent").await?;
             return Err(RequestError::new(format!("{} does not work in the background of {}", agent.name, team.name)));
         }
+        check_size(instruction.as_ref().map_or(0, String::len)).map_err(RequestError::new)?;
         let cause = CauseKind::Person { instruction };
         let fresh = Job::new(JobId::fresh(self.store.ids()), agent.clone(), group.clone(), cause);
         if self.store.find::<Conversation>(group.as_str()).await?.is_empty() {

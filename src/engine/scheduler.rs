@@ -67,6 +67,7 @@ async fn tick(engine: &Arc<Engine>) -> Result<Option<Timestamp>, EngineError> {
     engine.spans.keep(|name| {
         standing.open.iter().any(|run| run.id.as_str() == name) || timers.iter().any(|timer| timers::key(timer) == name)
     });
+    cancellation::end_cancelled(engine, &standing.open).await?;
     let expiry = standing.expire(engine).await?;
     start_turns(engine, &standing).await?;
     start_workers(engine, &standing).await?;

@@ -172,8 +172,8 @@ impl StoreLock {
 
 impl Drop for StoreLock {
     fn drop(&mut self) {
-        let leaves = self.as_found && self.after_crash;
-        if !std::thread::panicking() && !leaves {
+        let stays = std::thread::panicking() || self.as_found && self.after_crash;
+        if !stays {
             // If it stays, the next owner takes this for a crash, which costs no more than a counted attempt.
             let _ = self.lock.set_len(0);
         }

@@ -120,9 +120,8 @@ impl<'a> StagedRows<'a> {
 
     fn stage(&mut self, place: Place, put: Option<(Option<String>, String)>) {
         let before = self.staged(&place).cloned();
-        let deleted = before.as_ref().is_some_and(|before| before.put.is_none());
         let order = match &before {
-            Some(before) if !deleted => before.order,
+            Some(before) if before.put.is_some() => before.order,
             _ => {
                 self.count += 1;
                 self.count

@@ -238,7 +238,7 @@ fn model(reader: &mut Reader<'_>, section: &Section<'_>, key: &str, around: &Par
             // Links are resolved where the file exists already.
             let real = path.canonicalize().unwrap_or_else(|_| path.clone());
             let inside = path.starts_with(around.base) && real.starts_with(around.base);
-            if !around.allow_outside && !inside {
+            if !inside && !around.allow_outside {
                 reader.fault(line, format!("{text:?} cannot be used: {OUTSIDE}"));
                 return None;
             }

@@ -50,7 +50,10 @@ impl Facts {
                 Self { conversation: Some(message.conversation.clone()), run: message.run.clone(), group: None }
             }
             Change::RunCreated(created) => run(&created.id),
-            Change::RunMoved { id, .. } | Change::RunChosen { id, .. } | Change::RunSignalled { id, .. } => run(id),
+            Change::RunMoved { id, .. }
+            | Change::RunChosen { id, .. }
+            | Change::RunSignalled { id, .. }
+            | Change::RunCancelled { id } => run(id),
             Change::StepFinished(step) => run(&step.run),
             Change::CallMade(call) => run(&call.run),
             Change::BlockEdited(revision) => Self { run: revision.run.clone(), ..Self::default() },
@@ -81,6 +84,7 @@ impl Facts {
             RowUpdate::Mail(mail) => {
                 Self { group: mail.group.clone(), run: mail.root.clone().or(mail.run.clone()), conversation: None }
             }
+            RowUpdate::Trigger(trigger) => Self { group: Some(trigger.group.clone()), ..Self::default() },
             RowUpdate::Gone { kind: Kind::Group, key } => Self { group: Some(key.as_str().into()), ..Self::default() },
             RowUpdate::Gone { .. } => Self::default(),
         }

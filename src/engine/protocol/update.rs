@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::state::{Kind, Row as _, RowFault};
 use crate::domain::{
     Agent, AgentId, Block, Conversation, ConversationId, Group, Job, LogEntry, Mail, PendingCall, Run, RunId, StepId,
+    Trigger,
 };
 
 /// An update to subscribers. Committed changes arrive in order and without gaps. Live text is latest-wins: what a slow
@@ -86,6 +87,7 @@ impl RowUpdate {
             Self::Call(row) => (Kind::Call, row.key()),
             Self::Job(row) => (Kind::Job, row.key()),
             Self::Mail(row) => (Kind::Mail, row.key()),
+            Self::Trigger(row) => (Kind::Trigger, row.key()),
             Self::Gone { kind, key } => (*kind, key.clone()),
         }
     }

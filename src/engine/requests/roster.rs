@@ -10,7 +10,7 @@ mod people;
 mod settings;
 
 use super::TRIES;
-use crate::domain::{Agent, AgentId, Change, Commit, Group, GroupId, Value};
+use crate::domain::{Agent, AgentId, Basis, Change, Commit, Group, GroupId, Precondition, Value};
 use crate::engine::Engine;
 use crate::engine::protocol::{AgentForm, GroupForm, Reply, RequestError};
 use crate::store::{CommitError, Lane};
@@ -54,8 +54,8 @@ impl Engine {
         }
     }
 
-    /// Commits the changes of a team file.
-    pub(super) async fn apply(&self, changes: Vec<Change>) -> Result<Reply, RequestError> {
+    /// Commits the changes of a team file, which rest on the rows as they were read.
+    pub(super) async fn apply(&self, changes: Vec<Change>, read: Vec<Basis>) -> Result<Reply, RequestError> {
         let _roster = self.roster.lock().await;
         let people = RosterSnapshot::read(&self.store).await?;
         for change in &changes {

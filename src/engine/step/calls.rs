@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::commit::StepCommit;
 use super::draft::{CallResolution, CallResults, StagedStep};
-use crate::domain::agent::DEFAULT_MAX_STEP_CALLS;
+use crate::domain::agent::{DEFAULT_MAX_STEP_CALLS, DEFAULT_TOOL_SECONDS};
 use crate::domain::{Block, Commit, Conflict, ConversationId, Precondition, SearchResult};
 use crate::engine::directory::Colleagues;
 use crate::engine::live::LiveGuard;
@@ -140,7 +140,8 @@ async fn run_calls(
             Some(_) if asks => ToolOutcome::Wait(Wait::Approval),
             Some(tool) => match fitted(&tool.spec(), &call.arguments) {
                 Ok(arguments) => {
-                    let effect = guarded(engine, work, (tool.as_ref(), draft.until), &arguments, &mut desk).await?;
+                    let effect =
+                        guarded(engine, work, (tool.as_ref(), draft.until), &arguments, seconds, &mut desk).await?;
                     effect.limited(tool.return_char_limit())
                 }
                 Err(refused) => refused,
@@ -162,8 +163,8 @@ async fn run_calls(
     Some(ran)
 }
 
-/// Calls the tool for at most `seconds`. A panic, the time-out and a cancel of the run refuse only that call; `None` if the foreground
-/// needs the run's places.
+/// Calls the tool for at most `seconds`, and not beyond the time of the step. A panic, a time-out and a cancel of the run
+/// refuse only that call; `None` if the foreground needs the run's places.
 async fn guarded(
     engine: &Engine,
     work: &RunContext,

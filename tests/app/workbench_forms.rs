@@ -52,8 +52,7 @@ fn desk() -> Desk {
     desk
 }
 
-/// The only request there is, taken.
-/// What was asked, without the row that the person saw.
+/// The only request there is, taken, without the row that the person saw.
 fn asked(desk: &mut Desk) -> Request {
     assert_eq!(desk.asked.len(), 1, "{:?}", desk.asked);
     let mut request = desk.asked.pop().unwrap().1;
@@ -159,7 +158,7 @@ fn what_was_typed_for_another_type_is_not_sent() {
     // A dynamic group's token and a round robin's order; then a sleep-time group has neither.
     desk.keys("N<Right><Right><Tab>notes<Tab><Tab>scribe<Enter><Tab>someone<Enter>");
     desk.keys("<Tab><Tab><Tab><Tab><Tab>4<Tab>STOP<Tab><Space>");
-    desk.keys("<Tab><Tab><Tab><Tab>");
+    desk.keys(&"<Tab>".repeat(6));
     assert_eq!(field(&desk), "Shared blocks");
     desk.keys("<Tab><Right><Tab><Tab><Tab><Tab>keeper<Enter><Tab>3<C-s>");
     let form =
@@ -378,7 +377,7 @@ fn a_new_agent_is_one_request_with_what_was_said() {
 #[test]
 fn an_agents_edit_sends_only_what_changed_and_clears_what_was_emptied() {
     let mut desk = desk();
-    desk.keys("jje<BackTab><BackTab><BackTab><BackTab>");
+    desk.keys("jje<BackTab><BackTab><BackTab><BackTab><BackTab>");
     assert_eq!(field(&desk), "Max steps");
     desk.keys("<C-u><BackTab><BackTab><BackTab><Up><C-x><Up><Up><Up><Up>");
     assert_eq!(field(&desk), "Model");

@@ -50,8 +50,8 @@ fn the_doctor_finds_a_theme_that_the_workbench_would_refuse() {
     let file = shell.path("config/nightdesk/themes/mine.toml");
     let unread: [(&dyn Fn(), &str); 3] = [
         (&|| std::fs::write(&file, b"\xff").unwrap(), "not UTF-8 text"),
-        (&|| std::fs::write(&file, vec![b'#'; (1 << 20) + 1]).unwrap(), "larger than a megabyte"),
-        (&|| std::fs::remove_file(&file).and_then(|()| std::fs::create_dir(&file)).unwrap(), "it is no file"),
+        (&|| std::fs::write(&file, vec![b'#'; (1 << 20) + 1]).unwrap(), "larger than 1 MiB"),
+        (&|| std::fs::remove_file(&file).and_then(|()| std::fs::create_dir(&file)).unwrap(), "is a directory"),
     ];
     for (make, why) in unread {
         make();

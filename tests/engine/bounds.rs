@@ -77,7 +77,7 @@ async fn cost_of_mail(count: usize) -> u64 {
     let world = World::new(plan).await;
     let ann = world.store().row::<Agent>(agent_id("ann").as_str()).await.unwrap().unwrap();
     let changes = vec![Change::AgentPut(Agent { max_step_calls: Some(1_000), ..ann })];
-    world.ask(Request::Apply { changes }).await.unwrap();
+    world.apply(changes).await.unwrap();
     let before = world.store().counters().statements;
     world.send("hello").await;
     world.at_rest().await;
@@ -133,6 +133,18 @@ async fn a_turn_whose_model_calls_are_spent_says_so() {
     let lines = world.transcript().await;
     let told = "(this message has led to 2 model calls, of at most 2 (max_calls of test))";
     assert_eq!(lines.last().map(String::as_str), Some(told), "{lines:?}");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_tried_again_counts_each_time() {
+    let script = Script::of([When::agent("ann").attempt(1).status(503), When::agent("ann").attempt(2).status(503)])
+        .otherwise("{agent} speaks");
+    let group = Group { max_calls: Some(3), ..Group::new(group_id(), "test", ManagerType::RoundRobin) };
+    let world = World::new(Plan { script, group: Some(group), ..Plan::default() }).await;
+    let run = world.send("hello").await;
+    assert_eq!((run.calls, stop(&run)), (3, StopReason::Budget), "{:?}", world.transcript().await);
+    assert!(world.asked_of("bob").is_empty());
     world.close().await;
 }
 

@@ -152,10 +152,11 @@ fn unended() -> (Outcome, u64) {
         "ann memory_insert ok: Block story, version 2, 62 of 20000 characters; lines 1 to 3 now read:",
         "ann conversation_search ok: 1 found",
         "ann: ann heard the launch is in spring",
+        "bob pass ok: you passed",
         "(bob passed)",
         "user: now it is the 9th of May",
     ];
-    assert_eq!(outcome.transcript[..7], expected);
+    assert_eq!(outcome.transcript[..8], expected);
     assert_eq!(outcome.revisions.len(), 6, "{:?}", outcome.revisions);
     assert_eq!((outcome.jobs.len(), outcome.turns), (1, 2));
     assert!(outcome.jobs[0].0.contains("changed"), "{:?}", outcome.jobs);

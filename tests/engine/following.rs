@@ -210,6 +210,33 @@ async fn filtered(mut following: Subscription, last: u64) -> (Vec<LogEntry>, BTr
     (entries, live)
 }
 
+/// The run that a change is about, for the changes of turns.
+fn run_of(entry: &LogEntry) -> Option<&RunId> {
+    match &entry.change {
+        Change::RunCreated(created) => Some(&created.id),
+        Change::RunMoved { id, .. } => Some(id),
+        Change::StepFinished(step) => Some(&step.run),
+        Change::CallMade(call) => Some(&call.run),
+        Change::MessageAppended(message) => message.run.as_ref(),
+        _ => None,
+    }
+}
+
+/// Whose live text comes until this turn is over, whether of a run below it, and whether it is the turn's.
+async fn live_of(mut following: Subscription, turn: RunId) -> BTreeSet<(String, bool, bool)> {
+    let ends = |entry: &LogEntry| matches!(&entry.change, Change::RunMoved { id, to: RunState::Finished { .. } } if *id == turn);
+    let mut live = BTreeSet::new();
+    loop {
+        match following.next().await.unwrap() {
+            Update::Live(update) => {
+                live.insert((update.name, update.run != turn, update.root == turn));
+            }
+            Update::Committed { changes, .. } if changes.iter().any(ends) => return live,
+            _ => {}
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_watcher_with_a_filter_gets_what_it_asked_for_and_nothing_else() {
     let world = World::new(Plan { script: script(), ..Plan::default() }).await;
@@ -245,22 +272,9 @@ async fn a_watcher_with_a_filter_gets_what_it_asked_for_and_nothing_else() {
             of_runs.insert(run.id.clone(), run.clone());
         }
     }
-    let place = |entry: &LogEntry| -> Option<(Option<Run>, Option<bool>)> {
-        let run = |id: &RunId| of_runs.get(id).cloned();
-        Some(match &entry.change {
-            Change::RunCreated(created) => (run(&created.id), None),
-            Change::RunMoved { id, .. } => (run(id), None),
-            Change::StepFinished(step) => (run(&step.run), None),
-            Change::CallMade(call) => (run(&call.run), None),
-            Change::MessageAppended(message) => {
-                (message.run.as_ref().and_then(run), Some(message.conversation == talk))
-            }
-            _ => return None,
-        })
-    };
     let expected = |keeps: &dyn Fn(&Run) -> bool| -> Vec<u64> {
         log.iter()
-            .filter(|entry| place(entry).is_some_and(|(run, _)| run.is_some_and(|run| keeps(&run))))
+            .filter(|entry| run_of(entry).and_then(|id| of_runs.get(id)).is_some_and(keeps))
             .map(|e| e.n)
             .collect()
     };
@@ -279,7 +293,7 @@ async fn a_watcher_with_a_filter_gets_what_it_asked_for_and_nothing_else() {
     }
     let numbers = |entries: &[LogEntry]| entries.iter().map(|entry| entry.n).collect::<Vec<_>>();
     let with_runs = |entries: &[LogEntry]| {
-        entries.iter().filter(|entry| place(entry).is_some()).map(|entry| entry.n).collect::<Vec<_>>()
+        entries.iter().filter(|entry| run_of(entry).is_some()).map(|entry| entry.n).collect::<Vec<_>>()
     };
     assert_eq!((with_runs(&got[0]), with_runs(&got[1])), (of_talk.clone(), of_talk));
     assert_eq!((numbers(&got[2]), numbers(&got[3])), (of_run, messages));
@@ -290,28 +304,8 @@ async fn a_watcher_with_a_filter_gets_what_it_asked_for_and_nothing_else() {
     let second = world.post("two").await;
     let mut watching = Vec::new();
     for filter in filters(&second).into_iter().take(3) {
-        let mut following = world.handle.follow_some(head, filter).await.unwrap();
-        let wanted = second.clone();
-        watching.push(tokio::spawn(async move {
-            let mut live = BTreeSet::new();
-            loop {
-                match following.next().await.unwrap() {
-                    Update::Live(update) => {
-                        live.insert((update.name, update.run != wanted, update.root == wanted));
-                    }
-                    Update::Committed { changes, .. } => {
-                        let ends = |entry: &LogEntry| {
-                            matches!(&entry.change,
-                            Change::RunMoved { id, to: RunState::Finished { .. } } if *id == wanted)
-                        };
-                        if changes.iter().any(ends) {
-                            return live;
-                        }
-                    }
-                    _ => {}
-                }
-            }
-        }));
+        let following = world.handle.follow_some(head, filter).await.unwrap();
+        watching.push(tokio::spawn(live_of(following, second.clone())));
     }
     let to = Recipient::Agent(agent_id("cid"));
     world.ask(Request::Send { to, text: "and again".into() }).await.unwrap();

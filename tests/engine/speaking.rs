@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::support::script::{Script, When};
-use nightdesk::testing::domain::{Change, Conversation, RunState, StopReason};
-use nightdesk::testing::engine::protocol::{Recipient, Reply, Request};
+use nightdesk::testing::domain::{Change, LogEntry, RunState, StopReason};
+use nightdesk::testing::engine::protocol::{Recipient, Reply, Request, Update};
 use nightdesk::testing::llm::{PromptMessage, Stop};
 use serde_json::json;
 

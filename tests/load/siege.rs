@@ -12,7 +12,6 @@ mod crowd;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -91,14 +90,13 @@ impl Desk {
     async fn start() -> Self {
         let shell = Shell::new();
         let mut servers = Vec::new();
-        let mut config = String::new();
+        let mut config = Vec::new();
         let mut provider = |name: &str, protocol: Protocol, server: WireServer, step_timeout: u32| {
-            let _ = writeln!(
-                config,
-                "[provider.{name}]\nkind = \"{}\"\nbase_url = \"{}\"\nkey_env = \"KEY_{name}\"\nstep_timeout = {step_timeout}",
+            config.push(format!(
+                "[provider.{name}]\nkind = \"{}\"\nbase_url = \"{}\"\nkey_env = \"KEY_{name}\"\nstep_timeout = {step_timeout}\n",
                 crate::siege::name(protocol),
                 server.base_url(),
-            );
+            ));
             servers.push(server);
         };
         let words = || ["I ", "say ", "what ", "I ", "think."].map(str::to_owned).to_vec();
@@ -118,13 +116,12 @@ impl Desk {
         let pipe = shell.path("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
         std::os::unix::fs::symlink("/dev/zero", shell.path("zero")).unwrap();
-        let _ = writeln!(
-            config,
-            "[provider.pipe]\nkind = \"openai\"\nbase_url = \"http://127.0.0.1:9\"\nkey_file = \"{}\"",
+        config.push(format!(
+            "[provider.pipe]\nkind = \"openai\"\nbase_url = \"http://127.0.0.1:9\"\nkey_file = \"{}\"\n",
             pipe.display()
-        );
+        ));
         std::fs::create_dir_all(shell.path("config/nightdesk")).unwrap();
-        shell.write("config/nightdesk/config.toml", &config);
+        shell.write("config/nightdesk/config.toml", &config.concat());
         let desk = Self { shell, work: None, _servers: servers };
         desk.apply(&team("talk", &[("ann", "good/m"), ("bob", "good/m")]));
         desk.apply(&team("drip", &[("ann", "drip/m")]));
@@ -419,12 +416,8 @@ fn told_keys(shell: &Shell) -> Vec<String> {
         } else if path.is_file() {
             read += 1;
             let text = letters(&std::fs::read(&path).unwrap());
-            found.extend(
-                needles
-                    .iter()
-                    .filter(|needle| text.contains(*needle))
-                    .map(|needle| format!("{needle}: {}", path.display())),
-            );
+            let has = needles.iter().filter(|needle| text.contains(*needle));
+            found.extend(has.map(|needle| format!("{needle}: {}", path.display())));
         }
     }
     assert!(read >= 3, "the store, the configuration and the log");

@@ -16,7 +16,7 @@ use nightdesk::testing::domain::state::{
 };
 use nightdesk::testing::domain::trigger::derived_changes;
 use nightdesk::testing::domain::{
-    Actor, Agent, AgentId, Block, BlockOwner, Call, CauseKind, Change, Choice, Commit, Conflict, Conversation,
+    Actor, Agent, AgentId, Basis, Block, BlockOwner, Call, CauseKind, Change, Choice, Commit, Conflict, Conversation,
     ConversationOwner, Cursor, Group, Ids, Job, JobId, JobOutcome, JobState, LogEntry, Mail, MailId, MailKind,
     MailStatus, Occurrence, PendingCall, Person, PersonId, Precondition, Priority, Run, RunId, RunKind, RunState,
     StepId, StopReason, Trigger, When,
@@ -36,7 +36,7 @@ struct Op {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    (0_u8..38, 0_usize..4, 0_usize..4, 0_u8..6, "[a-c é]{0,6}").prop_map(|(kind, which, other, variant, text)| Op {
+    (0_u8..39, 0_usize..4, 0_usize..4, 0_u8..6, "[a-c é]{0,6}").prop_map(|(kind, which, other, variant, text)| Op {
         kind,
         which,
         other,
@@ -315,7 +315,7 @@ fn change(state: &mut InMemoryRows, op: &Op) -> Change {
             Change::MessageAppended(message)
         }
         9..=16 | 34..=35 => run_change(state, op),
-        36.. => trigger_change(state, op),
+        37.. => trigger_change(state, op),
         17..=24 => job_change(state, op),
         25..=28 => mail_change(state, op),
         _ => other_change(op),
@@ -497,6 +497,6 @@ fn random_commits_reach_every_kind_of_change_and_are_refused_too() {
     let outcome = run_async(play(deletions.into_iter().map(|op| (vec![op], None)).collect()));
     assert_eq!(outcome.refused, 0);
     all.kinds.extend(outcome.kinds);
-    assert_eq!(all.kinds.len(), 36, "{:?}", all.kinds);
+    assert_eq!(all.kinds.len(), 37, "{:?}", all.kinds);
     assert!(all.refused > 100, "{} refused", all.refused);
 }

@@ -11,8 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 use nightdesk::testing::config::Config;
 use nightdesk::testing::domain::block::DEFAULT_LIMIT;
 use nightdesk::testing::domain::{
-    Agent, AgentId, Block, BlockId, BlockOwner, Change, Content, Conversation, ConversationId, Editor, Group, GroupId,
-    Ids, Job, JobId, ManagerType, Message, NoticeKind, Rule, Run, RunId, RunState, Sleeptime, TriggerSpec,
+    Agent, AgentId, Basis, Block, BlockId, BlockOwner, Change, Commit, Content, Conversation, ConversationId, Editor,
+    Group, GroupId, Ids, Job, JobId, ManagerType, Message, NoticeKind, Rule, Run, RunId, RunState, Sleeptime,
+    TriggerSpec,
 };
 use nightdesk::testing::engine::protocol::{LiveUpdate, Overview, Recipient, Reply, Request, RequestError, Update};
 use nightdesk::testing::engine::{Engine, Handle, Options};

@@ -24,7 +24,7 @@ fn hostile_answers_are_neutralised_on_a_terminal() {
         concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/hostile.toml")
     );
     std::fs::write(dir.join("team.toml"), team).unwrap();
-    run(dir, &["apply", dir.join("team.toml").to_str().unwrap()]);
+    run(dir, &["apply", "--allow-outside", dir.join("team.toml").to_str().unwrap()]);
     for (turn, arguments) in
         [(1, &["send", "g", "x"][..]), (2, &["send", "g", "x"]), (3, &["send", "g", "x", "--json"])]
     {

@@ -31,7 +31,7 @@ fn a_hostile_model_leaves_the_screen_whole() {
     let mut bench = Bench::start((120, 40), |dir| {
         let team = dir.join("team.toml");
         std::fs::write(&team, TEAM.replace("MODEL", model)).unwrap();
-        binary::run(dir, &["apply", team.to_str().unwrap()]);
+        binary::run(dir, &["apply", "--allow-outside", team.to_str().unwrap()]);
     });
     let whole = frame_of(&bench.meter.rows());
     assert!(!whole.is_empty(), "{}", bench.meter.screen());

@@ -251,7 +251,10 @@ impl Model {
             let left: Vec<RunId> = self.runs.iter().map(|known| known.id.clone()).collect();
             let stays = |run: &Run| !run.is_finished() || run.parent.as_ref().is_some_and(|id| left.contains(id));
             self.runs.retain(stays);
-            self.last_turns.insert(run.conversation.clone(), run);
+            // The rows of an update have no order, and two turns may have ended in it.
+            if self.last_turns.get(&run.conversation).is_none_or(|last| last.turn <= run.turn) {
+                self.last_turns.insert(run.conversation.clone(), run);
+            }
         } else if over && !counts {
             self.runs.retain(|known| known.id != run.id);
         } else {
@@ -285,5 +288,25 @@ fn upsert<T, K: PartialEq>(rows: &mut Vec<T>, row: T, key: impl Fn(&T) -> &K) {
     match rows.iter_mut().find(|known| key(known) == key(&row)) {
         Some(known) => *known = row,
         None => rows.push(row),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{RunKind, RunState, StopReason};
+
+    #[test]
+    fn of_two_turns_that_end_in_one_update_the_later_one_is_the_last() {
+        let ended = |id: &str, turn| {
+            let state = RunState::Finished { stop_reason: StopReason::EndTurn, error: None };
+            let run = Run::new(id.into(), "conversation-1".into(), RunKind::Turn { group: None, only: None }, state);
+            RowUpdate::Run(Run { turn, ..run })
+        };
+        for rows in [vec![ended("run-a", 1), ended("run-b", 2)], vec![ended("run-b", 2), ended("run-a", 1)]] {
+            let mut model = Model::default();
+            model.apply(&Update::Committed { upto: 9, changes: Vec::new(), rows }, Timestamp::UNIX_EPOCH);
+            assert_eq!(model.last_turns.values().map(|run| run.turn).collect::<Vec<_>>(), [2]);
+        }
     }
 }

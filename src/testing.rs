@@ -18,7 +18,7 @@ pub mod domain {
         GroupStatus, Ids, Job, JobId, JobOutcome, JobState, LogEntry, Mail, MailId, MailKind, MailStatus, ManagerType,
         Message, MessageId, NoticeKind, Occurrence, PendingCall, PendingKind, Person, PersonId, Precondition, Priority,
         Revision, Rule, Run, RunId, RunKind, RunState, SearchResult, Sleeptime, Step, StepId, StopReason, Task,
-        TerminationCondition, Trigger, TriggerSpec, When,
+        TerminationCondition, Trigger, TriggerSpec, Value, When,
     };
     pub mod block {
         pub use crate::domain::block::{DEFAULT_LIMIT, Editor};

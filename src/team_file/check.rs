@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use super::keys::nearest;
+use super::settings::Given;
 use super::table::Reader;
 use super::{AgentSpec, GroupSpec, Name, TeamFile};
 use crate::domain::agent::BACKGROUND_TOOLS;
@@ -11,7 +12,7 @@ use crate::domain::block::{PERSONA, folded};
 use crate::domain::group::{MAX_MEMBERS, MAX_SHARED_BLOCKS};
 use crate::domain::pattern::shape::{Flaw, Inspector, List, Place, Shape};
 use crate::domain::setting::{Kind, Reference};
-use crate::domain::{Agent, Configurable, Group, Setting};
+use crate::domain::{Agent, Configurable, Group, Setting, TriggerSpec, Value};
 
 pub(super) fn check(reader: &mut Reader<'_>, file: &TeamFile) {
     once(reader, "agent", file.agents.iter().map(|agent| (agent.name.as_str(), agent.line)));
@@ -289,6 +290,13 @@ fn oddities(reader: &mut Reader<'_>, file: &TeamFile) {
             }
         }
     }
+    if let Some(Given { value: Value::Triggers(triggers), line, .. }) = file.group.settings.get("trigger") {
+        for label in triggers.iter().filter_map(TriggerSpec::label).filter(|label| !file.may_have(label)) {
+            let said =
+                format!("a trigger listens to the block {label:?}, which the group does not have; it never fires");
+            reader.warn(*line, said);
+        }
+    }
     for name in file.group.settings.names("terminate") {
         let speaks = file.group.members().iter().chain(file.group.manager_agent()).any(|one| one.text == name.text);
         if !speaks {
@@ -370,6 +378,17 @@ impl TeamFile {
         }
         let agents = self.agents.iter().flat_map(|agent| full::<Agent>(&agent.settings));
         full::<Group>(&self.group.settings).chain(agents).collect()
+    }
+
+    /// Returns whether the group or one of its agents has a block with this label, as far as the file says.
+    fn may_have(&self, label: &str) -> bool {
+        let same = |name: &Name| folded(&name.text) == folded(label);
+        let has =
+            |agent: &AgentSpec| agent.blocks().iter().any(same) || agent.persona.is_some() && folded(label) == PERSONA;
+        self.group.shared_blocks().iter().any(same)
+            || self.agents.iter().filter(|agent| self.group.has(&agent.name)).any(has)
+            // What agents of other groups have is not in the file.
+            || self.group.all().any(|name| name.text.contains('/'))
     }
 
     /// Returns the agents that list this block, in file order.

@@ -598,6 +598,14 @@ fn what_is_probably_not_meant_is_a_warning_and_no_error() {
             "team.toml:9: agent bob is in no list of [group]; it can only be spoken to directly",
         ]
     );
+    let listening = |label: &str| {
+        let group = "members = [\"ann\"]\nshared_blocks = [\"story\"]\n[group.sleeptime]\nagents = [\"bob\"]";
+        let group = format!("{group}\n[[group.trigger]]\nblock_changed = \"{label}\"");
+        parse(&small(&group, "", "")).unwrap().warnings
+    };
+    assert_eq!(listening("Story"), Vec::<String>::new());
+    let said = "a trigger listens to the block \"stroy\", which the group does not have; it never fires";
+    assert!(listening("stroy").concat().ends_with(said), "{:?}", listening("stroy"));
     let mut desk = Desk::new();
     let lines = desk.apply_file(&file, false);
     assert!(lines[0].starts_with("! team.toml:4: block \"story\" is left out"), "{lines:?}");

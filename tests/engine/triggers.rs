@@ -7,9 +7,9 @@ use crate::support::script::{Script, When};
 use jiff::SignedDuration;
 use nightdesk::testing::domain::{
     Agent, Block, BlockOwner, Cause, CauseKind, Change, Editor, Group, GroupId, Job, ManagerType, Occurrence, RunState,
-    Sleeptime, Trigger, TriggerSpec, When as Fires,
+    Sleeptime, Trigger, TriggerSpec, Value, When as Fires,
 };
-use nightdesk::testing::engine::protocol::{Recipient, Reply, Request};
+use nightdesk::testing::engine::protocol::{GroupForm, Recipient, Reply, Request};
 use nightdesk::testing::llm::PromptMessage;
 use tokio::time::Instant;
 
@@ -293,5 +293,24 @@ async fn a_turn_ends_although_its_group_has_every_kind_of_trigger() {
     assert!(causes.iter().any(|kind| matches!(kind, CauseKind::Turn { turn: 1 })), "{causes:?}");
     assert!(causes.iter().any(|kind| matches!(kind, CauseKind::BlockChanged { .. })), "{causes:?}");
     assert_eq!(world.store().all::<Trigger>().await.unwrap().rows.len(), 3);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trigger_listens_to_no_block_that_the_group_does_not_have() {
+    let world = World::new(Plan { members: &["ann"], background: &["cleo"], ..Plan::default() }).await;
+    let update = async |form: GroupForm| {
+        world.ask(Request::UpdateGroup { id: group_id(), form: Box::new(form) }).await.map(drop)
+    };
+    let on = |label: &str| {
+        let when = Fires::BlockChanged { label: label.to_owned(), any: false };
+        GroupForm::default().set("trigger", Value::Triggers(vec![when.into()]))
+    };
+    let refused = update(on("stroy")).await.unwrap_err().text;
+    assert_eq!(refused, "a trigger listens to the block \"stroy\", which test does not have; did you mean story?");
+    update(on("Story")).await.unwrap();
+    // What became of the block later is no reason to refuse another change.
+    update(GroupForm::default().set("shared_blocks", Value::Names(Vec::new()))).await.unwrap();
+    update(GroupForm::default().set("description", "talks")).await.unwrap();
     world.close().await;
 }

@@ -25,6 +25,14 @@ pub struct TriggerSpec {
     pub task: Option<String>,
 }
 
+impl TriggerSpec {
+    /// The label of the block that it listens to, if it listens to one.
+    #[must_use]
+    pub fn label(&self) -> Option<&str> {
+        if let When::BlockChanged { label, .. } = &self.when { Some(label) } else { None }
+    }
+}
+
 impl From<When> for TriggerSpec {
     fn from(when: When) -> Self {
         Self { when, agent: None, task: None }

@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use super::people::RosterSnapshot;
+use super::people::{RosterSnapshot, guess};
 use super::settings;
+use crate::domain::block::folded;
 use crate::domain::setting::{Kind, Reference};
-use crate::domain::{Agent, AgentId, Change, Group, GroupId, Ids, Value};
+use crate::domain::{Agent, AgentId, BlockId, Change, Group, GroupId, Ids, TriggerSpec, Value};
 use crate::engine::protocol::{GroupForm, RequestError};
 
 /// The changes that create the group and those of its agents that do not exist yet.
@@ -110,6 +111,9 @@ fn fill(
     settings::change(group, &form.settings, |kind| !kind.is_membership(), &resolve)?;
     let agents: Vec<AgentId> = group.agents().into_iter().cloned().collect();
     group.roles.retain(|id, _| agents.contains(id));
+    if form.settings.get("trigger").is_some() {
+        listens(names.people, group)?;
+    }
     sound(group, &|id| names.name(id)).map_err(RequestError::new)
 }
 
@@ -123,6 +127,23 @@ fn leave(names: &Names<'_>, group: &mut Group, name: &str) -> Result<(), Request
         return Err(RequestError::new(format!("{name} {what} of {} and is not a member; {instead}", group.name)));
     }
     group.members.retain(|member| *member != id);
+    Ok(())
+}
+
+/// Refuses triggers on blocks that neither the group nor one of its agents has.
+fn listens(people: &RosterSnapshot, group: &Group) -> Result<(), RequestError> {
+    let agents = group.agents();
+    let own = people.agents.iter().filter(|agent| agents.contains(&&agent.id)).flat_map(|agent| &agent.blocks);
+    let ids: Vec<&BlockId> = group.shared_blocks.iter().chain(own).collect();
+    let labels: Vec<String> =
+        people.blocks.iter().filter(|block| ids.contains(&&block.id)).map(|block| block.label.clone()).collect();
+    let triggers = group.sleeptime.iter().flat_map(|policy| &policy.triggers);
+    for label in triggers.filter_map(TriggerSpec::label) {
+        if !labels.iter().any(|known| folded(known) == folded(label)) {
+            let text = format!("a trigger listens to the block {label:?}, which {} does not have", group.name);
+            return Err(RequestError::new(format!("{text}; {}", guess(label, &labels))));
+        }
+    }
     Ok(())
 }
 

@@ -185,15 +185,27 @@ impl Message {
     /// sets an agent.
     #[must_use]
     pub fn new(id: MessageId, run: &Run, content: Content, at: Timestamp) -> Self {
+        let person = run.person.clone().filter(|_| matches!(content, Content::Text { .. }));
+        Self {
+            run: Some(run.id.clone()),
+            answers: run.task.as_ref().map(|task| task.step.clone()),
+            person,
+            ..Self::without_run(id, run.conversation.clone(), content, at)
+        }
+    }
+
+    /// The next message of a conversation, of no run and without an author.
+    #[must_use]
+    pub fn without_run(id: MessageId, conversation: ConversationId, content: Content, at: Timestamp) -> Self {
         Self {
             id,
-            conversation: run.conversation.clone(),
+            conversation,
             seq: 0,
-            run: Some(run.id.clone()),
+            run: None,
             step: None,
-            answers: run.task.as_ref().map(|task| task.step.clone()),
+            answers: None,
             agent: None,
-            person: run.person.clone().filter(|_| matches!(content, Content::Text { .. })),
+            person: None,
             name: String::new(),
             content,
             at,

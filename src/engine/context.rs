@@ -444,18 +444,13 @@ mod tests {
     use crate::domain::{ConversationId, MessageId};
 
     fn message(seq: u64, agent: Option<&str>, step: Option<&str>, content: Content) -> Message {
+        let (id, talk) = (MessageId(format!("message-{seq}")), ConversationId::from("conversation-1"));
         Message {
-            id: MessageId(format!("message-{seq}")),
-            conversation: ConversationId::from("conversation-1"),
             seq,
-            run: None,
             step: step.map(StepId::from),
-            answers: None,
             agent: agent.map(AgentId::from),
-            person: None,
             name: agent.unwrap_or_default().to_owned(),
-            content,
-            at: jiff::Timestamp::UNIX_EPOCH,
+            ..Message::without_run(id, talk, content, jiff::Timestamp::UNIX_EPOCH)
         }
     }
 

@@ -218,19 +218,11 @@ async fn fill(shell: &Shell) {
     let commit = |changes| store.commit(Lane::Foreground, Commit::new(Actor::Engine, changes));
     commit(vec![Change::ConversationOpened(talk.clone())]).await.unwrap();
     for _ in 0..MESSAGES / 100 {
-        let message = || Message {
-            id: MessageId::fresh(&ids),
-            conversation: talk.id.clone(),
-            seq: 0,
-            run: None,
-            step: None,
-            answers: None,
-            agent: None,
-            person: None,
-            name: String::new(),
+        let message = || {
             // Reasoning is in no index, which would take its time.
-            content: Content::Text { text: "x".to_owned(), reasoning: "x".repeat(40_000), cancelled: false },
-            at: "2026-05-01T09:00:00Z".parse().unwrap(),
+            let content = Content::Text { text: "x".to_owned(), reasoning: "x".repeat(40_000), cancelled: false };
+            let at = "2026-05-01T09:00:00Z".parse().unwrap();
+            Message::without_run(MessageId::fresh(&ids), talk.id.clone(), content, at)
         };
         commit((0..100).map(|_| Change::MessageAppended(message())).collect()).await.unwrap();
     }

@@ -319,18 +319,13 @@ pub fn words(text: &str) -> Content {
 
 /// A message of the room; a speaker's messages of one minute are one speech.
 pub fn message(seq: u64, speaker: Option<&str>, minute: i64, content: Content) -> Message {
+    let id = MessageId(format!("message-{seq}"));
     Message {
-        id: MessageId(format!("message-{seq}")),
-        conversation: ConversationId::from(ROOM),
         seq,
         run: Some(RunId(format!("run-{}-{minute}", speaker.unwrap_or("turn")))),
-        step: None,
-        answers: None,
         agent: speaker.map(|name| AgentId(format!("agent-{name}"))),
-        person: None,
         name: speaker.unwrap_or_default().to_owned(),
-        content,
-        at: at(minute),
+        ..Message::without_run(id, ConversationId::from(ROOM), content, at(minute))
     }
 }
 

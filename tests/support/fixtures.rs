@@ -48,18 +48,11 @@ pub fn talk() -> Conversation {
 }
 
 pub fn said(conversation: &str, agent: Option<&str>, text: &str) -> Change {
+    let (id, talk) = (MessageId(format!("message-{text}")), ConversationId::from(conversation));
     Change::MessageAppended(Message {
-        id: MessageId(format!("message-{text}")),
-        conversation: ConversationId::from(conversation),
-        seq: 0,
-        run: None,
-        step: None,
-        answers: None,
         agent: agent.map(|name| AgentId(format!("agent-{name}"))),
-        person: None,
         name: agent.unwrap_or_default().to_owned(),
-        content: Content::Text { text: text.to_owned(), reasoning: String::new(), cancelled: false },
-        at: Timestamp::UNIX_EPOCH,
+        ..Message::without_run(id, talk, Content::said(text), Timestamp::UNIX_EPOCH)
     })
 }
 

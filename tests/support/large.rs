@@ -45,17 +45,6 @@ fn message(ids: &Ids, talk: &ConversationId, from_end: u64) -> Message {
     let words = ["launch", "printers", "bees", "cover", "Lucerne", "deadline", "source", "spring", "board", "proof"];
     let count = 12 + (from_end * 7 % 45);
     let text: Vec<&str> = (0..count).map(|i| words[((from_end * 31 + i * 17) % 10) as usize]).collect();
-    Message {
-        id: MessageId::fresh(ids),
-        conversation: talk.clone(),
-        seq: 0,
-        run: None,
-        step: None,
-        answers: None,
-        agent: None,
-        person: None,
-        name: String::new(),
-        content: Content::Text { text: text.join(" "), reasoning: String::new(), cancelled: false },
-        at: "2026-05-01T09:00:00Z".parse().unwrap(),
-    }
+    let at = "2026-05-01T09:00:00Z".parse().unwrap();
+    Message::without_run(MessageId::fresh(ids), talk.clone(), Content::said(text.join(" ")), at)
 }

@@ -1,7 +1,8 @@
 //! Prints answers as text: speeches to standard output, tool calls and notices to standard error.
 //!
-//! Each line begins with the name of who says it, so that no answer can pass for another's. One speech streams at a time; concurrent speeches follow whole when they are committed. Text of a discarded attempt
-//! is marked, and the next attempt starts on a new line.
+//! Each line begins with the name of who says it, so that no answer can pass for another's. One speech streams at a
+//! time; concurrent speeches follow whole when they are committed. Text of a discarded attempt is marked, and the next
+//! attempt starts on a new line.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -234,19 +235,10 @@ mod tests {
     }
 
     fn whole(name: &str, text: &str) -> Message {
-        Message {
-            id: MessageId::from("message-1"),
-            conversation: talk(),
-            seq: 1,
-            run: None,
-            step: Some(StepId(format!("step-{name}"))),
-            answers: None,
-            agent: Some(AgentId::from("agent-1")),
-            person: None,
-            name: name.to_owned(),
-            content: Content::Text { text: text.to_owned(), reasoning: String::new(), cancelled: false },
-            at: jiff::Timestamp::UNIX_EPOCH,
-        }
+        let (id, at) = (MessageId::from("message-1"), jiff::Timestamp::UNIX_EPOCH);
+        Message::without_run(id, talk(), Content::said(text), at)
+            .by(&AgentId::from("agent-1"), name)
+            .in_step(&StepId(format!("step-{name}")))
     }
 
     #[test]

@@ -303,19 +303,8 @@ mod tests {
     use crate::tui::glyph::UNICODE;
 
     fn message(seq: u64, content: Content) -> Message {
-        Message {
-            id: MessageId(format!("message-{seq}")),
-            conversation: ConversationId::from("conversation-1"),
-            seq,
-            run: None,
-            step: None,
-            answers: None,
-            agent: None,
-            person: None,
-            name: String::new(),
-            content,
-            at: jiff::Timestamp::UNIX_EPOCH,
-        }
+        let (id, talk) = (MessageId(format!("message-{seq}")), ConversationId::from("conversation-1"));
+        Message { seq, ..Message::without_run(id, talk, content, jiff::Timestamp::UNIX_EPOCH) }
     }
 
     fn lines(content: Content, open: bool, cells: usize) -> Vec<String> {

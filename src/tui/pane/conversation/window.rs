@@ -165,18 +165,10 @@ mod tests {
 
     fn messages(from: u64, to: u64) -> Vec<Message> {
         (from..=to)
-            .map(|seq| Message {
-                id: MessageId(format!("message-{seq}")),
-                conversation: ConversationId::from("conversation-1"),
-                seq,
-                run: None,
-                step: None,
-                answers: None,
-                agent: None,
-                person: None,
-                name: String::new(),
-                content: Content::Text { text: format!("{seq}"), reasoning: String::new(), cancelled: false },
-                at: jiff::Timestamp::UNIX_EPOCH,
+            .map(|seq| {
+                let (id, talk) = (MessageId(format!("message-{seq}")), ConversationId::from("conversation-1"));
+                let content = Content::said(seq.to_string());
+                Message { seq, ..Message::without_run(id, talk, content, jiff::Timestamp::UNIX_EPOCH) }
             })
             .collect()
     }

@@ -1,13 +1,11 @@
 //! `nightdesk event`: reports a named event to the triggers that listen to it.
 
-use std::io::Read as _;
-
 use serde::Serialize;
 
 use super::paths::Paths;
 use super::print::{Out, note};
 use super::roster::Roster;
-use super::{CliError, Exit, unexpected};
+use super::{CliError, Exit, input, unexpected};
 use crate::domain::JobId;
 use crate::domain::trigger::LONGEST_EVENT;
 use crate::engine::protocol::{Reply, Request};
@@ -44,7 +42,12 @@ pub async fn event(places: &Paths, args: Args, out: &mut Out) -> Result<Exit, Cl
         None => None,
     };
     let text = match args.text {
-        Some(text) if text == "-" => input()?,
+        // A character has at most four bytes.
+        Some(text) if text == "-" => input::text(LONGEST_EVENT * 4, |_| {
+            Err(format!("the text of an event may have {LONGEST_EVENT} characters, and this one has more; shorten it"))
+        })?
+        .trim_end()
+        .to_owned(),
         other => other.unwrap_or_default(),
     };
     let request = Request::ReportEvent { name: args.name.clone(), text, group };
@@ -63,14 +66,4 @@ pub async fn event(places: &Paths, args: Args, out: &mut Out) -> Result<Exit, Cl
         note(&format!("a trigger did not fire: {why}"));
     }
     Ok(Exit::Done)
-}
-
-/// Reads standard input, as much as the engine needs to refuse a text that is too long.
-fn input() -> Result<String, CliError> {
-    let mut bytes = Vec::new();
-    // A character has at most four bytes.
-    let most = u64::try_from((LONGEST_EVENT + 1) * 4).unwrap_or(u64::MAX);
-    let failed = |error| CliError::Message(format!("reading the text from standard input: {error}"));
-    std::io::stdin().lock().take(most).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
 }

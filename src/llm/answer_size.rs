@@ -1,11 +1,13 @@
-//! How large an answer may be: one limit for what every protocol reads and what every model says.
+//! How much content an answer may have, however it is written: one limit for what every protocol reads and what every
+//! model says.
 
 use serde_json::Value;
 
-/// The most bytes of an answer: text, reasoning and the arguments of calls together.
-pub(super) const ANSWER_BYTES: usize = 2 << 20;
-/// What is told of a longer answer.
-pub(super) const TOO_LARGE: &str = "it has more than 2 MiB of text, reasoning and arguments, the limit of an answer";
+/// The most bytes of text, reasoning and the arguments of calls together, without the JSON that carries them.
+pub(super) const CONTENT_BYTES: usize = 2 << 20;
+/// What is told of an answer with more.
+pub(super) const TOO_MUCH_CONTENT: &str =
+    "it has more than 2 MiB of text, reasoning and arguments, the limit of an answer";
 
 /// Returns the bytes of the texts in a value, and one for each other part.
 pub(super) fn json_bytes(value: &Value) -> usize {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::stream::{BoxStream, StreamExt as _};
 use tokio::time::{Instant, timeout_at};
 
-use super::answer_size::{ANSWER_BYTES, TOO_LARGE, json_bytes};
+use super::answer_size::{CONTENT_BYTES, TOO_MUCH_CONTENT, json_bytes};
 use super::fault::endless;
 use super::health::{Health, Ticket};
 use super::secret::{self, Blotter};
@@ -235,7 +235,7 @@ impl Asking {
             Delta::Done(done) => done.calls.iter().map(|call| call.name.len() + json_bytes(&call.arguments)).sum(),
             Delta::TextWasReasoning | Delta::Alive | Delta::ToolCallStarted { .. } => 0,
         };
-        if self.size > ANSWER_BYTES { Err(endless(&self.provider, &self.agent, TOO_LARGE)) } else { Ok(delta) }
+        if self.size > CONTENT_BYTES { Err(endless(&self.provider, &self.agent, TOO_MUCH_CONTENT)) } else { Ok(delta) }
     }
 }
 

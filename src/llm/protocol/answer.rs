@@ -8,7 +8,7 @@ use super::calls::{Calls, Piece};
 use super::thoughts::{self, Thoughts};
 use super::{Fault, Names};
 use crate::domain::Kept;
-use crate::llm::answer_size::{ANSWER_BYTES, TOO_LARGE, json_bytes};
+use crate::llm::answer_size::{CONTENT_BYTES, TOO_MUCH_CONTENT, json_bytes};
 use crate::llm::{Delta, Done, Stop, Usage};
 
 /// The most calls of one answer, far above what a step makes of them.
@@ -171,7 +171,7 @@ impl Answer {
         if self.calls.len() > MOST_CALLS {
             return Err(Fault::Endless("it has more than 4,096 calls"));
         }
-        if self.held > ANSWER_BYTES { Err(Fault::Endless(TOO_LARGE)) } else { Ok(()) }
+        if self.held > CONTENT_BYTES { Err(Fault::Endless(TOO_MUCH_CONTENT)) } else { Ok(()) }
     }
 
     /// Returns true if no delta is ready and the end was not received.

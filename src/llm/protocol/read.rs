@@ -20,8 +20,9 @@ use super::answer::Answer;
 use super::{Fault, Names, Protocol, Reader, json};
 use crate::llm::Delta;
 
-/// The most bytes of an answer as received; stops a model that repeats itself endlessly.
-const ANSWER_BYTES: usize = 64 << 20;
+/// The most bytes received for one answer, whatever is in them; ends what brings no content that could be counted
+/// ([`crate::llm::answer_size`]), such as comments and keys that nobody reads.
+const RECEIVED_BYTES: usize = 64 << 20;
 /// The most bytes of one piece: an event, a line, or an answer that is not streamed.
 const PIECE_BYTES: usize = 4 << 20;
 /// The most commas in one piece, because a parsed value takes up to 30 times the bytes of its text.
@@ -86,7 +87,7 @@ impl Source {
             }
             self.blank = ended || self.blank && line == b"\r";
         }
-        if self.all > ANSWER_BYTES {
+        if self.all > RECEIVED_BYTES {
             return Err(Fault::Endless("it is longer than 64 MiB"));
         }
         let mut text = String::new();

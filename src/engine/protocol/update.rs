@@ -69,29 +69,19 @@ macro_rules! define_row_update {
                 };
                 read.map(Some).map_err(|error| RowFault { kind, key: key.to_owned(), why: error.to_string() })
             }
+
+            /// The kind and the key of the row.
+            #[must_use]
+            pub fn key(&self) -> (Kind, String) {
+                match self {
+                    $(Self::$kind(row) => (Kind::$kind, row.key()),)*
+                    Self::Gone { kind, key } => (*kind, key.clone()),
+                }
+            }
         }
     };
 }
 crate::domain::state::row_kinds!(define_row_update);
-
-impl RowUpdate {
-    /// The kind and the key of the row.
-    #[must_use]
-    pub fn key(&self) -> (Kind, String) {
-        match self {
-            Self::Agent(row) => (Kind::Agent, row.key()),
-            Self::Group(row) => (Kind::Group, row.key()),
-            Self::Block(row) => (Kind::Block, row.key()),
-            Self::Conversation(row) => (Kind::Conversation, row.key()),
-            Self::Run(row) => (Kind::Run, row.key()),
-            Self::Call(row) => (Kind::Call, row.key()),
-            Self::Job(row) => (Kind::Job, row.key()),
-            Self::Mail(row) => (Kind::Mail, row.key()),
-            Self::Trigger(row) => (Kind::Trigger, row.key()),
-            Self::Gone { kind, key } => (*kind, key.clone()),
-        }
-    }
-}
 
 /// The state of a step in progress.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

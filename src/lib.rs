@@ -37,7 +37,8 @@
 //! - [`tools`]: what agents may call; effects are staged and committed with the step.
 //! - [`team_file`]: reads team files and plans the changes they ask for.
 //! - [`config`]: reads, checks and writes `config.toml`.
-//! - [`text_file`]: reads files that a person or a setting names: regular files only, with a limit of their size.
+//! - [`text_file`]: reads files that a person or a setting names: regular files only, with a limit of their size; writes
+//!   new files for their owner alone.
 //! - [`toml_file`]: what the readers of team files, configuration and themes share.
 //! - [`engine`]: runs turns, steps and jobs over the store.
 //!   - [`engine::handle`] and [`engine::protocol`]: what a face calls, and the values it exchanges with the engine.

@@ -1,4 +1,4 @@
-//! Reads text files whose size is limited, without waiting for what is no file.
+//! Reads text files whose size is limited, without waiting for what is no file; writes new files for their owner alone.
 //!
 //! A path may lead to a pipe or a device, which blocks its reader or never ends. So only regular files are read, at
 //! most so many bytes of them, and opening one never waits.
@@ -15,9 +15,7 @@ use rustix::fs::OFlags;
 /// # Errors
 /// The file cannot be opened or read, is no regular file, is larger, or is not UTF-8.
 pub fn read(path: &Path, most: u64) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    open(path, OFlags::empty())?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
-    text(bytes, most)
+    text(open(path, OFlags::empty())?, most)
 }
 
 /// Like [`read`], for a file that only this program writes: a symbolic link in its place is not followed.
@@ -25,9 +23,7 @@ pub fn read(path: &Path, most: u64) -> io::Result<String> {
 /// # Errors
 /// As [`read`], or the path is a symbolic link.
 pub fn read_own(path: &Path, most: u64) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    open(path, OFlags::NOFOLLOW)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
-    text(bytes, most)
+    text(open(path, OFlags::NOFOLLOW)?, most)
 }
 
 /// Opens a regular file for reading; it is never waited for.
@@ -38,7 +34,7 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     open(path, OFlags::empty())
 }
 
-/// Writes a new file that only its owner may read, and syncs it. What is in its place, a link as well, is removed first.
+/// Like [`write_new`], but what is in its place, a link as well, is removed first.
 ///
 /// # Errors
 /// The file cannot be created or written.
@@ -47,9 +43,19 @@ pub fn write_own(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
+    write_new(path, bytes)
+}
+
+/// Writes a new file that only its owner may read, and syncs it. On an error, no part of it is left.
+///
+/// # Errors
+/// The file cannot be created or written, or something is in its place.
+pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    file.write_all(bytes).and_then(|()| file.sync_all()).inspect_err(|_| {
+        // The half-written file is of no use; the error is what counts.
+        let _ = std::fs::remove_file(path);
+    })
 }
 
 fn open(path: &Path, more: OFlags) -> io::Result<File> {
@@ -66,7 +72,9 @@ fn open(path: &Path, more: OFlags) -> io::Result<File> {
     Err(io::Error::other("it is not a regular file"))
 }
 
-fn text(bytes: Vec<u8>, most: u64) -> io::Result<String> {
+fn text(file: File, most: u64) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
         let most = if most >> 20 > 0 { format!("{} MiB", most >> 20) } else { format!("{most} bytes") };
         return Err(io::Error::other(format!("it is larger than {most}")));

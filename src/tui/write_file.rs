@@ -1,8 +1,9 @@
 //! Writes a text of the workbench to a new file, which only this user can read.
 
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::ErrorKind;
 use std::path::PathBuf;
+
+use crate::text_file;
 
 /// Creates a file at a path as typed (`~/` is the home directory) and writes `text` to it. Blocks on file I/O.
 ///
@@ -14,14 +15,7 @@ pub fn write_new(path: &str, text: &str) -> Result<(), String> {
         (Some(rest), Some(home)) => home.join(rest),
         _ => PathBuf::from(path),
     };
-    let written =
-        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&place).and_then(|mut file| {
-            file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).inspect_err(|_| {
-                // The half-written file is of no use; the error is what counts.
-                let _ = std::fs::remove_file(&place);
-            })
-        });
-    written.map_err(|error| match error.kind() {
+    text_file::write_new(&place, text.as_bytes()).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => format!("{path} exists already; give another name"),
         _ => format!("cannot write {path}: {error}; give another path"),
     })

@@ -142,9 +142,7 @@ impl Config {
             text: fault.text,
         })
     }
-}
 
-impl Config {
     /// Returns the names of all environment variables that may hold a key: the usual ones and those named here.
     #[must_use]
     pub fn key_variables(&self) -> Vec<String> {

@@ -13,6 +13,8 @@ mod support {
 
 #[path = "cli/architecture.rs"]
 mod architecture;
+#[path = "cli/cli_apply.rs"]
+mod cli_apply;
 #[path = "cli/cli_inbox.rs"]
 mod cli_inbox;
 #[path = "cli/cli_mail.rs"]

@@ -16,6 +16,8 @@ mod support {
 mod cli_terminal;
 #[path = "terminal/drawing.rs"]
 mod drawing;
+#[path = "terminal/editor.rs"]
+mod editor;
 #[path = "terminal/hostile.rs"]
 mod hostile;
 #[path = "terminal/mouse.rs"]

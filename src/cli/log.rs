@@ -125,7 +125,19 @@ fn narrow(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::config::KeySource;
+    use crate::llm::secret::{self, Env};
+
+    #[test]
+    fn a_key_that_was_read_is_in_no_line() {
+        let key = "sk-Logged-0123456789";
+        let env: Env = Arc::new(|_| Some(key.to_owned()));
+        secret::read(&KeySource::Env("LOGGED_KEY".to_owned()), &env).unwrap();
+        assert_eq!(line(&format!("the server said {key}!\n")), "the server said ***!\n");
+    }
 
     #[test]
     fn the_log_is_for_its_user_alone_and_an_event_is_one_line() {

@@ -331,6 +331,27 @@ fn a_long_paste_is_a_label_that_is_sent_whole_unfolds_and_is_deleted_at_once() {
 }
 
 #[test]
+fn a_message_above_its_limit_is_refused_on_the_status_line_and_nothing_of_it_is_lost() {
+    let mut desk = Desk::newsroom(USUAL);
+    let refused = "the message has more than 1048576 bytes (1 MiB), the most one may have; shorten it";
+    let is_refused = |desk: &Desk| desk.lines().last().unwrap().contains(refused);
+    let most = "x".repeat(1 << 20);
+    desk.send(Msg::Paste(most.clone()));
+    desk.keys("y");
+    assert!(!is_refused(&desk));
+    desk.keys("<Enter>");
+    assert!(is_refused(&desk) && sends(&desk).is_empty(), "{}", desk.text());
+    let written = format!("{most}y");
+    assert!(desk.app.composer.text() == written, "it stays");
+    desk.keys("<Esc>i<Backspace>");
+    desk.send(Msg::Paste("more".to_owned()));
+    assert!(is_refused(&desk), "{}", desk.text());
+    assert!(desk.app.composer.text() == most, "what was there stays");
+    desk.keys("<Enter>");
+    assert!(sends(&desk).len() == 1 && sends(&desk)[0].1 == most, "the limit itself is sent");
+}
+
+#[test]
 fn a_long_message_of_the_person_is_folded_and_opens() {
     let lines = forty_lines();
     let mut desk = Desk::newsroom(USUAL);

@@ -9,7 +9,7 @@ use nightdesk::testing::config::{
     Choice, Config, ConfigError, Glyphs, KeySource, Limits, Paths, Provider, ProviderKind, save_choice, save_provider,
 };
 
-const PLANTED_KEY: &str = "sk-live-0123456789abcdef";
+const PLANTED_KEY: &str = "0123456789abcdef";
 
 fn corpus(kind: &str) -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/config").join(kind);

@@ -1,6 +1,8 @@
 //! The owner's socket beside clients that are slow, hostile, many, old or gone, and an owner that is suspended.
 
+use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -9,7 +11,7 @@ use nightdesk::testing::domain::{
     Actor, Change, Commit, Content, Conversation, ConversationId, ConversationOwner, Ids, Message, MessageId,
 };
 use nightdesk::testing::store::{Lane, Mode, Options, Store, Synchronous};
-use rustix::process::Signal;
+use rustix::process::{Signal, Uid};
 use serde_json::{Value, json};
 
 use crate::support::script::{Script, When};
@@ -90,6 +92,35 @@ fn a_program_of_another_version_is_told_so() {
         let fault = client.fault();
         assert!(fault.contains("different versions of nightdesk"), "{fault}");
         assert_eq!(client.hears(), None);
+    }
+    answers(&shell);
+}
+
+/// Connects to the owner as another user and reads its first line; `None` where these tests may be no other user.
+fn heard_by_another_user(shell: &Shell) -> Option<String> {
+    let home = shell.path("");
+    for path in shell.socket().ancestors().take_while(|path| path.starts_with(&home)) {
+        std::fs::set_permissions(path, Permissions::from_mode(0o777)).unwrap();
+    }
+    let socket = shell.socket();
+    // A user is of a thread; this one ends at once.
+    let connect = move || {
+        let other = Uid::from_raw(65_534);
+        rustix::thread::set_thread_res_uid(other, other, other).ok()?;
+        UnixStream::connect(socket).ok()
+    };
+    let stream = std::thread::spawn(connect).join().unwrap()?;
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    Some(Client(BufReader::new(stream)).fault())
+}
+
+#[test]
+fn a_program_of_another_user_is_told_so_and_served_nothing() {
+    let shell = desk();
+    let _work = shell.work();
+    match heard_by_another_user(&shell) {
+        Some(fault) => assert_eq!(fault, "the store is open in a program of another user"),
+        None => println!("left out: only root can be another user"),
     }
     answers(&shell);
 }

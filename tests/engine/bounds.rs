@@ -286,24 +286,30 @@ mod secrets {
 
     const KEY: &str = "sk-Planted-9876543210";
 
-    /// All that is heard of an answer, as one text.
+    /// All that is heard of an answer: text, reasoning, names of calls that began, and its end.
     async fn heard(behaviour: Behaviour) -> String {
+        heard_of("m", behaviour).await
+    }
+
+    async fn heard_of(model: &str, behaviour: Behaviour) -> String {
         let server = WireServer::start(Protocol::OpenAi, move |_| behaviour.clone()).await;
         let mut config = server.config("local");
         config.provider.get_mut("local").unwrap().key = KeySource::Env("PLANTED".to_owned());
         let models = Models::new(config, |name| (name == "PLANTED").then(|| KEY.to_owned()));
-        let model = models.get("local/m").unwrap();
         let said = PromptMessage::User { by: None, text: "Hello".into() };
-        let prompt = Prompt { model: "m".into(), entries: vec![said], ..Prompt::default() };
+        let prompt = Prompt { model: model.to_owned(), entries: vec![said], ..Prompt::default() };
+        let model = models.get(&format!("local/{model}")).unwrap();
         let mut asking = model.ask(prompt, model.deadline());
-        let (mut text, mut reasoning) = (String::new(), String::new());
+        let (mut text, mut reasoning, mut begun) = (String::new(), String::new(), String::new());
         loop {
             match asking.next().await {
                 Ok(Delta::Text(more)) => text.push_str(&more),
                 Ok(Delta::Reasoning(more)) => reasoning.push_str(&more),
-                Ok(Delta::Done(done)) => return format!("{text}|{reasoning}|{done:?}"),
-                Ok(_) => {}
-                Err(error) => return format!("{text}|{reasoning}|{error}"),
+                Ok(Delta::TextWasReasoning) => reasoning.push_str(&std::mem::take(&mut text)),
+                Ok(Delta::ToolCallStarted { name }) => begun.push_str(&name),
+                Ok(Delta::Done(done)) => return format!("{text}|{reasoning}|{begun}|{done:?}"),
+                Ok(Delta::Alive) => {}
+                Err(error) => return format!("{text}|{reasoning}|{begun}|{error}"),
             }
         }
     }
@@ -347,5 +353,23 @@ mod secrets {
             let called = heard(Behaviour::Calls { text: String::new(), calls: vec![call] }).await;
             assert!(called.contains("***") && is_clean(&called), "{form:?}: {called}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_key_in_the_name_of_a_call_or_of_a_model_is_masked() {
+        for form in forms() {
+            let call = Call::new("call-1", &form, &json!({}));
+            let named = heard(Behaviour::Calls { text: String::new(), calls: vec![call] }).await;
+            assert!(named.contains("***") && is_clean(&named), "{form:?}: {named}");
+        }
+        let told = heard_of(KEY, Behaviour::status(404, "no such model")).await;
+        assert!(told.contains("local knows no model \"***\"") && is_clean(&told), "{told}");
+    }
+
+    #[tokio::test]
+    async fn what_may_begin_a_key_comes_before_the_text_turns_to_reasoning() {
+        let chunks = ["A key begins with sk-Pla", "</think>", "Yes."].map(String::from).to_vec();
+        let heard = heard(Behaviour::Text { chunks, delay: Duration::ZERO }).await;
+        assert!(heard.starts_with("Yes.|A key begins with sk-Pla|"), "{heard}");
     }
 }

@@ -109,6 +109,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_directory_of_another_user_is_not_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let sock = dir.path().join("sock");
+        std::fs::create_dir(&sock).unwrap();
+        // Only root can give it away.
+        if std::os::unix::fs::chown(&sock, Some(65_534), None).is_ok() {
+            let refused = bind(&sock.join("owner")).err().unwrap().to_string();
+            assert_eq!(refused, "its directory belongs to the user 65534; remove it");
+            assert!(!sock.join("owner").exists());
+        }
+    }
+
+    #[tokio::test]
     async fn what_is_no_socket_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let sock = dir.path().join("sock");

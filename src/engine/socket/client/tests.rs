@@ -181,3 +181,47 @@ async fn a_follower_that_was_cut_off_comes_back_by_its_cursor() {
     let ended = tokio::time::timeout(Duration::from_mins(1), updates.next()).await.unwrap();
     assert_eq!(ended.unwrap_err(), gone());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_begun_may_take_its_time_and_one_that_is_not_is_given_up_for_good() {
+    let (_dir, path, listener) = place();
+    let (client, mut owner) = both(&path, &listener).await;
+    let takes_time = async {
+        let id = owner.begins().await;
+        tokio::time::sleep(Duration::from_mins(5)).await;
+        owner.says(&FromOwner::Reply { id, reply: Reply::Done }).await;
+    };
+    let (reply, ()) = tokio::join!(client.ask(Request::Reconfigure), takes_time);
+    assert_eq!(reply.unwrap(), Reply::Done);
+    let asks = tokio::time::timeout(Duration::from_mins(1), client.ask(Request::Due));
+    let (given_up, _) = tokio::join!(asks, owner.hears());
+    let given_up = given_up.expect("it was waited for").unwrap_err();
+    assert!(given_up.text.contains("does not answer"), "{given_up}");
+    let left = tokio::time::timeout(Duration::from_mins(1), owner.lines.next_line()).await;
+    assert!(matches!(left, Ok(Ok(None))), "without its connection it cannot be begun later");
+}
+
+/// Listens at `path` as another user; `None` where these tests may be no other user.
+fn listen_as_another_user(path: &Path) -> Option<std::os::unix::net::UnixListener> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    std::fs::set_permissions(path.parent().unwrap(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let path = path.to_owned();
+    // A user is of a thread; this one ends at once.
+    let listen = move || {
+        let other = rustix::process::Uid::from_raw(65_534);
+        rustix::thread::set_thread_res_uid(other, other, other).ok()?;
+        std::os::unix::net::UnixListener::bind(path).ok()
+    };
+    std::thread::spawn(listen).join().unwrap()
+}
+
+#[tokio::test]
+async fn an_owner_of_another_user_is_not_joined() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("owner");
+    // Only root can be another user.
+    let Some(_listener) = listen_as_another_user(&path) else { return };
+    let Err(JoinError::Refused(fault)) = Client::connect(&path).await else { panic!("joined") };
+    assert!(fault.text.ends_with("is of the user 65534; it is not joined"), "{fault}");
+}

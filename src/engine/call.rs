@@ -172,7 +172,7 @@ pub async fn ask(
         kept: answer.done.kept.take(),
     };
     let Answer { text, reasoning, done, .. } = answer;
-    let (incomplete, paused) = (stop::notice(view, &done), done.stop == Stop::Paused);
+    let (incomplete, paused) = (stop::notice(&view.agent, &done), done.stop == Stop::Paused);
     Ok(ControlFlow::Continue(Answered { step, text, reasoning, incomplete, paused, calls: done.calls, live, until }))
 }
 
@@ -237,7 +237,7 @@ impl Tries<'_> {
             *answer = Answer { retries: attempt - 1, ..Answer::default() };
             let ask = prompt(view, attempt + work.attempts_before);
             let fault = match stream(engine, work, (model, until), ask, live, answer).await {
-                Ok(()) => match stop::fault(view, &answer.text, &answer.done, &model.provider) {
+                Ok(()) => match stop::fault(&view.run, &view.agent, &answer.text, &answer.done, &model.provider) {
                     Some(fault) => fault,
                     None => return Ok(Ok(())),
                 },

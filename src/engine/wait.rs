@@ -108,8 +108,7 @@ pub async fn collect_results(engine: &Engine, call: &PendingCall, most: usize) -
         let runs = engine.store.runs_of(&call.run).await?;
         let made =
             |run: &&Run| run.task.as_ref().is_some_and(|task| task.step == call.step && task.ordinal == call.ordinal);
-        let mut runs: Vec<&Run> = runs.iter().filter(made).collect();
-        runs.sort_by_key(|run| run.kind.speech_index());
+        let runs: Vec<&Run> = runs.iter().filter(made).collect();
         let said = said(engine, &runs).await?;
         for (run, said) in runs.into_iter().zip(said) {
             answers.push((name(engine, run.agent()).await?, outcome(run, said)));

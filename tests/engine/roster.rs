@@ -268,6 +268,35 @@ async fn shared_blocks_reach_a_member_added_later_and_are_taken_back_when_it_lea
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_block_of_another_group_or_of_its_agents_is_shared_with_nobody() {
+    let world = World::new(Plan::default()).await;
+    let panel = entangle(&world).await;
+    let dee = world.overview().await.agents.into_iter().find(|agent| agent.name == "dee").unwrap();
+    let story = world.block(&story()).await;
+    let owners = [
+        ("of-panel", BlockOwner::Group(panel)),
+        ("of-dee", BlockOwner::Agent(dee.id)),
+        ("of-bob", BlockOwner::Agent(agent_id("bob"))),
+    ];
+    let made = owners.map(|(label, owner)| {
+        let id = format!("block-{label}").as_str().into();
+        Change::BlockCreated(Block { id, label: label.to_owned(), owner, ..story.clone() })
+    });
+    world.apply(made.to_vec()).await.unwrap();
+    for (label, at_home) in [("of-panel", false), ("of-dee", false), ("of-bob", true)] {
+        let shared = update(&world, GroupForm::default().set("shared_blocks", names(&[label]))).await.map(drop);
+        let form = Box::new(AgentForm::default().set("blocks", names(&[label])));
+        let attached = world.ask(Request::UpdateAgent { id: agent_id("ann"), form }).await.map(drop);
+        for given in [shared, attached] {
+            let refused = given.err().map(|fault| fault.text);
+            let unknown = |text: &String| text.starts_with(&format!("test has no block {label:?}"));
+            assert!(if at_home { refused.is_none() } else { refused.as_ref().is_some_and(unknown) }, "{refused:?}");
+        }
+    }
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_edits_of_one_group_at_once_both_hold() {
     let world = World::new(Plan::default()).await;
     let describe = GroupForm::default().set("description", "talks");

@@ -384,6 +384,8 @@ pub enum Basis {
     Block(Block),
     /// Mail.
     Mail(Mail),
+    /// A job.
+    Job(Job),
 }
 
 impl Basis {
@@ -395,6 +397,7 @@ impl Basis {
             Self::Agent(agent) => agent.id.as_str(),
             Self::Block(block) => block.id.as_str(),
             Self::Mail(mail) => mail.id.as_str(),
+            Self::Job(job) => job.id.as_str(),
         }
     }
 
@@ -406,6 +409,7 @@ impl Basis {
             Self::Agent(agent) => format!("agent {}", agent.name),
             Self::Block(block) => format!("block {}", block.label),
             Self::Mail(mail) => format!("mail {}", mail.id),
+            Self::Job(job) => format!("job {}", job.id),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::cancellation::{self, Mode};
+use super::cancellation::{self, CancelPlan, Mode};
 use super::context::{self, CONTEXT_BYTES};
 use super::errors::Retries;
 use super::wait::OpenRuns;
@@ -237,19 +237,12 @@ fn try_after(engine: &Engine, wait: Duration, error: String) -> JobState {
     JobState::Retryable { since: Some(engine.spans.now()), run_at: engine.spans.after(wait), error }
 }
 
-/// Changes and what they rest on.
-#[derive(Default)]
-struct Planned {
-    changes: Vec<Change>,
-    preconditions: Vec<Precondition>,
-}
-
-/// The changes that end the run of a job that has failed, with the calls it waits for.
-async fn end_run(engine: &Engine, run: &RunId, error: &str) -> Result<Planned, EngineError> {
+/// Plans the end of the run of a job that has failed, with the calls it waits for; nothing without a run.
+async fn end_run(engine: &Engine, run: Option<(&RunId, &str)>) -> Result<CancelPlan, EngineError> {
+    let Some((run, error)) = run else { return Ok(CancelPlan::default()) };
     let run = engine.must_run(run).await?;
     let to = RunState::Finished { stop_reason: StopReason::Error, error: Some(error.to_owned()) };
-    let plan = cancellation::plan(engine, &[&run], &to, Mode::Immediate, Vec::new()).await?;
-    Ok(Planned { changes: plan.changes, preconditions: plan.preconditions })
+    cancellation::plan(engine, &[&run], &to, Mode::Immediate, Vec::new()).await
 }
 
 fn over(run: &RunId, stop_reason: StopReason, error: Option<String>) -> Change {
@@ -270,15 +263,14 @@ async fn held_with(
 ) -> Result<(), EngineError> {
     let mut retries = Retries::new(engine);
     loop {
-        let mut planned = match run {
-            Some((run, error)) => end_run(engine, run, error).await?,
-            None => Planned::default(),
-        };
-        planned.changes.extend_from_slice(&changes);
-        let commit = Commit { preconditions: planned.preconditions, ..Commit::new(Actor::Engine, planned.changes) };
-        let commit = commit.requiring(Precondition::JobFence(job.id.clone(), job.fence));
+        let mut ending = end_run(engine, run).await?;
+        ending.changes.extend_from_slice(&changes);
+        let commit = ending.commit(Actor::Engine).requiring(Precondition::JobFence(job.id.clone(), job.fence));
         match engine.commit(Lane::Background, commit).await {
-            Ok(_) => return Ok(()),
+            Ok(_) => {
+                ending.tell(engine);
+                return Ok(());
+            }
             Err(EngineError::Moved) if !is_held(engine, job).await? => return Ok(()),
             Err(trouble) if trouble.is_final() || !trouble.is_temporary() => return Err(trouble),
             // Giving up would leave the job running without a worker: retry until the store accepts.
@@ -304,13 +296,11 @@ pub async fn abandon(engine: &Engine, id: &JobId, why: String) -> Result<(), Eng
     };
     tracing::warn!(job = %id, "{why}");
     let cancelled = Change::JobMoved { id: id.clone(), to: JobState::Cancelled { why: why.clone() } };
-    let mut planned = match &job.run {
-        Some(run) => end_run(engine, run, &why).await?,
-        None => Planned::default(),
-    };
-    planned.changes.push(cancelled);
-    let commit = Commit { preconditions: planned.preconditions, ..Commit::new(Actor::Engine, planned.changes) };
-    engine.commit(Lane::Background, commit).await.map(drop)
+    let mut ending = end_run(engine, job.run.as_ref().map(|run| (run, why.as_str()))).await?;
+    ending.changes.push(cancelled);
+    engine.commit(Lane::Background, ending.commit(Actor::Engine)).await?;
+    ending.tell(engine);
+    Ok(())
 }
 
 /// Makes the jobs that run in this program available again as it stops, without counting anything.

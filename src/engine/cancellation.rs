@@ -8,8 +8,8 @@ use super::pending::{mails_of, unprocessed};
 use super::{Engine, EngineError};
 use crate::domain::run::CallResult;
 use crate::domain::{
-    Actor, Basis, Call, Change, Commit, Content, MailStatus, PendingCall, PendingKind, Precondition, Run, RunId,
-    RunState, StopReason,
+    Actor, Basis, Call, Change, Commit, Content, Job, JobState, MailStatus, PendingCall, PendingKind, Precondition,
+    Run, RunId, RunState, StopReason,
 };
 use crate::store::Lane;
 
@@ -29,6 +29,7 @@ pub enum Mode {
 }
 
 /// The changes that end runs, not committed yet.
+#[derive(Default)]
 pub struct CancelPlan {
     /// The changes to commit.
     pub changes: Vec<Change>,
@@ -39,6 +40,12 @@ pub struct CancelPlan {
 }
 
 impl CancelPlan {
+    /// Takes the commit of the changes out of the plan.
+    pub fn commit(&mut self, by: Actor) -> Commit {
+        let preconditions = std::mem::take(&mut self.preconditions);
+        Commit { preconditions, ..Commit::new(by, std::mem::take(&mut self.changes)) }
+    }
+
     /// Cancels the tasks of the runs and releases their agents, once the changes are committed.
     pub fn tell(self, engine: &Engine) {
         for token in self.tokens {
@@ -63,6 +70,23 @@ pub async fn end(
     changes: Vec<Change>,
 ) -> Result<(), EngineError> {
     end_with(engine, runs, None, to, manner, &changes).await
+}
+
+/// Plans the end of a job that is cancelled, and of its run. It rests on the job as it was read: one that is claimed
+/// meanwhile has a run to end.
+///
+/// # Errors
+/// [`EngineError`] if the store cannot be read.
+pub async fn plan_job(engine: &Engine, job: &Job, why: &str) -> Result<CancelPlan, EngineError> {
+    let run = match &job.run {
+        Some(run) => Some(engine.must_run(run).await?),
+        None => None,
+    };
+    let cancelled = Change::JobMoved { id: job.id.clone(), to: JobState::Cancelled { why: why.to_owned() } };
+    let runs = run.as_ref();
+    let mut ending = plan(engine, runs.as_slice(), &CANCELLED, Mode::Immediate, vec![cancelled]).await?;
+    ending.preconditions.push(Precondition::unchanged(Basis::Job(job.clone())));
+    Ok(ending)
 }
 
 /// The same for the runs of a call and its undelivered mail, which fails with `error`: nobody waits for it any more.
@@ -100,9 +124,8 @@ async fn end_with(
             now.extend(engine.store.row::<Run>(run.id.as_str()).await?);
         }
         let mut ending = plan(engine, &now.iter().collect::<Vec<_>>(), to, manner, found.changes).await?;
-        let mut commit = Commit::new(Actor::Engine, std::mem::take(&mut ending.changes));
-        commit.preconditions = found.preconditions;
-        commit.preconditions.append(&mut ending.preconditions);
+        ending.preconditions.append(&mut found.preconditions);
+        let commit = ending.commit(Actor::Engine);
         if commit.changes.is_empty() {
             ending.tell(engine);
             return Ok(());

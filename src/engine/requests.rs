@@ -287,29 +287,27 @@ impl Engine {
     }
 
     async fn cancel_job(&self, id: &JobId) -> Result<Reply, RequestError> {
-        let job = self.must::<Job>(id.as_str(), "job").await?;
-        if job.state.is_final() {
-            return Err(RequestError::new(format!("the job is {} already", job.state.shown())));
-        }
-        let to = JobState::Cancelled { why: "you cancelled it".to_owned() };
-        let cancelled = Change::JobMoved { id: id.clone(), to };
-        let run = match &job.run {
-            Some(run) => self.store.row::<Run>(run.as_str()).await?,
-            None => None,
-        };
-        match run {
-            // Also cancels what it waits for.
-            Some(run) if run.state == RunState::Parked => {
-                cancellation::end(self, &[&run], &CANCELLED, Mode::Immediate, vec![cancelled]).await?;
+        for _ in 0..TRIES {
+            let job = self.must::<Job>(id.as_str(), "job").await?;
+            if job.state.is_final() {
+                return Err(RequestError::new(format!("the job is {} already", job.state.shown())));
             }
-            Some(run) => drop(self.person(vec![cancelled, Change::RunMoved { id: run.id, to: CANCELLED }]).await?),
-            None => drop(self.person(vec![cancelled]).await?),
+            let mut ending = cancellation::plan_job(self, &job, "you cancelled it").await?;
+            match self.store.commit(Lane::Foreground, ending.commit(Self::asker())).await {
+                Ok(_) => {
+                    ending.tell(self);
+                    // Only now: a task stopped before a commit that fails would leave a running job with nobody at it.
+                    if let Some(task) = self.lock_tasks().jobs.get(id) {
+                        task.cancel.cancel();
+                    }
+                    return self.job(id).await;
+                }
+                // It was claimed, or went on, meanwhile.
+                Err(CommitError::Conflict(_)) => {}
+                Err(other) => return Err(other.into()),
+            }
         }
-        // Only now: a task stopped before a commit that fails would leave a running job with nobody at it.
-        if let Some(task) = self.lock_tasks().jobs.get(id) {
-            task.cancel.cancel();
-        }
-        self.job(id).await
+        Err(RequestError::new("the job moves faster than it can be cancelled; cancel it again"))
     }
 
     async fn retry_job(&self, id: &JobId) -> Result<Reply, RequestError> {

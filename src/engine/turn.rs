@@ -5,7 +5,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::cancellation::{self, Mode};
+use super::cancellation::{self, CANCELLED, Mode};
 use super::termination::{self, Ending};
 use super::work::Outcome;
 use super::{Engine, EngineError, speaker_selection, speech, wait};
@@ -180,10 +180,9 @@ async fn reply(engine: &Engine, turn: &Run, stop_reason: StopReason) -> Result<O
 
 /// Finishes a cancelled turn together with its unfinished speeches.
 async fn call_off(engine: &Engine, turn: &Run) -> Result<(), EngineError> {
-    let to = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
     let children = engine.store.runs_of(&turn.id).await?;
     let notice: Vec<Change> = interrupted(engine, turn, &children).await?.into_iter().collect();
-    cancellation::end(engine, &[turn], &to, Mode::Immediate, notice).await
+    cancellation::end(engine, &[turn], &CANCELLED, Mode::Immediate, notice).await
 }
 
 /// The notice of what a cancel interrupted; `None` if a text that was cut shows it.

@@ -11,17 +11,41 @@ use crate::stop;
 use crate::support::engine_harness::{Plan, World, agent_id, group_id, story};
 use crate::support::script::{Script, When};
 use nightdesk::testing::domain::{
-    Actor, Block, Change, Commit, Editor, Group, JobState, ManagerType, PendingKind, PersonId, Revision, Run, RunState,
-    StopReason,
+    Actor, Block, Change, Commit, Conversation, ConversationId, ConversationOwner, Editor, Group, Job, JobState,
+    ManagerType, PendingKind, PersonId, Revision, Run, RunId, RunKind, RunState, StopReason,
 };
 use nightdesk::testing::engine::protocol::{Recipient, Reply, Request};
 use nightdesk::testing::store::{Lane, Observer, Store};
 
-/// Commits something else just before a step is committed, as often as it is told.
+/// Commits something else just before a step, or the end of a run with an error, is committed, as often as it is told.
 struct Meanwhile {
     store: OnceLock<Store>,
     times: AtomicU32,
     what: fn(&Store, &Run) -> Option<Vec<Change>>,
+}
+
+/// Claims a job just before its cancel is committed.
+#[derive(Default)]
+struct Claimed(OnceLock<Store>);
+
+impl Observer for Claimed {
+    fn commit(&self, _: Lane, commit: &Commit) {
+        let Some(store) = self.0.get() else { return };
+        let [Change::JobMoved { id, to: JobState::Cancelled { .. } }, ..] = &commit.changes[..] else { return };
+        let job = block_on(store.row::<Job>(id.as_str())).unwrap().unwrap();
+        if job.run.is_some() {
+            return;
+        }
+        let (run, notes): (RunId, ConversationId) = ("run-claimed".into(), "talk-claimed".into());
+        let owner = ConversationOwner::Job(id.clone());
+        let kind = RunKind::Job { agent: job.agent, group: job.group, job: id.clone() };
+        let claim = vec![
+            Change::JobClaimed { id: id.clone(), epoch: 1, run: run.clone(), conversation: notes.clone(), upto: None },
+            Change::ConversationOpened(Conversation::new(notes.clone(), owner)),
+            Change::RunCreated(Run::new(run, notes, kind, RunState::Running)),
+        ];
+        block_on(store.commit(Lane::Foreground, Commit::new(Actor::Engine, claim))).unwrap();
+    }
 }
 
 impl Meanwhile {
@@ -43,12 +67,13 @@ impl Meanwhile {
 
 impl Observer for Meanwhile {
     fn commit(&self, _: Lane, commit: &Commit) {
-        let step = commit.changes.iter().find_map(|change| match change {
-            Change::StepFinished(step) => Some(step),
+        let run = commit.changes.iter().find_map(|change| match change {
+            Change::StepFinished(step) => Some(&step.run),
+            Change::RunMoved { id, to: RunState::Finished { error: Some(_), .. } } => Some(id),
             _ => None,
         });
-        let (Some(step), Some(store), false) = (step, self.store.get(), self.is_over()) else { return };
-        let run = block_on(store.row::<Run>(step.run.as_str())).unwrap().unwrap();
+        let (Some(run), Some(store), false) = (run, self.store.get(), self.is_over()) else { return };
+        let run = block_on(store.row::<Run>(run.as_str())).unwrap().unwrap();
         let Some(changes) = (self.what)(store, &run) else { return };
         self.times.fetch_sub(1, Ordering::Relaxed);
         let other = Commit::new(Actor::Person(PersonId::local()), changes);
@@ -102,6 +127,50 @@ async fn a_step_of_a_job_that_was_taken_from_its_worker_meanwhile_is_thrown_away
     assert_eq!(world.asked_of("cleo").len(), 1);
     world.job_over().await;
     assert_eq!(world.block(&story()).await.version, 2, "its next worker does it, once");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_whose_job_was_taken_meanwhile_does_not_fail_it() {
+    let take = Meanwhile::new(1, |store, run| {
+        let (id, _) = run.kind.job()?;
+        let job = block_on(store.row::<Job>(id.as_str())).unwrap().unwrap();
+        let JobState::Running { epoch } = job.state else { panic!("{job:?}") };
+        let (run, conversation) = (job.run.unwrap(), job.conversation.unwrap());
+        let back = Change::JobHandedBack { id: id.clone(), to: JobState::Available };
+        Some(vec![back, Change::JobClaimed { id: id.clone(), epoch, run, conversation, upto: None }])
+    });
+    let script = Script::of([When::in_job().status(401)]).otherwise("{agent} speaks");
+    let plan = Plan { script, members: &["ann"], background: &["cleo"], every_turns: Some(1), ..Plan::default() };
+    let world = take.world(plan).await;
+    world.send("one").await;
+    world.when(async |_| take.is_over().then_some(())).await;
+    world.idle().await;
+    let job = world.store().jobs(None, 1).await.unwrap().rows.remove(0);
+    assert!(matches!(job.state, JobState::Running { .. }) && job.fence == 2, "{job:?}");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_claimed_just_before_its_cancel_leaves_no_run_behind() {
+    let claimed = Arc::new(Claimed::default());
+    let script =
+        Script::of([When::agent("cleo").text("hm hm hm hm").chunk(3).delay_ms(60_000)]).otherwise("{agent} speaks");
+    let observer = Some(Arc::clone(&claimed) as _);
+    let plan = Plan { script, observer, yields: None, members: &["ann"], background: &["cleo"], ..Plan::default() };
+    let world = World::new(Plan { every_turns: Some(1), ..plan }).await;
+    let to = Recipient::Agent(agent_id("cleo"));
+    world.ask(Request::Send { to, text: "the job waits for you".to_owned() }).await.unwrap();
+    world.speaking("cleo").await;
+    world.send("one").await;
+    let job = world.jobs().await.remove(0);
+    assert_eq!((job.state, job.run), (JobState::Available, None));
+    let _ = claimed.0.set(world.store().clone());
+    world.ask(Request::CancelJob { id: job.id.clone() }).await.unwrap();
+    let job = world.job(&job.id).await;
+    assert_eq!(job.state.as_str(), "cancelled");
+    let run = world.store().row::<Run>(job.run.unwrap().as_str()).await.unwrap().unwrap();
+    assert!(run.is_finished(), "{run:?}");
     world.close().await;
 }
 

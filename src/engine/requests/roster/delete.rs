@@ -4,11 +4,11 @@ use super::super::TRIES;
 use super::people::RosterSnapshot;
 use super::{TOO_FAST, group};
 use crate::domain::{
-    Agent, AgentId, Basis, Block, BlockOwner, Change, Commit, Conversation, Group, GroupId, Job, JobState, MailStatus,
-    Precondition, Run, RunState, StopReason,
+    Agent, AgentId, Basis, Block, BlockOwner, Change, Commit, Conversation, Group, GroupId, Job, MailStatus,
+    Precondition, Run,
 };
 use crate::engine::Engine;
-use crate::engine::cancellation::{self, CancelPlan, Mode};
+use crate::engine::cancellation::{self, CancelPlan};
 use crate::engine::protocol::{Recipient, Reply, RequestError};
 use crate::store::{CommitError, Lane};
 
@@ -96,14 +96,8 @@ impl Engine {
     /// Cancels the jobs and what they wait for.
     async fn cancel_jobs(&self, removal: &mut DeletionPlan) -> Result<(), RequestError> {
         for job in &removal.jobs {
-            let to = JobState::Cancelled { why: "its agent or its group was deleted".to_owned() };
-            removal.changes.push(Change::JobMoved { id: job.id.clone(), to });
-            let Some(run) = &job.run else { continue };
-            let run = self.must::<Run>(run.as_str(), "run").await?;
-            let over = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
-            let changes = std::mem::take(&mut removal.changes);
-            let mut ending = cancellation::plan(self, &[&run], &over, Mode::Immediate, changes).await?;
-            removal.changes = std::mem::take(&mut ending.changes);
+            let mut ending = cancellation::plan_job(self, job, "its agent or its group was deleted").await?;
+            removal.changes.append(&mut ending.changes);
             removal.preconditions.append(&mut ending.preconditions);
             removal.endings.push(ending);
         }

@@ -70,7 +70,7 @@ use connection::{Counts, Sql};
 use error::Fault;
 use reader::Readers;
 use tail::Tail;
-use writer::Lanes;
+use writer::{Lanes, Writer};
 
 use crate::domain::{Commit, Ids, LogEntry};
 
@@ -201,7 +201,10 @@ impl Store {
         // The log is there: both connections have read.
         let ground: Vec<KnownFile> = KnownFile::beside(path, "-wal").into_iter().chain(options.lock.clone()).collect();
         let lanes = match writing {
-            Some(sql) => Some(Lanes::start(sql, path, &options, &ground, bell, tail.clone())?),
+            Some(sql) => {
+                let writer = Writer::new(sql, path, &options, &ground, bell, tail.clone())?;
+                Some(Lanes::start(writer, options.mode)?)
+            }
             None => None,
         };
         let readers = Readers::start(reading, path, &options, &counts);

@@ -22,6 +22,8 @@ mod store_crash;
 mod store_faults;
 #[path = "store/waits.rs"]
 mod waits;
+#[path = "store/writing.rs"]
+mod writing;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, mpsc};

@@ -1,6 +1,6 @@
 //! The two lanes of commits and reads: what a person waits for, and the rest.
 //!
-//! Reads of the foreground have threads of their own, so they never wait for a read of the background. Reads of the
+//! Reads of the foreground run in their callers, so they never wait for a read of the background. Reads of the
 //! background share one thread; each ends early when nobody waits for its result any more.
 
 use crate::domain::Commit;
@@ -43,7 +43,7 @@ pub trait Observer: Send + Sync {
     /// A commit is about to be queued.
     fn commit(&self, _lane: Lane, _commit: &Commit) {}
 
-    /// A read is about to run, on the thread of its lane.
+    /// A read is about to run, on the thread that runs it.
     fn read(&self, _lane: Lane) {}
 
     /// How many times the caller of a commit or a read lets other tasks run; asked before and after each.

@@ -214,6 +214,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_query_of_the_foreground_runs_in_its_caller_on_a_connection_that_it_gives_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("desk.db"), Options::default()).unwrap();
+        for _ in 0..2 {
+            let ran_on = store.read(|_| Ok(std::thread::current().id())).await.unwrap();
+            assert_eq!(ran_on, std::thread::current().id());
+            assert_eq!(store.0.readers.lock_idle().len(), 1);
+        }
+    }
+
+    #[tokio::test]
     async fn a_query_that_panics_fails_only_for_its_caller() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("desk.db"), Options::default()).unwrap();

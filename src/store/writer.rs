@@ -71,27 +71,19 @@ struct Queued {
 }
 
 impl Lanes {
-    pub(super) fn start(
-        sql: Sql,
-        path: &Path,
-        options: &Options,
-        ground: &[KnownFile],
-        bell: watch::Sender<u64>,
-        tail: Tail,
-    ) -> Result<Self, StoreError> {
-        let writer = Writer::new(sql, path, options, ground, bell, tail)?;
-        if options.mode == Mode::Inline {
+    pub(super) fn start(writer: Writer, mode: Mode) -> Result<Self, StoreError> {
+        if mode == Mode::Inline {
             return Ok(Self::Inline(Box::new(Mutex::new(writer))));
         }
-        let (queue, bell, writer) = (Mutex::default(), Condvar::new(), Mutex::new(writer));
-        let shared = Arc::new(Threads { queue, bell, writer });
+        let path = writer.path.clone();
+        let shared = Arc::new(Threads { queue: Mutex::default(), bell: Condvar::new(), writer: Mutex::new(writer) });
         let served = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
             while served.wait() {
                 served.work();
             }
         });
-        let thread = thread.map_err(|error| refused(path, format!("its thread cannot be started: {error}")))?;
+        let thread = thread.map_err(|error| refused(&path, format!("its thread cannot be started: {error}")))?;
         Ok(Self::Threads { shared, thread: Some(thread) })
     }
 
@@ -140,7 +132,8 @@ impl Drop for Lanes {
     }
 }
 
-/// Held by a caller while its commit waits. If the caller goes, the commit is the thread's.
+/// Held by a caller until it has tried to run its commit. If the caller goes before, or another one has the writer, the
+/// commit is the thread's.
 struct Pending<'a>(&'a Threads);
 
 impl Drop for Pending<'_> {
@@ -190,7 +183,7 @@ impl Threads {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a commit, and runs it if the writer is idle.
+    /// Queues a commit. One of the foreground is for its caller to run.
     fn push(&self, lane: Lane, commit: Commit, answer: oneshot::Sender<Answer>) -> Result<(), StoreError> {
         let bytes = if lane == Lane::Background { json_bytes(&commit) } else { 0 };
         let queued = Queued { commit, answer, bytes };
@@ -209,9 +202,9 @@ impl Threads {
         Ok(())
     }
 
-    /// Runs the next batch of the foreground in the caller, if the writer is idle. What is left is the thread's.
+    /// Runs the next batch of the foreground in the caller, if the writer is idle. What waits behind it has callers of
+    /// its own; only a checkpoint is left to the thread.
     fn run(&self) {
-        // Whoever has the writer looks at the queue once more when it is done.
         let Ok(mut writer) = self.writer.try_lock() else { return };
         let batch = self.lock().next_in_front();
         let works = Works(self);
@@ -219,11 +212,8 @@ impl Threads {
         drop(works);
         let checkpoint = writer.wants_checkpoint(true);
         drop(writer);
-        let mut state = self.lock();
-        state.checkpoint |= checkpoint;
-        let rings = !state.is_empty() || state.checkpoint;
-        drop(state);
-        if rings {
+        if checkpoint {
+            self.lock().checkpoint = true;
             self.bell.notify_one();
         }
     }
@@ -292,7 +282,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    fn new(
+    pub(super) fn new(
         mut sql: Sql,
         path: &Path,
         options: &Options,
@@ -370,8 +360,8 @@ impl Writer {
         }
         let (answers, last, rows) = done.map_err(Fault::saving)?;
         failpoint::pass("after_commit");
-        if let Err(StoreError::Uprooted { path, kept: false }) = self.check_ground() {
-            return Err(StoreError::Uprooted { path, kept: false });
+        if let Err(gone @ StoreError::Uprooted { kept: false, .. }) = self.check_ground() {
+            return Err(gone);
         }
         if answers.iter().any(Result::is_ok) {
             self.sql.counts().transaction();
@@ -534,3 +524,6 @@ impl Work<'_, '_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

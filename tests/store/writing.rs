@@ -1,0 +1,54 @@
+//! Who runs a commit of the foreground, and what is left to the thread.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use futures::poll;
+use nightdesk::testing::store::{Lane, Options, Synchronous};
+use tokio::time::timeout;
+
+use super::{desk, manual, opened};
+use crate::support::fixtures::{TALK, by_person, said};
+
+const PATIENCE: Duration = Duration::from_mins(1);
+
+#[tokio::test]
+async fn commits_of_tasks_that_are_ready_share_one_transaction() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = opened(&dir, manual()).await;
+    let before = store.counters().transactions;
+    let commits = (0..5).map(|at| store.commit(Lane::Foreground, by_person(vec![said(TALK, None, &at.to_string())])));
+    for made in join_all(commits).await {
+        made.unwrap();
+    }
+    assert_eq!(store.counters().transactions - before, 1);
+}
+
+#[tokio::test]
+async fn a_commit_whose_caller_has_gone_is_made_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = opened(&dir, manual()).await;
+    let mut head = store.head();
+    let before = *head.borrow_and_update();
+    let mut commit = Box::pin(store.commit(Lane::Foreground, by_person(vec![said(TALK, None, "gone")])));
+    assert!(poll!(&mut commit).is_pending());
+    drop(commit);
+    let made = timeout(PATIENCE, head.wait_for(|now| *now > before)).await.expect("nobody makes it");
+    assert_eq!(*made.unwrap(), before + 1);
+}
+
+#[tokio::test]
+async fn a_long_log_is_folded_in_though_only_callers_commit() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = opened(&dir, Options { synchronous: Synchronous::Normal, ..manual() }).await;
+    let length = || std::fs::metadata(desk(&dir)).unwrap().len();
+    let before = length();
+    let text = "x".repeat(500_000);
+    store.commit(Lane::Foreground, by_person(vec![said(TALK, None, &text); 10])).await.unwrap();
+    let folded = async {
+        while length() < before + 4_000_000 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, folded).await.expect("the log is not folded in");
+}

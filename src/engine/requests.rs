@@ -221,7 +221,6 @@ impl Engine {
         for _ in 0..TRIES {
             let mut queued = self.store.find::<Run>(conversation.as_str()).await?;
             queued.retain(|run| run.queued.is_some());
-            queued.sort_by_key(|run| run.turn);
             if queued.is_empty() {
                 return Ok(Vec::new());
             }

@@ -172,9 +172,6 @@ async fn is_ours(engine: &Engine, run: &Run) -> Result<bool, EngineError> {
 
 /// True when the engine's scope covers this run or the run at its root, for example the turn that sent its mail.
 async fn covers(engine: &Engine, run: &Run) -> Result<bool, EngineError> {
-    if engine.options.scope == Scope::All {
-        return Ok(true);
-    }
     if engine.options.scope.covers(run) {
         return Ok(true);
     }

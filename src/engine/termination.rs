@@ -38,7 +38,7 @@ pub async fn before_step(engine: &Engine, view: &StepInput) -> Result<Option<End
 }
 
 /// The end of a run whose message or job has led to all the model calls it may; `None` if it may go on. `group` is the
-/// run's group, if it is known.
+/// group in which the run is, and so its root, if that is known.
 ///
 /// # Errors
 /// [`EngineError`] if the store fails.
@@ -54,20 +54,8 @@ pub async fn spent(engine: &Engine, run: &Run, group: Option<&Group>) -> Result<
     if root.calls == 0 {
         return Ok(None);
     }
-    let home = match (root.group(), root.kind.only()) {
-        (Some(group), _) => Some(group.clone()),
-        (None, Some(agent)) => engine.readable::<Agent>(agent.as_str()).await?.map(|agent| agent.group),
-        (None, None) => None,
-    };
-    let own;
-    let group = match (group, &home) {
-        (Some(group), Some(home)) if group.id == *home => Some(group),
-        (_, None) => None,
-        (_, Some(home)) => {
-            own = engine.readable::<Group>(home.as_str()).await?;
-            own.as_ref()
-        }
-    };
+    let own = if group.is_none() { group_of(engine, root).await? } else { None };
+    let group = group.or(own.as_ref());
     let (most, key, cause) = match root.kind.job() {
         Some(_) => {
             let most = group.and_then(|group| group.max_job_calls);
@@ -80,6 +68,19 @@ pub async fn spent(engine: &Engine, run: &Run, group: Option<&Group>) -> Result<
         stop: StopReason::Budget,
         why: format!("this {cause} has led to {} model calls, of at most {most} ({key}{name})", root.calls),
     }))
+}
+
+/// The group of a turn or job; the home of its agent for one in an agent's own conversation.
+async fn group_of(engine: &Engine, root: &Run) -> Result<Option<Group>, EngineError> {
+    let home = match (root.group(), root.kind.only()) {
+        (Some(group), _) => Some(group.clone()),
+        (None, Some(agent)) => engine.readable::<Agent>(agent.as_str()).await?.map(|agent| agent.group),
+        (None, None) => None,
+    };
+    Ok(match home {
+        Some(home) => engine.readable::<Group>(home.as_str()).await?,
+        None => None,
+    })
 }
 
 /// The condition that ends this turn now, if any.

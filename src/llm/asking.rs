@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::stream::{BoxStream, StreamExt as _};
 use tokio::time::{Instant, timeout_at};
 
-use super::answer_size::{CONTENT_BYTES, TOO_MUCH_CONTENT, json_bytes};
+use super::answer_size::{CONTENT_BYTES, TOO_MUCH_CONTENT, content_bytes};
 use super::fault::endless;
 use super::health::{Health, Ticket};
 use super::secret::{self, Blotter};
@@ -232,7 +232,7 @@ impl Asking {
     fn measured(&mut self, delta: Delta) -> Result<Delta, ModelError> {
         self.size += match &delta {
             Delta::Text(more) | Delta::Reasoning(more) => more.len(),
-            Delta::Done(done) => done.calls.iter().map(|call| call.name.len() + json_bytes(&call.arguments)).sum(),
+            Delta::Done(done) => done.calls.iter().map(|call| call.name.len() + content_bytes(&call.arguments)).sum(),
             Delta::TextWasReasoning | Delta::Alive | Delta::ToolCallStarted { .. } => 0,
         };
         if self.size > CONTENT_BYTES { Err(endless(&self.provider, &self.agent, TOO_MUCH_CONTENT)) } else { Ok(delta) }

@@ -8,7 +8,7 @@ use super::calls::{Calls, Piece};
 use super::thoughts::{self, Thoughts};
 use super::{Fault, Names};
 use crate::domain::Kept;
-use crate::llm::answer_size::{CONTENT_BYTES, TOO_MUCH_CONTENT, json_bytes};
+use crate::llm::answer_size::{CONTENT_BYTES, TOO_MUCH_CONTENT, content_bytes};
 use crate::llm::{Delta, Done, Stop, Usage};
 
 /// The most calls of one answer, far above what a step makes of them.
@@ -91,14 +91,14 @@ impl Answer {
 
     /// Adds arguments to the call at this index.
     pub fn call_arguments(&mut self, at: usize, arguments: &Value) {
-        self.held += json_bytes(arguments);
+        self.held += content_bytes(arguments);
         self.calls.arguments(at, arguments);
         self.draft(at);
     }
 
     /// Adds a piece of any call. Returns the index of its call.
     pub fn call_piece(&mut self, piece: &Piece<'_>) -> usize {
-        self.held += piece.name.map_or(0, str::len) + piece.arguments.map_or(0, json_bytes);
+        self.held += piece.name.map_or(0, str::len) + piece.arguments.map_or(0, content_bytes);
         let at = self.calls.take(piece);
         self.draft(at);
         at
@@ -113,13 +113,13 @@ impl Answer {
 
     /// Stores data the provider wants back with the call at this index.
     pub fn keep_with_call(&mut self, at: usize, value: Value) {
-        self.held += json_bytes(&value);
+        self.held += content_bytes(&value);
         self.with_calls.insert(at, value);
     }
 
     /// Stores data the provider wants back with the answer. Appends text to text and a list to a list.
     pub fn keep(&mut self, key: &str, value: Value) {
-        self.held += json_bytes(&value);
+        self.held += content_bytes(&value);
         match (self.kept.get_mut(key), value) {
             (Some(Value::String(all)), Value::String(more)) => all.push_str(&more),
             (Some(Value::Array(all)), Value::Array(more)) => all.extend(more),

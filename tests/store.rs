@@ -16,6 +16,8 @@ mod fold;
 mod migrating;
 #[path = "store/rules.rs"]
 mod rules;
+#[path = "store/step_inputs.rs"]
+mod step_inputs;
 #[path = "store/store_crash.rs"]
 mod store_crash;
 #[path = "store/store_faults.rs"]
@@ -34,8 +36,8 @@ use crate::support::fold::assert_folds;
 use jiff::Timestamp;
 use nightdesk::testing::domain::run::RunStateName;
 use nightdesk::testing::domain::{
-    Actor, Block, CauseKind, Change, Commit, Conflict, Content, Job, JobState, Message, NoticeKind, Precondition, Run,
-    RunState, StopReason,
+    Actor, Block, CauseKind, Change, Commit, Conflict, Content, Job, JobState, Message, NoticeKind, PendingCall,
+    PendingKind, Precondition, Run, RunState, StopReason,
 };
 use nightdesk::testing::store::{Clock, CommitError, Lane, ManualClock, Mode, Options, Store, StoreError, SystemClock};
 use tempfile::TempDir;
@@ -498,6 +500,31 @@ async fn what_an_agent_does_not_see_takes_no_room_and_the_message_it_answers_is_
     assert_eq!(seen(110).await, (vec![1, 2, 3, 4, 6], 0, false), "of a result a third is shown");
     assert_eq!(seen(1).await, (vec![3, 6], 2, true), "what the turn answers is read in any case");
     assert_folds(&store).await;
+}
+
+#[tokio::test]
+async fn the_mail_that_a_call_waits_for_is_found_by_the_call() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = opened(&dir, manual()).await;
+    let sent = [1, 2].map(|second| Change::MailSent(rules::mail(second)));
+    store.commit(Lane::Foreground, by_person(sent.into())).await.unwrap();
+    let call = |kind| PendingCall {
+        run: "run-1".into(),
+        step: "step-1".into(),
+        ordinal: 0,
+        call: "call".to_owned(),
+        name: "ask".to_owned(),
+        arguments: serde_json::json!({}),
+        kind,
+        whom: vec!["agent-ben".into()],
+        since: Timestamp::UNIX_EPOCH,
+        until: None,
+        answer: None,
+    };
+    let waited_for = async |kind| store.mail_waited_for(&[call(kind)]).await.unwrap();
+    let mails = waited_for(PendingKind::Reply).await;
+    assert_eq!(mails.iter().map(|mail| mail.id.as_str()).collect::<Vec<_>>(), ["mail-1"]);
+    assert!(waited_for(PendingKind::Approval).await.is_empty());
 }
 
 #[tokio::test]

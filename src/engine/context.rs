@@ -441,7 +441,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::{ConversationId, MessageId};
+    use crate::domain::{ConversationId, ManagerType, MessageId};
 
     fn message(seq: u64, agent: Option<&str>, step: Option<&str>, content: Content) -> Message {
         let (id, talk) = (MessageId(format!("message-{seq}")), ConversationId::from("conversation-1"));
@@ -461,6 +461,21 @@ mod tests {
     fn tool(call: &str) -> Content {
         let (call, name) = (call.to_owned(), "memory_insert".to_owned());
         Content::Tool { call, name, arguments: json!({}), ok: true, text: "done".to_owned() }
+    }
+
+    #[test]
+    fn an_agent_is_told_the_purpose_of_its_group_and_who_is_in_it() {
+        let mut ann = Agent::new("agent-ann".into(), "ann", "group-desk".into());
+        ann.description = "writes".to_owned();
+        let roster = [ann.clone(), Agent::new("agent-bob".into(), "bob", "group-desk".into())];
+        let mut group = Group::new("group-desk".into(), "desk", ManagerType::RoundRobin);
+        group.description = "a paper".to_owned();
+        group.members = roster.iter().map(|agent| agent.id.clone()).collect();
+        group.roles.insert("agent-bob".into(), "reviewer".to_owned());
+        let told = framing(&ann, &group, &roster, true);
+        let expected = "<group name=\"desk\">\nPurpose: a paper\n- ann (you): writes\n- bob (reviewer)\nThe others see the \
+                        blocks you share with them; that is how you reach them.\n</group>";
+        assert_eq!(told, expected);
     }
 
     #[test]

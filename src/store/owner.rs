@@ -330,6 +330,16 @@ mod tests {
     }
 
     #[test]
+    fn who_has_the_store_is_told_with_its_process_and_since_when_if_they_are_known() {
+        let since = "2026-01-02T03:04:05Z".parse().unwrap();
+        let of = |pid| LockHeldBy { pid, since, socket: PathBuf::new() }.to_string();
+        let known =
+            "another program has the store open: process 7 since 2026-01-02 03:04:05 UTC; close it, or connect to it";
+        assert_eq!(of(7), known);
+        assert_eq!(of(0), "another program has the store open; close it, or connect to it");
+    }
+
+    #[test]
     fn what_a_dead_owner_left_does_not_keep_the_store_and_counts_as_a_crash() {
         let dir = tempfile::tempdir().unwrap();
         let store = dir.path().join("desk.db");

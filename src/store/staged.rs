@@ -301,14 +301,15 @@ mod tests {
 
         let mut rows = StagedRows::new(&sql, &mut known);
         rows.delete::<Group>("c").unwrap();
+        rows.put(&group("d", "dogs")).unwrap();
         rows.put(&group("c", "cows")).unwrap();
         rows.put(&group("a", "apes")).unwrap();
         rows.end(true);
         rows.write().unwrap();
         rows.committed();
-        assert_eq!(order(&sql).unwrap(), ["a", "b", "c"], "a row that is deleted and put again is a new one");
+        assert_eq!(order(&sql).unwrap(), ["a", "b", "d", "c"], "a row that is deleted and put again is a new one");
         let mut rows = StagedRows::new(&sql, &mut known);
         assert_eq!(rows.get::<Group>("a").unwrap().unwrap().name, "apes");
-        assert_eq!(names(&mut rows), ["apes", "bees", "cows"]);
+        assert_eq!(names(&mut rows), ["apes", "bees", "cows", "dogs"]);
     }
 }

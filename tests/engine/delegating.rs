@@ -66,6 +66,16 @@ async fn the_manager_gets_every_workers_answer_and_then_answers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_task_for_all_is_told_once_with_the_names_of_all() {
+    let script = Script::of([When::agent("boss").step(1).delegates(&[("ann", "write it"), ("bob", "write it")])])
+        .otherwise("Done.");
+    let world = World::new(plan(script)).await;
+    world.send("a leaflet, please").await;
+    assert_eq!(world.transcript().await[1], "(asks ann, bob: write it)");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_worker_does_not_hear_what_the_others_answer_meanwhile() {
     let script = Script::of([
         When::agent("boss").step(1).text("Let me ask.").delegates(&[("ann", "write it"), ("bob", "check it")]),

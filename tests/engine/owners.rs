@@ -34,3 +34,17 @@ async fn an_owner_that_lost_the_store_stops_writing_and_says_so_once() {
     other.send("go on").await;
     other.close().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_job_of_an_owner_that_lost_the_store_ends() {
+    let script = Script::of([When::in_job().first_delay_ms(5_000).finishes()]).otherwise("{agent} speaks");
+    let plan = Plan { script, members: &["ann"], background: &["cleo"], every_turns: Some(1), ..Plan::default() };
+    let world = World::new(plan).await;
+    world.send("one").await;
+    world.live(|live| live.name == "cleo").await;
+    let other = world.beside().await;
+    other.engine.stop().await;
+    world.idle().await;
+    world.engine.stop().await;
+    other.close().await;
+}

@@ -337,6 +337,8 @@ async fn entangle(world: &World) -> GroupId {
 async fn a_delete_says_what_goes_and_takes_exactly_that() {
     let world = World::new(Plan { background: &["keeper"], ..Plan::default() }).await;
     let panel = entangle(&world).await;
+    let roles = ["ann", "bob"].map(|name| (name.to_owned(), format!("{name} asks")));
+    update(&world, GroupForm::default().set("roles", BTreeMap::from(roles))).await.unwrap();
     world.send("hello").await;
     let before = world.overview().await;
     let told = delete(&world, Recipient::Agent(agent_id("ann")), false).await.unwrap();
@@ -364,6 +366,7 @@ async fn a_delete_says_what_goes_and_takes_exactly_that() {
     wanted.agents.retain(|agent| agent.id != agent_id("ann"));
     for group in &mut wanted.groups {
         group.members.retain(|id| *id != agent_id("ann"));
+        group.roles.remove(&agent_id("ann"));
     }
     for agent in &mut wanted.agents {
         agent.contacts.clear();

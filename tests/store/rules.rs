@@ -4,7 +4,7 @@ use crate::support::fixtures::{self, BLOCK, newsroom};
 use jiff::{SignedDuration, Timestamp};
 use nightdesk::testing::domain::state::{ApplyError, InMemoryRows, Rows as _, check};
 use nightdesk::testing::domain::{
-    Call, CauseKind, Change, Conflict, Group, Ids, Job, JobId, JobOutcome, JobState, Mail, MailKind, MailStatus,
+    Call, Cause, CauseKind, Change, Conflict, Group, Ids, Job, JobId, JobOutcome, JobState, Mail, MailKind, MailStatus,
     Occurrence, Person, PersonId, Precondition, Priority, Revision, Run, RunState, StopReason, Trigger, When,
 };
 
@@ -84,7 +84,7 @@ fn an_edit_that_a_block_refuses_is_refused_to_its_last_call() {
 }
 
 /// Mail of ann's call to ben, `seconds` after the epoch.
-fn mail(seconds: i64) -> Mail {
+pub(super) fn mail(seconds: i64) -> Mail {
     Mail {
         id: format!("mail-{seconds}").as_str().into(),
         from: Some("agent-ann".into()),
@@ -193,6 +193,20 @@ fn a_time_of_a_trigger_is_taken_once_and_the_last_hundred_are_remembered() {
     let Ok(taken) = state.find::<Occurrence>(id.as_str());
     let oldest = taken.iter().map(|occurrence| occurrence.scheduled_at).min();
     assert_eq!((taken.len(), oldest), (100, Some(at(51))));
+}
+
+#[test]
+fn a_waiting_job_is_as_deep_as_the_deepest_of_its_causes() {
+    let mut state = state();
+    let cause = |depth| Cause { depth, ..CauseKind::Person { instruction: None }.into() };
+    let job = Job::new("job-1".into(), "agent-cleo".into(), fixtures::GROUP.into(), cause(1));
+    let id = job.id.clone();
+    state.apply(Change::JobCreated(job), AT).unwrap();
+    for (caused, depth) in [(2, 2), (0, 2), (3, 3)] {
+        state.apply(Change::JobCaused { id: id.clone(), cause: cause(caused) }, AT).unwrap();
+        let Ok(Some(job)) = state.get::<Job>(id.as_str()) else { unreachable!() };
+        assert_eq!(job.depth, depth);
+    }
 }
 
 #[test]

@@ -28,7 +28,7 @@ async fn keep(store: &Store, changes: Vec<Change>) -> Result<(), CommitError> {
 }
 
 /// Changes the file behind the store's back, as a damaged disk or another program would.
-fn by_sql(path: &Path, statement: &str) {
+pub(super) fn by_sql(path: &Path, statement: &str) {
     rusqlite::Connection::open(path).unwrap().execute_batch(statement).unwrap();
 }
 
@@ -154,6 +154,9 @@ async fn files_of_others_and_of_the_future_are_refused_and_left_alone() {
     let versioned = dir.path().join("versioned.db");
     by_sql(&versioned, "PRAGMA user_version = 1");
     assert!(refusal(&versioned).contains("another program's database"));
+    let unversioned = dir.path().join("unversioned.db");
+    by_sql(&unversioned, "PRAGMA application_id = 0x4445534B; CREATE TABLE theirs (a)");
+    assert!(refusal(&unversioned).contains("another program's database"));
 
     drop(opened(&dir).await);
     by_sql(&desk(&dir), "PRAGMA user_version = 99");

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use futures::poll;
-use nightdesk::testing::store::{Lane, Options, Synchronous};
+use nightdesk::testing::domain::Change;
+use nightdesk::testing::store::{CommitError, Lane, Options, StoreError, Synchronous};
 use tokio::time::timeout;
 
+use super::store_faults::by_sql;
 use super::{desk, manual, opened};
 use crate::support::fixtures::{TALK, by_person, said};
 
@@ -22,6 +24,19 @@ async fn commits_of_tasks_that_are_ready_share_one_transaction() {
         made.unwrap();
     }
     assert_eq!(store.counters().transactions - before, 1);
+}
+
+#[tokio::test]
+async fn a_fault_of_the_database_fails_only_the_commit_of_a_batch_that_meets_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = opened(&dir, manual()).await;
+    by_sql(&desk(&dir), "DROP TABLE triggers");
+    let removed = Change::TriggerRemoved { id: "trigger-1".into() };
+    let changes = [said(TALK, None, "one"), removed, said(TALK, None, "two")];
+    let commits = changes.map(|change| store.commit(Lane::Foreground, by_person(vec![change])));
+    let [one, removed, two] = join_all(commits).await.try_into().unwrap();
+    assert!(matches!(removed, Err(CommitError::Store(StoreError::Save { .. }))), "{removed:?}");
+    assert_eq!(two.unwrap()[0].n, one.unwrap()[0].n + 1);
 }
 
 #[tokio::test]

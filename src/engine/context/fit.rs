@@ -285,7 +285,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::{Conversation, Part, Shown, fit, start, total};
+    use super::{Conversation, Part, Shown, fit, shorten, start, tokens, total};
     use crate::config::Limits;
     use crate::domain::StepId;
     use crate::llm::window::{Budget, Window};
@@ -299,6 +299,14 @@ mod tests {
     fn said(seq: u64, opens: bool, text: &str) -> Shown {
         let entry = PromptMessage::User { by: (!opens).then(|| "bob".to_owned()), text: text.to_owned() };
         Shown { entry, seq, step: None, opens, pinned: false }
+    }
+
+    #[test]
+    fn a_text_keeps_nearly_what_it_may_also_if_its_ends_have_more_tokens_than_its_middle() {
+        let ends = "7".repeat(3_000);
+        let mut text = format!("{ends}{}{ends}", "a".repeat(30_000));
+        shorten(&mut text, 1_000);
+        assert!((800..=1_000).contains(&tokens(&text)), "{}", tokens(&text));
     }
 
     /// A step of one call and its result.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::support::script::{Script, When};
-use nightdesk::testing::domain::{CauseKind, Content, Cursor, Job, JobId, JobState};
+use nightdesk::testing::domain::{Agent, Block, BlockOwner, CauseKind, Change, Content, Cursor, Job, JobId, JobState};
 use nightdesk::testing::engine::context::CONTEXT_BYTES;
 use nightdesk::testing::llm::PromptMessage;
 use rand::rngs::StdRng;
@@ -12,7 +12,7 @@ use rand::{Rng as _, SeedableRng as _};
 use serde_json::json;
 
 use super::{cancel, desk, is_over, job_after, job_over_after, kinds, retry, run_now, runs, until};
-use crate::support::engine_harness::{Plan, World, agent_id, group_id};
+use crate::support::engine_harness::{Plan, World, agent_id, group_id, story};
 
 /// The windows an agent's jobs worked off or gave up, those of retries of failed jobs aside: without gap or overlap,
 /// from the first message to the cursor.
@@ -129,6 +129,37 @@ async fn a_backlog_larger_than_a_context_is_read_in_chunks_in_order_and_whole() 
     }
     assert_eq!(read, (1..=7).map(|turn| format!("mark-{turn}")).collect::<Vec<_>>(), "each once, in order");
     world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_more_the_blocks_of_its_agent_hold_the_less_a_job_reads_at_once() {
+    let mut read = Vec::new();
+    for words in [0, 25_000] {
+        let script = Script::of([When::in_job().finishes()]).otherwise("on {turn}");
+        let world = World::new(Plan { every_turns: Some(5), ..desk(script) }).await;
+        let mut cleo = world.store().row::<Agent>(agent_id("cleo").as_str()).await.unwrap().unwrap();
+        let large = Block {
+            id: "block-large".into(),
+            label: "large".to_owned(),
+            description: String::new(),
+            owner: BlockOwner::Agent(cleo.id.clone()),
+            limit: 200_000,
+            value: "word ".repeat(words),
+            ..world.block(&story()).await
+        };
+        cleo.blocks.push(large.id.clone());
+        cleo.max_tokens = Some(60_000);
+        world.apply(vec![Change::BlockCreated(large), Change::AgentPut(cleo)]).await.unwrap();
+        for _ in 0..5 {
+            world.send(&"word ".repeat(1_500)).await;
+        }
+        let (after, upto) = world.jobs_over(1).await.remove(0).window.unwrap();
+        read.push(upto - after);
+        world.close().await;
+    }
+    let [all, some] = read[..] else { unreachable!() };
+    assert_eq!(all, 10, "five messages and their answers");
+    assert!(some < all, "{some} of {all}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,9 @@
 //! Keys: reads them and keeps them out of all output.
 //!
 //! A [`Key`] has no `Display`, its `Debug` is `***`, and it is read when a call starts. Every text that may contain one
-//! passes [`clean`], answers and the log pass [`blot()`]: both look for all the keys that this program has read.
+//! passes [`clean`], answers and the log pass [`blot()`]: both look for all the keys that this program has read and that
+//! are long enough to be no other word. [`clean`] is for what a server says of a call: it also masks the key of that
+//! call, however short, and what looks like a key.
 
 mod blot;
 
@@ -100,12 +102,14 @@ pub fn place(source: &KeySource) -> String {
 #[must_use]
 pub fn clean(text: &str, key: Option<&Key>) -> String {
     // Before anything is cut or replaced.
-    let long = key.map(|key| key.0.as_str()).filter(|key| key.len() >= LEAST_ANYWHERE);
+    let (long, short) = match key.map(|key| key.0.as_str()) {
+        Some(key) if key.len() < LEAST_WITHIN_WORD => (None, Some(key)),
+        key => (key, None),
+    };
     let blotted = blot::blot_also(text, long);
     let visible: String =
         blotted.chars().take(20_000).map(|c| if c.is_control() || is_invisible(c) { ' ' } else { c }).collect();
-    let short = key.filter(|key| key.0.len() < LEAST_ANYWHERE);
-    let masked = short.map_or_else(|| visible.clone(), |key| mask_word(&visible, &key.0));
+    let masked = short.map_or_else(|| visible.clone(), |key| mask_word(&visible, key));
     let words: Vec<&str> =
         masked.split_whitespace().map(|word| if looks_like_key(word) { MASK } else { word }).collect();
     let line = words.join(" ");
@@ -116,7 +120,7 @@ pub fn clean(text: &str, key: Option<&Key>) -> String {
 }
 
 /// The least bytes of a key that is masked in the middle of a word; a shorter one may be part of any.
-const LEAST_ANYWHERE: usize = 6;
+const LEAST_WITHIN_WORD: usize = 6;
 
 /// Masks a short key where it is a whole word.
 fn mask_word(text: &str, key: &str) -> String {

@@ -8,16 +8,20 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{PoisonError, RwLock};
 
+use serde_json::Value;
+
 use super::Key;
 
 /// What a key is replaced by.
 pub(super) const MASK: &str = "***";
-/// The least characters of a key that is masked wherever it occurs.
+/// The least characters of a key that is masked in every text; a shorter one may be a word of anything.
 const LEAST: usize = 16;
 /// The least letters and digits of a key that is compared by these alone.
 const LEAST_LETTERS: usize = 12;
 /// How many characters of a key are held back: one alone ends half of all pieces, and says nothing.
 const HELD: usize = 2;
+/// The first bytes of what stands for another character: escapes, terminal sequences, full-width forms.
+const ESCAPES: [u8; 5] = [b'%', b'\\', b'&', 0x1b, 0xef];
 /// The most bytes of an escape.
 const LONGEST_ESCAPE: usize = 32;
 
@@ -40,30 +44,14 @@ pub fn blot(text: &str) -> String {
 
 /// Masks all known keys and this one.
 pub(super) fn blot_also(text: &str, key: Option<&str>) -> String {
-    let mut blotter = Blotter::with(key);
-    let mut clean = blotter.push(text);
-    clean.push_str(&blotter.finish());
-    clean
+    Blotter::with(key).whole(text)
 }
 
 /// Masks all known keys in the texts of a JSON value.
-pub(crate) fn blot_json(value: &mut serde_json::Value) {
-    use serde_json::Value;
-
-    if Blotter::new().patterns.is_empty() {
-        return;
-    }
-    match value {
-        Value::String(text) => *text = blot(text),
-        Value::Array(list) => list.iter_mut().for_each(blot_json),
-        Value::Object(object) => {
-            let inner = std::mem::take(object).into_iter().map(|(name, mut item)| {
-                blot_json(&mut item);
-                (blot(&name), item)
-            });
-            *object = inner.collect();
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+pub(crate) fn blot_json(value: &mut Value) {
+    let mut blotter = Blotter::new();
+    if !blotter.patterns.is_empty() {
+        blotter.json(value);
     }
 }
 
@@ -74,9 +62,8 @@ struct Pattern {
     back: Vec<usize>,
     /// True if punctuation is skipped.
     letters_only: bool,
-    matched: usize,
-    /// Where the last characters that count begin, as many as `signs`.
-    starts: VecDeque<usize>,
+    /// Where the characters begin that match so far.
+    matched: VecDeque<usize>,
 }
 
 impl Pattern {
@@ -93,7 +80,7 @@ impl Pattern {
             length += usize::from(signs[at] == signs[length]);
             back[at] = length;
         }
-        Self { signs, back, letters_only, matched: 0, starts: VecDeque::new() }
+        Self { signs, back, letters_only, matched: VecDeque::new() }
     }
 
     /// Takes the next character, which begins at `start`. Returns where the key begins if it is complete.
@@ -101,36 +88,36 @@ impl Pattern {
         if self.letters_only && !sign.is_ascii_alphanumeric() {
             return None;
         }
-        if self.starts.len() == self.signs.len() {
-            self.starts.pop_front();
+        while !self.matched.is_empty() && self.signs[self.matched.len()] != sign {
+            let shorter = self.back[self.matched.len() - 1];
+            self.matched.drain(..self.matched.len() - shorter);
         }
-        self.starts.push_back(start);
-        while self.matched > 0 && self.signs[self.matched] != sign {
-            self.matched = self.back[self.matched - 1];
+        if self.signs[self.matched.len()] == sign {
+            self.matched.push_back(start);
         }
-        self.matched += usize::from(self.signs[self.matched] == sign);
-        (self.matched == self.signs.len()).then(|| self.begun()).flatten()
+        self.begun().filter(|_| self.matched.len() == self.signs.len())
     }
 
     /// Where the characters that match so far begin; `None` if none do.
     fn begun(&self) -> Option<usize> {
-        self.starts.len().checked_sub(self.matched).filter(|_| self.matched > 0).map(|at| self.starts[at])
+        self.matched.front().copied()
     }
 
     /// The same, if so many match that they are held back.
     fn held(&self) -> Option<usize> {
-        self.begun().filter(|_| self.matched >= HELD)
+        self.begun().filter(|_| self.matched.len() >= HELD)
     }
 
     fn reset(&mut self) {
-        self.matched = 0;
-        self.starts.clear();
+        self.matched.clear();
     }
 }
 
 /// Masks the known keys in a text that comes in pieces.
 pub(crate) struct Blotter {
     patterns: Vec<Pattern>,
+    /// By byte: true for what a key may begin with, in any form.
+    begins: [bool; 256],
     /// What was pushed and not returned.
     held: String,
     /// How much of that is read.
@@ -148,8 +135,11 @@ impl Blotter {
     fn with(key: Option<&str>) -> Self {
         let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
         let all = known.iter().map(String::as_str).chain(key.filter(|key| !known.contains(*key)));
-        let patterns = all.map(Pattern::new).filter(|pattern| !pattern.signs.is_empty()).collect();
-        Self { patterns, held: String::new(), read: 0, base: 0 }
+        let patterns: Vec<Pattern> = all.map(Pattern::new).filter(|pattern| !pattern.signs.is_empty()).collect();
+        let mut begins = [false; 256];
+        let first = patterns.iter().filter_map(|pattern| u8::try_from(pattern.signs[0]).ok());
+        first.chain(ESCAPES).for_each(|byte| begins[usize::from(byte)] = true);
+        Self { patterns, begins, held: String::new(), read: 0, base: 0 }
     }
 
     /// Takes the next piece. Returns what cannot be a part of a key any more.
@@ -171,27 +161,61 @@ impl Blotter {
         rest
     }
 
+    /// Masks the keys in a whole text.
+    fn whole(&mut self, text: &str) -> String {
+        let mut clean = self.push(text);
+        clean.push_str(&self.finish());
+        clean
+    }
+
+    /// Masks the keys in each text of a JSON value.
+    fn json(&mut self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.whole(text),
+            Value::Array(list) => list.iter_mut().for_each(|item| self.json(item)),
+            Value::Object(object) => {
+                let inner = std::mem::take(object).into_iter().map(|(name, mut item)| {
+                    self.json(&mut item);
+                    (self.whole(&name), item)
+                });
+                *object = inner.collect();
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
     fn advance(&mut self, last: bool) -> String {
         let mut out = String::new();
-        while let Some((sign, len)) = token(&self.held[self.read..], last) {
+        // What of `held` was returned or masked.
+        let mut given = 0;
+        loop {
+            self.skip();
+            let Some((sign, len)) = token(&self.held[self.read..], last) else { break };
             let start = self.base + self.read;
             self.read += len;
             let Some(sign) = sign else { continue };
             let found = self.patterns.iter_mut().filter_map(|pattern| pattern.take(sign, start)).min();
             if let Some(found) = found {
-                out.push_str(&self.held[..found.max(self.base) - self.base]);
+                out.push_str(&self.held[given..given.max(found.saturating_sub(self.base))]);
                 out.push_str(MASK);
-                self.drop_first(self.read);
+                given = self.read;
                 self.patterns.iter_mut().for_each(Pattern::reset);
             }
         }
         let begun = self.patterns.iter().filter_map(Pattern::held).min();
-        let sure = begun.map_or(self.read, |begun| begun.max(self.base) - self.base);
-        if sure > 0 {
-            out.push_str(&self.held[..sure]);
-            self.drop_first(sure);
-        }
+        let sure = begun.map_or(self.read, |begun| given.max(begun.saturating_sub(self.base)));
+        out.push_str(&self.held[given..sure]);
+        self.drop_first(sure);
         out
+    }
+
+    /// Reads on to what a key may begin with, if none has begun.
+    fn skip(&mut self) {
+        if self.patterns.iter().all(|pattern| pattern.matched.is_empty()) {
+            let rest = &self.held.as_bytes()[self.read..];
+            let next = rest.iter().position(|byte| self.begins[usize::from(*byte)]);
+            self.read += next.unwrap_or(rest.len());
+        }
     }
 
     fn drop_first(&mut self, bytes: usize) {
@@ -366,6 +390,10 @@ mod tests {
         }
         let twice = format!("sk-Blot_{KEY}{KEY}");
         assert_eq!(pieces(&twice, 1_000), "sk-Blot_******");
+        let between = format!("ä{KEY} and sk-Bl{KEY}\u{ff05}");
+        for size in [3, 4, 1_000] {
+            assert_eq!(pieces(&between, size), "ä*** and sk-Bl***\u{ff05}", "by {size}");
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod provider;
 pub mod registry;
 pub mod scripted;
 pub mod secret;
+mod throttle;
 pub mod window;
 
 use std::collections::BTreeMap;

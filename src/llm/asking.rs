@@ -296,3 +296,61 @@ impl Masks {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+
+    use super::*;
+
+    /// Has a sign of a call ready whenever it is asked, or nothing ever.
+    struct Model {
+        ready: bool,
+    }
+
+    impl ChatModel for Model {
+        fn stream(&self, _: Prompt) -> BoxStream<'static, Result<Delta, ModelError>> {
+            if self.ready {
+                stream::repeat_with(|| Ok(Delta::ToolCallStarted { name: "look".to_owned() })).boxed()
+            } else {
+                stream::pending().boxed()
+            }
+        }
+    }
+
+    /// The end of an answer whose step has so much time.
+    async fn end(ready: bool, time: Duration) -> (ModelError, Duration) {
+        let model = ModelHandle {
+            model: Arc::new(Model { ready }),
+            provider: "local".to_owned(),
+            model_name: "m".to_owned(),
+            max_parallel: 1,
+            patience: Patience::BUILT_IN,
+            window: Arc::default(),
+            health: None,
+        };
+        let begun = Instant::now();
+        let mut asking = model.ask(Prompt::default(), begun + time);
+        loop {
+            match asking.next().await {
+                Ok(_) => assert!(begun.elapsed() < time + Duration::from_secs(30), "it goes on"),
+                Err(error) => return (error, begun.elapsed()),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_model_that_is_always_ready_ends_with_the_time_of_its_step() {
+        let (ended, _) = end(true, Duration::from_millis(50)).await;
+        assert!(ended.text.starts_with("local did not end its answer within"), "{ended}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silence_ends_with_the_time_of_the_step_if_that_is_shorter() {
+        let (ended, after) = end(false, Duration::from_secs(10)).await;
+        assert!(ended.text.starts_with("local did not end its answer within"), "{ended}");
+        assert_eq!(after.as_secs(), 10);
+        let (ended, after) = end(false, Patience::BUILT_IN.step).await;
+        assert_eq!((ended.text.as_str(), after.as_secs()), ("local sent nothing for 120 s", 120));
+    }
+}

@@ -17,6 +17,7 @@ use super::fault::{Callee, retry_after};
 use super::protocol::Fault;
 use super::protocol::read::{ERROR_BYTES, Incoming};
 use super::secret;
+use super::throttle::{Flow, SLICE_BYTES, Throttle};
 use super::{ErrorClass, ModelError};
 use crate::config::ProviderKind;
 
@@ -106,14 +107,21 @@ impl From<ModelError> for Refusal {
 }
 
 /// The HTTP client of one provider, built at its first call.
-#[derive(Default)]
-pub struct Client(OnceCell<reqwest::Client>);
+pub struct Client {
+    http: OnceCell<reqwest::Client>,
+    throttle: Arc<Throttle>,
+}
 
 impl Client {
+    /// Creates a client whose answers share this pace with others.
+    pub(super) fn new(throttle: &Arc<Throttle>) -> Self {
+        Self { http: OnceCell::new(), throttle: Arc::clone(throttle) }
+    }
+
     async fn get(&self, address: &Address) -> Result<&reqwest::Client, ModelError> {
         let (local, plain) = (address.local, address.url.starts_with("http://"));
         // Loading the root certificates takes tens of milliseconds, too long for a drawing thread.
-        self.0.get_or_try_init(|| off_thread(move || build(local, plain))).await
+        self.http.get_or_try_init(|| off_thread(move || build(local, plain))).await
     }
 
     /// Sends a request, checks that the status is a success, and returns the body as a stream of bytes.
@@ -159,15 +167,22 @@ impl Client {
                 .into());
         }
         let callee = Arc::new(callee.clone());
-        let chunks = stream::unfold(Some(response), move |response| {
+        let begun = (Some(response), None, Flow::new(&self.throttle));
+        let chunks = stream::unfold(begun, move |(response, rest, mut flow)| {
             let callee = Arc::clone(&callee);
             async move {
                 let mut response = response?;
-                match response.chunk().await {
-                    Ok(Some(bytes)) => Some((Ok(bytes.to_vec()), Some(response))),
-                    Ok(None) => None,
-                    Err(error) => Some((Err(Fault::Broken(deepest(&error, &callee))), None)),
-                }
+                let mut chunk = match rest {
+                    Some(rest) => rest,
+                    None => match response.chunk().await {
+                        Ok(chunk) => chunk?,
+                        Err(error) => return Some((Err(Fault::Broken(deepest(&error, &callee))), (None, None, flow))),
+                    },
+                };
+                let slice = chunk.split_to(chunk.len().min(SLICE_BYTES)).to_vec();
+                flow.pass(slice.len()).await;
+                let rest = (!chunk.is_empty()).then_some(chunk);
+                Some((Ok(slice), (Some(response), rest, flow)))
             }
         });
         Ok(chunks.boxed())

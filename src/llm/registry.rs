@@ -18,6 +18,7 @@ use super::offline::Offline;
 use super::provider::Remote;
 use super::scripted::Scripted;
 use super::secret::{self, Env};
+use super::throttle::Throttle;
 use super::window::Window;
 use super::{ChatModel, Delta, ErrorClass, ModelError, Prompt, PromptMessage, ToolSpec};
 use crate::config::{Config, KeySource, Limits, Provider, ProviderKind};
@@ -36,6 +37,8 @@ struct Inner {
     config: RwLock<Config>,
     /// State shared by all handles of a provider, by provider name.
     providers: Mutex<HashMap<String, Arc<Shared>>>,
+    /// The pace that long answers of all providers share.
+    throttle: Arc<Throttle>,
     offline: Arc<dyn ChatModel>,
     scripts: Mutex<HashMap<PathBuf, Arc<dyn ChatModel>>>,
     /// Models supplied by the caller, by full name.
@@ -43,7 +46,6 @@ struct Inner {
 }
 
 /// State shared by all handles of one provider.
-#[derive(Default)]
 struct Shared {
     client: Arc<Client>,
     health: Arc<Health>,
@@ -98,6 +100,7 @@ impl Models {
             env: Arc::new(env),
             config: RwLock::new(config),
             providers: Mutex::default(),
+            throttle: Arc::default(),
             offline: Arc::new(Offline::new()),
             scripts: Mutex::default(),
             brought: RwLock::default(),
@@ -248,7 +251,8 @@ impl Models {
 
     fn shared(&self, provider: &str) -> Arc<Shared> {
         let mut providers = self.inner.providers.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(providers.entry(provider.to_owned()).or_default())
+        let fresh = || Arc::new(Shared::new(&self.inner.throttle));
+        Arc::clone(providers.entry(provider.to_owned()).or_insert_with(fresh))
     }
 
     fn script(&self, file: &Path) -> Result<Arc<dyn ChatModel>, ModelError> {
@@ -296,6 +300,10 @@ impl Models {
 }
 
 impl Shared {
+    fn new(throttle: &Arc<Throttle>) -> Self {
+        Self { client: Arc::new(Client::new(throttle)), health: Arc::default(), windows: Mutex::default() }
+    }
+
     fn window(&self, limits: &Limits, model: &str) -> Arc<Window> {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(windows.entry(model.to_owned()).or_insert_with(|| Arc::new(Window::new(limits, model))))

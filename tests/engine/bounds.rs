@@ -184,6 +184,7 @@ mod endless {
     use std::time::Instant;
 
     use nightdesk::testing::llm::{Delta, Models, Prompt, PromptMessage};
+    use serde_json::json;
     use strum::IntoEnumIterator as _;
 
     use super::Duration;
@@ -246,6 +247,22 @@ mod endless {
     }
 
     #[tokio::test]
+    async fn arguments_and_calls_without_end_are_left_at_their_limits() {
+        let wire = Wire(Protocol::OpenAi);
+        let call = |index: usize, name: &str, arguments: &str| {
+            let function = json!({ "name": name, "arguments": arguments });
+            wire.delta(
+                &json!({ "tool_calls": [{ "index": index, "id": format!("call-{index}"), "function": function }] }),
+            )
+        };
+        let (begin, piece) = (call(0, "look", "{\"at\": \""), call(0, "", &"x".repeat(1 << 16)));
+        let arguments = told(Protocol::OpenAi, Behaviour::Endless { begin, piece, pause: Duration::ZERO }).await;
+        assert!(arguments.contains("it has more than 2 MiB of text, reasoning and arguments"), "{arguments}");
+        let calls = told(Protocol::OpenAi, raw((0..5_000).flat_map(|index| call(index, "look", "{}")).collect())).await;
+        assert!(calls.contains("it has more than 4,096 calls"), "{calls}");
+    }
+
+    #[tokio::test]
     async fn a_step_has_the_time_that_is_set_and_the_setting_is_named() {
         let server = WireServer::start(Protocol::OpenAi, |_| {
             let pieces = vec![(Duration::from_millis(100), b": still here\n\n".to_vec()); 600];
@@ -259,6 +276,15 @@ mod endless {
         let error = model.ask(hello(), model.deadline()).next().await.unwrap_err();
         assert_eq!(error.text, "local did not end its answer within 1 s, step_timeout in [provider.local]");
         assert!(begun.elapsed() < Duration::from_secs(20));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rest_of_an_error_is_not_waited_for() {
+        let (begun, piece) = (tokio::time::Instant::now(), Vec::new());
+        let body = Behaviour::EndlessStatus { code: 400, headers: vec![], begin: b"it burns".to_vec(), piece };
+        let body = told(Protocol::OpenAi, body).await;
+        assert!(body.starts_with("400 from local: it burns"), "{body}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     }
 
     #[tokio::test]
@@ -321,6 +347,7 @@ mod secrets {
             KEY.chars().flat_map(|c| [c, '\u{200b}']).collect(),
             each(|c| format!("%{c:02X}")),
             each(|c| format!("&#{c};")),
+            each(|c| format!("\\u{c:04x}")),
             KEY.replace('P', "\\u0050"),
             format!("{}{KEY}", "x ".repeat(140)),
         ]
@@ -329,7 +356,9 @@ mod secrets {
     /// Nothing of it remains, not even its end behind a cut.
     fn is_clean(text: &str) -> bool {
         let letters: String = text.chars().filter(char::is_ascii_alphanumeric).collect();
-        !letters.contains("9876") && !text.contains("%50") && !text.contains("&#80")
+        !["9876", "u0039u0038"].iter().any(|part| letters.contains(part))
+            && !text.contains("%50")
+            && !text.contains("&#80")
     }
 
     #[tokio::test]

@@ -124,7 +124,7 @@ pub enum Behaviour {
     Paced { pieces: Vec<(Duration, Vec<u8>)> },
     /// The beginning of a good answer, and then this piece again and again, after a pause, until the client leaves.
     Endless { begin: Vec<u8>, piece: Vec<u8>, pause: Duration },
-    /// Another status than 200, and a body of this piece again and again until the client leaves.
+    /// Another status than 200, and a body of this piece again and again until the client leaves; none if it is empty.
     EndlessStatus { code: u16, headers: Vec<(String, String)>, begin: Vec<u8>, piece: Vec<u8> },
     /// A whole answer, sent one byte at a time.
     ByteByByte { text: String },
@@ -263,6 +263,10 @@ async fn serve(
             head.extend([&name, ": ", &value, "\r\n"]);
         }
         let mut sent = socket.write_all(&[head.as_bytes(), b"\r\n", &begin].concat()).await;
+        if piece.is_empty() {
+            let _ = socket.read(&mut [0; 64]).await;
+            return Ended::ClientLeft;
+        }
         while sent.is_ok() {
             sent = socket.write_all(&piece).await;
             tokio::task::yield_now().await;
@@ -310,7 +314,11 @@ async fn serve(
                     chunk.extend(piece);
                     chunk.extend(b"\r\n");
                     while to.write_all(&chunk).await.is_ok() {
-                        tokio::time::sleep(pause).await;
+                        if pause.is_zero() {
+                            tokio::task::yield_now().await;
+                        } else {
+                            tokio::time::sleep(pause).await;
+                        }
                     }
                     return Ended::ClientLeft;
                 }

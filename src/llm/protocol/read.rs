@@ -142,8 +142,8 @@ impl Stream for Source {
 enum Frames {
     Unknown(Source, String),
     Events(SseByteStream<Source>),
-    /// The text so far, and how much of it has no line end.
-    Lines(Source, String, usize),
+    /// The text so far, how much of it was read, and how much of it has no further line end.
+    Lines(Source, String, usize, usize),
     Whole(Source, String),
     Over,
 }
@@ -171,8 +171,9 @@ impl Frames {
                 Ok(Got::Alive)
             }
             Self::Events(events) => events_next(events, watch).await,
-            Self::Lines(source, buffer, searched) => {
+            Self::Lines(source, buffer, read, searched) => {
                 let Some(end) = buffer[*searched..].find('\n').map(|at| *searched + at) else {
+                    buffer.drain(..std::mem::take(read));
                     *searched = buffer.len();
                     return match source.text().await {
                         Some(text) => {
@@ -182,16 +183,16 @@ impl Frames {
                         None => Ok(Got::End),
                     };
                 };
-                let data: String = buffer.drain(..=end).collect();
-                *searched = 0;
-                let text = data.trim_start_matches('\u{feff}').trim();
+                let begin = std::mem::replace(read, end + 1);
+                *searched = *read;
+                let text = buffer[begin..end].trim_start_matches('\u{feff}').trim();
                 if first && text.starts_with('{') && json::parse(text).is_err_and(|error| error.is_eof()) {
                     // The JSON spans several lines.
-                    let rest = std::mem::take(buffer);
+                    let all = buffer.split_off(begin);
                     let Self::Lines(mut source, ..) = std::mem::replace(self, Self::Over) else { return Ok(Got::End) };
                     source.end = PieceEnd::Answer;
-                    source.piece = data.len() + rest.len();
-                    *self = Self::Whole(source, data + &rest);
+                    source.piece = all.len();
+                    *self = Self::Whole(source, all);
                     return Ok(Got::Alive);
                 }
                 Ok(Got::Frame { event: String::new(), data: text.to_owned(), whole: false })
@@ -221,7 +222,7 @@ impl Frames {
             '<' => Self::Whole(source, begun),
             _ if lines => {
                 source.end = PieceEnd::Line;
-                Self::Lines(source, begun, 0)
+                Self::Lines(source, begun, 0, 0)
             }
             '{' | '[' => Self::Whole(source, begun),
             _ => {

@@ -139,7 +139,7 @@ impl Subscriber {
             return *upto;
         }
         self.bell.borrow_and_update();
-        let news = self.seen.poll(&self.live);
+        let news = self.seen.poll(&self.live, self.scope.follows_live());
         between();
         let upto = *self.head.borrow_and_update();
         self.held = Some((upto, news));
@@ -222,6 +222,16 @@ mod tests {
     use crate::engine::protocol::Phase;
     use crate::store::{Lane, Mode, Options};
 
+    fn about() -> StepMeta {
+        StepMeta {
+            run: "run-1".into(),
+            root: "run-1".into(),
+            conversation: "conversation-1".into(),
+            agent: "agent-ann".into(),
+            name: "ann".to_owned(),
+        }
+    }
+
     #[derive(Default)]
     struct Wakes(AtomicU32);
 
@@ -261,14 +271,7 @@ mod tests {
         let options = Options { mode: Mode::Inline, ..Options::default() };
         let store = Store::open(&dir.path().join("desk.db"), options).unwrap();
         let live = StreamingSteps::default();
-        let about = StepMeta {
-            run: "run-1".into(),
-            root: "run-1".into(),
-            conversation: "conversation-1".into(),
-            agent: "agent-ann".into(),
-            name: "ann".to_owned(),
-        };
-        let step = live.begin("step-1".into(), about, Phase::Speaking);
+        let step = live.begin("step-1".into(), about(), Phase::Speaking);
         step.text("spoken");
         let mut watcher = Subscriber::new(store.clone(), live, 0, Filter::default());
         assert!(matches!(watcher.next().await.unwrap(), Update::Live(live) if live.text == "spoken"));
@@ -281,5 +284,34 @@ mod tests {
         assert_eq!(upto, 1, "the commit comes before the end of the step");
         assert!(matches!(watcher.next().await.unwrap(), Update::Committed { upto: 1, .. }));
         assert!(matches!(watcher.next().await.unwrap(), Update::Over { .. }));
+    }
+
+    #[tokio::test]
+    async fn who_comes_late_to_a_long_answer_gets_all_of_it_in_pieces_and_who_follows_no_text_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options { mode: Mode::Inline, ..Options::default() };
+        let store = Store::open(&dir.path().join("desk.db"), options).unwrap();
+        let live = StreamingSteps::default();
+        let step = live.begin("step-1".into(), about(), Phase::Speaking);
+        let (long, thought) = ("é1".repeat(50_000), "why ".repeat(10_000));
+        step.text(&long);
+        step.reasoning(&thought);
+        let mut watcher = Subscriber::new(store.clone(), live.clone(), 0, Filter::default());
+        let (mut text, mut reasoning) = (String::new(), String::new());
+        while (text.len(), reasoning.len()) < (long.len(), thought.len()) {
+            let Update::Live(more) = watcher.next().await.unwrap() else { panic!("{text}") };
+            assert!(more.text.len().max(more.reasoning.len()) <= 16 << 10, "{} bytes", more.text.len());
+            text += &more.text;
+            reasoning += &more.reasoning;
+        }
+        assert!(text == long && reasoning == thought);
+
+        let filter = Filter { live: false, ..Filter::default() };
+        let mut other = Subscriber::new(store, live.clone(), 0, filter);
+        live.trouble("told to all".to_owned());
+        drop(step);
+        assert!(matches!(other.next().await.unwrap(), Update::Trouble { text } if text == "told to all"));
+        assert!(matches!(watcher.next().await.unwrap(), Update::Over { .. }));
+        assert!(matches!(watcher.next().await.unwrap(), Update::Trouble { .. }));
     }
 }

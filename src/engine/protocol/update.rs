@@ -9,7 +9,7 @@ use crate::domain::{
 };
 
 /// An update to subscribers. Committed changes arrive in order and without gaps. Live text is latest-wins: what a slow
-/// subscriber missed arrives in one piece.
+/// subscriber missed arrives in few pieces, of a limited size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "update", rename_all = "snake_case")]
 pub enum Update {

@@ -23,6 +23,8 @@ mod cli_mail;
 mod cli_owner;
 #[path = "cli/cli_roster.rs"]
 mod cli_roster;
+#[path = "cli/cli_store.rs"]
+mod cli_store;
 #[path = "cli/cli_trigger.rs"]
 mod cli_trigger;
 #[path = "cli/config.rs"]

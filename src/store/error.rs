@@ -160,13 +160,19 @@ impl Fault {
     /// The public error of a commit.
     pub(super) fn saving(self) -> StoreError {
         match self {
-            Self::Sql(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => StoreError::Full,
+            Self::Sql(error) if is_full(&error) => StoreError::Full,
             Self::Sql(error) => StoreError::Save { what: sentence(&error) },
             Self::Row(what) => StoreError::Row { what },
             Self::Damaged(fault) => StoreError::Row { what: fault.to_string() },
             Self::NotOwner => StoreError::NotOwner,
         }
     }
+}
+
+/// True if there is no space, also for the shared memory beside the file.
+fn is_full(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    matches!(code, Some(rusqlite::ffi::SQLITE_FULL | rusqlite::ffi::SQLITE_IOERR_SHMSIZE))
 }
 
 /// A database error as a sentence with advice.
@@ -176,6 +182,7 @@ pub(super) fn sentence(error: &rusqlite::Error) -> String {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             "another program has been writing to it for 5 seconds; end that one or try again".to_owned()
         }
+        _ if is_full(error) => "the disk is full; free some space".to_owned(),
         Some(ErrorCode::SystemIoFailure) => format!("the disk reports an error ({error}); check the disk first"),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             format!("the file is not writable ({error}); check its permissions")
@@ -185,7 +192,6 @@ pub(super) fn sentence(error: &rusqlite::Error) -> String {
         }
         Some(ErrorCode::NotADatabase) => "it is not a Nightdesk store; give the path of another file".to_owned(),
         Some(ErrorCode::CannotOpen) => format!("it cannot be opened ({error}); check the path and its permissions"),
-        Some(ErrorCode::DiskFull) => "the disk is full; free some space".to_owned(),
         _ => error.to_string(),
     }
 }

@@ -5,6 +5,7 @@
 
 #[path = "support"]
 mod support {
+    pub mod large;
     pub mod real_model;
     #[allow(dead_code, reason = "a part of it; tests/engine.rs uses the whole, and there rustc sees what is dead")]
     pub mod script;
@@ -102,6 +103,16 @@ fn desk_with(script: &Script) -> Shell {
 
 fn events(out: &str) -> Vec<Value> {
     out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_long_conversation_is_listed_to_its_end() {
+    let shell = Shell::new();
+    std::fs::create_dir_all(shell.store().parent().unwrap()).unwrap();
+    crate::support::large::make(&shell.store(), 2_500).await;
+    let listed = |arguments: &[&str]| shell.json(arguments).as_array().unwrap().len();
+    assert_eq!(listed(&["message", "list", "newsroom", "--json"]), 2_500);
+    assert_eq!(listed(&["message", "list", "newsroom", "--since", "1000", "--json"]), 1_500);
 }
 
 fn ids(list: &Value) -> Vec<String> {

@@ -66,6 +66,8 @@ mod resting;
 mod roster;
 #[path = "engine/slots.rs"]
 mod slots;
+#[path = "engine/socket.rs"]
+mod socket;
 #[path = "engine/speaking.rs"]
 mod speaking;
 #[path = "engine/terminating.rs"]

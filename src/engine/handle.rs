@@ -92,10 +92,17 @@ impl Handle {
         from: u64,
         to: u64,
     ) -> Result<Vec<Message>, RequestError> {
-        match self.ask(Request::Messages { conversation, from, to }).await? {
-            Reply::Messages { messages } => Ok(messages),
-            other => Err(unexpected(&other)),
+        let (mut all, mut from) = (Vec::new(), from);
+        while from <= to {
+            let messages = match self.ask(Request::Messages { conversation: conversation.clone(), from, to }).await? {
+                Reply::Messages { messages } => messages,
+                other => return Err(unexpected(&other)),
+            };
+            let Some(last) = messages.last() else { break };
+            from = last.seq + 1;
+            all.extend(messages);
         }
+        Ok(all)
     }
 
     /// Subscribes to every change after number `after`, and to live text.

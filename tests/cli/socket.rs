@@ -7,13 +7,11 @@ use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use nightdesk::testing::domain::{
-    Actor, Change, Commit, Content, Conversation, ConversationId, ConversationOwner, Ids, Message, MessageId,
-};
-use nightdesk::testing::store::{Lane, Mode, Options, Store, Synchronous};
+use nightdesk::testing::domain::{Content, ConversationId, Group, Ids};
 use rustix::process::{Signal, Uid};
 use serde_json::{Value, json};
 
+use crate::support::large;
 use crate::support::script::{Script, When};
 use crate::support::shell::{DEADLINE, Running, Shell};
 use crate::{desk, desk_with, hanging};
@@ -55,13 +53,6 @@ impl Client {
     fn fault(&mut self) -> String {
         self.hears().expect("a line")["fault"]["text"].as_str().expect("a fault").to_owned()
     }
-}
-
-/// The most memory a process has had, in MiB.
-fn peak(owner: &Running) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", owner.child.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
 }
 
 fn answers(shell: &Shell) {
@@ -140,7 +131,7 @@ fn a_line_without_end_costs_no_memory_and_ends_its_connection() {
         let fault = client.fault();
         assert!(fault.contains("longer than 8 MiB"), "{fault}");
     }
-    let peak = peak(&work);
+    let peak = work.peak();
     assert!(peak < 128, "{peak} MiB");
     answers(&shell);
     shell.folds();
@@ -236,27 +227,45 @@ fn every_command_that_writes_names_an_owner_that_is_suspended_and_what_to_do() {
     send.signal(Signal::CONT);
 }
 
-/// Messages of 40 KB each.
-const MESSAGES: usize = 1_000;
-
-/// Puts 40 MB into the group's conversation.
-async fn fill(shell: &Shell) {
-    let options = Options { mode: Mode::Inline, synchronous: Synchronous::Normal, ..Options::default() };
-    let store = Store::open(&shell.store(), options).unwrap();
-    let group = store.all::<nightdesk::testing::domain::Group>().await.unwrap().rows.remove(0).id;
-    let ids = Ids::seeded(4);
-    let talk = Conversation::new(ConversationId::fresh(&ids), ConversationOwner::Group(group));
-    let commit = |changes| store.commit(Lane::Foreground, Commit::new(Actor::Engine, changes));
-    commit(vec![Change::ConversationOpened(talk.clone())]).await.unwrap();
-    for _ in 0..MESSAGES / 100 {
-        let message = || {
-            // Reasoning is in no index, which would take its time.
-            let content = Content::Text { text: "x".to_owned(), reasoning: "x".repeat(40_000), cancelled: false };
-            let at = "2026-05-01T09:00:00Z".parse().unwrap();
-            Message::without_run(MessageId::fresh(&ids), talk.id.clone(), content, at)
-        };
-        commit((0..100).map(|_| Change::MessageAppended(message())).collect()).await.unwrap();
+#[test]
+fn a_follower_hears_an_answer_while_it_streams_and_when_it_is_over() {
+    let shell = desk_with(&hanging());
+    let _work = shell.work();
+    let mut follower = Client::joined(&shell);
+    follower.says(&json!({"follow": {"after": 0}}));
+    let _send = shell.start(&["send", "desk", "hello"]);
+    let (mut heard, mut text) = (Value::Null, String::new());
+    while text != "Ann begin" {
+        let line = follower.hears().expect("an update");
+        if line["update"]["update"] == "live" {
+            heard = line["update"].clone();
+            text += heard["text"].as_str().unwrap_or_default();
+        }
     }
+    let mut other = Client::joined(&shell);
+    other.asks(1, &json!({"ask": "cancel", "conversation": heard["conversation"]}));
+    let mut said = false;
+    loop {
+        let line = follower.hears().expect("an update");
+        said |= line["update"]["update"] == "committed" && line.to_string().contains("Ann begin");
+        if line["update"]["update"] == "over" {
+            assert_eq!(line["update"]["step"], heard["step"]);
+            break;
+        }
+    }
+    assert!(said, "what was said is committed before it is over");
+}
+
+/// Messages of 40 KB each: 40 MB.
+const MESSAGES: u64 = 1_000;
+
+/// Puts so many messages of 40 KB into the group's conversation, which it returns.
+async fn fill(shell: &Shell, messages: u64) -> ConversationId {
+    let store = large::open(&shell.store());
+    let group = store.all::<Group>().await.unwrap().rows.remove(0).id;
+    // Reasoning is in no index, which would take its time.
+    let content = |_| Content::Text { text: "x".to_owned(), reasoning: "x".repeat(40_000), cancelled: false };
+    large::append(&store, &Ids::seeded(4), group, (messages, 100), content).await
 }
 
 /// Reads updates of a follower as far as they go: the number of the last change, each of which comes once, and whether
@@ -279,7 +288,7 @@ fn read_on(client: &mut Client, mut last: u64, upto: u64) -> (u64, bool) {
 #[tokio::test]
 async fn a_hundred_followers_that_do_not_read_40_mb_cost_little_and_come_back_by_their_cursors() {
     let shell = desk();
-    fill(&shell).await;
+    fill(&shell, MESSAGES).await;
     let work = shell.work();
     let follow = |after: u64| {
         let mut client = Client::joined(&shell);
@@ -290,10 +299,10 @@ async fn a_hundred_followers_that_do_not_read_40_mb_cost_little_and_come_back_by
     let alone = fds();
     let mut stalled: Vec<Client> = (0..100).map(|_| follow(0)).collect();
     assert!(fds() >= alone + 90);
-    let upto = MESSAGES as u64;
+    let upto = MESSAGES;
     assert!(read_on(&mut follow(0), 0, upto).0 >= upto, "who reads is not held up");
     shell.until("they are cut off", |_| (fds() < alone + 10).then_some(()));
-    let peak = peak(&work);
+    let peak = work.peak();
     println!("{peak} MiB at the most");
     assert!(peak < 128, "{peak} MiB");
     for client in &mut stalled[..3] {
@@ -305,4 +314,32 @@ async fn a_hundred_followers_that_do_not_read_40_mb_cost_little_and_come_back_by
     stalled.remove(3).0.read_to_end(&mut rest).unwrap();
     assert!(rest.len() < 1024 * 1024, "{} bytes", rest.len());
     shell.folds();
+}
+
+#[tokio::test]
+async fn clients_that_ask_for_much_at_once_and_do_not_read_cost_little() {
+    let shell = desk();
+    let conversation = fill(&shell, 200).await;
+    let work = shell.work();
+    let connections = || {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", work.child.id())).unwrap();
+        let targets = open.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
+        targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
+    };
+    let alone = connections();
+    let asks = json!({"ask": "messages", "conversation": conversation, "from": 1, "to": 200});
+    let asks: Vec<Value> = (0..8).map(|id| json!({"ask": {"id": id, "request": asks}})).collect();
+    let asks: Vec<String> = asks.iter().map(|line| format!("{line}\n")).collect();
+    let clients: Vec<Client> = (0..4).map(|_| Client::joined(&shell)).collect();
+    // The one that waited for the owner to listen may have been among those.
+    assert!(connections() >= alone + 3);
+    for client in &clients {
+        client.0.get_ref().write_all(asks.concat().as_bytes()).unwrap();
+    }
+    // 32 replies of 8 MB each.
+    shell.until("who does not read has lost the connection", |_| (connections() <= alone).then_some(()));
+    let peak = work.peak();
+    println!("{peak} MiB at the most");
+    assert!(peak < 200, "{peak} MiB");
+    answers(&shell);
 }

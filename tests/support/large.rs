@@ -4,19 +4,15 @@
 use std::path::Path;
 
 use nightdesk::testing::domain::{
-    Actor, Change, Commit, Content, Conversation, ConversationId, ConversationOwner, Group, Ids, Message, MessageId,
-    PersonId,
+    Actor, Change, Commit, Content, Conversation, ConversationId, ConversationOwner, Group, GroupId, Ids, Message,
+    MessageId, PersonId,
 };
 use nightdesk::testing::store::{Lane, Mode, Options, Store, Synchronous};
 use nightdesk::testing::team_file;
 
-/// Messages a commit while filling.
-const BATCH: u64 = 1_000;
-
 /// Makes the store and closes it again.
 pub async fn make(path: &Path, messages: u64) {
-    let options = Options { mode: Mode::Inline, synchronous: Synchronous::Normal, ..Options::default() };
-    let store = Store::open(path, options).unwrap();
+    let store = open(path);
     let ids = Ids::seeded(9);
     let plan = team_file::plan(&team_file::starter().unwrap(), &team_file::Existing::default(), &ids, false).unwrap();
     let group = plan
@@ -27,24 +23,40 @@ pub async fn make(path: &Path, messages: u64) {
             _ => None,
         })
         .unwrap();
-    let talk = Conversation::new(ConversationId::fresh(&ids), ConversationOwner::Group(group));
-    let mut changes = plan.changes;
-    changes.push(Change::ConversationOpened(talk.clone()));
-    store.commit(Lane::Foreground, Commit::new(Actor::Person(PersonId::local()), changes)).await.unwrap();
-    let mut made = 0;
-    while made < messages {
-        let upto = (made + BATCH).min(messages);
-        let changes = (made..upto).map(|at| Change::MessageAppended(message(&ids, &talk.id, messages - at))).collect();
-        store.commit(Lane::Foreground, Commit::new(Actor::Engine, changes)).await.unwrap();
-        made = upto;
-    }
+    store.commit(Lane::Foreground, Commit::new(Actor::Person(PersonId::local()), plan.changes)).await.unwrap();
+    append(&store, &ids, group, (messages, 1_000), |at| said(messages - at)).await;
 }
 
-/// The message so many places from the end: its words depend on nothing else.
-fn message(ids: &Ids, talk: &ConversationId, from_end: u64) -> Message {
+/// Opens a store to be filled quickly.
+pub fn open(path: &Path) -> Store {
+    let options = Options { mode: Mode::Inline, synchronous: Synchronous::Normal, ..Options::default() };
+    Store::open(path, options).unwrap()
+}
+
+/// Opens a conversation of the group and appends so many messages to it, so many in each commit. Returns it.
+pub async fn append(
+    store: &Store,
+    ids: &Ids,
+    group: GroupId,
+    (messages, batch): (u64, u64),
+    content: impl Fn(u64) -> Content,
+) -> ConversationId {
+    let talk = Conversation::new(ConversationId::fresh(ids), ConversationOwner::Group(group));
+    let commit = |changes| store.commit(Lane::Foreground, Commit::new(Actor::Engine, changes));
+    commit(vec![Change::ConversationOpened(talk.clone())]).await.unwrap();
+    let time = "2026-05-01T09:00:00Z".parse().unwrap();
+    let message = |at| Message::without_run(MessageId::fresh(ids), talk.id.clone(), content(at), time);
+    for made in (0..messages).step_by(batch as usize) {
+        let upto = (made + batch).min(messages);
+        commit((made..upto).map(|at| Change::MessageAppended(message(at))).collect()).await.unwrap();
+    }
+    talk.id
+}
+
+/// What the message so many places from the end says: its words depend on nothing else.
+fn said(from_end: u64) -> Content {
     let words = ["launch", "printers", "bees", "cover", "Lucerne", "deadline", "source", "spring", "board", "proof"];
     let count = 12 + (from_end * 7 % 45);
     let text: Vec<&str> = (0..count).map(|i| words[((from_end * 31 + i * 17) % 10) as usize]).collect();
-    let at = "2026-05-01T09:00:00Z".parse().unwrap();
-    Message::without_run(MessageId::fresh(ids), talk.clone(), Content::said(text.join(" ")), at)
+    Content::said(text.join(" "))
 }

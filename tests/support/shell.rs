@@ -182,6 +182,13 @@ impl Running {
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
+    /// The most memory it has had, in MiB.
+    pub fn peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+    }
+
     /// Waits for its end: its exit code and the lines not taken yet.
     pub fn wait(mut self) -> (Option<i32>, Vec<String>) {
         let code = self.child.wait().unwrap().code();

@@ -25,11 +25,13 @@ const LAST_WORD: Duration = Duration::from_secs(10);
 /// The maximum size of the rest of a line that waits that long, in bytes.
 const LAST_LINE_BYTES: usize = 256 * 1024;
 /// Lines of clients above 64 KiB that are read at the same time.
-const LARGE_LINES: usize = 4;
+const LARGE_LINES: usize = 2;
 /// What all clients together may leave unread in this program, in KiB.
 const UNREAD_KIB: u32 = 32 * 1024;
 /// What one line counts at the most, in KiB: a large one does not have to wait until there is nothing else.
 const LINE_KIB: u32 = UNREAD_KIB / 2;
+/// Replies with rows of the store that are made at the same time, besides what is unread.
+const READS: usize = 2;
 /// Pages of followers that are in memory at the same time, besides what is unread.
 const PAGES: usize = 4;
 
@@ -37,6 +39,7 @@ const PAGES: usize = 4;
 pub(super) struct Shared {
     large: Arc<Semaphore>,
     unread: Semaphore,
+    reads: Semaphore,
     pages: Arc<Semaphore>,
 }
 
@@ -45,6 +48,7 @@ impl Default for Shared {
         Self {
             large: Arc::new(Semaphore::new(LARGE_LINES)),
             unread: Semaphore::new(UNREAD_KIB as usize),
+            reads: Semaphore::new(READS),
             pages: Arc::new(Semaphore::new(PAGES)),
         }
     }
@@ -87,7 +91,10 @@ impl Outbox {
 
     /// Sends a reply; a client that does not take it loses its connection.
     async fn reply(&self, value: &FromOwner) -> bool {
-        let sent = self.send(value).await.is_ok();
+        self.or_gone(self.send(value).await.is_ok())
+    }
+
+    fn or_gone(&self, sent: bool) -> bool {
         if !sent {
             self.gone.cancel();
         }
@@ -191,15 +198,21 @@ async fn carry_out(engine: &Arc<Engine>, outbox: &Outbox, id: u64, request: Requ
     // If the request panics, the client must not wait for ever.
     let unanswered = outbox.gone.clone().drop_guard();
     let reads = request.only_reads();
-    let answer = tokio::select! {
-        answer = Box::pin(engine.handle(request)) => answer,
+    let is_large = reads && !matches!(request, Request::CheckStore { .. } | Request::Due);
+    let answer = async {
+        let place = if is_large { outbox.shared.reads.acquire().await.ok() } else { None };
+        (Box::pin(engine.handle(request)).await, place)
+    };
+    let (answer, place) = tokio::select! {
+        answer = answer => answer,
         () = outbox.gone.cancelled(), if reads => return,
     };
-    let answer = match answer {
+    let line = wire::line(&match answer {
         Ok(reply) => FromOwner::Reply { id, reply },
         Err(fault) => FromOwner::Refused { id, fault },
-    };
-    if outbox.reply(&answer).await {
+    });
+    let Ok(line) = line else { return };
+    if outbox.or_gone(outbox.send_line(line, || drop(place)).await.is_ok()) {
         unanswered.disarm();
     }
 }

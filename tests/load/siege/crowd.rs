@@ -16,6 +16,7 @@ const LINE_MIB: usize = 12;
 /// Lets so many come and go within a time. Returns how many came.
 pub fn start(socket: PathBuf, count: usize, time: Duration, ends: Arc<AtomicBool>) -> JoinHandle<usize> {
     std::thread::spawn(move || {
+        super::give_way();
         let (begun, mut came) = (Instant::now(), 0);
         let waves = count.div_ceil(AT_ONCE).max(1);
         for wave in 1..=waves {

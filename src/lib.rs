@@ -30,7 +30,7 @@
 //!     engine and both faces.
 //!   - [`domain::text_edit`]: how block texts are edited and merged.
 //! - [`store`]: the `SQLite` file and the only SQL: a writer and readers, each with a lane for the foreground and one for
-//!   the background; the tail of the log in memory, the owner lock.
+//!   the background; the tail of the log and the newest messages in memory, the owner lock.
 //! - [`llm`]: the model port; the four protocols spoken directly, the offline model, the scripted model.
 //!   - [`llm::marks`]: how a prompt says who said what, so that no text can pass for another's.
 //!   - [`llm::window`]: how much a model holds; [`engine::context`] fits what an agent sees into it.
@@ -140,6 +140,8 @@
 //!
 //! - A query of the foreground and a commit that finds the writer idle run in their caller: two changes of threads cost
 //!   more than either. A transaction writes each row once, whatever its changes did to it ([`store`]).
+//! - What a step reads of a conversation stays in memory between steps, in a bounded cache: messages never change, so one
+//!   that is kept is true in every later state, and a step costs the same however long the conversation is.
 //! - State rows are JSON bodies in one table per noun, with generated columns for what is queried: each fact is stored
 //!   once, and a replay compares bodies byte for byte.
 //! - The transcript has no index of heights: messages are dense in `seq`, so a position is (message, row) and paging

@@ -4,7 +4,7 @@
 //! at a time; each query is a method named after what it returns.
 //!
 //! ```text
-//! commit ──▶ lane (foreground, background) ──▶ writer: check · apply · log · follow ──▶ COMMIT ──▶ tail, head ──▶ answer
+//! commit ──▶ lane (foreground, background) ──▶ writer: check · apply · log · follow ──▶ COMMIT ──▶ tail, transcripts, head ──▶ answer
 //! query  ──▶ lane (foreground, background) ──▶ connections of their own, in parallel to the writer
 //! ```
 //!
@@ -45,6 +45,8 @@ mod staged;
 mod tables;
 mod tail;
 mod terms;
+mod transcript;
+mod transcript_cache;
 mod triggers;
 mod view;
 mod writer;
@@ -64,13 +66,15 @@ pub use lane::{Background, Foreground, Lane, Observer, ReadLane};
 pub use mail::DueMail;
 pub use owner::{LockHeldBy, OwnerError, StoreLock, socket_path};
 pub use tail::{Page, RowImage, TailReader};
+pub use transcript::{FRAME_BYTES, TranscriptMessage, Words};
 pub use view::StepInput;
 
 use connection::{Counts, Sql};
 use error::Fault;
 use reader::Readers;
 use tail::Tail;
-use writer::{Lanes, Writer};
+use transcript_cache::TranscriptCache;
+use writer::{Lanes, Told};
 
 use crate::domain::{Commit, Ids, LogEntry};
 
@@ -139,6 +143,7 @@ struct Shared {
     counts: Arc<Counts>,
     head: watch::Receiver<u64>,
     tail: Tail,
+    transcripts: TranscriptCache,
     // Dropped before the writer, so that no reader blocks its last checkpoint.
     readers: Readers,
     /// `None` for a read-only store.
@@ -196,20 +201,20 @@ impl Store {
         schema::verify(&reading, path)?;
         let last = log::last(&reading).map_err(Fault::reading)?;
         let (bell, head) = watch::channel(last);
-        let tail = Tail::after(last);
+        let (tail, transcripts) = (Tail::after(last), TranscriptCache::default());
         let clock = Arc::clone(&options.clock);
         // The log is there: both connections have read.
         let ground: Vec<KnownFile> = KnownFile::beside(path, "-wal").into_iter().chain(options.lock.clone()).collect();
         let lanes = match writing {
             Some(sql) => {
-                let writer = Writer::new(sql, path, &options, &ground, bell, tail.clone())?;
-                Some(Lanes::start(writer, options.mode)?)
+                let told = Told { bell, tail: tail.clone(), transcripts: transcripts.clone() };
+                Some(Lanes::start(sql, path, &options, &ground, told)?)
             }
             None => None,
         };
         let readers = Readers::start(reading, path, &options, &counts);
         let (path, ids, observer) = (path.to_owned(), options.ids, options.observer);
-        let shared = Shared { path, clock, ids, observer, counts, head, tail, readers, lanes, ground };
+        let shared = Shared { path, clock, ids, observer, counts, head, tail, transcripts, readers, lanes, ground };
         Ok(Self(Arc::new(shared), PhantomData))
     }
 

@@ -82,8 +82,8 @@ pub mod llm {
 }
 pub mod store {
     pub use crate::store::{
-        Clock, CommitError, Lane, ManualClock, Mode, Observer, Options, OwnerError, POINTS, Store, StoreError,
-        StoreLock, Synchronous, SystemClock, VARIABLE,
+        Clock, CommitError, FRAME_BYTES, Lane, ManualClock, Mode, Observer, Options, OwnerError, POINTS, Store,
+        StoreError, StoreLock, Synchronous, SystemClock, VARIABLE,
     };
 }
 pub mod team_file {

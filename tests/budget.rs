@@ -20,6 +20,8 @@ mod support {
 
 #[path = "budget/following.rs"]
 mod following;
+#[path = "budget/long_talks.rs"]
+mod long_talks;
 #[path = "budget/streaming.rs"]
 mod streaming;
 

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use similar::TextDiff;
 
@@ -15,12 +16,12 @@ use crate::domain::pattern::Seat;
 use crate::domain::pattern::dynamic::CHOOSE;
 use crate::domain::terminate::RETURN_TO_USER;
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, Cause, CauseKind, Content, Group, Kept, Mail, MailKind, Message, NoticeKind,
-    RunKind, StepId, Task, TerminationCondition,
+    Agent, AgentId, Block, BlockId, Cause, CauseKind, Group, Kept, Mail, MailKind, NoticeKind, RunKind, StepId, Task,
+    TerminationCondition,
 };
 use crate::llm::window::{self, Budget};
 use crate::llm::{CallContext, MemoryBlock, Prompt, PromptMessage, ToolCall, ToolSpec, marks};
-use crate::store::StepInput;
+use crate::store::{FRAME_BYTES, StepInput, TranscriptMessage, Words};
 use crate::tools::conversation::CONVERSATION_SEARCH;
 use crate::tools::turn::choose_next_speaker;
 
@@ -30,6 +31,9 @@ use fit::Shown;
 
 /// Bytes of conversation that a step reads; a model that is configured to hold more reads more.
 pub const CONTEXT_BYTES: usize = window::USUAL * window::MOST_BYTES_PER_TOKEN;
+
+// The store reads no more messages than can fit.
+const _: () = assert!(FRAME_BYTES == window::FRAME * window::MOST_BYTES_PER_TOKEN);
 
 /// The call that a prompt is built for.
 #[derive(Debug, Clone, Copy)]
@@ -96,11 +100,10 @@ fn kept(view: &StepInput, shown: &[Shown]) -> BTreeMap<usize, Kept> {
 /// Returns where a job's window ends, so that what an agent sees of it takes at most `room` tokens: before a turn where
 /// one ends in it. `more` says that there are messages after these. `None` if the window has all.
 #[must_use]
-pub fn window_end(messages: &[Message], more: bool, room: usize) -> Option<u64> {
+pub fn window_end(messages: &[Arc<TranscriptMessage>], more: bool, room: usize) -> Option<u64> {
     let mut left = room;
     let over = messages.iter().position(|message| {
-        let size: usize =
-            said(std::slice::from_ref(message), None).iter().map(|s| window::entry_tokens(&s.entry)).sum();
+        let size: usize = said(std::slice::from_ref(message), None).iter().map(Shown::size).sum();
         let over = size > left;
         left = left.saturating_sub(size);
         over
@@ -254,7 +257,7 @@ fn pin_input(view: &StepInput, entries: &mut [Shown]) {
 
 /// A worker's entries: the conversation, the manager's task, the worker's own messages.
 fn worker_entries(view: &StepInput, task: &Task) -> Vec<Shown> {
-    let own = |message: &Message| message.run.as_ref() == Some(&view.run.id);
+    let own = |message: &Arc<TranscriptMessage>| message.run.as_ref() == Some(&view.run.id);
     let begun = view.messages.iter().position(own).unwrap_or(view.messages.len());
     let mut entries = said(&view.messages[..begun], Some(&view.agent.id));
     let by = view.roster.iter().find(|agent| agent.id == task.by);
@@ -269,7 +272,7 @@ fn mail_entries(view: &StepInput, mail: &Mail) -> Vec<Shown> {
     let at = view.messages.partition_point(|message| message.seq < view.run.input);
     let (before, from_here) = view.messages.split_at(at);
     let mut entries = said(before, Some(&view.agent.id));
-    let sender = from_here.first().map_or("", |message| message.name.as_str());
+    let sender = from_here.first().map_or("", |message| &message.author.name);
     entries.push(Shown::instruction(about_mail(mail, sender)));
     let mut turn = said(from_here, Some(&view.agent.id));
     if mail.kind == MailKind::Notice
@@ -285,17 +288,18 @@ fn mail_entries(view: &StepInput, mail: &Mail) -> Vec<Shown> {
 
 /// Entries of a choice: the conversation, the manager's earlier attempts, the candidates.
 fn choice_entries(view: &StepInput, offer: &Candidates) -> Vec<Shown> {
-    let tries = |message: &Message| message.run.as_ref() == Some(&view.run.id);
+    let tries = |message: &Arc<TranscriptMessage>| message.run.as_ref() == Some(&view.run.id);
     let begun = view.messages.iter().position(tries).unwrap_or(view.messages.len());
     let mut entries = said(&view.messages[..begun], Some(&view.agent.id));
     pin_input(view, &mut entries);
     for message in view.messages[begun..].iter().filter(|message| tries(message)) {
-        match &message.content {
-            Content::Text { text, .. } => {
-                entries.push(Shown::of(message, PromptMessage::Assistant { text: text.clone(), calls: Vec::new() }));
+        match &message.words {
+            Words::Text { text, .. } => {
+                let entry = PromptMessage::Assistant { text: text.to_string(), calls: Vec::new() };
+                entries.push(Shown::of(message, entry));
             }
-            Content::Notice { notice: NoticeKind::Choice, text } => {
-                entries.push(Shown::of(message, PromptMessage::System { text: text.clone() }));
+            Words::Notice { notice: NoticeKind::Choice, text } => {
+                entries.push(Shown::of(message, PromptMessage::System { text: text.to_string() }));
             }
             _ => {}
         }
@@ -379,57 +383,61 @@ fn interrupted(who: Option<&str>) -> PromptMessage {
 }
 
 /// Returns the entries as `me` sees them; with `None`, every message is another's.
-fn said(messages: &[Message], me: Option<&AgentId>) -> Vec<Shown> {
-    let mut entries: Vec<Shown> = Vec::new();
+fn said(messages: &[Arc<TranscriptMessage>], me: Option<&AgentId>) -> Vec<Shown> {
+    let mut entries: Vec<Shown> = Vec::with_capacity(messages.len());
     // The step of the last own entry.
     let mut open: Option<StepId> = None;
     // The open step's results, after its entry.
     let mut results: Vec<Shown> = Vec::new();
-    let own_steps: BTreeSet<&StepId> = messages
-        .iter()
-        .filter(|message| me.is_some() && message.agent.as_ref() == me)
-        .filter_map(|message| message.step.as_ref())
-        .collect();
+    let is_own = |message: &TranscriptMessage| me.is_some_and(|me| message.is_by(me));
+    let delegated = messages.iter().any(|message| message.answers.is_some());
+    let own = messages.iter().filter(|message| delegated && is_own(message));
+    let own_steps: BTreeSet<&StepId> = own.filter_map(|message| message.step.as_ref()).collect();
     for message in messages.iter().filter(|message| message.is_seen_by(me)) {
         // The result of the delegating call already holds the workers' answers.
         if message.answers.as_ref().is_some_and(|step| own_steps.contains(step)) {
             continue;
         }
-        let own = me.is_some() && message.agent.as_ref() == me;
+        let own = is_own(message);
         if !own || message.step != open {
             entries.append(&mut results);
             open = None;
         }
-        let step = message.step.clone().filter(|_| own);
-        let shown = |entry| Shown { step: step.clone(), ..Shown::of(message, entry) };
-        match (&message.content, own) {
-            (Content::Text { text, cancelled, .. }, own) => {
-                let by = message.agent.is_some().then(|| message.name.clone());
+        let step = message.step.as_ref().filter(|_| own);
+        let shown = |entry| Shown::of(message, entry).in_step(message.seq, step);
+        let name = || message.author.name.to_string();
+        match &message.words {
+            Words::Text { text, cancelled } => {
+                let text = text.to_string();
                 entries.push(shown(if own {
                     open = message.step.clone().filter(|_| !cancelled);
-                    PromptMessage::Assistant { text: text.clone(), calls: Vec::new() }
+                    PromptMessage::Assistant { text, calls: Vec::new() }
                 } else {
-                    PromptMessage::User { by, text: text.clone() }
+                    PromptMessage::User { by: message.author.agent.is_some().then(name), text }
                 }));
-                let who = (!own).then_some(message.name.as_str());
-                entries.extend(cancelled.then(|| Shown { opens: false, ..shown(interrupted(who)) }));
+                if *cancelled {
+                    let note = interrupted((!own).then_some(&message.author.name));
+                    entries.push(Shown::loose(note).in_step(message.seq, step));
+                }
             }
-            (Content::Tool { call, name, arguments, ok, text }, _) => {
+            Words::Tool(used) => {
                 if open.is_none() {
-                    entries.push(shown(PromptMessage::Assistant { text: String::new(), calls: Vec::new() }));
+                    let empty = Shown::loose(PromptMessage::Assistant { text: String::new(), calls: Vec::new() });
+                    entries.push(empty.in_step(message.seq, step));
                     open.clone_from(&message.step);
                 }
-                if let Some(PromptMessage::Assistant { calls, .. }) = entries.last_mut().map(|shown| &mut shown.entry) {
-                    calls.push(ToolCall { id: call.clone(), name: name.clone(), arguments: arguments.clone() });
+                if let Some(last) = entries.last_mut() {
+                    let (id, name) = (used.call.clone(), used.name.clone());
+                    last.call(ToolCall { id, name, arguments: used.arguments.clone() });
                 }
                 results.push(shown(PromptMessage::ToolResult {
-                    call: call.clone(),
-                    name: name.clone(),
-                    ok: *ok,
-                    text: text.clone(),
+                    call: used.call.clone(),
+                    name: used.name.clone(),
+                    ok: used.ok,
+                    text: used.text.clone(),
                 }));
             }
-            (Content::Notice { text, .. }, _) => entries.push(shown(PromptMessage::System { text: text.clone() })),
+            Words::Notice { text, .. } => entries.push(shown(PromptMessage::System { text: text.to_string() })),
         }
     }
     entries.append(&mut results);
@@ -441,17 +449,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::{ConversationId, ManagerType, MessageId};
+    use crate::domain::{Content, ConversationId, Message, MessageId};
 
-    fn message(seq: u64, agent: Option<&str>, step: Option<&str>, content: Content) -> Message {
+    fn message(seq: u64, agent: Option<&str>, step: Option<&str>, content: Content) -> Arc<TranscriptMessage> {
         let (id, talk) = (MessageId(format!("message-{seq}")), ConversationId::from("conversation-1"));
-        Message {
+        Arc::new(TranscriptMessage::of(&Message {
             seq,
             step: step.map(StepId::from),
             agent: agent.map(AgentId::from),
             name: agent.unwrap_or_default().to_owned(),
             ..Message::without_run(id, talk, content, jiff::Timestamp::UNIX_EPOCH)
-        }
+        }))
     }
 
     fn text(text: &str) -> Content {

@@ -39,7 +39,7 @@ const LEAST: usize = 1_024;
 /// No token is estimated shorter than this many bytes.
 pub const MOST_BYTES_PER_TOKEN: usize = 3;
 /// Tokens around an entry: its frame, its speaker, its ids.
-const FRAME: usize = 16;
+pub const FRAME: usize = 16;
 
 /// Estimates the tokens of a text, rather too many than too few: English has four bytes a token, figures, signs and
 /// other scripts fewer.
@@ -56,11 +56,14 @@ pub fn entry_tokens(entry: &PromptMessage) -> usize {
         + match entry {
             PromptMessage::User { by, text } => by.as_deref().map_or(0, tokens) + tokens(text),
             PromptMessage::System { text } | PromptMessage::ToolResult { text, .. } => tokens(text),
-            PromptMessage::Assistant { text, calls } => {
-                let call = |call: &ToolCall| FRAME + tokens(&call.name) + tokens(&call.arguments.to_string());
-                tokens(text) + calls.iter().map(call).sum::<usize>()
-            }
+            PromptMessage::Assistant { text, calls } => tokens(text) + calls.iter().map(call_tokens).sum::<usize>(),
         }
+}
+
+/// Estimates the tokens of a call.
+#[must_use]
+pub fn call_tokens(call: &ToolCall) -> usize {
+    FRAME + tokens(&call.name) + tokens(&call.arguments.to_string())
 }
 
 /// Estimates the tokens of a prompt: system text with blocks, tools, entries.

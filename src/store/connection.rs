@@ -19,6 +19,10 @@ use super::{Options, StoreError, Synchronous};
 pub struct Counters {
     /// Statements run by the writer and the readers.
     pub statements: u64,
+    /// Messages read from the file.
+    pub messages: u64,
+    /// The size of their bodies as JSON text, in bytes.
+    pub message_bytes: u64,
     /// Transactions that wrote; with [`Synchronous::Full`], each waits once for the disk.
     pub transactions: u64,
     /// Commits that the writer has not started yet.
@@ -28,6 +32,8 @@ pub struct Counters {
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     statements: AtomicU64,
+    messages: AtomicU64,
+    message_bytes: AtomicU64,
     transactions: AtomicU64,
 }
 
@@ -35,9 +41,16 @@ impl Counts {
     pub(super) fn read(&self, waiting: u64) -> Counters {
         Counters {
             statements: self.statements.load(Ordering::Relaxed),
+            messages: self.messages.load(Ordering::Relaxed),
+            message_bytes: self.message_bytes.load(Ordering::Relaxed),
             transactions: self.transactions.load(Ordering::Relaxed),
             waiting,
         }
+    }
+
+    pub(super) fn message(&self, bytes: usize) {
+        self.messages.fetch_add(1, Ordering::Relaxed);
+        self.message_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     pub(super) fn transaction(&self) {

@@ -1,6 +1,8 @@
 //! Messages: each is stored once, with its change number and its place in the conversation.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use rusqlite::Row;
 
@@ -8,6 +10,8 @@ use super::connection::Sql;
 use super::error::Fault;
 use super::tables::{json, lossy, parse, signed};
 use super::terms::Terms;
+use super::transcript::{Authors, TranscriptMessage, Words};
+use super::transcript_cache::TranscriptCache;
 use super::{ReadLane, Store, StoreError};
 use crate::domain::{AgentId, Content, ConversationId, Message, MessageId, NoticeKind, PersonId, RunId, StepId};
 
@@ -39,7 +43,7 @@ impl<L: ReadLane> Store<L> {
         );
         self.read(move |sql| {
             let params = (conversation.as_str(), signed(from), signed(to));
-            sql.list(&query, params, |row| Ok(read(row)))?.into_iter().collect()
+            sql.list(&query, params, |row| Ok(read(sql, row)))?.into_iter().collect()
         })
         .await
     }
@@ -53,7 +57,7 @@ impl<L: ReadLane> Store<L> {
             "SELECT {COLUMNS} FROM json_each(?1) AS wanted CROSS JOIN message ON message.run = wanted.value
              CROSS JOIN changes USING (n) ORDER BY message.seq"
         );
-        self.read(move |sql| sql.list(&query, [json(&runs)?], |row| Ok(read(row)))?.into_iter().collect()).await
+        self.read(move |sql| sql.list(&query, [json(&runs)?], |row| Ok(read(sql, row)))?.into_iter().collect()).await
     }
 
     /// The newest messages up to `seq` `upto` whose texts and call arguments fit into `max_bytes`, in order; at least
@@ -73,16 +77,28 @@ impl<L: ReadLane> Store<L> {
              WHERE conversation = ?1 AND seq <= ?2 ORDER BY seq DESC"
         );
         self.read(move |sql| {
-            let params = (conversation.as_str(), signed(upto));
-            let mut found = fitting(sql, &query, params, (max_bytes, usize::MAX), |_| true)?.0;
+            let (mut found, mut bytes) = (Vec::new(), 0_usize);
+            sql.each(&query, (conversation.as_str(), signed(upto)), |row| {
+                let message = read(sql, row)?;
+                let arguments = match &message.content {
+                    Content::Tool { arguments, .. } => super::tail::json_bytes(arguments),
+                    Content::Text { .. } | Content::Notice { .. } => 0,
+                };
+                bytes = bytes.saturating_add(message.text().len() + arguments);
+                let fits = bytes <= max_bytes || found.is_empty();
+                if fits {
+                    found.push(message);
+                }
+                Ok(fits)
+            })?;
             found.reverse();
             Ok(found)
         })
         .await
     }
 
-    /// The messages with `seq` in `from..=to` that a background agent sees, in order, until their texts exceed
-    /// `max_bytes`; at least one. True if messages up to `to` were left out.
+    /// The messages with `seq` in `from..=to` that a background agent sees, in order, until their texts and
+    /// frames exceed `max_bytes`; at least one. True if messages up to `to` were left out.
     ///
     /// # Errors
     /// [`StoreError`] if the query fails.
@@ -92,7 +108,7 @@ impl<L: ReadLane> Store<L> {
         from: u64,
         to: u64,
         max_bytes: usize,
-    ) -> Result<(Vec<Message>, bool), StoreError> {
+    ) -> Result<(Vec<Arc<TranscriptMessage>>, bool), StoreError> {
         let conversation = conversation.clone();
         self.read(move |sql| seen_from(sql, &conversation, from, to, max_bytes)).await
     }
@@ -130,7 +146,7 @@ pub(super) fn insert(sql: &Sql, n: u64, message: &Message) -> Result<(), Fault> 
 /// The message of a change.
 pub(super) fn numbered(sql: &Sql, n: u64) -> Result<Option<Message>, Fault> {
     let query = format!("SELECT {COLUMNS} FROM message JOIN changes USING (n) WHERE message.n = ?1");
-    sql.one(&query, [n], |row| Ok(read(row)))?.transpose()
+    sql.one(&query, [n], |row| Ok(read(sql, row)))?.transpose()
 }
 
 /// Which messages [`seen_before`] reads.
@@ -143,6 +159,8 @@ pub(super) struct Sight<'a> {
     pub own: bool,
     /// The first and the last `seq`.
     pub range: (u64, u64),
+    /// The last `seq` of the conversation.
+    pub head: u64,
     /// The size of the prompt, in bytes.
     pub max_bytes: usize,
 }
@@ -153,29 +171,44 @@ pub(super) struct Sight<'a> {
 /// result of its own delegating call repeats.
 pub(super) fn seen_before(
     sql: &Sql,
+    cache: &TranscriptCache,
     conversation: &ConversationId,
     sight: &Sight<'_>,
-) -> Result<(Vec<Message>, bool), Fault> {
-    // Rust decides what is seen; the condition only saves loading others' tool calls.
-    let query = format!(
-        "SELECT {COLUMNS} FROM message JOIN changes USING (n)
-         WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3 AND (?5 IS NULL OR message.run = ?5)
-           AND seq > (SELECT max(seq) FROM message WHERE conversation = ?1 AND seq <= ?3) - {MOST_ROWS}
-           AND (message.agent IS ?4 OR {NO_CALL}) ORDER BY seq DESC"
-    );
-    let (from, to) = (signed(sight.range.0), signed(sight.range.1));
-    let mut own_steps: BTreeSet<StepId> = BTreeSet::new();
-    let seen = |message: &Message| {
-        if message.agent.as_ref() == Some(sight.me) {
+) -> Result<Seen, Fault> {
+    let mut own_steps: HashSet<StepId> = HashSet::new();
+    let mut last_own: Option<StepId> = None;
+    let mut fitting = Fitting::new((sight.max_bytes, sight.max_bytes));
+    let mut take = |message: &Arc<TranscriptMessage>| {
+        if sight.own && message.run.as_ref() != Some(sight.run) {
+            return ControlFlow::Continue(());
+        }
+        if message.step.is_some() && message.step != last_own && message.is_by(sight.me) {
+            last_own.clone_from(&message.step);
             own_steps.extend(message.step.clone());
         }
-        let choice = matches!(message.content, Content::Notice { notice: NoticeKind::Choice, .. });
+        let choice = matches!(message.words, Words::Notice { notice: NoticeKind::Choice, .. });
         let tried = choice && message.run.as_ref() == Some(sight.run);
         let seen = tried || message.is_seen_by(Some(sight.me));
-        seen && !message.answers.as_ref().is_some_and(|step| own_steps.contains(step))
+        if !seen || message.answers.as_ref().is_some_and(|step| own_steps.contains(step)) {
+            return ControlFlow::Continue(());
+        }
+        fitting.take(message)
     };
-    let params = (conversation.as_str(), from, to, sight.me.as_str(), sight.own.then(|| sight.run.as_str()));
-    let (mut found, cut) = fitting(sql, &query, params, (sight.max_bytes, sight.max_bytes), seen)?;
+    let to = sight.range.1.min(sight.head);
+    let from = sight.range.0.max((to + 1).saturating_sub(MOST_ROWS));
+    if let Some(left) = cache.newest_first(sql, conversation, sight.head, (from, to), &mut take)? {
+        // Rust decides what is seen; the condition only saves loading others' tool calls.
+        let query = format!(
+            "SELECT {COLUMNS} FROM message JOIN changes USING (n)
+             WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3 AND (message.agent IS ?4 OR {NO_CALL}) ORDER BY seq DESC"
+        );
+        let mut authors = Authors::default();
+        sql.each(&query, (conversation.as_str(), signed(from), signed(left), sight.me.as_str()), |row| {
+            let message = Arc::new(TranscriptMessage::new(&read(sql, row)?, &mut authors));
+            Ok(take(&message).is_continue())
+        })?;
+    }
+    let (mut found, cut) = fitting.done();
     found.reverse();
     Ok((found, cut))
 }
@@ -188,18 +221,27 @@ pub(super) fn seen_from(
     from: u64,
     to: u64,
     max_bytes: usize,
-) -> Result<(Vec<Message>, bool), Fault> {
+) -> Result<Seen, Fault> {
     let query = format!(
         "SELECT {COLUMNS} FROM message JOIN changes USING (n)
          WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3
            AND {NO_CALL} ORDER BY seq"
     );
-    let params = (conversation.as_str(), signed(from), signed(to));
-    fitting(sql, &query, params, (max_bytes, usize::MAX), |message| message.is_seen_by(None))
+    let mut fitting = Fitting::new((max_bytes, usize::MAX));
+    let mut authors = Authors::default();
+    sql.each(&query, (conversation.as_str(), signed(from), signed(to)), |row| {
+        let message = TranscriptMessage::new(&read(sql, row)?, &mut authors);
+        Ok(!message.is_seen_by(None) || fitting.take(&Arc::new(message)).is_continue())
+    })?;
+    Ok(fitting.done())
 }
 
 /// The message that the turn at this place answers: the last one up to it that opened a turn.
-pub(super) fn input(sql: &Sql, conversation: &ConversationId, upto: u64) -> Result<Option<Message>, Fault> {
+pub(super) fn input(
+    sql: &Sql,
+    conversation: &ConversationId,
+    upto: u64,
+) -> Result<Option<Arc<TranscriptMessage>>, Fault> {
     let query = format!(
         "SELECT {COLUMNS} FROM message JOIN changes USING (n)
          WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3 AND step IS NULL ORDER BY seq DESC"
@@ -207,50 +249,50 @@ pub(super) fn input(sql: &Sql, conversation: &ConversationId, upto: u64) -> Resu
     let mut found = None;
     let params = (conversation.as_str(), signed(upto.saturating_sub(MOST_ROWS)), signed(upto));
     sql.each(&query, params, |row| {
-        found = Some(read(row)?).filter(Message::opens_turn);
+        found = Some(read(sql, row)?).filter(Message::opens_turn);
         Ok(found.is_none())
     })?;
-    Ok(found)
+    Ok(found.map(|message| Arc::new(TranscriptMessage::of(&message))))
 }
 
-/// The rows that pass `seen`, until one does not fit; the first always does. True if there was such a one. They have at
-/// most `max_bytes`, where texts are counted as a prompt of `shown` bytes cuts them.
-fn fitting(
-    sql: &Sql,
-    query: &str,
-    params: impl rusqlite::Params,
-    (max_bytes, shown): (usize, usize),
-    mut seen: impl FnMut(&Message) -> bool,
-) -> Result<(Vec<Message>, bool), Fault> {
-    let mut found: Vec<Message> = Vec::new();
-    let (mut bytes, mut cut) = (0_usize, false);
-    sql.each(query, params, |row| {
-        let message = read(row)?;
-        if !seen(&message) {
-            return Ok(true);
-        }
-        bytes = bytes.saturating_add(size(&message, shown));
-        cut = bytes > max_bytes && !found.is_empty();
-        if !cut {
-            found.push(message);
-        }
-        Ok(!cut)
-    })?;
-    Ok((found, cut))
+/// Messages, and whether there were more that did not fit.
+type Seen = (Vec<Arc<TranscriptMessage>>, bool);
+
+/// Messages until one does not fit; the first always does. They have at most `max_bytes`, where texts are counted as a
+/// prompt of `shown` bytes cuts them.
+struct Fitting {
+    found: Vec<Arc<TranscriptMessage>>,
+    bytes: usize,
+    cut: bool,
+    max_bytes: usize,
+    shown: usize,
 }
 
-/// The size of a message in a context, in bytes: its text, and the arguments of a call. A prompt of `shown` bytes shows
-/// at most a third of them of one result, and half of them of another text.
-fn size(message: &Message, shown: usize) -> usize {
-    match &message.content {
-        Content::Tool { arguments, text, .. } => text.len().min(shown / 3) + arguments.to_string().len(),
-        Content::Text { text, .. } | Content::Notice { text, .. } => text.len().min(shown / 2),
+impl Fitting {
+    fn new((max_bytes, shown): (usize, usize)) -> Self {
+        Self { found: Vec::new(), bytes: 0, cut: false, max_bytes, shown }
+    }
+
+    /// Takes the next one, or breaks.
+    fn take(&mut self, message: &Arc<TranscriptMessage>) -> ControlFlow<()> {
+        self.bytes = self.bytes.saturating_add(message.size(self.shown));
+        self.cut = self.bytes > self.max_bytes && !self.found.is_empty();
+        if self.cut {
+            return ControlFlow::Break(());
+        }
+        self.found.push(Arc::clone(message));
+        ControlFlow::Continue(())
+    }
+
+    fn done(self) -> Seen {
+        (self.found, self.cut)
     }
 }
 
 /// Reads the message from a row of [`COLUMNS`]. Unreadable content becomes an error notice.
-pub(super) fn read(row: &Row<'_>) -> Result<Message, Fault> {
+pub(super) fn read(sql: &Sql, row: &Row<'_>) -> Result<Message, Fault> {
     let seq: u64 = row.get(3)?;
+    sql.counts().message(row.get_ref(8)?.as_bytes().map_or(0, <[u8]>::len));
     let content = parse(row, 8).unwrap_or_else(|why| Content::Notice {
         notice: NoticeKind::Error,
         text: format!("message {seq} cannot be read: {why}"),
@@ -296,8 +338,8 @@ mod tests {
             .unwrap();
         let (me, run, talk) = ("agent-ann".into(), "run-1".into(), "talk".into());
         let seen = |to| {
-            let sight = Sight { me: &me, run: &run, own: false, range: (1, to), max_bytes: 1_000 };
-            seen_before(&sql, &talk, &sight).unwrap().0.len()
+            let sight = Sight { me: &me, run: &run, own: false, range: (1, to), head: MOST_ROWS + 1, max_bytes: 1_000 };
+            seen_before(&sql, &TranscriptCache::default(), &talk, &sight).unwrap().0.len()
         };
         assert_eq!([seen(MOST_ROWS), seen(MOST_ROWS + 1)], [1, 0]);
     }

@@ -88,7 +88,7 @@ impl Query {
                 return Ok(false);
             }
             count += 1;
-            let message = read(row)?;
+            let message = read(sql, row)?;
             if self.parts.is_empty() || self.is_in(&message.content) {
                 result.messages.push(message);
             }

@@ -1,17 +1,19 @@
 //! The input of a step, read from one snapshot.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::connection::Sql;
 use super::error::Fault;
 use super::messages::Sight;
 use super::rows::readable;
 use super::tables::{get, get_many, row_of};
+use super::transcript::{TranscriptMessage, Words};
+use super::transcript_cache::TranscriptCache;
 use super::{Store, StoreError, messages, revisions, runs};
 use crate::domain::state::Row;
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, Cause, CauseKind, Content, Conversation, Group, Job, Kept, Mail, Message, Run,
-    RunId, StepId,
+    Agent, AgentId, Block, BlockId, Cause, CauseKind, Conversation, Group, Job, Kept, Mail, Run, RunId, StepId,
 };
 
 /// The input of the next step of a run.
@@ -32,11 +34,11 @@ pub struct StepInput {
     pub conversation: Conversation,
     /// The messages that the agent sees, in order: for a speech the newest that fit and the one its turn answers, for
     /// a job its window.
-    pub messages: Vec<Message>,
+    pub messages: Vec<Arc<TranscriptMessage>>,
     /// The number of messages of the conversation before `messages`.
     pub earlier: u64,
     /// The newest working notes of a job that fit. Empty for a speech.
-    pub notes: Vec<Message>,
+    pub notes: Vec<Arc<TranscriptMessage>>,
     /// True if parts of the turn, or of the job's notes, did not fit.
     pub turn_cut: bool,
     /// The job, if the run belongs to one.
@@ -68,28 +70,28 @@ pub struct BlockChange {
 
 impl Store {
     /// The input of the next step of a run, from one snapshot. The messages, and the notes of a job, have at most
-    /// `context_bytes` bytes of text (but at least one message); the message that the turn answers, and the window of a
+    /// `context_bytes` bytes of text, with [`super::FRAME_BYTES`] for each (but at least one message); the message that the turn answers, and the window of a
     /// job, are read whatever their size.
     ///
     /// # Errors
     /// [`StoreError::Row`] if the run is a turn, which makes no steps, or if a row is missing or unreadable.
     pub async fn step_view(&self, run: &RunId, context_bytes: usize) -> Result<StepInput, StoreError> {
-        let run = run.clone();
-        self.read(move |sql| sql.snapshot(|sql| view(sql, &run, context_bytes))).await
+        let (run, cache) = (run.clone(), self.0.transcripts.clone());
+        self.read(move |sql| sql.snapshot(|sql| view(sql, &cache, &run, context_bytes))).await
     }
 }
 
 /// The messages of a step input.
 struct Transcript {
     conversation: Conversation,
-    messages: Vec<Message>,
+    messages: Vec<Arc<TranscriptMessage>>,
     earlier: u64,
-    notes: Vec<Message>,
+    notes: Vec<Arc<TranscriptMessage>>,
     turn_cut: bool,
     job: Option<Job>,
 }
 
-fn view(sql: &Sql, id: &RunId, context_bytes: usize) -> Result<StepInput, Fault> {
+fn view(sql: &Sql, cache: &TranscriptCache, id: &RunId, context_bytes: usize) -> Result<StepInput, Fault> {
     let run: Run = must(sql, id.as_str())?;
     let Some(agent) = run.agent() else {
         return Err(Fault::Row(format!("run {id} is a turn: its speeches make the steps")));
@@ -111,9 +113,9 @@ fn view(sql: &Sql, id: &RunId, context_bytes: usize) -> Result<StepInput, Fault>
                 Ok(row_of(Conversation::KIND, row))
             })?;
             let talk = talk.unwrap_or_else(|| Err(Fault::Row(format!("group {group} has no conversation"))))?;
-            job_transcript(sql, job, talk, &run, context_bytes)?
+            job_transcript(sql, cache, job, talk, &run, context_bytes)?
         }
-        None => speech_transcript(sql, &run, &agent.id, context_bytes)?,
+        None => speech_transcript(sql, cache, &run, &agent.id, context_bytes)?,
     };
     let block_changes = block_changes(sql, heard.job.iter().flat_map(|job| &job.causes))?;
     let mail = mail(sql, &run)?;
@@ -170,10 +172,10 @@ fn block_changes<'a>(sql: &Sql, causes: impl Iterator<Item = &'a Cause>) -> Resu
 fn kept<'a>(
     sql: &Sql,
     agent: &Agent,
-    messages: impl Iterator<Item = &'a Message>,
+    messages: impl Iterator<Item = &'a Arc<TranscriptMessage>>,
 ) -> Result<BTreeMap<StepId, Kept>, Fault> {
     let called = messages
-        .filter(|message| message.agent.as_ref() == Some(&agent.id) && matches!(message.content, Content::Tool { .. }))
+        .filter(|message| message.is_by(&agent.id) && matches!(message.words, Words::Tool(_)))
         .filter_map(|message| message.run.as_ref().map(|run| run.0.clone()));
     let keys: Vec<String> = called.collect::<BTreeSet<_>>().into_iter().collect();
     if keys.is_empty() {
@@ -200,12 +202,18 @@ fn mail(sql: &Sql, run: &Run) -> Result<Option<Mail>, Fault> {
 }
 
 /// The transcript for a speech: the newest messages of its conversation that its agent sees.
-fn speech_transcript(sql: &Sql, run: &Run, me: &AgentId, max_bytes: usize) -> Result<Transcript, Fault> {
+fn speech_transcript(
+    sql: &Sql,
+    cache: &TranscriptCache,
+    run: &Run,
+    me: &AgentId,
+    max_bytes: usize,
+) -> Result<Transcript, Fault> {
     let conversation: Conversation = must(sql, run.conversation.as_str())?;
     // A worker reads the messages before its task, and its own; not those of other workers.
     let upto = if run.task.is_some() { run.input } else { conversation.head };
-    let sight = Sight { me, run: &run.id, own: false, range: (1, upto), max_bytes };
-    let (mut messages, _) = messages::seen_before(sql, &conversation.id, &sight)?;
+    let sight = Sight { me, run: &run.id, own: false, range: (1, upto), head: conversation.head, max_bytes };
+    let (mut messages, _) = messages::seen_before(sql, cache, &conversation.id, &sight)?;
     let mut earlier = messages.first().map_or(0, |first| first.seq - 1);
     let mut turn_cut = false;
     if !messages.iter().any(|message| message.opens_turn() && message.seq <= run.input)
@@ -217,7 +225,7 @@ fn speech_transcript(sql: &Sql, run: &Run, me: &AgentId, max_bytes: usize) -> Re
     }
     if run.task.is_some() {
         let sight = Sight { range: (upto + 1, conversation.head), own: true, ..sight };
-        let (own, cut) = messages::seen_before(sql, &conversation.id, &sight)?;
+        let (own, cut) = messages::seen_before(sql, cache, &conversation.id, &sight)?;
         messages.extend(own);
         turn_cut |= cut;
     }
@@ -230,6 +238,7 @@ const WINDOW_BYTES: usize = 4 << 20;
 /// The transcript for a job: its window, and its newest notes.
 fn job_transcript(
     sql: &Sql,
+    cache: &TranscriptCache,
     job: Job,
     conversation: Conversation,
     run: &Run,
@@ -237,8 +246,9 @@ fn job_transcript(
 ) -> Result<Transcript, Fault> {
     let (after, to) = job.window.unwrap_or((0, 0));
     let (messages, _) = messages::seen_from(sql, &conversation.id, after + 1, to, WINDOW_BYTES)?;
-    let sight = Sight { me: &job.agent, run: &run.id, own: false, range: (1, u64::MAX), max_bytes };
-    let (notes, turn_cut) = messages::seen_before(sql, &run.conversation, &sight)?;
+    let head = must::<Conversation>(sql, run.conversation.as_str())?.head;
+    let sight = Sight { me: &job.agent, run: &run.id, own: false, range: (1, head), head, max_bytes };
+    let (notes, turn_cut) = messages::seen_before(sql, cache, &run.conversation, &sight)?;
     Ok(Transcript { conversation, messages, earlier: after, notes, turn_cut, job: Some(job) })
 }
 

@@ -22,6 +22,7 @@ use super::ground::KnownFile;
 use super::staged::{KnownRows, StagedRows};
 use super::tables;
 use super::tail::{Page, RowImage, Tail, images, json_bytes};
+use super::transcript_cache::TranscriptCache;
 use super::{Clock, CommitError, Lane, Mode, Options, StoreError, failpoint, log};
 use crate::domain::state::{ApplyError, StoreMeta, apply, check};
 use crate::domain::trigger::derived_changes;
@@ -71,8 +72,15 @@ struct Queued {
 }
 
 impl Lanes {
-    pub(super) fn start(writer: Writer, mode: Mode) -> Result<Self, StoreError> {
-        if mode == Mode::Inline {
+    pub(super) fn start(
+        sql: Sql,
+        path: &Path,
+        options: &Options,
+        ground: &[KnownFile],
+        told: Told,
+    ) -> Result<Self, StoreError> {
+        let writer = Writer::new(sql, path, options, ground, told)?;
+        if options.mode == Mode::Inline {
             return Ok(Self::Inline(Box::new(Mutex::new(writer))));
         }
         let path = writer.path.clone();
@@ -257,6 +265,16 @@ fn background_batch(waiting: &VecDeque<Queued>) -> usize {
     fits.count().max(1)
 }
 
+/// Who is told of a commit, in this order.
+pub(super) struct Told {
+    /// The newest commits, for followers.
+    pub(super) tail: Tail,
+    /// The newest messages, for steps.
+    pub(super) transcripts: TranscriptCache,
+    /// The number of the last change.
+    pub(super) bell: watch::Sender<u64>,
+}
+
 /// The writing connection, and what a commit needs besides.
 pub(super) struct Writer {
     sql: Sql,
@@ -267,8 +285,7 @@ pub(super) struct Writer {
     uprooted: Option<StoreError>,
     clock: Arc<dyn Clock>,
     ids: Ids,
-    bell: watch::Sender<u64>,
-    tail: Tail,
+    told: Told,
     /// The length of the write-ahead log, in pages.
     pages: Arc<AtomicU32>,
     /// The rows as this writer left them.
@@ -282,23 +299,16 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(
-        mut sql: Sql,
-        path: &Path,
-        options: &Options,
-        ground: &[KnownFile],
-        bell: watch::Sender<u64>,
-        tail: Tail,
-    ) -> Result<Self, StoreError> {
+    fn new(mut sql: Sql, path: &Path, options: &Options, ground: &[KnownFile], told: Told) -> Result<Self, StoreError> {
         let pages = Arc::new(AtomicU32::new(0));
-        let told = Arc::clone(&pages);
+        let counted = Arc::clone(&pages);
         let hook = move |_: &mut rusqlite::hooks::Wal, pages: i32| {
-            told.store(pages.unsigned_abs(), Ordering::Relaxed);
+            counted.store(pages.unsigned_abs(), Ordering::Relaxed);
             Ok(())
         };
         sql.conn_mut().wal_hook(Some(hook)).map_err(|error| Fault::Sql(error).reading())?;
         let (clock, ids) = (Arc::clone(&options.clock), options.ids.clone());
-        let seen = *bell.borrow();
+        let seen = *told.bell.borrow();
         let (known, version) = (KnownRows::default(), i64::MIN);
         Ok(Self {
             sql,
@@ -308,8 +318,7 @@ impl Writer {
             uprooted: None,
             clock,
             ids,
-            bell,
-            tail,
+            told,
             pages,
             known,
             version,
@@ -368,9 +377,10 @@ impl Writer {
         }
         if answers.iter().flatten().any(|entries| !entries.is_empty()) {
             let entries = || answers.iter().flatten().flatten().cloned().collect();
-            self.tail.push(rows.map(|rows| Page { entries: entries(), rows, as_of: last }), last);
+            self.told.transcripts.append(answers.iter().flatten().flatten());
+            self.told.tail.push(rows.map(|rows| Page { entries: entries(), rows, as_of: last }), last);
         }
-        self.bell.send_if_modified(|head| last > std::mem::replace(head, last));
+        self.told.bell.send_if_modified(|head| last > std::mem::replace(head, last));
         failpoint::pass("before_ack");
         Ok(answers)
     }
@@ -412,7 +422,7 @@ impl Writer {
             log::insert(&self.sql, logged)?;
         }
         rows.write()?;
-        let images = self.tail.is_followed().then(|| images(rows.kept()));
+        let images = self.told.tail.is_followed().then(|| images(rows.kept()));
         failpoint::pass("before_commit");
         self.sql.run("COMMIT", [])?;
         rows.committed();
@@ -426,12 +436,13 @@ impl Writer {
         Ok((answers, last, images))
     }
 
-    /// Forgets the known rows if another connection has written since the last transaction, and checks that it was no
+    /// Forgets the known rows and messages if another connection has written since the last transaction, and checks that it was no
     /// new owner's.
     fn look_for_others(&mut self) -> Result<(), Fault> {
         let version = self.sql.one("PRAGMA data_version", [], |row| row.get(0))?.unwrap_or_default();
         if version != self.version {
             self.known.forget();
+            self.told.transcripts.forget_all();
             let last = log::last(&self.sql)?;
             if last != self.seen {
                 self.check_epoch()?;

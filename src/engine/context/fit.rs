@@ -12,9 +12,10 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::domain::{Message, StepId, excerpt};
-use crate::llm::PromptMessage;
-use crate::llm::window::{Budget, entry_tokens, tokens};
+use crate::domain::{StepId, excerpt};
+use crate::llm::window::{Budget, FRAME, call_tokens, entry_tokens, tokens};
+use crate::llm::{PromptMessage, ToolCall};
+use crate::store::TranscriptMessage;
 use crate::tools::conversation::CONVERSATION_SEARCH;
 
 /// The least part of the room that a cut conversation keeps where it can, in percent.
@@ -27,6 +28,8 @@ const LEAST_PINNED: usize = 64;
 pub struct Shown {
     /// The entry.
     pub entry: PromptMessage,
+    /// Its size in tokens.
+    size: usize,
     /// The place of its message in the conversation.
     pub seq: u64,
     /// The step, for what the agent itself said, called and got.
@@ -38,9 +41,14 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// The entry of a message.
-    pub fn of(message: &Message, entry: PromptMessage) -> Self {
-        Self { entry, seq: message.seq, step: None, opens: message.opens_turn(), pinned: false }
+    /// The entry of a message, with its text.
+    pub fn of(message: &TranscriptMessage, entry: PromptMessage) -> Self {
+        let by = match &entry {
+            PromptMessage::User { by, .. } => by.as_deref().map_or(0, tokens),
+            _ => 0,
+        };
+        let size = FRAME + by + message.tokens(tokens);
+        Self { entry, size, seq: message.seq, step: None, opens: message.opens_turn(), pinned: false }
     }
 
     /// An instruction for this step.
@@ -50,30 +58,55 @@ impl Shown {
 
     /// A pinned entry without a message.
     pub fn pinned(entry: PromptMessage) -> Self {
-        Self { entry, seq: 0, step: None, opens: false, pinned: true }
+        Self { pinned: true, ..Self::loose(entry) }
     }
 
-    fn size(&self) -> usize {
-        entry_tokens(&self.entry)
+    /// An entry without a message that is not pinned.
+    pub fn loose(entry: PromptMessage) -> Self {
+        Self { size: entry_tokens(&entry), entry, seq: 0, step: None, opens: false, pinned: false }
+    }
+
+    /// The same at a place in the conversation, of a step of the agent.
+    pub fn in_step(self, seq: u64, step: Option<&StepId>) -> Self {
+        Self { seq, step: step.cloned(), ..self }
+    }
+
+    /// Adds a call to what the agent itself said.
+    pub fn call(&mut self, call: ToolCall) {
+        if let PromptMessage::Assistant { calls, .. } = &mut self.entry {
+            self.size += call_tokens(&call);
+            calls.push(call);
+        }
+    }
+
+    /// Its size in tokens.
+    pub fn size(&self) -> usize {
+        self.size
     }
 
     /// Shortens its text to this many tokens; the agent's own calls and words stay.
     fn shorten(&mut self, most: usize) {
-        match &mut self.entry {
-            PromptMessage::User { text, .. }
-            | PromptMessage::System { text }
-            | PromptMessage::ToolResult { text, .. } => shorten(text, most),
-            PromptMessage::Assistant { .. } => {}
+        if !matches!(self.entry, PromptMessage::Assistant { .. }) {
+            self.cut(most);
         }
     }
 
     /// Applies the limits that hold everywhere but to what is pinned.
     fn limit(&mut self, budget: &Budget) {
-        match &mut self.entry {
-            PromptMessage::ToolResult { text, .. } => shorten(text, budget.result()),
-            PromptMessage::User { text, .. }
-            | PromptMessage::System { text }
-            | PromptMessage::Assistant { text, .. } => shorten(text, budget.text()),
+        self.cut(if matches!(self.entry, PromptMessage::ToolResult { .. }) { budget.result() } else { budget.text() });
+    }
+
+    fn cut(&mut self, most: usize) {
+        // Its text is a part of it.
+        if self.size <= most {
+            return;
+        }
+        let (PromptMessage::User { text, .. }
+        | PromptMessage::System { text }
+        | PromptMessage::ToolResult { text, .. }
+        | PromptMessage::Assistant { text, .. }) = &mut self.entry;
+        if shorten(text, most) {
+            self.size = entry_tokens(&self.entry);
         }
     }
 }
@@ -150,8 +183,7 @@ fn fit_pinned(turn: &mut Vec<Shown>, room: usize) -> bool {
         !drop
     });
     for shown in turn.iter_mut().filter(|shown| shown.pinned && shown.size() > share) {
-        let frame = entry_tokens(&PromptMessage::System { text: String::new() });
-        shown.shorten(share.saturating_sub(frame));
+        shown.shorten(share.saturating_sub(FRAME));
     }
     dropped
 }
@@ -261,11 +293,12 @@ fn total<'a>(entries: impl IntoIterator<Item = &'a Shown>) -> usize {
     entries.into_iter().map(Shown::size).sum()
 }
 
-/// Shortens a text to at most this many tokens; the sentence about the cut counts, and always stays.
-fn shorten(text: &mut String, most: usize) {
+/// Shortens a text to at most this many tokens; the sentence about the cut counts, and always stays. Returns false if it
+/// stays as it is.
+fn shorten(text: &mut String, most: usize) -> bool {
     let size = tokens(text);
     if size <= most {
-        return;
+        return false;
     }
     let least = tokens(&excerpt::to_bytes(text, 0));
     let mut bytes = text.len().saturating_mul(most.saturating_sub(least)) / size;
@@ -275,9 +308,9 @@ fn shorten(text: &mut String, most: usize) {
         bytes = bytes / 10 * 9;
         cut = excerpt::to_bytes(text, bytes);
     }
-    if let Cow::Owned(cut) = cut {
-        *text = cut;
-    }
+    let Cow::Owned(cut) = cut else { return false };
+    *text = cut;
+    true
 }
 
 #[cfg(test)]
@@ -298,7 +331,7 @@ mod tests {
 
     fn said(seq: u64, opens: bool, text: &str) -> Shown {
         let entry = PromptMessage::User { by: (!opens).then(|| "bob".to_owned()), text: text.to_owned() };
-        Shown { entry, seq, step: None, opens, pinned: false }
+        Shown { seq, opens, ..Shown::loose(entry) }
     }
 
     #[test]

@@ -23,6 +23,8 @@ mod support {
 
 #[path = "load/siege.rs"]
 mod siege;
+#[path = "load/turns.rs"]
+mod turns;
 
 use std::time::{Duration, Instant};
 

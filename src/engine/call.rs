@@ -117,9 +117,11 @@ pub async fn ask(
         prompt(view, &PromptRequest { model: &model.model_name, budget, attempt })
     };
     let size = |view: &StepInput| window::prompt_tokens(&build(view, 1));
+    let mut first = Some(build(view, 1 + work.attempts_before));
     if let Some(learning) = model.model.learn_window()
-        && size(view) > window::ALWAYS_FITS
+        && first.as_ref().is_some_and(|prompt| window::prompt_tokens(prompt) > window::ALWAYS_FITS)
     {
+        first = None;
         tokio::select! {
             biased;
             () = work.cancel.cancelled() => {}
@@ -130,7 +132,7 @@ pub async fn ask(
     let mut tries = Tries { engine, work, model: &model, live: &live, place: Some(place), until };
     let mut answer = Answer::default();
     let asked = loop {
-        match tries.call(view, bytes, &build, &mut answer).await? {
+        match tries.call(view, bytes, (&build, &mut first), &mut answer).await? {
             // Retry with less of the conversation; the smaller budget also applies later.
             Err(Outcome::Failed(fault)) if fault.class == ErrorClass::TooLong => {
                 let sent = size(view);
@@ -222,12 +224,13 @@ struct Tries<'a> {
 
 impl Tries<'_> {
     /// Calls the model until it answers; retries transient faults in the foreground only, and reads at most `bytes`
-    /// bytes of the conversation again if the slot had to be waited for. `answer` holds the last attempt.
+    /// bytes of the conversation again if the slot had to be waited for. `first` is the prompt of the first attempt, if
+    /// there is one; `answer` holds the last attempt.
     async fn call(
         &mut self,
         view: &mut StepInput,
         bytes: usize,
-        prompt: &impl Fn(&StepInput, u32) -> Prompt,
+        (prompt, first): (&impl Fn(&StepInput, u32) -> Prompt, &mut Option<Prompt>),
         answer: &mut Answer,
     ) -> Result<Result<(), Outcome>, EngineError> {
         let Self { engine, work, model, live, until, .. } = *self;
@@ -235,7 +238,7 @@ impl Tries<'_> {
         for attempt in 1.. {
             live.restart();
             *answer = Answer { retries: attempt - 1, ..Answer::default() };
-            let ask = prompt(view, attempt + work.attempts_before);
+            let ask = first.take().unwrap_or_else(|| prompt(view, attempt + work.attempts_before));
             let fault = match stream(engine, work, (model, until), ask, live, answer).await {
                 Ok(()) => match stop::fault(&view.run, &view.agent, &answer.text, &answer.done, &model.provider) {
                     Some(fault) => fault,

@@ -119,9 +119,14 @@ impl Client {
     }
 
     async fn get(&self, address: &Address) -> Result<&reqwest::Client, ModelError> {
-        let (local, plain) = (address.local, address.url.starts_with("http://"));
-        // Loading the root certificates takes tens of milliseconds, too long for a drawing thread.
-        self.http.get_or_try_init(|| off_thread(move || build(local, plain))).await
+        let local = address.local;
+        // An `http://` address needs no certificates, unless a proxy requires them.
+        let plain = address.url.starts_with("http://") && (local || !proxy_wants_tls());
+        let built = || async move {
+            // Loading the root certificates takes tens of milliseconds, too long for a drawing thread.
+            if plain { build(local, plain) } else { off_thread(move || build(local, plain)).await }
+        };
+        self.0.get_or_try_init(built).await
     }
 
     /// Sends a request, checks that the status is a success, and returns the body as a stream of bytes.
@@ -233,8 +238,7 @@ fn build(local: bool, plain: bool) -> Result<reqwest::Client, ModelError> {
     if local {
         builder = builder.no_proxy();
     }
-    // An `http://` address needs no certificates, unless a proxy requires them.
-    if plain && (local || !proxy_wants_tls()) {
+    if plain {
         let none = rustls::RootCertStore::empty();
         builder = builder.tls_backend_preconfigured(
             rustls::ClientConfig::builder().with_root_certificates(none).with_no_client_auth(),

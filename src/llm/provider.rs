@@ -93,6 +93,8 @@ async fn advance(step: Step) -> Option<(Result<Delta, ModelError>, Step)> {
 
 impl Remote {
     async fn key(&self) -> Result<Option<Key>, ModelError> {
+        // Only a file makes its reader wait.
+        let KeySource::File(_) = self.key else { return secret::read(&self.key, &self.env) };
         let (source, env) = (self.key.clone(), Arc::clone(&self.env));
         off_thread(move || secret::read(&source, &env)).await
     }

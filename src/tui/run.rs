@@ -179,10 +179,14 @@ impl EventLoop {
         self.send(frame, now);
         self.pacer.drew(now);
         // The frame needs more data; the replies trigger the next frame.
-        for effect in effects {
-            if let Effect::Ask(ticket, request) = effect {
-                self.ask(ticket, request);
-            }
+        let asked = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Ask(ticket, request) => Some((ticket, request)),
+            _ => None,
+        });
+        let asked: Vec<_> = asked.collect();
+        self.pacer.asked(asked.len());
+        for (ticket, request) in asked {
+            self.ask(ticket, request);
         }
     }
 
@@ -306,7 +310,11 @@ impl EventLoop {
     }
 
     async fn handle_msg(&mut self, msg: Msg) -> Result<(), TuiError> {
+        let answer = matches!(msg, Msg::Answered(..));
         let outcome = self.app.update(msg, (self.options.now)());
+        if answer {
+            self.pacer.answered(Instant::now());
+        }
         outcome.draw.request(&mut self.pacer, Instant::now());
         if outcome.draw == Draw::Key && self.save_at.is_none() && self.app.session() != self.saved {
             self.save_at = Some(Instant::now() + SAVE_AFTER);

@@ -5,6 +5,7 @@
 //! - Engine updates are drawn immediately after a pause, then at most 30 times per second (10 over SSH). Over
 //!   SSH they also wait until the link has had time to transmit the last frame, or the terminal has confirmed
 //!   it: at most one frame is queued on a slow link, which keeps the delay of the next key short.
+//! - What the first frame asks for is drawn like user input: until it is there, the user sees an empty screen.
 //! - Streamed text is drawn like other engine updates once a frame of it is worth its cost: every frame costs some
 //!   forty bytes beside the text it shows. Fewer bytes of text wait a little for more.
 //! - Animation is drawn at most 4 times per second, one frame per request.
@@ -59,13 +60,25 @@ pub struct Pacer {
     /// When the first of the streamed text that is not drawn yet arrived, and its bytes.
     text: Option<(Instant, usize)>,
     animation: Option<Instant>,
+    /// Answers that the first frame waits for; `None` before it.
+    awaited: Option<usize>,
 }
 
 impl Pacer {
     /// Creates a pacer without pending requests.
     #[must_use]
     pub fn new(gaps: FrameIntervals) -> Self {
-        Self { gaps, key_free: None, drawn: None, busy: None, key: None, delta: None, text: None, animation: None }
+        Self {
+            gaps,
+            key_free: None,
+            drawn: None,
+            busy: None,
+            key: None,
+            delta: None,
+            text: None,
+            animation: None,
+            awaited: None,
+        }
     }
 
     /// Requests a frame for user input: a key, a paste, the mouse, a new size.
@@ -81,6 +94,19 @@ impl Pacer {
     /// Requests a frame for so many more bytes of streamed text.
     pub fn text(&mut self, bytes: usize, now: Instant) {
         self.text.get_or_insert((now, 0)).1 += bytes;
+    }
+
+    /// Records how many answers a frame asked for; those of the first frame are what the user waits for.
+    pub fn asked(&mut self, answers: usize) {
+        self.awaited.get_or_insert(answers);
+    }
+
+    /// Records an answer; one that the first frame waits for is drawn like user input.
+    pub fn answered(&mut self, now: Instant) {
+        if let Some(left @ 1..) = self.awaited {
+            self.awaited = Some(left - 1);
+            self.key(now);
+        }
     }
 
     /// Requests one animation frame; must be called again after each frame.
@@ -179,6 +205,23 @@ mod tests {
         assert_eq!(pacer.next(), Some(start + MS * 1_100), "what was sent adds up");
         pacer.arrived();
         assert_eq!(pacer.next(), Some(start + MS * 101));
+    }
+
+    #[test]
+    fn what_the_first_frame_asks_for_is_drawn_at_once_and_what_follows_keeps_the_pace() {
+        let start = Instant::now();
+        let mut pacer = Pacer::new(FrameIntervals::LOCAL);
+        pacer.key(start);
+        pacer.drew(start);
+        pacer.asked(1);
+        for (answered, due) in [(1, MS), (2, MS + FrameIntervals::LOCAL.deltas)] {
+            let now = start + MS * answered;
+            pacer.answered(now);
+            pacer.delta(now);
+            assert_eq!(pacer.next(), Some(start + due));
+            pacer.drew(start + due);
+            pacer.asked(1);
+        }
     }
 
     #[test]

@@ -22,6 +22,8 @@ mod support {
 mod following;
 #[path = "budget/long_talks.rs"]
 mod long_talks;
+#[path = "budget/stored_bytes.rs"]
+mod stored_bytes;
 #[path = "budget/streaming.rs"]
 mod streaming;
 

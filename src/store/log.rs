@@ -4,9 +4,12 @@ use rusqlite::Row;
 
 use super::connection::Sql;
 use super::error::Fault;
-use super::tables::{json, lossy, parse, signed};
+use super::tables::{json, lossy, parse, signed, with, without};
 use super::{ReadLane, Store, StoreError, calls, messages, revisions, runs};
-use crate::domain::{Change, LogEntry, Revision};
+use crate::domain::{Actor, Change, LogEntry, Revision};
+
+/// The field of a change that is a column of its own.
+const KIND: &str = "change";
 
 impl<L: ReadLane> Store<L> {
     /// At most `limit` log entries with numbers above `after`, in order and without gaps.
@@ -31,23 +34,27 @@ pub(super) fn last(sql: &Sql) -> Result<u64, Fault> {
     Ok(sql.one("SELECT max(n) FROM changes", [], |row| row.get::<_, Option<u64>>(0))?.flatten().unwrap_or(0))
 }
 
-/// Inserts a log entry, and the message, step, call or revision of the change into its own table.
-pub(super) fn insert(sql: &Sql, logged: &LogEntry) -> Result<(), Fault> {
+/// Inserts the log entries of a transaction.
+pub(super) fn insert<'a>(sql: &Sql, entries: impl Iterator<Item = &'a LogEntry>) -> Result<(), Fault> {
+    let mut before: Option<&Actor> = None;
+    for logged in entries {
+        insert_one(sql, logged, before != Some(&logged.by))?;
+        before = Some(&logged.by);
+    }
+    Ok(())
+}
+
+/// Inserts a log entry, and the message, step, call or revision of the change into its own table. An entry that does not
+/// name its actor has that of the entry before.
+fn insert_one(sql: &Sql, logged: &LogEntry, names_actor: bool) -> Result<(), Fault> {
     let body = match &logged.change {
         Change::MessageAppended(_) | Change::StepFinished(_) | Change::CallMade(_) | Change::BlockEdited(_) => None,
-        other => Some(json(other)?),
+        other => Some(without(other, &[KIND])?),
     };
+    let actor = names_actor.then(|| json(&logged.by)).transpose()?;
     sql.run(
-        "INSERT INTO changes (n, kind, id, who, at, cause, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        (
-            logged.n,
-            logged.change.kind(),
-            logged.change.subject(),
-            json(&logged.by)?,
-            logged.at.to_string(),
-            logged.cause,
-            body,
-        ),
+        "INSERT INTO changes (n, kind, actor, at, cause, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        (logged.n, logged.change.kind(), actor, logged.at.to_string(), logged.cause, body),
     )?;
     match &logged.change {
         Change::MessageAppended(message) => messages::insert(sql, logged.n, message),
@@ -89,7 +96,11 @@ pub(super) fn each_since(
     limit: usize,
     mut keep: impl FnMut(LogEntry) -> bool,
 ) -> Result<(), Fault> {
-    let query = "SELECT n, kind, who, at, cause, body FROM changes WHERE n > ?1 ORDER BY n LIMIT ?2";
+    let query = "SELECT n, kind,
+                   coalesce(actor, (SELECT named.actor FROM changes AS named
+                     WHERE named.n < changes.n AND named.actor IS NOT NULL ORDER BY named.n DESC LIMIT 1)),
+                   at, cause, body
+                 FROM changes WHERE n > ?1 ORDER BY n LIMIT ?2";
     sql.each(query, (signed(after), signed(limit)), |row| Ok(keep(read(sql, row)?)))
 }
 
@@ -104,7 +115,7 @@ fn read(sql: &Sql, row: &Row<'_>) -> Result<LogEntry, Fault> {
         "step_finished" => Change::StepFinished(runs::step_numbered(sql, n)?.ok_or_else(missing)?),
         "call_made" => Change::CallMade(calls::numbered(sql, n)?.ok_or_else(missing)?),
         "block_edited" => Change::BlockEdited(revisions::numbered(sql, n)?.ok_or_else(missing)?),
-        _ => parse(row, 5).map_err(fault)?,
+        _ => with(row, 5, [(KIND, kind.clone().into())]).map_err(fault)?,
     };
     Ok(LogEntry { n, change, by: parse(row, 2).map_err(fault)?, at, cause: row.get(4)? })
 }

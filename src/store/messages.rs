@@ -332,7 +332,8 @@ mod tests {
                 r#"CREATE TEMP TABLE row AS WITH RECURSIVE row (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM row WHERE n <= {MOST_ROWS})
                    SELECT n, iif(n = 1, '{{"kind":"text","text":"seen"}}', '{{"kind":"notice","notice":"resumed","text":""}}') AS body
                    FROM row;
-                   INSERT INTO changes SELECT n, 'message_appended', n, '"engine"', '2026-05-01T09:00:00Z', NULL, NULL FROM row;
+                   INSERT INTO changes (n, kind, actor, at)
+                     SELECT n, 'message_appended', '"engine"', '2026-05-01T09:00:00Z' FROM row;
                    INSERT INTO message (n, id, conversation, seq, name, body) SELECT n, n, 'talk', n, '', body FROM row"#
             ))
             .unwrap();

@@ -418,9 +418,7 @@ impl Writer {
             answers.push(answer);
             failpoint::pass("after_apply");
         }
-        for logged in answers.iter().flatten().flatten() {
-            log::insert(&self.sql, logged)?;
-        }
+        log::insert(&self.sql, answers.iter().flatten().flatten())?;
         rows.write()?;
         let images = self.told.tail.is_followed().then(|| images(rows.kept()));
         failpoint::pass("before_commit");

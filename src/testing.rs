@@ -46,6 +46,9 @@ pub mod domain {
             ApplyError, DeletedBlock, InMemoryRows, Kind, MailRate, Row, RowFault, Rows, StoreMeta, check,
         };
     }
+    pub mod text_edit {
+        pub use crate::domain::text_edit::UndoClash;
+    }
     pub mod trigger {
         pub use crate::domain::trigger::derived_changes;
     }
@@ -66,8 +69,8 @@ pub mod engine {
     }
     pub mod protocol {
         pub use crate::engine::protocol::{
-            AgentForm, Filter, GroupForm, JobDetail, JobEdit, LiveUpdate, Overview, Phase, Recipient, Reply, Request,
-            RequestError, RowUpdate, Timestamped, Update,
+            AgentForm, BlockClash, Filter, GroupForm, JobDetail, JobEdit, LiveUpdate, OnClash, Overview, Phase,
+            Recipient, Reply, Request, RequestError, RowUpdate, Timestamped, Update,
         };
     }
 }

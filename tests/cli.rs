@@ -18,6 +18,8 @@ mod architecture;
 mod cli_apply;
 #[path = "cli/cli_inbox.rs"]
 mod cli_inbox;
+#[path = "cli/cli_job.rs"]
+mod cli_job;
 #[path = "cli/cli_mail.rs"]
 mod cli_mail;
 #[path = "cli/cli_owner.rs"]

@@ -1,4 +1,7 @@
-//! `nightdesk job`: lists, shows, cancels and retries background jobs.
+//! `nightdesk job`: lists, shows, cancels, retries, awaits and undoes background jobs.
+
+mod undo;
+mod wait;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -32,8 +35,13 @@ pub enum Command {
     Show(Which),
     /// Cancel a waiting or running job.
     Cancel(Which),
-    /// Retry a failed or cancelled job as a new job.
+    /// Run a failed or cancelled job again as a new job, or try a waiting one at once.
+    #[command(visible_alias = "restart")]
     Retry(Which),
+    /// Wait until a job has ended. Exit with 1 if it failed or was cancelled.
+    Wait(wait::Args),
+    /// Take back what a job changed in the shared memory, keeping what others wrote since.
+    Undo(undo::Args),
 }
 
 /// Arguments that select one job.
@@ -86,6 +94,11 @@ pub async fn job(places: &Paths, command: &Command, out: &mut Out) -> Result<Exi
             let id = find(&handle, &which.id).await?.id;
             let job = ask(places, Request::RetryJob { id }).await?;
             tell(&roster, which, &job, "; the workbench or `nightdesk work` runs it", out)?;
+        }
+        Command::Wait(args) => return wait::wait(places, args, out).await,
+        Command::Undo(args) => {
+            let id = find(&handle, &args.id).await?.id;
+            return undo::undo(places, id, args, out).await;
         }
     }
     Ok(Exit::Done)

@@ -10,6 +10,7 @@
 mod changed;
 mod fold;
 mod merge;
+mod undo;
 
 use std::ops::Range;
 
@@ -19,6 +20,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 pub use changed::changed_lines;
 use fold::{Fold, Folded, is_boundary, occurrences};
 pub use merge::{Merge, Piece, merge};
+pub use undo::{Undo, UndoClash, undo};
 
 /// Most places of an ambiguous text that are named.
 const PLACES: usize = 10;

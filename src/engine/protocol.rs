@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::state::RowFault;
 use crate::domain::status::Work;
+use crate::domain::text_edit::UndoClash;
 use crate::domain::{
     Agent, AgentId, Basis, Block, BlockId, Change, Conflict, Conversation, ConversationId, Group, GroupId, Job, JobId,
     Mail, MailId, MailStatus, Message, PendingCall, Priority, Revision, Run, RunId, SearchResult, Step, StepId,
@@ -70,6 +71,13 @@ pub enum Request {
     RetryJob {
         /// The job.
         id: JobId,
+    },
+    /// Takes the edits of a job back out of its blocks, in one commit; [`Reply::JobUndone`].
+    UndoJob {
+        /// The job.
+        id: JobId,
+        /// What becomes of lines that others changed since.
+        clashes: OnClash,
     },
     /// Creates a job for a background agent now; [`Reply::Job`].
     RunJob {
@@ -261,6 +269,27 @@ impl Request {
     }
 }
 
+/// What an undo does where others changed lines of the job since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnClash {
+    /// Leave the block as it is and return the texts.
+    Ask,
+    /// Keep what others wrote, and undo the rest.
+    Keep,
+    /// Write what was there before the job.
+    Restore,
+}
+
+/// A block in which others changed lines of a job since.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BlockClash {
+    /// The block now.
+    pub block: Block,
+    /// The texts to choose between.
+    pub texts: UndoClash,
+}
+
 /// The recipient of a message, or what is to be deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -297,6 +326,15 @@ pub enum Reply {
     Block(Box<Block>),
     /// A job as committed.
     Job(Box<Job>),
+    /// The edits of a job are taken back.
+    JobUndone {
+        /// The changed blocks as committed.
+        blocks: Vec<Block>,
+        /// The blocks that are left as they are, for a person to choose.
+        clashes: Vec<BlockClash>,
+        /// How many of its blocks were deleted since.
+        deleted: usize,
+    },
     /// An event as committed.
     EventReported {
         /// The jobs that have it as a cause.

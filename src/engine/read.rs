@@ -74,6 +74,7 @@ impl Reader {
             | Request::Apply { .. }
             | Request::CancelJob { .. }
             | Request::RetryJob { .. }
+            | Request::UndoJob { .. }
             | Request::RunJob { .. }
             | Request::ReportEvent { .. }
             | Request::Decide { .. }
@@ -171,6 +172,15 @@ async fn job_detail(store: &Store<Background>, id: &JobId) -> Result<Reply, Requ
         Some(notes) => store.messages(notes, 1, u64::MAX).await?,
         None => Vec::new(),
     };
+    let edits = job_edits(store, id).await?;
+    Ok(Reply::JobDetail(Box::new(JobDetail { job, steps, notes, edits })))
+}
+
+/// The block versions that a job wrote, oldest first.
+///
+/// # Errors
+/// [`StoreError`] if the store fails.
+pub(super) async fn job_edits<L: ReadLane>(store: &Store<L>, id: &JobId) -> Result<Vec<JobEdit>, StoreError> {
     let mut edits = Vec::new();
     for revision in store.job_revisions(id).await? {
         let block = store.row::<Block>(revision.block.as_str()).await?;
@@ -181,7 +191,7 @@ async fn job_detail(store: &Store<Background>, id: &JobId) -> Result<Reply, Requ
             revision,
         });
     }
-    Ok(Reply::JobDetail(Box::new(JobDetail { job, steps, notes, edits })))
+    Ok(edits)
 }
 
 async fn held(store: &Store, run: &RunId) -> Result<Reply, RequestError> {

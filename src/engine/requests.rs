@@ -3,6 +3,7 @@
 mod event;
 mod mail;
 mod roster;
+mod undo;
 
 use std::sync::PoisonError;
 
@@ -60,6 +61,7 @@ impl Engine {
             Request::Apply { changes, read } => self.apply(changes, read).await,
             Request::CancelJob { id } => self.cancel_job(&id).await,
             Request::RetryJob { id } => self.retry_job(&id).await,
+            Request::UndoJob { id, clashes } => self.undo_job(&id, clashes).await,
             Request::RunJob { agent, group, instruction } => self.run_job(&agent, &group, instruction).await,
             Request::ReportEvent { name, text, group } => self.report_event(name, text, group).await,
             Request::Decide { step, ordinal, approve, for_run, reason } => {

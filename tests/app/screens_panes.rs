@@ -3,12 +3,14 @@
 use crate::support::app_harness::{self, Desk, look, nine, overview, said, story, story_edited};
 use jiff::SignedDuration;
 use nightdesk::testing::domain::job::JobFault;
+use nightdesk::testing::domain::text_edit::UndoClash;
 use nightdesk::testing::domain::{
     Agent, AgentId, Block, BlockId, BlockOwner, CauseKind, Conflict, Content, Editor, Job, JobId, JobOutcome, JobState,
     Message, PersonId, Revision, Step, StepId,
 };
 use nightdesk::testing::engine::protocol::{
-    JobDetail, JobEdit, Overview, Phase, Recipient, Reply, Request, RequestError, RowUpdate, Timestamped,
+    BlockClash, JobDetail, JobEdit, OnClash, Overview, Phase, Recipient, Reply, Request, RequestError, RowUpdate,
+    Timestamped,
 };
 use nightdesk::testing::tui::effect::{Effect, Msg};
 use nightdesk::testing::tui::glyph;
@@ -541,11 +543,33 @@ fn an_opened_job_leads_to_its_place_in_the_conversation_and_undoes_what_it_did()
     desk.keys("u");
     assert!(desk.text().contains("Undo 1 edit of this job in story?"), "{}", desk.text());
     desk.keys("y");
-    let Request::EditBlock { base: 12, value, merge: true, .. } = asked(&mut desk) else { panic!("another request") };
-    assert_eq!(value, "The story so far\n- Launch: some time in spring");
+    let (_, Request::UndoJob { clashes: OnClash::Ask, .. }) = desk.asked.last().unwrap() else { panic!("another") };
+    let undone = Reply::JobUndone { blocks: Vec::new(), clashes: Vec::new(), deleted: 1 };
+    answer(&mut desk, Ok(undone));
+    assert_eq!(toast(&desk), "undone: one block was deleted since");
     desk.keys("<Enter>");
     assert!(desk.app.dialogs.is_empty());
     assert_eq!(desk.app.pane, PaneId::Conversation);
+}
+
+#[test]
+fn an_undo_that_conflicts_with_later_edits_is_resolved_and_closes_no_draft() {
+    let mut desk = rich((120, 40));
+    desk.keys("<Esc>4jjj<Enter>");
+    answer(&mut desk, Ok(Reply::JobDetail(Box::new(detail()))));
+    desk.keys("uy");
+    let texts = UndoClash {
+        edited: "The story so far\n- Launch: 3 May".to_owned(),
+        current: "The story so far\n- Launch: 3 May, says Mira".to_owned(),
+        before: "The story so far\n- Launch: some time in spring".to_owned(),
+    };
+    let block = Block { version: 13, value: texts.current.clone(), ..desk.app.model.blocks[0].clone() };
+    let clashes = vec![BlockClash { block, texts }];
+    answer(&mut desk, Ok(Reply::JobUndone { blocks: Vec::new(), clashes, deleted: 0 }));
+    assert_screen!("merge_undo_120x40", desk.text());
+    desk.keys("y<Enter>");
+    let Request::EditBlock { base: 13, value, merge: true, .. } = asked(&mut desk) else { panic!("another request") };
+    assert_eq!(value, "The story so far\n- Launch: some time in spring");
 }
 
 #[test]

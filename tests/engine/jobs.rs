@@ -6,6 +6,8 @@ mod ending;
 mod making;
 #[path = "jobs/owning.rs"]
 mod owning;
+#[path = "jobs/undoing.rs"]
+mod undoing;
 #[path = "jobs/windows.rs"]
 mod windows;
 #[path = "jobs/yielding.rs"]

@@ -8,10 +8,12 @@ use ratatui::layout::Rect;
 
 use super::call::scrolled;
 use super::confirm::{Choice, Confirm};
+use super::merge::MergeConflict;
 use super::{Modal, frame_box};
-use crate::domain::text_edit::{Merge, merge};
-use crate::domain::{BlockId, Job, JobId, JobState};
-use crate::engine::protocol::{JobDetail, JobEdit, Recipient, Reply, Request, RequestError, RowUpdate, Update};
+use crate::domain::{Block, Job, JobId, JobState};
+use crate::engine::protocol::{
+    BlockClash, JobDetail, OnClash, Recipient, Reply, Request, RequestError, RowUpdate, Update,
+};
 use crate::tui::command::{Command, KeyContext};
 use crate::tui::effect::{AppAction, Context, Requester};
 use crate::tui::model::Model;
@@ -81,58 +83,42 @@ impl OpenJob {
         if detail.edits.is_empty() {
             return cx.fault("the job changed nothing: there is nothing to undo");
         }
-        let mut asked = Vec::new();
-        let mut labels = Vec::new();
-        for (block, edits) in by_block(&detail.edits) {
-            let label = clean_line(&edits[0].label).into_owned();
-            let Some((base, value)) = undone(&edits) else {
-                return cx.fault(format!(
-                    "others changed the same lines of {label} since: edit it by hand (e in the blocks)"
-                ));
-            };
-            let request = Request::EditBlock { id: block, base, value, merge: true };
-            asked.push(AppAction::Ask(Requester::Pane(PaneId::Blocks), Box::new(request)));
-            labels.push(label);
-        }
+        let mut labels: Vec<String> = detail.edits.iter().map(|edit| clean_line(&edit.label).into_owned()).collect();
+        labels.sort_unstable();
+        labels.dedup();
+        let request = Request::UndoJob { id: self.id.clone(), clashes: OnClash::Ask };
+        let undo = AppAction::Ask(Requester::Dialog, Box::new(request));
         let edits = if detail.edits.len() == 1 { "edit" } else { "edits" };
         let question = format!("Undo {} {edits} of this job in {}?", detail.edits.len(), labels.join(", "));
-        let choices =
-            vec![Choice::new('y', "undo them as a new version", asked), Choice::new('n', "leave them", Vec::new())];
+        let choices = vec![
+            Choice::new('y', "undo them as a new version", vec![undo]),
+            Choice::new('n', "leave them", Vec::new()),
+        ];
         cx.open(Confirm::new(question, choices));
+    }
+
+    /// Tells what was undone, and opens the conflicts with what others wrote since.
+    fn undone(&self, blocks: &[Block], clashes: Vec<BlockClash>, deleted: usize, cx: &mut Context<'_>) {
+        let mut told: Vec<String> =
+            blocks.iter().map(|block| format!("{} is v{} now", clean_line(&block.label), block.version)).collect();
+        match deleted {
+            0 => {}
+            1 => told.push("one block was deleted since".to_owned()),
+            several => told.push(format!("{several} blocks were deleted since")),
+        }
+        if !told.is_empty() {
+            cx.toast(format!("undone: {}", told.join(", ")));
+        }
+        for clash in clashes.into_iter().rev() {
+            if let Some(dialog) = MergeConflict::of_undo(&clash) {
+                cx.open(dialog);
+            }
+        }
     }
 
     fn ask_jobs(request: Request, cx: &mut Context<'_>) {
         cx.act(AppAction::Ask(Requester::Pane(PaneId::Jobs), Box::new(request)));
     }
-}
-
-/// Groups the edits by block, oldest first.
-fn by_block(edits: &[JobEdit]) -> Vec<(BlockId, Vec<&JobEdit>)> {
-    let mut blocks: Vec<(BlockId, Vec<&JobEdit>)> = Vec::new();
-    for edit in edits {
-        match blocks.iter_mut().find(|(block, _)| *block == edit.revision.block) {
-            Some((_, known)) => known.push(edit),
-            None => blocks.push((edit.revision.block.clone(), vec![edit])),
-        }
-    }
-    for (_, edits) in &mut blocks {
-        edits.sort_by_key(|edit| edit.revision.version);
-    }
-    blocks
-}
-
-/// Returns the version of the last edit, and its value with all the edits reverted; `None` if reverting conflicts
-/// with other edits between them.
-fn undone(edits: &[&JobEdit]) -> Option<(u64, String)> {
-    let last = edits.last()?;
-    let mut value = last.revision.value.clone();
-    for edit in edits.iter().rev() {
-        match merge(&edit.revision.value, &value, &edit.before) {
-            Merge::Clean(merged) => value = merged,
-            Merge::Clash(_) => return None,
-        }
-    }
-    Some((last.revision.version, value))
 }
 
 impl Modal for OpenJob {
@@ -176,7 +162,9 @@ impl Modal for OpenJob {
                     self.ask_undo(cx);
                 }
             }
+            Ok(Reply::JobUndone { blocks, clashes, deleted }) => self.undone(&blocks, clashes, deleted, cx),
             Ok(_) => {}
+            Err(fault) if self.detail.is_some() => cx.fault(fault.text),
             Err(fault) => self.detail = Some(Err(fault.text)),
         }
     }
@@ -228,39 +216,4 @@ impl Modal for OpenJob {
 
 fn retries(job: &Job) -> bool {
     matches!(job.state, JobState::Retryable { .. } | JobState::Failed { .. } | JobState::Cancelled { .. })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::{Editor, PersonId, Revision};
-
-    fn edit(version: u64, before: &str, value: &str) -> JobEdit {
-        let revision = Revision {
-            block: "block-1".into(),
-            version,
-            value: value.to_owned(),
-            editor: Editor::Person(PersonId::local()),
-            run: None,
-            step: None,
-            calls: Vec::new(),
-            reason: String::new(),
-        };
-        JobEdit { label: "story".to_owned(), before: before.to_owned(), revision }
-    }
-
-    #[test]
-    fn undoing_a_job_keeps_what_others_wrote_between_its_edits() {
-        let first = edit(2, "a\nb\nc\nd\ne", "A\nb\nc\nd\ne");
-        // Version 3 is an edit by another editor, which replaced the line "c" with "theirs".
-        let second = edit(4, "A\nb\ntheirs\nd\ne", "A\nb\ntheirs\nd\nE");
-        assert_eq!(undone(&[&first, &second]), Some((4, "a\nb\ntheirs\nd\ne".to_owned())));
-    }
-
-    #[test]
-    fn what_others_wrote_over_a_job_is_never_undone_with_it() {
-        let first = edit(2, "a", "A");
-        let second = edit(4, "A, says Mira", "A, says Mira, twice");
-        assert_eq!(undone(&[&first, &second]), None);
-    }
 }

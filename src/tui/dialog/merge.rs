@@ -1,6 +1,7 @@
 //! Dialog that resolves the conflicts between two edits of a block, one by one: base, both sides, result.
 //!
-//! Until the result is saved on top of the other version, the block editor keeps the whole draft; Esc returns to it.
+//! Until the result is saved on top of the other version, the block editor keeps the whole draft; Esc returns to it. The
+//! undo of a job uses the same dialog, without a draft.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Frame;
@@ -9,7 +10,7 @@ use ratatui::layout::Rect;
 use super::{Modal, frame_box};
 use crate::domain::text_edit::{Merge, Piece};
 use crate::domain::{Block, BlockId, Conflict};
-use crate::engine::protocol::{Reply, Request, RequestError};
+use crate::engine::protocol::{BlockClash, Reply, Request, RequestError};
 use crate::tui::command::{Command, KeyContext};
 use crate::tui::effect::{AppAction, BlockAct, Context};
 use crate::tui::field::Field;
@@ -47,6 +48,16 @@ pub struct MergeConflict {
     saving: Option<(u64, String)>,
     /// Error text shown above the key hints.
     trouble: Option<String>,
+    of: Of,
+}
+
+/// What conflicts with the block's current value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// The text in the block editor.
+    Draft,
+    /// The undo of a job.
+    Undo,
 }
 
 impl MergeConflict {
@@ -70,7 +81,18 @@ impl MergeConflict {
             editing: None,
             saving: None,
             trouble: None,
+            of: Of::Draft,
         })
+    }
+
+    /// Creates the dialog for the undo of a job in a block whose lines others changed since. `None` if the texts do not
+    /// conflict.
+    #[must_use]
+    pub fn of_undo(clash: &BlockClash) -> Option<Self> {
+        let BlockClash { block, texts } = clash;
+        let current = Block { value: texts.current.clone(), ..block.clone() };
+        let clash = Self::new(&current, &texts.edited, block.version.saturating_sub(1), &texts.before)?;
+        Some(Self { theirs: (block.version, block.value.clone()), of: Of::Undo, ..clash })
     }
 
     /// Returns the merged text; unresolved conflicts take the user's side.
@@ -165,7 +187,7 @@ impl MergeConflict {
             Some(clash) => {
                 let trouble =
                     format!("{} changed it again, to v{}: resolve the new conflicts", clash.who, clash.theirs.0);
-                *self = Self { base: self.base, trouble: Some(trouble), ..clash };
+                *self = Self { base: self.base, trouble: Some(trouble), of: self.of, ..clash };
             }
             None => {
                 if let Merge::Clean(both) = current.merge((self.theirs.0, &self.theirs.1), result) {
@@ -294,7 +316,9 @@ impl Modal for MergeConflict {
         match reply {
             Ok(Reply::Block(block)) => {
                 cx.act(AppAction::Close);
-                cx.act(AppAction::Block(BlockAct::Saved));
+                if self.of == Of::Draft {
+                    cx.act(AppAction::Block(BlockAct::Saved));
+                }
                 cx.toast(format!("{} saved as v{}, both edits merged", self.label, block.version));
             }
             Ok(_) => cx.act(AppAction::Close),
@@ -310,25 +334,33 @@ impl Modal for MergeConflict {
         let title = format!("{}: conflict {} of {}", self.label, self.at + 1, self.clashes.len());
         let inside = frame_box(frame, screen, size, &title, look);
         let (theme, x, room) = (&look.theme, inside.x + 1, inside.width.saturating_sub(2));
-        let head = format!("{} saved v{} while you edited v{}.", self.who, self.theirs.0, self.base);
+        let head = match self.of {
+            Of::Draft => format!("{} saved v{} while you edited v{}.", self.who, self.theirs.0, self.base),
+            Of::Undo => "Others changed lines of the job since; yours is what was there before it.".to_owned(),
+        };
+        let back = match self.of {
+            Of::Draft => "Esc back to your draft",
+            Of::Undo => "Esc leave the block as it is",
+        };
         put(frame.buffer_mut(), (x, inside.y), room, &head, Role::Dim, theme);
         let body = Rect { x, y: inside.y + 2, width: room, height: inside.height.saturating_sub(4) };
         let hint = if let Some(field) = &self.editing {
             field.draw(frame, body, look, true, false);
-            "Ctrl-S accept   Esc back to the conflict"
+            "Ctrl-S accept   Esc back to the conflict".to_owned()
         } else {
             for (row, y) in self.rows(room.into(), body.height.into(), look).iter().zip(body.y..body.bottom()) {
                 put_row(frame.buffer_mut(), (x, y), room, row, theme);
             }
             let open = self.clashes.iter().filter(|(_, result)| result.is_none()).count();
-            match (self.settled().is_some(), open) {
-                (true, 0) => "Enter save   u undo   Esc back to your draft",
-                (true, _) => "Enter next   u undo   Esc back to your draft",
-                (false, _) => "t theirs   y yours   b both   e edit   u undo   Esc back to your draft",
-            }
+            let keys = match (self.settled().is_some(), open) {
+                (true, 0) => "Enter save   u undo",
+                (true, _) => "Enter next   u undo",
+                (false, _) => "t theirs   y yours   b both   e edit   u undo",
+            };
+            format!("{keys}   {back}")
         };
         let y = inside.bottom().saturating_sub(1);
-        put(frame.buffer_mut(), (x, y), room, hint, Role::Dim, theme);
+        put(frame.buffer_mut(), (x, y), room, &hint, Role::Dim, theme);
         if let Some(text) = &self.trouble {
             put(frame.buffer_mut(), (x, y.saturating_sub(1)), room, &clean_line(text), Role::Error, theme);
         }

@@ -210,7 +210,7 @@ async fn carry_out(cli: Cli) -> Result<Exit, CliError> {
     places.keep_log(env);
     let mut out = Out::standard();
     match cli.command {
-        None => workbench::workbench(&places, cli.mouse.asked()).await,
+        None => workbench::workbench(&places, cli.mouse.asked(), &mut out).await,
         Some(Command::Apply(args)) => apply::apply(&places, &args, &mut out).await,
         Some(Command::Send(args)) => send::send(&places, args, &mut out).await,
         Some(Command::Message(command)) => message::message(&places, &command, &mut out).await,

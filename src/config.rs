@@ -35,6 +35,8 @@ pub struct Config {
     pub glyphs: Glyphs,
     /// Whether the workbench takes the mouse; `None` means yes, except over SSH.
     pub mouse: Option<bool>,
+    /// What becomes of the work when the terminal of a workbench is closed.
+    pub on_hangup: OnHangup,
     /// The providers by name.
     pub provider: BTreeMap<String, Provider>,
 }
@@ -48,6 +50,18 @@ pub enum Glyphs {
     Unicode,
     /// ASCII only.
     Ascii,
+}
+
+/// What becomes of work that is due or scheduled when the terminal of a workbench is closed, as by a lost connection; in
+/// the file their names are lower case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
+pub enum OnHangup {
+    /// It goes on without a screen.
+    #[default]
+    Work,
+    /// It waits for the next start.
+    Stop,
 }
 
 /// One `[provider.NAME]`.
@@ -113,6 +127,7 @@ impl Default for Config {
             theme: "terminal".to_owned(),
             glyphs: Glyphs::default(),
             mouse: None,
+            on_hangup: OnHangup::default(),
             provider: BTreeMap::new(),
         }
     }

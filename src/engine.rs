@@ -14,12 +14,14 @@ pub mod background;
 pub mod call;
 pub mod cancellation;
 pub mod candidates;
+pub mod connection;
 pub mod context;
 pub mod directory;
 pub mod errors;
 pub mod event;
 pub mod follow;
 pub mod handle;
+pub mod lasting;
 pub mod limits;
 pub mod live;
 pub mod mail;
@@ -39,6 +41,7 @@ pub mod timers;
 pub mod turn;
 pub mod wait;
 pub mod work;
+pub mod worker;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -60,6 +63,7 @@ use crate::domain::{
 use crate::llm::Models;
 use crate::store::{CommitError, Lane, Store};
 use crate::tools::ToolRegistry;
+use connection::Program;
 use errors::Told;
 use follow::Subscriber;
 use limits::{KeyedSemaphore, Permit};
@@ -85,11 +89,21 @@ pub struct Options {
     pub seed: Option<u64>,
     /// The previous owner of the store ended without releasing it: a job that it left running counts a crash (J7).
     pub after_crash: bool,
+    /// What this program tells those that join it.
+    pub program: Program,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { jobs: true, scope: Scope::All, config: None, person: "user".to_owned(), seed: None, after_crash: true }
+        Self {
+            jobs: true,
+            scope: Scope::All,
+            config: None,
+            person: "user".to_owned(),
+            seed: None,
+            after_crash: true,
+            program: Program::default(),
+        }
     }
 }
 

@@ -42,7 +42,9 @@
 //! - [`toml_file`]: what the readers of team files, configuration and themes share.
 //! - [`engine`]: runs turns, steps and jobs over the store.
 //!   - [`engine::handle`] and [`engine::protocol`]: what a face calls, and the values it exchanges with the engine.
-//!   - [`engine::session`]: becomes the owner of a store, or joins the program that owns it.
+//!   - [`engine::session`]: becomes the owner of a store, or joins the program that owns it; [`engine::lasting`] does so
+//!     again whenever that program ends.
+//!   - [`engine::worker`] stops a worker from elsewhere.
 //!   - [`engine::requests`]: the requests that write; [`engine::read`]: the requests that only read.
 //!   - [`engine::scheduler`]: starts what is due; [`engine::turn`], [`engine::speech`], [`engine::speaker_selection`] and
 //!     [`engine::background`] are what it starts.
@@ -104,7 +106,9 @@
 //! again to the current values. Where lines conflict, both texts are kept and shown.
 //!
 //! *Two programs.* The first takes the locks of the store, one of them on the file itself, and listens on a socket; the
-//! others, by whatever name of the store, use the same handle over it ([`engine::session`]). A suspended owner is told
+//! others, by whatever name of the store, use the same handle over it ([`engine::session`]). When the owner ends, the
+//! workbenches that had joined it open the store again: the lock lets one take over, the others join that one, and each goes
+//! on after the last update it received ([`engine::lasting`]). A suspended owner is told
 //! from a dead one, and keeps the store; one whose log or lock is removed saves what it has and ends: the others name it and say how to bring it back. A command that only reads
 //! gets a handle that only reads ([`engine::read`]) and needs no lock, whichever program owns the store.
 //!

@@ -55,6 +55,9 @@ pub mod domain {
 }
 pub mod engine {
     pub use crate::engine::{Engine, Handle, Options, Scope};
+    pub mod connection {
+        pub use crate::engine::connection::{Connection, EngineAt, Program};
+    }
     pub mod context {
         pub use crate::engine::context::CONTEXT_BYTES;
     }

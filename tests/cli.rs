@@ -30,6 +30,8 @@ mod cli_roster;
 mod cli_store;
 #[path = "cli/cli_trigger.rs"]
 mod cli_trigger;
+#[path = "cli/cli_work.rs"]
+mod cli_work;
 #[path = "cli/config.rs"]
 mod config;
 #[path = "cli/doctor.rs"]

@@ -12,6 +12,8 @@ mod support {
     pub mod pty;
 }
 
+#[path = "terminal/attaching.rs"]
+mod attaching;
 #[path = "terminal/cli_terminal.rs"]
 mod cli_terminal;
 #[path = "terminal/drawing.rs"]

@@ -15,6 +15,7 @@ use super::roster::Roster;
 use super::{CliError, Exit, unexpected};
 use crate::config::Config;
 use crate::engine::Handle;
+use crate::engine::connection::Program;
 use crate::engine::protocol::{Reply, Request};
 use crate::engine::session::{self, JoinError, Session};
 use crate::llm::{KeyState, Models};
@@ -117,7 +118,11 @@ async fn owner(places: &Paths) -> Check {
     let since = owner.since.strftime("%Y-%m-%d %H:%M:%S UTC");
     let program = command_of(owner.pid).map(|command| format!(" ({command})")).unwrap_or_default();
     let joins = match session::join(&owner).await {
-        Ok(_) => "other programs join it",
+        Ok(client) => match client.owner().1 {
+            Program::Worker => "it is a worker; other programs join it, and `nightdesk work --stop` stops it",
+            Program::Workbench => "it is a workbench; other programs join it",
+            Program::Command => "other programs join it",
+        },
         Err(JoinError::Absent) => "it takes no other program in; one that writes waits for its end",
         Err(fault) => return bad("owner", fault.to_string()),
     };

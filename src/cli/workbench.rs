@@ -1,18 +1,22 @@
-//! `nightdesk` without a command: opens the workbench.
+//! `nightdesk` without a command: opens the workbench. What is left to do when it ends goes on in [`detached`].
+
+mod detached;
 
 use std::cell::RefCell;
-use std::os::unix::process::CommandExt as _;
-use std::process::Stdio;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::paths::Paths;
-use super::{CliError, Exit, apply};
-use crate::config::Config;
-use crate::engine::Scope;
+use super::print::{self, Out};
+use super::{CliError, Exit, apply, work};
+use crate::config::{Config, OnHangup};
+use crate::engine::connection::{EngineAt, Program};
+use crate::engine::lasting::{LastingSession, Opening};
+use crate::engine::protocol::RequestError;
 use crate::engine::session::Session;
+use crate::engine::{Handle, Options as EngineOptions, Scope};
 use crate::team_file;
 use crate::text_file;
 use crate::tui::effect::ExitMode;
@@ -31,22 +35,47 @@ const LARGEST_THEME: u64 = 1 << 20;
 ///
 /// # Errors
 /// The terminal is unsuitable, the configuration has faults, or the store cannot be opened.
-pub async fn workbench(places: &Paths, mouse: Option<bool>) -> Result<Exit, CliError> {
+pub async fn workbench(places: &Paths, mouse: Option<bool>, out: &mut Out) -> Result<Exit, CliError> {
     let environment = Environment::from_vars(|name| std::env::var(name).ok());
     // An unsuitable terminal is reported before a store is created.
     environment.check().map_err(|fault| CliError::Message(fault.to_string()))?;
-    let options = options(places, &places.configuration()?, environment, mouse)?;
-    let desk = places.open(places.options(true, Scope::All), true).await?;
-    let shown = match begin(&desk).await {
-        Ok(()) => run::run(desk.handle().clone(), options).await.map_err(CliError::from),
-        Err(failure) => Err(failure),
+    let config = places.configuration()?;
+    let options = options(places, &config, environment, mouse)?;
+    let engine = EngineOptions { program: Program::Workbench, ..places.options(true, Scope::All) };
+    let desk = places.open(engine.clone(), true).await?;
+    if let Err(failure) = begin(&desk).await {
+        desk.close().await;
+        return Err(failure);
+    }
+    let again = places.clone();
+    let setup = move || {
+        let config = again.configuration().map_err(|fault| RequestError::new(fault.to_string()))?;
+        let models = Paths::models(&config);
+        Ok((config, models))
     };
-    let guest = desk.owner_elsewhere().is_some();
-    desk.close().await;
-    if shown? == ExitMode::KeepWorking && !guest {
-        keep_working(places)?;
+    let opening = Opening { path: places.store.clone(), options: engine, setup: Box::new(setup) };
+    let desk = LastingSession::keep(desk, opening);
+    let shown = run::run(desk.handle().clone(), desk.connection(), options).await;
+    let goes_on = match &shown {
+        Ok(ExitMode::KeepWorking) => true,
+        // Nobody can be asked, and what is due is not lost only because a link was.
+        Ok(ExitMode::HungUp) if config.on_hangup == OnHangup::Work => has_work(desk.handle()).await,
+        Ok(_) | Err(_) => false,
+    };
+    let elsewhere = matches!(desk.close().await, EngineAt::Elsewhere { .. });
+    let left = shown?;
+    if goes_on && !elsewhere {
+        print::note(&detached::start(places).await?);
+    }
+    if left == ExitMode::StopWorker {
+        return work::stop(places, out).await;
     }
     Ok(Exit::Done)
+}
+
+/// True if anything is due or scheduled.
+async fn has_work(handle: &Handle) -> bool {
+    work::outlook(handle).await.is_ok_and(|(due, scheduled)| due || scheduled)
 }
 
 async fn begin(desk: &Session) -> Result<(), CliError> {
@@ -75,6 +104,7 @@ fn options(
         },
         mouse: mouse.or(config.mouse).unwrap_or(!over_ssh),
         environment,
+        store: places.store.clone(),
         session: session::Session::path(&places.store),
         config: places.config.clone(),
         withheld: config.key_variables(),
@@ -123,19 +153,6 @@ fn depth(no_color: bool, term: Option<&str>, colorterm: Option<&str>) -> Depth {
         _ if term.contains("256color") => Depth::Indexed,
         _ => Depth::Ansi,
     }
-}
-
-/// Starts `nightdesk work` on the same store, without a terminal and in a process group of its own.
-fn keep_working(places: &Paths) -> Result<(), CliError> {
-    let failed = |error: std::io::Error| {
-        CliError::Message(format!("continuing without a screen: {error}; run `nightdesk work`"))
-    };
-    let program = std::env::current_exe().map_err(failed)?;
-    let mut work = std::process::Command::new(program);
-    work.arg("--store").arg(&places.store).arg("--config").arg(&places.config).arg("work");
-    work.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-    work.spawn().map_err(failed)?;
-    Ok(())
 }
 
 impl From<TuiError> for CliError {

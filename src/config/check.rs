@@ -12,13 +12,13 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::key_shape::is_key_rather_than_name;
-use super::{Config, Glyphs, KeySource, Limits, Provider, ProviderKind};
+use super::{Config, Glyphs, KeySource, Limits, OnHangup, Provider, ProviderKind};
 use crate::domain::nearest;
 use crate::toml_file::{self, Fault, in_order, noun};
 
 type Checked<T> = Result<T, Fault>;
 
-const TOP: [&str; 5] = ["glyphs", "model", "mouse", "provider", "theme"];
+const TOP: [&str; 6] = ["glyphs", "model", "mouse", "on_hangup", "provider", "theme"];
 const PROVIDER: [&str; 9] = [
     "base_url",
     "context",
@@ -52,6 +52,7 @@ pub(super) fn config(text: &str) -> Checked<Config> {
             "theme" => config.theme = theme(value)?,
             "glyphs" => config.glyphs = glyphs(value)?,
             "mouse" => config.mouse = Some(switch("mouse", value)?),
+            "on_hangup" => config.on_hangup = on_hangup(value)?,
             "provider" => config.provider = providers(value)?,
             other => return Err(unknown(other, &key.span(), &TOP)),
         }
@@ -98,6 +99,12 @@ fn theme(value: &Spanned<DeValue<'_>>) -> Checked<String> {
 fn glyphs(value: &Spanned<DeValue<'_>>) -> Checked<Glyphs> {
     let word = words("glyphs", value)?;
     let unknown = |_| fault(&value.span(), format!("glyphs is \"unicode\" or \"ascii\", not \"{word}\""));
+    word.parse().or_else(unknown)
+}
+
+fn on_hangup(value: &Spanned<DeValue<'_>>) -> Checked<OnHangup> {
+    let word = words("on_hangup", value)?;
+    let unknown = |_| fault(&value.span(), format!("on_hangup is \"work\" or \"stop\", not \"{word}\""));
     word.parse().or_else(unknown)
 }
 

@@ -14,10 +14,12 @@ use crate::domain::{
 
 mod filter;
 mod form;
+mod progress;
 mod update;
 
 pub use filter::Filter;
 pub use form::{AgentForm, Changes, GroupForm};
+pub use progress::Progress;
 pub use update::{LiveUpdate, Phase, RowUpdate, Update};
 
 /// A request of a face to the engine.
@@ -227,7 +229,7 @@ pub enum Request {
         /// The turn. For a queued turn, the turn it waits for is examined.
         run: RunId,
     },
-    /// Whether any work would proceed now without a person; [`Reply::Due`].
+    /// Whether any work would proceed without a person, now or at a later time; [`Reply::Due`].
     Due,
     /// Checks the store file; [`Reply::StoreChecked`].
     CheckStore {
@@ -374,6 +376,9 @@ pub enum Reply {
     Due {
         /// True if one would.
         due: bool,
+        /// When a trigger is due or a job is tried again without anybody doing anything; `None` if nothing is scheduled.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scheduled: Option<Timestamp>,
     },
     /// The store was checked.
     StoreChecked(StoreCheck),

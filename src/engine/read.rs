@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use super::protocol::{JobDetail, JobEdit, LogCheck, Overview, Reply, Request, RequestError, StoreCheck, Timestamped};
 use super::wait::OpenRuns;
 use crate::domain::state::Row;
+use crate::domain::status::is_active;
 use crate::domain::{
-    Agent, Block, BlockId, Cursor, Group, Job, JobId, Message, Revision, Run, RunId, RunState, Trigger,
+    Agent, Block, BlockId, Cursor, Group, GroupId, Job, JobId, Message, Revision, Run, RunId, RunState, Trigger,
 };
 use crate::store::{Background, ReadLane, Store, StoreError};
 
@@ -65,7 +66,7 @@ impl Reader {
                 Ok(Reply::Mails { mails: mails.rows, faults: mails.faults })
             }
             Request::Held { run } => held(store, &run).await,
-            Request::Due => Ok(Reply::Due { due: due(store, store.clock().now()).await? }),
+            Request::Due => Ok(due(store, store.clock().now()).await?),
             Request::CheckStore { deep } => Ok(Reply::StoreChecked(check(&store.background(), deep).await?)),
             Request::Send { .. }
             | Request::Cancel { .. }
@@ -205,19 +206,24 @@ async fn held(store: &Store, run: &RunId) -> Result<Reply, RequestError> {
     Ok(Reply::Held { calls, queued })
 }
 
-/// True when mail, a turn or a job would proceed at `now`. The rows are read in several queries; a commit between them
-/// makes them inconsistent and counts as due.
-pub(super) async fn due(store: &Store, now: Timestamp) -> Result<bool, StoreError> {
+/// Whether mail, a turn or a job would proceed at `now`, and when a trigger or a further try of a job comes by itself. The
+/// rows are read in several queries; a commit between them makes them inconsistent and counts as due.
+pub(super) async fn due(store: &Store, now: Timestamp) -> Result<Reply, StoreError> {
     let before = store.last_change().await?;
-    if store.has_pending_mail().await? && !store.due_mail(None).await?.is_empty() {
-        return Ok(true);
-    }
+    let mail = store.has_pending_mail().await? && !store.due_mail(None).await?.is_empty();
     let standing = OpenRuns::read(store).await?;
-    let jobs = store.unfinished_jobs().await?;
+    let mut jobs = store.unfinished_jobs().await?;
     let cursors = cursors(store, &jobs).await?;
     let groups = store.all::<Group>().await?.rows;
     let rests = standing.work().is_at_rest(&jobs, &cursors, &groups, now);
-    Ok(!rests || store.last_change().await? != before)
+    // In a group that is paused, nothing comes by itself.
+    let active = |id: &GroupId| is_active(groups.iter().find(|group| group.id == *id));
+    jobs.retain(|job| active(&job.group));
+    let again = standing.work().due_jobs(&jobs, &cursors, now).next;
+    let timers = store.timers().await?;
+    let timer = timers.iter().filter(|timer| active(&timer.group)).filter_map(|timer| timer.next_due).min();
+    let due = mail || !rests || store.last_change().await? != before;
+    Ok(Reply::Due { due, scheduled: again.into_iter().chain(timer).min() })
 }
 
 async fn check(store: &Store<Background>, deep: bool) -> Result<StoreCheck, StoreError> {
@@ -257,7 +263,7 @@ mod tests {
         let reader = Reader::new(store.clone(), "offline".to_owned());
         let Reply::Overview(overview) = reader.answer(Request::Overview).await.unwrap() else { panic!() };
         assert_eq!((overview.default_model.as_str(), overview.groups.len()), ("offline", 0));
-        assert_eq!(reader.answer(Request::Due).await.unwrap(), Reply::Due { due: false });
+        assert_eq!(reader.answer(Request::Due).await.unwrap(), Reply::Due { due: false, scheduled: None });
         let checked = reader.answer(Request::CheckStore { deep: true }).await.unwrap();
         let Reply::StoreChecked(StoreCheck { faults, log: Some(log) }) = checked else { panic!("{checked:?}") };
         assert_eq!((faults, log.differences), (Vec::<String>::new(), Vec::new()));

@@ -80,7 +80,7 @@ impl Engine {
             Request::ReadMail { id } => self.read_mail(&id).await,
             Request::Probe { model } => self.probe(&model).await,
             Request::Reconfigure => self.reconfigure().await,
-            Request::Due => Ok(Reply::Due { due: read::due(&self.store, self.spans.now()).await? }),
+            Request::Due => Ok(read::due(&self.store, self.spans.now()).await?),
             read @ (Request::Mails { .. }
             | Request::Overview
             | Request::Messages { .. }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::connection::EngineAt;
 use super::protocol::RequestError;
 use super::socket::{self, Client};
 use super::{Engine, Handle, Options};
@@ -45,7 +46,7 @@ enum Place {
     /// The engine runs in this program.
     Owner(Arc<Engine>, StoreLock),
     /// The engine runs in this other program.
-    Attached(LockHeldBy),
+    Attached(LockHeldBy, Arc<Client>),
 }
 
 /// Connects to the owner of a store.
@@ -89,7 +90,9 @@ impl Session {
             };
             match join(&held).await {
                 Ok(client) => {
-                    return Ok(Self { handle: Handle::remote(client), place: Place::Attached(held), unheard: None });
+                    let client = Arc::new(client);
+                    let handle = Handle::remote(Arc::clone(&client));
+                    return Ok(Self { handle, place: Place::Attached(held, client), unheard: None });
                 }
                 Err(JoinError::Silent(silent)) => return Err(OpenError::Silent(silent).into()),
                 Err(JoinError::Refused(fault)) => return Err(OpenError::Fault(fault).into()),
@@ -131,12 +134,30 @@ impl Session {
         &self.handle
     }
 
+    /// The engine, if it runs in this program.
+    #[cfg(test)]
+    pub(super) fn engine(&self) -> Option<&Engine> {
+        if let Place::Owner(engine, _) = &self.place { Some(engine) } else { None }
+    }
+
     /// The program that runs the engine; `None` if it is this one.
     #[must_use]
     pub fn owner_elsewhere(&self) -> Option<&LockHeldBy> {
         match &self.place {
             Place::Owner(..) => None,
-            Place::Attached(held) => Some(held),
+            Place::Attached(held, _) => Some(held),
+        }
+    }
+
+    /// Where the engine runs.
+    #[must_use]
+    pub fn engine_at(&self) -> EngineAt {
+        match &self.place {
+            Place::Owner(..) => EngineAt::Here,
+            Place::Attached(_, client) => {
+                let (pid, program) = client.owner();
+                EngineAt::Elsewhere { pid, program }
+            }
         }
     }
 
@@ -156,6 +177,17 @@ impl Session {
             }
         }
         std::future::pending().await
+    }
+
+    /// Waits until the engine cannot be used through this session any more. Returns why, if this program knows it.
+    pub async fn ended(&self) -> Option<String> {
+        match &self.place {
+            Place::Owner(..) => Some(self.lost().await),
+            Place::Attached(_, client) => {
+                client.ended().await;
+                None
+            }
+        }
     }
 
     /// Stops the engine, closes the store and releases the lock, in this order.

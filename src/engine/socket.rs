@@ -22,7 +22,7 @@ use super::Engine;
 use super::protocol::RequestError;
 use serve::Shared;
 
-pub use client::{Client, JoinError, Updates};
+pub use client::{AskError, Client, JoinError, Updates};
 pub use silence::Silent;
 pub(super) use silence::is_suspended;
 

@@ -10,6 +10,7 @@ pub mod chrome;
 mod dividers;
 pub mod panes;
 pub mod persistence;
+mod quit;
 pub mod view;
 
 use std::time::Instant;
@@ -20,6 +21,7 @@ use ratatui::layout::{Position, Rect, Size};
 
 use crate::domain::GroupStatus;
 use crate::domain::message::check_size;
+use crate::engine::connection::Connection;
 use crate::engine::protocol::{Overview, Recipient, Reply, RequestError, RowUpdate, Update};
 
 use super::command::{Command, KeyContext};
@@ -67,6 +69,8 @@ pub struct App {
     pub look: RenderContext,
     /// The toast shown in the status line, and the time it expires.
     pub toast: Option<(Toast, Timestamp)>,
+    /// Where the engine runs.
+    pub connection: Connection,
     layout: Option<Layout>,
     /// The line that the mouse holds.
     dragged: Option<Divider>,
@@ -130,6 +134,7 @@ impl App {
             window: true,
             look,
             toast: None,
+            connection: Connection::HERE,
             layout: None,
             dragged: None,
             mailbox: Mailbox::default(),
@@ -148,7 +153,7 @@ impl App {
         self.look.now = now;
         let draw = match &msg {
             Msg::Update(update) => self.urgency(update),
-            Msg::Renewed(_) | Msg::Answered(..) | Msg::Tick => Draw::Delta,
+            Msg::Renewed(_) | Msg::Answered(..) | Msg::Connected(_) | Msg::Tick => Draw::Delta,
             Msg::Focus(_) => Draw::Nothing,
             Msg::Key(_) | Msg::Paste(_) | Msg::Mouse(_) | Msg::Resize(_) | Msg::Edited(..) | Msg::Told(_) => Draw::Key,
         };
@@ -164,6 +169,7 @@ impl App {
                 self.dialogs.retain(|dialog| !dialog.is_over(&self.model));
                 self.moved();
             }
+            Msg::Connected(connection) => self.connected(connection),
             Msg::Answered(ticket, reply) => self.answered(ticket, reply),
             Msg::Edited(owner, Ok(text)) => self.edited(owner, text),
             Msg::Edited(_, Err(why)) => self.mailbox.push(AppAction::Toast(Toast::error(why))),

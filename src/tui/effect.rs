@@ -15,6 +15,7 @@ use ratatui::layout::{Rect, Size};
 
 use crate::config::{Config, ConfigError, Provider, save_provider};
 use crate::domain::{AgentId, ConversationId, MailId, Priority};
+use crate::engine::connection::Connection;
 use crate::engine::protocol::{Overview, Recipient, Reply, Request, RequestError, Update};
 
 use super::command::{Command, KeyContext};
@@ -40,6 +41,8 @@ pub enum Msg {
     Update(Box<Update>),
     /// A new overview, because the subscription to updates was interrupted.
     Renewed(Box<Overview>),
+    /// The engine is lost, or runs in another program than before.
+    Connected(Connection),
     /// The reply to a request.
     Answered(RequestId, Result<Reply, RequestError>),
     /// The external editor has exited: the text, or the error text.
@@ -108,6 +111,9 @@ pub enum Effect {
     Mouse(bool),
     /// Suspends the process, as Ctrl-Z does in a shell.
     Suspend,
+    /// Stops the worker that runs the engine. The next program that takes over the store is [`Msg::Connected`]; a failure
+    /// is [`Msg::Told`].
+    StopWorker,
     /// Ends the workbench.
     Quit(ExitMode),
 }
@@ -144,6 +150,10 @@ pub enum ExitMode {
     Stop,
     /// It continues in a separate process without a screen.
     KeepWorking,
+    /// The worker that runs the engine is stopped, too.
+    StopWorker,
+    /// The terminal was closed and nobody could be asked.
+    HungUp,
 }
 
 /// An action that a pane, a dialog or the composer requests from the workbench.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::app::{App, Draw, view};
 use super::effect::{Connect, Effect, ExitMode, Msg, RequestId, Requester, Toast};
@@ -24,8 +24,10 @@ use super::term::tty::{Tty, TtyEvent};
 use super::term::{Environment, TermError};
 use super::write_file;
 use crate::engine::Handle;
+use crate::engine::connection::Connection;
 use crate::engine::handle::Subscription;
-use crate::engine::protocol::{Reply, Request, RequestError, Update};
+use crate::engine::protocol::{Overview, Reply, Request, RequestError, Update};
+use crate::engine::worker;
 use crate::text_file;
 
 /// The most bytes of a text that the external editor returns.
@@ -48,6 +50,8 @@ pub struct Options {
     pub look: RenderContext,
     /// Whether to enable mouse reporting at the start.
     pub mouse: bool,
+    /// Path of the store.
+    pub store: PathBuf,
     /// Path of the session file.
     pub session: PathBuf,
     /// Path of the configuration file, written by the model dialog.
@@ -71,18 +75,22 @@ pub enum TuiError {
     Engine(#[from] RequestError),
 }
 
-/// Runs the workbench until the user quits or the terminal is closed.
+/// Runs the workbench until the user quits or the terminal is closed. `connection` tells where the engine of `handle` runs.
 ///
 /// # Errors
 /// Fails if the terminal cannot be opened or written to, or if the connection to the engine fails.
-pub async fn run(handle: Handle, options: Options) -> Result<ExitMode, TuiError> {
+pub async fn run(
+    handle: Handle,
+    mut connection: watch::Receiver<Connection>,
+    options: Options,
+) -> Result<ExitMode, TuiError> {
+    let at = connection.borrow_and_update().clone();
     let overview = handle.overview().await?;
     let following = handle.follow(overview.upto).await?;
     let modes = Modes { mouse: options.mouse };
     let tty = Tty::open(&options.environment, modes)?;
-    let mut app = App::new(overview, options.look.clone(), tty.size());
-    app.mouse = options.mouse;
-    app.restore(Session::load(&options.session));
+    let mut app = new_app(overview, &options, &tty, Session::load(&options.session));
+    (app.mouse, app.connection) = (options.mouse, at);
     let gaps = if options.environment.over_ssh { FrameIntervals::OVER_SSH } else { FrameIntervals::LOCAL };
     let screen = Screen::new(tty.size(), options.environment.caps());
     let (answers, answered) = mpsc::unbounded_channel();
@@ -95,6 +103,7 @@ pub async fn run(handle: Handle, options: Options) -> Result<ExitMode, TuiError>
         pacer: Pacer::new(gaps),
         said: send_in_order(handle.clone(), answers.clone()),
         handle,
+        connection,
         answers,
         saved,
         save_at: None,
@@ -106,6 +115,12 @@ pub async fn run(handle: Handle, options: Options) -> Result<ExitMode, TuiError>
     bench.save();
     bench.take_answers().await;
     ended
+}
+
+fn new_app(overview: Overview, options: &Options, tty: &Tty, session: Session) -> App {
+    let mut app = App::new(overview, options.look.clone(), tty.size());
+    app.restore(session);
+    app
 }
 
 /// Spawns a task that sends requests to the engine one at a time, in order. It ends when the sender is dropped.
@@ -123,6 +138,7 @@ fn send_in_order(handle: Handle, answers: mpsc::UnboundedSender<Msg>) -> mpsc::U
 /// State of the event loop.
 struct EventLoop {
     handle: Handle,
+    connection: watch::Receiver<Connection>,
     options: Options,
     tty: Tty,
     screen: Screen,
@@ -161,6 +177,7 @@ impl EventLoop {
                 biased;
                 event = self.tty.next() => self.terminal(event).await?,
                 Some(msg) = answered.recv() => self.handle_msg(msg).await?,
+                Ok(()) = self.connection.changed() => self.connected(&mut following).await?,
                 update = following.next() => self.updates(update, &mut following).await?,
                 () = tokio::time::sleep_until(at), if due.is_some() => self.on_deadline().await?,
             }
@@ -276,11 +293,29 @@ impl EventLoop {
                 self.screen.invalidate();
                 self.resized(size).await?;
             }
-            // Committed work is kept; due work continues in whichever process owns the store.
-            TtyEvent::Hangup | TtyEvent::Terminate => self.leave = Some(ExitMode::Stop),
+            TtyEvent::Hangup => self.leave = Some(ExitMode::HungUp),
+            TtyEvent::Terminate => self.leave = Some(ExitMode::Stop),
             TtyEvent::Drained => {}
         }
         Ok(())
+    }
+
+    /// Shows where the engine runs now. Of a store that was replaced, all is read anew.
+    async fn connected(&mut self, following: &mut Subscription) -> Result<(), TuiError> {
+        let connection = self.connection.borrow_and_update().clone();
+        if connection.replaced != self.app.connection.replaced {
+            let overview = match self.handle.overview().await {
+                Ok(overview) => overview,
+                // What is shown is of the old store; the sentence says why there is no other.
+                Err(fault) => return self.handle_msg(Msg::Told(Toast::error(fault.text))).await,
+            };
+            *following = self.handle.follow(overview.upto).await?;
+            let (session, before) = (self.app.session(), self.app.connection.clone());
+            let mouse = self.app.mouse;
+            self.app = new_app(overview, &self.options, &self.tty, session);
+            (self.app.mouse, self.app.connection) = (mouse, before);
+        }
+        self.handle_msg(Msg::Connected(connection)).await
     }
 
     async fn resized(&mut self, size: ratatui::layout::Size) -> Result<(), TuiError> {
@@ -338,6 +373,7 @@ impl EventLoop {
                     Box::pin(self.terminal(event)).await?;
                 }
             }
+            Effect::StopWorker => self.stop_worker(),
             Effect::Quit(leave) => self.leave = Some(leave),
         }
         Ok(())
@@ -369,6 +405,16 @@ impl EventLoop {
                 Err(error) => Err(RequestError::new(format!("cannot write the configuration: {error}"))),
             };
             let _ = answers.send(Msg::Answered(ticket, reply));
+        });
+    }
+
+    fn stop_worker(&self) {
+        let (answers, store) = (self.answers.clone(), self.options.store.clone());
+        tokio::spawn(async move {
+            if let Err(fault) = worker::stop(&store).await {
+                // Fails only after the workbench has ended.
+                let _ = answers.send(Msg::Told(Toast::error(fault.text)));
+            }
         });
     }
 
@@ -422,7 +468,7 @@ impl EventLoop {
         self.save_at = None;
         let session = self.app.session();
         if session != self.saved {
-            if let Err(error) = session.save(&self.options.session) {
+            if let Err(error) = session.save_changes(&self.saved, &self.options.session) {
                 tracing::warn!("cannot save the session: {error}");
             }
             self.saved = session;

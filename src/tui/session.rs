@@ -1,7 +1,8 @@
 //! The session file: draft, history, focus and scroll position, saved beside the store for the next start.
 //!
 //! It belongs to the workbench and is not part of the store. It is written about a second after a change and when
-//! the workbench ends. An unreadable file counts as an empty session.
+//! the workbench ends. An unreadable file counts as an empty session. Several workbenches on one store share the file: each
+//! writes only what it has changed itself.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -87,8 +88,89 @@ impl Session {
     /// Reads a session; returns an empty one if the file is missing or invalid.
     #[must_use]
     pub fn load(path: &Path) -> Self {
-        let text = text_file::read_own(path, MOST_BYTES).unwrap_or_default();
-        serde_json::from_str(&text).unwrap_or_default()
+        Self::read(path).unwrap_or_default()
+    }
+
+    fn read(path: &Path) -> Option<Self> {
+        serde_json::from_str(&text_file::read_own(path, MOST_BYTES).ok()?).ok()
+    }
+
+    /// Writes what has changed since `before`, which this workbench wrote or restored last, and keeps what other
+    /// workbenches have written meanwhile.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be written or renamed.
+    pub fn save_changes(&self, before: &Self, path: &Path) -> std::io::Result<()> {
+        match Self::read(path) {
+            Some(others) => self.clone().onto(before, others).save(path),
+            None => self.save(path),
+        }
+    }
+
+    /// This session where it differs from `before`, and `others` elsewhere. A draft of another workbench that has to give
+    /// way becomes part of the history.
+    fn onto(self, before: &Self, others: Self) -> Self {
+        let (mine, known, theirs) = (self.all_drafts(), before.all_drafts(), others.all_drafts());
+        let to = |drafts: &[Draft], whom: &Recipient| drafts.iter().find(|draft| draft.to == *whom).cloned();
+        let mut whom: Vec<&Recipient> = Vec::new();
+        for draft in mine.iter().chain(&theirs) {
+            if !whom.contains(&&draft.to) {
+                whom.push(&draft.to);
+            }
+        }
+        let mut history = newer(self.history, &before.history, others.history);
+        let mut drafts = Vec::new();
+        for whom in whom {
+            let (my, known, their) = (to(&mine, whom), to(&known, whom), to(&theirs, whom));
+            if my == known {
+                drafts.extend(their);
+                continue;
+            }
+            if let Some(their) = their.filter(|their| known.as_ref() != Some(their) && my.as_ref() != Some(their)) {
+                history.push(their.pastes.expand(&their.text));
+            }
+            drafts.extend(my);
+        }
+        // The place in a conversation goes with the conversation.
+        let anchor = match (self.address == before.address, others.address == before.address) {
+            (true, true) => newer(self.anchor, &before.anchor, others.anchor),
+            (true, false) => others.anchor,
+            (false, _) => self.anchor,
+        };
+        let address = newer(self.address, &before.address, others.address);
+        let shown = drafts.iter().position(|draft| address.as_ref() == Some(&draft.to)).map(|at| drafts.remove(at));
+        let (draft, pastes) = match shown {
+            Some(shown) => (shown.text, shown.pastes),
+            None if address.is_none() => (self.draft, self.pastes),
+            None => <(String, Pastes)>::default(),
+        };
+        let mut seen = others.seen;
+        for (conversation, seq) in self.seen {
+            let upto = seen.entry(conversation).or_default();
+            *upto = seq.max(*upto);
+        }
+        Self {
+            draft,
+            pastes,
+            drafts,
+            history,
+            pane: newer(self.pane, &before.pane, others.pane),
+            side: newer(self.side, &before.side, others.side),
+            lower: newer(self.lower, &before.lower, others.lower),
+            zoom: newer(self.zoom, &before.zoom, others.zoom),
+            dividers: newer(self.dividers, &before.dividers, others.dividers),
+            anchor,
+            address,
+            seen,
+            unsaved: newer(self.unsaved, &before.unsaved, others.unsaved),
+        }
+    }
+
+    /// The drafts to all conversations that have one.
+    fn all_drafts(&self) -> Vec<Draft> {
+        let shown = self.address.clone().filter(|_| !self.draft.is_empty());
+        let shown = shown.map(|to| Draft { to, text: self.draft.clone(), pastes: self.pastes.clone() });
+        self.drafts.iter().filter(|draft| !draft.text.is_empty()).cloned().chain(shown).collect()
     }
 
     /// Writes the session atomically, readable by this user only.
@@ -105,9 +187,50 @@ impl Session {
     }
 }
 
+/// `mine`, unless it is as before.
+fn newer<T: PartialEq>(mine: T, before: &T, theirs: T) -> T {
+    if mine == *before { theirs } else { mine }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_two_workbenches_on_one_store_neither_overwrites_what_the_other_wrote() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Session::path(&dir.path().join("desk.db"));
+        let (room, agent) = (Recipient::Group("group-1".into()), Recipient::Agent("agent-1".into()));
+        let shown = |to: &Recipient, draft: &str| Session {
+            address: Some(to.clone()),
+            draft: draft.to_owned(),
+            ..Session::default()
+        };
+        let start = shown(&room, "");
+        // The terminal of the first is closed with a draft; the second is closed later, as it was opened.
+        let first = shown(&room, "half a thought");
+        first.save_changes(&start, &path).unwrap();
+        start.save_changes(&start, &path).unwrap();
+        assert_eq!(Session::load(&path), first);
+        // The second writes to somebody else, and reads on.
+        let second = Session { seen: [("conversation-1".to_owned(), 7)].into(), ..shown(&agent, "for you") };
+        second.save_changes(&start, &path).unwrap();
+        let both = Session::load(&path);
+        assert_eq!(
+            (both.draft.as_str(), both.drafts.len(), both.drafts[0].text.as_str()),
+            ("for you", 1, "half a thought")
+        );
+        assert_eq!(both.seen["conversation-1"], 7);
+        // Two drafts to the same: the last one stays, the other one is a key away.
+        let third = shown(&room, "another one");
+        third.save_changes(&start, &path).unwrap();
+        let kept = Session::load(&path);
+        assert_eq!((kept.draft.as_str(), kept.drafts[0].text.as_str()), ("for you", "another one"));
+        assert_eq!(kept.history, ["half a thought"]);
+        // What was sent is gone for all.
+        start.save_changes(&third, &path).unwrap();
+        assert_eq!(Session::load(&path).drafts, []);
+    }
 
     #[test]
     fn what_was_saved_is_loaded_and_a_damaged_file_is_an_empty_session() {

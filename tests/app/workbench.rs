@@ -4,6 +4,7 @@ use crate::support::app_harness::{self, Desk};
 use nightdesk::testing::domain::StopReason;
 use nightdesk::testing::domain::message::NoticeKind;
 use nightdesk::testing::domain::{Change, Content, RunState, SearchResult};
+use nightdesk::testing::engine::connection::{Connection, EngineAt, Program};
 use nightdesk::testing::engine::protocol::{Phase, Reply, Request, RequestError, RowUpdate};
 use nightdesk::testing::tui::effect::{Effect, ExitMode, Msg};
 use nightdesk::testing::tui::pane::PaneId;
@@ -122,6 +123,32 @@ fn a_job_that_is_due_can_go_on_without_a_screen() {
     let mut desk = Desk::new(overview, app_harness::said(), USUAL);
     desk.keys("<C-c>w");
     assert_eq!(desk.effects, [Effect::Quit(ExitMode::KeepWorking)]);
+}
+
+#[test]
+fn a_workbench_that_joined_a_worker_names_it_and_leaves_it_running_or_stops_it() {
+    let mut overview = app_harness::overview(4);
+    overview.runs.clear();
+    let mut desk = Desk::new(overview, app_harness::said(), USUAL);
+    let at = |engine| Msg::Connected(Connection { engine, replaced: 0 });
+    let worker = EngineAt::Elsewhere { pid: 4242, program: Program::Worker };
+    desk.send(at(worker.clone()));
+    assert!(desk.text().lines().next().unwrap().contains("worker 4242"), "{}", desk.text());
+    desk.keys("<A-w>");
+    assert!(desk.text().contains("Stop the worker 4242?"), "{}", desk.text());
+    desk.keys("y");
+    desk.keys("<C-c>");
+    assert!(desk.text().contains("It goes on: the worker 4242 runs the engine."), "{}", desk.text());
+    desk.keys("x");
+    desk.keys("<C-c>q");
+    let quit = [Effect::StopWorker, Effect::Quit(ExitMode::StopWorker), Effect::Quit(ExitMode::Stop)];
+    assert_eq!(desk.effects, quit);
+    // Without an engine, the status line says so until there is one.
+    desk.send(at(EngineAt::Lost { why: "the program that ran the engine has ended; connecting again".to_owned() }));
+    desk.keys("half a thought");
+    assert!(desk.text().contains("has ended; connecting again"), "{}", desk.text());
+    desk.send(at(EngineAt::Here));
+    assert!(desk.text().contains("it runs here now") && desk.text().contains("half a thought"), "{}", desk.text());
 }
 
 #[test]

@@ -31,7 +31,7 @@ impl Client {
     fn joined(shell: &Shell) -> Self {
         let mut client = Self::connect(shell);
         client.says(&json!({"hello": {"version": 2}}));
-        assert_eq!(client.hears(), Some(json!({"hello": {"version": 2}})));
+        assert_eq!(client.hears(), Some(json!({"hello": {"version": 2, "program": "worker"}})));
         client
     }
 

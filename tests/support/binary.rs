@@ -57,16 +57,21 @@ pub fn command(dir: &std::path::Path) -> CommandBuilder {
     command
 }
 
-/// Runs a subcommand on the files in `dir` and gives what it printed; it must succeed.
-pub fn run(dir: &std::path::Path, arguments: &[&str]) -> String {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_nightdesk"))
+/// Runs a subcommand on the files in `dir` to its end.
+pub fn output(dir: &std::path::Path, arguments: &[&str]) -> std::process::Output {
+    std::process::Command::new(env!("CARGO_BIN_EXE_nightdesk"))
         .envs(places(dir))
         .env_remove("TMUX")
         .arg("--store")
         .arg(dir.join("desk.db"))
         .args(arguments)
         .output()
-        .unwrap();
+        .unwrap()
+}
+
+/// Runs a subcommand on the files in `dir` and gives what it printed; it must succeed.
+pub fn run(dir: &std::path::Path, arguments: &[&str]) -> String {
+    let output = output(dir, arguments);
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{arguments:?}: {told}");
     String::from_utf8(output.stdout).unwrap()

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,8 +17,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::lines::{LineError, Lines};
 use super::silence::{self, SECOND, Silent};
 use super::wire::{self, AT_ONCE, FromOwner, REPLY_BYTES, REQUEST_BYTES, ToOwner, VERSION};
-use crate::domain::StepId;
-use crate::engine::protocol::{Filter, Reply, Request, RequestError, Update};
+use crate::engine::connection::Program;
+use crate::engine::protocol::{Filter, Progress, Reply, Request, RequestError, Update};
 
 /// Pause between two tries to connect to an owner that accepts no connections yet.
 const BETWEEN: std::time::Duration = std::time::Duration::from_millis(20);
@@ -52,9 +52,59 @@ fn gone() -> RequestError {
     JoinError::Absent.into()
 }
 
+/// Why a connection has ended.
+#[derive(Debug, Clone)]
+enum Ended {
+    /// The other side has left or does not answer.
+    Gone(RequestError),
+    /// The other side refuses, or is another version.
+    Refused(RequestError),
+}
+
+impl From<Ended> for RequestError {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Gone(why) | Ended::Refused(why) => why,
+        }
+    }
+}
+
+/// Why a request has no reply.
+#[derive(Debug)]
+pub enum AskError {
+    /// The connection ended before the reply.
+    Interrupted {
+        /// False if the owner has not begun to carry it out, and never will.
+        begun: bool,
+        /// What became of the owner.
+        why: RequestError,
+    },
+    /// The request failed.
+    Failed(RequestError),
+}
+
+impl AskError {
+    fn ended(begun: bool, ended: Ended) -> Self {
+        match ended {
+            Ended::Gone(why) => Self::Interrupted { begun, why },
+            Ended::Refused(why) => Self::Failed(why),
+        }
+    }
+}
+
+impl From<AskError> for RequestError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Interrupted { why, .. } | AskError::Failed(why) => why,
+        }
+    }
+}
+
 /// A connection to the engine of another program. It is made anew by the next request after it was lost.
 pub struct Client {
     path: PathBuf,
+    pid: u32,
+    program: Program,
     link: tokio::sync::Mutex<Arc<Link>>,
 }
 
@@ -64,7 +114,20 @@ impl Client {
     /// # Errors
     /// [`JoinError`] if the owner does not listen, does not answer, or is another version.
     pub async fn connect(path: &Path) -> Result<Self, JoinError> {
-        Ok(Self { path: path.to_owned(), link: tokio::sync::Mutex::new(Link::open(path).await?) })
+        let (link, program) = Link::open(path).await?;
+        Ok(Self { path: path.to_owned(), pid: link.pid, program, link: tokio::sync::Mutex::new(link) })
+    }
+
+    /// The process that was connected to, 0 if the system does not tell, and what it is.
+    #[must_use]
+    pub fn owner(&self) -> (u32, Program) {
+        (self.pid, self.program)
+    }
+
+    /// Waits until the connection ends.
+    pub async fn ended(&self) {
+        let closed = self.link.lock().await.closed.clone();
+        closed.cancelled().await;
     }
 
     /// Sends a request and waits for its reply. A request that is dropped before the owner has begun it may still be
@@ -73,10 +136,22 @@ impl Client {
     /// # Errors
     /// [`RequestError`] if the request fails, the owner does not answer, or the connection is lost.
     pub async fn ask(&self, request: Request) -> Result<Reply, RequestError> {
+        Ok(self.try_ask(request).await?)
+    }
+
+    /// Like [`Client::ask`]; tells whether a request without a reply may have been carried out.
+    ///
+    /// # Errors
+    /// [`AskError`] if the request fails or the connection is lost.
+    pub async fn try_ask(&self, request: Request) -> Result<Reply, AskError> {
         let link = {
             let mut link = self.link.lock().await;
             if link.is_closed() {
-                *link = Link::open(&self.path).await?;
+                *link = match Link::open(&self.path).await {
+                    Ok((link, _)) => link,
+                    Err(JoinError::Refused(why)) => return Err(AskError::Failed(why)),
+                    Err(error) => return Err(AskError::Interrupted { begun: false, why: error.into() }),
+                };
             }
             Arc::clone(&link)
         };
@@ -89,8 +164,8 @@ impl Client {
     /// [`RequestError`] if the connection fails.
     pub async fn follow(&self, after: u64, filter: Filter) -> Result<Updates, RequestError> {
         let line = follow(&self.path, after, &filter).await?;
-        let (showing, ready) = (BTreeSet::new(), VecDeque::new());
-        Ok(Updates { path: self.path.clone(), cursor: after, filter, line: Some(line), showing, ready, rejoins: 0 })
+        let (progress, ready) = (Progress::new(after), VecDeque::new());
+        Ok(Updates { path: self.path.clone(), progress, filter, line: Some(line), ready, rejoins: 0 })
     }
 }
 
@@ -106,7 +181,7 @@ struct Waiting {
     next: u64,
     asks: HashMap<u64, mpsc::UnboundedSender<Heard>>,
     /// Why the connection has ended.
-    ended: Option<RequestError>,
+    ended: Option<Ended>,
 }
 
 /// A connection that carries requests. Requests are written whole by a task, so that a caller who gives up leaves
@@ -134,8 +209,8 @@ fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
 }
 
 impl Link {
-    async fn open(path: &Path) -> Result<Arc<Self>, JoinError> {
-        let Dialled { mut lines, mut write, pid } = dial(path).await?;
+    async fn open(path: &Path) -> Result<(Arc<Self>, Program), JoinError> {
+        let Dialled { mut lines, mut write, pid, program } = dial(path).await?;
         let (out, mut queue) = mpsc::unbounded_channel::<Vec<u8>>();
         let (closed, waiting) = (CancellationToken::new(), Arc::<Mutex<Waiting>>::default());
         let (ends, answered) = (closed.clone(), Arc::clone(&waiting));
@@ -152,7 +227,7 @@ impl Link {
                         FromOwner::Begun { id } => hear(&answered, id, Heard::Begun),
                         FromOwner::Reply { id, reply } => hear(&answered, id, Heard::Ended(Box::new(Ok(reply)))),
                         FromOwner::Refused { id, fault } => hear(&answered, id, Heard::Ended(Box::new(Err(fault)))),
-                        FromOwner::Fault(fault) => return Err::<(), _>(fault),
+                        FromOwner::Fault(fault) => return Err::<(), _>(Ended::Refused(fault)),
                         FromOwner::Hello { .. } | FromOwner::Update(_) | FromOwner::CutOff { .. } => {}
                     }
                 }
@@ -170,30 +245,30 @@ impl Link {
                 () = ends.cancelled() => None,
             };
             let mut waiting = lock(&answered);
-            waiting.ended = Some(ended.unwrap_or_else(gone));
+            waiting.ended = Some(ended.unwrap_or_else(|| Ended::Gone(gone())));
             waiting.asks.clear();
             ends.cancel();
         });
         let guard = closed.clone().drop_guard();
         let at_once = Semaphore::new(AT_ONCE);
-        Ok(Arc::new(Self { pid, out, at_once, waiting, closed, _guard: guard }))
+        Ok((Arc::new(Self { pid, out, at_once, waiting, closed, _guard: guard }), program))
     }
 
     fn is_closed(&self) -> bool {
         self.closed.is_cancelled()
     }
 
-    fn ended(&self) -> RequestError {
-        lock(&self.waiting).ended.clone().unwrap_or_else(gone)
+    fn ended(&self) -> Ended {
+        lock(&self.waiting).ended.clone().unwrap_or_else(|| Ended::Gone(gone()))
     }
 
-    async fn ask(&self, request: Request) -> Result<Reply, RequestError> {
-        let _place = self.at_once.acquire().await.map_err(|_| gone())?;
+    async fn ask(&self, request: Request) -> Result<Reply, AskError> {
+        let _place = self.at_once.acquire().await.map_err(|_| AskError::ended(false, self.ended()))?;
         let (sender, mut heard) = mpsc::unbounded_channel();
         let id = {
             let mut waiting = lock(&self.waiting);
             if let Some(ended) = &waiting.ended {
-                return Err(ended.clone());
+                return Err(AskError::ended(false, ended.clone()));
             }
             waiting.next += 1;
             let id = waiting.next;
@@ -201,25 +276,28 @@ impl Link {
             id
         };
         let _ask = Ask(self, id);
-        let line = wire::line(&ToOwner::Ask { id, request }).map_err(|error| RequestError::new(error.to_string()))?;
+        let failed = |why: String| AskError::Failed(RequestError::new(why));
+        let line = wire::line(&ToOwner::Ask { id, request }).map_err(|error| failed(error.to_string()))?;
         if line.len() > REQUEST_BYTES {
-            return Err(RequestError::new(format!(
+            return Err(failed(format!(
                 "the request has {} bytes, and the program that owns the store takes {REQUEST_BYTES}; send less at a time",
                 line.len()
             )));
         }
-        self.out.send(line).map_err(|_| self.ended())?;
+        self.out.send(line).map_err(|_| AskError::ended(false, self.ended()))?;
         let begun = silence::answered(self.pid, heard.recv()).await.map_err(|silent| {
             // What was not begun by now must not be begun later.
             self.closed.cancel();
-            RequestError::new(silent.to_string())
+            AskError::Interrupted { begun: false, why: RequestError::new(silent.to_string()) }
         })?;
+        // The owner says so before it begins, and what it said is read even if it has died since.
+        let was_begun = begun.is_some();
         let mut next = begun;
         loop {
             match next {
-                Some(Heard::Ended(answer)) => return *answer,
+                Some(Heard::Ended(answer)) => return answer.map_err(AskError::Failed),
                 Some(Heard::Begun) => next = heard.recv().await,
-                None => return Err(self.ended()),
+                None => return Err(AskError::ended(was_begun, self.ended())),
             }
         }
     }
@@ -235,11 +313,9 @@ fn hear(waiting: &Mutex<Waiting>, id: u64, heard: Heard) {
 /// Updates from another program's engine. A follower that was cut off comes back by its cursor.
 pub struct Updates {
     path: PathBuf,
-    cursor: u64,
+    progress: Progress,
     filter: Filter,
     line: Option<Dialled>,
-    /// Steps of which live updates came and that are not over.
-    showing: BTreeSet<StepId>,
     ready: VecDeque<Update>,
     rejoins: u32,
 }
@@ -261,16 +337,7 @@ impl Updates {
             match read(&mut joined.lines).await {
                 Ok(FromOwner::Update(update)) => {
                     self.rejoins = 0;
-                    match &update {
-                        Update::Committed { upto, .. } => self.cursor = *upto,
-                        Update::Live(live) => {
-                            self.showing.insert(live.step.clone());
-                        }
-                        Update::Over { step } => {
-                            self.showing.remove(step);
-                        }
-                        Update::Trouble { .. } => {}
-                    }
+                    self.progress.note(&update);
                     return Ok(update);
                 }
                 Ok(FromOwner::CutOff { text }) => {
@@ -279,7 +346,7 @@ impl Updates {
                 }
                 Ok(FromOwner::Fault(fault)) => return Err(fault),
                 Ok(_) => {}
-                Err(ended) if self.rejoins >= REJOINS => return Err(ended),
+                Err(ended) if self.rejoins >= REJOINS => return Err(ended.into()),
                 Err(_) => self.line = None,
             }
         }
@@ -288,8 +355,8 @@ impl Updates {
     /// Follows again from the last update. The owner tells the live text anew, so what was shown of it goes.
     async fn rejoin(&mut self) -> Result<(), RequestError> {
         self.rejoins += 1;
-        let line = follow(&self.path, self.cursor, &self.filter).await?;
-        self.ready.extend(std::mem::take(&mut self.showing).into_iter().map(|step| Update::Over { step }));
+        let line = follow(&self.path, self.progress.cursor(), &self.filter).await?;
+        self.ready.extend(self.progress.interrupt());
         self.line = Some(line);
         Ok(())
     }
@@ -301,6 +368,7 @@ struct Dialled {
     write: OwnedWriteHalf,
     /// The owner's process; 0 if the system does not tell.
     pid: u32,
+    program: Program,
 }
 
 /// Opens a connection that follows.
@@ -334,8 +402,8 @@ async fn dial(path: &Path) -> Result<Dialled, JoinError> {
         Err(_) => return Err(wire::other_version(None).into()),
     };
     match serde_json::from_slice(&line.bytes) {
-        Ok(FromOwner::Hello { version: VERSION }) => Ok(Dialled { lines, write, pid }),
-        Ok(FromOwner::Hello { version }) => Err(wire::other_version(Some(version)).into()),
+        Ok(FromOwner::Hello { version: VERSION, program }) => Ok(Dialled { lines, write, pid, program }),
+        Ok(FromOwner::Hello { version, .. }) => Err(wire::other_version(Some(version)).into()),
         Ok(FromOwner::Fault(fault)) if fault.text.starts_with("the request cannot be read") => {
             Err(wire::other_version(None).into())
         }
@@ -369,10 +437,11 @@ fn unreachable(path: &Path, error: &io::Error) -> RequestError {
 }
 
 /// Waits for the next line. Cancel-safe.
-async fn read(lines: &mut Lines) -> Result<FromOwner, RequestError> {
-    let line = lines.next().await.map_err(|_| gone())?.ok_or_else(gone)?;
+async fn read(lines: &mut Lines) -> Result<FromOwner, Ended> {
+    let left = || Ended::Gone(gone());
+    let line = lines.next().await.map_err(|_| left())?.ok_or_else(left)?;
     serde_json::from_slice(&line.bytes).map_err(|error| {
         tracing::error!(%error, "a line of the owner cannot be read");
-        wire::other_version(None)
+        Ended::Refused(wire::other_version(None))
     })
 }

@@ -159,7 +159,8 @@ pub(super) async fn serve(engine: &Arc<Engine>, shared: &Arc<Shared>, stream: Un
         match said {
             Ok(ToOwner::Hello { version: VERSION }) if !greeted => {
                 greeted = true;
-                if !outbox.reply(&FromOwner::Hello { version: VERSION }).await {
+                let hello = FromOwner::Hello { version: VERSION, program: engine.options.program };
+                if !outbox.reply(&hello).await {
                     return Ok(());
                 }
             }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! client  {"hello":{"version":2}}   {"ask":{"id":1,"request":{…}}}            {"follow":{"after":7}}
-//! owner   {"hello":{"version":2}}   {"begun":{"id":1}} {"reply":{"id":1,…}}   {"update":{…}} …
+//! owner   {"hello":{"version":2,"program":"worker"}}   {"begun":{"id":1}} {"reply":{"id":1,…}}   {"update":{…}} …
 //! ```
 //!
 //! A request is begun when the client has been told so; replies come in the order in which they are ready. A client that
@@ -10,6 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::connection::Program;
 use crate::engine::protocol::{Filter, Reply, Request, RequestError, Update};
 
 /// The version of these lines and of the values in them. Raised by every change that an older program cannot read.
@@ -44,8 +45,12 @@ pub(super) enum ToOwner {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum FromOwner {
-    /// The first line: which protocol the owner speaks.
-    Hello { version: u32 },
+    /// The first line: which protocol the owner speaks, and what it is.
+    Hello {
+        version: u32,
+        #[serde(default)]
+        program: Program,
+    },
     /// The request with this id is carried out from here on, whether or not the client waits for the reply.
     Begun { id: u64 },
     /// The request was carried out.

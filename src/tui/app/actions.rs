@@ -5,9 +5,8 @@ use crate::domain::{AgentId, ConversationId, ConversationOwner, PendingKind};
 use crate::engine::protocol::{Recipient, Request};
 use crate::tui::command::{Command, KeyContext};
 use crate::tui::dialog::commands::Commands;
-use crate::tui::dialog::confirm::{Choice, Confirm};
 use crate::tui::dialog::models::Models;
-use crate::tui::effect::{AppAction, Effect, ExitMode, Requester, Toast};
+use crate::tui::effect::{AppAction, Effect, Requester, Toast};
 use crate::tui::pane::PaneId;
 use crate::tui::text::clean::clean_line;
 
@@ -23,6 +22,7 @@ impl App {
             Command::Interrupt => self.interrupt(),
             Command::Suspend => self.mailbox.push(AppAction::Effect(Effect::Suspend)),
             Command::Mouse => self.switch_mouse(),
+            Command::StopWorker => self.ask_to_stop_worker(),
             Command::Close => {
                 self.dialogs.pop();
             }
@@ -102,8 +102,7 @@ impl App {
         }
     }
 
-    /// Ctrl-C: cancels the running or queued turns of the shown conversation; without any, asks to quit. Quits if
-    /// that question is already open.
+    /// Ctrl-C: cancels the running or queued turns of the shown conversation; without any, asks to quit.
     fn interrupt(&mut self) {
         let running = self.model.shown_conversation().filter(|conversation| {
             self.model.running_turn(&conversation.id).is_some() || self.model.queued(&conversation.id).next().is_some()
@@ -111,28 +110,7 @@ impl App {
         if let Some(conversation) = running.map(|conversation| conversation.id.clone()) {
             return self.cancel_reply(conversation);
         }
-        let quit = |leave| vec![AppAction::Effect(Effect::Quit(leave))];
-        if self.dialogs.iter().any(|dialog| dialog.asks_to_quit()) {
-            self.mailbox.push(AppAction::Effect(Effect::Quit(ExitMode::Stop)));
-            return;
-        }
-        let at_work = self.model.jobs_running() + self.model.jobs_waiting() + self.model.live.len();
-        let due = at_work + self.model.runs.len();
-        let work = match due {
-            0 => "",
-            _ if at_work == 0 && self.model.needs_you(None) > 0 => " Unfinished work waits for your approval.",
-            _ => " There is unfinished work.",
-        };
-        let panes = PaneId::ALL.into_iter().filter_map(|id| self.panes.get(id).unsaved_note(&self.model));
-        let dialogs = self.dialogs.iter().filter_map(|dialog| dialog.unsaved_note()).map(ToOwned::to_owned);
-        let question: Vec<String> = std::iter::once(format!("Quit?{work}")).chain(panes).chain(dialogs).collect();
-        let plain = if due > 0 { "quit; unfinished work waits for the next start" } else { "quit" };
-        let mut choices = vec![Choice::new('q', plain, quit(ExitMode::Stop))];
-        if due > 0 {
-            choices.push(Choice::new('w', "quit, and keep working without a screen", quit(ExitMode::KeepWorking)));
-        }
-        choices.push(Choice::new('s', "stay", Vec::new()));
-        self.dialogs.push(Box::new(Confirm::new(question.join(" "), choices)));
+        self.ask_to_quit();
     }
 
     fn cancel_reply(&mut self, conversation: ConversationId) {

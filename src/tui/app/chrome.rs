@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 
 use super::App;
 use crate::domain::GroupStatus;
+use crate::engine::connection::{EngineAt, Program};
 use crate::engine::protocol::Recipient;
 use crate::tui::command::{Command, KeyContext};
 use crate::tui::effect::Tone;
@@ -54,7 +55,11 @@ pub fn lines(app: &App, buffer: &mut Buffer, layout: &Layout) {
 /// Draws the title line: group, turn and tokens on the left; on the right the model, or the hidden panes.
 pub fn title_line(app: &App, frame: &mut Frame<'_>, layout: &Layout) {
     let area = layout.title;
-    let right = if layout.columns.len() == 2 { model_notice(app, true) } else { hidden_panes(app, layout) };
+    let right = if layout.columns.len() == 2 {
+        joined(owner_notice(app), model_notice(app, true))
+    } else {
+        hidden_panes(app, layout)
+    };
     let mut left = Row::default();
     if area.width >= WIDE {
         left.push(Span::new("nightdesk", Role::Dim));
@@ -169,6 +174,34 @@ fn model_notice(app: &App, whole: bool) -> Row {
     row
 }
 
+/// Names the program that runs the engine, if it is another one.
+fn owner_notice(app: &App) -> Row {
+    let mut row = Row::default();
+    match app.connection.engine {
+        EngineAt::Elsewhere { pid, program: Program::Worker } => {
+            row.push(Span::new(format!("worker {pid}"), Role::Accent));
+        }
+        EngineAt::Elsewhere { pid, program: Program::Workbench } => {
+            row.push(Span::new(format!("workbench {pid}"), Role::Dim));
+        }
+        EngineAt::Elsewhere { pid, program: Program::Command } => {
+            row.push(Span::new(format!("engine {pid}"), Role::Dim));
+        }
+        EngineAt::Here => {}
+        EngineAt::Lost { .. } => row.push(Span::new("no engine", Role::Error)),
+    }
+    row
+}
+
+/// Puts one row behind another, with a gap unless one is empty.
+fn joined(mut left: Row, right: Row) -> Row {
+    if !left.spans.is_empty() && !right.spans.is_empty() {
+        left.push(Span::new("  ", Role::Dim));
+    }
+    left.spans.extend(right.spans);
+    left
+}
+
 /// Lists the hidden panes with their badges. Each has room for its badge, so that none moves when a badge comes or
 /// grows. Where there is not enough room, the model or the names are left out.
 fn hidden_panes(app: &App, layout: &Layout) -> Row {
@@ -192,8 +225,11 @@ fn hidden_panes(app: &App, layout: &Layout) -> Row {
     };
     let notice = || if app.size.width >= 60 { model_notice(app, false) } else { Row::default() };
     let room = usize::from(app.size.width).saturating_sub(PLACE).max(PLACE);
-    let forms = [(true, true), (true, false), (false, true)];
-    let mut whole = forms.into_iter().map(|(names, with)| all(names, if with { notice() } else { Row::default() }));
+    let forms = [(true, true), (true, false), (false, true), (false, false)];
+    // A workbench that runs the engine is no news; a worker is to be seen.
+    let owner = || if app.worker().is_some() { owner_notice(app) } else { Row::default() };
+    let first = |with| joined(owner(), if with { notice() } else { Row::default() });
+    let mut whole = forms.into_iter().map(|(names, with)| all(names, first(with)));
     whole.find(|row| row.width() <= room).unwrap_or_else(|| all(false, Row::default()))
 }
 
@@ -243,7 +279,13 @@ pub fn status_line(app: &App, frame: &mut Frame<'_>, layout: &Layout) {
             let fits = left.width() <= room;
             return ends(app, frame, area, &left, if fits { &right } else { &alone });
         }
-        None => hints(app, room, &mut left),
+        None => match &app.connection.engine {
+            EngineAt::Lost { why } => {
+                left.push(Span::new(format!("{} {}", app.look.glyphs.failed, clean_line(why)), Role::Error));
+                return ends(app, frame, area, &left, &Row::default());
+            }
+            EngineAt::Here | EngineAt::Elsewhere { .. } => hints(app, room, &mut left),
+        },
     }
     ends(app, frame, area, &left, &right);
 }

@@ -188,6 +188,8 @@ REST {
     Models: KeyContext::ANYWHERE, [Key::f(2)], "models", "Connect a language model";
     Mouse: KeyContext::ANYWHERE, [Key::alt(KeyCode::Char('m'))], "mouse",
         "Turn the mouse off, so that the terminal selects text with it, or on again";
+    StopWorker: KeyContext::OUTSIDE, [Key::alt(KeyCode::Char('w'))], "stop worker",
+        "Stop the worker and take over its work; asks first";
     Interrupt: KeyContext::ANYWHERE, [Key::ctrl('c')], "cancel or quit", "Cancel the running reply, else ask to quit";
     Suspend: KeyContext::ANYWHERE, [Key::ctrl('z')], "suspend", "Suspend the workbench; `fg` brings it back";
 }

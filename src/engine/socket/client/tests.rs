@@ -23,7 +23,7 @@ impl Peer {
         let (read, write) = listener.accept().await.unwrap().0.into_split();
         let mut peer = Self { lines: BufReader::new(read).lines(), write };
         assert_eq!(peer.hears().await, json!({"hello": {"version": VERSION}}));
-        peer.says(&FromOwner::Hello { version: VERSION }).await;
+        peer.says(&FromOwner::Hello { version: VERSION, program: Program::Worker }).await;
         peer
     }
 
@@ -66,7 +66,7 @@ async fn a_request_that_was_given_up_leaves_its_reply_to_no_other() {
     let mut asks = Box::pin(client.ask(Request::Reconfigure));
     assert!(poll!(&mut asks).is_pending());
     let second = owner.begins().await;
-    owner.says(&FromOwner::Reply { id: first, reply: Reply::Due { due: true } }).await;
+    owner.says(&FromOwner::Reply { id: first, reply: Reply::Due { due: true, scheduled: None } }).await;
     owner.says(&FromOwner::Reply { id: second, reply: Reply::Done }).await;
     assert_eq!(asks.await.unwrap(), Reply::Done);
 }
@@ -79,11 +79,11 @@ async fn replies_find_their_requests_in_any_order() {
     let quick = client.ask(Request::Due);
     let plays = async {
         let (slow, quick) = (owner.begins().await, owner.begins().await);
-        owner.says(&FromOwner::Reply { id: quick, reply: Reply::Due { due: false } }).await;
+        owner.says(&FromOwner::Reply { id: quick, reply: Reply::Due { due: false, scheduled: None } }).await;
         owner.says(&FromOwner::Refused { id: slow, fault: RequestError::new("no answer") }).await;
     };
     let (slow, quick, ()) = tokio::join!(slow, quick, plays);
-    assert_eq!(quick.unwrap(), Reply::Due { due: false });
+    assert_eq!(quick.unwrap(), Reply::Due { due: false, scheduled: None });
     assert_eq!(slow.unwrap_err().text, "no answer");
 }
 
@@ -224,4 +224,25 @@ async fn an_owner_of_another_user_is_not_joined() {
     let Some(_listener) = listen_as_another_user(&path) else { return };
     let Err(JoinError::Refused(fault)) = Client::connect(&path).await else { panic!("joined") };
     assert!(fault.text.ends_with("is of the user 65534; it is not joined"), "{fault}");
+}
+
+#[tokio::test]
+async fn a_request_that_its_owner_had_not_begun_is_told_from_one_that_it_had() {
+    let (_dir, path, listener) = place();
+    for begins in [false, true] {
+        let (client, mut owner) = both(&path, &listener).await;
+        assert_eq!(client.owner().1, Program::Worker);
+        let lost = async {
+            if begins {
+                owner.begins().await;
+            } else {
+                owner.hears().await;
+            }
+            drop(owner);
+        };
+        let (ended, ()) = tokio::join!(client.try_ask(Request::Reconfigure), lost);
+        let Err(AskError::Interrupted { begun, .. }) = ended else { panic!("{ended:?}") };
+        assert_eq!(begun, begins);
+        client.ended().await;
+    }
 }

@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod apply;
+pub mod backup;
 pub mod block;
 pub mod completions;
 pub mod deletion;
@@ -107,6 +108,10 @@ enum Command {
     /// List, show, send and read mail.
     #[command(subcommand)]
     Mail(mail::Command),
+    /// Copy the store to a file while programs work on it, and check the copy.
+    Backup(backup::Args),
+    /// Put a backup in the place of the store; the store as it was is kept beside it.
+    Restore(backup::RestoreArgs),
     /// Print the JSON schema of team files, for completion and checks in an editor.
     Schema,
     /// Check the terminal, the configuration, the store and the models.
@@ -222,6 +227,8 @@ async fn carry_out(cli: Cli) -> Result<Exit, CliError> {
         Some(Command::Job(command)) => job::job(&places, &command, &mut out).await,
         Some(Command::Event(args)) => event::event(&places, args, &mut out).await,
         Some(Command::Mail(command)) => mail::mail(&places, command, &mut out).await,
+        Some(Command::Backup(args)) => backup::backup(&places, &args, &mut out).await,
+        Some(Command::Restore(args)) => backup::restore(&places, &args, &mut out).await,
         Some(Command::Schema) => schema::schema(&mut out),
         Some(Command::Doctor(args)) => doctor::doctor(&places, &args, &mut out).await,
         Some(Command::Completions(args)) => completions::completions(&args, &mut out),

@@ -14,6 +14,7 @@ pub mod background;
 pub mod call;
 pub mod cancellation;
 pub mod candidates;
+pub mod care;
 pub mod connection;
 pub mod context;
 pub mod directory;

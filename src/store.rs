@@ -18,6 +18,7 @@
 //!   ([`Store`]`<Background>` for searches, overviews and checks).
 //! - An idle store uses no CPU: no timers; threads wait for work and end with the last handle.
 
+mod backup;
 mod base;
 mod calls;
 mod clock;
@@ -41,6 +42,7 @@ mod rows;
 mod runs;
 mod schema;
 mod search;
+mod space;
 mod staged;
 mod tables;
 mod tail;
@@ -57,6 +59,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+pub use backup::{CopyError, back_up, restore};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use connection::Counters;
 pub use error::{CommitError, StoreError};
@@ -65,6 +68,7 @@ pub use ground::{KnownFile, Watch};
 pub use lane::{Background, Foreground, Lane, Observer, ReadLane};
 pub use mail::DueMail;
 pub use owner::{LockHeldBy, OwnerError, StoreLock, socket_path};
+pub use space::PartSpace;
 pub use tail::{Page, RowImage, TailReader};
 pub use transcript::{FRAME_BYTES, TranscriptMessage, Words};
 pub use view::StepInput;

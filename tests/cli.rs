@@ -16,6 +16,8 @@ mod support {
 mod architecture;
 #[path = "cli/cli_apply.rs"]
 mod cli_apply;
+#[path = "cli/cli_backup.rs"]
+mod cli_backup;
 #[path = "cli/cli_inbox.rs"]
 mod cli_inbox;
 #[path = "cli/cli_job.rs"]

@@ -1,5 +1,6 @@
 //! `nightdesk doctor`: checks the terminal, the configuration, the themes, the store and the models.
 
+mod space;
 mod terminal;
 mod themes;
 mod tmux;
@@ -31,6 +32,9 @@ pub struct Args {
     /// Also replay the whole log and compare the result with every table.
     #[arg(long)]
     deep: bool,
+    /// Print instead what takes room in the store and beside it, and what of it can go.
+    #[arg(long, conflicts_with = "deep")]
+    space: bool,
     /// Print a JSON object.
     #[arg(long)]
     json: bool,
@@ -54,6 +58,9 @@ struct Check {
 /// # Errors
 /// Standard output cannot be written.
 pub async fn doctor(places: &Paths, args: &Args, out: &mut Out) -> Result<Exit, CliError> {
+    if args.space {
+        return space::space(places, args.json, out).await;
+    }
     let environment = Environment::from_vars(|name| std::env::var(name).ok());
     let mut checks = vec![terminal::screen(&environment)];
     let tmux = if environment.in_tmux { Some(tmux::ask().await) } else { None };

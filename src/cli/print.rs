@@ -113,6 +113,27 @@ impl Out {
     }
 }
 
+/// Formats a number of bytes: `840 B`, `12 kB`, `1.2 MB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if bytes < 1_000 {
+        return format!("{bytes} B");
+    }
+    let mut unit = 1_000;
+    let mut at = 0;
+    while bytes >= unit * 1_000 && at + 1 < UNITS.len() {
+        unit *= 1_000;
+        at += 1;
+    }
+    let tenths = bytes / (unit / 10);
+    if tenths < 100 {
+        format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[at])
+    } else {
+        format!("{} {}", bytes / unit, UNITS[at])
+    }
+}
+
 /// Replaces all characters outside printable ASCII by `\u…`. In JSON, they occur only inside strings.
 fn escaped(json: &str) -> String {
     use std::fmt::Write as _;

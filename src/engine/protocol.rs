@@ -15,11 +15,13 @@ use crate::domain::{
 mod filter;
 mod form;
 mod progress;
+mod space;
 mod update;
 
 pub use filter::Filter;
 pub use form::{AgentForm, Changes, GroupForm};
 pub use progress::Progress;
+pub use space::{Space, SpaceOf, SpaceOwner};
 pub use update::{LiveUpdate, Phase, RowUpdate, Update};
 
 /// A request of a face to the engine.
@@ -236,6 +238,8 @@ pub enum Request {
         /// Also replays the log and compares the result with every table.
         deep: bool,
     },
+    /// What takes room in the store; [`Reply::Space`].
+    Space,
     /// A job with its steps, messages and edits; [`Reply::JobDetail`].
     JobDetail {
         /// The job.
@@ -266,6 +270,7 @@ impl Request {
                 | Self::Held { .. }
                 | Self::Due
                 | Self::CheckStore { .. }
+                | Self::Space
                 | Self::JobDetail { .. }
         )
     }
@@ -382,6 +387,8 @@ pub enum Reply {
     },
     /// The store was checked.
     StoreChecked(StoreCheck),
+    /// What takes room in the store.
+    Space(Box<Space>),
     /// A deletion and its consequences.
     Deletion {
         /// The consequences, one sentence each.

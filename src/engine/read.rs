@@ -2,14 +2,17 @@
 
 use jiff::Timestamp;
 
-use super::protocol::{JobDetail, JobEdit, LogCheck, Overview, Reply, Request, RequestError, StoreCheck, Timestamped};
+use super::protocol::{
+    JobDetail, JobEdit, LogCheck, Overview, Reply, Request, RequestError, Space, SpaceOf, SpaceOwner, StoreCheck,
+    Timestamped,
+};
 use super::wait::OpenRuns;
 use crate::domain::state::Row;
 use crate::domain::status::is_active;
 use crate::domain::{
     Agent, Block, BlockId, Cursor, Group, GroupId, Job, JobId, Message, Revision, Run, RunId, RunState, Trigger,
 };
-use crate::store::{Background, ReadLane, Store, StoreError};
+use crate::store::{Background, PartSpace, ReadLane, Store, StoreError};
 
 /// Jobs in an overview, besides unfinished ones.
 const SHOWN_JOBS: usize = 300;
@@ -67,6 +70,7 @@ impl Reader {
             }
             Request::Held { run } => held(store, &run).await,
             Request::Due => Ok(due(store, store.clock().now()).await?),
+            Request::Space => Ok(Reply::Space(Box::new(space(&store.background()).await?))),
             Request::CheckStore { deep } => Ok(Reply::StoreChecked(check(&store.background(), deep).await?)),
             Request::Send { .. }
             | Request::Cancel { .. }
@@ -224,6 +228,37 @@ pub(super) async fn due(store: &Store, now: Timestamp) -> Result<Reply, StoreErr
     let timer = timers.iter().filter(|timer| active(&timer.group)).filter_map(|timer| timer.next_due).min();
     let due = mail || !rests || store.last_change().await? != before;
     Ok(Reply::Due { due, scheduled: again.into_iter().chain(timer).min() })
+}
+
+/// What takes room in the store: in whole tables, and by whom it was written.
+async fn space(store: &Store<Background>) -> Result<Space, StoreError> {
+    let (groups, agents) = (store.all::<Group>().await?.rows, store.all::<Agent>().await?.rows);
+    let blocks = store.all::<Block>().await?.rows;
+    let file = store.file_space().await?;
+    let mut rest = SpaceOf { of: SpaceOwner::JobsAndDeleted, count: 0, bytes: 0 };
+    let mut parts = Vec::new();
+    let mut put = |of: Option<SpaceOwner>, part: &PartSpace| match of {
+        Some(of) => parts.push(SpaceOf { of, count: part.count, bytes: part.bytes }),
+        None => {
+            rest.count += part.count;
+            rest.bytes += part.bytes;
+        }
+    };
+    for part in store.conversation_space().await? {
+        let owner = part.owner.as_deref().unwrap_or_default();
+        let group = groups.iter().find(|group| group.id.as_str() == owner);
+        let agent = agents.iter().find(|agent| agent.id.as_str() == owner);
+        let of = group.map(|group| SpaceOwner::Group(group.id.clone()));
+        put(of.or_else(|| agent.map(|agent| SpaceOwner::Agent(agent.id.clone()))), &part);
+    }
+    for part in store.block_space().await? {
+        let block = blocks.iter().find(|block| block.id.as_str() == part.id);
+        put(block.map(|block| SpaceOwner::Block(block.id.clone())), &part);
+    }
+    if rest.count > 0 {
+        parts.push(rest);
+    }
+    Ok(Space { file: file.file, free: file.free, tables: file.tables, parts })
 }
 
 async fn check(store: &Store<Background>, deep: bool) -> Result<StoreCheck, StoreError> {

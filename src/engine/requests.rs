@@ -90,7 +90,8 @@ impl Engine {
             | Request::Jobs { .. }
             | Request::JobDetail { .. }
             | Request::Held { .. }
-            | Request::CheckStore { .. }) => Reader::new(self.store.clone(), self.default_model()).answer(read).await,
+            | Request::CheckStore { .. }
+            | Request::Space) => Reader::new(self.store.clone(), self.default_model()).answer(read).await,
         }
     }
 

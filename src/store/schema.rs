@@ -137,6 +137,15 @@ fn back_up(sql: &Sql, path: &Path, version: usize) -> Result<(), StoreError> {
     std::fs::rename(&part, &backup).map_err(|error| failed(error.to_string()))
 }
 
+/// Rejects a file that is not a store, or is one of a newer Nightdesk.
+pub(super) fn check(sql: &Sql, path: &Path) -> Result<(), StoreError> {
+    match accept(&told(sql, path)?, MIGRATIONS.len(), path)? {
+        0 => Err(refused(path, "it is empty; give the path of another file")),
+        version if version == MIGRATIONS.len() => rules(sql, path).map(drop),
+        _ => Ok(()),
+    }
+}
+
 /// Rejects a file whose schema or rules are not the current ones.
 pub(super) fn verify(sql: &Sql, path: &Path) -> Result<(), StoreError> {
     match accept(&told(sql, path)?, MIGRATIONS.len(), path)? {

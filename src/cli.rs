@@ -26,7 +26,8 @@ pub mod roster;
 pub mod schema;
 pub mod send;
 pub mod setting;
-pub mod work;
+pub mod trigger;
+mod work;
 pub mod workbench;
 
 use std::path::PathBuf;
@@ -103,6 +104,9 @@ enum Command {
     /// List, show, cancel and retry background jobs.
     #[command(subcommand)]
     Job(job::Command),
+    /// List, show, fire, pause and resume what makes background jobs.
+    #[command(subcommand)]
+    Trigger(trigger::Command),
     /// Report an event to the background agents whose triggers listen to it; print their jobs.
     Event(event::Args),
     /// List, show, send and read mail.
@@ -225,6 +229,7 @@ async fn carry_out(cli: Cli) -> Result<Exit, CliError> {
         Some(Command::Inbox(command)) => inbox::inbox(&places, &command, &mut out).await,
         Some(Command::Block(command)) => block::block(&places, command, &mut out).await,
         Some(Command::Job(command)) => job::job(&places, &command, &mut out).await,
+        Some(Command::Trigger(command)) => trigger::trigger(&places, &command, &mut out).await,
         Some(Command::Event(args)) => event::event(&places, args, &mut out).await,
         Some(Command::Mail(command)) => mail::mail(&places, command, &mut out).await,
         Some(Command::Backup(args)) => backup::backup(&places, &args, &mut out).await,

@@ -22,6 +22,8 @@ mod screens;
 mod screens_forms;
 #[path = "app/screens_panes.rs"]
 mod screens_panes;
+#[path = "app/screens_triggers.rs"]
+mod screens_triggers;
 #[path = "app/screens_waiting.rs"]
 mod screens_waiting;
 #[path = "app/workbench.rs"]

@@ -321,6 +321,23 @@ fn at_rest_nothing_is_written_and_nothing_wakes() {
 }
 
 #[test]
+fn at_rest_nothing_wakes_although_a_trigger_is_due_in_an_hour() {
+    let bench = Bench::start((120, 40), |dir| {
+        let due = (Timestamp::now() + Duration::from_hours(1)).strftime("%M %H * * *").to_string();
+        let text = format!(
+            "[group]\nname = \"desk\"\nmembers = [\"ann\"]\n[group.sleeptime]\nagents = [\"cleo\"]\n\
+             [[group.trigger]]\ncron = \"{due}\"\n[[agent]]\nname = \"ann\"\n[[agent]]\nname = \"cleo\"\n"
+        );
+        let team = dir.join("team.toml");
+        std::fs::write(&team, text).unwrap();
+        binary::run(dir, &["apply", team.to_str().unwrap()]);
+    });
+    let (bytes, wakeups) = bench.meter.activity_in(Duration::from_secs(10));
+    budget("bytes in 10 s before a trigger is due", bytes as u64, 0);
+    budget("wakeups in 10 s before a trigger is due", wakeups, 1);
+}
+
+#[test]
 fn a_hundred_thousand_messages_fit_in_memory_and_scroll_like_two_hundred() {
     let mut small = workbench(200);
     let mut large = workbench(100_000);

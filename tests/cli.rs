@@ -346,7 +346,11 @@ fn lists_and_shows_have_the_fields_they_promise() {
     assert_eq!(groups[0]["members"], serde_json::json!(["ann", "bob"]));
     assert_eq!(shell.json(&["group", "show", "desk", "--json"]), groups[0]);
     let trigger = &groups[0]["triggers"][0];
-    assert_eq!(fields(trigger), "id, kind, when, agent, task, next_due, last_fired, last_outcome, why_not");
+    assert_eq!(
+        fields(trigger),
+        "id, group, kind, when, agent, task, priority, written, paused, next_due, waiting, last_fired, last_outcome, \
+         last_job, why_not"
+    );
     assert_eq!(trigger["when"], "every 2 turns");
     let agents = shell.json(&["agent", "list", "desk", "--json"]);
     assert_eq!(

@@ -46,6 +46,8 @@ mod jobs;
 mod lanes;
 #[path = "engine/mail.rs"]
 mod mail;
+#[path = "engine/occasions.rs"]
+mod occasions;
 #[path = "engine/owners.rs"]
 mod owners;
 #[path = "engine/parking.rs"]
@@ -64,6 +66,8 @@ mod restarting;
 mod resting;
 #[path = "engine/roster.rs"]
 mod roster;
+#[path = "engine/schedules.rs"]
+mod schedules;
 #[path = "engine/slots.rs"]
 mod slots;
 #[path = "engine/socket.rs"]

@@ -98,6 +98,7 @@ enum Noun {
     Job,
     Approval,
     Mail,
+    Trigger,
 }
 
 impl Noun {
@@ -112,6 +113,7 @@ impl Noun {
             (["group", "update" | "delete"], "NAME") if arg.is_positional() => Some(Self::Group),
             (["agent", "update" | "delete"], "NAME") if arg.is_positional() => Some(Self::Agent),
             (["job", ..], "ID") => Some(Self::Job),
+            (["trigger", ..], "ID") => Some(Self::Trigger),
             (["inbox", ..], "ID") => Some(Self::Approval),
             (["mail", ..], "ID") => Some(Self::Mail),
             _ => None,
@@ -172,6 +174,9 @@ impl Names<'_> {
             Noun::Agent => self.agents(whole),
             Noun::Label | Noun::GroupOrLabel => self.labels(typed),
             Noun::Job => self.0.jobs.iter().map(|job| (job.id.to_string(), self.job(job))).collect(),
+            Noun::Trigger => {
+                self.0.triggers.iter().map(|trigger| (trigger.id.to_string(), trigger.spec.when.schedule())).collect()
+            }
             Noun::Approval => self.approvals(),
             Noun::Mail => self.0.mails.iter().map(|mail| (mail.id.to_string(), about_mail(mail))).collect(),
         }

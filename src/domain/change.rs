@@ -151,6 +151,22 @@ pub enum Change {
         /// The span, in seconds.
         seconds: u32,
     },
+    /// Sets the next time of a trigger that fires at times of the clock.
+    TriggerScheduled {
+        /// The trigger.
+        id: TriggerId,
+        /// The time.
+        waiting: Timestamp,
+        /// When it is looked at, on the wall clock.
+        next_due: Timestamp,
+    },
+    /// A person pauses a trigger, or lets it go on.
+    TriggerPaused {
+        /// The trigger.
+        id: TriggerId,
+        /// False lets it go on.
+        paused: bool,
+    },
     /// A trigger is due. It is recorded as an occurrence, so that it is taken once.
     TriggerDue {
         /// The trigger.
@@ -259,6 +275,8 @@ impl Change {
             Self::TriggerPut(trigger) => trigger.id.as_str(),
             Self::TriggerRemoved { id }
             | Self::TriggerArmed { id, .. }
+            | Self::TriggerScheduled { id, .. }
+            | Self::TriggerPaused { id, .. }
             | Self::TriggerDue { id, .. }
             | Self::TriggerFired { id, .. }
             | Self::TriggerHeld { id, .. } => id.as_str(),
@@ -308,6 +326,8 @@ impl Change {
             Self::TriggerPut(_)
             | Self::TriggerRemoved { .. }
             | Self::TriggerArmed { .. }
+            | Self::TriggerScheduled { .. }
+            | Self::TriggerPaused { .. }
             | Self::TriggerDue { .. }
             | Self::TriggerFired { .. }
             | Self::TriggerHeld { .. } => vec![(Kind::Trigger, subject)],

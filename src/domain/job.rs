@@ -11,7 +11,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AgentId, Cause, ConversationId, GroupId, JobId, RunId, span};
+use super::{AgentId, Cause, ConversationId, GroupId, JobId, Priority, RunId, span};
 
 /// The number of attempts after which a transient fault is final (J7).
 pub const MAX_ATTEMPTS: u32 = 8;
@@ -51,6 +51,9 @@ pub struct Job {
     /// The depth of its deepest cause: 1 for a cause of a person or of a time, otherwise one more than that of the run
     /// that was the cause.
     pub depth: u32,
+    /// The highest priority of its causes: of the jobs that wait, those of a higher one start first (J2).
+    #[serde(default, skip_serializing_if = "is_normal")]
+    pub priority: Priority,
     /// The job this one retries.
     pub retry_of: Option<JobId>,
     /// The number of block revisions it committed.
@@ -63,6 +66,12 @@ pub struct Job {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+}
+
+/// Omits the priority of most jobs in JSON.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_normal(priority: &Priority) -> bool {
+    *priority == Priority::Normal
 }
 
 /// The state of a job.

@@ -164,6 +164,8 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
         Change::TriggerRemoved { id } => triggers::remove(rows, id),
         Change::EventReported { name, text, .. } => triggers::report(name, text),
         Change::TriggerArmed { id, seconds } => triggers::arm(rows, id, *seconds, at),
+        Change::TriggerScheduled { id, waiting, next_due } => triggers::schedule(rows, id, *waiting, *next_due),
+        Change::TriggerPaused { id, paused } => triggers::pause(rows, id, *paused),
         Change::TriggerDue { id, scheduled_at } => triggers::due(rows, id, *scheduled_at, at),
         Change::TriggerFired { id, .. } => triggers::fired(rows, id, at),
         Change::TriggerHeld { id, why } => triggers::held(rows, id, why),

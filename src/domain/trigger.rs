@@ -3,15 +3,21 @@
 
 mod block_changed;
 mod cause;
+mod cron;
 mod event;
 mod fire;
 mod idle;
 mod kinds;
+mod occasion;
+mod on;
 mod row;
+mod schedule;
 #[cfg(test)]
 mod signal;
 pub mod table;
 mod turns;
+
+use jiff::Timestamp;
 
 use super::state::Rows;
 use super::{
@@ -19,14 +25,23 @@ use super::{
 };
 
 pub use cause::{Cause, CauseKind, When};
+pub use fire::{PAUSED, held_by};
+pub use occasion::Occasion;
 pub use row::{LONGEST_EVENT, MAX_TRIGGERS, Occurrence, Trigger, TriggerSpec};
+pub use schedule::{Hours, Missed, Schedule};
 
-/// The changes derived from this one, in order. The store logs them in the same commit.
+/// The changes derived from this one, which was committed at the wall time `at`, in order. The store logs them in the
+/// same commit.
 ///
 /// # Errors
 /// If the rows cannot be read.
-pub fn derived_changes<R: Rows>(rows: &mut R, change: &Change, ids: &Ids) -> Result<Vec<Change>, R::Fault> {
-    let mut made = kinds::heard(rows, change)?;
+pub fn derived_changes<R: Rows>(
+    rows: &mut R,
+    change: &Change,
+    ids: &Ids,
+    at: Timestamp,
+) -> Result<Vec<Change>, R::Fault> {
+    let mut made = kinds::heard(rows, change, at)?;
     match change {
         Change::GroupPut(group) => made.extend(fire::configured(rows, &group.id, Some(group), ids)?),
         Change::GroupDeleted { id } => made.extend(fire::configured(rows, id, None, ids)?),
@@ -136,6 +151,7 @@ impl Job {
         let cause = cause.into();
         Self {
             depth: cause.depth,
+            priority: cause.priority,
             id,
             agent,
             group,
@@ -152,7 +168,7 @@ impl Job {
             retry_of: None,
             edits: 0,
             tokens: 0,
-            created_at: jiff::Timestamp::UNIX_EPOCH,
+            created_at: Timestamp::UNIX_EPOCH,
             started_at: None,
             ended_at: None,
         }
@@ -161,8 +177,6 @@ impl Job {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
     use crate::domain::state::InMemoryRows;
     use crate::domain::{
@@ -189,7 +203,7 @@ mod tests {
 
     /// Applies everything that follows from the change, which has been applied, and returns it.
     fn follow(rows: &mut InMemoryRows, change: &Change) -> Vec<Change> {
-        let Ok(next) = derived_changes(rows, change, &Ids::default());
+        let Ok(next) = derived_changes(rows, change, &Ids::default(), Timestamp::UNIX_EPOCH);
         let mut made = Vec::new();
         for change in next {
             let change = rows.apply(change, Timestamp::UNIX_EPOCH).unwrap();
@@ -223,7 +237,7 @@ mod tests {
         let written = format!(r#"{{"trigger":"signal","word":"sleep","of":"{id}"}}"#);
         assert_eq!(serde_json::to_string(cause).unwrap(), written);
         assert_eq!(serde_json::from_str::<Cause>(&written).unwrap(), *cause);
-        assert_eq!((cause.kind.text(), cause.kind.has_input()), ("told to sleep".to_owned(), false));
+        assert_eq!((cause.kind.text(), cause.has_input()), ("told to sleep".to_owned(), false));
         assert_eq!(cause.kind.after().as_deref(), Some("after it was told to sleep"));
 
         let Ok(()) = rows.put(&Group { status: GroupStatus::Paused, ..group });
@@ -290,6 +304,6 @@ mod tests {
         assert_eq!(quiet.schedule(), "1h 30m of silence", "beside another trigger, every_turns is off by itself");
         let both = Sleeptime { every_turns: Some(2), ..quiet };
         assert_eq!(both.schedule_in_prose(), "every second turn or 1h 30m of silence");
-        assert_eq!(When::KEYS, ["every_turns", "idle", "block_changed", "event", "on_signal"]);
+        assert_eq!(When::KEYS, ["every_turns", "idle", "block_changed", "event", "cron", "on", "on_signal"]);
     }
 }

@@ -12,8 +12,8 @@ use super::work::{Outcome, RunContext};
 use super::{Engine, EngineError, step};
 use crate::domain::job::{JobFault, MAX_ATTEMPTS, MAX_CRASHES};
 use crate::domain::{
-    Actor, Agent, Block, Change, Commit, Conversation, ConversationId, ConversationOwner, Cursor, Group, Job, JobId,
-    JobOutcome, JobState, Precondition, Run, RunId, RunKind, RunState, StopReason,
+    Actor, Agent, Block, Cause, Change, Commit, Conversation, ConversationId, ConversationOwner, Cursor, Group, Job,
+    JobId, JobOutcome, JobState, Precondition, Run, RunId, RunKind, RunState, StopReason,
 };
 use crate::llm::window::{self, MOST_BYTES_PER_TOKEN};
 use crate::llm::{ErrorClass, ModelError, Prompt};
@@ -134,7 +134,7 @@ async fn claim(engine: &Engine, job: &Job) -> Result<Option<Job>, EngineError> {
     }
     engine.lock_tasks().refused.remove(&job.id);
     let Some(claimed) = engine.store.row::<Job>(job.id.as_str()).await? else { return Ok(None) };
-    let asked = claimed.causes.iter().any(|cause| cause.kind.has_input());
+    let asked = claimed.causes.iter().any(Cause::has_input);
     if !asked && !has_news(engine, &claimed).await? {
         // J9: no new messages, so complete without a model call.
         let mut changes = vec![Change::JobMoved {

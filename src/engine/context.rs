@@ -16,8 +16,8 @@ use crate::domain::pattern::Seat;
 use crate::domain::pattern::dynamic::CHOOSE;
 use crate::domain::terminate::RETURN_TO_USER;
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, Cause, CauseKind, Group, Kept, Mail, MailKind, NoticeKind, RunKind, StepId, Task,
-    TerminationCondition,
+    Agent, AgentId, Block, BlockId, Cause, Content, Group, Kept, Mail, MailKind, Message, NoticeKind, RunKind, StepId,
+    Task, TerminationCondition,
 };
 use crate::llm::window::{self, Budget};
 use crate::llm::{CallContext, MemoryBlock, Prompt, PromptMessage, ToolCall, ToolSpec, marks};
@@ -358,8 +358,8 @@ fn job_entries(view: &StepInput) -> Vec<Shown> {
         let _ = write!(note, " Your task: {}", marks::line(task));
     }
     for cause in view.job.iter().flat_map(|job| &job.causes) {
-        if let CauseKind::Event { name, text } = &cause.kind {
-            let _ = write!(note, "\nThe event {} was reported. {}", marks::line(name), marks::line(text));
+        if let Some(brought) = cause.kind.brought() {
+            let _ = write!(note, "\n{}", marks::line(&brought));
         }
     }
     for change in &view.block_changes {

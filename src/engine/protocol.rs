@@ -9,7 +9,7 @@ use crate::domain::text_edit::UndoClash;
 use crate::domain::{
     Agent, AgentId, Basis, Block, BlockId, Change, Conflict, Conversation, ConversationId, Group, GroupId, Job, JobId,
     Mail, MailId, MailStatus, Message, PendingCall, Priority, Revision, Run, RunId, SearchResult, Step, StepId,
-    Trigger,
+    Trigger, TriggerId,
 };
 
 mod filter;
@@ -100,6 +100,18 @@ pub enum Request {
         text: String,
         /// The group it is for; `None` means all.
         group: Option<GroupId>,
+    },
+    /// Fires a trigger now, also one that is paused; [`Reply::TriggerFired`].
+    FireTrigger {
+        /// The trigger.
+        id: TriggerId,
+    },
+    /// Pauses a trigger, or lets it go on with its next time; [`Reply::Trigger`].
+    PauseTrigger {
+        /// The trigger.
+        id: TriggerId,
+        /// False lets it go on.
+        paused: bool,
     },
     /// Decides on a call that waits for approval; [`Reply::Done`].
     Decide {
@@ -349,6 +361,13 @@ pub enum Reply {
         /// Why triggers that listen to it did not fire, one sentence each.
         held: Vec<String>,
     },
+    /// A trigger was fired.
+    TriggerFired {
+        /// The jobs that have it as a cause.
+        jobs: Vec<JobId>,
+    },
+    /// A trigger as committed.
+    Trigger(Box<Trigger>),
     /// A group as committed.
     Group(Box<Group>),
     /// An agent as committed.

@@ -82,6 +82,8 @@ impl Reader {
             | Request::UndoJob { .. }
             | Request::RunJob { .. }
             | Request::ReportEvent { .. }
+            | Request::FireTrigger { .. }
+            | Request::PauseTrigger { .. }
             | Request::Decide { .. }
             | Request::Signal { .. }
             | Request::CreateGroup { .. }
@@ -214,7 +216,13 @@ async fn held(store: &Store, run: &RunId) -> Result<Reply, RequestError> {
 /// rows are read in several queries; a commit between them makes them inconsistent and counts as due.
 pub(super) async fn due(store: &Store, now: Timestamp) -> Result<Reply, StoreError> {
     let before = store.last_change().await?;
-    let mail = store.has_pending_mail().await? && !store.due_mail(None).await?.is_empty();
+    if store.has_pending_mail().await? && !store.due_mail(None).await?.is_empty() {
+        return Ok(true);
+    }
+    let wall = store.clock().now();
+    if store.timers().await?.iter().any(|trigger| trigger.is_due(wall)) {
+        return Ok(true);
+    }
     let standing = OpenRuns::read(store).await?;
     let mut jobs = store.unfinished_jobs().await?;
     let cursors = cursors(store, &jobs).await?;

@@ -3,7 +3,7 @@
 mod event;
 mod mail;
 mod roster;
-mod undo;
+mod trigger;
 
 use std::sync::PoisonError;
 
@@ -15,7 +15,7 @@ use crate::config::{Config, ConfigError};
 use crate::domain::message::check_size;
 use crate::domain::run::CallResult;
 use crate::domain::text_edit::Merge;
-use crate::domain::trigger;
+use crate::domain::trigger::coalesce;
 use crate::domain::{
     Actor, Agent, AgentId, Block, BlockId, CauseKind, Change, Commit, Conflict, Content, Conversation, ConversationId,
     ConversationOwner, Editor, Group, GroupId, GroupStatus, Job, JobId, JobState, LogEntry, PersonId, Precondition,
@@ -64,6 +64,8 @@ impl Engine {
             Request::UndoJob { id, clashes } => self.undo_job(&id, clashes).await,
             Request::RunJob { agent, group, instruction } => self.run_job(&agent, &group, instruction).await,
             Request::ReportEvent { name, text, group } => self.report_event(name, text, group).await,
+            Request::FireTrigger { id } => self.fire_trigger(id).await,
+            Request::PauseTrigger { id, paused } => self.pause_trigger(id, paused).await,
             Request::Decide { step, ordinal, approve, for_run, reason } => {
                 let by = Some(PersonId::local());
                 self.decide(step, ordinal, CallResult { ok: approve, text: reason, for_run, by }).await
@@ -362,7 +364,7 @@ impl Engine {
     /// The change that creates the job, or adds its cause to one that is waiting already (J3).
     async fn joined(&self, job: Job) -> Result<Change, RequestError> {
         let unfinished = self.store.find::<Job>(&Job::pair_key(&job.agent, &job.group)).await?;
-        Ok(trigger::coalesce(unfinished, job))
+        Ok(coalesce(unfinished, job))
     }
 
     async fn queue(&self, change: Change) -> Result<Reply, RequestError> {

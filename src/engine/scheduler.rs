@@ -1,8 +1,10 @@
 //! The driver: after every commit it spawns a task for each turn, worker and job that is due.
 //!
-//! It waits for a new commit, for a finished task and for at most one deadline: the next retry of a job, the next
-//! expiry of mail, the next time-out of a wait or the next trigger that is due. A parked run has no task.
+//! It waits for a new commit, for a finished task and for at most one deadline on either clock: the next retry of a job,
+//! the next expiry of mail, the next time-out of a wait or the end of a trigger's span, and on the wall clock the next
+//! trigger that is due. A parked run has no task.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError};
@@ -14,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::cancellation::{self, Mode};
 use super::errors::Retries;
 use super::limits::{Capacity, Priority};
+use super::timers::Deadlines;
 use super::wait::OpenRuns;
 use super::{Engine, EngineError, JobTask, Scope, background, mail, read, speech, timers, turn};
 use crate::domain::status::{self, DueJobs};
@@ -41,11 +44,19 @@ pub async fn run(engine: Arc<Engine>) {
                 retries.succeeded();
                 due
             }
-            Err(trouble) => Some(engine.spans.after(retries.failed(&trouble))),
+            Err(trouble) => {
+                Deadlines { span: Some(engine.spans.after(retries.failed(&trouble))), ..Deadlines::default() }
+            }
         };
         let deadline = async {
-            match due {
+            match due.span {
                 Some(due) => engine.spans.sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        };
+        let alarm = async {
+            match due.wall {
+                Some(due) => engine.store.clock().sleep_until(due).await,
                 None => std::future::pending().await,
             }
         };
@@ -54,13 +65,14 @@ pub async fn run(engine: Arc<Engine>) {
             rung = head.changed() => if rung.is_err() { return },
             () = engine.wake.notified() => {}
             () = deadline => {}
+            () = alarm => {}
         }
     }
 }
 
-/// Spawns every due task. Returns the next deadline, if any. Only an error of the store ends it: any other is of one
+/// Spawns every due task. Returns the next deadlines. Only an error of the store ends it: any other is of one
 /// item, and the others are started.
-async fn tick(engine: &Arc<Engine>) -> Result<Option<Timestamp>, EngineError> {
+async fn tick(engine: &Arc<Engine>) -> Result<Deadlines, EngineError> {
     let out_of_time = mail::deliver(engine).await?;
     let standing = OpenRuns::read(&engine.store).await?;
     let timers = if engine.options.jobs { engine.store.timers().await? } else { Vec::new() };
@@ -73,7 +85,7 @@ async fn tick(engine: &Arc<Engine>) -> Result<Option<Timestamp>, EngineError> {
     start_workers(engine, &standing).await?;
     let timer = timers::fire_due(engine, &timers).await?;
     let job = if engine.options.jobs { start_jobs(engine, &standing).await? } else { None };
-    Ok([out_of_time, expiry, timer, job].into_iter().flatten().min())
+    Ok(Deadlines { span: [out_of_time, expiry, timer.span, job].into_iter().flatten().min(), ..timer })
 }
 
 /// Starts the first unfinished turn of each conversation.
@@ -206,7 +218,7 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Option<
             (*before, job)
         })
         .collect();
-    due.sort_by_key(|(nth_of_its_group, _)| *nth_of_its_group);
+    due.sort_by_key(|(nth_of_its_group, job)| (Reverse(job.priority), *nth_of_its_group));
     let head = *engine.store.head().borrow();
     for (_, job) in due {
         if !is_open_to_claim(engine, &job.id, head)

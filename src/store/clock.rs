@@ -22,6 +22,12 @@ pub trait Clock: Send + Sync {
     fn sleep(&self, span: Duration) -> BoxFuture<'static, ()> {
         Box::pin(tokio::time::sleep(span))
     }
+
+    /// Waits until the wall clock shows this moment. It may end earlier, for example when the clock is set: whoever waits
+    /// looks at the clock again.
+    fn sleep_until(&self, moment: Timestamp) -> BoxFuture<'static, ()> {
+        self.sleep(Duration::try_from(moment.duration_since(self.now())).unwrap_or_default())
+    }
 }
 
 /// The operating system's clocks.
@@ -55,16 +61,47 @@ impl Clock for SystemClock {
             }
         })
     }
+
+    #[cfg(target_os = "linux")]
+    fn sleep_until(&self, moment: Timestamp) -> BoxFuture<'static, ()> {
+        let left = Duration::try_from(moment.duration_since(self.now())).unwrap_or_default();
+        Box::pin(async move {
+            if let Err(error) = alarm(moment).await {
+                tracing::warn!(%error, "no timer that rings when the clock is set");
+                tokio::time::sleep(left).await;
+            }
+        })
+    }
 }
 
 /// Waits on a timer of the kernel that counts the time in which the machine sleeps.
 #[cfg(target_os = "linux")]
 async fn timer(span: Duration) -> std::io::Result<()> {
-    use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
+    ring(rustix::time::TimerfdClockId::Boottime, rustix::time::TimerfdTimerFlags::empty(), span).await
+}
+
+/// Waits on a timer of the kernel that rings at this time of the wall clock, and when the clock is set.
+#[cfg(target_os = "linux")]
+async fn alarm(moment: Timestamp) -> std::io::Result<()> {
+    use rustix::time::TimerfdTimerFlags;
+
+    let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
+    let since_epoch = Duration::try_from(moment.duration_since(Timestamp::UNIX_EPOCH)).unwrap_or_default();
+    ring(rustix::time::TimerfdClockId::Realtime, flags, since_epoch).await
+}
+
+/// Waits on a timer of the kernel.
+#[cfg(target_os = "linux")]
+async fn ring(
+    clock: rustix::time::TimerfdClockId,
+    flags: rustix::time::TimerfdTimerFlags,
+    span: Duration,
+) -> std::io::Result<()> {
+    use rustix::time::{Itimerspec, TimerfdFlags, Timespec};
 
     // A timer set to zero never rings.
     let span = span.max(Duration::from_nanos(1));
-    let timer = rustix::time::timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+    let timer = rustix::time::timerfd_create(clock, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
     let once = Timespec { tv_sec: 0, tv_nsec: 0 };
     let after = Timespec {
         // Some thousand years, so that the kernel's arithmetic does not overflow.
@@ -72,7 +109,7 @@ async fn timer(span: Duration) -> std::io::Result<()> {
         tv_nsec: span.subsec_nanos().into(),
     };
     let spec = Itimerspec { it_interval: once, it_value: after };
-    rustix::time::timerfd_settime(&timer, TimerfdTimerFlags::empty(), &spec)?;
+    rustix::time::timerfd_settime(&timer, flags, &spec)?;
     // A pipe's reading end is the runtime's safe type for a descriptor that becomes readable once.
     tokio::net::unix::pipe::Receiver::from_owned_fd_unchecked(timer)?.readable().await
 }
@@ -126,6 +163,13 @@ mod tests {
         SystemClock.sleep(Duration::ZERO).await;
         SystemClock.sleep(Duration::from_millis(20)).await;
         assert!(SystemClock.elapsed() >= begun + Duration::from_millis(20));
+        let moment = SystemClock.now() + Duration::from_millis(20);
+        SystemClock.sleep_until(moment).await;
+        assert!(SystemClock.now() >= moment);
+        SystemClock.sleep_until(Timestamp::UNIX_EPOCH).await;
+        let far = SystemClock.sleep_until(Timestamp::MAX);
+        tokio::pin!(far);
+        assert!(futures::poll!(far).is_pending());
         let long = SystemClock.sleep(Duration::MAX);
         tokio::pin!(long);
         assert!(futures::poll!(long).is_pending());

@@ -525,7 +525,7 @@ impl Work<'_, '_> {
         self.last += 1;
         let n = self.last;
         let logged = LogEntry { n, change, by: by.clone(), at: self.at, cause };
-        let next = derived_changes(self.rows, &logged.change, self.ids)?;
+        let next = derived_changes(self.rows, &logged.change, self.ids, self.at)?;
         self.logged.push(logged);
         for change in next {
             self.change(change, &Actor::Engine, Some(n))?;

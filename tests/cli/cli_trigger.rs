@@ -74,3 +74,94 @@ fn an_event_becomes_a_job_of_its_agent_and_the_group_tells_what_came_of_it() {
     assert_eq!(triggers()[0], kept);
     shell.folds();
 }
+
+const CLOCK: &str = r#"[group]
+name = "desk"
+members = ["ann"]
+[group.sleeptime]
+agents = ["keeper", "critic"]
+[[group.trigger]]
+agent = "keeper"
+cron = "0 7 * * 1-5"
+zone = "Europe/Zurich"
+missed = "all"
+missed_within = "2h"
+between = "06:00-22:00"
+task = "Write the digest."
+priority = "high"
+[[group.trigger]]
+on = "run_failed"
+[[agent]]
+name = "ann"
+model = "scripted/script.toml"
+[[agent]]
+name = "keeper"
+model = "scripted/script.toml"
+[[agent]]
+name = "critic"
+model = "scripted/script.toml"
+"#;
+
+#[test]
+fn triggers_are_listed_shown_fired_paused_and_resumed() {
+    let shell = Shell::new();
+    let script = Script::of([When::agent("ann").text("Ann heard it."), When::in_job().finishes()]);
+    shell.write("script.toml", &script.to_toml());
+    let team = shell.write("team.toml", CLOCK);
+    shell.ok(&["apply", &team]);
+    assert_eq!(shell.ok(&["apply", &team]).trim(), "nothing to change");
+    let listed = || shell.json(&["trigger", "list", "desk", "--json"]).as_array().unwrap().clone();
+    let rows = listed();
+    let told: Vec<_> =
+        rows.iter().map(|row| json!([row["kind"], row["agent"], row["priority"], row["paused"]])).collect();
+    assert_eq!(json!(told), json!([["cron", "keeper", "high", false], ["on", null, "normal", false]]));
+    let written = json!({
+        "cron": "0 7 * * 1-5", "zone": "Europe/Zurich", "missed": "all", "missed_within": "2h",
+        "between": "06:00-22:00", "agent": "keeper", "task": "Write the digest.", "priority": "high",
+    });
+    assert_eq!((&rows[0]["written"], rows[0]["next_due"].is_string()), (&written, true));
+    let id = rows[0]["id"].as_str().unwrap().to_owned();
+    let short = &id[..16];
+
+    assert_eq!(shell.refused(&["trigger", "fire", short]), "the trigger does not fire: desk has said nothing yet");
+    shell.ok(&["send", "desk", "hello"]);
+    let fired = shell.json(&["trigger", "fire", short, "--json"]);
+    shell.ok(&["work", "--drain"]);
+    let jobs = shell.json(&["job", "list", "desk", "--json"]);
+    assert_eq!((&fired["jobs"][0], &jobs[0]["agent"]), (&jobs[0]["id"], &json!("keeper")));
+    assert_eq!(listed()[0]["last_outcome"], "completed");
+
+    shell.ok(&["trigger", "pause", short]);
+    let paused = &listed()[0];
+    assert_eq!(
+        (&paused["paused"], &paused["next_due"], &paused["why_not"]),
+        (&json!(true), &json!(null), &json!("it is paused"))
+    );
+    assert_eq!(shell.refused(&["trigger", "pause", &id]), "the trigger is paused already");
+    shell.ok(&["apply", &team]);
+    assert_eq!(listed()[0]["paused"], true, "the file says nothing of it");
+    let resumed = shell.ok(&["trigger", "resume", short]);
+    assert!(resumed.contains("resumed, next due "), "{resumed}");
+
+    let table = shell.ok(&["trigger", "list"]);
+    assert!(table.starts_with("ID") && table.contains("a failed run") && table.contains("completed"), "{table}");
+    assert!(table.lines().all(|line| line.chars().count() < 240), "{table}");
+    let card = shell.ok(&["trigger", "show", short]);
+    for part in ["at 07:00", "between 06:00-22:00, Europe/Zurich", "Write the digest.", "high", "missed = \"all\""] {
+        assert!(card.contains(part), "{part}: {card}");
+    }
+    let shown = shell.ok(&["group", "show", "desk"]);
+    assert!(shown.contains("at 07:00") && shown.contains("next due"), "{shown}");
+    let unknown = shell.refused(&["trigger", "show", "trigger-none"]);
+    assert_eq!(unknown, "there is no trigger trigger-none; `nightdesk trigger list` shows all triggers");
+
+    // The command line takes what the file takes, and refuses what it refuses.
+    let update = |text: &str| ["group", "update", "desk", "--trigger", text].map(str::to_owned);
+    let words = update("[{ cron = \"*/5 * * * *\", agent = \"critic\" }]");
+    shell.ok(&words.each_ref().map(String::as_str));
+    assert_eq!((listed().len(), &listed()[0]["when"]), (1, &json!("every 5 minutes, UTC")));
+    let words = update("[{ cron = \"soon\" }]");
+    let refused = shell.run(&words.each_ref().map(String::as_str));
+    assert!(refused.code != Some(0) && refused.err.contains("cron \"soon\" is no schedule"), "{refused:?}");
+    shell.folds();
+}

@@ -188,7 +188,7 @@ fn a_wrong_kind_or_a_value_out_of_range_says_what_it_may_be() {
         (
             "every_turns = 2",
             "[[group.trigger]]\nidle = \"5m\"\nfrom = \"any\"",
-            "10: [[group.trigger]]: from is no key of a trigger with idle; allowed are idle, agent, task",
+            "10: [[group.trigger]]: from is no key of a trigger with idle; allowed are idle, agent, task, priority",
         ),
         (
             "every_turns = 2",

@@ -22,7 +22,7 @@ fn silent(script: Script) -> Plan {
 fn watching(script: Script, any: bool, agent: Option<&str>) -> Plan {
     let when = Fires::BlockChanged { label: "Story".to_owned(), any };
     let task = Some("Look for contradictions.".to_owned());
-    let triggers = vec![TriggerSpec { when, agent: agent.map(agent_id), task }];
+    let triggers = vec![TriggerSpec { agent: agent.map(agent_id), task, ..when.into() }];
     Plan { script, members: &["ann"], background: &["cleo", "dan"], triggers, ..Plan::default() }
 }
 

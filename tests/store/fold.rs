@@ -289,6 +289,11 @@ fn trigger_change(state: &mut InMemoryRows, op: &Op) -> Change {
         2 => Change::TriggerFired { id, cause: CauseKind::Turn { turn: 1 }, depth: 2 },
         3 => Change::TriggerArmed { id, seconds: 60 },
         4 => Change::TriggerDue { id, scheduled_at: some.next_due.unwrap_or_default() },
+        5 if op.other == 0 => Change::TriggerPaused { id, paused: !some.paused },
+        5 if op.other == 1 => {
+            let next = some.waiting.unwrap_or_default() + Duration::from_secs(1);
+            Change::TriggerScheduled { id, waiting: next, next_due: next }
+        }
         _ => Change::TriggerHeld { id, why: op.text.clone() },
     }
 }
@@ -370,7 +375,7 @@ impl Reference {
         while let Some((change, by, cause)) = todo.pop() {
             let n = (self.log.len() + made.len() + 1) as u64;
             let change = trial.apply(change, at)?;
-            let Ok(next) = derived_changes(&mut trial, &change, &self.ids);
+            let Ok(next) = derived_changes(&mut trial, &change, &self.ids, at);
             todo.extend(next.into_iter().rev().map(|change| (change, Actor::Engine, Some(n))));
             made.push(LogEntry { n, change, by, at, cause });
         }
@@ -497,6 +502,6 @@ fn random_commits_reach_every_kind_of_change_and_are_refused_too() {
     let outcome = run_async(play(deletions.into_iter().map(|op| (vec![op], None)).collect()));
     assert_eq!(outcome.refused, 0);
     all.kinds.extend(outcome.kinds);
-    assert_eq!(all.kinds.len(), 37, "{:?}", all.kinds);
+    assert_eq!(all.kinds.len(), 39, "{:?}", all.kinds);
     assert!(all.refused > 100, "{} refused", all.refused);
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::invariants;
 use super::script::Script;
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use jiff::{SignedDuration, Timestamp};
 use nightdesk::testing::config::Config;
@@ -31,17 +32,20 @@ const SEED: &str = "NIGHTDESK_YIELDS";
 pub struct RuntimeClock {
     base: Mutex<Timestamp>,
     start: tokio::time::Instant,
+    /// Tells that the wall clock was set.
+    set: tokio::sync::watch::Sender<()>,
 }
 
 impl RuntimeClock {
     pub fn new() -> Self {
         let base = Mutex::new("2026-05-01T09:00:00Z".parse().unwrap());
-        Self { base, start: tokio::time::Instant::now() }
+        Self { base, start: tokio::time::Instant::now(), set: tokio::sync::watch::Sender::new(()) }
     }
 
     /// Sets the wall clock forward, or back.
     pub fn set(&self, by: SignedDuration) {
         *self.base.lock().unwrap() += by;
+        self.set.send_replace(());
     }
 }
 
@@ -52,6 +56,17 @@ impl Clock for RuntimeClock {
 
     fn elapsed(&self) -> Duration {
         self.start.elapsed()
+    }
+
+    fn sleep_until(&self, moment: Timestamp) -> BoxFuture<'static, ()> {
+        let mut set = self.set.subscribe();
+        let left = Duration::try_from(moment.duration_since(self.now())).unwrap_or_default();
+        Box::pin(async move {
+            tokio::select! {
+                () = tokio::time::sleep(left) => {}
+                _ = set.changed() => {}
+            }
+        })
     }
 }
 

@@ -1,15 +1,14 @@
 //! Prints groups as a card, a table row or JSON.
 
-use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
 use crate::cli::CliError;
 use crate::cli::print::Out;
 use crate::cli::roster::Roster;
-use crate::cli::setting;
+use crate::cli::{setting, trigger};
 use crate::domain::setting::Kind;
-use crate::domain::{AgentId, Configurable as _, Group, GroupId, ManagerType, Trigger, TriggerId, Value};
+use crate::domain::{AgentId, Configurable as _, Group, GroupId, ManagerType, Value};
 
 #[derive(Serialize)]
 struct Row<'a> {
@@ -21,24 +20,7 @@ struct Row<'a> {
     in_effect: Map<String, Json>,
     /// Explicitly set values only.
     settings: Map<String, Json>,
-    triggers: Vec<TriggerRow<'a>>,
-}
-
-/// What becomes of a trigger.
-#[derive(Serialize)]
-struct TriggerRow<'a> {
-    id: &'a TriggerId,
-    kind: &'static str,
-    /// When it fires, in words.
-    when: String,
-    /// The short name of its only agent.
-    agent: Option<String>,
-    task: Option<&'a str>,
-    next_due: Option<Timestamp>,
-    last_fired: Option<Timestamp>,
-    /// The displayed state of the newest job it caused.
-    last_outcome: Option<&'static str>,
-    why_not: Option<&'a str>,
+    triggers: Vec<trigger::Row<'a>>,
 }
 
 /// Prints one group as a card or a JSON object.
@@ -96,23 +78,8 @@ fn row<'a>(roster: &'a Roster, group: &'a Group) -> Row<'a> {
         manager_type: group.manager_type,
         in_effect: setting::in_effect(group, roster, &group.id),
         settings: setting::as_set(group, roster, &group.id),
-        triggers: triggers(roster, group),
+        triggers: trigger::rows(roster, group),
     }
-}
-
-fn triggers<'a>(roster: &'a Roster, group: &Group) -> Vec<TriggerRow<'a>> {
-    let row = |trigger: &'a Trigger| TriggerRow {
-        id: &trigger.id,
-        kind: trigger.spec.when.key(),
-        when: trigger.spec.when.schedule(),
-        agent: trigger.spec.agent.as_ref().map(|id| roster.name_in(&group.id, id)),
-        task: trigger.spec.task.as_deref(),
-        next_due: trigger.next_due,
-        last_fired: trigger.last_fired,
-        last_outcome: trigger.last_job(&roster.jobs).map(|job| job.state.shown()),
-        why_not: trigger.why_not.as_deref(),
-    };
-    roster.triggers.iter().filter(|trigger| trigger.group == group.id).map(row).collect()
 }
 
 /// How a moment is written for people.
@@ -120,18 +87,20 @@ const MOMENT: &str = "%Y-%m-%d %H:%M:%S UTC";
 
 /// Returns a line for each trigger: when it fires, and what became of it.
 fn history(roster: &Roster, group: &Group) -> String {
-    let line = |row: TriggerRow<'_>| {
+    let line = |row: trigger::Row<'_>| {
         let mut parts = vec![row.when];
         parts.extend(row.agent.map(|agent| format!("only {agent}")));
+        parts.extend(row.paused.then(|| "paused".to_owned()));
         parts.extend(row.next_due.map(|at| format!("next due {}", at.strftime(MOMENT))));
         parts.extend(row.last_fired.map(|at| {
             let outcome = row.last_outcome.map(|outcome| format!(" ({outcome})")).unwrap_or_default();
             format!("last fired {}{outcome}", at.strftime(MOMENT))
         }));
-        parts.extend(row.why_not.map(|why| format!("not since: {why}")));
+        let why = row.why_not.filter(|_| !row.paused);
+        parts.extend(why.map(|why| format!("not since: {why}")));
         parts.join(", ")
     };
-    triggers(roster, group).into_iter().map(line).collect::<Vec<_>>().join("\n")
+    trigger::rows(roster, group).into_iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn with_role(roster: &Roster, group: &Group, id: &AgentId) -> String {

@@ -28,6 +28,7 @@ pub(super) fn cause<R: Rows>(rows: &mut R, id: &JobId, cause: &Cause) -> Result<
     }
     job.causes.push(cause.clone());
     job.depth = job.depth.max(cause.depth);
+    job.priority = job.priority.max(cause.priority);
     if let (CauseKind::Person { .. }, JobState::Retryable { .. }) = (&cause.kind, &job.state) {
         // A request by a person skips the backoff.
         job.state = JobState::Available;

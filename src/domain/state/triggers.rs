@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{ApplyError, Row as _, Rows, reject, require};
-use crate::domain::trigger::LONGEST_EVENT;
+use crate::domain::trigger::{LONGEST_EVENT, PAUSED};
 use crate::domain::{Group, Occurrence, Trigger, TriggerId};
 
 pub(super) fn put<R: Rows>(rows: &mut R, trigger: &Trigger) -> Result<(), ApplyError<R::Fault>> {
@@ -42,8 +42,38 @@ pub(super) fn arm<R: Rows>(
     at: Timestamp,
 ) -> Result<(), ApplyError<R::Fault>> {
     let trigger = require::<Trigger, R>(rows, id.as_str(), "trigger")?;
+    if trigger.paused {
+        return reject(format!("trigger {id} is paused"));
+    }
     let due = at.saturating_add(SignedDuration::from_secs(seconds.into())).unwrap_or(Timestamp::MAX);
     Ok(rows.put(&Trigger { since: Some(at), next_due: Some(due), ..trigger })?)
+}
+
+pub(super) fn schedule<R: Rows>(
+    rows: &mut R,
+    id: &TriggerId,
+    waiting: Timestamp,
+    next_due: Timestamp,
+) -> Result<(), ApplyError<R::Fault>> {
+    let trigger = require::<Trigger, R>(rows, id.as_str(), "trigger")?;
+    // The times that were decided on are before: none comes twice.
+    if trigger.waiting.is_some_and(|before| waiting < before) || next_due < waiting {
+        return reject(format!("trigger {id} cannot be due at {waiting} again"));
+    }
+    if trigger.paused {
+        return reject(format!("trigger {id} is paused"));
+    }
+    Ok(rows.put(&Trigger { since: None, next_due: Some(next_due), waiting: Some(waiting), ..trigger })?)
+}
+
+/// A paused trigger waits for no time.
+pub(super) fn pause<R: Rows>(rows: &mut R, id: &TriggerId, paused: bool) -> Result<(), ApplyError<R::Fault>> {
+    let trigger = require::<Trigger, R>(rows, id.as_str(), "trigger")?;
+    if trigger.paused == paused {
+        return reject(format!("the trigger {}", if paused { "is paused already" } else { "is not paused" }));
+    }
+    let why_not = paused.then(|| PAUSED.to_owned());
+    Ok(rows.put(&Trigger { paused, why_not, since: None, next_due: None, ..trigger })?)
 }
 
 /// Takes the occurrence: the trigger has no other time, and this one was not taken before.
@@ -56,6 +86,9 @@ pub(super) fn due<R: Rows>(
     let trigger = require::<Trigger, R>(rows, id.as_str(), "trigger")?;
     if trigger.next_due != Some(scheduled_at) {
         return reject(format!("trigger {id} is not due at {scheduled_at}"));
+    }
+    if trigger.since.is_none() && !trigger.is_due(at) {
+        return reject(format!("trigger {id} is due at {scheduled_at}, and the clock was set back"));
     }
     let occurrence = Occurrence { trigger: id.clone(), scheduled_at, at };
     if rows.get::<Occurrence>(&occurrence.key())?.is_some() {

@@ -6,8 +6,10 @@
     reason = "all kinds of triggers have the same signatures"
 )]
 
+use jiff::Timestamp;
+
 use super::fire::fire;
-use super::table::{Field, Values};
+use super::table::{Field, Input, Values};
 use super::{CauseKind, Trigger, TriggerSpec, When};
 use crate::domain::block::folded;
 use crate::domain::setting::{Kind, Value};
@@ -30,7 +32,7 @@ pub const FIELDS: &[Field] = &[
     },
 ];
 /// Its job has the change of the block to look at.
-pub const HAS_INPUT: bool = true;
+pub const HAS_INPUT: Input = Input::Always;
 
 /// Reads the checked values of a table.
 pub fn read(values: &Values) -> Result<When, String> {
@@ -54,7 +56,7 @@ pub fn topic(_group: &GroupId, label: &str, _any: &bool) -> String {
 }
 
 /// Fires when a block of this label that the group has is edited.
-pub fn heard<R: Rows>(rows: &mut R, change: &Change) -> Result<Vec<Change>, R::Fault> {
+pub fn heard<R: Rows>(rows: &mut R, change: &Change, _at: Timestamp) -> Result<Vec<Change>, R::Fault> {
     let Change::BlockEdited(revision) = change else { return Ok(Vec::new()) };
     let Some(block) = rows.readable::<Block>(revision.block.as_str())? else { return Ok(Vec::new()) };
     let mut made = Vec::new();
@@ -94,6 +96,11 @@ fn has<R: Rows>(rows: &mut R, group: &Group, block: &Block) -> Result<bool, R::F
 /// `story changed by Mira`.
 pub fn text(_block: &BlockId, label: &str, _before: &u64, _version: &u64, by: &str) -> String {
     format!("{label} changed by {by}")
+}
+
+/// What was changed is shown from the store.
+pub fn brought(_block: &BlockId, _label: &str, _before: &u64, _version: &u64, _by: &str) -> Option<String> {
+    None
 }
 
 /// `after Mira changed story`.

@@ -1,9 +1,12 @@
 //! The list of trigger kinds, and what each of them stores: what fires it ([`When`]) and what it records in the job
 //! ([`CauseKind`]). What a kind does is in its file.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{BlockId, JobId, TriggerId};
+use super::occasion::Occasion;
+use super::schedule::Schedule;
+use crate::domain::{BlockId, JobId, Priority, TriggerId};
 
 /// The list of trigger kinds, one line each: the module, the variant of [`When`], the variant of [`CauseKind`].
 macro_rules! triggers {
@@ -63,6 +66,36 @@ macro_rules! triggers {
                     /// The name.
                     name: String,
                     /// What was reported with it; may be empty.
+                    text: String
+                };
+            cron:
+                /// At times of the clock.
+                Cron {
+                    /// When, and what becomes of missed times.
+                    schedule: Schedule
+                }
+                /// It was due.
+                => Cron {
+                    /// The time; the last one if the job stands for several.
+                    scheduled_at: Timestamp,
+                    /// The first time the job stands for.
+                    first: Timestamp,
+                    /// For how many times it stands.
+                    count: u32,
+                    /// The name of the time zone.
+                    zone: String
+                };
+            on:
+                /// When something happens in the group.
+                On {
+                    /// What.
+                    on: Occasion
+                }
+                /// Something happened in the group.
+                => On {
+                    /// What.
+                    on: Occasion,
+                    /// What the agent is told of it.
                     text: String
                 };
             #[cfg(test)]
@@ -132,6 +165,9 @@ pub struct Cause {
     /// What the trigger asks its agents to do, if it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
+    /// How soon the job is to start.
+    #[serde(default, skip_serializing_if = "is_normal")]
+    pub priority: Priority,
     /// The depth of a job with this cause: one more than that of the run that fired the trigger.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub depth: u32,
@@ -147,8 +183,14 @@ fn is_one(depth: &u32) -> bool {
     *depth == 1
 }
 
+/// Omits the priority of most causes in JSON.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+pub(super) fn is_normal(priority: &Priority) -> bool {
+    *priority == Priority::Normal
+}
+
 impl From<CauseKind> for Cause {
     fn from(kind: CauseKind) -> Self {
-        Self { kind, of: None, task: None, depth: 1 }
+        Self { kind, of: None, task: None, priority: Priority::Normal, depth: 1 }
     }
 }

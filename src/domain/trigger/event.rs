@@ -2,8 +2,10 @@
 
 #![expect(clippy::unnecessary_wraps, reason = "all kinds of triggers have the same signatures")]
 
+use jiff::Timestamp;
+
 use super::fire::fire;
-use super::table::{Field, Values};
+use super::table::{Field, Input, Values};
 use super::{CauseKind, Trigger, TriggerSpec, When};
 use crate::domain::setting::{Kind, Value};
 use crate::domain::state::Rows;
@@ -15,7 +17,7 @@ pub const KEY: &str = "event";
 pub const FIELDS: &[Field] =
     &[Field { key: KEY, kind: Kind::Word, doc: "Fires when this event is reported by `nightdesk event NAME`." }];
 /// Its job has the event to look at.
-pub const HAS_INPUT: bool = true;
+pub const HAS_INPUT: Input = Input::Always;
 
 /// Reads the checked values of a table.
 pub fn read(values: &Values) -> Result<When, String> {
@@ -38,7 +40,7 @@ pub fn topic(_group: &GroupId, name: &str) -> String {
 }
 
 /// Fires when the event is reported, to its group or to all.
-pub fn heard<R: Rows>(rows: &mut R, change: &Change) -> Result<Vec<Change>, R::Fault> {
+pub fn heard<R: Rows>(rows: &mut R, change: &Change, _at: Timestamp) -> Result<Vec<Change>, R::Fault> {
     let Change::EventReported { name, text, group } = change else { return Ok(Vec::new()) };
     let mut made = Vec::new();
     for trigger in rows.find::<Trigger>(&topic(&GroupId(String::new()), name))? {
@@ -53,6 +55,11 @@ pub fn heard<R: Rows>(rows: &mut R, change: &Change) -> Result<Vec<Change>, R::F
 /// `event deploy`.
 pub fn text(name: &str, _text: &str) -> String {
     format!("event {name}")
+}
+
+/// What its job is told.
+pub fn brought(name: &str, text: &str) -> Option<String> {
+    Some(format!("The event {name} was reported. {text}"))
 }
 
 /// `after the event deploy`.

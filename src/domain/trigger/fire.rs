@@ -9,6 +9,9 @@ use crate::domain::{
 /// A job deeper than this is not created: triggers that fire each other come to an end.
 pub const MAX_DEPTH: u32 = 3;
 
+/// Why a paused trigger does not fire.
+pub const PAUSED: &str = "it is paused";
+
 /// The changes that give the group the triggers of its policy; `None` for a group that was deleted.
 pub(super) fn configured<R: Rows>(
     rows: &mut R,
@@ -46,22 +49,31 @@ pub(super) fn fire<R: Rows>(
     depth: u32,
 ) -> Result<Option<Change>, R::Fault> {
     let depth = depth + 1;
+    if trigger.paused {
+        return Ok(held(trigger, PAUSED.to_owned()));
+    }
     let talk = rows.find::<Conversation>(trigger.group.as_str())?;
     let why = match rows.readable::<Group>(trigger.group.as_str())? {
         None => Some("its group cannot be read".to_owned()),
-        Some(group) if group.status != GroupStatus::Active => {
-            Some(format!("{} is {}", group.name, group.status.as_str()))
-        }
-        Some(group) if talk.is_empty() => Some(format!("{} has said nothing yet", group.name)),
-        Some(_) if depth > MAX_DEPTH => {
-            Some(format!("{MAX_DEPTH} jobs have caused each other already; the next would be the same again"))
-        }
-        Some(_) => None,
+        Some(group) => held_by(&group, talk.is_empty()),
     };
+    let why = why.or_else(|| {
+        let text = || format!("{MAX_DEPTH} jobs have caused each other already; the next would be the same again");
+        (depth > MAX_DEPTH).then(text)
+    });
     Ok(match why {
         None => Some(Change::TriggerFired { id: trigger.id.clone(), cause, depth }),
         Some(why) => held(trigger, why),
     })
+}
+
+/// Why no trigger of the group fires, if so. `silent` means that the group has no conversation yet.
+#[must_use]
+pub fn held_by(group: &Group, silent: bool) -> Option<String> {
+    match group.status {
+        GroupStatus::Active => silent.then(|| format!("{} has said nothing yet", group.name)),
+        status => Some(format!("{} is {}", group.name, status.as_str())),
+    }
 }
 
 /// The change that says why the trigger does not fire, unless its row says so already.
@@ -82,7 +94,8 @@ pub(super) fn jobs<R: Rows>(
     let agents: Vec<AgentId> = policy.map(|policy| policy.agents).unwrap_or_default();
     let mut made = Vec::new();
     for agent in agents.into_iter().filter(|agent| trigger.spec.agent.as_ref().is_none_or(|only| only == agent)) {
-        let cause = Cause { kind: kind.clone(), of: Some(id.clone()), task: trigger.spec.task.clone(), depth };
+        let (of, task, priority) = (Some(id.clone()), trigger.spec.task.clone(), trigger.spec.priority);
+        let cause = Cause { kind: kind.clone(), of, task, priority, depth };
         made.push(cause_job(rows, &Job::new(JobId::fresh(ids), agent, trigger.group.clone(), cause))?);
     }
     Ok(made)

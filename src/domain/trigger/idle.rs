@@ -2,8 +2,10 @@
 
 #![expect(clippy::trivially_copy_pass_by_ref, reason = "all kinds of triggers have the same signatures")]
 
+use jiff::Timestamp;
+
 use super::fire::{finished_turn, fire, held};
-use super::table::{Field, Values};
+use super::table::{Field, Input, Values};
 use super::{CauseKind, Trigger, TriggerSpec, When};
 use crate::domain::setting::{Kind, Value};
 use crate::domain::state::Rows;
@@ -15,7 +17,7 @@ pub const KEY: &str = "idle";
 pub const FIELDS: &[Field] =
     &[Field { key: KEY, kind: Kind::Span, doc: "Fires when nothing was said for so long after a turn, such as 5m." }];
 /// Its job runs only if there is something to read.
-pub const HAS_INPUT: bool = false;
+pub const HAS_INPUT: Input = Input::Never;
 
 /// Reads the checked values of a table.
 pub fn read(values: &Values) -> Result<When, String> {
@@ -38,7 +40,7 @@ pub fn topic(group: &GroupId, _seconds: &u32) -> String {
 }
 
 /// Waits from the end of every turn, and fires when the time is over and no turn is in progress.
-pub fn heard<R: Rows>(rows: &mut R, change: &Change) -> Result<Vec<Change>, R::Fault> {
+pub fn heard<R: Rows>(rows: &mut R, change: &Change, _at: Timestamp) -> Result<Vec<Change>, R::Fault> {
     if let Change::TriggerDue { id, .. } = change {
         let Some(trigger) = rows.readable::<Trigger>(id.as_str())? else { return Ok(Vec::new()) };
         let When::Idle { seconds } = trigger.spec.when else { return Ok(Vec::new()) };
@@ -52,7 +54,7 @@ pub fn heard<R: Rows>(rows: &mut R, change: &Change) -> Result<Vec<Change>, R::F
     }
     let Some((_, group)) = finished_turn(rows, change)? else { return Ok(Vec::new()) };
     let armed = |trigger: Trigger| match trigger.spec.when {
-        When::Idle { seconds } => Some(Change::TriggerArmed { id: trigger.id, seconds }),
+        When::Idle { seconds } if !trigger.paused => Some(Change::TriggerArmed { id: trigger.id, seconds }),
         _ => None,
     };
     Ok(rows.find::<Trigger>(group.as_str())?.into_iter().filter_map(armed).collect())
@@ -61,6 +63,11 @@ pub fn heard<R: Rows>(rows: &mut R, change: &Change) -> Result<Vec<Change>, R::F
 /// `5m of silence`.
 pub fn text(seconds: &u32) -> String {
     format!("{} of silence", span::written(*seconds))
+}
+
+/// Its job reads what was said.
+pub fn brought(_seconds: &u32) -> Option<String> {
+    None
 }
 
 /// `after 5m of silence`.

@@ -4,13 +4,16 @@
 //! team file; `FIELDS`, the keys of its table, with `read` and `write` for their values; `of`, the triggers of this kind
 //! that the settings of a group ask for; `topic`, by which they are looked up; `heard`, the changes that follow from a
 //! change, such as its firing; `HAS_INPUT`, whether its job has something to do without new messages; `text` and
-//! `after`, its cause in a few words; `schedule` and `prose`, when it fires, for a table and for a sentence.
+//! `after`, its cause in a few words; `brought`, what its job is told; `schedule` and `prose`, when it fires, for a table
+//! and for a sentence.
+
+use jiff::Timestamp;
 
 use super::cause::triggers;
 #[cfg(test)]
 use super::signal;
-use super::table::{Field, Values};
-use super::{Cause, CauseKind, TriggerSpec, When, block_changed, event, idle, turns};
+use super::table::{Field, Input, Values};
+use super::{Cause, CauseKind, TriggerSpec, When, block_changed, cron, event, idle, on, turns};
 use crate::domain::setting::Value;
 use crate::domain::state::Rows;
 use crate::domain::{Change, Group, GroupId, Sleeptime};
@@ -96,12 +99,20 @@ macro_rules! define_behaviour {
                 }
             }
 
-            /// True when its job has something to do without new messages (J9).
-            #[must_use]
-            pub fn has_input(&self) -> bool {
+            /// Whether its job has something to do without new messages.
+            fn input(&self) -> Input {
                 match self {
                     $($(#[cfg($cfg)])? Self::$variant { .. } => $module::HAS_INPUT,)*
-                    Self::Person { .. } | Self::Retry { .. } => true,
+                    Self::Person { .. } | Self::Retry { .. } => Input::Always,
+                }
+            }
+
+            /// What the agent is told of it, in sentences, if that is more than when it was.
+            #[must_use]
+            pub fn brought(&self) -> Option<String> {
+                match self {
+                    $($(#[cfg($cfg)])? Self::$variant { $($field),* } => $module::brought($($field),*),)*
+                    Self::Person { .. } | Self::Retry { .. } => None,
                 }
             }
 
@@ -127,9 +138,9 @@ macro_rules! define_behaviour {
         }
 
         /// What follows from the change for all triggers.
-        pub(super) fn heard<R: Rows>(rows: &mut R, change: &Change) -> Result<Vec<Change>, R::Fault> {
+        pub(super) fn heard<R: Rows>(rows: &mut R, change: &Change, at: Timestamp) -> Result<Vec<Change>, R::Fault> {
             let mut made = Vec::new();
-            $($(#[cfg($cfg)])? made.extend($module::heard(rows, change)?);)*
+            $($(#[cfg($cfg)])? made.extend($module::heard(rows, change, at)?);)*
             Ok(made)
         }
     };
@@ -137,6 +148,16 @@ macro_rules! define_behaviour {
 triggers!(define_behaviour);
 
 impl Cause {
+    /// True when its job has something to do without new messages (J9).
+    #[must_use]
+    pub fn has_input(&self) -> bool {
+        match self.kind.input() {
+            Input::Always => true,
+            Input::WithTask => self.task.is_some(),
+            Input::Never => false,
+        }
+    }
+
     /// What a person asked for, if given.
     #[must_use]
     pub fn instruction(&self) -> Option<&str> {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::When;
-use crate::domain::{AgentId, GroupId, Ids, Job, TriggerId};
+use crate::domain::{AgentId, GroupId, Ids, Job, Priority, TriggerId};
 
 /// The most triggers of a group in tables of their own.
 pub const MAX_TRIGGERS: usize = 50;
@@ -23,6 +23,9 @@ pub struct TriggerSpec {
     /// What the agent is to do, besides what a background agent does anyway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
+    /// How soon its jobs are to start.
+    #[serde(default, skip_serializing_if = "super::cause::is_normal")]
+    pub priority: Priority,
 }
 
 impl TriggerSpec {
@@ -35,7 +38,7 @@ impl TriggerSpec {
 
 impl From<When> for TriggerSpec {
     fn from(when: When) -> Self {
-        Self { when, agent: None, task: None }
+        Self { when, agent: None, task: None, priority: Priority::Normal }
     }
 }
 
@@ -52,9 +55,17 @@ pub struct Trigger {
     /// For one that waits for a span: when it began to wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
-    /// For one that waits for a time: when it fires next.
+    /// For one that waits for a time: when it fires next. A span ends then on the clock of spans, from [`Self::since`];
+    /// without that, it is a moment of the wall clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_due: Option<Timestamp>,
+    /// For one that fires at times of the clock: the first time that is not decided on. It is looked at later than it is
+    /// due if its hours begin later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Timestamp>,
+    /// True if a person paused it: it does not fire by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
     /// When it last fired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_fired: Option<Timestamp>,
@@ -68,13 +79,20 @@ impl Trigger {
     #[must_use]
     pub fn new(ids: &Ids, group: GroupId, spec: TriggerSpec) -> Self {
         let id = TriggerId::fresh(ids);
-        Self { id, group, spec, since: None, next_due: None, last_fired: None, why_not: None }
+        let (since, next_due, waiting, last_fired, why_not) = (None, None, None, None, None);
+        Self { id, group, spec, since, next_due, waiting, paused: false, last_fired, why_not }
     }
 
     /// The job that it caused last, of `jobs`, newest first.
     #[must_use]
     pub fn last_job<'j>(&self, jobs: &'j [Job]) -> Option<&'j Job> {
         jobs.iter().find(|job| job.causes.iter().any(|cause| cause.of.as_ref() == Some(&self.id)))
+    }
+
+    /// True if it waits for a moment of the wall clock that has come at `now`.
+    #[must_use]
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.since.is_none() && self.next_due.is_some_and(|due| due <= now)
     }
 
     /// What it listens to, by which it is looked up.

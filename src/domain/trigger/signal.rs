@@ -1,7 +1,9 @@
 //! A trigger only for tests, which shows what a new kind needs: the signal "sleep" creates a job.
 
+use jiff::Timestamp;
+
 use super::fire::fire;
-use super::table::{Field, Values};
+use super::table::{Field, Input, Values};
 use super::{CauseKind, Trigger, TriggerSpec, When};
 use crate::domain::setting::{Kind, Value};
 use crate::domain::state::Rows;
@@ -13,7 +15,7 @@ pub const KEY: &str = "on_signal";
 /// The keys in a table of its own.
 pub const FIELDS: &[Field] = &[Field { key: KEY, kind: Kind::Word, doc: "Fires when this signal is sent to a turn." }];
 /// Its job runs only if there is something to read.
-pub const HAS_INPUT: bool = false;
+pub const HAS_INPUT: Input = Input::Never;
 
 /// Reads the checked values of a table.
 #[expect(clippy::unnecessary_wraps, reason = "all kinds of triggers have the same signatures")]
@@ -37,7 +39,7 @@ pub fn of(policy: &Sleeptime) -> Option<TriggerSpec> {
 }
 
 /// Fires when the signal is sent to a turn of the group.
-pub fn heard<R: Rows>(rows: &mut R, change: &Change) -> Result<Vec<Change>, R::Fault> {
+pub fn heard<R: Rows>(rows: &mut R, change: &Change, _at: Timestamp) -> Result<Vec<Change>, R::Fault> {
     let Change::RunSignalled { id, word } = change else { return Ok(Vec::new()) };
     let Some(run) = rows.readable::<Run>(id.as_str())? else { return Ok(Vec::new()) };
     let mut made = Vec::new();
@@ -52,6 +54,12 @@ pub fn heard<R: Rows>(rows: &mut R, change: &Change) -> Result<Vec<Change>, R::F
 /// `told to sleep`.
 pub fn text(word: &str) -> String {
     format!("told to {word}")
+}
+
+/// Nothing more.
+#[expect(clippy::unnecessary_wraps, reason = "all kinds of triggers have the same signatures")]
+pub fn brought(_word: &str) -> Option<String> {
+    Some("It was told.".to_owned())
 }
 
 /// `after it was told to sleep`.

@@ -6,8 +6,8 @@ use std::fmt;
 use serde_json::{Map, Value as Json};
 
 use super::{TriggerSpec, When};
-use crate::domain::AgentId;
 use crate::domain::setting::{Kind, Value};
+use crate::domain::{AgentId, Priority};
 
 /// A key of the table.
 #[derive(Clone, Copy)]
@@ -20,11 +20,36 @@ pub struct Field {
     pub doc: &'static str,
 }
 
+/// Whether the job of a trigger has something to do without new messages (J9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// Always.
+    Always,
+    /// If the trigger has a task.
+    WithTask,
+    /// Never.
+    Never,
+}
+
 /// The keys that every trigger may have.
-const COMMON: [Field; 2] = [
+const COMMON: [Field; 3] = [
     Field { key: "agent", kind: Kind::Agent, doc: "The background agent that gets the job; without it, all do." },
     Field { key: "task", kind: Kind::Sentence, doc: "What the agent is to do, besides keeping memory." },
+    Field {
+        key: "priority",
+        kind: Kind::Choice(priorities),
+        doc: "Which of the jobs that wait starts first: those of high priority, then normal, then low.",
+    },
 ];
+
+fn priorities() -> Vec<(&'static str, &'static str)> {
+    vec![
+        (Priority::Normal.as_str(), "in order of creation"),
+        (Priority::High.as_str(), "before other jobs"),
+        (Priority::Low.as_str(), "after other jobs"),
+    ]
+}
+
 /// The most characters of a task.
 const LONGEST_TASK: usize = 2_000;
 
@@ -80,7 +105,8 @@ impl TriggerSpec {
                 "task has at most {LONGEST_TASK} characters; put the rest into the agent's system prompt"
             ));
         }
-        Ok(Self { when: When::read(key, &values)?, agent: word("agent").map(AgentId), task })
+        let priority = word("priority").and_then(|name| name.parse().ok()).unwrap_or_default();
+        Ok(Self { when: When::read(key, &values)?, agent: word("agent").map(AgentId), task, priority })
     }
 
     /// The table.
@@ -90,6 +116,8 @@ impl TriggerSpec {
             self.when.write().into_iter().map(|(key, value)| (key.to_owned(), value.to_json())).collect();
         table.extend(self.agent.iter().map(|agent| ("agent".to_owned(), agent.as_str().into())));
         table.extend(self.task.iter().map(|task| ("task".to_owned(), task.as_str().into())));
+        let priority = Some(self.priority).filter(|priority| *priority != Priority::Normal);
+        table.extend(priority.map(|priority| ("priority".to_owned(), priority.as_str().into())));
         table
     }
 }
@@ -135,6 +163,9 @@ mod tests {
             r#"{ idle = "1h 30m" }"#,
             r#"{ event = "deploy" }"#,
             r#"{ block_changed = "story", from = "any", agent = "critic" }"#,
+            r#"{ cron = "0 7 * * 1-5", zone = "Europe/Zurich", missed = "all", missed_within = "2h", agent = "critic" }"#,
+            r#"{ cron = "*/5 * * * *", between = "06:00-22:00", task = "Look.", priority = "high" }"#,
+            r#"{ on = "run_failed" }"#,
         ] {
             assert_eq!(read(&text[1..text.len() - 1].replace(", ", "\n")).unwrap().to_string(), text);
         }
@@ -151,6 +182,11 @@ mod tests {
             ("every_turns = 0", "every_turns is 1 or more"),
             ("block_changed = \" \"", "block_changed needs a word"),
             ("block_changed = \"story\"\nfrom = \"me\"", "from is one of people, any"),
+            ("cron = \"soon\"", "cron \"soon\" is no schedule"),
+            ("cron = \"0 7 * * *\"\nbetween = \"6-7\"", "between is the hours of a day such as 06:00-22:00"),
+            ("idle = \"5m\"\nmissed = \"all\"", "missed is no key of a trigger with idle"),
+            ("idle = \"5m\"\npriority = \"urgent\"", "priority is one of normal, high, low"),
+            ("on = \"handoff\"", "on is one of run_failed, job_completed, approval, mail"),
         ] {
             let refused = read(text).unwrap_err();
             assert!(refused.starts_with(said), "{refused}");

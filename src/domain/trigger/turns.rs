@@ -6,8 +6,10 @@
     reason = "all kinds of triggers have the same signatures"
 )]
 
+use jiff::Timestamp;
+
 use super::fire::{finished_turn, fire};
-use super::table::{Field, Values};
+use super::table::{Field, Input, Values};
 use super::{CauseKind, Trigger, TriggerSpec, When};
 use crate::domain::setting::{Kind, Value};
 use crate::domain::state::Rows;
@@ -19,7 +21,7 @@ pub const KEY: &str = "every_turns";
 /// The keys in a table of its own.
 pub const FIELDS: &[Field] = &[Field { key: KEY, kind: Kind::Count, doc: "Fires after turns N, 2N, 3N." }];
 /// Its job runs only if there is something to read.
-pub const HAS_INPUT: bool = false;
+pub const HAS_INPUT: Input = Input::Never;
 
 /// Reads the checked values of a table.
 pub fn read(values: &Values) -> Result<When, String> {
@@ -42,7 +44,7 @@ pub fn of(policy: &Sleeptime) -> Option<TriggerSpec> {
 }
 
 /// Fires when a turn with at least one step finishes as the Nth.
-pub fn heard<R: Rows>(rows: &mut R, change: &Change) -> Result<Vec<Change>, R::Fault> {
+pub fn heard<R: Rows>(rows: &mut R, change: &Change, _at: Timestamp) -> Result<Vec<Change>, R::Fault> {
     let Some((run, group)) = finished_turn(rows, change)? else { return Ok(Vec::new()) };
     let Some(conversation) = rows.readable::<Conversation>(run.conversation.as_str())? else { return Ok(Vec::new()) };
     let turn = conversation.turns;
@@ -58,6 +60,11 @@ pub fn heard<R: Rows>(rows: &mut R, change: &Change) -> Result<Vec<Change>, R::F
 /// `turn 12`.
 pub fn text(turn: &u64) -> String {
     format!("turn {turn}")
+}
+
+/// Its job reads what was said.
+pub fn brought(_turn: &u64) -> Option<String> {
+    None
 }
 
 /// `after turn 12`.

@@ -32,15 +32,11 @@ impl Engine {
         }
         let event = Change::EventReported { name, text, group };
         let made = self.store.commit(Lane::Foreground, Commit::new(Self::asker(), vec![event])).await?;
-        let (mut jobs, mut held) = (Vec::new(), Vec::new());
-        for logged in made {
-            match logged.change {
-                Change::JobCreated(job) => jobs.push(job.id),
-                Change::JobCaused { id, .. } => jobs.push(id),
-                Change::TriggerHeld { why, .. } => held.push(why),
-                _ => {}
-            }
-        }
-        Ok(Reply::EventReported { jobs, held })
+        let jobs = super::trigger::jobs(&made);
+        let held = made.into_iter().filter_map(|logged| match logged.change {
+            Change::TriggerHeld { why, .. } => Some(why),
+            _ => None,
+        });
+        Ok(Reply::EventReported { jobs, held: held.collect() })
     }
 }

@@ -139,7 +139,7 @@ REST {
     Later: KeyContext::CONVERSATION.or(KeyContext::BLOCKS), [Key::char(']')], "later",
         "Go to the next turn; for a block, to the next version";
 
-    Copy: KeyContext::PANES, [Key::char('y')], "copy", "Copy the selected message, block, job, call or mail";
+    Copy: KeyContext::PANES, [Key::char('y')], "copy", "Copy the selected message, block, job, trigger, call or mail";
     CopyCode: KeyContext::CONVERSATION, [Key::char('Y')], "copy code", "Copy the code fence under the cursor line";
     SaveText: KeyContext::CONVERSATION, [Key::char('s')], "write to file", "Write the selected message to a file; asks for the path";
     Edit: KeyContext::CONVERSATION.or(KeyContext::BLOCKS), [Key::char('e')], "edit",
@@ -147,13 +147,16 @@ REST {
     Cancel: KeyContext::CONVERSATION.or(KeyContext::JOBS).or(KeyContext::JOB), [Key::char('x')], "cancel", "Cancel the reply or the job";
     Retry: KeyContext::CONVERSATION.or(KeyContext::JOBS).or(KeyContext::JOB), [Key::char('r')], "retry",
         "Run the job again; in the conversation, send your last message again; asks first";
-    RunNow: KeyContext::ROSTER.or(KeyContext::JOBS), [Key::char('R')], "run now", "Make the background agent work now";
+    RunNow: KeyContext::ROSTER.or(KeyContext::JOBS), [Key::char('R')], "run now",
+        "Make the background agent work now; fire the selected trigger";
+    Pause: KeyContext::JOBS, [Key::char('p')], "pause", "Pause the selected trigger, or let it go on";
     Undo: KeyContext::BLOCKS.or(KeyContext::JOBS).or(KeyContext::JOB), [Key::char('u')], "undo",
         "Restore the block's previous value; for a job, undo all its edits";
     SetModel: KeyContext::ROSTER, [Key::char('m')], "model", "Set the agent's model";
     NewAgent: KeyContext::ROSTER, [Key::char('n')], "new agent", "Create an agent in the selected group with a form";
     NewGroup: KeyContext::ROSTER, [Key::char('N')], "new group", "Create a group with a form";
-    EditSelected: KeyContext::ROSTER, [Key::char('e')], "edit selected", "Edit the selected group or agent in a form";
+    EditSelected: KeyContext::ROSTER.or(KeyContext::JOBS), [Key::char('e')], "edit selected",
+        "Edit the selected group, agent or trigger in a form";
     AddMember: KeyContext::ROSTER, [Key::char('+')], "add member", "Add a member to the selected group";
     RemoveMember: KeyContext::ROSTER, [Key::char('-')], "remove member", "Remove the selected agent from its group; asks first";
     Delete: KeyContext::ROSTER, [Key::char('D')], "delete",

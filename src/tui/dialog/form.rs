@@ -92,6 +92,14 @@ impl Form {
         Some(Self { read_group, ..Self::over(subject, title, group::entries(Some(group), model), Key::Name) })
     }
 
+    /// Creates a form for an existing group with the focus on its triggers; `None` if there is no such group.
+    #[must_use]
+    pub fn group_triggers(model: &Model, id: &GroupId) -> Option<Self> {
+        let form = Self::group(model, id)?;
+        let at = Key::Setting("trigger");
+        Some(if form.entries.iter().any(|entry| entry.key == at) { Self { at, ..form } } else { form })
+    }
+
     /// Creates a form for a new agent in a group, with an initial name; `None` if there is no such group.
     #[must_use]
     pub fn new_agent(model: &Model, group: &GroupId, name: &str) -> Option<Self> {

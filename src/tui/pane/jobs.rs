@@ -1,6 +1,7 @@
-//! The jobs pane: background jobs with their state, result and actions.
+//! The jobs pane: background jobs with their state, result and actions, and the triggers that make them.
 
 pub mod rows;
+mod triggers;
 
 use crossterm::event::MouseEvent;
 use jiff::Timestamp;
@@ -10,10 +11,11 @@ use ratatui::layout::Rect;
 use super::list::{Item, List};
 use super::{Pane, RenderContext, unreadable};
 use crate::domain::state::Kind;
-use crate::domain::{Job, JobId, JobState};
+use crate::domain::{GroupId, Job, JobId, JobState, Trigger, TriggerId};
 use crate::engine::protocol::{Reply, Request, RequestError, Update};
 use crate::tui::command::{Command, KeyContext};
 use crate::tui::dialog::confirm::{Choice, Confirm};
+use crate::tui::dialog::form::Form;
 use crate::tui::dialog::job::OpenJob;
 use crate::tui::effect::{AppAction, Context, Requester};
 use crate::tui::model::Model;
@@ -22,10 +24,17 @@ use crate::tui::text::Span;
 use crate::tui::text::clean::clean_line;
 use crate::tui::theme::Role;
 
+/// What can be selected.
+#[derive(Debug, Clone, PartialEq)]
+enum Key {
+    Job(JobId),
+    Trigger(TriggerId),
+}
+
 /// State of the pane.
 #[derive(Debug, Default)]
 pub struct Jobs {
-    list: List<JobId>,
+    list: List<Key>,
     /// True if the rows are out of date with the model.
     stale: bool,
     laid: Option<(Rect, Timestamp)>,
@@ -81,6 +90,33 @@ impl Jobs {
         }
     }
 
+    /// The selected job.
+    fn job<'m>(&self, model: &'m Model) -> Option<&'m Job> {
+        if let Some(Key::Job(id)) = self.list.selected() { model.job(id) } else { None }
+    }
+
+    /// The selected trigger.
+    fn trigger<'m>(&self, model: &'m Model) -> Option<&'m Trigger> {
+        let Some(Key::Trigger(id)) = self.list.selected() else { return None };
+        model.triggers.iter().find(|trigger| trigger.id == *id)
+    }
+
+    fn about_trigger(&mut self, command: Command, trigger: &Trigger, cx: &mut Context<'_>) {
+        let id = trigger.id.clone();
+        let when = clean_line(&trigger.spec.when.schedule()).into_owned();
+        match command {
+            Command::Open | Command::EditSelected => change(&trigger.group, cx),
+            Command::RunNow => self.ask(Request::FireTrigger { id }, format!("fired: {when}"), cx),
+            Command::Pause => {
+                let paused = !trigger.paused;
+                let done = if paused { "paused" } else { "resumed" };
+                self.ask(Request::PauseTrigger { id, paused }, format!("{done}: {when}"), cx);
+            }
+            Command::Copy => cx.copy(triggers::sentence(trigger, cx.model), "trigger"),
+            _ => {}
+        }
+    }
+
     /// Starts a job of the shown group's first background agent, without a selected job.
     fn run_first(&mut self, cx: &mut Context<'_>) {
         let group = cx.model.shown_group();
@@ -94,6 +130,14 @@ impl Jobs {
     }
 }
 
+/// Opens the form of the group at its triggers.
+fn change(group: &GroupId, cx: &mut Context<'_>) {
+    match Form::group_triggers(cx.model, group) {
+        Some(form) => cx.open(form),
+        None => cx.fault("this group is gone"),
+    }
+}
+
 fn agent_name(model: &Model, job: &Job) -> String {
     model.agent(&job.agent).map_or_else(|| "the agent".to_owned(), |agent| clean_line(&agent.name).into_owned())
 }
@@ -104,13 +148,16 @@ impl Pane for Jobs {
     }
 
     fn can(&self, command: Command, model: &Model) -> bool {
-        let job = self.list.selected().and_then(|id| model.job(id));
+        let job = self.job(model);
+        let trigger = self.trigger(model).is_some();
         let again = |job: &Job| {
             let state = &job.state;
             matches!(state, JobState::Retryable { .. } | JobState::Failed { .. } | JobState::Cancelled { .. })
         };
         match command {
-            Command::Open => job.is_some(),
+            Command::Open => job.is_some() || trigger,
+            Command::EditSelected | Command::Pause => trigger,
+            Command::Undo => !trigger,
             Command::Cancel => job.is_some_and(|job| !job.state.is_final()),
             Command::Retry => job.is_some_and(again),
             _ => true,
@@ -121,8 +168,11 @@ impl Pane for Jobs {
         if self.list.command(command) {
             return;
         }
-        match self.list.selected().and_then(|id| cx.model.job(id)) {
-            Some(job) => self.about(command, &job.clone(), cx),
+        if let Some(trigger) = self.trigger(cx.model).cloned() {
+            return self.about_trigger(command, &trigger, cx);
+        }
+        match self.job(cx.model).cloned() {
+            Some(job) => self.about(command, &job, cx),
             None if command == Command::RunNow => self.run_first(cx),
             None => {}
         }
@@ -139,7 +189,8 @@ impl Pane for Jobs {
 
         let Update::Committed { rows, .. } = update else { return };
         for row in rows {
-            self.stale |= matches!(row, RowUpdate::Job(_) | RowUpdate::Agent(_) | RowUpdate::Group(_));
+            self.stale |=
+                matches!(row, RowUpdate::Job(_) | RowUpdate::Agent(_) | RowUpdate::Group(_) | RowUpdate::Trigger(_));
             if let RowUpdate::Job(job) = row
                 && job.state.error().is_some()
                 && cx.model.place.group.as_ref() == Some(&job.group)
@@ -173,11 +224,20 @@ impl Pane for Jobs {
         let (here, elsewhere): (Vec<&Job>, Vec<&Job>) =
             cx.model.jobs.iter().partition(|job| shown.is_none_or(|group| *group == job.group));
         let columns = rows::Columns::over(&here, &elsewhere, area.width.into(), cx.model);
-        let item = |job: &&Job| Item { key: Some(job.id.clone()), rows: columns.job(job, look, cx.model) };
-        let mut items: Vec<Item<JobId>> = unreadable::items(&[Kind::Job], area.width.into(), look, cx.model);
+        let item = |job: &&Job| Item { key: Some(Key::Job(job.id.clone())), rows: columns.job(job, look, cx.model) };
+        let mut items: Vec<Item<Key>> =
+            unreadable::items(&[Kind::Job, Kind::Trigger], area.width.into(), look, cx.model);
         items.extend(here.iter().map(item));
         if here.is_empty() {
             items.push(Item::rest(rows::empty(area.width.into(), cx.model)));
+        }
+        let triggers = || cx.model.triggers.iter().filter(|trigger| shown == Some(&trigger.group));
+        if triggers().next().is_some() {
+            items.push(Item::rest(rows::heading("Triggers", area.width.into())));
+            items.extend(triggers().map(|trigger| Item {
+                key: Some(Key::Trigger(trigger.id.clone())),
+                rows: triggers::rows(trigger, look, cx.model, area.width.into()),
+            }));
         }
         if !elsewhere.is_empty() {
             items.push(Item::rest(rows::heading("Other groups", area.width.into())));

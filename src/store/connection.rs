@@ -64,8 +64,9 @@ pub(super) struct Sql {
     counts: Arc<Counts>,
 }
 
-/// The number of prepared statements cached per connection; the store has about fifty.
-const PREPARED: usize = 64;
+/// The number of prepared statements cached per connection; the store has about fifty, some of them for several numbers
+/// of rows.
+const PREPARED: usize = 128;
 /// The number of instructions of `SQLite`'s machine between two checks for an interrupt: well below a millisecond.
 const BETWEEN_CHECKS: i32 = 10_000;
 /// How long to wait for a lock of another program.

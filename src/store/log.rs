@@ -1,10 +1,11 @@
 //! The log of changes.
 
-use rusqlite::Row;
+use rusqlite::types::Value;
+use rusqlite::{Row, params_from_iter};
 
 use super::connection::Sql;
 use super::error::Fault;
-use super::tables::{json, lossy, parse, signed, with, without};
+use super::tables::{MOST_ROWS, json, lossy, parse, signed, values};
 use super::{ReadLane, Store, StoreError, calls, messages, revisions, runs};
 use crate::domain::{Actor, Change, LogEntry, Revision};
 
@@ -34,28 +35,36 @@ pub(super) fn last(sql: &Sql) -> Result<u64, Fault> {
     Ok(sql.one("SELECT max(n) FROM changes", [], |row| row.get::<_, Option<u64>>(0))?.flatten().unwrap_or(0))
 }
 
-/// Inserts the log entries of a transaction.
-pub(super) fn insert<'a>(sql: &Sql, entries: impl Iterator<Item = &'a LogEntry>) -> Result<(), Fault> {
-    let mut before: Option<&Actor> = None;
-    for logged in entries {
-        insert_one(sql, logged, before != Some(&logged.by))?;
-        before = Some(&logged.by);
+/// Inserts log entries, and the message, step, call or revision of each change into its own table.
+pub(super) fn insert(sql: &Sql, logged: &[&LogEntry]) -> Result<(), Fault> {
+    for some in logged.chunks(MOST_ROWS) {
+        let mut columns: Vec<Value> = Vec::with_capacity(some.len() * 7);
+        for entry in some {
+            let body = match &entry.change {
+                Change::MessageAppended(_) | Change::StepFinished(_) | Change::CallMade(_) | Change::BlockEdited(_) => {
+                    None
+                }
+                other => Some(json(other)?),
+            };
+            columns.extend([
+                signed(entry.n).into(),
+                entry.change.kind().to_owned().into(),
+                entry.change.subject().to_owned().into(),
+                json(&entry.by)?.into(),
+                entry.at.to_string().into(),
+                entry.cause.map(signed).into(),
+                body.into(),
+            ]);
+        }
+        let places = values(some.len(), 7);
+        let statement = format!("INSERT INTO changes (n, kind, id, who, at, cause, body) VALUES {places}");
+        sql.run(&statement, params_from_iter(columns))?;
     }
-    Ok(())
+    logged.iter().try_for_each(|entry| insert_record(sql, entry))
 }
 
-/// Inserts a log entry, and the message, step, call or revision of the change into its own table. An entry that does not
-/// name its actor has that of the entry before.
-fn insert_one(sql: &Sql, logged: &LogEntry, names_actor: bool) -> Result<(), Fault> {
-    let body = match &logged.change {
-        Change::MessageAppended(_) | Change::StepFinished(_) | Change::CallMade(_) | Change::BlockEdited(_) => None,
-        other => Some(without(other, &[KIND])?),
-    };
-    let actor = names_actor.then(|| json(&logged.by)).transpose()?;
-    sql.run(
-        "INSERT INTO changes (n, kind, actor, at, cause, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        (logged.n, logged.change.kind(), actor, logged.at.to_string(), logged.cause, body),
-    )?;
+/// Inserts the record of a change that has a table of its own.
+fn insert_record(sql: &Sql, logged: &LogEntry) -> Result<(), Fault> {
     match &logged.change {
         Change::MessageAppended(message) => messages::insert(sql, logged.n, message),
         Change::StepFinished(step) => runs::insert_step(sql, logged.n, step),

@@ -155,7 +155,7 @@ mod tests {
                 Message::new(MessageId(format!("message-{n}")), &run, Content::said(*text), Timestamp::UNIX_EPOCH);
             let change = Change::MessageAppended(Message { seq: n, ..said });
             let entry = LogEntry { n, change, by: Actor::Engine, at: Timestamp::UNIX_EPOCH, cause: None };
-            log::insert(&sql, std::iter::once(&entry)).unwrap();
+            log::insert(&sql, &[&entry]).unwrap();
         }
         (dir, sql)
     }

@@ -4,12 +4,14 @@
 //! ([`StagedRows::write`]), and the rows that the writer has read or written are kept for the next transaction
 //! ([`KnownRows`]): most commits touch the same few.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use rusqlite::ToSql;
 
 use super::connection::Sql;
 use super::error::Fault;
 use super::filter;
-use super::tables::{json, lossy};
+use super::tables::{MOST_ROWS, json, lossy, values};
 use crate::domain::run::RunStateName;
 use crate::domain::state::{Kind, Row, RowFault, Rows};
 use crate::domain::{AgentId, Run, RunState};
@@ -23,6 +25,9 @@ type Place = (Kind, String);
 #[derive(Debug, Default)]
 pub(super) struct KnownRows {
     bodies: HashMap<Place, String>,
+    /// The rows whose lookup is a run that this connection created: all there are, since no row can have had that lookup
+    /// before.
+    below: HashMap<String, BTreeSet<Place>>,
     bytes: usize,
 }
 
@@ -41,9 +46,25 @@ impl KnownRows {
         }
     }
 
+    /// Notes a new run, below which nothing is yet.
+    fn begin(&mut self, run: &str) {
+        self.bytes += run.len();
+        self.below.insert(run.to_owned(), BTreeSet::new());
+    }
+
+    /// Notes the lookup of a row.
+    fn refer(&mut self, place: &Place, lookup: &str) {
+        if let Some(rows) = self.below.get_mut(lookup)
+            && rows.insert(place.clone())
+        {
+            self.bytes += place.1.len();
+        }
+    }
+
     /// Forgets all rows: another connection has written.
     pub(super) fn forget(&mut self) {
         self.bodies.clear();
+        self.below.clear();
         self.bytes = 0;
     }
 }
@@ -66,12 +87,14 @@ pub(super) struct StagedRows<'a> {
     kept: BTreeMap<Place, Staged>,
     /// Of the commit in progress.
     open: BTreeMap<Place, Staged>,
+    /// The runs that were looked for, and are not in the table.
+    absent: BTreeSet<String>,
     count: usize,
 }
 
 impl<'a> StagedRows<'a> {
     pub(super) fn new(sql: &'a Sql, known: &'a mut KnownRows) -> Self {
-        Self { sql, known, kept: BTreeMap::new(), open: BTreeMap::new(), count: 0 }
+        Self { sql, known, kept: BTreeMap::new(), open: BTreeMap::new(), absent: BTreeSet::new(), count: 0 }
     }
 
     /// Ends a commit: keeps what its changes have done, or drops it.
@@ -86,18 +109,26 @@ impl<'a> StagedRows<'a> {
     pub(super) fn write(&mut self) -> Result<(), Fault> {
         let mut staged: Vec<(&Place, &Staged)> = self.kept.iter().collect();
         staged.sort_by_key(|(_, staged)| staged.order);
+        let mut puts: BTreeMap<Kind, Vec<[&dyn ToSql; 3]>> = BTreeMap::new();
         for ((kind, key), staged) in staged {
-            let table = kind.table();
             if staged.deletes {
-                self.sql.run(&format!("DELETE FROM {table} WHERE key = ?1"), [key])?;
+                self.sql.run(&format!("DELETE FROM {} WHERE key = ?1", kind.table()), [key])?;
             }
-            let Some((lookup, body)) = &staged.put else { continue };
-            // An update keeps the place of the row, which is the order of creation.
-            let statement = format!(
-                "INSERT INTO {table} (key, lookup, body) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (key) DO UPDATE SET lookup = excluded.lookup, body = excluded.body"
-            );
-            self.sql.run(&statement, (key, lookup, body))?;
+            if let Some((lookup, body)) = &staged.put {
+                puts.entry(*kind).or_default().push([key, lookup, body]);
+            }
+        }
+        for (kind, rows) in puts {
+            for some in rows.chunks(MOST_ROWS) {
+                // An update keeps the place of the row, which is the order of creation.
+                let statement = format!(
+                    "INSERT INTO {} (key, lookup, body) VALUES {}
+                     ON CONFLICT (key) DO UPDATE SET lookup = excluded.lookup, body = excluded.body",
+                    kind.table(),
+                    values(some.len(), 3)
+                );
+                self.sql.run(&statement, some.concat().as_slice())?;
+            }
         }
         Ok(())
     }
@@ -109,6 +140,15 @@ impl<'a> StagedRows<'a> {
 
     /// Remembers what was written, once it is committed.
     pub(super) fn committed(self) {
+        let rows = || self.kept.iter().filter_map(|(place, staged)| Some((place, staged.put.as_ref()?)));
+        for ((_, key), _) in rows().filter(|((kind, key), _)| *kind == Kind::Run && self.absent.contains(key)) {
+            self.known.begin(key);
+        }
+        for (place, (lookup, _)) in rows() {
+            if let Some(lookup) = lookup {
+                self.known.refer(place, lookup);
+            }
+        }
         for (place, staged) in self.kept {
             self.known.keep(place, staged.put.map(|(_, body)| body));
         }
@@ -149,6 +189,11 @@ impl<'a> StagedRows<'a> {
                 found.insert(key, row);
             }
         }
+        Ok(self.with_staged(found, fits))
+    }
+
+    /// Puts the staged rows in their place.
+    fn with_staged<T: Row>(&self, mut found: BTreeMap<String, T>, fits: impl Fn(&T, Option<&str>) -> bool) -> Vec<T> {
         for rows in [&self.kept, &self.open] {
             let of_kind = rows.range((T::KIND, String::new())..).take_while(|((kind, _), _)| *kind == T::KIND);
             for ((_, key), staged) in of_kind {
@@ -160,7 +205,19 @@ impl<'a> StagedRows<'a> {
                 }
             }
         }
-        Ok(found.into_values().collect())
+        found.into_values().collect()
+    }
+
+    /// The readable rows below a run that this connection created; `None` for any other lookup.
+    fn below<T: Row>(&self, lookup: &str) -> Option<BTreeMap<String, T>> {
+        let mut found = BTreeMap::new();
+        for place in self.known.below.get(lookup)?.iter().filter(|(kind, _)| *kind == T::KIND) {
+            let row: Option<T> = serde_json::from_str(self.known.bodies.get(place)?).ok();
+            if let Some(row) = row.filter(|row| row.lookup().as_deref() == Some(lookup)) {
+                found.insert(place.1.clone(), row);
+            }
+        }
+        Some(found)
     }
 }
 
@@ -180,7 +237,12 @@ impl Rows for StagedRows<'_> {
             return serde_json::from_str(body).map(Some).map_err(damaged);
         }
         let query = format!("SELECT body FROM {} WHERE key = ?1", T::KIND.table());
-        let Some(body) = self.sql.one(&query, [key], |row| Ok(lossy(row, 0)))?.transpose()? else { return Ok(None) };
+        let Some(body) = self.sql.one(&query, [key], |row| Ok(lossy(row, 0)))?.transpose()? else {
+            if T::KIND == Kind::Run {
+                self.absent.insert(key.to_owned());
+            }
+            return Ok(None);
+        };
         let row = serde_json::from_str(&body).map_err(damaged)?;
         self.known.keep(place, Some(body));
         Ok(Some(row))
@@ -194,8 +256,15 @@ impl Rows for StagedRows<'_> {
     }
 
     fn find<T: Row>(&mut self, lookup: &str) -> Result<Vec<T>, Fault> {
+        let fits = |_: &T, own: Option<&str>| own == Some(lookup);
+        let created = self.kept.contains_key(&(Kind::Run, lookup.to_owned()))
+            || self.open.contains_key(&(Kind::Run, lookup.to_owned()));
+        let below = if created && self.absent.contains(lookup) { Some(BTreeMap::new()) } else { self.below(lookup) };
+        if let Some(below) = below {
+            return Ok(self.with_staged(below, fits));
+        }
         let query = format!("SELECT key, body FROM {} WHERE lookup = ?1", T::KIND.table());
-        self.list(&query, [lookup], |_, own| own == Some(lookup))
+        self.list(&query, [lookup], fits)
     }
 
     fn all<T: Row>(&mut self) -> Result<Vec<T>, Fault> {
@@ -253,7 +322,7 @@ mod tests {
 
     use super::super::{Options, Store};
     use super::*;
-    use crate::domain::{Group, GroupId, ManagerType};
+    use crate::domain::{Group, GroupId, ManagerType, RunId, RunKind};
 
     fn group(id: &str, name: &str) -> Group {
         Group::new(GroupId::from(id), name, ManagerType::RoundRobin)
@@ -272,6 +341,48 @@ mod tests {
         let plan = format!("EXPLAIN QUERY PLAN {}", parked_runs());
         let steps = sql.list(&plan, ["agent-ann"], |row| row.get::<_, String>(3)).unwrap();
         assert!(steps[0].contains("USING INDEX run_parked (agent=?)"), "{steps:?}");
+    }
+
+    #[test]
+    fn what_is_below_a_run_that_is_created_here_is_known_without_a_query() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("desk.db");
+        drop(Store::open(&path, Options::default()).unwrap());
+        let counts = Arc::default();
+        let sql = Sql::writing(&path, &Options::default(), &counts).unwrap();
+        let run = |id: &str, kind| Run::new(RunId::from(id), "conversation-1".into(), kind, RunState::Running);
+        let turn = run("turn", RunKind::Turn { group: None, only: None });
+        let part = |id: &str| Run { parent: Some(turn.id.clone()), ..run(id, RunKind::Sample { agent: "a".into() }) };
+        let (mut known, mut made) = (KnownRows::default(), Vec::new());
+        let count = || counts.read(0).statements;
+        for id in ["turn", "one", "two"] {
+            let mut rows = StagedRows::new(&sql, &mut known);
+            assert_eq!(rows.get::<Run>(id).unwrap(), None);
+            if id == "turn" {
+                rows.put(&turn).unwrap();
+            } else {
+                made.push(part(id));
+                rows.put(made.last().unwrap()).unwrap();
+            }
+            let before = count();
+            assert_eq!(rows.find::<Run>("turn").unwrap(), made, "after {id}");
+            assert_eq!(count(), before, "{id}");
+            rows.end(true);
+            rows.write().unwrap();
+            rows.committed();
+        }
+        let mut rows = StagedRows::new(&sql, &mut known);
+        rows.put(&part("three")).unwrap();
+        rows.end(false);
+        assert_eq!(rows.find::<Run>("turn").unwrap(), made, "what was dropped is not below it");
+        let before = count();
+        assert!(rows.find::<Run>("another").unwrap().is_empty());
+        assert_eq!(count(), before + 1, "what is below others is asked for");
+        drop(rows);
+        known.forget();
+        let mut rows = StagedRows::new(&sql, &mut known);
+        assert_eq!(rows.find::<Run>("turn").unwrap(), made, "another program may have written");
+        assert_eq!(count(), before + 2);
     }
 
     #[test]

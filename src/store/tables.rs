@@ -46,6 +46,15 @@ pub(super) fn lossy(row: &rusqlite::Row<'_>, column: usize) -> Result<String, Fa
     Ok(row.get_ref(column)?.as_bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default())
 }
 
+/// The most rows that one statement inserts: each number of rows is a statement of its own, which is kept prepared.
+pub(super) const MOST_ROWS: usize = 8;
+
+/// The places of so many rows in an `INSERT`, each with so many values.
+pub(super) fn values(rows: usize, columns: usize) -> String {
+    let row = format!("({})", vec!["?"; columns].join(", "));
+    vec![row; rows].join(", ")
+}
+
 /// A number as `SQLite` has it, signed: any larger one is a limit that nothing reaches.
 pub(super) fn signed(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)

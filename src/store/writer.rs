@@ -418,7 +418,7 @@ impl Writer {
             answers.push(answer);
             failpoint::pass("after_apply");
         }
-        log::insert(&self.sql, answers.iter().flatten().flatten())?;
+        log::insert(&self.sql, &answers.iter().flatten().flatten().collect::<Vec<_>>())?;
         rows.write()?;
         let images = self.told.tail.is_followed().then(|| images(rows.kept()));
         failpoint::pass("before_commit");

@@ -7,8 +7,8 @@
 //!
 //! After an error that is no model's, work goes on as [`errors`] decides.
 //!
-//! Each of these modules imports only modules listed before it: [`work`], [`candidates`], [`context`],
-//! [`termination`], [`call`], [`step`], [`speech`], [`speaker_selection`], [`turn`], [`scheduler`].
+//! Each of these modules imports only modules listed before it: [`work`], [`candidates`], [`context`], [`progress`],
+//! [`termination`], [`call`], [`next`], [`step`], [`speech`], [`speaker_selection`], [`turn`], [`scheduler`].
 
 pub mod background;
 pub mod call;
@@ -26,7 +26,9 @@ pub mod lasting;
 pub mod limits;
 pub mod live;
 pub mod mail;
+pub mod next;
 pub mod pending;
+pub mod progress;
 pub mod protocol;
 pub mod read;
 pub mod requests;
@@ -58,8 +60,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::domain::state::StoreMeta;
 use crate::domain::{
-    Actor, AgentId, Change, Commit, Conflict, Content, ConversationId, GroupId, Job, JobId, JobState, LogEntry,
-    Message, MessageId, Person, PersonId, Run, RunId,
+    Actor, AgentId, Change, Commit, Content, ConversationId, GroupId, Job, JobId, JobState, LogEntry, Message,
+    MessageId, Person, PersonId, Run, RunId,
 };
 use crate::llm::Models;
 use crate::store::{CommitError, Lane, Store};
@@ -152,7 +154,8 @@ struct Tasks {
     turns: HashMap<RunId, (ConversationId, CancellationToken)>,
     workers: HashMap<RunId, CancellationToken>,
     jobs: HashMap<JobId, JobTask>,
-    /// Agents kept by parked speeches: a parked run has no task, but its agent must not speak elsewhere.
+    /// Agents kept by parked speeches, which have no task, but whose agents must not speak elsewhere, and by parts and
+    /// workers that are committed and about to begin.
     kept: HashMap<RunId, Permit<AgentId>>,
     /// Runs and jobs, by id, whose end cannot be committed: nothing is tried with them until the program starts again.
     given_up: HashSet<String>,
@@ -164,7 +167,7 @@ struct Tasks {
 /// The places an engine holds.
 #[derive(Debug)]
 pub struct Held {
-    /// Parked speeches, each of which keeps its agent.
+    /// Parked speeches, and parts and workers about to begin, each of which keeps its agent.
     pub kept: Vec<RunId>,
     /// Places of agents that are held or waited for, those of parked speeches included.
     pub agents: usize,
@@ -289,11 +292,7 @@ impl Engine {
     }
 
     async fn commit(&self, lane: Lane, commit: Commit) -> Result<Vec<LogEntry>, EngineError> {
-        self.store.commit(lane, commit).await.map_err(|fault| match fault {
-            CommitError::Conflict(Conflict::Refused { text }) => EngineError::Refused(text),
-            CommitError::Conflict(_) => EngineError::Moved,
-            CommitError::Store(fault) => EngineError::Store(fault),
-        })
+        Ok(self.store.commit(lane, commit).await?)
     }
 
     /// Commits `changes` as the engine. Returns `Ok` without committing if another commit came first.

@@ -48,6 +48,8 @@
 //!   - [`engine::requests`]: the requests that write; [`engine::read`]: the requests that only read.
 //!   - [`engine::scheduler`]: starts what is due; [`engine::turn`], [`engine::speech`], [`engine::speaker_selection`] and
 //!     [`engine::background`] are what it starts.
+//!   - [`engine::next`]: what follows a part of a turn, decided in one place from [`engine::progress`] and committed with
+//!     the step that ends the part.
 //!   - [`engine::timers`]: takes triggers whose time has come, each time once.
 //!   - [`engine::work`]: a run in progress and how it ends; [`engine::call`]: one model call; [`engine::step`]: its
 //!     tool calls and its commit.
@@ -78,15 +80,17 @@
 //!
 //! # Flows
 //!
-//! *A message.* A face calls [`engine::Handle`]; [`engine::requests`] commits the message with its run; the store
-//! signals the [`engine::scheduler`], which starts [`engine::turn::perform`]; the pattern names a speaker;
-//! [`engine::speech`] acquires the agent and runs its steps. The text of a step is in [`engine::live`] until its commit
-//! replaces it. Faces receive both through [`engine::follow`]: commits with their rows from the store's tail in memory,
-//! by a cursor.
+//! *A message.* A face calls [`engine::Handle`]; [`engine::requests`] commits the message with its turn and the speech
+//! that the pattern names ([`engine::next`]), which has its agent if that is free; the store signals the
+//! [`engine::scheduler`], which starts [`engine::turn::perform`]; [`engine::speech`] runs its steps. The last of them
+//! carries what follows in its commit: the next speech, or the end of the turn. The text of a step is in
+//! [`engine::live`] until its commit replaces it. Faces receive both through [`engine::follow`]: commits with their rows
+//! from the store's tail in memory, by a cursor.
 //!
 //! *A delegation.* The manager of a supervisor group calls `delegate`: its step commits the call, a run for each
 //! worker, and its own run as parked. The driver starts the workers in parallel ([`engine::speech::work`]). When the
-//! last one has finished, the call has its result and the manager resumes.
+//! last one has finished, the call has its result and the manager resumes. A worker whose agent is free begins with the
+//! commit that asks it.
 //!
 //! *A choice.* The manager of a dynamic group is asked who speaks next ([`engine::speaker_selection`]) in a run of its own below
 //! the turn. An unusable answer is asked for again; after the last try the next member in order speaks.
@@ -144,8 +148,9 @@
 //!
 //! - A query of the foreground and a commit that finds the writer idle run in their caller: two changes of threads cost
 //!   more than either. A transaction writes each row once, whatever its changes did to it ([`store`]).
-//! - What a step reads of a conversation stays in memory between steps, in a bounded cache: messages never change, so one
-//!   that is kept is true in every later state, and a step costs the same however long the conversation is.
+//! - A turn costs a commit for its message and one for each step. A step that ends a part rests on the turn and the group
+//!   as they were read, and says what follows; if either has changed, it is decided again. So no part of a turn waits for
+//!   the disk on its own, and between two parts a crash finds nothing.
 //! - State rows are JSON bodies in one table per noun, with generated columns for what is queried: each fact is stored
 //!   once, and a replay compares bodies byte for byte.
 //! - The transcript has no index of heights: messages are dense in `seq`, so a position is (message, row) and paging

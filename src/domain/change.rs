@@ -404,8 +404,8 @@ pub enum Basis {
     Block(Block),
     /// Mail.
     Mail(Mail),
-    /// A job.
-    Job(Job),
+    /// A run.
+    Run(Run),
 }
 
 impl Basis {
@@ -417,7 +417,7 @@ impl Basis {
             Self::Agent(agent) => agent.id.as_str(),
             Self::Block(block) => block.id.as_str(),
             Self::Mail(mail) => mail.id.as_str(),
-            Self::Job(job) => job.id.as_str(),
+            Self::Run(run) => run.id.as_str(),
         }
     }
 
@@ -429,7 +429,7 @@ impl Basis {
             Self::Agent(agent) => format!("agent {}", agent.name),
             Self::Block(block) => format!("block {}", block.label),
             Self::Mail(mail) => format!("mail {}", mail.id),
-            Self::Job(job) => format!("job {}", job.id),
+            Self::Run(run) => format!("run {}", run.id),
         }
     }
 }

@@ -236,20 +236,6 @@ pub fn next(config: &Config, so_far: &[Part]) -> Move {
     }
 }
 
-impl Move {
-    /// The move that resumes this run after a restart or a wait; `None` for runs that no move starts.
-    #[must_use]
-    pub fn again(unfinished: &Run) -> Option<Self> {
-        match &unfinished.kind {
-            RunKind::Speech { agent, .. } => Some(Self::Speak(agent.clone())),
-            RunKind::Choice { agent, among, .. } => Some(Self::Choose { manager: agent.clone(), among: among.clone() }),
-            RunKind::Turn { .. } | RunKind::Job { .. } => None,
-            #[cfg(test)]
-            RunKind::Sample { .. } => None,
-        }
-    }
-}
-
 impl Turn<'_> {
     /// Calls `next` with the manager agent; a group without its manager fails the turn.
     fn led(&self, next: impl FnOnce(&AgentId) -> Move) -> Move {

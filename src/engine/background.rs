@@ -77,7 +77,12 @@ pub async fn work_off(
     };
     drop(retries);
     match outcome {
-        Outcome::Continue | Outcome::Finished | Outcome::Parked | Outcome::Cancelled => Ok(()),
+        Outcome::Continue
+        | Outcome::Finished
+        | Outcome::TurnEnded
+        | Outcome::Followed(_)
+        | Outcome::Parked
+        | Outcome::Cancelled => Ok(()),
         Outcome::Preempted => held(engine, &job, vec![Change::JobYielded { id: job.id.clone() }]).await,
         // The provider is down: give the places back and try later, without spending an attempt.
         Outcome::Failed(ModelError { class: ErrorClass::Down, retry_after: Some(wait), text }) => {

@@ -53,9 +53,8 @@ impl Colleagues<'_> {
         let homes = self.store.rows::<Group>(homes.into_iter().map(|id| id.0.clone()).collect()).await?;
         let homes: BTreeMap<GroupId, Group> = homes.into_iter().map(|home| (home.id.clone(), home)).collect();
         let standing = OpenRuns::read(self.store).await?;
-        let jobs = self.store.unfinished_jobs().await?;
         let doing: BTreeMap<AgentId, AgentStatus> =
-            agents.iter().map(|agent| (agent.id.clone(), standing.work().agent(&agent.id, &jobs))).collect();
+            agents.iter().map(|agent| (agent.id.clone(), standing.work().agent(&agent.id, &standing.jobs))).collect();
         let names = self.names(&agents, &doing).await?;
         let mut colleagues = Vec::with_capacity(agents.len());
         for agent in agents {

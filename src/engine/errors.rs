@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::Engine;
 use crate::domain::state::Row;
-use crate::domain::{Agent, AgentId, RunId};
-use crate::store::StoreError;
+use crate::domain::{Agent, AgentId, Conflict, RunId};
+use crate::store::{CommitError, StoreError};
 
 /// First delay before work is tried again after an error of the store.
 const FIRST_DELAY: Duration = Duration::from_secs(10);
@@ -34,6 +34,16 @@ pub enum EngineError {
     /// The current state does not allow the commit; the text says why.
     #[error("{0}")]
     Refused(String),
+}
+
+impl From<CommitError> for EngineError {
+    fn from(fault: CommitError) -> Self {
+        match fault {
+            CommitError::Conflict(Conflict::Refused { text }) => Self::Refused(text),
+            CommitError::Conflict(_) => Self::Moved,
+            CommitError::Store(fault) => Self::Store(fault),
+        }
+    }
 }
 
 impl EngineError {

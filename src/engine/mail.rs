@@ -9,21 +9,19 @@ use std::collections::BTreeSet;
 use futures::future::join_all;
 use jiff::Timestamp;
 
-use super::{Engine, EngineError, Scope};
+use super::{Engine, EngineError, Scope, next};
 use crate::domain::{
-    Change, Content, Conversation, ConversationId, ConversationOwner, Mail, MailId, MailStatus, Run, RunId, RunKind,
-    RunState,
+    Actor, Change, Commit, Content, Conversation, ConversationId, ConversationOwner, Mail, MailId, MailStatus, Run,
+    RunId, RunKind, RunState,
 };
 use crate::store::DueMail;
 
-/// Expires overdue mail and delivers what can be delivered. Returns when the next mail expires, if any.
+/// Expires overdue mail and delivers what can be delivered, where mail is pending. Returns when the next mail expires,
+/// if any.
 ///
 /// # Errors
 /// [`EngineError`] if the store fails.
 pub async fn deliver(engine: &Engine) -> Result<Option<Timestamp>, EngineError> {
-    if engine.options.scope == Scope::Nobody || !engine.store.has_pending_mail().await? {
-        return Ok(None);
-    }
     let next = expire(engine).await?;
     let roots = roots(engine).await?;
     if roots.as_ref().is_none_or(|roots| !roots.is_empty()) {
@@ -127,9 +125,10 @@ async fn deliver_one(engine: &Engine, due: DueMail) -> Result<(), EngineError> {
         None => said,
     };
     changes.push(Change::MailMoved { id: mail.id, to: MailStatus::Delivered, run: Some(run.id.clone()), error: None });
-    changes.push(Change::RunCreated(run));
+    changes.push(Change::RunCreated(run.clone()));
     changes.push(Change::MessageAppended(message));
-    commit(engine, changes).await
+    let made = next::begin(engine, &run, None, Commit::new(Actor::Engine, changes)).await;
+    settle(made.map(drop).map_err(EngineError::from))
 }
 
 /// Fails a piece of mail that cannot be delivered.
@@ -141,7 +140,13 @@ async fn fail(engine: &Engine, id: &MailId, trouble: &EngineError) -> Result<(),
 
 /// Commits; if another commit came first, that one has woken the driver, which tries again.
 async fn commit(engine: &Engine, changes: Vec<Change>) -> Result<(), EngineError> {
-    match engine.commit_as_engine(changes).await {
+    settle(engine.commit_as_engine(changes).await)
+}
+
+/// The same for what has been committed.
+fn settle(made: Result<(), EngineError>) -> Result<(), EngineError> {
+    match made {
+        Err(EngineError::Moved) => Ok(()),
         Err(EngineError::Refused(why)) => {
             tracing::info!(why, "mail stays where it is");
             Ok(())

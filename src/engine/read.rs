@@ -216,57 +216,15 @@ async fn held(store: &Store, run: &RunId) -> Result<Reply, RequestError> {
 /// rows are read in several queries; a commit between them makes them inconsistent and counts as due.
 pub(super) async fn due(store: &Store, now: Timestamp) -> Result<Reply, StoreError> {
     let before = store.last_change().await?;
-    if store.has_pending_mail().await? && !store.due_mail(None).await?.is_empty() {
-        return Ok(true);
-    }
-    let wall = store.clock().now();
-    if store.timers().await?.iter().any(|trigger| trigger.is_due(wall)) {
-        return Ok(true);
-    }
     let standing = OpenRuns::read(store).await?;
-    let mut jobs = store.unfinished_jobs().await?;
-    let cursors = cursors(store, &jobs).await?;
+    if standing.has_pending_mail && !store.due_mail(None).await?.is_empty() {
+        return Ok(true);
+    }
+    let jobs = &standing.jobs;
+    let cursors = cursors(store, jobs).await?;
     let groups = store.all::<Group>().await?.rows;
-    let rests = standing.work().is_at_rest(&jobs, &cursors, &groups, now);
-    // In a group that is paused, nothing comes by itself.
-    let active = |id: &GroupId| is_active(groups.iter().find(|group| group.id == *id));
-    jobs.retain(|job| active(&job.group));
-    let again = standing.work().due_jobs(&jobs, &cursors, now).next;
-    let timers = store.timers().await?;
-    let timer = timers.iter().filter(|timer| active(&timer.group)).filter_map(|timer| timer.next_due).min();
-    let due = mail || !rests || store.last_change().await? != before;
-    Ok(Reply::Due { due, scheduled: again.into_iter().chain(timer).min() })
-}
-
-/// What takes room in the store: in whole tables, and by whom it was written.
-async fn space(store: &Store<Background>) -> Result<Space, StoreError> {
-    let (groups, agents) = (store.all::<Group>().await?.rows, store.all::<Agent>().await?.rows);
-    let blocks = store.all::<Block>().await?.rows;
-    let file = store.file_space().await?;
-    let mut rest = SpaceOf { of: SpaceOwner::JobsAndDeleted, count: 0, bytes: 0 };
-    let mut parts = Vec::new();
-    let mut put = |of: Option<SpaceOwner>, part: &PartSpace| match of {
-        Some(of) => parts.push(SpaceOf { of, count: part.count, bytes: part.bytes }),
-        None => {
-            rest.count += part.count;
-            rest.bytes += part.bytes;
-        }
-    };
-    for part in store.conversation_space().await? {
-        let owner = part.owner.as_deref().unwrap_or_default();
-        let group = groups.iter().find(|group| group.id.as_str() == owner);
-        let agent = agents.iter().find(|agent| agent.id.as_str() == owner);
-        let of = group.map(|group| SpaceOwner::Group(group.id.clone()));
-        put(of.or_else(|| agent.map(|agent| SpaceOwner::Agent(agent.id.clone()))), &part);
-    }
-    for part in store.block_space().await? {
-        let block = blocks.iter().find(|block| block.id.as_str() == part.id);
-        put(block.map(|block| SpaceOwner::Block(block.id.clone())), &part);
-    }
-    if rest.count > 0 {
-        parts.push(rest);
-    }
-    Ok(Space { file: file.file, free: file.free, tables: file.tables, parts })
+    let rests = standing.work().is_at_rest(jobs, &cursors, &groups, now);
+    Ok(!rests || store.last_change().await? != before)
 }
 
 async fn check(store: &Store<Background>, deep: bool) -> Result<StoreCheck, StoreError> {

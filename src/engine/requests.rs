@@ -10,7 +10,7 @@ use std::sync::PoisonError;
 use super::cancellation::{self, CANCELLED, Mode};
 use super::protocol::{Recipient, Reply, Request, RequestError};
 use super::read::{self, Reader};
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, next};
 use crate::config::{Config, ConfigError};
 use crate::domain::message::check_size;
 use crate::domain::run::CallResult;
@@ -121,18 +121,25 @@ impl Engine {
                     GroupStatus::Archived => return Err(RequestError::new(format!("{} is archived", group.name))),
                 }
                 let (only, text) = self.addressed(&group, text).await?;
-                (ConversationOwner::Group(id.clone()), Some(id.clone()), only, text)
+                (ConversationOwner::Group(id.clone()), Some(group), only, text)
             }
             Recipient::Agent(id) => {
                 self.must::<Agent>(id.as_str(), "agent").await?;
                 (ConversationOwner::Agent(id.clone()), None, Some(id.clone()), text.to_owned())
             }
         };
-        let kind = RunKind::Turn { group, only };
+        let kind = RunKind::Turn { group: group.as_ref().map(|group| group.id.clone()), only };
         for _ in 0..TRIES {
-            let (changes, reply) = self.turn_of(&owner, kind.clone(), &text).await?;
-            match self.store.commit(Lane::Foreground, Commit::new(Self::asker(), changes)).await {
-                Ok(_) => return Ok(reply),
+            let (changes, turn) = self.turn_of(&owner, kind.clone(), &text).await?;
+            let queued = turn.queued.is_some();
+            let commit = Commit::new(Self::asker(), changes);
+            let made = if queued || !self.options.scope.covers(&turn) {
+                self.store.commit(Lane::Foreground, commit).await
+            } else {
+                next::begin(self, &turn, group.as_ref(), commit).await
+            };
+            match made {
+                Ok(_) => return Ok(Reply::Sent { run: turn.id, conversation: turn.conversation, queued }),
                 // Another turn, or the conversation itself, was created in between: read again.
                 Err(CommitError::Conflict(Conflict::Refused { .. })) => {}
                 Err(other) => return Err(other.into()),
@@ -166,31 +173,28 @@ impl Engine {
         )))
     }
 
-    /// The changes that create a turn, queued if the conversation has an unfinished one.
+    /// A turn, queued if the conversation has an unfinished one, and the changes that create it.
     async fn turn_of(
         &self,
         owner: &ConversationOwner,
         kind: RunKind,
         text: &str,
-    ) -> Result<(Vec<Change>, Reply), RequestError> {
+    ) -> Result<(Vec<Change>, Run), RequestError> {
         let ids = self.store.ids();
         let mut changes = Vec::new();
-        let found = self.store.find::<Conversation>(owner.key()).await?.into_iter().next();
-        let conversation = found.unwrap_or_else(|| {
+        let (conversation, queued) = self.store.conversation_of(owner).await?.unwrap_or_else(|| {
             let fresh = Conversation::new(ConversationId::fresh(ids), owner.clone());
             changes.push(Change::ConversationOpened(fresh.clone()));
-            fresh
+            (fresh, false)
         });
-        let queued = !self.store.find::<Run>(conversation.id.as_str()).await?.is_empty();
-        let id = RunId::fresh(ids);
         let state = if queued { RunState::Queued } else { RunState::Running };
-        let run = Run::new(id.clone(), conversation.id.clone(), kind, state);
+        let run = Run::new(RunId::fresh(ids), conversation.id, kind, state);
         let run = Run { person: Some(PersonId::local()), queued: queued.then(|| text.to_owned()), ..run };
         changes.push(Change::RunCreated(run.clone()));
         if !queued {
             changes.push(Change::MessageAppended(self.message(&run, Content::said(text))));
         }
-        Ok((changes, Reply::Sent { run: id, conversation: conversation.id, queued }))
+        Ok((changes, run))
     }
 
     async fn cancel(&self, conversation: &ConversationId) -> Result<Reply, RequestError> {

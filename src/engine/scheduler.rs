@@ -18,7 +18,7 @@ use super::errors::Retries;
 use super::limits::{Capacity, Priority};
 use super::timers::Deadlines;
 use super::wait::OpenRuns;
-use super::{Engine, EngineError, JobTask, Scope, background, mail, read, speech, timers, turn};
+use super::{Engine, EngineError, JobTask, Scope, background, mail, next, read, speech, timers, turn};
 use crate::domain::status::{self, DueJobs};
 use crate::domain::{
     Agent, AgentId, Group, GroupId, Job, JobId, JobState, NoticeKind, Run, RunId, RunKind, RunState, StopReason,
@@ -72,10 +72,15 @@ pub async fn run(engine: Arc<Engine>) {
 
 /// Spawns every due task. Returns the next deadlines. Only an error of the store ends it: any other is of one
 /// item, and the others are started.
-async fn tick(engine: &Arc<Engine>) -> Result<Deadlines, EngineError> {
-    let out_of_time = mail::deliver(engine).await?;
-    let standing = OpenRuns::read(&engine.store).await?;
-    let timers = if engine.options.jobs { engine.store.timers().await? } else { Vec::new() };
+async fn tick(engine: &Arc<Engine>) -> Result<Option<Timestamp>, EngineError> {
+    let mut standing = OpenRuns::read(&engine.store).await?;
+    let mut out_of_time = None;
+    if standing.has_pending_mail && engine.options.scope != Scope::Nobody {
+        out_of_time = mail::deliver(engine).await?;
+        // With the turns that it has begun.
+        standing = OpenRuns::read(&engine.store).await?;
+    }
+    let timers: &[_] = if engine.options.jobs { &standing.timers } else { &[] };
     engine.spans.keep(|name| {
         standing.open.iter().any(|run| run.id.as_str() == name) || timers.iter().any(|timer| timers::key(timer) == name)
     });
@@ -83,7 +88,7 @@ async fn tick(engine: &Arc<Engine>) -> Result<Deadlines, EngineError> {
     let expiry = standing.expire(engine).await?;
     start_turns(engine, &standing).await?;
     start_workers(engine, &standing).await?;
-    let timer = timers::fire_due(engine, &timers).await?;
+    let timer = timers::fire_due(engine, timers).await?;
     let job = if engine.options.jobs { start_jobs(engine, &standing).await? } else { None };
     Ok(Deadlines { span: [out_of_time, expiry, timer.span, job].into_iter().flatten().min(), ..timer })
 }
@@ -99,7 +104,8 @@ async fn start_turns(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<(), En
         }
         let cancel = CancellationToken::new();
         engine.lock_tasks().turns.insert(run.id.clone(), (run.conversation.clone(), cancel.clone()));
-        spawn(engine, run.clone(), cancel);
+        let part = standing.open.iter().find(|part| part.parent.as_ref() == Some(&run.id));
+        spawn(engine, run.clone(), part.cloned(), cancel);
     }
     Ok(())
 }
@@ -118,16 +124,16 @@ async fn start_workers(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<(), 
         }
         let cancel = CancellationToken::new();
         engine.lock_tasks().workers.insert(run.id.clone(), cancel.clone());
-        spawn(engine, run.clone(), cancel);
+        spawn(engine, run.clone(), None, cancel);
     }
     Ok(())
 }
 
-/// Spawns the task of a turn or worker.
-fn spawn(engine: &Arc<Engine>, run: Run, cancel: CancellationToken) {
+/// Spawns the task of a turn, whose unfinished part this is, or of a worker.
+fn spawn(engine: &Arc<Engine>, run: Run, part: Option<Run>, cancel: CancellationToken) {
     let task = Arc::clone(engine);
     engine.spawn(async move {
-        perform(&task, &run, &cancel).await;
+        perform(&task, &run, part, &cancel).await;
         {
             let mut tasks = task.lock_tasks();
             tasks.turns.remove(&run.id);
@@ -139,14 +145,15 @@ fn spawn(engine: &Arc<Engine>, run: Run, cancel: CancellationToken) {
 
 /// Performs a turn or a worker's speech until it finishes or parks: waits while the store fails; any other error fails
 /// it with its sentence.
-async fn perform(engine: &Engine, run: &Run, cancel: &CancellationToken) {
+async fn perform(engine: &Engine, run: &Run, mut part: Option<Run>, cancel: &CancellationToken) {
     let mut retries = Retries::new(engine);
     loop {
+        let part = part.take();
         let work = async {
             if run.task.is_some() {
                 speech::work(engine, &run.id, cancel).await
             } else {
-                turn::perform(engine, &run.id, cancel).await
+                Box::pin(turn::perform(engine, run, part, cancel)).await
             }
         };
         let done = match AssertUnwindSafe(work).catch_unwind().await {
@@ -202,6 +209,10 @@ async fn group_of(engine: &Engine, group: Option<&GroupId>) -> Result<Option<Gro
 /// Starts due jobs, one per agent; free slots go round the groups, those with the fewest running jobs first. Returns the
 /// time of the next retry.
 async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Option<Timestamp>, EngineError> {
+    if standing.jobs.is_empty() {
+        return Ok(None);
+    }
+    // Read again where there are any: some may have ended since the look, and their slots are free already.
     let jobs = engine.store.unfinished_jobs().await?;
     let now = engine.spans.now();
     let cursors = read::cursors(&engine.store, &jobs).await?;
@@ -358,7 +369,7 @@ pub async fn recover(engine: &Engine) -> Result<(), EngineError> {
             interrupt(engine, run).await
         } else {
             let text = "picked up again after the program ended".to_owned();
-            engine.commit_as_engine(vec![turn::notice(engine, run, NoticeKind::Resumed, text)]).await
+            engine.commit_as_engine(vec![next::notice(engine, run, NoticeKind::Resumed, text)]).await
         };
         engine.each(run.id.as_str(), recovered)?;
     }
@@ -369,7 +380,7 @@ pub async fn recover(engine: &Engine) -> Result<(), EngineError> {
 async fn keep_agents(engine: &Engine, standing: &OpenRuns) -> Result<(), EngineError> {
     for run in standing.open.iter().filter(|run| matches!(run.kind, RunKind::Speech { .. })) {
         let Some(agent) = run.agent().filter(|_| run.state == RunState::Parked) else { continue };
-        if !matches!(speech::side(engine, run).await?, Priority::Foreground) {
+        if !matches!(next::side(engine, run).await?, Priority::Foreground) {
             continue;
         }
         if let Some(place) = engine.agents.try_enter(agent, Capacity::ONE, &Priority::Foreground) {
@@ -382,7 +393,7 @@ async fn keep_agents(engine: &Engine, standing: &OpenRuns) -> Result<(), EngineE
 async fn interrupt(engine: &Engine, run: &Run) -> Result<(), EngineError> {
     let to = RunState::Finished { stop_reason: StopReason::Interrupted, error: None };
     let text = "interrupted when the program ended; say it again to go on".to_owned();
-    let notice = turn::notice(engine, run, NoticeKind::Stopped, text);
+    let notice = next::notice(engine, run, NoticeKind::Stopped, text);
     cancellation::end(engine, &[run], &to, Mode::Immediate, vec![notice]).await
 }
 

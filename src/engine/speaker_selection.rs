@@ -14,9 +14,11 @@ use super::candidates::{Candidates, Selection};
 use super::context::PromptRequest;
 use super::limits::Priority;
 use super::work::{Outcome, RunContext};
-use super::{Engine, EngineError, context, speech};
+use super::{Engine, EngineError, context, next, speech};
 use crate::domain::pattern::{Part, dynamic};
-use crate::domain::{AgentId, Change, Choice, Content, Group, NoticeKind, Run, RunKind, StepId, StopReason};
+use crate::domain::{
+    AgentId, Change, Choice, Commit, Content, Group, NoticeKind, Precondition, Run, RunKind, StepId, StopReason,
+};
 use crate::llm::ModelError;
 use crate::store::StepInput;
 
@@ -30,14 +32,13 @@ pub const TRIES: u32 = 3;
 pub async fn choose(
     engine: &Engine,
     turn: &Run,
-    manager: &AgentId,
     kind: RunKind,
     unfinished: Option<&Run>,
     cancel: &CancellationToken,
 ) -> Result<Outcome, EngineError> {
     // The manager is held until the choice is made.
-    let Some((run, _place)) =
-        speech::begin(engine, turn, manager, kind, unfinished, &Priority::Foreground, cancel).await?
+    let Some((manager, run, _place)) =
+        speech::begin(engine, turn, kind, unfinished, &Priority::Foreground, cancel).await?
     else {
         return Ok(Outcome::Cancelled);
     };
@@ -49,10 +50,10 @@ pub async fn choose(
         };
         match outcome {
             Outcome::Continue | Outcome::Preempted => {}
-            Outcome::Finished | Outcome::Parked => return Ok(Outcome::Finished),
-            Outcome::Cancelled => return Ok(Outcome::Cancelled),
+            Outcome::Parked => return Ok(Outcome::Finished),
+            Outcome::Finished | Outcome::TurnEnded | Outcome::Followed(_) | Outcome::Cancelled => return Ok(outcome),
             Outcome::Failed(fault) => {
-                fail(engine, &work, manager, &fault).await?;
+                fail(engine, &work, &manager, &fault).await?;
                 return Ok(Outcome::Finished);
             }
         }
@@ -117,7 +118,15 @@ async fn commit_selection(
             changes.extend(end(work, Choice::Nobody, StopReason::EndTurn));
         }
     }
-    work.commit(engine, view, changes, outcome).await
+    if outcome != Outcome::Finished {
+        return work.commit(engine, view, changes, outcome).await;
+    }
+    let commit = Commit::new(work.actor(&view.agent.id), changes).requiring(Precondition::run(&view.run));
+    let made = next::finish(engine, work.lane(), &view.run, view.group.as_ref(), commit).await;
+    match made.map_err(EngineError::from) {
+        Err(EngineError::Moved) => Ok(Outcome::Finished),
+        other => other,
+    }
 }
 
 /// Replaces the verdict if the chosen member has left the group meanwhile.
@@ -186,11 +195,4 @@ async fn fallback(engine: &Engine, run: &Run) -> Result<String, EngineError> {
 fn said(engine: &Engine, view: &StepInput, step: &StepId, content: Content) -> Change {
     let message = engine.message(&view.run, content).by(&view.agent.id, &view.agent.name);
     Change::MessageAppended(message.in_step(step))
-}
-
-/// The kind of a choice run of this turn; `None` if the turn has no group.
-#[must_use]
-pub fn kind(turn: &Run, manager: &AgentId, among: Vec<AgentId>, index: u32) -> Option<RunKind> {
-    let group = turn.group()?.clone();
-    Some(RunKind::Choice { agent: manager.clone(), group, index, among })
 }

@@ -4,6 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cancellation::{self, CANCELLED, Mode};
 use super::limits::{Capacity, Permit, Priority};
+use super::next::side;
 use super::work::{Outcome, RunContext};
 use super::{Engine, EngineError, step};
 use crate::domain::{AgentId, Change, Content, NoticeKind, Run, RunId, RunKind, RunState, StopReason};
@@ -16,14 +17,12 @@ use crate::llm::{ErrorClass, ModelError};
 pub async fn speak(
     engine: &Engine,
     turn: &Run,
-    agent: &AgentId,
+    kind: RunKind,
     unfinished: Option<&Run>,
-    index: u32,
     cancel: &CancellationToken,
 ) -> Result<Outcome, EngineError> {
-    let kind = RunKind::Speech { agent: agent.clone(), group: turn.group().cloned(), index };
     let side = side(engine, turn).await?;
-    let Some((run, place)) = begin(engine, turn, agent, kind, unfinished, &side, cancel).await? else {
+    let Some((agent, run, place)) = begin(engine, turn, kind, unfinished, &side, cancel).await? else {
         return Ok(Outcome::Cancelled);
     };
     let mut work = RunContext { turn: Some(turn.id.clone()), ..RunContext::of_speech(run, cancel) };
@@ -31,7 +30,7 @@ pub async fn speak(
         work = RunContext { preempt: give_way, yields: true, ..work };
     }
     let parked = unfinished.is_some_and(|run| run.state == RunState::Parked);
-    let outcome = steps(engine, &work, parked, agent).await;
+    let outcome = steps(engine, &work, parked, &agent).await;
     if !work.yields {
         keep(engine, work, place, &outcome);
     }
@@ -57,17 +56,6 @@ pub(super) fn release(engine: &Engine, runs: &[Run]) {
     }
 }
 
-/// The priority of a turn. One that answers mail of a job is background work, like the job itself.
-pub(super) async fn side(engine: &Engine, run: &Run) -> Result<Priority, EngineError> {
-    if run.depth > 0 {
-        let root = engine.readable::<Run>(run.root.as_str()).await?;
-        if root.is_some_and(|root| matches!(root.kind, RunKind::Job { .. })) {
-            return Ok(Priority::Background(CancellationToken::new()));
-        }
-    }
-    Ok(Priority::Foreground)
-}
-
 /// Runs or resumes the speech of a worker, whose manager is parked until it has finished.
 ///
 /// # Errors
@@ -75,18 +63,18 @@ pub(super) async fn side(engine: &Engine, run: &Run) -> Result<Priority, EngineE
 pub async fn work(engine: &Engine, id: &RunId, cancel: &CancellationToken) -> Result<(), EngineError> {
     let run = engine.must_run(id).await?;
     release(engine, std::slice::from_ref(&run));
-    let (Some(parent), Some(agent), false) = (&run.parent, run.agent(), run.is_finished()) else { return Ok(()) };
+    let (Some(parent), false) = (&run.parent, run.is_finished()) else { return Ok(()) };
     let manager = engine.must_run(parent).await?;
     if manager.is_finished() {
         return cancellation::end(engine, &[&run], &CANCELLED, Mode::Immediate, Vec::new()).await;
     }
-    let Some((id, place)) =
-        begin(engine, &manager, agent, run.kind.clone(), Some(&run), &Priority::Foreground, cancel).await?
+    let Some((agent, id, place)) =
+        begin(engine, &manager, run.kind.clone(), Some(&run), &Priority::Foreground, cancel).await?
     else {
         return Ok(());
     };
     let work = RunContext::of_speech(id, cancel);
-    let outcome = steps(engine, &work, run.state == RunState::Parked, agent).await;
+    let outcome = steps(engine, &work, run.state == RunState::Parked, &agent).await;
     let run = work.run.clone();
     keep(engine, work, place, &outcome);
     if outcome? == Outcome::Finished && !engine.must_run(&run).await?.is_finished() {
@@ -111,19 +99,21 @@ async fn steps(engine: &Engine, work: &RunContext, parked: bool, agent: &AgentId
     }
 }
 
-/// Creates the run, or takes an unfinished one, and waits for its agent; the run is queued meanwhile. Returns `None`
-/// if it was cancelled while it waited.
+/// Creates a run of this kind, or takes an unfinished one, and waits for its agent; the run is queued meanwhile. Returns
+/// `None` if it was cancelled while it waited.
 pub(super) async fn begin(
     engine: &Engine,
     turn: &Run,
-    agent: &AgentId,
     kind: RunKind,
     unfinished: Option<&Run>,
     side: &Priority,
     cancel: &CancellationToken,
-) -> Result<Option<(RunId, Permit<AgentId>)>, EngineError> {
+) -> Result<Option<(AgentId, RunId, Permit<AgentId>)>, EngineError> {
+    let Some(agent) = kind.agent().cloned() else {
+        return Err(EngineError::Refused(format!("turn {} has a part that no agent speaks", turn.id)));
+    };
     let kept = unfinished.and_then(|run| engine.lock_tasks().kept.remove(&run.id));
-    let free = kept.or_else(|| engine.agents.try_enter(agent, Capacity::ONE, side));
+    let free = kept.or_else(|| engine.agents.try_enter(&agent, Capacity::ONE, side));
     let state = if free.is_some() { RunState::Running } else { RunState::Queued };
     let (id, created) = if let Some(run) = unfinished {
         (run.id.clone(), run.state.clone())
@@ -144,13 +134,13 @@ pub(super) async fn begin(
                 cancellation::end(engine, &[&run], &CANCELLED, Mode::Immediate, Vec::new()).await?;
                 return Ok(None);
             }
-            place = engine.agents.acquire(agent, Capacity::ONE, side.clone()) => place,
+            place = engine.agents.acquire(&agent, Capacity::ONE, side.clone()) => place,
         }
     };
     if created == RunState::Queued {
         engine.commit_as_engine(vec![Change::RunMoved { id: id.clone(), to: RunState::Running }]).await?;
     }
-    Ok(Some((id, place)))
+    Ok(Some((agent, id, place)))
 }
 
 /// Finishes a failed speech with a notice in the agent's name; the pattern continues.

@@ -1,14 +1,15 @@
 //! Evaluates what ends a turn before its pattern does: the group's termination conditions, and the limit of model calls
 //! that a message or a job leads to.
 //!
-//! Checked before each step and between the moves of a turn, from committed rows. A group without conditions costs no
-//! query for them.
+//! Checked before each step and between the moves of a turn, from committed rows and, where a step carries out the move
+//! after it, from what that step adds to them. A group without conditions costs no query for them.
 
 use super::candidates::line;
+use super::progress::Progress;
 use super::{Engine, EngineError};
 use crate::domain::group::{DEFAULT_MAX_CALLS, DEFAULT_MAX_JOB_CALLS};
 use crate::domain::terminate::{RETURN_TO_USER, TerminationCondition, TurnProgress, Why};
-use crate::domain::{Agent, Content, Group, Message, Run, RunKind, RunState, StopReason};
+use crate::domain::{Content, Group, Message, Run, RunKind, RunState, StopReason};
 use crate::store::StepInput;
 
 /// The condition that ends a turn.
@@ -25,24 +26,33 @@ pub struct Ending {
 /// # Errors
 /// [`EngineError`] if the store fails.
 pub async fn before_step(engine: &Engine, view: &StepInput) -> Result<Option<Ending>, EngineError> {
-    if let Some(ending) = spent(engine, &view.run, view.group.as_ref()).await? {
+    if let Some(ending) = spent(engine, &view.run, 0, view.group.as_ref()).await? {
         return Ok(Some(ending));
     }
     let background = matches!(view.run.kind, RunKind::Job { .. });
     let Some(group) = view.group.as_ref().filter(|group| has_any(group) && !background) else { return Ok(None) };
-    let mut turn = view.run.clone();
-    while let Some(parent) = turn.parent.clone() {
-        turn = engine.must_run(&parent).await?;
+    let mut above = view.run.parent.clone();
+    while let Some(id) = above {
+        let Some(progress) = Progress::read(engine, &id).await? else { return Ok(None) };
+        if progress.turn.kind.is_turn() {
+            return met(engine, &progress, group).await;
+        }
+        above = progress.turn.parent;
     }
-    met(engine, &turn, group).await
+    Ok(None)
 }
 
-/// The end of a run whose message or job has led to all the model calls it may; `None` if it may go on. `group` is the
-/// group in which the run is, and so its root, if that is known.
+/// The end of a run whose message or job has led to all the model calls it may; `None` if it may go on. `staged` calls
+/// are added to the committed ones. `group` is the run's group, if it is known.
 ///
 /// # Errors
 /// [`EngineError`] if the store fails.
-pub async fn spent(engine: &Engine, run: &Run, group: Option<&Group>) -> Result<Option<Ending>, EngineError> {
+pub async fn spent(
+    engine: &Engine,
+    run: &Run,
+    staged: u32,
+    group: Option<&Group>,
+) -> Result<Option<Ending>, EngineError> {
     let read;
     let root = if run.root == run.id {
         run
@@ -51,11 +61,23 @@ pub async fn spent(engine: &Engine, run: &Run, group: Option<&Group>) -> Result<
         read = found;
         &read
     };
-    if root.calls == 0 {
+    let calls = root.calls.saturating_add(staged);
+    if calls == 0 {
         return Ok(None);
     }
-    let own = if group.is_none() { group_of(engine, root).await? } else { None };
-    let group = group.or(own.as_ref());
+    let own;
+    let group = match (root.group(), root.kind.only(), group) {
+        (Some(home), _, Some(group)) if group.id == *home => Some(group),
+        (Some(home), ..) => {
+            own = engine.readable::<Group>(home.as_str()).await?;
+            own.as_ref()
+        }
+        (None, Some(agent), _) => {
+            own = engine.store.home_of(agent).await?;
+            own.as_ref()
+        }
+        (None, None, _) => None,
+    };
     let (most, key, cause) = match root.kind.job() {
         Some(_) => {
             let most = group.and_then(|group| group.max_job_calls);
@@ -64,9 +86,9 @@ pub async fn spent(engine: &Engine, run: &Run, group: Option<&Group>) -> Result<
         None => (group.and_then(|group| group.max_calls).unwrap_or(DEFAULT_MAX_CALLS), "max_calls", "message"),
     };
     let name = group.map_or(String::new(), |group| format!(" of {}", group.name));
-    Ok((root.calls >= most).then(|| Ending {
+    Ok((calls >= most).then(|| Ending {
         stop: StopReason::Budget,
-        why: format!("this {cause} has led to {} model calls, of at most {most} ({key}{name})", root.calls),
+        why: format!("this {cause} has led to {calls} model calls, of at most {most} ({key}{name})"),
     }))
 }
 
@@ -87,19 +109,18 @@ async fn group_of(engine: &Engine, root: &Run) -> Result<Option<Group>, EngineEr
 ///
 /// # Errors
 /// [`EngineError`] if the store fails.
-pub async fn met(engine: &Engine, turn: &Run, group: &Group) -> Result<Option<Ending>, EngineError> {
+pub async fn met(engine: &Engine, progress: &Progress, group: &Group) -> Result<Option<Ending>, EngineError> {
     if !has_any(group) {
         return Ok(None);
     }
-    let messages = engine.store.messages(&turn.conversation, turn.input.max(1), u64::MAX).await?;
-    let so_far = so_far(engine, turn, group, &messages).await?;
+    let so_far = so_far(engine, progress, group).await?;
     if let Some(terminate) = &group.terminate
         && let Some(stop) = terminate.evaluate(&so_far)
     {
         return Ok(Some(Ending { stop, why: why(terminate, stop, &so_far) }));
     }
     // A turn for one agent (`@name`) is no discussion, so the token does not end it.
-    let token = group.token().filter(|_| turn.kind.only().is_none());
+    let token = group.token().filter(|_| progress.turn.kind.only().is_none());
     Ok(token.filter(|token| so_far.said.iter().any(|said| said.contains(token))).map(|token| {
         let stop = StopReason::TerminationToken;
         Ending { stop, why: format!("{} ({})", stop.sentence(), line(token)) }
@@ -111,15 +132,17 @@ fn has_any(group: &Group) -> bool {
 }
 
 /// The progress of the turn, as far as the group's conditions need it.
-async fn so_far(engine: &Engine, turn: &Run, group: &Group, messages: &[Message]) -> Result<TurnProgress, EngineError> {
+async fn so_far(engine: &Engine, progress: &Progress, group: &Group) -> Result<TurnProgress, EngineError> {
+    let turn = &progress.turn;
+    let messages = progress.messages(engine).await?;
     let mut so_far = TurnProgress {
         tokens: turn.tokens,
         signals: turn.signals.clone(),
-        seconds: seconds(engine, turn, messages),
-        handed_back: handed_back(messages),
+        seconds: seconds(engine, turn, &messages),
+        handed_back: handed_back(&messages),
         ..TurnProgress::default()
     };
-    for message in messages {
+    for message in &messages {
         let Some(agent) = &message.agent else { continue };
         so_far.names.entry(agent.clone()).or_insert_with(|| message.name.clone());
         match &message.content {
@@ -129,8 +152,8 @@ async fn so_far(engine: &Engine, turn: &Run, group: &Group, messages: &[Message]
         }
     }
     if group.terminate.as_ref().is_some_and(TerminationCondition::needs_speeches) {
-        let mut runs = engine.store.runs_of(&turn.id).await?;
-        for speech in runs.clone() {
+        let mut runs = progress.parts.clone();
+        for speech in &progress.parts {
             // The workers of a delegation.
             runs.extend(engine.store.runs_of(&speech.id).await?);
         }

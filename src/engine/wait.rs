@@ -7,25 +7,31 @@ use super::{Engine, EngineError, cancellation};
 use crate::domain::run::CallResult;
 use crate::domain::status::Work;
 use crate::domain::{
-    AgentId, Content, Mail, MailStatus, Message, NoticeKind, PendingCall, PendingKind, Run, RunId, RunState,
-    StopReason, excerpt,
+    AgentId, Content, Job, Mail, MailStatus, Message, NoticeKind, PendingCall, PendingKind, Run, RunId, RunState,
+    StopReason, Trigger, excerpt,
 };
 use crate::llm::marks;
-use crate::store::{Store, StoreError};
+use crate::store::{StandingWork, Store, StoreError};
 
-/// All unfinished runs, with the unanswered calls of each parked run.
+/// All unfinished runs, with the unanswered calls of each parked run, and what else may be due.
 pub struct OpenRuns {
     /// Sorted by creation.
     pub open: Vec<Run>,
     calls: Vec<PendingCall>,
     mails: Vec<Mail>,
+    /// The unfinished jobs, sorted by creation.
+    pub jobs: Vec<Job>,
+    /// The triggers that wait for a time.
+    pub timers: Vec<Trigger>,
+    /// True when any mail is pending.
+    pub has_pending_mail: bool,
 }
 
 impl OpenRuns {
     /// Reads the store.
     pub async fn read(store: &Store) -> Result<Self, StoreError> {
-        let (open, calls, mails) = store.standing_work().await?;
-        Ok(Self { open, calls, mails })
+        let StandingWork { runs: open, calls, mails, jobs, timers, has_pending_mail } = store.standing_work().await?;
+        Ok(Self { open, calls, mails, jobs, timers, has_pending_mail })
     }
 
     /// Returns a view of these rows.

@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 use super::limits::Priority;
 use super::{Engine, EngineError};
 use crate::domain::{
-    Actor, AgentId, Change, Commit, Job, JobId, JobOutcome, JobState, Precondition, RunId, RunState, StopReason,
+    Actor, AgentId, Change, Commit, Job, JobId, JobOutcome, JobState, Precondition, Run, RunId, RunState, StopReason,
 };
 use crate::llm::ModelError;
 use crate::store::{Lane, StepInput};
@@ -100,6 +100,10 @@ pub enum Outcome {
     Continue,
     /// Committed and its run has finished, or the run had finished before.
     Finished,
+    /// Committed; its run has finished, and so has the turn it is a part of.
+    TurnEnded,
+    /// Committed; its run has finished, and this one has begun as the next part of the turn.
+    Followed(Box<Run>),
     /// Committed; the run waits for a person or other agents.
     Parked,
     /// The foreground needed its agent or its provider's slot. Nothing is committed; the unit is repeated later.

@@ -4,6 +4,7 @@ use super::error::Fault;
 use super::tables::{get, get_many, row_of};
 use super::{ReadLane, Store, StoreError};
 use crate::domain::state::{Row, RowFault};
+use crate::domain::{AgentId, Conversation, ConversationOwner, Group};
 
 /// The rows of a query, and the unreadable ones among them (F14).
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +57,37 @@ impl<L: ReadLane> Store<L> {
     pub async fn row<T: Row + Send + 'static>(&self, key: &str) -> Result<Option<T>, StoreError> {
         let key = key.to_owned();
         self.read(move |sql| get(sql, &key)).await
+    }
+
+    /// The conversation of this owner, if it has one, and whether a turn in it is unfinished.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails or the conversation is unreadable.
+    pub async fn conversation_of(&self, owner: &ConversationOwner) -> Result<Option<(Conversation, bool)>, StoreError> {
+        let owner = owner.key().to_owned();
+        // The lookup of an unfinished turn is its conversation.
+        let query = "SELECT key, body, EXISTS (SELECT 1 FROM run WHERE run.lookup = conversation.key)
+             FROM conversation WHERE lookup = ?1";
+        self.read(move |sql| {
+            let found = sql.one(query, [owner], |row| Ok((row_of(Conversation::KIND, row), row.get(2)?)))?;
+            found.map(|(talk, busy)| Ok((talk?, busy))).transpose()
+        })
+        .await
+    }
+
+    /// The home group of an agent; `None` if either is gone or cannot be read.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails.
+    pub async fn home_of(&self, agent: &AgentId) -> Result<Option<Group>, StoreError> {
+        let agent = agent.clone();
+        let query = "SELECT home.key, home.body FROM agent CROSS JOIN groups AS home
+             ON home.key = CASE WHEN json_valid(agent.body) THEN agent.body ->> '$.group' END WHERE agent.key = ?1";
+        self.read(move |sql| {
+            let found = sql.one(query, [agent.as_str()], |row| Ok(row_of(Group::KIND, row)))?;
+            Ok(readable(found.into_iter().collect()).pop())
+        })
+        .await
     }
 
     /// The existing rows with these keys, in the order of the keys. Unreadable rows are left out and logged.

@@ -44,7 +44,8 @@ impl<L: ReadLane> Store<L> {
     /// # Errors
     /// [`StoreError`] if the query fails.
     pub async fn standing_runs(&self) -> Result<Vec<Run>, StoreError> {
-        self.read(standing).await
+        let query = format!("SELECT key, body FROM run AS open WHERE {} ORDER BY position", standing());
+        self.read(move |sql| Ok(readable(sql.list(&query, [], |row| Ok(row_of(Kind::Run, row)))?))).await
     }
 
     /// The turn that the last message of each conversation belongs to, if it has finished. Unreadable rows are left out
@@ -68,6 +69,24 @@ impl<L: ReadLane> Store<L> {
             turn = <&str>::from(RunKindName::Turn),
         );
         self.read(move |sql| Ok(readable(sql.list(&query, [], |row| Ok(row_of(Kind::Run, row)))?))).await
+    }
+
+    /// A run and its child runs, in order of creation; `None` if there is no such run. Unreadable children are left out
+    /// and logged.
+    ///
+    /// # Errors
+    /// [`StoreError::Row`] if the run is unreadable, another [`StoreError`] if the query fails.
+    pub async fn run_and_children(&self, id: &RunId) -> Result<Option<(Run, Vec<Run>)>, StoreError> {
+        let id = id.clone();
+        let query = "SELECT key, body FROM run WHERE key = ?1 OR lookup = ?1 ORDER BY position";
+        self.read(move |sql| {
+            let (mut own, mut children) = (None, Vec::new());
+            for (key, run) in sql.list(query, [id.as_str()], |row| Ok((lossy(row, 0), row_of(Kind::Run, row))))? {
+                if key? == id.as_str() { own = Some(run) } else { children.push(run) }
+            }
+            Ok(own.transpose()?.map(|run| (run, readable(children))))
+        })
+        .await
     }
 
     /// The child runs of a run, in order of creation.
@@ -113,23 +132,6 @@ impl<L: ReadLane> Store<L> {
         self.read(waiting).await
     }
 
-    /// The runs of [`Store::standing_runs`], the open calls of the parked ones and the mail whose reply these calls
-    /// wait for, from one snapshot.
-    ///
-    /// # Errors
-    /// [`StoreError`] if a query fails.
-    pub async fn standing_work(&self) -> Result<(Vec<Run>, Vec<PendingCall>, Vec<Mail>), StoreError> {
-        self.read(|sql| {
-            sql.snapshot(|sql| {
-                let runs = standing(sql)?;
-                let calls = waiting(sql)?.logged();
-                let mails = waited_for(sql, &calls)?;
-                Ok((runs, calls, mails))
-            })
-        })
-        .await
-    }
-
     /// The mail whose reply these calls wait for.
     ///
     /// # Errors
@@ -150,24 +152,29 @@ impl<L: ReadLane> Store<L> {
     }
 }
 
-fn standing(sql: &Sql) -> Result<Vec<Run>, Fault> {
+/// The condition for the rows of `run AS open` that [`Store::standing_runs`] lists.
+pub(super) fn standing() -> String {
     // The lookup of an unfinished turn is its conversation, so the first one is the first in that index. The `+`
     // keeps SQLite from using another index.
-    let query = format!(
-        "SELECT key, body FROM run AS open WHERE {} AND (kind != '{turn}' OR state != '{queued}' \
-         OR position = (SELECT min(position) FROM run WHERE lookup = open.lookup AND +kind = '{turn}')) ORDER BY position",
+    format!(
+        "{} AND (kind != '{turn}' OR state != '{queued}' \
+         OR position = (SELECT min(position) FROM run WHERE lookup = open.lookup AND +kind = '{turn}'))",
         filter::open_runs(|_| true),
         turn = <&str>::from(RunKindName::Turn),
         queued = <&str>::from(RunStateName::Queued),
-    );
-    Ok(readable(sql.list(&query, [], |row| Ok(row_of(Kind::Run, row)))?))
+    )
+}
+
+/// The condition for parked runs.
+pub(super) fn parked() -> String {
+    filter::runs(|_| true, |state| state == RunStateName::Parked)
 }
 
 /// The open calls of the parked runs.
 fn waiting(sql: &Sql) -> Result<RowsWithErrors<PendingCall>, Fault> {
-    let parked = filter::runs(|_| true, |state| state == RunStateName::Parked);
     let query = format!(
-        "SELECT key, body FROM pending_call WHERE lookup IN (SELECT key FROM run WHERE {parked}) ORDER BY position"
+        "SELECT key, body FROM pending_call WHERE lookup IN (SELECT key FROM run WHERE {}) ORDER BY position",
+        parked()
     );
     let mut calls: RowsWithErrors<PendingCall> =
         RowsWithErrors::of(sql.list(&query, [], |row| Ok(row_of(Kind::Call, row)))?)?;
@@ -175,7 +182,7 @@ fn waiting(sql: &Sql) -> Result<RowsWithErrors<PendingCall>, Fault> {
     Ok(calls)
 }
 
-fn waited_for(sql: &Sql, calls: &[PendingCall]) -> Result<Vec<Mail>, Fault> {
+pub(super) fn waited_for(sql: &Sql, calls: &[PendingCall]) -> Result<Vec<Mail>, Fault> {
     let sends = calls.iter().filter(|call| call.kind == PendingKind::Reply);
     let steps: BTreeSet<&str> = sends.map(|call| call.step.as_str()).collect();
     if steps.is_empty() {

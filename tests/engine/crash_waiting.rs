@@ -244,6 +244,6 @@ fn f1_ended_at_every_point_of_a_mail_that_is_waited_for_the_conversation_is_the_
 
 #[test]
 fn f1_ended_at_every_point_of_a_dynamic_turn_the_conversation_is_the_one_nobody_ended() {
-    let outcome = f1("dynamic", 8);
+    let outcome = f1("dynamic", 7);
     assert!(outcome.conversation.contains(&"bob: bob has spoken".to_owned()), "{:?}", outcome.conversation);
 }

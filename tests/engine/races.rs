@@ -199,7 +199,12 @@ async fn a_time_out_as_the_worker_parks_leaves_no_call_open_no_mail_pending_and_
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_is_ended_between_its_commit_and_its_rest_gives_its_agent_back() {
     let world = World::new(Plan { observer: Some(Arc::new(SlowToPark::default())), yields: None, ..late() }).await;
-    ends_and_ann_is_free(&world, 0).await;
+    let edits = async {
+        // The scheduler looks again while the worker is answered, so that its deadline is after the answer.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        world.edit(|value| format!("{value}.")).await;
+    };
+    tokio::join!(ends_and_ann_is_free(&world, 0), edits);
     assert_eq!(world.store().all::<Mail>().await.unwrap().rows.len(), 1, "it had parked");
     world.close().await;
 }

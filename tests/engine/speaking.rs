@@ -1,9 +1,10 @@
 //! Who speaks, in what order, and what each is told.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::support::script::{Script, When};
-use nightdesk::testing::domain::{Change, LogEntry, RunState, StopReason};
+use nightdesk::testing::domain::{Change, LogEntry, ManagerType, Run, RunState, StopReason};
 use nightdesk::testing::engine::protocol::{Recipient, Reply, Request, Update};
 use nightdesk::testing::llm::{PromptMessage, Stop};
 use serde_json::json;
@@ -28,6 +29,50 @@ async fn round_robin_of_three_answers_in_order() {
     assert_eq!(world.transcript().await, expected);
     assert_eq!(run.state, RunState::Finished { stop_reason: StopReason::MaxTurns, error: None });
     world.close().await;
+}
+
+/// Fails unless after each commit of this turn a part of it is unfinished, or the turn is over.
+async fn assert_gapless(world: &World, turn: &Run) {
+    let mut open = BTreeSet::new();
+    let mut commits = 0;
+    let log = world.store().log(0, usize::MAX >> 1).await.unwrap();
+    // A commit has one time and one author, and a turn has one thing at a time that commits.
+    for entries in log.chunk_by(|one, next| one.by == next.by && one.cause.is_none() && next.cause.is_none()) {
+        let mut over = false;
+        let mut touched = false;
+        for entry in entries {
+            match &entry.change {
+                Change::RunCreated(run) if run.parent.as_ref() == Some(&turn.id) => {
+                    touched = true;
+                    open.insert(run.id.clone());
+                }
+                Change::RunMoved { id, to: RunState::Finished { .. } } => {
+                    touched |= open.remove(id);
+                    over |= *id == turn.id;
+                }
+                _ => {}
+            }
+        }
+        if touched {
+            commits += 1;
+            assert!(over || open.len() == 1, "{entries:?}");
+        }
+    }
+    assert!(commits > 1, "{log:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_commit_leaves_a_turn_between_two_of_its_parts() {
+    for manager in [None, Some("chair")] {
+        let script = Script::of([When::agent("chair").contains("hello").chooses("ann", "she began it")])
+            .then(Script::of([When::agent("chair").chooses("done", "all is said")]))
+            .otherwise("{agent} speaks");
+        let manager_type = if manager.is_some() { ManagerType::Dynamic } else { ManagerType::RoundRobin };
+        let world = World::new(Plan { script, manager_type, manager, ..Plan::default() }).await;
+        let turn = world.send("hello").await;
+        assert_gapless(&world, &turn).await;
+        world.close().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use crate::support::fixtures::{self, BLOCK, newsroom};
 use jiff::{SignedDuration, Timestamp};
 use nightdesk::testing::domain::state::{ApplyError, InMemoryRows, Rows as _, check};
 use nightdesk::testing::domain::{
-    Call, Cause, CauseKind, Change, Conflict, Group, Ids, Job, JobId, JobOutcome, JobState, Mail, MailKind, MailStatus,
+    Basis, Call, CauseKind, Change, Conflict, Group, Ids, Job, JobId, JobOutcome, JobState, Mail, MailKind, MailStatus,
     Occurrence, Person, PersonId, Precondition, Priority, Revision, Run, RunState, StopReason, Trigger, When,
 };
 
@@ -59,6 +59,30 @@ fn a_run_starts_nothing_after_its_end() {
     }
     let late = state.apply(fixtures::speech("late", "run-1", "ben"), AT).unwrap_err();
     assert_eq!(late, Conflict::Run { run: "run-1".into() });
+}
+
+#[test]
+fn a_part_that_begins_with_its_turn_answers_the_message_of_the_turn() {
+    let mut state = InMemoryRows::default();
+    for change in newsroom().changes {
+        state.apply(change, AT).unwrap();
+    }
+    let Change::RunCreated(turn) = state.apply(fixtures::turn("run-1"), AT).unwrap() else { unreachable!() };
+    let part = state.apply(fixtures::speech("speech", "run-1", "ann"), AT).unwrap();
+    let Change::RunCreated(part) = part else { unreachable!() };
+    assert!(turn.turn > 0 && turn.input > 0, "{turn:?}");
+    assert_eq!((part.turn, part.input), (turn.turn, turn.input));
+}
+
+#[test]
+fn what_rests_on_a_run_as_it_was_read_is_refused_once_it_has_changed() {
+    let mut state = state();
+    let read: Run = state.get("run-1").unwrap().unwrap();
+    let as_read = Precondition::unchanged(Basis::Run(read));
+    assert!(check(&mut state, &as_read).is_ok());
+    state.apply(Change::RunSignalled { id: "run-1".into(), word: "enough".to_owned() }, AT).unwrap();
+    let changed = check(&mut state, &as_read);
+    assert!(matches!(changed, Err(ApplyError::Conflict(Conflict::Changed { .. }))), "{changed:?}");
 }
 
 #[test]

@@ -30,14 +30,19 @@ pub(super) fn create<R: Rows>(rows: &mut R, run: &mut Run, at: Timestamp) -> Res
         }
         rows.put(&conversation)?;
     }
+    if let Some(parent) = &run.parent {
+        let above = touch(rows, parent, at, |_| ())?;
+        if above.is_finished() {
+            return Err(ApplyError::Conflict(Conflict::Run { run: parent.clone() }));
+        }
+        if run.input == 0 {
+            // The parent has begun in this commit, whose author did not know these yet.
+            (run.turn, run.input) = (above.turn, above.input);
+        }
+    }
     if run.task.is_some() {
         // A worker reads the conversation up to here, without the answers of the other workers.
         run.input = conversation.head;
-    }
-    if let Some(parent) = &run.parent
-        && touch(rows, parent, at, |_| ())?.is_finished()
-    {
-        return Err(ApplyError::Conflict(Conflict::Run { run: parent.clone() }));
     }
     Ok(rows.put(run)?)
 }

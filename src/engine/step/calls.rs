@@ -16,7 +16,7 @@ use crate::engine::directory::Colleagues;
 use crate::engine::live::LiveGuard;
 use crate::engine::protocol::Phase;
 use crate::engine::work::{Outcome, RunContext};
-use crate::engine::{Engine, EngineError, context};
+use crate::engine::{Engine, EngineError, context, next};
 use crate::llm::ModelError;
 use crate::store::{Background, CommitError, StepInput, Store};
 use crate::tools::{MessageSearch, StagedBlock, Tool, ToolContext, ToolOutcome, Wait, fitted};
@@ -43,8 +43,13 @@ pub(super) async fn commit(
         if let Some((job, fence)) = &work.job {
             commit = commit.requiring(Precondition::JobFence(job.clone(), *fence));
         }
-        match engine.store.commit(work.lane(), commit).await {
-            Ok(_) => return Ok(outcome),
+        let made = if outcome == Outcome::Finished {
+            next::finish(engine, work.lane(), &view.run, view.group.as_ref(), commit).await
+        } else {
+            next::commit(engine, work.lane(), commit).await.map(|_| outcome)
+        };
+        match made {
+            Ok(outcome) => return Ok(outcome),
             // One call is invalid: refuse that call and keep the others.
             Err(CommitError::Conflict(Conflict::Call { ordinal, text, and_later_mail })) => {
                 let later = if and_later_mail { step.mail_after(ordinal) } else { Vec::new() };

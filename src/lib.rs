@@ -148,6 +148,8 @@
 //!
 //! - A query of the foreground and a commit that finds the writer idle run in their caller: two changes of threads cost
 //!   more than either. A transaction writes each row once, whatever its changes did to it ([`store`]).
+//! - What a step reads of a conversation stays in memory between steps, in a bounded cache: messages never change, so one
+//!   that is kept is true in every later state, and a step costs the same however long the conversation is.
 //! - A turn costs a commit for its message and one for each step. A step that ends a part rests on the turn and the group
 //!   as they were read, and says what follows; if either has changed, it is decided again. So no part of a turn waits for
 //!   the disk on its own, and between two parts a crash finds nothing.

@@ -42,12 +42,15 @@ mod rows;
 mod runs;
 mod schema;
 mod search;
+mod sight;
 mod space;
 mod staged;
 mod standing;
 mod tables;
 mod tail;
 mod terms;
+mod transcript;
+mod transcript_cache;
 mod view;
 mod writer;
 
@@ -66,6 +69,7 @@ pub use ground::{KnownFile, Watch};
 pub use lane::{Background, Foreground, Lane, Observer, ReadLane};
 pub use mail::DueMail;
 pub use owner::{LockHeldBy, OwnerError, StoreLock, socket_path};
+pub use space::PartSpace;
 pub use standing::StandingWork;
 pub use tail::{Page, RowImage, TailReader};
 pub use transcript::{FRAME_BYTES, TranscriptMessage, Words};
@@ -76,7 +80,7 @@ use error::Fault;
 use reader::Readers;
 use tail::Tail;
 use transcript_cache::TranscriptCache;
-use writer::{Lanes, Told};
+use writer::{Lanes, Told, Writer};
 
 use crate::domain::{Commit, Ids, LogEntry};
 
@@ -210,7 +214,8 @@ impl Store {
         let lanes = match writing {
             Some(sql) => {
                 let told = Told { bell, tail: tail.clone(), transcripts: transcripts.clone() };
-                Some(Lanes::start(sql, path, &options, &ground, told)?)
+                let writer = Writer::new(sql, path, &options, &ground, told)?;
+                Some(Lanes::start(writer, options.mode)?)
             }
             None => None,
         };

@@ -404,6 +404,8 @@ pub enum Basis {
     Block(Block),
     /// Mail.
     Mail(Mail),
+    /// A job.
+    Job(Job),
     /// A run.
     Run(Run),
 }
@@ -417,6 +419,7 @@ impl Basis {
             Self::Agent(agent) => agent.id.as_str(),
             Self::Block(block) => block.id.as_str(),
             Self::Mail(mail) => mail.id.as_str(),
+            Self::Job(job) => job.id.as_str(),
             Self::Run(run) => run.id.as_str(),
         }
     }
@@ -429,6 +432,7 @@ impl Basis {
             Self::Agent(agent) => format!("agent {}", agent.name),
             Self::Block(block) => format!("block {}", block.label),
             Self::Mail(mail) => format!("mail {}", mail.id),
+            Self::Job(job) => format!("job {}", job.id),
             Self::Run(run) => format!("run {}", run.id),
         }
     }

@@ -71,6 +71,7 @@ pub fn check<R: Rows>(rows: &mut R, rest: &Precondition) -> Result<(), ApplyErro
                 Basis::Agent(agent) => rows.get(agent.id.as_str())?.as_ref() == Some(agent),
                 Basis::Block(block) => rows.get(block.id.as_str())?.as_ref() == Some(block),
                 Basis::Mail(mail) => rows.get(mail.id.as_str())?.as_ref() == Some(mail),
+                Basis::Job(job) => rows.get(job.id.as_str())?.as_ref() == Some(job),
                 Basis::Run(run) => rows.get(run.id.as_str())?.as_ref() == Some(run),
             };
             if is_so { Ok(()) } else { Err(ApplyError::Conflict(Conflict::Changed { title: read.title() })) }

@@ -16,8 +16,8 @@ use crate::domain::pattern::Seat;
 use crate::domain::pattern::dynamic::CHOOSE;
 use crate::domain::terminate::RETURN_TO_USER;
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, Cause, Content, Group, Kept, Mail, MailKind, Message, NoticeKind, RunKind, StepId,
-    Task, TerminationCondition,
+    Agent, AgentId, Block, BlockId, Cause, Group, Kept, Mail, MailKind, NoticeKind, RunKind, StepId, Task,
+    TerminationCondition,
 };
 use crate::llm::window::{self, Budget};
 use crate::llm::{CallContext, MemoryBlock, Prompt, PromptMessage, ToolCall, ToolSpec, marks};
@@ -449,7 +449,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::{Content, ConversationId, Message, MessageId};
+    use crate::domain::{Content, ConversationId, ManagerType, Message, MessageId};
 
     fn message(seq: u64, agent: Option<&str>, step: Option<&str>, content: Content) -> Arc<TranscriptMessage> {
         let (id, talk) = (MessageId(format!("message-{seq}")), ConversationId::from("conversation-1"));

@@ -283,16 +283,12 @@ impl Resuming {
                 update = source.next() => update.ok(),
                 next = self.lasting.after(serial) => next.map(|_| None)?,
             };
-            match update {
-                Some(update) => {
-                    self.progress.note(&update);
-                    return Ok(update);
-                }
-                None => {
-                    let _ = self.lasting.lost.send(serial);
-                    self.of = Some((serial, None));
-                }
+            if let Some(update) = update {
+                self.progress.note(&update);
+                return Ok(update);
             }
+            let _ = self.lasting.lost.send(serial);
+            self.of = Some((serial, None));
         }
     }
 }

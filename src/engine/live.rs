@@ -233,3 +233,40 @@ impl StreamCursor {
 fn piece(text: &str, from: usize) -> &str {
     &text[from..text.floor_char_boundary(from + UPDATE_BYTES)]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_is_discarded_or_becomes_reasoning_is_read_again_from_its_beginning() {
+        let live = StreamingSteps::default();
+        let about = StepMeta {
+            run: "run-1".into(),
+            root: "run-1".into(),
+            conversation: "talk".into(),
+            agent: "agent-ann".into(),
+            name: "ann".to_owned(),
+        };
+        let step = live.begin("step-1".into(), about, Phase::Thinking);
+        let mut watcher = StreamCursor::default();
+        let mut seen = || -> Vec<String> {
+            let told = |update| match update {
+                Update::Over { step } => format!("{step} is over"),
+                Update::Live(live) => format!("{}|{}", live.reasoning, live.text),
+                other => panic!("{other:?}"),
+            };
+            watcher.poll(&live, true).into_iter().map(told).collect()
+        };
+        step.text("abc");
+        assert_eq!(seen(), ["|abc"]);
+        step.restart();
+        step.text("de");
+        assert_eq!(seen(), ["step-1 is over", "|de"]);
+        step.text_was_reasoning();
+        step.text("f");
+        assert_eq!(seen(), ["step-1 is over", "de|f"]);
+        step.text("g");
+        assert_eq!(seen(), ["|g"]);
+    }
+}

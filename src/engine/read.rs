@@ -217,14 +217,51 @@ async fn held(store: &Store, run: &RunId) -> Result<Reply, RequestError> {
 pub(super) async fn due(store: &Store, now: Timestamp) -> Result<Reply, StoreError> {
     let before = store.last_change().await?;
     let standing = OpenRuns::read(store).await?;
-    if standing.has_pending_mail && !store.due_mail(None).await?.is_empty() {
-        return Ok(true);
-    }
-    let jobs = &standing.jobs;
-    let cursors = cursors(store, jobs).await?;
+    let mail = standing.has_pending_mail && !store.due_mail(None).await?.is_empty();
+    let wall = store.clock().now();
+    let overdue = standing.timers.iter().any(|trigger| trigger.is_due(wall));
+    let cursors = cursors(store, &standing.jobs).await?;
     let groups = store.all::<Group>().await?.rows;
-    let rests = standing.work().is_at_rest(jobs, &cursors, &groups, now);
-    Ok(!rests || store.last_change().await? != before)
+    let rests = standing.work().is_at_rest(&standing.jobs, &cursors, &groups, now);
+    // In a group that is paused, nothing comes by itself.
+    let active = |id: &GroupId| is_active(groups.iter().find(|group| group.id == *id));
+    let jobs: Vec<Job> = standing.jobs.iter().filter(|job| active(&job.group)).cloned().collect();
+    let again = standing.work().due_jobs(&jobs, &cursors, now).next;
+    let timer = standing.timers.iter().filter(|timer| active(&timer.group)).filter_map(|timer| timer.next_due).min();
+    let due = mail || overdue || !rests || store.last_change().await? != before;
+    Ok(Reply::Due { due, scheduled: again.into_iter().chain(timer).min() })
+}
+
+/// What takes room in the store: in whole tables, and by whom it was written.
+async fn space(store: &Store<Background>) -> Result<Space, StoreError> {
+    let (groups, agents) = (store.all::<Group>().await?.rows, store.all::<Agent>().await?.rows);
+    let blocks = store.all::<Block>().await?.rows;
+    let file = store.file_space().await?;
+    let mut rest = SpaceOf { of: SpaceOwner::JobsAndDeleted, count: 0, bytes: 0 };
+    let mut parts = Vec::new();
+    let mut put = |of: Option<SpaceOwner>, part: &PartSpace| {
+        if let Some(of) = of {
+            parts.push(SpaceOf { of, count: part.count, bytes: part.bytes });
+        } else {
+            rest.count += part.count;
+            rest.bytes += part.bytes;
+        }
+    };
+    for part in store.conversation_space().await? {
+        let owner = part.owner.as_deref().unwrap_or_default();
+        let group = groups.iter().find(|group| group.id.as_str() == owner);
+        let agent = agents.iter().find(|agent| agent.id.as_str() == owner);
+        let of = group.map(|group| SpaceOwner::Group(group.id.clone()));
+        put(of.or_else(|| agent.map(|agent| SpaceOwner::Agent(agent.id.clone()))), &part);
+    }
+    for part in store.block_space().await? {
+        let block = blocks.iter().find(|block| block.id.as_str() == part.id);
+        put(block.map(|block| SpaceOwner::Block(block.id.clone())), &part);
+    }
+    if rest.count > 0 {
+        parts.push(rest);
+    }
+    Ok(Space { file: file.file, free: file.free, tables: file.tables, parts })
 }
 
 async fn check(store: &Store<Background>, deep: bool) -> Result<StoreCheck, StoreError> {

@@ -4,6 +4,7 @@ mod event;
 mod mail;
 mod roster;
 mod trigger;
+mod undo;
 
 use std::sync::PoisonError;
 

@@ -72,7 +72,7 @@ pub async fn run(engine: Arc<Engine>) {
 
 /// Spawns every due task. Returns the next deadlines. Only an error of the store ends it: any other is of one
 /// item, and the others are started.
-async fn tick(engine: &Arc<Engine>) -> Result<Option<Timestamp>, EngineError> {
+async fn tick(engine: &Arc<Engine>) -> Result<Deadlines, EngineError> {
     let mut standing = OpenRuns::read(&engine.store).await?;
     let mut out_of_time = None;
     if standing.has_pending_mail && engine.options.scope != Scope::Nobody {

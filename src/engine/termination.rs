@@ -43,7 +43,7 @@ pub async fn before_step(engine: &Engine, view: &StepInput) -> Result<Option<End
 }
 
 /// The end of a run whose message or job has led to all the model calls it may; `None` if it may go on. `staged` calls
-/// are added to the committed ones. `group` is the run's group, if it is known.
+/// are added to the committed ones. `group` is the group in which the run is, and so its root, if that is known.
 ///
 /// # Errors
 /// [`EngineError`] if the store fails.
@@ -65,19 +65,8 @@ pub async fn spent(
     if calls == 0 {
         return Ok(None);
     }
-    let own;
-    let group = match (root.group(), root.kind.only(), group) {
-        (Some(home), _, Some(group)) if group.id == *home => Some(group),
-        (Some(home), ..) => {
-            own = engine.readable::<Group>(home.as_str()).await?;
-            own.as_ref()
-        }
-        (None, Some(agent), _) => {
-            own = engine.store.home_of(agent).await?;
-            own.as_ref()
-        }
-        (None, None, _) => None,
-    };
+    let own = if group.is_none() { group_of(engine, root).await? } else { None };
+    let group = group.or(own.as_ref());
     let (most, key, cause) = match root.kind.job() {
         Some(_) => {
             let most = group.and_then(|group| group.max_job_calls);
@@ -94,15 +83,11 @@ pub async fn spent(
 
 /// The group of a turn or job; the home of its agent for one in an agent's own conversation.
 async fn group_of(engine: &Engine, root: &Run) -> Result<Option<Group>, EngineError> {
-    let home = match (root.group(), root.kind.only()) {
-        (Some(group), _) => Some(group.clone()),
-        (None, Some(agent)) => engine.readable::<Agent>(agent.as_str()).await?.map(|agent| agent.group),
-        (None, None) => None,
-    };
-    Ok(match home {
-        Some(home) => engine.readable::<Group>(home.as_str()).await?,
-        None => None,
-    })
+    match (root.group(), root.kind.only()) {
+        (Some(group), _) => Ok(engine.readable::<Group>(group.as_str()).await?),
+        (None, Some(agent)) => Ok(engine.store.home_of(agent).await?),
+        (None, None) => Ok(None),
+    }
 }
 
 /// The condition that ends this turn now, if any.

@@ -5,7 +5,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::cancellation::{self, Mode};
+use super::cancellation::{self, CANCELLED, Mode};
 use super::next::{self, Next, notice};
 use super::progress::Progress;
 use super::work::Outcome;
@@ -99,9 +99,8 @@ async fn start(engine: &Engine, turn: &Run) -> Result<(), EngineError> {
 
 /// Finishes a cancelled turn together with its unfinished speeches.
 async fn call_off(engine: &Engine, progress: &Progress) -> Result<(), EngineError> {
-    let to = RunState::Finished { stop_reason: StopReason::Cancelled, error: None };
     let notice: Vec<Change> = interrupted(engine, progress).await?.into_iter().collect();
-    cancellation::end(engine, &[&progress.turn], &to, Mode::Immediate, notice).await
+    cancellation::end(engine, &[&progress.turn], &CANCELLED, Mode::Immediate, notice).await
 }
 
 /// The notice of what a cancel interrupted; `None` if a text that was cut shows it.

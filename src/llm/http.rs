@@ -126,7 +126,7 @@ impl Client {
             // Loading the root certificates takes tens of milliseconds, too long for a drawing thread.
             if plain { build(local, plain) } else { off_thread(move || build(local, plain)).await }
         };
-        self.0.get_or_try_init(built).await
+        self.http.get_or_try_init(built).await
     }
 
     /// Sends a request, checks that the status is a success, and returns the body as a stream of bytes.

@@ -5,7 +5,7 @@ use rusqlite::{Row, params_from_iter};
 
 use super::connection::Sql;
 use super::error::Fault;
-use super::tables::{MOST_ROWS, json, lossy, parse, signed, values};
+use super::tables::{MOST_ROWS, json, lossy, parse, signed, values, with, without};
 use super::{ReadLane, Store, StoreError, calls, messages, revisions, runs};
 use crate::domain::{Actor, Change, LogEntry, Revision};
 
@@ -35,29 +35,32 @@ pub(super) fn last(sql: &Sql) -> Result<u64, Fault> {
     Ok(sql.one("SELECT max(n) FROM changes", [], |row| row.get::<_, Option<u64>>(0))?.flatten().unwrap_or(0))
 }
 
-/// Inserts log entries, and the message, step, call or revision of each change into its own table.
+/// Inserts the log entries of a transaction, and the message, step, call or revision of each change into its own table.
+/// An entry that does not name its actor has that of the entry before.
 pub(super) fn insert(sql: &Sql, logged: &[&LogEntry]) -> Result<(), Fault> {
+    let mut before: Option<&Actor> = None;
     for some in logged.chunks(MOST_ROWS) {
-        let mut columns: Vec<Value> = Vec::with_capacity(some.len() * 7);
+        let mut columns: Vec<Value> = Vec::with_capacity(some.len() * 6);
         for entry in some {
             let body = match &entry.change {
                 Change::MessageAppended(_) | Change::StepFinished(_) | Change::CallMade(_) | Change::BlockEdited(_) => {
                     None
                 }
-                other => Some(json(other)?),
+                other => Some(without(other, &[KIND])?),
             };
+            let actor = if before == Some(&entry.by) { None } else { Some(json(&entry.by)?) };
+            before = Some(&entry.by);
             columns.extend([
                 signed(entry.n).into(),
                 entry.change.kind().to_owned().into(),
-                entry.change.subject().to_owned().into(),
-                json(&entry.by)?.into(),
+                actor.into(),
                 entry.at.to_string().into(),
                 entry.cause.map(signed).into(),
                 body.into(),
             ]);
         }
-        let places = values(some.len(), 7);
-        let statement = format!("INSERT INTO changes (n, kind, id, who, at, cause, body) VALUES {places}");
+        let places = values(some.len(), 6);
+        let statement = format!("INSERT INTO changes (n, kind, actor, at, cause, body) VALUES {places}");
         sql.run(&statement, params_from_iter(columns))?;
     }
     logged.iter().try_for_each(|entry| insert_record(sql, entry))

@@ -85,3 +85,20 @@ pub(super) fn with<T: DeserializeOwned>(
     fields.extend(columns.into_iter().map(|(name, value)| (name.to_owned(), value)));
     serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())
 }
+
+/// The size of a value as JSON, in bytes.
+pub(super) fn json_bytes(value: &impl serde::Serialize) -> usize {
+    struct Meter(usize);
+    impl std::io::Write for Meter {
+        fn write(&mut self, part: &[u8]) -> std::io::Result<usize> {
+            self.0 += part.len();
+            Ok(part.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut meter = Meter(0);
+    // A value that is no JSON counts as too large for everything.
+    serde_json::to_writer(&mut meter, value).map_or(usize::MAX / 2, |()| meter.0)
+}

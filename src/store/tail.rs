@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::connection::Sql;
 use super::error::Fault;
-use super::tables::lossy;
+use super::tables::{json_bytes, lossy};
 use super::{ReadLane, Store, StoreError, log};
 use crate::domain::LogEntry;
 use crate::domain::state::Kind;
@@ -233,23 +233,6 @@ pub(super) fn images<'a>(rows: impl Iterator<Item = (&'a (Kind, String), Option<
 fn size(page: &Page) -> usize {
     let rows = page.rows.iter().map(|row| row.key.len() + row.body.as_ref().map_or(0, String::len));
     page.entries.iter().map(json_bytes).sum::<usize>() + rows.sum::<usize>()
-}
-
-/// The size of a value as JSON, in bytes.
-pub(super) fn json_bytes(value: &impl serde::Serialize) -> usize {
-    struct Meter(usize);
-    impl std::io::Write for Meter {
-        fn write(&mut self, part: &[u8]) -> std::io::Result<usize> {
-            self.0 += part.len();
-            Ok(part.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut meter = Meter(0);
-    // A value that is no JSON counts as too large for everything.
-    serde_json::to_writer(&mut meter, value).map_or(usize::MAX / 2, |()| meter.0)
 }
 
 #[cfg(test)]

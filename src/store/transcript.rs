@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use super::tables::json_bytes;
 use crate::domain::{AgentId, Content, Message, NoticeKind, RunId, StepId};
 
 /// What a prompt puts around a message at least, in bytes. It is counted, so that a prompt is read from a bounded number
@@ -90,7 +91,7 @@ impl TranscriptMessage {
             Content::Tool { call, name, arguments, ok, text } => Words::Tool(Box::new(ToolUse {
                 call: call.clone(),
                 name: name.clone(),
-                argument_bytes: super::tail::json_bytes(arguments),
+                argument_bytes: json_bytes(arguments),
                 arguments: arguments.clone(),
                 ok: *ok,
                 text: text.clone(),

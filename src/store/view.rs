@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::connection::Sql;
 use super::error::Fault;
-use super::messages::Sight;
 use super::rows::readable;
+use super::sight::{self, Sight};
 use super::tables::{get, get_many, row_of};
 use super::transcript::{TranscriptMessage, Words};
 use super::transcript_cache::TranscriptCache;
-use super::{Store, StoreError, messages, revisions, runs};
+use super::{Store, StoreError, revisions, runs};
 use crate::domain::state::Row;
 use crate::domain::{
     Agent, AgentId, Block, BlockId, Cause, CauseKind, Conversation, Group, Job, Kept, Mail, Run, RunId, StepId,
@@ -213,11 +213,11 @@ fn speech_transcript(
     // A worker reads the messages before its task, and its own; not those of other workers.
     let upto = if run.task.is_some() { run.input } else { conversation.head };
     let sight = Sight { me, run: &run.id, own: false, range: (1, upto), head: conversation.head, max_bytes };
-    let (mut messages, _) = messages::seen_before(sql, cache, &conversation.id, &sight)?;
+    let (mut messages, _) = sight::seen_before(sql, cache, &conversation.id, &sight)?;
     let mut earlier = messages.first().map_or(0, |first| first.seq - 1);
     let mut turn_cut = false;
     if !messages.iter().any(|message| message.opens_turn() && message.seq <= run.input)
-        && let Some(input) = messages::input(sql, &conversation.id, run.input)?
+        && let Some(input) = sight::input(sql, &conversation.id, run.input)?
     {
         earlier = input.seq - 1;
         turn_cut = true;
@@ -225,7 +225,7 @@ fn speech_transcript(
     }
     if run.task.is_some() {
         let sight = Sight { range: (upto + 1, conversation.head), own: true, ..sight };
-        let (own, cut) = messages::seen_before(sql, cache, &conversation.id, &sight)?;
+        let (own, cut) = sight::seen_before(sql, cache, &conversation.id, &sight)?;
         messages.extend(own);
         turn_cut |= cut;
     }
@@ -245,10 +245,10 @@ fn job_transcript(
     max_bytes: usize,
 ) -> Result<Transcript, Fault> {
     let (after, to) = job.window.unwrap_or((0, 0));
-    let (messages, _) = messages::seen_from(sql, &conversation.id, after + 1, to, WINDOW_BYTES)?;
+    let (messages, _) = sight::seen_from(sql, &conversation.id, after + 1, to, WINDOW_BYTES)?;
     let head = must::<Conversation>(sql, run.conversation.as_str())?.head;
     let sight = Sight { me: &job.agent, run: &run.id, own: false, range: (1, head), head, max_bytes };
-    let (notes, turn_cut) = messages::seen_before(sql, cache, &run.conversation, &sight)?;
+    let (notes, turn_cut) = sight::seen_before(sql, cache, &run.conversation, &sight)?;
     Ok(Transcript { conversation, messages, earlier: after, notes, turn_cut, job: Some(job) })
 }
 

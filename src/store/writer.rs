@@ -20,8 +20,8 @@ use super::error::Fault;
 use super::file::{Identity, identity, refused};
 use super::ground::KnownFile;
 use super::staged::{KnownRows, StagedRows};
-use super::tables;
-use super::tail::{Page, RowImage, Tail, images, json_bytes};
+use super::tables::{self, json_bytes};
+use super::tail::{Page, RowImage, Tail, images};
 use super::transcript_cache::TranscriptCache;
 use super::{Clock, CommitError, Lane, Mode, Options, StoreError, failpoint, log};
 use crate::domain::state::{ApplyError, StoreMeta, apply, check};
@@ -72,15 +72,8 @@ struct Queued {
 }
 
 impl Lanes {
-    pub(super) fn start(
-        sql: Sql,
-        path: &Path,
-        options: &Options,
-        ground: &[KnownFile],
-        told: Told,
-    ) -> Result<Self, StoreError> {
-        let writer = Writer::new(sql, path, options, ground, told)?;
-        if options.mode == Mode::Inline {
+    pub(super) fn start(writer: Writer, mode: Mode) -> Result<Self, StoreError> {
+        if mode == Mode::Inline {
             return Ok(Self::Inline(Box::new(Mutex::new(writer))));
         }
         let path = writer.path.clone();
@@ -299,7 +292,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    fn new(mut sql: Sql, path: &Path, options: &Options, ground: &[KnownFile], told: Told) -> Result<Self, StoreError> {
+    pub(super) fn new(
+        mut sql: Sql,
+        path: &Path,
+        options: &Options,
+        ground: &[KnownFile],
+        told: Told,
+    ) -> Result<Self, StoreError> {
         let pages = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&pages);
         let hook = move |_: &mut rusqlite::hooks::Wal, pages: i32| {

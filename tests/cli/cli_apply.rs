@@ -12,7 +12,7 @@ fn files_outside_the_directory_of_a_team_file_are_used_only_with_allow_outside()
                 [[agent]]\nname = \"ann\"\nmodel = \"offline\"\nsystem_file = \"../prompt.md\"\n";
     std::fs::write(&team, text).unwrap();
     assert!(shell.refused(&["apply", &team]).contains("to allow that once, apply with --allow-outside"));
-    assert_eq!(shell.json(&["group", "list", "--json"]), serde_json::json!([]));
+    assert!(!shell.store().exists());
     shell.ok(&["apply", &team, "--allow-outside"]);
     assert_eq!(shell.json(&["group", "list", "--json"]).as_array().unwrap().len(), 1);
 }

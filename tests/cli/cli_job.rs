@@ -51,7 +51,7 @@ fn a_job_is_waited_for_and_its_edits_are_undone_beside_those_of_others() {
     let undone = shell.ok(&["job", "undo", &id]);
     assert!(undone.starts_with("story is v3 now, without what "), "{undone}");
     assert_eq!(value(&shell).trim_end(), "The story so far.");
-    assert!(shell.refused(&["job", "undo", &id]).contains("is undone already"));
+    assert!(shell.refused(&["job", "undo", &id]).contains("nothing is left to undo"));
     drop(work);
 }
 

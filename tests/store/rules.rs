@@ -4,8 +4,9 @@ use crate::support::fixtures::{self, BLOCK, newsroom};
 use jiff::{SignedDuration, Timestamp};
 use nightdesk::testing::domain::state::{ApplyError, InMemoryRows, Rows as _, check};
 use nightdesk::testing::domain::{
-    Basis, Call, CauseKind, Change, Conflict, Group, Ids, Job, JobId, JobOutcome, JobState, Mail, MailKind, MailStatus,
-    Occurrence, Person, PersonId, Precondition, Priority, Revision, Run, RunState, StopReason, Trigger, When,
+    Basis, Call, Cause, CauseKind, Change, Conflict, Group, Ids, Job, JobId, JobOutcome, JobState, Mail, MailKind,
+    MailStatus, Occurrence, Person, PersonId, Precondition, Priority, Revision, Run, RunState, StopReason, Trigger,
+    When,
 };
 
 const AT: Timestamp = Timestamp::UNIX_EPOCH;

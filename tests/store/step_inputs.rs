@@ -1,7 +1,7 @@
 //! What the next step of an agent reads, and what of it takes no room.
 
 use nightdesk::testing::domain::{Change, Message, Run, Task};
-use nightdesk::testing::store::Lane;
+use nightdesk::testing::store::{FRAME_BYTES, Lane, StepInput};
 
 use super::{manual, opened, whole_turn};
 use crate::support::fixtures::{self, TALK, by_person, said};
@@ -13,8 +13,8 @@ fn of(agent: &str, text: &str, step: Option<&str>, answers: Option<&str>) -> Cha
     Change::MessageAppended(Message { step, answers, ..message })
 }
 
-fn places(messages: &[Message]) -> Vec<u64> {
-    messages.iter().map(|message| message.seq).collect()
+fn places(view: &StepInput) -> Vec<u64> {
+    view.messages.iter().map(|message| message.seq).collect()
 }
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn an_answer_takes_no_room_for_the_agent_whose_call_has_it_as_its_result()
     ];
     store.commit(Lane::Foreground, by_person(turn)).await.unwrap();
     let view = store.step_view(&"run-2-speech".into(), 1_000).await.unwrap();
-    assert_eq!(places(&view.messages), [1, 2, 3, 5, 6, 7]);
+    assert_eq!(places(&view), [1, 2, 3, 5, 6, 7]);
 }
 
 #[tokio::test]
@@ -52,7 +52,9 @@ async fn a_worker_too_reads_in_any_case_what_its_turn_answers() {
         Change::RunCreated(Run { input: 5, task: Some(task), ..worker }),
     ];
     store.commit(Lane::Foreground, by_person(turn)).await.unwrap();
-    let view = store.step_view(&"run-2-worker".into(), 2).await.unwrap();
-    assert_eq!(places(&view.messages), [3, 4, 5]);
+    // As much as the texts of both messages of the step, each in its frame.
+    let bytes = 2 * FRAME_BYTES + "who can look?".len() + "ben has to look".len();
+    let view = store.step_view(&"run-2-worker".into(), bytes).await.unwrap();
+    assert_eq!(places(&view), [3, 4, 5]);
     assert_eq!((view.earlier, view.turn_cut), (2, true));
 }

@@ -77,7 +77,7 @@ mod tests {
         let first = ("a\nb\nc\nd\ne", "A\nb\nc\nd\ne");
         let second = ("A\nb\ntheirs\nd\ne", "A\nb\ntheirs\nd\nE");
         assert_eq!(undo("A\nb\ntheirs\nd\nE", &[first, second]), clean("a\nb\ntheirs\nd\ne"));
-        assert_eq!(undo("A\nb\ntheirs\nd\nE\nlast", &[first, second]), clean("a\nb\ntheirs\nd\ne\nlast"));
+        assert_eq!(undo("A\nb\nc\nd\ne\nlast", &[first]), clean("a\nb\nc\nd\ne\nlast"));
         assert_eq!(undo("a\nb\nc\nd\ne", &[first]), clean("a\nb\nc\nd\ne"), "it is undone already");
     }
 

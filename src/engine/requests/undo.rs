@@ -26,8 +26,10 @@ impl Engine {
             let Undone { changes, clashes, deleted } = self.undone(id, &edits, on_clash).await?;
             let blocks: Vec<String> = changes.iter().map(|change| change.subject().to_owned()).collect();
             if changes.is_empty() && clashes.is_empty() {
-                let gone = if deleted == 0 { "is undone" } else { "is undone, or was deleted with its block" };
-                return Err(RequestError::new(format!("nothing is left to undo: what the job changed {gone} already")));
+                return Err(RequestError::new(
+                    "nothing is left to undo: what the job wrote is undone already, was changed by others since, or went \
+                     with its block",
+                ));
             }
             if changes.is_empty() {
                 return Ok(Reply::JobUndone { blocks: Vec::new(), clashes, deleted });

@@ -19,8 +19,8 @@ impl App {
             return;
         }
         let mut text = match &self.connection.engine {
-            // The status line says it for as long as it lasts.
-            EngineAt::Lost { .. } => return,
+            // The status line says it for as long as it lasts, instead of what was said before.
+            EngineAt::Lost { .. } => return self.toast = None,
             EngineAt::Here => "the program that ran the engine has ended; it runs here now".to_owned(),
             EngineAt::Elsewhere { pid, program } => format!("{} runs the engine now", program.of(*pid)),
         };

@@ -97,25 +97,6 @@ impl OpenJob {
         cx.open(Confirm::new(question, choices));
     }
 
-    /// Tells what was undone, and opens the conflicts with what others wrote since.
-    fn undone(&self, blocks: &[Block], clashes: Vec<BlockClash>, deleted: usize, cx: &mut Context<'_>) {
-        let mut told: Vec<String> =
-            blocks.iter().map(|block| format!("{} is v{} now", clean_line(&block.label), block.version)).collect();
-        match deleted {
-            0 => {}
-            1 => told.push("one block was deleted since".to_owned()),
-            several => told.push(format!("{several} blocks were deleted since")),
-        }
-        if !told.is_empty() {
-            cx.toast(format!("undone: {}", told.join(", ")));
-        }
-        for clash in clashes.into_iter().rev() {
-            if let Some(dialog) = MergeConflict::of_undo(&clash) {
-                cx.open(dialog);
-            }
-        }
-    }
-
     fn ask_jobs(request: Request, cx: &mut Context<'_>) {
         cx.act(AppAction::Ask(Requester::Pane(PaneId::Jobs), Box::new(request)));
     }
@@ -162,7 +143,7 @@ impl Modal for OpenJob {
                     self.ask_undo(cx);
                 }
             }
-            Ok(Reply::JobUndone { blocks, clashes, deleted }) => self.undone(&blocks, clashes, deleted, cx),
+            Ok(Reply::JobUndone { blocks, clashes, deleted }) => tell_undone(&blocks, clashes, deleted, cx),
             Ok(_) => {}
             Err(fault) if self.detail.is_some() => cx.fault(fault.text),
             Err(fault) => self.detail = Some(Err(fault.text)),
@@ -216,4 +197,23 @@ impl Modal for OpenJob {
 
 fn retries(job: &Job) -> bool {
     matches!(job.state, JobState::Retryable { .. } | JobState::Failed { .. } | JobState::Cancelled { .. })
+}
+
+/// Tells what was undone, and opens the conflicts with what others wrote since.
+fn tell_undone(blocks: &[Block], clashes: Vec<BlockClash>, deleted: usize, cx: &mut Context<'_>) {
+    let mut told: Vec<String> =
+        blocks.iter().map(|block| format!("{} is v{} now", clean_line(&block.label), block.version)).collect();
+    match deleted {
+        0 => {}
+        1 => told.push("one block was deleted since".to_owned()),
+        several => told.push(format!("{several} blocks were deleted since")),
+    }
+    if !told.is_empty() {
+        cx.toast(format!("undone: {}", told.join(", ")));
+    }
+    for clash in clashes.into_iter().rev() {
+        if let Some(dialog) = MergeConflict::of_undo(&clash) {
+            cx.open(dialog);
+        }
+    }
 }

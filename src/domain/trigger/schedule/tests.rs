@@ -9,8 +9,8 @@ fn daily(pattern: &str) -> Schedule {
     Schedule { pattern: pattern.to_owned(), zone: "Europe/Zurich".to_owned(), missed, missed_within, between }
 }
 
-fn hours(text: &str) -> Option<Hours> {
-    Some(Hours::try_from(text.to_owned()).unwrap())
+fn hours(text: &str) -> Hours {
+    Hours::try_from(text.to_owned()).unwrap()
 }
 
 /// The times after a moment.
@@ -111,7 +111,7 @@ fn what_is_later_than_it_may_be_is_skipped_and_says_so() {
 
 #[test]
 fn outside_its_hours_a_time_waits_for_them_or_is_skipped() {
-    let schedule = Schedule { between: hours("06:00-22:00"), ..daily("0 */4 * * *") };
+    let schedule = Schedule { between: Some(hours("06:00-22:00")), ..daily("0 */4 * * *") };
     // 20:00 in Zurich is inside, 00:00 and 04:00 wait until 06:00.
     let (next, look) = schedule.next_look(at("2026-05-01T18:00:00Z")).unwrap();
     assert_eq!((next, look), (at("2026-05-01T22:00:00Z"), at("2026-05-02T04:00:00Z")));
@@ -125,7 +125,7 @@ fn outside_its_hours_a_time_waits_for_them_or_is_skipped() {
     let decided = strict.decide(next, next);
     assert_eq!(decided.fire, []);
     assert_eq!(decided.skipped.unwrap(), "2026-05-02 00:00 was skipped: outside 06:00-22:00 it does not fire");
-    let night = Schedule { between: hours("22:00-06:00"), ..daily("0 12 * * *") };
+    let night = Schedule { between: Some(hours("22:00-06:00")), ..daily("0 12 * * *") };
     let (_, look) = night.next_look(at("2026-05-01T00:00:00Z")).unwrap();
     assert_eq!(look, at("2026-05-01T20:00:00Z"));
 }

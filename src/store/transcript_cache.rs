@@ -138,15 +138,13 @@ impl TranscriptCache {
         for message in appended {
             let mut state = self.lock();
             let Some(last) = state.talks.get(&message.conversation).map(Talk::last) else { continue };
+            // Behind a gap it is left out: the next step reads from the file what is missing.
             if last + 1 == message.seq {
                 state.change(&message.conversation, |talk| {
                     let message = TranscriptMessage::new(message, &mut talk.authors);
                     talk.push(Arc::new(message));
                     talk.trim();
                 });
-            } else if last < message.seq {
-                // There are others between, of another program.
-                state.forget(&message.conversation);
             }
         }
     }

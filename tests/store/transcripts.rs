@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::store_faults::by_sql;
 use crate::support::fixtures::{self, BLOCK, TALK, by_person, edit, newsroom, said};
 use crate::support::fold;
 use nightdesk::testing::domain::{Change, Commit, Content, Message, NoticeKind};
@@ -171,4 +172,21 @@ async fn messages_without_words_take_room_too() {
     let view = store.step_view(&"run-ann".into(), 4_800).await.unwrap();
     // The message that its turn answers, and a hundred more.
     assert_eq!((view.messages.len(), view.messages[0].seq, view.messages[1].seq), (101, 1, 901));
+}
+
+#[tokio::test]
+async fn what_another_program_changed_in_the_file_is_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("desk.db");
+    let store = begin(&path).await;
+    store.commit(Lane::Foreground, by_person(vec![said(TALK, None, "as it was")])).await.unwrap();
+    let texts = async || -> Vec<String> {
+        let view = store.step_view(&"run-ann".into(), 10_000).await.unwrap();
+        view.messages.iter().map(|message| message.text().to_owned()).collect()
+    };
+    assert!(texts().await.contains(&"as it was".to_owned()));
+    by_sql(&path, "UPDATE message SET body = replace(body, 'as it was', 'as it is')");
+    store.commit(Lane::Foreground, by_person(vec![said(TALK, None, "news")])).await.unwrap();
+    let now = texts().await;
+    assert!(now.contains(&"as it is".to_owned()) && !now.contains(&"as it was".to_owned()), "{now:?}");
 }

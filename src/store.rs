@@ -65,6 +65,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use connection::Counters;
 pub use error::{CommitError, StoreError};
 pub use failpoint::{POINTS, VARIABLE};
+pub use file::{FileIdentity, identity};
 pub use ground::{KnownFile, Watch};
 pub use lane::{Background, Foreground, Lane, Observer, ReadLane};
 pub use mail::DueMail;

@@ -6,8 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -22,6 +21,7 @@ use super::protocol::RequestError;
 use super::session::{OpenError, Session};
 use crate::config::Config;
 use crate::llm::Models;
+use crate::store::{FileIdentity, identity};
 
 /// Pause before the store is opened again, after it could not be opened or was lost at once.
 const BETWEEN: Duration = Duration::from_millis(250);
@@ -104,8 +104,8 @@ struct Keeper {
     reports: mpsc::UnboundedReceiver<u64>,
     closing: CancellationToken,
     serial: u64,
-    /// Device and number of the store's file.
-    store: Option<(u64, u64)>,
+    /// The store's file.
+    store: Option<FileIdentity>,
 }
 
 impl Keeper {
@@ -195,9 +195,4 @@ impl Keeper {
             }
         }
     }
-}
-
-/// Device and number of a file.
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
 }

@@ -8,28 +8,29 @@ use super::StoreError;
 
 /// Identifies a file independently of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Identity {
+pub struct FileIdentity {
     device: u64,
     inode: u64,
 }
 
 /// The identity of the file at this path, if there is one.
-pub(super) fn identity(path: &Path) -> Option<Identity> {
+#[must_use]
+pub fn identity(path: &Path) -> Option<FileIdentity> {
     std::fs::metadata(path).ok().map(|meta| of(&meta))
 }
 
 /// The identity of what is at this path, which may be a symbolic link.
-pub(super) fn identity_here(path: &Path) -> Option<Identity> {
+pub(super) fn identity_here(path: &Path) -> Option<FileIdentity> {
     std::fs::symlink_metadata(path).ok().map(|meta| of(&meta))
 }
 
 /// The identity of an open file.
-pub(super) fn identity_of(file: &File) -> Option<Identity> {
+pub(super) fn identity_of(file: &File) -> Option<FileIdentity> {
     file.metadata().ok().map(|meta| of(&meta))
 }
 
-fn of(meta: &Metadata) -> Identity {
-    Identity { device: meta.dev(), inode: meta.ino() }
+fn of(meta: &Metadata) -> FileIdentity {
+    FileIdentity { device: meta.dev(), inode: meta.ino() }
 }
 
 /// Creates the directory of a store if it is missing, with access only for its owner.

@@ -7,17 +7,17 @@
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
-use super::file::{Identity, identity_here, refused};
+use super::file::{FileIdentity, identity_here, refused};
 
 /// A file at its path, as it was when it was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownFile {
     path: PathBuf,
-    identity: Identity,
+    identity: FileIdentity,
 }
 
 impl KnownFile {
-    pub(super) fn new(path: PathBuf, identity: Identity) -> Self {
+    pub(super) fn new(path: PathBuf, identity: FileIdentity) -> Self {
         Self { path, identity }
     }
 

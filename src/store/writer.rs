@@ -17,7 +17,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::connection::Sql;
 use super::error::Fault;
-use super::file::{Identity, identity, refused};
+use super::file::{FileIdentity, identity, refused};
 use super::ground::KnownFile;
 use super::staged::{KnownRows, StagedRows};
 use super::tables::{self, json_bytes};
@@ -272,7 +272,7 @@ pub(super) struct Told {
 pub(super) struct Writer {
     sql: Sql,
     path: PathBuf,
-    opened: Option<Identity>,
+    opened: Option<FileIdentity>,
     ground: Vec<KnownFile>,
     /// Set once a file of `ground` is gone.
     uprooted: Option<StoreError>,

@@ -4,6 +4,28 @@ use crate::support::script::{Script, When};
 use crate::support::shell::Shell;
 use serde_json::json;
 
+const AGENTS: &str = r#"[[agent]]
+name = "ann"
+model = "scripted/script.toml"
+[[agent]]
+name = "keeper"
+model = "scripted/script.toml"
+[[agent]]
+name = "critic"
+model = "scripted/script.toml"
+"#;
+
+/// A store in which this group was applied with its agents, and the path of its file.
+fn applied(group: &str) -> (Shell, String) {
+    let shell = Shell::new();
+    let script = Script::of([When::agent("ann").text("Ann heard it."), When::in_job().finishes()]);
+    shell.write("script.toml", &script.to_toml());
+    let team = shell.write("team.toml", &format!("{group}{AGENTS}"));
+    shell.ok(&["apply", &team]);
+    assert_eq!(shell.ok(&["apply", &team]).trim(), "nothing to change");
+    (shell, team)
+}
+
 const TEAM: &str = r#"[group]
 name = "desk"
 members = ["ann"]
@@ -20,25 +42,11 @@ block_changed = "story"
 from = "any"
 [[block]]
 label = "story"
-[[agent]]
-name = "ann"
-model = "scripted/script.toml"
-[[agent]]
-name = "keeper"
-model = "scripted/script.toml"
-[[agent]]
-name = "critic"
-model = "scripted/script.toml"
 "#;
 
 #[test]
 fn an_event_becomes_a_job_of_its_agent_and_the_group_tells_what_came_of_it() {
-    let shell = Shell::new();
-    let script = Script::of([When::agent("ann").text("Ann heard it."), When::in_job().finishes()]);
-    shell.write("script.toml", &script.to_toml());
-    let team = shell.write("team.toml", TEAM);
-    shell.ok(&["apply", &team]);
-    assert_eq!(shell.ok(&["apply", &team]).trim(), "nothing to change");
+    let (shell, _) = applied(TEAM);
     let triggers = || shell.json(&["group", "show", "desk", "--json"])["triggers"].as_array().unwrap().clone();
     let told: Vec<_> = triggers().iter().map(|row| json!([row["kind"], row["when"], row["agent"]])).collect();
     let expected = json!([
@@ -91,25 +99,11 @@ task = "Write the digest."
 priority = "high"
 [[group.trigger]]
 on = "run_failed"
-[[agent]]
-name = "ann"
-model = "scripted/script.toml"
-[[agent]]
-name = "keeper"
-model = "scripted/script.toml"
-[[agent]]
-name = "critic"
-model = "scripted/script.toml"
 "#;
 
 #[test]
 fn triggers_are_listed_shown_fired_paused_and_resumed() {
-    let shell = Shell::new();
-    let script = Script::of([When::agent("ann").text("Ann heard it."), When::in_job().finishes()]);
-    shell.write("script.toml", &script.to_toml());
-    let team = shell.write("team.toml", CLOCK);
-    shell.ok(&["apply", &team]);
-    assert_eq!(shell.ok(&["apply", &team]).trim(), "nothing to change");
+    let (shell, team) = applied(CLOCK);
     let listed = || shell.json(&["trigger", "list", "desk", "--json"]).as_array().unwrap().clone();
     let rows = listed();
     let told: Vec<_> =

@@ -5,6 +5,7 @@ use crate::domain::{Actor, Change, Commit, Person, PersonId};
 use crate::engine::Engine;
 use crate::engine::protocol::{Request, Update};
 use crate::store::Lane;
+use std::path::Path;
 
 fn opening(path: &Path) -> Opening {
     let setup = || Ok((Config::default(), Models::new(Config::default(), |_| None)));

@@ -237,13 +237,13 @@ pub trait MessageSearch: Send + Sync {
     fn search<'a>(&'a self, query: &'a str, limit: usize) -> BoxFuture<'a, Result<SearchResult, String>>;
 }
 
-/// All tools.
+/// All tools with their specs, which are made once: a prompt has a dozen of them.
 #[derive(Clone)]
-pub struct ToolRegistry(Vec<Arc<dyn Tool>>);
+pub struct ToolRegistry(Vec<(Arc<ToolSpec>, Arc<dyn Tool>)>);
 
 impl Default for ToolRegistry {
     fn default() -> Self {
-        Self(vec![
+        let tools: [Arc<dyn Tool>; _] = [
             Arc::new(conversation::Search),
             Arc::new(delegate::Delegate),
             Arc::new(memory::Insert),
@@ -257,7 +257,8 @@ impl Default for ToolRegistry {
             Arc::new(mail::ListAgents),
             Arc::new(turn::Pass),
             Arc::new(turn::ReturnToUser),
-        ])
+        ];
+        tools.into_iter().fold(Self(Vec::new()), Self::with)
     }
 }
 
@@ -265,26 +266,30 @@ impl ToolRegistry {
     /// Adds a tool.
     #[must_use]
     pub fn with(mut self, tool: Arc<dyn Tool>) -> Self {
-        self.0.push(tool);
+        self.0.push((Arc::new(tool.spec()), tool));
         self
     }
 
     /// The tool with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Arc<dyn Tool>> {
-        self.0.iter().find(|tool| tool.spec().name == name)
+        self.find(name).map(|(_, tool)| tool)
+    }
+
+    fn find(&self, name: &str) -> Option<&(Arc<ToolSpec>, Arc<dyn Tool>)> {
+        self.0.iter().find(|(spec, _)| spec.name == name)
     }
 
     /// All names, in order of registration.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
-        self.0.iter().map(|tool| tool.spec().name).collect()
+        self.0.iter().map(|(spec, _)| spec.name.clone()).collect()
     }
 
     /// The specs of these tools, in this order; unknown names are skipped.
     #[must_use]
-    pub fn specs(&self, names: &[String]) -> Vec<ToolSpec> {
-        names.iter().filter_map(|name| self.get(name)).map(|tool| tool.spec()).collect()
+    pub fn specs(&self, names: &[String]) -> Vec<Arc<ToolSpec>> {
+        names.iter().filter_map(|name| self.find(name)).map(|(spec, _)| Arc::clone(spec)).collect()
     }
 }
 

@@ -48,7 +48,7 @@ pub struct PromptRequest<'a> {
 
 /// Builds the prompt of a speech or job step.
 #[must_use]
-pub fn prompt(view: &StepInput, request: &PromptRequest<'_>, tools: Vec<ToolSpec>) -> Prompt {
+pub fn prompt(view: &StepInput, request: &PromptRequest<'_>, tools: Vec<Arc<ToolSpec>>) -> Prompt {
     let entries = if is_background(view) { job_entries(view) } else { speech_entries(view) };
     framed(view, request, entries, tools)
 }
@@ -56,10 +56,10 @@ pub fn prompt(view: &StepInput, request: &PromptRequest<'_>, tools: Vec<ToolSpec
 /// Builds the prompt of a choice.
 #[must_use]
 pub fn choice_prompt(view: &StepInput, offer: &Candidates, request: &PromptRequest<'_>) -> Prompt {
-    framed(view, request, choice_entries(view, offer), vec![choose_next_speaker(&offer.names())])
+    framed(view, request, choice_entries(view, offer), vec![Arc::new(choose_next_speaker(&offer.names()))])
 }
 
-fn framed(view: &StepInput, request: &PromptRequest<'_>, entries: Vec<Shown>, tools: Vec<ToolSpec>) -> Prompt {
+fn framed(view: &StepInput, request: &PromptRequest<'_>, entries: Vec<Shown>, tools: Vec<Arc<ToolSpec>>) -> Prompt {
     let background = is_background(view);
     let mut prompt = Prompt {
         agent: view.agent.name.clone(),

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
@@ -135,7 +136,7 @@ impl Client {
         address: &Address,
         url: &str,
         headers: &[(&'static str, String)],
-        body: &Value,
+        body: &impl Serialize,
         callee: &Callee,
     ) -> Result<Incoming, Refusal> {
         let body = serde_json::to_vec(body).map_err(|error| callee.unsendable(&error.to_string()))?;

@@ -10,6 +10,7 @@
 
 mod answer;
 mod anthropic;
+mod body;
 mod calls;
 mod gemini;
 mod json;
@@ -20,6 +21,8 @@ pub(super) mod read;
 mod tests;
 mod thoughts;
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::conversation::{Call, ToolResult, Turn, turns};
@@ -27,6 +30,7 @@ use super::{Prompt, ToolSpec};
 use crate::config::ProviderKind as Protocol;
 use crate::domain::Kept;
 use answer::Answer;
+use body::Body;
 
 /// Request settings besides the prompt.
 pub(super) struct Options<'a> {
@@ -45,7 +49,7 @@ pub(super) struct Options<'a> {
 }
 
 /// Builds the body of a request, valid for the protocol for any prompt.
-pub(super) fn request(protocol: Protocol, prompt: &Prompt, options: &Options<'_>) -> Value {
+pub(super) fn request<'a>(protocol: Protocol, prompt: &'a Prompt, options: &Options<'_>) -> Body<'a> {
     match protocol {
         Protocol::OpenAi => openai::request(prompt, options),
         Protocol::Anthropic => anthropic::request(prompt, options),
@@ -136,7 +140,7 @@ pub(super) struct Names(Vec<(String, String)>);
 
 impl Names {
     /// Makes distinct names that every protocol accepts.
-    pub fn of(tools: &[ToolSpec]) -> Self {
+    pub fn of(tools: &[Arc<ToolSpec>]) -> Self {
         let mut names: Vec<(String, String)> = Vec::with_capacity(tools.len());
         for tool in tools {
             let clean = clean_name(&tool.name);

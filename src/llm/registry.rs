@@ -349,7 +349,7 @@ async fn ask(handle: &ModelHandle, offer_tool: bool) -> Result<ProbeReport, Mode
         schema: serde_json::json!({"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"]}),
     };
     let (question, tools) = if offer_tool {
-        ("Call the tool ready with the word yes. If you cannot call tools, say: ready.", vec![tool])
+        ("Call the tool ready with the word yes. If you cannot call tools, say: ready.", vec![Arc::new(tool)])
     } else {
         ("Say one word: ready.", vec![])
     };

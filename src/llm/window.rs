@@ -1,5 +1,6 @@
 //! A model's context window: from the configuration, its server, a built-in list, or a refusal.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
@@ -69,7 +70,7 @@ pub fn call_tokens(call: &ToolCall) -> usize {
 /// Estimates the tokens of a prompt: system text with blocks, tools, entries.
 #[must_use]
 pub fn prompt_tokens(prompt: &Prompt) -> usize {
-    let tool = |tool: &ToolSpec| FRAME + tokens(&tool.description) + tokens(&tool.schema.to_string());
+    let tool = |tool: &Arc<ToolSpec>| FRAME + tokens(&tool.description) + tokens(&tool.schema.to_string());
     tokens(&prompt.system_text())
         + prompt.tools.iter().map(tool).sum::<usize>()
         + prompt.entries.iter().map(entry_tokens).sum::<usize>()

@@ -404,11 +404,11 @@ fn rich() -> Prompt {
             result("call#2", "it is high"),
             PromptMessage::System { text: "Be brief.".into() },
         ],
-        tools: vec![ToolSpec {
+        tools: vec![Arc::new(ToolSpec {
             name: "look".into(),
             description: "Looks.".into(),
             schema: json!({"type": "object", "properties": {"at": {"type": "string"}}}),
-        }],
+        })],
         temperature: Some(0.5),
         ..hello()
     }

@@ -236,6 +236,8 @@ fn after_name(rest: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::llm::{CallContext, ToolSpec};
 
@@ -246,7 +248,8 @@ mod tests {
         "The story is about Mira. Is the date of the launch right? Who owns the copyright of the picture?";
 
     fn prompt(entries: Vec<PromptMessage>) -> Prompt {
-        let tool = |name: &str| ToolSpec { name: name.to_owned(), description: String::new(), schema: json!({}) };
+        let tool =
+            |name: &str| Arc::new(ToolSpec { name: name.to_owned(), description: String::new(), schema: json!({}) });
         Prompt {
             agent: "chief".to_owned(),
             system: SYSTEM.to_owned(),

@@ -46,11 +46,15 @@ fn asked<'a>(prompt: &'a Prompt, text: &'a str) -> Option<(&'a str, &'a str)> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::llm::{MemoryBlock, ToolSpec};
 
     fn prompt(message: &str, tools: &[&str], result: Option<(bool, &str)>) -> Prompt {
-        let tool = |name: &&str| ToolSpec { name: (*name).to_owned(), description: String::new(), schema: json!({}) };
+        let tool = |name: &&str| {
+            Arc::new(ToolSpec { name: (*name).to_owned(), description: String::new(), schema: json!({}) })
+        };
         let mut entries = vec![PromptMessage::User { by: None, text: message.to_owned() }];
         entries.extend(result.map(|(ok, text)| PromptMessage::ToolResult {
             call: "1".to_owned(),

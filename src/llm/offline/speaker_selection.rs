@@ -119,6 +119,8 @@ impl Turn {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::llm::ToolSpec;
 
@@ -135,11 +137,11 @@ mod tests {
             agent: "chair".to_owned(),
             system: SYSTEM.to_owned(),
             entries: entries.iter().map(said).collect(),
-            tools: vec![ToolSpec {
+            tools: vec![Arc::new(ToolSpec {
                 name: CHOOSE.to_owned(),
                 description: String::new(),
                 schema: json!({ "properties": { "agent": { "enum": names }, "reason": {} } }),
-            }],
+            })],
             ..Prompt::default()
         }
     }

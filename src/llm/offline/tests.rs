@@ -1,5 +1,7 @@
 //! Tests of the offline model in a conversation.
 
+use std::sync::Arc;
+
 use futures::{FutureExt as _, StreamExt as _};
 use serde_json::json;
 
@@ -25,7 +27,8 @@ fn prompt(member: usize, blocks: &[MemoryBlock], entries: &[PromptMessage], tool
     let (name, persona) = MEMBERS[member];
     let mut memory = vec![block("persona", persona)];
     memory.extend_from_slice(blocks);
-    let tool = |name: &&str| ToolSpec { name: (*name).to_owned(), description: String::new(), schema: json!({}) };
+    let tool =
+        |name: &&str| Arc::new(ToolSpec { name: (*name).to_owned(), description: String::new(), schema: json!({}) });
     Prompt {
         agent: name.to_owned(),
         system: "<group name=\"newsroom\">\nEach member speaks in this order.\n</group>".to_owned(),

@@ -8,13 +8,15 @@
 //! has no calls (Bedrock rejects them); `max_tokens` is always set.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::answer::Answer;
+use super::body::{Body, Message, Tool};
 use super::json::{count, list, text, there};
 use super::{Call, Fault, Options, Protocol, ToolResult, Turn, turns_of};
-use crate::llm::{Prompt, Stop};
+use crate::llm::{Prompt, Stop, ToolSpec};
 
 /// The default limit in tokens: enough for a call that writes the largest block (40,000 characters, about 10,000
 /// tokens).
@@ -35,13 +37,13 @@ pub(super) fn max_tokens(prompt: &Prompt, model: &str) -> u32 {
 }
 
 /// Builds the body of a request.
-pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
+pub(super) fn request<'a>(prompt: &'a Prompt, options: &Options<'_>) -> Body<'a> {
     let mut turns = turns_of(prompt, options, Protocol::Anthropic);
     if prompt.tools.is_empty() {
         turns = turns.into_iter().map(Turn::told_in_words).collect();
     }
-    let messages: Vec<Value> = turns
-        .iter()
+    let messages = turns
+        .into_iter()
         .map(|turn| match turn {
             Turn::Own { text, calls, kept } => {
                 let same = |kept: &&super::Kept| {
@@ -53,36 +55,33 @@ pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
                     json!({"type": "tool_use", "id": id, "name": name, "input": arguments})
                 });
                 let parts: Vec<Value> = thinking.iter().cloned().chain(words).chain(calls).collect();
-                json!({"role": "assistant", "content": parts})
+                Message::Other(json!({"role": "assistant", "content": parts}))
             }
-            Turn::Others { results, text } if results.is_empty() => json!({"role": "user", "content": text}),
+            Turn::Others { results, text } if results.is_empty() => Message::text("user", text),
             Turn::Others { results, text } => {
                 let words = (!text.is_empty()).then(|| json!({"type": "text", "text": text}));
                 let parts: Vec<Value> = results.iter().map(result).chain(words).collect();
-                json!({"role": "user", "content": parts})
+                Message::Other(json!({"role": "user", "content": parts}))
             }
         })
         .collect();
     let mut body = json!({
         "model": options.model,
         "max_tokens": options.max_tokens.unwrap_or_else(|| max_tokens(prompt, options.model)),
-        "messages": messages,
         "stream": true,
     });
     if let Some(system) = super::system(prompt) {
         body["system"] = json!(system);
     }
-    if !prompt.tools.is_empty() {
-        let tool = |tool: &crate::llm::ToolSpec| {
-            let name = options.names.sent_for(&tool.name);
-            json!({"name": name, "description": tool.description, "input_schema": tool.schema})
-        };
-        body["tools"] = prompt.tools.iter().map(tool).collect();
-    }
     if let Some(temperature) = prompt.temperature {
         body["temperature"] = json!(temperature);
     }
-    body
+    let tool = |tool: &'a Arc<ToolSpec>| Tool::Plain {
+        name: options.names.sent_for(&tool.name),
+        description: &tool.description,
+        input_schema: &tool.schema,
+    };
+    Body::new(body, prompt.tools.iter().map(tool).collect(), ("messages", messages))
 }
 
 fn result(result: &ToolResult) -> Value {

@@ -9,6 +9,7 @@
 use serde_json::{Map, Value, json};
 
 use super::answer::Answer;
+use super::body::{Body, Message, Tool};
 use super::json::{count, list, text, there};
 use super::{Call, Fault, Options, Protocol, ToolResult, Turn, in_words, turns_of};
 use crate::llm::{Prompt, Stop};
@@ -35,15 +36,15 @@ const SCHEMA_WORDS: [&str; 13] = [
 ];
 
 /// Builds the body of a request.
-pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
+pub(super) fn request<'a>(prompt: &'a Prompt, options: &Options<'_>) -> Body<'a> {
     let turns = turns_of(prompt, options, Protocol::Gemini);
     let wants = WANT_SIGNATURES.iter().any(|name| options.model.contains(name))
         || turns.iter().any(|turn| signatures(turn, options).is_some());
     let mut contents = Vec::new();
-    for turn in &turns {
+    for turn in turns {
         match turn {
-            Turn::Own { text, calls, .. } => {
-                let signed = signatures(turn, options);
+            Turn::Own { ref text, ref calls, .. } => {
+                let signed = signatures(&turn, options);
                 let mut parts = Vec::new();
                 if !text.is_empty() {
                     parts.push(json!({"text": text}));
@@ -58,25 +59,26 @@ pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
                     }
                     parts.push(part);
                 }
-                contents.push(json!({"role": "model", "parts": parts}));
+                contents.push(Message::Other(json!({"role": "model", "parts": parts})));
             }
             Turn::Others { results, text } => {
                 if !results.is_empty() {
                     let parts: Vec<Value> = results.iter().map(result).collect();
-                    contents.push(json!({"role": "user", "parts": parts}));
+                    contents.push(Message::Other(json!({"role": "user", "parts": parts})));
                 }
                 if !text.is_empty() {
-                    contents.push(json!({"role": "user", "parts": [{"text": text}]}));
+                    contents.push(Message::part("user", text));
                 }
             }
         }
     }
-    let mut body = json!({"contents": contents});
+    let mut body = json!({});
     if let Some(system) = super::system(prompt) {
         body["systemInstruction"] = json!({"parts": [{"text": system}]});
     }
+    let mut tools = Vec::new();
     if !prompt.tools.is_empty() {
-        let tools: Vec<Value> = prompt
+        let declared = prompt
             .tools
             .iter()
             .map(|tool| {
@@ -88,7 +90,7 @@ pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
                 declared
             })
             .collect();
-        body["tools"] = json!([{"functionDeclarations": tools}]);
+        tools.push(Tool::Declared { declared });
     }
     let mut config = Map::new();
     if let Some(temperature) = prompt.temperature {
@@ -100,7 +102,7 @@ pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
     if !config.is_empty() {
         body["generationConfig"] = Value::Object(config);
     }
-    body
+    Body::new(body, tools, ("contents", contents))
 }
 
 /// Returns the signatures of a turn's calls by their own ids; `None` if another model made them.

@@ -8,48 +8,47 @@
 use serde_json::{Value, json};
 
 use super::answer::Answer;
+use super::body::{Body, Message, Tool};
 use super::json::{count, list, text, there};
-use super::openai::tool_of;
 use super::{Call, Fault, Options, Protocol, Turn, turns_of};
 use crate::llm::{Prompt, Stop};
 
 /// Builds the body of a request.
-pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
+pub(super) fn request<'a>(prompt: &'a Prompt, options: &Options<'_>) -> Body<'a> {
     let mut messages = Vec::new();
     if let Some(system) = super::system(prompt) {
-        messages.push(json!({"role": "system", "content": system}));
+        messages.push(Message::text("system", system));
     }
     for turn in turns_of(prompt, options, Protocol::Ollama) {
         match turn {
+            Turn::Own { text: words, calls, .. } if calls.is_empty() => {
+                messages.push(Message::text("assistant", words));
+            }
             Turn::Own { text: words, calls, kept } => {
                 let mut message = json!({"role": "assistant", "content": words});
-                let kept =
-                    kept.filter(|kept| kept.is_of(Protocol::Ollama.into(), options.provider) && !calls.is_empty());
+                let kept = kept.filter(|kept| kept.is_of(Protocol::Ollama.into(), options.provider));
                 if let Some(thinking) = kept.as_ref().and_then(|kept| text(&kept.value, "thinking")) {
                     message["thinking"] = json!(thinking);
                 }
-                if !calls.is_empty() {
-                    let call = |Call { name, arguments, .. }: &Call| json!({"function": {"name": name, "arguments": arguments}});
-                    message["tool_calls"] = calls.iter().map(call).collect();
-                }
-                messages.push(message);
+                let call =
+                    |Call { name, arguments, .. }: &Call| json!({"function": {"name": name, "arguments": arguments}});
+                message["tool_calls"] = calls.iter().map(call).collect();
+                messages.push(Message::Other(message));
             }
             Turn::Others { results, text } => {
                 messages.extend(
                     results
                         .iter()
-                        .map(|result| json!({"role": "tool", "tool_name": result.name, "content": result.text})),
+                        .map(|result| json!({"role": "tool", "tool_name": result.name, "content": result.text}))
+                        .map(Message::Other),
                 );
                 if !text.is_empty() {
-                    messages.push(json!({"role": "user", "content": text}));
+                    messages.push(Message::text("user", text));
                 }
             }
         }
     }
-    let mut body = json!({"model": options.model, "messages": messages, "stream": true});
-    if !prompt.tools.is_empty() {
-        body["tools"] = prompt.tools.iter().map(|tool| tool_of(tool, &options.names)).collect();
-    }
+    let mut body = json!({"model": options.model, "stream": true});
     let mut settings = serde_json::Map::new();
     if let Some(tokens) = options.num_ctx {
         settings.insert("num_ctx".to_owned(), json!(tokens));
@@ -63,7 +62,7 @@ pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
     if !settings.is_empty() {
         body["options"] = Value::Object(settings);
     }
-    body
+    Body::new(body, Tool::functions(prompt, &options.names), ("messages", messages))
 }
 
 /// Reads one line of the answer, or a whole answer in one line.

@@ -11,6 +11,7 @@
 use serde_json::{Map, Value, json};
 
 use super::answer::Answer;
+use super::body::{Body, Message, Tool};
 use super::calls::Piece;
 use super::json::{count, list, text, there};
 use super::{Call, Fault, Options, Protocol, ToolResult, Turn, in_words, short_id, turns_of};
@@ -22,38 +23,34 @@ const BETWEEN: &str = "I have read the results.";
 const WANT_REASONING: [&str; 3] = ["deepseek-reasoner", "kimi-k2-thinking", "kimi-thinking"];
 
 /// Builds the body of a request.
-pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
+pub(super) fn request<'a>(prompt: &'a Prompt, options: &Options<'_>) -> Body<'a> {
     let turns = turns_of(prompt, options, Protocol::OpenAi);
     let wants_reasoning = WANT_REASONING.iter().any(|name| options.model.to_lowercase().contains(name))
         || turns.iter().any(|turn| reasoning_of(turn, options).is_some());
     let mut messages = Vec::new();
     if let Some(system) = super::system(prompt) {
-        messages.push(json!({"role": "system", "content": system}));
+        messages.push(Message::text("system", system));
     }
     for turn in turns {
         match turn {
-            Turn::Own { .. } => messages.push(own(&turn, options, wants_reasoning)),
+            Turn::Own { .. } => messages.push(own(turn, options, wants_reasoning)),
             Turn::Others { results, text } => {
                 let answered = !results.is_empty();
-                messages.extend(results.iter().map(result));
+                messages.extend(results.iter().map(result).map(Message::Other));
                 if !text.is_empty() {
                     if answered {
-                        messages.push(json!({"role": "assistant", "content": BETWEEN}));
+                        messages.push(Message::text("assistant", BETWEEN));
                     }
-                    messages.push(json!({"role": "user", "content": text}));
+                    messages.push(Message::text("user", text));
                 }
             }
         }
     }
     let mut body = json!({
         "model": options.model,
-        "messages": messages,
         "stream": true,
         "stream_options": {"include_usage": true},
     });
-    if !prompt.tools.is_empty() {
-        body["tools"] = prompt.tools.iter().map(|tool| tool_of(tool, &options.names)).collect();
-    }
     if let Some(temperature) = prompt.temperature {
         body["temperature"] = json!(temperature);
     }
@@ -61,16 +58,7 @@ pub(super) fn request(prompt: &Prompt, options: &Options<'_>) -> Value {
         // OpenAI's thinking models reject `max_tokens`; most other servers know only that.
         body[if options.official { "max_completion_tokens" } else { "max_tokens" }] = json!(most);
     }
-    body
-}
-
-/// Builds a tool, in a form that Ollama accepts too.
-pub(super) fn tool_of(tool: &crate::llm::ToolSpec, names: &super::Names) -> Value {
-    json!({"type": "function", "function": {
-        "name": names.sent_for(&tool.name),
-        "description": tool.description,
-        "parameters": tool.schema,
-    }})
+    Body::new(body, Tool::functions(prompt, &options.names), ("messages", messages))
 }
 
 fn result(result: &ToolResult) -> Value {
@@ -83,21 +71,26 @@ fn reasoning_of<'a>(turn: &'a Turn, options: &Options<'_>) -> Option<&'a str> {
     text(&kept.value, "reasoning_content").filter(|_| same)
 }
 
-fn own(turn: &Turn, options: &Options<'_>, wants_reasoning: bool) -> Value {
-    let Turn::Own { text: words, calls, kept } = turn else { return Value::Null };
+fn own(turn: Turn, options: &Options<'_>, wants_reasoning: bool) -> Message {
+    let reasoning = reasoning_of(&turn, options).map(str::to_owned);
+    let Turn::Own { text: words, calls, kept } = turn else { return Message::Other(Value::Null) };
     let kept = kept.as_ref().filter(|kept| kept.is_of(Protocol::OpenAi.into(), options.provider));
     let same_model = kept.filter(|kept| kept.model == options.model);
+    let details = same_model.and_then(|kept| there(&kept.value, "reasoning_details"));
+    if calls.is_empty() && details.is_none() && !words.is_empty() {
+        return Message::text("assistant", words);
+    }
     let mut message = Map::new();
     message.insert("role".to_owned(), json!("assistant"));
     message.insert("content".to_owned(), if words.is_empty() { Value::Null } else { json!(words) });
-    if let Some(details) = same_model.and_then(|kept| there(&kept.value, "reasoning_details")) {
+    if let Some(details) = details {
         message.insert("reasoning_details".to_owned(), details.clone());
     }
     if calls.is_empty() {
-        return Value::Object(message);
+        return Message::Other(Value::Object(message));
     }
     if wants_reasoning {
-        message.insert("reasoning_content".to_owned(), json!(reasoning_of(turn, options).unwrap_or_default()));
+        message.insert("reasoning_content".to_owned(), json!(reasoning.unwrap_or_default()));
     }
     let extra = same_model.map(|kept| &kept.value["calls"]);
     let calls: Vec<Value> = calls
@@ -112,7 +105,7 @@ fn own(turn: &Turn, options: &Options<'_>, wants_reasoning: bool) -> Value {
         })
         .collect();
     message.insert("tool_calls".to_owned(), Value::Array(calls));
-    Value::Object(message)
+    Message::Other(Value::Object(message))
 }
 
 /// Returns the id as sent: a provider's own unchanged, a foreign one as nine letters and digits.

@@ -1,6 +1,7 @@
 //! Tests of the offline model as a background agent, on blocks that apply its edits.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -15,7 +16,8 @@ fn block(label: &str, value: &str) -> MemoryBlock {
 }
 
 fn window(memory: Vec<MemoryBlock>, said: &[&str]) -> Prompt {
-    let tool = |name: &&str| ToolSpec { name: (*name).to_owned(), description: String::new(), schema: json!({}) };
+    let tool =
+        |name: &&str| Arc::new(ToolSpec { name: (*name).to_owned(), description: String::new(), schema: json!({}) });
     Prompt {
         agent: "archivist".to_owned(),
         memory,

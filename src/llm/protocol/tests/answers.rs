@@ -17,7 +17,7 @@ fn read(protocol: Protocol, pieces: Vec<Vec<u8>>) -> (String, String, Result<Don
     runtime.block_on(async {
         let tool = ToolSpec { name: "look".into(), description: String::new(), schema: json!({}) };
         let incoming = stream::iter(pieces.into_iter().map(Ok));
-        let mut reading = Reading::new(protocol, Names::of(&[tool]), Box::pin(incoming));
+        let mut reading = Reading::new(protocol, Names::of(&[tool.into()]), Box::pin(incoming));
         let (mut text, mut reasoning) = (String::new(), String::new());
         loop {
             let item = reading.next().await.expect("an answer ends with Done or a fault");

@@ -128,7 +128,7 @@ fn prompt() -> impl Strategy<Value = Prompt> {
         system: shield(&system).into_owned(),
         entries,
         memory,
-        tools: vec![tool.clone()],
+        tools: vec![tool.clone().into()],
         ..Prompt::default()
     })
 }

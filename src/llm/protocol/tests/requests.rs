@@ -1,5 +1,7 @@
 //! Requests are valid whatever the conversation holds, and give back what is wanted to whom it came from.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use strum::IntoEnumIterator as _;
@@ -105,7 +107,7 @@ fn kept() -> impl Strategy<Value = Kept> {
 fn prompt() -> impl Strategy<Value = Prompt> {
     let tools = prop::collection::vec(tool_name(), 0..4).prop_map(|names| {
         let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": false});
-        let tool = |name| ToolSpec { name, description: "Looks.".into(), schema: schema.clone() };
+        let tool = |name| Arc::new(ToolSpec { name, description: "Looks.".into(), schema: schema.clone() });
         names.into_iter().map(tool).collect()
     });
     let entries = prop::collection::vec(entry(), 0..9);
@@ -117,7 +119,7 @@ pub(super) fn body_of(protocol: Protocol, prompt: &Prompt, model: &str) -> Value
     let names = Names::of(&prompt.tools);
     let max_tokens = answer_limit(protocol, prompt, model);
     let options = Options { provider: PROVIDER, model, official: false, num_ctx: Some(8_192), max_tokens, names };
-    request(protocol, prompt, &options)
+    serde_json::to_value(request(protocol, prompt, &options)).unwrap()
 }
 
 proptest! {
@@ -150,7 +152,7 @@ fn talk(kept: &Kept) -> Prompt {
             result("call_1"),
         ],
         kept: [(3, kept.clone())].into(),
-        tools: vec![tool],
+        tools: vec![Arc::new(tool)],
         ..Prompt::default()
     }
 }
@@ -199,7 +201,7 @@ fn thinking_blocks_go_back_first_and_signatures_beside_their_calls() {
 
 #[test]
 fn an_invented_tool_name_is_sent_as_one_that_is_accepted_and_a_mapped_one_comes_back() {
-    let spec = |name: &str| ToolSpec { name: name.into(), description: String::new(), schema: json!({}) };
+    let spec = |name: &str| Arc::new(ToolSpec { name: name.into(), description: String::new(), schema: json!({}) });
     let names = Names::of(&[spec("files.read"), spec("files_read"), spec("看")]);
     assert_eq!(names.sent(), ["files_read", "files_read_2", "_"]);
     assert_eq!(names.original("files_read_2"), "files_read");
@@ -223,5 +225,5 @@ fn a_request_carries_the_limits_in_the_words_of_its_protocol() {
     assert_eq!(limit(Protocol::Ollama, "/options/num_ctx"), Some(json!(8_192)));
     let (max_tokens, names) = (prompt.max_tokens, Names::default());
     let options = Options { provider: PROVIDER, model: MODEL, official: true, num_ctx: None, max_tokens, names };
-    assert_eq!(request(Protocol::OpenAi, &prompt, &options)["max_completion_tokens"], 99);
+    assert_eq!(request(Protocol::OpenAi, &prompt, &options).rest["max_completion_tokens"], 99);
 }

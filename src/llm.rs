@@ -24,6 +24,7 @@ mod throttle;
 pub mod window;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -128,7 +129,7 @@ pub struct Prompt {
     /// Data providers want back with the agent's own entries, by index in `entries`.
     pub kept: BTreeMap<usize, Kept>,
     /// The tools the agent may call.
-    pub tools: Vec<ToolSpec>,
+    pub tools: Vec<Arc<ToolSpec>>,
     /// Sampling temperature; `None` if the agent sets none.
     pub temperature: Option<f64>,
     /// The maximum number of tokens in the answer; `None` for no limit.

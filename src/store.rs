@@ -69,6 +69,7 @@ pub use file::{FileIdentity, identity};
 pub use ground::{KnownFile, Watch};
 pub use lane::{Background, Foreground, Lane, Observer, ReadLane};
 pub use mail::DueMail;
+pub use messages::MessagePage;
 pub use owner::{LockHeldBy, OwnerError, StoreLock, socket_path};
 pub use space::PartSpace;
 pub use standing::StandingWork;

@@ -88,8 +88,8 @@ pub mod llm {
 }
 pub mod store {
     pub use crate::store::{
-        Clock, CommitError, FRAME_BYTES, Lane, ManualClock, Mode, Observer, Options, OwnerError, POINTS, StepInput,
-        Store, StoreError, StoreLock, Synchronous, SystemClock, VARIABLE,
+        Clock, CommitError, FRAME_BYTES, Lane, ManualClock, MessagePage, Mode, Observer, Options, OwnerError, POINTS,
+        StepInput, Store, StoreError, StoreLock, Synchronous, SystemClock, VARIABLE,
     };
 }
 pub mod team_file {

@@ -42,7 +42,7 @@ use nightdesk::testing::domain::{
     PendingKind, Precondition, Run, RunState, StopReason,
 };
 use nightdesk::testing::store::{
-    Clock, CommitError, FRAME_BYTES, Lane, ManualClock, Mode, Options, Store, StoreError, SystemClock,
+    Clock, CommitError, FRAME_BYTES, Lane, ManualClock, MessagePage, Mode, Options, Store, StoreError, SystemClock,
 };
 use tempfile::TempDir;
 
@@ -392,21 +392,26 @@ async fn queries_answer_in_order_of_creation() {
 }
 
 #[tokio::test]
-async fn a_tail_holds_the_newest_that_fit_and_one_at_least() {
+async fn a_page_holds_the_newest_or_oldest_that_fit_and_one_at_least() {
     let dir = tempfile::tempdir().unwrap();
     let store = opened(&dir, manual()).await;
     for text in ["aaaa", "bbbb", "cccc", "dddd"] {
         say(&store, text).await;
     }
-    let tail = async |upto, bytes| {
-        let found = store.messages_tail(&TALK.into(), upto, bytes).await.unwrap();
+    let one = serde_json::to_vec(&nightdesk::testing::domain::Content::said("aaaa")).unwrap().len();
+    let page = async |newest, range, messages, bytes| {
+        let found = store.messages_page(&TALK.into(), range, MessagePage { newest, messages, bytes }).await.unwrap();
         found.iter().map(|message| message.seq).collect::<Vec<_>>()
     };
-    assert_eq!(tail(u64::MAX, 8).await, [3, 4]);
-    assert_eq!(tail(4, 11).await, [3, 4]);
-    assert_eq!(tail(3, 12).await, [1, 2, 3]);
-    assert_eq!(tail(2, 0).await, [2]);
-    assert_eq!(tail(0, 100).await, Vec::<u64>::new());
+    assert_eq!(page(true, (1, u64::MAX), 9, 2 * one).await, [3, 4]);
+    assert_eq!(page(true, (1, 4), 9, 3 * one - 1).await, [3, 4]);
+    assert_eq!(page(true, (1, 3), 9, 3 * one).await, [1, 2, 3]);
+    assert_eq!(page(true, (1, 2), 9, 0).await, [2]);
+    assert_eq!(page(true, (0, 0), 9, 100).await, Vec::<u64>::new());
+    assert_eq!(page(true, (1, 4), 3, usize::MAX).await, [2, 3, 4]);
+    assert_eq!(page(false, (2, 4), 9, 2 * one).await, [2, 3]);
+    assert_eq!(page(false, (2, 4), 1, usize::MAX).await, [2]);
+    assert_eq!(page(false, (2, 4), 9, 0).await, [2]);
 }
 
 #[tokio::test]

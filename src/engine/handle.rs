@@ -131,7 +131,8 @@ impl Handle {
     ) -> Result<Vec<Message>, RequestError> {
         let (mut all, mut from) = (Vec::new(), from);
         while from <= to {
-            let messages = match self.ask(Request::Messages { conversation: conversation.clone(), from, to }).await? {
+            let request = Request::Messages { conversation: conversation.clone(), from, to, newest: false };
+            let messages = match self.ask(request).await? {
                 Reply::Messages { messages } => messages,
                 other => return Err(unexpected(&other)),
             };

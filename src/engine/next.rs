@@ -16,7 +16,7 @@ use crate::domain::{
     AgentId, Basis, Change, Commit, Conflict, Content, Group, LogEntry, Mail, MailId, MailKind, NoticeKind,
     Precondition, Run, RunId, RunKind, RunState, StopReason,
 };
-use crate::store::{CommitError, Lane};
+use crate::store::{CommitError, Lane, MessagePage};
 
 /// Bytes of messages read first when searching for the last speaker; grows fourfold per try.
 const LOOK_BACK_BYTES: usize = 4 * 1024;
@@ -312,7 +312,8 @@ async fn spoke_before(engine: &Engine, turn: &Run, group: &Group) -> Result<Opti
     let before = turn.input.checked_sub(1).unwrap_or(u64::MAX);
     let mut bytes = LOOK_BACK_BYTES;
     loop {
-        let messages = engine.store.messages_tail(&turn.conversation, before, bytes).await?;
+        let page = MessagePage { newest: true, messages: u32::MAX, bytes };
+        let messages = engine.store.messages_page(&turn.conversation, (1, before), page).await?;
         let mut spoke = messages.iter().rev().filter_map(|message| message.agent.as_ref());
         if let Some(last) = spoke.find(|agent| group.members.contains(agent)) {
             return Ok(Some(last.clone()));

@@ -196,7 +196,8 @@ pub enum Request {
     },
     /// All state rows the panes show, without messages; [`Reply::Overview`].
     Overview,
-    /// Messages of a conversation, `from..=to` by `seq`, at most 1,000; [`Reply::Messages`].
+    /// Messages of a conversation, `from..=to` by `seq`, at most 1,000 with 4 MiB of content, but one at least;
+    /// [`Reply::Messages`].
     Messages {
         /// The conversation.
         conversation: ConversationId,
@@ -204,6 +205,8 @@ pub enum Request {
         from: u64,
         /// The last `seq`.
         to: u64,
+        /// Where not all fit, those before `to` instead of those after `from`.
+        newest: bool,
     },
     /// Messages that match these words, newest first; [`Reply::Found`].
     Search {

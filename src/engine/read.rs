@@ -12,14 +12,15 @@ use crate::domain::status::is_active;
 use crate::domain::{
     Agent, Block, BlockId, Cursor, Group, GroupId, Job, JobId, Message, Revision, Run, RunId, RunState, Trigger,
 };
-use crate::store::{Background, PartSpace, ReadLane, Store, StoreError};
+use crate::store::{Background, MessagePage, PartSpace, ReadLane, Store, StoreError};
 
 /// Jobs in an overview, besides unfinished ones.
 const SHOWN_JOBS: usize = 300;
 /// Mails in an overview, besides those a call waits for.
 const SHOWN_MAILS: usize = 300;
-/// Messages in a reply.
-const PAGE: u64 = 1_000;
+/// Messages in a reply, and the bytes of their contents.
+const MESSAGES: u32 = 1_000;
+const MESSAGE_BYTES: usize = 4 << 20;
 /// Block versions in a reply.
 const REVISIONS: usize = 500;
 
@@ -45,9 +46,9 @@ impl Reader {
         let store = &self.store;
         match request {
             Request::Overview => overview(store, &self.default_model).await,
-            Request::Messages { conversation, from, to } => {
-                let to = to.min(from.saturating_add(PAGE - 1));
-                Ok(Reply::Messages { messages: store.messages(&conversation, from, to).await? })
+            Request::Messages { conversation, from, to, newest } => {
+                let page = MessagePage { newest, messages: MESSAGES, bytes: MESSAGE_BYTES };
+                Ok(Reply::Messages { messages: store.messages_page(&conversation, (from, to), page).await? })
             }
             Request::Search { conversation, query, limit } => {
                 Ok(Reply::Found(store.background().search(conversation.as_ref(), &query, limit).await?))

@@ -4,7 +4,7 @@ use rusqlite::Row;
 
 use super::connection::Sql;
 use super::error::Fault;
-use super::tables::{json, json_bytes, lossy, parse, signed};
+use super::tables::{json, lossy, parse, signed};
 use super::terms::Terms;
 use super::{ReadLane, Store, StoreError};
 use crate::domain::{AgentId, Content, ConversationId, Message, MessageId, NoticeKind, PersonId, RunId, StepId};
@@ -12,6 +12,20 @@ use crate::domain::{AgentId, Content, ConversationId, Message, MessageId, Notice
 /// The columns for [`read`], from `message` and `changes`.
 pub(super) const COLUMNS: &str = "message.n, message.id, message.conversation, message.seq, message.run, message.step, \
      message.agent, message.name, message.body, changes.at, message.answers, message.person";
+
+/// The column of the content in [`COLUMNS`].
+const BODY: usize = 8;
+
+/// How much of a range of messages is read at once.
+#[derive(Debug, Clone, Copy)]
+pub struct MessagePage {
+    /// From its newest message backwards, not from its oldest forwards.
+    pub newest: bool,
+    /// The most messages.
+    pub messages: u32,
+    /// The most bytes of their contents as JSON; one message is read whatever its size.
+    pub bytes: usize,
+}
 
 impl<L: ReadLane> Store<L> {
     /// The messages with `seq` in `from..=to`, in order.
@@ -48,38 +62,36 @@ impl<L: ReadLane> Store<L> {
         self.read(move |sql| sql.list(&query, [json(&runs)?], |row| Ok(read(sql, row)))?.into_iter().collect()).await
     }
 
-    /// The newest messages up to `seq` `upto` whose texts and call arguments fit into `max_bytes`, in order; at least
-    /// one.
+    /// The messages with `seq` in `from..=to` that fit into `page`, in order.
     ///
     /// # Errors
     /// [`StoreError`] if the query fails.
-    pub async fn messages_tail(
+    pub async fn messages_page(
         &self,
         conversation: &ConversationId,
-        upto: u64,
-        max_bytes: usize,
+        (from, to): (u64, u64),
+        page: MessagePage,
     ) -> Result<Vec<Message>, StoreError> {
         let conversation = conversation.clone();
+        let order = if page.newest { "DESC" } else { "ASC" };
         let query = format!(
             "SELECT {COLUMNS} FROM message JOIN changes USING (n)
-             WHERE conversation = ?1 AND seq <= ?2 ORDER BY seq DESC"
+             WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq {order} LIMIT ?4"
         );
         self.read(move |sql| {
             let (mut found, mut bytes) = (Vec::new(), 0_usize);
-            sql.each(&query, (conversation.as_str(), signed(upto)), |row| {
-                let message = read(sql, row)?;
-                let arguments = match &message.content {
-                    Content::Tool { arguments, .. } => json_bytes(arguments),
-                    Content::Text { .. } | Content::Notice { .. } => 0,
-                };
-                bytes = bytes.saturating_add(message.text().len() + arguments);
-                let fits = bytes <= max_bytes || found.is_empty();
+            let params = (conversation.as_str(), signed(from), signed(to), page.messages);
+            sql.each(&query, params, |row| {
+                bytes = bytes.saturating_add(row.get_ref(BODY)?.as_bytes().map_or(0, <[u8]>::len));
+                let fits = bytes <= page.bytes || found.is_empty();
                 if fits {
-                    found.push(message);
+                    found.push(read(sql, row)?);
                 }
                 Ok(fits)
             })?;
-            found.reverse();
+            if page.newest {
+                found.reverse();
+            }
             Ok(found)
         })
         .await
@@ -124,8 +136,8 @@ pub(super) fn numbered(sql: &Sql, n: u64) -> Result<Option<Message>, Fault> {
 /// Reads the message from a row of [`COLUMNS`]. Unreadable content becomes an error notice.
 pub(super) fn read(sql: &Sql, row: &Row<'_>) -> Result<Message, Fault> {
     let seq: u64 = row.get(3)?;
-    sql.counts().message(row.get_ref(8)?.as_bytes().map_or(0, <[u8]>::len));
-    let content = parse(row, 8).unwrap_or_else(|why| Content::Notice {
+    sql.counts().message(row.get_ref(BODY)?.as_bytes().map_or(0, <[u8]>::len));
+    let content = parse(row, BODY).unwrap_or_else(|why| Content::Notice {
         notice: NoticeKind::Error,
         text: format!("message {seq} cannot be read: {why}"),
     });

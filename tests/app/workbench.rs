@@ -243,6 +243,22 @@ fn turns_and_both_ends_are_one_key_away_in_a_long_conversation() {
 }
 
 #[test]
+fn messages_that_come_a_few_at_a_time_are_shown_as_those_that_come_together() {
+    let mut desks = [usize::MAX, 3].map(|page| {
+        let mut desk = Desk::long(5_000, USUAL);
+        desk.page = page;
+        desk
+    });
+    for keys in ["<Esc>2<PgUp><PgUp><PgUp><PgUp>", "g", "]<PgDn><PgDn><PgDn>", "G[", "/Message 002500<Enter>", "<PgUp>"]
+    {
+        let [together, apart] = &mut desks;
+        together.keys(keys);
+        apart.keys(keys);
+        assert_eq!(together.text(), apart.text(), "after {keys}");
+    }
+}
+
+#[test]
 fn a_tool_call_opens_and_folds_and_reasoning_too() {
     let mut desk = Desk::newsroom(USUAL);
     desk.keys("<Esc>2");

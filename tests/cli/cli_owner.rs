@@ -111,6 +111,19 @@ fn a_message_from_standard_input_without_end_is_refused() {
 }
 
 #[test]
+fn a_message_from_standard_input_of_the_longest_size_is_sent_and_one_byte_more_is_not() {
+    let shell = desk();
+    let longest = "x".repeat(1 << 20);
+    let sent = shell.run_with(&longest, &["send", "desk", "-"]);
+    assert_eq!(sent.code, Some(0), "{}", sent.err);
+    let over = shell.run_with(&format!("{longest}x"), &["send", "desk", "-"]);
+    assert!(over.code == Some(1) && over.err.contains("more than 1048576 bytes"), "{over:?}");
+    let said = shell.json(&["message", "list", "desk", "--json"]);
+    let said: Vec<usize> = said.as_array().unwrap().iter().map(|row| row["text"].as_str().unwrap().len()).collect();
+    assert_eq!(said.iter().filter(|bytes| **bytes == longest.len()).count(), 1, "{said:?}");
+}
+
+#[test]
 fn a_directory_that_may_not_be_written_is_named_with_what_to_do() {
     use std::os::unix::fs::PermissionsExt as _;
     let shell = Shell::new();

@@ -30,8 +30,8 @@ impl Client {
     /// Connects and exchanges hellos.
     fn joined(shell: &Shell) -> Self {
         let mut client = Self::connect(shell);
-        client.says(&json!({"hello": {"version": 2}}));
-        assert_eq!(client.hears(), Some(json!({"hello": {"version": 2, "program": "worker"}})));
+        client.says(&json!({"hello": {"version": 3}}));
+        assert_eq!(client.hears(), Some(json!({"hello": {"version": 3, "program": "worker"}})));
         client
     }
 
@@ -327,7 +327,7 @@ async fn clients_that_ask_for_much_at_once_and_do_not_read_cost_little() {
         targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
     };
     let alone = connections();
-    let asks = json!({"ask": "messages", "conversation": conversation, "from": 1, "to": 200});
+    let asks = json!({"ask": "messages", "conversation": conversation, "from": 1, "to": 200, "newest": false});
     let asks: Vec<Value> = (0..8).map(|id| json!({"ask": {"id": id, "request": asks}})).collect();
     let asks: Vec<String> = asks.iter().map(|line| format!("{line}\n")).collect();
     let clients: Vec<Client> = (0..4).map(|_| Client::joined(&shell)).collect();

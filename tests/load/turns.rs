@@ -231,11 +231,12 @@ async fn kinds(messages: usize, config: &nightdesk::testing::config::Config, fsy
     walls
 }
 
-/// So many agents that talk for themselves.
+/// So many agents that talk for themselves, 50 in each group.
 fn crowd(agents: usize) -> Vec<Change> {
     let names: Vec<String> = (0..agents).map(|at| format!("a{at}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    group("crowd", ManagerType::RoundRobin, &names, |group| group)
+    let groups = names.chunks(50).enumerate();
+    groups.flat_map(|(at, names)| group(&format!("crowd{at}"), ManagerType::RoundRobin, names, |group| group)).collect()
 }
 
 /// So many turns of each agent, all agents at once. Returns the turns a second.

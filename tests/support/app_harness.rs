@@ -56,6 +56,8 @@ pub struct Desk {
     pub asked: Vec<(RequestId, Request)>,
     /// Searches are kept for the test to answer.
     pub hold: bool,
+    /// The most messages in a reply, as if they were large.
+    pub page: usize,
     /// Reading messages fails.
     pub fail: bool,
     /// How often it did.
@@ -80,6 +82,7 @@ impl Desk {
             asked: Vec::new(),
             hold: false,
             fail: false,
+            page: usize::MAX,
             failures: 0,
             effects: Vec::new(),
             screen: Screen::new(size, Caps { sync: false, color: true }),
@@ -146,9 +149,12 @@ impl Desk {
 
     fn answer(&self, request: &Request) -> Option<Reply> {
         match request {
-            Request::Messages { from, to, .. } => {
-                let found = self.said.iter().filter(|message| (*from..=*to).contains(&message.seq));
-                Some(Reply::Messages { messages: found.cloned().collect() })
+            Request::Messages { from, to, newest, .. } => {
+                let found: Vec<_> =
+                    self.said.iter().filter(|said| (*from..=*to).contains(&said.seq)).cloned().collect();
+                let beyond = found.len().saturating_sub(self.page);
+                let page = if *newest { &found[beyond..] } else { &found[..found.len() - beyond] };
+                Some(Reply::Messages { messages: page.to_vec() })
             }
             Request::Search { query, limit, .. } if !self.hold => {
                 let query = query.to_lowercase();

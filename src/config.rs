@@ -37,6 +37,8 @@ pub struct Config {
     pub mouse: Option<bool>,
     /// What becomes of the work when the terminal of a workbench is closed.
     pub on_hangup: OnHangup,
+    /// The program, with its arguments, that tells what happens while no screen is there; empty for none.
+    pub alert_command: Vec<String>,
     /// The providers by name.
     pub provider: BTreeMap<String, Provider>,
 }
@@ -128,6 +130,7 @@ impl Default for Config {
             glyphs: Glyphs::default(),
             mouse: None,
             on_hangup: OnHangup::default(),
+            alert_command: Vec::new(),
             provider: BTreeMap::new(),
         }
     }

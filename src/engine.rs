@@ -10,6 +10,7 @@
 //! Each of these modules imports only modules listed before it: [`work`], [`candidates`], [`context`], [`progress`],
 //! [`termination`], [`call`], [`next`], [`step`], [`speech`], [`speaker_selection`], [`turn`], [`scheduler`].
 
+mod alerts;
 pub mod background;
 pub mod call;
 pub mod cancellation;
@@ -66,6 +67,7 @@ use crate::domain::{
 use crate::llm::Models;
 use crate::store::{CommitError, Lane, Store};
 use crate::tools::ToolRegistry;
+use alerts::Alerts;
 use connection::Program;
 use errors::Told;
 use follow::Subscriber;
@@ -141,6 +143,7 @@ pub struct Engine {
     options: Options,
     epoch: u64,
     wake: Notify,
+    alerts: Alerts,
     stop: CancellationToken,
     /// True once it was reported that another program owns the store.
     /// Why this program may not write to the store any more.
@@ -213,6 +216,7 @@ impl Engine {
             options,
             epoch,
             wake: Notify::new(),
+            alerts: Alerts::default(),
             stop: CancellationToken::new(),
             lost: OnceLock::new(),
             told: Told::default(),
@@ -226,6 +230,8 @@ impl Engine {
         Box::pin(scheduler::recover(&engine)).await?;
         let driver = tokio::spawn(scheduler::run(Arc::clone(&engine)));
         engine.track(driver);
+        engine.alerts.configure(config);
+        engine.spawn(alerts::run(Arc::clone(&engine)));
         Ok(engine)
     }
 
@@ -264,7 +270,8 @@ impl Engine {
     /// Returns a subscriber that receives what `filter` lets through of the changes after number `after`.
     #[must_use]
     pub fn follow(&self, after: u64, filter: Filter) -> Subscriber {
-        Subscriber::new(self.store.clone(), self.live.clone(), after, filter)
+        let screen = filter.live.then(|| self.alerts.screen());
+        Subscriber::new(self.store.clone(), self.live.clone(), after, filter).with_screen(screen)
     }
 
     /// True when this program is running no turn, worker or job.

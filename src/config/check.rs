@@ -18,7 +18,7 @@ use crate::toml_file::{self, Fault, in_order, noun};
 
 type Checked<T> = Result<T, Fault>;
 
-const TOP: [&str; 6] = ["glyphs", "model", "mouse", "on_hangup", "provider", "theme"];
+const TOP: [&str; 7] = ["alert_command", "glyphs", "model", "mouse", "on_hangup", "provider", "theme"];
 const PROVIDER: [&str; 9] = [
     "base_url",
     "context",
@@ -53,6 +53,7 @@ pub(super) fn config(text: &str) -> Checked<Config> {
             "glyphs" => config.glyphs = glyphs(value)?,
             "mouse" => config.mouse = Some(switch("mouse", value)?),
             "on_hangup" => config.on_hangup = on_hangup(value)?,
+            "alert_command" => config.alert_command = command("alert_command", value)?,
             "provider" => config.provider = providers(value)?,
             other => return Err(unknown(other, &key.span(), &TOP)),
         }
@@ -106,6 +107,21 @@ fn on_hangup(value: &Spanned<DeValue<'_>>) -> Checked<OnHangup> {
     let word = words("on_hangup", value)?;
     let unknown = |_| fault(&value.span(), format!("on_hangup is \"work\" or \"stop\", not \"{word}\""));
     word.parse().or_else(unknown)
+}
+
+/// A program and its arguments, which no shell reads.
+fn command(key: &str, value: &Spanned<DeValue<'_>>) -> Checked<Vec<String>> {
+    let wanted = format!("{key} wants the program and its arguments in a list: [\"notify-send\", \"Nightdesk\"]");
+    let DeValue::Array(words) = value.get_ref() else { return fault(&value.span(), wanted) };
+    let word = |word: &Spanned<DeValue<'_>>| match word.get_ref() {
+        DeValue::String(text) => Ok(text.clone().into_owned()),
+        _ => fault(&word.span(), wanted.clone()),
+    };
+    let words = words.iter().map(word).collect::<Checked<Vec<_>>>()?;
+    if words.first().is_some_and(|program| program.trim().is_empty()) {
+        return fault(&value.span(), wanted);
+    }
+    Ok(words)
 }
 
 fn switch(key: &str, value: &Spanned<DeValue<'_>>) -> Checked<bool> {

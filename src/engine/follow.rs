@@ -23,6 +23,8 @@ pub struct Subscriber {
     /// Places for pages in memory, shared with other subscribers, and the one this subscriber has.
     pages: Option<Arc<Semaphore>>,
     page: Option<OwnedSemaphorePermit>,
+    /// Held as long as it is a screen.
+    _screen: Option<Arc<()>>,
     live: StreamingSteps,
     scope: Scope,
     cursor: u64,
@@ -48,6 +50,7 @@ impl Subscriber {
             tail: store.tail(),
             pages: None,
             page: None,
+            _screen: None,
             head: store.head(),
             bell: live.bell(),
             store,
@@ -68,6 +71,12 @@ impl Subscriber {
     #[must_use]
     pub fn with_pages(self, pages: Arc<Semaphore>) -> Self {
         Self { pages: Some(pages), ..self }
+    }
+
+    /// Is a screen while it lives, if there is something to hold.
+    #[must_use]
+    pub fn with_screen(self, screen: Option<Arc<()>>) -> Self {
+        Self { _screen: screen, ..self }
     }
 
     /// Gives back the place of the last update.

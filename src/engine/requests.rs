@@ -414,6 +414,7 @@ impl Engine {
         });
         let read = read.await.map_err(|_| RequestError::new("the program is shutting down"))?;
         let config = read.map_err(|fault| RequestError::new(fault.to_string()))?;
+        self.alerts.configure(&config);
         *self.default_model.write().unwrap_or_else(PoisonError::into_inner) = config.model;
         Ok(Reply::Done)
     }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::support::large;
 use crate::support::script::{Script, When};
 use crate::support::shell::{DEADLINE, Running, Shell};
-use crate::{desk, desk_with, hanging};
+use crate::{desk, desk_with, hanging, script};
 
 /// A program that speaks the protocol by hand.
 struct Client(BufReader<UnixStream>);
@@ -254,6 +254,45 @@ fn a_follower_hears_an_answer_while_it_streams_and_when_it_is_over() {
         }
     }
     assert!(said, "what was said is committed before it is over");
+}
+
+#[test]
+fn what_fails_while_no_screen_is_there_is_told_by_the_command_that_is_configured_without_keys() {
+    let shell = desk_with(&Script::of([When::in_job().status(400)]).then(script()));
+    let told = shell.path("told");
+    std::fs::create_dir_all(shell.path("config/nightdesk")).unwrap();
+    let script = format!("printf '%s|%s\\n' \"$1\" \"$OPENAI_API_KEY\" >> {}", told.display());
+    shell.write("config/nightdesk/config.toml", &format!("alert_command = [\"sh\", \"-c\", {script:?}, \"alert\"]\n"));
+    shell.ok(&["send", "desk", "hello"]);
+    let mut command = shell.command(&["work"]);
+    let mut work = command.env("OPENAI_API_KEY", "sk-0123456789abcdef0123").spawn().unwrap();
+    shell.until("it works", |shell| (shell.signed_owner() == Some(work.id())).then_some(()));
+    let trigger = shell.json(&["trigger", "list", "desk", "--json"])[0]["id"].as_str().unwrap().to_owned();
+    let fails = |times: usize| {
+        shell.ok(&["trigger", "fire", &trigger]);
+        shell.until("the job has failed", |shell| {
+            let jobs = shell.json(&["job", "list", "desk", "--json"]);
+            let failed = jobs.as_array().unwrap().iter().filter(|job| job["state"] == "failed").count();
+            (failed == times).then_some(())
+        });
+    };
+    let lines = || std::fs::read_to_string(&told).unwrap_or_default().lines().count();
+    fails(1);
+    shell.until("it is told", |_| (lines() == 1).then_some(()));
+    let line = std::fs::read_to_string(&told).unwrap();
+    assert!(line.starts_with("the job of keeper in desk failed: ") && line.ends_with("|\n"), "{line}");
+
+    let mut screen = Client::joined(&shell);
+    screen.says(&json!({"follow": {"after": 0}}));
+    screen.hears().expect("an update");
+    fails(2);
+    fails(3);
+    drop(screen);
+    fails(4);
+    shell.until("it is told again", |_| (lines() > 1).then_some(()));
+    assert_eq!(lines(), 2, "what a screen has shown is not told");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&work), rustix::process::Signal::TERM).unwrap();
+    assert!(work.wait().unwrap().success());
 }
 
 /// Messages of 40 KB each: 40 MB.

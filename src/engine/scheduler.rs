@@ -212,6 +212,12 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Option<
     if standing.jobs.is_empty() {
         return Ok(None);
     }
+    // Counted before anything is read: a slot that comes free meanwhile is for the next look, not for the job that is in
+    // turn at that moment, which may be behind one that got none.
+    let mut taken: BTreeMap<String, usize> = BTreeMap::new();
+    for task in engine.lock_tasks().jobs.values() {
+        *taken.entry(task.provider.clone()).or_default() += 1;
+    }
     // Read again where there are any: some may have ended since the look, and their slots are free already.
     let jobs = engine.store.unfinished_jobs().await?;
     let now = engine.spans.now();
@@ -239,7 +245,8 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Option<
         }
         let model = model_of(engine, &job.agent).await?;
         let provider = model.as_ref().map_or_else(String::new, |model| model.provider.clone());
-        if engine.lock_tasks().jobs.values().filter(|task| task.provider == provider).count() >= MAX_JOBS {
+        let taken = taken.entry(provider.clone()).or_default();
+        if *taken >= MAX_JOBS {
             continue;
         }
         if let Some(wait) = model.as_ref().and_then(ModelHandle::paused_for) {
@@ -254,6 +261,7 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Option<
         let side = Priority::Background(give_way.clone());
         // A busy agent is skipped: the driver runs again when it is free.
         let Some(place) = engine.agents.try_enter(&job.agent, Capacity::ONE, &side) else { continue };
+        *taken += 1;
         let cancel = CancellationToken::new();
         engine.lock_tasks().jobs.insert(job.id.clone(), JobTask { cancel: cancel.clone(), provider });
         let (task, job) = (Arc::clone(engine), job.clone());

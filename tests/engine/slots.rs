@@ -1,10 +1,13 @@
 //! A provider's slot is held while the model works, and what a step reads is what holds when it gets the slot.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::support::script::{Script, When};
-use nightdesk::testing::domain::{Agent, Change, Group, GroupId, ManagerType, RunId, Sleeptime};
+use nightdesk::testing::domain::{Agent, Change, Commit, Group, GroupId, ManagerType, RunId, Sleeptime};
 use nightdesk::testing::engine::protocol::{Phase, Recipient, Reply, Request};
+use nightdesk::testing::store::{Lane, Observer};
 use tokio::time::Instant;
 
 use crate::support::engine_harness::{Plan, World, agent_id};
@@ -76,11 +79,13 @@ async fn claimed(world: &World) -> Vec<GroupId> {
     groups
 }
 
-/// Twelve jobs of one group, of which eight run, and one of a small group that is due.
-async fn crowded() -> (World, GroupId) {
-    let script = Script::of([When::in_job().text("done").first_delay_ms(60_000)]).otherwise("{agent} speaks");
+/// Twelve jobs of one group, of which eight run and end one after the other, and one of a small group that is due.
+async fn crowded(plan: Plan) -> (World, GroupId) {
     let background = &["k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7", "k8", "k9", "k10", "k11"];
-    let plan = Plan { script, members: &["ann"], background, every_turns: Some(1), ..Plan::default() };
+    // Slots that are free at once are taken by tasks that claim in any order.
+    let each = background.iter().zip(60_000..).map(|(name, ms)| When::agent(name).text("done").first_delay_ms(ms));
+    let script = Script::of(each).otherwise("{agent} speaks");
+    let plan = Plan { script, members: &["ann"], background, every_turns: Some(1), ..plan };
     let world = World::new(plan).await;
     let ann: Agent = world.store().row(agent_id("ann").as_str()).await.unwrap().unwrap();
     let small = GroupId::from("group-small");
@@ -108,15 +113,43 @@ async fn crowded() -> (World, GroupId) {
 
 #[tokio::test(start_paused = true)]
 async fn the_next_free_slot_is_of_the_group_with_the_fewest_running_jobs() {
-    let (world, small) = crowded().await;
+    let (world, small) = crowded(Plan::default()).await;
     world.jobs_over(13).await;
     assert_eq!(claimed(&world).await.iter().position(|group| *group == small), Some(8));
     world.close().await;
 }
 
+/// Lets others take a step around every call of the store, and so many of them between the commit that ends a job and
+/// the end of its task, which frees the slot.
+struct Lingering {
+    steps: u32,
+    ended: AtomicBool,
+}
+
+impl Observer for Lingering {
+    fn commit(&self, _lane: Lane, commit: &Commit) {
+        let ends = |change: &Change| matches!(change, Change::JobMoved { to, .. } if to.is_final());
+        self.ended.store(commit.changes.iter().any(ends), Ordering::Relaxed);
+    }
+
+    fn yields(&self) -> u32 {
+        if self.ended.swap(false, Ordering::Relaxed) { self.steps } else { 1 }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_that_comes_free_during_a_look_is_given_by_the_next() {
+    for steps in (10..60).step_by(10) {
+        let observer: Arc<dyn Observer> = Arc::new(Lingering { steps, ended: AtomicBool::new(false) });
+        let (world, small) = crowded(Plan { observer: Some(observer), yields: None, ..Plan::default() }).await;
+        world.when(async |world| (claimed(world).await.len() > 8).then_some(())).await;
+        assert_eq!(claimed(&world).await[8], small, "{steps} steps");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn slots_that_are_free_at_once_go_round_the_groups() {
-    let (world, small) = crowded().await;
+    let (world, small) = crowded(Plan::default()).await;
     let world = world.restart().await;
     world.when(async |world| (claimed(world).await.len() >= 16).then_some(())).await;
     assert!(claimed(&world).await[8..16].contains(&small), "{:?}", claimed(&world).await);

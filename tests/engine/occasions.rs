@@ -5,7 +5,9 @@ use std::time::Duration;
 use crate::support::engine_harness::{Plan, World, agent_id};
 use crate::support::script::{Script, When};
 use nightdesk::testing::domain::trigger::Occasion;
-use nightdesk::testing::domain::{CauseKind, Job, Priority, Rule, RunState, Trigger, TriggerSpec, When as Fires};
+use nightdesk::testing::domain::{
+    CauseKind, Job, JobState, Priority, Rule, RunState, Trigger, TriggerSpec, When as Fires,
+};
 use nightdesk::testing::engine::protocol::{Reply, Request};
 
 /// One speaker, and two in the background, of whom dan works on this.
@@ -92,22 +94,34 @@ async fn mail_for_an_agent_of_the_group_fires_what_listens_to_mail_and_its_answe
 
 #[tokio::test(start_paused = true)]
 async fn of_the_jobs_that_wait_those_of_a_higher_priority_start_first() {
-    let listens = |agent: &str, priority: Priority| TriggerSpec {
+    let listens = |event: &str, agent: &str, priority: Priority| TriggerSpec {
         agent: Some(agent_id(agent)),
         priority,
-        ..Fires::Event { name: "go".to_owned() }.into()
+        ..Fires::Event { name: event.to_owned() }.into()
     };
-    let triggers =
-        vec![listens("cleo", Priority::Low), listens("dan", Priority::Normal), listens("eve", Priority::High)];
-    let script = Script::of([When::in_job().finishes().first_delay_ms(1_000)]).otherwise("{agent} speaks");
-    let background = &["cleo", "dan", "eve"];
-    let world =
-        World::new(Plan { script, members: &["ann"], background, triggers, max_parallel: 1, ..Plan::default() }).await;
+    let background = &["k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7", "cleo", "dan", "eve"];
+    let mut triggers = vec![
+        listens("go", "cleo", Priority::Low),
+        listens("go", "dan", Priority::Normal),
+        listens("go", "eve", Priority::High),
+    ];
+    triggers.extend(background[..8].iter().map(|agent| listens("fill", agent, Priority::Normal)));
+    // Jobs that start at once are at the model in any order, so the eight slots come free one after the other.
+    let each = background.iter().zip(1_000..).map(|(name, ms)| When::agent(name).finishes().first_delay_ms(ms));
+    let script = Script::of(each).otherwise("{agent} speaks");
+    let world = World::new(Plan { script, members: &["ann"], background, triggers, ..Plan::default() }).await;
     world.send("hello").await;
-    let event = Request::ReportEvent { name: "go".to_owned(), text: String::new(), group: None };
-    world.ask(event).await.unwrap();
-    world.jobs_over(3).await;
-    let order: Vec<String> = world.asked().into_iter().map(|prompt| prompt.agent).skip(1).collect();
+    let report = async |name: &str| {
+        let event = Request::ReportEvent { name: name.to_owned(), text: String::new(), group: None };
+        world.ask(event).await.unwrap();
+    };
+    report("fill").await;
+    let runs = |job: &Job| matches!(job.state, JobState::Running { .. });
+    world.when(async |world| (world.jobs().await.iter().filter(|job| runs(job)).count() == 8).then_some(())).await;
+    report("go").await;
+    world.jobs_over(11).await;
+    let waited = |agent: &String| ["cleo", "dan", "eve"].contains(&agent.as_str());
+    let order: Vec<String> = world.asked().into_iter().map(|prompt| prompt.agent).filter(waited).collect();
     assert_eq!(order, ["eve", "dan", "cleo"]);
     world.close().await;
 }

@@ -237,8 +237,12 @@ async fn conditions_end_dynamic_supervisor_and_sleeptime_turns_too() {
 
 #[tokio::test(start_paused = true)]
 async fn what_workers_say_and_spend_ends_the_turn_of_their_manager() {
-    let script = Script::of([When::agent("ann").tokens(90, 10).delegates(&[("bob", "look"), ("cid", "look, too")])])
-        .or(When::any().text("{agent} speaks").tokens(90, 10));
+    // The workers are at work at the same time. Bob is asked before cid is through: a turn that has ended asks nobody.
+    let script = Script::of([
+        When::agent("ann").tokens(90, 10).delegates(&[("bob", "look"), ("cid", "look, too")]),
+        When::agent("cid").text("{agent} speaks").tokens(90, 10).first_delay_ms(1_000),
+    ])
+    .or(When::any().text("{agent} speaks").tokens(90, 10));
     for (terminate, reason, last) in [
         (TerminationCondition::Tokens(250), StopReason::Tokens, "(the token limit was reached (250))"),
         (TerminationCondition::MaxTurns(2), StopReason::MaxTurns, "(the limit on speeches was reached (2))"),

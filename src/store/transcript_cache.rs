@@ -273,3 +273,41 @@ fn read(
     })?;
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::domain::{Content, Message, MessageId};
+
+    #[test]
+    fn what_no_step_has_read_for_long_is_dropped_after_so_many_new_messages() {
+        let cache = TranscriptCache::default();
+        let talk = ConversationId::from("talk");
+        let put = |talk: &mut Talk, seq: u64| {
+            let id = MessageId(format!("message-{seq}"));
+            let said = Content::said("hello".to_owned());
+            let message =
+                Message { seq, ..Message::without_run(id, ConversationId::from("talk"), said, Timestamp::UNIX_EPOCH) };
+            let message = TranscriptMessage::new(&message, &mut talk.authors);
+            talk.push(Arc::new(message));
+        };
+        let mut next = 1;
+        let mut read_and_add = |lowest: u64, count: u32| {
+            cache.lock().change(&talk, |talk| {
+                talk.lowest[0] = lowest;
+                for _ in 0..count {
+                    put(talk, next);
+                    next += 1;
+                    talk.trim();
+                }
+                talk.first()
+            })
+        };
+        assert_eq!(read_and_add(40, TRIM_EVERY - 1), 1, "a step reads from 40 on, but nothing is dropped one by one");
+        assert_eq!(read_and_add(40, 1), 40);
+        assert_eq!(read_and_add(60, TRIM_EVERY), 40, "what was read before the last time stays");
+        assert_eq!(read_and_add(70, TRIM_EVERY), 60);
+    }
+}

@@ -246,3 +246,14 @@ async fn a_request_that_its_owner_had_not_begun_is_told_from_one_that_it_had() {
         client.ended().await;
     }
 }
+
+#[tokio::test]
+async fn a_connection_ends_with_its_owner_and_not_before() {
+    let (_dir, path, listener) = place();
+    let (client, owner) = both(&path, &listener).await;
+    let ended = client.ended();
+    tokio::pin!(ended);
+    assert!(poll!(ended.as_mut()).is_pending(), "its owner is there");
+    drop(owner);
+    ended.await;
+}

@@ -106,8 +106,10 @@ async fn of_the_jobs_that_wait_those_of_a_higher_priority_start_first() {
         listens("go", "eve", Priority::High),
     ];
     triggers.extend(background[..8].iter().map(|agent| listens("fill", agent, Priority::Normal)));
-    // Jobs that start at once are at the model in any order, so the eight slots come free one after the other.
-    let each = background.iter().zip(1_000..).map(|(name, ms)| When::agent(name).finishes().first_delay_ms(ms));
+    // Jobs that start at once are at the model in any order, so no two of these end at once: no two of their spans have
+    // the same sum as two others.
+    let spans = (0..).map(|at| 1_000 + (1 << at));
+    let each = background.iter().zip(spans).map(|(name, ms)| When::agent(name).finishes().first_delay_ms(ms));
     let script = Script::of(each).otherwise("{agent} speaks");
     let world = World::new(Plan { script, members: &["ann"], background, triggers, ..Plan::default() }).await;
     world.send("hello").await;

@@ -16,6 +16,7 @@ pub mod call;
 pub mod cancellation;
 pub mod candidates;
 pub mod care;
+pub mod claim_order;
 pub mod connection;
 pub mod context;
 pub mod directory;
@@ -157,6 +158,8 @@ struct Tasks {
     turns: HashMap<RunId, (ConversationId, CancellationToken)>,
     workers: HashMap<RunId, CancellationToken>,
     jobs: HashMap<JobId, JobTask>,
+    /// How many jobs this program has started to claim.
+    claims: u64,
     /// Agents kept by parked speeches, which have no task, but whose agents must not speak elsewhere, and by parts and
     /// workers that are committed and about to begin.
     kept: HashMap<RunId, Permit<AgentId>>,

@@ -50,6 +50,7 @@
 //!     [`engine::background`] are what it starts.
 //!   - [`engine::next`]: what follows a part of a turn, decided in one place from [`engine::progress`] and committed with
 //!     the step that ends the part.
+//!   - [`engine::claim_order`]: which of the due jobs starts next.
 //!   - [`engine::timers`]: takes triggers whose time has come, each time once.
 //!   - [`engine::work`]: a run in progress and how it ends; [`engine::call`]: one model call; [`engine::step`]: its
 //!     tool calls and its commit.
@@ -132,12 +133,12 @@
 //!
 //! Comments and tests name promises by label.
 //!
-//! Jobs: J1 a job exists exactly when the commit that caused it does; J2 a claim is a commit that raises the fence;
-//! J3 one running job per agent, one waiting per agent and group, the window fixed at the claim; J4 each step's effects
-//! are one commit under the fence; J5 completed and failed move the cursor, cancelled leaves it; J6 a job of a dead
-//! owner is available again; J7 retries by error class, and three crashes in a row are poison; J8 a cancel drops the
-//! stream and is the next commit; J9 an empty input costs no model call; J11 mail is sent once, read once, in order,
-//! and comes back when it fails.
+//! Jobs: J1 a job exists exactly when the commit that caused it does; J2 a claim is a commit that raises the fence, and
+//! of eight one is for the oldest job; J3 one running job per agent, one waiting per agent and group, the window fixed
+//! at the claim; J4 each step's effects are one commit under the fence; J5 completed and failed move the cursor,
+//! cancelled leaves it; J6 a job of a dead owner is available again; J7 retries by error class, and three crashes in a
+//! row are poison; J8 a cancel drops the stream and is the next commit; J9 an empty input costs no model call; J11 mail
+//! is sent once, read once, in order, and comes back when it fails.
 //!
 //! Faults: F1 killed at a named commit point; F2 killed anywhere; F3 a torn log file; F4 a full disk; F5 an unwritable
 //! or vanished store; F6 a hung provider, a stale fence; F7 a misbehaving provider; F8 a second program; F13 a

@@ -4,8 +4,7 @@
 //! the next expiry of mail, the next time-out of a wait or the end of a trigger's span, and on the wall clock the next
 //! trigger that is due. A parked run has no task.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError};
 
@@ -14,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::cancellation::{self, Mode};
+use super::claim_order::ClaimOrder;
 use super::errors::Retries;
 use super::limits::{Capacity, Priority};
 use super::timers::Deadlines;
@@ -206,8 +206,7 @@ async fn group_of(engine: &Engine, group: Option<&GroupId>) -> Result<Option<Gro
     }
 }
 
-/// Starts due jobs, one per agent; free slots go round the groups, those with the fewest running jobs first. Returns the
-/// time of the next retry.
+/// Starts due jobs in their [`ClaimOrder`], one per agent. Returns the time of the next retry.
 async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Option<Timestamp>, EngineError> {
     if standing.jobs.is_empty() {
         return Ok(None);
@@ -223,21 +222,11 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Option<
     let now = engine.spans.now();
     let cursors = read::cursors(&engine.store, &jobs).await?;
     let DueJobs { now: due, mut next } = standing.work().due_jobs(&jobs, &cursors, now);
-    let mut running: BTreeMap<&str, usize> = BTreeMap::new();
-    for job in jobs.iter().filter(|job| matches!(job.state, JobState::Running { .. })) {
-        *running.entry(job.group.as_str()).or_default() += 1;
-    }
-    let mut due: Vec<(usize, &Job)> = due
-        .into_iter()
-        .map(|job| {
-            let before = running.entry(job.group.as_str()).or_default();
-            *before += 1;
-            (*before, job)
-        })
-        .collect();
-    due.sort_by_key(|(nth_of_its_group, job)| (Reverse(job.priority), *nth_of_its_group));
+    let mut order = ClaimOrder::new(&jobs, &due);
     let head = *engine.store.head().borrow();
-    for (_, job) in due {
+    loop {
+        let claims = engine.lock_tasks().claims;
+        let Some(job) = order.take_next(claims) else { return Ok(next) };
         if !is_open_to_claim(engine, &job.id, head)
             || !status::is_active(group_of(engine, Some(&job.group)).await?.as_ref())
         {
@@ -263,7 +252,11 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Option<
         let Some(place) = engine.agents.try_enter(&job.agent, Capacity::ONE, &side) else { continue };
         *taken += 1;
         let cancel = CancellationToken::new();
-        engine.lock_tasks().jobs.insert(job.id.clone(), JobTask { cancel: cancel.clone(), provider });
+        {
+            let mut tasks = engine.lock_tasks();
+            tasks.claims += 1;
+            tasks.jobs.insert(job.id.clone(), JobTask { cancel: cancel.clone(), provider });
+        }
         let (task, job) = (Arc::clone(engine), job.clone());
         engine.spawn(async move {
             work_off(&task, &job, &cancel, &give_way).await;
@@ -272,7 +265,6 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Option<
             task.wake.notify_one();
         });
     }
-    Ok(next)
 }
 
 /// True for a job that has no task, was not given up, and was not refused in this state of the store.

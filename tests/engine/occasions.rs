@@ -6,7 +6,7 @@ use crate::support::engine_harness::{Plan, World, agent_id};
 use crate::support::script::{Script, When};
 use nightdesk::testing::domain::trigger::Occasion;
 use nightdesk::testing::domain::{
-    CauseKind, Job, JobState, Priority, Rule, RunState, Trigger, TriggerSpec, When as Fires,
+    CauseKind, Change, Job, Priority, Rule, RunState, Trigger, TriggerSpec, When as Fires,
 };
 use nightdesk::testing::engine::protocol::{Reply, Request};
 
@@ -92,38 +92,57 @@ async fn mail_for_an_agent_of_the_group_fires_what_listens_to_mail_and_its_answe
     world.close().await;
 }
 
+fn listens(agent: &str, event: &str, priority: Priority) -> TriggerSpec {
+    TriggerSpec { agent: Some(agent_id(agent)), priority, ..Fires::Event { name: event.to_owned() }.into() }
+}
+
+async fn report(world: &World, event: &str) {
+    let event = Request::ReportEvent { name: event.to_owned(), text: String::new(), group: None };
+    world.ask(event).await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn of_the_jobs_that_wait_those_of_a_higher_priority_start_first() {
-    let listens = |event: &str, agent: &str, priority: Priority| TriggerSpec {
-        agent: Some(agent_id(agent)),
-        priority,
-        ..Fires::Event { name: event.to_owned() }.into()
-    };
-    let background = &["k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7", "cleo", "dan", "eve"];
-    let mut triggers = vec![
-        listens("go", "cleo", Priority::Low),
-        listens("go", "dan", Priority::Normal),
-        listens("go", "eve", Priority::High),
+    let triggers = vec![
+        listens("cleo", "go", Priority::Low),
+        listens("dan", "go", Priority::Normal),
+        listens("eve", "go", Priority::High),
     ];
-    triggers.extend(background[..8].iter().map(|agent| listens("fill", agent, Priority::Normal)));
-    // Jobs that start at once are at the model in any order, so no two of these end at once: no two of their spans have
-    // the same sum as two others.
-    let spans = (0..).map(|at| 1_000 + (1 << at));
-    let each = background.iter().zip(spans).map(|(name, ms)| When::agent(name).finishes().first_delay_ms(ms));
-    let script = Script::of(each).otherwise("{agent} speaks");
+    let script = Script::of([When::in_job().finishes().first_delay_ms(1_000)]).otherwise("{agent} speaks");
+    let background = &["cleo", "dan", "eve"];
+    let world =
+        World::new(Plan { script, members: &["ann"], background, triggers, max_parallel: 1, ..Plan::default() }).await;
+    world.send("hello").await;
+    report(&world, "go").await;
+    world.jobs_over(3).await;
+    let order: Vec<String> = world.asked().into_iter().map(|prompt| prompt.agent).skip(1).collect();
+    assert_eq!(order, ["eve", "dan", "cleo"]);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_urgent_jobs_starves_no_other_because_one_claim_in_eight_is_for_the_oldest() {
+    // One more than jobs of one provider run at once, so that one of these always waits.
+    const URGENT: [&str; 9] = ["b1", "b2", "b3", "b4", "b5", "b6", "b7", "b8", "b9"];
+    let background = &["b1", "b2", "b3", "b4", "b5", "b6", "b7", "b8", "b9", "zoe"];
+    let mut triggers: Vec<TriggerSpec> = URGENT.iter().map(|agent| listens(agent, "urgent", Priority::High)).collect();
+    triggers.push(listens("zoe", "calm", Priority::Low));
+    let script = Script::of([When::in_job().finishes().first_delay_ms(1_000)]).otherwise("{agent} speaks");
     let world = World::new(Plan { script, members: &["ann"], background, triggers, ..Plan::default() }).await;
     world.send("hello").await;
-    let report = async |name: &str| {
-        let event = Request::ReportEvent { name: name.to_owned(), text: String::new(), group: None };
-        world.ask(event).await.unwrap();
-    };
-    report("fill").await;
-    let runs = |job: &Job| matches!(job.state, JobState::Running { .. });
-    world.when(async |world| (world.jobs().await.iter().filter(|job| runs(job)).count() == 8).then_some(())).await;
-    report("go").await;
-    world.jobs_over(11).await;
-    let waited = |agent: &String| ["cleo", "dan", "eve"].contains(&agent.as_str());
-    let order: Vec<String> = world.asked().into_iter().map(|prompt| prompt.agent).filter(waited).collect();
-    assert_eq!(order, ["eve", "dan", "cleo"]);
+    report(&world, "urgent").await;
+    report(&world, "calm").await;
+    for over in 1..=40 {
+        world.jobs_over(over).await;
+        report(&world, "urgent").await;
+    }
+    let calm = world.jobs().await.into_iter().find(|job| job.agent == agent_id("zoe")).unwrap();
+    let claimed = world.store().log(0, usize::MAX >> 1).await.unwrap().into_iter().filter_map(|logged| {
+        let Change::JobClaimed { id, .. } = logged.change else { return None };
+        Some(id)
+    });
+    let nth = claimed.into_iter().position(|id| id == calm.id).map(|at| at + 1);
+    assert_eq!(nth, Some(16), "eight were started before it was there, and of the next eight it is the last");
+    world.when(async |world| world.jobs().await.iter().all(|job| job.state.is_final()).then_some(())).await;
     world.close().await;
 }

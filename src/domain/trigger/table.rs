@@ -38,7 +38,8 @@ const COMMON: [Field; 3] = [
     Field {
         key: "priority",
         kind: Kind::Choice(priorities),
-        doc: "Which of the jobs that wait starts first: those of high priority, then normal, then low.",
+        doc: "Which of the jobs that wait starts first: those of high priority, then normal, then low; one start \
+              in eight is for the job that has waited longest.",
     },
 ];
 

@@ -5,6 +5,7 @@
 #[path = "support"]
 mod support {
     pub mod child;
+    pub mod coverage;
     pub mod engine_harness;
     pub mod fold;
     pub mod invariants;
@@ -26,12 +27,18 @@ mod bounds;
 mod clocks;
 #[path = "engine/crash.rs"]
 mod crash;
+#[path = "engine/crash_campaign.rs"]
+mod crash_campaign;
+#[path = "engine/crash_jobs.rs"]
+mod crash_jobs;
 #[path = "engine/crash_waiting.rs"]
 mod crash_waiting;
 #[path = "engine/delegating.rs"]
 mod delegating;
 #[path = "engine/dynamic.rs"]
 mod dynamic;
+#[path = "engine/edits.rs"]
+mod edits;
 #[path = "engine/errors.rs"]
 mod errors;
 #[path = "engine/faults.rs"]

@@ -243,6 +243,13 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Option<
             next = Some(next.map_or(again, |next| next.min(again)));
             continue;
         }
+        if job.crashes > 0
+            && jobs.iter().any(|other| other.crashes > 0 && engine.lock_tasks().jobs.contains_key(&other.id))
+        {
+            // One of the jobs that ran when the program ended may have ended it. They run one at a time until each has
+            // made a step, so that only that one is poison.
+            continue;
+        }
         if job.yields >= MAX_YIELDS && is_wanted(engine, standing, &job.agent, model.as_ref()).await? {
             continue;
         }

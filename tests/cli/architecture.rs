@@ -40,6 +40,29 @@ fn no_source_file_grows_over_its_bound() {
 }
 
 #[test]
+fn every_fault_has_tests_and_they_are_there() {
+    let text = include_str!("../../.github/CONTRIBUTING.md");
+    let table = text.split_once("### Faults").unwrap().1.split_once("\n### ").unwrap().0;
+    for number in 1..=16 {
+        assert!(table.contains(&format!("\n| F{number}: ")), "F{number} has no row");
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files: Vec<(PathBuf, String)> = ["src", "tests"].iter().flat_map(|dir| sources(&root.join(dir))).collect();
+    let is_there = |module: &str, name: &str| {
+        let of_module = files.iter().filter(|(path, _)| path.file_stem().is_some_and(|stem| stem == module));
+        of_module.into_iter().any(|(_, text)| text.contains(&format!("fn {name}(")))
+    };
+    let paths = table.split('`').skip(1).step_by(2).filter(|code| code.contains("::") && !code.starts_with("World"));
+    let missing: Vec<&str> = paths
+        .filter(|path| {
+            let (modules, name) = path.rsplit_once("::").unwrap();
+            !is_there(modules.rsplit("::").next().unwrap(), name)
+        })
+        .collect();
+    assert_eq!(missing, [""; 0]);
+}
+
+#[test]
 fn the_crate_is_closed_so_that_rustc_sees_dead_code() {
     let lib = include_str!("../../src/lib.rs");
     let open: Vec<&str> = lib.lines().filter(|line| line.starts_with("pub mod")).collect();

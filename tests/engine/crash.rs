@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::support::engine_harness::{Plan, group_id, lines, story};
-use crate::support::kill::{End, PLACE, Session, play, rounds, runtime, store_of};
+use crate::support::kill::{End, PLACE, Session, Tally, play, rounds, runtime, store_of, surplus};
 use crate::support::script::{Script, When};
 use nightdesk::testing::domain::{Conversation, Job};
 use nightdesk::testing::engine::Engine;
@@ -85,9 +85,21 @@ struct Outcome {
     kept: Vec<String>,
 }
 
-/// Reads the outcome; checks that the log folds, and has every acknowledged change in its place.
-async fn outcome(place: &Path, acks: &[String]) -> Outcome {
-    let store = store_of(place, acks).await;
+impl Outcome {
+    /// What is there more often than it should be.
+    fn doubled(&self, expected: &Self) -> u64 {
+        let revisions = |outcome: &Self| outcome.revisions.iter().map(|one| format!("{one:?}")).collect::<Vec<_>>();
+        let jobs = |outcome: &Self| outcome.jobs.iter().map(|one| format!("{one:?}")).collect::<Vec<_>>();
+        surplus(&self.transcript, &expected.transcript)
+            + surplus(&revisions(self), &revisions(expected))
+            + surplus(&jobs(self), &jobs(expected))
+            + surplus(&self.kept, &expected.kept)
+    }
+}
+
+/// Reads the outcome, and how many acknowledged changes are not in it; checks that the log folds.
+async fn outcome(place: &Path, acks: &[String]) -> (Outcome, u64) {
+    let (store, lost) = store_of(place, acks).await;
     let talk = store.find::<Conversation>(group_id().as_str()).await.unwrap().remove(0);
     let messages = store.messages(&talk.id, 1, u64::MAX).await.unwrap();
     let transcript = lines(&messages);
@@ -115,37 +127,38 @@ async fn outcome(place: &Path, acks: &[String]) -> Outcome {
         let run = store.row::<nightdesk::testing::domain::Run>(job.run.unwrap().as_str()).await.unwrap().unwrap();
         assert!(run.is_finished(), "{run:?}");
     }
-    Outcome { transcript, revisions, jobs, turns: talk.turns, kept }
+    (Outcome { transcript, revisions, jobs, turns: talk.turns, kept }, lost)
 }
 
-/// Plays a session that ends in these ways one after the other, then to its end; true when the first end was hit.
-async fn ended(ends: &[End], expected: Option<&Outcome>) -> (bool, Outcome) {
+/// Plays a session that ends in these ways one after the other, then to its end. Panics if the outcome is another than
+/// expected in a way that the tally does not tell.
+async fn ended(ends: &[End], expected: Option<&Outcome>) -> (Tally, Outcome) {
     let place = tempfile::tempdir().unwrap();
-    let (mut acks, mut hit, mut done) = (Vec::new(), false, false);
-    for end in ends {
+    let (mut acks, mut tally) = (Vec::new(), Tally::default());
+    for end in ends.iter().chain([&End::Never]) {
         let heard = play(module_path!(), place.path(), "", end);
+        tally.add(&heard);
         acks.extend(heard.acks);
-        hit |= !heard.done;
-        done = heard.done;
-        if done {
+        if heard.done {
             break;
         }
     }
-    if !done {
-        acks.extend(play(module_path!(), place.path(), "", &End::Never).acks);
+    let (outcome, lost) = outcome(place.path(), &acks).await;
+    tally.lost = lost;
+    if let Some(expected) = expected.filter(|expected| tally.stuck == 0 && outcome != **expected) {
+        tally.doubled = outcome.doubled(expected);
+        println!("ended by {ends:?}: {outcome:#?} is not {expected:#?}");
+        assert!(tally.doubled > 0, "the outcome lacks something");
     }
-    let outcome = outcome(place.path(), &acks).await;
-    if let Some(expected) = expected {
-        assert_eq!(outcome, *expected, "ended by {ends:?}");
-    }
-    (hit, outcome)
+    (tally, outcome)
 }
 
 /// The session nobody ended.
 fn unended() -> (Outcome, u64) {
     let place = tempfile::tempdir().unwrap();
     let heard = play(module_path!(), place.path(), "", &End::Never);
-    let outcome = runtime().block_on(outcome(place.path(), &heard.acks));
+    let (outcome, lost) = runtime().block_on(outcome(place.path(), &heard.acks));
+    assert_eq!(lost, 0);
     let expected = [
         "user: the launch is in spring",
         "ann: I note it.",
@@ -172,8 +185,9 @@ fn f1_ended_at_every_point_of_every_commit_the_session_comes_to_the_same_end() {
         let point = store::POINTS[usize::try_from(number).unwrap()];
         let runtime = runtime();
         for passage in 1.. {
-            let (hit, _) = runtime.block_on(ended(&[End::Probe(point, passage)], Some(&expected)));
-            if !hit {
+            let (tally, _) = runtime.block_on(ended(&[End::Probe(point, passage)], Some(&expected)));
+            tally.assert_sound();
+            if tally.kills == 0 {
                 hits.lock().unwrap().push((point, passage - 1));
                 break;
             }
@@ -184,35 +198,32 @@ fn f1_ended_at_every_point_of_every_commit_the_session_comes_to_the_same_end() {
     assert!(hits.iter().all(|(_, count)| *count >= 15), "{hits:?}");
 }
 
-fn f2(count: u64) {
+/// Kills so many sessions at random, mostly twice each.
+pub fn killed_at_random(count: u64) -> Tally {
     let (expected, acks) = unended();
-    let hits = AtomicU64::new(0);
+    let (sum, hits) = (Mutex::new(Tally::default()), AtomicU64::new(0));
     rounds(count, |number| {
         let mut dice = StdRng::seed_from_u64(number);
         let mut kill = || End::Kill(dice.random_range(1..=acks), dice.random_range(0..400_000));
         // A job that ends the program three times in a row is poison: two are the most that change nothing.
         let ends = [kill(), kill()];
-        let (hit, _) = runtime().block_on(ended(&ends, Some(&expected)));
-        hits.fetch_add(u64::from(hit), Ordering::Relaxed);
+        let (tally, _) = runtime().block_on(ended(&ends, Some(&expected)));
+        *sum.lock().unwrap() += tally;
+        hits.fetch_add(u64::from(tally.kills > 0), Ordering::Relaxed);
     });
-    let hits = hits.into_inner();
-    println!("{hits} of {count} rounds were killed before their end");
-    assert!(hits * 2 > count, "{hits} of {count}");
+    let (sum, hits) = (sum.into_inner().unwrap(), hits.into_inner());
+    println!("a session, {count} rounds: {sum}");
+    assert!(hits * 2 > count, "{hits} of {count} rounds were killed before their end");
+    sum
 }
 
 #[test]
 fn f2_killed_at_random_40_times_nothing_acknowledged_is_lost_and_nothing_doubled() {
-    f2(40);
+    killed_at_random(40).assert_sound();
 }
 
 #[test]
 #[ignore = "a campaign"]
 fn f2_killed_at_random_200_times_nothing_acknowledged_is_lost_and_nothing_doubled() {
-    f2(200);
-}
-
-#[test]
-#[ignore = "a campaign"]
-fn f2_killed_at_random_1000_times_nothing_acknowledged_is_lost_and_nothing_doubled() {
-    f2(1_000);
+    killed_at_random(200).assert_sound();
 }

@@ -118,6 +118,7 @@ pub struct Setting {
     max_parallel: u32,
     mode: Mode,
     config: Config,
+    chat: Option<Arc<dyn ChatModel>>,
     observer: Option<Arc<dyn Observer>>,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
@@ -129,16 +130,16 @@ pub struct Asked {
     pub prompt: Prompt,
 }
 
-/// The scripted model, which keeps what it is asked.
+/// A model, which keeps what it is asked.
 struct Recorder {
-    script: Scripted,
+    chat: Arc<dyn ChatModel>,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl ChatModel for Recorder {
     fn stream(&self, prompt: Prompt) -> BoxStream<'static, Result<Delta, ModelError>> {
         self.asked.lock().unwrap().push(Asked { at: tokio::time::Instant::now(), prompt: prompt.clone() });
-        self.script.stream(prompt)
+        self.chat.stream(prompt)
     }
 }
 
@@ -168,6 +169,8 @@ pub struct Plan {
     pub mode: Mode,
     /// Every agent's model; `None` means the script.
     pub model: Option<&'static str>,
+    /// Answers in the place of the script.
+    pub chat: Option<Arc<dyn ChatModel>>,
     pub config: Config,
     /// Sees the commits and reads of the store.
     pub observer: Option<Arc<dyn Observer>>,
@@ -196,6 +199,7 @@ impl Default for Plan {
             max_parallel: 50,
             mode: Mode::Inline,
             model: None,
+            chat: None,
             config: Config::default(),
             observer: None,
             yields: std::env::var(SEED).ok().map(|seed| seed.parse().expect("a number")),
@@ -231,6 +235,7 @@ impl World {
             max_parallel: plan.max_parallel,
             mode: plan.mode,
             config: plan.config,
+            chat: plan.chat,
             observer: match plan.yields {
                 Some(seed) => {
                     let rng = Mutex::new(StdRng::seed_from_u64(seed));
@@ -261,7 +266,8 @@ impl World {
         let config = setting.config.clone();
         let models = Models::new(config.clone(), |_| None);
         let path = setting.dir.path().join("script.toml");
-        let recorder = Recorder { script: Scripted::load(&path).unwrap(), asked: Arc::clone(&setting.asked) };
+        let chat = setting.chat.clone().unwrap_or_else(|| Arc::new(Scripted::load(&path).unwrap()));
+        let recorder = Recorder { chat, asked: Arc::clone(&setting.asked) };
         models.bring(&format!("scripted/{}", path.display()), Arc::new(recorder), setting.max_parallel);
         let engine =
             Engine::start(store, &config, models, setting.toolbox.clone(), setting.options.clone()).await.unwrap();

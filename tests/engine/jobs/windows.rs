@@ -1,10 +1,10 @@
 //! Every message is in exactly one window of each background agent, whatever happens to its jobs (J3, J5).
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::support::coverage::Coverage;
 use crate::support::script::{Script, When};
-use nightdesk::testing::domain::{Agent, Block, BlockOwner, CauseKind, Change, Content, Cursor, Job, JobId, JobState};
+use nightdesk::testing::domain::{Agent, Block, BlockOwner, CauseKind, Change, Content, Job, JobState};
 use nightdesk::testing::engine::context::CONTEXT_BYTES;
 use nightdesk::testing::llm::PromptMessage;
 use rand::rngs::StdRng;
@@ -14,27 +14,12 @@ use serde_json::json;
 use super::{cancel, desk, is_over, job_after, job_over_after, kinds, retry, run_now, runs, until};
 use crate::support::engine_harness::{Plan, World, agent_id, group_id, story};
 
-/// The windows an agent's jobs worked off or gave up, those of retries of failed jobs aside: without gap or overlap,
-/// from the first message to the cursor.
+/// Checks that the windows of an agent's jobs are without gap or overlap, from the first message to the cursor. Returns
+/// the cursor.
 async fn covered(world: &World, agent: &str) -> u64 {
-    let jobs = world.jobs().await;
-    let by_id: BTreeMap<&JobId, &Job> = jobs.iter().map(|job| (&job.id, job)).collect();
-    let again = |job: &Job| job.retry_of.as_ref().is_some_and(|id| matches!(by_id[id].state, JobState::Failed { .. }));
-    let mut windows: Vec<(u64, u64)> = jobs
-        .iter()
-        .filter(|job| job.agent == agent_id(agent) && !again(job))
-        .filter(|job| matches!(job.state, JobState::Completed { .. } | JobState::Failed { .. }))
-        .filter_map(|job| job.window)
-        .collect();
-    windows.sort_unstable();
-    let mut end = 0;
-    for (after, upto) in &windows {
-        assert_eq!(*after, end, "a gap or an overlap: {windows:?}");
-        end = *upto;
-    }
-    let cursor = world.store().row::<Cursor>(&Cursor::pair_key(&agent_id(agent), &group_id())).await.unwrap();
-    assert_eq!(cursor.map_or(0, |cursor| cursor.seq), end);
-    end
+    let coverage = Coverage::of(world.store(), &agent_id(agent), &group_id()).await;
+    assert!(coverage.is_exact(), "{coverage:?}");
+    coverage.cursor
 }
 
 /// Works off what is left and checks that nothing is.

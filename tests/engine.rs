@@ -43,6 +43,8 @@ mod edits;
 mod errors;
 #[path = "engine/faults.rs"]
 mod faults;
+#[path = "engine/figures.rs"]
+mod figures;
 #[path = "engine/fitting.rs"]
 mod fitting;
 #[path = "engine/following.rs"]

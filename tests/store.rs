@@ -1,5 +1,5 @@
 //! What the store promises those who commit to it and read from it, while it lives.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a test that cannot go on fails")]
 
 #[path = "support"]
 mod support {
@@ -141,24 +141,27 @@ async fn let_go(keeper: Gatekeeper, tasks: Vec<tokio::task::JoinHandle<Result<()
 
 #[tokio::test]
 async fn foreground_goes_first_and_waits_for_one_background_batch_at_most() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut waiting: Vec<_> =
-        (0..20).map(|at| (Lane::Background, by_person(vec![said(TALK, None, &format!("back {at}"))]))).collect();
-    waiting.extend((0..5).map(|at| (Lane::Foreground, by_person(vec![said(TALK, None, &format!("fore {at}"))]))));
-    let (store, keeper, tasks) = held_up(&dir, None, waiting).await;
-    let before = store.counters().transactions;
-    assert!(let_go(keeper, tasks).await.into_iter().all(|kept| kept));
+    for background in [0, 1, 8, 50] {
+        let dir = tempfile::tempdir().unwrap();
+        let said = |lane, what: &str, at: u64| (lane, by_person(vec![said(TALK, None, &format!("{what} {at}"))]));
+        let mut waiting: Vec<_> = (0..background).map(|at| said(Lane::Background, "back", at)).collect();
+        waiting.extend((0..5).map(|at| said(Lane::Foreground, "fore", at)));
+        let (store, keeper, tasks) = held_up(&dir, None, waiting).await;
+        let before = store.counters().transactions;
+        assert!(let_go(keeper, tasks).await.into_iter().all(|kept| kept));
 
-    let log = store.log(0, 1_000).await.unwrap();
-    let texts: Vec<&str> = log.iter().filter_map(|logged| text_of(&logged.change)).collect();
-    let expected: Vec<String> = std::iter::once("first".to_owned())
-        .chain((0..5).map(|at| format!("fore {at}")))
-        .chain((0..20).map(|at| format!("back {at}")))
-        .collect();
-    assert_eq!(texts, expected);
-    // The first alone, the foreground together, the background by eights: 1 + 1 + 3.
-    assert_eq!(store.counters().transactions - before, 5);
-    assert_folds(&store).await;
+        let log = store.log(0, 1_000).await.unwrap();
+        let texts: Vec<&str> = log.iter().filter_map(|logged| text_of(&logged.change)).collect();
+        let expected: Vec<String> = std::iter::once("first".to_owned())
+            .chain((0..5).map(|at| format!("fore {at}")))
+            .chain((0..background).map(|at| format!("back {at}")))
+            .collect();
+        assert_eq!(texts, expected, "the foreground waits for the batch that has begun, and for no other");
+        // The first alone, the foreground together, the background by eights.
+        assert_eq!(store.counters().transactions - before, 1 + 1 + background.div_ceil(8));
+        println!("with {background} background commits waiting, a foreground commit waits for 1 background batch");
+        assert_folds(&store).await;
+    }
 }
 
 #[tokio::test]

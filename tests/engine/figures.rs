@@ -298,7 +298,9 @@ impl ChatModel for Thinker {
 /// contexts.
 async fn cost_of_a_query(queries: &[u64], sleeps: bool) -> f64 {
     let background: &[&str] = if sleeps { &["cleo"] } else { &[] };
-    let plan = Plan { members: &["ann"], chat: Some(Arc::new(Thinker)), background, ..Plan::default() };
+    // Only what a person asks for makes a job.
+    let every_turns = Some(1_000);
+    let plan = Plan { members: &["ann"], chat: Some(Arc::new(Thinker)), background, every_turns, ..Plan::default() };
     let world = World::new(plan).await;
     // A group has to have spoken before its background agents can be made to work.
     let first = world.send("hello").await.id;

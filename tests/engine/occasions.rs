@@ -132,6 +132,14 @@ async fn a_stream_of_urgent_jobs_starves_no_other_because_one_claim_in_eight_is_
     world.send("hello").await;
     report(&world, "urgent").await;
     report(&world, "calm").await;
+    let running = async |world: &World| {
+        let jobs = world.jobs().await;
+        let running = jobs.iter().filter(|job| matches!(job.state, JobState::Running { .. }));
+        (running.count() == URGENT.len() - 1).then_some(())
+    };
+    world.when(running).await;
+    // From here on each of the urgent agents has a job that waits, whenever a place is free.
+    report(&world, "urgent").await;
     for over in 1..=40 {
         world.jobs_over(over).await;
         report(&world, "urgent").await;

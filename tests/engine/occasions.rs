@@ -6,7 +6,7 @@ use crate::support::engine_harness::{Plan, World, agent_id};
 use crate::support::script::{Script, When};
 use nightdesk::testing::domain::trigger::Occasion;
 use nightdesk::testing::domain::{
-    CauseKind, Change, Job, Priority, Rule, RunState, Trigger, TriggerSpec, When as Fires,
+    CauseKind, Change, Job, JobState, Priority, Rule, RunState, Trigger, TriggerSpec, When as Fires,
 };
 use nightdesk::testing::engine::protocol::{Reply, Request};
 

@@ -382,13 +382,11 @@ async fn in_full_by_simulation() {
 async fn in_full_on_the_wall_clock() {
     let mut worlds = Vec::new();
     for (jobs, hang) in [(0, false), (1, false), (8, false), (50, false), (50, true)] {
-        let script = match hang {
-            true => Script::of([When::in_job().hang_after(0)]),
-            false => Script::of([
-                When::in_job().step(1).first_delay_ms(20).inserts("story", "- kept"),
-                When::in_job().first_delay_ms(20).finishes(),
-            ]),
-        };
+        let works = [
+            When::in_job().step(1).first_delay_ms(20).inserts("story", "- kept"),
+            When::in_job().first_delay_ms(20).finishes(),
+        ];
+        let script = if hang { Script::of([When::in_job().hang_after(0)]) } else { Script::of(works) };
         let plan = Plan { script: script.otherwise("{agent} speaks"), mode: Mode::Threads, ..plan(jobs, hang) };
         worlds.push((jobs, hang, World::new(plan).await, Vec::new()));
     }

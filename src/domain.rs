@@ -40,7 +40,8 @@ pub use call::Call;
 pub use change::{Actor, Basis, Change, Commit, Conflict, LogEntry, Precondition};
 pub use group::{Group, GroupStatus, Sleeptime};
 pub use id::{
-    AgentId, BlockId, ConversationId, GroupId, Ids, JobId, MailId, MessageId, PersonId, RunId, StepId, TriggerId,
+    AgentId, BlockId, ConversationId, GroupId, Ids, JobId, MailId, MessageId, PersonId, ReadingId, RunId, StepId,
+    TriggerId,
 };
 pub use job::{Cursor, Job, JobOutcome, JobState};
 pub use mail::{Mail, MailKind, MailStatus, Priority};
@@ -54,4 +55,4 @@ pub use setting::{Configurable, Setting, Value};
 pub use spelling::nearest;
 pub use stop_reason::StopReason;
 pub use terminate::TerminationCondition;
-pub use trigger::{Cause, CauseKind, Occurrence, Trigger, TriggerSpec, When};
+pub use trigger::{Cause, CauseKind, Occurrence, Reading, Source, SourceMark, Trigger, TriggerSpec, When};

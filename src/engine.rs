@@ -37,6 +37,7 @@ pub mod requests;
 pub mod scheduler;
 pub mod session;
 pub mod socket;
+pub mod sources;
 pub mod span_clock;
 pub mod speaker_selection;
 pub mod speech;
@@ -75,6 +76,7 @@ use follow::Subscriber;
 use limits::{KeyedSemaphore, Permit};
 use live::StreamingSteps;
 use protocol::Filter;
+use sources::Sources;
 use span_clock::SpanClock;
 
 pub use errors::EngineError;
@@ -143,8 +145,8 @@ pub struct Engine {
     roster: tokio::sync::Mutex<()>,
     options: Options,
     epoch: u64,
-    wake: Notify,
-    alerts: Alerts,
+    wake: Arc<Notify>,
+    sources: Sources,
     stop: CancellationToken,
     /// True once it was reported that another program owns the store.
     /// Why this program may not write to the store any more.
@@ -203,7 +205,9 @@ impl Engine {
     ) -> Result<Arc<Self>, EngineError> {
         let epoch = store.row::<StoreMeta>(StoreMeta::KEY).await?.unwrap_or_default().epoch + 1;
         let dice = options.seed.map_or_else(StdRng::from_os_rng, StdRng::seed_from_u64);
+        let wake = Arc::new(Notify::new());
         let engine = Arc::new(Self {
+            sources: Sources::new(Arc::clone(&wake)),
             spans: SpanClock::new(Arc::clone(store.clock())),
             store,
             models,
@@ -218,8 +222,7 @@ impl Engine {
             roster: tokio::sync::Mutex::default(),
             options,
             epoch,
-            wake: Notify::new(),
-            alerts: Alerts::default(),
+            wake,
             stop: CancellationToken::new(),
             lost: OnceLock::new(),
             told: Told::default(),

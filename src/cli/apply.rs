@@ -26,7 +26,8 @@ pub struct Args {
     /// Overwrite blocks that were edited since the last apply with the values of the file.
     #[arg(long)]
     overwrite_blocks: bool,
-    /// Use a prompt file (`system_file`) or a script (`scripted/FILE`) even if it lies outside the directory of the team file.
+    /// Use a prompt file (`system_file`), a script (`scripted/FILE`) or a source even if it lies outside the directory of
+    /// the team file.
     #[arg(long)]
     allow_outside: bool,
 }

@@ -165,6 +165,7 @@ fn readme_table<T: Configurable>() -> String {
         let mut place = match (row.kind, row.place) {
             (Kind::Approvals, _) => "`[[agent.rule]]`".to_owned(),
             (Kind::Triggers, _) => "`[[group.trigger]]`".to_owned(),
+            (Kind::Sources, _) => "`[[group.source]]`".to_owned(),
             (_, Some((inside, key))) => format!("`{key}` of `[{}.{inside}]`", T::NOUN),
             (_, None) => format!("`{}`", row.key),
         };

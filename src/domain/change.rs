@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::state::Kind;
+use super::trigger::MarkMove;
 use super::{
     Agent, AgentId, Block, BlockId, BlockOwner, Call, Cause, CauseKind, Choice, Conversation, ConversationId, Group,
-    GroupId, Job, JobId, JobState, Mail, MailId, MailStatus, Message, PendingCall, Person, PersonId, Revision, Run,
-    RunId, RunState, Step, StepId, Trigger, TriggerId, run::CallResult, run::RunStateName,
+    GroupId, Job, JobId, JobState, Mail, MailId, MailStatus, Message, PendingCall, Person, PersonId, Reading, Revision,
+    Run, RunId, RunState, Step, StepId, Trigger, TriggerId, run::CallResult, run::RunStateName,
 };
 
 /// One durable change, implemented by [`super::state::apply`].
@@ -187,8 +188,19 @@ pub enum Change {
     TriggerHeld {
         /// The trigger.
         id: TriggerId,
-        /// Why not, as the end of a sentence.
-        why: String,
+        /// Why not, as the end of a sentence; `None` once nothing holds it any more.
+        why: Option<String>,
+    },
+    /// A source has looked at its files. What is new fires its trigger in the same commit as the marks move on.
+    SourceRead {
+        /// The trigger.
+        id: TriggerId,
+        /// The marks that move on.
+        moves: Vec<MarkMove>,
+        /// The paths of files whose marks are no longer needed.
+        forgotten: Vec<String>,
+        /// The new text, if there is any.
+        reading: Option<Reading>,
     },
     /// Creates a job.
     JobCreated(Job),
@@ -279,7 +291,8 @@ impl Change {
             | Self::TriggerPaused { id, .. }
             | Self::TriggerDue { id, .. }
             | Self::TriggerFired { id, .. }
-            | Self::TriggerHeld { id, .. } => id.as_str(),
+            | Self::TriggerHeld { id, .. }
+            | Self::SourceRead { id, .. } => id.as_str(),
             Self::JobCreated(job) => job.id.as_str(),
             Self::JobCaused { id, .. }
             | Self::JobClaimed { id, .. }
@@ -298,7 +311,7 @@ impl Change {
         let subject = self.subject().to_owned();
         match self {
             Self::EpochRaised { .. } => vec![(Kind::StoreMeta, subject)],
-            Self::CallMade(_) | Self::EventReported { .. } => Vec::new(),
+            Self::CallMade(_) | Self::EventReported { .. } | Self::SourceRead { .. } => Vec::new(),
             Self::PersonPut(_) => vec![(Kind::Person, subject)],
             Self::AgentPut(_) | Self::AgentDeleted { .. } => vec![(Kind::Agent, subject)],
             Self::GroupPut(_) | Self::GroupDeleted { .. } => vec![(Kind::Group, subject)],

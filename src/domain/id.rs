@@ -59,6 +59,8 @@ ids! {
     JobId "job";
     /// A trigger.
     TriggerId "trigger";
+    /// What a source read.
+    ReadingId "reading";
     /// A piece of mail.
     MailId "mail";
     /// A person.

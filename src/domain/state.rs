@@ -169,7 +169,10 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
         Change::TriggerPaused { id, paused } => triggers::pause(rows, id, *paused),
         Change::TriggerDue { id, scheduled_at } => triggers::due(rows, id, *scheduled_at, at),
         Change::TriggerFired { id, .. } => triggers::fired(rows, id, at),
-        Change::TriggerHeld { id, why } => triggers::held(rows, id, why),
+        Change::TriggerHeld { id, why } => triggers::held(rows, id, why.as_deref()),
+        Change::SourceRead { id, moves, forgotten, reading } => {
+            triggers::read(rows, id, moves, forgotten, reading.as_ref())
+        }
         Change::JobCreated(job) => jobs::create(rows, job, at),
         Change::JobCaused { id, cause } => jobs::cause(rows, id, cause),
         Change::JobClaimed { id, epoch, run, conversation, upto } => {

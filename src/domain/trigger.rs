@@ -10,10 +10,13 @@ mod idle;
 mod kinds;
 mod occasion;
 mod on;
+mod reading;
 mod row;
 mod schedule;
 #[cfg(test)]
 mod signal;
+mod source;
+mod source_files;
 pub mod table;
 mod turns;
 
@@ -25,10 +28,13 @@ use super::{
 };
 
 pub use cause::{Cause, CauseKind, When};
+pub(super) use fire::why_not;
 pub use fire::{PAUSED, held_by};
 pub use occasion::Occasion;
+pub use reading::{MarkMove, News, Piece, Reading, SourceMark};
 pub use row::{LONGEST_EVENT, MAX_TRIGGERS, Occurrence, Trigger, TriggerSpec};
 pub use schedule::{Hours, Missed, Schedule};
+pub use source_files::Source;
 
 /// The changes derived from this one, which was committed at the wall time `at`, in order. The store logs them in the
 /// same commit.
@@ -121,7 +127,7 @@ fn mail_returned<R: Rows>(rows: &mut R, id: &MailId, ids: &Ids) -> Result<Vec<Ch
 fn follow_up_job<R: Rows>(rows: &mut R, id: &JobId, ids: &Ids) -> Result<Vec<Change>, R::Fault> {
     let Some(job) = rows.readable::<Job>(id.as_str())?.filter(|job: &Job| job.cut) else { return Ok(Vec::new()) };
     let Some(cause) = job.causes.last() else { return Ok(Vec::new()) };
-    let next = Job::new(JobId::fresh(ids), job.agent.clone(), job.group.clone(), cause.clone());
+    let next = Job::new(JobId::fresh(ids), job.agent.clone(), job.group.clone(), cause.of_rest());
     Ok(vec![cause_job(rows, &next)?])
 }
 

@@ -12,8 +12,8 @@ use super::work::{Outcome, RunContext};
 use super::{Engine, EngineError, step};
 use crate::domain::job::{JobFault, MAX_ATTEMPTS, MAX_CRASHES};
 use crate::domain::{
-    Actor, Agent, Block, Cause, Change, Commit, Conversation, ConversationId, ConversationOwner, Cursor, Group, Job,
-    JobId, JobOutcome, JobState, Precondition, Run, RunId, RunKind, RunState, StopReason,
+    Actor, Agent, AgentId, Block, Cause, Change, Commit, Conversation, ConversationId, ConversationOwner, Cursor,
+    Group, GroupId, Job, JobId, JobOutcome, JobState, Precondition, Run, RunId, RunKind, RunState, StopReason,
 };
 use crate::llm::window::{self, MOST_BYTES_PER_TOKEN};
 use crate::llm::{ErrorClass, ModelError, Prompt};
@@ -180,7 +180,7 @@ async fn window_end(engine: &Engine, job: &Job) -> Result<Option<u64>, EngineErr
     if !more && context::window_end(&messages, more, SMALL_WINDOW).is_none() {
         return Ok(None);
     }
-    let room = room(engine, job).await? / 2;
+    let room = room(engine, &job.agent, &job.group).await? / 2;
     let (messages, more) = match room * MOST_BYTES_PER_TOKEN {
         bytes if more && bytes > CONTEXT_BYTES => engine.store.seen_from(&talk.id, after + 1, talk.head, bytes).await?,
         _ => (messages, more),
@@ -188,11 +188,11 @@ async fn window_end(engine: &Engine, job: &Job) -> Result<Option<u64>, EngineErr
     Ok(context::window_end(&messages, more, room))
 }
 
-/// Returns the tokens that the prompts of this job have for its window and its own work.
-async fn room(engine: &Engine, job: &Job) -> Result<usize, EngineError> {
+/// Returns the tokens that the prompts of a job of this agent have for its input and its own work.
+pub(super) async fn room(engine: &Engine, agent: &AgentId, group: &GroupId) -> Result<usize, EngineError> {
     // What cannot be read fails the job at its first step.
-    let Some(agent) = engine.readable::<Agent>(job.agent.as_str()).await? else { return Ok(window::USUAL) };
-    let group = engine.readable::<Group>(job.group.as_str()).await?;
+    let Some(agent) = engine.readable::<Agent>(agent.as_str()).await? else { return Ok(window::USUAL) };
+    let group = engine.readable::<Group>(group.as_str()).await?;
     let shared = group.iter().flat_map(|group| &group.shared_blocks);
     let blocks = agent.blocks.iter().chain(shared).map(|id| id.0.clone()).collect();
     let blocks: Vec<Block> = engine.store.rows(blocks).await?;

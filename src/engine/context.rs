@@ -362,6 +362,9 @@ fn job_entries(view: &StepInput) -> Vec<Shown> {
             let _ = write!(note, "\n{}", marks::line(&brought));
         }
     }
+    for piece in view.readings.iter().flat_map(|reading| &reading.pieces) {
+        let _ = write!(note, "\n{}", marks::line(&piece.told()));
+    }
     for change in &view.block_changes {
         let (label, by) = (marks::line(&change.label), marks::line(&change.by.join(", ")));
         let diff = TextDiff::from_lines(&change.before, &change.after).unified_diff().context_radius(1).to_string();

@@ -403,7 +403,8 @@ pub enum Reply {
     Due {
         /// True if one would.
         due: bool,
-        /// When a trigger is due or a job is tried again without anybody doing anything; `None` if nothing is scheduled.
+        /// When a trigger is due, a source is looked at or a job is tried again without anybody doing anything; `None` if
+        /// nothing is scheduled.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         scheduled: Option<Timestamp>,
     },

@@ -1,6 +1,6 @@
 //! Requests that only read, for the owner of the store and for programs that open it read-only.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::protocol::{
     JobDetail, JobEdit, LogCheck, Overview, Reply, Request, RequestError, Space, SpaceOf, SpaceOwner, StoreCheck,
@@ -10,7 +10,7 @@ use super::wait::OpenRuns;
 use crate::domain::state::Row;
 use crate::domain::status::is_active;
 use crate::domain::{
-    Agent, Block, BlockId, Cursor, Group, GroupId, Job, JobId, Message, Revision, Run, RunId, RunState, Trigger,
+    Agent, Block, BlockId, Cursor, Group, GroupId, Job, JobId, Message, Revision, Run, RunId, RunState, Source, Trigger,
 };
 use crate::store::{Background, MessagePage, PartSpace, ReadLane, Store, StoreError};
 
@@ -229,8 +229,13 @@ pub(super) async fn due(store: &Store, now: Timestamp) -> Result<Reply, StoreErr
     let jobs: Vec<Job> = standing.jobs.iter().filter(|job| active(&job.group)).cloned().collect();
     let again = standing.work().due_jobs(&jobs, &cursors, now).next;
     let timer = standing.timers.iter().filter(|timer| active(&timer.group)).filter_map(|timer| timer.next_due).min();
+    let waits = |source: &&Trigger| !source.paused && active(&source.group);
+    let look = standing.sources.iter().filter(waits).filter_map(|source| source.spec.source()).map(|source| {
+        let at_the_latest = source.every.unwrap_or(Source::FALLBACK);
+        wall.saturating_add(SignedDuration::from_secs(at_the_latest.into())).unwrap_or(Timestamp::MAX)
+    });
     let due = mail || overdue || !rests || store.last_change().await? != before;
-    Ok(Reply::Due { due, scheduled: again.into_iter().chain(timer).min() })
+    Ok(Reply::Due { due, scheduled: again.into_iter().chain(timer).chain(look).min() })
 }
 
 /// What takes room in the store: in whole tables, and by whom it was written.

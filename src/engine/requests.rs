@@ -11,7 +11,7 @@ use std::sync::PoisonError;
 use super::cancellation::{self, CANCELLED, Mode};
 use super::protocol::{Recipient, Reply, Request, RequestError};
 use super::read::{self, Reader};
-use super::{Engine, EngineError, next};
+use super::{Engine, EngineError, next, sources};
 use crate::config::{Config, ConfigError};
 use crate::domain::message::check_size;
 use crate::domain::run::CallResult;
@@ -83,7 +83,10 @@ impl Engine {
             Request::ReadMail { id } => self.read_mail(&id).await,
             Request::Probe { model } => self.probe(&model).await,
             Request::Reconfigure => self.reconfigure().await,
-            Request::Due => Ok(read::due(&self.store, self.spans.now()).await?),
+            Request::Due => {
+                sources::settled(self).await?;
+                Ok(read::due(&self.store, self.spans.now()).await?)
+            }
             read @ (Request::Mails { .. }
             | Request::Overview
             | Request::Messages { .. }

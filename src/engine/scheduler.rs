@@ -18,7 +18,7 @@ use super::errors::Retries;
 use super::limits::{Capacity, Priority};
 use super::timers::Deadlines;
 use super::wait::OpenRuns;
-use super::{Engine, EngineError, JobTask, Scope, background, mail, next, read, speech, timers, turn};
+use super::{Engine, EngineError, JobTask, Scope, background, mail, next, read, sources, speech, timers, turn};
 use crate::domain::status::{self, DueJobs};
 use crate::domain::{
     Agent, AgentId, Group, GroupId, Job, JobId, JobState, NoticeKind, Run, RunId, RunKind, RunState, StopReason,
@@ -89,8 +89,17 @@ async fn tick(engine: &Arc<Engine>) -> Result<Deadlines, EngineError> {
     start_turns(engine, &standing).await?;
     start_workers(engine, &standing).await?;
     let timer = timers::fire_due(engine, timers).await?;
-    let job = if engine.options.jobs { start_jobs(engine, &standing).await? } else { None };
-    Ok(Deadlines { span: [out_of_time, expiry, timer.span, job].into_iter().flatten().min(), ..timer })
+    let mut source = Deadlines::default();
+    let mut job = None;
+    if engine.options.jobs {
+        source = sources::tend(engine, &standing.sources, &standing.jobs).await?;
+        job = start_jobs(engine, &standing).await?;
+    }
+    let earliest = |all: &[Option<Timestamp>]| all.iter().flatten().min().copied();
+    Ok(Deadlines {
+        span: earliest(&[out_of_time, expiry, timer.span, source.span, job]),
+        wall: earliest(&[timer.wall, source.wall]),
+    })
 }
 
 /// Starts the first unfinished turn of each conversation.

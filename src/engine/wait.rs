@@ -23,6 +23,8 @@ pub struct OpenRuns {
     pub jobs: Vec<Job>,
     /// The triggers that wait for a time.
     pub timers: Vec<Trigger>,
+    /// The triggers that read files, sorted by creation.
+    pub sources: Vec<Trigger>,
     /// True when any mail is pending.
     pub has_pending_mail: bool,
 }
@@ -30,8 +32,9 @@ pub struct OpenRuns {
 impl OpenRuns {
     /// Reads the store.
     pub async fn read(store: &Store) -> Result<Self, StoreError> {
-        let StandingWork { runs: open, calls, mails, jobs, timers, has_pending_mail } = store.standing_work().await?;
-        Ok(Self { open, calls, mails, jobs, timers, has_pending_mail })
+        let StandingWork { runs: open, calls, mails, jobs, timers, sources, has_pending_mail } =
+            store.standing_work().await?;
+        Ok(Self { open, calls, mails, jobs, timers, sources, has_pending_mail })
     }
 
     /// Returns a view of these rows.

@@ -11,7 +11,7 @@ use super::tables::row_from;
 use super::{ReadLane, Store, StoreError};
 use crate::domain::job::JobStateName;
 use crate::domain::state::Kind;
-use crate::domain::{Job, Mail, PendingCall, Run, Trigger};
+use crate::domain::{Job, Mail, PendingCall, Run, Source, Trigger};
 
 /// The rows that say what is due. Unreadable rows are left out and logged.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,6 +27,8 @@ pub struct StandingWork {
     pub jobs: Vec<Job>,
     /// The triggers that wait for a time, the earliest first.
     pub timers: Vec<Trigger>,
+    /// The triggers that read files, in order of creation.
+    pub sources: Vec<Trigger>,
     /// True when any mail is pending.
     pub has_pending_mail: bool,
 }
@@ -38,10 +40,12 @@ static QUERY: LazyLock<String> = LazyLock::new(|| {
          UNION ALL SELECT 1, position, key, body FROM pending_call WHERE lookup IN (SELECT key FROM run WHERE {})
          UNION ALL SELECT 2, position, key, body FROM job WHERE state IN ({})
          UNION ALL SELECT 3, position, key, body FROM triggers WHERE next_due IS NOT NULL
-         UNION ALL SELECT 4, 0, '', '' WHERE EXISTS (SELECT 1 FROM mail WHERE status = 'pending')",
+         UNION ALL SELECT 4, position, key, body FROM triggers WHERE lookup = '{}'
+         UNION ALL SELECT 5, 0, '', '' WHERE EXISTS (SELECT 1 FROM mail WHERE status = 'pending')",
         standing(),
         parked(),
         filter::names(|state: JobStateName| !state.is_final()),
+        Source::TOPIC,
     )
 });
 
@@ -59,7 +63,8 @@ impl<L: ReadLane> Store<L> {
 type Placed<T> = Vec<(i64, Result<T, Fault>)>;
 
 fn read(sql: &Sql) -> Result<StandingWork, Fault> {
-    let (mut runs, mut calls, mut jobs, mut timers) = (Placed::new(), Placed::new(), Placed::new(), Placed::new());
+    let (mut runs, mut calls, mut jobs) = (Placed::new(), Placed::new(), Placed::new());
+    let (mut timers, mut sources) = (Placed::new(), Placed::new());
     let mut has_pending_mail = false;
     sql.each(&QUERY, [], |row| {
         let at = row.get(1)?;
@@ -68,6 +73,7 @@ fn read(sql: &Sql) -> Result<StandingWork, Fault> {
             1 => calls.push((at, row_from(Kind::Call, row, 2))),
             2 => jobs.push((at, row_from(Kind::Job, row, 2))),
             3 => timers.push((at, row_from(Kind::Trigger, row, 2))),
+            4 => sources.push((at, row_from(Kind::Trigger, row, 2))),
             _ => has_pending_mail = true,
         }
         Ok(true)
@@ -83,6 +89,7 @@ fn read(sql: &Sql) -> Result<StandingWork, Fault> {
         mails,
         jobs: readable(in_order(jobs)),
         timers,
+        sources: readable(in_order(sources)),
         has_pending_mail,
     })
 }
@@ -110,7 +117,7 @@ mod tests {
         let scans = plan.iter().filter(|step| step.starts_with("SCAN") && !step.contains("INDEX"));
         let scans: Vec<&String> = scans.filter(|step| !step.contains("CONSTANT")).collect();
         assert!(scans.is_empty(), "{plan:?}");
-        for index in ["run_state", "pending_call_lookup", "job_state", "triggers_due", "mail_"] {
+        for index in ["run_state", "pending_call_lookup", "job_state", "triggers_due", "triggers_lookup", "mail_"] {
             assert!(plan.iter().any(|step| step.contains(index)), "{index}: {plan:?}");
         }
     }

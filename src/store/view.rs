@@ -13,7 +13,7 @@ use super::transcript_cache::TranscriptCache;
 use super::{Store, StoreError, revisions, runs};
 use crate::domain::state::Row;
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, Cause, CauseKind, Conversation, Group, Job, Kept, Mail, Run, RunId, StepId,
+    Agent, AgentId, Block, BlockId, Cause, CauseKind, Conversation, Group, Job, Kept, Mail, Reading, Run, RunId, StepId,
 };
 
 /// The input of the next step of a run.
@@ -45,6 +45,8 @@ pub struct StepInput {
     pub job: Option<Job>,
     /// The changes of blocks that are causes of the job.
     pub block_changes: Vec<BlockChange>,
+    /// The texts of sources that are causes of the job, in order.
+    pub readings: Vec<Reading>,
     /// The mail that the turn of a speech answers, if any.
     pub mail: Option<Mail>,
     /// The block versions in the prompt of the agent's last committed step, in any run.
@@ -118,6 +120,7 @@ fn view(sql: &Sql, cache: &TranscriptCache, id: &RunId, context_bytes: usize) ->
         None => speech_transcript(sql, cache, &run, &agent.id, context_bytes)?,
     };
     let block_changes = block_changes(sql, heard.job.iter().flat_map(|job| &job.causes))?;
+    let readings = readings(sql, heard.job.iter().flat_map(|job| &job.causes))?;
     let mail = mail(sql, &run)?;
     let seen = match runs::last_step(sql, &agent.id) {
         // Without it, the prompt says less of what has changed.
@@ -139,6 +142,7 @@ fn view(sql: &Sql, cache: &TranscriptCache, id: &RunId, context_bytes: usize) ->
         turn_cut,
         job,
         block_changes,
+        readings,
         mail,
         seen,
         kept,
@@ -166,6 +170,16 @@ fn block_changes<'a>(sql: &Sql, causes: impl Iterator<Item = &'a Cause>) -> Resu
         }
     }
     Ok(changes)
+}
+
+/// The texts of sources among the causes of a job. Those that cannot be read are left out.
+fn readings<'a>(sql: &Sql, causes: impl Iterator<Item = &'a Cause>) -> Result<Vec<Reading>, Fault> {
+    let ids = causes.filter_map(|cause| match &cause.kind {
+        CauseKind::Source { reading: Some(id), .. } => Some(id.0.clone()),
+        _ => None,
+    });
+    let ids: Vec<String> = ids.collect();
+    if ids.is_empty() { Ok(Vec::new()) } else { Ok(readable(get_many(sql, &ids)?)) }
 }
 
 /// What providers want back with this agent's calls.

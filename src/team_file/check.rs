@@ -141,10 +141,11 @@ fn in_background(reader: &mut Reader<'_>, group: &GroupSpec) {
     let background = group.background();
     let has_it = |name: &&Name| background.iter().any(|other| other.text == name.text);
     // Names that there are not are reported already.
-    for Name { text, line } in group.settings.names("trigger").iter().filter(|name| !has_it(name)) {
+    let named = ["trigger", "source"].map(|key| group.settings.names(key).iter().map(move |name| (key, name)));
+    for (key, Name { text, line }) in named.into_iter().flatten().filter(|(_, name)| !has_it(name)) {
         if group.all().any(|name| name.text == *text) {
-            let said = "has a trigger and does not work in the background; add it to agents of [group.sleeptime]";
-            reader.fault(*line, format!("{text} {said}"));
+            let said = "does not work in the background; add it to agents of [group.sleeptime]";
+            reader.fault(*line, format!("{text} has a {key} and {said}"));
         }
     }
 }
@@ -195,7 +196,7 @@ fn references(reader: &mut Reader<'_>, file: &TeamFile) {
         let names = group.settings.names(row.key);
         match row.kind {
             // A speaker may be in several conditions.
-            Kind::Conditions | Kind::Triggers => {
+            Kind::Conditions | Kind::Triggers | Kind::Sources => {
                 names.chunks(1).for_each(|one| listed(reader, word(row), one, "agent", &agents));
             }
             Kind::Agents | Kind::Agent => listed(reader, word(row), names, "agent", &agents),
@@ -222,6 +223,7 @@ fn word<T>(row: &Setting<T>) -> &'static str {
     match row.kind {
         Kind::Conditions => "speaker",
         Kind::Triggers => "agent of a trigger",
+        Kind::Sources => "agent of a source",
         _ => row.key_there(),
     }
 }

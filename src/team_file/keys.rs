@@ -12,6 +12,7 @@ pub(super) enum Table {
     Group,
     Sleeptime,
     Trigger,
+    Source,
     Terminate,
     Block,
     Agent,
@@ -77,8 +78,17 @@ fn condition(key: &'static str) -> Field {
 }
 
 impl Table {
-    pub const ALL: [Self; 8] =
-        [Self::Top, Self::Group, Self::Sleeptime, Self::Trigger, Self::Terminate, Self::Block, Self::Agent, Self::Rule];
+    pub const ALL: [Self; 9] = [
+        Self::Top,
+        Self::Group,
+        Self::Sleeptime,
+        Self::Trigger,
+        Self::Source,
+        Self::Terminate,
+        Self::Block,
+        Self::Agent,
+        Self::Rule,
+    ];
 
     /// Name as written in the file.
     pub fn title(self) -> &'static str {
@@ -87,6 +97,7 @@ impl Table {
             Self::Group => "[group]",
             Self::Sleeptime => "[group.sleeptime]",
             Self::Trigger => "[[group.trigger]]",
+            Self::Source => "[[group.source]]",
             Self::Terminate => "terminate",
             Self::Block => "[[block]]",
             Self::Agent => "[[agent]]",
@@ -101,6 +112,7 @@ impl Table {
             Self::Group => "group",
             Self::Sleeptime => "sleeptime",
             Self::Trigger => "trigger",
+            Self::Source => "source",
             Self::Terminate => "condition",
             Self::Block => "block",
             Self::Agent => "agent",
@@ -137,6 +149,9 @@ impl Table {
             Self::Sleeptime => with_settings::<Group>([], Some("sleeptime")),
             Self::Trigger => {
                 TriggerSpec::fields().into_iter().map(|one| field(one.key, Value(one.kind), one.doc)).collect()
+            }
+            Self::Source => {
+                TriggerSpec::source_fields().into_iter().map(|one| field(one.key, Value(one.kind), one.doc)).collect()
             }
             Self::Terminate => TerminationCondition::KEYS.iter().map(|key| condition(key)).collect(),
             Self::Block => vec![
@@ -182,7 +197,7 @@ impl Table {
             Self::Top => TOP,
             Self::Group => GROUP,
             Self::Sleeptime => SLEEPTIME,
-            Self::Trigger => &[],
+            Self::Trigger | Self::Source => &[],
             Self::Terminate => TERMINATE,
             Self::Block => BLOCK,
             Self::Agent => AGENT,

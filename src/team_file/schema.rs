@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 use super::keys::{Shape, Table};
 use super::settings::{ROLE, mentioned, requested};
 use crate::domain::setting::Kind;
-use crate::domain::{Configurable as _, Group, ManagerType, When};
+use crate::domain::{Configurable as _, Group, ManagerType, TriggerSpec};
 
 /// Pattern of the short name of a group or an agent.
 const NAME: &str = r"^[^\s/@]+$";
@@ -49,9 +49,10 @@ fn table(table: Table, tools: &[&str]) -> Json {
         Table::Group => json!({ "required": ["name"], "allOf": ManagerType::ALL.map(belongings) }),
         Table::Sleeptime => json!({ "required": ["agents"] }),
         Table::Trigger => {
-            let one = |key: &&str| json!({ "required": [key] });
-            json!({ "oneOf": When::KEYS.iter().map(one).collect::<Vec<_>>() })
+            let one = |key: &str| json!({ "required": [key] });
+            json!({ "oneOf": TriggerSpec::keys().map(one).collect::<Vec<_>>() })
         }
+        Table::Source => json!({ "oneOf": [{ "required": ["file"] }, { "required": ["folder"] }] }),
         Table::Terminate => json!({ "minProperties": 1, "maxProperties": 1 }),
         Table::Block => json!({ "required": ["label"] }),
         Table::Agent => json!({ "required": ["name"], "not": { "required": ["system", "system_file"] } }),
@@ -126,6 +127,7 @@ fn value(kind: Kind, tools: &[&str]) -> Json {
         Kind::Agents => json!({ "type": "array", "uniqueItems": true, "minItems": 1, "items": { "type": "string" } }),
         Kind::Conditions => reference(Table::Terminate),
         Kind::Triggers => json!({ "type": "array", "items": reference(Table::Trigger) }),
+        Kind::Sources => json!({ "type": "array", "items": reference(Table::Source) }),
         Kind::Roles => {
             let role = json!({ "type": "string", "pattern": WORDS, "maxLength": ROLE });
             json!({ "type": "object", "additionalProperties": role })

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
+use serde_json::{Map, Value as Json};
 use toml::de::DeValue;
 
 use super::keys::{Table, nearest};
@@ -11,7 +12,7 @@ use super::{Name, OUTSIDE, ParseContext, cause, rules, terminate};
 use crate::domain::agent::{BACKGROUND_TOOLS, DEFAULT_TOOLS};
 use crate::domain::setting::{Kind, Reference};
 use crate::domain::terminate::RETURN_TO_USER;
-use crate::domain::{Configurable, ManagerType, Setting, TriggerSpec, Value};
+use crate::domain::{Configurable, ManagerType, Setting, Source, TriggerSpec, Value};
 use crate::toml_file;
 
 /// Longest role in characters; a role is shown behind a name.
@@ -100,7 +101,8 @@ fn one<T>(
         Kind::Sentence => text(section.name(reader, key)?),
         Kind::Text => text(whole_text(reader, section, key, row.file_key, around)?),
         Kind::Span => text(span(reader, section, key)?),
-        Kind::Triggers => triggers(reader, section, key)?,
+        Kind::Triggers => triggers(reader, section, key, Table::Trigger, row.kind, TriggerSpec::from_table)?,
+        Kind::Sources => triggers(reader, section, key, Table::Source, row.kind, |table| source(table, around))?,
         Kind::Word => text(word(reader, section, key, row.default)?),
         Kind::Model => text(model(reader, section, key, around)?),
         Kind::Choice(all) => text(choice(reader, section, key, &all())?),
@@ -148,14 +150,21 @@ fn span(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) -> Option<Nam
     }
 }
 
-/// Parses the tables of triggers. The names are those of their agents.
-fn triggers(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) -> Option<Given> {
+/// Parses the tables of triggers or of sources. The names are those of their agents.
+fn triggers(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    key: &str,
+    table: Table,
+    kind: Kind,
+    read: impl Fn(&Map<String, Json>) -> Result<TriggerSpec, String>,
+) -> Option<Given> {
     section.get(key)?;
     let (mut all, mut names) = (Vec::new(), Vec::new());
-    let title = Table::Trigger.title();
+    let title = table.title();
     for (map, span) in section.tables(reader, key, title) {
         let line = reader.line(&span);
-        match TriggerSpec::from_table(&toml_file::plain(map)) {
+        match read(&toml_file::plain(map)) {
             Ok(spec) => {
                 names.extend(spec.agent.as_ref().map(|agent| Name { text: agent.0.clone(), line }));
                 all.push(spec);
@@ -165,10 +174,37 @@ fn triggers(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) -> Option
     }
     let line = section.line_of(reader, key);
     let value = Value::Triggers(all);
-    if let Err(text) = Kind::Triggers.check(&value) {
+    if let Err(text) = kind.check(&value) {
         reader.fault(line, format!("{title} {text}"));
     }
     Some(Given { line, value, names })
+}
+
+/// Reads the table of a source. A path that is not absolute is relative to the team file, and outlives it as an absolute
+/// one.
+fn source(table: &Map<String, Json>, around: &ParseContext<'_>) -> Result<TriggerSpec, String> {
+    let base = around.base.to_str().ok_or("the path of the team file is not UTF-8; move it")?;
+    let mut absolute = table.clone();
+    for (key, base) in [("file", globset::escape(base)), ("folder", base.to_owned())] {
+        if let Some(Json::String(path)) =
+            absolute.get_mut(key).filter(|path| !path.as_str().unwrap_or("/").trim().is_empty())
+        {
+            *path = plain(&Path::new(&base).join(path.trim())).display().to_string();
+        }
+    }
+    let spec = TriggerSpec::from_source_table(&absolute)?;
+    let outside = |source: &Source| !is_inside(Path::new(&source.folder), around);
+    match spec.source().filter(|source| outside(source) && !around.allow_outside) {
+        Some(source) => Err(format!("{:?} cannot be used: {OUTSIDE}", source.written().1)),
+        None => Ok(spec),
+    }
+}
+
+/// Returns whether a path lies in the directory of the team file, and what it leads to as well.
+fn is_inside(path: &Path, around: &ParseContext<'_>) -> bool {
+    // Links are resolved where the file exists already.
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    path.starts_with(around.base) && real.starts_with(around.base)
 }
 
 fn choice(reader: &mut Reader<'_>, section: &Section<'_>, key: &str, all: &[(&str, &str)]) -> Option<Name> {
@@ -235,10 +271,7 @@ fn model(reader: &mut Reader<'_>, section: &Section<'_>, key: &str, around: &Par
     let text = match text.strip_prefix("scripted/") {
         Some(file) => {
             let path = plain(&around.base.join(file));
-            // Links are resolved where the file exists already.
-            let real = path.canonicalize().unwrap_or_else(|_| path.clone());
-            let inside = path.starts_with(around.base) && real.starts_with(around.base);
-            if !inside && !around.allow_outside {
+            if !is_inside(&path, around) && !around.allow_outside {
                 reader.fault(line, format!("{text:?} cannot be used: {OUTSIDE}"));
                 return None;
             }

@@ -13,7 +13,9 @@ use crate::cli::paths::Paths;
 use crate::cli::print::Out;
 use crate::cli::{Cli, Command, agent, apply, group};
 use crate::domain::setting::{Kind, NONE};
-use crate::domain::{Agent, Configurable, Group, ManagerType, Setting, TerminationCondition, TriggerSpec, Value, When};
+use crate::domain::{
+    Agent, Configurable, Group, ManagerType, Setting, Source, TerminationCondition, TriggerSpec, Value, When,
+};
 use crate::engine::Scope;
 use crate::engine::protocol::Overview;
 use crate::engine::session::Session;
@@ -102,6 +104,10 @@ fn sample(kind: Kind) -> Value {
             let spec = TriggerSpec::from(When::BlockChanged { label: "notes".to_owned(), any: true });
             let task = Some("Look at the dates.".to_owned());
             Value::Triggers(vec![TriggerSpec { agent: Some("zoe".into()), task, ..spec }])
+        }
+        Kind::Sources => {
+            let source = Source { every: Some(60), ..Source::of_file("/desk/notes/*.md").unwrap() };
+            Value::Triggers(vec![TriggerSpec { agent: Some("zoe".into()), ..When::Source { source }.into() }])
         }
         Kind::Sentence | Kind::Text => "It is kind.".into(),
         Kind::Model => "offline".into(),

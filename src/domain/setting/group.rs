@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::value::{Put, Value, count, line, listed, names, once, switch, text};
 use super::{Kind, Setting, row};
-use crate::domain::AgentId;
 use crate::domain::group::{Group, GroupStatus, Sleeptime};
 use crate::domain::span;
+use crate::domain::{AgentId, TriggerSpec};
 
 /// All settings of a group, in display order.
 pub const SETTINGS: &[Setting<Group>] = &[
@@ -100,11 +100,20 @@ pub const SETTINGS: &[Setting<Group>] = &[
             "trigger",
             "Triggers",
             Kind::Triggers,
-            |group| {
-                let triggers = &group.sleeptime.as_ref()?.triggers;
-                (!triggers.is_empty()).then(|| Value::Triggers(triggers.clone()))
-            },
-            |group, value| in_policy(group, value, triggers),
+            |group| triggers_of(group, false),
+            |group, value| in_policy(group, value, |policy, value| triggers(policy, value, false)),
+        )
+    },
+    Setting {
+        doc: "Files whose new text is the input of background jobs: [{ file = \"/home/me/notes/*.md\", \
+              agent = \"critic\" }]; in a team file, the path may be relative to it.",
+        default: "none",
+        ..row(
+            "source",
+            "Sources",
+            Kind::Sources,
+            |group| triggers_of(group, true),
+            |group, value| in_policy(group, value, |policy, value| triggers(policy, value, true)),
         )
     },
     Setting {
@@ -299,12 +308,23 @@ fn idle(policy: &mut Sleeptime, value: Option<Value>) -> Put {
     Ok(())
 }
 
-fn triggers(policy: &mut Sleeptime, value: Option<Value>) -> Put {
-    policy.triggers = match value {
+/// The triggers of a group that are sources, or those that are not; `None` if there are none.
+fn triggers_of(group: &Group, sources: bool) -> Option<Value> {
+    let triggers = group.sleeptime.as_ref()?.triggers.iter();
+    let these: Vec<TriggerSpec> = triggers.filter(|spec| spec.source().is_some() == sources).cloned().collect();
+    (!these.is_empty()).then_some(Value::Triggers(these))
+}
+
+/// Replaces the triggers that are sources, or those that are not. The sources are behind the others.
+fn triggers(policy: &mut Sleeptime, value: Option<Value>, sources: bool) -> Put {
+    let these = match value {
         None => Vec::new(),
         Some(Value::Triggers(all)) => all,
         Some(other) => return Err(format!("{other} is not a list of triggers")),
     };
+    policy.triggers.retain(|spec| spec.source().is_some() != sources);
+    policy.triggers.extend(these);
+    policy.triggers.sort_by_key(|spec| spec.source().is_some());
     Ok(())
 }
 

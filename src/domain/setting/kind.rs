@@ -50,6 +50,8 @@ pub enum Kind {
     Span,
     /// Triggers of background work.
     Triggers,
+    /// Files whose new text is the input of background work.
+    Sources,
     /// A role for each agent of the group, in a word or two.
     Roles,
 }
@@ -73,7 +75,7 @@ impl Kind {
     pub fn refers_to(self) -> Option<Reference> {
         match self {
             Self::Agents | Self::Agent => Some(Reference::Joining),
-            Self::Conditions | Self::Triggers | Self::Roles => Some(Reference::Inside),
+            Self::Conditions | Self::Triggers | Self::Sources | Self::Roles => Some(Reference::Inside),
             Self::Contacts => Some(Reference::Contact),
             Self::Blocks => Some(Reference::Block),
             _ => None,
@@ -114,6 +116,7 @@ impl Kind {
             Self::Conditions => "a condition, such as { tokens = 20000 }".to_owned(),
             Self::Span => "a time such as 5m or 1h 30m".to_owned(),
             Self::Triggers => "a list of triggers, such as [{ idle = \"5m\" }]".to_owned(),
+            Self::Sources => "a list of sources, such as [{ folder = \"/home/me/inbox\" }]".to_owned(),
             Self::Roles => "a table of agents, each with a word or two".to_owned(),
         }
     }
@@ -132,7 +135,7 @@ impl Kind {
             Self::Labels | Self::Tools | Self::Approvals | Self::Contacts | Self::Blocks => "LIST|none".to_owned(),
             Self::Agents | Self::Agent => "AGENT".to_owned(),
             Self::Span => "TIME|none".to_owned(),
-            Self::Conditions | Self::Triggers => "TOML|none".to_owned(),
+            Self::Conditions | Self::Triggers | Self::Sources => "TOML|none".to_owned(),
             Self::Roles => "AGENT=ROLE".to_owned(),
         }
     }
@@ -147,7 +150,7 @@ impl Kind {
             (Self::Word, Value::Text(text)) if text.trim().is_empty() => return Err("needs a word".to_owned()),
             (Self::Conditions, Value::Conditions(all)) => return all.check(),
             (Self::Span, Value::Text(text)) => return span::seconds(text).map(|_| ()),
-            (Self::Triggers, Value::Triggers(all)) => return sound(all),
+            (Self::Triggers | Self::Sources, Value::Triggers(all)) => return sound(all),
             (Self::Number { from, to }, Value::Number(number)) => (from..=to).contains(number),
             (Self::Number { from, to }, Value::Count(count)) => (from..=to).contains(&f64::from(*count)),
             (Self::Choice(all), Value::Text(name)) => all().iter().any(|(one, _)| one == name),
@@ -188,6 +191,7 @@ impl Kind {
             }
             Self::Conditions => Value::Conditions(conditions(text)?),
             Self::Triggers => Value::Triggers(triggers(text)?),
+            Self::Sources => Value::Triggers(sources(text)?),
             Self::Roles => {
                 let parts = text.split_once('=').filter(|(agent, _)| !agent.trim().is_empty());
                 let (agent, role) = parts.ok_or_else(|| "write AGENT=ROLE, for example ann=\"asks why\"".to_owned())?;
@@ -206,11 +210,27 @@ impl Kind {
 fn triggers(text: &str) -> Result<Vec<TriggerSpec>, String> {
     const FORM: &str =
         "write the triggers as in a team file, for example [{ block_changed = \"story\", agent = \"critic\" }]";
-    let held: toml::Table = format!("trigger = {text}").parse().map_err(|_| FORM.to_owned())?;
-    let (1, Ok(serde_json::Value::Array(all))) = (held.len(), serde_json::to_value(held.get("trigger"))) else {
-        return Err(FORM.to_owned());
+    tables(text, FORM, TriggerSpec::from_table)
+}
+
+/// Parses a list of sources, written as in a team file.
+fn sources(text: &str) -> Result<Vec<TriggerSpec>, String> {
+    const FORM: &str =
+        "write the sources as in a team file, with whole paths, for example [{ file = \"/home/me/notes/*.md\" }]";
+    tables(text, FORM, TriggerSpec::from_source_table)
+}
+
+/// Parses a list of tables; `form` says how it is written.
+fn tables(
+    text: &str,
+    form: &str,
+    read: fn(&serde_json::Map<String, serde_json::Value>) -> Result<TriggerSpec, String>,
+) -> Result<Vec<TriggerSpec>, String> {
+    let held: toml::Table = format!("all = {text}").parse().map_err(|_| form.to_owned())?;
+    let (1, Ok(serde_json::Value::Array(all))) = (held.len(), serde_json::to_value(held.get("all"))) else {
+        return Err(form.to_owned());
     };
-    all.iter().map(|one| TriggerSpec::from_table(one.as_object().ok_or(FORM)?)).collect()
+    all.iter().map(|one| read(one.as_object().ok_or(form)?)).collect()
 }
 
 /// Checks the triggers against each other. The error is the end of a sentence that begins with the key.
@@ -218,8 +238,16 @@ fn sound(all: &[TriggerSpec]) -> Result<(), String> {
     if all.len() > MAX_TRIGGERS {
         return Err(format!("has {} entries and may have {MAX_TRIGGERS}; leave some out", all.len()));
     }
-    match all.iter().enumerate().find(|(at, one)| all[..*at].contains(one)) {
-        Some((_, twice)) => Err(format!("has {twice} twice; once is enough")),
+    if let Some((_, twice)) = all.iter().enumerate().find(|(at, one)| all[..*at].contains(one)) {
+        return Err(format!("has {twice} twice; once is enough"));
+    }
+    let same = |one: &TriggerSpec, other: &TriggerSpec| match (one.source(), other.source()) {
+        (Some(source), Some(files)) => one.agent == other.agent && source.written() == files.written(),
+        _ => false,
+    };
+    match all.iter().enumerate().find(|(at, one)| all[..*at].iter().any(|other| same(one, other))) {
+        // They would share their marks: each would get a part of what is new.
+        Some((_, twice)) => Err(format!("has two sources of the same files for one agent: {twice}; keep one")),
         None => Ok(()),
     }
 }

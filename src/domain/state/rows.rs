@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::domain::{
     Agent, AgentId, Block, BlockId, BlockOwner, Conversation, Cursor, Group, GroupId, Job, Mail, Occurrence,
-    PendingCall, Person, Run, StepId, Trigger, TriggerId,
+    PendingCall, Person, Reading, Run, SourceMark, StepId, Trigger, TriggerId,
 };
 
 /// The kinds of state rows, one line each: `Kind(Type) "table" "noun"`. Rows of `followed` kinds are sent to
@@ -49,6 +49,10 @@ macro_rules! row_kinds {
                 MailRate(MailRate) "mail_rate" "mail rate";
                 /// A time at which a trigger was due.
                 Occurrence(Occurrence) "occurrence" "occurrence";
+                /// How far a source has read a file.
+                SourceMark(SourceMark) "source_mark" "mark of a source";
+                /// What a source read.
+                Reading(Reading) "reading" "reading";
                 /// The id of a deleted block.
                 DeletedBlock(DeletedBlock) "deleted_block" "deleted block";
                 /// Only in tests.
@@ -434,6 +438,34 @@ impl Occurrence {
     #[must_use]
     pub fn time_key(trigger: &TriggerId, scheduled_at: Timestamp) -> String {
         format!("{trigger}@{scheduled_at}")
+    }
+}
+
+impl Row for SourceMark {
+    const KIND: Kind = Kind::SourceMark;
+
+    fn key(&self) -> String {
+        Self::path_key(&self.reader, &self.path)
+    }
+
+    fn lookup(&self) -> Option<String> {
+        Some(self.reader.clone())
+    }
+}
+
+impl SourceMark {
+    /// The key of this reader's mark in the file with this path.
+    #[must_use]
+    pub fn path_key(reader: &str, path: &str) -> String {
+        format!("{reader} {path}")
+    }
+}
+
+impl Row for Reading {
+    const KIND: Kind = Kind::Reading;
+
+    fn key(&self) -> String {
+        self.id.0.clone()
     }
 }
 

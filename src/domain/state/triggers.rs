@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{ApplyError, Row as _, Rows, reject, require};
-use crate::domain::trigger::{LONGEST_EVENT, PAUSED};
-use crate::domain::{Group, Occurrence, Trigger, TriggerId};
+use crate::domain::trigger::{LONGEST_EVENT, MarkMove, PAUSED, why_not};
+use crate::domain::{Group, Occurrence, Reading, SourceMark, Trigger, TriggerId};
 
 pub(super) fn put<R: Rows>(rows: &mut R, trigger: &Trigger) -> Result<(), ApplyError<R::Fault>> {
     require::<Group, R>(rows, trigger.group.as_str(), "group")?;
@@ -15,8 +15,17 @@ pub(super) fn put<R: Rows>(rows: &mut R, trigger: &Trigger) -> Result<(), ApplyE
 }
 
 pub(super) fn remove<R: Rows>(rows: &mut R, id: &TriggerId) -> Result<(), ApplyError<R::Fault>> {
-    require::<Trigger, R>(rows, id.as_str(), "trigger")?;
-    Ok(rows.delete::<Trigger>(id.as_str())?)
+    let trigger = require::<Trigger, R>(rows, id.as_str(), "trigger")?;
+    rows.delete::<Trigger>(id.as_str())?;
+    let Some(reader) = trigger.reader() else { return Ok(()) };
+    // Another source of these files, for example with another task, goes on with the marks.
+    let others = rows.find::<Trigger>(&trigger.topic())?;
+    if others.iter().all(|other| other.reader().as_ref() != Some(&reader)) {
+        for mark in rows.find::<SourceMark>(&reader)? {
+            rows.delete::<SourceMark>(&mark.key())?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn report<F>(name: &str, text: &str) -> Result<(), ApplyError<F>> {
@@ -109,7 +118,47 @@ pub(super) fn fired<R: Rows>(rows: &mut R, id: &TriggerId, at: Timestamp) -> Res
     Ok(rows.put(&Trigger { last_fired: Some(at), why_not: None, ..trigger })?)
 }
 
-pub(super) fn held<R: Rows>(rows: &mut R, id: &TriggerId, why: &str) -> Result<(), ApplyError<R::Fault>> {
+pub(super) fn held<R: Rows>(rows: &mut R, id: &TriggerId, why: Option<&str>) -> Result<(), ApplyError<R::Fault>> {
     let trigger = require::<Trigger, R>(rows, id.as_str(), "trigger")?;
-    Ok(rows.put(&Trigger { why_not: Some(why.to_owned()), ..trigger })?)
+    Ok(rows.put(&Trigger { why_not: why.map(str::to_owned), ..trigger })?)
+}
+
+/// Moves the marks of a source on. New text is taken only if the trigger fires, and each mark only from where it is, so
+/// that nothing is lost and nothing comes twice.
+pub(super) fn read<R: Rows>(
+    rows: &mut R,
+    id: &TriggerId,
+    moves: &[MarkMove],
+    forgotten: &[String],
+    reading: Option<&Reading>,
+) -> Result<(), ApplyError<R::Fault>> {
+    let trigger = require::<Trigger, R>(rows, id.as_str(), "trigger")?;
+    let Some(reader) = trigger.reader() else { return reject(format!("trigger {id} is no source")) };
+    let gone = moves.iter().filter_map(|step| step.from.as_ref()).map(|(path, _)| path);
+    for step in moves {
+        let at = match &step.from {
+            Some((path, _)) => path,
+            // A file in the place of one that was renamed has no mark yet.
+            None if gone.clone().any(|path| *path == step.to.path) => continue,
+            None => &step.to.path,
+        };
+        let there = rows.get::<SourceMark>(&SourceMark::path_key(&reader, at))?.map(|mark| mark.offset);
+        if step.to.reader != reader || there != step.from.as_ref().map(|(_, offset)| *offset) {
+            return reject(format!("the file {at} of trigger {id} was read meanwhile"));
+        }
+    }
+    for path in gone.chain(forgotten) {
+        rows.delete::<SourceMark>(&SourceMark::path_key(&reader, path))?;
+    }
+    for step in moves {
+        rows.put(&step.to)?;
+    }
+    let Some(reading) = reading else { return Ok(()) };
+    if let Some(why) = why_not(rows, &trigger, 0)? {
+        return reject(format!("trigger {id} does not fire: {why}"));
+    }
+    if rows.get::<Reading>(reading.id.as_str())?.is_some() {
+        return reject(format!("reading {} exists already", reading.id));
+    }
+    Ok(rows.put(reading)?)
 }

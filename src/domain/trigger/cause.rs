@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::occasion::Occasion;
 use super::schedule::Schedule;
-use crate::domain::{BlockId, JobId, Priority, TriggerId};
+use super::source_files::Source;
+use crate::domain::{BlockId, JobId, Priority, ReadingId, TriggerId};
 
 /// The list of trigger kinds, one line each: the module, the variant of [`When`], the variant of [`CauseKind`].
 macro_rules! triggers {
@@ -98,6 +99,21 @@ macro_rules! triggers {
                     /// What the agent is told of it.
                     text: String
                 };
+            source:
+                /// When files have new text.
+                Source {
+                    /// Which files.
+                    source: Source
+                }
+                /// Files had new text.
+                => Source {
+                    /// The new text; `None` in a job that reads the rest of what another one was to read.
+                    reading: Option<ReadingId>,
+                    /// The names of the files.
+                    files: Vec<String>,
+                    /// The size of the text, in bytes.
+                    bytes: u32
+                };
             #[cfg(test)]
             signal:
                 /// Only in tests.
@@ -187,6 +203,18 @@ fn is_one(depth: &u32) -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 pub(super) fn is_normal(priority: &Priority) -> bool {
     *priority == Priority::Normal
+}
+
+impl Cause {
+    /// The same cause for a job that reads the rest of a window: what the source brought is in the first one.
+    #[must_use]
+    pub(super) fn of_rest(&self) -> Self {
+        let mut cause = self.clone();
+        if let CauseKind::Source { reading, bytes, .. } = &mut cause.kind {
+            (*reading, *bytes) = (None, 0);
+        }
+        cause
+    }
 }
 
 impl From<CauseKind> for Cause {

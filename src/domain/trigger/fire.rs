@@ -48,23 +48,33 @@ pub(super) fn fire<R: Rows>(
     cause: CauseKind,
     depth: u32,
 ) -> Result<Option<Change>, R::Fault> {
-    let depth = depth + 1;
+    Ok(match why_not(rows, trigger, depth)? {
+        None => Some(Change::TriggerFired { id: trigger.id.clone(), cause, depth: depth + 1 }),
+        Some(why) => held(trigger, why),
+    })
+}
+
+/// Why the trigger does not fire now, if so. `depth` is that of the run that is the cause, 0 without one.
+///
+/// # Errors
+/// If the rows cannot be read.
+pub(in crate::domain) fn why_not<R: Rows>(
+    rows: &mut R,
+    trigger: &Trigger,
+    depth: u32,
+) -> Result<Option<String>, R::Fault> {
     if trigger.paused {
-        return Ok(held(trigger, PAUSED.to_owned()));
+        return Ok(Some(PAUSED.to_owned()));
     }
     let talk = rows.find::<Conversation>(trigger.group.as_str())?;
     let why = match rows.readable::<Group>(trigger.group.as_str())? {
         None => Some("its group cannot be read".to_owned()),
         Some(group) => held_by(&group, talk.is_empty()),
     };
-    let why = why.or_else(|| {
+    Ok(why.or_else(|| {
         let text = || format!("{MAX_DEPTH} jobs have caused each other already; the next would be the same again");
-        (depth > MAX_DEPTH).then(text)
-    });
-    Ok(match why {
-        None => Some(Change::TriggerFired { id: trigger.id.clone(), cause, depth }),
-        Some(why) => held(trigger, why),
-    })
+        (depth + 1 > MAX_DEPTH).then(text)
+    }))
 }
 
 /// Why no trigger of the group fires, if so. `silent` means that the group has no conversation yet.
@@ -78,7 +88,7 @@ pub fn held_by(group: &Group, silent: bool) -> Option<String> {
 
 /// The change that says why the trigger does not fire, unless its row says so already.
 pub(super) fn held(trigger: &Trigger, why: String) -> Option<Change> {
-    (trigger.why_not.as_ref() != Some(&why)).then(|| Change::TriggerHeld { id: trigger.id.clone(), why })
+    (trigger.why_not.as_ref() != Some(&why)).then(|| Change::TriggerHeld { id: trigger.id.clone(), why: Some(why) })
 }
 
 /// The jobs of a trigger that fired, one for each of its agents.

@@ -13,7 +13,7 @@ use super::cause::triggers;
 #[cfg(test)]
 use super::signal;
 use super::table::{Field, Input, Values};
-use super::{Cause, CauseKind, TriggerSpec, When, block_changed, cron, event, idle, on, turns};
+use super::{Cause, CauseKind, TriggerSpec, When, block_changed, cron, event, idle, on, source, turns};
 use crate::domain::setting::Value;
 use crate::domain::state::Rows;
 use crate::domain::{Change, Group, GroupId, Sleeptime};
@@ -36,12 +36,6 @@ macro_rules! define_behaviour {
                 match self {
                     $($(#[cfg($cfg)])? Self::$when { .. } => $module::KEY,)*
                 }
-            }
-
-            /// The keys of the tables of all kinds.
-            #[must_use]
-            pub fn fields() -> Vec<Field> {
-                [$($(#[cfg($cfg)])? $module::FIELDS),*].concat()
             }
 
             /// The keys of the table of the kind with this name.

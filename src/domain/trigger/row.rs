@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::When;
+use super::source_files::Source;
 use crate::domain::{AgentId, GroupId, Ids, Job, Priority, TriggerId};
 
 /// The most triggers of a group in tables of their own.
@@ -33,6 +34,14 @@ impl TriggerSpec {
     #[must_use]
     pub fn label(&self) -> Option<&str> {
         if let When::BlockChanged { label, .. } = &self.when { Some(label) } else { None }
+    }
+}
+
+impl TriggerSpec {
+    /// The files that it reads, if it is a source.
+    #[must_use]
+    pub fn source(&self) -> Option<&Source> {
+        if let When::Source { source } = &self.when { Some(source) } else { None }
     }
 }
 
@@ -93,6 +102,12 @@ impl Trigger {
     #[must_use]
     pub fn is_due(&self, now: Timestamp) -> bool {
         self.since.is_none() && self.next_due.is_some_and(|due| due <= now)
+    }
+
+    /// Under which the marks of its files are kept, if it is a source.
+    #[must_use]
+    pub fn reader(&self) -> Option<String> {
+        Some(self.spec.source()?.reader(&self.group, self.spec.agent.as_ref()))
     }
 
     /// What it listens to, by which it is looked up.

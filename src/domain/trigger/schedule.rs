@@ -29,6 +29,17 @@ const NEWEST: usize = 100;
 /// The most times of a day that are taken one by one. A schedule with more is one of intervals.
 const MOST_A_DAY: usize = 48;
 
+/// The usual name of a time zone.
+///
+/// # Errors
+/// A sentence: there is no such zone.
+pub(super) fn checked_zone(name: &str) -> Result<String, String> {
+    let zone = ZONES.get(name.trim()).map_err(|_| {
+        format!("zone {name:?} is not in the time zone database; write one such as Europe/Zurich or UTC")
+    })?;
+    Ok(zone.iana_name().unwrap_or("UTC").to_owned())
+}
+
 /// What becomes of times at which no program ran.
 #[derive(
     Debug,
@@ -109,6 +120,18 @@ impl Hours {
     fn have(self, time: Time) -> bool {
         if self.from < self.to { self.from <= time && time < self.to } else { self.from <= time || time < self.to }
     }
+
+    /// The first moment from `at` on that lies in these hours of the zone.
+    pub(super) fn opening(self, at: Timestamp, zone: &str) -> Timestamp {
+        let Ok(zone) = ZONES.get(zone) else { return at };
+        let local = at.to_zoned(zone);
+        if self.have(local.time()) {
+            return at;
+        }
+        let day = if local.time() < self.from { Ok(local.date()) } else { local.date().tomorrow() };
+        let opening = day.and_then(|day| day.to_datetime(self.from).to_zoned(local.time_zone().clone()));
+        opening.map_or(at, |opening| opening.timestamp().max(at))
+    }
 }
 
 /// When a `cron` trigger is due, and what becomes of times that are missed.
@@ -157,10 +180,7 @@ impl Schedule {
     /// # Errors
     /// A sentence that says what is wrong and what to write.
     pub fn checked(self) -> Result<Self, String> {
-        let zone = ZONES.get(self.zone.trim()).map_err(|_| {
-            format!("zone {:?} is not in the time zone database; write one such as Europe/Zurich or UTC", self.zone)
-        })?;
-        let zone = zone.iana_name().unwrap_or("UTC").to_owned();
+        let zone = checked_zone(&self.zone)?;
         let pattern = self.pattern.split_whitespace().collect::<Vec<_>>().join(" ");
         let cron = parsed(&pattern).map_err(|error| {
             format!(
@@ -205,14 +225,7 @@ impl Schedule {
 
     /// The first moment from `at` on that lies in its hours.
     fn opening(&self, at: Timestamp) -> Timestamp {
-        let (Some(hours), Ok(zone)) = (self.between, ZONES.get(&self.zone)) else { return at };
-        let local = at.to_zoned(zone);
-        if hours.have(local.time()) {
-            return at;
-        }
-        let day = if local.time() < hours.from { Ok(local.date()) } else { local.date().tomorrow() };
-        let opening = day.and_then(|day| day.to_datetime(hours.from).to_zoned(local.time_zone().clone()));
-        opening.map_or(at, |opening| opening.timestamp().max(at))
+        self.between.map_or(at, |hours| hours.opening(at, &self.zone))
     }
 
     /// What becomes of the times from `first`, which is one, to `now`.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde_json::{Map, Value as Json};
 
+use super::source::KEY as SOURCE;
 use super::{TriggerSpec, When};
 use crate::domain::setting::{Kind, Value};
 use crate::domain::{AgentId, Priority};
@@ -72,29 +73,52 @@ impl Values {
 }
 
 impl TriggerSpec {
-    /// All keys of a table.
+    /// All keys of the table of a trigger; of that of a source, see [`Self::source_fields`].
     #[must_use]
     pub fn fields() -> Vec<Field> {
-        When::fields().into_iter().chain(COMMON).collect()
+        Self::keys().flat_map(When::fields_of).copied().chain(COMMON).collect()
     }
 
-    /// Reads a table. The agent is as it is written: a name or an id.
+    /// All keys of the table of a source.
+    #[must_use]
+    pub fn source_fields() -> Vec<Field> {
+        When::fields_of(SOURCE).iter().copied().chain(COMMON).collect()
+    }
+
+    /// The keys of which the table of a trigger has one.
+    pub fn keys() -> impl Iterator<Item = &'static str> {
+        When::KEYS.iter().copied().filter(|key| *key != SOURCE)
+    }
+
+    /// Reads the table of a trigger. The agent is as it is written: a name or an id.
     ///
     /// # Errors
     /// A sentence: which key is wrong, and what is allowed.
     pub fn from_table(table: &Map<String, Json>) -> Result<Self, String> {
-        let keys: Vec<&str> = When::KEYS.iter().copied().filter(|key| table.contains_key(*key)).collect();
-        let key = match keys[..] {
-            [key] => key,
-            [] => return Err(format!("a trigger needs one of {}", When::KEYS.join(", "))),
-            [one, other, ..] => return Err(format!("{one} and {other} are in one trigger; write two")),
-        };
+        let keys: Vec<&str> = Self::keys().filter(|key| table.contains_key(*key)).collect();
+        match keys[..] {
+            [key] => Self::read(key, &format!("a trigger with {key}"), table),
+            [] => Err(format!("a trigger needs one of {}", Self::keys().collect::<Vec<_>>().join(", "))),
+            [one, other, ..] => Err(format!("{one} and {other} are in one trigger; write two")),
+        }
+    }
+
+    /// Reads the table of a source, whose path is absolute.
+    ///
+    /// # Errors
+    /// As [`Self::from_table`].
+    pub fn from_source_table(table: &Map<String, Json>) -> Result<Self, String> {
+        Self::read(SOURCE, "a source", table)
+    }
+
+    /// Reads the table of this kind, which is called `noun`.
+    fn read(key: &str, noun: &str, table: &Map<String, Json>) -> Result<Self, String> {
         let fields: Vec<Field> = When::fields_of(key).iter().copied().chain(COMMON).collect();
         let mut values = BTreeMap::new();
         for (name, json) in table {
             let Some(field) = fields.iter().find(|field| field.key == name) else {
                 let allowed: Vec<&str> = fields.iter().map(|field| field.key).collect();
-                return Err(format!("{name} is no key of a trigger with {key}; allowed are {}", allowed.join(", ")));
+                return Err(format!("{name} is no key of {noun}; allowed are {}", allowed.join(", ")));
             };
             values.insert(field.key, field.value(json)?);
         }

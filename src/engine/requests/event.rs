@@ -34,7 +34,7 @@ impl Engine {
         let made = self.store.commit(Lane::Foreground, Commit::new(Self::asker(), vec![event])).await?;
         let jobs = super::trigger::jobs(&made);
         let held = made.into_iter().filter_map(|logged| match logged.change {
-            Change::TriggerHeld { why, .. } => Some(why),
+            Change::TriggerHeld { why, .. } => why,
             _ => None,
         });
         Ok(Reply::EventReported { jobs, held: held.collect() })

@@ -15,6 +15,8 @@ impl Engine {
         if let Some(why) = held_by(&group, silent) {
             return Err(RequestError::new(format!("the trigger does not fire: {why}")));
         }
+        // What the source has not read yet comes with it.
+        self.sources.look_now(&id);
         let fired = Change::TriggerFired { id, cause: CauseKind::Person { instruction: None }, depth: 1 };
         let made = self.store.commit(Lane::Foreground, Commit::new(Self::asker(), vec![fired])).await?;
         Ok(Reply::TriggerFired { jobs: jobs(&made) })

@@ -101,9 +101,11 @@ impl App {
         self.dialogs.push(Box::new(Confirm::new(question.join(" "), choices)));
     }
 
-    /// True if a trigger of an active group waits for a time.
+    /// True if a trigger of an active group waits for a time or for new text in files.
     fn is_scheduled(&self) -> bool {
-        let waits = |trigger: &&crate::domain::Trigger| trigger.next_due.is_some();
+        let waits = |trigger: &&crate::domain::Trigger| {
+            trigger.next_due.is_some() || trigger.spec.source().is_some() && !trigger.paused
+        };
         self.model.triggers.iter().filter(waits).any(|trigger| is_active(self.model.group(&trigger.group)))
     }
 }

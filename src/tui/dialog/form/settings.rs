@@ -42,7 +42,7 @@ pub(super) fn entry<T: Configurable>(row: &'static Setting<T>, owner: &T, scene:
         Kind::Roles => return None,
         Kind::Count => Value::Number(Field::line(&text())),
         Kind::Number { .. } | Kind::Word | Kind::Sentence | Kind::Span => Value::Line(Field::line(&text())),
-        Kind::Conditions | Kind::Triggers => {
+        Kind::Conditions | Kind::Triggers | Kind::Sources => {
             let written = set.map(|value| value.map_names(&mut |id| scene.name(&AgentId(id))));
             Value::Line(Field::line(&written.map(|value| value.to_string()).unwrap_or_default()))
         }

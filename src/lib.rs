@@ -52,6 +52,7 @@
 //!     the step that ends the part.
 //!   - [`engine::claim_order`]: which of the due jobs starts next.
 //!   - [`engine::timers`]: takes triggers whose time has come, each time once.
+//!   - [`engine::sources`]: looks at files, and takes what is new in them, each line once.
 //!   - [`engine::work`]: a run in progress and how it ends; [`engine::call`]: one model call; [`engine::step`]: its
 //!     tool calls and its commit.
 //!   - [`engine::errors`]: what happens after an error that is no model's.
@@ -178,6 +179,8 @@
 //!   crash in between forgets nothing.
 //! - A commit names what it rests on: a run's state and steps, a job's fence, a row as it was read. What does not hold is
 //!   planned again from what is there now.
+//! - How far a file was read is a row, which moves in the commit that makes the job of what was read. When it is looked at
+//!   is not: a look changes nothing until it finds something, and a new program looks at once.
 //! - A job that waits for its next try keeps its window. Causes that occur after that window create a further job.
 
 mod cli;

@@ -17,8 +17,8 @@ pub mod domain {
         Conflict, Content, Conversation, ConversationId, ConversationOwner, Cursor, Editor, Group, GroupId,
         GroupStatus, Ids, Job, JobId, JobOutcome, JobState, LogEntry, Mail, MailId, MailKind, MailStatus, ManagerType,
         Message, MessageId, NoticeKind, Occurrence, PendingCall, PendingKind, Person, PersonId, Precondition, Priority,
-        Revision, Rule, Run, RunId, RunKind, RunState, SearchResult, Sleeptime, Step, StepId, StopReason, Task,
-        TerminationCondition, Trigger, TriggerId, TriggerSpec, Value, When,
+        Reading, Revision, Rule, Run, RunId, RunKind, RunState, SearchResult, Sleeptime, Source, SourceMark, Step,
+        StepId, StopReason, Task, TerminationCondition, Trigger, TriggerId, TriggerSpec, Value, When,
     };
     pub mod block {
         pub use crate::domain::block::{DEFAULT_LIMIT, Editor};
@@ -50,7 +50,7 @@ pub mod domain {
         pub use crate::domain::text_edit::UndoClash;
     }
     pub mod trigger {
-        pub use crate::domain::trigger::{Hours, Missed, Occasion, Schedule, derived_changes};
+        pub use crate::domain::trigger::{Hours, MarkMove, Missed, News, Occasion, Piece, Schedule, derived_changes};
     }
 }
 pub mod engine {

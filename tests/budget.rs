@@ -343,6 +343,24 @@ fn at_rest_nothing_wakes_although_a_trigger_is_due_in_an_hour() {
 }
 
 #[test]
+fn at_rest_nothing_wakes_although_a_folder_is_watched() {
+    let bench = Bench::start((120, 40), |dir| {
+        std::fs::create_dir(dir.join("notes")).unwrap();
+        std::fs::write(dir.join("notes/a.md"), "one\n").unwrap();
+        let text = "[group]\nname = \"desk\"\nmembers = [\"ann\"]\n[group.sleeptime]\nagents = [\"cleo\"]\n\
+                    [[group.source]]\nfile = \"notes/*.md\"\n[[agent]]\nname = \"ann\"\n[[agent]]\nname = \"cleo\"\n";
+        let team = dir.join("team.toml");
+        std::fs::write(&team, text).unwrap();
+        binary::run(dir, &["apply", team.to_str().unwrap()]);
+        binary::run(dir, &["send", "desk", "hello"]);
+        binary::run(dir, &["work", "--drain"]);
+    });
+    let (bytes, wakeups) = bench.meter.activity_in(Duration::from_secs(10));
+    budget("bytes in 10 s beside a watched folder", bytes as u64, 0);
+    budget("wakeups in 10 s beside a watched folder", wakeups, 1);
+}
+
+#[test]
 fn a_hundred_thousand_messages_fit_in_memory_and_scroll_like_two_hundred() {
     let mut small = workbench(200);
     let mut large = workbench(100_000);

@@ -81,6 +81,8 @@ mod schedules;
 mod slots;
 #[path = "engine/socket.rs"]
 mod socket;
+#[path = "engine/sources.rs"]
+mod sources;
 #[path = "engine/speaking.rs"]
 mod speaking;
 #[path = "engine/terminating.rs"]

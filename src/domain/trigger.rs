@@ -248,7 +248,10 @@ mod tests {
 
         let Ok(()) = rows.put(&Group { status: GroupStatus::Paused, ..group });
         let paused = follow(&mut rows, &said("sleep"));
-        assert!(matches!(&paused[..], [Change::TriggerHeld { why, .. }] if why == "desk is paused"), "{paused:?}");
+        assert!(
+            matches!(&paused[..], [Change::TriggerHeld { why: Some(why), .. }] if why == "desk is paused"),
+            "{paused:?}"
+        );
         assert_eq!(follow(&mut rows, &said("sleep")), [], "its row says so already");
         let held = triggers(&mut rows).into_iter().find(|trigger| trigger.id == *id).unwrap();
         assert_eq!((held.last_fired, held.why_not.as_deref()), (Some(Timestamp::UNIX_EPOCH), Some("desk is paused")));
@@ -283,7 +286,7 @@ mod tests {
             let made = follow(&mut rows, &finished(&run));
             match &made[..] {
                 [Change::TriggerFired { .. }, Change::JobCreated(job)] => assert_eq!(job.depth, depth + 1),
-                [Change::TriggerHeld { why, .. }] => {
+                [Change::TriggerHeld { why: Some(why), .. }] => {
                     assert!(depth >= 3 && why.starts_with("3 jobs have caused each other"), "{depth}: {why}");
                 }
                 other => panic!("{other:?}"),

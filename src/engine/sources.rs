@@ -61,7 +61,7 @@ struct Known {
     soon: Option<Timestamp>,
     /// Set when the system tells of a change.
     touched: Arc<AtomicBool>,
-    /// True while a look is under way.
+    /// True while the files are read, whether that is still waited for or not.
     looking: Arc<AtomicBool>,
     /// True until what it finds is committed, or it is no longer waited for.
     awaited: bool,
@@ -89,7 +89,7 @@ impl Sources {
     /// Forgets all sources but these. Returns those that are no longer watched.
     fn keep(&self, sources: &[&Trigger]) -> Vec<TriggerId> {
         let is_gone = |id: &TriggerId| !sources.iter().any(|source| source.id == *id);
-        self.lock().retain(|id, known| !is_gone(id) || known.looking.load(Ordering::SeqCst));
+        self.lock().retain(|id, known| !is_gone(id) || known.awaited || known.looking.load(Ordering::SeqCst));
         self.watch.known().into_iter().filter(is_gone).collect()
     }
 }
@@ -204,7 +204,6 @@ fn begin(engine: &Arc<Engine>, trigger: &Trigger, source: &Source, room: usize) 
     {
         let mut sources = engine.sources.lock();
         let Some(known) = sources.get_mut(&trigger.id) else { return };
-        known.looking.store(true, Ordering::SeqCst);
         known.awaited = true;
         known.soon = None;
         known.poll = engine.spans.after(every);
@@ -243,6 +242,7 @@ async fn look(engine: &Arc<Engine>, trigger: &Trigger, room: usize) -> Result<()
         let Some(known) = sources.get_mut(&trigger.id) else { return Ok(()) };
         (std::mem::take(&mut known.memory), Arc::clone(&known.looking), Arc::clone(&known.touched))
     };
+    looking.store(true, Ordering::SeqCst);
     let (until, stop) = (Instant::now() + LONGEST, engine.stop.clone());
     let look = Look { source: source.clone(), reader, marks, room, memory, until, stop };
     let (watch, id, source) = (Arc::clone(&engine.sources.watch), trigger.id.clone(), source.clone());

@@ -45,7 +45,7 @@ static QUERY: LazyLock<String> = LazyLock::new(|| {
         standing(),
         parked(),
         filter::names(|state: JobStateName| !state.is_final()),
-        Source::TOPIC,
+        Source::KEY,
     )
 });
 

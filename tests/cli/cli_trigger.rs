@@ -159,3 +159,104 @@ fn triggers_are_listed_shown_fired_paused_and_resumed() {
     assert!(refused.code != Some(0) && refused.err.contains("cron \"soon\" is no schedule"), "{refused:?}");
     shell.folds();
 }
+
+const SOURCE: &str = r#"[group]
+name = "desk"
+members = ["ann"]
+[group.sleeptime]
+agents = ["keeper", "critic"]
+[[group.source]]
+file = "notes/*.md"
+agent = "keeper"
+task = "File the notes."
+[[group.source]]
+folder = "inbox"
+every = "10m"
+"#;
+
+#[test]
+fn new_lines_of_a_file_become_the_input_of_a_job() {
+    let (shell, team) = applied(SOURCE);
+    let home = shell.path("").canonicalize().unwrap().display().to_string();
+    std::fs::create_dir(shell.path("notes")).unwrap();
+    std::fs::create_dir(shell.path("inbox")).unwrap();
+    let listed = || shell.json(&["trigger", "list", "desk", "--json"]).as_array().unwrap().clone();
+    let told: Vec<_> =
+        listed().iter().map(|row| json!([row["kind"], row["when"], row["agent"], row["written"]])).collect();
+    let expected = json!([
+        ["source", "new text in notes/*.md", "keeper", {
+            "file": format!("{home}/notes/*.md"), "agent": "keeper", "task": "File the notes.",
+        }],
+        ["source", "new text in inbox/, every 10m", null, { "folder": format!("{home}/inbox"), "every": "10m" }],
+    ]);
+    assert_eq!(json!(told), expected);
+    shell.ok(&["send", "desk", "hello"]);
+    shell.write("notes/a.md", "one\n");
+    shell.ok(&["work", "--drain"]);
+    shell.write("notes/a.md", "one\ntwo\n");
+    shell.ok(&["work", "--drain"]);
+    let jobs = shell.json(&["job", "list", "desk", "--json"]);
+    assert_eq!((jobs.as_array().unwrap().len(), &jobs[0]["agent"]), (2, &json!("keeper")));
+    assert_eq!(jobs[0]["trigger"], "new in notes/a.md");
+    let read = |sql: &str| -> Vec<String> {
+        let store = rusqlite::Connection::open(shell.store()).unwrap();
+        let mut query = store.prepare(sql).unwrap();
+        query.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let input = read("SELECT body ->> '$.pieces[0].text' FROM reading ORDER BY position");
+    assert_eq!(input, ["one\n", "two\n"], "each job has just what is new");
+    assert_eq!(shell.ok(&["apply", &team]).trim(), "nothing to change");
+    // A last line without an end is given, too, before there is nothing left to do; every agent gets it.
+    shell.write("inbox/letter.txt", "Dear all");
+    shell.ok(&["work", "--drain"]);
+    assert_eq!(read("SELECT body ->> '$.pieces[0].text' FROM reading ORDER BY position")[2..], ["Dear all"]);
+    assert_eq!(shell.json(&["job", "list", "desk", "--json"]).as_array().unwrap().len(), 4);
+
+    // A source that is no longer asked for is gone with its marks.
+    let other =
+        shell.write("team.toml", &format!("{}{AGENTS}", SOURCE.split("[[group.source]]\nfolder").next().unwrap()));
+    shell.ok(&["apply", &other]);
+    assert_eq!(listed().len(), 1);
+    let marks = read("SELECT body ->> '$.path' FROM source_mark");
+    assert_eq!(marks, ["a.md"]);
+    shell.folds();
+}
+
+#[test]
+fn a_source_outside_the_team_files_directory_needs_the_word_of_a_person() {
+    let (shell, _) = applied(SOURCE);
+    std::fs::create_dir(shell.path("outside")).unwrap();
+    std::fs::create_dir(shell.path("team")).unwrap();
+    std::os::unix::fs::symlink(shell.path("outside"), shell.path("team/link")).unwrap();
+    let apply = |source: &str, more: &[&str]| {
+        let script = shell.path("script.toml").display().to_string();
+        std::fs::copy(script, shell.path("team/script.toml")).unwrap();
+        let group = "[group]\nname = \"other\"\nmembers = [\"ann\"]\n[group.sleeptime]\nagents = [\"keeper\"]\n";
+        let file = shell.write("team/team.toml", &format!("{group}[[group.source]]\n{source}\n{AGENTS}"));
+        shell.run(&[&["apply", &file], more].concat())
+    };
+    for source in ["file = \"../outside/*.md\"", "folder = \"/etc\"", "file = \"link/*.md\""] {
+        let refused = apply(source, &[]);
+        let said =
+            "cannot be used: it lies outside the team file's directory; to allow that once, apply with --allow-outside";
+        assert!(refused.code != Some(0) && refused.err.contains(said), "{source}: {refused:?}");
+        assert!(refused.err.contains("team.toml:6: [[group.source]]: "), "{source}: {refused:?}");
+        let allowed = apply(source, &["--allow-outside"]);
+        assert_eq!(allowed.code, Some(0), "{source}: {allowed:?}");
+    }
+    for (source, said) in [
+        ("into = \"archive\"\nfile = \"*.md\"", "into is one of input"),
+        ("every = \"1h\"", "a source needs file or folder"),
+        ("file = \"a.md\"\nfolder = \"b\"", "file and folder are in one source; write two"),
+        ("file = \"a.md\"\ncron = \"0 7 * * *\"", "cron is no key of a source; allowed are file, folder, every, into"),
+        ("file = \".env\"", "names hidden files, which are not read"),
+        ("file = \"a.md\"\nagent = \"ann\"", "ann has a source and does not work in the background"),
+    ] {
+        let refused = apply(source, &[]);
+        assert!(refused.code != Some(0) && refused.err.contains(said), "{source}: {refused:?}");
+    }
+    let words = ["group", "update", "desk", "--source", "[{ folder = \"inbox\" }]"];
+    let refused = shell.run(&words);
+    assert!(refused.err.contains("folder \"inbox\" is no whole path"), "{refused:?}");
+    shell.folds();
+}

@@ -285,7 +285,7 @@ async fn each_time_of_a_week_makes_one_job_or_is_reported_over_a_daylight_change
         let reported: Vec<String> = log
             .iter()
             .filter_map(|entry| match &entry.change {
-                Change::TriggerHeld { why, .. } => Some(why.clone()),
+                Change::TriggerHeld { why, .. } => why.clone(),
                 _ => None,
             })
             .collect();

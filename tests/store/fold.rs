@@ -14,12 +14,12 @@ use nightdesk::testing::domain::run::{CallResult, PendingKind, RunStateName};
 use nightdesk::testing::domain::state::{
     ApplyError, DeletedBlock, InMemoryRows, MailRate, Row, Rows as _, StoreMeta, check,
 };
-use nightdesk::testing::domain::trigger::derived_changes;
+use nightdesk::testing::domain::trigger::{MarkMove, News, Piece, derived_changes};
 use nightdesk::testing::domain::{
     Actor, Agent, AgentId, Basis, Block, BlockOwner, Call, CauseKind, Change, Choice, Commit, Conflict, Conversation,
     ConversationOwner, Cursor, Group, Ids, Job, JobId, JobOutcome, JobState, LogEntry, Mail, MailId, MailKind,
-    MailStatus, Occurrence, PendingCall, Person, PersonId, Precondition, Priority, Run, RunId, RunKind, RunState,
-    StepId, StopReason, Trigger, When,
+    MailStatus, Occurrence, PendingCall, Person, PersonId, Precondition, Priority, Reading, Run, RunId, RunKind,
+    RunState, Source, SourceMark, StepId, StopReason, Trigger, TriggerId, When,
 };
 use nightdesk::testing::store::{Clock as _, CommitError, Lane, ManualClock, Mode, Options, Store, Synchronous};
 use proptest::collection::vec;
@@ -290,12 +290,35 @@ fn trigger_change(state: &mut InMemoryRows, op: &Op) -> Change {
         3 => Change::TriggerArmed { id, seconds: 60 },
         4 => Change::TriggerDue { id, scheduled_at: some.next_due.unwrap_or_default() },
         5 if op.other == 0 => Change::TriggerPaused { id, paused: !some.paused },
+        5 if op.other == 2 => source_change(state, id, op),
         5 if op.other == 1 => {
             let next = some.waiting.unwrap_or_default() + Duration::from_secs(1);
             Change::TriggerScheduled { id, waiting: next, next_due: next }
         }
-        _ => Change::TriggerHeld { id, why: op.text.clone() },
+        _ => Change::TriggerHeld { id, why: Some(op.text.clone()).filter(|text| !text.is_empty()) },
     }
+}
+
+/// A source there is by then, which reads a file from where its mark is, or from elsewhere.
+fn source_change(state: &mut InMemoryRows, id: TriggerId, op: &Op) -> Change {
+    let Ok(trigger) = state.get::<Trigger>("trigger-source");
+    let Some(trigger) = trigger else {
+        let source = Source::of_folder("/notes").unwrap();
+        let made = Trigger::new(&Ids::seeded(1), fixtures::GROUP.into(), When::Source { source }.into());
+        return Change::TriggerPut(Trigger { id: "trigger-source".into(), ..made });
+    };
+    let (reader, path) = (trigger.reader().unwrap(), format!("{}.md", op.which % 2));
+    let Ok(mark) = state.get::<SourceMark>(&SourceMark::path_key(&reader, &path));
+    let offset = mark.map(|mark| mark.offset);
+    let from = if op.text.is_empty() { Some((path.clone(), 3)) } else { offset.map(|offset| (path.clone(), offset)) };
+    let text = op.text.clone();
+    let offset = offset.unwrap_or(0) + text.len() as u64;
+    let to = SourceMark { reader, path: path.clone(), offset, hash: text.clone(), device: 1, inode: 1 };
+    let piece = Piece { file: path, news: News::Lines, text };
+    let reading = (op.which > 0)
+        .then(|| Reading { id: format!("reading-{}-{}", op.text, op.which).as_str().into(), pieces: vec![piece] });
+    let id = if op.which > 2 { id } else { trigger.id };
+    Change::SourceRead { id, moves: vec![MarkMove { from, to }], forgotten: Vec::new(), reading }
 }
 
 fn change(state: &mut InMemoryRows, op: &Op) -> Change {
@@ -410,6 +433,8 @@ async fn same_state(store: &Store, reference: &mut Reference) {
     same_rows::<MailRate>(store, state).await;
     same_rows::<Trigger>(store, state).await;
     same_rows::<Occurrence>(store, state).await;
+    same_rows::<SourceMark>(store, state).await;
+    same_rows::<Reading>(store, state).await;
     assert_eq!(store.log(0, usize::MAX).await.unwrap(), reference.log);
     fold::assert_folds(store).await;
 }

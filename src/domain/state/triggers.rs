@@ -136,15 +136,15 @@ pub(super) fn read<R: Rows>(
     let Some(reader) = trigger.reader() else { return reject(format!("trigger {id} is no source")) };
     let gone = moves.iter().filter_map(|step| step.from.as_ref()).map(|(path, _)| path);
     for step in moves {
-        let at = match &step.from {
-            Some((path, _)) => path,
-            // A file in the place of one that was renamed has no mark yet.
-            None if gone.clone().any(|path| *path == step.to.path) => continue,
-            None => &step.to.path,
+        let from = match &step.from {
+            Some((path, offset)) => (path, Some(*offset)),
+            None => (&step.to.path, None),
         };
-        let there = rows.get::<SourceMark>(&SourceMark::path_key(&reader, at))?.map(|mark| mark.offset);
-        if step.to.reader != reader || there != step.from.as_ref().map(|(_, offset)| *offset) {
-            return reject(format!("the file {at} of trigger {id} was read meanwhile"));
+        let there = rows.get::<SourceMark>(&SourceMark::path_key(&reader, from.0))?.map(|mark| mark.offset);
+        // A file in the place of one that was renamed has the mark of that one until now.
+        let there = there.filter(|_| from.1.is_some() || !gone.clone().any(|path| path == from.0));
+        if step.to.reader != reader || there != from.1 {
+            return reject(format!("the file {} of trigger {id} was read meanwhile", from.0));
         }
     }
     for path in gone.chain(forgotten) {

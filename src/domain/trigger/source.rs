@@ -21,7 +21,7 @@ use crate::domain::state::Rows;
 use crate::domain::{Change, GroupId, ReadingId, Sleeptime, span};
 
 /// The name in a team file, of a table of its own.
-pub const KEY: &str = "source";
+pub const KEY: &str = Source::KEY;
 const FILE: &str = "file";
 const FOLDER: &str = "folder";
 const EVERY: &str = "every";
@@ -87,7 +87,7 @@ pub fn of(_policy: &Sleeptime) -> Option<TriggerSpec> {
 
 /// All sources are looked at together.
 pub fn topic(_group: &GroupId, _source: &Source) -> String {
-    Source::TOPIC.to_owned()
+    KEY.to_owned()
 }
 
 /// Fires when new text was found.

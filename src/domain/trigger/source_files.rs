@@ -31,8 +31,8 @@ pub struct Source {
 const WILD: [char; 8] = ['*', '?', '[', ']', '{', '}', '\\', '!'];
 
 impl Source {
-    /// By which all triggers that read files are looked up.
-    pub const TOPIC: &str = "source";
+    /// The name of this kind of trigger, by which all of them are looked up.
+    pub const KEY: &str = "source";
     /// The time between two looks of one that waits for the system to tell of a change, in seconds: it may not tell.
     pub const FALLBACK: u32 = 600;
 

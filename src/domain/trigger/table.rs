@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::{Map, Value as Json};
 
-use super::source::KEY as SOURCE;
+use super::source_files::Source;
 use super::{TriggerSpec, When};
 use crate::domain::setting::{Kind, Value};
 use crate::domain::{AgentId, Priority};
@@ -82,12 +82,12 @@ impl TriggerSpec {
     /// All keys of the table of a source.
     #[must_use]
     pub fn source_fields() -> Vec<Field> {
-        When::fields_of(SOURCE).iter().copied().chain(COMMON).collect()
+        When::fields_of(Source::KEY).iter().copied().chain(COMMON).collect()
     }
 
     /// The keys of which the table of a trigger has one.
     pub fn keys() -> impl Iterator<Item = &'static str> {
-        When::KEYS.iter().copied().filter(|key| *key != SOURCE)
+        When::KEYS.iter().copied().filter(|key| *key != Source::KEY)
     }
 
     /// Reads the table of a trigger. The agent is as it is written: a name or an id.
@@ -108,7 +108,7 @@ impl TriggerSpec {
     /// # Errors
     /// As [`Self::from_table`].
     pub fn from_source_table(table: &Map<String, Json>) -> Result<Self, String> {
-        Self::read(SOURCE, "a source", table)
+        Self::read(Source::KEY, "a source", table)
     }
 
     /// Reads the table of this kind, which is called `noun`.

@@ -7,6 +7,9 @@
 //! another file at the same place (it was written anew), each time only if what was read before is still its beginning.
 //! If so, what follows is new; if not, the whole file is.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;

@@ -187,7 +187,7 @@ async fn a_paused_source_reads_nothing_and_goes_on_where_it_was() {
 
     // A group that is paused takes nothing either.
     let status = |status: GroupStatus| {
-        let form = GroupForm::default().set("status", Value::from(<&str>::from(status)));
+        let form = GroupForm::default().set("status", Value::from(<&'static str>::from(status)));
         Request::UpdateGroup { id: group_id(), form: Box::new(form) }
     };
     world.ask(status(GroupStatus::Paused)).await.unwrap();
@@ -243,13 +243,7 @@ async fn a_source_whose_folder_is_missing_says_so_and_finds_it_by_itself() {
         let since = tokio::time::Instant::now();
         std::fs::rename(&elsewhere, &notes.path).unwrap();
         notes.append("a.md", "one\n");
-        let mut all = read(world.store()).await;
-        world
-            .when(async |world| {
-                all = read(world.store()).await;
-                all.ends_with("one\n").then_some(())
-            })
-            .await;
+        world.when(async |world| read(world.store()).await.ends_with("one\n").then_some(())).await;
         let wait = Duration::from_secs(every.unwrap_or(Source::FALLBACK).into());
         assert!(since.elapsed() <= wait + Duration::from_secs(2), "{:?}", since.elapsed());
         assert_eq!(trigger(&world).await.why_not, None);

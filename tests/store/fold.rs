@@ -288,9 +288,9 @@ fn trigger_change(state: &mut InMemoryRows, op: &Op) -> Change {
         1 => Change::TriggerRemoved { id },
         2 => Change::TriggerFired { id, cause: CauseKind::Turn { turn: 1 }, depth: 2 },
         3 => Change::TriggerArmed { id, seconds: 60 },
+        4 if op.other > 0 => source_change(state, id, op),
         4 => Change::TriggerDue { id, scheduled_at: some.next_due.unwrap_or_default() },
         5 if op.other == 0 => Change::TriggerPaused { id, paused: !some.paused },
-        5 if op.other == 2 => source_change(state, id, op),
         5 if op.other == 1 => {
             let next = some.waiting.unwrap_or_default() + Duration::from_secs(1);
             Change::TriggerScheduled { id, waiting: next, next_due: next }
@@ -527,6 +527,11 @@ fn random_commits_reach_every_kind_of_change_and_are_refused_too() {
     let outcome = run_async(play(deletions.into_iter().map(|op| (vec![op], None)).collect()));
     assert_eq!(outcome.refused, 0);
     all.kinds.extend(outcome.kinds);
-    assert_eq!(all.kinds.len(), 39, "{:?}", all.kinds);
+    // And a source that was put is read at once.
+    let source = |text: &str| Op { kind: 37, which: 1, other: 1, variant: 4, text: text.to_owned() };
+    let outcome = run_async(play(["a", "b", "c"].map(|text| (vec![source(text)], None)).into()));
+    assert_eq!(outcome.refused, 0);
+    all.kinds.extend(outcome.kinds);
+    assert_eq!(all.kinds.len(), 40, "{:?}", all.kinds);
     assert!(all.refused > 100, "{} refused", all.refused);
 }

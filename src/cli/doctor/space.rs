@@ -13,13 +13,14 @@ use crate::domain::{AgentId, BlockOwner, GroupId};
 use crate::engine::protocol::{Reply, Request, Space, SpaceOwner};
 
 /// What a table holds, in words, by how its name begins. The first that fits counts.
-const HOLDS: [(&str, &str); 8] = [
+const HOLDS: [(&str, &str); 9] = [
     ("message_search", "index of words"),
     ("message", "messages"),
     ("changes", "log of changes"),
     ("revision", "versions of blocks"),
     ("step", "steps of agents"),
     ("call", "tool calls"),
+    ("reading", "what sources read"),
     ("base", "what the log begins with"),
     ("", "state: groups, agents, blocks, runs, jobs, mail"),
 ];

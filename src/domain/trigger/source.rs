@@ -5,7 +5,7 @@
 
 #![expect(
     clippy::trivially_copy_pass_by_ref,
-    clippy::unnecessary_wraps,
+    clippy::ref_option,
     reason = "all kinds of triggers have the same signatures"
 )]
 

@@ -225,7 +225,7 @@ impl Look {
             None => (0, News::File),
         };
         let used: usize = found.pieces.iter().map(|piece| piece.text.len()).sum();
-        let room = self.room.saturating_sub(used);
+        let room = Some(self.room.saturating_sub(used)).filter(|room| *room >= char::MAX.len_utf8()).unwrap_or(0);
         let moved = mark.as_ref().is_some_and(|(mark, _)| mark.path != file.path);
         let mut end = start;
         if start < file.quiet.size && (room == 0 || self.is_over()) {
@@ -234,7 +234,7 @@ impl Look {
             let size = usize::try_from(file.quiet.size - start).unwrap_or(usize::MAX);
             let mut bytes = vec![0; size.min(room)];
             file.file.read_exact_at(&mut bytes, start)?;
-            let (taken, text) = self.taken(found, file, start, &bytes, size);
+            let (taken, text) = whole_lines(found, file, start, &bytes, size);
             if taken > 0 {
                 end = start + taken as u64;
                 found.memory.last = Some(file.path.clone());
@@ -254,29 +254,29 @@ impl Look {
         }
         Ok(())
     }
+}
 
-    /// The text of whole lines, and of how many bytes it is. `size` is that of all that is new in the file.
-    fn taken(&self, found: &mut Found, file: &Opened, start: u64, bytes: &[u8], size: usize) -> (usize, String) {
-        let lines = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let mut taken = lines;
-        if bytes.len() == size && lines < size {
-            // The end of the file: a line that has none waits until it has one, or is the same twice.
-            let tail = (start + lines as u64, size - lines, hex(&Sha256::digest(&bytes[lines..])));
-            if found.memory.tails.get(&file.path) == Some(&tail) {
-                found.memory.tails.remove(&file.path);
-                taken = size;
-            } else {
-                found.memory.tails.insert(file.path.clone(), tail);
-                found.unfinished = true;
-            }
-        } else if lines == 0 {
-            // A line that is longer than there is room for comes in parts.
-            taken = bytes.len();
+/// The text of whole lines, and of how many bytes it is. `size` is that of all that is new in the file.
+fn whole_lines(found: &mut Found, file: &Opened, start: u64, bytes: &[u8], size: usize) -> (usize, String) {
+    let lines = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let mut taken = lines;
+    if bytes.len() == size && lines < size {
+        // The end of the file: a line that has none waits until it has one, or is the same twice.
+        let tail = (start + lines as u64, size - lines, hex(&Sha256::digest(&bytes[lines..])));
+        if found.memory.tails.get(&file.path) == Some(&tail) {
+            found.memory.tails.remove(&file.path);
+            taken = size;
+        } else {
+            found.memory.tails.insert(file.path.clone(), tail);
+            found.unfinished = true;
         }
-        let (text, read) = lossy(&bytes[..taken], bytes.len(), taken == size);
-        found.more |= read < size && !(bytes.len() == size && read == lines);
-        (read, text)
+    } else if lines == 0 {
+        // A line that is longer than there is room for comes in parts.
+        taken = bytes.len();
     }
+    let (text, read) = lossy(&bytes[..taken], bytes.len(), taken == size);
+    found.more |= read < size && !(bytes.len() == size && read == lines);
+    (read, text)
 }
 
 /// Whether a file that was changed at this time, in seconds, cannot change again without another time. Times of files
@@ -297,7 +297,7 @@ fn lossy(bytes: &[u8], most: usize, end: bool) -> (String, usize) {
         }
         text.push_str(valid);
         read += valid.len();
-        let is_cut = read + invalid.len() == bytes.len() && !end && read > 0;
+        let is_cut = read + invalid.len() == bytes.len() && !end;
         let sign = char::REPLACEMENT_CHARACTER;
         if invalid.is_empty() || is_cut && std::str::from_utf8(invalid).is_err_and(|error| error.error_len().is_none())
         {

@@ -90,7 +90,7 @@ impl Watch {
         let said = |error: notify::Error| error.to_string();
         if watcher.is_none() {
             let (watched, wake) = (Arc::clone(&self.watched), Arc::clone(&self.wake));
-            let tell = move |event| heard(&watched, &wake, event);
+            let tell = move |event| heard(&watched, &wake, &event);
             *watcher =
                 Some(RecommendedWatcher::new(tell, Config::default().with_follow_symlinks(false)).map_err(said)?);
         }
@@ -110,10 +110,10 @@ impl Watch {
 }
 
 /// Takes an event of the system.
-fn heard(watched: &Mutex<HashMap<TriggerId, Watched>>, wake: &Notify, event: notify::Result<Event>) {
+fn heard(watched: &Mutex<HashMap<TriggerId, Watched>>, wake: &Notify, event: &notify::Result<Event>) {
     let mut new = false;
     for watched in watched.lock().unwrap_or_else(PoisonError::into_inner).values_mut() {
-        let concerned = match &event {
+        let concerned = match event {
             Ok(event) => watched.is_concerned(event),
             Err(error) => {
                 watched.lost = Some(error.to_string());

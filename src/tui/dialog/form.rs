@@ -92,11 +92,11 @@ impl Form {
         Some(Self { read_group, ..Self::over(subject, title, group::entries(Some(group), model), Key::Name) })
     }
 
-    /// Creates a form for an existing group with the focus on its triggers; `None` if there is no such group.
+    /// Creates a form for an existing group with the focus on this setting; `None` if there is no such group.
     #[must_use]
-    pub fn group_triggers(model: &Model, id: &GroupId) -> Option<Self> {
+    pub fn group_at(model: &Model, id: &GroupId, setting: &'static str) -> Option<Self> {
         let form = Self::group(model, id)?;
-        let at = Key::Setting("trigger");
+        let at = Key::Setting(setting);
         Some(if form.entries.iter().any(|entry| entry.key == at) { Self { at, ..form } } else { form })
     }
 

@@ -11,7 +11,7 @@ use ratatui::layout::Rect;
 use super::list::{Item, List};
 use super::{Pane, RenderContext, unreadable};
 use crate::domain::state::Kind;
-use crate::domain::{GroupId, Job, JobId, JobState, Trigger, TriggerId};
+use crate::domain::{Job, JobId, JobState, Trigger, TriggerId};
 use crate::engine::protocol::{Reply, Request, RequestError, Update};
 use crate::tui::command::{Command, KeyContext};
 use crate::tui::dialog::confirm::{Choice, Confirm};
@@ -105,7 +105,7 @@ impl Jobs {
         let id = trigger.id.clone();
         let when = clean_line(&trigger.spec.when.schedule()).into_owned();
         match command {
-            Command::Open | Command::EditSelected => change(&trigger.group, cx),
+            Command::Open | Command::EditSelected => change(trigger, cx),
             Command::RunNow => self.ask(Request::FireTrigger { id }, format!("fired: {when}"), cx),
             Command::Pause => {
                 let paused = !trigger.paused;
@@ -130,9 +130,10 @@ impl Jobs {
     }
 }
 
-/// Opens the form of the group at its triggers.
-fn change(group: &GroupId, cx: &mut Context<'_>) {
-    match Form::group_triggers(cx.model, group) {
+/// Opens the form of the group at its triggers, or at its sources.
+fn change(trigger: &Trigger, cx: &mut Context<'_>) {
+    let key = if trigger.spec.source().is_some() { "source" } else { "trigger" };
+    match Form::group_at(cx.model, &trigger.group, key) {
         Some(form) => cx.open(form),
         None => cx.fault("this group is gone"),
     }

@@ -313,6 +313,6 @@ mod tests {
         assert_eq!(quiet.schedule(), "1h 30m of silence", "beside another trigger, every_turns is off by itself");
         let both = Sleeptime { every_turns: Some(2), ..quiet };
         assert_eq!(both.schedule_in_prose(), "every second turn or 1h 30m of silence");
-        assert_eq!(When::KEYS, ["every_turns", "idle", "block_changed", "event", "cron", "on", "on_signal"]);
+        assert_eq!(When::KEYS, ["every_turns", "idle", "block_changed", "event", "cron", "on", "source", "on_signal"]);
     }
 }

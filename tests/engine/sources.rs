@@ -130,7 +130,7 @@ async fn a_backlog_is_worked_off_by_jobs_of_a_limited_size_and_nothing_is_left_o
 #[tokio::test(start_paused = true)]
 async fn new_text_is_added_to_the_job_that_waits_and_each_agent_gets_it() {
     let notes = Notes::new();
-    let slow = Script::of([When::in_job().finishes().first_delay_ms(600_000)]).otherwise("{agent} speaks");
+    let slow = Script::of([When::in_job().finishes().first_delay_ms(250_000)]).otherwise("{agent} speaks");
     let world = World::new(Plan { script: slow, background: &["cleo", "dan"], ..plan(notes.source(Some(60))) }).await;
     world.send("hello").await;
     for line in ["one\n", "two\n", "three\n"] {
@@ -145,6 +145,7 @@ async fn new_text_is_added_to_the_job_that_waits_and_each_agent_gets_it() {
     world.jobs_over(4).await;
     for agent in ["cleo", "dan"] {
         let told = told(&world, agent);
+        assert_eq!(told.len(), 2);
         assert!(told[0].contains("  one") && told[1].contains("  two") && told[1].contains("  three"), "{told:?}");
     }
     world.close().await;

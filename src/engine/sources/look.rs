@@ -234,7 +234,7 @@ impl Look {
             let size = usize::try_from(file.quiet.size - start).unwrap_or(usize::MAX);
             let mut bytes = vec![0; size.min(room)];
             file.file.read_exact_at(&mut bytes, start)?;
-            let (taken, text) = whole_lines(found, file, start, &bytes, size);
+            let (taken, text) = whole_lines(found, file, start, &bytes, (size, room));
             if taken > 0 {
                 end = start + taken as u64;
                 found.memory.last = Some(file.path.clone());
@@ -256,8 +256,15 @@ impl Look {
     }
 }
 
-/// The text of whole lines, and of how many bytes it is. `size` is that of all that is new in the file.
-fn whole_lines(found: &mut Found, file: &Opened, start: u64, bytes: &[u8], size: usize) -> (usize, String) {
+/// The text of whole lines, and of how many bytes it is. `size` is that of all that is new in the file, and the text has
+/// at most `room` bytes.
+fn whole_lines(
+    found: &mut Found,
+    file: &Opened,
+    start: u64,
+    bytes: &[u8],
+    (size, room): (usize, usize),
+) -> (usize, String) {
     let lines = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let mut taken = lines;
     if bytes.len() == size && lines < size {
@@ -274,7 +281,7 @@ fn whole_lines(found: &mut Found, file: &Opened, start: u64, bytes: &[u8], size:
         // A line that is longer than there is room for comes in parts.
         taken = bytes.len();
     }
-    let (text, read) = lossy(&bytes[..taken], bytes.len(), taken == size);
+    let (text, read) = lossy(&bytes[..taken], room, taken == size);
     found.more |= read < size && !(bytes.len() == size && read == lines);
     (read, text)
 }

@@ -157,7 +157,7 @@ fn what_was_typed_for_another_type_is_not_sent() {
     let mut desk = desk();
     // A dynamic group's token and a round robin's order; then a sleep-time group has neither.
     desk.keys("N<Right><Right><Tab>notes<Tab><Tab>scribe<Enter><Tab>someone<Enter>");
-    desk.keys("<Tab><Tab><Tab><Tab><Tab>4<Tab>STOP<Tab><Space>");
+    desk.keys("<Tab><Tab><Tab><Tab><Tab><Tab>4<Tab>STOP<Tab><Space>");
     desk.keys(&"<Tab>".repeat(6));
     assert_eq!(field(&desk), "Shared blocks");
     desk.keys("<Tab><Right><Tab><Tab><Tab><Tab>keeper<Enter><Tab>3<C-s>");
@@ -172,7 +172,7 @@ fn what_was_typed_for_another_type_is_not_sent() {
 #[test]
 fn a_number_that_is_none_is_told_at_its_field_and_not_sent() {
     let mut desk = desk();
-    desk.keys("N<Tab>panel<Tab><Tab>a<Enter><Tab><Tab><Tab><Tab><Tab>many<C-s>");
+    desk.keys("N<Tab>panel<Tab><Tab>a<Enter><Tab><Tab><Tab><Tab><Tab><Tab>many<C-s>");
     assert!(desk.asked.is_empty());
     assert_eq!(field(&desk), "Max turns");
     assert!(desk.text().contains("many is not a valid number"), "{}", desk.text());
@@ -213,7 +213,7 @@ fn an_edit_sends_only_what_changed_and_what_was_emptied_is_cleared() {
     desk.keys("e");
     assert_eq!(field(&desk), "Name");
     // Out to the number of speeches, which is taken away.
-    desk.keys("<Tab><Tab><Tab><Tab><Tab><Tab><Tab>");
+    desk.keys("<Tab><Tab><Tab><Tab><Tab><Tab><Tab><Tab>");
     assert_eq!(field(&desk), "Max turns");
     desk.keys("<C-u><C-s>");
     let form = GroupForm::default().clear("max_turns");

@@ -130,8 +130,8 @@ async fn a_backlog_is_worked_off_by_jobs_of_a_limited_size_and_nothing_is_left_o
 #[tokio::test(start_paused = true)]
 async fn new_text_is_added_to_the_job_that_waits_and_each_agent_gets_it() {
     let notes = Notes::new();
-    let slow = Script::of([When::in_job().finishes().first_delay_ms(250_000)]).otherwise("{agent} speaks");
-    let world = World::new(Plan { script: slow, background: &["cleo", "dan"], ..plan(notes.source(Some(60))) }).await;
+    let slow = Script::of([When::in_job().finishes().first_delay_ms(60_000)]).otherwise("{agent} speaks");
+    let world = World::new(Plan { script: slow, background: &["cleo", "dan"], ..plan(notes.source(Some(10))) }).await;
     world.send("hello").await;
     for line in ["one\n", "two\n", "three\n"] {
         let so_far = read(world.store()).await;

@@ -344,8 +344,11 @@ fn at_rest_nothing_wakes_although_a_trigger_is_due_in_an_hour() {
 
 #[test]
 fn at_rest_nothing_wakes_although_a_folder_is_watched() {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut inode = 0;
     let bench = Bench::start((120, 40), |dir| {
         std::fs::create_dir(dir.join("notes")).unwrap();
+        inode = std::fs::metadata(dir.join("notes")).unwrap().ino();
         std::fs::write(dir.join("notes/a.md"), "one\n").unwrap();
         let text = "[group]\nname = \"desk\"\nmembers = [\"ann\"]\n[group.sleeptime]\nagents = [\"cleo\"]\n\
                     [[group.source]]\nfile = \"notes/*.md\"\n[[agent]]\nname = \"ann\"\n[[agent]]\nname = \"cleo\"\n";
@@ -358,6 +361,9 @@ fn at_rest_nothing_wakes_although_a_folder_is_watched() {
     let (bytes, wakeups) = bench.meter.activity_in(Duration::from_secs(10));
     budget("bytes in 10 s beside a watched folder", bytes as u64, 0);
     budget("wakeups in 10 s beside a watched folder", wakeups, 1);
+    let open = std::fs::read_dir(format!("/proc/{}/fdinfo", bench.meter.pid())).unwrap();
+    let told = open.filter_map(|file| std::fs::read_to_string(file.ok()?.path()).ok()).collect::<Vec<_>>().concat();
+    assert!(told.contains(&format!("ino:{inode:x} ")), "the folder is watched: {told}");
 }
 
 #[test]

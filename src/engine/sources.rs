@@ -328,8 +328,11 @@ async fn tell(engine: &Engine, trigger: &Trigger, why: Option<String>) -> Result
 
 /// Waits until no look is under way and none is due.
 pub(super) async fn settled(engine: &Engine) -> Result<(), EngineError> {
+    if !engine.options.jobs {
+        return Ok(());
+    }
     let mut changed = engine.sources.changed.subscribe();
-    while engine.options.jobs {
+    loop {
         changed.borrow_and_update();
         let standing = OpenRuns::read(&engine.store).await?;
         let mut waits = false;
@@ -339,14 +342,13 @@ pub(super) async fn settled(engine: &Engine) -> Result<(), EngineError> {
                 && room(engine, trigger, &standing.jobs).await? >= FEWEST_BYTES;
         }
         if !waits {
-            break;
+            return Ok(());
         }
         tokio::select! {
-            told = changed.changed() => if told.is_err() { break },
-            () = engine.stop.cancelled() => break,
+            told = changed.changed() => if told.is_err() { return Ok(()) },
+            () = engine.stop.cancelled() => return Ok(()),
         }
     }
-    Ok(())
 }
 
 /// Whether a look is under way or due.

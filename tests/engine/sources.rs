@@ -114,7 +114,7 @@ async fn a_job_gets_the_file_first_and_then_only_what_was_added_to_it() {
 #[tokio::test(start_paused = true)]
 async fn a_backlog_is_worked_off_by_jobs_of_a_limited_size_and_nothing_is_left_out() {
     let notes = Notes::new();
-    let all: String = (0..20_000).map(|line| format!("line {line}\n")).collect();
+    let all = (0..20_000).map(|line| format!("line {line}\n")).collect::<Vec<_>>().concat();
     notes.append("a.md", &all);
     let world = World::new(plan(notes.source(Some(60)))).await;
     world.send("hello").await;

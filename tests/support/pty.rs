@@ -4,6 +4,8 @@
 //! updates (mode 2026) and a terminal emulator. Every wait is for a condition on those, with a generous
 //! deadline. The meter answers no query of the program.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -213,7 +215,7 @@ impl Meter {
 
     /// How often the threads of the program went to sleep so far: each is a wakeup.
     pub fn wakeups(&self) -> u64 {
-        wakeups_of(self.pid())
+        wakeups_by_thread(self.pid()).values().sum()
     }
 
     /// How many writes the program made so far, to any file.
@@ -236,7 +238,7 @@ impl Meter {
     /// Watches for `span` and returns how many bytes and wakeups there were. That nothing happens can be
     /// proved in no other way than by looking for a while.
     pub fn activity_in(&self, span: Duration) -> (usize, u64) {
-        let (bytes, wakeups) = (self.mark().0, self.wakeups());
+        let (bytes, before) = (self.mark().0, wakeups_by_thread(self.pid()));
         let until = Instant::now() + span;
         let mut seen = self.lock();
         while Instant::now() < until {
@@ -245,7 +247,11 @@ impl Meter {
         }
         let after = seen.bytes.len();
         drop(seen);
-        (after - bytes, self.wakeups() - wakeups)
+        let now = wakeups_by_thread(self.pid());
+        let woken = now.iter().map(|(thread, count)| count - before.get(thread).unwrap_or(&0)).sum::<u64>();
+        // A thread that has ended has woken up for that.
+        let ended = before.keys().filter(|thread| !now.contains_key(*thread)).count() as u64;
+        (after - bytes, woken + ended)
     }
 
     /// Kills the program.
@@ -303,11 +309,14 @@ pub fn send_signal(pid: u32, signal: Signal) {
     kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
 }
 
-/// How often the threads of a process went to sleep so far.
-pub fn wakeups_of(pid: u32) -> u64 {
+/// How often each thread of a process went to sleep so far.
+fn wakeups_by_thread(pid: u32) -> BTreeMap<OsString, u64> {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-    let status = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("status")).ok());
-    status.map(|text| field(&text, "voluntary_ctxt_switches:")).sum()
+    let count = |task: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(task.path().join("status")).ok()?;
+        Some((task.file_name(), field(&text, "voluntary_ctxt_switches:")))
+    };
+    tasks.filter_map(|task| count(task.ok()?)).collect()
 }
 
 fn field(text: &str, name: &str) -> u64 {

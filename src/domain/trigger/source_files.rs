@@ -1,5 +1,7 @@
 //! Which files a source reads, and when it looks at them.
 
+use std::borrow::Borrow;
+
 use globset::{GlobBuilder, GlobMatcher};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -64,9 +66,8 @@ impl Source {
         Ok(Self::of(&parts("folder", text)?))
     }
 
-    fn of<S: AsRef<str>>(folder: &[S]) -> Self {
-        let folder: String = folder.iter().map(|part| format!("/{}", part.as_ref())).collect();
-        let folder = if folder.is_empty() { "/".to_owned() } else { folder };
+    fn of<S: Borrow<str>>(folder: &[S]) -> Self {
+        let folder = format!("/{}", folder.join("/"));
         Self { folder, pattern: None, every: None, between: None, zone: None }
     }
 
@@ -80,7 +81,6 @@ impl Source {
     }
 
     /// Whether a path below the folder, such as `2026/a.md`, is one of its files. A hidden one never is.
-    #[must_use]
     pub fn matcher(&self) -> impl Fn(&str) -> bool + Send + Sync + 'static {
         // A row of another version can hold a pattern that this one cannot read: no file matches it.
         let glob = self.pattern.as_ref().map(|pattern| glob(pattern).ok());

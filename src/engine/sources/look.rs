@@ -11,6 +11,7 @@
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -89,6 +90,9 @@ pub struct Found {
     /// For the next look.
     pub memory: Memory,
 }
+
+/// Whether a mark may be that of a file.
+type IsCandidate<'a> = dyn Fn(&Opened, &SourceMark) -> bool + 'a;
 
 /// A file that was opened, and how it was then.
 struct Opened {
@@ -188,7 +192,7 @@ impl Look {
         });
         let same_file = |file: &Opened, mark: &SourceMark| (mark.device, mark.inode) == file.quiet.identity;
         let same_place = |file: &Opened, mark: &SourceMark| mark.path == file.path;
-        let ways: [&dyn Fn(&Opened, &SourceMark) -> bool; 3] =
+        let ways: [&IsCandidate<'_>; 3] =
             [&|file, mark| same_file(file, mark) && same_place(file, mark), &same_file, &same_place];
         for is_candidate in ways {
             let mut rest = Vec::new();
@@ -440,7 +444,10 @@ fn fingerprint(file: &File, length: u64) -> io::Result<String> {
 
 /// The first half of a hash is enough to tell beginnings of a file apart.
 fn hex(hash: &[u8]) -> String {
-    hash[..hash.len() / 2].iter().map(|byte| format!("{byte:02x}")).collect()
+    hash[..hash.len() / 2].iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// An error of the system without its number.

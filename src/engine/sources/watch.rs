@@ -89,8 +89,8 @@ impl Watch {
         }
         let said = |error: notify::Error| error.to_string();
         if watcher.is_none() {
-            let (watched, wake) = (Arc::clone(&self.watched), Arc::clone(&self.wake));
-            let tell = move |event| heard(&watched, &wake, &event);
+            let (sources, wake) = (Arc::clone(&self.watched), Arc::clone(&self.wake));
+            let tell = move |event| heard(&sources, &wake, &event);
             *watcher =
                 Some(RecommendedWatcher::new(tell, Config::default().with_follow_symlinks(false)).map_err(said)?);
         }

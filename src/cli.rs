@@ -26,6 +26,7 @@ pub mod roster;
 pub mod schema;
 pub mod send;
 pub mod setting;
+pub mod today;
 pub mod trigger;
 mod work;
 pub mod workbench;

@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod block;
+pub mod budget;
 mod call;
 pub mod change;
 pub mod excerpt;

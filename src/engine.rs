@@ -8,10 +8,11 @@
 //! After an error that is no model's, work goes on as [`errors`] decides.
 //!
 //! Each of these modules imports only modules listed before it: [`work`], [`candidates`], [`context`], [`progress`],
-//! [`termination`], [`call`], [`next`], [`step`], [`speech`], [`speaker_selection`], [`turn`], [`scheduler`].
+//! [`budget`], [`termination`], [`call`], [`next`], [`step`], [`speech`], [`speaker_selection`], [`turn`], [`scheduler`].
 
 mod alerts;
 pub mod background;
+pub mod budget;
 pub mod call;
 pub mod cancellation;
 pub mod candidates;
@@ -62,6 +63,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::domain::state::StoreMeta;
+use crate::domain::status::Now;
 use crate::domain::{
     Actor, AgentId, Change, Commit, Content, ConversationId, GroupId, Job, JobId, JobState, LogEntry, Message,
     MessageId, Person, PersonId, Run, RunId,
@@ -292,6 +294,11 @@ impl Engine {
     pub fn held(&self) -> Held {
         let kept = self.lock_tasks().kept.keys().cloned().collect();
         Held { kept, agents: self.agents.held(), calls: self.providers.held() }
+    }
+
+    /// The present moment, on both clocks.
+    fn now(&self) -> Now {
+        Now { span: self.spans.now(), wall: self.store.clock().now() }
     }
 
     fn default_model(&self) -> String {

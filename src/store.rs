@@ -44,6 +44,7 @@ mod schema;
 mod search;
 mod sight;
 mod space;
+mod spending;
 mod staged;
 mod standing;
 mod tables;
@@ -80,6 +81,7 @@ pub use view::StepInput;
 use connection::{Counts, Sql};
 use error::Fault;
 use reader::Readers;
+use spending::Tally;
 use tail::Tail;
 use transcript_cache::TranscriptCache;
 use writer::{Lanes, Told, Writer};
@@ -152,6 +154,7 @@ struct Shared {
     head: watch::Receiver<u64>,
     tail: Tail,
     transcripts: TranscriptCache,
+    tally: Tally,
     // Dropped before the writer, so that no reader blocks its last checkpoint.
     readers: Readers,
     /// `None` for a read-only store.
@@ -223,7 +226,9 @@ impl Store {
         };
         let readers = Readers::start(reading, path, &options, &counts);
         let (path, ids, observer) = (path.to_owned(), options.ids, options.observer);
-        let shared = Shared { path, clock, ids, observer, counts, head, tail, transcripts, readers, lanes, ground };
+        let tally = Tally::default();
+        let shared =
+            Shared { path, clock, ids, observer, counts, head, tail, transcripts, tally, readers, lanes, ground };
         Ok(Self(Arc::new(shared), PhantomData))
     }
 

@@ -341,7 +341,8 @@ fn lists_and_shows_have_the_fields_they_promise() {
         fields(&groups[0]),
         "id, name, manager_type, description, manager_agent, members, background, every_turns, idle, trigger, max_turns, \
          termination_token, allow_repeat, max_rounds, continue_order, terminate, roles, status, wait_seconds, \
-         mail_per_minute, max_calls, max_job_calls, shared_blocks, settings, triggers"
+         mail_per_minute, max_calls, max_job_calls, max_tokens_per_run, max_tokens_per_day, shared_blocks, settings, \
+         tokens_today, resets_at, triggers"
     );
     assert_eq!(groups[0]["members"], serde_json::json!(["ann", "bob"]));
     assert_eq!(shell.json(&["group", "show", "desk", "--json"]), groups[0]);
@@ -356,7 +357,8 @@ fn lists_and_shows_have_the_fields_they_promise() {
     assert_eq!(
         fields(&agents[0]),
         "id, name, group, state, rules, description, model, system, blocks, tools, require_approval, contacts, tags, \
-         max_steps, max_step_calls, temperature, max_tokens, tool_seconds, settings"
+         max_steps, max_step_calls, temperature, max_tokens, max_tokens_per_day, tool_seconds, settings, tokens_today, \
+         resets_at"
     );
     assert_eq!((&agents[0]["group"], &agents[0]["state"]), (&"desk".into(), &"idle".into()));
     assert_eq!(shell.json(&["agent", "show", "desk/bob", "--json"]), agents[1]);

@@ -23,6 +23,8 @@ mod approving;
 mod blocks;
 #[path = "engine/bounds.rs"]
 mod bounds;
+#[path = "engine/budgets.rs"]
+mod budgets;
 #[path = "engine/clocks.rs"]
 mod clocks;
 #[path = "engine/crash.rs"]

@@ -9,6 +9,7 @@ use super::deletion::{self, Deletion};
 use super::paths::Paths;
 use super::print::Out;
 use super::roster::Roster;
+use super::today::Today;
 use super::{CliError, Exit, setting, unexpected};
 use crate::domain::block::{PERSONA, folded};
 use crate::domain::setting::Kind;
@@ -56,6 +57,8 @@ struct Row<'a> {
     in_effect: Map<String, Json>,
     /// Explicitly set values only.
     settings: Map<String, Json>,
+    #[serde(flatten)]
+    today: Today,
 }
 
 /// Runs a subcommand of `agent`.
@@ -153,6 +156,7 @@ fn row<'a>(roster: &'a Roster, (now, owned): (&Overview, bool), default: &'a str
         rules: &agent.rules,
         in_effect,
         settings: setting::as_set(&agent_set, roster, &agent.group),
+        today: Today::of_agent(roster, agent),
     }
 }
 
@@ -185,6 +189,7 @@ fn show(row: &Row<'_>, agent: &Agent, roster: &Roster, out: &mut Out) -> Result<
             (row.key.replace('_', " "), setting::shown(&agent, row, roster, &agent.group).unwrap_or_default())
         }),
     );
+    card.push(("tokens today".to_owned(), row.today.told(agent.max_tokens_per_day)));
     card.push(("id".to_owned(), row.id.to_string()));
     let lines: Vec<(&str, String)> = card.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
     out.card(&lines)?;

@@ -64,6 +64,10 @@ struct Row<'a> {
     state: &'static str,
     attempt: u32,
     error: Option<&'a str>,
+    /// When it goes on by itself, if it waits for that.
+    run_at: Option<Timestamp>,
+    /// The budget it waits for.
+    waits_for: Option<&'a str>,
     created_at: Timestamp,
 }
 
@@ -195,6 +199,8 @@ fn row<'a>(roster: &'a Roster, job: &'a Job, owned: bool) -> Row<'a> {
         state: if is_left(job, owned) { JobState::Available.as_str() } else { job.state.as_str() },
         attempt: job.attempt,
         error: job.state.error(),
+        run_at: job.state.run_at(),
+        waits_for: if let JobState::Scheduled { why, .. } = &job.state { Some(why) } else { None },
         created_at: job.created_at,
     }
 }
@@ -221,6 +227,7 @@ pub fn outcome(job: &Job) -> String {
         JobState::Completed { .. } => format!("{} edit{}", job.edits, if job.edits == 1 { "" } else { "s" }),
         JobState::Failed { error, .. } => error.clone(),
         JobState::Retryable { run_at, error, .. } => format!("{error}, next try at {run_at:.0}"),
+        JobState::Scheduled { run_at, why } => format!("{why}, goes on at {run_at:.0}"),
         JobState::Cancelled { why } => why.clone(),
         JobState::Parked => "waits for an answer".to_owned(),
         JobState::Available | JobState::Running { .. } => String::new(),

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::{CliError, print};
+use crate::domain::budget::Spending;
 use crate::domain::state::Kind;
 use crate::domain::{Agent, AgentId, Block, BlockId, Conversation, ConversationOwner, Group, GroupId, Job, Trigger};
 use crate::engine::Handle;
@@ -21,6 +22,8 @@ pub struct Roster {
     pub triggers: Vec<Trigger>,
     /// The newest jobs, newest first.
     pub jobs: Vec<Job>,
+    /// The tokens of today.
+    pub spending: Spending,
     /// True if groups or agents are unreadable, so that a missing one is not necessarily deleted.
     damaged: bool,
 }
@@ -60,6 +63,7 @@ impl Roster {
             blocks: overview.blocks.clone(),
             triggers: overview.triggers.clone(),
             jobs: overview.jobs.clone(),
+            spending: overview.spending.clone(),
             damaged: faults().next().is_some(),
         }
     }

@@ -14,8 +14,8 @@ use super::paths::Paths;
 use super::print::{self, Out};
 use super::roster::Roster;
 use super::{CliError, Exit, job, unexpected};
+use crate::domain::Job;
 use crate::domain::change::ChangeKind;
-use crate::domain::{Job, JobState};
 use crate::engine::connection::Program;
 use crate::engine::protocol::{Filter, Reply, Request, RowUpdate, Update};
 use crate::engine::session::Session;
@@ -201,7 +201,7 @@ async fn tell(session: &Session, rows: &[RowUpdate], out: &mut Out) -> Result<()
     let jobs: Vec<&Job> = rows
         .iter()
         .filter_map(|row| match row {
-            RowUpdate::Job(job) if job.state.is_final() || matches!(job.state, JobState::Retryable { .. }) => Some(job),
+            RowUpdate::Job(job) if job.state.is_final() || job.state.run_at().is_some() => Some(job),
             _ => None,
         })
         .collect();

@@ -49,6 +49,9 @@ pub struct Agent {
     /// The maximum number of tokens of one model response; `None` means the provider's default.
     #[serde(default)]
     pub max_tokens: Option<u32>,
+    /// The maximum of tokens of a day; `None` means no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens_per_day: Option<u32>,
     /// The longest time one tool call may take, in seconds; `None` means [`DEFAULT_TOOL_SECONDS`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_seconds: Option<u32>,
@@ -101,6 +104,7 @@ impl Agent {
             max_step_calls: None,
             temperature: None,
             max_tokens: None,
+            max_tokens_per_day: None,
             tool_seconds: None,
             #[cfg(test)]
             probe: None,

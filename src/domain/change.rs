@@ -229,11 +229,12 @@ pub enum Change {
         /// The job.
         id: JobId,
     },
-    /// A job goes back without its attempt being counted: its program ends in order, or its provider is down.
+    /// A job goes back without its attempt being counted: its program ends in order, its provider is down, or a budget is
+    /// used up.
     JobHandedBack {
         /// The job.
         id: JobId,
-        /// [`JobState::Available`] or [`JobState::Retryable`].
+        /// [`JobState::Available`], [`JobState::Retryable`] or [`JobState::Scheduled`].
         to: JobState,
     },
     /// The owner of a job died: the job is available again, or failed as poison (J6, J7).

@@ -78,6 +78,12 @@ pub struct Group {
     /// The maximum of model calls that one background job leads to; `None` means [`DEFAULT_MAX_JOB_CALLS`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_job_calls: Option<u32>,
+    /// The maximum of tokens that one message or job leads to; `None` means no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens_per_run: Option<u32>,
+    /// The maximum of tokens of a day; `None` means no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens_per_day: Option<u32>,
     /// Blocks that every agent of the group has.
     #[serde(default)]
     pub shared_blocks: Vec<BlockId>,
@@ -185,6 +191,8 @@ impl Group {
             mail_per_minute: None,
             max_calls: None,
             max_job_calls: None,
+            max_tokens_per_run: None,
+            max_tokens_per_day: None,
             shared_blocks: Vec::new(),
             sleeptime: None,
             status: GroupStatus::Active,

@@ -4,8 +4,11 @@
 //! available ─claim─▶ running ─last step─▶ completed
 //!     ▲  ▲              │ ├─ terminal, attempts spent, poison ─▶ failed
 //!     │  └─ yield, stop ┘ ├─ transient, provider down ─▶ retryable ─run_at─▶ (claimed again)
-//!     └── owner died ─────┘ ├─ a person ─▶ cancelled
+//!     └── owner died ─────┘ ├─ a budget is used up ─▶ scheduled ─run_at, or it is raised─▶ (claimed again)
+//!                           ├─ a person ─▶ cancelled
 //!                           └─ its run waits ─▶ parked ─answered─▶ (claimed again)
+//!
+//! A job that is not claimed when a budget is used up becomes scheduled, too.
 //! ```
 
 use jiff::Timestamp;
@@ -96,6 +99,13 @@ pub enum JobState {
         /// Why the attempt failed.
         error: String,
     },
+    /// A budget is used up: it waits for the time at which that is whole again, or is raised. No attempt counts (J13).
+    Scheduled {
+        /// That time, on the wall clock.
+        run_at: Timestamp,
+        /// Which budget, as a sentence that names the setting.
+        why: String,
+    },
     /// A worker owns it.
     Running {
         /// The owner's epoch.
@@ -151,7 +161,7 @@ impl JobStateName {
     #[must_use]
     pub fn is_final(self) -> bool {
         match self {
-            Self::Available | Self::Retryable | Self::Running | Self::Parked => false,
+            Self::Available | Self::Retryable | Self::Scheduled | Self::Running | Self::Parked => false,
             Self::Completed | Self::Failed | Self::Cancelled => true,
         }
     }
@@ -168,7 +178,7 @@ impl JobState {
     #[must_use]
     pub fn shown(&self) -> &'static str {
         match self {
-            Self::Available | Self::Retryable { .. } => "created",
+            Self::Available | Self::Retryable { .. } | Self::Scheduled { .. } => "created",
             Self::Parked => "running",
             other => other.as_str(),
         }
@@ -183,7 +193,16 @@ impl JobState {
         }
     }
 
-    /// When its next attempt may start, seen at `now`; `None` unless it waits for one.
+    /// When it goes on by itself, as it is stored; `None` unless it waits for a time.
+    #[must_use]
+    pub fn run_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Retryable { run_at, .. } | Self::Scheduled { run_at, .. } => Some(*run_at),
+            _ => None,
+        }
+    }
+
+    /// When its next attempt may start, seen at `now` on the clock of spans; `None` unless it waits for one.
     #[must_use]
     pub fn next_try(&self, now: Timestamp) -> Option<Timestamp> {
         match self {
@@ -192,10 +211,16 @@ impl JobState {
         }
     }
 
-    /// True while it waits for a worker or for its next attempt.
+    /// When a budget is whole again, on the wall clock; `None` unless it waits for that.
+    #[must_use]
+    pub fn scheduled_at(&self) -> Option<Timestamp> {
+        if let Self::Scheduled { run_at, .. } = self { Some(*run_at) } else { None }
+    }
+
+    /// True while it waits for a worker, for its next attempt or for a budget.
     #[must_use]
     pub fn waits(&self) -> bool {
-        matches!(self, Self::Available | Self::Retryable { .. })
+        matches!(self, Self::Available | Self::Retryable { .. } | Self::Scheduled { .. })
     }
 
     /// True for completed, failed and cancelled.

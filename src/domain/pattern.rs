@@ -282,10 +282,17 @@ fn all_passed(members: &[AgentId], speeches: &[&Speech]) -> bool {
     passes().next().is_some() && members.iter().all(|member| passes().any(|speech| speech.agent == *member))
 }
 
-/// Ends a turn with this reason, or with an error if every speech failed.
+/// Ends a turn with this reason; with an error if every speech failed, and with the end of the budget if that ended those
+/// that did not fail.
 fn spent(speeches: &[&Speech], reason: StopReason) -> Move {
-    let failed = speeches.iter().all(|speech| speech.stop == StopReason::Error);
-    Move::Finish(if failed { StopReason::Error } else { reason })
+    let mut others = speeches.iter().map(|speech| speech.stop).filter(|stop| *stop != StopReason::Error).peekable();
+    Move::Finish(if others.peek().is_none() {
+        StopReason::Error
+    } else if others.all(|stop| stop == StopReason::Budget) {
+        StopReason::Budget
+    } else {
+        reason
+    })
 }
 
 #[cfg(test)]

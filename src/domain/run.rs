@@ -68,6 +68,9 @@ pub struct Run {
     /// For a root: the model calls of all runs it led to, with their retries.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub calls: u32,
+    /// For a root: the tokens of the turns it led to by mail, which are not below it.
+    #[serde(default, skip_serializing_if = "is_none_of_them")]
+    pub mail_tokens: u64,
     /// When it was created.
     pub created_at: Timestamp,
     /// When a commit last changed it.
@@ -172,6 +175,7 @@ impl Run {
             steps: 0,
             tokens: 0,
             calls: 0,
+            mail_tokens: 0,
             created_at: Timestamp::UNIX_EPOCH,
             moved_at: Timestamp::UNIX_EPOCH,
         }

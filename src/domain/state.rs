@@ -29,8 +29,9 @@ pub use rows::{DeletedBlock, Kind, MailRate, Row, RowFault, Rows, StoreMeta};
 /// the state at that time, so that no rule is applied to changes that were logged before it.
 ///
 /// 1: the first rules. 2: no run ends over open children or unanswered calls, none begins under a finished one, and
-/// the id of a deleted block is not used again. 3: a root run counts the model calls it led to.
-pub const RULES: u32 = 3;
+/// the id of a deleted block is not used again. 3: a root run counts the model calls it led to. 4: and the
+/// tokens of the turns it led to by mail.
+pub const RULES: u32 = 4;
 
 /// Why [`apply`] failed: the change was rejected, or the rows could not be read or written.
 #[derive(Debug)]

@@ -83,6 +83,15 @@ pub enum Blocker<'a> {
     Turn(&'a Run),
 }
 
+/// The present moment, on both clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// On the clock of spans: for what waits so long.
+    pub span: Timestamp,
+    /// On the wall clock: for what waits until then.
+    pub wall: Timestamp,
+}
+
 /// The jobs that can run now, and when the next one can.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DueJobs<'a> {
@@ -90,6 +99,16 @@ pub struct DueJobs<'a> {
     pub now: Vec<&'a Job>,
     /// The earliest time of a retry that is not due yet, if any.
     pub next: Option<Timestamp>,
+    /// The jobs that wait for a budget, in the order given.
+    pub scheduled: Vec<&'a Job>,
+}
+
+impl DueJobs<'_> {
+    /// The earliest time at which a budget that a job waits for is whole again.
+    #[must_use]
+    pub fn reset(&self) -> Option<Timestamp> {
+        self.scheduled.iter().filter_map(|job| job.state.scheduled_at()).min()
+    }
 }
 
 /// The rows from which the status is derived.
@@ -262,9 +281,9 @@ impl<'a> Work<'a> {
 
     /// The jobs that can run at `now`. `cursors` are those of the jobs' agents and groups.
     #[must_use]
-    pub fn due_jobs<'j>(&self, jobs: &'j [Job], cursors: &[Cursor], now: Timestamp) -> DueJobs<'j> {
+    pub fn due_jobs<'j>(&self, jobs: &'j [Job], cursors: &[Cursor], now: Now) -> DueJobs<'j> {
         let ahead = ahead(jobs, cursors);
-        let mut due = DueJobs { now: Vec::new(), next: None };
+        let mut due = DueJobs { now: Vec::new(), next: None, scheduled: Vec::new() };
         for job in jobs {
             // The window of a job starts where the previous one ends, so the previous job goes first.
             let pair = |other: &&Job| other.agent == job.agent && other.group == job.group;
@@ -272,10 +291,14 @@ impl<'a> Work<'a> {
             if behind {
                 continue;
             }
-            match job.state.next_try(now) {
-                Some(at) if at > now => due.next = Some(due.next.map_or(at, |next| next.min(at))),
+            if job.state.scheduled_at().is_some_and(|at| at > now.wall) {
+                due.scheduled.push(job);
+                continue;
+            }
+            match job.state.next_try(now.span) {
+                Some(at) if at > now.span => due.next = Some(due.next.map_or(at, |next| next.min(at))),
                 Some(_) => due.now.push(job),
-                None if job.state == JobState::Available => due.now.push(job),
+                None if job.state.waits() => due.now.push(job),
                 None => {}
             }
         }
@@ -290,7 +313,7 @@ impl<'a> Work<'a> {
     /// True when no turn and no job can continue at `now`: everything left waits for a person, for an inactive group or
     /// for a later time. Ignores undelivered mail.
     #[must_use]
-    pub fn is_at_rest(&self, jobs: &[Job], cursors: &[Cursor], groups: &[Group], now: Timestamp) -> bool {
+    pub fn is_at_rest(&self, jobs: &[Job], cursors: &[Cursor], groups: &[Group], now: Now) -> bool {
         let group = |id: &super::GroupId| groups.iter().find(|group| group.id == *id);
         let rests =
             |turn: &&Run| !may_start(turn, turn.group().and_then(group)) || !self.held_by_person(turn).is_empty();

@@ -15,7 +15,7 @@ macro_rules! define_stop_reasons {
                 Passed "had nothing to add";
                 AllPassed "everyone passed";
                 MaxSteps "the step limit of a speech was reached";
-                Budget "the model calls of the message or job were used up";
+                Budget "its budget of model calls or tokens was used up";
                 Cancelled "you cancelled it";
                 Interrupted "it was interrupted when the program ended";
                 Error "it failed";

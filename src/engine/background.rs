@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::budget;
 use super::cancellation::{self, CancelPlan, Mode};
 use super::context::{self, CONTEXT_BYTES};
 use super::errors::Retries;
@@ -84,6 +85,10 @@ pub async fn work_off(
         | Outcome::Parked
         | Outcome::Cancelled => Ok(()),
         Outcome::Preempted => held(engine, &job, vec![Change::JobYielded { id: job.id.clone() }]).await,
+        Outcome::Postponed(spent) => {
+            let to = budget::scheduled(spent);
+            held(engine, &job, vec![Change::JobHandedBack { id: job.id.clone(), to }]).await
+        }
         // The provider is down: give the places back and try later, without spending an attempt.
         Outcome::Failed(ModelError { class: ErrorClass::Down, retry_after: Some(wait), text }) => {
             let to = try_after(engine, wait, text);

@@ -11,8 +11,9 @@ use super::limits::{Capacity, Permit};
 use super::live::{LiveGuard, StepMeta};
 use super::protocol::Phase;
 use super::work::{self, Outcome, RunContext};
-use super::{Engine, EngineError, termination};
+use super::{Engine, EngineError, budget, termination};
 use crate::domain::agent::DEFAULT_MAX_STEPS;
+use crate::domain::budget::Spent;
 use crate::domain::{Change, Content, NoticeKind, RunState, Step, StepId, StopReason};
 use crate::llm::marks::{OwnWords, own_words};
 use crate::llm::window;
@@ -76,6 +77,14 @@ async fn snapshot_of(
         let mut changes = work.finish(ending.stop, None);
         changes.extend(view.job.as_ref().map(|job| work::completed(job, 0)));
         return Ok(ControlFlow::Break(work.commit(engine, &view, changes, Outcome::Finished).await?));
+    }
+    let group = view.group.as_ref().or(view.home.as_ref());
+    if let Some(spent) = budget::spent(engine, group, Some(&view.agent), 0).await? {
+        return Ok(ControlFlow::Break(if work.is_background() {
+            Outcome::Postponed(spent)
+        } else {
+            out_of_budget(engine, work, &view, &spent).await?
+        }));
     }
     let most = view.agent.max_steps.unwrap_or(DEFAULT_MAX_STEPS);
     if view.run.steps >= most {
@@ -358,6 +367,23 @@ async fn out_of_steps(engine: &Engine, work: &RunContext, view: &StepInput, most
     }
     changes.extend(work.finish(StopReason::MaxSteps, None));
     changes.extend(view.job.as_ref().map(|job| work::completed(job, 0)));
+    work.commit(engine, view, changes, Outcome::Finished).await
+}
+
+/// Ends a run whose agent or group has used its tokens of the day, with a notice unless the turn gives it.
+async fn out_of_budget(
+    engine: &Engine,
+    work: &RunContext,
+    view: &StepInput,
+    spent: &Spent,
+) -> Result<Outcome, EngineError> {
+    let mut changes = Vec::new();
+    if spent.of_agent || view.group.is_none() {
+        let notice = engine.message(&view.run, Content::notice(NoticeKind::Stopped, spent.with_advice()));
+        let notice = notice.by(&view.agent.id, &view.agent.name).in_step(&StepId::fresh(engine.store.ids()));
+        changes.push(Change::MessageAppended(notice));
+    }
+    changes.extend(work.finish(StopReason::Budget, None));
     work.commit(engine, view, changes, Outcome::Finished).await
 }
 

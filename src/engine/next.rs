@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::limits::{Capacity, Priority};
 use super::progress::Progress;
-use super::termination::{self, Ending};
+use super::termination::{self, Ending, Staged};
 use super::work::Outcome;
 use super::{Engine, EngineError, wait};
 use crate::domain::pattern::{self, Config, Move};
@@ -331,9 +331,15 @@ async fn ending(engine: &Engine, progress: &Progress, config: &Config) -> Result
         Config::Group { group, .. } => Some(group.as_ref()),
         Config::Only(_) => None,
     };
-    match (termination::spent(engine, &progress.turn, progress.calls, group).await?, group) {
-        (None, Some(group)) => termination::met(engine, progress, group).await,
-        (spent, _) => Ok(spent),
+    let staged = Staged { calls: progress.calls, tokens: progress.tokens };
+    if let Some(spent) = termination::spent(engine, &progress.read, staged, group).await? {
+        return Ok(Some(spent));
+    }
+    // In an agent's own conversation, its speech ends by that.
+    let Some(group) = group else { return Ok(None) };
+    match termination::spent_today(engine, group, staged).await? {
+        Some(spent) => Ok(Some(spent)),
+        None => termination::met(engine, progress, group).await,
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Progress {
     pub parts: Vec<Run>,
     /// The model calls that the changes add, with their retries.
     pub calls: u32,
+    /// The tokens that the changes add.
+    pub tokens: u64,
     /// The messages that the changes append.
     staged: Vec<Message>,
 }
@@ -23,7 +25,7 @@ impl Progress {
     /// A turn that is not committed yet, or has no parts.
     #[must_use]
     pub fn new(turn: &Run) -> Self {
-        Self { read: turn.clone(), turn: turn.clone(), parts: Vec::new(), calls: 0, staged: Vec::new() }
+        Self { read: turn.clone(), turn: turn.clone(), parts: Vec::new(), calls: 0, tokens: 0, staged: Vec::new() }
     }
 
     /// A turn of which only the unfinished part is of interest.
@@ -58,6 +60,7 @@ impl Progress {
                 }
                 Change::StepFinished(step) => {
                     self.turn.tokens += step.tokens_in + step.tokens_out;
+                    self.tokens += step.tokens_in + step.tokens_out;
                     self.calls = self.calls.saturating_add(step.retries.saturating_add(1));
                 }
                 Change::MessageAppended(message) => self.staged.push(message.clone()),

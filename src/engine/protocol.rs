@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::budget::Spending;
 use crate::domain::state::RowFault;
 use crate::domain::status::Work;
 use crate::domain::text_edit::UndoClash;
@@ -482,6 +483,9 @@ pub struct Overview {
     /// All triggers.
     #[serde(default)]
     pub triggers: Vec<Trigger>,
+    /// The tokens of today.
+    #[serde(default)]
+    pub spending: Spending,
     /// Unreadable rows.
     #[serde(default)]
     pub faults: Vec<RowFault>,

@@ -1,14 +1,13 @@
 //! Requests that only read, for the owner of the store and for programs that open it read-only.
 
-use jiff::{SignedDuration, Timestamp};
-
 use super::protocol::{
     JobDetail, JobEdit, LogCheck, Overview, Reply, Request, RequestError, Space, SpaceOf, SpaceOwner, StoreCheck,
     Timestamped,
 };
 use super::wait::OpenRuns;
+use crate::domain::budget::Spending;
 use crate::domain::state::Row;
-use crate::domain::status::is_active;
+use crate::domain::status::{Now, is_active};
 use crate::domain::{
     Agent, Block, BlockId, Cursor, Group, GroupId, Job, JobId, Message, Revision, Run, RunId, RunState, Source, Trigger,
 };
@@ -70,7 +69,10 @@ impl Reader {
                 Ok(Reply::Mails { mails: mails.rows, faults: mails.faults })
             }
             Request::Held { run } => held(store, &run).await,
-            Request::Due => Ok(due(store, store.clock().now()).await?),
+            Request::Due => {
+                let now = store.clock().now();
+                Ok(due(store, Now { span: now, wall: now }).await?)
+            }
             Request::Space => Ok(Reply::Space(Box::new(space(&store.background()).await?))),
             Request::CheckStore { deep } => Ok(Reply::StoreChecked(check(&store.background(), deep).await?)),
             Request::Send { .. }
@@ -120,6 +122,7 @@ fn timestamped(found: Vec<(u64, jiff::Timestamp, Revision)>) -> Reply {
 async fn overview(store: &Store, default_model: &str) -> Result<Reply, RequestError> {
     // Taken first, so that changes committed while the rows are read are delivered again, not missed.
     let upto = *store.head().borrow();
+    let spending = Spending::clone(&*store.spending().await?);
     let store = store.background();
     let groups = store.all::<Group>().await?;
     let agents = store.all::<Agent>().await?;
@@ -165,6 +168,7 @@ async fn overview(store: &Store, default_model: &str) -> Result<Reply, RequestEr
         calls: calls.rows,
         mails: mails.rows,
         triggers: triggers.rows,
+        spending,
         faults,
         default_model: default_model.to_owned(),
     })))
@@ -213,21 +217,22 @@ async fn held(store: &Store, run: &RunId) -> Result<Reply, RequestError> {
     Ok(Reply::Held { calls, queued })
 }
 
-/// Whether mail, a turn or a job would proceed at `now`, and when a trigger or a further try of a job comes by itself. The
+/// Whether mail, a turn or a job would proceed at `now`, and when a trigger, a further try of a job or a whole budget comes
+/// by itself. The
 /// rows are read in several queries; a commit between them makes them inconsistent and counts as due.
-pub(super) async fn due(store: &Store, now: Timestamp) -> Result<Reply, StoreError> {
+pub(super) async fn due(store: &Store, now: Now) -> Result<Reply, StoreError> {
     let before = store.last_change().await?;
     let standing = OpenRuns::read(store).await?;
     let mail = standing.has_pending_mail && !store.due_mail(None).await?.is_empty();
-    let wall = store.clock().now();
-    let overdue = standing.timers.iter().any(|trigger| trigger.is_due(wall));
+    let overdue = standing.timers.iter().any(|trigger| trigger.is_due(now.wall));
     let cursors = cursors(store, &standing.jobs).await?;
     let groups = store.all::<Group>().await?.rows;
     let rests = standing.work().is_at_rest(&standing.jobs, &cursors, &groups, now);
     // In a group that is paused, nothing comes by itself.
     let active = |id: &GroupId| is_active(groups.iter().find(|group| group.id == *id));
     let jobs: Vec<Job> = standing.jobs.iter().filter(|job| active(&job.group)).cloned().collect();
-    let again = standing.work().due_jobs(&jobs, &cursors, now).next;
+    let later = standing.work().due_jobs(&jobs, &cursors, now);
+    let again = [later.next, later.reset()].into_iter().flatten();
     let timer = standing.timers.iter().filter(|timer| active(&timer.group)).filter_map(|timer| timer.next_due).min();
     let waits = |source: &&Trigger| !source.paused && active(&source.group);
     let look = standing.sources.iter().filter(waits).filter_map(|source| source.spec.source()).map(|source| {
@@ -235,7 +240,7 @@ pub(super) async fn due(store: &Store, now: Timestamp) -> Result<Reply, StoreErr
         wall.saturating_add(SignedDuration::from_secs(at_the_latest.into())).unwrap_or(Timestamp::MAX)
     });
     let due = mail || overdue || !rests || store.last_change().await? != before;
-    Ok(Reply::Due { due, scheduled: again.into_iter().chain(timer).chain(look).min() })
+    Ok(Reply::Due { due, scheduled: again.chain(timer).min() })
 }
 
 /// What takes room in the store: in whole tables, and by whom it was written.

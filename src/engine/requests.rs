@@ -83,10 +83,7 @@ impl Engine {
             Request::ReadMail { id } => self.read_mail(&id).await,
             Request::Probe { model } => self.probe(&model).await,
             Request::Reconfigure => self.reconfigure().await,
-            Request::Due => {
-                sources::settled(self).await?;
-                Ok(read::due(&self.store, self.spans.now()).await?)
-            }
+            Request::Due => Ok(read::due(&self.store, self.now()).await?),
             read @ (Request::Mails { .. }
             | Request::Overview
             | Request::Messages { .. }
@@ -342,6 +339,9 @@ impl Engine {
             }
             JobState::Retryable { .. } => {
                 Change::JobCaused { id: id.clone(), cause: CauseKind::Person { instruction: None }.into() }
+            }
+            JobState::Scheduled { why, .. } => {
+                return Err(RequestError::new(format!("the job waits: {why}; raise that, and it goes on at once")));
             }
             other => return Err(RequestError::new(format!("the job is {}; there is nothing to retry", other.shown()))),
         };

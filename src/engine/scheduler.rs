@@ -9,7 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError};
 
 use futures::FutureExt as _;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
 use super::cancellation::{self, Mode};
@@ -18,7 +18,7 @@ use super::errors::Retries;
 use super::limits::{Capacity, Priority};
 use super::timers::Deadlines;
 use super::wait::OpenRuns;
-use super::{Engine, EngineError, JobTask, Scope, background, mail, next, read, sources, speech, timers, turn};
+use super::{Engine, EngineError, JobTask, Scope, background, budget, mail, next, read, speech, timers, turn};
 use crate::domain::status::{self, DueJobs};
 use crate::domain::{
     Agent, AgentId, Group, GroupId, Job, JobId, JobState, NoticeKind, Run, RunId, RunKind, RunState, StopReason,
@@ -89,16 +89,10 @@ async fn tick(engine: &Arc<Engine>) -> Result<Deadlines, EngineError> {
     start_turns(engine, &standing).await?;
     start_workers(engine, &standing).await?;
     let timer = timers::fire_due(engine, timers).await?;
-    let mut source = Deadlines::default();
-    let mut job = None;
-    if engine.options.jobs {
-        source = sources::tend(engine, &standing.sources, &standing.jobs).await?;
-        job = start_jobs(engine, &standing).await?;
-    }
-    let earliest = |all: &[Option<Timestamp>]| all.iter().flatten().min().copied();
+    let job = if engine.options.jobs { start_jobs(engine, &standing).await? } else { Deadlines::default() };
     Ok(Deadlines {
-        span: earliest(&[out_of_time, expiry, timer.span, source.span, job]),
-        wall: earliest(&[timer.wall, source.wall]),
+        span: [out_of_time, expiry, timer.span, job.span].into_iter().flatten().min(),
+        wall: [timer.wall, job.wall].into_iter().flatten().min(),
     })
 }
 
@@ -215,10 +209,11 @@ async fn group_of(engine: &Engine, group: Option<&GroupId>) -> Result<Option<Gro
     }
 }
 
-/// Starts due jobs in their [`ClaimOrder`], one per agent. Returns the time of the next retry.
-async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Option<Timestamp>, EngineError> {
+/// Starts due jobs, one per agent; free slots go round the groups, those with the fewest running jobs first. Those whose
+/// budget is used up wait for it. Returns the time of the next retry and of the next whole budget.
+async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Deadlines, EngineError> {
     if standing.jobs.is_empty() {
-        return Ok(None);
+        return Ok(Deadlines::default());
     }
     // Counted before anything is read: a slot that comes free meanwhile is for the next look, not for the job that is in
     // turn at that moment, which may be behind one that got none.
@@ -228,20 +223,39 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Option<
     }
     // Read again where there are any: some may have ended since the look, and their slots are free already.
     let jobs = engine.store.unfinished_jobs().await?;
-    let now = engine.spans.now();
     let cursors = read::cursors(&engine.store, &jobs).await?;
-    let DueJobs { now: due, mut next } = standing.work().due_jobs(&jobs, &cursors, now);
-    let mut order = ClaimOrder::new(&jobs, &due);
+    let due = standing.work().due_jobs(&jobs, &cursors, engine.now());
+    budget::review(engine, &due.scheduled).await?;
+    let wall = due.reset();
+    let DueJobs { now: due, mut next, .. } = due;
+    let mut running: BTreeMap<&str, usize> = BTreeMap::new();
+    for job in jobs.iter().filter(|job| matches!(job.state, JobState::Running { .. })) {
+        *running.entry(job.group.as_str()).or_default() += 1;
+    }
+    let mut due: Vec<(usize, &Job)> = due
+        .into_iter()
+        .map(|job| {
+            let before = running.entry(job.group.as_str()).or_default();
+            *before += 1;
+            (*before, job)
+        })
+        .collect();
+    due.sort_by_key(|(nth_of_its_group, job)| (Reverse(job.priority), *nth_of_its_group));
     let head = *engine.store.head().borrow();
-    loop {
-        let claims = engine.lock_tasks().claims;
-        let Some(job) = order.take_next(claims) else { return Ok(next) };
-        if !is_open_to_claim(engine, &job.id, head)
-            || !status::is_active(group_of(engine, Some(&job.group)).await?.as_ref())
-        {
+    for (_, job) in due {
+        if !is_open_to_claim(engine, &job.id, head) {
             continue;
         }
-        let model = model_of(engine, &job.agent).await?;
+        let group = group_of(engine, Some(&job.group)).await?;
+        if !status::is_active(group.as_ref()) {
+            continue;
+        }
+        let agent = engine.readable::<Agent>(job.agent.as_str()).await?;
+        if let Some(spent) = budget::spent(engine, group.as_ref(), agent.as_ref(), 0).await? {
+            budget::postpone(engine, job, spent).await?;
+            continue;
+        }
+        let model = model_of(engine, agent).await;
         let provider = model.as_ref().map_or_else(String::new, |model| model.provider.clone());
         let taken = taken.entry(provider.clone()).or_default();
         if *taken >= MAX_JOBS {
@@ -281,6 +295,7 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Option<
             task.wake.notify_one();
         });
     }
+    Ok(Deadlines { span: next, wall })
 }
 
 /// True for a job that has no task, was not given up, and was not refused in this state of the store.
@@ -320,9 +335,8 @@ async fn work_off(engine: &Engine, job: &Job, cancel: &CancellationToken, give_w
 }
 
 /// The model of an agent; `None` if the agent is gone or unreadable, or its model is not configured.
-async fn model_of(engine: &Engine, agent: &AgentId) -> Result<Option<ModelHandle>, StoreError> {
-    let Some(agent) = engine.readable::<Agent>(agent.as_str()).await? else { return Ok(None) };
-    Ok(engine.models.find(&agent.model.unwrap_or_else(|| engine.default_model())).await.ok())
+async fn model_of(engine: &Engine, agent: Option<Agent>) -> Option<ModelHandle> {
+    engine.models.find(&agent?.model.unwrap_or_else(|| engine.default_model())).await.ok()
 }
 
 /// True while a running turn can want this agent, or a slot of its provider that is not free beside all that run.
@@ -350,7 +364,8 @@ async fn is_wanted(
         return Ok(false);
     };
     for speaker in &speakers {
-        if model_of(engine, speaker).await?.is_some_and(|other| other.provider == model.provider) {
+        let speaker = engine.readable::<Agent>(speaker.as_str()).await?;
+        if model_of(engine, speaker).await.is_some_and(|other| other.provider == model.provider) {
             return Ok(true);
         }
     }

@@ -51,7 +51,12 @@ pub async fn choose(
         match outcome {
             Outcome::Continue | Outcome::Preempted => {}
             Outcome::Parked => return Ok(Outcome::Finished),
-            Outcome::Finished | Outcome::TurnEnded | Outcome::Followed(_) | Outcome::Cancelled => return Ok(outcome),
+            Outcome::Finished
+            | Outcome::TurnEnded
+            | Outcome::Followed(_)
+            | Outcome::Cancelled
+            // Of jobs only.
+            | Outcome::Postponed(_) => return Ok(outcome),
             Outcome::Failed(fault) => {
                 fail(engine, &work, &manager, &fault).await?;
                 return Ok(Outcome::Finished);

@@ -1,12 +1,14 @@
-//! Evaluates what ends a turn before its pattern does: the group's termination conditions, and the limit of model calls
-//! that a message or a job leads to.
+//! Evaluates what ends a turn before its pattern does: the group's termination conditions, and its budgets: the model
+//! calls and tokens that a message or a job leads to, and the tokens of a day.
 //!
 //! Checked before each step and between the moves of a turn, from committed rows and, where a step carries out the move
 //! after it, from what that step adds to them. A group without conditions costs no query for them.
 
+use super::budget;
 use super::candidates::line;
 use super::progress::Progress;
 use super::{Engine, EngineError};
+use crate::domain::budget::PER_RUN;
 use crate::domain::group::{DEFAULT_MAX_CALLS, DEFAULT_MAX_JOB_CALLS};
 use crate::domain::terminate::{RETURN_TO_USER, TerminationCondition, TurnProgress, Why};
 use crate::domain::{Content, Group, Message, Run, RunKind, RunState, StopReason};
@@ -21,12 +23,22 @@ pub struct Ending {
     pub why: String,
 }
 
-/// The condition that ends a speech or a choice before its next step; `None` if the step may be made.
+/// What a commit adds to the committed steps.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Staged {
+    /// Model calls, with their retries.
+    pub calls: u32,
+    /// Input and output tokens.
+    pub tokens: u64,
+}
+
+/// The condition that ends a speech, a choice or the run of a job before its next step; `None` if the step may be made.
+/// Budgets of a day are not among them.
 ///
 /// # Errors
 /// [`EngineError`] if the store fails.
 pub async fn before_step(engine: &Engine, view: &StepInput) -> Result<Option<Ending>, EngineError> {
-    if let Some(ending) = spent(engine, &view.run, 0, view.group.as_ref()).await? {
+    if let Some(ending) = spent(engine, &view.run, Staged::default(), view.group.as_ref()).await? {
         return Ok(Some(ending));
     }
     let background = matches!(view.run.kind, RunKind::Job { .. });
@@ -42,15 +54,15 @@ pub async fn before_step(engine: &Engine, view: &StepInput) -> Result<Option<End
     Ok(None)
 }
 
-/// The end of a run whose message or job has led to all the model calls it may; `None` if it may go on. `staged` calls
-/// are added to the committed ones. `group` is the group in which the run is, and so its root, if that is known.
+/// The end of a run whose message or job has led to all the model calls or tokens it may; `None` if it may go on.
+/// `staged` is added to what is committed. `group` is the group in which the run is, and so its root, if that is known.
 ///
 /// # Errors
 /// [`EngineError`] if the store fails.
 pub async fn spent(
     engine: &Engine,
     run: &Run,
-    staged: u32,
+    staged: Staged,
     group: Option<&Group>,
 ) -> Result<Option<Ending>, EngineError> {
     let read;
@@ -61,7 +73,7 @@ pub async fn spent(
         read = found;
         &read
     };
-    let calls = root.calls.saturating_add(staged);
+    let calls = root.calls.saturating_add(staged.calls);
     if calls == 0 {
         return Ok(None);
     }
@@ -75,10 +87,24 @@ pub async fn spent(
         None => (group.and_then(|group| group.max_calls).unwrap_or(DEFAULT_MAX_CALLS), "max_calls", "message"),
     };
     let name = group.map_or(String::new(), |group| format!(" of {}", group.name));
-    Ok((calls >= most).then(|| Ending {
-        stop: StopReason::Budget,
-        why: format!("this {cause} has led to {calls} model calls, of at most {most} ({key}{name})"),
-    }))
+    let ending = |why: String| Ok(Some(Ending { stop: StopReason::Budget, why }));
+    if calls >= most {
+        return ending(format!("this {cause} has led to {calls} model calls, of at most {most} ({key}{name})"));
+    }
+    let tokens = root.tokens.saturating_add(root.mail_tokens).saturating_add(staged.tokens);
+    let most = group.and_then(|group| group.max_tokens_per_run).filter(|most| tokens >= u64::from(*most));
+    most.map_or(Ok(None), |most| {
+        ending(format!("this {cause} has led to {tokens} tokens, of at most {most} ({PER_RUN}{name})"))
+    })
+}
+
+/// The end of a turn whose group has used its tokens of the day.
+///
+/// # Errors
+/// [`EngineError`] if the store fails.
+pub async fn spent_today(engine: &Engine, group: &Group, staged: Staged) -> Result<Option<Ending>, EngineError> {
+    let spent = budget::spent(engine, Some(group), None, staged.tokens).await?;
+    Ok(spent.map(|spent| Ending { stop: StopReason::Budget, why: spent.with_advice() }))
 }
 
 /// The group of a turn or job; the home of its agent for one in an agent's own conversation.

@@ -4,6 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::limits::Priority;
 use super::{Engine, EngineError};
+use crate::domain::budget::Spent;
 use crate::domain::{
     Actor, AgentId, Change, Commit, Job, JobId, JobOutcome, JobState, Precondition, Run, RunId, RunState, StopReason,
 };
@@ -108,6 +109,8 @@ pub enum Outcome {
     Parked,
     /// The foreground needed its agent or its provider's slot. Nothing is committed; the unit is repeated later.
     Preempted,
+    /// A budget of the day is used up, so that its job waits. Nothing is committed.
+    Postponed(Spent),
     /// A person cancelled it. Text that a speech streamed before that is committed.
     Cancelled,
     /// The model call failed for good. Nothing is committed.

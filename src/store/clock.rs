@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 /// A source of wall time and of elapsed time.
 pub trait Clock: Send + Sync {
@@ -17,6 +18,11 @@ pub trait Clock: Send + Sync {
 
     /// The time since a fixed moment in the past, also while the machine slept.
     fn elapsed(&self) -> Duration;
+
+    /// The time zone whose midnight begins a day.
+    fn zone(&self) -> TimeZone {
+        TimeZone::system()
+    }
 
     /// Waits until this much time has elapsed.
     fn sleep(&self, span: Duration) -> BoxFuture<'static, ()> {
@@ -144,6 +150,10 @@ impl Clock for ManualClock {
 
     fn elapsed(&self) -> Duration {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    fn zone(&self) -> TimeZone {
+        TimeZone::UTC
     }
 }
 

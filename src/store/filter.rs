@@ -48,6 +48,6 @@ mod tests {
     #[test]
     fn jobs_that_are_not_over_are_those_that_are_in_no_final_state() {
         let open = names(|state: JobStateName| !state.is_final());
-        assert_eq!(open, "'available', 'retryable', 'running', 'parked'");
+        assert_eq!(open, "'available', 'retryable', 'scheduled', 'running', 'parked'");
     }
 }

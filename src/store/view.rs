@@ -25,6 +25,8 @@ pub struct StepInput {
     pub agent: Agent,
     /// The group it speaks in or works for.
     pub group: Option<Group>,
+    /// In a direct conversation, the home group of the agent.
+    pub home: Option<Group>,
     /// All agents of the group whose rows can be read, in its order.
     pub roster: Vec<Agent>,
     /// The agent's blocks, then the shared blocks of the group (in a direct conversation, of its home group),
@@ -106,8 +108,8 @@ fn view(sql: &Sql, cache: &TranscriptCache, id: &RunId, context_bytes: usize) ->
     // In a direct conversation the agent has the shared blocks of its home group.
     let home: Option<Group> = if group.is_none() { get(sql, agent.group.as_str())? } else { None };
     // An agent that has left its home group has lost its shared blocks.
-    let home = home.filter(|home| home.agents().contains(&&agent.id));
-    let blocks = blocks(sql, &agent, group.as_ref().or(home.as_ref()))?;
+    let shares = home.as_ref().filter(|home| home.agents().contains(&&agent.id));
+    let blocks = blocks(sql, &agent, group.as_ref().or(shares))?;
     let heard = match run.kind.job() {
         Some((job, group)) => {
             let job: Job = must(sql, job.as_str())?;
@@ -133,6 +135,7 @@ fn view(sql: &Sql, cache: &TranscriptCache, id: &RunId, context_bytes: usize) ->
         run,
         agent,
         group,
+        home,
         roster,
         blocks,
         conversation,

@@ -74,3 +74,30 @@ fn an_undo_that_clashes_shows_both_texts_and_is_done_as_the_person_says() {
     shell.ok(&["job", "undo", &id, "--clashes", "restore"]);
     assert_eq!(value(&shell).trim_end(), "The story so far.");
 }
+
+#[test]
+fn a_job_whose_budget_is_used_up_says_until_when_it_waits_and_a_larger_budget_frees_it() {
+    let shell = Shell::new();
+    let id = waiting(&shell);
+    shell.ok(&["agent", "update", "keeper", "--max-tokens-per-day", "1"]);
+    shell.ok(&["work", "--drain"]);
+    let job = shell.json(&["job", "show", &id, "--json"]);
+    assert_eq!((&job["status"], &job["state"], &job["attempt"]), (&"created".into(), &"scheduled".into(), &0.into()));
+    let agent = shell.json(&["agent", "show", "keeper", "--json"]);
+    assert_eq!(agent["resets_at"], job["run_at"], "it waits until the budget is whole again");
+    assert!(agent["tokens_today"].as_u64().unwrap() > 1, "{agent}");
+    let told = "keeper has used its 1 tokens of today (max_tokens_per_day of keeper)";
+    assert_eq!(job["waits_for"], told);
+    let card = shell.ok(&["job", "show", &id]);
+    assert!(card.contains(&format!("{told}, goes on at ")), "{card}");
+    let card = shell.ok(&["agent", "show", "keeper"]);
+    assert!(card.contains(" of at most 1, from 0 again at "), "{card}");
+    let group = shell.json(&["group", "show", "desk", "--json"]);
+    assert!(group["tokens_today"].as_u64() > agent["tokens_today"].as_u64(), "ann spoke, too: {group}");
+    let refused = shell.refused(&["job", "retry", &id]);
+    assert!(refused.ends_with("raise that, and it goes on at once"), "{refused}");
+    shell.ok(&["agent", "update", "keeper", "--max-tokens-per-day", "1000000"]);
+    shell.ok(&["work", "--drain"]);
+    assert_eq!(shell.json(&["job", "show", &id, "--json"])["state"], "completed");
+    shell.folds();
+}

@@ -67,7 +67,8 @@ fn job_state(variant: u8, text: &str) -> JobState {
         2 => JobState::Completed { outcome: JobOutcome::NothingToDo },
         3 => JobState::Failed { class: JobFault::Terminal, error: text.to_owned() },
         4 => JobState::Cancelled { why: text.to_owned() },
-        _ => JobState::Available,
+        _ if text.is_empty() => JobState::Available,
+        _ => JobState::Scheduled { run_at: Timestamp::UNIX_EPOCH, why: text.to_owned() },
     }
 }
 
@@ -193,7 +194,9 @@ fn job_change(state: &mut InMemoryRows, op: &Op) -> Change {
             conversation: format!("conversation-{}", op.other).as_str().into(),
             upto: (op.variant < 2).then_some(u64::from(op.variant)),
         },
-        21 if op.variant.is_multiple_of(2) => Change::JobHandedBack { id: job.id, to: JobState::Available },
+        21 if op.variant.is_multiple_of(2) => {
+            Change::JobHandedBack { id: job.id, to: job_state(op.variant.max(3) + 1, &op.text) }
+        }
         21 => Change::JobYielded { id: job.id },
         22 => Change::JobRecovered { id: job.id },
         _ => Change::JobMoved { id: job.id, to: job_state(op.variant, &op.text) },

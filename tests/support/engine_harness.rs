@@ -8,6 +8,7 @@ use super::invariants;
 use super::script::Script;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use nightdesk::testing::config::Config;
 use nightdesk::testing::domain::block::DEFAULT_LIMIT;
@@ -56,6 +57,10 @@ impl Clock for RuntimeClock {
 
     fn elapsed(&self) -> Duration {
         self.start.elapsed()
+    }
+
+    fn zone(&self) -> TimeZone {
+        TimeZone::UTC
     }
 
     fn sleep_until(&self, moment: Timestamp) -> BoxFuture<'static, ()> {

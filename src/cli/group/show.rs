@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json};
 use crate::cli::CliError;
 use crate::cli::print::Out;
 use crate::cli::roster::Roster;
+use crate::cli::today::Today;
 use crate::cli::{setting, trigger};
 use crate::domain::setting::Kind;
 use crate::domain::{AgentId, Configurable as _, Group, GroupId, ManagerType, Value};
@@ -20,6 +21,8 @@ struct Row<'a> {
     in_effect: Map<String, Json>,
     /// Explicitly set values only.
     settings: Map<String, Json>,
+    #[serde(flatten)]
+    today: Today,
     triggers: Vec<trigger::Row<'a>>,
 }
 
@@ -40,6 +43,7 @@ pub(super) fn one(roster: &Roster, group: &Group, json: bool, out: &mut Out) -> 
         ("background", background(roster, group)),
         ("triggers", history(roster, group)),
         ("settings", settings(roster, group).join("\n")),
+        ("tokens today", Today::of_group(roster, group).told(group.max_tokens_per_day)),
         ("id", group.id.to_string()),
     ])?;
     Ok(())
@@ -78,6 +82,7 @@ fn row<'a>(roster: &'a Roster, group: &'a Group) -> Row<'a> {
         manager_type: group.manager_type,
         in_effect: setting::in_effect(group, roster, &group.id),
         settings: setting::as_set(group, roster, &group.id),
+        today: Today::of_group(roster, group),
         triggers: trigger::rows(roster, group),
     }
 }

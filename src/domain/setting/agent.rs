@@ -2,7 +2,7 @@
 
 use super::value::{Value, count, line, listed, names, number, once, text};
 use super::{Kind, Setting, row};
-use crate::domain::{Agent, AgentId, Rule};
+use crate::domain::{Agent, AgentId, Rule, budget};
 
 /// The key of the setting that makes tools wait for a person.
 pub const REQUIRE_APPROVAL: &str = "require_approval";
@@ -163,6 +163,17 @@ pub const SETTINGS: &[Setting<Agent>] = &[
             Kind::Count,
             |agent| agent.max_tokens.map(Value::Count),
             |agent, value| count(&mut agent.max_tokens, value),
+        )
+    },
+    Setting {
+        doc: "Maximum number of tokens per day. Then it says no more, and its background jobs wait until midnight.",
+        default: "no limit",
+        ..row(
+            budget::PER_DAY,
+            "Max tokens / day",
+            Kind::Count,
+            |agent| agent.max_tokens_per_day.map(Value::Count),
+            |agent, value| count(&mut agent.max_tokens_per_day, value),
         )
     },
     Setting {

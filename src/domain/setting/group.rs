@@ -6,7 +6,7 @@ use super::value::{Put, Value, count, line, listed, names, once, switch, text};
 use super::{Kind, Setting, row};
 use crate::domain::group::{Group, GroupStatus, Sleeptime};
 use crate::domain::span;
-use crate::domain::{AgentId, TriggerSpec};
+use crate::domain::{AgentId, budget};
 
 /// All settings of a group, in display order.
 pub const SETTINGS: &[Setting<Group>] = &[
@@ -265,6 +265,28 @@ pub const SETTINGS: &[Setting<Group>] = &[
             Kind::Count,
             |group| group.max_job_calls.map(Value::Count),
             |group, value| count(&mut group.max_job_calls, value),
+        )
+    },
+    Setting {
+        doc: "Maximum number of tokens that one message or job leads to, over all turns, workers, choices and mail.",
+        default: "no limit",
+        ..row(
+            budget::PER_RUN,
+            "Max tokens / run",
+            Kind::Count,
+            |group| group.max_tokens_per_run.map(Value::Count),
+            |group, value| count(&mut group.max_tokens_per_run, value),
+        )
+    },
+    Setting {
+        doc: "Maximum number of tokens per day. Then its turns end, and its background jobs wait until midnight.",
+        default: "no limit",
+        ..row(
+            budget::PER_DAY,
+            "Max tokens / day",
+            Kind::Count,
+            |group| group.max_tokens_per_day.map(Value::Count),
+            |group, value| count(&mut group.max_tokens_per_day, value),
         )
     },
     Setting {

@@ -119,13 +119,20 @@ pub(super) fn transition<R: Rows>(
     to: &JobState,
     at: Timestamp,
 ) -> Result<(), ApplyError<R::Fault>> {
-    let job = require::<Job, R>(rows, id.as_str(), "job")?;
-    let ends = matches!(
-        to,
-        JobState::Retryable { .. } | JobState::Parked | JobState::Completed { .. } | JobState::Failed { .. }
-    );
-    let cancels = matches!(to, JobState::Cancelled { .. });
-    let allowed = !job.state.is_final() && (cancels || ends && matches!(job.state, JobState::Running { .. }));
+    let mut job = require::<Job, R>(rows, id.as_str(), "job")?;
+    let allowed = match to {
+        JobState::Cancelled { .. } => !job.state.is_final(),
+        JobState::Retryable { .. } | JobState::Parked | JobState::Completed { .. } | JobState::Failed { .. } => {
+            matches!(job.state, JobState::Running { .. })
+        }
+        JobState::Scheduled { .. } => job.state.waits() || job.state == JobState::Parked,
+        JobState::Available => matches!(job.state, JobState::Scheduled { .. }),
+        JobState::Running { .. } => false,
+    };
+    if allowed && job.state == JobState::Parked && to.waits() {
+        // It goes on with the attempt in which it parked.
+        job.attempt = job.attempt.saturating_sub(1);
+    }
     if !allowed {
         return reject(format!("the job is {} and cannot become {}", job.state.as_str(), to.as_str()));
     }

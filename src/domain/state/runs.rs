@@ -127,6 +127,7 @@ pub(super) fn step<R: Rows>(rows: &mut R, step: &Step, at: Timestamp) -> Result<
     // The root of a turn that answers mail is no ancestor, and may have been deleted.
     if !root_is_above && let Some(mut root) = rows.get::<Run>(run.root.as_str())? {
         root.calls = root.calls.saturating_add(asked);
+        root.mail_tokens = root.mail_tokens.saturating_add(tokens);
         rows.put(&root)?;
     }
     if let Some((job, _)) = run.kind.job() {

@@ -95,6 +95,15 @@ fn running() -> JobState {
     JobState::Running { epoch: 1 }
 }
 
+/// Ten seconds, on both clocks.
+fn now() -> Now {
+    Now { span: at(10), wall: at(10) }
+}
+
+fn scheduled(second: i64) -> JobState {
+    JobState::Scheduled { run_at: at(second), why: "used up".into() }
+}
+
 fn retryable(second: i64) -> JobState {
     JobState::Retryable { since: None, run_at: at(second), error: "busy".into() }
 }
@@ -229,7 +238,7 @@ fn jobs_are_due_in_their_time_and_behind_the_one_whose_window_comes_first() {
     let calls = [call("work-ann", "ann", PendingKind::Approval, &[])];
     let none = Work { runs: &[], calls: &[], mails: &[] };
     let due = |work: Work<'_>, jobs: &[Job], cursors: &[Cursor]| {
-        let due = work.due_jobs(jobs, cursors, at(10));
+        let due = work.due_jobs(jobs, cursors, now());
         (due.now.iter().map(|job| job.id.0.clone()).collect::<Vec<_>>(), due.next)
     };
     let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
@@ -240,6 +249,11 @@ fn jobs_are_due_in_their_time_and_behind_the_one_whose_window_comes_first() {
     let behind = [claimed("ann", retryable(11), 5), second(JobState::Available)];
     assert_eq!(due(none, &behind, &[]), (ids(&[]), Some(at(11))), "its window begins where the first one's ends");
     assert_eq!(due(none, &behind, &cursor(5)), (ids(&["second"]), Some(at(11))), "a retry's window is read already");
+    let budget = [job("ann", scheduled(11)), job("ben", scheduled(10)), job("cid", scheduled(12))];
+    assert_eq!(due(none, &budget, &[]), (ids(&["job-ben"]), None), "its budget is whole again");
+    let behind = Now { wall: at(9), ..now() };
+    let waits = none.due_jobs(&budget, &[], behind);
+    assert_eq!((waits.now.len(), waits.scheduled.len(), waits.reset()), (0, 3, Some(at(10))), "by the wall clock");
     let waiting = Work { runs: &parked, calls: &calls, mails: &[] };
     assert_eq!(due(waiting, &[job("ann", JobState::Parked)], &[]), (ids(&[]), None));
     let answered = Work { calls: &[], ..waiting };
@@ -257,7 +271,7 @@ fn at_rest_is_what_a_person_a_pause_or_a_later_time_holds() {
         [Run { kind, ..turn("ann", state) }]
     };
     let rests = |runs: &[Run], jobs: &[Job], group: &Group| {
-        Work { runs, calls: &calls, mails: &[] }.is_at_rest(jobs, &[], std::slice::from_ref(group), at(10))
+        Work { runs, calls: &calls, mails: &[] }.is_at_rest(jobs, &[], std::slice::from_ref(group), now())
     };
     assert!(rests(&[], &[], &active));
     assert!(rests(&held, &[], &active));

@@ -76,6 +76,9 @@ impl Jobs {
                 JobState::Parked => cx.fault(format!("{name} waits for an answer; see the inbox")),
                 JobState::Available => cx.fault(format!("{name} starts this job as soon as there is capacity")),
                 JobState::Completed { .. } => cx.fault("this job is completed; R starts a new one now"),
+                JobState::Scheduled { why, .. } => {
+                    cx.fault(format!("{name} waits: {why}; raise that with e in the agents, and it goes on at once"));
+                }
                 JobState::Retryable { .. } => self.ask(Request::RetryJob { id }, format!("{name} retries now"), cx),
                 JobState::Failed { .. } | JobState::Cancelled { .. } => {
                     self.ask(Request::RetryJob { id }, format!("{name} runs the job again"), cx);

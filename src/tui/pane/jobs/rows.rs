@@ -24,7 +24,7 @@ const MAX: (usize, usize) = (12, 10);
 pub fn sign(state: &JobState, glyphs: &GlyphSet) -> (&'static str, Role) {
     match state {
         JobState::Available => (glyphs.background, Role::Dim),
-        JobState::Retryable { .. } => (glyphs.waiting, Role::Warning),
+        JobState::Retryable { .. } | JobState::Scheduled { .. } => (glyphs.waiting, Role::Warning),
         JobState::Running { .. } => (glyphs.thinking, Role::Accent),
         JobState::Parked => (glyphs.needs_you, Role::Warning),
         JobState::Completed { .. } => (glyphs.done, Role::Success),
@@ -49,6 +49,7 @@ pub fn outcome(job: &Job) -> String {
     match &job.state {
         JobState::Available => "next".to_owned(),
         JobState::Retryable { .. } => "tries again".to_owned(),
+        JobState::Scheduled { .. } => "scheduled".to_owned(),
         JobState::Running { .. } => String::new(),
         JobState::Parked => "waits".to_owned(),
         JobState::Completed { outcome } => match outcome {
@@ -135,9 +136,12 @@ fn next_try(run_at: Timestamp, look: &RenderContext) -> String {
     if seconds < 100 { format!("next try in {seconds} s") } else { format!("next try at {}", look.clock(run_at)) }
 }
 
-/// Returns the error of a job and what follows, without a full stop; `None` if it has no error.
+/// Returns the error of a job, or the budget it waits for, and what follows, without a full stop; `None` if it has neither.
 #[must_use]
 pub fn fault(job: &Job, look: &RenderContext) -> Option<String> {
+    if let JobState::Scheduled { run_at, why } = &job.state {
+        return Some(format!("{}, goes on at {}", clean_line(why), look.clock(*run_at)));
+    }
     let error = clean_line(job.state.error()?).trim_end_matches('.').to_owned();
     Some(match &job.state {
         JobState::Retryable { run_at, .. } => {
@@ -200,7 +204,12 @@ impl Columns {
         if let Some(text) = fault(job, look) {
             let role = if job.state.is_final() { Role::Error } else { Role::Warning };
             rows.extend(wrap(&[Span::new(text, role)], &self.indented()));
-            let mut can = vec![Span::new("r", Role::Accent), Span::new(" retry   ", Role::Dim)];
+            let retries = !matches!(job.state, JobState::Scheduled { .. });
+            let mut can = if retries {
+                vec![Span::new("r", Role::Accent), Span::new(" retry   ", Role::Dim)]
+            } else {
+                Vec::new()
+            };
             if !job.state.is_final() {
                 can.extend([Span::new("x", Role::Accent), Span::new(" cancel", Role::Dim)]);
             }
@@ -216,7 +225,9 @@ impl Columns {
             (JobState::Running { .. }, Some(since)) if wide => age(since, look),
             (JobState::Running { .. }, Some(since)) => short_age(since, look),
             // The error text below has it.
-            (JobState::Retryable { .. } | JobState::Failed { .. }, _) if !wide => String::new(),
+            (JobState::Retryable { .. } | JobState::Scheduled { .. } | JobState::Failed { .. }, _) if !wide => {
+                String::new()
+            }
             (JobState::Completed { outcome: JobOutcome::Unchanged }, _) => "no change".to_owned(),
             _ => outcome(job),
         };

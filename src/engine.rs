@@ -8,7 +8,7 @@
 //! After an error that is no model's, work goes on as [`errors`] decides.
 //!
 //! Each of these modules imports only modules listed before it: [`work`], [`candidates`], [`context`], [`progress`],
-//! [`budget`], [`termination`], [`call`], [`next`], [`step`], [`speech`], [`speaker_selection`], [`turn`], [`scheduler`].
+//! [`budget`], [`termination`], [`fallback`], [`call`], [`next`], [`step`], [`speech`], [`speaker_selection`], [`turn`], [`scheduler`].
 
 mod alerts;
 pub mod background;
@@ -23,6 +23,7 @@ pub mod context;
 pub mod directory;
 pub mod errors;
 pub mod event;
+pub mod fallback;
 pub mod follow;
 pub mod handle;
 pub mod lasting;

@@ -56,6 +56,7 @@
 //!   - [`engine::work`]: a run in progress and how it ends; [`engine::call`]: one model call; [`engine::step`]: its
 //!     tool calls and its commit.
 //!   - [`engine::budget`]: whether a group or an agent may use more tokens today; [`engine::termination`] asks it, too.
+//!   - [`engine::fallback`]: the models that an agent asks while the provider of its own is down.
 //!   - [`engine::errors`]: what happens after an error that is no model's.
 //!   - [`engine::span_clock`]: the clock of time-outs, waits, expiry and limits.
 //!   - [`engine::candidates`]: whom a manager may choose, and what its answer means.

@@ -261,6 +261,15 @@ impl ModelError {
         Self { class: ErrorClass::Transient, text: text.into(), retry_after: None }
     }
 
+    /// True if the same call can succeed later.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self.class {
+            ErrorClass::Transient | ErrorClass::Down => true,
+            ErrorClass::Terminal | ErrorClass::TooLong => false,
+        }
+    }
+
     /// Creates an error that a retry cannot fix.
     #[must_use]
     pub fn terminal(text: impl Into<String>) -> Self {

@@ -356,7 +356,7 @@ fn lists_and_shows_have_the_fields_they_promise() {
     let agents = shell.json(&["agent", "list", "desk", "--json"]);
     assert_eq!(
         fields(&agents[0]),
-        "id, name, group, state, rules, description, model, system, blocks, tools, require_approval, contacts, tags, \
+        "id, name, group, state, rules, description, model, fallback_models, system, blocks, tools, require_approval, contacts, tags, \
          max_steps, max_step_calls, temperature, max_tokens, max_tokens_per_day, tool_seconds, settings, tokens_today, \
          resets_at"
     );

@@ -43,6 +43,8 @@ mod dynamic;
 mod edits;
 #[path = "engine/errors.rs"]
 mod errors;
+#[path = "engine/fallback.rs"]
+mod fallback;
 #[path = "engine/faults.rs"]
 mod faults;
 #[path = "engine/figures.rs"]

@@ -89,7 +89,9 @@ pub async fn doctor(places: &Paths, args: &Args, out: &mut Out) -> Result<Exit, 
             checks.extend(store_checks(places, &handle, args.deep).await);
             checks.push(owner(places).await);
             match Roster::read(&handle).await {
-                Ok(roster) => models.extend(roster.agents.into_iter().filter_map(|agent| agent.model)),
+                Ok(roster) => models.extend(
+                    roster.agents.into_iter().flat_map(|agent| agent.model.into_iter().chain(agent.fallback_models)),
+                ),
                 Err(failure) => checks.push(bad("store", failure.to_string())),
             }
         }

@@ -254,12 +254,24 @@ async fn show(handle: &Handle, (roster, owned): (&Roster, bool), job: &Job, out:
         ("window", job.window.map(|(after, to)| format!("messages {} to {to}", after + 1)).unwrap_or_default()),
         ("edits", edits.join(", ")),
         ("tokens", tokens(job, &detail.steps)),
+        ("models", models(&detail.steps)),
         ("retry of", job.retry_of.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("created", format!("{:.0}", row.created_at)),
         ("started", at(job.started_at)),
         ("ended", at(job.ended_at)),
     ])?;
     Ok(())
+}
+
+/// The models that answered, in order, with the one that a fallback model stood in for.
+fn models(steps: &[Step]) -> String {
+    let told = steps.iter().map(|step| match &step.instead_of {
+        Some(own) => format!("{} instead of {own}", step.model),
+        None => step.model.clone(),
+    });
+    let mut models: Vec<String> = told.collect();
+    models.dedup();
+    models.join(", ")
 }
 
 /// The tokens of a job and, as far as its providers tell, how many came from a cache and how many are reasoning.

@@ -75,16 +75,16 @@ fn parse(kind: Kind, text: &str) -> Result<Option<Value>, String> {
     }
     match (kind, kind.parse(text)?) {
         (_, Value::Count(0)) => Ok(None),
-        // The path of a script is relative to this process, not to the one that runs it.
-        (Kind::Model, Value::Text(name)) => match name.strip_prefix("scripted/") {
-            Some(file) => {
-                let path = std::path::absolute(file).map_err(|error| format!("the path {file}: {error}"))?;
-                Ok(Some(Value::Text(format!("scripted/{}", path.display()))))
-            }
-            None => Ok(Some(Value::Text(name))),
-        },
+        (Kind::Model | Kind::Models, value) => value.try_map_names(&mut model).map(Some),
         (_, value) => Ok(Some(value)),
     }
+}
+
+/// Returns the name of a model. The path of a script is relative to this process, not to the one that runs it.
+fn model(name: String) -> Result<String, String> {
+    let Some(file) = name.strip_prefix("scripted/") else { return Ok(name) };
+    let path = std::path::absolute(file).map_err(|error| format!("the path {file}: {error}"))?;
+    Ok(format!("scripted/{}", path.display()))
 }
 
 /// Joins the values of a repeated option. Lists are concatenated; of other values, the last one counts.

@@ -19,6 +19,9 @@ pub struct Agent {
     /// The model; `None` means the configured default.
     #[serde(default)]
     pub model: Option<String>,
+    /// The models that are asked, in this order, while the provider of its model is down or fails.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback_models: Vec<String>,
     /// The system prompt; `None` means the default one.
     #[serde(default)]
     pub system: Option<String>,
@@ -94,6 +97,7 @@ impl Agent {
             group,
             description: String::new(),
             model: None,
+            fallback_models: Vec::new(),
             system: None,
             blocks: Vec::new(),
             tools: Vec::new(),

@@ -138,6 +138,8 @@ pub enum NoticeKind {
     Delegated,
     /// Why the turn ended before everyone had spoken.
     Ended,
+    /// A fallback model answers, and why.
+    Fallback,
     /// The words before it are not all the model would have said, and why.
     Incomplete,
 }

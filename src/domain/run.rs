@@ -218,8 +218,11 @@ pub struct Step {
     pub agent: AgentId,
     /// Its number in the run, from 1.
     pub index: u32,
-    /// The model that was asked.
+    /// The model that answered.
     pub model: String,
+    /// The agent's own model, where a fallback model answered instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<String>,
     /// When it was ready to call the model.
     pub queued_at: Timestamp,
     /// When the first token arrived.

@@ -5,8 +5,7 @@
 
 use super::{Engine, EngineError};
 use crate::domain::budget::{self, Spent};
-use crate::domain::{Actor, Commit};
-use crate::domain::{Agent, Change, Group, Job, JobState};
+use crate::domain::{Actor, Agent, Change, Commit, Group, Job, JobState};
 use crate::store::Lane;
 
 /// The budget of the group or of the agent that is used up today, if one is; costs no query where there is none. `staged`

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::context::{CONTEXT_BYTES, PromptRequest};
+use super::fallback::{AgentModels, NamedModel};
 use super::limits::{Capacity, Permit};
 use super::live::{LiveGuard, StepMeta};
 use super::protocol::Phase;
@@ -35,6 +36,8 @@ pub struct Answered {
     pub text: String,
     /// The reasoning; empty if none was sent.
     pub reasoning: String,
+    /// Why a fallback model answered, for the conversation; `None` if it did not, or that is told already.
+    pub fallback: Option<String>,
     /// Why the text is cut; `None` if complete.
     pub incomplete: Option<String>,
     /// True if the model paused mid-answer.
@@ -93,8 +96,7 @@ async fn snapshot_of(
     Ok(ControlFlow::Continue(view))
 }
 
-/// Calls the agent's model with what `prompt` builds. Breaks without a complete answer. Reads the view again if the
-/// model holds more of the conversation than usual; asks with less of it if the prompt was too long.
+/// Calls the agent's model, or a fallback model, with what `prompt` builds. Breaks without a complete answer.
 pub async fn ask(
     engine: &Engine,
     work: &RunContext,
@@ -102,23 +104,143 @@ pub async fn ask(
     prompt: impl Fn(&StepInput, &PromptRequest<'_>) -> Prompt,
 ) -> Result<ControlFlow<Outcome, Answered>, EngineError> {
     let queued_at = engine.spans.now();
-    let named = view.agent.model.clone().unwrap_or_else(|| engine.default_model());
-    let model = match engine.models.find(&named).await {
-        Ok(model) => model,
+    let models = match engine.models_of(&view.agent).await {
+        Ok(models) => models,
         Err(fault) => return Ok(ControlFlow::Break(Outcome::Failed(fault))),
     };
     let id = StepId::fresh(engine.store.ids());
     let live = engine.live.begin(id.clone(), about(view), Phase::Waiting);
-    let (place, waited) = match provider_place(engine, work, &model).await {
-        Ok((place, waited)) => (place, waited),
+    let mut answer = Answer::default();
+    let asked = match ask_in_order(engine, work, view, &models, &live, &prompt, &mut answer).await? {
+        Ok(asked) => asked,
+        Err(Outcome::Cancelled) => {
+            return Ok(ControlFlow::Break(cancelled(engine, work, view, &id, answer).await?));
+        }
         Err(outcome) => return Ok(ControlFlow::Break(outcome)),
+    };
+    let instead_of = asked.why.is_some().then(|| models.own.name.clone());
+    let fallback = match asked.why {
+        Some(why) if !is_told(engine, view, &asked.model.name).await? => {
+            Some(format!("{} answers with {}: {why}", view.agent.name, asked.model.name))
+        }
+        _ => None,
+    };
+    let step = Step {
+        id,
+        run: view.run.id.clone(),
+        agent: view.agent.id.clone(),
+        index: view.run.steps + 1,
+        model: asked.model.name.clone(),
+        instead_of,
+        queued_at,
+        first_token_at: answer.first_token_at,
+        done_at: engine.spans.now(),
+        tokens_in: answer.done.usage.tokens_in,
+        tokens_out: answer.done.usage.tokens_out,
+        tokens_cached: answer.done.usage.cached,
+        tokens_reasoning: answer.done.usage.reasoning,
+        stop: Some(answer.done.stop),
+        retries: answer.retries,
+        saw: view.blocks.iter().map(|block| (block.id.clone(), block.version)).collect(),
+        calls: u32::try_from(answer.done.calls.len()).unwrap_or(u32::MAX),
+        upto: view.messages.last().map_or(0, |message| message.seq),
+        kept: answer.done.kept.take(),
+    };
+    let Answer { text, reasoning, done, .. } = answer;
+    let (incomplete, paused) = (stop::notice(&view.agent, &done), done.stop == Stop::Paused);
+    let (calls, until) = (done.calls, asked.until);
+    Ok(ControlFlow::Continue(Answered { step, text, reasoning, fallback, incomplete, paused, calls, live, until }))
+}
+
+/// Returns true if the run's last step was made with this model, so that the conversation says so already.
+async fn is_told(engine: &Engine, view: &StepInput, model: &str) -> Result<bool, EngineError> {
+    Ok(engine.store.steps(&view.run.id).await?.last().is_some_and(|step| step.model == model))
+}
+
+/// The model that answered.
+struct Asked<'a> {
+    model: &'a NamedModel,
+    /// The end of the step's time.
+    until: Instant,
+    /// Why the agent's own model did not answer; `None` if it did.
+    why: Option<String>,
+}
+
+/// Asks the agent's own model; while its provider is down, and when it fails in a way that may pass, its fallback models
+/// in order. If none of them answers, the failure of its own model counts.
+async fn ask_in_order<'a>(
+    engine: &Engine,
+    work: &RunContext,
+    view: &mut StepInput,
+    models: &'a AgentModels,
+    live: &LiveGuard,
+    prompt: &impl Fn(&StepInput, &PromptRequest<'_>) -> Prompt,
+    answer: &mut Answer,
+) -> Result<Result<Asked<'a>, Outcome>, EngineError> {
+    let (mut why, mut fault, mut failed) = (None, None, 0);
+    let first = models.first();
+    let own_is_next = std::ptr::eq(first, &models.own);
+    if !own_is_next {
+        why = Some(format!("{} is down", models.own.handle.provider));
+    }
+    let fallbacks = models.fallbacks.iter().filter(|model| !model.is_down());
+    for model in own_is_next.then_some(&models.own).into_iter().chain(fallbacks) {
+        if let Some(why) = &why {
+            live.phase(Phase::Retrying { text: format!("{why}, {} is asked", model.name) });
+        }
+        let outcome = match ask_one(engine, work, view, &model.handle, live, prompt, answer).await? {
+            Ok(until) => {
+                answer.retries += failed;
+                return Ok(Ok(Asked { model, until, why }));
+            }
+            Err(outcome) => outcome,
+        };
+        let Outcome::Failed(error) = outcome else { return Ok(Err(outcome)) };
+        let is_own = std::ptr::eq(model, &models.own);
+        if is_own && (models.fallbacks.is_empty() || !error.may_pass()) {
+            return Ok(Err(Outcome::Failed(error)));
+        }
+        tracing::warn!(run = %view.run.id, agent = %view.agent.name, model = model.name, "{error}");
+        if error.class != ErrorClass::Down {
+            failed += answer.retries + 1;
+        }
+        if is_own {
+            why = Some(error.text.clone());
+            fault = Some(error);
+        }
+    }
+    // Its own was down: the refusal says for how long.
+    match fault {
+        Some(fault) => Ok(Err(Outcome::Failed(fault))),
+        None => {
+            let asked = ask_one(engine, work, view, &models.own.handle, live, prompt, answer).await?;
+            answer.retries += failed;
+            Ok(asked.map(|until| Asked { model: &models.own, until, why: None }))
+        }
+    }
+}
+
+/// Calls a model with what `prompt` builds. Reads the view again if the model holds more of the conversation than usual;
+/// asks with less of it if the prompt was too long. Returns the end of the step's time.
+async fn ask_one(
+    engine: &Engine,
+    work: &RunContext,
+    view: &mut StepInput,
+    model: &ModelHandle,
+    live: &LiveGuard,
+    prompt: &impl Fn(&StepInput, &PromptRequest<'_>) -> Prompt,
+    answer: &mut Answer,
+) -> Result<Result<Instant, Outcome>, EngineError> {
+    let (place, waited) = match provider_place(engine, work, model).await {
+        Ok((place, waited)) => (place, waited),
+        Err(outcome) => return Ok(Err(outcome)),
     };
     let bytes = model.window.budget(view.agent.max_tokens).bytes().max(CONTEXT_BYTES);
     // What changed while it waited for the slot is in the prompt.
     if waited || bytes > CONTEXT_BYTES {
         match snapshot_of(engine, work, bytes).await? {
             ControlFlow::Continue(fresh) => *view = fresh,
-            ControlFlow::Break(outcome) => return Ok(ControlFlow::Break(outcome)),
+            ControlFlow::Break(outcome) => return Ok(Err(outcome)),
         }
     }
     let build = |view: &StepInput, attempt| {
@@ -138,53 +260,22 @@ pub async fn ask(
         }
     }
     let until = model.deadline();
-    let mut tries = Tries { engine, work, model: &model, live: &live, place: Some(place), until };
-    let mut answer = Answer::default();
-    let asked = loop {
-        match tries.call(view, bytes, (&build, &mut first), &mut answer).await? {
+    let mut tries = Tries { engine, work, model, live, place: Some(place), until };
+    loop {
+        match tries.call(view, bytes, (&build, &mut first), answer).await? {
+            Ok(()) => return Ok(Ok(until)),
             // Retry with less of the conversation; the smaller budget also applies later.
             Err(Outcome::Failed(fault)) if fault.class == ErrorClass::TooLong => {
                 let sent = size(view);
                 if !model.window.shrink(sent) || size(view) >= sent {
-                    break Err(Outcome::Failed(fault));
+                    return Ok(Err(Outcome::Failed(fault)));
                 }
                 tracing::warn!(run = %view.run.id, agent = %view.agent.name, sent, "{fault}; again with less");
                 live.phase(Phase::Retrying { text: format!("{fault}, asked again with less of the conversation") });
             }
-            other => break other,
+            Err(outcome) => return Ok(Err(outcome)),
         }
-    };
-    drop(tries);
-    match asked {
-        Ok(()) => {}
-        Err(Outcome::Cancelled) => {
-            return Ok(ControlFlow::Break(cancelled(engine, work, view, &id, answer).await?));
-        }
-        Err(outcome) => return Ok(ControlFlow::Break(outcome)),
     }
-    let step = Step {
-        id,
-        run: view.run.id.clone(),
-        agent: view.agent.id.clone(),
-        index: view.run.steps + 1,
-        model: named,
-        queued_at,
-        first_token_at: answer.first_token_at,
-        done_at: engine.spans.now(),
-        tokens_in: answer.done.usage.tokens_in,
-        tokens_out: answer.done.usage.tokens_out,
-        tokens_cached: answer.done.usage.cached,
-        tokens_reasoning: answer.done.usage.reasoning,
-        stop: Some(answer.done.stop),
-        retries: answer.retries,
-        saw: view.blocks.iter().map(|block| (block.id.clone(), block.version)).collect(),
-        calls: u32::try_from(answer.done.calls.len()).unwrap_or(u32::MAX),
-        upto: view.messages.last().map_or(0, |message| message.seq),
-        kept: answer.done.kept.take(),
-    };
-    let Answer { text, reasoning, done, .. } = answer;
-    let (incomplete, paused) = (stop::notice(&view.agent, &done), done.stop == Stop::Paused);
-    Ok(ControlFlow::Continue(Answered { step, text, reasoning, incomplete, paused, calls: done.calls, live, until }))
 }
 
 /// Returns the step's live metadata.

@@ -334,9 +334,9 @@ async fn work_off(engine: &Engine, job: &Job, cancel: &CancellationToken, give_w
     }
 }
 
-/// The model of an agent; `None` if the agent is gone or unreadable, or its model is not configured.
+/// The model that an agent asks first now; `None` if the agent is gone or unreadable, or its model is not configured.
 async fn model_of(engine: &Engine, agent: Option<Agent>) -> Option<ModelHandle> {
-    engine.models.find(&agent?.model.unwrap_or_else(|| engine.default_model())).await.ok()
+    engine.models_of(&agent?).await.ok().map(|models| models.first().handle.clone())
 }
 
 /// True while a running turn can want this agent, or a slot of its provider that is not free beside all that run.

@@ -46,6 +46,7 @@ pub async fn run_step(engine: &Engine, work: &RunContext) -> Result<Outcome, Eng
         row: Some(answered.step),
         text: answered.text,
         reasoning: answered.reasoning,
+        fallback: answered.fallback,
         incomplete: answered.incomplete,
         paused: answered.paused,
         calls: answered.calls,

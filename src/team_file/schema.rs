@@ -109,6 +109,7 @@ fn value(kind: Kind, tools: &[&str]) -> Json {
         Kind::Word | Kind::Span => json!({ "type": "string", "pattern": WORDS }),
         Kind::Sentence | Kind::Text | Kind::Agent => json!({ "type": "string" }),
         Kind::Model => json!({ "type": "string", "pattern": MODEL }),
+        Kind::Models => list(&json!({ "type": "string", "pattern": MODEL })),
         Kind::Switch => json!({ "type": "boolean" }),
         Kind::Choice(all) => {
             let names: Vec<&str> = all().into_iter().map(|(name, _)| name).collect();

@@ -104,7 +104,14 @@ fn one<T>(
         Kind::Triggers => triggers(reader, section, key, Table::Trigger, row.kind, TriggerSpec::from_table)?,
         Kind::Sources => triggers(reader, section, key, Table::Source, row.kind, |table| source(table, around))?,
         Kind::Word => text(word(reader, section, key, row.default)?),
-        Kind::Model => text(model(reader, section, key, around)?),
+        Kind::Model => {
+            let name = section.name(reader, key)?;
+            text(model(reader, name, around)?)
+        }
+        Kind::Models => {
+            let names = section.names(reader, key)?.into_iter();
+            listed(line, names.filter_map(|name| model(reader, name, around)).collect())
+        }
         Kind::Choice(all) => text(choice(reader, section, key, &all())?),
         Kind::Labels => listed(line, labels(reader, section, key)?),
         Kind::Tools => listed(line, tools(reader, section, key, around.tools)?),
@@ -258,8 +265,8 @@ pub(super) fn labels(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) 
     Some(labels)
 }
 
-fn model(reader: &mut Reader<'_>, section: &Section<'_>, key: &str, around: &ParseContext<'_>) -> Option<Name> {
-    let Name { text, line } = section.name(reader, key)?;
+/// Checks the name of a model.
+fn model(reader: &mut Reader<'_>, Name { text, line }: Name, around: &ParseContext<'_>) -> Option<Name> {
     let formed = text.split_once('/').is_some_and(|(provider, model)| {
         !provider.is_empty() && !model.is_empty() && !provider.contains(char::is_whitespace)
     });

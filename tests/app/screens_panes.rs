@@ -451,6 +451,23 @@ fn ages_move_by_the_second_here_and_by_the_minute_over_a_slow_link() {
 }
 
 #[test]
+fn a_job_that_waits_for_a_budget_says_for_which_and_until_when() {
+    let why = "archivist has used its 100 tokens of today (max_tokens_per_day of archivist)".to_owned();
+    let run_at = nine() + SignedDuration::from_hours(15);
+    let mut overview = rich_overview(4);
+    overview.jobs = vec![job("job-5", 10, JobState::Scheduled { run_at, why })];
+    let mut desk = Desk::new(overview, said(), (120, 40));
+    desk.keys("<Esc>4z");
+    let screen = desk.text();
+    let told = "archivist has used its 100 tokens of today (max_tokens_per_day of archivist), goes on at 00:00";
+    assert!(screen.contains(told) && screen.contains("scheduled"), "{screen}");
+    assert!(screen.contains("x cancel") && !screen.contains("r retry"), "{screen}");
+    desk.keys("<Enter>");
+    let dialog = desk.text();
+    assert!(dialog.contains("max_tokens_per_day of archivist), goes on at 00:00"), "{dialog}");
+}
+
+#[test]
 fn jobs_are_cancelled_retried_and_run_by_key() {
     let mut desk = rich((120, 40));
     desk.keys("<Esc>4x");
@@ -472,6 +489,7 @@ fn jobs_are_cancelled_retried_and_run_by_key() {
 fn detail() -> JobDetail {
     let step = |index: u32| Step {
         kept: None,
+        instead_of: None,
         id: StepId(format!("step-{index}")),
         run: "run-job".into(),
         agent: "agent-archivist".into(),

@@ -194,9 +194,7 @@ fn job_change(state: &mut InMemoryRows, op: &Op) -> Change {
             conversation: format!("conversation-{}", op.other).as_str().into(),
             upto: (op.variant < 2).then_some(u64::from(op.variant)),
         },
-        21 if op.variant.is_multiple_of(2) => {
-            Change::JobHandedBack { id: job.id, to: job_state(op.variant.max(3) + 1, &op.text) }
-        }
+        21 if op.variant.is_multiple_of(2) => Change::JobHandedBack { id: job.id, to: job_state(5, &op.text) },
         21 => Change::JobYielded { id: job.id },
         22 => Change::JobRecovered { id: job.id },
         _ => Change::JobMoved { id: job.id, to: job_state(op.variant, &op.text) },

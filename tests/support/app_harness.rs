@@ -514,5 +514,6 @@ pub fn overview(head: u64) -> Overview {
         triggers: Vec::new(),
         faults: Vec::new(),
         default_model: "offline".into(),
+        ..Overview::default()
     }
 }

@@ -100,6 +100,7 @@ pub fn moved(id: &str, to: RunState) -> Change {
 pub fn step(run: &str, agent: &str, index: u32, saw: Vec<(BlockId, u64)>) -> Change {
     Change::StepFinished(Step {
         kept: None,
+        instead_of: None,
         id: StepId(format!("step-{run}-{index}")),
         run: run.into(),
         agent: AgentId(format!("agent-{agent}")),

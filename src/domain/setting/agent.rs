@@ -33,6 +33,20 @@ pub const SETTINGS: &[Setting<Agent>] = &[
         )
     },
     Setting {
+        doc: "Models that answer, in this order, while the provider of its model is down or fails, as provider/model.",
+        default: "none",
+        ..row(
+            "fallback_models",
+            "Fallback models",
+            Kind::Models,
+            |agent| Some(listed(&agent.fallback_models)),
+            |agent, value| {
+                agent.fallback_models = once(value)?;
+                Ok(())
+            },
+        )
+    },
+    Setting {
         file_key: Some("system_file"),
         noun: Some("system prompt"),
         words: &["system prompt"],

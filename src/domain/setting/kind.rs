@@ -26,6 +26,8 @@ pub enum Kind {
     Text,
     /// The name of a model.
     Model,
+    /// Names of models, in order.
+    Models,
     /// Yes or no.
     Switch,
     /// One of these names, each with its meaning. The first is the default.
@@ -102,6 +104,7 @@ impl Kind {
             Self::Number { from, to } => format!("a number from {from} to {to}"),
             Self::Word | Self::Sentence | Self::Text => "a text".to_owned(),
             Self::Model => "the name of a model: offline, or PROVIDER/MODEL".to_owned(),
+            Self::Models => "a list of models, each offline or PROVIDER/MODEL".to_owned(),
             Self::Switch => "true or false".to_owned(),
             Self::Choice(all) => {
                 let names: Vec<&str> = all().into_iter().map(|(name, _)| name).collect();
@@ -132,7 +135,9 @@ impl Kind {
             Self::Model => "MODEL|none".to_owned(),
             Self::Switch => "true|false".to_owned(),
             Self::Choice(all) => all().into_iter().map(|(name, _)| name).collect::<Vec<_>>().join("|"),
-            Self::Labels | Self::Tools | Self::Approvals | Self::Contacts | Self::Blocks => "LIST|none".to_owned(),
+            Self::Models | Self::Labels | Self::Tools | Self::Approvals | Self::Contacts | Self::Blocks => {
+                "LIST|none".to_owned()
+            }
             Self::Agents | Self::Agent => "AGENT".to_owned(),
             Self::Span => "TIME|none".to_owned(),
             Self::Conditions | Self::Triggers | Self::Sources => "TOML|none".to_owned(),
@@ -158,7 +163,13 @@ impl Kind {
             | (Self::Word | Self::Sentence | Self::Text | Self::Model | Self::Agent, Value::Text(_))
             | (Self::Switch, Value::Switch(_))
             | (
-                Self::Labels | Self::Tools | Self::Approvals | Self::Contacts | Self::Blocks | Self::Agents,
+                Self::Models
+                | Self::Labels
+                | Self::Tools
+                | Self::Approvals
+                | Self::Contacts
+                | Self::Blocks
+                | Self::Agents,
                 Value::Names(_),
             )
             | (Self::Roles, Value::Texts(_)) => true,
@@ -182,7 +193,13 @@ impl Kind {
             Self::Word | Self::Sentence | Self::Text | Self::Model | Self::Agent => Value::Text(text.to_owned()),
             Self::Switch => Value::Switch(text.trim().parse().map_err(|_| "write true or false".to_owned())?),
             Self::Span | Self::Choice(_) => Value::Text(text.trim().to_owned()),
-            Self::Labels | Self::Tools | Self::Approvals | Self::Contacts | Self::Blocks | Self::Agents => {
+            Self::Models
+            | Self::Labels
+            | Self::Tools
+            | Self::Approvals
+            | Self::Contacts
+            | Self::Blocks
+            | Self::Agents => {
                 let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
                 if names.iter().any(String::is_empty) {
                     return Err("write the names with commas between them, or none".to_owned());

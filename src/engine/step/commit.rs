@@ -77,6 +77,9 @@ impl<'a> StepCommit<'a> {
         changes.extend(self.edits());
         let edits = changes.len() - begun;
         changes.extend(self.draft.row.clone().map(Change::StepFinished));
+        if let Some(text) = self.draft.fallback.clone() {
+            changes.push(self.message(Content::Notice { notice: NoticeKind::Fallback, text }));
+        }
         if !self.draft.text.trim().is_empty() || !self.draft.reasoning.is_empty() {
             let (text, reasoning) = (self.draft.text.clone(), self.draft.reasoning.clone());
             changes.push(self.message(Content::Text { text, reasoning, cancelled: false }));

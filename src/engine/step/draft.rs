@@ -19,6 +19,8 @@ pub(super) struct StagedStep {
     pub(super) row: Option<Step>,
     pub(super) text: String,
     pub(super) reasoning: String,
+    /// Why a fallback model answered; `None` if that is told already.
+    pub(super) fallback: Option<String>,
     /// Why the text is cut; `None` if complete.
     pub(super) incomplete: Option<String>,
     /// True if the model paused mid-answer.

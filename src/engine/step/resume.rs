@@ -85,6 +85,7 @@ pub async fn resume(engine: &Engine, work: &RunContext) -> Result<Outcome, Engin
         row: None,
         text: String::new(),
         reasoning: String::new(),
+        fallback: None,
         incomplete: None,
         paused: false,
         calls: waited

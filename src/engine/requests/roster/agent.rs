@@ -63,6 +63,12 @@ fn fill(engine: &Engine, people: &RosterSnapshot, agent: &mut Agent, form: &Agen
             engine.models.get(name).map_err(|fault| RequestError::new(fault.text))?;
             Ok(value)
         }
+        Kind::Models => {
+            for name in value.names() {
+                engine.models.get(name).map_err(|fault| RequestError::new(fault.text))?;
+            }
+            Ok(value)
+        }
         Kind::Tools | Kind::Approvals => {
             let plain = |tool: &str| match kind {
                 Kind::Tools => tool.strip_prefix('-').unwrap_or(tool).to_owned(),

@@ -26,6 +26,7 @@ pub(in crate::tui) fn candidates(group: Option<&GroupId>, model: &Model) -> Vec<
 /// Returns the models of all agents, the default model and `offline`, in alphabetical order.
 pub(in crate::tui::dialog) fn models(model: &Model) -> Vec<String> {
     let mut known: Vec<String> = model.agents.iter().filter_map(|agent| agent.model.clone()).collect();
+    known.extend(model.agents.iter().flat_map(|agent| agent.fallback_models.clone()));
     known.extend([model.default_model.clone(), "offline".to_owned()]);
     known.retain(|name| !name.is_empty());
     known.sort_unstable();

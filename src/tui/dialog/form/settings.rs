@@ -57,6 +57,10 @@ pub(super) fn entry<T: Configurable>(row: &'static Setting<T>, owner: &T, scene:
             let kind = pick::Kind { one: true, title: row.title, other: Some(Other::Model), ..NAMES };
             Value::Names(Names::new(kind, plain(names()), bare(known::models(scene.model))))
         }
+        Kind::Models => {
+            let kind = pick::Kind { title: "Add a model", other: Some(Other::Model), ..NAMES };
+            Value::Names(Names::new(kind, plain(names()), bare(known::models(scene.model))))
+        }
         Kind::Labels => {
             let kind = pick::Kind { title: "Add a tag", other: Some(Other::Tag), ..NAMES };
             Value::Names(Names::new(kind, plain(names()), bare(scene.tags())))
@@ -218,14 +222,16 @@ fn listed<T>(row: &Setting<T>, names: &Names) -> Result<Option<setting::Value>, 
     if all.is_empty() {
         return Ok(None);
     }
+    let unusable = || all.iter().find_map(|name| pick::unusable(name));
+    if matches!(row.kind, Kind::Model | Kind::Models)
+        && let Some(text) = unusable()
+    {
+        return Err((Key::Setting(row.key), text.to_owned()));
+    }
     if !names.kind.one {
         return Ok(Some(all.into()));
     }
-    let name = all.into_iter().next().unwrap_or_default();
-    if let Some(text) = pick::unusable(&name).filter(|_| matches!(row.kind, Kind::Model)) {
-        return Err((Key::Setting(row.key), text.to_owned()));
-    }
-    Ok(Some(name.into()))
+    Ok(Some(all.into_iter().next().unwrap_or_default().into()))
 }
 
 /// Returns the value of any other field; `None` clears the setting.

@@ -94,7 +94,9 @@ impl RenderedMessage {
                     NoticeKind::Error => (glyphs.failed, Role::Error),
                     NoticeKind::Stopped | NoticeKind::Incomplete => (glyphs.needs_you, Role::Warning),
                     NoticeKind::Choice | NoticeKind::Delegated => (glyphs.right, Role::Dim),
-                    NoticeKind::Pass | NoticeKind::Resumed | NoticeKind::Ended => (glyphs.dot, Role::Dim),
+                    NoticeKind::Pass | NoticeKind::Resumed | NoticeKind::Ended | NoticeKind::Fallback => {
+                        (glyphs.dot, Role::Dim)
+                    }
                 };
                 let shape = Shape {
                     first: vec![Span::new(format!("{sign} "), role)],

@@ -81,7 +81,7 @@ async fn snapshot_of(
         changes.extend(view.job.as_ref().map(|job| work::completed(job, 0)));
         return Ok(ControlFlow::Break(work.commit(engine, &view, changes, Outcome::Finished).await?));
     }
-    let group = view.group.as_ref().or(view.home.as_ref());
+    let group = view.group.as_ref().or(view.home.as_deref());
     if let Some(spent) = budget::spent(engine, group, Some(&view.agent), 0).await? {
         return Ok(ControlFlow::Break(if work.is_background() {
             Outcome::Postponed(spent)
@@ -179,16 +179,17 @@ async fn ask_in_order<'a>(
 ) -> Result<Result<Asked<'a>, Outcome>, EngineError> {
     let (mut why, mut fault, mut failed) = (None, None, 0);
     let first = models.first();
-    let own_is_next = std::ptr::eq(first, &models.own);
+    let own_is_next = first.name == models.own.name;
     if !own_is_next {
         why = Some(format!("{} is down", models.own.handle.provider));
     }
     let fallbacks = models.fallbacks.iter().filter(|model| !model.is_down());
+    // On the heap: every caller would carry the largest of the calls.
     for model in own_is_next.then_some(&models.own).into_iter().chain(fallbacks) {
         if let Some(why) = &why {
             live.phase(Phase::Retrying { text: format!("{why}, {} is asked", model.name) });
         }
-        let outcome = match ask_one(engine, work, view, &model.handle, live, prompt, answer).await? {
+        let outcome = match Box::pin(ask_one(engine, work, view, &model.handle, live, prompt, answer)).await? {
             Ok(until) => {
                 answer.retries += failed;
                 return Ok(Ok(Asked { model, until, why }));
@@ -196,7 +197,7 @@ async fn ask_in_order<'a>(
             Err(outcome) => outcome,
         };
         let Outcome::Failed(error) = outcome else { return Ok(Err(outcome)) };
-        let is_own = std::ptr::eq(model, &models.own);
+        let is_own = model.name == models.own.name;
         if is_own && (models.fallbacks.is_empty() || !error.may_pass()) {
             return Ok(Err(Outcome::Failed(error)));
         }
@@ -209,15 +210,13 @@ async fn ask_in_order<'a>(
             fault = Some(error);
         }
     }
-    // Its own was down: the refusal says for how long.
-    match fault {
-        Some(fault) => Ok(Err(Outcome::Failed(fault))),
-        None => {
-            let asked = ask_one(engine, work, view, &models.own.handle, live, prompt, answer).await?;
-            answer.retries += failed;
-            Ok(asked.map(|until| Asked { model: &models.own, until, why: None }))
-        }
+    if let Some(fault) = fault {
+        return Ok(Err(Outcome::Failed(fault)));
     }
+    // Its own was down: the refusal says for how long.
+    let asked = Box::pin(ask_one(engine, work, view, &models.own.handle, live, prompt, answer)).await?;
+    answer.retries += failed;
+    Ok(asked.map(|until| Asked { model: &models.own, until, why: None }))
 }
 
 /// Calls a model with what `prompt` builds. Reads the view again if the model holds more of the conversation than usual;

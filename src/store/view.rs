@@ -26,7 +26,7 @@ pub struct StepInput {
     /// The group it speaks in or works for.
     pub group: Option<Group>,
     /// In a direct conversation, the home group of the agent.
-    pub home: Option<Group>,
+    pub home: Option<Box<Group>>,
     /// All agents of the group whose rows can be read, in its order.
     pub roster: Vec<Agent>,
     /// The agent's blocks, then the shared blocks of the group (in a direct conversation, of its home group),
@@ -135,7 +135,7 @@ fn view(sql: &Sql, cache: &TranscriptCache, id: &RunId, context_bytes: usize) ->
         run,
         agent,
         group,
-        home,
+        home: home.map(Box::new),
         roster,
         blocks,
         conversation,

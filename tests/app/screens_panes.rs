@@ -459,12 +459,12 @@ fn a_job_that_waits_for_a_budget_says_for_which_and_until_when() {
     let mut desk = Desk::new(overview, said(), (120, 40));
     desk.keys("<Esc>4z");
     let screen = desk.text();
-    let told = "archivist has used its 100 tokens of today (max_tokens_per_day of archivist), goes on at 00:00";
+    let told = "archivist has used its 100 tokens of today (max_tokens_per_day of archivist), goes on at 00:41";
     assert!(screen.contains(told) && screen.contains("scheduled"), "{screen}");
     assert!(screen.contains("x cancel") && !screen.contains("r retry"), "{screen}");
     desk.keys("<Enter>");
     let dialog = desk.text();
-    assert!(dialog.contains("max_tokens_per_day of archivist), goes on at 00:00"), "{dialog}");
+    assert!(dialog.contains("max_tokens_per_day of archivist), goes on at 00:41"), "{dialog}");
 }
 
 #[test]

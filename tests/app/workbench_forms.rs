@@ -157,8 +157,8 @@ fn what_was_typed_for_another_type_is_not_sent() {
     let mut desk = desk();
     // A dynamic group's token and a round robin's order; then a sleep-time group has neither.
     desk.keys("N<Right><Right><Tab>notes<Tab><Tab>scribe<Enter><Tab>someone<Enter>");
-    desk.keys("<Tab><Tab><Tab><Tab><Tab><Tab>4<Tab>STOP<Tab><Space>");
-    desk.keys(&"<Tab>".repeat(6));
+    desk.keys("<Tab><Tab><Tab><Tab><Tab>4<Tab>STOP<Tab><Space>");
+    desk.keys(&"<Tab>".repeat(8));
     assert_eq!(field(&desk), "Shared blocks");
     desk.keys("<Tab><Right><Tab><Tab><Tab><Tab>keeper<Enter><Tab>3<C-s>");
     let form =
@@ -241,7 +241,7 @@ fn what_is_emptied_in_a_dynamic_group_is_cleared_and_its_type_is_fixed() {
     assert_eq!(field(&desk), "Manager type");
     desk.keys("<Right><Space>");
     assert!(desk.text().contains("open talk among experts"), "{}", desk.text());
-    desk.keys(&"<BackTab>".repeat(9));
+    desk.keys(&"<BackTab>".repeat(11));
     assert_eq!(field(&desk), "End token");
     desk.keys("<C-u><Tab><Space><Tab><Tab><Right><C-s>");
     let form = GroupForm::default().clear("termination_token").set("allow_repeat", true).set("status", "paused");
@@ -362,7 +362,7 @@ fn a_new_agent_is_one_request_with_what_was_said() {
     let mut desk = desk();
     desk.keys("n");
     assert_eq!(field(&desk), "Name");
-    desk.keys("scout<Enter>finds things<Tab>I look.<Enter>I tell.<Tab>offline<Enter><Tab><Tab><Tab><Tab>memory_replace<Enter>");
+    desk.keys("scout<Enter>finds things<Tab>I look.<Enter>I tell.<Tab>offline<Enter><Tab><Tab><Tab><Tab><Tab>memory_replace<Enter>");
     desk.keys("<Tab>second<Enter><Tab><Tab>9<C-s>");
     let form =
         AgentForm { name: Some("scout".into()), persona: Some("I look.\nI tell.".into()), ..AgentForm::default() }
@@ -377,9 +377,9 @@ fn a_new_agent_is_one_request_with_what_was_said() {
 #[test]
 fn an_agents_edit_sends_only_what_changed_and_clears_what_was_emptied() {
     let mut desk = desk();
-    desk.keys("jje<BackTab><BackTab><BackTab><BackTab><BackTab>");
+    desk.keys("jje<BackTab><BackTab><BackTab><BackTab><BackTab><BackTab>");
     assert_eq!(field(&desk), "Max steps");
-    desk.keys("<C-u><BackTab><BackTab><BackTab><Up><C-x><Up><Up><Up><Up>");
+    desk.keys("<C-u><BackTab><BackTab><BackTab><Up><C-x><Up><Up><Up><Up><Up>");
     assert_eq!(field(&desk), "Model");
     desk.keys("<C-x><C-s>");
     let form = AgentForm::default().clear("model").clear("max_steps").clear("require_approval");
@@ -401,10 +401,10 @@ fn a_model_that_can_be_none_is_refused_where_it_is_typed() {
 fn a_tag_with_blanks_is_sent_as_it_was_typed() {
     let mut desk = desk();
     desk.keys("n");
-    (0..9).for_each(|_| desk.keys("<Tab>"));
+    (0..10).for_each(|_| desk.keys("<Tab>"));
     assert_eq!(field(&desk), "Tags");
     desk.keys("asks why<Enter><BackTab>");
-    (0..8).for_each(|_| desk.keys("<BackTab>"));
+    (0..9).for_each(|_| desk.keys("<BackTab>"));
     desk.keys("scout<C-s>");
     let Request::CreateAgent { form, .. } = asked(&mut desk) else { panic!() };
     assert_eq!(form.settings.get("tags").flatten(), Some(&vec!["asks why".to_owned()].into()));

@@ -184,7 +184,7 @@ pub const SETTINGS: &[Setting<Agent>] = &[
         default: "no limit",
         ..row(
             budget::PER_DAY,
-            "Max tokens / day",
+            "Tokens / day",
             Kind::Count,
             |agent| agent.max_tokens_per_day.map(Value::Count),
             |agent, value| count(&mut agent.max_tokens_per_day, value),

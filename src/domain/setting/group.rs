@@ -272,7 +272,7 @@ pub const SETTINGS: &[Setting<Group>] = &[
         default: "no limit",
         ..row(
             budget::PER_RUN,
-            "Max tokens / run",
+            "Tokens / run",
             Kind::Count,
             |group| group.max_tokens_per_run.map(Value::Count),
             |group, value| count(&mut group.max_tokens_per_run, value),
@@ -283,7 +283,7 @@ pub const SETTINGS: &[Setting<Group>] = &[
         default: "no limit",
         ..row(
             budget::PER_DAY,
-            "Max tokens / day",
+            "Tokens / day",
             Kind::Count,
             |group| group.max_tokens_per_day.map(Value::Count),
             |group, value| count(&mut group.max_tokens_per_day, value),

@@ -150,6 +150,7 @@ pub struct Engine {
     epoch: u64,
     wake: Arc<Notify>,
     sources: Sources,
+    alerts: Alerts,
     stop: CancellationToken,
     /// True once it was reported that another program owns the store.
     /// Why this program may not write to the store any more.
@@ -226,6 +227,7 @@ impl Engine {
             options,
             epoch,
             wake,
+            alerts: Alerts::default(),
             stop: CancellationToken::new(),
             lost: OnceLock::new(),
             told: Told::default(),

@@ -136,12 +136,13 @@
 //!
 //! Comments and tests name promises by label.
 //!
-//! Jobs: J1 a job exists exactly when the commit that caused it does; J2 a claim is a commit that raises the fence;
-//! J3 one running job per agent, one waiting per agent and group, the window fixed at the claim; J4 each step's effects
-//! are one commit under the fence; J5 completed and failed move the cursor, cancelled leaves it; J6 a job of a dead
-//! owner is available again; J7 retries by error class, and three crashes in a row are poison; J8 a cancel drops the
-//! stream and is the next commit; J9 an empty input costs no model call; J11 mail is sent once, read once, in order,
-//! and comes back when it fails; J13 a budget that is used up ends turns and lets jobs wait for the next day.
+//! Jobs: J1 a job exists exactly when the commit that caused it does; J2 a claim is a commit that raises the fence, and
+//! of eight one is for the oldest job; J3 one running job per agent, one waiting per agent and group, the window fixed
+//! at the claim; J4 each step's effects are one commit under the fence; J5 completed and failed move the cursor,
+//! cancelled leaves it; J6 a job of a dead owner is available again; J7 retries by error class, and three crashes in a
+//! row are poison; J8 a cancel drops the stream and is the next commit; J9 an empty input costs no model call; J11 mail
+//! is sent once, read once, in order, and comes back when it fails; J13 a budget that is used up ends turns and lets
+//! jobs wait for the next day.
 //!
 //! Faults: F1 killed at a named commit point; F2 killed anywhere; F3 a torn log file; F4 a full disk; F5 an unwritable
 //! or vanished store; F6 a hung provider, a stale fence; F7 a misbehaving provider; F8 a second program; F13 a
@@ -181,6 +182,8 @@
 //!   crash in between forgets nothing.
 //! - A commit names what it rests on: a run's state and steps, a job's fence, a row as it was read. What does not hold is
 //!   planned again from what is there now.
+//! - How far a file was read is a row, which moves in the commit that makes the job of what was read. When it is looked at
+//!   is not: a look changes nothing until it finds something, and a new program looks at once.
 //! - The tokens of a day are summed from the steps that are committed, in memory: the sum is no row that could differ from
 //!   them, and a look costs a statement for the steps since the last one, and none where no budget is set.
 //! - A job that waits for its next try keeps its window. Causes that occur after that window create a further job.

@@ -339,8 +339,8 @@ fn lists_and_shows_have_the_fields_they_promise() {
     let groups = shell.json(&["group", "list", "--json"]);
     assert_eq!(
         fields(&groups[0]),
-        "id, name, manager_type, description, manager_agent, members, background, every_turns, idle, trigger, max_turns, \
-         termination_token, allow_repeat, max_rounds, continue_order, terminate, roles, status, wait_seconds, \
+        "id, name, manager_type, description, manager_agent, members, background, every_turns, idle, trigger, source, \
+         max_turns, termination_token, allow_repeat, max_rounds, continue_order, terminate, roles, status, wait_seconds, \
          mail_per_minute, max_calls, max_job_calls, max_tokens_per_run, max_tokens_per_day, shared_blocks, settings, \
          tokens_today, resets_at, triggers"
     );

@@ -1,5 +1,7 @@
 //! Requests that only read, for the owner of the store and for programs that open it read-only.
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::protocol::{
     JobDetail, JobEdit, LogCheck, Overview, Reply, Request, RequestError, Space, SpaceOf, SpaceOwner, StoreCheck,
     Timestamped,
@@ -217,9 +219,9 @@ async fn held(store: &Store, run: &RunId) -> Result<Reply, RequestError> {
     Ok(Reply::Held { calls, queued })
 }
 
-/// Whether mail, a turn or a job would proceed at `now`, and when a trigger, a further try of a job or a whole budget comes
-/// by itself. The
-/// rows are read in several queries; a commit between them makes them inconsistent and counts as due.
+/// Whether mail, a turn or a job would proceed at `now`, and when a trigger, a look at files, a further try of a job or a
+/// whole budget comes by itself. The rows are read in several queries; a commit between them makes them inconsistent and
+/// counts as due.
 pub(super) async fn due(store: &Store, now: Now) -> Result<Reply, StoreError> {
     let before = store.last_change().await?;
     let standing = OpenRuns::read(store).await?;
@@ -237,10 +239,10 @@ pub(super) async fn due(store: &Store, now: Now) -> Result<Reply, StoreError> {
     let waits = |source: &&Trigger| !source.paused && active(&source.group);
     let look = standing.sources.iter().filter(waits).filter_map(|source| source.spec.source()).map(|source| {
         let at_the_latest = source.every.unwrap_or(Source::FALLBACK);
-        wall.saturating_add(SignedDuration::from_secs(at_the_latest.into())).unwrap_or(Timestamp::MAX)
+        now.wall.saturating_add(SignedDuration::from_secs(at_the_latest.into())).unwrap_or(Timestamp::MAX)
     });
     let due = mail || overdue || !rests || store.last_change().await? != before;
-    Ok(Reply::Due { due, scheduled: again.chain(timer).min() })
+    Ok(Reply::Due { due, scheduled: again.chain(timer).chain(look).min() })
 }
 
 /// What takes room in the store: in whole tables, and by whom it was written.

@@ -83,7 +83,10 @@ impl Engine {
             Request::ReadMail { id } => self.read_mail(&id).await,
             Request::Probe { model } => self.probe(&model).await,
             Request::Reconfigure => self.reconfigure().await,
-            Request::Due => Ok(read::due(&self.store, self.now()).await?),
+            Request::Due => {
+                sources::settled(self).await?;
+                Ok(read::due(&self.store, self.now()).await?)
+            }
             read @ (Request::Mails { .. }
             | Request::Overview
             | Request::Messages { .. }

@@ -4,12 +4,12 @@
 //! the next expiry of mail, the next time-out of a wait or the end of a trigger's span, and on the wall clock the next
 //! trigger that is due. A parked run has no task.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError};
 
 use futures::FutureExt as _;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::cancellation::{self, Mode};
@@ -18,7 +18,7 @@ use super::errors::Retries;
 use super::limits::{Capacity, Priority};
 use super::timers::Deadlines;
 use super::wait::OpenRuns;
-use super::{Engine, EngineError, JobTask, Scope, background, budget, mail, next, read, speech, timers, turn};
+use super::{Engine, EngineError, JobTask, Scope, background, budget, mail, next, read, sources, speech, timers, turn};
 use crate::domain::status::{self, DueJobs};
 use crate::domain::{
     Agent, AgentId, Group, GroupId, Job, JobId, JobState, NoticeKind, Run, RunId, RunKind, RunState, StopReason,
@@ -89,10 +89,16 @@ async fn tick(engine: &Arc<Engine>) -> Result<Deadlines, EngineError> {
     start_turns(engine, &standing).await?;
     start_workers(engine, &standing).await?;
     let timer = timers::fire_due(engine, timers).await?;
-    let job = if engine.options.jobs { start_jobs(engine, &standing).await? } else { Deadlines::default() };
+    let mut source = Deadlines::default();
+    let mut job = Deadlines::default();
+    if engine.options.jobs {
+        source = sources::tend(engine, &standing.sources, &standing.jobs).await?;
+        job = start_jobs(engine, &standing).await?;
+    }
+    let earliest = |all: &[Option<Timestamp>]| all.iter().flatten().min().copied();
     Ok(Deadlines {
-        span: [out_of_time, expiry, timer.span, job.span].into_iter().flatten().min(),
-        wall: [timer.wall, job.wall].into_iter().flatten().min(),
+        span: earliest(&[out_of_time, expiry, timer.span, source.span, job.span]),
+        wall: earliest(&[timer.wall, source.wall, job.wall]),
     })
 }
 
@@ -209,8 +215,8 @@ async fn group_of(engine: &Engine, group: Option<&GroupId>) -> Result<Option<Gro
     }
 }
 
-/// Starts due jobs, one per agent; free slots go round the groups, those with the fewest running jobs first. Those whose
-/// budget is used up wait for it. Returns the time of the next retry and of the next whole budget.
+/// Starts due jobs in their [`ClaimOrder`], one per agent. Those whose budget is used up wait for it. Returns the time of
+/// the next retry and of the next whole budget.
 async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Deadlines, EngineError> {
     if standing.jobs.is_empty() {
         return Ok(Deadlines::default());
@@ -228,21 +234,11 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Deadlin
     budget::review(engine, &due.scheduled).await?;
     let wall = due.reset();
     let DueJobs { now: due, mut next, .. } = due;
-    let mut running: BTreeMap<&str, usize> = BTreeMap::new();
-    for job in jobs.iter().filter(|job| matches!(job.state, JobState::Running { .. })) {
-        *running.entry(job.group.as_str()).or_default() += 1;
-    }
-    let mut due: Vec<(usize, &Job)> = due
-        .into_iter()
-        .map(|job| {
-            let before = running.entry(job.group.as_str()).or_default();
-            *before += 1;
-            (*before, job)
-        })
-        .collect();
-    due.sort_by_key(|(nth_of_its_group, job)| (Reverse(job.priority), *nth_of_its_group));
+    let mut order = ClaimOrder::new(&jobs, &due);
     let head = *engine.store.head().borrow();
-    for (_, job) in due {
+    loop {
+        let claims = engine.lock_tasks().claims;
+        let Some(job) = order.take_next(claims) else { return Ok(Deadlines { span: next, wall }) };
         if !is_open_to_claim(engine, &job.id, head) {
             continue;
         }
@@ -295,7 +291,6 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Deadlin
             task.wake.notify_one();
         });
     }
-    Ok(Deadlines { span: next, wall })
 }
 
 /// True for a job that has no task, was not given up, and was not refused in this state of the store.

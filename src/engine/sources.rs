@@ -1,7 +1,7 @@
 //! Sources: files whose new text becomes the input of jobs.
 //!
 //! A source is looked at when the program starts, when the system tells of a change ([`watch`]), and otherwise from time
-//! to time. A [`look`] reads on a thread of its own; the commit that takes what it found moves the marks of the files and
+//! to time. A [`mod@look`] reads on a thread of its own; the commit that takes what it found moves the marks of the files and
 //! makes the jobs, so that a crash before it changes nothing and one after it repeats nothing.
 //!
 //! What does not fit into a job waits for the next one: as long as a job waits with as much as it may hold, its source is

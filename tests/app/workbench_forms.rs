@@ -157,7 +157,7 @@ fn what_was_typed_for_another_type_is_not_sent() {
     let mut desk = desk();
     // A dynamic group's token and a round robin's order; then a sleep-time group has neither.
     desk.keys("N<Right><Right><Tab>notes<Tab><Tab>scribe<Enter><Tab>someone<Enter>");
-    desk.keys("<Tab><Tab><Tab><Tab><Tab>4<Tab>STOP<Tab><Space>");
+    desk.keys("<Tab><Tab><Tab><Tab><Tab><Tab>4<Tab>STOP<Tab><Space>");
     desk.keys(&"<Tab>".repeat(8));
     assert_eq!(field(&desk), "Shared blocks");
     desk.keys("<Tab><Right><Tab><Tab><Tab><Tab>keeper<Enter><Tab>3<C-s>");

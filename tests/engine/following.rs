@@ -13,12 +13,11 @@ use nightdesk::testing::store::Mode;
 use crate::support::engine_harness::{Plan, World, agent_id, group_id};
 
 fn script() -> Script {
-    Script::of([When::agent("bob")
-        .step(1)
-        .text("I note that down.")
-        .chunk(3)
-        .delay_ms(20)
-        .replaces("story", "spring", "spring")])
+    Script::of([When::agent("bob").step(1).text("I note that down.").chunk(3).delay_ms(20).replaces(
+        "story",
+        "spring",
+        "early spring",
+    )])
     .or(When::any().text("{agent} says a few words about turn {turn}").reasoning("hm, hm").chunk(5).delay_ms(10))
 }
 
@@ -218,6 +217,7 @@ fn run_of(entry: &LogEntry) -> Option<&RunId> {
         Change::StepFinished(step) => Some(&step.run),
         Change::CallMade(call) => Some(&call.run),
         Change::MessageAppended(message) => message.run.as_ref(),
+        Change::BlockEdited(revision) => revision.run.as_ref(),
         _ => None,
     }
 }
@@ -298,6 +298,7 @@ async fn a_watcher_with_a_filter_gets_what_it_asked_for_and_nothing_else() {
     assert_eq!((with_runs(&got[0]), with_runs(&got[1])), (of_talk.clone(), of_talk));
     assert_eq!((numbers(&got[2]), numbers(&got[3])), (of_run, messages));
     assert!(got[1].iter().any(|entry| matches!(entry.change, Change::GroupPut(_))), "the group itself, too");
+    assert!(got[2].iter().any(|entry| matches!(entry.change, Change::BlockEdited(_))), "what the run wrote, too");
 
     // The same from the tail, as it happens, beside another conversation.
     let head = *world.store().head().borrow();

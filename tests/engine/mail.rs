@@ -424,6 +424,21 @@ async fn a_program_for_one_group_delivers_only_what_its_turns_led_to_and_overtak
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_program_for_one_agent_answers_in_its_own_conversation_and_in_no_other() {
+    let world = World::new(only(Scope::Agent(agent_id("bob")))).await;
+    world.post("hello").await;
+    let to = |name: &str| Request::Send { to: Recipient::Agent(agent_id(name)), text: "hello".to_owned() };
+    world.ask(to("ann")).await.unwrap();
+    let Reply::Sent { run, .. } = world.ask(to("bob")).await.unwrap() else { panic!("it was not sent") };
+    assert_eq!(stop(&world.finished(&run).await), StopReason::EndTurn);
+    world.idle().await;
+    let asked: Vec<String> = world.asked().into_iter().map(|prompt| prompt.agent).collect();
+    assert_eq!(asked, ["bob"]);
+    assert_eq!(world.store().turn_runs().await.unwrap().len(), 2, "the others wait for a program for them");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_program_that_only_does_what_it_is_asked_delivers_nothing() {
     let world = World::new(only(Scope::Nobody)).await;
     post(&world, vec![from("ann", "bob", "later")]).await;

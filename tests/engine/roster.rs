@@ -9,6 +9,7 @@ use nightdesk::testing::domain::{
 };
 use nightdesk::testing::engine::protocol::{AgentForm, GroupForm, Recipient, Reply, Request, RequestError};
 use nightdesk::testing::store::Lane;
+use serde_json::{Value, json};
 
 use crate::stop;
 use crate::support::engine_harness::{Plan, World, agent_id, group_id, story};
@@ -416,6 +417,33 @@ async fn a_group_goes_with_its_agents_blocks_and_jobs_and_nothing_lists_it_any_m
     assert!(world.ask(Request::JobDetail { id: job.id.clone() }).await.is_ok());
     let fault = world.ask(Request::RetryJob { id: job.id }).await.unwrap_err();
     assert!(fault.text.contains("deleted"), "{fault}");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_room_is_told_with_whose_it_is() {
+    let world = World::new(Plan { background: &["cleo"], every_turns: Some(1), ..Plan::default() }).await;
+    world.send("hello").await;
+    world.job_over().await;
+    world.edit(|value| format!("{value}\n- moved")).await;
+    let Reply::Sent { run, .. } =
+        world.ask(Request::Send { to: Recipient::Agent(agent_id("cid")), text: "hello".to_owned() }).await.unwrap()
+    else {
+        panic!("it was not sent")
+    };
+    world.finished(&run).await;
+    let Reply::Space(space) = world.ask(Request::Space).await.unwrap() else { panic!("no space") };
+    assert!(space.file > space.free && !space.tables.is_empty(), "{space:?}");
+    let parts = serde_json::to_value(&space.parts).unwrap();
+    let count = |of: Value| {
+        let of: Vec<&Value> = parts.as_array().unwrap().iter().filter(|part| part["of"] == of).collect();
+        assert!(of.len() == 1 && of[0]["bytes"].as_u64() > Some(0), "{parts}");
+        of[0]["count"].as_u64().unwrap()
+    };
+    assert_eq!(count(json!({ "group": group_id() })), world.transcript().await.len() as u64);
+    assert_eq!(count(json!({ "agent": agent_id("cid") })), 2, "what was said to cid, and the answer");
+    assert_eq!(count(json!({ "block": story() })), world.block(&story()).await.version);
+    assert!(count(json!("jobs_and_deleted")) > 0, "the notes of the job");
     world.close().await;
 }
 

@@ -362,7 +362,7 @@ fn f1_ended_at_every_point_of_every_commit_each_line_is_the_input_of_one_job() {
                 acks.extend(play(module_path!(), place.path(), "", &End::Never).acks);
             }
             runtime.block_on(async {
-                let store = store_of(place.path(), &acks).await;
+                let (store, _) = store_of(place.path(), &acks).await;
                 assert_eq!(read(&store).await, LINES.concat(), "{point}:{passage}");
                 let readings = store.all::<Reading>().await.unwrap().rows;
                 let jobs: Vec<Job> = store.jobs(None, 100).await.unwrap().rows;

@@ -111,7 +111,7 @@ fn sample(kind: Kind) -> Value {
         }
         Kind::Sentence | Kind::Text => "It is kind.".into(),
         Kind::Model => "offline".into(),
-        Kind::Models => names(&["offline", "local/qwen3"]),
+        Kind::Models => names(&["offline", "ollama/qwen3"]),
         Kind::Switch => true.into(),
         Kind::Choice(all) => all()[1].0.into(),
         Kind::Labels => names(&["facts", "dates"]),

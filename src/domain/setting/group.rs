@@ -6,7 +6,7 @@ use super::value::{Put, Value, count, line, listed, names, once, switch, text};
 use super::{Kind, Setting, row};
 use crate::domain::group::{Group, GroupStatus, Sleeptime};
 use crate::domain::span;
-use crate::domain::{AgentId, budget};
+use crate::domain::{AgentId, TriggerSpec, budget};
 
 /// All settings of a group, in display order.
 pub const SETTINGS: &[Setting<Group>] = &[

@@ -77,3 +77,25 @@ fn state(pid: u32) -> Option<char> {
     let end = stat.iter().rposition(|byte| *byte == b')')?;
     stat.get(end + 2).map(|byte| char::from(*byte))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+
+    use super::{is_suspended, runs};
+
+    #[test]
+    fn a_suspended_process_is_told_from_one_that_runs_and_one_that_is_gone() {
+        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let (pid, own) = (child.id(), Pid::from_child(&child));
+        assert!(runs(pid) && !is_suspended(pid));
+        kill_process(own, Signal::STOP).unwrap();
+        waitpid(Some(own), WaitOptions::UNTRACED).unwrap();
+        assert!(is_suspended(pid) && !runs(pid));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!is_suspended(pid) && !runs(pid));
+    }
+}

@@ -174,17 +174,21 @@ async fn a_job_that_waits_for_its_next_try_does_so_over_a_restart() {
     world.close().await;
 }
 
-/// A tool whose description falls over while it is told to.
+/// A tool that falls over behind its call while it is told to.
 struct Falls(Arc<AtomicBool>);
 
 impl Tool for Falls {
     fn spec(&self) -> ToolSpec {
-        assert!(!self.0.load(Ordering::Relaxed), "it falls over");
         ToolSpec { name: "ask_person".to_owned(), description: String::new(), schema: json!({"type": "object"}) }
     }
 
     fn call<'a>(&'a self, _: &'a Value, _: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
         Box::pin(async { ToolOutcome::done("") })
+    }
+
+    fn return_char_limit(&self) -> usize {
+        assert!(!self.0.load(Ordering::Relaxed), "it falls over");
+        1_000
     }
 }
 
@@ -192,7 +196,9 @@ impl Tool for Falls {
 async fn a_panic_in_a_job_counts_as_a_crash_and_one_in_a_turn_fails_it_visibly() {
     let falls = Arc::new(AtomicBool::new(false));
     let toolbox = ToolRegistry::default().with(Arc::new(Falls(Arc::clone(&falls))));
-    let script = Script::of([When::in_job().finishes()]).otherwise("{agent} speaks");
+    let asks = |when: When| when.call("ask_person", json!({}));
+    let replies = [When::in_job().step(2).finishes(), asks(When::in_job()), asks(When::agent("ann").turn(2))];
+    let script = Script::of(replies).otherwise("{agent} speaks");
     let world = World::new(Plan { toolbox, every_turns: Some(2), ..desk(script) }).await;
     world.send("one").await;
     falls.store(true, Ordering::Relaxed);

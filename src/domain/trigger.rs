@@ -220,6 +220,29 @@ mod tests {
         made
     }
 
+    #[test]
+    fn a_mark_moves_only_from_where_it_is() {
+        let (mut rows, group, _) = desk(None);
+        let made = Trigger::new(
+            &Ids::default(),
+            group.id,
+            When::Source { source: Source::of_folder("/notes").unwrap() }.into(),
+        );
+        rows.apply(Change::TriggerPut(made.clone()), Timestamp::UNIX_EPOCH).unwrap();
+        let mut read = |from: Option<u64>, offset: u64| {
+            let reader = made.reader().unwrap();
+            let to = SourceMark { reader, path: "a.md".to_owned(), offset, hash: String::new(), device: 1, inode: 1 };
+            let moves = vec![MarkMove { from: from.map(|from| ("a.md".to_owned(), from)), to }];
+            let change = Change::SourceRead { id: made.id.clone(), moves, forgotten: Vec::new(), reading: None };
+            rows.apply(change, Timestamp::UNIX_EPOCH).is_ok()
+        };
+        assert!(!read(Some(3), 5), "it has none yet");
+        assert!(read(None, 5));
+        assert!(!read(None, 5), "it has one already");
+        assert!(!read(Some(3), 9), "another has read on meanwhile");
+        assert!(read(Some(5), 9));
+    }
+
     fn triggers(rows: &mut InMemoryRows) -> Vec<Trigger> {
         let Ok(all) = rows.all::<Trigger>();
         all

@@ -152,7 +152,6 @@ pub struct Engine {
     sources: Sources,
     alerts: Alerts,
     stop: CancellationToken,
-    /// True once it was reported that another program owns the store.
     /// Why this program may not write to the store any more.
     lost: OnceLock<String>,
     told: Told,

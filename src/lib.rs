@@ -57,7 +57,8 @@
 //!     tool calls and its commit.
 //!   - [`engine::budget`]: whether a group or an agent may use more tokens today; [`engine::termination`] asks it, too.
 //!   - [`engine::fallback`]: the models that an agent asks while the provider of its own is down.
-//!   - [`engine::errors`]: what happens after an error that is no model's.
+//!   - [`engine::errors`]: what happens after an error that is no model's; [`engine::alerts`]: who is told of failures,
+//!     approvals and mail while no screen is there.
 //!   - [`engine::span_clock`]: the clock of time-outs, waits, expiry and limits.
 //!   - [`engine::candidates`]: whom a manager may choose, and what its answer means.
 //!   - [`engine::pending`] and [`engine::wait`]: the calls a parked run waits on, and their results.
@@ -145,9 +146,10 @@
 //! jobs wait for the next day.
 //!
 //! Faults: F1 killed at a named commit point; F2 killed anywhere; F3 a torn log file; F4 a full disk; F5 an unwritable
-//! or vanished store; F6 a hung provider, a stale fence; F7 a misbehaving provider; F8 a second program; F13 a
-//! migration killed half way; F14 a row from another build; F15 many agents, blocks and mails at once; F16 replay of
-//! the log equals the tables.
+//! or vanished store; F6 a hung provider, a stale fence; F7 a misbehaving provider; F8 a second program; F9 a
+//! clock that jumps; F10 a job that ends the program; F11 a cancel at each point of F1; F12 a person and agents edit one
+//! block; F13 a migration killed half way; F14 a row from another build; F15 many agents, blocks and mails at once; F16
+//! replay of the log equals the tables.
 //!
 //! # Design decisions
 //!

@@ -16,10 +16,7 @@ use super::{Engine, EngineError};
 use crate::config::Config;
 use crate::domain::change::ChangeKind;
 use crate::domain::run::PendingKind;
-use crate::domain::state::Row;
-use crate::domain::{
-    Agent, AgentId, Change, Group, GroupId, Job, JobState, Mail, PendingCall, Run, RunKind, RunState, StopReason,
-};
+use crate::domain::{Change, Group, GroupId, Job, JobState, Mail, PendingCall, Run, RunKind, RunState, StopReason};
 
 /// The most time of a command.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -104,30 +101,30 @@ pub(super) async fn run(engine: Arc<Engine>) {
 async fn alert(engine: &Engine, change: &Change) -> Result<Option<String>, EngineError> {
     let told = match change {
         Change::JobMoved { id, to: JobState::Failed { error, .. } } => {
-            let Some(job) = row::<Job>(engine, id.as_str()).await? else { return Ok(None) };
+            let Some(job) = engine.readable::<Job>(id.as_str()).await? else { return Ok(None) };
             format!(
                 "the job of {} in {} failed: {error}",
-                agent(engine, &job.agent).await?,
+                engine.agent_name(&job.agent).await?,
                 group(engine, &job.group).await?
             )
         }
         Change::RunMoved { id, to: RunState::Finished { stop_reason: StopReason::Error, error } } => {
-            let run = row::<Run>(engine, id.as_str()).await?;
+            let run = engine.readable::<Run>(id.as_str()).await?;
             let Some(Run { kind: RunKind::Turn { group: of, only }, .. }) = run else { return Ok(None) };
             let whose = match (&of, &only) {
                 (Some(of), _) => group(engine, of).await?,
-                (None, Some(only)) => agent(engine, only).await?,
+                (None, Some(only)) => engine.agent_name(only).await?,
                 (None, None) => id.to_string(),
             };
             format!("a turn of {whose} failed: {}", error.as_deref().unwrap_or("it gave no reason"))
         }
         Change::CallPending(PendingCall { kind: PendingKind::Approval, run, name, .. }) => {
-            let run = row::<Run>(engine, run.as_str()).await?;
+            let run = engine.readable::<Run>(run.as_str()).await?;
             let Some(asks) = run.as_ref().and_then(Run::agent) else { return Ok(None) };
-            format!("{} waits for your approval of {name}", agent(engine, asks).await?)
+            format!("{} waits for your approval of {name}", engine.agent_name(asks).await?)
         }
         Change::MailSent(Mail { to: None, from: Some(from), .. }) => {
-            format!("{} has sent you mail", agent(engine, from).await?)
+            format!("{} has sent you mail", engine.agent_name(from).await?)
         }
         _ => return Ok(None),
     };
@@ -135,18 +132,9 @@ async fn alert(engine: &Engine, change: &Change) -> Result<Option<String>, Engin
     Ok(Some(line.chars().filter(|c| !c.is_control()).take(CHARACTERS).collect()))
 }
 
-async fn row<T: Row + Send + 'static>(engine: &Engine, key: &str) -> Result<Option<T>, EngineError> {
-    Ok(engine.store.row::<T>(key).await?)
-}
-
-/// The name of an agent; its id if it is gone.
-async fn agent(engine: &Engine, id: &AgentId) -> Result<String, EngineError> {
-    Ok(row::<Agent>(engine, id.as_str()).await?.map_or_else(|| id.to_string(), |agent| agent.name))
-}
-
-/// The name of a group; its id if it is gone.
+/// The name of a group; its id if its row is gone or cannot be read.
 async fn group(engine: &Engine, id: &GroupId) -> Result<String, EngineError> {
-    Ok(row::<Group>(engine, id.as_str()).await?.map_or_else(|| id.to_string(), |group| group.name))
+    Ok(engine.readable::<Group>(id.as_str()).await?.map_or_else(|| id.to_string(), |group| group.name))
 }
 
 /// One text of all alerts, a line each.

@@ -38,16 +38,8 @@ impl<L: ReadLane> Store<L> {
         from: u64,
         to: u64,
     ) -> Result<Vec<Message>, StoreError> {
-        let conversation = conversation.clone();
-        let query = format!(
-            "SELECT {COLUMNS} FROM message JOIN changes USING (n)
-             WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq"
-        );
-        self.read(move |sql| {
-            let params = (conversation.as_str(), signed(from), signed(to));
-            sql.list(&query, params, |row| Ok(read(sql, row)))?.into_iter().collect()
-        })
-        .await
+        let all = MessagePage { newest: false, messages: u32::MAX, bytes: usize::MAX };
+        self.messages_page(conversation, (from, to), all).await
     }
 
     /// The messages of these runs of one conversation, in order.

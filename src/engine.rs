@@ -10,7 +10,7 @@
 //! Each of these modules imports only modules listed before it: [`work`], [`candidates`], [`context`], [`progress`],
 //! [`budget`], [`termination`], [`fallback`], [`call`], [`next`], [`step`], [`speech`], [`speaker_selection`], [`turn`], [`scheduler`].
 
-mod alerts;
+pub mod alerts;
 pub mod background;
 pub mod budget;
 pub mod call;

@@ -284,6 +284,7 @@ mod tests {
             ("ann", "ann"),
             ("Let ann. She knows.", "ann"),
             ("**Ann-Marie**, please", "ann-marie"),
+            ("After all of that I would hear ann-marie", "ann-marie"),
             ("anna's turn", "anna"),
             ("bob was clear; now the engineer, as the engineer built it", "Engineer"),
             ("{\"agent\": \"anna\"}", "anna"),

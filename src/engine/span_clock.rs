@@ -75,3 +75,24 @@ impl SpanClock {
 fn after(moment: Timestamp, span: Duration) -> Timestamp {
     moment.saturating_add(span).unwrap_or(Timestamp::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::ManualClock;
+
+    #[test]
+    fn a_span_that_is_over_is_forgotten_and_one_that_is_open_is_measured_by_what_has_elapsed() {
+        let clock = Arc::new(ManualClock::default());
+        let spans = SpanClock::new(Arc::clone(&clock) as _);
+        let begin = clock.now();
+        for name in ["over", "open"] {
+            assert_eq!(spans.since_begin(name, begin), Duration::ZERO);
+        }
+        clock.advance(Duration::from_secs(10));
+        spans.keep(|name| name == "open");
+        assert_eq!(spans.since_begin("open", begin), Duration::from_secs(10));
+        // Another span of this name began just now.
+        assert_eq!(spans.since_begin("over", clock.now()), Duration::ZERO);
+    }
+}

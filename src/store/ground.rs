@@ -114,3 +114,34 @@ impl Watch {
         std::future::pending().await
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_is_removed_renamed_or_replaced_is_told() {
+        type Act = fn(&Path, &Path) -> std::io::Result<()>;
+        let acts: [(&str, Act); 3] = [
+            ("removed", |file, _| std::fs::remove_file(file)),
+            ("renamed", |file, other| std::fs::rename(file, other.with_extension("aside"))),
+            ("replaced", |file, other| std::fs::rename(other, file)),
+        ];
+        for (name, act) in acts {
+            let dir = tempfile::tempdir().unwrap();
+            let (file, other) = (dir.path().join("desk.db"), dir.path().join("other"));
+            std::fs::write(&file, "one").unwrap();
+            std::fs::write(&other, "two").unwrap();
+            let watch = Watch::start(&[KnownFile::new(file.clone(), identity_here(&file).unwrap())]).unwrap();
+            std::fs::read(&file).unwrap();
+            std::fs::write(&file, "three").unwrap();
+            let quiet = tokio::time::timeout(Duration::ZERO, watch.changed()).await;
+            assert!(quiet.is_err(), "writing is no change of the file itself");
+            act(&file, &other).unwrap();
+            let told = tokio::time::timeout(Duration::from_secs(10), watch.changed()).await;
+            assert!(told.is_ok_and(|told| told.is_ok()), "{name}");
+        }
+    }
+}

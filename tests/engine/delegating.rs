@@ -28,6 +28,21 @@ fn script_with(bob: When) -> Script {
     ])
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_worker_reads_in_the_next_turn_what_the_others_answered_in_this_one() {
+    let world = World::new(plan(script())).await;
+    world.send("a leaflet, please").await;
+    world.send("another one").await;
+    let asked = world.asked_of("bob");
+    let hears = |at: usize| {
+        let said =
+            |entry: &PromptMessage| matches!(entry, PromptMessage::User { text, .. } if text.contains("Written."));
+        asked[at].entries.iter().any(said)
+    };
+    assert_eq!((asked.len(), hears(0), hears(1)), (2, false, true), "{asked:?}");
+    world.close().await;
+}
+
 fn plan(script: Script) -> Plan {
     Plan {
         script,

@@ -479,3 +479,52 @@ async fn a_job_whose_store_fails_behind_its_claim_is_done_when_the_store_works_a
     assert_eq!(world.asked_of("zoe").len(), 1);
     world.close().await;
 }
+
+/// Lets the reads of a talk fail once its turn has begun, until the next commit is tried.
+#[derive(Default)]
+struct FailsBehindATurn {
+    store: OnceLock<PathBuf>,
+    begun: AtomicBool,
+    failed: AtomicBool,
+    works: AtomicBool,
+}
+
+impl FailsBehindATurn {
+    fn mend(&self) {
+        if self.failed.load(Ordering::Relaxed) && !self.works.swap(true, Ordering::Relaxed) {
+            sql(self.store.get().unwrap(), "ALTER TABLE away RENAME TO conversation");
+        }
+    }
+}
+
+impl Observer for FailsBehindATurn {
+    fn commit(&self, _: Lane, commit: &Commit) {
+        self.mend();
+        if commit.changes.iter().any(|change| matches!(change, Change::RunCreated(_))) {
+            self.begun.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn read(&self, _: Lane) {
+        if self.begun.load(Ordering::Relaxed) && !self.failed.swap(true, Ordering::Relaxed) {
+            sql(self.store.get().unwrap(), "ALTER TABLE conversation RENAME TO away");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_whose_store_fails_for_a_moment_goes_on_and_does_not_fail() {
+    let fails = Arc::new(FailsBehindATurn::default());
+    let plan = Plan { observer: Some(Arc::clone(&fails) as _), ..in_one_order() };
+    let world = World::new(plan).await;
+    fails.store.set(world.setting.dir.path().join("desk.db")).unwrap();
+    let run = world.post("go").await;
+    while !fails.failed.load(Ordering::Relaxed) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    fails.mend();
+    let run = world.finished(&run).await;
+    assert!(!matches!(run.state, RunState::Finished { stop_reason: StopReason::Error, .. }), "{run:?}");
+    world.close().await;
+}

@@ -209,6 +209,40 @@ async fn a_paused_source_reads_nothing_and_goes_on_where_it_was() {
     world.close().await;
 }
 
+/// How many watches this process has on a folder.
+#[cfg(target_os = "linux")]
+fn watches(folder: &Path) -> usize {
+    use std::os::unix::fs::MetadataExt as _;
+    let node = format!(" ino:{:x} ", std::fs::metadata(folder).unwrap().ino());
+    let about = |file: std::fs::DirEntry| std::fs::read_to_string(file.path()).unwrap_or_default();
+    let all = std::fs::read_dir("/proc/self/fdinfo").unwrap().flatten().map(about);
+    all.map(|about| about.lines().filter(|line| line.starts_with("inotify") && line.contains(&node)).count()).sum()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_folder_of_a_source_is_watched_only_while_the_source_may_fire() {
+    let notes = Notes::new();
+    let world = World::new(plan(notes.source(None))).await;
+    world.send("hello").await;
+    let watched = async |count: usize| {
+        let until = async {
+            while watches(&notes.path) != count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), until).await.expect("it is watched as often as it should be");
+    };
+    watched(1).await;
+    let id = trigger(&world).await.id;
+    world.ask(Request::PauseTrigger { id: id.clone(), paused: true }).await.unwrap();
+    watched(0).await;
+    world.ask(Request::PauseTrigger { id, paused: false }).await.unwrap();
+    watched(1).await;
+    all_over(&world).await;
+    world.close().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn marks_stay_when_the_task_changes_and_go_with_the_source() {
     let notes = Notes::new();

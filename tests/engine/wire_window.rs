@@ -147,3 +147,24 @@ async fn a_configured_window_holds_blocks_tools_and_question_for_every_member() 
         world.close().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_reads_as_much_at_once_as_a_large_model_holds() {
+    let server = WireServer::start(ProviderKind::OpenAi, |request: &Request| {
+        if request.is_of("cleo") {
+            return Behaviour::call("memory_finish_edits", &json!({}));
+        }
+        Behaviour::say("I see.")
+    })
+    .await;
+    let plan = Plan { background: &["cleo"], every_turns: Some(6), ..plan(&server, Some(400_000)) };
+    let world = World::new(plan).await;
+    for turn in 1..=6 {
+        assert!(answered(&world.send(&format!("mark-{turn} {}", "x".repeat(40_000))).await));
+    }
+    let job = world.jobs_over(1).await.remove(0);
+    assert_eq!((job.window, job.cut), (Some((0, 12)), false), "{job:?}");
+    let read = sent(&server, "cleo").remove(0);
+    assert!(read.len() > 240_000 && (1..=6).all(|turn| read.contains(&format!("mark-{turn} "))), "{}", read.len());
+    world.close().await;
+}

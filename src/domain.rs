@@ -24,7 +24,7 @@ pub mod pattern;
 mod person;
 pub mod rule;
 pub mod run;
-mod search;
+pub mod search;
 pub mod setting;
 pub mod span;
 pub mod spelling;
@@ -51,7 +51,7 @@ pub use message::{Content, Conversation, ConversationOwner, Message, NoticeKind}
 pub use person::Person;
 pub use rule::Rule;
 pub use run::{Choice, Kept, PendingCall, PendingKind, Run, RunKind, RunKindName, RunState, Step, Stop, Task};
-pub use search::SearchResult;
+pub use search::{MessageQuery, SearchResult, SpeakerRole};
 pub use setting::{Configurable, Setting, Value};
 pub use spelling::nearest;
 pub use stop_reason::StopReason;

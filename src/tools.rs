@@ -15,10 +15,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use jiff::tz::TimeZone;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::domain::{AgentId, Block, MailKind, PendingKind, Priority, SearchResult, excerpt};
+use crate::domain::{AgentId, Block, MailKind, MessageQuery, PendingKind, Priority, SearchResult, excerpt};
 use crate::llm::ToolSpec;
 
 /// A tool an agent may call.
@@ -229,12 +230,15 @@ impl StagedBlock {
 
 /// Searches conversations; implemented by the engine over the store.
 pub trait MessageSearch: Send + Sync {
-    /// At most `limit` messages of the agent's conversation that match `query`, newest first. Dropping the future stops the
+    /// The messages of the agent's conversation that the query asks for, newest first. Dropping the future stops the
     /// search.
     ///
     /// # Errors
     /// A sentence if the store cannot be read.
-    fn search<'a>(&'a self, query: &'a str, limit: usize) -> BoxFuture<'a, Result<SearchResult, String>>;
+    fn search(&self, query: MessageQuery) -> BoxFuture<'_, Result<SearchResult, String>>;
+
+    /// The time zone in which dates are given and shown.
+    fn zone(&self) -> TimeZone;
 }
 
 /// All tools with their specs, which are made once: a prompt has a dozen of them.

@@ -24,6 +24,8 @@ mod cli_inbox;
 mod cli_job;
 #[path = "cli/cli_mail.rs"]
 mod cli_mail;
+#[path = "cli/cli_message.rs"]
+mod cli_message;
 #[path = "cli/cli_owner.rs"]
 mod cli_owner;
 #[path = "cli/cli_roster.rs"]

@@ -38,8 +38,8 @@ use crate::support::fold::assert_folds;
 use jiff::Timestamp;
 use nightdesk::testing::domain::run::RunStateName;
 use nightdesk::testing::domain::{
-    Actor, Block, CauseKind, Change, Commit, Conflict, Content, Job, JobState, Message, NoticeKind, PendingCall,
-    PendingKind, Precondition, Run, RunState, StopReason,
+    Actor, Block, CauseKind, Change, Commit, Conflict, Content, Job, JobState, Message, MessageQuery, NoticeKind,
+    PendingCall, PendingKind, Precondition, Run, RunState, StopReason,
 };
 use nightdesk::testing::store::{
     Clock, CommitError, FRAME_BYTES, Lane, ManualClock, MessagePage, Mode, Options, Store, StoreError, SystemClock,
@@ -435,7 +435,7 @@ async fn search_takes_any_text_for_words_and_gives_the_newest_first() {
     });
     store.commit(Lane::Foreground, by_person(vec![notice])).await.unwrap();
     let find = async |query: &str, limit| {
-        let found = store.background().search(Some(&TALK.into()), query, limit).await.unwrap();
+        let found = store.background().search(MessageQuery::new(Some(TALK.into()), query, limit)).await.unwrap();
         assert_eq!(found.stopped_after, None);
         found.messages.iter().map(|message| message.seq).collect::<Vec<_>>()
     };
@@ -450,8 +450,8 @@ async fn search_takes_any_text_for_words_and_gives_the_newest_first() {
     assert_eq!(find("-->", 10).await, [5]);
     assert_eq!(find("  ", 10).await, Vec::<u64>::new());
     let other = "conversation-other".into();
-    assert_eq!(store.background().search(Some(&other), "cafe", 10).await.unwrap().messages, []);
-    assert_eq!(store.background().search(None, "記憶", 10).await.unwrap().messages.len(), 1);
+    assert_eq!(store.background().search(MessageQuery::new(Some(other), "cafe", 10)).await.unwrap().messages, []);
+    assert_eq!(store.background().search(MessageQuery::new(None, "記憶", 10)).await.unwrap().messages.len(), 1);
 }
 
 #[tokio::test]

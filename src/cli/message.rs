@@ -1,4 +1,7 @@
-//! `nightdesk message`: lists the messages of conversations.
+//! `nightdesk message`: lists, finds and exports the messages of conversations.
+
+mod export;
+mod search;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -24,6 +27,17 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Find messages by their words, newest first, in all conversations.
+    Search(search::Arguments),
+    /// Print a whole conversation as Markdown or JSON.
+    Export {
+        /// Group or agent of the conversation.
+        #[command(flatten)]
+        whose: Whose,
+        /// Format to print.
+        #[arg(long, value_enum, default_value_t = export::Format::Markdown)]
+        format: export::Format,
+    },
 }
 
 #[derive(Serialize)]
@@ -43,7 +57,14 @@ struct Row<'a> {
 /// # Errors
 /// The group or agent is unknown, or the store cannot be read.
 pub async fn message(places: &Paths, command: &Command, out: &mut Out) -> Result<Exit, CliError> {
-    let Command::List { whose, since, json } = command;
+    match command {
+        Command::List { whose, since, json } => list(places, whose, *since, *json, out).await,
+        Command::Search(arguments) => search::search(places, arguments, out).await,
+        Command::Export { whose, format } => export::export(places, whose, *format, out).await,
+    }
+}
+
+async fn list(places: &Paths, whose: &Whose, since: u64, json: bool, out: &mut Out) -> Result<Exit, CliError> {
     let handle = places.look()?;
     let now = handle.overview().await?;
     let with = Roster::of(&now).address(whose)?;
@@ -51,7 +72,7 @@ pub async fn message(places: &Paths, command: &Command, out: &mut Out) -> Result
         Some(talk) => handle.messages(talk.id.clone(), since.saturating_add(1), u64::MAX).await?,
         None => Vec::new(),
     };
-    if *json {
+    if json {
         out.json(&messages.iter().map(row).collect::<Vec<_>>())?;
     } else {
         for message in &messages {
@@ -75,15 +96,20 @@ fn row(message: &Message) -> Row<'_> {
 }
 
 fn line(message: &Message) -> String {
-    let who = match (&message.agent, message.name.as_str()) {
-        (None, "") => "you",
-        (_, name) => name,
-    };
+    let who = who(message);
     let text = message.text().trim_end().replace('\n', "\n    ");
     match &message.content {
         Content::Text { cancelled: true, .. } => format!("{} {who}: {text} (cancelled)", message.seq),
         Content::Text { .. } => format!("{} {who}: {text}", message.seq),
         Content::Tool { name, arguments, .. } => format!("{} {who} [{name} {arguments}] {text}", message.seq),
         Content::Notice { .. } => format!("{} [{}]", message.seq, message.stated().replace('\n', "\n    ")),
+    }
+}
+
+/// The author of a message, as the command line names it.
+fn who(message: &Message) -> &str {
+    match (&message.agent, message.name.as_str()) {
+        (None, "") => "you",
+        (_, name) => name,
     }
 }

@@ -9,8 +9,8 @@ use crate::domain::status::Work;
 use crate::domain::text_edit::UndoClash;
 use crate::domain::{
     Agent, AgentId, Basis, Block, BlockId, Change, Conflict, Conversation, ConversationId, Group, GroupId, Job, JobId,
-    Mail, MailId, MailStatus, Message, PendingCall, Priority, Revision, Run, RunId, SearchResult, Step, StepId,
-    Trigger, TriggerId,
+    Mail, MailId, MailStatus, Message, MessageQuery, PendingCall, Priority, Revision, Run, RunId, SearchResult, Step,
+    StepId, Trigger, TriggerId,
 };
 
 mod filter;
@@ -209,15 +209,8 @@ pub enum Request {
         /// Where not all fit, those before `to` instead of those after `from`.
         newest: bool,
     },
-    /// Messages that match these words, newest first; [`Reply::Found`].
-    Search {
-        /// In this conversation; `None` for all.
-        conversation: Option<ConversationId>,
-        /// The words.
-        query: String,
-        /// Most results.
-        limit: usize,
-    },
+    /// Messages with these words, newest first; [`Reply::Found`].
+    Search(MessageQuery),
     /// Versions of a block, newest first; [`Reply::Revisions`].
     Revisions {
         /// The block.
@@ -279,7 +272,7 @@ impl Request {
             Self::Mails { .. }
                 | Self::Overview
                 | Self::Messages { .. }
-                | Self::Search { .. }
+                | Self::Search(_)
                 | Self::Revisions { .. }
                 | Self::Revision { .. }
                 | Self::Jobs { .. }

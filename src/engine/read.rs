@@ -51,9 +51,7 @@ impl Reader {
                 let page = MessagePage { newest, messages: MESSAGES, bytes: MESSAGE_BYTES };
                 Ok(Reply::Messages { messages: store.messages_page(&conversation, (from, to), page).await? })
             }
-            Request::Search { conversation, query, limit } => {
-                Ok(Reply::Found(store.background().search(conversation.as_ref(), &query, limit).await?))
-            }
+            Request::Search(query) => Ok(Reply::Found(store.background().search(query).await?)),
             Request::Revisions { block, before, limit } => revisions(store, &block, before, limit).await,
             // The first one before the next version, if it is that version.
             Request::Revision { block, version } => {

@@ -90,7 +90,7 @@ impl Engine {
             read @ (Request::Mails { .. }
             | Request::Overview
             | Request::Messages { .. }
-            | Request::Search { .. }
+            | Request::Search(_)
             | Request::Revisions { .. }
             | Request::Revision { .. }
             | Request::Jobs { .. }

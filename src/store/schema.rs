@@ -163,6 +163,7 @@ mod tests {
     use super::super::staged::put;
     use super::super::{Options, Store};
     use super::*;
+    use crate::domain::MessageQuery;
     use crate::domain::state::{Kind, sample::Sample};
 
     const LATER: &str = "CREATE TABLE later (a TEXT) STRICT; INSERT INTO later VALUES ('made'); DROP INDEX job_group;";
@@ -333,7 +334,8 @@ mod tests {
         drop(old);
         let opened = Store::open(&path, Options::default()).unwrap();
         for (query, expected) in [("launch", 1), ("記憶", 2), ("憶", 2)] {
-            let found = opened.background().search(Some(&"talk".into()), query, 9).await.unwrap().messages;
+            let found =
+                opened.background().search(MessageQuery::new(Some("talk".into()), query, 9)).await.unwrap().messages;
             assert_eq!(found.iter().map(|message| message.seq).collect::<Vec<_>>(), [expected], "{query}");
         }
         assert!(backup_path(&path, 2).exists(), "the store was copied first");

@@ -1,11 +1,13 @@
 //! Full-text search in the texts of messages, without tool calls and notices.
 
+use jiff::SignedDuration;
+
 use super::connection::Sql;
 use super::error::Fault;
 use super::messages::{COLUMNS, read};
 use super::terms::{condition, fold, unspaced};
 use super::{Background, Store, StoreError};
-use crate::domain::{Content, ConversationId, SearchResult};
+use crate::domain::{Content, ConversationId, MessageQuery, SearchResult};
 
 /// The most results of a search.
 const RESULTS: usize = 1_000;
@@ -15,7 +17,7 @@ const READS: usize = 10_000;
 const TERMS: usize = 32;
 
 impl Store<Background> {
-    /// At most `limit` messages (and at most 1,000) that contain the query, newest first, in one conversation or in all.
+    /// The messages that the query asks for, at most 1,000, newest first.
     ///
     /// The words must be in the text, the last one as a prefix; case and accents are ignored. A word in a script without
     /// spaces between words matches any part of a text; case and width are ignored. So does a query of signs only;
@@ -23,14 +25,11 @@ impl Store<Background> {
     ///
     /// # Errors
     /// [`StoreError`] if the query fails.
-    pub async fn search(
-        &self,
-        conversation: Option<&ConversationId>,
-        query: &str,
-        limit: usize,
-    ) -> Result<SearchResult, StoreError> {
-        let Some(query) = Query::parse(conversation, query) else { return Ok(SearchResult::default()) };
-        self.read(move |sql| query.run(sql, limit.min(RESULTS), READS)).await
+    pub async fn search(&self, wanted: MessageQuery) -> Result<SearchResult, StoreError> {
+        let Some(query) = Query::parse(wanted.conversation.as_ref(), &wanted.text) else {
+            return Ok(SearchResult::default());
+        };
+        self.read(move |sql| query.run(sql, &wanted, READS)).await
     }
 }
 
@@ -72,24 +71,31 @@ impl Query {
         Some(Self { matches: matches.join(" AND "), parts })
     }
 
-    fn run(&self, sql: &Sql, limit: usize, reads: usize) -> Result<SearchResult, Fault> {
+    fn run(&self, sql: &Sql, wanted: &MessageQuery, reads: usize) -> Result<SearchResult, Fault> {
+        // As text, a moment with fractions of a second comes before the same without. So the condition on the time is wider
+        // by a second; it only saves reading what `admits` refuses.
         let query = format!(
             "SELECT {COLUMNS} FROM message_search AS found CROSS JOIN message ON message.n = found.rowid
-             CROSS JOIN changes USING (n) WHERE message_search MATCH ?1 ORDER BY found.rowid DESC"
+             CROSS JOIN changes USING (n) WHERE message_search MATCH ?1 AND changes.at BETWEEN ?2 AND ?3
+             ORDER BY found.rowid DESC"
         );
+        let second = SignedDuration::from_secs(1);
+        let since = wanted.since.map_or(String::new(), |since| (since - second).to_string());
+        let before = wanted.before.map_or("~".to_owned(), |before| (before + second).to_string());
+        let limit = wanted.limit.min(RESULTS);
         let mut result = SearchResult::default();
         if limit == 0 {
             return Ok(result);
         }
         let mut count = 0;
-        sql.each(&query, [&self.matches], |row| {
+        sql.each(&query, (&self.matches, since, before), |row| {
             if count == reads {
                 result.stopped_after = Some(reads);
                 return Ok(false);
             }
             count += 1;
             let message = read(sql, row)?;
-            if self.parts.is_empty() || self.is_in(&message.content) {
+            if wanted.admits(&message) && (self.parts.is_empty() || self.is_in(&message.content)) {
                 result.messages.push(message);
             }
             Ok(result.messages.len() < limit)
@@ -163,7 +169,7 @@ mod tests {
     /// The places of what is found, and after how many messages the search stopped.
     fn found(sql: &Sql, talk: Option<&str>, query: &str, reads: usize) -> (Vec<u64>, Option<usize>) {
         let query = Query::parse(talk.map(ConversationId::from).as_ref(), query).unwrap();
-        let found = query.run(sql, 100, reads).unwrap();
+        let found = query.run(sql, &MessageQuery::new(None, "", 100), reads).unwrap();
         (found.messages.iter().map(|message| message.seq).collect(), found.stopped_after)
     }
 

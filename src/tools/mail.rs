@@ -357,13 +357,19 @@ fn refuse(tool: &str, why: &str) -> ToolOutcome {
 mod tests {
     use super::super::MessageSearch;
     use super::*;
-    use crate::domain::{AgentId, SearchResult};
+    use jiff::tz::TimeZone;
+
+    use crate::domain::{AgentId, MessageQuery, SearchResult};
 
     struct Nothing;
 
     impl MessageSearch for Nothing {
-        fn search<'a>(&'a self, _: &'a str, _: usize) -> BoxFuture<'a, Result<SearchResult, String>> {
+        fn search(&self, _: MessageQuery) -> BoxFuture<'_, Result<SearchResult, String>> {
             Box::pin(async { Ok(SearchResult::default()) })
+        }
+
+        fn zone(&self) -> TimeZone {
+            TimeZone::UTC
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::support::script::{Script, When};
 use futures::future::join_all;
 use futures::poll;
-use nightdesk::testing::domain::{Actor, Change, Commit, RunState, StopReason};
+use nightdesk::testing::domain::{Actor, Change, Commit, MessageQuery, RunState, StopReason};
 use nightdesk::testing::engine::protocol::{Reply, Request};
 use nightdesk::testing::store::{Lane, Mode, Observer};
 
@@ -50,8 +50,7 @@ async fn a_whole_turn_runs_beside_eight_searches_that_stand_still() {
     let world = World::new(Plan { mode: Mode::Threads, observer, ..Plan::default() }).await;
     let opened = Opened(gate);
     let conversation = Some(world.send("first").await.conversation);
-    let search =
-        |query: &str| Request::Search { conversation: conversation.clone(), query: query.to_owned(), limit: 5 };
+    let search = |query: &str| Request::Search(MessageQuery::new(conversation.clone(), query, 5));
     let mut searches =
         join_all(["heard", "記憶", "憶", "-->", "h", "first", "記憶 first", "x"].map(|q| world.ask(search(q))));
     assert!(poll!(&mut searches).is_pending());

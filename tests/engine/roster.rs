@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::support::script::{Script, When};
 use nightdesk::testing::domain::{
     Actor, Agent, AgentId, Basis, Block, BlockOwner, Change, Commit, Conversation, Group, GroupId, JobState,
-    ManagerType, PersonId, RunState, StopReason, TerminationCondition,
+    ManagerType, MessageQuery, PersonId, RunState, StopReason, TerminationCondition,
 };
 use nightdesk::testing::engine::protocol::{AgentForm, GroupForm, Recipient, Reply, Request, RequestError};
 use nightdesk::testing::store::Lane;
@@ -411,7 +411,7 @@ async fn a_group_goes_with_its_agents_blocks_and_jobs_and_nothing_lists_it_any_m
     assert_eq!((after.blocks.len(), after.conversations.len(), after.faults.len()), (0, 0, 0));
     assert_eq!(after.jobs.len(), 1, "the job stays in the list");
     assert_eq!(world.store().row::<Conversation>(talk.id.as_str()).await.unwrap(), Some(talk.clone()));
-    let found = world.ask(Request::Search { conversation: None, query: "speaks".to_owned(), limit: 9 }).await.unwrap();
+    let found = world.ask(Request::Search(MessageQuery::new(None, "speaks", 9))).await.unwrap();
     let Reply::Found(found) = found else { panic!("{found:?}") };
     assert!(found.messages.iter().any(|message| message.name == "ann"), "what was said is found, with the name");
     assert!(world.ask(Request::JobDetail { id: job.id.clone() }).await.is_ok());

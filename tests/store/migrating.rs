@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::support::fixtures;
 use crate::support::fold::assert_folds;
 use nightdesk::testing::domain::{
-    Actor, Block, Change, Editor, Group, Mail, PendingCall, PersonId, Run, RunId, RunState, StopReason, Trigger,
-    TriggerSpec, When,
+    Actor, Block, Change, Editor, Group, Mail, MessageQuery, PendingCall, PersonId, Run, RunId, RunState, StopReason,
+    Trigger, TriggerSpec, When,
 };
 use nightdesk::testing::store::{CommitError, Lane, Options, Store};
 use rusqlite::Connection;
@@ -66,7 +66,7 @@ async fn a_store_of_each_earlier_schema_opens_with_its_whole_history() {
         let copy = Connection::open(path.with_added_extension(format!("v{version}"))).unwrap();
         let kept: i64 = copy.query_row("SELECT count(*) FROM team", [], |row| row.get(0)).unwrap();
         assert_eq!(kept, 1, "the copy is the store as it was");
-        assert_eq!(store.background().search(None, "know", 10).await.unwrap().messages.len(), 1);
+        assert_eq!(store.background().search(MessageQuery::new(None, "know", 10)).await.unwrap().messages.len(), 1);
         assert_eq!(store.steps(&RunId::from("run-2")).await.unwrap().len(), 1);
 
         // It can be written, and the replay follows.

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::support::fixtures::{self, BLOCK, TALK, by_person, edit, newsroom, said};
 use crate::support::fold;
-use nightdesk::testing::domain::{Agent, Block, CauseKind, Content, Conversation, Group, Job, JobId, NoticeKind};
+use nightdesk::testing::domain::{
+    Agent, Block, CauseKind, Content, Conversation, Group, Job, JobId, MessageQuery, NoticeKind,
+};
 use nightdesk::testing::domain::{Change, Message};
 use nightdesk::testing::store::{CommitError, Lane, Options, Store, StoreError, Synchronous};
 use tempfile::TempDir;
@@ -298,6 +300,6 @@ async fn a_sound_file_is_called_sound_however_much_was_written_since_the_last_se
     for number in 1..=40 {
         keep(&store, vec![said(TALK, None, &format!("message {number}"))]).await.unwrap();
         assert_eq!(store.background().integrity().await.unwrap(), [""; 0], "message {number}");
-        store.background().search(None, "message", 10).await.unwrap();
+        store.background().search(MessageQuery::new(None, "message", 10)).await.unwrap();
     }
 }

@@ -13,7 +13,7 @@ use nightdesk::testing::domain::group::Sleeptime;
 use nightdesk::testing::domain::{
     Actor, Agent, AgentId, Block, BlockId, BlockOwner, CauseKind, Change, Content, Conversation, ConversationId,
     ConversationOwner, Editor, Group, GroupId, Job, JobId, JobOutcome, JobState, LogEntry, ManagerType, Message,
-    MessageId, Revision, Run, RunId, RunKind, RunState, SearchResult, StepId,
+    MessageId, MessageQuery, Revision, Run, RunId, RunKind, RunState, SearchResult, StepId,
 };
 use nightdesk::testing::engine::protocol::{
     LiveUpdate, Overview, Phase, Reply, Request, RequestError, RowUpdate, Update,
@@ -156,7 +156,7 @@ impl Desk {
                 let page = if *newest { &found[beyond..] } else { &found[..found.len() - beyond] };
                 Some(Reply::Messages { messages: page.to_vec() })
             }
-            Request::Search { query, limit, .. } if !self.hold => {
+            Request::Search(MessageQuery { text: query, limit, .. }) if !self.hold => {
                 let query = query.to_lowercase();
                 let found = self.said.iter().rev().filter(|message| message.text().to_lowercase().contains(&query));
                 let messages = found.take(*limit).cloned().collect();

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use jiff::tz::TimeZone;
 use tokio::time::Instant;
 
 use super::commit::StepCommit;
 use super::draft::{CallResolution, CallResults, StagedStep};
 use crate::domain::agent::{DEFAULT_MAX_STEP_CALLS, DEFAULT_TOOL_SECONDS};
-use crate::domain::{Block, Commit, Conflict, ConversationId, Precondition, SearchResult};
+use crate::domain::{Block, Commit, Conflict, ConversationId, MessageQuery, Precondition, SearchResult};
 use crate::engine::directory::Colleagues;
 use crate::engine::live::LiveGuard;
 use crate::engine::protocol::Phase;
@@ -103,7 +104,7 @@ async fn run_calls(
         found.map_or_else(|| block.value.clone(), |(_, value)| value.clone())
     };
     let (store, conversation) = (engine.store.background(), &view.conversation.id);
-    let library = Conversations { store, conversation };
+    let library = Conversations { store, conversation, zone: engine.store.clock().zone() };
     let directory = Colleagues::new(&engine.store, view);
     let mut desk = ToolContext {
         agent: &view.agent.name,
@@ -202,13 +203,18 @@ async fn guarded(
 struct Conversations<'a> {
     store: Store<Background>,
     conversation: &'a ConversationId,
+    zone: TimeZone,
 }
 
 impl MessageSearch for Conversations<'_> {
-    fn search<'a>(&'a self, query: &'a str, limit: usize) -> BoxFuture<'a, Result<SearchResult, String>> {
+    fn search(&self, query: MessageQuery) -> BoxFuture<'_, Result<SearchResult, String>> {
         Box::pin(async move {
-            let found = self.store.search(Some(self.conversation), query, limit).await;
-            found.map_err(|fault| fault.to_string())
+            let query = MessageQuery { conversation: Some(self.conversation.clone()), ..query };
+            self.store.search(query).await.map_err(|fault| fault.to_string())
         })
+    }
+
+    fn zone(&self) -> TimeZone {
+        self.zone.clone()
     }
 }

@@ -5,6 +5,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::rendered::is_long;
 use super::{Anchor, Conversation, Place, Wanted};
+use crate::domain::MessageQuery;
 use crate::engine::protocol::{Reply, Request, RequestError};
 use crate::tui::effect::Context;
 use crate::tui::text::clean::clean_line;
@@ -119,8 +120,8 @@ impl Conversation {
         self.search.asked = None;
         let query = self.search.query.trim().to_owned();
         if !query.is_empty() && self.id.is_some() {
-            let request = Request::Search { conversation: self.id.clone(), query, limit: MATCHES };
-            self.search.asked = Some(cx.ask(request));
+            let request = MessageQuery::new(self.id.clone(), query, MATCHES);
+            self.search.asked = Some(cx.ask(Request::Search(request)));
         }
     }
 

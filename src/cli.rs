@@ -99,7 +99,7 @@ enum Command {
     /// List, show, approve and deny the tool calls that wait for your decision.
     #[command(subcommand)]
     Inbox(inbox::Command),
-    /// List, show and write memory blocks.
+    /// List, show, create, write and change memory blocks, and look into their history.
     #[command(subcommand)]
     Block(block::Command),
     /// List, show, cancel and retry background jobs.

@@ -22,7 +22,7 @@ pub mod domain {
         Value, When,
     };
     pub mod block {
-        pub use crate::domain::block::{DEFAULT_LIMIT, Editor};
+        pub use crate::domain::block::{DEFAULT_LIMIT, Editor, Grantee, Level};
     }
     pub mod change {
         pub use crate::domain::change::ChangeKind;
@@ -73,8 +73,9 @@ pub mod engine {
     }
     pub mod protocol {
         pub use crate::engine::protocol::{
-            AgentForm, BlockClash, Filter, GroupForm, JobDetail, JobEdit, LiveUpdate, OnClash, Overview, Phase,
-            Recipient, Reply, Request, RequestError, RowUpdate, Timestamped, Update,
+            AgentForm, BlockChange, BlockClash, BlockForm, BlockRequest, Filter, GroupForm, JobDetail, JobEdit,
+            LiveUpdate, OnClash, Overview, Phase, Recipient, Reply, Request, RequestError, RowUpdate, Timestamped,
+            Update,
         };
     }
 }

@@ -19,6 +19,8 @@ mod support {
 
 #[path = "engine/approving.rs"]
 mod approving;
+#[path = "engine/block_changes.rs"]
+mod block_changes;
 #[path = "engine/blocks.rs"]
 mod blocks;
 #[path = "engine/bounds.rs"]

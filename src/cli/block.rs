@@ -1,4 +1,7 @@
-//! `nightdesk block`: lists, shows and writes memory blocks.
+//! `nightdesk block`: lists, shows, creates, writes and changes memory blocks, and looks into their history.
+
+mod change;
+mod history;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -9,9 +12,9 @@ use super::roster::Roster;
 use super::{CliError, Exit, input, unexpected};
 use crate::domain::block::folded;
 use crate::domain::state::Kind;
-use crate::domain::{Block, BlockId, BlockOwner, Conflict};
+use crate::domain::{Block, BlockId, BlockOwner, Conflict, Revision};
 use crate::engine::Scope;
-use crate::engine::protocol::{Overview, Reply, Request};
+use crate::engine::protocol::{Overview, Recipient, Reply, Request, Timestamped};
 
 /// Subcommands of `block`.
 #[derive(Debug, clap::Subcommand)]
@@ -30,6 +33,15 @@ pub enum Command {
         /// Block to show.
         #[command(flatten)]
         which: Which,
+        /// Show this version instead of the newest.
+        #[arg(long, value_name = "VERSION", conflicts_with = "as_of")]
+        version: Option<u64>,
+        /// Show what the agent knew that wrote this message, by its number in `message list` of the group.
+        #[arg(long, value_name = "NUMBER")]
+        as_of: Option<u64>,
+        /// With --as-of: the message is in the direct conversation with the agent.
+        #[arg(long, requires = "as_of", requires = "agent")]
+        direct: bool,
         /// Print the block as a JSON object.
         #[arg(long)]
         json: bool,
@@ -49,6 +61,29 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Create a block that a group shares, or with --agent, one that an agent has.
+    #[command(
+        override_usage = "nightdesk block create GROUP LABEL [OPTIONS]\n       nightdesk block create --agent NAME LABEL [OPTIONS]"
+    )]
+    Create(change::Create),
+    /// Change the description, limit, tags or protection of a block.
+    Configure(change::Configure),
+    /// Rename a block for all that have it; without --yes, only print whom that touches.
+    Rename(change::Rename),
+    /// Let a group share a block, or let an agent have it.
+    Attach(change::Attach),
+    /// Take a block from a group or an agent; without --yes, only print who loses it.
+    Detach(change::Detach),
+    /// Delete a block; without --yes, only print who loses it.
+    Delete(change::Delete),
+    /// List the versions of a block with who wrote them, why, and what caused them.
+    History(history::History),
+    /// Print the difference of two versions of a block.
+    Diff(history::Diff),
+    /// Write an older version of a block as its newest one.
+    Restore(history::Restore),
+    /// Print who wrote each line of a block.
+    Blame(history::BlameArgs),
 }
 
 /// A block by its owner and its label.
@@ -76,6 +111,7 @@ struct Row<'a> {
     limit: u32,
     description: &'a str,
     read_only: bool,
+    local_only: bool,
     tags: &'a [String],
     editor: &'a str,
     edited_at: Timestamp,
@@ -86,12 +122,42 @@ struct Row<'a> {
 /// # Errors
 /// A name or label is unknown, standard input cannot be read, or the engine refuses the edit.
 pub async fn block(places: &Paths, command: Command, out: &mut Out) -> Result<Exit, CliError> {
-    let now = places.look()?.overview().await?;
+    let command = match command {
+        Command::Create(args) => return change::create(places, args, out).await,
+        Command::Configure(args) => return change::configure(places, args, out).await,
+        Command::Rename(args) => return change::rename(places, args, out).await,
+        Command::Attach(args) => return change::attach(places, args, out).await,
+        Command::Detach(args) => return change::detach(places, args, out).await,
+        Command::Delete(args) => return change::delete(places, args, out).await,
+        Command::History(args) => return history::history(places, args, out).await,
+        Command::Diff(args) => return history::diff(places, args, out).await,
+        Command::Restore(args) => return history::restore(places, args, out).await,
+        Command::Blame(args) => return history::blame(places, args, out).await,
+        other => other,
+    };
+    let handle = places.look()?;
+    let now = handle.overview().await?;
     let roster = Roster::of(&now);
     match command {
         Command::List { group, json } => list(now, &roster, group.as_deref(), json, out)?,
-        Command::Show { which, json } => {
-            let block = find(now, &roster, &which)?;
+        Command::Show { which, version, as_of, direct, json } => {
+            let mut block = find(now.clone(), &roster, &which)?;
+            if let Some(version) = version {
+                block = at_version(&block, history::version(&handle, &block, version).await?);
+            }
+            if let Some(seq) = as_of {
+                let of = match &block.owner {
+                    BlockOwner::Agent(id) if direct => Recipient::Agent(id.clone()),
+                    _ => history::home(&roster, &block)?,
+                };
+                let seen = history::seen(&handle, &now, &of, seq).await?;
+                let Some(known) = seen.blocks.iter().find(|known| known.id == block.id) else {
+                    let text = format!("{} did not know {} at message {}", seen.name, block.label, seen.seq);
+                    return Err(CliError::Message(text));
+                };
+                block = at_version(&block, history::version(&handle, &block, known.version).await?);
+                print::note(&format!("as {} knew it at message {}", seen.name, seen.seq));
+            }
             if json {
                 out.json(&row(&roster, &block))?;
             } else {
@@ -103,6 +169,7 @@ pub async fn block(places: &Paths, command: Command, out: &mut Out) -> Result<Ex
             let block = find(now, &roster, &which)?;
             return set(places, &roster, &block, expect_version, json, out).await;
         }
+        _ => {}
     }
     Ok(Exit::Done)
 }
@@ -139,19 +206,33 @@ fn list(now: Overview, roster: &Roster, group: Option<&str>, json: bool, out: &m
     Ok(())
 }
 
+impl Which {
+    /// Returns the group or agent, and the label.
+    fn owner(&self, roster: &Roster) -> Result<(Recipient, String), CliError> {
+        match (&self.agent, &self.second) {
+            (Some(name), _) => Ok((Recipient::Agent(roster.agent(name)?.id.clone()), self.first.clone())),
+            (None, label) => {
+                let group = roster.group(&self.first)?;
+                Ok((Recipient::Group(group.id.clone()), label.as_ref().unwrap_or(&self.first).clone()))
+            }
+        }
+    }
+}
+
+/// The block as it was at another version.
+fn at_version(block: &Block, version: Timestamped<Revision>) -> Block {
+    let Timestamped { at, what: Revision { value, version, editor, .. }, .. } = version;
+    Block { value, version, editor, edited_at: at, ..block.clone() }
+}
+
 fn find(now: Overview, roster: &Roster, which: &Which) -> Result<Block, CliError> {
-    let (home, owner, label) = match (&which.agent, &which.second) {
-        (Some(name), _) => {
-            let agent = roster.agent(name)?;
-            (roster.full_name(&agent.id), BlockOwner::Agent(agent.id.clone()), &which.first)
-        }
-        (None, label) => {
-            let group = roster.group(&which.first)?;
-            (group.name.clone(), BlockOwner::Group(group.id.clone()), label.as_ref().unwrap_or(&which.first))
-        }
+    let (owner, label) = which.owner(roster)?;
+    let (home, owner) = match owner {
+        Recipient::Agent(id) => (roster.full_name(&id), BlockOwner::Agent(id)),
+        Recipient::Group(id) => (roster.group_name(&id).to_owned(), BlockOwner::Group(id)),
     };
     let mut here: Vec<Block> = now.blocks.into_iter().filter(|block| block.owner == owner).collect();
-    match here.iter().position(|block| folded(&block.label) == folded(label)) {
+    match here.iter().position(|block| folded(&block.label) == folded(&label)) {
         Some(at) => Ok(here.swap_remove(at)),
         None if here.is_empty() => Err(CliError::Message(format!("{home} has no blocks of its own"))),
         None => {
@@ -173,8 +254,21 @@ async fn set(
     let value = input::text(block.limit as usize * 4 + 1, too_long)?;
     let value = value.strip_suffix('\n').unwrap_or(&value).to_owned();
     let base = base.unwrap_or(block.version);
+    let request = Request::EditBlock { id: block.id.clone(), base, value, merge: false };
+    written(places, roster, request, base, json, out).await
+}
+
+/// Sends a request that writes a block, and prints the block; a write to an outdated version prints the current one.
+async fn written(
+    places: &Paths,
+    roster: &Roster,
+    request: Request,
+    base: u64,
+    json: bool,
+    out: &mut Out,
+) -> Result<Exit, CliError> {
     let desk = places.open(places.options(false, Scope::Nobody), false).await?;
-    let reply = desk.handle().ask(Request::EditBlock { id: block.id.clone(), base, value, merge: false }).await;
+    let reply = desk.handle().ask(request).await;
     desk.close().await;
     let written = match reply {
         Ok(Reply::Block(block)) => block,
@@ -230,6 +324,7 @@ fn row<'a>(roster: &'a Roster, block: &'a Block) -> Row<'a> {
         limit: block.limit,
         description: &block.description,
         read_only: block.read_only,
+        local_only: block.local_only,
         tags: &block.tags,
         editor: block.editor.name(),
         edited_at: block.edited_at,

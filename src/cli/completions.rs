@@ -105,7 +105,7 @@ impl Noun {
     fn of(path: &[&str], arg: &Arg) -> Option<Self> {
         let value = arg.get_value_names()?.first()?.as_str();
         match (path, value) {
-            (["block", "show" | "set", ..], "GROUP") => Some(Self::GroupOrLabel),
+            (["block", sub, ..], "GROUP") if *sub != "list" && arg.is_positional() => Some(Self::GroupOrLabel),
             (_, "GROUP") => Some(Self::Group),
             (_, "LABEL") => Some(Self::Label),
             (_, "AGENT") => Some(Self::Agent),

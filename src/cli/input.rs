@@ -15,5 +15,8 @@ pub fn text(most: usize, too_long: impl FnOnce(usize) -> Result<(), String>) -> 
     if bytes.len() > most {
         too_long(bytes.len()).map_err(CliError::Message)?;
     }
-    String::from_utf8(bytes).map_err(|_| CliError::Message("the text on standard input is not UTF-8".to_owned()))
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to() + 1;
+        CliError::Message(format!("the text on standard input is not UTF-8: byte {at} begins no letter"))
+    })
 }

@@ -5,7 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::spelling::{LONGEST_NAME, shown};
 use super::text_edit::{Merge, merge};
-use super::{AgentId, BlockId, GroupId, JobId, PersonId, RunId, StepId};
+use super::{Agent, AgentId, BlockId, Group, GroupId, JobId, PersonId, RunId, StepId};
+
+mod access;
+
+pub use access::{AccessRule, Grantee, Level, level_of};
 
 /// The label of the block that describes an agent to itself.
 pub const PERSONA: &str = "persona";
@@ -42,9 +46,16 @@ pub struct Block {
     pub editor: Editor,
     /// When the current value was committed.
     pub edited_at: Timestamp,
-    /// The value last set by a team file. While it is unchanged, the file may overwrite it.
+    /// The value last set by a team file. While it is unchanged, the file may overwrite it. `None` for a block that was
+    /// made here: applying a file keeps it where it is.
     #[serde(default)]
     pub from_file: Option<String>,
+    /// What agents may do with it, where that is not [`Level::USUAL`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub access: Vec<AccessRule>,
+    /// True if its value goes to models on this machine only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub local_only: bool,
 }
 
 /// The owner of a block.
@@ -78,6 +89,39 @@ pub enum Editor {
 }
 
 impl Block {
+    /// An empty block with default settings.
+    #[must_use]
+    pub fn new(id: BlockId, label: impl Into<String>, owner: BlockOwner, editor: Editor) -> Self {
+        Self {
+            id,
+            label: label.into(),
+            description: String::new(),
+            value: String::new(),
+            limit: DEFAULT_LIMIT,
+            read_only: false,
+            tags: Vec::new(),
+            owner,
+            version: 1,
+            editor,
+            edited_at: Timestamp::UNIX_EPOCH,
+            from_file: None,
+            access: Vec::new(),
+            local_only: false,
+        }
+    }
+
+    /// What an agent may do with the block in this group; in a direct conversation, in its home group. Nothing if it does
+    /// not have the block there.
+    #[must_use]
+    pub fn level(&self, agent: &Agent, group: Option<&Group>) -> Level {
+        let shares = |group: &Group| group.shared_blocks.contains(&self.id) && group.agents().contains(&&agent.id);
+        if !agent.blocks.contains(&self.id) && !group.is_some_and(shares) {
+            return Level::None;
+        }
+        let role = group.and_then(|group| group.roles.get(&agent.id));
+        level_of(&self.access, &agent.id, role.map(String::as_str).into_iter())
+    }
+
     /// Merges an edit into the current value. `base` is the version the edit started from and that version's value.
     /// Every edit is saved, merged or rejected by this rule.
     #[must_use]
@@ -148,6 +192,34 @@ pub struct Revision {
     pub calls: Vec<u32>,
     /// The reason in a few words: the tool's name, `edited`, `team file`.
     pub reason: String,
+}
+
+impl Revision {
+    /// A version written by the person at whose login the store is.
+    #[must_use]
+    pub fn by_person(block: BlockId, version: u64, value: String, reason: impl Into<String>) -> Self {
+        Self {
+            block,
+            version,
+            value,
+            editor: Editor::Person(PersonId::local()),
+            run: None,
+            step: None,
+            calls: Vec::new(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// Checks that a text can be the value or the description of a block.
+///
+/// # Errors
+/// The end of a sentence about the text.
+pub fn check_text(text: &str) -> Result<(), String> {
+    match text.chars().position(|c| c == '\0') {
+        Some(at) => Err(format!("has a NUL at character {}, which no text has; remove it", at + 1)),
+        None => Ok(()),
+    }
 }
 
 /// Normalizes a label or name for comparison: NFC, lowercase.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::block::{Grantee, Level};
 use super::state::Kind;
 use super::trigger::MarkMove;
 use super::{
@@ -50,7 +51,7 @@ pub enum Change {
         /// The block.
         id: BlockId,
     },
-    /// Replaces everything of a block except its value.
+    /// Replaces everything of a block except its value and its access.
     BlockConfigured {
         /// The block.
         id: BlockId,
@@ -66,6 +67,25 @@ pub enum Change {
         owner: BlockOwner,
         /// The value last set by its team file.
         from_file: Option<String>,
+        /// Its new label; `None` keeps it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        label: Option<String>,
+        /// Whether its value goes to models on this machine only; `None` keeps it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        local_only: Option<bool>,
+    },
+    /// Sets or removes a rule of access to a block.
+    BlockAccessSet {
+        /// The block.
+        id: BlockId,
+        /// Whom the rule is about.
+        who: Grantee,
+        /// What they may do; `None` removes the rule.
+        level: Option<Level>,
+        /// The agent that sets it, which is an admin of the block; `None` for a person.
+        by: Option<AgentId>,
+        /// Why.
+        reason: String,
     },
     /// Sets a new value of a block. Insert-only.
     BlockEdited(Revision),
@@ -252,6 +272,22 @@ pub enum Change {
 }
 
 impl Change {
+    /// Gives a block the settings of this one: everything but its value and its access.
+    #[must_use]
+    pub fn configured(block: Block) -> Self {
+        Self::BlockConfigured {
+            id: block.id,
+            description: block.description,
+            limit: block.limit,
+            read_only: block.read_only,
+            tags: block.tags,
+            owner: block.owner,
+            from_file: block.from_file,
+            label: Some(block.label),
+            local_only: Some(block.local_only),
+        }
+    }
+
     /// The name of the kind in the log, in snake case.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -269,7 +305,9 @@ impl Change {
             Self::GroupPut(group) => group.id.as_str(),
             Self::GroupDeleted { id } => id.as_str(),
             Self::BlockCreated(block) => block.id.as_str(),
-            Self::BlockConfigured { id, .. } | Self::BlockDeleted { id } => id.as_str(),
+            Self::BlockConfigured { id, .. } | Self::BlockAccessSet { id, .. } | Self::BlockDeleted { id } => {
+                id.as_str()
+            }
             Self::BlockEdited(revision) => revision.block.as_str(),
             Self::ConversationOpened(conversation) => conversation.id.as_str(),
             Self::MessageAppended(message) => message.id.as_str(),
@@ -316,9 +354,10 @@ impl Change {
             Self::PersonPut(_) => vec![(Kind::Person, subject)],
             Self::AgentPut(_) | Self::AgentDeleted { .. } => vec![(Kind::Agent, subject)],
             Self::GroupPut(_) | Self::GroupDeleted { .. } => vec![(Kind::Group, subject)],
-            Self::BlockCreated(_) | Self::BlockConfigured { .. } | Self::BlockDeleted { .. } => {
-                vec![(Kind::Block, subject)]
-            }
+            Self::BlockCreated(_)
+            | Self::BlockConfigured { .. }
+            | Self::BlockAccessSet { .. }
+            | Self::BlockDeleted { .. } => vec![(Kind::Block, subject)],
             Self::BlockEdited(revision) => {
                 let job = revision.editor.job().map(|job| (Kind::Job, job.0.clone()));
                 job.into_iter().chain([(Kind::Block, subject)]).collect()

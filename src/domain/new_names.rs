@@ -59,6 +59,16 @@ pub fn check(old_groups: &[Group], old_agents: &[Agent], blocks: &[Block], chang
                 }
                 labels.push((&block.owner, &block.label));
             }
+            Change::BlockConfigured { id, owner, label: Some(label), .. } => {
+                if blocks.iter().any(|block| block.id == *id && block.label == *label) {
+                    continue;
+                }
+                check_new_label(label)?;
+                let mut near = blocks.iter().filter(|block| block.id != *id && block.owner == *owner);
+                if let Some(twin) = lookalike(label, near.by_ref().map(|block| block.label.as_str())) {
+                    return refused("a block", label, &format!("it looks like the block {twin} beside it"));
+                }
+            }
             _ => {}
         }
     }

@@ -1,4 +1,5 @@
-//! Text edits of a block: the operations of the memory tools, the merge of concurrent edits, and the changed lines.
+//! Text edits of a block: the operations of the memory tools, the merge of concurrent edits, the changed lines, and who
+//! wrote each line.
 //!
 //! The checks are Letta's (release 0.15): an edit quotes its old text, which has to be in the block exactly once. Letta
 //! also refuses text with line numbers, because it shows them; nothing here shows any, so a line that begins with
@@ -7,7 +8,9 @@
 //! Models quote text as it looks. Where `old_str` is not in the block to the byte, the only text that looks like it is
 //! taken for it: see [`replace`]. A block keeps its own line ends and Unicode form outside the edited place.
 
+mod blame;
 mod changed;
+pub mod diff;
 mod fold;
 mod merge;
 mod undo;
@@ -17,6 +20,7 @@ use std::ops::Range;
 use similar::{Algorithm, DiffTag, capture_diff_slices};
 use unicode_segmentation::UnicodeSegmentation as _;
 
+pub use blame::LineWalk;
 pub use changed::changed_lines;
 use fold::{Fold, Folded, is_boundary, occurrences};
 pub use merge::{Merge, Piece, merge};

@@ -3,24 +3,25 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::budget::Spending;
 use crate::domain::state::RowFault;
-use crate::domain::status::Work;
 use crate::domain::text_edit::UndoClash;
 use crate::domain::{
-    Agent, AgentId, Basis, Block, BlockId, Change, Conflict, Conversation, ConversationId, Group, GroupId, Job, JobId,
-    Mail, MailId, MailStatus, Message, MessageQuery, PendingCall, Priority, Revision, Run, RunId, SearchResult, Step,
-    StepId, Trigger, TriggerId,
+    Agent, AgentId, Basis, Block, BlockId, Change, Conflict, ConversationId, Group, GroupId, Job, JobId, Mail, MailId,
+    MailStatus, Message, PendingCall, Priority, Revision, RunId, SearchResult, Step, StepId, Trigger, TriggerId,
 };
 
+mod block;
 mod filter;
 mod form;
+mod overview;
 mod progress;
 mod space;
 mod update;
 
+pub use block::{Blame, BlameLine, BlockChange, BlockForm, BlockRequest, RevisionCause, SeenBlock, SeenBlocks, Writer};
 pub use filter::Filter;
 pub use form::{AgentForm, Changes, GroupForm};
+pub use overview::{LogCheck, Overview, StoreCheck};
 pub use progress::Progress;
 pub use space::{Space, SpaceOf, SpaceOwner};
 pub use update::{LiveUpdate, Phase, RowUpdate, Update};
@@ -52,6 +53,8 @@ pub enum Request {
         /// Merge with later changes if no lines conflict.
         merge: bool,
     },
+    /// Makes and changes blocks, and looks into their history.
+    Block(Box<BlockRequest>),
     /// Sets an agent's model; [`Reply::Done`].
     SetModel {
         /// The agent.
@@ -209,16 +212,23 @@ pub enum Request {
         /// Where not all fit, those before `to` instead of those after `from`.
         newest: bool,
     },
-    /// Messages with these words, newest first; [`Reply::Found`].
-    Search(MessageQuery),
-    /// Versions of a block, newest first; [`Reply::Revisions`].
+    /// Messages that match these words, newest first; [`Reply::Found`].
+    Search {
+        /// In this conversation; `None` for all.
+        conversation: Option<ConversationId>,
+        /// The words.
+        query: String,
+        /// Most results.
+        limit: usize,
+    },
+    /// Versions of a block, newest first, at most 500 with 4 MiB of text, but one at least; [`Reply::Revisions`].
     Revisions {
         /// The block.
         block: BlockId,
         /// Only versions below this one; `None` for the newest.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         before: Option<u64>,
-        /// Most results; at most 500.
+        /// Most results.
         limit: usize,
     },
     /// One version of a block; [`Reply::Revisions`] with none or one.
@@ -267,6 +277,9 @@ impl Request {
     /// True if it changes nothing and asks no model: it may end early when nobody waits for its reply.
     #[must_use]
     pub fn only_reads(&self) -> bool {
+        if let Self::Block(request) = self {
+            return request.only_reads();
+        }
         matches!(
             self,
             Self::Mails { .. }
@@ -340,6 +353,19 @@ pub enum Reply {
     },
     /// A block as committed.
     Block(Box<Block>),
+    /// A change of a block, and whom it touches.
+    BlockChanged {
+        /// Whom it touches and how, one sentence each.
+        lines: Vec<String>,
+        /// False if this was only listed.
+        done: bool,
+        /// The block as it is now; `None` if it does not exist, or not yet.
+        block: Option<Box<Block>>,
+    },
+    /// Who wrote each line of a block.
+    Blame(Box<Blame>),
+    /// The blocks that an agent saw.
+    SeenBlocks(Box<SeenBlocks>),
     /// A job as committed.
     Job(Box<Job>),
     /// The edits of a job are taken back.
@@ -427,6 +453,11 @@ pub enum Reply {
         /// Newest first.
         revisions: Vec<Timestamped<Revision>>,
     },
+    /// What caused versions of blocks.
+    RevisionCauses {
+        /// One for each run that exists.
+        causes: Vec<RevisionCause>,
+    },
     /// A job with its steps, messages and edits.
     JobDetail(Box<JobDetail>),
     /// A model answered.
@@ -447,71 +478,6 @@ pub struct Timestamped<T> {
     pub at: Timestamp,
     /// The entry.
     pub what: T,
-}
-
-/// The state rows the panes show, each kind in order of creation.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Overview {
-    /// The number of the last change it includes: follow from here.
-    pub upto: u64,
-    /// All groups.
-    pub groups: Vec<Group>,
-    /// All agents.
-    pub agents: Vec<Agent>,
-    /// All blocks with their values.
-    pub blocks: Vec<Block>,
-    /// Conversations of groups, and direct conversations of agents.
-    pub conversations: Vec<Conversation>,
-    /// Unfinished turns with all runs below them, and the runs of unfinished jobs.
-    pub runs: Vec<Run>,
-    /// The last turn of each conversation, where it has finished.
-    #[serde(default)]
-    pub last_turns: Vec<Run>,
-    /// The newest jobs, newest first, then older unfinished ones.
-    pub jobs: Vec<Job>,
-    /// Calls that wait for an answer.
-    pub calls: Vec<PendingCall>,
-    /// The newest mail, newest first, then older mail that a call waits for.
-    pub mails: Vec<Mail>,
-    /// All triggers.
-    #[serde(default)]
-    pub triggers: Vec<Trigger>,
-    /// The tokens of today.
-    #[serde(default)]
-    pub spending: Spending,
-    /// Unreadable rows.
-    #[serde(default)]
-    pub faults: Vec<RowFault>,
-    /// The model of agents that have none.
-    pub default_model: String,
-}
-
-impl Overview {
-    /// Status queries over these rows.
-    #[must_use]
-    pub fn work(&self) -> Work<'_> {
-        Work { runs: &self.runs, calls: &self.calls, mails: &self.mails }
-    }
-}
-
-/// Result of a store check.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoreCheck {
-    /// Defects of the file, one sentence each.
-    pub faults: Vec<String>,
-    /// Result of replaying the log, if requested.
-    pub log: Option<LogCheck>,
-}
-
-/// Result of replaying the log.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogCheck {
-    /// Changes replayed.
-    pub changes: u64,
-    /// Rows compared.
-    pub rows: usize,
-    /// Differences from the tables, one sentence each.
-    pub differences: Vec<String>,
 }
 
 /// A job with its steps, messages and edits.

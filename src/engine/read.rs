@@ -1,5 +1,7 @@
 //! Requests that only read, for the owner of the store and for programs that open it read-only.
 
+mod blocks;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::protocol::{
@@ -11,7 +13,7 @@ use crate::domain::budget::Spending;
 use crate::domain::state::Row;
 use crate::domain::status::{Now, is_active};
 use crate::domain::{
-    Agent, Block, BlockId, Cursor, Group, GroupId, Job, JobId, Message, Revision, Run, RunId, RunState, Source, Trigger,
+    Agent, Block, Cursor, Group, GroupId, Job, JobId, Message, Revision, Run, RunId, RunState, Source, Trigger,
 };
 use crate::store::{Background, MessagePage, PartSpace, ReadLane, Store, StoreError};
 
@@ -22,8 +24,6 @@ const SHOWN_MAILS: usize = 300;
 /// Messages in a reply, and the bytes of their contents.
 const MESSAGES: u32 = 1_000;
 const MESSAGE_BYTES: usize = 4 << 20;
-/// Block versions in a reply.
-const REVISIONS: usize = 500;
 
 /// Answers read requests from a store.
 #[derive(Debug)]
@@ -51,8 +51,13 @@ impl Reader {
                 let page = MessagePage { newest, messages: MESSAGES, bytes: MESSAGE_BYTES };
                 Ok(Reply::Messages { messages: store.messages_page(&conversation, (from, to), page).await? })
             }
-            Request::Search(query) => Ok(Reply::Found(store.background().search(query).await?)),
-            Request::Revisions { block, before, limit } => revisions(store, &block, before, limit).await,
+            Request::Search { conversation, query, limit } => {
+                Ok(Reply::Found(store.background().search(conversation.as_ref(), &query, limit).await?))
+            }
+            Request::Revisions { block, before, limit } => {
+                Ok(Reply::Revisions { revisions: blocks::revisions(store, &block, before, limit).await? })
+            }
+            Request::Block(request) => blocks::answer(store, *request).await,
             // The first one before the next version, if it is that version.
             Request::Revision { block, version } => {
                 let mut found = store.revisions(&block, Some(version.saturating_add(1)), 1).await?;
@@ -109,10 +114,6 @@ pub(super) async fn cursors(store: &Store, jobs: &[Job]) -> Result<Vec<Cursor>, 
     let claimed = jobs.iter().filter(|job| job.window.is_some());
     let keys: Vec<String> = claimed.map(|job| Cursor::pair_key(&job.agent, &job.group)).collect();
     if keys.is_empty() { Ok(Vec::new()) } else { store.rows(keys).await }
-}
-
-async fn revisions(store: &Store, block: &BlockId, before: Option<u64>, limit: usize) -> Result<Reply, RequestError> {
-    Ok(timestamped(store.revisions(block, before, limit.min(REVISIONS)).await?))
 }
 
 fn timestamped(found: Vec<(u64, jiff::Timestamp, Revision)>) -> Reply {

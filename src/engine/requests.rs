@@ -9,7 +9,7 @@ mod undo;
 use std::sync::PoisonError;
 
 use super::cancellation::{self, CANCELLED, Mode};
-use super::protocol::{Recipient, Reply, Request, RequestError};
+use super::protocol::{BlockRequest, Recipient, Reply, Request, RequestError};
 use super::read::{self, Reader};
 use super::{Engine, EngineError, next, sources};
 use crate::config::{Config, ConfigError};
@@ -19,8 +19,8 @@ use crate::domain::text_edit::Merge;
 use crate::domain::trigger::coalesce;
 use crate::domain::{
     Actor, Agent, AgentId, Block, BlockId, CauseKind, Change, Commit, Conflict, Content, Conversation, ConversationId,
-    ConversationOwner, Editor, Group, GroupId, GroupStatus, Job, JobId, JobState, LogEntry, PersonId, Precondition,
-    Revision, Run, RunId, RunKind, RunState, StepId,
+    ConversationOwner, Group, GroupId, GroupStatus, Job, JobId, JobState, LogEntry, PersonId, Precondition, Revision,
+    Run, RunId, RunKind, RunState, StepId,
 };
 use crate::store::{CommitError, Lane, StoreError};
 
@@ -58,6 +58,12 @@ impl Engine {
             Request::Send { to, text } => self.send(&to, &text).await,
             Request::Cancel { conversation } => self.cancel(&conversation).await,
             Request::EditBlock { id, base, value, merge } => self.edit_block(&id, base, value, merge).await,
+            Request::Block(request) => match *request {
+                BlockRequest::Create { owner, form, really } => self.create_block(&owner, &form, really).await,
+                BlockRequest::Change { id, change, really } => self.change_block(&id, &change, really).await,
+                BlockRequest::Restore { id, version, base } => self.restore_block(&id, version, base).await,
+                read => self.reader().answer(Request::Block(Box::new(read))).await,
+            },
             Request::SetModel { agent, model } => self.set_model(&agent, model).await,
             Request::Apply { changes, read } => self.apply(changes, read).await,
             Request::CancelJob { id } => self.cancel_job(&id).await,
@@ -97,8 +103,12 @@ impl Engine {
             | Request::JobDetail { .. }
             | Request::Held { .. }
             | Request::CheckStore { .. }
-            | Request::Space) => Reader::new(self.store.clone(), self.default_model()).answer(read).await,
+            | Request::Space) => self.reader().answer(read).await,
         }
+    }
+
+    fn reader(&self) -> Reader {
+        Reader::new(self.store.clone(), self.default_model())
     }
 
     /// The person who asks: every request comes from the person at whose login the store is.
@@ -267,16 +277,7 @@ impl Engine {
                 return Ok(Reply::Block(Box::new(block)));
             }
             let version = if merging { block.version + 1 } else { base + 1 };
-            let revision = Revision {
-                block: id.clone(),
-                version,
-                value,
-                editor: Editor::Person(PersonId::local()),
-                run: None,
-                step: None,
-                calls: Vec::new(),
-                reason: "edited".to_owned(),
-            };
+            let revision = Revision::by_person(id.clone(), version, value, "edited");
             let commit = Commit::new(Self::asker(), vec![Change::BlockEdited(revision)]);
             match self.store.commit(Lane::Foreground, commit).await {
                 Ok(_) => return Ok(Reply::Block(Box::new(self.must::<Block>(id.as_str(), "block").await?))),
@@ -286,6 +287,23 @@ impl Engine {
             }
         }
         Err(RequestError::new("the block changes faster than it can be saved; try again"))
+    }
+
+    async fn restore_block(&self, id: &BlockId, version: u64, base: u64) -> Result<Reply, RequestError> {
+        let block = self.must::<Block>(id.as_str(), "block").await?;
+        if block.version != base {
+            return Err(CommitError::from(Conflict::Block { current: Box::new(block) }).into());
+        }
+        let Some(old) = self.store.revision(id, version).await? else {
+            let text = format!("block {} has no version {version}; its newest is v{}", block.label, block.version);
+            return Err(RequestError::new(text));
+        };
+        if old.value == block.value {
+            return Err(RequestError::new(format!("block {} reads as in v{version} already", block.label)));
+        }
+        let revision = Revision::by_person(id.clone(), base + 1, old.value, format!("restored v{version}"));
+        self.person(vec![Change::BlockEdited(revision)]).await?;
+        Ok(Reply::Block(Box::new(self.must::<Block>(id.as_str(), "block").await?)))
     }
 
     async fn set_model(&self, agent: &AgentId, model: Option<String>) -> Result<Reply, RequestError> {

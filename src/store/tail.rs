@@ -260,6 +260,8 @@ mod tests {
             editor: Editor::File,
             edited_at: jiff::Timestamp::UNIX_EPOCH,
             from_file: None,
+            access: Vec::new(),
+            local_only: false,
         };
         let commit = Commit::new(Actor::Engine, vec![Change::BlockCreated(block)]);
         store.commit(Lane::Foreground, commit).await.unwrap();

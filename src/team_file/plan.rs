@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-
 use super::{AgentSpec, Existing, Fault, TeamError, TeamFile, describe};
 use crate::domain::block::{DEFAULT_LIMIT, PERSONA, PERSONA_IS_FOR, folded};
 use crate::domain::setting::{self, Kind, Reference};
@@ -234,19 +232,13 @@ impl<'a> Planner<'a> {
         let id = BlockId::fresh(self.ids);
         let value = wanted.value.unwrap_or_default();
         self.changes.push(Change::BlockCreated(Block {
-            id: id.clone(),
-            label: wanted.label.to_owned(),
             description: wanted.description.to_owned(),
             value: value.to_owned(),
             limit: wanted.limit,
             read_only: wanted.read_only,
             tags: wanted.tags.to_vec(),
-            owner: wanted.owner.clone(),
-            version: 1,
-            editor: Editor::File,
-            // Set when the change is applied.
-            edited_at: Timestamp::UNIX_EPOCH,
             from_file: Some(value.to_owned()),
+            ..Block::new(id.clone(), wanted.label, wanted.owner.clone(), Editor::File)
         }));
         let name = self.block_name(wanted.label, &wanted.owner);
         let shared = if matches!(wanted.owner, BlockOwner::Group(_)) { " (shared)" } else { "" };
@@ -345,7 +337,10 @@ impl<'a> Planner<'a> {
         let shared = |label: &str| self.file.group.has(&spec.name) && self.file.group.shares(label);
         let named = spec.blocks().iter().filter(|name| !shared(&name.text));
         let named = named.filter_map(|name| placed.by_label.get(&folded(&name.text)));
-        let blocks = setting::listed(persona.into_iter().chain(named));
+        let mut ids: Vec<BlockId> = persona.into_iter().chain(named).cloned().collect();
+        let before = self.existing.agents.iter().find(|agent| agent.id == id);
+        self.keep_made_here(&mut ids, before.map_or(&[], |agent| &agent.blocks));
+        let blocks = setting::listed(&ids);
         let mut agent = Agent::new(id, spec.name.clone(), self.group_id.clone());
         for row in Agent::settings() {
             let value = match row.kind {
@@ -361,7 +356,9 @@ impl<'a> Planner<'a> {
     fn group(&mut self, placed: &ResolvedBlocks) -> Group {
         let spec = &self.file.group;
         let shared = spec.shared_blocks().iter().filter_map(|name| placed.by_label.get(&folded(&name.text)));
-        let shared = setting::listed(shared);
+        let mut ids: Vec<BlockId> = shared.cloned().collect();
+        self.keep_made_here(&mut ids, self.existing.group.as_ref().map_or(&[], |group| &group.shared_blocks));
+        let shared = setting::listed(&ids);
         let mut group = Group::new(self.group_id.clone(), spec.name.clone(), spec.manager_type);
         for row in Group::settings() {
             let given = spec.settings.get(row.key);
@@ -375,6 +372,21 @@ impl<'a> Planner<'a> {
             self.put(row, &mut group, given.map_or(spec.line, |given| given.line), value);
         }
         group
+    }
+
+    /// Adds those of the blocks that were there before and that no file has made.
+    fn keep_made_here(&mut self, ids: &mut Vec<BlockId>, before: &'a [BlockId]) {
+        for id in before {
+            let block = self.existing.blocks.iter().find(|block| block.id == *id);
+            if ids.contains(id) || block.is_some_and(|block| block.from_file.is_some()) {
+                continue;
+            }
+            ids.push(id.clone());
+            if let Some(block) = block {
+                let name = self.block_name(&block.label, &block.owner);
+                self.told[0].push(format!("= {name} stays: it was made here, not by a file"));
+            }
+        }
     }
 
     /// Sets a setting and reports a value that does not fit.
@@ -494,13 +506,13 @@ impl<'a> Planner<'a> {
 
 /// Returns the change that sets all fields of a block except its value.
 fn configured_as(wanted: &DesiredBlock<'_>, block: &Block, from_file: Option<String>) -> Change {
-    Change::BlockConfigured {
-        id: block.id.clone(),
+    Change::configured(Block {
         description: wanted.description.to_owned(),
         limit: wanted.limit,
         read_only: wanted.read_only,
         tags: wanted.tags.to_vec(),
         owner: wanted.owner.clone(),
         from_file,
-    }
+        ..block.clone()
+    })
 }

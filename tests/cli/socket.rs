@@ -30,8 +30,8 @@ impl Client {
     /// Connects and exchanges hellos.
     fn joined(shell: &Shell) -> Self {
         let mut client = Self::connect(shell);
-        client.says(&json!({"hello": {"version": 3}}));
-        assert_eq!(client.hears(), Some(json!({"hello": {"version": 3, "program": "worker"}})));
+        client.says(&json!({"hello": {"version": 4}}));
+        assert_eq!(client.hears(), Some(json!({"hello": {"version": 4, "program": "worker"}})));
         client
     }
 

@@ -1,7 +1,7 @@
 //! Blocks edited in a turn: versions, conflicts, and what the next speaker sees.
 
 use crate::support::script::{Script, When};
-use nightdesk::testing::domain::{Actor, Change, Editor, Person, PersonId};
+use nightdesk::testing::domain::{Actor, Block, Change, Editor, Person, PersonId};
 use nightdesk::testing::engine::Options;
 use nightdesk::testing::engine::protocol::{Reply, Request};
 use nightdesk::testing::llm::PromptMessage;
@@ -237,15 +237,7 @@ async fn a_block_made_read_only_while_the_step_runs_refuses_the_edit_and_the_tur
     let run = world.post("note it").await;
     world.speaking("ann").await;
     let block = world.block(&story()).await;
-    let locked = nightdesk::testing::domain::Change::BlockConfigured {
-        id: block.id,
-        description: block.description,
-        limit: block.limit,
-        read_only: true,
-        tags: block.tags,
-        owner: block.owner,
-        from_file: block.from_file,
-    };
+    let locked = Change::configured(Block { read_only: true, ..block });
     world.apply(vec![locked]).await.unwrap();
     world.finished(&run).await;
     assert_eq!(world.block(&story()).await.version, 1);

@@ -47,7 +47,7 @@ async fn a_client_has_five_seconds_for_its_hello_and_thirty_for_each_line() {
     tokio::time::pause();
     let (told, after) = drip(&store, "").await;
     assert!(told.contains("did not end within 5 seconds") && after == 5, "{after} s: {told}");
-    let (told, after) = drip(&store, "{\"hello\":{\"version\":3}}\n").await;
+    let (told, after) = drip(&store, "{\"hello\":{\"version\":4}}\n").await;
     // Its first byte comes after a second.
     assert!(told.contains("did not end within 30 seconds") && after == 31, "{after} s: {told}");
     session.close().await;

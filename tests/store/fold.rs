@@ -100,6 +100,8 @@ fn block_change(state: &mut InMemoryRows, op: &Op) -> Change {
             tags: vec![op.text.clone()],
             owner: BlockOwner::Agent(agent_id(op.other)),
             from_file: Some(op.text.clone()),
+            label: (op.variant > 5).then(|| ["a", "A", "b", "not one"][op.other].to_owned()),
+            local_only: (op.variant > 3).then_some(op.variant % 2 == 0),
         },
         _ => {
             let behind = u64::from(op.variant == 0);

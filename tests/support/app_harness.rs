@@ -389,6 +389,8 @@ pub fn story(version: u64, value: &str) -> Block {
         editor: archivist(),
         edited_at: nine(),
         from_file: None,
+        access: Vec::new(),
+        local_only: false,
     }
 }
 

@@ -561,6 +561,8 @@ pub fn team(plan: &Plan, script: &Path, now: Timestamp) -> Vec<Change> {
         editor: Editor::File,
         edited_at: now,
         from_file: None,
+        access: Vec::new(),
+        local_only: false,
     };
     let mut changes = vec![Change::BlockCreated(block)];
     for name in plan.members.iter().chain(&plan.manager).chain(plan.background) {

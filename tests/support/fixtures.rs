@@ -40,6 +40,8 @@ pub fn block(id: &str, label: &str, value: &str) -> Block {
         editor: Editor::Person(PersonId::local()),
         edited_at: Timestamp::UNIX_EPOCH,
         from_file: None,
+        access: Vec::new(),
+        local_only: false,
     }
 }
 

@@ -365,6 +365,8 @@ fn block(at: usize, group: usize) -> Block {
         editor: Editor::Person(PersonId::local()),
         edited_at: Timestamp::UNIX_EPOCH,
         from_file: None,
+        access: Vec::new(),
+        local_only: false,
     }
 }
 

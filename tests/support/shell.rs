@@ -67,6 +67,14 @@ impl Shell {
         child.wait_with_output().unwrap().into()
     }
 
+    /// Runs it with these bytes on standard input, of which it reads as many as it wants.
+    pub fn run_with_bytes(&self, input: &[u8], arguments: &[&str]) -> Ended {
+        let mut child = self.command(arguments).stdin(Stdio::piped()).spawn().unwrap();
+        // It may have ended before it has read them all.
+        let _ = child.stdin.take().unwrap().write_all(input);
+        child.wait_with_output().unwrap().into()
+    }
+
     /// Runs what must go well and returns its output.
     pub fn ok(&self, arguments: &[&str]) -> String {
         let ended = self.run(arguments);

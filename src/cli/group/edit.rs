@@ -56,6 +56,6 @@ impl Update {
     /// Returns the request form of the engine.
     pub fn form(self) -> GroupForm {
         let Self { rename: name, manager_type, add, remove, settings, .. } = self;
-        GroupForm { name, manager_type, add, remove, settings: settings.changes, read: None }
+        GroupForm { name, manager_type, add, remove, settings: settings.changes, ..GroupForm::default() }
     }
 }

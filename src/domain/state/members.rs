@@ -195,7 +195,11 @@ pub(super) fn delete_group<R: Rows>(rows: &mut R, id: &GroupId) -> Result<(), Ap
 }
 
 /// Rejects two blocks of an agent, of its own or shared, with the same label.
-fn unique_labels<R: Rows>(rows: &mut R, agent: &Agent, shared: &[BlockId]) -> Result<(), ApplyError<R::Fault>> {
+pub(super) fn unique_labels<R: Rows>(
+    rows: &mut R,
+    agent: &Agent,
+    shared: &[BlockId],
+) -> Result<(), ApplyError<R::Fault>> {
     let mut labels: BTreeMap<String, BlockId> = BTreeMap::new();
     for id in agent.blocks.iter().chain(shared) {
         let block = require::<Block, R>(rows, id.as_str(), "block")?;

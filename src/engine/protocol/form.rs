@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::BlockForm;
 use crate::domain::{Agent, Group, ManagerType, Value};
 
 /// Changes of settings by key: `Some` sets, `None` clears. A count of 0 also clears.
@@ -40,6 +41,9 @@ pub struct GroupForm {
     pub add: Vec<String>,
     /// Members to remove.
     pub remove: Vec<String>,
+    /// A block to create, which the group shares from the beginning; only for a new group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_block: Option<Box<BlockForm>>,
     /// Its settings. Roles are merged into the existing ones; an empty text removes a role.
     pub settings: Changes,
     /// The group as the person saw it; `None` changes it however it is now.

@@ -1,9 +1,10 @@
-//! Requests of a person to create, change and delete groups and agents. Each request is one commit, or none.
+//! Requests of a person to create, change and delete groups, agents and blocks. Each request is one commit, or none.
 //!
 //! The changes are computed from the current groups and agents, and refused with the sentence of the domain. If
 //! another commit came first, everything is read and computed again.
 
 mod agent;
+mod block;
 mod delete;
 mod group;
 mod people;

@@ -2,7 +2,7 @@
 
 use super::TRIES;
 use crate::domain::text_edit::{Undo, undo};
-use crate::domain::{Block, BlockId, Change, Commit, Conflict, Editor, JobId, PersonId, Revision};
+use crate::domain::{Block, BlockId, Change, Commit, Conflict, JobId, Revision};
 use crate::engine::protocol::{BlockClash, JobEdit, OnClash, Reply, RequestError};
 use crate::engine::{Engine, read};
 use crate::store::{CommitError, Lane, StoreError};
@@ -61,16 +61,8 @@ impl Engine {
                 }
             };
             if value != block.value {
-                found.changes.push(Change::BlockEdited(Revision {
-                    block: block.id,
-                    version: block.version + 1,
-                    value,
-                    editor: Editor::Person(PersonId::local()),
-                    run: None,
-                    step: None,
-                    calls: Vec::new(),
-                    reason: format!("undid {job}"),
-                }));
+                let revision = Revision::by_person(block.id, block.version + 1, value, format!("undid {job}"));
+                found.changes.push(Change::BlockEdited(revision));
             }
         }
         Ok(found)

@@ -14,7 +14,7 @@ use crate::engine::connection::Program;
 use crate::engine::protocol::{Filter, Reply, Request, RequestError, Update};
 
 /// The version of these lines and of the values in them. Raised by every change that an older program cannot read.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 
 /// The maximum size of a line of a client, in bytes.
 pub(super) const REQUEST_BYTES: usize = 8 * 1024 * 1024;

@@ -388,6 +388,8 @@ mod tests {
             editor: Editor::Person(PersonId::local()),
             edited_at: jiff::Timestamp::UNIX_EPOCH,
             from_file: None,
+            access: Vec::new(),
+            local_only: false,
         }
     }
 

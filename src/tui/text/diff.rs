@@ -5,16 +5,13 @@
 use std::borrow::Cow;
 
 use ratatui::style::Modifier;
-use similar::{Algorithm, DiffOp, DiffTag, capture_diff_slices, group_diff_ops};
+use similar::{Algorithm, DiffOp, DiffTag, capture_diff_slices};
 
 use super::clean::clean;
 use super::wrap::{Shape, wrap};
 use super::{Role, Row, Span, push_joined};
+use crate::domain::text_edit::diff::hunks;
 use crate::tui::glyph::GlyphSet;
-
-/// Above this many differing lines, all old lines are shown as removed and all new ones as added: in the worst
-/// case the comparison costs the product of both counts.
-const MAX_COMPARED: usize = 2_000;
 
 /// Above this many words in a pair of lines, their words are not compared.
 const MAX_WORDS: usize = 200;
@@ -58,7 +55,7 @@ pub fn lines(old: &str, new: &str, context: usize) -> Vec<DiffLine> {
         }
     };
     let mut told = 0;
-    for op in group_diff_ops(compare(&old, &new), context.min(old.len())).into_iter().flatten() {
+    for op in hunks(&old, &new, context).into_iter().flatten() {
         let (tag, was, is) = op.as_tag_tuple();
         skip(was.start - told, &mut out);
         told = was.end;
@@ -100,21 +97,6 @@ fn with_end(text: &str) -> Cow<'_, str> {
         cleaned if cleaned.is_empty() || cleaned.ends_with('\n') => cleaned,
         cleaned => Cow::Owned(cleaned.into_owned() + "\n"),
     }
-}
-
-/// Returns the operations that turn the old lines into the new ones.
-fn compare(old: &[&str], new: &[&str]) -> Vec<DiffOp> {
-    let head = old.iter().zip(new).take_while(|(a, b)| a == b).count();
-    let tail = old[head..].iter().rev().zip(new[head..].iter().rev()).take_while(|(a, b)| a == b).count();
-    let (old_len, new_len) = (old.len() - head - tail, new.len() - head - tail);
-    if old_len + new_len <= MAX_COMPARED {
-        return capture_diff_slices(Algorithm::Myers, old, new);
-    }
-    vec![
-        DiffOp::Equal { old_index: 0, new_index: 0, len: head },
-        DiffOp::Replace { old_index: head, old_len, new_index: head, new_len },
-        DiffOp::Equal { old_index: old.len() - tail, new_index: new.len() - tail, len: tail },
-    ]
 }
 
 /// Appends removed lines and the added lines that replace them, paired in order.

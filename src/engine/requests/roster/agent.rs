@@ -2,7 +2,7 @@
 
 use super::people::{RosterSnapshot, guess};
 use super::settings;
-use crate::domain::block::{DEFAULT_LIMIT, PERSONA, PERSONA_IS_FOR};
+use crate::domain::block::{PERSONA, PERSONA_IS_FOR};
 use crate::domain::setting::Kind;
 use crate::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Change, Editor, GroupId, PersonId, Revision, Value};
 use crate::engine::Engine;
@@ -114,33 +114,12 @@ fn persona(engine: &Engine, people: &RosterSnapshot, agent: &mut Agent, form: &A
         if !agent.blocks.contains(&block.id) {
             agent.blocks.insert(0, block.id.clone());
         }
-        return (block.value != value).then(|| {
-            Change::BlockEdited(Revision {
-                block: block.id.clone(),
-                version: block.version + 1,
-                value,
-                editor: Editor::Person(PersonId::local()),
-                run: None,
-                step: None,
-                calls: Vec::new(),
-                reason: "edited".to_owned(),
-            })
-        });
+        return (block.value != value)
+            .then(|| Change::BlockEdited(Revision::by_person(block.id.clone(), block.version + 1, value, "edited")));
     }
     let id = BlockId::fresh(engine.store.ids());
     agent.blocks.insert(0, id.clone());
-    Some(Change::BlockCreated(Block {
-        id,
-        label: PERSONA.to_owned(),
-        description: PERSONA_IS_FOR.to_owned(),
-        value,
-        limit: DEFAULT_LIMIT,
-        read_only: false,
-        tags: Vec::new(),
-        owner: BlockOwner::Agent(agent.id.clone()),
-        version: 1,
-        editor: Editor::Person(PersonId::local()),
-        edited_at: engine.store.clock().now(),
-        from_file: None,
-    }))
+    let (owner, you) = (BlockOwner::Agent(agent.id.clone()), Editor::Person(PersonId::local()));
+    let block = Block::new(id, PERSONA, owner, you);
+    Some(Change::BlockCreated(Block { description: PERSONA_IS_FOR.to_owned(), value, ..block }))
 }

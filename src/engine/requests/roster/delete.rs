@@ -265,15 +265,7 @@ impl DeletionPlan {
                 continue;
             };
             self.line(format!("the block {}{of} ({size}) stays: {heir} has it, too", block.label));
-            self.changes.push(Change::BlockConfigured {
-                id: block.id.clone(),
-                description: block.description.clone(),
-                limit: block.limit,
-                read_only: block.read_only,
-                tags: block.tags.clone(),
-                owner,
-                from_file: block.from_file.clone(),
-            });
+            self.changes.push(Change::configured(Block { owner, ..block.clone() }));
         }
     }
 }

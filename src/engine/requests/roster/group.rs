@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::people::{RosterSnapshot, guess};
-use super::settings;
+use super::{block, settings};
 use crate::domain::block::folded;
 use crate::domain::setting::{Kind, Reference};
 use crate::domain::{Agent, AgentId, BlockId, Change, Group, GroupId, Ids, TriggerSpec, Value};
-use crate::engine::protocol::{GroupForm, RequestError};
+use crate::engine::protocol::{GroupForm, Recipient, RequestError};
 
 /// The changes that create the group and those of its agents that do not exist yet.
 pub(super) fn created(
@@ -35,12 +35,23 @@ pub(super) fn created(
     let place = |id: &AgentId| group.agents().iter().position(|other| *other == id);
     let mut agents: Vec<(&String, &AgentId)> = made.iter().collect();
     agents.sort_by_key(|(_, id)| place(id));
-    Ok(agents.into_iter().map(fresh).chain([Change::GroupPut(group.clone())]).collect())
+    let mut changes: Vec<Change> = Vec::new();
+    if let Some(form) = &form.first_block {
+        let block = block::made(&BlockId::fresh(ids), &Recipient::Group(id.clone()), form)?;
+        group.shared_blocks.push(block.id.clone());
+        changes.push(Change::BlockCreated(block));
+    }
+    changes.extend(agents.into_iter().map(fresh));
+    changes.push(Change::GroupPut(group));
+    Ok(changes)
 }
 
 /// The changes that apply the form to the group; empty if nothing changes.
 pub(super) fn updated(people: &RosterSnapshot, id: &GroupId, form: &GroupForm) -> Result<Vec<Change>, RequestError> {
     let old = people.group(id)?;
+    if form.first_block.is_some() {
+        return Err(RequestError::new(format!("{} exists already; create the block by itself", old.name)));
+    }
     let mut group = old.clone();
     let made = RefCell::default();
     let names = Names { people, made: &made };

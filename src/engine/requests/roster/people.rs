@@ -1,9 +1,12 @@
 //! A snapshot of groups, agents and blocks, with look-ups by the names people use.
 
-use crate::domain::block::folded;
-use crate::domain::{Agent, AgentId, Basis, Block, BlockOwner, Change, Group, GroupId, nearest, new_names};
+use jiff::Timestamp;
+
+use crate::domain::block::{Level, folded};
+use crate::domain::state::{InMemoryRows, Rows as _};
+use crate::domain::{Agent, AgentId, Basis, Block, BlockId, BlockOwner, Change, Group, GroupId, nearest, new_names};
 use crate::engine::protocol::RequestError;
-use crate::store::Store;
+use crate::store::{CommitError, Store};
 
 /// The rows from which the changes of a request are computed.
 pub(super) struct RosterSnapshot {
@@ -40,7 +43,7 @@ impl RosterSnapshot {
         match change {
             Change::GroupPut(new) => self.group(&new.id).ok().cloned().map(Basis::Group),
             Change::AgentPut(new) => self.agent(&new.id).ok().cloned().map(Basis::Agent),
-            Change::BlockConfigured { id, .. } => {
+            Change::BlockConfigured { id, .. } | Change::BlockAccessSet { id, .. } => {
                 self.blocks.iter().find(|block| block.id == *id).cloned().map(Basis::Block)
             }
             _ => None,
@@ -55,6 +58,62 @@ impl RosterSnapshot {
     pub fn agent(&self, id: &AgentId) -> Result<&Agent, RequestError> {
         let found = self.agents.iter().find(|agent| agent.id == *id);
         found.ok_or_else(|| RequestError::new(format!("agent {id} no longer exists")))
+    }
+
+    pub fn block_with(&self, id: &BlockId) -> Result<&Block, RequestError> {
+        let found = self.blocks.iter().find(|block| block.id == *id);
+        found.ok_or_else(|| RequestError::new(format!("block {id} no longer exists")))
+    }
+
+    /// The agents that have the block, of their own or through a group.
+    pub fn holders(&self, id: &BlockId) -> Vec<&Agent> {
+        let sharing: Vec<&Group> = self.groups.iter().filter(|group| group.shared_blocks.contains(id)).collect();
+        let through = |agent: &Agent| sharing.iter().any(|group| group.agents().contains(&&agent.id));
+        self.agents.iter().filter(|agent| agent.blocks.contains(id) || through(agent)).collect()
+    }
+
+    /// The most that an agent may do with a block in one of its groups.
+    pub fn level(&self, block: &Block, agent: &Agent) -> Level {
+        let groups = self.groups.iter().filter(|group| group.agents().contains(&&agent.id));
+        groups.map(|group| block.level(agent, Some(group))).max().unwrap_or_else(|| block.level(agent, None))
+    }
+
+    /// The snapshot after a change of a group or an agent.
+    pub fn changed_by(&self, change: &Change) -> Self {
+        let (mut groups, mut agents) = (self.groups.clone(), self.agents.clone());
+        match change {
+            Change::GroupPut(new) => {
+                groups.retain(|old| old.id != new.id);
+                groups.push(new.clone());
+            }
+            Change::AgentPut(new) => {
+                agents.retain(|old| old.id != new.id);
+                agents.push(new.clone());
+            }
+            _ => {}
+        }
+        Self { groups, agents, blocks: self.blocks.clone(), read_at: self.read_at }
+    }
+
+    /// Applies the changes to a copy of the rows.
+    ///
+    /// # Errors
+    /// [`RequestError`] with the conflict for which a commit of them would be refused.
+    pub fn try_out(&self, changes: &[Change], now: Timestamp) -> Result<(), RequestError> {
+        let mut rows = InMemoryRows::default();
+        for group in &self.groups {
+            let Ok(()) = rows.put(group);
+        }
+        for agent in &self.agents {
+            let Ok(()) = rows.put(agent);
+        }
+        for block in &self.blocks {
+            let Ok(()) = rows.put(block);
+        }
+        for change in changes {
+            rows.apply(change.clone(), now).map_err(|conflict| RequestError::from(CommitError::Conflict(conflict)))?;
+        }
+        Ok(())
     }
 
     pub fn block(&self, agent: &Agent, label: &str) -> Option<&Block> {

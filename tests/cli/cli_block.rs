@@ -1,0 +1,154 @@
+//! Blocks made, changed and looked into by the real program.
+
+use crate::support::script::{Script, When};
+use crate::support::shell::Shell;
+use serde_json::{Value, json};
+
+/// A group of two on a script; ann notes a line in her first step.
+fn desk() -> Shell {
+    let shell = Shell::new();
+    let script = Script::of([When::agent("ann").step(1).turn(1).inserts("notes", "- from ann")]);
+    let script = shell.write("script.toml", &script.otherwise("{agent} speaks").to_toml());
+    shell.ok(&["group", "create", "desk", "--type", "round_robin", "--member", "ann", "bob"]);
+    for agent in ["desk/ann", "desk/bob"] {
+        shell.ok(&["agent", "update", agent, "--model", &format!("scripted/{script}")]);
+    }
+    shell
+}
+
+fn block(shell: &Shell, arguments: &[&str]) -> Value {
+    shell.json(&[&["block"], arguments, &["--json"]].concat())
+}
+
+#[test]
+fn a_block_is_made_changed_and_deleted_and_each_command_tells_whom_it_touches() {
+    let shell = desk();
+    let told = shell.ok(&["block", "create", "desk", "notes", "--text", "one", "--dry-run"]);
+    assert_eq!(told, "the group desk shares the new block notes: desk/ann, desk/bob\n");
+    assert_eq!(shell.json(&["block", "list", "--json"]), json!([]));
+    let input = ["block", "create", "desk", "notes", "--text", "-", "--description", "What was said", "--json"];
+    let made = shell.run_with("one\ntwo\n", &input);
+    let made: Value = serde_json::from_str(&made.out).unwrap();
+    assert_eq!((&made["done"], &made["label"], &made["version"]), (&json!(true), &json!("notes"), &json!(1)));
+    let row = block(&shell, &["show", "desk", "notes"]);
+    assert_eq!((&row["value"], &row["description"]), (&json!("one\ntwo"), &json!("What was said")));
+    shell.ok(&["block", "create", "--agent", "bob", "diary"]);
+
+    let told = shell.ok(&["block", "configure", "desk", "notes", "--read-only", "--limit", "50", "--tags", "a,b"]);
+    assert!(told.contains("agents may no longer edit it: desk/ann, desk/bob"), "{told}");
+    let row = block(&shell, &["show", "desk", "notes"]);
+    let set = (&row["read_only"], &row["limit"], &row["tags"], &row["description"]);
+    assert_eq!(set, (&json!(true), &json!(50), &json!(["a", "b"]), &json!("What was said")));
+    let told = block(&shell, &["configure", "desk", "notes", "--read-only", "false", "--tags", "none"]);
+    assert_eq!(told["done"], true);
+    assert_eq!(block(&shell, &["show", "desk", "notes"])["tags"], json!([]));
+    let sentence = shell.refused(&["block", "configure", "desk", "notes"]);
+    assert!(sentence.contains("say what to change"), "{sentence}");
+
+    let rename = ["block", "rename", "desk", "notes", "--to", "facts"];
+    let ended = shell.run(&rename);
+    assert!(ended.err.contains("nothing was changed; add --yes to rename"), "{ended:?}");
+    assert_eq!(ended.out, "the block notes is called facts from now on, for desk/ann, desk/bob\n");
+    assert_eq!(block(&shell, &["show", "desk", "notes"])["label"], "notes");
+    shell.ok(&[&rename[..], &["--yes"]].concat());
+    let sentence = shell.refused(&["block", "rename", "desk", "facts", "--to", "Diary", "--yes"]);
+    assert!(sentence.contains("agent bob would have two blocks with the label"), "{sentence}");
+
+    shell.ok(&["group", "create", "other", "--type", "round_robin", "--member", "eva"]);
+    let told = shell.ok(&["block", "attach", "desk", "facts", "--to-group", "other"]);
+    assert_eq!(told, "other shares the block facts: other/eva\n");
+    let told = shell.ok(&["block", "detach", "desk", "facts", "--from-group", "desk", "--yes"]);
+    assert_eq!(told, "desk has the block facts no longer; desk/ann, desk/bob lose it\nother/eva still has it\n");
+    let told = shell.ok(&["block", "delete", "desk", "facts"]);
+    assert!(told.starts_with("the block facts (7 characters) is deleted: other/eva loses it\n"), "{told}");
+    let gone = block(&shell, &["delete", "desk", "facts", "--yes"]);
+    assert_eq!((&gone["done"], &gone["id"]), (&json!(true), &Value::Null));
+    let sentence = shell.refused(&["block", "show", "desk", "facts"]);
+    assert!(sentence.contains("desk has no blocks of its own"), "{sentence}");
+    shell.folds();
+}
+
+#[test]
+fn what_is_no_text_no_label_or_too_long_is_refused_with_a_sentence_and_writes_nothing() {
+    let shell = desk();
+    shell.ok(&["block", "create", "desk", "Zoë", "--text", "one"]);
+    let create = |label: &str| shell.refused(&["block", "create", "desk", label]);
+    assert!(create("ZOË").contains("already, which differs only in case or in Unicode form"));
+    assert!(create("zoe\u{308}").contains("already, which differs only in case or in Unicode form"));
+    assert!(create("no label").contains("is not a valid block label"));
+    let set = |input: &[u8]| {
+        let ended = shell.run_with_bytes(input, &["block", "set", "desk", "Zoë"]);
+        assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
+        assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);
+        ended.err
+    };
+    let sentence = set(b"good\xff\xfe");
+    assert!(sentence.contains("is not UTF-8: byte 5 begins no letter"), "{sentence}");
+    let sentence = set(b"a\0b");
+    assert!(sentence.contains("its text has a NUL at character 2, which no text has; remove it"), "{sentence}");
+    let sentence = set(&vec![b'x'; 10 << 20]);
+    assert!(sentence.contains("Zoë holds 20000 characters, and the new text has more"), "{sentence}");
+    let sentence = set(&vec![b'x'; 20_001]);
+    assert!(sentence.contains("20001 characters are over its limit of 20000"), "{sentence}");
+    let sentence = shell.refused(&["block", "create", "desk", "long", "--limit", "3", "--text", "four"]);
+    assert!(sentence.contains("4 characters are over its limit of 3"), "{sentence}");
+    let file = shell.write("bad.txt", "");
+    std::fs::write(&file, b"\xff").unwrap();
+    let sentence = shell.refused(&["block", "create", "desk", "bad", "--text-file", &file]);
+    assert!(sentence.contains("cannot be read from"), "{sentence}");
+    assert_eq!(block(&shell, &["show", "desk", "Zoë"])["version"], 1);
+    assert_eq!(shell.json(&["block", "list", "--json"]).as_array().unwrap().len(), 1);
+    shell.folds();
+}
+
+#[test]
+fn the_history_of_a_block_is_listed_compared_blamed_and_restored() {
+    let shell = desk();
+    shell.ok(&["block", "create", "desk", "notes", "--text", "one\ntwo"]);
+    shell.ok(&["send", "desk", "note it"]);
+    shell.run_with("one\nTWO\n- from ann\n", &["block", "set", "desk", "notes"]);
+    let versions = block(&shell, &["history", "desk", "notes"]);
+    let told: Vec<[&Value; 4]> = versions
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| [&one["version"], &one["editor"], &one["reason"], &one["message"]])
+        .collect();
+    let [three, two, one] = [json!(3), json!(2), json!(1)];
+    let [you, ann, edited] = [json!("you"), json!("ann"), json!("edited")];
+    let [inserted, created] = [json!("memory_insert"), json!("created")];
+    let none = Value::Null;
+    assert_eq!(told, [[&three, &you, &edited, &none], [&two, &ann, &inserted, &one], [&one, &you, &created, &none]]);
+    assert_eq!(versions[1]["conversation_of"], "desk");
+    let table = shell.run(&["block", "history", "desk", "notes", "--limit", "2"]);
+    assert!(table.out.contains("memory_insert") && table.out.contains("desk 1"), "{}", table.out);
+    assert!(table.err.contains("older versions: --before 2"), "{}", table.err);
+
+    let diff = shell.ok(&["block", "diff", "desk", "notes"]);
+    assert_eq!(diff, "--- notes v2\n+++ notes v3\n@@ -1,3 +1,3 @@\n one\n-two\n+TWO\n - from ann\n");
+    let diff = block(&shell, &["diff", "desk", "notes", "--from", "3", "--to", "1"]);
+    assert!(diff["diff"].as_str().unwrap().contains("-- from ann\n"), "{diff}");
+    let sentence = shell.refused(&["block", "diff", "desk", "notes", "--to", "9"]);
+    assert!(sentence.ends_with("notes has no version 9; its versions go from 1 to 3"), "{sentence}");
+
+    let lines = block(&shell, &["blame", "desk", "notes"]);
+    let by: Vec<(&Value, &Value)> =
+        lines.as_array().unwrap().iter().map(|line| (&line["version"], &line["editor"])).collect();
+    assert_eq!(by, [(&one, &you), (&three, &you), (&two, &ann)]);
+    let table = shell.ok(&["block", "blame", "desk", "notes"]);
+    assert!(table.lines().nth(3).unwrap().ends_with("3     - from ann"), "{table}");
+
+    let known = |message: &str| block(&shell, &["show", "desk", "notes", "--as-of", message])["version"].clone();
+    assert_eq!((known("1"), known("3")), (json!(1), json!(2)), "before ann's edit, and after it");
+    assert_eq!(block(&shell, &["show", "desk", "notes", "--version", "1"])["value"], "one\ntwo");
+    let sentence = shell.refused(&["block", "show", "desk", "notes", "--as-of", "99"]);
+    assert!(sentence.contains("there is no message 99"), "{sentence}");
+
+    let stale = shell.run(&["block", "restore", "desk", "notes", "--version", "1", "--expect-version", "2"]);
+    assert_eq!(stale.code, Some(1));
+    assert!(stale.err.contains("notes is at version 3 by you"), "{}", stale.err);
+    let restored = block(&shell, &["restore", "desk", "notes", "--version", "1"]);
+    assert_eq!((&restored["version"], &restored["value"]), (&json!(4), &json!("one\ntwo")));
+    assert_eq!(block(&shell, &["history", "desk", "notes", "--limit", "1"])[0]["reason"], "restored v1");
+    shell.folds();
+}

@@ -247,6 +247,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_command_line_can_be_built() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
     fn flags_that_were_renamed_are_still_taken() {
         let same = |old: &[&str], new: &[&str]| {
             let parsed = |words: &[&str]| format!("{:?}", Cli::try_parse_from(words).unwrap());

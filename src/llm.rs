@@ -168,6 +168,8 @@ pub struct MemoryBlock {
     pub version: u64,
     /// Who changed it since this agent last spoke; `None` if nobody did.
     pub changed_by: Option<String>,
+    /// True if its text is kept on this machine and the model runs elsewhere; the value says so.
+    pub kept_here: bool,
 }
 
 /// One entry of the conversation as an agent sees it.

@@ -21,6 +21,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::domain::ManagerType;
+use crate::domain::block::Level;
 use crate::text_file;
 
 pub use existing::{Existing, ForeignAgent};
@@ -70,6 +71,10 @@ pub struct BlockSpec {
     pub label: String,
     /// Purpose, for the agents that read it.
     pub description: String,
+    /// What agents may do with it, by name, role or `*`; `None` never changes the access to an existing block.
+    pub access: Option<Vec<(Name, Level)>>,
+    /// Whether its value goes to models on this machine only; `None` never changes that of an existing block.
+    pub local_only: Option<bool>,
     /// Value; `None` never changes the value of an existing block.
     pub value: Option<String>,
     /// Longest value in code points.

@@ -4,6 +4,7 @@
 //! here commits. The engine commits the staged edits with the step; if a block has changed meanwhile, it runs the
 //! calls again on a new snapshot, without calling the model.
 
+pub mod access;
 pub mod arguments;
 pub mod conversation;
 pub mod delegate;
@@ -14,12 +15,14 @@ pub mod turn;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use access::{AccessGrant, Withheld};
 use futures::future::BoxFuture;
 use jiff::tz::TimeZone;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::domain::{AgentId, Block, MailKind, MessageQuery, PendingKind, Priority, SearchResult, excerpt};
+use crate::domain::block::{Level, folded};
+use crate::domain::{AgentId, Block, MailKind, PendingKind, Priority, SearchResult, excerpt};
 use crate::llm::ToolSpec;
 
 /// A tool an agent may call.
@@ -150,6 +153,36 @@ pub struct ToolContext<'a> {
     pub delegates: delegate::Delegation,
     /// Mail to send with the step that no call waits for.
     pub posts: Vec<OutgoingMail>,
+    /// The blocks that the agent has and cannot use.
+    pub withheld: Vec<Withheld>,
+    /// Access that calls of the step give and take.
+    pub grants: Vec<AccessGrant>,
+    /// True if this call was approved.
+    pub approved: bool,
+}
+
+impl ToolContext<'_> {
+    /// What the agent may do with the block of this label.
+    ///
+    /// # Errors
+    /// A sentence if it has no such block, or cannot use it with its model.
+    pub fn level(&self, label: &str) -> Result<Level, String> {
+        let wanted = folded(label);
+        if let Some(block) = self.blocks.iter().find(|block| folded(&block.current.label) == wanted) {
+            return Ok(block.level);
+        }
+        match self.withheld.iter().find(|block| folded(&block.label) == wanted) {
+            Some(block) if block.kept_here => Err(block.why()),
+            Some(_) => Ok(Level::None),
+            None => Err(self.no_block(label)),
+        }
+    }
+
+    /// The sentence about a label that none of the agent's blocks has.
+    fn no_block(&self, label: &str) -> String {
+        let labels: Vec<&str> = self.blocks.iter().map(|block| block.current.label.as_str()).collect();
+        format!("you have no block {label:?}; your blocks: {}", labels.join(", "))
+    }
 }
 
 /// An agent that another agent can reach.
@@ -205,6 +238,8 @@ pub trait Directory: Send + Sync {
 pub struct StagedBlock {
     /// The block as committed when the snapshot was taken.
     pub current: Block,
+    /// What the agent may do with it.
+    pub level: Level,
     /// The value shown to the model, with this step's edits only.
     pub own: String,
     /// The committed value with this step's edits.
@@ -216,9 +251,9 @@ pub struct StagedBlock {
 impl StagedBlock {
     /// Creates a block without staged edits.
     #[must_use]
-    pub fn new(current: Block, shown: String) -> Self {
+    pub fn new(current: Block, level: Level, shown: String) -> Self {
         let value = current.value.clone();
-        Self { current, own: shown, value, edited_by: None }
+        Self { current, level, own: shown, value, edited_by: None }
     }
 
     /// True if the staged value differs from the committed one.
@@ -248,6 +283,8 @@ pub struct ToolRegistry(Vec<(Arc<ToolSpec>, Arc<dyn Tool>)>);
 impl Default for ToolRegistry {
     fn default() -> Self {
         let tools: [Arc<dyn Tool>; _] = [
+            Arc::new(access::Request),
+            Arc::new(access::Set),
             Arc::new(conversation::Search),
             Arc::new(delegate::Delegate),
             Arc::new(memory::Insert),

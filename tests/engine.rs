@@ -17,6 +17,8 @@ mod support {
     pub mod wire;
 }
 
+#[path = "engine/access.rs"]
+mod access;
 #[path = "engine/approving.rs"]
 mod approving;
 #[path = "engine/block_changes.rs"]
@@ -55,6 +57,8 @@ mod figures;
 mod fitting;
 #[path = "engine/following.rs"]
 mod following;
+#[path = "engine/isolation.rs"]
+mod isolation;
 #[path = "engine/jobs.rs"]
 mod jobs;
 #[path = "engine/lanes.rs"]

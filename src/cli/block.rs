@@ -1,5 +1,6 @@
 //! `nightdesk block`: lists, shows, creates, writes and changes memory blocks, and looks into their history.
 
+mod access;
 mod change;
 mod history;
 
@@ -76,6 +77,9 @@ pub enum Command {
     Detach(change::Detach),
     /// Delete a block; without --yes, only print who loses it.
     Delete(change::Delete),
+    /// List, grant and revoke what agents may do with a block.
+    #[command(subcommand)]
+    Access(access::Command),
     /// List the versions of a block with who wrote them, why, and what caused them.
     History(history::History),
     /// Print the difference of two versions of a block.
@@ -129,6 +133,7 @@ pub async fn block(places: &Paths, command: Command, out: &mut Out) -> Result<Ex
         Command::Attach(args) => return change::attach(places, args, out).await,
         Command::Detach(args) => return change::detach(places, args, out).await,
         Command::Delete(args) => return change::delete(places, args, out).await,
+        Command::Access(command) => return access::access(places, command, out).await,
         Command::History(args) => return history::history(places, args, out).await,
         Command::Diff(args) => return history::diff(places, args, out).await,
         Command::Restore(args) => return history::restore(places, args, out).await,

@@ -9,7 +9,7 @@ use super::{Agent, AgentId, BlockId, Group, GroupId, JobId, PersonId, RunId, Ste
 
 mod access;
 
-pub use access::{AccessRule, Grantee, Level, level_of};
+pub use access::{AccessRule, Grantee, Level, REQUEST_BLOCK_ACCESS, level_of};
 
 /// The label of the block that describes an agent to itself.
 pub const PERSONA: &str = "persona";

@@ -54,6 +54,7 @@ macro_rules! named_enums {
     };
 }
 
+use super::block::Level;
 use super::{GroupStatus, MailKind, MailStatus, ManagerType, PendingKind, Priority, StopReason};
 
-named_enums!(GroupStatus, MailKind, ManagerType, MailStatus, PendingKind, Priority, StopReason);
+named_enums!(GroupStatus, Level, MailKind, ManagerType, MailStatus, PendingKind, Priority, StopReason);

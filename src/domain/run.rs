@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 mod kind;
 mod stop;
 
+use super::block::{Level, REQUEST_BLOCK_ACCESS};
 use super::{AgentId, BlockId, ConversationId, GroupId, MailId, PersonId, RunId, StepId, StopReason};
 
 pub use kind::{RunKind, RunKindName};
@@ -354,6 +355,16 @@ impl PendingCall {
     pub fn inbox_id(&self) -> String {
         let uuid = self.step.as_str().trim_start_matches("step-");
         format!("approval-{uuid}-{}", self.ordinal)
+    }
+
+    /// The label of the block and the level, if it asks for access to one.
+    #[must_use]
+    pub fn asks_for_access(&self) -> Option<(&str, Level)> {
+        if self.kind != PendingKind::Approval || self.name != REQUEST_BLOCK_ACCESS {
+            return None;
+        }
+        let text = |key: &str| self.arguments.get(key)?.as_str();
+        Some((text("label")?, Level::named(text("level")?)?))
     }
 
     /// True while its run waits for its result.

@@ -22,9 +22,12 @@ mod turns;
 
 use jiff::Timestamp;
 
+use super::block::{Grantee, Level, folded};
+use super::run::CallResult;
 use super::state::Rows;
 use super::{
-    Agent, Change, Ids, Job, JobId, JobState, Mail, MailId, MailKind, MailStatus, Run, RunId, RunState, StopReason,
+    Agent, AgentId, Block, BlockId, Change, Ids, Job, JobId, JobState, Mail, MailId, MailKind, MailStatus, PendingCall,
+    Run, RunId, RunState, StopReason,
 };
 
 pub use cause::{Cause, CauseKind, When};
@@ -56,6 +59,9 @@ pub fn derived_changes<R: Rows>(
             made.extend(mail_unanswered(rows, id, *stop_reason, error.as_deref())?);
         }
         Change::StepFinished(step) => made.extend(mail_read(rows, &step.run)?),
+        Change::BlockAccessSet { id, who: Grantee::Agent(agent), level: Some(level), .. } => {
+            made.extend(requests_granted(rows, id, agent, *level)?);
+        }
         Change::MailMoved { id, to: MailStatus::Expired | MailStatus::Failed, .. } => {
             made.extend(mail_returned(rows, id, ids)?);
         }
@@ -67,6 +73,30 @@ pub fn derived_changes<R: Rows>(
             made.extend(follow_up_job(rows, id, ids)?);
         }
         _ => {}
+    }
+    Ok(made)
+}
+
+/// Answers the calls with which the agent waits for access to this block that it has now.
+fn requests_granted<R: Rows>(
+    rows: &mut R,
+    id: &BlockId,
+    agent: &AgentId,
+    level: Level,
+) -> Result<Vec<Change>, R::Fault> {
+    let Some(block) = rows.readable::<Block>(id.as_str())? else { return Ok(Vec::new()) };
+    let mut made = Vec::new();
+    for run in rows.parked(agent)? {
+        for call in rows.find::<PendingCall>(run.id.as_str())? {
+            let asks = call.is_open()
+                && call
+                    .asks_for_access()
+                    .is_some_and(|(label, wanted)| folded(label) == folded(&block.label) && wanted <= level);
+            if asks {
+                let answer = CallResult { ok: true, text: String::new(), for_run: false, by: None };
+                made.push(Change::CallAnswered { step: call.step, ordinal: call.ordinal, answer });
+            }
+        }
     }
     Ok(made)
 }

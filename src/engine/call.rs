@@ -12,7 +12,7 @@ use super::limits::{Capacity, Permit};
 use super::live::{LiveGuard, StepMeta};
 use super::protocol::Phase;
 use super::work::{self, Outcome, RunContext};
-use super::{Engine, EngineError, budget, termination};
+use super::{Engine, EngineError, budget, context, termination};
 use crate::domain::agent::DEFAULT_MAX_STEPS;
 use crate::domain::budget::Spent;
 use crate::domain::{Change, Content, NoticeKind, RunState, Step, StepId, StopReason};
@@ -44,6 +44,8 @@ pub struct Answered {
     pub paused: bool,
     /// The requested calls.
     pub calls: Vec<ToolCall>,
+    /// True if the model runs on this machine.
+    pub local: bool,
     /// Shows the step live until dropped.
     pub live: LiveGuard,
     /// The end of the step's time.
@@ -125,6 +127,8 @@ pub async fn ask(
         }
         _ => None,
     };
+    let local = asked.model.handle.local;
+    let saw = view.blocks.iter().filter(|block| context::goes_to(block, local));
     let step = Step {
         id,
         run: view.run.id.clone(),
@@ -141,7 +145,7 @@ pub async fn ask(
         tokens_reasoning: answer.done.usage.reasoning,
         stop: Some(answer.done.stop),
         retries: answer.retries,
-        saw: view.blocks.iter().map(|block| (block.id.clone(), block.version)).collect(),
+        saw: saw.map(|block| (block.id.clone(), block.version)).collect(),
         calls: u32::try_from(answer.done.calls.len()).unwrap_or(u32::MAX),
         upto: view.messages.last().map_or(0, |message| message.seq),
         kept: answer.done.kept.take(),
@@ -149,7 +153,18 @@ pub async fn ask(
     let Answer { text, reasoning, done, .. } = answer;
     let (incomplete, paused) = (stop::notice(&view.agent, &done), done.stop == Stop::Paused);
     let (calls, until) = (done.calls, asked.until);
-    Ok(ControlFlow::Continue(Answered { step, text, reasoning, fallback, incomplete, paused, calls, live, until }))
+    Ok(ControlFlow::Continue(Answered {
+        step,
+        text,
+        reasoning,
+        fallback,
+        incomplete,
+        paused,
+        calls,
+        local,
+        live,
+        until,
+    }))
 }
 
 /// Returns true if the run's last step was made with this model, so that the conversation says so already.
@@ -244,7 +259,7 @@ async fn ask_one(
     }
     let build = |view: &StepInput, attempt| {
         let budget = model.window.budget(view.agent.max_tokens);
-        prompt(view, &PromptRequest { model: &model.model_name, budget, attempt })
+        prompt(view, &PromptRequest { model: &model.model_name, budget, attempt, local: model.local })
     };
     let size = |view: &StepInput| window::prompt_tokens(&build(view, 1));
     let mut first = Some(build(view, 1 + work.attempts_before));

@@ -11,22 +11,26 @@ use std::sync::Arc;
 use similar::TextDiff;
 
 use super::candidates::Candidates;
+use crate::domain::block::{Level, REQUEST_BLOCK_ACCESS};
 use crate::domain::excerpt;
 use crate::domain::pattern::Seat;
 use crate::domain::pattern::dynamic::CHOOSE;
 use crate::domain::terminate::RETURN_TO_USER;
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, Cause, Group, Kept, Mail, MailKind, NoticeKind, RunKind, StepId, Task,
-    TerminationCondition,
+    Agent, AgentId, Cause, Group, Kept, Mail, MailKind, NoticeKind, RunKind, StepId, Task, TerminationCondition,
 };
 use crate::llm::window::{self, Budget};
-use crate::llm::{CallContext, MemoryBlock, Prompt, PromptMessage, ToolCall, ToolSpec, marks};
+use crate::llm::{CallContext, Prompt, PromptMessage, ToolCall, ToolSpec, marks};
 use crate::store::{FRAME_BYTES, StepInput, TranscriptMessage, Words};
+use crate::tools::access::SET_BLOCK_ACCESS;
 use crate::tools::conversation::CONVERSATION_SEARCH;
 use crate::tools::turn::choose_next_speaker;
 
+mod blocks;
 pub mod fit;
 
+pub use blocks::{goes_to, withheld};
+use blocks::{hide_withheld, memory};
 use fit::Shown;
 
 /// Bytes of conversation that a step reads; a model that is configured to hold more reads more.
@@ -44,12 +48,14 @@ pub struct PromptRequest<'a> {
     pub budget: Budget,
     /// The attempt at this step, from 1.
     pub attempt: u32,
+    /// True if it runs on this machine: blocks that are kept here go to no other.
+    pub local: bool,
 }
 
 /// Builds the prompt of a speech or job step.
 #[must_use]
 pub fn prompt(view: &StepInput, request: &PromptRequest<'_>, tools: Vec<Arc<ToolSpec>>) -> Prompt {
-    let entries = if is_background(view) { job_entries(view) } else { speech_entries(view) };
+    let entries = if is_background(view) { job_entries(view, request.local) } else { speech_entries(view) };
     framed(view, request, entries, tools)
 }
 
@@ -59,13 +65,14 @@ pub fn choice_prompt(view: &StepInput, offer: &Candidates, request: &PromptReque
     framed(view, request, choice_entries(view, offer), vec![Arc::new(choose_next_speaker(&offer.names()))])
 }
 
-fn framed(view: &StepInput, request: &PromptRequest<'_>, entries: Vec<Shown>, tools: Vec<Arc<ToolSpec>>) -> Prompt {
+fn framed(view: &StepInput, request: &PromptRequest<'_>, mut entries: Vec<Shown>, tools: Vec<Arc<ToolSpec>>) -> Prompt {
     let background = is_background(view);
+    hide_withheld(view, request.local, &mut entries);
     let mut prompt = Prompt {
         agent: view.agent.name.clone(),
         model: request.model.to_owned(),
         system: system(view, background),
-        memory: memory(&view.agent.id, &view.blocks, &view.seen),
+        memory: memory(view, request.local),
         kept: BTreeMap::new(),
         entries: Vec::new(),
         tools,
@@ -126,7 +133,7 @@ pub fn manages(view: &StepInput) -> bool {
     speaks && group.is_some_and(|group| group.manager_agent.as_ref() == Some(&view.agent.id))
 }
 
-/// Returns the agent's tools in this step: its own and those its role in the group adds.
+/// Returns the agent's tools in this step: its own, and those that its role in the group and its access to blocks add.
 #[must_use]
 pub fn tool_names(view: &StepInput) -> Vec<String> {
     let background = is_background(view);
@@ -134,7 +141,11 @@ pub fn tool_names(view: &StepInput) -> Vec<String> {
     let group = view.group.as_ref().filter(|_| manages(view));
     let delegates = group.map_or(&[][..], |group| group.manager_type.pattern().manager_tools);
     let returns = view.group.as_ref().is_some_and(may_return) && !background;
-    for name in delegates.iter().copied().chain(returns.then_some(RETURN_TO_USER)) {
+    let own_levels = || view.blocks.iter().map(|block| view.level(block));
+    let asks = !view.withheld.is_empty() || own_levels().any(|level| level == Level::Read);
+    let decides = own_levels().any(|level| level == Level::Admin);
+    let access = [asks.then_some(REQUEST_BLOCK_ACCESS), decides.then_some(SET_BLOCK_ACCESS)];
+    for name in delegates.iter().copied().chain(returns.then_some(RETURN_TO_USER)).chain(access.into_iter().flatten()) {
         if !names.iter().any(|own| own == name) {
             names.push(name.to_owned());
         }
@@ -211,30 +222,6 @@ fn part(agent: &Agent, group: &Group, roster: &[Agent]) -> String {
     let manager = roster.iter().find(|other| group.manager_agent.as_ref() == Some(&other.id));
     let manager = manager.map_or("the manager", |other| other.name.as_str());
     (group.manager_type.pattern().framing)(&Seat { group, leads, manager })
-}
-
-/// Returns the agent's blocks and who else changed them since it last spoke.
-fn memory(agent: &AgentId, blocks: &[Block], seen: &[(BlockId, u64)]) -> Vec<MemoryBlock> {
-    let seen: BTreeMap<&BlockId, u64> = seen.iter().map(|(id, version)| (id, *version)).collect();
-    blocks
-        .iter()
-        .map(|block| {
-            let newer = seen.get(&block.id).is_some_and(|version| *version < block.version);
-            let by_other = block.editor.agent() != Some(agent);
-            MemoryBlock {
-                label: block.label.clone(),
-                description: block.description.clone(),
-                value: block.value.clone(),
-                limit: block.limit,
-                read_only: block.read_only,
-                version: block.version,
-                changed_by: (newer && by_other).then(|| match block.editor.name() {
-                    "you" => "the user".to_owned(),
-                    name => name.to_owned(),
-                }),
-            }
-        })
-        .collect()
 }
 
 fn speech_entries(view: &StepInput) -> Vec<Shown> {
@@ -336,7 +323,7 @@ fn about_mail(mail: &Mail, sender: &str) -> String {
 const LONGEST_DIFF: usize = 4_000;
 
 /// A job's entries: its window, a note, its own work.
-fn job_entries(view: &StepInput) -> Vec<Shown> {
+fn job_entries(view: &StepInput, local: bool) -> Vec<Shown> {
     let mut entries = said(&view.messages, None);
     for shown in &mut entries {
         shown.pinned = true;
@@ -367,6 +354,12 @@ fn job_entries(view: &StepInput) -> Vec<Shown> {
     }
     for change in &view.block_changes {
         let (label, by) = (marks::line(&change.label), marks::line(&change.by.join(", ")));
+        let kept_here = view.blocks.iter().any(|block| block.id == change.block && !goes_to(block, local));
+        if !change.readable || kept_here {
+            let why = if kept_here { "its text stays on the user's machine" } else { "you may not read it" };
+            let _ = write!(note, "\nThe block {label} was changed by {by}; {why}.");
+            continue;
+        }
         let diff = TextDiff::from_lines(&change.before, &change.after).unified_diff().context_radius(1).to_string();
         let _ = write!(
             note,

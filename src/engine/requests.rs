@@ -19,8 +19,8 @@ use crate::domain::text_edit::Merge;
 use crate::domain::trigger::coalesce;
 use crate::domain::{
     Actor, Agent, AgentId, Block, BlockId, CauseKind, Change, Commit, Conflict, Content, Conversation, ConversationId,
-    ConversationOwner, Group, GroupId, GroupStatus, Job, JobId, JobState, LogEntry, PersonId, Precondition, Revision,
-    Run, RunId, RunKind, RunState, StepId,
+    ConversationOwner, Group, GroupId, GroupStatus, Job, JobId, JobState, LogEntry, PendingCall, PersonId,
+    Precondition, Revision, Run, RunId, RunKind, RunState, StepId,
 };
 use crate::store::{CommitError, Lane, StoreError};
 
@@ -407,7 +407,13 @@ impl Engine {
     }
 
     async fn decide(&self, step: StepId, ordinal: u32, answer: CallResult) -> Result<Reply, RequestError> {
-        self.person(vec![Change::CallAnswered { step, ordinal, answer }]).await?;
+        let call: Option<PendingCall> = self.store.row(&PendingCall::place_key(&step, ordinal)).await?;
+        let asked = call.as_ref().filter(|_| answer.ok).and_then(|call| Some((call, call.asks_for_access()?)));
+        let decision = Change::CallAnswered { step, ordinal, answer: answer.clone() };
+        match asked {
+            Some((call, (label, level))) => self.grant_request(decision, call, label, level).await?,
+            None => drop(self.person(vec![decision]).await?),
+        }
         Ok(Reply::Done)
     }
 

@@ -50,6 +50,7 @@ pub async fn run_step(engine: &Engine, work: &RunContext) -> Result<Outcome, Eng
         incomplete: answered.incomplete,
         paused: answered.paused,
         calls: answered.calls,
+        local: answered.local,
         first: 0,
         known: BTreeMap::new(),
         begin: Vec::new(),

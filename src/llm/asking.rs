@@ -50,6 +50,8 @@ pub struct ModelHandle {
     pub provider: String,
     /// The part after the slash: the value for [`Prompt::model`].
     pub model_name: String,
+    /// True if it runs on this machine.
+    pub local: bool,
     /// The maximum number of concurrent calls to this provider.
     pub max_parallel: u32,
     /// How long the provider may be silent.
@@ -324,6 +326,7 @@ mod tests {
             model: Arc::new(Model { ready }),
             provider: "local".to_owned(),
             model_name: "m".to_owned(),
+            local: true,
             max_parallel: 1,
             patience: Patience::BUILT_IN,
             window: Arc::default(),

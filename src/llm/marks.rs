@@ -90,6 +90,9 @@ pub(super) fn memory(blocks: &[MemoryBlock]) -> String {
         if block.read_only {
             text.push_str(" read_only=\"true\"");
         }
+        if block.kept_here {
+            text.push_str(" kept_here=\"true\"");
+        }
         if let Some(name) = &block.changed_by {
             let _ = write!(text, " changed_since_you_spoke_by=\"{}\"", attribute(name));
         }

@@ -130,7 +130,11 @@ impl Models {
     /// `max_parallel` calls to its provider run concurrently.
     pub fn bring(&self, name: &str, model: Arc<dyn ChatModel>, max_parallel: u32) {
         let (provider, model_name) = name.split_once('/').unwrap_or((name, name));
-        let brought = handle(model, provider, model_name, max_parallel);
+        // It answers in the name of a provider of the configuration, if there is one.
+        let entry = self.inner.config.read().unwrap_or_else(PoisonError::into_inner).provider.get(provider).cloned();
+        let address = entry.map(|entry| Address::new(entry.kind, entry.base_url.as_deref()));
+        let local = address.is_none_or(|address| address.is_ok_and(|address| address.is_local()));
+        let brought = ModelHandle { local, ..handle(model, provider, model_name, max_parallel) };
         self.inner.brought.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), brought);
     }
 
@@ -163,10 +167,11 @@ impl Models {
                 ModelError { text, ..error }
             })?;
         }
-        let usual = if address.is_local() { 1 } else { MAX_PARALLEL };
+        let local = address.is_local();
+        let usual = if local { 1 } else { MAX_PARALLEL };
         let shared = self.shared(provider);
         let window = shared.window(&entry.limits, model);
-        let patience = patience(&entry.limits, address.is_local());
+        let patience = patience(&entry.limits, local);
         let remote = Remote {
             provider: provider.to_owned(),
             kind: entry.kind,
@@ -178,7 +183,7 @@ impl Models {
             window: Arc::clone(&window),
         };
         let built_in = handle(Arc::new(remote), provider, model, entry.max_parallel.unwrap_or(usual));
-        Ok(ModelHandle { patience, window, health: Some(Arc::clone(&shared.health)), ..built_in })
+        Ok(ModelHandle { patience, window, local, health: Some(Arc::clone(&shared.health)), ..built_in })
     }
 
     /// Like [`Models::get`], but reads a script off the threads of the engine.
@@ -315,6 +320,7 @@ fn handle(model: Arc<dyn ChatModel>, provider: &str, model_name: &str, max_paral
         model,
         provider: provider.to_owned(),
         model_name: model_name.to_owned(),
+        local: true,
         max_parallel,
         patience: Patience::BUILT_IN,
         window: Arc::default(),

@@ -11,6 +11,7 @@ use super::tables::{get, get_many, row_of};
 use super::transcript::{TranscriptMessage, Words};
 use super::transcript_cache::TranscriptCache;
 use super::{Store, StoreError, revisions, runs};
+use crate::domain::block::Level;
 use crate::domain::state::Row;
 use crate::domain::{
     Agent, AgentId, Block, BlockId, Cause, CauseKind, Conversation, Group, Job, Kept, Mail, Reading, Run, RunId, StepId,
@@ -30,8 +31,10 @@ pub struct StepInput {
     /// All agents of the group whose rows can be read, in its order.
     pub roster: Vec<Agent>,
     /// The agent's blocks, then the shared blocks of the group (in a direct conversation, of its home group),
-    /// without repetitions.
+    /// without repetitions and without those that it may not read.
     pub blocks: Vec<Block>,
+    /// The labels of the blocks that it has and may not read.
+    pub withheld: Vec<String>,
     /// The conversation of the messages; for a job, the group's.
     pub conversation: Conversation,
     /// The messages that the agent sees, in order: for a speech the newest that fit and the one its turn answers, for
@@ -66,10 +69,20 @@ pub struct BlockChange {
     pub label: String,
     /// The names of those who changed it.
     pub by: Vec<String>,
+    /// False if the agent may not read it; its values are then empty.
+    pub readable: bool,
     /// Its value before the first of the changes.
     pub before: String,
     /// Its value after the last of them.
     pub after: String,
+}
+
+impl StepInput {
+    /// What the agent may do with one of its blocks.
+    #[must_use]
+    pub fn level(&self, block: &Block) -> Level {
+        block.level(&self.agent, self.group.as_ref().or(self.home.as_deref()))
+    }
 }
 
 impl Store {
@@ -109,7 +122,10 @@ fn view(sql: &Sql, cache: &TranscriptCache, id: &RunId, context_bytes: usize) ->
     let home: Option<Group> = if group.is_none() { get(sql, agent.group.as_str())? } else { None };
     // An agent that has left its home group has lost its shared blocks.
     let shares = home.as_ref().filter(|home| home.agents().contains(&&agent.id));
-    let blocks = blocks(sql, &agent, group.as_ref().or(shares))?;
+    let place = group.as_ref().or(shares);
+    let (blocks, withheld): (Vec<Block>, Vec<Block>) =
+        blocks(sql, &agent, place)?.into_iter().partition(|block| block.level(&agent, place) >= Level::Read);
+    let withheld = withheld.into_iter().map(|block| block.label).collect();
     let heard = match run.kind.job() {
         Some((job, group)) => {
             let job: Job = must(sql, job.as_str())?;
@@ -121,7 +137,7 @@ fn view(sql: &Sql, cache: &TranscriptCache, id: &RunId, context_bytes: usize) ->
         }
         None => speech_transcript(sql, cache, &run, &agent.id, context_bytes)?,
     };
-    let block_changes = block_changes(sql, heard.job.iter().flat_map(|job| &job.causes))?;
+    let block_changes = block_changes(sql, heard.job.iter().flat_map(|job| &job.causes), &blocks)?;
     let readings = readings(sql, heard.job.iter().flat_map(|job| &job.causes))?;
     let mail = mail(sql, &run)?;
     let seen = match runs::last_step(sql, &agent.id) {
@@ -138,6 +154,7 @@ fn view(sql: &Sql, cache: &TranscriptCache, id: &RunId, context_bytes: usize) ->
         home: home.map(Box::new),
         roster,
         blocks,
+        withheld,
         conversation,
         messages,
         earlier,
@@ -152,8 +169,13 @@ fn view(sql: &Sql, cache: &TranscriptCache, id: &RunId, context_bytes: usize) ->
     })
 }
 
-/// The changes of blocks among the causes of a job, one for each block. Versions that cannot be read are left out.
-fn block_changes<'a>(sql: &Sql, causes: impl Iterator<Item = &'a Cause>) -> Result<Vec<BlockChange>, Fault> {
+/// The changes of blocks among the causes of a job, one for each block. Versions that cannot be read are left out, and so
+/// are the values of a block that is not among the readable ones.
+fn block_changes<'a>(
+    sql: &Sql,
+    causes: impl Iterator<Item = &'a Cause>,
+    may_read: &[Block],
+) -> Result<Vec<BlockChange>, Fault> {
     let value = |block: &BlockId, version: u64| match revisions::at_version(sql, block, version) {
         Err(fault) if fault.is_of_a_row() => Ok(None),
         other => other.map(|revision| revision.map(|revision| revision.value)),
@@ -161,7 +183,13 @@ fn block_changes<'a>(sql: &Sql, causes: impl Iterator<Item = &'a Cause>) -> Resu
     let mut changes: Vec<BlockChange> = Vec::new();
     for cause in causes {
         let CauseKind::BlockChanged { block, label, before, version, by } = &cause.kind else { continue };
-        let (Some(old), Some(after)) = (value(block, *before)?, value(block, *version)?) else { continue };
+        let readable = may_read.iter().any(|one| one.id == *block);
+        let values = if readable {
+            (value(block, *before)?, value(block, *version)?)
+        } else {
+            (Some(String::new()), Some(String::new()))
+        };
+        let (Some(old), Some(after)) = values else { continue };
         if let Some(known) = changes.iter_mut().find(|known| known.block == *block) {
             known.after = after;
             if !known.by.contains(by) {
@@ -169,7 +197,7 @@ fn block_changes<'a>(sql: &Sql, causes: impl Iterator<Item = &'a Cause>) -> Resu
             }
         } else {
             let (block, label, by) = (block.clone(), label.clone(), vec![by.clone()]);
-            changes.push(BlockChange { block, label, by, before: old, after });
+            changes.push(BlockChange { block, label, by, readable, before: old, after });
         }
     }
     Ok(changes)

@@ -206,6 +206,9 @@ fn references(reader: &mut Reader<'_>, file: &TeamFile) {
     }
     in_group(reader, group);
     in_background(reader, group);
+    for (name, _) in file.blocks.iter().flat_map(|block| block.access.iter().flatten()) {
+        grantee(reader, file, name, &agents);
+    }
     for agent in &file.agents {
         for row in Agent::settings() {
             let names = agent.settings.names(row.key);
@@ -216,6 +219,21 @@ fn references(reader: &mut Reader<'_>, file: &TeamFile) {
             }
         }
     }
+}
+
+/// Reports a rule of access about nobody.
+fn grantee(reader: &mut Reader<'_>, file: &TeamFile, name: &Name, agents: &[&str]) {
+    let roles = file.group.roles();
+    let known = || agents.iter().copied().chain(roles.iter().map(String::as_str)).chain(["*"]);
+    if known().any(|one| one == name.text) || is_full(&name.text) && file.group.has(&name.text) {
+        return;
+    }
+    let help = match nearest(&name.text, known()) {
+        Some(near) => format!("did you mean {near}?"),
+        None => format!("there are {}", known().collect::<Vec<_>>().join(", ")),
+    };
+    let text = format!("access names {:?}, which is no agent and no role of the group; {help}", name.text);
+    reader.fault(name.line, text);
 }
 
 /// Returns the key for faults about the names in a setting.
@@ -357,6 +375,15 @@ impl GroupSpec {
     /// Returns whether this agent works in the background.
     fn in_background(&self, agent: &str) -> bool {
         self.background().iter().any(|name| name.text == agent)
+    }
+
+    /// Returns the roles that agents have in the group.
+    #[must_use]
+    pub fn roles(&self) -> Vec<String> {
+        match self.settings.value("roles") {
+            Some(Value::Texts(roles)) => roles.values().cloned().collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// Returns whether the group shares this block.

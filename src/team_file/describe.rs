@@ -7,11 +7,17 @@ use crate::domain::setting::{Kind, NONE, Reference};
 use crate::domain::{AgentId, Block, BlockId, Configurable, Group, Value};
 
 /// Describes the differences of a block, except its value and owner.
-pub(super) fn block(old: &Block, description: &str, limit: u32, read_only: bool, tags: &[String]) -> Vec<String> {
+pub(super) fn block(
+    old: &Block,
+    description: &str,
+    (limit, read_only, local_only): (u32, bool, bool),
+    tags: &[String],
+) -> Vec<String> {
     let mut told = Vec::new();
     long(&mut told, "description", old.description != description);
     short(&mut told, "limit", &old.limit.to_string(), &limit.to_string());
     short(&mut told, "read_only", &old.read_only.to_string(), &read_only.to_string());
+    short(&mut told, "local_only", &old.local_only.to_string(), &local_only.to_string());
     short(&mut told, "tags", &listed(&old.tags), &listed(tags));
     told
 }

@@ -49,6 +49,8 @@ pub(super) enum Shape {
     Total,
     /// `true`.
     True,
+    /// What agents may do with a block.
+    Access,
     /// A list of conditions.
     Conditions,
     /// A table.
@@ -164,6 +166,13 @@ impl Table {
                 ),
                 field("limit", COUNT, "Longest value in characters."),
                 field("read_only", Value(Switch), "True if agents may not edit it."),
+                field(
+                    "access",
+                    Shape::Access,
+                    "What agents may do with the block, by their name, their role, or \"*\" for all others. Without a rule, \
+                     an agent that has the block may read and edit it.",
+                ),
+                field("local_only", Value(Switch), "True if its text goes to models on this machine only."),
                 field("tags", Value(Labels), "Free labels."),
             ],
             Self::Agent => {

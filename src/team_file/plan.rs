@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{AgentSpec, Existing, Fault, TeamError, TeamFile, describe};
-use crate::domain::block::{DEFAULT_LIMIT, PERSONA, PERSONA_IS_FOR, folded};
+use crate::domain::block::{DEFAULT_LIMIT, Grantee, Level, PERSONA, PERSONA_IS_FOR, folded};
 use crate::domain::setting::{self, Kind, Reference};
 use crate::domain::{
     Agent, AgentId, Basis, Block, BlockId, BlockOwner, Change, Configurable as _, Editor, Group, GroupId, Ids,
@@ -42,6 +42,7 @@ pub fn plan(file: &TeamFile, existing: &Existing, ids: &Ids, overwrite_blocks: b
     planner.make_way(&agents, &group);
     planner.put_agents(agents);
     planner.put_group(group);
+    planner.set_access(&blocks);
     planner.finish()
 }
 
@@ -53,6 +54,8 @@ struct DesiredBlock<'a> {
     value: Option<&'a str>,
     limit: u32,
     read_only: bool,
+    /// `None` keeps it.
+    local_only: Option<bool>,
     tags: &'a [String],
     line: usize,
     /// True if it comes from the key `persona` of an agent, not from a `[[block]]`.
@@ -159,6 +162,7 @@ impl<'a> Planner<'a> {
                 value: spec.value.as_deref(),
                 limit: spec.limit,
                 read_only: spec.read_only,
+                local_only: spec.local_only,
                 tags: &spec.tags,
                 line: spec.line,
                 persona: false,
@@ -172,6 +176,7 @@ impl<'a> Planner<'a> {
                 value: Some(persona),
                 limit: DEFAULT_LIMIT,
                 read_only: false,
+                local_only: None,
                 tags: &[],
                 line: spec.line,
                 persona: true,
@@ -236,6 +241,7 @@ impl<'a> Planner<'a> {
             value: value.to_owned(),
             limit: wanted.limit,
             read_only: wanted.read_only,
+            local_only: wanted.local_only.unwrap_or_default(),
             tags: wanted.tags.to_vec(),
             from_file: Some(value.to_owned()),
             ..Block::new(id.clone(), wanted.label, wanted.owner.clone(), Editor::File)
@@ -253,7 +259,8 @@ impl<'a> Planner<'a> {
     /// Updates a block where it differs from the file. Keeps and reports a value that somebody else wrote.
     fn set_block(&mut self, wanted: &DesiredBlock<'a>, block: &Block) {
         let name = self.block_name(wanted.label, &wanted.owner);
-        let mut told = describe::block(block, wanted.description, wanted.limit, wanted.read_only, wanted.tags);
+        let settings = (wanted.limit, wanted.read_only, wanted.local_only.unwrap_or(block.local_only));
+        let mut told = describe::block(block, wanted.description, settings, wanted.tags);
         if block.owner != wanted.owner {
             told.push(format!("was {} before", self.block_name(&block.label, &block.owner)));
         }
@@ -461,6 +468,45 @@ impl<'a> Planner<'a> {
         self.changes.push(Change::GroupPut(group));
     }
 
+    /// Sets the rules of access of the blocks whose tables say them, after the agents that they are about exist.
+    fn set_access(&mut self, placed: &ResolvedBlocks) {
+        for spec in &self.file.blocks {
+            let (Some(rules), Some(id)) = (&spec.access, placed.by_label.get(&folded(&spec.label))) else { continue };
+            let before = self.existing.blocks.iter().find(|block| block.id == *id);
+            let before = before.map_or(&[][..], |block| &block.access);
+            let wanted: Vec<(Grantee, Level)> =
+                rules.iter().map(|(name, level)| (self.grantee(&name.text), *level)).collect();
+            let gone = before.iter().filter(|rule| !wanted.iter().any(|(who, _)| *who == rule.who));
+            let set = wanted
+                .iter()
+                .filter(|(who, level)| !before.iter().any(|rule| rule.who == *who && rule.level == *level));
+            let set: Vec<(Grantee, Option<Level>)> = gone
+                .map(|rule| (rule.who.clone(), None))
+                .chain(set.map(|(who, level)| (who.clone(), Some(*level))))
+                .collect();
+            for (who, level) in set {
+                let named = match &who {
+                    Grantee::Agent(id) => self.agent_name(id),
+                    Grantee::Role(role) => role.clone(),
+                    Grantee::Everybody => "*".to_owned(),
+                };
+                let level_name = level.map_or("no rule", Level::as_str);
+                self.told[0].push(format!("~ block {}: access of {named} → {level_name}", spec.label));
+                let reason = REASON.to_owned();
+                self.changes.push(Change::BlockAccessSet { id: id.clone(), who, level, by: None, reason });
+            }
+        }
+    }
+
+    /// Returns whom a rule of access is about: an agent before a role of the same name.
+    fn grantee(&self, name: &str) -> Grantee {
+        match self.agent_ids.get(name) {
+            _ if name == "*" => Grantee::Everybody,
+            Some(id) => Grantee::Agent(id.clone()),
+            None => Grantee::Role(name.to_owned()),
+        }
+    }
+
     fn finish(mut self) -> Result<Plan, TeamError> {
         if !self.faults.is_empty() {
             self.faults.sort_by_key(|fault| fault.line);
@@ -510,6 +556,7 @@ fn configured_as(wanted: &DesiredBlock<'_>, block: &Block, from_file: Option<Str
         description: wanted.description.to_owned(),
         limit: wanted.limit,
         read_only: wanted.read_only,
+        local_only: wanted.local_only.unwrap_or(block.local_only),
         tags: wanted.tags.to_vec(),
         owner: wanted.owner.clone(),
         from_file,

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 use super::keys::{Table, nearest};
 use super::table::{Reader, Section};
 use super::{AgentSpec, BlockSpec, GroupSpec, Name, ParseContext, TeamFile, settings};
-use crate::domain::block::DEFAULT_LIMIT;
+use crate::domain::block::{DEFAULT_LIMIT, Level};
 use crate::domain::naming::{check_agent_name, check_name, check_new_label};
 use crate::domain::spelling::shown;
 use crate::domain::{Agent, Configurable as _, Group, ManagerType};
@@ -161,8 +161,29 @@ fn block(reader: &mut Reader<'_>, section: &Section<'_>) -> BlockSpec {
         value,
         limit,
         read_only: section.truth(reader, "read_only").unwrap_or_default(),
+        access: access(reader, section),
+        local_only: section.truth(reader, "local_only"),
         tags: settings::labels(reader, section, "tags").unwrap_or_default().into_iter().map(|tag| tag.text).collect(),
     }
+}
+
+/// Reads what agents may do with a block.
+fn access(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Vec<(Name, Level)>> {
+    let levels = || Level::ALL.map(Level::as_str).join(", ");
+    let DeValue::Table(table) = section.get("access")?.get_ref() else {
+        section.fault(reader, "access", "is a table such as { critic = \"read\", editor = \"admin\" }");
+        return None;
+    };
+    let mut rules = Vec::new();
+    for (key, value) in table {
+        let (who, line) = (key.get_ref().to_string(), reader.line(&key.span()));
+        let level = value.get_ref().as_str().and_then(Level::named);
+        match level {
+            Some(level) => rules.push((Name { text: who, line }, level)),
+            None => reader.fault(line, format!("access of {} is one of {}", shown(&who), levels())),
+        }
+    }
+    Some(rules)
 }
 
 fn fits(reader: &mut Reader<'_>, section: &Section<'_>, key: &str, value: &str, limit: u32) {

@@ -4,6 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::keys::{Shape, Table};
 use super::settings::{ROLE, mentioned, requested};
+use crate::domain::block::Level;
 use crate::domain::setting::Kind;
 use crate::domain::{Configurable as _, Group, ManagerType, TriggerSpec};
 
@@ -88,6 +89,7 @@ fn shape(shape: Shape, tools: &[&str]) -> Json {
         Shape::Tool => json!({ "enum": mentioned(tools) }),
         Shape::Total => json!({ "type": "integer", "minimum": 1 }),
         Shape::True => json!({ "const": true }),
+        Shape::Access => json!({ "type": "object", "additionalProperties": { "enum": Level::ALL.map(Level::as_str) } }),
         Shape::Conditions => json!({ "type": "array", "minItems": 1, "items": reference(Table::Terminate) }),
         Shape::One(table) => reference(table),
         Shape::Each(table) => json!({ "type": "array", "items": reference(table) }),

@@ -4,10 +4,14 @@ use futures::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::access::Withheld;
 use super::{StagedBlock, Tool, ToolContext, ToolOutcome, arguments};
-use crate::domain::block::folded;
+use crate::domain::block::{Level, REQUEST_BLOCK_ACCESS, folded};
 use crate::domain::text_edit::{EditFault, Merge, carried, changed_lines, insert, merge, replace};
 use crate::llm::ToolSpec;
+
+/// The names of the tools that edit blocks begin so.
+pub const MEMORY_TOOLS: &str = "memory_";
 
 /// `memory_replace`: replaces an exact text.
 pub struct Replace;
@@ -197,16 +201,20 @@ fn edit(
     change: impl FnOnce(&StagedBlock) -> Result<Edited, EditFault>,
 ) -> ToolOutcome {
     let Some(at) = desk.blocks.iter().position(|block| folded(&block.current.label) == folded(label)) else {
-        let labels: Vec<&str> = desk.blocks.iter().map(|block| block.current.label.as_str()).collect();
-        return ToolOutcome::refused(format!(
-            "{tool}: you have no block {label:?}; your blocks: {}",
-            labels.join(", ")
-        ));
+        let withheld = desk.withheld.iter().find(|block| folded(&block.label) == folded(label));
+        let why = withheld.map_or_else(|| desk.no_block(label), Withheld::why);
+        return ToolOutcome::refused(format!("{tool}: {why}"));
     };
     let block = &mut desk.blocks[at];
     let label = &block.current.label;
     if block.current.read_only {
         return ToolOutcome::refused(format!("{tool}: block {label} is read-only"));
+    }
+    if block.level < Level::ReadWrite {
+        return ToolOutcome::refused(format!(
+            "{tool}: you may read block {label} and not edit it; if you need to, call {REQUEST_BLOCK_ACCESS} with the \
+             level read_write and say why"
+        ));
     }
     let edited = match change(block) {
         Ok(edited) => edited,

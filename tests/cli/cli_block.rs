@@ -152,3 +152,51 @@ fn the_history_of_a_block_is_listed_compared_blamed_and_restored() {
     assert_eq!(block(&shell, &["history", "desk", "notes", "--limit", "1"])[0]["reason"], "restored v1");
     shell.folds();
 }
+
+#[test]
+fn access_is_listed_granted_asked_for_in_the_inbox_and_revoked() {
+    let shell = Shell::new();
+    let ask = json!({"label": "notes", "level": "read_write", "reason": "to note dates"});
+    let script = Script::of([When::agent("ann").step(1).turn(1).call("request_block_access", ask)]);
+    let script = shell.write("script.toml", &script.otherwise("{agent} speaks").to_toml());
+    let team = shell.write(
+        "team.toml",
+        &format!(
+            "[group]\nname = \"desk\"\nmembers = [\"ann\", \"bob\"]\nshared_blocks = [\"notes\"]\n\
+             roles = {{ bob = \"editor\" }}\n\n[[block]]\nlabel = \"notes\"\nlocal_only = true\n\
+             access = {{ ann = \"none\", editor = \"admin\" }}\n\n\
+             [[agent]]\nname = \"ann\"\nmodel = \"scripted/{script}\"\n\n[[agent]]\nname = \"bob\"\nmodel = \"scripted/{script}\"\n"
+        ),
+    );
+    shell.ok(&["apply", &team]);
+    assert!(shell.ok(&["apply", &team]).contains("nothing to change"));
+    let levels = |shell: &Shell| -> Vec<String> {
+        let access = block(shell, &["access", "list", "desk", "notes"]);
+        let agents = access["agents"].as_array().unwrap().iter();
+        agents.map(|has| format!("{} {}", has["agent"].as_str().unwrap(), has["level"].as_str().unwrap())).collect()
+    };
+    assert_eq!(levels(&shell), ["desk/ann none", "desk/bob admin"]);
+    assert_eq!(block(&shell, &["show", "desk", "notes"])["local_only"], true);
+
+    shell.ok(&["send", "desk", "hello"]);
+    let open = shell.json(&["inbox", "list", "--json"]);
+    let id = open[0]["id"].as_str().unwrap().to_owned();
+    assert!(shell.ok(&["inbox", "show", &id]).contains("to note dates"));
+    shell.ok(&["inbox", "approve", &id]);
+    assert_eq!(levels(&shell), ["desk/ann read_write", "desk/bob admin"]);
+
+    let revoke = ["block", "access", "revoke", "desk", "notes", "--of-agent", "ann", "--reason", "done"];
+    assert!(shell.ok(&[&revoke[..], &["--dry-run"]].concat()).starts_with("the rule about desk/ann is removed"));
+    shell.ok(&revoke);
+    assert!(shell.refused(&revoke).contains("has no rule about desk/ann"));
+    let told = shell.ok(&["block", "access", "grant", "desk", "notes", "--of-everybody", "--level", "read"]);
+    assert_eq!(told, "everybody may read it: the block notes\ndesk/ann may read it from now on\n");
+    let wrong = shell.run(&["block", "access", "grant", "desk", "notes", "--of-everybody", "--level", "write"]);
+    assert_eq!(wrong.code, Some(2));
+    assert!(wrong.err.contains("use one of none, read, read_write, admin"), "{}", wrong.err);
+    // The file sets its rules anew where its table says them.
+    let told = shell.ok(&["apply", &team]);
+    assert!(told.contains("~ block notes: access of * → no rule\n~ block notes: access of ann → none"), "{told}");
+    assert_eq!(levels(&shell), ["desk/ann none", "desk/bob admin"]);
+    shell.folds();
+}

@@ -200,6 +200,22 @@ fn a_wrong_kind_or_a_value_out_of_range_says_what_it_may_be() {
             "[[group.trigger]]\nblock_changed = \"story\"\nagent = \"ann\"",
             "10: ann has a trigger and does not work in the background; add it to agents of [group.sleeptime]",
         ),
+        (
+            "limit = 100",
+            "access = { an = \"read\" }",
+            "15: access names \"an\", which is no agent and no role of the group; there are ann, bob, cid, *",
+        ),
+        (
+            "limit = 100",
+            "access = { boob = \"read\" }",
+            "15: access names \"boob\", which is no agent and no role of the group; did you mean bob?",
+        ),
+        (
+            "limit = 100",
+            "access = { ann = \"write\" }",
+            "15: access of \"ann\" is one of none, read, read_write, admin",
+        ),
+        ("limit = 100", "access = \"read\"", "15: access is a table such as { critic = \"read\", editor = \"admin\" }"),
         ("limit = 100", "read_only = \"yes\"", "15: read_only of [[block]] is true or false; found the text \"yes\""),
         (MODEL, "model = 4", "22: model of [[agent]] is a text in quotes; found 4"),
         (MODEL, "temperature = 3", "22: temperature of [[agent]] is a number from 0 to 2; found 3"),

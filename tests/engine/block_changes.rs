@@ -145,7 +145,7 @@ async fn what_no_block_can_be_is_refused_with_a_sentence_also_in_a_preview() {
             |form: BlockForm| BlockRequest::Change { id: story(), change: BlockChange::Configure { form }, really };
         let none = BlockForm::default;
         let text = refused(&world, set(BlockForm { limit: Some(5), ..none() })).await;
-        assert!(text.contains("the limit 5 is below its 48 characters"), "{text}");
+        assert!(text.contains("the limit 5 is below its 46 characters"), "{text}");
         let text = refused(&world, set(BlockForm { limit: Some(0), ..none() })).await;
         assert!(text.contains("1 character at the least"), "{text}");
         let text = refused(&world, set(BlockForm { description: Some("x".repeat(2_001)), ..none() })).await;

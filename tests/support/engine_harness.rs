@@ -124,6 +124,7 @@ pub struct Setting {
     mode: Mode,
     config: Config,
     chat: Option<Arc<dyn ChatModel>>,
+    also: &'static [&'static str],
     observer: Option<Arc<dyn Observer>>,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
@@ -176,6 +177,8 @@ pub struct Plan {
     pub model: Option<&'static str>,
     /// Answers in the place of the script.
     pub chat: Option<Arc<dyn ChatModel>>,
+    /// Further names under which it answers, of providers in the configuration.
+    pub also: &'static [&'static str],
     pub config: Config,
     /// Sees the commits and reads of the store.
     pub observer: Option<Arc<dyn Observer>>,
@@ -205,6 +208,7 @@ impl Default for Plan {
             mode: Mode::Inline,
             model: None,
             chat: None,
+            also: &[],
             config: Config::default(),
             observer: None,
             yields: std::env::var(SEED).ok().map(|seed| seed.parse().expect("a number")),
@@ -241,6 +245,7 @@ impl World {
             mode: plan.mode,
             config: plan.config,
             chat: plan.chat,
+            also: plan.also,
             observer: match plan.yields {
                 Some(seed) => {
                     let rng = Mutex::new(StdRng::seed_from_u64(seed));
@@ -272,8 +277,11 @@ impl World {
         let models = Models::new(config.clone(), |_| None);
         let path = setting.dir.path().join("script.toml");
         let chat = setting.chat.clone().unwrap_or_else(|| Arc::new(Scripted::load(&path).unwrap()));
-        let recorder = Recorder { chat, asked: Arc::clone(&setting.asked) };
-        models.bring(&format!("scripted/{}", path.display()), Arc::new(recorder), setting.max_parallel);
+        let recorder = Arc::new(Recorder { chat, asked: Arc::clone(&setting.asked) });
+        models.bring(&format!("scripted/{}", path.display()), Arc::<Recorder>::clone(&recorder), setting.max_parallel);
+        for name in setting.also {
+            models.bring(name, Arc::<Recorder>::clone(&recorder), setting.max_parallel);
+        }
         let engine =
             Engine::start(store, &config, models, setting.toolbox.clone(), setting.options.clone()).await.unwrap();
         let handle = Handle::local(Arc::clone(&engine));

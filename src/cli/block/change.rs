@@ -115,11 +115,11 @@ pub struct Rename {
 #[group(required = true, multiple = false)]
 pub struct To {
     /// A group, with its present and future agents.
-    #[arg(long = "to-group", value_name = "GROUP")]
-    group: Option<String>,
+    #[arg(long, value_name = "GROUP")]
+    to_group: Option<String>,
     /// One agent: NAME or GROUP/NAME.
-    #[arg(long = "to-agent", value_name = "AGENT")]
-    agent: Option<String>,
+    #[arg(long, value_name = "AGENT")]
+    to_agent: Option<String>,
 }
 
 /// The same, as it is written for what is taken.
@@ -127,11 +127,11 @@ pub struct To {
 #[group(required = true, multiple = false)]
 pub struct From {
     /// A group, with all agents that have the block through it only.
-    #[arg(long = "from-group", value_name = "GROUP")]
-    group: Option<String>,
+    #[arg(long, value_name = "GROUP")]
+    from_group: Option<String>,
     /// One agent: NAME or GROUP/NAME.
-    #[arg(long = "from-agent", value_name = "AGENT")]
-    agent: Option<String>,
+    #[arg(long, value_name = "AGENT")]
+    from_agent: Option<String>,
 }
 
 /// Arguments of `block attach`.
@@ -228,7 +228,7 @@ pub async fn rename(places: &Paths, args: Rename, out: &mut Out) -> Result<Exit,
 /// # Errors
 /// A name is unknown, or the engine refuses it.
 pub async fn attach(places: &Paths, args: Attach, out: &mut Out) -> Result<Exit, CliError> {
-    let To { group, agent } = args.to;
+    let To { to_group: group, to_agent: agent } = args.to;
     let change = |roster: &Roster| Ok(BlockChange::Attach { to: whom(roster, group.as_deref(), agent.as_deref())? });
     changed(places, &args.which, change, Mode::trial(&args.trial), out).await
 }
@@ -238,7 +238,7 @@ pub async fn attach(places: &Paths, args: Attach, out: &mut Out) -> Result<Exit,
 /// # Errors
 /// A name is unknown, or the engine refuses it.
 pub async fn detach(places: &Paths, args: Detach, out: &mut Out) -> Result<Exit, CliError> {
-    let From { group, agent } = args.from;
+    let From { from_group: group, from_agent: agent } = args.from;
     let change = |roster: &Roster| Ok(BlockChange::Detach { from: whom(roster, group.as_deref(), agent.as_deref())? });
     changed(places, &args.which, change, Mode::consent(&args.consent, "detach"), out).await
 }

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::AgentId;
 
+/// The name of the tool with which an agent asks for access to a block.
+pub const REQUEST_BLOCK_ACCESS: &str = "request_block_access";
+
 /// What an agent may do with a block, each with all that come before it.
 #[derive(
     Debug,

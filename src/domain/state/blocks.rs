@@ -70,8 +70,9 @@ pub(super) fn set_access<R: Rows>(
     let mut block = require::<Block, R>(rows, id.as_str(), "block")?;
     if let Some(by) = by {
         let agent = require::<Agent, R>(rows, by.as_str(), "agent")?;
-        let home = rows.readable::<Group>(agent.group.as_str())?;
-        if block.level(&agent, home.as_ref()) < Level::Admin {
+        let groups = rows.all::<Group>()?;
+        let level = groups.iter().map(|group| block.level(&agent, Some(group))).max();
+        if level.unwrap_or(Level::None) < Level::Admin {
             return reject(format!("{} is no admin of block {} and cannot set its access", agent.name, block.label));
         }
     }

@@ -79,6 +79,11 @@ impl Shown {
         }
     }
 
+    /// Counts its size again after its entry was changed.
+    pub fn measure(&mut self) {
+        self.size = entry_tokens(&self.entry);
+    }
+
     /// Its size in tokens.
     pub fn size(&self) -> usize {
         self.size

@@ -1,6 +1,5 @@
 //! Runs a step's calls in order and commits them with it; runs them again if a block has changed meanwhile.
 
-use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -12,7 +11,8 @@ use tokio::time::Instant;
 use super::commit::StepCommit;
 use super::draft::{CallResolution, CallResults, StagedStep};
 use crate::domain::agent::{DEFAULT_MAX_STEP_CALLS, DEFAULT_TOOL_SECONDS};
-use crate::domain::{Block, Commit, Conflict, ConversationId, MessageQuery, Precondition, SearchResult};
+use crate::domain::block::REQUEST_BLOCK_ACCESS;
+use crate::domain::{Block, Commit, Conflict, ConversationId, Precondition, SearchResult};
 use crate::engine::directory::Colleagues;
 use crate::engine::live::LiveGuard;
 use crate::engine::protocol::Phase;
@@ -62,12 +62,12 @@ pub(super) async fn commit(
                 for later in later {
                     draft.known.entry(later).or_insert_with(result);
                 }
-                view.blocks = engine.store.step_view(&work.run, 1).await?.blocks;
+                reread(engine, work, &mut view).await?;
             }
             Err(CommitError::Conflict(Conflict::Block { current })) => {
                 tries += 1;
                 tracing::info!(run = %work.run, step = %draft.step, block = %current.label, "the block moved on; again");
-                view.blocks = engine.store.step_view(&work.run, 1).await?.blocks;
+                reread(engine, work, &mut view).await?;
             }
             Err(CommitError::Conflict(Conflict::Run { .. } | Conflict::Fenced { .. } | Conflict::Changed { .. })) => {
                 return Ok(Outcome::Finished);
@@ -76,7 +76,7 @@ pub(super) async fn commit(
             Err(CommitError::Conflict(Conflict::Refused { text })) => {
                 tries += 1;
                 tracing::warn!(run = %work.run, step = %draft.step, "{text}; again");
-                view.blocks = engine.store.step_view(&work.run, 1).await?.blocks;
+                reread(engine, work, &mut view).await?;
                 refused = Some(text);
             }
             Err(CommitError::Store(fault)) => return Err(fault.into()),
@@ -88,6 +88,14 @@ pub(super) async fn commit(
             "{COMMIT_TRIES} times in a row a block this step edits was changed by others meanwhile"
         )),
     }))
+}
+
+/// Reads the blocks again, and what the agent may do with them.
+async fn reread(engine: &Engine, work: &RunContext, view: &mut StepInput) -> Result<(), EngineError> {
+    let now = engine.store.step_view(&work.run, 1).await?;
+    view.blocks = now.blocks;
+    view.withheld = now.withheld;
+    Ok(())
 }
 
 /// Runs the calls in order in a new context, up to the first that waits. `None` if the foreground needed the run's
@@ -106,17 +114,21 @@ async fn run_calls(
     let (store, conversation) = (engine.store.background(), &view.conversation.id);
     let library = Conversations { store, conversation, zone: engine.store.clock().zone() };
     let directory = Colleagues::new(&engine.store, view);
+    let given = || view.blocks.iter().filter(|block| context::goes_to(block, draft.local));
     let mut desk = ToolContext {
         agent: &view.agent.name,
-        blocks: view.blocks.iter().map(|block| StagedBlock::new(block.clone(), as_shown(block))).collect(),
+        blocks: given().map(|block| StagedBlock::new(block.clone(), view.level(block), as_shown(block))).collect(),
         library: &library,
         directory: &directory,
         delegates: draft.may.delegate,
         posts: Vec::new(),
+        withheld: context::withheld(view, draft.local),
+        grants: Vec::new(),
+        approved: false,
     };
     let allowed = context::tool_names(view);
     let seconds = view.agent.tool_seconds.unwrap_or(DEFAULT_TOOL_SECONDS);
-    let mut ran = CallResults { effects: Vec::new(), posts: Vec::new(), blocks: Vec::new(), edits: BTreeMap::new() };
+    let mut ran = CallResults::default();
     let most = view.agent.max_step_calls.unwrap_or(DEFAULT_MAX_STEP_CALLS);
     for (at, call) in draft.calls.iter().enumerate() {
         let ordinal = draft.ordinal(at);
@@ -138,10 +150,13 @@ async fn run_calls(
             continue;
         }
         live.phase(Phase::Calling { tool: call.name.clone() });
-        let tool = engine.tools.get(&call.name).filter(|_| allowed.contains(&call.name));
+        // With the access that it asked for, the agent has no more reason to ask.
+        let granted = known.is_some() && call.name == REQUEST_BLOCK_ACCESS;
+        let tool = engine.tools.get(&call.name).filter(|_| granted || allowed.contains(&call.name));
         let asks = view.agent.rules.iter().any(|rule| rule.wants_approval(&call.name))
             && !draft.may.granted.contains(&call.name)
             && known.is_none();
+        desk.approved = known.is_some();
         ran.effects.push(match tool {
             Some(_) if asks => ToolOutcome::Wait(Wait::Approval),
             Some(tool) => match fitted(&tool.spec(), &call.arguments) {
@@ -166,6 +181,7 @@ async fn run_calls(
         ran.posts.extend(std::mem::take(&mut desk.posts).into_iter().map(|post| (ordinal, post)));
     }
     ran.blocks = desk.blocks;
+    ran.grants = desk.grants;
     Some(ran)
 }
 
@@ -179,7 +195,7 @@ async fn guarded(
     seconds: u32,
     desk: &mut ToolContext<'_>,
 ) -> Option<ToolOutcome> {
-    let before = desk.blocks.clone();
+    let (before, granted) = (desk.blocks.clone(), desk.grants.len());
     let why = tokio::select! {
         // A call that is done counts, whatever happens at the same moment.
         biased;
@@ -195,6 +211,7 @@ async fn guarded(
         () = tokio::time::sleep_until(until) => "was stopped: the time of the step is over (step_timeout)".to_owned(),
     };
     desk.blocks = before;
+    desk.grants.truncate(granted);
     desk.posts.clear();
     Some(ToolOutcome::refused(format!("{} {why}", tool.spec().name)))
 }

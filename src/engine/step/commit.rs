@@ -1,6 +1,7 @@
 //! Builds a step's commit: edits, step row, messages, the run's next state.
 
 use super::draft::{CallResults, StagedStep};
+use crate::domain::block::Grantee;
 use crate::domain::{
     AgentId, Block, Call, Change, Content, Editor, JobState, Mail, MailId, MailStatus, NoticeKind, PendingCall,
     PendingKind, Revision, Run, RunId, RunKind, RunState, StopReason, Task,
@@ -8,6 +9,7 @@ use crate::domain::{
 use crate::engine::work::{self, Outcome, RunContext};
 use crate::engine::{Engine, wait};
 use crate::store::StepInput;
+use crate::tools::access::AccessGrant;
 use crate::tools::{OutgoingMail, ToolOutcome, Wait};
 
 /// The run's next move.
@@ -76,6 +78,7 @@ impl<'a> StepCommit<'a> {
         let begun = changes.len();
         changes.extend(self.edits());
         let edits = changes.len() - begun;
+        changes.extend(self.grants());
         changes.extend(self.draft.row.clone().map(Change::StepFinished));
         if let Some(text) = self.draft.fallback.clone() {
             changes.push(self.message(Content::Notice { notice: NoticeKind::Fallback, text }));
@@ -132,6 +135,15 @@ impl<'a> StepCommit<'a> {
                 calls,
                 reason: tool,
             })
+        })
+    }
+
+    fn grants(&self) -> impl Iterator<Item = Change> {
+        let by = &self.view.agent.id;
+        self.ran.grants.iter().cloned().map(|grant| {
+            let AccessGrant { block: id, agent, level, reason } = grant;
+            let (who, by) = (Grantee::Agent(agent), Some(by.clone()));
+            Change::BlockAccessSet { id, who, level: Some(level), by, reason }
         })
     }
 

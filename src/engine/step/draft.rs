@@ -9,6 +9,7 @@ use crate::domain::{BlockId, Change, PendingCall, PendingKind, Step, StepId};
 use crate::engine::{Engine, EngineError, context};
 use crate::llm::ToolCall;
 use crate::store::StepInput;
+use crate::tools::access::AccessGrant;
 use crate::tools::delegate::Delegation;
 use crate::tools::{OutgoingMail, StagedBlock, ToolOutcome};
 
@@ -26,6 +27,8 @@ pub(super) struct StagedStep {
     /// True if the model paused mid-answer.
     pub(super) paused: bool,
     pub(super) calls: Vec<ToolCall>,
+    /// True if the model that made them runs on this machine.
+    pub(super) local: bool,
     /// The ordinal of the first of these calls.
     pub(super) first: u32,
     /// Approvals and results known before the calls run, by ordinal.
@@ -83,6 +86,7 @@ impl Permissions {
 }
 
 /// The results of a step's calls.
+#[derive(Default)]
 pub(super) struct CallResults {
     /// One per call, up to the first wait.
     pub(super) effects: Vec<ToolOutcome>,
@@ -90,6 +94,8 @@ pub(super) struct CallResults {
     pub(super) posts: Vec<(u32, OutgoingMail)>,
     /// The staged blocks.
     pub(super) blocks: Vec<StagedBlock>,
+    /// Access given and taken.
+    pub(super) grants: Vec<AccessGrant>,
     /// The edits of each block: the ordinals of the calls, and the tool of the last one.
     pub(super) edits: BTreeMap<BlockId, (Vec<u32>, String)>,
 }

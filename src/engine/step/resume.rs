@@ -92,6 +92,7 @@ pub async fn resume(engine: &Engine, work: &RunContext) -> Result<Outcome, Engin
             .iter()
             .map(|call| ToolCall { id: call.call.clone(), name: call.name.clone(), arguments: call.arguments.clone() })
             .collect(),
+        local: engine.models.get(&row.model).is_ok_and(|model| model.local),
         first: first.ordinal,
         known,
         begin,

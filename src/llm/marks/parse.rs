@@ -58,6 +58,7 @@ pub fn blocks(system: &str) -> Vec<MemoryBlock> {
             version: of("version").unwrap().parse().unwrap(),
             read_only: of("read_only").is_some(),
             changed_by: of("changed_since_you_spoke_by"),
+            kept_here: of("kept_here").is_some(),
             value,
         });
     }

@@ -7,7 +7,9 @@ use super::TOO_FAST;
 use super::people::RosterSnapshot;
 use crate::domain::block::{AccessRule, Grantee, Level, folded};
 use crate::domain::spelling::LONGEST_NAME;
-use crate::domain::{Agent, AgentId, Block, BlockId, BlockOwner, Change, Commit, Editor, Group, PersonId, When};
+use crate::domain::{
+    Agent, AgentId, Block, BlockId, BlockOwner, Change, Commit, Editor, Group, PendingCall, PersonId, When,
+};
 use crate::engine::Engine;
 use crate::engine::protocol::{BlockChange, BlockForm, Recipient, Reply, RequestError};
 use crate::store::{CommitError, Lane};
@@ -64,6 +66,33 @@ impl Engine {
                 BlockChange::Access { who, level, reason } => access(people, block, who, *level, reason),
                 BlockChange::Delete => Ok(deleted(people, block)),
             }
+        })
+        .await
+    }
+
+    /// Commits a person's yes to a request for access, with the access it gives.
+    pub(in crate::engine::requests) async fn grant_request(
+        &self,
+        decision: Change,
+        call: &PendingCall,
+        label: &str,
+        level: Level,
+    ) -> Result<(), RequestError> {
+        let run = self.must_run(&call.run).await?;
+        self.settle(|people| {
+            let gone = || RequestError::new(format!("there is no block {label:?} to give access to; deny the request"));
+            let agent = people.agent(run.agent().ok_or_else(gone)?)?;
+            let group = run.group().unwrap_or(&agent.group);
+            let shared = people.group(group).map(|group| group.shared_blocks.as_slice()).unwrap_or_default();
+            let wanted = folded(label);
+            let mut own = people.blocks.iter().filter(|block| folded(&block.label) == wanted);
+            let block = own.find(|block| agent.blocks.contains(&block.id) || shared.contains(&block.id));
+            let block = block.ok_or_else(gone)?;
+            let reason = call.arguments.get("reason").and_then(|reason| reason.as_str()).unwrap_or_default();
+            let who = Grantee::Agent(agent.id.clone());
+            let given = access(people, block, &who, Some(level), &format!("asked for it: {reason}"))?;
+            // The decision first: what follows from the access answers what is still open.
+            Ok(std::iter::once(decision.clone()).chain(given.changes).collect())
         })
         .await
     }

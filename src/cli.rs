@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod apply;
+pub mod audit;
 pub mod backup;
 pub mod block;
 pub mod completions;
@@ -113,6 +114,8 @@ enum Command {
     /// List, show, send and read mail.
     #[command(subcommand)]
     Mail(mail::Command),
+    /// Print who read, changed, asked for and decided what, from the log.
+    Audit(audit::Args),
     /// Copy the store to a file while programs work on it, and check the copy.
     Backup(backup::Args),
     /// Put a backup in the place of the store; the store as it was is kept beside it.
@@ -233,6 +236,7 @@ async fn carry_out(cli: Cli) -> Result<Exit, CliError> {
         Some(Command::Trigger(command)) => trigger::trigger(&places, &command, &mut out).await,
         Some(Command::Event(args)) => event::event(&places, args, &mut out).await,
         Some(Command::Mail(command)) => mail::mail(&places, command, &mut out).await,
+        Some(Command::Audit(args)) => audit::audit(&places, &args, &mut out).await,
         Some(Command::Backup(args)) => backup::backup(&places, &args, &mut out).await,
         Some(Command::Restore(args)) => backup::restore(&places, &args, &mut out).await,
         Some(Command::Schema) => schema::schema(&mut out),

@@ -82,6 +82,9 @@ pub enum Change {
         who: Grantee,
         /// What they may do; `None` removes the rule.
         level: Option<Level>,
+        /// What the rule said before; filled in when the change is applied.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<Level>,
         /// The agent that sets it, which is an admin of the block; `None` for a person.
         by: Option<AgentId>,
         /// Why.

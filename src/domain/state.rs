@@ -108,7 +108,10 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
         Change::BlockCreated(block) => blocks::create(rows, block, at),
         Change::BlockDeleted { id } => blocks::delete(rows, id),
         Change::BlockConfigured { .. } => blocks::configure(rows, change),
-        Change::BlockAccessSet { id, who, level, by, .. } => blocks::set_access(rows, id, who, *level, by.as_ref()),
+        Change::BlockAccessSet { id, who, level, by, before, .. } => {
+            *before = blocks::set_access(rows, id, who, *level, by.as_ref())?;
+            Ok(())
+        }
         Change::BlockEdited(revision) => blocks::edit(rows, revision, at),
         Change::ConversationOpened(conversation) => {
             if rows.get::<Conversation>(conversation.id.as_str())?.is_some() {

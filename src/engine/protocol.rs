@@ -10,6 +10,7 @@ use crate::domain::{
     MailStatus, Message, PendingCall, Priority, Revision, RunId, SearchResult, Step, StepId, Trigger, TriggerId,
 };
 
+mod audit;
 mod block;
 mod filter;
 mod form;
@@ -18,6 +19,7 @@ mod progress;
 mod space;
 mod update;
 
+pub use audit::{AuditEntry, AuditFilter, AuditKind, AuditPage};
 pub use block::{Blame, BlameLine, BlockChange, BlockForm, BlockRequest, RevisionCause, SeenBlock, SeenBlocks, Writer};
 pub use filter::Filter;
 pub use form::{AgentForm, Changes, GroupForm};
@@ -238,6 +240,15 @@ pub enum Request {
         /// The version.
         version: u64,
     },
+    /// The audit, newest first: entries below the change `before`; [`Reply::Audit`].
+    Audit {
+        /// Which entries.
+        filter: Box<AuditFilter>,
+        /// Only entries below this change; `None` for the newest.
+        before: Option<u64>,
+        /// Most results; at most 500.
+        limit: usize,
+    },
     /// Jobs, newest first; [`Reply::Jobs`].
     Jobs {
         /// Of this group; `None` for all groups.
@@ -288,6 +299,7 @@ impl Request {
                 | Self::Search(_)
                 | Self::Revisions { .. }
                 | Self::Revision { .. }
+                | Self::Audit { .. }
                 | Self::Jobs { .. }
                 | Self::Held { .. }
                 | Self::Due
@@ -453,6 +465,8 @@ pub enum Reply {
         /// Newest first.
         revisions: Vec<Timestamped<Revision>>,
     },
+    /// A part of the audit.
+    Audit(Box<AuditPage>),
     /// What caused versions of blocks.
     RevisionCauses {
         /// One for each run that exists.

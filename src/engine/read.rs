@@ -1,5 +1,6 @@
 //! Requests that only read, for the owner of the store and for programs that open it read-only.
 
+mod audit;
 mod blocks;
 
 use jiff::{SignedDuration, Timestamp};
@@ -63,6 +64,9 @@ impl Reader {
                 let mut found = store.revisions(&block, Some(version.saturating_add(1)), 1).await?;
                 found.retain(|(_, _, revision)| revision.version == version);
                 Ok(timestamped(found))
+            }
+            Request::Audit { filter, before, limit } => {
+                audit::answer(&store.background(), &filter, before, limit).await
             }
             Request::Jobs { group, limit } => {
                 let jobs = store.background().jobs(group.as_ref(), limit).await?;

@@ -99,6 +99,7 @@ impl Engine {
             | Request::Search(_)
             | Request::Revisions { .. }
             | Request::Revision { .. }
+            | Request::Audit { .. }
             | Request::Jobs { .. }
             | Request::JobDetail { .. }
             | Request::Held { .. }

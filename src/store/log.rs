@@ -12,6 +12,13 @@ use crate::domain::{Actor, Change, LogEntry, Revision};
 /// The field of a change that is a column of its own.
 const KIND: &str = "change";
 
+/// The columns for [`read`].
+const SELECT: &str = "SELECT n, kind,
+      coalesce(actor, (SELECT named.actor FROM changes AS named
+        WHERE named.n < changes.n AND named.actor IS NOT NULL ORDER BY named.n DESC LIMIT 1)),
+      at, cause, body
+    FROM changes";
+
 impl<L: ReadLane> Store<L> {
     /// At most `limit` log entries with numbers above `after`, in order and without gaps.
     ///
@@ -19,6 +26,58 @@ impl<L: ReadLane> Store<L> {
     /// [`StoreError`] if the query fails or an entry is unreadable.
     pub async fn log(&self, after: u64, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
         self.read(move |sql| since(sql, after, limit)).await
+    }
+
+    /// At most `limit` log entries of these kinds with numbers below `before`, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails or an entry is unreadable.
+    pub async fn log_back(
+        &self,
+        before: u64,
+        kinds: &'static [&'static str],
+        limit: usize,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        let query =
+            format!("{SELECT} WHERE n < ?1 AND kind IN (SELECT value FROM json_each(?2)) ORDER BY n DESC LIMIT ?3");
+        self.read(move |sql| {
+            let mut entries = Vec::new();
+            sql.each(&query, (signed(before), json(&kinds)?, signed(limit)), |row| {
+                entries.push(read(sql, row)?);
+                Ok(true)
+            })?;
+            Ok(entries)
+        })
+        .await
+    }
+
+    /// Of each of these rows, by id, the last entry of these kinds with a number below `before`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails or an entry is unreadable.
+    pub async fn log_last(
+        &self,
+        before: u64,
+        kinds: &'static [&'static str],
+        rows: Vec<String>,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let query = format!(
+            "{SELECT} WHERE n IN (SELECT max(n) FROM changes WHERE n < ?1
+               AND kind IN (SELECT value FROM json_each(?2)) AND json_valid(body)
+               AND body ->> '$.id' IN (SELECT value FROM json_each(?3)) GROUP BY body ->> '$.id')"
+        );
+        self.read(move |sql| {
+            let mut entries = Vec::new();
+            sql.each(&query, (signed(before), json(&kinds)?, json(&rows)?), |row| {
+                entries.push(read(sql, row)?);
+                Ok(true)
+            })?;
+            Ok(entries)
+        })
+        .await
     }
 
     /// The number of the last change in the file, by any program; 0 if there is none.
@@ -108,12 +167,8 @@ pub(super) fn each_since(
     limit: usize,
     mut keep: impl FnMut(LogEntry) -> bool,
 ) -> Result<(), Fault> {
-    let query = "SELECT n, kind,
-                   coalesce(actor, (SELECT named.actor FROM changes AS named
-                     WHERE named.n < changes.n AND named.actor IS NOT NULL ORDER BY named.n DESC LIMIT 1)),
-                   at, cause, body
-                 FROM changes WHERE n > ?1 ORDER BY n LIMIT ?2";
-    sql.each(query, (signed(after), signed(limit)), |row| Ok(keep(read(sql, row)?)))
+    let query = format!("{SELECT} WHERE n > ?1 ORDER BY n LIMIT ?2");
+    sql.each(&query, (signed(after), signed(limit)), |row| Ok(keep(read(sql, row)?)))
 }
 
 fn read(sql: &Sql, row: &Row<'_>) -> Result<LogEntry, Fault> {

@@ -493,7 +493,14 @@ impl<'a> Planner<'a> {
                 let level_name = level.map_or("no rule", Level::as_str);
                 self.told[0].push(format!("~ block {}: access of {named} → {level_name}", spec.label));
                 let reason = REASON.to_owned();
-                self.changes.push(Change::BlockAccessSet { id: id.clone(), who, level, by: None, reason });
+                self.changes.push(Change::BlockAccessSet {
+                    id: id.clone(),
+                    who,
+                    level,
+                    before: None,
+                    by: None,
+                    reason,
+                });
             }
         }
     }

@@ -200,3 +200,75 @@ fn access_is_listed_granted_asked_for_in_the_inbox_and_revoked() {
     assert_eq!(levels(&shell), ["desk/ann none", "desk/bob admin"]);
     shell.folds();
 }
+
+#[test]
+fn the_audit_tells_reads_edits_refusals_requests_decisions_and_settings_with_their_values() {
+    let shell = Shell::new();
+    let ask = json!({"label": "notes", "level": "read_write", "reason": "to note dates"});
+    let script = Script::of([
+        When::agent("ann").step(1).turn(1).inserts("notes", "- too early").call("request_block_access", ask),
+        When::agent("ann").step(2).turn(1).inserts("notes", "- from ann"),
+    ]);
+    let script = shell.write("script.toml", &script.otherwise("{agent} speaks").to_toml());
+    shell.ok(&["group", "create", "desk", "--type", "round_robin", "--member", "ann", "bob"]);
+    for agent in ["desk/ann", "desk/bob"] {
+        shell.ok(&["agent", "update", agent, "--model", &format!("scripted/{script}")]);
+    }
+    shell.ok(&["block", "create", "desk", "notes", "--text", "one"]);
+    shell.ok(&["block", "access", "grant", "desk", "notes", "--of-agent", "ann", "--level", "read", "--reason", "new"]);
+    shell.ok(&["send", "desk", "hello"]);
+    let id = shell.json(&["inbox", "list", "--json"])[0]["id"].as_str().unwrap().to_owned();
+    shell.ok(&["inbox", "approve", &id]);
+    shell.ok(&["work", "--drain"]);
+    shell.ok(&["group", "update", "desk", "--max-turns", "3"]);
+    shell.ok(&["block", "configure", "desk", "notes", "--limit", "500"]);
+
+    let audit = |arguments: &[&str]| -> Vec<Value> {
+        let lines = shell.ok(&[&["audit", "--json"], arguments].concat());
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let told = |arguments: &[&str]| -> Vec<String> {
+        let short = |one: Value| format!("{} {}", one["by"].as_str().unwrap(), one["text"].as_str().unwrap());
+        audit(arguments).into_iter().map(short).collect()
+    };
+    let edit = &audit(&["--kind", "edit"])[0];
+    assert_eq!((&edit["by"], &edit["before"]), (&json!("desk/ann"), &json!("one")));
+    assert_eq!((&edit["after"], &edit["reason"]), (&json!("one\n- from ann"), &json!("memory_insert")));
+    assert_eq!(edit["blocks"][0]["label"], "notes");
+    let refusal = &audit(&["--kind", "refusal"])[0];
+    assert_eq!(refusal["text"], "was refused memory_insert");
+    assert!(refusal["reason"].as_str().unwrap().contains("you may read block notes and not edit it"), "{refusal}");
+    assert_eq!(
+        told(&["--kind", "request,decision"]),
+        ["you approved request_block_access", "desk/ann asks for a decision about request_block_access"]
+    );
+    let access = audit(&["--kind", "access", "--block", "notes"]);
+    let values: Vec<(&Value, &Value, &Value)> =
+        access.iter().map(|one| (&one["before"], &one["after"], &one["reason"])).collect();
+    let [no_rule, read, read_write] = [json!("no rule"), json!("read"), json!("read_write")];
+    let [asked, new] = [json!("asked for it: to note dates"), json!("new")];
+    assert_eq!(values, [(&read, &read_write, &asked), (&no_rule, &read, &new)]);
+    let group = &audit(&["--kind", "group"])[0];
+    assert_eq!((&group["text"], &group["after"]), (&json!("changed the group desk"), &json!("max_turns: 3")));
+    let block = &audit(&["--kind", "block", "--block", "desk/notes"])[0];
+    assert_eq!((&block["before"], &block["after"]), (&json!("limit: 20000"), &json!("limit: 500")));
+    assert!(audit(&["--kind", "read"]).iter().all(|one| one["blocks"][0]["label"] == "notes"));
+    assert_eq!(audit(&["--search", "TO NOTE DATES"]).len(), 4, "request, its call, decision, access");
+    assert!(told(&["--agent", "bob"]).iter().all(|one| one.contains("bob")), "{:?}", told(&["--agent", "bob"]));
+    assert_eq!(audit(&["--since", "2100-01-01"]).len(), 0);
+    assert_eq!(audit(&["--since", "1h", "--limit", "2"]).len(), 2);
+
+    let summary = shell.json(&["audit", "--summary", "--json"]);
+    assert_eq!(summary["by"]["desk/ann"]["edit"], 1);
+    assert_eq!(summary["blocks"]["notes"]["access"], 2);
+    assert_eq!(summary["entries"].as_u64().unwrap(), audit(&[]).len() as u64);
+    let table = shell.ok(&["audit", "--summary"]);
+    assert!(table.contains("you") && table.contains("1 edit"), "{table}");
+    let table = shell.run(&["audit", "--limit", "1"]);
+    assert!(table.out.contains("configured the block notes") && table.err.contains("raise --limit"), "{table:?}");
+    let sentence = shell.refused(&["audit", "--block", "nots"]);
+    assert!(sentence.contains("there is no block \"nots\""), "{sentence}");
+    let wrong = shell.run(&["audit", "--kind", "reads"]);
+    assert_eq!(wrong.code, Some(2));
+    shell.folds();
+}

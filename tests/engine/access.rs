@@ -131,6 +131,7 @@ async fn no_commit_goes_around_the_access_of_a_block() {
         id: story(),
         who: agent("bob"),
         level: Some(Level::Admin),
+        before: None,
         by: Some(agent_id("ann")),
         reason: String::new(),
     };

@@ -59,14 +59,14 @@ pub(super) fn configure<R: Rows>(rows: &mut R, change: &Change) -> Result<(), Ap
     if renamed.is_some() { unique_for_all(rows, id) } else { Ok(()) }
 }
 
-/// Sets or removes a rule of access.
+/// Sets or removes a rule of access. Returns what it said before.
 pub(super) fn set_access<R: Rows>(
     rows: &mut R,
     id: &BlockId,
     who: &Grantee,
     level: Option<Level>,
     by: Option<&AgentId>,
-) -> Result<(), ApplyError<R::Fault>> {
+) -> Result<Option<Level>, ApplyError<R::Fault>> {
     let mut block = require::<Block, R>(rows, id.as_str(), "block")?;
     if let Some(by) = by {
         let agent = require::<Agent, R>(rows, by.as_str(), "agent")?;
@@ -79,10 +79,12 @@ pub(super) fn set_access<R: Rows>(
     if let (Grantee::Agent(agent), Some(_)) = (who, level) {
         require::<Agent, R>(rows, agent.as_str(), "agent")?;
     }
+    let before = block.access.iter().find(|rule| rule.who == *who).map(|rule| rule.level);
     block.access.retain(|rule| rule.who != *who);
     block.access.extend(level.map(|level| AccessRule { who: who.clone(), level }));
     block.access.sort_by(|one, other| one.who.cmp(&other.who));
-    Ok(rows.put(&block)?)
+    rows.put(&block)?;
+    Ok(before)
 }
 
 pub(super) fn edit<R: Rows>(rows: &mut R, revision: &Revision, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {

@@ -143,7 +143,7 @@ impl<'a> StepCommit<'a> {
         self.ran.grants.iter().cloned().map(|grant| {
             let AccessGrant { block: id, agent, level, reason } = grant;
             let (who, by) = (Grantee::Agent(agent), Some(by.clone()));
-            Change::BlockAccessSet { id, who, level: Some(level), by, reason }
+            Change::BlockAccessSet { id, who, level: Some(level), before: None, by, reason }
         })
     }
 

@@ -316,6 +316,7 @@ fn access(
         id: block.id.clone(),
         who: who.clone(),
         level,
+        before: None,
         by: None,
         reason: reason.trim().to_owned(),
     }];

@@ -28,7 +28,8 @@
 //!     loops over these rows.
 //!   - [`domain::status`]: what agents do, what blocks a run and what is due, computed from rows alone; used by the
 //!     engine and both faces.
-//!   - [`domain::text_edit`]: how block texts are edited and merged.
+//!   - [`domain::block`]: blocks, their versions, and what each agent may do with them.
+//!   - [`domain::text_edit`]: how block texts are edited, merged and compared, and who wrote each line.
 //! - [`store`]: the `SQLite` file and the only SQL: a writer and readers, each with a lane for the foreground and one for
 //!   the background; the tail of the log and the newest messages in memory, the owner lock.
 //! - [`llm`]: the model port; the four protocols spoken directly, the offline model, the scripted model.
@@ -113,6 +114,10 @@
 //!
 //! *An edit.* A person's save names the version it started from and is merged by lines. A step's edits are applied
 //! again to the current values. Where lines conflict, both texts are kept and shown.
+//!
+//! *Access.* What an agent may not read of a block is in nothing that its step reads ([`store`]), and a block that is kept
+//! here is in no prompt for a model elsewhere ([`engine::context`]). An edit without access is refused when it is applied
+//! ([`domain::state`]). The agent can ask: the call waits like an approval, and the yes is committed with the access.
 //!
 //! *Two programs.* The first takes the locks of the store, one of them on the file itself, and listens on a socket; the
 //! others, by whatever name of the store, use the same handle over it ([`engine::session`]). When the owner ends, the

@@ -63,6 +63,8 @@ mod isolation;
 mod jobs;
 #[path = "engine/lanes.rs"]
 mod lanes;
+#[path = "engine/lost_updates.rs"]
+mod lost_updates;
 #[path = "engine/mail.rs"]
 mod mail;
 #[path = "engine/occasions.rs"]

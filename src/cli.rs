@@ -12,6 +12,7 @@ pub mod block;
 pub mod completions;
 pub mod deletion;
 pub mod doctor;
+pub mod erase;
 pub mod event;
 pub mod group;
 pub mod inbox;
@@ -120,6 +121,8 @@ enum Command {
     Backup(backup::Args),
     /// Put a backup in the place of the store; the store as it was is kept beside it.
     Restore(backup::RestoreArgs),
+    /// Take a text, or all versions of a block, out of the store and its backups for good.
+    Erase(erase::Args),
     /// Print the JSON schema of team files, for completion and checks in an editor.
     Schema,
     /// Check the terminal, the configuration, the store and the models.
@@ -239,6 +242,7 @@ async fn carry_out(cli: Cli) -> Result<Exit, CliError> {
         Some(Command::Audit(args)) => audit::audit(&places, &args, &mut out).await,
         Some(Command::Backup(args)) => backup::backup(&places, &args, &mut out).await,
         Some(Command::Restore(args)) => backup::restore(&places, &args, &mut out).await,
+        Some(Command::Erase(args)) => erase::erase(&places, &args, &mut out).await,
         Some(Command::Schema) => schema::schema(&mut out),
         Some(Command::Doctor(args)) => doctor::doctor(&places, &args, &mut out).await,
         Some(Command::Completions(args)) => completions::completions(&args, &mut out),

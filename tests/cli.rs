@@ -20,6 +20,8 @@ mod cli_apply;
 mod cli_backup;
 #[path = "cli/cli_block.rs"]
 mod cli_block;
+#[path = "cli/cli_erase.rs"]
+mod cli_erase;
 #[path = "cli/cli_inbox.rs"]
 mod cli_inbox;
 #[path = "cli/cli_job.rs"]

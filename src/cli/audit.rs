@@ -234,7 +234,10 @@ fn agent(roster: &Roster, name: &str) -> Result<AgentId, CliError> {
 }
 
 /// Returns the block that is named so.
-fn block(roster: &Roster, name: &str) -> Result<BlockId, CliError> {
+///
+/// # Errors
+/// There is no such block, or several.
+pub(super) fn block(roster: &Roster, name: &str) -> Result<BlockId, CliError> {
     if name.starts_with("block-") {
         return Ok(BlockId::from(name));
     }

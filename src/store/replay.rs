@@ -33,7 +33,8 @@ impl Store<Background> {
     }
 }
 
-fn check(sql: &Sql) -> Result<ReplayReport, Fault> {
+/// Replays the log of an open connection; see [`Store::verify_replay`].
+pub(super) fn check(sql: &Sql) -> Result<ReplayReport, Fault> {
     let mut differences = Vec::new();
     let base = base::read(sql)?;
     let mut folded = base.rows;

@@ -416,6 +416,9 @@ mod tests {
             directory: known,
             delegates: Delegation::No,
             posts: Vec::new(),
+            withheld: Vec::new(),
+            grants: Vec::new(),
+            approved: false,
         };
         let effect = tool.call(&arguments, &mut desk).await;
         (effect, desk.posts)
@@ -551,6 +554,9 @@ mod tests {
             directory: &newsroom(),
             delegates: Delegation::Open,
             posts: Vec::new(),
+            withheld: Vec::new(),
+            grants: Vec::new(),
+            approved: false,
         };
         let ToolOutcome::Wait(Wait::Workers(tasks)) = SendToGroup.call(&json!({"message": "hi"}), &mut desk).await
         else {

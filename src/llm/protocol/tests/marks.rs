@@ -117,6 +117,7 @@ fn block() -> impl Strategy<Value = MemoryBlock> {
             read_only,
             version: 3,
             changed_by,
+            kept_here: read_only,
         },
     )
 }

@@ -9,6 +9,7 @@ pub mod apply;
 pub mod audit;
 pub mod backup;
 pub mod block;
+pub mod care;
 pub mod completions;
 pub mod deletion;
 pub mod doctor;
@@ -104,9 +105,12 @@ enum Command {
     /// List, show, create, write and change memory blocks, and look into their history.
     #[command(subcommand)]
     Block(block::Command),
-    /// List, show, cancel and retry background jobs.
+    /// List, show, cancel, retry, await, undo and clear background jobs.
     #[command(subcommand)]
     Job(job::Command),
+    /// List what the program does for the store by itself, and do it now.
+    #[command(subcommand)]
+    Care(care::Command),
     /// List, show, fire, pause and resume what makes background jobs.
     #[command(subcommand)]
     Trigger(trigger::Command),
@@ -236,6 +240,7 @@ async fn carry_out(cli: Cli) -> Result<Exit, CliError> {
         Some(Command::Inbox(command)) => inbox::inbox(&places, &command, &mut out).await,
         Some(Command::Block(command)) => block::block(&places, command, &mut out).await,
         Some(Command::Job(command)) => job::job(&places, &command, &mut out).await,
+        Some(Command::Care(command)) => care::care(&places, &command, &mut out).await,
         Some(Command::Trigger(command)) => trigger::trigger(&places, &command, &mut out).await,
         Some(Command::Event(args)) => event::event(&places, args, &mut out).await,
         Some(Command::Mail(command)) => mail::mail(&places, command, &mut out).await,

@@ -4,9 +4,11 @@
 //! An error is one sentence with the file, the line and what is allowed there. The file never contains a key, only
 //! where to find it.
 
+mod care;
 mod check;
 mod key_shape;
 mod paths;
+mod value;
 mod write;
 
 use std::collections::BTreeMap;
@@ -17,6 +19,7 @@ use strum::{EnumIter, EnumString, IntoEnumIterator as _, IntoStaticStr, VariantN
 use crate::text_file;
 use crate::toml_file::Lines;
 
+pub use care::{Care, LEAST_AGE};
 pub use key_shape::begins_like_key;
 pub use paths::Paths;
 pub use write::{Choice, save_choice, save_provider};
@@ -39,6 +42,8 @@ pub struct Config {
     pub on_hangup: OnHangup,
     /// The program, with its arguments, that tells what happens while no screen is there; empty for none.
     pub alert_command: Vec<String>,
+    /// When the program takes care of the store.
+    pub care: Care,
     /// The providers by name.
     pub provider: BTreeMap<String, Provider>,
 }
@@ -131,6 +136,7 @@ impl Default for Config {
             mouse: None,
             on_hangup: OnHangup::default(),
             alert_command: Vec::new(),
+            care: Care::default(),
             provider: BTreeMap::new(),
         }
     }

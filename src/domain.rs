@@ -8,6 +8,7 @@ pub mod agent;
 pub mod block;
 pub mod budget;
 mod call;
+mod care;
 pub mod change;
 pub mod excerpt;
 pub mod group;
@@ -38,13 +39,14 @@ pub mod trigger;
 pub use agent::Agent;
 pub use block::{Block, BlockOwner, Editor, Revision};
 pub use call::Call;
-pub use change::{Actor, Basis, Change, Commit, Conflict, LogEntry, Precondition};
+pub use care::{CareMark, CareTask};
+pub use change::{Actor, Basis, Change, Commit, Conflict, LogEntry, Precondition, RemovedRecord};
 pub use group::{Group, GroupStatus, Sleeptime};
 pub use id::{
     AgentId, BlockId, ConversationId, GroupId, Ids, JobId, MailId, MessageId, PersonId, ReadingId, RunId, StepId,
     TriggerId,
 };
-pub use job::{Cursor, Job, JobOutcome, JobState};
+pub use job::{AgentWork, Cursor, Job, JobOutcome, JobState, JobWork};
 pub use mail::{Mail, MailKind, MailStatus, Priority};
 pub use manager_type::ManagerType;
 pub use message::{Content, Conversation, ConversationOwner, Message, NoticeKind};

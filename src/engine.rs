@@ -73,6 +73,7 @@ use crate::llm::Models;
 use crate::store::{CommitError, Lane, Store};
 use crate::tools::ToolRegistry;
 use alerts::Alerts;
+use care::CarePlan;
 use connection::Program;
 use errors::Told;
 use follow::Subscriber;
@@ -151,6 +152,7 @@ pub struct Engine {
     wake: Arc<Notify>,
     sources: Sources,
     alerts: Alerts,
+    care: CarePlan,
     stop: CancellationToken,
     /// Why this program may not write to the store any more.
     lost: OnceLock<String>,
@@ -190,8 +192,8 @@ pub struct Held {
 #[derive(Debug)]
 struct JobTask {
     cancel: CancellationToken,
-    /// The provider of its agent's model; empty for a model that is not configured.
-    provider: String,
+    /// The provider of its agent's model, empty for a model that is not configured; `None` for care of the store.
+    provider: Option<String>,
 }
 
 impl Engine {
@@ -209,6 +211,7 @@ impl Engine {
         let epoch = store.row::<StoreMeta>(StoreMeta::KEY).await?.unwrap_or_default().epoch + 1;
         let dice = options.seed.map_or_else(StdRng::from_os_rng, StdRng::seed_from_u64);
         let wake = Arc::new(Notify::new());
+        let care = CarePlan::read(&store, &config.care).await?;
         let engine = Arc::new(Self {
             sources: Sources::new(Arc::clone(&wake)),
             spans: SpanClock::new(Arc::clone(store.clock())),
@@ -227,6 +230,7 @@ impl Engine {
             epoch,
             wake,
             alerts: Alerts::default(),
+            care,
             stop: CancellationToken::new(),
             lost: OnceLock::new(),
             told: Told::default(),
@@ -237,6 +241,9 @@ impl Engine {
             changes.push(Change::PersonPut(Person { id, name: engine.options.person.clone() }));
         }
         engine.commit_as_engine(changes).await?;
+        if engine.options.jobs {
+            care::begin(&engine).await?;
+        }
         Box::pin(scheduler::recover(&engine)).await?;
         let driver = tokio::spawn(scheduler::run(Arc::clone(&engine)));
         engine.track(driver);

@@ -38,6 +38,7 @@ mod overview;
 mod owner;
 mod reader;
 mod replay;
+mod retention;
 mod revisions;
 mod rows;
 mod runs;
@@ -74,6 +75,7 @@ pub use lane::{Background, Foreground, Lane, Observer, ReadLane};
 pub use mail::DueMail;
 pub use messages::MessagePage;
 pub use owner::{LockHeldBy, OwnerError, StoreLock, socket_path};
+pub use retention::{ExpiredJob, Expiry};
 pub use space::PartSpace;
 pub use standing::StandingWork;
 pub use tail::{Page, RowImage, TailReader};
@@ -274,6 +276,18 @@ impl Store {
         let answer = lanes.commit(lane, commit).await;
         lane::let_others_run(observer).await;
         answer
+    }
+
+    /// Does a part of the upkeep of the index of words and of what queries are planned with, once no commit waits. Returns
+    /// whether more is left.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store is read-only or cannot be written.
+    pub async fn upkeep(&self) -> Result<bool, StoreError> {
+        let Some(lanes) = &self.0.lanes else {
+            return Err(StoreError::ReadOnly { path: self.0.path.clone() });
+        };
+        lanes.upkeep().await
     }
 
     /// Watches the number of the last change committed through this handle. For a read-only handle it stays at the

@@ -7,16 +7,16 @@ pub mod cli {
 }
 pub mod config {
     pub use crate::config::{
-        Choice, Config, ConfigError, Glyphs, KeySource, Limits, Paths, Provider, ProviderKind, save_choice,
+        Care, Choice, Config, ConfigError, Glyphs, KeySource, Limits, Paths, Provider, ProviderKind, save_choice,
         save_provider,
     };
 }
 pub mod domain {
     pub use crate::domain::{
-        Actor, Agent, AgentId, Basis, Block, BlockId, BlockOwner, Call, Cause, CauseKind, Change, Choice, Commit,
-        Conflict, Content, Conversation, ConversationId, ConversationOwner, Cursor, Editor, Group, GroupId,
-        GroupStatus, Ids, Job, JobId, JobOutcome, JobState, LogEntry, Mail, MailId, MailKind, MailStatus, ManagerType,
-        Message, MessageId, MessageQuery, NoticeKind, Occurrence, PendingCall, PendingKind, Person, PersonId,
+        Actor, Agent, AgentId, Basis, Block, BlockId, BlockOwner, Call, CareMark, CareTask, Cause, CauseKind, Change,
+        Choice, Commit, Conflict, Content, Conversation, ConversationId, ConversationOwner, Cursor, Editor, Group,
+        GroupId, GroupStatus, Ids, Job, JobId, JobOutcome, JobState, LogEntry, Mail, MailId, MailKind, MailStatus,
+        ManagerType, Message, MessageId, NoticeKind, Occurrence, PendingCall, PendingKind, Person, PersonId,
         Precondition, Priority, Reading, Revision, Rule, Run, RunId, RunKind, RunState, SearchResult, Sleeptime,
         Source, SourceMark, Step, StepId, StopReason, Task, TerminationCondition, Trigger, TriggerId, TriggerSpec,
         Value, When,
@@ -73,9 +73,8 @@ pub mod engine {
     }
     pub mod protocol {
         pub use crate::engine::protocol::{
-            AgentForm, BlockChange, BlockClash, BlockForm, BlockRequest, Filter, GroupForm, JobDetail, JobEdit,
-            LiveUpdate, OnClash, Overview, Phase, Recipient, Reply, Request, RequestError, RowUpdate, Timestamped,
-            Update,
+            AgentForm, BlockClash, Expired, Filter, GroupForm, JobDetail, JobEdit, LiveUpdate, OnClash, Overview,
+            Phase, Recipient, Reply, Request, RequestError, RowUpdate, Timestamped, Update,
         };
     }
 }

@@ -29,6 +29,8 @@ mod blocks;
 mod bounds;
 #[path = "engine/budgets.rs"]
 mod budgets;
+#[path = "engine/care.rs"]
+mod care;
 #[path = "engine/clocks.rs"]
 mod clocks;
 #[path = "engine/crash.rs"]

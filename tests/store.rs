@@ -549,7 +549,8 @@ async fn a_job_is_made_from_its_window_from_the_start_and_its_own_notes() {
     whole_turn(&store, "run-2").await;
     let job = store.unfinished_jobs().await.unwrap().remove(0);
     let notes = Conversation::new("conversation-work".into(), ConversationOwner::Job(job.id.clone()));
-    let kind = RunKind::Job { agent: job.agent.clone(), group: job.group.clone(), job: job.id.clone() };
+    let (agent, group) = (job.agent().unwrap().clone(), job.group().unwrap().clone());
+    let kind = RunKind::Job { agent, group, job: job.id.clone() };
     let mut claimed = claim(&job, 1);
     claimed.changes.push(Change::ConversationOpened(notes));
     claimed.changes.push(Change::RunCreated(fixtures::run("run-work", "conversation-work", kind, None)));

@@ -202,8 +202,12 @@ impl Names<'_> {
     }
 
     fn job(&self, job: &Job) -> String {
-        let agent = self.0.agents.iter().find(|agent| agent.id == job.agent);
-        format!("{}, {}", agent.map_or_else(String::new, |agent| self.full_name(agent)), job.state.shown())
+        let agent = || self.0.agents.iter().find(|agent| job.agent() == Some(&agent.id));
+        let worker = match job.care() {
+            Some(task) => task.noun().to_owned(),
+            None => agent().map_or_else(String::new, |agent| self.full_name(agent)),
+        };
+        format!("{worker}, {}", job.state.shown())
     }
 
     fn approvals(&self) -> Vec<(String, String)> {

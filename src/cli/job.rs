@@ -1,5 +1,6 @@
-//! `nightdesk job`: lists, shows, cancels, retries, awaits and undoes background jobs.
+//! `nightdesk job`: lists, shows, cancels, retries, awaits, undoes and clears background jobs.
 
+mod clear;
 mod undo;
 mod wait;
 
@@ -12,7 +13,7 @@ use super::roster::Roster;
 use super::{CliError, Exit, unexpected};
 use crate::domain::state::RowFault;
 use crate::domain::status::job_word;
-use crate::domain::{GroupId, Job, JobId, JobOutcome, JobState, Step};
+use crate::domain::{CareTask, GroupId, Job, JobId, JobOutcome, JobState, Step};
 use crate::engine::Handle;
 use crate::engine::protocol::{Reply, Request};
 use crate::engine::session::Session;
@@ -42,6 +43,8 @@ pub enum Command {
     Wait(wait::Args),
     /// Take back what a job changed in the shared memory, keeping what others wrote since.
     Undo(undo::Args),
+    /// Remove the runs, steps and notes of jobs that ended long ago; what they changed stays.
+    Clear(clear::Args),
 }
 
 /// Arguments that select one job.
@@ -55,10 +58,14 @@ pub struct Which {
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+pub(super) struct Row<'a> {
     id: &'a JobId,
-    agent: &'a str,
-    group: &'a str,
+    /// The agent and the group; `None` for care of the store.
+    agent: Option<&'a str>,
+    group: Option<&'a str>,
+    /// The task of care; left out for the work of an agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    care: Option<&'static str>,
     trigger: String,
     status: &'static str,
     state: &'static str,
@@ -104,6 +111,7 @@ pub async fn job(places: &Paths, command: &Command, out: &mut Out) -> Result<Exi
             let id = find(&handle, &args.id).await?.id;
             return undo::undo(places, id, args, out).await;
         }
+        Command::Clear(args) => return clear::clear(places, args, out).await,
     }
     Ok(Exit::Done)
 }
@@ -125,7 +133,8 @@ async fn list(
     let cells = |job: &Job| {
         let row = row(roster, job, owned);
         let short = job.id.as_str().get(..JobId::PREFIX.len() + 9).unwrap_or(job.id.as_str()).to_owned();
-        let (agent, group) = (row.agent.to_owned(), row.group.to_owned());
+        let (agent, group) =
+            (row.agent.unwrap_or(row.care.unwrap_or_default()).to_owned(), row.group.unwrap_or_default().to_owned());
         [
             short,
             agent,
@@ -189,11 +198,12 @@ fn tell(roster: &Roster, which: &Which, job: &Job, then: &str, out: &mut Out) ->
 }
 
 /// `owned` is false if no program runs jobs.
-fn row<'a>(roster: &'a Roster, job: &'a Job, owned: bool) -> Row<'a> {
+pub(super) fn row<'a>(roster: &'a Roster, job: &'a Job, owned: bool) -> Row<'a> {
     Row {
         id: &job.id,
-        agent: roster.name(&job.agent),
-        group: roster.group_name(&job.group),
+        agent: job.agent().map(|agent| roster.name(agent)),
+        group: job.group().map(|group| roster.group_name(group)),
+        care: job.care().map(CareTask::noun),
         trigger: job.causes.iter().map(|cause| cause.kind.text()).collect::<Vec<_>>().join(", "),
         status: job_word(&job.state, owned),
         state: if is_left(job, owned) { JobState::Available.as_str() } else { job.state.as_str() },
@@ -223,6 +233,7 @@ fn outcome_now(job: &Job, owned: bool) -> String {
 pub fn outcome(job: &Job) -> String {
     match &job.state {
         JobState::Completed { outcome: JobOutcome::NothingToDo } => "nothing to do".to_owned(),
+        JobState::Completed { outcome: JobOutcome::CareTaken { report } } => report.clone(),
         JobState::Completed { .. } if job.edits == 0 => "changed nothing".to_owned(),
         JobState::Completed { .. } => format!("{} edit{}", job.edits, if job.edits == 1 { "" } else { "s" }),
         JobState::Failed { error, .. } => error.clone(),
@@ -245,8 +256,8 @@ async fn show(handle: &Handle, (roster, owned): (&Roster, bool), job: &Job, out:
     let at = |time: Option<Timestamp>| time.map(|time| format!("{time:.0}")).unwrap_or_default();
     out.card(&[
         ("id", job.id.to_string()),
-        ("agent", roster.full_name(&job.agent)),
-        ("group", row.group.to_owned()),
+        (if job.care().is_some() { "care" } else { "agent" }, roster.worker(job)),
+        ("group", row.group.unwrap_or_default().to_owned()),
         ("trigger", row.trigger.clone()),
         ("status", row.status.to_owned()),
         ("outcome", outcome_now(job, owned)),
@@ -259,6 +270,7 @@ async fn show(handle: &Handle, (roster, owned): (&Roster, bool), job: &Job, out:
         ("created", format!("{:.0}", row.created_at)),
         ("started", at(job.started_at)),
         ("ended", at(job.ended_at)),
+        ("steps removed", at(job.expired_at)),
     ])?;
     Ok(())
 }

@@ -5,7 +5,9 @@ use clap::Args;
 use super::{CliError, print};
 use crate::domain::budget::Spending;
 use crate::domain::state::Kind;
-use crate::domain::{Agent, AgentId, Block, BlockId, Conversation, ConversationOwner, Group, GroupId, Job, Trigger};
+use crate::domain::{
+    Agent, AgentId, Block, BlockId, Conversation, ConversationOwner, Group, GroupId, Job, JobWork, Trigger,
+};
 use crate::engine::Handle;
 use crate::engine::protocol::{Overview, Recipient};
 
@@ -141,6 +143,15 @@ impl Roster {
         match self.agents.iter().find(|agent| agent.id == *id) {
             Some(agent) => format!("{}/{}", self.group_name(&agent.group), agent.name),
             None => self.gone(id.as_str()).to_owned(),
+        }
+    }
+
+    /// Returns the agent that works on a job as `group/name`, or what care of the store it is.
+    #[must_use]
+    pub fn worker(&self, job: &Job) -> String {
+        match &job.work {
+            JobWork::Agent(work) => self.full_name(&work.agent),
+            JobWork::Care { care } => care.noun().to_owned(),
         }
     }
 

@@ -211,7 +211,7 @@ async fn tell(session: &Session, rows: &[RowUpdate], out: &mut Out) -> Result<()
     let roster = Roster::read(session.handle()).await?;
     for job in jobs {
         let (state, outcome) = (job.state.shown(), job::outcome(job));
-        out.line(format!("{} {state}  {outcome}", roster.full_name(&job.agent)).trim_end())?;
+        out.line(format!("{} {state}  {outcome}", roster.worker(job)).trim_end())?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! person needs the keys and values that are allowed. No sentence quotes a value that could be a key.
 
 use std::collections::BTreeMap;
-use std::ops::{Range, RangeInclusive};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use strum::VariantNames as _;
@@ -12,13 +12,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::key_shape::is_key_rather_than_name;
+use super::value::{Checked, KEY_ADVICE, did_you_mean, fault, number, unknown, words};
 use super::{Config, Glyphs, KeySource, Limits, OnHangup, Provider, ProviderKind};
-use crate::domain::nearest;
 use crate::toml_file::{self, Fault, in_order, noun};
 
-type Checked<T> = Result<T, Fault>;
-
-const TOP: [&str; 7] = ["alert_command", "glyphs", "model", "mouse", "on_hangup", "provider", "theme"];
+const TOP: [&str; 8] = ["alert_command", "care", "glyphs", "model", "mouse", "on_hangup", "provider", "theme"];
 const PROVIDER: [&str; 9] = [
     "base_url",
     "context",
@@ -34,8 +32,6 @@ const PROVIDER: [&str; 9] = [
 const CONTEXT: RangeInclusive<u32> = 1024..=100_000_000;
 /// The least and most seconds of silence and of a step.
 const SILENCE: RangeInclusive<u32> = 1..=86_400;
-const KEY_ADVICE: &str = "a key does not belong in this file; keep it in a variable and name that here \
-    (key_env = \"OPENAI_API_KEY\"), or in a file of its own (key_file = \"~/.config/nightdesk/openai.key\")";
 
 /// Checks a whole file.
 pub(super) fn config(text: &str) -> Checked<Config> {
@@ -54,38 +50,13 @@ pub(super) fn config(text: &str) -> Checked<Config> {
             "mouse" => config.mouse = Some(switch("mouse", value)?),
             "on_hangup" => config.on_hangup = on_hangup(value)?,
             "alert_command" => config.alert_command = command("alert_command", value)?,
+            "care" => config.care = super::care::care(value)?,
             "provider" => config.provider = providers(value)?,
             other => return Err(unknown(other, &key.span(), &TOP)),
         }
     }
     model(&config, model_at)?;
     Ok(config)
-}
-
-fn fault<T>(span: &Range<usize>, text: impl Into<String>) -> Checked<T> {
-    Err(Fault::at(span, text))
-}
-
-fn unknown(key: &str, span: &Range<usize>, known: &[&str]) -> Fault {
-    if ["api_key", "apikey", "key", "token", "secret", "password"].contains(&key.to_lowercase().as_str()) {
-        return Fault { at: span.start, text: KEY_ADVICE.to_owned() };
-    }
-    Fault {
-        at: span.start,
-        text: format!("unknown key \"{key}\"{}; known here: {}", did_you_mean(key, known), known.join(", ")),
-    }
-}
-
-fn did_you_mean(word: &str, known: &[&str]) -> String {
-    nearest(word, known.iter().copied()).map_or(String::new(), |near| format!(" (did you mean \"{near}\"?)"))
-}
-
-fn words<'a>(key: &str, value: &'a Spanned<DeValue<'_>>) -> Checked<&'a str> {
-    match value.get_ref() {
-        DeValue::String(text) if !text.trim().is_empty() => Ok(text),
-        DeValue::String(_) => fault(&value.span(), format!("{key} is empty; leave the line out for the default")),
-        other => fault(&value.span(), format!("{key} wants text in quotes, not {}", noun(other))),
-    }
 }
 
 fn theme(value: &Spanned<DeValue<'_>>) -> Checked<String> {
@@ -273,14 +244,6 @@ fn key_file<'a>(value: &'a Spanned<DeValue<'_>>) -> Checked<&'a str> {
     fault(&value.span(), "key_file wants a path that begins with / or ~/, and never the key itself")
 }
 
-fn number(key: &str, value: &Spanned<DeValue<'_>>, range: &RangeInclusive<u32>) -> Checked<u32> {
-    let number = toml_file::whole(value.get_ref()).and_then(|number| u32::try_from(number).ok());
-    let (least, most) = (range.start(), range.end());
-    number
-        .filter(|number| range.contains(number))
-        .map_or_else(|| fault(&value.span(), format!("{key} is a whole number from {least} to {most}")), Ok)
-}
-
 fn seconds(key: &str, value: &Spanned<DeValue<'_>>) -> Checked<u32> {
     number(key, value, &SILENCE).map_err(|fault| Fault { text: format!("{}; it counts seconds", fault.text), ..fault })
 }
@@ -299,15 +262,4 @@ fn contexts(value: &Spanned<DeValue<'_>>, limits: &mut Limits) -> Checked<()> {
         limits.contexts.insert(model.get_ref().as_ref().to_owned(), tokens);
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::did_you_mean;
-
-    #[test]
-    fn a_far_word_suggests_nothing() {
-        assert_eq!(did_you_mean("colour", &["glyphs", "model"]), "");
-        assert_eq!(did_you_mean("glyps", &["glyphs", "model"]), " (did you mean \"glyphs\"?)");
-    }
 }

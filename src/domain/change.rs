@@ -1,5 +1,8 @@
 //! The only way to write: a [`Commit`] of [`Change`]s, which is logged or rejected with a [`Conflict`].
 
+mod conflict;
+mod removed;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -7,10 +10,13 @@ use super::block::{Grantee, Level};
 use super::state::Kind;
 use super::trigger::MarkMove;
 use super::{
-    Agent, AgentId, Block, BlockId, BlockOwner, Call, Cause, CauseKind, Choice, Conversation, ConversationId, Group,
-    GroupId, Job, JobId, JobState, Mail, MailId, MailStatus, Message, PendingCall, Person, PersonId, Reading, Revision,
-    Run, RunId, RunState, Step, StepId, Trigger, TriggerId, run::CallResult, run::RunStateName,
+    Agent, AgentId, Block, BlockId, BlockOwner, Call, CareTask, Cause, CauseKind, Choice, Conversation, ConversationId,
+    Group, GroupId, Job, JobId, JobState, Mail, MailId, MailStatus, Message, PendingCall, Person, PersonId, Reading,
+    ReadingId, Revision, Run, RunId, RunState, Step, StepId, Trigger, TriggerId, run::CallResult, run::RunStateName,
 };
+
+pub use conflict::Conflict;
+pub use removed::RemovedRecord;
 
 /// One durable change, implemented by [`super::state::apply`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumDiscriminants)]
@@ -247,6 +253,18 @@ pub enum Change {
         /// The last `seq` of the window if it has to be cut to fit the context; `None` if all of it fits.
         upto: Option<u64>,
     },
+    /// A program claims a job of care: increments the fence. It has no window, no run and no notes.
+    CareClaimed {
+        /// The job.
+        id: JobId,
+        /// The owner's epoch.
+        epoch: u64,
+    },
+    /// The schedule of a task of care begins: its times from now on are due.
+    CareBegun {
+        /// The task.
+        task: CareTask,
+    },
     /// A job yielded to the foreground: available again, the attempt does not count.
     JobYielded {
         /// The job.
@@ -265,6 +283,27 @@ pub enum Change {
         /// The job.
         id: JobId,
     },
+    /// Removes what a job that ended left: its runs, its pending calls, its notes and its steps. Its header stays if blocks
+    /// name it.
+    JobExpired {
+        /// The job.
+        id: JobId,
+        /// Its runs; filled in.
+        #[serde(default)]
+        runs: Vec<RunId>,
+        /// The conversation of its notes; filled in.
+        #[serde(default)]
+        conversation: Option<ConversationId>,
+    },
+    /// Removes what a source read, which no job needs any more.
+    ReadingRemoved {
+        /// The reading.
+        id: ReadingId,
+        /// The number of the change that brought it, which keeps no text.
+        brought: u64,
+    },
+    /// Stands in the log in the place of a record that was removed later; never committed.
+    RecordRemoved(RemovedRecord),
     /// Changes the state of a job.
     JobMoved {
         /// The job.
@@ -338,10 +377,15 @@ impl Change {
             Self::JobCreated(job) => job.id.as_str(),
             Self::JobCaused { id, .. }
             | Self::JobClaimed { id, .. }
+            | Self::CareClaimed { id, .. }
             | Self::JobYielded { id }
             | Self::JobHandedBack { id, .. }
             | Self::JobRecovered { id }
+            | Self::JobExpired { id, .. }
             | Self::JobMoved { id, .. } => id.as_str(),
+            Self::ReadingRemoved { id, .. } => id.as_str(),
+            Self::RecordRemoved(record) => record.subject(),
+            Self::CareBegun { task } => task.as_str(),
         }
     }
 }
@@ -353,7 +397,12 @@ impl Change {
         let subject = self.subject().to_owned();
         match self {
             Self::EpochRaised { .. } => vec![(Kind::StoreMeta, subject)],
-            Self::CallMade(_) | Self::EventReported { .. } | Self::SourceRead { .. } => Vec::new(),
+            Self::CallMade(_)
+            | Self::EventReported { .. }
+            | Self::SourceRead { .. }
+            | Self::CareBegun { .. }
+            | Self::ReadingRemoved { .. }
+            | Self::RecordRemoved(_) => Vec::new(),
             Self::PersonPut(_) => vec![(Kind::Person, subject)],
             Self::AgentPut(_) | Self::AgentDeleted { .. } => vec![(Kind::Agent, subject)],
             Self::GroupPut(_) | Self::GroupDeleted { .. } => vec![(Kind::Group, subject)],
@@ -390,10 +439,16 @@ impl Change {
             Self::JobCreated(_)
             | Self::JobCaused { .. }
             | Self::JobClaimed { .. }
+            | Self::CareClaimed { .. }
             | Self::JobYielded { .. }
             | Self::JobHandedBack { .. }
             | Self::JobRecovered { .. }
             | Self::JobMoved { .. } => vec![(Kind::Job, subject)],
+            Self::JobExpired { runs, conversation, .. } => {
+                let runs = runs.iter().map(|run| (Kind::Run, run.0.clone()));
+                let notes = conversation.iter().map(|notes| (Kind::Conversation, notes.0.clone()));
+                runs.chain(notes).chain([(Kind::Job, subject)]).collect()
+            }
         }
     }
 }
@@ -535,60 +590,4 @@ pub struct LogEntry {
     pub at: Timestamp,
     /// The number of the change that caused it, if any.
     pub cause: Option<u64>,
-}
-
-/// Why a commit was rejected. None of its changes was applied.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
-#[serde(tag = "conflict", rename_all = "snake_case")]
-pub enum Conflict {
-    /// The edit is based on an older version of the block.
-    #[error("block {} is at version {} now", .current.label, .current.version)]
-    Block {
-        /// The current block.
-        current: Box<Block>,
-    },
-    /// The run is not where the commit expects it.
-    #[error("run {run} has gone on or ended meanwhile")]
-    Run {
-        /// The run.
-        run: RunId,
-    },
-    /// The worker has lost the job (J4).
-    #[error("job {job} no longer belongs to this worker")]
-    Fenced {
-        /// The job.
-        job: JobId,
-    },
-    /// A row that the changes rest on is not as it was read.
-    #[error("{title} was changed meanwhile")]
-    Changed {
-        /// The row in words.
-        title: String,
-    },
-    /// One call of the step is not allowed: it would close a wait cycle, exceeds the mail limit, or edits a block it may
-    /// not edit. The call fails with this text; the other calls of the step are committed.
-    #[error("{text}")]
-    Call {
-        /// The call's index in the step, from 0.
-        ordinal: u32,
-        /// What is wrong, and what to do instead.
-        text: String,
-        /// True if all later mail of the step is not allowed for the same reason.
-        #[serde(default)]
-        and_later_mail: bool,
-    },
-    /// The change is not valid in the current state.
-    #[error("{text}")]
-    Refused {
-        /// One sentence: what is wrong, where, and what is allowed.
-        text: String,
-    },
-}
-
-impl Conflict {
-    /// A [`Conflict::Refused`] with this sentence.
-    #[must_use]
-    pub fn refused(text: impl Into<String>) -> Self {
-        Self::Refused { text: text.into() }
-    }
 }

@@ -1,4 +1,4 @@
-//! Jobs: background work of one agent for one group.
+//! Jobs: background work of one agent for one group, or care of the store by the program itself.
 //!
 //! ```text
 //! available ─claim─▶ running ─last step─▶ completed
@@ -8,28 +8,28 @@
 //!                           ├─ a person ─▶ cancelled
 //!                           └─ its run waits ─▶ parked ─answered─▶ (claimed again)
 //!
-//! A job that is not claimed when a budget is used up becomes scheduled, too.
+//! A job that is not claimed when a budget is used up becomes scheduled, too. A job of care neither yields nor parks, and
+//! spends no budget.
 //! ```
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AgentId, Cause, ConversationId, GroupId, JobId, Priority, RunId, span};
+use super::{AgentId, CareTask, Cause, ConversationId, GroupId, JobId, Priority, RunId, span};
 
 /// The number of attempts after which a transient fault is final (J7).
 pub const MAX_ATTEMPTS: u32 = 8;
 /// The number of consecutive crashes (restart or panic) after which a job is poison (J7).
 pub const MAX_CRASHES: u32 = 3;
 
-/// Background work of one agent for one group.
+/// Background work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// Its id.
     pub id: JobId,
-    /// The agent that works.
-    pub agent: AgentId,
-    /// The group it works for.
-    pub group: GroupId,
+    /// Whose work it is.
+    #[serde(flatten)]
+    pub work: JobWork,
     /// What triggered it, oldest first. Further causes are added while the job waits (J3).
     pub causes: Vec<Cause>,
     /// The state.
@@ -69,6 +69,71 @@ pub struct Job {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// When retention removed its run, its steps and its notes; what stays is its header, because blocks name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expired_at: Option<Timestamp>,
+}
+
+/// Whose work a job is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum JobWork {
+    /// Of an agent.
+    Agent(AgentWork),
+    /// Of the program itself.
+    Care {
+        /// The task.
+        care: CareTask,
+    },
+}
+
+/// Work of one agent for one group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentWork {
+    /// The agent that works.
+    pub agent: AgentId,
+    /// The group it works for.
+    pub group: GroupId,
+}
+
+impl AgentWork {
+    /// The key of the agent's cursor in the group.
+    #[must_use]
+    pub fn key(&self) -> String {
+        Cursor::pair_key(&self.agent, &self.group)
+    }
+}
+
+impl Job {
+    /// The work of an agent; `None` for care of the store.
+    #[must_use]
+    pub fn agent_work(&self) -> Option<&AgentWork> {
+        match &self.work {
+            JobWork::Agent(work) => Some(work),
+            JobWork::Care { .. } => None,
+        }
+    }
+
+    /// The agent that works; `None` for care of the store.
+    #[must_use]
+    pub fn agent(&self) -> Option<&AgentId> {
+        self.agent_work().map(|work| &work.agent)
+    }
+
+    /// The group it works for; `None` for care of the store.
+    #[must_use]
+    pub fn group(&self) -> Option<&GroupId> {
+        self.agent_work().map(|work| &work.group)
+    }
+
+    /// The task of care; `None` for the work of an agent.
+    #[must_use]
+    pub fn care(&self) -> Option<CareTask> {
+        match self.work {
+            JobWork::Agent(_) => None,
+            JobWork::Care { care } => Some(care),
+        }
+    }
 }
 
 /// Omits the priority of most jobs in JSON.
@@ -142,6 +207,11 @@ pub enum JobOutcome {
     Unchanged,
     /// Its input was empty; no model was called (J9).
     NothingToDo,
+    /// It took care of the store.
+    CareTaken {
+        /// What it did, in a few words.
+        report: String,
+    },
 }
 
 /// Why a job failed for good.

@@ -37,6 +37,16 @@ pub fn seconds(text: &str) -> Result<u32, String> {
     whole.ok_or_else(|| "is a time such as 5m or 1h 30m, at least 1s".to_owned())
 }
 
+/// Reads a time such as `7d`, or one as [`seconds`] reads it.
+///
+/// # Errors
+/// The end of a sentence that says what to write.
+pub fn days(text: &str) -> Result<u32, String> {
+    let days = text.trim().strip_suffix('d').and_then(|days| days.trim().parse::<u32>().ok());
+    let whole = days.and_then(|days| days.checked_mul(24 * 3_600)).filter(|seconds| *seconds > 0);
+    whole.map_or_else(|| seconds(text).map_err(|_| "is a time such as 7d or 36h, at least 1s".to_owned()), Ok)
+}
+
 /// A time as [`seconds`] reads it.
 #[must_use]
 pub fn written(seconds: u32) -> String {
@@ -54,6 +64,16 @@ mod tests {
         }
         for text in ["", "0s", "-5m", "5", "soon", "500ms", "999999999h"] {
             assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_may_be_days() {
+        for (text, count) in [("7d", Ok(604_800)), ("1 d", Ok(86_400)), ("36h", Ok(129_600))] {
+            assert_eq!(days(text), count, "{text}");
+        }
+        for text in ["0d", "d", "-1d", "1.5d", "99999999d"] {
+            assert!(days(text).is_err(), "{text}");
         }
     }
 

@@ -3,11 +3,12 @@
 //! Both work on any [`Rows`]. The store runs them on its tables, inside the transaction. [`InMemoryRows`] runs them on maps,
 //! to replay the log and compare (F16), and as the reference model in tests with random commits.
 
-mod blocks;
+mod care;
 mod jobs;
 mod mail;
 mod members;
 mod memory_rows;
+mod retention;
 mod rows;
 mod runs;
 mod triggers;
@@ -15,7 +16,11 @@ mod waits;
 
 use jiff::Timestamp;
 
-use super::{Basis, Change, Conflict, Conversation, Job, JobState, Precondition, Run, run::RunStateName};
+use super::{
+    Agent, Basis, Block, BlockId, BlockOwner, Change, Conflict, Conversation, ConversationId, Group, Precondition,
+    RemovedRecord, Revision, Run,
+};
+use super::{Job, JobState, block::Editor, run::RunStateName};
 
 pub use memory_rows::InMemoryRows;
 pub(crate) use rows::row_kinds;
@@ -126,14 +131,9 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
             Ok(rows.put(conversation)?)
         }
         Change::MessageAppended(message) => {
-            let mut conversation = require::<Conversation, R>(rows, message.conversation.as_str(), "conversation")?;
-            conversation.head += 1;
-            if message.seq != 0 && message.seq != conversation.head {
-                return reject(format!("message {} is not the next one of its conversation", message.seq));
-            }
-            message.seq = conversation.head;
+            message.seq = append(rows, &message.conversation, message.seq)?;
             message.at = at;
-            Ok(rows.put(&conversation)?)
+            Ok(())
         }
         Change::RunCreated(run) => runs::create(rows, run, at),
         Change::RunMoved { id, to } => runs::transition(rows, id, to, at),
@@ -164,9 +164,22 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
             let job = jobs::claim(rows, id, *epoch, *upto)?;
             jobs::begin(rows, job, run, conversation, at)
         }
+        Change::CareClaimed { id, epoch } => care::claim(rows, id, *epoch, at),
+        Change::CareBegun { task } => care::begin(rows, *task, at),
         Change::JobYielded { id } => jobs::preempt(rows, id),
         Change::JobHandedBack { id, to } => jobs::hand_back(rows, id, to),
         Change::JobRecovered { id } => jobs::recover(rows, id, at),
+        Change::JobExpired { id, runs, conversation } => {
+            (*runs, *conversation) = retention::expire(rows, id, at)?;
+            Ok(())
+        }
+        Change::ReadingRemoved { id, .. } => retention::forget_reading(rows, id),
+        Change::RecordRemoved(RemovedRecord::Message { conversation, seq }) => {
+            append(rows, conversation, *seq).map(drop)
+        }
+        Change::RecordRemoved(RemovedRecord::Step { run, index, tokens, asked }) => {
+            runs::count_step(rows, (run, *index), *tokens, *asked, at)
+        }
         Change::JobMoved { id, to } => jobs::transition(rows, id, to, at),
     }
 }
@@ -177,4 +190,116 @@ pub(super) fn require<T: Row, R: Rows>(rows: &mut R, key: &str, noun: &str) -> R
         Some(row) => Ok(row),
         None => reject(format!("there is no {noun} {key}")),
     }
+}
+
+/// Counts a message of a conversation, whose number is 0 if it has none yet. Returns its number.
+fn append<R: Rows>(rows: &mut R, id: &ConversationId, seq: u64) -> Result<u64, ApplyError<R::Fault>> {
+    let mut conversation = require::<Conversation, R>(rows, id.as_str(), "conversation")?;
+    conversation.head += 1;
+    if seq != 0 && seq != conversation.head {
+        return reject(format!("message {seq} is not the next one of its conversation"));
+    }
+    rows.put(&conversation)?;
+    Ok(conversation.head)
+}
+
+fn create_block<R: Rows>(rows: &mut R, block: &mut Block, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
+    if rows.get::<Block>(block.id.as_str())?.is_some() {
+        return reject(format!("block {} exists already", block.id));
+    }
+    if rows.get::<DeletedBlock>(block.id.as_str())?.is_some() {
+        return reject(format!("block {} was deleted, and its id cannot be used again", block.id));
+    }
+    if let Err(text) = super::block::check_label(&block.label) {
+        return reject(text);
+    }
+    check_length(block, &block.value).or_else(reject)?;
+    block.version = 1;
+    block.edited_at = at;
+    free_label(rows, block)?;
+    Ok(rows.put(block)?)
+}
+
+fn edit_block<R: Rows>(rows: &mut R, revision: &Revision, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
+    let mut block = require::<Block, R>(rows, revision.block.as_str(), "block")?;
+    if revision.version != block.version + 1 {
+        return Err(ApplyError::Conflict(Conflict::Block { current: Box::new(block) }));
+    }
+    if let Err(text) = check_editor(&block, &revision.editor).and_then(|()| check_length(&block, &revision.value)) {
+        return Err(ApplyError::Conflict(refusal(revision, text)));
+    }
+    block.value.clone_from(&revision.value);
+    block.version = revision.version;
+    block.editor = revision.editor.clone();
+    block.edited_at = at;
+    if revision.editor == Editor::File {
+        block.from_file = Some(revision.value.clone());
+    }
+    rows.put(&block)?;
+    if let Some(id) = revision.editor.job() {
+        let mut job = require::<Job, R>(rows, id.as_str(), "job")?;
+        job.edits += 1;
+        rows.put(&job)?;
+    }
+    Ok(())
+}
+
+fn delete_block<R: Rows>(rows: &mut R, id: &BlockId) -> Result<(), ApplyError<R::Fault>> {
+    let block = require::<Block, R>(rows, id.as_str(), "block")?;
+    let mut reaches: Vec<String> = Vec::new();
+    for agent in rows.all::<Agent>()? {
+        if agent.blocks.contains(id) {
+            reaches.push(agent.name);
+        }
+    }
+    for group in rows.all::<Group>()? {
+        if group.shared_blocks.contains(id) {
+            reaches.push(group.name);
+        }
+    }
+    if !reaches.is_empty() {
+        return reject(format!("block {} is in use by {}", block.label, reaches.join(", ")));
+    }
+    rows.delete::<Block>(id.as_str())?;
+    Ok(rows.put(&DeletedBlock { id: id.clone() })?)
+}
+
+/// The conflict that refuses an edit: of its last call if calls made it, so that the others are committed without it.
+fn refusal(revision: &Revision, text: String) -> Conflict {
+    match revision.calls.last() {
+        Some(&ordinal) => Conflict::Call { ordinal, text: format!("not done: {text}"), and_later_mail: false },
+        None => Conflict::Refused { text },
+    }
+}
+
+/// Checks the editor's right to edit the block.
+fn check_editor(block: &Block, editor: &Editor) -> Result<(), String> {
+    match editor {
+        Editor::Agent { .. } if block.read_only => Err(format!("block {} is read-only", block.label)),
+        Editor::Person(_) | Editor::File | Editor::Agent { .. } => Ok(()),
+    }
+}
+
+fn check_length(block: &Block, value: &str) -> Result<(), String> {
+    let length = value.chars().count();
+    if length > block.limit as usize {
+        return Err(format!(
+            "block {}: {length} characters are over its limit of {}; shorten the text or raise the limit",
+            block.label, block.limit
+        ));
+    }
+    Ok(())
+}
+
+/// Rejects a block whose owner has another block with the same label, regardless of case.
+fn free_label<R: Rows>(rows: &mut R, block: &Block) -> Result<(), ApplyError<R::Fault>> {
+    let key = block.lookup().unwrap_or_default();
+    if rows.find::<Block>(&key)?.iter().any(|other| other.id != block.id) {
+        let owner = match &block.owner {
+            BlockOwner::Group(_) => "the group",
+            BlockOwner::Agent(_) => "the agent",
+        };
+        return reject(format!("{owner} has a block with the label {:?} already", block.label));
+    }
+    Ok(())
 }

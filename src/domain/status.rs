@@ -145,7 +145,7 @@ impl<'a> Work<'a> {
             return AgentStatus::WaitingFor(whom);
         }
         // The run of a job stays `Running` while the job waits for a retry, so the state of the job decides.
-        if jobs.iter().any(|job| job.agent == *id && matches!(job.state, JobState::Running { .. })) {
+        if jobs.iter().any(|job| job.agent() == Some(id) && matches!(job.state, JobState::Running { .. })) {
             return AgentStatus::OnJob;
         }
         if in_turn(&RunState::Queued) || parked().next().is_some() {
@@ -286,7 +286,7 @@ impl<'a> Work<'a> {
         let mut due = DueJobs { now: Vec::new(), next: None, scheduled: Vec::new() };
         for job in jobs {
             // The window of a job starts where the previous one ends, so the previous job goes first.
-            let pair = |other: &&Job| other.agent == job.agent && other.group == job.group;
+            let pair = |other: &&Job| other.work == job.work;
             let behind = job.window.is_none() && jobs.iter().filter(pair).any(|other| ahead.contains(&&other.id));
             if behind {
                 continue;
@@ -317,7 +317,7 @@ impl<'a> Work<'a> {
         let group = |id: &super::GroupId| groups.iter().find(|group| group.id == *id);
         let rests =
             |turn: &&Run| !may_start(turn, turn.group().and_then(group)) || !self.held_by_person(turn).is_empty();
-        let active = |job: &&Job| is_active(group(&job.group));
+        let active = |job: &&Job| is_active(job.group().and_then(group));
         self.first_turns().iter().all(rests)
             && !jobs.iter().any(|job| matches!(job.state, JobState::Running { .. }))
             && !self.due_jobs(jobs, cursors, now).now.iter().any(active)
@@ -368,7 +368,9 @@ pub fn may_start(turn: &Run, group: Option<&Group>) -> bool {
 /// The jobs that still have unread messages. A retry of a failed job has none: its window ends at the cursor.
 fn ahead<'j>(jobs: &'j [Job], cursors: &[Cursor]) -> Vec<&'j JobId> {
     let read = |job: &Job| {
-        let own = cursors.iter().find(|cursor| cursor.agent == job.agent && cursor.group == job.group);
+        let own = cursors.iter().find(|cursor| {
+            job.agent_work().is_some_and(|work| cursor.agent == work.agent && cursor.group == work.group)
+        });
         own.map_or(0, |cursor| cursor.seq)
     };
     jobs.iter().filter(|job| job.window.is_some_and(|(_, upto)| upto > read(job))).map(|job| &job.id).collect()

@@ -26,8 +26,8 @@ use super::block::{Grantee, Level, folded};
 use super::run::CallResult;
 use super::state::Rows;
 use super::{
-    Agent, AgentId, Block, BlockId, Change, Ids, Job, JobId, JobState, Mail, MailId, MailKind, MailStatus, PendingCall,
-    Run, RunId, RunState, StopReason,
+    Agent, AgentWork, CareTask, Change, Ids, Job, JobId, JobState, JobWork, Mail, MailId, MailKind, MailStatus,
+    Priority, Run, RunId, RunState, StopReason,
 };
 
 pub use cause::{Cause, CauseKind, When};
@@ -157,7 +157,8 @@ fn mail_returned<R: Rows>(rows: &mut R, id: &MailId, ids: &Ids) -> Result<Vec<Ch
 fn follow_up_job<R: Rows>(rows: &mut R, id: &JobId, ids: &Ids) -> Result<Vec<Change>, R::Fault> {
     let Some(job) = rows.readable::<Job>(id.as_str())?.filter(|job: &Job| job.cut) else { return Ok(Vec::new()) };
     let Some(cause) = job.causes.last() else { return Ok(Vec::new()) };
-    let next = Job::new(JobId::fresh(ids), job.agent.clone(), job.group.clone(), cause.of_rest());
+    let Some(work) = job.agent_work().cloned() else { return Ok(Vec::new()) };
+    let next = Job::new(JobId::fresh(ids), work.agent, work.group, cause.of_rest());
     Ok(vec![cause_job(rows, &next)?])
 }
 
@@ -166,10 +167,10 @@ fn follow_up_job<R: Rows>(rows: &mut R, id: &JobId, ids: &Ids) -> Result<Vec<Cha
 /// # Errors
 /// If the rows cannot be read.
 pub fn cause_job<R: Rows>(rows: &mut R, job: &Job) -> Result<Change, R::Fault> {
-    Ok(coalesce(rows.find::<Job>(&Job::pair_key(&job.agent, &job.group))?, job.clone()))
+    Ok(coalesce(rows.find::<Job>(&job.work.key())?, job.clone()))
 }
 
-/// Like [`cause_job`], with the unfinished jobs of the agent for the group given by the caller.
+/// Like [`cause_job`], with the unfinished jobs of the same work given by the caller.
 #[must_use]
 pub fn coalesce(unfinished: Vec<Job>, job: Job) -> Change {
     // A job with a window does not read later messages, so its causes are complete.
@@ -181,16 +182,27 @@ pub fn coalesce(unfinished: Vec<Job>, job: Job) -> Change {
 }
 
 impl Job {
-    /// An available job with this cause.
+    /// An available job of an agent with this cause.
     #[must_use]
     pub fn new(id: JobId, agent: super::AgentId, group: super::GroupId, cause: impl Into<Cause>) -> Self {
-        let cause = cause.into();
+        Self::of(id, JobWork::Agent(AgentWork { agent, group }), cause.into())
+    }
+
+    /// An available job of care with this cause. What agents do comes first.
+    #[must_use]
+    pub fn of_care(id: JobId, care: CareTask, cause: impl Into<Cause>) -> Self {
+        let cause = Cause { priority: Priority::Low, ..cause.into() };
+        Self::of(id, JobWork::Care { care }, cause)
+    }
+
+    /// An available job with this cause.
+    #[must_use]
+    pub fn of(id: JobId, work: JobWork, cause: Cause) -> Self {
         Self {
             depth: cause.depth,
             priority: cause.priority,
             id,
-            agent,
-            group,
+            work,
             causes: vec![cause],
             state: JobState::Available,
             attempt: 0,
@@ -207,6 +219,7 @@ impl Job {
             created_at: Timestamp::UNIX_EPOCH,
             started_at: None,
             ended_at: None,
+            expired_at: None,
         }
     }
 }
@@ -290,7 +303,7 @@ mod tests {
         assert_eq!(follow(&mut rows, &said("go on")), []);
         let made = follow(&mut rows, &said("sleep"));
         let [Change::TriggerFired { id, .. }, Change::JobCreated(job)] = &made[..] else { panic!("{made:?}") };
-        assert_eq!((&job.agent, &job.group), (&AgentId::from("agent-1"), &group.id));
+        assert_eq!((job.agent(), job.group()), (Some(&AgentId::from("agent-1")), Some(&group.id)));
         let cause = &job.causes[0];
         assert_eq!(cause.of.as_ref(), Some(id));
         let written = format!(r#"{{"trigger":"signal","word":"sleep","of":"{id}"}}"#);

@@ -16,7 +16,9 @@ use super::{Engine, EngineError};
 use crate::config::Config;
 use crate::domain::change::ChangeKind;
 use crate::domain::run::PendingKind;
-use crate::domain::{Change, Group, GroupId, Job, JobState, Mail, PendingCall, Run, RunKind, RunState, StopReason};
+use crate::domain::{
+    Change, Group, GroupId, Job, JobState, JobWork, Mail, PendingCall, Run, RunKind, RunState, StopReason,
+};
 
 /// The most time of a command.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -102,11 +104,14 @@ async fn alert(engine: &Engine, change: &Change) -> Result<Option<String>, Engin
     let told = match change {
         Change::JobMoved { id, to: JobState::Failed { error, .. } } => {
             let Some(job) = engine.readable::<Job>(id.as_str()).await? else { return Ok(None) };
-            format!(
-                "the job of {} in {} failed: {error}",
-                engine.agent_name(&job.agent).await?,
-                group(engine, &job.group).await?
-            )
+            match &job.work {
+                JobWork::Agent(work) => format!(
+                    "the job of {} in {} failed: {error}",
+                    engine.agent_name(&work.agent).await?,
+                    group(engine, &work.group).await?
+                ),
+                JobWork::Care { care } => format!("the {} failed: {error}", care.noun()),
+            }
         }
         Change::RunMoved { id, to: RunState::Finished { stop_reason: StopReason::Error, error } } => {
             let run = engine.readable::<Run>(id.as_str()).await?;

@@ -13,8 +13,8 @@ use super::work::{Outcome, RunContext};
 use super::{Engine, EngineError, step};
 use crate::domain::job::{JobFault, MAX_ATTEMPTS, MAX_CRASHES};
 use crate::domain::{
-    Actor, Agent, AgentId, Block, Cause, Change, Commit, Conversation, ConversationId, ConversationOwner, Cursor,
-    Group, GroupId, Job, JobId, JobOutcome, JobState, Precondition, Run, RunId, RunKind, RunState, StopReason,
+    Actor, Agent, AgentId, AgentWork, Block, Cause, Change, Commit, Conversation, ConversationId, ConversationOwner,
+    Cursor, Group, GroupId, Job, JobId, JobOutcome, JobState, Precondition, Run, RunId, RunKind, RunState, StopReason,
 };
 use crate::llm::window::{self, MOST_BYTES_PER_TOKEN};
 use crate::llm::{ErrorClass, ModelError, Prompt};
@@ -41,7 +41,8 @@ pub async fn work_off(
     if job.state == JobState::Parked && !is_answered(engine, job).await? {
         return Ok(());
     }
-    let Some(job) = claim(engine, job).await? else { return Ok(()) };
+    let Some(whose) = job.agent_work() else { return Ok(()) };
+    let Some(job) = claim(engine, job, whose).await? else { return Ok(()) };
     let Some(run) = job.run.clone() else { return Ok(()) };
     // Use the run's state, not the job's: a job preempted or crashed after the answer and before the step that
     // takes it is available again, but its run is still parked.
@@ -106,12 +107,12 @@ async fn is_answered(engine: &Engine, job: &Job) -> Result<bool, EngineError> {
 }
 
 /// Claims the job and raises its fence; the first claim sets its window and creates its run and notes.
-async fn claim(engine: &Engine, job: &Job) -> Result<Option<Job>, EngineError> {
+async fn claim(engine: &Engine, job: &Job, whose: &AgentWork) -> Result<Option<Job>, EngineError> {
     let ids = engine.store.ids();
     let (run, notes) = (RunId::fresh(ids), ConversationId::fresh(ids));
     let upto = match job.window {
         Some(_) => None,
-        None => window_end(engine, job).await?,
+        None => window_end(engine, whose).await?,
     };
     let mut changes = vec![Change::JobClaimed {
         id: job.id.clone(),
@@ -123,7 +124,7 @@ async fn claim(engine: &Engine, job: &Job) -> Result<Option<Job>, EngineError> {
     if job.run.is_none() {
         changes
             .push(Change::ConversationOpened(Conversation::new(notes.clone(), ConversationOwner::Job(job.id.clone()))));
-        changes.push(Change::RunCreated(run_of(engine, job, run, notes).await?));
+        changes.push(Change::RunCreated(run_of(engine, (job, whose), run, notes).await?));
     }
     let head = *engine.store.head().borrow();
     match engine.commit(Lane::Background, Commit::new(Actor::Engine, changes)).await {
@@ -145,7 +146,7 @@ async fn claim(engine: &Engine, job: &Job) -> Result<Option<Job>, EngineError> {
     engine.lock_tasks().refused.remove(&job.id);
     let Some(claimed) = engine.store.row::<Job>(job.id.as_str()).await? else { return Ok(None) };
     let asked = claimed.causes.iter().any(Cause::has_input);
-    if !asked && !has_news(engine, &claimed).await? {
+    if !asked && !has_news(engine, &claimed, whose).await? {
         // J9: no new messages, so complete without a model call.
         let mut changes = vec![Change::JobMoved {
             id: claimed.id.clone(),
@@ -159,12 +160,12 @@ async fn claim(engine: &Engine, job: &Job) -> Result<Option<Job>, EngineError> {
 }
 
 /// Returns true if the job's window holds a message that its agent would read.
-async fn has_news(engine: &Engine, job: &Job) -> Result<bool, EngineError> {
+async fn has_news(engine: &Engine, job: &Job, whose: &AgentWork) -> Result<bool, EngineError> {
     let Some((after, upto)) = job.window else { return Ok(true) };
     if after == upto {
         return Ok(false);
     }
-    let Some(talk) = engine.store.find::<Conversation>(job.group.as_str()).await?.into_iter().next() else {
+    let Some(talk) = engine.store.find::<Conversation>(whose.group.as_str()).await?.into_iter().next() else {
         return Ok(true);
     };
     // The first one is enough.
@@ -174,18 +175,18 @@ async fn has_news(engine: &Engine, job: &Job) -> Result<bool, EngineError> {
 
 /// Returns the last message that fits the window of a job, half of what its agent's model holds: the rest is for the
 /// job's own work. `None` if all fit.
-async fn window_end(engine: &Engine, job: &Job) -> Result<Option<u64>, EngineError> {
-    let Some(talk) = engine.store.find::<Conversation>(job.group.as_str()).await?.into_iter().next() else {
+async fn window_end(engine: &Engine, whose: &AgentWork) -> Result<Option<u64>, EngineError> {
+    let Some(talk) = engine.store.find::<Conversation>(whose.group.as_str()).await?.into_iter().next() else {
         return Ok(None);
     };
-    let cursor = engine.store.row::<Cursor>(&Cursor::pair_key(&job.agent, &job.group)).await?;
+    let cursor = engine.store.row::<Cursor>(&whose.key()).await?;
     let after = cursor.map_or(0, |cursor| cursor.seq);
     let (messages, more) = engine.store.seen_from(&talk.id, after + 1, talk.head, CONTEXT_BYTES).await?;
     // Most windows are small, and fit whatever else the prompt holds.
     if !more && context::window_end(&messages, more, SMALL_WINDOW).is_none() {
         return Ok(None);
     }
-    let room = room(engine, &job.agent, &job.group).await? / 2;
+    let room = room(engine, &whose.agent, &whose.group).await? / 2;
     let (messages, more) = match room * MOST_BYTES_PER_TOKEN {
         bytes if more && bytes > CONTEXT_BYTES => engine.store.seen_from(&talk.id, after + 1, talk.head, bytes).await?,
         _ => (messages, more),
@@ -217,29 +218,42 @@ pub(super) async fn room(engine: &Engine, agent: &AgentId, group: &GroupId) -> R
     Ok(model.window.budget(agent.max_tokens).beside(fixed))
 }
 
-async fn run_of(engine: &Engine, job: &Job, id: RunId, notes: ConversationId) -> Result<Run, EngineError> {
-    let talk = engine.store.find::<Conversation>(job.group.as_str()).await?.into_iter().next();
-    let kind = RunKind::Job { agent: job.agent.clone(), group: job.group.clone(), job: job.id.clone() };
+async fn run_of(
+    engine: &Engine,
+    (job, whose): (&Job, &AgentWork),
+    id: RunId,
+    notes: ConversationId,
+) -> Result<Run, EngineError> {
+    let talk = engine.store.find::<Conversation>(whose.group.as_str()).await?.into_iter().next();
+    let kind = RunKind::Job { agent: whose.agent.clone(), group: whose.group.clone(), job: job.id.clone() };
     let run = Run::new(id, notes, kind, RunState::Running);
     Ok(Run { turn: talk.map_or(0, |talk| talk.asked), depth: job.depth, ..run })
 }
 
 async fn failed(engine: &Engine, job: &Job, work: &RunContext, fault: &ModelError) -> Result<(), EngineError> {
     tracing::warn!(job = %job.id, run = %work.run, attempt = job.attempt, "{fault}");
-    let error = fault.text.clone();
-    if fault.class == ErrorClass::Transient && job.attempt < MAX_ATTEMPTS {
-        let wait =
-            engine.backoff(FIRST_BACKOFF, job.attempt).min(LONGEST_BACKOFF).max(fault.retry_after.unwrap_or_default());
-        let to = try_after(engine, wait, error);
-        return held(engine, job, vec![Change::JobMoved { id: job.id.clone(), to }]).await;
+    let to = after_fault(engine, job, fault.class, fault.retry_after, fault.text.clone());
+    let run = to.is_final().then_some((&work.run, fault.text.as_str()));
+    held_with(engine, job, run, vec![Change::JobMoved { id: job.id.clone(), to }]).await
+}
+
+/// The state of a job whose attempt ended with a fault of this class: it is tried again, or has failed (J7).
+pub(super) fn after_fault(
+    engine: &Engine,
+    job: &Job,
+    class: ErrorClass,
+    retry_after: Option<Duration>,
+    error: String,
+) -> JobState {
+    if class == ErrorClass::Transient && job.attempt < MAX_ATTEMPTS {
+        let wait = engine.backoff(FIRST_BACKOFF, job.attempt).min(LONGEST_BACKOFF).max(retry_after.unwrap_or_default());
+        return try_after(engine, wait, error);
     }
-    let class = match fault.class {
+    let class = match class {
         ErrorClass::Transient | ErrorClass::Down => JobFault::Transient,
         ErrorClass::Terminal | ErrorClass::TooLong => JobFault::Terminal,
     };
-    let to = JobState::Failed { class, error: error.clone() };
-    let over = Change::JobMoved { id: job.id.clone(), to };
-    held_with(engine, job, Some((&work.run, &error)), vec![over]).await
+    JobState::Failed { class, error }
 }
 
 /// The state of a job whose next attempt starts after `wait`.
@@ -260,7 +274,10 @@ fn over(run: &RunId, stop_reason: StopReason, error: Option<String>) -> Change {
 }
 
 /// Commits under the job's fence; does nothing if the fence has changed (J4).
-async fn held(engine: &Engine, job: &Job, changes: Vec<Change>) -> Result<(), EngineError> {
+///
+/// # Errors
+/// [`EngineError`] if the store refuses the changes, or may not be written any more.
+pub(super) async fn held(engine: &Engine, job: &Job, changes: Vec<Change>) -> Result<(), EngineError> {
     held_with(engine, job, None, changes).await
 }
 

@@ -5,7 +5,7 @@
 
 use super::{Engine, EngineError};
 use crate::domain::budget::{self, Spent};
-use crate::domain::{Actor, Agent, Change, Commit, Group, Job, JobState};
+use crate::domain::{Actor, Agent, AgentWork, Change, Commit, Group, Job, JobState};
 use crate::store::Lane;
 
 /// The budget of the group or of the agent that is used up today, if one is; costs no query where there is none. `staged`
@@ -49,17 +49,18 @@ pub async fn review(engine: &Engine, scheduled: &[&Job]) -> Result<(), EngineErr
     if scheduled.is_empty() {
         return Ok(());
     }
-    let keys = |of: fn(&Job) -> &str| {
-        let mut keys: Vec<String> = scheduled.iter().map(|job| of(job).to_owned()).collect();
+    let keys = |of: fn(&AgentWork) -> &str| {
+        let works = scheduled.iter().filter_map(|job| job.agent_work());
+        let mut keys: Vec<String> = works.map(|work| of(work).to_owned()).collect();
         keys.sort();
         keys.dedup();
         keys
     };
-    let groups: Vec<Group> = engine.store.rows(keys(|job| job.group.as_str())).await?;
-    let agents: Vec<Agent> = engine.store.rows(keys(|job| job.agent.as_str())).await?;
+    let groups: Vec<Group> = engine.store.rows(keys(|work| work.group.as_str())).await?;
+    let agents: Vec<Agent> = engine.store.rows(keys(|work| work.agent.as_str())).await?;
     for job in scheduled {
-        let group = groups.iter().find(|group| group.id == job.group);
-        let agent = agents.iter().find(|agent| agent.id == job.agent);
+        let group = groups.iter().find(|group| job.group() == Some(&group.id));
+        let agent = agents.iter().find(|agent| job.agent() == Some(&agent.id));
         match spent(engine, group, agent, 0).await? {
             Some(spent) => postpone(engine, job, spent).await?,
             None => transition(engine, job, JobState::Available).await?,

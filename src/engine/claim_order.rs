@@ -36,12 +36,12 @@ impl<'j> ClaimOrder<'j> {
         let ages: BTreeMap<_, _> = unfinished.iter().enumerate().map(|(age, job)| (&job.id, age)).collect();
         let mut of_group: BTreeMap<_, usize> = BTreeMap::new();
         for job in unfinished.iter().filter(|job| matches!(job.state, JobState::Running { .. })) {
-            *of_group.entry(&job.group).or_default() += 1;
+            *of_group.entry(job.group()).or_default() += 1;
         }
         let mut due: Vec<Due<'j>> = due
             .iter()
             .map(|job| {
-                let nth = of_group.entry(&job.group).or_default();
+                let nth = of_group.entry(job.group()).or_default();
                 *nth += 1;
                 Due { job, age: ages.get(&job.id).copied().unwrap_or(unfinished.len()), nth_of_its_group: *nth }
             })

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::protocol::{LiveUpdate, RowUpdate, Update};
 use crate::domain::{
-    Agent, AgentId, Change, Content, ConversationId, LogEntry, Mail, MailId, MailKind, MailStatus, Message,
+    Agent, AgentId, CareTask, Change, Content, ConversationId, LogEntry, Mail, MailId, MailKind, MailStatus, Message,
     PendingCall, PendingKind, Priority, Run, RunId, RunState, StepId,
 };
 
@@ -103,8 +103,11 @@ pub enum Event {
         run: Option<RunId>,
         /// The id of the job.
         id: String,
-        /// The agent.
-        agent: AgentId,
+        /// The agent; `None` for care of the store.
+        agent: Option<AgentId>,
+        /// The task of care; left out for the work of an agent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        care: Option<&'static str>,
         /// The status as shown to people.
         status: &'static str,
         /// The internal state.
@@ -280,6 +283,7 @@ impl Events {
             }
             Change::JobCreated(_)
             | Change::JobClaimed { .. }
+            | Change::CareClaimed { .. }
             | Change::JobYielded { .. }
             | Change::JobHandedBack { .. }
             | Change::JobRecovered { .. }
@@ -325,7 +329,8 @@ fn job(id: &str, rows: &[RowUpdate]) -> Option<Event> {
         RowUpdate::Job(job) if job.id.as_str() == id => Some(Event::Job {
             run: job.run.clone(),
             id: job.id.0.clone(),
-            agent: job.agent.clone(),
+            agent: job.agent().cloned(),
+            care: job.care().map(CareTask::as_str),
             status: job.state.shown(),
             state: job.state.as_str(),
         }),

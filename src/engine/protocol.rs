@@ -4,17 +4,18 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::state::RowFault;
-use crate::domain::text_edit::UndoClash;
+use crate::domain::status::Work;
 use crate::domain::{
-    Agent, AgentId, Basis, Block, BlockId, Change, Conflict, ConversationId, Group, GroupId, Job, JobId, Mail, MailId,
-    MailStatus, Message, PendingCall, Priority, Revision, RunId, SearchResult, Step, StepId, Trigger, TriggerId,
+    Agent, AgentId, Basis, Block, BlockId, CareMark, CareTask, Change, Conflict, Conversation, ConversationId, Group,
+    GroupId, Job, JobId, Mail, MailId, MailStatus, Message, PendingCall, Priority, Revision, Run, RunId, SearchResult,
+    StepId, Trigger, TriggerId,
 };
 
 mod audit;
 mod block;
 mod filter;
 mod form;
-mod overview;
+mod job;
 mod progress;
 mod space;
 mod update;
@@ -23,7 +24,7 @@ pub use audit::{AuditEntry, AuditFilter, AuditKind, AuditPage};
 pub use block::{Blame, BlameLine, BlockChange, BlockForm, BlockRequest, RevisionCause, SeenBlock, SeenBlocks, Writer};
 pub use filter::Filter;
 pub use form::{AgentForm, Changes, GroupForm};
-pub use overview::{LogCheck, Overview, StoreCheck};
+pub use job::{BlockClash, Expired, JobDetail, JobEdit, OnClash};
 pub use progress::Progress;
 pub use space::{Space, SpaceOf, SpaceOwner};
 pub use update::{LiveUpdate, Phase, RowUpdate, Update};
@@ -97,6 +98,18 @@ pub enum Request {
         group: GroupId,
         /// Instruction for the agent, if any.
         instruction: Option<String>,
+    },
+    /// Makes a job of care of the store now; [`Reply::Job`].
+    RunCare {
+        /// The task.
+        task: CareTask,
+    },
+    /// Removes what jobs left that ended so many seconds ago, at least a day; [`Reply::Expired`].
+    ClearJobs {
+        /// Of completed jobs; `None` for none of them.
+        completed: Option<u32>,
+        /// Of failed and cancelled ones; `None` for none of them.
+        others: Option<u32>,
     },
     /// Reports a named event to the triggers that listen to it; [`Reply::EventReported`].
     ReportEvent {
@@ -275,6 +288,15 @@ pub enum Request {
         /// The job.
         id: JobId,
     },
+    /// How far the schedules of care are decided, and the last job of each task; [`Reply::Care`].
+    Care,
+    /// What [`Request::ClearJobs`] would remove; [`Reply::Expired`].
+    Expired {
+        /// Of completed jobs, in seconds since their end; `None` for none of them.
+        completed: Option<u32>,
+        /// Of failed and cancelled ones; `None` for none of them.
+        others: Option<u32>,
+    },
     /// Asks a model for a short text and a tool call, to test it; [`Reply::Probed`].
     Probe {
         /// The model, `provider/model`.
@@ -305,30 +327,11 @@ impl Request {
                 | Self::Due
                 | Self::CheckStore { .. }
                 | Self::Space
+                | Self::Care
+                | Self::Expired { .. }
                 | Self::JobDetail { .. }
         )
     }
-}
-
-/// What an undo does where others changed lines of the job since.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnClash {
-    /// Leave the block as it is and return the texts.
-    Ask,
-    /// Keep what others wrote, and undo the rest.
-    Keep,
-    /// Write what was there before the job.
-    Restore,
-}
-
-/// A block in which others changed lines of a job since.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct BlockClash {
-    /// The block now.
-    pub block: Block,
-    /// The texts to choose between.
-    pub texts: UndoClash,
 }
 
 /// The recipient of a message, or what is to be deleted.
@@ -444,6 +447,15 @@ pub enum Reply {
     StoreChecked(StoreCheck),
     /// What takes room in the store.
     Space(Box<Space>),
+    /// The care of the store.
+    Care {
+        /// How far each schedule that has begun is decided.
+        marks: Vec<CareMark>,
+        /// The newest job of each task, in no order.
+        jobs: Vec<Job>,
+    },
+    /// What can go, or went.
+    Expired(Expired),
     /// A deletion and its consequences.
     Deletion {
         /// The consequences, one sentence each.
@@ -494,28 +506,69 @@ pub struct Timestamped<T> {
     pub what: T,
 }
 
-/// A job with its steps, messages and edits.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct JobDetail {
-    /// The job.
-    pub job: Job,
-    /// Its steps.
-    pub steps: Vec<Step>,
-    /// Its messages and tool calls.
-    pub notes: Vec<Message>,
-    /// The block versions it wrote.
-    pub edits: Vec<JobEdit>,
+/// The state rows the panes show, each kind in order of creation.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Overview {
+    /// The number of the last change it includes: follow from here.
+    pub upto: u64,
+    /// All groups.
+    pub groups: Vec<Group>,
+    /// All agents.
+    pub agents: Vec<Agent>,
+    /// All blocks with their values.
+    pub blocks: Vec<Block>,
+    /// Conversations of groups, and direct conversations of agents.
+    pub conversations: Vec<Conversation>,
+    /// Unfinished turns with all runs below them, and the runs of unfinished jobs.
+    pub runs: Vec<Run>,
+    /// The last turn of each conversation, where it has finished.
+    #[serde(default)]
+    pub last_turns: Vec<Run>,
+    /// The newest jobs, newest first, then older unfinished ones.
+    pub jobs: Vec<Job>,
+    /// Calls that wait for an answer.
+    pub calls: Vec<PendingCall>,
+    /// The newest mail, newest first, then older mail that a call waits for.
+    pub mails: Vec<Mail>,
+    /// All triggers.
+    #[serde(default)]
+    pub triggers: Vec<Trigger>,
+    /// The tokens of today.
+    #[serde(default)]
+    pub spending: Spending,
+    /// Unreadable rows.
+    #[serde(default)]
+    pub faults: Vec<RowFault>,
+    /// The model of agents that have none.
+    pub default_model: String,
 }
 
-/// A block version that a job wrote.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct JobEdit {
-    /// The block's label.
-    pub label: String,
-    /// The previous value.
-    pub before: String,
-    /// The new version.
-    pub revision: Revision,
+impl Overview {
+    /// Status queries over these rows.
+    #[must_use]
+    pub fn work(&self) -> Work<'_> {
+        Work { runs: &self.runs, calls: &self.calls, mails: &self.mails }
+    }
+}
+
+/// Result of a store check.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreCheck {
+    /// Defects of the file, one sentence each.
+    pub faults: Vec<String>,
+    /// Result of replaying the log, if requested.
+    pub log: Option<LogCheck>,
+}
+
+/// Result of replaying the log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogCheck {
+    /// Changes replayed.
+    pub changes: u64,
+    /// Rows compared.
+    pub rows: usize,
+    /// Differences from the tables, one sentence each.
+    pub differences: Vec<String>,
 }
 
 /// Why a request failed: one sentence, and the conflict if there was one.

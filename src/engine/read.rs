@@ -5,6 +5,7 @@ mod blocks;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::care;
 use super::protocol::{
     JobDetail, JobEdit, LogCheck, Overview, Reply, Request, RequestError, Space, SpaceOf, SpaceOwner, StoreCheck,
     Timestamped,
@@ -14,7 +15,8 @@ use crate::domain::budget::Spending;
 use crate::domain::state::Row;
 use crate::domain::status::{Now, is_active};
 use crate::domain::{
-    Agent, Block, Cursor, Group, GroupId, Job, JobId, Message, Revision, Run, RunId, RunState, Source, Trigger,
+    Agent, AgentWork, Block, BlockId, CareMark, Cursor, Group, GroupId, Job, JobId, Message, Revision, Run, RunId,
+    RunState, Source, Trigger,
 };
 use crate::store::{Background, MessagePage, PartSpace, ReadLane, Store, StoreError};
 
@@ -83,6 +85,15 @@ impl Reader {
                 Ok(due(store, Now { span: now, wall: now }).await?)
             }
             Request::Space => Ok(Reply::Space(Box::new(space(&store.background()).await?))),
+            Request::Care => {
+                let (marks, jobs) =
+                    (store.background().all::<CareMark>().await?.rows, store.background().care_jobs().await?);
+                Ok(Reply::Care { marks, jobs })
+            }
+            Request::Expired { completed, others } => {
+                let expiry = care::cutoffs(store.clock().now(), completed, others);
+                Ok(Reply::Expired(care::found(&store.background(), expiry).await?))
+            }
             Request::CheckStore { deep } => Ok(Reply::StoreChecked(check(&store.background(), deep).await?)),
             Request::Send { .. }
             | Request::Cancel { .. }
@@ -93,6 +104,8 @@ impl Reader {
             | Request::RetryJob { .. }
             | Request::UndoJob { .. }
             | Request::RunJob { .. }
+            | Request::RunCare { .. }
+            | Request::ClearJobs { .. }
             | Request::ReportEvent { .. }
             | Request::FireTrigger { .. }
             | Request::PauseTrigger { .. }
@@ -116,7 +129,7 @@ impl Reader {
 /// The cursors of the agent and group of each claimed job.
 pub(super) async fn cursors(store: &Store, jobs: &[Job]) -> Result<Vec<Cursor>, StoreError> {
     let claimed = jobs.iter().filter(|job| job.window.is_some());
-    let keys: Vec<String> = claimed.map(|job| Cursor::pair_key(&job.agent, &job.group)).collect();
+    let keys: Vec<String> = claimed.filter_map(Job::agent_work).map(AgentWork::key).collect();
     if keys.is_empty() { Ok(Vec::new()) } else { store.rows(keys).await }
 }
 
@@ -235,7 +248,7 @@ pub(super) async fn due(store: &Store, now: Now) -> Result<Reply, StoreError> {
     let rests = standing.work().is_at_rest(&standing.jobs, &cursors, &groups, now);
     // In a group that is paused, nothing comes by itself.
     let active = |id: &GroupId| is_active(groups.iter().find(|group| group.id == *id));
-    let jobs: Vec<Job> = standing.jobs.iter().filter(|job| active(&job.group)).cloned().collect();
+    let jobs: Vec<Job> = standing.jobs.iter().filter(|job| job.group().is_none_or(&active)).cloned().collect();
     let later = standing.work().due_jobs(&jobs, &cursors, now);
     let again = [later.next, later.reset()].into_iter().flatten();
     let timer = standing.timers.iter().filter(|timer| active(&timer.group)).filter_map(|timer| timer.next_due).min();

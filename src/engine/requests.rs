@@ -1,5 +1,6 @@
 //! Handles the requests of faces: writes here, reads in [`super::read`].
 
+mod care;
 mod event;
 mod mail;
 mod roster;
@@ -11,7 +12,7 @@ use std::sync::PoisonError;
 use super::cancellation::{self, CANCELLED, Mode};
 use super::protocol::{BlockRequest, Recipient, Reply, Request, RequestError};
 use super::read::{self, Reader};
-use super::{Engine, EngineError, next, sources};
+use super::{Engine, EngineError, care as upkeep, next, sources};
 use crate::config::{Config, ConfigError};
 use crate::domain::message::check_size;
 use crate::domain::run::CallResult;
@@ -70,6 +71,8 @@ impl Engine {
             Request::RetryJob { id } => self.retry_job(&id).await,
             Request::UndoJob { id, clashes } => self.undo_job(&id, clashes).await,
             Request::RunJob { agent, group, instruction } => self.run_job(&agent, &group, instruction).await,
+            Request::RunCare { task } => self.run_care(task).await,
+            Request::ClearJobs { completed, others } => self.clear_jobs(completed, others).await,
             Request::ReportEvent { name, text, group } => self.report_event(name, text, group).await,
             Request::FireTrigger { id } => self.fire_trigger(id).await,
             Request::PauseTrigger { id, paused } => self.pause_trigger(id, paused).await,
@@ -91,6 +94,9 @@ impl Engine {
             Request::Reconfigure => self.reconfigure().await,
             Request::Due => {
                 sources::settled(self).await?;
+                if self.options.jobs {
+                    upkeep::plan(self, &self.store.unfinished_jobs().await?).await?;
+                }
                 Ok(read::due(&self.store, self.now()).await?)
             }
             read @ (Request::Mails { .. }
@@ -102,6 +108,8 @@ impl Engine {
             | Request::Audit { .. }
             | Request::Jobs { .. }
             | Request::JobDetail { .. }
+            | Request::Care
+            | Request::Expired { .. }
             | Request::Held { .. }
             | Request::CheckStore { .. }
             | Request::Space) => self.reader().answer(read).await,
@@ -343,15 +351,19 @@ impl Engine {
 
     async fn retry_job(&self, id: &JobId) -> Result<Reply, RequestError> {
         let job = self.must::<Job>(id.as_str(), "job").await?;
-        if self.store.row::<Agent>(job.agent.as_str()).await?.is_none()
-            || self.store.row::<Group>(job.group.as_str()).await?.is_none()
+        if job.expired_at.is_some() {
+            return Err(RequestError::new("what the job read and did is removed already; the job cannot run again"));
+        }
+        if let Some(work) = job.agent_work()
+            && (self.store.row::<Agent>(work.agent.as_str()).await?.is_none()
+                || self.store.row::<Group>(work.group.as_str()).await?.is_none())
         {
             return Err(RequestError::new("the agent or the group of the job was deleted; the job cannot run again"));
         }
         let again = CauseKind::Retry { job: id.clone() };
         let change = match &job.state {
             JobState::Failed { .. } | JobState::Cancelled { .. } => {
-                let mut fresh = Job::new(JobId::fresh(self.store.ids()), job.agent, job.group, again);
+                let mut fresh = Job::of(JobId::fresh(self.store.ids()), job.work, again.into());
                 // The new job keeps the causes of the old one.
                 fresh.causes.splice(0..0, job.causes);
                 fresh.retry_of = Some(id.clone());
@@ -393,7 +405,7 @@ impl Engine {
 
     /// The change that creates the job, or adds its cause to one that is waiting already (J3).
     async fn joined(&self, job: Job) -> Result<Change, RequestError> {
-        let unfinished = self.store.find::<Job>(&Job::pair_key(&job.agent, &job.group)).await?;
+        let unfinished = self.store.find::<Job>(&job.work.key()).await?;
         Ok(coalesce(unfinished, job))
     }
 
@@ -446,6 +458,11 @@ impl Engine {
         let read = read.await.map_err(|_| RequestError::new("the program is shutting down"))?;
         let config = read.map_err(|fault| RequestError::new(fault.to_string()))?;
         self.alerts.configure(&config);
+        self.care.configure(&config.care);
+        if self.options.jobs {
+            upkeep::begin(self).await?;
+        }
+        self.wake.notify_one();
         *self.default_model.write().unwrap_or_else(PoisonError::into_inner) = config.model;
         Ok(Reply::Done)
     }

@@ -18,10 +18,13 @@ use super::errors::Retries;
 use super::limits::{Capacity, Priority};
 use super::timers::Deadlines;
 use super::wait::OpenRuns;
-use super::{Engine, EngineError, JobTask, Scope, background, budget, mail, next, read, sources, speech, timers, turn};
+use super::{
+    Engine, EngineError, JobTask, Scope, background, budget, care, mail, next, read, sources, speech, timers, turn,
+};
 use crate::domain::status::{self, DueJobs};
 use crate::domain::{
-    Agent, AgentId, Group, GroupId, Job, JobId, JobState, NoticeKind, Run, RunId, RunKind, RunState, StopReason,
+    Agent, AgentId, Group, GroupId, Job, JobId, JobState, JobWork, NoticeKind, Run, RunId, RunKind, RunState,
+    StopReason,
 };
 use crate::llm::ModelHandle;
 use crate::store::StoreError;
@@ -90,15 +93,17 @@ async fn tick(engine: &Arc<Engine>) -> Result<Deadlines, EngineError> {
     start_workers(engine, &standing).await?;
     let timer = timers::fire_due(engine, timers).await?;
     let mut source = Deadlines::default();
+    let mut care = None;
     let mut job = Deadlines::default();
     if engine.options.jobs {
         source = sources::tend(engine, &standing.sources, &standing.jobs).await?;
+        care = care::plan(engine, &standing.jobs).await?;
         job = start_jobs(engine, &standing).await?;
     }
     let earliest = |all: &[Option<Timestamp>]| all.iter().flatten().min().copied();
     Ok(Deadlines {
         span: earliest(&[out_of_time, expiry, timer.span, source.span, job.span]),
-        wall: earliest(&[timer.wall, source.wall, job.wall]),
+        wall: earliest(&[timer.wall, source.wall, care, job.wall]),
     })
 }
 
@@ -224,8 +229,8 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Deadlin
     // Counted before anything is read: a slot that comes free meanwhile is for the next look, not for the job that is in
     // turn at that moment, which may be behind one that got none.
     let mut taken: BTreeMap<String, usize> = BTreeMap::new();
-    for task in engine.lock_tasks().jobs.values() {
-        *taken.entry(task.provider.clone()).or_default() += 1;
+    for provider in engine.lock_tasks().jobs.values().filter_map(|task| task.provider.clone()) {
+        *taken.entry(provider).or_default() += 1;
     }
     // Read again where there are any: some may have ended since the look, and their slots are free already.
     let jobs = engine.store.unfinished_jobs().await?;
@@ -242,11 +247,18 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Deadlin
         if !is_open_to_claim(engine, &job.id, head) {
             continue;
         }
-        let group = group_of(engine, Some(&job.group)).await?;
+        let work = match &job.work {
+            JobWork::Agent(work) => work,
+            JobWork::Care { .. } => {
+                start_care(engine, job);
+                continue;
+            }
+        };
+        let group = group_of(engine, Some(&work.group)).await?;
         if !status::is_active(group.as_ref()) {
             continue;
         }
-        let agent = engine.readable::<Agent>(job.agent.as_str()).await?;
+        let agent = engine.readable::<Agent>(work.agent.as_str()).await?;
         if let Some(spent) = budget::spent(engine, group.as_ref(), agent.as_ref(), 0).await? {
             budget::postpone(engine, job, spent).await?;
             continue;
@@ -269,28 +281,53 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Deadlin
             // made a step, so that only that one is poison.
             continue;
         }
-        if job.yields >= MAX_YIELDS && is_wanted(engine, standing, &job.agent, model.as_ref()).await? {
+        if job.yields >= MAX_YIELDS && is_wanted(engine, standing, &work.agent, model.as_ref()).await? {
             continue;
         }
         let give_way = CancellationToken::new();
         let side = Priority::Background(give_way.clone());
         // A busy agent is skipped: the driver runs again when it is free.
-        let Some(place) = engine.agents.try_enter(&job.agent, Capacity::ONE, &side) else { continue };
+        let Some(place) = engine.agents.try_enter(&work.agent, Capacity::ONE, &side) else { continue };
         *taken += 1;
         let cancel = CancellationToken::new();
         {
             let mut tasks = engine.lock_tasks();
             tasks.claims += 1;
-            tasks.jobs.insert(job.id.clone(), JobTask { cancel: cancel.clone(), provider });
+            tasks.jobs.insert(job.id.clone(), JobTask { cancel: cancel.clone(), provider: Some(provider) });
         }
         let (task, job) = (Arc::clone(engine), job.clone());
         engine.spawn(async move {
-            work_off(&task, &job, &cancel, &give_way).await;
+            work_off(
+                &task,
+                &job,
+                || background::work_off(&task, &job, cancel.clone(), give_way.clone()),
+                [&cancel, &give_way],
+            )
+            .await;
             task.lock_tasks().jobs.remove(&job.id);
             drop(place);
             task.wake.notify_one();
         });
     }
+}
+
+/// Starts a job of care, unless another one runs: they use the disk, and nobody waits for them.
+fn start_care(engine: &Arc<Engine>, job: &Job) {
+    let cancel = CancellationToken::new();
+    {
+        let mut tasks = engine.lock_tasks();
+        if tasks.jobs.values().any(|task| task.provider.is_none()) {
+            return;
+        }
+        tasks.claims += 1;
+        tasks.jobs.insert(job.id.clone(), JobTask { cancel: cancel.clone(), provider: None });
+    }
+    let (task, job) = (Arc::clone(engine), job.clone());
+    engine.spawn(async move {
+        work_off(&task, &job, || care::work_off(&task, &job, cancel.clone()), [&cancel, &cancel]).await;
+        task.lock_tasks().jobs.remove(&job.id);
+        task.wake.notify_one();
+    });
 }
 
 /// True for a job that has no task, was not given up, and was not refused in this state of the store.
@@ -302,11 +339,15 @@ fn is_open_to_claim(engine: &Engine, job: &JobId, head: u64) -> bool {
 }
 
 /// Works a job off until it ends, parks or is preempted: waits while the store fails; any other error ends it.
-async fn work_off(engine: &Engine, job: &Job, cancel: &CancellationToken, give_way: &CancellationToken) {
+async fn work_off<W: Future<Output = Result<(), EngineError>>>(
+    engine: &Engine,
+    job: &Job,
+    work: impl Fn() -> W,
+    [cancel, give_way]: [&CancellationToken; 2],
+) {
     let mut retries = Retries::new(engine);
     loop {
-        let work = background::work_off(engine, job, cancel.clone(), give_way.clone());
-        let done = match AssertUnwindSafe(work).catch_unwind().await {
+        let done = match AssertUnwindSafe(work()).catch_unwind().await {
             Ok(Err(trouble)) if !trouble.is_temporary() => {
                 background::abandon(engine, &job.id, trouble.to_string()).await
             }

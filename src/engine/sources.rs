@@ -192,8 +192,8 @@ async fn agents(engine: &Engine, trigger: &Trigger) -> Result<Vec<AgentId>, Engi
 
 /// The size of what waits for the agent in a job that takes further causes.
 fn waiting(trigger: &Trigger, agent: &AgentId, jobs: &[Job]) -> usize {
-    let open =
-        |job: &&Job| job.agent == *agent && job.group == trigger.group && job.state.waits() && job.window.is_none();
+    let own = |job: &Job| job.agent() == Some(agent) && job.group() == Some(&trigger.group);
+    let open = |job: &&Job| own(job) && job.state.waits() && job.window.is_none();
     let bytes = |kind: &CauseKind| if let CauseKind::Source { bytes, .. } = kind { *bytes as usize } else { 0 };
     jobs.iter().filter(open).flat_map(|job| &job.causes).map(|cause| bytes(&cause.kind)).sum()
 }

@@ -20,6 +20,9 @@ use super::{LockHeldBy, Options, StoreError, file, schema};
 const TRIES: u32 = 50;
 const BETWEEN: Duration = Duration::from_millis(100);
 
+/// The pages that are copied between two looks at whether the copy is still wanted.
+const AT_ONCE: i32 = 1_000;
+
 /// Why a store was not copied or put back.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CopyError {
@@ -29,6 +32,9 @@ pub enum CopyError {
     /// The store or the copy cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// It was not wanted any more.
+    #[error("the copy was not finished")]
+    Interrupted,
     /// One sentence: what failed, and what to do.
     #[error("{0}")]
     Failed(String),
@@ -48,16 +54,20 @@ fn failed<T>(what: impl Into<String>) -> Result<T, CopyError> {
 }
 
 /// Copies a store to a new file, readable by its user only; programs may work on the store meanwhile. The copy is checked
-/// before it gets its name. Returns its size in bytes. Blocks for as long as that takes.
+/// before it gets its name. Returns its size in bytes. Blocks for as long as that takes, or until it is not `wanted` any
+/// more.
 ///
 /// # Errors
 /// [`CopyError`] if the file exists, the store cannot be read or is damaged, or the copy cannot be written. Nothing is left
 /// of it then.
-pub fn back_up(store: &Path, target: &Path) -> Result<u64, CopyError> {
+pub fn back_up(store: &Path, target: &Path, wanted: &dyn Fn() -> bool) -> Result<u64, CopyError> {
     if target.symlink_metadata().is_ok() {
         return failed(format!("{} exists already; give another name", target.display()));
     }
-    let part = copy(store, target)?;
+    let part = copy(store, target, wanted)?;
+    if !wanted() {
+        return Err(CopyError::Interrupted);
+    }
     let size = part.file.metadata().map_or(0, |meta| meta.len());
     part.name(target)?;
     Ok(size)
@@ -77,7 +87,7 @@ pub fn restore(store: &Path, from: &Path, stamp: &str) -> Result<Option<PathBuf>
     drop(open_source(from)?);
     let lock = StoreLock::take(store)?;
     let path = lock.path();
-    let part = copy(from, &sibling(path, ".restored"))?;
+    let part = copy(from, &sibling(path, ".restored"), &|| true)?;
     let kept = if std::fs::metadata(path).is_ok_and(|meta| meta.len() > 0) { Some(keep(path, stamp)?) } else { None };
     let placed = std::fs::rename(&part.path, path).and_then(|()| sync_directory(path));
     placed.map_err(|error| CopyError::Failed(format!("putting the copy in the place of the store: {error}")))?;
@@ -207,24 +217,26 @@ fn open_source(from: &Path) -> Result<Sql, CopyError> {
 }
 
 /// Copies a store to a file beside `target` and checks the copy.
-fn copy(from: &Path, target: &Path) -> Result<Part, CopyError> {
+fn copy(from: &Path, target: &Path, wanted: &dyn Fn() -> bool) -> Result<Part, CopyError> {
     let source = open_source(from)?;
     let part = Part::create(target)?;
     let cannot = |error: &rusqlite::Error| {
         CopyError::Failed(format!("copying {} to {}: {}", from.display(), target.display(), sentence(error)))
     };
-    let copied = || -> rusqlite::Result<Vec<String>> {
+    let copied = || -> rusqlite::Result<Option<Vec<String>>> {
         let mut to = Connection::open_with_flags(&part.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         // Whatever fails, the whole copy goes; it is synced when it is complete.
         to.pragma_update(None, "synchronous", "OFF")?;
-        pages(source.conn(), &mut to)?;
+        if !pages(source.conn(), &mut to, wanted)? {
+            return Ok(None);
+        }
         // One file, without a log of its own.
         to.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))?;
         let mut check = to.prepare("PRAGMA integrity_check")?;
         let found = check.query_map([], |row| row.get::<_, String>(0))?;
-        found.filter(|line| line.as_ref().map_or(true, |line| line != "ok")).collect()
+        found.filter(|line| line.as_ref().map_or(true, |line| line != "ok")).collect::<Result<_, _>>().map(Some)
     };
-    let damage = copied().map_err(|error| cannot(&error))?;
+    let damage = copied().map_err(|error| cannot(&error))?.ok_or(CopyError::Interrupted)?;
     if let Some(first) = damage.first() {
         return failed(format!("{} is damaged ({first}); nothing was copied; run `nightdesk doctor`", from.display()));
     }
@@ -232,13 +244,24 @@ fn copy(from: &Path, target: &Path) -> Result<Part, CopyError> {
     Ok(part)
 }
 
-/// Copies all pages, as of one moment.
-fn pages(from: &Connection, to: &mut Connection) -> rusqlite::Result<()> {
-    let backup = Backup::new(from, to)?;
-    for _ in 0..TRIES {
-        match backup.step(-1)? {
-            StepResult::Done => return Ok(()),
-            _ => std::thread::sleep(BETWEEN),
+/// Copies all pages, as of one moment. Returns false if that is not wanted any more.
+fn pages(from: &Connection, to: &mut Connection, wanted: &dyn Fn() -> bool) -> rusqlite::Result<bool> {
+    // While the source reads, it sees one moment, whatever others write: no part of the copy has to be made again.
+    let moment = from.unchecked_transaction()?;
+    moment.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    let backup = Backup::new(&moment, to)?;
+    let mut tries = 0;
+    while tries < TRIES {
+        if !wanted() {
+            return Ok(false);
+        }
+        match backup.step(AT_ONCE)? {
+            StepResult::Done => return Ok(true),
+            StepResult::More => {}
+            _ => {
+                tries += 1;
+                std::thread::sleep(BETWEEN);
+            }
         }
     }
     let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);

@@ -6,7 +6,7 @@ use rusqlite::{Row, params_from_iter};
 use super::connection::Sql;
 use super::error::Fault;
 use super::tables::{MOST_ROWS, json, lossy, parse, signed, values, with, without};
-use super::{ReadLane, Store, StoreError, calls, messages, revisions, runs};
+use super::{ReadLane, Store, StoreError, calls, messages, retention, revisions, runs};
 use crate::domain::{Actor, Change, LogEntry, Revision};
 
 /// The field of a change that is a column of its own.
@@ -146,6 +146,8 @@ fn insert_record(sql: &Sql, logged: &LogEntry) -> Result<(), Fault> {
             };
             revisions::insert(sql, logged.n, &revision)
         }
+        Change::JobExpired { runs, conversation, .. } => retention::remove_records(sql, runs, conversation.as_ref()),
+        Change::ReadingRemoved { id, brought } => retention::blank_reading(sql, id, *brought),
         _ => Ok(()),
     }
 }

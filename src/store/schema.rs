@@ -26,6 +26,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005.sql"),
     include_str!("migrations/0006.sql"),
     include_str!("migrations/0007.sql"),
+    include_str!("migrations/0008.sql"),
     #[cfg(test)]
     include_str!("migrations/sample.sql"),
 ];
@@ -169,13 +170,14 @@ mod tests {
     const LATER: &str = "CREATE TABLE later (a TEXT) STRICT; INSERT INTO later VALUES ('made'); DROP INDEX job_group;";
     const BROKEN: &str = "CREATE TABLE later (a TEXT) STRICT; CREATE nonsense";
     /// The schema of each released version from the second on.
-    const SCHEMAS: [(usize, &str); 6] = [
+    const SCHEMAS: [(usize, &str); 7] = [
         (2, include_str!("migrations/0002.schema.txt")),
         (3, include_str!("migrations/0003.schema.txt")),
         (4, include_str!("migrations/0004.schema.txt")),
         (5, include_str!("migrations/0005.schema.txt")),
         (6, include_str!("migrations/0006.schema.txt")),
         (7, include_str!("migrations/0007.schema.txt")),
+        (8, include_str!("migrations/0008.schema.txt")),
     ];
     const LATEST: usize = MIGRATIONS.len();
 

@@ -292,7 +292,8 @@ fn job_transcript(
     let (after, to) = job.window.unwrap_or((0, 0));
     let (messages, _) = sight::seen_from(sql, &conversation.id, after + 1, to, WINDOW_BYTES)?;
     let head = must::<Conversation>(sql, run.conversation.as_str())?.head;
-    let sight = Sight { me: &job.agent, run: &run.id, own: false, range: (1, head), head, max_bytes };
+    let me = job.agent().ok_or_else(|| Fault::Row(format!("job {} is not the work of an agent", job.id)))?;
+    let sight = Sight { me, run: &run.id, own: false, range: (1, head), head, max_bytes };
     let (notes, turn_cut) = sight::seen_before(sql, cache, &run.conversation, &sight)?;
     Ok(Transcript { conversation, messages, earlier: after, notes, turn_cut, job: Some(job) })
 }

@@ -39,6 +39,9 @@ const CHECKPOINT_AT_REST: u32 = 1_000;
 /// The length at which a checkpoint runs even if commits wait, because a long log slows every read.
 const CHECKPOINT_AT_LAST: u32 = 16_000;
 
+/// The pages of the index of words that one part of its upkeep merges at most.
+const MERGED_PAGES: i64 = 200;
+
 type Answer = Result<Vec<LogEntry>, CommitError>;
 /// What a transaction comes to: the results, the number of the last change and, if somebody follows, the rows written.
 type Done = (Vec<Answer>, u64, Option<Vec<RowImage>>);
@@ -60,6 +63,8 @@ pub(super) struct Threads {
 struct Waiting {
     foreground: VecDeque<Queued>,
     background: VecDeque<Queued>,
+    /// Parts of upkeep, which wait until no commit does.
+    upkeep: VecDeque<oneshot::Sender<Result<bool, StoreError>>>,
     /// True if a checkpoint is due.
     checkpoint: bool,
     closed: bool,
@@ -109,6 +114,24 @@ impl Lanes {
         answered.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
+    /// Does a part of the upkeep of what is derived from the tables, once no commit waits. Returns whether more is left.
+    pub(super) async fn upkeep(&self) -> Result<bool, StoreError> {
+        let shared = match self {
+            Self::Inline(writer) => return writer.lock().unwrap_or_else(PoisonError::into_inner).upkeep(),
+            Self::Threads { shared, .. } => shared,
+        };
+        let (answer, answered) = oneshot::channel();
+        {
+            let mut state = shared.lock();
+            if state.closed {
+                return Err(StoreError::Closed);
+            }
+            state.upkeep.push_back(answer);
+        }
+        shared.bell.notify_one();
+        answered.await.unwrap_or(Err(StoreError::Closed))
+    }
+
     /// The number of commits that have not been started.
     pub(super) fn waiting(&self) -> u64 {
         match self {
@@ -155,6 +178,7 @@ impl Drop for Works<'_> {
             state.closed = true;
             state.foreground.clear();
             state.background.clear();
+            state.upkeep.clear();
         }
     }
 }
@@ -223,7 +247,7 @@ impl Threads {
     fn wait(&self) -> bool {
         let mut state = self.lock();
         loop {
-            if !state.is_empty() || state.checkpoint {
+            if !state.is_empty() || !state.upkeep.is_empty() || state.checkpoint {
                 return true;
             }
             if state.closed {
@@ -238,6 +262,12 @@ impl Threads {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let _works = Works(self);
         let batch = self.lock().next();
+        if batch.is_empty()
+            && let Some(answer) = self.lock().upkeep.pop_front()
+        {
+            // Whoever asked may have gone; the part is done anyway.
+            let _ = answer.send(writer.upkeep());
+        }
         writer.process(batch);
         let at_rest = {
             let mut state = self.lock();
@@ -454,6 +484,25 @@ impl Writer {
         let Some(own) = self.epoch else { return Ok(()) };
         let stored = tables::get::<StoreMeta>(&self.sql, StoreMeta::KEY)?;
         if stored.is_some_and(|stored| stored.epoch == own) { Ok(()) } else { Err(Fault::NotOwner) }
+    }
+
+    /// Merges a few pages of the index of words, or at last refreshes what queries are planned with. Returns whether more is
+    /// left. None of this is in the log: it changes no row.
+    fn upkeep(&mut self) -> Result<bool, StoreError> {
+        self.check_ground()?;
+        let conn = self.sql.conn();
+        let merged = || -> rusqlite::Result<bool> {
+            let before = conn.total_changes();
+            let merge = "INSERT INTO message_search (message_search, rank) VALUES ('merge', ?1)";
+            conn.execute(merge, [MERGED_PAGES])?;
+            // As the manual of FTS5 says: a merge that had nothing to do counts as one change or none.
+            if conn.total_changes() - before >= 2 {
+                return Ok(true);
+            }
+            conn.execute_batch("PRAGMA analysis_limit = 400; PRAGMA optimize;")?;
+            Ok(false)
+        };
+        merged().map_err(|error| Fault::Sql(error).saving())
     }
 
     /// Runs a checkpoint if the write-ahead log is long and no commit waits, or if it is very long.

@@ -230,7 +230,7 @@ fn f10_a_job_whose_tool_ends_the_program_three_times_is_poison_and_the_other_job
         let (store, lost) = store_of(place.path(), &acks).await;
         assert_eq!(lost, 0);
         let all = store.jobs(None, 100).await.unwrap().rows;
-        let of = |agent: &str| all.iter().find(|job| job.agent == agent_id(agent)).unwrap();
+        let of = |agent: &str| all.iter().find(|job| job.agent() == Some(&agent_id(agent))).unwrap();
         assert!(matches!(of("cleo").state, JobState::Failed { class: JobFault::Poison, .. }), "{:?}", of("cleo"));
         assert!(matches!(of("dan").state, JobState::Completed { .. }), "{:?}", of("dan"));
         assert_eq!(story_of(&store).await, ["- kept"], "nothing of the step that ended the program is kept");

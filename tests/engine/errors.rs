@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::support::script::{Script, When};
 use nightdesk::testing::domain::{
-    Agent, Change, Commit, Cursor, Group, GroupId, JobState, ManagerType, PendingCall, PendingKind, Rule, Run, RunId,
-    RunState, StopReason,
+    Agent, Change, Commit, Group, GroupId, JobState, ManagerType, PendingCall, PendingKind, Rule, Run, RunId, RunState,
+    StopReason,
 };
 use nightdesk::testing::engine::protocol::{Recipient, Reply, Request, Update};
 use nightdesk::testing::store::{Lane, Observer};
@@ -345,7 +345,7 @@ async fn a_job_that_cannot_be_claimed_is_cancelled_with_the_sentence() {
     world.send("go").await;
     let job = world.job_over().await;
     world.idle().await;
-    let cursor = Cursor::pair_key(&job.agent, &job.group);
+    let cursor = job.agent_work().unwrap().key();
     by_sql(&world, &format!("UPDATE cursor SET body = json_set(body, '$.seq', 'x') WHERE key = '{cursor}'"));
     world.send("go on").await;
     let jobs = world.jobs_over(2).await;

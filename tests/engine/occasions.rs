@@ -29,7 +29,7 @@ async fn a_turn_that_fails_fires_what_listens_to_failed_runs() {
     let world = World::new(on(script, Occasion::RunFailed)).await;
     world.send("hello").await;
     let job = world.job_over().await;
-    assert_eq!((job.agent.clone(), job.depth), (agent_id("dan"), 1));
+    assert_eq!((job.agent().cloned(), job.depth), (Some(agent_id("dan")), 1));
     assert!(told(&job).starts_with("It failed: turn 1. "), "{}", told(&job));
     let heard = format!("{:?}", world.asked_of("dan").remove(0).entries);
     assert!(heard.contains("It failed: turn 1. "), "{heard}");
@@ -54,7 +54,7 @@ async fn jobs_that_cause_each_other_by_their_end_come_to_an_end_and_the_trigger_
     let why = world.when(held).await;
     assert!(why.starts_with("3 jobs have caused each other already"), "{why}");
     let jobs = world.jobs_over(3).await;
-    let all: Vec<(&str, u32)> = jobs.iter().map(|job| (job.agent.as_str(), job.depth)).collect();
+    let all: Vec<(&str, u32)> = jobs.iter().map(|job| (job.agent().unwrap().as_str(), job.depth)).collect();
     assert_eq!(all, [("agent-cleo", 1), ("agent-dan", 2), ("agent-dan", 3)]);
     assert_eq!(told(&jobs[1]), "A job of cleo completed; it changed nothing.");
     world.close().await;
@@ -152,7 +152,7 @@ async fn a_stream_of_urgent_jobs_starves_no_other_because_one_claim_in_eight_is_
         world.jobs_over(over).await;
         report(&world, "urgent").await;
     }
-    let calm = world.jobs().await.into_iter().find(|job| job.agent == agent_id("zoe")).unwrap();
+    let calm = world.jobs().await.into_iter().find(|job| job.agent() == Some(&agent_id("zoe"))).unwrap();
     let claimed = world.store().log(0, usize::MAX >> 1).await.unwrap().into_iter().filter_map(|logged| {
         let Change::JobClaimed { id, .. } = logged.change else { return None };
         Some(id)

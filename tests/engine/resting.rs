@@ -38,7 +38,8 @@ impl Observer for Claimed {
         }
         let (run, notes): (RunId, ConversationId) = ("run-claimed".into(), "talk-claimed".into());
         let owner = ConversationOwner::Job(id.clone());
-        let kind = RunKind::Job { agent: job.agent, group: job.group, job: id.clone() };
+        let (agent, group) = (job.agent().unwrap().clone(), job.group().unwrap().clone());
+        let kind = RunKind::Job { agent, group, job: id.clone() };
         let claim = vec![
             Change::JobClaimed { id: id.clone(), epoch: 1, run: run.clone(), conversation: notes.clone(), upto: None },
             Change::ConversationOpened(Conversation::new(notes.clone(), owner)),

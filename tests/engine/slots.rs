@@ -73,7 +73,7 @@ async fn claimed(world: &World) -> Vec<GroupId> {
     let mut groups = Vec::new();
     for logged in log {
         if let Change::JobClaimed { id, .. } = logged.change {
-            groups.push(world.job(&id).await.group);
+            groups.push(world.job(&id).await.group().unwrap().clone());
         }
     }
     groups

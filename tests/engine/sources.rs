@@ -139,7 +139,8 @@ async fn new_text_is_added_to_the_job_that_waits_and_each_agent_gets_it() {
         read_by(&world, &format!("{so_far}{line}")).await;
     }
     let jobs = world.jobs().await;
-    let mut causes: Vec<(&str, usize)> = jobs.iter().map(|job| (job.agent.as_str(), job.causes.len())).collect();
+    let mut causes: Vec<(&str, usize)> =
+        jobs.iter().map(|job| (job.agent().unwrap().as_str(), job.causes.len())).collect();
     causes.sort_unstable();
     assert_eq!(causes, [("agent-cleo", 1), ("agent-cleo", 2), ("agent-dan", 1), ("agent-dan", 2)]);
     world.jobs_over(4).await;
@@ -426,7 +427,7 @@ async fn a_source_is_one_agents_and_a_second_one_of_the_same_files_is_refused() 
     let own = TriggerSpec { agent: Some(agent_id("dan")), ..notes.source(Some(60)) };
     let world = World::new(Plan { background: &["cleo", "dan"], ..plan(own.clone()) }).await;
     world.send("hello").await;
-    assert_eq!(world.job_over().await.agent, agent_id("dan"));
+    assert_eq!(world.job_over().await.agent(), Some(&agent_id("dan")));
     let twice = vec![own.clone(), TriggerSpec { task: Some("File it.".to_owned()), ..own }];
     let form = GroupForm::default().set("source", Value::Triggers(twice));
     let refused = world.ask(Request::UpdateGroup { id: group_id(), form: Box::new(form) }).await.unwrap_err().text;

@@ -383,7 +383,7 @@ async fn in_a_sleep_time_group_the_answer_and_the_other_background_agents_work_a
             (jobs.len() == 2 && jobs.iter().all(rests)).then_some(jobs)
         };
         let jobs = desk.until(head, jobs).await;
-        let of = |agent: &str| jobs.iter().find(|job| job.agent == agent_id(agent)).unwrap().state.clone();
+        let of = |agent: &str| jobs.iter().find(|job| job.agent() == Some(&agent_id(agent))).unwrap().state.clone();
         let JobState::Retryable { error, .. } = of("cleo") else { panic!("{jobs:?}") };
         desk.assert_told(&error, "");
         assert_eq!(of("dan"), JobState::Completed { outcome: JobOutcome::Changed }, "{fault:?}");

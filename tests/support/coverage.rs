@@ -27,7 +27,7 @@ impl Coverage {
             |job: &Job| job.retry_of.as_ref().is_some_and(|id| matches!(by_id[id].state, JobState::Failed { .. }));
         let mut windows: Vec<(u64, u64)> = jobs
             .iter()
-            .filter(|job| job.agent == *agent && job.group == *group && !again(job))
+            .filter(|job| job.agent() == Some(agent) && job.group() == Some(group) && !again(job))
             .filter(|job| matches!(job.state, JobState::Completed { .. } | JobState::Failed { .. }))
             .filter_map(|job| job.window)
             .collect();

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use nightdesk::testing::config::Config;
+use nightdesk::testing::config::{Care, Config};
 use nightdesk::testing::domain::block::DEFAULT_LIMIT;
 use nightdesk::testing::domain::{
     Agent, AgentId, Basis, Block, BlockId, BlockOwner, Change, Commit, Content, Conversation, ConversationId, Editor,
@@ -208,8 +208,7 @@ impl Default for Plan {
             mode: Mode::Inline,
             model: None,
             chat: None,
-            also: &[],
-            config: Config::default(),
+            config: Config { care: Care::off(), ..Config::default() },
             observer: None,
             yields: std::env::var(SEED).ok().map(|seed| seed.parse().expect("a number")),
         }

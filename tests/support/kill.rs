@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use nightdesk::testing::config::Config;
+use nightdesk::testing::config::{Care, Config};
 use nightdesk::testing::domain::{Actor, Change, Commit, Group, Ids, PersonId};
 use nightdesk::testing::engine::protocol::{Request, Update};
 use nightdesk::testing::engine::{Engine, Handle, Options};
@@ -47,7 +47,7 @@ impl Session {
         let store = Store::open(&path, store::Options::default()).unwrap();
         let script = place.join("script.toml");
         std::fs::write(&script, plan.script.to_toml()).unwrap();
-        let config = Config::default();
+        let config = Config { care: Care::off(), ..Config::default() };
         let models = Models::new(config.clone(), |_| None);
         let known = *store.head().borrow();
         let tools = plan.toolbox.clone();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use nightdesk::testing::config::Config;
+use nightdesk::testing::config::{Care, Config};
 use nightdesk::testing::domain::block::DEFAULT_LIMIT;
 use nightdesk::testing::domain::mail::MAX_DEPTH;
 use nightdesk::testing::domain::{
@@ -102,7 +102,7 @@ impl Crowd {
 
     async fn open(dir: Arc<tempfile::TempDir>, size: Size, script: &Script) -> Self {
         let store = Store::open(&dir.path().join("desk.db"), store::Options::default()).unwrap();
-        let config = Config::default();
+        let config = Config { care: Care::off(), ..Config::default() };
         let models = Models::new(config.clone(), |_| None);
         models.bring(MODEL, Arc::new(Scripted::parse(&script.to_toml(), "crowd").unwrap()), 1_000);
         let engine = Engine::start(store, &config, models, ToolRegistry::default(), Options::default()).await.unwrap();

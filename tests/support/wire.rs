@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nightdesk::testing::config::{Config, KeySource, Limits, Provider, ProviderKind};
+use nightdesk::testing::config::{Care, Config, KeySource, Limits, Provider, ProviderKind};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -218,7 +218,7 @@ impl WireServer {
     /// A configuration whose provider of this name leads here and wants no key.
     pub fn config(&self, name: &str) -> Config {
         let provider = [(name.to_owned(), self.provider(KeySource::None))].into();
-        Config { provider, ..Config::default() }
+        Config { provider, care: Care::off(), ..Config::default() }
     }
 
     /// What was asked so far.

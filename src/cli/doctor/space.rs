@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::cli::backup::Backups;
 use crate::cli::paths::Paths;
 use crate::cli::print::{self, Out};
 use crate::cli::roster::Roster;
 use crate::cli::{CliError, Exit, unexpected};
 use crate::domain::{AgentId, BlockOwner, GroupId};
+use crate::engine::care::backups::Backups;
 use crate::engine::protocol::{Reply, Request, Space, SpaceOwner};
 
 /// What a table holds, in words, by how its name begins. The first that fits counts.

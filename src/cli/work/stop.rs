@@ -18,12 +18,15 @@ pub async fn stop(places: &Paths, out: &mut Out) -> Result<Exit, CliError> {
     let handle = places.look()?;
     let (overview, roster) = (handle.overview().await?, Roster::read(&handle).await?);
     for job in overview.jobs.iter().filter(|job| stopped.jobs.contains(&job.id)) {
-        let name = roster.full_name(&job.agent);
+        let job_of = match job.care() {
+            Some(care) => format!("the {}", care.noun()),
+            None => format!("the job of {}", roster.worker(job)),
+        };
         out.line(&match &job.state {
             JobState::Completed { .. } | JobState::Failed { .. } | JobState::Cancelled { .. } => {
-                format!("finished: the job of {name}")
+                format!("finished: {job_of}")
             }
-            _ => format!("handed back: the job of {name}"),
+            _ => format!("handed back: {job_of}"),
         })?;
     }
     let turns = overview.runs.iter().filter(|run| stopped.turns.contains(&run.id)).count();

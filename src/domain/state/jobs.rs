@@ -2,17 +2,19 @@
 
 use jiff::Timestamp;
 
-use super::{ApplyError, Row, Rows, reject, require};
+use super::{ApplyError, Rows, care, reject, require};
 use crate::domain::job::{JobFault, MAX_CRASHES};
-use crate::domain::{Cause, CauseKind, Conversation, ConversationId, Cursor, Job, JobId, JobState, RunId};
+use crate::domain::{AgentWork, Cause, CauseKind, Conversation, ConversationId, Cursor, Job, JobId, JobState, RunId};
 
 pub(super) fn create<R: Rows>(rows: &mut R, job: &mut Job, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
     if rows.get::<Job>(job.id.as_str())?.is_some() {
         return reject(format!("job {} exists already", job.id));
     }
-    // A retry has the window of the job it retries, so it is never merged with another job.
-    if job.window.is_none() {
-        let unfinished = rows.find::<Job>(&Job::pair_key(&job.agent, &job.group))?;
+    if let Some(task) = job.care() {
+        care::create(rows, job, task)?;
+    } else if job.window.is_none() {
+        // A retry has the window of the job it retries, so it is never merged with another job.
+        let unfinished = rows.find::<Job>(&job.work.key())?;
         if unfinished.iter().any(|other| other.state.waits() && other.window.is_none()) {
             return reject("the agent already has a waiting job; add the cause to that one");
         }
@@ -47,16 +49,17 @@ pub(super) fn claim<R: Rows>(
     if !job.state.waits() && !parked {
         return Err(ApplyError::Conflict(crate::domain::Conflict::Fenced { job: id.clone() }));
     }
+    let Some(work) = job.agent_work().cloned() else { return reject(format!("job {id} is care of the store")) };
     if job.window.is_none() {
-        let cursor = rows.get::<Cursor>(&Cursor::pair_key(&job.agent, &job.group))?;
+        let cursor = rows.get::<Cursor>(&work.key())?;
         let after = cursor.map_or(0, |cursor| cursor.seq);
         // The window starts where the previous one ends, so the previous job has to be finished. The window of a
         // failed job's retry is already behind the cursor.
-        let unfinished = rows.find::<Job>(&Job::pair_key(&job.agent, &job.group))?;
+        let unfinished = rows.find::<Job>(&job.work.key())?;
         if unfinished.iter().any(|other| other.window.is_some_and(|(_, upto)| upto > after)) {
             return reject("an earlier job of the agent is not finished");
         }
-        let talk = rows.find::<Conversation>(job.group.as_str())?;
+        let talk = rows.find::<Conversation>(work.group.as_str())?;
         let head = talk.first().map_or(0, |conversation| conversation.head).max(after);
         let end = upto.unwrap_or(head).clamp(after, head);
         job.window = Some((after, end));
@@ -141,12 +144,12 @@ pub(super) fn transition<R: Rows>(
 
 /// Changes the state of the job. If it completed or failed, moves its agent's cursor past the window (J5).
 fn finish<R: Rows>(rows: &mut R, mut job: Job, to: JobState, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
-    if let (JobState::Completed { .. } | JobState::Failed { .. }, Some((_, upto))) = (&to, job.window) {
-        let key = Cursor::pair_key(&job.agent, &job.group);
+    if let (JobState::Completed { .. } | JobState::Failed { .. }, Some((_, upto))) = (&to, job.window)
+        && let Some(AgentWork { agent, group }) = job.agent_work().cloned()
+    {
+        let key = Cursor::pair_key(&agent, &group);
         let seq = rows.get::<Cursor>(&key)?.map_or(0, |cursor| cursor.seq).max(upto);
-        let cursor = Cursor { agent: job.agent.clone(), group: job.group.clone(), seq };
-        debug_assert_eq!(cursor.key(), key);
-        rows.put(&cursor)?;
+        rows.put(&Cursor { agent, group, seq })?;
     }
     job.ended_at = to.is_final().then_some(at);
     job.state = to;

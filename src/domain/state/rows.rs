@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::domain::{
-    Agent, AgentId, Block, BlockId, BlockOwner, Conversation, Cursor, Group, GroupId, Job, Mail, Occurrence,
-    PendingCall, Person, Reading, Run, SourceMark, StepId, Trigger, TriggerId,
+    Agent, AgentId, Block, BlockId, BlockOwner, CareMark, CareTask, Conversation, Cursor, Group, GroupId, Job, JobWork,
+    Mail, Occurrence, PendingCall, Person, Reading, Run, SourceMark, StepId, Trigger, TriggerId,
 };
 
 /// The kinds of state rows, one line each: `Kind(Type) "table" "noun"`. Rows of `followed` kinds are sent to
@@ -53,6 +53,8 @@ macro_rules! row_kinds {
                 SourceMark(SourceMark) "source_mark" "mark of a source";
                 /// What a source read.
                 Reading(Reading) "reading" "reading";
+                /// How far the schedule of a task of care is decided.
+                CareMark(CareMark) "care_mark" "mark of care";
                 /// The id of a deleted block.
                 DeletedBlock(DeletedBlock) "deleted_block" "deleted block";
                 /// Only in tests.
@@ -361,9 +363,20 @@ impl Row for Job {
         self.id.0.clone()
     }
 
-    /// Agent and group, while the job is unfinished.
+    /// Whose work it is, while the job is unfinished.
     fn lookup(&self) -> Option<String> {
-        (!self.state.is_final()).then(|| Self::pair_key(&self.agent, &self.group))
+        (!self.state.is_final()).then(|| self.work.key())
+    }
+}
+
+impl JobWork {
+    /// The lookup of the unfinished jobs of this work.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match self {
+            Self::Agent(work) => Job::pair_key(&work.agent, &work.group),
+            Self::Care { care } => Job::care_key(*care),
+        }
     }
 }
 
@@ -372,6 +385,20 @@ impl Job {
     #[must_use]
     pub fn pair_key(agent: &AgentId, group: &GroupId) -> String {
         format!("{agent}/{group}")
+    }
+
+    /// The lookup of the unfinished jobs of this task of care.
+    #[must_use]
+    pub fn care_key(care: CareTask) -> String {
+        format!("care/{}", care.as_str())
+    }
+}
+
+impl Row for CareMark {
+    const KIND: Kind = Kind::CareMark;
+
+    fn key(&self) -> String {
+        self.task.as_str().to_owned()
     }
 }
 

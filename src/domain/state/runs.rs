@@ -97,7 +97,17 @@ fn check_complete<R: Rows>(rows: &mut R, id: &RunId) -> Result<(), ApplyError<R:
 
 pub(super) fn step<R: Rows>(rows: &mut R, step: &Step, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
     let tokens = step.tokens_in + step.tokens_out;
-    let asked = step.retries.saturating_add(1);
+    count_step(rows, (&step.run, step.index), tokens, step.retries.saturating_add(1), at)
+}
+
+/// Counts the step of this run with this number, its tokens and its model calls.
+pub(super) fn count_step<R: Rows>(
+    rows: &mut R,
+    (of, index): (&RunId, u32),
+    tokens: u64,
+    asked: u32,
+    at: Timestamp,
+) -> Result<(), ApplyError<R::Fault>> {
     let mut root_is_above = false;
     let count = |run: &mut Run| {
         run.steps += 1;
@@ -107,9 +117,9 @@ pub(super) fn step<R: Rows>(rows: &mut R, step: &Step, at: Timestamp) -> Result<
             run.calls = run.calls.saturating_add(asked);
         }
     };
-    let run = touch(rows, &step.run, at, count)?;
-    if step.index != run.steps {
-        return reject(format!("step {} of run {} is not the next", step.index, run.id));
+    let run = touch(rows, of, at, count)?;
+    if index != run.steps {
+        return reject(format!("step {index} of run {} is not the next", run.id));
     }
     // Tokens count for all ancestors. Steps count for the turn, but not for the speech of a manager.
     let mut above = run.parent.clone();

@@ -78,7 +78,7 @@ pub fn heard<R: Rows>(rows: &mut R, change: &Change, _at: Timestamp) -> Result<V
         }
         Change::JobMoved { id, to: JobState::Completed { outcome } } if *outcome != JobOutcome::NothingToDo => {
             match rows.readable::<Job>(id.as_str())? {
-                Some(job) => Some(job_completed(rows, &job)?),
+                Some(job) => job_completed(rows, &job)?,
                 None => None,
             }
         }
@@ -116,14 +116,15 @@ fn run_failed<R: Rows>(rows: &mut R, run: &Run, error: Option<&str>) -> Result<O
     Ok(Some(Happened { on: Occasion::RunFailed, text, depth: run.depth, to: Place::Group(group.clone()) }))
 }
 
-fn job_completed<R: Rows>(rows: &mut R, job: &Job) -> Result<Happened, R::Fault> {
+fn job_completed<R: Rows>(rows: &mut R, job: &Job) -> Result<Option<Happened>, R::Fault> {
+    let Some(work) = job.agent_work() else { return Ok(None) };
     let edits = match job.edits {
         0 => "it changed nothing".to_owned(),
         1 => "it made 1 edit".to_owned(),
         edits => format!("it made {edits} edits"),
     };
-    let text = format!("A job of {} completed; {edits}.", name(rows, &job.agent)?);
-    Ok(Happened { on: Occasion::JobCompleted, text, depth: job.depth, to: Place::Group(job.group.clone()) })
+    let text = format!("A job of {} completed; {edits}.", name(rows, &work.agent)?);
+    Ok(Some(Happened { on: Occasion::JobCompleted, text, depth: job.depth, to: Place::Group(work.group.clone()) }))
 }
 
 fn asked<R: Rows>(rows: &mut R, call: &PendingCall) -> Result<Option<Happened>, R::Fault> {

@@ -79,7 +79,7 @@ impl Facts {
                 Self { conversation: Some(conversation.id.clone()), group, run: None }
             }
             RowUpdate::Job(job) => {
-                Self { conversation: job.conversation.clone(), group: Some(job.group.clone()), run: job.run.clone() }
+                Self { conversation: job.conversation.clone(), group: job.group().cloned(), run: job.run.clone() }
             }
             RowUpdate::Mail(mail) => {
                 Self { group: mail.group.clone(), run: mail.root.clone().or(mail.run.clone()), conversation: None }

@@ -2,7 +2,7 @@
 
 use super::TRIES;
 use crate::domain::text_edit::{Undo, undo};
-use crate::domain::{Block, BlockId, Change, Commit, Conflict, JobId, Revision};
+use crate::domain::{Block, BlockId, Change, Commit, Conflict, Editor, Job, JobId, PersonId, Revision};
 use crate::engine::protocol::{BlockClash, JobEdit, OnClash, Reply, RequestError};
 use crate::engine::{Engine, read};
 use crate::store::{CommitError, Lane, StoreError};
@@ -21,6 +21,11 @@ impl Engine {
         for _ in 0..TRIES {
             let edits = read::job_edits(&self.store, id).await?;
             if edits.is_empty() {
+                if self.store.row::<Job>(id.as_str()).await?.is_none() {
+                    return Err(RequestError::new(format!(
+                        "there is no job {id}; one that changed nothing goes some days after its end"
+                    )));
+                }
                 return Err(RequestError::new("the job changed nothing; there is nothing to undo"));
             }
             let Undone { changes, clashes, deleted } = self.undone(id, &edits, on_clash).await?;

@@ -25,10 +25,10 @@ async fn a_copy_of_a_store_that_is_in_use_is_complete_and_for_its_user_alone_and
     let (path, copy) = (dir.path().join("desk.db"), dir.path().join("copy.db"));
     let store = Store::open(&path, Options::default()).unwrap();
     commit(&store, 1).await;
-    assert!(back_up(&path, &copy).unwrap() > 0);
+    assert!(back_up(&path, &copy, &|| true).unwrap() > 0);
     assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
     commit(&store, 2).await;
-    let again = back_up(&path, &copy).unwrap_err().to_string();
+    let again = back_up(&path, &copy, &|| true).unwrap_err().to_string();
     assert!(again.ends_with("copy.db exists already; give another name"), "{again}");
     drop(store);
     let kept = restore(&path, &copy, "now").unwrap().unwrap();
@@ -46,7 +46,7 @@ async fn what_is_no_backup_is_refused_with_a_sentence_and_the_store_stays_as_it_
     let dir = tempfile::tempdir().unwrap();
     let (path, copy) = (dir.path().join("desk.db"), dir.path().join("copy.db"));
     commit(&Store::open(&path, Options::default()).unwrap(), 1).await;
-    back_up(&path, &copy).unwrap();
+    back_up(&path, &copy, &|| true).unwrap();
     let before = std::fs::read(&path).unwrap();
     let at = |name: &str, bytes: &[u8]| {
         let path = dir.path().join(name);
@@ -88,10 +88,10 @@ async fn the_rest_of_an_interrupted_copy_is_no_obstacle_and_two_copies_of_one_na
     commit(&Store::open(&path, Options::default()).unwrap(), 1).await;
     std::fs::write(dir.path().join("copy.db.part"), "half").unwrap();
     let running = Part::create(&copy).unwrap();
-    let refused = back_up(&path, &copy).unwrap_err().to_string();
+    let refused = back_up(&path, &copy, &|| true).unwrap_err().to_string();
     assert!(refused.contains("another program is writing"), "{refused}");
     drop(running);
-    back_up(&path, &copy).unwrap();
+    back_up(&path, &copy, &|| true).unwrap();
     assert_eq!(last(&copy).await, 1);
 }
 
@@ -100,7 +100,7 @@ async fn a_store_that_is_missing_or_damaged_is_restored_too() {
     let dir = tempfile::tempdir().unwrap();
     let (path, copy) = (dir.path().join("desk.db"), dir.path().join("copy.db"));
     commit(&Store::open(&path, Options::default()).unwrap(), 1).await;
-    back_up(&path, &copy).unwrap();
+    back_up(&path, &copy, &|| true).unwrap();
     std::fs::remove_file(&path).unwrap();
     assert_eq!(restore(&path, &copy, "first").unwrap(), None);
     assert_eq!(last(&path).await, 1);

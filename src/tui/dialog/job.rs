@@ -67,7 +67,10 @@ impl OpenJob {
 
     fn go(&self, cx: &mut Context<'_>) {
         let Some(job) = self.job(cx.model) else { return };
-        let talk = cx.model.conversation_of(&Recipient::Group(job.group.clone()));
+        let Some(group) = job.group() else {
+            return cx.fault("care of the store has no place in a conversation");
+        };
+        let talk = cx.model.conversation_of(&Recipient::Group(group.clone()));
         match (talk, job.window) {
             (Some(talk), Some((after, _))) => {
                 cx.act(AppAction::Close);
@@ -166,7 +169,7 @@ impl Modal for OpenJob {
     }
 
     fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &RenderContext, model: &Model) {
-        let name = self.job(model).map(|job| clean_line(model.name_of(&job.agent))).unwrap_or_default();
+        let name = self.job(model).map(|job| clean_line(model.worker_of(job))).unwrap_or_default();
         let cause = self.job(model).map(trigger).unwrap_or_default();
         let title = format!("Job: {name}, {cause}");
         let inside = frame_box(frame, screen, Self::size(screen), &title, look);

@@ -4,7 +4,7 @@ use super::{Live, Model};
 use crate::domain::status::{AgentStatus, Work};
 use crate::domain::{
     Agent, AgentId, Block, BlockId, Conversation, ConversationId, ConversationOwner, Group, GroupId, Job, JobId,
-    JobState, Run, RunId, RunState,
+    JobState, JobWork, Run, RunId, RunState,
 };
 use crate::engine::protocol::{Phase, Recipient};
 
@@ -62,6 +62,15 @@ impl Model {
     #[must_use]
     pub fn name_of(&self, id: &AgentId) -> &str {
         self.agent(id).map_or("(deleted)", |agent| agent.name.as_str())
+    }
+
+    /// Returns the name of the agent that works on a job, or what care of the store it is, unsanitised.
+    #[must_use]
+    pub fn worker_of(&self, job: &Job) -> &str {
+        match &job.work {
+            JobWork::Agent(work) => self.name_of(&work.agent),
+            JobWork::Care { care } => care.noun(),
+        }
     }
 
     /// Returns the shown conversation; `None` before its first message.

@@ -11,7 +11,7 @@ use ratatui::layout::Rect;
 use super::list::{Item, List};
 use super::{Pane, RenderContext, unreadable};
 use crate::domain::state::Kind;
-use crate::domain::{Job, JobId, JobState, Trigger, TriggerId};
+use crate::domain::{Job, JobId, JobState, JobWork, Trigger, TriggerId};
 use crate::engine::protocol::{Reply, Request, RequestError, Update};
 use crate::tui::command::{Command, KeyContext};
 use crate::tui::dialog::confirm::{Choice, Confirm};
@@ -85,8 +85,14 @@ impl Jobs {
                 }
             },
             Command::RunNow => {
-                let (agent, group) = (job.agent.clone(), job.group.clone());
-                self.ask(Request::RunJob { agent, group, instruction: None }, format!("{name} starts a job now"), cx);
+                let request = match &job.work {
+                    JobWork::Agent(work) => {
+                        let (agent, group) = (work.agent.clone(), work.group.clone());
+                        Request::RunJob { agent, group, instruction: None }
+                    }
+                    JobWork::Care { care } => Request::RunCare { task: *care },
+                };
+                self.ask(request, format!("{name} starts a job now"), cx);
             }
             Command::Copy => cx.copy(rows::sentence(job, cx.model), "job"),
             _ => {}
@@ -143,7 +149,12 @@ fn change(trigger: &Trigger, cx: &mut Context<'_>) {
 }
 
 fn agent_name(model: &Model, job: &Job) -> String {
-    model.agent(&job.agent).map_or_else(|| "the agent".to_owned(), |agent| clean_line(&agent.name).into_owned())
+    match &job.work {
+        JobWork::Agent(work) => model
+            .agent(&work.agent)
+            .map_or_else(|| "the agent".to_owned(), |agent| clean_line(&agent.name).into_owned()),
+        JobWork::Care { care } => format!("the {}", care.noun()),
+    }
 }
 
 impl Pane for Jobs {
@@ -197,7 +208,7 @@ impl Pane for Jobs {
                 matches!(row, RowUpdate::Job(_) | RowUpdate::Agent(_) | RowUpdate::Group(_) | RowUpdate::Trigger(_));
             if let RowUpdate::Job(job) = row
                 && job.state.error().is_some()
-                && cx.model.place.group.as_ref() == Some(&job.group)
+                && (job.group().is_none() || cx.model.place.group.as_ref() == job.group())
             {
                 self.failed.push(job.id.clone());
             }
@@ -226,7 +237,7 @@ impl Pane for Jobs {
         }
         let shown = cx.model.place.group.as_ref();
         let (here, elsewhere): (Vec<&Job>, Vec<&Job>) =
-            cx.model.jobs.iter().partition(|job| shown.is_none_or(|group| *group == job.group));
+            cx.model.jobs.iter().partition(|job| shown.is_none() || shown == job.group());
         let columns = rows::Columns::over(&here, &elsewhere, area.width.into(), cx.model);
         let item = |job: &&Job| Item { key: Some(Key::Job(job.id.clone())), rows: columns.job(job, look, cx.model) };
         let mut items: Vec<Item<Key>> =

@@ -223,8 +223,8 @@ impl Pane for Roster {
     fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Context<'_>) {
         match reply {
             Ok(Reply::Job(job)) => {
-                let name = cx.model.agent(&job.agent).map(|agent| clean_line(&agent.name).into_owned());
-                cx.toast(format!("{} has a background job; see the jobs", name.unwrap_or_default()));
+                let name = clean_line(cx.model.worker_of(&job)).into_owned();
+                cx.toast(format!("{name} has a background job; see the jobs"));
             }
             Ok(reply) => {
                 self.change_answered(serial, &reply, cx);

@@ -22,7 +22,7 @@ async fn every_turns_fires_on_the_nth_and_its_multiples_for_each_background_agen
         world.idle().await;
     }
     let jobs = world.jobs_over(4).await;
-    let made: Vec<_> = jobs.iter().map(|job| (job.agent.as_str(), turns(job))).collect();
+    let made: Vec<_> = jobs.iter().map(|job| (job.agent().unwrap().as_str(), turns(job))).collect();
     let expected = [("agent-cleo", vec![2]), ("agent-dan", vec![2]), ("agent-cleo", vec![4]), ("agent-dan", vec![4])];
     assert_eq!(made, expected);
     world.close().await;

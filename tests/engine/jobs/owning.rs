@@ -58,7 +58,7 @@ async fn a_stale_fence_is_refused_and_its_effects_with_it() {
 async fn a_job_that_ends_the_program_three_times_is_poison_and_the_others_go_on() {
     let mut world = World::new(Plan { background: &["cleo", "dan"], ..desk(slow()) }).await;
     let job = job_after(&world, "one").await;
-    let dan = world.jobs().await.into_iter().find(|job| job.agent == agent_id("dan")).unwrap();
+    let dan = world.jobs().await.into_iter().find(|job| job.agent() == Some(&agent_id("dan"))).unwrap();
     for crashes in 1..=3 {
         until(&world, &job.id, runs).await;
         world.speaking("cleo").await;

@@ -110,7 +110,7 @@ async fn after_three_yields_a_job_does_not_wait_for_a_turn_that_wants_neither_it
     };
     world.send("one").await;
     let jobs = world.jobs().await;
-    let job = jobs.into_iter().find(|job| job.agent == agent_id("cleo")).unwrap();
+    let job = jobs.into_iter().find(|job| job.agent() == Some(&agent_id("cleo"))).unwrap();
     for _ in 0..3 {
         until(&world, &job.id, runs).await;
         world.speaking("cleo").await;
@@ -135,7 +135,7 @@ async fn jobs_at_a_hanging_provider_hold_up_no_job_of_another() {
     let start = Instant::now();
     world.send("one").await;
     let jobs = world.jobs_over(1).await;
-    let over: Vec<_> = jobs.iter().filter(|job| is_over(job)).map(|job| job.agent.clone()).collect();
+    let over: Vec<_> = jobs.iter().filter(|job| is_over(job)).filter_map(|job| job.agent().cloned()).collect();
     assert_eq!(over, [agent_id("zoe")]);
     assert!(start.elapsed() < Duration::from_mins(1), "{:?}", start.elapsed());
     world.close().await;

@@ -156,7 +156,7 @@ impl<'a> DeletionTarget<'a> {
     }
 
     fn works(&self, job: &Job) -> bool {
-        self.goes(&job.agent) || self.is(&job.group)
+        job.agent_work().is_some_and(|work| self.goes(&work.agent) || self.is(&work.group))
     }
 
     fn owns(&self, block: &Block) -> bool {

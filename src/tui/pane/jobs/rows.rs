@@ -57,6 +57,7 @@ pub fn outcome(job: &Job) -> String {
             JobOutcome::Changed => format!("{} edits", job.edits),
             JobOutcome::Unchanged => "nothing to change".to_owned(),
             JobOutcome::NothingToDo => "nothing to do".to_owned(),
+            JobOutcome::CareTaken { report } => clean_line(report).into_owned(),
         },
         JobState::Failed { .. } => "failed".to_owned(),
         JobState::Cancelled { .. } => "cancelled".to_owned(),
@@ -155,7 +156,7 @@ pub fn fault(job: &Job, look: &RenderContext) -> Option<String> {
 /// Returns a job in one sentence, for copying.
 #[must_use]
 pub fn sentence(job: &Job, model: &Model) -> String {
-    let name = model.name_of(&job.agent);
+    let name = model.worker_of(job);
     let what = job.state.error().map_or_else(|| outcome(job), ToOwned::to_owned);
     format!("{name}, {}: {} {what} ({})", trigger(job), job.state.shown(), job.id)
 }
@@ -171,7 +172,7 @@ impl Columns {
     /// Computes the columns for all jobs in `cells`.
     pub(super) fn over(here: &[&Job], elsewhere: &[&Job], cells: usize, model: &Model) -> Self {
         let all = || here.iter().chain(elsewhere);
-        let name = |job: &&&Job| width(&clean_line(model.name_of(&job.agent)));
+        let name = |job: &&&Job| width(&clean_line(model.worker_of(job)));
         let cells = cells.saturating_sub(1);
         Self {
             agents: all().map(|job| name(&job)).max().unwrap_or(0).min(MAX.0),
@@ -184,7 +185,7 @@ impl Columns {
     pub(super) fn job(&self, job: &Job, look: &RenderContext, model: &Model) -> Vec<Row> {
         let glyphs = look.glyphs;
         let (sign, role) = sign(&job.state, glyphs);
-        let name = clean_line(model.name_of(&job.agent));
+        let name = clean_line(model.worker_of(job));
         let head =
             vec![Span::new(format!(" {sign} "), role), Span::new(fit(&name, self.agents, glyphs.ellipsis), Role::Text)];
         let cause = format!("  {}", fit(&trigger(job), self.triggers, glyphs.ellipsis));

@@ -1,0 +1,4 @@
+-- How far the schedule of each task of care is decided.
+CREATE TABLE care_mark (
+    position INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, lookup TEXT, body TEXT NOT NULL
+) STRICT;

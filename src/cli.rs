@@ -31,6 +31,7 @@ pub mod send;
 pub mod setting;
 pub mod today;
 pub mod trigger;
+pub mod undo;
 mod work;
 pub mod workbench;
 
@@ -99,6 +100,8 @@ enum Command {
     /// List, show, create, change and delete agents.
     #[command(subcommand)]
     Agent(agent::Command),
+    /// Take the last change of groups and agents back; without --yes, only print what that does.
+    Undo(undo::Args),
     /// List, show, approve and deny the tool calls that wait for your decision.
     #[command(subcommand)]
     Inbox(inbox::Command),
@@ -237,6 +240,7 @@ async fn carry_out(cli: Cli) -> Result<Exit, CliError> {
         Some(Command::Work(args)) => work::work(&places, &args, &mut out).await,
         Some(Command::Group(command)) => group::group(&places, command, &mut out).await,
         Some(Command::Agent(command)) => agent::agent(&places, command, &mut out).await,
+        Some(Command::Undo(args)) => undo::undo(&places, &args, &mut out).await,
         Some(Command::Inbox(command)) => inbox::inbox(&places, &command, &mut out).await,
         Some(Command::Block(command)) => block::block(&places, command, &mut out).await,
         Some(Command::Job(command)) => job::job(&places, &command, &mut out).await,

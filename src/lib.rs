@@ -45,7 +45,8 @@
 //!   - [`engine::handle`] and [`engine::protocol`]: what a face calls, and the values it exchanges with the engine.
 //!   - [`engine::session`]: becomes the owner of a store, or joins the program that owns it; [`engine::lasting`] does so
 //!     again whenever that program ends.
-//!   - [`engine::worker`] stops a worker from elsewhere; [`engine::care`] copies a store, puts a copy back, and erases.
+//!   - [`engine::worker`] stops a worker from elsewhere; [`engine::care`] copies a store and puts a copy back, and takes care
+//!     of it in jobs without an agent: backup, check, retention, index.
 //!   - [`engine::requests`]: the requests that write; [`engine::read`]: the requests that only read.
 //!   - [`engine::scheduler`]: starts what is due; [`engine::turn`], [`engine::speech`], [`engine::speaker_selection`] and
 //!     [`engine::background`] are what it starts.
@@ -112,6 +113,9 @@
 //! The driver starts it, and [`engine::background`] claims it under a fence and runs its steps below every foreground
 //! run. The commit of the last step moves the cursor and ends the job.
 //!
+//! *Care of the store.* When a task is due, [`engine::care`] commits a job of it, once for all times that were missed; the
+//! scheduler starts it as any other job, one at a time. Retention removes what jobs that ended long ago left, a few at a time.
+//!
 //! *An edit.* A person's save names the version it started from and is merged by lines. A step's edits are applied
 //! again to the current values. Where lines conflict, both texts are kept and shown.
 //!
@@ -148,7 +152,7 @@
 //! cancelled leaves it; J6 a job of a dead owner is available again; J7 retries by error class, and three crashes in a
 //! row are poison; J8 a cancel drops the stream and is the next commit; J9 an empty input costs no model call; J11 mail
 //! is sent once, read once, in order, and comes back when it fails; J13 a budget that is used up ends turns and lets
-//! jobs wait for the next day.
+//! jobs wait for the next day; J14 care of the store, retention among it, is jobs in the same queue.
 //!
 //! Faults: F1 killed at a named commit point; F2 killed anywhere; F3 a torn log file; F4 a full disk; F5 an unwritable
 //! or vanished store; F6 a hung provider, a stale fence; F7 a misbehaving provider; F8 a second program; F9 a
@@ -193,6 +197,14 @@
 //!   is not: a look changes nothing until it finds something, and a new program looks at once.
 //! - The tokens of a day are summed from the steps that are committed, in memory: the sum is no row that could differ from
 //!   them, and a look costs a statement for the steps since the last one, and none where no budget is set.
+//! - A removed message or step leaves in the log what a replay needs of it, in its place: the log stays without gaps and gives
+//!   the tables, and no base has to be written for it. Calls stay: rules count them.
+//! - A backup by itself is off unless asked for, since copies fill a disk that nobody watches; the other tasks of care write
+//!   nothing that stays.
+//! - There is no job that asks a provider which is down: the first call that waits for it is that probe, one at a time, and
+//!   its job or turn shows what came of it. A job besides would be a further call that nobody asked for.
+//! - A change of groups and agents keeps with it what takes it back, made from the rows that it rests on: the way back is the
+//!   same changes in reverse, under the condition that what they left is still so.
 //! - A job that waits for its next try keeps its window. Causes that occur after that window create a further job.
 
 mod cli;

@@ -89,6 +89,8 @@ mod restarting;
 mod resting;
 #[path = "engine/roster.rs"]
 mod roster;
+#[path = "engine/roster_undo.rs"]
+mod roster_undo;
 #[path = "engine/schedules.rs"]
 mod schedules;
 #[path = "engine/slots.rs"]

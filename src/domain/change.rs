@@ -12,7 +12,8 @@ use super::trigger::MarkMove;
 use super::{
     Agent, AgentId, Block, BlockId, BlockOwner, Call, CareTask, Cause, CauseKind, Choice, Conversation, ConversationId,
     Group, GroupId, Job, JobId, JobState, Mail, MailId, MailStatus, Message, PendingCall, Person, PersonId, Reading,
-    ReadingId, Revision, Run, RunId, RunState, Step, StepId, Trigger, TriggerId, run::CallResult, run::RunStateName,
+    ReadingId, Revision, RosterEdit, Run, RunId, RunState, Step, StepId, Trigger, TriggerId, run::CallResult,
+    run::RunStateName,
 };
 
 pub use conflict::Conflict;
@@ -57,7 +58,16 @@ pub enum Change {
         /// The block.
         id: BlockId,
     },
-    /// Replaces everything of a block except its value and its access.
+    /// Brings a deleted block back as it was, under its id. Its versions go on.
+    BlockRestored(Block),
+    /// A person has changed groups and agents in this commit; with what takes that back.
+    RosterEdited(RosterEdit),
+    /// The newest change of groups and agents is taken back in this commit.
+    RosterUndone {
+        /// Its number.
+        number: u64,
+    },
+    /// Replaces everything of a block except its value.
     BlockConfigured {
         /// The block.
         id: BlockId,
@@ -346,10 +356,9 @@ impl Change {
             Self::AgentDeleted { id } => id.as_str(),
             Self::GroupPut(group) => group.id.as_str(),
             Self::GroupDeleted { id } => id.as_str(),
-            Self::BlockCreated(block) => block.id.as_str(),
-            Self::BlockConfigured { id, .. } | Self::BlockAccessSet { id, .. } | Self::BlockDeleted { id } => {
-                id.as_str()
-            }
+            Self::BlockCreated(block) | Self::BlockRestored(block) => block.id.as_str(),
+            Self::RosterEdited(_) | Self::RosterUndone { .. } => "roster",
+            Self::BlockConfigured { id, .. } | Self::BlockDeleted { id } => id.as_str(),
             Self::BlockEdited(revision) => revision.block.as_str(),
             Self::ConversationOpened(conversation) => conversation.id.as_str(),
             Self::MessageAppended(message) => message.id.as_str(),
@@ -401,15 +410,19 @@ impl Change {
             | Self::EventReported { .. }
             | Self::SourceRead { .. }
             | Self::CareBegun { .. }
+            | Self::RosterEdited(_)
+            | Self::RosterUndone { .. }
             | Self::ReadingRemoved { .. }
             | Self::RecordRemoved(_) => Vec::new(),
             Self::PersonPut(_) => vec![(Kind::Person, subject)],
             Self::AgentPut(_) | Self::AgentDeleted { .. } => vec![(Kind::Agent, subject)],
             Self::GroupPut(_) | Self::GroupDeleted { .. } => vec![(Kind::Group, subject)],
             Self::BlockCreated(_)
+            | Self::BlockRestored(_)
             | Self::BlockConfigured { .. }
-            | Self::BlockAccessSet { .. }
-            | Self::BlockDeleted { .. } => vec![(Kind::Block, subject)],
+            | Self::BlockDeleted { .. } => {
+                vec![(Kind::Block, subject)]
+            }
             Self::BlockEdited(revision) => {
                 let job = revision.editor.job().map(|job| (Kind::Job, job.0.clone()));
                 job.into_iter().chain([(Kind::Block, subject)]).collect()

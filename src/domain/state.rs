@@ -9,6 +9,7 @@ mod mail;
 mod members;
 mod memory_rows;
 mod retention;
+mod roster;
 mod rows;
 mod runs;
 mod triggers;
@@ -110,12 +111,30 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
         Change::AgentDeleted { id } => members::delete_agent(rows, id),
         Change::GroupPut(group) => members::put_group(rows, group),
         Change::GroupDeleted { id } => members::delete_group(rows, id),
-        Change::BlockCreated(block) => blocks::create(rows, block, at),
-        Change::BlockDeleted { id } => blocks::delete(rows, id),
-        Change::BlockConfigured { .. } => blocks::configure(rows, change),
-        Change::BlockAccessSet { id, who, level, by, before, .. } => {
-            *before = blocks::set_access(rows, id, who, *level, by.as_ref())?;
-            Ok(())
+        Change::BlockCreated(block) => create_block(rows, block, at),
+        Change::BlockDeleted { id } => delete_block(rows, id),
+        Change::BlockRestored(block) => roster::restore_block(rows, block),
+        Change::RosterEdited(edit) => roster::edited(rows, edit, at),
+        Change::RosterUndone { number } => roster::undone(rows, *number),
+        Change::BlockConfigured { id, description, limit, read_only, tags, owner, from_file } => {
+            let mut block = require::<Block, R>(rows, id.as_str(), "block")?;
+            let length = block.value.chars().count();
+            if length > *limit as usize {
+                return reject(format!(
+                    "block {}: the limit {limit} is below its {length} characters; shorten it first",
+                    block.label
+                ));
+            }
+            block.description.clone_from(description);
+            block.limit = *limit;
+            block.read_only = *read_only;
+            block.tags.clone_from(tags);
+            block.from_file.clone_from(from_file);
+            if block.owner != *owner {
+                block.owner = owner.clone();
+                free_label(rows, &block)?;
+            }
+            Ok(rows.put(&block)?)
         }
         Change::BlockEdited(revision) => blocks::edit(rows, revision, at),
         Change::ConversationOpened(conversation) => {

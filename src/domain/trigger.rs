@@ -344,6 +344,46 @@ mod tests {
     }
 
     #[test]
+    fn a_paused_trigger_that_is_changed_stays_paused_and_waits_for_no_time() {
+        let cron = |pattern: &str| {
+            let schedule = Schedule {
+                pattern: pattern.to_owned(),
+                zone: "UTC".to_owned(),
+                missed: Missed::Once,
+                missed_within: None,
+                between: None,
+            };
+            TriggerSpec::from(When::Cron { schedule })
+        };
+        let (mut rows, group, _) = desk(Some(2));
+        let with = |specs: &[TriggerSpec]| {
+            let policy = Sleeptime { triggers: specs.to_vec(), ..Sleeptime::new(vec![AgentId::from("agent-1")]) };
+            Change::GroupPut(Group { sleeptime: Some(policy), ..group.clone() })
+        };
+        follow(&mut rows, &with(&[cron("0 7 * * *"), cron("0 9 * * *")]));
+        let of = |rows: &mut InMemoryRows, pattern: &str| {
+            let spec = cron(pattern);
+            triggers(rows).into_iter().find(|trigger| trigger.spec == spec)
+        };
+        let morning = of(&mut rows, "0 7 * * *").unwrap();
+        rows.apply(Change::TriggerPaused { id: morning.id.clone(), paused: true }, Timestamp::UNIX_EPOCH).unwrap();
+        follow(&mut rows, &with(&[cron("0 8 * * *"), cron("0 9 * * *"), cron("0 12 * * *")]));
+        let (changed, kept, new) = (
+            of(&mut rows, "0 8 * * *").unwrap(),
+            of(&mut rows, "0 9 * * *").unwrap(),
+            of(&mut rows, "0 12 * * *").unwrap(),
+        );
+        assert_eq!((changed.paused, changed.next_due, changed.why_not.as_deref()), (true, None, Some(PAUSED)));
+        assert_eq!((kept.paused, new.paused, new.next_due.is_some()), (false, false, true));
+        assert_eq!(of(&mut rows, "0 7 * * *"), None);
+        // Once it goes on, it has its next time.
+        let resumed = Change::TriggerPaused { id: changed.id.clone(), paused: false };
+        rows.apply(resumed.clone(), Timestamp::UNIX_EPOCH).unwrap();
+        follow(&mut rows, &resumed);
+        assert!(of(&mut rows, "0 8 * * *").unwrap().next_due.is_some());
+    }
+
+    #[test]
     fn a_job_is_one_deeper_than_its_cause_and_the_fourth_in_a_row_is_not_created() {
         for depth in 0..5 {
             let (mut rows, _, run) = desk(Some(2));

@@ -186,6 +186,12 @@ pub enum Request {
         /// False only lists.
         really: bool,
     },
+    /// Says what taking the last change of groups and agents back does, and takes it back if `really`;
+    /// [`Reply::RosterUndo`].
+    UndoRoster {
+        /// False only says it.
+        really: bool,
+    },
     /// Sends mail from the person to an agent; [`Reply::Mail`].
     SendMail {
         /// The recipient.
@@ -461,6 +467,17 @@ pub enum Reply {
         /// The consequences, one sentence each.
         lines: Vec<String>,
         /// False if they were only listed.
+        done: bool,
+    },
+    /// The last change of groups and agents.
+    RosterUndo {
+        /// What was done, as a participle: `deleted group desk`.
+        title: String,
+        /// When.
+        at: Timestamp,
+        /// What taking it back does, one line each.
+        lines: Vec<String>,
+        /// False if that was only said.
         done: bool,
     },
     /// All state rows the panes show.

@@ -116,6 +116,7 @@ impl Reader {
             | Request::CreateAgent { .. }
             | Request::UpdateAgent { .. }
             | Request::Delete { .. }
+            | Request::UndoRoster { .. }
             | Request::SendMail { .. }
             | Request::ReadMail { .. }
             | Request::Probe { .. }

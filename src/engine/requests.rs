@@ -86,6 +86,7 @@ impl Engine {
             Request::CreateAgent { group, form } => self.create_agent(&group, *form).await,
             Request::UpdateAgent { id, form } => self.update_agent(&id, *form).await,
             Request::Delete { what, really } => self.delete(&what, really).await,
+            Request::UndoRoster { really } => self.undo_roster(really).await,
             Request::SendMail { to, text, priority, expires_in, in_reply_to } => {
                 self.send_mail(&to, text, priority, expires_in, in_reply_to).await
             }
@@ -319,10 +320,7 @@ impl Engine {
         if let Some(name) = &model {
             self.models.find(name).await.map_err(|fault| RequestError::new(fault.text))?;
         }
-        let _roster = self.roster.lock().await;
-        let agent = self.must::<Agent>(agent.as_str(), "agent").await?;
-        self.person(vec![Change::AgentPut(Agent { model, ..agent })]).await?;
-        Ok(Reply::Done)
+        self.put_model(agent, model).await
     }
 
     async fn cancel_job(&self, id: &JobId) -> Result<Reply, RequestError> {

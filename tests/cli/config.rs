@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use nightdesk::testing::config::{
     Choice, Config, ConfigError, Glyphs, KeySource, Limits, Paths, Provider, ProviderKind, save_choice, save_provider,
 };
+use nightdesk::testing::domain::CareTask;
 
 const PLANTED_KEY: &str = "0123456789abcdef";
 
@@ -53,6 +54,26 @@ fn a_fault_is_one_line_and_never_quotes_a_key() {
         assert!(!said.contains(PLANTED_KEY), "{said}");
         assert!(!error.to_string().contains('\n'), "{error}");
     }
+}
+
+#[test]
+fn care_has_usual_times_and_a_backup_only_where_one_is_asked_for() {
+    let usual = Config::default().care;
+    let tasks: Vec<_> = usual.schedules.keys().copied().collect();
+    assert_eq!(tasks, [CareTask::Check, CareTask::Retention, CareTask::Index]);
+    assert_eq!((usual.keep_backups, usual.keep_completed, usual.keep_failed), (7, 7 * 86_400, 30 * 86_400));
+    assert_eq!(Config::parse("[care]", "config.toml").unwrap().care, usual);
+    let care = valid("care").care;
+    let times: Vec<_> =
+        care.schedules.iter().map(|(task, at)| (*task, at.pattern.as_str(), at.zone.as_str())).collect();
+    let zone = "Europe/Zurich";
+    let expected = [
+        (CareTask::Backup, "0 3 * * *", zone),
+        (CareTask::Retention, "30 4 * * *", zone),
+        (CareTask::Index, "0 5 * * 0", zone),
+    ];
+    assert_eq!(times, expected);
+    assert_eq!((care.keep_backups, care.keep_completed, care.keep_failed), (3, 36 * 3_600, 90 * 86_400));
 }
 
 #[test]

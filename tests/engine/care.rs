@@ -165,10 +165,7 @@ async fn a_job_that_the_program_left_is_done_by_the_next_one() {
 
 /// Three turns, each with a job: the first of them edits the block.
 async fn three_jobs(care: &str) -> World {
-    let script = Script::of([
-        When::in_job().turn(1).step(1).inserts("story", "- first"),
-        When::in_job().finishes(),
-    ]);
+    let script = Script::of([When::in_job().turn(1).step(1).inserts("story", "- first"), When::in_job().finishes()]);
     let world = World::new(desk(script.otherwise("{agent} speaks"), care)).await;
     for (at, text) in ["one", "two", "three"].into_iter().enumerate() {
         world.send(text).await;

@@ -156,7 +156,7 @@ async fn a_group_and_its_new_agents_are_one_commit_and_others_join_by_reference(
     let form = form.set("terminate", TerminationCondition::Speaker(AgentId::from("dee")));
     let head = *world.store().head().borrow();
     let panel = create(&world, form).await.unwrap();
-    assert_eq!(*world.store().head().borrow(), head + 3, "two agents and the group");
+    assert_eq!(*world.store().head().borrow(), head + 4, "two agents, the group, and the way back");
     let agents = world.overview().await.agents;
     let name = |id: &AgentId| agents.iter().find(|agent| agent.id == *id).unwrap().name.clone();
     assert_eq!(panel.members.iter().map(name).collect::<Vec<_>>(), ["dee", "ann"]);

@@ -8,9 +8,9 @@ use crate::cli::paths::Paths;
 use crate::cli::print::{self, Out};
 use crate::cli::roster::Roster;
 use crate::cli::{CliError, Exit, unexpected};
-use crate::domain::{AgentId, BlockOwner, GroupId};
+use crate::domain::{AgentId, BlockOwner, CareTask, GroupId};
 use crate::engine::care::backups::Backups;
-use crate::engine::protocol::{Reply, Request, Space, SpaceOwner};
+use crate::engine::protocol::{Expired, Reply, Request, Space, SpaceOwner};
 
 /// What a table holds, in words, by how its name begins. The first that fits counts.
 const HOLDS: [(&str, &str); 9] = [
@@ -36,6 +36,10 @@ struct Report {
     groups: Vec<Group>,
     /// Conversations of jobs, and what belonged to something that was deleted.
     jobs_and_deleted: Option<Part>,
+    /// What jobs left that ended longer ago than the configuration keeps it.
+    expired_jobs: Part,
+    /// Whether that goes by itself.
+    retention: bool,
     /// Files beside the store that no program needs.
     can_go: Vec<Spare>,
 }
@@ -74,7 +78,16 @@ pub async fn space(places: &Paths, json: bool, out: &mut Out) -> Result<Exit, Cl
         Reply::Space(space) => *space,
         other => return Err(unexpected(&other)),
     };
-    let report = report(&places.store, space, &roster);
+    let keep = places.configuration()?.care;
+    let ages = Request::Expired { completed: Some(keep.keep_completed), others: Some(keep.keep_failed) };
+    let expired = match handle.ask(ages).await? {
+        Reply::Expired(expired) => expired,
+        other => return Err(unexpected(&other)),
+    };
+    let report = Report {
+        retention: keep.schedules.contains_key(&CareTask::Retention),
+        ..report(&places.store, space, expired, &roster)
+    };
     if json {
         out.json(&report)?;
     } else {
@@ -83,7 +96,7 @@ pub async fn space(places: &Paths, json: bool, out: &mut Out) -> Result<Exit, Cl
     Ok(Exit::Done)
 }
 
-fn report(store: &Path, space: Space, roster: &Roster) -> Report {
+fn report(store: &Path, space: Space, expired: Expired, roster: &Roster) -> Report {
     let mut holds: Vec<Part> = Vec::new();
     for (table, bytes) in &space.tables {
         let words = HOLDS.iter().find(|(begins, _)| table.starts_with(begins)).map_or("", |(_, words)| *words);
@@ -122,7 +135,22 @@ fn report(store: &Path, space: Space, roster: &Roster) -> Report {
     }
     let log = std::fs::metadata(sibling(store, "-wal")).map_or(0, |meta| meta.len());
     let can_go = spares(store);
-    Report { file: space.file, free: space.free, write_ahead_log: log, holds, groups, jobs_and_deleted: rest, can_go }
+    let expired_jobs = Part {
+        name: "runs, steps and notes of jobs that ended long ago".to_owned(),
+        bytes: expired.bytes,
+        count: Some(expired.jobs),
+    };
+    Report {
+        file: space.file,
+        free: space.free,
+        write_ahead_log: log,
+        holds,
+        groups,
+        jobs_and_deleted: rest,
+        expired_jobs,
+        retention: false,
+        can_go,
+    }
 }
 
 /// The group that a part belongs to, and what it is.
@@ -203,6 +231,14 @@ fn print(places: &Paths, report: &Report, out: &mut Out) -> Result<(), CliError>
     rows.extend(report.jobs_and_deleted.iter().map(row));
     out.line("")?;
     out.table(["TEXT", "COUNT", "WRITTEN IN"], &rows)?;
+    if let Part { bytes, count: Some(jobs @ 1..), .. } = &report.expired_jobs {
+        let (size, jobs) = (print::size(*bytes), if *jobs == 1 { "1 job".to_owned() } else { format!("{jobs} jobs") });
+        out.line("")?;
+        let removed = if report.retention { "retention removes it at its next time" } else { "retention is off" };
+        let text =
+            format!("{size} is of {jobs} that ended long ago; {removed}, `nightdesk care run retention` at once");
+        out.line(&text)?;
+    }
     if report.can_go.is_empty() {
         return Ok(());
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::domain::{
     Agent, AgentId, Block, BlockId, BlockOwner, CareMark, CareTask, Conversation, Cursor, Group, GroupId, Job, JobWork,
-    Mail, Occurrence, PendingCall, Person, Reading, Run, SourceMark, StepId, Trigger, TriggerId,
+    Mail, Occurrence, PendingCall, Person, Reading, RosterEdit, Run, SourceMark, StepId, Trigger, TriggerId,
 };
 
 /// The kinds of state rows, one line each: `Kind(Type) "table" "noun"`. Rows of `followed` kinds are sent to
@@ -55,6 +55,8 @@ macro_rules! row_kinds {
                 Reading(Reading) "reading" "reading";
                 /// How far the schedule of a task of care is decided.
                 CareMark(CareMark) "care_mark" "mark of care";
+                /// A change of groups and agents that can be taken back.
+                RosterEdit(RosterEdit) "roster_edit" "change of the roster";
                 /// The id of a deleted block.
                 DeletedBlock(DeletedBlock) "deleted_block" "deleted block";
                 /// Only in tests.
@@ -391,6 +393,22 @@ impl Job {
     #[must_use]
     pub fn care_key(care: CareTask) -> String {
         format!("care/{}", care.as_str())
+    }
+}
+
+impl Row for RosterEdit {
+    const KIND: Kind = Kind::RosterEdit;
+
+    fn key(&self) -> String {
+        Self::number_key(self.number)
+    }
+}
+
+impl RosterEdit {
+    /// The key of the change with this number.
+    #[must_use]
+    pub fn number_key(number: u64) -> String {
+        format!("{number:012}")
     }
 }
 

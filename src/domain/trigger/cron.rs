@@ -89,7 +89,7 @@ pub fn of(_policy: &Sleeptime) -> Option<TriggerSpec> {
 /// Sets its first time, and decides at each one.
 pub fn heard<R: Rows>(rows: &mut R, change: &Change, at: Timestamp) -> Result<Vec<Change>, R::Fault> {
     match change {
-        Change::TriggerPut(trigger) => Ok(begin(trigger, at).into_iter().collect()),
+        Change::TriggerPut(trigger) if !trigger.paused => Ok(begin(trigger, at).into_iter().collect()),
         Change::TriggerPaused { id, paused: false } => {
             let Some(trigger) = rows.readable::<Trigger>(id.as_str())? else { return Ok(Vec::new()) };
             Ok(begin(&trigger, at).into_iter().collect())

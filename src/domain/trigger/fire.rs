@@ -21,11 +21,23 @@ pub(super) fn configured<R: Rows>(
 ) -> Result<Vec<Change>, R::Fault> {
     let mut known: Vec<Trigger> = rows.all::<Trigger>()?.into_iter().filter(|known| known.group == *id).collect();
     let mut made = Vec::new();
+    let mut changed = Vec::new();
     for spec in group.map(Group::triggers).unwrap_or_default() {
         match known.iter().position(|known| known.spec == spec) {
             Some(at) => drop(known.remove(at)),
-            None => made.push(Change::TriggerPut(Trigger::new(ids, id.clone(), spec))),
+            None => changed.push(spec),
         }
+    }
+    let mut before: Vec<&Trigger> = known.iter().collect();
+    for spec in changed {
+        // One of the same kind for the same agents is what it was before; a pause outlasts the change.
+        let same = |old: &&Trigger| old.spec.when.key() == spec.when.key() && old.spec.agent == spec.agent;
+        let old = before.iter().position(same).map(|at| before.remove(at));
+        let mut new = Trigger::new(ids, id.clone(), spec);
+        if old.is_some_and(|old| old.paused) {
+            (new.paused, new.why_not) = (true, Some(PAUSED.to_owned()));
+        }
+        made.push(Change::TriggerPut(new));
     }
     made.extend(known.into_iter().map(|gone| Change::TriggerRemoved { id: gone.id }));
     Ok(made)

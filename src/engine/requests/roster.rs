@@ -9,6 +9,7 @@ mod delete;
 mod group;
 mod people;
 mod settings;
+mod undo;
 
 use super::TRIES;
 use crate::domain::{Agent, AgentId, Basis, Change, Commit, Group, GroupId, Precondition, Value};
@@ -45,6 +46,13 @@ impl Engine {
         self.agent_reply(id).await
     }
 
+    /// Sets the model of an agent, which exists.
+    pub(super) async fn put_model(&self, id: &AgentId, model: Option<String>) -> Result<Reply, RequestError> {
+        self.settle(|people| Ok(vec![Change::AgentPut(Agent { model: model.clone(), ..people.agent(id)?.clone() })]))
+            .await?;
+        Ok(Reply::Done)
+    }
+
     /// Reads the script of the form's model, which [`crate::llm::Models::get`] then finds without reading a file.
     async fn read_script(&self, form: &AgentForm) -> Result<(), RequestError> {
         match form.settings.get("model") {
@@ -69,7 +77,7 @@ impl Engine {
         }
         people.check_names(&changes)?;
         let preconditions = read.into_iter().map(Precondition::unchanged).collect();
-        let commit = Commit { preconditions, ..Commit::new(Self::asker(), changes) };
+        let commit = Commit { preconditions, ..Commit::new(Self::asker(), undo::with_way_back(&people, changes)) };
         self.store.commit(Lane::Foreground, commit).await?;
         Ok(Reply::Done)
     }
@@ -87,6 +95,7 @@ impl Engine {
                 return Ok(());
             }
             people.check_names(&changes)?;
+            let changes = undo::with_way_back(&people, changes);
             match self.store.commit(Lane::Foreground, Commit::new(Self::asker(), changes)).await {
                 Ok(_) => return Ok(()),
                 // Another commit came first and may be the cause of the conflict: try again.

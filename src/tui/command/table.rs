@@ -150,8 +150,8 @@ REST {
     RunNow: KeyContext::ROSTER.or(KeyContext::JOBS), [Key::char('R')], "run now",
         "Make the background agent work now; fire the selected trigger";
     Pause: KeyContext::JOBS, [Key::char('p')], "pause", "Pause the selected trigger, or let it go on";
-    Undo: KeyContext::BLOCKS.or(KeyContext::JOBS).or(KeyContext::JOB), [Key::char('u')], "undo",
-        "Restore the block's previous value; for a job, undo all its edits";
+    Undo: KeyContext::BLOCKS.or(KeyContext::JOBS).or(KeyContext::JOB).or(KeyContext::ROSTER), [Key::char('u')], "undo",
+        "Restore the block's previous value; for a job, undo all its edits; in the agents, the last change of groups and agents; asks first";
     SetModel: KeyContext::ROSTER, [Key::char('m')], "model", "Set the agent's model";
     NewAgent: KeyContext::ROSTER, [Key::char('n')], "new agent", "Create an agent in the selected group with a form";
     NewGroup: KeyContext::ROSTER, [Key::char('N')], "new group", "Create a group with a form";

@@ -236,8 +236,9 @@ impl Pane for Jobs {
             return;
         }
         let shown = cx.model.place.group.as_ref();
+        let (care, of_agents): (Vec<&Job>, Vec<&Job>) = cx.model.jobs.iter().partition(|job| job.care().is_some());
         let (here, elsewhere): (Vec<&Job>, Vec<&Job>) =
-            cx.model.jobs.iter().partition(|job| shown.is_none() || shown == job.group());
+            of_agents.into_iter().partition(|job| shown.is_none() || shown == job.group());
         let columns = rows::Columns::over(&here, &elsewhere, area.width.into(), cx.model);
         let item = |job: &&Job| Item { key: Some(Key::Job(job.id.clone())), rows: columns.job(job, look, cx.model) };
         let mut items: Vec<Item<Key>> =
@@ -258,10 +259,18 @@ impl Pane for Jobs {
             items.push(Item::rest(rows::heading("Other groups", area.width.into())));
             items.extend(elsewhere.iter().map(item));
         }
+        if !care.is_empty() {
+            items.push(Item::rest(rows::heading("Care of the store", area.width.into())));
+            let columns = rows::Columns::over(&care, &[], area.width.into(), cx.model);
+            items.extend(
+                care.iter()
+                    .map(|job| Item { key: Some(Key::Job(job.id.clone())), rows: columns.job(job, look, cx.model) }),
+            );
+        }
         self.list.set(items, area.height);
         self.stale = false;
         self.laid = Some((area, look.now));
-        self.until = here.iter().chain(&elsewhere).filter_map(|job| rows::changes_at(job, look)).min();
+        self.until = here.iter().chain(&elsewhere).chain(&care).filter_map(|job| rows::changes_at(job, look)).min();
     }
 
     fn wake(&self, _look: &RenderContext, _model: &Model) -> Option<Timestamp> {

@@ -2,7 +2,7 @@
 
 use super::super::TRIES;
 use super::people::RosterSnapshot;
-use super::{TOO_FAST, group};
+use super::{TOO_FAST, group, undo};
 use crate::domain::{
     Agent, AgentId, Basis, Block, BlockOwner, Change, Commit, Conversation, Group, GroupId, Job, MailStatus,
     Precondition, Run,
@@ -29,7 +29,8 @@ impl Engine {
             if !really {
                 return Ok(Reply::Deletion { lines: removal.lines, done: false });
             }
-            let commit = Commit { preconditions: removal.preconditions, ..Commit::new(Self::asker(), removal.changes) };
+            let changes = undo::with_way_back(&people, removal.changes);
+            let commit = Commit { preconditions: removal.preconditions, ..Commit::new(Self::asker(), changes) };
             match self.store.commit(Lane::Foreground, commit).await {
                 Ok(_) => {
                     for job in &removal.jobs {

@@ -35,6 +35,7 @@ impl Roster {
             (Command::RemoveMember, Some(Key::Group(_))) => {
                 cx.fault("select the agent to remove first");
             }
+            (Command::Undo, _) => drop(cx.ask(Request::UndoRoster { really: false })),
             (Command::Delete, Some(key)) => self.look_at_deletion(key, cx),
             (
                 Command::NewAgent
@@ -74,11 +75,19 @@ impl Roster {
                 let question = format!("Delete {name}?\n{}", lines.join("\n"));
                 let request = Request::Delete { what, really: true };
                 let really = vec![AppAction::Ask(Requester::Pane(PaneId::Roster), Box::new(request))];
-                let choices =
-                    vec![Choice::new('k', "keep it", Vec::new()), Choice::new('d', "delete it permanently", really)];
+                let choices = vec![Choice::new('k', "keep it", Vec::new()), Choice::new('d', "delete it", really)];
                 cx.open(Confirm::new(question.trim_end(), choices));
             }
-            Reply::Deletion { done: true, .. } => cx.toast("deleted"),
+            Reply::Deletion { done: true, .. } => cx.toast("deleted; u takes it back"),
+            Reply::RosterUndo { title, lines, done: false, .. } => {
+                let lines: Vec<String> = lines.iter().map(|line| clean_line(line).into_owned()).collect();
+                let question = format!("Take back that you {}?\n{}", clean_line(title), lines.join("\n"));
+                let request = Request::UndoRoster { really: true };
+                let really = vec![AppAction::Ask(Requester::Pane(PaneId::Roster), Box::new(request))];
+                let choices = vec![Choice::new('y', "take it back", really), Choice::new('n', "leave it", Vec::new())];
+                cx.open(Confirm::new(question.trim_end(), choices));
+            }
+            Reply::RosterUndo { title, done: true, .. } => cx.toast(format!("undone: you {}", clean_line(title))),
             Reply::Group(group) => cx.toast(format!("{} is changed", clean_line(&group.name))),
             _ => {}
         }

@@ -17,9 +17,9 @@ pub mod domain {
         Choice, Commit, Conflict, Content, Conversation, ConversationId, ConversationOwner, Cursor, Editor, Group,
         GroupId, GroupStatus, Ids, Job, JobId, JobOutcome, JobState, LogEntry, Mail, MailId, MailKind, MailStatus,
         ManagerType, Message, MessageId, NoticeKind, Occurrence, PendingCall, PendingKind, Person, PersonId,
-        Precondition, Priority, Reading, Revision, Rule, Run, RunId, RunKind, RunState, SearchResult, Sleeptime,
-        Source, SourceMark, Step, StepId, StopReason, Task, TerminationCondition, Trigger, TriggerId, TriggerSpec,
-        Value, When,
+        Precondition, Priority, Reading, RemovedRecord, Revision, RosterEdit, Rule, Run, RunId, RunKind, RunState,
+        SearchResult, Sleeptime, Source, SourceMark, Step, StepId, StopReason, Task, TerminationCondition, Trigger,
+        TriggerId, TriggerSpec, Value, When,
     };
     pub mod block {
         pub use crate::domain::block::{DEFAULT_LIMIT, Editor, Grantee, Level};

@@ -280,7 +280,7 @@ fn delete_block<R: Rows>(rows: &mut R, id: &BlockId) -> Result<(), ApplyError<R:
         return reject(format!("block {} is in use by {}", block.label, reaches.join(", ")));
     }
     rows.delete::<Block>(id.as_str())?;
-    Ok(rows.put(&DeletedBlock { id: id.clone() })?)
+    Ok(rows.put(&DeletedBlock { id: id.clone(), version: block.version })?)
 }
 
 /// The conflict that refuses an edit: of its last call if calls made it, so that the others are committed without it.

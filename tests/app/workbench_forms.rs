@@ -517,7 +517,7 @@ fn a_deletion_is_shown_before_it_happens() {
     desk.keys("d");
     assert_eq!(desk.asked.last().unwrap().1, Request::Delete { what, really: true });
     answer(&mut desk, Ok(Reply::Deletion { lines, done: true }));
-    assert_eq!(toast(&desk), "deleted");
+    assert_eq!(toast(&desk), "deleted; u takes it back");
 }
 
 #[test]

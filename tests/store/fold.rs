@@ -16,10 +16,11 @@ use nightdesk::testing::domain::state::{
 };
 use nightdesk::testing::domain::trigger::{MarkMove, News, Piece, derived_changes};
 use nightdesk::testing::domain::{
-    Actor, Agent, AgentId, Basis, Block, BlockOwner, Call, CauseKind, Change, Choice, Commit, Conflict, Conversation,
-    ConversationOwner, Cursor, Group, Ids, Job, JobId, JobOutcome, JobState, LogEntry, Mail, MailId, MailKind,
-    MailStatus, Occurrence, PendingCall, Person, PersonId, Precondition, Priority, Reading, Run, RunId, RunKind,
-    RunState, Source, SourceMark, StepId, StopReason, Trigger, TriggerId, When,
+    Actor, Agent, AgentId, Basis, Block, BlockOwner, Call, CareMark, CareTask, CauseKind, Change, Choice, Commit,
+    Conflict, Conversation, ConversationOwner, Cursor, Group, Ids, Job, JobId, JobOutcome, JobState, LogEntry, Mail,
+    MailId, MailKind, MailStatus, Occurrence, PendingCall, Person, PersonId, Precondition, Priority, Reading,
+    RemovedRecord, RosterEdit, Run, RunId, RunKind, RunState, Source, SourceMark, StepId, StopReason, Trigger,
+    TriggerId, When,
 };
 use nightdesk::testing::store::{Clock as _, CommitError, Lane, ManualClock, Mode, Options, Store, Synchronous};
 use proptest::collection::vec;
@@ -36,7 +37,7 @@ struct Op {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    (0_u8..39, 0_usize..4, 0_usize..4, 0_u8..6, "[a-c é]{0,6}").prop_map(|(kind, which, other, variant, text)| Op {
+    (0_u8..42, 0_usize..4, 0_usize..4, 0_u8..6, "[a-c é]{0,6}").prop_map(|(kind, which, other, variant, text)| Op {
         kind,
         which,
         other,
@@ -324,6 +325,69 @@ fn source_change(state: &mut InMemoryRows, id: TriggerId, op: &Op) -> Change {
     Change::SourceRead { id, moves: vec![MarkMove { from, to }], forgotten: Vec::new(), reading }
 }
 
+/// Care of the store, what it removes, and ways back.
+fn care_change(state: &mut InMemoryRows, op: &Op) -> Change {
+    let task = [CareTask::Check, CareTask::Index][op.other % 2];
+    let (Ok(deleted), Ok(readings), Ok(edits)) =
+        (state.all::<DeletedBlock>(), state.all::<Reading>(), state.all::<RosterEdit>());
+    match (op.kind, op.variant) {
+        (39, 0) => Change::CareBegun { task },
+        (39, 1..=3) => {
+            let (scheduled_at, first) = (Timestamp::from_second(i64::from(op.variant)).unwrap(), Timestamp::UNIX_EPOCH);
+            let cause = CauseKind::Cron { scheduled_at, first, count: 2, zone: "UTC".to_owned() };
+            Change::JobCreated(Job::of_care(JobId(format!("job-{}-{}", op.which, op.text)), task, cause))
+        }
+        (39, _) => Change::CareClaimed { id: some_job(state, op.which).id, epoch: 1 },
+        (40, _) => Change::JobExpired { id: some_job(state, op.which).id, runs: Vec::new(), conversation: None },
+        (_, 0) => Change::ReadingRemoved {
+            id: readings.first().map_or("reading-none".into(), |reading| reading.id.clone()),
+            brought: 0,
+        },
+        (_, 1) => Change::RosterUndone { number: edits.last().map_or(7, |edit| edit.number) },
+        (_, 2) => {
+            let agents = state.all::<Agent>().unwrap();
+            let put = people_change(&Op { kind: 5, ..op.clone() });
+            let Some(edit) = RosterEdit::of(&[], &agents, &[], &[put]) else { unreachable!() };
+            Change::RosterEdited(edit)
+        }
+        _ => {
+            let found = deleted.first().map(|block| (block.id.to_string(), block.version));
+            let (id, version) = found.unwrap_or(("block-none".to_owned(), 3));
+            let version = version + u64::from(op.variant == 3 && op.other == 3);
+            Change::BlockRestored(Block { version, ..fixtures::block(&id, "again", &op.text) })
+        }
+    }
+}
+
+/// What removing leaves of the log before it.
+fn rewrite(log: &mut [LogEntry], change: &Change) {
+    for entry in log {
+        let removed = match (&mut entry.change, change) {
+            (Change::MessageAppended(message), Change::JobExpired { conversation: Some(notes), .. })
+                if message.conversation == *notes =>
+            {
+                RemovedRecord::Message { conversation: notes.clone(), seq: message.seq }
+            }
+            (Change::StepFinished(step), Change::JobExpired { runs, .. }) if runs.contains(&step.run) => {
+                RemovedRecord::Step {
+                    run: step.run.clone(),
+                    index: step.index,
+                    tokens: step.tokens_in + step.tokens_out,
+                    asked: step.retries + 1,
+                }
+            }
+            (Change::SourceRead { reading: Some(reading), .. }, Change::ReadingRemoved { id, brought })
+                if reading.id == *id && entry.n == *brought =>
+            {
+                reading.pieces.clear();
+                continue;
+            }
+            _ => continue,
+        };
+        entry.change = Change::RecordRemoved(removed);
+    }
+}
+
 fn change(state: &mut InMemoryRows, op: &Op) -> Change {
     match op.kind {
         32 => call_change(state, op),
@@ -346,6 +410,7 @@ fn change(state: &mut InMemoryRows, op: &Op) -> Change {
             Change::MessageAppended(message)
         }
         9..=16 | 34..=35 => run_change(state, op),
+        39..=41 => care_change(state, op),
         37.. => trigger_change(state, op),
         17..=24 => job_change(state, op),
         25..=28 => mail_change(state, op),
@@ -406,7 +471,12 @@ impl Reference {
             made.push(LogEntry { n, change, by, at, cause });
         }
         self.state = trial;
-        self.log.extend(made.iter().cloned());
+        for at in 0..made.len() {
+            let (n, change) = (self.log.len() + 1, made[at].change.clone());
+            self.log.push(made[at].clone());
+            assert_eq!(self.log[n - 1].n, n as u64);
+            rewrite(&mut self.log, &change);
+        }
         Ok(made)
     }
 }
@@ -438,6 +508,8 @@ async fn same_state(store: &Store, reference: &mut Reference) {
     same_rows::<Occurrence>(store, state).await;
     same_rows::<SourceMark>(store, state).await;
     same_rows::<Reading>(store, state).await;
+    same_rows::<CareMark>(store, state).await;
+    same_rows::<RosterEdit>(store, state).await;
     assert_eq!(store.log(0, usize::MAX).await.unwrap(), reference.log);
     fold::assert_folds(store).await;
 }
@@ -475,7 +547,12 @@ async fn play(commits: Vec<(Vec<Op>, Option<Op>)>) -> Outcome {
             store = Store::open(&path, options.clone()).unwrap();
         }
         clock.advance(Duration::from_millis(1_001));
-        let changes: Vec<Change> = ops.iter().map(|op| change(&mut reference.state, op)).collect();
+        let mut changes: Vec<Change> = ops.iter().map(|op| change(&mut reference.state, op)).collect();
+        for change in &mut changes {
+            let Change::ReadingRemoved { id, brought } = change else { continue };
+            let of = |entry: &&LogEntry| matches!(&entry.change, Change::SourceRead { reading: Some(reading), .. } if reading.id == *id);
+            *brought = reference.log.iter().find(of).map_or(0, |entry| entry.n);
+        }
         let mut commit = Commit::new(Actor::Person(PersonId::local()), changes);
         if let Some(on) = on {
             commit = commit.requiring(rest(&mut reference.state, &on));
@@ -526,15 +603,26 @@ fn random_commits_reach_every_kind_of_change_and_are_refused_too() {
     }
     // What can be deleted only at rest is deleted before anything else happens.
     let op = |kind, which, variant| Op { kind, which, other: 0, variant, text: String::new() };
-    let deletions = [op(5, 3, 3), op(29, 3, 0), op(29, 0, 2), op(29, 0, 0)];
+    let deletions = [op(5, 3, 3), op(29, 3, 0), op(29, 0, 2), op(29, 0, 0), op(0, 3, 1), op(29, 3, 3), op(41, 0, 3)];
     let outcome = run_async(play(deletions.into_iter().map(|op| (vec![op], None)).collect()));
     assert_eq!(outcome.refused, 0);
     all.kinds.extend(outcome.kinds);
     // And a source that was put is read at once.
     let source = |text: &str| Op { kind: 37, which: 1, other: 1, variant: 4, text: text.to_owned() };
-    let outcome = run_async(play(["a", "b", "c"].map(|text| (vec![source(text)], None)).into()));
+    let removed = Op { kind: 41, which: 0, other: 0, variant: 0, text: String::new() };
+    let read = [source("a"), source("b"), source("c"), removed.clone(), removed];
+    let outcome = run_async(play(read.into_iter().map(|op| (vec![op], None)).collect()));
     assert_eq!(outcome.refused, 0);
     all.kinds.extend(outcome.kinds);
-    assert_eq!(all.kinds.len(), 40, "{:?}", all.kinds);
+    // A job with a note that expires, and a trigger whose time has come.
+    let op = |kind, which, other, variant| Op { kind, which, other, variant, text: "a".to_owned() };
+    let noted = [op(7, 2, 1, 0), op(17, 1, 0, 1), op(19, 0, 2, 5), op(8, 2, 0, 4), op(23, 0, 0, 1), op(40, 0, 0, 0)];
+    let timed = [op(37, 0, 0, 3), op(37, 0, 0, 4)];
+    for ops in [noted.to_vec(), timed.to_vec()] {
+        let outcome = run_async(play(ops.into_iter().map(|op| (vec![op], None)).collect()));
+        assert_eq!(outcome.refused, 0, "{:?}", outcome.kinds);
+        all.kinds.extend(outcome.kinds);
+    }
+    assert_eq!(all.kinds.len(), 48, "{:?}", all.kinds);
     assert!(all.refused > 100, "{} refused", all.refused);
 }

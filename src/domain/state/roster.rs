@@ -33,7 +33,10 @@ fn newest<R: Rows>(rows: &mut R) -> Result<Option<RosterEdit>, R::Fault> {
 
 /// Brings a deleted block back as it was, under its id: its versions go on.
 pub(super) fn restore_block<R: Rows>(rows: &mut R, block: &Block) -> Result<(), ApplyError<R::Fault>> {
-    require::<DeletedBlock, R>(rows, block.id.as_str(), "deleted block")?;
+    let deleted = require::<DeletedBlock, R>(rows, block.id.as_str(), "deleted block")?;
+    if deleted.version != block.version {
+        return reject(format!("block {} was deleted at version {}", block.label, deleted.version));
+    }
     check_length(block, &block.value).or_else(reject)?;
     free_label(rows, block)?;
     rows.delete::<DeletedBlock>(block.id.as_str())?;

@@ -531,11 +531,20 @@ impl Row for MailRate {
     }
 }
 
-/// The id of a deleted block, which is never used again: the block's revisions stay.
+/// The id of a deleted block, which is never used for another: the block's revisions stay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeletedBlock {
     /// The id.
     pub id: BlockId,
+    /// Its last version; 0 in stores of older versions.
+    #[serde(default, skip_serializing_if = "is_unknown")]
+    pub version: u64,
+}
+
+/// Omits the version where it is unknown.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_unknown(version: &u64) -> bool {
+    *version == 0
 }
 
 impl Row for DeletedBlock {

@@ -16,6 +16,8 @@ mod support {
     pub mod waiting;
 }
 
+#[path = "app/editor.rs"]
+mod editor;
 #[path = "app/screens.rs"]
 mod screens;
 #[path = "app/screens_forms.rs"]

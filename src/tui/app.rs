@@ -27,7 +27,7 @@ use crate::engine::protocol::{Overview, Recipient, Reply, RequestError, RowUpdat
 use super::command::{Command, KeyContext};
 use super::composer::Composer;
 use super::effect::{AppAction, Context, Effect, Mailbox, Modal, Msg, RequestId, Requester, Toast};
-use super::layout::{self, Divider, Dividers, Layout, LayoutInput, inside};
+use super::layout::{self, Divider, Dividers, Layout, LayoutInput, Room, inside};
 use super::model::{Model, Selection};
 use super::pane::{Pane, PaneId, RenderContext};
 use super::term::pacer::Pacer;
@@ -219,10 +219,20 @@ impl App {
             focus: self.pane,
             side: self.side,
             lower: self.lower,
-            zoom: self.zoom || (!self.composing && self.panes.get(self.pane).fills_screen()),
+            room: self.room(),
             composer: self.composer.rows(self.size.width),
             dividers: self.dividers,
         })
+    }
+
+    /// Returns how much room the focused pane takes. What fills the screen leaves it to the composer.
+    fn room(&self) -> Room {
+        match self.panes.get(self.pane).room() {
+            _ if self.zoom => Room::Whole,
+            Room::Whole if self.composing => Room::Usual,
+            Room::Beside if self.composing && !layout::has_room_beside(self.size) => Room::Usual,
+            room => room,
+        }
     }
 
     /// Marks the shown conversation as read if the next frame shows its end.
@@ -322,7 +332,7 @@ impl App {
             return;
         }
         // Where the pane has no text input, pasted text goes to the composer.
-        let typing = KeyContext::EDITOR.or(KeyContext::SEARCH).has(self.context());
+        let typing = KeyContext::EDITOR.or(KeyContext::FIND).or(KeyContext::SEARCH).has(self.context());
         if typing {
             self.with_pane(self.pane, |pane, cx| pane.paste(text, cx));
         } else {

@@ -20,6 +20,13 @@ impl Command {
         COMMANDS.iter().find(|entry| entry.keys_in(context).any(|known| known.is(key))).map(|entry| entry.command)
     }
 
+    /// Returns the command of text inputs bound to a key, wherever the text is.
+    #[must_use]
+    pub fn of_text(key: &KeyEvent) -> Option<Self> {
+        let mut entries = COMMANDS.iter().filter(|entry| entry.when == KeyContext::TEXT);
+        entries.find(|entry| entry.keys.iter().any(|known| known.is(key))).map(|entry| entry.command)
+    }
+
     /// Returns the table entry of the command, if it applies in the context.
     #[must_use]
     pub fn entry(self, context: KeyContext) -> Option<&'static Entry> {
@@ -74,13 +81,14 @@ pub fn readme_table() -> String {
 mod tests {
     use super::*;
 
-    const SINGLE: [KeyContext; 15] = [
+    const SINGLE: [KeyContext; 16] = [
         KeyContext::COMPOSER,
         KeyContext::ROSTER,
         KeyContext::CONVERSATION,
         KeyContext::BLOCKS,
         KeyContext::JOBS,
         KeyContext::EDITOR,
+        KeyContext::FIND,
         KeyContext::SEARCH,
         KeyContext::DIALOG,
         KeyContext::MERGE,
@@ -108,7 +116,7 @@ mod tests {
 
     #[test]
     fn where_text_is_typed_no_plain_letter_is_a_command() {
-        for context in [KeyContext::COMPOSER, KeyContext::EDITOR, KeyContext::SEARCH] {
+        for context in [KeyContext::COMPOSER, KeyContext::EDITOR, KeyContext::FIND, KeyContext::SEARCH] {
             for letter in ('a'..='z').chain('A'..='Z').chain('0'..='9').chain(" ?:/@[]".chars()) {
                 let typed = KeyEvent::from(crossterm::event::KeyCode::Char(letter));
                 assert_eq!(Command::of(&typed, context), None, "{letter:?} in {}", context.text());

@@ -211,7 +211,9 @@ impl Composer {
             Command::Send => self.submit(cx),
             Command::Editor => cx.editor(self.text()),
             Command::UnfoldPaste => self.unfold_paste(cx),
-            _ => {}
+            other => {
+                self.area.command(other);
+            }
         }
     }
 
@@ -308,9 +310,6 @@ impl Composer {
         match (key.code, key.modifiers) {
             (KeyCode::Up, KeyModifiers::NONE) if self.at_top() => self.recall(true),
             (KeyCode::Down, KeyModifiers::NONE) if self.at_bottom() => self.recall(false),
-            (KeyCode::Char('_' | '7' | '/'), KeyModifiers::CONTROL) => {
-                self.area.undo();
-            }
             // A folded text is deleted as a whole; undo restores it.
             (KeyCode::Backspace, KeyModifiers::NONE) | (KeyCode::Char('h'), KeyModifiers::CONTROL)
                 if !self.area.is_selecting() =>
@@ -388,9 +387,10 @@ impl Composer {
         }
         let role = if focused { Role::Focus } else { Role::Dim };
         put(frame.buffer_mut(), (area.x + 1, area.y), 1, look.glyphs.prompt, role, &look.theme);
-        let caret = self.area.draw(frame, text_area(area), &Look::default());
+        let selection = look.theme.style(Role::Selection);
+        let drawn = self.area.draw(frame, text_area(area), &Look { selection, ..Look::default() }, &[]);
         if focused {
-            frame.set_cursor_position(caret);
+            frame.set_cursor_position(drawn.caret);
         }
     }
 }

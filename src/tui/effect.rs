@@ -23,6 +23,7 @@ use super::model::Model;
 use super::model::waiting::CallKey;
 use super::pane::id::PaneId;
 use super::render::RenderContext;
+use super::session::Settled;
 
 /// An input of the workbench.
 #[derive(Debug, Clone, PartialEq)]
@@ -253,6 +254,8 @@ pub enum BlockAct {
     Saved,
     /// The changes are discarded: the editor closes.
     Discard,
+    /// These conflicts are resolved so far; the editor keeps them until the merge is saved.
+    Settled(Vec<Settled>),
 }
 
 /// A text shown briefly in the status line.

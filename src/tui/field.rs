@@ -7,9 +7,10 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 
+use super::command::Command;
 use super::pane::RenderContext;
 use super::text::plain::{plain, plain_line};
-use super::text_box::{Look, TextBox};
+use super::text_box::{Drawn, Found, Look, TextBox};
 use super::theme::Role;
 use crate::domain::text_edit::line_end;
 
@@ -70,6 +71,8 @@ impl Field {
     pub fn takes(key: &KeyEvent) -> bool {
         let held = key.modifiers.difference(KeyModifiers::SHIFT);
         match key.code {
+            _ if Command::of_text(key).is_some() => true,
+            KeyCode::Char(letter) if held == KeyModifiers::ALT => "bfd".contains(letter),
             KeyCode::Char(letter) if held == KeyModifiers::CONTROL => "uwaekhbf".contains(letter),
             KeyCode::Char(_) => held.is_empty(),
             KeyCode::Backspace | KeyCode::Delete | KeyCode::Left | KeyCode::Right | KeyCode::Home | KeyCode::End => {
@@ -87,6 +90,17 @@ impl Field {
         }
     }
 
+    /// Performs a command of text inputs. Returns whether the text changed; `None` for any other command.
+    pub fn command(&mut self, command: Command) -> Option<bool> {
+        self.area.command(command)
+    }
+
+    /// Returns the text box.
+    #[must_use]
+    pub fn text_box(&mut self) -> &mut TextBox {
+        &mut self.area
+    }
+
     /// Moves the caret a row up or down. Returns false if there is no such row.
     pub fn step(&mut self, down: bool) -> bool {
         self.area.step(down)
@@ -101,27 +115,41 @@ impl Field {
     /// Draws like [`Field::draw`], but leaves the area untouched if the field is empty, so that a placeholder shows.
     pub fn draw_bare(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext, focused: bool) {
         if !self.area.is_empty() {
-            self.draw(frame, area, look, focused, false);
+            self.draw(frame, area, look, focused);
         } else if focused {
             frame.set_cursor_position((area.x, area.y));
         }
     }
 
-    /// Draws the field; if focused, places the frame's cursor at the caret. `numbers` shows line numbers.
-    pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext, focused: bool, numbers: bool) {
+    /// Draws the field; if focused, places the frame's cursor at the caret.
+    pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext, focused: bool) {
+        self.draw_with(frame, area, look, focused, (false, &[]));
+    }
+
+    /// Draws like [`Field::draw`], with line numbers if asked for, and with the places that were found.
+    pub fn draw_with(
+        &self,
+        frame: &mut Frame<'_>,
+        area: Rect,
+        look: &RenderContext,
+        focused: bool,
+        (numbers, found): (bool, &[Found]),
+    ) -> Drawn {
         if area.is_empty() {
-            return;
+            return Drawn::default();
         }
         let style = |role| look.theme.style(role);
-        let drawn = Look {
+        let wanted = Look {
             text: style(Role::Text),
             selection: style(Role::Selection),
+            found: style(Role::Match),
             numbers: numbers.then(|| style(Role::Dim)),
         };
-        let caret = self.area.draw(frame, area, &drawn);
+        let drawn = self.area.draw(frame, area, &wanted, found);
         if focused {
-            frame.set_cursor_position(Position { x: caret.x.min(area.right() - 1), ..caret });
+            frame.set_cursor_position(Position { x: drawn.caret.x.min(area.right() - 1), ..drawn.caret });
         }
+        drawn
     }
 }
 

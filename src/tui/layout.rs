@@ -36,6 +36,21 @@ const LEAST_COLUMNS: (u16, u16, u16) = (16, 30, 24);
 /// Minimum height, in rows, of the two areas of the third column.
 const LEAST_AREA: u16 = 3;
 
+/// Minimum width, in cells, for a pane that has more room than usual beside the conversation.
+const WIDE_BESIDE: u16 = 100;
+
+/// How much room the focused pane takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Room {
+    /// Its usual area.
+    #[default]
+    Usual,
+    /// All but the conversation, if that has room beside it; else the whole body. While a text is edited in it.
+    Beside,
+    /// The whole body.
+    Whole,
+}
+
 /// A line between panes that can be moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Divider {
@@ -94,8 +109,8 @@ pub struct LayoutInput {
     pub side: PaneId,
     /// The open pane below the blocks, one of [`PaneId::LOWER`].
     pub lower: PaneId,
-    /// Whether the focused pane fills the body.
-    pub zoom: bool,
+    /// How much room the focused pane takes.
+    pub room: Room,
     /// Requested composer height in rows.
     pub composer: u16,
     /// Where the user moved the lines between panes to.
@@ -171,6 +186,12 @@ pub fn inside(area: Rect) -> Rect {
     Rect { y: area.y + head, height: area.height.saturating_sub(head), ..area }
 }
 
+/// Whether a pane that needs room leaves the conversation beside it on a screen of this size.
+#[must_use]
+pub fn has_room_beside(size: Size) -> bool {
+    size.width >= WIDE_BESIDE
+}
+
 /// Computes the layout; `None` if the screen is smaller than [`LEAST`].
 #[must_use]
 pub fn layout(wish: &LayoutInput) -> Option<Layout> {
@@ -199,17 +220,19 @@ fn place_panes(found: &mut Layout, wish: &LayoutInput) {
     let body = found.body;
     let column = |x: u16, end: u16| Rect::new(x, body.y, end - x, body.height);
     let width = body.width;
-    if wish.zoom || width < TWO_COLUMNS {
+    let beside = wish.room == Room::Beside && wish.focus != PaneId::CENTRE;
+    if wish.room == Room::Whole || width < TWO_COLUMNS || beside && !has_room_beside(wish.size) {
         found.panes[wish.focus as usize] = Some(body);
         return;
     }
-    if width < THREE_COLUMNS || body.height < STACKED {
+    if width < THREE_COLUMNS || body.height < STACKED || beside {
         let (_, centre, side) = LEAST_COLUMNS;
         let line = wish.dividers.side.map(|share| cell_of(share, width).clamp(centre, width - side - 1));
-        let line = line.unwrap_or_else(|| width - width.saturating_mul(7) / 20);
+        let usual = if beside { width.saturating_mul(2) / 5 } else { width - width.saturating_mul(7) / 20 };
+        let line = line.unwrap_or(usual);
         found.columns = vec![line];
         found.panes[PaneId::CENTRE as usize] = Some(column(0, line));
-        found.panes[wish.side as usize] = Some(column(line + 1, width));
+        found.panes[if beside { wish.focus } else { wish.side } as usize] = Some(column(line + 1, width));
         return;
     }
     let (left, centre, side) = LEAST_COLUMNS;
@@ -278,7 +301,7 @@ mod tests {
         let size = Size { width, height };
         let (focus, lower) = (PaneId::Conversation, PaneId::Jobs);
         let dividers = Dividers::default();
-        LayoutInput { size, focus, side: PaneId::Blocks, lower, zoom: false, composer: 1, dividers }
+        LayoutInput { size, focus, side: PaneId::Blocks, lower, room: Room::Usual, composer: 1, dividers }
     }
 
     #[test]
@@ -291,7 +314,17 @@ mod tests {
         assert_eq!(shown(wish(40, 12)), Some(1));
         assert_eq!(shown(wish(39, 12)), None);
         assert_eq!(shown(wish(40, 9)), None);
-        assert_eq!(shown(LayoutInput { zoom: true, ..wish(200, 60) }), Some(1));
+        assert_eq!(shown(LayoutInput { room: Room::Whole, ..wish(200, 60) }), Some(1));
+    }
+
+    #[test]
+    fn a_pane_that_needs_room_has_the_conversation_beside_it_where_both_fit() {
+        let of = |width| layout(&LayoutInput { focus: PaneId::Blocks, room: Room::Beside, ..wish(width, 24) }).unwrap();
+        let wide = of(120);
+        let shown: Vec<PaneId> = PaneId::ALL.into_iter().filter(|id| wide.pane(*id).is_some()).collect();
+        assert_eq!(shown, [PaneId::Conversation, PaneId::Blocks]);
+        assert!(wide.pane(PaneId::Blocks).unwrap().width > 60);
+        assert_eq!(of(99).pane(PaneId::Blocks), Some(of(99).body));
     }
 
     #[test]
@@ -378,7 +411,8 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_overlaps_and_nothing_leaves_the_screen(
-            width in 40u16..400, height in 10u16..200, composer in 0u16..9, zoom: bool,
+            width in 40u16..400, height in 10u16..200, composer in 0u16..9,
+            room in prop::sample::select(vec![Room::Usual, Room::Beside, Room::Whole]),
             focus in 0..PaneId::COUNT, lower in prop::sample::select(PaneId::LOWER.to_vec()),
             places in prop::array::uniform4(prop::option::of(0u16..=1_000)),
             side in prop::sample::select(PaneId::ALL.into_iter().filter(|id| *id != PaneId::Conversation).collect::<Vec<_>>()),
@@ -386,7 +420,7 @@ mod tests {
             let [left, right, beside, split] = places;
             let dividers = Dividers { left, right, side: beside, split };
             let (size, focus) = (Size { width, height }, PaneId::ALL[focus]);
-            assert_whole(&LayoutInput { size, focus, side, lower, zoom, composer, dividers });
+            assert_whole(&LayoutInput { size, focus, side, lower, room, composer, dividers });
         }
     }
 }

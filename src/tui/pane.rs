@@ -30,6 +30,7 @@ use super::effect::Context;
 use super::model::Model;
 use super::text::Span;
 
+pub use super::layout::Room;
 pub use super::render::{RenderContext, put, put_row};
 pub use id::PaneId;
 
@@ -70,9 +71,9 @@ pub trait Pane {
     /// Called before a frame is drawn in `area`: lays out what `draw` shows.
     fn prepare(&mut self, _area: Rect, _look: &RenderContext, _cx: &mut Context<'_>) {}
 
-    /// Returns true if the focused pane takes the whole body: while an editor is open in it.
-    fn fills_screen(&self) -> bool {
-        false
+    /// Returns how much room the focused pane takes.
+    fn room(&self) -> Room {
+        Room::Usual
     }
 
     /// Returns a sentence about unsaved changes, shown on exit; `None` if there are none.

@@ -74,6 +74,25 @@ pub struct Unsaved {
     pub base: String,
     /// The edited text.
     pub text: String,
+    /// The conflicts that were resolved in a merge that is not saved yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settled: Vec<Settled>,
+}
+
+/// What was decided of a conflict between two edits. It holds for the same three texts, whatever else changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    /// The lines before both edits.
+    pub base: String,
+    /// The current lines.
+    pub theirs: String,
+    /// The lines of the person's edit.
+    pub mine: String,
+    /// The lines that were chosen; `None` while they are undecided.
+    pub result: Option<String>,
+    /// Lines typed for the result that are not accepted yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typed: Option<String>,
 }
 
 impl Session {

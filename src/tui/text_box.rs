@@ -3,6 +3,10 @@
 //! The text is kept to the code point in a text area, which moves its caret by `char`. All keys pass through here, so
 //! that this is put right in one place. What is drawn, and what Up and Down move on, is a second text area with the
 //! cleaned lines ([`clean_line`]): nothing that a terminal would obey, or measure in its own way, reaches a cell.
+//! Changes are undone by words ([`past`]); the keys that are commands are in the table, as those of text inputs.
+
+mod find;
+mod past;
 
 use std::cell::Cell;
 
@@ -15,7 +19,12 @@ use ratatui::widgets::Widget as _;
 use ratatui_textarea::{CursorMove, TextArea, WrapMode};
 use unicode_segmentation::UnicodeSegmentation as _;
 
+use super::command::Command;
 use super::text::clean::clean_line;
+use super::text::width::width;
+use past::Past;
+
+pub use find::Found;
 
 /// How a text is drawn.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -24,6 +33,8 @@ pub struct Look {
     pub text: Style,
     /// Style of the selection.
     pub selection: Style,
+    /// Style of the places that are found.
+    pub found: Style,
     /// Style of line numbers; `None` for none.
     pub numbers: Option<Style>,
 }
@@ -37,12 +48,22 @@ struct View {
     scroll: (u16, u16),
 }
 
+/// What was drawn.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Drawn {
+    /// The place of the caret on the screen.
+    pub caret: Position,
+    /// For each row of the area that shows text: the line, and whether it is the first row of that line.
+    pub rows: Vec<(usize, bool)>,
+}
+
 /// The editable text.
 #[derive(Debug, Clone)]
 pub struct TextBox {
     area: TextArea<'static>,
     wrap: WrapMode,
     view: Cell<View>,
+    past: Past,
 }
 
 impl TextBox {
@@ -50,7 +71,7 @@ impl TextBox {
     #[must_use]
     pub fn new(lines: Vec<String>, wrap: bool) -> Self {
         let wrap = if wrap { WrapMode::WordOrGlyph } else { WrapMode::None };
-        Self { area: TextArea::new(lines), wrap, view: Cell::default() }
+        Self { area: text_area(lines), wrap, view: Cell::default(), past: Past::default() }
     }
 
     /// Returns the lines; at least one.
@@ -74,31 +95,56 @@ impl TextBox {
 
     /// Inserts a text at the caret, in place of the selection.
     pub fn insert(&mut self, text: &str) {
-        self.area.insert_str(text);
+        self.changing(false, |text_box| {
+            text_box.area.insert_str(text);
+        });
     }
 
     /// Replaces the whole text, the caret at its start. Undo restores the previous text.
     pub fn replace_all(&mut self, text: &str) {
-        self.area.select_all();
-        self.area.insert_str(text);
-        self.area.move_cursor(CursorMove::Top);
-        self.area.move_cursor(CursorMove::Head);
+        self.changing(false, |text_box| {
+            text_box.put(text.split('\n').map(str::to_owned).collect(), (0, 0));
+        });
     }
 
     /// Inserts a line break.
     pub fn insert_newline(&mut self) {
-        self.area.insert_newline();
+        self.changing(false, |text_box| text_box.area.insert_newline());
     }
 
     /// Deletes to the start of the line. Returns true if the text changed.
     pub fn delete_to_line_start(&mut self) -> bool {
-        self.area.delete_line_by_head()
+        self.changing(false, |text_box| {
+            text_box.area.delete_line_by_head();
+        })
     }
 
     /// Deletes this many `char`s of the line before the caret, as one change. Returns true if the text changed.
     pub fn delete_before(&mut self, chars: usize) -> bool {
         let (row, col) = self.caret();
-        self.cut((row, col.saturating_sub(chars)), chars.min(col))
+        self.changing(false, |text_box| {
+            text_box.cut((row, col.saturating_sub(chars)), chars.min(col));
+        })
+    }
+
+    /// Makes a change and keeps what undoes it. `typed` changes that follow each other within a word are one.
+    fn changing(&mut self, typed: bool, change: impl FnOnce(&mut Self)) -> bool {
+        let (lines, caret) = (self.area.lines().to_vec(), self.caret());
+        change(self);
+        // What the text area returns is false where it has only deleted the selection.
+        let changed = self.area.lines() != lines;
+        if changed {
+            self.past.keep((&lines, caret), (self.area.lines(), self.caret()), typed);
+        }
+        changed
+    }
+
+    /// Sets the lines and the caret.
+    fn put(&mut self, lines: Vec<String>, caret: (usize, usize)) {
+        let kept = self.area.yank_text();
+        self.area = text_area(lines);
+        self.area.set_yank_text(kept);
+        self.jump(caret);
     }
 
     /// Returns true if text is selected.
@@ -107,9 +153,56 @@ impl TextBox {
         self.area.is_selecting()
     }
 
-    /// Undoes the last change. Returns true if the text changed.
+    /// Undoes the last change: the last word that was typed or deleted, a paste, a cut. Returns true if the text changed.
     pub fn undo(&mut self) -> bool {
-        self.area.undo()
+        let Some((lines, caret)) = self.past.undo(self.area.lines()) else { return false };
+        self.put(lines, caret);
+        true
+    }
+
+    /// Makes the change again that was undone last. Returns true if the text changed.
+    pub fn redo(&mut self) -> bool {
+        let Some((lines, caret)) = self.past.redo(self.area.lines()) else { return false };
+        self.put(lines, caret);
+        true
+    }
+
+    /// Performs a command of text inputs. Returns whether the text changed; `None` for any other command.
+    pub fn command(&mut self, command: Command) -> Option<bool> {
+        match command {
+            Command::UndoTyping => Some(self.undo()),
+            Command::RedoTyping => Some(self.redo()),
+            Command::CutText => Some(self.changing(false, |text_box| {
+                text_box.area.cut();
+            })),
+            Command::CopyText => {
+                self.area.copy();
+                Some(false)
+            }
+            Command::PutText => Some(self.changing(false, |text_box| {
+                text_box.area.paste();
+            })),
+            Command::SelectAll => {
+                self.area.select_all();
+                Some(false)
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the selected text; empty if none is selected.
+    #[must_use]
+    pub fn selected(&self) -> String {
+        let mut copied = self.area.clone();
+        copied.set_yank_text("");
+        copied.copy();
+        copied.yank_text()
+    }
+
+    /// Moves the caret to a line, from 0, and its `char`; drops the selection.
+    pub fn go_to(&mut self, place: (usize, usize)) {
+        self.area.cancel_selection();
+        self.jump(place);
     }
 
     /// Moves the caret to the end of its line.
@@ -119,6 +212,15 @@ impl TextBox {
 
     /// Handles a key of text input or editing. Returns true if the text changed.
     pub fn key(&mut self, key: KeyEvent) -> bool {
+        if let Some(changed) = Command::of_text(&key).and_then(|command| self.command(command)) {
+            return changed;
+        }
+        self.changing(true, |text_box| {
+            text_box.edit(key);
+        })
+    }
+
+    fn edit(&mut self, key: KeyEvent) -> bool {
         let shift = key.modifiers.contains(KeyModifiers::SHIFT);
         let held = key.modifiers.difference(KeyModifiers::SHIFT);
         let page = isize::try_from(self.view.get().size.1.max(1)).unwrap_or(1);
@@ -140,7 +242,7 @@ impl TextBox {
             }
             (KeyCode::Delete, KeyModifiers::NONE) | (KeyCode::Char('d'), KeyModifiers::CONTROL) => self.delete(true),
             // As in a shell; the text area binds this to undo.
-            (KeyCode::Char('u'), KeyModifiers::CONTROL) => self.delete_to_line_start(),
+            (KeyCode::Char('u'), KeyModifiers::CONTROL) => self.area.delete_line_by_head(),
             (KeyCode::Char('w'), KeyModifiers::CONTROL)
             | (KeyCode::Backspace | KeyCode::Delete | KeyCode::Char('h' | 'd'), KeyModifiers::ALT) => {
                 self.delete_word(key)
@@ -307,8 +409,8 @@ impl TextBox {
         shown
     }
 
-    /// Draws the text. Returns the place of the caret.
-    pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look) -> Position {
+    /// Draws the text, with the places that were found.
+    pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &Look, found: &[Found]) -> Drawn {
         let shown = self.shown(look);
         frame.render_widget(&shown, area);
         let (top, left) = shown.scroll_offset();
@@ -319,8 +421,60 @@ impl TextBox {
         let margin = look.numbers.map_or(0, |_| shown.line_number_width());
         let x = area.x.saturating_add(margin).saturating_add(u16::try_from(col).unwrap_or(u16::MAX));
         let y = area.y.saturating_add(u16::try_from(row).unwrap_or(u16::MAX));
-        Position { x: x.min(area.right()), y: y.min(area.bottom().saturating_sub(1)) }
+        let caret = Position { x: x.min(area.right()), y: y.min(area.bottom().saturating_sub(1)) };
+        let starts = starts(&shown, top, area.height);
+        if !found.is_empty() {
+            let text = Rect { x: area.x + margin.min(area.width), width: area.width.saturating_sub(margin), ..area };
+            self.highlight(frame.buffer_mut(), (text, left), &starts, look.found, found);
+        }
+        Drawn { caret, rows: starts.iter().map(|(line, col)| (*line, *col == 0)).collect() }
     }
+
+    /// Sets the style of the places that were found and are visible. `starts` is where the visible rows begin.
+    fn highlight(
+        &self,
+        buffer: &mut Buffer,
+        (area, left): (Rect, u16),
+        starts: &[(usize, usize)],
+        style: Style,
+        found: &[Found],
+    ) {
+        for (at, ((line, start), y)) in starts.iter().zip(area.y..).enumerate() {
+            let end = starts.get(at + 1).filter(|(next, _)| next == line).map_or(usize::MAX, |(_, col)| *col);
+            let drawn = display(self.line(*line));
+            let cells = |from: usize, to: usize| -> u16 {
+                let part: String = drawn.chars().skip(from).take(to.saturating_sub(from)).collect();
+                u16::try_from(width(&part)).unwrap_or(u16::MAX)
+            };
+            for place in found.iter().filter(|place| place.line == *line) {
+                let [from, to] = [place.from, place.to].map(|col| shown_col(self.line(*line), col).clamp(*start, end));
+                let x = area.x.saturating_add(cells(*start, from).saturating_sub(left));
+                let wide = cells(from, to).min(area.right().saturating_sub(x));
+                buffer.set_style(Rect { x, y, width: wide, height: 1 }.intersection(area), style);
+            }
+        }
+    }
+}
+
+/// A text area that keeps no past of its own.
+fn text_area(lines: Vec<String>) -> TextArea<'static> {
+    let mut area = TextArea::new(lines);
+    area.set_max_histories(0);
+    area
+}
+
+/// Where the rows of an area begin, from row `top`: the line and the `char` of the drawn line.
+fn starts(shown: &TextArea<'_>, top: u16, rows: u16) -> Vec<(usize, usize)> {
+    let mut starts: Vec<(usize, usize)> = Vec::new();
+    for row in top..top.saturating_add(rows) {
+        let at = shown.screen_to_data(row.into(), 0);
+        // Rows below the text are taken for the last one.
+        if starts.last() == Some(&(at.0, at.1)) {
+            break;
+        }
+        starts.push((at.0, at.1));
+    }
+    starts
 }
 
 /// A line as it is drawn. A CR in front of a line end shows nothing.
@@ -370,199 +524,4 @@ fn unshown(line: &str, shown: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use ratatui::Terminal;
-    use ratatui::backend::TestBackend;
-
-    use super::*;
-    use crate::tui::text::width::width;
-
-    /// One grapheme each: a family, a flag, jamo, a conjunct, a combining mark, a keycap, a skin tone.
-    const GRAPHEMES: [&str; 10] = [
-        "👩\u{200d}👩\u{200d}👧",
-        "🇨🇭",
-        "\u{1112}\u{1161}\u{11ab}",
-        "क्षि",
-        "e\u{301}",
-        "1\u{fe0f}\u{20e3}",
-        "👍🏽",
-        "ﻻ\u{200d}",
-        "x",
-        "新",
-    ];
-
-    fn pressed(text: &mut TextBox, code: KeyCode) -> bool {
-        text.key(KeyEvent::from(code))
-    }
-
-    fn with(text: &str) -> TextBox {
-        let mut with = TextBox::new(vec![String::new()], true);
-        with.insert(text);
-        with
-    }
-
-    #[test]
-    fn the_caret_passes_and_deletes_a_grapheme_as_one() {
-        for grapheme in GRAPHEMES {
-            let mut text = with(&format!("a{grapheme}b"));
-            pressed(&mut text, KeyCode::Left);
-            pressed(&mut text, KeyCode::Left);
-            assert_eq!(text.caret(), (0, 1), "{grapheme:?}");
-            pressed(&mut text, KeyCode::Right);
-            assert_eq!(text.caret(), (0, 1 + grapheme.chars().count()), "{grapheme:?}");
-            assert!(pressed(&mut text, KeyCode::Backspace));
-            assert_eq!((text.lines()[0].as_str(), text.caret()), ("ab", (0, 1)), "{grapheme:?}");
-            assert!(text.undo());
-            text.key(KeyEvent::new(KeyCode::Char('a'), KeyModifiers::CONTROL));
-            pressed(&mut text, KeyCode::Right);
-            assert!(pressed(&mut text, KeyCode::Delete));
-            assert_eq!((text.lines()[0].as_str(), text.caret()), ("ab", (0, 1)), "{grapheme:?}");
-        }
-    }
-
-    #[test]
-    fn a_move_passes_line_ends_and_ends_at_the_ends_of_the_text() {
-        let mut text = with("a\n🇨🇭");
-        for _ in 0..2 {
-            pressed(&mut text, KeyCode::Left);
-        }
-        assert_eq!(text.caret(), (0, 1));
-        for _ in 0..5 {
-            pressed(&mut text, KeyCode::Left);
-        }
-        assert_eq!(text.caret(), (0, 0));
-        for _ in 0..5 {
-            pressed(&mut text, KeyCode::Right);
-        }
-        assert_eq!(text.caret(), (1, 2));
-    }
-
-    #[test]
-    fn a_deleted_word_leaves_no_part_of_a_grapheme() {
-        let mut text = with("so!\u{301}");
-        text.key(KeyEvent::new(KeyCode::Char('w'), KeyModifiers::CONTROL));
-        assert_eq!(text.lines(), ["so"]);
-        let mut text = with("so!\u{301} no");
-        text.key(KeyEvent::new(KeyCode::Char('a'), KeyModifiers::CONTROL));
-        for _ in 0..2 {
-            pressed(&mut text, KeyCode::Right);
-        }
-        text.key(KeyEvent::new(KeyCode::Char('d'), KeyModifiers::ALT));
-        assert_eq!(text.lines(), ["so no"]);
-    }
-
-    #[test]
-    fn shift_selects_whole_graphemes() {
-        let mut text = with("a👩\u{200d}🚀b");
-        pressed(&mut text, KeyCode::Left);
-        text.key(KeyEvent::new(KeyCode::Left, KeyModifiers::SHIFT));
-        assert!(pressed(&mut text, KeyCode::Backspace));
-        assert_eq!(text.lines(), ["ab"]);
-    }
-
-    #[test]
-    fn a_move_without_shift_ends_the_selection() {
-        let mut text = with("abc");
-        text.key(KeyEvent::new(KeyCode::Left, KeyModifiers::SHIFT));
-        pressed(&mut text, KeyCode::Left);
-        pressed(&mut text, KeyCode::Backspace);
-        assert_eq!(text.lines(), ["bc"]);
-        let mut text = with("abc\nde");
-        text.key(KeyEvent::new(KeyCode::Left, KeyModifiers::SHIFT));
-        pressed(&mut text, KeyCode::Up);
-        pressed(&mut text, KeyCode::Backspace);
-        assert_eq!(text.lines(), ["bc", "de"]);
-    }
-
-    #[test]
-    fn a_deleted_grapheme_is_not_what_ctrl_y_inserts() {
-        let mut text = with("🇨🇭 word");
-        text.key(KeyEvent::new(KeyCode::Char('w'), KeyModifiers::CONTROL));
-        assert!(pressed(&mut text, KeyCode::Backspace) && pressed(&mut text, KeyCode::Backspace) && text.is_empty());
-        text.key(KeyEvent::new(KeyCode::Char('y'), KeyModifiers::CONTROL));
-        assert_eq!(text.lines(), ["word"]);
-    }
-
-    #[test]
-    fn a_cr_before_a_line_end_takes_no_cell() {
-        let mut text = TextBox::new(vec!["ab\r".to_owned(), "c".to_owned()], true);
-        text.go_to_line_end();
-        let mut terminal = Terminal::new(TestBackend::new(20, 2)).unwrap();
-        let mut caret = Position::default();
-        terminal.draw(|frame| caret = text.draw(frame, frame.area(), &Look::default())).unwrap();
-        assert_eq!(caret, Position { x: 2, y: 0 });
-    }
-
-    #[test]
-    fn up_and_down_keep_to_the_drawn_column() {
-        let mut text = with("👩\u{200d}👩\u{200d}👧abc\n123456789");
-        pressed(&mut text, KeyCode::Left);
-        pressed(&mut text, KeyCode::Up);
-        // Cells 0 to 5 are the family, cleaned; behind it two letters.
-        assert_eq!(text.caret(), (0, 7));
-        assert!(text.is_at_edge(false) && !text.is_at_edge(true));
-        assert!(text.step(true) && !text.step(true));
-        assert_eq!(text.caret(), (1, 8));
-    }
-
-    fn any_text() -> impl Strategy<Value = String> {
-        let piece = prop_oneof![
-            4 => prop::sample::select(GRAPHEMES.to_vec()),
-            2 => prop::sample::select(vec![" ", "\n", "\t", "\u{301}", "\u{200d}", "\u{fe0f}", "!", "🇨", "\u{202e}"]),
-        ];
-        prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
-    }
-
-    proptest! {
-        #[test]
-        fn every_key_leaves_the_caret_between_graphemes(
-            text in any_text(), keys in prop::collection::vec(0usize..12, 1..12),
-        ) {
-            let mut written = with(&text);
-            for key in keys {
-                let key = match key {
-                    0 => KeyEvent::from(KeyCode::Left),
-                    1 => KeyEvent::from(KeyCode::Right),
-                    2 => KeyEvent::from(KeyCode::Up),
-                    3 => KeyEvent::from(KeyCode::Down),
-                    4 => KeyEvent::from(KeyCode::Home),
-                    5 => KeyEvent::from(KeyCode::End),
-                    6 => KeyEvent::new(KeyCode::Left, KeyModifiers::CONTROL),
-                    7 => KeyEvent::new(KeyCode::Right, KeyModifiers::CONTROL),
-                    8 => KeyEvent::new(KeyCode::Right, KeyModifiers::SHIFT),
-                    9 => KeyEvent::from(KeyCode::PageUp),
-                    10 => KeyEvent::new(KeyCode::Char('e'), KeyModifiers::CONTROL),
-                    _ => KeyEvent::from(KeyCode::PageDown),
-                };
-                written.key(key);
-                let (row, col) = written.caret();
-                prop_assert!(stops(&written.lines()[row]).any(|stop| stop == col), "{:?} after {:?}", written.caret(), key);
-                prop_assert_eq!(written.lines().join("\n"), text.as_str());
-            }
-        }
-
-        #[test]
-        fn as_many_backspaces_as_graphemes_delete_a_line(text in any_text()) {
-            let line = text.replace('\n', "");
-            let mut written = with(&line);
-            for _ in 0..line.graphemes(true).count() {
-                prop_assert!(pressed(&mut written, KeyCode::Backspace));
-            }
-            prop_assert!(written.is_empty(), "{:?} of {:?}", written.lines(), line);
-        }
-
-        #[test]
-        fn only_cleaned_text_is_drawn_and_the_caret_stands_behind_it(text in any_text()) {
-            let line = text.replace('\n', "");
-            let written = with(&line);
-            let mut terminal = Terminal::new(TestBackend::new(120, 1)).unwrap();
-            let mut caret = Position::default();
-            terminal.draw(|frame| caret = written.draw(frame, frame.area(), &Look::default())).unwrap();
-            let cleaned = clean_line(&line).into_owned();
-            prop_assert_eq!(usize::from(caret.x), width(&cleaned), "{:?}", cleaned);
-            let cells = terminal.backend().buffer();
-            prop_assert!(cells.content().iter().all(|cell| clean_line(cell.symbol()) == cell.symbol()));
-        }
-    }
-}
+mod tests;

@@ -823,5 +823,7 @@ fn beside_an_open_editor_its_keys_are_whole_or_left_out() {
     let mut desk = calm((120, 40));
     desk.keys("<Esc>3e<A-1>");
     let text = desk.text();
-    assert!(text.contains("Esc leave") && !text.contains("Ctrl-G $"), "{text}");
+    assert!(text.contains("editing from v12") && !text.contains("Esc leave"), "{text}");
+    desk.keys("<A-3>");
+    assert!(desk.lines().last().unwrap().contains("Esc leave"), "{}", desk.text());
 }

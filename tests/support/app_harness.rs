@@ -290,6 +290,7 @@ fn named_key(name: &str) -> KeyEvent {
     let (modifiers, name) = match name.split_once('-') {
         Some(("C", rest)) => (KeyModifiers::CONTROL, rest),
         Some(("A", rest)) => (KeyModifiers::ALT, rest),
+        Some(("S", rest)) => (KeyModifiers::SHIFT, rest),
         _ => (KeyModifiers::NONE, name),
     };
     let code = match name {

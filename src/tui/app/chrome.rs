@@ -311,7 +311,7 @@ fn hints(app: &App, room: usize, row: &mut Row) {
 fn hinted(context: KeyContext) -> &'static [Command] {
     use Command as C;
 
-    const CONTEXTS: [(KeyContext, &[Command]); 12] = [
+    const CONTEXTS: [(KeyContext, &[Command]); 13] = [
         (KeyContext::COMPOSER, &[C::Send, C::NewLine, C::NextPane, C::Palette, C::Help]),
         (KeyContext::ROSTER, &[C::Open, C::EditSelected, C::NewAgent, C::NewGroup, C::SetModel, C::Compose, C::Help]),
         (KeyContext::CONVERSATION, &[C::Compose, C::Search, C::Earlier, C::Open, C::Copy, C::Zoom, C::Help]),
@@ -319,7 +319,8 @@ fn hinted(context: KeyContext) -> &'static [Command] {
         (KeyContext::JOBS, &[C::Open, C::Cancel, C::Retry, C::RunNow, C::Pause, C::Compose, C::Help]),
         (KeyContext::INBOX, &[C::Open, C::Approve, C::ApproveRun, C::Deny, C::Compose, C::Help]),
         (KeyContext::MAIL, &[C::Open, C::WriteMail, C::Answer, C::Filter, C::Compose, C::Help]),
-        (KeyContext::EDITOR, &[C::Save, C::LeaveEditor, C::Editor]),
+        (KeyContext::EDITOR, &[C::Save, C::LeaveEditor, C::Editor, C::Find, C::UndoTyping, C::RedoTyping]),
+        (KeyContext::FIND, &[C::FindNext, C::FindPrevious, C::LeaveFind]),
         (KeyContext::SEARCH, &[C::KeepSearch, C::DropSearch]),
         (KeyContext::MERGE, &[C::Theirs, C::Yours, C::Both, C::EditPiece, C::UndoPiece, C::Close]),
         (KeyContext::FORM, &[C::NextField, C::Save, C::LeaveEditor]),
@@ -379,6 +380,7 @@ mod tests {
             KeyContext::INBOX,
             KeyContext::MAIL,
             KeyContext::EDITOR,
+            KeyContext::FIND,
             KeyContext::SEARCH,
             KeyContext::DIALOG,
             KeyContext::MERGE,

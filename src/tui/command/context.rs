@@ -40,6 +40,10 @@ impl KeyContext {
     pub const CALL: Self = Self(1 << 7);
     /// A mail is open.
     pub const LETTER: Self = Self(1 << 8);
+    /// A text to find in the edited block is being typed.
+    pub const FIND: Self = Self(1 << 9);
+    /// A text is being typed: a message, a block, a form.
+    pub const TEXT: Self = Self::COMPOSER.or(Self::EDITOR).or(Self::FORM);
     /// Any pane has the focus and no text is being typed in it.
     pub const PANES: Self = {
         let (mut panes, mut at) = (Self(0), 0);
@@ -50,7 +54,7 @@ impl KeyContext {
         panes
     };
     /// Everywhere except in dialogs.
-    pub const OUTSIDE: Self = Self::COMPOSER.or(Self::PANES).or(Self::EDITOR).or(Self::SEARCH);
+    pub const OUTSIDE: Self = Self::COMPOSER.or(Self::PANES).or(Self::EDITOR).or(Self::FIND).or(Self::SEARCH);
     /// Everywhere.
     pub const ANYWHERE: Self =
         Self::OUTSIDE.or(Self::DIALOG).or(Self::MERGE).or(Self::JOB).or(Self::CALL).or(Self::LETTER).or(Self::FORM);
@@ -76,7 +80,12 @@ impl KeyContext {
     /// Names the set, for the help title and the README.
     #[must_use]
     pub fn text(self) -> String {
-        let whole = [(Self::ANYWHERE, "anywhere"), (Self::OUTSIDE, "outside dialogs"), (Self::PANES, "panes")];
+        let whole = [
+            (Self::ANYWHERE, "anywhere"),
+            (Self::OUTSIDE, "outside dialogs"),
+            (Self::PANES, "panes"),
+            (Self::TEXT, "any text"),
+        ];
         if let Some((_, name)) = whole.iter().find(|(set, _)| *set == self) {
             return (*name).to_owned();
         }
@@ -92,6 +101,7 @@ impl KeyContext {
         parts.extend(PaneId::ALL.iter().filter(|id| left.has(Self::pane(**id))).map(|id| id.noun()));
         let names = [
             (Self::EDITOR, "editing a block"),
+            (Self::FIND, "finding in a block"),
             (Self::SEARCH, "search line"),
             (Self::DIALOG, "dialogs"),
             (Self::MERGE, "a conflict"),

@@ -165,6 +165,17 @@ REST {
         "Save the block, merging with edits made meanwhile; save the form";
     LeaveEditor: KeyContext::EDITOR.or(KeyContext::FORM), [Key::code(KeyCode::Esc)], "leave",
         "Leave the block or the form; asks if there are changes";
+    Find: KeyContext::EDITOR, [Key::ctrl('f')], "find", "Find a text in the block";
+    FindNext: KeyContext::FIND, [Key::code(KeyCode::Enter), Key::code(KeyCode::Down), Key::ctrl('f')], "next", "Go to the next place found";
+    FindPrevious: KeyContext::FIND, [Key::code(KeyCode::Up)], "previous", "Go to the previous place found";
+    LeaveFind: KeyContext::FIND, [Key::code(KeyCode::Esc)], "edit on", "Edit on at the place found";
+    LineNumbers: KeyContext::EDITOR, [Key::alt(KeyCode::Char('l'))], "line numbers", "Show the numbers of the lines, or hide them";
+    UndoTyping: KeyContext::TEXT, [Key::ctrl('_'), Key::ctrl('/'), Key::ctrl('7')], "undo", "Undo the last word, paste or cut";
+    RedoTyping: KeyContext::TEXT, [Key::ctrl('r')], "redo", "Make again what was undone";
+    SelectAll: KeyContext::TEXT, [Key::alt(KeyCode::Char('a'))], "select all", "Select the whole text; Shift with a move selects up to there";
+    CutText: KeyContext::TEXT, [Key::alt(KeyCode::Char('x'))], "cut", "Cut the selected text";
+    CopyText: KeyContext::TEXT, [Key::alt(KeyCode::Char('c'))], "copy", "Copy the selected text";
+    PutText: KeyContext::TEXT, [Key::ctrl('y')], "put", "Put in what was cut, copied or deleted last";
 
     NextField: KeyContext::FORM, [Key::code(KeyCode::Tab), Key::code(KeyCode::Enter)], "next field", "Go to the next field";
     PreviousField: KeyContext::FORM, [Key::code(KeyCode::BackTab)], "previous field", "Go to the previous field";

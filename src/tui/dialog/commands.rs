@@ -143,7 +143,7 @@ impl Modal for Commands {
         let x = inside.x + 1;
         let end = put(frame.buffer_mut(), (x, inside.y), inside.width, "Find: ", Role::Dim, theme);
         let typing = Rect { x: end, y: inside.y, width: inside.right().saturating_sub(end), height: 1 };
-        self.typed.draw(frame, typing, look, true, false);
+        self.typed.draw(frame, typing, look, true);
         let buffer = frame.buffer_mut();
         let widest = |of: &dyn Fn(&Line) -> usize| lines.iter().map(of).max().unwrap_or(0).min(MAX_COLUMN);
         let keys = widest(&|line| width(&self.keys(line)));

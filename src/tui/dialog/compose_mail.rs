@@ -128,7 +128,7 @@ impl Modal for ComposeMail {
         let after = put(frame.buffer_mut(), (end, inside.y), room, self.priority.as_str(), role, theme);
         put(frame.buffer_mut(), (after + 3, inside.y), room, "Tab changes it", Role::Dim, theme);
         let text = Rect { x, y: inside.y + 2, width: room, height: inside.height.saturating_sub(4) };
-        self.text.draw(frame, text, look, true, false);
+        self.text.draw(frame, text, look, true);
         let hint = "Enter send   Ctrl-J new line   Esc leave";
         put(frame.buffer_mut(), (x, inside.bottom().saturating_sub(1)), room, hint, Role::Dim, theme);
     }

@@ -84,7 +84,7 @@ impl Modal for Deny {
         put(buffer, (x, inside.y), room, "Reason for the agent (optional):", Role::Dim, &look.theme);
         let end = put(buffer, (x, inside.y + 2), room, &format!("{} ", look.glyphs.prompt), Role::Focus, &look.theme);
         let line = Rect { x: end, y: inside.y + 2, width: (x + room).saturating_sub(end), height: 1 };
-        self.reason.draw(frame, line, look, true, false);
+        self.reason.draw(frame, line, look, true);
         let hint = "Enter deny   Esc leave it waiting";
         put(frame.buffer_mut(), (x, inside.bottom().saturating_sub(1)), room, hint, Role::Dim, &look.theme);
     }

@@ -358,7 +358,11 @@ impl Modal for Form {
                 }
             }
             Command::Models => cx.open(Models::new(cx.model)),
-            _ => {}
+            other => {
+                let at = self.at;
+                let changed = self.entry_mut(at).and_then(|entry| entry.command(other));
+                self.changed(changed == Some(true));
+            }
         }
     }
 

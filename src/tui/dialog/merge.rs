@@ -1,7 +1,7 @@
 //! Dialog that resolves the conflicts between two edits of a block, one by one: base, both sides, result.
 //!
-//! Until the result is saved on top of the other version, the block editor keeps the whole draft; Esc returns to it. The
-//! undo of a job uses the same dialog, without a draft.
+//! Until the result is saved on top of the other version, the block editor keeps the whole draft and what is decided so
+//! far; Esc returns to it. The undo of a job uses the same dialog, without a draft.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Frame;
@@ -16,6 +16,7 @@ use crate::tui::effect::{AppAction, BlockAct, Context};
 use crate::tui::field::Field;
 use crate::tui::model::Model;
 use crate::tui::pane::{RenderContext, put, put_row};
+use crate::tui::session::Settled;
 use crate::tui::text::clean::{clean, clean_line};
 use crate::tui::text::width::fit;
 use crate::tui::text::wrap::{Shape, wrap};
@@ -40,8 +41,7 @@ pub struct MergeConflict {
     /// Whether the result ends with a line break.
     ended: bool,
     pieces: Vec<Piece>,
-    /// For each conflict, its index in `pieces` and the chosen text, if resolved.
-    clashes: Vec<(usize, Option<String>)>,
+    clashes: Vec<Clash>,
     at: usize,
     editing: Option<Field>,
     /// Serial of the pending save request, and the value it saves.
@@ -49,6 +49,17 @@ pub struct MergeConflict {
     /// Error text shown above the key hints.
     trouble: Option<String>,
     of: Of,
+}
+
+/// A conflict.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Clash {
+    /// Its index in the pieces.
+    place: usize,
+    /// The chosen text, if it is resolved.
+    result: Option<String>,
+    /// Text typed for the result that is not accepted yet.
+    typed: Option<String>,
 }
 
 /// What conflicts with the block's current value.
@@ -66,7 +77,9 @@ impl MergeConflict {
     #[must_use]
     pub fn new(current: &Block, base: &str, version: u64, mine: &str) -> Option<Self> {
         let Merge::Clash(pieces) = current.merge((version, base), mine) else { return None };
-        let clash = |(at, piece): (usize, &Piece)| matches!(piece, Piece::Clash { .. }).then_some((at, None));
+        let clash = |(place, piece): (usize, &Piece)| {
+            matches!(piece, Piece::Clash { .. }).then(|| Clash { place, ..Clash::default() })
+        };
         Some(Self {
             id: current.id.clone(),
             label: clean_line(&current.label).into_owned(),
@@ -85,6 +98,23 @@ impl MergeConflict {
         })
     }
 
+    /// Takes up what was decided of these conflicts before.
+    #[must_use]
+    pub fn with(mut self, settled: &[Settled]) -> Self {
+        for at in 0..self.clashes.len() {
+            self.at = at;
+            let sides = self.sides();
+            let known =
+                settled.iter().find(|known| (known.base.as_str(), known.theirs.as_str(), known.mine.as_str()) == sides);
+            if let Some(known) = known {
+                self.clashes[at].result.clone_from(&known.result);
+                self.clashes[at].typed.clone_from(&known.typed);
+            }
+        }
+        self.at = self.clashes.iter().position(|clash| clash.result.is_none()).unwrap_or(0);
+        self
+    }
+
     /// Creates the dialog for the undo of a job in a block whose lines others changed since. `None` if the texts do not
     /// conflict.
     #[must_use]
@@ -100,7 +130,7 @@ impl MergeConflict {
     pub fn result(&self) -> String {
         let mut text = String::new();
         for (at, piece) in self.pieces.iter().enumerate() {
-            let settled = self.clashes.iter().find(|(place, _)| *place == at).and_then(|(_, result)| result.as_ref());
+            let settled = self.clashes.iter().find(|clash| clash.place == at).and_then(|clash| clash.result.as_ref());
             text.push_str(match (piece, settled) {
                 (Piece::Same(same), _) => same,
                 (Piece::Clash { .. }, Some(result)) => result,
@@ -114,34 +144,62 @@ impl MergeConflict {
     }
 
     fn sides(&self) -> (&str, &str, &str) {
-        match self.clashes.get(self.at).and_then(|(place, _)| self.pieces.get(*place)) {
+        self.clashes.get(self.at).map_or(("", "", ""), |clash| self.sides_of(clash))
+    }
+
+    fn sides_of(&self, clash: &Clash) -> (&str, &str, &str) {
+        match self.pieces.get(clash.place) {
             Some(Piece::Clash { base, theirs, mine }) => (base, theirs, mine),
             Some(Piece::Same(_)) | None => ("", "", ""),
         }
     }
 
     fn settle(&mut self, text: String) {
-        if let Some((_, result)) = self.clashes.get_mut(self.at) {
-            *result = Some(text);
+        if let Some(clash) = self.clashes.get_mut(self.at) {
+            (clash.result, clash.typed) = (Some(text), None);
         }
         self.trouble = None;
     }
 
     fn settled(&self) -> Option<&String> {
-        self.clashes.get(self.at).and_then(|(_, result)| result.as_ref())
+        self.clashes.get(self.at).and_then(|clash| clash.result.as_ref())
+    }
+
+    /// Tells the editor what is decided so far, so that it outlives this dialog and the program.
+    fn keep(&self, cx: &mut Context<'_>) {
+        if self.of == Of::Undo {
+            return;
+        }
+        let decided = self.clashes.iter().filter(|clash| clash.result.is_some() || clash.typed.is_some());
+        let settled = decided.map(|clash| {
+            let [base, theirs, mine] = <[&str; 3]>::from(self.sides_of(clash)).map(str::to_owned);
+            Settled { base, theirs, mine, result: clash.result.clone(), typed: clash.typed.clone() }
+        });
+        cx.act(AppAction::Block(BlockAct::Settled(settled.collect())));
     }
 
     fn open_piece(&mut self) {
         let (_, theirs, mine) = self.sides();
         let both = format!("{theirs}{mine}");
-        let text = self.settled().cloned().unwrap_or(both);
+        let typed = self.clashes.get(self.at).and_then(|clash| clash.typed.clone());
+        let text = typed.or_else(|| self.settled().cloned()).unwrap_or(both);
         self.editing = Some(Field::lines(text.trim_end_matches('\n')));
     }
 
+    /// Keeps what is typed for the result, until it is accepted.
+    fn typed(&mut self) {
+        if let (Some(field), Some(clash)) = (&self.editing, self.clashes.get_mut(self.at)) {
+            clash.typed = Some(field.text());
+        }
+    }
+
     fn close_piece(&mut self, keep: bool) {
-        if let Some(field) = self.editing.take().filter(|_| keep) {
+        let Some(field) = self.editing.take() else { return };
+        if keep {
             let text = field.text();
             self.settle(if text.is_empty() { text } else { lined(&text) });
+        } else if let Some(clash) = self.clashes.get_mut(self.at) {
+            clash.typed = None;
         }
     }
 
@@ -149,8 +207,8 @@ impl MergeConflict {
         if self.settled().is_none() {
             self.at = self.at.saturating_sub(1);
         }
-        if let Some((_, result)) = self.clashes.get_mut(self.at) {
-            *result = None;
+        if let Some(clash) = self.clashes.get_mut(self.at) {
+            clash.result = None;
         }
         self.trouble = None;
     }
@@ -165,7 +223,7 @@ impl MergeConflict {
             return;
         }
         let count = self.clashes.len();
-        let open = (1..count).map(|step| (self.at + step) % count).find(|at| self.clashes[*at].1.is_none());
+        let open = (1..count).map(|step| (self.at + step) % count).find(|at| self.clashes[*at].result.is_none());
         match open {
             Some(at) => self.at = at,
             None => self.save(self.result(), cx),
@@ -188,6 +246,7 @@ impl MergeConflict {
                 let trouble =
                     format!("{} changed it again, to v{}: resolve the new conflicts", clash.who, clash.theirs.0);
                 *self = Self { base: self.base, trouble: Some(trouble), of: self.of, ..clash };
+                self.keep(cx);
             }
             None => {
                 if let Merge::Clean(both) = current.merge((self.theirs.0, &self.theirs.1), result) {
@@ -198,13 +257,41 @@ impl MergeConflict {
         }
     }
 
+    /// Returns the rows of keys.
+    fn hints(&self, cells: usize) -> Vec<Row> {
+        let back = match self.of {
+            Of::Draft => "Esc back to your draft",
+            Of::Undo => "Esc leave the block as it is",
+        };
+        let open = self.clashes.iter().filter(|clash| clash.result.is_none()).count();
+        let keys: &[&str] = match (self.settled().is_some(), open) {
+            _ if self.editing.is_some() => &["Ctrl-S accept", "Esc back to the conflict"],
+            (true, 0) => &["Enter save", "u undo", back],
+            (true, _) => &["Enter next", "u undo", back],
+            (false, _) => &["t theirs", "y yours", "b both", "e edit", "u undo", back],
+        };
+        let mut lines = vec![String::new()];
+        for key in keys {
+            let gap = if lines.last().is_none_or(String::is_empty) { "" } else { "   " };
+            let fits = lines.last().is_none_or(|line| line.len() + gap.len() + key.len() <= cells);
+            if !fits {
+                lines.push((*key).to_owned());
+            } else if let Some(line) = lines.last_mut() {
+                line.push_str(gap);
+                line.push_str(key);
+            }
+        }
+        lines.into_iter().map(|line| Row { spans: vec![Span::new(line, Role::Dim)], fence: None }).collect()
+    }
+
     fn rows(&self, cells: usize, height: usize, look: &RenderContext) -> Vec<Row> {
         let (base, theirs, mine) = self.sides();
         let gone = |text: &str| {
             if text.trim().is_empty() { "(lines deleted)".to_owned() } else { text.to_owned() }
         };
-        let before = self.clashes.get(self.at).and_then(|(place, _)| self.pieces.get(place.checked_sub(1)?));
-        let after = self.clashes.get(self.at).and_then(|(place, _)| self.pieces.get(place + 1));
+        let place = self.clashes.get(self.at).map_or(0, |clash| clash.place);
+        let before = place.checked_sub(1).and_then(|place| self.pieces.get(place));
+        let after = self.pieces.get(place + 1);
         let edge = |piece: Option<&Piece>, last: bool| match piece {
             Some(Piece::Same(text)) if last => text.lines().next_back().unwrap_or("").to_owned(),
             Some(Piece::Same(text)) => text.lines().next().unwrap_or("").to_owned(),
@@ -220,15 +307,19 @@ impl MergeConflict {
             ("yours", gone(mine), Role::Added),
             ("result", result, role),
         ];
-        // Two context rows and an empty row between parts; the parts share the remaining rows.
-        let most = (height.saturating_sub(parts.len() + 2) / parts.len()).max(1);
-        let mut rows = vec![around(&edge(before, true), cells, look)];
+        // Two context rows and an empty row between parts, where there is room for them; the parts share what is left.
+        let roomy = height >= 3 * parts.len();
+        let most = if roomy { height.saturating_sub(parts.len() + 2) } else { height } / parts.len();
+        let mut rows = Vec::new();
         for (whose, text, role) in parts {
-            rows.extend(part(whose, &text, role, (cells, most), look));
-            rows.push(Row::default());
+            rows.extend(part(whose, &text, role, (cells, most.max(1)), look));
+            rows.extend(roomy.then(Row::default));
         }
-        rows.pop();
-        rows.push(around(&edge(after, false), cells, look));
+        if roomy {
+            rows.pop();
+            rows.insert(0, around(&edge(before, true), cells, look));
+            rows.push(around(&edge(after, false), cells, look));
+        }
         rows
     }
 }
@@ -274,22 +365,26 @@ impl Modal for MergeConflict {
         KeyContext::MERGE
     }
 
-    fn key(&mut self, key: KeyEvent, _cx: &mut Context<'_>) -> bool {
+    fn key(&mut self, key: KeyEvent, cx: &mut Context<'_>) -> bool {
         let Some(field) = &mut self.editing else { return false };
         match key.code {
             KeyCode::Esc => self.close_piece(false),
             KeyCode::Char('s') if key.modifiers == KeyModifiers::CONTROL => self.close_piece(true),
-            KeyCode::Char('c') if key.modifiers == KeyModifiers::CONTROL => return false,
+            KeyCode::Char('c' | 'z') if key.modifiers == KeyModifiers::CONTROL => return false,
             _ => {
                 field.key(key);
+                self.typed();
             }
         }
+        self.keep(cx);
         true
     }
 
-    fn paste(&mut self, text: &str, _cx: &mut Context<'_>) {
+    fn paste(&mut self, text: &str, cx: &mut Context<'_>) {
         if let Some(field) = &mut self.editing {
             field.paste(text);
+            self.typed();
+            self.keep(cx);
         }
     }
 
@@ -307,8 +402,9 @@ impl Modal for MergeConflict {
             Command::Open => self.next(cx),
             Command::Up => self.at = self.at.saturating_sub(1),
             Command::Down => self.at = (self.at + 1).min(self.clashes.len().saturating_sub(1)),
-            _ => {}
+            _ => return,
         }
+        self.keep(cx);
     }
 
     fn answered(&mut self, serial: u64, reply: Result<Reply, RequestError>, cx: &mut Context<'_>) {
@@ -330,7 +426,13 @@ impl Modal for MergeConflict {
     }
 
     fn draw(&self, frame: &mut Frame<'_>, screen: Rect, look: &RenderContext, _model: &Model) {
-        let size = (screen.width.saturating_sub(4).min(100), screen.height.saturating_sub(2).min(28));
+        // A small screen is used whole.
+        let small = screen.height < 20;
+        let size = if small {
+            (screen.width, screen.height)
+        } else {
+            (screen.width.saturating_sub(4).min(100), screen.height.saturating_sub(2).min(28))
+        };
         let title = format!("{}: conflict {} of {}", self.label, self.at + 1, self.clashes.len());
         let inside = frame_box(frame, screen, size, &title, look);
         let (theme, x, room) = (&look.theme, inside.x + 1, inside.width.saturating_sub(2));
@@ -338,31 +440,28 @@ impl Modal for MergeConflict {
             Of::Draft => format!("{} saved v{} while you edited v{}.", self.who, self.theirs.0, self.base),
             Of::Undo => "Others changed lines of the job since; yours is what was there before it.".to_owned(),
         };
-        let back = match self.of {
-            Of::Draft => "Esc back to your draft",
-            Of::Undo => "Esc leave the block as it is",
-        };
         put(frame.buffer_mut(), (x, inside.y), room, &head, Role::Dim, theme);
-        let body = Rect { x, y: inside.y + 2, width: room, height: inside.height.saturating_sub(4) };
-        let hint = if let Some(field) = &self.editing {
-            field.draw(frame, body, look, true, false);
-            "Ctrl-S accept   Esc back to the conflict".to_owned()
+        let gap = u16::from(!small);
+        let hints = self.hints(room.into());
+        let foot = hints.len() as u16 + gap;
+        let top = inside.y + 1 + gap;
+        let body = Rect { x, y: top, width: room, height: (inside.bottom() - top).saturating_sub(foot) };
+        if let Some(field) = &self.editing {
+            field.draw(frame, body, look, true);
         } else {
             for (row, y) in self.rows(room.into(), body.height.into(), look).iter().zip(body.y..body.bottom()) {
                 put_row(frame.buffer_mut(), (x, y), room, row, theme);
             }
-            let open = self.clashes.iter().filter(|(_, result)| result.is_none()).count();
-            let keys = match (self.settled().is_some(), open) {
-                (true, 0) => "Enter save   u undo",
-                (true, _) => "Enter next   u undo",
-                (false, _) => "t theirs   y yours   b both   e edit   u undo",
-            };
-            format!("{keys}   {back}")
-        };
-        let y = inside.bottom().saturating_sub(1);
-        put(frame.buffer_mut(), (x, y), room, &hint, Role::Dim, theme);
+        }
+        let y = inside.bottom().saturating_sub(hints.len() as u16);
+        for (row, y) in hints.iter().zip(y..) {
+            put_row(frame.buffer_mut(), (x, y), room, row, theme);
+        }
         if let Some(text) = &self.trouble {
-            put(frame.buffer_mut(), (x, y.saturating_sub(1)), room, &clean_line(text), Role::Error, theme);
+            // Where there is no room, instead of what the conflict rests on.
+            let y = if small { inside.y } else { y.saturating_sub(1) };
+            let text = fit(&clean_line(text), room.into(), look.glyphs.ellipsis);
+            put(frame.buffer_mut(), (x, y), room, &text, Role::Error, theme);
         }
     }
 }

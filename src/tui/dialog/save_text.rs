@@ -86,7 +86,7 @@ impl Modal for SaveText {
         let buffer = frame.buffer_mut();
         let end = put(buffer, (x, inside.y), room, &format!("{} ", look.glyphs.prompt), Role::Focus, &look.theme);
         let line = Rect { x: end, y: inside.y, width: (x + room).saturating_sub(end), height: 1 };
-        self.path.draw(frame, line, look, true, false);
+        self.path.draw(frame, line, look, true);
         let last = inside.bottom().saturating_sub(1);
         if let Some((note, role)) = &self.note {
             let rows = wrap(&[Span::new(clean(note), *role)], &Shape::plain(usize::from(room)));

@@ -127,7 +127,7 @@ impl Modal for SetModel {
         let x = inside.x + 1;
         let room = inside.width.saturating_sub(2);
         let end = put(frame.buffer_mut(), (x, inside.y), room, "Find or type: ", Role::Dim, theme);
-        self.typed.draw(frame, Rect { x: end, y: inside.y, width: inside.right() - end, height: 1 }, look, true, false);
+        self.typed.draw(frame, Rect { x: end, y: inside.y, width: inside.right() - end, height: 1 }, look, true);
         let choices = self.choices();
         let buffer = frame.buffer_mut();
         let rows = inside.height.saturating_sub(4);

@@ -15,7 +15,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::list::{Item, List};
-use super::{Pane, RenderContext, unreadable};
+use super::{Pane, RenderContext, Room, unreadable};
 use crate::domain::state::Kind;
 use crate::domain::{Agent, Block, BlockId, Change, Conflict};
 use crate::engine::protocol::{Reply, RequestError, Update};
@@ -49,7 +49,7 @@ pub struct Blocks {
     list: List<BlockId>,
     /// Blocks that the user folded (true) or unfolded (false). Default: shared blocks unfolded, own ones folded.
     folds: BTreeMap<String, bool>,
-    edit: Option<Edit>,
+    edit: Option<Box<Edit>>,
     history: Option<History>,
     flashes: HashMap<BlockId, Flash>,
     /// Number of the last change that was on screen.
@@ -66,13 +66,13 @@ impl Blocks {
     /// Returns the text in the editor, if one is open.
     #[must_use]
     pub fn draft(&self) -> Option<String> {
-        self.edit.as_ref().map(Edit::text)
+        self.edit.as_ref().map(|edit| edit.text())
     }
 
     /// Returns the unsaved changes in the editor, if any.
     #[must_use]
     pub fn unsaved(&self) -> Option<Unsaved> {
-        self.edit.as_ref().and_then(Edit::unsaved)
+        self.edit.as_ref().and_then(|edit| edit.unsaved())
     }
 
     /// Opens the editor with changes that the previous session left unsaved, if the block still exists.
@@ -81,13 +81,18 @@ impl Blocks {
         let mut edit = Edit::new(block);
         edit.take_up(unsaved, model);
         self.list.select(block.id.clone());
-        self.edit = Some(edit);
+        self.edit = Some(Box::new(edit));
     }
 
     /// Handles the result of a dialog: closes the editor.
     pub fn told(&mut self, act: &BlockAct) {
         match act {
             BlockAct::Saved | BlockAct::Discard => self.edit = None,
+            BlockAct::Settled(settled) => {
+                if let Some(edit) = &mut self.edit {
+                    edit.settle_pieces(settled.clone());
+                }
+            }
         }
         self.stale = true;
     }
@@ -102,7 +107,7 @@ impl Blocks {
 
     fn start_edit(&mut self, cx: &mut Context<'_>) {
         match self.block(cx.model) {
-            Some(block) => self.edit = Some(Edit::new(block)),
+            Some(block) => self.edit = Some(Box::new(Edit::new(block))),
             None => cx.fault("there is no block to edit: blocks are defined in a team file"),
         }
     }
@@ -110,7 +115,11 @@ impl Blocks {
     fn command_in_editor(&mut self, command: Command, cx: &mut Context<'_>) {
         let Some(edit) = &mut self.edit else { return };
         match command {
-            Command::Save if edit.save(cx) == After::Close => self.edit = None,
+            Command::Save => {
+                if edit.save(cx) == After::Close {
+                    self.edit = None;
+                }
+            }
             Command::Editor => cx.editor(edit.text()),
             Command::LeaveEditor if !edit.is_changed() => self.edit = None,
             Command::LeaveEditor => {
@@ -123,7 +132,7 @@ impl Blocks {
                 let question = format!("Your changes to {} are not saved.", name.unwrap_or_default());
                 cx.open(Confirm::new(question, choices));
             }
-            _ => {}
+            other => edit.command(other, cx),
         }
     }
 
@@ -257,7 +266,7 @@ impl Blocks {
 
 impl Pane for Blocks {
     fn context(&self) -> KeyContext {
-        if self.edit.is_some() { KeyContext::EDITOR } else { KeyContext::BLOCKS }
+        self.edit.as_ref().map_or(KeyContext::BLOCKS, |edit| edit.context())
     }
 
     fn command(&mut self, command: Command, cx: &mut Context<'_>) {
@@ -330,8 +339,12 @@ impl Pane for Blocks {
         let Update::Committed { changes, .. } = update else { return };
         self.stale = true;
         for logged in changes {
-            if let (Some(history), Change::BlockEdited(revision)) = (&mut self.history, &logged.change) {
+            let Change::BlockEdited(revision) = &logged.change else { continue };
+            if let Some(history) = &mut self.history {
                 history.append(logged, revision);
+            }
+            if let Some(edit) = &mut self.edit {
+                edit.revised(revision);
             }
         }
         if let Some(edit) = &mut self.edit {
@@ -408,8 +421,8 @@ impl Pane for Blocks {
         self.flashes.values().map(|flash| flash.until).min()
     }
 
-    fn fills_screen(&self) -> bool {
-        self.edit.is_some()
+    fn room(&self) -> Room {
+        if self.edit.is_some() { Room::Beside } else { Room::Usual }
     }
 
     fn unsaved_note(&self, model: &Model) -> Option<String> {
@@ -418,7 +431,7 @@ impl Pane for Blocks {
     }
 
     fn title(&self, _model: &Model) -> Option<String> {
-        self.edit.as_ref().map(Edit::title)
+        self.edit.as_ref().map(|edit| edit.title())
     }
 
     fn note(&self, look: &RenderContext, _model: &Model) -> Vec<Span> {

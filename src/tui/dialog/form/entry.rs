@@ -3,6 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::names::{Names, Typed};
+use crate::tui::command::Command;
 use crate::tui::field::Field;
 
 /// Identifies a field.
@@ -111,6 +112,15 @@ impl Entry {
         }
     }
 
+    /// Performs a command of text inputs. Returns whether the text changed; `None` where the field has no text, or for
+    /// any other command.
+    pub fn command(&mut self, command: Command) -> Option<bool> {
+        match &mut self.value {
+            Value::Line(field) | Value::Number(field) | Value::Text(field) => field.command(command),
+            Value::Names(_) | Value::Switch(_) | Value::Choice { .. } | Value::Fixed(_) => None,
+        }
+    }
+
     /// Inserts pasted text.
     pub fn paste(&mut self, text: &str) {
         match &mut self.value {
@@ -153,6 +163,8 @@ fn text_key(field: &mut Field, key: KeyEvent) -> Typed {
                 Typed::No
             }
         }
+        // With Shift, they select.
+        KeyCode::Up | KeyCode::Down => typed(field.key(key)),
         _ if Field::takes(&key) => typed(field.key(key)),
         _ => Typed::No,
     }

@@ -236,7 +236,7 @@ impl Picker {
         let (x, room) = (inside.x + 1, inside.width.saturating_sub(2));
         let end = put(frame.buffer_mut(), (x, inside.y), room, "Find or type: ", Role::Dim, theme);
         let typing = Rect { x: end, y: inside.y, width: inside.right().saturating_sub(end), height: 1 };
-        self.typed.draw(frame, typing, look, true, false);
+        self.typed.draw(frame, typing, look, true);
         let lines = self.lines();
         let is_empty = lines.is_empty();
         let wide = |line: &Line<'_>| if let Line::Known(one) = line { width(&clean_line(&one.name)) } else { 0 };

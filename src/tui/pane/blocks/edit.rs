@@ -1,26 +1,41 @@
 //! The block editor: the text, the version it is based on, and concurrent changes by others.
+//!
+//! What others change meanwhile is marked at its lines in the gutter ([`others`]) and shown below the text.
+
+mod find;
+mod others;
 
 use crossterm::event::KeyEvent;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use crate::domain::text_edit::{Merge, Piece, merge};
-use crate::domain::{Block, BlockId, Conflict};
+use crate::domain::text_edit::{Merge, merge};
+use crate::domain::{Block, BlockId, Conflict, Revision};
 use crate::engine::protocol::{Reply, Request, RequestError};
+use crate::tui::command::{Command, KeyContext};
 use crate::tui::dialog::merge::{MergeConflict, too_long};
 use crate::tui::effect::Context;
 use crate::tui::field::Field;
 use crate::tui::model::Model;
+use crate::tui::pane::put;
 use crate::tui::pane::{RenderContext, put_row};
-use crate::tui::session::Unsaved;
+use crate::tui::session::{Settled, Unsaved};
 use crate::tui::text::clean::clean_line;
-use crate::tui::text::width::width;
+use crate::tui::text::width::{truncate, width};
 use crate::tui::text::wrap::{Shape, wrap};
 use crate::tui::text::{Row, Span, diff};
+use crate::tui::text_box::Drawn;
 use crate::tui::theme::Role;
 
-/// Minimum width at which changes by others are shown next to the text instead of below it.
-const BESIDE: u16 = 90;
+use find::{Find, PROMPT};
+use others::{Mark, Others, Sign};
+
+/// Most rows below the text that show what others changed.
+const TOLD: u16 = 8;
+/// Cells of the gutter: a space, the mark of the line, a space.
+const GUTTER: u16 = 3;
+/// Fewest cells between a line and the name of who changed it.
+const BEFORE_NAME: u16 = 2;
 /// Keys with their descriptions.
 const KEYS: [(&str, &str); 3] = [("Ctrl-S", "save"), ("Esc", "leave"), ("Ctrl-G", "$EDITOR")];
 
@@ -37,19 +52,13 @@ pub(super) struct Edit {
     /// Serial number of the pending save request, and the text sent.
     saving: Option<(u64, String)>,
     /// Changes by others since the base version.
-    others: Option<Others>,
+    others: Others,
     /// Rows that show `others`.
     told: Vec<Row>,
-}
-
-/// A version newer than the base.
-#[derive(Debug)]
-struct Others {
-    who: String,
-    version: u64,
-    value: String,
-    /// Number of conflicts with this edit.
-    clashes: usize,
+    /// The conflicts that were resolved so far, in a merge that is not saved yet.
+    settled: Vec<Settled>,
+    find: Option<Find>,
+    numbers: bool,
 }
 
 /// Whether the editor stays open.
@@ -71,9 +80,17 @@ impl Edit {
             base: (block.version, block.value.clone()),
             field: Field::lines(&block.value),
             saving: None,
-            others: None,
+            others: Others::new(block.version, &block.value),
             told: Vec::new(),
+            settled: Vec::new(),
+            find: None,
+            numbers: false,
         }
+    }
+
+    /// Returns the key context.
+    pub fn context(&self) -> KeyContext {
+        if self.find.is_some() { KeyContext::FIND } else { KeyContext::EDITOR }
     }
 
     /// Returns the text.
@@ -90,26 +107,77 @@ impl Edit {
     pub fn unsaved(&self) -> Option<Unsaved> {
         let (version, base) = self.base.clone();
         let text = self.field.text();
-        (text != base).then(|| Unsaved { block: self.id.clone(), version, base, text })
+        let settled = self.settled.clone();
+        (text != base).then(|| Unsaved { block: self.id.clone(), version, base, text, settled })
     }
 
     /// Restores unsaved changes of the previous session.
     pub fn take_up(&mut self, unsaved: Unsaved, model: &Model) {
+        self.others = Others::new(unsaved.version, &unsaved.base);
         self.base = (unsaved.version, unsaved.base);
         self.field.set(&unsaved.text);
+        self.settled = unsaved.settled;
         self.compare(model);
+    }
+
+    /// Keeps the conflicts that were resolved so far.
+    pub fn settle_pieces(&mut self, settled: Vec<Settled>) {
+        self.settled = settled;
     }
 
     /// Handles a key.
     pub fn key(&mut self, key: KeyEvent, model: &Model) {
-        self.field.key(key);
-        self.compare(model);
+        match &mut self.find {
+            Some(find) => find.key(key, &mut self.field),
+            None => {
+                if self.field.key(key) {
+                    self.compare(model);
+                }
+            }
+        }
     }
 
     /// Inserts pasted text.
     pub fn paste(&mut self, text: &str, model: &Model) {
+        if let Some(find) = &mut self.find {
+            return find.paste(text, &mut self.field);
+        }
         self.field.paste(text);
         self.compare(model);
+    }
+
+    /// Performs a command that concerns the text alone. Copied text goes to the clipboard, too.
+    pub fn command(&mut self, command: Command, cx: &mut Context<'_>) {
+        match command {
+            Command::Find => self.find = Some(Find::new(&mut self.field)),
+            Command::FindNext | Command::FindPrevious => {
+                if let Some(find) = &mut self.find {
+                    find.step(command == Command::FindNext, &mut self.field);
+                }
+            }
+            Command::LeaveFind => self.find = None,
+            Command::LineNumbers => self.numbers = !self.numbers,
+            Command::CopyText | Command::CutText if self.field.text_box().selected().is_empty() => {
+                cx.toast("nothing is selected: Shift with the arrows selects, Alt-A selects all");
+            }
+            other => {
+                if matches!(other, Command::CopyText | Command::CutText) {
+                    let text = self.field.text_box().selected();
+                    cx.copy(text, format!("selection of {}", self.label));
+                }
+                if self.field.command(other) == Some(true) {
+                    self.compare(cx.model);
+                }
+            }
+        }
+    }
+
+    /// Takes in a version that was just committed.
+    pub fn revised(&mut self, revision: &Revision) {
+        // A save of this text is told by its reply.
+        if revision.block == self.id && self.saving.as_ref().is_none_or(|(_, sent)| *sent != revision.value) {
+            self.others.take(revision.version, &revision.value, &revision.editor);
+        }
     }
 
     /// Replaces the text with that of the external editor, without the line break that editors add at the end.
@@ -128,15 +196,11 @@ impl Edit {
     pub fn compare(&mut self, model: &Model) {
         let Some(block) = model.block(&self.id) else { return };
         self.limit = block.limit;
-        self.others = (block.version != self.base.0).then(|| Others {
-            who: clean_line(block.editor.name_elsewhere()).into_owned(),
-            version: block.version,
-            value: block.value.clone(),
-            clashes: match block.merge(self.base(), &self.field.text()) {
-                Merge::Clean(_) => 0,
-                Merge::Clash(pieces) => pieces.iter().filter(|piece| matches!(piece, Piece::Clash { .. })).count(),
-            },
-        });
+        if self.saving.as_ref().is_none_or(|(_, sent)| *sent != block.value) {
+            self.others.take(block.version, &block.value, &block.editor);
+        }
+        let mine = self.field.text();
+        self.others.compare(block, (self.base.0, &self.base.1), &mine);
     }
 
     /// Saves the text, merged with changes by others; conflicts open the merge dialog first.
@@ -181,7 +245,7 @@ impl Edit {
     /// Opens the merge dialog. The editor keeps its text until the result is saved.
     fn settle(&self, current: &Block, mine: &str, cx: &mut Context<'_>) {
         if let Some(clash) = MergeConflict::new(current, &self.base.1, self.base.0, mine) {
-            cx.open(clash);
+            cx.open(clash.with(&self.settled));
         }
     }
 
@@ -225,7 +289,8 @@ impl Edit {
         }
         if let Merge::Clean(both) = merge(sent, &block.value, &now) {
             self.base = (block.version, block.value.clone());
-            self.others = None;
+            self.others = Others::new(block.version, &block.value);
+            self.settled.clear();
             if both != now {
                 self.field.set(&both);
             }
@@ -242,92 +307,159 @@ impl Edit {
     /// Returns the right end of the title row: the size, and the keys if they fit.
     pub fn note(&self, cells: usize) -> Vec<Span> {
         let mut note = vec![self.size()];
-        if self.keys_fit(cells) {
-            note.extend(keys(cells));
+        let room = cells.saturating_sub(width(&self.title()) + width(&note[0].text) + 6);
+        let mut keys = keys();
+        if keys.iter().map(|span| width(&span.text)).sum::<usize>() <= room {
+            note.append(&mut keys);
         }
         note
     }
 
     fn size(&self) -> Span {
         let count = self.field.text().chars().count();
-        let over = count > self.limit as usize;
+        let role = match count * 10 {
+            tenfold if tenfold > self.limit as usize * 10 => Role::Error,
+            tenfold if tenfold >= self.limit as usize * 9 => Role::Warning,
+            _ => Role::Text,
+        };
         let digits = self.limit.to_string().len();
-        Span::new(format!("{count:>digits$}/{}", self.limit), if over { Role::Error } else { Role::Text })
+        Span::new(format!("{count:>digits$}/{}", self.limit), role)
     }
 
-    fn keys_fit(&self, cells: usize) -> bool {
-        let keys: usize = keys(usize::MAX).iter().map(|span| width(&span.text)).sum();
-        width(&self.title()) + width(&self.size().text) + keys + 6 <= cells
-    }
-
-    /// Lays out the changes by others.
+    /// Lays out what others changed.
     pub fn prepare(&mut self, area: Rect, look: &RenderContext) {
-        let (_, beside) = self.places(area);
-        let cells = usize::from(beside.width).saturating_sub(2);
-        let mut rows = Vec::new();
-        if let Some(others) = &self.others {
-            let say = |text: String, role| wrap(&[Span::new(text, role)], &Shape::plain(cells));
-            rows.extend(say(format!("{} changed it to v{} while you edit", others.who, others.version), Role::Accent));
-            let verdict = match others.clashes {
-                0 => ("saving merges both; no conflicts".to_owned(), Role::Success),
-                1 => ("saving asks about 1 conflict".to_owned(), Role::Warning),
-                more => (format!("saving asks about {more} conflicts"), Role::Warning),
-            };
-            let room = usize::from(beside.height).saturating_sub(rows.len() + 1);
-            rows.extend(diff::rows(&self.base.1, &others.value, 0, cells, look.glyphs).into_iter().take(room));
-            rows.extend(say(verdict.0, verdict.1));
+        self.told.clear();
+        if !self.others.any() {
+            return;
         }
+        let cells = usize::from(area.width).saturating_sub(2);
+        let most = usize::from((area.height / 3).clamp(2, TOLD));
+        let say = |text: String, role| wrap(&[Span::new(text, role)], &Shape::plain(cells)).into_iter().take(1);
+        let names = self.others.names.join(" and ");
+        let head = format!("{names} changed it to v{} while you edit", self.others.version);
+        let mut rows: Vec<Row> = say(head, Role::Accent).collect();
+        let (verdict, role) = match self.others.clashes {
+            0 => ("saving merges both; no conflicts".to_owned(), Role::Success),
+            1 => ("saving asks about 1 conflict".to_owned(), Role::Warning),
+            more => (format!("saving asks about {more} conflicts"), Role::Warning),
+        };
+        let room = most.saturating_sub(2);
+        let caret = self.field.text_box().caret().0;
+        let here: Vec<&Mark> = self.others.marks.iter().filter(|mark| mark.line == caret).collect();
+        let mut changed: Vec<Row> = if here.is_empty() {
+            diff::rows(&self.base.1, &self.others.value, 0, cells, look.glyphs)
+        } else {
+            here.iter().flat_map(|mark| told(mark, cells, look)).collect()
+        };
+        if changed.len() > room {
+            changed.truncate(room.saturating_sub(1));
+            if room > 0 {
+                changed.extend(say(format!("  {} and more", look.glyphs.ellipsis), Role::Dim));
+            }
+        }
+        rows.extend(changed);
+        rows.extend(say(verdict, role));
         self.told = rows;
     }
 
-    /// Returns the areas of the text and of the changes by others.
-    fn places(&self, area: Rect) -> (Rect, Rect) {
-        let footer = u16::from(!self.keys_fit(area.width.into()));
-        let body = Rect { height: area.height.saturating_sub(footer), ..area };
-        if self.others.is_none() {
-            return (body, Rect::default());
-        }
-        if area.width >= BESIDE {
-            let left = area.width * 3 / 5;
-            let beside = Rect { x: body.x + left, width: body.width - left, ..body };
-            return (Rect { width: left, ..body }, beside);
-        }
-        let below = (body.height / 3).clamp(1, 8);
-        let text = Rect { height: body.height - below, ..body };
-        (text, Rect { y: text.bottom(), height: below, ..body })
+    /// Returns the areas of the text, of the line that finds, and of the changes by others.
+    fn places(&self, area: Rect) -> (Rect, Rect, Rect) {
+        let told = (self.told.len() as u16).min(area.height.saturating_sub(1));
+        let told = told + u16::from(told > 0 && area.height >= 12);
+        let find = u16::from(self.find.is_some());
+        let text = Rect { height: area.height.saturating_sub(told + find).max(1), ..area };
+        let find = Rect { y: text.bottom(), height: find, ..area };
+        (text, find, Rect { y: find.bottom(), height: area.bottom().saturating_sub(find.bottom()), ..area })
     }
 
     /// Draws the editor.
     pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext, focused: bool) {
-        let (text, beside) = self.places(area);
-        let text = Rect { x: text.x + 1, width: text.width.saturating_sub(2), ..text };
-        self.field.draw(frame, text, look, focused, area.width >= 60);
+        let (place, line, below) = self.places(area);
+        let text =
+            Rect { x: place.x + GUTTER, width: place.width.saturating_sub(GUTTER + 1), ..place }.intersection(place);
+        let found = self.find.as_ref().map(|find| find.found.as_slice()).unwrap_or_default();
+        let drawn = self.field.draw_with(frame, text, look, focused && self.find.is_none(), (self.numbers, found));
+        self.gutter(frame, text, &drawn, look);
+        if let Some(find) = &self.find {
+            let count = find.count();
+            let wide = width(&count.text) as u16;
+            let end = put(frame.buffer_mut(), (line.x, line.y), line.width, PROMPT, Role::Accent, &look.theme);
+            let room = line.right().saturating_sub(end + wide + 3);
+            find.line.draw(frame, Rect { x: end, width: room, ..line }, look, focused);
+            let at = line.right().saturating_sub(wide + 1);
+            put_row(frame.buffer_mut(), (at, line.y), wide, &Row { spans: vec![count], fence: None }, &look.theme);
+        }
+        let top = below.bottom().saturating_sub(self.told.len() as u16);
         let buffer = frame.buffer_mut();
-        for y in beside.top()..beside.bottom() {
-            buffer.set_string(beside.x, y, look.glyphs.vertical, look.theme.style(Role::Border));
+        if top > below.y {
+            for x in below.x..below.right() {
+                buffer.set_string(x, below.y, look.glyphs.horizontal, look.theme.style(Role::Border));
+            }
         }
-        for (row, y) in self.told.iter().zip(beside.top()..beside.bottom()) {
-            put_row(buffer, (beside.x + 2, y), beside.width.saturating_sub(2), row, &look.theme);
+        for (row, y) in self.told.iter().zip(top.max(below.y)..below.bottom()) {
+            put_row(buffer, (below.x + 1, y), below.width.saturating_sub(2), row, &look.theme);
         }
-        if !self.keys_fit(area.width.into()) {
-            let row = Row { spans: keys(area.width.into()), fence: None };
-            let y = area.bottom().saturating_sub(1);
-            put_row(buffer, (area.x, y), area.width, &row, &look.theme);
+    }
+
+    /// Draws the marks of the lines that others changed, each with the name of who did it where a row of the line has room.
+    fn gutter(&self, frame: &mut Frame<'_>, text: Rect, drawn: &Drawn, look: &RenderContext) {
+        let buffer = frame.buffer_mut();
+        let rows = || drawn.rows.iter().zip(text.y..text.bottom());
+        for ((line, first), y) in rows().filter(|((_, first), _)| *first) {
+            let here: Vec<&Mark> = self.others.marks.iter().filter(|mark| mark.line == *line).collect();
+            let Some(mark) = here.iter().max_by_key(|mark| (mark.clashes, mark.sign)) else { continue };
+            let (sign, role) = sign(mark, look);
+            put(buffer, (text.x.saturating_sub(2), y), 1, sign, role, &look.theme);
+            let mut names: Vec<&str> = here.iter().map(|mark| mark.who.as_str()).collect();
+            names.dedup();
+            let added = here.iter().filter(|mark| mark.sign == Sign::Added).count();
+            let mut name = names.join(", ");
+            if added > 0 {
+                name = format!("{name} +{added}");
+            }
+            let name = truncate(&name, usize::from(text.width / 2), look.glyphs.ellipsis);
+            let wide = width(&name) as u16;
+            let of_line = rows()
+                .skip_while(|(_, row)| *row < y)
+                .take_while(|((at, again), row)| at == line && (*row == y && *first || !*again));
+            let free =
+                |row: u16| (text.x..text.right()).rev().take_while(|x| buffer[(*x, row)].symbol() == " ").count();
+            let fits = of_line.map(|(_, row)| row).find(|row| free(*row) >= usize::from(wide + BEFORE_NAME));
+            if let Some(row) = fits {
+                put(buffer, (text.right() - wide, row), wide, &name, role, &look.theme);
+            }
         }
     }
 }
 
-/// Returns the keys that fit into so many cells.
-fn keys(cells: usize) -> Vec<Span> {
+/// Returns the sign of a change in the gutter, and its role.
+fn sign(mark: &Mark, look: &RenderContext) -> (&'static str, Role) {
+    match mark.sign {
+        _ if mark.clashes => (look.glyphs.needs_you, Role::Warning),
+        Sign::Changed => ("~", Role::Accent),
+        Sign::Removed => ("-", Role::Removed),
+        Sign::Added => ("+", Role::Added),
+    }
+}
+
+/// Returns the rows that tell a change of the line with the caret.
+fn told(mark: &Mark, cells: usize, look: &RenderContext) -> Vec<Row> {
+    let (sign, role) = sign(mark, look);
+    let text = match mark.sign {
+        Sign::Removed => "(removed)".to_owned(),
+        _ if mark.text.trim().is_empty() => "(an empty line)".to_owned(),
+        _ => clean_line(&mark.text).into_owned(),
+    };
+    let first = vec![Span::new(format!("{sign} "), role), Span::new(format!("{}  ", mark.who), Role::Dim)];
+    let rest = vec![Span::new("  ", Role::Dim)];
+    wrap(&[Span::new(text, Role::Text)], &Shape { first, rest, ..Shape::plain(cells) })
+}
+
+/// Returns the keys of the editor.
+fn keys() -> Vec<Span> {
     let mut spans = Vec::new();
-    let mut used = 0;
     for (key, what) in KEYS {
-        let gap = if spans.is_empty() { "  " } else { "   " };
-        used += gap.len() + key.len() + 1 + what.len();
-        if used > cells {
-            break;
-        }
-        spans.push(Span::new(gap, Role::Dim));
+        spans.push(Span::new(if spans.is_empty() { "  " } else { "   " }, Role::Dim));
         spans.push(Span::new(key, Role::Accent));
         spans.push(Span::new(format!(" {what}"), Role::Dim));
     }

@@ -73,8 +73,9 @@ pub mod engine {
     }
     pub mod protocol {
         pub use crate::engine::protocol::{
-            AgentForm, BlockClash, Expired, Filter, GroupForm, JobDetail, JobEdit, LiveUpdate, OnClash, Overview,
-            Phase, Recipient, Reply, Request, RequestError, RowUpdate, Timestamped, Update,
+            AgentForm, Blame, BlameLine, BlockChange, BlockClash, BlockForm, BlockRequest, Filter, GroupForm,
+            JobDetail, JobEdit, LiveUpdate, OnClash, Overview, Phase, Recipient, Reply, Request, RequestError,
+            RevisionCause, RowUpdate, SeenBlock, SeenBlocks, Timestamped, Update, Writer,
         };
     }
 }

@@ -18,6 +18,8 @@ mod support {
 
 #[path = "app/editor.rs"]
 mod editor;
+#[path = "app/history.rs"]
+mod history;
 #[path = "app/screens.rs"]
 mod screens;
 #[path = "app/screens_forms.rs"]

@@ -163,6 +163,7 @@ async fn overview(store: &Store, default_model: &str) -> Result<Reply, RequestEr
         }
     }
     let triggers = store.all::<Trigger>().await?;
+    let seen = store.last_seen(agents.rows.iter().map(|agent| agent.id.clone()).collect()).await?;
     let faults = [
         groups.faults,
         agents.faults,
@@ -188,6 +189,7 @@ async fn overview(store: &Store, default_model: &str) -> Result<Reply, RequestEr
         mails: mails.rows,
         triggers: triggers.rows,
         spending,
+        seen,
         faults,
         default_model: default_model.to_owned(),
     })))

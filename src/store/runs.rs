@@ -12,7 +12,7 @@ use super::tables::{json, lossy, parse, row_of, with, without};
 use super::{ReadLane, Store, StoreError};
 use crate::domain::run::RunStateName;
 use crate::domain::state::Kind;
-use crate::domain::{AgentId, Kept, Mail, PendingCall, PendingKind, Run, RunId, RunKindName, Step, StepId};
+use crate::domain::{AgentId, BlockId, Kept, Mail, PendingCall, PendingKind, Run, RunId, RunKindName, Step, StepId};
 
 /// The mail these steps sent.
 const SENT: &str = "SELECT mail.key, body FROM json_each(?1) AS step CROSS JOIN mail ON mail.lookup = step.value \
@@ -150,7 +150,30 @@ impl<L: ReadLane> Store<L> {
         let query = "SELECT id, run, agent, number, body FROM step WHERE run = ?1 ORDER BY number";
         self.read(move |sql| Ok(readable(sql.list(query, [run.as_str()], |row| Ok(read(row)))?))).await
     }
+
+    /// The blocks, with their versions, in the last prompt of each agent that has had one. An unreadable step counts as
+    /// none.
+    ///
+    /// # Errors
+    /// [`StoreError`] if a query fails.
+    pub async fn last_seen(&self, agents: Vec<AgentId>) -> Result<Vec<SeenVersions>, StoreError> {
+        self.read(move |sql| {
+            let mut seen = Vec::new();
+            for agent in agents {
+                match last_step(sql, &agent) {
+                    Ok(step) => seen.extend(step.map(|step| (agent, step.saw))),
+                    Err(fault) if fault.is_of_a_row() => {}
+                    Err(fault) => return Err(fault),
+                }
+            }
+            Ok(seen)
+        })
+        .await
+    }
 }
+
+/// An agent, and the blocks with their versions that it saw.
+pub type SeenVersions = (AgentId, Vec<(BlockId, u64)>);
 
 /// The condition for the rows of `run AS open` that [`Store::standing_runs`] lists.
 pub(super) fn standing() -> String {

@@ -81,7 +81,7 @@ pub fn readme_table() -> String {
 mod tests {
     use super::*;
 
-    const SINGLE: [KeyContext; 16] = [
+    const SINGLE: [KeyContext; 17] = [
         KeyContext::COMPOSER,
         KeyContext::ROSTER,
         KeyContext::CONVERSATION,
@@ -89,6 +89,7 @@ mod tests {
         KeyContext::JOBS,
         KeyContext::EDITOR,
         KeyContext::FIND,
+        KeyContext::HISTORY,
         KeyContext::SEARCH,
         KeyContext::DIALOG,
         KeyContext::MERGE,

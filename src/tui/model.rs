@@ -50,6 +50,8 @@ pub struct Model {
     pub mails: Vec<Mail>,
     /// All triggers.
     pub triggers: Vec<Trigger>,
+    /// The blocks, with their versions, that each agent saw in its last prompt.
+    pub saw: HashMap<AgentId, Vec<(BlockId, u64)>>,
     /// Unreadable rows.
     pub faults: Vec<RowFault>,
     /// Model used by agents without one of their own.
@@ -132,6 +134,7 @@ impl Model {
             calls: overview.calls.into_iter().filter(|call| call.answer.is_none()).collect(),
             mails: overview.mails,
             triggers: overview.triggers,
+            saw: overview.seen.into_iter().collect(),
             faults: overview.faults,
             default_model: overview.default_model,
             ..Self::default()
@@ -189,7 +192,10 @@ impl Model {
                 }
             }
             // The step's message is part of the same commit and replaces the live text.
-            Change::StepFinished(step) => self.live.retain(|live| live.step != step.id),
+            Change::StepFinished(step) => {
+                self.live.retain(|live| live.step != step.id);
+                self.saw.insert(step.agent.clone(), step.saw.clone());
+            }
             _ => {}
         }
     }

@@ -6,11 +6,10 @@ use nightdesk::testing::domain::job::JobFault;
 use nightdesk::testing::domain::text_edit::UndoClash;
 use nightdesk::testing::domain::{
     Agent, AgentId, Block, BlockId, BlockOwner, CauseKind, Conflict, Content, Editor, Job, JobId, JobOutcome, JobState,
-    Message, PersonId, Revision, Step, StepId,
+    Message, Revision, Step, StepId,
 };
 use nightdesk::testing::engine::protocol::{
     BlockClash, JobDetail, JobEdit, OnClash, Overview, Phase, Recipient, Reply, Request, RequestError, RowUpdate,
-    Timestamped,
 };
 use nightdesk::testing::tui::effect::{Effect, Msg};
 use nightdesk::testing::tui::glyph;
@@ -335,78 +334,6 @@ fn a_piece_can_be_edited_by_hand() {
     desk.keys("e<C-u><C-k><C-k><C-k>- Launch: in May<C-s><Enter>");
     let Request::EditBlock { value, .. } = asked(&mut desk) else { panic!("another request") };
     assert!(value.contains("- Launch: in May"), "{value}");
-}
-
-fn revisions() -> Vec<Timestamped<Revision>> {
-    let value = [
-        "The story so far",
-        "The story so far\n- Launch: spring",
-        "The story so far\n- Launch: 3 May, decided\n- Mira keeps bees in Lucerne",
-    ];
-    let revision = |(at, value): (usize, &&str)| Timestamped {
-        n: at as u64,
-        at: nine() - SignedDuration::from_hours(30 - 10 * i64::try_from(at).unwrap()),
-        what: Revision {
-            block: "block-story".into(),
-            version: 10 + at as u64,
-            value: (*value).to_owned(),
-            editor: if at == 1 { Editor::Person(PersonId::local()) } else { story(1, "").editor },
-            run: None,
-            step: None,
-            calls: Vec::new(),
-            reason: if at == 1 { "edited" } else { "memory_replace" }.into(),
-        },
-    };
-    value.iter().enumerate().map(revision).rev().collect()
-}
-
-#[test]
-fn versions_are_stepped_through_and_an_old_one_restored_as_a_new_one() {
-    at_both_sizes("blocks_history", |desk| {
-        desk.keys("<Esc>3[");
-        answer(desk, Ok(Reply::Revisions { revisions: revisions() }));
-        desk.keys("[");
-    });
-    let mut desk = rich((120, 40));
-    desk.keys("<Esc>3[");
-    answer(&mut desk, Ok(Reply::Revisions { revisions: revisions() }));
-    assert!(desk.text().contains("v12 of 12"));
-    desk.keys("[u");
-    assert!(desk.text().contains("Restore story to v11"), "{}", desk.text());
-    assert!(desk.asked.is_empty(), "it asks first");
-    desk.keys("y");
-    let Request::EditBlock { base: 12, value, merge: false, .. } = asked(&mut desk) else { panic!("another request") };
-    assert_eq!(value, "The story so far\n- Launch: spring");
-    desk.keys("]]");
-    assert!(!desk.text().contains("of 12"), "past the newest the history closes");
-}
-
-#[test]
-fn a_long_history_is_read_page_by_page() {
-    let dated = revisions().remove(0);
-    let page = |versions: std::ops::RangeInclusive<u64>| {
-        let one = |version| Timestamped { what: Revision { version, ..dated.what.clone() }, ..dated.clone() };
-        Ok(Reply::Revisions { revisions: versions.rev().map(one).collect() })
-    };
-    let mut desk = rich((120, 40));
-    desk.keys("<Esc>3[");
-    answer(&mut desk, page(4..=53));
-    desk.keys(&"[".repeat(47));
-    assert!(desk.asked.is_empty(), "a page is enough so far");
-    desk.keys("[[");
-    let Some((_, Request::Revisions { before: Some(4), .. })) = desk.asked.last() else { panic!("{:?}", desk.asked) };
-    answer(&mut desk, page(1..=3));
-    desk.keys("[[[[");
-    assert!(desk.text().contains("v1 of"), "{}", desk.text());
-    assert!(desk.asked.is_empty(), "there is nothing before the first");
-}
-
-#[test]
-fn the_last_change_is_undone_without_looking_for_it() {
-    let mut desk = rich((120, 40));
-    desk.keys("<Esc>3u");
-    answer(&mut desk, Ok(Reply::Revisions { revisions: revisions() }));
-    assert!(desk.text().contains("Restore story to v11"), "{}", desk.text());
 }
 
 #[test]

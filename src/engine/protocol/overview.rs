@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::budget::Spending;
 use crate::domain::state::RowFault;
 use crate::domain::status::Work;
-use crate::domain::{Agent, Block, Conversation, Group, Job, Mail, PendingCall, Run, Trigger};
+use crate::domain::{Agent, AgentId, Block, BlockId, Conversation, Group, Job, Mail, PendingCall, Run, Trigger};
 
 /// The state rows the panes show, each kind in order of creation.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub struct Overview {
     /// The tokens of today.
     #[serde(default)]
     pub spending: Spending,
+    /// The blocks, with their versions, that each agent saw in its last prompt.
+    #[serde(default)]
+    pub seen: Vec<(AgentId, Vec<(BlockId, u64)>)>,
     /// Unreadable rows.
     #[serde(default)]
     pub faults: Vec<RowFault>,

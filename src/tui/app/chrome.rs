@@ -311,7 +311,7 @@ fn hints(app: &App, room: usize, row: &mut Row) {
 fn hinted(context: KeyContext) -> &'static [Command] {
     use Command as C;
 
-    const CONTEXTS: [(KeyContext, &[Command]); 13] = [
+    const CONTEXTS: [(KeyContext, &[Command]); 14] = [
         (KeyContext::COMPOSER, &[C::Send, C::NewLine, C::NextPane, C::Palette, C::Help]),
         (KeyContext::ROSTER, &[C::Open, C::EditSelected, C::NewAgent, C::NewGroup, C::SetModel, C::Compose, C::Help]),
         (KeyContext::CONVERSATION, &[C::Compose, C::Search, C::Earlier, C::Open, C::Copy, C::Zoom, C::Help]),
@@ -320,6 +320,10 @@ fn hinted(context: KeyContext) -> &'static [Command] {
         (KeyContext::INBOX, &[C::Open, C::Approve, C::ApproveRun, C::Deny, C::Compose, C::Help]),
         (KeyContext::MAIL, &[C::Open, C::WriteMail, C::Answer, C::Filter, C::Compose, C::Help]),
         (KeyContext::EDITOR, &[C::Save, C::LeaveEditor, C::Editor, C::Find, C::UndoTyping, C::RedoTyping]),
+        (
+            KeyContext::HISTORY,
+            &[C::Earlier, C::Later, C::Compare, C::WhoWrote, C::Undo, C::Open, C::Back, C::Sides, C::UndoAll, C::Help],
+        ),
         (KeyContext::FIND, &[C::FindNext, C::FindPrevious, C::LeaveFind]),
         (KeyContext::SEARCH, &[C::KeepSearch, C::DropSearch]),
         (KeyContext::MERGE, &[C::Theirs, C::Yours, C::Both, C::EditPiece, C::UndoPiece, C::Close]),
@@ -381,6 +385,7 @@ mod tests {
             KeyContext::MAIL,
             KeyContext::EDITOR,
             KeyContext::FIND,
+            KeyContext::HISTORY,
             KeyContext::SEARCH,
             KeyContext::DIALOG,
             KeyContext::MERGE,

@@ -44,9 +44,11 @@ impl KeyContext {
     pub const FIND: Self = Self(1 << 9);
     /// A text is being typed: a message, a block, a form.
     pub const TEXT: Self = Self::COMPOSER.or(Self::EDITOR).or(Self::FORM);
+    /// The history of a block is open in its pane.
+    pub const HISTORY: Self = Self(1 << 10);
     /// Any pane has the focus and no text is being typed in it.
     pub const PANES: Self = {
-        let (mut panes, mut at) = (Self(0), 0);
+        let (mut panes, mut at) = (Self::HISTORY, 0);
         while at < PaneId::COUNT {
             panes = panes.or(Self::pane(PaneId::ALL[at]));
             at += 1;
@@ -101,6 +103,7 @@ impl KeyContext {
         parts.extend(PaneId::ALL.iter().filter(|id| left.has(Self::pane(**id))).map(|id| id.noun()));
         let names = [
             (Self::EDITOR, "editing a block"),
+            (Self::HISTORY, "a block's history"),
             (Self::FIND, "finding in a block"),
             (Self::SEARCH, "search line"),
             (Self::DIALOG, "dialogs"),

@@ -134,10 +134,13 @@ REST {
     KeepSearch: KeyContext::SEARCH, [Key::code(KeyCode::Enter)], "keep", "Keep the search and leave the search line";
     DropSearch: KeyContext::SEARCH, [Key::code(KeyCode::Esc)], "leave", "Drop the search and return";
     Back: KeyContext::PANES, [Key::code(KeyCode::Esc)], "back", "Close the open item, end the search or the zoom";
-    Earlier: KeyContext::CONVERSATION.or(KeyContext::BLOCKS), [Key::char('[')], "earlier",
+    Earlier: KeyContext::CONVERSATION.or(KeyContext::BLOCKS).or(KeyContext::HISTORY), [Key::char('[')], "earlier",
         "Go to the previous turn; for a block, to the previous version";
-    Later: KeyContext::CONVERSATION.or(KeyContext::BLOCKS), [Key::char(']')], "later",
+    Later: KeyContext::CONVERSATION.or(KeyContext::BLOCKS).or(KeyContext::HISTORY), [Key::char(']')], "later",
         "Go to the next turn; for a block, to the next version";
+    Compare: KeyContext::HISTORY, [Key::char('c')], "compare", "Compare the shown version with those that follow it into the past or the present";
+    Sides: KeyContext::HISTORY, [Key::char('s')], "side by side", "Show both versions side by side, from 120 columns, or one below the other";
+    WhoWrote: KeyContext::HISTORY, [Key::char('b')], "who wrote", "Show who wrote each line, or the difference again";
 
     Copy: KeyContext::PANES, [Key::char('y')], "copy", "Copy the selected message, block, job, trigger, call or mail";
     CopyCode: KeyContext::CONVERSATION, [Key::char('Y')], "copy code", "Copy the code fence under the cursor line";
@@ -150,8 +153,9 @@ REST {
     RunNow: KeyContext::ROSTER.or(KeyContext::JOBS), [Key::char('R')], "run now",
         "Make the background agent work now; fire the selected trigger";
     Pause: KeyContext::JOBS, [Key::char('p')], "pause", "Pause the selected trigger, or let it go on";
-    Undo: KeyContext::BLOCKS.or(KeyContext::JOBS).or(KeyContext::JOB).or(KeyContext::ROSTER), [Key::char('u')], "undo",
-        "Restore the block's previous value; for a job, undo all its edits; in the agents, the last change of groups and agents; asks first";
+    Undo: KeyContext::BLOCKS.or(KeyContext::HISTORY).or(KeyContext::JOBS).or(KeyContext::JOB), [Key::char('u')], "undo",
+        "Restore the block's previous value, or the shown version; for a job, undo all its edits";
+    UndoAll: KeyContext::HISTORY, [Key::char('U')], "undo job", "Undo all edits of the job that made the shown version";
     SetModel: KeyContext::ROSTER, [Key::char('m')], "model", "Set the agent's model";
     NewAgent: KeyContext::ROSTER, [Key::char('n')], "new agent", "Create an agent in the selected group with a form";
     NewGroup: KeyContext::ROSTER, [Key::char('N')], "new group", "Create a group with a form";

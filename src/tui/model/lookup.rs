@@ -22,6 +22,13 @@ pub enum AgentActivity {
 }
 
 impl Model {
+    /// Returns the agents that have seen a block, each with the version in its last prompt.
+    #[must_use]
+    pub fn seen_versions(&self, block: &BlockId) -> Vec<(&Agent, u64)> {
+        let version = |agent: &Agent| self.saw.get(&agent.id)?.iter().find(|(id, _)| id == block).map(|(_, at)| *at);
+        self.agents.iter().filter_map(|agent| Some((agent, version(agent)?))).collect()
+    }
+
     /// Returns the group with this id.
     #[must_use]
     pub fn group(&self, id: &GroupId) -> Option<&Group> {

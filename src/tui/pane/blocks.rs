@@ -50,7 +50,7 @@ pub struct Blocks {
     /// Blocks that the user folded (true) or unfolded (false). Default: shared blocks unfolded, own ones folded.
     folds: BTreeMap<String, bool>,
     edit: Option<Box<Edit>>,
-    history: Option<History>,
+    history: Option<Box<History>>,
     flashes: HashMap<BlockId, Flash>,
     /// Number of the last change that was on screen.
     shown: u64,
@@ -101,6 +101,10 @@ impl Blocks {
         !self.flashes.contains_key(&block.id) && self.folds.get(block.id.as_str()).copied().unwrap_or(!shared)
     }
 
+    fn shown_history(&self) -> Option<&History> {
+        self.history.as_deref().filter(|history| history.is_shown())
+    }
+
     fn block<'a>(&self, model: &'a Model) -> Option<&'a Block> {
         self.list.selected().and_then(|id| model.block(id))
     }
@@ -144,26 +148,24 @@ impl Blocks {
                 self.history.take_if(|_| !still);
             }
             None if earlier => {
-                self.folds.insert(id.0.clone(), false);
-                self.history = Some(History::read(&id, false, cx));
+                self.history = Some(Box::new(History::read(&id, false, cx)));
             }
             None => {}
         }
         self.list.reveal(&id);
     }
 
+    /// Offers to undo the newest version, once it and the one before are read.
     fn undo(&mut self, cx: &mut Context<'_>) {
-        let Some(id) = self.list.selected().cloned() else { return };
-        match self.history.as_ref().filter(|history| history.block == id) {
-            Some(history) => history.restore(cx),
-            None => self.history = Some(History::read(&id, true, cx)),
+        if let Some(id) = self.list.selected().filter(|_| self.history.is_none()) {
+            self.history = Some(Box::new(History::read(id, true, cx)));
         }
     }
 
     fn copy(&self, cx: &mut Context<'_>) {
         let Some(block) = self.block(cx.model) else { return };
         let label = clean_line(&block.label);
-        let old = self.history.as_ref().filter(|history| history.block == block.id).and_then(History::value);
+        let old = self.history.as_ref().filter(|history| history.block == block.id).and_then(|history| history.value());
         match old {
             Some((version, value)) => cx.copy(value, format!("block {label} at v{version}")),
             None => cx.copy(block.value.clone(), format!("block {label}")),
@@ -176,9 +178,6 @@ impl Blocks {
             self.list.items().iter().find(|item| item.key.as_ref() == Some(&id)).map_or(0, |item| item.rows.len());
         let fold = fold.unwrap_or(rows > 1);
         self.folds.insert(id.0.clone(), fold);
-        if fold && self.history.as_ref().is_some_and(|history| history.block == id) {
-            self.history = None;
-        }
     }
 
     /// Highlights changes by others since the last frame, and ends expired highlights. Returns the block of the
@@ -212,13 +211,12 @@ impl Blocks {
         let flash = self.flashes.get(&block.id);
         let mut rows = vec![rows::header(block, folded, flash.is_some(), sizes, cells, look)];
         if !folded {
-            match (self.history.as_ref().filter(|history| history.block == block.id), flash) {
-                (Some(history), _) => rows.extend(history.rows(block, cells, look)),
-                (None, Some(flash)) => {
+            match flash {
+                Some(flash) => {
                     rows.push(rows::editor(block, cells, look, model));
                     rows.extend(rows::changed(block, &flash.before, cells, look));
                 }
-                (None, None) => {
+                None => {
                     rows.push(rows::editor(block, cells, look, model));
                     let known = self
                         .wrapped
@@ -266,7 +264,11 @@ impl Blocks {
 
 impl Pane for Blocks {
     fn context(&self) -> KeyContext {
-        self.edit.as_ref().map_or(KeyContext::BLOCKS, |edit| edit.context())
+        match (&self.edit, self.shown_history()) {
+            (Some(edit), _) => edit.context(),
+            (None, Some(_)) => KeyContext::HISTORY,
+            (None, None) => KeyContext::BLOCKS,
+        }
     }
 
     fn command(&mut self, command: Command, cx: &mut Context<'_>) {
@@ -276,6 +278,16 @@ impl Pane for Blocks {
             return self.command_in_editor(command, cx);
         }
         self.flashes.clear();
+        if let Some(history) = self.history.as_mut().filter(|history| history.is_shown()) {
+            match command {
+                Command::Earlier | Command::Fold => self.step_history(true, cx),
+                Command::Later | Command::Unfold => self.step_history(false, cx),
+                Command::Back => self.history = None,
+                Command::Copy => self.copy(cx),
+                other => history.command(other, cx),
+            }
+            return;
+        }
         if self.list.command(command) {
             return;
         }
@@ -294,7 +306,6 @@ impl Pane for Blocks {
             Command::Later => self.step_history(false, cx),
             Command::Undo => self.undo(cx),
             Command::Copy => self.copy(cx),
-            Command::Back => self.history = None,
             _ => {}
         }
     }
@@ -320,6 +331,15 @@ impl Pane for Blocks {
             return;
         }
         self.used = Some(cx.now);
+        if let Some(history) = self.history.as_mut().filter(|history| history.is_shown()) {
+            let scroll = match event.kind {
+                MouseEventKind::ScrollDown => Command::Down,
+                MouseEventKind::ScrollUp => Command::Up,
+                _ => return,
+            };
+            (0..3).for_each(|_| history.command(scroll, cx));
+            return;
+        }
         match event.kind {
             MouseEventKind::ScrollDown => self.list.scroll(3),
             MouseEventKind::ScrollUp => self.list.scroll(-3),
@@ -367,14 +387,11 @@ impl Pane for Blocks {
             }
             return;
         }
+        if let Some(stays) = self.history.as_mut().and_then(|history| history.answered(serial, &reply, cx)) {
+            self.history.take_if(|_| !stays);
+            return;
+        }
         match reply {
-            Ok(Reply::Revisions { revisions }) => {
-                if let Some(history) = self.history.as_mut().filter(|history| history.waits_for(serial))
-                    && !history.take(revisions, cx)
-                {
-                    self.history = None;
-                }
-            }
             Ok(Reply::Block(block)) => {
                 self.history = None;
                 cx.toast(format!("{} is at v{} now", clean_line(&block.label), block.version));
@@ -406,6 +423,18 @@ impl Pane for Blocks {
             return edit.prepare(area, look);
         }
         let newest = self.notice(look.now, cx.model);
+        if let Some(history) = self.history.as_mut().filter(|history| history.is_shown()) {
+            match cx.model.block(&history.block) {
+                Some(block) => {
+                    if self.stale || self.laid != Some(area) {
+                        history.prepare(area, block, look, cx.model);
+                    }
+                    (self.stale, self.laid) = (false, Some(area));
+                    return;
+                }
+                None => self.history = None,
+            }
+        }
         if self.stale || self.laid != Some(area) {
             self.lay_out(area, look, cx.model);
             self.stale = false;
@@ -422,7 +451,11 @@ impl Pane for Blocks {
     }
 
     fn room(&self) -> Room {
-        if self.edit.is_some() { Room::Beside } else { Room::Usual }
+        match (&self.edit, &self.history) {
+            (Some(_), _) => Room::Beside,
+            (None, Some(history)) => history.room(),
+            (None, None) => Room::Usual,
+        }
     }
 
     fn unsaved_note(&self, model: &Model) -> Option<String> {
@@ -430,18 +463,21 @@ impl Pane for Blocks {
         Some(format!("Your changes to {} are not saved: the next start opens them.", clean_line(&block.label)))
     }
 
-    fn title(&self, _model: &Model) -> Option<String> {
-        self.edit.as_ref().map(|edit| edit.title())
+    fn title(&self, model: &Model) -> Option<String> {
+        let history = || self.shown_history().and_then(|history| Some(history.title(model.block(&history.block)?)));
+        self.edit.as_ref().map(|edit| edit.title()).or_else(history)
     }
 
     fn note(&self, look: &RenderContext, _model: &Model) -> Vec<Span> {
         let cells = self.laid.map_or(0, |area| area.width);
-        match &self.edit {
-            Some(edit) => edit.note(cells.into()),
-            None if self.list.below() > 0 => {
-                vec![Span::new(format!("{} more {}", self.list.below(), look.glyphs.down), Role::Dim)]
-            }
-            None => Vec::new(),
+        let below = match (&self.edit, self.shown_history()) {
+            (Some(edit), _) => return edit.note(cells.into()),
+            (None, Some(history)) => history.below(),
+            (None, None) => self.list.below(),
+        };
+        match below {
+            0 => Vec::new(),
+            more => vec![Span::new(format!("{more} more {}", look.glyphs.down), Role::Dim)],
         }
     }
 
@@ -451,9 +487,10 @@ impl Pane for Blocks {
     }
 
     fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext, _model: &Model, focused: bool) {
-        match &self.edit {
-            Some(edit) => edit.draw(frame, area, look, focused),
-            None => self.list.draw(frame.buffer_mut(), area, &look.theme, focused),
+        match (&self.edit, self.shown_history()) {
+            (Some(edit), _) => edit.draw(frame, area, look, focused),
+            (None, Some(history)) => history.draw(frame, area, look),
+            (None, None) => self.list.draw(frame.buffer_mut(), area, &look.theme, focused),
         }
     }
 }

@@ -71,24 +71,73 @@ pub fn lines(old: &str, new: &str, context: usize) -> Vec<DiffLine> {
 /// Returns the difference as rows of `cells`: `+`, `-` or a space, then the text, wrapped with a hanging indent.
 #[must_use]
 pub fn rows(old: &str, new: &str, context: usize, cells: usize, glyphs: &GlyphSet) -> Vec<Row> {
+    lines(old, new, context).iter().flat_map(|line| signed(line, cells, glyphs)).collect()
+}
+
+/// Returns the rows of a line behind its sign.
+fn signed(line: &DiffLine, cells: usize, glyphs: &GlyphSet) -> Vec<Row> {
+    let (sign, role) = match line.sign {
+        Sign::Same => ("  ", Role::Dim),
+        Sign::Added => ("+ ", Role::Added),
+        Sign::Removed => ("- ", Role::Removed),
+        Sign::Skipped(count) => {
+            let plural = if count == 1 { "line" } else { "lines" };
+            let told = format!("  {} {count} unchanged {plural}", glyphs.ellipsis);
+            return wrap(&[Span::new(told, Role::Dim)], &Shape::plain(cells));
+        }
+    };
+    let shape = Shape { first: vec![Span::new(sign, role)], rest: vec![Span::new("  ", role)], ..Shape::plain(cells) };
+    wrap(&line.spans, &shape)
+}
+
+/// Returns the difference as rows of `cells` with the old lines on the left and the new ones on the right, each line beside
+/// the one that takes its place.
+#[must_use]
+pub fn sides(old: &str, new: &str, context: usize, cells: usize, glyphs: &GlyphSet) -> Vec<Row> {
+    let bar = format!(" {} ", glyphs.vertical);
+    let half = cells.saturating_sub(3) / 2;
+    let all = lines(old, new, context);
     let mut rows = Vec::new();
-    for line in lines(old, new, context) {
-        let (sign, role) = match line.sign {
-            Sign::Same => ("  ", Role::Dim),
-            Sign::Added => ("+ ", Role::Added),
-            Sign::Removed => ("- ", Role::Removed),
-            Sign::Skipped(count) => {
-                let plural = if count == 1 { "line" } else { "lines" };
-                let told = format!("  {} {count} unchanged {plural}", glyphs.ellipsis);
-                rows.extend(wrap(&[Span::new(told, Role::Dim)], &Shape::plain(cells)));
+    let mut at = 0;
+    while let Some(line) = all.get(at) {
+        let of = |sign, from: usize| all[from..].iter().take_while(|line| line.sign == sign).count();
+        let (left, right) = match line.sign {
+            Sign::Removed | Sign::Added => {
+                let removed = of(Sign::Removed, at);
+                let added = of(Sign::Added, at + removed);
+                let (start, middle) = (at, at + removed);
+                at = middle + added;
+                for pair in 0..removed.max(added) {
+                    let left = all[start..middle].get(pair);
+                    let right = all[middle..at].get(pair);
+                    rows.extend(beside(left, right, (half, &bar), glyphs));
+                }
                 continue;
             }
+            Sign::Same | Sign::Skipped(_) => (line, line),
         };
-        let shape =
-            Shape { first: vec![Span::new(sign, role)], rest: vec![Span::new("  ", role)], ..Shape::plain(cells) };
-        rows.extend(wrap(&line.spans, &shape));
+        rows.extend(beside(Some(left), Some(right), (half, &bar), glyphs));
+        at += 1;
     }
     rows
+}
+
+/// Returns the rows of two lines beside each other.
+fn beside(
+    left: Option<&DiffLine>,
+    right: Option<&DiffLine>,
+    (half, bar): (usize, &str),
+    glyphs: &GlyphSet,
+) -> Vec<Row> {
+    let [left, right] = [left, right].map(|line| line.map(|line| signed(line, half, glyphs)).unwrap_or_default());
+    let both = (0..left.len().max(right.len())).map(|at| {
+        let mut row = left.get(at).cloned().unwrap_or_default();
+        row.push(Span::new(" ".repeat(half.saturating_sub(row.width())), Role::Text));
+        row.push(Span::new(bar, Role::Border));
+        row.spans.extend(right.get(at).cloned().unwrap_or_default().spans);
+        row
+    });
+    both.collect()
 }
 
 /// Returns `text` as shown (cleaned) with a line break at the end; empty stays empty.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::domain::Block;
+use crate::domain::{Block, Editor};
 use crate::tui::model::Model;
 use crate::tui::pane::RenderContext;
 use crate::tui::pane::list::{cut, two_ends};
@@ -68,16 +68,22 @@ pub(super) fn header(
     two_ends(left, right, cells.saturating_sub(1), glyphs.ellipsis)
 }
 
+/// Says after what the job of an editor came, if it was a job.
+pub(super) fn after(editor: &Editor, model: &Model) -> Option<String> {
+    let job = editor.job().and_then(|id| model.job(id))?;
+    job.causes.iter().rev().find_map(|cause| cause.kind.after())
+}
+
 /// Returns the row with the editor of the value, the cause, and the time.
 pub(super) fn editor(block: &Block, cells: usize, look: &RenderContext, model: &Model) -> Row {
     let mut text = format!("   {}", clean_line(block.editor.name()));
-    let job = block.editor.job().and_then(|id| model.job(id));
-    let after = job.and_then(|job| job.causes.iter().rev().find_map(|cause| cause.kind.after()));
-    let mut more = after.map(|after| format!(", {after}")).into_iter().collect::<Vec<_>>();
+    let mut more = after(&block.editor, model).map(|after| format!(", {after}")).into_iter().collect::<Vec<_>>();
     if block.read_only {
         more.push(", read only for agents".to_owned());
     }
     more.push(format!(", {}", moment(block.edited_at, look)));
+    let behind = model.seen_versions(&block.id).into_iter().filter(|(_, version)| *version < block.version);
+    more.extend(behind.map(|(agent, version)| format!(", {} saw v{version}", clean_line(&agent.name))));
     let room = cells.saturating_sub(1);
     // Parts that do not fit are omitted instead of truncated.
     for part in more {

@@ -16,6 +16,8 @@ mod support {
     pub mod waiting;
 }
 
+#[path = "app/block_dialogs.rs"]
+mod block_dialogs;
 #[path = "app/editor.rs"]
 mod editor;
 #[path = "app/history.rs"]

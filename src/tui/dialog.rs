@@ -15,7 +15,9 @@ pub mod mail_view;
 pub mod merge;
 pub mod models;
 pub mod save_text;
+pub mod seen;
 pub mod set_model;
+pub mod share;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;

@@ -157,10 +157,10 @@ fn what_was_typed_for_another_type_is_not_sent() {
     let mut desk = desk();
     // A dynamic group's token and a round robin's order; then a sleep-time group has neither.
     desk.keys("N<Right><Right><Tab>notes<Tab><Tab>scribe<Enter><Tab>someone<Enter>");
-    desk.keys("<Tab><Tab><Tab><Tab><Tab><Tab>4<Tab>STOP<Tab><Space>");
+    desk.keys(&("<Tab>".repeat(8) + "4<Tab>STOP<Tab><Space>"));
     desk.keys(&"<Tab>".repeat(8));
     assert_eq!(field(&desk), "Shared blocks");
-    desk.keys("<Tab><Right><Tab><Tab><Tab><Tab>keeper<Enter><Tab>3<C-s>");
+    desk.keys("<Tab><Right><Tab><Tab><Tab><Tab>keeper<Enter><Tab><Tab><Tab>3<C-s>");
     let form =
         GroupForm { name: Some("notes".into()), manager_type: Some(ManagerType::Sleeptime), ..GroupForm::default() }
             .set("manager_agent", "scribe")
@@ -172,7 +172,7 @@ fn what_was_typed_for_another_type_is_not_sent() {
 #[test]
 fn a_number_that_is_none_is_told_at_its_field_and_not_sent() {
     let mut desk = desk();
-    desk.keys("N<Tab>panel<Tab><Tab>a<Enter><Tab><Tab><Tab><Tab><Tab><Tab>many<C-s>");
+    desk.keys("N<Tab>panel<Tab><Tab>a<Enter><Tab><Tab><Tab><Tab><Tab><Tab><Tab><Tab>many<C-s>");
     assert!(desk.asked.is_empty());
     assert_eq!(field(&desk), "Max turns");
     assert!(desk.text().contains("many is not a valid number"), "{}", desk.text());

@@ -315,7 +315,7 @@ fn hinted(context: KeyContext) -> &'static [Command] {
         (KeyContext::COMPOSER, &[C::Send, C::NewLine, C::NextPane, C::Palette, C::Help]),
         (KeyContext::ROSTER, &[C::Open, C::EditSelected, C::NewAgent, C::NewGroup, C::SetModel, C::Compose, C::Help]),
         (KeyContext::CONVERSATION, &[C::Compose, C::Search, C::Earlier, C::Open, C::Copy, C::Zoom, C::Help]),
-        (KeyContext::BLOCKS, &[C::Edit, C::Open, C::Earlier, C::Undo, C::Copy, C::Compose, C::Help]),
+        (KeyContext::BLOCKS, &[C::Edit, C::Open, C::Earlier, C::Undo, C::Copy, C::NewBlock, C::Compose, C::Help]),
         (KeyContext::JOBS, &[C::Open, C::Cancel, C::Retry, C::RunNow, C::Pause, C::Compose, C::Help]),
         (KeyContext::INBOX, &[C::Open, C::Approve, C::ApproveRun, C::Deny, C::Compose, C::Help]),
         (KeyContext::MAIL, &[C::Open, C::WriteMail, C::Answer, C::Filter, C::Compose, C::Help]),

@@ -163,8 +163,16 @@ REST {
         "Edit the selected group, agent or trigger in a form";
     AddMember: KeyContext::ROSTER, [Key::char('+')], "add member", "Add a member to the selected group";
     RemoveMember: KeyContext::ROSTER, [Key::char('-')], "remove member", "Remove the selected agent from its group; asks first";
-    Delete: KeyContext::ROSTER, [Key::char('D')], "delete",
-        "Delete the selected group or agent; shows first what is deleted with it";
+    Delete: KeyContext::ROSTER.or(KeyContext::BLOCKS), [Key::char('D')], "delete",
+        "Delete the selected group, agent or block; shows first what is deleted with it";
+    NewBlock: KeyContext::BLOCKS, [Key::char('n')], "new block", "Create a block that the group shares, with a form";
+    NewOwnBlock: KeyContext::BLOCKS, [Key::char('N')], "own block", "Create a block of the selected agent, with a form";
+    BlockSettings: KeyContext::BLOCKS, [Key::char('E')], "settings",
+        "Change label, description, limit and tags of the block in a form; shows first whom it touches";
+    Share: KeyContext::BLOCKS, [Key::char('+')], "share", "Share the block with another group or agent";
+    Unshare: KeyContext::BLOCKS, [Key::char('-')], "detach", "Detach the block from a group or an agent";
+    SeenHere: KeyContext::CONVERSATION, [Key::char('b')], "as of here",
+        "Show the blocks as the agent saw them when it wrote the selected message";
     Save: KeyContext::EDITOR.or(KeyContext::FORM), [Key::ctrl('s')], "save",
         "Save the block, merging with edits made meanwhile; save the form";
     LeaveEditor: KeyContext::EDITOR.or(KeyContext::FORM), [Key::code(KeyCode::Esc)], "leave",

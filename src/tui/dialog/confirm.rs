@@ -10,6 +10,7 @@ use crate::tui::effect::{AppAction, Context, Effect};
 use crate::tui::model::Model;
 use crate::tui::pane::{RenderContext, put, put_row};
 use crate::tui::text::Span;
+use crate::tui::text::clean::clean_line;
 use crate::tui::text::width::width;
 use crate::tui::text::wrap::{Shape, wrap};
 use crate::tui::theme::Role;
@@ -41,6 +42,15 @@ impl Confirm {
     #[must_use]
     pub fn new(question: impl Into<String>, choices: Vec<Choice>) -> Self {
         Self { question: question.into(), choices, selected: 0 }
+    }
+
+    /// Creates the dialog that lists what an action does before it is done; it is not done unless chosen.
+    #[must_use]
+    pub fn listing(question: &str, lines: &[String], yes: &str, acts: Vec<AppAction>) -> Self {
+        let lines: Vec<String> = lines.iter().map(|line| clean_line(line).into_owned()).collect();
+        let question = format!("{question}\n{}", lines.join("\n"));
+        let choices = vec![Choice::new('n', "no, change nothing", Vec::new()), Choice::new('y', yes, acts)];
+        Self::new(question.trim_end(), choices)
     }
 
     fn choose(&mut self, at: usize, cx: &mut Context<'_>) {

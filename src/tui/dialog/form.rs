@@ -1,4 +1,4 @@
-//! Form that creates or edits a group or an agent.
+//! Form that creates or edits a group, an agent or a block.
 //!
 //! For a new object it sends all filled-in fields, for an existing one only the changed fields. An error from the
 //! engine is shown at the field it concerns, and the input is kept. Leaving with changes asks for confirmation.
@@ -7,6 +7,7 @@
 //! opened with, so that neither side overwrites the other unnoticed.
 
 mod agent;
+mod block;
 #[cfg(test)]
 mod by_hand;
 mod draw;
@@ -54,6 +55,8 @@ pub struct Form {
     read_group: Option<Box<Group>>,
     /// The agent as the form was opened with it.
     read_agent: Option<Box<Agent>>,
+    /// The request whose effects were listed; the same one again is performed.
+    listed: Option<Box<Request>>,
     /// True once the persona has been saved, before the other fields.
     begun: bool,
     laid: Laid,
@@ -66,14 +69,16 @@ enum Subject {
     Group(GroupId, ManagerType),
     NewAgent(GroupId),
     Agent(AgentId),
+    NewBlock(Recipient),
+    Block(BlockId),
 }
 
 impl Form {
     fn over(subject: Subject, title: String, entries: Vec<Entry>, at: Key) -> Self {
         let laid = Laid::default();
         let (read_group, read_agent) = (None, None);
-        let (saving, fault, persona) = (None, None, None);
-        Self { subject, title, entries, at, saving, fault, persona, read_group, read_agent, begun: false, laid }
+        let (saving, fault, persona, listed) = (None, None, None, None);
+        Self { subject, title, entries, at, saving, fault, persona, read_group, read_agent, listed, begun: false, laid }
     }
 
     /// Creates a form for a new group.
@@ -120,6 +125,25 @@ impl Form {
         Some(Self { persona, read_agent, ..Self::over(Subject::Agent(id.clone()), title, entries, Key::Name) })
     }
 
+    /// Creates a form for a new block of a group or an agent; `None` if there is no such group or agent.
+    #[must_use]
+    pub fn new_block(model: &Model, owner: Recipient) -> Option<Self> {
+        let name = match &owner {
+            Recipient::Group(id) => model.group(id)?.name.clone(),
+            Recipient::Agent(id) => known::name_in(None, model.agent(id)?, model),
+        };
+        let title = format!("New block of {}", clean_line(&name));
+        Some(Self::over(Subject::NewBlock(owner), title, block::entries(None), Key::Block("label")))
+    }
+
+    /// Creates a form for an existing block; `None` if there is no such block.
+    #[must_use]
+    pub fn block(model: &Model, id: &BlockId) -> Option<Self> {
+        let of = model.block(id)?;
+        let title = format!("Block {}", clean_line(&of.label));
+        Some(Self::over(Subject::Block(id.clone()), title, block::entries(Some(of)), Key::Block("label")))
+    }
+
     /// Whether the form has unsaved changes.
     #[must_use]
     pub fn is_changed(&self) -> bool {
@@ -135,7 +159,7 @@ impl Form {
                 Some(Value::Choice { at, .. }) => ManagerType::ALL.get(*at).copied(),
                 _ => None,
             },
-            Subject::NewAgent(_) | Subject::Agent(_) => None,
+            Subject::NewAgent(_) | Subject::Agent(_) | Subject::NewBlock(_) | Subject::Block(_) => None,
         }
     }
 
@@ -208,6 +232,8 @@ impl Form {
                 let form = Box::new(AgentForm { read: self.read_agent.clone(), ..form });
                 Ok(is_changed.then(|| Request::UpdateAgent { id: id.clone(), form }))
             }
+            (Subject::NewBlock(owner), _) => block::create(owner, block::form(shown)?).map(Some),
+            (Subject::Block(id), _) => Ok(block::change(id, block::form(shown)?)),
             (Subject::NewGroup, kind) => {
                 let form = group::form(true, kind.unwrap_or(ManagerType::RoundRobin), shown)?;
                 Ok(Some(Request::CreateGroup { form: Box::new(form) }))
@@ -221,6 +247,11 @@ impl Form {
         }
         self.fault = None;
         match self.request() {
+            Ok(Some(request @ Request::Block(_))) => {
+                let listed = self.listed.as_deref() == Some(&request);
+                self.listed = Some(Box::new(request.clone()));
+                self.saving = Some(cx.ask(if listed { block::really(request) } else { request }));
+            }
             Ok(Some(request)) => self.saving = Some(cx.ask(request)),
             Ok(None) if self.begun => {
                 cx.toast(format!("{} is changed", self.title));
@@ -267,6 +298,7 @@ impl Form {
             Key::ManagerType => vec!["manager_type".to_owned(), "manager type".to_owned()],
             Key::Name => Vec::new(),
             Key::Persona => vec!["persona".to_owned()],
+            Key::Block(key) => vec![key.to_owned()],
             Key::Setting(key) if group => Group::setting(key).map(Setting::named_by).unwrap_or_default(),
             Key::Setting(key) => Agent::setting(key).map(Setting::named_by).unwrap_or_default(),
         }
@@ -373,6 +405,7 @@ impl Modal for Form {
         self.saving = None;
         match reply {
             Err(fault) => {
+                self.listed = None;
                 let persona = fault.conflict.is_some() && self.persona.is_some();
                 let key = if persona { Some(Key::Persona) } else { self.field_of(&fault.text) };
                 self.tell(key, fault.text);
@@ -380,6 +413,17 @@ impl Modal for Form {
             Ok(Reply::Block(block)) => {
                 self.persona_saved(&block);
                 self.save(cx);
+            }
+            Ok(Reply::BlockChanged { lines, done: false, .. }) => {
+                let what =
+                    if matches!(self.subject, Subject::NewBlock(_)) { "Create this block?" } else { "Save this?" };
+                cx.open(Confirm::listing(what, &lines, "save", vec![AppAction::Do(Command::Save)]));
+            }
+            Ok(Reply::BlockChanged { block, .. }) => {
+                let new = matches!(self.subject, Subject::NewBlock(_));
+                let label = block.map(|block| clean_line(&block.label).into_owned()).unwrap_or_default();
+                cx.act(AppAction::Close);
+                cx.toast(format!("{label} is {}", if new { "created" } else { "changed" }));
             }
             Ok(Reply::Group(group)) => {
                 let new = self.subject == Subject::NewGroup;

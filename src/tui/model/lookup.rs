@@ -22,6 +22,13 @@ pub enum AgentActivity {
 }
 
 impl Model {
+    /// Whether a group or an agent has the block.
+    #[must_use]
+    pub fn is_attached(&self, block: &Block) -> bool {
+        self.groups.iter().any(|group| group.shared_blocks.contains(&block.id))
+            || self.agents.iter().any(|agent| agent.blocks.contains(&block.id))
+    }
+
     /// Returns the agents that have seen a block, each with the version in its last prompt.
     #[must_use]
     pub fn seen_versions(&self, block: &BlockId) -> Vec<(&Agent, u64)> {

@@ -3,6 +3,7 @@
 //! A new change is highlighted as a difference for [`FLASH`] after it first appears on screen, or until the next
 //! key in this pane. Blocks are edited ([`edit`]) and their versions browsed ([`history`]) inside the pane.
 
+mod change;
 mod edit;
 mod history;
 mod rows;
@@ -51,6 +52,8 @@ pub struct Blocks {
     folds: BTreeMap<String, bool>,
     edit: Option<Box<Edit>>,
     history: Option<Box<History>>,
+    /// Serial number of the request that lists what a deletion does, and the block.
+    looked: Option<(u64, BlockId)>,
     flashes: HashMap<BlockId, Flash>,
     /// Number of the last change that was on screen.
     shown: u64,
@@ -112,7 +115,7 @@ impl Blocks {
     fn start_edit(&mut self, cx: &mut Context<'_>) {
         match self.block(cx.model) {
             Some(block) => self.edit = Some(Box::new(Edit::new(block))),
-            None => cx.fault("there is no block to edit: blocks are defined in a team file"),
+            None => cx.fault("there is no block to edit: n creates one"),
         }
     }
 
@@ -211,24 +214,15 @@ impl Blocks {
         let flash = self.flashes.get(&block.id);
         let mut rows = vec![rows::header(block, folded, flash.is_some(), sizes, cells, look)];
         if !folded {
-            match flash {
-                Some(flash) => {
-                    rows.push(rows::editor(block, cells, look, model));
-                    rows.extend(rows::changed(block, &flash.before, cells, look));
-                }
-                None => {
-                    rows.push(rows::editor(block, cells, look, model));
-                    let known = self
-                        .wrapped
-                        .get(&block.id)
-                        .filter(|(version, at, _)| (*version, *at) == (block.version, cells));
-                    let value = match known {
-                        Some((_, _, value)) => value.clone(),
-                        None => rows::value(block, cells),
-                    };
-                    rows.extend(value.iter().cloned());
-                    self.wrapped.insert(block.id.clone(), (block.version, cells, value));
-                }
+            rows.push(rows::editor(block, cells, look, model));
+            if let Some(flash) = flash {
+                rows.extend(rows::changed(block, &flash.before, cells, look));
+            } else {
+                let known =
+                    self.wrapped.get(&block.id).filter(|(version, at, _)| (*version, *at) == (block.version, cells));
+                let value = known.map_or_else(|| rows::value(block, cells), |(_, _, value)| value.clone());
+                rows.extend(value.iter().cloned());
+                self.wrapped.insert(block.id.clone(), (block.version, cells, value));
             }
             rows.push(Row::default());
         }
@@ -255,6 +249,13 @@ impl Blocks {
             }
             items.push(Item::rest(rows::heading(&format!("Own blocks of {}", clean_line(&agent.name)), cells, look)));
             for block in &own {
+                items.push(self.item(block, false, sizes, cells, look, model));
+            }
+        }
+        let free: Vec<&Block> = model.blocks.iter().filter(|block| !model.is_attached(block)).collect();
+        if !free.is_empty() {
+            items.push(Item::rest(rows::heading("Blocks that nobody has", cells, look)));
+            for block in free {
                 items.push(self.item(block, false, sizes, cells, look, model));
             }
         }
@@ -306,7 +307,9 @@ impl Pane for Blocks {
             Command::Later => self.step_history(false, cx),
             Command::Undo => self.undo(cx),
             Command::Copy => self.copy(cx),
-            _ => {}
+            other => {
+                self.change(other, cx);
+            }
         }
     }
 
@@ -392,6 +395,7 @@ impl Pane for Blocks {
             return;
         }
         match reply {
+            Ok(reply) if self.change_answered(serial, &reply, cx) => {}
             Ok(Reply::Block(block)) => {
                 self.history = None;
                 cx.toast(format!("{} is at v{} now", clean_line(&block.label), block.version));

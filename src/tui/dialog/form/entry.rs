@@ -12,6 +12,8 @@ pub(super) enum Key {
     ManagerType,
     Name,
     Persona,
+    /// This field of a block.
+    Block(&'static str),
     /// The setting with this key.
     Setting(&'static str),
 }

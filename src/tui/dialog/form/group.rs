@@ -1,5 +1,6 @@
 //! Fields of the group form, and the request built from them.
 
+use super::block;
 use super::entry::{Choice, Entry, Key, Value};
 use super::settings::{self, Scene};
 use crate::domain::pattern::Manager;
@@ -53,6 +54,12 @@ pub(super) fn entries(group: Option<&Group>, model: &Model) -> Vec<Entry> {
     // Sticky settings, such as the status, do not apply to a new group.
     let rows = Group::settings().iter().filter(|row| group.is_some() || !row.sticky);
     entries.extend(rows.filter_map(|row| settings::entry(row, of, &scene)));
+    if group.is_none() {
+        // Behind the members, who get it.
+        let behind = entries.iter().rposition(|entry| entry.names().is_some_and(|names| names.kind.roles));
+        let at = behind.map_or(entries.len(), |at| at + 1);
+        entries.splice(at..at, block::first_of_group());
+    }
     entries
 }
 
@@ -84,6 +91,7 @@ pub(super) fn form<'a>(
             _ => {}
         }
     }
-    form.settings = settings::changes::<Group>(entries)?;
+    form.settings = settings::changes::<Group>(entries.clone())?;
+    form.first_block = if new { block::first_block(entries)? } else { None };
     Ok(form)
 }

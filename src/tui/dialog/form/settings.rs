@@ -13,7 +13,7 @@ use crate::tui::model::Model;
 
 const NAMES: pick::Kind = pick::Kind { title: "", other: Some(Other::Tool), ..pick::Kind::LIST };
 /// Text shown in the picker if no block matches.
-const NO_BLOCK: &str = "No block has this label; team files create blocks.";
+const NO_BLOCK: &str = "No block has this label; n in the blocks (3) creates one.";
 
 /// Context of a field, in addition to its value.
 pub(super) struct Scene<'a> {

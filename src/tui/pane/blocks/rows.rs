@@ -124,8 +124,8 @@ pub(super) fn empty(cells: usize, model: &Model) -> Vec<Row> {
     let text = if model.shown_group().is_none() {
         "No group is shown: press 1, then Enter to choose one."
     } else {
-        "No shared blocks. The group's team file defines them under shared_blocks; select an agent in the agents (1) \
-         to see its own blocks."
+        "No shared blocks: n creates one that all agents of the group read and edit. Select an agent in the agents (1) to \
+         see its own blocks, or to create one with N."
     };
     let indent = || vec![Span::new(" ", Role::Dim)];
     wrap(&[Span::new(text, Role::Dim)], &Shape { first: indent(), rest: indent(), ..Shape::plain(cells) })

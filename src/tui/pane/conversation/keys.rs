@@ -8,6 +8,7 @@ use crate::tui::command::Command;
 use crate::tui::dialog::confirm::{Choice, Confirm};
 use crate::tui::dialog::deny::decide;
 use crate::tui::dialog::save_text::SaveText;
+use crate::tui::dialog::seen::Seen;
 use crate::tui::effect::{AppAction, Context};
 use crate::tui::term::sequence::COPY_LIMIT;
 use crate::tui::text::clean::clean_line;
@@ -52,6 +53,7 @@ impl Conversation {
             Command::Edit => self.take_back(cx),
             Command::Retry => self.send_again(cx),
             Command::Cancel => self.cancel(cx),
+            Command::SeenHere => self.show_seen(cx),
             Command::Approve | Command::ApproveRun | Command::Deny => self.decide(command, cx),
             _ => {}
         }
@@ -128,6 +130,15 @@ impl Conversation {
             None => return None,
         };
         Some(Place { at, row: usize::from(self.has_gap_before(at)) })
+    }
+
+    /// Shows the blocks as the agent of the message saw them.
+    fn show_seen(&self, cx: &mut Context<'_>) {
+        let Some((message, shown)) = self.selected().zip(cx.model.shown_conversation()) else {
+            return cx.toast("there is no message here yet");
+        };
+        let acts = Seen::acts(shown.id.clone(), message.seq);
+        cx.acts(acts);
     }
 
     /// Copies the message, or asks for a file if it is too long for a terminal's clipboard.

@@ -20,6 +20,8 @@ mod support {
     pub mod script;
 }
 
+#[path = "budget/editing.rs"]
+mod editing;
 #[path = "budget/following.rs"]
 mod following;
 #[path = "budget/long_talks.rs"]

@@ -14,6 +14,8 @@ mod support {
 
 #[path = "terminal/attaching.rs"]
 mod attaching;
+#[path = "terminal/blocks.rs"]
+mod blocks;
 #[path = "terminal/cli_terminal.rs"]
 mod cli_terminal;
 #[path = "terminal/drawing.rs"]

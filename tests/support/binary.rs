@@ -7,7 +7,7 @@ use super::pty::{CommandBuilder, Meter};
 /// The program, running.
 pub struct Bench {
     pub meter: Meter,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Bench {
@@ -27,7 +27,34 @@ impl Bench {
         let meter = Meter::spawn(command, size.0, size.1);
         meter.until_text("Conversation");
         meter.until_idle();
-        Self { meter, _dir: dir }
+        Self { meter, dir }
+    }
+
+    /// Writes the text of a block from another process, as an agent might meanwhile.
+    pub fn set_block(&self, group: &str, label: &str, text: &str) {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_nightdesk"));
+        command.envs(places(self.dir.path())).env_remove("TMUX").arg("--store").arg(self.dir.path().join("desk.db"));
+        command.args(["block", "set", group, label]).stdin(std::process::Stdio::piped());
+        let quiet = std::process::Stdio::null;
+        let mut child = command.stdout(quiet()).stderr(quiet()).spawn().unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), text.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success());
+    }
+
+    /// Kills the program once it has saved this draft, and starts it again.
+    pub fn killed_with_draft(mut self, size: (u16, u16), draft: &str) -> Self {
+        let session = self.dir.path().join("desk.db.session");
+        let until = std::time::Instant::now() + super::pty::DEADLINE;
+        while !std::fs::read_to_string(&session).is_ok_and(|text| text.contains(draft)) {
+            assert!(std::time::Instant::now() < until, "the draft is not saved:\n{}", self.meter.screen());
+            std::thread::yield_now();
+        }
+        self.meter.kill();
+        self.meter.wait();
+        let meter = Meter::spawn(command(self.dir.path()), size.0, size.1);
+        meter.until_text("Conversation");
+        meter.until_idle();
+        Self { meter, dir: self.dir }
     }
 
     /// Types bytes and gives the frames that came back once it is quiet again.

@@ -155,9 +155,9 @@ async fn each(
 }
 
 fn row<'a>(roster: &Roster, entry: &'a AuditEntry) -> Row<'a> {
-    let named = |id: &str| match roster.agents.iter().any(|agent| agent.id.as_str() == id) {
-        true => roster.full_name(&AgentId::from(id)),
-        false => id.to_owned(),
+    let named = |id: &str| {
+        let agent = roster.agents.iter().find(|agent| agent.id.as_str() == id);
+        agent.map_or_else(|| id.to_owned(), |agent| roster.full_name(&agent.id))
     };
     let seen = |(id, version): &(BlockId, u64)| Seen { id: id.clone(), label: roster.label(id), version: *version };
     Row {

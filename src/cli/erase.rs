@@ -39,11 +39,11 @@ pub struct Args {
 #[derive(Serialize)]
 struct Report<'a> {
     erased: bool,
-    files: Vec<File<'a>>,
+    files: Vec<Part<'a>>,
 }
 
 #[derive(Serialize)]
-struct File<'a> {
+struct Part<'a> {
     file: &'a Path,
     rows: &'a BTreeMap<String, u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,7 +69,7 @@ pub async fn erase(places: &Paths, args: &Args, out: &mut Out) -> Result<Exit, C
     let erased = args.yes && found;
     if args.json {
         let files =
-            files.iter().map(|one| File { file: &one.path, rows: &one.rows, not_touched: one.skipped.as_deref() });
+            files.iter().map(|one| Part { file: &one.path, rows: &one.rows, not_touched: one.skipped.as_deref() });
         out.json(&Report { erased, files: files.collect() })?;
         return Ok(Exit::Done);
     }

@@ -98,24 +98,21 @@ pub fn erase(store: &Path, what: &Erase, copies: &[PathBuf], really: bool) -> Re
     let sought = Sought::of(&sql, what).map_err(|fault| fault.opening(path))??;
     let mut erased = vec![in_file(&sql, path, &sought, really)?];
     for copy in copies {
-        erased.push(in_copy(copy, &sought, really)?);
+        erased.push(in_copy(copy, &sought, really));
     }
     Ok(erased)
 }
 
 /// Erases from a copy of this version; any other is left as it is.
-fn in_copy(path: &Path, sought: &Sought, really: bool) -> Result<ErasedFile, CopyError> {
+fn in_copy(path: &Path, sought: &Sought, really: bool) -> ErasedFile {
     let skipped = |why: String| ErasedFile { path: path.to_owned(), rows: BTreeMap::new(), skipped: Some(why) };
     let opened = file::refuse_irregular(path).and_then(|()| Sql::writing(path, &Options::default(), &Arc::default()));
     let sql = match opened.and_then(|sql| schema::verify(&sql, path).map(|()| sql)) {
         Ok(sql) => sql,
-        Err(StoreError::Older { .. }) => return Ok(skipped("it was written by an older version".to_owned())),
-        Err(fault) => return Ok(skipped(fault.to_string())),
+        Err(StoreError::Older { .. }) => return skipped("it was written by an older version".to_owned()),
+        Err(fault) => return skipped(fault.to_string()),
     };
-    match in_file(&sql, path, sought, really) {
-        Ok(erased) => Ok(erased),
-        Err(error) => Ok(skipped(error.to_string())),
-    }
+    in_file(&sql, path, sought, really).unwrap_or_else(|error| skipped(error.to_string()))
 }
 
 fn in_file(sql: &Sql, path: &Path, sought: &Sought, really: bool) -> Result<ErasedFile, CopyError> {
@@ -151,7 +148,7 @@ impl Sought {
             Erase::Text(text) if text.trim().chars().count() < FEWEST => {
                 refused(format!("{text:?} is too short to be erased everywhere; give {FEWEST} characters or more"))
             }
-            Erase::Text(text) => Ok(Self::new(vec![text.clone()], None)),
+            Erase::Text(text) => Ok(Self::new(std::slice::from_ref(text), None)),
             Erase::Block(id) => {
                 let values = "SELECT body ->> '$.value' FROM revision WHERE block = ?1";
                 let mut lines = BTreeSet::new();
@@ -170,16 +167,16 @@ impl Sought {
                     let text = format!("the versions of block {id} have more than {MOST_LINES} different lines");
                     return refused(format!("{text}; erase its texts one by one"));
                 }
-                Ok(Self::new(lines.into_iter().collect(), Some(id.clone())))
+                Ok(Self::new(&lines.into_iter().collect::<Vec<_>>(), Some(id.clone())))
             }
         }
     }
 
-    fn new(texts: Vec<String>, block: Option<BlockId>) -> Result<Self, CopyError> {
+    fn new(texts: &[String], block: Option<BlockId>) -> Result<Self, CopyError> {
         if texts.is_empty() {
             return Ok(Self { texts: None, block });
         }
-        let built = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&texts);
+        let built = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(texts);
         let texts = built.map_err(|error| CopyError::Failed(format!("the texts cannot be sought: {error}")))?;
         Ok(Self { texts: Some(texts), block })
     }

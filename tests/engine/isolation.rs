@@ -219,7 +219,7 @@ async fn stays_secret(manager_type: ManagerType, seed: u64) -> (usize, usize) {
     let world = World::new(plan(manager_type, seed)).await;
     let ids = prepare(&world).await;
     let mut rng = StdRng::seed_from_u64(seed);
-    let (mut seen, mut shown, mut hidden) = (0, 0, 0);
+    let (mut asked, mut shown, mut hidden) = (0, 0, 0);
     for turn in 0..TURNS {
         shuffle(&world, &ids, &mut rng).await;
         settle(&world, &mut rng).await;
@@ -230,7 +230,7 @@ async fn stays_secret(manager_type: ManagerType, seed: u64) -> (usize, usize) {
         // Within a turn, access is only given.
         let after = readable(&world, &ids).await;
         let prompts = world.asked();
-        for prompt in &prompts[seen..] {
+        for prompt in &prompts[asked..] {
             let all = format!("{} {:?} {:?} {:?}", prompt.system, prompt.memory, prompt.entries, prompt.kept);
             let may = |levels: &[(String, Vec<&'static str>)], label: &&str| {
                 levels.iter().any(|(name, labels)| *name == prompt.agent && labels.contains(label))
@@ -243,7 +243,7 @@ async fn stays_secret(manager_type: ManagerType, seed: u64) -> (usize, usize) {
                 hidden += usize::from(!allowed);
             }
         }
-        seen = prompts.len();
+        asked = prompts.len();
     }
     world.close().await;
     (shown, hidden)

@@ -12,7 +12,9 @@ use crate::support::script::{Script, When};
 const FACTS: &str = "one\ntwo\nthree\nfour\nfive";
 
 /// A tool, its arguments for the block `facts`, what it makes of [`FACTS`], and of [`FACTS`] with another last line.
-const TOOLS: [(&str, fn() -> Value, &str, &str); 4] = [
+type Story = (&'static str, fn() -> Value, &'static str, &'static str);
+
+const TOOLS: [Story; 4] = [
     (
         "memory_insert",
         || json!({"label": "facts", "new_str": "six"}),

@@ -57,6 +57,7 @@ pub enum Command {
 
 /// Whom a rule is about.
 #[derive(Debug, Clone, clap::Args)]
+#[expect(clippy::struct_field_names, reason = "they are the names of the options")]
 #[group(required = true, multiple = false)]
 pub struct To {
     /// One agent: NAME or GROUP/NAME.

@@ -63,7 +63,7 @@ impl Settings {
     fn form(self) -> BlockForm {
         let Self { description, limit, read_only, local_only, tags } = self;
         let tags = tags.map(|tags| if tags == ["none"] { Vec::new() } else { tags });
-        BlockForm { description, limit, read_only, local_only, tags, ..BlockForm::default() }
+        BlockForm { description, limit, read_only, tags, local_only, ..BlockForm::default() }
     }
 }
 
@@ -169,7 +169,7 @@ pub struct Delete {
 }
 
 #[derive(Serialize)]
-struct Done<'a> {
+struct Told<'a> {
     done: bool,
     lines: &'a [String],
     id: Option<&'a BlockId>,
@@ -306,7 +306,7 @@ async fn tell(
     let Reply::BlockChanged { lines, done, block } = reply else { return Err(unexpected(&reply)) };
     if json {
         let block = block.as_deref();
-        out.json(&Done {
+        out.json(&Told {
             done,
             lines: &lines,
             id: block.map(|block| &block.id),

@@ -228,7 +228,7 @@ pub async fn restore(places: &Paths, args: Restore, out: &mut Out) -> Result<Exi
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct Blamed<'a> {
     line: usize,
     version: Option<u64>,
     at: Option<Timestamp>,
@@ -248,12 +248,12 @@ pub async fn blame(places: &Paths, args: BlameArgs, out: &mut Out) -> Result<Exi
     let reply =
         handle.ask(Request::Block(Box::new(BlockRequest::Blame { id: block.id, version: args.version }))).await?;
     let Reply::Blame(blame) = reply else { return Err(unexpected(&reply)) };
-    let lines: Vec<Line<'_>> = blame.lines.iter().enumerate().map(|(at, _)| line(&blame, at)).collect();
+    let lines: Vec<Blamed<'_>> = blame.lines.iter().enumerate().map(|(at, _)| line(&blame, at)).collect();
     if args.json {
         out.json(&lines)?;
         return Ok(Exit::Done);
     }
-    let cells = |line: &Line<'_>| {
+    let cells = |line: &Blamed<'_>| {
         let version = line.version.map_or_else(|| "older".to_owned(), |version| format!("v{version}"));
         let at = line.at.map(|at| format!("{at:.0}")).unwrap_or_default();
         [version, line.editor.unwrap_or_default().to_owned(), at, line.line.to_string(), line.text.to_owned()]
@@ -265,10 +265,10 @@ pub async fn blame(places: &Paths, args: BlameArgs, out: &mut Out) -> Result<Exi
     Ok(Exit::Done)
 }
 
-fn line(blame: &Blame, at: usize) -> Line<'_> {
+fn line(blame: &Blame, at: usize) -> Blamed<'_> {
     let line = &blame.lines[at];
     let writer = blame.writers.iter().find(|writer| Some(writer.version) == line.version);
-    Line {
+    Blamed {
         line: at + 1,
         version: line.version,
         at: writer.map(|writer| writer.at),

@@ -77,14 +77,14 @@ pub struct AccessRule {
 /// Returns what an agent with these roles may do with a block that it has. Of several roles, the one that allows most
 /// counts.
 #[must_use]
-pub fn level_of<'r>(rules: &[AccessRule], agent: &AgentId, roles: impl Iterator<Item = &'r str>) -> Level {
+pub fn level_of<'r>(access: &[AccessRule], agent: &AgentId, roles: impl Iterator<Item = &'r str>) -> Level {
     let about =
-        |wanted: &dyn Fn(&Grantee) -> bool| rules.iter().filter(|rule| wanted(&rule.who)).map(|rule| rule.level).max();
+        |wanted: &dyn Fn(&Grantee) -> bool| access.iter().filter(|rule| wanted(&rule.who)).map(|rule| rule.level).max();
     let own = about(&|who| matches!(who, Grantee::Agent(id) if id == agent));
-    let mut roles = roles.filter_map(|role| about(&|who| matches!(who, Grantee::Role(name) if name == role)));
+    let mut by_role = roles.filter_map(|role| about(&|who| matches!(who, Grantee::Role(name) if name == role)));
     own.or_else(|| {
-        let first = roles.next()?;
-        Some(roles.fold(first, Level::max))
+        let first = by_role.next()?;
+        Some(by_role.fold(first, Level::max))
     })
     .or_else(|| about(&|who| *who == Grantee::Everybody))
     .unwrap_or(Level::USUAL)
@@ -96,14 +96,14 @@ mod tests {
 
     #[test]
     fn the_most_particular_rule_counts_and_of_several_roles_the_one_that_allows_most() {
-        let rule = |who, level| AccessRule { who, level };
+        let that = |who, level| AccessRule { who, level };
         let ann = AgentId::from("agent-ann");
         let role = |name: &str| Grantee::Role(name.to_owned());
         let rules = [
-            rule(Grantee::Everybody, Level::None),
-            rule(role("critic"), Level::Read),
-            rule(role("editor"), Level::Admin),
-            rule(Grantee::Agent(ann.clone()), Level::ReadWrite),
+            that(Grantee::Everybody, Level::None),
+            that(role("critic"), Level::Read),
+            that(role("editor"), Level::Admin),
+            that(Grantee::Agent(ann.clone()), Level::ReadWrite),
         ];
         let level = |agent: &str, roles: &[&str]| level_of(&rules, &AgentId::from(agent), roles.iter().copied());
         assert_eq!(level("agent-ann", &["critic"]), Level::ReadWrite);

@@ -315,7 +315,7 @@ fn settings(change: &Change, before: Option<&Change>, told: &mut AuditEntry) -> 
         }
         Change::TriggerPaused { paused, .. } => {
             told.kind = AuditKind::Trigger;
-            told.text = if *paused { "paused a trigger" } else { "resumed a trigger" }.to_owned();
+            told.text = format!("{} a trigger", if *paused { "paused" } else { "resumed" });
         }
         _ => return false,
     }
@@ -346,8 +346,12 @@ fn block_fields(change: Option<&Change>) -> BTreeMap<String, String> {
             put("limit", limit.to_string());
             put("read_only", read_only.to_string());
             put("tags", tags.join(", "));
-            label.iter().for_each(|label| put("label", label.clone()));
-            local_only.iter().for_each(|local_only| put("local_only", local_only.to_string()));
+            if let Some(label) = label {
+                put("label", label.clone());
+            }
+            if let Some(local_only) = local_only {
+                put("local_only", local_only.to_string());
+            }
         }
         _ => {}
     }

@@ -16,6 +16,9 @@ use crate::store::{CommitError, Lane};
 
 /// The most characters of a description.
 const LONGEST_DESCRIPTION: usize = 2_000;
+/// The most characters of a role in a rule of access, and of a reason.
+const LONGEST_ROLE: usize = 200;
+const LONGEST_REASON: usize = 2_000;
 /// The most tags of a block.
 const MOST_TAGS: usize = 50;
 /// The last line when versions are no longer listed.
@@ -155,7 +158,7 @@ fn fill(block: &mut Block, form: &BlockForm) -> Result<(), RequestError> {
                 block.label
             )));
         }
-        block.description = description.trim().to_owned();
+        description.trim().clone_into(&mut block.description);
     }
     if let Some(tags) = &form.tags {
         let bad = |tag: &&String| tag.trim().is_empty() || tag.chars().count() > LONGEST_NAME;
@@ -312,6 +315,14 @@ fn access(
     level: Option<Level>,
     reason: &str,
 ) -> Result<Planned, RequestError> {
+    if let Grantee::Role(role) = who
+        && (role.trim().is_empty() || role.chars().count() > LONGEST_ROLE)
+    {
+        return Err(RequestError::new(format!("a role has 1 to {LONGEST_ROLE} characters; this is none: {role:?}")));
+    }
+    if reason.chars().count() > LONGEST_REASON {
+        return Err(RequestError::new(format!("a reason has at most {LONGEST_REASON} characters; shorten it")));
+    }
     let mut changes = vec![Change::BlockAccessSet {
         id: block.id.clone(),
         who: who.clone(),
@@ -345,6 +356,12 @@ fn access(
         }
     };
     let mut lines = vec![line];
+    if let Grantee::Role(role) = who
+        && level.is_some()
+        && !people.groups.iter().any(|group| group.roles.values().any(|one| one == role))
+    {
+        lines.push(format!("nobody is {role} now; the rule counts once an agent has this role in a group"));
+    }
     let mut after = block.clone();
     after.access.retain(|rule| rule.who != *who);
     after.access.extend(level.map(|level| AccessRule { who: who.clone(), level }));

@@ -369,7 +369,7 @@ fn lists_and_shows_have_the_fields_they_promise() {
     let blocks = shell.json(&["block", "list", "desk", "--json"]);
     assert_eq!(
         fields(&blocks[0]),
-        "id, group, agent, label, value, version, limit, description, read_only, tags, editor, edited_at"
+        "id, group, agent, label, value, version, limit, description, read_only, local_only, tags, editor, edited_at"
     );
     for table in [["group", "list"], ["agent", "list"], ["block", "list"], ["job", "list"]] {
         shell.ok(&table);

@@ -99,9 +99,11 @@ impl Desk {
         all.remove(0)
     }
 
-    /// An agent rewrites the block.
+    /// An agent that has the block, from elsewhere, rewrites it.
     fn agent_writes(&mut self, label: &str, value: &str) {
         let block = self.block(label);
+        let archivist = Agent::new("agent-a".into(), "archivist", "group-elsewhere".into());
+        self.put(Change::AgentPut(Agent { blocks: vec![block.id.clone()], ..archivist }));
         let editor = Editor::Agent { id: AgentId::from("agent-a"), name: "archivist".to_owned(), job: None };
         self.put(Change::BlockEdited(Revision {
             block: block.id,

@@ -53,8 +53,8 @@ fn on_a_slow_link_with_16_colours_editor_merge_and_history_echo_within_two_frame
     for (key, echo) in [("x", "!xsecond"), ("y", "!xysecond"), ("\u{7f}", "!xsecond"), ("\u{6}", "type what to find")] {
         most(echo, bytes_until(&mut bench, key, echo));
     }
-    most("a find", bytes_until(&mut bench, "proofs", "1 of 58"));
-    most("the next place", bytes_until(&mut bench, "\r", "2 of 58"));
+    most("a find", bytes_until(&mut bench, "proofs", "2 of 58"));
+    most("the next place", bytes_until(&mut bench, "\r", "3 of 58"));
     bench.meter.type_bytes("\u{1b}");
     bench.meter.until_text("Ctrl-S save");
     bench.meter.until_idle();

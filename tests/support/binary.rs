@@ -7,7 +7,8 @@ use super::pty::{CommandBuilder, Meter};
 /// The program, running.
 pub struct Bench {
     pub meter: Meter,
-    dir: tempfile::TempDir,
+    /// Where its files are.
+    pub dir: tempfile::TempDir,
 }
 
 impl Bench {
@@ -39,22 +40,6 @@ impl Bench {
         let mut child = command.stdout(quiet()).stderr(quiet()).spawn().unwrap();
         std::io::Write::write_all(&mut child.stdin.take().unwrap(), text.as_bytes()).unwrap();
         assert!(child.wait().unwrap().success());
-    }
-
-    /// Kills the program once it has saved this draft, and starts it again.
-    pub fn killed_with_draft(mut self, size: (u16, u16), draft: &str) -> Self {
-        let session = self.dir.path().join("desk.db.session");
-        let until = std::time::Instant::now() + super::pty::DEADLINE;
-        while !std::fs::read_to_string(&session).is_ok_and(|text| text.contains(draft)) {
-            assert!(std::time::Instant::now() < until, "the draft is not saved:\n{}", self.meter.screen());
-            std::thread::yield_now();
-        }
-        self.meter.kill();
-        self.meter.wait();
-        let meter = Meter::spawn(command(self.dir.path()), size.0, size.1);
-        meter.until_text("Conversation");
-        meter.until_idle();
-        Self { meter, dir: self.dir }
     }
 
     /// Types bytes and gives the frames that came back once it is quiet again.

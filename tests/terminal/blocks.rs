@@ -1,7 +1,8 @@
 //! A block in the real program: made with its group, edited beside others, merged, walked through, restored, and its draft
 //! kept over a kill.
 
-use crate::support::binary::Bench;
+use crate::support::binary::{Bench, command};
+use crate::support::pty::{DEADLINE, Meter};
 
 const SIZE: (u16, u16) = (120, 40);
 const ESC: &str = "\u{1b}";
@@ -61,7 +62,22 @@ fn a_block_is_made_edited_merged_restored_and_its_draft_outlives_a_kill() {
     bench.answer_to("e");
     bench.meter.type_bytes("half a thought ");
     bench.meter.until_text("half a thought one two four");
-    let bench = bench.killed_with_draft(SIZE, "half a thought");
+    let bench = killed_with_draft(bench, "half a thought");
     bench.meter.until_text("half a thought one two four");
     bench.meter.until_text("editing from v5");
+}
+
+/// Kills the program once it has saved this draft, and starts it again.
+fn killed_with_draft(mut bench: Bench, draft: &str) -> Bench {
+    let session = bench.dir.path().join("desk.db.session");
+    let until = std::time::Instant::now() + DEADLINE;
+    while !std::fs::read_to_string(&session).is_ok_and(|text| text.contains(draft)) {
+        assert!(std::time::Instant::now() < until, "the draft is not saved:\n{}", bench.meter.screen());
+        std::thread::yield_now();
+    }
+    bench.meter.kill();
+    bench.meter.wait();
+    let meter = Meter::spawn(command(bench.dir.path()), SIZE.0, SIZE.1);
+    meter.until_text("Conversation");
+    Bench { meter, dir: bench.dir }
 }

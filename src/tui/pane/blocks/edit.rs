@@ -410,7 +410,7 @@ impl Edit {
             let Some(mark) = here.iter().max_by_key(|mark| (mark.clashes, mark.sign)) else { continue };
             let (sign, role) = sign(mark, look);
             put(buffer, (text.x.saturating_sub(2), y), 1, sign, role, &look.theme);
-            let mut names: Vec<&str> = here.iter().map(|mark| mark.who.as_str()).collect();
+            let mut names: Vec<&str> = here.iter().map(|mark| name(mark)).collect();
             names.dedup();
             let added = here.iter().filter(|mark| mark.sign == Sign::Added).count();
             let mut name = names.join(", ");
@@ -432,6 +432,11 @@ impl Edit {
     }
 }
 
+/// Returns who made a change, as a name that stands alone.
+fn name(mark: &Mark) -> &str {
+    mark.who.trim_end_matches(',')
+}
+
 /// Returns the sign of a change in the gutter, and its role.
 fn sign(mark: &Mark, look: &RenderContext) -> (&'static str, Role) {
     match mark.sign {
@@ -450,7 +455,7 @@ fn told(mark: &Mark, cells: usize, look: &RenderContext) -> Vec<Row> {
         _ if mark.text.trim().is_empty() => "(an empty line)".to_owned(),
         _ => clean_line(&mark.text).into_owned(),
     };
-    let first = vec![Span::new(format!("{sign} "), role), Span::new(format!("{}  ", mark.who), Role::Dim)];
+    let first = vec![Span::new(format!("{sign} "), role), Span::new(format!("{}  ", name(mark)), Role::Dim)];
     let rest = vec![Span::new("  ", Role::Dim)];
     wrap(&[Span::new(text, Role::Text)], &Shape { first, rest, ..Shape::plain(cells) })
 }

@@ -22,7 +22,7 @@ pub mod domain {
         TriggerId, TriggerSpec, Value, When,
     };
     pub mod block {
-        pub use crate::domain::block::{DEFAULT_LIMIT, Editor, Grantee, Level};
+        pub use crate::domain::block::{AccessRule, DEFAULT_LIMIT, Editor, Grantee, Level};
     }
     pub mod change {
         pub use crate::domain::change::ChangeKind;

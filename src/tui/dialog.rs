@@ -3,6 +3,7 @@
 //! Each dialog is a submodule with a type that implements [`Modal`]; [`super::effect::Context::open`] pushes it onto the
 //! stack.
 
+pub mod access;
 pub mod add_member;
 pub mod call;
 pub mod commands;

@@ -1,6 +1,7 @@
 //! Blocks made, changed, shared and deleted in the terminal, each after whom it touches was listed; and what an agent knew.
 
 use crate::support::app_harness::{Desk, overview, said, story};
+use nightdesk::testing::domain::block::{AccessRule, Grantee, Level};
 use nightdesk::testing::domain::{Block, BlockId, BlockOwner};
 use nightdesk::testing::engine::protocol::{
     BlockChange, BlockForm, BlockRequest, Overview, Recipient, Reply, Request, RequestError, SeenBlock, SeenBlocks,
@@ -134,6 +135,33 @@ fn a_block_is_deleted_after_a_look_at_what_goes_with_it() {
     desk.keys("y");
     let change = BlockChange::Delete;
     assert_eq!(asked(&mut desk), BlockRequest::Change { id: "block-story".into(), change, really: true });
+}
+
+#[test]
+fn access_is_shown_for_each_agent_and_granted_and_revoked_after_a_look() {
+    let ruled = |overview: &mut Overview| {
+        let rule = |who, level| AccessRule { who, level };
+        overview.blocks[0].access =
+            vec![rule(Grantee::Everybody, Level::Read), rule(Grantee::Agent("agent-critic".into()), Level::Admin)];
+    };
+    for (name, size) in SIZES {
+        let mut desk = with(ruled, size);
+        desk.keys("<Esc>3a");
+        assert_screen!(format!("access_{name}"), desk.text());
+    }
+    let mut desk = with(ruled, (80, 24));
+    desk.keys("<Esc>3ajjx");
+    let change = BlockChange::Access { who: Grantee::Agent("agent-critic".into()), level: None, reason: String::new() };
+    let request = |really| BlockRequest::Change { id: "block-story".into(), change: change.clone(), really };
+    assert_eq!(desk.asked.last().map(|(_, asked)| asked.clone()), Some(Request::Block(Box::new(request(false)))));
+    answer(&mut desk, listed(&["the rule about critic is removed", "critic may read it from now on"]));
+    assert!(desk.text().contains("critic may read it from now on"), "{}", desk.text());
+    desk.keys("y");
+    assert_eq!(asked(&mut desk), request(true));
+    desk.keys("kw");
+    let who = Grantee::Agent("agent-reporter".into());
+    let change = BlockChange::Access { who, level: Some(Level::ReadWrite), reason: String::new() };
+    assert_eq!(asked(&mut desk), BlockRequest::Change { id: "block-story".into(), change, really: false });
 }
 
 #[test]

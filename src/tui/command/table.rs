@@ -171,6 +171,7 @@ REST {
         "Change label, description, limit and tags of the block in a form; shows first whom it touches";
     Share: KeyContext::BLOCKS, [Key::char('+')], "share", "Share the block with another group or agent";
     Unshare: KeyContext::BLOCKS, [Key::char('-')], "detach", "Detach the block from a group or an agent";
+    Access: KeyContext::BLOCKS, [Key::char('a')], "access", "Show who may do what with the block, grant and revoke it";
     SeenHere: KeyContext::CONVERSATION, [Key::char('b')], "as of here",
         "Show the blocks as the agent saw them when it wrote the selected message";
     Save: KeyContext::EDITOR.or(KeyContext::FORM), [Key::ctrl('s')], "save",

@@ -4,6 +4,7 @@ use super::Blocks;
 use crate::domain::BlockId;
 use crate::engine::protocol::{BlockChange, BlockRequest, Recipient, Reply, Request};
 use crate::tui::command::Command;
+use crate::tui::dialog::access::Access;
 use crate::tui::dialog::confirm::Confirm;
 use crate::tui::dialog::form::Form;
 use crate::tui::dialog::share::Share;
@@ -31,8 +32,9 @@ impl Blocks {
                     Err(text) => cx.fault(text),
                 }
             }
+            (Command::Access, Some(id)) => cx.open(Access::new(id)),
             (Command::Delete, Some(id)) => self.look_at_deletion(id, cx),
-            (Command::BlockSettings | Command::Share | Command::Unshare | Command::Delete, None) => {
+            (Command::BlockSettings | Command::Share | Command::Unshare | Command::Access | Command::Delete, None) => {
                 cx.fault("there is no block yet: n creates one");
             }
             _ => return false,

@@ -117,7 +117,8 @@
 //! scheduler starts it as any other job, one at a time. Retention removes what jobs that ended long ago left, a few at a time.
 //!
 //! *An edit.* A person's save names the version it started from and is merged by lines. A step's edits are applied
-//! again to the current values. Where lines conflict, both texts are kept and shown.
+//! again to the current values. Where lines conflict, both texts are kept and shown; the draft, its base and what is
+//! decided so far outlive the program.
 //!
 //! *Access.* What an agent may not read of a block is in nothing that its step reads ([`store`]), and a block that is kept
 //! here is in no prompt for a model elsewhere ([`engine::context`]). An edit without access is refused when it is applied

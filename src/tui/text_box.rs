@@ -251,6 +251,22 @@ impl TextBox {
         }
     }
 
+    /// Moves the caret to a cell of the area that was drawn last; with `select`, selects up to there.
+    pub fn point(&mut self, (x, y): (u16, u16), select: bool) {
+        let shown = self.laid_out();
+        let View { numbers, scroll: (top, left), .. } = self.view.get();
+        let margin = if numbers { shown.line_number_width() } else { 0 };
+        let col = left.saturating_add(x.saturating_sub(margin));
+        let at = shown.screen_to_data(usize::from(top.saturating_add(y)), col.into());
+        self.select(select);
+        self.jump((at.0, unshown(self.line(at.0), at.1)));
+    }
+
+    /// Moves the caret by rows as they are drawn.
+    pub fn scroll(&mut self, rows: isize) {
+        self.rows(rows, false);
+    }
+
     /// Moves the caret a row up or down. Returns false if there is no such row.
     pub fn step(&mut self, down: bool) -> bool {
         let before = self.caret();

@@ -1,6 +1,7 @@
 //! The block editor: find, undo, what others change meanwhile, and a merge that is left half done.
 
 use crate::support::app_harness::{Desk, story_edited};
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use nightdesk::testing::domain::{Change, Editor, Revision};
 use nightdesk::testing::engine::protocol::{Request, RowUpdate};
 use nightdesk::testing::tui::command::KeyContext;
@@ -118,6 +119,28 @@ fn the_editor_has_the_conversation_beside_it_where_there_is_room() {
     assert!(layout.pane(PaneId::Blocks).unwrap().width > layout.pane(PaneId::Conversation).unwrap().width);
     let narrow = editing((80, 24));
     assert_eq!(narrow.app.layout().unwrap().pane(PaneId::Conversation), None);
+}
+
+#[test]
+fn a_click_places_the_caret_and_a_drag_selects() {
+    let mut desk = editing((120, 40));
+    let at = |kind, column, row| {
+        Msg::Mouse(MouseEvent { kind, column, row, modifiers: crossterm::event::KeyModifiers::NONE })
+    };
+    let (row, column) = desk
+        .lines()
+        .iter()
+        .enumerate()
+        .find_map(|(row, line)| Some((row, line[..line.find("Mira keeps")?].chars().count())))
+        .unwrap();
+    let (row, column) = (u16::try_from(row).unwrap(), u16::try_from(column).unwrap());
+    desk.send(at(MouseEventKind::Down(MouseButton::Left), column, row));
+    desk.keys("old ");
+    assert!(draft(&desk).ends_with("- old Mira keeps bees in Lucerne"), "{}", draft(&desk));
+    desk.send(at(MouseEventKind::Down(MouseButton::Left), column, row));
+    desk.send(at(MouseEventKind::Drag(MouseButton::Left), column + 4, row));
+    desk.keys("<Backspace>");
+    assert!(draft(&desk).ends_with("- Mira keeps bees in Lucerne"), "{}", draft(&desk));
 }
 
 /// A text whose two lines are far enough from its ends.

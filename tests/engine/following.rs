@@ -10,7 +10,7 @@ use nightdesk::testing::engine::handle::Subscription;
 use nightdesk::testing::engine::protocol::{Filter, Recipient, Reply, Request, Update};
 use nightdesk::testing::store::Mode;
 
-use crate::support::engine_harness::{Plan, World, agent_id, group_id};
+use crate::support::engine_harness::{Plan, World, agent_id, group_id, story};
 
 fn script() -> Script {
     Script::of([When::agent("bob").step(1).text("I note that down.").chunk(3).delay_ms(20).replaces(
@@ -317,4 +317,21 @@ async fn a_watcher_with_a_filter_gets_what_it_asked_for_and_nothing_else() {
     }
     world.at_rest().await;
     world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_overview_tells_which_version_of_a_block_each_agent_saw_last() {
+    let world = World::new(Plan { members: &["ann", "bob"], ..Plan::default() }).await;
+    let seen = async |name: &str| {
+        let overview = world.overview().await;
+        let of = overview.seen.into_iter().find(|(agent, _)| *agent == agent_id(name));
+        of.and_then(|(_, blocks)| blocks.into_iter().find(|(id, _)| *id == story())).map(|(_, at)| at)
+    };
+    assert_eq!(seen("ann").await, None, "nobody has spoken");
+    world.send("hello").await;
+    let first = world.block(&story()).await.version;
+    assert_eq!((seen("ann").await, seen("bob").await), (Some(first), Some(first)));
+    world.edit(|value| format!("{value} and more")).await;
+    world.send("@bob again").await;
+    assert_eq!((seen("ann").await, seen("bob").await), (Some(first), Some(first + 1)));
 }

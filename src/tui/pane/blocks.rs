@@ -330,8 +330,8 @@ impl Pane for Blocks {
     }
 
     fn mouse(&mut self, event: MouseEvent, area: Rect, cx: &mut Context<'_>) {
-        if self.edit.is_some() {
-            return;
+        if let Some(edit) = &mut self.edit {
+            return edit.mouse(event, area);
         }
         self.used = Some(cx.now);
         if let Some(history) = self.history.as_mut().filter(|history| history.is_shown()) {

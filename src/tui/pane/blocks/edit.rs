@@ -5,7 +5,7 @@
 mod find;
 mod others;
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyEvent, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
@@ -169,6 +169,21 @@ impl Edit {
                     self.compare(cx.model);
                 }
             }
+        }
+    }
+
+    /// Handles a mouse event in the pane's area: a click places the caret, a drag selects.
+    pub fn mouse(&mut self, event: MouseEvent, area: Rect) {
+        let text = text_area(self.places(area).0);
+        let at = (event.column.saturating_sub(text.x), event.row.saturating_sub(text.y));
+        let inside = text.contains((event.column, event.row).into());
+        let field = self.field.text_box();
+        match event.kind {
+            MouseEventKind::Down(MouseButton::Left) if inside => field.point(at, false),
+            MouseEventKind::Drag(MouseButton::Left) if inside => field.point(at, true),
+            MouseEventKind::ScrollDown => field.scroll(3),
+            MouseEventKind::ScrollUp => field.scroll(-3),
+            _ => {}
         }
     }
 
@@ -375,8 +390,7 @@ impl Edit {
     /// Draws the editor.
     pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: &RenderContext, focused: bool) {
         let (place, line, below) = self.places(area);
-        let text =
-            Rect { x: place.x + GUTTER, width: place.width.saturating_sub(GUTTER + 1), ..place }.intersection(place);
+        let text = text_area(place);
         let found = self.find.as_ref().map(|find| find.found.as_slice()).unwrap_or_default();
         let drawn = self.field.draw_with(frame, text, look, focused && self.find.is_none(), (self.numbers, found));
         self.gutter(frame, text, &drawn, look);
@@ -430,6 +444,11 @@ impl Edit {
             }
         }
     }
+}
+
+/// Returns the part behind the gutter.
+fn text_area(place: Rect) -> Rect {
+    Rect { x: place.x + GUTTER, width: place.width.saturating_sub(GUTTER + 1), ..place }.intersection(place)
 }
 
 /// Returns who made a change, as a name that stands alone.

@@ -22,9 +22,9 @@ fn answer(desk: &mut Desk, reply: Result<Reply, RequestError>) {
     desk.send(Msg::Answered(ticket, reply));
 }
 
-fn listed(lines: &[&str]) -> Result<Reply, RequestError> {
+fn listed(lines: &[&str]) -> Reply {
     let lines = lines.iter().map(|line| (*line).to_owned()).collect();
-    Ok(Reply::BlockChanged { lines, done: false, block: None })
+    Reply::BlockChanged { lines, done: false, block: None }
 }
 
 fn toast(desk: &Desk) -> &str {
@@ -52,7 +52,7 @@ fn a_block_is_created_once_it_was_listed_who_gets_it() {
     let owner = Recipient::Group("group-1".into());
     let request = |really| BlockRequest::Create { owner: owner.clone(), form: form.clone(), really };
     assert_eq!(desk.asked.last().map(|(_, request)| request.clone()), Some(Request::Block(Box::new(request(false)))));
-    answer(&mut desk, listed(&["newsroom shares the block sources: reporter, critic, editor and archivist"]));
+    answer(&mut desk, Ok(listed(&["newsroom shares the block sources: reporter, critic, editor and archivist"])));
     assert_screen!("new_block_listed_80x24", desk.text());
     desk.keys("<Enter>");
     assert!(desk.asked.is_empty(), "nothing is done unless it is chosen");
@@ -83,7 +83,7 @@ fn a_block_is_renamed_for_all_that_have_it_after_they_were_listed() {
     let change = BlockChange::Configure { form };
     let request = |really| BlockRequest::Change { id: "block-story".into(), change: change.clone(), really };
     assert_eq!(desk.asked.last().map(|(_, request)| request.clone()), Some(Request::Block(Box::new(request(false)))));
-    answer(&mut desk, listed(&["the block story is called plot from now on, for reporter and critic"]));
+    answer(&mut desk, Ok(listed(&["the block story is called plot from now on, for reporter and critic"])));
     assert!(desk.text().contains("is called plot from now on"), "{}", desk.text());
     desk.keys("y");
     let (ticket, done) = desk.asked.pop().expect("nothing was asked");
@@ -109,7 +109,7 @@ fn a_block_is_shared_and_detached_by_name_after_a_look_at_whom_it_touches() {
         desk.asked.last().map(|(_, asked)| asked.clone()),
         Some(Request::Block(Box::new(request(&change, false))))
     );
-    answer(&mut desk, listed(&["critic has the block story"]));
+    answer(&mut desk, Ok(listed(&["critic has the block story"])));
     desk.keys("y");
     assert_eq!(asked(&mut desk), request(&change, true));
 
@@ -120,7 +120,7 @@ fn a_block_is_shared_and_detached_by_name_after_a_look_at_whom_it_touches() {
         desk.asked.last().map(|(_, asked)| asked.clone()),
         Some(Request::Block(Box::new(request(&change, false))))
     );
-    answer(&mut desk, listed(&["newsroom has the block story no longer; 4 agents lose it"]));
+    answer(&mut desk, Ok(listed(&["newsroom has the block story no longer; 4 agents lose it"])));
     assert!(desk.text().contains("Detach story?") && desk.text().contains("4 agents lose it"), "{}", desk.text());
     desk.keys("n");
     assert!(desk.asked.is_empty());
@@ -130,7 +130,7 @@ fn a_block_is_shared_and_detached_by_name_after_a_look_at_whom_it_touches() {
 fn a_block_is_deleted_after_a_look_at_what_goes_with_it() {
     let mut desk = Desk::newsroom((80, 24));
     desk.keys("<Esc>3D");
-    answer(&mut desk, listed(&["12 versions of story are deleted", "reporter, critic and editor lose it"]));
+    answer(&mut desk, Ok(listed(&["12 versions of story are deleted", "reporter, critic and editor lose it"])));
     assert_screen!("delete_block_80x24", desk.text());
     desk.keys("y");
     let change = BlockChange::Delete;
@@ -154,7 +154,7 @@ fn access_is_shown_for_each_agent_and_granted_and_revoked_after_a_look() {
     let change = BlockChange::Access { who: Grantee::Agent("agent-critic".into()), level: None, reason: String::new() };
     let request = |really| BlockRequest::Change { id: "block-story".into(), change: change.clone(), really };
     assert_eq!(desk.asked.last().map(|(_, asked)| asked.clone()), Some(Request::Block(Box::new(request(false)))));
-    answer(&mut desk, listed(&["the rule about critic is removed", "critic may read it from now on"]));
+    answer(&mut desk, Ok(listed(&["the rule about critic is removed", "critic may read it from now on"])));
     assert!(desk.text().contains("critic may read it from now on"), "{}", desk.text());
     desk.keys("y");
     assert_eq!(asked(&mut desk), request(true));

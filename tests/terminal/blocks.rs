@@ -15,7 +15,7 @@ const UNDO: &str = "\u{1f}";
 fn a_block_is_made_edited_merged_restored_and_its_draft_outlives_a_kill() {
     let mut bench = Bench::start(SIZE, |_| ());
     // A group with a member and its first block, by the form.
-    bench.answer_to(&format!("{ESC}"));
+    bench.answer_to(ESC);
     bench.answer_to("1N");
     bench.meter.until_text("First block");
     bench.answer_to("\tdesk\t\tann\r\t\tplan\twhat is next");

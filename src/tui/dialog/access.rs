@@ -70,10 +70,10 @@ impl Access {
         }));
         roles.sort_unstable();
         roles.dedup();
-        let role = |role: String| {
-            let name = format!("role {}", clean_line(&role));
-            line(Grantee::Role(role), name, usual)
-        };
+        let roles = roles.into_iter().map(|name| {
+            let shown = format!("role {}", clean_line(&name));
+            line(Grantee::Role(name), shown, usual)
+        });
         let level = |agent: &Agent| {
             let groups = model.groups.iter().filter(|group| group.agents().contains(&&agent.id));
             groups.map(|group| block.level(agent, Some(group))).max().unwrap_or_else(|| block.level(agent, None))
@@ -84,7 +84,7 @@ impl Access {
             let name = || clean_line(&name_in(None, agent, model)).into_owned();
             (level > Level::None || rule || has(block, agent, model)).then(|| Line { who, name: name(), level, rule })
         });
-        std::iter::once(everybody).chain(roles.into_iter().map(role)).chain(agents).collect()
+        std::iter::once(everybody).chain(roles).chain(agents).collect()
     }
 
     fn request(&self, change: BlockChange, really: bool) -> Request {

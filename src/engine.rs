@@ -20,6 +20,7 @@ pub mod care;
 pub mod claim_order;
 pub mod connection;
 pub mod context;
+pub mod copies;
 pub mod directory;
 pub mod errors;
 pub mod event;

@@ -19,7 +19,7 @@ pub mod domain {
         ManagerType, Message, MessageId, NoticeKind, Occurrence, PendingCall, PendingKind, Person, PersonId,
         Precondition, Priority, Reading, RemovedRecord, Revision, RosterEdit, Rule, Run, RunId, RunKind, RunState,
         SearchResult, Sleeptime, Source, SourceMark, Step, StepId, StopReason, Task, TerminationCondition, Trigger,
-        TriggerId, TriggerSpec, Value, When,
+        TriggerId, TriggerSpec, Value, When, way_back,
     };
     pub mod block {
         pub use crate::domain::block::{AccessRule, DEFAULT_LIMIT, Editor, Grantee, Level};

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use super::paths::Paths;
 use super::print::{self, Out};
 use super::{CliError, Exit};
-use crate::engine::care;
 use crate::engine::care::backups::{Backups, STAMP};
+use crate::engine::copies;
 
 /// Arguments of `backup`.
 #[derive(Debug, clap::Args)]
@@ -44,7 +44,7 @@ pub async fn backup(places: &Paths, args: &Args, out: &mut Out) -> Result<Exit, 
         Some(file) => file.clone(),
         None => backups.next(Timestamp::now()).map_err(CliError::Message)?,
     };
-    let size = care::back_up(&places.store, &target).await?;
+    let size = copies::back_up(&places.store, &target).await?;
     out.line(&format!("{}  {}", target.display(), print::size(size)))?;
     if let Some(keep) = args.keep {
         let removed = backups.prune(usize::from(keep.get()));
@@ -61,7 +61,7 @@ pub async fn backup(places: &Paths, args: &Args, out: &mut Out) -> Result<Exit, 
 /// A program owns the store, or the file is no intact backup; the store is as it was then.
 pub async fn restore(places: &Paths, args: &RestoreArgs, out: &mut Out) -> Result<Exit, CliError> {
     let stamp = Timestamp::now().strftime(STAMP).to_string();
-    let kept = care::restore(&places.store, &args.file, stamp, args.stop).await?;
+    let kept = copies::restore(&places.store, &args.file, stamp, args.stop).await?;
     out.line(&format!("{} is the store again", args.file.display()))?;
     if let Some(kept) = kept {
         out.line(&format!("the store as it was is kept as {}", kept.display()))?;

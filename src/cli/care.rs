@@ -10,6 +10,7 @@ use super::paths::Paths;
 use super::print::Out;
 use super::roster::Roster;
 use super::{CliError, Exit, unexpected};
+use crate::domain::trigger::Schedule;
 use crate::domain::{CareMark, CareTask, Job, JobId};
 use crate::engine::protocol::{Reply, Request};
 
@@ -90,7 +91,7 @@ async fn list(places: &Paths, json: bool, out: &mut Out) -> Result<(), CliError>
             Row {
                 task: task.as_str(),
                 does: task.does(),
-                when: schedule.map(|schedule| schedule.in_words()),
+                when: schedule.map(Schedule::in_words),
                 next_due: schedule.zip(decided).and_then(|(schedule, decided)| schedule.next(decided)),
                 last_job: last.map(|job| job.id.clone()),
                 last_ended: last.and_then(|job| job.ended_at),

@@ -136,19 +136,8 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
             }
             Ok(rows.put(&block)?)
         }
-        Change::BlockEdited(revision) => blocks::edit(rows, revision, at),
-        Change::ConversationOpened(conversation) => {
-            if rows.get::<Conversation>(conversation.id.as_str())?.is_some() {
-                return reject(format!("conversation {} exists already", conversation.id));
-            }
-            if conversation.head != 0 {
-                return reject("a new conversation must be empty");
-            }
-            if !rows.find::<Conversation>(conversation.owner.key())?.is_empty() {
-                return reject(format!("{} has a conversation already", conversation.owner.key()));
-            }
-            Ok(rows.put(conversation)?)
-        }
+        Change::BlockEdited(revision) => edit_block(rows, revision, at),
+        Change::ConversationOpened(conversation) => open_conversation(rows, conversation),
         Change::MessageAppended(message) => {
             message.seq = append(rows, &message.conversation, message.seq)?;
             message.at = at;
@@ -209,6 +198,19 @@ pub(super) fn require<T: Row, R: Rows>(rows: &mut R, key: &str, noun: &str) -> R
         Some(row) => Ok(row),
         None => reject(format!("there is no {noun} {key}")),
     }
+}
+
+fn open_conversation<R: Rows>(rows: &mut R, conversation: &Conversation) -> Result<(), ApplyError<R::Fault>> {
+    if rows.get::<Conversation>(conversation.id.as_str())?.is_some() {
+        return reject(format!("conversation {} exists already", conversation.id));
+    }
+    if conversation.head != 0 {
+        return reject("a new conversation must be empty");
+    }
+    if !rows.find::<Conversation>(conversation.owner.key())?.is_empty() {
+        return reject(format!("{} has a conversation already", conversation.owner.key()));
+    }
+    Ok(rows.put(conversation)?)
 }
 
 /// Counts a message of a conversation, whose number is 0 if it has none yet. Returns its number.

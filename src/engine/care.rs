@@ -1,4 +1,4 @@
-//! Care of a store: copies of it, putting one back, and the jobs that take care of it by themselves.
+//! Care of the store by jobs: backup, check, retention, index.
 //!
 //! A task of care is a job as any other: a commit makes it when its time has come ([`plan`]) or a person asks for it, it is
 //! claimed under a fence, tried again after what may pass, and ends with a sentence. It has no agent, calls no model and
@@ -8,88 +8,24 @@ pub mod backups;
 mod retention;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::protocol::RequestError;
-use super::session::Session;
-use super::{Engine, EngineError, background, worker};
+use super::{Engine, EngineError, background};
 use crate::config::Care;
 use crate::domain::trigger::Schedule;
 use crate::domain::{Actor, CareMark, CareTask, CauseKind, Change, Commit, Job, JobId, JobOutcome, JobState};
 use crate::llm::ErrorClass;
 use crate::store::{self, CopyError, Lane, Store, StoreError};
-use backups::Backups;
+use backups::{Backups, copying};
 
 pub(super) use retention::remove;
 pub use retention::{cutoffs, found};
 
 /// The most defects that the sentence of a failed check names.
 const NAMED: usize = 2;
-
-pub use crate::store::{Erase, ErasedFile};
-
-/// Copies a store to a new file while programs work on it, and checks the copy. Returns its size in bytes.
-///
-/// # Errors
-/// One sentence: the file exists or cannot be written, the store cannot be read or is damaged. Nothing is left then.
-pub async fn back_up(store: &Path, target: &Path) -> Result<u64, RequestError> {
-    let (store, target) = (store.to_owned(), target.to_owned());
-    copying(move || store::back_up(&store, &target, &|| true)).await.map_err(request_error)
-}
-
-/// Puts a copy in the place of a store. The store as it was is kept beside it, under a name that ends with `stamp`; returns
-/// that name, or `None` if there was no store. With `stop`, a worker that owns the store is stopped first.
-///
-/// # Errors
-/// One sentence: a program owns the store, or the copy is no store, damaged or newer. The store is as it was then.
-pub async fn restore(store: &Path, from: &Path, stamp: String, stop: bool) -> Result<Option<PathBuf>, RequestError> {
-    if stop && Session::owner(store).is_some() {
-        worker::stop(store).await?;
-    }
-    let (store, from) = (store.to_owned(), from.to_owned());
-    copying(move || store::restore(&store, &from, &stamp)).await.map_err(request_error)
-}
-
-/// Takes a text out of a store that no program has open, and out of copies of it; without `really`, only counts. With
-/// `stop`, a worker that owns the store is stopped first.
-///
-/// # Errors
-/// One sentence: a program owns the store, or the text cannot be erased. Nothing is changed then.
-pub async fn erase(
-    store: &Path,
-    what: Erase,
-    copies: Vec<PathBuf>,
-    really: bool,
-    stop: bool,
-) -> Result<Vec<ErasedFile>, RequestError> {
-    if stop && Session::owner(store).is_some() {
-        worker::stop(store).await?;
-    }
-    let store = store.to_owned();
-    copying(move || store::erase(&store, &what, &copies, really)).await
-}
-
-async fn copying<T: Send + 'static>(
-    copy: impl FnOnce() -> Result<T, CopyError> + Send + 'static,
-) -> Result<T, CopyError> {
-    let done = tokio::task::spawn_blocking(copy).await;
-    let broken = "copying was interrupted by a fault inside Nightdesk; try again";
-    done.unwrap_or_else(|_| Err(CopyError::Failed(broken.to_owned())))
-}
-
-fn request_error(error: CopyError) -> RequestError {
-    match error {
-        CopyError::Held(held) if held.pid > 0 => RequestError::new(format!(
-            "process {} has the store open; end it first, or add --stop if it is a worker",
-            held.pid
-        )),
-        other => RequestError::new(other.to_string()),
-    }
-}
 
 /// What is to be done when, and what is decided already.
 #[derive(Debug, Default)]

@@ -20,7 +20,7 @@ use nightdesk::testing::domain::{
     Conflict, Conversation, ConversationOwner, Cursor, Group, Ids, Job, JobId, JobOutcome, JobState, LogEntry, Mail,
     MailId, MailKind, MailStatus, Occurrence, PendingCall, Person, PersonId, Precondition, Priority, Reading,
     RemovedRecord, RosterEdit, Run, RunId, RunKind, RunState, Source, SourceMark, StepId, StopReason, Trigger,
-    TriggerId, When,
+    TriggerId, When, way_back,
 };
 use nightdesk::testing::store::{Clock as _, CommitError, Lane, ManualClock, Mode, Options, Store, Synchronous};
 use proptest::collection::vec;
@@ -355,7 +355,7 @@ fn care_change(state: &mut InMemoryRows, op: &Op) -> Change {
         (_, 2) => {
             let agents = state.all::<Agent>().unwrap();
             let put = people_change(&Op { kind: 5, ..op.clone() });
-            let Some(edit) = RosterEdit::of(&[], &agents, &[], &[put]) else { unreachable!() };
+            let Some(edit) = way_back(&[], &agents, &[], &[put]) else { unreachable!() };
             Change::RosterEdited(edit)
         }
         _ => {
@@ -479,11 +479,9 @@ impl Reference {
             made.push(LogEntry { n, change, by, at, cause });
         }
         self.state = trial;
-        for at in 0..made.len() {
-            let (n, change) = (self.log.len() + 1, made[at].change.clone());
-            self.log.push(made[at].clone());
-            assert_eq!(self.log[n - 1].n, n as u64);
-            rewrite(&mut self.log, &change);
+        for entry in &made {
+            self.log.push(entry.clone());
+            rewrite(&mut self.log, &entry.change);
         }
         Ok(made)
     }

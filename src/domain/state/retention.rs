@@ -5,13 +5,12 @@ use jiff::Timestamp;
 use super::{ApplyError, Row as _, Rows, reject, require};
 use crate::domain::{Conversation, ConversationId, Job, JobId, PendingCall, Reading, ReadingId, Run, RunId};
 
+/// The runs of a job and the conversation of its notes.
+pub(super) type Gone = (Vec<RunId>, Option<ConversationId>);
+
 /// Removes a job that ended, with its runs, their calls and its notes. A job whose edits blocks name keeps its header.
 /// Returns the runs and the conversation of the notes.
-pub(super) fn expire<R: Rows>(
-    rows: &mut R,
-    id: &JobId,
-    at: Timestamp,
-) -> Result<(Vec<RunId>, Option<ConversationId>), ApplyError<R::Fault>> {
+pub(super) fn expire<R: Rows>(rows: &mut R, id: &JobId, at: Timestamp) -> Result<Gone, ApplyError<R::Fault>> {
     let mut job = require::<Job, R>(rows, id.as_str(), "job")?;
     if !job.state.is_final() {
         return reject(format!("job {id} is {}, and only what has ended can go", job.state.as_str()));

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use crate::store::CopyError;
+
 /// The directory beside the store that holds them.
 const DIRECTORY: &str = "backups";
 /// How the time stands in the name of a backup.
@@ -90,6 +92,18 @@ impl Backups {
             || number.strip_prefix('-').is_some_and(|number| number.len() == 1 && number.parse::<u8>().is_ok());
         further && jiff::civil::DateTime::strptime(STAMP, time).is_ok()
     }
+}
+
+/// Copies on a thread of its own.
+///
+/// # Errors
+/// What the copy returns, or that a fault of this program interrupted it.
+pub(in crate::engine) async fn copying<T: Send + 'static>(
+    copy: impl FnOnce() -> Result<T, CopyError> + Send + 'static,
+) -> Result<T, CopyError> {
+    let done = tokio::task::spawn_blocking(copy).await;
+    let broken = "copying was interrupted by a fault inside Nightdesk; try again";
+    done.unwrap_or_else(|_| Err(CopyError::Failed(broken.to_owned())))
 }
 
 /// A size in words: `1.2 MB`.

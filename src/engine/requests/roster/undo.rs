@@ -1,14 +1,14 @@
 //! Takes the last change of groups and agents back.
 
 use super::people::RosterSnapshot;
-use crate::domain::{Basis, Block, Change, Commit, Conflict, Precondition, RosterEdit};
+use crate::domain::{Basis, Block, Change, Commit, Conflict, Precondition, RosterEdit, way_back};
 use crate::engine::Engine;
 use crate::engine::protocol::{Reply, RequestError};
 use crate::store::{CommitError, Lane};
 
 /// The changes, and the one that keeps what takes them back.
 pub(super) fn with_way_back(people: &RosterSnapshot, mut changes: Vec<Change>) -> Vec<Change> {
-    let edit = RosterEdit::of(&people.groups, &people.agents, &people.blocks, &changes);
+    let edit = way_back(&people.groups, &people.agents, &people.blocks, &changes);
     changes.extend(edit.map(Change::RosterEdited));
     changes
 }
@@ -43,7 +43,7 @@ impl Engine {
         }
         if really {
             let undone = Change::RosterUndone { number: edit.number };
-            let changes = edit.back.iter().cloned().chain([undone]).collect();
+            let changes = edit.back.iter().cloned().map(Change::from).chain([undone]).collect();
             let commit = Commit { preconditions, ..Commit::new(Self::asker(), changes) };
             match self.store.commit(Lane::Foreground, commit).await {
                 Ok(_) => {}

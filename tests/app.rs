@@ -24,6 +24,8 @@ mod editor;
 mod history;
 #[path = "app/screens.rs"]
 mod screens;
+#[path = "app/screens_care.rs"]
+mod screens_care;
 #[path = "app/screens_forms.rs"]
 mod screens_forms;
 #[path = "app/screens_panes.rs"]

@@ -13,7 +13,7 @@ use nightdesk::testing::domain::{
     When as Fires,
 };
 use nightdesk::testing::engine::Engine;
-use nightdesk::testing::engine::protocol::{GroupForm, Recipient, Request};
+use nightdesk::testing::engine::protocol::{GroupForm, Recipient, Reply, Request};
 use nightdesk::testing::store::{self, Store};
 
 /// A folder with files, which a source reads.
@@ -434,5 +434,30 @@ async fn a_source_is_one_agents_and_a_second_one_of_the_same_files_is_refused() 
     assert!(refused.contains("has two sources of the same files for one agent"), "{refused}");
     let group: Group = world.store().row(group_id().as_str()).await.unwrap().unwrap();
     assert_eq!(group.sleeptime.unwrap().triggers.len(), 1);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_goes_when_the_jobs_that_needed_it_are_gone_and_its_text_leaves_the_log() {
+    let notes = Notes::new();
+    let world = World::new(plan(notes.source(Some(60)))).await;
+    world.send("one").await;
+    for (at, text) in ["secret line\n", "second line\n"].into_iter().enumerate() {
+        notes.append("a.md", text);
+        tokio::time::advance(Duration::from_secs(61)).await;
+        world.jobs_over(at + 1).await;
+    }
+    all_over(&world).await;
+    let logged = async |world: &World| format!("{:?}", world.store().log(0, usize::MAX).await.unwrap());
+    assert!(logged(&world).await.contains("secret line"));
+    let clear = Request::ClearJobs { completed: Some(86_400), others: None };
+    world.ask(clear.clone()).await.unwrap();
+    assert_eq!(read(world.store()).await, "secret line\nsecond line\n", "the jobs ended just now");
+    world.set_clock(jiff::SignedDuration::from_hours(48));
+    let Reply::Expired(gone) = world.ask(clear).await.unwrap() else { panic!() };
+    assert_eq!(gone.jobs, 1, "the newest job stays, with what it was told");
+    assert_eq!(read(world.store()).await, "second line\n");
+    let log = logged(&world).await;
+    assert!(!log.contains("secret line") && log.contains("second line"));
     world.close().await;
 }

@@ -230,6 +230,8 @@ impl Columns {
                 String::new()
             }
             (JobState::Completed { outcome: JobOutcome::Unchanged }, _) => "no change".to_owned(),
+            // The opened job says what.
+            (JobState::Completed { outcome: JobOutcome::CareTaken { .. } }, _) => "done".to_owned(),
             _ => outcome(job),
         };
         let spent =

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use futures::poll;
 use nightdesk::testing::domain::Change;
-use nightdesk::testing::store::{CommitError, Lane, Options, StoreError, Synchronous};
+use nightdesk::testing::store::{CommitError, Lane, Options, Store, StoreError, Synchronous};
 use tokio::time::timeout;
 
 use super::store_faults::by_sql;
@@ -66,4 +66,28 @@ async fn a_long_log_is_folded_in_though_only_callers_commit() {
         }
     };
     timeout(PATIENCE, folded).await.expect("the log is not folded in");
+}
+
+#[tokio::test]
+async fn the_upkeep_of_the_index_is_done_in_parts_behind_commits_and_changes_nothing_that_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = opened(&dir, manual()).await;
+    for at in 0..200 {
+        let text = format!("the launch number {at}");
+        store.commit(Lane::Foreground, by_person(vec![said(TALK, None, &text)])).await.unwrap();
+    }
+    let head = *store.head().borrow();
+    let found = async || store.background().search(None, "launch", 500).await.unwrap().messages.len();
+    let (before, mut parts) = (found().await, 0);
+    while timeout(PATIENCE, store.upkeep()).await.unwrap().unwrap() {
+        parts += 1;
+        // A commit comes in between.
+        store.commit(Lane::Foreground, by_person(vec![said(TALK, None, "meanwhile")])).await.unwrap();
+        assert!(parts < 100, "it comes to an end");
+    }
+    assert_eq!((before, found().await), (200, 200));
+    assert_eq!(*store.head().borrow(), head + parts, "it is in no log");
+    assert_eq!(store.background().integrity().await.unwrap(), [] as [String; 0]);
+    let reading = Store::open_read_only(&desk(&dir), Options::default()).unwrap();
+    assert!(matches!(reading.upkeep().await, Err(StoreError::ReadOnly { .. })));
 }

@@ -312,6 +312,13 @@ pub enum Change {
         /// The number of the change that brought it, which keeps no text.
         brought: u64,
     },
+    /// Removes mail between agents that nobody waits for any more.
+    MailRemoved {
+        /// The mail.
+        id: MailId,
+        /// The number of the change that sent it, which keeps no text.
+        sent: u64,
+    },
     /// Stands in the log in the place of a record that was removed later; never committed.
     RecordRemoved(RemovedRecord),
     /// Changes the state of a job.
@@ -393,6 +400,7 @@ impl Change {
             | Self::JobExpired { id, .. }
             | Self::JobMoved { id, .. } => id.as_str(),
             Self::ReadingRemoved { id, .. } => id.as_str(),
+            Self::MailRemoved { id, .. } => id.as_str(),
             Self::RecordRemoved(record) => record.subject(),
             Self::CareBegun { task } => task.as_str(),
         }
@@ -437,7 +445,7 @@ impl Change {
             Self::RunMoved { .. } | Self::RunChosen { .. } | Self::RunSignalled { .. } | Self::RunCancelled { .. } => {
                 vec![(Kind::Run, subject)]
             }
-            Self::MailSent(_) | Self::MailMoved { .. } => vec![(Kind::Mail, subject)],
+            Self::MailSent(_) | Self::MailMoved { .. } | Self::MailRemoved { .. } => vec![(Kind::Mail, subject)],
             Self::StepFinished(step) => vec![(Kind::Run, step.run.0.clone())],
             Self::CallPending(call) => vec![(Kind::Call, PendingCall::place_key(&call.step, call.ordinal))],
             Self::CallAnswered { step, ordinal, .. } => vec![(Kind::Call, PendingCall::place_key(step, *ordinal))],

@@ -181,6 +181,7 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
             (*runs, *conversation) = retention::expire(rows, id, at)?;
             Ok(())
         }
+        Change::MailRemoved { id, .. } => retention::forget_mail(rows, id),
         Change::ReadingRemoved { id, .. } => retention::forget_reading(rows, id),
         Change::RecordRemoved(RemovedRecord::Message { conversation, seq }) => {
             append(rows, conversation, *seq).map(drop)

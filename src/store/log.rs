@@ -147,6 +147,7 @@ fn insert_record(sql: &Sql, logged: &LogEntry) -> Result<(), Fault> {
             revisions::insert(sql, logged.n, &revision)
         }
         Change::JobExpired { runs, conversation, .. } => retention::remove_records(sql, runs, conversation.as_ref()),
+        Change::MailRemoved { id, sent } => retention::blank_mail(sql, id, *sent),
         Change::ReadingRemoved { id, brought } => retention::blank_reading(sql, id, *brought),
         _ => Ok(()),
     }

@@ -11,7 +11,10 @@ use super::connection::Sql;
 use super::error::Fault;
 use super::tables::{json, signed};
 use super::{Background, Store, StoreError};
-use crate::domain::{ConversationId, JobId, ReadingId, RunId};
+use crate::domain::{ConversationId, JobId, MailId, ReadingId, RunId};
+
+/// Stands in the log for the text of mail that was removed.
+const REMOVED: &str = "(removed)";
 
 /// The jobs that ended before these moments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +71,30 @@ impl Store<Background> {
         .await
     }
 
+    /// The mail between agents that was sent before this moment and is over, each with the number of the change that sent
+    /// it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if a query fails.
+    pub async fn old_mail(&self, before: Timestamp) -> Result<Vec<(MailId, u64)>, StoreError> {
+        let before = before.to_string();
+        self.read(move |sql| {
+            let old: Vec<String> = sql.list(
+                "SELECT key FROM mail WHERE status IN ('read', 'expired', 'failed') AND sender IS NOT NULL
+                   AND recipient IS NOT NULL AND body ->> '$.created_at' < ?1",
+                [before],
+                |row| row.get(0),
+            )?;
+            if old.is_empty() {
+                return Ok(Vec::new());
+            }
+            let sent = "SELECT body ->> '$.id', n FROM changes WHERE kind = 'mail_sent' AND json_valid(body)
+                   AND body ->> '$.id' IN (SELECT value FROM json_each(?1))";
+            sql.list(sent, [json(&old)?], |row| Ok((MailId(row.get(0)?), row.get(1)?)))
+        })
+        .await
+    }
+
     /// What sources read and no job needs any more, each with the number of the change that brought it.
     ///
     /// # Errors
@@ -119,6 +146,16 @@ pub(super) fn remove_records(sql: &Sql, runs: &[RunId], notes: Option<&Conversat
         // One that cannot be read stays: nobody could say what a replay needs of it.
         sql.run("DELETE FROM step WHERE run = ?1 AND json_valid(body)", [run.as_str()])?;
     }
+    Ok(())
+}
+
+/// Takes the text out of the change that sent it. Some text has to be there, as the rules of mail say.
+pub(super) fn blank_mail(sql: &Sql, id: &MailId, sent: u64) -> Result<(), Fault> {
+    sql.run(
+        "UPDATE changes SET body = json_set(body, '$.text', ?3)
+         WHERE n = ?1 AND kind = 'mail_sent' AND json_valid(body) AND body ->> '$.id' = ?2",
+        (signed(sent), id.as_str(), REMOVED),
+    )?;
     Ok(())
 }
 

@@ -74,7 +74,7 @@ fn old_jobs_are_cleared_and_a_dry_run_says_which() {
     let none = shell.ok(&["job", "clear", "--dry-run"]);
     assert_eq!(none, "0 jobs with 0 messages and steps, 0 B: would go\n");
     let cleared = shell.json(&["job", "clear", "--older-than", "36h", "--failed", "--json"]);
-    assert_eq!(cleared, json!({ "jobs": 0, "records": 0, "bytes": 0, "removed": true }));
+    assert_eq!(cleared, json!({ "jobs": 0, "records": 0, "bytes": 0, "mails": 0, "removed": true }));
     let early = shell.run(&["job", "clear", "--older-than", "2h"]);
     assert!(early.code == Some(1) && early.err.contains("a day after they ended"), "{early:?}");
     let bad = shell.run(&["job", "clear", "--older-than", "soon"]);

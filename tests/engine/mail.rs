@@ -6,7 +6,7 @@ use crate::support::script::{Script, When};
 use nightdesk::testing::domain::mail::MAX_DEPTH;
 use nightdesk::testing::domain::{
     Actor, Agent, Change, Commit, Conflict, Conversation, ConversationId, Group, GroupStatus, LogEntry, Mail, MailId,
-    MailKind, MailStatus, ManagerType, Priority, RunKind, RunState, StepId, StopReason,
+    MailKind, MailStatus, ManagerType, PersonId, Priority, RunKind, RunState, StepId, StopReason,
 };
 use nightdesk::testing::engine::protocol::{Recipient, Reply, Request};
 use nightdesk::testing::engine::{Options, Scope};
@@ -472,4 +472,35 @@ async fn ten_thousand_pending_pieces_cost_no_more_statements_than_their_recipien
     assert!(expiring.over.is_empty() && expiring.next == Some(at));
     assert!(statements <= 20, "{statements}");
     world.engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn old_mail_between_agents_goes_with_retention_and_what_was_said_of_it_stays() {
+    let world = World::new(Plan { script: Script::always("{agent} speaks"), ..Plan::default() }).await;
+    let own = Mail { from: None, from_person: Some(PersonId::local()), sent_by: None, ..from("ann", "bob", "mine") };
+    post(&world, vec![from("ann", "bob", "plan-a"), own]).await;
+    settled(&world, "plan-a", MailStatus::Read).await;
+    world.at_rest().await;
+    let said = talk(&world, "bob").await;
+    let clear = Request::ClearJobs { completed: None, others: Some(30 * 86_400) };
+    let Reply::Expired(early) = world.ask(clear.clone()).await.unwrap() else { panic!() };
+    assert_eq!(early.mails, 0, "it was sent just now");
+    world.set_clock(jiff::SignedDuration::from_hours(31 * 24));
+    post(&world, vec![from("bob", "ann", "new")]).await;
+    let Reply::Expired(gone) = world.ask(clear).await.unwrap() else { panic!() };
+    assert_eq!(gone.mails, 1);
+    assert_eq!(world.store().row::<Mail>("mail-plan-a").await.unwrap(), None);
+    assert_eq!(mail(&world, "mine").await.text, "mine", "a person's stays");
+    assert_eq!(talk(&world, "bob").await, said);
+    let sent: Vec<String> = world
+        .store()
+        .log(0, usize::MAX)
+        .await
+        .unwrap()
+        .into_iter()
+        .filter_map(|logged| if let Change::MailSent(mail) = logged.change { Some(mail.text) } else { None })
+        .collect();
+    assert!(sent.iter().any(|text| text == "(removed)") && !sent.iter().any(|text| text == "plan-a"), "{sent:?}");
+    world.at_rest().await;
+    world.close().await;
 }

@@ -346,6 +346,7 @@ fn care_change(state: &mut InMemoryRows, op: &Op) -> Change {
             Change::JobCreated(Job::of_care(JobId(format!("job-{}-{}", op.which, op.text)), task, cause))
         }
         (39, _) => Change::CareClaimed { id: some_job(state, op.which).id, epoch: 1 },
+        (40, 0) => Change::MailRemoved { id: some_mail(state, op.which), sent: 0 },
         (40, _) => Change::JobExpired { id: some_job(state, op.which).id, runs: Vec::new(), conversation: None },
         (_, 0) => Change::ReadingRemoved {
             id: readings.first().map_or("reading-none".into(), |reading| reading.id.clone()),
@@ -388,6 +389,10 @@ fn rewrite(log: &mut [LogEntry], change: &Change) {
                 if reading.id == *id && entry.n == *brought =>
             {
                 reading.pieces.clear();
+                continue;
+            }
+            (Change::MailSent(mail), Change::MailRemoved { id, sent }) if mail.id == *id && entry.n == *sent => {
+                "(removed)".clone_into(&mut mail.text);
                 continue;
             }
             _ => continue,
@@ -555,6 +560,14 @@ async fn play(commits: Vec<(Vec<Op>, Option<Op>)>) -> Outcome {
         clock.advance(Duration::from_millis(1_001));
         let mut changes: Vec<Change> = ops.iter().map(|op| change(&mut reference.state, op)).collect();
         for change in &mut changes {
+            if let Change::MailRemoved { id, sent } = change {
+                let last = reference
+                    .log
+                    .iter()
+                    .rev()
+                    .find(|entry| matches!(&entry.change, Change::MailSent(mail) if mail.id == *id));
+                *sent = last.map_or(0, |entry| entry.n);
+            }
             let Change::ReadingRemoved { id, brought } = change else { continue };
             let of = |entry: &&LogEntry| matches!(&entry.change, Change::SourceRead { reading: Some(reading), .. } if reading.id == *id);
             *brought = reference.log.iter().find(of).map_or(0, |entry| entry.n);
@@ -620,6 +633,15 @@ fn random_commits_reach_every_kind_of_change_and_are_refused_too() {
     let outcome = run_async(play(read.into_iter().map(|op| (vec![op], None)).collect()));
     assert_eq!(outcome.refused, 0);
     all.kinds.extend(outcome.kinds);
-    assert_eq!(all.kinds.len(), 41, "{:?}", all.kinds);
+    // A job with a note that expires, and a trigger whose time has come.
+    let op = |kind, which, other, variant| Op { kind, which, other, variant, text: "a".to_owned() };
+    let noted = [op(7, 2, 1, 0), op(17, 1, 0, 1), op(19, 0, 2, 5), op(8, 2, 0, 4), op(23, 0, 0, 1), op(40, 0, 0, 1)];
+    let timed = [op(37, 0, 0, 3), op(37, 0, 0, 4)];
+    for ops in [noted.to_vec(), timed.to_vec()] {
+        let outcome = run_async(play(ops.into_iter().map(|op| (vec![op], None)).collect()));
+        assert_eq!(outcome.refused, 0, "{:?}", outcome.kinds);
+        all.kinds.extend(outcome.kinds);
+    }
+    assert_eq!(all.kinds.len(), 49, "{:?}", all.kinds);
     assert!(all.refused > 100, "{} refused", all.refused);
 }

@@ -15,7 +15,7 @@ pub struct Args {
     /// keeps them.
     #[arg(long, value_name = "TIME", value_parser = span::days)]
     older_than: Option<u32>,
-    /// Remove what failed and cancelled jobs left, too.
+    /// Remove what failed and cancelled jobs left, too, and mail between agents that is over.
     #[arg(long)]
     failed: bool,
     /// Print what would be removed, and remove nothing.
@@ -31,6 +31,7 @@ struct Cleared {
     jobs: u64,
     records: u64,
     bytes: u64,
+    mails: u64,
     removed: bool,
 }
 
@@ -45,13 +46,14 @@ pub(super) async fn clear(places: &Paths, args: &Args, out: &mut Out) -> Result<
         places.look()?;
         places.ask(Request::ClearJobs { completed, others }).await?
     };
-    let Reply::Expired(Expired { jobs, records, bytes }) = reply else { return Err(unexpected(&reply)) };
+    let Reply::Expired(Expired { jobs, records, bytes, mails }) = reply else { return Err(unexpected(&reply)) };
     if args.json {
-        out.json(&Cleared { jobs, records, bytes, removed: !args.dry_run })?;
+        out.json(&Cleared { jobs, records, bytes, mails, removed: !args.dry_run })?;
         return Ok(Exit::Done);
     }
     let count = if jobs == 1 { "1 job".to_owned() } else { format!("{jobs} jobs") };
     let (size, done) = (print::size(bytes), if args.dry_run { "would go" } else { "removed" });
-    out.line(&format!("{count} with {records} messages and steps, {size}: {done}"))?;
+    let mails = if mails == 0 { String::new() } else { format!(", {mails} mails between agents") };
+    out.line(&format!("{count} with {records} messages and steps, {size}{mails}: {done}"))?;
     Ok(Exit::Done)
 }

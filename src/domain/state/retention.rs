@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 
 use super::{ApplyError, Row as _, Rows, reject, require};
-use crate::domain::{Conversation, ConversationId, Job, JobId, PendingCall, Reading, ReadingId, Run, RunId};
+use crate::domain::{
+    Conversation, ConversationId, Job, JobId, Mail, MailId, MailStatus, PendingCall, Reading, ReadingId, Run, RunId,
+};
 
 /// The runs of a job and the conversation of its notes.
 pub(super) type Gone = (Vec<RunId>, Option<ConversationId>);
@@ -50,4 +52,27 @@ pub(super) fn expire<R: Rows>(rows: &mut R, id: &JobId, at: Timestamp) -> Result
 pub(super) fn forget_reading<R: Rows>(rows: &mut R, id: &ReadingId) -> Result<(), ApplyError<R::Fault>> {
     require::<Reading, R>(rows, id.as_str(), "reading")?;
     Ok(rows.delete::<Reading>(id.as_str())?)
+}
+
+/// Removes mail between agents that is over: nobody is to read or answer it, and no call waits for it.
+pub(super) fn forget_mail<R: Rows>(rows: &mut R, id: &MailId) -> Result<(), ApplyError<R::Fault>> {
+    let mail = require::<Mail, R>(rows, id.as_str(), "mail")?;
+    if mail.from.is_none() || mail.to.is_none() {
+        return reject(format!("mail {id} is a person's"));
+    }
+    if matches!(mail.status, MailStatus::Pending | MailStatus::Delivered) {
+        return reject(format!("mail {id} is {}, and only what is over can go", mail.status.as_str()));
+    }
+    if let Some((step, ordinal)) = &mail.sent_by {
+        let call = rows.get::<PendingCall>(&PendingCall::place_key(step, *ordinal))?;
+        if call.is_some_and(|call| call.answer.is_none()) {
+            return reject(format!("a call waits for the answer to mail {id}"));
+        }
+    }
+    if let Some(run) = &mail.run
+        && rows.get::<Run>(run.as_str())?.is_some_and(|run| !run.is_finished())
+    {
+        return reject(format!("mail {id} is being answered"));
+    }
+    Ok(rows.delete::<Mail>(id.as_str())?)
 }

@@ -4,14 +4,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Engine, EngineError, Failure};
 use crate::config::Care;
-use crate::domain::{Actor, Change, Commit, Job, Precondition};
+use crate::domain::{Actor, Change, Commit, Job, MailId, Precondition};
 use crate::engine::protocol::Expired;
 use crate::store::{Background, ExpiredJob, Expiry, Lane, Store, StoreError};
 
 /// The most messages and steps that go in one commit, unless one job has more: the foreground waits for one at most.
 const AT_ONCE: u64 = 300;
-/// The most readings that go in one commit.
-const READINGS_AT_ONCE: usize = 16;
+/// The most readings or mails that go in one commit.
+const AT_ONCE_OTHERS: usize = 16;
 
 /// The moments before which jobs ended that can go at `now`: completed ones, and others; each with its age in seconds.
 #[must_use]
@@ -32,7 +32,11 @@ fn of(care: &Care, now: Timestamp) -> Expiry {
 /// [`StoreError`] if a query fails.
 pub async fn found(store: &Store<Background>, expiry: Expiry) -> Result<Expired, StoreError> {
     let jobs = store.expired_jobs(expiry).await?;
-    Ok(sum(&jobs))
+    let mails = match expiry.others {
+        Some(before) => store.old_mail(before).await?.len() as u64,
+        None => 0,
+    };
+    Ok(Expired { mails, ..sum(&jobs) })
 }
 
 fn sum(jobs: &[ExpiredJob]) -> Expired {
@@ -40,6 +44,7 @@ fn sum(jobs: &[ExpiredJob]) -> Expired {
         jobs: jobs.len() as u64,
         records: jobs.iter().map(|job| job.records).sum(),
         bytes: jobs.iter().map(|job| job.bytes).sum(),
+        mails: 0,
     }
 }
 
@@ -48,11 +53,16 @@ pub(super) async fn perform(engine: &Engine, job: &Job) -> Result<String, Failur
     let expiry = of(&engine.care.care(), engine.store.clock().now());
     let under = Precondition::JobFence(job.id.clone(), job.fence);
     let gone = remove(engine, expiry, &Actor::Engine, Some(&under)).await?;
-    Ok(match (gone.jobs, gone.records) {
-        (0, _) => "nothing to remove".to_owned(),
+    let mails = match gone.mails {
+        0 => String::new(),
+        mails => format!(", {mails} mails"),
+    };
+    let jobs = match (gone.jobs, gone.records) {
+        (0, _) if gone.mails == 0 => "nothing to remove".to_owned(),
         (1, records) => format!("removed 1 job, {records} messages and steps"),
         (jobs, records) => format!("removed {jobs} jobs, {records} messages and steps"),
-    })
+    };
+    Ok(jobs + &mails)
 }
 
 /// Removes what jobs that ended before these moments left, and what sources read for them. Returns what went. One job that
@@ -93,11 +103,32 @@ pub(in crate::engine) async fn remove(
         }
         tokio::task::yield_now().await;
     }
-    for chunk in store.unneeded_readings().await?.chunks(READINGS_AT_ONCE) {
+    for chunk in store.unneeded_readings().await?.chunks(AT_ONCE_OTHERS) {
         let removed = |(id, brought): &(_, u64)| Change::ReadingRemoved { id: Clone::clone(id), brought: *brought };
         commit(engine, chunk.iter().map(removed).collect(), by, under).await?;
     }
-    Ok(sum(&gone))
+    let mut mails = 0;
+    let old = match expiry.others {
+        Some(before) => store.old_mail(before).await?,
+        None => Vec::new(),
+    };
+    for chunk in old.chunks(AT_ONCE_OTHERS) {
+        let removed = |(id, sent): &(MailId, u64)| Change::MailRemoved { id: id.clone(), sent: *sent };
+        match commit(engine, chunk.iter().map(removed).collect(), by, under).await {
+            Ok(()) => mails += chunk.len() as u64,
+            Err(EngineError::Refused(_)) => {
+                for mail in chunk {
+                    match commit(engine, vec![removed(mail)], by, under).await {
+                        Ok(()) => mails += 1,
+                        Err(EngineError::Refused(why)) => tracing::info!(mail = %mail.0, why, "not removed yet"),
+                        Err(other) => return Err(other),
+                    }
+                }
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(Expired { mails, ..sum(&gone) })
 }
 
 fn expired(job: &ExpiredJob) -> Change {

@@ -59,4 +59,7 @@ pub struct Expired {
     pub records: u64,
     /// The size of their texts, in bytes.
     pub bytes: u64,
+    /// The mail between agents that is over.
+    #[serde(default)]
+    pub mails: u64,
 }

@@ -379,7 +379,7 @@ impl Change {
             Self::CallPending(call) => call.step.as_str(),
             Self::CallAnswered { step, .. } => step.as_str(),
             Self::MailSent(mail) => mail.id.as_str(),
-            Self::MailMoved { id, .. } => id.as_str(),
+            Self::MailMoved { id, .. } | Self::MailRemoved { id, .. } => id.as_str(),
             Self::EventReported { name, .. } => name,
             Self::TriggerPut(trigger) => trigger.id.as_str(),
             Self::TriggerRemoved { id }
@@ -400,7 +400,6 @@ impl Change {
             | Self::JobExpired { id, .. }
             | Self::JobMoved { id, .. } => id.as_str(),
             Self::ReadingRemoved { id, .. } => id.as_str(),
-            Self::MailRemoved { id, .. } => id.as_str(),
             Self::RecordRemoved(record) => record.subject(),
             Self::CareBegun { task } => task.as_str(),
         }

@@ -250,7 +250,9 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Deadlin
         let work = match &job.work {
             JobWork::Agent(work) => work,
             JobWork::Care { .. } => {
-                start_care(engine, job);
+                if !is_suspect(engine, job, &jobs) {
+                    start_care(engine, job);
+                }
                 continue;
             }
         };
@@ -274,11 +276,7 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Deadlin
             next = Some(next.map_or(again, |next| next.min(again)));
             continue;
         }
-        if job.crashes > 0
-            && jobs.iter().any(|other| other.crashes > 0 && engine.lock_tasks().jobs.contains_key(&other.id))
-        {
-            // One of the jobs that ran when the program ended may have ended it. They run one at a time until each has
-            // made a step, so that only that one is poison.
+        if is_suspect(engine, job, &jobs) {
             continue;
         }
         if job.yields >= MAX_YIELDS && is_wanted(engine, standing, &work.agent, model.as_ref()).await? {
@@ -309,6 +307,13 @@ async fn start_jobs(engine: &Arc<Engine>, standing: &OpenRuns) -> Result<Deadlin
             task.wake.notify_one();
         });
     }
+}
+
+/// True for a job that ran when the program ended, while another such job runs. One of them may have ended it: they run one
+/// at a time until each has made a step, so that only that one is poison.
+fn is_suspect(engine: &Engine, job: &Job, jobs: &[Job]) -> bool {
+    let tasks = engine.lock_tasks();
+    job.crashes > 0 && jobs.iter().any(|other| other.crashes > 0 && tasks.jobs.contains_key(&other.id))
 }
 
 /// Starts a job of care, unless another one runs: they use the disk, and nobody waits for them.

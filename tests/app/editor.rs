@@ -6,7 +6,9 @@ use nightdesk::testing::domain::{Change, Editor, Revision};
 use nightdesk::testing::engine::protocol::{Request, RowUpdate};
 use nightdesk::testing::tui::command::KeyContext;
 use nightdesk::testing::tui::effect::{Effect, Msg};
+use nightdesk::testing::tui::glyph;
 use nightdesk::testing::tui::pane::PaneId;
+use nightdesk::testing::tui::theme::Theme;
 
 const SIZES: [(&str, (u16, u16)); 4] =
     [("40x12", (40, 12)), ("80x24", (80, 24)), ("120x40", (120, 40)), ("200x60", (200, 60))];
@@ -104,6 +106,27 @@ fn what_each_agent_does_is_shown_at_its_lines_while_one_edits() {
         let more = "The story so far\n- Launch: 4 May\n- Mira keeps bees in Lucerne\n- Printers told";
         commit(&mut desk, edited_by("critic", 14, more));
         assert_screen!(format!("editor_others_{name}"), desk.text());
+    }
+}
+
+#[test]
+fn the_marks_are_told_apart_without_colours_and_in_ascii_and_have_the_colours_of_the_theme() {
+    let changed = |desk: &mut Desk| {
+        desk.keys("<Down><Down><End> and Bern");
+        commit(desk, edited_by("archivist", 13, "The story so far\n- Launch: 4 May\n- Mira keeps goats"));
+    };
+    let mut desk = Desk::newsroom((80, 24));
+    desk.app.look.glyphs = &glyph::ASCII;
+    desk.keys("<Esc>3e");
+    changed(&mut desk);
+    let text = desk.text();
+    assert!(text.is_ascii() && text.contains(" ~ - Launch") && text.contains(" ! - Mira"), "{text}");
+    for theme in ["dark", "light"] {
+        let mut desk = Desk::newsroom((80, 24));
+        desk.app.look.theme = Theme::load(theme, |_| None).unwrap();
+        desk.keys("<Esc>3e");
+        changed(&mut desk);
+        assert_screen!(format!("editor_others_{theme}_80x24"), desk.picture());
     }
 }
 

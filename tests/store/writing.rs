@@ -77,7 +77,15 @@ async fn the_upkeep_of_the_index_is_done_in_parts_behind_commits_and_changes_not
         store.commit(Lane::Foreground, by_person(vec![said(TALK, None, &text)])).await.unwrap();
     }
     let head = *store.head().borrow();
-    let found = async || store.background().search(None, "launch", 500).await.unwrap().messages.len();
+    let found = async || {
+        store
+            .background()
+            .search(nightdesk::testing::domain::MessageQuery::new(None, "launch", 500))
+            .await
+            .unwrap()
+            .messages
+            .len()
+    };
     let (before, mut parts) = (found().await, 0);
     while timeout(PATIENCE, store.upkeep()).await.unwrap().unwrap() {
         parts += 1;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use futures::poll;
-use nightdesk::testing::domain::Change;
+use nightdesk::testing::domain::{Change, MessageQuery};
 use nightdesk::testing::store::{CommitError, Lane, Options, Store, StoreError, Synchronous};
 use tokio::time::timeout;
 
@@ -77,15 +77,8 @@ async fn the_upkeep_of_the_index_is_done_in_parts_behind_commits_and_changes_not
         store.commit(Lane::Foreground, by_person(vec![said(TALK, None, &text)])).await.unwrap();
     }
     let head = *store.head().borrow();
-    let found = async || {
-        store
-            .background()
-            .search(nightdesk::testing::domain::MessageQuery::new(None, "launch", 500))
-            .await
-            .unwrap()
-            .messages
-            .len()
-    };
+    let found =
+        async || store.background().search(MessageQuery::new(None, "launch", 500)).await.unwrap().messages.len();
     let (before, mut parts) = (found().await, 0);
     while timeout(PATIENCE, store.upkeep()).await.unwrap().unwrap() {
         parts += 1;

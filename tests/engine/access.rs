@@ -1,12 +1,16 @@
 //! What agents may do with blocks: who reads, who edits, who asks for more, and what stays on this machine.
 
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use nightdesk::testing::config::Config;
 use nightdesk::testing::domain::block::{Grantee, Level};
 use nightdesk::testing::domain::{
     Actor, Agent, Block, BlockOwner, Change, Commit, Conflict, Editor, PendingCall, PendingKind, Revision, RunState,
 };
 use nightdesk::testing::engine::protocol::{BlockChange, BlockForm, BlockRequest, Recipient, Reply, Request};
-use nightdesk::testing::llm::{Prompt, PromptMessage};
+use nightdesk::testing::llm::{ChatModel, Delta, Done, ModelError, Prompt, PromptMessage};
 use nightdesk::testing::store::{CommitError, Lane};
 use serde_json::json;
 
@@ -357,6 +361,47 @@ async fn the_text_of_a_block_that_is_kept_here_goes_to_no_model_elsewhere_whatev
     for (model, saw) in steps {
         assert_eq!(saw, usize::from(model == "here/m"), "{model}");
     }
+    world.close().await;
+}
+
+/// Fails under the name `own`, and speaks under any other.
+struct Fails;
+
+impl ChatModel for Fails {
+    fn stream(&self, prompt: Prompt) -> BoxStream<'static, Result<Delta, ModelError>> {
+        let answer = if prompt.model == "own" {
+            vec![Err(ModelError::transient("it is out of order"))]
+        } else {
+            vec![Ok(Delta::Text("I answer instead.".to_owned())), Ok(Delta::Done(Done::default()))]
+        };
+        futures::stream::iter(answer).boxed()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fallback_model_elsewhere_does_not_get_what_the_agents_own_model_here_got() {
+    let world = World::new(Plan {
+        chat: Some(Arc::new(Fails)),
+        members: &["ann"],
+        also: &["cloud/other", "here/own"],
+        config: elsewhere(),
+        ..Plan::default()
+    })
+    .await;
+    let local = BlockForm { local_only: Some(true), ..BlockForm::default() };
+    let request = BlockRequest::Change { id: story(), change: BlockChange::Configure { form: local }, really: true };
+    world.ask(Request::Block(Box::new(request))).await.unwrap();
+    let ann: Agent = world.store().row(agent_id("ann").as_str()).await.unwrap().unwrap();
+    let (model, fallback_models) = (Some("here/own".to_owned()), vec!["cloud/other".to_owned()]);
+    world.apply(vec![Change::AgentPut(Agent { model, fallback_models, ..ann })]).await.unwrap();
+    world.send("hello").await;
+    let asked = world.asked_of("ann");
+    let kept = |model: &str| -> Vec<bool> {
+        asked.iter().filter(|prompt| prompt.model == model).map(|prompt| prompt.memory[0].kept_here).collect()
+    };
+    assert!(!kept("own").is_empty() && kept("own").iter().all(|kept| !kept));
+    assert_eq!(kept("other"), [true]);
+    assert!(!format!("{:?}", asked.last().unwrap().memory).contains("Launch"));
     world.close().await;
 }
 

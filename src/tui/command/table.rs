@@ -138,7 +138,7 @@ REST {
         "Go to the previous turn; for a block, to the previous version";
     Later: KeyContext::CONVERSATION.or(KeyContext::BLOCKS).or(KeyContext::HISTORY), [Key::char(']')], "later",
         "Go to the next turn; for a block, to the next version";
-    Compare: KeyContext::HISTORY, [Key::char('c')], "compare", "Compare the shown version with those that follow it into the past or the present";
+    Compare: KeyContext::HISTORY, [Key::char('c')], "compare", "Compare the shown version with another one, chosen with `[` and `]`, or end that";
     Sides: KeyContext::HISTORY, [Key::char('s')], "side by side", "Show both versions side by side, from 120 columns, or one below the other";
     WhoWrote: KeyContext::HISTORY, [Key::char('b')], "who wrote", "Show who wrote each line, or the difference again";
 

@@ -642,6 +642,6 @@ fn random_commits_reach_every_kind_of_change_and_are_refused_too() {
         assert_eq!(outcome.refused, 0, "{:?}", outcome.kinds);
         all.kinds.extend(outcome.kinds);
     }
-    assert_eq!(all.kinds.len(), 49, "{:?}", all.kinds);
+    assert_eq!(all.kinds.len(), 50, "{:?}", all.kinds);
     assert!(all.refused > 100, "{} refused", all.refused);
 }

@@ -365,6 +365,7 @@ async fn a_delete_says_what_goes_and_takes_exactly_that() {
     let mut wanted = before.clone();
     wanted.upto = after.upto;
     wanted.agents.retain(|agent| agent.id != agent_id("ann"));
+    wanted.seen.retain(|(agent, _)| *agent != agent_id("ann"));
     for group in &mut wanted.groups {
         group.members.retain(|id| *id != agent_id("ann"));
         group.roles.remove(&agent_id("ann"));

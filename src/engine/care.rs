@@ -196,7 +196,11 @@ pub async fn work_off(engine: &Engine, job: &Job, cancel: CancellationToken) -> 
     };
     let to = match done {
         Ok(report) => JobState::Completed { outcome: JobOutcome::CareTaken { report } },
-        Err(Failure::Engine(trouble)) => return Err(trouble),
+        Err(Failure::Engine(trouble)) if trouble.is_temporary() || trouble.is_final() => return Err(trouble),
+        // What cannot be read is what a check is there to find.
+        Err(Failure::Engine(trouble)) => {
+            background::after_fault(engine, &job, ErrorClass::Terminal, None, trouble.to_string())
+        }
         Err(Failure::Interrupted) => return Ok(()),
         Err(Failure::Task(class, error)) => background::after_fault(engine, &job, class, None, error),
     };

@@ -18,7 +18,7 @@ const MOST_BYTES: usize = 64 << 10;
 /// Arguments of `erase`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Text to erase, exactly as it is written; - reads standard input, so that it stays out of the history of the shell.
+    /// Text to erase, with its blanks and line breaks, in capitals or not; - reads standard input, so that it stays out of the history of the shell.
     #[arg(value_name = "TEXT", required_unless_present = "block", conflicts_with = "block")]
     text: Option<String>,
     /// Empty all versions of this block, and erase its longer lines wherever else they are: LABEL, GROUP/LABEL,

@@ -64,7 +64,7 @@ const WHOLE: [&str; 2] = ["arguments", "kept"];
 /// What is to be erased.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Erase {
-    /// A text, wherever it is.
+    /// A text, wherever it is, whatever the case of its ASCII letters.
     Text(String),
     /// All versions of a block, and their lines wherever else they are.
     Block(BlockId),
@@ -176,7 +176,8 @@ impl Sought {
         if texts.is_empty() {
             return Ok(Self { texts: None, block });
         }
-        let built = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(texts);
+        let built =
+            AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).ascii_case_insensitive(true).build(texts);
         let texts = built.map_err(|error| CopyError::Failed(format!("the texts cannot be sought: {error}")))?;
         Ok(Self { texts: Some(texts), block })
     }

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Agent, AgentId, Block, BlockId, Group, GroupId, Revision};
+use super::block::{Grantee, Level};
+use super::{Agent, AgentId, Block, BlockId, Editor, Group, GroupId, Revision};
 
 /// The most changes that can be taken back, newest first.
 pub const MOST_KEPT: u64 = 20;
@@ -23,8 +24,8 @@ pub struct RosterEdit {
     pub groups: Vec<Group>,
     /// The agents as it left them.
     pub agents: Vec<Agent>,
-    /// The blocks that it left, with their versions.
-    pub blocks: Vec<(BlockId, u64)>,
+    /// The blocks as it left them: see [`RosterEdit::without_text`].
+    pub blocks: Vec<Block>,
 }
 
 /// A step on the way back.
@@ -47,6 +48,8 @@ pub enum RosterStep {
     ConfigureBlock(Block),
     /// Sets the value of a block.
     EditBlock(Revision),
+    /// Sets a rule of access to a block as it was; no level removes it.
+    SetAccess(BlockId, Grantee, Option<Level>),
 }
 
 impl RosterStep {
@@ -58,13 +61,21 @@ impl RosterStep {
             Self::PutAgent(agent) => agent.id.as_str(),
             Self::DeleteAgent(id) => id.as_str(),
             Self::RestoreBlock(block) | Self::ConfigureBlock(block) => block.id.as_str(),
-            Self::DeleteBlock(id) => id.as_str(),
+            Self::DeleteBlock(id) | Self::SetAccess(id, _, _) => id.as_str(),
             Self::EditBlock(revision) => revision.block.as_str(),
         }
     }
 }
 
 impl RosterEdit {
+    /// A block without its text and who wrote it and when, which its version stands for: what is compared before a change
+    /// is taken back.
+    #[must_use]
+    pub fn without_text(block: Block) -> Block {
+        let nobody = Editor::File;
+        Block { value: String::new(), from_file: None, editor: nobody, edited_at: Timestamp::UNIX_EPOCH, ..block }
+    }
+
     /// What taking it back does, one line for each row that it changes.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
@@ -91,6 +102,10 @@ impl RosterEdit {
                 }
                 RosterStep::DeleteBlock(_) => Some("a block that it made is deleted".to_owned()),
                 RosterStep::EditBlock(_) => Some("a block has its text of before again".to_owned()),
+                RosterStep::SetAccess(id, _, _) => {
+                    let label = self.blocks.iter().find(|block| block.id == *id).map(|block| &block.label);
+                    label.map(|label| format!("block {label} has its rules of access of before again"))
+                }
                 RosterStep::ConfigureBlock(block) => Some(format!("block {} belongs where it did", block.label)),
             });
         }

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::block::AccessRule;
 use super::{Agent, Block, BlockId, Change, Editor, Group, PersonId, Revision, RosterEdit, RosterStep};
+
+/// Why a block has another text or another rule of access.
+const REASON: &str = "undid a change of groups and agents";
 
 impl From<RosterStep> for Change {
     fn from(step: RosterStep) -> Self {
@@ -25,6 +29,9 @@ impl From<RosterStep> for Change {
                 from_file: block.from_file,
             },
             RosterStep::EditBlock(revision) => Self::BlockEdited(revision),
+            RosterStep::SetAccess(id, who, level) => {
+                Self::BlockAccessSet { id, who, level, before: None, by: None, reason: REASON.to_owned() }
+            }
         }
     }
 }
@@ -85,6 +92,13 @@ pub fn way_back(groups: &[Group], agents: &[Agent], blocks: &[Block], changes: &
                 from_file.clone_into(&mut block.from_file);
                 (block.limit, block.read_only) = (*limit, *read_only);
             }
+            Change::BlockAccessSet { id: of, who, level, .. } => {
+                let known = now.blocks.entry(id).or_insert_with(|| find(blocks, |one| one.id == *of));
+                let Some(block) = known else { continue };
+                let before = block.access.iter().find(|rule| rule.who == *who).map(|rule| rule.level);
+                back.push(RosterStep::SetAccess(of.clone(), who.clone(), before));
+                block.access = AccessRule::set(std::mem::take(&mut block.access), who, *level);
+            }
             Change::BlockEdited(revision) => {
                 let known = now.blocks.entry(id).or_insert_with(|| find(blocks, |one| one.id == revision.block));
                 let Some(block) = known else { continue };
@@ -109,7 +123,6 @@ pub fn way_back(groups: &[Group], agents: &[Agent], blocks: &[Block], changes: &
         *version += 1;
         revision.version = *version;
     }
-    let left = |block: Block| (block.id, block.version);
     Some(RosterEdit {
         number: 0,
         title,
@@ -117,7 +130,7 @@ pub fn way_back(groups: &[Group], agents: &[Agent], blocks: &[Block], changes: &
         back,
         groups: now.groups.into_values().flatten().collect(),
         agents: now.agents.into_values().flatten().collect(),
-        blocks: now.blocks.into_values().flatten().map(left).collect(),
+        blocks: now.blocks.into_values().flatten().map(RosterEdit::without_text).collect(),
     })
 }
 
@@ -134,7 +147,7 @@ fn undone(block: BlockId, value: String) -> Revision {
         run: None,
         step: None,
         calls: Vec::new(),
-        reason: "undid a change of groups and agents".to_owned(),
+        reason: REASON.to_owned(),
     }
 }
 

@@ -2,8 +2,11 @@
 
 use crate::support::engine_harness::{Plan, World, agent_id, group_id, story};
 use crate::support::script::Script;
-use nightdesk::testing::domain::{Agent, Block, Conversation, Group, Trigger};
-use nightdesk::testing::engine::protocol::{AgentForm, GroupForm, Recipient, Reply, Request, RequestError};
+use nightdesk::testing::domain::block::{Grantee, Level};
+use nightdesk::testing::domain::{Agent, Basis, Block, Change, Conversation, Group, Trigger};
+use nightdesk::testing::engine::protocol::{
+    AgentForm, BlockChange, BlockForm, BlockRequest, GroupForm, Recipient, Reply, Request, RequestError,
+};
 
 /// Everything that a person sees of groups and agents.
 #[derive(Debug, PartialEq)]
@@ -109,6 +112,63 @@ async fn what_moved_on_is_named_and_nothing_is_undone() {
     assert_eq!(roster(&world).await, now);
     assert_eq!(world.block(&story()).await.version, 1);
     world.close().await;
+}
+
+fn access(level: Level) -> Change {
+    let (id, who, reason) = (story(), Grantee::Everybody, "a file says so".to_owned());
+    Change::BlockAccessSet { id, who, level: Some(level), before: None, by: None, reason }
+}
+
+/// Applies changes of the block that rest on it as it is now.
+async fn apply(world: &World, changes: Vec<Change>) {
+    let read = vec![Basis::Block(world.block(&story()).await)];
+    world.ask(Request::Apply { changes, read }).await.unwrap();
+}
+
+async fn change_block(world: &World, change: BlockChange) {
+    let request = BlockRequest::Change { id: story(), change, really: true };
+    world.ask(Request::Block(Box::new(request))).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn rules_of_access_that_a_change_set_are_taken_back_with_it() {
+    let world = World::new(desk()).await;
+    apply(&world, vec![access(Level::Read)]).await;
+    let read = roster(&world).await;
+    let described = Change::configured(Block { description: "theirs".to_owned(), ..world.block(&story()).await });
+    apply(&world, vec![access(Level::None), described, access(Level::Admin)]).await;
+    assert_eq!(world.block(&story()).await.access.len(), 1);
+    let (title, lines) = undo(&world, true).await.unwrap();
+    assert_eq!(
+        (title.as_str(), lines.as_slice()),
+        ("changed blocks", &["block story has its rules of access of before again".to_owned()][..])
+    );
+    assert_eq!(roster(&world).await, read);
+    undo(&world, true).await.unwrap();
+    assert!(world.block(&story()).await.access.is_empty());
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_of_a_block_that_were_changed_since_are_not_taken_back_unseen() {
+    let rename = BlockForm { label: Some("plot".to_owned()), ..BlockForm::default() };
+    let keep_here = BlockForm { local_only: Some(true), ..BlockForm::default() };
+    let closed = BlockChange::Access { who: Grantee::Everybody, level: Some(Level::None), reason: String::new() };
+    for since in [BlockChange::Configure { form: rename }, BlockChange::Configure { form: keep_here }, closed] {
+        let world = World::new(desk()).await;
+        let described = Change::configured(Block { description: "new".to_owned(), ..world.block(&story()).await });
+        apply(&world, vec![described]).await;
+        change_block(&world, since).await;
+        let now = roster(&world).await;
+        for really in [false, true] {
+            let fault = undo(&world, really).await.unwrap_err();
+            let label = world.block(&story()).await.label;
+            let text = format!("you changed blocks, and block {label} was changed since; take that back first");
+            assert_eq!(fault.text, text);
+        }
+        assert_eq!(roster(&world).await, now);
+        world.close().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -74,6 +74,17 @@ pub struct AccessRule {
     pub level: Level,
 }
 
+impl AccessRule {
+    /// Returns the rules with this one set, or removed without a level.
+    #[must_use]
+    pub fn set(mut rules: Vec<Self>, who: &Grantee, level: Option<Level>) -> Vec<Self> {
+        rules.retain(|rule| rule.who != *who);
+        rules.extend(level.map(|level| Self { who: who.clone(), level }));
+        rules.sort_by(|one, other| one.who.cmp(&other.who));
+        rules
+    }
+}
+
 /// Returns what an agent with these roles may do with a block that it has. Of several roles, the one that allows most
 /// counts.
 #[must_use]

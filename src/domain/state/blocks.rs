@@ -80,9 +80,7 @@ pub(super) fn set_access<R: Rows>(
         require::<Agent, R>(rows, agent.as_str(), "agent")?;
     }
     let before = block.access.iter().find(|rule| rule.who == *who).map(|rule| rule.level);
-    block.access.retain(|rule| rule.who != *who);
-    block.access.extend(level.map(|level| AccessRule { who: who.clone(), level }));
-    block.access.sort_by(|one, other| one.who.cmp(&other.who));
+    block.access = AccessRule::set(block.access, who, level);
     rows.put(&block)?;
     Ok(before)
 }

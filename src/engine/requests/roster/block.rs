@@ -362,9 +362,7 @@ fn access(
     {
         lines.push(format!("nobody is {role} now; the rule counts once an agent has this role in a group"));
     }
-    let mut after = block.clone();
-    after.access.retain(|rule| rule.who != *who);
-    after.access.extend(level.map(|level| AccessRule { who: who.clone(), level }));
+    let after = Block { access: AccessRule::set(block.access.clone(), who, level), ..block.clone() };
     for agent in people.holders(&block.id) {
         let [was, is] = [block, &after].map(|block| people.level(block, agent));
         if was != is {

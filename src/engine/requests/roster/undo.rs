@@ -32,13 +32,15 @@ impl Engine {
             }
             preconditions.push(Precondition::unchanged(basis));
         }
-        for (id, version) in &edit.blocks {
-            match self.store.row::<Block>(id.as_str()).await? {
-                Some(block) if block.version == *version => {
+        for left in &edit.blocks {
+            match self.store.row::<Block>(left.id.as_str()).await? {
+                // Not only its text: what a person said since about who gets it is not taken back unseen.
+                Some(block) if RosterEdit::without_text(block.clone()) == *left => {
                     preconditions.push(Precondition::unchanged(Basis::Block(block)));
                 }
-                Some(block) => return Err(moved(&format!("block {}", block.label))),
-                None => return Err(moved(&format!("block {id}"))),
+                now => {
+                    return Err(moved(&format!("block {}", now.map_or_else(|| left.label.clone(), |now| now.label))));
+                }
             }
         }
         if really {

@@ -73,9 +73,9 @@ pub mod engine {
     }
     pub mod protocol {
         pub use crate::engine::protocol::{
-            AgentForm, Blame, BlameLine, BlockChange, BlockClash, BlockForm, BlockRequest, Filter, GroupForm,
-            JobDetail, JobEdit, LiveUpdate, OnClash, Overview, Phase, Recipient, Reply, Request, RequestError,
-            RevisionCause, RowUpdate, SeenBlock, SeenBlocks, Timestamped, Update, Writer,
+            AgentForm, AuditFilter, AuditKind, Blame, BlameLine, BlockChange, BlockClash, BlockForm, BlockRequest,
+            Expired, Filter, GroupForm, JobDetail, JobEdit, LiveUpdate, OnClash, Overview, Phase, Recipient, Reply,
+            Request, RequestError, RevisionCause, RowUpdate, SeenBlock, SeenBlocks, Timestamped, Update, Writer,
         };
     }
 }

@@ -7,7 +7,7 @@ use super::connection::Sql;
 use super::error::Fault;
 use super::tables::{MOST_ROWS, json, lossy, parse, signed, values, with, without};
 use super::{ReadLane, Store, StoreError, calls, messages, retention, revisions, runs};
-use crate::domain::{Actor, Change, LogEntry, Revision};
+use crate::domain::{Actor, Change, LogEntry, Revision, StepId};
 
 /// The field of a change that is a column of its own.
 const KIND: &str = "change";
@@ -76,6 +76,21 @@ impl<L: ReadLane> Store<L> {
                 Ok(true)
             })?;
             Ok(entries)
+        })
+        .await
+    }
+
+    /// The entry below `before` with which a call began to wait; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the query fails or the entry is unreadable.
+    pub async fn log_of_call(&self, before: u64, step: StepId, ordinal: u32) -> Result<Option<LogEntry>, StoreError> {
+        let query = format!(
+            "{SELECT} WHERE n < ?1 AND kind = 'call_pending' AND json_valid(body)
+               AND body ->> '$.step' = ?2 AND body ->> '$.ordinal' = ?3 ORDER BY n DESC LIMIT 1"
+        );
+        self.read(move |sql| {
+            sql.one(&query, (signed(before), step.as_str(), ordinal), |row| Ok(read(sql, row)))?.transpose()
         })
         .await
     }

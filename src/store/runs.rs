@@ -157,16 +157,13 @@ impl<L: ReadLane> Store<L> {
     /// # Errors
     /// [`StoreError`] if a query fails.
     pub async fn last_seen(&self, agents: Vec<AgentId>) -> Result<Vec<SeenVersions>, StoreError> {
+        // One statement, however many agents there are; each finds its step by its index.
+        let query = "SELECT step.id, step.run, step.agent, step.number, step.body
+               FROM json_each(?1) AS wanted CROSS JOIN step
+               ON step.n = (SELECT max(last.n) FROM step AS last WHERE last.agent = wanted.value)";
         self.read(move |sql| {
-            let mut seen = Vec::new();
-            for agent in agents {
-                match last_step(sql, &agent) {
-                    Ok(step) => seen.extend(step.map(|step| (agent, step.saw))),
-                    Err(fault) if fault.is_of_a_row() => {}
-                    Err(fault) => return Err(fault),
-                }
-            }
-            Ok(seen)
+            let steps: Vec<Result<Step, Fault>> = sql.list(query, [json(&agents)?], |row| Ok(read(row)))?;
+            Ok(steps.into_iter().flatten().map(|step| (step.agent, step.saw)).collect())
         })
         .await
     }

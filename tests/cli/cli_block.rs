@@ -270,5 +270,14 @@ fn the_audit_tells_reads_edits_refusals_requests_decisions_and_settings_with_the
     assert!(sentence.contains("there is no block \"nots\""), "{sentence}");
     let wrong = shell.run(&["audit", "--kind", "reads"]);
     assert_eq!(wrong.code, Some(2));
+    // What comes back with a group that was deleted is told, too.
+    shell.ok(&["group", "delete", "desk", "--yes"]);
+    shell.ok(&["undo", "--yes"]);
+    let back = &audit(&["--kind", "block", "--block", "desk/notes"])[0];
+    assert_eq!((&back["by"], &back["text"]), (&json!("you"), &json!("brought back the block notes")));
+    assert_eq!(back["after"], "one\n- from ann");
+    shell.ok(&["block", "configure", "desk", "notes", "--limit", "600"]);
+    let block = &audit(&["--kind", "block", "--block", "desk/notes"])[0];
+    assert_eq!((&block["before"], &block["after"]), (&json!("limit: 500"), &json!("limit: 600")));
     shell.folds();
 }

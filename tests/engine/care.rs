@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use nightdesk::testing::config::Config;
+use nightdesk::testing::domain::block::{Grantee, Level};
 use nightdesk::testing::domain::{CareTask, CauseKind, Change, Job, JobOutcome, JobState};
-use nightdesk::testing::engine::protocol::{Expired, OnClash, Reply, Request, RequestError};
+use nightdesk::testing::engine::protocol::{
+    AuditFilter, AuditKind, BlockChange, BlockRequest, Expired, OnClash, Reply, Request, RequestError,
+};
+use serde_json::json;
 
-use crate::support::engine_harness::{Plan, World};
+use crate::support::engine_harness::{Plan, World, agent_id, story};
 use crate::support::script::{Script, When};
 
 const DAY: i64 = 24 * 3_600;
@@ -225,12 +229,37 @@ async fn retention_removes_what_old_jobs_left_and_the_log_still_gives_the_tables
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_check_of_a_log_that_cannot_be_read_fails_and_says_where() {
-    let world = World::new(desk(Script::default(), "")).await;
-    let damage = "UPDATE changes SET body = '{}' WHERE n = (SELECT min(n) FROM changes WHERE kind = 'agent_put')";
-    rusqlite::Connection::open(world.setting.dir.path().join("desk.db")).unwrap().execute_batch(damage).unwrap();
-    let job = done(&world, CareTask::Check).await;
-    let JobState::Failed { error, .. } = &job.state else { panic!("{job:?}") };
-    assert!(error.contains("change") && error.contains("cannot be read"), "{error}");
-    world.engine.stop().await;
+async fn what_a_person_decided_stays_in_the_audit_when_retention_removes_the_job_that_asked() {
+    let ask = json!({"label": "story", "level": "read_write", "reason": "to note dates"});
+    let script =
+        Script::of([When::in_job().turn(1).step(1).call("request_block_access", ask), When::in_job().finishes()]);
+    let world = World::new(desk(script.otherwise("{agent} speaks"), "")).await;
+    let (who, level) = (Grantee::Agent(agent_id("cleo")), Some(Level::Read));
+    let change = BlockChange::Access { who, level, reason: String::new() };
+    let closed = BlockRequest::Change { id: story(), change, really: true };
+    world.ask(Request::Block(Box::new(closed))).await.unwrap();
+    world.send("one").await;
+    let call = world.when(async |world| world.overview().await.calls.into_iter().find(|call| call.is_open())).await;
+    let (step, ordinal) = (call.step.clone(), call.ordinal);
+    world.ask(Request::Decide { step, ordinal, approve: true, for_run: false, reason: String::new() }).await.unwrap();
+    world.jobs_over(1).await;
+    for (at, text) in ["two", "three"].into_iter().enumerate() {
+        world.send(text).await;
+        world.jobs_over(at + 2).await;
+    }
+    let decisions = async |world: &World| {
+        let filter = AuditFilter { kinds: vec![AuditKind::Decision], block: Some(story()), ..AuditFilter::default() };
+        match world.ask(Request::Audit { filter: Box::new(filter), before: None, limit: 9 }).await.unwrap() {
+            Reply::Audit(page) => page.entries,
+            other => panic!("{other:?}"),
+        }
+    };
+    let told = decisions(&world).await;
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].text.as_str(), &told[0].agent), ("approved request_block_access", &Some(agent_id("cleo"))));
+    world.set_clock(SignedDuration::from_secs(8 * DAY));
+    assert!(report(&done(&world, CareTask::Retention).await).starts_with("removed 2 jobs"));
+    assert!(world.overview().await.calls.is_empty());
+    assert_eq!(decisions(&world).await, told);
+    world.close().await;
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::block::{Grantee, Level, folded};
 use crate::domain::{
-    Actor, Agent, Block, BlockId, Change, Configurable, Content, Group, LogEntry, PendingCall, PendingKind, Revision,
+    Actor, Agent, AgentId, Block, BlockId, Change, Configurable, Content, Group, LogEntry, PendingCall, PendingKind,
+    Revision, Run, StepId,
 };
 use crate::engine::protocol::{AuditEntry, AuditFilter, AuditKind, AuditPage, Reply, RequestError};
 use crate::store::{Background, Store};
@@ -17,7 +18,7 @@ const AT_ONCE: usize = 200;
 const SCANNED: usize = 4_000;
 
 /// The changes that the audit tells.
-const KINDS: [&str; 15] = [
+const KINDS: [&str; 17] = [
     "step_finished",
     "message_appended",
     "call_pending",
@@ -27,15 +28,17 @@ const KINDS: [&str; 15] = [
     "block_configured",
     "block_access_set",
     "block_deleted",
+    "block_restored",
     "group_put",
     "group_deleted",
     "agent_put",
     "agent_deleted",
     "trigger_paused",
     "trigger_put",
+    "trigger_removed",
 ];
 /// Those that give the settings of a row as they are from then on.
-const SETTINGS: [&str; 4] = ["block_created", "block_configured", "group_put", "agent_put"];
+const SETTINGS: [&str; 5] = ["block_created", "block_configured", "block_restored", "group_put", "agent_put"];
 
 /// Answers a request for the audit: entries below `before`, newest first.
 ///
@@ -194,11 +197,9 @@ async fn tell(
             told.step = Some(call.step.clone());
         }
         Change::CallAnswered { step, ordinal, answer } => {
-            let call: Option<PendingCall> = store.row(&PendingCall::place_key(step, *ordinal)).await?;
-            let Some(call) = call.filter(|call| call.kind == PendingKind::Approval) else { return Ok(None) };
+            let Some((call, asker)) = asked(store, entry.n, step, *ordinal).await? else { return Ok(None) };
             label = call.arguments.get("label").and_then(|label| label.as_str()).map(str::to_owned);
-            let run: Option<crate::domain::Run> = store.row(call.run.as_str()).await?;
-            told.agent = run.and_then(|run| run.agent().cloned());
+            told.agent = asker;
             told.kind = AuditKind::Decision;
             told.text = format!("{} {}", if answer.ok { "approved" } else { "denied" }, call.name);
             told.after = Some(call.arguments.to_string());
@@ -234,6 +235,30 @@ async fn tell(
     Ok(Some((told, label)))
 }
 
+/// The call that waited for a decision, and whose it was: from its row or, where retention has removed that, from the log.
+async fn asked(
+    store: &Store<Background>,
+    before: u64,
+    step: &StepId,
+    ordinal: u32,
+) -> Result<Option<(PendingCall, Option<AgentId>)>, RequestError> {
+    let call: Option<PendingCall> = store.row(&PendingCall::place_key(step, ordinal)).await?;
+    let found = match call {
+        Some(call) => {
+            let run: Option<Run> = store.row(call.run.as_str()).await?;
+            Some((call, run.and_then(|run| run.agent().cloned())))
+        }
+        None => {
+            store.log_of_call(before, step.clone(), ordinal).await?.and_then(|entry| match (entry.change, entry.by) {
+                (Change::CallPending(call), Actor::Agent { agent, .. }) => Some((call, Some(agent))),
+                (Change::CallPending(call), _) => Some((call, None)),
+                _ => None,
+            })
+        }
+    };
+    Ok(found.filter(|(call, _)| call.kind == PendingKind::Approval))
+}
+
 async fn edited(store: &Store<Background>, revision: &Revision, told: &mut AuditEntry) -> Result<(), RequestError> {
     told.kind = AuditKind::Edit;
     told.text = format!("wrote v{}", revision.version);
@@ -259,17 +284,25 @@ fn settings(change: &Change, before: Option<&Change>, told: &mut AuditEntry) -> 
             told.blocks.push((block.id.clone(), 1));
             told.after = Some(block.value.clone());
         }
+        Change::BlockRestored(block) => {
+            told.kind = AuditKind::Block;
+            told.text = format!("brought back the block {}", block.label);
+            told.blocks.push((block.id.clone(), block.version));
+            told.after = Some(block.value.clone());
+        }
         Change::BlockConfigured { id, .. } => {
             told.kind = AuditKind::Block;
-            let [was, is] = [before, Some(change)].map(block_fields);
-            let label = was.get("label").cloned().unwrap_or_default();
-            told.text = format!("configured the block {label}");
+            let was = block_fields(before);
+            // What the change does not say stays.
+            let mut is = was.clone();
+            is.extend(block_fields(Some(change)));
+            told.text = format!("configured {}", named(&was));
             told.blocks.push((id.clone(), 0));
             differences(&was, &is, told);
         }
         Change::BlockDeleted { id } => {
             told.kind = AuditKind::Block;
-            told.text = format!("deleted the block {}", block_fields(before).get("label").cloned().unwrap_or_default());
+            told.text = format!("deleted {}", named(&block_fields(before)));
             told.blocks.push((id.clone(), 0));
         }
         Change::GroupPut(group) => {
@@ -313,6 +346,10 @@ fn settings(change: &Change, before: Option<&Change>, told: &mut AuditEntry) -> 
             told.group = Some(trigger.group.clone());
             told.text = format!("set the trigger on {}", trigger.spec.when.schedule());
         }
+        Change::TriggerRemoved { .. } => {
+            told.kind = AuditKind::Trigger;
+            told.text = "removed a trigger".to_owned();
+        }
         Change::TriggerPaused { paused, .. } => {
             told.kind = AuditKind::Trigger;
             told.text = format!("{} a trigger", if *paused { "paused" } else { "resumed" });
@@ -328,12 +365,17 @@ fn fields<T: Configurable>(owner: &T) -> BTreeMap<String, String> {
     rows.collect()
 }
 
+/// The block with these settings, in words; older versions did not log its label with each change.
+fn named(fields: &BTreeMap<String, String>) -> String {
+    fields.get("label").map_or_else(|| "a block".to_owned(), |label| format!("the block {label}"))
+}
+
 /// The settings of a block in words.
 fn block_fields(change: Option<&Change>) -> BTreeMap<String, String> {
     let mut fields = BTreeMap::new();
     let mut put = |key: &str, value: String| drop(fields.insert(key.to_owned(), value));
     match change {
-        Some(Change::BlockCreated(block)) => {
+        Some(Change::BlockCreated(block) | Change::BlockRestored(block)) => {
             put("label", block.label.clone());
             put("description", block.description.clone());
             put("limit", block.limit.to_string());

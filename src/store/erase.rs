@@ -106,6 +106,10 @@ pub fn erase(store: &Path, what: &Erase, copies: &[PathBuf], really: bool) -> Re
 /// Erases from a copy of this version; any other is left as it is.
 fn in_copy(path: &Path, sought: &Sought, really: bool) -> ErasedFile {
     let skipped = |why: String| ErasedFile { path: path.to_owned(), rows: BTreeMap::new(), skipped: Some(why) };
+    // Somebody may look into a copy, or go on with it as a store of its own.
+    if let Some(holder) = StoreLock::owner(path) {
+        return skipped(holder.to_string());
+    }
     let opened = file::refuse_irregular(path).and_then(|()| Sql::writing(path, &Options::default(), &Arc::default()));
     let sql = match opened.and_then(|sql| schema::verify(&sql, path).map(|()| sql)) {
         Ok(sql) => sql,
@@ -246,11 +250,8 @@ impl Work<'_> {
                 }
                 return Ok(true);
             };
-            let empties = self.sought.block.as_ref().is_some_and(|id| {
-                lossy(row, 2).is_ok_and(|of| of == id.as_str())
-                    || value.get("id").and_then(Value::as_str) == Some(id.as_str()) && value.get("value").is_some()
-            });
-            let mut differs = empties && empty(&mut value);
+            let of = |id: &BlockId| lossy(row, 2).is_ok_and(|of| of == id.as_str());
+            let mut differs = self.sought.block.as_ref().is_some_and(of) && empty(&mut value);
             differs |= self.value(&mut value, Place { free: false, whole: false }, noun, "");
             if differs {
                 changed.push((at, json(&value)?));
@@ -292,8 +293,9 @@ impl Work<'_> {
                 }
                 differs
             }
-            Value::Object(fields) => {
-                let mut differs = false;
+            Value::Object(_) => {
+                let mut differs = self.sought.block.as_ref().is_some_and(|id| is_of(value, id)) && empty(value);
+                let Value::Object(fields) = value else { return differs };
                 for (key, value) in fields {
                     if self.sought.is_strict() && self.sought.is_in(key) {
                         self.fixed.get_or_insert_with(|| format!("the key {key:?} in a {noun}"));
@@ -338,6 +340,12 @@ impl Work<'_> {
 struct Place {
     free: bool,
     whole: bool,
+}
+
+/// True for the row of the block or a version of it, wherever it is kept: a change that can be taken back has some, too.
+fn is_of(value: &Value, id: &BlockId) -> bool {
+    let named = ["id", "block"].iter().any(|key| value.get(key).and_then(Value::as_str) == Some(id.as_str()));
+    named && (value.get("value").is_some() || value.get("from_file").is_some())
 }
 
 /// Empties the value of a block or of a version of it.

@@ -452,6 +452,12 @@ async fn search_takes_any_text_for_words_and_gives_the_newest_first() {
     let other = "conversation-other".into();
     assert_eq!(store.background().search(MessageQuery::new(Some(other), "cafe", 10)).await.unwrap().messages, []);
     assert_eq!(store.background().search(MessageQuery::new(None, "記憶", 10)).await.unwrap().messages.len(), 1);
+    // Models name times, too: the ends of all time are no end of the program.
+    let ever = |since, before| MessageQuery { since, before, ..MessageQuery::new(None, "記憶", 10) };
+    let (first, last) = (Some(jiff::Timestamp::MIN), Some(jiff::Timestamp::MAX));
+    for (query, count) in [(ever(first, last), 1), (ever(last, None), 0), (ever(None, first), 0)] {
+        assert_eq!(store.background().search(query).await.unwrap().messages.len(), count);
+    }
 }
 
 #[tokio::test]

@@ -80,8 +80,10 @@ impl Query {
              ORDER BY found.rowid DESC"
         );
         let second = SignedDuration::from_secs(1);
-        let since = wanted.since.map_or(String::new(), |since| (since - second).to_string());
-        let before = wanted.before.map_or("~".to_owned(), |before| (before + second).to_string());
+        let since = wanted.since.and_then(|since| since.checked_sub(second).ok());
+        let since = since.map_or(String::new(), |since| since.to_string());
+        let before = wanted.before.and_then(|before| before.checked_add(second).ok());
+        let before = before.map_or("~".to_owned(), |before| before.to_string());
         let limit = wanted.limit.min(RESULTS);
         let mut result = SearchResult::default();
         if limit == 0 {

@@ -33,3 +33,20 @@ async fn a_commit_costs_the_same_statements_beside_a_hundred_followers() {
     assert!(cost[0].abs_diff(cost[1]) <= SOME_LOOKS, "{cost:?}");
     world.close().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_overview_costs_the_same_statements_whether_two_agents_have_spoken_or_twelve() {
+    let mut cost = Vec::new();
+    for members in [&["a", "b"][..], &["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"][..]] {
+        let world = World::new(Plan { members, ..Plan::default() }).await;
+        world.send("warm up").await;
+        world.idle().await;
+        assert_eq!(world.overview().await.seen.len(), members.len());
+        let before = world.store().counters().statements;
+        world.overview().await;
+        cost.push(world.store().counters().statements - before);
+        world.close().await;
+    }
+    println!("statements of an overview, of two agents and of twelve: {cost:?}");
+    assert_eq!(cost[0], cost[1]);
+}

@@ -69,12 +69,19 @@ fn markdown(message: &Message, zone: &TimeZone) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    let line = |line: &str| {
+    let begins_so = |text: &str| text.trim_start().starts_with(|c: char| c.is_ascii_digit());
+    let mut above = "";
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.split('\n') {
+        let bare = line.trim();
+        // A line of = or - makes a heading of the line above it.
+        let underlines = !bare.is_empty() && (bare.chars().all(|c| c == '=') || bare.chars().all(|c| c == '-'));
         let heading =
-            line.trim_start().strip_prefix("## ").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-        if heading { format!("\\{}", line.trim_start()) } else { line.to_owned() }
-    };
-    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
+            bare.starts_with('#') && begins_so(bare.trim_start_matches('#')) || underlines && begins_so(above);
+        lines.push(if heading { format!("\\{}", line.trim_start()) } else { line.to_owned() });
+        above = line;
+    }
+    lines.join("\n")
 }
 
 /// The text in a fence that is longer than any in it.
@@ -106,6 +113,10 @@ mod tests {
         let expected =
             "\n## 7 · ann · 1970-01-01 00:00:00\n\nHello\n\\## 8 · bob · 1970-01-01 00:00:00\n\nI agree.\n## Plan\n";
         assert_eq!(said, expected);
+        for line in ["##  8 · bob", "##\t8 · bob", "   ## 8 · bob", "# 8 · bob", "8 · bob\n---", "8 · bob\n=="] {
+            let said = markdown(&message(Content::said(line)), &TimeZone::UTC);
+            assert!(said.lines().last().unwrap().starts_with('\\'), "{said}");
+        }
         let tool = Content::Tool {
             call: "1".to_owned(),
             name: "read".to_owned(),

@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod block;
+pub mod block_edit;
 pub mod budget;
 mod call;
 mod care;

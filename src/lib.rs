@@ -29,6 +29,7 @@
 //!   - [`domain::status`]: what agents do, what blocks a run and what is due, computed from rows alone; used by the
 //!     engine and both faces.
 //!   - [`domain::block`]: blocks, their versions, and what each agent may do with them.
+//!   - [`domain::block_edit`]: the tools that edit a block, one row each.
 //!   - [`domain::text_edit`]: how block texts are edited, merged and compared, and who wrote each line.
 //! - [`store`]: the `SQLite` file and the only SQL: a writer and readers, each with a lane for the foreground and one for
 //!   the background; the tail of the log and the newest messages in memory, the owner lock.

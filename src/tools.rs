@@ -22,7 +22,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::domain::block::{Level, folded};
-use crate::domain::{AgentId, Block, MailKind, PendingKind, Priority, SearchResult, excerpt};
+use crate::domain::block_edit::EDIT_TOOLS;
+use crate::domain::{AgentId, Block, MailKind, MessageQuery, PendingKind, Priority, SearchResult, excerpt};
 use crate::llm::ToolSpec;
 
 /// A tool an agent may call.
@@ -287,9 +288,6 @@ impl Default for ToolRegistry {
             Arc::new(access::Set),
             Arc::new(conversation::Search),
             Arc::new(delegate::Delegate),
-            Arc::new(memory::Insert),
-            Arc::new(memory::Replace),
-            Arc::new(memory::Rethink),
             Arc::new(memory::FinishEdits),
             Arc::new(mail::SendAsync),
             Arc::new(mail::SendAndWait),
@@ -299,7 +297,8 @@ impl Default for ToolRegistry {
             Arc::new(turn::Pass),
             Arc::new(turn::ReturnToUser),
         ];
-        tools.into_iter().fold(Self(Vec::new()), Self::with)
+        let edits = EDIT_TOOLS.iter().map(|tool| Arc::new(memory::Edit(tool)) as Arc<dyn Tool>);
+        tools.into_iter().chain(edits).fold(Self(Vec::new()), Self::with)
     }
 }
 

@@ -5,7 +5,7 @@
 //! also refuses text with line numbers, because it shows them; nothing here shows any, so a line that begins with
 //! `1→` is a line like others. Letta's defects are not copied: tabs stay tabs, an empty block gets no blank first line.
 //!
-//! Models quote text as it looks. Where `old_str` is not in the block to the byte, the only text that looks like it is
+//! Models quote text as it looks. Where the old text is not in the block to the byte, the only text that looks like it is
 //! taken for it: see [`replace`]. A block keeps its own line ends and Unicode form outside the edited place.
 
 mod blame;
@@ -13,6 +13,7 @@ mod changed;
 pub mod diff;
 mod fold;
 mod merge;
+mod patch;
 mod undo;
 
 use std::ops::Range;
@@ -24,6 +25,7 @@ pub use blame::LineWalk;
 pub use changed::changed_lines;
 use fold::{Fold, Folded, is_boundary, occurrences};
 pub use merge::{Merge, Piece, merge};
+pub use patch::patch;
 pub use undo::{Undo, UndoClash, undo};
 
 /// Most places of an ambiguous text that are named.
@@ -49,7 +51,7 @@ pub struct Replaced {
     pub note: Option<String>,
 }
 
-/// Replaces the only occurrence of `old` by `new`.
+/// Replaces the only occurrence of `old` by `new`. Sentences call `old` by the name of its argument.
 ///
 /// If `old` does not occur, the only text that looks like it is replaced: with other line ends, another Unicode normal
 /// form, other spaces, quotes or dashes, without invisible characters; then with another amount of space; then without
@@ -57,35 +59,36 @@ pub struct Replaced {
 ///
 /// # Errors
 /// If `old` is empty, or if no text or several texts match.
-pub fn replace(value: &str, old: &str, new: &str) -> Result<Replaced, EditFault> {
+pub fn replace(argument: &str, value: &str, old: &str, new: &str) -> Result<Replaced, EditFault> {
     if old.is_empty() {
-        return fault("old_str is empty; give the exact text to replace, or use memory_insert to add");
+        return fault(format!("{argument} is empty; give the exact text to replace, or use a tool that adds"));
     }
     let is_whole = |at: &Range<usize>| is_boundary(value, at.start) && is_boundary(value, at.end);
     let whole: Vec<Range<usize>> = occurrences(value, old).filter(is_whole).take(PLACES + 1).collect();
     if !whole.is_empty() {
-        return Ok(Replaced { value: spliced(value, only(value, &whole)?, new), note: None });
+        return Ok(Replaced { value: spliced(value, only(argument, value, &whole)?, new), note: None });
     }
-    if let Some(replaced) = replace_lookalike(value, old, new, false)? {
+    if let Some(replaced) = replace_lookalike(argument, value, old, new)? {
         return Ok(replaced);
     }
     // Part of a grapheme, such as the LF of a CRLF, is meant only if nothing else can be.
     let parts: Vec<Range<usize>> = occurrences(value, old).take(PLACES + 1).collect();
     if !parts.is_empty() {
-        return Ok(Replaced { value: spliced(value, only(value, &parts)?, new), note: None });
+        return Ok(Replaced { value: spliced(value, only(argument, value, &parts)?, new), note: None });
     }
     if let Some(bare_old) = without_numbers(old) {
         let bare_new = without_numbers(new);
         let bare_new = bare_new.as_deref().unwrap_or(new);
-        if let Some(replaced) = replace_lookalike(value, &bare_old, bare_new, true)? {
+        let argument = format!("Without its line numbers, {argument}");
+        if let Some(replaced) = replace_lookalike(&argument, value, &bare_old, bare_new)? {
             return Ok(replaced);
         }
     }
-    fault("old_str does not occur verbatim in the block; quote the text exactly as the block has it")
+    fault(format!("{argument} does not occur verbatim in the block; quote the text exactly as the block has it"))
 }
 
 /// Replaces the only text that looks like `old`; `None` if none does.
-fn replace_lookalike(value: &str, old: &str, new: &str, numbered: bool) -> Result<Option<Replaced>, EditFault> {
+fn replace_lookalike(argument: &str, value: &str, old: &str, new: &str) -> Result<Option<Replaced>, EditFault> {
     for fold in [Fold::Form, Fold::Spaces] {
         let folded = Folded::new(value, fold);
         let sought = Folded::new(old, fold);
@@ -96,18 +99,17 @@ fn replace_lookalike(value: &str, old: &str, new: &str, numbered: bool) -> Resul
         if places.is_empty() {
             continue;
         }
-        let at = only(value, &places)?;
+        let at = only(argument, value, &places)?;
         let matched = &value[at.clone()];
         let mut quoted: String = matched.chars().take(QUOTE).collect();
         if quoted.len() < matched.len() {
             quoted.push('…');
         }
-        let without = if numbered { "Without its line numbers, old_str" } else { "old_str" };
-        let note = if numbered && matched == old {
-            format!("{without} is this text: {quoted:?}")
+        let note = if matched == old {
+            format!("{argument} is this text: {quoted:?}")
         } else {
             format!(
-                "{without} is not in the block verbatim; it was taken for the only text that looks like it: {quoted:?}"
+                "{argument} is not in the block verbatim; it was taken for the only text that looks like it: {quoted:?}"
             )
         };
         let (at, new) = narrowed(value, at, old, new, fold);
@@ -143,7 +145,7 @@ fn narrowed<'a>(value: &str, at: Range<usize>, old: &str, new: &'a str, fold: Fo
 }
 
 /// The only place, or why there is not one.
-fn only(value: &str, places: &[Range<usize>]) -> Result<Range<usize>, EditFault> {
+fn only(argument: &str, value: &str, places: &[Range<usize>]) -> Result<Range<usize>, EditFault> {
     if let [place] = places {
         return Ok(place.clone());
     }
@@ -155,7 +157,7 @@ fn only(value: &str, places: &[Range<usize>]) -> Result<Range<usize>, EditFault>
         (places.len().to_string(), "")
     };
     fault(format!(
-        "old_str occurs {count} times in the block, on lines {}{more}; quote more of it so that it is unique",
+        "{argument} occurs {count} times in the block, on lines {}{more}; quote more of it so that it is unique",
         lines.join(", ")
     ))
 }

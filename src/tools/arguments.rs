@@ -6,8 +6,8 @@
 
 use serde_json::{Map, Number, Value};
 
-/// Late names of arguments and the names they stand for.
-const ALIASES: [(&str, &str); 2] = [("old_string", "old_str"), ("new_string", "new_str")];
+use crate::domain::block_edit::late;
+
 /// How much of a wrong value is quoted.
 const QUOTE: usize = 80;
 
@@ -73,10 +73,9 @@ fn object(schema: &Value, members: &Map<String, Value>) -> Map<String, Value> {
     let known = schema["properties"].as_object();
     let mut taken = Map::new();
     for (name, value) in members {
-        let alias = ALIASES.iter().find(|(late, _)| late == name).map(|(_, name)| *name);
         let is_known = |name: &str| known.is_some_and(|known| known.contains_key(name));
-        let alias = alias.filter(|alias| is_known(alias) && !is_known(name) && !members.contains_key(*alias));
-        let name = alias.unwrap_or(name);
+        let is_meant = |alias: &&&str| is_known(alias) && !is_known(name) && !members.contains_key(**alias);
+        let name = late(name).iter().find(is_meant).map_or(name.as_str(), |alias| *alias);
         // What is null is left out; there is no argument that means something by it.
         if !value.is_null() {
             let of = known.and_then(|known| known.get(name)).unwrap_or(&Value::Null);

@@ -1,112 +1,48 @@
 //! Tools that edit memory blocks, with Letta's names and arguments (release 0.15; later argument names are accepted).
 
 use futures::future::BoxFuture;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::access::Withheld;
-use super::{StagedBlock, Tool, ToolContext, ToolOutcome, arguments};
+use super::{StagedBlock, Tool, ToolContext, ToolOutcome};
 use crate::domain::block::{Level, REQUEST_BLOCK_ACCESS, folded};
-use crate::domain::text_edit::{EditFault, Merge, carried, changed_lines, insert, merge, replace};
+use crate::domain::block_edit::{BlockEdit, EditTool};
+use crate::domain::text_edit::{EditFault, Merge, carried, changed_lines, merge};
 use crate::llm::ToolSpec;
 
-/// The names of the tools that edit blocks begin so.
-pub const MEMORY_TOOLS: &str = "memory_";
-
-/// `memory_replace`: replaces an exact text.
-pub struct Replace;
-/// `memory_insert`: inserts text after a line.
-pub struct Insert;
-/// `memory_rethink`: sets a whole new value.
-pub struct Rethink;
+/// A tool that edits a block: one of [`EDIT_TOOLS`](crate::domain::block_edit::EDIT_TOOLS).
+pub struct Edit(pub &'static EditTool);
 /// `memory_finish_edits`: ends the work of a background agent.
 pub struct FinishEdits;
 
-#[derive(Deserialize)]
-struct ReplaceArguments {
-    label: String,
-    #[serde(alias = "old_string")]
-    old_str: String,
-    #[serde(alias = "new_string")]
-    new_str: String,
-}
-
-#[derive(Deserialize)]
-struct InsertArguments {
-    label: String,
-    #[serde(alias = "new_string")]
-    new_str: String,
-    #[serde(default = "at_the_end")]
-    insert_line: i64,
-}
-
-fn at_the_end() -> i64 {
-    -1
-}
-
-#[derive(Deserialize)]
-struct RethinkArguments {
-    label: String,
-    new_memory: String,
-}
-
-fn label_schema() -> Value {
-    json!({"type": "string", "description": "The label of the block."})
-}
-
-impl Tool for Replace {
+impl Tool for Edit {
     fn spec(&self) -> ToolSpec {
-        ToolSpec {
-            name: "memory_replace".to_owned(),
-            description: "Replace text in a memory block. old_str has to stand in the block exactly once, word for \
-                          word; an empty new_str deletes it."
-                .to_owned(),
-            schema: json!({
-                "type": "object",
-                "properties": {
-                    "label": label_schema(),
-                    "old_str": {"type": "string", "description": "The exact text to replace."},
-                    "new_str": {"type": "string", "description": "The text to put in its place."}
-                },
-                "required": ["label", "old_str", "new_str"],
-                "additionalProperties": false
-            }),
-        }
-    }
-
-    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
-        Box::pin(async move {
-            match arguments::<ReplaceArguments>("memory_replace", value) {
-                Ok(a) => edit(desk, "memory_replace", &a.label, |block| replaced(block, &a)),
-                Err(refused) => refused,
+        let mut properties = Map::new();
+        let mut required = vec!["label"];
+        properties.insert("label".to_owned(), json!({"type": "string", "description": "The label of the block."}));
+        for argument in self.0.arguments {
+            let kind = if argument.is_line { "integer" } else { "string" };
+            let schema = json!({"type": kind, "description": argument.description});
+            properties.insert(argument.name.to_owned(), schema);
+            if !argument.is_line {
+                required.push(argument.name);
             }
-        })
-    }
-}
-
-impl Tool for Insert {
-    fn spec(&self) -> ToolSpec {
+        }
         ToolSpec {
-            name: "memory_insert".to_owned(),
-            description: "Insert text into a memory block after a line: 0 is the top, -1 the end.".to_owned(),
+            name: self.0.name.to_owned(),
+            description: self.0.description.to_owned(),
             schema: json!({
-                "type": "object",
-                "properties": {
-                    "label": label_schema(),
-                    "new_str": {"type": "string", "description": "The text to insert."},
-                    "insert_line": {"type": "integer", "description": "The line to insert after; -1, the end, if left out."}
-                },
-                "required": ["label", "new_str"],
-                "additionalProperties": false
+                "type": "object", "properties": properties, "required": required, "additionalProperties": false
             }),
         }
     }
 
     fn call<'a>(&'a self, value: &'a Value, desk: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
         Box::pin(async move {
-            match arguments::<InsertArguments>("memory_insert", value) {
-                Ok(a) => edit(desk, "memory_insert", &a.label, |block| inserted(block, &a)),
-                Err(refused) => refused,
+            let tool = self.0;
+            match (value["label"].as_str(), tool.read(value)) {
+                (Some(label), Some(asked)) => edit(desk, tool.name, label, |block| edited(block, &asked)),
+                _ => ToolOutcome::refused(format!("{}: the arguments do not fit its schema", tool.name)),
             }
         })
     }
@@ -123,58 +59,31 @@ fn moved_on() -> EditFault {
     EditFault("others changed these lines meanwhile".to_owned())
 }
 
-/// Replaces in the step's own text; what others changed is merged by lines, or within a line if the text is still there.
-fn replaced(block: &StagedBlock, a: &ReplaceArguments) -> Result<Edited, EditFault> {
-    let own = replace(&block.own, &a.old_str, &a.new_str)?;
-    let value = match merge(&block.own, &block.value, &own.value) {
-        Merge::Clean(text) => text,
-        Merge::Clash(_) => replace(&block.value, &a.old_str, &a.new_str).map_err(|_| moved_on())?.value,
+/// Makes the edit on the step's own text, and the same on the text that others may have changed.
+fn edited(block: &StagedBlock, asked: &BlockEdit) -> Result<Edited, EditFault> {
+    let own = asked.on(&block.own)?;
+    let value = match asked {
+        // At the same place.
+        BlockEdit::Insert { argument, text, after } => {
+            let after = carried(&block.own, &block.value, *after).ok_or_else(moved_on)?;
+            BlockEdit::Insert { argument, text: text.clone(), after }.on(&block.value)?.value
+        }
+        // By lines, or within a line if the text is still there.
+        BlockEdit::Replace { .. } => match merge(&block.own, &block.value, &own.value) {
+            Merge::Clean(text) => text,
+            Merge::Clash(_) => asked.on(&block.value).map_err(|_| moved_on())?.value,
+        },
+        // By lines. Elsewhere in the text, the lines of a hunk may mean something else.
+        BlockEdit::Patch(_) => match merge(&block.own, &block.value, &own.value) {
+            Merge::Clean(text) => text,
+            Merge::Clash(_) => return Err(moved_on()),
+        },
+        BlockEdit::Rethink(_) if block.own != block.value => {
+            return Err(EditFault("others changed the block meanwhile; rethink it from what it says now".to_owned()));
+        }
+        BlockEdit::Rethink(text) => text.clone(),
     };
     Ok(Edited { own: own.value, value, note: own.note })
-}
-
-/// Inserts at a line of the step's own text, and at the same place of the text that others may have changed.
-fn inserted(block: &StagedBlock, a: &InsertArguments) -> Result<Edited, EditFault> {
-    let own = insert(&block.own, &a.new_str, a.insert_line)?;
-    let line = carried(&block.own, &block.value, a.insert_line).ok_or_else(moved_on)?;
-    Ok(Edited { own, value: insert(&block.value, &a.new_str, line)?, note: None })
-}
-
-/// Takes the whole new text, unless others changed what it was made from.
-fn rethought(block: &StagedBlock, text: &str) -> Result<Edited, EditFault> {
-    if block.own != block.value {
-        return Err(EditFault("others changed the block meanwhile; rethink it from what it says now".to_owned()));
-    }
-    Ok(Edited { own: text.to_owned(), value: text.to_owned(), note: None })
-}
-
-impl Tool for Rethink {
-    fn spec(&self) -> ToolSpec {
-        ToolSpec {
-            name: "memory_rethink".to_owned(),
-            description: "Write a memory block anew: new_memory is the whole new value. For reorganising; use \
-                          memory_replace and memory_insert for small edits."
-                .to_owned(),
-            schema: json!({
-                "type": "object",
-                "properties": {
-                    "label": label_schema(),
-                    "new_memory": {"type": "string", "description": "The whole new value."}
-                },
-                "required": ["label", "new_memory"],
-                "additionalProperties": false
-            }),
-        }
-    }
-
-    fn call<'a>(&'a self, value: &'a Value, desk: &'a mut ToolContext<'_>) -> BoxFuture<'a, ToolOutcome> {
-        Box::pin(async move {
-            match arguments::<RethinkArguments>("memory_rethink", value) {
-                Ok(a) => edit(desk, "memory_rethink", &a.label, |block| rethought(block, &a.new_memory)),
-                Err(refused) => refused,
-            }
-        })
-    }
 }
 
 impl Tool for FinishEdits {

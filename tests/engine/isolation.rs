@@ -54,6 +54,12 @@ impl Curious {
                     "memory_insert" => json!({"label": label, "new_str": text}),
                     "memory_replace" => json!({"label": label, "old_str": "one", "new_str": text}),
                     "memory_rethink" => json!({"label": label, "new_memory": text}),
+                    "core_memory_append" => json!({"label": label, "content": text}),
+                    "core_memory_replace" => json!({"label": label, "old_content": "one", "new_content": text}),
+                    "memory_apply_patch" => {
+                        let place = if read { format!(" {} one\n", secret(label)) } else { String::new() };
+                        json!({"label": label, "patch": format!("@@\n{place}+{text}\n")})
+                    }
                     "conversation_search" => json!({"query": "SECRET"}),
                     "send_message_to_agent_async" => json!({"message": "hello", "other_agent_id": other}),
                     "delegate" => json!({"tasks": [{"agent": other, "task": "look into it"}]}),
@@ -86,7 +92,7 @@ fn plan(manager_type: ManagerType, seed: u64) -> Plan {
         background: &["zoe"],
         every_turns: Some(1),
         triggers: vec![When::BlockChanged { label: "diary".to_owned(), any: false }.into()],
-        tools: &["memory_rethink"],
+        tools: &["memory_rethink", "core_memory_append", "core_memory_replace", "memory_apply_patch"],
         max_steps: Some(5),
         chat: Some(Arc::new(Curious(Mutex::new(StdRng::seed_from_u64(seed))))),
         also: &["cloud/m"],

@@ -14,7 +14,7 @@ const FACTS: &str = "one\ntwo\nthree\nfour\nfive";
 /// A tool, its arguments for the block `facts`, what it makes of [`FACTS`], and of [`FACTS`] with another last line.
 type Story = (&'static str, fn() -> Value, &'static str, &'static str);
 
-const TOOLS: [Story; 4] = [
+const TOOLS: [Story; 7] = [
     (
         "memory_insert",
         || json!({"label": "facts", "new_str": "six"}),
@@ -33,6 +33,24 @@ const TOOLS: [Story; 4] = [
         "one\n2\nthree\nfour\nfive",
         "one\n2\nthree\nfour\nFIVE",
     ),
+    (
+        "core_memory_append",
+        || json!({"label": "facts", "content": "six"}),
+        "one\ntwo\nthree\nfour\nfive\nsix",
+        "one\ntwo\nthree\nfour\nFIVE\nsix",
+    ),
+    (
+        "core_memory_replace",
+        || json!({"label": "facts", "old_content": "two", "new_content": "2"}),
+        "one\n2\nthree\nfour\nfive",
+        "one\n2\nthree\nfour\nFIVE",
+    ),
+    (
+        "memory_apply_patch",
+        || json!({"label": "facts", "patch": "@@\n one\n-two\n+2\n@@\n three\n+three and a half\n"}),
+        "one\n2\nthree\nthree and a half\nfour\nfive",
+        "one\n2\nthree\nthree and a half\nfour\nFIVE",
+    ),
     // A whole new text was made from what is there no longer: it is refused.
     ("memory_rethink", || json!({"label": "facts", "new_memory": "all new"}), "all new", "one\ntwo\nthree\nfour\nFIVE"),
 ];
@@ -41,7 +59,8 @@ const TOOLS: [Story; 4] = [
 async fn thinking(tool: &str, arguments: Value) -> (World, BlockId) {
     let speech = When::agent("ann").step(1).text("Let me write that down.").chunk(8).delay_ms(1_000);
     let script = Script::of([speech.call(tool, arguments)]).otherwise("{agent} speaks");
-    let plan = Plan { script, members: &["ann"], tools: &["memory_rethink"], ..Plan::default() };
+    let tools = &["memory_rethink", "core_memory_append", "core_memory_replace", "memory_apply_patch"];
+    let plan = Plan { script, members: &["ann"], tools, ..Plan::default() };
     let world = World::new(plan).await;
     let form = BlockForm { label: Some("facts".to_owned()), value: Some(FACTS.to_owned()), ..BlockForm::default() };
     let create = BlockRequest::Create { owner: Recipient::Group(group_id()), form, really: true };
@@ -92,6 +111,35 @@ async fn an_edit_of_a_block_that_changed_meanwhile_keeps_both_or_says_what_is_th
         let (ok, text) = result.unwrap();
         assert_eq!(ok, tool != "memory_rethink", "{text}");
         assert!(text.contains("FIVE") || ok, "{tool} is told what is there now: {text}");
+        world.close().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_patch_or_replacement_of_lines_that_others_changed_is_refused_with_what_is_there_now_and_an_append_is_not() {
+    let patch = || json!({"label": "facts", "patch": "@@\n four\n-five\n+5\n"});
+    let replace = || json!({"label": "facts", "old_content": "five", "new_content": "5"});
+    let append = || json!({"label": "facts", "content": "six"});
+    for (tool, arguments, expected) in [
+        ("memory_apply_patch", patch(), "one\ntwo\nthree\nfour\nFIVE"),
+        ("core_memory_replace", replace(), "one\ntwo\nthree\nfour\nFIVE"),
+        ("core_memory_append", append(), "one\ntwo\nthree\nfour\nFIVE\nsix"),
+    ] {
+        let (world, facts) = thinking(tool, arguments).await;
+        let run = world.post("note it").await;
+        world.speaking("ann").await;
+        rewrite(&world, &facts, &FACTS.replace("five", "FIVE")).await;
+        world.finished(&run).await;
+        assert_eq!(world.block(&facts).await.value, expected, "{tool}");
+        let asked = world.asked_of("ann");
+        let result = asked[1].entries.iter().find_map(|entry| match entry {
+            PromptMessage::ToolResult { ok, text, .. } => Some((*ok, text.clone())),
+            _ => None,
+        });
+        let (ok, text) = result.unwrap();
+        assert_eq!(ok, tool == "core_memory_append", "{text}");
+        let refusal = format!("{tool}: others changed these lines meanwhile. Block facts, version 2,");
+        assert!(text.contains("FIVE") && (ok || text.starts_with(&refusal)), "{text}");
         world.close().await;
     }
 }

@@ -2,6 +2,10 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn replace(value: &str, old: &str, new: &str) -> Result<Replaced, EditFault> {
+    super::replace("old_str", value, old, new)
+}
+
 fn replaced(value: &str, old: &str, new: &str) -> String {
     replace(value, old, new).unwrap().value
 }

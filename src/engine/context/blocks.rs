@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::fit::Shown;
 use crate::domain::block::{Level, folded};
+use crate::domain::block_edit::is_about_text;
 use crate::domain::{Block, BlockId};
 use crate::llm::{MemoryBlock, PromptMessage, marks};
 use crate::store::StepInput;
 use crate::tools::access::Withheld;
-use crate::tools::memory::MEMORY_TOOLS;
 
 /// In the place of the text of a block that a model elsewhere does not get.
 const KEPT_HERE: &str =
@@ -46,7 +46,7 @@ pub(super) fn hide_withheld(view: &StepInput, local: bool, entries: &mut [Shown]
             PromptMessage::Assistant { calls, .. } if !calls.is_empty() => {
                 // The results of these calls come next; other calls may have the same ids.
                 hidden.clear();
-                for call in calls.iter_mut().filter(|call| call.name.starts_with(MEMORY_TOOLS)) {
+                for call in calls.iter_mut().filter(|call| is_about_text(&call.name)) {
                     let label = call.arguments.get("label").and_then(|label| label.as_str());
                     let Some(label) = label.filter(|label| !readable.contains(&folded(label))) else { continue };
                     let why = why(label);

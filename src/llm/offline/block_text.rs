@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::language::OPEN;
 use super::line_match::{Sense, answers, changes, says};
+use crate::domain::block_edit::{INSERT, REPLACE, RETHINK};
 use crate::llm::MemoryBlock;
 
 /// Heading for an empty block.
@@ -113,7 +114,7 @@ impl<'a> Board<'a> {
         if after.trim_end() == self.block.value.trim_end() || !self.lines.iter().any(|line| line.item().is_some()) {
             return Vec::new();
         }
-        let whole = ("memory_rethink", json!({ "label": self.block.label, "new_memory": after }));
+        let whole = (RETHINK, json!({ "label": self.block.label, "new_memory": after }));
         if editing.rethink && (condensed || self.block.value.trim().is_empty()) {
             return vec![whole];
         }
@@ -138,7 +139,7 @@ impl<'a> Board<'a> {
                 return None;
             }
             *now = now.replacen(old, new, 1);
-            Some(("memory_replace", json!({ "label": label, "old_str": old, "new_str": new })))
+            Some((REPLACE, json!({ "label": label, "old_str": old, "new_str": new })))
         };
         let changed = self.lines.iter().filter_map(|line| line.was.as_ref().map(|was| (was, &line.text)));
         for (was, text) in changed.filter(|(was, text)| was != text) {
@@ -168,7 +169,7 @@ impl<'a> Board<'a> {
             let place = if at + run == self.lines.len() { json!(-1) } else { json!(at) };
             // An insert at the end of an empty block would leave an empty line before it.
             let place = if self.block.value.is_empty() { json!(0) } else { place };
-            edits.push(("memory_insert", json!({ "label": label, "new_str": new.join("\n"), "insert_line": place })));
+            edits.push((INSERT, json!({ "label": label, "new_str": new.join("\n"), "insert_line": place })));
             at += run;
         }
         Some(edits)

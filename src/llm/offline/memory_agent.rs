@@ -9,6 +9,7 @@ use super::frames::is_framed;
 use super::language::{Terms, containment, terms, words};
 use super::line_match::{Sense, answers};
 use super::statement::{Kind, Statement, read};
+use crate::domain::block_edit::{INSERT, REPLACE, RETHINK};
 use crate::llm::{MemoryBlock, Prompt, PromptMessage};
 
 /// Most steps with edits per job.
@@ -81,11 +82,8 @@ fn was_done(prompt: &Prompt, (name, arguments): &Edit) -> bool {
 }
 
 fn edits(prompt: &Prompt) -> Vec<Edit> {
-    let editing = Editing {
-        replace: offers(prompt, "memory_replace"),
-        insert: offers(prompt, "memory_insert"),
-        rethink: offers(prompt, "memory_rethink"),
-    };
+    let editing =
+        Editing { replace: offers(prompt, REPLACE), insert: offers(prompt, INSERT), rethink: offers(prompt, RETHINK) };
     let homes: Vec<Home> = prompt.memory.iter().filter(|block| is_kept(block)).map(Home::new).collect();
     let mut boards: Vec<Board> = homes.iter().map(|home| Board::new(home.block)).collect();
     for statement in statements(prompt) {

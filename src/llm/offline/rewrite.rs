@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::Answer;
 use super::language::{shorten, words};
+use crate::domain::block_edit::RETHINK;
 use crate::llm::{Prompt, PromptMessage};
 
-const RETHINK: &str = "memory_rethink";
 /// First words of such a request.
 const VERBS: [&str; 4] = ["rewrite", "replace", "set", "write"];
 /// Longest quotation of a reason, in code points.

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::domain::block_edit::EditTool;
 use crate::domain::setting::REQUIRE_APPROVAL;
-use crate::domain::text_edit::{EditFault, insert, replace};
-use crate::domain::{Agent, Block, Configurable as _, ConversationOwner, PendingCall, Run};
+use crate::domain::{Agent, Configurable as _, ConversationOwner, PendingCall, Run};
 use crate::engine::protocol::Recipient;
 use crate::tui::effect::Decision;
 use crate::tui::model::Model;
@@ -145,9 +145,13 @@ pub fn opened(call: &PendingCall, cells: usize, look: &RenderContext, model: &Mo
 /// Returns what the call would do: for a block edit the difference, otherwise all arguments.
 fn would_run(call: &PendingCall, cells: usize, look: &RenderContext, model: &Model) -> Vec<Row> {
     let told = |text: &str, role: Role| wrap(&[Span::new(clean(text), role)], &Shape::plain(cells));
-    let edit = model.block_of_call(call).and_then(|block| Some((block, edited(call, block)?)));
+    let edit = EditTool::named(&call.name).and_then(|tool| {
+        let (block, edit) = (model.block_of_call(call)?, tool.read(&call.arguments)?);
+        Some((tool, block, edit.on(&block.value)))
+    });
     match edit {
-        Some((block, Ok(value))) => {
+        Some((tool, block, Ok(edited))) => {
+            let value = edited.value;
             let label = clean_line(&block.label);
             let mut rows = told(&format!("{label}, from v{}:", block.version), Role::Dim);
             let changed = diff::rows(&block.value, &value, CONTEXT, cells.saturating_sub(2), look.glyphs);
@@ -161,12 +165,11 @@ fn would_run(call: &PendingCall, cells: usize, look: &RenderContext, model: &Mod
                 rows.extend(told(&text, Role::Warning));
             }
             // Arguments that the difference does not show.
-            let more = ["label", "old_str", "old_string", "new_str", "new_string", "insert_line", "new_memory"];
-            rows.extend(arguments(&call.arguments, &more, cells));
+            rows.extend(arguments(&call.arguments, |name| name == "label" || tool.takes(name), cells));
             rows
         }
-        Some((_, Err(fault))) => {
-            let mut rows = arguments(&call.arguments, &[], cells);
+        Some((_, _, Err(fault))) => {
+            let mut rows = arguments(&call.arguments, |_| false, cells);
             rows.extend(told(
                 &format!("With the current text of the block it would be rejected: {fault}."),
                 Role::Warning,
@@ -174,7 +177,7 @@ fn would_run(call: &PendingCall, cells: usize, look: &RenderContext, model: &Mod
             rows
         }
         None => {
-            let rows = arguments(&call.arguments, &[], cells);
+            let rows = arguments(&call.arguments, |_| false, cells);
             if rows.is_empty() { told("without arguments", Role::Dim) } else { rows }
         }
     }
@@ -186,25 +189,8 @@ fn indented(row: Row, by: usize) -> Row {
     Row { spans, fence: None }
 }
 
-/// Returns the block value after a call; `None` if the call is not a known kind of block edit.
-fn edited(call: &PendingCall, block: &Block) -> Option<Result<String, EditFault>> {
-    let text = |names: &[&str]| names.iter().find_map(|name| call.arguments.get(name)?.as_str());
-    match call.name.as_str() {
-        "memory_rethink" => Some(Ok(text(&["new_memory"])?.to_owned())),
-        "memory_replace" => {
-            let (old, new) = (text(&["old_str", "old_string"])?, text(&["new_str", "new_string"])?);
-            Some(replace(&block.value, old, new).map(|replaced| replaced.value))
-        }
-        "memory_insert" => {
-            let after = call.arguments.get("insert_line").map_or(Some(-1), Value::as_i64)?;
-            Some(insert(&block.value, text(&["new_str", "new_string"])?, after))
-        }
-        _ => None,
-    }
-}
-
-/// Returns the rows of all arguments except `without`, each in full next to its name.
-fn arguments(arguments: &Value, without: &[&str], cells: usize) -> Vec<Row> {
+/// Returns the rows of all arguments but those that `without` names, each in full next to its name.
+fn arguments(arguments: &Value, without: impl Fn(&str) -> bool, cells: usize) -> Vec<Row> {
     let Value::Object(given) = arguments else {
         let text = if arguments.is_null() { String::new() } else { arguments.to_string() };
         let rows = wrap(&[Span::new(clean(&text), Role::Code)], &Shape::plain(cells));
@@ -212,7 +198,7 @@ fn arguments(arguments: &Value, without: &[&str], cells: usize) -> Vec<Row> {
     };
     let mut rows = Vec::new();
     let names = given.keys().map(|name| width(&clean_line(name))).max().unwrap_or(0).min(cells / 3);
-    for (name, value) in given.iter().filter(|(name, _)| !without.contains(&name.as_str())) {
+    for (name, value) in given.iter().filter(|(name, _)| !without(name)) {
         let text = value.as_str().map_or_else(|| Cow::Owned(value.to_string()), Cow::Borrowed);
         let name = crate::tui::text::width::fit(&clean_line(name), names, "~");
         let shape = Shape {

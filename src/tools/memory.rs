@@ -156,3 +156,145 @@ fn state(block: &StagedBlock, before: &str) -> String {
         None => format!("{head}; it reads as before"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::super::{Colleague, Directory, MessageSearch, fitted};
+    use super::*;
+    use crate::domain::block_edit::EDIT_TOOLS;
+    use crate::domain::{Block, BlockOwner, Editor, MessageQuery, SearchResult};
+    use crate::tools::delegate::Delegation;
+
+    struct Nothing;
+
+    impl MessageSearch for Nothing {
+        fn search(&self, _: MessageQuery) -> BoxFuture<'_, Result<SearchResult, String>> {
+            Box::pin(async { Ok(SearchResult::default()) })
+        }
+
+        fn zone(&self) -> TimeZone {
+            TimeZone::UTC
+        }
+    }
+
+    impl Directory for Nothing {
+        fn colleagues(&self) -> BoxFuture<'_, Result<Vec<Colleague>, String>> {
+            Box::pin(async { Ok(Vec::new()) })
+        }
+    }
+
+    const FACTS: &str = "one\ntwo\nthree";
+
+    /// A block `facts` that was shown with this text.
+    fn facts(shown: &str) -> StagedBlock {
+        let block = Block::new("block-1".into(), "facts", BlockOwner::Group("group-1".into()), Editor::File);
+        let block = Block { value: FACTS.to_owned(), limit: 40, version: 3, ..block };
+        StagedBlock::new(block, Level::ReadWrite, shown.to_owned())
+    }
+
+    /// The result of a call, and the text of the block after it.
+    async fn called(tool: &'static EditTool, block: StagedBlock, arguments: &Value) -> (bool, String, String) {
+        let mut desk = ToolContext {
+            agent: "ann",
+            blocks: vec![block],
+            library: &Nothing,
+            directory: &Nothing,
+            delegates: Delegation::No,
+            posts: Vec::new(),
+            withheld: vec![Withheld { label: "diary".to_owned(), kept_here: false }],
+            grants: Vec::new(),
+            approved: false,
+        };
+        let tool = Edit(tool);
+        let outcome = match fitted(&tool.spec(), arguments) {
+            Ok(arguments) => tool.call(&arguments, &mut desk).await,
+            Err(refused) => refused,
+        };
+        let ToolOutcome::Result { ok, text } = outcome else { panic!("{outcome:?}") };
+        assert_eq!(desk.blocks[0].edited_by.is_some(), ok, "{text}");
+        (ok, text, desk.blocks.remove(0).value)
+    }
+
+    /// Arguments that change the second line, or add `four` at the end.
+    fn fitting(tool: &EditTool, label: &str) -> Value {
+        let mut arguments = match tool.name {
+            "memory_insert" => json!({"new_str": "four"}),
+            "memory_replace" => json!({"old_str": "two", "new_str": "2"}),
+            "memory_rethink" => json!({"new_memory": "one\n2\nthree"}),
+            "core_memory_append" => json!({"content": "four"}),
+            "core_memory_replace" => json!({"old_content": "two", "new_content": "2"}),
+            "memory_apply_patch" => json!({"patch": "@@\n one\n-two\n+2\n"}),
+            other => panic!("{other} has no arguments here"),
+        };
+        arguments["label"] = json!(label);
+        arguments
+    }
+
+    #[tokio::test]
+    async fn every_tool_has_the_same_guards_and_the_same_result() {
+        for tool in &EDIT_TOOLS {
+            let (ok, text, value) = called(tool, facts(FACTS), &fitting(tool, "Facts")).await;
+            let (line, size) = if value.ends_with("four") { ("four", 18) } else { ("2", 11) };
+            assert!(ok && value.lines().any(|is| is == line), "{}: {text}", tool.name);
+            let head = format!("Block facts, version 4, {size} of 40 characters; lines ");
+            assert!(text.starts_with(&head) && text.contains(line), "{}: {text}", tool.name);
+
+            let mut read_only = facts(FACTS);
+            read_only.current.read_only = true;
+            let mut readable = facts(FACTS);
+            readable.level = Level::Read;
+            let mut narrow = facts(FACTS);
+            narrow.current.limit = 10;
+            for (block, label, why) in [
+                (read_only, "facts", "block facts is read-only"),
+                (readable, "facts", "you may read block facts and not edit it; if you need to, call request_block"),
+                (narrow, "facts", "block facts would have "),
+                (facts(FACTS), "plan", "you have no block \"plan\"; your blocks: facts"),
+                (facts(FACTS), "diary", ""),
+            ] {
+                let (ok, text, value) = called(tool, block, &fitting(tool, label)).await;
+                assert!(!ok && text.starts_with(&format!("{}: {why}", tool.name)), "{text}");
+                assert_eq!(value, FACTS, "{text}");
+            }
+            let (ok, text, _) = called(tool, facts(FACTS), &json!({"label": "facts"})).await;
+            assert!(!ok && text.contains("missing field"), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_names_the_argument_and_shows_what_the_block_says_now() {
+        for (name, arguments, why) in [
+            ("core_memory_append", json!({"content": ""}), "content is empty"),
+            ("core_memory_replace", json!({"old_content": "", "new_content": "x"}), "old_content is empty"),
+            ("core_memory_replace", json!({"old_content": "o", "new_content": "x"}), "old_content occurs 2 times"),
+            ("core_memory_replace", json!({"old_content": "z", "new_content": "x"}), "old_content does not occur"),
+            ("core_memory_replace", json!({"old_string": "z", "new_string": "x"}), "old_content does not occur"),
+            ("memory_apply_patch", json!({"patch": "nothing"}), "the patch has no hunks"),
+            ("memory_apply_patch", json!({"patch": "@@\n-z\n"}), "hunk 1 of the patch does not fit"),
+        ] {
+            let mut arguments = arguments;
+            arguments["label"] = json!("facts");
+            // Others wrote the last line meanwhile.
+            let shown = "one\ntwo\n3";
+            let (ok, text, value) = called(EditTool::named(name).unwrap(), facts(shown), &arguments).await;
+            assert!(!ok && text.starts_with(&format!("{name}: {why}")), "{text}");
+            assert!(text.contains("Block facts, version 3, 13 of 40 characters") && text.contains("three"), "{text}");
+            assert_eq!(value, FACTS);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_patch_of_lines_that_others_changed_is_refused_even_where_its_lines_stand_elsewhere() {
+        let patch = json!({"label": "facts", "patch": "@@\n-two\n+2\n"});
+        let tool = EditTool::named("memory_apply_patch").unwrap();
+        let (ok, text, value) = called(tool, facts("two\none\n3"), &patch).await;
+        assert!(!ok && text.contains("others changed these lines meanwhile"), "{text}");
+        assert_eq!(value, FACTS);
+        let (ok, text, value) =
+            called(tool, facts("one\ntwo\nzwei\nthree"), &json!({"label": "facts", "patch": "@@\n-one\n+1"})).await;
+        assert!(ok, "{text}");
+        assert_eq!(value, "1\ntwo\nthree", "what others removed stays removed");
+    }
+}

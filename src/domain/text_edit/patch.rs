@@ -22,12 +22,8 @@ enum Sign {
 }
 
 impl<'a> Hunk<'a> {
-    fn old(&self) -> Vec<&'a str> {
-        self.lines.iter().filter(|(sign, _)| *sign != Sign::Comes).map(|(_, text)| *text).collect()
-    }
-
-    fn new(&self) -> Vec<&'a str> {
-        self.lines.iter().filter(|(sign, _)| *sign != Sign::Goes).map(|(_, text)| *text).collect()
+    fn without(&self, left_out: Sign) -> Vec<&'a str> {
+        self.lines.iter().filter(|(sign, _)| *sign != left_out).map(|(_, text)| *text).collect()
     }
 }
 
@@ -44,8 +40,8 @@ pub fn patch(value: &str, patch: &str) -> Result<String, EditFault> {
     let bare = |line| if crlf { strip_return(line) } else { line };
     let mut lines: Vec<&str> = if value.is_empty() { Vec::new() } else { body.split('\n').map(bare).collect() };
     for (number, hunk) in (1..).zip(&hunks) {
-        let (old, new) = (hunk.old(), hunk.new());
-        if old == new {
+        let old = hunk.without(Sign::Comes);
+        if old == hunk.without(Sign::Goes) {
             return fault(format!("hunk {number} of the patch changes nothing; mark lines with - and +"));
         }
         if old.is_empty() && !lines.is_empty() {
@@ -57,7 +53,7 @@ pub fn patch(value: &str, patch: &str) -> Result<String, EditFault> {
         let at = place(number, &lines, &old)?;
         // A line that stays keeps its form: it may end with a carriage return that the patch leaves out.
         let mut kept = at;
-        let mut made = Vec::with_capacity(new.len());
+        let mut made = Vec::with_capacity(hunk.lines.len());
         for (sign, text) in &hunk.lines {
             match sign {
                 Sign::Comes => made.push(*text),

@@ -348,7 +348,7 @@ fn settings(change: &Change, before: Option<&Change>, told: &mut AuditEntry) -> 
         }
         Change::TriggerRemoved { .. } => {
             told.kind = AuditKind::Trigger;
-            told.text = "removed a trigger".to_owned();
+            "removed a trigger".clone_into(&mut told.text);
         }
         Change::TriggerPaused { paused, .. } => {
             told.kind = AuditKind::Trigger;

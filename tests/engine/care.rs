@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use nightdesk::testing::config::Config;
 use nightdesk::testing::domain::block::{Grantee, Level};
-use nightdesk::testing::domain::{CareTask, CauseKind, Change, Job, JobOutcome, JobState};
+use nightdesk::testing::domain::{CareTask, CauseKind, Change, Job, JobOutcome, JobState, PendingCall};
 use nightdesk::testing::engine::protocol::{
     AuditFilter, AuditKind, BlockChange, BlockRequest, Expired, OnClash, Reply, Request, RequestError,
 };
@@ -239,7 +239,7 @@ async fn what_a_person_decided_stays_in_the_audit_when_retention_removes_the_job
     let closed = BlockRequest::Change { id: story(), change, really: true };
     world.ask(Request::Block(Box::new(closed))).await.unwrap();
     world.send("one").await;
-    let call = world.when(async |world| world.overview().await.calls.into_iter().find(|call| call.is_open())).await;
+    let call = world.when(async |world| world.overview().await.calls.into_iter().find(PendingCall::is_open)).await;
     let (step, ordinal) = (call.step.clone(), call.ordinal);
     world.ask(Request::Decide { step, ordinal, approve: true, for_run: false, reason: String::new() }).await.unwrap();
     world.jobs_over(1).await;

@@ -13,8 +13,8 @@ use crate::store::{Background, Store};
 /// Entries in a reply, and the bytes of what they say.
 const ENTRIES: usize = 500;
 const ENTRY_BYTES: usize = 4 << 20;
-/// Log entries that are read at once, and for one reply.
-const AT_ONCE: usize = 200;
+/// Log entries that are read at once, each with its texts before and after, and for one reply.
+const AT_ONCE: usize = 50;
 const SCANNED: usize = 4_000;
 
 /// The changes that the audit tells.

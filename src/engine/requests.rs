@@ -12,7 +12,7 @@ use std::sync::PoisonError;
 use super::cancellation::{self, CANCELLED, Mode};
 use super::protocol::{BlockRequest, Recipient, Reply, Request, RequestError};
 use super::read::{self, Reader};
-use super::{Engine, EngineError, care as upkeep, next, sources};
+use super::{Engine, EngineError, budget, care as upkeep, next, sources};
 use crate::config::{Config, ConfigError};
 use crate::domain::message::check_size;
 use crate::domain::run::CallResult;
@@ -96,7 +96,11 @@ impl Engine {
             Request::Due => {
                 sources::settled(self).await?;
                 if self.options.jobs {
-                    upkeep::plan(self, &self.store.unfinished_jobs().await?).await?;
+                    let jobs = self.store.unfinished_jobs().await?;
+                    upkeep::plan(self, &jobs).await?;
+                    // A budget that was raised while no program ran jobs.
+                    let scheduled: Vec<&Job> = jobs.iter().filter(|job| job.state.scheduled_at().is_some()).collect();
+                    budget::review(self, &scheduled).await?;
                 }
                 Ok(read::due(&self.store, self.now()).await?)
             }

@@ -175,7 +175,11 @@ async fn a_job_that_comes_when_the_budget_is_used_up_is_not_claimed_and_a_larger
     world.when(async |world| Some(world.job(&job.id).await).filter(held)).await;
     assert_eq!(world.asked_of("cleo").len(), 3, "the step that crosses it is the last");
     let form = Box::new(AgentForm::default().clear("max_tokens_per_day"));
-    world.ask(Request::UpdateAgent { id: agent_id("cleo"), form }).await.unwrap();
+    let raised = world.ask(Request::UpdateAgent { id: agent_id("cleo"), form });
+    // Whoever asks before the scheduler has looked is told of the job, too: a worker does not end without it.
+    let (raised, due) = tokio::join!(biased; raised, world.ask(Request::Due));
+    raised.unwrap();
+    assert!(matches!(due, Ok(Reply::Due { due: true, .. })), "{due:?}");
     world.jobs_over(2).await;
     assert!(world.store().clock().now().duration_since(before) < SignedDuration::from_mins(1), "at once");
     world.close().await;

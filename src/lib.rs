@@ -46,7 +46,7 @@
 //!   - [`engine::handle`] and [`engine::protocol`]: what a face calls, and the values it exchanges with the engine.
 //!   - [`engine::session`]: becomes the owner of a store, or joins the program that owns it; [`engine::lasting`] does so
 //!     again whenever that program ends.
-//!   - [`engine::worker`] stops a worker from elsewhere; [`engine::copies`] copies a store and puts a copy back;
+//!   - [`engine::worker`] stops a worker from elsewhere; [`engine::copies`] copies a store, puts a copy back, and erases;
 //!     [`engine::care`] takes care of it in jobs without an agent: backup, check, retention, index.
 //!   - [`engine::requests`]: the requests that write; [`engine::read`]: the requests that only read.
 //!   - [`engine::scheduler`]: starts what is due; [`engine::turn`], [`engine::speech`], [`engine::speaker_selection`] and

@@ -16,10 +16,10 @@ pub mod domain {
         Actor, Agent, AgentId, Basis, Block, BlockId, BlockOwner, Call, CareMark, CareTask, Cause, CauseKind, Change,
         Choice, Commit, Conflict, Content, Conversation, ConversationId, ConversationOwner, Cursor, Editor, Group,
         GroupId, GroupStatus, Ids, Job, JobId, JobOutcome, JobState, LogEntry, Mail, MailId, MailKind, MailStatus,
-        ManagerType, Message, MessageId, NoticeKind, Occurrence, PendingCall, PendingKind, Person, PersonId,
-        Precondition, Priority, Reading, RemovedRecord, Revision, RosterEdit, Rule, Run, RunId, RunKind, RunState,
-        SearchResult, Sleeptime, Source, SourceMark, Step, StepId, StopReason, Task, TerminationCondition, Trigger,
-        TriggerId, TriggerSpec, Value, When, way_back,
+        ManagerType, Message, MessageId, MessageQuery, NoticeKind, Occurrence, PendingCall, PendingKind, Person,
+        PersonId, Precondition, Priority, Reading, RemovedRecord, Revision, RosterEdit, Rule, Run, RunId, RunKind,
+        RunState, SearchResult, Sleeptime, Source, SourceMark, Step, StepId, StopReason, Task, TerminationCondition,
+        Trigger, TriggerId, TriggerSpec, Value, When, way_back,
     };
     pub mod block {
         pub use crate::domain::block::{AccessRule, DEFAULT_LIMIT, Editor, Grantee, Level};

@@ -18,8 +18,12 @@ mod architecture;
 mod cli_apply;
 #[path = "cli/cli_backup.rs"]
 mod cli_backup;
+#[path = "cli/cli_block.rs"]
+mod cli_block;
 #[path = "cli/cli_care.rs"]
 mod cli_care;
+#[path = "cli/cli_erase.rs"]
+mod cli_erase;
 #[path = "cli/cli_inbox.rs"]
 mod cli_inbox;
 #[path = "cli/cli_job.rs"]

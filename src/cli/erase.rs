@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::backup::Backups;
 use super::paths::Paths;
 use super::print::{self, Out};
 use super::roster::Roster;
 use super::{CliError, Exit, audit, input};
-use crate::engine::care::{self, Erase};
+use crate::engine::care::backups::Backups;
+use crate::engine::copies::{self, Erase};
 
 /// The most bytes of a text from standard input.
 const MOST_BYTES: usize = 64 << 10;
@@ -64,7 +64,7 @@ pub async fn erase(places: &Paths, args: &Args, out: &mut Out) -> Result<Exit, C
         }
         (None, text) => Erase::Text(text.clone().unwrap_or_default()),
     };
-    let files = care::erase(&places.store, what, copies(&places.store), args.yes, args.stop).await?;
+    let files = copies::erase(&places.store, what, backups(&places.store), args.yes, args.stop).await?;
     let found = files.iter().any(|file| !file.rows.is_empty());
     let erased = args.yes && found;
     if args.json {
@@ -92,7 +92,7 @@ pub async fn erase(places: &Paths, args: &Args, out: &mut Out) -> Result<Exit, C
 
 /// The copies of a store that this program makes: backups without a name of their own, those before an upgrade, and stores
 /// that were replaced.
-fn copies(store: &Path) -> Vec<PathBuf> {
+fn backups(store: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = Backups::of(store).all().into_iter().map(|(path, _)| path).collect();
     let Some(name) = store.file_name().map(|name| name.to_string_lossy().into_owned()) else { return found };
     let is_one = |other: &str| {
@@ -121,6 +121,6 @@ mod tests {
         for name in own.iter().chain(&["desk.db", "desk.db.vx", "desk.db-wal", "other.db.v3", "desk.db.lock"]) {
             std::fs::write(dir.path().join(name), "x").unwrap();
         }
-        assert_eq!(copies(&store), own.map(|name| dir.path().join(name)));
+        assert_eq!(backups(&store), own.map(|name| dir.path().join(name)));
     }
 }

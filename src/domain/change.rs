@@ -68,7 +68,7 @@ pub enum Change {
         /// Its number.
         number: u64,
     },
-    /// Replaces everything of a block except its value.
+    /// Replaces everything of a block except its value and its access.
     BlockConfigured {
         /// The block.
         id: BlockId,
@@ -366,7 +366,9 @@ impl Change {
             Self::GroupDeleted { id } => id.as_str(),
             Self::BlockCreated(block) | Self::BlockRestored(block) => block.id.as_str(),
             Self::RosterEdited(_) | Self::RosterUndone { .. } => "roster",
-            Self::BlockConfigured { id, .. } | Self::BlockDeleted { id } => id.as_str(),
+            Self::BlockConfigured { id, .. } | Self::BlockAccessSet { id, .. } | Self::BlockDeleted { id } => {
+                id.as_str()
+            }
             Self::BlockEdited(revision) => revision.block.as_str(),
             Self::ConversationOpened(conversation) => conversation.id.as_str(),
             Self::MessageAppended(message) => message.id.as_str(),
@@ -428,9 +430,8 @@ impl Change {
             Self::BlockCreated(_)
             | Self::BlockRestored(_)
             | Self::BlockConfigured { .. }
-            | Self::BlockDeleted { .. } => {
-                vec![(Kind::Block, subject)]
-            }
+            | Self::BlockAccessSet { .. }
+            | Self::BlockDeleted { .. } => vec![(Kind::Block, subject)],
             Self::BlockEdited(revision) => {
                 let job = revision.editor.job().map(|job| (Kind::Job, job.0.clone()));
                 job.into_iter().chain([(Kind::Block, subject)]).collect()

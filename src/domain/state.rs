@@ -3,6 +3,7 @@
 //! Both work on any [`Rows`]. The store runs them on its tables, inside the transaction. [`InMemoryRows`] runs them on maps,
 //! to replay the log and compare (F16), and as the reference model in tests with random commits.
 
+mod blocks;
 mod care;
 mod jobs;
 mod mail;
@@ -18,10 +19,9 @@ mod waits;
 use jiff::Timestamp;
 
 use super::{
-    Agent, Basis, Block, BlockId, BlockOwner, Change, Conflict, Conversation, ConversationId, Group, Precondition,
-    RemovedRecord, Revision, Run,
+    Basis, Change, Conflict, Conversation, ConversationId, Job, JobState, Precondition, RemovedRecord, Run,
+    run::RunStateName,
 };
-use super::{Job, JobState, block::Editor, run::RunStateName};
 
 pub use memory_rows::InMemoryRows;
 pub(crate) use rows::row_kinds;
@@ -111,32 +111,17 @@ pub fn apply<R: Rows>(rows: &mut R, change: &mut Change, at: Timestamp) -> Resul
         Change::AgentDeleted { id } => members::delete_agent(rows, id),
         Change::GroupPut(group) => members::put_group(rows, group),
         Change::GroupDeleted { id } => members::delete_group(rows, id),
-        Change::BlockCreated(block) => create_block(rows, block, at),
-        Change::BlockDeleted { id } => delete_block(rows, id),
+        Change::BlockCreated(block) => blocks::create(rows, block, at),
+        Change::BlockDeleted { id } => blocks::delete(rows, id),
         Change::BlockRestored(block) => roster::restore_block(rows, block),
         Change::RosterEdited(edit) => roster::edited(rows, edit, at),
         Change::RosterUndone { number } => roster::undone(rows, *number),
-        Change::BlockConfigured { id, description, limit, read_only, tags, owner, from_file } => {
-            let mut block = require::<Block, R>(rows, id.as_str(), "block")?;
-            let length = block.value.chars().count();
-            if length > *limit as usize {
-                return reject(format!(
-                    "block {}: the limit {limit} is below its {length} characters; shorten it first",
-                    block.label
-                ));
-            }
-            block.description.clone_from(description);
-            block.limit = *limit;
-            block.read_only = *read_only;
-            block.tags.clone_from(tags);
-            block.from_file.clone_from(from_file);
-            if block.owner != *owner {
-                block.owner = owner.clone();
-                free_label(rows, &block)?;
-            }
-            Ok(rows.put(&block)?)
+        Change::BlockConfigured { .. } => blocks::configure(rows, change),
+        Change::BlockAccessSet { id, who, level, by, before, .. } => {
+            *before = blocks::set_access(rows, id, who, *level, by.as_ref())?;
+            Ok(())
         }
-        Change::BlockEdited(revision) => edit_block(rows, revision, at),
+        Change::BlockEdited(revision) => blocks::edit(rows, revision, at),
         Change::ConversationOpened(conversation) => open_conversation(rows, conversation),
         Change::MessageAppended(message) => {
             message.seq = append(rows, &message.conversation, message.seq)?;
@@ -223,105 +208,4 @@ fn append<R: Rows>(rows: &mut R, id: &ConversationId, seq: u64) -> Result<u64, A
     }
     rows.put(&conversation)?;
     Ok(conversation.head)
-}
-
-fn create_block<R: Rows>(rows: &mut R, block: &mut Block, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
-    if rows.get::<Block>(block.id.as_str())?.is_some() {
-        return reject(format!("block {} exists already", block.id));
-    }
-    if rows.get::<DeletedBlock>(block.id.as_str())?.is_some() {
-        return reject(format!("block {} was deleted, and its id cannot be used again", block.id));
-    }
-    if let Err(text) = super::block::check_label(&block.label) {
-        return reject(text);
-    }
-    check_length(block, &block.value).or_else(reject)?;
-    block.version = 1;
-    block.edited_at = at;
-    free_label(rows, block)?;
-    Ok(rows.put(block)?)
-}
-
-fn edit_block<R: Rows>(rows: &mut R, revision: &Revision, at: Timestamp) -> Result<(), ApplyError<R::Fault>> {
-    let mut block = require::<Block, R>(rows, revision.block.as_str(), "block")?;
-    if revision.version != block.version + 1 {
-        return Err(ApplyError::Conflict(Conflict::Block { current: Box::new(block) }));
-    }
-    if let Err(text) = check_editor(&block, &revision.editor).and_then(|()| check_length(&block, &revision.value)) {
-        return Err(ApplyError::Conflict(refusal(revision, text)));
-    }
-    block.value.clone_from(&revision.value);
-    block.version = revision.version;
-    block.editor = revision.editor.clone();
-    block.edited_at = at;
-    if revision.editor == Editor::File {
-        block.from_file = Some(revision.value.clone());
-    }
-    rows.put(&block)?;
-    if let Some(id) = revision.editor.job() {
-        let mut job = require::<Job, R>(rows, id.as_str(), "job")?;
-        job.edits += 1;
-        rows.put(&job)?;
-    }
-    Ok(())
-}
-
-fn delete_block<R: Rows>(rows: &mut R, id: &BlockId) -> Result<(), ApplyError<R::Fault>> {
-    let block = require::<Block, R>(rows, id.as_str(), "block")?;
-    let mut reaches: Vec<String> = Vec::new();
-    for agent in rows.all::<Agent>()? {
-        if agent.blocks.contains(id) {
-            reaches.push(agent.name);
-        }
-    }
-    for group in rows.all::<Group>()? {
-        if group.shared_blocks.contains(id) {
-            reaches.push(group.name);
-        }
-    }
-    if !reaches.is_empty() {
-        return reject(format!("block {} is in use by {}", block.label, reaches.join(", ")));
-    }
-    rows.delete::<Block>(id.as_str())?;
-    Ok(rows.put(&DeletedBlock { id: id.clone(), version: block.version })?)
-}
-
-/// The conflict that refuses an edit: of its last call if calls made it, so that the others are committed without it.
-fn refusal(revision: &Revision, text: String) -> Conflict {
-    match revision.calls.last() {
-        Some(&ordinal) => Conflict::Call { ordinal, text: format!("not done: {text}"), and_later_mail: false },
-        None => Conflict::Refused { text },
-    }
-}
-
-/// Checks the editor's right to edit the block.
-fn check_editor(block: &Block, editor: &Editor) -> Result<(), String> {
-    match editor {
-        Editor::Agent { .. } if block.read_only => Err(format!("block {} is read-only", block.label)),
-        Editor::Person(_) | Editor::File | Editor::Agent { .. } => Ok(()),
-    }
-}
-
-fn check_length(block: &Block, value: &str) -> Result<(), String> {
-    let length = value.chars().count();
-    if length > block.limit as usize {
-        return Err(format!(
-            "block {}: {length} characters are over its limit of {}; shorten the text or raise the limit",
-            block.label, block.limit
-        ));
-    }
-    Ok(())
-}
-
-/// Rejects a block whose owner has another block with the same label, regardless of case.
-fn free_label<R: Rows>(rows: &mut R, block: &Block) -> Result<(), ApplyError<R::Fault>> {
-    let key = block.lookup().unwrap_or_default();
-    if rows.find::<Block>(&key)?.iter().any(|other| other.id != block.id) {
-        let owner = match &block.owner {
-            BlockOwner::Group(_) => "the group",
-            BlockOwner::Agent(_) => "the agent",
-        };
-        return reject(format!("{owner} has a block with the label {:?} already", block.label));
-    }
-    Ok(())
 }

@@ -26,8 +26,8 @@ use super::block::{Grantee, Level, folded};
 use super::run::CallResult;
 use super::state::Rows;
 use super::{
-    Agent, AgentWork, CareTask, Change, Ids, Job, JobId, JobState, JobWork, Mail, MailId, MailKind, MailStatus,
-    Priority, Run, RunId, RunState, StopReason,
+    Agent, AgentId, AgentWork, Block, BlockId, CareTask, Change, Ids, Job, JobId, JobState, JobWork, Mail, MailId,
+    MailKind, MailStatus, PendingCall, Priority, Run, RunId, RunState, StopReason,
 };
 
 pub use cause::{Cause, CauseKind, When};

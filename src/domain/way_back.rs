@@ -19,15 +19,7 @@ impl From<RosterStep> for Change {
             RosterStep::DeleteAgent(id) => Self::AgentDeleted { id },
             RosterStep::RestoreBlock(block) => Self::BlockRestored(block),
             RosterStep::DeleteBlock(id) => Self::BlockDeleted { id },
-            RosterStep::ConfigureBlock(block) => Self::BlockConfigured {
-                id: block.id,
-                description: block.description,
-                limit: block.limit,
-                read_only: block.read_only,
-                tags: block.tags,
-                owner: block.owner,
-                from_file: block.from_file,
-            },
+            RosterStep::ConfigureBlock(block) => Self::configured(block),
             RosterStep::EditBlock(revision) => Self::BlockEdited(revision),
             RosterStep::SetAccess(id, who, level) => {
                 Self::BlockAccessSet { id, who, level, before: None, by: None, reason: REASON.to_owned() }
@@ -82,7 +74,17 @@ pub fn way_back(groups: &[Group], agents: &[Agent], blocks: &[Block], changes: &
                 let known = now.blocks.entry(id).or_insert_with(|| find(blocks, |one| one.id == *gone));
                 back.extend(known.take().map(RosterStep::RestoreBlock));
             }
-            Change::BlockConfigured { id: of, description, limit, read_only, tags, owner, from_file } => {
+            Change::BlockConfigured {
+                id: of,
+                description,
+                limit,
+                read_only,
+                tags,
+                owner,
+                from_file,
+                label,
+                local_only,
+            } => {
                 let known = now.blocks.entry(id).or_insert_with(|| find(blocks, |one| one.id == *of));
                 let Some(block) = known else { continue };
                 back.push(RosterStep::ConfigureBlock(block.clone()));
@@ -91,6 +93,8 @@ pub fn way_back(groups: &[Group], agents: &[Agent], blocks: &[Block], changes: &
                 owner.clone_into(&mut block.owner);
                 from_file.clone_into(&mut block.from_file);
                 (block.limit, block.read_only) = (*limit, *read_only);
+                block.label = label.clone().unwrap_or_else(|| std::mem::take(&mut block.label));
+                block.local_only = local_only.unwrap_or(block.local_only);
             }
             Change::BlockAccessSet { id: of, who, level, .. } => {
                 let known = now.blocks.entry(id).or_insert_with(|| find(blocks, |one| one.id == *of));

@@ -1,4 +1,4 @@
-//! Copies of a store as a file, and putting one back. The copying runs on a thread of its own.
+//! Copies of a store as a file, putting one back, and erasing from a store and its copies. All runs on a thread of its own.
 
 use std::path::{Path, PathBuf};
 
@@ -7,6 +7,8 @@ use super::protocol::RequestError;
 use super::session::Session;
 use super::worker;
 use crate::store::{self, CopyError};
+
+pub use crate::store::{Erase, ErasedFile};
 
 /// Copies a store to a new file while programs work on it, and checks the copy. Returns its size in bytes.
 ///
@@ -28,6 +30,25 @@ pub async fn restore(store: &Path, from: &Path, stamp: String, stop: bool) -> Re
     }
     let (store, from) = (store.to_owned(), from.to_owned());
     copying(move || store::restore(&store, &from, &stamp)).await.map_err(request_error)
+}
+
+/// Takes a text out of a store that no program has open, and out of copies of it; without `really`, only counts. With
+/// `stop`, a worker that owns the store is stopped first.
+///
+/// # Errors
+/// One sentence: a program owns the store, or the text cannot be erased. Nothing is changed then.
+pub async fn erase(
+    store: &Path,
+    what: Erase,
+    copies: Vec<PathBuf>,
+    really: bool,
+    stop: bool,
+) -> Result<Vec<ErasedFile>, RequestError> {
+    if stop && Session::owner(store).is_some() {
+        worker::stop(store).await?;
+    }
+    let store = store.to_owned();
+    copying(move || store::erase(&store, &what, &copies, really)).await.map_err(request_error)
 }
 
 fn request_error(error: CopyError) -> RequestError {

@@ -4,10 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::state::RowFault;
-use crate::domain::status::Work;
 use crate::domain::{
-    Agent, AgentId, Basis, Block, BlockId, CareMark, CareTask, Change, Conflict, Conversation, ConversationId, Group,
-    GroupId, Job, JobId, Mail, MailId, MailStatus, Message, PendingCall, Priority, Revision, Run, RunId, SearchResult,
+    Agent, AgentId, Basis, Block, BlockId, CareMark, CareTask, Change, Conflict, ConversationId, Group, GroupId, Job,
+    JobId, Mail, MailId, MailStatus, Message, MessageQuery, PendingCall, Priority, Revision, RunId, SearchResult,
     StepId, Trigger, TriggerId,
 };
 
@@ -16,6 +15,7 @@ mod block;
 mod filter;
 mod form;
 mod job;
+mod overview;
 mod progress;
 mod space;
 mod update;
@@ -25,6 +25,7 @@ pub use block::{Blame, BlameLine, BlockChange, BlockForm, BlockRequest, Revision
 pub use filter::Filter;
 pub use form::{AgentForm, Changes, GroupForm};
 pub use job::{BlockClash, Expired, JobDetail, JobEdit, OnClash};
+pub use overview::{LogCheck, Overview, StoreCheck};
 pub use progress::Progress;
 pub use space::{Space, SpaceOf, SpaceOwner};
 pub use update::{LiveUpdate, Phase, RowUpdate, Update};
@@ -233,15 +234,8 @@ pub enum Request {
         /// Where not all fit, those before `to` instead of those after `from`.
         newest: bool,
     },
-    /// Messages that match these words, newest first; [`Reply::Found`].
-    Search {
-        /// In this conversation; `None` for all.
-        conversation: Option<ConversationId>,
-        /// The words.
-        query: String,
-        /// Most results.
-        limit: usize,
-    },
+    /// Messages with these words, newest first; [`Reply::Found`].
+    Search(MessageQuery),
     /// Versions of a block, newest first, at most 500 with 4 MiB of text, but one at least; [`Reply::Revisions`].
     Revisions {
         /// The block.
@@ -521,71 +515,6 @@ pub struct Timestamped<T> {
     pub at: Timestamp,
     /// The entry.
     pub what: T,
-}
-
-/// The state rows the panes show, each kind in order of creation.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Overview {
-    /// The number of the last change it includes: follow from here.
-    pub upto: u64,
-    /// All groups.
-    pub groups: Vec<Group>,
-    /// All agents.
-    pub agents: Vec<Agent>,
-    /// All blocks with their values.
-    pub blocks: Vec<Block>,
-    /// Conversations of groups, and direct conversations of agents.
-    pub conversations: Vec<Conversation>,
-    /// Unfinished turns with all runs below them, and the runs of unfinished jobs.
-    pub runs: Vec<Run>,
-    /// The last turn of each conversation, where it has finished.
-    #[serde(default)]
-    pub last_turns: Vec<Run>,
-    /// The newest jobs, newest first, then older unfinished ones.
-    pub jobs: Vec<Job>,
-    /// Calls that wait for an answer.
-    pub calls: Vec<PendingCall>,
-    /// The newest mail, newest first, then older mail that a call waits for.
-    pub mails: Vec<Mail>,
-    /// All triggers.
-    #[serde(default)]
-    pub triggers: Vec<Trigger>,
-    /// The tokens of today.
-    #[serde(default)]
-    pub spending: Spending,
-    /// Unreadable rows.
-    #[serde(default)]
-    pub faults: Vec<RowFault>,
-    /// The model of agents that have none.
-    pub default_model: String,
-}
-
-impl Overview {
-    /// Status queries over these rows.
-    #[must_use]
-    pub fn work(&self) -> Work<'_> {
-        Work { runs: &self.runs, calls: &self.calls, mails: &self.mails }
-    }
-}
-
-/// Result of a store check.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoreCheck {
-    /// Defects of the file, one sentence each.
-    pub faults: Vec<String>,
-    /// Result of replaying the log, if requested.
-    pub log: Option<LogCheck>,
-}
-
-/// Result of replaying the log.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogCheck {
-    /// Changes replayed.
-    pub changes: u64,
-    /// Rows compared.
-    pub rows: usize,
-    /// Differences from the tables, one sentence each.
-    pub differences: Vec<String>,
 }
 
 /// Why a request failed: one sentence, and the conflict if there was one.

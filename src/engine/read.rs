@@ -15,8 +15,8 @@ use crate::domain::budget::Spending;
 use crate::domain::state::Row;
 use crate::domain::status::{Now, is_active};
 use crate::domain::{
-    Agent, AgentWork, Block, BlockId, CareMark, Cursor, Group, GroupId, Job, JobId, Message, Revision, Run, RunId,
-    RunState, Source, Trigger,
+    Agent, AgentWork, Block, CareMark, Cursor, Group, GroupId, Job, JobId, Message, Revision, Run, RunId, RunState,
+    Source, Trigger,
 };
 use crate::store::{Background, MessagePage, PartSpace, ReadLane, Store, StoreError};
 
@@ -54,9 +54,7 @@ impl Reader {
                 let page = MessagePage { newest, messages: MESSAGES, bytes: MESSAGE_BYTES };
                 Ok(Reply::Messages { messages: store.messages_page(&conversation, (from, to), page).await? })
             }
-            Request::Search { conversation, query, limit } => {
-                Ok(Reply::Found(store.background().search(conversation.as_ref(), &query, limit).await?))
-            }
+            Request::Search(query) => Ok(Reply::Found(store.background().search(query).await?)),
             Request::Revisions { block, before, limit } => {
                 Ok(Reply::Revisions { revisions: blocks::revisions(store, &block, before, limit).await? })
             }

@@ -100,7 +100,7 @@ async fn a_block_is_renamed_for_all_with_what_listens_to_it_and_deleted_from_all
     assert_eq!(world.asked_of("ann")[0].memory[0].label, "plot");
     world.edit(|value| format!("{value}\n- more")).await;
     let job: Job = world.job_over().await;
-    assert_eq!(job.agent, agent_id("cleo"), "the trigger fires under the new label");
+    assert_eq!(job.agent(), Some(&agent_id("cleo")), "the trigger fires under the new label");
     let (lines, gone) = told(&world, change(&story(), BlockChange::Delete)).await;
     let first = lines.lines().next().unwrap();
     assert_eq!(first, "the block plot (53 characters) is deleted: test/ann, test/cleo lose it");

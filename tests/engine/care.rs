@@ -229,6 +229,17 @@ async fn retention_removes_what_old_jobs_left_and_the_log_still_gives_the_tables
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_check_of_a_log_that_cannot_be_read_fails_and_says_where() {
+    let world = World::new(desk(Script::default(), "")).await;
+    let damage = "UPDATE changes SET body = '{}' WHERE n = (SELECT min(n) FROM changes WHERE kind = 'agent_put')";
+    rusqlite::Connection::open(world.setting.dir.path().join("desk.db")).unwrap().execute_batch(damage).unwrap();
+    let job = done(&world, CareTask::Check).await;
+    let JobState::Failed { error, .. } = &job.state else { panic!("{job:?}") };
+    assert!(error.contains("change") && error.contains("cannot be read"), "{error}");
+    world.engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_person_decided_stays_in_the_audit_when_retention_removes_the_job_that_asked() {
     let ask = json!({"label": "story", "level": "read_write", "reason": "to note dates"});
     let script =

@@ -208,6 +208,7 @@ impl Default for Plan {
             mode: Mode::Inline,
             model: None,
             chat: None,
+            also: &[],
             config: Config { care: Care::off(), ..Config::default() },
             observer: None,
             yields: std::env::var(SEED).ok().map(|seed| seed.parse().expect("a number")),

@@ -127,7 +127,7 @@ pub(super) fn delete<R: Rows>(rows: &mut R, id: &BlockId) -> Result<(), ApplyErr
         return reject(format!("block {} is in use by {}", block.label, reaches.join(", ")));
     }
     rows.delete::<Block>(id.as_str())?;
-    Ok(rows.put(&DeletedBlock { id: id.clone() })?)
+    Ok(rows.put(&DeletedBlock { id: id.clone(), version: block.version })?)
 }
 
 /// The conflict that refuses an edit: of its last call if calls made it, so that the others are committed without it.
@@ -165,7 +165,7 @@ fn check_description(label: &str, description: &str) -> Result<(), String> {
     check_text(description).map_err(|why| format!("block {label}: its description {why}"))
 }
 
-fn check_value(block: &Block, value: &str) -> Result<(), String> {
+pub(super) fn check_value(block: &Block, value: &str) -> Result<(), String> {
     let length = value.chars().count();
     if length > block.limit as usize {
         return Err(format!(
@@ -177,7 +177,7 @@ fn check_value(block: &Block, value: &str) -> Result<(), String> {
 }
 
 /// Rejects a block whose owner has another block with the same label, regardless of case.
-fn free_label<R: Rows>(rows: &mut R, block: &Block) -> Result<(), ApplyError<R::Fault>> {
+pub(super) fn free_label<R: Rows>(rows: &mut R, block: &Block) -> Result<(), ApplyError<R::Fault>> {
     let key = block.lookup().unwrap_or_default();
     if let Some(other) = rows.find::<Block>(&key)?.iter().find(|other| other.id != block.id) {
         let owner = match &block.owner {
@@ -191,7 +191,7 @@ fn free_label<R: Rows>(rows: &mut R, block: &Block) -> Result<(), ApplyError<R::
 }
 
 /// Rejects a block whose label another block has that one of its agents has.
-fn unique_for_all<R: Rows>(rows: &mut R, id: &BlockId) -> Result<(), ApplyError<R::Fault>> {
+pub(super) fn unique_for_all<R: Rows>(rows: &mut R, id: &BlockId) -> Result<(), ApplyError<R::Fault>> {
     let agents = rows.all::<Agent>()?;
     for group in rows.all::<Group>()? {
         let shared = group.shared_blocks.contains(id);

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{ApplyError, DeletedBlock, Row as _, Rows, check_length, free_label, reject, require};
+use super::blocks::{check_value, free_label};
+use super::{ApplyError, DeletedBlock, Row as _, Rows, reject, require};
 use crate::domain::roster_edit::MOST_KEPT;
 use crate::domain::{Block, RosterEdit};
 
@@ -37,7 +38,7 @@ pub(super) fn restore_block<R: Rows>(rows: &mut R, block: &Block) -> Result<(), 
     if deleted.version != block.version {
         return reject(format!("block {} was deleted at version {}", block.label, deleted.version));
     }
-    check_length(block, &block.value).or_else(reject)?;
+    check_value(block, &block.value).or_else(reject)?;
     free_label(rows, block)?;
     rows.delete::<DeletedBlock>(block.id.as_str())?;
     Ok(rows.put(block)?)

@@ -2,7 +2,7 @@
 
 use super::TRIES;
 use crate::domain::text_edit::{Undo, undo};
-use crate::domain::{Block, BlockId, Change, Commit, Conflict, Editor, Job, JobId, PersonId, Revision};
+use crate::domain::{Block, BlockId, Change, Commit, Conflict, Job, JobId, Revision};
 use crate::engine::protocol::{BlockClash, JobEdit, OnClash, Reply, RequestError};
 use crate::engine::{Engine, read};
 use crate::store::{CommitError, Lane, StoreError};

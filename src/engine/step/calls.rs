@@ -12,7 +12,7 @@ use super::commit::StepCommit;
 use super::draft::{CallResolution, CallResults, StagedStep};
 use crate::domain::agent::{DEFAULT_MAX_STEP_CALLS, DEFAULT_TOOL_SECONDS};
 use crate::domain::block::REQUEST_BLOCK_ACCESS;
-use crate::domain::{Block, Commit, Conflict, ConversationId, Precondition, SearchResult};
+use crate::domain::{Block, Commit, Conflict, ConversationId, MessageQuery, Precondition, SearchResult};
 use crate::engine::directory::Colleagues;
 use crate::engine::live::LiveGuard;
 use crate::engine::protocol::Phase;

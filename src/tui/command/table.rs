@@ -153,8 +153,8 @@ REST {
     RunNow: KeyContext::ROSTER.or(KeyContext::JOBS), [Key::char('R')], "run now",
         "Make the background agent work now; fire the selected trigger";
     Pause: KeyContext::JOBS, [Key::char('p')], "pause", "Pause the selected trigger, or let it go on";
-    Undo: KeyContext::BLOCKS.or(KeyContext::HISTORY).or(KeyContext::JOBS).or(KeyContext::JOB), [Key::char('u')], "undo",
-        "Restore the block's previous value, or the shown version; for a job, undo all its edits";
+    Undo: KeyContext::BLOCKS.or(KeyContext::HISTORY).or(KeyContext::JOBS).or(KeyContext::JOB).or(KeyContext::ROSTER), [Key::char('u')], "undo",
+        "Restore the block's previous or the shown version; undo all edits of a job, or the last change of agents; asks first";
     UndoAll: KeyContext::HISTORY, [Key::char('U')], "undo job", "Undo all edits of the job that made the shown version";
     SetModel: KeyContext::ROSTER, [Key::char('m')], "model", "Set the agent's model";
     NewAgent: KeyContext::ROSTER, [Key::char('n')], "new agent", "Create an agent in the selected group with a form";

@@ -148,22 +148,6 @@ fn with_end(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Returns the operations that turn the old lines into the new ones.
-#[must_use]
-pub fn compare(old: &[&str], new: &[&str]) -> Vec<DiffOp> {
-    let head = old.iter().zip(new).take_while(|(a, b)| a == b).count();
-    let tail = old[head..].iter().rev().zip(new[head..].iter().rev()).take_while(|(a, b)| a == b).count();
-    let (old_len, new_len) = (old.len() - head - tail, new.len() - head - tail);
-    if old_len + new_len <= MAX_COMPARED {
-        return capture_diff_slices(Algorithm::Myers, old, new);
-    }
-    vec![
-        DiffOp::Equal { old_index: 0, new_index: 0, len: head },
-        DiffOp::Replace { old_index: head, old_len, new_index: head, new_len },
-        DiffOp::Equal { old_index: old.len() - tail, new_index: new.len() - tail, len: tail },
-    ]
-}
-
 /// Appends removed lines and the added lines that replace them, paired in order.
 fn replace(gone: &[&str], come: &[&str], out: &mut Vec<DiffLine>) {
     let pairs = gone.len().min(come.len());

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use similar::DiffTag;
 
+use crate::domain::text_edit::diff::compare;
 use crate::domain::text_edit::{Merge, Piece};
 use crate::domain::{Block, Editor};
 use crate::tui::text::clean::clean_line;
-use crate::tui::text::diff::compare;
 
 /// What happened to a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -197,27 +197,15 @@ fn split(text: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{BlockOwner, PersonId};
+    use crate::domain::BlockOwner;
 
     fn agent(name: &str) -> Editor {
         Editor::Agent { id: "agent-1".into(), name: name.to_owned(), job: None }
     }
 
     fn block(version: u64, value: &str) -> Block {
-        Block {
-            id: "block-1".into(),
-            label: "story".to_owned(),
-            description: String::new(),
-            value: value.to_owned(),
-            limit: 5_000,
-            read_only: false,
-            tags: Vec::new(),
-            owner: BlockOwner::Group("group-1".into()),
-            version,
-            editor: Editor::Person(PersonId::local()),
-            edited_at: jiff::Timestamp::UNIX_EPOCH,
-            from_file: None,
-        }
+        let fresh = Block::new("block-1".into(), "story", BlockOwner::Group("group-1".into()), Editor::File);
+        Block { value: value.to_owned(), version, ..fresh }
     }
 
     #[test]

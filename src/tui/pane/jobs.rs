@@ -32,7 +32,7 @@ enum Key {
 }
 
 /// State of the pane.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Jobs {
     list: List<Key>,
     /// True if the rows are out of date with the model.
@@ -44,6 +44,12 @@ pub struct Jobs {
     asked: Option<(u64, String)>,
     /// Jobs that failed since the pane was last shown.
     failed: Vec<JobId>,
+}
+
+impl Default for Jobs {
+    fn default() -> Self {
+        Self { list: List::newest_first(), stale: false, laid: None, until: None, asked: None, failed: Vec::new() }
+    }
 }
 
 impl Jobs {

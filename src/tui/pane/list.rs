@@ -97,11 +97,13 @@ pub struct List<K> {
     height: usize,
     /// Whether the first and the last row tell how many items are hidden, where some are.
     counted: bool,
+    /// True while the first row stays in view although new items come above; `None` for a list that never does so.
+    follows: Option<bool>,
 }
 
 impl<K> Default for List<K> {
     fn default() -> Self {
-        Self { items: Vec::new(), selected: None, place: 0, top: 0, height: 0, counted: false }
+        Self { items: Vec::new(), selected: None, place: 0, top: 0, height: 0, counted: false, follows: None }
     }
 }
 
@@ -110,6 +112,13 @@ impl<K: Clone + PartialEq> List<K> {
     #[must_use]
     pub fn counted() -> Self {
         Self { counted: true, ..Self::default() }
+    }
+
+    /// Creates a list whose newest item comes first and is in view until a command moves off the first item. A key that comes
+    /// while the selected item is out of view only selects the first one, so that nothing is done to an item unseen.
+    #[must_use]
+    pub fn newest_first() -> Self {
+        Self { follows: Some(true), ..Self::default() }
     }
 
     /// Returns the key of the selected item.
@@ -141,7 +150,7 @@ impl<K: Clone + PartialEq> List<K> {
             self.place = near.unwrap_or(0);
             self.selected = near.and_then(|at| self.items[at].key.clone());
         }
-        self.top = (self.start(self.place) + top).saturating_sub(start);
+        self.top = if self.follows == Some(true) { 0 } else { (self.start(self.place) + top).saturating_sub(start) };
         self.clamp();
     }
 
@@ -154,6 +163,25 @@ impl<K: Clone + PartialEq> List<K> {
 
     /// Executes a movement command; false if `command` is none.
     pub fn command(&mut self, command: Command) -> bool {
+        if self.follows == Some(true) && self.start(self.place) >= self.height.max(1) {
+            let first = self.selectable().next();
+            self.jump(first, 0);
+            return true;
+        }
+        let moved = self.movement(command);
+        if moved {
+            self.note_place();
+        }
+        moved
+    }
+
+    /// Follows the newest item from the first one on, and only there.
+    fn note_place(&mut self) {
+        let first = self.top == 0 && self.selectable().next() == Some(self.place);
+        self.follows = self.follows.map(|_| first);
+    }
+
+    fn movement(&mut self, command: Command) -> bool {
         let half = isize::try_from(self.height / 2).unwrap_or(0);
         let page = isize::try_from(self.height.max(2) - 1).unwrap_or(0);
         match command {
@@ -217,10 +245,12 @@ impl<K: Clone + PartialEq> List<K> {
                 let key = self.at(event.row.saturating_sub(area.y)).cloned()?;
                 let again = self.selected() == Some(&key);
                 self.select(key.clone());
+                self.note_place();
                 return again.then_some(key);
             }
-            _ => {}
+            _ => return None,
         }
+        self.note_place();
         None
     }
 
@@ -379,6 +409,25 @@ mod tests {
         assert_eq!(shown("story", "v12", 12), "story    v12");
         assert_eq!(shown("a long label", "v12", 10), "a lon… v12");
         assert_eq!(shown("a long label", "", 8), "a long …");
+    }
+
+    #[test]
+    fn the_newest_items_stay_in_view_until_one_moves_off_the_first_and_no_key_acts_on_one_unseen() {
+        let items = |keys: &[u8]| keys.iter().map(|key| item(Some(*key), 1)).collect::<Vec<_>>();
+        let mut list = List::newest_first();
+        list.set(items(&[2, 1, 0]), 2);
+        list.set(items(&[4, 3, 2, 1, 0]), 2);
+        assert_eq!((list.at(0), list.selected()), (Some(&4), Some(&2)), "the newest is shown");
+        assert!(list.command(Command::Cancel), "it only selects");
+        assert_eq!(list.selected(), Some(&4));
+        assert!(!list.command(Command::Cancel), "the pane does it");
+        list.command(Command::Down);
+        list.command(Command::Down);
+        list.set(items(&[5, 4, 3, 2, 1, 0]), 2);
+        assert_eq!((list.at(0), list.selected()), (Some(&3), Some(&2)), "what one looks at stays in its place");
+        list.command(Command::Top);
+        list.set(items(&[6, 5, 4, 3, 2, 1, 0]), 2);
+        assert_eq!(list.at(0), Some(&6), "back at the first one, it follows again");
     }
 
     #[test]

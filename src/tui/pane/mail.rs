@@ -23,7 +23,7 @@ use crate::tui::text::plain::plain;
 use crate::tui::theme::Role;
 
 /// State of the pane.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Mails {
     list: List<MailId>,
     /// Show only the mail of the agent selected in the roster.
@@ -33,6 +33,12 @@ pub struct Mails {
     laid: Option<Rect>,
     /// Mail sent without a reply yet, by serial number of the request.
     sent: Vec<(u64, Draft)>,
+}
+
+impl Default for Mails {
+    fn default() -> Self {
+        Self { list: List::newest_first(), filtered: false, stale: false, laid: None, sent: Vec::new() }
+    }
 }
 
 impl Mails {

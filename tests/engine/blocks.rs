@@ -3,11 +3,12 @@
 use crate::support::script::{Script, When};
 use nightdesk::testing::domain::{Actor, Block, Change, Editor, Person, PersonId};
 use nightdesk::testing::engine::Options;
-use nightdesk::testing::engine::protocol::{Reply, Request};
+use nightdesk::testing::engine::protocol::{Recipient, Reply, Request};
 use nightdesk::testing::llm::PromptMessage;
+use nightdesk::testing::store::Mode;
 use serde_json::json;
 
-use crate::support::engine_harness::{Plan, World, agent_id, group_id, story};
+use crate::support::engine_harness::{Asked, Plan, World, agent_id, group_id, story};
 
 fn notes() -> Script {
     Script::of([When::agent("ann").step(1).inserts("story", "- noted on {turn}").replaces(
@@ -280,5 +281,41 @@ async fn a_persons_save_made_on_an_older_version_keeps_what_others_changed_since
     let refused = world.ask(Request::EditBlock { id: story(), base, value, merge: false }).await.unwrap_err();
     assert!(refused.text.contains("version"), "{refused:?}");
     assert_eq!(world.block(&story()).await, block, "a save that is not to merge changes nothing");
+    world.close().await;
+}
+
+/// Fifty agents that share a block all speak at once, again and again, while it is edited. The times are printed; the
+/// promise is 500 ms.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_prompt_of_each_of_fifty_sharers_holds_what_was_committed_before() {
+    const EDITS: usize = 5;
+    let names: Vec<&'static str> = (0..50).map(|nth| &*format!("agent{nth}").leak()).collect();
+    let members = &*names.clone().leak();
+    let script = Script::always("{agent} heard {last}");
+    let world = World::new(Plan { script, members, mode: Mode::Threads, ..Plan::default() }).await;
+    let mut times = Vec::new();
+    for edit in 1..=EDITS {
+        world.edit(|_| format!("edit {edit}")).await;
+        let (committed, before) = (tokio::time::Instant::now(), world.asked_at().len());
+        let speak = names.iter().map(|name| async {
+            let to = Recipient::Agent(agent_id(name));
+            let Reply::Sent { run, .. } = world.ask(Request::Send { to, text: "go on".to_owned() }).await.unwrap()
+            else {
+                panic!("it was not sent")
+            };
+            world.finished(&run).await;
+        });
+        futures::future::join_all(speak).await;
+        let asked = world.asked_at().split_off(before);
+        assert_eq!(asked.len(), names.len());
+        for Asked { at, prompt } in asked {
+            let story = prompt.memory.iter().find(|block| block.label == "story").unwrap();
+            assert_eq!(story.value, format!("edit {edit}"), "{}", prompt.agent);
+            times.push(at.duration_since(committed));
+        }
+    }
+    times.sort();
+    let (middle, late, last) = (times[times.len() / 2], times[times.len() * 99 / 100], times[times.len() - 1]);
+    println!("from the commit to the prompt: p50 {middle:.0?}, p99 {late:.0?}, most {last:.0?} of {}", times.len());
     world.close().await;
 }

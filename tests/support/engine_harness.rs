@@ -341,6 +341,11 @@ impl World {
         self.setting.asked.lock().unwrap().iter().map(|asked| asked.prompt.clone()).collect()
     }
 
+    /// The same with the moment of each.
+    pub fn asked_at(&self) -> Vec<Asked> {
+        self.setting.asked.lock().unwrap().clone()
+    }
+
     /// What this agent was asked, in order.
     pub fn asked_of(&self, agent: &str) -> Vec<Prompt> {
         self.asked().into_iter().filter(|prompt| prompt.agent == agent).collect()

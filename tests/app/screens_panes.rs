@@ -684,7 +684,9 @@ fn quitting_tells_of_unsaved_changes_and_the_next_start_opens_them_on_their_vers
     next.committed(vec![change], vec![row]);
     next.app.restore(serde_json::from_str(&kept).unwrap());
     // What is typed first goes to the composer; Esc leads back to the block.
-    next.keys("y<Esc>");
+    next.keys("y");
+    assert!(next.text().contains("your unsaved changes to story are open in the blocks (Alt-3)"), "{}", next.text());
+    next.keys("<Esc>");
     assert!(next.app.panes.blocks.draft().is_some_and(|text| text.starts_with("xThe story")));
     assert!(next.text().contains("editing from v12"), "{}", next.text());
     assert!(next.text().contains("changed it to v13 while you edit"), "{}", next.text());

@@ -2,6 +2,7 @@
 
 use super::App;
 use crate::engine::protocol::Recipient;
+use crate::tui::effect::{AppAction, Toast};
 use crate::tui::pane::PaneId;
 use crate::tui::pane::conversation::{Anchor, Place};
 use crate::tui::session::Session;
@@ -54,7 +55,11 @@ impl App {
         let drafts = session.drafts.into_iter().filter(|draft| self.is_there(&draft.to)).collect();
         self.composer.restore((&session.draft, session.pastes), drafts);
         if let Some(unsaved) = session.unsaved {
-            self.panes.blocks.reopen(unsaved, &self.model);
+            let label = self.panes.blocks.reopen(unsaved, &self.model);
+            let told = label.map(|label| format!("your unsaved changes to {label} are open in the blocks (Alt-3)"));
+            if let Some(text) = told {
+                self.mailbox.push(AppAction::Toast(Toast::plain(text)));
+            }
         }
     }
 

@@ -78,13 +78,15 @@ impl Blocks {
         self.edit.as_ref().and_then(|edit| edit.unsaved())
     }
 
-    /// Opens the editor with changes that the previous session left unsaved, if the block still exists.
-    pub fn reopen(&mut self, unsaved: Unsaved, model: &Model) {
-        let Some(block) = model.block(&unsaved.block) else { return };
+    /// Opens the editor with changes that the previous session left unsaved. Returns the label of the block; `None` if it
+    /// does not exist any more.
+    pub fn reopen(&mut self, unsaved: Unsaved, model: &Model) -> Option<String> {
+        let block = model.block(&unsaved.block)?;
         let mut edit = Edit::new(block);
         edit.take_up(unsaved, model);
         self.list.select(block.id.clone());
         self.edit = Some(Box::new(edit));
+        Some(clean_line(&block.label).into_owned())
     }
 
     /// Handles the result of a dialog: closes the editor.

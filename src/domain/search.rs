@@ -64,9 +64,9 @@ impl MessageQuery {
     /// True for a message by one whom the query asks for, in the time it asks for. Its words are not looked at.
     #[must_use]
     pub fn admits(&self, message: &Message) -> bool {
-        let role = if message.agent.is_some() { SpeakerRole::Assistant } else { SpeakerRole::User };
+        let is_role = |role: &SpeakerRole| <&str>::from(role) == message.role();
         let is_by = |name: &String| message.agent.is_some() && message.name.to_lowercase() == name.to_lowercase();
-        (self.roles.is_empty() || self.roles.contains(&role))
+        (self.roles.is_empty() || self.roles.iter().any(is_role))
             && self.speaker.as_ref().is_none_or(is_by)
             && self.since.is_none_or(|since| since <= message.at)
             && self.before.is_none_or(|before| message.at < before)

@@ -12,7 +12,7 @@ use std::sync::PoisonError;
 use super::cancellation::{self, CANCELLED, Mode};
 use super::protocol::{BlockRequest, Recipient, Reply, Request, RequestError};
 use super::read::{self, Reader};
-use super::{Engine, EngineError, budget, care as upkeep, next, sources};
+use super::{Engine, EngineError, budget, next, sources};
 use crate::config::{Config, ConfigError};
 use crate::domain::message::check_size;
 use crate::domain::run::CallResult;
@@ -97,7 +97,7 @@ impl Engine {
                 sources::settled(self).await?;
                 if self.options.jobs {
                     let jobs = self.store.unfinished_jobs().await?;
-                    upkeep::plan(self, &jobs).await?;
+                    super::care::plan(self, &jobs).await?;
                     // A budget that was raised while no program ran jobs.
                     let scheduled: Vec<&Job> = jobs.iter().filter(|job| job.state.scheduled_at().is_some()).collect();
                     budget::review(self, &scheduled).await?;
@@ -462,7 +462,7 @@ impl Engine {
         self.alerts.configure(&config);
         self.care.configure(&config.care);
         if self.options.jobs {
-            upkeep::begin(self).await?;
+            super::care::begin(self).await?;
         }
         self.wake.notify_one();
         *self.default_model.write().unwrap_or_else(PoisonError::into_inner) = config.model;

@@ -3,6 +3,7 @@
 use futures::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use strum::VariantArray as _;
 
 use super::{Tool, ToolContext, ToolOutcome, Wait, arguments};
 use crate::domain::block::{Level, REQUEST_BLOCK_ACCESS, folded};
@@ -69,7 +70,8 @@ struct SetArguments {
     reason: String,
 }
 
-fn level_schema(levels: &[&str]) -> Value {
+fn level_schema(levels: &[Level]) -> Value {
+    let levels: Vec<&str> = levels.iter().map(Into::into).collect();
     json!({"type": "string", "enum": levels, "description": "What is allowed, each with all before it."})
 }
 
@@ -84,7 +86,7 @@ impl Tool for Request {
                 "type": "object",
                 "properties": {
                     "label": {"type": "string", "description": "The label of the block."},
-                    "level": level_schema(&["read", "read_write", "admin"]),
+                    "level": level_schema(&Level::VARIANTS[1..]),
                     "reason": {"type": "string", "minLength": 1, "maxLength": LONGEST_REASON, "description": "Why you need it; whoever decides reads it."}
                 },
                 "required": ["label", "level", "reason"],
@@ -130,7 +132,7 @@ impl Tool for Set {
                 "properties": {
                     "label": {"type": "string", "description": "The label of the block."},
                     "agent": {"type": "string", "description": "The name of the agent."},
-                    "level": level_schema(&["none", "read", "read_write", "admin"]),
+                    "level": level_schema(Level::VARIANTS),
                     "reason": {"type": "string", "maxLength": LONGEST_REASON, "description": "Why."}
                 },
                 "required": ["label", "agent", "level"],

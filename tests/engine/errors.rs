@@ -438,58 +438,34 @@ async fn a_parked_agent_does_not_speak_elsewhere_while_the_store_is_gone() {
     world.close().await;
 }
 
-/// Lets the reads of conversations fail once a job is claimed.
-#[derive(Default)]
-struct FailsBehindAClaim {
-    store: OnceLock<PathBuf>,
-    claimed: AtomicBool,
-    failed: AtomicBool,
-}
-
-impl Observer for FailsBehindAClaim {
-    fn commit(&self, _: Lane, commit: &Commit) {
-        if commit.changes.iter().any(|change| matches!(change, Change::JobClaimed { .. })) {
-            self.claimed.store(true, Ordering::Relaxed);
-        }
-    }
-
-    fn read(&self, _: Lane) {
-        if self.claimed.load(Ordering::Relaxed) && !self.failed.swap(true, Ordering::Relaxed) {
-            sql(self.store.get().unwrap(), "ALTER TABLE conversation RENAME TO away");
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_job_whose_store_fails_behind_its_claim_is_done_when_the_store_works_again() {
-    let fails = Arc::new(FailsBehindAClaim::default());
-    let script = Script::of([When::in_job().finishes()]).otherwise("{agent} speaks");
-    let plan = Plan { observer: Some(Arc::clone(&fails) as _), ..with_jobs(script) };
-    let world = World::new(plan).await;
-    fails.store.set(world.setting.dir.path().join("desk.db")).unwrap();
-    world.post("go").await;
-    while !fails.failed.load(Ordering::Relaxed) {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    tokio::time::sleep(Duration::from_secs(25)).await;
-    assert_eq!(world.asked_of("zoe").len(), 0);
-    by_sql(&world, "ALTER TABLE away RENAME TO conversation");
-    let job = world.job_over().await;
-    assert_eq!((job.state.as_str(), job.attempt, job.crashes), ("completed", 1, 0), "{job:?}");
-    assert_eq!(world.asked_of("zoe").len(), 1);
-    world.close().await;
-}
-
-/// Lets the reads of a talk fail once its turn has begun, until the next commit is tried.
-#[derive(Default)]
-struct FailsBehindATurn {
+/// Lets the reads of conversations fail once such a change is tried, until it is mended.
+struct FailsBehind {
+    change: fn(&Change) -> bool,
+    /// Whether the next commit that is tried mends it.
+    ends_with_a_commit: bool,
     store: OnceLock<PathBuf>,
     begun: AtomicBool,
     failed: AtomicBool,
     works: AtomicBool,
 }
 
-impl FailsBehindATurn {
+impl FailsBehind {
+    fn new(change: fn(&Change) -> bool, ends_with_a_commit: bool) -> Arc<Self> {
+        let (begun, failed, works) = (AtomicBool::new(false), AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { change, ends_with_a_commit, store: OnceLock::new(), begun, failed, works })
+    }
+
+    /// Names the store once it is there.
+    fn in_store_of(&self, world: &World) {
+        self.store.set(world.setting.dir.path().join("desk.db")).unwrap();
+    }
+
+    async fn has_failed(&self) {
+        while !self.failed.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     fn mend(&self) {
         if self.failed.load(Ordering::Relaxed) && !self.works.swap(true, Ordering::Relaxed) {
             sql(self.store.get().unwrap(), "ALTER TABLE away RENAME TO conversation");
@@ -497,10 +473,12 @@ impl FailsBehindATurn {
     }
 }
 
-impl Observer for FailsBehindATurn {
+impl Observer for FailsBehind {
     fn commit(&self, _: Lane, commit: &Commit) {
-        self.mend();
-        if commit.changes.iter().any(|change| matches!(change, Change::RunCreated(_))) {
+        if self.ends_with_a_commit {
+            self.mend();
+        }
+        if commit.changes.iter().any(self.change) {
             self.begun.store(true, Ordering::Relaxed);
         }
     }
@@ -513,15 +491,31 @@ impl Observer for FailsBehindATurn {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_job_whose_store_fails_behind_its_claim_is_done_when_the_store_works_again() {
+    let fails = FailsBehind::new(|change| matches!(change, Change::JobClaimed { .. }), false);
+    let script = Script::of([When::in_job().finishes()]).otherwise("{agent} speaks");
+    let plan = Plan { observer: Some(Arc::clone(&fails) as _), ..with_jobs(script) };
+    let world = World::new(plan).await;
+    fails.in_store_of(&world);
+    world.post("go").await;
+    fails.has_failed().await;
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    assert_eq!(world.asked_of("zoe").len(), 0);
+    fails.mend();
+    let job = world.job_over().await;
+    assert_eq!((job.state.as_str(), job.attempt, job.crashes), ("completed", 1, 0), "{job:?}");
+    assert_eq!(world.asked_of("zoe").len(), 1);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_turn_whose_store_fails_for_a_moment_goes_on_and_does_not_fail() {
-    let fails = Arc::new(FailsBehindATurn::default());
+    let fails = FailsBehind::new(|change| matches!(change, Change::RunCreated(_)), true);
     let plan = Plan { observer: Some(Arc::clone(&fails) as _), ..in_one_order() };
     let world = World::new(plan).await;
-    fails.store.set(world.setting.dir.path().join("desk.db")).unwrap();
+    fails.in_store_of(&world);
     let run = world.post("go").await;
-    while !fails.failed.load(Ordering::Relaxed) {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    fails.has_failed().await;
     tokio::time::sleep(Duration::from_secs(5)).await;
     fails.mend();
     let run = world.finished(&run).await;

@@ -99,11 +99,22 @@ pub struct List<K> {
     counted: bool,
     /// True while the first row stays in view although new items come above; `None` for a list that never does so.
     follows: Option<bool>,
+    /// True once a command came: before that, a list that follows selects its first item.
+    used: bool,
 }
 
 impl<K> Default for List<K> {
     fn default() -> Self {
-        Self { items: Vec::new(), selected: None, place: 0, top: 0, height: 0, counted: false, follows: None }
+        Self {
+            items: Vec::new(),
+            selected: None,
+            place: 0,
+            top: 0,
+            height: 0,
+            counted: false,
+            follows: None,
+            used: false,
+        }
     }
 }
 
@@ -145,6 +156,10 @@ impl<K: Clone + PartialEq> List<K> {
         let (start, top) = (self.start(self.place), self.top);
         self.items = items;
         self.height = height.into();
+        if self.follows == Some(true) && !self.used {
+            let first = self.selectable().next();
+            self.selected = first.and_then(|at| self.items[at].key.clone());
+        }
         if !self.find() {
             let near = self.selectable().min_by_key(|at| at.abs_diff(self.place));
             self.place = near.unwrap_or(0);
@@ -163,6 +178,7 @@ impl<K: Clone + PartialEq> List<K> {
 
     /// Executes a movement command; false if `command` is none.
     pub fn command(&mut self, command: Command) -> bool {
+        self.used = true;
         if self.follows == Some(true) && self.start(self.place) >= self.height.max(1) {
             let first = self.selectable().next();
             self.jump(first, 0);
@@ -415,7 +431,10 @@ mod tests {
     fn the_newest_items_stay_in_view_until_one_moves_off_the_first_and_no_key_acts_on_one_unseen() {
         let items = |keys: &[u8]| keys.iter().map(|key| item(Some(*key), 1)).collect::<Vec<_>>();
         let mut list = List::newest_first();
+        list.set(items(&[1, 0]), 2);
         list.set(items(&[2, 1, 0]), 2);
+        assert_eq!(list.selected(), Some(&2), "the first one is selected until a key comes");
+        list.command(Command::Top);
         list.set(items(&[4, 3, 2, 1, 0]), 2);
         assert_eq!((list.at(0), list.selected()), (Some(&4), Some(&2)), "the newest is shown");
         assert!(list.command(Command::Cancel), "it only selects");
